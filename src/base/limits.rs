@@ -1,0 +1,75 @@
+//! Every limit that something from outside runs into, in one place, with the relations that must hold between them.
+
+/// Longest canonical manifest body, bytes: 1.3 million chunks of 8 MiB (10 TB) need 42 MB.
+pub const MANIFEST_BODY_LEN_MAX: usize = 64 << 20;
+/// Longest `.swarm` file, bytes: a body and what may stand around it.
+pub const MANIFEST_FILE_LEN_MAX: usize = MANIFEST_BODY_LEN_MAX + (1 << 20);
+/// Bytes of the body that travel in one manifest page.
+pub const MANIFEST_PAGE_LEN: usize = 64 << 10;
+/// Manifest pages asked for before the first has come.
+pub const MANIFEST_PAGES_IN_FLIGHT: u32 = 16;
+/// Most files one content may hold.
+pub const FILES_MAX: usize = 1 << 20;
+/// Most chunks one content may hold; a bitfield is then 512 KiB.
+pub const CHUNKS_MAX: u32 = 1 << 22;
+/// Longest path in a manifest, bytes.
+pub const PATH_LEN_MAX: usize = 4096;
+/// Longest component of a path, bytes; what ext4, xfs, btrfs and APFS allow.
+pub const PATH_COMPONENT_LEN_MAX: usize = 255;
+/// Deepest path, components.
+pub const PATH_DEPTH_MAX: usize = 128;
+/// Longest comment in a manifest, bytes.
+pub const COMMENT_LEN_MAX: usize = 64 << 10;
+/// Most sources in a manifest or ticket.
+pub const SOURCES_MAX: usize = 1024;
+/// Most addresses of one source.
+pub const SOURCE_ADDRESSES_MAX: usize = 32;
+/// Longest address: a host name (RFC 1035: 253) and a port.
+pub const ADDRESS_LEN_MAX: usize = 260;
+/// Most signatures on a manifest.
+pub const SIGNATURES_MAX: usize = 64;
+/// Longest ticket, characters.
+pub const TICKET_LEN_MAX: usize = 64 << 10;
+
+/// Shortest chunk, as a power of two (16 KiB): below it BLAKE3 is slow and manifests are long.
+pub const CHUNK_LEN_LOG2_MIN: u8 = 14;
+/// Longest chunk, as a power of two (16 MiB): a chunk is held in memory whole.
+pub const CHUNK_LEN_LOG2_MAX: u8 = 24;
+/// Shortest chunk chosen by itself (1 MiB).
+pub const CHUNK_LEN_LOG2_AUTO_MIN: u8 = 20;
+/// Longest chunk chosen by itself (8 MiB).
+pub const CHUNK_LEN_LOG2_AUTO_MAX: u8 = 23;
+
+/// Bytes of one run of chunks, unless a single chunk is longer: small files travel many to a stream.
+pub const RUN_LEN_TARGET: u32 = 1 << 20;
+/// Most chunks in one run.
+pub const RUN_CHUNKS_MAX: u32 = 1024;
+
+/// Longest frame on a control stream, bytes.
+pub const FRAME_LEN_MAX: usize = 128 << 10;
+/// Most gap/run numbers in one Have or Lost.
+pub const HAVE_RUNS_MAX: usize = 8192;
+/// Most feature names in a Hello, and the longest of them.
+pub const FEATURES_MAX: usize = 64;
+/// Longest feature or agent name, bytes.
+pub const NAME_LEN_MAX: usize = 64;
+/// Contents one link may carry.
+pub const HANDLES_PER_LINK_MAX: usize = 1024;
+/// Requests a peer may have waiting here.
+pub const REQUESTS_PER_LINK_MAX: usize = 1024;
+/// Requests this node has open at one peer.
+pub const REQUESTS_OPEN_MAX: usize = 256;
+/// Links one node holds.
+pub const LINKS_MAX: usize = 4096;
+/// Frames waiting to be written to one control stream.
+pub const CONTROL_QUEUE_FRAMES: usize = 4096;
+/// Chunk streams a peer may have open towards this node.
+pub const CHUNK_STREAMS_PER_LINK_MAX: u32 = 64;
+
+const _: () = assert!(MANIFEST_PAGE_LEN + 64 <= FRAME_LEN_MAX);
+const _: () = assert!(HAVE_RUNS_MAX * 5 + 64 <= FRAME_LEN_MAX);
+const _: () = assert!(REQUESTS_OPEN_MAX <= REQUESTS_PER_LINK_MAX);
+const _: () = assert!(CHUNK_LEN_LOG2_MIN <= CHUNK_LEN_LOG2_AUTO_MIN);
+const _: () = assert!(CHUNK_LEN_LOG2_AUTO_MIN <= CHUNK_LEN_LOG2_AUTO_MAX);
+const _: () = assert!(CHUNK_LEN_LOG2_AUTO_MAX <= CHUNK_LEN_LOG2_MAX);
+const _: () = assert!(RUN_LEN_TARGET <= 1 << CHUNK_LEN_LOG2_MAX);

@@ -1,0 +1,12 @@
+//! `swarm` moves big files from many peers at once over QUIC: verified, resumable, encrypted.
+//!
+//! The rooms, and who may know whom, are in `ARCHITECTURE.md`. Rooms above the line are pure: no clock, no I/O, no async.
+
+pub mod base;
+pub mod manifest;
+mod proto;
+
+#[cfg(not(target_family = "wasm"))]
+pub mod storage;
+#[cfg(not(target_family = "wasm"))]
+pub mod transport;

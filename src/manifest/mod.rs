@@ -1,0 +1,26 @@
+//! What a content is: paths, lengths and chunk hashes, and how they prove each other. Pure: reads no files.
+//!
+//! Invariant: a [`Manifest`] in memory has been validated whole, so indexes minted by its [`Geometry`] are always in range
+//! and its chunk hashes combine into its files' BLAKE3 roots. Absent here: reading data (storage), the wire.
+
+mod path;
+
+mod geometry;
+mod subtree;
+
+mod body;
+mod file;
+mod sign;
+mod source;
+mod ticket;
+
+pub use body::{File, Manifest, ManifestError};
+pub use file::{ManifestFile, ManifestFileError};
+pub use geometry::{
+    ChunkIndex, ChunkSpan, FileIndex, Geometry, Piece, Run, auto_chunk_len_log2, chunk_count_for,
+};
+pub use path::{EntryPath, PathError};
+pub use sign::{Signature, SigningKey};
+pub use source::{Address, AddressError, Source};
+pub use subtree::{ChunkHasher, Hash, combine_chunk_values};
+pub use ticket::{Ticket, TicketError};

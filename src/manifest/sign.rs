@@ -1,0 +1,76 @@
+//! Signatures of a publisher over a content.
+
+use ed25519_dalek::{Signer as _, VerifyingKey};
+
+use crate::base::{ContentId, NodeId};
+
+/// A secret Ed25519 key that signs contents.
+pub struct SigningKey(ed25519_dalek::SigningKey);
+
+/// A publisher's key, and its signature over a content that this manifest describes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    key: NodeId,
+    signature: [u8; 64],
+}
+
+impl SigningKey {
+    /// The key with this secret (RFC 8032 seed, 32 bytes).
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+    }
+
+    /// The public key.
+    pub fn public(&self) -> NodeId {
+        NodeId::from_bytes(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs a content.
+    pub fn sign(&self, content: ContentId) -> Signature {
+        Signature { key: self.public(), signature: self.0.sign(&message(content)).to_bytes() }
+    }
+}
+
+impl Signature {
+    /// Takes a signature if it is one, over this content.
+    pub fn verified(content: ContentId, key: &[u8], signature: &[u8]) -> Option<Self> {
+        let key = NodeId::from_slice(key)?;
+        let signature: [u8; 64] = signature.try_into().ok()?;
+        VerifyingKey::from_bytes(key.as_bytes())
+            .ok()?
+            .verify_strict(&message(content), &ed25519_dalek::Signature::from_bytes(&signature))
+            .ok()?;
+        Some(Self { key, signature })
+    }
+
+    /// Who signed.
+    pub fn key(&self) -> NodeId {
+        self.key
+    }
+
+    /// The 64 bytes of the signature.
+    pub fn as_bytes(&self) -> &[u8; 64] {
+        &self.signature
+    }
+}
+
+fn message(content: ContentId) -> Vec<u8> {
+    [CONTEXT, content.as_bytes().as_slice()].concat()
+}
+
+const CONTEXT: &[u8] = b"swarm manifest signature v1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_holds_for_its_content_alone() {
+        let (one, other) = (ContentId::from_bytes([1; 32]), ContentId::from_bytes([2; 32]));
+        let signed = SigningKey::from_seed(&[3; 32]).sign(one);
+        let verify = |content| Signature::verified(content, signed.key().as_bytes(), signed.as_bytes());
+        assert_eq!(verify(one), Some(signed.clone()));
+        assert_eq!(verify(other), None);
+        assert_eq!(Signature::verified(one, &[0; 32], signed.as_bytes()), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! A ticket: one string that a double click selects whole. `swarm` and base32 (RFC 4648, lower case, no padding) of a
+//! protobuf `Ticket` and the first 4 bytes of its BLAKE3.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE32_NOPAD;
+use prost::Message as _;
+
+use super::source::Source;
+use crate::base::ContentId;
+use crate::base::limits::{SOURCES_MAX, TICKET_LEN_MAX};
+use crate::proto;
+
+/// A content, and where to start looking for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// What to fetch.
+    pub content: ContentId,
+    /// Nodes that had it when the ticket was made.
+    pub sources: Vec<Source>,
+}
+
+/// Why a string is not a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// No `swarm` in front.
+    #[error("not a ticket: a ticket starts with `swarm1`")]
+    Prefix,
+    /// Longer than a ticket may be.
+    #[error("not a ticket: longer than {TICKET_LEN_MAX} characters")]
+    TooLong,
+    /// A character that base32 does not have, or a wrong checksum.
+    #[error("the ticket has a typo or a part is missing: copy it again, whole")]
+    Checksum,
+    /// The checksum holds, the rest does not.
+    #[error("the ticket was made by something that does not follow the format")]
+    Malformed,
+}
+
+impl Ticket {
+    /// Whether a string looks meant as a ticket.
+    pub fn is_like(text: &str) -> bool {
+        text.get(..PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(PREFIX))
+            && text.bytes().all(|b| b.is_ascii_alphanumeric())
+    }
+}
+
+impl fmt::Display for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sources = self.sources.iter().map(Source::to_proto).collect();
+        let ticket = proto::Ticket { content: self.content.as_bytes().to_vec().into(), sources };
+        let mut bytes = ticket.encode_to_vec();
+        bytes.extend(checksum(&bytes));
+        write!(f, "{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
+    }
+}
+
+impl FromStr for Ticket {
+    type Err = TicketError;
+
+    fn from_str(text: &str) -> Result<Self, TicketError> {
+        let text = text.trim();
+        if text.len() > TICKET_LEN_MAX {
+            return Err(TicketError::TooLong);
+        }
+        let prefix = text.get(..PREFIX.len()).ok_or(TicketError::Prefix)?;
+        if !prefix.eq_ignore_ascii_case(PREFIX) {
+            return Err(TicketError::Prefix);
+        }
+        let digits = text[PREFIX.len()..].to_ascii_uppercase();
+        let bytes = BASE32_NOPAD.decode(digits.as_bytes()).map_err(|_| TicketError::Checksum)?;
+        let (bytes, sum) = bytes.split_last_chunk::<4>().ok_or(TicketError::Checksum)?;
+        if *sum != checksum(bytes) {
+            return Err(TicketError::Checksum);
+        }
+        let ticket = proto::Ticket::decode(bytes).map_err(|_| TicketError::Malformed)?;
+        let content = ContentId::from_slice(&ticket.content).ok_or(TicketError::Malformed)?;
+        if ticket.sources.len() > SOURCES_MAX {
+            return Err(TicketError::Malformed);
+        }
+        let sources: Option<_> = ticket.sources.iter().map(Source::from_proto).collect();
+        Ok(Self { content, sources: sources.ok_or(TicketError::Malformed)? })
+    }
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 4] {
+    let hash = blake3::hash(bytes);
+    let [a, b, c, d, ..] = *hash.as_bytes();
+    [a, b, c, d]
+}
+
+const PREFIX: &str = "swarm1";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::NodeId;
+
+    fn ticket() -> Ticket {
+        let addresses = vec![
+            "192.0.2.1:4433".parse().expect("an address"),
+            "seed.example:1".parse().expect("an address"),
+        ];
+        Ticket {
+            content: ContentId::from_bytes([7; 32]),
+            sources: vec![Source { node: NodeId::from_bytes([9; 32]), addresses }],
+        }
+    }
+
+    #[test]
+    fn a_ticket_survives_being_printed_and_read() {
+        let text = ticket().to_string();
+        assert!(Ticket::is_like(&text));
+        assert_eq!(text.parse(), Ok(ticket()));
+        assert_eq!(format!(" {}\n", text.to_uppercase()).parse(), Ok(ticket()));
+    }
+
+    #[test]
+    fn any_single_typo_is_noticed() {
+        let text = ticket().to_string();
+        for at in 6..text.len() {
+            let old = text.as_bytes()[at];
+            let new = if old == b'q' { 'r' } else { 'q' };
+            let typo = format!("{}{new}{}", &text[..at], &text[at + 1..]);
+            assert_eq!(typo.parse::<Ticket>(), Err(TicketError::Checksum), "at {at}");
+        }
+        assert_eq!(text[..text.len() - 3].parse::<Ticket>(), Err(TicketError::Checksum));
+        assert_eq!("film.swarm".parse::<Ticket>(), Err(TicketError::Prefix));
+    }
+
+    proptest! {
+        #[test]
+        fn no_string_makes_it_panic(text in "(swarm1)?[a-zA-Z2-7é]{0,80}") {
+            let _ = text.parse::<Ticket>();
+        }
+    }
+}

@@ -5,6 +5,7 @@
 pub mod base;
 pub mod manifest;
 mod proto;
+pub mod wire;
 
 #[cfg(not(target_family = "wasm"))]
 pub mod storage;

@@ -1,0 +1,269 @@
+//! Protobuf to messages and back. Every cap on what a peer says is checked here or, where it takes the geometry, in the engine.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::message::{ChunkRuns, Handle, Hello, Message, RejectReason, RequestId};
+use crate::base::limits::{
+    FEATURES_MAX, FRAME_LEN_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, NAME_LEN_MAX,
+};
+use crate::base::{ContentId, Rate};
+use crate::proto;
+use crate::proto::frame::Message as Proto;
+
+/// Why bytes are not a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// Longer than a frame may be.
+    #[error("a frame of {0} bytes is over the limit of {FRAME_LEN_MAX}")]
+    FrameTooLong(usize),
+    /// Not the schema.
+    #[error("a frame does not follow the schema")]
+    Schema,
+    /// A field outside its cap.
+    #[error("a message has a field out of range: {0}")]
+    Field(&'static str),
+}
+
+impl Message {
+    /// The frame, without its length.
+    pub fn encode(&self) -> Bytes {
+        proto::Frame { message: Some(to_proto(self)) }.encode_to_vec().into()
+    }
+
+    /// Reads a frame. `Ok(None)` is a message of a later minor version: to be passed over.
+    pub fn decode(frame: Bytes) -> Result<Option<Self>, WireError> {
+        if frame.len() > FRAME_LEN_MAX {
+            return Err(WireError::FrameTooLong(frame.len()));
+        }
+        let frame = proto::Frame::decode(frame).map_err(|_| WireError::Schema)?;
+        frame.message.map(from_proto).transpose()
+    }
+}
+
+fn to_proto(message: &Message) -> Proto {
+    match message {
+        Message::Hello(hello) => Proto::Hello(proto::Hello {
+            major: hello.major,
+            minor: hello.minor,
+            features: hello.features.clone(),
+            agent: hello.agent.clone(),
+        }),
+        Message::Open { handle, content } => {
+            Proto::Open(proto::Open { handle: handle.0, content: content.as_bytes().to_vec().into() })
+        }
+        Message::Decline { content } => {
+            Proto::Decline(proto::Decline { content: content.as_bytes().to_vec().into() })
+        }
+        Message::ManifestRequest { handle, page } => {
+            Proto::ManifestRequest(proto::ManifestRequest { handle: handle.0, page: *page })
+        }
+        Message::ManifestPage { handle, page, body_len, data } => Proto::ManifestPage(proto::ManifestPage {
+            handle: handle.0,
+            page: *page,
+            body_len: *body_len,
+            data: data.clone(),
+        }),
+        Message::Have { handle, chunks } => {
+            Proto::Have(proto::Have { handle: handle.0, runs: chunks.numbers().to_vec() })
+        }
+        Message::Lost { handle, chunks } => {
+            Proto::Lost(proto::Lost { handle: handle.0, runs: chunks.numbers().to_vec() })
+        }
+        Message::Request { request, handle, chunk, offset, len } => Proto::Request(proto::Request {
+            request: request.0,
+            handle: handle.0,
+            chunk: *chunk,
+            offset: *offset,
+            len: *len,
+        }),
+        Message::Cancel { request } => Proto::Cancel(proto::Cancel { request: request.0 }),
+        Message::Reject { request, reason } => {
+            Proto::Reject(proto::Reject { request: request.0, reason: reason_to_number(*reason) })
+        }
+        Message::Choke { choked } => Proto::Choke(proto::Choke { choked: *choked }),
+        Message::UploadCapacity(rate) => {
+            Proto::UploadCapacity(proto::UploadCapacity { bytes_per_sec: rate.0 })
+        }
+        Message::BadChunk { handle, chunk } => {
+            Proto::BadChunk(proto::BadChunk { handle: handle.0, chunk: *chunk })
+        }
+    }
+}
+
+fn from_proto(message: Proto) -> Result<Message, WireError> {
+    Ok(match message {
+        Proto::Hello(hello) => Message::Hello(hello_from_proto(hello)?),
+        Proto::Open(open) => Message::Open { handle: Handle(open.handle), content: content(&open.content)? },
+        Proto::Decline(decline) => Message::Decline { content: content(&decline.content)? },
+        Proto::ManifestRequest(request) => {
+            Message::ManifestRequest { handle: Handle(request.handle), page: request.page }
+        }
+        Proto::ManifestPage(page) => page_from_proto(page)?,
+        Proto::Have(have) => Message::Have { handle: Handle(have.handle), chunks: runs(have.runs)? },
+        Proto::Lost(lost) => Message::Lost { handle: Handle(lost.handle), chunks: runs(lost.runs)? },
+        Proto::Request(request) => Message::Request {
+            request: RequestId(request.request),
+            handle: Handle(request.handle),
+            chunk: request.chunk,
+            offset: request.offset,
+            len: request.len,
+        },
+        Proto::Cancel(cancel) => Message::Cancel { request: RequestId(cancel.request) },
+        Proto::Reject(reject) => {
+            Message::Reject { request: RequestId(reject.request), reason: reason_from_number(reject.reason)? }
+        }
+        Proto::Choke(choke) => Message::Choke { choked: choke.choked },
+        Proto::UploadCapacity(capacity) => Message::UploadCapacity(Rate(capacity.bytes_per_sec)),
+        Proto::BadChunk(bad) => Message::BadChunk { handle: Handle(bad.handle), chunk: bad.chunk },
+    })
+}
+
+fn hello_from_proto(hello: proto::Hello) -> Result<Hello, WireError> {
+    let is_name = |name: &String| name.len() <= NAME_LEN_MAX && !name.chars().any(char::is_control);
+    if hello.features.len() > FEATURES_MAX || !hello.features.iter().all(is_name) {
+        return Err(WireError::Field("features"));
+    }
+    if !is_name(&hello.agent) {
+        return Err(WireError::Field("agent"));
+    }
+    Ok(Hello { major: hello.major, minor: hello.minor, features: hello.features, agent: hello.agent })
+}
+
+fn page_from_proto(page: proto::ManifestPage) -> Result<Message, WireError> {
+    if page.body_len == 0 || page.body_len > MANIFEST_BODY_LEN_MAX as u64 {
+        return Err(WireError::Field("length of the manifest"));
+    }
+    if page.data.is_empty() || page.data.len() > MANIFEST_PAGE_LEN {
+        return Err(WireError::Field("manifest page"));
+    }
+    Ok(Message::ManifestPage {
+        handle: Handle(page.handle),
+        page: page.page,
+        body_len: page.body_len,
+        data: page.data,
+    })
+}
+
+fn content(bytes: &[u8]) -> Result<ContentId, WireError> {
+    ContentId::from_slice(bytes).ok_or(WireError::Field("content"))
+}
+
+fn runs(numbers: Vec<u32>) -> Result<ChunkRuns, WireError> {
+    ChunkRuns::checked(numbers).ok_or(WireError::Field("chunk runs"))
+}
+
+fn reason_to_number(reason: RejectReason) -> u32 {
+    match reason {
+        RejectReason::Choked => 1,
+        RejectReason::NotHeld => 2,
+        RejectReason::TooMany => 3,
+        RejectReason::Unreadable => 4,
+    }
+}
+
+fn reason_from_number(number: u32) -> Result<RejectReason, WireError> {
+    Ok(match number {
+        1 => RejectReason::Choked,
+        2 => RejectReason::NotHeld,
+        3 => RejectReason::TooMany,
+        4 => RejectReason::Unreadable,
+        _ => return Err(WireError::Field("reason")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::Bitfield;
+
+    fn bitfields() -> impl Strategy<Value = Bitfield> {
+        prop::collection::vec(any::<bool>(), 1..400).prop_map(|bits| bits.into_iter().collect())
+    }
+
+    fn messages() -> impl Strategy<Value = Message> {
+        let id = any::<[u8; 32]>().prop_map(ContentId::from_bytes);
+        let reason = prop_oneof![
+            Just(RejectReason::Choked),
+            Just(RejectReason::NotHeld),
+            Just(RejectReason::TooMany),
+            Just(RejectReason::Unreadable)
+        ];
+        let runs = || bitfields().prop_filter_map("not empty", |set| ChunkRuns::of(&set).pop());
+        let page = prop::collection::vec(any::<u8>(), 1..2000);
+        prop_oneof![
+            ("[a-z]{0,8}", prop::collection::vec("[a-z]{1,8}", 0..4), any::<u32>()).prop_map(
+                |(agent, features, minor)| { Message::Hello(Hello { major: 1, minor, features, agent }) }
+            ),
+            (any::<u32>(), id.clone()).prop_map(|(h, content)| Message::Open { handle: Handle(h), content }),
+            id.prop_map(|content| Message::Decline { content }),
+            any::<[u32; 2]>().prop_map(|[h, page]| Message::ManifestRequest { handle: Handle(h), page }),
+            (any::<[u32; 2]>(), 1..1_000_000u64, page).prop_map(|([h, page], body_len, data)| {
+                Message::ManifestPage { handle: Handle(h), page, body_len, data: data.into() }
+            }),
+            (any::<u32>(), runs()).prop_map(|(h, chunks)| Message::Have { handle: Handle(h), chunks }),
+            (any::<u32>(), runs()).prop_map(|(h, chunks)| Message::Lost { handle: Handle(h), chunks }),
+            (any::<u64>(), any::<[u32; 4]>()).prop_map(|(r, [h, chunk, offset, len])| Message::Request {
+                request: RequestId(r),
+                handle: Handle(h),
+                chunk,
+                offset,
+                len
+            }),
+            any::<u64>().prop_map(|r| Message::Cancel { request: RequestId(r) }),
+            (any::<u64>(), reason).prop_map(|(r, reason)| Message::Reject { request: RequestId(r), reason }),
+            any::<bool>().prop_map(|choked| Message::Choke { choked }),
+            any::<u64>().prop_map(|rate| Message::UploadCapacity(Rate(rate))),
+            any::<[u32; 2]>().prop_map(|[h, chunk]| Message::BadChunk { handle: Handle(h), chunk }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_message_survives_the_wire(message in messages()) {
+            prop_assert_eq!(Message::decode(message.encode()), Ok(Some(message)));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Message::decode(bytes.into());
+        }
+
+        #[test]
+        fn runs_are_the_set_they_were_made_of(set in bitfields()) {
+            let back: Vec<u32> = ChunkRuns::of(&set)
+                .iter()
+                .flat_map(|runs| runs.chunks(set.len()).expect("within").collect::<Vec<_>>())
+                .collect();
+            prop_assert!(set.iter().eq(back));
+        }
+    }
+
+    #[test]
+    fn many_runs_go_in_several_messages() {
+        let alternating: Bitfield = (0..100_000).map(|i| i % 2 == 0).collect();
+        let messages = ChunkRuns::of(&alternating);
+        assert_eq!(messages.len(), 13);
+        let frame_lens = messages
+            .iter()
+            .map(|chunks| Message::Have { handle: Handle(1), chunks: chunks.clone() }.encode().len());
+        assert!(frame_lens.max() < Some(FRAME_LEN_MAX));
+        let all: usize = messages.iter().map(|m| m.chunks(100_000).expect("within").count()).sum();
+        assert_eq!(all, 50_000);
+    }
+
+    #[test]
+    fn runs_past_the_last_chunk_are_refused() {
+        for numbers in [vec![0, 11], vec![10, 1], vec![u32::MAX, 1], vec![1, u32::MAX], vec![5, 5, 1, 1]] {
+            let runs = ChunkRuns::checked(numbers.clone()).expect("well-formed pairs");
+            assert!(runs.chunks(10).is_none(), "{numbers:?}");
+        }
+        assert!(ChunkRuns::checked(vec![1]).is_none());
+        assert!(ChunkRuns::checked(vec![1, 0]).is_none());
+        assert!(ChunkRuns::checked(vec![1; HAVE_RUNS_MAX_PLUS]).is_none());
+    }
+
+    const HAVE_RUNS_MAX_PLUS: usize = crate::base::limits::HAVE_RUNS_MAX + 2;
+}

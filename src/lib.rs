@@ -3,6 +3,7 @@
 //! The rooms, and who may know whom, are in `ARCHITECTURE.md`. Rooms above the line are pure: no clock, no I/O, no async.
 
 pub mod base;
+pub mod engine;
 pub mod manifest;
 mod proto;
 pub mod wire;

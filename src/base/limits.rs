@@ -73,3 +73,6 @@ const _: () = assert!(CHUNK_LEN_LOG2_MIN <= CHUNK_LEN_LOG2_AUTO_MIN);
 const _: () = assert!(CHUNK_LEN_LOG2_AUTO_MIN <= CHUNK_LEN_LOG2_AUTO_MAX);
 const _: () = assert!(CHUNK_LEN_LOG2_AUTO_MAX <= CHUNK_LEN_LOG2_MAX);
 const _: () = assert!(RUN_LEN_TARGET <= 1 << CHUNK_LEN_LOG2_MAX);
+
+/// Nodes that the peer book remembers.
+pub const PEERS_MAX: usize = 16 << 10;

@@ -16,10 +16,9 @@ use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, FILES_MAX, MAN
 use crate::proto;
 
 /// One content, validated whole. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Manifest(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     id: ContentId,
     body: Bytes,
@@ -166,6 +165,12 @@ impl Manifest {
         let geometry = Geometry::new(lengths).ok_or(ManifestError::TooManyChunks)?;
         let id = ContentId::from_bytes(*blake3::hash(&body).as_bytes());
         Ok(Self(Arc::new(Inner { id, body, files, empty_directories, geometry })))
+    }
+}
+
+impl std::fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Manifest({}, {} files)", self.id().short(), self.files().len())
     }
 }
 

@@ -2,6 +2,7 @@
 //! and never span two files. The content's byte space is its files one after the other.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::base::limits::{
     CHUNK_LEN_LOG2_AUTO_MAX, CHUNK_LEN_LOG2_AUTO_MIN, CHUNKS_MAX, RUN_CHUNKS_MAX, RUN_LEN_TARGET,
@@ -51,10 +52,10 @@ pub struct Piece {
     pub is_whole: bool,
 }
 
-/// Lengths of files and chunks of one content.
+/// Lengths of files and chunks of one content. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Geometry {
-    files: Vec<FileSpan>,
+    files: Arc<[FileSpan]>,
     chunk_count: u32,
     content_len: u64,
 }
@@ -123,7 +124,7 @@ impl Geometry {
                 return None;
             }
         }
-        Some(Self { files: spans, chunk_count, content_len })
+        Some(Self { files: spans.into(), chunk_count, content_len })
     }
 
     /// Mints an index, if there is such a chunk.

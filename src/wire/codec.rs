@@ -4,10 +4,10 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::message::{ChunkRuns, Handle, Hello, Message, RejectReason, RequestId};
+use crate::base::ContentId;
 use crate::base::limits::{
     FEATURES_MAX, FRAME_LEN_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, NAME_LEN_MAX,
 };
-use crate::base::{ContentId, Rate};
 use crate::proto;
 use crate::proto::frame::Message as Proto;
 
@@ -49,9 +49,11 @@ fn to_proto(message: &Message) -> Proto {
             features: hello.features.clone(),
             agent: hello.agent.clone(),
         }),
-        Message::Open { handle, content } => {
-            Proto::Open(proto::Open { handle: handle.0, content: content.as_bytes().to_vec().into() })
-        }
+        Message::Open { handle, content, knows_manifest } => Proto::Open(proto::Open {
+            handle: handle.0,
+            content: content.as_bytes().to_vec().into(),
+            knows_manifest: *knows_manifest,
+        }),
         Message::Decline { content } => {
             Proto::Decline(proto::Decline { content: content.as_bytes().to_vec().into() })
         }
@@ -82,9 +84,6 @@ fn to_proto(message: &Message) -> Proto {
             Proto::Reject(proto::Reject { request: request.0, reason: reason_to_number(*reason) })
         }
         Message::Choke { choked } => Proto::Choke(proto::Choke { choked: *choked }),
-        Message::UploadCapacity(rate) => {
-            Proto::UploadCapacity(proto::UploadCapacity { bytes_per_sec: rate.0 })
-        }
         Message::BadChunk { handle, chunk } => {
             Proto::BadChunk(proto::BadChunk { handle: handle.0, chunk: *chunk })
         }
@@ -94,7 +93,11 @@ fn to_proto(message: &Message) -> Proto {
 fn from_proto(message: Proto) -> Result<Message, WireError> {
     Ok(match message {
         Proto::Hello(hello) => Message::Hello(hello_from_proto(hello)?),
-        Proto::Open(open) => Message::Open { handle: Handle(open.handle), content: content(&open.content)? },
+        Proto::Open(open) => Message::Open {
+            handle: Handle(open.handle),
+            content: content(&open.content)?,
+            knows_manifest: open.knows_manifest,
+        },
         Proto::Decline(decline) => Message::Decline { content: content(&decline.content)? },
         Proto::ManifestRequest(request) => {
             Message::ManifestRequest { handle: Handle(request.handle), page: request.page }
@@ -114,7 +117,6 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
             Message::Reject { request: RequestId(reject.request), reason: reason_from_number(reject.reason)? }
         }
         Proto::Choke(choke) => Message::Choke { choked: choke.choked },
-        Proto::UploadCapacity(capacity) => Message::UploadCapacity(Rate(capacity.bytes_per_sec)),
         Proto::BadChunk(bad) => Message::BadChunk { handle: Handle(bad.handle), chunk: bad.chunk },
     })
 }
@@ -197,7 +199,9 @@ mod tests {
             ("[a-z]{0,8}", prop::collection::vec("[a-z]{1,8}", 0..4), any::<u32>()).prop_map(
                 |(agent, features, minor)| { Message::Hello(Hello { major: 1, minor, features, agent }) }
             ),
-            (any::<u32>(), id.clone()).prop_map(|(h, content)| Message::Open { handle: Handle(h), content }),
+            (any::<u32>(), id.clone(), any::<bool>()).prop_map(|(h, content, knows_manifest)| {
+                Message::Open { handle: Handle(h), content, knows_manifest }
+            }),
             id.prop_map(|content| Message::Decline { content }),
             any::<[u32; 2]>().prop_map(|[h, page]| Message::ManifestRequest { handle: Handle(h), page }),
             (any::<[u32; 2]>(), 1..1_000_000u64, page).prop_map(|([h, page], body_len, data)| {
@@ -215,7 +219,6 @@ mod tests {
             any::<u64>().prop_map(|r| Message::Cancel { request: RequestId(r) }),
             (any::<u64>(), reason).prop_map(|(r, reason)| Message::Reject { request: RequestId(r), reason }),
             any::<bool>().prop_map(|choked| Message::Choke { choked }),
-            any::<u64>().prop_map(|rate| Message::UploadCapacity(Rate(rate))),
             any::<[u32; 2]>().prop_map(|[h, chunk]| Message::BadChunk { handle: Handle(h), chunk }),
         ]
     }

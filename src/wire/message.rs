@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::base::limits::HAVE_RUNS_MAX;
-use crate::base::{Bitfield, ContentId, Rate};
+use crate::base::{Bitfield, ContentId};
 
 /// Another major version is another protocol.
 pub const PROTOCOL_MAJOR: u32 = 1;
@@ -29,6 +29,8 @@ pub enum Message {
         handle: Handle,
         /// What it is.
         content: ContentId,
+        /// The sender has the manifest: it can read Haves and serve manifest pages.
+        knows_manifest: bool,
     },
     /// The sender does not take part in this content.
     Decline {
@@ -97,8 +99,6 @@ pub enum Message {
         /// They are not.
         choked: bool,
     },
-    /// What the sender believes it can upload in all.
-    UploadCapacity(Rate),
     /// A chunk that came from the receiver failed verification at the sender.
     BadChunk {
         /// The sender's handle.

@@ -1,0 +1,487 @@
+//! Fetching: what is asked of whom, what came of it, when it is durable, when it is over.
+
+use std::time::Duration;
+
+use crate::base::{Bitfield, ContentId, NodeId, Rate};
+use crate::manifest::{ChunkIndex, Run};
+use crate::wire::{Message, RejectReason, RequestId};
+
+use super::Engine;
+use super::chunks::{Blame, Chunks};
+use super::content::{Content, ContentTotals, FlushState, ManifestFetch, Phase};
+use super::io::{ChunkVerdict, Event, FetchFailure, Join, LinkId, Output};
+use super::session::{OpenRequest, Session};
+use super::timers::Timer;
+use super::violation::Violation;
+
+impl Engine {
+    pub(super) fn on_join(&mut self, join: Join) {
+        let phase = match join.manifest {
+            Some(manifest) => Phase::Opening(manifest),
+            None => Phase::Manifest(ManifestFetch::default()),
+        };
+        let content = Content {
+            handle: self.mint_handle(),
+            order: join.order,
+            patience: join.patience,
+            phase,
+            last_progress_at: self.now,
+            unannounced: None,
+            flush: FlushState::default(),
+            totals: ContentTotals::default(),
+        };
+        self.contents.insert(join.content, content);
+        if let Some(patience) = join.patience {
+            self.timers.set(Timer::Patience(join.content), self.now + patience);
+        }
+    }
+
+    pub(super) fn on_store_opened(&mut self, content: ContentId, durable: &Bitfield, wanted: &Bitfield) {
+        let salt_seed = self.rng.next_u64();
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let Phase::Opening(manifest) = &state.phase else { return };
+        let chunks = Chunks::new(manifest.clone(), durable, wanted, state.order, salt_seed);
+        state.unannounced = Some(Bitfield::new(chunks.geometry().chunk_count()));
+        state.phase = Phase::Fetching(Box::new(chunks));
+        state.last_progress_at = self.now;
+        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        for link in links {
+            self.open(link, content);
+            self.introduce(link, content);
+        }
+        self.finish_if_durable(content);
+        self.dial_due();
+    }
+
+    /// Lets every peer have its turn, whoever would be done with one more chunk first.
+    pub(super) fn fill_all(&mut self) {
+        let time_for_one = |session: &Session| session.time_for(self.now, 1 << 20).unwrap_or_default();
+        let mut links: Vec<_> = self.sessions.iter().map(|(link, s)| (time_for_one(s), *link)).collect();
+        links.sort_unstable();
+        for (_, link) in links {
+            self.fill(link);
+        }
+    }
+
+    /// Asks a peer for as much as its pipeline has room for.
+    pub(super) fn fill(&mut self, link: LinkId) {
+        while let Some((content, run)) = self.next_run(link) {
+            self.ask(link, content, run);
+        }
+    }
+
+    fn next_run(&mut self, link: LinkId) -> Option<(ContentId, Run)> {
+        let session = self.sessions.get(&link)?;
+        for (content, remote) in &session.remotes {
+            let Some(has) = &remote.has else { continue };
+            let Some(Phase::Fetching(chunks)) = self.contents.get(content).map(|state| &state.phase) else {
+                continue;
+            };
+            if !session.has_room(self.now, u64::from(chunks.geometry().chunk_len_max())) {
+                continue;
+            }
+            if let Some(run) = chunks.next_run(has) {
+                if self.others_are_done_before(link, *content, run) {
+                    continue;
+                }
+                return Some((*content, run));
+            }
+            let relief = self.relief(link, *content);
+            if let Some((slow, request)) = relief {
+                self.steal(slow, request, link);
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Towards the end a slow peer is given nothing that the others, who have it too, fetch long before it could.
+    fn others_are_done_before(&self, link: LinkId, content: ContentId, run: Run) -> bool {
+        let Some(chunks) = self.contents.get(&content).and_then(|state| state.chunks()) else { return false };
+        let own_time = self.sessions.get(&link).and_then(|s| s.time_for(self.now, u64::from(run.len())));
+        let Some(own_time) = own_time.filter(|time| *time > STEAL_MARGIN) else { return false };
+        let tally = chunks.tally();
+        let left_len = tally.wanted_len - tally.verified_len - tally.checking_len;
+        let can_help = |(other, session): &(&LinkId, &Session)| {
+            **other != link && session.has(content).is_some_and(|has| has.contains(run.first().get()))
+        };
+        let helpers = self
+            .sessions
+            .iter()
+            .filter(can_help)
+            .filter(|(_, session)| !session.is_snubbed && !session.is_choked);
+        let rate: u64 = helpers.filter_map(|(_, session)| session.rate(self.now)).map(|rate| rate.0).sum();
+        rate > 0 && own_time > Rate(rate).time_for(left_len) * STEAL_FACTOR + STEAL_MARGIN
+    }
+
+    fn ask(&mut self, link: LinkId, content: ContentId, run: Run) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let handle = state.handle;
+        let (Some(session), Some(chunks)) = (self.sessions.get_mut(&link), state.chunks_mut()) else {
+            return;
+        };
+        let request = session.on_asked(self.now, content, run);
+        chunks.on_asked(run, link, request);
+        self.timers.set_if_unset(Timer::Stall(link), self.now + session.stall_timeout());
+        self.outputs.push_back(Output::Receive { link, request, content, run });
+        let (chunk, offset, len) = (run.first().get(), run.offset(), run.len());
+        self.send(link, Message::Request { request, handle, chunk, offset, len });
+    }
+
+    /// Nothing is left to ask this peer for: the request of a slower one that it would finish much sooner, if there is one.
+    /// Taking the rest of a request over is this engine's endgame: it fetches nothing twice.
+    fn relief(&self, link: LinkId, content: ContentId) -> Option<(LinkId, RequestId)> {
+        let fast = self.sessions.get(&link)?;
+        let has = fast.has(content)?;
+        let chunks = self.contents.get(&content)?.chunks()?;
+        let rate = fast.rate(self.now);
+        let mut worst: Option<(Duration, LinkId, RequestId)> = None;
+        for (&other, slow) in self.sessions.iter().filter(|(other, _)| **other != link) {
+            let Some(slow_rate) = slow.rate(self.now).or(rate) else { continue };
+            for (&request, open) in
+                slow.requests.iter().rev().filter(|(_, open)| open.content == content && !open.is_abandoned)
+            {
+                let mut left = chunks.chunks_from(open.run, open.next);
+                if open.missing_len() == 0 || !left.all(|chunk| has.contains(chunk.get())) {
+                    continue;
+                }
+                let theirs = slow_rate.time_for(slow.len_until(request));
+                let rest_len = fast.outstanding_len + open.missing_len();
+                let ours = fast.rtt
+                    + rate.or(Some(slow_rate)).map_or(Duration::ZERO, |rate| rate.time_for(rest_len));
+                let is_worth_it = theirs > ours * STEAL_FACTOR + STEAL_MARGIN;
+                if is_worth_it && worst.is_none_or(|(time, ..)| theirs > time) {
+                    worst = Some((theirs, other, request));
+                }
+            }
+        }
+        worst.map(|(_, other, request)| (other, request))
+    }
+
+    /// Takes a request over for a faster peer, who gets the first turn when the stream has ended.
+    fn steal(&mut self, link: LinkId, request: RequestId, heir: LinkId) {
+        if let Some(open) =
+            self.sessions.get_mut(&link).and_then(|session| session.requests.get_mut(&request))
+        {
+            open.heir = Some(heir);
+        }
+        self.cancel(link, request);
+    }
+
+    /// Takes a request away from a peer. What came is kept; the rest is queued when the stream has ended.
+    fn cancel(&mut self, link: LinkId, request: RequestId) {
+        let is_open = self.sessions.get_mut(&link).is_some_and(|session| session.on_abandoned(request));
+        if is_open {
+            self.send(link, Message::Cancel { request });
+            self.outputs.push_back(Output::Abandon { link, request });
+        }
+    }
+
+    pub(super) fn on_received(&mut self, link: LinkId, request: RequestId, len: u32) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        if !session.on_received(self.now, request, len) {
+            return;
+        }
+        let (node, content) = (session.node, session.requests.get(&request).map(|open| open.content));
+        if let Some(totals) = self.peers.totals(node) {
+            totals.received_len += u64::from(len);
+        }
+        if let Some(state) = content.and_then(|content| self.contents.get_mut(&content)) {
+            state.last_progress_at = self.now;
+        }
+        self.fill(link);
+    }
+
+    pub(super) fn on_chunk_arrived(&mut self, link: LinkId, request: RequestId, chunk: ChunkIndex) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        session.on_chunk(now);
+        let Some(open) = session.requests.get_mut(&request) else { return };
+        open.next = chunk.get() + 1;
+        let content = open.content;
+        let Some(chunks) = self.contents.get_mut(&content).and_then(|state| state.chunks_mut()) else {
+            return;
+        };
+        chunks.on_released(chunk, link, request);
+        if chunks.on_arrived(chunk) {
+            open.used_len += chunks.geometry().chunk_len(chunk);
+        }
+        self.cancel_others(content, chunk);
+        self.fill(link);
+    }
+
+    /// A chunk is here: whoever else was asked for it alone need not send it.
+    fn cancel_others(&mut self, content: ContentId, chunk: ChunkIndex) {
+        let Some(chunks) = self.contents.get(&content).and_then(|state| state.chunks()) else { return };
+        let is_alone = |(link, request): &(LinkId, RequestId)| {
+            let open = self.sessions.get(link).and_then(|session| session.requests.get(request));
+            open.is_some_and(|open| chunks.chunks_from(open.run, open.next).count() == 1)
+        };
+        let needless: Vec<_> = chunks.askers(chunk).into_iter().filter(is_alone).collect();
+        for (link, request) in needless {
+            self.cancel(link, request);
+        }
+    }
+
+    pub(super) fn on_slice_kept(
+        &mut self,
+        link: LinkId,
+        request: RequestId,
+        chunk: ChunkIndex,
+        offset: u32,
+        len: u32,
+    ) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        let node = session.node;
+        let Some(open) = session.requests.get_mut(&request) else { return };
+        let content = open.content;
+        let Some(chunks) = self.contents.get_mut(&content).and_then(|state| state.chunks_mut()) else {
+            return;
+        };
+        open.used_len += chunks.on_kept(chunk, offset, len, node);
+        if chunks.is_put_together(chunk) {
+            chunks.on_arrived(chunk);
+            self.outputs.push_back(Output::VerifyKept { content, chunk });
+        }
+    }
+
+    pub(super) fn on_stream_ended(&mut self, link: LinkId, request: RequestId) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        let Some(open) = session.on_ended(request) else { return };
+        self.release(link, request, &open);
+        if let Some(heir) = open.heir {
+            self.fill(heir);
+        }
+        self.fill_all();
+    }
+
+    /// A request is over: what it did not bring is queued again.
+    pub(super) fn release(&mut self, link: LinkId, request: RequestId, open: &OpenRequest) {
+        let Some(state) = self.contents.get_mut(&open.content) else { return };
+        state.totals.duplicate_len += u64::from(open.received_len.saturating_sub(open.used_len));
+        let Some(chunks) = state.chunks_mut() else { return };
+        let rest: Vec<ChunkIndex> = chunks.chunks_from(open.run, 0).collect();
+        for chunk in rest {
+            chunks.on_released(chunk, link, request);
+        }
+    }
+
+    pub(super) fn on_reject(&mut self, link: LinkId, request: RequestId, reason: RejectReason) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        let Some(open) = session.requests.get(&request) else { return };
+        if matches!(reason, RejectReason::NotHeld | RejectReason::Unreadable) {
+            let (content, run, next) = (open.content, open.run, open.next);
+            self.disbelieve(link, content, run, next);
+        }
+        if self.sessions.get_mut(&link).is_some_and(|session| session.on_abandoned(request)) {
+            self.outputs.push_back(Output::Abandon { link, request });
+        }
+    }
+
+    /// The peer lacks what it said it had: it is not asked for the first missing chunk of that run again.
+    fn disbelieve(&mut self, link: LinkId, content: ContentId, run: Run, next: u32) {
+        let Some(chunks) = self.contents.get_mut(&content).and_then(|state| state.chunks_mut()) else {
+            return;
+        };
+        let Some(chunk) = chunks.chunks_from(run, next).next() else { return };
+        let Some(remote) = self.sessions.get_mut(&link).and_then(|s| s.remotes.get_mut(&content)) else {
+            return;
+        };
+        let Some(has) = remote.has.as_mut() else { return };
+        let geometry = chunks.geometry().clone();
+        if std::mem::take(&mut remote.is_counted_everywhere) {
+            chunks.picker.subtract_everywhere();
+            chunks.picker.add(&geometry, &has.iter().collect::<Vec<_>>());
+        }
+        if has.remove(chunk.get()) {
+            chunks.picker.subtract(&geometry, &[chunk.get()]);
+        }
+    }
+
+    pub(super) fn on_choke(&mut self, link: LinkId, choked: bool) {
+        if let Some(session) = self.sessions.get_mut(&link) {
+            session.is_choked = choked;
+            self.fill(link);
+        }
+    }
+
+    pub(super) fn on_chunk_checked(
+        &mut self,
+        content: ContentId,
+        chunk: ChunkIndex,
+        from: Option<NodeId>,
+        verdict: ChunkVerdict,
+    ) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let Some(chunks) = state.chunks_mut() else { return };
+        let len = u64::from(chunks.geometry().chunk_len(chunk));
+        match verdict {
+            ChunkVerdict::Verified if chunks.on_verified(chunk) => {
+                state.totals.fetched_len += len;
+                state.last_progress_at = self.now;
+                state.flush.pending_len += len;
+                if let Some(unannounced) = &mut state.unannounced {
+                    unannounced.insert(chunk.get());
+                }
+                if let Some(totals) = from.and_then(|node| self.peers.totals(node)) {
+                    totals.verified_chunks += 1;
+                }
+                self.on_verified(content, chunk, from);
+            }
+            ChunkVerdict::Verified => {}
+            ChunkVerdict::Corrupt => {
+                let blame = chunks.on_corrupt(chunk, from);
+                state.totals.corrupt_len += len;
+                self.on_corrupt(content, chunk, blame);
+            }
+        }
+    }
+
+    fn on_verified(&mut self, content: ContentId, chunk: ChunkIndex, from: Option<NodeId>) {
+        if let Some(node) = from {
+            self.peers.on_useful(node);
+        }
+        self.cancel_others(content, chunk);
+        self.timers.set_if_unset(Timer::Haves(content), self.now + HAVE_DELAY);
+        self.timers.set_if_unset(Timer::Flush(content), self.now + FLUSH_INTERVAL);
+        let Some(state) = self.contents.get(&content) else { return };
+        let is_all_here = state.chunks().is_some_and(Chunks::is_verified);
+        let has_window = matches!(state.order, super::Order::Sequential { window_len: Some(_) });
+        if state.flush.pending_len >= FLUSH_LEN || is_all_here || has_window {
+            self.flush(content);
+        }
+    }
+
+    fn on_corrupt(&mut self, content: ContentId, chunk: ChunkIndex, blame: Blame) {
+        let Blame::Certain(node) = blame else {
+            self.fill_all();
+            return;
+        };
+        if let Some(totals) = self.peers.totals(node) {
+            totals.corrupt_chunks += 1;
+        }
+        let violation = Violation::Corrupt(chunk.get());
+        let Some((&link, _)) = self.sessions.iter().find(|(_, session)| session.node == node) else {
+            if !self.peers.is_banned(node) {
+                self.peers.ban(node, violation.clone());
+                self.emit(Event::PeerBanned { node, violation });
+            }
+            self.fill_all();
+            self.give_up_without_hope();
+            return;
+        };
+        if let Some(handle) = self.contents.get(&content).map(|state| state.handle) {
+            self.send(link, Message::BadChunk { handle, chunk: chunk.get() });
+        }
+        self.punish(link, violation);
+    }
+
+    /// Makes what is verified durable, unless that is under way.
+    pub(super) fn flush(&mut self, content: ContentId) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        if state.flush.is_running || state.flush.pending_len == 0 {
+            return;
+        }
+        state.flush = FlushState { pending_len: 0, is_running: true };
+        self.timers.cancel(Timer::Flush(content));
+        self.outputs.push_back(Output::Flush { content });
+    }
+
+    pub(super) fn on_flushed(&mut self, content: ContentId, flushed: &[ChunkIndex]) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        state.flush.is_running = false;
+        let has_more = state.flush.pending_len > 0;
+        let Some(chunks) = state.chunks_mut() else { return };
+        for chunk in flushed {
+            chunks.on_durable(*chunk);
+        }
+        let (is_all_here, has_window) =
+            (chunks.is_verified(), matches!(state.order, super::Order::Sequential { window_len: Some(_) }));
+        if has_more && (is_all_here || has_window || state.flush.pending_len >= FLUSH_LEN || self.is_stopping)
+        {
+            self.flush(content);
+        } else if has_more {
+            self.timers.set_if_unset(Timer::Flush(content), self.now + FLUSH_INTERVAL);
+        }
+        self.finish_if_durable(content);
+        if has_window {
+            self.fill_all();
+        }
+    }
+
+    fn finish_if_durable(&mut self, content: ContentId) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        if !matches!(&state.phase, Phase::Fetching(chunks) if chunks.is_durable()) {
+            return;
+        }
+        if let Phase::Fetching(chunks) = std::mem::replace(&mut state.phase, Phase::Failed) {
+            state.phase = Phase::Finishing(chunks);
+        }
+        self.outputs.push_back(Output::Finish { content });
+    }
+
+    pub(super) fn on_finished(&mut self, content: ContentId) {
+        self.announce(content);
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        match std::mem::replace(&mut state.phase, Phase::Failed) {
+            Phase::Finishing(chunks) => state.phase = Phase::Complete(chunks),
+            other => state.phase = other,
+        }
+        self.emit(Event::Completed { content });
+    }
+
+    /// Ends a fetch without success. What is verified is flushed.
+    pub(super) fn fail(&mut self, content: ContentId, failure: FetchFailure) {
+        let Some(state) = self.contents.get(&content) else { return };
+        if matches!(state.phase, Phase::Failed | Phase::Complete(_)) {
+            return;
+        }
+        let mine = |(link, session): (&LinkId, &Session)| {
+            let open = session.requests.iter().filter(|(_, open)| open.content == content);
+            open.map(|(request, _)| (*link, *request)).collect::<Vec<_>>()
+        };
+        let asked: Vec<_> = self.sessions.iter().flat_map(mine).collect();
+        for (link, request) in asked {
+            self.cancel(link, request);
+        }
+        // A store that failed once is flushed once more: it may still record what it holds.
+        self.flush(content);
+        if let Some(state) = self.contents.get_mut(&content) {
+            state.phase = Phase::Failed;
+        }
+        self.emit(Event::Failed { content, failure });
+    }
+
+    /// Nothing came from a peer for too long: all but one of its requests go to others, then the last one too.
+    pub(super) fn on_stall_timer(&mut self, link: LinkId) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        if session.outstanding_len == 0 {
+            return;
+        }
+        let deadline = session.last_received_at + session.stall_timeout();
+        if deadline > self.now {
+            self.timers.set(Timer::Stall(link), deadline);
+            return;
+        }
+        let spared = usize::from(!session.is_snubbed);
+        session.is_snubbed = true;
+        session.last_received_at = self.now;
+        let open =
+            session.requests.iter().filter(|(_, open)| !open.is_abandoned).map(|(request, _)| *request);
+        let given_up: Vec<RequestId> = open.skip(spared).collect();
+        self.timers.set(Timer::Stall(link), self.now + session.stall_timeout());
+        for request in given_up {
+            self.cancel(link, request);
+        }
+        self.fill_all();
+    }
+}
+
+/// A request is taken over if that brings its end nearer by this factor and margin.
+const STEAL_FACTOR: u32 = 2;
+const STEAL_MARGIN: Duration = Duration::from_millis(200);
+/// Haves are batched this long: 10 to 20 ms cost nobody a turn and save most messages.
+const HAVE_DELAY: Duration = Duration::from_millis(15);
+/// What a crash may cost: this much time, or this many bytes.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
+const FLUSH_LEN: u64 = 256 << 20;

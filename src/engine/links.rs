@@ -1,0 +1,171 @@
+//! Links coming and going: dialing, duplicates, bans, patience.
+
+use crate::base::limits::LINKS_MAX;
+use crate::base::{ContentId, NodeId};
+use crate::manifest::Address;
+use crate::wire::{Hello, Message};
+
+use super::Engine;
+use super::content::Phase;
+use super::io::{Bottleneck, CloseReason, DialFailure, Event, FetchFailure, LinkId, Output};
+use super::session::Session;
+use super::timers::Timer;
+use super::violation::Violation;
+
+impl Engine {
+    pub(super) fn on_source(&mut self, content: ContentId, node: NodeId, addresses: Vec<Address>) {
+        if node != self.node {
+            self.peers.add_source(self.now, content, node, addresses);
+            self.dial_due();
+        }
+    }
+
+    /// Dials whoever is due, as long as something is to be fetched.
+    pub(super) fn dial_due(&mut self) {
+        if self.is_stopping || !self.contents.values().any(super::content::Content::wants_peers) {
+            return;
+        }
+        while let Some((node, addresses)) = self.peers.pop_due(self.now) {
+            self.outputs.push_back(Output::Dial { node, addresses });
+        }
+        match self.peers.next_dial_at() {
+            // Whoever is due and was not taken waits for one of the dials under way to end.
+            Some(at) if at > self.now => self.timers.set(Timer::Dial, at),
+            _ => self.timers.cancel(Timer::Dial),
+        }
+    }
+
+    pub(super) fn on_dial_failed(&mut self, node: NodeId, failure: DialFailure) {
+        match &failure {
+            DialFailure::Unreachable(reason) => self.peers.on_failed(self.now, node, reason, &mut self.rng),
+            DialFailure::Refused(reason) => self.peers.on_refused(node, reason.clone()),
+        }
+        self.emit(Event::PeerUnreachable { node, failure });
+        self.dial_due();
+        self.give_up_without_hope();
+    }
+
+    pub(super) fn on_link_up(&mut self, link: LinkId, node: NodeId, dialed: bool) {
+        let refusal = if self.is_stopping {
+            Some(CloseReason::Done)
+        } else if self.peers.is_banned(node) {
+            Some(CloseReason::Banned)
+        } else if self.sessions.len() >= LINKS_MAX {
+            Some(CloseReason::TooManyLinks)
+        } else {
+            self.duplicate(link, node, dialed)
+        };
+        if let Some(reason) = refusal {
+            self.outputs.push_back(Output::Close { link, reason });
+            return;
+        }
+        self.peers.on_linked(node);
+        self.sessions.insert(link, Session::new(self.now, node, dialed));
+        self.send(link, Message::Hello(Hello::ours()));
+        if self.uploads.on_link_up(self.now, link) {
+            self.send(link, Message::Choke { choked: false });
+        } else {
+            self.timers.set_if_unset(Timer::Rotate, self.now + super::serve::ROTATE_INTERVAL);
+        }
+    }
+
+    /// Of two links to one node, both ends keep the one that the smaller key dialed; of two in the same direction, the newer.
+    fn duplicate(&mut self, _link: LinkId, node: NodeId, dialed: bool) -> Option<CloseReason> {
+        let (&old, session) = self.sessions.iter().find(|(_, session)| session.node == node)?;
+        let is_kept = session.dialed == dialed || dialed == (self.node < node);
+        if !is_kept {
+            return Some(CloseReason::Duplicate);
+        }
+        self.close(old, CloseReason::Duplicate);
+        None
+    }
+
+    pub(super) fn on_link_down(&mut self, link: LinkId, reason: &str) {
+        let Some(session) = self.drop_session(link) else { return };
+        if !self.sessions.values().any(|other| other.node == session.node) {
+            self.peers.on_unlinked(self.now, session.node, reason, &mut self.rng);
+        }
+        if session.agent.is_some() {
+            self.emit(Event::PeerLeft { node: session.node, reason: reason.to_owned() });
+        }
+        self.dial_due();
+        self.fill_all();
+        self.give_up_without_hope();
+    }
+
+    /// Ends a link from this side.
+    pub(super) fn close(&mut self, link: LinkId, reason: CloseReason) {
+        let Some(session) = self.drop_session(link) else { return };
+        let is_last = !self.sessions.values().any(|other| other.node == session.node);
+        if is_last && !matches!(reason, CloseReason::Duplicate) {
+            self.peers.on_unlinked(self.now, session.node, &reason.to_string(), &mut self.rng);
+        }
+        self.outputs.push_back(Output::Close { link, reason });
+    }
+
+    /// A peer did wrong: bans it, and tells why.
+    pub(super) fn punish(&mut self, link: LinkId, violation: Violation) {
+        let Some(session) = self.sessions.get(&link) else { return };
+        let node = session.node;
+        self.peers.ban(node, violation.clone());
+        self.close(link, CloseReason::Violation(violation.clone()));
+        self.emit(Event::PeerBanned { node, violation });
+        self.fill_all();
+        self.give_up_without_hope();
+    }
+
+    fn drop_session(&mut self, link: LinkId) -> Option<Session> {
+        let session = self.sessions.remove(&link)?;
+        self.uploads.on_link_down(link);
+        self.timers.cancel(Timer::Stall(link));
+        for (content, remote) in &session.remotes {
+            self.forget_remote(*content, remote);
+        }
+        for (request, open) in &session.requests {
+            self.release(link, *request, open);
+        }
+        for content in self.contents.values_mut() {
+            if let Phase::Manifest(fetch) = &mut content.phase
+                && fetch.from == Some(link)
+            {
+                fetch.from = None;
+            }
+        }
+        self.ask_for_manifests();
+        Some(session)
+    }
+
+    pub(super) fn on_patience_timer(&mut self, content: ContentId) {
+        let Some(state) = self.contents.get(&content).filter(|state| state.wants_peers()) else { return };
+        let Some(patience) = state.patience else { return };
+        let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);
+        // The disk, or opening the store, is this node's own affair: no reason to give up on peers.
+        let is_busy = is_checking || matches!(state.phase, Phase::Opening(_));
+        let deadline = state.last_progress_at + patience;
+        if is_busy {
+            self.timers.set(Timer::Patience(content), self.now + patience);
+        } else if deadline > self.now {
+            self.timers.set(Timer::Patience(content), deadline);
+        } else {
+            let bottleneck = self.bottleneck(content);
+            self.fail(content, FetchFailure::NoSource(bottleneck));
+        }
+    }
+
+    /// Ends fetches that nobody is left for.
+    pub(super) fn give_up_without_hope(&mut self) {
+        let is_hopeless = |(content, state): (&ContentId, &super::content::Content)| {
+            let is_over = state.patience.is_some() && state.wants_peers() && !self.peers.has_hope(*content);
+            let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);
+            (is_over && !is_checking && !matches!(state.phase, Phase::Opening(_))).then_some(*content)
+        };
+        let hopeless: Vec<ContentId> = self.contents.iter().filter_map(is_hopeless).collect();
+        for content in hopeless {
+            let failure = match self.peers.refusal(content) {
+                Some(reason) => FetchFailure::Refused(reason),
+                None => FetchFailure::NoSource(Bottleneck::NoPeer(self.peers.last_failure(content))),
+            };
+            self.fail(content, failure);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The engine: decides everything, does nothing. Facts go in, orders come out, time and chance are arguments.
+//!
+//! Usage: `handle(now, input)`, then drain `poll()`, then sleep until `next_wakeup()` or the next fact. It cannot fail: bad
+//! peers become [`Output::Close`], bad disks come back as [`Input::StoreFailed`]. It never sees payload bytes.
+//!
+//! This file only routes. Absent here: sockets, files, clocks, tasks.
+
+mod io;
+mod violation;
+
+mod exchange;
+mod fetch;
+mod links;
+mod serve;
+
+mod chunks;
+mod content;
+mod peers;
+mod picker;
+mod rate;
+mod session;
+mod snapshot;
+mod timers;
+mod uploads;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::base::{ContentId, Instant, NodeId, Rng};
+use crate::wire::{Handle, Message};
+
+use content::Content;
+use peers::PeerBook;
+use session::Session;
+use timers::Timers;
+use uploads::Uploads;
+
+pub use content::ContentTotals;
+pub use io::{
+    Bottleneck, ChunkVerdict, CloseReason, DialFailure, Event, FetchFailure, Input, Join, LinkId, Order,
+    Output, UploadEnd,
+};
+pub use peers::{PeerStanding, PeerTotals};
+pub use snapshot::{ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
+pub use timers::Timer;
+pub use violation::Violation;
+
+/// One node's decisions.
+#[derive(Debug)]
+pub struct Engine {
+    node: NodeId,
+    now: Instant,
+    rng: Rng,
+    contents: BTreeMap<ContentId, Content>,
+    sessions: BTreeMap<LinkId, Session>,
+    peers: PeerBook,
+    uploads: Uploads,
+    timers: Timers,
+    outputs: VecDeque<Output>,
+    is_stopping: bool,
+    is_stopped: bool,
+    next_handle: u32,
+}
+
+impl Engine {
+    /// An engine for the node with this key. The seed is all the chance it will ever have.
+    pub fn new(node: NodeId, seed: u64) -> Self {
+        Self {
+            node,
+            now: Instant::ZERO,
+            rng: Rng::seeded(seed),
+            contents: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            peers: PeerBook::default(),
+            uploads: Uploads::default(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            is_stopping: false,
+            is_stopped: false,
+            next_handle: 0,
+        }
+    }
+
+    /// Takes one fact, and everything that is due by now. Time that goes back counts as standing still.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Wakeup => {}
+            Input::Join(join) => self.on_join(*join),
+            Input::StoreOpened { content, durable, wanted } => {
+                self.on_store_opened(content, &durable, &wanted)
+            }
+            Input::AddSource { content, node, addresses } => self.on_source(content, node, addresses),
+            Input::LinkUp { link, node, dialed } => self.on_link_up(link, node, dialed),
+            Input::LinkDown { link, reason } => self.on_link_down(link, &reason),
+            Input::DialFailed { node, failure } => self.on_dial_failed(node, failure),
+            Input::Message { link, message } => self.on_message(link, message),
+            Input::Malformed { link, violation } => self.punish(link, violation),
+            Input::Measured { link, rtt } => self.on_measured(link, rtt),
+            Input::Received { link, request, len } => self.on_received(link, request, len),
+            Input::ChunkArrived { link, request, chunk } => self.on_chunk_arrived(link, request, chunk),
+            Input::SliceKept { link, request, chunk, offset, len } => {
+                self.on_slice_kept(link, request, chunk, offset, len);
+            }
+            Input::StreamEnded { link, request } => self.on_stream_ended(link, request),
+            Input::ChunkChecked { content, chunk, from, verdict } => {
+                self.on_chunk_checked(content, chunk, from, verdict)
+            }
+            Input::StoreFailed { content } => self.fail(content, FetchFailure::Store),
+            Input::Flushed { content, chunks } => self.on_flushed(content, &chunks),
+            Input::Finished { content } => self.on_finished(content),
+            Input::UploadEnded { link, request, sent_len, end } => {
+                self.on_upload_ended(link, request, sent_len, end)
+            }
+            Input::Stop => self.on_stop(),
+        }
+        while let Some(timer) = self.timers.pop_due(self.now) {
+            self.on_timer(timer);
+        }
+        self.maybe_stopped();
+    }
+
+    /// The next order, in sequence.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come back with [`Input::Wakeup`] if nothing else happens, and what for.
+    pub fn next_wakeup(&self) -> Option<(Instant, Timer)> {
+        self.timers.next()
+    }
+
+    fn on_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Haves(content) => self.announce(content),
+            Timer::Flush(content) => self.flush(content),
+            Timer::Stall(link) => self.on_stall_timer(link),
+            Timer::Manifest(content) => self.on_manifest_timer(content),
+            Timer::Patience(content) => self.on_patience_timer(content),
+            Timer::Dial => self.dial_due(),
+            Timer::Rotate => self.rotate(),
+        }
+    }
+
+    fn on_measured(&mut self, link: LinkId, rtt: Duration) {
+        if let Some(session) = self.sessions.get_mut(&link) {
+            session.rtt = rtt;
+        }
+    }
+
+    fn on_stop(&mut self) {
+        self.is_stopping = true;
+        let contents: Vec<ContentId> = self.contents.keys().copied().collect();
+        for content in contents {
+            self.announce(content);
+            self.flush(content);
+        }
+        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        for link in links {
+            self.close(link, CloseReason::Done);
+        }
+    }
+
+    fn maybe_stopped(&mut self) {
+        let is_flushing = self.contents.values().any(|content| content.flush.is_running);
+        if self.is_stopping && !self.is_stopped && !is_flushing {
+            self.is_stopped = true;
+            self.emit(Event::Stopped);
+        }
+    }
+
+    fn mint_handle(&mut self) -> Handle {
+        self.next_handle += 1;
+        Handle(self.next_handle)
+    }
+
+    fn send(&mut self, link: LinkId, message: Message) {
+        self.outputs.push_back(Output::Send { link, message });
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Serving: uploads, choking, telling peers what there is.
+
+use std::time::Duration;
+
+use crate::base::{Bitfield, ContentId};
+use crate::manifest::ChunkIndex;
+use crate::wire::{ChunkRuns, Message, RejectReason, RequestId};
+
+use super::Engine;
+use super::io::{Event, LinkId, Output, UploadEnd};
+use super::timers::Timer;
+
+impl Engine {
+    /// Starts uploads as long as slots are free.
+    pub(super) fn serve(&mut self) {
+        while let Some((link, wanted)) = self.uploads.pop() {
+            let (request, content, run) = (wanted.request, wanted.content, wanted.run);
+            self.outputs.push_back(Output::Upload { link, request, content, run });
+        }
+    }
+
+    pub(super) fn on_upload_ended(
+        &mut self,
+        link: LinkId,
+        request: RequestId,
+        sent_len: u64,
+        end: UploadEnd,
+    ) {
+        let Some(ended) = self.uploads.on_ended(link, request) else { return };
+        if let Some(state) = self.contents.get_mut(&ended.content) {
+            state.totals.sent_len += sent_len;
+        }
+        if let Some(session) = self.sessions.get_mut(&link) {
+            session.remotes.entry(ended.content).or_default().sent_len += sent_len;
+            let node = session.node;
+            if let Some(totals) = self.peers.totals(node) {
+                totals.sent_len += sent_len;
+            }
+        }
+        if let UploadEnd::Lost(chunk) = end {
+            self.withdraw(ended.content, chunk);
+            self.reject(link, request, RejectReason::Unreadable);
+        }
+        self.serve();
+    }
+
+    /// A chunk cannot be served any more: tells everybody, and rejects who waits for it.
+    fn withdraw(&mut self, content: ContentId, chunk: ChunkIndex) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let handle = state.handle;
+        let Some(chunks) = state.chunks_mut() else { return };
+        if !chunks.on_lost(chunk) {
+            return;
+        }
+        let geometry = chunks.geometry().clone();
+        let mut lost = Bitfield::new(geometry.chunk_count());
+        lost.insert(chunk.get());
+        for runs in ChunkRuns::of(&lost) {
+            for link in self.introduced(content) {
+                self.send(link, Message::Lost { handle, chunks: runs.clone() });
+            }
+        }
+        let waiting = self.uploads.take_waiting(|wanted| {
+            wanted.content == content && geometry.pieces(wanted.run).any(|piece| piece.chunk == chunk)
+        });
+        for (link, request) in waiting {
+            self.reject(link, request, RejectReason::NotHeld);
+        }
+        self.emit(Event::ChunkLost { content, chunk });
+    }
+
+    /// Tells everybody what was verified since the last time.
+    pub(super) fn announce(&mut self, content: ContentId) {
+        self.timers.cancel(Timer::Haves(content));
+        let Some(unannounced) = self.contents.get_mut(&content).and_then(|state| state.unannounced.as_mut())
+        else {
+            return;
+        };
+        if unannounced.is_empty() {
+            return;
+        }
+        let len = unannounced.len();
+        let fresh = ChunkRuns::of(&std::mem::replace(unannounced, Bitfield::new(len)));
+        for link in self.introduced(content) {
+            self.send_haves(link, content, fresh.clone());
+        }
+    }
+
+    pub(super) fn rotate(&mut self) {
+        let is_interested = |link: LinkId| {
+            let Some(session) = self.sessions.get(&link) else { return false };
+            session.remotes.iter().any(|(content, remote)| {
+                let Some(chunks) = self.contents.get(content).and_then(|state| state.chunks()) else {
+                    return false;
+                };
+                remote.has.as_ref().is_some_and(|has| chunks.have().has_beyond(has))
+            })
+        };
+        let rotation = self.uploads.rotate(self.now, is_interested);
+        for (link, requests) in rotation.choked {
+            self.send(link, Message::Choke { choked: true });
+            for request in requests {
+                self.reject(link, request, RejectReason::Choked);
+            }
+        }
+        for link in rotation.unchoked {
+            self.send(link, Message::Choke { choked: false });
+        }
+        if self.uploads.has_choked() {
+            self.timers.set(Timer::Rotate, self.now + ROTATE_INTERVAL);
+        }
+    }
+
+    /// Links on which both sides know the manifest.
+    fn introduced(&self, content: ContentId) -> Vec<LinkId> {
+        let is_introduced = |session: &super::session::Session| session.has(content).is_some();
+        self.sessions.iter().filter(|(_, session)| is_introduced(session)).map(|(link, _)| *link).collect()
+    }
+}
+
+/// How often slots change hands when somebody waits for one.
+pub(super) const ROTATE_INTERVAL: Duration = Duration::from_secs(10);

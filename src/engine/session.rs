@@ -1,0 +1,208 @@
+//! One link as the protocol sees it: what each side opened, what the peer has, what is asked of it. Decides nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::limits::REQUESTS_OPEN_MAX;
+use crate::base::{Bitfield, ContentId, Instant, NodeId, Rate};
+use crate::manifest::Run;
+use crate::wire::{Handle, RequestId};
+
+use super::io::LinkId;
+use super::rate::{RateMeter, TimeEstimate, pipeline_len};
+
+/// The state of one link.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) node: NodeId,
+    pub(super) dialed: bool,
+    /// From its Hello; until then nothing else is taken.
+    pub(super) agent: Option<String>,
+    pub(super) rtt: Duration,
+    pub(super) remotes: BTreeMap<ContentId, Remote>,
+    pub(super) handles: BTreeMap<Handle, ContentId>,
+    /// The peer serves nothing to this node now.
+    pub(super) is_choked: bool,
+    pub(super) requests: BTreeMap<RequestId, OpenRequest>,
+    next_request: u64,
+    /// Bytes asked for and not received.
+    pub(super) outstanding_len: u64,
+    meter: RateMeter,
+    chunk_time: TimeEstimate,
+    pub(super) last_received_at: Instant,
+    last_chunk_at: Instant,
+    /// It did not send for too long: one chunk at a time until it does.
+    pub(super) is_snubbed: bool,
+}
+
+/// What the peer has of one content.
+#[derive(Debug, Default)]
+pub(super) struct Remote {
+    /// This node said Open, and whether it knew the manifest then.
+    pub(super) opened: Option<bool>,
+    /// The peer said Open, and whether it knew the manifest then.
+    pub(super) peer_opened: Option<bool>,
+    /// The peer said it does not take part.
+    pub(super) has_declined: bool,
+    /// Known once this node has the manifest.
+    pub(super) has: Option<Bitfield>,
+    /// Counted in the picker as having everything, not chunk by chunk.
+    pub(super) is_counted_everywhere: bool,
+    /// Payload sent to it.
+    pub(super) sent_len: u64,
+}
+
+/// A request that this node made.
+#[derive(Debug)]
+pub(super) struct OpenRequest {
+    pub(super) content: ContentId,
+    pub(super) run: Run,
+    /// The first chunk of the run that has not arrived.
+    pub(super) next: u32,
+    pub(super) received_len: u32,
+    /// Of what was received, bytes that were needed.
+    pub(super) used_len: u32,
+    pub(super) is_abandoned: bool,
+    /// Who took the rest over.
+    pub(super) heir: Option<LinkId>,
+}
+
+impl OpenRequest {
+    /// Bytes that have not come.
+    pub(super) fn missing_len(&self) -> u64 {
+        u64::from(self.run.len().saturating_sub(self.received_len))
+    }
+}
+
+impl Session {
+    /// A link that has just come up.
+    pub(super) fn new(now: Instant, node: NodeId, dialed: bool) -> Self {
+        Self {
+            node,
+            dialed,
+            agent: None,
+            rtt: Duration::ZERO,
+            remotes: BTreeMap::new(),
+            handles: BTreeMap::new(),
+            is_choked: true,
+            requests: BTreeMap::new(),
+            next_request: 0,
+            outstanding_len: 0,
+            meter: RateMeter::default(),
+            chunk_time: TimeEstimate::default(),
+            last_received_at: now,
+            last_chunk_at: now,
+            is_snubbed: false,
+        }
+    }
+
+    /// Whether more may be asked of the peer, given the length of a chunk.
+    pub(super) fn has_room(&self, now: Instant, chunk_len: u64) -> bool {
+        let is_served = self.agent.is_some() && !self.is_choked;
+        is_served
+            && self.requests.len() < REQUESTS_OPEN_MAX
+            && self.outstanding_len < self.depth_len(now, chunk_len)
+    }
+
+    /// Bytes to keep asked for.
+    pub(super) fn depth_len(&self, now: Instant, chunk_len: u64) -> u64 {
+        if self.is_snubbed {
+            return 1;
+        }
+        pipeline_len(self.meter.rate(now), self.rtt, chunk_len)
+    }
+
+    /// How fast it sends; `None` before there is anything to go by.
+    pub(super) fn rate(&self, now: Instant) -> Option<Rate> {
+        self.meter.rate(now)
+    }
+
+    /// Time until everything asked so far and `more_len` bytes have come, if it sends as fast as now.
+    pub(super) fn time_for(&self, now: Instant, more_len: u64) -> Option<Duration> {
+        Some(self.rtt + self.rate(now)?.time_for(self.outstanding_len + more_len))
+    }
+
+    /// No byte for so long means that something is wrong.
+    pub(super) fn stall_timeout(&self) -> Duration {
+        self.chunk_time.timeout()
+    }
+
+    /// Notes a request; returns its name.
+    pub(super) fn on_asked(&mut self, now: Instant, content: ContentId, run: Run) -> RequestId {
+        if self.outstanding_len == 0 {
+            self.meter.resume(now);
+            self.last_received_at = now;
+            self.last_chunk_at = now;
+        }
+        self.next_request += 1;
+        let request = RequestId(self.next_request);
+        self.outstanding_len += u64::from(run.len());
+        let next = run.first().get();
+        let open =
+            OpenRequest { content, run, next, received_len: 0, used_len: 0, is_abandoned: false, heir: None };
+        self.requests.insert(request, open);
+        request
+    }
+
+    /// Counts payload. False if nothing of that name is open.
+    pub(super) fn on_received(&mut self, now: Instant, request: RequestId, len: u32) -> bool {
+        let Some(open) = self.requests.get_mut(&request) else { return false };
+        let counted = len.min(open.run.len().saturating_sub(open.received_len));
+        open.received_len += counted;
+        if !open.is_abandoned {
+            self.outstanding_len -= u64::from(counted);
+        }
+        self.meter.on_received(now, u64::from(counted));
+        self.last_received_at = now;
+        self.pause_if_idle();
+        true
+    }
+
+    /// A whole chunk came.
+    pub(super) fn on_chunk(&mut self, now: Instant) {
+        self.chunk_time.on_sample(now.since(self.last_chunk_at));
+        self.last_chunk_at = now;
+        self.is_snubbed = false;
+    }
+
+    /// The request is not waited for any more. False if it was not open or abandoned before.
+    pub(super) fn on_abandoned(&mut self, request: RequestId) -> bool {
+        let Some(open) = self.requests.get_mut(&request).filter(|open| !open.is_abandoned) else {
+            return false;
+        };
+        open.is_abandoned = true;
+        self.outstanding_len -= open.missing_len();
+        self.pause_if_idle();
+        true
+    }
+
+    /// The request is over.
+    pub(super) fn on_ended(&mut self, request: RequestId) -> Option<OpenRequest> {
+        let open = self.requests.remove(&request)?;
+        if !open.is_abandoned {
+            self.outstanding_len -= open.missing_len();
+        }
+        self.pause_if_idle();
+        Some(open)
+    }
+
+    /// Bytes still to come before this request is done, in the order in which they were asked for.
+    pub(super) fn len_until(&self, request: RequestId) -> u64 {
+        self.requests
+            .range(..=request)
+            .filter(|(_, open)| !open.is_abandoned)
+            .map(|(_, open)| open.missing_len())
+            .sum()
+    }
+
+    /// Whether the peer has a chunk.
+    pub(super) fn has(&self, content: ContentId) -> Option<&Bitfield> {
+        self.remotes.get(&content)?.has.as_ref()
+    }
+
+    fn pause_if_idle(&mut self) {
+        if self.outstanding_len == 0 {
+            self.meter.pause();
+        }
+    }
+}

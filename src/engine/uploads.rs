@@ -1,0 +1,230 @@
+//! Who is served next. Invariant: a peer has at most [`UPLOADS_PER_LINK`] uploads at once, all peers together at most
+//! [`UPLOADS_MAX`]; whoever was sent the least comes first, so nobody starves. Knows no bytes, no disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::base::limits::REQUESTS_PER_LINK_MAX;
+use crate::base::{ContentId, Instant};
+use crate::manifest::Run;
+use crate::wire::RequestId;
+
+use super::io::LinkId;
+
+/// Requests of peers: waiting and being served.
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    queues: BTreeMap<LinkId, Queue>,
+    active: usize,
+}
+
+/// A request of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) request: RequestId,
+    pub(super) content: ContentId,
+    pub(super) run: Run,
+}
+
+#[derive(Debug)]
+struct Queue {
+    waiting: VecDeque<Wanted>,
+    active: BTreeMap<RequestId, Wanted>,
+    /// Bytes given so far, for the turn; a newcomer starts where the others stand.
+    turn_len: u64,
+    is_unchoked: bool,
+    /// When it was choked or unchoked last.
+    since: Instant,
+}
+
+impl Uploads {
+    /// A link came up. True if there is a slot for it: it is unchoked.
+    pub(super) fn on_link_up(&mut self, now: Instant, link: LinkId) -> bool {
+        let unchoked = self.queues.values().filter(|queue| queue.is_unchoked).count();
+        let is_unchoked = unchoked < UNCHOKED_MAX;
+        let turn_len = self.queues.values().map(|queue| queue.turn_len).min().unwrap_or(0);
+        let queue =
+            Queue { waiting: VecDeque::new(), active: BTreeMap::new(), turn_len, is_unchoked, since: now };
+        self.queues.insert(link, queue);
+        is_unchoked
+    }
+
+    /// A link is gone.
+    pub(super) fn on_link_down(&mut self, link: LinkId) {
+        if let Some(queue) = self.queues.remove(&link) {
+            self.active -= queue.active.len();
+        }
+    }
+
+    /// Whether a peer's requests are taken.
+    pub(super) fn is_unchoked(&self, link: LinkId) -> bool {
+        self.queues.get(&link).is_some_and(|queue| queue.is_unchoked)
+    }
+
+    /// Takes a request; false if too many wait or its name is in use.
+    pub(super) fn push(&mut self, link: LinkId, wanted: Wanted) -> bool {
+        let Some(queue) = self.queues.get_mut(&link) else { return false };
+        let is_known = queue.active.contains_key(&wanted.request)
+            || queue.waiting.iter().any(|w| w.request == wanted.request);
+        let has_room = queue.waiting.len() + queue.active.len() < REQUESTS_PER_LINK_MAX && !is_known;
+        if has_room {
+            queue.waiting.push_back(wanted);
+        }
+        has_room
+    }
+
+    /// The next upload to start, if a slot is free.
+    pub(super) fn pop(&mut self) -> Option<(LinkId, Wanted)> {
+        if self.active >= UPLOADS_MAX {
+            return None;
+        }
+        let can_go = |queue: &Queue| !queue.waiting.is_empty() && queue.active.len() < UPLOADS_PER_LINK;
+        let ready = self.queues.iter_mut().filter(|(_, queue)| can_go(queue));
+        let (link, queue) = ready.min_by_key(|(link, queue)| (queue.turn_len, **link))?;
+        let wanted = queue.waiting.pop_front()?;
+        queue.turn_len += u64::from(wanted.run.len());
+        queue.active.insert(wanted.request, wanted);
+        self.active += 1;
+        Some((*link, wanted))
+    }
+
+    /// The peer does not want it any more. `Some(true)` if it is being served: stop that.
+    pub(super) fn on_cancelled(&mut self, link: LinkId, request: RequestId) -> Option<bool> {
+        let queue = self.queues.get_mut(&link)?;
+        if queue.active.contains_key(&request) {
+            return Some(true);
+        }
+        let at = queue.waiting.iter().position(|wanted| wanted.request == request)?;
+        queue.waiting.remove(at);
+        Some(false)
+    }
+
+    /// An upload is over.
+    pub(super) fn on_ended(&mut self, link: LinkId, request: RequestId) -> Option<Wanted> {
+        let ended = self.queues.get_mut(&link)?.active.remove(&request)?;
+        self.active -= 1;
+        Some(ended)
+    }
+
+    /// Takes out the waiting requests that want something of a content that is not there any more.
+    pub(super) fn take_waiting(&mut self, is_gone: impl Fn(&Wanted) -> bool) -> Vec<(LinkId, RequestId)> {
+        let mut taken = Vec::new();
+        for (link, queue) in &mut self.queues {
+            taken.extend(queue.waiting.iter().filter(|w| is_gone(w)).map(|w| (*link, w.request)));
+            queue.waiting.retain(|wanted| !is_gone(wanted));
+        }
+        taken
+    }
+
+    /// Frees slots for those who wait: chokes whoever has been unchoked longest and unchokes whoever has been choked longest.
+    /// `is_interested` tells whom a slot would help. Returns the choked with their waiting requests, and the unchoked.
+    pub(super) fn rotate(&mut self, now: Instant, is_interested: impl Fn(LinkId) -> bool) -> Rotation {
+        let mut rotation = Rotation::default();
+        let mut choked: Vec<_> =
+            self.queues.iter().filter(|(link, q)| !q.is_unchoked && is_interested(**link)).collect();
+        choked.sort_by_key(|(link, queue)| (queue.since, **link));
+        let newcomers: Vec<LinkId> =
+            choked.into_iter().map(|(link, _)| *link).take(ROTATED_AT_ONCE).collect();
+        let mut unchoked: Vec<_> = self.queues.iter().filter(|(_, queue)| queue.is_unchoked).collect();
+        let free = UNCHOKED_MAX.saturating_sub(unchoked.len());
+        // Whoever has no use for its slot gives it up first.
+        unchoked.sort_by_key(|(link, queue)| (is_interested(**link), queue.since, **link));
+        let may_go = |queue: &Queue| now.since(queue.since) >= SLOT_TIME_MIN;
+        let leavers: Vec<LinkId> = unchoked
+            .into_iter()
+            .filter(|(_, queue)| may_go(queue))
+            .map(|(link, _)| *link)
+            .take(newcomers.len().saturating_sub(free))
+            .collect();
+        let slots = free + leavers.len();
+        for link in leavers {
+            let queue = self.queues.get_mut(&link).expect("it was listed above");
+            (queue.is_unchoked, queue.since) = (false, now);
+            let rejected = queue.waiting.drain(..).map(|wanted| wanted.request).collect();
+            rotation.choked.push((link, rejected));
+        }
+        for link in newcomers.into_iter().take(slots) {
+            let queue = self.queues.get_mut(&link).expect("it was listed above");
+            (queue.is_unchoked, queue.since) = (true, now);
+            rotation.unchoked.push(link);
+        }
+        rotation
+    }
+
+    /// Whether anybody is choked, so that a rotation may be worth it.
+    pub(super) fn has_choked(&self) -> bool {
+        self.queues.values().any(|queue| !queue.is_unchoked)
+    }
+}
+
+/// Whom a rotation choked and unchoked.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Rotation {
+    pub(super) choked: Vec<(LinkId, Vec<RequestId>)>,
+    pub(super) unchoked: Vec<LinkId>,
+}
+
+/// One is sent while the next is read from disk, and one more hides the turn-around.
+const UPLOADS_PER_LINK: usize = 3;
+const UPLOADS_MAX: usize = 64;
+/// Peers that are served at the same time; the rest is choked until its turn.
+const UNCHOKED_MAX: usize = 64;
+const ROTATED_AT_ONCE: usize = 8;
+const SLOT_TIME_MIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Geometry;
+
+    fn wanted(request: u64) -> Wanted {
+        let geometry = Geometry::new([(1 << 20, 20)]).expect("a small file");
+        let run = geometry.run(0, 0, 1 << 20).expect("the one chunk");
+        Wanted { request: RequestId(request), content: ContentId::from_bytes([0; 32]), run }
+    }
+
+    #[test]
+    fn peers_take_turns_by_bytes() {
+        let mut uploads = Uploads::default();
+        for link in [LinkId(1), LinkId(2)] {
+            assert!(uploads.on_link_up(Instant::ZERO, link));
+        }
+        for request in 0..6 {
+            assert!(uploads.push(LinkId(1), wanted(request)));
+        }
+        assert!(uploads.push(LinkId(2), wanted(0)));
+        let mut turns = Vec::new();
+        while let Some((link, wanted)) = uploads.pop() {
+            turns.push(link.0);
+            uploads.on_ended(link, wanted.request);
+        }
+        assert_eq!(turns, [1, 2, 1, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_peer_has_a_few_uploads_at_once_and_cancelled_ones_are_stopped() {
+        let mut uploads = Uploads::default();
+        uploads.on_link_up(Instant::ZERO, LinkId(1));
+        (0..5).for_each(|request| assert!(uploads.push(LinkId(1), wanted(request))));
+        assert!(!uploads.push(LinkId(1), wanted(4)));
+        assert_eq!(std::iter::from_fn(|| uploads.pop()).count(), UPLOADS_PER_LINK);
+        assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(0)), Some(true));
+        assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(4)), Some(false));
+        assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(4)), None);
+        uploads.on_link_down(LinkId(1));
+        assert_eq!(uploads.active, 0);
+    }
+
+    #[test]
+    fn whoever_is_choked_gets_a_turn() {
+        let mut uploads = Uploads::default();
+        let links = UNCHOKED_MAX as u64 + 4;
+        let unchoked = (0..links).filter(|&link| uploads.on_link_up(Instant::ZERO, LinkId(link))).count();
+        assert_eq!(unchoked, UNCHOKED_MAX);
+        assert_eq!(uploads.rotate(Instant::ZERO, |_| true), Rotation::default());
+        let rotation = uploads.rotate(Instant::ZERO + SLOT_TIME_MIN, |_| true);
+        assert_eq!(rotation.unchoked.iter().map(|link| link.0).collect::<Vec<_>>(), [64, 65, 66, 67]);
+        assert_eq!(rotation.choked.len(), 4);
+        assert!(uploads.is_unchoked(LinkId(67)) && !uploads.is_unchoked(LinkId(0)));
+    }
+}

@@ -1,0 +1,59 @@
+//! What a peer can do wrong. Each has a close code that the peer gets to see.
+
+use std::fmt;
+
+/// A peer's fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// A frame or message that does not follow the wire format.
+    Malformed(String),
+    /// Another major version.
+    Version(u32),
+    /// Something before Hello, or a second Hello.
+    OutOfOrder(&'static str),
+    /// A handle that was not opened, or too many of them.
+    Handle,
+    /// A chunk or byte range that the content does not have.
+    Range(&'static str),
+    /// A manifest that is not the content's.
+    Manifest,
+    /// A manifest page that was not asked for.
+    UnexpectedPage,
+    /// A chunk stream that answers nothing that was asked, or not as asked.
+    ChunkStream(&'static str),
+    /// A chunk that failed verification.
+    Corrupt(u32),
+}
+
+impl Violation {
+    /// The QUIC application error code.
+    pub fn close_code(&self) -> u32 {
+        match self {
+            Self::Malformed(_) => 16,
+            Self::Version(_) => 17,
+            Self::OutOfOrder(_) => 18,
+            Self::Handle => 19,
+            Self::Range(_) => 20,
+            Self::Manifest => 21,
+            Self::UnexpectedPage => 22,
+            Self::ChunkStream(_) => 23,
+            Self::Corrupt(_) => 24,
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(what) => write!(f, "malformed: {what}"),
+            Self::Version(major) => write!(f, "speaks protocol version {major}, this node speaks 1"),
+            Self::OutOfOrder(what) => write!(f, "message out of order: {what}"),
+            Self::Handle => f.write_str("a handle that was not opened"),
+            Self::Range(what) => write!(f, "{what} that the content does not have"),
+            Self::Manifest => f.write_str("sent a manifest that is not the content's"),
+            Self::UnexpectedPage => f.write_str("sent a manifest page that was not asked for"),
+            Self::ChunkStream(what) => write!(f, "chunk stream: {what}"),
+            Self::Corrupt(chunk) => write!(f, "chunk {chunk} failed verification"),
+        }
+    }
+}

@@ -17,6 +17,8 @@ pub struct ChunkSender {
 #[derive(Debug)]
 pub struct ChunkReceiver {
     stream: RecvStream,
+    /// QUIC would show a stream stopped here as one that ended cleanly.
+    is_stopped: bool,
 }
 
 /// Why bytes cannot be sent.
@@ -111,7 +113,7 @@ impl Drop for ChunkSender {
 
 impl ChunkReceiver {
     pub(super) fn new(stream: RecvStream) -> Self {
-        Self { stream }
+        Self { stream, is_stopped: false }
     }
 
     /// Reads what has come, at least one byte, straight into `buffer`; 0 is the end of the stream (or an empty buffer). To be
@@ -120,6 +122,9 @@ impl ChunkReceiver {
     /// # Errors
     /// If the peer gave the stream up, it was stopped here, or the link is closed.
     pub async fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
+        if self.is_stopped {
+            return Err(ReceiveError::Ended);
+        }
         Ok(self.stream.read(buffer).await?.unwrap_or(0))
     }
 
@@ -128,6 +133,9 @@ impl ChunkReceiver {
     /// # Errors
     /// As [`Self::read_some`], or if the stream ends before the buffer is full.
     pub async fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), ReceiveError> {
+        if self.is_stopped {
+            return Err(ReceiveError::Ended);
+        }
         match self.stream.read_exact(buffer).await {
             Ok(()) => Ok(()),
             Err(ReadExactError::FinishedEarly(len)) => Err(ReceiveError::EndedEarly(len)),
@@ -138,6 +146,7 @@ impl ChunkReceiver {
     /// Asks the sender to stop, for the reason that `code` tells it. What has come and was not read is dropped: read first
     /// what is to be kept.
     pub fn stop(&mut self, code: u32) {
+        self.is_stopped = true;
         // A stream that is over needs no stopping.
         let _ = self.stream.stop(VarInt::from_u32(code));
     }
@@ -160,7 +169,9 @@ impl From<ReadError> for ReceiveError {
             ReadError::Reset(code) => Self::Reset(code.into_inner()),
             ReadError::ConnectionLost(error) => Self::LinkLost(error.into()),
             // Neither is done here: reads out of order, 0-RTT.
-            ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected => Self::Ended,
+            ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected => {
+                Self::Ended
+            }
         }
     }
 }

@@ -32,7 +32,8 @@ impl FrameWriter {
     /// Not to be cancelled: a frame may be left half written.
     ///
     /// # Errors
-    /// If a frame is above the cap (no part of it is then written), the peer stopped the stream, or the link is closed.
+    /// If a frame is above the cap (then it and what follows is not written), the peer stopped the stream, or the link is
+    /// closed.
     pub async fn write_frames(&mut self, frames: &[Bytes]) -> Result<(), SendError> {
         let mut gathered = BytesMut::new();
         for frame in frames {

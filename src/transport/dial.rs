@@ -246,14 +246,17 @@ async fn connect(dialer: &Dialer, node: NodeId, address: SocketAddr) -> Result<L
     let is_local = is_local(canonical(address).ip(), &dialer.own);
     let transports = &dialer.transports;
     config.transport_config(Arc::clone(if is_local { &transports.local } else { &transports.network }));
-    let connecting = dialer.quinn.connect_with(config, address, tls::SERVER_NAME).map_err(not_begun)?;
+    let connecting =
+        dialer.quinn.connect_with(config, address, tls::SERVER_NAME).map_err(|error| not_begun(&error))?;
     match connecting.await {
         Ok(connection) => Link::new(connection).ok_or(AttemptError::NoAnswer),
-        Err(error) => Err(found.get().map_or_else(|| not_finished(error), |key| AttemptError::WrongKey(*key))),
+        Err(error) => {
+            Err(found.get().map_or_else(|| not_finished(error), |key| AttemptError::WrongKey(*key)))
+        }
     }
 }
 
-fn not_begun(error: ConnectError) -> AttemptError {
+fn not_begun(error: &ConnectError) -> AttemptError {
     match error {
         ConnectError::EndpointStopping => AttemptError::Stopping,
         ConnectError::CidsExhausted

@@ -117,7 +117,9 @@ fn create(path: &Path, seed: &[u8; 32]) -> Result<(), IdentityError> {
         Err(_) => return fs::rename(&new, path).map_err(io_error("create", path)),
     }
     fs::remove_file(&new).map_err(io_error("remove", &new))?;
-    File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(io_error("sync", folder_of(path)))
+    File::open(folder_of(path))
+        .and_then(|folder| folder.sync_all())
+        .map_err(io_error("sync", folder_of(path)))
 }
 
 fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, IdentityError> {
@@ -126,10 +128,11 @@ fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, IdentityError> {
     let new = path.with_file_name(name);
     // What a killed process with the same number left behind.
     let _ = fs::remove_file(&new);
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
     written.map_err(io_error("create", &new))?;
     Ok(new)
 }
@@ -154,7 +157,8 @@ fn parse(text: &str) -> Option<Seed> {
 }
 
 fn refuse_exposed(path: &Path, mode: u32, wanted: u32) -> Result<(), IdentityError> {
-    if mode & 0o077 == 0 {
+    let to_others = mode & 0o077;
+    if to_others == 0 {
         return Ok(());
     }
     Err(IdentityError::Exposed { path: path.to_owned(), mode: mode & 0o777, wanted })

@@ -60,7 +60,8 @@ fn bind_exactly(address: SocketAddr) -> Result<UdpSocket, BindError> {
         io::ErrorKind::PermissionDenied => BindError::Forbidden(address),
         _ => BindError::Socket { address, source },
     };
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP)).map_err(error)?;
+    let socket =
+        Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP)).map_err(error)?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
         socket.set_only_v6(false).map_err(error)?;
     }

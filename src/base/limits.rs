@@ -1,5 +1,7 @@
 //! Every limit that something from outside runs into, in one place, with the relations that must hold between them.
 
+use std::time::Duration;
+
 /// Longest canonical manifest body, bytes: 1.3 million chunks of 8 MiB (10 TB) need 42 MB.
 pub const MANIFEST_BODY_LEN_MAX: usize = 64 << 20;
 /// Longest `.swarm` file, bytes: a body and what may stand around it.
@@ -66,6 +68,46 @@ pub const CONTROL_QUEUE_FRAMES: usize = 4096;
 /// Chunk streams a peer may have open towards this node.
 pub const CHUNK_STREAMS_PER_LINK_MAX: u32 = 64;
 
+// Transport.
+
+/// Longest time from the wish for a link to a finished handshake, over all addresses of a node.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Head start that one address has over the next (RFC 8305 recommends 250 ms).
+pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
+/// Longest handshake of a node that dials in.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Handshakes of dialing nodes that go on at once; further ones wait.
+pub const HANDSHAKES_MAX: usize = 256;
+/// Handshakes going on from which a dialing node has to prove first that its address is its own.
+pub const HANDSHAKES_UNPROVEN_MAX: usize = 64;
+/// Dialing nodes that wait for their handshake to begin; further ones are refused.
+pub const HANDSHAKES_WAITING_MAX: usize = 256;
+/// Early bytes kept for one waiting dialer, and for all of them.
+pub const HANDSHAKE_WAITING_LEN_MAX: u64 = 16 << 10;
+/// See [`HANDSHAKE_WAITING_LEN_MAX`].
+pub const HANDSHAKES_WAITING_LEN_MAX: u64 = 4 << 20;
+/// Silence after which a link is lost.
+pub const LINK_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Silence after which a sign of life is sent; three may be lost. NAT mappings of UDP live 30 s and longer.
+pub const LINK_KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Longest wait for the last control frames to be acknowledged before a link closes.
+pub const LINK_FINISH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest reason given or kept when a link closes, bytes.
+pub const CLOSE_REASON_LEN_MAX: usize = 256;
+/// Control frames are gathered into writes of about this many bytes.
+pub const FRAMES_GATHERED_LEN: usize = 64 << 10;
+/// Kernel buffer asked for the UDP socket, each way, bytes. The usual 208 KiB overflow at once above 1 Gbit/s.
+pub const UDP_BUFFER_LEN: usize = 8 << 20;
+/// Longest UDP payload searched for on a network: Ethernet's 1500 less IPv6 and UDP headers.
+pub const DATAGRAM_LEN_MAX: u16 = 1452;
+/// Longest UDP payload searched for within one machine. Twice as fast as 1452; a batch of 10 stays below the 64 KiB
+/// that one send may hold, and above it throughput collapses.
+pub const DATAGRAM_LEN_MAX_LOCAL: u16 = 6500;
+/// Most keys in one state folder, thus most nodes of one user at once.
+pub const KEY_SLOTS_MAX: u32 = 256;
+/// Longest key or claim file that is read, bytes.
+pub const KEY_FILE_LEN_MAX: u64 = 4096;
+
 const _: () = assert!(MANIFEST_PAGE_LEN + 64 <= FRAME_LEN_MAX);
 const _: () = assert!(HAVE_RUNS_MAX * 5 + 64 <= FRAME_LEN_MAX);
 const _: () = assert!(REQUESTS_OPEN_MAX <= REQUESTS_PER_LINK_MAX);
@@ -76,3 +118,6 @@ const _: () = assert!(RUN_LEN_TARGET <= 1 << CHUNK_LEN_LOG2_MAX);
 
 /// Nodes that the peer book remembers.
 pub const PEERS_MAX: usize = 16 << 10;
+const _: () = assert!(DATAGRAM_LEN_MAX_LOCAL as usize * 10 < 65_507);
+const _: () = assert!(HANDSHAKES_UNPROVEN_MAX <= HANDSHAKES_MAX);
+const _: () = assert!(LINK_KEEP_ALIVE.as_secs() * 3 < LINK_IDLE_TIMEOUT.as_secs());

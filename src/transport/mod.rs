@@ -1,1 +1,37 @@
-//! Links.
+//! Links: authenticated QUIC connections between nodes, and the key that a node proves itself with.
+//!
+//! Invariant: a [`Link`] exists only after its peer proved the Ed25519 key that [`Link::peer`] names. This room moves bytes
+//! and reports facts. Absent here: what frames mean (wire), who may connect, when to dial and when to give up (engine).
+
+mod key_file;
+mod key_store;
+
+mod identity;
+mod tls;
+
+mod config;
+mod interfaces;
+mod socket;
+
+mod dial;
+mod endpoint;
+
+mod chunk_stream;
+mod control;
+mod frame;
+mod link;
+
+#[cfg(test)]
+mod tests;
+
+pub use chunk_stream::{ChunkReceiver, ChunkSender, ReceiveError, SendError};
+pub use config::LinkOptions;
+pub use control::{FrameReader, FrameWriter};
+pub use dial::{Attempt, AttemptError, DialError};
+pub use endpoint::Endpoint;
+pub use frame::FrameError;
+pub use identity::Identity;
+pub use key_file::IdentityError;
+pub use key_store::IdentityStore;
+pub use link::{CloseReason, Link, LinkStats};
+pub use socket::BindError;

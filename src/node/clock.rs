@@ -1,0 +1,34 @@
+//! The clocks. The only file that reads them.
+#![expect(clippy::disallowed_methods, reason = "this is where clocks are read")]
+
+use std::time::SystemTime;
+
+use crate::base::Instant;
+
+/// Turns the system's monotonic clock into engine time.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: std::time::Instant,
+}
+
+impl Clock {
+    /// A clock that starts at zero.
+    pub fn start() -> Self {
+        Self { origin: std::time::Instant::now() }
+    }
+
+    /// Time since it was started.
+    pub fn now(&self) -> Instant {
+        Instant::from_nanos(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// When the system's clock will show that instant.
+    pub(super) fn deadline(&self, at: Instant) -> tokio::time::Instant {
+        (self.origin + std::time::Duration::from_nanos(at.as_nanos())).into()
+    }
+}
+
+/// The time of day: for file times only.
+pub fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}

@@ -1,0 +1,51 @@
+//! The loop: perform what the engine ordered, wait for the next fact, hand it over.
+
+use tokio::sync::mpsc;
+
+use super::clock::Clock;
+use super::io::Io;
+use super::{Command, Limits, NodeEvent};
+use crate::engine::Engine;
+use crate::transport::Endpoint;
+
+pub(super) struct Driver {
+    engine: Engine,
+    io: Io,
+    clock: Clock,
+}
+
+impl Driver {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        limits: Limits,
+        commands: mpsc::Receiver<Command>,
+        events: mpsc::Sender<NodeEvent>,
+    ) -> Self {
+        let node = endpoint.node_id();
+        Self { engine: Engine::new(node, seed(node)), io: Io::new(endpoint, limits, commands, events), clock: Clock::start() }
+    }
+
+    pub(super) async fn run(mut self) {
+        while !self.io.is_stopped() {
+            let wakeup = self.engine.next_wakeup().map(|(at, _)| self.clock.deadline(at));
+            for fact in self.io.next_facts(wakeup).await {
+                if let Some(input) = self.io.admit(fact, &self.engine) {
+                    self.engine.handle(self.clock.now(), input);
+                }
+                while let Some(output) = self.engine.poll() {
+                    self.io.perform(output);
+                }
+            }
+        }
+        self.io.end().await;
+    }
+}
+
+/// Different at every start and on every node.
+fn seed(node: crate::base::NodeId) -> u64 {
+    let since_epoch = super::clock::wall_clock().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(node.as_bytes()).update(&since_epoch.as_nanos().to_le_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}

@@ -1,0 +1,374 @@
+//! Every effect in one place. `perform` carries an order out or starts a task that does; facts come back through one queue.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use super::budget::Budget;
+use super::link::{ControlOut, Expected, LinkHandle};
+use super::throttle::Throttle;
+use super::upload::{self, UploadTask};
+use super::{Command, Limits, NodeEvent, NodeSnapshot, WireTotals, link};
+use crate::base::{ContentId, NodeId};
+use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output};
+use crate::manifest::{Address, ChunkIndex, Run};
+use crate::storage::{Store, StoreError, Verdict};
+use crate::transport::{DialError, Endpoint, Link};
+use crate::wire::{Message, RequestId};
+
+/// What tasks report.
+pub(super) enum Fact {
+    Input(Input),
+    /// A link stands; its tasks are still to be started.
+    Linked { link: Link, dialed: bool },
+    /// Its control stream stands too.
+    ControlReady { link: LinkId },
+    /// A link's tasks have ended.
+    Ended { link: LinkId, reason: String },
+    StoreFailed { content: ContentId, error: StoreError },
+    Command(Command),
+    Wakeup,
+}
+
+pub(super) struct Io {
+    endpoint: Endpoint,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<NodeEvent>,
+    /// Events that found the queue full.
+    late_events: VecDeque<NodeEvent>,
+    facts: mpsc::Receiver<Fact>,
+    report: mpsc::Sender<Fact>,
+    /// Facts that this room knows at once.
+    own_facts: VecDeque<Fact>,
+    stores: BTreeMap<ContentId, Arc<dyn Store>>,
+    links: BTreeMap<LinkId, LinkHandle>,
+    uploads: BTreeMap<(LinkId, RequestId), CancellationToken>,
+    /// Of links that are gone.
+    past_wire: BTreeMap<NodeId, WireTotals>,
+    next_link: u64,
+    budget: Budget,
+    up: Throttle,
+    down: Throttle,
+    tasks: TaskTracker,
+    is_stopped: bool,
+}
+
+impl Io {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        limits: Limits,
+        commands: mpsc::Receiver<Command>,
+        events: mpsc::Sender<NodeEvent>,
+    ) -> Self {
+        let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
+        let tasks = TaskTracker::new();
+        tasks.spawn(accept(endpoint.clone(), report.clone()));
+        Self {
+            endpoint,
+            commands,
+            events,
+            late_events: VecDeque::new(),
+            facts,
+            report,
+            own_facts: VecDeque::new(),
+            stores: BTreeMap::new(),
+            links: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            past_wire: BTreeMap::new(),
+            next_link: 0,
+            budget: Budget::new(limits.buffers_len),
+            up: Throttle::new(limits.up),
+            down: Throttle::new(limits.down),
+            tasks,
+            is_stopped: false,
+        }
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    /// The next facts, or a wake-up when it is time.
+    pub(super) async fn next_facts(&mut self, wakeup: Option<Instant>) -> Vec<Fact> {
+        self.hand_over_late_events();
+        if !self.own_facts.is_empty() {
+            return self.own_facts.drain(..).collect();
+        }
+        let sleep = async {
+            match wakeup {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut facts = Vec::new();
+        tokio::select! {
+            biased;
+            Some(command) = self.commands.recv() => facts.push(Fact::Command(command)),
+            _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => {}
+            () = sleep => facts.push(Fact::Wakeup),
+        }
+        facts
+    }
+
+    /// Turns a fact into the engine's input; some are this room's own affair.
+    pub(super) fn admit(&mut self, fact: Fact, engine: &Engine) -> Option<Input> {
+        match fact {
+            Fact::Input(input) => Some(self.note(input)),
+            Fact::Wakeup => Some(Input::Wakeup),
+            Fact::Command(command) => self.admit_command(command, engine),
+            Fact::Linked { link, dialed } => {
+                self.start_link(link, dialed);
+                None
+            }
+            Fact::ControlReady { link } => {
+                let handle = self.links.get(&link)?;
+                Some(Input::LinkUp { link, node: handle.link.peer(), dialed: handle.dialed })
+            }
+            Fact::Ended { link, reason } => {
+                self.forget_link(link);
+                Some(Input::LinkDown { link, reason })
+            }
+            Fact::StoreFailed { content, error } => {
+                warn!(content = %content.short(), %error, "the store failed");
+                self.tell(NodeEvent::StoreError { content, error });
+                Some(Input::StoreFailed { content })
+            }
+        }
+    }
+
+    fn admit_command(&mut self, command: Command, engine: &Engine) -> Option<Input> {
+        match command {
+            Command::Join(join) => Some(Input::Join(join)),
+            Command::OpenStore { content, store, durable, wanted } => {
+                self.stores.insert(content, store);
+                Some(Input::StoreOpened { content, durable, wanted })
+            }
+            Command::AddSource { content, source } => {
+                Some(Input::AddSource { content, node: source.node, addresses: source.addresses })
+            }
+            Command::Snapshot(reply) => {
+                // Whoever asked may be gone.
+                let _ = reply.send(NodeSnapshot { engine: engine.snapshot(), wire: self.wire() });
+                None
+            }
+            Command::Stop => Some(Input::Stop),
+        }
+    }
+
+    /// What this room must know of a fact that is the engine's.
+    fn note(&mut self, input: Input) -> Input {
+        if let Input::UploadEnded { link, request, .. } = &input {
+            self.uploads.remove(&(*link, *request));
+        }
+        input
+    }
+
+    /// Carries out one order.
+    pub(super) fn perform(&mut self, output: Output) {
+        match output {
+            Output::Dial { node, addresses } => {
+                self.tasks.spawn(dial(self.endpoint.clone(), node, addresses, self.report.clone()));
+            }
+            Output::Close { link, reason } => self.close(link, &reason),
+            Output::Send { link, message } => self.send(link, message),
+            Output::Receive { link, request, content, run } => self.expect(link, request, content, run),
+            Output::Abandon { link, request } => self.abandon(link, request),
+            Output::Upload { link, request, content, run } => self.upload(link, request, content, run),
+            Output::StopUpload { link, request } => {
+                if let Some(cancel) = self.uploads.get(&(link, request)) {
+                    cancel.cancel();
+                }
+            }
+            Output::VerifyKept { content, chunk } => self.verify_kept(content, chunk),
+            Output::Flush { content } => self.flush(content),
+            Output::Finish { content } => self.finish(content),
+            Output::Event(event) => {
+                self.is_stopped |= matches!(event, Event::Stopped);
+                self.tell(NodeEvent::Engine(event));
+            }
+        }
+    }
+
+    /// Waits for tasks to end: links say farewell, stores finish what they began.
+    pub(super) async fn end(mut self) {
+        // Nobody reads facts any more: tasks that report must not wait for that.
+        self.facts.close();
+        self.links.clear();
+        self.tasks.close();
+        let farewell = async {
+            self.tasks.wait().await;
+        };
+        let _ = tokio::time::timeout(crate::base::limits::LINK_FINISH_TIMEOUT, farewell).await;
+        self.endpoint.close(0, "done").await;
+        self.tasks.wait().await;
+    }
+
+    fn start_link(&mut self, link: Link, dialed: bool) {
+        self.next_link += 1;
+        let id = LinkId(self.next_link);
+        let context = link::Context { report: self.report.clone(), budget: self.budget.clone(), down: self.down.clone() };
+        let handle = link::start(id, link, dialed, context, &self.tasks);
+        self.links.insert(id, handle);
+    }
+
+    fn forget_link(&mut self, link: LinkId) {
+        let Some(handle) = self.links.remove(&link) else { return };
+        let stats = handle.link.stats();
+        let totals = self.past_wire.entry(handle.link.peer()).or_default();
+        totals.received_len += stats.received_len;
+        totals.sent_len += stats.sent_len;
+        self.uploads.retain(|(of, _), cancel| {
+            if *of == link {
+                cancel.cancel();
+            }
+            *of != link
+        });
+    }
+
+    fn wire(&self) -> BTreeMap<NodeId, WireTotals> {
+        let mut wire = self.past_wire.clone();
+        for handle in self.links.values() {
+            let stats = handle.link.stats();
+            let totals = wire.entry(handle.link.peer()).or_default();
+            totals.received_len += stats.received_len;
+            totals.sent_len += stats.sent_len;
+        }
+        wire
+    }
+
+    fn close(&mut self, link: LinkId, reason: &CloseReason) {
+        let Some(handle) = self.links.get(&link) else { return };
+        debug!(peer = %handle.link.peer().short(), %reason, "closing a link");
+        let farewell = ControlOut::Finish { code: reason.code(), reason: reason.to_string() };
+        if handle.control.try_send(farewell).is_err() {
+            handle.link.close(reason.code(), &reason.to_string());
+        }
+        self.forget_link(link);
+    }
+
+    fn send(&mut self, link: LinkId, message: Message) {
+        let Some(handle) = self.links.get(&link) else { return };
+        if handle.control.try_send(ControlOut::Message(message)).is_err() {
+            // A peer that does not read its control stream is as good as gone; its tasks report that.
+            handle.link.close(CONTROL_STUCK_CODE, "the control stream is not read");
+        }
+    }
+
+    fn expect(&mut self, link: LinkId, request: RequestId, content: ContentId, run: Run) {
+        let (Some(handle), Some(store)) = (self.links.get(&link), self.stores.get(&content)) else { return };
+        let expected = Expected { content, run, store: Arc::clone(store), cancel: CancellationToken::new(), begun: false };
+        handle.expect(request, expected);
+    }
+
+    fn abandon(&mut self, link: LinkId, request: RequestId) {
+        let Some(handle) = self.links.get(&link) else { return };
+        if handle.abandon(request) {
+            self.own_facts.push_back(Fact::Input(Input::StreamEnded { link, request }));
+        }
+    }
+
+    fn upload(&mut self, link: LinkId, request: RequestId, content: ContentId, run: Run) {
+        let (Some(handle), Some(store)) = (self.links.get(&link), self.stores.get(&content)) else { return };
+        let cancel = CancellationToken::new();
+        self.uploads.insert((link, request), cancel.clone());
+        let (link_to, store, throttle) = (handle.link.clone(), Arc::clone(store), self.up.clone());
+        let task = UploadTask { id: link, link: link_to, request, run, store, throttle, cancel };
+        let report = self.report.clone();
+        self.tasks.spawn(async move {
+            let (sent_len, end) = upload::run(&task).await;
+            let ended = Input::UploadEnded { link: task.id, request: task.request, sent_len, end };
+            // The node may have ended.
+            let _ = report.send(Fact::Input(ended)).await;
+        });
+    }
+
+    fn verify_kept(&mut self, content: ContentId, chunk: ChunkIndex) {
+        self.blocking(content, move |store| {
+            let verdict = match store.verify_kept(chunk)? {
+                Verdict::Verified => ChunkVerdict::Verified,
+                Verdict::Corrupt => ChunkVerdict::Corrupt,
+            };
+            Ok(Input::ChunkChecked { content, chunk, from: None, verdict })
+        });
+    }
+
+    fn flush(&mut self, content: ContentId) {
+        let report = self.report.clone();
+        let Some(store) = self.stores.get(&content).cloned() else { return };
+        self.tasks.spawn_blocking(move || {
+            let chunks = store.flush().unwrap_or_else(|error| {
+                let _ = report.blocking_send(Fact::StoreFailed { content, error });
+                Vec::new()
+            });
+            let _ = report.blocking_send(Fact::Input(Input::Flushed { content, chunks }));
+        });
+    }
+
+    fn finish(&mut self, content: ContentId) {
+        self.blocking(content, move |store| store.finish().map(|()| Input::Finished { content }));
+    }
+
+    fn blocking(
+        &mut self,
+        content: ContentId,
+        work: impl FnOnce(&dyn Store) -> Result<Input, StoreError> + Send + 'static,
+    ) {
+        let report = self.report.clone();
+        let Some(store) = self.stores.get(&content).cloned() else { return };
+        self.tasks.spawn_blocking(move || {
+            let fact = match work(store.as_ref()) {
+                Ok(input) => Fact::Input(input),
+                Err(error) => Fact::StoreFailed { content, error },
+            };
+            let _ = report.blocking_send(fact);
+        });
+    }
+
+    fn tell(&mut self, event: NodeEvent) {
+        self.late_events.push_back(event);
+        self.hand_over_late_events();
+    }
+
+    fn hand_over_late_events(&mut self) {
+        while let Some(event) = self.late_events.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+                self.late_events.push_front(event);
+                break;
+            }
+        }
+    }
+}
+
+async fn accept(endpoint: Endpoint, report: mpsc::Sender<Fact>) {
+    while let Some(link) = endpoint.accept().await {
+        if report.send(Fact::Linked { link, dialed: false }).await.is_err() {
+            break;
+        }
+    }
+}
+
+async fn dial(endpoint: Endpoint, node: NodeId, addresses: Vec<Address>, report: mpsc::Sender<Fact>) {
+    let fact = match endpoint.dial(node, &addresses).await {
+        Ok(link) => Fact::Linked { link, dialed: true },
+        Err(error) => {
+            let reason = error.to_string();
+            let failure = match error {
+                DialError::Myself(_) | DialError::NoAddress(_) | DialError::WrongKey { .. } => DialFailure::Refused(reason),
+                DialError::Unreachable { .. } | DialError::Closed => DialFailure::Unreachable(reason),
+            };
+            Fact::Input(Input::DialFailed { node, failure })
+        }
+    };
+    let _ = report.send(fact).await;
+}
+
+/// Facts waiting for the engine; tasks wait when it is full, and so do streams.
+const FACTS_WAITING_MAX: usize = 1024;
+const FACTS_AT_ONCE: usize = 64;
+/// Close code of a link whose control stream the peer does not read.
+const CONTROL_STUCK_CODE: u32 = 25;

@@ -1,0 +1,234 @@
+//! One link's tasks: its control stream each way, its incoming chunk streams, its end. Reports facts; decides nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::budget::Budget;
+use super::io::Fact;
+use super::receive;
+use super::throttle::Throttle;
+use crate::base::ContentId;
+use crate::base::limits::CONTROL_QUEUE_FRAMES;
+use crate::engine::{Input, LinkId, Violation};
+use crate::manifest::Run;
+use crate::storage::Store;
+use crate::transport::{FrameReader, FrameWriter, Link};
+use crate::wire::{Message, RequestId};
+
+/// What the node keeps of a link.
+pub(super) struct LinkHandle {
+    pub(super) link: Link,
+    pub(super) dialed: bool,
+    pub(super) control: mpsc::Sender<ControlOut>,
+    requests: Requests,
+}
+
+/// What goes out on the control stream.
+pub(super) enum ControlOut {
+    Message(Message),
+    /// Nothing after this; then the link is closed.
+    Finish { code: u32, reason: String },
+}
+
+/// What a link's tasks use.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) report: mpsc::Sender<Fact>,
+    pub(super) budget: Budget,
+    pub(super) down: Throttle,
+}
+
+/// A chunk stream that is to come, or is coming.
+#[derive(Clone)]
+pub(super) struct Expected {
+    pub(super) content: ContentId,
+    pub(super) run: Run,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) cancel: CancellationToken,
+    pub(super) begun: bool,
+}
+
+/// Open requests of one link, by name. Never iterated.
+#[derive(Clone, Default)]
+pub(super) struct Requests(Arc<Mutex<HashMap<RequestId, Expected>>>);
+
+impl Requests {
+    /// Takes a request for the stream that answers it; once.
+    pub(super) fn begin(&self, request: RequestId) -> Option<Expected> {
+        let mut requests = self.lock();
+        let expected = requests.get_mut(&request).filter(|expected| !expected.begun)?;
+        expected.begun = true;
+        Some(expected.clone())
+    }
+
+    /// Its stream is over.
+    pub(super) fn end(&self, request: RequestId) {
+        self.lock().remove(&request);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, Expected>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LinkHandle {
+    /// A chunk stream for this request will come.
+    pub(super) fn expect(&self, request: RequestId, expected: Expected) {
+        self.requests.lock().insert(request, expected);
+    }
+
+    /// Stops a stream. True if it has not begun and is over with this; otherwise its task reports the end.
+    pub(super) fn abandon(&self, request: RequestId) -> bool {
+        let mut requests = self.requests.lock();
+        match requests.get(&request) {
+            Some(expected) if expected.begun => {
+                expected.cancel.cancel();
+                false
+            }
+            Some(_) => requests.remove(&request).is_some(),
+            // The stream's task has just reported the end.
+            None => false,
+        }
+    }
+}
+
+/// Starts the tasks of a link.
+pub(super) fn start(id: LinkId, link: Link, dialed: bool, context: Context, tasks: &TaskTracker) -> LinkHandle {
+    let (control, queue) = mpsc::channel(CONTROL_QUEUE_FRAMES);
+    let requests = Requests::default();
+    let task = LinkTask { id, link: link.clone(), requests: requests.clone(), context };
+    tasks.spawn(task.run(queue));
+    LinkHandle { link, dialed, control, requests }
+}
+
+struct LinkTask {
+    id: LinkId,
+    link: Link,
+    requests: Requests,
+    context: Context,
+}
+
+impl LinkTask {
+    async fn run(self, queue: mpsc::Receiver<ControlOut>) {
+        let control = tokio::time::timeout(CONTROL_TIMEOUT, self.link.control()).await;
+        let reason = match control {
+            Ok(Ok((writer, reader))) => self.exchange(writer, reader, queue).await,
+            Ok(Err(reason)) => reason.to_string(),
+            Err(_) => {
+                self.link.close(CONTROL_SILENT_CODE, "no control stream");
+                "it opened no control stream".to_owned()
+            }
+        };
+        self.report(Fact::Ended { link: self.id, reason }).await;
+    }
+
+    /// Runs until the link is closed and every chunk stream has reported its end.
+    async fn exchange(&self, writer: FrameWriter, reader: FrameReader, queue: mpsc::Receiver<ControlOut>) -> String {
+        self.report(Fact::ControlReady { link: self.id }).await;
+        let streams = TaskTracker::new();
+        tokio::join!(
+            write_control(&self.link, writer, queue),
+            self.read_control(reader),
+            self.accept_streams(&streams),
+            self.measure(),
+        );
+        streams.close();
+        streams.wait().await;
+        self.link.closed().await.to_string()
+    }
+
+    async fn read_control(&self, mut reader: FrameReader) {
+        loop {
+            let input = match reader.next().await {
+                Ok(Some(frame)) => match Message::decode(frame) {
+                    Ok(Some(message)) => Input::Message { link: self.id, message },
+                    Ok(None) => continue,
+                    Err(error) => self.malformed(error.to_string()),
+                },
+                // The peer ends the link in an orderly way, and closes it next.
+                Ok(None) => break,
+                Err(crate::transport::FrameError::LinkLost(_)) => break,
+                Err(error) => self.malformed(error.to_string()),
+            };
+            let is_last = matches!(input, Input::Malformed { .. });
+            self.report(Fact::Input(input)).await;
+            if is_last {
+                break;
+            }
+        }
+        self.link.closed().await;
+    }
+
+    fn malformed(&self, what: String) -> Input {
+        Input::Malformed { link: self.id, violation: Violation::Malformed(what) }
+    }
+
+    async fn accept_streams(&self, streams: &TaskTracker) {
+        while let Ok(stream) = self.link.accept_chunk_stream().await {
+            let task = receive::ReceiveTask {
+                link: self.id,
+                node: self.link.peer(),
+                requests: self.requests.clone(),
+                context: self.context.clone(),
+            };
+            streams.spawn(task.run(stream));
+        }
+    }
+
+    async fn measure(&self) {
+        loop {
+            self.report(Fact::Input(Input::Measured { link: self.id, rtt: self.link.rtt() })).await;
+            tokio::select! {
+                () = tokio::time::sleep(MEASURE_INTERVAL) => {}
+                _ = self.link.closed() => break,
+            }
+        }
+    }
+
+    /// A node that has ended listens to no facts: that is no error.
+    async fn report(&self, fact: Fact) {
+        let _ = self.context.report.send(fact).await;
+    }
+}
+
+/// Writes messages, many at once where many wait, until the link is closed or finished.
+async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Receiver<ControlOut>) {
+    let mut batch = Vec::new();
+    loop {
+        let is_open = tokio::select! {
+            count = queue.recv_many(&mut batch, FRAMES_AT_ONCE) => count > 0,
+            _ = link.closed() => return,
+        };
+        let mut frames = Vec::with_capacity(batch.len());
+        let mut farewell = None;
+        for out in batch.drain(..) {
+            match out {
+                ControlOut::Message(message) => frames.push(message.encode()),
+                ControlOut::Finish { code, reason } => farewell = Some((code, reason)),
+            }
+        }
+        if writer.write_frames(&frames).await.is_err() {
+            link.closed().await;
+            return;
+        }
+        if let Some((code, reason)) = farewell {
+            link.finish(writer, code, &reason).await;
+            return;
+        }
+        if !is_open {
+            link.finish(writer, 0, "done").await;
+            return;
+        }
+    }
+}
+
+/// A peer that opens a link has this long to open its control stream.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+const CONTROL_SILENT_CODE: u32 = 26;
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
+const FRAMES_AT_ONCE: usize = 256;

@@ -1,0 +1,131 @@
+//! A running node: the engine, and every effect it orders. Decides nothing.
+//!
+//! `drive` is the loop, `io` performs outputs, `link` is one connection's tasks, `receive` and `upload` move payload, `clock`
+//! is the only place that reads the time. Absent here: what to fetch or serve (products), printing.
+
+pub mod clock;
+
+mod budget;
+mod throttle;
+
+mod drive;
+mod io;
+mod link;
+mod receive;
+mod upload;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::base::{Bitfield, ContentId, NodeId, Rate};
+use crate::engine::{Event, Join, Snapshot};
+use crate::manifest::Source;
+use crate::storage::{Store, StoreError};
+use crate::transport::Endpoint;
+
+/// What a node may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Chunk buffers of all downloads together, bytes.
+    pub buffers_len: u64,
+    /// Payload sent, all peers together.
+    pub up: Option<Rate>,
+    /// Payload received, all peers together.
+    pub down: Option<Rate>,
+}
+
+/// A running node, as products hold it.
+#[derive(Clone)]
+pub struct Node {
+    commands: mpsc::Sender<Command>,
+}
+
+/// Something that happened, for the product.
+#[derive(Debug)]
+pub enum NodeEvent {
+    /// The engine says so.
+    Engine(Event),
+    /// A store could not do what it was told; the engine's `Failed` follows if that ends a fetch.
+    StoreError {
+        /// Of which content.
+        content: ContentId,
+        /// Why.
+        error: StoreError,
+    },
+}
+
+/// Everything at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct NodeSnapshot {
+    /// The engine's view.
+    pub engine: Snapshot,
+    /// UDP payload by peer, over all its links.
+    pub wire: BTreeMap<NodeId, WireTotals>,
+}
+
+/// UDP payload, bytes: chunks, control, acknowledgements, retransmissions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WireTotals {
+    /// Received.
+    pub received_len: u64,
+    /// Sent.
+    pub sent_len: u64,
+}
+
+enum Command {
+    Join(Box<Join>),
+    OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield },
+    AddSource { content: ContentId, source: Source },
+    Snapshot(oneshot::Sender<NodeSnapshot>),
+    Stop,
+}
+
+impl Node {
+    /// Starts a node on this endpoint. Events must be taken out as they come. The task ends after [`Node::stop`].
+    pub fn start(endpoint: Endpoint, limits: Limits) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<()>) {
+        let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let (events, event_queue) = mpsc::channel(EVENTS_WAITING_MAX);
+        let driver = drive::Driver::new(endpoint, limits, command_queue, events);
+        #[expect(clippy::disallowed_methods, reason = "the node's root task, handed to the product that awaits it")]
+        let task = tokio::spawn(driver.run());
+        (Self { commands }, event_queue, task)
+    }
+
+    /// Takes part in a content. With a manifest, [`Node::open_store`] is to follow; without, after `ManifestComplete`.
+    pub async fn join(&self, join: Join) {
+        self.command(Command::Join(Box::new(join))).await;
+    }
+
+    /// Hands over the store of a content, with the chunks that are there and those that are wanted.
+    pub async fn open_store(&self, content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield) {
+        self.command(Command::OpenStore { content, store, durable, wanted }).await;
+    }
+
+    /// Names a node that may have a content.
+    pub async fn add_source(&self, content: ContentId, source: Source) {
+        self.command(Command::AddSource { content, source }).await;
+    }
+
+    /// Everything at this instant; empty if the node has ended.
+    pub async fn snapshot(&self) -> NodeSnapshot {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Snapshot(reply)).await;
+        answer.await.unwrap_or_default()
+    }
+
+    /// Ends the node: flushes, tells peers, closes links. The task ends when that is done.
+    pub async fn stop(&self) {
+        self.command(Command::Stop).await;
+    }
+
+    /// A node that has ended takes no commands: that is no error.
+    async fn command(&self, command: Command) {
+        let _ = self.commands.send(command).await;
+    }
+}
+
+const COMMANDS_WAITING_MAX: usize = 64;
+const EVENTS_WAITING_MAX: usize = 4096;

@@ -1,0 +1,117 @@
+//! One chunk stream going out: read a block, send it, read the next. Memory: one block a stream, beside what QUIC holds.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::throttle::Throttle;
+use crate::engine::{LinkId, UploadEnd};
+use crate::manifest::{ChunkIndex, Piece, Run};
+use crate::storage::Store;
+use crate::transport::{ChunkSender, Link};
+use crate::wire::{ChunkStreamHeader, RequestId};
+
+pub(super) struct UploadTask {
+    pub(super) id: LinkId,
+    pub(super) link: Link,
+    pub(super) request: RequestId,
+    pub(super) run: Run,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) throttle: Throttle,
+    pub(super) cancel: CancellationToken,
+}
+
+/// Sends the run. Returns payload bytes handed over, and how it ended.
+pub(super) async fn run(task: &UploadTask) -> (u64, UploadEnd) {
+    let Ok(mut stream) = task.link.open_chunk_stream().await else { return (0, UploadEnd::Stopped) };
+    let mut sent_len = 0;
+    let end = tokio::select! {
+        end = send(task, &mut stream, &mut sent_len) => end,
+        () = task.cancel.cancelled() => Err(UploadEnd::Stopped),
+    };
+    match end {
+        Ok(()) => (sent_len, UploadEnd::Sent),
+        Err(end) => {
+            stream.reset(0);
+            (sent_len, end)
+        }
+    }
+}
+
+async fn send(task: &UploadTask, stream: &mut ChunkSender, sent_len: &mut u64) -> Result<(), UploadEnd> {
+    let (request, chunk) = (task.request, task.run.first().get());
+    let header = ChunkStreamHeader { request, chunk, offset: task.run.offset(), len: task.run.len() };
+    let mut head = Some(Bytes::copy_from_slice(&header.encode()));
+    for block in blocks(task) {
+        let block_len = block.iter().map(|piece| u64::from(piece.len)).sum::<u64>();
+        let bytes = read(&task.store, block).await?;
+        if let Some(head) = head.take() {
+            stream.write_all(head).await.map_err(|_| UploadEnd::Stopped)?;
+        }
+        write(task, stream, bytes).await?;
+        *sent_len += block_len;
+    }
+    stream.finish().map_err(|_| UploadEnd::Stopped)
+}
+
+async fn write(task: &UploadTask, stream: &mut ChunkSender, mut bytes: Bytes) -> Result<(), UploadEnd> {
+    while !bytes.is_empty() {
+        let piece = bytes.split_to(task.throttle.piece_len(bytes.len()));
+        task.throttle.wait(piece.len()).await;
+        stream.write_all(piece).await.map_err(|_| UploadEnd::Stopped)?;
+    }
+    Ok(())
+}
+
+/// The run in blocks: parts of a long chunk, or many short chunks together.
+fn blocks(task: &UploadTask) -> Vec<Vec<Piece>> {
+    let mut blocks: Vec<Vec<Piece>> = Vec::new();
+    let mut room = 0;
+    for piece in task.store.manifest().geometry().pieces(task.run) {
+        let (mut offset, mut left) = (piece.offset, piece.len);
+        while left > 0 {
+            if room == 0 {
+                blocks.push(Vec::new());
+                room = BLOCK_LEN;
+            }
+            let len = left.min(room);
+            let part = Piece { offset, len, is_whole: false, ..piece };
+            if let Some(block) = blocks.last_mut() {
+                block.push(part);
+            }
+            (offset, left, room) = (offset + len, left - len, room - len);
+        }
+    }
+    blocks
+}
+
+async fn read(store: &Arc<dyn Store>, block: Vec<Piece>) -> Result<Bytes, UploadEnd> {
+    let store = Arc::clone(store);
+    let first = block.first().map(|piece| piece.chunk);
+    let work = tokio::task::spawn_blocking(move || read_block(store.as_ref(), &block));
+    match (work.await, first) {
+        (Ok(result), _) => result.map_err(UploadEnd::Lost),
+        // The reader panicked: whatever chunk it was at cannot be served.
+        (Err(_), Some(chunk)) => Err(UploadEnd::Lost(chunk)),
+        (Err(_), None) => Err(UploadEnd::Stopped),
+    }
+}
+
+fn read_block(store: &dyn Store, block: &[Piece]) -> Result<Bytes, ChunkIndex> {
+    let mut bytes = vec![0; block.iter().map(|piece| piece.len as usize).sum()];
+    let mut rest = bytes.as_mut_slice();
+    for piece in block {
+        let (part, next) = rest.split_at_mut(piece.len as usize);
+        if let Err(error) = store.read(piece.chunk, piece.offset, part) {
+            warn!(chunk = piece.chunk.get(), %error, "a chunk cannot be served");
+            return Err(piece.chunk);
+        }
+        rest = next;
+    }
+    Ok(bytes.into())
+}
+
+/// Bytes read at once: long enough for the disk and for QUIC's segmentation, short enough for many uploads at a time.
+const BLOCK_LEN: u32 = 512 << 10;

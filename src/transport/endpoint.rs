@@ -1,0 +1,193 @@
+//! A node's place in the network: one UDP socket that dials and listens, and the handshakes going on at it.
+//!
+//! Invariant: at most [`HANDSHAKES_MAX`] handshakes of strangers go on at once, and none of them can fail the endpoint.
+//! Whoever proves a key gets a link: who may do what is decided above.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Connecting, Incoming, ServerConfig, TokioRuntime, VarInt};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::config::{self, LinkOptions, Transports};
+use super::dial::{self, DialError, Dialer};
+use super::identity::Identity;
+use super::interfaces::{self, canonical, is_local};
+use super::link::Link;
+use super::socket::{self, BindError};
+use super::tls;
+use crate::base::NodeId;
+use crate::base::limits::{
+    HANDSHAKE_TIMEOUT, HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX,
+    HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX, LINK_FINISH_TIMEOUT,
+};
+use crate::manifest::Address;
+
+/// Where a node dials from and is dialed at. Clones are the same endpoint; it holds its node's key as long as it lives.
+#[derive(Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    quinn: quinn::Endpoint,
+    /// Also keeps its key from being taken by another process.
+    identity: Identity,
+    bound: SocketAddr,
+    /// Addresses of this machine when the socket was bound.
+    own: Arc<[IpAddr]>,
+    transports: Transports,
+    accepting: Accepting,
+    handshakes: Mutex<JoinSet<Option<Link>>>,
+}
+
+/// The accepting side's settings, for peers across a network and on this machine.
+struct Accepting {
+    network: Arc<ServerConfig>,
+    local: Arc<ServerConfig>,
+}
+
+impl Endpoint {
+    /// Binds the node's socket: to `listen`, or to any port on all addresses, where the port of the identity's last start is
+    /// preferred. Must be called within a tokio runtime, which then also drives the socket.
+    ///
+    /// # Errors
+    /// If the port is taken or forbidden, or the address is not this machine's.
+    pub fn bind(
+        listen: Option<SocketAddr>,
+        identity: &Identity,
+        options: LinkOptions,
+    ) -> Result<Self, BindError> {
+        let socket = socket::bind(listen, identity.last_port())?;
+        let failed = |source| BindError::Socket { address: listen.unwrap_or(socket::ANY), source };
+        let bound = socket.local_addr().map_err(failed)?;
+        let transports = Transports::new(options);
+        let accepting = Accepting::new(identity, &transports);
+        let default = ServerConfig::clone(&accepting.network);
+        let quinn = quinn::Endpoint::new(config::endpoint(), Some(default), socket, Arc::new(TokioRuntime))
+            .map_err(failed)?;
+        let own = interfaces::addresses().unwrap_or_default().into();
+        let handshakes = Mutex::new(JoinSet::new());
+        let identity = identity.clone();
+        let shared = Shared { quinn, identity, bound, own, transports, accepting, handshakes };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// A link to `node`, which is tried at all of `addresses`, each a little after the one before; the first that proves the
+    /// node's key wins and the others are dropped. To be cancelled by dropping the future.
+    ///
+    /// The peer checks this node's key after this future is ready: if it refuses, the link closes at once.
+    ///
+    /// # Errors
+    /// If `node` is this node, has no address, proved another key, or did not answer in [`DIAL_TIMEOUT`].
+    ///
+    /// [`DIAL_TIMEOUT`]: crate::base::limits::DIAL_TIMEOUT
+    pub async fn dial(&self, node: NodeId, addresses: &[Address]) -> Result<Link, DialError> {
+        let dialer = Dialer {
+            quinn: self.shared.quinn.clone(),
+            identity: self.shared.identity.clone(),
+            transports: self.shared.transports.clone(),
+            own: Arc::clone(&self.shared.own),
+        };
+        dial::dial(dialer, node, addresses).await
+    }
+
+    /// The next link that another node dialed, once it proved its key; `None` when the endpoint is closed.
+    ///
+    /// Handshakes begin only while somebody waits here. To be cancelled by dropping the future: nothing is lost.
+    pub async fn accept(&self) -> Option<Link> {
+        let mut handshakes = self.shared.handshakes.lock().await;
+        loop {
+            tokio::select! {
+                Some(done) = handshakes.join_next() => {
+                    if let Ok(Some(link)) = done {
+                        return Some(link);
+                    }
+                }
+                incoming = self.shared.quinn.accept(), if handshakes.len() < HANDSHAKES_MAX => {
+                    self.admit(incoming?, &mut handshakes);
+                }
+            }
+        }
+    }
+
+    /// The key of this node.
+    pub fn node_id(&self) -> NodeId {
+        self.shared.identity.node_id()
+    }
+
+    /// The UDP port; a seed passes it to [`Identity::remember_port`].
+    pub fn port(&self) -> u16 {
+        self.shared.bound.port()
+    }
+
+    /// The address the socket is bound to; `[::]` is all addresses, IPv4 and IPv6.
+    pub fn bound_address(&self) -> SocketAddr {
+        self.shared.bound
+    }
+
+    /// Addresses by which others may reach this node, the widest reach first, loopback last. As seen from this machine: a
+    /// mapped port outside a NAT is not among them.
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        let own = interfaces::addresses().unwrap_or_else(|_| self.shared.own.to_vec());
+        interfaces::reachable_at(self.shared.bound, &own)
+    }
+
+    /// Closes all links and accepts no more; peers are told, which takes up to [`LINK_FINISH_TIMEOUT`].
+    pub async fn close(&self, code: u32, reason: &str) {
+        self.shared.quinn.close(VarInt::from_u32(code), reason.as_bytes());
+        let _ = timeout(LINK_FINISH_TIMEOUT, self.shared.quinn.wait_idle()).await;
+    }
+
+    fn admit(&self, incoming: Incoming, handshakes: &mut JoinSet<Option<Link>>) {
+        let remote = canonical(incoming.remote_address());
+        if handshakes.len() >= HANDSHAKES_UNPROVEN_MAX && !incoming.remote_address_validated() {
+            // A forged sender address never gets past this; refused where it cannot even be asked.
+            let _ = incoming.retry();
+            return;
+        }
+        let config = if is_local(remote.ip(), &self.shared.own) {
+            &self.shared.accepting.local
+        } else {
+            &self.shared.accepting.network
+        };
+        match incoming.accept_with(Arc::clone(config)) {
+            Ok(connecting) => {
+                handshakes.spawn(handshake(connecting, remote));
+            }
+            Err(error) => tracing::debug!(%remote, %error, "handshake refused"),
+        }
+    }
+}
+
+impl Accepting {
+    fn new(identity: &Identity, transports: &Transports) -> Self {
+        let tls = QuicServerConfig::try_from(tls::accepting(identity)).expect("AES-128 is among the suites");
+        let mut config = ServerConfig::with_crypto(Arc::new(tls));
+        config
+            .max_incoming(HANDSHAKES_WAITING_MAX)
+            .incoming_buffer_size(HANDSHAKE_WAITING_LEN_MAX)
+            .incoming_buffer_size_total(HANDSHAKES_WAITING_LEN_MAX)
+            .transport_config(Arc::clone(&transports.network));
+        let mut local = config.clone();
+        local.transport_config(Arc::clone(&transports.local));
+        Self { network: Arc::new(config), local: Arc::new(local) }
+    }
+}
+
+async fn handshake(connecting: Connecting, remote: SocketAddr) -> Option<Link> {
+    match timeout(HANDSHAKE_TIMEOUT, connecting).await {
+        Ok(Ok(connection)) => Link::new(connection),
+        Ok(Err(error)) => {
+            tracing::debug!(%remote, %error, "handshake failed");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(%remote, "handshake timed out");
+            None
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! One QUIC connection to a node that proved its key. Its shape is what another transport can offer too: one control stream
+//! of frames, chunk streams each way, a close with a code and a reason. Decides nothing; reads no frame.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use quinn::{Connection, ConnectionError, Side, VarInt};
+use rustls::pki_types::CertificateDer;
+use tokio::time::timeout;
+
+use super::chunk_stream::{ChunkReceiver, ChunkSender};
+use super::control::{FrameReader, FrameWriter};
+use super::interfaces::canonical;
+use super::tls;
+use crate::base::NodeId;
+use crate::base::limits::{CLOSE_REASON_LEN_MAX, LINK_FINISH_TIMEOUT};
+
+/// A link to a peer. Clones are the same link. It closes, with code 0, when all clones and streams are dropped.
+#[derive(Clone, Debug)]
+pub struct Link {
+    connection: Connection,
+    peer: NodeId,
+    is_control_taken: Arc<AtomicBool>,
+}
+
+/// Why a link is closed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// The peer closed it.
+    #[error("the peer closed the link: {reason} (code {code})")]
+    ClosedByPeer {
+        /// The peer's code; `u32::MAX` stands for any greater one.
+        code: u32,
+        /// The peer's words, cut to [`CLOSE_REASON_LEN_MAX`] and without control characters.
+        reason: String,
+    },
+    /// Nothing was heard for [`LINK_IDLE_TIMEOUT`].
+    ///
+    /// [`LINK_IDLE_TIMEOUT`]: crate::base::limits::LINK_IDLE_TIMEOUT
+    #[error("the peer fell silent")]
+    TimedOut,
+    /// The peer does not know the link: it was restarted.
+    #[error("the peer was restarted")]
+    Reset,
+    /// QUIC or TLS failed, with its words.
+    #[error("the connection failed: {0}")]
+    Transport(String),
+    /// This node closed it.
+    #[error("the link was closed here")]
+    ClosedHere,
+}
+
+/// What a link has moved so far, and how its path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkStats {
+    /// UDP payload sent, bytes.
+    pub sent_len: u64,
+    /// UDP payload received, bytes.
+    pub received_len: u64,
+    /// Packets sent.
+    pub sent_packets: u64,
+    /// Packets sent and lost.
+    pub lost_packets: u64,
+    /// Bytes that congestion control allows in flight.
+    pub congestion_window_len: u64,
+    /// Longest UDP payload the path takes, bytes.
+    pub datagram_len: u16,
+    /// Smoothed round-trip time.
+    pub rtt: Duration,
+}
+
+impl Link {
+    /// `None` if the connection's other side showed no node's key, which the handshake has ruled out.
+    pub(super) fn new(connection: Connection) -> Option<Self> {
+        let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+        let peer = tls::node_of(certificates.first()?).ok()?;
+        Some(Self { connection, peer, is_control_taken: Arc::default() })
+    }
+
+    /// The node at the other end, proved by its key.
+    pub fn peer(&self) -> NodeId {
+        self.peer
+    }
+
+    /// Where the peer is now; it may move.
+    pub fn remote_address(&self) -> SocketAddr {
+        canonical(self.connection.remote_address())
+    }
+
+    /// Whether this node dialed; the peer then accepted.
+    pub fn is_dialer(&self) -> bool {
+        self.connection.side() == Side::Client
+    }
+
+    /// Smoothed round-trip time.
+    pub fn rtt(&self) -> Duration {
+        self.connection.rtt()
+    }
+
+    /// What it has moved so far.
+    pub fn stats(&self) -> LinkStats {
+        let stats = self.connection.stats();
+        LinkStats {
+            sent_len: stats.udp_tx.bytes,
+            received_len: stats.udp_rx.bytes,
+            sent_packets: stats.path.sent_packets,
+            lost_packets: stats.path.lost_packets,
+            congestion_window_len: stats.path.cwnd,
+            datagram_len: stats.path.current_mtu,
+            rtt: stats.path.rtt,
+        }
+    }
+
+    /// The control stream, once. The dialer opens it; the acceptor sees it with the dialer's first frame, so the dialer speaks
+    /// first, and a peer that never speaks keeps the acceptor waiting here until the caller gives up.
+    ///
+    /// # Errors
+    /// If the link is closed.
+    ///
+    /// # Panics
+    /// If it is asked for again.
+    pub async fn control(&self) -> Result<(FrameWriter, FrameReader), CloseReason> {
+        let is_again = self.is_control_taken.swap(true, Ordering::Relaxed);
+        assert!(!is_again, "a link has one control stream, and it is taken");
+        let (sender, receiver) = match self.connection.side() {
+            Side::Client => self.connection.open_bi().await?,
+            Side::Server => self.connection.accept_bi().await?,
+        };
+        Ok((FrameWriter::new(sender), FrameReader::new(receiver)))
+    }
+
+    /// A new stream for one run of chunk bytes. Waits while the peer has [`CHUNK_STREAMS_PER_LINK_MAX`] of them open.
+    ///
+    /// # Errors
+    /// If the link is closed.
+    ///
+    /// [`CHUNK_STREAMS_PER_LINK_MAX`]: crate::base::limits::CHUNK_STREAMS_PER_LINK_MAX
+    pub async fn open_chunk_stream(&self) -> Result<ChunkSender, CloseReason> {
+        Ok(ChunkSender::new(self.connection.open_uni().await?))
+    }
+
+    /// The next chunk stream that the peer opened and wrote to. To be cancelled by dropping the future.
+    ///
+    /// # Errors
+    /// If the link is closed.
+    pub async fn accept_chunk_stream(&self) -> Result<ChunkReceiver, CloseReason> {
+        Ok(ChunkReceiver::new(self.connection.accept_uni().await?))
+    }
+
+    /// Closes at once: what was written and not yet acknowledged may be lost. The reason is cut to [`CLOSE_REASON_LEN_MAX`].
+    pub fn close(&self, code: u32, reason: &str) {
+        let reason = &reason.as_bytes()[..reason.len().min(CLOSE_REASON_LEN_MAX)];
+        self.connection.close(VarInt::from_u32(code), reason);
+    }
+
+    /// Closes after the frames written so far have reached the peer, or after [`LINK_FINISH_TIMEOUT`].
+    ///
+    /// The peer reads them, and then [`CloseReason::ClosedByPeer`]. Chunk streams that are still open are cut off.
+    pub async fn finish(&self, control: FrameWriter, code: u32, reason: &str) {
+        let _ = timeout(LINK_FINISH_TIMEOUT, control.delivered()).await;
+        self.close(code, reason);
+    }
+
+    /// Waits until the link is closed, by whomever.
+    pub async fn closed(&self) -> CloseReason {
+        self.connection.closed().await.into()
+    }
+
+    /// Why the link is closed, if it is.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.connection.close_reason().map(Into::into)
+    }
+}
+
+impl From<ConnectionError> for CloseReason {
+    fn from(error: ConnectionError) -> Self {
+        match error {
+            ConnectionError::ApplicationClosed(close) => Self::ClosedByPeer {
+                code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
+                reason: printable(&close.reason),
+            },
+            ConnectionError::TimedOut => Self::TimedOut,
+            ConnectionError::Reset => Self::Reset,
+            ConnectionError::LocallyClosed => Self::ClosedHere,
+            ConnectionError::ConnectionClosed(_)
+            | ConnectionError::TransportError(_)
+            | ConnectionError::VersionMismatch
+            | ConnectionError::CidsExhausted => Self::Transport(printable(error.to_string().as_bytes())),
+        }
+    }
+}
+
+/// What a peer says may end up on somebody's terminal.
+fn printable(words: &[u8]) -> String {
+    let words = String::from_utf8_lossy(&words[..words.len().min(CLOSE_REASON_LEN_MAX)]);
+    words.chars().filter(|c| !c.is_control()).collect()
+}

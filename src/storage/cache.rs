@@ -62,7 +62,7 @@ impl IndexCache {
     }
 
     /// Everything known of a path.
-    pub(super) fn load(&self, root: &Path, options: &IndexOptions) -> Known {
+    pub(super) fn load(&self, root: &Path, options: IndexOptions) -> Known {
         let path = self.file_for(root, options);
         match read_lines(&path) {
             Ok(Some(lines)) => Known(lines.into_iter().filter_map(Line::decode).collect()),
@@ -82,7 +82,7 @@ impl IndexCache {
     pub(super) fn store<'a>(
         &self,
         root: &Path,
-        options: &IndexOptions,
+        options: IndexOptions,
         files: impl Iterator<Item = (CacheKey, &'a Cached)>,
     ) {
         let lines: Vec<Line> = files
@@ -95,7 +95,7 @@ impl IndexCache {
         }
     }
 
-    fn file_for(&self, root: &Path, options: &IndexOptions) -> PathBuf {
+    fn file_for(&self, root: &Path, options: IndexOptions) -> PathBuf {
         let mut hasher = blake3::Hasher::new();
         let options = (options.chunk_len_log2.map_or(0, |log2| log2), options.sha256);
         hasher.update(&[FORMAT, options.0, u8::from(options.1)]);
@@ -111,7 +111,6 @@ impl IndexCache {
             return Err(io::Error::other("too much to remember"));
         }
         // Unique among threads by the counter, among processes by the id; a leftover of a dead process is replaced.
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
         let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
         let temporary = self.dir.join(format!(".{}-{unique}.tmp", std::process::id()));
         let mut file = fs::File::create(&temporary)?;
@@ -210,6 +209,7 @@ fn read_lines(path: &Path) -> io::Result<Option<Vec<Line>>> {
     Ok(serde_json::from_slice(body).ok())
 }
 
+static COUNTER: AtomicU64 = AtomicU64::new(0);
 /// Part of the name of a cache file: another format does not find it.
 const FORMAT: u8 = 1;
 const NANOS: i128 = 1_000_000_000;

@@ -200,10 +200,11 @@ impl Dir {
     fn open_at(&self, relative: &Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
         let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match resolve_beneath(self.fd.as_fd(), relative, how) {
-            // An old kernel, a sandbox that forbids the call, or a path longer than one call takes.
-            Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::NAMETOOLONG | Errno::INVAL) => {
-                walk(self.fd.as_fd(), relative, how)
-            }
+            // An old kernel, a sandbox that forbids the call, or a path longer than one call takes; and the walk tells a link
+            // from a file where a folder should be.
+            Err(
+                Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::NAMETOOLONG | Errno::INVAL | Errno::NOTDIR,
+            ) => walk(self.fd.as_fd(), relative, how),
             done => done,
         }
     }

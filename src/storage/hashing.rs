@@ -56,7 +56,8 @@ impl Stamp {
 
 /// Nanoseconds since 1970; zero before.
 pub(super) fn nanos_of(now: std::time::SystemTime) -> i128 {
-    now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
+    now.duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))
 }
 
 /// Bytes of a chunk that the caller wants a copy of while the chunk is hashed.

@@ -139,12 +139,12 @@ pub fn index(
     }
     let walked = walk(paths)?;
     let roots = Roots::tops(walked.tops.clone());
-    let cached = recall(&walked, options, cache);
+    let cached = recall(&walked, *options, cache);
     let reused_files = cached.iter().flatten().count();
     let work = Work { options, walked: &walked, open: OpenRoots::new(roots.clone()) };
     let hashes = work.hash(cached, progress)?;
     if let Some(cache) = cache {
-        remember(&walked, options, cache, &hashes);
+        remember(&walked, *options, cache, &hashes);
     }
     let files = walked.files.iter().zip(hashes).map(|(found, hashes)| file_of(found, hashes)).collect();
     let manifest = Manifest::new(files, walked.empty_directories)?;
@@ -216,7 +216,7 @@ impl Work<'_> {
         let (Job::Sha256 { file } | Job::Chunk { file, .. }) = job;
         let found = &self.walked.files[file];
         let open = self.open.open(&found.entry)?;
-        self.check_stamp(&open, found)?;
+        Self::check_stamp(&open, found)?;
         let hash = match job {
             Job::Sha256 { .. } => sha256_of(&open, found.stamp.len),
             Job::Chunk { span, .. } => hash_chunk(&open, &span, None),
@@ -227,12 +227,12 @@ impl Work<'_> {
             }
             hash => hash.map_err(IndexError::disk(&found.path, "read"))?,
         };
-        self.check_stamp(&open, found)?;
+        Self::check_stamp(&open, found)?;
         meter.add(self.job_len(job));
         Ok(hash)
     }
 
-    fn check_stamp(&self, open: &std::fs::File, found: &Found) -> Result<(), IndexError> {
+    fn check_stamp(open: &std::fs::File, found: &Found) -> Result<(), IndexError> {
         let stamp = Stamp::of(open).map_err(IndexError::disk(&found.path, "stat"))?;
         if stamp == found.stamp { Ok(()) } else { Err(IndexError::Changed { path: found.path.clone() }) }
     }
@@ -286,13 +286,13 @@ fn file_of(found: &Found, hashes: Cached) -> File {
     }
 }
 
-fn recall(walked: &Walked, options: &IndexOptions, cache: Option<&IndexCache>) -> Vec<Option<Cached>> {
+fn recall(walked: &Walked, options: IndexOptions, cache: Option<&IndexCache>) -> Vec<Option<Cached>> {
     let Some(cache) = cache else { return vec![None; walked.files.len()] };
     let mut known: Vec<_> = walked.roots.iter().map(|root| cache.load(root, options)).collect();
     walked.files.iter().map(|found| known[found.root].remove(&key_of(found))).collect()
 }
 
-fn remember(walked: &Walked, options: &IndexOptions, cache: &IndexCache, hashes: &[Cached]) {
+fn remember(walked: &Walked, options: IndexOptions, cache: &IndexCache, hashes: &[Cached]) {
     for (index, root) in walked.roots.iter().enumerate() {
         let files = walked.files.iter().zip(hashes).filter(|(found, _)| found.root == index);
         cache.store(root, options, files.map(|(found, hashes)| (key_of(found), hashes)));

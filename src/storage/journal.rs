@@ -69,6 +69,9 @@ impl Journal {
         }
         let (records, end, doubt) = read_records(journal.content, &bytes, header_len);
         journal.end = end as u64;
+        if end < bytes.len() && !doubt {
+            journal.cut_off(manifest.geometry().chunk_count())?;
+        }
         Ok((journal, Recovered { existed, doubt, records: if doubt { Vec::new() } else { records } }))
     }
 
@@ -98,6 +101,8 @@ impl Journal {
         let appended = self.write(record).and_then(|()| self.sync());
         if appended.is_err() {
             self.end = before;
+            // If this fails too, the next open finds doubt, which is safe.
+            let _ = self.file.set_len(before);
         }
         appended
     }
@@ -131,6 +136,13 @@ impl Journal {
 
     fn sync(&self) -> Result<(), StoreError> {
         self.file.sync_data().map_err(StoreError::disk(&self.path, "sync"))
+    }
+
+    /// Removes a torn end, which would be doubt behind the next record.
+    fn cut_off(&self, chunk_count: u32) -> Result<(), StoreError> {
+        self.file.set_len(self.end).map_err(StoreError::disk(&self.path, "truncate"))?;
+        self.reserve(chunk_count);
+        self.sync()
     }
 
     /// Sets space aside so that a full disk can still take the record of what is on it. Best effort: not every file system can.
@@ -239,8 +251,8 @@ fn read_record(content: ContentId, bytes: &[u8], at: usize) -> Result<(Record, u
         return Err(if end == rest.len() { Broken::Torn } else { Broken::Doubt });
     }
     let runs = payload[1..].as_chunks::<8>().0.iter().map(|run| {
-        let [a, b, c, d, e, f, g, h] = *run;
-        (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+        let run = u64::from_le_bytes(*run);
+        (run as u32, (run >> 32) as u32)
     });
     let record = match payload[0] {
         KIND_DURABLE => Record::Durable(runs.collect()),

@@ -26,6 +26,9 @@ mod target_files;
 
 mod stream;
 
+#[cfg(test)]
+mod tests;
+
 use crate::manifest::{ChunkIndex, Manifest};
 
 pub use cache::IndexCache;

@@ -94,7 +94,7 @@ impl Survey<'_> {
         resumed.is_recorded = !claims.doubt
             && claims.existed
             && resumed.durable == claims.durable
-            && resumed.ours == claims.ours;
+            && !resumed.ours.has_beyond(&claims.ours);
         Ok(resumed)
     }
 
@@ -264,6 +264,10 @@ impl Survey<'_> {
         if place == Place::Part {
             self.fix_len(candidate)?;
             resumed.ours.insert(candidate.file.get() as u32);
+        }
+        if place == Place::Final && claims.ours.contains(candidate.file.get() as u32) {
+            // Someone put the right file in place meanwhile: what we had begun is of no use.
+            self.dir.remove_file(&part_path(self.manifest, candidate.file))?;
         }
         resumed.places[candidate.file.get()] = place;
         for chunk in chunks {

@@ -70,9 +70,11 @@ impl StreamStore {
         held.next += 1;
         self.manifest.geometry().chunk(next).map(|chunk| (chunk, bytes))
     }
+}
 
-    fn is_done_with(&self, held: &Held, chunk: ChunkIndex) -> bool {
-        chunk.get() < held.next || held.verified.contains_key(&chunk.get())
+impl Held {
+    fn is_done_with(&self, chunk: ChunkIndex) -> bool {
+        chunk.get() < self.next || self.verified.contains_key(&chunk.get())
     }
 }
 
@@ -96,7 +98,7 @@ impl Store for StreamStore {
         }
         let mut held = locked(&self.held);
         held.kept.remove(&chunk.get());
-        if !self.is_done_with(&held, chunk) {
+        if !held.is_done_with(chunk) {
             held.verified.insert(chunk.get(), data.to_vec());
         }
         Ok(Verdict::Verified)
@@ -106,7 +108,7 @@ impl Store for StreamStore {
         self.check_wanted(chunk)?;
         check_range(&self.manifest, chunk, offset, data.len())?;
         let mut held = locked(&self.held);
-        if self.is_done_with(&held, chunk) {
+        if held.is_done_with(chunk) {
             return Ok(());
         }
         let kept = held.kept.entry(chunk.get()).or_default();
@@ -124,7 +126,7 @@ impl Store for StreamStore {
         let len = self.manifest.geometry().chunk_len(chunk);
         let whole = {
             let mut held = locked(&self.held);
-            if self.is_done_with(&held, chunk) {
+            if held.is_done_with(chunk) {
                 return Ok(Verdict::Verified);
             }
             held.kept.remove(&chunk.get()).filter(|kept| kept.covered.covered_len() == len)

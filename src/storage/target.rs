@@ -201,11 +201,8 @@ impl TargetStore {
     fn promote_complete(&self) -> Result<(), StoreError> {
         let touched = locked(&self.state).touched.clone();
         for file in touched {
-            let is_complete = self.missing_of(file) == 0;
-            if is_complete {
-                if self.files.promote(file)? {
-                    self.trust_final(file)?;
-                }
+            if self.missing_of(file) == 0 && self.files.promote(file)? {
+                self.trust_final(file)?;
             }
             locked(&self.state).touched.remove(&file);
         }
@@ -340,11 +337,11 @@ impl Store for TargetStore {
             }
             std::mem::take(&mut state.pending)
         };
-        if !batch.is_empty() {
-            if let Err(error) = self.make_durable(&mut journal, &batch) {
-                locked(&self.state).pending.extend(batch);
-                return Err(error);
-            }
+        if !batch.is_empty()
+            && let Err(error) = self.make_durable(&mut journal, &batch)
+        {
+            locked(&self.state).pending.extend(batch);
+            return Err(error);
         }
         self.promote_complete()?;
         Ok(std::mem::take(&mut locked(&self.state).unreported))

@@ -91,10 +91,10 @@ impl Walked {
             let (path, kind) = (item.path(), item.file_type());
             if kind.is_dir() {
                 let entry = entry_below(root, name, path)?;
-                open.last_mut().map(|(_, holds)| *holds = true);
+                mark_holding(&mut open);
                 open.push((entry, false));
             } else if kind.is_file() {
-                open.last_mut().map(|(_, holds)| *holds = true);
+                mark_holding(&mut open);
                 let metadata = item.metadata().map_err(|error| IndexError::from_walk(root, error))?;
                 self.take_file(entry_below(root, name, path)?, path.to_owned(), &metadata)?;
             } else {
@@ -122,6 +122,13 @@ impl Walked {
         let root = self.roots.len() - 1;
         self.files.push(Found { entry, path, root, stamp: Stamp::of_metadata(metadata), executable });
         Ok(())
+    }
+}
+
+/// The innermost open folder is not empty.
+fn mark_holding(open: &mut [(EntryPath, bool)]) {
+    if let Some((_, holds)) = open.last_mut() {
+        *holds = true;
     }
 }
 

@@ -22,7 +22,11 @@ impl Driver {
         events: mpsc::Sender<NodeEvent>,
     ) -> Self {
         let node = endpoint.node_id();
-        Self { engine: Engine::new(node, seed(node)), io: Io::new(endpoint, limits, commands, events), clock: Clock::start() }
+        Self {
+            engine: Engine::new(node, seed(node)),
+            io: Io::new(endpoint, limits, commands, events),
+            clock: Clock::start(),
+        }
     }
 
     pub(super) async fn run(mut self) {

@@ -25,12 +25,23 @@ use crate::wire::{Message, RequestId};
 pub(super) enum Fact {
     Input(Input),
     /// A link stands; its tasks are still to be started.
-    Linked { link: Link, dialed: bool },
+    Linked {
+        link: Link,
+        dialed: bool,
+    },
     /// Its control stream stands too.
-    ControlReady { link: LinkId },
+    ControlReady {
+        link: LinkId,
+    },
     /// A link's tasks have ended.
-    Ended { link: LinkId, reason: String },
-    StoreFailed { content: ContentId, error: StoreError },
+    Ended {
+        link: LinkId,
+        reason: String,
+    },
+    StoreFailed {
+        content: ContentId,
+        error: StoreError,
+    },
     Command(Command),
     Wakeup,
 }
@@ -211,7 +222,11 @@ impl Io {
     fn start_link(&mut self, link: Link, dialed: bool) {
         self.next_link += 1;
         let id = LinkId(self.next_link);
-        let context = link::Context { report: self.report.clone(), budget: self.budget.clone(), down: self.down.clone() };
+        let context = link::Context {
+            report: self.report.clone(),
+            budget: self.budget.clone(),
+            down: self.down.clone(),
+        };
         let handle = link::start(id, link, dialed, context, &self.tasks);
         self.links.insert(id, handle);
     }
@@ -261,7 +276,13 @@ impl Io {
 
     fn expect(&mut self, link: LinkId, request: RequestId, content: ContentId, run: Run) {
         let (Some(handle), Some(store)) = (self.links.get(&link), self.stores.get(&content)) else { return };
-        let expected = Expected { content, run, store: Arc::clone(store), cancel: CancellationToken::new(), begun: false };
+        let expected = Expected {
+            content,
+            run,
+            store: Arc::clone(store),
+            cancel: CancellationToken::new(),
+            begun: false,
+        };
         handle.expect(request, expected);
     }
 
@@ -358,7 +379,9 @@ async fn dial(endpoint: Endpoint, node: NodeId, addresses: Vec<Address>, report:
         Err(error) => {
             let reason = error.to_string();
             let failure = match error {
-                DialError::Myself(_) | DialError::NoAddress(_) | DialError::WrongKey { .. } => DialFailure::Refused(reason),
+                DialError::Myself(_) | DialError::NoAddress(_) | DialError::WrongKey { .. } => {
+                    DialFailure::Refused(reason)
+                }
                 DialError::Unreachable { .. } | DialError::Closed => DialFailure::Unreachable(reason),
             };
             Fact::Input(Input::DialFailed { node, failure })

@@ -32,7 +32,10 @@ pub(super) struct LinkHandle {
 pub(super) enum ControlOut {
     Message(Message),
     /// Nothing after this; then the link is closed.
-    Finish { code: u32, reason: String },
+    Finish {
+        code: u32,
+        reason: String,
+    },
 }
 
 /// What a link's tasks use.
@@ -98,7 +101,13 @@ impl LinkHandle {
 }
 
 /// Starts the tasks of a link.
-pub(super) fn start(id: LinkId, link: Link, dialed: bool, context: Context, tasks: &TaskTracker) -> LinkHandle {
+pub(super) fn start(
+    id: LinkId,
+    link: Link,
+    dialed: bool,
+    context: Context,
+    tasks: &TaskTracker,
+) -> LinkHandle {
     let (control, queue) = mpsc::channel(CONTROL_QUEUE_FRAMES);
     let requests = Requests::default();
     let task = LinkTask { id, link: link.clone(), requests: requests.clone(), context };
@@ -128,7 +137,12 @@ impl LinkTask {
     }
 
     /// Runs until the link is closed and every chunk stream has reported its end.
-    async fn exchange(&self, writer: FrameWriter, reader: FrameReader, queue: mpsc::Receiver<ControlOut>) -> String {
+    async fn exchange(
+        &self,
+        writer: FrameWriter,
+        reader: FrameReader,
+        queue: mpsc::Receiver<ControlOut>,
+    ) -> String {
         self.report(Fact::ControlReady { link: self.id }).await;
         let streams = TaskTracker::new();
         tokio::join!(

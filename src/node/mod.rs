@@ -89,7 +89,10 @@ impl Node {
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (events, event_queue) = mpsc::channel(EVENTS_WAITING_MAX);
         let driver = drive::Driver::new(endpoint, limits, command_queue, events);
-        #[expect(clippy::disallowed_methods, reason = "the node's root task, handed to the product that awaits it")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the node's root task, handed to the product that awaits it"
+        )]
         let task = tokio::spawn(driver.run());
         (Self { commands }, event_queue, task)
     }
@@ -100,7 +103,13 @@ impl Node {
     }
 
     /// Hands over the store of a content, with the chunks that are there and those that are wanted.
-    pub async fn open_store(&self, content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield) {
+    pub async fn open_store(
+        &self,
+        content: ContentId,
+        store: Arc<dyn Store>,
+        durable: Bitfield,
+        wanted: Bitfield,
+    ) {
         self.command(Command::OpenStore { content, store, durable, wanted }).await;
     }
 

@@ -1,0 +1,225 @@
+//! Why a store could not do what it was asked. Every message is one line, names the place, and ends with the way out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+/// What went wrong in a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system refused an operation on a file or folder.
+    #[error("cannot {op} `{}`: {source}; {}", path.display(), way_out(source))]
+    Disk {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operation, as a verb.
+        op: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The data under a seed is no longer what the manifest says.
+    #[error("chunk {chunk} of `{}` is not what the manifest says: the file changed, seed it anew", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The chunk's index in the content.
+        chunk: u32,
+    },
+    /// A read of a chunk that has not been verified here.
+    #[error("chunk {chunk} of `{}` is not here yet: ask again when it is verified", path.display())]
+    NotVerified {
+        /// The file.
+        path: PathBuf,
+        /// The chunk's index in the content.
+        chunk: u32,
+    },
+    /// A write of a chunk that this store was not asked to hold.
+    #[error("chunk {chunk} of `{}` was not asked for: widen --include to fetch it", path.display())]
+    Unwanted {
+        /// The file.
+        path: PathBuf,
+        /// The chunk's index in the content.
+        chunk: u32,
+    },
+    /// A byte range that does not lie in its chunk, or is not the whole chunk where that is asked.
+    #[error("bytes {offset}+{len} do not fit chunk {chunk}: this is a bug, please report it")]
+    Range {
+        /// The chunk's index in the content.
+        chunk: u32,
+        /// Bytes before the range in the chunk.
+        offset: u32,
+        /// Bytes of the range.
+        len: usize,
+    },
+    /// Something else stands where a file has to go.
+    #[error("`{}` exists and is not this content: move it away or pass --overwrite", path.display())]
+    TargetExists {
+        /// The place.
+        path: PathBuf,
+    },
+    /// All chunks are right and yet the second digest is not: the manifest contradicts itself.
+    #[error("`{}` does not match its SHA-256: the manifest is wrong, get it anew from its publisher", path.display())]
+    Integrity {
+        /// The file, still under its temporary name.
+        path: PathBuf,
+    },
+    /// A symbolic link, or a path that leaves the folder.
+    #[error("`{}` leads through a symbolic link or out of the folder: remove it or choose another folder", path.display())]
+    Unsafe {
+        /// The place.
+        path: PathBuf,
+    },
+    /// Not a regular file.
+    #[error("`{}` is not a regular file: remove it or choose another folder", path.display())]
+    NotAFile {
+        /// The place.
+        path: PathBuf,
+    },
+    /// Another process fetches the same content into the same folder.
+    #[error("`{}` is in use by another swarm: wait until it is done or choose another folder", path.display())]
+    Busy {
+        /// The journal that is locked.
+        path: PathBuf,
+    },
+    /// Something is still missing when the end was asked for.
+    #[error("`{}` lacks {missing} of its chunks: run the same command again", path.display())]
+    Unfinished {
+        /// The first file that is not complete.
+        path: PathBuf,
+        /// Its chunks that are not durable.
+        missing: u32,
+    },
+    /// An earlier sync failed, so what the disk holds is not known.
+    #[error("`{}` could not be synced before, so nothing more is recorded: run the same command again", path.display())]
+    SyncFailed {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A write to a store that only serves.
+    #[error("this store is read-only: fetch into a folder instead")]
+    ReadOnlyStore,
+    /// A read from a store that does not serve.
+    #[error("this store keeps nothing to serve: fetch into a folder to serve others")]
+    NotServed,
+    /// The index or manifest does not fit what is on disk.
+    #[error("`{}` is a single file, the manifest is not: name the folder that holds it", path.display())]
+    NotOneFile {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// What a caller may want to do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// No space or quota left.
+    Full,
+    /// The file system is read-only.
+    ReadOnly,
+    /// Not allowed.
+    Permission,
+    /// No such file or folder.
+    Missing,
+    /// Any other refusal of the system.
+    Disk,
+    /// The data is not what the manifest says.
+    Changed,
+    /// Something stands in the way: a person has to decide.
+    InTheWay,
+    /// Another process is at it.
+    Busy,
+    /// The caller asked for what this store does not do.
+    Misuse,
+}
+
+impl StoreError {
+    /// Its kind.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Disk { source, .. } => kind_of(source),
+            Self::Changed { .. } | Self::Integrity { .. } => ErrorKind::Changed,
+            Self::TargetExists { .. }
+            | Self::Unsafe { .. }
+            | Self::NotAFile { .. }
+            | Self::NotOneFile { .. } => ErrorKind::InTheWay,
+            Self::Busy { .. } => ErrorKind::Busy,
+            Self::SyncFailed { .. } => ErrorKind::Disk,
+            Self::NotVerified { .. }
+            | Self::Unwanted { .. }
+            | Self::Range { .. }
+            | Self::Unfinished { .. }
+            | Self::ReadOnlyStore
+            | Self::NotServed => ErrorKind::Misuse,
+        }
+    }
+
+    /// Whether making space would help.
+    pub fn is_full(&self) -> bool {
+        self.kind() == ErrorKind::Full
+    }
+
+    /// Whether the file or folder is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.kind() == ErrorKind::Missing
+    }
+
+    /// Names the place and the operation that a system error belongs to.
+    pub(crate) fn disk(path: &Path, op: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Disk { path: path.to_owned(), op, source }
+    }
+}
+
+fn kind_of(source: &io::Error) -> ErrorKind {
+    match Errno::from_io_error(source) {
+        Some(Errno::NOSPC | Errno::DQUOT) => ErrorKind::Full,
+        Some(Errno::ROFS) => ErrorKind::ReadOnly,
+        Some(Errno::ACCESS | Errno::PERM) => ErrorKind::Permission,
+        Some(Errno::NOENT | Errno::NOTDIR) => ErrorKind::Missing,
+        _ => ErrorKind::Disk,
+    }
+}
+
+fn way_out(source: &io::Error) -> &'static str {
+    match kind_of(source) {
+        ErrorKind::Full => "make space and run the same command again",
+        ErrorKind::ReadOnly => "choose a folder that can be written",
+        ErrorKind::Permission => "get the permission or choose another folder",
+        ErrorKind::Missing => "put it back or name another place",
+        ErrorKind::Disk | ErrorKind::Changed | ErrorKind::InTheWay | ErrorKind::Busy | ErrorKind::Misuse => {
+            "check the disk and run the same command again"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn messages_name_the_place_and_the_way_out() {
+        let disk = |errno: Errno| StoreError::disk(Path::new("out/film.mov"), "write")(errno.into());
+        let path = PathBuf::from("out/film.mov");
+        let shown: Vec<String> = [
+            disk(Errno::NOSPC),
+            disk(Errno::IO),
+            StoreError::Changed { path: path.clone(), chunk: 17 },
+            StoreError::TargetExists { path: path.clone() },
+            StoreError::Unsafe { path },
+        ]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+        expect![[r"
+            cannot write `out/film.mov`: No space left on device (os error 28); make space and run the same command again
+            cannot write `out/film.mov`: Input/output error (os error 5); check the disk and run the same command again
+            chunk 17 of `out/film.mov` is not what the manifest says: the file changed, seed it anew
+            `out/film.mov` exists and is not this content: move it away or pass --overwrite
+            `out/film.mov` leads through a symbolic link or out of the folder: remove it or choose another folder"]]
+        .assert_eq(&shown.join("\n"));
+        assert!(disk(Errno::DQUOT).is_full());
+        assert_eq!(disk(Errno::ROFS).kind(), ErrorKind::ReadOnly);
+    }
+}

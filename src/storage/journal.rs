@@ -1,0 +1,300 @@
+//! What is durable of a fetch, across a kill or a power cut. One hidden file beside the data: a header with the manifest, then
+//! checksummed records. Invariant: a record is believed only if its checksum, which covers its place in the file, holds, and
+//! everything before it was believed. A torn end is cut off; anything else that is wrong is doubt. Knows no chunk's bytes.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use super::StoreError;
+use super::dir::{Access, Dir};
+use crate::base::ContentId;
+use crate::base::limits::{JOURNAL_RECORD_RUNS_MAX, JOURNAL_RESERVE_LEN_MAX, MANIFEST_BODY_LEN_MAX};
+use crate::manifest::Manifest;
+
+/// The journal of one fetch, locked against other processes while it is open.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    path: PathBuf,
+    content: ContentId,
+    /// Where the next record goes. What lies past it is torn and gets overwritten.
+    end: u64,
+}
+
+/// What a journal said.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Recovered {
+    /// There was a journal.
+    pub(super) existed: bool,
+    /// It is damaged: nothing it says is to be relied on.
+    pub(super) doubt: bool,
+    /// What it recorded, oldest first.
+    pub(super) records: Vec<Record>,
+}
+
+/// One record: runs of `(first, count)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Record {
+    /// Chunks that are durable.
+    Durable(Vec<(u32, u32)>),
+    /// Files, by index, whose `.part` is ours: nothing stood there when the fetch began.
+    Ours(Vec<(u32, u32)>),
+}
+
+impl Journal {
+    /// Opens or makes the journal of a content in a folder, and reads it.
+    pub(super) fn open(dir: &Dir, manifest: &Manifest) -> Result<(Self, Recovered), StoreError> {
+        let name = file_name(manifest.id());
+        let path = dir.full(&name);
+        let file = open_locked(dir, &name)?;
+        let mut bytes = Vec::new();
+        let len = file.metadata().map_err(StoreError::disk(&path, "stat"))?.len();
+        let is_readable = len <= JOURNAL_LEN_MAX;
+        if is_readable {
+            bytes.resize(len as usize, 0);
+            file.read_exact_at(&mut bytes, 0).map_err(StoreError::disk(&path, "read"))?;
+        }
+        let existed = len > 0;
+        let mut journal = Self { file, path, content: manifest.id(), end: 0 };
+        let header_len = HEADER_LEN + manifest.body().len();
+        if !is_readable || read_header(&bytes) != Some(manifest.body().as_ref()) {
+            return Ok((journal, Recovered { existed, doubt: existed, records: Vec::new() }));
+        }
+        let (records, end, doubt) = read_records(journal.content, &bytes, header_len);
+        journal.end = end as u64;
+        if end < bytes.len() && !doubt {
+            journal.cut_off(manifest.geometry().chunk_count())?;
+        }
+        Ok((journal, Recovered { existed, doubt, records: if doubt { Vec::new() } else { records } }))
+    }
+
+    /// Replaces everything by these records, durably.
+    pub(super) fn rewrite(
+        &mut self,
+        dir: &Dir,
+        manifest: &Manifest,
+        records: &[Record],
+    ) -> Result<(), StoreError> {
+        let disk = |op| StoreError::disk(&self.path, op);
+        self.file.set_len(0).map_err(disk("truncate"))?;
+        let header = header(manifest);
+        self.file.write_all_at(&header, 0).map_err(disk("write"))?;
+        self.end = header.len() as u64;
+        for record in records {
+            self.write(record)?;
+        }
+        self.reserve(manifest.geometry().chunk_count());
+        self.sync()?;
+        dir.sync_directory(Path::new(""))
+    }
+
+    /// Appends a record and makes it durable. After an error the record may be there or not; the next overwrites it.
+    pub(super) fn append(&mut self, record: &Record) -> Result<(), StoreError> {
+        let before = self.end;
+        let appended = self.write(record).and_then(|()| self.sync());
+        if appended.is_err() {
+            self.end = before;
+            // If this fails too, the next open finds doubt, which is safe.
+            let _ = self.file.set_len(before);
+        }
+        appended
+    }
+
+    /// Removes the journal; the lock goes with it.
+    pub(super) fn remove(&self, dir: &Dir) -> Result<(), StoreError> {
+        dir.remove_file(&file_name(self.content))
+    }
+
+    fn write(&mut self, record: &Record) -> Result<(), StoreError> {
+        let (kind, runs) = match record {
+            Record::Durable(runs) => (KIND_DURABLE, runs),
+            Record::Ours(runs) => (KIND_OURS, runs),
+        };
+        let mut bytes = Vec::new();
+        for runs in runs.chunks(JOURNAL_RECORD_RUNS_MAX) {
+            let mut payload = vec![kind];
+            for (first, count) in runs {
+                payload.extend(first.to_le_bytes());
+                payload.extend(count.to_le_bytes());
+            }
+            let at = self.end + bytes.len() as u64;
+            bytes.extend((payload.len() as u32).to_le_bytes());
+            bytes.extend(record_sum(self.content, at, &payload));
+            bytes.extend(payload);
+        }
+        self.file.write_all_at(&bytes, self.end).map_err(StoreError::disk(&self.path, "write"))?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync_data().map_err(StoreError::disk(&self.path, "sync"))
+    }
+
+    /// Removes a torn end, which would be doubt behind the next record.
+    fn cut_off(&self, chunk_count: u32) -> Result<(), StoreError> {
+        self.file.set_len(self.end).map_err(StoreError::disk(&self.path, "truncate"))?;
+        self.reserve(chunk_count);
+        self.sync()
+    }
+
+    /// Sets space aside so that a full disk can still take the record of what is on it. Best effort: not every file system can.
+    fn reserve(&self, chunk_count: u32) {
+        let len = (RESERVE_LEN_MIN + u64::from(chunk_count) * 8).min(JOURNAL_RESERVE_LEN_MAX);
+        reserve(&self.file, self.end, len);
+    }
+}
+
+/// The manifest that a journal in this folder holds, if there is a sound one: a fetch can go on without asking anyone for it.
+pub fn find_manifest(dir: &Path, content: ContentId) -> Option<Manifest> {
+    let dir = Dir::open(dir).ok()?;
+    let file = dir.open_file(&file_name(content), Access::Read).ok()?;
+    let len = file.metadata().ok()?.len().min((HEADER_LEN + MANIFEST_BODY_LEN_MAX) as u64);
+    let mut bytes = vec![0; len as usize];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    let body = Bytes::copy_from_slice(read_header(&bytes)?);
+    Manifest::decode(body).ok().filter(|manifest| manifest.id() == content)
+}
+
+/// The journal's name; no content can hold a file of that name except by finding a preimage of its own id.
+pub(super) fn file_name(content: ContentId) -> PathBuf {
+    PathBuf::from(format!(".swarm-{}.journal", HEXLOWER.encode(&content.as_bytes()[..8])))
+}
+
+fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
+    let path = dir.full(name);
+    for _ in 0..LOCK_TRIES_MAX {
+        let file = dir.open_file(name, Access::Create)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path }),
+            Err(errno) => {
+                tracing::warn!(path = %path.display(), %errno, "the journal cannot be locked on this file system");
+            }
+        }
+        // The one who held it may have removed it between our open and our lock.
+        if file.metadata().map_err(StoreError::disk(&path, "stat"))?.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+    Err(StoreError::Busy { path })
+}
+
+fn header(manifest: &Manifest) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_LEN + manifest.body().len());
+    bytes.extend(MAGIC);
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(manifest.id().as_bytes());
+    bytes.extend((manifest.body().len() as u32).to_le_bytes());
+    bytes.extend(sum(&[&bytes]));
+    bytes.extend(manifest.body());
+    bytes
+}
+
+/// The manifest body, if the header is sound.
+fn read_header(bytes: &[u8]) -> Option<&[u8]> {
+    let (fixed, rest) = bytes.split_at_checked(HEADER_LEN)?;
+    let (fixed, stored) = fixed.split_last_chunk::<SUM_LEN>()?;
+    let (start, body_len) = fixed.split_last_chunk::<4>()?;
+    if *stored != sum(&[fixed]) || !start.starts_with(&MAGIC) || start[8..12] != VERSION.to_le_bytes() {
+        return None;
+    }
+    let body = rest.get(..u32::from_le_bytes(*body_len) as usize)?;
+    (blake3::hash(body).as_bytes().as_slice() == &start[12..44]).then_some(body)
+}
+
+/// The records from `at` on, where they end, and whether there is doubt.
+fn read_records(content: ContentId, bytes: &[u8], at: usize) -> (Vec<Record>, usize, bool) {
+    let (mut records, mut at) = (Vec::new(), at);
+    while at < bytes.len() {
+        match read_record(content, bytes, at) {
+            Ok((record, end)) => {
+                records.push(record);
+                at = end;
+            }
+            Err(Broken::Torn) => return (records, at, false),
+            Err(Broken::Doubt) => return (records, at, true),
+        }
+    }
+    (records, at, false)
+}
+
+enum Broken {
+    /// The last record, half written.
+    Torn,
+    /// Something that a half-written record does not look like.
+    Doubt,
+}
+
+fn read_record(content: ContentId, bytes: &[u8], at: usize) -> Result<(Record, usize), Broken> {
+    let rest = &bytes[at..];
+    let (Some(len), Some(stored)) = (rest.first_chunk::<4>(), rest.get(4..RECORD_HEAD_LEN)) else {
+        return Err(Broken::Torn);
+    };
+    let len = u32::from_le_bytes(*len) as usize;
+    if len == 0 && rest.iter().all(|&byte| byte == 0) {
+        return Err(Broken::Torn);
+    }
+    if len == 0 || len > RECORD_LEN_MAX || !(len - 1).is_multiple_of(8) {
+        return Err(Broken::Doubt);
+    }
+    let end = RECORD_HEAD_LEN + len;
+    let payload = rest.get(RECORD_HEAD_LEN..end).ok_or(Broken::Torn)?;
+    if stored != record_sum(content, at as u64, payload) {
+        return Err(if end == rest.len() { Broken::Torn } else { Broken::Doubt });
+    }
+    let runs = payload[1..].as_chunks::<8>().0.iter().map(|run| {
+        let run = u64::from_le_bytes(*run);
+        (run as u32, (run >> 32) as u32)
+    });
+    let record = match payload[0] {
+        KIND_DURABLE => Record::Durable(runs.collect()),
+        KIND_OURS => Record::Ours(runs.collect()),
+        _ => return Err(Broken::Doubt),
+    };
+    Ok((record, at + end))
+}
+
+fn record_sum(content: ContentId, at: u64, payload: &[u8]) -> [u8; SUM_LEN] {
+    sum(&[content.as_bytes(), &at.to_le_bytes(), payload])
+}
+
+fn sum(parts: &[&[u8]]) -> [u8; SUM_LEN] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    *hasher.finalize().as_bytes().first_chunk().expect("a hash is longer than a checksum")
+}
+
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, at: u64, len: u64) {
+    if let Err(errno) = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, at, len) {
+        tracing::debug!(error = %io::Error::from(errno), "no space could be set aside for the journal");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reserve(_file: &File, _at: u64, _len: u64) {}
+
+const MAGIC: [u8; 8] = *b"swarmjnl";
+const VERSION: u32 = 1;
+const SUM_LEN: usize = 16;
+/// Magic, version, content id, body length, checksum.
+const HEADER_LEN: usize = 8 + 4 + 32 + 4 + SUM_LEN;
+/// Payload length, checksum.
+const RECORD_HEAD_LEN: usize = 4 + SUM_LEN;
+const RECORD_LEN_MAX: usize = 1 + 8 * JOURNAL_RECORD_RUNS_MAX;
+const KIND_DURABLE: u8 = 1;
+const KIND_OURS: u8 = 2;
+const RESERVE_LEN_MIN: u64 = 64 << 10;
+/// A journal is read whole: the longest manifest, and every chunk recorded on its own.
+const JOURNAL_LEN_MAX: u64 = (HEADER_LEN + MANIFEST_BODY_LEN_MAX) as u64 + (256 << 20);
+const LOCK_TRIES_MAX: usize = 8;

@@ -1,0 +1,89 @@
+//! Open files of a content, the least recently used closed first. Invariant: never more than [`OPEN_FILES_MAX`] are kept.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::{Arc, Mutex};
+
+use super::{StoreError, locked};
+use crate::base::limits::OPEN_FILES_MAX;
+use crate::manifest::FileIndex;
+
+/// A bounded set of open files.
+#[derive(Debug, Default)]
+pub(super) struct OpenFiles(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    files: BTreeMap<usize, (u64, Arc<File>)>,
+    uses: u64,
+}
+
+impl OpenFiles {
+    /// The file, opened by `open` unless it is held.
+    pub(super) fn get(
+        &self,
+        index: FileIndex,
+        open: impl FnOnce() -> Result<File, StoreError>,
+    ) -> Result<Arc<File>, StoreError> {
+        if let Some(file) = locked(&self.0).used(index.get()) {
+            return Ok(file);
+        }
+        // Opened without the lock: a slow disk holds up one file, not all. Two threads may open the same; one wins.
+        let file = Arc::new(open()?);
+        Ok(locked(&self.0).keep(index.get(), file))
+    }
+
+    /// Closes a file when its last user is done.
+    pub(super) fn forget(&self, index: FileIndex) {
+        locked(&self.0).files.remove(&index.get());
+    }
+}
+
+impl Held {
+    fn used(&mut self, index: usize) -> Option<Arc<File>> {
+        self.uses += 1;
+        let (last_use, file) = self.files.get_mut(&index)?;
+        *last_use = self.uses;
+        Some(Arc::clone(file))
+    }
+
+    fn keep(&mut self, index: usize, file: Arc<File>) -> Arc<File> {
+        if let Some(held) = self.used(index) {
+            return held;
+        }
+        if self.files.len() >= OPEN_FILES_MAX {
+            let oldest =
+                self.files.iter().min_by_key(|(_, (last_use, _))| *last_use).map(|(&index, _)| index);
+            oldest.map(|index| self.files.remove(&index));
+        }
+        self.files.insert(index, (self.uses, Arc::clone(&file)));
+        file
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Geometry;
+
+    #[test]
+    fn the_least_recently_used_file_is_closed_first() {
+        let geometry = Geometry::new((0..OPEN_FILES_MAX as u64 + 1).map(|_| (1, 14))).unwrap();
+        let file = |index: usize| geometry.file(index).unwrap();
+        let files = OpenFiles::default();
+        let open = || Ok(tempfile::tempfile().unwrap());
+        for index in 0..OPEN_FILES_MAX {
+            files.get(file(index), open).unwrap();
+        }
+        files.get(file(0), || panic!("it is held")).unwrap();
+        files.get(file(OPEN_FILES_MAX), open).unwrap();
+        files.get(file(0), || panic!("it is held")).unwrap();
+        let mut reopened = false;
+        let reopen = || {
+            reopened = true;
+            open()
+        };
+        files.get(file(1), reopen).unwrap();
+        assert!(reopened);
+    }
+}

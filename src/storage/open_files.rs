@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_file_is_closed_first() {
-        let geometry = Geometry::new((0..OPEN_FILES_MAX as u64 + 1).map(|_| (1, 14))).unwrap();
+        let geometry = Geometry::new((0..=OPEN_FILES_MAX as u64).map(|_| (1, 14))).unwrap();
         let file = |index: usize| geometry.file(index).unwrap();
         let files = OpenFiles::default();
         let open = || Ok(tempfile::tempfile().unwrap());

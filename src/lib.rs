@@ -9,6 +9,8 @@ mod proto;
 pub mod wire;
 
 #[cfg(not(target_family = "wasm"))]
+pub mod cli;
+#[cfg(not(target_family = "wasm"))]
 pub mod node;
 #[cfg(not(target_family = "wasm"))]
 pub mod storage;

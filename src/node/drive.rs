@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::clock::Clock;
 use super::io::Io;
-use super::{Command, Limits, NodeEvent};
+use super::{Command, Limits, NodeEvent, NodeSnapshot};
 use crate::engine::Engine;
 use crate::transport::Endpoint;
 
@@ -29,7 +29,7 @@ impl Driver {
         }
     }
 
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self) -> NodeSnapshot {
         while !self.io.is_stopped() {
             let wakeup = self.engine.next_wakeup().map(|(at, _)| self.clock.deadline(at));
             for fact in self.io.next_facts(wakeup).await {
@@ -41,7 +41,9 @@ impl Driver {
                 }
             }
         }
+        let last = self.io.snapshot(&self.engine);
         self.io.end().await;
+        last
     }
 }
 

@@ -164,7 +164,7 @@ impl Io {
             }
             Command::Snapshot(reply) => {
                 // Whoever asked may be gone.
-                let _ = reply.send(NodeSnapshot { engine: engine.snapshot(), wire: self.wire() });
+                let _ = reply.send(self.snapshot(engine));
                 None
             }
             Command::Stop => Some(Input::Stop),
@@ -243,6 +243,11 @@ impl Io {
             }
             *of != link
         });
+    }
+
+    /// Everything at this instant.
+    pub(super) fn snapshot(&self, engine: &Engine) -> NodeSnapshot {
+        NodeSnapshot { engine: engine.snapshot(), wire: self.wire() }
     }
 
     fn wire(&self) -> BTreeMap<NodeId, WireTotals> {

@@ -84,8 +84,12 @@ enum Command {
 }
 
 impl Node {
-    /// Starts a node on this endpoint. Events must be taken out as they come. The task ends after [`Node::stop`].
-    pub fn start(endpoint: Endpoint, limits: Limits) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<()>) {
+    /// Starts a node on this endpoint. Events must be taken out as they come. The task ends after [`Node::stop`], with the
+    /// last state of things.
+    pub fn start(
+        endpoint: Endpoint,
+        limits: Limits,
+    ) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<NodeSnapshot>) {
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (events, event_queue) = mpsc::channel(EVENTS_WAITING_MAX);
         let driver = drive::Driver::new(endpoint, limits, command_queue, events);

@@ -1,0 +1,221 @@
+//! The arguments of every command. Each flag has an environment variable of the same name.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::base::{ByteLen, Rate};
+use crate::manifest::{Address, Source, Ticket};
+
+/// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.
+#[derive(Debug, Parser)]
+#[command(name = "swarm", version, max_term_width = 110, after_long_help = EXIT_CODES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) global: Global,
+}
+
+/// Flags that every command takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Global {
+    /// Say more: -v what happens, -vv why, -vvv every message
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, env = "SWARM_VERBOSE")]
+    pub(super) verbose: u8,
+    /// Folder for keys and remembered hashes
+    #[arg(long, value_name = "DIR", global = true, env = "SWARM_STATE_DIR", help_heading = "Global options")]
+    pub(super) state_dir: Option<PathBuf>,
+    /// Key file to be this node by; made if missing [default: a free one in the state folder]
+    #[arg(long, value_name = "FILE", global = true, env = "SWARM_KEY", help_heading = "Global options")]
+    pub(super) key: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve files in place; prints a ticket by which others fetch them
+    Seed(SeedArgs),
+    /// Fetch a content from all its sources at once; run it again to go on where it stopped
+    Fetch(Box<FetchArgs>),
+    /// Make, show and check manifests
+    #[command(subcommand)]
+    Manifest(ManifestCommand),
+    /// See it work: several nodes on this machine feed one fetch, and one of them dies midway
+    Demo(DemoArgs),
+    /// Print shell completions
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SeedArgs {
+    /// Files and folders to serve, as one content
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// UDP address to listen on [default: all addresses, the port of last time if it is free]
+    #[arg(long, value_name = "ADDR", env = "SWARM_LISTEN")]
+    pub(super) listen: Option<SocketAddr>,
+    /// host:port by which others reach this node, if it is not an address of this machine; may be given more than once
+    #[arg(long, value_name = "ADDR", env = "SWARM_ADVERTISE", value_delimiter = ',')]
+    pub(super) advertise: Vec<Address>,
+    /// Write the manifest here, with this node as a source
+    #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST_OUT")]
+    pub(super) manifest_out: Option<PathBuf>,
+    /// Serve what PATH holds of this manifest, be it only some of the chunks, instead of making a new one
+    #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST")]
+    pub(super) manifest: Option<PathBuf>,
+    /// Upload no faster than this, all peers together: 20MB/s, 100mbit
+    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP")]
+    pub(super) limit_up: Option<Rate>,
+    /// End when one peer has taken the whole content from here
+    #[arg(long, conflicts_with = "count", env = "SWARM_ONCE")]
+    pub(super) once: bool,
+    /// End when so many peers have taken the whole content from here
+    #[arg(long, value_name = "N", env = "SWARM_COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+    /// Print one JSON object a line on stdout instead of the ticket
+    #[arg(long, env = "SWARM_JSON")]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct FetchArgs {
+    /// A manifest file, a ticket, an http(s) URL of a manifest, or - for either on stdin
+    #[arg(value_name = "MANIFEST|TICKET|URL|-")]
+    pub(super) what: String,
+    /// Folder to fetch into, made if it is missing; - writes the only file to stdout, in order
+    #[arg(short, long, value_name = "DIR", default_value = ".", env = "SWARM_OUT")]
+    pub(super) out: PathBuf,
+    /// Another source, as NODEID@HOST:PORT or a ticket; may be given more than once
+    #[arg(long, value_name = "PEER", env = "SWARM_PEER", value_delimiter = ',')]
+    pub(super) peer: Vec<Peer>,
+    /// Fetch only files that match this pattern (`*.mkv`, `season1/**`); may be given more than once
+    #[arg(long, value_name = "GLOB", env = "SWARM_INCLUDE")]
+    pub(super) include: Vec<String>,
+    /// Fetch from the front, for those who read while it comes
+    #[arg(long, env = "SWARM_SEQUENTIAL")]
+    pub(super) sequential: bool,
+    /// Download no faster than this, all peers together: 20MB/s, 100mbit
+    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN")]
+    pub(super) limit_down: Option<Rate>,
+    /// Memory for chunks on their way to disk
+    #[arg(long, value_name = "BYTES", default_value = "64MiB", env = "SWARM_MEMORY")]
+    pub(super) memory: ByteLen,
+    /// Go on serving when the fetch is complete
+    #[arg(long, env = "SWARM_KEEP_SEEDING")]
+    pub(super) keep_seeding: bool,
+    /// Replace files that stand in the way (when the new ones are complete)
+    #[arg(long, env = "SWARM_OVERWRITE")]
+    pub(super) overwrite: bool,
+    /// Give up after so many seconds without any progress; 0 waits for ever
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, env = "SWARM_TIMEOUT")]
+    pub(super) timeout: u64,
+    /// UDP address to listen on, for peers that dial this node [default: all addresses, any port]
+    #[arg(long, value_name = "ADDR", env = "SWARM_LISTEN")]
+    pub(super) listen: Option<SocketAddr>,
+    /// Print one JSON object a line on stdout
+    #[arg(long, env = "SWARM_JSON")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ManifestCommand {
+    /// Hash files and folders and write their manifest
+    Create(CreateArgs),
+    /// Show what a manifest says
+    Show {
+        /// The manifest
+        manifest: PathBuf,
+        /// Print JSON
+        #[arg(long, env = "SWARM_JSON")]
+        json: bool,
+    },
+    /// Hash what a folder (or the only file) holds and list every bad or missing chunk
+    Verify {
+        /// The manifest
+        manifest: PathBuf,
+        /// The folder it was fetched into, or its only file
+        dir: PathBuf,
+        /// Print JSON
+        #[arg(long, env = "SWARM_JSON")]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArgs {
+    /// Files and folders, as one content
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Where to write it [default: NAME.swarm]
+    #[arg(short, long, value_name = "FILE", env = "SWARM_OUT")]
+    pub(super) out: Option<PathBuf>,
+    /// Add SHA-256 of every file
+    #[arg(long, env = "SWARM_SHA256")]
+    pub(super) sha256: bool,
+    /// Length of a chunk, a power of two from 16KiB to 16MiB [default: 1 to 8 MiB by file length]
+    #[arg(long, value_name = "BYTES", env = "SWARM_CHUNK_LEN")]
+    pub(super) chunk_len: Option<ByteLen>,
+    /// Sign it with this node's key
+    #[arg(long, env = "SWARM_SIGN")]
+    pub(super) sign: bool,
+    /// A note for people, kept in the manifest
+    #[arg(long, value_name = "TEXT", default_value = "", env = "SWARM_COMMENT")]
+    pub(super) comment: String,
+    /// Print JSON
+    #[arg(long, env = "SWARM_JSON")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DemoArgs {
+    /// A file to move [default: random bytes are made]
+    #[arg(long, value_name = "PATH", env = "SWARM_FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// How many seeds, each with only a part of the chunks
+    #[arg(long, default_value_t = 4, env = "SWARM_SEEDS", value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub(super) seeds: u32,
+    /// Length of the random file
+    #[arg(long, default_value = "1GiB", env = "SWARM_LEN", conflicts_with = "file")]
+    pub(super) len: ByteLen,
+    /// Folder to work in; what the demo makes there is removed at the end [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR", env = "SWARM_DEMO_DIR")]
+    pub(super) dir: Option<PathBuf>,
+}
+
+/// A peer named on the command line.
+#[derive(Clone, Debug)]
+pub(super) enum Peer {
+    Source(Source),
+    Ticket(Ticket),
+}
+
+impl std::str::FromStr for Peer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if Ticket::is_like(text) {
+            return text
+                .parse()
+                .map(Self::Ticket)
+                .map_err(|error: crate::manifest::TicketError| error.to_string());
+        }
+        let source = text.parse().map(Self::Source);
+        source.map_err(|_| "not a peer: write NODEID@HOST:PORT, or a ticket".to_owned())
+    }
+}
+
+const EXIT_CODES: &str = "Exit codes:
+    0  done
+    1  something else went wrong
+    2  wrong usage, or a manifest or ticket that cannot be read
+    3  no source, or none made progress: try again
+    4  the target exists and differs
+    5  data is not what the manifest says
+    6  the disk is full, or cannot be read or written
+    7  not authorised: a source proved another key or refused this node
+  130  interrupted";

@@ -1,0 +1,273 @@
+//! `swarm demo`: several seed processes, none with all chunks, feed one fetch; one of them dies midway.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::args::{DemoArgs, FetchArgs, Global, Peer};
+use super::failure::{Exit, Failure};
+use super::fetch;
+use super::manifest::{index_paths, write_manifest};
+use super::output;
+use crate::base::ByteLen;
+use crate::engine::ContentSnapshot;
+use crate::manifest::{Manifest, ManifestFile, Ticket};
+use crate::storage::{IndexOptions, free_len, scan};
+
+pub(super) async fn run(args: DemoArgs, _global: &Global) -> Result<(), Failure> {
+    let mut demo = Demo::prepare(args)?;
+    let result = demo.play().await;
+    demo.end();
+    result
+}
+
+struct Demo {
+    args: DemoArgs,
+    folder: Folder,
+    seeds: Vec<Child>,
+}
+
+/// A folder that is removed with everything in it.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's own cleaning.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Demo {
+    fn prepare(args: DemoArgs) -> Result<Self, Failure> {
+        let base = args.dir.clone().unwrap_or_else(std::env::temp_dir);
+        let path = base.join(format!("swarm-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(|error| disk("make", &path, &error))?;
+        let demo = Self { args, folder: Folder(path), seeds: Vec::new() };
+        demo.check_space()?;
+        Ok(demo)
+    }
+
+    fn check_space(&self) -> Result<(), Failure> {
+        let (file_len, is_made) = match &self.args.file {
+            Some(path) => (std::fs::metadata(path).map_err(|error| disk("read", path, &error))?.len(), 0),
+            None => (self.args.len.0, 1),
+        };
+        // The file if it is made, every chunk in two seeds, and the fetched copy.
+        let needed_len = file_len.saturating_mul(is_made + 3);
+        match free_len(&self.folder.0) {
+            Some(free) if free < needed_len => {
+                let at = self.folder.0.display();
+                let message = format!(
+                    "the demo needs {} at {at}, {} are free: choose a shorter --len or another --dir",
+                    ByteLen(needed_len),
+                    ByteLen(free)
+                );
+                Err(Failure::new(Exit::Disk, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn play(&mut self) -> Result<(), Failure> {
+        let original = self.original()?;
+        let demo_state = self.state();
+        let manifest =
+            index_paths(std::slice::from_ref(&original), IndexOptions::default(), &demo_state, false)?
+                .manifest;
+        if manifest.geometry().chunk_count() < self.args.seeds {
+            return Err(Failure::new(
+                Exit::Usage,
+                "the file has fewer chunks than there are seeds: take a longer one or fewer --seeds",
+            ));
+        }
+        let manifest_path = self.folder.0.join("demo.swarm");
+        write_manifest(&manifest_path, &ManifestFile::new(manifest.clone()))?;
+        let mut peers = Vec::new();
+        for number in 0..self.args.seeds {
+            let copy = self.partial_copy(number, &original, &manifest)?;
+            peers.push(Peer::Ticket(self.start_seed(&copy, &manifest_path)?));
+        }
+        let first = self.args.seeds;
+        output::note(format_args!(
+            "{first} seed processes run, each with {} of {} chunks; the last one dies at 40 %",
+            chunks_of(0, first, &manifest),
+            manifest.geometry().chunk_count()
+        ));
+        let out = self.folder.0.join("fetched");
+        let args = fetch_args(&manifest_path, &out, peers);
+        let doomed = self.seeds.pop();
+        let mut killer = Killer { doomed };
+        fetch::fetch(args, &demo_state, &mut |content| killer.observe(content)).await?;
+        let found = scan(&manifest, &out, &|_| {})?;
+        let digest = manifest.files().first().map(|file| data_encoding::HEXLOWER.encode(&file.blake3));
+        if !found.is_whole() {
+            return Err(Failure::new(
+                Exit::Integrity,
+                "the fetched file differs from the original: this is a bug, please report it",
+            ));
+        }
+        output::note(format_args!(
+            "read back and compared: identical to the original, BLAKE3 {}",
+            digest.unwrap_or_default()
+        ));
+        Ok(())
+    }
+
+    /// Keys and hashes of the demo stay in its own folder.
+    fn state(&self) -> Global {
+        Global { verbose: 0, state_dir: Some(self.folder.0.join("state")), key: None }
+    }
+
+    fn original(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.args.file {
+            return Ok(path.clone());
+        }
+        let path = self.folder.0.join("film.bin");
+        output::note(format_args!("making {} of random bytes in {}", self.args.len, self.folder.0.display()));
+        random_file(&path, self.args.len.0).map_err(|error| disk("write", &path, &error))?;
+        Ok(path)
+    }
+
+    /// A copy with holes: each chunk is in two of the seeds, so that one may die and yet none has everything.
+    fn partial_copy(&self, number: u32, original: &Path, manifest: &Manifest) -> Result<PathBuf, Failure> {
+        let name = original.file_name().unwrap_or_default();
+        let folder = self.folder.0.join(format!("seed-{}", number + 1));
+        let path = folder.join(name);
+        let copy = || {
+            std::fs::create_dir_all(&folder)?;
+            let (from, to) = (File::open(original)?, File::create(&path)?);
+            to.set_len(manifest.geometry().content_len())?;
+            let mut buffer = Vec::new();
+            for chunk in
+                manifest.geometry().chunks().filter(|chunk| holds(number, chunk.get(), self.args.seeds))
+            {
+                let span = manifest.geometry().span(chunk);
+                buffer.resize(span.len as usize, 0);
+                from.read_exact_at(&mut buffer, span.file_offset)?;
+                to.write_all_at(&buffer, span.file_offset)?;
+            }
+            Ok(())
+        };
+        copy().map_err(|error: std::io::Error| disk("copy", &path, &error))?;
+        Ok(folder)
+    }
+
+    fn start_seed(&mut self, copy: &Path, manifest: &Path) -> Result<Ticket, Failure> {
+        let failed =
+            |error: std::io::Error| Failure::new(Exit::Other, format_args!("cannot start a seed: {error}"));
+        let mut child = Command::new(std::env::current_exe().map_err(failed)?)
+            .arg("seed")
+            .arg(copy)
+            .arg("--manifest")
+            .arg(manifest)
+            .arg("--state-dir")
+            .arg(self.folder.0.join("state"))
+            .args(["--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().map(BufReader::new);
+        self.seeds.push(child);
+        if let Some(mut stdout) = stdout {
+            stdout.read_line(&mut line).map_err(failed)?;
+        }
+        line.parse().map_err(|_| {
+            Failure::new(
+                Exit::Other,
+                "a seed process ended before it was ready: run `swarm seed` by hand to see why",
+            )
+        })
+    }
+
+    fn end(&mut self) {
+        for seed in &mut self.seeds {
+            // It may have ended already.
+            let _ = seed.kill();
+            let _ = seed.wait();
+        }
+        self.seeds.clear();
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Kills one seed when the fetch is well under way.
+struct Killer {
+    doomed: Option<Child>,
+}
+
+impl Killer {
+    fn observe(&mut self, content: &ContentSnapshot) {
+        if content.verified_len * 10 >= content.wanted_len * 4 && content.wanted_len > 0 {
+            self.kill();
+        }
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut seed) = self.doomed.take() {
+            let _ = seed.kill();
+            let _ = seed.wait();
+        }
+    }
+}
+
+impl Drop for Killer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn holds(seed: u32, chunk: u32, seeds: u32) -> bool {
+    chunk % seeds == seed || (chunk + 1) % seeds == seed
+}
+
+fn chunks_of(seed: u32, seeds: u32, manifest: &Manifest) -> usize {
+    manifest.geometry().chunks().filter(|chunk| holds(seed, chunk.get(), seeds)).count()
+}
+
+fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
+    FetchArgs {
+        what: manifest.display().to_string(),
+        out: out.to_owned(),
+        peer,
+        include: Vec::new(),
+        sequential: false,
+        limit_down: None,
+        memory: ByteLen(64 << 20),
+        keep_seeding: false,
+        overwrite: false,
+        timeout: 60,
+        listen: None,
+        json: false,
+    }
+}
+
+/// Bytes that do not compress, from BLAKE3's output stream under a key that differs from run to run.
+fn random_file(path: &Path, len: u64) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    let since_epoch =
+        crate::node::clock::wall_clock().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let mut random = blake3::Hasher::new().update(&since_epoch.as_nanos().to_le_bytes()).finalize_xof();
+    let mut block = vec![0; 1 << 20];
+    let mut left = len;
+    while left > 0 {
+        random.fill(&mut block);
+        let part = &block[..block.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+        file.write_all(part)?;
+        left -= part.len() as u64;
+    }
+    Ok(())
+}
+
+fn disk(op: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Disk, format_args!("cannot {op} `{}`: {error}", path.display()))
+}

@@ -1,0 +1,135 @@
+//! How a command fails: a message of one line, and an exit code from the documented list.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use crate::engine::{Bottleneck, FetchFailure};
+use crate::storage::{ErrorKind, IndexError, StoreError};
+use crate::transport::{BindError, IdentityError};
+
+/// The exit codes, as documented in `swarm --help` and README.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    Done = 0,
+    Other = 1,
+    Usage = 2,
+    NoSource = 3,
+    TargetDiffers = 4,
+    Integrity = 5,
+    Disk = 6,
+    NotAuthorised = 7,
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command ends without success.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) exit: Exit,
+    pub(super) error: anyhow::Error,
+    /// It was shown already, or goes to a reader of JSON.
+    pub(super) is_shown: bool,
+}
+
+impl Failure {
+    /// A failure with a message.
+    pub(super) fn new(exit: Exit, message: impl Display) -> Self {
+        Self { exit, error: anyhow::anyhow!("{message}"), is_shown: false }
+    }
+
+    /// A file that cannot be read or written.
+    pub(super) fn file(op: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let exit = match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => Exit::Usage,
+            _ => Exit::Disk,
+        };
+        Self::new(exit, format_args!("cannot {op} `{}`: {error}", path.display()))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = match (&error, error.kind()) {
+            (
+                StoreError::TargetExists { .. } | StoreError::Unsafe { .. } | StoreError::NotAFile { .. },
+                _,
+            ) => Exit::TargetDiffers,
+            (
+                _,
+                ErrorKind::Full
+                | ErrorKind::ReadOnly
+                | ErrorKind::Permission
+                | ErrorKind::Missing
+                | ErrorKind::Disk,
+            ) => Exit::Disk,
+            (_, ErrorKind::Changed) => Exit::Integrity,
+            (_, ErrorKind::InTheWay) => Exit::Usage,
+            (_, ErrorKind::Busy | ErrorKind::Misuse) => Exit::Other,
+        };
+        Self { exit, error: error.into(), is_shown: false }
+    }
+}
+
+impl From<IndexError> for Failure {
+    fn from(error: IndexError) -> Self {
+        let exit = match &error {
+            IndexError::Disk { .. } => Exit::Disk,
+            IndexError::Changed { .. } => Exit::Integrity,
+            IndexError::Store(_)
+            | IndexError::Symlink { .. }
+            | IndexError::Special { .. }
+            | IndexError::NoName { .. }
+            | IndexError::SameName { .. }
+            | IndexError::NotUtf8 { .. }
+            | IndexError::Name { .. }
+            | IndexError::ChunkLen(_)
+            | IndexError::Manifest(_) => Exit::Usage,
+        };
+        Self { exit, error: error.into(), is_shown: false }
+    }
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        Self { exit: Exit::Other, error: error.into(), is_shown: false }
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        Self { exit: Exit::Other, error: error.into(), is_shown: false }
+    }
+}
+
+/// A fetch that the engine gave up.
+pub(super) fn of_fetch(
+    failure: &FetchFailure,
+    store_error: Option<StoreError>,
+    describe: impl Fn(&Bottleneck) -> String,
+) -> Failure {
+    match (failure, store_error) {
+        (_, Some(error)) => error.into(),
+        (FetchFailure::Store, None) => {
+            Failure::new(Exit::Disk, "the store failed; run the same command again")
+        }
+        (FetchFailure::Refused(reason), None) if reason.contains("does not have this content") => {
+            Failure::new(
+                Exit::NoSource,
+                format_args!("{reason}: ask for a newer ticket, or name another --peer"),
+            )
+        }
+        (FetchFailure::Refused(reason), None) => Failure::new(Exit::NotAuthorised, reason),
+        (FetchFailure::NoSource(bottleneck), None) => Failure::new(
+            Exit::NoSource,
+            format_args!(
+                "no source made progress: {}; run the same command again to go on",
+                describe(bottleneck)
+            ),
+        ),
+    }
+}

@@ -1,0 +1,481 @@
+//! `swarm fetch`: fetch a content from all its sources at once.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::args::{FetchArgs, Global};
+use super::failure::{self, Exit, Failure};
+use super::output::{self, Done, FetchView, HashView, Json};
+use super::seed::own_source;
+use super::setup::{self, Interrupts};
+use super::source::Wanted;
+use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
+use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order};
+use crate::manifest::{EntryPath, FileIndex, Manifest, Ticket};
+use crate::node::clock::Clock;
+use crate::node::{Limits, Node, NodeEvent, NodeSnapshot};
+use crate::storage::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
+use crate::transport::{Endpoint, LinkOptions};
+
+pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure> {
+    let is_json = args.json;
+    let result = fetch(args, global, &mut |_| {}).await;
+    result.map_err(|failure| {
+        if is_json {
+            Json::Error { code: failure.exit as u8, message: format!("{:#}", failure.error) }.print();
+        }
+        Failure { is_shown: is_json, ..failure }
+    })
+}
+
+/// Fetches; `observe` is called with the state of things several times a second.
+pub(super) async fn fetch(
+    args: FetchArgs,
+    global: &Global,
+    observe: &mut dyn FnMut(&ContentSnapshot),
+) -> Result<(), Failure> {
+    if args.json && is_stdout(&args.out) {
+        return Err(Failure::new(Exit::Usage, "--json and -o - both want stdout: choose one"));
+    }
+    let include = Include::new(&args.include)?;
+    let mut interrupts = Interrupts::catch()?;
+    let (args, wanted) = find(args).await?;
+    let identity = setup::identity(global, None)?;
+    let endpoint = setup::endpoint(args.listen, &identity, LinkOptions::default())?;
+    let buffers_len = if is_stdout(&args.out) { args.memory.0 / 2 } else { args.memory.0 };
+    let limits = Limits { buffers_len, up: None, down: args.limit_down };
+    let (node, mut events, task) = Node::start(endpoint.clone(), limits);
+    let mut fetch = Fetch {
+        clock: Clock::start(),
+        view: FetchView::new(args.json),
+        content: wanted.content,
+        manifest: None,
+        include,
+        node,
+        endpoint,
+        opening: None,
+        present_len: 0,
+        source_count: wanted.sources.len(),
+        store_error: None,
+        is_complete: false,
+        told: BTreeSet::new(),
+        args,
+    };
+    let result = fetch.work(wanted, &mut events, &mut interrupts, observe).await;
+    fetch.view.clear();
+    let elapsed = fetch.clock.now() - Instant::ZERO;
+    fetch.node.stop().await;
+    let last = tokio::select! {
+        last = task => last.unwrap_or_default(),
+        () = interrupts.next() => return Err(fetch.interrupted(0)),
+    };
+    match result {
+        Ok(()) => {
+            fetch.conclude(&last, elapsed);
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn find(args: FetchArgs) -> Result<(FetchArgs, Wanted), Failure> {
+    let found = tokio::task::spawn_blocking(move || {
+        let mut wanted = Wanted::find(&args)?;
+        if wanted.manifest.is_none() && !is_stdout(&args.out) {
+            // An earlier run learnt it already.
+            wanted.manifest = find_manifest(&args.out, wanted.content);
+        }
+        Ok((args, wanted))
+    });
+    found.await.map_err(|_| {
+        Failure::new(Exit::Other, "reading the manifest failed: this is a bug, please report it")
+    })?
+}
+
+struct Fetch {
+    clock: Clock,
+    view: FetchView,
+    args: FetchArgs,
+    content: ContentId,
+    manifest: Option<Manifest>,
+    include: Include,
+    node: Node,
+    endpoint: Endpoint,
+    opening: Option<JoinHandle<Result<OpenedStore, Failure>>>,
+    present_len: u64,
+    source_count: usize,
+    store_error: Option<StoreError>,
+    is_complete: bool,
+    /// Troubles with peers that were told once.
+    told: BTreeSet<(NodeId, String)>,
+}
+
+struct OpenedStore {
+    store: Arc<dyn Store>,
+    durable: Bitfield,
+    wanted: Bitfield,
+    is_resumed: bool,
+    is_doubted: bool,
+}
+
+impl Fetch {
+    async fn work(
+        &mut self,
+        wanted: Wanted,
+        events: &mut mpsc::Receiver<NodeEvent>,
+        interrupts: &mut Interrupts,
+        observe: &mut dyn FnMut(&ContentSnapshot),
+    ) -> Result<(), Failure> {
+        self.join(wanted).await?;
+        let mut tick = tokio::time::interval(TICK);
+        let mut ticks = 0u32;
+        loop {
+            tokio::select! {
+                Some(event) = events.recv() => {
+                    if self.on_event(event)? {
+                        return Ok(());
+                    }
+                }
+                opened = wait_for(&mut self.opening) => self.on_opened(opened?).await?,
+                _ = tick.tick() => {
+                    self.show(observe, ticks.is_multiple_of(JSON_EVERY_TICKS)).await;
+                    ticks += 1;
+                }
+                () = interrupts.next() => {
+                    let percent = self.percent().await;
+                    return if self.is_complete { Ok(()) } else { Err(self.interrupted(percent)) };
+                }
+            }
+        }
+    }
+
+    async fn join(&mut self, wanted: Wanted) -> Result<(), Failure> {
+        if wanted.sources.is_empty() && wanted.manifest.is_none() {
+            return Err(no_source());
+        }
+        let order = match (is_stdout(&self.args.out), self.args.sequential) {
+            (true, _) => Order::Sequential { window_len: Some(self.args.memory.0 / 2) },
+            (false, true) => Order::Sequential { window_len: None },
+            (false, false) => Order::RarestFirst,
+        };
+        let patience = (self.args.timeout > 0).then(|| Duration::from_secs(self.args.timeout));
+        let (content, manifest) = (wanted.content, wanted.manifest.clone());
+        if let Some(manifest) = &manifest {
+            self.open(manifest.clone());
+        }
+        self.node.join(Join { content, manifest, order, patience }).await;
+        for source in wanted.sources {
+            self.node.add_source(content, source).await;
+        }
+        Ok(())
+    }
+
+    /// Opens the store on a thread of its own: it may have to hash what is there.
+    fn open(&mut self, manifest: Manifest) {
+        self.manifest = Some(manifest.clone());
+        let (args, include) = (self.args.clone(), self.include.clone());
+        self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, manifest)));
+    }
+
+    async fn on_opened(&mut self, opened: OpenedStore) -> Result<(), Failure> {
+        let Some(manifest) = self.manifest.clone() else { return Ok(()) };
+        let len_of = |set: &Bitfield| -> u64 {
+            let geometry = manifest.geometry();
+            geometry
+                .chunks()
+                .filter(|chunk| set.contains(chunk.get()))
+                .map(|chunk| u64::from(geometry.chunk_len(chunk)))
+                .sum()
+        };
+        let (wanted_len, present_len) = (len_of(&opened.wanted), len_of(&opened.durable));
+        self.present_len = present_len;
+        if present_len < wanted_len && self.source_count == 0 {
+            return Err(no_source());
+        }
+        self.tell_opened(&manifest, &opened, wanted_len);
+        self.node.open_store(self.content, opened.store, opened.durable, opened.wanted).await;
+        Ok(())
+    }
+
+    fn tell_opened(&self, manifest: &Manifest, opened: &OpenedStore, wanted_len: u64) {
+        if self.args.json {
+            let ready = Json::Ready {
+                node: self.endpoint.node_id().to_string(),
+                content: self.content.to_string(),
+                name: manifest.name(),
+                ticket: Some(self.own_ticket().to_string()),
+                bytes: wanted_len,
+                present_bytes: self.present_len,
+                files: manifest.geometry().file_count(),
+                chunks: manifest.geometry().chunk_count(),
+                sources: self.source_count,
+            };
+            return ready.print();
+        }
+        let (name, sources) = (manifest.name(), self.source_count);
+        let mut line = format!("fetching {name}, {}, from {sources} sources", ByteLen(wanted_len));
+        if opened.is_doubted {
+            line += &format!("; re-hashed what is there, {} are good", ByteLen(self.present_len));
+        } else if opened.is_resumed {
+            line += &format!("; going on after {}", ByteLen(self.present_len));
+        } else if self.present_len > 0 {
+            line += &format!("; {} are there", ByteLen(self.present_len));
+        }
+        self.view.note(&line);
+        let free = if is_stdout(&self.args.out) { None } else { free_len(&self.args.out) };
+        let left_len = wanted_len - self.present_len;
+        if let Some(free) = free.filter(|free| *free < left_len) {
+            let out = self.args.out.display();
+            self.view.note(&format!(
+                "only {} are free at {out}, {} are needed: make space meanwhile",
+                ByteLen(free),
+                ByteLen(left_len)
+            ));
+        }
+    }
+
+    /// True when the fetch is over.
+    fn on_event(&mut self, event: NodeEvent) -> Result<bool, Failure> {
+        let event = match event {
+            NodeEvent::Engine(event) => event,
+            NodeEvent::StoreError { error, .. } => {
+                self.store_error.get_or_insert(error);
+                return Ok(false);
+            }
+        };
+        match event {
+            Event::ManifestComplete { manifest } => self.open(manifest),
+            Event::PeerJoined { node, agent } => self.tell(node, "joined", agent, false),
+            Event::PeerLeft { node, reason } => self.tell(node, "left", reason, false),
+            Event::PeerUnreachable { node, failure } => match failure {
+                DialFailure::Unreachable(reason) => self.tell(node, "unreachable", reason, true),
+                DialFailure::Refused(reason) => self.tell(node, "refused", reason, true),
+            },
+            Event::PeerDeclined { node, .. } => {
+                self.tell(
+                    node,
+                    "declined",
+                    format!("node {} does not have this content", node.short()),
+                    true,
+                );
+            }
+            Event::PeerBanned { node, violation } => {
+                self.tell(node, "banned", format!("banned peer {}: it {violation}", node.short()), true);
+            }
+            Event::BlamedByPeer { node, chunk, .. } => {
+                let line = format!(
+                    "peer {} says chunk {} from here was corrupt: check this machine",
+                    node.short(),
+                    chunk.get()
+                );
+                self.tell(node, "blames us", line, true);
+            }
+            Event::ChunkLost { chunk, .. } => {
+                let name = output::chunk_name(chunk, self.manifest.as_ref());
+                self.view.note(&format!("withdrew {name}: it changed on disk"));
+            }
+            Event::PeerCompleted { node, .. } => {
+                self.tell(node, "completed", "it has everything now".to_owned(), false)
+            }
+            Event::Completed { .. } => return Ok(self.on_completed()),
+            Event::Failed { failure, .. } => return Err(self.failed(&failure)),
+            Event::Stopped => {}
+        }
+        Ok(false)
+    }
+
+    fn on_completed(&mut self) -> bool {
+        self.is_complete = true;
+        if self.args.keep_seeding {
+            self.view.note("complete; going on as a seed. Others fetch it with: swarm fetch TICKET");
+            if !self.args.json {
+                output::result(self.own_ticket());
+            }
+        }
+        !self.args.keep_seeding
+    }
+
+    fn failed(&mut self, failure: &FetchFailure) -> Failure {
+        let manifest = self.manifest.as_ref();
+        failure::of_fetch(failure, self.store_error.take(), |bottleneck| {
+            output::bottleneck(bottleneck, manifest)
+        })
+    }
+
+    fn tell(&mut self, node: NodeId, state: &'static str, detail: String, is_news: bool) {
+        if self.args.json {
+            Json::peer(node, state, Some(detail)).print();
+        } else if is_news && self.told.insert((node, detail.clone())) {
+            self.view.note(&detail);
+        }
+    }
+
+    async fn show(&mut self, observe: &mut dyn FnMut(&ContentSnapshot), is_json_due: bool) {
+        let snapshot = self.node.snapshot().await;
+        if let Some(content) = snapshot.engine.contents.first() {
+            observe(content);
+        }
+        // While the store is opened, hashing has its own bar.
+        if self.opening.is_none() {
+            self.view.show(&snapshot, self.manifest.as_ref());
+        }
+        if self.args.json && is_json_due {
+            let progress = Json::progress(&snapshot, self.view.rate().0, self.manifest.as_ref());
+            progress.iter().for_each(Json::print);
+        }
+    }
+
+    async fn percent(&self) -> u64 {
+        let snapshot = self.node.snapshot().await;
+        snapshot
+            .engine
+            .contents
+            .first()
+            .map_or(0, |content| content.verified_len * 100 / content.wanted_len.max(1))
+    }
+
+    fn interrupted(&self, percent: u64) -> Failure {
+        let message = if is_stdout(&self.args.out) {
+            format!("interrupted at {percent} %")
+        } else {
+            format!(
+                "interrupted at {percent} %; what is verified is kept: run the same command again to go on"
+            )
+        };
+        Failure::new(Exit::Interrupted, message)
+    }
+
+    fn own_ticket(&self) -> Ticket {
+        Ticket { content: self.content, sources: vec![own_source(&self.endpoint, &[])] }
+    }
+
+    fn conclude(&self, last: &NodeSnapshot, elapsed: Duration) {
+        let Some(done) = Done::of(self.content, last, self.present_len, elapsed.as_secs_f64()) else {
+            return;
+        };
+        if self.args.json {
+            return Json::Done(done).print();
+        }
+        let name = self.manifest.as_ref().map_or_else(|| self.content.short(), Manifest::name);
+        if done.fetched_bytes == 0 {
+            return output::note(format_args!(
+                "{name} is complete and verified: {} were there",
+                ByteLen(done.present_bytes)
+            ));
+        }
+        let rate = Rate::over(done.fetched_bytes, elapsed);
+        let seconds = elapsed.as_secs_f64();
+        output::note(format_args!(
+            "{name} is complete and verified: {} in {seconds:.1} s, {rate}",
+            ByteLen(done.fetched_bytes)
+        ));
+        output::note(output::peer_table(&last.engine.peers, elapsed));
+        let (duplicate, corrupt) = (ByteLen(done.duplicate_bytes), ByteLen(done.corrupt_bytes));
+        output::note(format_args!(
+            "  received and not needed: {duplicate}; corrupt: {corrupt}; on the wire: {}",
+            ByteLen(done.wire_bytes)
+        ));
+    }
+}
+
+async fn wait_for(
+    opening: &mut Option<JoinHandle<Result<OpenedStore, Failure>>>,
+) -> Result<OpenedStore, Failure> {
+    let Some(task) = opening else { return std::future::pending().await };
+    let opened = task.await;
+    *opening = None;
+    opened.map_err(|_| {
+        Failure::new(Exit::Other, "opening the target failed: this is a bug, please report it")
+    })?
+}
+
+fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result<OpenedStore, Failure> {
+    let files = include.files(&manifest)?;
+    let count = manifest.geometry().chunk_count();
+    let mut wanted = Bitfield::new(count);
+    for file in &files {
+        manifest.geometry().file_chunk_range(*file).for_each(|chunk| {
+            wanted.insert(chunk);
+        });
+    }
+    if is_stdout(&args.out) {
+        let [file] = files.as_slice() else {
+            let message =
+                format!("-o - takes one file, this content has {}: choose one with --include", files.len());
+            return Err(Failure::new(Exit::Usage, message));
+        };
+        let store = StreamStore::new(manifest, *file, Box::new(std::io::stdout()));
+        let (store, durable) = (Arc::new(store), Bitfield::new(count));
+        return Ok(OpenedStore { store, durable, wanted, is_resumed: false, is_doubted: false });
+    }
+    let view = HashView::new("verifying", args.json);
+    let options =
+        TargetOptions { overwrite: args.overwrite, unwanted_empty: include.unwanted_empty(&manifest) };
+    let (store, opened) =
+        TargetStore::open(&args.out, manifest, wanted.clone(), options, &|progress| view.show(progress))?;
+    let (is_resumed, is_doubted) = (opened.resumed, opened.doubted);
+    Ok(OpenedStore { store: Arc::new(store), durable: opened.durable, wanted, is_resumed, is_doubted })
+}
+
+/// Which files are wanted.
+#[derive(Clone)]
+struct Include(Option<GlobSet>);
+
+impl Include {
+    fn new(patterns: &[String]) -> Result<Self, Failure> {
+        if patterns.is_empty() {
+            return Ok(Self(None));
+        }
+        let mut set = GlobSetBuilder::new();
+        for pattern in patterns {
+            // A pattern without a slash is for names, wherever they stand.
+            let anchored = if pattern.contains('/') { pattern.clone() } else { format!("**/{pattern}") };
+            let glob = GlobBuilder::new(&anchored).literal_separator(true).build();
+            set.add(glob.map_err(|error| Failure::new(Exit::Usage, format_args!("--include: {error}")))?);
+        }
+        let set =
+            set.build().map_err(|error| Failure::new(Exit::Usage, format_args!("--include: {error}")))?;
+        Ok(Self(Some(set)))
+    }
+
+    fn matches(&self, path: &EntryPath) -> bool {
+        self.0.as_ref().is_none_or(|set| set.is_match(Path::new(path.as_str())))
+    }
+
+    fn files(&self, manifest: &Manifest) -> Result<Vec<FileIndex>, Failure> {
+        let geometry = manifest.geometry();
+        let all = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
+        let files: Vec<FileIndex> = all.filter(|file| self.matches(&manifest.file(*file).path)).collect();
+        if files.is_empty() && self.0.is_some() {
+            let message = "--include matches none of the files: see them with `swarm manifest show`";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        Ok(files)
+    }
+
+    fn unwanted_empty(&self, manifest: &Manifest) -> BTreeSet<EntryPath> {
+        let empty_files = manifest.files().iter().filter(|file| file.len == 0).map(|file| &file.path);
+        let entries = empty_files.chain(manifest.empty_directories());
+        entries.filter(|path| !self.matches(path)).cloned().collect()
+    }
+}
+
+fn no_source() -> Failure {
+    Failure::new(
+        Exit::NoSource,
+        "nobody is known to have this content: name a source with --peer NODEID@HOST:PORT or --peer TICKET",
+    )
+}
+
+fn is_stdout(out: &Path) -> bool {
+    out == Path::new("-")
+}
+
+const TICK: Duration = Duration::from_millis(200);
+const JSON_EVERY_TICKS: u32 = 5;

@@ -1,0 +1,273 @@
+//! `swarm manifest`: create, show, verify.
+
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
+
+use super::args::{CreateArgs, Global, ManifestCommand};
+use super::failure::{Exit, Failure};
+use super::output::{self, HashView};
+use super::setup;
+use super::source::manifest_file;
+use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MAX};
+use crate::base::{Bitfield, ByteLen};
+use crate::manifest::{File, Manifest, ManifestFile, Source};
+use crate::node::clock::wall_clock;
+use crate::storage::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, SkippedWhy, index, scan};
+
+pub(super) fn run(command: ManifestCommand, global: &Global) -> Result<(), Failure> {
+    match command {
+        ManifestCommand::Create(args) => create(&args, global),
+        ManifestCommand::Show { manifest, json } => show(&manifest, json),
+        ManifestCommand::Verify { manifest, dir, json } => verify(&manifest, &dir, json),
+    }
+}
+
+fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
+    if args.comment.len() > COMMENT_LEN_MAX {
+        return Err(Failure::new(
+            Exit::Usage,
+            format_args!("the comment is longer than {COMMENT_LEN_MAX} bytes"),
+        ));
+    }
+    let chunk_len_log2 = args.chunk_len.map(chunk_len_log2).transpose()?;
+    let options = IndexOptions { chunk_len_log2, sha256: args.sha256 };
+    let made = index_paths(&args.paths, options, global, args.json)?;
+    let manifest = made.manifest;
+    let mut file = ManifestFile { comment: args.comment.clone(), ..ManifestFile::new(manifest.clone()) };
+    if args.sign {
+        file.signatures.push(setup::identity(global, None)?.signing_key().sign(manifest.id()));
+    }
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.swarm", manifest.name())));
+    write_manifest(&out, &file)?;
+    if args.json {
+        output::result(describe(&file));
+    } else {
+        output::result(manifest.id());
+        let (files, len) = (manifest.files().len(), ByteLen(manifest.geometry().content_len()));
+        output::note(format_args!("{}: {files} files, {len}, written to {}", manifest.name(), out.display()));
+    }
+    Ok(())
+}
+
+/// Hashes paths, with progress and the cache, and tells what was left out.
+pub(super) fn index_paths(
+    paths: &[PathBuf],
+    options: IndexOptions,
+    global: &Global,
+    is_silent: bool,
+) -> Result<Index, Failure> {
+    let view = HashView::new("hashing", is_silent);
+    let cache = IndexCache::new(setup::cache_dir(global)?, wall_clock());
+    let made = index(paths, &options, Some(&cache), &|progress| view.show(progress))?;
+    drop(view);
+    for skipped in &made.skipped {
+        let why = match skipped.why {
+            SkippedWhy::Symlink => "a symbolic link",
+            SkippedWhy::Special => "not a file or folder",
+        };
+        output::note(format_args!("skipped `{}`: {why}", skipped.path.display()));
+    }
+    Ok(made)
+}
+
+/// Writes a manifest so that nobody ever reads a half of it.
+pub(super) fn write_manifest(path: &Path, file: &ManifestFile) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(Exit::Disk, format_args!("cannot write `{}`: {error}", path.display()))
+    };
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".part");
+    std::fs::write(&temporary, file.encode()).map_err(failed)?;
+    std::fs::rename(&temporary, path).map_err(failed)
+}
+
+fn chunk_len_log2(ByteLen(len): ByteLen) -> Result<u8, Failure> {
+    let log2 = len.trailing_zeros() as u8;
+    let is_fit = len.is_power_of_two() && (CHUNK_LEN_LOG2_MIN..=CHUNK_LEN_LOG2_MAX).contains(&log2);
+    let message = "the chunk length must be a power of two from 16KiB to 16MiB";
+    if is_fit { Ok(log2) } else { Err(Failure::new(Exit::Usage, message)) }
+}
+
+fn show(path: &Path, is_json: bool) -> Result<(), Failure> {
+    let file = manifest_file(path)?;
+    if is_json {
+        output::result(describe(&file));
+        return Ok(());
+    }
+    let (manifest, geometry) = (&file.manifest, file.manifest.geometry());
+    output::result(format_args!("content   {}", manifest.id()));
+    output::result(format_args!("name      {}", manifest.name()));
+    let (files, len) = (geometry.file_count(), geometry.content_len());
+    output::result(format_args!(
+        "files     {files}, {} ({len} bytes), {} chunks",
+        ByteLen(len),
+        geometry.chunk_count()
+    ));
+    if !file.comment.is_empty() {
+        output::result(format_args!("comment   {}", file.comment.escape_debug()));
+    }
+    for source in &file.sources {
+        output::result(format_args!("source    {}", source_line(source)));
+    }
+    for signed in &file.signatures {
+        output::result(format_args!("signed by {}", signed.key()));
+    }
+    for entry in manifest.files() {
+        let executable = if entry.executable { "x" } else { "-" };
+        output::result(format_args!(
+            "{executable} {:>15} {} {}",
+            entry.len,
+            HEXLOWER.encode(&entry.blake3),
+            entry.path
+        ));
+    }
+    for directory in manifest.empty_directories() {
+        output::result(format_args!("d {:>15} {:64} {directory}/", "", ""));
+    }
+    Ok(())
+}
+
+fn source_line(source: &Source) -> String {
+    let addresses: Vec<&str> = source.addresses.iter().map(crate::manifest::Address::as_str).collect();
+    format!("{}@{}", source.node, addresses.join(","))
+}
+
+fn describe(file: &ManifestFile) -> Value {
+    let manifest = &file.manifest;
+    let sources = file.sources.iter().map(|source| {
+        let addresses: Vec<&str> = source.addresses.iter().map(crate::manifest::Address::as_str).collect();
+        json!({ "node": source.node.to_string(), "addresses": addresses })
+    });
+    json!({
+        "content": manifest.id().to_string(),
+        "name": manifest.name(),
+        "bytes": manifest.geometry().content_len(),
+        "chunks": manifest.geometry().chunk_count(),
+        "comment": file.comment,
+        "sources": sources.collect::<Vec<_>>(),
+        "signed_by": file.signatures.iter().map(|signed| signed.key().to_string()).collect::<Vec<_>>(),
+        "files": manifest.files().iter().map(describe_file).collect::<Vec<_>>(),
+        "empty_directories": manifest.empty_directories().iter().map(|path| path.as_str()).collect::<Vec<_>>(),
+    })
+}
+
+fn describe_file(file: &File) -> Value {
+    json!({
+        "path": file.path.as_str(),
+        "bytes": file.len,
+        "executable": file.executable,
+        "blake3": HEXLOWER.encode(&file.blake3),
+        "sha256": file.sha256.map(|hash| HEXLOWER.encode(&hash)),
+        "chunk_bytes": (file.chunk_len_log2 > 0).then(|| 1u64 << file.chunk_len_log2),
+    })
+}
+
+fn verify(path: &Path, dir: &Path, is_json: bool) -> Result<(), Failure> {
+    let file = manifest_file(path)?;
+    let manifest = &file.manifest;
+    let view = HashView::new("verifying", is_json);
+    let found = scan(manifest, dir, &|progress| view.show(progress))?;
+    drop(view);
+    let geometry = manifest.geometry();
+    let bad_chunks = geometry.chunk_count() - found.good.count();
+    if is_json {
+        let files: Vec<Value> =
+            found.files.iter().map(|report| report_json(report, manifest, &found.good)).collect();
+        output::result(json!({
+            "content": manifest.id().to_string(),
+            "complete": found.is_whole(),
+            "chunks": geometry.chunk_count(),
+            "bad_chunks": bad_chunks,
+            "files": files,
+            "missing_directories": found.missing_directories.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
+        }));
+    } else {
+        print_report(&found, manifest);
+    }
+    if found.is_whole() {
+        return Ok(());
+    }
+    let bad_files = found.files.iter().filter(|report| report.state != FileState::Good).count();
+    let message = format!(
+        "{bad_files} files and {bad_chunks} chunks are bad or missing: fetch again with --overwrite to mend them"
+    );
+    Err(Failure { is_shown: is_json, ..Failure::new(Exit::Integrity, message) })
+}
+
+fn report_json(report: &FileReport, manifest: &Manifest, good: &Bitfield) -> Value {
+    json!({
+        "path": manifest.file(report.file).path.as_str(),
+        "state": state_name(&report.state),
+        "chunks": report.chunks,
+        "bad_chunks": bad_chunks(report, manifest, good),
+    })
+}
+
+fn print_report(found: &Scan, manifest: &Manifest) {
+    for report in found.files.iter().filter(|report| report.state != FileState::Good) {
+        let detail = match &report.state {
+            FileState::OtherLen(len) => {
+                format!(" ({len} bytes instead of {})", manifest.file(report.file).len)
+            }
+            FileState::Unreadable(error) => format!(" ({error})"),
+            FileState::Good | FileState::Damaged | FileState::Missing => String::new(),
+        };
+        let bad = runs(&bad_chunks(report, manifest, &found.good));
+        let path = &manifest.file(report.file).path;
+        output::result(format_args!(
+            "{}: {path}{detail}: bad chunks {bad} of {}",
+            state_name(&report.state),
+            report.chunks
+        ));
+    }
+    for directory in &found.missing_directories {
+        output::result(format_args!("missing: {directory}/"));
+    }
+    if found.is_whole() {
+        output::result(format_args!("all {} files are good", found.files.len()));
+    }
+}
+
+fn state_name(state: &FileState) -> &'static str {
+    match state {
+        FileState::Good => "good",
+        FileState::Damaged => "damaged",
+        FileState::OtherLen(_) => "other length",
+        FileState::Missing => "missing",
+        FileState::Unreadable(_) => "unreadable",
+    }
+}
+
+/// A file's bad chunks, counted from its own first.
+fn bad_chunks(report: &FileReport, manifest: &Manifest, good: &Bitfield) -> Vec<u32> {
+    let range = manifest.geometry().file_chunk_range(report.file);
+    let first = range.start;
+    range.filter(|chunk| !good.contains(*chunk)).map(|chunk| chunk - first).collect()
+}
+
+/// `0-3, 7`; `none` if there is none.
+fn runs(chunks: &[u32]) -> String {
+    let Some(last) = chunks.last() else { return "none".to_owned() };
+    let mut set = Bitfield::new(last + 1);
+    for chunk in chunks {
+        set.insert(*chunk);
+    }
+    let shown = set.runs().map(|(first, count)| match count {
+        1 => first.to_string(),
+        _ => format!("{first}-{}", first + count - 1),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_chunks_are_shown_as_runs() {
+        assert_eq!(runs(&[]), "none");
+        assert_eq!(runs(&[0, 1, 2, 3, 7, 9, 10]), "0-3, 7, 9-10");
+    }
+}

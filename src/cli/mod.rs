@@ -1,0 +1,42 @@
+//! The command line: arguments in, a node to work, events shown. All printing is in `output`; commands are one file each.
+
+mod args;
+mod failure;
+mod output;
+mod setup;
+mod source;
+
+mod demo;
+mod fetch;
+mod manifest;
+mod seed;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::{Args, Command};
+use failure::Exit;
+
+/// Runs the command that the arguments name; returns its exit code.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    setup::logging(args.global.verbose);
+    let result = match args.command {
+        Command::Seed(seed) => setup::block_on(seed::run(seed, &args.global)),
+        Command::Fetch(fetch) => setup::block_on(fetch::run(*fetch, &args.global)),
+        Command::Manifest(command) => manifest::run(command, &args.global),
+        Command::Demo(demo) => setup::block_on(demo::run(demo, &args.global)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "swarm", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            output::failure(&failure);
+            failure.exit.into()
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! `swarm seed`: serve files in place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::{Global, SeedArgs};
+use super::failure::{Exit, Failure};
+use super::manifest::{index_paths, write_manifest};
+use super::output::{self, HashView, Json, SeedView};
+use super::setup::{self, Interrupts};
+use super::source::manifest_file;
+use crate::base::{Bitfield, ByteLen};
+use crate::engine::{Event, Join, Order};
+use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
+use crate::node::clock::wall_clock;
+use crate::node::{Limits, Node, NodeEvent};
+use crate::storage::{IndexOptions, SeedStore, scan};
+use crate::transport::{Endpoint, LinkOptions};
+
+pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::catch()?;
+    let (preparing, globals) = (args, global.clone());
+    let prepare = tokio::task::spawn_blocking(move || {
+        open(&preparing, &globals).map(|(file, store)| (preparing, file, store))
+    });
+    let (args, mut file, store) = tokio::select! {
+        opened = prepare => opened.map_err(|_| Failure::new(Exit::Other, "hashing failed: this is a bug, please report it"))??,
+        () = interrupts.next() => return Err(Failure::new(Exit::Interrupted, "interrupted while hashing; run the same command again")),
+    };
+    let manifest = file.manifest.clone();
+    let identity = setup::identity(global, Some(manifest.id()))?;
+    let endpoint = setup::endpoint(args.listen, &identity, LinkOptions::default())?;
+    if args.listen.is_none() {
+        identity.remember_port(endpoint.port())?;
+    }
+    let source = own_source(&endpoint, &args.advertise);
+    let ticket = Ticket { content: manifest.id(), sources: vec![source.clone()] };
+    if let Some(out) = &args.manifest_out {
+        file.sources.retain(|known| known.node != source.node);
+        file.sources.insert(0, source);
+        write_manifest(out, &file)?;
+    }
+    let good = store.good().clone();
+    let limits = Limits { buffers_len: 0, up: args.limit_up, down: None };
+    let (node, mut events, task) = Node::start(endpoint.clone(), limits);
+    let join = Join {
+        content: manifest.id(),
+        manifest: Some(manifest.clone()),
+        order: Order::RarestFirst,
+        patience: None,
+    };
+    node.join(join).await;
+    let nothing = Bitfield::new(good.len());
+    node.open_store(manifest.id(), Arc::new(store), good.clone(), nothing).await;
+    announce(&args, &endpoint, &manifest, &good, &ticket);
+    let mut seed = Seed { view: SeedView::new(), manifest, taken: 0, args };
+    let result = seed.watch(&node, &mut events, &mut interrupts).await;
+    node.stop().await;
+    tokio::select! {
+        _ = task => {}
+        () = interrupts.next() => {}
+    }
+    result
+}
+
+/// Hashes the paths, or what they hold of a given manifest.
+fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), Failure> {
+    let Some(path) = &args.manifest else {
+        let made = index_paths(&args.paths, IndexOptions::default(), global, args.json)?;
+        if made.reused_files > 0 && !args.json {
+            output::note(format_args!("{} files are unchanged since they were hashed", made.reused_files));
+        }
+        let all = Bitfield::full(made.manifest.geometry().chunk_count());
+        let store = SeedStore::new(made.manifest.clone(), made.roots, all, wall_clock);
+        return Ok((ManifestFile::new(made.manifest), store));
+    };
+    let file = manifest_file(path)?;
+    let [root] = args.paths.as_slice() else {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--manifest takes one PATH: the folder that holds (a part of) the content",
+        ));
+    };
+    let view = HashView::new("verifying", args.json);
+    let found = scan(&file.manifest, root, &|progress| view.show(progress))?;
+    drop(view);
+    if found.good.is_empty() && file.manifest.geometry().chunk_count() > 0 {
+        let message =
+            format!("`{}` holds no chunk of {}: name the folder that does", root.display(), path.display());
+        return Err(Failure::new(Exit::Integrity, message));
+    }
+    let store = SeedStore::new(file.manifest.clone(), found.roots, found.good, wall_clock);
+    Ok((file, store))
+}
+
+/// This node as others may reach it.
+pub(super) fn own_source(endpoint: &Endpoint, advertised: &[Address]) -> Source {
+    let own = || endpoint.local_addresses().into_iter().map(Address::from).collect();
+    let addresses = if advertised.is_empty() { own() } else { advertised.to_vec() };
+    Source { node: endpoint.node_id(), addresses }
+}
+
+fn announce(args: &SeedArgs, endpoint: &Endpoint, manifest: &Manifest, good: &Bitfield, ticket: &Ticket) {
+    let geometry = manifest.geometry();
+    let present_len: u64 = geometry
+        .chunks()
+        .filter(|chunk| good.contains(chunk.get()))
+        .map(|chunk| u64::from(geometry.chunk_len(chunk)))
+        .sum();
+    if args.json {
+        let ready = Json::Ready {
+            node: endpoint.node_id().to_string(),
+            content: manifest.id().to_string(),
+            name: manifest.name(),
+            ticket: Some(ticket.to_string()),
+            bytes: geometry.content_len(),
+            present_bytes: present_len,
+            files: geometry.file_count(),
+            chunks: geometry.chunk_count(),
+            sources: 1,
+        };
+        return ready.print();
+    }
+    let part =
+        if good.is_full() { String::new() } else { format!(" ({} of {} chunks)", good.count(), good.len()) };
+    let addresses: Vec<String> =
+        ticket.sources.iter().flat_map(|s| &s.addresses).map(ToString::to_string).collect();
+    output::note(format_args!(
+        "seeding {}, {}{part}, at {}",
+        manifest.name(),
+        ByteLen(present_len),
+        addresses.join(" ")
+    ));
+    output::note("others fetch it with: swarm fetch TICKET");
+    output::result(ticket);
+}
+
+struct Seed {
+    args: SeedArgs,
+    view: SeedView,
+    manifest: Manifest,
+    taken: u64,
+}
+
+impl Seed {
+    async fn watch(
+        &mut self,
+        node: &Node,
+        events: &mut tokio::sync::mpsc::Receiver<NodeEvent>,
+        interrupts: &mut Interrupts,
+    ) -> Result<(), Failure> {
+        let wanted = if self.args.once { Some(1) } else { self.args.count };
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                Some(event) = events.recv() => self.on_event(event),
+                _ = tick.tick() => self.show(node).await,
+                () = interrupts.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; run the same command to serve again")),
+            }
+            if wanted.is_some_and(|wanted| self.taken >= wanted) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn show(&mut self, node: &Node) {
+        let snapshot = node.snapshot().await;
+        if !self.args.json {
+            self.view.show(&snapshot);
+        } else if let Some(progress) = Json::progress(&snapshot, 0, Some(&self.manifest)) {
+            progress.print();
+        }
+    }
+
+    fn on_event(&mut self, event: NodeEvent) {
+        let NodeEvent::Engine(event) = event else { return };
+        match event {
+            Event::PeerJoined { node, agent } => self.tell(Json::peer(node, "joined", Some(agent)), None),
+            Event::PeerLeft { node, reason } => self.tell(Json::peer(node, "left", Some(reason)), None),
+            Event::PeerCompleted { node, .. } => {
+                self.taken += 1;
+                let line = format!("peer {} has everything now", node.short());
+                self.tell(Json::peer(node, "completed", None), Some(line));
+            }
+            Event::PeerBanned { node, violation } => {
+                let line = format!("banned peer {}: {violation}", node.short());
+                self.tell(Json::peer(node, "banned", Some(violation.to_string())), Some(line));
+            }
+            Event::BlamedByPeer { node, chunk, .. } => {
+                let line = format!(
+                    "peer {} says chunk {} from here was corrupt: check this machine",
+                    node.short(),
+                    chunk.get()
+                );
+                self.tell(Json::peer(node, "blames us", Some(line.clone())), Some(line));
+            }
+            Event::ChunkLost { chunk, .. } => {
+                let path = self.manifest.file(self.manifest.geometry().span(chunk).file).path.to_string();
+                let line = format!(
+                    "withdrew chunk {} of `{path}`: the data changed or cannot be read; seed it anew",
+                    chunk.get()
+                );
+                self.tell(Json::ChunkLost { chunk: chunk.get(), path }, Some(line));
+            }
+            Event::ManifestComplete { .. }
+            | Event::PeerUnreachable { .. }
+            | Event::PeerDeclined { .. }
+            | Event::Completed { .. }
+            | Event::Failed { .. }
+            | Event::Stopped => {}
+        }
+    }
+
+    fn tell(&self, json: Json, line: Option<String>) {
+        match line {
+            _ if self.args.json => json.print(),
+            Some(line) => output::note(line),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What several commands set up: logging, the runtime, the state folder, this node's key and endpoint.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::args::Global;
+use super::failure::{Exit, Failure};
+use crate::base::ContentId;
+use crate::transport::{Endpoint, Identity, IdentityStore, LinkOptions};
+
+/// Log lines go to stderr; `RUST_LOG` overrides `-v`.
+pub(super) fn logging(verbose: u8) {
+    let level = match verbose {
+        0 => "swarm=error",
+        1 => "swarm=info",
+        2 => "swarm=debug,quinn=info",
+        _ => "swarm=trace,quinn=debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Runs a command on a runtime of its own.
+pub(super) fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .map_err(|error| Failure::new(Exit::Other, format_args!("cannot start threads: {error}")))?;
+    let result = runtime.block_on(command);
+    // A thread that reads stdin or writes to a pipe nobody reads must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+/// The folder for keys and remembered hashes.
+pub(super) fn state_dir(global: &Global) -> Result<PathBuf, Failure> {
+    if let Some(dir) = &global.state_dir {
+        return Ok(dir.clone());
+    }
+    let dirs = directories::ProjectDirs::from("", "", "swarm");
+    let dir = dirs.map(|dirs| dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_owned());
+    dir.ok_or_else(|| {
+        Failure::new(Exit::Usage, "there is no home folder: name a state folder by --state-dir")
+    })
+}
+
+/// The folder for remembered hashes.
+pub(super) fn cache_dir(global: &Global) -> Result<PathBuf, Failure> {
+    Ok(state_dir(global)?.join("index"))
+}
+
+/// This node's key: `--key`, or a free one. A seed names its content, to be the same node each time.
+pub(super) fn identity(global: &Global, claim: Option<ContentId>) -> Result<Identity, Failure> {
+    match &global.key {
+        Some(path) => Ok(Identity::from_file(path)?),
+        None => Ok(IdentityStore::open(&state_dir(global)?)?.acquire(claim)?),
+    }
+}
+
+/// The node's socket.
+pub(super) fn endpoint(
+    listen: Option<SocketAddr>,
+    identity: &Identity,
+    options: LinkOptions,
+) -> Result<Endpoint, Failure> {
+    let endpoint = Endpoint::bind(listen, identity, options)?;
+    tracing::info!(node = %endpoint.node_id(), address = %endpoint.bound_address(), "listening");
+    Ok(endpoint)
+}
+
+/// Ctrl-C and SIGTERM.
+pub(super) struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    /// From now on they no longer end the process.
+    pub(super) fn catch() -> Result<Self, Failure> {
+        let caught = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::new(Exit::Other, format_args!("cannot catch signals: {error}")))
+        };
+        Ok(Self { interrupt: caught(SignalKind::interrupt())?, terminate: caught(SignalKind::terminate())? })
+    }
+
+    /// Waits for one. To be cancelled by dropping the future.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Hashing and disk work; more threads than disks and cores can use only cost memory.
+const BLOCKING_THREADS_MAX: usize = 24;

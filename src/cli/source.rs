@@ -1,0 +1,111 @@
+//! What a person named to be fetched: a manifest file, a ticket, a URL or stdin.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::args::{FetchArgs, Peer};
+use super::failure::{Exit, Failure};
+use crate::base::ContentId;
+use crate::base::limits::MANIFEST_FILE_LEN_MAX;
+use crate::manifest::{Manifest, ManifestFile, Source, Ticket};
+
+/// A content, its manifest if that is known, and where to start looking.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) content: ContentId,
+    pub(super) manifest: Option<Manifest>,
+    pub(super) sources: Vec<Source>,
+}
+
+impl Wanted {
+    /// Reads what the arguments name, and adds `--peer`s.
+    pub(super) fn find(args: &FetchArgs) -> Result<Self, Failure> {
+        let mut wanted = Self::named(&args.what)?;
+        for peer in &args.peer {
+            match peer {
+                Peer::Source(source) => wanted.sources.push(source.clone()),
+                Peer::Ticket(ticket) if ticket.content == wanted.content => {
+                    wanted.sources.extend(ticket.sources.clone())
+                }
+                Peer::Ticket(ticket) => {
+                    let (other, this) = (ticket.content.short(), wanted.content.short());
+                    let message = format!(
+                        "the ticket given by --peer is for content {other}, not for {this}: take one for the same content"
+                    );
+                    return Err(Failure::new(Exit::Usage, message));
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn named(what: &str) -> Result<Self, Failure> {
+        if what == "-" {
+            let mut bytes = Vec::new();
+            let limit = MANIFEST_FILE_LEN_MAX as u64 + 1;
+            std::io::stdin()
+                .lock()
+                .take(limit)
+                .read_to_end(&mut bytes)
+                .map_err(|error| Failure::new(Exit::Other, format_args!("cannot read stdin: {error}")))?;
+            return match std::str::from_utf8(&bytes) {
+                Ok(text) if Ticket::is_like(text.trim()) => Self::ticket(text),
+                _ => Self::manifest("the manifest on stdin", bytes.into()),
+            };
+        }
+        if what.starts_with("http://") || what.starts_with("https://") {
+            return Self::manifest(what, download(what)?);
+        }
+        if Ticket::is_like(what) && !Path::new(what).exists() {
+            return Self::ticket(what);
+        }
+        let file = manifest_file(Path::new(what)).map_err(|failure| {
+            let is_missing = !Path::new(what).exists();
+            let hint = format!(
+                "there is no file `{}`, and it is not a ticket or an http(s) URL",
+                what.escape_debug()
+            );
+            if is_missing { Failure::new(Exit::Usage, hint) } else { failure }
+        })?;
+        Ok(file.into())
+    }
+
+    fn ticket(text: &str) -> Result<Self, Failure> {
+        let ticket: Ticket = text.parse().map_err(|error| Failure::new(Exit::Usage, error))?;
+        Ok(Self { content: ticket.content, manifest: None, sources: ticket.sources })
+    }
+
+    fn manifest(name: &str, bytes: Bytes) -> Result<Self, Failure> {
+        Ok(decode(name, &bytes)?.into())
+    }
+}
+
+impl From<ManifestFile> for Wanted {
+    fn from(file: ManifestFile) -> Self {
+        Self { content: file.manifest.id(), manifest: Some(file.manifest), sources: file.sources }
+    }
+}
+
+/// Reads a `.swarm` file.
+pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Failure> {
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(MANIFEST_FILE_LEN_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error| Failure::file("read", path, &error))?;
+    decode(&path.display().to_string(), &bytes.into())
+}
+
+fn decode(name: &str, bytes: &Bytes) -> Result<ManifestFile, Failure> {
+    ManifestFile::decode(bytes).map_err(|error| Failure::new(Exit::Usage, format_args!("{name}: {error}")))
+}
+
+fn download(url: &str) -> Result<Bytes, Failure> {
+    let failed = |error: ureq::Error| Failure::new(Exit::NoSource, format_args!("cannot get {url}: {error}"));
+    let mut answer = ureq::get(url).call().map_err(failed)?;
+    let body = answer.body_mut().with_config().limit(MANIFEST_FILE_LEN_MAX as u64 + 1).read_to_vec();
+    Ok(body.map_err(failed)?.into())
+}

@@ -100,8 +100,8 @@ pub const FRAMES_GATHERED_LEN: usize = 64 << 10;
 pub const UDP_BUFFER_LEN: usize = 8 << 20;
 /// Longest UDP payload searched for on a network: Ethernet's 1500 less IPv6 and UDP headers.
 pub const DATAGRAM_LEN_MAX: u16 = 1452;
-/// Longest UDP payload searched for within one machine. Twice as fast as 1452; a batch of 10 stays below the 64 KiB
-/// that one send may hold, and above it throughput collapses.
+/// Longest UDP payload searched for within one machine: 1.9 GB/s where 1452 gives 0.7, and still 1.3 with the kernel buffers
+/// of 208 KiB that an unprivileged user gets. A batch of 10 stays below the 64 KiB of one send; above, throughput collapses.
 pub const DATAGRAM_LEN_MAX_LOCAL: u16 = 6500;
 /// Most keys in one state folder, thus most nodes of one user at once.
 pub const KEY_SLOTS_MAX: u32 = 256;

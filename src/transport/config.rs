@@ -63,6 +63,9 @@ fn transport(options: LinkOptions, datagram_len_max: u16) -> TransportConfig {
         .receive_window(VarInt::from_u32(options.receive_window_len))
         .stream_receive_window(VarInt::from_u32(options.stream_receive_window_len))
         .send_window(u64::from(options.send_window_len))
+        // Streams one after another, oldest first: a run is verified and served on sooner, and fewer are half done. Measured
+        // on loopback, 4 and 16 streams: 2.1 GB/s against 1.9 in turns. Asking for fewer ACKs (ack_frequency_config) halved it.
+        .send_fairness(false)
         .datagram_receive_buffer_size(None)
         .mtu_discovery_config(Some(mtu));
     config

@@ -3,6 +3,7 @@
 //! Invariant: at most [`HANDSHAKES_MAX`] handshakes of strangers go on at once, and none of them can fail the endpoint.
 //! Whoever proves a key gets a link: who may do what is decided above.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -160,6 +161,12 @@ impl Endpoint {
             }
             Err(error) => tracing::debug!(%remote, %error, "handshake refused"),
         }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({} on {})", self.node_id().short(), self.shared.bound)
     }
 }
 

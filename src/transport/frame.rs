@@ -132,7 +132,9 @@ mod tests {
             cut in 1usize..64,
         ) {
             let mut bytes = BytesMut::new();
-            frames.iter().for_each(|frame| put(&mut bytes, frame).expect("short"));
+            for frame in &frames {
+                put(&mut bytes, frame).expect("short");
+            }
             let (mut buffer, mut out) = (FrameBuffer::default(), Vec::new());
             for piece in bytes.chunks(cut) {
                 buffer.push(piece);

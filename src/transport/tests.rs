@@ -9,7 +9,7 @@ use quinn::{Connection, ConnectionError};
 
 use super::*;
 use crate::base::limits::{
-    CHUNK_STREAMS_PER_LINK_MAX, CLOSE_REASON_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, FRAME_LEN_MAX,
+    CHUNK_STREAMS_PER_LINK_MAX, CLOSE_REASON_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, DIAL_TIMEOUT, FRAME_LEN_MAX,
 };
 use crate::base::{ContentId, NodeId};
 use crate::manifest::Address;
@@ -24,19 +24,19 @@ fn endpoint(seed: u8) -> Endpoint {
     endpoint_at("127.0.0.1:0", seed)
 }
 
-fn at(text: String) -> Vec<Address> {
+fn at(text: &str) -> Vec<Address> {
     vec![text.parse().expect("an address")]
 }
 
 fn loopback_of(endpoint: &Endpoint) -> Vec<Address> {
-    at(format!("127.0.0.1:{}", endpoint.port()))
+    at(&format!("127.0.0.1:{}", endpoint.port()))
 }
 
 /// Links as their dialer and as their acceptor hold them, and the endpoints, which must stay.
 struct Pair {
     dialed: Link,
     accepted: Link,
-    _endpoints: [Endpoint; 2],
+    endpoints: [Endpoint; 2],
 }
 
 async fn pair() -> Pair {
@@ -49,7 +49,7 @@ async fn link(dialer: Endpoint, acceptor: Endpoint) -> Pair {
     Pair {
         dialed: dialed.expect("dialed"),
         accepted: accepted.expect("accepted"),
-        _endpoints: [dialer, acceptor],
+        endpoints: [dialer, acceptor],
     }
 }
 
@@ -165,7 +165,7 @@ async fn the_right_node_is_found_among_wrong_addresses() {
     let silent = UdpSocket::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
     let mut addresses = vec![silent.into()];
     addresses.extend(loopback_of(&other));
-    addresses.extend(at(format!("localhost:{}", acceptor.port())));
+    addresses.extend(at(&format!("localhost:{}", acceptor.port())));
     let dialed = tokio::select! {
         (dialed, accepted) = async { tokio::join!(dialer.dial(acceptor.node_id(), &addresses), acceptor.accept()) } => {
             assert!(accepted.is_some());
@@ -188,11 +188,22 @@ async fn a_node_does_not_dial_itself_or_nowhere() {
 #[tokio::test]
 async fn what_cannot_be_dialed_is_listed() {
     let (node, other) = (endpoint(1), Identity::from_seed([2; 32]).node_id());
-    let error = node.dial(other, &at("[2001:db8::1]:1".to_owned())).await.expect_err("no IPv6 here");
+    let error = node.dial(other, &at("[2001:db8::1]:1")).await.expect_err("no IPv6 here");
     expect_test::expect![
         "no way to node 8139770e: [2001:db8::1]:1 cannot be dialed from here; check that it runs and that UDP gets through"
     ]
     .assert_eq(&error.to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_answer_is_given_up() {
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
+    let (node, other) = (endpoint(1), Identity::from_seed([2; 32]).node_id());
+    let began_at = tokio::time::Instant::now();
+    let error = node.dial(other, &[silent.into(), silent.into()]).await.expect_err("silence");
+    let attempts = vec![Attempt { address: silent.into(), error: AttemptError::NoAnswer }];
+    assert_eq!(error, DialError::Unreachable { node: other, attempts });
+    assert_eq!(began_at.elapsed().as_secs(), DIAL_TIMEOUT.as_secs());
 }
 
 #[tokio::test]
@@ -335,7 +346,7 @@ async fn a_close_reason_is_cut_and_harmless_on_a_terminal() {
 
 #[tokio::test]
 async fn a_closed_endpoint_says_so_everywhere() {
-    let Pair { dialed, accepted, _endpoints: [dialer, acceptor] } = pair().await;
+    let Pair { dialed, accepted, endpoints: [dialer, acceptor] } = pair().await;
     acceptor.close(5, "shutting down").await;
     let reason = "shutting down".to_owned();
     assert_eq!(dialed.closed().await, CloseReason::ClosedByPeer { code: 5, reason });
@@ -351,8 +362,8 @@ async fn an_ipv4_node_reaches_one_that_listens_on_all_addresses() {
     let anywhere = Endpoint::bind(None, &identity, LinkOptions::default()).expect("bound");
     let pair = link(endpoint(1), anywhere).await;
     assert!(pair.accepted.remote_address().ip().is_ipv4(), "{}", pair.accepted.remote_address());
-    assert!(!pair._endpoints[1].local_addresses().is_empty());
-    let back = link(pair._endpoints[1].clone(), endpoint(4)).await;
+    assert!(!pair.endpoints[1].local_addresses().is_empty());
+    let back = link(pair.endpoints[1].clone(), endpoint(4)).await;
     assert!(back.dialed.remote_address().is_ipv4());
 }
 

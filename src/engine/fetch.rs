@@ -91,6 +91,10 @@ impl Engine {
                 self.steal(slow, request, link);
                 return None;
             }
+            // Whether a slow peer is too slow shows with time alone.
+            if chunks.tally().verified_len + chunks.tally().checking_len < chunks.tally().wanted_len {
+                self.timers.set_if_unset(Timer::Relief, self.now + RELIEF_INTERVAL);
+            }
         }
         None
     }
@@ -145,7 +149,9 @@ impl Engine {
                 if open.missing_len() == 0 || !left.all(|chunk| has.contains(chunk.get())) {
                     continue;
                 }
-                let theirs = slow_rate.time_for(slow.len_until(request));
+                // Whoever has been silent for a while is expected to be so for as long again.
+                let silence = self.now.since(slow.last_received_at).saturating_sub(slow.rtt * 2);
+                let theirs = silence + slow_rate.time_for(slow.len_until(request));
                 let rest_len = fast.outstanding_len + open.missing_len();
                 let ours = fast.rtt
                     + rate.or(Some(slow_rate)).map_or(Duration::ZERO, |rate| rate.time_for(rest_len));
@@ -480,6 +486,8 @@ impl Engine {
 /// A request is taken over if that brings its end nearer by this factor and margin.
 const STEAL_FACTOR: u32 = 2;
 const STEAL_MARGIN: Duration = Duration::from_millis(200);
+/// How often an idle peer looks for something to take over.
+const RELIEF_INTERVAL: Duration = Duration::from_millis(100);
 /// Haves are batched this long: 10 to 20 ms cost nobody a turn and save most messages.
 const HAVE_DELAY: Duration = Duration::from_millis(15);
 /// What a crash may cost: this much time, or this many bytes.

@@ -98,7 +98,8 @@ impl Engine {
         let Some(session) = self.drop_session(link) else { return };
         let is_last = !self.sessions.values().any(|other| other.node == session.node);
         if is_last && !matches!(reason, CloseReason::Duplicate) {
-            self.peers.on_unlinked(self.now, session.node, &reason.to_string(), &mut self.rng);
+            let reason = if session.is_snubbed { "it fell silent".to_owned() } else { reason.to_string() };
+            self.peers.on_unlinked(self.now, session.node, &reason, &mut self.rng);
         }
         self.outputs.push_back(Output::Close { link, reason });
     }

@@ -15,6 +15,8 @@ pub enum Timer {
     Flush(ContentId),
     /// See whether the peer still sends.
     Stall(LinkId),
+    /// See whether an idle peer can take something over from a slow one.
+    Relief,
     /// See whether the manifest still comes.
     Manifest(ContentId),
     /// See whether the fetch still moves.

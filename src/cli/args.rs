@@ -102,7 +102,7 @@ pub(super) struct FetchArgs {
     /// Download no faster than this, all peers together: 20MB/s, 100mbit
     #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN")]
     pub(super) limit_down: Option<Rate>,
-    /// Memory for chunks on their way to disk
+    /// Memory for data on its way to disk; on long fast links more of it is faster
     #[arg(long, value_name = "BYTES", default_value = "64MiB", env = "SWARM_MEMORY")]
     pub(super) memory: ByteLen,
     /// Go on serving when the fetch is complete

@@ -47,9 +47,9 @@ pub(super) async fn fetch(
     let mut interrupts = Interrupts::catch()?;
     let (args, wanted) = find(args).await?;
     let identity = setup::identity(global, None)?;
-    let endpoint = setup::endpoint(args.listen, &identity, LinkOptions::default())?;
-    let buffers_len = if is_stdout(&args.out) { args.memory.0 / 2 } else { args.memory.0 };
-    let limits = Limits { buffers_len, up: None, down: args.limit_down };
+    let memory = Memory::split(&args);
+    let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
+    let limits = Limits { buffers_len: memory.buffers_len, up: None, down: args.limit_down };
     let (node, mut events, task) = Node::start(endpoint.clone(), limits);
     let mut fetch = Fetch {
         clock: Clock::start(),
@@ -160,7 +160,7 @@ impl Fetch {
             return Err(no_source());
         }
         let order = match (is_stdout(&self.args.out), self.args.sequential) {
-            (true, _) => Order::Sequential { window_len: Some(self.args.memory.0 / 2) },
+            (true, _) => Order::Sequential { window_len: Some(Memory::split(&self.args).window_len) },
             (false, true) => Order::Sequential { window_len: None },
             (false, false) => Order::RarestFirst,
         };
@@ -384,6 +384,28 @@ impl Fetch {
     }
 }
 
+/// How `--memory` is shared out.
+struct Memory {
+    /// Chunks being received, checked and written.
+    buffers_len: u64,
+    /// Chunks that wait for their turn on stdout.
+    window_len: u64,
+    link: LinkOptions,
+}
+
+impl Memory {
+    /// Half for chunk buffers, the rest for what QUIC holds: a sixteenth a link, so that four fast ones at once stay within it
+    /// (many links share one downlink and do not all fill theirs).
+    fn split(args: &FetchArgs) -> Self {
+        let memory_len = args.memory.0;
+        let buffers_len = if is_stdout(&args.out) { memory_len / 4 } else { memory_len / 2 };
+        let receive_window_len = (memory_len / 16).clamp(LINK_WINDOW_MIN, LINK_WINDOW_MAX) as u32;
+        let stream_receive_window_len = receive_window_len / 2;
+        let link = LinkOptions { receive_window_len, stream_receive_window_len, ..LinkOptions::default() };
+        Self { buffers_len, window_len: memory_len / 4, link }
+    }
+}
+
 async fn wait_for(
     opening: &mut Option<JoinHandle<Result<OpenedStore, Failure>>>,
 ) -> Result<OpenedStore, Failure> {
@@ -477,5 +499,8 @@ fn is_stdout(out: &Path) -> bool {
     out == Path::new("-")
 }
 
+/// Bounds of one link's receive window, bytes; it is also the most that comes in one round trip.
+const LINK_WINDOW_MIN: u64 = 1 << 20;
+const LINK_WINDOW_MAX: u64 = 32 << 20;
 const TICK: Duration = Duration::from_millis(200);
 const JSON_EVERY_TICKS: u32 = 5;

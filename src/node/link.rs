@@ -164,9 +164,8 @@ impl LinkTask {
                     Ok(None) => continue,
                     Err(error) => self.malformed(error.to_string()),
                 },
-                // The peer ends the link in an orderly way, and closes it next.
-                Ok(None) => break,
-                Err(crate::transport::FrameError::LinkLost(_)) => break,
+                // The peer ends the link in an orderly way and closes it next, or it is closed already.
+                Ok(None) | Err(crate::transport::FrameError::LinkLost(_)) => break,
                 Err(error) => self.malformed(error.to_string()),
             };
             let is_last = matches!(input, Input::Malformed { .. });

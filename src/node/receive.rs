@@ -35,11 +35,11 @@ impl ReceiveTask {
             return;
         };
         let run = expected.run;
-        if (header.chunk, header.offset, header.len) != (run.first().get(), run.offset(), run.len()) {
+        if (header.chunk, header.offset, header.len) == (run.first().get(), run.offset(), run.len()) {
+            self.receive(stream, header.request, &expected).await;
+        } else {
             stream.stop(0);
             self.violated("it is not what was asked for").await;
-        } else {
-            self.receive(stream, header.request, &expected).await;
         }
         self.requests.end(header.request);
         self.report(Input::StreamEnded { link: self.link, request: header.request }).await;

@@ -1,0 +1,41 @@
+# Two commands matter: `cargo run --release -- demo` shows it at work, `make test` checks everything.
+
+CARGO ?= cargo
+WASM = wasm32-unknown-unknown
+DENY_VERSION = 0.20.2
+
+.PHONY: test fmt clippy wasm unit docs deny bench demo clean
+
+test: fmt clippy wasm unit docs deny
+	@echo "all checks passed"
+
+fmt:
+	$(CARGO) fmt --check
+
+clippy:
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+# The pure rooms build for the browser too.
+wasm:
+	rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
+	$(CARGO) clippy --lib --locked --target $(WASM) -- -D warnings
+
+unit:
+	$(CARGO) test --locked
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked
+
+# Licences, bans and sources; needs no network once it is installed.
+deny:
+	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked --version $(DENY_VERSION)
+	$(CARGO) deny --offline check bans licenses sources
+
+bench:
+	$(CARGO) bench --locked
+
+demo:
+	$(CARGO) run --release --locked -- demo
+
+clean:
+	$(CARGO) clean

@@ -26,10 +26,10 @@ unit:
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked
 
-# Licences, bans and sources; needs no network once it is installed.
+# Licences, bans and sources.
 deny:
 	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked --version $(DENY_VERSION)
-	$(CARGO) deny --offline check bans licenses sources
+	$(CARGO) deny check bans licenses sources
 
 bench:
 	$(CARGO) bench --locked

@@ -28,7 +28,7 @@ pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure>
     let result = fetch(args, global, &mut |_| {}).await;
     result.map_err(|failure| {
         if is_json {
-            Json::Error { code: failure.exit as u8, message: format!("{:#}", failure.error) }.print();
+            Json::Error { code: failure.exit as u8, message: failure.error.to_string() }.print();
         }
         Failure { is_shown: is_json, ..failure }
     })
@@ -218,11 +218,11 @@ impl Fetch {
             };
             return ready.print();
         }
-        let (name, sources) = (manifest.name(), self.source_count);
-        let mut line = format!("fetching {name}, {}, from {sources} sources", ByteLen(wanted_len));
+        let (name, sources) = (manifest.name(), output::count(self.source_count, "source"));
+        let mut line = format!("fetching {name}, {}, from {sources}", ByteLen(wanted_len));
         if opened.is_doubted {
             line += &format!("; re-hashed what is there, {} are good", ByteLen(self.present_len));
-        } else if opened.is_resumed {
+        } else if opened.is_resumed && self.present_len > 0 {
             line += &format!("; going on after {}", ByteLen(self.present_len));
         } else if self.present_len > 0 {
             line += &format!("; {} are there", ByteLen(self.present_len));

@@ -45,8 +45,9 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
         output::result(describe(&file));
     } else {
         output::result(manifest.id());
-        let (files, len) = (manifest.files().len(), ByteLen(manifest.geometry().content_len()));
-        output::note(format_args!("{}: {files} files, {len}, written to {}", manifest.name(), out.display()));
+        let (files, len) =
+            (output::count(manifest.files().len(), "file"), ByteLen(manifest.geometry().content_len()));
+        output::note(format_args!("{}: {files}, {len}, written to {}", manifest.name(), out.display()));
     }
     Ok(())
 }

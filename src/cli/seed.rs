@@ -68,7 +68,8 @@ fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), F
     let Some(path) = &args.manifest else {
         let made = index_paths(&args.paths, IndexOptions::default(), global, args.json)?;
         if made.reused_files > 0 && !args.json {
-            output::note(format_args!("{} files are unchanged since they were hashed", made.reused_files));
+            let files = output::count(made.reused_files, "file");
+            output::note(format_args!("hashed before and unchanged: {files}"));
         }
         let all = Bitfield::full(made.manifest.geometry().chunk_count());
         let store = SeedStore::new(made.manifest.clone(), made.roots, all, wall_clock);

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use etcetera::BaseStrategy as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -42,11 +43,9 @@ pub(super) fn state_dir(global: &Global) -> Result<PathBuf, Failure> {
     if let Some(dir) = &global.state_dir {
         return Ok(dir.clone());
     }
-    let dirs = directories::ProjectDirs::from("", "", "swarm");
-    let dir = dirs.map(|dirs| dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_owned());
-    dir.ok_or_else(|| {
-        Failure::new(Exit::Usage, "there is no home folder: name a state folder by --state-dir")
-    })
+    let dirs = etcetera::choose_base_strategy();
+    let dir = dirs.map(|dirs| dirs.state_dir().unwrap_or_else(|| dirs.data_dir()).join("swarm"));
+    dir.map_err(|_| Failure::new(Exit::Usage, "there is no home folder: name a state folder by --state-dir"))
 }
 
 /// The folder for remembered hashes.

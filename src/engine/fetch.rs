@@ -51,6 +51,7 @@ impl Engine {
         }
         self.finish_if_durable(content);
         self.dial_due();
+        self.give_up_without_hope();
     }
 
     /// Lets every peer have its turn, whoever would be done with one more chunk first.

@@ -21,7 +21,7 @@ pub(in crate::cli) struct FetchView {
     bars: Option<Bars>,
     is_silent: bool,
     rate: RecentRate,
-    lined_at: Option<Instant>,
+    lined_at: Instant,
 }
 
 struct Bars {
@@ -44,7 +44,7 @@ impl FetchView {
             bars: is_terminal.then(Bars::new),
             is_silent,
             rate: RecentRate::default(),
-            lined_at: None,
+            lined_at: Instant::ZERO,
         }
     }
 
@@ -55,8 +55,8 @@ impl FetchView {
         let rate = self.rate.sample(now, content.verified_len);
         if let Some(bars) = &mut self.bars {
             bars.show(content, &snapshot.engine.peers, rate, manifest);
-        } else if !self.is_silent && self.lined_at.is_none_or(|at| now - at >= LINE_INTERVAL) {
-            self.lined_at = Some(now);
+        } else if !self.is_silent && now - self.lined_at >= LINE_INTERVAL {
+            self.lined_at = now;
             super::note(line(content, &snapshot.engine.peers, rate, manifest));
         }
     }
@@ -175,10 +175,11 @@ fn line(
     let linked = peers.iter().filter(|peer| peer.link.is_some()).count();
     let percent = content.verified_len * 100 / content.wanted_len.max(1);
     let mut line = format!(
-        "{}: {percent}%, {} of {}, {rate}, {linked} peers, {}",
+        "{}: {percent}%, {} of {}, {rate}, {}, {}",
         phase(content.phase),
         ByteLen(content.verified_len),
         ByteLen(content.wanted_len),
+        text::count(linked, "peer"),
         eta(content, rate),
     );
     let why = text::bottleneck(&content.bottleneck, manifest);

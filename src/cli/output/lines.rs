@@ -29,7 +29,11 @@ impl SeedView {
         }
         let rate = Rate::over(sent_len - self.shown_len, now - self.shown_at);
         let linked = snapshot.engine.peers.iter().filter(|peer| peer.link.is_some()).count();
-        super::note(format_args!("sent {} in all, {rate}, {linked} peers", ByteLen(sent_len)));
+        super::note(format_args!(
+            "sent {} in all, {rate}, {}",
+            ByteLen(sent_len),
+            super::count(linked, "peer")
+        ));
         (self.shown_at, self.shown_len) = (now, sent_len);
     }
 }

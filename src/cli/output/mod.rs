@@ -8,7 +8,7 @@ mod text;
 pub(super) use bars::{FetchView, HashView};
 pub(super) use json::{Done, Json};
 pub(super) use lines::SeedView;
-pub(super) use text::{bottleneck, chunk_name, peer_table};
+pub(super) use text::{bottleneck, chunk_name, count, peer_table};
 
 use super::failure::Failure;
 
@@ -27,6 +27,6 @@ pub(super) fn result(line: impl std::fmt::Display) {
 /// Why the command failed.
 pub(super) fn failure(failure: &Failure) {
     if !failure.is_shown {
-        eprintln!("swarm: {:#}", failure.error);
+        eprintln!("swarm: {}", failure.error);
     }
 }

@@ -29,6 +29,11 @@ pub(in crate::cli) fn chunk_name(chunk: ChunkIndex, manifest: Option<&Manifest>)
     format!("chunk {} of {}", chunk.get() - first, manifest.file(file).path)
 }
 
+/// `1 file`, `2 files`.
+pub(in crate::cli) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Who gave how much. One row a peer that gave anything or went wrong.
 pub(in crate::cli) fn peer_table(peers: &[PeerSnapshot], elapsed: Duration) -> String {
     let total_len: u64 = peers.iter().map(|peer| peer.totals.received_len).sum();

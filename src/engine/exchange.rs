@@ -116,7 +116,9 @@ impl Engine {
             return Ok(());
         }
         let remote = session.remotes.entry(content).or_default();
-        let was_known = remote.peer_opened.replace(knows_manifest) == Some(true);
+        let was_known = remote.peer_opened == Some(true);
+        // A manifest once known is not forgotten.
+        remote.peer_opened = Some(knows_manifest || was_known);
         let node = session.node;
         self.peers.add_source(self.now, content, node, Vec::new());
         self.open(link, content);
@@ -152,7 +154,13 @@ impl Engine {
     fn on_decline(&mut self, link: LinkId, content: ContentId) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let node = session.node;
-        session.remotes.entry(content).or_default().has_declined = true;
+        // Only what was opened can be declined, once.
+        let Some(remote) =
+            session.remotes.get_mut(&content).filter(|r| r.opened.is_some() && !r.has_declined)
+        else {
+            return;
+        };
+        remote.has_declined = true;
         self.emit(Event::PeerDeclined { node, content });
         let is_of_use = self.sessions.get(&link).is_some_and(|s| s.remotes.values().any(|r| !r.has_declined));
         if !is_of_use {
@@ -286,7 +294,8 @@ impl Engine {
         let named = runs.chunks(has.len()).ok_or(Violation::Range("a chunk"))?;
         let fresh: Vec<u32> = named.filter(|&index| has.insert(index)).collect();
         let is_everywhere = was_empty && has.is_full();
-        let has_taken = has.is_full() && !fresh.is_empty() && remote.sent_len > 0;
+        let has_taken = has.is_full() && !fresh.is_empty() && remote.sent_len > 0 && !remote.has_completed;
+        remote.has_completed |= has_taken;
         remote.is_counted_everywhere |= is_everywhere;
         let Some(chunks) = self.contents.get_mut(&content).and_then(|state| state.chunks_mut()) else {
             return Ok(());
@@ -364,8 +373,10 @@ impl Engine {
             return Ok(());
         };
         let chunk = chunks.geometry().chunk(chunk).ok_or(Violation::Range("a chunk"))?;
-        if let Some(session) = self.sessions.get(&link) {
-            let node = session.node;
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
+        session.blames += 1;
+        let (node, is_news) = (session.node, session.blames <= BLAMES_TOLD_MAX);
+        if is_news {
             self.emit(Event::BlamedByPeer { node, content, chunk });
         }
         Ok(())
@@ -386,4 +397,6 @@ impl Engine {
     }
 }
 
+/// A peer's complaints that are passed on; more say nothing new.
+const BLAMES_TOLD_MAX: u32 = 8;
 const MANIFEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);

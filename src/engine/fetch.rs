@@ -9,7 +9,7 @@ use crate::wire::{Message, RejectReason, RequestId};
 use super::Engine;
 use super::chunks::{Blame, Chunks};
 use super::content::{Content, ContentTotals, FlushState, ManifestFetch, Phase};
-use super::io::{ChunkVerdict, Event, FetchFailure, Join, LinkId, Output};
+use super::io::{ChunkVerdict, CloseReason, Event, FetchFailure, Join, LinkId, Output};
 use super::session::{OpenRequest, Session};
 use super::timers::Timer;
 use super::violation::Violation;
@@ -255,7 +255,14 @@ impl Engine {
     pub(super) fn on_stream_ended(&mut self, link: LinkId, request: RequestId) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let Some(open) = session.on_ended(request) else { return };
+        let is_broken = !open.is_abandoned && open.missing_len() > 0;
+        session.broken_streams += u32::from(is_broken);
+        let is_useless = session.broken_streams >= BROKEN_STREAMS_MAX;
         self.release(link, request, &open);
+        if is_useless {
+            // It takes requests and breaks every stream off: asking at once again would go on for ever.
+            self.close(link, CloseReason::Done);
+        }
         if let Some(heir) = open.heir {
             self.fill(heir);
         }
@@ -276,9 +283,11 @@ impl Engine {
     pub(super) fn on_reject(&mut self, link: LinkId, request: RequestId, reason: RejectReason) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let Some(open) = session.requests.get(&request) else { return };
-        if matches!(reason, RejectReason::NotHeld | RejectReason::Unreadable) {
-            let (content, run, next) = (open.content, open.run, open.next);
-            self.disbelieve(link, content, run, next);
+        let (content, run, next) = (open.content, open.run, open.next);
+        match reason {
+            RejectReason::NotHeld | RejectReason::Unreadable => self.disbelieve(link, content, run, next),
+            // Asking again at once would only be rejected again: it says when it serves.
+            RejectReason::Choked | RejectReason::TooMany => session.is_choked = true,
         }
         if self.sessions.get_mut(&link).is_some_and(|session| session.on_abandoned(request)) {
             self.outputs.push_back(Output::Abandon { link, request });
@@ -487,6 +496,8 @@ impl Engine {
 /// A request is taken over if that brings its end nearer by this factor and margin.
 const STEAL_FACTOR: u32 = 2;
 const STEAL_MARGIN: Duration = Duration::from_millis(200);
+/// Streams in a row that a peer may break off before its link is closed, to be tried again later.
+const BROKEN_STREAMS_MAX: u32 = 16;
 /// How often an idle peer looks for something to take over.
 const RELIEF_INTERVAL: Duration = Duration::from_millis(100);
 /// Haves are batched this long: 10 to 20 ms cost nobody a turn and save most messages.

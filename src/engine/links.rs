@@ -156,7 +156,7 @@ impl Engine {
     /// Ends fetches that nobody is left for.
     pub(super) fn give_up_without_hope(&mut self) {
         let is_hopeless = |(content, state): (&ContentId, &super::content::Content)| {
-            let is_over = state.patience.is_some() && state.wants_peers() && !self.peers.has_hope(*content);
+            let is_over = state.patience.is_some() && state.wants_peers() && self.peers.is_given_up(*content);
             let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);
             (is_over && !is_checking && !matches!(state.phase, Phase::Opening(_))).then_some(*content)
         };

@@ -171,13 +171,15 @@ impl PeerBook {
         self.peers.iter().map(|(node, peer)| (*node, &peer.totals, peer.standing()))
     }
 
-    /// Whether there is any hope that a source of this content comes (back): linked, being dialed, or due some day.
-    pub(super) fn has_hope(&self, content: ContentId) -> bool {
-        self.peers.values().any(|peer| match &peer.standing {
+    /// Whether sources of this content were known, and none of them is linked, being dialed, or due some day.
+    pub(super) fn is_given_up(&self, content: ContentId) -> bool {
+        let is_hopeful = |peer: &Peer| match &peer.standing {
             Standing::Waiting(_) | Standing::Dialing => peer.contents.contains(&content),
             Standing::Linked => true,
             Standing::Passive | Standing::Refused(_) | Standing::Banned(_) => false,
-        })
+        };
+        self.peers.values().any(|peer| peer.contents.contains(&content))
+            && !self.peers.values().any(is_hopeful)
     }
 
     /// Why sources of this content were given up for good, if one was.
@@ -271,6 +273,6 @@ mod tests {
         book.add_source(Instant::ZERO, CONTENT, NODE, vec!["127.0.0.1:2".parse().expect("an address")]);
         book.on_linked(NODE);
         assert!(book.pop_due(Instant::ZERO + BACKOFF_MAX * 2).is_none());
-        assert!(book.is_banned(NODE) && !book.has_hope(CONTENT));
+        assert!(book.is_banned(NODE) && book.is_given_up(CONTENT));
     }
 }

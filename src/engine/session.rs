@@ -33,6 +33,10 @@ pub(super) struct Session {
     last_chunk_at: Instant,
     /// It did not send for too long: one chunk at a time until it does.
     pub(super) is_snubbed: bool,
+    /// Streams in a row that ended before their bytes had come.
+    pub(super) broken_streams: u32,
+    /// How often it said that a chunk from here was corrupt.
+    pub(super) blames: u32,
 }
 
 /// What the peer has of one content.
@@ -50,6 +54,8 @@ pub(super) struct Remote {
     pub(super) is_counted_everywhere: bool,
     /// Payload sent to it.
     pub(super) sent_len: u64,
+    /// It took everything; told once.
+    pub(super) has_completed: bool,
 }
 
 /// A request that this node made.
@@ -93,6 +99,8 @@ impl Session {
             last_received_at: now,
             last_chunk_at: now,
             is_snubbed: false,
+            broken_streams: 0,
+            blames: 0,
         }
     }
 
@@ -163,6 +171,7 @@ impl Session {
         self.chunk_time.on_sample(now.since(self.last_chunk_at));
         self.last_chunk_at = now;
         self.is_snubbed = false;
+        self.broken_streams = 0;
     }
 
     /// The request is not waited for any more. False if it was not open or abandoned before.

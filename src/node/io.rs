@@ -66,6 +66,7 @@ pub(super) struct Io {
     up: Throttle,
     down: Throttle,
     tasks: TaskTracker,
+    ending: CancellationToken,
     is_stopped: bool,
 }
 
@@ -78,7 +79,8 @@ impl Io {
     ) -> Self {
         let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
         let tasks = TaskTracker::new();
-        tasks.spawn(accept(endpoint.clone(), report.clone()));
+        let ending = CancellationToken::new();
+        tasks.spawn(accept(endpoint.clone(), report.clone(), ending.clone()));
         Self {
             endpoint,
             commands,
@@ -96,6 +98,7 @@ impl Io {
             up: Throttle::new(limits.up),
             down: Throttle::new(limits.down),
             tasks,
+            ending,
             is_stopped: false,
         }
     }
@@ -209,12 +212,11 @@ impl Io {
     pub(super) async fn end(mut self) {
         // Nobody reads facts any more: tasks that report must not wait for that.
         self.facts.close();
+        self.ending.cancel();
         self.links.clear();
         self.tasks.close();
-        let farewell = async {
-            self.tasks.wait().await;
-        };
-        let _ = tokio::time::timeout(crate::base::limits::LINK_FINISH_TIMEOUT, farewell).await;
+        // Farewells have their own time limit; a dial under way is not waited for longer than that.
+        let _ = tokio::time::timeout(crate::base::limits::LINK_FINISH_TIMEOUT, self.tasks.wait()).await;
         self.endpoint.close(0, "done").await;
         self.tasks.wait().await;
     }
@@ -370,8 +372,8 @@ impl Io {
     }
 }
 
-async fn accept(endpoint: Endpoint, report: mpsc::Sender<Fact>) {
-    while let Some(link) = endpoint.accept().await {
+async fn accept(endpoint: Endpoint, report: mpsc::Sender<Fact>, ending: CancellationToken) {
+    while let Some(Some(link)) = ending.run_until_cancelled(endpoint.accept()).await {
         if report.send(Fact::Linked { link, dialed: false }).await.is_err() {
             break;
         }

@@ -51,7 +51,10 @@ impl Demo {
 
     fn check_space(&self) -> Result<(), Failure> {
         let (file_len, is_made) = match &self.args.file {
-            Some(path) => (std::fs::metadata(path).map_err(|error| disk("read", path, &error))?.len(), 0),
+            Some(path) => {
+                let metadata = std::fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?;
+                (metadata.len(), 0)
+            },
             None => (self.args.len.0, 1),
         };
         // The file if it is made, every chunk in two seeds, and the fetched copy.

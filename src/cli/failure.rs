@@ -78,6 +78,7 @@ impl From<StoreError> for Failure {
 impl From<IndexError> for Failure {
     fn from(error: IndexError) -> Self {
         let exit = match &error {
+            IndexError::Disk { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::Usage,
             IndexError::Disk { .. } => Exit::Disk,
             IndexError::Changed { .. } => Exit::Integrity,
             IndexError::Store(_)

@@ -28,7 +28,7 @@ pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure>
     let result = fetch(args, global, &mut |_| {}).await;
     result.map_err(|failure| {
         if is_json {
-            Json::Error { code: failure.exit as u8, message: format!("{:#}", failure.error) }.print();
+            Json::Error { code: failure.exit as u8, message: failure.error.to_string() }.print();
         }
         Failure { is_shown: is_json, ..failure }
     })

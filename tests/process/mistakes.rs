@@ -144,14 +144,14 @@ fn arguments_that_make_no_sense_are_refused() {
     stage.check(args!["seed", "missing"], 2, "`missing`");
     stage.check(args!["manifest", "create", "missing"], 2, "`missing`");
     stage.check(args!["manifest", "create", "--chunk-len", "5", "film.bin"], 2, "power of two");
-    stage.check(args!["seed", "--listen", format!("127.0.0.1:{}", stage.port), "tree"], 1, "in use");
+    stage.check(args!["seed", "--listen", format!("127.0.0.1:{}", stage.port), "tree"], 1, "is taken");
     stage.check(args!["fetch", "-o", "-", stage.ticket, "--json"], 2, "stdout");
     stage.check_fetch(args!["--include", "nothing-like-this", stage.ticket], 2, "--include");
     stage.check_fetch(args!["--include", "[", stage.ticket], 2, "--include");
     let tree = stage.world.seed(args![stage.world.path("tree")]);
     stage.check(args!["fetch", "-o", "-", tree.ticket()], 2, "this content has 2");
     stage.check(args!["seed", "--manifest", "film.swarm", "tree"], 5, "holds no chunk");
-    stage.check(args!["demo", "--file", "missing"], 6, "`missing`");
+    stage.check(args!["demo", "--file", "missing"], 2, "`missing`");
     stage.check(args!["fetch", "-o", "film.bin", stage.ticket], 6, "film.bin");
 }
 

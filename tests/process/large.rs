@@ -71,7 +71,8 @@ impl Reader {
         let (mut block, mut expected) = (vec![0; MIB as usize], vec![0; MIB as usize]);
         while len > 0 {
             let part = len.min(MIB) as usize;
-            self.stream.read_exact(&mut block[..part]).expect("there is more");
+            let at = self.read_len;
+            self.stream.read_exact(&mut block[..part]).unwrap_or_else(|error| panic!("{error} after {at} bytes"));
             self.expected.fill(&mut expected[..part]);
             assert!(block[..part] == expected[..part], "other bytes than the seed has");
             self.read_len += part as u64;

@@ -16,7 +16,7 @@ fn twenty_kills_cost_at_most_a_flush_window_each() {
     for number in 1..=KILLS {
         let args = args!["-o", "out", "--limit-down", format!("{KILLED_RATE}B/s"), seed.ticket()];
         let mut fetch = world.fetch(args);
-        let target_len = KILLED_LEN * number / (KILLS + 1);
+        let target_len = KILLED_LEN * 9 / 10 * number / KILLS;
         fetch.wait_json(|line| (line["verified_bytes"].as_u64()? >= target_len).then_some(()));
         let run = Run::of(&fetch.kill());
         run.check_after(previous.as_ref());
@@ -95,7 +95,7 @@ fn ctrl_c_before_anything_came_ends_at_once() {
 #[test]
 fn a_ticket_goes_on_without_its_seed_having_to_tell_the_manifest_again() {
     let world = World::new();
-    let film = world.file("film.bin", 24 * MIB);
+    let film = world.file("film.bin", 40 * MIB);
     let seed = world.seed(args![film]);
     let mut fetch = world.fetch(args!["-o", "out", "--limit-down", "8MiB/s", seed.ticket()]);
     fetch.wait_json(|line| (line["durable_bytes"].as_u64()? > 0).then_some(()));

@@ -167,6 +167,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what process {} said:\n{}", self.pid(), self.said.lock().all());
+        }
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -72,7 +72,9 @@ impl Reader {
         while len > 0 {
             let part = len.min(MIB) as usize;
             let at = self.read_len;
-            self.stream.read_exact(&mut block[..part]).unwrap_or_else(|error| panic!("{error} after {at} bytes"));
+            self.stream
+                .read_exact(&mut block[..part])
+                .unwrap_or_else(|error| panic!("{error} after {at} bytes"));
             self.expected.fill(&mut expected[..part]);
             assert!(block[..part] == expected[..part], "other bytes than the seed has");
             self.read_len += part as u64;

@@ -5,28 +5,57 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::{DemoArgs, FetchArgs, Global, Peer};
 use super::failure::{Exit, Failure};
 use super::fetch;
 use super::manifest::{index_paths, write_manifest};
 use super::output;
+use super::setup::Interrupts;
+use super::source::manifest_file;
 use crate::base::ByteLen;
 use crate::engine::ContentSnapshot;
 use crate::manifest::{Manifest, ManifestFile, Ticket};
 use crate::storage::{IndexOptions, free_len, scan};
 
 pub(super) async fn run(args: DemoArgs, _global: &Global) -> Result<(), Failure> {
-    let mut demo = Demo::prepare(args)?;
+    let mut interrupts = Interrupts::catch()?;
+    let is_interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&is_interrupted);
+    let mut preparing = tokio::task::spawn_blocking(move || Demo::prepare(args, flag));
+    let prepared = tokio::select! {
+        prepared = &mut preparing => prepared,
+        () = interrupts.next() => {
+            is_interrupted.store(true, Ordering::Relaxed);
+            // It ends soon, and only then nothing new is made in the folder.
+            preparing.await
+        }
+    };
+    let bug = |_| Failure::new(Exit::Other, "preparing the demo failed: this is a bug, please report it");
+    let mut demo = prepared.map_err(bug)??;
+    tokio::select! {
+        biased;
+        // It may have come with the end of the preparation. From here on the fetch looks out for it.
+        () = interrupts.next() => return Err(interrupted()),
+        () = std::future::ready(()) => {}
+    }
     let result = demo.play().await;
     demo.end();
-    result
+    result.map_err(|failure| if failure.exit == Exit::Interrupted { interrupted() } else { failure })
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Exit::Interrupted, "interrupted; what the demo made is removed")
 }
 
 struct Demo {
     args: DemoArgs,
     folder: Folder,
     seeds: Vec<Child>,
+    peers: Vec<Peer>,
+    is_interrupted: Arc<AtomicBool>,
 }
 
 /// A folder that is removed with everything in it.
@@ -40,18 +69,29 @@ impl Drop for Folder {
 }
 
 impl Demo {
-    fn prepare(args: DemoArgs) -> Result<Self, Failure> {
+    /// Makes the file, the copies with holes and the seeds.
+    fn prepare(args: DemoArgs, is_interrupted: Arc<AtomicBool>) -> Result<Self, Failure> {
         let base = args.dir.clone().unwrap_or_else(std::env::temp_dir);
         let path = base.join(format!("swarm-demo-{}", std::process::id()));
         std::fs::create_dir_all(&path).map_err(|error| disk("make", &path, &error))?;
-        let demo = Self { args, folder: Folder(path), seeds: Vec::new() };
+        let mut demo =
+            Self { args, folder: Folder(path), seeds: Vec::new(), peers: Vec::new(), is_interrupted };
         demo.check_space()?;
+        demo.start_seeds()?;
         Ok(demo)
+    }
+
+    fn check_interrupted(&self) -> Result<(), Failure> {
+        if self.is_interrupted.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
     }
 
     fn check_space(&self) -> Result<(), Failure> {
         let (file_len, is_made) = match &self.args.file {
-            Some(path) => (std::fs::metadata(path).map_err(|error| disk("read", path, &error))?.len(), 0),
+            Some(path) => {
+                let metadata =
+                    std::fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?;
+                (metadata.len(), 0)
+            }
             None => (self.args.len.0, 1),
         };
         // The file if it is made, every chunk in two seeds, and the fetched copy.
@@ -70,7 +110,7 @@ impl Demo {
         }
     }
 
-    async fn play(&mut self) -> Result<(), Failure> {
+    fn start_seeds(&mut self) -> Result<(), Failure> {
         let original = self.original()?;
         let demo_state = self.state();
         let manifest =
@@ -82,12 +122,11 @@ impl Demo {
                 "the file has fewer chunks than there are seeds: take a longer one or fewer --seeds",
             ));
         }
-        let manifest_path = self.folder.0.join("demo.swarm");
-        write_manifest(&manifest_path, &ManifestFile::new(manifest.clone()))?;
-        let mut peers = Vec::new();
+        write_manifest(&self.manifest_path(), &ManifestFile::new(manifest.clone()))?;
         for number in 0..self.args.seeds {
             let copy = self.partial_copy(number, &original, &manifest)?;
-            peers.push(Peer::Ticket(self.start_seed(&copy, &manifest_path)?));
+            let ticket = self.start_seed(&copy, &self.manifest_path())?;
+            self.peers.push(Peer::Ticket(ticket));
         }
         let first = self.args.seeds;
         output::note(format_args!(
@@ -95,11 +134,16 @@ impl Demo {
             chunks_of(0, first, &manifest),
             manifest.geometry().chunk_count()
         ));
+        self.check_interrupted()
+    }
+
+    async fn play(&mut self) -> Result<(), Failure> {
         let out = self.folder.0.join("fetched");
-        let args = fetch_args(&manifest_path, &out, peers);
+        let args = fetch_args(&self.manifest_path(), &out, std::mem::take(&mut self.peers));
         let doomed = self.seeds.pop();
         let mut killer = Killer { doomed };
-        fetch::fetch(args, &demo_state, &mut |content| killer.observe(content)).await?;
+        fetch::fetch(args, &self.state(), &mut |content| killer.observe(content)).await?;
+        let manifest = manifest_file(&self.manifest_path())?.manifest;
         let found = scan(&manifest, &out, &|_| {})?;
         let digest = manifest.files().first().map(|file| data_encoding::HEXLOWER.encode(&file.blake3));
         if !found.is_whole() {
@@ -115,6 +159,10 @@ impl Demo {
         Ok(())
     }
 
+    fn manifest_path(&self) -> PathBuf {
+        self.folder.0.join("demo.swarm")
+    }
+
     /// Keys and hashes of the demo stay in its own folder.
     fn state(&self) -> Global {
         Global { verbose: 0, state_dir: Some(self.folder.0.join("state")), key: None }
@@ -126,7 +174,17 @@ impl Demo {
         }
         let path = self.folder.0.join("film.bin");
         output::note(format_args!("making {} of random bytes in {}", self.args.len, self.folder.0.display()));
-        random_file(&path, self.args.len.0).map_err(|error| disk("write", &path, &error))?;
+        let mut left = self.args.len.0;
+        let mut file = File::create(&path).map_err(|error| disk("make", &path, &error))?;
+        let mut random = random();
+        let mut block = vec![0; 1 << 20];
+        while left > 0 {
+            self.check_interrupted()?;
+            random.fill(&mut block);
+            let part = &block[..block.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+            file.write_all(part).map_err(|error| disk("write", &path, &error))?;
+            left -= part.len() as u64;
+        }
         Ok(path)
     }
 
@@ -135,22 +193,19 @@ impl Demo {
         let name = original.file_name().unwrap_or_default();
         let folder = self.folder.0.join(format!("seed-{}", number + 1));
         let path = folder.join(name);
-        let copy = || {
-            std::fs::create_dir_all(&folder)?;
-            let (from, to) = (File::open(original)?, File::create(&path)?);
-            to.set_len(manifest.geometry().content_len())?;
-            let mut buffer = Vec::new();
-            for chunk in
-                manifest.geometry().chunks().filter(|chunk| holds(number, chunk.get(), self.args.seeds))
-            {
-                let span = manifest.geometry().span(chunk);
-                buffer.resize(span.len as usize, 0);
-                from.read_exact_at(&mut buffer, span.file_offset)?;
-                to.write_all_at(&buffer, span.file_offset)?;
-            }
-            Ok(())
-        };
-        copy().map_err(|error: std::io::Error| disk("copy", &path, &error))?;
+        let failed = |error: std::io::Error| disk("copy", &path, &error);
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        let (from, to) = (File::open(original).map_err(failed)?, File::create(&path).map_err(failed)?);
+        to.set_len(manifest.geometry().content_len()).map_err(failed)?;
+        let mut buffer = Vec::new();
+        for chunk in manifest.geometry().chunks().filter(|chunk| holds(number, chunk.get(), self.args.seeds))
+        {
+            self.check_interrupted()?;
+            let span = manifest.geometry().span(chunk);
+            buffer.resize(span.len as usize, 0);
+            from.read_exact_at(&mut buffer, span.file_offset).map_err(failed)?;
+            to.write_all_at(&buffer, span.file_offset).map_err(failed)?;
+        }
         Ok(folder)
     }
 
@@ -252,20 +307,10 @@ fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
 }
 
 /// Bytes that do not compress, from BLAKE3's output stream under a key that differs from run to run.
-fn random_file(path: &Path, len: u64) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
+fn random() -> blake3::OutputReader {
     let since_epoch =
         crate::node::clock::wall_clock().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let mut random = blake3::Hasher::new().update(&since_epoch.as_nanos().to_le_bytes()).finalize_xof();
-    let mut block = vec![0; 1 << 20];
-    let mut left = len;
-    while left > 0 {
-        random.fill(&mut block);
-        let part = &block[..block.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
-        file.write_all(part)?;
-        left -= part.len() as u64;
-    }
-    Ok(())
+    blake3::Hasher::new().update(&since_epoch.as_nanos().to_le_bytes()).finalize_xof()
 }
 
 fn disk(op: &str, path: &Path, error: &std::io::Error) -> Failure {

@@ -24,7 +24,8 @@ use crate::storage::{Store, StoreError, StreamStore, TargetOptions, TargetStore,
 use crate::transport::{Endpoint, LinkOptions};
 
 pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure> {
-    let is_json = args.json;
+    // Whoever takes stdout for the file must find nothing else there.
+    let is_json = args.json && !is_stdout(&args.out);
     let result = fetch(args, global, &mut |_| {}).await;
     result.map_err(|failure| {
         if is_json {

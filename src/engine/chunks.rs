@@ -237,6 +237,11 @@ impl Chunks {
         is_open && kept == self.geometry().chunk_len(chunk)
     }
 
+    /// Whether a chunk has arrived and its check is under way.
+    pub(super) fn is_checking(&self, chunk: ChunkIndex) -> bool {
+        self.state(chunk) == ChunkState::Checking
+    }
+
     /// A chunk is verified and written. False if it was before.
     pub(super) fn on_verified(&mut self, chunk: ChunkIndex) -> bool {
         if matches!(self.state(chunk), ChunkState::Verified | ChunkState::Durable | ChunkState::Unwanted) {

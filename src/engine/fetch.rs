@@ -331,6 +331,8 @@ impl Engine {
         let Some(state) = self.contents.get_mut(&content) else { return };
         let Some(chunks) = state.chunks_mut() else { return };
         let len = u64::from(chunks.geometry().chunk_len(chunk));
+        // Of a link that was closed meanwhile: what came on it was written off as not needed, or not counted at all.
+        let is_late = !chunks.is_checking(chunk);
         match verdict {
             ChunkVerdict::Verified if chunks.on_verified(chunk) => {
                 state.totals.fetched_len += len;
@@ -341,13 +343,14 @@ impl Engine {
                 }
                 if let Some(totals) = from.and_then(|node| self.peers.totals(node)) {
                     totals.verified_chunks += 1;
+                    totals.received_len += if is_late { len } else { 0 };
                 }
                 self.on_verified(content, chunk, from);
             }
             ChunkVerdict::Verified => {}
             ChunkVerdict::Corrupt => {
                 let blame = chunks.on_corrupt(chunk, from);
-                state.totals.corrupt_len += len;
+                state.totals.corrupt_len += if is_late { 0 } else { len };
                 self.on_corrupt(content, chunk, blame);
             }
         }

@@ -27,6 +27,7 @@ pub(super) fn result(line: impl std::fmt::Display) {
 /// Why the command failed.
 pub(super) fn failure(failure: &Failure) {
     if !failure.is_shown {
+        // The messages hold their causes already.
         eprintln!("swarm: {}", failure.error);
     }
 }

@@ -1,0 +1,18 @@
+//! What a person at a shell sees, with the real binary: every test starts `swarm` processes on loopback, in a folder and with a
+//! state folder of its own, and takes both away at the end. Nothing waits for a time to pass: tests wait for lines and for ends
+//! of processes, with one generous deadline. Absent here: what needs a bad network (that is the simulator's).
+
+mod support;
+
+mod command;
+mod damage;
+mod demo;
+mod existing;
+mod full_disk;
+mod large;
+mod manifest;
+mod mistakes;
+mod one_seed;
+mod resume;
+mod several;
+mod trees;

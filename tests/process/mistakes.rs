@@ -1,0 +1,174 @@
+//! Bad input: each gives one line that says what is wrong, and the documented exit code.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::UdpSocket;
+
+use crate::support::{HttpFile, MIB, World, args};
+
+/// What the rows have in common.
+struct Stage {
+    world: World,
+    manifest: Vec<u8>,
+    ticket: String,
+    node: String,
+    port: String,
+    _seed: crate::support::Seed,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let world = World::new();
+        let film = world.file("film.bin", 2 * MIB);
+        for name in ["tree/one", "tree/two"] {
+            world.file(name, 1000);
+        }
+        let seed = world.seed(args![film, "--manifest-out", "film.swarm"]);
+        world.manifest(&world.path("tree"), "tree.swarm");
+        let (ticket, node) = (seed.ticket().to_owned(), seed.node().to_owned());
+        let shown = world.run(&args!["manifest", "show", "film.swarm"]).expect_code(0).out.join("\n");
+        let port = shown.split("127.0.0.1:").nth(1).expect("the seed's address");
+        let port = port.split_whitespace().next().expect("digits").to_owned();
+        let manifest = fs::read(world.path("film.swarm")).expect("the seed wrote it");
+        Self { world, manifest, ticket, node, port, _seed: seed }
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> OsString {
+        fs::write(self.world.path(name), bytes).expect("a place");
+        name.into()
+    }
+
+    /// One line that starts with `swarm: `, contains `part`, says nothing twice, and the code.
+    fn check(&self, args: &[OsString], code: i32, part: &str) {
+        let shown = format!("{args:?}");
+        let outcome = self.world.run(args);
+        assert_eq!(outcome.code, Some(code), "{shown}: {outcome:#?}");
+        let line = outcome.failure_line();
+        assert!(line.contains(part), "{shown}: no `{part}` in `{line}`");
+        for said in line.split(": ").filter(|said| said.len() > 12) {
+            assert_eq!(line.matches(said).count(), 1, "{shown}: it says `{said}` twice: {line}");
+        }
+    }
+
+    fn check_fetch(&self, args: &[OsString], code: i32, part: &str) {
+        let mut all = args!["fetch", "-o", "out", "--timeout", "3"];
+        all.extend_from_slice(args);
+        self.check(&all, code, part);
+    }
+}
+
+#[test]
+fn what_is_not_a_manifest_or_a_ticket_is_wrong_usage() {
+    let stage = Stage::new();
+    let cut = stage.write("cut.swarm", &stage.manifest[..stage.manifest.len() - 5]);
+    let mut flipped = stage.manifest.clone();
+    flipped[stage.manifest.len() / 2] ^= 1;
+    let flipped = stage.write("flipped.swarm", &flipped);
+    let noise = stage.write("noise.swarm", b"a text about swarms");
+    let empty = stage.write("empty.swarm", b"");
+    let last = stage.ticket.len() - 1;
+    let other = if stage.ticket.ends_with('a') { "b" } else { "a" };
+    let typo = format!("{}{other}", &stage.ticket[..last]);
+    stage.check_fetch(&args![cut], 2, "damaged or cut short");
+    stage.check_fetch(&args![flipped], 2, "damaged or cut short");
+    stage.check_fetch(&args![noise], 2, "not a swarm manifest");
+    stage.check_fetch(&args![empty], 2, "not a swarm manifest");
+    stage.check_fetch(&args![typo], 2, "typo");
+    stage.check_fetch(&args![stage.ticket[..last - 20]], 2, "typo or a part is missing");
+    stage.check_fetch(&args!["nothing.swarm"], 2, "there is no file `nothing.swarm`");
+    stage.check_fetch(&args!["tree"], 2, "tree");
+    stage.check_fetch(&args![HttpFile::serve("200 OK", b"<html>".to_vec()).url()], 2, "not a swarm manifest");
+    stage.check_fetch(&args![HttpFile::serve("404 Not Found", Vec::new()).url()], 3, "404");
+    stage.check(&args!["manifest", "show", "cut.swarm"], 2, "damaged or cut short");
+    stage.check(&args!["manifest", "verify", "noise.swarm", "tree"], 2, "not a swarm manifest");
+    stage.check(&args!["seed", "--manifest", "cut.swarm", "tree"], 2, "damaged or cut short");
+    assert!(!stage.world.path("out").exists(), "nothing is made for what cannot be read");
+}
+
+#[test]
+fn a_manifest_that_leads_out_of_the_folder_is_refused() {
+    let stage = Stage::new();
+    for path in ["../evil", "/etc/evil", "a/../../evil", "a//evil", "", ".", "a/", "nul\0", "a/./evil"] {
+        let name = stage.write("forged.swarm", &forged(path));
+        let peer = format!("{}@127.0.0.1:{}", stage.node, stage.port);
+        stage.check_fetch(&args![name, "--peer", peer], 2, "forged.swarm");
+    }
+    assert!(!stage.world.path("out").exists() && !stage.world.path("evil").exists());
+    // The forger is not refused for forging badly.
+    let name = stage.write("forged.swarm", &forged("evil"));
+    stage.world.run(&args!["manifest", "show", name]).expect_code(0);
+}
+
+/// A manifest of one file of 5 bytes, put together by hand.
+fn forged(path: &str) -> Vec<u8> {
+    let field = |tag: u8, bytes: &[u8]| {
+        let len = u8::try_from(bytes.len()).ok().filter(|len| *len < 128).expect("one byte of length");
+        [&[tag, len], bytes].concat()
+    };
+    let file = [field(0x0a, path.as_bytes()), vec![0x10, 5], field(0x22, blake3::hash(b"hello").as_bytes())];
+    let body = field(0x0a, &file.concat());
+    let mut bytes = [b"swarm manifest\n\x01".to_vec(), field(0x0a, &body)].concat();
+    bytes.extend(blake3::hash(&bytes).as_bytes());
+    bytes
+}
+
+#[test]
+fn sources_that_do_not_serve_are_told_apart() {
+    let stage = Stage::new();
+    let (node, port) = (&stage.node, &stage.port);
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let silent_port = silent.local_addr().expect("it is bound").port();
+    let other_key = swarm::transport::Identity::from_seed([3; 32]).node_id();
+    stage.check_fetch(&args!["tree.swarm"], 3, "--peer");
+    stage.check_fetch(
+        args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{silent_port}")],
+        3,
+        "no source",
+    );
+    stage.check_fetch(
+        args!["tree.swarm", "--peer", format!("{node}@no-such-host.invalid:1")],
+        3,
+        "no source",
+    );
+    stage.check_fetch(
+        args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{port}")],
+        3,
+        "does not have this content",
+    );
+    stage.check_fetch(&args!["tree.swarm", "--peer", format!("{other_key}@127.0.0.1:{port}")], 7, "key");
+    stage.check_fetch(&args!["tree.swarm", "--peer", stage.ticket], 2, "is for content");
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_refused() {
+    let stage = Stage::new();
+    stage.check(&args!["seed", "missing"], 2, "`missing`");
+    stage.check(&args!["manifest", "create", "missing"], 2, "`missing`");
+    stage.check(&args!["manifest", "create", "--chunk-len", "5", "film.bin"], 2, "power of two");
+    stage.check(&args!["seed", "--listen", format!("127.0.0.1:{}", stage.port), "tree"], 1, "is taken");
+    stage.check(&args!["fetch", "-o", "-", stage.ticket, "--json"], 2, "stdout");
+    stage.check_fetch(&args!["--include", "nothing-like-this", stage.ticket], 2, "--include");
+    stage.check_fetch(&args!["--include", "[", stage.ticket], 2, "--include");
+    let tree = stage.world.seed(args![stage.world.path("tree")]);
+    stage.check(&args!["fetch", "-o", "-", tree.ticket()], 2, "this content has 2");
+    stage.check(&args!["seed", "--manifest", "film.swarm", "tree"], 5, "holds no chunk");
+    stage.check(&args!["demo", "--file", "missing"], 2, "`missing`");
+    stage.check(&args!["fetch", "-o", "film.bin", stage.ticket], 6, "film.bin");
+}
+
+#[test]
+fn usage_that_the_parser_refuses_has_its_exit_code() {
+    let world = World::new();
+    for args in [
+        args![],
+        args!["fly"],
+        args!["fetch"],
+        args!["seed"],
+        args!["fetch", "x", "--peer", "nobody"],
+        args!["fetch", "x", "--limit-down", "fast"],
+        args!["seed", "x", "--once", "--count", "2"],
+    ] {
+        let outcome = world.run(&args).expect_code(2);
+        assert!(outcome.out.is_empty() && !outcome.err.is_empty(), "{outcome:#?}");
+    }
+}

@@ -1,0 +1,105 @@
+//! A folder of a test's own, and `swarm` run in it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::data::random_file;
+use super::outcome::Outcome;
+use super::process::{Process, swarm};
+
+/// The world of one test.
+pub(crate) struct World {
+    dir: TempDir,
+}
+
+/// A seed that is ready.
+pub(crate) struct Seed {
+    pub(crate) process: Process,
+    pub(crate) ready: Value,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::Builder::new().prefix("swarm-test-").tempdir().expect("a temporary folder") }
+    }
+
+    /// A place in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A file of random bytes in it.
+    pub(crate) fn file(&self, name: &str, len: u64) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+        random_file(&path, len, name);
+        path
+    }
+
+    /// `swarm` with these arguments, in this folder, with this world's state folder.
+    pub(crate) fn command(&self, args: &[OsString]) -> Command {
+        let mut command = swarm(args);
+        command.current_dir(self.dir.path()).env("SWARM_STATE_DIR", self.path("state"));
+        command
+    }
+
+    /// Starts it.
+    pub(crate) fn start(&self, args: &[OsString]) -> Process {
+        Process::start(&mut self.command(args), b"")
+    }
+
+    /// Starts it and waits for its end.
+    pub(crate) fn run(&self, args: &[OsString]) -> Outcome {
+        self.start(args).end()
+    }
+
+    /// A seed on loopback that is ready.
+    pub(crate) fn seed(&self, mut args: Vec<OsString>) -> Seed {
+        args.extend(["--listen".into(), "127.0.0.1:0".into()]);
+        self.seed_anywhere(args)
+    }
+
+    /// A seed that is ready, where it chooses to listen.
+    pub(crate) fn seed_anywhere(&self, mut args: Vec<OsString>) -> Seed {
+        args.splice(0..0, ["seed".into(), "--json".into()]);
+        let mut process = self.start(&args);
+        let ready = process.wait_json(|line| (line["event"] == "ready").then(|| line.clone()));
+        Seed { process, ready }
+    }
+
+    /// Starts a fetch with JSON.
+    pub(crate) fn fetch(&self, mut args: Vec<OsString>) -> Process {
+        args.splice(0..0, ["fetch".into(), "--json".into()]);
+        self.start(&args)
+    }
+
+    /// Makes a manifest.
+    pub(crate) fn manifest(&self, data: &Path, name: &str) -> PathBuf {
+        let out = self.path(name);
+        let args = ["manifest", "create", "-o"].map(OsString::from).into_iter();
+        let args: Vec<OsString> = args.chain([out.clone().into(), data.into()]).collect();
+        self.run(&args).expect_code(0);
+        out
+    }
+}
+
+impl Seed {
+    pub(crate) fn ticket(&self) -> &str {
+        self.ready["ticket"].as_str().expect("a seed has a ticket")
+    }
+
+    pub(crate) fn node(&self) -> &str {
+        self.ready["node"].as_str().expect("a seed has a key")
+    }
+}
+
+/// Held by tests that need much disk, memory or time for themselves: one at a time.
+pub(crate) fn heavy() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -39,9 +39,9 @@ impl Stage {
     }
 
     /// One line that starts with `swarm: `, contains `part`, says nothing twice, and the code.
-    fn check(&self, args: Vec<OsString>, code: i32, part: &str) {
+    fn check(&self, args: &[OsString], code: i32, part: &str) {
         let shown = format!("{args:?}");
-        let outcome = self.world.run(&args);
+        let outcome = self.world.run(args);
         assert_eq!(outcome.code, Some(code), "{shown}: {outcome:#?}");
         let line = outcome.failure_line();
         assert!(line.contains(part), "{shown}: no `{part}` in `{line}`");
@@ -50,9 +50,10 @@ impl Stage {
         }
     }
 
-    fn check_fetch(&self, args: Vec<OsString>, code: i32, part: &str) {
-        let all = args!["fetch", "-o", "out", "--timeout", "3"].into_iter().chain(args).collect();
-        self.check(all, code, part);
+    fn check_fetch(&self, args: &[OsString], code: i32, part: &str) {
+        let mut all = args!["fetch", "-o", "out", "--timeout", "3"];
+        all.extend_from_slice(args);
+        self.check(&all, code, part);
     }
 }
 
@@ -68,19 +69,19 @@ fn what_is_not_a_manifest_or_a_ticket_is_wrong_usage() {
     let last = stage.ticket.len() - 1;
     let other = if stage.ticket.ends_with('a') { "b" } else { "a" };
     let typo = format!("{}{other}", &stage.ticket[..last]);
-    stage.check_fetch(args![cut], 2, "damaged or cut short");
-    stage.check_fetch(args![flipped], 2, "damaged or cut short");
-    stage.check_fetch(args![noise], 2, "not a swarm manifest");
-    stage.check_fetch(args![empty], 2, "not a swarm manifest");
-    stage.check_fetch(args![typo], 2, "typo");
-    stage.check_fetch(args![stage.ticket[..last - 20]], 2, "typo or a part is missing");
-    stage.check_fetch(args!["nothing.swarm"], 2, "there is no file `nothing.swarm`");
-    stage.check_fetch(args!["tree"], 2, "tree");
-    stage.check_fetch(args![HttpFile::serve("200 OK", b"<html>".to_vec()).url()], 2, "not a swarm manifest");
-    stage.check_fetch(args![HttpFile::serve("404 Not Found", Vec::new()).url()], 3, "404");
-    stage.check(args!["manifest", "show", "cut.swarm"], 2, "damaged or cut short");
-    stage.check(args!["manifest", "verify", "noise.swarm", "tree"], 2, "not a swarm manifest");
-    stage.check(args!["seed", "--manifest", "cut.swarm", "tree"], 2, "damaged or cut short");
+    stage.check_fetch(&args![cut], 2, "damaged or cut short");
+    stage.check_fetch(&args![flipped], 2, "damaged or cut short");
+    stage.check_fetch(&args![noise], 2, "not a swarm manifest");
+    stage.check_fetch(&args![empty], 2, "not a swarm manifest");
+    stage.check_fetch(&args![typo], 2, "typo");
+    stage.check_fetch(&args![stage.ticket[..last - 20]], 2, "typo or a part is missing");
+    stage.check_fetch(&args!["nothing.swarm"], 2, "there is no file `nothing.swarm`");
+    stage.check_fetch(&args!["tree"], 2, "tree");
+    stage.check_fetch(&args![HttpFile::serve("200 OK", b"<html>".to_vec()).url()], 2, "not a swarm manifest");
+    stage.check_fetch(&args![HttpFile::serve("404 Not Found", Vec::new()).url()], 3, "404");
+    stage.check(&args!["manifest", "show", "cut.swarm"], 2, "damaged or cut short");
+    stage.check(&args!["manifest", "verify", "noise.swarm", "tree"], 2, "not a swarm manifest");
+    stage.check(&args!["seed", "--manifest", "cut.swarm", "tree"], 2, "damaged or cut short");
     assert!(!stage.world.path("out").exists(), "nothing is made for what cannot be read");
 }
 
@@ -90,7 +91,7 @@ fn a_manifest_that_leads_out_of_the_folder_is_refused() {
     for path in ["../evil", "/etc/evil", "a/../../evil", "a//evil", "", ".", "a/", "nul\0", "a/./evil"] {
         let name = stage.write("forged.swarm", &forged(path));
         let peer = format!("{}@127.0.0.1:{}", stage.node, stage.port);
-        stage.check_fetch(args![name, "--peer", peer], 2, "forged.swarm");
+        stage.check_fetch(&args![name, "--peer", peer], 2, "forged.swarm");
     }
     assert!(!stage.world.path("out").exists() && !stage.world.path("evil").exists());
     // The forger is not refused for forging badly.
@@ -118,41 +119,41 @@ fn sources_that_do_not_serve_are_told_apart() {
     let silent = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let silent_port = silent.local_addr().expect("it is bound").port();
     let other_key = swarm::transport::Identity::from_seed([3; 32]).node_id();
-    stage.check_fetch(args!["tree.swarm"], 3, "--peer");
+    stage.check_fetch(&args!["tree.swarm"], 3, "--peer");
     stage.check_fetch(
-        args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{silent_port}")],
+        &args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{silent_port}")],
         3,
         "no source",
     );
     stage.check_fetch(
-        args!["tree.swarm", "--peer", format!("{node}@no-such-host.invalid:1")],
+        &args!["tree.swarm", "--peer", format!("{node}@no-such-host.invalid:1")],
         3,
         "no source",
     );
     stage.check_fetch(
-        args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{port}")],
+        &args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{port}")],
         3,
         "does not have this content",
     );
-    stage.check_fetch(args!["tree.swarm", "--peer", format!("{other_key}@127.0.0.1:{port}")], 7, "key");
-    stage.check_fetch(args!["tree.swarm", "--peer", stage.ticket], 2, "is for content");
+    stage.check_fetch(&args!["tree.swarm", "--peer", format!("{other_key}@127.0.0.1:{port}")], 7, "key");
+    stage.check_fetch(&args!["tree.swarm", "--peer", stage.ticket], 2, "is for content");
 }
 
 #[test]
 fn arguments_that_make_no_sense_are_refused() {
     let stage = Stage::new();
-    stage.check(args!["seed", "missing"], 2, "`missing`");
-    stage.check(args!["manifest", "create", "missing"], 2, "`missing`");
-    stage.check(args!["manifest", "create", "--chunk-len", "5", "film.bin"], 2, "power of two");
-    stage.check(args!["seed", "--listen", format!("127.0.0.1:{}", stage.port), "tree"], 1, "is taken");
-    stage.check(args!["fetch", "-o", "-", stage.ticket, "--json"], 2, "stdout");
-    stage.check_fetch(args!["--include", "nothing-like-this", stage.ticket], 2, "--include");
-    stage.check_fetch(args!["--include", "[", stage.ticket], 2, "--include");
+    stage.check(&args!["seed", "missing"], 2, "`missing`");
+    stage.check(&args!["manifest", "create", "missing"], 2, "`missing`");
+    stage.check(&args!["manifest", "create", "--chunk-len", "5", "film.bin"], 2, "power of two");
+    stage.check(&args!["seed", "--listen", format!("127.0.0.1:{}", stage.port), "tree"], 1, "is taken");
+    stage.check(&args!["fetch", "-o", "-", stage.ticket, "--json"], 2, "stdout");
+    stage.check_fetch(&args!["--include", "nothing-like-this", stage.ticket], 2, "--include");
+    stage.check_fetch(&args!["--include", "[", stage.ticket], 2, "--include");
     let tree = stage.world.seed(args![stage.world.path("tree")]);
-    stage.check(args!["fetch", "-o", "-", tree.ticket()], 2, "this content has 2");
-    stage.check(args!["seed", "--manifest", "film.swarm", "tree"], 5, "holds no chunk");
-    stage.check(args!["demo", "--file", "missing"], 2, "`missing`");
-    stage.check(args!["fetch", "-o", "film.bin", stage.ticket], 6, "film.bin");
+    stage.check(&args!["fetch", "-o", "-", tree.ticket()], 2, "this content has 2");
+    stage.check(&args!["seed", "--manifest", "film.swarm", "tree"], 5, "holds no chunk");
+    stage.check(&args!["demo", "--file", "missing"], 2, "`missing`");
+    stage.check(&args!["fetch", "-o", "film.bin", stage.ticket], 6, "film.bin");
 }
 
 #[test]

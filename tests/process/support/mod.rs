@@ -18,7 +18,7 @@ pub(crate) use world::{Seed, World, heavy};
 
 /// Arguments of different kinds as one list.
 macro_rules! args {
-    ($($arg:expr),* $(,)?) => { vec![$(std::ffi::OsString::from(&$arg)),*] };
+    ($($arg:expr),* $(,)?) => { Vec::<std::ffi::OsString>::from([$(std::ffi::OsString::from(&$arg)),*]) };
 }
 pub(crate) use args;
 

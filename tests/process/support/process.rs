@@ -210,4 +210,4 @@ pub(crate) fn swarm(args: &[OsString]) -> Command {
 }
 
 /// Longest wait for a line or an end: only a hang takes so long.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);

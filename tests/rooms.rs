@@ -157,7 +157,7 @@ fn sources() -> Vec<(String, String, String)> {
         let found = found.expect("the source can be read");
         let path = found.path().strip_prefix(&src).expect("it is below").to_string_lossy().into_owned();
         let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
-        if !path.ends_with(".rs") || is_test || path.starts_with("bin/") {
+        if found.path().extension().is_none_or(|end| end != "rs") || is_test || path.starts_with("bin/") {
             continue;
         }
         let room = path.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();

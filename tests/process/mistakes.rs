@@ -121,17 +121,17 @@ fn sources_that_do_not_serve_are_told_apart() {
     let other_key = swarm::transport::Identity::from_seed([3; 32]).node_id();
     stage.check_fetch(&args!["tree.swarm"], 3, "--peer");
     stage.check_fetch(
-        args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{silent_port}")],
+        &args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{silent_port}")],
         3,
         "no source",
     );
     stage.check_fetch(
-        args!["tree.swarm", "--peer", format!("{node}@no-such-host.invalid:1")],
+        &args!["tree.swarm", "--peer", format!("{node}@no-such-host.invalid:1")],
         3,
         "no source",
     );
     stage.check_fetch(
-        args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{port}")],
+        &args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{port}")],
         3,
         "does not have this content",
     );

@@ -5,23 +5,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::args::{FetchArgs, Global};
 use super::failure::{self, Exit, Failure};
+use super::include::Include;
+use super::memory::Memory;
 use super::output::{self, Done, FetchView, HashView, Json};
 use super::seed::own_source;
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
 use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order};
-use crate::manifest::{EntryPath, FileIndex, Manifest, Ticket};
+use crate::manifest::{Manifest, Ticket};
 use crate::node::clock::Clock;
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot};
 use crate::storage::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
-use crate::transport::{Endpoint, LinkOptions};
+use crate::transport::Endpoint;
 
 pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure> {
     // Whoever takes stdout for the file must find nothing else there.
@@ -48,7 +49,7 @@ pub(super) async fn fetch(
     let mut interrupts = Interrupts::catch()?;
     let (args, wanted) = find(args).await?;
     let identity = setup::identity(global, None)?;
-    let memory = Memory::split(&args);
+    let memory = Memory::split(args.memory, is_stdout(&args.out));
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
     let limits = Limits { buffers_len: memory.buffers_len, up: None, down: args.limit_down };
     let (node, mut events, task) = Node::start(endpoint.clone(), limits);
@@ -161,7 +162,9 @@ impl Fetch {
             return Err(no_source());
         }
         let order = match (is_stdout(&self.args.out), self.args.sequential) {
-            (true, _) => Order::Sequential { window_len: Some(Memory::split(&self.args).window_len) },
+            (true, _) => Order::Sequential {
+                window_len: Some(Memory::split(self.args.memory, is_stdout(&self.args.out)).window_len),
+            },
             (false, true) => Order::Sequential { window_len: None },
             (false, false) => Order::RarestFirst,
         };
@@ -385,28 +388,6 @@ impl Fetch {
     }
 }
 
-/// How `--memory` is shared out.
-struct Memory {
-    /// Chunks being received, checked and written.
-    buffers_len: u64,
-    /// Chunks that wait for their turn on stdout.
-    window_len: u64,
-    link: LinkOptions,
-}
-
-impl Memory {
-    /// Half for chunk buffers, the rest for what QUIC holds: a sixteenth a link, so that four fast ones at once stay within it
-    /// (many links share one downlink and do not all fill theirs).
-    fn split(args: &FetchArgs) -> Self {
-        let memory_len = args.memory.0;
-        let buffers_len = if is_stdout(&args.out) { memory_len / 4 } else { memory_len / 2 };
-        let receive_window_len = (memory_len / 16).clamp(LINK_WINDOW_MIN, LINK_WINDOW_MAX) as u32;
-        let stream_receive_window_len = receive_window_len / 2;
-        let link = LinkOptions { receive_window_len, stream_receive_window_len, ..LinkOptions::default() };
-        Self { buffers_len, window_len: memory_len / 4, link }
-    }
-}
-
 async fn wait_for(
     opening: &mut Option<JoinHandle<Result<OpenedStore, Failure>>>,
 ) -> Result<OpenedStore, Failure> {
@@ -446,49 +427,6 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
     Ok(OpenedStore { store: Arc::new(store), durable: opened.durable, wanted, is_resumed, is_doubted })
 }
 
-/// Which files are wanted.
-#[derive(Clone)]
-struct Include(Option<GlobSet>);
-
-impl Include {
-    fn new(patterns: &[String]) -> Result<Self, Failure> {
-        if patterns.is_empty() {
-            return Ok(Self(None));
-        }
-        let mut set = GlobSetBuilder::new();
-        for pattern in patterns {
-            // A pattern without a slash is for names, wherever they stand.
-            let anchored = if pattern.contains('/') { pattern.clone() } else { format!("**/{pattern}") };
-            let glob = GlobBuilder::new(&anchored).literal_separator(true).build();
-            set.add(glob.map_err(|error| Failure::new(Exit::Usage, format_args!("--include: {error}")))?);
-        }
-        let set =
-            set.build().map_err(|error| Failure::new(Exit::Usage, format_args!("--include: {error}")))?;
-        Ok(Self(Some(set)))
-    }
-
-    fn matches(&self, path: &EntryPath) -> bool {
-        self.0.as_ref().is_none_or(|set| set.is_match(Path::new(path.as_str())))
-    }
-
-    fn files(&self, manifest: &Manifest) -> Result<Vec<FileIndex>, Failure> {
-        let geometry = manifest.geometry();
-        let all = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
-        let files: Vec<FileIndex> = all.filter(|file| self.matches(&manifest.file(*file).path)).collect();
-        if files.is_empty() && self.0.is_some() {
-            let message = "--include matches none of the files: see them with `swarm manifest show`";
-            return Err(Failure::new(Exit::Usage, message));
-        }
-        Ok(files)
-    }
-
-    fn unwanted_empty(&self, manifest: &Manifest) -> BTreeSet<EntryPath> {
-        let empty_files = manifest.files().iter().filter(|file| file.len == 0).map(|file| &file.path);
-        let entries = empty_files.chain(manifest.empty_directories());
-        entries.filter(|path| !self.matches(path)).cloned().collect()
-    }
-}
-
 fn no_source() -> Failure {
     Failure::new(
         Exit::NoSource,
@@ -500,8 +438,5 @@ fn is_stdout(out: &Path) -> bool {
     out == Path::new("-")
 }
 
-/// Bounds of one link's receive window, bytes; it is also the most that comes in one round trip.
-const LINK_WINDOW_MIN: u64 = 1 << 20;
-const LINK_WINDOW_MAX: u64 = 32 << 20;
 const TICK: Duration = Duration::from_millis(200);
 const JSON_EVERY_TICKS: u32 = 5;

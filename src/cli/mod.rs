@@ -2,6 +2,8 @@
 
 mod args;
 mod failure;
+mod include;
+mod memory;
 mod output;
 mod setup;
 mod source;

@@ -125,12 +125,13 @@ pub(super) fn of_fetch(
             )
         }
         (FetchFailure::Refused(reason), None) => Failure::new(Exit::NotAuthorised, reason),
-        (FetchFailure::NoSource(bottleneck), None) => Failure::new(
-            Exit::NoSource,
-            format_args!(
-                "no source made progress: {}; run the same command again to go on",
-                describe(bottleneck)
-            ),
-        ),
+        (FetchFailure::NoSource(bottleneck), None) => {
+            let why = match describe(bottleneck) {
+                why if why.is_empty() => why,
+                why => format!(": {why}"),
+            };
+            let message = format!("no source made progress{why}; run the same command again to go on");
+            Failure::new(Exit::NoSource, message)
+        }
     }
 }

@@ -41,7 +41,9 @@ pub(super) struct Chunks {
     pub(super) picker: Picker,
     have: Bitfield,
     tally: Tally,
-    /// No chunk before this one is short of durable (for the window).
+    /// Durable, though the word of their check is still on its way: the store knew first.
+    early: BTreeSet<u32>,
+    /// No wanted chunk before this one is short of durable (for the window).
     first_not_durable: u32,
 }
 
@@ -93,6 +95,7 @@ impl Chunks {
             picker: Picker::new(count, matches!(order, Order::Sequential { .. }), salt_seed),
             have: Bitfield::new(count),
             tally: Tally::default(),
+            early: BTreeSet::new(),
             first_not_durable: 0,
             order,
             manifest,
@@ -106,6 +109,8 @@ impl Chunks {
             chunks.tally.wanted_len += u64::from(geometry.chunk_len(chunk));
             chunks.set(chunk, state);
         }
+        chunks.first_not_durable = 0;
+        chunks.move_window();
         chunks
     }
 
@@ -250,6 +255,9 @@ impl Chunks {
         self.partials.remove(&chunk.get());
         self.solo.remove(&chunk.get());
         self.set(chunk, ChunkState::Verified);
+        if self.early.remove(&chunk.get()) {
+            self.set(chunk, ChunkState::Durable);
+        }
         true
     }
 
@@ -272,8 +280,12 @@ impl Chunks {
 
     /// A chunk is durable.
     pub(super) fn on_durable(&mut self, chunk: ChunkIndex) {
-        if self.state(chunk) == ChunkState::Verified {
-            self.set(chunk, ChunkState::Durable);
+        match self.state(chunk) {
+            ChunkState::Verified => self.set(chunk, ChunkState::Durable),
+            ChunkState::Queued | ChunkState::Active | ChunkState::Checking => {
+                self.early.insert(chunk.get());
+            }
+            ChunkState::Unwanted | ChunkState::Durable => {}
         }
     }
 
@@ -325,7 +337,13 @@ impl Chunks {
                 self.have.remove(chunk.get())
             }
         };
-        while self.states.get(self.first_not_durable as usize) == Some(&ChunkState::Durable) {
+        self.move_window();
+    }
+
+    fn move_window(&mut self) {
+        while let Some(ChunkState::Durable | ChunkState::Unwanted) =
+            self.states.get(self.first_not_durable as usize)
+        {
             self.first_not_durable += 1;
         }
     }
@@ -422,6 +440,28 @@ mod tests {
         assert_eq!(chunks.on_kept(chunk, 0, 100, node(1)), 0);
         chunks.on_arrived(chunk);
         assert_eq!(chunks.on_corrupt(chunk, Some(node(2))), Blame::Certain(node(2)));
+    }
+
+    #[test]
+    fn a_chunk_may_be_durable_before_the_word_of_its_check_comes() {
+        let mut chunks = chunks(1, Order::RarestFirst);
+        let chunk = chunks.geometry().chunk(0).expect("the one");
+        chunks.on_arrived(chunk);
+        chunks.on_durable(chunk);
+        assert!(!chunks.is_durable());
+        assert!(chunks.on_verified(chunk));
+        assert!(chunks.is_durable());
+    }
+
+    #[test]
+    fn a_window_begins_where_something_is_wanted() {
+        let manifest = manifest_of(&[("a", 100 << 14), ("b", 2 << 14)]);
+        let mut wanted = Bitfield::new(102);
+        (100..102).for_each(|chunk| assert!(wanted.insert(chunk)));
+        let order = Order::Sequential { window_len: Some(48 << 10) };
+        let chunks = Chunks::new(manifest, &Bitfield::new(102), &wanted, order, 1);
+        let run = chunks.next_run(&Bitfield::full(102)).expect("a run");
+        assert_eq!(run.first().get(), 100);
     }
 
     #[test]

@@ -95,6 +95,21 @@ fn stdout_gets_one_file_of_many_when_it_is_included() {
 }
 
 #[test]
+fn stdout_gets_a_file_that_lies_far_behind_others() {
+    let world = World::new();
+    world.file("tree/a.bin", 12 * MIB);
+    world.file("tree/b.bin", MIB);
+    let seed = world.seed(args![world.path("tree")]);
+    let args =
+        args!["fetch", "-o", "-", "--memory", "16MiB", "--include", "b.bin", "--timeout", "5", seed.ticket()];
+    let mut fetch = Process::start_piped(&mut world.command(&args), b"");
+    let mut bytes = Vec::new();
+    fetch.take_stdout().read_to_end(&mut bytes).expect("a pipe");
+    fetch.end().expect_code(0);
+    assert!(bytes == random("tree/b.bin", 1 << 20), "other bytes than the seed has");
+}
+
+#[test]
 fn only_included_files_are_fetched_and_the_rest_can_follow() {
     let world = World::new();
     for name in ["tree/one.mkv", "tree/sub/two.mkv", "tree/three.txt", "tree/sub/four.txt"] {

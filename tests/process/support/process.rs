@@ -143,12 +143,12 @@ impl Process {
         self.end()
     }
 
-    /// The highest resident memory so far, bytes.
-    pub(crate) fn peak_memory_len(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
-        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
-        kib << 10
+    /// The highest resident memory so far, bytes; `None` where the system does not tell as Linux does.
+    pub(crate) fn peak_memory_len(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+        Some(kib << 10)
     }
 
     fn collect(&self, stream: impl Read + Send + 'static, which: Stream) {

@@ -9,6 +9,7 @@ use crate::wire::{Message, RejectReason, RequestId};
 use super::Engine;
 use super::chunks::{Blame, Chunks};
 use super::content::{Content, ContentTotals, FlushState, ManifestFetch, Phase};
+use super::offers::Offers;
 use super::io::{ChunkVerdict, Event, FetchFailure, Join, LinkId, Output};
 use super::session::{OpenRequest, Session};
 use super::timers::Timer;
@@ -27,6 +28,7 @@ impl Engine {
             phase,
             last_progress_at: self.now,
             unannounced: None,
+            offers: None,
             flush: FlushState::default(),
             totals: ContentTotals::default(),
         };
@@ -42,6 +44,9 @@ impl Engine {
         let Phase::Opening(manifest) = &state.phase else { return };
         let chunks = Chunks::new(manifest.clone(), durable, wanted, state.order, salt_seed);
         state.unannounced = Some(Bitfield::new(chunks.geometry().chunk_count()));
+        if chunks.have().is_full() {
+            state.offers = Some(Offers::new(chunks.geometry(), &mut self.rng));
+        }
         state.phase = Phase::Fetching(Box::new(chunks));
         state.last_progress_at = self.now;
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();

@@ -120,7 +120,7 @@ impl Engine {
         self.uploads.on_link_down(link);
         self.timers.cancel(Timer::Stall(link));
         for (content, remote) in &session.remotes {
-            self.forget_remote(*content, remote);
+            self.forget_remote(link, *content, remote);
         }
         for (request, open) in &session.requests {
             self.release(link, *request, open);

@@ -11,10 +11,12 @@ mod violation;
 mod exchange;
 mod fetch;
 mod links;
+mod offering;
 mod serve;
 
 mod chunks;
 mod content;
+mod offers;
 mod peers;
 mod picker;
 mod rate;
@@ -140,6 +142,7 @@ impl Engine {
             Timer::Patience(content) => self.on_patience_timer(content),
             Timer::Dial => self.dial_due(),
             Timer::Rotate => self.rotate(),
+            Timer::Offers(content) => self.look_at_offers(content),
         }
     }
 

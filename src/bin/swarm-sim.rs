@@ -29,6 +29,9 @@ struct Args {
     /// The same seed gives the same run.
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// Virtual seconds after which the run is given up.
+    #[arg(long, default_value_t = 36_000)]
+    limit_secs: u64,
     /// One JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
             seed: args.seed,
             down_factor: args.down_factor,
         })
+        .within(std::time::Duration::from_secs(args.limit_secs))
         .run();
     if args.json {
         println!("{}", json(&args, &report));
@@ -90,6 +94,9 @@ fn print(report: &Report) {
         "corrupt       {} chunks, {} bans, {} at most of one peer to one",
         report.corrupt_chunks, report.banned, report.corrupt_per_pair_max
     );
+    let used: Vec<String> =
+        report.upload_by_second.iter().map(|share| format!("{:.0}", share * 100.0)).collect();
+    println!("used by second, %  {}", used.join(" "));
     println!("stalled       {:.2} s", report.stalled);
     println!("events        {}", report.events);
     println!("trace         {:016x} (seed {})", report.trace, report.seed);

@@ -297,7 +297,7 @@ impl Chunks {
     }
 
     fn is_fresh(&self, chunk: ChunkIndex) -> bool {
-        self.state(chunk) == ChunkState::Queued && self.picker.is_fresh(self.geometry(), chunk)
+        self.state(chunk) == ChunkState::Queued && self.picker.is_fresh(chunk)
     }
 
     /// The one place where a state changes, and with it everything derived from it.

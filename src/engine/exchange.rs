@@ -342,7 +342,9 @@ impl Engine {
         };
         let run = chunks.geometry().run(chunk, offset, len).ok_or(Violation::Range("a byte range"))?;
         self.on_offer_taken(link, content, run);
-        let Some(chunks) = self.contents.get(&content).and_then(|state| state.chunks()) else { return Ok(()) };
+        let Some(chunks) = self.contents.get(&content).and_then(|state| state.chunks()) else {
+            return Ok(());
+        };
         let is_held = chunks.geometry().pieces(run).all(|piece| chunks.have().contains(piece.chunk.get()));
         if !is_held {
             self.reject(link, request, RejectReason::NotHeld);

@@ -9,9 +9,9 @@ use crate::wire::{Message, RejectReason, RequestId};
 use super::Engine;
 use super::chunks::{Blame, Chunks};
 use super::content::{Content, ContentTotals, FlushState, ManifestFetch, Phase};
-use super::offers::Offers;
 use super::io::{ChunkVerdict, Event, FetchFailure, Join, LinkId, Output};
-use super::session::{OpenRequest, Session};
+use super::offers::Offers;
+use super::session::{OpenRequest, Remote, Session};
 use super::timers::Timer;
 use super::violation::Violation;
 
@@ -87,16 +87,12 @@ impl Engine {
             }
             if let Some(run) = chunks.next_run(has) {
                 if self.others_are_done_before(link, *content, run) {
+                    self.timers.set_if_unset(Timer::Relief, self.now + RELIEF_INTERVAL);
                     continue;
                 }
                 return Some((*content, run));
             }
-            let relief = self.relief(link, *content);
-            if let Some((slow, request)) = relief {
-                self.steal(slow, request, link);
-                return None;
-            }
-            // Whether a slow peer is too slow shows with time alone.
+            // It is idle: whether a slow peer is too slow for it to wait shows with time alone.
             if chunks.tally().verified_len + chunks.tally().checking_len < chunks.tally().wanted_len {
                 self.timers.set_if_unset(Timer::Relief, self.now + RELIEF_INTERVAL);
             }
@@ -119,8 +115,13 @@ impl Engine {
             .iter()
             .filter(can_help)
             .filter(|(_, session)| !session.is_snubbed && !session.is_choked);
-        let rate: u64 = helpers.filter_map(|(_, session)| session.rate(self.now)).map(|rate| rate.0).sum();
-        rate > 0 && own_time > Rate(rate).time_for(left_len) * STEAL_FACTOR + STEAL_MARGIN
+        let (mut rate, mut best) = (0, 0);
+        for helper in helpers.filter_map(|(_, session)| session.rate(self.now)) {
+            (rate, best) = (rate + helper.0, best.max(helper.0));
+        }
+        // All of them together, but a run is not shared: the fastest peer of all never leaves it to others.
+        let their_time = Rate(rate).time_for(left_len).max(Rate(best).time_for(u64::from(run.len())));
+        rate > 0 && own_time > their_time * STEAL_FACTOR + STEAL_MARGIN
     }
 
     fn ask(&mut self, link: LinkId, content: ContentId, run: Run) {
@@ -135,6 +136,32 @@ impl Engine {
         self.outputs.push_back(Output::Receive { link, request, content, run });
         let (chunk, offset, len) = (run.first().get(), run.offset(), run.len());
         self.send(link, Message::Request { request, handle, chunk, offset, len });
+    }
+
+    /// Every peer that nothing is left for takes something over from a slower one, where that is worth it.
+    pub(super) fn relieve_all(&mut self) {
+        self.fill_all();
+        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        for link in links {
+            if let Some((slow, request)) =
+                self.idle_content(link).and_then(|content| self.relief(link, content))
+            {
+                self.steal(slow, request, link);
+            }
+        }
+    }
+
+    /// A content of which this peer has room for more than there is to ask it for.
+    fn idle_content(&self, link: LinkId) -> Option<ContentId> {
+        let session = self.sessions.get(&link)?;
+        let is_idle = |(content, remote): (&ContentId, &Remote)| {
+            let Some(Phase::Fetching(chunks)) = self.contents.get(content).map(|state| &state.phase) else {
+                return false;
+            };
+            let has_room = session.has_room(self.now, u64::from(chunks.geometry().chunk_len_max()));
+            has_room && remote.has.as_ref().is_some_and(|has| chunks.next_run(has).is_none())
+        };
+        session.remotes.iter().find(|each| is_idle(*each)).map(|(content, _)| *content)
     }
 
     /// Nothing is left to ask this peer for: the request of a slower one that it would finish much sooner, if there is one.

@@ -137,7 +137,7 @@ impl Engine {
             Timer::Haves(content) => self.announce(content),
             Timer::Flush(content) => self.flush(content),
             Timer::Stall(link) => self.on_stall_timer(link),
-            Timer::Relief => self.fill_all(),
+            Timer::Relief => self.relieve_all(),
             Timer::Manifest(content) => self.on_manifest_timer(content),
             Timer::Patience(content) => self.on_patience_timer(content),
             Timer::Dial => self.dial_due(),

@@ -110,7 +110,8 @@ impl Offers {
 
     /// What a link was offered or asked for and has not got.
     pub(super) fn pending(&self, link: LinkId) -> Bitfield {
-        let is_pending = |place: &Place| matches!(*place, Place::Offered(to) | Place::Asked(to) if to == link);
+        let is_pending =
+            |place: &Place| matches!(*place, Place::Offered(to) | Place::Asked(to) if to == link);
         self.places.iter().map(is_pending).collect()
     }
 

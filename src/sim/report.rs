@@ -47,6 +47,8 @@ pub struct Report {
     pub trace: u64,
     /// What the checkers found; nothing in a good run.
     pub findings: Vec<Finding>,
+    /// Share of the summed upload that was used in each second.
+    pub upload_by_second: Vec<f64>,
     /// Times at which nodes completed, seconds, rising.
     pub completions: Vec<f64>,
     /// For up to 64 nodes: when each percent was there, seconds.
@@ -133,6 +135,8 @@ impl Report {
             .sum();
         let needed: u64 = measured().map(|node| missing_len(world, &node.spec)).sum();
         report.upload_used = 0.98 * needed as f64 / (up as f64 * mark(0.98)).max(1e-9);
+        report.upload_by_second =
+            stats.sent_by_second.iter().map(|len| *len as f64 / up.max(1) as f64).collect();
         report.stalled = measured().map(|node| stalled(world, node)).sum();
         report.timelines = measured()
             .take(TIMELINES_MAX)

@@ -24,6 +24,8 @@ pub(super) struct Stats {
     /// Measured nodes that lack something.
     pub(super) unfinished: u32,
     pub(super) seed_sent_len: u64,
+    /// Payload put on the wire in each second.
+    pub(super) sent_by_second: Vec<u64>,
     /// What seeds had sent when every chunk had reached somebody else.
     pub(super) seed_sent_at_copy: Option<u64>,
     pub(super) seed_leaves_after_len: Option<u64>,
@@ -48,6 +50,7 @@ impl Stats {
             closes: 0,
             unfinished,
             seed_sent_len: 0,
+            sent_by_second: Vec::new(),
             seed_sent_at_copy: None,
             seed_leaves_after_len: None,
             last_step_done: 0,
@@ -89,7 +92,12 @@ impl Stats {
         self.trace = mix(self.trace ^ u64::from(node), code);
     }
 
-    pub(super) fn on_sent(&mut self, node: u32, len: u32) {
+    pub(super) fn on_sent(&mut self, now: u64, node: u32, len: u32) {
+        let second = (now / 1_000_000_000) as usize;
+        if self.sent_by_second.len() <= second {
+            self.sent_by_second.resize(second + 1, 0);
+        }
+        self.sent_by_second[second] += u64::from(len);
         self.sent_len += u64::from(len);
         if self.is_seed[node as usize] {
             self.seed_sent_len += u64::from(len);

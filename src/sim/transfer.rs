@@ -52,7 +52,7 @@ impl World {
         let arrives_at = self.arrival(number, end, sent_at, len);
         let request_number = request.0 as u32;
         self.heap.push(arrives_at, What::Unit { link: number, direction: end, request: request_number, len });
-        self.stats.on_sent(sender, len);
+        self.stats.on_sent(self.now, sender, len);
         self.join_round(sender, number, end as usize);
         if is_last {
             let (link, end) = (LinkId(u64::from(number)), UploadEnd::Sent);

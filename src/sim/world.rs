@@ -1,5 +1,6 @@
 //! The world: nodes, links and the events between them. Performs every order of every engine; decides nothing for them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::base::{Bitfield, Rng, mix};
@@ -424,10 +425,23 @@ impl World {
             }
             return told;
         }
+        let mut pairs = BTreeSet::new();
         for _ in 0..self.swarm.neighbours / 2 {
             self.rng.shuffle(&mut first);
-            for (at, &a) in first.iter().enumerate() {
-                tell(a, first[(at + 1) % first.len()]);
+            for at in 0..first.len() {
+                // A pair that is linked already would cost both a neighbour.
+                let next = (at + 1) % first.len();
+                let is_new = |a: u32, b: u32, pairs: &BTreeSet<_>| !pairs.contains(&(a.min(b), a.max(b)));
+                if let Some(other) =
+                    (next..first.len()).find(|&other| is_new(first[at], first[other], &pairs))
+                {
+                    first.swap(next, other);
+                }
+                let (a, b) = (first[at], first[next]);
+                if is_new(a, b, &pairs) {
+                    pairs.insert((a.min(b), a.max(b)));
+                    tell(a, b);
+                }
             }
         }
         told

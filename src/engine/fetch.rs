@@ -70,12 +70,20 @@ impl Engine {
 
     /// Asks a peer for as much as its pipeline has room for.
     pub(super) fn fill(&mut self, link: LinkId) {
-        while let Some((content, run)) = self.next_run(link) {
+        while let Some((content, run)) = self.next_run(link, false) {
             self.ask(link, content, run);
         }
     }
 
-    fn next_run(&mut self, link: LinkId) -> Option<(ContentId, Run)> {
+    /// Gives a peer what was taken from a slower one for it. Whoever may leave it to others would let it go round for ever.
+    fn fill_heir(&mut self, heir: LinkId) {
+        if let Some((content, run)) = self.next_run(heir, true) {
+            self.ask(heir, content, run);
+        }
+        self.fill(heir);
+    }
+
+    fn next_run(&mut self, link: LinkId, is_heir: bool) -> Option<(ContentId, Run)> {
         let session = self.sessions.get(&link)?;
         for (content, remote) in &session.remotes {
             let Some(has) = &remote.has else { continue };
@@ -85,8 +93,9 @@ impl Engine {
             if !session.has_room(self.now, u64::from(chunks.geometry().chunk_len_max())) {
                 continue;
             }
-            if let Some(run) = chunks.next_run(has) {
-                if self.others_are_done_before(link, *content, run) {
+            let depth_len = session.depth_len(self.now, u64::from(chunks.geometry().chunk_len_max()));
+            if let Some(run) = chunks.next_run(has, depth_len / RUNS_IN_PIPELINE) {
+                if !is_heir && self.others_are_done_before(link, *content, run) {
                     self.timers.set_if_unset(Timer::Relief, self.now + RELIEF_INTERVAL);
                     continue;
                 }
@@ -159,7 +168,7 @@ impl Engine {
                 return false;
             };
             let has_room = session.has_room(self.now, u64::from(chunks.geometry().chunk_len_max()));
-            has_room && remote.has.as_ref().is_some_and(|has| chunks.next_run(has).is_none())
+            has_room && remote.has.as_ref().is_some_and(|has| chunks.next_run(has, 0).is_none())
         };
         session.remotes.iter().find(|each| is_idle(*each)).map(|(content, _)| *content)
     }
@@ -288,7 +297,7 @@ impl Engine {
         let Some(open) = session.on_ended(request) else { return };
         self.release(link, request, &open);
         if let Some(heir) = open.heir {
-            self.fill(heir);
+            self.fill_heir(heir);
         }
         self.fill_all();
     }
@@ -518,6 +527,8 @@ impl Engine {
 /// A request is taken over if that brings its end nearer by this factor and margin.
 const STEAL_FACTOR: u32 = 2;
 const STEAL_MARGIN: Duration = Duration::from_millis(200);
+/// A run is at most this part of what is asked of its peer: chunks of a run can be passed on only when all of it has come.
+const RUNS_IN_PIPELINE: u64 = 4;
 /// How often an idle peer looks for something to take over.
 const RELIEF_INTERVAL: Duration = Duration::from_millis(100);
 /// Haves are batched this long: 10 to 20 ms cost nobody a turn and save most messages.

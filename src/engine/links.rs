@@ -67,6 +67,8 @@ impl Engine {
         } else {
             self.timers.set_if_unset(Timer::Rotate, self.now + super::serve::ROTATE_INTERVAL);
         }
+        // A dial has ended: whoever waited for that may be dialed.
+        self.dial_due();
     }
 
     /// Of two links to one node, both ends keep the one that the smaller key dialed; of two in the same direction, the newer.

@@ -87,7 +87,8 @@ const FIRST_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT_MIN: Duration = Duration::from_secs(2);
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 const PIPELINE_TIME: Duration = Duration::from_secs(1);
-const PIPELINE_LEN_MIN: u64 = 2 << 20;
+/// Where chunks are short. A deep queue at a slow peer holds up what others wait to be passed on.
+const PIPELINE_LEN_MIN: u64 = 512 << 10;
 const PIPELINE_LEN_MAX: u64 = 64 << 20;
 
 #[cfg(test)]

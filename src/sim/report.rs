@@ -168,6 +168,10 @@ impl Bounds {
         let seed_up = sum(&mut specs().filter(|spec| spec.has == Has::All));
         let only_seeds_have = specs().all(|spec| matches!(spec.has, Has::All | Has::Nothing));
         let by_seed = if only_seeds_have && seed_up > 0.0 { len / seed_up } else { 0.0 };
+        let by_holder = specs()
+            .filter(|spec| matches!(spec.has, Has::Only(_)))
+            .map(|spec| chunk_len / spec.up_per_sec as f64)
+            .fold(0.0, f64::max);
         let measured = || specs().filter(|spec| spec.is_measured);
         let by_down = measured()
             .map(|spec| missing_len(world, spec) as f64 / spec.down_per_sec as f64)
@@ -176,7 +180,7 @@ impl Bounds {
         let by_all = needed as f64 / sum(&mut specs().filter(|spec| !spec.is_sink)).max(1.0);
         let up_max = specs().map(|spec| spec.up_per_sec).max().unwrap_or(1) as f64;
         let rounds = len / chunk_len - 1.0 + (measured().count() as f64 + 1.0).log2().ceil();
-        let fluid = by_seed.max(by_down).max(by_all);
+        let fluid = by_seed.max(by_holder).max(by_down).max(by_all);
         Self { fluid, discrete: fluid.max(rounds * chunk_len / up_max) }
     }
 }

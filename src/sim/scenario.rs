@@ -243,4 +243,4 @@ impl Swarm {
 }
 
 /// Nobody is still fetching after that in any scenario with churn.
-const CHURN_HORIZON: Duration = Duration::from_secs(1800);
+const CHURN_HORIZON: Duration = Duration::from_secs(300);

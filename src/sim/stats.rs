@@ -105,7 +105,9 @@ impl Stats {
     }
 
     pub(super) fn on_verified(&mut self, now: u64, index: u32, nodes: &mut [Node], chunk: u32) {
-        self.copied.insert(chunk);
+        if nodes[index as usize].spec.is_measured {
+            self.copied.insert(chunk);
+        }
         if self.copied.is_full() && self.seed_sent_at_copy.is_none() {
             self.seed_sent_at_copy = Some(self.seed_sent_len);
         }

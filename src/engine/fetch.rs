@@ -61,9 +61,11 @@ impl Engine {
     /// Lets every peer have its turn, whoever would be done with one more chunk first.
     pub(super) fn fill_all(&mut self) {
         let time_for_one = |session: &Session| session.time_for(self.now, 1 << 20).unwrap_or_default();
-        let mut links: Vec<_> = self.sessions.iter().map(|(link, s)| (time_for_one(s), *link)).collect();
+        // Whoever fell silent comes last, or it would be asked for the same chunk again and again.
+        let mut links: Vec<_> =
+            self.sessions.iter().map(|(link, s)| (s.is_snubbed, time_for_one(s), *link)).collect();
         links.sort_unstable();
-        for (_, link) in links {
+        for (_, _, link) in links {
             self.fill(link);
         }
     }
@@ -191,7 +193,8 @@ impl Engine {
                     continue;
                 }
                 // Whoever has been silent for a while is expected to be so for as long again.
-                let silence = self.now.since(slow.last_received_at).saturating_sub(slow.rtt * 2);
+                let usual = slow.rtt * 2 + slow.usual_chunk_time();
+                let silence = self.now.since(slow.last_received_at).saturating_sub(usual);
                 let theirs = silence + slow_rate.time_for(slow.len_until(request));
                 let rest_len = fast.outstanding_len + open.missing_len();
                 let ours = fast.rtt

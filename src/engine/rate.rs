@@ -65,6 +65,11 @@ impl TimeEstimate {
         }
     }
 
+    /// The mean; zero before the first sample.
+    pub(super) fn mean(&self) -> Duration {
+        self.mean.unwrap_or_default()
+    }
+
     /// After so long without a byte something is wrong.
     pub(super) fn timeout(&self) -> Duration {
         let Some(mean) = self.mean else { return FIRST_TIMEOUT };

@@ -1,9 +1,10 @@
 //! The simulator's command: runs one scenario and prints how far it stayed from the bound.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use plotters::prelude::*;
 use swarm::sim::{Report, Scenario, ScenarioArgs, UnknownScenario};
 
 /// Runs the production engine among simulated peers.
@@ -61,6 +62,12 @@ fn main() -> ExitCode {
     } else {
         print(&report);
     }
+    if let Some(path) = &args.plot
+        && let Err(error) = plot(path, &report)
+    {
+        eprintln!("error: cannot draw to {}: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
     for finding in &report.findings {
         eprintln!("finding at {:.3} s, node {}: {}", finding.at as f64 / 1e9, finding.node, finding.what);
     }
@@ -100,6 +107,41 @@ fn print(report: &Report) {
     println!("stalled       {:.2} s", report.stalled);
     println!("events        {}", report.events);
     println!("trace         {:016x} (seed {})", report.trace, report.seed);
+}
+
+/// Above: the share of peers that have completed, and of the upload that is used. Below: percent over time, peer by peer.
+fn plot(path: &Path, report: &Report) -> Result<(), Box<dyn std::error::Error>> {
+    let end =
+        report.completions.last().copied().unwrap_or(1.0).max(report.upload_by_second.len() as f64) * 1.02;
+    let root = SVGBackend::new(path, (1000, 800)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let halves = root.split_evenly((2, 1));
+    let mut above = ChartBuilder::on(&halves[0])
+        .caption("completed (blue), upload used (green), bound (red); % over s", ("sans-serif", 18))
+        .margin(10)
+        .x_label_area_size(30)
+        .y_label_area_size(40)
+        .build_cartesian_2d(0.0..end, 0.0..102.0)?;
+    above.configure_mesh().draw()?;
+    let count = report.measured.max(1) as f64;
+    let completed = report.completions.iter().zip(1u32..).map(|(at, n)| (*at, f64::from(n) / count * 100.0));
+    above.draw_series(LineSeries::new(std::iter::once((0.0, 0.0)).chain(completed), &BLUE))?;
+    let used = report.upload_by_second.iter().zip(0u32..).map(|(share, at)| (f64::from(at), share * 100.0));
+    above.draw_series(LineSeries::new(used, &GREEN))?;
+    above.draw_series(LineSeries::new([(report.bounds.fluid, 0.0), (report.bounds.fluid, 100.0)], &RED))?;
+    let mut below = ChartBuilder::on(&halves[1])
+        .caption("what up to 64 peers have; % over s", ("sans-serif", 18))
+        .margin(10)
+        .x_label_area_size(30)
+        .y_label_area_size(40)
+        .build_cartesian_2d(0.0..end, 0.0..102.0)?;
+    below.configure_mesh().draw()?;
+    for timeline in &report.timelines {
+        let percents = timeline.iter().zip(1u32..).map(|(at, percent)| (*at, f64::from(percent)));
+        below.draw_series(LineSeries::new(percents, &BLUE.mix(0.3)))?;
+    }
+    root.present()?;
+    Ok(())
 }
 
 fn json(args: &Args, report: &Report) -> serde_json::Value {

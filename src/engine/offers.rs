@@ -73,7 +73,7 @@ impl Offers {
         self.out_count as usize == self.places.len()
     }
 
-    /// Links that see only what they are offered, and whether there is but one link at all.
+    /// The links that take part.
     pub(super) fn links(&self) -> Vec<LinkId> {
         self.links.keys().copied().collect()
     }
@@ -118,8 +118,7 @@ impl Offers {
     /// Offers a peer as much as keeps it busy. Returns what is new to it.
     pub(super) fn top_up(&mut self, geometry: &Geometry, link: LinkId, has: &Bitfield) -> Vec<u32> {
         let mut fresh = Vec::new();
-        loop {
-            let Some(offered) = self.links.get(&link).filter(|offered| !offered.sees_all) else { break };
+        while let Some(offered) = self.links.get(&link).filter(|offered| !offered.sees_all) {
             if offered.unasked_len >= self.ahead_len {
                 break;
             }
@@ -232,3 +231,59 @@ fn chunk_len(geometry: &Geometry, chunk: u32) -> u64 {
 const AHEAD_SHARE: u64 = 512;
 const AHEAD_LEN_MAX: u64 = 16 << 20;
 const QUIET_LOOKS_MAX: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn offers(chunk_count: u64) -> (Geometry, Offers) {
+        let geometry = Geometry::new([(chunk_count * MIB, 20)]).expect("a small file");
+        let offers = Offers::new(&geometry, &mut Rng::seeded(1));
+        (geometry, offers)
+    }
+
+    #[test]
+    fn two_peers_are_offered_different_chunks_until_all_are_out() {
+        let (geometry, mut offers) = offers(40);
+        let has = Bitfield::new(40);
+        let mut seen = Bitfield::new(40);
+        [LinkId(1), LinkId(2)].into_iter().for_each(|link| offers.on_link(link));
+        while !offers.is_over() {
+            for link in [LinkId(1), LinkId(2)] {
+                for chunk in offers.top_up(&geometry, link, &has) {
+                    assert!(seen.insert(chunk), "chunk {chunk} was offered before");
+                    offers.on_asked(&geometry, link, chunk);
+                    offers.on_out(&geometry, chunk);
+                }
+            }
+        }
+        assert!(seen.is_full());
+    }
+
+    #[test]
+    fn what_a_lost_peer_was_offered_goes_to_the_others() {
+        let (geometry, mut offers) = offers(4);
+        let has = Bitfield::new(4);
+        [LinkId(1), LinkId(2)].into_iter().for_each(|link| offers.on_link(link));
+        let lost = offers.top_up(&geometry, LinkId(1), &has);
+        offers.on_link_down(LinkId(1));
+        let mut all = Vec::new();
+        for _ in 0..4 {
+            let fresh = offers.top_up(&geometry, LinkId(2), &has);
+            fresh.iter().for_each(|&chunk| offers.on_asked(&geometry, LinkId(2), chunk));
+            all.extend(fresh);
+        }
+        assert!(lost.iter().all(|chunk| all.contains(chunk)) && all.len() == 4, "{all:?}");
+    }
+
+    #[test]
+    fn a_peer_that_asks_for_none_of_its_offers_is_named_after_a_while() {
+        let (geometry, mut offers) = offers(40);
+        offers.on_link(LinkId(1));
+        offers.top_up(&geometry, LinkId(1), &Bitfield::new(40));
+        assert!(offers.look().is_empty() && offers.look().is_empty());
+        assert_eq!(offers.look(), [LinkId(1)]);
+    }
+}

@@ -142,7 +142,7 @@ impl Scenario {
                 .at(Duration::from_secs(30), Op::ClockJump { node: 1, millis: 30_000 })
                 .at(Duration::from_secs(35), Op::ClockJump { node: 2, millis: -30_000 })
                 .at(Duration::from_secs(50), Op::Crash { node: 3 })
-                .at(Duration::from_secs(60), Op::Restart { node: 3 })
+                .at(Duration::from_mins(1), Op::Restart { node: 3 })
                 .each(|index, spec, _| match index % 16 {
                     5 => (spec.honesty, spec.is_measured) = (Honesty::Boaster, false),
                     9 => (spec.honesty, spec.is_measured) = (Honesty::Mute, false),

@@ -9,6 +9,9 @@ mod scenario;
 
 mod world;
 
+mod fault;
+mod joining;
+
 mod link;
 mod node;
 mod transfer;

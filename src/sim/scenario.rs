@@ -106,7 +106,7 @@ impl Swarm {
             unreachable_share: 0.0,
             zone_links: None,
             play_per_sec: None,
-            limit: Duration::from_secs(3600),
+            limit: Duration::from_hours(1),
             profile: (10_000_000, 10_000_000),
         }
     }
@@ -243,4 +243,4 @@ impl Swarm {
 }
 
 /// Nobody is still fetching after that in any scenario with churn.
-const CHURN_HORIZON: Duration = Duration::from_secs(300);
+const CHURN_HORIZON: Duration = Duration::from_mins(5);

@@ -1,10 +1,9 @@
 //! The world: nodes, links and the events between them. Performs every order of every engine; decides nothing for them.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::base::{Bitfield, Rng, mix};
-use crate::engine::{CloseReason, DialFailure, Event, Input, Join, LinkId, Output, UploadEnd};
+use crate::engine::{CloseReason, DialFailure, Event, Input, LinkId, Output, UploadEnd};
 use crate::manifest::{Address, File, Manifest, combine_chunk_values};
 use crate::wire::Message;
 
@@ -12,9 +11,8 @@ use super::checks::Checks;
 use super::heap::{Heap, Parked, What};
 use super::link::{Direction, Expected, Link, Upload};
 use super::node::{Node, index_of};
-use super::op::Op;
 use super::report::Report;
-use super::scenario::{Has, Honesty, Swarm};
+use super::scenario::{Honesty, Swarm};
 use super::stats::Stats;
 
 /// A running simulation.
@@ -30,10 +28,10 @@ pub(super) struct World {
     pub(super) stats: Stats,
     /// Bytes of one transfer unit: a sixteenth of a chunk.
     pub(super) unit_len: u32,
-    inputs: Parked<(u32, u32, Input)>,
-    introductions: Vec<Vec<u32>>,
-    address: Address,
-    partition_below: Option<u32>,
+    pub(super) inputs: Parked<(u32, u32, Input)>,
+    pub(super) introductions: Vec<Vec<u32>>,
+    pub(super) address: Address,
+    pub(super) partition_below: Option<u32>,
 }
 
 impl World {
@@ -115,7 +113,7 @@ impl World {
     }
 
     /// What this room must do itself before the engine hears of it.
-    fn admit(&mut self, node: u32, input: Input) {
+    pub(super) fn admit(&mut self, node: u32, input: Input) {
         match &input {
             Input::ChunkChecked { chunk, verdict: crate::engine::ChunkVerdict::Verified, .. } => {
                 let store = &mut self.nodes[node as usize].store;
@@ -343,7 +341,7 @@ impl World {
         }
     }
 
-    fn can_reach(&self, a: u32, b: u32) -> bool {
+    pub(super) fn can_reach(&self, a: u32, b: u32) -> bool {
         let is_cut = self.partition_below.is_some_and(|below| (a < below) != (b < below));
         let pair = u64::from(a.min(b)) << 32 | u64::from(a.max(b));
         let draw = (mix(self.swarm.seed ^ 0x0a7, pair) >> 11) as f64 / (1u64 << 53) as f64;
@@ -354,171 +352,13 @@ impl World {
         let (least, most) = (nanos(self.swarm.delay.0), nanos(self.swarm.delay.1));
         least + u64::from(draw) % (most - least + 1)
     }
-
-    /// A node joins, or gets more neighbours if it has too few.
-    fn introduce(&mut self, index: u32) {
-        let content = self.manifest.id();
-        let node = &mut self.nodes[index as usize];
-        if !node.is_alive && !node.has_left && node.life == 0 {
-            self.join(index);
-        } else if !node.is_alive {
-            return;
-        }
-        if self.nodes[index as usize].store.verified.is_full() {
-            return;
-        }
-        let mut others = std::mem::take(&mut self.introductions[index as usize]);
-        let links = self.nodes[index as usize].links.len();
-        if others.is_empty() && links < (self.swarm.neighbours as usize).div_ceil(2) && !self.has_sink() {
-            let count = self.nodes.len() as u64;
-            others = (0..self.swarm.neighbours).map(|_| self.rng.below(count) as u32).collect();
-        }
-        for other in others {
-            let node = self.nodes[other as usize].id;
-            if other != index && (self.nodes[other as usize].is_alive || self.now == 0) {
-                let addresses = vec![self.address.clone()];
-                self.input(index, Input::AddSource { content, node, addresses });
-            }
-        }
-        self.heap.push(self.now + INTRODUCE_INTERVAL, What::Introduce(index));
-    }
-
-    fn join(&mut self, index: u32) {
-        let content = self.manifest.id();
-        let count = self.manifest.geometry().chunk_count();
-        let node = &mut self.nodes[index as usize];
-        node.is_alive = true;
-        let order = node.spec.order;
-        let durable = match node.spec.honesty {
-            Honesty::Boaster => Bitfield::full(count),
-            Honesty::Honest | Honesty::Corrupt | Honesty::Mute => node.store.durable.clone(),
-        };
-        let manifest = Some(self.manifest.clone());
-        self.input(index, Input::Join(Box::new(Join { content, manifest, order, patience: None })));
-        self.input(index, Input::StoreOpened { content, durable, wanted: Bitfield::full(count) });
-    }
-
-    pub(super) fn has_sink(&self) -> bool {
-        self.nodes.first().is_some_and(|node| node.spec.is_sink)
-    }
-
-    /// Whom each node that is there from the start is told of: a union of random rings, so that everyone has as many
-    /// neighbours and all hang together. Every link is dialed from one end: by whoever lacks something.
-    fn neighbourhoods(&mut self) -> Vec<Vec<u32>> {
-        let mut told = vec![Vec::new(); self.nodes.len()];
-        let mut first: Vec<u32> = (0..self.nodes.len() as u32)
-            .filter(|&i| self.nodes[i as usize].spec.joins_at.is_zero())
-            .collect();
-        if self.has_sink() {
-            told[0] = first[1..].to_vec();
-            return told;
-        }
-        let lacks = |node: u32| self.nodes[node as usize].spec.has != Has::All;
-        let mut tell = |a: u32, b: u32| match (lacks(a), lacks(b)) {
-            (true, _) => told[a as usize].push(b),
-            (false, true) => told[b as usize].push(a),
-            (false, false) => {}
-        };
-        if first.len() <= self.swarm.neighbours as usize + 1 {
-            for (at, &a) in first.iter().enumerate() {
-                first[at + 1..].iter().for_each(|&b| tell(a, b));
-            }
-            return told;
-        }
-        let mut pairs = BTreeSet::new();
-        for _ in 0..self.swarm.neighbours / 2 {
-            self.rng.shuffle(&mut first);
-            for at in 0..first.len() {
-                // A pair that is linked already would cost both a neighbour.
-                let next = (at + 1) % first.len();
-                let is_new = |a: u32, b: u32, pairs: &BTreeSet<_>| !pairs.contains(&(a.min(b), a.max(b)));
-                if let Some(other) =
-                    (next..first.len()).find(|&other| is_new(first[at], first[other], &pairs))
-                {
-                    first.swap(next, other);
-                }
-                let (a, b) = (first[at], first[next]);
-                if is_new(a, b, &pairs) {
-                    pairs.insert((a.min(b), a.max(b)));
-                    tell(a, b);
-                }
-            }
-        }
-        told
-    }
-
-    fn step(&mut self, op: Op) {
-        match op {
-            Op::Crash { node } => self.crash(node),
-            Op::Restart { node } => {
-                if !self.nodes[node as usize].is_alive && !self.nodes[node as usize].has_left {
-                    self.nodes[node as usize].revive(self.swarm.seed);
-                    self.join(node);
-                    self.introduce(node);
-                }
-            }
-            Op::Leave { node } => {
-                self.stats.on_gone(&mut self.nodes[node as usize]);
-                self.input(node, Input::Stop);
-            }
-            Op::Partition { below } => self.partition(below),
-            Op::Heal => self.partition_below = None,
-            Op::ClockJump { node, millis } => {
-                self.nodes[node as usize].skew += i64::from(millis) * 1_000_000;
-                self.input(node, Input::Wakeup);
-            }
-            Op::Uplink { node, per_sec } => {
-                self.nodes[node as usize].uplink.per_sec = u64::from(per_sec.max(1));
-            }
-            Op::SeedLeavesAfter { percent } => {
-                let len = self.manifest.geometry().content_len() * u64::from(percent) / 100;
-                self.stats.seed_leaves_after_len = Some(len);
-            }
-        }
-    }
-
-    /// The first seed goes when it has sent as much as the scenario allows.
-    pub(super) fn maybe_seed_leaves(&mut self) {
-        if self.stats.seed_leaves_after_len.is_some_and(|len| self.nodes[0].uplink.sent_len >= len) {
-            self.stats.seed_leaves_after_len = None;
-            self.input(0, Input::Stop);
-        }
-    }
-
-    fn crash(&mut self, index: u32) {
-        if !self.nodes[index as usize].is_alive {
-            return;
-        }
-        for number in self.nodes[index as usize].links.clone() {
-            self.hang_up(index, number, "the link fell silent");
-        }
-        let node = &mut self.nodes[index as usize];
-        node.is_alive = false;
-        node.life += 1;
-    }
-
-    fn partition(&mut self, below: u32) {
-        self.partition_below = Some(below);
-        for number in 0..self.links.len() as u32 {
-            let [a, b] = self.links[number as usize].ends;
-            if (a < below) != (b < below) {
-                for end in [a, b] {
-                    let link = &self.links[number as usize];
-                    if link.is_up[link.end_of(end)] {
-                        let (link, reason) = (LinkId(u64::from(number)), "cut".to_owned());
-                        self.admit(end, Input::LinkDown { link, reason });
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// A content of whole chunks with made-up chunk values: engines never see the bytes.
 fn manifest_of(chunk_count: u32, chunk_len_log2: u8) -> Manifest {
     let value = |chunk: u64| {
         let mut value = [0; 32];
-        value[..8].copy_from_slice(&mix(0xc0ffee, chunk).to_le_bytes());
+        value[..8].copy_from_slice(&mix(0x00c0_ffee, chunk).to_le_bytes());
         value
     };
     let values: Vec<[u8; 32]> = (0..u64::from(chunk_count.max(2))).map(value).collect();
@@ -535,7 +375,7 @@ fn manifest_of(chunk_count: u32, chunk_len_log2: u8) -> Manifest {
     Manifest::new(vec![file], Vec::new()).expect("one file within the limits")
 }
 
-fn nanos(time: Duration) -> u64 {
+pub(super) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -543,6 +383,5 @@ fn nanos(time: Duration) -> u64 {
 const FRAME_OVERHEAD_LEN: u64 = 4;
 const FLUSH_TIME: u64 = 5_000_000;
 const DIAL_TIME: u64 = 3_000_000_000;
-const INTRODUCE_INTERVAL: u64 = 10_000_000_000;
 /// Units on their way at once, beside the product of rate and round trip.
 const WINDOW_UNITS_MIN: u32 = 4;

@@ -84,6 +84,18 @@ impl Bitfield {
         })
     }
 
+    /// The numbers in both sets, rising.
+    pub fn both<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u32> + 'a {
+        self.words.iter().zip(&other.words).zip(0u32..).flat_map(|((a, b), index)| {
+            let mut rest = a & b;
+            std::iter::from_fn(move || {
+                let bit = rest.trailing_zeros();
+                rest &= rest.wrapping_sub(1);
+                (bit < 64).then_some(index * 64 + bit)
+            })
+        })
+    }
+
     /// The set as runs of `(first, count)`, rising, none touching.
     pub fn runs(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         let mut at = 0;

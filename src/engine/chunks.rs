@@ -146,8 +146,8 @@ impl Chunks {
     }
 
     /// The best run to ask a peer that has these chunks for: the rest of a broken chunk, or a chunk and, while it is short,
-    /// the ones that follow.
-    pub(super) fn next_run(&self, has: &Bitfield) -> Option<Run> {
+    /// the ones that follow, up to `len_max` bytes.
+    pub(super) fn next_run(&self, has: &Bitfield, len_max: u64) -> Option<Run> {
         let geometry = self.geometry();
         let window_end = self.window_end();
         let chunk = self.picker.next(geometry, has, window_end)?;
@@ -162,7 +162,12 @@ impl Chunks {
             let Some(next) = geometry.chunk(index) else { break };
             let extended = len.saturating_add(geometry.chunk_len(next));
             let in_window = window_end.is_none_or(|end| index < end);
-            if extended > RUN_LEN_TARGET || !has.contains(index) || !in_window || !self.is_fresh(next) {
+            if extended > RUN_LEN_TARGET
+                || u64::from(extended) > len_max
+                || !has.contains(index)
+                || !in_window
+                || !self.is_fresh(next)
+            {
                 break;
             }
             len = extended;
@@ -314,7 +319,7 @@ impl Chunks {
     }
 
     fn is_fresh(&self, chunk: ChunkIndex) -> bool {
-        self.state(chunk) == ChunkState::Queued && self.picker.is_fresh(self.geometry(), chunk)
+        self.state(chunk) == ChunkState::Queued && self.picker.is_fresh(chunk)
     }
 
     /// The one place where a state changes, and with it everything derived from it.
@@ -424,7 +429,7 @@ mod tests {
         let broken = chunks.geometry().chunk(5).expect("below 8");
         assert_eq!(chunks.on_kept(broken, 0, 10_000, node(1)), 10_000);
         assert_eq!(chunks.on_kept(broken, 5_000, 6_000, node(1)), 1_000);
-        let run = chunks.next_run(&Bitfield::full(8)).expect("a run");
+        let run = chunks.next_run(&Bitfield::full(8), 1 << 20).expect("a run");
         assert_eq!((run.first(), run.offset(), run.len()), (broken, 11_000, (16 << 10) - 11_000));
     }
 
@@ -460,7 +465,7 @@ mod tests {
         (100..102).for_each(|chunk| assert!(wanted.insert(chunk)));
         let order = Order::Sequential { window_len: Some(48 << 10) };
         let chunks = Chunks::new(manifest, &Bitfield::new(102), &wanted, order, 1);
-        let run = chunks.next_run(&Bitfield::full(102)).expect("a run");
+        let run = chunks.next_run(&Bitfield::full(102), 1 << 20).expect("a run");
         assert_eq!(run.first().get(), 100);
     }
 
@@ -468,15 +473,15 @@ mod tests {
     fn a_window_moves_with_what_is_durable() {
         let mut chunks = chunks(100, Order::Sequential { window_len: Some(48 << 10) });
         let full = Bitfield::full(100);
-        let run = chunks.next_run(&full).expect("a run");
+        let run = chunks.next_run(&full, 1 << 20).expect("a run");
         assert_eq!((run.first().get(), run.len()), (0, 48 << 10));
         chunks.on_asked(run, LINK, RequestId(1));
-        assert_eq!(chunks.next_run(&full), None);
+        assert_eq!(chunks.next_run(&full, 1 << 20), None);
         let first = run.first();
         chunks.on_arrived(first);
         chunks.on_verified(first);
-        assert_eq!(chunks.next_run(&full), None);
+        assert_eq!(chunks.next_run(&full, 1 << 20), None);
         chunks.on_durable(first);
-        assert_eq!(chunks.next_run(&full).map(|run| run.first().get()), Some(3));
+        assert_eq!(chunks.next_run(&full, 1 << 20).map(|run| run.first().get()), Some(3));
     }
 }

@@ -11,6 +11,7 @@ use crate::wire::Handle;
 
 use super::chunks::Chunks;
 use super::io::{LinkId, Order};
+use super::offers::Offers;
 
 /// One content that this node takes part in.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Content {
     pub(super) last_progress_at: Instant,
     /// Verified since peers were last told.
     pub(super) unannounced: Option<Bitfield>,
+    /// While this node has the only full copy that it knows of.
+    pub(super) offers: Option<Offers>,
     pub(super) flush: FlushState,
     pub(super) totals: ContentTotals,
 }

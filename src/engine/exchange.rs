@@ -139,6 +139,10 @@ impl Engine {
             return;
         }
         remote.has.get_or_insert_with(|| Bitfield::new(chunks.geometry().chunk_count()));
+        if self.contents.get(&content).is_some_and(|state| state.offers.is_some()) {
+            self.offer_to_newcomer(link, content);
+            return;
+        }
         let haves = ChunkRuns::of(chunks.have());
         self.send_haves(link, content, haves);
     }
@@ -309,6 +313,7 @@ impl Engine {
         if has_taken {
             self.emit(Event::PeerCompleted { node, content });
         }
+        self.on_chunks_out(content, &fresh);
         self.fill(link);
         Ok(())
     }
@@ -345,6 +350,10 @@ impl Engine {
             return Ok(());
         };
         let run = chunks.geometry().run(chunk, offset, len).ok_or(Violation::Range("a byte range"))?;
+        self.on_offer_taken(link, content, run);
+        let Some(chunks) = self.contents.get(&content).and_then(|state| state.chunks()) else {
+            return Ok(());
+        };
         let is_held = chunks.geometry().pieces(run).all(|piece| chunks.have().contains(piece.chunk.get()));
         if !is_held {
             self.reject(link, request, RejectReason::NotHeld);
@@ -383,7 +392,8 @@ impl Engine {
     }
 
     /// What a peer had counts no more.
-    pub(super) fn forget_remote(&mut self, content: ContentId, remote: &Remote) {
+    pub(super) fn forget_remote(&mut self, link: LinkId, content: ContentId, remote: &Remote) {
+        self.on_offered_link_down(link, content);
         let Some(chunks) = self.contents.get_mut(&content).and_then(|state| state.chunks_mut()) else {
             return;
         };

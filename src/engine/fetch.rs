@@ -10,7 +10,8 @@ use super::Engine;
 use super::chunks::{Blame, Chunks};
 use super::content::{Content, ContentTotals, FlushState, ManifestFetch, Phase};
 use super::io::{ChunkVerdict, CloseReason, Event, FetchFailure, Join, LinkId, Output};
-use super::session::{OpenRequest, Session};
+use super::offers::Offers;
+use super::session::{OpenRequest, Remote, Session};
 use super::timers::Timer;
 use super::violation::Violation;
 
@@ -27,6 +28,7 @@ impl Engine {
             phase,
             last_progress_at: self.now,
             unannounced: None,
+            offers: None,
             flush: FlushState::default(),
             totals: ContentTotals::default(),
         };
@@ -42,6 +44,9 @@ impl Engine {
         let Phase::Opening(manifest) = &state.phase else { return };
         let chunks = Chunks::new(manifest.clone(), durable, wanted, state.order, salt_seed);
         state.unannounced = Some(Bitfield::new(chunks.geometry().chunk_count()));
+        if chunks.have().is_full() {
+            state.offers = Some(Offers::new(chunks.geometry(), &mut self.rng));
+        }
         state.phase = Phase::Fetching(Box::new(chunks));
         state.last_progress_at = self.now;
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
@@ -57,21 +62,31 @@ impl Engine {
     /// Lets every peer have its turn, whoever would be done with one more chunk first.
     pub(super) fn fill_all(&mut self) {
         let time_for_one = |session: &Session| session.time_for(self.now, 1 << 20).unwrap_or_default();
-        let mut links: Vec<_> = self.sessions.iter().map(|(link, s)| (time_for_one(s), *link)).collect();
+        // Whoever fell silent comes last, or it would be asked for the same chunk again and again.
+        let mut links: Vec<_> =
+            self.sessions.iter().map(|(link, s)| (s.is_snubbed, time_for_one(s), *link)).collect();
         links.sort_unstable();
-        for (_, link) in links {
+        for (_, _, link) in links {
             self.fill(link);
         }
     }
 
     /// Asks a peer for as much as its pipeline has room for.
     pub(super) fn fill(&mut self, link: LinkId) {
-        while let Some((content, run)) = self.next_run(link) {
+        while let Some((content, run)) = self.next_run(link, false) {
             self.ask(link, content, run);
         }
     }
 
-    fn next_run(&mut self, link: LinkId) -> Option<(ContentId, Run)> {
+    /// Gives a peer what was taken from a slower one for it. Whoever may leave it to others would let it go round for ever.
+    fn fill_heir(&mut self, heir: LinkId) {
+        if let Some((content, run)) = self.next_run(heir, true) {
+            self.ask(heir, content, run);
+        }
+        self.fill(heir);
+    }
+
+    fn next_run(&mut self, link: LinkId, is_heir: bool) -> Option<(ContentId, Run)> {
         let session = self.sessions.get(&link)?;
         for (content, remote) in &session.remotes {
             let Some(has) = &remote.has else { continue };
@@ -81,18 +96,15 @@ impl Engine {
             if !session.has_room(self.now, u64::from(chunks.geometry().chunk_len_max())) {
                 continue;
             }
-            if let Some(run) = chunks.next_run(has) {
-                if self.others_are_done_before(link, *content, run) {
+            let depth_len = session.depth_len(self.now, u64::from(chunks.geometry().chunk_len_max()));
+            if let Some(run) = chunks.next_run(has, depth_len / RUNS_IN_PIPELINE) {
+                if !is_heir && self.others_are_done_before(link, *content, run) {
+                    self.timers.set_if_unset(Timer::Relief, self.now + RELIEF_INTERVAL);
                     continue;
                 }
                 return Some((*content, run));
             }
-            let relief = self.relief(link, *content);
-            if let Some((slow, request)) = relief {
-                self.steal(slow, request, link);
-                return None;
-            }
-            // Whether a slow peer is too slow shows with time alone.
+            // It is idle: whether a slow peer is too slow for it to wait shows with time alone.
             if chunks.tally().verified_len + chunks.tally().checking_len < chunks.tally().wanted_len {
                 self.timers.set_if_unset(Timer::Relief, self.now + RELIEF_INTERVAL);
             }
@@ -115,8 +127,13 @@ impl Engine {
             .iter()
             .filter(can_help)
             .filter(|(_, session)| !session.is_snubbed && !session.is_choked);
-        let rate: u64 = helpers.filter_map(|(_, session)| session.rate(self.now)).map(|rate| rate.0).sum();
-        rate > 0 && own_time > Rate(rate).time_for(left_len) * STEAL_FACTOR + STEAL_MARGIN
+        let (mut rate, mut best) = (0, 0);
+        for helper in helpers.filter_map(|(_, session)| session.rate(self.now)) {
+            (rate, best) = (rate + helper.0, best.max(helper.0));
+        }
+        // All of them together, but a run is not shared: the fastest peer of all never leaves it to others.
+        let their_time = Rate(rate).time_for(left_len).max(Rate(best).time_for(u64::from(run.len())));
+        rate > 0 && own_time > their_time * STEAL_FACTOR + STEAL_MARGIN
     }
 
     fn ask(&mut self, link: LinkId, content: ContentId, run: Run) {
@@ -131,6 +148,32 @@ impl Engine {
         self.outputs.push_back(Output::Receive { link, request, content, run });
         let (chunk, offset, len) = (run.first().get(), run.offset(), run.len());
         self.send(link, Message::Request { request, handle, chunk, offset, len });
+    }
+
+    /// Every peer that nothing is left for takes something over from a slower one, where that is worth it.
+    pub(super) fn relieve_all(&mut self) {
+        self.fill_all();
+        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        for link in links {
+            if let Some((slow, request)) =
+                self.idle_content(link).and_then(|content| self.relief(link, content))
+            {
+                self.steal(slow, request, link);
+            }
+        }
+    }
+
+    /// A content of which this peer has room for more than there is to ask it for.
+    fn idle_content(&self, link: LinkId) -> Option<ContentId> {
+        let session = self.sessions.get(&link)?;
+        let is_idle = |(content, remote): (&ContentId, &Remote)| {
+            let Some(Phase::Fetching(chunks)) = self.contents.get(content).map(|state| &state.phase) else {
+                return false;
+            };
+            let has_room = session.has_room(self.now, u64::from(chunks.geometry().chunk_len_max()));
+            has_room && remote.has.as_ref().is_some_and(|has| chunks.next_run(has, 0).is_none())
+        };
+        session.remotes.iter().find(|each| is_idle(*each)).map(|(content, _)| *content)
     }
 
     /// Nothing is left to ask this peer for: the request of a slower one that it would finish much sooner, if there is one.
@@ -151,7 +194,8 @@ impl Engine {
                     continue;
                 }
                 // Whoever has been silent for a while is expected to be so for as long again.
-                let silence = self.now.since(slow.last_received_at).saturating_sub(slow.rtt * 2);
+                let usual = slow.rtt * 2 + slow.usual_chunk_time();
+                let silence = self.now.since(slow.last_received_at).saturating_sub(usual);
                 let theirs = silence + slow_rate.time_for(slow.len_until(request));
                 let rest_len = fast.outstanding_len + open.missing_len();
                 let ours = fast.rtt
@@ -264,7 +308,7 @@ impl Engine {
             self.close(link, CloseReason::Done);
         }
         if let Some(heir) = open.heir {
-            self.fill(heir);
+            self.fill_heir(heir);
         }
         self.fill_all();
     }
@@ -501,6 +545,8 @@ const STEAL_FACTOR: u32 = 2;
 const STEAL_MARGIN: Duration = Duration::from_millis(200);
 /// Streams in a row that a peer may break off before its link is closed, to be tried again later.
 const BROKEN_STREAMS_MAX: u32 = 16;
+/// A run is at most this part of what is asked of its peer: chunks of a run can be passed on only when all of it has come.
+const RUNS_IN_PIPELINE: u64 = 4;
 /// How often an idle peer looks for something to take over.
 const RELIEF_INTERVAL: Duration = Duration::from_millis(100);
 /// Haves are batched this long: 10 to 20 ms cost nobody a turn and save most messages.

@@ -67,6 +67,8 @@ impl Engine {
         } else {
             self.timers.set_if_unset(Timer::Rotate, self.now + super::serve::ROTATE_INTERVAL);
         }
+        // A dial has ended: whoever waited for that may be dialed.
+        self.dial_due();
     }
 
     /// Of two links to one node, both ends keep the one that the smaller key dialed; of two in the same direction, the newer.
@@ -120,7 +122,7 @@ impl Engine {
         self.uploads.on_link_down(link);
         self.timers.cancel(Timer::Stall(link));
         for (content, remote) in &session.remotes {
-            self.forget_remote(*content, remote);
+            self.forget_remote(link, *content, remote);
         }
         for (request, open) in &session.requests {
             self.release(link, *request, open);

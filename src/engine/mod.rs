@@ -11,10 +11,12 @@ mod violation;
 mod exchange;
 mod fetch;
 mod links;
+mod offering;
 mod serve;
 
 mod chunks;
 mod content;
+mod offers;
 mod peers;
 mod picker;
 mod rate;
@@ -135,11 +137,12 @@ impl Engine {
             Timer::Haves(content) => self.announce(content),
             Timer::Flush(content) => self.flush(content),
             Timer::Stall(link) => self.on_stall_timer(link),
-            Timer::Relief => self.fill_all(),
+            Timer::Relief => self.relieve_all(),
             Timer::Manifest(content) => self.on_manifest_timer(content),
             Timer::Patience(content) => self.on_patience_timer(content),
             Timer::Dial => self.dial_due(),
             Timer::Rotate => self.rotate(),
+            Timer::Offers(content) => self.look_at_offers(content),
         }
     }
 

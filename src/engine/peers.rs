@@ -230,7 +230,7 @@ impl Peer {
     }
 }
 
-const DIALS_AT_ONCE: usize = 16;
+const DIALS_AT_ONCE: usize = 32;
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 

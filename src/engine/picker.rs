@@ -17,6 +17,9 @@ pub(super) struct Picker {
     /// Peers that had all chunks when they said so.
     everywhere: u32,
     order: BTreeSet<Key>,
+    /// What stands in the order, and what of that is begun.
+    queued: Bitfield,
+    begun: Bitfield,
 }
 
 /// Smallest first: what is begun, what the fewest have, then a salt of this node's own that keeps neighbours in small files
@@ -32,6 +35,8 @@ impl Picker {
             availability: vec![0; chunk_count as usize],
             everywhere: 0,
             order: BTreeSet::new(),
+            queued: Bitfield::new(chunk_count),
+            begun: Bitfield::new(chunk_count),
         }
     }
 
@@ -39,11 +44,16 @@ impl Picker {
     pub(super) fn queue(&mut self, geometry: &Geometry, chunk: ChunkIndex, is_begun: bool) {
         let key = self.key(geometry, chunk, is_begun);
         self.order.insert(key);
+        self.queued.insert(chunk.get());
+        if is_begun {
+            self.begun.insert(chunk.get());
+        }
     }
 
     /// Takes a chunk out of the queue.
     pub(super) fn unqueue(&mut self, geometry: &Geometry, chunk: ChunkIndex) {
-        for is_begun in [false, true] {
+        if self.queued.remove(chunk.get()) {
+            let is_begun = self.begun.remove(chunk.get());
             self.order.remove(&self.key(geometry, chunk, is_begun));
         }
     }
@@ -56,14 +66,20 @@ impl Picker {
         window_end: Option<u32>,
     ) -> Option<ChunkIndex> {
         let in_window = |chunk: u32| window_end.is_none_or(|end| chunk < end);
+        // A peer that has little of what is queued is the common case in a young swarm: the order is not walked for it.
+        let few: Vec<u32> = has.both(&self.queued).take(FEW + 1).collect();
+        if few.len() <= FEW {
+            let chunks = few.into_iter().filter(|&chunk| in_window(chunk)).filter_map(|c| geometry.chunk(c));
+            return chunks.min_by_key(|&chunk| self.key(geometry, chunk, self.begun.contains(chunk.get())));
+        }
         let found =
             self.order.iter().map(|key| key.3).find(|&chunk| has.contains(chunk) && in_window(chunk))?;
         geometry.chunk(found)
     }
 
     /// Whether a chunk is in the queue with nothing of it on disk.
-    pub(super) fn is_fresh(&self, geometry: &Geometry, chunk: ChunkIndex) -> bool {
-        self.order.contains(&self.key(geometry, chunk, false))
+    pub(super) fn is_fresh(&self, chunk: ChunkIndex) -> bool {
+        self.queued.contains(chunk.get()) && !self.begun.contains(chunk.get())
     }
 
     /// How many chunks are in the queue.
@@ -120,7 +136,13 @@ impl Picker {
         for &index in chunks {
             let Some(chunk) = geometry.chunk(index) else { continue };
             let keys = [false, true].map(|is_begun| (is_begun, self.key(geometry, chunk, is_begun)));
-            let place = if is_bulk { None } else { keys.into_iter().find(|(_, key)| self.order.remove(key)) };
+            let is_queued = !is_bulk && self.queued.contains(index);
+            let is_begun = self.begun.contains(index);
+            let place = if is_queued {
+                keys.into_iter().find(|(begun, key)| *begun == is_begun && self.order.remove(key))
+            } else {
+                None
+            };
             let count = &mut self.availability[index as usize];
             *count = change(*count);
             if let Some((is_begun, _)) = place {
@@ -134,6 +156,9 @@ impl Picker {
         }
     }
 }
+
+/// Up to so many candidates are compared one by one.
+const FEW: usize = 32;
 
 #[cfg(test)]
 mod tests {

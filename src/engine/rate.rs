@@ -65,6 +65,11 @@ impl TimeEstimate {
         }
     }
 
+    /// The mean; zero before the first sample.
+    pub(super) fn mean(&self) -> Duration {
+        self.mean.unwrap_or_default()
+    }
+
     /// After so long without a byte something is wrong.
     pub(super) fn timeout(&self) -> Duration {
         let Some(mean) = self.mean else { return FIRST_TIMEOUT };
@@ -87,7 +92,8 @@ const FIRST_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT_MIN: Duration = Duration::from_secs(2);
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 const PIPELINE_TIME: Duration = Duration::from_secs(1);
-const PIPELINE_LEN_MIN: u64 = 2 << 20;
+/// Where chunks are short. A deep queue at a slow peer holds up what others wait to be passed on.
+const PIPELINE_LEN_MIN: u64 = 512 << 10;
 const PIPELINE_LEN_MAX: u64 = 64 << 20;
 
 #[cfg(test)]

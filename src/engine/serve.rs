@@ -37,6 +37,9 @@ impl Engine {
                 totals.sent_len += sent_len;
             }
         }
+        if end == UploadEnd::Sent {
+            self.on_run_out(ended.content, ended.run);
+        }
         if let UploadEnd::Lost(chunk) = end {
             self.withdraw(ended.content, chunk);
             self.reject(link, request, RejectReason::Unreadable);

@@ -135,6 +135,11 @@ impl Session {
         self.chunk_time.timeout()
     }
 
+    /// Time that a chunk usually takes: silence of that length means nothing.
+    pub(super) fn usual_chunk_time(&self) -> Duration {
+        self.chunk_time.mean()
+    }
+
     /// Notes a request; returns its name.
     pub(super) fn on_asked(&mut self, now: Instant, content: ContentId, run: Run) -> RequestId {
         if self.outstanding_len == 0 {

@@ -25,6 +25,8 @@ pub enum Timer {
     Dial,
     /// Give other peers an upload slot.
     Rotate,
+    /// See who wants nothing of what it was offered.
+    Offers(ContentId),
 }
 
 /// All deadlines of one engine.

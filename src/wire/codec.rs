@@ -31,6 +31,11 @@ impl Message {
         proto::Frame { message: Some(to_proto(self)) }.encode_to_vec().into()
     }
 
+    /// Bytes of the frame, without its length.
+    pub fn encoded_len(&self) -> usize {
+        proto::Frame { message: Some(to_proto(self)) }.encoded_len()
+    }
+
     /// Reads a frame. `Ok(None)` is a message of a later minor version: to be passed over.
     pub fn decode(frame: Bytes) -> Result<Option<Self>, WireError> {
         if frame.len() > FRAME_LEN_MAX {

@@ -1,0 +1,148 @@
+//! A lone seed's offers on the wire: Have for what a peer is offered, Lost for what it saw while it was alone.
+
+use std::time::Duration;
+
+use crate::base::{Bitfield, ContentId};
+use crate::manifest::Run;
+use crate::wire::{ChunkRuns, Message};
+
+use super::Engine;
+use super::io::LinkId;
+use super::timers::Timer;
+
+impl Engine {
+    /// Both know the manifest now, and this node has the only full copy. A peer that is alone sees everything.
+    pub(super) fn offer_to_newcomer(&mut self, link: LinkId, content: ContentId) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let Some(offers) = &mut state.offers else { return };
+        offers.on_link(link);
+        match offers.links().as_slice() {
+            [_] => self.show_all(link, content),
+            [a, b] => {
+                for peer in [*a, *b] {
+                    self.show_less(peer, content);
+                    self.offer(peer, content);
+                }
+            }
+            _ => self.offer(link, content),
+        }
+        self.timers.set_if_unset(Timer::Offers(content), self.now + LOOK_INTERVAL);
+    }
+
+    fn show_all(&mut self, link: LinkId, content: ContentId) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        if let Some(offers) = &mut state.offers {
+            offers.show_all(link, true);
+        }
+        let haves = state.chunks().map(|chunks| ChunkRuns::of(chunks.have())).unwrap_or_default();
+        self.send_haves(link, content, haves);
+    }
+
+    /// Takes back the sight of everything but what the peer asked for.
+    fn show_less(&mut self, link: LinkId, content: ContentId) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let (handle, Some(offers)) = (state.handle, &mut state.offers) else { return };
+        if !offers.sees_all(link) {
+            return;
+        }
+        offers.show_all(link, false);
+        let pending = offers.pending(link);
+        let hidden: Bitfield = (0..pending.len()).map(|chunk| !pending.contains(chunk)).collect();
+        for chunks in ChunkRuns::of(&hidden) {
+            self.send(link, Message::Lost { handle, chunks });
+        }
+    }
+
+    fn offer(&mut self, link: LinkId, content: ContentId) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let Some(has) = self.sessions.get(&link).and_then(|session| session.has(content)) else { return };
+        let Some(geometry) = state.chunks().map(|chunks| chunks.geometry().clone()) else { return };
+        let Some(offers) = &mut state.offers else { return };
+        let mut fresh = Bitfield::new(geometry.chunk_count());
+        for chunk in offers.top_up(&geometry, link, has) {
+            fresh.insert(chunk);
+        }
+        let haves = ChunkRuns::of(&fresh);
+        self.send_haves(link, content, haves);
+        self.end_offers_if_over(content);
+    }
+
+    pub(super) fn on_offer_taken(&mut self, link: LinkId, content: ContentId, run: Run) {
+        let Some(state) = self.contents.get_mut(&content).filter(|state| state.offers.is_some()) else {
+            return;
+        };
+        let Some(geometry) = state.chunks().map(|chunks| chunks.geometry().clone()) else { return };
+        if let Some(offers) = &mut state.offers {
+            geometry.pieces(run).for_each(|piece| offers.on_asked(&geometry, link, piece.chunk.get()));
+        }
+        self.offer(link, content);
+    }
+
+    /// A run was sent whole.
+    pub(super) fn on_run_out(&mut self, content: ContentId, run: Run) {
+        let Some(state) = self.contents.get(&content).filter(|state| state.offers.is_some()) else { return };
+        let Some(chunks) = state.chunks() else { return };
+        let sent: Vec<u32> = chunks.geometry().pieces(run).map(|piece| piece.chunk.get()).collect();
+        self.on_chunks_out(content, &sent);
+    }
+
+    /// Somebody else has these chunks now, or soon.
+    pub(super) fn on_chunks_out(&mut self, content: ContentId, out: &[u32]) {
+        let Some(state) = self.contents.get_mut(&content).filter(|state| state.offers.is_some()) else {
+            return;
+        };
+        let Some(geometry) = state.chunks().map(|chunks| chunks.geometry().clone()) else { return };
+        let Some(offers) = &mut state.offers else { return };
+        let mut is_news = false;
+        for &chunk in out {
+            is_news |= offers.on_out(&geometry, chunk);
+        }
+        if is_news {
+            for link in offers.links() {
+                self.offer(link, content);
+            }
+            self.end_offers_if_over(content);
+        }
+    }
+
+    pub(super) fn on_offered_link_down(&mut self, link: LinkId, content: ContentId) {
+        let Some(offers) = self.contents.get_mut(&content).and_then(|state| state.offers.as_mut()) else {
+            return;
+        };
+        offers.on_link_down(link);
+        if let [alone] = offers.links().as_slice()
+            && !offers.sees_all(*alone)
+        {
+            self.show_all(*alone, content);
+        }
+    }
+
+    /// Every chunk is out once: everybody may see everything.
+    fn end_offers_if_over(&mut self, content: ContentId) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let Some(offers) = state.offers.take_if(|offers| offers.is_over()) else { return };
+        self.timers.cancel(Timer::Offers(content));
+        let haves = state.chunks().map(|chunks| ChunkRuns::of(chunks.have())).unwrap_or_default();
+        for link in offers.links().into_iter().filter(|link| !offers.sees_all(*link)) {
+            self.send_haves(link, content, haves.clone());
+        }
+    }
+
+    /// Whoever wants nothing of what it was offered (other files, another order) sees everything.
+    pub(super) fn look_at_offers(&mut self, content: ContentId) {
+        let Some(offers) = self.contents.get_mut(&content).and_then(|state| state.offers.as_mut()) else {
+            return;
+        };
+        let quiet = offers.look();
+        let has_links = !offers.links().is_empty();
+        for link in quiet {
+            self.show_all(link, content);
+        }
+        if has_links {
+            self.timers.set(Timer::Offers(content), self.now + LOOK_INTERVAL);
+        }
+    }
+}
+
+/// How often a lone seed looks for peers that want nothing of what they were offered.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);

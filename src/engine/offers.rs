@@ -1,0 +1,289 @@
+//! What the only full copy shows to whom. While nobody else has everything, each chunk is offered to one peer, so that the
+//! uplink of the seed carries no chunk twice before every chunk is out once (super-seeding). Knows no messages.
+//! Invariant: a chunk is out, offered to one link, or in the queue.
+
+use std::collections::BTreeMap;
+
+use crate::base::limits::RUN_LEN_TARGET;
+use crate::base::{Bitfield, Rng};
+use crate::manifest::Geometry;
+
+use super::io::LinkId;
+
+/// The offers of one content.
+#[derive(Debug)]
+pub(super) struct Offers {
+    /// Runs of chunks that nobody was offered; the last is next.
+    queue: Vec<(u32, u32)>,
+    places: Vec<Place>,
+    out_count: u32,
+    links: BTreeMap<LinkId, Offered>,
+    /// Bytes to have on offer beyond what a peer has asked for.
+    ahead_len: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Queued,
+    Offered(LinkId),
+    Asked(LinkId),
+    Out,
+}
+
+#[derive(Debug, Default)]
+struct Offered {
+    /// Offered and not asked for, bytes.
+    unasked_len: u64,
+    /// Asked for and not out, bytes.
+    asked_len: u64,
+    /// Looks in a row at which it had offers and asked for nothing.
+    quiet_looks: u32,
+    /// It sees everything: it is alone, or wants none of what it was offered.
+    sees_all: bool,
+}
+
+impl Offers {
+    /// Everything is to be offered, in an order of this node's own.
+    pub(super) fn new(geometry: &Geometry, rng: &mut Rng) -> Self {
+        let mut queue: Vec<(u32, u32)> = Vec::new();
+        let mut run_len = 0;
+        for chunk in geometry.chunks() {
+            let len = geometry.chunk_len(chunk);
+            match queue.last_mut() {
+                Some(run) if run_len + len <= RUN_LEN_TARGET => (run.1, run_len) = (run.1 + 1, run_len + len),
+                _ => {
+                    queue.push((chunk.get(), 1));
+                    run_len = len;
+                }
+            }
+        }
+        rng.shuffle(&mut queue);
+        let least = 2 * u64::from(geometry.chunk_len_max().max(RUN_LEN_TARGET));
+        Self {
+            queue,
+            places: vec![Place::Queued; geometry.chunk_count() as usize],
+            out_count: 0,
+            links: BTreeMap::new(),
+            ahead_len: (geometry.content_len() / AHEAD_SHARE).clamp(least, AHEAD_LEN_MAX.max(least)),
+        }
+    }
+
+    /// Every chunk is out once: there is nothing left to ration.
+    pub(super) fn is_over(&self) -> bool {
+        self.out_count as usize == self.places.len()
+    }
+
+    /// The links that take part.
+    pub(super) fn links(&self) -> Vec<LinkId> {
+        self.links.keys().copied().collect()
+    }
+
+    /// A peer takes part.
+    pub(super) fn on_link(&mut self, link: LinkId) {
+        self.links.entry(link).or_default();
+    }
+
+    /// A peer is gone: what it was offered and did not get is offered to others.
+    pub(super) fn on_link_down(&mut self, link: LinkId) {
+        if self.links.remove(&link).is_none() {
+            return;
+        }
+        for (place, chunk) in self.places.iter_mut().zip(0u32..) {
+            if matches!(*place, Place::Offered(to) | Place::Asked(to) if to == link) {
+                *place = Place::Queued;
+                self.queue.push((chunk, 1));
+            }
+        }
+    }
+
+    /// Whether the peer sees everything.
+    pub(super) fn sees_all(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|offered| offered.sees_all)
+    }
+
+    /// The peer is shown everything, or no longer.
+    pub(super) fn show_all(&mut self, link: LinkId, sees_all: bool) {
+        if let Some(offered) = self.links.get_mut(&link) {
+            offered.sees_all = sees_all;
+        }
+    }
+
+    /// What a link was offered or asked for and has not got.
+    pub(super) fn pending(&self, link: LinkId) -> Bitfield {
+        let is_pending =
+            |place: &Place| matches!(*place, Place::Offered(to) | Place::Asked(to) if to == link);
+        self.places.iter().map(is_pending).collect()
+    }
+
+    /// Offers a peer as much as keeps it busy. Returns what is new to it.
+    pub(super) fn top_up(&mut self, geometry: &Geometry, link: LinkId, has: &Bitfield) -> Vec<u32> {
+        let mut fresh = Vec::new();
+        while let Some(offered) = self.links.get(&link).filter(|offered| !offered.sees_all) {
+            if offered.unasked_len >= self.ahead_len {
+                break;
+            }
+            let is_drained = offered.unasked_len + offered.asked_len == 0;
+            let Some((first, count)) =
+                self.queue.pop().or_else(|| if is_drained { self.second_hand(link, has) } else { None })
+            else {
+                break;
+            };
+            for chunk in first..first + count {
+                self.offer(geometry, chunk, link, has, &mut fresh);
+            }
+        }
+        fresh
+    }
+
+    fn offer(&mut self, geometry: &Geometry, chunk: u32, link: LinkId, has: &Bitfield, fresh: &mut Vec<u32>) {
+        match self.places[chunk as usize] {
+            Place::Out => return,
+            Place::Offered(_) | Place::Asked(_) => self.take_back(geometry, chunk),
+            Place::Queued => {}
+        }
+        if has.contains(chunk) {
+            self.on_out(geometry, chunk);
+            return;
+        }
+        self.places[chunk as usize] = Place::Offered(link);
+        let len = chunk_len(geometry, chunk);
+        if let Some(offered) = self.links.get_mut(&link) {
+            offered.unasked_len += len;
+        }
+        fresh.push(chunk);
+    }
+
+    /// Everything was offered, and a peer has got all its part: it takes a chunk over from whoever waits for the most.
+    fn second_hand(&self, link: LinkId, has: &Bitfield) -> Option<(u32, u32)> {
+        let waiting = |(_, offered): &(&LinkId, &Offered)| offered.unasked_len + offered.asked_len;
+        let (&most, _) = self.links.iter().filter(|(other, _)| **other != link).max_by_key(waiting)?;
+        let is_theirs = |place: &Place| matches!(*place, Place::Offered(to) | Place::Asked(to) if to == most);
+        let last = self.places.iter().zip(0u32..).filter(|(place, _)| is_theirs(place));
+        last.map(|(_, chunk)| chunk).filter(|&chunk| !has.contains(chunk)).last().map(|chunk| (chunk, 1))
+    }
+
+    /// A peer asked for a chunk; whoever asks first has the offer.
+    pub(super) fn on_asked(&mut self, geometry: &Geometry, link: LinkId, chunk: u32) {
+        if let Some(offered) = self.links.get_mut(&link) {
+            offered.quiet_looks = 0;
+        }
+        match self.places[chunk as usize] {
+            Place::Out | Place::Asked(_) => return,
+            Place::Offered(to) if to != link => return,
+            Place::Offered(_) | Place::Queued => {}
+        }
+        self.take_back(geometry, chunk);
+        self.places[chunk as usize] = Place::Asked(link);
+        if let Some(offered) = self.links.get_mut(&link) {
+            offered.asked_len += chunk_len(geometry, chunk);
+        }
+    }
+
+    /// A chunk was sent, or somebody has it. True if that is news.
+    pub(super) fn on_out(&mut self, geometry: &Geometry, chunk: u32) -> bool {
+        if self.places[chunk as usize] == Place::Out {
+            return false;
+        }
+        self.take_back(geometry, chunk);
+        self.places[chunk as usize] = Place::Out;
+        self.out_count += 1;
+        true
+    }
+
+    /// Looks at who has offers and asks for none of them; returns those who have done so for a while.
+    pub(super) fn look(&mut self) -> Vec<LinkId> {
+        let mut quiet = Vec::new();
+        for (link, offered) in &mut self.links {
+            offered.quiet_looks += 1;
+            let is_waiting = offered.unasked_len > 0 && offered.asked_len == 0 && !offered.sees_all;
+            if is_waiting && offered.quiet_looks > QUIET_LOOKS_MAX {
+                quiet.push(*link);
+            }
+        }
+        quiet
+    }
+
+    fn take_back(&mut self, geometry: &Geometry, chunk: u32) {
+        let len = chunk_len(geometry, chunk);
+        match self.places[chunk as usize] {
+            Place::Queued | Place::Out => {}
+            Place::Offered(link) => {
+                if let Some(offered) = self.links.get_mut(&link) {
+                    offered.unasked_len -= len;
+                }
+            }
+            Place::Asked(link) => {
+                if let Some(offered) = self.links.get_mut(&link) {
+                    offered.asked_len -= len;
+                }
+            }
+        }
+        self.places[chunk as usize] = Place::Queued;
+    }
+}
+
+fn chunk_len(geometry: &Geometry, chunk: u32) -> u64 {
+    geometry.chunk(chunk).map_or(0, |chunk| u64::from(geometry.chunk_len(chunk)))
+}
+
+/// A peer is offered this part of the content ahead of what it asks for, within limits: more lets a slow peer sit on it,
+/// less than a round trip's worth leaves a fast one idle.
+const AHEAD_SHARE: u64 = 512;
+const AHEAD_LEN_MAX: u64 = 16 << 20;
+const QUIET_LOOKS_MAX: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn offers(chunk_count: u64) -> (Geometry, Offers) {
+        let geometry = Geometry::new([(chunk_count * MIB, 20)]).expect("a small file");
+        let offers = Offers::new(&geometry, &mut Rng::seeded(1));
+        (geometry, offers)
+    }
+
+    #[test]
+    fn two_peers_are_offered_different_chunks_until_all_are_out() {
+        let (geometry, mut offers) = offers(40);
+        let has = Bitfield::new(40);
+        let mut seen = Bitfield::new(40);
+        [LinkId(1), LinkId(2)].into_iter().for_each(|link| offers.on_link(link));
+        while !offers.is_over() {
+            for link in [LinkId(1), LinkId(2)] {
+                for chunk in offers.top_up(&geometry, link, &has) {
+                    assert!(seen.insert(chunk), "chunk {chunk} was offered before");
+                    offers.on_asked(&geometry, link, chunk);
+                    offers.on_out(&geometry, chunk);
+                }
+            }
+        }
+        assert!(seen.is_full());
+    }
+
+    #[test]
+    fn what_a_lost_peer_was_offered_goes_to_the_others() {
+        let (geometry, mut offers) = offers(4);
+        let has = Bitfield::new(4);
+        [LinkId(1), LinkId(2)].into_iter().for_each(|link| offers.on_link(link));
+        let lost = offers.top_up(&geometry, LinkId(1), &has);
+        offers.on_link_down(LinkId(1));
+        let mut all = Vec::new();
+        for _ in 0..4 {
+            let fresh = offers.top_up(&geometry, LinkId(2), &has);
+            fresh.iter().for_each(|&chunk| offers.on_asked(&geometry, LinkId(2), chunk));
+            all.extend(fresh);
+        }
+        assert!(lost.iter().all(|chunk| all.contains(chunk)) && all.len() == 4, "{all:?}");
+    }
+
+    #[test]
+    fn a_peer_that_asks_for_none_of_its_offers_is_named_after_a_while() {
+        let (geometry, mut offers) = offers(40);
+        offers.on_link(LinkId(1));
+        offers.top_up(&geometry, LinkId(1), &Bitfield::new(40));
+        assert!(offers.look().is_empty() && offers.look().is_empty());
+        assert_eq!(offers.look(), [LinkId(1)]);
+    }
+}

@@ -1,0 +1,153 @@
+//! Checkers, apart from the engine: what must hold whatever it decides. A finding is a bug in the engine or in the simulator.
+
+use crate::base::limits::REQUESTS_OPEN_MAX;
+use crate::engine::{Event, Timer, Violation};
+use crate::manifest::{Manifest, Run};
+
+use super::link::Expected;
+use super::node::{Node, index_of};
+use super::scenario::Honesty;
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Nanoseconds of virtual time.
+    pub at: u64,
+    /// Where.
+    pub node: u32,
+    /// What.
+    pub what: String,
+}
+
+/// What the checkers remember.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    pub(super) findings: Vec<Finding>,
+    /// Who was woken last at which instant, and how often.
+    still: (u32, u64, u32),
+}
+
+impl Checks {
+    fn find(&mut self, at: u64, node: u32, what: String) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(Finding { at, node, what });
+        }
+    }
+
+    /// An engine that wants to be woken again and again at one instant is in a busy loop.
+    pub(super) fn on_armed(&mut self, now: u64, node: u32, at: u64, timer: Timer) {
+        let is_past = at <= now;
+        self.still = match self.still {
+            (who, when, count) if is_past && who == node && when == now => (node, now, count + 1),
+            _ => (node, now, 0),
+        };
+        if self.still.2 == STILL_MAX {
+            self.find(now, node, format!("busy loop: {timer:?} is due again and again"));
+        }
+    }
+
+    /// Nothing is asked for twice at once, and no pipeline is deeper than its caps.
+    pub(super) fn on_receive(
+        &mut self,
+        now: u64,
+        index: u32,
+        node: &mut Node,
+        manifest: &Manifest,
+        expected: &[Expected],
+    ) {
+        let Some(newest) = expected.last() else { return };
+        for piece in manifest.geometry().pieces(newest.run) {
+            let chunk = piece.chunk.get();
+            let asked = &mut node.asked[chunk as usize];
+            *asked += 1;
+            let copies = *asked;
+            if copies > COPIES_MAX {
+                self.find(now, index, format!("chunk {chunk} is asked of {copies} peers at once"));
+            }
+            if node.store.verified.contains(chunk) {
+                self.find(now, index, format!("chunk {chunk} is asked for and is there"));
+            }
+        }
+        let outstanding: u64 = expected.iter().map(|e| u64::from(e.run.len() - e.received_len)).sum();
+        let chunk_len = u64::from(manifest.geometry().chunk_len_max());
+        if expected.len() > REQUESTS_OPEN_MAX || outstanding > PIPELINE_LEN_ALLOWED + 2 * chunk_len {
+            let what = format!("{} requests with {outstanding} bytes at one peer", expected.len());
+            self.find(now, index, what);
+        }
+    }
+
+    /// A request is over.
+    pub(super) fn on_released(node: &mut Node, manifest: &Manifest, run: Run) {
+        for piece in manifest.geometry().pieces(run) {
+            let asked = &mut node.asked[piece.chunk.get() as usize];
+            *asked = asked.saturating_sub(1);
+        }
+    }
+
+    /// Nothing unverified is served, and no peer gets more streams at once than it may.
+    pub(super) fn on_upload(
+        &mut self,
+        now: u64,
+        index: u32,
+        node: &Node,
+        manifest: &Manifest,
+        run: Run,
+        waiting: usize,
+    ) {
+        let is_bound = node.spec.honesty != Honesty::Boaster;
+        for piece in manifest.geometry().pieces(run).filter(|_| is_bound) {
+            if !node.store.verified.contains(piece.chunk.get()) {
+                self.find(now, index, format!("chunk {} is served unverified", piece.chunk.get()));
+            }
+        }
+        if waiting > UPLOADS_PER_LINK_ALLOWED {
+            self.find(now, index, format!("{waiting} uploads to one peer at once"));
+        }
+    }
+
+    /// Only liars are banned for corruption, and nobody for anything else.
+    pub(super) fn on_event(&mut self, now: u64, index: u32, event: &Event, nodes: &[Node]) {
+        if let Event::PeerBanned { node, violation } = event {
+            let other = &nodes[index_of(*node) as usize];
+            let is_liar = matches!(other.spec.honesty, Honesty::Corrupt | Honesty::Boaster);
+            if !is_liar || !matches!(violation, Violation::Corrupt(_)) {
+                self.find(now, index, format!("node {} is banned: {violation}", index_of(*node)));
+            }
+        }
+        if let Event::Completed { .. } = event
+            && !nodes[index as usize].store.durable.is_full()
+            && nodes[index as usize].spec.honesty != Honesty::Boaster
+        {
+            self.find(now, index, "it says complete, and its store is not".to_owned());
+        }
+    }
+
+    /// What the engine says it has is what the store has; whoever was to finish did.
+    pub(super) fn at_end(&mut self, now: u64, index: u32, node: &Node) {
+        if !node.is_alive || node.spec.honesty == Honesty::Boaster {
+            if node.spec.is_measured && node.completed_at.is_none() {
+                self.find(now, index, "it was to finish, and is gone".to_owned());
+            }
+            return;
+        }
+        let snapshot = node.engine.snapshot();
+        let Some(content) = snapshot.contents.first() else { return };
+        let count = u64::from(node.store.verified.len());
+        let recount = content.wanted_len / count.max(1) * u64::from(node.store.verified.count());
+        if content.verified_len != recount {
+            let what = format!("it counts {} bytes verified, the store {recount}", content.verified_len);
+            self.find(now, index, what);
+        }
+        if node.spec.is_measured && node.completed_at.is_none() {
+            let what = format!("it has {recount} bytes and did not finish: {:?}", content.bottleneck);
+            self.find(now, index, what);
+        }
+    }
+}
+
+const FINDINGS_MAX: usize = 20;
+const STILL_MAX: u32 = 1000;
+/// Copies of one chunk that may be on their way at once: one. A steal cancels before it asks again.
+const COPIES_MAX: u8 = 1;
+const PIPELINE_LEN_ALLOWED: u64 = 64 << 20;
+const UPLOADS_PER_LINK_ALLOWED: usize = 3;

@@ -1,0 +1,146 @@
+//! Scenarios small enough for every test run, and random worlds under random operations: 200 fixed seeds and 50 fresh ones.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::{Rng, mix};
+use crate::engine::Order;
+
+fn small(seed: u64) -> Swarm {
+    Swarm::seed(seed).content(64, 18).link(1_000_000, 4_000_000).within(Duration::from_secs(900))
+}
+
+/// Everybody finished, and the checkers found nothing.
+fn check(report: &Report) {
+    assert!(report.findings.is_empty(), "seed {}: {:?}", report.seed, report.findings);
+    assert_eq!(report.finished, report.measured, "seed {}", report.seed);
+}
+
+/// Runs them all and names every seed that fails.
+fn check_worlds(seeds: impl Iterator<Item = u64>) {
+    let failed: Vec<(u64, Vec<Finding>)> =
+        seeds.map(|seed| (seed, random_world(seed).run().findings)).filter(|(_, f)| !f.is_empty()).collect();
+    let text: Vec<String> = failed
+        .iter()
+        .map(|(seed, f)| {
+            format!("seed {seed}: {} findings; first at node {}: {}", f.len(), f[0].node, f[0].what)
+        })
+        .collect();
+    assert!(failed.is_empty(), "{} worlds fail\n{}", failed.len(), text.join("\n"));
+}
+
+/// A world with faults that this seed always gives; everything that is broken heals.
+fn random_world(seed: u64) -> Swarm {
+    let mut rng = Rng::seeded(mix(seed, 0x3a11));
+    let leeches = 2 + rng.below(9) as u32;
+    let mut script = [0; 24];
+    script.iter_mut().for_each(|byte| *byte = rng.next_u64() as u8);
+    let steps = rng.below(4) as usize;
+    world_of(seed, leeches, &script[..steps * 6])
+}
+
+fn world_of(seed: u64, leeches: u32, script: &[u8]) -> Swarm {
+    let chunks = 8 + (mix(seed, 1) % 57) as u32;
+    let swarm = Swarm::seed(seed)
+        .content(chunks, 18)
+        .link(1_000_000, 2_000_000)
+        .seeds(1)
+        .leeches(leeches)
+        .loss((mix(seed, 2) % 3) as f64 / 100.0)
+        .within(Duration::from_secs(3600))
+        .each(|index, spec, rng| {
+            if index > 0 {
+                spec.up_per_sec = 200_000 + rng.below(2_000_000);
+                spec.down_per_sec = spec.up_per_sec * 2;
+                match rng.below(24) {
+                    0 => (spec.honesty, spec.is_measured) = (Honesty::Corrupt, false),
+                    1 => (spec.honesty, spec.is_measured) = (Honesty::Boaster, false),
+                    2 => (spec.honesty, spec.is_measured) = (Honesty::Mute, false),
+                    3 => spec.disk = Disk::Slow(300_000),
+                    4 => (spec.disk, spec.is_measured) = (Disk::FullAfter(5), false),
+                    5 => spec.order = Order::Sequential { window_len: Some(2 << 20) },
+                    6 => spec.joins_at = Duration::from_secs(rng.below(20)),
+                    7 => spec.has = Has::Share(0.5),
+                    _ => {}
+                }
+            }
+        });
+    let node_count = 1 + leeches;
+    Script::from_bytes(script, node_count).steps.into_iter().fold(swarm, |swarm, (at, op)| swarm.at(at, op))
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_and_another_another() {
+    let run = |seed| random_world(seed).run();
+    let (a, b, c) = (run(7), run(7), run(8));
+    assert_eq!((a.trace, a.events), (b.trace, b.events));
+    assert_ne!(a.trace, c.trace);
+}
+
+#[test]
+fn two_hundred_fixed_worlds_finish_without_findings() {
+    check_worlds(0..200);
+}
+
+#[test]
+fn fifty_fresh_worlds_finish_without_findings() {
+    let fresh = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+    println!("fresh seeds: {:?}", (0..50).map(|n| mix(fresh, n)).collect::<Vec<_>>());
+    check_worlds((0..50).map(|n| mix(fresh, n)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_operations_leave_a_swarm_that_finishes(
+        seed in 0u64..1000, leeches in 1u32..6, script in prop::collection::vec(any::<u8>(), 0..36)
+    ) {
+        let report = world_of(seed, leeches, &script).run();
+        prop_assert!(report.findings.is_empty(), "{:?}", report.findings);
+    }
+}
+
+#[test]
+fn a_flash_crowd_stays_near_the_bound_and_the_seed_sends_nothing_twice() {
+    let report = Swarm::seed(7).content(400, 18).link(1_000_000, 2_000_000).seeds(1).leeches(16).run();
+    check(&report);
+    assert!(report.ratio < 1.25, "{}", report.ratio);
+    assert!(report.seed_copies.is_some_and(|copies| copies <= 1.05), "{:?}", report.seed_copies);
+    assert!(report.duplicate_share <= 0.02, "{}", report.duplicate_share);
+    assert!(report.control_share <= 0.01, "{}", report.control_share);
+}
+
+#[test]
+fn a_corrupt_peer_costs_each_victim_one_chunk() {
+    let report = small(3)
+        .seeds(1)
+        .leeches(15)
+        .each(|index, spec, _| {
+            if index > 0 && index % 5 == 0 {
+                (spec.honesty, spec.is_measured) = (Honesty::Corrupt, false);
+            }
+        })
+        .run();
+    check(&report);
+    assert!(report.corrupt_per_pair_max <= 1, "{}", report.corrupt_per_pair_max);
+}
+
+#[test]
+fn a_swarm_outlives_its_seed_after_one_and_a_half_copies() {
+    check(&small(5).seeds(1).leeches(12).at(Duration::ZERO, Op::SeedLeavesAfter { percent: 150 }).run());
+}
+
+#[test]
+fn a_sink_is_linked_to_everybody_who_holds_a_part() {
+    let report = small(4)
+        .link(1_000_000, 1 << 40)
+        .add(1, |spec| spec.is_sink = true)
+        .link(100_000, 1_000_000)
+        .add(60, |spec| (spec.has, spec.is_measured) = (Has::Share(0.5), false))
+        .run();
+    check(&report);
+    assert!(report.times.p100 < 25.0, "{:?}", report.times);
+}

@@ -42,6 +42,17 @@ impl Failure {
         Self { exit, error: anyhow::anyhow!("{message}"), is_shown: false }
     }
 
+    /// Refuses a path of the command line at which there is nothing.
+    pub(super) fn unless_there(path: &std::path::Path) -> Result<(), Self> {
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Self::new(
+                Exit::Usage,
+                format_args!("there is nothing at `{}`: check the path", path.display()),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// A file that cannot be read or written.
     pub(super) fn file(op: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let exit = match error.kind() {
@@ -77,6 +88,10 @@ impl From<StoreError> for Failure {
 
 impl From<IndexError> for Failure {
     fn from(error: IndexError) -> Self {
+        let error = match error {
+            IndexError::Store(error) => return error.into(),
+            other => other,
+        };
         let exit = match &error {
             IndexError::Disk { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::Usage,
             IndexError::Disk { .. } => Exit::Disk,

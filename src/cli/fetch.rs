@@ -28,12 +28,7 @@ pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure>
     // Whoever takes stdout for the file must find nothing else there.
     let is_json = args.json && !is_stdout(&args.out);
     let result = fetch(args, global, &mut |_| {}).await;
-    result.map_err(|failure| {
-        if is_json {
-            Json::Error { code: failure.exit as u8, message: failure.error.to_string() }.print();
-        }
-        Failure { is_shown: is_json, ..failure }
-    })
+    result.map_err(|failure| output::told(failure, is_json))
 }
 
 /// Fetches; `observe` is called with the state of things several times a second.

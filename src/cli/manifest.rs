@@ -168,6 +168,7 @@ fn describe_file(file: &File) -> Value {
 fn verify(path: &Path, dir: &Path, is_json: bool) -> Result<(), Failure> {
     let file = manifest_file(path)?;
     let manifest = &file.manifest;
+    Failure::unless_there(dir)?;
     let view = HashView::new("verifying", is_json);
     let found = scan(manifest, dir, &|progress| view.show(progress))?;
     drop(view);

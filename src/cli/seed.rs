@@ -18,6 +18,11 @@ use crate::storage::{IndexOptions, SeedStore, scan};
 use crate::transport::{Endpoint, LinkOptions};
 
 pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> {
+    let is_json = args.json;
+    seed(args, global).await.map_err(|failure| output::told(failure, is_json))
+}
+
+async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
     let mut interrupts = Interrupts::catch()?;
     let (preparing, globals) = (args, global.clone());
     let prepare = tokio::task::spawn_blocking(move || {
@@ -82,6 +87,7 @@ fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), F
             "--manifest takes one PATH: the folder that holds (a part of) the content",
         ));
     };
+    Failure::unless_there(root)?;
     let view = HashView::new("verifying", args.json);
     let found = scan(&file.manifest, root, &|progress| view.show(progress))?;
     drop(view);

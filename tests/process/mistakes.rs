@@ -82,7 +82,16 @@ fn what_is_not_a_manifest_or_a_ticket_is_wrong_usage() {
     stage.check(&args!["manifest", "show", "cut.swarm"], 2, "damaged or cut short");
     stage.check(&args!["manifest", "verify", "noise.swarm", "tree"], 2, "not a swarm manifest");
     stage.check(&args!["seed", "--manifest", "cut.swarm", "tree"], 2, "damaged or cut short");
+    stage.check(&args!["manifest", "verify", "tree.swarm", "nowhere"], 2, "nothing at `nowhere`");
+    stage.check(&args!["seed", "--manifest", "tree.swarm", "nowhere"], 2, "nothing at `nowhere`");
     assert!(!stage.world.path("out").exists(), "nothing is made for what cannot be read");
+}
+
+#[test]
+fn a_seed_that_cannot_start_says_so_in_json_too() {
+    let stage = Stage::new();
+    let outcome = stage.world.run(&args!["seed", "--json", "nowhere"]).expect_code(2);
+    assert_eq!(outcome.events("error").len(), 1);
 }
 
 #[test]

@@ -24,6 +24,14 @@ pub(super) fn result(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// A failure, told as JSON if that is wanted; it is then not shown again.
+pub(super) fn told(failure: Failure, is_json: bool) -> Failure {
+    if is_json {
+        Json::Error { code: failure.exit as u8, message: failure.error.to_string() }.print();
+    }
+    Failure { is_shown: is_json, ..failure }
+}
+
 /// Why the command failed.
 pub(super) fn failure(failure: &Failure) {
     if !failure.is_shown {

@@ -249,7 +249,9 @@ mod tests {
         let (geometry, mut offers) = offers(40);
         let has = Bitfield::new(40);
         let mut seen = Bitfield::new(40);
-        [LinkId(1), LinkId(2)].into_iter().for_each(|link| offers.on_link(link));
+        for link in [LinkId(1), LinkId(2)] {
+            offers.on_link(link);
+        }
         while !offers.is_over() {
             for link in [LinkId(1), LinkId(2)] {
                 for chunk in offers.top_up(&geometry, link, &has) {
@@ -266,13 +268,17 @@ mod tests {
     fn what_a_lost_peer_was_offered_goes_to_the_others() {
         let (geometry, mut offers) = offers(4);
         let has = Bitfield::new(4);
-        [LinkId(1), LinkId(2)].into_iter().for_each(|link| offers.on_link(link));
+        for link in [LinkId(1), LinkId(2)] {
+            offers.on_link(link);
+        }
         let lost = offers.top_up(&geometry, LinkId(1), &has);
         offers.on_link_down(LinkId(1));
         let mut all = Vec::new();
         for _ in 0..4 {
             let fresh = offers.top_up(&geometry, LinkId(2), &has);
-            fresh.iter().for_each(|&chunk| offers.on_asked(&geometry, LinkId(2), chunk));
+            for &chunk in &fresh {
+                offers.on_asked(&geometry, LinkId(2), chunk);
+            }
             all.extend(fresh);
         }
         assert!(lost.iter().all(|chunk| all.contains(chunk)) && all.len() == 4, "{all:?}");

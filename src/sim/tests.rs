@@ -9,7 +9,7 @@ use crate::base::{Rng, mix};
 use crate::engine::Order;
 
 fn small(seed: u64) -> Swarm {
-    Swarm::seed(seed).content(64, 18).link(1_000_000, 4_000_000).within(Duration::from_secs(900))
+    Swarm::seed(seed).content(64, 18).link(1_000_000, 4_000_000).within(Duration::from_mins(15))
 }
 
 /// Everybody finished, and the checkers found nothing.
@@ -36,7 +36,9 @@ fn random_world(seed: u64) -> Swarm {
     let mut rng = Rng::seeded(mix(seed, 0x3a11));
     let leeches = 2 + rng.below(9) as u32;
     let mut script = [0; 24];
-    script.iter_mut().for_each(|byte| *byte = rng.next_u64() as u8);
+    for byte in &mut script {
+        *byte = rng.next_u64() as u8;
+    }
     let steps = rng.below(4) as usize;
     world_of(seed, leeches, &script[..steps * 6])
 }
@@ -49,7 +51,7 @@ fn world_of(seed: u64, leeches: u32, script: &[u8]) -> Swarm {
         .seeds(1)
         .leeches(leeches)
         .loss((mix(seed, 2) % 3) as f64 / 100.0)
-        .within(Duration::from_secs(3600))
+        .within(Duration::from_hours(1))
         .each(|index, spec, rng| {
             if index > 0 {
                 spec.up_per_sec = 200_000 + rng.below(2_000_000);

@@ -92,6 +92,8 @@ pub const LINK_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const LINK_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Longest wait for the last control frames to be acknowledged before a link closes.
 pub const LINK_FINISH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for closing packets to leave when a node ends.
+pub const ENDPOINT_CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Longest reason given or kept when a link closes, bytes.
 pub const CLOSE_REASON_LEN_MAX: usize = 256;
 /// Control frames are gathered into writes of about this many bytes.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -72,13 +73,13 @@ pub(super) struct SeedArgs {
     #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP")]
     pub(super) limit_up: Option<Rate>,
     /// End when one peer has taken the whole content from here
-    #[arg(long, conflicts_with = "count", env = "SWARM_ONCE")]
+    #[arg(long, conflicts_with = "count", env = "SWARM_ONCE", value_parser = FalseyValueParser::new())]
     pub(super) once: bool,
     /// End when so many peers have taken the whole content from here
     #[arg(long, value_name = "N", env = "SWARM_COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
     /// Print one JSON object a line on stdout instead of the ticket
-    #[arg(long, env = "SWARM_JSON")]
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
     pub(super) json: bool,
 }
 
@@ -97,7 +98,7 @@ pub(super) struct FetchArgs {
     #[arg(long, value_name = "GLOB", env = "SWARM_INCLUDE")]
     pub(super) include: Vec<String>,
     /// Fetch from the front, for those who read while it comes
-    #[arg(long, env = "SWARM_SEQUENTIAL")]
+    #[arg(long, env = "SWARM_SEQUENTIAL", value_parser = FalseyValueParser::new())]
     pub(super) sequential: bool,
     /// Download no faster than this, all peers together: 20MB/s, 100mbit
     #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN")]
@@ -106,10 +107,10 @@ pub(super) struct FetchArgs {
     #[arg(long, value_name = "BYTES", default_value = "64MiB", env = "SWARM_MEMORY")]
     pub(super) memory: ByteLen,
     /// Go on serving when the fetch is complete
-    #[arg(long, env = "SWARM_KEEP_SEEDING")]
+    #[arg(long, env = "SWARM_KEEP_SEEDING", value_parser = FalseyValueParser::new())]
     pub(super) keep_seeding: bool,
     /// Replace files that stand in the way (when the new ones are complete)
-    #[arg(long, env = "SWARM_OVERWRITE")]
+    #[arg(long, env = "SWARM_OVERWRITE", value_parser = FalseyValueParser::new())]
     pub(super) overwrite: bool,
     /// Give up after so many seconds without any progress; 0 waits for ever
     #[arg(long, value_name = "SECONDS", default_value_t = 60, env = "SWARM_TIMEOUT")]
@@ -118,7 +119,7 @@ pub(super) struct FetchArgs {
     #[arg(long, value_name = "ADDR", env = "SWARM_LISTEN")]
     pub(super) listen: Option<SocketAddr>,
     /// Print one JSON object a line on stdout
-    #[arg(long, env = "SWARM_JSON")]
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
     pub(super) json: bool,
 }
 
@@ -131,7 +132,7 @@ pub(super) enum ManifestCommand {
         /// The manifest
         manifest: PathBuf,
         /// Print JSON
-        #[arg(long, env = "SWARM_JSON")]
+        #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
         json: bool,
     },
     /// Hash what a folder (or the only file) holds and list every bad or missing chunk
@@ -141,7 +142,7 @@ pub(super) enum ManifestCommand {
         /// The folder it was fetched into, or its only file
         dir: PathBuf,
         /// Print JSON
-        #[arg(long, env = "SWARM_JSON")]
+        #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
         json: bool,
     },
 }
@@ -155,19 +156,19 @@ pub(super) struct CreateArgs {
     #[arg(short, long, value_name = "FILE", env = "SWARM_OUT")]
     pub(super) out: Option<PathBuf>,
     /// Add SHA-256 of every file
-    #[arg(long, env = "SWARM_SHA256")]
+    #[arg(long, env = "SWARM_SHA256", value_parser = FalseyValueParser::new())]
     pub(super) sha256: bool,
     /// Length of a chunk, a power of two from 16KiB to 16MiB [default: 1 to 8 MiB by file length]
     #[arg(long, value_name = "BYTES", env = "SWARM_CHUNK_LEN")]
     pub(super) chunk_len: Option<ByteLen>,
     /// Sign it with this node's key
-    #[arg(long, env = "SWARM_SIGN")]
+    #[arg(long, env = "SWARM_SIGN", value_parser = FalseyValueParser::new())]
     pub(super) sign: bool,
     /// A note for people, kept in the manifest
     #[arg(long, value_name = "TEXT", default_value = "", env = "SWARM_COMMENT")]
     pub(super) comment: String,
     /// Print JSON
-    #[arg(long, env = "SWARM_JSON")]
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
     pub(super) json: bool,
 }
 

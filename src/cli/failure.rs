@@ -112,7 +112,8 @@ impl From<IndexError> for Failure {
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
-        Self { exit: Exit::Other, error: error.into(), is_shown: false }
+        let exit = if matches!(error, IdentityError::Io { .. }) { Exit::Disk } else { Exit::Other };
+        Self { exit, error: error.into(), is_shown: false }
     }
 }
 

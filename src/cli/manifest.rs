@@ -31,6 +31,9 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
             format_args!("the comment is longer than {COMMENT_LEN_MAX} bytes"),
         ));
     }
+    if let Some(out) = &args.out {
+        refuse_to_replace(out)?;
+    }
     let chunk_len_log2 = args.chunk_len.map(chunk_len_log2).transpose()?;
     let options = IndexOptions { chunk_len_log2, sha256: args.sha256 };
     let made = index_paths(&args.paths, options, global, args.json)?;
@@ -73,8 +76,18 @@ pub(super) fn index_paths(
     Ok(made)
 }
 
+/// A manifest replaces a manifest and nothing else.
+fn refuse_to_replace(path: &Path) -> Result<(), Failure> {
+    if !path.exists() || (path.is_file() && manifest_file(path).is_ok()) {
+        return Ok(());
+    }
+    let message = format!("`{}` exists and is not a manifest: choose another name", path.display());
+    Err(Failure::new(Exit::TargetDiffers, message))
+}
+
 /// Writes a manifest so that nobody ever reads a half of it.
 pub(super) fn write_manifest(path: &Path, file: &ManifestFile) -> Result<(), Failure> {
+    refuse_to_replace(path)?;
     let failed = |error: std::io::Error| {
         Failure::new(Exit::Disk, format_args!("cannot write `{}`: {error}", path.display()))
     };
@@ -190,6 +203,11 @@ fn verify(path: &Path, dir: &Path, is_json: bool) -> Result<(), Failure> {
     }
     if found.is_whole() {
         return Ok(());
+    }
+    if let Some(report) = found.files.iter().find(|report| matches!(report.state, FileState::Unreadable(_))) {
+        let message =
+            format!("`{}` cannot be read: get the permission and verify again", report.path.display());
+        return Err(Failure { is_shown: is_json, ..Failure::new(Exit::Disk, message) });
     }
     let bad_files = found.files.iter().filter(|report| report.state != FileState::Good).count();
     let message = format!(

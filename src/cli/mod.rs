@@ -30,7 +30,9 @@ pub fn main() -> ExitCode {
         Command::Manifest(command) => manifest::run(command, &args.global),
         Command::Demo(demo) => setup::block_on(demo::run(demo, &args.global)),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "swarm", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "swarm", &mut script);
+            output::result(String::from_utf8_lossy(&script).trim_end());
             Ok(())
         }
     };

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::args::{Global, SeedArgs};
 use super::failure::{Exit, Failure};
 use super::manifest::{index_paths, write_manifest};
-use super::output::{self, HashView, Json, SeedView};
+use super::output::{self, Done, HashView, Json, SeedView};
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
-use crate::base::{Bitfield, ByteLen};
+use crate::base::{Bitfield, ByteLen, Instant};
 use crate::engine::{Event, Join, Order};
 use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
-use crate::node::clock::wall_clock;
+use crate::node::clock::{Clock, wall_clock};
 use crate::node::{Limits, Node, NodeEvent};
 use crate::storage::{IndexOptions, SeedStore, scan};
 use crate::transport::{Endpoint, LinkOptions};
@@ -57,13 +57,18 @@ async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
     node.join(join).await;
     let nothing = Bitfield::new(good.len());
     node.open_store(manifest.id(), Arc::new(store), good.clone(), nothing).await;
-    announce(&args, &endpoint, &manifest, &good, &ticket);
+    let (clock, present_len) = (Clock::start(), announce(&args, &endpoint, &manifest, &good, &ticket));
     let mut seed = Seed { view: SeedView::new(), manifest, taken: 0, args };
     let result = seed.watch(&node, &mut events, &mut interrupts).await;
     node.stop().await;
-    tokio::select! {
-        _ = task => {}
-        () = interrupts.next() => {}
+    let last = tokio::select! {
+        last = task => last.unwrap_or_default(),
+        () = interrupts.next() => return result,
+    };
+    if let (true, Ok(())) = (seed.args.json, &result) {
+        let elapsed = clock.now() - Instant::ZERO;
+        let done = Done::of(seed.manifest.id(), &last, present_len, elapsed.as_secs_f64());
+        done.into_iter().for_each(|done| Json::Done(done).print());
     }
     result
 }
@@ -107,7 +112,14 @@ pub(super) fn own_source(endpoint: &Endpoint, advertised: &[Address]) -> Source 
     Source { node: endpoint.node_id(), addresses }
 }
 
-fn announce(args: &SeedArgs, endpoint: &Endpoint, manifest: &Manifest, good: &Bitfield, ticket: &Ticket) {
+/// Tells that it is ready. Returns how many bytes it serves.
+fn announce(
+    args: &SeedArgs,
+    endpoint: &Endpoint,
+    manifest: &Manifest,
+    good: &Bitfield,
+    ticket: &Ticket,
+) -> u64 {
     let geometry = manifest.geometry();
     let present_len: u64 = geometry
         .chunks()
@@ -126,7 +138,8 @@ fn announce(args: &SeedArgs, endpoint: &Endpoint, manifest: &Manifest, good: &Bi
             chunks: geometry.chunk_count(),
             sources: 1,
         };
-        return ready.print();
+        ready.print();
+        return present_len;
     }
     let part =
         if good.is_full() { String::new() } else { format!(" ({} of {} chunks)", good.count(), good.len()) };
@@ -140,6 +153,7 @@ fn announce(args: &SeedArgs, endpoint: &Endpoint, manifest: &Manifest, good: &Bi
     ));
     output::note("others fetch it with: swarm fetch TICKET");
     output::result(ticket);
+    present_len
 }
 
 struct Seed {

@@ -42,6 +42,11 @@ impl Wanted {
     }
 
     fn named(what: &str) -> Result<Self, Failure> {
+        // Mail programs wrap long words.
+        let unwrapped: String = what.split_whitespace().collect();
+        if unwrapped != what && Ticket::is_like(&unwrapped) {
+            return Self::ticket(&unwrapped);
+        }
         if what == "-" {
             let mut bytes = Vec::new();
             let limit = MANIFEST_FILE_LEN_MAX as u64 + 1;
@@ -51,7 +56,9 @@ impl Wanted {
                 .read_to_end(&mut bytes)
                 .map_err(|error| Failure::new(Exit::Other, format_args!("cannot read stdin: {error}")))?;
             return match std::str::from_utf8(&bytes) {
-                Ok(text) if Ticket::is_like(text.trim()) => Self::ticket(text),
+                Ok(text) if Ticket::is_like(&text.split_whitespace().collect::<String>()) => {
+                    Self::ticket(&text.split_whitespace().collect::<String>())
+                }
                 _ => Self::manifest("the manifest on stdin", bytes.into()),
             };
         }

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::budget::Budget;
+use super::clock::Clock;
 use super::link::{ControlOut, Expected, LinkHandle};
 use super::throttle::Throttle;
 use super::upload::{self, UploadTask};
@@ -62,6 +63,7 @@ pub(super) struct Io {
     /// Of links that are gone.
     past_wire: BTreeMap<NodeId, WireTotals>,
     next_link: u64,
+    clock: Clock,
     budget: Budget,
     up: Throttle,
     down: Throttle,
@@ -94,6 +96,7 @@ impl Io {
             uploads: BTreeMap::new(),
             past_wire: BTreeMap::new(),
             next_link: 0,
+            clock: Clock::start(),
             budget: Budget::new(limits.buffers_len),
             up: Throttle::new(limits.up),
             down: Throttle::new(limits.down),
@@ -186,7 +189,9 @@ impl Io {
     pub(super) fn perform(&mut self, output: Output) {
         match output {
             Output::Dial { node, addresses } => {
-                self.tasks.spawn(dial(self.endpoint.clone(), node, addresses, self.report.clone()));
+                let dialing = dial(self.endpoint.clone(), node, addresses, self.report.clone());
+                let ending = self.ending.clone();
+                self.tasks.spawn(async move { ending.run_until_cancelled(dialing).await });
             }
             Output::Close { link, reason } => self.close(link, &reason),
             Output::Send { link, message } => self.send(link, message),
@@ -215,7 +220,7 @@ impl Io {
         self.ending.cancel();
         self.links.clear();
         self.tasks.close();
-        // Farewells have their own time limit; a dial under way is not waited for longer than that.
+        // Farewells have their own time limit.
         let _ = tokio::time::timeout(crate::base::limits::LINK_FINISH_TIMEOUT, self.tasks.wait()).await;
         self.endpoint.close(0, "done").await;
         self.tasks.wait().await;
@@ -224,10 +229,13 @@ impl Io {
     fn start_link(&mut self, link: Link, dialed: bool) {
         self.next_link += 1;
         let id = LinkId(self.next_link);
+        let gone = CancellationToken::new();
         let context = link::Context {
             report: self.report.clone(),
             budget: self.budget.clone(),
             down: self.down.clone(),
+            gone,
+            clock: self.clock,
         };
         let handle = link::start(id, link, dialed, context, &self.tasks);
         self.links.insert(id, handle);
@@ -305,7 +313,16 @@ impl Io {
         let cancel = CancellationToken::new();
         self.uploads.insert((link, request), cancel.clone());
         let (link_to, store, throttle) = (handle.link.clone(), Arc::clone(store), self.up.clone());
-        let task = UploadTask { id: link, link: link_to, request, run, store, throttle, cancel };
+        let task = UploadTask {
+            id: link,
+            link: link_to,
+            pen: Arc::clone(&handle.pen),
+            request,
+            run,
+            store,
+            throttle,
+            cancel,
+        };
         let report = self.report.clone();
         self.tasks.spawn(async move {
             let (sent_len, end) = upload::run(&task).await;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
+use super::clock::Clock;
 use super::io::Fact;
 use super::receive;
 use super::throttle::Throttle;
@@ -25,6 +26,8 @@ pub(super) struct LinkHandle {
     pub(super) link: Link,
     pub(super) dialed: bool,
     pub(super) control: mpsc::Sender<ControlOut>,
+    /// Whoever sends a chunk stream holds it: one after the other, so that the first has come whole soonest.
+    pub(super) pen: Arc<tokio::sync::Mutex<()>>,
     requests: Requests,
 }
 
@@ -44,6 +47,9 @@ pub(super) struct Context {
     pub(super) report: mpsc::Sender<Fact>,
     pub(super) budget: Budget,
     pub(super) down: Throttle,
+    /// Cancelled when the link is closed.
+    pub(super) gone: CancellationToken,
+    pub(super) clock: Clock,
 }
 
 /// A chunk stream that is to come, or is coming.
@@ -112,7 +118,7 @@ pub(super) fn start(
     let requests = Requests::default();
     let task = LinkTask { id, link: link.clone(), requests: requests.clone(), context };
     tasks.spawn(task.run(queue));
-    LinkHandle { link, dialed, control, requests }
+    LinkHandle { link, dialed, control, pen: Arc::default(), requests }
 }
 
 struct LinkTask {
@@ -150,6 +156,10 @@ impl LinkTask {
             self.read_control(reader),
             self.accept_streams(&streams),
             self.measure(),
+            async {
+                self.link.closed().await;
+                self.context.gone.cancel();
+            },
         );
         streams.close();
         streams.wait().await;

@@ -1,6 +1,7 @@
 //! One chunk stream coming in: header, bytes into one buffer, then checked and written. Backpressure: no buffer, no reading.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +67,7 @@ impl ReceiveTask {
         cancel: &CancellationToken,
     ) -> (Buffer, usize) {
         let (mut filled, mut reported) = (0, 0);
+        let mut reported_at = self.context.clock.now();
         let bytes = buffer.as_mut_slice();
         while filled < bytes.len() {
             let end = bytes.len().min(filled + self.context.down.piece_len(usize::MAX - filled));
@@ -75,11 +77,16 @@ impl ReceiveTask {
             };
             let Ok(len @ 1..) = read else { break };
             filled += len;
-            if filled - reported >= REPORT_LEN {
+            let now = self.context.clock.now();
+            if filled - reported >= REPORT_LEN || now - reported_at >= REPORT_INTERVAL {
                 self.received(request, filled - reported).await;
-                reported = filled;
+                (reported, reported_at) = (filled, now);
             }
-            self.context.down.wait(len).await;
+            tokio::select! {
+                () = self.context.down.wait(len) => {}
+                () = cancel.cancelled() => break,
+                () = self.context.gone.cancelled() => break,
+            }
         }
         if filled > reported {
             self.received(request, filled - reported).await;
@@ -176,3 +183,5 @@ impl CheckJob {
 
 /// Progress is reported every so many bytes: often enough for rates, seldom enough to cost nothing.
 const REPORT_LEN: usize = 256 << 10;
+/// On a slow link at least this often, so that it is seen to move.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);

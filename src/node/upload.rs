@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -16,6 +17,7 @@ use crate::wire::{ChunkStreamHeader, RequestId};
 pub(super) struct UploadTask {
     pub(super) id: LinkId,
     pub(super) link: Link,
+    pub(super) pen: Arc<Mutex<()>>,
     pub(super) request: RequestId,
     pub(super) run: Run,
     pub(super) store: Arc<dyn Store>,
@@ -44,9 +46,14 @@ async fn send(task: &UploadTask, stream: &mut ChunkSender, sent_len: &mut u64) -
     let (request, chunk) = (task.request, task.run.first().get());
     let header = ChunkStreamHeader { request, chunk, offset: task.run.offset(), len: task.run.len() };
     let mut head = Some(Bytes::copy_from_slice(&header.encode()));
+    let mut pen = None;
     for block in blocks(task) {
         let block_len = block.iter().map(|piece| u64::from(piece.len)).sum::<u64>();
         let bytes = read(&task.store, block).await?;
+        // The first block is read while the stream before this one is still being sent.
+        if pen.is_none() {
+            pen = Some(task.pen.lock().await);
+        }
         if let Some(head) = head.take() {
             stream.write_all(head).await.map_err(|_| UploadEnd::Stopped)?;
         }

@@ -64,6 +64,12 @@ pub enum StoreError {
         /// The file, still under its temporary name.
         path: PathBuf,
     },
+    /// A file changed its length under our hands.
+    #[error("`{}` was cut short by something else: run the same command again to fetch what is missing", path.display())]
+    Cut {
+        /// The file, still under its temporary name.
+        path: PathBuf,
+    },
     /// A symbolic link, or a path that leaves the folder.
     #[error("`{}` leads through a symbolic link or out of the folder: remove it or choose another folder", path.display())]
     Unsafe {
@@ -138,7 +144,7 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Disk { source, .. } => kind_of(source),
-            Self::Changed { .. } | Self::Integrity { .. } => ErrorKind::Changed,
+            Self::Changed { .. } | Self::Integrity { .. } | Self::Cut { .. } => ErrorKind::Changed,
             Self::TargetExists { .. }
             | Self::Unsafe { .. }
             | Self::NotAFile { .. }

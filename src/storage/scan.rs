@@ -127,8 +127,11 @@ fn look_at(manifest: &Manifest, open: &OpenRoots, index: FileIndex) -> FileRepor
     let file = manifest.file(index);
     let state = match open.place(&file.path).and_then(|(dir, at)| dir.stat(&at)) {
         Ok(Standing::Nothing) => FileState::Missing,
-        Ok(Standing::File { len }) if len != file.len => FileState::OtherLen(len),
-        Ok(Standing::File { .. }) => FileState::Damaged,
+        Ok(Standing::File { len }) => match open.open(&file.path) {
+            Ok(_) if len != file.len => FileState::OtherLen(len),
+            Ok(_) => FileState::Damaged,
+            Err(error) => FileState::Unreadable(error.to_string()),
+        },
         Ok(Standing::Directory) => FileState::Unreadable("it is a folder".to_owned()),
         Ok(Standing::Symlink) => FileState::Unreadable("it is a symbolic link".to_owned()),
         Ok(Standing::Special) => FileState::Unreadable("it is not a regular file".to_owned()),

@@ -100,6 +100,11 @@ impl TargetFiles {
         }
         let (part, name) = (part_path(&self.manifest, file), final_path(&self.manifest, file));
         let open = self.dir.open_file(&part, Access::Write)?;
+        let len = open.metadata().map_err(StoreError::disk(&self.path(file), "stat"))?.len();
+        if len != self.manifest.file(file).len {
+            // Somebody cut it short meanwhile; its journal is not to be believed any more.
+            return Err(StoreError::Cut { path: self.path(file) });
+        }
         self.check_sha256(file, &part, &open)?;
         self.set_executable(file, &open)?;
         self.dir.rename(&part, name, self.overwrite)?;

@@ -22,8 +22,8 @@ use super::socket::{self, BindError};
 use super::tls;
 use crate::base::NodeId;
 use crate::base::limits::{
-    HANDSHAKE_TIMEOUT, HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX,
-    HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX, LINK_FINISH_TIMEOUT,
+    ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX,
+    HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX,
 };
 use crate::manifest::Address;
 
@@ -137,10 +137,10 @@ impl Endpoint {
         interfaces::reachable_at(self.shared.bound, &own)
     }
 
-    /// Closes all links and accepts no more; peers are told, which takes up to [`LINK_FINISH_TIMEOUT`].
+    /// Closes all links and accepts no more; peers are told, once: whoever misses it sees the silence.
     pub async fn close(&self, code: u32, reason: &str) {
         self.shared.quinn.close(VarInt::from_u32(code), reason.as_bytes());
-        let _ = timeout(LINK_FINISH_TIMEOUT, self.shared.quinn.wait_idle()).await;
+        let _ = timeout(ENDPOINT_CLOSE_TIMEOUT, self.shared.quinn.wait_idle()).await;
     }
 
     fn admit(&self, incoming: Incoming, handshakes: &mut JoinSet<Option<Link>>) {

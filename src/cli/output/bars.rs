@@ -52,7 +52,8 @@ impl FetchView {
     pub(in crate::cli) fn show(&mut self, snapshot: &NodeSnapshot, manifest: Option<&Manifest>) {
         let Some(content) = snapshot.engine.contents.first() else { return };
         let now = self.clock.now();
-        let rate = self.rate.sample(now, content.verified_len);
+        let received_len = snapshot.engine.peers.iter().map(|peer| peer.totals.received_len).sum();
+        let rate = self.rate.sample(now, received_len);
         if let Some(bars) = &mut self.bars {
             bars.show(content, &snapshot.engine.peers, rate, manifest);
         } else if !self.is_silent && now - self.lined_at >= LINE_INTERVAL {

@@ -95,6 +95,23 @@ fn a_seed_that_cannot_start_says_so_in_json_too() {
 }
 
 #[test]
+fn a_manifest_never_replaces_anything_but_a_manifest() {
+    let stage = Stage::new();
+    stage.write("notes.txt", b"not to be lost");
+    stage.check(&args!["manifest", "create", "tree", "-o", "notes.txt"], 4, "is not a manifest");
+    stage.check(&args!["seed", "tree", "--manifest-out", "notes.txt"], 4, "is not a manifest");
+    stage.check(&args!["manifest", "create", "tree", "-o", "tree"], 4, "is not a manifest");
+    assert_eq!(std::fs::read(stage.world.path("notes.txt")).expect("it is still there"), b"not to be lost");
+}
+
+#[test]
+fn a_ticket_that_was_wrapped_over_lines_is_taken() {
+    let stage = Stage::new();
+    let wrapped = format!(" {}\n{} ", &stage.ticket[..40], &stage.ticket[40..]);
+    stage.world.run(&args!["fetch", wrapped, "-o", "unwrapped"]).expect_code(0);
+}
+
+#[test]
 fn a_manifest_that_leads_out_of_the_folder_is_refused() {
     let stage = Stage::new();
     for path in ["../evil", "/etc/evil", "a/../../evil", "a//evil", "", ".", "a/", "nul\0", "a/./evil"] {

@@ -46,7 +46,7 @@ pub(super) async fn fetch(
     let identity = setup::identity(global, None)?;
     let memory = Memory::split(args.memory, is_stdout(&args.out));
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
-    let limits = Limits { buffers_len: memory.buffers_len, up: None, down: args.limit_down };
+    let limits = Limits { buffers_len: memory.buffers_len, down: args.limit_down, ..Limits::default() };
     let (node, mut events, task) = Node::start(endpoint.clone(), limits);
     let mut fetch = Fetch {
         clock: Clock::start(),
@@ -284,7 +284,7 @@ impl Fetch {
             }
             Event::Completed { .. } => return Ok(self.on_completed()),
             Event::Failed { failure, .. } => return Err(self.failed(&failure)),
-            Event::Stopped => {}
+            Event::Left { .. } | Event::Stopped => {}
         }
         Ok(false)
     }

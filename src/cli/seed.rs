@@ -46,7 +46,7 @@ async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
         write_manifest(out, &file)?;
     }
     let good = store.good().clone();
-    let limits = Limits { buffers_len: 0, up: args.limit_up, down: None };
+    let limits = Limits { buffers_len: 0, up: args.limit_up, ..Limits::default() };
     let (node, mut events, task) = Node::start(endpoint.clone(), limits);
     let join = Join {
         content: manifest.id(),
@@ -228,6 +228,7 @@ impl Seed {
             | Event::PeerDeclined { .. }
             | Event::Completed { .. }
             | Event::Failed { .. }
+            | Event::Left { .. }
             | Event::Stopped => {}
         }
     }

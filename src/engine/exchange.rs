@@ -88,6 +88,12 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&link).filter(|session| session.agent.is_some()) else {
             return;
         };
+        let is_new = session.remotes.get(&content).is_none_or(|remote| remote.opened.is_none());
+        if is_new && session.opens_said >= HANDLES_PER_LINK_MAX {
+            // The peer would take one more for a violation; a new link begins anew.
+            return;
+        }
+        session.opens_said += usize::from(is_new);
         let remote = session.remotes.entry(content).or_default();
         if remote.opened != Some(knows_manifest) {
             remote.opened = Some(knows_manifest);
@@ -116,6 +122,10 @@ impl Engine {
             return Ok(());
         }
         let remote = session.remotes.entry(content).or_default();
+        if std::mem::take(&mut remote.has_declined) {
+            // It had left and is back: both sides say again what they have.
+            (remote.opened, remote.peer_opened) = (None, None);
+        }
         let was_known = remote.peer_opened == Some(true);
         // A manifest once known is not forgotten.
         remote.peer_opened = Some(knows_manifest || was_known);

@@ -49,7 +49,17 @@ impl Engine {
         }
         state.phase = Phase::Fetching(Box::new(chunks));
         state.last_progress_at = self.now;
-        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        // Whoever asked for it before it was here is answered now; nobody else needs to know.
+        let is_concerned = |session: &Session| {
+            session.remotes.contains_key(&content) || session.handles.values().any(|known| *known == content)
+        };
+        let wants = !state.chunks().is_some_and(Chunks::is_durable);
+        let links: Vec<LinkId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| wants || is_concerned(session))
+            .map(|(link, _)| *link)
+            .collect();
         for link in links {
             self.open(link, content);
             self.introduce(link, content);
@@ -220,7 +230,7 @@ impl Engine {
     }
 
     /// Takes a request away from a peer. What came is kept; the rest is queued when the stream has ended.
-    fn cancel(&mut self, link: LinkId, request: RequestId) {
+    pub(super) fn cancel(&mut self, link: LinkId, request: RequestId) {
         let is_open = self.sessions.get_mut(&link).is_some_and(|session| session.on_abandoned(request));
         if is_open {
             self.send(link, Message::Cancel { request });
@@ -499,14 +509,7 @@ impl Engine {
         if matches!(state.phase, Phase::Failed | Phase::Complete(_)) {
             return;
         }
-        let mine = |(link, session): (&LinkId, &Session)| {
-            let open = session.requests.iter().filter(|(_, open)| open.content == content);
-            open.map(|(request, _)| (*link, *request)).collect::<Vec<_>>()
-        };
-        let asked: Vec<_> = self.sessions.iter().flat_map(mine).collect();
-        for (link, request) in asked {
-            self.cancel(link, request);
-        }
+        self.stop_fetching(content);
         // A store that failed once is flushed once more: it may still record what it holds.
         self.flush(content);
         if let Some(state) = self.contents.get_mut(&content) {

@@ -158,6 +158,11 @@ pub enum Input {
         /// How it ended.
         end: UploadEnd,
     },
+    /// Take no part in a content any more. Answered with [`Event::Left`].
+    Leave {
+        /// Which content.
+        content: ContentId,
+    },
     /// End everything: flush, say farewell, then [`Event::Stopped`].
     Stop,
 }
@@ -416,6 +421,11 @@ pub enum Event {
         content: ContentId,
         /// Why.
         failure: FetchFailure,
+    },
+    /// This node takes no part in a content any more; its store is not needed.
+    Left {
+        /// Which content.
+        content: ContentId,
     },
     /// All links are closed and all that was verified is durable.
     Stopped,

@@ -10,6 +10,7 @@ mod violation;
 
 mod exchange;
 mod fetch;
+mod leave;
 mod links;
 mod offering;
 mod serve;
@@ -114,6 +115,7 @@ impl Engine {
             Input::UploadEnded { link, request, sent_len, end } => {
                 self.on_upload_ended(link, request, sent_len, end)
             }
+            Input::Leave { content } => self.on_leave(content),
             Input::Stop => self.on_stop(),
         }
         while let Some(timer) = self.timers.pop_due(self.now) {

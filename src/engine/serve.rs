@@ -31,7 +31,10 @@ impl Engine {
             state.totals.sent_len += sent_len;
         }
         if let Some(session) = self.sessions.get_mut(&link) {
-            session.remotes.entry(ended.content).or_default().sent_len += sent_len;
+            // Of a content that was left there is nothing to note.
+            if let Some(remote) = session.remotes.get_mut(&ended.content) {
+                remote.sent_len += sent_len;
+            }
             let node = session.node;
             if let Some(totals) = self.peers.totals(node) {
                 totals.sent_len += sent_len;

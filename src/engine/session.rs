@@ -21,6 +21,8 @@ pub(super) struct Session {
     pub(super) rtt: Duration,
     pub(super) remotes: BTreeMap<ContentId, Remote>,
     pub(super) handles: BTreeMap<Handle, ContentId>,
+    /// Contents that this node opened here so far: the peer bounds how many it takes.
+    pub(super) opens_said: usize,
     /// The peer serves nothing to this node now.
     pub(super) is_choked: bool,
     pub(super) requests: BTreeMap<RequestId, OpenRequest>,
@@ -90,6 +92,7 @@ impl Session {
             rtt: Duration::ZERO,
             remotes: BTreeMap::new(),
             handles: BTreeMap::new(),
+            opens_said: 0,
             is_choked: true,
             requests: BTreeMap::new(),
             next_request: 0,

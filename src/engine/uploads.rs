@@ -116,6 +116,15 @@ impl Uploads {
         taken
     }
 
+    /// Uploads of a content that are going on.
+    pub(super) fn active_of(&self, content: ContentId) -> Vec<(LinkId, RequestId)> {
+        let of_link = |(link, queue): (&LinkId, &Queue)| {
+            let active = queue.active.iter().filter(|(_, wanted)| wanted.content == content);
+            active.map(|(request, _)| (*link, *request)).collect::<Vec<_>>()
+        };
+        self.queues.iter().flat_map(of_link).collect()
+    }
+
     /// Frees slots for those who wait: chokes whoever has been unchoked longest and unchokes whoever has been choked longest.
     /// `is_interested` tells whom a slot would help. Returns the choked with their waiting requests, and the unchoked.
     pub(super) fn rotate(&mut self, now: Instant, is_interested: impl Fn(LinkId) -> bool) -> Rotation {

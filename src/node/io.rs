@@ -15,6 +15,7 @@ use super::link::{ControlOut, Expected, LinkHandle};
 use super::throttle::Throttle;
 use super::upload::{self, UploadTask};
 use super::{Command, Limits, NodeEvent, NodeSnapshot, WireTotals, link};
+use crate::base::limits::PEERS_MAX;
 use crate::base::{ContentId, NodeId};
 use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output};
 use crate::manifest::{Address, ChunkIndex, Run};
@@ -62,11 +63,13 @@ pub(super) struct Io {
     uploads: BTreeMap<(LinkId, RequestId), CancellationToken>,
     /// Of links that are gone.
     past_wire: BTreeMap<NodeId, WireTotals>,
+    past_wire_total: WireTotals,
     next_link: u64,
     clock: Clock,
     budget: Budget,
     up: Throttle,
     down: Throttle,
+    limits: Limits,
     tasks: TaskTracker,
     ending: CancellationToken,
     is_stopped: bool,
@@ -95,11 +98,13 @@ impl Io {
             links: BTreeMap::new(),
             uploads: BTreeMap::new(),
             past_wire: BTreeMap::new(),
+            past_wire_total: WireTotals::default(),
             next_link: 0,
             clock: Clock::start(),
             budget: Budget::new(limits.buffers_len),
             up: Throttle::new(limits.up),
             down: Throttle::new(limits.down),
+            limits,
             tasks,
             ending,
             is_stopped: false,
@@ -138,6 +143,7 @@ impl Io {
             Fact::Input(input) => Some(self.note(input)),
             Fact::Wakeup => Some(Input::Wakeup),
             Fact::Command(command) => self.admit_command(command, engine),
+            Fact::Linked { link, dialed } if self.is_crowded() => Self::turn_away(&link, dialed),
             Fact::Linked { link, dialed } => {
                 self.start_link(link, dialed);
                 None
@@ -167,6 +173,12 @@ impl Io {
             }
             Command::AddSource { content, source } => {
                 Some(Input::AddSource { content, node: source.node, addresses: source.addresses })
+            }
+            Command::Leave(content) => Some(Input::Leave { content }),
+            Command::SetLimits { up, down } => {
+                self.up.set(up);
+                self.down.set(down);
+                None
             }
             Command::Snapshot(reply) => {
                 // Whoever asked may be gone.
@@ -208,6 +220,9 @@ impl Io {
             Output::Finish { content } => self.finish(content),
             Output::Event(event) => {
                 self.is_stopped |= matches!(event, Event::Stopped);
+                if let Event::Left { content } = &event {
+                    self.stores.remove(content);
+                }
                 self.tell(NodeEvent::Engine(event));
             }
         }
@@ -226,6 +241,17 @@ impl Io {
         self.tasks.wait().await;
     }
 
+    fn is_crowded(&self) -> bool {
+        self.limits.links_max.is_some_and(|max| self.links.len() >= max)
+    }
+
+    fn turn_away(link: &Link, dialed: bool) -> Option<Input> {
+        let reason = CloseReason::TooManyLinks;
+        link.close(reason.code(), &reason.to_string());
+        let failure = DialFailure::Unreachable("this node has as many peers as it may".to_owned());
+        dialed.then(|| Input::DialFailed { node: link.peer(), failure })
+    }
+
     fn start_link(&mut self, link: Link, dialed: bool) {
         self.next_link += 1;
         let id = LinkId(self.next_link);
@@ -233,11 +259,12 @@ impl Io {
         let context = link::Context {
             report: self.report.clone(),
             budget: self.budget.clone(),
-            down: self.down.clone(),
+            down: [self.down.clone(), Throttle::new(self.limits.down_per_peer)],
             gone,
             clock: self.clock,
         };
-        let handle = link::start(id, link, dialed, context, &self.tasks);
+        let up = Throttle::new(self.limits.up_per_peer);
+        let handle = link::start(id, link, dialed, up, context, &self.tasks);
         self.links.insert(id, handle);
     }
 
@@ -245,8 +272,13 @@ impl Io {
         let Some(handle) = self.links.remove(&link) else { return };
         let stats = handle.link.stats();
         let totals = self.past_wire.entry(handle.link.peer()).or_default();
-        totals.received_len += stats.received_len;
-        totals.sent_len += stats.sent_len;
+        for totals in [totals, &mut self.past_wire_total] {
+            totals.received_len += stats.received_len;
+            totals.sent_len += stats.sent_len;
+        }
+        while self.past_wire.len() > PEERS_MAX {
+            self.past_wire.pop_first();
+        }
         self.uploads.retain(|(of, _), cancel| {
             if *of == link {
                 cancel.cancel();
@@ -257,7 +289,17 @@ impl Io {
 
     /// Everything at this instant.
     pub(super) fn snapshot(&self, engine: &Engine) -> NodeSnapshot {
-        NodeSnapshot { engine: engine.snapshot(), wire: self.wire() }
+        NodeSnapshot { engine: engine.snapshot(), wire: self.wire(), wire_total: self.wire_total() }
+    }
+
+    fn wire_total(&self) -> WireTotals {
+        self.links.values().fold(self.past_wire_total, |total, handle| {
+            let stats = handle.link.stats();
+            WireTotals {
+                received_len: total.received_len + stats.received_len,
+                sent_len: total.sent_len + stats.sent_len,
+            }
+        })
     }
 
     fn wire(&self) -> BTreeMap<NodeId, WireTotals> {
@@ -312,7 +354,8 @@ impl Io {
         let (Some(handle), Some(store)) = (self.links.get(&link), self.stores.get(&content)) else { return };
         let cancel = CancellationToken::new();
         self.uploads.insert((link, request), cancel.clone());
-        let (link_to, store, throttle) = (handle.link.clone(), Arc::clone(store), self.up.clone());
+        let (link_to, store) = (handle.link.clone(), Arc::clone(store));
+        let throttles = [self.up.clone(), handle.up.clone()];
         let task = UploadTask {
             id: link,
             link: link_to,
@@ -320,7 +363,7 @@ impl Io {
             request,
             run,
             store,
-            throttle,
+            throttles,
             cancel,
         };
         let report = self.report.clone();

@@ -25,6 +25,8 @@ use crate::wire::{Message, RequestId};
 pub(super) struct LinkHandle {
     pub(super) link: Link,
     pub(super) dialed: bool,
+    /// What this peer alone may be sent.
+    pub(super) up: Throttle,
     pub(super) control: mpsc::Sender<ControlOut>,
     /// Whoever sends a chunk stream holds it: one after the other, so that the first has come whole soonest.
     pub(super) pen: Arc<tokio::sync::Mutex<()>>,
@@ -46,10 +48,25 @@ pub(super) enum ControlOut {
 pub(super) struct Context {
     pub(super) report: mpsc::Sender<Fact>,
     pub(super) budget: Budget,
-    pub(super) down: Throttle,
+    /// Of all peers together, and of this one.
+    pub(super) down: [Throttle; 2],
     /// Cancelled when the link is closed.
     pub(super) gone: CancellationToken,
     pub(super) clock: Clock,
+}
+
+impl Context {
+    /// The longest piece to read at once.
+    pub(super) fn down_piece_len(&self, wanted: usize) -> usize {
+        self.down.iter().fold(wanted, |len, throttle| throttle.piece_len(len))
+    }
+
+    /// Waits until so many bytes may come: from this peer first, which takes no share of the others' while it waits.
+    pub(super) async fn wait_down(&self, len: usize) {
+        let [all, peer] = &self.down;
+        peer.wait(len).await;
+        all.wait(len).await;
+    }
 }
 
 /// A chunk stream that is to come, or is coming.
@@ -111,6 +128,7 @@ pub(super) fn start(
     id: LinkId,
     link: Link,
     dialed: bool,
+    up: Throttle,
     context: Context,
     tasks: &TaskTracker,
 ) -> LinkHandle {
@@ -118,7 +136,7 @@ pub(super) fn start(
     let requests = Requests::default();
     let task = LinkTask { id, link: link.clone(), requests: requests.clone(), context };
     tasks.spawn(task.run(queue));
-    LinkHandle { link, dialed, control, pen: Arc::default(), requests }
+    LinkHandle { link, dialed, up, control, pen: Arc::default(), requests }
 }
 
 struct LinkTask {

@@ -27,7 +27,7 @@ use crate::storage::{Store, StoreError};
 use crate::transport::Endpoint;
 
 /// What a node may use.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     /// Chunk buffers of all downloads together, bytes.
     pub buffers_len: u64,
@@ -35,6 +35,12 @@ pub struct Limits {
     pub up: Option<Rate>,
     /// Payload received, all peers together.
     pub down: Option<Rate>,
+    /// Payload sent to one peer.
+    pub up_per_peer: Option<Rate>,
+    /// Payload received from one peer.
+    pub down_per_peer: Option<Rate>,
+    /// Links at once; further ones are turned away. `None`: as many as the engine takes.
+    pub links_max: Option<usize>,
 }
 
 /// A running node, as products hold it.
@@ -64,6 +70,8 @@ pub struct NodeSnapshot {
     pub engine: Snapshot,
     /// UDP payload by peer, over all its links.
     pub wire: BTreeMap<NodeId, WireTotals>,
+    /// UDP payload of all links there ever were.
+    pub wire_total: WireTotals,
 }
 
 /// UDP payload, bytes: chunks, control, acknowledgements, retransmissions.
@@ -79,6 +87,8 @@ enum Command {
     Join(Box<Join>),
     OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield },
     AddSource { content: ContentId, source: Source },
+    Leave(ContentId),
+    SetLimits { up: Option<Rate>, down: Option<Rate> },
     Snapshot(oneshot::Sender<NodeSnapshot>),
     Stop,
 }
@@ -120,6 +130,16 @@ impl Node {
     /// Names a node that may have a content.
     pub async fn add_source(&self, content: ContentId, source: Source) {
         self.command(Command::AddSource { content, source }).await;
+    }
+
+    /// Takes no part in a content any more: peers are told, its store is let go. [`Event::Left`] follows.
+    pub async fn leave(&self, content: ContentId) {
+        self.command(Command::Leave(content)).await;
+    }
+
+    /// Changes the limits of all peers together; what waits for the old ones goes on by the new.
+    pub async fn set_limits(&self, up: Option<Rate>, down: Option<Rate>) {
+        self.command(Command::SetLimits { up, down }).await;
     }
 
     /// Everything at this instant; empty if the node has ended.

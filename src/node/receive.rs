@@ -70,7 +70,7 @@ impl ReceiveTask {
         let mut reported_at = self.context.clock.now();
         let bytes = buffer.as_mut_slice();
         while filled < bytes.len() {
-            let end = bytes.len().min(filled + self.context.down.piece_len(usize::MAX - filled));
+            let end = bytes.len().min(filled + self.context.down_piece_len(usize::MAX - filled));
             let read = tokio::select! {
                 read = stream.read_some(&mut bytes[filled..end]) => read,
                 () = cancel.cancelled() => break,
@@ -83,7 +83,7 @@ impl ReceiveTask {
                 (reported, reported_at) = (filled, now);
             }
             tokio::select! {
-                () = self.context.down.wait(len) => {}
+                () = self.context.wait_down(len) => {}
                 () = cancel.cancelled() => break,
                 () = self.context.gone.cancelled() => break,
             }

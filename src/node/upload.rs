@@ -21,7 +21,8 @@ pub(super) struct UploadTask {
     pub(super) request: RequestId,
     pub(super) run: Run,
     pub(super) store: Arc<dyn Store>,
-    pub(super) throttle: Throttle,
+    /// Of all peers together, and of this one.
+    pub(super) throttles: [Throttle; 2],
     pub(super) cancel: CancellationToken,
 }
 
@@ -65,8 +66,11 @@ async fn send(task: &UploadTask, stream: &mut ChunkSender, sent_len: &mut u64) -
 
 async fn write(task: &UploadTask, stream: &mut ChunkSender, mut bytes: Bytes) -> Result<(), UploadEnd> {
     while !bytes.is_empty() {
-        let piece = bytes.split_to(task.throttle.piece_len(bytes.len()));
-        task.throttle.wait(piece.len()).await;
+        let [all, peer] = &task.throttles;
+        let piece = bytes.split_to(all.piece_len(peer.piece_len(bytes.len())));
+        // The narrower gate first: whoever waits at it takes no share of the others'.
+        peer.wait(piece.len()).await;
+        all.wait(piece.len()).await;
         stream.write_all(piece).await.map_err(|_| UploadEnd::Stopped)?;
     }
     Ok(())

@@ -260,7 +260,8 @@ impl World {
             | Event::BlamedByPeer { .. }
             | Event::PeerCompleted { .. }
             | Event::ChunkLost { .. }
-            | Event::Failed { .. } => {}
+            | Event::Failed { .. }
+            | Event::Left { .. } => {}
         }
     }
 

@@ -33,7 +33,7 @@ impl Liar {
             let endpoint =
                 Endpoint::bind(Some(listen), &identity, LinkOptions::default()).expect("a free port");
             let (node_id, port) = (endpoint.node_id(), endpoint.port());
-            let limits = Limits { buffers_len: 0, up: None, down: None };
+            let limits = Limits::default();
             let (node, mut events, _) = Node::start(endpoint, limits);
             runtime.spawn(async move { while events.recv().await.is_some() {} });
             let content = made.manifest.id();

@@ -1,0 +1,196 @@
+//! Leaving a content: whoever took part with this node is told, and nothing of it is kept. Files stay as they are.
+
+use crate::base::{Bitfield, ContentId};
+use crate::wire::{ChunkRuns, Message, RejectReason, RequestId};
+
+use super::Engine;
+use super::io::{Event, LinkId, Output};
+use super::timers::Timer;
+
+impl Engine {
+    /// Ends this node's part in a content: waiting requests are rejected, uploads stopped, own requests taken back, peers told
+    /// that nothing of it is here any more. Unknown contents are left already.
+    pub(super) fn on_leave(&mut self, content: ContentId) {
+        if self.contents.contains_key(&content) {
+            self.stop_serving(content);
+            self.stop_fetching(content);
+            // What is verified is not lost to whoever fetches into the same folder later.
+            self.flush(content);
+            self.say_farewell(content);
+            self.forget_content(content);
+        }
+        self.emit(Event::Left { content });
+    }
+
+    fn stop_serving(&mut self, content: ContentId) {
+        for (link, request) in self.uploads.take_waiting(|wanted| wanted.content == content) {
+            self.reject(link, request, RejectReason::NotHeld);
+        }
+        for (link, request) in self.uploads.active_of(content) {
+            self.reject(link, request, RejectReason::NotHeld);
+            self.outputs.push_back(Output::StopUpload { link, request });
+        }
+    }
+
+    /// Takes back every request of a content; what comes of them is not needed.
+    pub(super) fn stop_fetching(&mut self, content: ContentId) {
+        let mine = |(link, session): (&LinkId, &super::session::Session)| {
+            let open = session.requests.iter().filter(|(_, open)| open.content == content);
+            open.map(|(request, _)| (*link, *request)).collect::<Vec<(LinkId, RequestId)>>()
+        };
+        let asked: Vec<_> = self.sessions.iter().flat_map(mine).collect();
+        for (link, request) in asked {
+            self.cancel(link, request);
+        }
+    }
+
+    /// Lost takes back what peers believe to be here, Decline says that no more is to come.
+    fn say_farewell(&mut self, content: ContentId) {
+        let Some(state) = self.contents.get(&content) else { return };
+        let handle = state.handle;
+        let everything = state.chunks().map(|chunks| Bitfield::full(chunks.geometry().chunk_count()));
+        let lost = everything.map(|all| ChunkRuns::of(&all)).unwrap_or_default();
+        let is_open = |session: &super::session::Session| {
+            session.remotes.get(&content).is_some_and(|remote| remote.opened.is_some())
+        };
+        let links: Vec<LinkId> =
+            self.sessions.iter().filter(|(_, session)| is_open(session)).map(|(link, _)| *link).collect();
+        for link in links {
+            for chunks in lost.clone() {
+                self.send(link, Message::Lost { handle, chunks });
+            }
+            self.send(link, Message::Decline { content });
+        }
+    }
+
+    fn forget_content(&mut self, content: ContentId) {
+        self.contents.remove(&content);
+        for session in self.sessions.values_mut() {
+            session.remotes.remove(&content);
+        }
+        for timer in [
+            Timer::Haves(content),
+            Timer::Flush(content),
+            Timer::Manifest(content),
+            Timer::Patience(content),
+            Timer::Offers(content),
+        ] {
+            self.timers.cancel(timer);
+        }
+        self.fill_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Instant, NodeId};
+    use crate::engine::tests::manifest_of;
+    use crate::engine::{Input, Join, Order, UploadEnd};
+    use crate::manifest::Manifest;
+    use crate::wire::Handle;
+
+    /// An engine that seeds two contents to one peer, which opened both; what it said so far is drained.
+    fn seed_of_two() -> (Engine, [Manifest; 2]) {
+        let manifests = [manifest_of(&[("a", 3 << 14)]), manifest_of(&[("b", 2 << 14)])];
+        let mut engine = Engine::new(NodeId::from_bytes([1; 32]), 1);
+        manifests.iter().for_each(|manifest| join_whole(&mut engine, manifest));
+        let link = LinkId(1);
+        engine
+            .handle(Instant::ZERO, Input::LinkUp { link, node: NodeId::from_bytes([2; 32]), dialed: false });
+        let hello = Message::Hello(crate::wire::Hello::ours());
+        engine.handle(Instant::ZERO, Input::Message { link, message: hello });
+        for (handle, manifest) in (1..).zip(&manifests) {
+            let open = Message::Open { handle: Handle(handle), content: manifest.id(), knows_manifest: true };
+            engine.handle(Instant::ZERO, Input::Message { link, message: open });
+        }
+        let _ = said(&mut engine);
+        (engine, manifests)
+    }
+
+    fn join_whole(engine: &mut Engine, manifest: &Manifest) {
+        let (content, all) = (manifest.id(), Bitfield::full(manifest.geometry().chunk_count()));
+        let join =
+            Join { content, manifest: Some(manifest.clone()), order: Order::RarestFirst, patience: None };
+        engine.handle(Instant::ZERO, Input::Join(Box::new(join)));
+        engine.handle(Instant::ZERO, Input::StoreOpened { content, durable: all.clone(), wanted: all });
+        engine.handle(Instant::ZERO, Input::Finished { content });
+    }
+
+    /// What the engine said and did, one word each.
+    fn said(engine: &mut Engine) -> String {
+        let word = |output| match output {
+            Output::Send { message: Message::Open { .. }, .. } => "open",
+            Output::Send { message: Message::Have { .. }, .. } => "have",
+            Output::Send { message: Message::Lost { .. }, .. } => "lost",
+            Output::Send { message: Message::Decline { .. }, .. } => "decline",
+            Output::Send { message: Message::Reject { .. }, .. } => "reject",
+            Output::Upload { .. } => "upload",
+            Output::StopUpload { .. } => "stop-upload",
+            Output::Close { .. } => "close",
+            Output::Event(Event::Left { .. }) => "left",
+            _ => "-",
+        };
+        let words: Vec<&str> =
+            std::iter::from_fn(|| engine.poll()).map(word).filter(|word| *word != "-").collect();
+        words.join(" ")
+    }
+
+    fn ask(engine: &mut Engine, handle: u32, request: u64) {
+        let (request, handle) = (RequestId(request), Handle(handle));
+        let message = Message::Request { request, handle, chunk: 0, offset: 0, len: 1 << 14 };
+        engine.handle(Instant::ZERO, Input::Message { link: LinkId(1), message });
+    }
+
+    #[test]
+    fn a_content_that_is_left_is_served_no_more_and_the_other_goes_on() {
+        let (mut engine, [gone, kept]) = seed_of_two();
+        (1..=4).for_each(|request| ask(&mut engine, 1, request));
+        assert_eq!(said(&mut engine), "upload upload upload");
+        engine.handle(Instant::ZERO, Input::Leave { content: gone.id() });
+        // One request waited, three were being served.
+        let farewell = "reject reject stop-upload reject stop-upload reject stop-upload lost decline left";
+        assert_eq!(said(&mut engine), farewell);
+        for request in 1..=3 {
+            let (link, request) = (LinkId(1), RequestId(request));
+            let ended = Input::UploadEnded { link, request, sent_len: 5, end: UploadEnd::Stopped };
+            engine.handle(Instant::ZERO, ended);
+        }
+        // A request that was on its way is no fault of the peer's.
+        ask(&mut engine, 1, 5);
+        assert_eq!(said(&mut engine), "");
+        ask(&mut engine, 2, 6);
+        assert_eq!(said(&mut engine), "upload");
+        let contents: Vec<_> = engine.snapshot().contents.iter().map(|state| state.content).collect();
+        assert_eq!(contents, [kept.id()]);
+    }
+
+    #[test]
+    fn a_content_that_comes_back_is_opened_again_on_links_that_stand() {
+        let (mut engine, [gone, _]) = seed_of_two();
+        engine.handle(Instant::ZERO, Input::Leave { content: gone.id() });
+        assert_eq!(said(&mut engine), "lost decline left");
+        join_whole(&mut engine, &gone);
+        assert_eq!(said(&mut engine), "open");
+        let open = Message::Open { handle: Handle(1), content: gone.id(), knows_manifest: true };
+        engine.handle(Instant::ZERO, Input::Message { link: LinkId(1), message: open });
+        assert_eq!(said(&mut engine), "have");
+    }
+
+    #[test]
+    fn a_peer_that_left_a_content_and_is_back_is_heard_again() {
+        let (mut engine, [content, _]) = seed_of_two();
+        let decline = Message::Decline { content: content.id() };
+        engine.handle(Instant::ZERO, Input::Message { link: LinkId(1), message: decline });
+        let open = Message::Open { handle: Handle(9), content: content.id(), knows_manifest: true };
+        engine.handle(Instant::ZERO, Input::Message { link: LinkId(1), message: open });
+        assert_eq!(said(&mut engine), "open have");
+    }
+
+    #[test]
+    fn leaving_what_was_never_joined_is_answered_too() {
+        let mut engine = Engine::new(NodeId::from_bytes([1; 32]), 1);
+        engine.handle(Instant::ZERO, Input::Leave { content: ContentId::from_bytes([7; 32]) });
+        assert_eq!(said(&mut engine), "left");
+    }
+}

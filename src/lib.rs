@@ -14,6 +14,8 @@ pub mod cli;
 #[cfg(not(target_family = "wasm"))]
 pub mod node;
 #[cfg(not(target_family = "wasm"))]
+pub mod service;
+#[cfg(not(target_family = "wasm"))]
 pub mod storage;
 #[cfg(not(target_family = "wasm"))]
 pub mod transport;

@@ -15,7 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transport", &["base", "manifest", "wire"]),
     ("storage", &["base", "manifest"]),
     ("node", &["base", "manifest", "wire", "engine", "transport", "storage"]),
-    ("cli", &["base", "manifest", "wire", "engine", "transport", "storage", "node"]),
+    ("service", &["base", "manifest", "wire", "engine", "transport", "storage", "node"]),
+    ("cli", &["base", "manifest", "wire", "engine", "transport", "storage", "node", "service"]),
     ("proto", &[]),
 ];
 

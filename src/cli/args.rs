@@ -45,6 +45,16 @@ pub(super) enum Command {
     Manifest(ManifestCommand),
     /// See it work: several nodes on this machine feed one fetch, and one of them dies midway
     Demo(DemoArgs),
+    /// Run a node that serves many contents for as long as it runs
+    Node(NodeArgs),
+    /// Let the running node serve files, or fetch a content and then serve it; prints the ticket
+    Add(AddArgs),
+    /// Let the running node serve a content no longer; files stay as they are
+    Remove(RemoveArgs),
+    /// List what the running node serves
+    Ls(LsArgs),
+    /// Show how the running node stands: contents, peers, rates
+    Status(StatusArgs),
     /// Print shell completions
     Completions {
         /// For which shell
@@ -188,6 +198,81 @@ pub(super) struct DemoArgs {
     pub(super) dir: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct NodeArgs {
+    /// The configuration, in TOML
+    #[arg(long, value_name = "FILE", env = "SWARM_CONFIG", required_unless_present = "print_schema")]
+    pub(super) config: Option<PathBuf>,
+    /// Only say whether the configuration is right
+    #[arg(long, requires = "config", env = "SWARM_CHECK", value_parser = FalseyValueParser::new())]
+    pub(super) check: bool,
+    /// Only print the JSON schema of the configuration
+    #[arg(long, env = "SWARM_PRINT_SCHEMA", value_parser = FalseyValueParser::new())]
+    pub(super) print_schema: bool,
+}
+
+/// Where the running node is.
+#[derive(Debug, clap::Args)]
+pub(super) struct ControlArgs {
+    /// Control socket of the node [default: control.sock in the state folder]
+    #[arg(long, value_name = "PATH", env = "SWARM_CONTROL")]
+    pub(super) control: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AddArgs {
+    /// Files and folders to serve, as one content
+    #[arg(required_unless_present = "fetch", value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Serve what PATH holds of this manifest, be it only some of the chunks, instead of making a new one
+    #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST")]
+    pub(super) manifest: Option<PathBuf>,
+    /// Fetch this content first: a manifest file, a ticket, an http(s) URL of a manifest, or - for either on stdin
+    #[arg(long, value_name = "MANIFEST|TICKET|URL|-", requires = "out", conflicts_with_all = ["paths", "manifest"])]
+    pub(super) fetch: Option<String>,
+    /// Folder to fetch into, made if it is missing
+    #[arg(short, long, value_name = "DIR", requires = "fetch")]
+    pub(super) out: Option<PathBuf>,
+    /// Print a JSON object instead of the ticket
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) node: ControlArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RemoveArgs {
+    /// The content, or the first digits of its id as `swarm ls` shows them
+    #[arg(value_name = "CONTENT")]
+    pub(super) content: String,
+    /// Print a JSON object
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) node: ControlArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LsArgs {
+    /// Print one JSON object a content, with its ticket
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) node: ControlArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    /// Show it again every second
+    #[arg(short, long, env = "SWARM_WATCH", value_parser = FalseyValueParser::new())]
+    pub(super) watch: bool,
+    /// Print JSON, one object a line
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) node: ControlArgs,
+}
+
 /// A peer named on the command line.
 #[derive(Clone, Debug)]
 pub(super) enum Peer {
@@ -218,5 +303,6 @@ const EXIT_CODES: &str = "Exit codes:
     4  the target exists and differs
     5  data is not what the manifest says
     6  the disk is full, or cannot be read or written
-    7  not authorised: a source proved another key or refused this node
+    7  not authorised: a source proved another key or refused this node, or a node is another user's
+    8  no node runs at the control socket
   130  interrupted";

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use crate::engine::{Bottleneck, FetchFailure};
+use crate::service::client::ClientError;
+use crate::service::{ConfigError, ControlError, ServiceError};
 use crate::storage::{ErrorKind, IndexError, StoreError};
 use crate::transport::{BindError, IdentityError};
 
@@ -18,6 +20,7 @@ pub(super) enum Exit {
     Integrity = 5,
     Disk = 6,
     NotAuthorised = 7,
+    NoNode = 8,
     Interrupted = 130,
 }
 
@@ -120,6 +123,45 @@ impl From<IdentityError> for Failure {
 impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
         Self { exit: Exit::Other, error: error.into(), is_shown: false }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self { exit: Exit::Usage, error: error.into(), is_shown: false }
+    }
+}
+
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Self {
+        let exit = match error {
+            ControlError::InUse(_) => Exit::Other,
+            ControlError::InTheWay(_) => Exit::TargetDiffers,
+            ControlError::TooLong(_) => Exit::Usage,
+            ControlError::Io { .. } => Exit::Disk,
+        };
+        Self { exit, error: error.into(), is_shown: false }
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        let exit = match error {
+            ServiceError::Saved(_) => Exit::Disk,
+            ServiceError::Metrics { .. } => Exit::Other,
+        };
+        Self { exit, error: error.into(), is_shown: false }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match error {
+            ClientError::NoNode(_) => Exit::NoNode,
+            ClientError::NotAllowed(_) => Exit::NotAuthorised,
+            ClientError::Broken { .. } | ClientError::Malformed { .. } => Exit::Other,
+        };
+        Self { exit, error: error.into(), is_shown: false }
     }
 }
 

@@ -13,6 +13,14 @@ mod fetch;
 mod manifest;
 mod seed;
 
+mod control;
+mod node;
+
+mod add;
+mod ls;
+mod remove;
+mod status;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -23,12 +31,20 @@ use failure::Exit;
 /// Runs the command that the arguments name; returns its exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    setup::logging(args.global.verbose);
+    // A node's log is as its configuration says.
+    if !matches!(args.command, Command::Node(_)) {
+        setup::logging(args.global.verbose);
+    }
     let result = match args.command {
         Command::Seed(seed) => setup::block_on(seed::run(seed, &args.global)),
         Command::Fetch(fetch) => setup::block_on(fetch::run(*fetch, &args.global)),
         Command::Manifest(command) => manifest::run(command, &args.global),
         Command::Demo(demo) => setup::block_on(demo::run(demo, &args.global)),
+        Command::Node(node) => node::run(node, &args.global),
+        Command::Add(add) => add::run(&add, &args.global),
+        Command::Remove(remove) => remove::run(&remove, &args.global),
+        Command::Ls(ls) => ls::run(&ls, &args.global),
+        Command::Status(status) => status::run(&status, &args.global),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "swarm", &mut script);

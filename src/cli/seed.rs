@@ -107,9 +107,7 @@ fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), F
 
 /// This node as others may reach it.
 pub(super) fn own_source(endpoint: &Endpoint, advertised: &[Address]) -> Source {
-    let own = || endpoint.local_addresses().into_iter().map(Address::from).collect();
-    let addresses = if advertised.is_empty() { own() } else { advertised.to_vec() };
-    Source { node: endpoint.node_id(), addresses }
+    endpoint.source(advertised)
 }
 
 /// Tells that it is ready. Returns how many bytes it serves.

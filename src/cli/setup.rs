@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::Global;
 use super::failure::{Exit, Failure};
 use crate::base::ContentId;
+use crate::service::LogFormat;
 use crate::transport::{Endpoint, Identity, IdentityStore, LinkOptions};
 
 /// Log lines go to stderr; `RUST_LOG` overrides `-v`.
@@ -23,6 +24,21 @@ pub(super) fn logging(verbose: u8) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// A node's log goes to stderr, as its configuration says; it tells what happens without any `-v`.
+pub(super) fn node_logging(verbose: u8, format: LogFormat) {
+    let level = match verbose {
+        0 => "swarm=info",
+        1 => "swarm=debug,quinn=info",
+        _ => "swarm=trace,quinn=debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
 /// Runs a command on a runtime of its own.

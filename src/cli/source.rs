@@ -41,7 +41,8 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn named(what: &str) -> Result<Self, Failure> {
+    /// What one argument names.
+    pub(super) fn named(what: &str) -> Result<Self, Failure> {
         // Mail programs wrap long words.
         let unwrapped: String = what.split_whitespace().collect();
         if unwrapped != what && Ticket::is_like(&unwrapped) {

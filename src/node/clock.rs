@@ -28,6 +28,13 @@ impl Clock {
     }
 }
 
+/// Minutes after midnight, local time.
+pub fn local_minute() -> u16 {
+    let now = jiff::Zoned::now();
+    // 0 to 23 and 0 to 59.
+    u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs())
+}
+
 /// The time of day: for file times only.
 pub fn wall_clock() -> SystemTime {
     SystemTime::now()

@@ -38,7 +38,7 @@ pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index};
 pub use journal::find_manifest;
 pub use roots::Roots;
-pub use scan::{FileReport, FileState, Scan, scan};
+pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
 pub use seed::SeedStore;
 pub use stream::StreamStore;
 pub use target::{Opened, TargetOptions, TargetStore};

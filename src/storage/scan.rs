@@ -1,13 +1,18 @@
-//! What a folder holds of a content, by hashing it. Reads only; decides nothing about it.
+//! What a folder holds of a content, by hashing it, or by remembering what an earlier scan of unchanged files found. Reads
+//! only; decides nothing about it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rayon::prelude::*;
 
+use super::cache::{CacheKey, Cached, IndexCache};
 use super::dir::Standing;
-use super::hashing::{HashProgress, Meter, hash_chunk};
+use super::hashing::{HashProgress, Meter, Stamp, hash_chunk};
+use super::index::IndexOptions;
 use super::open_files::OpenFiles;
 use super::roots::{OpenRoots, Roots};
 use super::{ErrorKind, StoreError};
@@ -25,6 +30,8 @@ pub struct Scan {
     pub missing_directories: Vec<EntryPath>,
     /// Where the entries were looked for.
     pub roots: Roots,
+    /// Files that were not read, since they are what they were at an earlier scan.
+    pub reused_files: usize,
 }
 
 /// What a scan found of one file.
@@ -71,20 +78,47 @@ pub fn scan(
     root: &Path,
     progress: &(dyn Fn(HashProgress) + Sync),
 ) -> Result<Scan, StoreError> {
+    scan_with(manifest, root, None, progress)
+}
+
+/// Like [`scan`], but files whose stamps are those of an earlier scan of this content here are not read again.
+pub fn scan_remembering(
+    manifest: &Manifest,
+    root: &Path,
+    cache: &IndexCache,
+    progress: &(dyn Fn(HashProgress) + Sync),
+) -> Result<Scan, StoreError> {
+    scan_with(manifest, root, Some(cache), progress)
+}
+
+fn scan_with(
+    manifest: &Manifest,
+    root: &Path,
+    cache: Option<&IndexCache>,
+    progress: &(dyn Fn(HashProgress) + Sync),
+) -> Result<Scan, StoreError> {
     let roots = Roots::find(manifest, root)?;
     let open = OpenRoots::new(roots.clone());
     let mut files: Vec<FileReport> = (0..manifest.files().len())
         .filter_map(|index| manifest.geometry().file(index))
         .map(|file| look_at(manifest, &open, file))
         .collect();
+    let memory = cache.map(|cache| Memory::load(cache, manifest, root, &open, &files)).transpose()?;
+    let is_known = |file: FileIndex| memory.as_ref().is_some_and(|memory| memory.known.contains_key(&file));
     let to_hash: Vec<ChunkIndex> = files
         .iter()
+        .filter(|report| !is_known(report.file))
         .filter(|report| report.state == FileState::Damaged || matches!(report.state, FileState::OtherLen(_)))
         .flat_map(|report| manifest.geometry().file_chunks(report.file))
         .collect();
     let held = OpenFiles::default();
     let open_file = |file: FileIndex| held.get(file, || open.open(&manifest.file(file).path));
-    let good = good_chunks(manifest, &to_hash, &open_file, progress);
+    let mut good = good_chunks(manifest, &to_hash, &open_file, progress);
+    if let Some(memory) = &memory {
+        memory.recall(manifest, &mut good);
+        memory.store(manifest, &open, &good);
+    }
+    let reused_files = memory.map_or(0, |memory| memory.known.len());
     for report in &mut files {
         let range = manifest.geometry().file_chunk_range(report.file);
         report.good_chunks = range.filter(|&chunk| good.contains(chunk)).count() as u32;
@@ -96,7 +130,85 @@ pub fn scan(
         !open.place(entry).and_then(|(dir, at)| dir.stat(&at)).is_ok_and(|at| at == Standing::Directory)
     };
     let missing_directories = manifest.empty_directories().iter().filter(is_missing).cloned().collect();
-    Ok(Scan { good, files, missing_directories, roots })
+    Ok(Scan { good, files, missing_directories, roots, reused_files })
+}
+
+/// What an earlier scan found, and what stands there now.
+struct Memory<'a> {
+    cache: &'a IndexCache,
+    /// Names the content and the place in the cache.
+    key: PathBuf,
+    stamps: BTreeMap<FileIndex, Stamp>,
+    /// A byte for each chunk of a file that is what it was: 1 if it is good.
+    known: BTreeMap<FileIndex, Bytes>,
+}
+
+impl<'a> Memory<'a> {
+    fn load(
+        cache: &'a IndexCache,
+        manifest: &Manifest,
+        root: &Path,
+        open: &OpenRoots,
+        files: &[FileReport],
+    ) -> Result<Self, StoreError> {
+        let whole = std::path::absolute(root).map_err(StoreError::disk(root, "find"))?;
+        let key = whole.join(manifest.id().to_string());
+        let mut remembered = cache.load(&key, IndexOptions::default());
+        let (mut stamps, mut known) = (BTreeMap::new(), BTreeMap::new());
+        for report in files.iter().filter(|report| report.chunks > 0) {
+            let Some(stamp) = stamp(manifest, open, report.file) else { continue };
+            stamps.insert(report.file, stamp);
+            let entry = manifest.file(report.file).path.as_str().to_owned();
+            let cached = remembered.remove(&CacheKey { entry, stamp });
+            let fits = |cached: &Cached| {
+                cached.blake3 == manifest.file(report.file).blake3
+                    && cached.chunk_hashes.len() == report.chunks as usize
+            };
+            if let Some(cached) = cached.filter(fits) {
+                known.insert(report.file, cached.chunk_hashes);
+            }
+        }
+        Ok(Self { cache, key, stamps, known })
+    }
+
+    fn recall(&self, manifest: &Manifest, good: &mut Bitfield) {
+        for (file, verdicts) in &self.known {
+            let chunks = manifest.geometry().file_chunk_range(*file).zip(verdicts);
+            for (chunk, _) in chunks.filter(|(_, verdict)| **verdict == 1) {
+                good.insert(chunk);
+            }
+        }
+    }
+
+    /// Remembers every file that nobody wrote to meanwhile.
+    fn store(&self, manifest: &Manifest, open: &OpenRoots, good: &Bitfield) {
+        let verdicts = |file: FileIndex| {
+            let range = manifest.geometry().file_chunk_range(file);
+            range.map(|chunk| u8::from(good.contains(chunk))).collect::<Vec<u8>>().into()
+        };
+        let is_still = |(file, stamp_then): &(&FileIndex, &Stamp)| {
+            stamp(manifest, open, **file).as_ref() == Some(*stamp_then)
+        };
+        let lines: Vec<(CacheKey, Cached)> = self
+            .stamps
+            .iter()
+            .filter(is_still)
+            .map(|(file, stamp)| {
+                let entry = manifest.file(*file);
+                let key = CacheKey { entry: entry.path.as_str().to_owned(), stamp: *stamp };
+                let chunk_hashes = verdicts(*file);
+                let (blake3, chunk_len_log2) = (entry.blake3, entry.chunk_len_log2);
+                (key, Cached { blake3, sha256: None, chunk_len_log2, chunk_hashes })
+            })
+            .collect();
+        let lines = lines.iter().map(|(key, cached)| (key.clone(), cached));
+        self.cache.store(&self.key, IndexOptions::default(), lines);
+    }
+}
+
+fn stamp(manifest: &Manifest, open: &OpenRoots, file: FileIndex) -> Option<Stamp> {
+    let opened = open.open(&manifest.file(file).path).ok()?;
+    Stamp::of(&opened).ok()
 }
 
 /// Hashes these chunks on all cores; those that cannot be opened or read are not good.

@@ -25,7 +25,7 @@ use crate::base::limits::{
     ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX,
     HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX,
 };
-use crate::manifest::Address;
+use crate::manifest::{Address, Source};
 
 /// Where a node dials from and is dialed at. Clones are the same endpoint; it holds its node's key as long as it lives.
 #[derive(Clone)]
@@ -135,6 +135,13 @@ impl Endpoint {
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         let own = interfaces::addresses().unwrap_or_else(|_| self.shared.own.to_vec());
         interfaces::reachable_at(self.shared.bound, &own)
+    }
+
+    /// This node as others may reach it: at `advertised`, or else at its own addresses.
+    pub fn source(&self, advertised: &[Address]) -> Source {
+        let own = || self.local_addresses().into_iter().map(Address::from).collect();
+        let addresses = if advertised.is_empty() { own() } else { advertised.to_vec() };
+        Source { node: self.node_id(), addresses }
     }
 
     /// Closes all links and accepts no more; peers are told, once: whoever misses it sees the silence.

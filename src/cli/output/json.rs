@@ -74,11 +74,15 @@ pub(in crate::cli) struct PeerLine {
     note: Option<String>,
 }
 
+/// What a running node said, as one line.
+pub(in crate::cli) fn line_of(said: &impl Serialize) -> String {
+    serde_json::to_string(said).expect("these types have no keys or numbers that JSON lacks")
+}
+
 impl Json {
     /// Prints it, if JSON is wanted.
     pub(in crate::cli) fn print(&self) {
-        let line = serde_json::to_string(self).expect("these types have no keys or numbers that JSON lacks");
-        super::result(line);
+        super::result(line_of(self));
     }
 
     /// How far a content is.

@@ -3,11 +3,13 @@
 mod bars;
 mod json;
 mod lines;
+mod table;
 mod text;
 
 pub(super) use bars::{FetchView, HashView};
-pub(super) use json::{Done, Json};
+pub(super) use json::{Done, Json, line_of};
 pub(super) use lines::SeedView;
+pub(super) use table::{contents_table, status_screen};
 pub(super) use text::{bottleneck, chunk_name, count, peer_table};
 
 use super::failure::Failure;
@@ -22,6 +24,13 @@ pub(super) fn result(line: impl std::fmt::Display) {
     use std::io::Write as _;
     // Nobody may be reading: that is their choice.
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Text on stdout as it is. False if nobody reads any more.
+pub(super) fn raw(text: &str) -> bool {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
 }
 
 /// A failure, told as JSON if that is wanted; it is then not shown again.

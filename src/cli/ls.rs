@@ -1,0 +1,25 @@
+//! `swarm ls`: what the running node serves.
+
+use super::args::{Global, LsArgs};
+use super::control;
+use super::failure::Failure;
+use super::output;
+use crate::service::protocol::{Answer, Request};
+
+pub(super) fn run(args: &LsArgs, global: &Global) -> Result<(), Failure> {
+    ls(args, global).map_err(|failure| output::told(failure, args.json))
+}
+
+fn ls(args: &LsArgs, global: &Global) -> Result<(), Failure> {
+    let mut client = control::connect(&args.node, global)?;
+    let answer = control::ask(&mut client, Request::List, &mut |_, _| {})?;
+    let Answer::Contents { contents } = answer else { return Err(control::odd(answer)) };
+    if args.json {
+        contents.iter().for_each(|content| output::result(output::line_of(content)));
+    } else if contents.is_empty() {
+        output::note("the node serves nothing yet: add something with swarm add");
+    } else {
+        output::raw(&output::contents_table(&contents));
+    }
+    Ok(())
+}

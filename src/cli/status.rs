@@ -1,0 +1,37 @@
+//! `swarm status`: how the running node stands.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use super::args::{Global, StatusArgs};
+use super::control;
+use super::failure::Failure;
+use super::output;
+use crate::service::protocol::{Answer, Request};
+
+pub(super) fn run(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
+    status(args, global).map_err(|failure| output::told(failure, args.json))
+}
+
+fn status(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
+    let mut client = control::connect(&args.node, global)?;
+    let is_screen = args.watch && !args.json && std::io::stdout().is_terminal();
+    loop {
+        let answer = control::ask(&mut client, Request::Status, &mut |_, _| {})?;
+        let Answer::Status(status) = answer else { return Err(control::odd(answer)) };
+        let text = match (args.json, is_screen) {
+            (true, _) => output::line_of(&status) + "\n",
+            (false, true) => format!("{TO_TOP}{}{CLEAR_BELOW}", output::status_screen(&status)),
+            (false, false) => output::status_screen(&status),
+        };
+        if !output::raw(&text) || !args.watch {
+            return Ok(());
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The cursor home, and everything below it gone: no flicker, as clearing first would give.
+const TO_TOP: &str = "\x1b[H";
+const CLEAR_BELOW: &str = "\x1b[J";

@@ -1,0 +1,91 @@
+//! The pages /metrics and /healthz. Bounded: so many clients, one request each, heads of a limited length and time. Decides
+//! nothing: what it tells was put together elsewhere.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::metrics;
+use super::protocol::Status;
+use crate::base::limits::{METRICS_CLIENTS_MAX, METRICS_HEAD_LEN_MAX, METRICS_HEAD_TIMEOUT, METRICS_TIMEOUT};
+
+/// Answers until the node ends. Each client has a task in `tasks`.
+pub(super) async fn serve(
+    listener: TcpListener,
+    status: watch::Receiver<Arc<Status>>,
+    ending: CancellationToken,
+    tasks: TaskTracker,
+) {
+    let slots = Arc::new(Semaphore::new(METRICS_CLIENTS_MAX));
+    while let Some(Ok(slot)) = ending.run_until_cancelled(Arc::clone(&slots).acquire_owned()).await {
+        match ending.run_until_cancelled(listener.accept()).await {
+            None => break,
+            Some(Ok((stream, _))) => {
+                let (status, ending) = (status.clone(), ending.clone());
+                tasks.spawn(async move {
+                    let client = timeout(METRICS_TIMEOUT, client(stream, status));
+                    // A client that is slow, or gone, is its own affair.
+                    let _ = ending.run_until_cancelled(client).await;
+                    drop(slot);
+                });
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "cannot take a client of the metrics page");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn client(stream: TcpStream, status: watch::Receiver<Arc<Status>>) {
+    let service = service_fn(|request| {
+        let answer = answer(&request, &status.borrow());
+        std::future::ready(Ok::<_, Infallible>(answer))
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(METRICS_HEAD_TIMEOUT)
+        .max_buf_size(METRICS_HEAD_LEN_MAX)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a client of the metrics page");
+    }
+}
+
+fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().path() {
+        _ if !is_read => page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n"),
+        "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics::encode(status)),
+        "/healthz" if status.is_healthy => page(StatusCode::OK, TEXT, "ok\n"),
+        "/healthz" => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, status.troubles.join("\n") + "\n"),
+        _ => page(StatusCode::NOT_FOUND, TEXT, "there are /metrics and /healthz\n"),
+    }
+}
+
+fn page(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+/// After an error that says nothing of a single client, as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,45 @@
+//! A node that runs for months: many contents on one endpoint, told what to do by a configuration and over a control socket,
+//! watched by its metrics.
+//!
+//! `config` is the file, `run` the loop, `contents` what there is to serve, `saved` what of it outlives a restart, `opening`
+//! the blocking work before a content can be served; `protocol`, `control` and `client` are the socket; `status`, `rates`,
+//! `metrics` and `http` tell how things stand. Invariant: one control socket belongs to one node. Absent here: printing,
+//! arguments.
+
+pub mod client;
+pub mod config;
+pub mod protocol;
+
+mod schedule;
+
+mod contents;
+mod opening;
+mod saved;
+
+mod rates;
+mod status;
+
+mod control;
+mod http;
+mod metrics;
+mod signals;
+
+mod run;
+
+use crate::base::ContentId;
+
+pub use config::{Config, ConfigError, LogFormat};
+pub use control::{ControlError, ControlSocket};
+pub use run::{Ending, Service, ServiceError};
+pub use saved::SavedError;
+pub use signals::Signals;
+
+/// What a service claims its key by, so that it has the same key and port after a restart: it has many contents, or none.
+pub fn key_claim() -> ContentId {
+    ContentId::from_bytes(*blake3::hash(b"swarm node").as_bytes())
+}
+
+/// Where the control socket is unless the configuration says otherwise.
+pub fn default_control(state_dir: &std::path::Path) -> std::path::PathBuf {
+    state_dir.join("control.sock")
+}

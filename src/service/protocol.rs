@@ -1,0 +1,235 @@
+//! What is said on a control socket: one JSON object a line each way, a request and then its answers, of which the last is not
+//! `progress`. Fields may be added within a version; a reader passes over those it does not know.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this protocol. A node answers no other.
+pub const VERSION: u32 = 1;
+
+/// One line to the node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Envelope {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What is wanted.
+    pub request: Request,
+}
+
+/// What a node is asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Serve these as one content. Answered by `added`.
+    AddPaths {
+        /// Absolute.
+        paths: Vec<PathBuf>,
+    },
+    /// Serve what a folder holds of a manifest. Answered by `added`.
+    AddCopy {
+        /// Absolute path of the manifest.
+        manifest: PathBuf,
+        /// Absolute path of the folder, or of the only file.
+        path: PathBuf,
+    },
+    /// Fetch a content and go on serving it. Answered by `added` as soon as the fetch has begun.
+    AddFetch {
+        /// What, and from whom.
+        ticket: String,
+        /// Absolute path of the folder.
+        out: PathBuf,
+    },
+    /// Serve it no longer. Answered by `removed`.
+    Remove {
+        /// Hex digits that its id begins with.
+        content: String,
+    },
+    /// Answered by `contents`.
+    List,
+    /// Answered by `status`.
+    Status,
+}
+
+/// What a node answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// It is at work; more follows.
+    Progress {
+        /// Bytes hashed.
+        hashed_bytes: u64,
+        /// Bytes to hash in all.
+        total_bytes: u64,
+    },
+    /// A content is served or being fetched.
+    Added {
+        /// Which.
+        content: Box<ContentStatus>,
+        /// It was before, too.
+        was_there: bool,
+    },
+    /// A content is served no more.
+    Removed {
+        /// Its id.
+        content: String,
+        /// Its name.
+        name: String,
+    },
+    /// All contents.
+    Contents {
+        /// In the order in which they came.
+        contents: Vec<ContentStatus>,
+    },
+    /// How things stand.
+    Status(Box<Status>),
+    /// It was not done.
+    Error {
+        /// What kind of reason.
+        kind: ErrorKind,
+        /// For people: one line.
+        message: String,
+    },
+}
+
+/// Why something was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The request makes no sense, or names nothing.
+    Usage,
+    /// Something stands where data should go.
+    TargetDiffers,
+    /// Data is not what it should be.
+    Integrity,
+    /// A disk cannot be read or written.
+    Disk,
+    /// Something else, as a node that is stopping.
+    Other,
+}
+
+/// How a node stands.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// Its key.
+    pub node: String,
+    /// Its program and version.
+    pub agent: String,
+    /// The UDP address it listens on.
+    pub listen: String,
+    /// Addresses in its tickets.
+    pub addresses: Vec<String>,
+    /// Since it started.
+    pub uptime_seconds: u64,
+    /// Everything is served that should be.
+    pub is_healthy: bool,
+    /// What is wrong, in words.
+    pub troubles: Vec<String>,
+    /// The limit on payload sent now, bytes per second.
+    pub limit_up: Option<u64>,
+    /// The limit on payload received now, bytes per second.
+    pub limit_down: Option<u64>,
+    /// Payload sent now.
+    pub sent_bytes_per_sec: u64,
+    /// Payload received now.
+    pub received_bytes_per_sec: u64,
+    /// UDP payload sent since it started.
+    pub wire_sent_bytes: u64,
+    /// UDP payload received since it started.
+    pub wire_received_bytes: u64,
+    /// All contents.
+    pub contents: Vec<ContentStatus>,
+    /// Peers that are linked.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// How a content stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ContentStatus {
+    /// Its id, as soon as it is known.
+    pub content: Option<String>,
+    /// Its name, or the paths while there is none.
+    pub name: String,
+    /// Whether it comes from the configuration, or was added at run time.
+    pub is_configured: bool,
+    /// How far it is.
+    pub state: ContentState,
+    /// What is to be said beside the state.
+    pub detail: Option<String>,
+    /// Bytes of all of it, as far as known.
+    pub bytes: u64,
+    /// Bytes that are here and verified; while it is hashed, bytes that were hashed.
+    pub present_bytes: u64,
+    /// Payload sent since the node started.
+    pub sent_bytes: u64,
+    /// Payload fetched and verified since the node started.
+    pub fetched_bytes: u64,
+    /// Payload received and found corrupt since the node started.
+    pub corrupt_bytes: u64,
+    /// Payload sent now.
+    pub sent_bytes_per_sec: u64,
+    /// Payload fetched now.
+    pub fetched_bytes_per_sec: u64,
+    /// Chunks withdrawn because the data under them changed.
+    pub lost_chunks: u64,
+    /// By which others fetch it.
+    pub ticket: Option<String>,
+}
+
+/// How far a content is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentState {
+    /// It waits for its turn to be hashed.
+    Waiting,
+    /// What is there is being hashed.
+    Hashing,
+    /// It is served.
+    Serving,
+    /// It is being fetched, and served as far as it is there.
+    Fetching,
+    /// It cannot be served; the detail says why. It is tried again.
+    Failed,
+}
+
+/// How a peer stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its key.
+    pub node: String,
+    /// What it says of itself.
+    pub agent: String,
+    /// Payload sent to it.
+    pub sent_bytes: u64,
+    /// Payload received from it.
+    pub received_bytes: u64,
+    /// Payload sent to it now.
+    pub sent_bytes_per_sec: u64,
+    /// Payload received from it now.
+    pub received_bytes_per_sec: u64,
+    /// Smoothed round-trip time.
+    pub rtt_ms: f64,
+}
+
+impl Answer {
+    /// Something was not done.
+    pub fn error(kind: ErrorKind, message: impl std::fmt::Display) -> Self {
+        Self::Error { kind, message: message.to_string() }
+    }
+}
+
+impl ContentState {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Hashing => "hashing",
+            Self::Serving => "serving",
+            Self::Fetching => "fetching",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Every state there is.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Hashing, Self::Serving, Self::Fetching, Self::Failed];
+}

@@ -90,6 +90,12 @@ pub(super) enum PrefixError {
 }
 
 impl Entry {
+    /// One that nobody watches.
+    pub(super) fn of(spec: Spec, is_configured: bool) -> Self {
+        let nothing = HashProgress { hashed_len: 0, total_len: 0 };
+        Self::new(spec, is_configured, watch::Sender::new(nothing))
+    }
+
     pub(super) fn new(spec: Spec, is_configured: bool, progress: watch::Sender<HashProgress>) -> Self {
         Self {
             name: spec.to_string(),

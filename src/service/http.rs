@@ -1,5 +1,5 @@
 //! The pages /metrics and /healthz. Bounded: so many clients, one request each, heads of a limited length and time. Decides
-//! nothing: what it tells was put together elsewhere.
+//! nothing: what it tells it asks the node for.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,19 +14,21 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::control::Call;
 use super::metrics;
-use super::protocol::Status;
+use super::protocol::{Answer, Request as NodeRequest, Status};
 use crate::base::limits::{METRICS_CLIENTS_MAX, METRICS_HEAD_LEN_MAX, METRICS_HEAD_TIMEOUT, METRICS_TIMEOUT};
+use crate::storage::HashProgress;
 
 /// Answers until the node ends. Each client has a task in `tasks`.
 pub(super) async fn serve(
     listener: TcpListener,
-    status: watch::Receiver<Arc<Status>>,
+    calls: mpsc::Sender<Call>,
     ending: CancellationToken,
     tasks: TaskTracker,
 ) {
@@ -35,9 +37,9 @@ pub(super) async fn serve(
         match ending.run_until_cancelled(listener.accept()).await {
             None => break,
             Some(Ok((stream, _))) => {
-                let (status, ending) = (status.clone(), ending.clone());
+                let (calls, ending) = (calls.clone(), ending.clone());
                 tasks.spawn(async move {
-                    let client = timeout(METRICS_TIMEOUT, client(stream, status));
+                    let client = timeout(METRICS_TIMEOUT, client(stream, calls));
                     // A client that is slow, or gone, is its own affair.
                     let _ = ending.run_until_cancelled(client).await;
                     drop(slot);
@@ -51,11 +53,8 @@ pub(super) async fn serve(
     }
 }
 
-async fn client(stream: TcpStream, status: watch::Receiver<Arc<Status>>) {
-    let service = service_fn(|request| {
-        let answer = answer(&request, &status.borrow());
-        std::future::ready(Ok::<_, Infallible>(answer))
-    });
+async fn client(stream: TcpStream, calls: mpsc::Sender<Call>) {
+    let service = service_fn(async |request| Ok::<_, Infallible>(answer(&request, &calls).await));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(METRICS_HEAD_TIMEOUT)
@@ -68,14 +67,32 @@ async fn client(stream: TcpStream, status: watch::Receiver<Arc<Status>>) {
     }
 }
 
-fn answer(request: &Request<Incoming>, status: &Status) -> Response<Full<Bytes>> {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    match request.uri().path() {
-        _ if !is_read => page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n"),
-        "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics::encode(status)),
-        "/healthz" if status.is_healthy => page(StatusCode::OK, TEXT, "ok\n"),
-        "/healthz" => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, status.troubles.join("\n") + "\n"),
-        _ => page(StatusCode::NOT_FOUND, TEXT, "there are /metrics and /healthz\n"),
+async fn answer(request: &Request<Incoming>, calls: &mpsc::Sender<Call>) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n");
+    }
+    if !matches!(path, "/metrics" | "/healthz") {
+        return page(StatusCode::NOT_FOUND, TEXT, "there are /metrics and /healthz\n");
+    }
+    let Ok(Some(status)) = timeout(METRICS_HEAD_TIMEOUT, ask(calls)).await else {
+        return page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the node is stopping, or does not get on\n");
+    };
+    match path {
+        "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics::encode(&status)),
+        _ if status.is_healthy => page(StatusCode::OK, TEXT, "ok\n"),
+        _ => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, status.troubles.join("\n") + "\n"),
+    }
+}
+
+/// How the node stands now. That it answers is a part of its health.
+async fn ask(calls: &mpsc::Sender<Call>) -> Option<Box<Status>> {
+    let (answer, answered) = oneshot::channel();
+    let progress = watch::Sender::new(HashProgress { hashed_len: 0, total_len: 0 });
+    calls.send(Call { request: NodeRequest::Status, progress, answer }).await.ok()?;
+    match answered.await.ok()? {
+        Answer::Status(status) => Some(status),
+        _ => None,
     }
 }
 

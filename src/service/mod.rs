@@ -1,7 +1,7 @@
 //! A node that runs for months: many contents on one endpoint, told what to do by a configuration and over a control socket,
 //! watched by its metrics.
 //!
-//! `config` is the file, `run` the loop, `contents` what there is to serve, `saved` what of it outlives a restart, `opening`
+//! `config` is the file, `run` the loop (`calls`, `events`, `turns` and `reload` are its parts), `contents` what there is to serve, `saved` what of it outlives a restart, `opening`
 //! the blocking work before a content can be served; `protocol`, `control` and `client` are the socket; `status`, `rates`,
 //! `metrics` and `http` tell how things stand. Invariant: one control socket belongs to one node. Absent here: printing,
 //! arguments.
@@ -23,6 +23,11 @@ mod control;
 mod http;
 mod metrics;
 mod signals;
+
+mod calls;
+mod events;
+mod reload;
+mod turns;
 
 mod run;
 

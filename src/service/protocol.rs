@@ -117,6 +117,8 @@ pub struct Status {
     pub agent: String,
     /// The UDP address it listens on.
     pub listen: String,
+    /// The TCP address of its metrics page, if there is one.
+    pub metrics_listen: Option<String>,
     /// Addresses in its tickets.
     pub addresses: Vec<String>,
     /// Since it started.

@@ -20,9 +20,9 @@ pub(super) struct View<'a> {
     /// This node in tickets.
     pub(super) source: &'a Source,
     pub(super) listen: std::net::SocketAddr,
+    pub(super) metrics_listen: Option<std::net::SocketAddr>,
     pub(super) limits: Rates,
     pub(super) uptime: Duration,
-    pub(super) is_stopping: bool,
 }
 
 impl View<'_> {
@@ -33,6 +33,7 @@ impl View<'_> {
             node: self.source.node.to_string(),
             agent: crate::wire::Hello::ours().agent,
             listen: self.listen.to_string(),
+            metrics_listen: self.metrics_listen.map(|address| address.to_string()),
             addresses: self.source.addresses.iter().map(ToString::to_string).collect(),
             uptime_seconds: self.uptime.as_secs(),
             is_healthy: troubles.is_empty(),
@@ -110,7 +111,6 @@ impl View<'_> {
     }
 
     fn troubles(&self) -> Vec<String> {
-        let stopping = self.is_stopping.then(|| "the node is stopping".to_owned());
-        stopping.into_iter().chain(self.contents.iter().filter_map(|(_, entry)| entry.trouble())).collect()
+        self.contents.iter().filter_map(|(_, entry)| entry.trouble()).collect()
     }
 }

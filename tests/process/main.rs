@@ -14,5 +14,6 @@ mod manifest;
 mod mistakes;
 mod one_seed;
 mod resume;
+mod service;
 mod several;
 mod trees;

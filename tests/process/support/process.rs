@@ -25,6 +25,10 @@ pub(crate) struct Process {
 pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,
+    /// What a service manager sends first.
+    Terminate,
+    /// "Read your configuration again."
+    HangUp,
     /// No chance to do anything.
     Kill,
 }
@@ -121,6 +125,8 @@ impl Process {
     pub(crate) fn signal(&mut self, signal: Signal) {
         let number = match signal {
             Signal::Interrupt => rustix::process::Signal::INT,
+            Signal::Terminate => rustix::process::Signal::TERM,
+            Signal::HangUp => rustix::process::Signal::HUP,
             Signal::Kill => rustix::process::Signal::KILL,
         };
         let pid = rustix::process::Pid::from_child(&self.child);

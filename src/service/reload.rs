@@ -1,0 +1,45 @@
+//! SIGHUP: the contents and limits of the configuration as it is now.
+
+use tracing::{info, warn};
+
+use super::config::Config;
+use super::contents::Entry;
+use super::run::{Running, Work};
+
+impl Running {
+    /// Takes the contents and limits of the configuration as it is now; the rest needs a restart.
+    pub(super) async fn reload(&mut self) {
+        let config = match Config::load(&self.config_path) {
+            Ok(config) => config,
+            Err(error) => {
+                return warn!(%error, "the configuration is not taken; going on with the one before");
+            }
+        };
+        let is_configured = |work: &Work| {
+            let configured = work.contents.iter().filter(|(_, entry)| entry.is_configured);
+            configured.map(|(id, entry)| (id, entry.spec.clone())).collect::<Vec<_>>()
+        };
+        let before = is_configured(&self.work);
+        for (id, spec) in &before {
+            if !config.contents.contains(spec)
+                && let Some(content) = self.work.contents.remove(*id).and_then(|entry| entry.content)
+            {
+                info!(content = %content.short(), "removed");
+                self.node.leave(content).await;
+            }
+        }
+        for spec in &config.contents {
+            if !before.iter().any(|(_, known)| known == spec) {
+                self.work.contents.insert(Entry::of(spec.clone(), true));
+            }
+        }
+        if self.config.needs_restart(&config) {
+            warn!(
+                "only contents, limit_up, limit_down and schedule are taken while the node runs: restart it for the rest"
+            );
+        }
+        (self.config.contents, self.config.rates) = (config.contents, config.rates);
+        self.config.schedule = config.schedule;
+        info!(contents = self.work.contents.len(), "took the configuration anew");
+    }
+}

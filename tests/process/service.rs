@@ -1,0 +1,304 @@
+//! A node as a service: what its configuration, its control socket, its metrics page and its signals do.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use crate::support::{MIB, Outcome, Process, Signal, World, args, assert_same_file};
+
+/// A node on loopback, with its configuration in `node.toml`.
+struct Service<'a> {
+    world: &'a World,
+    process: Process,
+}
+
+impl<'a> Service<'a> {
+    /// Starts it with these lines beside the address, and waits until it is ready.
+    fn start(world: &'a World, config: &str) -> Self {
+        configure(world, config);
+        let process = world.start(&args!["node", "--config", "node.toml"]);
+        process.wait_stderr(" ready ");
+        Self { world, process }
+    }
+
+    /// The status as soon as it is as wanted.
+    fn wait<T>(&self, pick: impl Fn(&Value) -> Option<T>) -> T {
+        self.world.start(&args!["status", "--json", "--watch"]).wait_json(pick)
+    }
+
+    /// The content of this name as soon as it is served.
+    fn wait_serving(&self, name: &str) -> Value {
+        self.wait(|status| content(status, name).filter(|content| content["state"] == "serving").cloned())
+    }
+
+    fn run(&self, args: &[std::ffi::OsString]) -> Outcome {
+        self.world.run(args)
+    }
+
+    /// Adds something; returns its ticket.
+    fn add(&self, args: Vec<std::ffi::OsString>) -> String {
+        let all = [args!["add"], args].concat();
+        let outcome = self.run(&all).expect_code(0);
+        let [ticket] = outcome.out.as_slice() else { panic!("not one line: {outcome:#?}") };
+        ticket.clone()
+    }
+
+    fn contents(&self) -> Vec<Value> {
+        self.run(&args!["ls", "--json"]).expect_code(0).json()
+    }
+
+    fn fetch(&self, ticket: &str, out: &str) -> Outcome {
+        self.world.fetch(args!["-o", out, "--timeout", "5", ticket]).end()
+    }
+
+    /// Asks for a page; returns head and body.
+    fn get(&self, path: &str) -> (String, String) {
+        let address = self.wait(|status| Some(status["metrics_listen"].as_str()?.to_owned()));
+        let mut stream = TcpStream::connect(address).expect("the page is there");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: node\r\n\r\n").expect("it reads");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it answers and closes");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        (head.to_owned(), body.to_owned())
+    }
+
+    fn stop(mut self) -> Outcome {
+        self.process.signal(Signal::Terminate);
+        self.process.end().expect_code(0)
+    }
+}
+
+fn configure(world: &World, config: &str) {
+    fs::write(world.path("node.toml"), format!("listen = \"127.0.0.1:0\"\n{config}")).expect("a place");
+}
+
+fn content<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
+    status["contents"].as_array()?.iter().find(|content| content["name"] == name)
+}
+
+fn id(content: &Value) -> &str {
+    content["content"].as_str().expect("an id")
+}
+
+const FILMS: &str = "[[content]]\npaths = [\"films\"]\n";
+
+#[test]
+fn a_node_serves_what_it_is_configured_to_and_what_is_added() {
+    let world = World::new();
+    let (film, song) = (world.file("films/film.bin", 3 * MIB), world.file("song.bin", 2 * MIB));
+    let node = Service::start(&world, FILMS);
+    let configured = node.wait_serving("films");
+    assert_eq!((&configured["is_configured"], &configured["bytes"]), (&true.into(), &(3 * MIB).into()));
+    let ticket = node.add(args!["song.bin"]);
+    node.fetch(&ticket, "out").done();
+    node.fetch(configured["ticket"].as_str().expect("a ticket"), "out").done();
+    assert_same_file(&song, &world.path("out/song.bin"));
+    assert_same_file(&film, &world.path("out/films/film.bin"));
+    let sent = node.wait(|status| content(status, "song.bin")?["sent_bytes"].as_u64());
+    assert_eq!(sent, 2 * MIB);
+    let again = node.run(&args!["add", "song.bin"]).expect_code(0);
+    assert_eq!(again.out, [ticket]);
+    assert!(again.err.iter().any(|line| line.contains("was there already")), "{again:#?}");
+    assert_eq!(node.contents().len(), 2);
+    let table = node.run(&args!["ls"]).expect_code(0).out;
+    assert!(table[0].starts_with("CONTENT") && table[2].contains("song.bin"), "{table:#?}");
+    let status = node.run(&args!["status"]).expect_code(0).out.join("\n");
+    assert!(status.contains("at 127.0.0.1:") && status.contains("serving"), "{status}");
+    node.stop();
+}
+
+#[test]
+fn what_was_added_is_there_after_a_restart_under_the_same_ticket() {
+    let world = World::new();
+    let (song, film) = (world.file("song.bin", 2 * MIB), world.file("copy/film.bin", 2 * MIB));
+    let manifest = world.manifest(&film, "film.swarm");
+    let node = Service::start(&world, "");
+    let tickets = [node.add(args!["song.bin"]), node.add(args!["--manifest", "film.swarm", "copy"])];
+    node.process.kill();
+    // The node has kept its own.
+    fs::remove_file(manifest).expect("it is there");
+    let node = Service::start(&world, "");
+    node.wait_serving("song.bin");
+    node.wait_serving("film.bin");
+    let mut known: Vec<Value> = node.contents().iter().map(|content| content["content"].clone()).collect();
+    known.dedup();
+    assert_eq!(known.len(), 2);
+    // It has another port only because this test lets it choose: the tickets' contents are the same.
+    for (content, out) in node.contents().iter().zip(["one", "two"]) {
+        node.fetch(content["ticket"].as_str().expect("a ticket"), out).done();
+    }
+    assert_same_file(&song, &world.path("one/song.bin"));
+    assert_same_file(&film, &world.path("two/film.bin"));
+    assert!(tickets.iter().all(|ticket| ticket.starts_with("swarm1")));
+    node.stop();
+}
+
+#[test]
+fn a_removed_content_is_served_no_more_and_does_not_come_back() {
+    let world = World::new();
+    world.file("song.bin", 2 * MIB);
+    world.file("films/film.bin", MIB);
+    let node = Service::start(&world, FILMS);
+    let ticket = node.add(args!["song.bin"]);
+    let (films, contents) = (node.wait_serving("films"), node.contents());
+    let song = contents.iter().find(|content| content["name"] == "song.bin").expect("it was added");
+    let refused = node.run(&args!["remove", id(&films)]).expect_code(2);
+    assert!(refused.failure_line().contains("node.toml"), "{refused:#?}");
+    node.run(&args!["remove", &id(song)[..10]]).expect_code(0);
+    assert!(world.path("song.bin").exists());
+    let outcome = node.fetch(&ticket, "out").expect_code(3);
+    assert!(outcome.error_message().contains("does not have this content"), "{outcome:#?}");
+    let outcome = node.run(&args!["remove", id(song)]).expect_code(2);
+    assert!(outcome.failure_line().contains("swarm ls"), "{outcome:#?}");
+    node.stop();
+    let node = Service::start(&world, FILMS);
+    assert_eq!(node.contents().len(), 1);
+    node.stop();
+}
+
+#[test]
+fn a_node_fetches_and_then_serves_on_its_own() {
+    let world = World::new();
+    let film = world.file("film.bin", 4 * MIB);
+    let seed = world.seed(args![film]);
+    let node = Service::start(&world, "");
+    let ticket = node.add(args!["--fetch", seed.ticket(), "--out", "store"]);
+    node.wait_serving("film.bin");
+    seed.process.kill();
+    node.fetch(&ticket, "first").done();
+    node.stop();
+    let node = Service::start(&world, "");
+    let content = node.wait_serving("film.bin");
+    assert_eq!(content["present_bytes"], 4 * MIB);
+    node.fetch(content["ticket"].as_str().expect("a ticket"), "second").done();
+    for path in ["store/film.bin", "first/film.bin", "second/film.bin"] {
+        assert_same_file(&film, &world.path(path));
+    }
+    node.stop();
+}
+
+#[test]
+fn the_metrics_page_is_what_prometheus_reads_and_health_follows_the_contents() {
+    let world = World::new();
+    world.file("song.bin", 2 * MIB);
+    let config = "metrics_listen = \"127.0.0.1:0\"\nlog = \"json\"\n[[content]]\npaths = [\"film.bin\"]\n";
+    configure(&world, config);
+    let process = world.start(&args!["node", "--config", "node.toml"]);
+    process.wait_stderr("\"message\":\"ready\"");
+    let mut node = Service { world: &world, process };
+    let trouble = node.wait(|status| Some(status["troubles"][0].as_str()?.to_owned()));
+    assert!(trouble.contains("film.bin"), "{trouble}");
+    let (head, body) = node.get("/healthz");
+    assert!(head.contains(" 503 ") && body.contains("film.bin"), "{head}\n{body}");
+    let ticket = node.add(args!["song.bin"]);
+    node.fetch(&ticket, "out").done();
+    let (head, body) = node.get("/metrics");
+    assert!(head.contains(" 200 ") && head.contains("application/openmetrics-text"), "{head}");
+    let scrape =
+        prometheus_parse::Scrape::parse(body.lines().map(|line| Ok(line.to_owned()))).expect("it parses");
+    let value = |name: &str, label: (&str, &str)| {
+        let is_meant = |sample: &&prometheus_parse::Sample| {
+            sample.metric == name && sample.labels.get(label.0) == Some(label.1)
+        };
+        match scrape.samples.iter().find(is_meant).map(|sample| &sample.value) {
+            Some(
+                prometheus_parse::Value::Counter(value)
+                | prometheus_parse::Value::Gauge(value)
+                | prometheus_parse::Value::Untyped(value),
+            ) => *value as u64,
+            other => panic!("{name}: {other:?} in {body}"),
+        }
+    };
+    assert_eq!(value("swarm_sent_bytes_total", ("name", "song.bin")), 2 * MIB);
+    assert_eq!(value("swarm_contents", ("state", "failed")), 1);
+    assert!(node.get("/else").0.contains(" 404 "));
+    // What is wrong is taken out of the configuration, and the node is told so.
+    configure(&world, "metrics_listen = \"127.0.0.1:0\"\nlog = \"json\"\n");
+    node.process.signal(Signal::HangUp);
+    node.wait(|status| (status["is_healthy"] == true).then_some(()));
+    assert!(node.get("/healthz").0.contains(" 200 "));
+    let outcome = node.stop();
+    assert!(outcome.err.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{outcome:#?}");
+}
+
+#[test]
+fn the_configuration_is_read_again_when_the_node_is_told_to() {
+    let world = World::new();
+    world.file("films/film.bin", MIB);
+    let mut node = Service::start(&world, "limit_up = \"1MB/s\"\n");
+    configure(&world, &format!("limit_up = \"2MB/s\"\n{FILMS}"));
+    node.process.signal(Signal::HangUp);
+    node.wait_serving("films");
+    node.wait(|status| (status["limit_up"] == 2_000_000).then_some(()));
+    configure(&world, "limit_up = \"fast\"\n");
+    node.process.signal(Signal::HangUp);
+    node.process.wait_stderr("going on with the one before");
+    assert_eq!(node.contents().len(), 1);
+    node.stop();
+}
+
+#[test]
+fn one_control_socket_has_one_node_and_a_dead_ones_is_taken_over() {
+    let world = World::new();
+    let node = Service::start(&world, "");
+    let mode = fs::metadata(world.path("state/control.sock")).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let second = world.run(&args!["node", "--config", "node.toml"]).expect_code(1);
+    assert!(second.failure_line().contains("a node runs already"), "{second:#?}");
+    assert!(node.contents().is_empty());
+    node.process.kill();
+    let outcome = world.run(&args!["ls"]).expect_code(8);
+    assert!(outcome.failure_line().contains("no node runs"), "{outcome:#?}");
+    Service::start(&world, "").stop();
+    world.run(&args!["status", "--control", "elsewhere.sock"]).expect_code(8);
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_told_by_file_line_and_key() {
+    let world = World::new();
+    for (config, part) in [
+        ("limit_up = \"fast\"", "node.toml:2: limit_up: "),
+        ("speed = 1", "node.toml:2: speed: unknown field"),
+        ("[[content]]\npaths = []", "node.toml:2: content: "),
+    ] {
+        configure(&world, config);
+        for args in
+            [args!["node", "--config", "node.toml"], args!["node", "--check", "--config", "node.toml"]]
+        {
+            let outcome = world.run(&args).expect_code(2);
+            assert!(outcome.failure_line().contains(part), "{outcome:#?}");
+        }
+    }
+    configure(&world, FILMS);
+    world.run(&args!["node", "--check", "--config", "node.toml"]).expect_code(0);
+    world.run(&args!["node", "--config", "nowhere.toml"]).expect_code(2);
+    world.run(&args!["node"]).expect_code(2);
+    let schema = world.run(&args!["node", "--print-schema"]).expect_code(0).out.join("\n");
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    assert_eq!(schema["properties"]["content"]["type"], "array");
+}
+
+#[test]
+fn what_cannot_be_added_is_refused_and_leaves_nothing() {
+    let world = World::new();
+    world.file("film.bin", MIB);
+    world.file("other/thing.bin", MIB);
+    world.manifest(&world.path("film.bin"), "film.swarm");
+    let node = Service::start(&world, "");
+    for (args, code, part) in [
+        (args!["add", "missing"], 2, "nothing at `missing`"),
+        (args!["add", "--manifest", "film.swarm", "other"], 5, "holds no chunk"),
+        (args!["add", "--manifest", "film.bin", "other"], 2, "not a swarm manifest"),
+        (args!["add", "--fetch", "film.swarm", "--out", "out"], 3, "nobody is known"),
+        (args!["add", "--fetch", "nothing", "--out", "out"], 2, "`nothing`"),
+        (args!["remove", "xyz"], 2, "`xyz`"),
+    ] {
+        let outcome = node.run(&args).expect_code(code);
+        assert!(outcome.failure_line().contains(part), "{outcome:#?}");
+    }
+    assert!(node.contents().is_empty());
+    node.stop();
+}

@@ -144,7 +144,7 @@ pub const CHUNK_LOCKS: usize = 64;
 /// Longest index cache file that is read, bytes.
 pub const CACHE_FILE_LEN_MAX: u64 = 256 << 20;
 /// Index cache files kept; the oldest go first.
-pub const CACHE_FILES_MAX: usize = 4096;
+pub const CACHE_FILES_MAX: usize = 8192;
 /// A file changed within this many nanoseconds may change again without its times showing it (FAT counts in 2 s).
 pub const RACY_NANOS: i128 = 2_000_000_000;
 
@@ -186,5 +186,6 @@ pub const NODE_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest list of contents added at run time that is read, bytes.
 pub const SAVED_LEN_MAX: u64 = 64 << 20;
 
+const _: () = assert!(CONTENTS_MAX * 2 <= CACHE_FILES_MAX);
 const _: () = assert!(METRICS_HEAD_TIMEOUT.as_secs() < METRICS_TIMEOUT.as_secs());
 const _: () = assert!(LINK_FINISH_TIMEOUT.as_secs() < NODE_STOP_TIMEOUT.as_secs());

@@ -36,7 +36,7 @@ async fn node(path: PathBuf, config: Config, global: &Global) -> Result<(), Fail
     let control = ControlSocket::bind(&control)?;
     let identity = setup::identity(global, Some(service::key_claim()))?;
     let endpoint = setup::endpoint(config.listen, &identity, LinkOptions::default())?;
-    if config.listen.is_none() {
+    if config.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;
     }
     let service = Service::prepare(path, config, &state_dir, endpoint, control)?;

@@ -253,3 +253,38 @@ fn look_at(manifest: &Manifest, open: &OpenRoots, index: FileIndex) -> FileRepor
     let chunks = manifest.geometry().file_chunk_range(index).len() as u32;
     FileReport { file: index, path: open.roots().path(&file.path), state, good_chunks: 0, chunks }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::storage::index;
+
+    #[test]
+    fn unchanged_files_are_not_read_again_and_what_was_bad_stays_bad() {
+        let (source, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (one, two) = (source.path().join("c/one"), source.path().join("c/two"));
+        std::fs::create_dir(source.path().join("c")).unwrap();
+        std::fs::write(&one, [1; 5000]).unwrap();
+        std::fs::write(&two, [2; 5000]).unwrap();
+        let root = source.path().join("c");
+        let options = IndexOptions::default();
+        let manifest = index(&[root.clone()], &options, None, &|_| {}).unwrap().manifest;
+        let check = |now: u64, reused_files: usize, good: [bool; 2]| {
+            let cache = IndexCache::new(state.path(), UNIX_EPOCH + Duration::from_secs(now));
+            let found = scan_remembering(&manifest, &root, &cache, &|_| {}).unwrap();
+            let states = found.files.iter().map(|report| report.state == FileState::Good);
+            assert_eq!((found.reused_files, states.collect::<Vec<_>>()), (reused_files, good.to_vec()));
+        };
+        // Seen from long ago every file is young: a further change might not show.
+        check(1, 0, [true, true]);
+        check(1 << 33, 0, [true, true]);
+        check(1 << 33, 2, [true, true]);
+        std::fs::write(&two, [3; 5000]).unwrap();
+        check(1 << 33, 1, [true, false]);
+        check(1 << 33, 2, [true, false]);
+        std::fs::remove_file(&one).unwrap();
+        check(1 << 33, 1, [false, false]);
+    }
+}

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
+use serde_path_to_error::Segment;
 use toml::Spanned;
 
 use super::contents::Spec;
@@ -274,8 +275,7 @@ impl Text<'_> {
             self.wrong(at, key, error.message().lines().collect::<Vec<_>>().join("; "))
         };
         let document = toml::Deserializer::parse(self.text).map_err(|error| wrong(String::new(), &error))?;
-        serde_path_to_error::deserialize(document)
-            .map_err(|error| wrong(error.path().to_string(), error.inner()))
+        serde_path_to_error::deserialize(document).map_err(|error| wrong(key_of(error.path()), error.inner()))
     }
 
     fn max_peers(&self, max: &Spanned<u64>) -> Result<usize, ConfigError> {
@@ -342,6 +342,22 @@ impl Text<'_> {
     }
 }
 
+/// A key as it stands in the file: `Spanned` shows up in paths as a table of its own.
+fn key_of(path: &serde_path_to_error::Path) -> String {
+    let mut key = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => key += &format!("[{index}]"),
+            Segment::Map { key: name } | Segment::Enum { variant: name } if !name.starts_with('$') => {
+                key += if key.is_empty() { "" } else { "." };
+                key += name;
+            }
+            Segment::Map { .. } | Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    key
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -396,7 +412,7 @@ mod tests {
             ("limit_up = 20MB", "node.toml:1: limit_up"),
             ("listen = \"nowhere\"", "node.toml:1: listen: "),
             ("advertise = [\"a:1\",\n\"b\"]", "node.toml:2: advertise[1]: `b` is not an address"),
-            ("x = 1\nspeed = 2", "node.toml:1: x: unknown field `x`, expected one of `listen`"),
+            ("log = \"text\"\nspeed = 2", "node.toml:2: speed: unknown field `speed`, expected one of"),
             ("\n\nmax_peers = 0", "node.toml:3: max_peers: 0 is not from 1 to 4096"),
             ("max_peers = 1\nmax_peers = 2", "node.toml:2: max_peers: duplicate key"),
             ("log = \"xml\"", "node.toml:1: log: unknown variant `xml`"),

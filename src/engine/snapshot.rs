@@ -1,5 +1,6 @@
 //! The state of things, for people and for `--json`. Reads everything, changes nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::{ContentId, NodeId, Rate};
@@ -8,6 +9,7 @@ use super::Engine;
 use super::content::{ContentTotals, Phase};
 use super::io::Bottleneck;
 use super::peers::{PeerStanding, PeerTotals};
+use super::session::Session;
 
 /// Everything at one instant.
 #[derive(Clone, Debug, Default)]
@@ -92,11 +94,14 @@ impl Engine {
     /// Everything at this instant.
     pub fn snapshot(&self) -> Snapshot {
         let contents = self.contents.keys().filter_map(|content| self.content_snapshot(*content)).collect();
+        // Looked up, not searched for: a node may know thousands of peers and be asked every second.
+        let sessions: BTreeMap<NodeId, &Session> =
+            self.sessions.values().rev().map(|session| (session.node, session)).collect();
         let peers = self.peers.iter().map(|(node, totals, standing)| PeerSnapshot {
             node,
             totals: totals.clone(),
             standing,
-            link: self.link_snapshot(node),
+            link: sessions.get(&node).map(|session| self.link_snapshot(session)),
         });
         Snapshot { contents, peers: peers.collect() }
     }
@@ -128,18 +133,17 @@ impl Engine {
         })
     }
 
-    fn link_snapshot(&self, node: NodeId) -> Option<LinkSnapshot> {
-        let session = self.sessions.values().find(|session| session.node == node)?;
+    fn link_snapshot(&self, session: &Session) -> LinkSnapshot {
         let has = session.remotes.values().filter_map(|remote| remote.has.as_ref());
         let is_idle = session.outstanding_len == 0;
-        Some(LinkSnapshot {
+        LinkSnapshot {
             rtt: session.rtt,
             rate: session.rate(self.now).filter(|_| !is_idle).unwrap_or_default(),
             outstanding_len: session.outstanding_len,
             is_choked: session.is_choked,
             is_snubbed: session.is_snubbed,
             have_count: has.map(crate::base::Bitfield::count).sum(),
-        })
+        }
     }
 
     /// What holds a fetch up.

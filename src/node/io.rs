@@ -149,12 +149,19 @@ impl Io {
                 None
             }
             Fact::ControlReady { link } => {
-                let handle = self.links.get(&link)?;
+                let handle = self.links.get_mut(&link)?;
+                handle.is_up = true;
                 Some(Input::LinkUp { link, node: handle.link.peer(), dialed: handle.dialed })
             }
             Fact::Ended { link, reason } => {
+                let lost = self.links.get(&link).filter(|handle| handle.dialed && !handle.is_up);
+                let dialed = lost.map(|handle| handle.link.peer());
                 self.forget_link(link);
-                Some(Input::LinkDown { link, reason })
+                // The engine never heard of a link that ended before it was up: it still waits for the dial.
+                Some(match dialed {
+                    Some(node) => Input::DialFailed { node, failure: DialFailure::Unreachable(reason) },
+                    None => Input::LinkDown { link, reason },
+                })
             }
             Fact::StoreFailed { content, error } => {
                 warn!(content = %content.short(), %error, "the store failed");

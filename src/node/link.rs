@@ -25,6 +25,8 @@ use crate::wire::{Message, RequestId};
 pub(super) struct LinkHandle {
     pub(super) link: Link,
     pub(super) dialed: bool,
+    /// Its control stream stands: the engine knows it.
+    pub(super) is_up: bool,
     /// What this peer alone may be sent.
     pub(super) up: Throttle,
     pub(super) control: mpsc::Sender<ControlOut>,
@@ -136,7 +138,7 @@ pub(super) fn start(
     let requests = Requests::default();
     let task = LinkTask { id, link: link.clone(), requests: requests.clone(), context };
     tasks.spawn(task.run(queue));
-    LinkHandle { link, dialed, up, control, pen: Arc::default(), requests }
+    LinkHandle { link, dialed, is_up: false, up, control, pen: Arc::default(), requests }
 }
 
 struct LinkTask {

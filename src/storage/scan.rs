@@ -270,7 +270,7 @@ mod tests {
         std::fs::write(&two, [2; 5000]).unwrap();
         let root = source.path().join("c");
         let options = IndexOptions::default();
-        let manifest = index(&[root.clone()], &options, None, &|_| {}).unwrap().manifest;
+        let manifest = index(std::slice::from_ref(&root), &options, None, &|_| {}).unwrap().manifest;
         let check = |now: u64, reused_files: usize, good: [bool; 2]| {
             let cache = IndexCache::new(state.path(), UNIX_EPOCH + Duration::from_secs(now));
             let found = scan_remembering(&manifest, &root, &cache, &|_| {}).unwrap();

@@ -319,3 +319,19 @@ fn a_service_manager_is_told_when_the_node_is_ready_and_when_it_stops() {
     process.end().expect_code(0);
     assert!(!world.path("state/control.sock").exists());
 }
+
+#[test]
+fn a_node_turns_away_more_peers_than_it_may_have() {
+    let world = World::new();
+    world.file("films/film.bin", MIB);
+    let node = Service::start(&world, &format!("max_peers = 1\n{FILMS}"));
+    let ticket = node.wait_serving("films")["ticket"].as_str().expect("a ticket").to_owned();
+    let mut first = world.fetch(args!["-o", "first", "--keep-seeding", ticket]);
+    first.wait_json(|line| (line["phase"] == "complete").then_some(()));
+    let second = world.fetch(args!["-o", "second", "--timeout", "2", ticket]).end().expect_code(3);
+    assert!(second.error_message().contains("too many links"), "{second:#?}");
+    first.signal(Signal::Interrupt);
+    first.end().expect_code(0);
+    node.fetch(&ticket, "second").done();
+    node.stop();
+}

@@ -119,7 +119,7 @@ impl Entry {
             State::Serving | State::Fetching if self.lost_chunks > 0 => {
                 let (name, lost) = (&self.name, self.lost_chunks);
                 Some(format!(
-                    "{lost} chunks of {name} were withdrawn: the data changed or cannot be read; serve it anew"
+                    "withdrawn chunks of {name}: {lost}; the data changed or cannot be read: send SIGHUP to the node to serve what is there now"
                 ))
             }
             State::Serving | State::Fetching => None,
@@ -207,6 +207,22 @@ impl Contents {
         self.iter().find(|(_, entry)| entry.state == State::Waiting).map(|(id, _)| id)
     }
 
+    /// Lets everything that has trouble wait for another turn; returns what was served of it so far.
+    pub(super) fn renew(&mut self) -> Vec<ContentId> {
+        let mut served = Vec::new();
+        for entry in self.entries.values_mut() {
+            match entry.state {
+                State::Failed { .. } => entry.state = State::Waiting,
+                State::Serving if entry.lost_chunks > 0 => {
+                    served.extend(entry.content);
+                    entry.state = State::Waiting;
+                }
+                State::Waiting | State::Hashing | State::Serving | State::Fetching => {}
+            }
+        }
+        served
+    }
+
     /// Lets those that failed wait for another turn when it is time.
     pub(super) fn retry(&mut self, now: Instant) {
         for entry in self.entries.values_mut() {
@@ -246,6 +262,22 @@ mod tests {
             contents.insert(entry);
         }
         contents
+    }
+
+    #[test]
+    fn what_lost_chunks_or_failed_gets_another_turn_and_the_rest_is_left_alone() {
+        let mut contents = contents(&[[1, 1], [2, 2], [3, 3]]);
+        for entry in contents.entries.values_mut() {
+            entry.state = State::Serving;
+        }
+        let entry = contents.get_mut(EntryId(2)).expect("the second");
+        entry.lost_chunks = 1;
+        assert!(entry.trouble().is_some_and(|trouble| trouble.contains("SIGHUP")));
+        let entry = contents.get_mut(EntryId(3)).expect("the third");
+        entry.state = State::Failed { retry_at: Instant::ZERO };
+        assert_eq!(contents.renew().len(), 1);
+        let states: Vec<_> = contents.iter().map(|(_, entry)| entry.state.word().as_str()).collect();
+        assert_eq!(states, ["serving", "waiting", "waiting"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the node reports, and what follows from it for the contents.
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::contents::{Spec, State};
 use super::opening::Refusal;
@@ -49,7 +49,7 @@ impl Running {
             Event::PeerJoined { node, agent } => info!(peer = %node.short(), agent, "a peer joined"),
             Event::PeerLeft { node, reason } => info!(peer = %node.short(), reason, "a peer left"),
             Event::PeerUnreachable { node, failure } => {
-                info!(peer = %node.short(), ?failure, "a peer is not reached")
+                debug!(peer = %node.short(), ?failure, "a peer is not reached")
             }
             Event::PeerDeclined { node, content } => {
                 info!(peer = %node.short(), content = %content.short(), "a peer does not have it");

@@ -1,4 +1,4 @@
-//! SIGHUP: the contents and limits of the configuration as it is now.
+//! SIGHUP: the contents and limits of the configuration as it is now, and another try for what has trouble.
 
 use tracing::{info, warn};
 
@@ -32,6 +32,9 @@ impl Running {
             if !before.iter().any(|(_, known)| known == spec) {
                 self.work.contents.insert(Entry::of(spec.clone(), true));
             }
+        }
+        for content in self.work.contents.renew() {
+            self.node.leave(content).await;
         }
         if self.config.needs_restart(&config) {
             warn!(

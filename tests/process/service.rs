@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::support::{MIB, Outcome, Process, Signal, World, args, assert_same_file};
+use crate::support::{MIB, Outcome, Process, Signal, World, args, assert_same_file, flip_byte};
 
 /// A node on loopback, with its configuration in `node.toml`.
 struct Service<'a> {
@@ -333,5 +333,25 @@ fn a_node_turns_away_more_peers_than_it_may_have() {
     first.signal(Signal::Interrupt);
     first.end().expect_code(0);
     node.fetch(&ticket, "second").done();
+    node.stop();
+}
+
+#[test]
+fn data_that_changed_is_trouble_until_the_node_is_told_to_look_again() {
+    let world = World::new();
+    let film = world.file("films/film.bin", 2 * MIB);
+    let mut node = Service::start(&world, FILMS);
+    let before = node.wait_serving("films");
+    flip_byte(&film, MIB + 5);
+    let ticket = before["ticket"].as_str().expect("a ticket");
+    node.fetch(ticket, "out").expect_code(3);
+    let trouble = node.wait(|status| Some(status["troubles"][0].as_str()?.to_owned()));
+    assert!(trouble.contains("withdrawn chunks of films: 1;"), "{trouble}");
+    node.process.signal(Signal::HangUp);
+    node.wait(|status| (status["is_healthy"] == true).then_some(()));
+    let after = node.wait_serving("films");
+    assert_ne!(id(&before), id(&after));
+    node.fetch(after["ticket"].as_str().expect("a ticket"), "anew").done();
+    assert_same_file(&film, &world.path("anew/films/film.bin"));
     node.stop();
 }

@@ -20,7 +20,7 @@ fn eight_leeches_with_loss_and_delay_are_done_little_later() {
 fn crowd(scenario: &str, line: Line, times_max: f64) {
     let Some(lab) = Lab::new() else { return };
     let world = World::new();
-    let (film, manifest) = world.film(LEN);
+    let (film, manifest) = world.film(LEN, CHUNK_LEN);
     let nodes: Vec<_> = lab.hosts(1 + LEECHES, line).iter().map(|host| world.node(host)).collect();
     let (seed, leeches) = nodes.split_first().expect("there is a seed");
     let mut seeding = seed.seed(&manifest, &film);
@@ -58,5 +58,6 @@ fn fluid_bound() -> f64 {
 }
 
 const LEECHES: usize = 8;
-const MBIT: u32 = 50;
-const LEN: u64 = 64 * MIB;
+const MBIT: u32 = 20;
+const LEN: u64 = 40 * MIB;
+const CHUNK_LEN: u64 = MIB / 4;

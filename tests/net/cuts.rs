@@ -6,7 +6,7 @@ use crate::support::{Figures, Lab, Line, MIB, Process, World, assert_same_file, 
 fn a_host_that_is_cut_off_for_a_while_goes_on_when_it_is_back() {
     let Some(lab) = Lab::new() else { return };
     let world = World::new();
-    let (film, manifest) = world.film(LEN);
+    let (film, manifest) = world.film(LEN, MIB);
     let (seed, leech) = (world.node(&lab.host(LINE)), world.node(&lab.host(LINE)));
     let _seeding = seed.seed(&manifest, &film);
     let mut fetch = leech.fetch(&manifest, &[&seed.peer], &[]);
@@ -32,7 +32,7 @@ fn a_host_that_is_cut_off_for_a_while_goes_on_when_it_is_back() {
 fn what_a_seed_that_is_cut_off_for_good_was_asked_for_comes_from_the_others() {
     let Some(lab) = Lab::new() else { return };
     let world = World::new();
-    let (film, manifest) = world.film(LEN);
+    let (film, manifest) = world.film(LEN, MIB);
     let seeds: Vec<_> = lab.hosts(3, LINE).iter().map(|host| world.node(host)).collect();
     let leech = world.node(&lab.host(Line::mbit(2 * MBIT, 2 * MBIT)));
     let _seeding: Vec<Process> = seeds.iter().map(|seed| seed.seed(&manifest, &film)).collect();

@@ -17,7 +17,7 @@ fn eight_eighths_fill_a_sink() {
 fn gather(scenario: &str, is_held: impl Fn((u64, u64)) -> bool) {
     let Some(lab) = Lab::new() else { return };
     let world = World::new();
-    let (film, manifest) = world.film(LEN);
+    let (film, manifest) = world.film(LEN, MIB);
     let sink = world.node(&lab.host(Line::fast()));
     let seeds: Vec<_> =
         lab.hosts(SEEDS as usize, Line::mbit(UP_MBIT, 100)).iter().map(|h| world.node(h)).collect();

@@ -11,3 +11,4 @@ mod cuts;
 mod gather;
 mod laboratory;
 mod nats;
+mod pair;

@@ -34,12 +34,14 @@ impl World {
         self.dir.path().join(name)
     }
 
-    /// A file of random bytes, and its manifest.
-    pub(crate) fn film(&self, len: u64) -> (PathBuf, PathBuf) {
+    /// A file of random bytes, and its manifest with chunks of this length.
+    pub(crate) fn film(&self, len: u64, chunk_len: u64) -> (PathBuf, PathBuf) {
         let (film, manifest) = (self.path("film.bin"), self.path("film.swarm"));
         random_file(&film, len, "film.bin");
-        let args =
-            ["manifest".into(), "create".into(), "-o".into(), manifest.clone().into(), film.clone().into()];
+        let chunk_len = format!("{chunk_len}B");
+        let words = ["manifest", "create", "--chunk-len", &chunk_len, "-o"].map(OsString::from);
+        let args: Vec<OsString> =
+            words.into_iter().chain([manifest.clone().into(), film.clone().into()]).collect();
         let mut command = swarm(&args);
         command.env("SWARM_STATE_DIR", self.path("state"));
         Process::start(&mut command, b"").end().expect_code(0);

@@ -99,19 +99,18 @@ impl Credit {
     }
 }
 
-/// What round trips tell of queues on the path.
+/// What round trips tell of queues on the path: one stands if even the shortest of the last round trips is long. Single ones are
+/// long wherever processes wait for their turn.
 ///
-/// Of all that is acknowledged at one instant only the shortest round trip counts, and only smoothed: a process that had to wait
-/// for its turn between looking at the clock and at the socket sees, for a whole batch, round trips shorter than light allows
-/// (18 ms were seen where 40 are the least), and the shortest of all would be wrong for good.
+/// Of all that is acknowledged at one instant only the shortest counts, and the shortest of the path is taken of the smoothed
+/// ones: a process that had to wait between looking at the clock and at the socket sees, for a whole batch, round trips shorter
+/// than light allows (18 ms were seen where 40 are the least), and that would be believed for good.
 #[derive(Clone, Copy, Debug, Default)]
 struct Queue {
     batch: Option<(Instant, Duration)>,
     smoothed: Option<Duration>,
-    /// The shortest since `since`, and in the time before: whatever was longer ago may have been another path.
-    least: Duration,
-    least_before: Duration,
-    since: Option<Instant>,
+    recent: Shortest,
+    of_path: Shortest,
 }
 
 impl Queue {
@@ -129,21 +128,38 @@ impl Queue {
     fn on_batch(&mut self, now: Instant, sample: Duration) {
         let smoothed = self.smoothed.map_or(sample, |smoothed| (smoothed * 7 + sample) / 8);
         self.smoothed = Some(smoothed);
-        let Some(since) = self.since else {
-            (self.least, self.least_before, self.since) = (smoothed, smoothed, Some(now));
-            return;
-        };
-        self.least = self.least.min(smoothed);
-        if now.duration_since(since) > LEAST_TIME {
-            (self.least_before, self.least, self.since) = (self.least, smoothed, Some(now));
+        self.recent.on_sample(now, sample, smoothed);
+        self.of_path.on_sample(now, smoothed, PATH_TIME);
+    }
+
+    /// Before anything is known one stands.
+    fn stands(&self) -> bool {
+        let least = self.of_path.get();
+        self.smoothed.is_none() || self.recent.get().saturating_sub(least) > (least / 8).max(JITTER)
+    }
+}
+
+/// The shortest time in a span at least, and in two at most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shortest {
+    since: Option<Instant>,
+    now: Duration,
+    before: Duration,
+}
+
+impl Shortest {
+    fn on_sample(&mut self, now: Instant, sample: Duration, span: Duration) {
+        match self.since {
+            None => (self.since, self.now, self.before) = (Some(now), sample, sample),
+            Some(since) if now.saturating_duration_since(since) > span => {
+                (self.since, self.now, self.before) = (Some(now), sample, self.now);
+            }
+            Some(_) => self.now = self.now.min(sample),
         }
     }
 
-    /// Packets wait on their way: round trips take clearly longer than the shortest one did. Before anything is known one does.
-    fn stands(&self) -> bool {
-        let Some(smoothed) = self.smoothed else { return true };
-        let least = self.least.min(self.least_before);
-        smoothed.saturating_sub(least) > (least / 8).max(JITTER)
+    fn get(&self) -> Duration {
+        self.now.min(self.before)
     }
 }
 
@@ -153,8 +169,8 @@ const FORGIVEN_SHARE: u64 = 2;
 const CREDIT_LEN_MIN: u64 = 3 * 1452;
 /// Round trips vary by so much on an idle path, by the two computers alone.
 const JITTER: Duration = Duration::from_millis(2);
-/// A round trip is the shortest for this long at least, and at most twice as long. CUBIC empties a queue by its cuts within it.
-const LEAST_TIME: Duration = Duration::from_secs(20);
+/// What was longer ago may have been another path. CUBIC empties a queue by its cuts within it.
+const PATH_TIME: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {
@@ -208,6 +224,12 @@ mod tests {
         assert!(stands_after(&[[40; 50], [46; 50]].concat()));
         assert!(!stands_after(&[[1; 50], [2; 50]].concat()));
         assert!(stands_after(&[[1; 50], [4; 50]].concat()));
+    }
+
+    #[test]
+    fn computers_that_are_busy_are_no_queue() {
+        let jittery = [70, 41, 55, 90, 48, 62].repeat(20);
+        assert!(!stands_after(&[vec![40; 50], jittery].concat()));
     }
 
     #[test]

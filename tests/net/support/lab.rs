@@ -134,7 +134,7 @@ fn is_possible() -> Result<(), &'static str> {
         tun.map_err(|error| format!("/dev/net/tun: {error}: load the kernel module tun"))?;
         Ok(())
     };
-    FOUND.get_or_init(find).as_ref().map(|()| ()).map_err(String::as_str)
+    FOUND.get_or_init(find).as_ref().copied().map_err(String::as_str)
 }
 
 fn namespaces() -> Vec<String> {

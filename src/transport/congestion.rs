@@ -103,8 +103,8 @@ impl Credit {
 /// long wherever processes wait for their turn.
 ///
 /// Of all that is acknowledged at one instant only the shortest counts, and the shortest of the path is taken of the smoothed
-/// ones: a process that had to wait between looking at the clock and at the socket sees, for a whole batch, round trips shorter
-/// than light allows (18 ms were seen where 40 are the least), and that would be believed for good.
+/// ones: on a busy machine whole batches were seen with round trips shorter than light allows (18 ms where 40 are the least;
+/// probably a thread waited between looking at the clock and at the socket), and that would be believed for good.
 #[derive(Clone, Copy, Debug, Default)]
 struct Queue {
     batch: Option<(Instant, Duration)>,

@@ -381,7 +381,8 @@ impl Engine {
     }
 
     fn on_cancel(&mut self, link: LinkId, request: RequestId) {
-        if self.uploads.on_cancelled(link, request) == Some(true) {
+        // What was handed over may still be waiting to go out.
+        if self.uploads.on_cancelled(link, request) != Some(false) {
             self.outputs.push_back(Output::StopUpload { link, request });
         }
     }

@@ -276,7 +276,7 @@ pub enum Output {
         /// Which bytes.
         run: Run,
     },
-    /// Reset that chunk stream.
+    /// Reset that chunk stream, unless the peer has it: also one that was reported as sent.
     StopUpload {
         /// Where to.
         link: LinkId,

@@ -40,6 +40,11 @@ pub(super) enum Fact {
         link: LinkId,
         reason: String,
     },
+    /// Nothing can be taken back of it any more.
+    UploadSettled {
+        link: LinkId,
+        request: RequestId,
+    },
     StoreFailed {
         content: ContentId,
         error: StoreError,
@@ -140,7 +145,7 @@ impl Io {
     /// Turns a fact into the engine's input; some are this room's own affair.
     pub(super) fn admit(&mut self, fact: Fact, engine: &Engine) -> Option<Input> {
         match fact {
-            Fact::Input(input) => Some(self.note(input)),
+            Fact::Input(input) => Some(input),
             Fact::Wakeup => Some(Input::Wakeup),
             Fact::Command(command) => self.admit_command(command, engine),
             Fact::Linked { link, dialed } if self.is_crowded() => Self::turn_away(&link, dialed),
@@ -162,6 +167,10 @@ impl Io {
                     Some(node) => Input::DialFailed { node, failure: DialFailure::Unreachable(reason) },
                     None => Input::LinkDown { link, reason },
                 })
+            }
+            Fact::UploadSettled { link, request } => {
+                self.uploads.remove(&(link, request));
+                None
             }
             Fact::StoreFailed { content, error } => {
                 warn!(content = %content.short(), %error, "the store failed");
@@ -194,14 +203,6 @@ impl Io {
             }
             Command::Stop => Some(Input::Stop),
         }
-    }
-
-    /// What this room must know of a fact that is the engine's.
-    fn note(&mut self, input: Input) -> Input {
-        if let Input::UploadEnded { link, request, .. } = &input {
-            self.uploads.remove(&(*link, *request));
-        }
-        input
     }
 
     /// Carries out one order.
@@ -375,10 +376,14 @@ impl Io {
         };
         let report = self.report.clone();
         self.tasks.spawn(async move {
-            let (sent_len, end) = upload::run(&task).await;
-            let ended = Input::UploadEnded { link: task.id, request: task.request, sent_len, end };
+            let (sent_len, end, stream) = upload::run(&task).await;
+            let (link, request) = (task.id, task.request);
             // The node may have ended.
-            let _ = report.send(Fact::Input(ended)).await;
+            let _ = report.send(Fact::Input(Input::UploadEnded { link, request, sent_len, end })).await;
+            if let Some(stream) = stream {
+                upload::settle(&task, stream).await;
+            }
+            let _ = report.send(Fact::UploadSettled { link, request }).await;
         });
     }
 

@@ -1,4 +1,5 @@
-//! One chunk stream going out: read a block, send it, read the next. Memory: one block a stream, beside what QUIC holds.
+//! One chunk stream going out: read a block, send it, read the next. Memory: one block a stream, beside what QUIC holds. What QUIC
+//! holds can still be taken back: on a slow line that is many chunks.
 
 use std::sync::Arc;
 
@@ -26,20 +27,31 @@ pub(super) struct UploadTask {
     pub(super) cancel: CancellationToken,
 }
 
-/// Sends the run. Returns payload bytes handed over, and how it ended.
-pub(super) async fn run(task: &UploadTask) -> (u64, UploadEnd) {
-    let Ok(mut stream) = task.link.open_chunk_stream().await else { return (0, UploadEnd::Stopped) };
+/// Sends the run. Returns payload bytes handed over, how it ended, and the stream if all of it was handed over.
+pub(super) async fn run(task: &UploadTask) -> (u64, UploadEnd, Option<ChunkSender>) {
+    let Ok(mut stream) = task.link.open_chunk_stream().await else { return (0, UploadEnd::Stopped, None) };
     let mut sent_len = 0;
     let end = tokio::select! {
         end = send(task, &mut stream, &mut sent_len) => end,
         () = task.cancel.cancelled() => Err(UploadEnd::Stopped),
     };
     match end {
-        Ok(()) => (sent_len, UploadEnd::Sent),
+        Ok(()) => (sent_len, UploadEnd::Sent, Some(stream)),
         Err(end) => {
             stream.reset(0);
-            (sent_len, end)
+            (sent_len, end, None)
         }
+    }
+}
+
+/// Waits until the peer has all of a stream, or wants no more of it: then nothing more of it is sent.
+pub(super) async fn settle(task: &UploadTask, mut stream: ChunkSender) {
+    let is_unwanted = tokio::select! {
+        stopped = stream.stopped() => matches!(stopped, Ok(Some(_))),
+        () = task.cancel.cancelled() => true,
+    };
+    if is_unwanted {
+        stream.reset(0);
     }
 }
 

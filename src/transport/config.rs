@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
+use super::congestion::ForgivingCubic;
 use crate::base::limits::{
     CHUNK_STREAMS_PER_LINK_MAX, DATAGRAM_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, LINK_IDLE_TIMEOUT, LINK_KEEP_ALIVE,
 };
@@ -36,10 +37,9 @@ pub(super) struct Transports {
 
 impl Transports {
     pub(super) fn new(options: LinkOptions) -> Self {
-        Self {
-            network: Arc::new(transport(options, DATAGRAM_LEN_MAX)),
-            local: Arc::new(transport(options, DATAGRAM_LEN_MAX_LOCAL)),
-        }
+        let mut network = transport(options, DATAGRAM_LEN_MAX);
+        network.congestion_controller_factory(Arc::new(ForgivingCubic));
+        Self { network: Arc::new(network), local: Arc::new(transport(options, DATAGRAM_LEN_MAX_LOCAL)) }
     }
 }
 

@@ -10,6 +10,7 @@ mod identity;
 mod tls;
 
 mod config;
+mod congestion;
 mod interfaces;
 mod socket;
 

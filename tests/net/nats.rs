@@ -1,0 +1,47 @@
+//! Hosts behind NATs. Today two of them cannot fetch from each other: what is held here is that the laboratory's NATs are NATs.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::support::{Lab, Line};
+
+#[test]
+fn a_nat_masquerades_and_lets_nobody_in_unasked() {
+    let Some(lab) = Lab::new() else { return };
+    let nat = lab.nat(Line::fast());
+    let (hidden, friend, stranger) = (nat.host(), lab.host(Line::fast()), lab.host(Line::fast()));
+    let (inner, outer, other) = (hidden.udp_socket(9000), friend.udp_socket(9000), stranger.udp_socket(9000));
+    let mut buf = [0; 64];
+    for socket in [&inner, &outer] {
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("it is a socket");
+    }
+    inner.send_to(b"out", (friend.address(), 9000)).expect("a way");
+    let (_, seen) = outer.recv_from(&mut buf).expect("it arrives");
+    assert_eq!(seen, SocketAddr::from((nat.address(), 9000)), "not as from the NAT, with its port");
+    // To the mapping, and past it by a route that no real network would have.
+    other.send_to(b"unasked", seen).expect("a way");
+    stranger.route("192.168.1.0/24", nat.address());
+    other.send_to(b"unasked", (hidden.address(), 9000)).expect("a way");
+    // Frames keep their order here: had one of those passed, it would come first.
+    outer.send_to(b"asked", seen).expect("a way");
+    let (len, from) = inner.recv_from(&mut buf).expect("the answer arrives");
+    assert_eq!((&buf[..len], from), (&b"asked"[..], SocketAddr::from((friend.address(), 9000))));
+}
+
+#[test]
+fn hosts_behind_two_nats_do_not_hear_each_other_unless_both_speak() {
+    let Some(lab) = Lab::new() else { return };
+    let nats = [lab.nat(Line::fast()), lab.nat(Line::fast())];
+    let sockets = [&nats[0], &nats[1]].map(|nat| nat.host().udp_socket(9000));
+    for socket in &sockets {
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("it is a socket");
+    }
+    let mut buf = [0; 64];
+    sockets[0].send_to(b"dropped", (nats[1].address(), 9000)).expect("a way");
+    sockets[1].send_to(b"heard", (nats[0].address(), 9000)).expect("a way");
+    let (len, _) = sockets[0].recv_from(&mut buf).expect("its own datagram opened the way");
+    assert_eq!(&buf[..len], b"heard");
+    sockets[0].send_to(b"answer", (nats[1].address(), 9000)).expect("a way");
+    let (len, _) = sockets[1].recv_from(&mut buf).expect("now both have spoken");
+    assert_eq!(&buf[..len], b"answer");
+}

@@ -1,0 +1,102 @@
+//! The files of a test, and `swarm` on the hosts of a laboratory: one node a host, with a key and a port that are known before it
+//! starts, so that all can be told of all.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use swarm::transport::Identity;
+use tempfile::TempDir;
+
+use super::data::random_file;
+use super::host::Host;
+use super::process::{Process, swarm};
+
+/// A folder of a test's own.
+pub(crate) struct World {
+    dir: TempDir,
+}
+
+/// What will run, or runs, on a host.
+pub(crate) struct Node {
+    pub(crate) host: Host,
+    /// For `--peer`.
+    pub(crate) peer: String,
+    dir: PathBuf,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::Builder::new().prefix("swarm-net-").tempdir().expect("a temporary folder") }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A file of random bytes, and its manifest with chunks of this length.
+    pub(crate) fn film(&self, len: u64, chunk_len: u64) -> (PathBuf, PathBuf) {
+        let (film, manifest) = (self.path("film.bin"), self.path("film.swarm"));
+        random_file(&film, len, "film.bin");
+        let chunk_len = format!("{chunk_len}B");
+        let words = ["manifest", "create", "--chunk-len", &chunk_len, "-o"].map(OsString::from);
+        let args: Vec<OsString> =
+            words.into_iter().chain([manifest.clone().into(), film.clone().into()]).collect();
+        let mut command = swarm(&args);
+        command.env("SWARM_STATE_DIR", self.path("state"));
+        Process::start(&mut command, b"").end().expect_code(0);
+        (film, manifest)
+    }
+
+    /// A node for a host, with a key of its own.
+    pub(crate) fn node(&self, host: &Host) -> Node {
+        let dir = self.path(&host.address().to_string());
+        std::fs::create_dir_all(&dir).expect("a folder");
+        let key = Identity::from_file(&dir.join("key")).expect("a place for a key");
+        let peer = format!("{}@{}:{PORT}", key.node_id(), host.address());
+        Node { host: host.clone(), peer, dir }
+    }
+}
+
+impl Node {
+    /// Its folder; fetches go to `out` in there.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// A seed that is ready.
+    pub(crate) fn seed(&self, manifest: &Path, data: &Path) -> Process {
+        let mut process = self.start(&["seed".into(), "--manifest".into(), manifest.into(), data.into()]);
+        process.wait_json(|line: &Value| (line["event"] == "ready").then_some(()));
+        process
+    }
+
+    /// A fetch from these peers.
+    pub(crate) fn fetch(&self, manifest: &Path, peers: &[&str], more: &[&str]) -> Process {
+        let mut args: Vec<OsString> =
+            vec!["fetch".into(), manifest.into(), "-o".into(), self.path("out").into()];
+        for peer in peers {
+            args.extend(["--peer".into(), peer.into()]);
+        }
+        args.extend(more.iter().map(OsString::from));
+        self.start(&args)
+    }
+
+    fn start(&self, args: &[OsString]) -> Process {
+        let mut command = swarm(args);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.args(["--json", "--listen"]).arg(format!("0.0.0.0:{PORT}"));
+        command
+            .arg("--key")
+            .arg(self.path("key"))
+            .env("SWARM_STATE_DIR", self.path("state"))
+            .env("PATH", path);
+        // To look closer at one scenario: SWARM_NET_LOG=swarm=debug,quinn_proto=debug.
+        if let Some(filter) = std::env::var_os("SWARM_NET_LOG") {
+            command.env("RUST_LOG", filter);
+        }
+        Process::start(&mut self.host.command(&command), b"")
+    }
+}
+
+const PORT: u16 = 4433;

@@ -3,8 +3,10 @@
 CARGO ?= cargo
 WASM = wasm32-unknown-unknown
 DENY_VERSION = 0.20.2
+FUZZ_VERSION = 0.13.2
+FUZZ_SECS ?= 600
 
-.PHONY: test fmt clippy wasm unit net docs deny bench demo clean
+.PHONY: test fmt clippy wasm unit net docs deny bench fuzz demo clean
 
 test: fmt clippy wasm unit docs deny
 	@echo "all checks passed"
@@ -38,6 +40,11 @@ deny:
 
 bench:
 	$(CARGO) bench --locked
+
+# libFuzzer wants flags that stable rustc keeps to itself.
+fuzz:
+	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked --version $(FUZZ_VERSION)
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run swarm_ops -- -max_total_time=$(FUZZ_SECS) -max_len=96
 
 demo:
 	$(CARGO) run --release --locked -- demo

@@ -6,6 +6,7 @@ pub mod base;
 pub mod engine;
 pub mod manifest;
 mod proto;
+pub mod registry;
 pub mod sim;
 pub mod wire;
 

@@ -11,7 +11,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["base", "manifest", "proto"]),
     ("engine", &["base", "manifest", "wire"]),
     ("sync", &["base", "manifest", "wire", "engine"]),
-    ("sim", &["base", "manifest", "wire", "engine"]),
+    ("registry", &["base", "manifest"]),
+    ("sim", &["base", "manifest", "wire", "engine", "registry"]),
     ("transport", &["base", "manifest", "wire"]),
     ("storage", &["base", "manifest"]),
     ("node", &["base", "manifest", "wire", "engine", "transport", "storage"]),
@@ -21,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms without async, clock, sockets, files, threads and hash maps.
-const PURE: &[&str] = &["base", "manifest", "wire", "engine", "sync", "sim"];
+const PURE: &[&str] = &["base", "manifest", "wire", "engine", "sync", "registry", "sim"];
 
 /// What pure rooms do not name. `std::net::SocketAddr` is a value, not a socket.
 const IMPURE: &[&str] = &[

@@ -189,3 +189,17 @@ pub const SAVED_LEN_MAX: u64 = 64 << 20;
 const _: () = assert!(CONTENTS_MAX * 2 <= CACHE_FILES_MAX);
 const _: () = assert!(METRICS_HEAD_TIMEOUT.as_secs() < METRICS_TIMEOUT.as_secs());
 const _: () = assert!(LINK_FINISH_TIMEOUT.as_secs() < NODE_STOP_TIMEOUT.as_secs());
+
+/// A receiver tells the engine of payload this often, bytes; what the engine knows is at most so much behind.
+pub const PROGRESS_REPORT_LEN: u32 = 256 << 10;
+
+// Coordinator.
+
+/// Contents that a registry knows.
+pub const REGISTRY_CONTENTS_MAX: usize = 16 << 10;
+/// Nodes of one content that a registry knows.
+pub const REGISTRY_NODES_MAX: usize = 64 << 10;
+/// Announcements in all, about 1 KiB each.
+pub const REGISTRY_ENTRIES_MAX: usize = 256 << 10;
+/// Neighbours each node is brought to: with about ten a random regular graph of any size hangs together and is shallow.
+pub const NEIGHBOURS_TARGET: u32 = 10;

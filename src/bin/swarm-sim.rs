@@ -24,6 +24,9 @@ struct Args {
     /// Chunk length as a power of two.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(14..=24))]
     chunk_len_log2: u8,
+    /// Upload capacity where the scenario says nothing else, bytes a second.
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
+    up: u64,
     /// Download capacity through upload capacity.
     #[arg(long, default_value_t = 1.0)]
     down_factor: f64,
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
             chunks: args.chunks,
             chunk_len_log2: args.chunk_len_log2,
             seed: args.seed,
+            up_per_sec: args.up,
             down_factor: args.down_factor,
         })
         .within(std::time::Duration::from_secs(args.limit_secs))
@@ -93,6 +97,12 @@ fn print(report: &Report) {
     println!(
         "seed copies   {}",
         report.seed_copies.map_or("none".to_owned(), |copies| format!("{copies:.3}"))
+    );
+    let behind: Vec<String> = report.slowest.behind.iter().map(|secs| format!("{secs:.1}")).collect();
+    println!(
+        "slowest       node {}, behind the median at each tenth by {} s",
+        report.slowest.node,
+        behind.join(" ")
     );
     println!("fairness      {:.3}", report.fairness);
     println!("control       {:.4} %", report.control_share * 100.0);

@@ -38,6 +38,8 @@ pub(super) struct Chunks {
     /// Chunks that failed after slices from several peers: from one peer alone from now on, so that blame is certain.
     solo: BTreeSet<u32>,
     askers: BTreeMap<u32, Vec<(LinkId, RequestId)>>,
+    /// How often a chunk that has not come was taken from one peer for another.
+    moves: BTreeMap<u32, u32>,
     pub(super) picker: Picker,
     have: Bitfield,
     tally: Tally,
@@ -92,6 +94,7 @@ impl Chunks {
             partials: BTreeMap::new(),
             solo: BTreeSet::new(),
             askers: BTreeMap::new(),
+            moves: BTreeMap::new(),
             picker: Picker::new(count, matches!(order, Order::Sequential { .. }), salt_seed),
             have: Bitfield::new(count),
             tally: Tally::default(),
@@ -180,6 +183,16 @@ impl Chunks {
         self.geometry().pieces(run).map(|piece| piece.chunk).filter(move |chunk| chunk.get() >= next)
     }
 
+    /// A chunk is taken from one peer for another.
+    pub(super) fn on_moved(&mut self, chunk: ChunkIndex) {
+        *self.moves.entry(chunk.get()).or_default() += 1;
+    }
+
+    /// How often a chunk was taken from one peer for another.
+    pub(super) fn moves(&self, chunk: ChunkIndex) -> u32 {
+        self.moves.get(&chunk.get()).copied().unwrap_or(0)
+    }
+
     /// Somebody was asked for a run.
     pub(super) fn on_asked(&mut self, run: Run, link: LinkId, request: RequestId) {
         let pieces: Vec<ChunkIndex> = self.geometry().pieces(run).map(|piece| piece.chunk).collect();
@@ -213,6 +226,7 @@ impl Chunks {
         match self.state(chunk) {
             ChunkState::Queued | ChunkState::Active => {
                 self.set(chunk, ChunkState::Checking);
+                self.moves.remove(&chunk.get());
                 true
             }
             ChunkState::Unwanted | ChunkState::Checking | ChunkState::Verified | ChunkState::Durable => false,

@@ -323,7 +323,7 @@ impl Engine {
         if has_taken {
             self.emit(Event::PeerCompleted { node, content });
         }
-        self.on_chunks_out(content, &fresh);
+        self.on_chunks_out(link, content, &fresh);
         self.fill(link);
         Ok(())
     }

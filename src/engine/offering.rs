@@ -62,8 +62,12 @@ impl Engine {
         for chunk in offers.top_up(&geometry, link, has) {
             fresh.insert(chunk);
         }
+        let is_idle = fresh.is_empty() && offers.has_nothing_for(link) && !offers.sees_all(link);
         let haves = ChunkRuns::of(&fresh);
         self.send_haves(link, content, haves);
+        if is_idle {
+            self.show_all(link, content);
+        }
         self.end_offers_if_over(content);
     }
 
@@ -79,15 +83,15 @@ impl Engine {
     }
 
     /// A run was sent whole.
-    pub(super) fn on_run_out(&mut self, content: ContentId, run: Run) {
+    pub(super) fn on_run_out(&mut self, link: LinkId, content: ContentId, run: Run) {
         let Some(state) = self.contents.get(&content).filter(|state| state.offers.is_some()) else { return };
         let Some(chunks) = state.chunks() else { return };
         let sent: Vec<u32> = chunks.geometry().pieces(run).map(|piece| piece.chunk.get()).collect();
-        self.on_chunks_out(content, &sent);
+        self.on_chunks_out(link, content, &sent);
     }
 
-    /// Somebody else has these chunks now, or soon.
-    pub(super) fn on_chunks_out(&mut self, content: ContentId, out: &[u32]) {
+    /// This peer has these chunks now, or soon.
+    pub(super) fn on_chunks_out(&mut self, link: LinkId, content: ContentId, out: &[u32]) {
         let Some(state) = self.contents.get_mut(&content).filter(|state| state.offers.is_some()) else {
             return;
         };
@@ -95,7 +99,7 @@ impl Engine {
         let Some(offers) = &mut state.offers else { return };
         let mut is_news = false;
         for &chunk in out {
-            is_news |= offers.on_out(&geometry, chunk);
+            is_news |= offers.on_out(&geometry, link, chunk);
         }
         if is_news {
             for link in offers.links() {
@@ -117,7 +121,7 @@ impl Engine {
         }
     }
 
-    /// Every chunk is out once: everybody may see everything.
+    /// No chunk hangs on one peer: everybody may see everything.
     fn end_offers_if_over(&mut self, content: ContentId) {
         let Some(state) = self.contents.get_mut(&content) else { return };
         let Some(offers) = state.offers.take_if(|offers| offers.is_over()) else { return };

@@ -1,8 +1,9 @@
 //! What the only full copy shows to whom. While nobody else has everything, each chunk is offered to one peer, so that the
-//! uplink of the seed carries no chunk twice before every chunk is out once (super-seeding). Knows no messages.
-//! Invariant: a chunk is out, offered to one link, or in the queue.
+//! uplink of the seed carries no chunk twice before every chunk is out once (super-seeding). Then those that nobody else has
+//! got from the first taker are offered to another, oldest first: it may have left, or lie. Knows no messages.
+//! Invariant: a chunk is in the queue, offered to one link, out at one link, or spread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::limits::RUN_LEN_TARGET;
 use crate::base::{Bitfield, Rng};
@@ -16,7 +17,10 @@ pub(super) struct Offers {
     /// Runs of chunks that nobody was offered; the last is next.
     queue: Vec<(u32, u32)>,
     places: Vec<Place>,
-    out_count: u32,
+    /// Chunks that went out, oldest first; those that have spread since are passed over.
+    out: VecDeque<u32>,
+    was_out: Bitfield,
+    spread_count: u32,
     links: BTreeMap<LinkId, Offered>,
     /// Bytes to have on offer beyond what a peer has asked for.
     ahead_len: u64,
@@ -27,7 +31,10 @@ enum Place {
     Queued,
     Offered(LinkId),
     Asked(LinkId),
-    Out,
+    /// This peer alone has it.
+    Out(LinkId),
+    /// Two peers say that they have it.
+    Spread,
 }
 
 #[derive(Debug, Default)]
@@ -62,15 +69,28 @@ impl Offers {
         Self {
             queue,
             places: vec![Place::Queued; geometry.chunk_count() as usize],
-            out_count: 0,
+            out: VecDeque::new(),
+            was_out: Bitfield::new(geometry.chunk_count()),
+            spread_count: 0,
             links: BTreeMap::new(),
             ahead_len: (geometry.content_len() / AHEAD_SHARE).clamp(least, AHEAD_LEN_MAX.max(least)),
         }
     }
 
-    /// Every chunk is out once: there is nothing left to ration.
+    /// Two peers have each chunk: there is nothing left to ration.
     pub(super) fn is_over(&self) -> bool {
-        self.out_count as usize == self.places.len()
+        self.spread_count as usize == self.places.len()
+    }
+
+    /// Every chunk has been out once.
+    fn is_all_out(&self) -> bool {
+        self.was_out.is_full()
+    }
+
+    /// Nothing is left that only this node could give the peer: everything is out, and all it lacks has spread.
+    pub(super) fn has_nothing_for(&self, link: LinkId) -> bool {
+        let is_drained = self.links.get(&link).is_some_and(|o| o.unasked_len + o.asked_len == 0);
+        self.is_all_out() && is_drained
     }
 
     /// The links that take part.
@@ -83,16 +103,20 @@ impl Offers {
         self.links.entry(link).or_default();
     }
 
-    /// A peer is gone: what it was offered and did not get is offered to others.
+    /// A peer is gone: what it was offered and did not get, or alone had got, is offered to others.
     pub(super) fn on_link_down(&mut self, link: LinkId) {
         if self.links.remove(&link).is_none() {
             return;
         }
         for (place, chunk) in self.places.iter_mut().zip(0u32..) {
-            if matches!(*place, Place::Offered(to) | Place::Asked(to) if to == link) {
-                *place = Place::Queued;
-                self.queue.push((chunk, 1));
+            match *place {
+                Place::Offered(to) | Place::Asked(to) | Place::Out(to) if to == link => {}
+                Place::Queued | Place::Offered(_) | Place::Asked(_) | Place::Out(_) | Place::Spread => {
+                    continue;
+                }
             }
+            *place = Place::Queued;
+            self.queue.push((chunk, 1));
         }
     }
 
@@ -123,11 +147,9 @@ impl Offers {
                 break;
             }
             let is_drained = offered.unasked_len + offered.asked_len == 0;
-            let Some((first, count)) =
-                self.queue.pop().or_else(|| if is_drained { self.second_hand(link, has) } else { None })
-            else {
-                break;
-            };
+            let next =
+                self.queue.pop().or_else(|| if is_drained { self.second_hand(link, has) } else { None });
+            let Some((first, count)) = next.or_else(|| self.not_spread(link, has)) else { break };
             for chunk in first..first + count {
                 self.offer(geometry, chunk, link, has, &mut fresh);
             }
@@ -137,12 +159,12 @@ impl Offers {
 
     fn offer(&mut self, geometry: &Geometry, chunk: u32, link: LinkId, has: &Bitfield, fresh: &mut Vec<u32>) {
         match self.places[chunk as usize] {
-            Place::Out => return,
-            Place::Offered(_) | Place::Asked(_) => self.take_back(geometry, chunk),
+            Place::Spread => return,
+            Place::Offered(_) | Place::Asked(_) | Place::Out(_) => self.take_back(geometry, chunk),
             Place::Queued => {}
         }
         if has.contains(chunk) {
-            self.on_out(geometry, chunk);
+            self.on_out(geometry, link, chunk);
             return;
         }
         self.places[chunk as usize] = Place::Offered(link);
@@ -162,13 +184,26 @@ impl Offers {
         last.map(|(_, chunk)| chunk).filter(|&chunk| !has.contains(chunk)).last().map(|chunk| (chunk, 1))
     }
 
+    /// Everything is out once: the chunk that has been out longest at somebody else, and has not spread.
+    fn not_spread(&mut self, link: LinkId, has: &Bitfield) -> Option<(u32, u32)> {
+        if !self.is_all_out() {
+            return None;
+        }
+        let places = &self.places;
+        self.out.retain(|&chunk| matches!(places[chunk as usize], Place::Out(_)));
+        let at = self.out.iter().position(|&chunk| {
+            !has.contains(chunk) && matches!(places[chunk as usize], Place::Out(holder) if holder != link)
+        })?;
+        self.out.remove(at).map(|chunk| (chunk, 1))
+    }
+
     /// A peer asked for a chunk; whoever asks first has the offer.
     pub(super) fn on_asked(&mut self, geometry: &Geometry, link: LinkId, chunk: u32) {
         if let Some(offered) = self.links.get_mut(&link) {
             offered.quiet_looks = 0;
         }
         match self.places[chunk as usize] {
-            Place::Out | Place::Asked(_) => return,
+            Place::Out(_) | Place::Spread | Place::Asked(_) => return,
             Place::Offered(to) if to != link => return,
             Place::Offered(_) | Place::Queued => {}
         }
@@ -179,14 +214,22 @@ impl Offers {
         }
     }
 
-    /// A chunk was sent, or somebody has it. True if that is news.
-    pub(super) fn on_out(&mut self, geometry: &Geometry, chunk: u32) -> bool {
-        if self.places[chunk as usize] == Place::Out {
-            return false;
+    /// A chunk was sent to a peer, or the peer says it has it. True if somebody may be offered more now.
+    pub(super) fn on_out(&mut self, geometry: &Geometry, link: LinkId, chunk: u32) -> bool {
+        match self.places[chunk as usize] {
+            Place::Spread => return false,
+            Place::Out(holder) if holder == link => return false,
+            Place::Out(_) => {
+                self.places[chunk as usize] = Place::Spread;
+                self.spread_count += 1;
+                return self.is_all_out();
+            }
+            Place::Queued | Place::Offered(_) | Place::Asked(_) => {}
         }
         self.take_back(geometry, chunk);
-        self.places[chunk as usize] = Place::Out;
-        self.out_count += 1;
+        self.places[chunk as usize] = Place::Out(link);
+        self.out.push_back(chunk);
+        self.was_out.insert(chunk);
         true
     }
 
@@ -194,9 +237,9 @@ impl Offers {
     pub(super) fn look(&mut self) -> Vec<LinkId> {
         let mut quiet = Vec::new();
         for (link, offered) in &mut self.links {
-            offered.quiet_looks += 1;
             let is_waiting = offered.unasked_len > 0 && offered.asked_len == 0 && !offered.sees_all;
-            if is_waiting && offered.quiet_looks > QUIET_LOOKS_MAX {
+            offered.quiet_looks = if is_waiting { offered.quiet_looks + 1 } else { 0 };
+            if offered.quiet_looks > QUIET_LOOKS_MAX {
                 quiet.push(*link);
             }
         }
@@ -206,7 +249,7 @@ impl Offers {
     fn take_back(&mut self, geometry: &Geometry, chunk: u32) {
         let len = chunk_len(geometry, chunk);
         match self.places[chunk as usize] {
-            Place::Queued | Place::Out => {}
+            Place::Queued | Place::Out(_) | Place::Spread => {}
             Place::Offered(link) => {
                 if let Some(offered) = self.links.get_mut(&link) {
                     offered.unasked_len -= len;
@@ -252,16 +295,40 @@ mod tests {
         for link in [LinkId(1), LinkId(2)] {
             offers.on_link(link);
         }
-        while !offers.is_over() {
+        while !offers.is_all_out() {
             for link in [LinkId(1), LinkId(2)] {
                 for chunk in offers.top_up(&geometry, link, &has) {
                     assert!(seen.insert(chunk), "chunk {chunk} was offered before");
                     offers.on_asked(&geometry, link, chunk);
-                    offers.on_out(&geometry, chunk);
+                    offers.on_out(&geometry, link, chunk);
                 }
             }
         }
         assert!(seen.is_full());
+    }
+
+    #[test]
+    fn what_did_not_spread_from_its_first_taker_is_offered_to_another() {
+        let (geometry, mut offers) = offers(6);
+        let mut has = [Bitfield::new(6), Bitfield::new(6)];
+        for link in [LinkId(0), LinkId(1)] {
+            offers.on_link(link);
+        }
+        while !offers.is_all_out() {
+            for link in [LinkId(0), LinkId(1)] {
+                let number = link.0 as usize;
+                for chunk in offers.top_up(&geometry, link, &has[number]) {
+                    offers.on_asked(&geometry, link, chunk);
+                    offers.on_out(&geometry, link, chunk);
+                    has[number].insert(chunk);
+                }
+            }
+        }
+        let first = has[0].iter().next().expect("it was offered some");
+        offers.on_out(&geometry, LinkId(1), first);
+        let again = offers.top_up(&geometry, LinkId(1), &has[1]);
+        assert!(!again.is_empty() && !again.contains(&first), "{again:?}");
+        assert!(again.iter().all(|&chunk| has[0].contains(chunk)), "{again:?}");
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl Picker {
         geometry.chunk(found)
     }
 
+    /// Whether a peer has more chunks of the queue than that.
+    pub(super) fn has_more_than(&self, count: usize, has: &Bitfield) -> bool {
+        has.both(&self.queued).nth(count).is_some()
+    }
+
     /// Whether a chunk is in the queue with nothing of it on disk.
     pub(super) fn is_fresh(&self, chunk: ChunkIndex) -> bool {
         self.queued.contains(chunk.get()) && !self.begun.contains(chunk.get())

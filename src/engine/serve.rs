@@ -41,7 +41,7 @@ impl Engine {
             }
         }
         if end == UploadEnd::Sent {
-            self.on_run_out(ended.content, ended.run);
+            self.on_run_out(link, ended.content, ended.run);
         }
         if let UploadEnd::Lost(chunk) = end {
             self.withdraw(ended.content, chunk);

@@ -35,6 +35,8 @@ pub(super) struct Session {
     last_chunk_at: Instant,
     /// It did not send for too long: one chunk at a time until it does.
     pub(super) is_snubbed: bool,
+    /// A chunk of it was verified; before that it is asked for one at a time, so that a liar costs no more.
+    pub(super) is_proven: bool,
     /// Streams in a row that ended before their bytes had come.
     pub(super) broken_streams: u32,
     /// How often it said that a chunk from here was corrupt.
@@ -65,6 +67,7 @@ pub(super) struct Remote {
 pub(super) struct OpenRequest {
     pub(super) content: ContentId,
     pub(super) run: Run,
+    pub(super) asked_at: Instant,
     /// The first chunk of the run that has not arrived.
     pub(super) next: u32,
     pub(super) received_len: u32,
@@ -102,6 +105,7 @@ impl Session {
             last_received_at: now,
             last_chunk_at: now,
             is_snubbed: false,
+            is_proven: false,
             broken_streams: 0,
             blames: 0,
         }
@@ -117,10 +121,16 @@ impl Session {
 
     /// Bytes to keep asked for.
     pub(super) fn depth_len(&self, now: Instant, chunk_len: u64) -> u64 {
-        if self.is_snubbed {
+        if self.is_snubbed || !self.is_proven {
             return 1;
         }
         pipeline_len(self.meter.rate(now), self.rtt, chunk_len)
+    }
+
+    /// Whether it has enough to send for so long and two round trips.
+    pub(super) fn is_busy_for(&self, now: Instant, time: Duration) -> bool {
+        let needed_len = self.rate(now).map_or(0, |rate| rate.len_in(time + 2 * self.rtt));
+        self.outstanding_len > needed_len
     }
 
     /// How fast it sends; `None` before there is anything to go by.
@@ -154,8 +164,16 @@ impl Session {
         let request = RequestId(self.next_request);
         self.outstanding_len += u64::from(run.len());
         let next = run.first().get();
-        let open =
-            OpenRequest { content, run, next, received_len: 0, used_len: 0, is_abandoned: false, heir: None };
+        let open = OpenRequest {
+            content,
+            run,
+            asked_at: now,
+            next,
+            received_len: 0,
+            used_len: 0,
+            is_abandoned: false,
+            heir: None,
+        };
         self.requests.insert(request, open);
         request
     }

@@ -9,6 +9,7 @@ use super::budget::Buffer;
 use super::io::Fact;
 use super::link::{Context, Expected, Requests};
 use crate::base::NodeId;
+use crate::base::limits::PROGRESS_REPORT_LEN;
 use crate::engine::{ChunkVerdict, Input, LinkId, Violation};
 use crate::manifest::Piece;
 use crate::storage::{Store, StoreError, Verdict};
@@ -78,7 +79,7 @@ impl ReceiveTask {
             let Ok(len @ 1..) = read else { break };
             filled += len;
             let now = self.context.clock.now();
-            if filled - reported >= REPORT_LEN || now - reported_at >= REPORT_INTERVAL {
+            if filled - reported >= PROGRESS_REPORT_LEN as usize || now - reported_at >= REPORT_INTERVAL {
                 self.received(request, filled - reported).await;
                 (reported, reported_at) = (filled, now);
             }
@@ -181,7 +182,5 @@ impl CheckJob {
     }
 }
 
-/// Progress is reported every so many bytes: often enough for rates, seldom enough to cost nothing.
-const REPORT_LEN: usize = 256 << 10;
 /// On a slow link at least this often, so that it is seen to move.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);

@@ -169,7 +169,9 @@ impl Neighbourhood {
     pub(super) fn indexed(&self) -> usize {
         let is_open = |node: &NodeId| self.entries[node].degree < NEIGHBOURS_TARGET;
         assert!(self.open.iter().all(|(key, node)| is_open(node) && self.entries[node].key == *key));
-        assert!(self.full.iter().all(|(degree, _, node)| !is_open(node) && self.entries[node].degree == *degree));
+        assert!(
+            self.full.iter().all(|(degree, _, node)| !is_open(node) && self.entries[node].degree == *degree)
+        );
         self.open.len() + self.full.len()
     }
 }

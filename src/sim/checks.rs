@@ -1,10 +1,10 @@
 //! Checkers, apart from the engine: what must hold whatever it decides. A finding is a bug in the engine or in the simulator.
 
-use crate::base::limits::REQUESTS_OPEN_MAX;
-use crate::engine::{Event, Timer, Violation};
+use crate::base::limits::{REQUESTS_OPEN_MAX, RUN_LEN_TARGET};
+use crate::engine::{Event, PeerSnapshot, Timer, Violation};
 use crate::manifest::{Manifest, Run};
 
-use super::link::Expected;
+use super::link::{Expected, Link};
 use super::node::{Node, index_of};
 use super::scenario::Honesty;
 
@@ -84,24 +84,50 @@ impl Checks {
         }
     }
 
-    /// Nothing unverified is served, and no peer gets more streams at once than it may.
-    pub(super) fn on_upload(
+    /// A link's streams come one after the other, so a receiver holds at most one that is not whole, and that is short.
+    pub(super) fn on_unit(&mut self, now: u64, index: u32, manifest: &Manifest, expected: &[Expected]) {
+        let begun: Vec<u32> = expected.iter().map(|e| e.received_len).filter(|len| *len > 0).collect();
+        let held_len: u64 = begun.iter().map(|len| u64::from(*len)).sum();
+        let allowed_len = u64::from(manifest.geometry().chunk_len_max().max(RUN_LEN_TARGET));
+        if begun.len() > 1 || held_len > allowed_len {
+            self.find(
+                now,
+                index,
+                format!("{} streams with {held_len} bytes are held of one peer", begun.len()),
+            );
+        }
+    }
+
+    /// No peer is sent more than it asked for, or has more streams at once than it may; nor have all together.
+    pub(super) fn on_upload_totals(
         &mut self,
         now: u64,
         index: u32,
         node: &Node,
-        manifest: &Manifest,
-        run: Run,
-        waiting: usize,
+        links: &[Link],
+        number: usize,
     ) {
+        let uploads = |link: &Link| link.directions[link.end_of(index)].uploads.len();
+        let direction = &links[number].directions[links[number].end_of(index)];
+        if direction.answered_len > direction.asked_len {
+            let (sent, asked) = (direction.answered_len, direction.asked_len);
+            self.find(now, index, format!("{sent} bytes are sent where {asked} were asked for"));
+        }
+        let (waiting, all) =
+            (uploads(&links[number]), node.links.iter().map(|&n| uploads(&links[n as usize])).sum());
+        if waiting > UPLOADS_PER_LINK_ALLOWED || all > UPLOADS_ALLOWED {
+            let all: usize = all;
+            self.find(now, index, format!("{waiting} uploads to one peer at once, {all} in all"));
+        }
+    }
+
+    /// Nothing unverified is served.
+    pub(super) fn on_upload(&mut self, now: u64, index: u32, node: &Node, manifest: &Manifest, run: Run) {
         let is_bound = node.spec.honesty != Honesty::Boaster;
         for piece in manifest.geometry().pieces(run).filter(|_| is_bound) {
             if !node.store.verified.contains(piece.chunk.get()) {
                 self.find(now, index, format!("chunk {} is served unverified", piece.chunk.get()));
             }
-        }
-        if waiting > UPLOADS_PER_LINK_ALLOWED {
-            self.find(now, index, format!("{waiting} uploads to one peer at once"));
         }
     }
 
@@ -139,7 +165,13 @@ impl Checks {
             self.find(now, index, what);
         }
         if node.spec.is_measured && node.completed_at.is_none() {
-            let what = format!("it has {recount} bytes and did not finish: {:?}", content.bottleneck);
+            let waits = |peer: &PeerSnapshot| {
+                let link = peer.link.as_ref().filter(|link| link.outstanding_len > 0)?;
+                Some((index_of(peer.node), link.outstanding_len, link.rate, link.is_choked, link.is_snubbed))
+            };
+            let asked: Vec<_> = snapshot.peers.iter().filter_map(waits).take(3).collect();
+            let why = &content.bottleneck;
+            let what = format!("it has {recount} bytes and did not finish: {why:?}, waits for {asked:?}");
             self.find(now, index, what);
         }
     }
@@ -151,3 +183,4 @@ const STILL_MAX: u32 = 1000;
 const COPIES_MAX: u8 = 1;
 const PIPELINE_LEN_ALLOWED: u64 = 64 << 20;
 const UPLOADS_PER_LINK_ALLOWED: usize = 3;
+const UPLOADS_ALLOWED: usize = 64;

@@ -33,7 +33,7 @@ pub enum Scenario {
     LastChunk,
     /// One leech plays the content while it comes.
     Streaming,
-    /// Some boast, some never send, some are cut off for a while, links lose.
+    /// Some boast, some never send, some trickle, some are cut off for a while, links lose.
     Faults,
 }
 
@@ -48,6 +48,8 @@ pub struct ScenarioArgs {
     pub chunk_len_log2: u8,
     /// All the chance there is.
     pub seed: u64,
+    /// Upload capacity where the scenario says nothing else, bytes a second.
+    pub up_per_sec: u64,
     /// Download capacity through upload capacity.
     pub down_factor: f64,
 }
@@ -80,9 +82,9 @@ impl Scenario {
 
     /// The world of this scenario.
     pub fn swarm(self, args: ScenarioArgs) -> Swarm {
-        let ScenarioArgs { peers, chunks, chunk_len_log2, seed, down_factor } = args;
-        let down = (UP as f64 * down_factor) as u64;
-        let base = Swarm::seed(seed).content(chunks, chunk_len_log2).link(UP, down);
+        let ScenarioArgs { peers, chunks, chunk_len_log2, seed, up_per_sec: up, down_factor } = args;
+        let down = (up as f64 * down_factor) as u64;
+        let base = Swarm::seed(seed).content(chunks, chunk_len_log2).link(up, down);
         let crowd = || base.clone().seeds(1).leeches(peers);
         match self {
             Self::FlashCrowd => crowd(),
@@ -90,7 +92,7 @@ impl Scenario {
                 spec.joins_at = Duration::from_secs(index.saturating_sub(1) as u64);
             }),
             Self::Sink => base
-                .link(UP, 1 << 40)
+                .link(up, 1 << 40)
                 .add(1, |spec| spec.is_sink = true)
                 .add(peers, |spec| (spec.has, spec.is_measured) = (Has::Share(0.2), false))
                 .each(|index, spec, rng| {
@@ -121,7 +123,7 @@ impl Scenario {
                 }
             }),
             Self::SeedLeaves => crowd().at(Duration::ZERO, Op::SeedLeavesAfter { percent: 110 }),
-            Self::Zones => crowd().zone_links(UP / 20).each(|index, spec, _| spec.zone = index as u32 % 4),
+            Self::Zones => crowd().zone_links(up / 20).each(|index, spec, _| spec.zone = index as u32 % 4),
             Self::LastChunk => base
                 .add(1, |spec| {
                     (spec.has, spec.is_measured) = (Has::Only(7), false);
@@ -129,11 +131,11 @@ impl Scenario {
                 })
                 .add(peers, |spec| spec.has = Has::AllBut(7)),
             Self::Streaming => base
-                .link(UP / 4, UP)
+                .link(up / 4, up)
                 .seeds(peers.clamp(4, 16))
-                .link(UP, UP)
+                .link(up, up)
                 .add(1, |spec| spec.order = Order::Sequential { window_len: None })
-                .play(UP * 8 / 10),
+                .play(up * 8 / 10),
             Self::Faults => crowd()
                 .loss(0.01)
                 .unreachable(0.1)
@@ -146,6 +148,7 @@ impl Scenario {
                 .each(|index, spec, _| match index % 16 {
                     5 => (spec.honesty, spec.is_measured) = (Honesty::Boaster, false),
                     9 => (spec.honesty, spec.is_measured) = (Honesty::Mute, false),
+                    13 => (spec.honesty, spec.is_measured) = (Honesty::Trickle, false),
                     _ => {}
                 }),
         }
@@ -160,6 +163,3 @@ impl FromStr for Scenario {
         found.map(|(scenario, _)| scenario).ok_or_else(|| UnknownScenario(name.to_owned()))
     }
 }
-
-/// Upload capacity where nothing else is said.
-const UP: u64 = 10_000_000;

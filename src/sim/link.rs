@@ -29,6 +29,9 @@ pub(super) struct Direction {
     /// Streams and messages keep their order.
     pub(super) last_unit_at: u64,
     pub(super) last_message_at: u64,
+    /// Payload that the receiving end asked this one for, and that this one began to send, bytes.
+    pub(super) asked_len: u64,
+    pub(super) answered_len: u64,
     /// What the receiving end waits for.
     pub(super) expected: Vec<Expected>,
 }

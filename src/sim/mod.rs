@@ -6,6 +6,7 @@
 
 mod library;
 mod scenario;
+mod small;
 
 mod world;
 
@@ -25,7 +26,7 @@ mod stats;
 pub use checks::Finding;
 pub use library::{Scenario, ScenarioArgs, UnknownScenario};
 pub use op::{Op, Script};
-pub use report::{Bounds, Report, Times};
+pub use report::{Bounds, Report, Slowest, Times};
 pub use scenario::{Disk, Has, Honesty, NodeSpec, Swarm};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::base::{Bitfield, Instant, NodeId, Rng, mix};
 use crate::engine::{Engine, Order};
 use crate::manifest::ChunkIndex;
 
-use super::scenario::{Disk, Has, NodeSpec};
+use super::scenario::{Disk, Has, Honesty, NodeSpec};
 
 /// One node.
 #[derive(Debug)]
@@ -87,7 +87,12 @@ impl Node {
                 written_count: 0,
                 busy_until: 0,
             },
-            uplink: Uplink { per_sec: spec.up_per_sec, is_busy: false, round: VecDeque::new(), sent_len: 0 },
+            uplink: Uplink {
+                per_sec: up_per_sec(&spec),
+                is_busy: false,
+                round: VecDeque::new(),
+                sent_len: 0,
+            },
             downlink: Downlink { per_sec: spec.down_per_sec, backlog_len: 0, updated_at: 0 },
             wakeup_at: u64::MAX,
             skew: 0,
@@ -152,6 +157,13 @@ impl SimStore {
     }
 }
 
+fn up_per_sec(spec: &NodeSpec) -> u64 {
+    match spec.honesty {
+        Honesty::Trickle => TRICKLE_PER_SEC,
+        Honesty::Honest | Honesty::Corrupt | Honesty::Boaster | Honesty::Mute => spec.up_per_sec,
+    }
+}
+
 /// Nanoseconds that so many bytes take.
 pub(super) fn nanos_for(len: u64, per_sec: u64) -> u64 {
     u64::try_from(u128::from(len) * 1_000_000_000 / u128::from(per_sec.max(1))).unwrap_or(u64::MAX / 4)
@@ -182,5 +194,7 @@ fn held(has: Has, chunk_count: u32, rng: &mut Rng) -> Bitfield {
         .collect()
 }
 
+/// One transfer unit of a chunk of 1 MiB in half a minute, all peers together.
+const TRICKLE_PER_SEC: u64 = 2_000;
 /// Hashing and writing a chunk on a disk that keeps up.
 const CHECK_TIME: u64 = 1_000_000;

@@ -17,6 +17,8 @@ pub struct Report {
     pub finished: u32,
     /// How long they took.
     pub times: Times,
+    /// Who finished last.
+    pub slowest: Slowest,
     /// What they could not beat.
     pub bounds: Bounds,
     /// Slowest time through the fluid bound.
@@ -68,6 +70,31 @@ pub struct Times {
     pub p100: f64,
 }
 
+/// How the last one to finish fell behind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Slowest {
+    /// Its number.
+    pub node: u32,
+    /// Seconds behind the median peer at 10 %, 20 % .. 100 % of the content.
+    pub behind: Vec<f64>,
+}
+
+impl Slowest {
+    fn of(world: &World) -> Self {
+        let finishers =
+            || (0u32..).zip(&world.nodes).filter(|(_, n)| n.spec.is_measured && n.marks.len() == 100);
+        let Some((node, slowest)) = finishers().max_by_key(|(_, n)| n.marks[99]) else {
+            return Self::default();
+        };
+        let behind = |percent: usize| {
+            let mut times: Vec<u64> = finishers().map(|(_, n)| n.marks[percent - 1]).collect();
+            times.sort_unstable();
+            (slowest.marks[percent - 1] as f64 - times[times.len() / 2] as f64) / 1e9
+        };
+        Self { node, behind: (1..=10).map(|tenth| behind(tenth * 10)).collect() }
+    }
+}
+
 /// Times that no system can beat, seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bounds {
@@ -106,6 +133,7 @@ impl Report {
             events: stats.events,
             trace: stats.trace,
             findings: world.checks.findings.clone(),
+            slowest: Slowest::of(world),
             ..Self::default()
         };
         let (mut duplicate_len, mut fetched_len) = (stats.unread_len, 0);

@@ -78,6 +78,8 @@ pub enum Honesty {
     Boaster,
     /// It takes requests and never sends.
     Mute,
+    /// It takes requests and sends a few bytes now and then, so that it never falls silent.
+    Trickle,
 }
 
 /// What a node's disk does.
@@ -227,6 +229,12 @@ impl Swarm {
                 self = self.add(1, |spec| (spec.joins_at, spec.is_measured) = (at, false));
             }
         }
+        self
+    }
+
+    /// All operations of a script.
+    pub fn script(mut self, script: Script) -> Self {
+        self.script.steps.extend(script.steps);
         self
     }
 

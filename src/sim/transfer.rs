@@ -1,6 +1,7 @@
 //! Bytes on their way: the uplink's round, windows, delay and loss, the downlink's queue, and what a receiver reports of it.
 //! Keeps the node's order: chunks and parts of a stream are told before its end, checks come after.
 
+use crate::base::limits::PROGRESS_REPORT_LEN;
 use crate::engine::{ChunkVerdict, Input, LinkId, UploadEnd};
 use crate::manifest::ChunkIndex;
 use crate::wire::RequestId;
@@ -98,9 +99,11 @@ impl World {
         let expected = &mut direction.expected[at];
         expected.received_len += len;
         expected.unreported_len += len;
+        self.checks.on_unit(self.now, receiver, &self.manifest, &direction.expected);
+        let expected = &mut direction.expected[at];
         let is_whole = expected.received_len == expected.run.len();
         let link_id = LinkId(u64::from(number));
-        if is_whole || expected.unreported_len >= REPORT_LEN.min(self.unit_len * 4) {
+        if is_whole || expected.unreported_len >= PROGRESS_REPORT_LEN.min(self.unit_len * 4) {
             let len = std::mem::take(&mut expected.unreported_len);
             self.stats.received_len += u64::from(len);
             self.input(receiver, Input::Received { link: link_id, request, len });
@@ -185,11 +188,8 @@ impl World {
 
     fn is_bad(&self, sender: u32) -> bool {
         match self.nodes[sender as usize].spec.honesty {
-            Honesty::Honest | Honesty::Mute => false,
+            Honesty::Honest | Honesty::Mute | Honesty::Trickle => false,
             Honesty::Corrupt | Honesty::Boaster => true,
         }
     }
 }
-
-/// The node reports progress this often, bytes.
-const REPORT_LEN: u32 = 256 << 10;

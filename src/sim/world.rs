@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::{Bitfield, Rng, mix};
 use crate::engine::{CloseReason, DialFailure, Event, Input, LinkId, Output, UploadEnd};
 use crate::manifest::{Address, File, Manifest, combine_chunk_values};
+use crate::registry::Registry;
 use crate::wire::Message;
 
 use super::checks::Checks;
@@ -29,7 +30,7 @@ pub(super) struct World {
     /// Bytes of one transfer unit: a sixteenth of a chunk.
     pub(super) unit_len: u32,
     pub(super) inputs: Parked<(u32, u32, Input)>,
-    pub(super) introductions: Vec<Vec<u32>>,
+    pub(super) registry: Registry,
     pub(super) address: Address,
     pub(super) partition_below: Option<u32>,
 }
@@ -46,7 +47,7 @@ impl World {
             now: 0,
             heap: Heap::default(),
             rng: Rng::seeded(swarm.seed),
-            introductions: vec![Vec::new(); nodes.len()],
+            registry: Registry::new(REGISTRY_LIFE, swarm.seed),
             nodes,
             links: Vec::new(),
             checks: Checks::default(),
@@ -62,7 +63,12 @@ impl World {
 
     /// Runs until the goal is reached or the time is over.
     pub(super) fn run(mut self) -> Report {
-        self.introductions = self.neighbourhoods();
+        // Those who come together know of each other: all announce themselves before anybody asks.
+        for index in 0..self.nodes.len() as u32 {
+            if self.nodes[index as usize].spec.joins_at.is_zero() {
+                self.announce(index);
+            }
+        }
         for index in 0..self.nodes.len() as u32 {
             let at = self.nodes[index as usize].spec.joins_at;
             self.heap.push(nanos(at), What::Introduce(index));
@@ -212,8 +218,9 @@ impl World {
                 let end = self.links[number].end_of(index);
                 self.links[number].directions[end].uploads.push_back(Upload { request, run, sent_len: 0 });
                 let node = &self.nodes[index as usize];
-                let waiting = self.links[number].directions[end].uploads.len();
-                self.checks.on_upload(self.now, index, node, &self.manifest, run, waiting);
+                self.links[number].directions[end].answered_len += u64::from(run.len());
+                self.checks.on_upload(self.now, index, node, &self.manifest, run);
+                self.checks.on_upload_totals(self.now, index, node, &self.links, number);
                 if node.spec.honesty != Honesty::Mute {
                     self.join_round(index, number as u32, end);
                 }
@@ -273,6 +280,9 @@ impl World {
             return;
         }
         self.stats.control_len += message.encoded_len() as u64 + FRAME_OVERHEAD_LEN;
+        if let Message::Request { len, .. } = &message {
+            link_state.directions[1 - end].asked_len += u64::from(*len);
+        }
         let direction = &mut link_state.directions[end];
         let at = (self.now + link_state.delay).max(direction.last_message_at);
         direction.last_message_at = at;
@@ -383,6 +393,8 @@ pub(super) fn nanos(time: Duration) -> u64 {
 /// Bytes around a message: frame length, and its part of a datagram's head.
 const FRAME_OVERHEAD_LEN: u64 = 4;
 const FLUSH_TIME: u64 = 5_000_000;
+/// Three announcements missed.
+const REGISTRY_LIFE: Duration = Duration::from_secs(30);
 const DIAL_TIME: u64 = 3_000_000_000;
 /// Units on their way at once, beside the product of rate and round trip.
 const WINDOW_UNITS_MIN: u32 = 4;

@@ -16,10 +16,10 @@ struct Args {
     #[arg(long, default_value = "flash-crowd")]
     scenario: String,
     /// Peers beside the seed.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     peers: u32,
     /// Chunks of the content.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     chunks: u32,
     /// Chunk length as a power of two.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(14..=24))]
@@ -28,7 +28,7 @@ struct Args {
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
     up: u64,
     /// Download capacity through upload capacity.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = factor)]
     down_factor: f64,
     /// The same seed gives the same run.
     #[arg(long, default_value_t = 7)]
@@ -50,6 +50,13 @@ fn main() -> ExitCode {
         Ok(scenario) => scenario,
         Err(error) => return fail(&error),
     };
+    // Ten minutes of work are not to end with a picture that cannot be written.
+    if let Some(path) = &args.plot
+        && let Err(error) = std::fs::write(path, "")
+    {
+        eprintln!("error: cannot draw to {}: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
     let report = scenario
         .swarm(ScenarioArgs {
             peers: args.peers,
@@ -66,16 +73,21 @@ fn main() -> ExitCode {
     } else {
         print(&report);
     }
+    for finding in &report.findings {
+        eprintln!("finding at {:.3} s, node {}: {}", finding.at as f64 / 1e9, finding.node, finding.what);
+    }
     if let Some(path) = &args.plot
         && let Err(error) = plot(path, &report)
     {
         eprintln!("error: cannot draw to {}: {error}", path.display());
         return ExitCode::FAILURE;
     }
-    for finding in &report.findings {
-        eprintln!("finding at {:.3} s, node {}: {}", finding.at as f64 / 1e9, finding.node, finding.what);
-    }
     if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    let factor: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    (0.01..=1000.0).contains(&factor).then_some(factor).ok_or_else(|| "take one from 0.01 to 1000".to_owned())
 }
 
 fn fail(error: &UnknownScenario) -> ExitCode {

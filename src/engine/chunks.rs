@@ -184,13 +184,13 @@ impl Chunks {
     }
 
     /// A chunk is taken from one peer for another.
-    pub(super) fn on_moved(&mut self, chunk: ChunkIndex) {
-        *self.moves.entry(chunk.get()).or_default() += 1;
+    pub(super) fn on_moved(&mut self, chunk: u32) {
+        *self.moves.entry(chunk).or_default() += 1;
     }
 
     /// How often a chunk was taken from one peer for another.
-    pub(super) fn moves(&self, chunk: ChunkIndex) -> u32 {
-        self.moves.get(&chunk.get()).copied().unwrap_or(0)
+    pub(super) fn moves(&self, chunk: u32) -> u32 {
+        self.moves.get(&chunk).copied().unwrap_or(0)
     }
 
     /// Somebody was asked for a run.

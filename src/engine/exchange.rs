@@ -175,6 +175,13 @@ impl Engine {
             return;
         };
         remote.has_declined = true;
+        // It answers nothing of that content any more.
+        let open = session.requests.iter().filter(|(_, open)| open.content == content);
+        let requests: Vec<RequestId> = open.map(|(request, _)| *request).collect();
+        for request in requests {
+            self.cancel(link, request);
+        }
+        self.on_offered_link_down(link, content);
         self.emit(Event::PeerDeclined { node, content });
         let is_of_use = self.sessions.get(&link).is_some_and(|s| s.remotes.values().any(|r| !r.has_declined));
         if !is_of_use {
@@ -354,7 +361,10 @@ impl Engine {
         handle: Handle,
         (chunk, offset, len): (u32, u32, u32),
     ) -> Result<(), Violation> {
-        let Some(content) = self.opened(link, handle)? else { return Ok(()) };
+        let Some(content) = self.opened(link, handle)? else {
+            self.reject(link, request, RejectReason::NotHeld);
+            return Ok(());
+        };
         let Some(chunks) = self.contents.get(&content).and_then(|state| state.chunks()) else {
             self.reject(link, request, RejectReason::NotHeld);
             return Ok(());

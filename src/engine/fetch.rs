@@ -106,7 +106,7 @@ impl Engine {
             if !session.has_room(self.now, u64::from(chunks.geometry().chunk_len_max())) {
                 continue;
             }
-            if !is_heir && self.is_better_left_queued(session, chunks, has) {
+            if !is_heir && self.is_better_left_queued(session, *content, chunks, has) {
                 self.timers.set_if_unset(Timer::Relief, self.now + RELIEF_INTERVAL);
                 continue;
             }
@@ -119,7 +119,9 @@ impl Engine {
                 return Some((*content, run));
             }
             // It is idle: whether a slow peer is too slow for it to wait shows with time alone.
-            if chunks.tally().verified_len + chunks.tally().checking_len < chunks.tally().wanted_len {
+            let is_short =
+                chunks.tally().verified_len + chunks.tally().checking_len < chunks.tally().wanted_len;
+            if is_short && self.sessions.values().any(|session| session.outstanding_len > 0) {
                 self.timers.set_if_unset(Timer::Relief, self.now + RELIEF_INTERVAL);
             }
         }
@@ -128,8 +130,15 @@ impl Engine {
 
     /// While there is little to ask for, in a young swarm or at the end, a peer that is busy gets no more than it needs to
     /// stay so: what waits in its queue could not be taken by one that runs idle.
-    fn is_better_left_queued(&self, session: &Session, chunks: &Chunks, has: &Bitfield) -> bool {
-        session.is_busy_for(self.now, BUSY_MARGIN) && !chunks.picker.has_more_than(self.sessions.len(), has)
+    fn is_better_left_queued(
+        &self,
+        session: &Session,
+        content: ContentId,
+        chunks: &Chunks,
+        has: &Bitfield,
+    ) -> bool {
+        session.is_busy_for(self.now, BUSY_MARGIN, content)
+            && !chunks.picker.has_more_than(self.sessions.len(), has)
     }
 
     /// Towards the end a slow peer is given nothing that the others, who have it too, fetch long before it could.
@@ -215,7 +224,7 @@ impl Engine {
                 }
                 // What goes from hand to hand stays longer with each, or nobody would have the time to send it.
                 let held_time = self.now.since(open.asked_at);
-                if held_time < STEAL_MARGIN * (1 << chunks.moves(open.run.first()).min(MOVES_COUNTED_MAX)) {
+                if held_time < STEAL_MARGIN * (1 << chunks.moves(open.next).min(MOVES_COUNTED_MAX)) {
                     continue;
                 }
                 // Whoever has been silent for a while is expected to be so for as long again.
@@ -240,7 +249,7 @@ impl Engine {
             self.sessions.get_mut(&link).and_then(|session| session.requests.get_mut(&request))
         {
             open.heir = Some(heir);
-            let (content, first) = (open.content, open.run.first());
+            let (content, first) = (open.content, open.next);
             if let Some(chunks) = self.contents.get_mut(&content).and_then(|state| state.chunks_mut()) {
                 chunks.on_moved(first);
             }

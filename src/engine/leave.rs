@@ -156,9 +156,9 @@ mod tests {
             let ended = Input::UploadEnded { link, request, sent_len: 5, end: UploadEnd::Stopped };
             engine.handle(Instant::ZERO, ended);
         }
-        // A request that was on its way is no fault of the peer's.
+        // A request that was on its way is no fault of the peer's, and it must not wait for ever.
         ask(&mut engine, 1, 5);
-        assert_eq!(said(&mut engine), "");
+        assert_eq!(said(&mut engine), "reject");
         ask(&mut engine, 2, 6);
         assert_eq!(said(&mut engine), "upload");
         let contents: Vec<_> = engine.snapshot().contents.iter().map(|state| state.content).collect();

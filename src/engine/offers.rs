@@ -17,6 +17,8 @@ pub(super) struct Offers {
     /// Runs of chunks that nobody was offered; the last is next.
     queue: Vec<(u32, u32)>,
     places: Vec<Place>,
+    /// Who got each chunk first, as long as its link stands.
+    holders: Vec<Option<LinkId>>,
     /// Chunks that went out, oldest first; those that have spread since are passed over.
     out: VecDeque<u32>,
     was_out: Bitfield,
@@ -69,6 +71,7 @@ impl Offers {
         Self {
             queue,
             places: vec![Place::Queued; geometry.chunk_count() as usize],
+            holders: vec![None; geometry.chunk_count() as usize],
             out: VecDeque::new(),
             was_out: Bitfield::new(geometry.chunk_count()),
             spread_count: 0,
@@ -118,6 +121,23 @@ impl Offers {
             *place = Place::Queued;
             self.queue.push((chunk, 1));
         }
+        for holder in self.holders.iter_mut().filter(|holder| **holder == Some(link)) {
+            *holder = None;
+        }
+        self.forget_what_moved_on();
+    }
+
+    /// Entries of both queues may be out of date, and would grow with every link that comes and goes.
+    fn forget_what_moved_on(&mut self) {
+        let places = &self.places;
+        self.out.retain(|&chunk| matches!(places[chunk as usize], Place::Out(_)));
+        let mut seen = Bitfield::new(places.len() as u32);
+        let mut is_new = |chunk: u32| places[chunk as usize] == Place::Queued && seen.insert(chunk);
+        let runs = self.queue.iter().flat_map(|&(first, count)| first..first + count);
+        let kept: Vec<u32> = runs.filter(|&chunk| is_new(chunk)).collect();
+        if kept.len() * 2 < self.queue.len() + self.places.len() {
+            self.queue = kept.into_iter().map(|chunk| (chunk, 1)).collect();
+        }
     }
 
     /// Whether the peer sees everything.
@@ -147,12 +167,17 @@ impl Offers {
                 break;
             }
             let is_drained = offered.unasked_len + offered.asked_len == 0;
-            let next =
-                self.queue.pop().or_else(|| if is_drained { self.second_hand(link, has) } else { None });
-            let Some((first, count)) = next.or_else(|| self.not_spread(link, has)) else { break };
-            for chunk in first..first + count {
-                self.offer(geometry, chunk, link, has, &mut fresh);
+            if let Some((first, count)) = self.queue.pop() {
+                // What was asked for by somebody who saw everything is not in its place any more.
+                let queued = (first..first + count).filter(|&c| self.places[c as usize] == Place::Queued);
+                for chunk in queued.collect::<Vec<u32>>() {
+                    self.offer(geometry, chunk, link, has, &mut fresh);
+                }
+                continue;
             }
+            let second_hand = if is_drained { self.second_hand(link, has) } else { None };
+            let Some(chunk) = second_hand.or_else(|| self.not_spread(link, has)) else { break };
+            self.offer(geometry, chunk, link, has, &mut fresh);
         }
         fresh
     }
@@ -176,16 +201,16 @@ impl Offers {
     }
 
     /// Everything was offered, and a peer has got all its part: it takes a chunk over from whoever waits for the most.
-    fn second_hand(&self, link: LinkId, has: &Bitfield) -> Option<(u32, u32)> {
+    fn second_hand(&self, link: LinkId, has: &Bitfield) -> Option<u32> {
         let waiting = |(_, offered): &(&LinkId, &Offered)| offered.unasked_len + offered.asked_len;
         let (&most, _) = self.links.iter().filter(|(other, _)| **other != link).max_by_key(waiting)?;
         let is_theirs = |place: &Place| matches!(*place, Place::Offered(to) | Place::Asked(to) if to == most);
         let last = self.places.iter().zip(0u32..).filter(|(place, _)| is_theirs(place));
-        last.map(|(_, chunk)| chunk).filter(|&chunk| !has.contains(chunk)).last().map(|chunk| (chunk, 1))
+        last.map(|(_, chunk)| chunk).filter(|&chunk| !has.contains(chunk)).last()
     }
 
     /// Everything is out once: the chunk that has been out longest at somebody else, and has not spread.
-    fn not_spread(&mut self, link: LinkId, has: &Bitfield) -> Option<(u32, u32)> {
+    fn not_spread(&mut self, link: LinkId, has: &Bitfield) -> Option<u32> {
         if !self.is_all_out() {
             return None;
         }
@@ -194,7 +219,7 @@ impl Offers {
         let at = self.out.iter().position(|&chunk| {
             !has.contains(chunk) && matches!(places[chunk as usize], Place::Out(holder) if holder != link)
         })?;
-        self.out.remove(at).map(|chunk| (chunk, 1))
+        self.out.remove(at)
     }
 
     /// A peer asked for a chunk; whoever asks first has the offer.
@@ -216,17 +241,16 @@ impl Offers {
 
     /// A chunk was sent to a peer, or the peer says it has it. True if somebody may be offered more now.
     pub(super) fn on_out(&mut self, geometry: &Geometry, link: LinkId, chunk: u32) -> bool {
-        match self.places[chunk as usize] {
-            Place::Spread => return false,
-            Place::Out(holder) if holder == link => return false,
-            Place::Out(_) => {
-                self.places[chunk as usize] = Place::Spread;
-                self.spread_count += 1;
-                return self.is_all_out();
-            }
-            Place::Queued | Place::Offered(_) | Place::Asked(_) => {}
+        if self.places[chunk as usize] == Place::Spread || self.holders[chunk as usize] == Some(link) {
+            return false;
         }
         self.take_back(geometry, chunk);
+        if self.holders[chunk as usize].is_some() {
+            self.places[chunk as usize] = Place::Spread;
+            self.spread_count += 1;
+            return self.is_all_out();
+        }
+        self.holders[chunk as usize] = Some(link);
         self.places[chunk as usize] = Place::Out(link);
         self.out.push_back(chunk);
         self.was_out.insert(chunk);
@@ -349,6 +373,34 @@ mod tests {
             all.extend(fresh);
         }
         assert!(lost.iter().all(|chunk| all.contains(chunk)) && all.len() == 4, "{all:?}");
+    }
+
+    #[test]
+    fn what_is_remembered_does_not_grow_with_links_that_come_and_go() {
+        let (geometry, mut offers) = offers(40);
+        for round in 0..50 {
+            let link = LinkId(round);
+            offers.on_link(link);
+            offers.show_all(link, true);
+            for chunk in 0..40 {
+                offers.on_out(&geometry, link, chunk);
+            }
+            offers.on_link_down(link);
+        }
+        assert!(offers.queue.len() <= 80 && offers.out.len() <= 40);
+    }
+
+    #[test]
+    fn a_chunk_that_was_out_is_not_offered_before_all_are() {
+        let (geometry, mut offers) = offers(40);
+        offers.on_link(LinkId(1));
+        offers.show_all(LinkId(1), true);
+        for chunk in 0..20 {
+            offers.on_out(&geometry, LinkId(1), chunk);
+        }
+        offers.on_link(LinkId(2));
+        let fresh = offers.top_up(&geometry, LinkId(2), &Bitfield::new(40));
+        assert!(!fresh.is_empty() && fresh.iter().all(|&chunk| chunk >= 20), "{fresh:?}");
     }
 
     #[test]

@@ -127,10 +127,12 @@ impl Session {
         pipeline_len(self.meter.rate(now), self.rtt, chunk_len)
     }
 
-    /// Whether it has enough to send for so long and two round trips.
-    pub(super) fn is_busy_for(&self, now: Instant, time: Duration) -> bool {
+    /// Whether it has enough of a content to send for so long and two round trips.
+    pub(super) fn is_busy_for(&self, now: Instant, time: Duration, content: ContentId) -> bool {
         let needed_len = self.rate(now).map_or(0, |rate| rate.len_in(time + 2 * self.rtt));
+        let of_content = self.requests.values().filter(|open| open.content == content && !open.is_abandoned);
         self.outstanding_len > needed_len
+            && of_content.map(OpenRequest::missing_len).sum::<u64>() > needed_len
     }
 
     /// How fast it sends; `None` before there is anything to go by.

@@ -68,7 +68,8 @@ impl Neighbourhood {
 
     /// Chooses nodes for one that asks, and counts each pair.
     pub(super) fn hand_out(&mut self, now: Instant, ask: &Ask, rng: &mut Rng) -> Vec<Announce> {
-        let degree = self.entries.get(&ask.node).map_or(0, |entry| entry.degree);
+        // Who has not announced itself is not remembered, and could ask for all of them.
+        let Some(degree) = self.entries.get(&ask.node).map(|entry| entry.degree) else { return Vec::new() };
         let most = ask.wanted.min(NEIGHBOURS_TARGET);
         let wanted = most.saturating_sub(degree).min(most.div_ceil(2)) as usize;
         let candidates = self.candidates(ask, wanted);
@@ -103,7 +104,10 @@ impl Neighbourhood {
         let own = zone(asker);
         let is_far = |node: &NodeId| own.is_some() && zone(*node) != own;
         let (far, mut near): (Vec<NodeId>, Vec<NodeId>) = candidates.into_iter().partition(is_far);
-        let far_count = far.len().min(FAR_MIN.max(wanted.saturating_sub(near.len())));
+        let known = self.entries.get(&asker).into_iter();
+        let known = known.flat_map(|own| own.announce.links.iter().chain(own.told.keys()));
+        let far_missing = FAR_MIN.saturating_sub(known.filter(|node| is_far(node)).count());
+        let far_count = far.len().min(far_missing.max(wanted.saturating_sub(near.len())).min(wanted));
         near.truncate(wanted.saturating_sub(far_count));
         near.extend(far.into_iter().take(far_count));
         near
@@ -113,8 +117,7 @@ impl Neighbourhood {
         for (node, other) in [(a, b), (b, a)] {
             self.unindex(node);
             if let Some(entry) = self.entries.get_mut(&node) {
-                entry.degree += 1;
-                entry.told.insert(other, now);
+                entry.degree += u32::from(entry.told.insert(other, now).is_none());
                 entry.key = key(&entry.announce, rng);
             }
             self.index(node);

@@ -7,6 +7,9 @@ use super::world::World;
 
 impl World {
     pub(super) fn step(&mut self, op: Op) {
+        if op.node().is_some_and(|node| node as usize >= self.nodes.len()) {
+            return;
+        }
         match op {
             Op::Crash { node } => self.crash(node),
             Op::Restart { node } => {

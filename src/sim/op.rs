@@ -48,6 +48,20 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The node that it happens to; scripts may name one that a small world lacks.
+    pub(super) fn node(&self) -> Option<u32> {
+        match *self {
+            Self::Crash { node }
+            | Self::Restart { node }
+            | Self::Leave { node }
+            | Self::ClockJump { node, .. }
+            | Self::Uplink { node, .. } => Some(node),
+            Self::Partition { .. } | Self::Heal | Self::SeedLeavesAfter { .. } => None,
+        }
+    }
+}
+
 /// Operations and when they happen.
 #[derive(Clone, Debug, Default)]
 pub struct Script {

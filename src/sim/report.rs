@@ -147,8 +147,10 @@ impl Report {
         }
         report.duplicate_share = duplicate_len as f64 / fetched_len.max(1) as f64;
         let rates: Vec<f64> = completions.iter().map(|time| 1.0 / time).collect();
-        report.fairness = rates.iter().copied().fold(f64::INFINITY, f64::min)
-            / (rates.iter().sum::<f64>() / rates.len().max(1) as f64);
+        if !rates.is_empty() {
+            let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+            report.fairness = rates.iter().copied().fold(f64::INFINITY, f64::min) / mean;
+        }
         let mut marks: Vec<u64> = measured().flat_map(|node| node.marks.iter().copied()).collect();
         marks.sort_unstable();
         let mark =
@@ -177,6 +179,9 @@ impl Report {
 
 impl Times {
     fn of(sorted: &[f64]) -> Self {
+        if sorted.is_empty() {
+            return Self::default();
+        }
         let at = |share: f64| {
             let place = (sorted.len() as f64 * share).ceil() as usize;
             sorted.get(place.saturating_sub(1)).copied().unwrap_or(0.0)

@@ -1,5 +1,6 @@
 //! Scenarios small enough for every test run, and random worlds under random operations: 200 fixed seeds and 50 fresh ones.
 
+use std::io::Write;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -46,7 +47,9 @@ fn two_hundred_fixed_worlds_finish_without_findings() {
 #[test]
 fn fifty_fresh_worlds_finish_without_findings() {
     let fresh = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-    println!("fresh seeds: {:?}", (0..50).map(|n| mix(fresh, n)).collect::<Vec<_>>());
+    // Past the test harness, which would keep it to itself where all is well.
+    let seeds: Vec<u64> = (0..50).map(|n| mix(fresh, n)).collect();
+    writeln!(std::io::stderr(), "fresh simulator seeds: {seeds:?}").expect("stderr is open");
     check_worlds((0..50).map(|n| mix(fresh, n)));
 }
 

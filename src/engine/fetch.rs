@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::limits::PROGRESS_REPORT_LEN;
 use crate::base::{Bitfield, ContentId, NodeId, Rate};
 use crate::manifest::{ChunkIndex, Run};
 use crate::wire::{Message, RejectReason, RequestId};
@@ -137,7 +138,10 @@ impl Engine {
         chunks: &Chunks,
         has: &Bitfield,
     ) -> bool {
-        session.is_busy_for(self.now, BUSY_MARGIN, content)
+        // What has come of a chunk shows in steps of a report: with shorter chunks a peer would often run idle unseen (a real
+        // crowd with chunks of 256 KiB took 1.40 times the bound instead of 1.25).
+        chunks.geometry().chunk_len_max() > PROGRESS_REPORT_LEN
+            && session.is_busy_for(self.now, BUSY_MARGIN, content)
             && !chunks.picker.has_more_than(self.sessions.len(), has)
     }
 

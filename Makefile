@@ -44,7 +44,8 @@ bench:
 # libFuzzer wants flags that stable rustc keeps to itself.
 fuzz:
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked --version $(FUZZ_VERSION)
-	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run swarm_ops -- -max_total_time=$(FUZZ_SECS) -max_len=96
+	mkdir -p fuzz/target/corpus
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run swarm_ops fuzz/target/corpus fuzz/corpus/swarm_ops -- -max_total_time=$(FUZZ_SECS) -max_len=96
 
 demo:
 	$(CARGO) run --release --locked -- demo

@@ -15,9 +15,28 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sim", &["base", "manifest", "wire", "engine", "registry"]),
     ("transport", &["base", "manifest", "wire"]),
     ("storage", &["base", "manifest"]),
-    ("node", &["base", "manifest", "wire", "engine", "transport", "storage"]),
-    ("service", &["base", "manifest", "wire", "engine", "transport", "storage", "node"]),
-    ("cli", &["base", "manifest", "wire", "engine", "transport", "storage", "node", "service"]),
+    ("discovery", &["base", "manifest", "wire", "transport"]),
+    ("coordinator", &["base", "manifest", "wire", "registry", "transport"]),
+    ("node", &["base", "manifest", "wire", "engine", "transport", "storage", "discovery"]),
+    (
+        "service",
+        &["base", "manifest", "wire", "engine", "transport", "storage", "discovery", "coordinator", "node"],
+    ),
+    (
+        "cli",
+        &[
+            "base",
+            "manifest",
+            "wire",
+            "engine",
+            "transport",
+            "storage",
+            "discovery",
+            "coordinator",
+            "node",
+            "service",
+        ],
+    ),
     ("proto", &[]),
 ];
 

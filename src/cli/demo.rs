@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::args::{DemoArgs, FetchArgs, Global, Peer};
+use super::args::{DemoArgs, FetchArgs, FindArgs, Global, Peer};
 use super::failure::{Exit, Failure};
 use super::fetch;
 use super::manifest::{index_paths, write_manifest};
@@ -294,6 +294,7 @@ fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
         what: manifest.display().to_string(),
         out: out.to_owned(),
         peer,
+        find: FindArgs::default(),
         include: Vec::new(),
         sequential: false,
         limit_down: None,

@@ -13,7 +13,7 @@ use crate::base::{Bitfield, ByteLen, Instant};
 use crate::engine::{Event, Join, Order};
 use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
 use crate::node::clock::{Clock, wall_clock};
-use crate::node::{Limits, Node, NodeEvent};
+use crate::node::{Limits, Node, NodeEvent, Options};
 use crate::storage::{IndexOptions, SeedStore, scan};
 use crate::transport::{Endpoint, LinkOptions};
 
@@ -39,15 +39,23 @@ async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
         identity.remember_port(endpoint.port())?;
     }
     let source = own_source(&endpoint, &args.advertise);
-    let ticket = Ticket { content: manifest.id(), sources: vec![source.clone()] };
+    let coordinators = args.find.coordinator.clone();
+    let ticket = Ticket { content: manifest.id(), sources: vec![source.clone()], coordinators };
     if let Some(out) = &args.manifest_out {
         file.sources.retain(|known| known.node != source.node);
         file.sources.insert(0, source);
+        file.coordinators.clone_from(&args.find.coordinator);
         write_manifest(out, &file)?;
     }
     let good = store.good().clone();
     let limits = Limits { buffers_len: 0, up: args.limit_up, ..Limits::default() };
-    let (node, mut events, task) = Node::start(endpoint.clone(), limits);
+    let options = Options {
+        limits,
+        finders: args.find.finders(),
+        advertise: args.advertise.clone(),
+        ..Options::default()
+    };
+    let (node, mut events, task) = Node::start(endpoint.clone(), options);
     let join = Join {
         content: manifest.id(),
         manifest: Some(manifest.clone()),
@@ -192,7 +200,14 @@ impl Seed {
     }
 
     fn on_event(&mut self, event: NodeEvent) {
-        let NodeEvent::Engine(event) = event else { return };
+        let event = match event {
+            NodeEvent::Engine(event) => event,
+            NodeEvent::Found(found) => {
+                let (node, way) = (found.source.node, found.way.name());
+                return self.tell(Json::peer(node, "found", Some(way.to_owned())), None);
+            }
+            NodeEvent::StoreError { .. } => return,
+        };
         match event {
             Event::PeerJoined { node, agent } => self.tell(Json::peer(node, "joined", Some(agent)), None),
             Event::PeerLeft { node, reason } => self.tell(Json::peer(node, "left", Some(reason)), None),

@@ -4,12 +4,14 @@
 //! Invariant: what finders report is bounded by a queue; whoever is found proves its key when it is dialed, so a lie costs a
 //! dial and no more.
 
+mod coordinator;
+
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::base::{ContentId, NodeId, Rate};
-use crate::manifest::Source;
+use crate::manifest::{Address, Source};
 use crate::transport::Endpoint;
 
 /// By which way a node was found.
@@ -21,6 +23,17 @@ pub enum Way {
     Lan,
     /// The Mainline DHT has its address.
     Dht,
+    /// A coordinator says that it dials this node now: dialed at the same time, both NATs let the other in.
+    Meeting,
+}
+
+/// Which finders are on.
+#[derive(Clone, Debug, Default)]
+pub struct Finders {
+    /// Asked about every content, beside those that a content's ticket names.
+    pub coordinators: Vec<Source>,
+    /// Where this node stands, in words of the operators' own: coordinators then name near nodes first.
+    pub zone: Option<String>,
 }
 
 /// A node that may have a content, or wants it.
@@ -49,6 +62,8 @@ pub struct Presence {
     pub links: Vec<NodeId>,
     /// Upload capacity as measured or limited; zero if it is not known.
     pub up: Rate,
+    /// Whom to tell of it, and to ask for others.
+    pub coordinators: Vec<Source>,
 }
 
 /// What every finder works with.
@@ -56,10 +71,17 @@ pub struct Presence {
 pub struct Surroundings {
     /// This node's place in the network.
     pub endpoint: Endpoint,
+    /// Where others reach this node, if its own addresses are not it.
+    pub advertise: Arc<[Address]>,
     /// What this node takes part in; replaced whole when it changes, at most once a second.
     pub presences: watch::Receiver<Arc<[Presence]>>,
     /// Where finders report to.
     pub found: mpsc::Sender<Found>,
+}
+
+/// Runs all finders that are on, until it is dropped or nobody says any more what the node takes part in.
+pub async fn run(finders: Finders, surroundings: Surroundings) {
+    coordinator::run(finders.zone, surroundings).await;
 }
 
 impl Way {
@@ -69,6 +91,7 @@ impl Way {
             Self::Coordinator => "coordinator",
             Self::Lan => "lan",
             Self::Dht => "dht",
+            Self::Meeting => "meeting",
         }
     }
 }

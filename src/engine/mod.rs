@@ -20,6 +20,7 @@ mod content;
 mod offers;
 mod peers;
 mod picker;
+mod presence;
 mod rate;
 mod session;
 mod snapshot;
@@ -44,6 +45,7 @@ pub use io::{
     Output, UploadEnd,
 };
 pub use peers::{PeerStanding, PeerTotals};
+pub use presence::Presence;
 pub use snapshot::{ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
 pub use timers::Timer;
 pub use violation::Violation;

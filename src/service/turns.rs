@@ -40,6 +40,7 @@ impl Running {
         for source in ticket.sources {
             self.node.add_source(ticket.content, source).await;
         }
+        self.node.add_coordinators(ticket.content, ticket.coordinators).await;
         info!(content = %ticket.content.short(), "fetching");
         if let Err(error) = self.saved.store(&self.work.contents) {
             warn!(%error, "what was added will not be known after a restart");
@@ -99,6 +100,7 @@ impl Running {
         for source in ticket.sources {
             self.node.add_source(ticket.content, source).await;
         }
+        self.node.add_coordinators(ticket.content, ticket.coordinators).await;
     }
 
     /// Whether another entry serves this content already: one is enough. One that only claims it gives way.

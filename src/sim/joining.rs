@@ -40,7 +40,7 @@ impl World {
         let announce = Announce {
             content: self.manifest.id(),
             node: node.id,
-            addresses: vec![self.address.clone()],
+            is_listed: true,
             have_count: node.store.verified.count(),
             chunk_count: node.store.verified.len(),
             up: Rate(node.spec.up_per_sec),

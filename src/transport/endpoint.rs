@@ -18,6 +18,7 @@ use super::dial::{self, DialError, Dialer};
 use super::identity::Identity;
 use super::interfaces::{self, canonical, is_local};
 use super::link::Link;
+use super::protocol::Protocol;
 use super::socket::{self, BindError};
 use super::tls;
 use crate::base::NodeId;
@@ -25,18 +26,18 @@ use crate::base::limits::{
     ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX,
     HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX,
 };
-use crate::manifest::{Address, Source};
+use crate::manifest::{Address, SigningKey, Source};
 
 /// Where a node dials from and is dialed at. Clones are the same endpoint; it holds its node's key as long as it lives.
 #[derive(Clone)]
 pub struct Endpoint {
     shared: Arc<Shared>,
+    /// Also keeps its key from being taken by another process.
+    identity: Identity,
 }
 
 struct Shared {
     quinn: quinn::Endpoint,
-    /// Also keeps its key from being taken by another process.
-    identity: Identity,
     bound: SocketAddr,
     /// Addresses of this machine when the socket was bound.
     own: Arc<[IpAddr]>,
@@ -73,11 +74,11 @@ impl Endpoint {
         let own = interfaces::addresses().unwrap_or_default().into();
         let handshakes = Mutex::new(JoinSet::new());
         let identity = identity.clone();
-        let shared = Shared { quinn, identity, bound, own, transports, accepting, handshakes };
-        Ok(Self { shared: Arc::new(shared) })
+        let shared = Shared { quinn, bound, own, transports, accepting, handshakes };
+        Ok(Self { shared: Arc::new(shared), identity })
     }
 
-    /// A link to `node`, which is tried at all of `addresses`, each a little after the one before; the first that proves the
+    /// A link to `node` for `protocol`, which is tried at all of `addresses`, each a little after the one before; the first that proves the
     /// node's key wins and the others are dropped. To be cancelled by dropping the future.
     ///
     /// The peer checks this node's key after this future is ready: if it refuses, the link closes at once.
@@ -86,11 +87,17 @@ impl Endpoint {
     /// If `node` is this node, has no address, proved another key, or did not answer in [`DIAL_TIMEOUT`].
     ///
     /// [`DIAL_TIMEOUT`]: crate::base::limits::DIAL_TIMEOUT
-    pub async fn dial(&self, node: NodeId, addresses: &[Address]) -> Result<Link, DialError> {
+    pub async fn dial(
+        &self,
+        node: NodeId,
+        protocol: Protocol,
+        addresses: &[Address],
+    ) -> Result<Link, DialError> {
         let dialer = Dialer {
             quinn: self.shared.quinn.clone(),
-            identity: self.shared.identity.clone(),
+            identity: self.identity.clone(),
             transports: self.shared.transports.clone(),
+            protocol,
             own: Arc::clone(&self.shared.own),
         };
         dial::dial(dialer, node, addresses).await
@@ -115,9 +122,19 @@ impl Endpoint {
         }
     }
 
+    /// The same socket, for dialing by another key: who is dialed sees another node. It accepts nothing of its own.
+    pub fn disguised(&self, identity: Identity) -> Self {
+        Self { shared: Arc::clone(&self.shared), identity }
+    }
+
+    /// The key that signs in this node's name.
+    pub fn signing_key(&self) -> SigningKey {
+        self.identity.signing_key()
+    }
+
     /// The key of this node.
     pub fn node_id(&self) -> NodeId {
-        self.shared.identity.node_id()
+        self.identity.node_id()
     }
 
     /// The UDP port; a seed passes it to [`Identity::remember_port`].

@@ -17,7 +17,7 @@ use super::seed::own_source;
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
-use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order};
+use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Purpose};
 use crate::manifest::{Manifest, Ticket};
 use crate::node::clock::Clock;
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot};
@@ -170,7 +170,7 @@ impl Fetch {
         }
         self.node.join(Join { content, manifest, order, patience }).await;
         for source in wanted.sources {
-            self.node.add_source(content, source).await;
+            self.node.add_source(content, source, Purpose::Fetch).await;
         }
         Ok(())
     }

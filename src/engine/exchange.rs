@@ -10,6 +10,7 @@ use crate::wire::{ChunkRuns, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReaso
 use super::Engine;
 use super::content::{PageOutcome, Phase};
 use super::io::{Event, FetchFailure, LinkId, Output};
+use super::peers::Tie;
 use super::session::Remote;
 use super::timers::Timer;
 use super::uploads::Wanted;
@@ -72,7 +73,7 @@ impl Engine {
         let wanted: Vec<ContentId> = self
             .contents
             .iter()
-            .filter(|(_, state)| state.wants_peers())
+            .filter(|(content, state)| state.wants_peers() || self.peers.is_offered(node, **content))
             .map(|(content, _)| *content)
             .collect();
         for content in wanted {
@@ -130,7 +131,7 @@ impl Engine {
         // A manifest once known is not forgotten.
         remote.peer_opened = Some(knows_manifest || was_known);
         let node = session.node;
-        self.peers.add_source(self.now, content, node, Vec::new());
+        self.peers.add_source(self.now, content, node, Vec::new(), Tie::Fetch);
         self.open(link, content);
         if knows_manifest && !was_known {
             self.introduce(link, content);
@@ -184,8 +185,10 @@ impl Engine {
         self.on_offered_link_down(link, content);
         self.emit(Event::PeerDeclined { node, content });
         let is_of_use = self.sessions.get(&link).is_some_and(|s| s.remotes.values().any(|r| !r.has_declined));
-        if !is_of_use {
-            self.peers.on_refused(node, format!("node {} does not have this content", node.short()));
+        // Whoever is offered something may want it yet.
+        if !is_of_use && !self.peers.has_offers(node) {
+            let reason = format!("node {} does not have this content", node.short());
+            self.peers.on_refused(self.now, node, &reason, &mut self.rng);
             self.close(link, super::CloseReason::Done);
             self.give_up_without_hope();
         }

@@ -52,7 +52,9 @@ impl Engine {
         state.last_progress_at = self.now;
         // Whoever asked for it before it was here is answered now; nobody else needs to know.
         let is_concerned = |session: &Session| {
-            session.remotes.contains_key(&content) || session.handles.values().any(|known| *known == content)
+            session.remotes.contains_key(&content)
+                || session.handles.values().any(|known| *known == content)
+                || self.peers.is_offered(session.node, content)
         };
         let wants = !state.chunks().is_some_and(Chunks::is_durable);
         let links: Vec<LinkId> = self

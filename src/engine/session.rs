@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::limits::REQUESTS_OPEN_MAX;
 use crate::base::{Bitfield, ContentId, Instant, NodeId, Rate};
-use crate::manifest::Run;
+use crate::manifest::{Address, Run};
 use crate::wire::{Handle, RequestId};
 
 use super::io::LinkId;
@@ -16,6 +16,9 @@ use super::rate::{RateMeter, TimeEstimate, pipeline_len};
 pub(super) struct Session {
     pub(super) node: NodeId,
     pub(super) dialed: bool,
+    /// Where the peer is, as seen from here.
+    pub(super) address: Option<Address>,
+    pub(super) up_at: Instant,
     /// From its Hello; until then nothing else is taken.
     pub(super) agent: Option<String>,
     pub(super) rtt: Duration,
@@ -87,10 +90,12 @@ impl OpenRequest {
 
 impl Session {
     /// A link that has just come up.
-    pub(super) fn new(now: Instant, node: NodeId, dialed: bool) -> Self {
+    pub(super) fn new(now: Instant, node: NodeId, dialed: bool, address: Option<Address>) -> Self {
         Self {
             node,
             dialed,
+            address,
+            up_at: now,
             agent: None,
             rtt: Duration::ZERO,
             remotes: BTreeMap::new(),

@@ -18,7 +18,7 @@ use super::{Command, Limits, NodeEvent, NodeSnapshot, WireTotals, link};
 use crate::base::limits::PEERS_MAX;
 use crate::base::{ContentId, NodeId};
 use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output};
-use crate::manifest::{Address, ChunkIndex, Run};
+use crate::manifest::{Address, ChunkIndex, Run, Source};
 use crate::storage::{Store, StoreError, Verdict};
 use crate::transport::{DialError, Endpoint, Link};
 use crate::wire::{Message, RequestId};
@@ -156,7 +156,8 @@ impl Io {
             Fact::ControlReady { link } => {
                 let handle = self.links.get_mut(&link)?;
                 handle.is_up = true;
-                Some(Input::LinkUp { link, node: handle.link.peer(), dialed: handle.dialed })
+                let address = Some(handle.link.remote_address().into());
+                Some(Input::LinkUp { link, node: handle.link.peer(), dialed: handle.dialed, address })
             }
             Fact::Ended { link, reason } => {
                 let lost = self.links.get(&link).filter(|handle| handle.dialed && !handle.is_up);
@@ -187,8 +188,8 @@ impl Io {
                 self.stores.insert(content, store);
                 Some(Input::StoreOpened { content, durable, wanted })
             }
-            Command::AddSource { content, source } => {
-                Some(Input::AddSource { content, node: source.node, addresses: source.addresses })
+            Command::AddSource { content, source: Source { node, addresses }, purpose } => {
+                Some(Input::AddSource { content, node, addresses, purpose })
             }
             Command::Leave(content) => Some(Input::Leave { content }),
             Command::SetLimits { up, down } => {

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::base::{Bitfield, ContentId, NodeId, Rate};
-use crate::engine::{Event, Join, Snapshot};
+use crate::engine::{Event, Join, Purpose, Snapshot};
 use crate::manifest::Source;
 use crate::storage::{Store, StoreError};
 use crate::transport::Endpoint;
@@ -86,7 +86,7 @@ pub struct WireTotals {
 enum Command {
     Join(Box<Join>),
     OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield },
-    AddSource { content: ContentId, source: Source },
+    AddSource { content: ContentId, source: Source, purpose: Purpose },
     Leave(ContentId),
     SetLimits { up: Option<Rate>, down: Option<Rate> },
     Snapshot(oneshot::Sender<NodeSnapshot>),
@@ -127,9 +127,9 @@ impl Node {
         self.command(Command::OpenStore { content, store, durable, wanted }).await;
     }
 
-    /// Names a node that may have a content.
-    pub async fn add_source(&self, content: ContentId, source: Source) {
-        self.command(Command::AddSource { content, source }).await;
+    /// Names a node that is to be dialed for a content.
+    pub async fn add_source(&self, content: ContentId, source: Source, purpose: Purpose) {
+        self.command(Command::AddSource { content, source, purpose }).await;
     }
 
     /// Takes no part in a content any more: peers are told, its store is let go. [`Event::Left`] follows.

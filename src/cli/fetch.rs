@@ -284,7 +284,7 @@ impl Fetch {
             }
             Event::Completed { .. } => return Ok(self.on_completed()),
             Event::Failed { failure, .. } => return Err(self.failed(&failure)),
-            Event::Left { .. } | Event::Stopped => {}
+            Event::Offered { .. } | Event::Left { .. } | Event::Stopped => {}
         }
         Ok(false)
     }

@@ -397,6 +397,14 @@ pub enum Event {
         /// What was asked for.
         content: ContentId,
     },
+    /// A peer takes part in a content that this node does not, and knows its manifest. It was declined; a Join of that
+    /// content takes it up where it stands.
+    Offered {
+        /// Who.
+        node: NodeId,
+        /// What it has, or wants.
+        content: ContentId,
+    },
     /// A peer misbehaved; nothing is exchanged with it any more.
     PeerBanned {
         /// Who.

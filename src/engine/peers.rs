@@ -87,11 +87,13 @@ impl PeerBook {
                 peer.addresses.push(address);
             }
         }
+        let is_new = !peer.contents.contains_key(&content);
         let known = peer.contents.entry(content).or_insert(tie);
         *known = tie.max(*known);
         let may_wait = match &peer.standing {
             Standing::Passive => true,
-            Standing::Refused(_) => tie == Tie::Offer,
+            // It lacks something else.
+            Standing::Refused(_) => tie == Tie::Offer || is_new,
             Standing::Waiting(_) | Standing::Dialing | Standing::Linked | Standing::Banned(_) => false,
         };
         if may_wait && !peer.addresses.is_empty() {

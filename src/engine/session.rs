@@ -24,6 +24,10 @@ pub(super) struct Session {
     pub(super) rtt: Duration,
     pub(super) remotes: BTreeMap<ContentId, Remote>,
     pub(super) handles: BTreeMap<Handle, ContentId>,
+    /// What the peer says it takes part in, and whether it knows the manifest.
+    pub(super) offered: BTreeMap<ContentId, bool>,
+    /// How often the product was told that something is offered here.
+    pub(super) offers_told: usize,
     /// Contents that this node opened here so far: the peer bounds how many it takes.
     pub(super) opens_said: usize,
     /// The peer serves nothing to this node now.
@@ -88,6 +92,13 @@ impl OpenRequest {
     }
 }
 
+impl Remote {
+    /// What the peer said of it before this node took part, if it did.
+    pub(super) fn opened_by_peer(peer_opened: Option<bool>) -> Self {
+        Self { peer_opened, ..Self::default() }
+    }
+}
+
 impl Session {
     /// A link that has just come up.
     pub(super) fn new(now: Instant, node: NodeId, dialed: bool, address: Option<Address>) -> Self {
@@ -100,6 +111,8 @@ impl Session {
             rtt: Duration::ZERO,
             remotes: BTreeMap::new(),
             handles: BTreeMap::new(),
+            offered: BTreeMap::new(),
+            offers_told: 0,
             opens_said: 0,
             is_choked: true,
             requests: BTreeMap::new(),

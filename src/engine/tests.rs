@@ -9,6 +9,8 @@ use crate::base::Bitfield;
 use crate::manifest::{ChunkHasher, ChunkIndex, EntryPath, File, Geometry, Manifest, Run};
 use crate::wire::{ChunkRuns, RequestId};
 
+mod living;
+
 /// A manifest of files of zeros, in chunks of 16 KiB.
 pub(super) fn manifest_of(files: &[(&str, usize)]) -> Manifest {
     let file = |&(path, len): &(&str, usize)| {

@@ -264,6 +264,7 @@ impl World {
             | Event::PeerLeft { .. }
             | Event::PeerUnreachable { .. }
             | Event::PeerDeclined { .. }
+            | Event::Offered { .. }
             | Event::BlamedByPeer { .. }
             | Event::PeerCompleted { .. }
             | Event::ChunkLost { .. }

@@ -18,7 +18,7 @@ use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use crate::base::limits::COORDINATORS_MAX;
 use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
-use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order};
+use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Purpose};
 use crate::manifest::{Manifest, Source, Ticket};
 use crate::node::clock::Clock;
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
@@ -175,7 +175,7 @@ impl Fetch {
         }
         self.node.join(Join { content, manifest, order, patience }).await;
         for source in wanted.sources {
-            self.node.add_source(content, source).await;
+            self.node.add_source(content, source, Purpose::Fetch).await;
         }
         self.node.add_coordinators(content, wanted.coordinators).await;
         Ok(())
@@ -302,7 +302,7 @@ impl Fetch {
             }
             Event::Completed { .. } => return Ok(self.on_completed()),
             Event::Failed { failure, .. } => return Err(self.failed(&failure)),
-            Event::Left { .. } | Event::Stopped => {}
+            Event::Offered { .. } | Event::Left { .. } | Event::Stopped => {}
         }
         Ok(false)
     }

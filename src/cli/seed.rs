@@ -239,6 +239,7 @@ impl Seed {
             Event::ManifestComplete { .. }
             | Event::PeerUnreachable { .. }
             | Event::PeerDeclined { .. }
+            | Event::Offered { .. }
             | Event::Completed { .. }
             | Event::Failed { .. }
             | Event::Left { .. }

@@ -19,8 +19,8 @@ use super::{Command, Limits, NodeEvent, NodeSnapshot, Options, WireTotals, link}
 use crate::base::limits::PEERS_MAX;
 use crate::base::{ContentId, NodeId};
 use crate::discovery::{Found, Way};
-use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output};
-use crate::manifest::{Address, ChunkIndex, Run};
+use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose};
+use crate::manifest::{Address, ChunkIndex, Run, Source};
 use crate::storage::{Store, StoreError, Verdict};
 use crate::transport::{DialError, Endpoint, Link, Protocol};
 use crate::wire::{Message, RequestId};
@@ -175,7 +175,8 @@ impl Io {
             Fact::ControlReady { link } => {
                 let handle = self.links.get_mut(&link)?;
                 handle.is_up = true;
-                Some(Input::LinkUp { link, node: handle.link.peer(), dialed: handle.dialed })
+                let address = Some(handle.link.remote_address().into());
+                Some(Input::LinkUp { link, node: handle.link.peer(), dialed: handle.dialed, address })
             }
             Fact::Ended { link, reason } => {
                 let lost = self.links.get(&link).filter(|handle| handle.dialed && !handle.is_up);
@@ -206,8 +207,8 @@ impl Io {
                 self.stores.insert(content, store);
                 Some(Input::StoreOpened { content, durable, wanted })
             }
-            Command::AddSource { content, source } => {
-                Some(Input::AddSource { content, node: source.node, addresses: source.addresses })
+            Command::AddSource { content, source: Source { node, addresses }, purpose } => {
+                Some(Input::AddSource { content, node, addresses, purpose })
             }
             Command::AddCoordinators { content, coordinators } => {
                 self.finding.add_coordinators(content, coordinators);
@@ -231,11 +232,16 @@ impl Io {
 
     fn admit_found(&mut self, found: Found) -> Input {
         let (content, source) = (found.content, found.source.clone());
-        let is_news = self.told.len() < PEERS_MAX && self.told.insert((content, source.node, found.way));
+        let way = found.way;
+        let is_news = self.told.len() < PEERS_MAX && self.told.insert((content, source.node, way));
         if is_news {
             self.tell(NodeEvent::Found(found));
         }
-        Input::AddSource { content, node: source.node, addresses: source.addresses }
+        let purpose = match way {
+            Way::Meeting => Purpose::Meet,
+            Way::Coordinator | Way::Lan | Way::Dht => Purpose::Fetch,
+        };
+        Input::AddSource { content, node: source.node, addresses: source.addresses, purpose }
     }
 
     /// Carries out one order.

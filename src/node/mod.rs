@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::base::{Bitfield, ContentId, NodeId, Rate};
 use crate::discovery::{Finders, Found};
-use crate::engine::{Event, Join, Snapshot};
+use crate::engine::{Event, Join, Purpose, Snapshot};
 use crate::manifest::{Address, Source};
 use crate::storage::{Store, StoreError};
 use crate::transport::{Endpoint, Link};
@@ -103,7 +103,7 @@ pub struct WireTotals {
 enum Command {
     Join(Box<Join>),
     OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield },
-    AddSource { content: ContentId, source: Source },
+    AddSource { content: ContentId, source: Source, purpose: Purpose },
     AddCoordinators { content: ContentId, coordinators: Vec<Source> },
     Leave(ContentId),
     SetLimits { up: Option<Rate>, down: Option<Rate> },
@@ -145,9 +145,9 @@ impl Node {
         self.command(Command::OpenStore { content, store, durable, wanted }).await;
     }
 
-    /// Names a node that may have a content.
-    pub async fn add_source(&self, content: ContentId, source: Source) {
-        self.command(Command::AddSource { content, source }).await;
+    /// Names a node that is to be dialed for a content.
+    pub async fn add_source(&self, content: ContentId, source: Source, purpose: Purpose) {
+        self.command(Command::AddSource { content, source, purpose }).await;
     }
 
     /// Names coordinators that know more of a content that was joined.

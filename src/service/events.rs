@@ -58,6 +58,9 @@ impl Running {
             Event::PeerDeclined { node, content } => {
                 info!(peer = %node.short(), content = %content.short(), "a peer does not have it");
             }
+            Event::Offered { node, content } => {
+                debug!(peer = %node.short(), content = %content.short(), "a peer offers a content");
+            }
             Event::PeerBanned { node, violation } => warn!(peer = %node.short(), %violation, "banned a peer"),
             Event::BlamedByPeer { node, content, chunk } => {
                 warn!(peer = %node.short(), content = %content.short(), chunk = chunk.get(), "a peer says that a chunk from here was corrupt: check this machine");

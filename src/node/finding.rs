@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::io::Fact;
 use crate::base::limits::{COORDINATORS_MAX, FOUND_WAITING_MAX};
 use crate::base::{ContentId, Rate};
-use crate::discovery::{self, Finders, Found, Presence, Surroundings};
+use crate::discovery::{self, Finders, Found, Presence, Surroundings, Trouble};
 use crate::engine::{self, Engine};
 use crate::manifest::{Address, Source};
 use crate::transport::Endpoint;
@@ -19,6 +20,7 @@ use crate::transport::Endpoint;
 pub(super) struct Finding {
     presences: watch::Sender<Arc<[Presence]>>,
     found: mpsc::Receiver<Found>,
+    troubles: mpsc::Receiver<Trouble>,
     /// For every content.
     coordinators: Vec<Source>,
     /// For one content each, beside those.
@@ -39,11 +41,13 @@ impl Finding {
     ) -> Self {
         let (presences, presence_watch) = watch::channel(Arc::from([]));
         let (report, found) = mpsc::channel(FOUND_WAITING_MAX);
+        let (trouble_report, troubles) = mpsc::channel(TROUBLES_WAITING_MAX);
         let surroundings = Surroundings {
             endpoint: endpoint.clone(),
             advertise: advertise.into(),
             presences: presence_watch,
             found: report,
+            troubles: trouble_report,
         };
         let coordinators = finders.coordinators.clone();
         let finding = discovery::run(finders, surroundings);
@@ -51,18 +55,24 @@ impl Finding {
         tasks.spawn(async move { ending.run_until_cancelled(finding).await });
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        Self { presences, found, coordinators, own_coordinators: BTreeMap::new(), up: Rate(0), look }
+        Self {
+            presences,
+            found,
+            troubles,
+            coordinators,
+            own_coordinators: BTreeMap::new(),
+            up: Rate(0),
+            look,
+        }
     }
 
-    /// Somebody who was found, or `None` when it is time to say again what this node takes part in. To be cancelled by
-    /// dropping the future.
-    pub(super) async fn next(&mut self) -> Option<Found> {
+    /// What a finder says, or that it is time to tell them again what this node takes part in. To be cancelled by dropping the
+    /// future.
+    pub(super) async fn next(&mut self) -> Fact {
         tokio::select! {
-            found = self.found.recv() => match found {
-                Some(found) => Some(found),
-                None => std::future::pending().await,
-            },
-            _ = self.look.tick() => None,
+            Some(found) = self.found.recv() => Fact::Found(found),
+            Some(trouble) = self.troubles.recv() => Fact::Trouble(trouble),
+            _ = self.look.tick() => Fact::LookAround,
         }
     }
 
@@ -111,4 +121,5 @@ impl Finding {
     }
 }
 
+const TROUBLES_WAITING_MAX: usize = 16;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

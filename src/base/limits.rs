@@ -203,3 +203,10 @@ pub const REGISTRY_NODES_MAX: usize = 64 << 10;
 pub const REGISTRY_ENTRIES_MAX: usize = 256 << 10;
 /// Neighbours each node is brought to: with about ten a random regular graph of any size hangs together and is shallow.
 pub const NEIGHBOURS_TARGET: u32 = 10;
+/// Neighbours of one content beyond which a node dials nobody to fetch, unless more of them bring more: half of them come by
+/// themselves, so both sides of the target are its own.
+pub const NEIGHBOURS_DIALED_MAX: usize = 2 * NEIGHBOURS_TARGET as usize;
+/// And where more bring more.
+pub const NEIGHBOURS_WIDE_MAX: usize = 320;
+
+const _: () = assert!(NEIGHBOURS_DIALED_MAX <= NEIGHBOURS_WIDE_MAX && NEIGHBOURS_WIDE_MAX <= LINKS_MAX);

@@ -10,7 +10,7 @@ use crate::wire::{ChunkRuns, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReaso
 use super::Engine;
 use super::content::{PageOutcome, Phase};
 use super::io::{Event, FetchFailure, LinkId, Output};
-use super::peers::Tie;
+use super::peers::{Rank, Tie};
 use super::session::Remote;
 use super::timers::Timer;
 use super::uploads::Wanted;
@@ -138,7 +138,7 @@ impl Engine {
         // A manifest once known is not forgotten.
         remote.peer_opened = Some(knows_manifest || was_known);
         let node = session.node;
-        self.peers.add_source(self.now, content, node, Vec::new(), Tie::Fetch);
+        self.peers.add_source(self.now, content, node, Vec::new(), (Tie::Fetch, Rank::Last));
         self.open(link, content);
         if knows_manifest && !was_known {
             self.introduce(link, content);
@@ -202,12 +202,13 @@ impl Engine {
         }
         self.on_offered_link_down(link, content);
         self.emit(Event::PeerDeclined { node, content });
-        if !self.is_of_use(link) {
-            let reason = format!("node {} does not have this content", node.short());
-            self.peers.on_refused(self.now, node, &reason, &mut self.rng);
-            self.close(link, super::CloseReason::Done);
-            self.give_up_without_hope();
+        if self.is_of_use(link) {
+            return self.dial_due();
         }
+        let reason = format!("node {} does not have this content", node.short());
+        self.peers.on_refused(self.now, node, &reason, &mut self.rng);
+        self.close(link, super::CloseReason::Done);
+        self.give_up_without_hope();
     }
 
     /// Whether both sides take part in something, or may yet: what this node offers to the peer, or the peer, having dialed

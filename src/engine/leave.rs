@@ -75,6 +75,7 @@ impl Engine {
             Timer::Manifest(content),
             Timer::Patience(content),
             Timer::Offers(content),
+            Timer::Widen(content),
         ] {
             self.timers.cancel(timer);
         }

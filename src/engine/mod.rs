@@ -8,6 +8,7 @@
 mod io;
 mod violation;
 
+mod dialing;
 mod exchange;
 mod fetch;
 mod leave;
@@ -145,6 +146,7 @@ impl Engine {
             Timer::Manifest(content) => self.on_manifest_timer(content),
             Timer::Patience(content) => self.on_patience_timer(content),
             Timer::Dial => self.dial_due(),
+            Timer::Widen(content) => self.on_widen_timer(content),
             Timer::Rotate => self.rotate(),
             Timer::Offers(content) => self.look_at_offers(content),
         }

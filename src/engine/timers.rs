@@ -23,6 +23,8 @@ pub enum Timer {
     Patience(ContentId),
     /// Dial whoever is due.
     Dial,
+    /// See whether more neighbours would bring more.
+    Widen(ContentId),
     /// Give other peers an upload slot.
     Rotate,
     /// See who wants nothing of what it was offered.

@@ -162,7 +162,7 @@ impl Engine {
     }
 
     pub(super) fn on_dial_failed(&mut self, node: NodeId, failure: DialFailure) {
-        if !self.peers.end_meeting(node) {
+        if !self.peers.end_meeting(node) && !self.peers.end_trial(node) {
             match &failure {
                 DialFailure::Unreachable(reason) => {
                     self.peers.on_failed(self.now, node, reason, &mut self.rng)
@@ -172,11 +172,13 @@ impl Engine {
             self.emit(Event::PeerUnreachable { node, failure });
         }
         self.dial_due();
+        let contents: Vec<ContentId> = self.contents.keys().copied().collect();
+        contents.into_iter().for_each(|content| self.dial_hearsay(content));
         self.give_up_without_hope();
     }
 }
 
 /// Sources that are dialed in the order in which they were named.
 const FIRST_SOURCES: u32 = 16;
-/// Time for new neighbours to show what they bring: handshakes, a first chunk, and a rate over two seconds.
-const WIDEN_INTERVAL: Duration = Duration::from_secs(3);
+/// Time for new neighbours to show what they bring. A sink of 200 slow peers is linked to all of them after four times that.
+const WIDEN_INTERVAL: Duration = Duration::from_secs(1);

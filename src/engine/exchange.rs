@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::base::limits::{HANDLES_PER_LINK_MAX, MANIFEST_PAGE_LEN};
 use crate::base::{Bitfield, ContentId};
 use crate::manifest::Manifest;
-use crate::wire::{ChunkRuns, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReason, RequestId};
+use crate::wire::{ChunkRuns, FEATURE_PEX, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReason, RequestId};
 
 use super::Engine;
 use super::content::{PageOutcome, Phase};
@@ -53,6 +53,7 @@ impl Engine {
                 Ok(())
             }
             Message::BadChunk { handle, chunk } => self.on_bad_chunk(link, handle, chunk),
+            Message::Peers { handle, sources } => self.on_peers(link, handle, sources),
         };
         if let Err(violation) = result {
             self.punish(link, violation);
@@ -65,6 +66,7 @@ impl Engine {
         }
         let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
         session.agent = Some(hello.agent.clone());
+        session.speaks_pex = hello.has_feature(FEATURE_PEX);
         let node = session.node;
         if let Some(totals) = self.peers.totals(node) {
             totals.agent.clone_from(&hello.agent);
@@ -144,6 +146,9 @@ impl Engine {
             self.introduce(link, content);
             self.ask_for_manifests();
         }
+        if !was_known {
+            self.on_participant(content);
+        }
         Ok(())
     }
 
@@ -222,7 +227,7 @@ impl Engine {
     }
 
     /// The content that the peer calls by this handle, and whether this node takes part in it.
-    fn opened(&self, link: LinkId, handle: Handle) -> Result<Option<ContentId>, Violation> {
+    pub(super) fn opened(&self, link: LinkId, handle: Handle) -> Result<Option<ContentId>, Violation> {
         let Some(session) = self.sessions.get(&link) else { return Ok(None) };
         let content = *session.handles.get(&handle).ok_or(Violation::Handle)?;
         Ok(self.contents.contains_key(&content).then_some(content))

@@ -86,6 +86,9 @@ impl Engine {
             self.emit(Event::PeerLeft { node: session.node, reason: reason.to_owned() });
         }
         self.dial_due();
+        for content in session.remotes.keys() {
+            self.dial_hearsay(*content);
+        }
         self.fill_all();
         self.give_up_without_hope();
     }
@@ -109,6 +112,7 @@ impl Engine {
         let Some(session) = self.sessions.get(&link) else { return };
         let node = session.node;
         self.peers.ban(node, violation.clone());
+        self.hearsay.forget_informer(node);
         self.close(link, CloseReason::Violation(violation.clone()));
         self.emit(Event::PeerBanned { node, violation });
         self.fill_all();
@@ -133,6 +137,10 @@ impl Engine {
             }
         }
         self.ask_for_manifests();
+        // Should it come back, that is news again.
+        for remote in self.sessions.values_mut().flat_map(|other| other.remotes.values_mut()) {
+            remote.told.remove(&session.node);
+        }
         Some(session)
     }
 
@@ -156,7 +164,10 @@ impl Engine {
     /// Ends fetches that nobody is left for.
     pub(super) fn give_up_without_hope(&mut self) {
         let is_hopeless = |(content, state): (&ContentId, &super::content::Content)| {
-            let is_over = state.patience.is_some() && state.wants_peers() && self.peers.is_given_up(*content);
+            let is_over = state.patience.is_some()
+                && state.wants_peers()
+                && self.peers.is_given_up(*content)
+                && !self.hearsay.has(*content);
             let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);
             (is_over && !is_checking && !matches!(state.phase, Phase::Opening(_))).then_some(*content)
         };

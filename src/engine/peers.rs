@@ -27,6 +27,8 @@ pub(super) struct Peer {
     last_failure: Option<String>,
     /// Dials under way only because the other side dials too.
     meetings: u32,
+    /// Another peer told of it, and it was not linked yet.
+    is_on_trial: bool,
     /// What it was worth.
     pub(super) totals: PeerTotals,
 }
@@ -93,6 +95,8 @@ impl PeerBook {
     ) {
         let Some(peer) = self.entry(node) else { return };
         peer.rank = peer.rank.min(rank);
+        // It was named by somebody who should know.
+        peer.is_on_trial &= addresses.is_empty();
         for address in addresses {
             if !peer.addresses.contains(&address) && peer.addresses.len() < SOURCE_ADDRESSES_MAX {
                 peer.addresses.push(address);
@@ -200,6 +204,42 @@ impl PeerBook {
             .min()
     }
 
+    /// Begins to dial somebody heard of. False if that is in hand already, or pointless.
+    pub(super) fn begin_trial(&mut self, node: NodeId, content: ContentId, addresses: &[Address]) -> bool {
+        let dialing = self.peers.values().filter(|peer| matches!(peer.standing, Standing::Dialing)).count();
+        if dialing >= DIALS_AT_ONCE || self.is_in_hand(node) {
+            return false;
+        }
+        let Some(peer) = self.entry(node) else { return false };
+        peer.addresses = addresses.to_vec();
+        peer.contents.entry(content).or_insert(Tie::Fetch);
+        (peer.standing, peer.is_on_trial) = (Standing::Dialing, true);
+        true
+    }
+
+    /// Whether a node needs no word of others: it is linked, dialed in its turn, or no use.
+    pub(super) fn is_in_hand(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| !matches!(peer.standing, Standing::Passive))
+    }
+
+    /// Places where a node may be dialed, as they were named.
+    pub(super) fn addresses(&self, node: NodeId) -> &[Address] {
+        self.peers.get(&node).map_or(&[], |peer| peer.addresses.as_slice())
+    }
+
+    /// A dial has failed. If it went to somebody only heard of, it was the last, and nothing of it is kept.
+    pub(super) fn end_trial(&mut self, node: NodeId) -> bool {
+        let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.is_on_trial) else { return false };
+        peer.is_on_trial = false;
+        if matches!(peer.standing, Standing::Dialing) {
+            (peer.standing, peer.addresses) = (Standing::Passive, Vec::new());
+            if peer.totals == PeerTotals::default() && peer.meetings == 0 {
+                self.peers.remove(&node);
+            }
+        }
+        true
+    }
+
     /// Takes the first in rank that is due and of use; it counts as being dialed from now on.
     pub(super) fn pop_due(
         &mut self,
@@ -220,6 +260,7 @@ impl PeerBook {
     /// A link to it stands.
     pub(super) fn on_linked(&mut self, node: NodeId) {
         let Some(peer) = self.entry(node) else { return };
+        peer.is_on_trial = false;
         if !matches!(peer.standing, Standing::Banned(_)) {
             peer.standing = Standing::Linked;
         }

@@ -8,5 +8,5 @@ mod message;
 pub use codec::WireError;
 pub use header::{CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader};
 pub use message::{
-    ChunkRuns, Handle, Hello, Message, PROTOCOL_MAJOR, PROTOCOL_MINOR, RejectReason, RequestId,
+    ChunkRuns, FEATURE_PEX, Handle, Hello, Message, PROTOCOL_MAJOR, PROTOCOL_MINOR, RejectReason, RequestId,
 };

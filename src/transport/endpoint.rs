@@ -41,6 +41,7 @@ struct Shared {
     bound: SocketAddr,
     /// Addresses of this machine when the socket was bound.
     own: Arc<[IpAddr]>,
+    options: LinkOptions,
     transports: Transports,
     accepting: Accepting,
     handshakes: Mutex<JoinSet<Option<Link>>>,
@@ -74,7 +75,7 @@ impl Endpoint {
         let own = interfaces::addresses().unwrap_or_default().into();
         let handshakes = Mutex::new(JoinSet::new());
         let identity = identity.clone();
-        let shared = Shared { quinn, bound, own, transports, accepting, handshakes };
+        let shared = Shared { quinn, bound, own, options, transports, accepting, handshakes };
         Ok(Self { shared: Arc::new(shared), identity })
     }
 
@@ -140,6 +141,11 @@ impl Endpoint {
     /// The UDP port; a seed passes it to [`Identity::remember_port`].
     pub fn port(&self) -> u16 {
         self.shared.bound.port()
+    }
+
+    /// What one link may hold in memory.
+    pub fn link_options(&self) -> LinkOptions {
+        self.shared.options
     }
 
     /// The address the socket is bound to; `[::]` is all addresses, IPv4 and IPv6.

@@ -203,3 +203,27 @@ pub const REGISTRY_NODES_MAX: usize = 64 << 10;
 pub const REGISTRY_ENTRIES_MAX: usize = 256 << 10;
 /// Neighbours each node is brought to: with about ten a random regular graph of any size hangs together and is shallow.
 pub const NEIGHBOURS_TARGET: u32 = 10;
+
+// Finding peers on the local network.
+
+/// Contents that a node announces at once: their short ids, the node's key and its addresses stay within one datagram.
+/// A node that takes part in more announces first what it looks for and what others here ask for, and the rest by turns.
+pub const LAN_CONTENTS_MAX: usize = 64;
+/// Short ids in one string of a TXT record, which may be 255 bytes long.
+pub const LAN_IDS_PER_STRING: usize = 16;
+/// Addresses that are taken from one announcement.
+pub const LAN_ADDRESSES_MAX: usize = 16;
+/// Announcing nodes that are remembered; further ones are not heard until one of these goes.
+pub const LAN_NODES_MAX: usize = 512;
+/// Time after which contents that do not fit change places.
+pub const LAN_TURN: Duration = Duration::from_secs(60);
+/// Records that the responder may remember before it is started anew, without them: it has no limit of its own. An honest
+/// node makes about eight, on a machine with four addresses.
+pub const LAN_RECORDS_MAX: i64 = 16 << 10;
+/// Longest wait for the words that take an announcement back.
+pub const LAN_GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
+
+const _: () = assert!(LAN_IDS_PER_STRING * 8 * 4 / 3 + 8 <= 255);
+const _: () = assert!(LAN_CONTENTS_MAX % LAN_IDS_PER_STRING == 0);
+const _: () = assert!(LAN_ADDRESSES_MAX <= SOURCE_ADDRESSES_MAX);
+const _: () = assert!(LAN_NODES_MAX * 8 <= LAN_RECORDS_MAX as usize);

@@ -105,6 +105,10 @@ pub const DATAGRAM_LEN_MAX: u16 = 1452;
 /// Longest UDP payload searched for within one machine: 1.9 GB/s where 1452 gives 0.7, and still 1.3 with the kernel buffers
 /// of 208 KiB that an unprivileged user gets. A batch of 10 stays below the 64 KiB of one send; above, throughput collapses.
 pub const DATAGRAM_LEN_MAX_LOCAL: u16 = 6500;
+/// Longest handshake that asks who is at an address.
+pub const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Addresses outside that a node is told of; more than one only where a gateway changes its own.
+pub const LEARNED_ADDRESSES_MAX: usize = 4;
 /// Most keys in one state folder, thus most nodes of one user at once.
 pub const KEY_SLOTS_MAX: u32 = 256;
 /// Longest key or claim file that is read, bytes.
@@ -227,3 +231,30 @@ const _: () = assert!(LAN_IDS_PER_STRING * 8 * 4 / 3 + 8 <= 255);
 const _: () = assert!(LAN_CONTENTS_MAX % LAN_IDS_PER_STRING == 0);
 const _: () = assert!(LAN_ADDRESSES_MAX <= SOURCE_ADDRESSES_MAX);
 const _: () = assert!(LAN_NODES_MAX * 8 <= LAN_RECORDS_MAX as usize);
+
+const _: () = assert!(LEARNED_ADDRESSES_MAX < SOURCE_ADDRESSES_MAX);
+const _: () = assert!(IDENTIFY_TIMEOUT.as_secs() <= DIAL_TIMEOUT.as_secs());
+
+// Finding peers by the DHT.
+
+/// Lookups and announcements that go on at once, each some fifty datagrams.
+pub const DHT_QUERIES_MAX: usize = 4;
+/// Longest lookup or announcement: an honest one is done in ten seconds.
+pub const DHT_QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Addresses that are taken from one lookup.
+pub const DHT_ADDRESSES_PER_LOOKUP_MAX: usize = 64;
+/// Addresses that are asked at once who is there.
+pub const DHT_PROBES_MAX: usize = 8;
+/// Addresses that were asked and are remembered; the oldest go first.
+pub const DHT_ADDRESSES_MAX: usize = 4096;
+/// Time for which an address is not asked again: what the DHT says may be meant to have somebody else flooded.
+pub const DHT_ADDRESS_LIFE: Duration = Duration::from_secs(600);
+/// Time after which a content is announced again; nodes of the DHT forget after half an hour or more.
+pub const DHT_ANNOUNCE_INTERVAL: Duration = Duration::from_secs(900);
+/// Time to the second lookup of a content without peers, or to another try of what failed; it doubles from there.
+pub const DHT_RETRY_MIN: Duration = Duration::from_secs(10);
+/// Longest time between two lookups of what is still wanted.
+pub const DHT_LOOKUP_INTERVAL: Duration = Duration::from_secs(600);
+
+const _: () = assert!(DHT_RETRY_MIN.as_secs() < DHT_LOOKUP_INTERVAL.as_secs());
+const _: () = assert!(DHT_ADDRESSES_PER_LOOKUP_MAX * DHT_QUERIES_MAX < DHT_ADDRESSES_MAX);

@@ -4,6 +4,7 @@
 //! Invariant: what finders report is bounded by a queue; whoever is found proves its key when it is dialed, so a lie costs a
 //! dial and no more.
 
+pub(crate) mod dht;
 pub(crate) mod lan;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connecting, Incoming, ServerConfig, TokioRuntime, VarInt};
@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::config::{self, LinkOptions, Transports};
-use super::dial::{self, DialError, Dialer};
+use super::dial::{self, AttemptError, DialError, Dialer};
+use super::identify;
 use super::identity::Identity;
 use super::interfaces::{self, canonical, is_local};
 use super::link::Link;
@@ -23,7 +24,7 @@ use super::tls;
 use crate::base::NodeId;
 use crate::base::limits::{
     ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX,
-    HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX,
+    HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX, LEARNED_ADDRESSES_MAX,
 };
 use crate::manifest::{Address, Source};
 
@@ -43,6 +44,8 @@ struct Shared {
     transports: Transports,
     accepting: Accepting,
     handshakes: Mutex<JoinSet<Option<Link>>>,
+    /// Addresses that this machine does not have itself and yet is reached at, newest last.
+    learned: StdMutex<Vec<SocketAddr>>,
 }
 
 /// The accepting side's settings, for peers across a network and on this machine.
@@ -73,7 +76,8 @@ impl Endpoint {
         let own = interfaces::addresses().unwrap_or_default().into();
         let handshakes = Mutex::new(JoinSet::new());
         let identity = identity.clone();
-        let shared = Shared { quinn, identity, bound, own, transports, accepting, handshakes };
+        let learned = StdMutex::default();
+        let shared = Shared { quinn, identity, bound, own, transports, accepting, handshakes, learned };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -94,6 +98,16 @@ impl Endpoint {
             own: Arc::clone(&self.shared.own),
         };
         dial::dial(dialer, node, addresses).await
+    }
+
+    /// The node that answers at an address. It gets no link, and is not told who asks. To be cancelled by dropping the future.
+    ///
+    /// # Errors
+    /// If nobody answers there in [`IDENTIFY_TIMEOUT`], or what answers proves no node's key.
+    ///
+    /// [`IDENTIFY_TIMEOUT`]: crate::base::limits::IDENTIFY_TIMEOUT
+    pub async fn identify(&self, address: SocketAddr) -> Result<NodeId, AttemptError> {
+        identify::identify(&self.shared.quinn, &self.shared.transports, address).await
     }
 
     /// The next link that another node dialed, once it proved its key; `None` when the endpoint is closed.
@@ -130,11 +144,37 @@ impl Endpoint {
         self.shared.bound
     }
 
-    /// Addresses by which others may reach this node, the widest reach first, loopback last. As seen from this machine: a
-    /// mapped port outside a NAT is not among them.
+    /// Addresses by which others may reach this node, the widest reach first, loopback last. As seen from this machine, and
+    /// with those that were learned.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         let own = interfaces::addresses().unwrap_or_else(|_| self.shared.own.to_vec());
-        interfaces::reachable_at(self.shared.bound, &own)
+        interfaces::reachable_at(self.shared.bound, &own, &self.learned())
+    }
+
+    /// Adds an address outside, as a gateway gave it to this node; the newest [`LEARNED_ADDRESSES_MAX`] are kept.
+    ///
+    /// [`LEARNED_ADDRESSES_MAX`]: crate::base::limits::LEARNED_ADDRESSES_MAX
+    pub fn learn_address(&self, address: SocketAddr) {
+        let mut learned = self.shared.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        learned.retain(|known| *known != address);
+        if learned.len() >= LEARNED_ADDRESSES_MAX {
+            learned.remove(0);
+        }
+        learned.push(address);
+    }
+
+    /// Takes an address back that no longer leads here.
+    pub fn forget_address(&self, address: SocketAddr) {
+        self.shared.learned.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| *known != address);
+    }
+
+    /// The UDP port by which the world outside reaches this node, as far as it is known: a mapped one, or its own.
+    pub fn outer_port(&self) -> u16 {
+        self.learned().last().map_or(self.port(), SocketAddr::port)
+    }
+
+    fn learned(&self) -> Vec<SocketAddr> {
+        self.shared.learned.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// This node as others may reach it: at `advertised`, or else at its own addresses.

@@ -16,6 +16,7 @@ mod socket;
 
 mod dial;
 mod endpoint;
+mod identify;
 
 mod chunk_stream;
 mod control;

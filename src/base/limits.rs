@@ -258,3 +258,21 @@ pub const DHT_LOOKUP_INTERVAL: Duration = Duration::from_secs(600);
 
 const _: () = assert!(DHT_RETRY_MIN.as_secs() < DHT_LOOKUP_INTERVAL.as_secs());
 const _: () = assert!(DHT_ADDRESSES_PER_LOOKUP_MAX * DHT_QUERIES_MAX < DHT_ADDRESSES_MAX);
+
+// Mapped ports.
+
+/// Time for which a port is asked for; what RFC 6886 recommends. It is renewed when half of it is over.
+pub const PORT_LEASE_LEN_MAX: Duration = Duration::from_secs(7200);
+/// Shortest time between a gateway's grant and what is taken for its end: it is not asked more often.
+pub const PORT_LEASE_LEN_MIN: Duration = Duration::from_secs(120);
+/// Wait before a port that was not renewed is asked for again.
+pub const PORT_RENEW_RETRY: Duration = Duration::from_secs(15);
+/// Wait before gateways are asked again where none gave a port.
+pub const PORT_MAP_RETRY: Duration = Duration::from_secs(600);
+/// Longest search for a UPnP gateway.
+pub const PORT_SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a gateway to take a port back.
+pub const PORT_RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
+
+const _: () = assert!(PORT_LEASE_LEN_MIN.as_secs() / 2 > PORT_RENEW_RETRY.as_secs());
+const _: () = assert!(PORT_LEASE_LEN_MIN.as_secs() <= PORT_LEASE_LEN_MAX.as_secs());

@@ -6,6 +6,7 @@
 
 pub(crate) mod dht;
 pub(crate) mod lan;
+pub(crate) mod port_map;
 
 use std::sync::Arc;
 

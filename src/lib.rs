@@ -13,6 +13,8 @@ pub mod wire;
 #[cfg(not(target_family = "wasm"))]
 pub mod cli;
 #[cfg(not(target_family = "wasm"))]
+pub mod coordinator;
+#[cfg(not(target_family = "wasm"))]
 pub mod discovery;
 #[cfg(not(target_family = "wasm"))]
 pub mod node;

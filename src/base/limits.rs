@@ -205,8 +205,58 @@ pub const REGISTRY_CONTENTS_MAX: usize = 16 << 10;
 pub const REGISTRY_NODES_MAX: usize = 64 << 10;
 /// Announcements in all, about 1 KiB each.
 pub const REGISTRY_ENTRIES_MAX: usize = 256 << 10;
+/// What a coordinator forgets unless it is announced again.
+pub const ANNOUNCE_TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
+/// Time between two announcements of what has not changed: two may be lost.
+pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(100);
+/// Peers that one announcement names as linked.
+pub const ANNOUNCE_LINKS_MAX: usize = 64;
+/// Longest zone, bytes.
+pub const ZONE_LEN_MAX: usize = 64;
+/// Longest signed body of an announcement, bytes.
+pub const ANNOUNCE_LEN_MAX: usize = 10 << 10;
+/// Contents that one node announces to a coordinator.
+pub const ANNOUNCED_CONTENTS_MAX: usize = 4096;
+/// Addresses that a coordinator hands out of one node.
+pub const NEIGHBOUR_ADDRESSES_MAX: usize = 8;
+/// Nodes linked to a coordinator at once, beside what the endpoint takes.
+pub const COORDINATOR_LINKS_MAX: usize = 16 << 10;
+/// Received and not yet read on a link to a coordinator, bytes.
+pub const COORDINATOR_RECEIVE_WINDOW_LEN: u32 = 256 << 10;
+/// Frames waiting to be written to a node by a coordinator; whoever is slower is let go.
+pub const COORDINATOR_QUEUE_FRAMES: usize = 256;
+/// Announcements from one address (IPv6: one /64).
+pub const REGISTRY_ENTRIES_PER_ADDRESS_MAX: usize = 64 << 10;
+/// What nodes signed, bytes in all.
+pub const REGISTRY_RECORDS_LEN_MAX: usize = 512 << 20;
+/// Links that wait for a coordinator to take them.
+pub const COORDINATOR_LINKS_WAITING_MAX: usize = 256;
+/// What links and probes said and a coordinator has not yet answered.
+pub const COORDINATOR_CALLS_WAITING_MAX: usize = 1024;
+/// Rows that a coordinator writes at once.
+pub const BOOK_ROWS_AT_ONCE: usize = 8192;
+/// Coordinators that one content is announced to.
+pub const COORDINATORS_MAX: usize = 8;
+/// Nodes that were found and wait to be looked at.
+pub const FOUND_WAITING_MAX: usize = 256;
+/// Nodes that a coordinator probes at once.
+pub const PROBES_AT_ONCE: usize = 16;
+/// Longest probe: dialing, the manifest, one chunk.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest manifest that a coordinator takes for a probe, bytes; of longer ones no chunk is tried.
+pub const PROBE_MANIFEST_LEN_MAX: usize = 8 << 20;
+/// Manifests that a coordinator keeps for probes, bytes of their bodies in all.
+pub const PROBE_MANIFESTS_LEN_MAX: usize = 64 << 20;
 /// Neighbours each node is brought to: with about ten a random regular graph of any size hangs together and is shallow.
 pub const NEIGHBOURS_TARGET: u32 = 10;
+
+const _: () = assert!(ANNOUNCE_INTERVAL.as_secs() * 3 <= ANNOUNCE_TIME_TO_LIVE.as_secs());
+const _: () = assert!(
+    NEIGHBOURS_TARGET as usize * (ANNOUNCE_LEN_MAX + NEIGHBOUR_ADDRESSES_MAX * ADDRESS_LEN_MAX + 256)
+        < FRAME_LEN_MAX
+);
+const _: () = assert!(SOURCE_ADDRESSES_MAX * (ADDRESS_LEN_MAX + 4) + ZONE_LEN_MAX + 256 < ANNOUNCE_LEN_MAX);
+const _: () = assert!(ANNOUNCE_LEN_MAX + ANNOUNCE_LINKS_MAX * 34 + 64 < FRAME_LEN_MAX);
 
 // Finding peers on the local network.
 
@@ -228,7 +278,7 @@ pub const LAN_RECORDS_MAX: i64 = 16 << 10;
 pub const LAN_GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 
 const _: () = assert!(LAN_IDS_PER_STRING * 8 * 4 / 3 + 8 <= 255);
-const _: () = assert!(LAN_CONTENTS_MAX % LAN_IDS_PER_STRING == 0);
+const _: () = assert!(LAN_CONTENTS_MAX.is_multiple_of(LAN_IDS_PER_STRING));
 const _: () = assert!(LAN_ADDRESSES_MAX <= SOURCE_ADDRESSES_MAX);
 const _: () = assert!(LAN_NODES_MAX * 8 <= LAN_RECORDS_MAX as usize);
 
@@ -271,6 +321,8 @@ pub const PORT_RENEW_RETRY: Duration = Duration::from_secs(15);
 pub const PORT_MAP_RETRY: Duration = Duration::from_secs(600);
 /// Longest search for a UPnP gateway.
 pub const PORT_SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a port before a ticket is made without it: four datagrams to the gateway, and a search.
+pub const PORT_MAP_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for a gateway to take a port back.
 pub const PORT_RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -64,11 +64,12 @@ fn request(args: &AddArgs) -> Result<Request, Failure> {
 
 fn fetch(what: &str, out: &Path) -> Result<Request, Failure> {
     let wanted = Wanted::named(what)?;
-    if wanted.sources.is_empty() {
+    if wanted.sources.is_empty() && wanted.coordinators.is_empty() {
         let message =
             "nobody is known to have this content: take a ticket, or a manifest that names a source";
         return Err(Failure::new(Exit::NoSource, message));
     }
-    let ticket = Ticket { content: wanted.content, sources: wanted.sources };
+    let Wanted { content, sources, coordinators, .. } = wanted;
+    let ticket = Ticket { content, sources, coordinators };
     Ok(Request::AddFetch { ticket: ticket.to_string(), out: control::absolute(out)? })
 }

@@ -7,7 +7,9 @@ use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::base::limits::ZONE_LEN_MAX;
 use crate::base::{ByteLen, Rate};
+use crate::discovery::Finders;
 use crate::manifest::{Address, Source, Ticket};
 
 /// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.
@@ -45,6 +47,8 @@ pub(super) enum Command {
     Manifest(ManifestCommand),
     /// See it work: several nodes on this machine feed one fetch, and one of them dies midway
     Demo(DemoArgs),
+    /// Run a coordinator: nodes tell it what they have, and it tells them of each other
+    Coordinator(CoordinatorArgs),
     /// Run a node that serves many contents for as long as it runs
     Node(NodeArgs),
     /// Let the running node serve files, or fetch a content and then serve it; prints the ticket
@@ -60,6 +64,57 @@ pub(super) enum Command {
         /// For which shell
         shell: Shell,
     },
+}
+
+/// How others are found.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Finding peers")]
+pub(super) struct FindArgs {
+    /// A coordinator to announce to and to ask, as NODEID@HOST:PORT; may be given more than once
+    #[arg(long, value_name = "NODE", env = "SWARM_COORDINATOR", value_delimiter = ',')]
+    pub(super) coordinator: Vec<Source>,
+    /// Where this node stands, in words of your own (a site, a provider): coordinators name nodes of one zone to each other first
+    #[arg(long, value_name = "NAME", env = "SWARM_ZONE", value_parser = zone)]
+    pub(super) zone: Option<String>,
+    /// Neither announce to this network nor listen there for others
+    #[arg(long, env = "SWARM_NO_LAN", value_parser = FalseyValueParser::new())]
+    pub(super) no_lan: bool,
+    /// Announce to the Mainline DHT, the one of BitTorrent, and look there for others: it learns this node's address
+    #[arg(long, env = "SWARM_DHT", value_parser = FalseyValueParser::new())]
+    pub(super) dht: bool,
+    /// A node by which to enter a DHT of your own, in place of the public one; may be given more than once
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        requires = "dht",
+        env = "SWARM_DHT_BOOTSTRAP",
+        value_delimiter = ','
+    )]
+    pub(super) dht_bootstrap: Vec<Address>,
+    /// Ask the router for a port by which peers outside reach this node (PCP, NAT-PMP, UPnP)
+    #[arg(long, env = "SWARM_MAP_PORT", value_parser = FalseyValueParser::new())]
+    pub(super) map_port: bool,
+}
+
+impl FindArgs {
+    /// The finders that are on.
+    pub(super) fn finders(&self) -> Finders {
+        Finders {
+            coordinators: self.coordinator.clone(),
+            zone: self.zone.clone(),
+            lan: !self.no_lan,
+            dht: self.dht,
+            dht_bootstrap: self.dht_bootstrap.clone(),
+            map_port: self.map_port,
+        }
+    }
+}
+
+fn zone(text: &str) -> Result<String, String> {
+    let is_zone = !text.is_empty() && text.len() <= ZONE_LEN_MAX && !text.chars().any(char::is_control);
+    is_zone
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("a zone is a name of at most {ZONE_LEN_MAX} bytes"))
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,6 +137,8 @@ pub(super) struct SeedArgs {
     /// Upload no faster than this, all peers together: 20MB/s, 100mbit
     #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP")]
     pub(super) limit_up: Option<Rate>,
+    #[command(flatten)]
+    pub(super) find: FindArgs,
     /// End when one peer has taken the whole content from here
     #[arg(long, conflicts_with = "count", env = "SWARM_ONCE", value_parser = FalseyValueParser::new())]
     pub(super) once: bool,
@@ -104,6 +161,8 @@ pub(super) struct FetchArgs {
     /// Another source, as NODEID@HOST:PORT or a ticket; may be given more than once
     #[arg(long, value_name = "PEER", env = "SWARM_PEER", value_delimiter = ',')]
     pub(super) peer: Vec<Peer>,
+    #[command(flatten)]
+    pub(super) find: FindArgs,
     /// Fetch only files that match this pattern (`*.mkv`, `season1/**`); may be given more than once
     #[arg(long, value_name = "GLOB", env = "SWARM_INCLUDE")]
     pub(super) include: Vec<String>,
@@ -129,6 +188,22 @@ pub(super) struct FetchArgs {
     #[arg(long, value_name = "ADDR", env = "SWARM_LISTEN")]
     pub(super) listen: Option<SocketAddr>,
     /// Print one JSON object a line on stdout
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CoordinatorArgs {
+    /// UDP address to listen on [default: all addresses, the port of last time if it is free]
+    #[arg(long, value_name = "ADDR", env = "SWARM_LISTEN")]
+    pub(super) listen: Option<SocketAddr>,
+    /// host:port by which others reach this node, if it is not an address of this machine; may be given more than once
+    #[arg(long, value_name = "ADDR", env = "SWARM_ADVERTISE", value_delimiter = ',')]
+    pub(super) advertise: Vec<Address>,
+    /// Folder for what is to be known after a restart [default: coordinator in the state folder]
+    #[arg(long, value_name = "DIR", env = "SWARM_STATE")]
+    pub(super) state: Option<PathBuf>,
+    /// Print one JSON object a line on stdout instead of the node's address
     #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
     pub(super) json: bool,
 }
@@ -203,6 +278,9 @@ pub(super) struct NodeArgs {
     /// The configuration, in TOML
     #[arg(long, value_name = "FILE", env = "SWARM_CONFIG", required_unless_present = "print_schema")]
     pub(super) config: Option<PathBuf>,
+    /// Neither announce to this network nor listen there for others, whatever the configuration says
+    #[arg(long, env = "SWARM_NO_LAN", value_parser = FalseyValueParser::new())]
+    pub(super) no_lan: bool,
     /// Only say whether the configuration is right
     #[arg(long, requires = "config", env = "SWARM_CHECK", value_parser = FalseyValueParser::new())]
     pub(super) check: bool,

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::args::{DemoArgs, FetchArgs, Global, Peer};
+use super::args::{DemoArgs, FetchArgs, FindArgs, Global, Peer};
 use super::failure::{Exit, Failure};
 use super::fetch;
 use super::manifest::{index_paths, write_manifest};
@@ -219,7 +219,7 @@ impl Demo {
             .arg(manifest)
             .arg("--state-dir")
             .arg(self.folder.0.join("state"))
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--no-lan", "--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -294,6 +294,8 @@ fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
         what: manifest.display().to_string(),
         out: out.to_owned(),
         peer,
+        // The demo shows this machine alone.
+        find: FindArgs { no_lan: true, ..FindArgs::default() },
         include: Vec::new(),
         sequential: false,
         limit_down: None,

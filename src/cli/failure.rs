@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use crate::coordinator::{BookError, CoordinatorError};
 use crate::engine::{Bottleneck, FetchFailure};
 use crate::service::client::ClientError;
 use crate::service::{ConfigError, ControlError, ServiceError};
@@ -63,6 +64,21 @@ impl Failure {
             _ => Exit::Disk,
         };
         Self::new(exit, format_args!("cannot {op} `{}`: {error}", path.display()))
+    }
+}
+
+impl From<CoordinatorError> for Failure {
+    fn from(error: CoordinatorError) -> Self {
+        match error {
+            CoordinatorError::Identity(error) => error.into(),
+            CoordinatorError::Book(error) => {
+                let exit = match error {
+                    BookError::Folder { .. } | BookError::Database { .. } => Exit::Disk,
+                    BookError::InUse(_) => Exit::Other,
+                };
+                Self::new(exit, error)
+            }
+        }
     }
 }
 

@@ -16,11 +16,12 @@ use super::output::{self, Done, FetchView, HashView, Json};
 use super::seed::own_source;
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
+use crate::base::limits::COORDINATORS_MAX;
 use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
-use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order};
-use crate::manifest::{Manifest, Ticket};
+use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Purpose};
+use crate::manifest::{Manifest, Source, Ticket};
 use crate::node::clock::Clock;
-use crate::node::{Limits, Node, NodeEvent, NodeSnapshot};
+use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 use crate::storage::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
 use crate::transport::Endpoint;
 
@@ -47,7 +48,8 @@ pub(super) async fn fetch(
     let memory = Memory::split(args.memory, is_stdout(&args.out));
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
     let limits = Limits { buffers_len: memory.buffers_len, down: args.limit_down, ..Limits::default() };
-    let (node, mut events, task) = Node::start(endpoint.clone(), limits);
+    let options = Options { limits, finders: args.find.finders(), ..Options::default() };
+    let (node, mut events, task) = Node::start(endpoint.clone(), options);
     let mut fetch = Fetch {
         clock: Clock::start(),
         view: FetchView::new(args.json),
@@ -59,6 +61,7 @@ pub(super) async fn fetch(
         opening: None,
         present_len: 0,
         source_count: wanted.sources.len(),
+        coordinators: wanted.coordinators.clone(),
         store_error: None,
         is_complete: false,
         told: BTreeSet::new(),
@@ -107,6 +110,8 @@ struct Fetch {
     opening: Option<JoinHandle<Result<OpenedStore, Failure>>>,
     present_len: u64,
     source_count: usize,
+    /// Of the ticket or manifest.
+    coordinators: Vec<Source>,
     store_error: Option<StoreError>,
     is_complete: bool,
     /// Troubles with peers that were told once.
@@ -153,7 +158,7 @@ impl Fetch {
     }
 
     async fn join(&mut self, wanted: Wanted) -> Result<(), Failure> {
-        if wanted.sources.is_empty() && wanted.manifest.is_none() {
+        if !self.may_find(&wanted.sources) && wanted.manifest.is_none() {
             return Err(no_source());
         }
         let order = match (is_stdout(&self.args.out), self.args.sequential) {
@@ -170,8 +175,9 @@ impl Fetch {
         }
         self.node.join(Join { content, manifest, order, patience }).await;
         for source in wanted.sources {
-            self.node.add_source(content, source).await;
+            self.node.add_source(content, source, Purpose::Fetch).await;
         }
+        self.node.add_coordinators(content, wanted.coordinators).await;
         Ok(())
     }
 
@@ -180,6 +186,11 @@ impl Fetch {
         self.manifest = Some(manifest.clone());
         let (args, include) = (self.args.clone(), self.include.clone());
         self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, manifest)));
+    }
+
+    /// Whether there is anybody to begin with, or to ask.
+    fn may_find(&self, sources: &[Source]) -> bool {
+        !sources.is_empty() || !self.coordinators.is_empty() || self.args.find.finders().has_any()
     }
 
     async fn on_opened(&mut self, opened: OpenedStore) -> Result<(), Failure> {
@@ -194,7 +205,7 @@ impl Fetch {
         };
         let (wanted_len, present_len) = (len_of(&opened.wanted), len_of(&opened.durable));
         self.present_len = present_len;
-        if present_len < wanted_len && self.source_count == 0 {
+        if present_len < wanted_len && self.source_count == 0 && !self.may_find(&[]) {
             return Err(no_source());
         }
         self.tell_opened(&manifest, &opened, wanted_len);
@@ -217,8 +228,11 @@ impl Fetch {
             };
             return ready.print();
         }
-        let (name, sources) = (manifest.name(), output::count(self.source_count, "source"));
-        let mut line = format!("fetching {name}, {}, from {sources}", ByteLen(wanted_len));
+        let from = match self.source_count {
+            0 => "looking for sources".to_owned(),
+            count => format!("from {}", output::count(count, "source")),
+        };
+        let mut line = format!("fetching {}, {}, {from}", manifest.name(), ByteLen(wanted_len));
         if opened.is_doubted {
             line += &format!("; re-hashed what is there, {} are good", ByteLen(self.present_len));
         } else if opened.is_resumed && self.present_len > 0 {
@@ -245,6 +259,10 @@ impl Fetch {
             NodeEvent::Engine(event) => event,
             NodeEvent::StoreError { error, .. } => {
                 self.store_error.get_or_insert(error);
+                return Ok(false);
+            }
+            NodeEvent::Found(found) => {
+                self.tell(found.source.node, "found", found.way.name().to_owned(), false);
                 return Ok(false);
             }
         };
@@ -284,7 +302,7 @@ impl Fetch {
             }
             Event::Completed { .. } => return Ok(self.on_completed()),
             Event::Failed { failure, .. } => return Err(self.failed(&failure)),
-            Event::Left { .. } | Event::Stopped => {}
+            Event::Offered { .. } | Event::Left { .. } | Event::Stopped => {}
         }
         Ok(false)
     }
@@ -351,7 +369,10 @@ impl Fetch {
     }
 
     fn own_ticket(&self) -> Ticket {
-        Ticket { content: self.content, sources: vec![own_source(&self.endpoint, &[])] }
+        let mut coordinators = self.args.find.coordinator.clone();
+        coordinators.extend(self.coordinators.iter().cloned());
+        coordinators.truncate(COORDINATORS_MAX);
+        Ticket { content: self.content, sources: vec![own_source(&self.endpoint, &[])], coordinators }
     }
 
     fn conclude(&self, last: &NodeSnapshot, elapsed: Duration) {

@@ -8,6 +8,7 @@ mod output;
 mod setup;
 mod source;
 
+mod coordinator;
 mod demo;
 mod fetch;
 mod manifest;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
     }
     let result = match args.command {
         Command::Seed(seed) => setup::block_on(seed::run(seed, &args.global)),
+        Command::Coordinator(args_of) => setup::block_on(coordinator::run(args_of, &args.global)),
         Command::Fetch(fetch) => setup::block_on(fetch::run(*fetch, &args.global)),
         Command::Manifest(command) => manifest::run(command, &args.global),
         Command::Demo(demo) => setup::block_on(demo::run(demo, &args.global)),

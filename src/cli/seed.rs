@@ -9,11 +9,12 @@ use super::manifest::{index_paths, write_manifest};
 use super::output::{self, Done, HashView, Json, SeedView};
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
+use crate::base::limits::PORT_MAP_PATIENCE;
 use crate::base::{Bitfield, ByteLen, Instant};
 use crate::engine::{Event, Join, Order};
 use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
 use crate::node::clock::{Clock, wall_clock};
-use crate::node::{Limits, Node, NodeEvent};
+use crate::node::{Limits, Node, NodeEvent, Options};
 use crate::storage::{IndexOptions, SeedStore, scan};
 use crate::transport::{Endpoint, LinkOptions};
 
@@ -38,16 +39,35 @@ async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
     if args.listen.is_none() {
         identity.remember_port(endpoint.port())?;
     }
+    let good = store.good().clone();
+    let limits = Limits { buffers_len: 0, up: args.limit_up, ..Limits::default() };
+    let options = Options {
+        limits,
+        finders: args.find.finders(),
+        advertise: args.advertise.clone(),
+        ..Options::default()
+    };
+    let (node, mut events, task) = Node::start(endpoint.clone(), options);
+    if args.find.map_port {
+        // A ticket is for outside: it is to name the mapped port.
+        tokio::select! {
+            _ = tokio::time::timeout(PORT_MAP_PATIENCE, endpoint.settled_addresses()) => {}
+            () = interrupts.next() => {
+                node.stop().await;
+                let _ = task.await;
+                return Ok(());
+            }
+        }
+    }
     let source = own_source(&endpoint, &args.advertise);
-    let ticket = Ticket { content: manifest.id(), sources: vec![source.clone()] };
+    let coordinators = args.find.coordinator.clone();
+    let ticket = Ticket { content: manifest.id(), sources: vec![source.clone()], coordinators };
     if let Some(out) = &args.manifest_out {
         file.sources.retain(|known| known.node != source.node);
         file.sources.insert(0, source);
+        file.coordinators.clone_from(&args.find.coordinator);
         write_manifest(out, &file)?;
     }
-    let good = store.good().clone();
-    let limits = Limits { buffers_len: 0, up: args.limit_up, ..Limits::default() };
-    let (node, mut events, task) = Node::start(endpoint.clone(), limits);
     let join = Join {
         content: manifest.id(),
         manifest: Some(manifest.clone()),
@@ -192,7 +212,14 @@ impl Seed {
     }
 
     fn on_event(&mut self, event: NodeEvent) {
-        let NodeEvent::Engine(event) = event else { return };
+        let event = match event {
+            NodeEvent::Engine(event) => event,
+            NodeEvent::Found(found) => {
+                let (node, way) = (found.source.node, found.way.name());
+                return self.tell(Json::peer(node, "found", Some(way.to_owned())), None);
+            }
+            NodeEvent::StoreError { .. } => return,
+        };
         match event {
             Event::PeerJoined { node, agent } => self.tell(Json::peer(node, "joined", Some(agent)), None),
             Event::PeerLeft { node, reason } => self.tell(Json::peer(node, "left", Some(reason)), None),
@@ -224,6 +251,7 @@ impl Seed {
             Event::ManifestComplete { .. }
             | Event::PeerUnreachable { .. }
             | Event::PeerDeclined { .. }
+            | Event::Offered { .. }
             | Event::Completed { .. }
             | Event::Failed { .. }
             | Event::Left { .. }

@@ -17,6 +17,7 @@ pub(super) struct Wanted {
     pub(super) content: ContentId,
     pub(super) manifest: Option<Manifest>,
     pub(super) sources: Vec<Source>,
+    pub(super) coordinators: Vec<Source>,
 }
 
 impl Wanted {
@@ -27,7 +28,8 @@ impl Wanted {
             match peer {
                 Peer::Source(source) => wanted.sources.push(source.clone()),
                 Peer::Ticket(ticket) if ticket.content == wanted.content => {
-                    wanted.sources.extend(ticket.sources.clone())
+                    wanted.sources.extend(ticket.sources.clone());
+                    wanted.coordinators.extend(ticket.coordinators.clone());
                 }
                 Peer::Ticket(ticket) => {
                     let (other, this) = (ticket.content.short(), wanted.content.short());
@@ -82,7 +84,8 @@ impl Wanted {
 
     fn ticket(text: &str) -> Result<Self, Failure> {
         let ticket: Ticket = text.parse().map_err(|error| Failure::new(Exit::Usage, error))?;
-        Ok(Self { content: ticket.content, manifest: None, sources: ticket.sources })
+        let Ticket { content, sources, coordinators } = ticket;
+        Ok(Self { content, manifest: None, sources, coordinators })
     }
 
     fn manifest(name: &str, bytes: Bytes) -> Result<Self, Failure> {
@@ -92,7 +95,8 @@ impl Wanted {
 
 impl From<ManifestFile> for Wanted {
     fn from(file: ManifestFile) -> Self {
-        Self { content: file.manifest.id(), manifest: Some(file.manifest), sources: file.sources }
+        let ManifestFile { manifest, sources, coordinators, .. } = file;
+        Self { content: manifest.id(), manifest: Some(manifest), sources, coordinators }
     }
 }
 

@@ -4,16 +4,17 @@
 //! Invariant: what finders report is bounded by a queue; whoever is found proves its key when it is dialed, so a lie costs a
 //! dial and no more.
 
-pub(crate) mod dht;
-pub(crate) mod lan;
-pub(crate) mod port_map;
+mod coordinator;
+mod dht;
+mod lan;
+mod port_map;
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::base::{ContentId, NodeId, Rate};
-use crate::manifest::Source;
+use crate::manifest::{Address, Source};
 use crate::transport::Endpoint;
 
 /// By which way a node was found.
@@ -25,6 +26,26 @@ pub enum Way {
     Lan,
     /// The Mainline DHT has its address.
     Dht,
+    /// A coordinator says that it dials this node now: dialed at the same time, both NATs let the other in.
+    Meeting,
+}
+
+/// Which finders are on.
+#[derive(Clone, Debug, Default)]
+pub struct Finders {
+    /// Asked about every content, beside those that a content's ticket names.
+    pub coordinators: Vec<Source>,
+    /// Where this node stands, in words of the operators' own: coordinators then name near nodes first.
+    pub zone: Option<String>,
+    /// Nodes on the same network find each other.
+    pub lan: bool,
+    /// The Mainline DHT is told of every content, and asked.
+    pub dht: bool,
+    /// Nodes by which the DHT is entered; none means the public one's. Named ones may be a private DHT: addresses are taken
+    /// from it which mean nothing in public.
+    pub dht_bootstrap: Vec<Address>,
+    /// The gateway is asked for a port that leads here.
+    pub map_port: bool,
 }
 
 /// A node that may have a content, or wants it.
@@ -53,6 +74,8 @@ pub struct Presence {
     pub links: Vec<NodeId>,
     /// Upload capacity as measured or limited; zero if it is not known.
     pub up: Rate,
+    /// Whom to tell of it, and to ask for others.
+    pub coordinators: Vec<Source>,
 }
 
 /// What every finder works with.
@@ -60,10 +83,41 @@ pub struct Presence {
 pub struct Surroundings {
     /// This node's place in the network.
     pub endpoint: Endpoint,
+    /// Where others reach this node, if its own addresses are not it.
+    pub advertise: Arc<[Address]>,
     /// What this node takes part in; replaced whole when it changes, at most once a second.
     pub presences: watch::Receiver<Arc<[Presence]>>,
     /// Where finders report to.
     pub found: mpsc::Sender<Found>,
+}
+
+impl Finders {
+    /// Whether somebody looks for peers of whom no ticket says anything.
+    pub fn has_any(&self) -> bool {
+        self.lan || self.dht || !self.coordinators.is_empty()
+    }
+}
+
+/// Runs all finders that are on, until nobody says any more what the node takes part in; what was announced and can be taken
+/// back then is.
+pub async fn run(finders: Finders, surroundings: Surroundings) {
+    let Finders { coordinators: _, zone, lan, dht, dht_bootstrap, map_port } = finders;
+    let on_lan = async {
+        if lan {
+            lan::run(lan::Network::default(), surroundings.clone()).await;
+        }
+    };
+    let by_dht = async {
+        if dht {
+            dht::run(dht_bootstrap, surroundings.clone()).await;
+        }
+    };
+    let mapping = async {
+        if map_port {
+            port_map::run(port_map::Gateways::default(), surroundings.clone()).await;
+        }
+    };
+    tokio::join!(coordinator::run(zone, surroundings.clone()), on_lan, by_dht, mapping);
 }
 
 impl Way {
@@ -73,6 +127,7 @@ impl Way {
             Self::Coordinator => "coordinator",
             Self::Lan => "lan",
             Self::Dht => "dht",
+            Self::Meeting => "meeting",
         }
     }
 }

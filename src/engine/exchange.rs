@@ -10,6 +10,7 @@ use crate::wire::{ChunkRuns, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReaso
 use super::Engine;
 use super::content::{PageOutcome, Phase};
 use super::io::{Event, FetchFailure, LinkId, Output};
+use super::peers::Tie;
 use super::session::Remote;
 use super::timers::Timer;
 use super::uploads::Wanted;
@@ -72,7 +73,7 @@ impl Engine {
         let wanted: Vec<ContentId> = self
             .contents
             .iter()
-            .filter(|(_, state)| state.wants_peers())
+            .filter(|(content, state)| state.wants_peers() || self.peers.is_offered(node, **content))
             .map(|(content, _)| *content)
             .collect();
         for content in wanted {
@@ -94,7 +95,9 @@ impl Engine {
             return;
         }
         session.opens_said += usize::from(is_new);
-        let remote = session.remotes.entry(content).or_default();
+        // It may have said so while this node took no part.
+        let offered = session.offered.get(&content).copied();
+        let remote = session.remotes.entry(content).or_insert_with(|| Remote::opened_by_peer(offered));
         if remote.opened != Some(knows_manifest) {
             remote.opened = Some(knows_manifest);
             self.send(link, Message::Open { handle, content, knows_manifest });
@@ -117,8 +120,13 @@ impl Engine {
         {
             return Err(Violation::Handle);
         }
+        let before = session.offered.insert(content, knows_manifest);
+        session.offered.insert(content, knows_manifest || before == Some(true));
         if !takes_part {
             self.send(link, Message::Decline { content });
+            if knows_manifest && before != Some(true) {
+                self.on_offered(link, content);
+            }
             return Ok(());
         }
         let remote = session.remotes.entry(content).or_default();
@@ -130,13 +138,23 @@ impl Engine {
         // A manifest once known is not forgotten.
         remote.peer_opened = Some(knows_manifest || was_known);
         let node = session.node;
-        self.peers.add_source(self.now, content, node, Vec::new());
+        self.peers.add_source(self.now, content, node, Vec::new(), Tie::Fetch);
         self.open(link, content);
         if knows_manifest && !was_known {
             self.introduce(link, content);
             self.ask_for_manifests();
         }
         Ok(())
+    }
+
+    /// The product hears of what it may join, each content once a link and no more than the peer may open.
+    fn on_offered(&mut self, link: LinkId, content: ContentId) {
+        let Some(session) = self.sessions.get_mut(&link) else { return };
+        if !self.contents.contains_key(&content) && session.offers_told < HANDLES_PER_LINK_MAX {
+            session.offers_told += 1;
+            let node = session.node;
+            self.emit(Event::Offered { node, content });
+        }
     }
 
     /// Both know the manifest: from now on the peer hears of our chunks, and we can read of theirs.
@@ -168,6 +186,7 @@ impl Engine {
     fn on_decline(&mut self, link: LinkId, content: ContentId) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let node = session.node;
+        session.offered.remove(&content);
         // Only what was opened can be declined, once.
         let Some(remote) =
             session.remotes.get_mut(&content).filter(|r| r.opened.is_some() && !r.has_declined)
@@ -183,12 +202,22 @@ impl Engine {
         }
         self.on_offered_link_down(link, content);
         self.emit(Event::PeerDeclined { node, content });
-        let is_of_use = self.sessions.get(&link).is_some_and(|s| s.remotes.values().any(|r| !r.has_declined));
-        if !is_of_use {
-            self.peers.on_refused(node, format!("node {} does not have this content", node.short()));
+        if !self.is_of_use(link) {
+            let reason = format!("node {} does not have this content", node.short());
+            self.peers.on_refused(self.now, node, &reason, &mut self.rng);
             self.close(link, super::CloseReason::Done);
             self.give_up_without_hope();
         }
+    }
+
+    /// Whether both sides take part in something, or may yet: what this node offers to the peer, or the peer, having dialed
+    /// for it, to this node.
+    fn is_of_use(&self, link: LinkId) -> bool {
+        let Some(session) = self.sessions.get(&link) else { return false };
+        let is_offered = !session.dialed && session.offered.values().any(|knows_manifest| *knows_manifest);
+        session.remotes.values().any(|remote| !remote.has_declined)
+            || is_offered
+            || self.peers.has_offers(session.node)
     }
 
     /// The content that the peer calls by this handle, and whether this node takes part in it.

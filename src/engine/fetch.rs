@@ -33,10 +33,18 @@ impl Engine {
             flush: FlushState::default(),
             totals: ContentTotals::default(),
         };
+        let is_unknown = matches!(content.phase, Phase::Manifest(_));
         self.contents.insert(join.content, content);
         if let Some(patience) = join.patience {
             self.timers.set(Timer::Patience(join.content), self.now + patience);
         }
+        if is_unknown {
+            // Somebody who is linked already may know it.
+            let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+            links.into_iter().for_each(|link| self.open(link, join.content));
+            self.ask_for_manifests();
+        }
+        self.dial_due();
     }
 
     pub(super) fn on_store_opened(&mut self, content: ContentId, durable: &Bitfield, wanted: &Bitfield) {
@@ -52,7 +60,9 @@ impl Engine {
         state.last_progress_at = self.now;
         // Whoever asked for it before it was here is answered now; nobody else needs to know.
         let is_concerned = |session: &Session| {
-            session.remotes.contains_key(&content) || session.handles.values().any(|known| *known == content)
+            session.remotes.contains_key(&content)
+                || session.offered.contains_key(&content)
+                || self.peers.is_offered(session.node, content)
         };
         let wants = !state.chunks().is_some_and(Chunks::is_durable);
         let links: Vec<LinkId> = self

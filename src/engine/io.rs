@@ -28,14 +28,16 @@ pub enum Input {
         /// Chunks that are to be fetched or are there.
         wanted: Bitfield,
     },
-    /// A node that may have this content.
+    /// A node that is to be dialed for this content.
     AddSource {
-        /// What it may have.
+        /// Which content.
         content: ContentId,
         /// Who.
         node: NodeId,
         /// Where.
         addresses: Vec<Address>,
+        /// What for.
+        purpose: Purpose,
     },
     /// A link stands, both ends proven.
     LinkUp {
@@ -45,6 +47,9 @@ pub enum Input {
         node: NodeId,
         /// This node dialed.
         dialed: bool,
+        /// Where the peer is, as seen from here. Every node dials and listens on one socket, so whoever dialed in can be
+        /// dialed there.
+        address: Option<Address>,
     },
     /// A link is gone, and so are all its streams; every slice of it was reported before.
     LinkDown {
@@ -165,6 +170,18 @@ pub enum Input {
     },
     /// End everything: flush, say farewell, then [`Event::Stopped`].
     Stop,
+}
+
+/// Why a node is dialed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It may have the content: it is dialed while something of that is to be fetched.
+    Fetch,
+    /// This node offers it the content: it is kept linked as long as the content is joined, and dialed again for ever.
+    Offer,
+    /// It dials this node at the same moment, so that both get through their NATs: it is dialed once, at once, whatever is to
+    /// be fetched. That it fails is no news.
+    Meet,
 }
 
 /// What `Join` needs to know.
@@ -378,6 +395,14 @@ pub enum Event {
         /// Who.
         node: NodeId,
         /// What was asked for.
+        content: ContentId,
+    },
+    /// A peer takes part in a content that this node does not, and knows its manifest. It was declined; a Join of that
+    /// content takes it up where it stands.
+    Offered {
+        /// Who.
+        node: NodeId,
+        /// What it has, or wants.
         content: ContentId,
     },
     /// A peer misbehaved; nothing is exchanged with it any more.

@@ -65,6 +65,7 @@ impl Engine {
 
     fn forget_content(&mut self, content: ContentId) {
         self.contents.remove(&content);
+        self.peers.end_offers(content);
         for session in self.sessions.values_mut() {
             session.remotes.remove(&content);
         }
@@ -96,8 +97,10 @@ mod tests {
         let mut engine = Engine::new(NodeId::from_bytes([1; 32]), 1);
         manifests.iter().for_each(|manifest| join_whole(&mut engine, manifest));
         let link = LinkId(1);
-        engine
-            .handle(Instant::ZERO, Input::LinkUp { link, node: NodeId::from_bytes([2; 32]), dialed: false });
+        engine.handle(
+            Instant::ZERO,
+            Input::LinkUp { link, node: NodeId::from_bytes([2; 32]), dialed: false, address: None },
+        );
         let hello = Message::Hello(crate::wire::Hello::ours());
         engine.handle(Instant::ZERO, Input::Message { link, message: hello });
         for (handle, manifest) in (1..).zip(&manifests) {
@@ -171,10 +174,11 @@ mod tests {
         engine.handle(Instant::ZERO, Input::Leave { content: gone.id() });
         assert_eq!(said(&mut engine), "lost decline left");
         join_whole(&mut engine, &gone);
-        assert_eq!(said(&mut engine), "open");
+        // The peer opened it before.
+        assert_eq!(said(&mut engine), "open have");
         let open = Message::Open { handle: Handle(1), content: gone.id(), knows_manifest: true };
         engine.handle(Instant::ZERO, Input::Message { link: LinkId(1), message: open });
-        assert_eq!(said(&mut engine), "have");
+        assert_eq!(said(&mut engine), "");
     }
 
     #[test]

@@ -7,28 +7,62 @@ use crate::wire::{Hello, Message};
 
 use super::Engine;
 use super::content::Phase;
-use super::io::{Bottleneck, CloseReason, DialFailure, Event, FetchFailure, LinkId, Output};
+use super::io::{Bottleneck, CloseReason, DialFailure, Event, FetchFailure, LinkId, Output, Purpose};
+use super::peers::Tie;
 use super::session::Session;
 use super::timers::Timer;
 use super::violation::Violation;
 
 impl Engine {
-    pub(super) fn on_source(&mut self, content: ContentId, node: NodeId, addresses: Vec<Address>) {
-        if node != self.node {
-            self.peers.add_source(self.now, content, node, addresses);
-            self.dial_due();
+    pub(super) fn on_source(
+        &mut self,
+        content: ContentId,
+        node: NodeId,
+        addresses: Vec<Address>,
+        purpose: Purpose,
+    ) {
+        if node == self.node {
+            return;
+        }
+        let tie = match purpose {
+            Purpose::Fetch => Tie::Fetch,
+            Purpose::Offer => Tie::Offer,
+            Purpose::Meet => return self.meet(node, addresses),
+        };
+        self.peers.add_source(self.now, content, node, addresses, tie);
+        if tie == Tie::Offer {
+            let linked = self.sessions.iter().find(|(_, session)| session.node == node);
+            if let Some(link) = linked.map(|(link, _)| *link) {
+                self.open(link, content);
+                self.introduce(link, content);
+            }
+        }
+        self.dial_due();
+    }
+
+    fn meet(&mut self, node: NodeId, addresses: Vec<Address>) {
+        let addresses = if self.is_stopping { None } else { self.peers.begin_meeting(node, addresses) };
+        if let Some(addresses) = addresses {
+            self.outputs.push_back(Output::Dial { node, addresses });
         }
     }
 
-    /// Dials whoever is due, as long as something is to be fetched.
+    /// Dials whoever is due and is of use to a content.
     pub(super) fn dial_due(&mut self) {
-        if self.is_stopping || !self.contents.values().any(super::content::Content::wants_peers) {
+        if self.is_stopping {
             return;
         }
-        while let Some((node, addresses)) = self.peers.pop_due(self.now) {
+        let contents = &self.contents;
+        let is_wanted = |content: &ContentId, tie: Tie| {
+            contents.get(content).is_some_and(|state| match tie {
+                Tie::Fetch => state.wants_peers(),
+                Tie::Offer => !matches!(state.phase, Phase::Failed),
+            })
+        };
+        while let Some((node, addresses)) = self.peers.pop_due(self.now, is_wanted) {
             self.outputs.push_back(Output::Dial { node, addresses });
         }
-        match self.peers.next_dial_at() {
+        match self.peers.next_dial_at(is_wanted) {
             // Whoever is due and was not taken waits for one of the dials under way to end.
             Some(at) if at > self.now => self.timers.set(Timer::Dial, at),
             _ => self.timers.cancel(Timer::Dial),
@@ -36,16 +70,23 @@ impl Engine {
     }
 
     pub(super) fn on_dial_failed(&mut self, node: NodeId, failure: DialFailure) {
-        match &failure {
-            DialFailure::Unreachable(reason) => self.peers.on_failed(self.now, node, reason, &mut self.rng),
-            DialFailure::Refused(reason) => self.peers.on_refused(node, reason.clone()),
+        if !self.peers.end_meeting(node) {
+            match &failure {
+                DialFailure::Unreachable(reason) => {
+                    self.peers.on_failed(self.now, node, reason, &mut self.rng)
+                }
+                DialFailure::Refused(reason) => self.peers.on_refused(self.now, node, reason, &mut self.rng),
+            }
+            self.emit(Event::PeerUnreachable { node, failure });
         }
-        self.emit(Event::PeerUnreachable { node, failure });
         self.dial_due();
         self.give_up_without_hope();
     }
 
-    pub(super) fn on_link_up(&mut self, link: LinkId, node: NodeId, dialed: bool) {
+    pub(super) fn on_link_up(&mut self, link: LinkId, node: NodeId, dialed: bool, address: Option<Address>) {
+        if dialed {
+            self.peers.end_meeting(node);
+        }
         let refusal = if self.is_stopping {
             Some(CloseReason::Done)
         } else if self.peers.is_banned(node) {
@@ -60,7 +101,7 @@ impl Engine {
             return;
         }
         self.peers.on_linked(node);
-        self.sessions.insert(link, Session::new(self.now, node, dialed));
+        self.sessions.insert(link, Session::new(self.now, node, dialed, address));
         self.send(link, Message::Hello(Hello::ours()));
         if self.uploads.on_link_up(self.now, link) {
             self.send(link, Message::Choke { choked: false });
@@ -85,7 +126,8 @@ impl Engine {
     pub(super) fn on_link_down(&mut self, link: LinkId, reason: &str) {
         let Some(session) = self.drop_session(link) else { return };
         if !self.sessions.values().any(|other| other.node == session.node) {
-            self.peers.on_unlinked(self.now, session.node, reason, &mut self.rng);
+            let stood = self.now.since(session.up_at);
+            self.peers.on_unlinked(self.now, session.node, (stood, reason), &mut self.rng);
         }
         if session.agent.is_some() {
             self.emit(Event::PeerLeft { node: session.node, reason: reason.to_owned() });
@@ -101,7 +143,8 @@ impl Engine {
         let is_last = !self.sessions.values().any(|other| other.node == session.node);
         if is_last && !matches!(reason, CloseReason::Duplicate) {
             let reason = if session.is_snubbed { "it fell silent".to_owned() } else { reason.to_string() };
-            self.peers.on_unlinked(self.now, session.node, &reason, &mut self.rng);
+            let stood = self.now.since(session.up_at);
+            self.peers.on_unlinked(self.now, session.node, (stood, &reason), &mut self.rng);
         }
         self.outputs.push_back(Output::Close { link, reason });
     }

@@ -20,6 +20,7 @@ mod content;
 mod offers;
 mod peers;
 mod picker;
+mod presence;
 mod rate;
 mod session;
 mod snapshot;
@@ -41,9 +42,10 @@ use uploads::Uploads;
 pub use content::ContentTotals;
 pub use io::{
     Bottleneck, ChunkVerdict, CloseReason, DialFailure, Event, FetchFailure, Input, Join, LinkId, Order,
-    Output, UploadEnd,
+    Output, Purpose, UploadEnd,
 };
 pub use peers::{PeerStanding, PeerTotals};
+pub use presence::Presence;
 pub use snapshot::{ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
 pub use timers::Timer;
 pub use violation::Violation;
@@ -93,8 +95,10 @@ impl Engine {
             Input::StoreOpened { content, durable, wanted } => {
                 self.on_store_opened(content, &durable, &wanted)
             }
-            Input::AddSource { content, node, addresses } => self.on_source(content, node, addresses),
-            Input::LinkUp { link, node, dialed } => self.on_link_up(link, node, dialed),
+            Input::AddSource { content, node, addresses, purpose } => {
+                self.on_source(content, node, addresses, purpose)
+            }
+            Input::LinkUp { link, node, dialed, address } => self.on_link_up(link, node, dialed, address),
             Input::LinkDown { link, reason } => self.on_link_down(link, &reason),
             Input::DialFailed { node, failure } => self.on_dial_failed(node, failure),
             Input::Message { link, message } => self.on_message(link, message),

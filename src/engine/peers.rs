@@ -1,7 +1,7 @@
 //! The peer book: every node heard of, where it may be dialed, when next, and what it did. Knows no sessions.
 //! Invariant: a banned or refused node is never due.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::limits::{PEERS_MAX, SOURCE_ADDRESSES_MAX};
@@ -20,12 +20,23 @@ pub(super) struct PeerBook {
 #[derive(Debug, Default)]
 pub(super) struct Peer {
     addresses: Vec<Address>,
-    contents: BTreeSet<ContentId>,
+    contents: BTreeMap<ContentId, Tie>,
     standing: Standing,
     failures: u32,
     last_failure: Option<String>,
+    /// Dials under way only because the other side dials too.
+    meetings: u32,
     /// What it was worth.
     pub(super) totals: PeerTotals,
+}
+
+/// What binds a peer to a content. The greater holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tie {
+    /// It may have it.
+    Fetch,
+    /// This node offers it to that one, whatever it says.
+    Offer,
 }
 
 /// What a peer gave and took, over all its links.
@@ -65,6 +76,7 @@ impl PeerBook {
         content: ContentId,
         node: NodeId,
         addresses: Vec<Address>,
+        tie: Tie,
     ) {
         if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&node) {
             return;
@@ -75,16 +87,69 @@ impl PeerBook {
                 peer.addresses.push(address);
             }
         }
-        peer.contents.insert(content);
-        if matches!(peer.standing, Standing::Passive) && !peer.addresses.is_empty() {
+        let is_new = !peer.contents.contains_key(&content);
+        let known = peer.contents.entry(content).or_insert(tie);
+        *known = tie.max(*known);
+        let may_wait = match &peer.standing {
+            Standing::Passive => true,
+            // It lacks something else.
+            Standing::Refused(_) => tie == Tie::Offer || is_new,
+            Standing::Waiting(_) | Standing::Dialing | Standing::Linked | Standing::Banned(_) => false,
+        };
+        if may_wait && !peer.addresses.is_empty() {
             peer.standing = Standing::Waiting(now);
         }
     }
 
-    /// The earliest time at which somebody is due.
-    pub(super) fn next_dial_at(&self) -> Option<Instant> {
+    /// Nothing is offered of this content any more.
+    pub(super) fn end_offers(&mut self, content: ContentId) {
+        for peer in self.peers.values_mut() {
+            if peer.contents.get(&content) == Some(&Tie::Offer) {
+                peer.contents.remove(&content);
+            }
+        }
+    }
+
+    /// Whether this node offers the content to that one.
+    pub(super) fn is_offered(&self, node: NodeId, content: ContentId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.contents.get(&content) == Some(&Tie::Offer))
+    }
+
+    /// Whether this node offers anything to that one.
+    pub(super) fn has_offers(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(Peer::has_offers)
+    }
+
+    /// A dial beside all others, at the given addresses or else the known ones. `None` if it is linked or banned, or if too
+    /// many such dials are under way.
+    pub(super) fn begin_meeting(&mut self, node: NodeId, addresses: Vec<Address>) -> Option<Vec<Address>> {
+        let meetings: u32 = self.peers.values().map(|peer| peer.meetings).sum();
+        let has_room = self.peers.len() < PEERS_MAX || self.peers.contains_key(&node);
+        if meetings >= MEETINGS_AT_ONCE || !has_room {
+            return None;
+        }
+        let peer = self.peers.entry(node).or_default();
+        let mut addresses = if addresses.is_empty() { peer.addresses.clone() } else { addresses };
+        addresses.truncate(SOURCE_ADDRESSES_MAX);
+        let is_of_use = !matches!(peer.standing, Standing::Linked | Standing::Banned(_));
+        if !is_of_use || addresses.is_empty() {
+            return None;
+        }
+        peer.meetings += 1;
+        Some(addresses)
+    }
+
+    /// A dial has ended. True if it was one of those.
+    pub(super) fn end_meeting(&mut self, node: NodeId) -> bool {
+        let peer = self.peers.get_mut(&node).filter(|peer| peer.meetings > 0);
+        peer.map(|peer| peer.meetings -= 1).is_some()
+    }
+
+    /// The earliest time at which somebody is due who is of use.
+    pub(super) fn next_dial_at(&self, is_wanted: impl Fn(&ContentId, Tie) -> bool) -> Option<Instant> {
         self.peers
             .values()
+            .filter(|peer| peer.is_wanted(&is_wanted))
             .filter_map(|peer| match peer.standing {
                 Standing::Waiting(at) => Some(at),
                 _ => None,
@@ -92,14 +157,19 @@ impl PeerBook {
             .min()
     }
 
-    /// Takes one that is due; it counts as being dialed from now on.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(NodeId, Vec<Address>)> {
+    /// Takes one that is due and of use; it counts as being dialed from now on.
+    pub(super) fn pop_due(
+        &mut self,
+        now: Instant,
+        is_wanted: impl Fn(&ContentId, Tie) -> bool,
+    ) -> Option<(NodeId, Vec<Address>)> {
         let dialing = self.peers.values().filter(|peer| matches!(peer.standing, Standing::Dialing)).count();
         if dialing >= DIALS_AT_ONCE {
             return None;
         }
         let is_due = |peer: &Peer| matches!(peer.standing, Standing::Waiting(at) if at <= now);
-        let (node, peer) = self.peers.iter_mut().find(|(_, peer)| is_due(peer))?;
+        let (node, peer) =
+            self.peers.iter_mut().find(|(_, peer)| is_due(peer) && peer.is_wanted(&is_wanted))?;
         peer.standing = Standing::Dialing;
         Some((*node, peer.addresses.clone()))
     }
@@ -122,32 +192,45 @@ impl PeerBook {
         }
     }
 
-    /// The last link to it is gone.
-    pub(super) fn on_unlinked(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
-        self.on_failed(now, node, reason, rng);
+    /// The last link to it is gone, which stood for that time.
+    pub(super) fn on_unlinked(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        (stood, reason): (Duration, &str),
+        rng: &mut Rng,
+    ) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        if stood > BACKOFF_MAX {
+            peer.failures = 0;
+        }
+        if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_)) {
+            peer.back_off(now, reason, rng);
+        }
     }
 
-    /// A dial or a link failed: wait twice as long as last time, with jitter.
+    /// A dial failed. Whoever came in meanwhile stays linked.
     pub(super) fn on_failed(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
-        if matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_)) {
-            return;
+        if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_) | Standing::Linked) {
+            peer.back_off(now, reason, rng);
         }
-        let wait = BACKOFF_MIN * 2u32.saturating_pow(peer.failures.min(16));
-        let jittered = wait.min(BACKOFF_MAX).mul_f64(0.75 + rng.unit() / 2.0);
-        peer.failures += 1;
-        peer.last_failure = Some(reason.to_owned());
-        peer.standing =
-            if peer.addresses.is_empty() { Standing::Passive } else { Standing::Waiting(now + jittered) };
     }
 
-    /// No use trying again.
-    pub(super) fn on_refused(&mut self, node: NodeId, reason: String) {
-        if let Some(peer) = self.peers.get_mut(&node)
-            && !matches!(peer.standing, Standing::Banned(_))
-        {
-            peer.last_failure = Some(reason.clone());
-            peer.standing = Standing::Refused(reason);
+    /// No use trying again, unless something is offered to it: that goes on.
+    pub(super) fn on_refused(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        if matches!(peer.standing, Standing::Banned(_)) {
+            return;
+        }
+        if peer.has_offers() && matches!(peer.standing, Standing::Linked) {
+            return;
+        }
+        if peer.has_offers() {
+            peer.back_off(now, reason, rng);
+        } else {
+            peer.last_failure = Some(reason.to_owned());
+            peer.standing = Standing::Refused(reason.to_owned());
         }
     }
 
@@ -174,17 +257,17 @@ impl PeerBook {
     /// Whether sources of this content were known, and none of them is linked, being dialed, or due some day.
     pub(super) fn is_given_up(&self, content: ContentId) -> bool {
         let is_hopeful = |peer: &Peer| match &peer.standing {
-            Standing::Waiting(_) | Standing::Dialing => peer.contents.contains(&content),
+            Standing::Waiting(_) | Standing::Dialing => peer.contents.contains_key(&content),
             Standing::Linked => true,
             Standing::Passive | Standing::Refused(_) | Standing::Banned(_) => false,
         };
-        self.peers.values().any(|peer| peer.contents.contains(&content))
-            && !self.peers.values().any(is_hopeful)
+        self.peers.values().any(|peer| peer.contents.contains_key(&content))
+            && !self.peers.values().any(|peer| peer.meetings > 0 || is_hopeful(peer))
     }
 
     /// Why sources of this content were given up for good, if one was.
     pub(super) fn refusal(&self, content: ContentId) -> Option<String> {
-        self.peers.values().filter(|peer| peer.contents.contains(&content)).find_map(|peer| {
+        self.peers.values().filter(|peer| peer.contents.contains_key(&content)).find_map(|peer| {
             match &peer.standing {
                 Standing::Refused(reason) => Some(reason.clone()),
                 _ => None,
@@ -194,7 +277,7 @@ impl PeerBook {
 
     /// The last thing that went wrong with a source of this content.
     pub(super) fn last_failure(&self, content: ContentId) -> Option<String> {
-        let concerned = self.peers.values().filter(|peer| peer.contents.contains(&content));
+        let concerned = self.peers.values().filter(|peer| peer.contents.contains_key(&content));
         concerned
             .filter_map(|peer| match &peer.standing {
                 Standing::Banned(violation) => Some(format!("banned a source: it {violation}")),
@@ -218,6 +301,24 @@ pub enum PeerStanding {
 }
 
 impl Peer {
+    fn is_wanted(&self, is_wanted: impl Fn(&ContentId, Tie) -> bool) -> bool {
+        self.contents.iter().any(|(content, tie)| is_wanted(content, *tie))
+    }
+
+    fn has_offers(&self) -> bool {
+        self.contents.values().any(|tie| *tie == Tie::Offer)
+    }
+
+    /// Wait twice as long as last time, with jitter.
+    fn back_off(&mut self, now: Instant, reason: &str, rng: &mut Rng) {
+        let wait = BACKOFF_MIN * 2u32.saturating_pow(self.failures.min(16));
+        let jittered = wait.min(BACKOFF_MAX).mul_f64(0.75 + rng.unit() / 2.0);
+        self.failures += 1;
+        self.last_failure = Some(reason.to_owned());
+        self.standing =
+            if self.addresses.is_empty() { Standing::Passive } else { Standing::Waiting(now + jittered) };
+    }
+
     fn standing(&self) -> PeerStanding {
         match &self.standing {
             Standing::Waiting(_) | Standing::Dialing | Standing::Passive => {
@@ -231,6 +332,8 @@ impl Peer {
 }
 
 const DIALS_AT_ONCE: usize = 32;
+/// Dials under way that somebody else asked for; each takes up to ten seconds.
+const MEETINGS_AT_ONCE: u32 = 32;
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
@@ -241,9 +344,13 @@ mod tests {
     const CONTENT: ContentId = ContentId::from_bytes([1; 32]);
     const NODE: NodeId = NodeId::from_bytes([2; 32]);
 
+    fn address(text: &str) -> Address {
+        text.parse().expect("an address")
+    }
+
     fn book() -> PeerBook {
         let mut book = PeerBook::default();
-        book.add_source(Instant::ZERO, CONTENT, NODE, vec!["127.0.0.1:1".parse().expect("an address")]);
+        book.add_source(Instant::ZERO, CONTENT, NODE, vec![address("127.0.0.1:1")], Tie::Fetch);
         book
     }
 
@@ -251,16 +358,16 @@ mod tests {
     fn each_failure_doubles_the_wait_up_to_a_minute() {
         let (mut book, mut rng, mut now) = (book(), Rng::seeded(1), Instant::ZERO);
         for failure in 0..12u32 {
-            assert!(book.pop_due(now).is_some());
+            assert!(book.pop_due(now, |_, _| true).is_some());
             book.on_failed(now, NODE, "no answer", &mut rng);
-            let at = book.next_dial_at().expect("it is tried again");
+            let at = book.next_dial_at(|_, _| true).expect("it is tried again");
             let full = (BACKOFF_MIN * 2u32.pow(failure)).min(BACKOFF_MAX);
             assert!(
                 (full.mul_f64(0.74)..=full.mul_f64(1.26)).contains(&(at - now)),
                 "{:?} after {failure}",
                 at - now
             );
-            assert!(book.pop_due(now).is_none());
+            assert!(book.pop_due(now, |_, _| true).is_none());
             now = at;
         }
     }
@@ -270,9 +377,32 @@ mod tests {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
         book.ban(NODE, Violation::Corrupt(1));
         book.on_failed(Instant::ZERO, NODE, "gone", &mut rng);
-        book.add_source(Instant::ZERO, CONTENT, NODE, vec!["127.0.0.1:2".parse().expect("an address")]);
+        book.add_source(Instant::ZERO, CONTENT, NODE, vec![address("127.0.0.1:2")], Tie::Offer);
         book.on_linked(NODE);
-        assert!(book.pop_due(Instant::ZERO + BACKOFF_MAX * 2).is_none());
+        assert!(book.pop_due(Instant::ZERO + BACKOFF_MAX * 2, |_, _| true).is_none());
         assert!(book.is_banned(NODE) && book.is_given_up(CONTENT));
+    }
+
+    #[test]
+    fn whoever_something_is_offered_to_is_dialed_for_ever_and_others_once_refused_are_not() {
+        for (tie, is_due) in [(Tie::Fetch, false), (Tie::Offer, true)] {
+            let (mut book, mut rng) = (book(), Rng::seeded(1));
+            book.add_source(Instant::ZERO, CONTENT, NODE, Vec::new(), tie);
+            book.on_refused(Instant::ZERO, NODE, "no", &mut rng);
+            assert_eq!(book.pop_due(Instant::ZERO + BACKOFF_MAX, |_, _| true).is_some(), is_due);
+        }
+    }
+
+    #[test]
+    fn a_meeting_is_one_more_dial_that_changes_nothing_when_it_fails() {
+        let (mut book, mut rng) = (book(), Rng::seeded(1));
+        book.on_failed(Instant::ZERO, NODE, "no answer", &mut rng);
+        let due_at = book.next_dial_at(|_, _| true);
+        let there = vec![address("192.0.2.7:7")];
+        assert_eq!(book.begin_meeting(NODE, there.clone()), Some(there.clone()));
+        assert!(book.end_meeting(NODE) && !book.end_meeting(NODE));
+        assert_eq!(book.next_dial_at(|_, _| true), due_at);
+        book.on_linked(NODE);
+        assert_eq!(book.begin_meeting(NODE, there), None);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::limits::REQUESTS_OPEN_MAX;
 use crate::base::{Bitfield, ContentId, Instant, NodeId, Rate};
-use crate::manifest::Run;
+use crate::manifest::{Address, Run};
 use crate::wire::{Handle, RequestId};
 
 use super::io::LinkId;
@@ -16,11 +16,18 @@ use super::rate::{RateMeter, TimeEstimate, pipeline_len};
 pub(super) struct Session {
     pub(super) node: NodeId,
     pub(super) dialed: bool,
+    /// Where the peer is, as seen from here.
+    pub(super) address: Option<Address>,
+    pub(super) up_at: Instant,
     /// From its Hello; until then nothing else is taken.
     pub(super) agent: Option<String>,
     pub(super) rtt: Duration,
     pub(super) remotes: BTreeMap<ContentId, Remote>,
     pub(super) handles: BTreeMap<Handle, ContentId>,
+    /// What the peer says it takes part in, and whether it knows the manifest.
+    pub(super) offered: BTreeMap<ContentId, bool>,
+    /// How often the product was told that something is offered here.
+    pub(super) offers_told: usize,
     /// Contents that this node opened here so far: the peer bounds how many it takes.
     pub(super) opens_said: usize,
     /// The peer serves nothing to this node now.
@@ -85,16 +92,27 @@ impl OpenRequest {
     }
 }
 
+impl Remote {
+    /// What the peer said of it before this node took part, if it did.
+    pub(super) fn opened_by_peer(peer_opened: Option<bool>) -> Self {
+        Self { peer_opened, ..Self::default() }
+    }
+}
+
 impl Session {
     /// A link that has just come up.
-    pub(super) fn new(now: Instant, node: NodeId, dialed: bool) -> Self {
+    pub(super) fn new(now: Instant, node: NodeId, dialed: bool, address: Option<Address>) -> Self {
         Self {
             node,
             dialed,
+            address,
+            up_at: now,
             agent: None,
             rtt: Duration::ZERO,
             remotes: BTreeMap::new(),
             handles: BTreeMap::new(),
+            offered: BTreeMap::new(),
+            offers_told: 0,
             opens_said: 0,
             is_choked: true,
             requests: BTreeMap::new(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::{ContentId, NodeId, Rate};
+use crate::manifest::Address;
 
 use super::Engine;
 use super::content::{ContentTotals, Phase};
@@ -76,6 +77,8 @@ pub struct PeerSnapshot {
 /// One link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkSnapshot {
+    /// Where the peer is, as seen from here.
+    pub address: Option<Address>,
     /// Smoothed round-trip time.
     pub rtt: Duration,
     /// Payload from it now; zero if nothing is asked of it.
@@ -137,6 +140,7 @@ impl Engine {
         let has = session.remotes.values().filter_map(|remote| remote.has.as_ref());
         let is_idle = session.outstanding_len == 0;
         LinkSnapshot {
+            address: session.address.clone(),
             rtt: session.rtt,
             rate: session.rate(self.now).filter(|_| !is_idle).unwrap_or_default(),
             outstanding_len: session.outstanding_len,

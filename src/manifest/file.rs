@@ -9,7 +9,9 @@ use prost::Message as _;
 use super::body::{Manifest, ManifestError};
 use super::sign::Signature;
 use super::source::Source;
-use crate::base::limits::{COMMENT_LEN_MAX, MANIFEST_FILE_LEN_MAX, SIGNATURES_MAX, SOURCES_MAX};
+use crate::base::limits::{
+    COMMENT_LEN_MAX, COORDINATORS_MAX, MANIFEST_FILE_LEN_MAX, SIGNATURES_MAX, SOURCES_MAX,
+};
 use crate::proto;
 
 /// A manifest and what stands around it.
@@ -19,6 +21,8 @@ pub struct ManifestFile {
     pub manifest: Manifest,
     /// Where to start looking for it.
     pub sources: Vec<Source>,
+    /// Who knows more of them.
+    pub coordinators: Vec<Source>,
     /// For people.
     pub comment: String,
     /// Publishers that signed it; each was checked.
@@ -51,7 +55,13 @@ pub enum ManifestFileError {
 impl ManifestFile {
     /// A manifest with nothing around it.
     pub fn new(manifest: Manifest) -> Self {
-        Self { manifest, sources: Vec::new(), comment: String::new(), signatures: Vec::new() }
+        Self {
+            manifest,
+            sources: Vec::new(),
+            coordinators: Vec::new(),
+            comment: String::new(),
+            signatures: Vec::new(),
+        }
     }
 
     /// The bytes of the file.
@@ -65,6 +75,7 @@ impl ManifestFile {
             sources: self.sources.iter().map(Source::to_proto).collect(),
             comment: self.comment.clone(),
             signatures: signatures.collect(),
+            coordinators: self.coordinators.iter().map(Source::to_proto).collect(),
         };
         let mut bytes = MAGIC.to_vec();
         file.encode(&mut bytes).expect("a vector grows as needed");
@@ -96,7 +107,10 @@ impl ManifestFile {
     }
 
     fn from_proto(file: proto::ManifestFile) -> Result<Self, ManifestFileError> {
-        if file.sources.len() > SOURCES_MAX || file.signatures.len() > SIGNATURES_MAX {
+        if file.sources.len() > SOURCES_MAX
+            || file.coordinators.len() > COORDINATORS_MAX
+            || file.signatures.len() > SIGNATURES_MAX
+        {
             return Err(ManifestFileError::Malformed("too many sources or signatures"));
         }
         if file.comment.len() > COMMENT_LEN_MAX {
@@ -104,6 +118,7 @@ impl ManifestFile {
         }
         let manifest = Manifest::decode(file.body)?;
         let sources = file.sources.iter().map(Source::from_proto).collect::<Option<_>>();
+        let coordinators = file.coordinators.iter().map(Source::from_proto).collect::<Option<_>>();
         let signatures = file
             .signatures
             .iter()
@@ -111,6 +126,8 @@ impl ManifestFile {
             .collect::<Option<_>>();
         Ok(Self {
             sources: sources.ok_or(ManifestFileError::Malformed("a source in it is not one"))?,
+            coordinators: coordinators
+                .ok_or(ManifestFileError::Malformed("a coordinator in it is not one"))?,
             comment: file.comment,
             signatures: signatures.ok_or(ManifestFileError::Signature)?,
             manifest,
@@ -133,6 +150,7 @@ mod tests {
         ManifestFile {
             signatures: vec![SigningKey::from_seed(&[5; 32]).sign(manifest.id())],
             sources: vec![Source { node: NodeId::from_bytes([1; 32]), addresses: vec![address] }],
+            coordinators: vec![Source { node: NodeId::from_bytes([2; 32]), addresses: Vec::new() }],
             comment: "a film".to_owned(),
             manifest,
         }

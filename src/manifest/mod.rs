@@ -20,7 +20,7 @@ pub use geometry::{
     ChunkIndex, ChunkSpan, FileIndex, Geometry, Piece, Run, auto_chunk_len_log2, chunk_count_for,
 };
 pub use path::{EntryPath, PathError};
-pub use sign::{Signature, SigningKey};
+pub use sign::{Signature, SigningKey, verify};
 pub use source::{Address, AddressError, Source};
 pub use subtree::{ChunkHasher, Hash, combine_chunk_values};
 pub use ticket::{Ticket, TicketError};

@@ -27,7 +27,12 @@ impl SigningKey {
 
     /// Signs a content.
     pub fn sign(&self, content: ContentId) -> Signature {
-        Signature { key: self.public(), signature: self.0.sign(&message(content)).to_bytes() }
+        Signature { key: self.public(), signature: self.sign_bytes(CONTEXT, content.as_bytes()) }
+    }
+
+    /// Signs bytes; a signature made in one context holds in no other.
+    pub fn sign_bytes(&self, context: &[u8], bytes: &[u8]) -> [u8; 64] {
+        self.0.sign(&[context, bytes].concat()).to_bytes()
     }
 }
 
@@ -36,11 +41,7 @@ impl Signature {
     pub fn verified(content: ContentId, key: &[u8], signature: &[u8]) -> Option<Self> {
         let key = NodeId::from_slice(key)?;
         let signature: [u8; 64] = signature.try_into().ok()?;
-        VerifyingKey::from_bytes(key.as_bytes())
-            .ok()?
-            .verify_strict(&message(content), &ed25519_dalek::Signature::from_bytes(&signature))
-            .ok()?;
-        Some(Self { key, signature })
+        verify(key, CONTEXT, content.as_bytes(), &signature).then_some(Self { key, signature })
     }
 
     /// Who signed.
@@ -54,8 +55,11 @@ impl Signature {
     }
 }
 
-fn message(content: ContentId) -> Vec<u8> {
-    [CONTEXT, content.as_bytes().as_slice()].concat()
+/// Whether these bytes were signed with this key, in this context.
+pub fn verify(key: NodeId, context: &[u8], bytes: &[u8], signature: &[u8; 64]) -> bool {
+    let signature = ed25519_dalek::Signature::from_bytes(signature);
+    let key = VerifyingKey::from_bytes(key.as_bytes());
+    key.is_ok_and(|key| key.verify_strict(&[context, bytes].concat(), &signature).is_ok())
 }
 
 const CONTEXT: &[u8] = b"swarm manifest signature v1";

@@ -9,7 +9,7 @@ use prost::Message as _;
 
 use super::source::Source;
 use crate::base::ContentId;
-use crate::base::limits::{SOURCES_MAX, TICKET_LEN_MAX};
+use crate::base::limits::{COORDINATORS_MAX, SOURCES_MAX, TICKET_LEN_MAX};
 use crate::proto;
 
 /// A content, and where to start looking for it.
@@ -19,6 +19,8 @@ pub struct Ticket {
     pub content: ContentId,
     /// Nodes that had it when the ticket was made.
     pub sources: Vec<Source>,
+    /// Who knows more of them.
+    pub coordinators: Vec<Source>,
 }
 
 /// Why a string is not a ticket.
@@ -48,8 +50,10 @@ impl Ticket {
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sources = self.sources.iter().map(Source::to_proto).collect();
-        let ticket = proto::Ticket { content: self.content.as_bytes().to_vec().into(), sources };
+        let [sources, coordinators] =
+            [&self.sources, &self.coordinators].map(|list| list.iter().map(Source::to_proto).collect());
+        let content = self.content.as_bytes().to_vec().into();
+        let ticket = proto::Ticket { content, sources, coordinators };
         let mut bytes = ticket.encode_to_vec();
         bytes.extend(checksum(&bytes));
         write!(f, "{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
@@ -76,11 +80,13 @@ impl FromStr for Ticket {
         }
         let ticket = proto::Ticket::decode(bytes).map_err(|_| TicketError::Malformed)?;
         let content = ContentId::from_slice(&ticket.content).ok_or(TicketError::Malformed)?;
-        if ticket.sources.len() > SOURCES_MAX {
+        if ticket.sources.len() > SOURCES_MAX || ticket.coordinators.len() > COORDINATORS_MAX {
             return Err(TicketError::Malformed);
         }
-        let sources: Option<_> = ticket.sources.iter().map(Source::from_proto).collect();
-        Ok(Self { content, sources: sources.ok_or(TicketError::Malformed)? })
+        let read = |list: &[proto::Source]| {
+            list.iter().map(Source::from_proto).collect::<Option<_>>().ok_or(TicketError::Malformed)
+        };
+        Ok(Self { content, sources: read(&ticket.sources)?, coordinators: read(&ticket.coordinators)? })
     }
 }
 
@@ -105,6 +111,7 @@ mod tests {
             "seed.example:1".parse().expect("an address"),
         ];
         Ticket {
+            coordinators: vec![Source { node: NodeId::from_bytes([9; 32]), addresses: Vec::new() }],
             content: ContentId::from_bytes([7; 32]),
             sources: vec![Source { node: NodeId::from_bytes([9; 32]), addresses }],
         }

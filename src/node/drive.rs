@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::clock::Clock;
 use super::io::Io;
-use super::{Command, Limits, NodeEvent, NodeSnapshot};
+use super::{Command, NodeEvent, NodeSnapshot, Options};
 use crate::engine::Engine;
 use crate::transport::Endpoint;
 
@@ -17,14 +17,14 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         endpoint: Endpoint,
-        limits: Limits,
+        options: Options,
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<NodeEvent>,
     ) -> Self {
         let node = endpoint.node_id();
         Self {
             engine: Engine::new(node, seed(node)),
-            io: Io::new(endpoint, limits, commands, events),
+            io: Io::new(endpoint, options, commands, events),
             clock: Clock::start(),
         }
     }

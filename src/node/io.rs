@@ -1,6 +1,6 @@
 //! Every effect in one place. `perform` carries an order out or starts a task that does; facts come back through one queue.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -11,16 +11,18 @@ use tracing::{debug, warn};
 
 use super::budget::Budget;
 use super::clock::Clock;
+use super::finding::Finding;
 use super::link::{ControlOut, Expected, LinkHandle};
 use super::throttle::Throttle;
 use super::upload::{self, UploadTask};
-use super::{Command, Limits, NodeEvent, NodeSnapshot, WireTotals, link};
+use super::{Command, Limits, NodeEvent, NodeSnapshot, Options, WireTotals, link};
 use crate::base::limits::PEERS_MAX;
 use crate::base::{ContentId, NodeId};
-use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output};
-use crate::manifest::{Address, ChunkIndex, Run};
+use crate::discovery::{Found, Way};
+use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose};
+use crate::manifest::{Address, ChunkIndex, Run, Source};
 use crate::storage::{Store, StoreError, Verdict};
-use crate::transport::{DialError, Endpoint, Link};
+use crate::transport::{DialError, Endpoint, Link, Protocol};
 use crate::wire::{Message, RequestId};
 
 /// What tasks report.
@@ -50,6 +52,9 @@ pub(super) enum Fact {
         error: StoreError,
     },
     Command(Command),
+    Found(Found),
+    /// Finders want to know what this node takes part in.
+    LookAround,
     Wakeup,
 }
 
@@ -75,6 +80,9 @@ pub(super) struct Io {
     up: Throttle,
     down: Throttle,
     limits: Limits,
+    finding: Finding,
+    /// What finders said and was told already.
+    told: BTreeSet<(ContentId, NodeId, Way)>,
     tasks: TaskTracker,
     ending: CancellationToken,
     is_stopped: bool,
@@ -83,14 +91,17 @@ pub(super) struct Io {
 impl Io {
     pub(super) fn new(
         endpoint: Endpoint,
-        limits: Limits,
+        options: Options,
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<NodeEvent>,
     ) -> Self {
         let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
         let tasks = TaskTracker::new();
         let ending = CancellationToken::new();
-        tasks.spawn(accept(endpoint.clone(), report.clone(), ending.clone()));
+        let Options { limits, finders, advertise, coordination } = options;
+        tasks.spawn(accept(endpoint.clone(), report.clone(), coordination, ending.clone()));
+        let mut finding = Finding::start(&endpoint, finders, advertise, &tasks, &ending);
+        finding.set_up(limits.up);
         Self {
             endpoint,
             commands,
@@ -110,6 +121,8 @@ impl Io {
             up: Throttle::new(limits.up),
             down: Throttle::new(limits.down),
             limits,
+            finding,
+            told: BTreeSet::new(),
             tasks,
             ending,
             is_stopped: false,
@@ -137,6 +150,7 @@ impl Io {
             biased;
             Some(command) = self.commands.recv() => facts.push(Fact::Command(command)),
             _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => {}
+            found = self.finding.next() => facts.push(found.map_or(Fact::LookAround, Fact::Found)),
             () = sleep => facts.push(Fact::Wakeup),
         }
         facts
@@ -147,6 +161,11 @@ impl Io {
         match fact {
             Fact::Input(input) => Some(input),
             Fact::Wakeup => Some(Input::Wakeup),
+            Fact::Found(found) => Some(self.admit_found(found)),
+            Fact::LookAround => {
+                self.finding.update(engine);
+                None
+            }
             Fact::Command(command) => self.admit_command(command, engine),
             Fact::Linked { link, dialed } if self.is_crowded() => Self::turn_away(&link, dialed),
             Fact::Linked { link, dialed } => {
@@ -156,7 +175,8 @@ impl Io {
             Fact::ControlReady { link } => {
                 let handle = self.links.get_mut(&link)?;
                 handle.is_up = true;
-                Some(Input::LinkUp { link, node: handle.link.peer(), dialed: handle.dialed })
+                let address = Some(handle.link.remote_address().into());
+                Some(Input::LinkUp { link, node: handle.link.peer(), dialed: handle.dialed, address })
             }
             Fact::Ended { link, reason } => {
                 let lost = self.links.get(&link).filter(|handle| handle.dialed && !handle.is_up);
@@ -187,11 +207,16 @@ impl Io {
                 self.stores.insert(content, store);
                 Some(Input::StoreOpened { content, durable, wanted })
             }
-            Command::AddSource { content, source } => {
-                Some(Input::AddSource { content, node: source.node, addresses: source.addresses })
+            Command::AddSource { content, source: Source { node, addresses }, purpose } => {
+                Some(Input::AddSource { content, node, addresses, purpose })
+            }
+            Command::AddCoordinators { content, coordinators } => {
+                self.finding.add_coordinators(content, coordinators);
+                None
             }
             Command::Leave(content) => Some(Input::Leave { content }),
             Command::SetLimits { up, down } => {
+                self.finding.set_up(up);
                 self.up.set(up);
                 self.down.set(down);
                 None
@@ -203,6 +228,20 @@ impl Io {
             }
             Command::Stop => Some(Input::Stop),
         }
+    }
+
+    fn admit_found(&mut self, found: Found) -> Input {
+        let (content, source) = (found.content, found.source.clone());
+        let way = found.way;
+        let is_news = self.told.len() < PEERS_MAX && self.told.insert((content, source.node, way));
+        if is_news {
+            self.tell(NodeEvent::Found(found));
+        }
+        let purpose = match way {
+            Way::Meeting => Purpose::Meet,
+            Way::Coordinator | Way::Lan | Way::Dht => Purpose::Fetch,
+        };
+        Input::AddSource { content, node: source.node, addresses: source.addresses, purpose }
     }
 
     /// Carries out one order.
@@ -240,6 +279,7 @@ impl Io {
     pub(super) async fn end(mut self) {
         // Nobody reads facts any more: tasks that report must not wait for that.
         self.facts.close();
+        drop(self.finding);
         self.ending.cancel();
         self.links.clear();
         self.tasks.close();
@@ -444,16 +484,30 @@ impl Io {
     }
 }
 
-async fn accept(endpoint: Endpoint, report: mpsc::Sender<Fact>, ending: CancellationToken) {
+async fn accept(
+    endpoint: Endpoint,
+    report: mpsc::Sender<Fact>,
+    coordination: Option<mpsc::Sender<Link>>,
+    ending: CancellationToken,
+) {
     while let Some(Some(link)) = ending.run_until_cancelled(endpoint.accept()).await {
-        if report.send(Fact::Linked { link, dialed: false }).await.is_err() {
-            break;
+        match link.protocol() {
+            Protocol::Peer => {
+                if report.send(Fact::Linked { link, dialed: false }).await.is_err() {
+                    break;
+                }
+            }
+            Protocol::Coordinator => match &coordination {
+                // A full queue is no reason to keep peers waiting.
+                Some(coordination) => drop(coordination.try_send(link)),
+                None => link.close(NO_COORDINATOR_CODE, "this node is no coordinator"),
+            },
         }
     }
 }
 
 async fn dial(endpoint: Endpoint, node: NodeId, addresses: Vec<Address>, report: mpsc::Sender<Fact>) {
-    let fact = match endpoint.dial(node, &addresses).await {
+    let fact = match endpoint.dial(node, Protocol::Peer, &addresses).await {
         Ok(link) => Fact::Linked { link, dialed: true },
         Err(error) => {
             let reason = error.to_string();
@@ -474,3 +528,5 @@ const FACTS_WAITING_MAX: usize = 1024;
 const FACTS_AT_ONCE: usize = 64;
 /// Close code of a link whose control stream the peer does not read.
 const CONTROL_STUCK_CODE: u32 = 25;
+/// Close code of a link to a coordinator at a node that is none.
+const NO_COORDINATOR_CODE: u32 = 27;

@@ -9,6 +9,7 @@ mod budget;
 mod throttle;
 
 mod drive;
+mod finding;
 mod io;
 mod link;
 mod receive;
@@ -21,10 +22,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::base::{Bitfield, ContentId, NodeId, Rate};
-use crate::engine::{Event, Join, Snapshot};
-use crate::manifest::Source;
+use crate::discovery::{Finders, Found};
+use crate::engine::{Event, Join, Purpose, Snapshot};
+use crate::manifest::{Address, Source};
 use crate::storage::{Store, StoreError};
-use crate::transport::Endpoint;
+use crate::transport::{Endpoint, Link};
 
 /// What a node may use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +43,19 @@ pub struct Limits {
     pub down_per_peer: Option<Rate>,
     /// Links at once; further ones are turned away. `None`: as many as the engine takes.
     pub links_max: Option<usize>,
+}
+
+/// What a node is started with.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// What it may use.
+    pub limits: Limits,
+    /// How it finds others.
+    pub finders: Finders,
+    /// Where others reach it, if the addresses of its machine are not it.
+    pub advertise: Vec<Address>,
+    /// Takes links to a coordinator, if this node is one.
+    pub coordination: Option<mpsc::Sender<Link>>,
 }
 
 /// A running node, as products hold it.
@@ -61,6 +76,8 @@ pub enum NodeEvent {
         /// Why.
         error: StoreError,
     },
+    /// A finder names a node; it is told once a node, content and way.
+    Found(Found),
 }
 
 /// Everything at one instant.
@@ -86,7 +103,8 @@ pub struct WireTotals {
 enum Command {
     Join(Box<Join>),
     OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield },
-    AddSource { content: ContentId, source: Source },
+    AddSource { content: ContentId, source: Source, purpose: Purpose },
+    AddCoordinators { content: ContentId, coordinators: Vec<Source> },
     Leave(ContentId),
     SetLimits { up: Option<Rate>, down: Option<Rate> },
     Snapshot(oneshot::Sender<NodeSnapshot>),
@@ -98,11 +116,11 @@ impl Node {
     /// last state of things.
     pub fn start(
         endpoint: Endpoint,
-        limits: Limits,
+        options: Options,
     ) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<NodeSnapshot>) {
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (events, event_queue) = mpsc::channel(EVENTS_WAITING_MAX);
-        let driver = drive::Driver::new(endpoint, limits, command_queue, events);
+        let driver = drive::Driver::new(endpoint, options, command_queue, events);
         #[expect(
             clippy::disallowed_methods,
             reason = "the node's root task, handed to the product that awaits it"
@@ -127,9 +145,16 @@ impl Node {
         self.command(Command::OpenStore { content, store, durable, wanted }).await;
     }
 
-    /// Names a node that may have a content.
-    pub async fn add_source(&self, content: ContentId, source: Source) {
-        self.command(Command::AddSource { content, source }).await;
+    /// Names a node that is to be dialed for a content.
+    pub async fn add_source(&self, content: ContentId, source: Source, purpose: Purpose) {
+        self.command(Command::AddSource { content, source, purpose }).await;
+    }
+
+    /// Names coordinators that know more of a content that was joined.
+    pub async fn add_coordinators(&self, content: ContentId, coordinators: Vec<Source>) {
+        if !coordinators.is_empty() {
+            self.command(Command::AddCoordinators { content, coordinators }).await;
+        }
     }
 
     /// Takes no part in a content any more: peers are told, its store is let go. [`Event::Left`] follows.

@@ -1,6 +1,6 @@
 //! Who takes part in which content, and who is told of whom: the memory of a coordinator, and of the simulator's.
-//! Invariant: every entry stands in one index of its content and in the expiries; nothing outlives its time to live.
-//! Knows no sockets, no files, no clock; what an announcement claims was checked by whoever passes it on.
+//! Invariant: every listed entry stands in one index of its content, and all in the expiries; nothing outlives its time to
+//! live. Knows no addresses, no sockets, no files, no clock; what an announcement claims was checked by whoever passes it on.
 
 mod neighbours;
 
@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crate::base::limits::{REGISTRY_CONTENTS_MAX, REGISTRY_ENTRIES_MAX, REGISTRY_NODES_MAX};
 use crate::base::{ContentId, Instant, NodeId, Rate, Rng};
-use crate::manifest::Address;
 
 use neighbours::Neighbourhood;
 
@@ -20,8 +19,8 @@ pub struct Announce {
     pub content: ContentId,
     /// Who.
     pub node: NodeId,
-    /// Where it is reached.
-    pub addresses: Vec<Address>,
+    /// Others may be told of it. If not, it may ask all the same.
+    pub is_listed: bool,
     /// Verified chunks.
     pub have_count: u32,
     /// Chunks of the content; zero while its manifest is not known to the node.
@@ -85,10 +84,28 @@ impl Registry {
         if let Some(at) = before {
             self.expiries.remove(&(at, content, node));
         }
-        let expires_at = now + self.time_to_live;
+        self.announce_until(now, now + self.time_to_live, announce);
+        Ok(())
+    }
+
+    /// Takes back what was known before a restart, with the time that is left to it.
+    ///
+    /// # Errors
+    /// If the registry is full.
+    pub fn restore(&mut self, now: Instant, expires_at: Instant, announce: Announce) -> Result<(), Full> {
+        if self.expiries.len() >= REGISTRY_ENTRIES_MAX {
+            return Err(Full("announcements"));
+        }
+        if expires_at > now && expires_at <= now + self.time_to_live {
+            self.announce_until(now, expires_at, announce);
+        }
+        Ok(())
+    }
+
+    fn announce_until(&mut self, now: Instant, expires_at: Instant, announce: Announce) {
+        let (content, node) = (announce.content, announce.node);
         self.expiries.insert((expires_at, content, node));
         self.contents.entry(content).or_default().put(now, announce, expires_at, &mut self.rng);
-        Ok(())
     }
 
     /// Forgets a node that leaves a content.
@@ -112,13 +129,28 @@ impl Registry {
         hood.hand_out(now, ask, &mut self.rng)
     }
 
-    /// Forgets what has not been announced again in time.
-    pub fn expire(&mut self, now: Instant) {
+    /// Forgets what has not been announced again in time. Returns what that was.
+    pub fn expire(&mut self, now: Instant) -> Vec<(ContentId, NodeId)> {
+        let mut forgotten = Vec::new();
         while let Some(&(at, content, node)) = self.expiries.first()
             && at <= now
         {
             self.withdraw(content, node);
+            forgotten.push((content, node));
         }
+        forgotten
+    }
+
+    /// Lets others be told of a node, or no more.
+    pub fn list(&mut self, content: ContentId, node: NodeId, is_listed: bool) {
+        if let Some(hood) = self.contents.get_mut(&content) {
+            hood.list(node, is_listed);
+        }
+    }
+
+    /// When an announcement is forgotten.
+    pub fn expires_at(&self, content: ContentId, node: NodeId) -> Option<Instant> {
+        self.contents.get(&content)?.expires_at(node)
     }
 
     /// When the next entry expires.

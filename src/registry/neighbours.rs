@@ -1,4 +1,4 @@
-//! The nodes of one content and how they are handed out. Invariant: a node stands in `open` if it has fewer neighbours than
+//! The nodes of one content and how they are handed out. Invariant: a listed node stands in `open` if it has fewer neighbours than
 //! the target, else in `full`, each under its current key. Policy is [`key`] and the order of the two indexes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +57,15 @@ impl Neighbourhood {
         told.retain(|other, at| now.since(*at) < DIALING_TIME && !announce.links.contains(other));
         let (degree, key) = ((announce.links.len() + told.len()) as u32, key(&announce, rng));
         self.entries.insert(node, Entry { announce, expires_at, degree, told, key });
+        self.index(node);
+    }
+
+    /// Lets others be told of a node, or no more.
+    pub(super) fn list(&mut self, node: NodeId, is_listed: bool) {
+        self.unindex(node);
+        if let Some(entry) = self.entries.get_mut(&node) {
+            entry.announce.is_listed = is_listed;
+        }
         self.index(node);
     }
 
@@ -125,7 +134,7 @@ impl Neighbourhood {
     }
 
     fn index(&mut self, node: NodeId) {
-        let Some(entry) = self.entries.get(&node) else { return };
+        let Some(entry) = self.entries.get(&node).filter(|entry| entry.announce.is_listed) else { return };
         if entry.degree < NEIGHBOURS_TARGET {
             self.open.insert((entry.key, node));
         } else {

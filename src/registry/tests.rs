@@ -21,7 +21,7 @@ fn announce(number: u32) -> Announce {
     Announce {
         content: content(),
         node: node(number),
-        addresses: Vec::new(),
+        is_listed: true,
         have_count: 0,
         chunk_count: 100,
         up: Rate(1_000_000),

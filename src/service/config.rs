@@ -16,8 +16,9 @@ use toml::Spanned;
 use super::contents::Spec;
 pub use super::schedule::{Rates, TimeOfDay, Window};
 use crate::base::Rate;
-use crate::base::limits::{CONFIG_LEN_MAX, CONTENTS_MAX, LINKS_MAX};
-use crate::manifest::Address;
+use crate::base::limits::{CONFIG_LEN_MAX, CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, ZONE_LEN_MAX};
+use crate::discovery::Finders;
+use crate::manifest::{Address, Source};
 
 /// What a node is to do.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,20 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// Path of the control socket.
     pub control: Option<PathBuf>,
+    /// Told of every content, and asked for others who have it.
+    pub coordinators: Vec<Source>,
+    /// Where this node stands.
+    pub zone: Option<String>,
+    /// Announce to this network, and listen there for others.
+    pub lan: bool,
+    /// The command line forbids it, whatever the file says.
+    pub no_lan: bool,
+    /// Announce to the Mainline DHT, and look there for others.
+    pub dht: bool,
+    /// Nodes of a DHT of one's own.
+    pub dht_bootstrap: Vec<Address>,
+    /// Ask the router for a port.
+    pub map_port: bool,
     /// Limits of all peers together.
     pub rates: Rates,
     /// Limits of each peer.
@@ -106,6 +121,18 @@ impl Config {
         Text { path, text: &text }.config(absolute.parent().unwrap_or(Path::new("/")))
     }
 
+    /// How this node finds others.
+    pub(super) fn finders(&self) -> Finders {
+        Finders {
+            coordinators: self.coordinators.clone(),
+            zone: self.zone.clone(),
+            lan: self.lan && !self.no_lan,
+            dht: self.dht,
+            dht_bootstrap: self.dht_bootstrap.clone(),
+            map_port: self.map_port,
+        }
+    }
+
     /// Whether another configuration differs in something that a running node does not take.
     pub(super) fn needs_restart(&self, other: &Self) -> bool {
         self.listen != other.listen
@@ -115,6 +142,12 @@ impl Config {
             || self.per_peer != other.per_peer
             || self.max_peers != other.max_peers
             || self.log != other.log
+            || self.coordinators != other.coordinators
+            || self.zone != other.zone
+            || self.lan != other.lan
+            || self.dht != other.dht
+            || self.dht_bootstrap != other.dht_bootstrap
+            || self.map_port != other.map_port
             || self.metrics_listen != other.metrics_listen
     }
 
@@ -134,6 +167,23 @@ struct File {
     /// host:port by which others reach this node, if it is not an address of this machine.
     #[serde(default)]
     advertise: Vec<Parsed<Address>>,
+    /// Coordinators that are told of every content, and asked for others who have it: "NODEID@host:port".
+    #[serde(default)]
+    #[schemars(length(max = 8))]
+    coordinators: Vec<Parsed<Source>>,
+    /// Where this node stands, in words of your own: coordinators name nodes of one zone to each other first.
+    zone: Option<Parsed<Zone>>,
+    /// Announce to this network, and listen there for others. Without it: true.
+    lan: Option<bool>,
+    /// Announce to the Mainline DHT, the one of BitTorrent, and look there for others: it learns this node's address.
+    #[serde(default)]
+    dht: bool,
+    /// Nodes by which to enter a DHT of your own, in place of the public one: "host:port".
+    #[serde(default)]
+    dht_bootstrap: Vec<Parsed<Address>>,
+    /// Ask the router for a port by which peers outside reach this node (PCP, NAT-PMP, UPnP).
+    #[serde(default)]
+    map_port: bool,
     /// Folder for keys, remembered hashes and the list of what was added at run time; --state-dir overrides it.
     state_dir: Option<PathBuf>,
     /// Path of the control socket. Without it: control.sock in the state folder.
@@ -201,6 +251,20 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
     }
 }
 
+/// A name that a coordinator takes.
+#[derive(Clone, Debug)]
+struct Zone(String);
+
+impl FromStr for Zone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_zone = !text.is_empty() && text.len() <= ZONE_LEN_MAX && !text.chars().any(char::is_control);
+        let message = || format!("a zone is a name of 1 to {ZONE_LEN_MAX} bytes");
+        is_zone.then(|| Self(text.to_owned())).ok_or_else(message)
+    }
+}
+
 struct ParsedVisitor<T>(PhantomData<T>);
 
 impl<T: FromStr<Err: Display>> serde::de::Visitor<'_> for ParsedVisitor<T> {
@@ -258,6 +322,18 @@ impl Text<'_> {
             advertise: file.advertise.into_iter().map(|Parsed(address)| address).collect(),
             state_dir: file.state_dir.map(|path| folder.join(path)),
             control: file.control.map(|path| folder.join(path)),
+            coordinators: file
+                .coordinators
+                .into_iter()
+                .map(|Parsed(source)| source)
+                .take(COORDINATORS_MAX)
+                .collect(),
+            zone: file.zone.map(|Parsed(Zone(zone))| zone),
+            lan: file.lan.unwrap_or(true),
+            no_lan: false,
+            dht: file.dht,
+            dht_bootstrap: file.dht_bootstrap.into_iter().map(|Parsed(address)| address).collect(),
+            map_port: file.map_port,
             rates: Rates { up: rate(file.limit_up), down: rate(file.limit_down) },
             per_peer: Rates { up: rate(file.limit_up_per_peer), down: rate(file.limit_down_per_peer) },
             max_peers,
@@ -447,6 +523,6 @@ mod tests {
         for (key, described) in keys {
             assert!(described["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
         }
-        assert_eq!(keys.len(), 13);
+        assert_eq!(keys.len(), 19);
     }
 }

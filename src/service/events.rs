@@ -14,6 +14,10 @@ impl Running {
     pub(super) async fn on_event(&mut self, event: NodeEvent) {
         match event {
             NodeEvent::Engine(event) => self.on_engine_event(event).await,
+            NodeEvent::Found(found) => {
+                let (peer, content) = (found.source.node.short(), found.content.short());
+                info!(peer, content, way = found.way.name(), "found a peer");
+            }
             // The engine's Failed follows if it ends a fetch.
             NodeEvent::StoreError { content, error } => {
                 warn!(content = %content.short(), %error, "the store failed");
@@ -53,6 +57,9 @@ impl Running {
             }
             Event::PeerDeclined { node, content } => {
                 info!(peer = %node.short(), content = %content.short(), "a peer does not have it");
+            }
+            Event::Offered { node, content } => {
+                debug!(peer = %node.short(), content = %content.short(), "a peer offers a content");
             }
             Event::PeerBanned { node, violation } => warn!(peer = %node.short(), %violation, "banned a peer"),
             Event::BlamedByPeer { node, content, chunk } => {

@@ -26,7 +26,7 @@ use crate::base::Instant;
 use crate::base::limits::{CONTROL_CLIENTS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT};
 use crate::manifest::Source;
 use crate::node::clock::{Clock, local_minute};
-use crate::node::{Limits, Node, NodeEvent, NodeSnapshot};
+use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 use crate::transport::Endpoint;
 
 /// A service that is ready to run.
@@ -131,7 +131,10 @@ impl Service {
             down_per_peer: self.config.per_peer.down,
             links_max: self.config.max_peers,
         };
-        let (node, mut events, node_task) = Node::start(self.endpoint.clone(), limits);
+        let finders = self.config.finders();
+        let advertise = self.config.advertise.clone();
+        let options = Options { limits, finders, advertise, coordination: None };
+        let (node, mut events, node_task) = Node::start(self.endpoint.clone(), options);
         let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
         let (calls, mut call_queue) = mpsc::channel(CONTROL_CLIENTS_MAX);
         tasks.spawn(Arc::clone(&self.control).serve(calls.clone(), ending.clone(), tasks.clone()));
@@ -243,6 +246,7 @@ impl Running {
             snapshot,
             rates: &self.work.rates,
             source,
+            coordinators: &self.config.coordinators,
             listen: self.endpoint.bound_address(),
             metrics_listen: self.metrics_listen,
             limits: self.work.limits,

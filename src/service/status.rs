@@ -19,6 +19,7 @@ pub(super) struct View<'a> {
     pub(super) rates: &'a RecentRates,
     /// This node in tickets.
     pub(super) source: &'a Source,
+    pub(super) coordinators: &'a [Source],
     pub(super) listen: std::net::SocketAddr,
     pub(super) metrics_listen: Option<std::net::SocketAddr>,
     pub(super) limits: Rates,
@@ -74,7 +75,11 @@ impl View<'_> {
         };
         let is_served = matches!(entry.state, State::Serving | State::Fetching);
         let ticket = entry.content.filter(|_| is_served);
-        let ticket = ticket.map(|content| Ticket { content, sources: vec![self.source.clone()] });
+        let ticket = ticket.map(|content| Ticket {
+            content,
+            sources: vec![self.source.clone()],
+            coordinators: self.coordinators.to_vec(),
+        });
         ContentStatus {
             content: entry.content.map(|content| content.to_string()),
             name: entry.name.clone(),

@@ -11,7 +11,7 @@ use super::protocol::{Answer, ContentStatus, ErrorKind};
 use super::run::{Running, Work};
 use crate::base::ContentId;
 use crate::base::limits::{OPENING_RETRY, OPENINGS_MAX};
-use crate::engine::{Join, Order};
+use crate::engine::{Join, Order, Purpose};
 use crate::manifest::{Manifest, Ticket};
 use crate::storage::HashProgress;
 
@@ -38,8 +38,9 @@ impl Running {
         entry.content = Some(ticket.content);
         self.join(ticket.content, None).await;
         for source in ticket.sources {
-            self.node.add_source(ticket.content, source).await;
+            self.node.add_source(ticket.content, source, Purpose::Fetch).await;
         }
+        self.node.add_coordinators(ticket.content, ticket.coordinators).await;
         info!(content = %ticket.content.short(), "fetching");
         if let Err(error) = self.saved.store(&self.work.contents) {
             warn!(%error, "what was added will not be known after a restart");
@@ -97,8 +98,9 @@ impl Running {
         };
         let Ok(ticket) = ticket.parse::<Ticket>() else { return };
         for source in ticket.sources {
-            self.node.add_source(ticket.content, source).await;
+            self.node.add_source(ticket.content, source, Purpose::Fetch).await;
         }
+        self.node.add_coordinators(ticket.content, ticket.coordinators).await;
     }
 
     /// Whether another entry serves this content already: one is enough. One that only claims it gives way.

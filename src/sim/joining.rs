@@ -1,7 +1,7 @@
 //! Who joins, and whom each node is told of: the coordinator's registry answers, as it does for real nodes.
 
 use crate::base::{Bitfield, Instant, NodeId, Rate};
-use crate::engine::{Input, Join};
+use crate::engine::{Input, Join, Purpose};
 use crate::registry::{Announce, Ask};
 
 use super::heap::What;
@@ -40,7 +40,7 @@ impl World {
         let announce = Announce {
             content: self.manifest.id(),
             node: node.id,
-            addresses: vec![self.address.clone()],
+            is_listed: true,
             have_count: node.store.verified.count(),
             chunk_count: node.store.verified.len(),
             up: Rate(node.spec.up_per_sec),
@@ -63,7 +63,7 @@ impl World {
         let content = self.manifest.id();
         for node in others {
             let addresses = vec![self.address.clone()];
-            self.input(index, Input::AddSource { content, node, addresses });
+            self.input(index, Input::AddSource { content, node, addresses, purpose: Purpose::Fetch });
         }
     }
 

@@ -264,6 +264,7 @@ impl World {
             | Event::PeerLeft { .. }
             | Event::PeerUnreachable { .. }
             | Event::PeerDeclined { .. }
+            | Event::Offered { .. }
             | Event::BlamedByPeer { .. }
             | Event::PeerCompleted { .. }
             | Event::ChunkLost { .. }
@@ -345,8 +346,8 @@ impl World {
         for (index, other, dialed) in [(from, to, true), (to, from, false)] {
             self.nodes[index as usize].links.push(number);
             let link = LinkId(u64::from(number));
-            let node = self.nodes[other as usize].id;
-            self.later(self.now, index, Input::LinkUp { link, node, dialed });
+            let (node, address) = (self.nodes[other as usize].id, Some(self.address.clone()));
+            self.later(self.now, index, Input::LinkUp { link, node, dialed, address });
             let rtt = Duration::from_nanos(2 * delay);
             self.later(self.now, index, Input::Measured { link, rtt });
         }

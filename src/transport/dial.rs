@@ -15,6 +15,7 @@ use super::config::Transports;
 use super::identity::Identity;
 use super::interfaces::{canonical, is_local};
 use super::link::{CloseReason, Link};
+use super::protocol::Protocol;
 use super::tls::{self, FoundKey};
 use crate::base::NodeId;
 use crate::base::limits::{DIAL_STAGGER, DIAL_TIMEOUT, SOURCE_ADDRESSES_MAX};
@@ -93,6 +94,8 @@ pub(super) struct Dialer {
     pub(super) quinn: quinn::Endpoint,
     pub(super) identity: Identity,
     pub(super) transports: Transports,
+    /// What for.
+    pub(super) protocol: Protocol,
     /// Addresses of this machine.
     pub(super) own: Arc<[IpAddr]>,
 }
@@ -240,7 +243,7 @@ async fn resolve(address: &Address) -> Outcome {
 
 async fn connect(dialer: &Dialer, node: NodeId, address: SocketAddr) -> Result<Link, AttemptError> {
     let found = FoundKey::default();
-    let tls = tls::dialing(&dialer.identity, node, &found);
+    let tls = tls::dialing(&dialer.identity, node, dialer.protocol, &found);
     let tls = QuicClientConfig::try_from(tls).expect("AES-128 is among the suites");
     let mut config = ClientConfig::new(Arc::new(tls));
     let is_local = is_local(canonical(address).ip(), &dialer.own);

@@ -5,11 +5,11 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::Arc;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connecting, Incoming, ServerConfig, TokioRuntime, VarInt};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -19,6 +19,7 @@ use super::identify;
 use super::identity::Identity;
 use super::interfaces::{self, canonical, is_local};
 use super::link::Link;
+use super::protocol::Protocol;
 use super::socket::{self, BindError};
 use super::tls;
 use crate::base::NodeId;
@@ -26,26 +27,34 @@ use crate::base::limits::{
     ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX,
     HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX, LEARNED_ADDRESSES_MAX,
 };
-use crate::manifest::{Address, Source};
+use crate::manifest::{Address, SigningKey, Source};
 
 /// Where a node dials from and is dialed at. Clones are the same endpoint; it holds its node's key as long as it lives.
 #[derive(Clone)]
 pub struct Endpoint {
     shared: Arc<Shared>,
+    /// Also keeps its key from being taken by another process.
+    identity: Identity,
 }
 
 struct Shared {
     quinn: quinn::Endpoint,
-    /// Also keeps its key from being taken by another process.
-    identity: Identity,
     bound: SocketAddr,
     /// Addresses of this machine when the socket was bound.
     own: Arc<[IpAddr]>,
     transports: Transports,
     accepting: Accepting,
     handshakes: Mutex<JoinSet<Option<Link>>>,
-    /// Addresses that this machine does not have itself and yet is reached at, newest last.
-    learned: StdMutex<Vec<SocketAddr>>,
+    learned: watch::Sender<Learned>,
+}
+
+/// Addresses that this machine does not have itself and yet is reached at.
+#[derive(Default)]
+struct Learned {
+    /// Newest last.
+    addresses: Vec<SocketAddr>,
+    /// Whoever looks for them has found some, or there are none for now.
+    is_settled: bool,
 }
 
 /// The accepting side's settings, for peers across a network and on this machine.
@@ -76,12 +85,12 @@ impl Endpoint {
         let own = interfaces::addresses().unwrap_or_default().into();
         let handshakes = Mutex::new(JoinSet::new());
         let identity = identity.clone();
-        let learned = StdMutex::default();
-        let shared = Shared { quinn, identity, bound, own, transports, accepting, handshakes, learned };
-        Ok(Self { shared: Arc::new(shared) })
+        let learned = watch::Sender::new(Learned::default());
+        let shared = Shared { quinn, bound, own, transports, accepting, handshakes, learned };
+        Ok(Self { shared: Arc::new(shared), identity })
     }
 
-    /// A link to `node`, which is tried at all of `addresses`, each a little after the one before; the first that proves the
+    /// A link to `node` for `protocol`, which is tried at all of `addresses`, each a little after the one before; the first that proves the
     /// node's key wins and the others are dropped. To be cancelled by dropping the future.
     ///
     /// The peer checks this node's key after this future is ready: if it refuses, the link closes at once.
@@ -90,11 +99,17 @@ impl Endpoint {
     /// If `node` is this node, has no address, proved another key, or did not answer in [`DIAL_TIMEOUT`].
     ///
     /// [`DIAL_TIMEOUT`]: crate::base::limits::DIAL_TIMEOUT
-    pub async fn dial(&self, node: NodeId, addresses: &[Address]) -> Result<Link, DialError> {
+    pub async fn dial(
+        &self,
+        node: NodeId,
+        protocol: Protocol,
+        addresses: &[Address],
+    ) -> Result<Link, DialError> {
         let dialer = Dialer {
             quinn: self.shared.quinn.clone(),
-            identity: self.shared.identity.clone(),
+            identity: self.identity.clone(),
             transports: self.shared.transports.clone(),
+            protocol,
             own: Arc::clone(&self.shared.own),
         };
         dial::dial(dialer, node, addresses).await
@@ -129,9 +144,19 @@ impl Endpoint {
         }
     }
 
+    /// The same socket, for dialing by another key: who is dialed sees another node. It accepts nothing of its own.
+    pub fn disguised(&self, identity: Identity) -> Self {
+        Self { shared: Arc::clone(&self.shared), identity }
+    }
+
+    /// The key that signs in this node's name.
+    pub fn signing_key(&self) -> SigningKey {
+        self.identity.signing_key()
+    }
+
     /// The key of this node.
     pub fn node_id(&self) -> NodeId {
-        self.shared.identity.node_id()
+        self.identity.node_id()
     }
 
     /// The UDP port; a seed passes it to [`Identity::remember_port`].
@@ -155,17 +180,31 @@ impl Endpoint {
     ///
     /// [`LEARNED_ADDRESSES_MAX`]: crate::base::limits::LEARNED_ADDRESSES_MAX
     pub fn learn_address(&self, address: SocketAddr) {
-        let mut learned = self.shared.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        learned.retain(|known| *known != address);
-        if learned.len() >= LEARNED_ADDRESSES_MAX {
-            learned.remove(0);
-        }
-        learned.push(address);
+        self.shared.learned.send_modify(|Learned { addresses, is_settled }| {
+            addresses.retain(|known| *known != address);
+            if addresses.len() >= LEARNED_ADDRESSES_MAX {
+                addresses.remove(0);
+            }
+            addresses.push(address);
+            *is_settled = true;
+        });
     }
 
     /// Takes an address back that no longer leads here.
     pub fn forget_address(&self, address: SocketAddr) {
-        self.shared.learned.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| *known != address);
+        self.shared.learned.send_modify(|learned| learned.addresses.retain(|known| *known != address));
+    }
+
+    /// Says that no address outside is to be had for now.
+    pub fn settle_addresses(&self) {
+        self.shared.learned.send_modify(|learned| learned.is_settled = true);
+    }
+
+    /// Waits until an address outside was learned, or it is known that there is none for now. To be cancelled by dropping the
+    /// future.
+    pub async fn settled_addresses(&self) {
+        let mut learned = self.shared.learned.subscribe();
+        let _ = learned.wait_for(|learned| learned.is_settled).await;
     }
 
     /// The UDP port by which the world outside reaches this node, as far as it is known: a mapped one, or its own.
@@ -174,7 +213,7 @@ impl Endpoint {
     }
 
     fn learned(&self) -> Vec<SocketAddr> {
-        self.shared.learned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.learned.borrow().addresses.clone()
     }
 
     /// This node as others may reach it: at `advertised`, or else at its own addresses.

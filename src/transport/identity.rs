@@ -40,6 +40,14 @@ impl Identity {
         Self::new(Zeroizing::new(seed), Hold::Free)
     }
 
+    /// A new identity that lasts as long as the process.
+    ///
+    /// # Errors
+    /// If the system gives no random bytes.
+    pub fn ephemeral() -> Result<Self, IdentityError> {
+        Ok(Self::new(key_file::random_seed()?, Hold::Free))
+    }
+
     /// The identity in this file, which is made, with a new key, if there is none.
     ///
     /// # Errors

@@ -137,7 +137,7 @@ fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, IdentityError> {
     Ok(new)
 }
 
-fn random_seed() -> Result<Seed, IdentityError> {
+pub(super) fn random_seed() -> Result<Seed, IdentityError> {
     let mut seed = Zeroizing::new([0; 32]);
     rustls::crypto::ring::default_provider()
         .secure_random

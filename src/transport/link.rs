@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, ConnectionError, Side, VarInt};
 use rustls::pki_types::CertificateDer;
 use tokio::time::timeout;
@@ -13,15 +14,17 @@ use tokio::time::timeout;
 use super::chunk_stream::{ChunkReceiver, ChunkSender};
 use super::control::{FrameReader, FrameWriter};
 use super::interfaces::canonical;
+use super::protocol::Protocol;
 use super::tls;
 use crate::base::NodeId;
-use crate::base::limits::{CLOSE_REASON_LEN_MAX, LINK_FINISH_TIMEOUT};
+use crate::base::limits::{CLOSE_REASON_LEN_MAX, COORDINATOR_RECEIVE_WINDOW_LEN, LINK_FINISH_TIMEOUT};
 
 /// A link to a peer. Clones are the same link. It closes, with code 0, when all clones and streams are dropped.
 #[derive(Clone, Debug)]
 pub struct Link {
     connection: Connection,
     peer: NodeId,
+    protocol: Protocol,
     is_control_taken: Arc<AtomicBool>,
 }
 
@@ -72,16 +75,32 @@ pub struct LinkStats {
 }
 
 impl Link {
-    /// `None` if the connection's other side showed no node's key, which the handshake has ruled out.
+    /// `None` if the connection's other side showed no node's key or agreed on no protocol, which the handshake has ruled
+    /// out.
     pub(super) fn new(connection: Connection) -> Option<Self> {
         let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
         let peer = tls::node_of(certificates.first()?).ok()?;
-        Some(Self { connection, peer, is_control_taken: Arc::default() })
+        let handshake = connection.handshake_data()?.downcast::<HandshakeData>().ok()?;
+        let protocol = Protocol::of_alpn(handshake.protocol.as_deref()?)?;
+        match protocol {
+            Protocol::Peer => {}
+            // Nothing but frames travels here.
+            Protocol::Coordinator => {
+                connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
+                connection.set_receive_window(VarInt::from_u32(COORDINATOR_RECEIVE_WINDOW_LEN));
+            }
+        }
+        Some(Self { connection, peer, protocol, is_control_taken: Arc::default() })
     }
 
     /// The node at the other end, proved by its key.
     pub fn peer(&self) -> NodeId {
         self.peer
+    }
+
+    /// What it is for.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// Where the peer is now; it may move.

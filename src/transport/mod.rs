@@ -7,6 +7,7 @@ mod key_file;
 mod key_store;
 
 mod identity;
+mod protocol;
 mod tls;
 
 mod config;
@@ -36,4 +37,5 @@ pub use identity::Identity;
 pub use key_file::IdentityError;
 pub use key_store::IdentityStore;
 pub use link::{CloseReason, Link, LinkStats};
+pub use protocol::Protocol;
 pub use socket::BindError;

@@ -45,7 +45,8 @@ async fn pair() -> Pair {
 
 async fn link(dialer: Endpoint, acceptor: Endpoint) -> Pair {
     let addresses = loopback_of(&acceptor);
-    let (dialed, accepted) = tokio::join!(dialer.dial(acceptor.node_id(), &addresses), acceptor.accept());
+    let (dialed, accepted) =
+        tokio::join!(dialer.dial(acceptor.node_id(), Protocol::Peer, &addresses), acceptor.accept());
     Pair {
         dialed: dialed.expect("dialed"),
         accepted: accepted.expect("accepted"),
@@ -88,7 +89,7 @@ async fn first_accepted(
         if let Ok(connection) = stranger.await {
             connection.closed().await;
         }
-        proper.dial(acceptor.node_id(), &loopback_of(acceptor)).await.expect("dialed")
+        proper.dial(acceptor.node_id(), Protocol::Peer, &loopback_of(acceptor)).await.expect("dialed")
     };
     let (_dialed, accepted) = tokio::join!(strange_then_proper, acceptor.accept());
     accepted.expect("accepted")
@@ -150,7 +151,7 @@ async fn another_key_than_the_pinned_one_is_told() {
     let expected = Identity::from_seed([3; 32]).node_id();
     let addresses = loopback_of(&acceptor);
     let error = tokio::select! {
-        dialed = dialer.dial(expected, &addresses) => dialed.expect_err("another node"),
+        dialed = dialer.dial(expected, Protocol::Peer, &addresses) => dialed.expect_err("another node"),
         _ = acceptor.accept() => panic!("accepted"),
     };
     let address = SocketAddr::from(([127, 0, 0, 1], acceptor.port()));
@@ -167,7 +168,7 @@ async fn the_right_node_is_found_among_wrong_addresses() {
     addresses.extend(loopback_of(&other));
     addresses.extend(at(&format!("localhost:{}", acceptor.port())));
     let dialed = tokio::select! {
-        (dialed, accepted) = async { tokio::join!(dialer.dial(acceptor.node_id(), &addresses), acceptor.accept()) } => {
+        (dialed, accepted) = async { tokio::join!(dialer.dial(acceptor.node_id(), Protocol::Peer, &addresses), acceptor.accept()) } => {
             assert!(accepted.is_some());
             dialed
         }
@@ -180,15 +181,18 @@ async fn the_right_node_is_found_among_wrong_addresses() {
 async fn a_node_does_not_dial_itself_or_nowhere() {
     let node = endpoint(1);
     let addresses = loopback_of(&node);
-    assert_eq!(node.dial(node.node_id(), &addresses).await.err(), Some(DialError::Myself(node.node_id())));
+    assert_eq!(
+        node.dial(node.node_id(), Protocol::Peer, &addresses).await.err(),
+        Some(DialError::Myself(node.node_id()))
+    );
     let other = Identity::from_seed([2; 32]).node_id();
-    assert_eq!(node.dial(other, &[]).await.err(), Some(DialError::NoAddress(other)));
+    assert_eq!(node.dial(other, Protocol::Peer, &[]).await.err(), Some(DialError::NoAddress(other)));
 }
 
 #[tokio::test]
 async fn what_cannot_be_dialed_is_listed() {
     let (node, other) = (endpoint(1), Identity::from_seed([2; 32]).node_id());
-    let error = node.dial(other, &at("[2001:db8::1]:1")).await.expect_err("no IPv6 here");
+    let error = node.dial(other, Protocol::Peer, &at("[2001:db8::1]:1")).await.expect_err("no IPv6 here");
     expect_test::expect![
         "no way to node 8139770e: [2001:db8::1]:1 cannot be dialed from here; check that it runs and that UDP gets through"
     ]
@@ -200,7 +204,7 @@ async fn a_node_that_does_not_answer_is_given_up() {
     let silent = UdpSocket::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
     let (node, other) = (endpoint(1), Identity::from_seed([2; 32]).node_id());
     let began_at = tokio::time::Instant::now();
-    let error = node.dial(other, &[silent.into(), silent.into()]).await.expect_err("silence");
+    let error = node.dial(other, Protocol::Peer, &[silent.into(), silent.into()]).await.expect_err("silence");
     let attempts = vec![Attempt { address: silent.into(), error: AttemptError::NoAnswer }];
     assert_eq!(error, DialError::Unreachable { node: other, attempts });
     assert_eq!(began_at.elapsed().as_secs(), DIAL_TIMEOUT.as_secs());
@@ -209,7 +213,12 @@ async fn a_node_that_does_not_answer_is_given_up() {
 #[tokio::test]
 async fn a_dialer_without_a_certificate_is_refused() {
     let acceptor = endpoint(2);
-    let with_key = tls::dialing(&Identity::from_seed([9; 32]), acceptor.node_id(), &tls::FoundKey::default());
+    let with_key = tls::dialing(
+        &Identity::from_seed([9; 32]),
+        acceptor.node_id(),
+        Protocol::Peer,
+        &tls::FoundKey::default(),
+    );
     let mut without = with_key.clone();
     without.client_auth_cert_resolver = Arc::new(NoCertificate);
     let accepted = first_accepted(&acceptor, connect_raw(&acceptor, without)).await;
@@ -221,8 +230,12 @@ async fn a_dialer_without_a_certificate_is_refused() {
 #[tokio::test]
 async fn a_dialer_of_another_protocol_is_refused() {
     let acceptor = endpoint(2);
-    let mut config =
-        tls::dialing(&Identity::from_seed([9; 32]), acceptor.node_id(), &tls::FoundKey::default());
+    let mut config = tls::dialing(
+        &Identity::from_seed([9; 32]),
+        acceptor.node_id(),
+        Protocol::Peer,
+        &tls::FoundKey::default(),
+    );
     config.alpn_protocols = vec![b"h3".to_vec()];
     let accepted = first_accepted(&acceptor, connect_raw(&acceptor, config)).await;
     assert_eq!(accepted.peer(), Identity::from_seed([1; 32]).node_id());
@@ -291,8 +304,12 @@ async fn broken_framing_is_told_apart_from_a_lost_link() {
         (&[5, 1, 2], FrameError::CutShort),
     ] {
         let acceptor = endpoint(2);
-        let config =
-            tls::dialing(&Identity::from_seed([9; 32]), acceptor.node_id(), &tls::FoundKey::default());
+        let config = tls::dialing(
+            &Identity::from_seed([9; 32]),
+            acceptor.node_id(),
+            Protocol::Peer,
+            &tls::FoundKey::default(),
+        );
         let (connection, link) = tokio::join!(connect_raw(&acceptor, config), acceptor.accept());
         let (connection, link) = (connection.expect("connected"), link.expect("accepted"));
         let (mut raw, _) = connection.open_bi().await.expect("opened");
@@ -353,7 +370,10 @@ async fn a_closed_endpoint_says_so_everywhere() {
     assert_eq!(accepted.closed().await, CloseReason::ClosedHere);
     assert!(acceptor.accept().await.is_none());
     let addresses = loopback_of(&dialer);
-    assert_eq!(acceptor.dial(dialer.node_id(), &addresses).await.err(), Some(DialError::Closed));
+    assert_eq!(
+        acceptor.dial(dialer.node_id(), Protocol::Peer, &addresses).await.err(),
+        Some(DialError::Closed)
+    );
 }
 
 #[tokio::test]

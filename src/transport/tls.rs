@@ -14,10 +14,9 @@ use rustls::version::TLS13;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use super::identity::Identity;
+use super::protocol::Protocol;
 use crate::base::NodeId;
 
-/// What the two sides agree to speak.
-pub(super) const ALPN: &[u8] = b"swarm/1";
 /// Stands where TLS wants a host name; it is neither sent nor checked.
 pub(super) const SERVER_NAME: &str = "swarm.invalid";
 
@@ -44,7 +43,7 @@ pub(super) fn accepting(identity: &Identity) -> ServerConfig {
         .with_client_cert_verifier(verifier(&provider, Trust::AnyKey))
         .with_single_cert(vec![identity.certificate()], identity.private_key().into())
         .expect("the certificate was made for the key");
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = Protocol::ALL.map(|protocol| protocol.alpn().to_vec()).to_vec();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
@@ -52,7 +51,12 @@ pub(super) fn accepting(identity: &Identity) -> ServerConfig {
 }
 
 /// Configuration of one dial to `node`; `found` learns the key that was met in its place.
-pub(super) fn dialing(identity: &Identity, node: NodeId, found: &FoundKey) -> ClientConfig {
+pub(super) fn dialing(
+    identity: &Identity,
+    node: NodeId,
+    protocol: Protocol,
+    found: &FoundKey,
+) -> ClientConfig {
     let provider = provider();
     let trust = Trust::Pinned { node, found: Arc::clone(found) };
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -62,7 +66,7 @@ pub(super) fn dialing(identity: &Identity, node: NodeId, found: &FoundKey) -> Cl
         .with_custom_certificate_verifier(verifier(&provider, trust))
         .with_client_auth_cert(vec![identity.certificate()], identity.private_key().into())
         .expect("the certificate was made for the key");
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![protocol.alpn().to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config.enable_sni = false;
@@ -80,7 +84,7 @@ pub(super) fn identifying(found: &FoundKey) -> ClientConfig {
         .dangerous()
         .with_custom_certificate_verifier(verifier(&provider, trust))
         .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![Protocol::Peer.alpn().to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config.enable_sni = false;

@@ -48,12 +48,7 @@ impl Message {
 
 fn to_proto(message: &Message) -> Proto {
     match message {
-        Message::Hello(hello) => Proto::Hello(proto::Hello {
-            major: hello.major,
-            minor: hello.minor,
-            features: hello.features.clone(),
-            agent: hello.agent.clone(),
-        }),
+        Message::Hello(hello) => Proto::Hello(hello_to_proto(hello)),
         Message::Open { handle, content, knows_manifest } => Proto::Open(proto::Open {
             handle: handle.0,
             content: content.as_bytes().to_vec().into(),
@@ -126,7 +121,16 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
     })
 }
 
-fn hello_from_proto(hello: proto::Hello) -> Result<Hello, WireError> {
+pub(super) fn hello_to_proto(hello: &Hello) -> proto::Hello {
+    proto::Hello {
+        major: hello.major,
+        minor: hello.minor,
+        features: hello.features.clone(),
+        agent: hello.agent.clone(),
+    }
+}
+
+pub(super) fn hello_from_proto(hello: proto::Hello) -> Result<Hello, WireError> {
     let is_name = |name: &String| name.len() <= NAME_LEN_MAX && !name.chars().any(char::is_control);
     if hello.features.len() > FEATURES_MAX || !hello.features.iter().all(is_name) {
         return Err(WireError::Field("features"));

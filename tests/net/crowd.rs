@@ -23,7 +23,7 @@ fn crowd(scenario: &str, line: Line, times_max: f64) {
     let (film, manifest) = world.film(LEN, CHUNK_LEN);
     let nodes: Vec<_> = lab.hosts(1 + LEECHES, line).iter().map(|host| world.node(host)).collect();
     let (seed, leeches) = nodes.split_first().expect("there is a seed");
-    let mut seeding = seed.seed(&manifest, &film);
+    let mut seeding = seed.seed(&manifest, &film, &[]);
     let clock = Stopwatch::start();
     let fetch = |leech: &crate::support::Node| -> Process {
         let others = nodes.iter().filter(|node| node.peer != leech.peer);

@@ -10,7 +10,7 @@ fn hosts_that_are_cut_off_for_a_while_go_on_when_they_are_back() {
     // A seed each, so that neither is done before the other has begun.
     let [one, other, unaware, aware] = [(); 4].map(|()| world.node(&lab.host(LINE)));
     let pairs = [(&one, &unaware), (&other, &aware)];
-    let _seeding = pairs.map(|(seed, _)| seed.seed(&manifest, &film));
+    let _seeding = pairs.map(|(seed, _)| seed.seed(&manifest, &film, &[]));
     let mut fetches = pairs.map(|(seed, leech)| leech.fetch(&manifest, &[&seed.peer], &[]));
     fetches.iter_mut().for_each(wait_for_a_quarter);
     unaware.host.cut();
@@ -42,7 +42,7 @@ fn what_a_seed_that_is_cut_off_for_good_was_asked_for_comes_from_the_others() {
     let (film, manifest) = world.film(LEN, MIB);
     let seeds: Vec<_> = lab.hosts(3, LINE).iter().map(|host| world.node(host)).collect();
     let leech = world.node(&lab.host(Line::mbit(2 * MBIT, 2 * MBIT)));
-    let _seeding: Vec<Process> = seeds.iter().map(|seed| seed.seed(&manifest, &film)).collect();
+    let _seeding: Vec<Process> = seeds.iter().map(|seed| seed.seed(&manifest, &film, &[])).collect();
     let peers: Vec<&str> = seeds.iter().map(|seed| seed.peer.as_str()).collect();
     let mut fetch = leech.fetch(&manifest, &peers, &[]);
     wait_for_a_quarter(&mut fetch);

@@ -30,7 +30,7 @@ fn gather(scenario: &str, is_held: impl Fn((u64, u64)) -> bool) {
             copy_some_chunks(&film, &seed.path("part/film.bin"), is_here);
             seed.path("part")
         };
-        running.push(seed.seed(&manifest, &data));
+        running.push(seed.seed(&manifest, &data, &[]));
     }
     let peers: Vec<&str> = seeds.iter().map(|seed| seed.peer.as_str()).collect();
     let figures = Figures::of(&sink.fetch(&manifest, &peers, &[]).end());

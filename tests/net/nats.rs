@@ -1,9 +1,11 @@
-//! Hosts behind NATs. Today two of them cannot fetch from each other: what is held here is that the laboratory's NATs are NATs.
+//! Hosts behind NATs: that the laboratory's NATs are NATs, and that nodes behind two of them fetch from each other all the same.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::support::{Lab, Line};
+use serde_json::Value;
+
+use crate::support::{Figures, Lab, Line, MIB, World, assert_same_file, report};
 
 #[test]
 fn a_nat_masquerades_and_lets_nobody_in_unasked() {
@@ -44,4 +46,26 @@ fn hosts_behind_two_nats_do_not_hear_each_other_unless_both_speak() {
     sockets[0].send_to(b"answer", (nats[1].address(), 9000)).expect("a way");
     let (len, _) = sockets[1].recv_from(&mut buf).expect("now both have spoken");
     assert_eq!(&buf[..len], b"answer");
+}
+
+#[test]
+fn nodes_behind_two_nats_fetch_from_each_other_through_a_coordinators_meeting() {
+    let Some(lab) = Lab::new() else { return };
+    let world = World::new();
+    let (film, manifest) = world.film(64 * MIB, MIB);
+    let coordinator = world.node(&lab.host(Line::fast()));
+    let _coordinator = coordinator.coordinator();
+    let nats = [lab.nat(Line::fast()), lab.nat(Line::fast())];
+    // Hosts behind different NATs may have the same address: their folders must not.
+    nats[0].host();
+    let [seed, fetcher] = [&nats[0], &nats[1]].map(|nat| world.node(&nat.host()));
+    let ask = ["--coordinator", coordinator.peer.as_str()];
+    let mut seed = seed.seed(&manifest, &film, &ask);
+    seed.wait_json(|line: &Value| (line["event"] == "progress").then_some(()));
+    let fetch = fetcher.fetch(&manifest, &[], &ask).end();
+    let figures = Figures::of(&fetch);
+    assert_same_file(&film, &fetcher.path("out/film.bin"));
+    let found = fetch.json().iter().any(|line| line["state"] == "found" && line["detail"] == "coordinator");
+    assert!(found, "nobody was found by the coordinator");
+    report("behind two NATs", &format!("64 MiB in {:.1} s", figures.seconds));
 }

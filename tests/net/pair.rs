@@ -24,7 +24,7 @@ fn pair(scenario: &str, line: Line, share_min: f64) {
     let world = World::new();
     let (film, manifest) = world.film(LEN, MIB);
     let [seed, leech] = [(); 2].map(|()| world.node(&lab.host(line)));
-    let _seeding = seed.seed(&manifest, &film);
+    let _seeding = seed.seed(&manifest, &film, &[]);
     let figures = Figures::of(&leech.fetch(&manifest, &[&seed.peer], &[]).end());
     assert_same_file(&film, &leech.path("out/film.bin"));
     let mbit = f64::from(MBIT);

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{bars, text};
 use crate::base::{ContentId, NodeId};
+use crate::coordinator::Totals;
 use crate::engine::{ContentSnapshot, PeerSnapshot};
 use crate::manifest::Manifest;
 use crate::node::{NodeSnapshot, WireTotals};
@@ -37,6 +38,10 @@ pub(in crate::cli) enum Json {
     },
     /// Something happened with a peer.
     Peer { node: String, state: &'static str, detail: Option<String> },
+    /// A coordinator listens; `places` are what others give to --coordinator.
+    Coordinating { node: String, places: Vec<String> },
+    /// What a coordinator knows, about every second.
+    Coordinator { contents: usize, announcements: usize, listed: usize, nodes: usize },
     /// A chunk was withdrawn because the data under it changed.
     ChunkLost { chunk: u32, path: String },
     /// The end, with success.
@@ -106,6 +111,15 @@ impl Json {
     }
 
     /// A peer's news.
+    pub(in crate::cli) fn coordinator(totals: Totals) -> Self {
+        Self::Coordinator {
+            contents: totals.contents,
+            announcements: totals.announcements,
+            listed: totals.listed,
+            nodes: totals.links,
+        }
+    }
+
     pub(in crate::cli) fn peer(node: NodeId, state: &'static str, detail: Option<String>) -> Self {
         Self::Peer { node: node.to_string(), state, detail }
     }

@@ -30,31 +30,24 @@ use crate::base::{ContentId, NodeId};
 use crate::manifest::{Address, Source};
 
 /// Announces what this node takes part in and reports those who have what it wants, until nobody writes presences any more.
-/// What was announced cannot be taken back: the table forgets it within the hour.
-pub(crate) async fn run(entrance: Entrance, mut surroundings: Surroundings) {
+/// What was announced cannot be taken back: the table forgets it within the hour. The table is entered by the `bootstrap` nodes,
+/// or by those of the public one.
+pub(super) async fn run(bootstrap: Vec<Address>, mut surroundings: Surroundings) {
     let IpAddr::V4(bind) = to_ipv4(surroundings.endpoint.bound_address().ip()) else {
         tracing::warn!(
             "not looking for peers by the DHT: it takes IPv4, and this node listens on an IPv6 address alone"
         );
         return;
     };
-    let is_private = !entrance.bootstrap.is_empty();
+    let is_private = !bootstrap.is_empty();
     let started = tokio::select! {
-        started = start(entrance, bind) => started,
+        started = start(bootstrap, bind) => started,
         () = ended(&mut surroundings) => return,
     };
     match started {
         Ok(dht) => Finder::new(dht, is_private, surroundings).run().await,
         Err(error) => tracing::warn!(%error, "not looking for peers by the DHT: it cannot be started"),
     }
-}
-
-/// By whom the table is entered.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Entrance {
-    /// Some of its nodes; none means those of the public table. Named ones may be a private table, so that addresses are taken
-    /// from it which mean nothing in public.
-    pub(crate) bootstrap: Vec<Address>,
 }
 
 struct Finder {
@@ -120,9 +113,15 @@ impl Finder {
             && let Some(query) = self.schedule.pop_due(now)
         {
             let (dht, heard) = (self.dht.clone(), self.heard_sender.clone());
-            let port = self.surroundings.endpoint.outer_port();
+            let port = self.port();
             self.queries.spawn(async move { (query, perform(&dht, query, port, heard).await) });
         }
+    }
+
+    /// The table sees this node's address; only the port has to be said.
+    fn port(&self) -> u16 {
+        let advertised = self.surroundings.advertise.first().map(Address::port);
+        advertised.unwrap_or_else(|| self.surroundings.endpoint.outer_port())
     }
 
     async fn on_heard(&mut self, content: ContentId, address: SocketAddrV4) -> bool {
@@ -204,12 +203,12 @@ async fn perform(
 
 /// Binds a socket and resolves names, which may take long: on a thread where that harms nobody. The table's own thread ends
 /// with what is returned.
-async fn start(entrance: Entrance, bind: Ipv4Addr) -> Result<AsyncDht, std::io::Error> {
+async fn start(bootstrap: Vec<Address>, bind: Ipv4Addr) -> Result<AsyncDht, std::io::Error> {
     let build = move || {
         let mut builder = Dht::builder();
         builder.bind_address(bind);
-        if !entrance.bootstrap.is_empty() {
-            let bootstrap: Vec<&str> = entrance.bootstrap.iter().map(Address::as_str).collect();
+        if !bootstrap.is_empty() {
+            let bootstrap: Vec<&str> = bootstrap.iter().map(Address::as_str).collect();
             builder.bootstrap(&bootstrap);
         }
         builder.build().map(Dht::as_async)

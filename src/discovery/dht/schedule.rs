@@ -142,7 +142,15 @@ mod tests {
     fn presence(is_wanting: bool, has_peers: bool) -> Presence {
         let links = if has_peers { vec![NodeId::from_bytes([1; 32])] } else { Vec::new() };
         let content = ContentId::from_bytes([7; 32]);
-        Presence { content, have_count: 0, chunk_count: 0, is_wanting, links, up: Rate(0) }
+        Presence {
+            content,
+            have_count: 0,
+            chunk_count: 0,
+            is_wanting,
+            links,
+            up: Rate(0),
+            coordinators: Vec::new(),
+        }
     }
 
     /// What is asked in the first half hour, at which second.

@@ -25,9 +25,14 @@ fn party(table: &Testnet, seed: u8, presence: Presence) -> Party {
     let endpoint = Endpoint::bind(Some(listen), &identity, LinkOptions::default()).expect("bound");
     let (presences, reader) = watch::channel(Arc::from([presence]));
     let (sender, found) = mpsc::channel(4);
-    let surroundings = Surroundings { endpoint: endpoint.clone(), presences: reader, found: sender };
+    let surroundings = Surroundings {
+        endpoint: endpoint.clone(),
+        presences: reader,
+        found: sender,
+        advertise: Arc::from([]),
+    };
     let bootstrap = table.bootstrap.iter().map(|node| node.parse().expect("an address")).collect();
-    Party { presences, found, endpoint, task: tokio::spawn(run(Entrance { bootstrap }, surroundings)) }
+    Party { presences, found, endpoint, task: tokio::spawn(run(bootstrap, surroundings)) }
 }
 
 fn content() -> ContentId {
@@ -35,7 +40,15 @@ fn content() -> ContentId {
 }
 
 fn presence(is_wanting: bool) -> Presence {
-    Presence { content: content(), have_count: 0, chunk_count: 4, is_wanting, links: Vec::new(), up: Rate(0) }
+    Presence {
+        content: content(),
+        have_count: 0,
+        chunk_count: 4,
+        is_wanting,
+        links: Vec::new(),
+        up: Rate(0),
+        coordinators: Vec::new(),
+    }
 }
 
 impl Party {

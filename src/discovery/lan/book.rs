@@ -95,7 +95,15 @@ mod tests {
 
     fn wanting(number: u8) -> Presence {
         let (links, up) = (Vec::new(), Rate(0));
-        Presence { content: content(number), have_count: 0, chunk_count: 9, is_wanting: true, links, up }
+        Presence {
+            content: content(number),
+            have_count: 0,
+            chunk_count: 9,
+            is_wanting: true,
+            links,
+            up,
+            coordinators: Vec::new(),
+        }
     }
 
     fn seen(node: u8, contents: &[u8], address: &str) -> Seen {

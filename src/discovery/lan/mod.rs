@@ -18,7 +18,7 @@ use crate::base::limits::LAN_TURN;
 
 /// Announces what this node takes part in and reports those who have what it wants, until nobody writes presences any more;
 /// then the announcement is taken back.
-pub(crate) async fn run(network: Network, surroundings: Surroundings) {
+pub(super) async fn run(network: Network, surroundings: Surroundings) {
     let address = surroundings.endpoint.bound_address().ip();
     if address.is_loopback() && !network.with_loopback {
         tracing::debug!(%address, "not looking for peers on the local network: others cannot reach this address");
@@ -32,11 +32,11 @@ pub(crate) async fn run(network: Network, surroundings: Surroundings) {
 
 /// Where announcements go.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Network {
+pub(super) struct Network {
     /// UDP port of multicast DNS.
-    pub(crate) port: u16,
+    pub(super) port: u16,
     /// Also within this machine alone: for tests.
-    pub(crate) with_loopback: bool,
+    pub(super) with_loopback: bool,
 }
 
 impl Default for Network {

@@ -92,7 +92,7 @@ mod tests {
         id[..2].copy_from_slice(&number.to_be_bytes());
         let content = ContentId::from_bytes(id);
         let (links, up) = (Vec::new(), Rate(0));
-        Presence { content, have_count: 0, chunk_count: 0, is_wanting, links, up }
+        Presence { content, have_count: 0, chunk_count: 0, is_wanting, links, up, coordinators: Vec::new() }
     }
 
     fn node() -> NodeId {

@@ -23,14 +23,27 @@ fn party(port: u16, seed: u8, listen: &str) -> Party {
     let endpoint = Endpoint::bind(Some(listen), &identity, LinkOptions::default()).expect("bound");
     let (presences, reader) = watch::channel(Arc::from([]));
     let (sender, found) = mpsc::channel(4);
-    let surroundings = Surroundings { endpoint: endpoint.clone(), presences: reader, found: sender };
+    let surroundings = Surroundings {
+        endpoint: endpoint.clone(),
+        presences: reader,
+        found: sender,
+        advertise: Arc::from([]),
+    };
     let network = Network { port, with_loopback: true };
     Party { presences, found, endpoint, task: tokio::spawn(run(network, surroundings)) }
 }
 
 fn presence(number: u8, is_wanting: bool) -> Presence {
     let content = ContentId::from_bytes([number; 32]);
-    Presence { content, have_count: 0, chunk_count: 4, is_wanting, links: Vec::new(), up: Rate(0) }
+    Presence {
+        content,
+        have_count: 0,
+        chunk_count: 4,
+        is_wanting,
+        links: Vec::new(),
+        up: Rate(0),
+        coordinators: Vec::new(),
+    }
 }
 
 impl Party {
@@ -87,5 +100,5 @@ async fn a_node_that_only_this_machine_reaches_does_not_look() {
     let endpoint = Endpoint::bind(listen, &identity, LinkOptions::default()).expect("bound");
     let (_presences, presences) = watch::channel(Arc::from([]));
     let (found, _found) = mpsc::channel(1);
-    run(Network::default(), Surroundings { endpoint, presences, found }).await;
+    run(Network::default(), Surroundings { endpoint, presences, found, advertise: Arc::from([]) }).await;
 }

@@ -6,7 +6,7 @@ use tokio::net::UdpSocket;
 
 /// Whom to ask for a port.
 #[derive(Clone, Debug)]
-pub(crate) struct Gateways {
+pub(in super::super) struct Gateways {
     /// Speaks PCP or NAT-PMP, at the port of these protocols; `None` is the way out of this network.
     pmp: Option<Ipv4Addr>,
     /// Where UPnP gateways are called, a multicast group as a rule.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-pub(crate) use self::gateway::Gateways;
+pub(super) use self::gateway::Gateways;
 use self::mapping::Mapping;
 use super::Surroundings;
 use crate::base::limits::{
@@ -21,11 +21,12 @@ use crate::base::limits::{
 use crate::transport::Endpoint;
 
 /// Keeps a port mapped until nobody writes presences any more.
-pub(crate) async fn run(gateways: Gateways, mut surroundings: Surroundings) {
+pub(super) async fn run(gateways: Gateways, mut surroundings: Surroundings) {
     let endpoint = surroundings.endpoint.clone();
     let bound = endpoint.bound_address().ip();
     if bound.is_loopback() && gateways.is_real() {
         tracing::info!("no port is mapped: this node listens where only this machine reaches it");
+        endpoint.settle_addresses();
         return;
     }
     let mut held = None;
@@ -68,6 +69,7 @@ async fn keep_mapped(gateways: &Gateways, endpoint: &Endpoint, held: &mut Option
                 } else {
                     tracing::debug!(%error, "no port is mapped");
                 }
+                endpoint.settle_addresses();
                 sleep(PORT_MAP_RETRY).await;
             }
         }

@@ -30,7 +30,8 @@ fn world(gateways: Gateways, asked: Asked, mut tasks: JoinSet<()>) -> World {
     let endpoint = Endpoint::bind(listen, &identity, LinkOptions::default()).expect("bound");
     let (presences, reader) = watch::channel(Arc::from([]));
     let (found, _) = mpsc::channel(1);
-    let surroundings = Surroundings { endpoint: endpoint.clone(), presences: reader, found };
+    let surroundings =
+        Surroundings { endpoint: endpoint.clone(), presences: reader, found, advertise: Arc::from([]) };
     tasks.spawn(run(gateways, surroundings));
     World { endpoint, asked, presences, tasks }
 }

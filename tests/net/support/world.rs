@@ -65,9 +65,18 @@ impl Node {
     }
 
     /// A seed that is ready.
-    pub(crate) fn seed(&self, manifest: &Path, data: &Path) -> Process {
-        let mut process = self.start(&["seed".into(), "--manifest".into(), manifest.into(), data.into()]);
+    pub(crate) fn seed(&self, manifest: &Path, data: &Path, more: &[&str]) -> Process {
+        let mut args: Vec<OsString> = vec!["seed".into(), "--manifest".into(), manifest.into(), data.into()];
+        args.extend(more.iter().map(OsString::from));
+        let mut process = self.start(&args);
         process.wait_json(|line: &Value| (line["event"] == "ready").then_some(()));
+        process
+    }
+
+    /// A coordinator that is ready; others reach it at `peer`.
+    pub(crate) fn coordinator(&self) -> Process {
+        let mut process = self.start(&["coordinator".into(), "--state".into(), self.path("known").into()]);
+        process.wait_json(|line: &Value| (line["event"] == "coordinating").then_some(()));
         process
     }
 

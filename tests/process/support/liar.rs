@@ -7,7 +7,7 @@ use swarm::base::Bitfield;
 use swarm::engine::{Join, Order};
 use swarm::manifest::{ChunkIndex, Manifest};
 use swarm::node::clock::wall_clock;
-use swarm::node::{Limits, Node};
+use swarm::node::{Limits, Node, Options};
 use swarm::storage::{IndexOptions, SeedStore, Store, StoreError, Verdict, index};
 use swarm::transport::{Endpoint, Identity, LinkOptions};
 use tokio::runtime::Runtime;
@@ -34,7 +34,7 @@ impl Liar {
                 Endpoint::bind(Some(listen), &identity, LinkOptions::default()).expect("a free port");
             let (node_id, port) = (endpoint.node_id(), endpoint.port());
             let limits = Limits::default();
-            let (node, mut events, _) = Node::start(endpoint, limits);
+            let (node, mut events, _) = Node::start(endpoint, Options { limits, ..Options::default() });
             runtime.spawn(async move { while events.recv().await.is_some() {} });
             let content = made.manifest.id();
             let manifest = Some(made.manifest);

@@ -1,0 +1,95 @@
+//! `swarm coordinator`: tell nodes of each other.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::args::{CoordinatorArgs, Global};
+use super::failure::{Exit, Failure};
+use super::output::{self, Json};
+use super::setup::{self, Interrupts};
+use crate::base::limits::NODE_STOP_TIMEOUT;
+use crate::coordinator::{self, Coordinator};
+use crate::node::clock::wall_clock;
+use crate::node::{Node, NodeEvent, Options};
+use crate::transport::{Endpoint, LinkOptions};
+
+pub(super) async fn run(args: CoordinatorArgs, global: &Global) -> Result<(), Failure> {
+    let is_json = args.json;
+    coordinate(args, global).await.map_err(|failure| output::told(failure, is_json))
+}
+
+async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::catch()?;
+    let identity = setup::identity(global, Some(coordinator::key_claim()))?;
+    let endpoint = setup::endpoint(args.listen, &identity, LinkOptions::default())?;
+    if args.listen.is_none_or(|listen| listen.port() == 0) {
+        identity.remember_port(endpoint.port())?;
+    }
+    let state_dir = match &args.state {
+        Some(dir) => dir.clone(),
+        None => setup::state_dir(global)?.join("coordinator"),
+    };
+    let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
+    let coordinator = Coordinator::start(&endpoint, &state_dir, wall_clock, &tasks, &ending)?;
+    let options = Options { coordination: Some(coordinator.links()), ..Options::default() };
+    let (node, mut events, node_task) = Node::start(endpoint.clone(), options);
+    announce(&args, &endpoint);
+    let mut tick = tokio::time::interval(TICK);
+    let mut told = None;
+    loop {
+        tokio::select! {
+            Some(event) = events.recv() => {
+                // It takes part in no content: only that a link came and went.
+                let NodeEvent::Engine(event) = event else { continue };
+                tracing::debug!(?event, "the node");
+            }
+            _ = tick.tick() => {
+                let totals = *coordinator.totals().borrow();
+                if args.json {
+                    Json::coordinator(totals).print();
+                } else if told != Some(totals) {
+                    tracing::info!(
+                        contents = totals.contents,
+                        announcements = totals.announcements,
+                        listed = totals.listed,
+                        nodes = totals.links,
+                        "coordinating"
+                    );
+                }
+                told = Some(totals);
+            }
+            () = interrupts.next() => break,
+        }
+    }
+    let orderly = async {
+        ending.cancel();
+        tasks.close();
+        tasks.wait().await;
+        node.stop().await;
+        // A node that panicked has said so.
+        let _ = node_task.await;
+    };
+    tokio::select! {
+        _ = tokio::time::timeout(NODE_STOP_TIMEOUT, orderly) => {}
+        () = interrupts.next() => {}
+    }
+    Err(Failure::new(Exit::Interrupted, "interrupted; what is known is kept: run the same command to go on"))
+}
+
+fn announce(args: &CoordinatorArgs, endpoint: &Endpoint) {
+    let own = endpoint.source(&args.advertise);
+    let places: Vec<String> = own.addresses.iter().map(|address| format!("{}@{address}", own.node)).collect();
+    if args.json {
+        return Json::Coordinating { node: own.node.to_string(), places }.print();
+    }
+    let addresses: Vec<&str> = own.addresses.iter().map(|address| address.as_str()).collect();
+    output::note(format_args!("coordinating at {}", addresses.join(" ")));
+    output::note("nodes use it with: swarm seed --coordinator NODE, swarm fetch --coordinator NODE");
+    if let Some(best) = places.first() {
+        output::result(best);
+    }
+}
+
+const TICK: Duration = Duration::from_secs(1);

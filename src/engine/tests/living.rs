@@ -1,0 +1,195 @@
+//! Swarms that live: contents that are offered, declined, joined later. Two engines back to back, message by message.
+
+use super::*;
+use crate::manifest::Address;
+
+/// Two engines and one link between them, which the first dialed.
+struct Pair {
+    engines: [Engine; 2],
+    is_up: bool,
+    events: Vec<(usize, Event)>,
+    dials: [u32; 2],
+    messages: VecDeque<(usize, Message)>,
+}
+
+const LINK: LinkId = LinkId(1);
+
+fn id(index: usize) -> NodeId {
+    NodeId::from_bytes([index as u8 + 1; 32])
+}
+
+fn address(host: usize) -> Address {
+    format!("192.0.2.{host}:1").parse().expect("an address")
+}
+
+impl Pair {
+    fn new() -> Self {
+        let engines = [Engine::new(id(0), 1), Engine::new(id(1), 2)];
+        Self { engines, is_up: false, events: Vec::new(), dials: [0; 2], messages: VecDeque::new() }
+    }
+
+    fn link(&mut self) {
+        self.is_up = true;
+        for index in [0, 1] {
+            let (node, address) = (id(1 - index), Some(address(1 - index)));
+            let up = Input::LinkUp { link: LINK, node, dialed: index == 0, address };
+            self.engines[index].handle(Instant::ZERO, up);
+        }
+        (0..2).for_each(|index| self.drain(index));
+        self.pump();
+    }
+
+    /// One fact for one engine, and every message that follows from it.
+    fn input(&mut self, index: usize, input: Input) {
+        self.engines[index].handle(Instant::ZERO, input);
+        self.drain(index);
+        self.pump();
+    }
+
+    fn pump(&mut self) {
+        while let Some((to, message)) = self.messages.pop_front() {
+            self.engines[to].handle(Instant::ZERO, Input::Message { link: LINK, message });
+            self.drain(to);
+        }
+    }
+
+    fn drain(&mut self, index: usize) {
+        while let Some(output) = self.engines[index].poll() {
+            match output {
+                Output::Send { message, .. } if self.is_up => self.messages.push_back((1 - index, message)),
+                Output::Close { .. } => {
+                    self.is_up = false;
+                    let down = Input::LinkDown { link: LINK, reason: "closed".to_owned() };
+                    self.engines[1 - index].handle(Instant::ZERO, down);
+                }
+                Output::Dial { .. } => self.dials[index] += 1,
+                Output::Event(event) => self.events.push((index, event)),
+                _ => {}
+            }
+        }
+    }
+
+    fn join(&mut self, index: usize, manifest: &Manifest) {
+        let (content, count) = (manifest.id(), manifest.geometry().chunk_count());
+        let join =
+            Join { content, manifest: Some(manifest.clone()), order: Order::RarestFirst, patience: None };
+        self.input(index, Input::Join(Box::new(join)));
+        let all = Bitfield::full(count);
+        self.input(index, Input::StoreOpened { content, durable: all.clone(), wanted: all });
+        self.input(index, Input::Finished { content });
+    }
+
+    /// Without the manifest, which comes from the other if it may; then nothing is there.
+    fn join_unknown(&mut self, index: usize, content: ContentId) -> bool {
+        let join = Join { content, manifest: None, order: Order::RarestFirst, patience: None };
+        self.input(index, Input::Join(Box::new(join)));
+        let complete = self.events.iter().find_map(|(who, event)| match event {
+            Event::ManifestComplete { manifest } if *who == index => Some(manifest.clone()),
+            _ => None,
+        });
+        let Some(manifest) = complete else { return false };
+        let count = manifest.geometry().chunk_count();
+        let (durable, wanted) = (Bitfield::new(count), Bitfield::full(count));
+        self.input(index, Input::StoreOpened { content, durable, wanted });
+        true
+    }
+
+    fn add(&mut self, index: usize, content: ContentId, purpose: Purpose) {
+        let (node, addresses) = (id(1 - index), vec![address(1 - index)]);
+        self.input(index, Input::AddSource { content, node, addresses, purpose });
+    }
+
+    fn offers(&self, index: usize) -> usize {
+        let is_offer =
+            |(who, event): &&(usize, Event)| *who == index && matches!(event, Event::Offered { .. });
+        self.events.iter().filter(is_offer).count()
+    }
+
+    /// Chunks that an engine knows its peer to have.
+    fn seen(&self, index: usize) -> u32 {
+        let link = self.engines[index].snapshot().peers.into_iter().find_map(|peer| peer.link);
+        link.map_or(0, |link| link.have_count)
+    }
+}
+
+#[test]
+fn what_is_offered_is_declined_and_taken_up_when_it_is_joined() {
+    let manifest = one_file(4);
+    let content = manifest.id();
+    let mut pair = Pair::new();
+    pair.join(0, &manifest);
+    pair.add(0, content, Purpose::Offer);
+    assert_eq!(pair.dials, [1, 0]);
+    pair.link();
+    assert_eq!((pair.offers(1), pair.is_up), (1, true));
+    assert!(pair.join_unknown(1, content));
+    assert_eq!(pair.seen(1), 4);
+    let is_asked = pair.engines[0].snapshot().peers.iter().any(|peer| peer.link.is_some());
+    assert!(is_asked && pair.is_up);
+}
+
+#[test]
+fn a_content_that_the_declined_side_takes_up_first_is_opened_by_both_again() {
+    let manifest = one_file(4);
+    let content = manifest.id();
+    let mut pair = Pair::new();
+    // The side that is dialed wants it, the dialing side offers something else.
+    let other = one_file(2);
+    pair.join(0, &other);
+    pair.add(0, other.id(), Purpose::Offer);
+    assert!(!pair.join_unknown(1, content));
+    pair.link();
+    let declined = |(who, event): &(usize, Event)| *who == 1 && matches!(event, Event::PeerDeclined { .. });
+    assert!(pair.events.iter().any(declined) && pair.is_up);
+    pair.join(0, &manifest);
+    let has_come = pair.events.iter().any(
+        |(who, event)| matches!(event, Event::ManifestComplete { manifest } if *who == 1 && manifest.id() == content),
+    );
+    assert!(has_come);
+}
+
+#[test]
+fn an_offer_is_dialed_for_also_when_nothing_is_to_be_fetched_and_a_source_is_not() {
+    let manifest = one_file(4);
+    for (purpose, dials) in [(Purpose::Fetch, 0), (Purpose::Offer, 1), (Purpose::Meet, 1)] {
+        let mut pair = Pair::new();
+        pair.join(0, &manifest);
+        pair.add(0, manifest.id(), purpose);
+        assert_eq!(pair.dials[0], dials, "{purpose:?}");
+        let failure = DialFailure::Refused("another key".to_owned());
+        pair.input(0, Input::DialFailed { node: id(1), failure });
+        let is_told = pair.events.iter().any(|(_, event)| matches!(event, Event::PeerUnreachable { .. }));
+        assert_eq!(is_told, purpose != Purpose::Meet);
+        assert_eq!(pair.engines[0].next_wakeup().is_some(), purpose == Purpose::Offer);
+    }
+}
+
+#[test]
+fn what_is_left_is_offered_no_more() {
+    let manifest = one_file(4);
+    let mut pair = Pair::new();
+    pair.join(0, &manifest);
+    pair.add(0, manifest.id(), Purpose::Offer);
+    pair.input(0, Input::Leave { content: manifest.id() });
+    let failure = DialFailure::Unreachable("no answer".to_owned());
+    pair.input(0, Input::DialFailed { node: id(1), failure });
+    assert_eq!(pair.engines[0].next_wakeup(), None);
+}
+
+#[test]
+fn a_source_that_lacks_the_content_is_let_go_and_offers_of_one_link_are_bounded() {
+    let mut pair = Pair::new();
+    let content = one_file(4).id();
+    assert!(!pair.join_unknown(0, content));
+    pair.link();
+    assert!(!pair.is_up);
+    let mut pair = Pair::new();
+    pair.link();
+    for round in 0..3000u32 {
+        let content = ContentId::from_bytes([(round % 7) as u8; 32]);
+        let open = Message::Open { handle: Handle(round % 7), content, knows_manifest: true };
+        pair.input(1, Input::Message { link: LINK, message: open });
+        pair.input(1, Input::Message { link: LINK, message: Message::Decline { content } });
+    }
+    assert_eq!(pair.offers(1), crate::base::limits::HANDLES_PER_LINK_MAX);
+}

@@ -1,0 +1,124 @@
+//! Finders beside the engine: what this node takes part in goes to them, whom they find comes back. Decides nothing: a node that
+//! was found is a source like any other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::base::limits::{COORDINATORS_MAX, FOUND_WAITING_MAX, LINK_FINISH_TIMEOUT};
+use crate::base::{ContentId, Rate};
+use crate::discovery::{self, Finders, Found, Presence, Surroundings};
+use crate::engine::{self, Engine};
+use crate::manifest::{Address, Source};
+use crate::transport::Endpoint;
+
+pub(super) struct Finding {
+    presences: watch::Sender<Arc<[Presence]>>,
+    found: mpsc::Receiver<Found>,
+    /// For every content.
+    coordinators: Vec<Source>,
+    /// For one content each, beside those.
+    own_coordinators: BTreeMap<ContentId, Vec<Source>>,
+    /// The limit on uploads; zero if there is none.
+    up: Rate,
+    look: tokio::time::Interval,
+}
+
+impl Finding {
+    /// Starts the finders. They end by themselves when this is dropped, and take back what they announced; whoever is not done
+    /// a while after `ending` is cancelled is cut off.
+    pub(super) fn start(
+        endpoint: &Endpoint,
+        finders: Finders,
+        advertise: Vec<Address>,
+        tasks: &TaskTracker,
+        ending: &CancellationToken,
+    ) -> Self {
+        let (presences, presence_watch) = watch::channel(Arc::from([]));
+        let (report, found) = mpsc::channel(FOUND_WAITING_MAX);
+        let surroundings = Surroundings {
+            endpoint: endpoint.clone(),
+            advertise: advertise.into(),
+            presences: presence_watch,
+            found: report,
+        };
+        let coordinators = finders.coordinators.clone();
+        let finding = discovery::run(finders, surroundings);
+        let ending = ending.clone();
+        tasks.spawn(async move {
+            let patience = async {
+                ending.cancelled().await;
+                tokio::time::sleep(LINK_FINISH_TIMEOUT).await;
+            };
+            tokio::select! {
+                () = finding => {}
+                () = patience => tracing::debug!("finders did not end in time"),
+            }
+        });
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { presences, found, coordinators, own_coordinators: BTreeMap::new(), up: Rate(0), look }
+    }
+
+    /// Somebody who was found, or `None` when it is time to say again what this node takes part in. To be cancelled by
+    /// dropping the future.
+    pub(super) async fn next(&mut self) -> Option<Found> {
+        tokio::select! {
+            found = self.found.recv() => match found {
+                Some(found) => Some(found),
+                None => std::future::pending().await,
+            },
+            _ = self.look.tick() => None,
+        }
+    }
+
+    /// Who else knows sources of this content.
+    pub(super) fn add_coordinators(&mut self, content: ContentId, coordinators: Vec<Source>) {
+        let known = self.own_coordinators.entry(content).or_default();
+        for coordinator in coordinators {
+            if known.len() < COORDINATORS_MAX && !known.contains(&coordinator) {
+                known.push(coordinator);
+            }
+        }
+    }
+
+    /// How fast this node may upload.
+    pub(super) fn set_up(&mut self, up: Option<Rate>) {
+        self.up = up.unwrap_or_default();
+    }
+
+    /// Tells finders what the engine takes part in.
+    pub(super) fn update(&mut self, engine: &Engine) {
+        let presences: Arc<[Presence]> =
+            engine.presences().into_iter().map(|own| self.presence(own)).collect();
+        self.own_coordinators
+            .retain(|content, _| presences.iter().any(|presence| presence.content == *content));
+        self.presences.send_if_modified(|before| {
+            let is_new = **before != *presences;
+            *before = presences;
+            is_new
+        });
+    }
+
+    fn presence(&self, own: engine::Presence) -> Presence {
+        let mut coordinators = self.coordinators.clone();
+        coordinators.extend(self.own_coordinators.get(&own.content).into_iter().flatten().cloned());
+        coordinators.dedup_by_key(|source| source.node);
+        coordinators.truncate(COORDINATORS_MAX);
+        Presence {
+            content: own.content,
+            have_count: own.have_count,
+            chunk_count: own.chunk_count,
+            is_wanting: own.is_wanting,
+            links: own.links,
+            up: self.up,
+            coordinators,
+        }
+    }
+}
+
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,414 @@
+//! Messages between a node and a coordinator. Decoding validates: ids are ids, addresses are addresses, signatures hold.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::codec::{WireError, hello_from_proto, hello_to_proto};
+use super::message::Hello;
+use crate::base::limits::{
+    ANNOUNCE_LEN_MAX, ANNOUNCE_LINKS_MAX, FRAME_LEN_MAX, NEIGHBOUR_ADDRESSES_MAX, NEIGHBOURS_TARGET,
+    SOURCE_ADDRESSES_MAX, ZONE_LEN_MAX,
+};
+use crate::base::{ContentId, NodeId, Rate};
+use crate::manifest::{Address, SigningKey, verify};
+use crate::proto;
+use crate::proto::coordinator_frame::Message as Proto;
+
+/// One message on the control stream of a link to a coordinator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Coordination {
+    /// First, from the node.
+    Hello(Hello),
+    /// The coordinator's answer.
+    Welcome(Welcome),
+    /// "I take part in this content."
+    Announce {
+        /// What the node signed.
+        announce: SignedAnnounce,
+        /// Neighbours it wants to have in all; 0 asks for none.
+        wanted: u32,
+        /// Peers that it is linked to for this content.
+        links: Vec<NodeId>,
+    },
+    /// "I take no part in this content any more."
+    Withdraw {
+        /// Which.
+        content: ContentId,
+    },
+    /// Others that take part.
+    Peers {
+        /// In what.
+        content: ContentId,
+        /// Who, and where.
+        neighbours: Vec<Neighbour>,
+    },
+    /// An announcement is not taken.
+    Refused {
+        /// Of what.
+        content: ContentId,
+        /// For people.
+        reason: String,
+    },
+    /// "This node dials you now: dial it too."
+    Meet {
+        /// For what.
+        content: ContentId,
+        /// Who, and where.
+        neighbour: Neighbour,
+    },
+}
+
+/// What a coordinator answers to Hello.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// What it says of itself.
+    pub hello: Hello,
+    /// Where the node is, seen from there.
+    pub observed: Address,
+    /// Announce again after so many seconds.
+    pub interval_s: u32,
+    /// What is not announced again is forgotten after so many seconds.
+    pub time_to_live_s: u32,
+}
+
+/// What a node says of itself and one content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnnounceBody {
+    /// Of what it has chunks, or wants them.
+    pub content: ContentId,
+    /// Who.
+    pub node: NodeId,
+    /// Where it says that it is reached.
+    pub addresses: Vec<Address>,
+    /// Verified chunks.
+    pub have_count: u32,
+    /// Chunks in all; zero while the manifest is not known.
+    pub chunk_count: u32,
+    /// Upload capacity; zero if it is not known.
+    pub up: Rate,
+    /// Where it stands, in words of the operators' own.
+    pub zone: Option<String>,
+}
+
+/// A body, and the bytes that its node signed. Exists only if the signature holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedAnnounce {
+    body: AnnounceBody,
+    bytes: Bytes,
+    signature: [u8; 64],
+}
+
+/// A node that was announced, and where to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// What the node signed.
+    pub announce: SignedAnnounce,
+    /// Where the coordinator knows it to be; at most [`NEIGHBOUR_ADDRESSES_MAX`].
+    pub addresses: Vec<Address>,
+}
+
+impl SignedAnnounce {
+    /// Signs a body.
+    ///
+    /// # Panics
+    /// If the key is not that of the body's node, or the body is outside its caps.
+    pub fn sign(key: &SigningKey, body: AnnounceBody) -> Self {
+        assert_eq!(key.public(), body.node, "a node speaks for itself alone");
+        assert!(body.is_within_caps(), "an announcement that nobody would take");
+        let bytes: Bytes = body.to_proto().encode_to_vec().into();
+        let signature = key.sign_bytes(CONTEXT, &bytes);
+        Self { body, bytes, signature }
+    }
+
+    /// What was signed.
+    pub fn body(&self) -> &AnnounceBody {
+        &self.body
+    }
+
+    /// The bytes to keep or pass on: a protobuf `SignedAnnounce`.
+    pub fn encode(&self) -> Vec<u8> {
+        self.to_proto().encode_to_vec()
+    }
+
+    /// Reads what [`SignedAnnounce::encode`] wrote.
+    ///
+    /// # Errors
+    /// If it is none, or not signed by the node that it speaks for.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        Self::from_proto(proto::SignedAnnounce::decode(bytes).map_err(|_| WireError::Schema)?)
+    }
+
+    fn to_proto(&self) -> proto::SignedAnnounce {
+        proto::SignedAnnounce { body: self.bytes.clone(), signature: self.signature.to_vec().into() }
+    }
+
+    fn from_proto(signed: proto::SignedAnnounce) -> Result<Self, WireError> {
+        if signed.body.len() > ANNOUNCE_LEN_MAX {
+            return Err(WireError::Field("announcement"));
+        }
+        let signature = signed.signature.as_ref().try_into().map_err(|_| WireError::Field("signature"))?;
+        let body = proto::AnnounceBody::decode(signed.body.clone()).map_err(|_| WireError::Schema)?;
+        let body = AnnounceBody::from_proto(body)?;
+        if !verify(body.node, CONTEXT, &signed.body, &signature) {
+            return Err(WireError::Field("signature"));
+        }
+        Ok(Self { body, bytes: signed.body, signature })
+    }
+}
+
+impl AnnounceBody {
+    fn is_within_caps(&self) -> bool {
+        let is_zone = |zone: &String| {
+            !zone.is_empty() && zone.len() <= ZONE_LEN_MAX && !zone.chars().any(char::is_control)
+        };
+        self.addresses.len() <= SOURCE_ADDRESSES_MAX
+            && self.have_count <= self.chunk_count
+            && self.zone.as_ref().is_none_or(is_zone)
+    }
+
+    fn to_proto(&self) -> proto::AnnounceBody {
+        proto::AnnounceBody {
+            content: self.content.as_bytes().to_vec().into(),
+            node: self.node.as_bytes().to_vec().into(),
+            addresses: self.addresses.iter().map(ToString::to_string).collect(),
+            have_count: self.have_count,
+            chunk_count: self.chunk_count,
+            up_per_sec: self.up.0,
+            zone: self.zone.clone().unwrap_or_default(),
+        }
+    }
+
+    fn from_proto(body: proto::AnnounceBody) -> Result<Self, WireError> {
+        let read = Self {
+            content: content(&body.content)?,
+            node: node(&body.node)?,
+            addresses: addresses(&body.addresses, SOURCE_ADDRESSES_MAX)?,
+            have_count: body.have_count,
+            chunk_count: body.chunk_count,
+            up: Rate(body.up_per_sec),
+            zone: (!body.zone.is_empty()).then_some(body.zone),
+        };
+        if read.is_within_caps() { Ok(read) } else { Err(WireError::Field("announcement")) }
+    }
+}
+
+impl Neighbour {
+    fn to_proto(&self) -> proto::Neighbour {
+        let addresses = self.addresses.iter().map(ToString::to_string).collect();
+        proto::Neighbour { announce: Some(self.announce.to_proto()), addresses }
+    }
+
+    fn from_proto(neighbour: proto::Neighbour) -> Result<Self, WireError> {
+        let addresses = addresses(&neighbour.addresses, NEIGHBOUR_ADDRESSES_MAX)?;
+        Ok(Self { announce: SignedAnnounce::from_proto(required(neighbour.announce)?)?, addresses })
+    }
+}
+
+impl Coordination {
+    /// The frame, without its length.
+    pub fn encode(&self) -> Bytes {
+        proto::CoordinatorFrame { message: Some(self.to_proto()) }.encode_to_vec().into()
+    }
+
+    /// Reads a frame. `Ok(None)` is a message of a later minor version: to be passed over.
+    ///
+    /// # Errors
+    /// If it is too long, does not follow the schema, or a field is outside its cap.
+    pub fn decode(frame: Bytes) -> Result<Option<Self>, WireError> {
+        if frame.len() > FRAME_LEN_MAX {
+            return Err(WireError::FrameTooLong(frame.len()));
+        }
+        let frame = proto::CoordinatorFrame::decode(frame).map_err(|_| WireError::Schema)?;
+        frame.message.map(Self::from_proto).transpose()
+    }
+
+    fn to_proto(&self) -> Proto {
+        let bytes = |content: &ContentId| Bytes::copy_from_slice(content.as_bytes());
+        match self {
+            Self::Hello(hello) => Proto::Hello(hello_to_proto(hello)),
+            Self::Welcome(welcome) => Proto::Welcome(proto::Welcome {
+                hello: Some(hello_to_proto(&welcome.hello)),
+                observed: welcome.observed.to_string(),
+                interval_s: welcome.interval_s,
+                time_to_live_s: welcome.time_to_live_s,
+            }),
+            Self::Announce { announce, wanted, links } => Proto::Announce(proto::Announce {
+                announce: Some(announce.to_proto()),
+                wanted: *wanted,
+                links: links.iter().map(|link| Bytes::copy_from_slice(link.as_bytes())).collect(),
+            }),
+            Self::Withdraw { content } => Proto::Withdraw(proto::Withdraw { content: bytes(content) }),
+            Self::Peers { content, neighbours } => Proto::Peers(proto::Peers {
+                content: bytes(content),
+                neighbours: neighbours.iter().map(Neighbour::to_proto).collect(),
+            }),
+            Self::Refused { content, reason } => {
+                Proto::Refused(proto::Refused { content: bytes(content), reason: reason.clone() })
+            }
+            Self::Meet { content, neighbour } => {
+                Proto::Meet(proto::Meet { content: bytes(content), neighbour: Some(neighbour.to_proto()) })
+            }
+        }
+    }
+
+    fn from_proto(message: Proto) -> Result<Self, WireError> {
+        Ok(match message {
+            Proto::Hello(hello) => Self::Hello(hello_from_proto(hello)?),
+            Proto::Welcome(welcome) => Self::Welcome(Welcome {
+                hello: hello_from_proto(required(welcome.hello)?)?,
+                observed: address(&welcome.observed)?,
+                interval_s: welcome.interval_s,
+                time_to_live_s: welcome.time_to_live_s,
+            }),
+            Proto::Announce(announce) => {
+                if announce.links.len() > ANNOUNCE_LINKS_MAX {
+                    return Err(WireError::Field("links"));
+                }
+                Self::Announce {
+                    links: announce.links.iter().map(|link| node(link)).collect::<Result<_, _>>()?,
+                    wanted: announce.wanted,
+                    announce: SignedAnnounce::from_proto(required(announce.announce)?)?,
+                }
+            }
+            Proto::Withdraw(withdraw) => Self::Withdraw { content: content(&withdraw.content)? },
+            Proto::Peers(peers) => {
+                if peers.neighbours.len() > NEIGHBOURS_TARGET as usize {
+                    return Err(WireError::Field("neighbours"));
+                }
+                let neighbours = peers.neighbours.into_iter().map(Neighbour::from_proto);
+                Self::Peers {
+                    content: content(&peers.content)?,
+                    neighbours: neighbours.collect::<Result<_, _>>()?,
+                }
+            }
+            Proto::Refused(refused) => {
+                let reason =
+                    refused.reason.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
+                Self::Refused { content: content(&refused.content)?, reason }
+            }
+            Proto::Meet(meet) => Self::Meet {
+                content: content(&meet.content)?,
+                neighbour: Neighbour::from_proto(required(meet.neighbour)?)?,
+            },
+        })
+    }
+}
+
+fn required<T>(field: Option<T>) -> Result<T, WireError> {
+    field.ok_or(WireError::Field("a message within is missing"))
+}
+
+fn content(bytes: &[u8]) -> Result<ContentId, WireError> {
+    ContentId::from_slice(bytes).ok_or(WireError::Field("content"))
+}
+
+fn node(bytes: &[u8]) -> Result<NodeId, WireError> {
+    NodeId::from_slice(bytes).ok_or(WireError::Field("node"))
+}
+
+fn address(text: &str) -> Result<Address, WireError> {
+    text.parse().map_err(|_| WireError::Field("address"))
+}
+
+fn addresses(texts: &[String], count_max: usize) -> Result<Vec<Address>, WireError> {
+    if texts.len() > count_max {
+        return Err(WireError::Field("addresses"));
+    }
+    texts.iter().map(|text| address(text)).collect()
+}
+
+const CONTEXT: &[u8] = b"swarm announce v1";
+const REASON_CHARS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key() -> SigningKey {
+        SigningKey::from_seed(&[3; 32])
+    }
+
+    fn body() -> AnnounceBody {
+        AnnounceBody {
+            content: ContentId::from_bytes([1; 32]),
+            node: key().public(),
+            addresses: vec!["192.0.2.1:4433".parse().expect("an address")],
+            have_count: 3,
+            chunk_count: 7,
+            up: Rate(1_000_000),
+            zone: Some("lab".to_owned()),
+        }
+    }
+
+    fn messages() -> Vec<Coordination> {
+        let content = ContentId::from_bytes([1; 32]);
+        let announce = SignedAnnounce::sign(&key(), body());
+        let neighbour =
+            Neighbour { announce: announce.clone(), addresses: announce.body().addresses.clone() };
+        let observed = "203.0.113.7:9".parse().expect("an address");
+        vec![
+            Coordination::Hello(Hello::ours()),
+            Coordination::Welcome(Welcome {
+                hello: Hello::ours(),
+                observed,
+                interval_s: 1,
+                time_to_live_s: 3,
+            }),
+            Coordination::Announce { announce, wanted: 10, links: vec![key().public()] },
+            Coordination::Withdraw { content },
+            Coordination::Peers { content, neighbours: vec![neighbour.clone()] },
+            Coordination::Refused { content, reason: "full".to_owned() },
+            Coordination::Meet { content, neighbour },
+        ]
+    }
+
+    #[test]
+    fn every_message_survives_the_wire() {
+        for message in messages() {
+            assert_eq!(Coordination::decode(message.encode()), Ok(Some(message)));
+        }
+    }
+
+    #[test]
+    fn words_put_into_a_nodes_mouth_are_refused() {
+        let signed = SignedAnnounce::sign(&key(), body()).to_proto();
+        let other = AnnounceBody { have_count: 7, ..body() };
+        let forged =
+            proto::SignedAnnounce { body: other.to_proto().encode_to_vec().into(), ..signed.clone() };
+        assert_eq!(SignedAnnounce::from_proto(forged), Err(WireError::Field("signature")));
+        let stranger = AnnounceBody { node: SigningKey::from_seed(&[4; 32]).public(), ..body() };
+        let forged = proto::SignedAnnounce { body: stranger.to_proto().encode_to_vec().into(), ..signed };
+        assert_eq!(SignedAnnounce::from_proto(forged), Err(WireError::Field("signature")));
+    }
+
+    #[test]
+    fn an_announcement_outside_its_caps_is_refused() {
+        let check = |body: AnnounceBody| {
+            let signature = key().sign_bytes(CONTEXT, &body.to_proto().encode_to_vec()).to_vec().into();
+            let signed = proto::SignedAnnounce { body: body.to_proto().encode_to_vec().into(), signature };
+            assert!(SignedAnnounce::from_proto(signed).is_err(), "{body:?}");
+        };
+        check(AnnounceBody { have_count: 8, ..body() });
+        check(AnnounceBody { zone: Some("x".repeat(ZONE_LEN_MAX + 1)), ..body() });
+        check(AnnounceBody { zone: Some("a\nb".to_owned()), ..body() });
+        let many = vec!["192.0.2.1:4433".parse().expect("an address"); SOURCE_ADDRESSES_MAX + 1];
+        check(AnnounceBody { addresses: many, ..body() });
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Coordination::decode(bytes.into());
+        }
+
+        #[test]
+        fn no_flip_makes_it_panic(which in 0usize..7, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            let mut bytes = messages()[which].encode().to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            let _ = Coordination::decode(bytes.into());
+        }
+    }
+}

@@ -7,6 +7,7 @@ mod support;
 mod command;
 mod damage;
 mod demo;
+mod dht;
 mod existing;
 mod full_disk;
 mod large;

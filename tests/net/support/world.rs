@@ -23,6 +23,7 @@ pub(crate) struct Node {
     /// For `--peer`.
     pub(crate) peer: String,
     dir: PathBuf,
+    is_on_lan: bool,
 }
 
 impl World {
@@ -54,7 +55,7 @@ impl World {
         std::fs::create_dir_all(&dir).expect("a folder");
         let key = Identity::from_file(&dir.join("key")).expect("a place for a key");
         let peer = format!("{}@{}:{PORT}", key.node_id(), host.address());
-        Node { host: host.clone(), peer, dir }
+        Node { host: host.clone(), peer, dir, is_on_lan: false }
     }
 }
 
@@ -62,6 +63,11 @@ impl Node {
     /// Its folder; fetches go to `out` in there.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// The same node, if it announces itself to its network.
+    pub(crate) fn on_lan(self) -> Self {
+        Self { is_on_lan: true, ..self }
     }
 
     /// A seed that is ready.
@@ -100,6 +106,9 @@ impl Node {
             .arg(self.path("key"))
             .env("SWARM_STATE_DIR", self.path("state"))
             .env("PATH", path);
+        if self.is_on_lan {
+            command.env_remove("SWARM_NO_LAN");
+        }
         // To look closer at one scenario: SWARM_NET_LOG=swarm=debug,quinn_proto=debug.
         if let Some(filter) = std::env::var_os("SWARM_NET_LOG") {
             command.env("RUST_LOG", filter);

@@ -261,6 +261,14 @@ impl Fetch {
                 self.store_error.get_or_insert(error);
                 return Ok(false);
             }
+            NodeEvent::FinderTrouble(trouble) => {
+                if self.args.json {
+                    Json::trouble(&trouble).print();
+                } else {
+                    self.view.note(&trouble.reason);
+                }
+                return Ok(false);
+            }
             NodeEvent::Found(found) => {
                 self.tell(found.source.node, "found", found.way.name().to_owned(), false);
                 return Ok(false);

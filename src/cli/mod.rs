@@ -26,15 +26,19 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
+use crate::service::LogFormat;
 use args::{Args, Command};
 use failure::Exit;
 
 /// Runs the command that the arguments name; returns its exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    // A node's log is as its configuration says.
-    if !matches!(args.command, Command::Node(_)) {
-        setup::logging(args.global.verbose);
+    match args.command {
+        // A node's log is as its configuration says.
+        Command::Node(_) => {}
+        // Whoever runs it for months reads its log.
+        Command::Coordinator(_) => setup::node_logging(args.global.verbose, LogFormat::Text),
+        _ => setup::logging(args.global.verbose),
     }
     let result = match args.command {
         Command::Seed(seed) => setup::block_on(seed::run(seed, &args.global)),

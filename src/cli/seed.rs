@@ -218,6 +218,9 @@ impl Seed {
                 let (node, way) = (found.source.node, found.way.name());
                 return self.tell(Json::peer(node, "found", Some(way.to_owned())), None);
             }
+            NodeEvent::FinderTrouble(trouble) => {
+                return self.tell(Json::trouble(&trouble), Some(trouble.reason));
+            }
             NodeEvent::StoreError { .. } => return,
         };
         match event {

@@ -59,6 +59,15 @@ pub struct Found {
     pub way: Way,
 }
 
+/// A finder that cannot work; the others go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which.
+    pub way: Way,
+    /// What is wrong, for people: whole, with who it is about.
+    pub reason: String,
+}
+
 /// One content that this node takes part in, as it is announced to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
@@ -89,6 +98,8 @@ pub struct Surroundings {
     pub presences: watch::Receiver<Arc<[Presence]>>,
     /// Where finders report to.
     pub found: mpsc::Sender<Found>,
+    /// Where they say what people should know; when it is full, nobody hears it.
+    pub troubles: mpsc::Sender<Trouble>,
 }
 
 impl Finders {

@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::io::Fact;
 use crate::base::limits::{COORDINATORS_MAX, FOUND_WAITING_MAX, LINK_FINISH_TIMEOUT};
 use crate::base::{ContentId, Rate};
-use crate::discovery::{self, Finders, Found, Presence, Surroundings};
+use crate::discovery::{self, Finders, Found, Presence, Surroundings, Trouble};
 use crate::engine::{self, Engine};
 use crate::manifest::{Address, Source};
 use crate::transport::Endpoint;
@@ -19,6 +20,7 @@ use crate::transport::Endpoint;
 pub(super) struct Finding {
     presences: watch::Sender<Arc<[Presence]>>,
     found: mpsc::Receiver<Found>,
+    troubles: mpsc::Receiver<Trouble>,
     /// For every content.
     coordinators: Vec<Source>,
     /// For one content each, beside those.
@@ -40,11 +42,13 @@ impl Finding {
     ) -> Self {
         let (presences, presence_watch) = watch::channel(Arc::from([]));
         let (report, found) = mpsc::channel(FOUND_WAITING_MAX);
+        let (trouble_report, troubles) = mpsc::channel(TROUBLES_WAITING_MAX);
         let surroundings = Surroundings {
             endpoint: endpoint.clone(),
             advertise: advertise.into(),
             presences: presence_watch,
             found: report,
+            troubles: trouble_report,
         };
         let coordinators = finders.coordinators.clone();
         let finding = discovery::run(finders, surroundings);
@@ -61,19 +65,30 @@ impl Finding {
         });
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        Self { presences, found, coordinators, own_coordinators: BTreeMap::new(), up: Rate(0), look }
+        Self {
+            presences,
+            found,
+            troubles,
+            coordinators,
+            own_coordinators: BTreeMap::new(),
+            up: Rate(0),
+            look,
+        }
     }
 
-    /// Somebody who was found, or `None` when it is time to say again what this node takes part in. To be cancelled by
-    /// dropping the future.
-    pub(super) async fn next(&mut self) -> Option<Found> {
+    /// What a finder says, or that it is time to tell them again what this node takes part in. To be cancelled by dropping the
+    /// future.
+    pub(super) async fn next(&mut self) -> Fact {
         tokio::select! {
-            found = self.found.recv() => match found {
-                Some(found) => Some(found),
-                None => std::future::pending().await,
-            },
-            _ = self.look.tick() => None,
+            Some(found) = self.found.recv() => Fact::Found(found),
+            Some(trouble) = self.troubles.recv() => Fact::Trouble(trouble),
+            _ = self.look.tick() => Fact::LookAround,
         }
+    }
+
+    /// Has finders told soon of a content that was joined: whoever waits for it waits for nothing else.
+    pub(super) fn look_soon(&mut self) {
+        self.look.reset_after(LOOK_SOON);
     }
 
     /// Who else knows sources of this content.
@@ -121,4 +136,7 @@ impl Finding {
     }
 }
 
+const TROUBLES_WAITING_MAX: usize = 16;
+/// Long enough for what is joined at one time to be told at one time.
+const LOOK_SOON: Duration = Duration::from_millis(20);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

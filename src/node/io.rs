@@ -18,7 +18,7 @@ use super::upload::{self, UploadTask};
 use super::{Command, Limits, NodeEvent, NodeSnapshot, Options, WireTotals, link};
 use crate::base::limits::PEERS_MAX;
 use crate::base::{ContentId, NodeId};
-use crate::discovery::{Found, Way};
+use crate::discovery::{Found, Trouble, Way};
 use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose};
 use crate::manifest::{Address, ChunkIndex, Run, Source};
 use crate::storage::{Store, StoreError, Verdict};
@@ -53,6 +53,7 @@ pub(super) enum Fact {
     },
     Command(Command),
     Found(Found),
+    Trouble(Trouble),
     /// Finders want to know what this node takes part in.
     LookAround,
     Wakeup,
@@ -150,7 +151,7 @@ impl Io {
             biased;
             Some(command) = self.commands.recv() => facts.push(Fact::Command(command)),
             _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => {}
-            found = self.finding.next() => facts.push(found.map_or(Fact::LookAround, Fact::Found)),
+            fact = self.finding.next() => facts.push(fact),
             () = sleep => facts.push(Fact::Wakeup),
         }
         facts
@@ -162,6 +163,10 @@ impl Io {
             Fact::Input(input) => Some(input),
             Fact::Wakeup => Some(Input::Wakeup),
             Fact::Found(found) => Some(self.admit_found(found)),
+            Fact::Trouble(trouble) => {
+                self.tell(NodeEvent::FinderTrouble(trouble));
+                None
+            }
             Fact::LookAround => {
                 self.finding.update(engine);
                 None
@@ -202,7 +207,10 @@ impl Io {
 
     fn admit_command(&mut self, command: Command, engine: &Engine) -> Option<Input> {
         match command {
-            Command::Join(join) => Some(Input::Join(join)),
+            Command::Join(join) => {
+                self.finding.look_soon();
+                Some(Input::Join(join))
+            }
             Command::OpenStore { content, store, durable, wanted } => {
                 self.stores.insert(content, store);
                 Some(Input::StoreOpened { content, durable, wanted })

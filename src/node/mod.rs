@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::base::{Bitfield, ContentId, NodeId, Rate};
-use crate::discovery::{Finders, Found};
+use crate::discovery::{Finders, Found, Trouble};
 use crate::engine::{Event, Join, Purpose, Snapshot};
 use crate::manifest::{Address, Source};
 use crate::storage::{Store, StoreError};
@@ -78,6 +78,8 @@ pub enum NodeEvent {
     },
     /// A finder names a node; it is told once a node, content and way.
     Found(Found),
+    /// A finder cannot work.
+    FinderTrouble(Trouble),
 }
 
 /// Everything at one instant.

@@ -14,6 +14,7 @@ impl Running {
     pub(super) async fn on_event(&mut self, event: NodeEvent) {
         match event {
             NodeEvent::Engine(event) => self.on_engine_event(event).await,
+            NodeEvent::FinderTrouble(trouble) => warn!("{}", trouble.reason),
             NodeEvent::Found(found) => {
                 let (peer, content) = (found.source.node.short(), found.content.short());
                 info!(peer, content, way = found.way.name(), "found a peer");

@@ -5,6 +5,7 @@
 mod support;
 
 mod command;
+mod coordinator;
 mod damage;
 mod demo;
 mod dht;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{bars, text};
 use crate::base::{ContentId, NodeId};
 use crate::coordinator::Totals;
+use crate::discovery::Trouble;
 use crate::engine::{ContentSnapshot, PeerSnapshot};
 use crate::manifest::Manifest;
 use crate::node::{NodeSnapshot, WireTotals};
@@ -38,6 +39,8 @@ pub(in crate::cli) enum Json {
     },
     /// Something happened with a peer.
     Peer { node: String, state: &'static str, detail: Option<String> },
+    /// A way of finding peers does not work; the others go on.
+    Trouble { way: &'static str, message: String },
     /// A coordinator listens; `places` are what others give to --coordinator.
     Coordinating { node: String, places: Vec<String> },
     /// What a coordinator knows, about every second.
@@ -111,6 +114,10 @@ impl Json {
     }
 
     /// A peer's news.
+    pub(in crate::cli) fn trouble(trouble: &Trouble) -> Self {
+        Self::Trouble { way: trouble.way.name(), message: trouble.reason.clone() }
+    }
+
     pub(in crate::cli) fn coordinator(totals: Totals) -> Self {
         Self::Coordinator {
             contents: totals.contents,

@@ -14,7 +14,7 @@ use crate::base::ContentId;
 use crate::base::limits::{
     ANNOUNCE_INTERVAL, ANNOUNCE_LINKS_MAX, ANNOUNCE_TIME_TO_LIVE, SOURCE_ADDRESSES_MAX,
 };
-use crate::discovery::{Found, Presence, Surroundings, Way};
+use crate::discovery::{Found, Presence, Surroundings, Trouble, Way};
 use crate::manifest::{SigningKey, Source};
 use crate::transport::{FrameReader, FrameWriter, Link, Protocol};
 use crate::wire::{AnnounceBody, Coordination, Hello, Neighbour, PROTOCOL_MAJOR, SignedAnnounce, Welcome};
@@ -54,10 +54,10 @@ impl Client {
                 Err(error) => error.to_string(),
             };
             let coordinator = self.coordinator.node.short();
-            if is_told {
-                debug!(coordinator, reason, "a coordinator is away");
-            } else {
-                warn!(coordinator, reason, "a coordinator is away: going on without it, and trying again");
+            debug!(coordinator, reason, "a coordinator is away");
+            if !is_told {
+                let reason = format!("coordinator {coordinator} is away, going on without it: {reason}");
+                let _ = self.surroundings.troubles.try_send(Trouble { way: Way::Coordinator, reason });
             }
             is_told = true;
             tokio::time::sleep(wait).await;
@@ -71,8 +71,9 @@ impl Client {
             Ok(never) => match never {},
             Err(reason) => reason,
         };
+        let closed = link.close_reason();
         link.close(0, &reason);
-        link.close_reason().map_or(reason, |closed| closed.to_string())
+        closed.map_or(reason, |closed| closed.to_string())
     }
 
     async fn exchange(&mut self, link: &Link) -> Result<std::convert::Infallible, String> {

@@ -14,7 +14,7 @@ mod addresses;
 mod lookup;
 mod schedule;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs as _};
 
 use mainline::Dht;
 use mainline::async_dht::AsyncDht;
@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use self::addresses::{Addresses, is_worth_asking};
 use self::schedule::{Query, QueryKind, Schedule};
-use super::{Found, Surroundings, Way};
+use super::{Found, Surroundings, Trouble, Way};
 use crate::base::limits::{DHT_ADDRESSES_PER_LOOKUP_MAX, DHT_PROBES_MAX, DHT_QUERIES_MAX, DHT_QUERY_TIMEOUT};
 use crate::base::{ContentId, NodeId};
 use crate::manifest::{Address, Source};
@@ -34,10 +34,8 @@ use crate::manifest::{Address, Source};
 /// or by those of the public one.
 pub(super) async fn run(bootstrap: Vec<Address>, mut surroundings: Surroundings) {
     let IpAddr::V4(bind) = to_ipv4(surroundings.endpoint.bound_address().ip()) else {
-        tracing::warn!(
-            "not looking for peers by the DHT: it takes IPv4, and this node listens on an IPv6 address alone"
-        );
-        return;
+        let why = "it takes IPv4, and this node listens on an IPv6 address alone: change --listen";
+        return tell(&surroundings, why);
     };
     let is_private = !bootstrap.is_empty();
     let started = tokio::select! {
@@ -46,8 +44,13 @@ pub(super) async fn run(bootstrap: Vec<Address>, mut surroundings: Surroundings)
     };
     match started {
         Ok(dht) => Finder::new(dht, is_private, surroundings).run().await,
-        Err(error) => tracing::warn!(%error, "not looking for peers by the DHT: it cannot be started"),
+        Err(error) => tell(&surroundings, &error.to_string()),
     }
+}
+
+fn tell(surroundings: &Surroundings, why: &str) {
+    let reason = format!("not looking for peers by the DHT: {why}");
+    let _ = surroundings.troubles.try_send(Trouble { way: Way::Dht, reason });
 }
 
 struct Finder {
@@ -150,7 +153,7 @@ impl Finder {
     /// Hands over who is at an address, for each content it was not reported for; false if nobody takes it.
     async fn report(&mut self, address: SocketAddrV4) -> bool {
         for (content, node) in self.addresses.report(address) {
-            let source = Source { node, addresses: vec![std::net::SocketAddr::from(address).into()] };
+            let source = Source { node, addresses: vec![SocketAddr::from(address).into()] };
             if self.surroundings.found.send(Found { content, source, way: Way::Dht }).await.is_err() {
                 return false;
             }
@@ -203,17 +206,36 @@ async fn perform(
 
 /// Binds a socket and resolves names, which may take long: on a thread where that harms nobody. The table's own thread ends
 /// with what is returned.
-async fn start(bootstrap: Vec<Address>, bind: Ipv4Addr) -> Result<AsyncDht, std::io::Error> {
+async fn start(bootstrap: Vec<Address>, bind: Ipv4Addr) -> Result<AsyncDht, StartError> {
     let build = move || {
         let mut builder = Dht::builder();
         builder.bind_address(bind);
         if !bootstrap.is_empty() {
-            let bootstrap: Vec<&str> = bootstrap.iter().map(Address::as_str).collect();
-            builder.bootstrap(&bootstrap);
+            let resolved: Vec<SocketAddr> =
+                bootstrap.iter().filter_map(|node| node.as_str().to_socket_addrs().ok()).flatten().collect();
+            if !resolved.iter().any(SocketAddr::is_ipv4) {
+                return Err(StartError::NoBootstrap(bootstrap));
+            }
+            builder.bootstrap(&resolved);
         }
-        builder.build().map(Dht::as_async)
+        builder.build().map(Dht::as_async).map_err(StartError::Socket)
     };
-    spawn_blocking(build).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    spawn_blocking(build).await.map_err(|_| StartError::Stopping)?
+}
+
+/// Why the table cannot be asked.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("no socket: {0}")]
+    Socket(std::io::Error),
+    #[error("none of its nodes has an IPv4 address: {}; name others by --dht-bootstrap", list(.0))]
+    NoBootstrap(Vec<Address>),
+    #[error("this node is ending")]
+    Stopping,
+}
+
+fn list(addresses: &[Address]) -> String {
+    addresses.iter().map(Address::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// When nobody writes presences any more.

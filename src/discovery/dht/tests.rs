@@ -30,6 +30,7 @@ fn party(table: &Testnet, seed: u8, presence: Presence) -> Party {
         presences: reader,
         found: sender,
         advertise: Arc::from([]),
+        troubles: mpsc::channel(1).0,
     };
     let bootstrap = table.bootstrap.iter().map(|node| node.parse().expect("an address")).collect();
     Party { presences, found, endpoint, task: tokio::spawn(run(bootstrap, surroundings)) }
@@ -56,6 +57,14 @@ impl Party {
         drop(self.presences);
         self.task.await.expect("it ends by itself");
     }
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_entered_is_told() {
+    let bootstrap = vec!["[::1]:6881".parse().expect("an address")];
+    let error = start(bootstrap, Ipv4Addr::LOCALHOST).await.expect_err("no IPv4 there");
+    let expected = "none of its nodes has an IPv4 address: [::1]:6881; name others by --dht-bootstrap";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ fn party(port: u16, seed: u8, listen: &str) -> Party {
         presences: reader,
         found: sender,
         advertise: Arc::from([]),
+        troubles: mpsc::channel(1).0,
     };
     let network = Network { port, with_loopback: true };
     Party { presences, found, endpoint, task: tokio::spawn(run(network, surroundings)) }
@@ -100,5 +101,9 @@ async fn a_node_that_only_this_machine_reaches_does_not_look() {
     let endpoint = Endpoint::bind(listen, &identity, LinkOptions::default()).expect("bound");
     let (_presences, presences) = watch::channel(Arc::from([]));
     let (found, _found) = mpsc::channel(1);
-    run(Network::default(), Surroundings { endpoint, presences, found, advertise: Arc::from([]) }).await;
+    run(
+        Network::default(),
+        Surroundings { endpoint, presences, found, advertise: Arc::from([]), troubles: mpsc::channel(1).0 },
+    )
+    .await;
 }

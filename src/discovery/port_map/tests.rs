@@ -30,8 +30,13 @@ fn world(gateways: Gateways, asked: Asked, mut tasks: JoinSet<()>) -> World {
     let endpoint = Endpoint::bind(listen, &identity, LinkOptions::default()).expect("bound");
     let (presences, reader) = watch::channel(Arc::from([]));
     let (found, _) = mpsc::channel(1);
-    let surroundings =
-        Surroundings { endpoint: endpoint.clone(), presences: reader, found, advertise: Arc::from([]) };
+    let surroundings = Surroundings {
+        endpoint: endpoint.clone(),
+        presences: reader,
+        found,
+        advertise: Arc::from([]),
+        troubles: mpsc::channel(1).0,
+    };
     tasks.spawn(run(gateways, surroundings));
     World { endpoint, asked, presences, tasks }
 }

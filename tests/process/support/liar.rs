@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use swarm::base::Bitfield;
+use swarm::discovery::Finders;
 use swarm::engine::{Join, Order};
-use swarm::manifest::{ChunkIndex, Manifest};
+use swarm::manifest::{ChunkIndex, Manifest, Source};
 use swarm::node::clock::wall_clock;
-use swarm::node::{Limits, Node, Options};
+use swarm::node::{Node, Options};
 use swarm::storage::{IndexOptions, SeedStore, Store, StoreError, Verdict, index};
 use swarm::transport::{Endpoint, Identity, LinkOptions};
 use tokio::runtime::Runtime;
@@ -23,6 +24,15 @@ pub(crate) struct Liar {
 impl Liar {
     /// Serves this file, with one wrong byte in every read.
     pub(crate) fn start(file: &Path, key: u8) -> Self {
+        Self::begin(file, key, Vec::new())
+    }
+
+    /// The same, known to this coordinator.
+    pub(crate) fn start_announced(file: &Path, key: u8, coordinator: &str) -> Self {
+        Self::begin(file, key, vec![coordinator.parse().expect("a place")])
+    }
+
+    fn begin(file: &Path, key: u8, coordinators: Vec<Source>) -> Self {
         let made = index(&[file.to_owned()], &IndexOptions::default(), None, &|_| {}).expect("a good file");
         let all = Bitfield::full(made.manifest.geometry().chunk_count());
         let store = SeedStore::new(made.manifest.clone(), made.roots, all.clone(), wall_clock);
@@ -33,8 +43,8 @@ impl Liar {
             let endpoint =
                 Endpoint::bind(Some(listen), &identity, LinkOptions::default()).expect("a free port");
             let (node_id, port) = (endpoint.node_id(), endpoint.port());
-            let limits = Limits::default();
-            let (node, mut events, _) = Node::start(endpoint, Options { limits, ..Options::default() });
+            let finders = Finders { coordinators, ..Finders::default() };
+            let (node, mut events, _) = Node::start(endpoint, Options { finders, ..Options::default() });
             runtime.spawn(async move { while events.recv().await.is_some() {} });
             let content = made.manifest.id();
             let manifest = Some(made.manifest);

@@ -243,6 +243,8 @@ impl Io {
         let way = found.way;
         let is_news = self.told.len() < PEERS_MAX && self.told.insert((content, source.node, way));
         if is_news {
+            let (node, content) = (found.source.node.short(), content.short());
+            tracing::info!(node, content, way = way.name(), "found peer");
             self.tell(NodeEvent::Found(found));
         }
         let purpose = match way {

@@ -72,11 +72,18 @@ impl Node {
 
     /// A seed that is ready.
     pub(crate) fn seed(&self, manifest: &Path, data: &Path, more: &[&str]) -> Process {
+        self.seed_and_ticket(manifest, data, more).0
+    }
+
+    /// The same, and its ticket.
+    pub(crate) fn seed_and_ticket(&self, manifest: &Path, data: &Path, more: &[&str]) -> (Process, String) {
         let mut args: Vec<OsString> = vec!["seed".into(), "--manifest".into(), manifest.into(), data.into()];
         args.extend(more.iter().map(OsString::from));
         let mut process = self.start(&args);
-        process.wait_json(|line: &Value| (line["event"] == "ready").then_some(()));
-        process
+        let ticket = process.wait_json(|line: &Value| {
+            (line["event"] == "ready").then(|| line["ticket"].as_str().unwrap_or_default().to_owned())
+        });
+        (process, ticket)
     }
 
     /// A coordinator that is ready; others reach it at `peer`.

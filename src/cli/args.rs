@@ -76,12 +76,37 @@ pub(super) struct FindArgs {
     /// Where this node stands, in words of your own (a site, a provider): coordinators name nodes of one zone to each other first
     #[arg(long, value_name = "NAME", env = "SWARM_ZONE", value_parser = zone)]
     pub(super) zone: Option<String>,
+    /// Neither announce to this network nor listen there for others
+    #[arg(long, env = "SWARM_NO_LAN", value_parser = FalseyValueParser::new())]
+    pub(super) no_lan: bool,
+    /// Announce to the Mainline DHT, the one of BitTorrent, and look there for others: it learns this node's address
+    #[arg(long, env = "SWARM_DHT", value_parser = FalseyValueParser::new())]
+    pub(super) dht: bool,
+    /// A node by which to enter a DHT of your own, in place of the public one; may be given more than once
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        requires = "dht",
+        env = "SWARM_DHT_BOOTSTRAP",
+        value_delimiter = ','
+    )]
+    pub(super) dht_bootstrap: Vec<Address>,
+    /// Ask the router for a port by which peers outside reach this node (PCP, NAT-PMP, UPnP)
+    #[arg(long, env = "SWARM_MAP_PORT", value_parser = FalseyValueParser::new())]
+    pub(super) map_port: bool,
 }
 
 impl FindArgs {
     /// The finders that are on.
     pub(super) fn finders(&self) -> Finders {
-        Finders { coordinators: self.coordinator.clone(), zone: self.zone.clone() }
+        Finders {
+            coordinators: self.coordinator.clone(),
+            zone: self.zone.clone(),
+            lan: !self.no_lan,
+            dht: self.dht,
+            dht_bootstrap: self.dht_bootstrap.clone(),
+            map_port: self.map_port,
+        }
     }
 }
 
@@ -253,6 +278,9 @@ pub(super) struct NodeArgs {
     /// The configuration, in TOML
     #[arg(long, value_name = "FILE", env = "SWARM_CONFIG", required_unless_present = "print_schema")]
     pub(super) config: Option<PathBuf>,
+    /// Neither announce to this network nor listen there for others, whatever the configuration says
+    #[arg(long, env = "SWARM_NO_LAN", value_parser = FalseyValueParser::new())]
+    pub(super) no_lan: bool,
     /// Only say whether the configuration is right
     #[arg(long, requires = "config", env = "SWARM_CHECK", value_parser = FalseyValueParser::new())]
     pub(super) check: bool,

@@ -219,7 +219,7 @@ impl Demo {
             .arg(manifest)
             .arg("--state-dir")
             .arg(self.folder.0.join("state"))
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--no-lan", "--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -294,7 +294,8 @@ fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
         what: manifest.display().to_string(),
         out: out.to_owned(),
         peer,
-        find: FindArgs::default(),
+        // The demo shows this machine alone.
+        find: FindArgs { no_lan: true, ..FindArgs::default() },
         include: Vec::new(),
         sequential: false,
         limit_down: None,

@@ -195,7 +195,7 @@ impl Fetch {
 
     /// Whether there is anybody to begin with, or to ask.
     fn may_find(&self, sources: &[Source]) -> bool {
-        !sources.is_empty() || !self.coordinators.is_empty() || !self.args.find.coordinator.is_empty()
+        !sources.is_empty() || !self.coordinators.is_empty() || self.args.find.finders().has_any()
     }
 
     async fn on_opened(&mut self, opened: OpenedStore) -> Result<(), Failure> {

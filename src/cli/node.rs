@@ -16,7 +16,7 @@ pub(super) fn run(args: NodeArgs, global: &Global) -> Result<(), Failure> {
     }
     let path =
         args.config.ok_or_else(|| Failure::new(Exit::Usage, "no configuration: name one by --config"))?;
-    let config = Config::load(&path)?;
+    let config = Config { no_lan: args.no_lan, ..Config::load(&path)? };
     if args.check {
         output::result(format_args!("{} is right", path.display()));
         return Ok(());

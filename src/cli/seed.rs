@@ -9,7 +9,7 @@ use super::manifest::{index_paths, write_manifest};
 use super::output::{self, Done, HashView, Json, SeedView};
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
-use crate::base::limits::SEED_WINDOWS_LEN;
+use crate::base::limits::{PORT_MAP_PATIENCE, SEED_WINDOWS_LEN};
 use crate::base::{Bitfield, ByteLen, Instant};
 use crate::engine::{Event, Join, Order};
 use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
@@ -39,15 +39,6 @@ async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
     if args.listen.is_none() {
         identity.remember_port(endpoint.port())?;
     }
-    let source = own_source(&endpoint, &args.advertise);
-    let coordinators = args.find.coordinator.clone();
-    let ticket = Ticket { content: manifest.id(), sources: vec![source.clone()], coordinators };
-    if let Some(out) = &args.manifest_out {
-        file.sources.retain(|known| known.node != source.node);
-        file.sources.insert(0, source);
-        file.coordinators.clone_from(&args.find.coordinator);
-        write_manifest(out, &file)?;
-    }
     let good = store.good().clone();
     let limits =
         Limits { buffers_len: 0, windows_len: SEED_WINDOWS_LEN, up: args.limit_up, ..Limits::default() };
@@ -58,6 +49,26 @@ async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
         ..Options::default()
     };
     let (node, mut events, task) = Node::start(endpoint.clone(), options);
+    if args.find.map_port {
+        // A ticket is for outside: it is to name the mapped port.
+        tokio::select! {
+            _ = tokio::time::timeout(PORT_MAP_PATIENCE, endpoint.settled_addresses()) => {}
+            () = interrupts.next() => {
+                node.stop().await;
+                let _ = task.await;
+                return Ok(());
+            }
+        }
+    }
+    let source = own_source(&endpoint, &args.advertise);
+    let coordinators = args.find.coordinator.clone();
+    let ticket = Ticket { content: manifest.id(), sources: vec![source.clone()], coordinators };
+    if let Some(out) = &args.manifest_out {
+        file.sources.retain(|known| known.node != source.node);
+        file.sources.insert(0, source);
+        file.coordinators.clone_from(&args.find.coordinator);
+        write_manifest(out, &file)?;
+    }
     let join = Join {
         content: manifest.id(),
         manifest: Some(manifest.clone()),

@@ -5,6 +5,9 @@
 //! dial and no more.
 
 mod coordinator;
+mod dht;
+mod lan;
+mod port_map;
 
 use std::sync::Arc;
 
@@ -34,6 +37,15 @@ pub struct Finders {
     pub coordinators: Vec<Source>,
     /// Where this node stands, in words of the operators' own: coordinators then name near nodes first.
     pub zone: Option<String>,
+    /// Nodes on the same network find each other.
+    pub lan: bool,
+    /// The Mainline DHT is told of every content, and asked.
+    pub dht: bool,
+    /// Nodes by which the DHT is entered; none means the public one's. Named ones may be a private DHT: addresses are taken
+    /// from it which mean nothing in public.
+    pub dht_bootstrap: Vec<Address>,
+    /// The gateway is asked for a port that leads here.
+    pub map_port: bool,
 }
 
 /// A node that may have a content, or wants it.
@@ -90,9 +102,33 @@ pub struct Surroundings {
     pub troubles: mpsc::Sender<Trouble>,
 }
 
-/// Runs all finders that are on, until it is dropped or nobody says any more what the node takes part in.
+impl Finders {
+    /// Whether somebody looks for peers of whom no ticket says anything.
+    pub fn has_any(&self) -> bool {
+        self.lan || self.dht || !self.coordinators.is_empty()
+    }
+}
+
+/// Runs all finders that are on, until nobody says any more what the node takes part in; what was announced and can be taken
+/// back then is.
 pub async fn run(finders: Finders, surroundings: Surroundings) {
-    coordinator::run(finders.zone, surroundings).await;
+    let Finders { coordinators: _, zone, lan, dht, dht_bootstrap, map_port } = finders;
+    let on_lan = async {
+        if lan {
+            lan::run(lan::Network::default(), surroundings.clone()).await;
+        }
+    };
+    let by_dht = async {
+        if dht {
+            dht::run(dht_bootstrap, surroundings.clone()).await;
+        }
+    };
+    let mapping = async {
+        if map_port {
+            port_map::run(port_map::Gateways::default(), surroundings.clone()).await;
+        }
+    };
+    tokio::join!(coordinator::run(zone, surroundings.clone()), on_lan, by_dht, mapping);
 }
 
 impl Way {

@@ -31,6 +31,12 @@ impl Address {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        let port = self.0.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.expect("parsing has seen it")
+    }
 }
 
 impl FromStr for Address {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::io::Fact;
-use crate::base::limits::{COORDINATORS_MAX, FOUND_WAITING_MAX};
+use crate::base::limits::{COORDINATORS_MAX, FOUND_WAITING_MAX, LINK_FINISH_TIMEOUT};
 use crate::base::{ContentId, Rate};
 use crate::discovery::{self, Finders, Found, Presence, Surroundings, Trouble};
 use crate::engine::{self, Engine};
@@ -31,7 +31,8 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// Starts the finders; they end when `ending` is cancelled.
+    /// Starts the finders. They end by themselves when this is dropped, and take back what they announced; whoever is not done
+    /// a while after `ending` is cancelled is cut off.
     pub(super) fn start(
         endpoint: &Endpoint,
         finders: Finders,
@@ -52,7 +53,16 @@ impl Finding {
         let coordinators = finders.coordinators.clone();
         let finding = discovery::run(finders, surroundings);
         let ending = ending.clone();
-        tasks.spawn(async move { ending.run_until_cancelled(finding).await });
+        tasks.spawn(async move {
+            let patience = async {
+                ending.cancelled().await;
+                tokio::time::sleep(LINK_FINISH_TIMEOUT).await;
+            };
+            tokio::select! {
+                () = finding => {}
+                () = patience => tracing::debug!("finders did not end in time"),
+            }
+        });
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         Self {
@@ -74,6 +84,11 @@ impl Finding {
             Some(trouble) = self.troubles.recv() => Fact::Trouble(trouble),
             _ = self.look.tick() => Fact::LookAround,
         }
+    }
+
+    /// Has finders told soon of a content that was joined: whoever waits for it waits for nothing else.
+    pub(super) fn look_soon(&mut self) {
+        self.look.reset_after(LOOK_SOON);
     }
 
     /// Who else knows sources of this content.
@@ -122,4 +137,6 @@ impl Finding {
 }
 
 const TROUBLES_WAITING_MAX: usize = 16;
+/// Long enough for what is joined at one time to be told at one time.
+const LOOK_SOON: Duration = Duration::from_millis(20);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -212,7 +212,10 @@ impl Io {
 
     fn admit_command(&mut self, command: Command, engine: &Engine) -> Option<Input> {
         match command {
-            Command::Join(join) => Some(Input::Join(join)),
+            Command::Join(join) => {
+                self.finding.look_soon();
+                Some(Input::Join(join))
+            }
             Command::OpenStore { content, store, durable, wanted } => {
                 self.stores.insert(content, store);
                 Some(Input::StoreOpened { content, durable, wanted })
@@ -245,6 +248,8 @@ impl Io {
         let way = found.way;
         let is_news = self.told.len() < PEERS_MAX && self.told.insert((content, source.node, way));
         if is_news {
+            let (node, content) = (found.source.node.short(), content.short());
+            tracing::info!(node, content, way = way.name(), "found peer");
             self.tell(NodeEvent::Found(found));
         }
         let purpose = match way {
@@ -289,6 +294,7 @@ impl Io {
     pub(super) async fn end(mut self) {
         // Nobody reads facts any more: tasks that report must not wait for that.
         self.facts.close();
+        drop(self.finding);
         self.ending.cancel();
         self.links.clear();
         self.tasks.close();

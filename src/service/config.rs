@@ -17,6 +17,7 @@ use super::contents::Spec;
 pub use super::schedule::{Rates, TimeOfDay, Window};
 use crate::base::Rate;
 use crate::base::limits::{CONFIG_LEN_MAX, CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, ZONE_LEN_MAX};
+use crate::discovery::Finders;
 use crate::manifest::{Address, Source};
 
 /// What a node is to do.
@@ -34,6 +35,16 @@ pub struct Config {
     pub coordinators: Vec<Source>,
     /// Where this node stands.
     pub zone: Option<String>,
+    /// Announce to this network, and listen there for others.
+    pub lan: bool,
+    /// The command line forbids it, whatever the file says.
+    pub no_lan: bool,
+    /// Announce to the Mainline DHT, and look there for others.
+    pub dht: bool,
+    /// Nodes of a DHT of one's own.
+    pub dht_bootstrap: Vec<Address>,
+    /// Ask the router for a port.
+    pub map_port: bool,
     /// Limits of all peers together.
     pub rates: Rates,
     /// Limits of each peer.
@@ -110,6 +121,18 @@ impl Config {
         Text { path, text: &text }.config(absolute.parent().unwrap_or(Path::new("/")))
     }
 
+    /// How this node finds others.
+    pub(super) fn finders(&self) -> Finders {
+        Finders {
+            coordinators: self.coordinators.clone(),
+            zone: self.zone.clone(),
+            lan: self.lan && !self.no_lan,
+            dht: self.dht,
+            dht_bootstrap: self.dht_bootstrap.clone(),
+            map_port: self.map_port,
+        }
+    }
+
     /// Whether another configuration differs in something that a running node does not take.
     pub(super) fn needs_restart(&self, other: &Self) -> bool {
         self.listen != other.listen
@@ -121,6 +144,10 @@ impl Config {
             || self.log != other.log
             || self.coordinators != other.coordinators
             || self.zone != other.zone
+            || self.lan != other.lan
+            || self.dht != other.dht
+            || self.dht_bootstrap != other.dht_bootstrap
+            || self.map_port != other.map_port
             || self.metrics_listen != other.metrics_listen
     }
 
@@ -146,6 +173,17 @@ struct File {
     coordinators: Vec<Parsed<Source>>,
     /// Where this node stands, in words of your own: coordinators name nodes of one zone to each other first.
     zone: Option<Parsed<Zone>>,
+    /// Announce to this network, and listen there for others. Without it: true.
+    lan: Option<bool>,
+    /// Announce to the Mainline DHT, the one of BitTorrent, and look there for others: it learns this node's address.
+    #[serde(default)]
+    dht: bool,
+    /// Nodes by which to enter a DHT of your own, in place of the public one: "host:port".
+    #[serde(default)]
+    dht_bootstrap: Vec<Parsed<Address>>,
+    /// Ask the router for a port by which peers outside reach this node (PCP, NAT-PMP, UPnP).
+    #[serde(default)]
+    map_port: bool,
     /// Folder for keys, remembered hashes and the list of what was added at run time; --state-dir overrides it.
     state_dir: Option<PathBuf>,
     /// Path of the control socket. Without it: control.sock in the state folder.
@@ -291,6 +329,11 @@ impl Text<'_> {
                 .take(COORDINATORS_MAX)
                 .collect(),
             zone: file.zone.map(|Parsed(Zone(zone))| zone),
+            lan: file.lan.unwrap_or(true),
+            no_lan: false,
+            dht: file.dht,
+            dht_bootstrap: file.dht_bootstrap.into_iter().map(|Parsed(address)| address).collect(),
+            map_port: file.map_port,
             rates: Rates { up: rate(file.limit_up), down: rate(file.limit_down) },
             per_peer: Rates { up: rate(file.limit_up_per_peer), down: rate(file.limit_down_per_peer) },
             max_peers,
@@ -480,6 +523,6 @@ mod tests {
         for (key, described) in keys {
             assert!(described["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
         }
-        assert_eq!(keys.len(), 15);
+        assert_eq!(keys.len(), 19);
     }
 }

@@ -24,7 +24,6 @@ use super::signals::{Asked, Signals};
 use super::status::View;
 use crate::base::Instant;
 use crate::base::limits::{CONTROL_CLIENTS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN};
-use crate::discovery::Finders;
 use crate::manifest::Source;
 use crate::node::clock::{Clock, local_minute};
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
@@ -133,8 +132,7 @@ impl Service {
             down_per_peer: self.config.per_peer.down,
             links_max: self.config.max_peers,
         };
-        let finders =
-            Finders { coordinators: self.config.coordinators.clone(), zone: self.config.zone.clone() };
+        let finders = self.config.finders();
         let advertise = self.config.advertise.clone();
         let options = Options { limits, finders, advertise, coordination: None };
         let (node, mut events, node_task) = Node::start(self.endpoint.clone(), options);

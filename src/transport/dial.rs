@@ -259,7 +259,7 @@ async fn connect(dialer: &Dialer, node: NodeId, address: SocketAddr) -> Result<L
     }
 }
 
-fn not_begun(error: &ConnectError) -> AttemptError {
+pub(super) fn not_begun(error: &ConnectError) -> AttemptError {
     match error {
         ConnectError::EndpointStopping => AttemptError::Stopping,
         ConnectError::CidsExhausted
@@ -270,7 +270,7 @@ fn not_begun(error: &ConnectError) -> AttemptError {
     }
 }
 
-fn not_finished(error: ConnectionError) -> AttemptError {
+pub(super) fn not_finished(error: ConnectionError) -> AttemptError {
     match CloseReason::from(error) {
         CloseReason::TimedOut => AttemptError::NoAnswer,
         CloseReason::ClosedHere => AttemptError::Stopping,

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connecting, Incoming, ServerConfig, TokioRuntime, VarInt};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::config::{self, LinkOptions, Transports};
-use super::dial::{self, DialError, Dialer};
+use super::dial::{self, AttemptError, DialError, Dialer};
+use super::identify;
 use super::identity::Identity;
 use super::interfaces::{self, canonical, is_local};
 use super::link::Link;
@@ -24,7 +25,7 @@ use super::tls;
 use crate::base::NodeId;
 use crate::base::limits::{
     ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX,
-    HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX,
+    HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX, LEARNED_ADDRESSES_MAX,
 };
 use crate::manifest::{Address, SigningKey, Source};
 
@@ -45,6 +46,16 @@ struct Shared {
     transports: Transports,
     accepting: Accepting,
     handshakes: Mutex<JoinSet<Option<Link>>>,
+    learned: watch::Sender<Learned>,
+}
+
+/// Addresses that this machine does not have itself and yet is reached at.
+#[derive(Default)]
+struct Learned {
+    /// Newest last.
+    addresses: Vec<SocketAddr>,
+    /// Whoever looks for them has found some, or there are none for now.
+    is_settled: bool,
 }
 
 /// The accepting side's settings, for peers across a network and on this machine.
@@ -75,7 +86,8 @@ impl Endpoint {
         let own = interfaces::addresses().unwrap_or_default().into();
         let handshakes = Mutex::new(JoinSet::new());
         let identity = identity.clone();
-        let shared = Shared { quinn, bound, own, options, transports, accepting, handshakes };
+        let learned = watch::Sender::new(Learned::default());
+        let shared = Shared { quinn, bound, own, options, transports, accepting, handshakes, learned };
         Ok(Self { shared: Arc::new(shared), identity })
     }
 
@@ -102,6 +114,16 @@ impl Endpoint {
             own: Arc::clone(&self.shared.own),
         };
         dial::dial(dialer, node, addresses).await
+    }
+
+    /// The node that answers at an address. It gets no link, and is not told who asks. To be cancelled by dropping the future.
+    ///
+    /// # Errors
+    /// If nobody answers there in [`IDENTIFY_TIMEOUT`], or what answers proves no node's key.
+    ///
+    /// [`IDENTIFY_TIMEOUT`]: crate::base::limits::IDENTIFY_TIMEOUT
+    pub async fn identify(&self, address: SocketAddr) -> Result<NodeId, AttemptError> {
+        identify::identify(&self.shared.quinn, &self.shared.transports, address).await
     }
 
     /// The next link that another node dialed, once it proved its key; `None` when the endpoint is closed.
@@ -153,11 +175,51 @@ impl Endpoint {
         self.shared.bound
     }
 
-    /// Addresses by which others may reach this node, the widest reach first, loopback last. As seen from this machine: a
-    /// mapped port outside a NAT is not among them.
+    /// Addresses by which others may reach this node, the widest reach first, loopback last. As seen from this machine, and
+    /// with those that were learned.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         let own = interfaces::addresses().unwrap_or_else(|_| self.shared.own.to_vec());
-        interfaces::reachable_at(self.shared.bound, &own)
+        interfaces::reachable_at(self.shared.bound, &own, &self.learned())
+    }
+
+    /// Adds an address outside, as a gateway gave it to this node; the newest [`LEARNED_ADDRESSES_MAX`] are kept.
+    ///
+    /// [`LEARNED_ADDRESSES_MAX`]: crate::base::limits::LEARNED_ADDRESSES_MAX
+    pub fn learn_address(&self, address: SocketAddr) {
+        self.shared.learned.send_modify(|Learned { addresses, is_settled }| {
+            addresses.retain(|known| *known != address);
+            if addresses.len() >= LEARNED_ADDRESSES_MAX {
+                addresses.remove(0);
+            }
+            addresses.push(address);
+            *is_settled = true;
+        });
+    }
+
+    /// Takes an address back that no longer leads here.
+    pub fn forget_address(&self, address: SocketAddr) {
+        self.shared.learned.send_modify(|learned| learned.addresses.retain(|known| *known != address));
+    }
+
+    /// Says that no address outside is to be had for now.
+    pub fn settle_addresses(&self) {
+        self.shared.learned.send_modify(|learned| learned.is_settled = true);
+    }
+
+    /// Waits until an address outside was learned, or it is known that there is none for now. To be cancelled by dropping the
+    /// future.
+    pub async fn settled_addresses(&self) {
+        let mut learned = self.shared.learned.subscribe();
+        let _ = learned.wait_for(|learned| learned.is_settled).await;
+    }
+
+    /// The UDP port by which the world outside reaches this node, as far as it is known: a mapped one, or its own.
+    pub fn outer_port(&self) -> u16 {
+        self.learned().last().map_or(self.port(), SocketAddr::port)
+    }
+
+    fn learned(&self) -> Vec<SocketAddr> {
+        self.shared.learned.borrow().addresses.clone()
     }
 
     /// This node as others may reach it: at `advertised`, or else at its own addresses.

@@ -1,5 +1,6 @@
 //! Which addresses of this machine others can reach it by. Order: public, then private, then loopback, which serves nodes
-//! on the same machine. Link-local addresses are left out: they mean nothing on another machine.
+//! on the same machine; among equals what was learned goes first. Link-local addresses are left out: they mean nothing on
+//! another machine.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,16 +14,20 @@ pub(super) fn addresses() -> io::Result<Vec<IpAddr>> {
     Ok(by_reach(up.map(if_addrs::Interface::ip)))
 }
 
-/// Where a socket bound to `bound` is reached, given the addresses of this machine.
-pub(super) fn reachable_at(bound: SocketAddr, own: &[IpAddr]) -> Vec<SocketAddr> {
+/// Where a socket bound to `bound` is reached, given the addresses of this machine and those that lead to it from outside.
+pub(super) fn reachable_at(bound: SocketAddr, own: &[IpAddr], learned: &[SocketAddr]) -> Vec<SocketAddr> {
     let is_dual_stack = bound.is_ipv6();
     let candidates = if bound.ip().is_unspecified() { own } else { &[bound.ip()] };
-    candidates
+    let own = candidates
         .iter()
         .filter(|ip| is_dual_stack || ip.is_ipv4())
         .map(|&ip| SocketAddr::new(ip, bound.port()))
-        .take(SOURCE_ADDRESSES_MAX)
-        .collect()
+        .filter(|address| !learned.contains(address));
+    let mut all: Vec<SocketAddr> = learned.iter().rev().copied().chain(own).collect();
+    // Stable: what was learned stays first among those that reach as far.
+    all.sort_by_key(|address| reach(address.ip()));
+    all.truncate(SOURCE_ADDRESSES_MAX);
+    all
 }
 
 /// IPv4 peers of a dual-stack socket show as `::ffff:a.b.c.d`; this shows them as what they are.
@@ -70,7 +75,7 @@ mod tests {
     fn check(own: &str, bound: &str, expected: &str) {
         let own = by_reach(own.split(' ').map(|ip| ip.parse().expect("an address")));
         let shown: Vec<String> =
-            reachable_at(bound.parse().expect("bound"), &own).iter().map(ToString::to_string).collect();
+            reachable_at(bound.parse().expect("bound"), &own, &[]).iter().map(ToString::to_string).collect();
         assert_eq!(shown.join(" "), expected);
     }
 
@@ -88,5 +93,15 @@ mod tests {
         check("127.0.0.1 ::1 10.0.0.2", "0.0.0.0:5", "10.0.0.2:5 127.0.0.1:5");
         check("127.0.0.1 ::1 10.0.0.2", "127.0.0.1:5", "127.0.0.1:5");
         check("127.0.0.1 ::1 10.0.0.2", "[::1]:5", "[::1]:5");
+    }
+
+    #[test]
+    fn a_learned_address_stands_before_its_equals() {
+        let own = ["192.0.2.7", "10.0.0.2", "127.0.0.1"].map(|ip| ip.parse().expect("an address"));
+        let learned =
+            ["198.51.100.9:7", "10.9.9.9:8", "192.0.2.7:5"].map(|at| at.parse().expect("an address"));
+        let all = reachable_at("[::]:5".parse().expect("bound"), &own, &learned);
+        let shown: Vec<String> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.join(" "), "192.0.2.7:5 198.51.100.9:7 10.9.9.9:8 10.0.0.2:5 127.0.0.1:5");
     }
 }

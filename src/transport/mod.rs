@@ -17,6 +17,7 @@ mod socket;
 
 mod dial;
 mod endpoint;
+mod identify;
 
 mod chunk_stream;
 mod control;

@@ -464,3 +464,20 @@ impl rustls::client::ResolvesClientCert for NoCertificate {
         false
     }
 }
+
+#[tokio::test]
+async fn who_is_at_an_address_is_found_out_without_a_link() {
+    let (asking, asked) = (endpoint(1), endpoint(2));
+    let address = SocketAddr::from(([127, 0, 0, 1], asked.port()));
+    tokio::select! {
+        identified = asking.identify(address) => assert_eq!(identified, Ok(asked.node_id())),
+        link = asked.accept() => panic!("{link:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_where_nobody_answers_is_nobodys() {
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("bound");
+    let found = endpoint(1).identify(silent.local_addr().expect("bound")).await;
+    assert_eq!(found, Err(AttemptError::NoAnswer));
+}

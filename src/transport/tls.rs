@@ -27,6 +27,8 @@ enum Trust {
     AnyKey,
     /// This node alone.
     Pinned { node: NodeId, found: FoundKey },
+    /// Nobody: the key is noted once it is proved, and then the handshake ends.
+    Reveal { found: FoundKey },
 }
 
 /// The key that a handshake met, for the error that names it.
@@ -71,6 +73,24 @@ pub(super) fn dialing(
     config
 }
 
+/// Configuration of a handshake that ends as soon as the other side has proved its key, which `found` learns. This side
+/// has not shown its own by then.
+pub(super) fn identifying(found: &FoundKey) -> ClientConfig {
+    let provider = provider();
+    let trust = Trust::Reveal { found: Arc::clone(found) };
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13])
+        .expect("the suites are those of TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier(&provider, trust))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![Protocol::Peer.alpn().to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    config.enable_sni = false;
+    config
+}
+
 /// The node whose key a certificate carries.
 ///
 /// # Errors
@@ -107,7 +127,7 @@ impl PeerVerifier {
     fn check(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         let met = node_of(certificate)?;
         match &self.trust {
-            Trust::AnyKey => Ok(()),
+            Trust::AnyKey | Trust::Reveal { .. } => Ok(()),
             Trust::Pinned { node, .. } if *node == met => Ok(()),
             Trust::Pinned { found, .. } => {
                 found.get_or_init(|| met);
@@ -122,7 +142,15 @@ impl PeerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        let valid = verify_tls13_signature(message, certificate, signature, &self.algorithms)?;
+        match &self.trust {
+            Trust::AnyKey | Trust::Pinned { .. } => Ok(valid),
+            Trust::Reveal { found } => {
+                let met = node_of(certificate)?;
+                found.get_or_init(|| met);
+                Err(Error::General(ENOUGH.to_owned()))
+            }
+        }
     }
 }
 
@@ -200,6 +228,7 @@ impl ClientCertVerifier for PeerVerifier {
     }
 }
 
+const ENOUGH: &str = "the key is known: no link is wanted";
 const NO_TLS12: &str = "TLS 1.2 is not spoken";
 
 /// An Ed25519 SubjectPublicKeyInfo up to the key (RFC 8410, section 4).

@@ -10,5 +10,6 @@ mod crowd;
 mod cuts;
 mod gather;
 mod laboratory;
+mod lan;
 mod nats;
 mod pair;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Figures, Lab, Line, MIB, World, assert_same_file, report};
+use crate::support::{Figures, Lab, Line, MIB, Signal, World, assert_same_file, report};
 
 #[test]
 fn a_nat_masquerades_and_lets_nobody_in_unasked() {
@@ -68,4 +68,20 @@ fn nodes_behind_two_nats_fetch_from_each_other_through_a_coordinators_meeting() 
     let found = fetch.json().iter().any(|line| line["state"] == "found" && line["detail"] == "coordinator");
     assert!(found, "nobody was found by the coordinator");
     report("behind two NATs", &format!("64 MiB in {:.1} s", figures.seconds));
+}
+
+#[test]
+fn a_seed_behind_a_nat_is_reached_by_the_port_that_it_asked_for() {
+    let Some(lab) = Lab::new() else { return };
+    let world = World::new();
+    let (film, manifest) = world.film(16 * MIB, MIB);
+    let nat = lab.nat(Line::fast());
+    nat.serve_nat_pmp();
+    let [seed, fetcher] = [nat.host(), lab.host(Line::fast())].map(|host| world.node(&host));
+    let (mut seed, ticket) = seed.seed_and_ticket(&manifest, &film, &["--map-port"]);
+    let figures = Figures::of(&fetcher.fetch(std::path::Path::new(&ticket), &[], &[]).end());
+    assert_same_file(&film, &fetcher.path("out/film.bin"));
+    seed.signal(Signal::Terminate);
+    seed.end();
+    report("a seed behind a NAT, by a mapped port", &format!("16 MiB in {:.1} s", figures.seconds));
 }

@@ -8,6 +8,7 @@ mod command;
 mod coordinator;
 mod damage;
 mod demo;
+mod dht;
 mod existing;
 mod full_disk;
 mod large;

@@ -24,7 +24,7 @@ pub(crate) use data::{assert_same_file, copy_some_chunks};
 pub(crate) use host::Host;
 pub(crate) use lab::Lab;
 pub(crate) use line::Line;
-pub(crate) use process::Process;
+pub(crate) use process::{Process, Signal};
 pub(crate) use report::{Figures, Stopwatch, report};
 pub(crate) use world::{Node, World};
 

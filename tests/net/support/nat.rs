@@ -1,9 +1,10 @@
 //! A home router: hosts behind it share its address, and nobody outside reaches them unasked.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
-use super::host::Host;
+use super::host::{Host, within};
 use super::lab::{HOST_INTERFACE, add_switch, bring_up, join, plug_in};
 use super::shell::{load_rules, run, try_run};
 
@@ -43,12 +44,64 @@ impl Nat {
         Host { netns, address, port: (self.inside.clone(), port) }
     }
 
+    /// A NAT-PMP server on it, as home routers have one: for a thread of the test's own. It maps every port to itself, opens
+    /// the way in, and ends when the laboratory does.
+    pub(crate) fn serve_nat_pmp(&self) {
+        let netns = self.outside.netns.clone();
+        let socket = within(&netns, || UdpSocket::bind((INNER_ADDRESS, NAT_PMP_PORT)).expect("a free port"));
+        socket.set_read_timeout(Some(NAT_PMP_SILENCE_MAX)).expect("it is a socket");
+        let outside = self.outside.address;
+        std::thread::spawn(move || {
+            let mut request = [0; 1100];
+            while let Ok((len, from)) = socket.recv_from(&mut request) {
+                let answer = nat_pmp(&request[..len], outside, |port, is_open| {
+                    let inside = from.ip();
+                    let rules = if is_open { open(port, inside) } else { SHUT.to_owned() };
+                    load_rules(&netns, &rules);
+                });
+                let _ = socket.send_to(&answer, from);
+            }
+        });
+    }
+
     /// As the world sees all hosts behind it.
     pub(crate) fn address(&self) -> Ipv4Addr {
         self.outside.address
     }
 }
 
+/// RFC 6886. Other versions, PCP's among them, are told that this is the one.
+fn nat_pmp(request: &[u8], outside: Ipv4Addr, map: impl Fn(u16, bool)) -> Vec<u8> {
+    let epoch = [0, 0, 0, 1];
+    match request {
+        [0, 0] => [&[0, 0x80, 0, 0], &epoch[..], &outside.octets()].concat(),
+        [0, 1, _, _, high, low, _, _, lifetime @ ..] if lifetime.len() == 4 => {
+            let is_open = lifetime != [0; 4];
+            map(u16::from_be_bytes([*high, *low]), is_open);
+            let outer = if is_open { [*high, *low] } else { [0, 0] };
+            [&[0, 0x81, 0, 0], &epoch[..], &[*high, *low], &outer, lifetime].concat()
+        }
+        _ => [&[0, 0x80, 0, 1], &epoch[..]].concat(),
+    }
+}
+
+fn open(port: u16, inside: IpAddr) -> String {
+    format!(
+        r#"
+table ip mapped {{
+    chain arriving {{
+        type nat hook prerouting priority dstnat; iifname "eth0" udp dport {port} dnat to {inside}:{port};
+    }}
+}}
+insert rule ip guard passing iifname "eth0" ip daddr {inside} udp dport {port} accept
+"#
+    )
+}
+
+const SHUT: &str = "delete table ip mapped";
+const NAT_PMP_PORT: u16 = 5351;
+/// Longer than any test: the thread is not to outlive them by much.
+const NAT_PMP_SILENCE_MAX: Duration = Duration::from_secs(120);
 const INNER_INTERFACE: &str = "inner";
 const INNER_PORT: &str = "router";
 const INNER_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);

@@ -23,6 +23,7 @@ pub(crate) struct Node {
     /// For `--peer`.
     pub(crate) peer: String,
     dir: PathBuf,
+    is_on_lan: bool,
 }
 
 impl World {
@@ -54,7 +55,7 @@ impl World {
         std::fs::create_dir_all(&dir).expect("a folder");
         let key = Identity::from_file(&dir.join("key")).expect("a place for a key");
         let peer = format!("{}@{}:{PORT}", key.node_id(), host.address());
-        Node { host: host.clone(), peer, dir }
+        Node { host: host.clone(), peer, dir, is_on_lan: false }
     }
 }
 
@@ -64,13 +65,25 @@ impl Node {
         self.dir.join(name)
     }
 
+    /// The same node, if it announces itself to its network.
+    pub(crate) fn on_lan(self) -> Self {
+        Self { is_on_lan: true, ..self }
+    }
+
     /// A seed that is ready.
     pub(crate) fn seed(&self, manifest: &Path, data: &Path, more: &[&str]) -> Process {
+        self.seed_and_ticket(manifest, data, more).0
+    }
+
+    /// The same, and its ticket.
+    pub(crate) fn seed_and_ticket(&self, manifest: &Path, data: &Path, more: &[&str]) -> (Process, String) {
         let mut args: Vec<OsString> = vec!["seed".into(), "--manifest".into(), manifest.into(), data.into()];
         args.extend(more.iter().map(OsString::from));
         let mut process = self.start(&args);
-        process.wait_json(|line: &Value| (line["event"] == "ready").then_some(()));
-        process
+        let ticket = process.wait_json(|line: &Value| {
+            (line["event"] == "ready").then(|| line["ticket"].as_str().unwrap_or_default().to_owned())
+        });
+        (process, ticket)
     }
 
     /// A coordinator that is ready; others reach it at `peer`.
@@ -100,6 +113,9 @@ impl Node {
             .arg(self.path("key"))
             .env("SWARM_STATE_DIR", self.path("state"))
             .env("PATH", path);
+        if self.is_on_lan {
+            command.env_remove("SWARM_NO_LAN");
+        }
         // To look closer at one scenario: SWARM_NET_LOG=swarm=debug,quinn_proto=debug.
         if let Some(filter) = std::env::var_os("SWARM_NET_LOG") {
             command.env("RUST_LOG", filter);

@@ -211,7 +211,8 @@ impl Lines {
 /// The `swarm` under test, with nothing of this machine's in its environment.
 pub(crate) fn swarm(args: &[OsString]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_swarm"));
-    command.env_clear().args(args);
+    // Tests that run at the same time are not to find each other.
+    command.env_clear().env("SWARM_NO_LAN", "1").args(args);
     command
 }
 

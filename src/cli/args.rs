@@ -7,10 +7,11 @@ use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::base::limits::ZONE_LEN_MAX;
+use crate::base::limits::{LINKS_MAX, ZONE_LEN_MAX};
 use crate::base::{ByteLen, Rate};
 use crate::discovery::Finders;
 use crate::manifest::{Address, Source, Ticket};
+use crate::node::Limits;
 
 /// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.
 #[derive(Debug, Parser)]
@@ -110,6 +111,42 @@ impl FindArgs {
     }
 }
 
+/// What a node may use of the line.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct LimitArgs {
+    /// Upload no faster than this, all peers together: 20MB/s, 100mbit
+    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP")]
+    pub(super) limit_up: Option<Rate>,
+    /// Download no faster than this, all peers together
+    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN")]
+    pub(super) limit_down: Option<Rate>,
+    /// Upload to one peer no faster than this
+    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP_PER_PEER")]
+    pub(super) limit_up_per_peer: Option<Rate>,
+    /// Download from one peer no faster than this
+    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN_PER_PEER")]
+    pub(super) limit_down_per_peer: Option<Rate>,
+    /// Peers linked at once; further ones are turned away
+    #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = clap::value_parser!(u64).range(1..=LINKS_MAX as u64))]
+    pub(super) max_peers: Option<u64>,
+}
+
+impl LimitArgs {
+    /// The same, for a node with so much memory for chunks and for what QUIC holds, bytes.
+    pub(super) fn limits(&self, buffers_len: u64, windows_len: u64) -> Limits {
+        Limits {
+            buffers_len,
+            windows_len,
+            up: self.limit_up,
+            down: self.limit_down,
+            up_per_peer: self.limit_up_per_peer,
+            down_per_peer: self.limit_down_per_peer,
+            links_max: self.max_peers.map(|max| max as usize),
+        }
+    }
+}
+
 fn zone(text: &str) -> Result<String, String> {
     let is_zone = !text.is_empty() && text.len() <= ZONE_LEN_MAX && !text.chars().any(char::is_control);
     is_zone
@@ -134,9 +171,8 @@ pub(super) struct SeedArgs {
     /// Serve what PATH holds of this manifest, be it only some of the chunks, instead of making a new one
     #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
-    /// Upload no faster than this, all peers together: 20MB/s, 100mbit
-    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP")]
-    pub(super) limit_up: Option<Rate>,
+    #[command(flatten)]
+    pub(super) limit: LimitArgs,
     #[command(flatten)]
     pub(super) find: FindArgs,
     /// End when one peer has taken the whole content from here
@@ -169,9 +205,8 @@ pub(super) struct FetchArgs {
     /// Fetch from the front, for those who read while it comes
     #[arg(long, env = "SWARM_SEQUENTIAL", value_parser = FalseyValueParser::new())]
     pub(super) sequential: bool,
-    /// Download no faster than this, all peers together: 20MB/s, 100mbit
-    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN")]
-    pub(super) limit_down: Option<Rate>,
+    #[command(flatten)]
+    pub(super) limit: LimitArgs,
     /// Memory for data on its way to disk; on long fast links more of it is faster
     #[arg(long, value_name = "BYTES", default_value = "64MiB", env = "SWARM_MEMORY")]
     pub(super) memory: ByteLen,

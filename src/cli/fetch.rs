@@ -21,7 +21,7 @@ use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
 use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Purpose};
 use crate::manifest::{Manifest, Source, Ticket};
 use crate::node::clock::Clock;
-use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
+use crate::node::{Node, NodeEvent, NodeSnapshot, Options};
 use crate::storage::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
 use crate::transport::Endpoint;
 
@@ -47,12 +47,7 @@ pub(super) async fn fetch(
     let identity = setup::identity(global, None)?;
     let memory = Memory::split(args.memory, is_stdout(&args.out));
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
-    let limits = Limits {
-        buffers_len: memory.buffers_len,
-        windows_len: memory.windows_len,
-        down: args.limit_down,
-        ..Limits::default()
-    };
+    let limits = args.limit.limits(memory.buffers_len, memory.windows_len);
     let options = Options { limits, finders: args.find.finders(), ..Options::default() };
     let (node, mut events, task) = Node::start(endpoint.clone(), options);
     let mut fetch = Fetch {

@@ -14,7 +14,7 @@ use crate::base::{Bitfield, ByteLen, Instant};
 use crate::engine::{Event, Join, Order};
 use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
 use crate::node::clock::{Clock, wall_clock};
-use crate::node::{Limits, Node, NodeEvent, Options};
+use crate::node::{Node, NodeEvent, Options};
 use crate::storage::{IndexOptions, SeedStore, scan};
 use crate::transport::{Endpoint, LinkOptions};
 
@@ -40,8 +40,7 @@ async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
         identity.remember_port(endpoint.port())?;
     }
     let good = store.good().clone();
-    let limits =
-        Limits { buffers_len: 0, windows_len: SEED_WINDOWS_LEN, up: args.limit_up, ..Limits::default() };
+    let limits = args.limit.limits(0, SEED_WINDOWS_LEN);
     let options = Options {
         limits,
         finders: args.find.finders(),

@@ -16,8 +16,17 @@ fn eight_leeches_with_loss_and_delay_are_done_little_later() {
     crowd("one seed, eight leeches, 0.5 % loss, 40 ms", line, 2.5);
 }
 
-/// `times_max`: the last one's time, as times of the bound.
+#[test]
+fn eight_leeches_that_know_the_seed_alone_find_each_other() {
+    crowd_of("one seed, eight leeches that know it alone", Line::mbit(MBIT, MBIT), 2.0, false);
+}
+
 fn crowd(scenario: &str, line: Line, times_max: f64) {
+    crowd_of(scenario, line, times_max, true);
+}
+
+/// `times_max`: the last one's time, as times of the bound.
+fn crowd_of(scenario: &str, line: Line, times_max: f64, knows_all: bool) {
     let Some(lab) = Lab::new() else { return };
     let world = World::new();
     let (film, manifest) = world.film(LEN, CHUNK_LEN);
@@ -26,7 +35,9 @@ fn crowd(scenario: &str, line: Line, times_max: f64) {
     let mut seeding = seed.seed(&manifest, &film, &[]);
     let clock = Stopwatch::start();
     let fetch = |leech: &crate::support::Node| -> Process {
-        let others = nodes.iter().filter(|node| node.peer != leech.peer);
+        let is_told =
+            |node: &&crate::support::Node| node.peer == seed.peer || (knows_all && node.peer != leech.peer);
+        let others = nodes.iter().filter(is_told);
         let peers: Vec<&str> = others.map(|node| node.peer.as_str()).collect();
         leech.fetch(&manifest, &peers, &["--keep-seeding"])
     };

@@ -11,5 +11,6 @@ mod cuts;
 mod gather;
 mod laboratory;
 mod lan;
+mod moves;
 mod nats;
 mod pair;

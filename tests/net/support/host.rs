@@ -61,6 +61,14 @@ impl Host {
         run(&format!("ip -n {} link set {HOST_INTERFACE} up", self.netns));
     }
 
+    /// Gives it another address, and takes the one that it had.
+    pub(crate) fn move_away(&self) {
+        let [a, b, c, d] = self.address.octets();
+        let other = Ipv4Addr::new(a, b, c ^ 1, d);
+        run(&format!("ip -n {} address add {other}/16 dev {HOST_INTERFACE}", self.netns));
+        run(&format!("ip -n {} address del {}/16 dev {HOST_INTERFACE}", self.netns, self.address));
+    }
+
     /// A UDP socket on this host; it may be used from anywhere.
     pub(crate) fn udp_socket(&self, port: u16) -> UdpSocket {
         within(&self.netns, move || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).expect("a free port"))

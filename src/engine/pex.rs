@@ -1,4 +1,4 @@
-//! Peer exchange: who tells whom of whom, and whom this node dials on the word of others. A peer hears of some at random of
+//! Peer exchange: who tells whom of whom, and whom this node dials on the word of others. A peer hears of some of
 //! those that take part with this node, never twice of one link, at most every [`PEX_INTERVAL`]; a node that has enough
 //! neighbours dials nobody on hearsay.
 
@@ -31,38 +31,42 @@ impl Engine {
         let handle = state.handle;
         let links: Vec<LinkId> =
             self.sessions.iter().filter(|(_, s)| s.takes_part(content)).map(|(l, _)| *l).collect();
-        let mut next_at = None;
+        let (mut next_at, mut listeners) =
+            (None, (PAIRS_AT_ONCE / links.len().max(1)).max(LISTENERS_AT_ONCE));
         for &link in &links {
             let Some(session) = self.sessions.get(&link).filter(|session| session.can_hear(content)) else {
                 continue;
             };
             let told_at = session.remotes.get(&content).and_then(|remote| remote.told_at);
-            let may_at = told_at.map_or(self.now, |at| at + PEX_INTERVAL);
-            let mut others: Vec<(u32, u64, LinkId)> = links
-                .iter()
-                .map(|other| (self.told_of(*other, content) / TOLD_OF_STEP, self.rng.next_u64(), *other))
-                .collect();
-            others.sort_unstable();
-            let sources: Vec<Source> = others
-                .into_iter()
-                .filter_map(|(.., other)| self.introduction(content, link, other))
-                .take(PEX_SOURCES_MAX)
-                .collect();
-            if sources.is_empty() {
-                continue;
+            let mut may_at = told_at.map_or(self.now, |at| at + PEX_INTERVAL);
+            if listeners == 0 {
+                may_at = may_at.max(self.now + GATHERING_TIME);
             }
-            let is_full = sources.len() == PEX_SOURCES_MAX;
-            let again_at = if may_at <= self.now {
+            if may_at <= self.now {
+                listeners -= 1;
+                let sources = self.news_for(link, content, &links);
+                if sources.is_empty() {
+                    continue;
+                }
                 self.tell_peers(link, (content, handle), sources);
-                is_full.then(|| self.now + PEX_INTERVAL)
-            } else {
-                Some(may_at)
-            };
-            next_at = next_at.into_iter().chain(again_at).min();
+                may_at = self.now + PEX_INTERVAL;
+            }
+            next_at = next_at.into_iter().chain([may_at]).min();
         }
         if let Some(at) = next_at {
             self.timers.set(Timer::Exchange(content), at);
         }
+    }
+
+    /// Some at random, those whom few were told of before the others.
+    fn news_for(&mut self, link: LinkId, content: ContentId, links: &[LinkId]) -> Vec<Source> {
+        let mut others: Vec<(u32, u64, LinkId)> = links
+            .iter()
+            .map(|other| (self.told_of(*other, content) / TOLD_OF_STEP, self.rng.next_u64(), *other))
+            .collect();
+        others.sort_unstable();
+        let news = others.into_iter().filter_map(|(.., other)| self.introduction(content, link, other));
+        news.take(PEX_SOURCES_MAX).collect()
     }
 
     /// What a peer is told of another: nothing if it was told before, if neither has anything for the other, or if the other
@@ -197,6 +201,9 @@ impl Session {
 const GATHERING_TIME: Duration = Duration::from_millis(300);
 /// Whoever was told of so many times less often comes first: by chance alone some have few neighbours (1.23 times the bound).
 const TOLD_OF_STEP: u32 = 8;
+/// Of many links, so many pairs are looked at at once, and one side of no fewer than that.
+const PAIRS_AT_ONCE: usize = 64 << 10;
+const LISTENERS_AT_ONCE: usize = 16;
 /// How often a node that lacks neighbours looks again.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Peers that one peer was told of; then the oldest news may be told again.

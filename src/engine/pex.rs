@@ -199,7 +199,7 @@ impl Session {
 /// Newcomers that arrive together are told of each other at once. With 100 ms the first half of a crowd of 200 was told of
 /// itself alone, and of one seed's leeches the last took 1.25 times the bound instead of 1.10.
 const GATHERING_TIME: Duration = Duration::from_millis(300);
-/// Whoever was told of so many times less often comes first: by chance alone some have few neighbours (1.23 times the bound).
+/// Whoever was told of so many times less often comes first: by chance alone some have few neighbours.
 const TOLD_OF_STEP: u32 = 8;
 /// Of many links, so many pairs are looked at at once, and one side of no fewer than that.
 const PAIRS_AT_ONCE: usize = 64 << 10;

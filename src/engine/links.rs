@@ -31,6 +31,7 @@ impl Engine {
             return;
         }
         self.peers.on_linked(node);
+        self.look_at_slots();
         self.sessions.insert(link, Session::new(self.now, node, dialed, address));
         self.send(link, Message::Hello(Hello::ours()));
         if self.uploads.on_link_up(self.now, link) {

@@ -17,13 +17,13 @@ mod offering;
 mod pex;
 mod serve;
 
+mod capacity;
 mod chunks;
 mod content;
 mod hearsay;
 mod offers;
 mod peers;
 mod picker;
-mod presence;
 mod rate;
 mod session;
 mod snapshot;
@@ -36,6 +36,7 @@ use std::time::Duration;
 use crate::base::{ContentId, Instant, NodeId, Rng};
 use crate::wire::{Handle, Message};
 
+use capacity::{Slots, UploadMeter};
 use content::Content;
 use hearsay::Hearsay;
 use peers::PeerBook;
@@ -49,8 +50,7 @@ pub use io::{
     Output, Purpose, UploadEnd,
 };
 pub use peers::{PeerStanding, PeerTotals};
-pub use presence::Presence;
-pub use snapshot::{ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
+pub use snapshot::{ContentPresence, ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
 pub use timers::Timer;
 pub use violation::Violation;
 
@@ -65,6 +65,8 @@ pub struct Engine {
     peers: PeerBook,
     hearsay: Hearsay,
     uploads: Uploads,
+    meter: UploadMeter,
+    slots: Option<Slots>,
     timers: Timers,
     outputs: VecDeque<Output>,
     is_stopping: bool,
@@ -84,6 +86,8 @@ impl Engine {
             peers: PeerBook::default(),
             hearsay: Hearsay::default(),
             uploads: Uploads::default(),
+            meter: UploadMeter::default(),
+            slots: None,
             timers: Timers::default(),
             outputs: VecDeque::new(),
             is_stopping: false,
@@ -155,7 +159,8 @@ impl Engine {
             Timer::Dial => self.dial_due(),
             Timer::Widen(content) => self.on_widen_timer(content),
             Timer::Exchange(content) => self.exchange(content),
-            Timer::Neighbours(content) => self.dial_hearsay(content),
+            Timer::Neighbours(content) => self.look_for_neighbours(content),
+            Timer::Slots => self.on_slots_timer(),
             Timer::Rotate => self.rotate(),
             Timer::Offers(content) => self.look_at_offers(content),
         }

@@ -7,14 +7,20 @@ use crate::manifest::Run;
 use crate::wire::{ChunkRuns, Message};
 
 use super::Engine;
+use super::capacity::Slots;
 use super::io::LinkId;
 use super::timers::Timer;
+use super::uploads::SLOTS_MAX;
 
 impl Engine {
     /// Both know the manifest now, and this node has the only full copy. A peer that is alone sees everything.
     pub(super) fn offer_to_newcomer(&mut self, link: LinkId, content: ContentId) {
         let Some(state) = self.contents.get_mut(&content) else { return };
         let Some(offers) = &mut state.offers else { return };
+        if !self.uploads.is_unchoked(link) {
+            // It could take nothing of what it is offered.
+            return;
+        }
         offers.on_link(link);
         match offers.links().as_slice() {
             [_] => self.show_all(link, content),
@@ -109,6 +115,57 @@ impl Engine {
         }
     }
 
+    /// A peer has lost its turn, or got one: what it was offered goes to others, or it is offered something.
+    pub(super) fn on_turn(&mut self, link: LinkId) {
+        let Some(session) = self.sessions.get(&link) else { return };
+        let contents: Vec<ContentId> = session.remotes.keys().copied().collect();
+        let is_unchoked = self.uploads.is_unchoked(link);
+        for content in contents {
+            if is_unchoked {
+                self.offer_again(link, content);
+            } else if let Some(offers) =
+                self.contents.get_mut(&content).and_then(|state| state.offers.as_mut())
+            {
+                offers.on_choked(link);
+            }
+        }
+    }
+
+    fn offer_again(&mut self, link: LinkId, content: ContentId) {
+        let is_introduced = self.sessions.get(&link).is_some_and(|session| session.has(content).is_some());
+        if is_introduced && self.contents.get(&content).is_some_and(|state| state.offers.is_some()) {
+            self.offer_to_newcomer(link, content);
+        }
+    }
+
+    /// A lone seed serves few at once; how many fill its uplink shows in time.
+    pub(super) fn look_at_slots(&mut self) {
+        let is_alone = self.contents.values().any(|state| state.offers.is_some());
+        if !is_alone {
+            self.slots = None;
+            return self.uploads.set_slots(SLOTS_MAX);
+        }
+        let sent_len = self.meter.sent_len;
+        let slots = self.slots.get_or_insert_with(|| Slots::new(self.now, sent_len));
+        self.uploads.set_slots(slots.count());
+        self.timers.set_if_unset(Timer::Slots, self.now + SLOTS_INTERVAL);
+    }
+
+    pub(super) fn on_slots_timer(&mut self) {
+        let (sent_len, now) = (self.meter.sent_len, self.now);
+        if let Some(slots) = self.slots.as_mut().filter(|_| self.uploads.has_choked()) {
+            let before = slots.count();
+            let after = slots.look(now, sent_len);
+            self.uploads.set_slots(after);
+            if after != before {
+                self.rotate();
+            }
+        }
+        if !self.sessions.is_empty() {
+            self.look_at_slots();
+        }
+    }
+
     pub(super) fn on_offered_link_down(&mut self, link: LinkId, content: ContentId) {
         let Some(offers) = self.contents.get_mut(&content).and_then(|state| state.offers.as_mut()) else {
             return;
@@ -127,9 +184,10 @@ impl Engine {
         let Some(offers) = state.offers.take_if(|offers| offers.is_over()) else { return };
         self.timers.cancel(Timer::Offers(content));
         let haves = state.chunks().map(|chunks| ChunkRuns::of(chunks.have())).unwrap_or_default();
-        for link in offers.links().into_iter().filter(|link| !offers.sees_all(*link)) {
+        for link in self.introduced(content).into_iter().filter(|link| !offers.sees_all(*link)) {
             self.send_haves(link, content, haves.clone());
         }
+        self.look_at_slots();
     }
 
     /// Whoever wants nothing of what it was offered (other files, another order) sees everything.
@@ -150,3 +208,5 @@ impl Engine {
 
 /// How often a lone seed looks for peers that want nothing of what they were offered.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a lone seed sees whether more at once would take more.
+const SLOTS_INTERVAL: Duration = Duration::from_secs(4);

@@ -108,9 +108,7 @@ impl Offers {
 
     /// A peer is gone: what it was offered and did not get, or alone had got, is offered to others.
     pub(super) fn on_link_down(&mut self, link: LinkId) {
-        if self.links.remove(&link).is_none() {
-            return;
-        }
+        self.links.remove(&link);
         for (place, chunk) in self.places.iter_mut().zip(0u32..) {
             match *place {
                 Place::Offered(to) | Place::Asked(to) | Place::Out(to) if to == link => {}
@@ -123,6 +121,20 @@ impl Offers {
         }
         for holder in self.holders.iter_mut().filter(|holder| **holder == Some(link)) {
             *holder = None;
+        }
+        self.forget_what_moved_on();
+    }
+
+    /// A peer is choked: what it was offered and did not get is offered to others; what it got it keeps.
+    pub(super) fn on_choked(&mut self, link: LinkId) {
+        if self.links.remove(&link).is_none() {
+            return;
+        }
+        for (place, chunk) in self.places.iter_mut().zip(0u32..) {
+            if *place == Place::Offered(link) || *place == Place::Asked(link) {
+                *place = Place::Queued;
+                self.queue.push((chunk, 1));
+            }
         }
         self.forget_what_moved_on();
     }
@@ -224,9 +236,11 @@ impl Offers {
 
     /// A peer asked for a chunk; whoever asks first has the offer.
     pub(super) fn on_asked(&mut self, geometry: &Geometry, link: LinkId, chunk: u32) {
-        if let Some(offered) = self.links.get_mut(&link) {
-            offered.quiet_looks = 0;
-        }
+        let Some(offered) = self.links.get_mut(&link) else {
+            // It is choked, and will be told so.
+            return;
+        };
+        offered.quiet_looks = 0;
         match self.places[chunk as usize] {
             Place::Out(_) | Place::Spread | Place::Asked(_) => return,
             Place::Offered(to) if to != link => return,
@@ -309,6 +323,32 @@ mod tests {
         let geometry = Geometry::new([(chunk_count * MIB, 20)]).expect("a small file");
         let offers = Offers::new(&geometry, &mut Rng::seeded(1));
         (geometry, offers)
+    }
+
+    #[test]
+    fn a_choked_peer_keeps_what_it_got_and_holds_nothing_back() {
+        let (geometry, mut offers) = offers(40);
+        let has = Bitfield::new(40);
+        let (choked, other) = (LinkId(1), LinkId(2));
+        offers.on_link(choked);
+        let fresh = offers.top_up(&geometry, choked, &has);
+        offers.on_asked(&geometry, choked, fresh[0]);
+        offers.on_out(&geometry, choked, fresh[0]);
+        offers.on_choked(choked);
+        // A request that was on its way.
+        offers.on_asked(&geometry, choked, fresh[1]);
+        offers.on_link(other);
+        let mut seen = Vec::new();
+        while !offers.is_all_out() {
+            for chunk in offers.top_up(&geometry, other, &has) {
+                offers.on_asked(&geometry, other, chunk);
+                offers.on_out(&geometry, other, chunk);
+                seen.push(chunk);
+            }
+        }
+        assert!(seen.len() == 39 && !seen.contains(&fresh[0]));
+        offers.on_link(choked);
+        offers.top_up(&geometry, choked, &has);
     }
 
     #[test]

@@ -27,6 +27,7 @@ impl Engine {
         end: UploadEnd,
     ) {
         let Some(ended) = self.uploads.on_ended(link, request) else { return };
+        self.meter.on_sent(self.now, sent_len, self.uploads.has_waiting());
         if let Some(state) = self.contents.get_mut(&ended.content) {
             state.totals.sent_len += sent_len;
         }
@@ -108,9 +109,11 @@ impl Engine {
             for request in requests {
                 self.reject(link, request, RejectReason::Choked);
             }
+            self.on_turn(link);
         }
         for link in rotation.unchoked {
             self.send(link, Message::Choke { choked: false });
+            self.on_turn(link);
         }
         if self.uploads.has_choked() {
             self.timers.set(Timer::Rotate, self.now + ROTATE_INTERVAL);
@@ -118,7 +121,7 @@ impl Engine {
     }
 
     /// Links on which both sides know the manifest.
-    fn introduced(&self, content: ContentId) -> Vec<LinkId> {
+    pub(super) fn introduced(&self, content: ContentId) -> Vec<LinkId> {
         let is_introduced = |session: &super::session::Session| session.has(content).is_some();
         self.sessions.iter().filter(|(_, session)| is_introduced(session)).map(|(link, _)| *link).collect()
     }

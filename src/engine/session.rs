@@ -72,6 +72,8 @@ pub(super) struct Remote {
     /// When the peer was told of others, and of whom.
     pub(super) told_at: Option<Instant>,
     pub(super) told: BTreeSet<NodeId>,
+    /// How often others were told of it.
+    pub(super) told_of: u32,
     /// When it told of others.
     pub(super) heard_at: Option<Instant>,
 }

@@ -7,6 +7,7 @@ use crate::base::{ContentId, NodeId, Rate};
 use crate::manifest::Address;
 
 use super::Engine;
+use super::chunks::Chunks;
 use super::content::{ContentTotals, Phase};
 use super::io::Bottleneck;
 use super::peers::{PeerStanding, PeerTotals};
@@ -59,6 +60,21 @@ pub enum FetchPhase {
     Complete,
     /// It ended without success.
     Failed,
+}
+
+/// What this node can say of itself to others for one content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentPresence {
+    /// Which.
+    pub content: ContentId,
+    /// Verified chunks.
+    pub have_count: u32,
+    /// Chunks of the content; zero while the manifest is not known.
+    pub chunk_count: u32,
+    /// Something is still to be fetched.
+    pub is_wanting: bool,
+    /// Peers that are linked and take part.
+    pub links: Vec<NodeId>,
 }
 
 /// One node.
@@ -134,6 +150,28 @@ impl Engine {
             totals: state.totals,
             bottleneck: self.bottleneck(content),
         })
+    }
+
+    /// What this node takes part in, by id; contents that failed are left out.
+    pub fn presences(&self) -> Vec<ContentPresence> {
+        let live = self.contents.iter().filter(|(_, state)| !matches!(state.phase, Phase::Failed));
+        let presence = |(content, state): (&ContentId, &super::content::Content)| {
+            let takes_part = |session: &&Session| session.takes_part(*content);
+            ContentPresence {
+                content: *content,
+                have_count: state.chunks().map_or(0, |chunks| chunks.have().count()),
+                chunk_count: state.manifest().map_or(0, |manifest| manifest.geometry().chunk_count()),
+                is_wanting: state.wants_peers() && !state.chunks().is_some_and(Chunks::is_verified),
+                links: self.sessions.values().filter(takes_part).map(|session| session.node).collect(),
+            }
+        };
+        live.map(presence).collect()
+    }
+
+    /// The highest rate at which payload went out to all peers together over ten seconds of the last five minutes in which
+    /// somebody always waited; zero if there were none: the uplink was never full.
+    pub fn upload_capacity(&self) -> Rate {
+        self.meter.capacity(self.now)
     }
 
     fn link_snapshot(&self, session: &Session) -> LinkSnapshot {

@@ -29,6 +29,8 @@ pub enum Timer {
     Exchange(ContentId),
     /// See whether there are neighbours enough.
     Neighbours(ContentId),
+    /// See how many peers fill the uplink.
+    Slots,
     /// Give other peers an upload slot.
     Rotate,
     /// See who wants nothing of what it was offered.

@@ -12,8 +12,10 @@ use crate::wire::RequestId;
 use super::io::LinkId;
 
 /// Requests of peers: waiting and being served.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Uploads {
+    /// Peers that are served at the same time; the rest is choked until its turn.
+    slots: usize,
     queues: BTreeMap<LinkId, Queue>,
     active: usize,
 }
@@ -37,11 +39,27 @@ struct Queue {
     since: Instant,
 }
 
+impl Default for Uploads {
+    fn default() -> Self {
+        Self { slots: SLOTS_MAX, queues: BTreeMap::new(), active: 0 }
+    }
+}
+
 impl Uploads {
+    /// How many peers are to be served at the same time, from the next rotation on.
+    pub(super) fn set_slots(&mut self, slots: usize) {
+        self.slots = slots.min(SLOTS_MAX);
+    }
+
+    /// Somebody waits for a slot's turn.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.queues.values().any(|queue| !queue.waiting.is_empty())
+    }
+
     /// A link came up. True if there is a slot for it: it is unchoked.
     pub(super) fn on_link_up(&mut self, now: Instant, link: LinkId) -> bool {
         let unchoked = self.queues.values().filter(|queue| queue.is_unchoked).count();
-        let is_unchoked = unchoked < UNCHOKED_MAX;
+        let is_unchoked = unchoked < self.slots;
         let turn_len = self.queues.values().map(|queue| queue.turn_len).min().unwrap_or(0);
         let queue =
             Queue { waiting: VecDeque::new(), active: BTreeMap::new(), turn_len, is_unchoked, since: now };
@@ -135,17 +153,18 @@ impl Uploads {
         let newcomers: Vec<LinkId> =
             choked.into_iter().map(|(link, _)| *link).take(ROTATED_AT_ONCE).collect();
         let mut unchoked: Vec<_> = self.queues.iter().filter(|(_, queue)| queue.is_unchoked).collect();
-        let free = UNCHOKED_MAX.saturating_sub(unchoked.len());
+        let free = self.slots.saturating_sub(unchoked.len());
+        let excess = unchoked.len().saturating_sub(self.slots);
         // Whoever has no use for its slot gives it up first.
         unchoked.sort_by_key(|(link, queue)| (is_interested(**link), queue.since, **link));
-        let may_go = |queue: &Queue| now.since(queue.since) >= SLOT_TIME_MIN;
+        let may_go = |queue: &Queue| excess > 0 || now.since(queue.since) >= SLOT_TIME_MIN;
         let leavers: Vec<LinkId> = unchoked
             .into_iter()
             .filter(|(_, queue)| may_go(queue))
             .map(|(link, _)| *link)
-            .take(newcomers.len().saturating_sub(free))
+            .take(if excess > 0 { excess } else { newcomers.len().saturating_sub(free) })
             .collect();
-        let slots = free + leavers.len();
+        let slots = (free + leavers.len()).saturating_sub(excess);
         for link in leavers {
             let queue = self.queues.get_mut(&link).expect("it was listed above");
             (queue.is_unchoked, queue.since) = (false, now);
@@ -176,8 +195,8 @@ pub(super) struct Rotation {
 /// One is sent while the next is read from disk, and one more hides the turn-around.
 const UPLOADS_PER_LINK: usize = 3;
 const UPLOADS_MAX: usize = 64;
-/// Peers that are served at the same time; the rest is choked until its turn.
-const UNCHOKED_MAX: usize = 64;
+/// Most peers that are served at the same time.
+pub(super) const SLOTS_MAX: usize = 64;
 const ROTATED_AT_ONCE: usize = 8;
 const SLOT_TIME_MIN: Duration = Duration::from_secs(10);
 
@@ -227,9 +246,9 @@ mod tests {
     #[test]
     fn whoever_is_choked_gets_a_turn() {
         let mut uploads = Uploads::default();
-        let links = UNCHOKED_MAX as u64 + 4;
+        let links = SLOTS_MAX as u64 + 4;
         let unchoked = (0..links).filter(|&link| uploads.on_link_up(Instant::ZERO, LinkId(link))).count();
-        assert_eq!(unchoked, UNCHOKED_MAX);
+        assert_eq!(unchoked, SLOTS_MAX);
         assert_eq!(uploads.rotate(Instant::ZERO, |_| true), Rotation::default());
         let rotation = uploads.rotate(Instant::ZERO + SLOT_TIME_MIN, |_| true);
         assert_eq!(rotation.unchoked.iter().map(|link| link.0).collect::<Vec<_>>(), [64, 65, 66, 67]);

@@ -13,7 +13,7 @@ use super::io::Fact;
 use crate::base::limits::{COORDINATORS_MAX, FOUND_WAITING_MAX, LINK_FINISH_TIMEOUT};
 use crate::base::{ContentId, Rate};
 use crate::discovery::{self, Finders, Found, Presence, Surroundings, Trouble};
-use crate::engine::{self, Engine};
+use crate::engine::{ContentPresence, Engine};
 use crate::manifest::{Address, Source};
 use crate::transport::Endpoint;
 
@@ -25,8 +25,8 @@ pub(super) struct Finding {
     coordinators: Vec<Source>,
     /// For one content each, beside those.
     own_coordinators: BTreeMap<ContentId, Vec<Source>>,
-    /// The limit on uploads; zero if there is none.
-    up: Rate,
+    /// The limit on uploads.
+    up_max: Option<Rate>,
     look: tokio::time::Interval,
 }
 
@@ -71,7 +71,7 @@ impl Finding {
             troubles,
             coordinators,
             own_coordinators: BTreeMap::new(),
-            up: Rate(0),
+            up_max: None,
             look,
         }
     }
@@ -103,13 +103,15 @@ impl Finding {
 
     /// How fast this node may upload.
     pub(super) fn set_up(&mut self, up: Option<Rate>) {
-        self.up = up.unwrap_or_default();
+        self.up_max = up;
     }
 
     /// Tells finders what the engine takes part in.
     pub(super) fn update(&mut self, engine: &Engine) {
+        let measured = Some(engine.upload_capacity()).filter(|rate| rate.0 > 0);
+        let up = measured.into_iter().chain(self.up_max).min().unwrap_or_default();
         let presences: Arc<[Presence]> =
-            engine.presences().into_iter().map(|own| self.presence(own)).collect();
+            engine.presences().into_iter().map(|own| self.presence(own, up)).collect();
         self.own_coordinators
             .retain(|content, _| presences.iter().any(|presence| presence.content == *content));
         self.presences.send_if_modified(|before| {
@@ -119,10 +121,13 @@ impl Finding {
         });
     }
 
-    fn presence(&self, own: engine::Presence) -> Presence {
+    fn presence(&self, own: ContentPresence, up: Rate) -> Presence {
         let mut coordinators = self.coordinators.clone();
-        coordinators.extend(self.own_coordinators.get(&own.content).into_iter().flatten().cloned());
-        coordinators.dedup_by_key(|source| source.node);
+        for coordinator in self.own_coordinators.get(&own.content).into_iter().flatten() {
+            if !coordinators.iter().any(|known| known.node == coordinator.node) {
+                coordinators.push(coordinator.clone());
+            }
+        }
         coordinators.truncate(COORDINATORS_MAX);
         Presence {
             content: own.content,
@@ -130,7 +135,7 @@ impl Finding {
             chunk_count: own.chunk_count,
             is_wanting: own.is_wanting,
             links: own.links,
-            up: self.up,
+            up,
             coordinators,
         }
     }

@@ -57,9 +57,10 @@ impl World {
     }
 
     fn introduce_to_sink(&mut self, index: u32) {
-        if index == 0 {
-            let others: Vec<NodeId> = self.nodes[1..].iter().map(|node| node.id).collect();
-            self.tell(index, others.into_iter());
+        if index > 0 {
+            let (content, node, addresses) =
+                (self.manifest.id(), self.nodes[0].id, vec![self.address.clone()]);
+            self.input(index, Input::AddSource { content, node, addresses, purpose: Purpose::Offer });
         }
     }
 
@@ -85,7 +86,9 @@ impl World {
         };
         let manifest = Some(self.manifest.clone());
         self.input(index, Input::Join(Box::new(Join { content, manifest, order, patience: None })));
-        self.input(index, Input::StoreOpened { content, durable, wanted: Bitfield::full(count) });
+        // Who brings something to a sink wants nothing.
+        let wanted = if self.has_sink() && index > 0 { durable.clone() } else { Bitfield::full(count) };
+        self.input(index, Input::StoreOpened { content, durable, wanted });
     }
 
     fn has_sink(&self) -> bool {

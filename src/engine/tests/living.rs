@@ -1,7 +1,7 @@
 //! Swarms that live: contents that are offered, declined, joined later. Two engines back to back, message by message.
 
 use super::*;
-use crate::manifest::Address;
+use crate::manifest::{Address, Source};
 
 /// Two engines and one link between them, which the first dialed.
 struct Pair {
@@ -192,4 +192,100 @@ fn a_source_that_lacks_the_content_is_let_go_and_offers_of_one_link_are_bounded(
         pair.input(1, Input::Message { link: LINK, message: Message::Decline { content } });
     }
     assert_eq!(pair.offers(1), crate::base::limits::HANDLES_PER_LINK_MAX);
+}
+
+fn told(hosts: impl Iterator<Item = (u8, String)>) -> Message {
+    let source = |(node, host): (u8, String)| Source {
+        node: NodeId::from_bytes([node; 32]),
+        addresses: vec![format!("{host}:1").parse().expect("an address")],
+    };
+    Message::Peers { handle: Handle(1), sources: hosts.map(source).collect() }
+}
+
+/// A leech or a seed, linked to a seed that then speaks by the test's own mouth.
+fn linked(is_leech: bool) -> Pair {
+    let manifest = one_file(4);
+    let mut pair = Pair::new();
+    pair.join(1, &manifest);
+    if is_leech {
+        pair.join_unknown(0, manifest.id());
+    } else {
+        pair.join(0, &manifest);
+    }
+    pair.link();
+    if is_leech {
+        let (durable, wanted) = (Bitfield::new(4), Bitfield::full(4));
+        pair.input(0, Input::StoreOpened { content: manifest.id(), durable, wanted });
+    } else {
+        let open = Message::Open { handle: Handle(1), content: manifest.id(), knows_manifest: true };
+        pair.input(0, Input::Message { link: LINK, message: open });
+    }
+    pair
+}
+
+#[test]
+fn a_leech_dials_half_of_the_neighbours_it_lacks_and_believes_nobody_too_often() {
+    let mut pair = linked(true);
+    let message = told((10..26).map(|node| (node, format!("198.51.100.{node}"))));
+    pair.input(0, Input::Message { link: LINK, message: message.clone() });
+    assert_eq!(pair.dials[0], 5);
+    let found =
+        pair.events.iter().filter(|(_, event)| matches!(event, Event::PeerFound { by, .. } if *by == id(1)));
+    assert_eq!(found.count(), 5);
+    // What fails is forgotten, and no news.
+    let found = |pair: &Pair| -> Vec<NodeId> {
+        let node = |(_, event): &(usize, Event)| match event {
+            Event::PeerFound { node, .. } => Some(*node),
+            _ => None,
+        };
+        pair.events.iter().filter_map(node).collect()
+    };
+    let mut failed = 0;
+    while let Some(node) = found(&pair).get(failed).copied() {
+        let failure = DialFailure::Unreachable("no answer".to_owned());
+        pair.input(0, Input::DialFailed { node, failure });
+        failed += 1;
+    }
+    assert!(!pair.events.iter().any(|(_, event)| matches!(event, Event::PeerUnreachable { .. })));
+    let before = pair.dials[0];
+    assert!(before <= 16);
+    let others = told((40..56).map(|node| (node, format!("198.51.100.{node}"))));
+    pair.input(0, Input::Message { link: LINK, message: others });
+    pair.engines[0].handle(Instant::ZERO + Duration::from_secs(10), Input::Wakeup);
+    pair.drain(0);
+    assert!(pair.is_up && pair.dials[0] <= 16, "{}", pair.dials[0]);
+}
+
+#[test]
+fn addresses_of_other_networks_are_not_dialed_and_a_seed_dials_nobody() {
+    let mut pair = linked(true);
+    let inside = ["127.0.0.1", "10.0.0.1", "192.168.1.1", "[fe80::1]", "seed.example"];
+    let message = told((10..).zip(inside.map(str::to_owned)));
+    pair.input(0, Input::Message { link: LINK, message });
+    assert_eq!((pair.dials[0], pair.is_up), (0, true));
+    let mut pair = linked(false);
+    let message = told([(10, "198.51.100.1".to_owned())].into_iter());
+    pair.input(0, Input::Message { link: LINK, message });
+    assert_eq!((pair.dials[0], pair.is_up), (0, true));
+}
+
+#[test]
+fn whoever_did_not_name_the_feature_may_not_use_it() {
+    let mut engine = Engine::new(id(0), 1);
+    engine.handle(Instant::ZERO, Input::LinkUp { link: LINK, node: id(1), dialed: true, address: None });
+    let hello = crate::wire::Hello { features: Vec::new(), ..crate::wire::Hello::ours() };
+    engine.handle(Instant::ZERO, Input::Message { link: LINK, message: Message::Hello(hello) });
+    engine.handle(Instant::ZERO, Input::Message { link: LINK, message: told(std::iter::empty()) });
+    let is_banned = |output| matches!(output, Output::Event(Event::PeerBanned { .. }));
+    assert!(std::iter::from_fn(|| engine.poll()).any(is_banned));
+}
+
+#[test]
+fn presences_say_what_is_here_and_who_takes_part() {
+    let pair = linked(true);
+    let [leech, seed] = [0, 1].map(|index| pair.engines[index].presences().remove(0));
+    assert_eq!((leech.have_count, leech.chunk_count, leech.is_wanting), (0, 4, true));
+    assert_eq!((seed.have_count, seed.chunk_count, seed.is_wanting), (4, 4, false));
+    assert_eq!((leech.links, seed.links), (vec![id(1)], vec![id(0)]));
+    assert_eq!(pair.engines[1].upload_capacity(), crate::base::Rate(0));
 }

@@ -257,6 +257,35 @@ const _: () = assert!(
 );
 const _: () = assert!(SOURCE_ADDRESSES_MAX * (ADDRESS_LEN_MAX + 4) + ZONE_LEN_MAX + 256 < ANNOUNCE_LEN_MAX);
 const _: () = assert!(ANNOUNCE_LEN_MAX + ANNOUNCE_LINKS_MAX * 34 + 64 < FRAME_LEN_MAX);
+/// Neighbours of one content beyond which a node dials nobody to fetch, unless more of them bring more: half of them come by
+/// themselves, so both sides of the target are its own.
+pub const NEIGHBOURS_DIALED_MAX: usize = 2 * NEIGHBOURS_TARGET as usize;
+/// And where more bring more.
+pub const NEIGHBOURS_WIDE_MAX: usize = 320;
+
+// Peer exchange.
+
+/// Peers told of in one message: more than anybody lacks.
+pub const PEX_SOURCES_MAX: usize = 16;
+/// Addresses of each: one that worked and a few others.
+pub const PEX_ADDRESSES_MAX: usize = 4;
+/// A peer is told of others of one content no more often.
+pub const PEX_INTERVAL: Duration = Duration::from_secs(30);
+/// Peers heard of and not dialed that are remembered, over all contents.
+pub const PEX_HEARD_MAX: usize = 1024;
+/// Of them, those that one peer told of.
+pub const PEX_HEARD_PER_INFORMER_MAX: usize = 2 * PEX_SOURCES_MAX;
+/// Dials a minute to peers that were only heard of: a liar who names victims gets each node to send them about 10 KB, once a
+/// second in all; a newcomer needs about ten.
+pub const PEX_DIALS_PER_MINUTE_MAX: usize = 60;
+/// Of them, those that one peer told of: a newcomer who knows one seed alone still gets all its neighbours from it.
+pub const PEX_DIALS_PER_INFORMER_MAX: usize = 16;
+
+const _: () =
+    assert!(PEX_SOURCES_MAX * (PEX_ADDRESSES_MAX * (ADDRESS_LEN_MAX + 4) + 64) + 64 <= FRAME_LEN_MAX);
+const _: () = assert!(PEX_DIALS_PER_INFORMER_MAX <= PEX_DIALS_PER_MINUTE_MAX);
+const _: () = assert!(PEX_ADDRESSES_MAX <= SOURCE_ADDRESSES_MAX);
+const _: () = assert!(NEIGHBOURS_DIALED_MAX <= NEIGHBOURS_WIDE_MAX && NEIGHBOURS_WIDE_MAX <= LINKS_MAX);
 
 // Finding peers on the local network.
 

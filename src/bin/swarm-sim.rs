@@ -11,8 +11,8 @@ use swarm::sim::{Report, Scenario, ScenarioArgs, UnknownScenario};
 #[derive(Debug, Parser)]
 #[command(name = "swarm-sim", version)]
 struct Args {
-    /// Which world: flash-crowd, steady-arrival, sink, spread, churn, corrupt, one-slow, seed-leaves, zones, last-chunk,
-    /// streaming or faults.
+    /// Which world: flash-crowd, flash-crowd-exchange, steady-arrival, sink, spread, churn, corrupt, one-slow, seed-leaves,
+    /// zones, last-chunk, streaming or faults.
     #[arg(long, default_value = "flash-crowd")]
     scenario: String,
     /// Peers beside the seed.

@@ -310,6 +310,9 @@ impl Fetch {
             }
             Event::Completed { .. } => return Ok(self.on_completed()),
             Event::Failed { failure, .. } => return Err(self.failed(&failure)),
+            Event::PeerFound { node, by } => {
+                self.tell(node, "found", format!("told of by peer {}", by.short()), false);
+            }
             Event::Offered { .. } | Event::Left { .. } | Event::Stopped => {}
         }
         Ok(false)

@@ -255,6 +255,7 @@ impl Seed {
             | Event::PeerUnreachable { .. }
             | Event::PeerDeclined { .. }
             | Event::Offered { .. }
+            | Event::PeerFound { .. }
             | Event::Completed { .. }
             | Event::Failed { .. }
             | Event::Left { .. }

@@ -260,7 +260,7 @@ impl Desk {
             }
         }
         debug!(node = node.short(), content = content.short(), count = neighbours.len(), "named neighbours");
-        self.say(client, Coordination::Peers { content, neighbours });
+        self.say(client, Coordination::Neighbours { content, neighbours });
     }
 
     fn arrange_meeting(&self, hidden: NodeId, (content, node): Key) {

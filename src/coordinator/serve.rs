@@ -121,7 +121,7 @@ impl ServeTask {
                 Some(
                     Coordination::Hello(_)
                     | Coordination::Welcome(_)
-                    | Coordination::Peers { .. }
+                    | Coordination::Neighbours { .. }
                     | Coordination::Refused { .. }
                     | Coordination::Meet { .. },
                 ) => return Err("it says what a node does not say".to_owned()),

@@ -10,6 +10,7 @@ use crate::manifest::Manifest;
 use crate::wire::Handle;
 
 use super::chunks::Chunks;
+use super::dialing::Reach;
 use super::io::{LinkId, Order};
 use super::offers::Offers;
 
@@ -25,6 +26,7 @@ pub(super) struct Content {
     pub(super) unannounced: Option<Bitfield>,
     /// While this node has the only full copy that it knows of.
     pub(super) offers: Option<Offers>,
+    pub(super) reach: Reach,
     pub(super) flush: FlushState,
     pub(super) totals: ContentTotals,
 }

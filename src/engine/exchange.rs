@@ -5,12 +5,12 @@ use bytes::Bytes;
 use crate::base::limits::{HANDLES_PER_LINK_MAX, MANIFEST_PAGE_LEN};
 use crate::base::{Bitfield, ContentId};
 use crate::manifest::Manifest;
-use crate::wire::{ChunkRuns, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReason, RequestId};
+use crate::wire::{ChunkRuns, FEATURE_PEX, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReason, RequestId};
 
 use super::Engine;
 use super::content::{PageOutcome, Phase};
 use super::io::{Event, FetchFailure, LinkId, Output};
-use super::peers::Tie;
+use super::peers::{Rank, Tie};
 use super::session::Remote;
 use super::timers::Timer;
 use super::uploads::Wanted;
@@ -53,6 +53,7 @@ impl Engine {
                 Ok(())
             }
             Message::BadChunk { handle, chunk } => self.on_bad_chunk(link, handle, chunk),
+            Message::Peers { handle, sources } => self.on_peers(link, handle, sources),
         };
         if let Err(violation) = result {
             self.punish(link, violation);
@@ -65,6 +66,7 @@ impl Engine {
         }
         let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
         session.agent = Some(hello.agent.clone());
+        session.speaks_pex = hello.has_feature(FEATURE_PEX);
         let node = session.node;
         if let Some(totals) = self.peers.totals(node) {
             totals.agent.clone_from(&hello.agent);
@@ -138,11 +140,14 @@ impl Engine {
         // A manifest once known is not forgotten.
         remote.peer_opened = Some(knows_manifest || was_known);
         let node = session.node;
-        self.peers.add_source(self.now, content, node, Vec::new(), Tie::Fetch);
+        self.peers.add_source(self.now, content, node, Vec::new(), (Tie::Fetch, Rank::Last));
         self.open(link, content);
         if knows_manifest && !was_known {
             self.introduce(link, content);
             self.ask_for_manifests();
+        }
+        if !was_known {
+            self.on_participant(content);
         }
         Ok(())
     }
@@ -202,12 +207,13 @@ impl Engine {
         }
         self.on_offered_link_down(link, content);
         self.emit(Event::PeerDeclined { node, content });
-        if !self.is_of_use(link) {
-            let reason = format!("node {} does not have this content", node.short());
-            self.peers.on_refused(self.now, node, &reason, &mut self.rng);
-            self.close(link, super::CloseReason::Done);
-            self.give_up_without_hope();
+        if self.is_of_use(link) {
+            return self.dial_due();
         }
+        let reason = format!("node {} does not have this content", node.short());
+        self.peers.on_refused(self.now, node, &reason, &mut self.rng);
+        self.close(link, super::CloseReason::Done);
+        self.give_up_without_hope();
     }
 
     /// Whether both sides take part in something, or may yet: what this node offers to the peer, or the peer, having dialed
@@ -221,7 +227,7 @@ impl Engine {
     }
 
     /// The content that the peer calls by this handle, and whether this node takes part in it.
-    fn opened(&self, link: LinkId, handle: Handle) -> Result<Option<ContentId>, Violation> {
+    pub(super) fn opened(&self, link: LinkId, handle: Handle) -> Result<Option<ContentId>, Violation> {
         let Some(session) = self.sessions.get(&link) else { return Ok(None) };
         let content = *session.handles.get(&handle).ok_or(Violation::Handle)?;
         Ok(self.contents.contains_key(&content).then_some(content))

@@ -10,6 +10,7 @@ use crate::wire::{Message, RejectReason, RequestId};
 use super::Engine;
 use super::chunks::{Blame, Chunks};
 use super::content::{Content, ContentTotals, FlushState, ManifestFetch, Phase};
+use super::dialing::Reach;
 use super::io::{ChunkVerdict, CloseReason, Event, FetchFailure, Join, LinkId, Output};
 use super::offers::Offers;
 use super::session::{OpenRequest, Remote, Session};
@@ -30,6 +31,7 @@ impl Engine {
             last_progress_at: self.now,
             unannounced: None,
             offers: None,
+            reach: Reach::default(),
             flush: FlushState::default(),
             totals: ContentTotals::default(),
         };

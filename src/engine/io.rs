@@ -405,6 +405,13 @@ pub enum Event {
         /// What it has, or wants.
         content: ContentId,
     },
+    /// A node that a peer told of is dialed for the first time.
+    PeerFound {
+        /// Who.
+        node: NodeId,
+        /// Who told of it.
+        by: NodeId,
+    },
     /// A peer misbehaved; nothing is exchanged with it any more.
     PeerBanned {
         /// Who.

@@ -66,6 +66,7 @@ impl Engine {
     fn forget_content(&mut self, content: ContentId) {
         self.contents.remove(&content);
         self.peers.end_offers(content);
+        self.hearsay.forget_content(content);
         for session in self.sessions.values_mut() {
             session.remotes.remove(&content);
         }
@@ -75,6 +76,9 @@ impl Engine {
             Timer::Manifest(content),
             Timer::Patience(content),
             Timer::Offers(content),
+            Timer::Widen(content),
+            Timer::Exchange(content),
+            Timer::Neighbours(content),
         ] {
             self.timers.cancel(timer);
         }

@@ -1,88 +1,18 @@
-//! Links coming and going: dialing, duplicates, bans, patience.
+//! Links coming and going: duplicates, bans, patience. Whom this node dials is decided in `dialing`.
 
 use crate::base::limits::LINKS_MAX;
-use crate::base::{ContentId, NodeId};
+use crate::base::{Bitfield, ContentId, NodeId};
 use crate::manifest::Address;
 use crate::wire::{Hello, Message};
 
 use super::Engine;
 use super::content::Phase;
-use super::io::{Bottleneck, CloseReason, DialFailure, Event, FetchFailure, LinkId, Output, Purpose};
-use super::peers::Tie;
-use super::session::Session;
+use super::io::{Bottleneck, CloseReason, Event, FetchFailure, LinkId, Output};
+use super::session::{Remote, Session};
 use super::timers::Timer;
 use super::violation::Violation;
 
 impl Engine {
-    pub(super) fn on_source(
-        &mut self,
-        content: ContentId,
-        node: NodeId,
-        addresses: Vec<Address>,
-        purpose: Purpose,
-    ) {
-        if node == self.node {
-            return;
-        }
-        let tie = match purpose {
-            Purpose::Fetch => Tie::Fetch,
-            Purpose::Offer => Tie::Offer,
-            Purpose::Meet => return self.meet(node, addresses),
-        };
-        self.peers.add_source(self.now, content, node, addresses, tie);
-        if tie == Tie::Offer {
-            let linked = self.sessions.iter().find(|(_, session)| session.node == node);
-            if let Some(link) = linked.map(|(link, _)| *link) {
-                self.open(link, content);
-                self.introduce(link, content);
-            }
-        }
-        self.dial_due();
-    }
-
-    fn meet(&mut self, node: NodeId, addresses: Vec<Address>) {
-        let addresses = if self.is_stopping { None } else { self.peers.begin_meeting(node, addresses) };
-        if let Some(addresses) = addresses {
-            self.outputs.push_back(Output::Dial { node, addresses });
-        }
-    }
-
-    /// Dials whoever is due and is of use to a content.
-    pub(super) fn dial_due(&mut self) {
-        if self.is_stopping {
-            return;
-        }
-        let contents = &self.contents;
-        let is_wanted = |content: &ContentId, tie: Tie| {
-            contents.get(content).is_some_and(|state| match tie {
-                Tie::Fetch => state.wants_peers(),
-                Tie::Offer => !matches!(state.phase, Phase::Failed),
-            })
-        };
-        while let Some((node, addresses)) = self.peers.pop_due(self.now, is_wanted) {
-            self.outputs.push_back(Output::Dial { node, addresses });
-        }
-        match self.peers.next_dial_at(is_wanted) {
-            // Whoever is due and was not taken waits for one of the dials under way to end.
-            Some(at) if at > self.now => self.timers.set(Timer::Dial, at),
-            _ => self.timers.cancel(Timer::Dial),
-        }
-    }
-
-    pub(super) fn on_dial_failed(&mut self, node: NodeId, failure: DialFailure) {
-        if !self.peers.end_meeting(node) {
-            match &failure {
-                DialFailure::Unreachable(reason) => {
-                    self.peers.on_failed(self.now, node, reason, &mut self.rng)
-                }
-                DialFailure::Refused(reason) => self.peers.on_refused(self.now, node, reason, &mut self.rng),
-            }
-            self.emit(Event::PeerUnreachable { node, failure });
-        }
-        self.dial_due();
-        self.give_up_without_hope();
-    }
-
     pub(super) fn on_link_up(&mut self, link: LinkId, node: NodeId, dialed: bool, address: Option<Address>) {
         if dialed {
             self.peers.end_meeting(node);
@@ -91,7 +21,7 @@ impl Engine {
             Some(CloseReason::Done)
         } else if self.peers.is_banned(node) {
             Some(CloseReason::Banned)
-        } else if self.sessions.len() >= LINKS_MAX {
+        } else if self.sessions.len() >= LINKS_MAX && !self.make_room() {
             Some(CloseReason::TooManyLinks)
         } else {
             self.duplicate(link, node, dialed)
@@ -110,6 +40,29 @@ impl Engine {
         }
         // A dial has ended: whoever waited for that may be dialed.
         self.dial_due();
+    }
+
+    /// This node holds as many links as it may: one that is of no use to either side goes.
+    fn make_room(&mut self) -> bool {
+        let spare =
+            self.sessions.iter().find(|(_, session)| self.is_done_with(session)).map(|(link, _)| *link);
+        if let Some(link) = spare {
+            self.close(link, CloseReason::Done);
+        }
+        spare.is_some()
+    }
+
+    /// Whether both sides have all of what both take part in, and nothing is offered here that may be taken up yet.
+    fn is_done_with(&self, session: &Session) -> bool {
+        let is_complete = |(content, remote): (&ContentId, &Remote)| {
+            let is_here =
+                self.contents.get(content).is_some_and(|state| matches!(state.phase, Phase::Complete(_)));
+            is_here && remote.has.as_ref().is_some_and(Bitfield::is_full)
+        };
+        session.agent.is_some()
+            && session.remotes.iter().filter(|(_, remote)| !remote.has_declined).all(is_complete)
+            && session.offered.keys().all(|content| session.remotes.contains_key(content))
+            && !self.peers.has_offers(session.node)
     }
 
     /// Of two links to one node, both ends keep the one that the smaller key dialed; of two in the same direction, the newer.
@@ -133,6 +86,9 @@ impl Engine {
             self.emit(Event::PeerLeft { node: session.node, reason: reason.to_owned() });
         }
         self.dial_due();
+        for content in session.remotes.keys() {
+            self.dial_hearsay(*content);
+        }
         self.fill_all();
         self.give_up_without_hope();
     }
@@ -147,6 +103,8 @@ impl Engine {
             self.peers.on_unlinked(self.now, session.node, (stood, &reason), &mut self.rng);
         }
         self.outputs.push_back(Output::Close { link, reason });
+        // Its place is free for another.
+        self.dial_due();
     }
 
     /// A peer did wrong: bans it, and tells why.
@@ -154,6 +112,7 @@ impl Engine {
         let Some(session) = self.sessions.get(&link) else { return };
         let node = session.node;
         self.peers.ban(node, violation.clone());
+        self.hearsay.forget_informer(node);
         self.close(link, CloseReason::Violation(violation.clone()));
         self.emit(Event::PeerBanned { node, violation });
         self.fill_all();
@@ -178,6 +137,10 @@ impl Engine {
             }
         }
         self.ask_for_manifests();
+        // Should it come back, that is news again.
+        for remote in self.sessions.values_mut().flat_map(|other| other.remotes.values_mut()) {
+            remote.told.remove(&session.node);
+        }
         Some(session)
     }
 
@@ -201,7 +164,10 @@ impl Engine {
     /// Ends fetches that nobody is left for.
     pub(super) fn give_up_without_hope(&mut self) {
         let is_hopeless = |(content, state): (&ContentId, &super::content::Content)| {
-            let is_over = state.patience.is_some() && state.wants_peers() && self.peers.is_given_up(*content);
+            let is_over = state.patience.is_some()
+                && state.wants_peers()
+                && self.peers.is_given_up(*content)
+                && !self.hearsay.has(*content);
             let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);
             (is_over && !is_checking && !matches!(state.phase, Phase::Opening(_))).then_some(*content)
         };

@@ -8,15 +8,18 @@
 mod io;
 mod violation;
 
+mod dialing;
 mod exchange;
 mod fetch;
 mod leave;
 mod links;
 mod offering;
+mod pex;
 mod serve;
 
 mod chunks;
 mod content;
+mod hearsay;
 mod offers;
 mod peers;
 mod picker;
@@ -34,6 +37,7 @@ use crate::base::{ContentId, Instant, NodeId, Rng};
 use crate::wire::{Handle, Message};
 
 use content::Content;
+use hearsay::Hearsay;
 use peers::PeerBook;
 use session::Session;
 use timers::Timers;
@@ -59,6 +63,7 @@ pub struct Engine {
     contents: BTreeMap<ContentId, Content>,
     sessions: BTreeMap<LinkId, Session>,
     peers: PeerBook,
+    hearsay: Hearsay,
     uploads: Uploads,
     timers: Timers,
     outputs: VecDeque<Output>,
@@ -77,6 +82,7 @@ impl Engine {
             contents: BTreeMap::new(),
             sessions: BTreeMap::new(),
             peers: PeerBook::default(),
+            hearsay: Hearsay::default(),
             uploads: Uploads::default(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
@@ -147,6 +153,9 @@ impl Engine {
             Timer::Manifest(content) => self.on_manifest_timer(content),
             Timer::Patience(content) => self.on_patience_timer(content),
             Timer::Dial => self.dial_due(),
+            Timer::Widen(content) => self.on_widen_timer(content),
+            Timer::Exchange(content) => self.exchange(content),
+            Timer::Neighbours(content) => self.dial_hearsay(content),
             Timer::Rotate => self.rotate(),
             Timer::Offers(content) => self.look_at_offers(content),
         }

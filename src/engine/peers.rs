@@ -19,6 +19,7 @@ pub(super) struct PeerBook {
 /// One node.
 #[derive(Debug, Default)]
 pub(super) struct Peer {
+    rank: Rank,
     addresses: Vec<Address>,
     contents: BTreeMap<ContentId, Tie>,
     standing: Standing,
@@ -26,8 +27,22 @@ pub(super) struct Peer {
     last_failure: Option<String>,
     /// Dials under way only because the other side dials too.
     meetings: u32,
+    /// Another peer told of it, and it was not linked yet.
+    is_on_trial: bool,
     /// What it was worth.
     pub(super) totals: PeerTotals,
+}
+
+/// Who is dialed before whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// Somebody named it, as so manieth.
+    Named(u32),
+    /// In an order drawn at random.
+    Chance(u64),
+    /// After all others.
+    #[default]
+    Last,
 }
 
 /// What binds a peer to a content. The greater holds.
@@ -76,12 +91,12 @@ impl PeerBook {
         content: ContentId,
         node: NodeId,
         addresses: Vec<Address>,
-        tie: Tie,
+        (tie, rank): (Tie, Rank),
     ) {
-        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&node) {
-            return;
-        }
-        let peer = self.peers.entry(node).or_default();
+        let Some(peer) = self.entry(node) else { return };
+        peer.rank = peer.rank.min(rank);
+        // It was named by somebody who should know.
+        peer.is_on_trial &= addresses.is_empty();
         for address in addresses {
             if !peer.addresses.contains(&address) && peer.addresses.len() < SOURCE_ADDRESSES_MAX {
                 peer.addresses.push(address);
@@ -99,6 +114,39 @@ impl PeerBook {
         if may_wait && !peer.addresses.is_empty() {
             peer.standing = Standing::Waiting(now);
         }
+    }
+
+    /// The entry of a node; whoever is worth the least makes room for a new one. `None` if all are linked or banned.
+    fn entry(&mut self, node: NodeId) -> Option<&mut Peer> {
+        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&node) {
+            let others = self.peers.iter().filter(|(_, peer)| peer.may_be_forgotten());
+            let (worst, _) = others.max_by_key(|(_, peer)| peer.worthlessness())?;
+            let worst = *worst;
+            self.peers.remove(&worst);
+        }
+        Some(self.peers.entry(node).or_default())
+    }
+
+    /// Whether a node was named as a source of this content.
+    pub(super) fn is_source(&self, node: NodeId, content: ContentId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.contents.contains_key(&content))
+    }
+
+    /// What a node was named for.
+    pub(super) fn contents(&self, node: NodeId) -> impl Iterator<Item = &ContentId> {
+        self.peers.get(&node).into_iter().flat_map(|peer| peer.contents.keys())
+    }
+
+    /// Dials under way for a content.
+    pub(super) fn dialing(&self, content: ContentId) -> usize {
+        let is_dialing =
+            |peer: &&Peer| matches!(peer.standing, Standing::Dialing) && peer.contents.contains_key(&content);
+        self.peers.values().filter(is_dialing).count()
+    }
+
+    /// Whether anybody may be dialed some day.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.peers.values().any(|peer| matches!(peer.standing, Standing::Waiting(_)))
     }
 
     /// Nothing is offered of this content any more.
@@ -124,11 +172,10 @@ impl PeerBook {
     /// many such dials are under way.
     pub(super) fn begin_meeting(&mut self, node: NodeId, addresses: Vec<Address>) -> Option<Vec<Address>> {
         let meetings: u32 = self.peers.values().map(|peer| peer.meetings).sum();
-        let has_room = self.peers.len() < PEERS_MAX || self.peers.contains_key(&node);
-        if meetings >= MEETINGS_AT_ONCE || !has_room {
+        if meetings >= MEETINGS_AT_ONCE {
             return None;
         }
-        let peer = self.peers.entry(node).or_default();
+        let peer = self.entry(node)?;
         let mut addresses = if addresses.is_empty() { peer.addresses.clone() } else { addresses };
         addresses.truncate(SOURCE_ADDRESSES_MAX);
         let is_of_use = !matches!(peer.standing, Standing::Linked | Standing::Banned(_));
@@ -157,7 +204,43 @@ impl PeerBook {
             .min()
     }
 
-    /// Takes one that is due and of use; it counts as being dialed from now on.
+    /// Begins to dial somebody heard of. False if that is in hand already, or pointless.
+    pub(super) fn begin_trial(&mut self, node: NodeId, content: ContentId, addresses: &[Address]) -> bool {
+        let dialing = self.peers.values().filter(|peer| matches!(peer.standing, Standing::Dialing)).count();
+        if dialing >= DIALS_AT_ONCE || self.is_in_hand(node) {
+            return false;
+        }
+        let Some(peer) = self.entry(node) else { return false };
+        peer.addresses = addresses.to_vec();
+        peer.contents.entry(content).or_insert(Tie::Fetch);
+        (peer.standing, peer.is_on_trial) = (Standing::Dialing, true);
+        true
+    }
+
+    /// Whether a node needs no word of others: it is linked, dialed in its turn, or no use.
+    pub(super) fn is_in_hand(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| !matches!(peer.standing, Standing::Passive))
+    }
+
+    /// Places where a node may be dialed, as they were named.
+    pub(super) fn addresses(&self, node: NodeId) -> &[Address] {
+        self.peers.get(&node).map_or(&[], |peer| peer.addresses.as_slice())
+    }
+
+    /// A dial has failed. If it went to somebody only heard of, it was the last, and nothing of it is kept.
+    pub(super) fn end_trial(&mut self, node: NodeId) -> bool {
+        let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.is_on_trial) else { return false };
+        peer.is_on_trial = false;
+        if matches!(peer.standing, Standing::Dialing) {
+            (peer.standing, peer.addresses) = (Standing::Passive, Vec::new());
+            if peer.totals == PeerTotals::default() && peer.meetings == 0 {
+                self.peers.remove(&node);
+            }
+        }
+        true
+    }
+
+    /// Takes the first in rank that is due and of use; it counts as being dialed from now on.
     pub(super) fn pop_due(
         &mut self,
         now: Instant,
@@ -168,18 +251,16 @@ impl PeerBook {
             return None;
         }
         let is_due = |peer: &Peer| matches!(peer.standing, Standing::Waiting(at) if at <= now);
-        let (node, peer) =
-            self.peers.iter_mut().find(|(_, peer)| is_due(peer) && peer.is_wanted(&is_wanted))?;
+        let due = self.peers.iter_mut().filter(|(_, peer)| is_due(peer) && peer.is_wanted(&is_wanted));
+        let (node, peer) = due.min_by_key(|(_, peer)| (!peer.has_offers(), peer.rank))?;
         peer.standing = Standing::Dialing;
         Some((*node, peer.addresses.clone()))
     }
 
     /// A link to it stands.
     pub(super) fn on_linked(&mut self, node: NodeId) {
-        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&node) {
-            return;
-        }
-        let peer = self.peers.entry(node).or_default();
+        let Some(peer) = self.entry(node) else { return };
+        peer.is_on_trial = false;
         if !matches!(peer.standing, Standing::Banned(_)) {
             peer.standing = Standing::Linked;
         }
@@ -305,6 +386,21 @@ impl Peer {
         self.contents.iter().any(|(content, tie)| is_wanted(content, *tie))
     }
 
+    /// Nobody knows it, waits for it or must remember what it did.
+    fn may_be_forgotten(&self) -> bool {
+        let is_idle = match self.standing {
+            Standing::Waiting(_) | Standing::Passive | Standing::Refused(_) => true,
+            Standing::Dialing | Standing::Linked | Standing::Banned(_) => false,
+        };
+        is_idle && self.meetings == 0 && !self.has_offers()
+    }
+
+    /// Who is forgotten first: whoever gave and took nothing, refuses, failed most.
+    fn worthlessness(&self) -> impl Ord {
+        let is_useless = self.totals.received_len == 0 && self.totals.sent_len == 0;
+        (is_useless, matches!(self.standing, Standing::Refused(_)), self.failures, self.rank)
+    }
+
     fn has_offers(&self) -> bool {
         self.contents.values().any(|tie| *tie == Tie::Offer)
     }
@@ -350,7 +446,7 @@ mod tests {
 
     fn book() -> PeerBook {
         let mut book = PeerBook::default();
-        book.add_source(Instant::ZERO, CONTENT, NODE, vec![address("127.0.0.1:1")], Tie::Fetch);
+        book.add_source(Instant::ZERO, CONTENT, NODE, vec![address("127.0.0.1:1")], (Tie::Fetch, Rank::Last));
         book
     }
 
@@ -377,7 +473,7 @@ mod tests {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
         book.ban(NODE, Violation::Corrupt(1));
         book.on_failed(Instant::ZERO, NODE, "gone", &mut rng);
-        book.add_source(Instant::ZERO, CONTENT, NODE, vec![address("127.0.0.1:2")], Tie::Offer);
+        book.add_source(Instant::ZERO, CONTENT, NODE, vec![address("127.0.0.1:2")], (Tie::Offer, Rank::Last));
         book.on_linked(NODE);
         assert!(book.pop_due(Instant::ZERO + BACKOFF_MAX * 2, |_, _| true).is_none());
         assert!(book.is_banned(NODE) && book.is_given_up(CONTENT));
@@ -387,7 +483,7 @@ mod tests {
     fn whoever_something_is_offered_to_is_dialed_for_ever_and_others_once_refused_are_not() {
         for (tie, is_due) in [(Tie::Fetch, false), (Tie::Offer, true)] {
             let (mut book, mut rng) = (book(), Rng::seeded(1));
-            book.add_source(Instant::ZERO, CONTENT, NODE, Vec::new(), tie);
+            book.add_source(Instant::ZERO, CONTENT, NODE, Vec::new(), (tie, Rank::Last));
             book.on_refused(Instant::ZERO, NODE, "no", &mut rng);
             assert_eq!(book.pop_due(Instant::ZERO + BACKOFF_MAX, |_, _| true).is_some(), is_due);
         }
@@ -404,5 +500,50 @@ mod tests {
         assert_eq!(book.next_dial_at(|_, _| true), due_at);
         book.on_linked(NODE);
         assert_eq!(book.begin_meeting(NODE, there), None);
+    }
+
+    #[test]
+    fn who_was_named_first_is_dialed_first_and_the_rest_by_chance() {
+        let mut book = PeerBook::default();
+        let there = || vec![address("127.0.0.1:1")];
+        for (node, rank) in [(1, Rank::Last), (2, Rank::Chance(7)), (3, Rank::Chance(5)), (4, Rank::Named(1))]
+        {
+            let node = NodeId::from_bytes([node; 32]);
+            book.add_source(Instant::ZERO, CONTENT, node, there(), (Tie::Fetch, rank));
+        }
+        book.add_source(
+            Instant::ZERO,
+            CONTENT,
+            NodeId::from_bytes([5; 32]),
+            there(),
+            (Tie::Offer, Rank::Last),
+        );
+        let order = std::iter::from_fn(|| book.pop_due(Instant::ZERO, |_, _| true));
+        assert_eq!(order.map(|(node, _)| node.as_bytes()[0]).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
+    }
+
+    #[test]
+    fn a_full_book_forgets_whoever_failed_most_and_never_a_ban() {
+        let (mut book, mut rng) = (PeerBook::default(), Rng::seeded(1));
+        let node = |index: u32| {
+            let mut bytes = [9; 32];
+            bytes[..4].copy_from_slice(&index.to_be_bytes());
+            NodeId::from_bytes(bytes)
+        };
+        for index in 0..PEERS_MAX as u32 {
+            book.add_source(
+                Instant::ZERO,
+                CONTENT,
+                node(index),
+                vec![address("127.0.0.1:1")],
+                (Tie::Fetch, Rank::Last),
+            );
+        }
+        (0..9).for_each(|_| book.on_failed(Instant::ZERO, node(3), "no answer", &mut rng));
+        book.on_failed(Instant::ZERO, node(4), "no answer", &mut rng);
+        book.ban(node(3), Violation::Manifest);
+        book.on_linked(NODE);
+        assert!(book.is_banned(node(3)) && !book.is_source(node(4), CONTENT));
+        assert_eq!(book.iter().count(), PEERS_MAX);
     }
 }

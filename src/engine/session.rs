@@ -1,6 +1,6 @@
 //! One link as the protocol sees it: what each side opened, what the peer has, what is asked of it. Decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::base::limits::REQUESTS_OPEN_MAX;
@@ -21,6 +21,8 @@ pub(super) struct Session {
     pub(super) up_at: Instant,
     /// From its Hello; until then nothing else is taken.
     pub(super) agent: Option<String>,
+    /// Both sides tell each other of others.
+    pub(super) speaks_pex: bool,
     pub(super) rtt: Duration,
     pub(super) remotes: BTreeMap<ContentId, Remote>,
     pub(super) handles: BTreeMap<Handle, ContentId>,
@@ -67,6 +69,11 @@ pub(super) struct Remote {
     pub(super) sent_len: u64,
     /// It took everything; told once.
     pub(super) has_completed: bool,
+    /// When the peer was told of others, and of whom.
+    pub(super) told_at: Option<Instant>,
+    pub(super) told: BTreeSet<NodeId>,
+    /// When it told of others.
+    pub(super) heard_at: Option<Instant>,
 }
 
 /// A request that this node made.
@@ -108,6 +115,7 @@ impl Session {
             address,
             up_at: now,
             agent: None,
+            speaks_pex: false,
             rtt: Duration::ZERO,
             remotes: BTreeMap::new(),
             handles: BTreeMap::new(),

@@ -23,6 +23,12 @@ pub enum Timer {
     Patience(ContentId),
     /// Dial whoever is due.
     Dial,
+    /// See whether more neighbours would bring more.
+    Widen(ContentId),
+    /// Tell peers of each other.
+    Exchange(ContentId),
+    /// See whether there are neighbours enough.
+    Neighbours(ContentId),
     /// Give other peers an upload slot.
     Rotate,
     /// See who wants nothing of what it was offered.
@@ -49,6 +55,11 @@ impl Timers {
         if !self.by_timer.contains_key(&timer) {
             self.set(timer, at);
         }
+    }
+
+    /// When a timer is due, if it stands.
+    pub(super) fn at(&self, timer: Timer) -> Option<Instant> {
+        self.by_timer.get(&timer).copied()
     }
 
     /// Takes a timer away.

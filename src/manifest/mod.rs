@@ -10,6 +10,7 @@ mod subtree;
 
 mod body;
 mod file;
+mod reach;
 mod sign;
 mod source;
 mod ticket;

@@ -59,6 +59,9 @@ impl Running {
             Event::PeerDeclined { node, content } => {
                 info!(peer = %node.short(), content = %content.short(), "a peer does not have it");
             }
+            Event::PeerFound { node, by } => {
+                debug!(peer = %node.short(), by = %by.short(), "heard of a peer")
+            }
             Event::Offered { node, content } => {
                 debug!(peer = %node.short(), content = %content.short(), "a peer offers a content");
             }

@@ -20,6 +20,10 @@ impl World {
         if self.has_sink() {
             return self.introduce_to_sink(index);
         }
+        if !self.swarm.has_registry {
+            let seed = self.nodes[0].id;
+            return self.tell(index, std::iter::once(seed).filter(|_| index > 0));
+        }
         self.announce(index);
         let node = &self.nodes[index as usize];
         let lacking = self.swarm.neighbours.saturating_sub(node.links.len() as u32);

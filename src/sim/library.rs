@@ -13,6 +13,8 @@ use super::scenario::{Has, Honesty, Swarm};
 pub enum Scenario {
     /// One seed, all leeches at once, equal links.
     FlashCrowd,
+    /// The same, where each leech knows the seed alone and all else from its peers.
+    FlashCrowdExchange,
     /// One seed, a leech every second.
     SteadyArrival,
     /// Many slow holders of parts, one sink with a fast link.
@@ -61,8 +63,9 @@ pub struct UnknownScenario(String);
 
 impl Scenario {
     /// All of them, with their names.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::FlashCrowd, "flash-crowd"),
+        (Self::FlashCrowdExchange, "flash-crowd-exchange"),
         (Self::SteadyArrival, "steady-arrival"),
         (Self::Sink, "sink"),
         (Self::Spread, "spread"),
@@ -88,6 +91,7 @@ impl Scenario {
         let crowd = || base.clone().seeds(1).leeches(peers);
         match self {
             Self::FlashCrowd => crowd(),
+            Self::FlashCrowdExchange => crowd().exchange_alone(),
             Self::SteadyArrival => crowd().each(|index, spec, _| {
                 spec.joins_at = Duration::from_secs(index.saturating_sub(1) as u64);
             }),

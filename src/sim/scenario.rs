@@ -18,6 +18,7 @@ pub struct Swarm {
     pub(super) nodes: Vec<NodeSpec>,
     pub(super) script: Script,
     pub(super) neighbours: u32,
+    pub(super) has_registry: bool,
     pub(super) delay: (Duration, Duration),
     pub(super) loss: f64,
     pub(super) unreachable_share: f64,
@@ -103,6 +104,7 @@ impl Swarm {
             nodes: Vec::new(),
             script: Script::default(),
             neighbours: 10,
+            has_registry: true,
             delay: (Duration::from_millis(10), Duration::from_millis(40)),
             loss: 0.0,
             unreachable_share: 0.0,
@@ -168,6 +170,12 @@ impl Swarm {
     /// Neighbours each node is given.
     pub fn neighbours(mut self, count: u32) -> Self {
         self.neighbours = count;
+        self
+    }
+
+    /// Nobody tells nodes of each other but they themselves: each knows the first node alone.
+    pub fn exchange_alone(mut self) -> Self {
+        self.has_registry = false;
         self
     }
 

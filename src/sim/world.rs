@@ -265,6 +265,7 @@ impl World {
             | Event::PeerUnreachable { .. }
             | Event::PeerDeclined { .. }
             | Event::Offered { .. }
+            | Event::PeerFound { .. }
             | Event::BlamedByPeer { .. }
             | Event::PeerCompleted { .. }
             | Event::ChunkLost { .. }

@@ -6,8 +6,10 @@ use prost::Message as _;
 use super::message::{ChunkRuns, Handle, Hello, Message, RejectReason, RequestId};
 use crate::base::ContentId;
 use crate::base::limits::{
-    FEATURES_MAX, FRAME_LEN_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, NAME_LEN_MAX,
+    FEATURES_MAX, FRAME_LEN_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, NAME_LEN_MAX, PEX_ADDRESSES_MAX,
+    PEX_SOURCES_MAX,
 };
+use crate::manifest::Source;
 use crate::proto;
 use crate::proto::frame::Message as Proto;
 
@@ -87,6 +89,10 @@ fn to_proto(message: &Message) -> Proto {
         Message::BadChunk { handle, chunk } => {
             Proto::BadChunk(proto::BadChunk { handle: handle.0, chunk: *chunk })
         }
+        Message::Peers { handle, sources } => Proto::Peers(proto::Peers {
+            handle: handle.0,
+            sources: sources.iter().map(Source::to_proto).collect(),
+        }),
     }
 }
 
@@ -118,6 +124,9 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
         }
         Proto::Choke(choke) => Message::Choke { choked: choke.choked },
         Proto::BadChunk(bad) => Message::BadChunk { handle: Handle(bad.handle), chunk: bad.chunk },
+        Proto::Peers(peers) => {
+            Message::Peers { handle: Handle(peers.handle), sources: sources(&peers.sources)? }
+        }
     })
 }
 
@@ -160,6 +169,14 @@ fn content(bytes: &[u8]) -> Result<ContentId, WireError> {
     ContentId::from_slice(bytes).ok_or(WireError::Field("content"))
 }
 
+fn sources(sources: &[proto::Source]) -> Result<Vec<Source>, WireError> {
+    let is_short = |source: &proto::Source| source.addresses.len() <= PEX_ADDRESSES_MAX;
+    if sources.len() > PEX_SOURCES_MAX || !sources.iter().all(is_short) {
+        return Err(WireError::Field("peers"));
+    }
+    sources.iter().map(Source::from_proto).collect::<Option<_>>().ok_or(WireError::Field("peers"))
+}
+
 fn runs(numbers: Vec<u32>) -> Result<ChunkRuns, WireError> {
     ChunkRuns::checked(numbers).ok_or(WireError::Field("chunk runs"))
 }
@@ -188,10 +205,34 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::base::Bitfield;
+    use crate::base::{Bitfield, NodeId};
 
     fn bitfields() -> impl Strategy<Value = Bitfield> {
         prop::collection::vec(any::<bool>(), 1..400).prop_map(|bits| bits.into_iter().collect())
+    }
+
+    fn sources() -> impl Strategy<Value = Source> {
+        let address = any::<std::net::SocketAddrV6>().prop_filter_map("a port", |address| {
+            (address.port() > 0).then(|| std::net::SocketAddr::from((*address.ip(), address.port())).into())
+        });
+        (any::<[u8; 32]>(), prop::collection::vec(address, 0..=PEX_ADDRESSES_MAX))
+            .prop_map(|(node, addresses)| Source { node: NodeId::from_bytes(node), addresses })
+    }
+
+    #[test]
+    fn more_peers_than_a_message_may_name_are_refused() {
+        let source = |addresses: usize| Source {
+            node: NodeId::from_bytes([1; 32]),
+            addresses: vec!["192.0.2.1:1".parse().expect("an address"); addresses],
+        };
+        for (sources, is_good) in [
+            (vec![source(PEX_ADDRESSES_MAX); PEX_SOURCES_MAX], true),
+            (vec![source(1); PEX_SOURCES_MAX + 1], false),
+            (vec![source(PEX_ADDRESSES_MAX + 1)], false),
+        ] {
+            let message = Message::Peers { handle: Handle(1), sources };
+            assert_eq!(Message::decode(message.encode()).is_ok(), is_good);
+        }
     }
 
     fn messages() -> impl Strategy<Value = Message> {
@@ -229,6 +270,8 @@ mod tests {
             (any::<u64>(), reason).prop_map(|(r, reason)| Message::Reject { request: RequestId(r), reason }),
             any::<bool>().prop_map(|choked| Message::Choke { choked }),
             any::<[u32; 2]>().prop_map(|[h, chunk]| Message::BadChunk { handle: Handle(h), chunk }),
+            (any::<u32>(), prop::collection::vec(sources(), 0..PEX_SOURCES_MAX))
+                .prop_map(|(h, sources)| Message::Peers { handle: Handle(h), sources }),
         ]
     }
 

@@ -36,7 +36,7 @@ pub enum Coordination {
         content: ContentId,
     },
     /// Others that take part.
-    Peers {
+    Neighbours {
         /// In what.
         content: ContentId,
         /// Who, and where.
@@ -238,7 +238,7 @@ impl Coordination {
                 links: links.iter().map(|link| Bytes::copy_from_slice(link.as_bytes())).collect(),
             }),
             Self::Withdraw { content } => Proto::Withdraw(proto::Withdraw { content: bytes(content) }),
-            Self::Peers { content, neighbours } => Proto::Peers(proto::Peers {
+            Self::Neighbours { content, neighbours } => Proto::Neighbours(proto::Neighbours {
                 content: bytes(content),
                 neighbours: neighbours.iter().map(Neighbour::to_proto).collect(),
             }),
@@ -271,12 +271,12 @@ impl Coordination {
                 }
             }
             Proto::Withdraw(withdraw) => Self::Withdraw { content: content(&withdraw.content)? },
-            Proto::Peers(peers) => {
+            Proto::Neighbours(peers) => {
                 if peers.neighbours.len() > NEIGHBOURS_TARGET as usize {
                     return Err(WireError::Field("neighbours"));
                 }
                 let neighbours = peers.neighbours.into_iter().map(Neighbour::from_proto);
-                Self::Peers {
+                Self::Neighbours {
                     content: content(&peers.content)?,
                     neighbours: neighbours.collect::<Result<_, _>>()?,
                 }
@@ -358,7 +358,7 @@ mod tests {
             }),
             Coordination::Announce { announce, wanted: 10, links: vec![key().public()] },
             Coordination::Withdraw { content },
-            Coordination::Peers { content, neighbours: vec![neighbour.clone()] },
+            Coordination::Neighbours { content, neighbours: vec![neighbour.clone()] },
             Coordination::Refused { content, reason: "full".to_owned() },
             Coordination::Meet { content, neighbour },
         ]

@@ -4,11 +4,14 @@ use bytes::Bytes;
 
 use crate::base::limits::HAVE_RUNS_MAX;
 use crate::base::{Bitfield, ContentId};
+use crate::manifest::Source;
 
 /// Another major version is another protocol.
 pub const PROTOCOL_MAJOR: u32 = 1;
 /// A higher minor version understands all of a lower one.
 pub const PROTOCOL_MINOR: u32 = 0;
+/// Peers tell each other of others.
+pub const FEATURE_PEX: &str = "pex";
 
 /// A number that the sender of a message bound to a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,6 +109,14 @@ pub enum Message {
         /// Which chunk.
         chunk: u32,
     },
+    /// Others that take part in a content; only between two that name [`FEATURE_PEX`].
+    Peers {
+        /// The sender's handle.
+        handle: Handle,
+        /// At most [`PEX_SOURCES_MAX`](crate::base::limits::PEX_SOURCES_MAX), with at most
+        /// [`PEX_ADDRESSES_MAX`](crate::base::limits::PEX_ADDRESSES_MAX) addresses each.
+        sources: Vec<Source>,
+    },
 }
 
 /// Who speaks, and what it can.
@@ -139,12 +150,17 @@ pub enum RejectReason {
 pub struct ChunkRuns(Vec<u32>);
 
 impl Hello {
+    /// Whether the sender can that.
+    pub fn has_feature(&self, feature: &str) -> bool {
+        self.features.iter().any(|named| named == feature)
+    }
+
     /// What this build says of itself.
     pub fn ours() -> Self {
         Self {
             major: PROTOCOL_MAJOR,
             minor: PROTOCOL_MINOR,
-            features: Vec::new(),
+            features: vec![FEATURE_PEX.to_owned()],
             agent: concat!("swarm/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

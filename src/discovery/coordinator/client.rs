@@ -146,7 +146,7 @@ impl Client {
 
     async fn on_frame(&mut self, frame: Bytes) -> Result<(), String> {
         match Coordination::decode(frame).map_err(|error| error.to_string())? {
-            Some(Coordination::Peers { content, neighbours }) => {
+            Some(Coordination::Neighbours { content, neighbours }) => {
                 for neighbour in neighbours {
                     self.found(content, neighbour, Way::Coordinator).await?;
                 }

@@ -185,6 +185,10 @@ pub const METRICS_TIMEOUT: Duration = Duration::from_secs(20);
 pub const METRICS_HEAD_LEN_MAX: usize = 16 << 10;
 /// Chunk buffers of everything that a node fetches, bytes.
 pub const NODE_BUFFERS_LEN: u64 = 64 << 20;
+/// What QUIC holds of all links of such a node, bytes each way.
+pub const NODE_WINDOWS_LEN: u64 = 128 << 20;
+/// What QUIC holds of all links of a seed, bytes each way.
+pub const SEED_WINDOWS_LEN: u64 = 64 << 20;
 /// Longest orderly end of a node; what is not done by then is cut off.
 pub const NODE_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest list of contents added at run time that is read, bytes.

@@ -47,7 +47,12 @@ pub(super) async fn fetch(
     let identity = setup::identity(global, None)?;
     let memory = Memory::split(args.memory, is_stdout(&args.out));
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
-    let limits = Limits { buffers_len: memory.buffers_len, down: args.limit_down, ..Limits::default() };
+    let limits = Limits {
+        buffers_len: memory.buffers_len,
+        windows_len: memory.windows_len,
+        down: args.limit_down,
+        ..Limits::default()
+    };
     let options = Options { limits, finders: args.find.finders(), ..Options::default() };
     let (node, mut events, task) = Node::start(endpoint.clone(), options);
     let mut fetch = Fetch {

@@ -9,18 +9,19 @@ pub(super) struct Memory {
     pub(super) buffers_len: u64,
     /// Chunks that wait for their turn on stdout.
     pub(super) window_len: u64,
+    /// What QUIC holds of all links.
+    pub(super) windows_len: u64,
     pub(super) link: LinkOptions,
 }
 
 impl Memory {
-    /// Half for chunk buffers, the rest for what QUIC holds: a sixteenth a link, so that four fast ones at once stay within it
-    /// (many links share one downlink and do not all fill theirs).
+    /// Half for chunk buffers, the rest for what QUIC holds: a sixteenth a link, and less where there are more than eight.
     pub(super) fn split(ByteLen(memory_len): ByteLen, is_stdout: bool) -> Self {
         let buffers_len = if is_stdout { memory_len / 4 } else { memory_len / 2 };
         let receive_window_len = (memory_len / 16).clamp(LINK_WINDOW_MIN, LINK_WINDOW_MAX) as u32;
         let stream_receive_window_len = receive_window_len / 2;
         let link = LinkOptions { receive_window_len, stream_receive_window_len, ..LinkOptions::default() };
-        Self { buffers_len, window_len: memory_len / 4, link }
+        Self { buffers_len, window_len: memory_len / 4, windows_len: memory_len / 2, link }
     }
 }
 

@@ -9,7 +9,7 @@ use super::manifest::{index_paths, write_manifest};
 use super::output::{self, Done, HashView, Json, SeedView};
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
-use crate::base::limits::PORT_MAP_PATIENCE;
+use crate::base::limits::{PORT_MAP_PATIENCE, SEED_WINDOWS_LEN};
 use crate::base::{Bitfield, ByteLen, Instant};
 use crate::engine::{Event, Join, Order};
 use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
@@ -40,7 +40,8 @@ async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
         identity.remember_port(endpoint.port())?;
     }
     let good = store.good().clone();
-    let limits = Limits { buffers_len: 0, up: args.limit_up, ..Limits::default() };
+    let limits =
+        Limits { buffers_len: 0, windows_len: SEED_WINDOWS_LEN, up: args.limit_up, ..Limits::default() };
     let options = Options {
         limits,
         finders: args.find.finders(),

@@ -15,6 +15,7 @@ use super::finding::Finding;
 use super::link::{ControlOut, Expected, LinkHandle};
 use super::throttle::Throttle;
 use super::upload::{self, UploadTask};
+use super::windows::Windows;
 use super::{Command, Limits, NodeEvent, NodeSnapshot, Options, WireTotals, link};
 use crate::base::limits::PEERS_MAX;
 use crate::base::{ContentId, NodeId};
@@ -78,6 +79,7 @@ pub(super) struct Io {
     next_link: u64,
     clock: Clock,
     budget: Budget,
+    windows: Windows,
     up: Throttle,
     down: Throttle,
     limits: Limits,
@@ -103,6 +105,8 @@ impl Io {
         tasks.spawn(accept(endpoint.clone(), report.clone(), coordination, ending.clone()));
         let mut finding = Finding::start(&endpoint, finders, advertise, &tasks, &ending);
         finding.set_up(limits.up);
+        let windows_len = if limits.windows_len == 0 { u64::MAX } else { limits.windows_len };
+        let windows = Windows::new(windows_len, windows_len, endpoint.link_options());
         Self {
             endpoint,
             commands,
@@ -119,6 +123,7 @@ impl Io {
             next_link: 0,
             clock: Clock::start(),
             budget: Budget::new(limits.buffers_len),
+            windows,
             up: Throttle::new(limits.up),
             down: Throttle::new(limits.down),
             limits,
@@ -323,11 +328,13 @@ impl Io {
         };
         let up = Throttle::new(self.limits.up_per_peer);
         let handle = link::start(id, link, dialed, up, context, &self.tasks);
+        self.windows.divide(&self.links, Some(&handle));
         self.links.insert(id, handle);
     }
 
     fn forget_link(&mut self, link: LinkId) {
         let Some(handle) = self.links.remove(&link) else { return };
+        self.windows.divide(&self.links, None);
         let stats = handle.link.stats();
         let totals = self.past_wire.entry(handle.link.peer()).or_default();
         for totals in [totals, &mut self.past_wire_total] {

@@ -7,6 +7,7 @@ pub mod clock;
 
 mod budget;
 mod throttle;
+mod windows;
 
 mod drive;
 mod finding;
@@ -33,6 +34,8 @@ use crate::transport::{Endpoint, Link};
 pub struct Limits {
     /// Chunk buffers of all downloads together, bytes.
     pub buffers_len: u64,
+    /// What QUIC may hold of all links together, bytes, each way. Zero: as much as their own windows allow.
+    pub windows_len: u64,
     /// Payload sent, all peers together.
     pub up: Option<Rate>,
     /// Payload received, all peers together.

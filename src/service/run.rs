@@ -23,7 +23,7 @@ use super::schedule::{Rates, TimeOfDay, rates_at};
 use super::signals::{Asked, Signals};
 use super::status::View;
 use crate::base::Instant;
-use crate::base::limits::{CONTROL_CLIENTS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT};
+use crate::base::limits::{CONTROL_CLIENTS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN};
 use crate::manifest::Source;
 use crate::node::clock::{Clock, local_minute};
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
@@ -125,6 +125,7 @@ impl Service {
     pub async fn run(self, mut signals: Signals) -> Ending {
         let limits = Limits {
             buffers_len: NODE_BUFFERS_LEN,
+            windows_len: NODE_WINDOWS_LEN,
             up: self.config.rates.up,
             down: self.config.rates.down,
             up_per_peer: self.config.per_peer.up,

@@ -42,6 +42,7 @@ struct Shared {
     bound: SocketAddr,
     /// Addresses of this machine when the socket was bound.
     own: Arc<[IpAddr]>,
+    options: LinkOptions,
     transports: Transports,
     accepting: Accepting,
     handshakes: Mutex<JoinSet<Option<Link>>>,
@@ -86,7 +87,7 @@ impl Endpoint {
         let handshakes = Mutex::new(JoinSet::new());
         let identity = identity.clone();
         let learned = watch::Sender::new(Learned::default());
-        let shared = Shared { quinn, bound, own, transports, accepting, handshakes, learned };
+        let shared = Shared { quinn, bound, own, options, transports, accepting, handshakes, learned };
         Ok(Self { shared: Arc::new(shared), identity })
     }
 
@@ -162,6 +163,11 @@ impl Endpoint {
     /// The UDP port; a seed passes it to [`Identity::remember_port`].
     pub fn port(&self) -> u16 {
         self.shared.bound.port()
+    }
+
+    /// What one link may hold in memory.
+    pub fn link_options(&self) -> LinkOptions {
+        self.shared.options
     }
 
     /// The address the socket is bound to; `[::]` is all addresses, IPv4 and IPv6.

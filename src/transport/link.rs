@@ -132,6 +132,12 @@ impl Link {
         }
     }
 
+    /// From now on: bytes received and not yet read, and written and not yet acknowledged. What is there already stays.
+    pub fn set_windows(&self, receive_len: u32, send_len: u32) {
+        self.connection.set_receive_window(VarInt::from_u32(receive_len));
+        self.connection.set_send_window(send_len.into());
+    }
+
     /// The control stream, once. The dialer opens it; the acceptor sees it with the dialer's first frame, so the dialer speaks
     /// first, and a peer that never speaks keeps the acceptor waiting here until the caller gives up.
     ///

@@ -12,7 +12,9 @@ mod port_map;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
+use crate::base::limits::PORT_MAP_PATIENCE;
 use crate::base::{ContentId, NodeId, Rate};
 use crate::manifest::{Address, Source};
 use crate::transport::Endpoint;
@@ -120,6 +122,10 @@ pub async fn run(finders: Finders, surroundings: Surroundings) {
     };
     let by_dht = async {
         if dht {
+            if map_port {
+                // What is announced stays for a quarter of an hour: better the mapped port at once.
+                let _ = timeout(PORT_MAP_PATIENCE, surroundings.endpoint.settled_addresses()).await;
+            }
             dht::run(dht_bootstrap, surroundings.clone()).await;
         }
     };

@@ -39,6 +39,7 @@ pub(super) enum Call {
     },
     Announced {
         client: ClientId,
+        observed: SocketAddr,
         announce: SignedAnnounce,
         wanted: u32,
         links: Vec<NodeId>,
@@ -173,7 +174,10 @@ impl Desk {
                 }
                 self.clients.insert(client, Client { node, observed, queue, contents: BTreeSet::new() });
             }
-            Call::Announced { client, announce, wanted, links } => {
+            Call::Announced { client, observed, announce, wanted, links } => {
+                if let Some(state) = self.clients.get_mut(&client) {
+                    state.observed = observed;
+                }
                 self.on_announced(client, announce, wanted, links);
             }
             Call::Withdrew { client, content } => {

@@ -112,7 +112,9 @@ impl ServeTask {
                     if announce.body().node != node {
                         return Err("it announces another node than itself".to_owned());
                     }
-                    self.call(Call::Announced { client: self.id, announce, wanted, links }).await?;
+                    // It may have moved since it came.
+                    let (client, observed) = (self.id, self.link.remote_address());
+                    self.call(Call::Announced { client, observed, announce, wanted, links }).await?;
                 }
                 Some(Coordination::Withdraw { content }) => {
                     self.call(Call::Withdrew { client: self.id, content }).await?;

@@ -15,7 +15,7 @@ use crate::base::limits::{
     ANNOUNCE_INTERVAL, ANNOUNCE_LINKS_MAX, ANNOUNCE_TIME_TO_LIVE, SOURCE_ADDRESSES_MAX,
 };
 use crate::discovery::{Found, Presence, Surroundings, Trouble, Way};
-use crate::manifest::{SigningKey, Source};
+use crate::manifest::{Address, SigningKey, Source};
 use crate::transport::{FrameReader, FrameWriter, Link, Protocol};
 use crate::wire::{AnnounceBody, Coordination, Hello, Neighbour, PROTOCOL_MAJOR, SignedAnnounce, Welcome};
 
@@ -111,10 +111,11 @@ impl Client {
         let gone = self.said.take_gone(&ours);
         let mut messages: VecDeque<Coordination> =
             gone.into_iter().map(|content| Coordination::Withdraw { content }).collect();
-        let now = Instant::now();
+        let (now, own) = (Instant::now(), self.surroundings.endpoint.source(&self.surroundings.advertise));
+        let addresses: Arc<[Address]> = own.addresses.into_iter().take(SOURCE_ADDRESSES_MAX).collect();
         for presence in &ours {
-            if let Some(wanted) = self.said.take_due(now, presence) {
-                messages.push_back(self.announce(presence, wanted));
+            if let Some(wanted) = self.said.take_due(now, presence, &addresses) {
+                messages.push_back(self.announce(presence, &addresses, wanted));
             }
         }
         // A coordinator bounds how many it takes at once.
@@ -129,12 +130,11 @@ impl Client {
         presence.coordinators.iter().any(|source| source.node == self.coordinator.node)
     }
 
-    fn announce(&self, presence: &Presence, wanted: u32) -> Coordination {
-        let own = self.surroundings.endpoint.source(&self.surroundings.advertise);
+    fn announce(&self, presence: &Presence, addresses: &[Address], wanted: u32) -> Coordination {
         let body = AnnounceBody {
             content: presence.content,
-            node: own.node,
-            addresses: own.addresses.into_iter().take(SOURCE_ADDRESSES_MAX).collect(),
+            node: self.surroundings.endpoint.node_id(),
+            addresses: addresses.to_vec(),
             have_count: presence.have_count,
             chunk_count: presence.chunk_count,
             up: presence.up,

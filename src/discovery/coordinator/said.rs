@@ -1,6 +1,7 @@
 //! What was said to a coordinator, and when to say it again. Knows no clock and no network.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use crate::base::ContentId;
 use crate::base::limits::{ANNOUNCED_CONTENTS_MAX, NEIGHBOURS_TARGET};
 use crate::discovery::Presence;
+use crate::manifest::Address;
 
 /// What one coordinator was told.
 #[derive(Debug)]
@@ -16,11 +18,12 @@ pub(super) struct Said {
     interval: Duration,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Last {
     at: Instant,
     have_count: u32,
     chunk_count: u32,
+    addresses: Arc<[Address]>,
     /// Announcements in a row that asked, and found this node still without enough neighbours.
     hungry: u32,
 }
@@ -42,23 +45,32 @@ impl Said {
     }
 
     /// Whether a content is to be announced now; if so, how many neighbours are wanted. It counts as said.
-    pub(super) fn take_due(&mut self, now: Instant, presence: &Presence) -> Option<u32> {
-        let last = self.contents.get(&presence.content).copied();
+    pub(super) fn take_due(
+        &mut self,
+        now: Instant,
+        presence: &Presence,
+        addresses: &Arc<[Address]>,
+    ) -> Option<u32> {
+        let last = self.contents.get(&presence.content);
         if last.is_none() && self.contents.len() >= ANNOUNCED_CONTENTS_MAX {
             return None;
         }
         let is_hungry = presence.is_wanting && presence.links.len() < NEIGHBOURS_TARGET as usize;
-        let wait = |last: &Last| match (is_hungry, is_milestone(last, presence)) {
+        let is_news = |last: &Last| is_milestone(last, presence) || last.addresses != *addresses;
+        let wait = |last: &Last| match (is_hungry, is_news(last)) {
             (_, true) => MILESTONE_WAIT,
             (true, false) => (HUNGRY_WAIT_MIN * 2u32.saturating_pow(last.hungry)).min(HUNGRY_WAIT_MAX),
             (false, false) => self.interval,
         };
-        if last.is_some_and(|last| now < last.at + wait(&last)) {
+        if last.is_some_and(|last| now < last.at + wait(last)) {
             return None;
         }
         let hungry = if is_hungry { last.map_or(0, |last| (last.hungry + 1).min(8)) } else { 0 };
         let (have_count, chunk_count) = (presence.have_count, presence.chunk_count);
-        self.contents.insert(presence.content, Last { at: now, have_count, chunk_count, hungry });
+        self.contents.insert(
+            presence.content,
+            Last { at: now, have_count, chunk_count, addresses: Arc::clone(addresses), hungry },
+        );
         Some(if is_hungry { NEIGHBOURS_TARGET } else { 0 })
     }
 }
@@ -100,7 +112,9 @@ mod tests {
     fn said(presence_at: impl Fn(f64) -> Presence) -> Vec<(f64, u32)> {
         let (mut said, start) = (Said::new(Duration::from_secs(50)), Instant::now());
         let at = |tenth: u32| (f64::from(tenth) / 10.0, start + Duration::from_millis(100) * tenth);
-        let look = |(seconds, now)| said.take_due(now, &presence_at(seconds)).map(|wanted| (seconds, wanted));
+        let look = |(seconds, now)| {
+            said.take_due(now, &presence_at(seconds), &Arc::from([])).map(|wanted| (seconds, wanted))
+        };
         (0..1200).map(at).filter_map(look).collect()
     }
 
@@ -124,7 +138,7 @@ mod tests {
     #[test]
     fn what_is_left_is_withdrawn_once() {
         let mut known = Said::new(Duration::from_secs(50));
-        assert!(known.take_due(Instant::now(), &presence(0, 0)).is_some());
+        assert!(known.take_due(Instant::now(), &presence(0, 0), &Arc::from([])).is_some());
         assert_eq!(known.take_gone(&[]), [ContentId::from_bytes([1; 32])]);
         assert!(known.take_gone(&[]).is_empty());
     }

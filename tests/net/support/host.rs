@@ -61,12 +61,12 @@ impl Host {
         run(&format!("ip -n {} link set {HOST_INTERFACE} up", self.netns));
     }
 
-    /// Gives it another address, and takes the one that it had.
+    /// Takes its address, and gives it another one. (In this order: with its first address a host loses all of that network.)
     pub(crate) fn move_away(&self) {
         let [a, b, c, d] = self.address.octets();
         let other = Ipv4Addr::new(a, b, c ^ 1, d);
-        run(&format!("ip -n {} address add {other}/16 dev {HOST_INTERFACE}", self.netns));
         run(&format!("ip -n {} address del {}/16 dev {HOST_INTERFACE}", self.netns, self.address));
+        run(&format!("ip -n {} address add {other}/16 dev {HOST_INTERFACE}", self.netns));
     }
 
     /// A UDP socket on this host; it may be used from anywhere.

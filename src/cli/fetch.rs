@@ -302,7 +302,7 @@ impl Fetch {
             }
             Event::Completed { .. } => return Ok(self.on_completed()),
             Event::Failed { failure, .. } => return Err(self.failed(&failure)),
-            Event::Offered { .. } | Event::Left { .. } | Event::Stopped => {}
+            Event::Offered { .. } | Event::PeerDurable { .. } | Event::Left { .. } | Event::Stopped => {}
         }
         Ok(false)
     }

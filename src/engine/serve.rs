@@ -7,7 +7,9 @@ use crate::manifest::ChunkIndex;
 use crate::wire::{ChunkRuns, Message, RejectReason, RequestId};
 
 use super::Engine;
-use super::io::{Event, LinkId, Output, UploadEnd};
+use super::content::Phase;
+use super::io::{Event, LinkId, Order, Output, UploadEnd};
+use super::session::Session;
 use super::timers::Timer;
 
 impl Engine {
@@ -92,6 +94,21 @@ impl Engine {
         }
     }
 
+    /// Tells a peer that offered a content that it may forget its own copy: a Have is said when a chunk is verified, which a
+    /// power cut may still undo. What went to a reader's stream is on nobody's disk.
+    pub(super) fn say_durable(&mut self, link: LinkId, content: ContentId) {
+        let Some(state) = self.contents.get(&content) else { return };
+        let Phase::Complete(chunks) = &state.phase else { return };
+        let is_kept =
+            chunks.have().is_full() && !matches!(state.order, Order::Sequential { window_len: Some(_) });
+        let has_offered =
+            |session: &Session| session.offers.contains(&content) && session.has(content).is_some();
+        let handle = state.handle;
+        if is_kept && self.sessions.get(&link).is_some_and(has_offered) {
+            self.send(link, Message::Durable { handle });
+        }
+    }
+
     pub(super) fn rotate(&mut self) {
         let is_interested = |link: LinkId| {
             let Some(session) = self.sessions.get(&link) else { return false };
@@ -118,7 +135,7 @@ impl Engine {
     }
 
     /// Links on which both sides know the manifest.
-    fn introduced(&self, content: ContentId) -> Vec<LinkId> {
+    pub(super) fn introduced(&self, content: ContentId) -> Vec<LinkId> {
         let is_introduced = |session: &super::session::Session| session.has(content).is_some();
         self.sessions.iter().filter(|(_, session)| is_introduced(session)).map(|(link, _)| *link).collect()
     }

@@ -29,7 +29,9 @@ impl Running {
     async fn on_engine_event(&mut self, event: Event) {
         match event {
             Event::ManifestComplete { manifest } => {
-                if let Some(id) = self.work.contents.find(manifest.id()) {
+                if let Some(id) = self.work.contents.find(manifest.id())
+                    && self.admit(id, &manifest).await
+                {
                     self.work.open(id, Some(manifest));
                 }
             }
@@ -55,18 +57,19 @@ impl Running {
             Event::PeerUnreachable { node, failure } => {
                 debug!(peer = %node.short(), ?failure, "a peer is not reached")
             }
-            Event::PeerDeclined { node, content } => {
+            Event::PeerDeclined { node, content, .. } => {
                 info!(peer = %node.short(), content = %content.short(), "a peer does not have it");
             }
-            Event::Offered { node, content } => {
-                debug!(peer = %node.short(), content = %content.short(), "a peer offers a content");
-            }
+            Event::Offered { node, content } => self.on_offered(node, content).await,
             Event::PeerBanned { node, violation } => warn!(peer = %node.short(), %violation, "banned a peer"),
             Event::BlamedByPeer { node, content, chunk } => {
                 warn!(peer = %node.short(), content = %content.short(), chunk = chunk.get(), "a peer says that a chunk from here was corrupt: check this machine");
             }
             Event::PeerCompleted { node, content } => {
                 info!(peer = %node.short(), content = %content.short(), "a peer has everything now");
+            }
+            Event::PeerDurable { node, content } => {
+                info!(peer = %node.short(), content = %content.short(), "a peer has everything on its disk");
             }
             Event::Left { .. } | Event::Stopped => {}
         }

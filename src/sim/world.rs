@@ -267,6 +267,7 @@ impl World {
             | Event::Offered { .. }
             | Event::BlamedByPeer { .. }
             | Event::PeerCompleted { .. }
+            | Event::PeerDurable { .. }
             | Event::ChunkLost { .. }
             | Event::Failed { .. }
             | Event::Left { .. } => {}

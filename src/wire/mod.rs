@@ -11,5 +11,5 @@ pub use codec::WireError;
 pub use coordination::{AnnounceBody, Coordination, Neighbour, SignedAnnounce, Welcome};
 pub use header::{CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader};
 pub use message::{
-    ChunkRuns, Handle, Hello, Message, PROTOCOL_MAJOR, PROTOCOL_MINOR, RejectReason, RequestId,
+    ChunkRuns, DeclineReason, Handle, Hello, Message, PROTOCOL_MAJOR, PROTOCOL_MINOR, RejectReason, RequestId,
 };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::manifest::Address;
+use crate::wire::DeclineReason;
 
 /// Two engines and one link between them, which the first dialed.
 struct Pair {
@@ -170,7 +171,7 @@ fn what_is_left_is_offered_no_more() {
     let mut pair = Pair::new();
     pair.join(0, &manifest);
     pair.add(0, manifest.id(), Purpose::Offer);
-    pair.input(0, Input::Leave { content: manifest.id() });
+    pair.input(0, Input::Leave { content: manifest.id(), reason: DeclineReason::NotHere });
     let failure = DialFailure::Unreachable("no answer".to_owned());
     pair.input(0, Input::DialFailed { node: id(1), failure });
     assert_eq!(pair.engines[0].next_wakeup(), None);
@@ -187,9 +188,15 @@ fn a_source_that_lacks_the_content_is_let_go_and_offers_of_one_link_are_bounded(
     pair.link();
     for round in 0..3000u32 {
         let content = ContentId::from_bytes([(round % 7) as u8; 32]);
-        let open = Message::Open { handle: Handle(round % 7), content, knows_manifest: true };
+        let open = Message::Open { handle: Handle(round % 7), content, knows_manifest: true, is_offer: true };
         pair.input(1, Input::Message { link: LINK, message: open });
-        pair.input(1, Input::Message { link: LINK, message: Message::Decline { content } });
+        pair.input(
+            1,
+            Input::Message {
+                link: LINK,
+                message: Message::Decline { content, reason: DeclineReason::NotHere },
+            },
+        );
     }
     assert_eq!(pair.offers(1), crate::base::limits::HANDLES_PER_LINK_MAX);
 }

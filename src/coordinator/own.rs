@@ -147,7 +147,7 @@ impl Said {
         let age = now.since(self.at);
         age >= ANNOUNCE_INTERVAL
             || (is_news && !presence.is_wanting)
-            || ((is_news || presence.is_wanting) && age >= NEWS_INTERVAL)
+            || (presence.is_wanting && age >= NEWS_INTERVAL)
     }
 }
 

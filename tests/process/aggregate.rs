@@ -239,6 +239,35 @@ fn what_the_disk_has_no_room_for_is_not_begun() {
 }
 
 #[test]
+fn a_disk_that_fills_up_is_told_and_when_there_is_space_again_it_goes_on() {
+    let world = World::new();
+    let Some(disk) = Tmpfs::mount(&world.path("store"), "size=64m") else { return };
+    let (film, song) = (world.file("film.bin", 24 * MIB), world.file("song.bin", MIB));
+    let manifest = world.manifest(&song, "song.swarm");
+    let mut aggregator = Aggregator::start(&world, any());
+    aggregator.replicate(&song);
+    let (join, content) = aggregator.join(args!["--until-replicated", "--limit-up", "4MiB/s", film]);
+    let film_of = |status: &Value| {
+        let contents = status["contents"].as_array().expect("a list");
+        contents.iter().find(|known| known["content"] == content.as_str()).cloned()
+    };
+    aggregator.wait(|status| film_of(status)?["present_bytes"].as_u64().filter(|len| *len >= 4 * MIB));
+    let junk = disk.path("junk");
+    let filled = std::fs::write(&junk, vec![1; 64 << 20]);
+    assert!(filled.is_err(), "the disk is full");
+    let detail = aggregator.wait(|status| {
+        let film = film_of(status).filter(|film| film["state"] == "failed")?;
+        Some(film["detail"].as_str()?.to_owned())
+    });
+    assert!(detail.contains("No space left"), "{detail}");
+    aggregator.fetch(&manifest, "out").done();
+    std::fs::remove_file(junk).expect("it is there");
+    aggregator.process.signal(Signal::HangUp);
+    join.end().expect_code(0);
+    assert_same_file(&film, &aggregator.folder(&content).join("film.bin"));
+}
+
+#[test]
 fn a_configured_node_collects_and_coordinates_as_well() {
     let world = World::new();
     let film = world.file("film.bin", 3 * MIB);

@@ -100,6 +100,14 @@ impl Pair {
         self.input(index, Input::AddSource { content, node, addresses, purpose });
     }
 
+    fn declines(&self, index: usize) -> Vec<DeclineReason> {
+        let reason = |(who, event): &(usize, Event)| match event {
+            Event::PeerDeclined { reason, .. } if *who == index => Some(*reason),
+            _ => None,
+        };
+        self.events.iter().filter_map(reason).collect()
+    }
+
     fn offers(&self, index: usize) -> usize {
         let is_offer =
             |(who, event): &&(usize, Event)| *who == index && matches!(event, Event::Offered { .. });
@@ -199,4 +207,51 @@ fn a_source_that_lacks_the_content_is_let_go_and_offers_of_one_link_are_bounded(
         );
     }
     assert_eq!(pair.offers(1), crate::base::limits::HANDLES_PER_LINK_MAX);
+}
+
+#[test]
+fn where_offers_are_taken_each_is_answered_once_and_by_the_product() {
+    for reason in [DeclineReason::NotHere, DeclineReason::NotAccepted, DeclineReason::NoRoom] {
+        let manifest = one_file(4);
+        let content = manifest.id();
+        let mut pair = Pair::new();
+        pair.engines[1].take_offers();
+        pair.join(0, &manifest);
+        pair.add(0, content, Purpose::Offer);
+        pair.link();
+        assert_eq!((pair.offers(1), pair.declines(0)), (1, vec![]));
+        pair.input(1, Input::Refuse { node: id(0), content, reason });
+        assert_eq!((pair.declines(0), pair.is_up), (vec![reason], true));
+        // It may change its mind.
+        assert!(pair.join_unknown(1, content));
+        assert_eq!(pair.seen(1), 4);
+        pair.input(1, Input::Refuse { node: id(0), content, reason });
+        pair.input(1, Input::Leave { content, reason: DeclineReason::NoRoom });
+        assert_eq!(pair.declines(0), [reason, DeclineReason::NoRoom]);
+    }
+}
+
+#[test]
+fn what_is_not_offered_is_declined_at_once_also_where_offers_are_taken() {
+    let manifest = one_file(4);
+    let mut pair = Pair::new();
+    pair.engines[1].take_offers();
+    assert!(!pair.join_unknown(0, manifest.id()));
+    pair.link();
+    assert_eq!((pair.offers(1), pair.declines(0)), (0, vec![DeclineReason::NotHere]));
+}
+
+#[test]
+fn whoever_offers_hears_that_all_of_it_is_on_disk_and_nobody_else_does() {
+    for (purpose, told) in [(Purpose::Offer, 1), (Purpose::Fetch, 0)] {
+        let manifest = one_file(4);
+        let mut pair = Pair::new();
+        pair.join(0, &manifest);
+        pair.add(0, manifest.id(), purpose);
+        pair.join(1, &manifest);
+        pair.link();
+        let is_durable =
+            |(who, event): &&(usize, Event)| *who == 0 && matches!(event, Event::PeerDurable { .. });
+        assert_eq!(pair.events.iter().filter(is_durable).count(), told, "{purpose:?}");
+    }
 }

@@ -53,6 +53,11 @@ impl Joining {
                 }
                 DialFailure::Refused(reason) => Some(Err(Failure::new(Exit::NotAuthorised, reason))),
             },
+            Event::PeerBanned { node, violation } if *node == self.aggregator.node => {
+                let message =
+                    format!("node {short} misbehaved, nothing more is exchanged with it: it {violation}");
+                Some(Err(Failure::new(Exit::Other, message)))
+            }
             _ => None,
         }
     }

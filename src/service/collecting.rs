@@ -152,9 +152,16 @@ impl Running {
         };
         let claim = |(_, entry): (EntryId, &Entry)| {
             let len = entry.collected?.len?;
-            let is_served = entry.state == State::Serving;
+            // What is looked at after a restart was all there before, if it was complete.
+            let was_complete = matches!(entry.spec, Spec::Fetch { is_complete: true, .. });
             let present_len = here(entry.content?).unwrap_or(entry.present_len);
-            (!is_served).then(|| len.saturating_sub(present_len))
+            match entry.state {
+                State::Serving => None,
+                State::Waiting | State::Hashing if was_complete => None,
+                State::Waiting | State::Hashing | State::Fetching | State::Failed { .. } => {
+                    Some(len.saturating_sub(present_len))
+                }
+            }
         };
         self.work.contents.iter().filter_map(claim).sum()
     }
@@ -191,6 +198,17 @@ impl Running {
         if let Some(collector) = &mut self.collector {
             collector.clear();
         }
+    }
+
+    /// A content that was offered turned out to be none that anybody can have: true if it is gone.
+    pub(super) async fn forget_unheard(&mut self, content: ContentId) -> bool {
+        let Some(id) = self.work.contents.find(content) else { return false };
+        let collected = self.work.contents.get(id).and_then(|entry| entry.collected);
+        let is_unheard = matches!(collected, Some(Collected { len: None, .. }));
+        if is_unheard {
+            self.forget(id, DeclineReason::NotAccepted).await;
+        }
+        is_unheard
     }
 
     async fn forget(&mut self, id: EntryId, reason: DeclineReason) {

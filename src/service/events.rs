@@ -42,7 +42,9 @@ impl Running {
                     FetchFailure::NoSource(_) => "no source made progress".to_owned(),
                     FetchFailure::Store => "the store failed".to_owned(),
                 };
-                self.refuse_content(content, Refusal { kind: ErrorKind::Other, message }).await;
+                if !self.forget_unheard(content).await {
+                    self.refuse_content(content, Refusal { kind: ErrorKind::Other, message }).await;
+                }
             }
             Event::ChunkLost { content, chunk } => {
                 warn!(content = %content.short(), chunk = chunk.get(), "withdrew a chunk: the data changed or cannot be read");

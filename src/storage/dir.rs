@@ -63,7 +63,14 @@ impl Dir {
     /// Holds a folder, made with its parents if it is missing.
     pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
         if !path.as_os_str().is_empty() {
+            let missing_count = path.ancestors().take_while(|at| !at.exists()).count();
             std::fs::create_dir_all(path).map_err(StoreError::disk(path, "create folder"))?;
+            // What is synced in a folder is worth nothing if its name is lost. Some may be searched but not read: those are left.
+            for parent in path.ancestors().skip(1).take(missing_count) {
+                if let Ok(parent) = Self::open(parent) {
+                    parent.sync_directory(Path::new(""))?;
+                }
+            }
         }
         Self::open(path)
     }

@@ -189,7 +189,7 @@ fn what_nobody_wants_any_more_makes_room_and_what_never_fits_is_refused() {
     let aggregator = Aggregator::start(&world, quota());
     let first = aggregator.replicate(one);
     let second = aggregator.replicate(two);
-    assert_eq!(aggregator.contents(), [second.clone()]);
+    assert_eq!(aggregator.contents(), std::slice::from_ref(&second));
     let outcome = aggregator.refused(huge).expect_code(3);
     assert!(outcome.failure_line().contains("no room"), "{outcome:#?}");
     let aggregator = aggregator.killed_and_started(quota());

@@ -194,6 +194,13 @@ pub const NODE_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest list of contents added at run time that is read, bytes.
 pub const SAVED_LEN_MAX: u64 = 64 << 20;
 
+/// Bytes that a node leaves free on the disk that it collects contents on.
+pub const STORE_FREE_LEN_MIN: u64 = 16 << 20;
+/// An offer whose manifest never came is forgotten after this time.
+pub const UNHEARD_OFFER_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// When contents were last wanted is written down this often.
+pub const WANTED_SAVE_INTERVAL: Duration = Duration::from_secs(60);
+
 const _: () = assert!(CONTENTS_MAX * 2 <= CACHE_FILES_MAX);
 const _: () = assert!(METRICS_HEAD_TIMEOUT.as_secs() < METRICS_TIMEOUT.as_secs());
 const _: () = assert!(LINK_FINISH_TIMEOUT.as_secs() < NODE_STOP_TIMEOUT.as_secs());

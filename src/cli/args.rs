@@ -8,10 +8,11 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::base::limits::{LINKS_MAX, ZONE_LEN_MAX};
-use crate::base::{ByteLen, Rate};
+use crate::base::{ByteLen, ContentId, NodeId, Rate};
 use crate::discovery::Finders;
 use crate::manifest::{Address, Source, Ticket};
 use crate::node::Limits;
+use crate::service::AnyOr;
 
 /// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.
 #[derive(Debug, Parser)]
@@ -48,6 +49,10 @@ pub(super) enum Command {
     Manifest(ManifestCommand),
     /// See it work: several nodes on this machine feed one fetch, and one of them dies midway
     Demo(DemoArgs),
+    /// Collect at a data centre: take contents that others offer by join, keep them and serve them; a coordinator, too
+    Aggregate(Box<AggregateArgs>),
+    /// Serve files in place and offer them to a node that collects
+    Join(Box<JoinArgs>),
     /// Run a coordinator: nodes tell it what they have, and it tells them of each other
     Coordinator(CoordinatorArgs),
     /// Run a node that serves many contents for as long as it runs
@@ -243,6 +248,58 @@ pub(super) struct CoordinatorArgs {
     pub(super) json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct AggregateArgs {
+    /// Folder that each content gets a folder in, made if it is missing
+    #[arg(long, value_name = "DIR", env = "SWARM_STORE")]
+    pub(super) store: PathBuf,
+    /// UDP address to listen on [default: all addresses, the port of last time if it is free]
+    #[arg(long, value_name = "ADDR", env = "SWARM_LISTEN")]
+    pub(super) listen: Option<SocketAddr>,
+    /// host:port by which others reach this node, if it is not an address of this machine; may be given more than once
+    #[arg(long, value_name = "ADDR", env = "SWARM_ADVERTISE", value_delimiter = ',')]
+    pub(super) advertise: Vec<Address>,
+    /// Content that the store may hold: 2TB. What nobody wants goes when room is needed [default: nothing goes]
+    #[arg(long, value_name = "BYTES", env = "SWARM_QUOTA")]
+    pub(super) quota: Option<ByteLen>,
+    /// A node that may offer contents, or any; may be given more than once
+    #[arg(long, value_name = "NODEID|any", env = "SWARM_ACCEPT", value_delimiter = ',')]
+    pub(super) accept: Vec<AnyOr<NodeId>>,
+    /// A content that may be offered and is then never evicted, or any [default: any]; may be given more than once
+    #[arg(long, value_name = "ID|any", env = "SWARM_CONTENT", value_delimiter = ',')]
+    pub(super) content: Vec<AnyOr<ContentId>>,
+    /// Upload no faster than this, all peers together: 20MB/s, 100mbit
+    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP")]
+    pub(super) limit_up: Option<Rate>,
+    /// Download no faster than this, all peers together
+    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN")]
+    pub(super) limit_down: Option<Rate>,
+    /// Peers linked at once
+    #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = clap::value_parser!(u64).range(1..=LINKS_MAX as u64))]
+    pub(super) max_peers: Option<u64>,
+    /// TCP address of the pages /metrics and /healthz
+    #[arg(long, value_name = "ADDR", env = "SWARM_METRICS_LISTEN")]
+    pub(super) metrics_listen: Option<SocketAddr>,
+    /// Where this node stands, in words of your own: it names nodes of one zone to each other first
+    #[arg(long, value_name = "NAME", env = "SWARM_ZONE", value_parser = zone)]
+    pub(super) zone: Option<String>,
+    /// Print one JSON object a line on stdout instead of the node's address
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct JoinArgs {
+    /// The node that collects, as NODEID@HOST:PORT; also asked for others, as a coordinator
+    #[arg(value_name = "AGGREGATOR")]
+    pub(super) aggregator: Source,
+    #[command(flatten)]
+    pub(super) seed: SeedArgs,
+    /// End when the node that collects has everything on its disk
+    #[arg(long, env = "SWARM_UNTIL_REPLICATED", value_parser = FalseyValueParser::new())]
+    pub(super) until_replicated: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum ManifestCommand {
     /// Hash files and folders and write their manifest
@@ -412,10 +469,10 @@ const EXIT_CODES: &str = "Exit codes:
     0  done
     1  something else went wrong
     2  wrong usage, or a manifest or ticket that cannot be read
-    3  no source, or none made progress: try again
+    3  no source, or none made progress; or a node that collects has no room: try again
     4  the target exists and differs
     5  data is not what the manifest says
     6  the disk is full, or cannot be read or written
-    7  not authorised: a source proved another key or refused this node, or a node is another user's
+    7  not authorised: a node proved another key, refused this node or its content, or is another user's
     8  no node runs at the control socket
   130  interrupted";

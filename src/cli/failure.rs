@@ -165,6 +165,8 @@ impl From<ServiceError> for Failure {
         let exit = match error {
             ServiceError::Saved(_) => Exit::Disk,
             ServiceError::Metrics { .. } => Exit::Other,
+            ServiceError::Store(error) => return error.into(),
+            ServiceError::Coordinator(error) => return error.into(),
         };
         Self { exit, error: error.into(), is_shown: false }
     }

@@ -313,7 +313,7 @@ impl Fetch {
             Event::PeerFound { node, by } => {
                 self.tell(node, "found", format!("told of by peer {}", by.short()), false);
             }
-            Event::Offered { .. } | Event::Left { .. } | Event::Stopped => {}
+            Event::Offered { .. } | Event::PeerDurable { .. } | Event::Left { .. } | Event::Stopped => {}
         }
         Ok(false)
     }

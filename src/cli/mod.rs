@@ -8,9 +8,11 @@ mod output;
 mod setup;
 mod source;
 
+mod aggregate;
 mod coordinator;
 mod demo;
 mod fetch;
+mod join;
 mod manifest;
 mod seed;
 
@@ -35,13 +37,15 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     match args.command {
         // A node's log is as its configuration says.
-        Command::Node(_) => {}
+        Command::Node(_) | Command::Aggregate(_) => {}
         // Whoever runs it for months reads its log.
         Command::Coordinator(_) => setup::node_logging(args.global.verbose, LogFormat::Text),
         _ => setup::logging(args.global.verbose),
     }
     let result = match args.command {
         Command::Seed(seed) => setup::block_on(seed::run(seed, &args.global)),
+        Command::Join(join) => setup::block_on(join::run(*join, &args.global)),
+        Command::Aggregate(aggregate) => aggregate::run(*aggregate, &args.global),
         Command::Coordinator(args_of) => setup::block_on(coordinator::run(args_of, &args.global)),
         Command::Fetch(fetch) => setup::block_on(fetch::run(*fetch, &args.global)),
         Command::Manifest(command) => manifest::run(command, &args.global),

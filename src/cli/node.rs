@@ -7,7 +7,7 @@ use super::failure::{Exit, Failure};
 use super::output;
 use super::setup;
 use crate::service::{self, Config, ControlSocket, Ending, Service, Signals};
-use crate::transport::LinkOptions;
+use crate::transport::{Endpoint, LinkOptions};
 
 pub(super) fn run(args: NodeArgs, global: &Global) -> Result<(), Failure> {
     if args.print_schema {
@@ -24,10 +24,16 @@ pub(super) fn run(args: NodeArgs, global: &Global) -> Result<(), Failure> {
     setup::node_logging(global.verbose, config.log);
     let state_dir = global.state_dir.clone().or_else(|| config.state_dir.clone());
     let global = Global { state_dir, ..global.clone() };
-    setup::block_on(node(path, config, &global))
+    setup::block_on(serve(Some(path), config, &global, &|_| {}))
 }
 
-async fn node(path: PathBuf, config: Config, global: &Global) -> Result<(), Failure> {
+/// Runs a service until a signal ends it; `announce` is called as soon as it can be reached.
+pub(super) async fn serve(
+    path: Option<PathBuf>,
+    config: Config,
+    global: &Global,
+    announce: &dyn Fn(&Endpoint),
+) -> Result<(), Failure> {
     let signals = Signals::catch()
         .map_err(|error| Failure::new(Exit::Other, format_args!("cannot catch signals: {error}")))?;
     let state_dir = absolute(&setup::state_dir(global)?)?;
@@ -39,7 +45,9 @@ async fn node(path: PathBuf, config: Config, global: &Global) -> Result<(), Fail
     if config.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;
     }
-    let service = Service::prepare(path, config, &state_dir, endpoint, control)?;
+    let service = Service::prepare(path, config, &state_dir, endpoint.clone(), control)?;
+    announce(&endpoint);
+    drop(endpoint);
     match service.run(signals).await {
         Ending::Done => Ok(()),
         Ending::Forced => Err(Failure::new(Exit::Interrupted, "ended at once by a second signal")),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::args::{Global, SeedArgs};
 use super::failure::{Exit, Failure};
+use super::join::Joining;
 use super::manifest::{index_paths, write_manifest};
 use super::output::{self, Done, HashView, Json, SeedView};
 use super::setup::{self, Interrupts};
@@ -20,10 +21,11 @@ use crate::transport::{Endpoint, LinkOptions};
 
 pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> {
     let is_json = args.json;
-    seed(args, global).await.map_err(|failure| output::told(failure, is_json))
+    serve(args, None, global).await.map_err(|failure| output::told(failure, is_json))
 }
 
-async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
+/// Serves until the arguments say that it is enough, or what it joined does.
+pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Global) -> Result<(), Failure> {
     let mut interrupts = Interrupts::catch()?;
     let (preparing, globals) = (args, global.clone());
     let prepare = tokio::task::spawn_blocking(move || {
@@ -77,8 +79,11 @@ async fn seed(args: SeedArgs, global: &Global) -> Result<(), Failure> {
     node.join(join).await;
     let nothing = Bitfield::new(good.len());
     node.open_store(manifest.id(), Arc::new(store), good.clone(), nothing).await;
+    if let Some(joining) = &joining {
+        joining.begin(&node, manifest.id()).await;
+    }
     let (clock, present_len) = (Clock::start(), announce(&args, &endpoint, &manifest, &good, &ticket));
-    let mut seed = Seed { view: SeedView::new(), manifest, taken: 0, args };
+    let mut seed = Seed { view: SeedView::new(), manifest, taken: 0, args, joining };
     let result = seed.watch(&node, &mut events, &mut interrupts).await;
     node.stop().await;
     let last = tokio::select! {
@@ -179,6 +184,7 @@ struct Seed {
     view: SeedView,
     manifest: Manifest,
     taken: u64,
+    joining: Option<Joining>,
 }
 
 impl Seed {
@@ -192,7 +198,12 @@ impl Seed {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
-                Some(event) = events.recv() => self.on_event(event),
+                Some(event) = events.recv() => {
+                    if let Some(end) = self.on_joined_event(&event) {
+                        return end;
+                    }
+                    self.on_event(event);
+                }
                 _ = tick.tick() => self.show(node).await,
                 () = interrupts.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; run the same command to serve again")),
             }
@@ -208,6 +219,13 @@ impl Seed {
             self.view.show(&snapshot);
         } else if let Some(progress) = Json::progress(&snapshot, 0, Some(&self.manifest)) {
             progress.print();
+        }
+    }
+
+    fn on_joined_event(&mut self, event: &NodeEvent) -> Option<Result<(), Failure>> {
+        match (event, &mut self.joining) {
+            (NodeEvent::Engine(event), Some(joining)) => joining.on_event(event),
+            _ => None,
         }
     }
 
@@ -254,6 +272,7 @@ impl Seed {
             Event::ManifestComplete { .. }
             | Event::PeerUnreachable { .. }
             | Event::PeerDeclined { .. }
+            | Event::PeerDurable { .. }
             | Event::Offered { .. }
             | Event::PeerFound { .. }
             | Event::Completed { .. }

@@ -61,6 +61,8 @@ pub(super) enum Call {
 }
 
 pub(super) struct Desk {
+    /// The node that this coordinator runs in.
+    own: NodeId,
     registry: Registry,
     records: BTreeMap<Key, Record>,
     records_len: usize,
@@ -122,6 +124,7 @@ impl Desk {
         let [a, b, c, d, e, f, g, h, ..] = *endpoint.node_id().as_bytes();
         let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ nanos(wall_clock());
         let mut desk = Self {
+            own: endpoint.node_id(),
             registry: Registry::new(ANNOUNCE_TIME_TO_LIVE, seed),
             records: BTreeMap::new(),
             records_len: 0,
@@ -236,6 +239,7 @@ impl Desk {
                 Standing::Failed { at }
             }
             Some((Standing::Probing { was_listed }, _)) if !moved => Standing::Probing { was_listed },
+            _ if key.1 == self.own => Standing::Listed,
             _ => Standing::Probing { was_listed },
         };
         let is_waiting = before.is_some_and(|record| matches!(record.standing, Standing::Probing { .. }));
@@ -352,8 +356,9 @@ impl Desk {
             standing,
             is_chunk_proven: row.is_listed,
         };
-        // What is full or expired is not taken; its row goes with the next writing.
-        let _ = self.registry.restore(now, row.expires_at, record.entry(Vec::new()));
+        // What is full or expired is not taken; its row goes with the next writing. The own node says anew what it has.
+        let is_own = key.1 == self.own;
+        let _ = (!is_own).then(|| self.registry.restore(now, row.expires_at, record.entry(Vec::new())));
         if self.registry.entry(key.0, key.1).is_some() {
             self.put(key, record);
         }

@@ -3,13 +3,14 @@
 //!
 //! `desk` is the one task that knows everything: it takes calls, asks the pure registry, answers. `serve` is one node's link,
 //! `probe` tries whether a node is where it says and has what it says, `book` keeps the desk's knowledge over a restart,
-//! `reach` decides which addresses are worth handing out, `pace` is the rate limit at the door.
+//! `own` is the node that it runs in; `reach` decides which addresses are worth handing out, `pace` is the rate limit at the door.
 //!
-//! Invariant: nobody is named to others before a probe reached it; an address is handed out only if this coordinator saw the
+//! Invariant: nobody but the own node is named to others before a probe reached it; an address is handed out only if this coordinator saw the
 //! node there, or reached it there, or the one who asks is on the same network. Absent here: chunks, and who fetches from whom.
 
 mod book;
 mod desk;
+mod own;
 mod pace;
 mod probe;
 mod reach;
@@ -23,16 +24,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use book::BookError;
+pub use own::{OwnNode, OwnPlace, OwnPresence};
 
 use crate::base::ContentId;
 use crate::base::limits::{COORDINATOR_CALLS_WAITING_MAX, COORDINATOR_LINKS_WAITING_MAX};
 use crate::transport::{Endpoint, Identity, IdentityError, Link};
 use book::Book;
-use desk::Desk;
+use desk::{Call, Desk};
 
 /// A coordinator that runs as long as its tasks do.
 pub struct Coordinator {
     links: mpsc::Sender<Link>,
+    calls: mpsc::Sender<Call>,
     totals: watch::Receiver<Totals>,
 }
 
@@ -85,8 +88,8 @@ impl Coordinator {
         let (report, totals) = watch::channel(Totals::default());
         let desk = Desk::new(endpoint, Identity::ephemeral()?, book, kept, wall_clock, calls.clone(), report);
         tasks.spawn(desk.run(call_queue, tasks.clone(), ending.clone()));
-        tasks.spawn(serve::accept(link_queue, calls, tasks.clone(), ending.clone()));
-        Ok(Self { links, totals })
+        tasks.spawn(serve::accept(link_queue, calls.clone(), tasks.clone(), ending.clone()));
+        Ok(Self { links, calls, totals })
     }
 
     /// Where links to this coordinator are handed in.

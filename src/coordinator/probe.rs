@@ -153,7 +153,7 @@ struct Talk {
 
 impl Talk {
     fn open(&self, knows_manifest: bool) -> Message {
-        Message::Open { handle: HANDLE, content: self.content, knows_manifest }
+        Message::Open { handle: HANDLE, content: self.content, knows_manifest, is_offer: false }
     }
 
     async fn say(&mut self, messages: &[Message]) -> Option<()> {

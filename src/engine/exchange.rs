@@ -5,7 +5,9 @@ use bytes::Bytes;
 use crate::base::limits::{HANDLES_PER_LINK_MAX, MANIFEST_PAGE_LEN};
 use crate::base::{Bitfield, ContentId};
 use crate::manifest::Manifest;
-use crate::wire::{ChunkRuns, FEATURE_PEX, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReason, RequestId};
+use crate::wire::{
+    ChunkRuns, DeclineReason, FEATURE_PEX, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReason, RequestId,
+};
 
 use super::Engine;
 use super::content::{PageOutcome, Phase};
@@ -24,11 +26,11 @@ impl Engine {
             Message::Hello(hello) if !is_greeted => self.on_hello(link, hello),
             Message::Hello(_) => Err(Violation::OutOfOrder("a second Hello")),
             _ if !is_greeted => Err(Violation::OutOfOrder("something before Hello")),
-            Message::Open { handle, content, knows_manifest } => {
-                self.on_open(link, handle, content, knows_manifest)
+            Message::Open { handle, content, knows_manifest, is_offer } => {
+                self.on_open(link, handle, content, (knows_manifest, is_offer))
             }
-            Message::Decline { content } => {
-                self.on_decline(link, content);
+            Message::Decline { content, reason } => {
+                self.on_decline(link, content, reason);
                 Ok(())
             }
             Message::ManifestRequest { handle, page } => self.on_manifest_request(link, handle, page),
@@ -52,6 +54,7 @@ impl Engine {
                 self.on_choke(link, choked);
                 Ok(())
             }
+            Message::Durable { handle } => self.on_peer_durable(link, handle),
             Message::BadChunk { handle, chunk } => self.on_bad_chunk(link, handle, chunk),
             Message::Peers { handle, sources } => self.on_peers(link, handle, sources),
         };
@@ -102,7 +105,8 @@ impl Engine {
         let remote = session.remotes.entry(content).or_insert_with(|| Remote::opened_by_peer(offered));
         if remote.opened != Some(knows_manifest) {
             remote.opened = Some(knows_manifest);
-            self.send(link, Message::Open { handle, content, knows_manifest });
+            let is_offer = self.peers.is_offered(session.node, content);
+            self.send(link, Message::Open { handle, content, knows_manifest, is_offer });
         }
     }
 
@@ -111,7 +115,7 @@ impl Engine {
         link: LinkId,
         handle: Handle,
         content: ContentId,
-        knows_manifest: bool,
+        (knows_manifest, is_offer): (bool, bool),
     ) -> Result<(), Violation> {
         let takes_part =
             self.contents.get(&content).is_some_and(|state| !matches!(state.phase, Phase::Failed));
@@ -124,17 +128,21 @@ impl Engine {
         }
         let before = session.offered.insert(content, knows_manifest);
         session.offered.insert(content, knows_manifest || before == Some(true));
+        let is_offered = is_offer && knows_manifest && before != Some(true);
+        if is_offer {
+            session.offers.insert(content);
+        }
         if !takes_part {
-            self.send(link, Message::Decline { content });
-            if knows_manifest && before != Some(true) {
-                self.on_offered(link, content);
+            let is_told = is_offered && self.on_offered(link, content);
+            if !(is_told && self.takes_offers) {
+                self.send(link, Message::Decline { content, reason: DeclineReason::NotHere });
             }
             return Ok(());
         }
         let remote = session.remotes.entry(content).or_default();
         if std::mem::take(&mut remote.has_declined) {
             // It had left and is back: both sides say again what they have.
-            (remote.opened, remote.peer_opened) = (None, None);
+            (remote.opened, remote.peer_opened, remote.is_durable) = (None, None, false);
         }
         let was_known = remote.peer_opened == Some(true);
         // A manifest once known is not forgotten.
@@ -153,13 +161,15 @@ impl Engine {
     }
 
     /// The product hears of what it may join, each content once a link and no more than the peer may open.
-    fn on_offered(&mut self, link: LinkId, content: ContentId) {
-        let Some(session) = self.sessions.get_mut(&link) else { return };
-        if !self.contents.contains_key(&content) && session.offers_told < HANDLES_PER_LINK_MAX {
+    fn on_offered(&mut self, link: LinkId, content: ContentId) -> bool {
+        let Some(session) = self.sessions.get_mut(&link) else { return false };
+        let is_told = !self.contents.contains_key(&content) && session.offers_told < HANDLES_PER_LINK_MAX;
+        if is_told {
             session.offers_told += 1;
             let node = session.node;
             self.emit(Event::Offered { node, content });
         }
+        is_told
     }
 
     /// Both know the manifest: from now on the peer hears of our chunks, and we can read of theirs.
@@ -174,10 +184,11 @@ impl Engine {
         remote.has.get_or_insert_with(|| Bitfield::new(chunks.geometry().chunk_count()));
         if self.contents.get(&content).is_some_and(|state| state.offers.is_some()) {
             self.offer_to_newcomer(link, content);
-            return;
+        } else {
+            let haves = ChunkRuns::of(chunks.have());
+            self.send_haves(link, content, haves);
         }
-        let haves = ChunkRuns::of(chunks.have());
-        self.send_haves(link, content, haves);
+        self.say_durable(link, content);
     }
 
     pub(super) fn send_haves(&mut self, link: LinkId, content: ContentId, haves: Vec<ChunkRuns>) {
@@ -188,10 +199,11 @@ impl Engine {
         }
     }
 
-    fn on_decline(&mut self, link: LinkId, content: ContentId) {
+    fn on_decline(&mut self, link: LinkId, content: ContentId, reason: DeclineReason) {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let node = session.node;
         session.offered.remove(&content);
+        session.offers.remove(&content);
         // Only what was opened can be declined, once.
         let Some(remote) =
             session.remotes.get_mut(&content).filter(|r| r.opened.is_some() && !r.has_declined)
@@ -206,7 +218,7 @@ impl Engine {
             self.cancel(link, request);
         }
         self.on_offered_link_down(link, content);
-        self.emit(Event::PeerDeclined { node, content });
+        self.emit(Event::PeerDeclined { node, content, reason });
         if self.is_of_use(link) {
             return self.dial_due();
         }
@@ -430,6 +442,17 @@ impl Engine {
         if self.uploads.on_cancelled(link, request) != Some(false) {
             self.outputs.push_back(Output::StopUpload { link, request });
         }
+    }
+
+    fn on_peer_durable(&mut self, link: LinkId, handle: Handle) -> Result<(), Violation> {
+        let Some(content) = self.opened(link, handle)? else { return Ok(()) };
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
+        let node = session.node;
+        let remote = session.remotes.get_mut(&content);
+        if remote.is_some_and(|remote| !std::mem::replace(&mut remote.is_durable, true)) {
+            self.emit(Event::PeerDurable { node, content });
+        }
+        Ok(())
     }
 
     fn on_bad_chunk(&mut self, link: LinkId, handle: Handle, chunk: u32) -> Result<(), Violation> {

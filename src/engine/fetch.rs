@@ -555,6 +555,9 @@ impl Engine {
             Phase::Finishing(chunks) => state.phase = Phase::Complete(chunks),
             other => state.phase = other,
         }
+        for link in self.introduced(content) {
+            self.say_durable(link, content);
+        }
         self.emit(Event::Completed { content });
     }
 

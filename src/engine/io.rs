@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::{Bitfield, ContentId, NodeId};
 use crate::manifest::{Address, ChunkIndex, Manifest, Run};
-use crate::wire::{Message, RequestId};
+use crate::wire::{DeclineReason, Message, RequestId};
 
 use super::violation::Violation;
 
@@ -167,6 +167,17 @@ pub enum Input {
     Leave {
         /// Which content.
         content: ContentId,
+        /// What peers are told.
+        reason: DeclineReason,
+    },
+    /// Do not take up what a node offered.
+    Refuse {
+        /// Who offered it.
+        node: NodeId,
+        /// What.
+        content: ContentId,
+        /// What it is told.
+        reason: DeclineReason,
     },
     /// End everything: flush, say farewell, then [`Event::Stopped`].
     Stop,
@@ -396,9 +407,11 @@ pub enum Event {
         node: NodeId,
         /// What was asked for.
         content: ContentId,
+        /// What it says.
+        reason: DeclineReason,
     },
-    /// A peer takes part in a content that this node does not, and knows its manifest. It was declined; a Join of that
-    /// content takes it up where it stands.
+    /// A peer offers a content that this node does not take part in. It was declined, unless this node takes offers; a Join
+    /// of that content takes it up where it stands.
     Offered {
         /// Who.
         node: NodeId,
@@ -430,6 +443,13 @@ pub enum Event {
     },
     /// A peer has all chunks now and lacked some before.
     PeerCompleted {
+        /// Who.
+        node: NodeId,
+        /// Which content.
+        content: ContentId,
+    },
+    /// A peer that this node offers a content to has all of it, synced to its disk.
+    PeerDurable {
         /// Who.
         node: NodeId,
         /// Which content.

@@ -1,7 +1,7 @@
 //! Leaving a content: whoever took part with this node is told, and nothing of it is kept. Files stay as they are.
 
-use crate::base::{Bitfield, ContentId};
-use crate::wire::{ChunkRuns, Message, RejectReason, RequestId};
+use crate::base::{Bitfield, ContentId, NodeId};
+use crate::wire::{ChunkRuns, DeclineReason, Message, RejectReason, RequestId};
 
 use super::Engine;
 use super::io::{Event, LinkId, Output};
@@ -10,16 +10,27 @@ use super::timers::Timer;
 impl Engine {
     /// Ends this node's part in a content: waiting requests are rejected, uploads stopped, own requests taken back, peers told
     /// that nothing of it is here any more. Unknown contents are left already.
-    pub(super) fn on_leave(&mut self, content: ContentId) {
+    pub(super) fn on_leave(&mut self, content: ContentId, reason: DeclineReason) {
         if self.contents.contains_key(&content) {
             self.stop_serving(content);
             self.stop_fetching(content);
             // What is verified is not lost to whoever fetches into the same folder later.
             self.flush(content);
-            self.say_farewell(content);
+            self.say_farewell(content, reason);
             self.forget_content(content);
         }
         self.emit(Event::Left { content });
+    }
+
+    /// Answers an offer that this node does not take up.
+    pub(super) fn on_refuse(&mut self, node: NodeId, content: ContentId, reason: DeclineReason) {
+        let has_offered =
+            |session: &super::session::Session| session.node == node && session.offers.contains(&content);
+        let offered = self.sessions.iter().filter(|(_, session)| has_offered(session));
+        let links: Vec<LinkId> = offered.map(|(link, _)| *link).collect();
+        if !self.contents.contains_key(&content) {
+            links.into_iter().for_each(|link| self.send(link, Message::Decline { content, reason }));
+        }
     }
 
     fn stop_serving(&mut self, content: ContentId) {
@@ -45,7 +56,7 @@ impl Engine {
     }
 
     /// Lost takes back what peers believe to be here, Decline says that no more is to come.
-    fn say_farewell(&mut self, content: ContentId) {
+    fn say_farewell(&mut self, content: ContentId, reason: DeclineReason) {
         let Some(state) = self.contents.get(&content) else { return };
         let handle = state.handle;
         let everything = state.chunks().map(|chunks| Bitfield::full(chunks.geometry().chunk_count()));
@@ -59,7 +70,7 @@ impl Engine {
             for chunks in lost.clone() {
                 self.send(link, Message::Lost { handle, chunks });
             }
-            self.send(link, Message::Decline { content });
+            self.send(link, Message::Decline { content, reason });
         }
     }
 
@@ -89,7 +100,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Instant, NodeId};
+    use crate::base::Instant;
     use crate::engine::tests::manifest_of;
     use crate::engine::{Input, Join, Order, UploadEnd};
     use crate::manifest::Manifest;
@@ -108,7 +119,12 @@ mod tests {
         let hello = Message::Hello(crate::wire::Hello::ours());
         engine.handle(Instant::ZERO, Input::Message { link, message: hello });
         for (handle, manifest) in (1..).zip(&manifests) {
-            let open = Message::Open { handle: Handle(handle), content: manifest.id(), knows_manifest: true };
+            let open = Message::Open {
+                handle: Handle(handle),
+                content: manifest.id(),
+                knows_manifest: true,
+                is_offer: false,
+            };
             engine.handle(Instant::ZERO, Input::Message { link, message: open });
         }
         let _ = said(&mut engine);
@@ -154,7 +170,7 @@ mod tests {
         let (mut engine, [gone, kept]) = seed_of_two();
         (1..=4).for_each(|request| ask(&mut engine, 1, request));
         assert_eq!(said(&mut engine), "upload upload upload");
-        engine.handle(Instant::ZERO, Input::Leave { content: gone.id() });
+        engine.handle(Instant::ZERO, Input::Leave { content: gone.id(), reason: DeclineReason::NotHere });
         // One request waited, three were being served.
         let farewell = "reject reject stop-upload reject stop-upload reject stop-upload lost decline left";
         assert_eq!(said(&mut engine), farewell);
@@ -175,12 +191,13 @@ mod tests {
     #[test]
     fn a_content_that_comes_back_is_opened_again_on_links_that_stand() {
         let (mut engine, [gone, _]) = seed_of_two();
-        engine.handle(Instant::ZERO, Input::Leave { content: gone.id() });
+        engine.handle(Instant::ZERO, Input::Leave { content: gone.id(), reason: DeclineReason::NotHere });
         assert_eq!(said(&mut engine), "lost decline left");
         join_whole(&mut engine, &gone);
         // The peer opened it before.
         assert_eq!(said(&mut engine), "open have");
-        let open = Message::Open { handle: Handle(1), content: gone.id(), knows_manifest: true };
+        let open =
+            Message::Open { handle: Handle(1), content: gone.id(), knows_manifest: true, is_offer: false };
         engine.handle(Instant::ZERO, Input::Message { link: LinkId(1), message: open });
         assert_eq!(said(&mut engine), "");
     }
@@ -188,9 +205,10 @@ mod tests {
     #[test]
     fn a_peer_that_left_a_content_and_is_back_is_heard_again() {
         let (mut engine, [content, _]) = seed_of_two();
-        let decline = Message::Decline { content: content.id() };
+        let decline = Message::Decline { content: content.id(), reason: DeclineReason::NotHere };
         engine.handle(Instant::ZERO, Input::Message { link: LinkId(1), message: decline });
-        let open = Message::Open { handle: Handle(9), content: content.id(), knows_manifest: true };
+        let open =
+            Message::Open { handle: Handle(9), content: content.id(), knows_manifest: true, is_offer: false };
         engine.handle(Instant::ZERO, Input::Message { link: LinkId(1), message: open });
         assert_eq!(said(&mut engine), "open have");
     }
@@ -198,7 +216,8 @@ mod tests {
     #[test]
     fn leaving_what_was_never_joined_is_answered_too() {
         let mut engine = Engine::new(NodeId::from_bytes([1; 32]), 1);
-        engine.handle(Instant::ZERO, Input::Leave { content: ContentId::from_bytes([7; 32]) });
+        let (content, reason) = (ContentId::from_bytes([7; 32]), DeclineReason::NotHere);
+        engine.handle(Instant::ZERO, Input::Leave { content, reason });
         assert_eq!(said(&mut engine), "left");
     }
 }

@@ -69,6 +69,7 @@ pub struct Engine {
     slots: Option<Slots>,
     timers: Timers,
     outputs: VecDeque<Output>,
+    takes_offers: bool,
     is_stopping: bool,
     is_stopped: bool,
     next_handle: u32,
@@ -90,10 +91,16 @@ impl Engine {
             slots: None,
             timers: Timers::default(),
             outputs: VecDeque::new(),
+            takes_offers: false,
             is_stopping: false,
             is_stopped: false,
             next_handle: 0,
         }
+    }
+
+    /// From now on offers are not declined at once: each [`Event::Offered`] is answered by [`Input::Join`] or [`Input::Refuse`].
+    pub fn take_offers(&mut self) {
+        self.takes_offers = true;
     }
 
     /// Takes one fact, and everything that is due by now. Time that goes back counts as standing still.
@@ -129,7 +136,8 @@ impl Engine {
             Input::UploadEnded { link, request, sent_len, end } => {
                 self.on_upload_ended(link, request, sent_len, end)
             }
-            Input::Leave { content } => self.on_leave(content),
+            Input::Leave { content, reason } => self.on_leave(content, reason),
+            Input::Refuse { node, content, reason } => self.on_refuse(node, content, reason),
             Input::Stop => self.on_stop(),
         }
         while let Some(timer) = self.timers.pop_due(self.now) {

@@ -7,7 +7,9 @@ use crate::manifest::ChunkIndex;
 use crate::wire::{ChunkRuns, Message, RejectReason, RequestId};
 
 use super::Engine;
-use super::io::{Event, LinkId, Output, UploadEnd};
+use super::content::Phase;
+use super::io::{Event, LinkId, Order, Output, UploadEnd};
+use super::session::Session;
 use super::timers::Timer;
 
 impl Engine {
@@ -90,6 +92,21 @@ impl Engine {
         let fresh = ChunkRuns::of(&std::mem::replace(unannounced, Bitfield::new(len)));
         for link in self.introduced(content) {
             self.send_haves(link, content, fresh.clone());
+        }
+    }
+
+    /// Tells a peer that offered a content that it may forget its own copy: a Have is said when a chunk is verified, which a
+    /// power cut may still undo. What went to a reader's stream is on nobody's disk.
+    pub(super) fn say_durable(&mut self, link: LinkId, content: ContentId) {
+        let Some(state) = self.contents.get(&content) else { return };
+        let Phase::Complete(chunks) = &state.phase else { return };
+        let is_kept =
+            chunks.have().is_full() && !matches!(state.order, Order::Sequential { window_len: Some(_) });
+        let has_offered =
+            |session: &Session| session.offers.contains(&content) && session.has(content).is_some();
+        let handle = state.handle;
+        if is_kept && self.sessions.get(&link).is_some_and(has_offered) {
+            self.send(link, Message::Durable { handle });
         }
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Session {
     pub(super) handles: BTreeMap<Handle, ContentId>,
     /// What the peer says it takes part in, and whether it knows the manifest.
     pub(super) offered: BTreeMap<ContentId, bool>,
+    /// Of that, what it asks this node to take and keep.
+    pub(super) offers: BTreeSet<ContentId>,
     /// How often the product was told that something is offered here.
     pub(super) offers_told: usize,
     /// Contents that this node opened here so far: the peer bounds how many it takes.
@@ -61,6 +63,8 @@ pub(super) struct Remote {
     pub(super) peer_opened: Option<bool>,
     /// The peer said it does not take part.
     pub(super) has_declined: bool,
+    /// It says that all of it is on its disk.
+    pub(super) is_durable: bool,
     /// Known once this node has the manifest.
     pub(super) has: Option<Bitfield>,
     /// Counted in the picker as having everything, not chunk by chunk.
@@ -122,6 +126,7 @@ impl Session {
             remotes: BTreeMap::new(),
             handles: BTreeMap::new(),
             offered: BTreeMap::new(),
+            offers: BTreeSet::new(),
             offers_told: 0,
             opens_said: 0,
             is_choked: true,
@@ -263,6 +268,14 @@ impl Session {
     /// Whether the peer has a chunk.
     pub(super) fn has(&self, content: ContentId) -> Option<&Bitfield> {
         self.remotes.get(&content)?.has.as_ref()
+    }
+
+    /// Whether the peer takes part in a content and, as far as is known, lacks some of it.
+    pub(super) fn lacks(&self, content: ContentId) -> bool {
+        self.remotes.get(&content).is_some_and(|remote| {
+            let takes_part = remote.peer_opened.is_some() && !remote.has_declined;
+            takes_part && !remote.has.as_ref().is_some_and(Bitfield::is_full)
+        })
     }
 
     fn pause_if_idle(&mut self) {

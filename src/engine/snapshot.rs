@@ -41,6 +41,8 @@ pub struct ContentSnapshot {
     pub totals: ContentTotals,
     /// What holds it up.
     pub bottleneck: Bottleneck,
+    /// Linked peers that take part in it and lack chunks.
+    pub lacking_peers: usize,
 }
 
 /// How far a content is.
@@ -149,6 +151,7 @@ impl Engine {
             durable_len: tally.durable_len,
             totals: state.totals,
             bottleneck: self.bottleneck(content),
+            lacking_peers: self.sessions.values().filter(|session| session.lacks(content)).count(),
         })
     }
 

@@ -466,7 +466,7 @@ fn what_a_peer_says_out_of_turn_or_out_of_range_closes_the_link() {
             "chunk out of range",
             vec![
                 Message::Hello(crate::wire::Hello::ours()),
-                Message::Open { handle: Handle(7), content, knows_manifest: true },
+                Message::Open { handle: Handle(7), content, knows_manifest: true, is_offer: false },
                 Message::Have { handle: Handle(7), chunks: have(&[false, false, false, false, true]) },
             ],
         ),
@@ -474,7 +474,7 @@ fn what_a_peer_says_out_of_turn_or_out_of_range_closes_the_link() {
             "page out of range",
             vec![
                 Message::Hello(crate::wire::Hello::ours()),
-                Message::Open { handle: Handle(7), content, knows_manifest: true },
+                Message::Open { handle: Handle(7), content, knows_manifest: true, is_offer: false },
                 Message::ManifestRequest { handle: Handle(7), page: 1 },
             ],
         ),
@@ -482,7 +482,7 @@ fn what_a_peer_says_out_of_turn_or_out_of_range_closes_the_link() {
             "request out of range",
             vec![
                 Message::Hello(crate::wire::Hello::ours()),
-                Message::Open { handle: Handle(7), content, knows_manifest: true },
+                Message::Open { handle: Handle(7), content, knows_manifest: true, is_offer: false },
                 Message::Request {
                     request: RequestId(1),
                     handle: Handle(7),

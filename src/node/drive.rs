@@ -22,11 +22,11 @@ impl Driver {
         events: mpsc::Sender<NodeEvent>,
     ) -> Self {
         let node = endpoint.node_id();
-        Self {
-            engine: Engine::new(node, seed(node)),
-            io: Io::new(endpoint, options, commands, events),
-            clock: Clock::start(),
+        let mut engine = Engine::new(node, seed(node));
+        if options.takes_offers {
+            engine.take_offers();
         }
+        Self { engine, io: Io::new(endpoint, options, commands, events), clock: Clock::start() }
     }
 
     pub(super) async fn run(mut self) -> NodeSnapshot {

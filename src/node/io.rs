@@ -101,7 +101,7 @@ impl Io {
         let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
         let tasks = TaskTracker::new();
         let ending = CancellationToken::new();
-        let Options { limits, finders, advertise, coordination } = options;
+        let Options { limits, finders, advertise, coordination, takes_offers: _ } = options;
         tasks.spawn(accept(endpoint.clone(), report.clone(), coordination, ending.clone()));
         let mut finding = Finding::start(&endpoint, finders, advertise, &tasks, &ending);
         finding.set_up(limits.up);
@@ -227,7 +227,8 @@ impl Io {
                 self.finding.add_coordinators(content, coordinators);
                 None
             }
-            Command::Leave(content) => Some(Input::Leave { content }),
+            Command::Leave { content, reason } => Some(Input::Leave { content, reason }),
+            Command::Refuse { node, content, reason } => Some(Input::Refuse { node, content, reason }),
             Command::SetLimits { up, down } => {
                 self.finding.set_up(up);
                 self.up.set(up);
@@ -354,7 +355,12 @@ impl Io {
 
     /// Everything at this instant.
     pub(super) fn snapshot(&self, engine: &Engine) -> NodeSnapshot {
-        NodeSnapshot { engine: engine.snapshot(), wire: self.wire(), wire_total: self.wire_total() }
+        NodeSnapshot {
+            engine: engine.snapshot(),
+            presences: engine.presences(),
+            wire: self.wire(),
+            wire_total: self.wire_total(),
+        }
     }
 
     fn wire_total(&self) -> WireTotals {

@@ -24,10 +24,11 @@ use tokio::task::JoinHandle;
 
 use crate::base::{Bitfield, ContentId, NodeId, Rate};
 use crate::discovery::{Finders, Found, Trouble};
-use crate::engine::{Event, Join, Purpose, Snapshot};
+use crate::engine::{ContentPresence, Event, Join, Purpose, Snapshot};
 use crate::manifest::{Address, Source};
 use crate::storage::{Store, StoreError};
 use crate::transport::{Endpoint, Link};
+use crate::wire::DeclineReason;
 
 /// What a node may use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +58,8 @@ pub struct Options {
     pub finders: Finders,
     /// Where others reach it, if the addresses of its machine are not it.
     pub advertise: Vec<Address>,
+    /// Whether the product answers every `Offered`, by [`Node::join`] or [`Node::refuse`].
+    pub takes_offers: bool,
     /// Takes links to a coordinator, if this node is one.
     pub coordination: Option<mpsc::Sender<Link>>,
 }
@@ -90,6 +93,8 @@ pub enum NodeEvent {
 pub struct NodeSnapshot {
     /// The engine's view.
     pub engine: Snapshot,
+    /// What the node takes part in, as it is announced to others.
+    pub presences: Vec<ContentPresence>,
     /// UDP payload by peer, over all its links.
     pub wire: BTreeMap<NodeId, WireTotals>,
     /// UDP payload of all links there ever were.
@@ -110,7 +115,8 @@ enum Command {
     OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield },
     AddSource { content: ContentId, source: Source, purpose: Purpose },
     AddCoordinators { content: ContentId, coordinators: Vec<Source> },
-    Leave(ContentId),
+    Leave { content: ContentId, reason: DeclineReason },
+    Refuse { node: NodeId, content: ContentId, reason: DeclineReason },
     SetLimits { up: Option<Rate>, down: Option<Rate> },
     Snapshot(oneshot::Sender<NodeSnapshot>),
     Stop,
@@ -164,7 +170,17 @@ impl Node {
 
     /// Takes no part in a content any more: peers are told, its store is let go. [`Event::Left`] follows.
     pub async fn leave(&self, content: ContentId) {
-        self.command(Command::Leave(content)).await;
+        self.leave_because(content, DeclineReason::NotHere).await;
+    }
+
+    /// The same, with a reason that peers are told.
+    pub async fn leave_because(&self, content: ContentId, reason: DeclineReason) {
+        self.command(Command::Leave { content, reason }).await;
+    }
+
+    /// Does not take up what a node offered.
+    pub async fn refuse(&self, node: NodeId, content: ContentId, reason: DeclineReason) {
+        self.command(Command::Refuse { node, content, reason }).await;
     }
 
     /// Changes the limits of all peers together; what waits for the old ones goes on by the new.

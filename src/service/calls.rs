@@ -49,7 +49,8 @@ impl Running {
             Err(error) => return Answer::error(ErrorKind::Usage, error),
         };
         if self.work.contents.get(id).is_some_and(|entry| entry.is_configured) {
-            let path = self.config_path.display();
+            let path = self.config_path.clone().unwrap_or_default();
+            let path = path.display();
             let message = format!("it is named in `{path}`: take it out there and send SIGHUP to the node");
             return Answer::error(ErrorKind::Usage, message);
         }

@@ -37,6 +37,15 @@ pub enum Spec {
     },
 }
 
+/// What is remembered of a content because others offered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Collected {
+    /// Bytes of all of it, since it was let in.
+    pub(super) len: Option<u64>,
+    /// When somebody last wanted it, milliseconds since 1970.
+    pub(super) wanted_at_ms: u64,
+}
+
 /// Numbers entries; never used twice in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EntryId(u64);
@@ -47,6 +56,8 @@ pub(super) struct Entry {
     pub(super) spec: Spec,
     /// From the configuration; otherwise added at run time and remembered.
     pub(super) is_configured: bool,
+    /// It was offered by others.
+    pub(super) collected: Option<Collected>,
     pub(super) content: Option<ContentId>,
     /// Its name, or the paths while there is none.
     pub(super) name: String,
@@ -101,6 +112,7 @@ impl Entry {
             name: spec.to_string(),
             spec,
             is_configured,
+            collected: None,
             content: None,
             state: State::Waiting,
             content_len: 0,
@@ -173,6 +185,10 @@ impl Contents {
     /// In the order in which they came.
     pub(super) fn iter(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
         self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (EntryId, &mut Entry)> {
+        self.entries.iter_mut().map(|(id, entry)| (*id, entry))
     }
 
     pub(super) fn find(&self, content: ContentId) -> Option<EntryId> {

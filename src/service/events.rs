@@ -30,7 +30,9 @@ impl Running {
     async fn on_engine_event(&mut self, event: Event) {
         match event {
             Event::ManifestComplete { manifest } => {
-                if let Some(id) = self.work.contents.find(manifest.id()) {
+                if let Some(id) = self.work.contents.find(manifest.id())
+                    && self.admit(id, &manifest).await
+                {
                     self.work.open(id, Some(manifest));
                 }
             }
@@ -41,7 +43,9 @@ impl Running {
                     FetchFailure::NoSource(_) => "no source made progress".to_owned(),
                     FetchFailure::Store => "the store failed".to_owned(),
                 };
-                self.refuse_content(content, Refusal { kind: ErrorKind::Other, message }).await;
+                if !self.forget_unheard(content).await {
+                    self.refuse_content(content, Refusal { kind: ErrorKind::Other, message }).await;
+                }
             }
             Event::ChunkLost { content, chunk } => {
                 warn!(content = %content.short(), chunk = chunk.get(), "withdrew a chunk: the data changed or cannot be read");
@@ -56,21 +60,22 @@ impl Running {
             Event::PeerUnreachable { node, failure } => {
                 debug!(peer = %node.short(), ?failure, "a peer is not reached")
             }
-            Event::PeerDeclined { node, content } => {
+            Event::PeerDeclined { node, content, .. } => {
                 info!(peer = %node.short(), content = %content.short(), "a peer does not have it");
             }
             Event::PeerFound { node, by } => {
                 debug!(peer = %node.short(), by = %by.short(), "heard of a peer")
             }
-            Event::Offered { node, content } => {
-                debug!(peer = %node.short(), content = %content.short(), "a peer offers a content");
-            }
+            Event::Offered { node, content } => self.on_offered(node, content).await,
             Event::PeerBanned { node, violation } => warn!(peer = %node.short(), %violation, "banned a peer"),
             Event::BlamedByPeer { node, content, chunk } => {
                 warn!(peer = %node.short(), content = %content.short(), chunk = chunk.get(), "a peer says that a chunk from here was corrupt: check this machine");
             }
             Event::PeerCompleted { node, content } => {
                 info!(peer = %node.short(), content = %content.short(), "a peer has everything now");
+            }
+            Event::PeerDurable { node, content } => {
+                info!(peer = %node.short(), content = %content.short(), "a peer has everything on its disk");
             }
             Event::Left { .. } | Event::Stopped => {}
         }

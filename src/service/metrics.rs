@@ -74,6 +74,16 @@ impl Collector for StatusCollector {
         ] {
             encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&gauge(value))?;
         }
+        if let Some(store) = &status.store {
+            let quota =
+                store.quota_bytes.map(|len| ("store_quota_bytes", "Content that the store may hold", len));
+            let used = ("store_used_bytes", "Content that the store has let in", store.used_bytes);
+            for (name, help, value) in [Some(used), quota].into_iter().flatten() {
+                encoder
+                    .encode_descriptor(name, help, None, MetricType::Gauge)?
+                    .encode_gauge(&gauge(value))?;
+            }
+        }
         let mut metric = encoder.encode_descriptor("node", "The node", None, MetricType::Info)?;
         metric.encode_info(&[("node", status.node.as_str()), ("version", env!("CARGO_PKG_VERSION"))])
     }

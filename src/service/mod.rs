@@ -1,8 +1,9 @@
 //! A node that runs for months: many contents on one endpoint, told what to do by a configuration and over a control socket,
 //! watched by its metrics.
 //!
-//! `config` is the file, `run` the loop (`calls`, `events`, `turns` and `reload` are its parts), `contents` what there is to serve, `saved` what of it outlives a restart, `opening`
-//! the blocking work before a content can be served; `protocol`, `control` and `client` are the socket; `status`, `rates`,
+//! `config` is the file, `run` the loop (`calls`, `events`, `turns`, `reload`, `collecting` and `coordinating` are its parts), `contents` what there is to serve, `saved` what of it outlives a restart, `opening`
+//! the blocking work before a content can be served; `policy` who may offer contents to a node that collects, `room` what goes for
+//! them; `protocol`, `control` and `client` are the socket; `status`, `rates`,
 //! `metrics` and `http` tell how things stand. Invariant: one control socket belongs to one node. Absent here: printing,
 //! arguments.
 
@@ -10,10 +11,12 @@ pub mod client;
 pub mod config;
 pub mod protocol;
 
+mod policy;
 mod schedule;
 
 mod contents;
 mod opening;
+mod room;
 mod saved;
 
 mod rates;
@@ -25,6 +28,8 @@ mod metrics;
 mod signals;
 
 mod calls;
+mod collecting;
+mod coordinating;
 mod events;
 mod reload;
 mod turns;
@@ -33,7 +38,7 @@ mod run;
 
 use crate::base::ContentId;
 
-pub use config::{Config, ConfigError, LogFormat};
+pub use config::{Allowed, AnyOr, AnyOrError, Collecting, Config, ConfigError, LogFormat, Rates};
 pub use control::{ControlError, ControlSocket};
 pub use run::{Ending, Service, ServiceError};
 pub use saved::SavedError;

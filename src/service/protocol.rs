@@ -139,10 +139,40 @@ pub struct Status {
     pub wire_sent_bytes: u64,
     /// UDP payload received since it started.
     pub wire_received_bytes: u64,
+    /// The folder that it collects contents in, if it does.
+    #[serde(default)]
+    pub store: Option<StoreStatus>,
+    /// What it knows as a coordinator, if it is one.
+    #[serde(default)]
+    pub coordinator: Option<CoordinatorStatus>,
     /// All contents.
     pub contents: Vec<ContentStatus>,
     /// Peers that are linked.
     pub peers: Vec<PeerStatus>,
+}
+
+/// A folder of contents that others offered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Bytes of all contents that were let in, also of what is yet to come.
+    pub used_bytes: u64,
+    /// Bytes that it may hold.
+    pub quota_bytes: Option<u64>,
+}
+
+/// What a coordinator knows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CoordinatorStatus {
+    /// Contents that somebody takes part in.
+    pub contents: usize,
+    /// Announcements: nodes, counted once for each content.
+    pub announcements: usize,
+    /// Of those, such that others are told of.
+    pub listed: usize,
+    /// Nodes that are linked.
+    pub nodes: usize,
 }
 
 /// How a content stands.

@@ -9,7 +9,13 @@ use super::run::{Running, Work};
 impl Running {
     /// Takes the contents and limits of the configuration as it is now; the rest needs a restart.
     pub(super) async fn reload(&mut self) {
-        let config = match Config::load(&self.config_path) {
+        let Some(path) = &self.config_path else {
+            for content in self.work.contents.renew() {
+                self.node.leave(content).await;
+            }
+            return info!("looking again at what could not be served");
+        };
+        let config = match Config::load(path) {
             Ok(config) => config,
             Err(error) => {
                 return warn!(%error, "the configuration is not taken; going on with the one before");

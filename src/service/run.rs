@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::collecting::Collector;
 use super::config::Config;
 use super::contents::{Contents, Entry, EntryId};
 use super::control::{Call, ControlSocket};
+use super::coordinating::{self, Coordinating, next_neighbours};
 use super::http;
 use super::opening::{Opened, Opener, Refusal};
 use super::rates::RecentRates;
@@ -23,20 +25,26 @@ use super::schedule::{Rates, TimeOfDay, rates_at};
 use super::signals::{Asked, Signals};
 use super::status::View;
 use crate::base::Instant;
-use crate::base::limits::{CONTROL_CLIENTS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN};
+use crate::base::limits::{
+    CONTROL_CLIENTS_MAX, COORDINATORS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN,
+};
+use crate::coordinator::CoordinatorError;
 use crate::manifest::Source;
 use crate::node::clock::{Clock, local_minute};
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
+use crate::storage::StoreError;
 use crate::transport::Endpoint;
 
 /// A service that is ready to run.
 pub struct Service {
-    config_path: PathBuf,
+    config_path: Option<PathBuf>,
     config: Config,
     endpoint: Endpoint,
     control: Arc<ControlSocket>,
     metrics: Option<TcpListener>,
     saved: Saved,
+    collector: Option<Collector>,
+    coordinator: Option<coordinating::Started>,
     work: Work,
 }
 
@@ -55,6 +63,12 @@ pub enum ServiceError {
     /// The list of what was added at run time cannot be used.
     #[error(transparent)]
     Saved(#[from] SavedError),
+    /// The folder that contents are collected in cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The node cannot be a coordinator.
+    #[error(transparent)]
+    Coordinator(#[from] CoordinatorError),
     /// The metrics page has no place.
     #[error("cannot listen at {address} for metrics_listen: {source}; free it or name another")]
     Metrics {
@@ -77,22 +91,27 @@ pub(super) struct Work {
 
 /// A service that runs.
 pub(super) struct Running {
-    pub(super) config_path: PathBuf,
+    pub(super) config_path: Option<PathBuf>,
     pub(super) config: Config,
     pub(super) endpoint: Endpoint,
     pub(super) node: Node,
     pub(super) metrics_listen: Option<std::net::SocketAddr>,
     pub(super) saved: Saved,
+    pub(super) collector: Option<Collector>,
+    pub(super) coordinating: Option<Coordinating>,
+    /// Named in tickets.
+    coordinators: Vec<Source>,
     pub(super) work: Work,
 }
 
 impl Service {
-    /// Reads what was added at earlier runs and takes the place of the metrics page. Must be called within a tokio runtime.
+    /// Reads what was added at earlier runs, takes the folder for what is collected and the place of the metrics page, and starts
+    /// the coordinator. `config_path` is read again at SIGHUP. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// If the list cannot be read, or the address of the metrics page is taken.
+    /// If the list cannot be read, a folder cannot be used, or the address of the metrics page is taken.
     pub fn prepare(
-        config_path: PathBuf,
+        config_path: Option<PathBuf>,
         config: Config,
         state_dir: &std::path::Path,
         endpoint: Endpoint,
@@ -107,6 +126,7 @@ impl Service {
         for known in saved.load()? {
             let mut entry = Entry::of(known.spec, false);
             entry.content = known.content.parse().ok();
+            entry.collected = known.collected;
             contents.insert(entry);
         }
         let metrics = config.metrics_listen.map(listen).transpose()?;
@@ -118,7 +138,10 @@ impl Service {
             limits: Rates::default(),
             clock: Clock::start(),
         };
-        Ok(Self { config_path, config, endpoint, control: Arc::new(control), metrics, saved, work })
+        let collector = config.collecting.clone().map(Collector::open).transpose()?;
+        let coordinator = config.is_coordinator.then(|| coordinating::Started::new(&endpoint, state_dir));
+        let (coordinator, control) = (coordinator.transpose()?, Arc::new(control));
+        Ok(Self { config_path, config, endpoint, control, metrics, saved, collector, coordinator, work })
     }
 
     /// Runs until a signal asks it to stop, and then for at most [`NODE_STOP_TIMEOUT`].
@@ -134,7 +157,13 @@ impl Service {
         };
         let finders = self.config.finders();
         let advertise = self.config.advertise.clone();
-        let options = Options { limits, finders, advertise, coordination: None };
+        let options = Options {
+            limits,
+            finders,
+            advertise,
+            takes_offers: self.collector.is_some(),
+            coordination: self.coordinator.as_ref().map(coordinating::Started::links),
+        };
         let (node, mut events, node_task) = Node::start(self.endpoint.clone(), options);
         let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
         let (calls, mut call_queue) = mpsc::channel(CONTROL_CLIENTS_MAX);
@@ -143,6 +172,15 @@ impl Service {
         if let Some(metrics) = self.metrics {
             tasks.spawn(http::serve(metrics, calls, ending.clone(), tasks.clone()));
         }
+        let coordinating = match self.coordinator {
+            Some(coordinator) => Some(coordinator.enter(&self.endpoint).await),
+            None => None,
+        };
+        let mut coordinators = self.config.coordinators.clone();
+        if coordinating.is_some() {
+            coordinators.insert(0, self.endpoint.source(&self.config.advertise));
+            coordinators.truncate(COORDINATORS_MAX);
+        }
         let mut running = Running {
             config_path: self.config_path,
             config: self.config,
@@ -150,6 +188,9 @@ impl Service {
             node,
             metrics_listen,
             saved: self.saved,
+            collector: self.collector,
+            coordinating,
+            coordinators,
             work: self.work,
         };
         info!(
@@ -187,6 +228,9 @@ impl Running {
                         self.on_opened(id, result).await;
                     }
                 }
+                (content, sources) = next_neighbours(&mut self.coordinating) => {
+                    self.on_neighbours(content, sources).await;
+                }
                 _ = tick.tick() => self.on_tick().await,
                 asked = signals.next() => match asked {
                     Asked::Stop => return,
@@ -198,7 +242,7 @@ impl Running {
 
     /// Lets go of everything; what takes too long is cut off, and so is all of it at a second signal.
     async fn stop(
-        self,
+        mut self,
         node_task: JoinHandle<NodeSnapshot>,
         signals: &mut Signals,
         ending: &CancellationToken,
@@ -206,9 +250,17 @@ impl Running {
     ) -> Ending {
         info!("stopping");
         let orderly = async {
+            self.save_wanted();
+            // First, or it would take the links that end now for nodes that went away.
+            if let Some(coordinating) = &self.coordinating {
+                coordinating.end().await;
+            }
             self.node.stop().await;
             // A node that panicked has said so.
             let _ = node_task.await;
+            if let Some(collector) = &mut self.collector {
+                collector.end().await;
+            }
             ending.cancel();
             tasks.close();
             tasks.wait().await;
@@ -235,6 +287,8 @@ impl Running {
         }
         let snapshot = self.node.snapshot().await;
         self.work.rates.sample(now, &snapshot.engine);
+        self.look_at_wanted(&snapshot.engine).await;
+        self.announce_own(snapshot.presences).await;
     }
 
     pub(super) fn source(&self) -> Source {
@@ -247,7 +301,9 @@ impl Running {
             snapshot,
             rates: &self.work.rates,
             source,
-            coordinators: &self.config.coordinators,
+            coordinators: &self.coordinators,
+            store: self.store_status(),
+            totals: self.coordinating.as_ref().map(Coordinating::totals),
             listen: self.endpoint.bound_address(),
             metrics_listen: self.metrics_listen,
             limits: self.work.limits,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::contents::{Contents, Spec};
+use super::contents::{Collected, Contents, Spec};
 use crate::base::ContentId;
 use crate::base::limits::{CONTENTS_MAX, MANIFEST_FILE_LEN_MAX, SAVED_LEN_MAX};
 use crate::manifest::{Manifest, ManifestFile};
@@ -47,6 +47,9 @@ pub(super) struct SavedContent {
     /// Its id, so that it can be named before it is opened.
     pub(super) content: String,
     pub(super) spec: Spec,
+    /// It was offered by others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) collected: Option<Collected>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,7 +90,8 @@ impl Saved {
     pub(super) fn store(&self, contents: &Contents) -> Result<(), SavedError> {
         let saved = contents.iter().filter(|(_, entry)| !entry.is_configured);
         let contents = saved.filter_map(|(_, entry)| {
-            Some(SavedContent { content: entry.content?.to_string(), spec: entry.spec.clone() })
+            let (content, spec) = (entry.content?.to_string(), entry.spec.clone());
+            Some(SavedContent { content, spec, collected: entry.collected })
         });
         let list = List { version: VERSION, contents: contents.collect() };
         let path = self.list_path();

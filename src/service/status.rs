@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::contents::{Contents, Entry, State};
-use super::protocol::{ContentStatus, PeerStatus, Status};
+use super::protocol::{ContentStatus, CoordinatorStatus, PeerStatus, Status, StoreStatus};
 use super::rates::RecentRates;
 use super::schedule::Rates;
 use crate::base::ContentId;
+use crate::coordinator::Totals;
 use crate::engine::{ContentSnapshot, PeerSnapshot};
 use crate::manifest::{Source, Ticket};
 use crate::node::NodeSnapshot;
@@ -20,6 +21,8 @@ pub(super) struct View<'a> {
     /// This node in tickets.
     pub(super) source: &'a Source,
     pub(super) coordinators: &'a [Source],
+    pub(super) store: Option<StoreStatus>,
+    pub(super) totals: Option<Totals>,
     pub(super) listen: std::net::SocketAddr,
     pub(super) metrics_listen: Option<std::net::SocketAddr>,
     pub(super) limits: Rates,
@@ -45,6 +48,13 @@ impl View<'_> {
             received_bytes_per_sec: peers.iter().map(|peer| peer.received_bytes_per_sec).sum(),
             wire_sent_bytes: self.snapshot.wire_total.sent_len,
             wire_received_bytes: self.snapshot.wire_total.received_len,
+            store: self.store.clone(),
+            coordinator: self.totals.map(|totals| CoordinatorStatus {
+                contents: totals.contents,
+                announcements: totals.announcements,
+                listed: totals.listed,
+                nodes: totals.links,
+            }),
             contents,
             peers,
         }

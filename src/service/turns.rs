@@ -21,7 +21,15 @@ impl Running {
         while self.work.openings.len() < OPENINGS_MAX {
             let Some(id) = self.work.contents.next_waiting() else { return };
             match self.work.prepare(id) {
-                Prepared::Open(manifest) => self.work.open(id, manifest),
+                Prepared::Open(manifest) => {
+                    let is_admitted = match &manifest {
+                        Some(manifest) => self.admit(id, manifest).await,
+                        None => true,
+                    };
+                    if is_admitted {
+                        self.work.open(id, manifest);
+                    }
+                }
                 Prepared::AskPeers(ticket) => self.begin_fetch(id, ticket).await,
                 Prepared::Refused(refusal) => self.refuse(id, refusal).await,
             }

@@ -268,6 +268,7 @@ impl World {
             | Event::PeerFound { .. }
             | Event::BlamedByPeer { .. }
             | Event::PeerCompleted { .. }
+            | Event::PeerDurable { .. }
             | Event::ChunkLost { .. }
             | Event::Failed { .. }
             | Event::Left { .. } => {}

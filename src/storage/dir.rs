@@ -1,9 +1,10 @@
 //! A held folder. Invariant: every operation stays below it and goes through no symbolic link, whatever others do to the
 //! tree meanwhile. Linux resolves a path in one call (`openat2`); elsewhere each component is opened in turn.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -62,7 +63,14 @@ impl Dir {
     /// Holds a folder, made with its parents if it is missing.
     pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
         if !path.as_os_str().is_empty() {
+            let missing_count = path.ancestors().take_while(|at| !at.exists()).count();
             std::fs::create_dir_all(path).map_err(StoreError::disk(path, "create folder"))?;
+            // What is synced in a folder is worth nothing if its name is lost. Some may be searched but not read: those are left.
+            for parent in path.ancestors().skip(1).take(missing_count) {
+                if let Ok(parent) = Self::open(parent) {
+                    parent.sync_directory(Path::new(""))?;
+                }
+            }
         }
         Self::open(path)
     }
@@ -155,6 +163,48 @@ impl Dir {
         let removed = self
             .parent(relative)
             .and_then(|(parent, name)| rustix::fs::unlinkat(parent.as_fd(self), name, AtFlags::empty()));
+        match removed {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(self.refused(relative, "remove", errno)),
+        }
+    }
+
+    /// The names in a folder below; the empty path is the folder itself.
+    pub(crate) fn names(&self, relative: &Path) -> Result<Vec<OsString>, StoreError> {
+        let failed = |errno| self.refused(relative, "list", errno);
+        let how = OFlags::RDONLY | OFlags::DIRECTORY;
+        let listed = if relative.as_os_str().is_empty() {
+            rustix::fs::Dir::read_from(&self.fd)
+        } else {
+            self.open_at(relative, how).and_then(rustix::fs::Dir::new)
+        };
+        let mut names = Vec::new();
+        for entry in listed.map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes whatever stands there, and all below it; links themselves, not what they lead to. It is no error if it is gone.
+    pub(crate) fn remove_tree(&self, relative: &Path) -> Result<(), StoreError> {
+        match self.stat(relative)? {
+            Standing::Nothing => return Ok(()),
+            Standing::Directory => {}
+            Standing::File { .. } | Standing::Symlink | Standing::Special => {
+                return self.remove_file(relative);
+            }
+        }
+        // As deep as a path in a manifest may be, and a little more: no deeper than a thread's stack.
+        for name in self.names(relative)? {
+            self.remove_tree(&relative.join(name))?;
+        }
+        let removed = self
+            .parent(relative)
+            .and_then(|(parent, name)| rustix::fs::unlinkat(parent.as_fd(self), name, AtFlags::REMOVEDIR));
         match removed {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(self.refused(relative, "remove", errno)),

@@ -18,6 +18,7 @@ mod walk;
 
 mod scan;
 mod seed;
+mod shelf;
 
 mod journal;
 mod resume;
@@ -40,6 +41,7 @@ pub use journal::find_manifest;
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
 pub use seed::SeedStore;
+pub use shelf::Shelf;
 pub use stream::StreamStore;
 pub use target::{Opened, TargetOptions, TargetStore};
 pub use walk::{Skipped, SkippedWhy};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::message::{ChunkRuns, Handle, Hello, Message, RejectReason, RequestId};
+use super::message::{ChunkRuns, DeclineReason, Handle, Hello, Message, RejectReason, RequestId};
 use crate::base::ContentId;
 use crate::base::limits::{
     FEATURES_MAX, FRAME_LEN_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, NAME_LEN_MAX, PEX_ADDRESSES_MAX,
@@ -51,14 +51,16 @@ impl Message {
 fn to_proto(message: &Message) -> Proto {
     match message {
         Message::Hello(hello) => Proto::Hello(hello_to_proto(hello)),
-        Message::Open { handle, content, knows_manifest } => Proto::Open(proto::Open {
+        Message::Open { handle, content, knows_manifest, is_offer } => Proto::Open(proto::Open {
             handle: handle.0,
             content: content.as_bytes().to_vec().into(),
             knows_manifest: *knows_manifest,
+            is_offer: *is_offer,
         }),
-        Message::Decline { content } => {
-            Proto::Decline(proto::Decline { content: content.as_bytes().to_vec().into() })
-        }
+        Message::Decline { content, reason } => Proto::Decline(proto::Decline {
+            content: content.as_bytes().to_vec().into(),
+            reason: decline_to_number(*reason),
+        }),
         Message::ManifestRequest { handle, page } => {
             Proto::ManifestRequest(proto::ManifestRequest { handle: handle.0, page: *page })
         }
@@ -86,6 +88,7 @@ fn to_proto(message: &Message) -> Proto {
             Proto::Reject(proto::Reject { request: request.0, reason: reason_to_number(*reason) })
         }
         Message::Choke { choked } => Proto::Choke(proto::Choke { choked: *choked }),
+        Message::Durable { handle } => Proto::Durable(proto::Durable { handle: handle.0 }),
         Message::BadChunk { handle, chunk } => {
             Proto::BadChunk(proto::BadChunk { handle: handle.0, chunk: *chunk })
         }
@@ -103,8 +106,12 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
             handle: Handle(open.handle),
             content: content(&open.content)?,
             knows_manifest: open.knows_manifest,
+            is_offer: open.is_offer,
         },
-        Proto::Decline(decline) => Message::Decline { content: content(&decline.content)? },
+        Proto::Decline(decline) => Message::Decline {
+            content: content(&decline.content)?,
+            reason: decline_from_number(decline.reason),
+        },
         Proto::ManifestRequest(request) => {
             Message::ManifestRequest { handle: Handle(request.handle), page: request.page }
         }
@@ -123,6 +130,7 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
             Message::Reject { request: RequestId(reject.request), reason: reason_from_number(reject.reason)? }
         }
         Proto::Choke(choke) => Message::Choke { choked: choke.choked },
+        Proto::Durable(durable) => Message::Durable { handle: Handle(durable.handle) },
         Proto::BadChunk(bad) => Message::BadChunk { handle: Handle(bad.handle), chunk: bad.chunk },
         Proto::Peers(peers) => {
             Message::Peers { handle: Handle(peers.handle), sources: sources(&peers.sources)? }
@@ -200,6 +208,23 @@ fn reason_from_number(number: u32) -> Result<RejectReason, WireError> {
     })
 }
 
+fn decline_to_number(reason: DeclineReason) -> u32 {
+    match reason {
+        DeclineReason::NotHere => 0,
+        DeclineReason::NotAccepted => 1,
+        DeclineReason::NoRoom => 2,
+    }
+}
+
+/// A reason that this build does not know is none: the content is declined all the same.
+fn decline_from_number(number: u32) -> DeclineReason {
+    match number {
+        1 => DeclineReason::NotAccepted,
+        2 => DeclineReason::NoRoom,
+        _ => DeclineReason::NotHere,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -243,16 +268,24 @@ mod tests {
             Just(RejectReason::TooMany),
             Just(RejectReason::Unreadable)
         ];
+        let decline = prop_oneof![
+            Just(DeclineReason::NotHere),
+            Just(DeclineReason::NotAccepted),
+            Just(DeclineReason::NoRoom)
+        ];
         let runs = || bitfields().prop_filter_map("not empty", |set| ChunkRuns::of(&set).pop());
         let page = prop::collection::vec(any::<u8>(), 1..2000);
         prop_oneof![
             ("[a-z]{0,8}", prop::collection::vec("[a-z]{1,8}", 0..4), any::<u32>()).prop_map(
                 |(agent, features, minor)| { Message::Hello(Hello { major: 1, minor, features, agent }) }
             ),
-            (any::<u32>(), id.clone(), any::<bool>()).prop_map(|(h, content, knows_manifest)| {
-                Message::Open { handle: Handle(h), content, knows_manifest }
-            }),
-            id.prop_map(|content| Message::Decline { content }),
+            (any::<u32>(), id.clone(), any::<[bool; 2]>()).prop_map(
+                |(h, content, [knows_manifest, is_offer])| {
+                    Message::Open { handle: Handle(h), content, knows_manifest, is_offer }
+                }
+            ),
+            (id, decline).prop_map(|(content, reason)| Message::Decline { content, reason }),
+            any::<u32>().prop_map(|h| Message::Durable { handle: Handle(h) }),
             any::<[u32; 2]>().prop_map(|[h, page]| Message::ManifestRequest { handle: Handle(h), page }),
             (any::<[u32; 2]>(), 1..1_000_000u64, page).prop_map(|([h, page], body_len, data)| {
                 Message::ManifestPage { handle: Handle(h), page, body_len, data: data.into() }

@@ -34,11 +34,15 @@ pub enum Message {
         content: ContentId,
         /// The sender has the manifest: it can read Haves and serve manifest pages.
         knows_manifest: bool,
+        /// "Take it from me and keep it."
+        is_offer: bool,
     },
     /// The sender does not take part in this content.
     Decline {
         /// What was opened.
         content: ContentId,
+        /// Why.
+        reason: DeclineReason,
     },
     /// "Send me this page of the manifest."
     ManifestRequest {
@@ -102,6 +106,11 @@ pub enum Message {
         /// They are not.
         choked: bool,
     },
+    /// The sender has all of this content, synced to its disk and at its place. Said to those who offered it.
+    Durable {
+        /// The sender's handle.
+        handle: Handle,
+    },
     /// A chunk that came from the receiver failed verification at the sender.
     BadChunk {
         /// The sender's handle.
@@ -143,6 +152,18 @@ pub enum RejectReason {
     TooMany,
     /// The disk said no.
     Unreadable,
+}
+
+/// Why a node does not take part in a content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeclineReason {
+    /// It does not have it, and does not want it from anybody.
+    #[default]
+    NotHere,
+    /// It does not take it from this node.
+    NotAccepted,
+    /// It has no room for it.
+    NoRoom,
 }
 
 /// Runs of chunks as gaps and counts in turn, from chunk 0; at most [`HAVE_RUNS_MAX`] numbers.

@@ -11,5 +11,6 @@ pub use codec::WireError;
 pub use coordination::{AnnounceBody, Coordination, Neighbour, SignedAnnounce, Welcome};
 pub use header::{CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader};
 pub use message::{
-    ChunkRuns, FEATURE_PEX, Handle, Hello, Message, PROTOCOL_MAJOR, PROTOCOL_MINOR, RejectReason, RequestId,
+    ChunkRuns, DeclineReason, FEATURE_PEX, Handle, Hello, Message, PROTOCOL_MAJOR, PROTOCOL_MINOR,
+    RejectReason, RequestId,
 };

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod aggregate;
 mod crowd;
 mod cuts;
 mod gather;

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod aggregate;
 mod command;
 mod coordinator;
 mod damage;

@@ -48,6 +48,14 @@ pub(in crate::cli) fn status_screen(status: &Status) -> String {
         limit(status.limit_down),
         text::count(status.peers.len(), "peer"),
     );
+    if let Some(store) = &status.store {
+        let quota = store.quota_bytes.map(|len| format!(" of {}", ByteLen(len))).unwrap_or_default();
+        let _ = writeln!(screen, "store {}: {}{quota}", store.path.display(), ByteLen(store.used_bytes));
+    }
+    if let Some(known) = &status.coordinator {
+        let (nodes, contents) = (text::count(known.nodes, "node"), text::count(known.contents, "content"));
+        let _ = writeln!(screen, "coordinating {nodes}, {contents}");
+    }
     for trouble in &status.troubles {
         let _ = writeln!(screen, "trouble: {trouble}");
     }

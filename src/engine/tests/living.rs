@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::manifest::{Address, Source};
+use crate::wire::DeclineReason;
 
 /// Two engines and one link between them, which the first dialed.
 struct Pair {
@@ -99,6 +100,14 @@ impl Pair {
         self.input(index, Input::AddSource { content, node, addresses, purpose });
     }
 
+    fn declines(&self, index: usize) -> Vec<DeclineReason> {
+        let reason = |(who, event): &(usize, Event)| match event {
+            Event::PeerDeclined { reason, .. } if *who == index => Some(*reason),
+            _ => None,
+        };
+        self.events.iter().filter_map(reason).collect()
+    }
+
     fn offers(&self, index: usize) -> usize {
         let is_offer =
             |(who, event): &&(usize, Event)| *who == index && matches!(event, Event::Offered { .. });
@@ -170,7 +179,7 @@ fn what_is_left_is_offered_no_more() {
     let mut pair = Pair::new();
     pair.join(0, &manifest);
     pair.add(0, manifest.id(), Purpose::Offer);
-    pair.input(0, Input::Leave { content: manifest.id() });
+    pair.input(0, Input::Leave { content: manifest.id(), reason: DeclineReason::NotHere });
     let failure = DialFailure::Unreachable("no answer".to_owned());
     pair.input(0, Input::DialFailed { node: id(1), failure });
     assert_eq!(pair.engines[0].next_wakeup(), None);
@@ -187,9 +196,15 @@ fn a_source_that_lacks_the_content_is_let_go_and_offers_of_one_link_are_bounded(
     pair.link();
     for round in 0..3000u32 {
         let content = ContentId::from_bytes([(round % 7) as u8; 32]);
-        let open = Message::Open { handle: Handle(round % 7), content, knows_manifest: true };
+        let open = Message::Open { handle: Handle(round % 7), content, knows_manifest: true, is_offer: true };
         pair.input(1, Input::Message { link: LINK, message: open });
-        pair.input(1, Input::Message { link: LINK, message: Message::Decline { content } });
+        pair.input(
+            1,
+            Input::Message {
+                link: LINK,
+                message: Message::Decline { content, reason: DeclineReason::NotHere },
+            },
+        );
     }
     assert_eq!(pair.offers(1), crate::base::limits::HANDLES_PER_LINK_MAX);
 }
@@ -217,7 +232,12 @@ fn linked(is_leech: bool) -> Pair {
         let (durable, wanted) = (Bitfield::new(4), Bitfield::full(4));
         pair.input(0, Input::StoreOpened { content: manifest.id(), durable, wanted });
     } else {
-        let open = Message::Open { handle: Handle(1), content: manifest.id(), knows_manifest: true };
+        let open = Message::Open {
+            handle: Handle(1),
+            content: manifest.id(),
+            knows_manifest: true,
+            is_offer: false,
+        };
         pair.input(0, Input::Message { link: LINK, message: open });
     }
     pair
@@ -288,4 +308,51 @@ fn presences_say_what_is_here_and_who_takes_part() {
     assert_eq!((seed.have_count, seed.chunk_count, seed.is_wanting), (4, 4, false));
     assert_eq!((leech.links, seed.links), (vec![id(1)], vec![id(0)]));
     assert_eq!(pair.engines[1].upload_capacity(), crate::base::Rate(0));
+}
+
+#[test]
+fn where_offers_are_taken_each_is_answered_once_and_by_the_product() {
+    for reason in [DeclineReason::NotHere, DeclineReason::NotAccepted, DeclineReason::NoRoom] {
+        let manifest = one_file(4);
+        let content = manifest.id();
+        let mut pair = Pair::new();
+        pair.engines[1].take_offers();
+        pair.join(0, &manifest);
+        pair.add(0, content, Purpose::Offer);
+        pair.link();
+        assert_eq!((pair.offers(1), pair.declines(0)), (1, vec![]));
+        pair.input(1, Input::Refuse { node: id(0), content, reason });
+        assert_eq!((pair.declines(0), pair.is_up), (vec![reason], true));
+        // It may change its mind.
+        assert!(pair.join_unknown(1, content));
+        assert_eq!(pair.seen(1), 4);
+        pair.input(1, Input::Refuse { node: id(0), content, reason });
+        pair.input(1, Input::Leave { content, reason: DeclineReason::NoRoom });
+        assert_eq!(pair.declines(0), [reason, DeclineReason::NoRoom]);
+    }
+}
+
+#[test]
+fn what_is_not_offered_is_declined_at_once_also_where_offers_are_taken() {
+    let manifest = one_file(4);
+    let mut pair = Pair::new();
+    pair.engines[1].take_offers();
+    assert!(!pair.join_unknown(0, manifest.id()));
+    pair.link();
+    assert_eq!((pair.offers(1), pair.declines(0)), (0, vec![DeclineReason::NotHere]));
+}
+
+#[test]
+fn whoever_offers_hears_that_all_of_it_is_on_disk_and_nobody_else_does() {
+    for (purpose, told) in [(Purpose::Offer, 1), (Purpose::Fetch, 0)] {
+        let manifest = one_file(4);
+        let mut pair = Pair::new();
+        pair.join(0, &manifest);
+        pair.add(0, manifest.id(), purpose);
+        pair.join(1, &manifest);
+        pair.link();
+        let is_durable =
+            |(who, event): &&(usize, Event)| *who == 0 && matches!(event, Event::PeerDurable { .. });
+        assert_eq!(pair.events.iter().filter(is_durable).count(), told, "{purpose:?}");
+    }
 }

@@ -104,6 +104,35 @@ impl Node {
         self.start(&args)
     }
 
+    /// A node that collects, into `store`, what anybody offers.
+    pub(crate) fn aggregate(&self) -> Process {
+        let mut process = self.start(&[
+            "aggregate".into(),
+            "--store".into(),
+            self.path("store").into(),
+            "--accept".into(),
+            "any".into(),
+        ]);
+        process.wait_json(|line: &Value| (line["event"] == "coordinating").then_some(()));
+        process
+    }
+
+    /// A node that offers what it has to an aggregator, until all is on the disk there.
+    pub(crate) fn join(&self, manifest: &Path, data: &Path, aggregator: &str) -> Process {
+        let words = ["join", "--until-replicated", "--manifest"].map(OsString::from);
+        let args: Vec<OsString> =
+            words.into_iter().chain([manifest.into(), aggregator.into(), data.into()]).collect();
+        self.start(&args)
+    }
+
+    /// What a running service says of the UDP payload that it received.
+    pub(crate) fn wire_received_bytes(&self) -> u64 {
+        let mut command = swarm(&["status".into(), "--json".into()]);
+        command.env("SWARM_STATE_DIR", self.path("state"));
+        let status = Process::start(&mut command, b"").end().expect_code(0).json().remove(0);
+        status["wire_received_bytes"].as_u64().expect("a number")
+    }
+
     fn start(&self, args: &[OsString]) -> Process {
         let mut command = swarm(args);
         let path = std::env::var_os("PATH").unwrap_or_default();

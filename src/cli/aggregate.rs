@@ -1,0 +1,63 @@
+//! `swarm aggregate`: a coordinator with a store. It takes what others offer, keeps it and serves it.
+
+use super::args::{AggregateArgs, Global};
+use super::control::absolute;
+use super::failure::{Exit, Failure};
+use super::node;
+use super::output::{self, Json};
+use super::setup;
+use crate::base::ByteLen;
+use crate::service::{Allowed, Collecting, Config, LogFormat, Rates};
+use crate::transport::Endpoint;
+
+pub(super) fn run(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
+    let is_json = args.json;
+    aggregate(args, global).map_err(|failure| output::told(failure, is_json))
+}
+
+fn aggregate(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
+    let config = config(&args)?;
+    setup::node_logging(global.verbose, LogFormat::Text);
+    let announce = |endpoint: &Endpoint| announce(&args, endpoint);
+    setup::block_on(node::serve(None, config, global, &announce))
+}
+
+fn config(args: &AggregateArgs) -> Result<Config, Failure> {
+    let nodes = Allowed::of(args.accept.iter().copied());
+    if nodes.is_empty() {
+        let message = "nobody may offer anything yet: write --accept NODEID for each node that may, or --accept any if everybody may";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let contents = match args.content.as_slice() {
+        [] => Allowed::any(),
+        named => Allowed::of(named.iter().copied()),
+    };
+    let quota_len = args.quota.map(|ByteLen(quota_len)| quota_len);
+    Ok(Config {
+        listen: args.listen,
+        advertise: args.advertise.clone(),
+        zone: args.zone.clone(),
+        rates: Rates { up: args.limit_up, down: args.limit_down },
+        max_peers: args.max_peers.map(|max| max as usize),
+        metrics_listen: args.metrics_listen,
+        is_coordinator: true,
+        collecting: Some(Collecting { store: absolute(&args.store)?, quota_len, nodes, contents }),
+        ..Config::default()
+    })
+}
+
+fn announce(args: &AggregateArgs, endpoint: &Endpoint) {
+    let own = endpoint.source(&args.advertise);
+    let places: Vec<String> = own.addresses.iter().map(|address| format!("{}@{address}", own.node)).collect();
+    if args.json {
+        return Json::Coordinating { node: own.node.to_string(), places }.print();
+    }
+    let addresses: Vec<&str> = own.addresses.iter().map(|address| address.as_str()).collect();
+    output::note(format_args!("collecting in {}, at {}", args.store.display(), addresses.join(" ")));
+    output::note(
+        "others feed it with: swarm join NODE PATH..., and fetch with: swarm fetch TICKET --coordinator NODE",
+    );
+    if let Some(best) = places.first() {
+        output::result(best);
+    }
+}

@@ -144,5 +144,5 @@ impl Engine {
     }
 }
 
-/// How often slots change hands when somebody waits for one.
-pub(super) const ROTATE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it is looked whether slots are to change hands when somebody waits for one.
+pub(super) const ROTATE_INTERVAL: Duration = Duration::from_secs(2);

@@ -150,14 +150,14 @@ impl Uploads {
         let mut choked: Vec<_> =
             self.queues.iter().filter(|(link, q)| !q.is_unchoked && is_interested(**link)).collect();
         choked.sort_by_key(|(link, queue)| (queue.since, **link));
-        let newcomers: Vec<LinkId> =
-            choked.into_iter().map(|(link, _)| *link).take(ROTATED_AT_ONCE).collect();
+        let slot_time = slot_time(self.slots, choked.len());
+        let newcomers: Vec<LinkId> = choked.into_iter().map(|(link, _)| *link).take(self.slots).collect();
         let mut unchoked: Vec<_> = self.queues.iter().filter(|(_, queue)| queue.is_unchoked).collect();
         let free = self.slots.saturating_sub(unchoked.len());
         let excess = unchoked.len().saturating_sub(self.slots);
         // Whoever has no use for its slot gives it up first.
         unchoked.sort_by_key(|(link, queue)| (is_interested(**link), queue.since, **link));
-        let may_go = |queue: &Queue| excess > 0 || now.since(queue.since) >= SLOT_TIME_MIN;
+        let may_go = |queue: &Queue| excess > 0 || now.since(queue.since) >= slot_time;
         let leavers: Vec<LinkId> = unchoked
             .into_iter()
             .filter(|(_, queue)| may_go(queue))
@@ -185,6 +185,12 @@ impl Uploads {
     }
 }
 
+/// How long whoever is served keeps its slot while so many others wait for one.
+fn slot_time(slots: usize, choked_count: usize) -> Duration {
+    let share = CYCLE_TIME.mul_f64(slots as f64 / choked_count.max(1) as f64);
+    share.clamp(SLOT_TIME_MIN, SLOT_TIME_MAX)
+}
+
 /// Whom a rotation choked and unchoked.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Rotation {
@@ -197,8 +203,12 @@ const UPLOADS_PER_LINK: usize = 3;
 const UPLOADS_MAX: usize = 64;
 /// Most peers that are served at the same time.
 pub(super) const SLOTS_MAX: usize = 64;
-const ROTATED_AT_ONCE: usize = 8;
-const SLOT_TIME_MIN: Duration = Duration::from_secs(10);
+/// Long enough for a chunk and more on most lines.
+const SLOT_TIME_MAX: Duration = Duration::from_secs(10);
+/// One chunk, whole, on a fast line; what was begun is sent to its end on a slow one.
+const SLOT_TIME_MIN: Duration = Duration::from_secs(2);
+/// Everybody has a turn within this time, or a little later where very many wait: a fetch gives up after a minute without any.
+const CYCLE_TIME: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -250,9 +260,26 @@ mod tests {
         let unchoked = (0..links).filter(|&link| uploads.on_link_up(Instant::ZERO, LinkId(link))).count();
         assert_eq!(unchoked, SLOTS_MAX);
         assert_eq!(uploads.rotate(Instant::ZERO, |_| true), Rotation::default());
-        let rotation = uploads.rotate(Instant::ZERO + SLOT_TIME_MIN, |_| true);
+        let rotation = uploads.rotate(Instant::ZERO + SLOT_TIME_MAX, |_| true);
         assert_eq!(rotation.unchoked.iter().map(|link| link.0).collect::<Vec<_>>(), [64, 65, 66, 67]);
         assert_eq!(rotation.choked.len(), 4);
         assert!(uploads.is_unchoked(LinkId(67)) && !uploads.is_unchoked(LinkId(0)));
+    }
+
+    #[test]
+    fn of_two_hundred_at_twelve_slots_nobody_waits_for_a_minute() {
+        let mut uploads = Uploads::default();
+        uploads.set_slots(12);
+        let mut waiting: std::collections::BTreeSet<u64> = (0..200).collect();
+        waiting.retain(|&link| !uploads.on_link_up(Instant::ZERO, LinkId(link)));
+        assert_eq!(waiting.len(), 188);
+        let mut now = Instant::ZERO;
+        while !waiting.is_empty() {
+            now = now + Duration::from_secs(2);
+            for link in uploads.rotate(now, |_| true).unchoked {
+                waiting.remove(&link.0);
+            }
+        }
+        assert!(now < Instant::ZERO + Duration::from_secs(40), "{now:?}");
     }
 }

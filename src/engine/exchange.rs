@@ -361,6 +361,9 @@ impl Engine {
         let was_empty = has.is_empty();
         let named = runs.chunks(has.len()).ok_or(Violation::Range("a chunk"))?;
         let fresh: Vec<u32> = named.filter(|&index| has.insert(index)).collect();
+        if !fresh.is_empty() {
+            session.last_gain_at = self.now;
+        }
         let is_everywhere = was_empty && has.is_full();
         let has_taken = has.is_full() && !fresh.is_empty() && remote.sent_len > 0 && !remote.has_completed;
         remote.has_completed |= has_taken;

@@ -11,6 +11,7 @@ use super::content::Phase;
 use super::io::{Event, LinkId, Order, Output, UploadEnd};
 use super::session::Session;
 use super::timers::Timer;
+use super::uploads::Need;
 
 impl Engine {
     /// Starts uploads as long as slots are free.
@@ -111,16 +112,21 @@ impl Engine {
     }
 
     pub(super) fn rotate(&mut self) {
-        let is_interested = |link: LinkId| {
-            let Some(session) = self.sessions.get(&link) else { return false };
-            session.remotes.iter().any(|(content, remote)| {
+        let need = |link: LinkId| {
+            let Some(session) = self.sessions.get(&link) else { return Need::Nothing };
+            let is_interested = session.remotes.iter().any(|(content, remote)| {
                 let Some(chunks) = self.contents.get(content).and_then(|state| state.chunks()) else {
                     return false;
                 };
                 remote.has.as_ref().is_some_and(|has| chunks.have().has_beyond(has))
-            })
+            });
+            match self.now.since(session.last_gain_at) {
+                _ if !is_interested => Need::Nothing,
+                idle if idle < STARVING_AFTER => Need::More,
+                _ => Need::Starving,
+            }
         };
-        let rotation = self.uploads.rotate(self.now, is_interested);
+        let rotation = self.uploads.rotate(self.now, need);
         for (link, requests) in rotation.choked {
             self.send(link, Message::Choke { choked: true });
             for request in requests {
@@ -144,5 +150,7 @@ impl Engine {
     }
 }
 
+/// Whoever gets nothing from anybody for so long is not to wait for a whole slot's time.
+const STARVING_AFTER: Duration = Duration::from_secs(10);
 /// How often it is looked whether slots are to change hands when somebody waits for one.
 pub(super) const ROTATE_INTERVAL: Duration = Duration::from_secs(2);

@@ -43,6 +43,8 @@ pub(super) struct Session {
     meter: RateMeter,
     chunk_time: TimeEstimate,
     pub(super) last_received_at: Instant,
+    /// When it last told of chunks that it had not before: it is served by somebody.
+    pub(super) last_gain_at: Instant,
     last_chunk_at: Instant,
     /// It did not send for too long: one chunk at a time until it does.
     pub(super) is_snubbed: bool,
@@ -136,6 +138,7 @@ impl Session {
             meter: RateMeter::default(),
             chunk_time: TimeEstimate::default(),
             last_received_at: now,
+            last_gain_at: now,
             last_chunk_at: now,
             is_snubbed: false,
             is_proven: false,

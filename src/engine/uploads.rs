@@ -144,19 +144,23 @@ impl Uploads {
     }
 
     /// Frees slots for those who wait: chokes whoever has been unchoked longest and unchokes whoever has been choked longest.
-    /// `is_interested` tells whom a slot would help. Returns the choked with their waiting requests, and the unchoked.
-    pub(super) fn rotate(&mut self, now: Instant, is_interested: impl Fn(LinkId) -> bool) -> Rotation {
+    /// Those who starve come first, and have slots change hands sooner. `need` tells whom a slot would help. Returns the choked
+    /// with their waiting requests, and the unchoked.
+    pub(super) fn rotate(&mut self, now: Instant, need: impl Fn(LinkId) -> Need) -> Rotation {
         let mut rotation = Rotation::default();
-        let mut choked: Vec<_> =
-            self.queues.iter().filter(|(link, q)| !q.is_unchoked && is_interested(**link)).collect();
-        choked.sort_by_key(|(link, queue)| (queue.since, **link));
-        let slot_time = slot_time(self.slots, choked.len());
-        let newcomers: Vec<LinkId> = choked.into_iter().map(|(link, _)| *link).take(self.slots).collect();
+        let of_choked = |(link, queue): (&LinkId, &Queue)| (need(*link), queue.since, *link);
+        let choked = self.queues.iter().filter(|(_, queue)| !queue.is_unchoked);
+        let mut choked: Vec<_> = choked.map(of_choked).filter(|(need, ..)| *need != Need::Nothing).collect();
+        choked.sort_unstable();
+        let starving = choked.iter().filter(|(need, ..)| *need == Need::Starving).count();
+        let slot_time = slot_time(self.slots, starving);
+        let most = starving.clamp(ROTATED_AT_ONCE, self.slots.max(ROTATED_AT_ONCE));
+        let newcomers: Vec<LinkId> = choked.into_iter().map(|(.., link)| link).take(most).collect();
         let mut unchoked: Vec<_> = self.queues.iter().filter(|(_, queue)| queue.is_unchoked).collect();
         let free = self.slots.saturating_sub(unchoked.len());
         let excess = unchoked.len().saturating_sub(self.slots);
         // Whoever has no use for its slot gives it up first.
-        unchoked.sort_by_key(|(link, queue)| (is_interested(**link), queue.since, **link));
+        unchoked.sort_by_key(|(link, queue)| (need(**link) != Need::Nothing, queue.since, **link));
         let may_go = |queue: &Queue| excess > 0 || now.since(queue.since) >= slot_time;
         let leavers: Vec<LinkId> = unchoked
             .into_iter()
@@ -185,9 +189,20 @@ impl Uploads {
     }
 }
 
-/// How long whoever is served keeps its slot while so many others wait for one.
-fn slot_time(slots: usize, choked_count: usize) -> Duration {
-    let share = CYCLE_TIME.mul_f64(slots as f64 / choked_count.max(1) as f64);
+/// What a slot would do for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// It gets nothing from anybody.
+    Starving,
+    /// It lacks chunks that are here.
+    More,
+    /// It has all that is here.
+    Nothing,
+}
+
+/// How long whoever is served keeps its slot while so many others starve.
+fn slot_time(slots: usize, starving_count: usize) -> Duration {
+    let share = CYCLE_TIME.mul_f64(slots as f64 / starving_count.max(1) as f64);
     share.clamp(SLOT_TIME_MIN, SLOT_TIME_MAX)
 }
 
@@ -203,11 +218,12 @@ const UPLOADS_PER_LINK: usize = 3;
 const UPLOADS_MAX: usize = 64;
 /// Most peers that are served at the same time.
 pub(super) const SLOTS_MAX: usize = 64;
+const ROTATED_AT_ONCE: usize = 8;
 /// Long enough for a chunk and more on most lines.
 const SLOT_TIME_MAX: Duration = Duration::from_secs(10);
 /// One chunk, whole, on a fast line; what was begun is sent to its end on a slow one.
 const SLOT_TIME_MIN: Duration = Duration::from_secs(2);
-/// Everybody has a turn within this time, or a little later where very many wait: a fetch gives up after a minute without any.
+/// Whoever starves has a turn within this time, or a little later where very many do: a fetch gives up after a minute without any.
 const CYCLE_TIME: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -259,8 +275,8 @@ mod tests {
         let links = SLOTS_MAX as u64 + 4;
         let unchoked = (0..links).filter(|&link| uploads.on_link_up(Instant::ZERO, LinkId(link))).count();
         assert_eq!(unchoked, SLOTS_MAX);
-        assert_eq!(uploads.rotate(Instant::ZERO, |_| true), Rotation::default());
-        let rotation = uploads.rotate(Instant::ZERO + SLOT_TIME_MAX, |_| true);
+        assert_eq!(uploads.rotate(Instant::ZERO, |_| Need::Starving), Rotation::default());
+        let rotation = uploads.rotate(Instant::ZERO + SLOT_TIME_MAX, |_| Need::Starving);
         assert_eq!(rotation.unchoked.iter().map(|link| link.0).collect::<Vec<_>>(), [64, 65, 66, 67]);
         assert_eq!(rotation.choked.len(), 4);
         assert!(uploads.is_unchoked(LinkId(67)) && !uploads.is_unchoked(LinkId(0)));
@@ -276,7 +292,7 @@ mod tests {
         let mut now = Instant::ZERO;
         while !waiting.is_empty() {
             now = now + Duration::from_secs(2);
-            for link in uploads.rotate(now, |_| true).unchoked {
+            for link in uploads.rotate(now, |_| Need::Starving).unchoked {
                 waiting.remove(&link.0);
             }
         }

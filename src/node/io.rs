@@ -435,6 +435,7 @@ impl Io {
             run,
             store,
             throttles,
+            block_len: self.windows.block_len(),
             cancel,
         };
         let report = self.report.clone();

@@ -24,6 +24,8 @@ pub(super) struct UploadTask {
     pub(super) store: Arc<dyn Store>,
     /// Of all peers together, and of this one.
     pub(super) throttles: [Throttle; 2],
+    /// Bytes to read at once.
+    pub(super) block_len: u32,
     pub(super) cancel: CancellationToken,
 }
 
@@ -97,7 +99,7 @@ fn blocks(task: &UploadTask) -> Vec<Vec<Piece>> {
         while left > 0 {
             if room == 0 {
                 blocks.push(Vec::new());
-                room = BLOCK_LEN;
+                room = task.block_len;
             }
             let len = left.min(room);
             let part = Piece { offset, len, is_whole: false, ..piece };
@@ -135,6 +137,3 @@ fn read_block(store: &dyn Store, block: &[Piece]) -> Result<Bytes, ChunkIndex> {
     }
     Ok(bytes.into())
 }
-
-/// Bytes read at once: long enough for the disk and for QUIC's segmentation, short enough for many uploads at a time.
-const BLOCK_LEN: u32 = 512 << 10;

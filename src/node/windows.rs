@@ -38,6 +38,11 @@ impl Windows {
         affected.for_each(|handle| handle.link.set_windows(share.receive_len, share.send_len));
     }
 
+    /// Bytes of an upload to read at once: what a link has under way is about one window and a few blocks.
+    pub(super) fn block_len(&self) -> u32 {
+        (self.share.send_len / 4).clamp(BLOCK_LEN_MIN, BLOCK_LEN_MAX)
+    }
+
     /// Changes only when the number of links doubles or halves, so that not every newcomer touches all others.
     fn share_of(&self, link_count: usize) -> Share {
         let parts = link_count.next_power_of_two() as u64;
@@ -54,6 +59,9 @@ impl Windows {
 /// 40 Mbit/s at 50 ms.
 const RECEIVE_LEN_MIN: u32 = 256 << 10;
 const SEND_LEN_MIN: u32 = 256 << 10;
+/// Long enough for the disk and for QUIC's segmentation, short enough for many uploads at a time.
+const BLOCK_LEN_MAX: u32 = 512 << 10;
+const BLOCK_LEN_MIN: u32 = 64 << 10;
 
 #[cfg(test)]
 mod tests {

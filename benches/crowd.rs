@@ -32,7 +32,8 @@ fn main() {
             })
         })
         .collect();
-    let ended: Vec<(bool, f64)> = waiting.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+    let ended: Vec<(bool, f64)> =
+        waiting.into_iter().map(|thread| thread.join().expect("no panic")).collect();
     let wall = start.elapsed().as_secs_f64();
     let peak_mib = peak_memory_mib(seed.id());
     seed.kill().expect("it runs");

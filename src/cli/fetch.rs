@@ -18,7 +18,7 @@ use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use crate::base::limits::COORDINATORS_MAX;
 use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
-use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Purpose};
+use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose};
 use crate::manifest::{Manifest, Source, Ticket};
 use crate::node::clock::Clock;
 use crate::node::{Node, NodeEvent, NodeSnapshot, Options};
@@ -168,7 +168,9 @@ impl Fetch {
             (false, true) => Order::Sequential { window_len: None },
             (false, false) => Order::RarestFirst,
         };
-        let patience = (self.args.timeout > 0).then(|| Duration::from_secs(self.args.timeout));
+        let idle = Duration::from_secs(self.args.timeout);
+        let patience =
+            (self.args.timeout > 0).then(|| Patience { idle, search: self.search_time().min(idle) });
         let (content, manifest) = (wanted.content, wanted.manifest.clone());
         if let Some(manifest) = &manifest {
             self.open(manifest.clone());
@@ -186,6 +188,17 @@ impl Fetch {
         self.manifest = Some(manifest.clone());
         let (args, include) = (self.args.clone(), self.include.clone());
         self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, manifest)));
+    }
+
+    /// How long finders may take to find somebody who is there.
+    fn search_time(&self) -> Duration {
+        let finders = self.args.find.finders();
+        let asks_far = finders.dht || !finders.coordinators.is_empty() || !self.coordinators.is_empty();
+        match (asks_far, finders.lan) {
+            (true, _) => FAR_SEARCH_TIME,
+            (false, true) => LAN_SEARCH_TIME,
+            (false, false) => Duration::ZERO,
+        }
     }
 
     /// Whether there is anybody to begin with, or to ask.
@@ -465,5 +478,9 @@ fn is_stdout(out: &Path) -> bool {
     out == Path::new("-")
 }
 
+/// A coordinator answers within a round trip, a DHT within some ten seconds.
+const FAR_SEARCH_TIME: Duration = Duration::from_secs(15);
+/// Found are those who are there within a tenth of a second.
+const LAN_SEARCH_TIME: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(200);
 const JSON_EVERY_TICKS: u32 = 5;

@@ -1,7 +1,5 @@
 //! One content from its first Open to its end. Decides nothing about peers.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 
 use crate::base::limits::{MANIFEST_PAGE_LEN, MANIFEST_PAGES_IN_FLIGHT};
@@ -11,7 +9,7 @@ use crate::wire::Handle;
 
 use super::chunks::Chunks;
 use super::dialing::Reach;
-use super::io::{LinkId, Order};
+use super::io::{LinkId, Order, Patience};
 use super::offers::Offers;
 
 /// One content that this node takes part in.
@@ -19,7 +17,9 @@ use super::offers::Offers;
 pub(super) struct Content {
     pub(super) handle: Handle,
     pub(super) order: Order,
-    pub(super) patience: Option<Duration>,
+    pub(super) patience: Option<Patience>,
+    /// Until then others may yet be found.
+    pub(super) search_until: Instant,
     pub(super) phase: Phase,
     pub(super) last_progress_at: Instant,
     /// Verified since peers were last told.

@@ -27,6 +27,7 @@ impl Engine {
             handle: self.mint_handle(),
             order: join.order,
             patience: join.patience,
+            search_until: self.now + join.patience.map_or(Duration::ZERO, |patience| patience.search),
             phase,
             last_progress_at: self.now,
             unannounced: None,
@@ -38,7 +39,8 @@ impl Engine {
         let is_unknown = matches!(content.phase, Phase::Manifest(_));
         self.contents.insert(join.content, content);
         if let Some(patience) = join.patience {
-            self.timers.set(Timer::Patience(join.content), self.now + patience);
+            self.timers.set(Timer::Patience(join.content), self.now + patience.idle);
+            self.timers.set(Timer::Search(join.content), self.now + patience.search);
         }
         if is_unknown {
             // Somebody who is linked already may know it.

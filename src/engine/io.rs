@@ -204,8 +204,17 @@ pub struct Join {
     pub manifest: Option<Manifest>,
     /// In which order chunks are fetched.
     pub order: Order,
-    /// Give up after so long without any progress; `None` waits for ever.
-    pub patience: Option<Duration>,
+    /// When to give up; `None` waits for ever.
+    pub patience: Option<Patience>,
+}
+
+/// How long a fetch waits before it ends without success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// So long without any progress.
+    pub idle: Duration,
+    /// So long after the join others may yet be found: until then that all known sources refuse is no reason to give up.
+    pub search: Duration,
 }
 
 /// In which order chunks are fetched.

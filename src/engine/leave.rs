@@ -86,6 +86,7 @@ impl Engine {
             Timer::Flush(content),
             Timer::Manifest(content),
             Timer::Patience(content),
+            Timer::Search(content),
             Timer::Offers(content),
             Timer::Widen(content),
             Timer::Exchange(content),

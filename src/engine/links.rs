@@ -7,7 +7,7 @@ use crate::wire::{Hello, Message};
 
 use super::Engine;
 use super::content::Phase;
-use super::io::{Bottleneck, CloseReason, Event, FetchFailure, LinkId, Output};
+use super::io::{Bottleneck, CloseReason, Event, FetchFailure, LinkId, Output, Patience};
 use super::session::{Remote, Session};
 use super::timers::Timer;
 use super::violation::Violation;
@@ -147,7 +147,7 @@ impl Engine {
 
     pub(super) fn on_patience_timer(&mut self, content: ContentId) {
         let Some(state) = self.contents.get(&content).filter(|state| state.wants_peers()) else { return };
-        let Some(patience) = state.patience else { return };
+        let Some(Patience { idle: patience, .. }) = state.patience else { return };
         let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);
         // The disk, or opening the store, is this node's own affair: no reason to give up on peers.
         let is_busy = is_checking || matches!(state.phase, Phase::Opening(_));
@@ -167,6 +167,7 @@ impl Engine {
         let is_hopeless = |(content, state): (&ContentId, &super::content::Content)| {
             let is_over = state.patience.is_some()
                 && state.wants_peers()
+                && self.now >= state.search_until
                 && self.peers.is_given_up(*content)
                 && !self.hearsay.has(*content);
             let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);

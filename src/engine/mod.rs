@@ -47,7 +47,7 @@ use uploads::Uploads;
 pub use content::ContentTotals;
 pub use io::{
     Bottleneck, ChunkVerdict, CloseReason, DialFailure, Event, FetchFailure, Input, Join, LinkId, Order,
-    Output, Purpose, UploadEnd,
+    Output, Patience, Purpose, UploadEnd,
 };
 pub use peers::{PeerStanding, PeerTotals};
 pub use snapshot::{ContentPresence, ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
@@ -164,6 +164,7 @@ impl Engine {
             Timer::Relief => self.relieve_all(),
             Timer::Manifest(content) => self.on_manifest_timer(content),
             Timer::Patience(content) => self.on_patience_timer(content),
+            Timer::Search(_) => self.give_up_without_hope(),
             Timer::Dial => self.dial_due(),
             Timer::Widen(content) => self.on_widen_timer(content),
             Timer::Exchange(content) => self.exchange(content),

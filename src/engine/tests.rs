@@ -95,7 +95,7 @@ impl World {
             is_dead: false,
         });
         let content = self.manifest.id();
-        let patience = Some(Duration::from_secs(30));
+        let patience = Some(Patience { idle: Duration::from_secs(30), search: Duration::ZERO });
         let manifest = (!verified.is_empty()).then(|| self.manifest.clone());
         let is_known = manifest.is_some();
         self.input(

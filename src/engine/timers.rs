@@ -21,6 +21,8 @@ pub enum Timer {
     Manifest(ContentId),
     /// See whether the fetch still moves.
     Patience(ContentId),
+    /// Nobody else is to be found: see whether anybody is left.
+    Search(ContentId),
     /// Dial whoever is due.
     Dial,
     /// See whether more neighbours would bring more.

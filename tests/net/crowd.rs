@@ -6,30 +6,31 @@ use crate::support::{Lab, Line, MIB, Process, Stopwatch, World, assert_same_file
 
 #[test]
 fn eight_leeches_are_done_little_later_than_one() {
-    crowd("one seed, eight leeches", Line::mbit(MBIT, MBIT), 2.0);
+    crowd("one seed, eight leeches", |line| line, 2.0);
 }
 
 #[test]
 fn eight_leeches_with_loss_and_delay_are_done_little_later() {
     // A packet crosses two lines each way: 40 ms a round trip.
-    let line = Line::mbit(MBIT, MBIT).delay(Duration::from_millis(10)).loss(5);
-    crowd("one seed, eight leeches, 0.5 % loss, 40 ms", line, 2.5);
+    let bad = |line: Line| line.delay(Duration::from_millis(10)).loss(5);
+    crowd("one seed, eight leeches, 0.5 % loss, 40 ms", bad, 2.5);
 }
 
 #[test]
 fn eight_leeches_that_know_the_seed_alone_find_each_other() {
-    crowd_of("one seed, eight leeches that know it alone", Line::mbit(MBIT, MBIT), 2.0, false);
+    crowd_of("one seed, eight leeches that know it alone", |line| line, 2.0, false);
 }
 
-fn crowd(scenario: &str, line: Line, times_max: f64) {
-    crowd_of(scenario, line, times_max, true);
+fn crowd(scenario: &str, worsen: impl Fn(Line) -> Line, times_max: f64) {
+    crowd_of(scenario, worsen, times_max, true);
 }
 
 /// `times_max`: the last one's time, as times of the bound.
-fn crowd_of(scenario: &str, line: Line, times_max: f64, knows_all: bool) {
+fn crowd_of(scenario: &str, worsen: impl Fn(Line) -> Line, times_max: f64, knows_all: bool) {
     let Some(lab) = Lab::new() else { return };
-    let world = World::new();
-    let (film, manifest) = world.film(LEN, CHUNK_LEN);
+    let (world, size) = (World::new(), Size::asked_for());
+    let line = worsen(Line::mbit(size.mbit, size.mbit));
+    let (film, manifest) = world.film(size.len, size.chunk_len);
     let nodes: Vec<_> = lab.hosts(1 + LEECHES, line).iter().map(|host| world.node(host)).collect();
     let (seed, leeches) = nodes.split_first().expect("there is a seed");
     let mut seeding = seed.seed(&manifest, &film, &[]);
@@ -52,7 +53,7 @@ fn crowd_of(scenario: &str, line: Line, times_max: f64, knows_all: bool) {
         fetch.wait_json(|line| (line["phase"] == "complete").then_some(()));
         assert_same_file(&film, &leech.path("out/film.bin"));
     }
-    let bound = fluid_bound();
+    let bound = size.fluid_bound();
     let (first, last) = (seconds[0], seconds[LEECHES - 1]);
     let times = last / bound;
     report(
@@ -62,13 +63,29 @@ fn crowd_of(scenario: &str, line: Line, times_max: f64, knows_all: bool) {
     assert!(times <= times_max, "{times} times the bound of {bound} s");
 }
 
-/// Seconds that the fluid model needs: max(F / u_seed, F / d_min, N F / (u_seed + sum u)). Headers are not taken off.
-fn fluid_bound() -> f64 {
-    let (bits, mbit, leeches) = (LEN as f64 * 8.0 / 1e6, f64::from(MBIT), LEECHES as f64);
-    (bits / mbit).max(leeches * bits / (mbit + leeches * mbit))
+/// Lines, content and chunks of a crowd.
+struct Size {
+    mbit: u32,
+    len: u64,
+    chunk_len: u64,
+}
+
+impl Size {
+    /// Small, as tests are; or as `SWARM_NET_CROWD` has it, for figures: Mbit/s, MiB, and KiB of a chunk, as in "50 512 1024".
+    fn asked_for() -> Self {
+        let Ok(asked) = std::env::var("SWARM_NET_CROWD") else {
+            return Self { mbit: 20, len: 40 * MIB, chunk_len: MIB / 4 };
+        };
+        let numbers: Vec<u32> = asked.split(' ').map(|number| number.parse().expect("a number")).collect();
+        let [mbit, mib, chunk_kib] = numbers[..] else { panic!("not three numbers: {asked}") };
+        Self { mbit, len: u64::from(mib) * MIB, chunk_len: u64::from(chunk_kib) << 10 }
+    }
+
+    /// Seconds that the fluid model needs: max(F / u_seed, F / d_min, N F / (u_seed + sum u)). Headers are not taken off.
+    fn fluid_bound(&self) -> f64 {
+        let (bits, mbit, leeches) = (self.len as f64 * 8.0 / 1e6, f64::from(self.mbit), LEECHES as f64);
+        (bits / mbit).max(leeches * bits / (mbit + leeches * mbit))
+    }
 }
 
 const LEECHES: usize = 8;
-const MBIT: u32 = 20;
-const LEN: u64 = 40 * MIB;
-const CHUNK_LEN: u64 = MIB / 4;

@@ -159,3 +159,25 @@ fn a_node_that_is_no_coordinator_says_so() {
     let message = trouble["message"].as_str().expect("a message");
     assert!(message.contains("this node is no coordinator"), "{message}");
 }
+
+#[test]
+fn a_ticket_whose_node_is_another_now_does_not_end_a_fetch_that_may_find_others() {
+    let world = World::new();
+    let film = world.file("film.bin", 4 * MIB);
+    let manifest = world.manifest(&film, "film.swarm");
+    let mut coordinator = Coordinator::start(&world, "127.0.0.1:0");
+    let other = Liar::start(&film, 9);
+    let (_, address) = other.peer().split_once('@').expect("a key and an address");
+    let stale = format!("{}@{address}", "ab".repeat(32));
+    let ask = args!["--coordinator", coordinator.place];
+    let args: Vec<OsString> = args!["-o", "out", "--timeout", "30", "--peer", stale, manifest]
+        .into_iter()
+        .chain(ask.clone())
+        .collect();
+    let mut fetch = world.fetch(args);
+    fetch.wait_json(|line| (line["state"] == "refused").then_some(()));
+    let _seed = world.seed(args![film].into_iter().chain(ask).collect());
+    coordinator.wait_listed(1);
+    fetch.end().done();
+    assert_same_file(&film, &world.path("out/film.bin"));
+}

@@ -187,7 +187,7 @@ impl From<ClientError> for Failure {
 pub(super) fn of_fetch(
     failure: &FetchFailure,
     store_error: Option<StoreError>,
-    describe: impl Fn(&Bottleneck) -> String,
+    describe: impl FnOnce(&Bottleneck) -> String,
 ) -> Failure {
     match (failure, store_error) {
         (_, Some(error)) => error.into(),

@@ -18,7 +18,9 @@ use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use crate::base::limits::COORDINATORS_MAX;
 use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
-use crate::engine::{ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose};
+use crate::engine::{
+    Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
+};
 use crate::manifest::{Manifest, Source, Ticket};
 use crate::node::clock::Clock;
 use crate::node::{Node, NodeEvent, NodeSnapshot, Options};
@@ -64,6 +66,7 @@ pub(super) async fn fetch(
         coordinators: wanted.coordinators.clone(),
         store_error: None,
         is_complete: false,
+        trouble: None,
         told: BTreeSet::new(),
         args,
     };
@@ -114,6 +117,8 @@ struct Fetch {
     coordinators: Vec<Source>,
     store_error: Option<StoreError>,
     is_complete: bool,
+    /// What last kept a finder from working.
+    trouble: Option<String>,
     /// Troubles with peers that were told once.
     told: BTreeSet<(NodeId, String)>,
 }
@@ -275,6 +280,7 @@ impl Fetch {
                 return Ok(false);
             }
             NodeEvent::FinderTrouble(trouble) => {
+                self.trouble = Some(trouble.reason.clone());
                 if self.args.json {
                     Json::trouble(&trouble).print();
                 } else {
@@ -344,8 +350,10 @@ impl Fetch {
 
     fn failed(&mut self, failure: &FetchFailure) -> Failure {
         let manifest = self.manifest.as_ref();
-        failure::of_fetch(failure, self.store_error.take(), |bottleneck| {
-            output::bottleneck(bottleneck, manifest)
+        let trouble = self.trouble.clone();
+        failure::of_fetch(failure, self.store_error.take(), |bottleneck| match (bottleneck, trouble) {
+            (Bottleneck::NoPeer(None), Some(trouble)) => trouble,
+            _ => output::bottleneck(bottleneck, manifest),
         })
     }
 

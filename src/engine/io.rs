@@ -374,7 +374,7 @@ impl std::fmt::Display for CloseReason {
         match self {
             Self::Done => f.write_str("done"),
             Self::Duplicate => f.write_str("another link to this node is kept"),
-            Self::TooManyLinks => f.write_str("too many links"),
+            Self::TooManyLinks => f.write_str("this node has as many peers as it may: try again later"),
             Self::Banned => f.write_str("banned"),
             Self::Violation(violation) => violation.fmt(f),
         }

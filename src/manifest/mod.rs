@@ -22,6 +22,6 @@ pub use geometry::{
 };
 pub use path::{EntryPath, PathError};
 pub use sign::{Signature, SigningKey, verify};
-pub use source::{Address, AddressError, Source};
+pub use source::{Address, AddressError, Source, SourceError};
 pub use subtree::{ChunkHasher, Hash, combine_chunk_values};
 pub use ticket::{Ticket, TicketError};

@@ -17,6 +17,11 @@ pub struct Address(Box<str>);
 #[error("`{0}` is not an address: write host:port, as in 192.0.2.1:4433 or [2001:db8::1]:4433")]
 pub struct AddressError(pub String);
 
+/// A string that is not a node with an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a node: write NODEID@HOST:PORT, with the 64 hex digits of its key before the @")]
+pub struct SourceError(pub String);
+
 /// A node that has (some of) a content, and where to dial it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
@@ -89,12 +94,13 @@ impl Source {
 
 /// `NODEID@HOST:PORT`.
 impl FromStr for Source {
-    type Err = AddressError;
+    type Err = SourceError;
 
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        let bad = || AddressError(text.chars().filter(|c| !c.is_control()).take(160).collect());
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        let bad = || SourceError(text.chars().filter(|c| !c.is_control()).take(160).collect());
         let (node, address) = text.split_once('@').ok_or_else(bad)?;
-        Ok(Self { node: node.parse().map_err(|_| bad())?, addresses: vec![address.parse()?] })
+        let address = address.parse().map_err(|_| bad())?;
+        Ok(Self { node: node.parse().map_err(|_| bad())?, addresses: vec![address] })
     }
 }
 

@@ -168,7 +168,8 @@ pub(super) fn file_name(content: ContentId) -> PathBuf {
     PathBuf::from(format!(".swarm-{}.journal", HEXLOWER.encode(&content.as_bytes()[..8])))
 }
 
-fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
+/// A file that this process alone holds as long as it is open.
+pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
     let path = dir.full(name);
     for _ in 0..LOCK_TRIES_MAX {
         let file = dir.open_file(name, Access::Create)?;
@@ -176,7 +177,7 @@ fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path }),
             Err(errno) => {
-                tracing::warn!(path = %path.display(), %errno, "the journal cannot be locked on this file system");
+                tracing::warn!(path = %path.display(), %errno, "a file cannot be locked on this file system");
             }
         }
         // The one who held it may have removed it between our open and our lock.

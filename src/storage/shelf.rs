@@ -1,10 +1,12 @@
 //! A folder that holds many contents, each below a folder of its own that is named by its id, so that two may hold the same
 //! names. Invariant: nothing is made or removed outside of it, nor through a symbolic link.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::dir::{Dir, Standing};
+use super::journal::open_locked;
 use crate::base::ContentId;
 
 /// A held folder of contents.
@@ -12,12 +14,19 @@ use crate::base::ContentId;
 pub struct Shelf {
     dir: Dir,
     path: PathBuf,
+    _lock: File,
 }
 
 impl Shelf {
-    /// Holds the folder at an absolute path, made if it is missing.
+    /// Holds the folder at an absolute path, made if it is missing, for this process alone: another would take away what this
+    /// one has promised to keep.
+    ///
+    /// # Errors
+    /// If it cannot be made or written, or another process holds it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { dir: Dir::create(path)?, path: path.to_owned() })
+        let dir = Dir::create(path)?;
+        let lock = open_locked(&dir, Path::new(LOCK))?;
+        Ok(Self { dir, path: path.to_owned(), _lock: lock })
     }
 
     /// Where it is.
@@ -61,6 +70,7 @@ impl Shelf {
 
 /// What the folder of a content that goes away is called, after the id.
 const DISCARDED: &str = ".evicted";
+const LOCK: &str = ".swarm-store.lock";
 
 #[cfg(test)]
 mod tests {
@@ -88,11 +98,15 @@ mod tests {
             assert!(shelf.place(content).symlink_metadata().is_err());
         }
         // Another process does the rest.
-        Shelf::open(shelf.path()).unwrap().clear().unwrap();
+        assert!(matches!(Shelf::open(shelf.path()), Err(StoreError::Busy { .. })));
+        let place = shelf.path().to_owned();
+        drop(shelf);
+        let shelf = Shelf::open(&place).unwrap();
+        shelf.clear().unwrap();
         let mut left: Vec<_> =
             std::fs::read_dir(shelf.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, [kept.to_string().as_str(), "mine.evicted"]);
+        assert_eq!(left, [LOCK, kept.to_string().as_str(), "mine.evicted"]);
         assert_eq!(std::fs::read(outside.path().join("secret")).unwrap(), b"x");
         assert_eq!(std::fs::read(shelf.place(kept).join("a/b/film")).unwrap(), b"film");
     }
@@ -106,6 +120,6 @@ mod tests {
         shelf.dir.make_directory(Path::new(&format!("{content}/{deep}"))).unwrap();
         shelf.discard(content).unwrap();
         shelf.clear().unwrap();
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(std::fs::read_dir(folder.path()).unwrap().all(|entry| entry.unwrap().file_name() == LOCK));
     }
 }

@@ -234,7 +234,7 @@ pub const NEIGHBOUR_ADDRESSES_MAX: usize = 8;
 pub const COORDINATOR_LINKS_MAX: usize = 16 << 10;
 /// Received and not yet read on a link to a coordinator, bytes.
 pub const COORDINATOR_RECEIVE_WINDOW_LEN: u32 = 256 << 10;
-/// Frames waiting to be written to a node by a coordinator; whoever is slower is let go.
+/// Frames waiting to be written to a node by a coordinator; what does not fit is not said, and may be asked for again.
 pub const COORDINATOR_QUEUE_FRAMES: usize = 256;
 /// Announcements from one address (IPv6: one /64).
 pub const REGISTRY_ENTRIES_PER_ADDRESS_MAX: usize = 64 << 10;

@@ -7,7 +7,8 @@ use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::base::limits::{LINKS_MAX, ZONE_LEN_MAX};
+use super::failure::{Exit, Failure};
+use crate::base::limits::{COORDINATORS_MAX, LINKS_MAX, ZONE_LEN_MAX};
 use crate::base::{ByteLen, ContentId, NodeId, Rate};
 use crate::discovery::Finders;
 use crate::manifest::{Address, Source, Ticket};
@@ -103,6 +104,15 @@ pub(super) struct FindArgs {
 }
 
 impl FindArgs {
+    /// Refuses what no ticket could name.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.coordinator.len() > COORDINATORS_MAX {
+            let message = format!("more than {COORDINATORS_MAX} coordinators: name fewer by --coordinator");
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        Ok(())
+    }
+
     /// The finders that are on.
     pub(super) fn finders(&self) -> Finders {
         Finders {
@@ -116,22 +126,16 @@ impl FindArgs {
     }
 }
 
-/// What a node may use of the line.
+/// What a node that serves may use of the line.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct LimitArgs {
     /// Upload no faster than this, all peers together: 20MB/s, 100mbit
     #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP")]
     pub(super) limit_up: Option<Rate>,
-    /// Download no faster than this, all peers together
-    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN")]
-    pub(super) limit_down: Option<Rate>,
     /// Upload to one peer no faster than this
     #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP_PER_PEER")]
     pub(super) limit_up_per_peer: Option<Rate>,
-    /// Download from one peer no faster than this
-    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN_PER_PEER")]
-    pub(super) limit_down_per_peer: Option<Rate>,
     /// Peers linked at once; further ones are turned away
     #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = clap::value_parser!(u64).range(1..=LINKS_MAX as u64))]
     pub(super) max_peers: Option<u64>,
@@ -144,12 +148,24 @@ impl LimitArgs {
             buffers_len,
             windows_len,
             up: self.limit_up,
-            down: self.limit_down,
+            down: None,
             up_per_peer: self.limit_up_per_peer,
-            down_per_peer: self.limit_down_per_peer,
+            down_per_peer: None,
             links_max: self.max_peers.map(|max| max as usize),
         }
     }
+}
+
+/// What a node that fetches may use of the line, beside what it uses as one that serves.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct DownLimitArgs {
+    /// Download no faster than this, all peers together: 20MB/s, 100mbit
+    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN")]
+    pub(super) limit_down: Option<Rate>,
+    /// Download from one peer no faster than this
+    #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN_PER_PEER")]
+    pub(super) limit_down_per_peer: Option<Rate>,
 }
 
 fn zone(text: &str) -> Result<String, String> {
@@ -212,6 +228,8 @@ pub(super) struct FetchArgs {
     pub(super) sequential: bool,
     #[command(flatten)]
     pub(super) limit: LimitArgs,
+    #[command(flatten)]
+    pub(super) down_limit: DownLimitArgs,
     /// Memory for data on its way to disk; on long fast links more of it is faster
     #[arg(long, value_name = "BYTES", default_value = "64MiB", env = "SWARM_MEMORY")]
     pub(super) memory: ByteLen,

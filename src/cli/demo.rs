@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::args::{DemoArgs, FetchArgs, FindArgs, Global, LimitArgs, Peer};
+use super::args::{DemoArgs, DownLimitArgs, FetchArgs, FindArgs, Global, LimitArgs, Peer};
 use super::failure::{Exit, Failure};
 use super::fetch;
 use super::manifest::{index_paths, write_manifest};
@@ -299,6 +299,7 @@ fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
         include: Vec::new(),
         sequential: false,
         limit: LimitArgs::default(),
+        down_limit: DownLimitArgs::default(),
         memory: ByteLen(64 << 20),
         keep_seeding: false,
         overwrite: false,

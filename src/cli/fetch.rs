@@ -23,7 +23,7 @@ use crate::engine::{
 };
 use crate::manifest::{Manifest, Source, Ticket};
 use crate::node::clock::Clock;
-use crate::node::{Node, NodeEvent, NodeSnapshot, Options};
+use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 use crate::storage::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
 use crate::transport::Endpoint;
 
@@ -43,13 +43,18 @@ pub(super) async fn fetch(
     if args.json && is_stdout(&args.out) {
         return Err(Failure::new(Exit::Usage, "--json and -o - both want stdout: choose one"));
     }
+    args.find.check()?;
     let include = Include::new(&args.include)?;
     let mut interrupts = Interrupts::catch()?;
     let (args, wanted) = find(args).await?;
     let identity = setup::identity(global, None)?;
     let memory = Memory::split(args.memory, is_stdout(&args.out));
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
-    let limits = args.limit.limits(memory.buffers_len, memory.windows_len);
+    let limits = Limits {
+        down: args.down_limit.limit_down,
+        down_per_peer: args.down_limit.limit_down_per_peer,
+        ..args.limit.limits(memory.buffers_len, memory.windows_len)
+    };
     let options = Options { limits, finders: args.find.finders(), ..Options::default() };
     let (node, mut events, task) = Node::start(endpoint.clone(), options);
     let mut fetch = Fetch {

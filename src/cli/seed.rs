@@ -26,6 +26,7 @@ pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> 
 
 /// Serves until the arguments say that it is enough, or what it joined does.
 pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Global) -> Result<(), Failure> {
+    args.find.check()?;
     let mut interrupts = Interrupts::catch()?;
     let (preparing, globals) = (args, global.clone());
     let prepare = tokio::task::spawn_blocking(move || {

@@ -134,6 +134,16 @@ fn a_liar_is_not_named_to_others() {
 }
 
 #[test]
+fn more_coordinators_than_a_ticket_can_name_are_refused() {
+    let world = World::new();
+    let film = world.file("film.bin", MIB);
+    let places = (0..9).flat_map(|_| args!["--coordinator", format!("{}@127.0.0.1:9", "ab".repeat(32))]);
+    let outcome =
+        world.run(&args!["seed", film].into_iter().chain(places).collect::<Vec<_>>()).expect_code(2);
+    assert!(outcome.failure_line().contains("more than 8 coordinators"), "{outcome:#?}");
+}
+
+#[test]
 fn two_coordinators_do_not_share_a_folder() {
     let world = World::new();
     let folder = world.path("known");

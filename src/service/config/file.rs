@@ -51,9 +51,8 @@ struct File {
     #[serde(default)]
     advertise: Vec<Parsed<Address>>,
     /// Coordinators that are told of every content, and asked for others who have it: "NODEID@host:port".
-    #[serde(default)]
-    #[schemars(length(max = 8))]
-    coordinators: Vec<Parsed<Source>>,
+    #[schemars(with = "Vec<String>", length(max = 8))]
+    coordinators: Option<Spanned<Vec<Parsed<Source>>>>,
     /// Where this node stands, in words of your own: coordinators name nodes of one zone to each other first.
     zone: Option<Parsed<Zone>>,
     /// Announce to this network, and listen there for others. Without it: true.
@@ -206,6 +205,8 @@ struct Text<'a> {
 impl Text<'_> {
     fn config(&self, folder: &Path) -> Result<Config, ConfigError> {
         let file = self.file()?;
+        let coordinators = file.coordinators.as_ref().map(|list| self.coordinators(list)).transpose()?;
+        let coordinators = coordinators.unwrap_or_default();
         let max_peers = file.max_peers.as_ref().map(|max| self.max_peers(max)).transpose()?;
         let schedule = file.schedule.iter().map(|window| self.window(window)).collect::<Result<_, _>>()?;
         let mut contents = Vec::new();
@@ -228,12 +229,7 @@ impl Text<'_> {
             advertise: file.advertise.into_iter().map(|Parsed(address)| address).collect(),
             state_dir: file.state_dir.map(|path| folder.join(path)),
             control: file.control.map(|path| folder.join(path)),
-            coordinators: file
-                .coordinators
-                .into_iter()
-                .map(|Parsed(source)| source)
-                .take(COORDINATORS_MAX)
-                .collect(),
+            coordinators,
             zone: file.zone.map(|Parsed(Zone(zone))| zone),
             lan: file.lan.unwrap_or(true),
             no_lan: false,
@@ -283,6 +279,14 @@ impl Text<'_> {
         };
         let document = toml::Deserializer::parse(self.text).map_err(|error| wrong(String::new(), &error))?;
         serde_path_to_error::deserialize(document).map_err(|error| wrong(key_of(error.path()), error.inner()))
+    }
+
+    fn coordinators(&self, list: &Spanned<Vec<Parsed<Source>>>) -> Result<Vec<Source>, ConfigError> {
+        if list.get_ref().len() > COORDINATORS_MAX {
+            let message = format!("there are more than {COORDINATORS_MAX}: name fewer");
+            return Err(self.wrong(list.span(), "coordinators", message));
+        }
+        Ok(list.get_ref().iter().map(|Parsed(source)| source.clone()).collect())
     }
 
     fn max_peers(&self, max: &Spanned<u64>) -> Result<usize, ConfigError> {
@@ -421,6 +425,8 @@ mod tests {
 
     #[test]
     fn a_mistake_is_told_in_one_line_with_file_line_and_key() {
+        let place = format!("\"{}@127.0.0.1:9\", ", "ab".repeat(32));
+        let nine = format!("\ncoordinators = [{}]", place.repeat(9));
         for (text, expected) in [
             ("\nlimit_up = \"fast\"", "node.toml:2: limit_up: `fast`"),
             ("limit_up = 20", "node.toml:1: limit_up: invalid type"),
@@ -455,6 +461,7 @@ mod tests {
                 "[aggregate]\nstore = \"a\"\naccept = [\"me\"]",
                 "node.toml:3: aggregate.accept[0]: `me` is neither",
             ),
+            (&nine, "node.toml:2: coordinators: there are more than 8"),
             ("listen =\n", "node.toml:1: listen"),
             ("é\u{7}x", "node.toml:1: "),
         ] {

@@ -6,7 +6,7 @@ DENY_VERSION = 0.20.2
 FUZZ_VERSION = 0.13.2
 FUZZ_SECS ?= 600
 
-.PHONY: test fmt clippy wasm unit net docs deny bench fuzz demo clean
+.PHONY: test fmt clippy wasm unit net docs deny bench bench-compare fuzz demo clean
 
 test: fmt clippy wasm unit docs deny
 	@echo "all checks passed"
@@ -39,7 +39,12 @@ deny:
 	$(CARGO) deny check bans licenses sources
 
 bench:
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench micro --bench crowd
+
+# Beside curl, rsync, aria2, libtorrent and others; CRATES=1 adds sendme and rqbit, which take minutes to build.
+bench-compare:
+	benches/compare/install.sh
+	$(CARGO) bench --locked --bench compare -- $(COMPARE)
 
 # libFuzzer wants flags that stable rustc keeps to itself.
 fuzz:

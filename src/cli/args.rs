@@ -8,12 +8,15 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::failure::{Exit, Failure};
-use crate::base::limits::{COORDINATORS_MAX, LINKS_MAX, ZONE_LEN_MAX};
+use crate::base::limits::{
+    COORDINATORS_MAX, DATAGRAM_LEN_MAX_LOCAL, DATAGRAM_LEN_MIN, LINKS_MAX, ZONE_LEN_MAX,
+};
 use crate::base::{ByteLen, ContentId, NodeId, Rate};
 use crate::discovery::Finders;
 use crate::manifest::{Address, Source, Ticket};
 use crate::node::Limits;
 use crate::service::AnyOr;
+use crate::transport::LinkOptions;
 
 /// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.
 #[derive(Debug, Parser)]
@@ -139,9 +142,17 @@ pub(super) struct LimitArgs {
     /// Peers linked at once; further ones are turned away
     #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = clap::value_parser!(u64).range(1..=LINKS_MAX as u64))]
     pub(super) max_peers: Option<u64>,
+    /// Longest UDP payload to send, for paths that swallow what is longer [default: 1452, and 6500 within one machine]
+    #[arg(long, value_name = "BYTES", env = "SWARM_DATAGRAM_MAX", value_parser = clap::value_parser!(u16).range(i64::from(DATAGRAM_LEN_MIN)..=i64::from(DATAGRAM_LEN_MAX_LOCAL)))]
+    pub(super) datagram_max: Option<u16>,
 }
 
 impl LimitArgs {
+    /// What a link may use.
+    pub(super) fn link(&self) -> LinkOptions {
+        LinkOptions { datagram_len_max: self.datagram_max, ..LinkOptions::default() }
+    }
+
     /// The same, for a node with so much memory for chunks and for what QUIC holds, bytes.
     pub(super) fn limits(&self, buffers_len: u64, windows_len: u64) -> Limits {
         Limits {

@@ -48,7 +48,7 @@ pub(super) async fn fetch(
     let mut interrupts = Interrupts::catch()?;
     let (args, wanted) = find(args).await?;
     let identity = setup::identity(global, None)?;
-    let memory = Memory::split(args.memory, is_stdout(&args.out));
+    let memory = Memory::split(args.memory, is_stdout(&args.out), args.limit.link());
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
     let limits = Limits {
         down: args.down_limit.limit_down,
@@ -173,7 +173,10 @@ impl Fetch {
         }
         let order = match (is_stdout(&self.args.out), self.args.sequential) {
             (true, _) => Order::Sequential {
-                window_len: Some(Memory::split(self.args.memory, is_stdout(&self.args.out)).window_len),
+                window_len: Some(
+                    Memory::split(self.args.memory, is_stdout(&self.args.out), self.args.limit.link())
+                        .window_len,
+                ),
             },
             (false, true) => Order::Sequential { window_len: None },
             (false, false) => Order::RarestFirst,

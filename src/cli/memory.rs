@@ -16,11 +16,11 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Half for chunk buffers, the rest for what QUIC holds: a sixteenth a link, and less where there are more than eight.
-    pub(super) fn split(ByteLen(memory_len): ByteLen, is_stdout: bool) -> Self {
+    pub(super) fn split(ByteLen(memory_len): ByteLen, is_stdout: bool, link: LinkOptions) -> Self {
         let buffers_len = if is_stdout { memory_len / 4 } else { memory_len / 2 };
         let receive_window_len = (memory_len / 16).clamp(LINK_WINDOW_MIN, LINK_WINDOW_MAX) as u32;
         let stream_receive_window_len = receive_window_len / 2;
-        let link = LinkOptions { receive_window_len, stream_receive_window_len, ..LinkOptions::default() };
+        let link = LinkOptions { receive_window_len, stream_receive_window_len, ..link };
         Self { buffers_len, window_len: memory_len / 4, windows_len: memory_len / 2, link }
     }
 }

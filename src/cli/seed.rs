@@ -17,7 +17,7 @@ use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
 use crate::node::clock::{Clock, wall_clock};
 use crate::node::{Node, NodeEvent, Options};
 use crate::storage::{IndexOptions, SeedStore, scan};
-use crate::transport::{Endpoint, LinkOptions};
+use crate::transport::Endpoint;
 
 pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> {
     let is_json = args.json;
@@ -38,7 +38,7 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     };
     let manifest = file.manifest.clone();
     let identity = setup::identity(global, Some(manifest.id()))?;
-    let endpoint = setup::endpoint(args.listen, &identity, LinkOptions::default())?;
+    let endpoint = setup::endpoint(args.listen, &identity, args.limit.link())?;
     if args.listen.is_none() {
         identity.remember_port(endpoint.port())?;
     }

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::storage::DIRECT_ALIGN;
+
 /// The budget. Clones share it.
 #[derive(Clone)]
 pub(super) struct Budget {
@@ -13,9 +15,10 @@ pub(super) struct Budget {
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-/// A buffer out of the budget; goes back when dropped.
+/// A buffer out of the budget; goes back when dropped. It begins where a disk can take it from.
 pub(super) struct Buffer {
     bytes: Vec<u8>,
+    start: usize,
     len: usize,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
     _permit: OwnedSemaphorePermit,
@@ -44,22 +47,23 @@ impl Budget {
             spare.pop();
         }
         drop(spare);
-        if bytes.len() < len as usize {
-            bytes = vec![0; len as usize];
+        if bytes.len() < len as usize + DIRECT_ALIGN {
+            bytes = vec![0; len as usize + DIRECT_ALIGN];
         }
-        Buffer { bytes, len: len as usize, spare: Arc::clone(&self.spare), _permit: permit }
+        let start = bytes.as_ptr().align_offset(DIRECT_ALIGN);
+        Buffer { bytes, start, len: len as usize, spare: Arc::clone(&self.spare), _permit: permit }
     }
 }
 
 impl Buffer {
     /// The bytes.
     pub(super) fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &self.bytes[self.start..][..self.len]
     }
 
     /// The bytes, to be written to.
     pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.bytes[..self.len]
+        &mut self.bytes[self.start..][..self.len]
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Access {
     Read,
     /// For reading and writing; it must exist.
     Write,
+    /// For writing past the page cache, where the file system can; it must exist.
+    WriteDirect,
     /// For reading and writing; nothing must stand there.
     CreateNew,
     /// For reading and writing; made if it is not there.
@@ -90,6 +92,7 @@ impl Dir {
         let how = match access {
             Access::Read => OFlags::RDONLY,
             Access::Write => OFlags::RDWR,
+            Access::WriteDirect => OFlags::WRONLY | DIRECT,
             Access::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
             Access::Create => OFlags::RDWR | OFlags::CREATE,
         };
@@ -376,6 +379,10 @@ fn rename_to_nothing(
     Err(Errno::NOSYS)
 }
 
+#[cfg(target_os = "linux")]
+const DIRECT: OFlags = OFlags::DIRECT;
+#[cfg(not(target_os = "linux"))]
+const DIRECT: OFlags = OFlags::empty();
 const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
 /// Folders that may be searched but not listed can be passed through.
 #[cfg(target_os = "linux")]

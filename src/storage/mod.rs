@@ -7,6 +7,7 @@
 mod error;
 
 mod dir;
+mod direct;
 mod guard;
 mod hashing;
 mod open_files;
@@ -34,6 +35,7 @@ use crate::manifest::{ChunkIndex, Manifest};
 
 pub use cache::IndexCache;
 pub use dir::free_len;
+pub(crate) use direct::DIRECT_ALIGN;
 pub use error::{ErrorKind, StoreError};
 pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index};

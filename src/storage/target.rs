@@ -50,8 +50,6 @@ pub struct TargetStore {
     files: TargetFiles,
     guard: Guard,
     writers: ChunkLocks,
-    /// One write at a time: two into one file spin on its lock in the kernel, on the core that could verify meanwhile.
-    disk: Mutex<()>,
     state: Mutex<State>,
     /// Held through a flush: there is one at a time.
     journal: Mutex<Journal>,
@@ -132,7 +130,6 @@ impl TargetStore {
             files: TargetFiles::new(dir, manifest.clone(), options.overwrite, resumed.places),
             manifest,
             writers: ChunkLocks::new(),
-            disk: Mutex::new(()),
             state: Mutex::new(state),
             journal: Mutex::new(journal),
         }
@@ -167,9 +164,7 @@ impl TargetStore {
         if is_zero(data) && punch(&file, span.file_offset, span.len.into()) {
             return Ok(());
         }
-        let _turn = locked(&self.disk);
-        file.write_all_at(data, span.file_offset)
-            .map_err(StoreError::disk(&self.files.path(span.file), "write"))
+        self.files.write(span.file, &file, data, span.file_offset)
     }
 
     /// Syncs the data of these chunks, and the names of their files.

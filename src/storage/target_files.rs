@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use data_encoding::HEXLOWER;
 
 use super::dir::{Access, Dir};
+use super::direct::DirectWrites;
 use super::index::sha256_of;
 use super::open_files::OpenFiles;
 use super::{StoreError, locked};
@@ -34,6 +35,11 @@ pub(super) struct TargetFiles {
     /// Whether what stands in the way is replaced.
     overwrite: bool,
     open: OpenFiles,
+    /// The long ones among them, opened for writing past the page cache.
+    open_direct: OpenFiles,
+    direct: DirectWrites,
+    /// One at a time: two into one file spin on its lock in the kernel, on the core that could verify meanwhile.
+    cached_writes: Mutex<()>,
     made: Mutex<Made>,
 }
 
@@ -47,7 +53,17 @@ struct Made {
 impl TargetFiles {
     pub(super) fn new(dir: Dir, manifest: Manifest, overwrite: bool, places: Vec<Place>) -> Self {
         let made = Mutex::new(Made { places, unsynced: BTreeSet::new() });
-        Self { dir, manifest, overwrite, open: OpenFiles::default(), made }
+        let (open, open_direct) = (OpenFiles::default(), OpenFiles::default());
+        Self {
+            dir,
+            manifest,
+            overwrite,
+            open,
+            open_direct,
+            direct: DirectWrites::default(),
+            cached_writes: Mutex::new(()),
+            made,
+        }
     }
 
     pub(super) fn place(&self, file: FileIndex) -> Place {
@@ -91,6 +107,39 @@ impl TargetFiles {
         drop(made);
         let opened = self.open_at(file, place)?;
         opened.map(|(open, _)| open).ok_or_else(|| StoreError::TargetExists { path: self.path(file) })
+    }
+
+    /// Writes to a file of [`Self::to_write`], past the page cache where that is worth it.
+    pub(super) fn write(
+        &self,
+        file: FileIndex,
+        open: &File,
+        data: &[u8],
+        offset: u64,
+    ) -> Result<(), StoreError> {
+        let failed = |error| StoreError::disk(&self.path(file), "write")(error);
+        let written = match self.opened_direct(file, open) {
+            Some(direct) => self.direct.write(&direct, data, offset).map_err(failed)?,
+            None => 0,
+        };
+        if written == data.len() {
+            return Ok(());
+        }
+        let _turn = locked(&self.cached_writes);
+        open.write_all_at(&data[written..], offset + written as u64).map_err(failed)
+    }
+
+    fn opened_direct(&self, file: FileIndex, open: &File) -> Option<Arc<File>> {
+        if !self.direct.suit(self.manifest.file(file).len) {
+            return None;
+        }
+        let part = part_path(&self.manifest, file);
+        let direct = self.open_direct.get(file, || self.dir.open_file(&part, Access::WriteDirect)).ok();
+        let direct = direct.filter(|direct| is_same(direct, open));
+        if direct.is_none() {
+            self.direct.refuse();
+        }
+        direct
     }
 
     /// Gives a complete file its final name and executable bit; false if it had them.
@@ -217,6 +266,12 @@ impl TargetFiles {
         open.set_permissions(std::fs::Permissions::from_mode(wanted))
             .map_err(StoreError::disk(&path, "make executable"))
     }
+}
+
+/// Whether both are open on one file: somebody may have put another in its place between the two.
+fn is_same(one: &File, other: &File) -> bool {
+    let identity = |file: &File| file.metadata().map(|meta| (meta.dev(), meta.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The final name, below the folder.

@@ -265,6 +265,29 @@ fn a_fetch_writes_syncs_renames_and_leaves_nothing_else() {
 }
 
 #[test]
+fn a_long_file_is_written_right_whatever_of_it_can_pass_the_page_cache_by() {
+    let mut data = vec![0; (64 << 20) + 5];
+    blake3::Hasher::new().finalize_xof().fill(&mut data);
+    let world = world(&[("film.bin", data)]);
+    let (store, _) = world.open();
+    let chunks = world.manifest().geometry().chunk_count();
+    let mut buffer = vec![0; 5 * DIRECT_ALIGN];
+    let aligned = buffer.as_ptr().align_offset(DIRECT_ALIGN);
+    for index in 0..chunks {
+        let data = world.data(world.chunk(index));
+        let at = aligned + usize::from(index % 3 == 0);
+        buffer[at..][..data.len()].copy_from_slice(&data);
+        let written = store.write_chunk(world.chunk(index), &buffer[at..][..data.len()]).unwrap();
+        assert_eq!(written, Verdict::Verified);
+        if index == chunks / 2 {
+            store.flush().unwrap();
+        }
+    }
+    world.check_reads(&store);
+    world.finish_and_check(&store);
+}
+
+#[test]
 fn what_was_flushed_is_there_after_a_kill_and_the_rest_is_fetched_again() {
     let world = three_files();
     let (store, _) = world.open();

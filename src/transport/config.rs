@@ -19,12 +19,31 @@ pub struct LinkOptions {
     pub stream_receive_window_len: u32,
     /// Written and not yet acknowledged, over all streams, bytes.
     pub send_window_len: u32,
+    /// Longest UDP payload that path MTU discovery tries, bytes, [`DATAGRAM_LEN_MIN`] to [`DATAGRAM_LEN_MAX_LOCAL`]; `None` is
+    /// [`DATAGRAM_LEN_MAX`], and [`DATAGRAM_LEN_MAX_LOCAL`] within one machine.
+    ///
+    /// [`DATAGRAM_LEN_MIN`]: crate::base::limits::DATAGRAM_LEN_MIN
+    /// [`DATAGRAM_LEN_MAX`]: crate::base::limits::DATAGRAM_LEN_MAX
+    /// [`DATAGRAM_LEN_MAX_LOCAL`]: crate::base::limits::DATAGRAM_LEN_MAX_LOCAL
+    pub datagram_len_max: Option<u16>,
+}
+
+impl LinkOptions {
+    /// The QUIC settings of a link within one machine; for measuring what QUIC alone can do.
+    pub fn local_transport(self) -> TransportConfig {
+        transport(self, DATAGRAM_LEN_MAX_LOCAL)
+    }
 }
 
 impl Default for LinkOptions {
     /// 8 MiB, 4 MiB, 4 MiB: 640 Mbit/s at 50 ms, and one link takes 12 MiB at most.
     fn default() -> Self {
-        Self { receive_window_len: 8 << 20, stream_receive_window_len: 4 << 20, send_window_len: 4 << 20 }
+        Self {
+            receive_window_len: 8 << 20,
+            stream_receive_window_len: 4 << 20,
+            send_window_len: 4 << 20,
+            datagram_len_max: None,
+        }
     }
 }
 
@@ -44,15 +63,15 @@ impl Transports {
 }
 
 /// Settings of the socket: it takes the longest datagram that any peer may send.
-pub(super) fn endpoint() -> EndpointConfig {
+pub fn endpoint_config() -> EndpointConfig {
     let mut config = EndpointConfig::default();
     config.max_udp_payload_size(DATAGRAM_LEN_MAX_LOCAL).expect("more than the 1200 that QUIC demands");
     config
 }
 
-fn transport(options: LinkOptions, datagram_len_max: u16) -> TransportConfig {
+fn transport(options: LinkOptions, usual_datagram_len_max: u16) -> TransportConfig {
     let mut mtu = MtuDiscoveryConfig::default();
-    mtu.upper_bound(datagram_len_max);
+    mtu.upper_bound(options.datagram_len_max.unwrap_or(usual_datagram_len_max));
     let idle = IdleTimeout::try_from(LINK_IDLE_TIMEOUT).expect("seconds fit");
     let mut config = TransportConfig::default();
     config

@@ -28,7 +28,7 @@ mod link;
 mod tests;
 
 pub use chunk_stream::{ChunkReceiver, ChunkSender, ReceiveError, SendError};
-pub use config::LinkOptions;
+pub use config::{LinkOptions, endpoint_config};
 pub use control::{FrameReader, FrameWriter};
 pub use dial::{Attempt, AttemptError, DialError};
 pub use endpoint::Endpoint;
@@ -38,4 +38,4 @@ pub use key_file::IdentityError;
 pub use key_store::IdentityStore;
 pub use link::{CloseReason, Link, LinkStats};
 pub use protocol::Protocol;
-pub use socket::BindError;
+pub use socket::{BindError, bind_socket};

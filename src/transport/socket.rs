@@ -33,6 +33,14 @@ pub enum BindError {
     },
 }
 
+/// A UDP socket as a node has it, bound to `listen`, or to any port on all addresses.
+///
+/// # Errors
+/// If the port is taken or forbidden, or the address is not this machine's.
+pub fn bind_socket(listen: Option<SocketAddr>) -> Result<UdpSocket, BindError> {
+    bind(listen, None)
+}
+
 /// Binds to `listen`, or to all addresses; where it leaves the port open, to `last_port` if that is free.
 pub(super) fn bind(listen: Option<SocketAddr>, last_port: Option<u16>) -> Result<UdpSocket, BindError> {
     let wanted = listen.unwrap_or(ANY);

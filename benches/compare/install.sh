@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what swarm is compared with, where it is missing. Crates take minutes to build: only with CRATES=1.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+peers=target/compare-peers
+mkdir -p "$peers"
+
+missing=()
+need() { PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null || missing+=("$2"); }
+need nginx nginx-light
+need curl curl
+need aria2c aria2
+need rsync rsync
+need sshd openssh-server
+need b3sum b3sum
+if ((${#missing[@]})); then
+    echo "installing ${missing[*]}" >&2
+    as_root=()
+    if ((EUID != 0)); then as_root=(sudo); fi
+    "${as_root[@]}" apt-get install -y --no-install-recommends "${missing[@]}"
+fi
+
+if ! "$peers/python/bin/python3" -c 'import libtorrent' 2>/dev/null; then
+    python3 -m venv "$peers/python"
+    "$peers/python/bin/pip" install --quiet libtorrent==2.1.1
+fi
+
+if [[ ${CRATES:-} ]]; then
+    for crate in sendme@0.37.1 rqbit@9.1.0; do
+        [[ -x $peers/bin/${crate%@*} ]] || cargo install --locked --root "$peers" "$crate"
+    done
+fi

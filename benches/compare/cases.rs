@@ -166,12 +166,18 @@ fn resume(world: &World, options: &Options, report: &mut Report) {
         fetch.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         fetch
     };
+    let durable_to = |fetch: Command, percent: u64| {
+        until(fetch, |line| {
+            let durable = line["durable_bytes"].as_u64();
+            durable.filter(|&durable| durable >= film.len / 100 * percent).map(|durable| durable as f64)
+        })
+    };
     for round in 1..=options.rounds {
         world.fresh_out();
-        let present = until(fetch(), |line| {
-            let durable = line["durable_bytes"].as_u64();
-            durable.filter(|&durable| durable >= film.len / 100 * 99).map(|durable| durable as f64)
-        });
+        // Quickly for the most part, and then slowly enough to be killed at the right moment.
+        let mut slow = fetch();
+        slow.args(["--limit-down", "40MB/s"]);
+        let present = durable_to(fetch(), 70).and_then(|_| durable_to(slow, 99));
         let Some(present) = present else {
             report.failed("resume", "it was done before it could be killed");
             continue;

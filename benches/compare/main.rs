@@ -47,6 +47,7 @@ fn main() {
     let mut report = Report::default();
     for case in &options.cases {
         case.run(&world, &options, &mut report);
+        world.clean();
     }
     if let Some(path) = &options.json {
         std::fs::write(path, report.json()).expect("the JSON file can be written");

@@ -58,6 +58,7 @@ pub struct Geometry {
     files: Arc<[FileSpan]>,
     chunk_count: u32,
     content_len: u64,
+    chunk_len_max: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +125,9 @@ impl Geometry {
                 return None;
             }
         }
-        Some(Self { files: spans.into(), chunk_count, content_len })
+        let lens = spans.iter().map(|file: &FileSpan| file.len.min(1 << file.chunk_len_log2) as u32);
+        let chunk_len_max = lens.max().unwrap_or(0);
+        Some(Self { files: spans.into(), chunk_count, content_len, chunk_len_max })
     }
 
     /// Mints an index, if there is such a chunk.
@@ -225,7 +228,7 @@ impl Geometry {
 
     /// The longest chunk, bytes; zero if there is none.
     pub fn chunk_len_max(&self) -> u32 {
-        self.files.iter().map(|f| f.len.min(1 << f.chunk_len_log2) as u32).max().unwrap_or(0)
+        self.chunk_len_max
     }
 
     fn chunk_at(&self, content_offset: u64) -> Option<ChunkIndex> {

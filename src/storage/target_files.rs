@@ -102,6 +102,7 @@ impl TargetFiles {
                 return Err(StoreError::disk(&self.dir.full(&part), "extend")(error));
             }
             made.places[file.get()] = Place::Part;
+            return self.open.get(file, || Ok(new));
         }
         let place = made.places[file.get()];
         drop(made);

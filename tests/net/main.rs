@@ -9,6 +9,7 @@ mod support;
 mod aggregate;
 mod crowd;
 mod cuts;
+mod fat;
 mod gather;
 mod laboratory;
 mod lan;

@@ -10,6 +10,8 @@ mod bitfield;
 mod ranges;
 mod rng;
 
+mod windows;
+
 pub use bitfield::Bitfield;
 pub use ids::{ContentId, NodeId, ParseIdError};
 pub use ranges::RangeSet;
@@ -17,3 +19,4 @@ pub use rng::Rng;
 pub(crate) use rng::mix;
 pub use time::Instant;
 pub use units::{ByteLen, ParseUnitError, Rate};
+pub use windows::{WindowShare, Windows};

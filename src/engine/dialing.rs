@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::limits::{NEIGHBOURS_DIALED_MAX, NEIGHBOURS_WIDE_MAX};
-use crate::base::{ContentId, NodeId};
+use crate::base::{ContentId, Instant, NodeId};
 use crate::manifest::Address;
 
 use super::Engine;
@@ -24,11 +24,14 @@ pub(super) struct Reach {
     rate: u64,
     /// Sources named so far, up to [`FIRST_SOURCES`].
     named: u32,
+    /// Neighbours beyond the usual number that a node which fell behind has looked for, and since when it has the last.
+    pub(super) extra: usize,
+    pub(super) extra_at: Instant,
 }
 
 impl Default for Reach {
     fn default() -> Self {
-        Self { limit: NEIGHBOURS_DIALED_MAX, rate: 0, named: 0 }
+        Self { limit: NEIGHBOURS_DIALED_MAX, rate: 0, named: 0, extra: 0, extra_at: Instant::ZERO }
     }
 }
 

@@ -380,8 +380,10 @@ impl Engine {
         if has_taken {
             self.emit(Event::PeerCompleted { node, content });
         }
-        self.on_chunks_out(link, content, &fresh);
+        self.on_chunks_announced(link, content, &fresh);
         self.fill(link);
+        // What went to one peer at a time may go to all, now that another has it.
+        self.serve();
         Ok(())
     }
 

@@ -232,7 +232,7 @@ impl Engine {
         let rate = fast.rate(self.now);
         let mut worst: Option<(Duration, LinkId, RequestId)> = None;
         for (&other, slow) in self.sessions.iter().filter(|(other, _)| **other != link) {
-            let Some(slow_rate) = slow.rate(self.now).or(rate) else { continue };
+            let slow_rate = slow.rate(self.now).or(rate);
             for (&request, open) in
                 slow.requests.iter().rev().filter(|(_, open)| open.content == content && !open.is_abandoned)
             {
@@ -248,10 +248,15 @@ impl Engine {
                 // Whoever has been silent for a while is expected to be so for as long again.
                 let usual = slow.rtt * 2 + slow.usual_chunk_time();
                 let silence = self.now.since(slow.last_received_at).saturating_sub(usual);
-                let theirs = silence + slow_rate.time_for(slow.len_until(request));
+                // Where neither has sent anything yet, silence alone counts.
+                let time_for =
+                    |rate: Option<Rate>, len| rate.map_or(Duration::ZERO, |rate| rate.time_for(len));
+                let patience = if slow_rate.is_none() { UNKNOWN_PATIENCE } else { Duration::ZERO };
+                let theirs = silence.saturating_sub(patience) + time_for(slow_rate, slow.len_until(request));
                 let rest_len = fast.outstanding_len + open.missing_len();
-                let ours = fast.rtt
-                    + rate.or(Some(slow_rate)).map_or(Duration::ZERO, |rate| rate.time_for(rest_len));
+                // A peer that was never asked may be fast: where the other takes very long, it is tried.
+                let rate = rate.or(slow_rate.filter(|_| theirs < UNKNOWN_WORTH));
+                let ours = fast.rtt + time_for(rate, rest_len);
                 let is_worth_it = theirs > ours * STEAL_FACTOR + STEAL_MARGIN;
                 if is_worth_it && worst.is_none_or(|(time, ..)| theirs > time) {
                     worst = Some((theirs, other, request));
@@ -607,6 +612,10 @@ impl Engine {
 const STEAL_FACTOR: u32 = 3;
 /// A chunk that was moved so often stays with each peer for 50 s.
 const MOVES_COUNTED_MAX: u32 = 8;
+/// Longer than most chunks take in a crowd: what a slow peer needs so long for is given to one whose rate nobody knows.
+const UNKNOWN_WORTH: Duration = Duration::from_secs(3);
+/// Who waits for its turn at a busy peer is not robbed at once when nobody's rate is known.
+const UNKNOWN_PATIENCE: Duration = Duration::from_millis(500);
 const STEAL_MARGIN: Duration = Duration::from_millis(200);
 /// Streams in a row that a peer may break off before its link is closed, to be tried again later.
 const BROKEN_STREAMS_MAX: u32 = 16;

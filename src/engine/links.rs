@@ -142,6 +142,8 @@ impl Engine {
         for remote in self.sessions.values_mut().flat_map(|other| other.remotes.values_mut()) {
             remote.told.remove(&session.node);
         }
+        // What went to it was in the way of others.
+        self.serve();
         Some(session)
     }
 

@@ -27,6 +27,7 @@ mod picker;
 mod rate;
 mod session;
 mod snapshot;
+mod spreading;
 mod timers;
 mod uploads;
 

@@ -2,26 +2,30 @@
 
 use std::time::Duration;
 
-use crate::base::{Bitfield, ContentId};
-use crate::manifest::Run;
+use crate::base::{Bitfield, ContentId, Instant};
+use crate::manifest::{Geometry, Run};
 use crate::wire::{ChunkRuns, Message};
 
 use super::Engine;
 use super::capacity::Slots;
 use super::io::LinkId;
+use super::offers::Offers;
 use super::timers::Timer;
 use super::uploads::SLOTS_MAX;
 
 impl Engine {
     /// Both know the manifest now, and this node has the only full copy. A peer that is alone sees everything.
     pub(super) fn offer_to_newcomer(&mut self, link: LinkId, content: ContentId) {
-        let Some(state) = self.contents.get_mut(&content) else { return };
+        let Some(state) = self.contents.get_mut(&content).filter(|state| state.offers.is_some()) else {
+            return;
+        };
+        let Some(geometry) = state.chunks().map(|chunks| chunks.geometry().clone()) else { return };
         let Some(offers) = &mut state.offers else { return };
         if !self.uploads.is_unchoked(link) {
             // It could take nothing of what it is offered.
             return;
         }
-        offers.on_link(link);
+        offers.on_link(&geometry, link);
         match offers.links().as_slice() {
             [_] => self.show_all(link, content),
             [a, b] => {
@@ -93,11 +97,22 @@ impl Engine {
         let Some(state) = self.contents.get(&content).filter(|state| state.offers.is_some()) else { return };
         let Some(chunks) = state.chunks() else { return };
         let sent: Vec<u32> = chunks.geometry().pieces(run).map(|piece| piece.chunk.get()).collect();
-        self.on_chunks_out(link, content, &sent);
+        self.on_chunks_out(link, content, &sent, Offers::on_sent);
     }
 
-    /// This peer has these chunks now, or soon.
-    pub(super) fn on_chunks_out(&mut self, link: LinkId, content: ContentId, out: &[u32]) {
+    /// A peer says that it has these chunks.
+    pub(super) fn on_chunks_announced(&mut self, link: LinkId, content: ContentId, fresh: &[u32]) {
+        self.on_chunks_out(link, content, fresh, Offers::on_announced);
+    }
+
+    fn on_chunks_out(
+        &mut self,
+        link: LinkId,
+        content: ContentId,
+        out: &[u32],
+        note: fn(&mut Offers, Instant, &Geometry, LinkId, u32) -> bool,
+    ) {
+        let now = self.now;
         let Some(state) = self.contents.get_mut(&content).filter(|state| state.offers.is_some()) else {
             return;
         };
@@ -105,7 +120,7 @@ impl Engine {
         let Some(offers) = &mut state.offers else { return };
         let mut is_news = false;
         for &chunk in out {
-            is_news |= offers.on_out(&geometry, link, chunk);
+            is_news |= note(offers, now, &geometry, link, chunk);
         }
         if is_news {
             for link in offers.links() {
@@ -123,11 +138,33 @@ impl Engine {
         for content in contents {
             if is_unchoked {
                 self.offer_again(link, content);
-            } else if let Some(offers) =
-                self.contents.get_mut(&content).and_then(|state| state.offers.as_mut())
-            {
-                offers.on_choked(link);
+            } else {
+                self.withhold(link, content);
             }
+        }
+    }
+
+    /// Nothing more is sent to a peer than what was begun.
+    fn withhold(&mut self, link: LinkId, content: ContentId) {
+        let Some(state) = self.contents.get_mut(&content).filter(|state| state.offers.is_some()) else {
+            return;
+        };
+        let Some(geometry) = state.chunks().map(|chunks| chunks.geometry().clone()) else { return };
+        let Some(offers) = &mut state.offers else { return };
+        let runs = self.uploads.active_runs(link, content);
+        let begun: Vec<u32> =
+            runs.flat_map(|run| geometry.pieces(run).map(|piece| piece.chunk.get())).collect();
+        offers.on_choked(link, |chunk| begun.contains(&chunk));
+    }
+
+    /// A run was not sent to its end.
+    pub(super) fn on_run_broken_off(&mut self, link: LinkId, content: ContentId, run: Run) {
+        let Some(state) = self.contents.get_mut(&content).filter(|state| state.offers.is_some()) else {
+            return;
+        };
+        let Some(geometry) = state.chunks().map(|chunks| chunks.geometry().clone()) else { return };
+        if let Some(offers) = &mut state.offers {
+            geometry.pieces(run).for_each(|piece| offers.on_broken_off(link, piece.chunk.get()));
         }
     }
 
@@ -195,7 +232,7 @@ impl Engine {
         let Some(offers) = self.contents.get_mut(&content).and_then(|state| state.offers.as_mut()) else {
             return;
         };
-        let quiet = offers.look();
+        let quiet = offers.look(self.now);
         let has_links = !offers.links().is_empty();
         for link in quiet {
             self.show_all(link, content);

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::limits::RUN_LEN_TARGET;
-use crate::base::{Bitfield, Rng};
+use crate::base::{Bitfield, Instant, Rng};
 use crate::manifest::Geometry;
 
 use super::io::LinkId;
+use super::spreading::Spreading;
 
 /// The offers of one content.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Offers {
     was_out: Bitfield,
     spread_count: u32,
     links: BTreeMap<LinkId, Offered>,
+    spreading: Spreading,
     /// Bytes to have on offer beyond what a peer has asked for.
     ahead_len: u64,
 }
@@ -76,6 +78,7 @@ impl Offers {
             was_out: Bitfield::new(geometry.chunk_count()),
             spread_count: 0,
             links: BTreeMap::new(),
+            spreading: Spreading::new(geometry),
             ahead_len: (geometry.content_len() / AHEAD_SHARE).clamp(least, AHEAD_LEN_MAX.max(least)),
         }
     }
@@ -93,7 +96,7 @@ impl Offers {
     /// Nothing is left that only this node could give the peer: everything is out, and all it lacks has spread.
     pub(super) fn has_nothing_for(&self, link: LinkId) -> bool {
         let is_drained = self.links.get(&link).is_some_and(|o| o.unasked_len + o.asked_len == 0);
-        self.is_all_out() && is_drained
+        self.is_all_out() && is_drained && !self.holds_back(link)
     }
 
     /// The links that take part.
@@ -102,13 +105,17 @@ impl Offers {
     }
 
     /// A peer takes part.
-    pub(super) fn on_link(&mut self, link: LinkId) {
-        self.links.entry(link).or_default();
+    pub(super) fn on_link(&mut self, geometry: &Geometry, link: LinkId) {
+        let is_asked = |place: &Place| *place == Place::Asked(link);
+        let asked = self.places.iter().zip(0u32..).filter(|(place, _)| is_asked(place));
+        let asked_len = asked.map(|(_, chunk)| chunk_len(geometry, chunk)).sum();
+        self.links.entry(link).or_insert(Offered { asked_len, ..Offered::default() });
     }
 
     /// A peer is gone: what it was offered and did not get, or alone had got, is offered to others.
     pub(super) fn on_link_down(&mut self, link: LinkId) {
         self.links.remove(&link);
+        self.spreading.on_link_down(link);
         for (place, chunk) in self.places.iter_mut().zip(0u32..) {
             match *place {
                 Place::Offered(to) | Place::Asked(to) | Place::Out(to) if to == link => {}
@@ -125,18 +132,27 @@ impl Offers {
         self.forget_what_moved_on();
     }
 
-    /// A peer is choked: what it was offered and did not get is offered to others; what it got it keeps.
-    pub(super) fn on_choked(&mut self, link: LinkId) {
+    /// A peer is choked: what it was offered and does not get is offered to others; what it got it keeps.
+    pub(super) fn on_choked(&mut self, link: LinkId, is_being_sent: impl Fn(u32) -> bool) {
         if self.links.remove(&link).is_none() {
             return;
         }
         for (place, chunk) in self.places.iter_mut().zip(0u32..) {
-            if *place == Place::Offered(link) || *place == Place::Asked(link) {
+            let is_lost = *place == Place::Asked(link) && !is_being_sent(chunk);
+            if *place == Place::Offered(link) || is_lost {
                 *place = Place::Queued;
                 self.queue.push((chunk, 1));
             }
         }
         self.forget_what_moved_on();
+    }
+
+    /// What was begun was not sent to its end. A peer that is served may ask for it again; one that is choked may not.
+    pub(super) fn on_broken_off(&mut self, link: LinkId, chunk: u32) {
+        if self.places[chunk as usize] == Place::Asked(link) && !self.links.contains_key(&link) {
+            self.places[chunk as usize] = Place::Queued;
+            self.queue.push((chunk, 1));
+        }
     }
 
     /// Entries of both queues may be out of date, and would grow with every link that comes and goes.
@@ -179,6 +195,13 @@ impl Offers {
                 break;
             }
             let is_drained = offered.unasked_len + offered.asked_len == 0;
+            let pending_len = offered.unasked_len + offered.asked_len;
+            let pending_count = (pending_len / u64::from(geometry.chunk_len_max().max(1))) as u32;
+            if self.spreading.holds_back(link, pending_count)
+                && !(is_drained && self.spreading.may_try_again(link, self.links.keys()))
+            {
+                break;
+            }
             if let Some((first, count)) = self.queue.pop() {
                 // What was asked for by somebody who saw everything is not in its place any more.
                 let queued = (first..first + count).filter(|&c| self.places[c as usize] == Place::Queued);
@@ -192,6 +215,11 @@ impl Offers {
             self.offer(geometry, chunk, link, has, &mut fresh);
         }
         fresh
+    }
+
+    /// The peer passes nothing on: it waits for the others.
+    pub(super) fn holds_back(&self, link: LinkId) -> bool {
+        self.spreading.holds_back(link, 0)
     }
 
     fn offer(&mut self, geometry: &Geometry, chunk: u32, link: LinkId, has: &Bitfield, fresh: &mut Vec<u32>) {
@@ -253,8 +281,33 @@ impl Offers {
         }
     }
 
-    /// A chunk was sent to a peer, or the peer says it has it. True if somebody may be offered more now.
-    pub(super) fn on_out(&mut self, geometry: &Geometry, link: LinkId, chunk: u32) -> bool {
+    /// A chunk was sent to a peer. True if somebody may be offered more now.
+    pub(super) fn on_sent(&mut self, now: Instant, geometry: &Geometry, link: LinkId, chunk: u32) -> bool {
+        let is_news = self.on_out(geometry, link, chunk);
+        match self.places[chunk as usize] {
+            Place::Out(holder) if is_news && holder == link => self.spreading.on_given(now, link, chunk),
+            Place::Spread => self.spreading.on_given_again(now, chunk),
+            Place::Queued | Place::Offered(_) | Place::Asked(_) | Place::Out(_) => {}
+        }
+        is_news
+    }
+
+    /// A peer says that it has a chunk. True if somebody may be offered more now.
+    pub(super) fn on_announced(
+        &mut self,
+        now: Instant,
+        geometry: &Geometry,
+        link: LinkId,
+        chunk: u32,
+    ) -> bool {
+        let is_news = self.on_out(geometry, link, chunk);
+        if self.places[chunk as usize] == Place::Spread {
+            self.spreading.on_spread(now, chunk);
+        }
+        is_news
+    }
+
+    fn on_out(&mut self, geometry: &Geometry, link: LinkId, chunk: u32) -> bool {
         if self.places[chunk as usize] == Place::Spread || self.holders[chunk as usize] == Some(link) {
             return false;
         }
@@ -272,7 +325,8 @@ impl Offers {
     }
 
     /// Looks at who has offers and asks for none of them; returns those who have done so for a while.
-    pub(super) fn look(&mut self) -> Vec<LinkId> {
+    pub(super) fn look(&mut self, now: Instant) -> Vec<LinkId> {
+        self.spreading.look(now, self.links.keys().copied());
         let mut quiet = Vec::new();
         for (link, offered) in &mut self.links {
             let is_waiting = offered.unasked_len > 0 && offered.asked_len == 0 && !offered.sees_all;
@@ -330,14 +384,14 @@ mod tests {
         let (geometry, mut offers) = offers(40);
         let has = Bitfield::new(40);
         let (choked, other) = (LinkId(1), LinkId(2));
-        offers.on_link(choked);
+        offers.on_link(&geometry, choked);
         let fresh = offers.top_up(&geometry, choked, &has);
         offers.on_asked(&geometry, choked, fresh[0]);
         offers.on_out(&geometry, choked, fresh[0]);
-        offers.on_choked(choked);
+        offers.on_choked(choked, |_| false);
         // A request that was on its way.
         offers.on_asked(&geometry, choked, fresh[1]);
-        offers.on_link(other);
+        offers.on_link(&geometry, other);
         let mut seen = Vec::new();
         while !offers.is_all_out() {
             for chunk in offers.top_up(&geometry, other, &has) {
@@ -347,7 +401,7 @@ mod tests {
             }
         }
         assert!(seen.len() == 39 && !seen.contains(&fresh[0]));
-        offers.on_link(choked);
+        offers.on_link(&geometry, choked);
         offers.top_up(&geometry, choked, &has);
     }
 
@@ -357,7 +411,7 @@ mod tests {
         let has = Bitfield::new(40);
         let mut seen = Bitfield::new(40);
         for link in [LinkId(1), LinkId(2)] {
-            offers.on_link(link);
+            offers.on_link(&geometry, link);
         }
         while !offers.is_all_out() {
             for link in [LinkId(1), LinkId(2)] {
@@ -376,7 +430,7 @@ mod tests {
         let (geometry, mut offers) = offers(6);
         let mut has = [Bitfield::new(6), Bitfield::new(6)];
         for link in [LinkId(0), LinkId(1)] {
-            offers.on_link(link);
+            offers.on_link(&geometry, link);
         }
         while !offers.is_all_out() {
             for link in [LinkId(0), LinkId(1)] {
@@ -400,7 +454,7 @@ mod tests {
         let (geometry, mut offers) = offers(4);
         let has = Bitfield::new(4);
         for link in [LinkId(1), LinkId(2)] {
-            offers.on_link(link);
+            offers.on_link(&geometry, link);
         }
         let lost = offers.top_up(&geometry, LinkId(1), &has);
         offers.on_link_down(LinkId(1));
@@ -420,7 +474,7 @@ mod tests {
         let (geometry, mut offers) = offers(40);
         for round in 0..50 {
             let link = LinkId(round);
-            offers.on_link(link);
+            offers.on_link(&geometry, link);
             offers.show_all(link, true);
             for chunk in 0..40 {
                 offers.on_out(&geometry, link, chunk);
@@ -433,12 +487,12 @@ mod tests {
     #[test]
     fn a_chunk_that_was_out_is_not_offered_before_all_are() {
         let (geometry, mut offers) = offers(40);
-        offers.on_link(LinkId(1));
+        offers.on_link(&geometry, LinkId(1));
         offers.show_all(LinkId(1), true);
         for chunk in 0..20 {
             offers.on_out(&geometry, LinkId(1), chunk);
         }
-        offers.on_link(LinkId(2));
+        offers.on_link(&geometry, LinkId(2));
         let fresh = offers.top_up(&geometry, LinkId(2), &Bitfield::new(40));
         assert!(!fresh.is_empty() && fresh.iter().all(|&chunk| chunk >= 20), "{fresh:?}");
     }
@@ -446,9 +500,9 @@ mod tests {
     #[test]
     fn a_peer_that_asks_for_none_of_its_offers_is_named_after_a_while() {
         let (geometry, mut offers) = offers(40);
-        offers.on_link(LinkId(1));
+        offers.on_link(&geometry, LinkId(1));
         offers.top_up(&geometry, LinkId(1), &Bitfield::new(40));
-        assert!(offers.look().is_empty() && offers.look().is_empty());
-        assert_eq!(offers.look(), [LinkId(1)]);
+        assert!(offers.look(Instant::ZERO).is_empty() && offers.look(Instant::ZERO).is_empty());
+        assert_eq!(offers.look(Instant::ZERO), [LinkId(1)]);
     }
 }

@@ -95,8 +95,16 @@ impl Picker {
 
     /// The first of the queue that no peer has.
     pub(super) fn first_unavailable(&self) -> Option<u32> {
-        let is_missing = |chunk: u32| self.everywhere == 0 && self.availability[chunk as usize] == 0;
-        self.order.iter().map(|key| key.3).find(|&chunk| is_missing(chunk))
+        self.order.iter().map(|key| key.3).find(|&chunk| self.is_nowhere(chunk))
+    }
+
+    fn is_nowhere(&self, chunk: u32) -> bool {
+        self.everywhere == 0 && self.availability[chunk as usize] == 0
+    }
+
+    /// Whether fewer than so many peers have a chunk.
+    pub(super) fn is_rarer_than(&self, count: u32, chunk: u32) -> bool {
+        self.everywhere + u32::from(self.availability[chunk as usize]) < count
     }
 
     /// One more peer has these chunks.

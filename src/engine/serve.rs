@@ -16,7 +16,15 @@ use super::uploads::Need;
 impl Engine {
     /// Starts uploads as long as slots are free.
     pub(super) fn serve(&mut self) {
-        while let Some((link, wanted)) = self.uploads.pop() {
+        while let Some((link, wanted)) = self.uploads.pop(|link, wanted| {
+            let chunks = self.contents.get(&wanted.content).and_then(|state| state.chunks());
+            let has = self.sessions.get(&link).and_then(|session| session.has(wanted.content));
+            // Whoever lacks more has something else to fetch meanwhile, and would take this one for slow.
+            let lacks_little = |has: &Bitfield| has.len() - has.count() <= LACKING_LITTLE;
+            has.is_some_and(lacks_little)
+                && chunks
+                    .is_some_and(|chunks| chunks.picker.is_rarer_than(RARE_BELOW, wanted.run.first().get()))
+        }) {
             let (request, content, run) = (wanted.request, wanted.content, wanted.run);
             self.outputs.push_back(Output::Upload { link, request, content, run });
         }
@@ -46,6 +54,8 @@ impl Engine {
         }
         if end == UploadEnd::Sent {
             self.on_run_out(link, ended.content, ended.run);
+        } else {
+            self.on_run_broken_off(link, ended.content, ended.run);
         }
         if let UploadEnd::Lost(chunk) = end {
             self.withdraw(ended.content, chunk);
@@ -120,8 +130,12 @@ impl Engine {
                 };
                 remote.has.as_ref().is_some_and(|has| chunks.have().has_beyond(has))
             });
+            let offers = |content: &ContentId| self.contents.get(content).and_then(|s| s.offers.as_ref());
+            let is_held_back =
+                session.remotes.keys().filter_map(offers).any(|offers| offers.holds_back(link));
             match self.now.since(session.last_gain_at) {
                 _ if !is_interested => Need::Nothing,
+                _ if is_held_back => Need::Little,
                 idle if idle < STARVING_AFTER => Need::More,
                 _ => Need::Starving,
             }
@@ -150,6 +164,10 @@ impl Engine {
     }
 }
 
+/// A chunk that hardly anybody has is sent to one peer at a time where all else is there: whoever has it first passes it on, and
+/// sent to ten at once the first would have it as late as the last.
+const RARE_BELOW: u32 = 3;
+const LACKING_LITTLE: u32 = 2;
 /// Whoever gets nothing from anybody for so long is not to wait for a whole slot's time.
 const STARVING_AFTER: Duration = Duration::from_secs(10);
 /// How often it is looked whether slots are to change hands when somebody waits for one.

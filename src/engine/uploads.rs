@@ -1,6 +1,7 @@
 //! Who is served next. Invariant: a peer has at most [`UPLOADS_PER_LINK`] uploads at once, all peers together at most
 //! [`UPLOADS_MAX`]; whoever was sent the least comes first, so nobody starves. Knows no bytes, no disk.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -91,19 +92,30 @@ impl Uploads {
         has_room
     }
 
-    /// The next upload to start, if a slot is free.
-    pub(super) fn pop(&mut self) -> Option<(LinkId, Wanted)> {
+    /// The next upload to start, if a slot is free. What must go to one peer after the other waits while it goes to one.
+    pub(super) fn pop(
+        &mut self,
+        is_one_by_one: impl Fn(LinkId, &Wanted) -> bool,
+    ) -> Option<(LinkId, Wanted)> {
         if self.active >= UPLOADS_MAX {
             return None;
         }
-        let can_go = |queue: &Queue| !queue.waiting.is_empty() && queue.active.len() < UPLOADS_PER_LINK;
-        let ready = self.queues.iter_mut().filter(|(_, queue)| can_go(queue));
-        let (link, queue) = ready.min_by_key(|(link, queue)| (queue.turn_len, **link))?;
+        let is_sent = |wanted: &Wanted| {
+            let mut active = self.queues.values().flat_map(|queue| queue.active.values());
+            active.any(|other| other.content == wanted.content && other.run.first() == wanted.run.first())
+        };
+        let can_go = |(link, queue): &(&LinkId, &Queue)| {
+            let Some(first) = queue.waiting.front() else { return false };
+            queue.active.len() < UPLOADS_PER_LINK && !(is_one_by_one(**link, first) && is_sent(first))
+        };
+        let ready = self.queues.iter().filter(can_go);
+        let link = ready.min_by_key(|(link, queue)| (queue.turn_len, **link)).map(|(link, _)| *link)?;
+        let queue = self.queues.get_mut(&link)?;
         let wanted = queue.waiting.pop_front()?;
         queue.turn_len += u64::from(wanted.run.len());
         queue.active.insert(wanted.request, wanted);
         self.active += 1;
-        Some((*link, wanted))
+        Some((link, wanted))
     }
 
     /// The peer does not want it any more. `Some(true)` if it is being served: stop that.
@@ -143,6 +155,16 @@ impl Uploads {
         self.queues.iter().flat_map(of_link).collect()
     }
 
+    /// What of a content a peer is being sent.
+    pub(super) fn active_runs(
+        &self,
+        link: LinkId,
+        content: ContentId,
+    ) -> impl Iterator<Item = Run> + use<'_> {
+        let active = self.queues.get(&link).into_iter().flat_map(|queue| queue.active.values());
+        active.filter(move |wanted| wanted.content == content).map(|wanted| wanted.run)
+    }
+
     /// Frees slots for those who wait: chokes whoever has been unchoked longest and unchokes whoever has been choked longest.
     /// Those who starve come first, and have slots change hands sooner. `need` tells whom a slot would help. Returns the choked
     /// with their waiting requests, and the unchoked.
@@ -153,6 +175,7 @@ impl Uploads {
         let mut choked: Vec<_> = choked.map(of_choked).filter(|(need, ..)| *need != Need::Nothing).collect();
         choked.sort_unstable();
         let starving = choked.iter().filter(|(need, ..)| *need == Need::Starving).count();
+        let wanting = choked.iter().filter(|(need, ..)| *need < Need::Little).count();
         let slot_time = slot_time(self.slots, starving);
         let most = starving.clamp(ROTATED_AT_ONCE, self.slots.max(ROTATED_AT_ONCE));
         let newcomers: Vec<LinkId> = choked.into_iter().map(|(.., link)| link).take(most).collect();
@@ -160,12 +183,19 @@ impl Uploads {
         let free = self.slots.saturating_sub(unchoked.len());
         let excess = unchoked.len().saturating_sub(self.slots);
         // Whoever has no use for its slot gives it up first.
-        unchoked.sort_by_key(|(link, queue)| (need(**link) != Need::Nothing, queue.since, **link));
+        unchoked.sort_by_key(|(link, queue)| (Reverse(need(**link).max(Need::More)), queue.since, **link));
         let may_go = |queue: &Queue| excess > 0 || now.since(queue.since) >= slot_time;
+        // Nobody gives its slot up for one who passes nothing on, unless it is such a one itself.
+        let useful = wanting.saturating_sub(free);
+        let may_yield =
+            |(at, link): &(usize, LinkId)| excess > 0 || *at < useful || need(*link) >= Need::Little;
         let leavers: Vec<LinkId> = unchoked
             .into_iter()
             .filter(|(_, queue)| may_go(queue))
             .map(|(link, _)| *link)
+            .enumerate()
+            .filter(may_yield)
+            .map(|(_, link)| link)
             .take(if excess > 0 { excess } else { newcomers.len().saturating_sub(free) })
             .collect();
         let slots = (free + leavers.len()).saturating_sub(excess);
@@ -196,6 +226,8 @@ pub(super) enum Need {
     Starving,
     /// It lacks chunks that are here.
     More,
+    /// It passes on nothing of what it gets.
+    Little,
     /// It has all that is here.
     Nothing,
 }
@@ -248,7 +280,7 @@ mod tests {
         }
         assert!(uploads.push(LinkId(2), wanted(0)));
         let mut turns = Vec::new();
-        while let Some((link, wanted)) = uploads.pop() {
+        while let Some((link, wanted)) = uploads.pop(|_, _| false) {
             turns.push(link.0);
             uploads.on_ended(link, wanted.request);
         }
@@ -261,12 +293,25 @@ mod tests {
         uploads.on_link_up(Instant::ZERO, LinkId(1));
         (0..5).for_each(|request| assert!(uploads.push(LinkId(1), wanted(request))));
         assert!(!uploads.push(LinkId(1), wanted(4)));
-        assert_eq!(std::iter::from_fn(|| uploads.pop()).count(), UPLOADS_PER_LINK);
+        assert_eq!(std::iter::from_fn(|| uploads.pop(|_, _| false)).count(), UPLOADS_PER_LINK);
         assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(0)), Some(true));
         assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(4)), Some(false));
         assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(4)), None);
         uploads.on_link_down(LinkId(1));
         assert_eq!(uploads.active, 0);
+    }
+
+    #[test]
+    fn what_nobody_else_has_goes_to_one_after_the_other() {
+        let mut uploads = Uploads::default();
+        for link in [LinkId(1), LinkId(2)] {
+            uploads.on_link_up(Instant::ZERO, link);
+            assert!(uploads.push(link, wanted(0)));
+        }
+        assert_eq!(uploads.pop(|_, _| true), Some((LinkId(1), wanted(0))));
+        assert_eq!(uploads.pop(|_, _| true), None);
+        uploads.on_ended(LinkId(1), RequestId(0));
+        assert_eq!(uploads.pop(|_, _| true), Some((LinkId(2), wanted(0))));
     }
 
     #[test]
@@ -280,6 +325,20 @@ mod tests {
         assert_eq!(rotation.unchoked.iter().map(|link| link.0).collect::<Vec<_>>(), [64, 65, 66, 67]);
         assert_eq!(rotation.choked.len(), 4);
         assert!(uploads.is_unchoked(LinkId(67)) && !uploads.is_unchoked(LinkId(0)));
+    }
+
+    #[test]
+    fn nobody_gives_its_slot_up_for_one_who_passes_nothing_on() {
+        let mut uploads = Uploads::default();
+        uploads.set_slots(2);
+        assert_eq!((0..4).filter(|&link| uploads.on_link_up(Instant::ZERO, LinkId(link))).count(), 2);
+        let need = |link: LinkId| if link.0 < 2 { Need::More } else { Need::Little };
+        let later = Instant::ZERO + SLOT_TIME_MAX;
+        assert_eq!(uploads.rotate(later, need), Rotation::default());
+        let need = |link: LinkId| if link.0 == 1 { Need::Little } else { Need::More };
+        let rotation = uploads.rotate(later, need);
+        assert_eq!(rotation.choked.iter().map(|(link, _)| link.0).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(rotation.unchoked, [LinkId(2), LinkId(3)]);
     }
 
     #[test]

@@ -98,6 +98,27 @@ impl Checks {
         }
     }
 
+    /// What is on its way to a node fits its windows: each link's its share, all together the budget and, while they are shared
+    /// out anew, one newcomer's.
+    pub(super) fn on_held(
+        &mut self,
+        now: u64,
+        index: u32,
+        node: &Node,
+        (in_flight_len, unit_len): (u64, u32),
+    ) {
+        let count = node.links.len();
+        let share_len = u64::from(node.windows.share_of(count).receive_len.max(unit_len));
+        let newcomer_len = u64::from(node.windows.widest().receive_len);
+        let allowed_len = node.windows.received_len_max(count).max(share_len * count as u64) + newcomer_len;
+        if in_flight_len > share_len || node.unread_len > allowed_len {
+            let unread_len = node.unread_len;
+            let what =
+                format!("{in_flight_len} bytes of one link and {unread_len} of {count} wait to be read");
+            self.find(now, index, what);
+        }
+    }
+
     /// No peer is sent more than it asked for, or has more streams at once than it may; nor have all together.
     pub(super) fn on_upload_totals(
         &mut self,

@@ -24,6 +24,8 @@ pub(super) struct Direction {
     /// Sent one after the other, as the transport does.
     pub(super) uploads: VecDeque<Upload>,
     pub(super) in_flight: u32,
+    /// The same in bytes: what the receiver's window holds.
+    pub(super) in_flight_len: u64,
     /// The sender's uplink has it in its round.
     pub(super) is_in_round: bool,
     /// Streams and messages keep their order.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::base::{Bitfield, Instant, NodeId, Rng, mix};
+use crate::base::{Bitfield, Instant, NodeId, Rng, WindowShare, Windows, mix};
 use crate::engine::{Engine, Order};
 use crate::manifest::ChunkIndex;
 
@@ -23,6 +23,10 @@ pub(super) struct Node {
     pub(super) store: SimStore,
     pub(super) uplink: Uplink,
     pub(super) downlink: Downlink,
+    /// How its links share what it may hold of them.
+    pub(super) windows: Windows,
+    /// On its way to it, over all links, and not yet read, bytes.
+    pub(super) unread_len: u64,
     /// When it is to be woken; `u64::MAX` if it is not.
     pub(super) wakeup_at: u64,
     /// Its clock less the world's, nanoseconds.
@@ -94,6 +98,8 @@ impl Node {
                 sent_len: 0,
             },
             downlink: Downlink { per_sec: spec.down_per_sec, backlog_len: 0, updated_at: 0 },
+            windows: windows(spec.memory_len),
+            unread_len: 0,
             wakeup_at: u64::MAX,
             skew: 0,
             completed_at: None,
@@ -155,6 +161,12 @@ impl SimStore {
             Disk::FullAfter(count) => (self.written_count <= count).then_some(now + CHECK_TIME),
         }
     }
+}
+
+/// Of a node with so much memory, as the command line shares it out.
+fn windows(memory_len: u64) -> Windows {
+    let widest = (memory_len / 16).clamp(1 << 20, 32 << 20) as u32;
+    Windows::new(memory_len / 2, memory_len / 2, WindowShare { receive_len: widest, send_len: widest })
 }
 
 fn up_per_sec(spec: &NodeSpec) -> u64 {

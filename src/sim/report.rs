@@ -1,7 +1,8 @@
 //! What a run came to, beside the bounds that no system can beat.
 
 use super::checks::Finding;
-use super::scenario::{Has, NodeSpec};
+use super::op::Op;
+use super::scenario::{Has, Honesty, NodeSpec};
 use super::world::World;
 
 /// Times of completion since each node joined, seconds, and what they cost.
@@ -98,7 +99,7 @@ impl Slowest {
 /// Times that no system can beat, seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bounds {
-    /// max(F / u of the seeds, F / d of the slowest, missing bytes / all uploads).
+    /// max(F / u of the seeds, F / d of the slowest, missing bytes / all honest uploads, whoever a fault keeps away).
     pub fluid: f64,
     /// The same with whole chunks passed on: K - 1 + log2(N + 1) rounds, where uploads are equal.
     pub discrete: f64,
@@ -210,12 +211,53 @@ impl Bounds {
             .map(|spec| missing_len(world, spec) as f64 / spec.down_per_sec as f64)
             .fold(0.0, f64::max);
         let needed: u64 = measured().map(|spec| missing_len(world, spec)).sum();
-        let by_all = needed as f64 / sum(&mut specs().filter(|spec| !spec.is_sink)).max(1.0);
+        let gives = |spec: &&NodeSpec| !spec.is_sink && spec.honesty == Honesty::Honest;
+        let by_all = needed as f64 / sum(&mut specs().filter(gives)).max(1.0);
         let up_max = specs().map(|spec| spec.up_per_sec).max().unwrap_or(1) as f64;
         let rounds = len / chunk_len - 1.0 + (measured().count() as f64 + 1.0).log2().ceil();
-        let fluid = by_seed.max(by_holder).max(by_down).max(by_all);
+        let fluid = by_seed.max(by_holder).max(by_down).max(by_all).max(by_faults(world));
         Self { fluid, discrete: fluid.max(rounds * chunk_len / up_max) }
     }
+}
+
+/// When the last of those that the script cuts off from every seed, or takes down for a while, can have everything at best: each
+/// had no more before than came in that time, and what it lacks then comes no faster than its downlink takes it.
+fn by_faults(world: &World) -> f64 {
+    let len = world.manifest.geometry().content_len() as f64;
+    let nodes = || (0u32..).zip(&world.swarm.nodes);
+    let seeds = || nodes().filter(|(_, spec)| spec.has == Has::All);
+    let seed_up = seeds().map(|(_, spec)| spec.up_per_sec).sum::<u64>() as f64;
+    let back_at = |from: usize, is_back: &dyn Fn(Op) -> bool| {
+        world.swarm.script.steps[from..].iter().find(|(_, op)| is_back(*op)).map(|(at, _)| at.as_secs_f64())
+    };
+    let mut latest: f64 = 0.0;
+    for (place, (at, op)) in world.swarm.script.steps.iter().enumerate() {
+        let at = at.as_secs_f64();
+        let is_out = |node: u32| match *op {
+            Op::Partition { below } => seeds().all(|(seed, _)| (seed < below) != (node < below)),
+            Op::Crash { node: crashed } => crashed == node,
+            Op::Restart { .. }
+            | Op::Leave { .. }
+            | Op::Heal
+            | Op::ClockJump { .. }
+            | Op::Uplink { .. }
+            | Op::SeedLeavesAfter { .. } => false,
+        };
+        let is_back = |other: Op| match *op {
+            Op::Partition { .. } => other == Op::Heal,
+            _ => matches!((*op, other), (Op::Crash { node: a }, Op::Restart { node: b }) if a == b),
+        };
+        let Some(back_at) = back_at(place, &is_back) else { continue };
+        let victims = nodes().filter(|(node, spec)| {
+            spec.is_measured && spec.has == Has::Nothing && spec.joins_at.is_zero() && is_out(*node)
+        });
+        for (_, spec) in victims {
+            let down = spec.down_per_sec as f64;
+            let left_len = len - down.min(seed_up) * at;
+            latest = latest.max(if left_len > 0.0 { back_at + left_len / down } else { 0.0 });
+        }
+    }
+    latest
 }
 
 /// About what a node lacks at the start, bytes.

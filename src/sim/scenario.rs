@@ -45,6 +45,8 @@ pub struct NodeSpec {
     pub order: Order,
     /// What its disk does.
     pub disk: Disk,
+    /// What it may hold of chunks on their way, bytes, as `--memory` says it.
+    pub memory_len: u64,
     /// Where it is; links between zones may be thin.
     pub zone: u32,
     /// It must have everything at the end, and its time counts.
@@ -148,6 +150,7 @@ impl Swarm {
                 honesty: Honesty::Honest,
                 order: Order::RarestFirst,
                 disk: Disk::Fast,
+                memory_len: 64 << 20,
                 zone: 0,
                 is_measured: true,
                 is_sink: false,

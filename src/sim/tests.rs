@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::world::World;
 use super::*;
 use crate::base::mix;
 
@@ -120,4 +121,52 @@ fn a_sink_is_linked_to_everybody_who_holds_a_part() {
         .run();
     check(&report);
     assert!(report.times.p100 < 25.0, "{:?}", report.times);
+}
+
+#[test]
+fn a_sink_with_little_memory_narrows_the_windows_of_its_links() {
+    let report = small(4)
+        .link(1_000_000, 1 << 40)
+        .add(1, |spec| (spec.is_sink, spec.memory_len) = (true, 4 << 20))
+        .link(100_000, 1_000_000)
+        .add(60, |spec| (spec.has, spec.is_measured) = (Has::Share(0.5), false))
+        .run();
+    check(&report);
+}
+
+#[test]
+fn more_than_its_memory_on_the_way_to_a_node_is_found() {
+    let mut world = World::new(small(4).seeds(1).leeches(2));
+    world.nodes[1].unread_len = 1 << 30;
+    let findings = world.run().findings;
+    assert!(findings.iter().any(|f| f.node == 1 && f.what.contains("wait to be read")), "{findings:?}");
+}
+
+fn named(scenario: Scenario, (peers, chunks): (u32, u32)) -> Report {
+    let args =
+        ScenarioArgs { peers, chunks, chunk_len_log2: 20, seed: 7, up_per_sec: 10_000_000, down_factor: 1.0 };
+    let report = scenario.swarm(args).within(Duration::from_mins(10)).run();
+    check(&report);
+    report
+}
+
+/// What the seed gave the slow peer came to nobody: 1.10 copies.
+#[test]
+fn a_seed_sends_little_to_a_slow_peer_before_all_is_out() {
+    let copies = named(Scenario::OneSlow, (40, 1000)).seed_copies;
+    assert!(copies.is_some_and(|copies| copies <= 1.05), "{copies:?}");
+}
+
+/// Liars whom everybody else had banned took most of the seed's slots: 3.0 copies.
+#[test]
+fn a_seed_sends_little_to_those_who_pass_nothing_on() {
+    let copies = named(Scenario::Corrupt, (100, 500)).seed_copies;
+    assert!(copies.is_some_and(|copies| copies <= 1.25), "{copies:?}");
+}
+
+/// All ten neighbours had the chunk after ten times what one needs for it.
+#[test]
+fn the_last_chunk_goes_out_to_one_peer_first() {
+    let ratio = named(Scenario::LastChunk, (40, 1000)).ratio;
+    assert!(ratio <= 3.0, "{ratio}");
 }

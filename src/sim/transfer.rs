@@ -16,14 +16,25 @@ use super::world::World;
 impl World {
     /// A direction that has something to send and room in its window takes part in the sender's round.
     pub(super) fn join_round(&mut self, sender: u32, number: u32, end: usize) {
+        let has_room = self.has_room(number, end);
         let link = &mut self.links[number as usize];
         let direction = &mut link.directions[end];
-        let can_send = link.is_up[end] && !direction.uploads.is_empty() && direction.in_flight < link.window;
+        let can_send = link.is_up[end] && !direction.uploads.is_empty() && has_room;
         if can_send && !direction.is_in_round {
             direction.is_in_round = true;
             self.nodes[sender as usize].uplink.round.push_back((number, end as u8));
             self.send_unit(sender);
         }
+    }
+
+    /// Whether one more unit fits what the way carries and the window that the receiver gives each of its links.
+    fn has_room(&self, number: u32, end: usize) -> bool {
+        let link = &self.links[number as usize];
+        let receiver = &self.nodes[link.ends[1 - end] as usize];
+        let window_len = receiver.windows.share_of(receiver.links.len()).receive_len.max(self.unit_len);
+        let direction = &link.directions[end];
+        let filled_len = direction.in_flight_len + u64::from(self.unit_len);
+        direction.in_flight < link.window && filled_len <= u64::from(window_len)
     }
 
     /// Puts the next unit on the wire, if the uplink is free.
@@ -33,10 +44,14 @@ impl World {
             return;
         }
         let Some((number, end)) = node.uplink.round.pop_front() else { return };
+        // The window may have been narrowed since.
+        let has_room = self.has_room(number, end as usize);
         let link = &mut self.links[number as usize];
         let direction = &mut link.directions[end as usize];
         direction.is_in_round = false;
-        let Some(upload) = direction.uploads.front_mut() else { return self.send_unit(sender) };
+        let Some(upload) = direction.uploads.front_mut().filter(|_| has_room) else {
+            return self.send_unit(sender);
+        };
         let len = self.unit_len.min(upload.run.len() - upload.sent_len);
         upload.sent_len += len;
         let request = upload.request;
@@ -46,6 +61,9 @@ impl World {
             direction.uploads.pop_front();
         }
         direction.in_flight += 1;
+        direction.in_flight_len += u64::from(len);
+        self.hold(number, end as usize, len);
+        let node = &mut self.nodes[sender as usize];
         let sent_at = self.now + nanos_for(u64::from(len), node.uplink.per_sec);
         node.uplink.is_busy = true;
         node.uplink.sent_len += u64::from(len);
@@ -61,6 +79,18 @@ impl World {
         }
         if sender == 0 {
             self.maybe_seed_leaves();
+        }
+    }
+
+    /// What is on its way fills the receiver's window until it is read.
+    fn hold(&mut self, number: u32, end: usize, len: u32) {
+        let link = &self.links[number as usize];
+        if link.is_up[1 - end] {
+            let receiver = link.ends[1 - end];
+            let node = &mut self.nodes[receiver as usize];
+            node.unread_len += u64::from(len);
+            let in_flight_len = link.directions[end].in_flight_len;
+            self.checks.on_held(self.now, receiver, node, (in_flight_len, self.unit_len));
         }
     }
 
@@ -87,6 +117,10 @@ impl World {
         let link = &mut self.links[number as usize];
         let [sender, receiver] = [end as usize, 1 - end as usize].map(|end| link.ends[end]);
         link.directions[end as usize].in_flight -= 1;
+        link.directions[end as usize].in_flight_len -= u64::from(len);
+        if link.is_up[1 - end as usize] {
+            self.nodes[receiver as usize].unread_len -= u64::from(len);
+        }
         self.join_round(sender, number, end as usize);
         let link = &mut self.links[number as usize];
         let request = RequestId(u64::from(request));

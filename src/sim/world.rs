@@ -317,7 +317,10 @@ impl World {
     fn forget_end(&mut self, index: u32, number: u32) {
         let link = &mut self.links[number as usize];
         let end = link.end_of(index);
-        link.is_up[end] = false;
+        if std::mem::take(&mut link.is_up[end]) {
+            // Its windows are gone with it.
+            self.nodes[index as usize].unread_len -= link.directions[1 - end].in_flight_len;
+        }
         link.directions[end].uploads = std::collections::VecDeque::new();
         let gone = std::mem::take(&mut link.directions[1 - end].expected);
         let node = &mut self.nodes[index as usize];
@@ -340,6 +343,8 @@ impl World {
         let delay = self.delay_of(link_draw);
         let number = self.links.len() as u32;
         let per_sec = self.nodes[from as usize].uplink.per_sec.max(self.nodes[to as usize].uplink.per_sec);
+        let is_far = self.nodes[from as usize].spec.zone != self.nodes[to as usize].spec.zone;
+        let per_sec = self.swarm.zone_links.filter(|_| is_far).map_or(per_sec, |thin| thin.min(per_sec));
         let window = WINDOW_UNITS_MIN
             + (u128::from(per_sec) * u128::from(2 * delay) / 1_000_000_000 / u128::from(self.unit_len))
                 as u32;

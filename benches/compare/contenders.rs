@@ -24,6 +24,7 @@ pub(crate) struct Contender {
     pub(crate) is_to_file: bool,
 }
 
+#[derive(Clone, Copy)]
 enum Program {
     /// One of this package.
     Ours,
@@ -32,14 +33,6 @@ enum Program {
     /// Python's libtorrent.
     Libtorrent,
 }
-
-impl Clone for Program {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl Copy for Program {}
 
 /// What a contender works on.
 pub(crate) struct Scene<'a> {
@@ -194,9 +187,8 @@ impl Senders {
             let mut line = String::new();
             let found = loop {
                 line.clear();
-                if stdout.read_line(&mut line).expect("it speaks text") == 0 {
-                    panic!("{command:?} ended without saying where it is");
-                }
+                let len = stdout.read_line(&mut line).expect("it speaks text");
+                assert!(len > 0, "{command:?} ended without saying where it is");
                 if let Some(found) = place(line.trim()) {
                     break found;
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{trace, warn};
 
 use super::throttle::Throttle;
 use crate::engine::{LinkId, UploadEnd};
@@ -37,6 +37,8 @@ pub(super) async fn run(task: &UploadTask) -> (u64, UploadEnd, Option<ChunkSende
         end = send(task, &mut stream, &mut sent_len) => end,
         () = task.cancel.cancelled() => Err(UploadEnd::Stopped),
     };
+    let path = task.link.stats();
+    trace!(sent_len, window_len = path.congestion_window_len, rtt = ?path.rtt, lost = path.lost_packets, "a run was sent");
     match end {
         Ok(()) => (sent_len, UploadEnd::Sent, Some(stream)),
         Err(end) => {

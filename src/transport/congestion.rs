@@ -1,6 +1,9 @@
 //! How fast a link may send across a network: CUBIC, which takes no loss for congestion that cannot be one. CUBIC alone cuts its
 //! window at each loss; on a path of 40 ms that loses one datagram in 200 (radio, a bad cable) it then uses a tenth of 50 Mbit/s.
 //!
+//! A cut leaves what the path holds without a queue, and no more than [`KEPT_PERCENT_MAX`]: beside a short queue CUBIC's 30 % leave
+//! a long fat path idle for ten seconds and more. (H-TCP's adaptive back-off, Leith and Shorten 2004; 85 % as in RFC 8511.)
+//!
 //! A loss is forgiven if no queue stands on the path, so that nothing was too fast, and if no more than [`FORGIVEN_SHARE`] of what
 //! was sent is lost. So a full queue is seen as CUBIC sees it; where a policer drops without a queue, what is lost stays at that
 //! share, which is also what BBR (version 2 and 3) takes for no congestion. Tried instead, and not kept: quinn's BBR. It fills
@@ -19,7 +22,7 @@ pub(super) struct ForgivingCubic;
 impl ControllerFactory for ForgivingCubic {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
         let cubic = Arc::new(CubicConfig::default()).build(now, current_mtu);
-        Box::new(Forgiving { cubic, credit: Credit::default(), queue: Queue::default() })
+        Box::new(Forgiving { cubic, credit: Credit::default(), queue: Queue::default(), floor_len: 0 })
     }
 }
 
@@ -27,6 +30,8 @@ struct Forgiving {
     cubic: Box<dyn Controller>,
     credit: Credit,
     queue: Queue,
+    /// What the last cut left, bytes; CUBIC's own window may be less until it has grown again.
+    floor_len: u64,
 }
 
 impl Controller for Forgiving {
@@ -47,8 +52,16 @@ impl Controller for Forgiving {
     fn on_congestion_event(&mut self, now: Instant, sent: Instant, is_persistent: bool, lost_bytes: u64) {
         // Without lost bytes it is a router's mark, and that is always meant.
         let is_loss = lost_bytes > 0 && !is_persistent;
-        if !(is_loss && !self.queue.stands() && self.credit.spend(lost_bytes)) {
-            self.cubic.on_congestion_event(now, sent, is_persistent, lost_bytes);
+        if is_loss && !self.queue.stands() && self.credit.spend(lost_bytes) {
+            return;
+        }
+        let (window_len, cubic_len) = (self.window(), self.cubic.window());
+        self.cubic.on_congestion_event(now, sent, is_persistent, lost_bytes);
+        if is_persistent {
+            self.floor_len = 0;
+        } else if self.cubic.window() < cubic_len {
+            // Otherwise it was cut for the same round trip before.
+            self.floor_len = window_len * self.queue.kept_percent() / 100;
         }
     }
 
@@ -57,15 +70,22 @@ impl Controller for Forgiving {
     }
 
     fn window(&self) -> u64 {
-        self.cubic.window()
+        self.cubic.window().max(self.floor_len)
     }
 
     fn metrics(&self) -> ControllerMetrics {
-        self.cubic.metrics()
+        let mut metrics = self.cubic.metrics();
+        metrics.congestion_window = self.window();
+        metrics
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
-        Box::new(Self { cubic: self.cubic.clone_box(), credit: self.credit, queue: self.queue })
+        Box::new(Self {
+            cubic: self.cubic.clone_box(),
+            credit: self.credit,
+            queue: self.queue,
+            floor_len: self.floor_len,
+        })
     }
 
     fn initial_window(&self) -> u64 {
@@ -102,13 +122,14 @@ impl Credit {
 /// What round trips tell of queues on the path: one stands if even the shortest of the last round trips is long. Single ones are
 /// long wherever processes wait for their turn.
 ///
-/// Of all that is acknowledged at one instant only the shortest counts, and the shortest of the path is taken of the smoothed
-/// ones: on a busy machine whole batches were seen with round trips shorter than light allows (18 ms where 40 are the least;
-/// probably a thread waited between looking at the clock and at the socket), and that would be believed for good.
+/// Of all that is acknowledged at one instant only the shortest counts, and the shortest of the path is taken of medians: on a
+/// busy machine whole batches were seen with round trips shorter than light allows (18 ms where 40 are the least; probably a
+/// thread waited between looking at the clock and at the socket). That would be believed for [`PATH_TIME`], a queue would seem
+/// to stand all the while, and no loss would be forgiven: seen with a first round trip that came out too short.
 #[derive(Clone, Copy, Debug, Default)]
 struct Queue {
     batch: Option<(Instant, Duration)>,
-    smoothed: Option<Duration>,
+    last: Last,
     recent: Shortest,
     of_path: Shortest,
 }
@@ -126,16 +147,44 @@ impl Queue {
     }
 
     fn on_batch(&mut self, now: Instant, sample: Duration) {
-        let smoothed = self.smoothed.map_or(sample, |smoothed| (smoothed * 7 + sample) / 8);
-        self.smoothed = Some(smoothed);
-        self.recent.on_sample(now, sample, smoothed);
-        self.of_path.on_sample(now, smoothed, PATH_TIME);
+        self.last.push(sample);
+        let Some(median) = self.last.median() else { return };
+        self.recent.on_sample(now, sample, median);
+        self.of_path.on_sample(now, median, PATH_TIME);
+    }
+
+    /// Of what is under way, so much stands in no queue; nothing while that is not known.
+    fn kept_percent(&self) -> u64 {
+        let Some(now) = self.last.median().filter(|now| !now.is_zero()) else { return 0 };
+        let percent = self.of_path.get().as_micros() * 100 / now.as_micros().max(1);
+        u64::try_from(percent).unwrap_or(0).min(KEPT_PERCENT_MAX)
     }
 
     /// Before anything is known one stands.
     fn stands(&self) -> bool {
         let least = self.of_path.get();
-        self.smoothed.is_none() || self.recent.get().saturating_sub(least) > (least / 8).max(JITTER)
+        self.of_path.since.is_none() || self.recent.get().saturating_sub(least) > (least / 8).max(JITTER)
+    }
+}
+
+/// The last few round trips.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    samples: [Duration; LAST_COUNT],
+    count: usize,
+}
+
+impl Last {
+    fn push(&mut self, sample: Duration) {
+        self.samples[self.count % LAST_COUNT] = sample;
+        self.count += 1;
+    }
+
+    /// `None` as long as too few are known.
+    fn median(&self) -> Option<Duration> {
+        let mut sorted = self.samples;
+        sorted.sort_unstable();
+        (self.count >= LAST_COUNT).then_some(sorted[LAST_COUNT / 2])
     }
 }
 
@@ -163,6 +212,10 @@ impl Shortest {
     }
 }
 
+/// What a cut leaves at most.
+const KEPT_PERCENT_MAX: u64 = 85;
+/// Three of them may be wrong.
+const LAST_COUNT: usize = 7;
 /// In hundredths: 2 %, as BBR's `LossThresh`.
 const FORGIVEN_SHARE: u64 = 2;
 /// Three datagrams: one that was lost while the window is small is no sign of anything.
@@ -235,6 +288,7 @@ mod tests {
     #[test]
     fn one_round_trip_that_cannot_be_is_not_believed() {
         assert!(!stands_after(&[&[40; 50], &[18][..], &[40; 50]].concat()));
+        assert!(!stands_after(&[&[18][..], &[40; 50]].concat()), "the first one");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Bare quinn, memory to memory: the QUIC settings of swarm and nothing else of it. What it takes is the least that any
-//! transfer over quinn can take here. `serve LEN DATAGRAM_MAX` prints its address; `get DATAGRAM_MAX ADDRESS..` takes all of it.
+//! Bare quinn, memory to memory: the QUIC settings of swarm (windows as of one link) and nothing else of it, not even its client's
+//! certificate. What it takes is about the least that a transfer over quinn can take here. `serve LEN DATAGRAM_MAX` prints its address; `get DATAGRAM_MAX ADDRESS..` takes all of it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,10 @@ pub(crate) fn run(args: &[String]) {
     let number = |at: usize| args.get(at).and_then(|arg| arg.parse::<u64>().ok()).expect("a number");
     let options = |len: u64| {
         let datagram_len_max = u16::try_from(len).ok().filter(|&len| len > 0);
-        LinkOptions { datagram_len_max, ..LinkOptions::default() }
+        // As `swarm fetch` has them of its usual --memory.
+        let (receive_window_len, stream_receive_window_len) = (4 << 20, 2 << 20);
+        let windows = LinkOptions { receive_window_len, stream_receive_window_len, ..LinkOptions::default() };
+        LinkOptions { datagram_len_max, ..windows }
     };
     match args.first().map(String::as_str) {
         Some("serve") => runtime.block_on(serve(number(1), options(number(2)))),

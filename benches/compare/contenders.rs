@@ -16,8 +16,8 @@ use crate::{now, pause};
 #[derive(Clone, Copy)]
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
-    /// The program without which it cannot take part.
-    program: Program,
+    /// What it cannot take part without.
+    programs: &'static [Program],
     start: fn(&Scene<'_>) -> Senders,
     fetch: fn(&Scene<'_>, &Senders) -> Command,
     /// Whether it writes files at all.
@@ -26,8 +26,6 @@ pub(crate) struct Contender {
 
 #[derive(Clone, Copy)]
 enum Program {
-    /// One of this package.
-    Ours,
     /// On the PATH, or where install.sh puts it.
     Named(&'static str),
     /// Python's libtorrent.
@@ -54,38 +52,28 @@ pub(crate) struct Senders {
 }
 
 impl Contender {
-    pub(crate) const SWARM: Self = Self {
-        name: "swarm",
-        program: Program::Ours,
-        start: start_swarm,
-        fetch: fetch_swarm,
-        is_to_file: true,
-    };
+    pub(crate) const SWARM: Self =
+        Self { name: "swarm", programs: &[], start: start_swarm, fetch: fetch_swarm, is_to_file: true };
     /// Memory to memory over the same QUIC settings, checked and written nowhere: what QUIC alone costs.
-    pub(crate) const QUINN: Self = Self {
-        name: "bare-quinn",
-        program: Program::Ours,
-        start: start_quinn,
-        fetch: fetch_quinn,
-        is_to_file: false,
-    };
+    pub(crate) const QUINN: Self =
+        Self { name: "bare-quinn", programs: &[], start: start_quinn, fetch: fetch_quinn, is_to_file: false };
     pub(crate) const CURL: Self = Self {
         name: "curl",
-        program: Program::Named("nginx"),
+        programs: &[Program::Named("nginx"), Program::Named("curl")],
         start: start_nginx,
         fetch: fetch_curl,
         is_to_file: true,
     };
     pub(crate) const ARIA2: Self = Self {
         name: "aria2",
-        program: Program::Named("aria2c"),
+        programs: &[Program::Named("nginx"), Program::Named("aria2c")],
         start: start_nginx,
         fetch: fetch_aria2,
         is_to_file: true,
     };
     pub(crate) const RSYNC_SSH: Self = Self {
         name: "rsync-ssh",
-        program: Program::Named("sshd"),
+        programs: &[Program::Named("sshd"), Program::Named("ssh"), Program::Named("rsync")],
         start: start_sshd,
         fetch: fetch_rsync_ssh,
         is_to_file: true,
@@ -93,7 +81,7 @@ impl Contender {
     /// Not encrypted.
     pub(crate) const RSYNC_DAEMON: Self = Self {
         name: "rsync-daemon",
-        program: Program::Named("rsync"),
+        programs: &[Program::Named("rsync")],
         start: start_rsyncd,
         fetch: fetch_rsyncd,
         is_to_file: true,
@@ -101,14 +89,14 @@ impl Contender {
     /// Not encrypted.
     pub(crate) const LIBTORRENT: Self = Self {
         name: "libtorrent",
-        program: Program::Libtorrent,
+        programs: &[Program::Libtorrent],
         start: start_torrent,
         fetch: fetch_torrent,
         is_to_file: true,
     };
     pub(crate) const SENDME: Self = Self {
         name: "sendme",
-        program: Program::Named("sendme"),
+        programs: &[Program::Named("sendme")],
         start: start_sendme,
         fetch: fetch_sendme,
         is_to_file: true,
@@ -116,7 +104,7 @@ impl Contender {
     /// Not encrypted.
     pub(crate) const RQBIT: Self = Self {
         name: "rqbit",
-        program: Program::Named("rqbit"),
+        programs: &[Program::Named("rqbit"), Program::Libtorrent],
         start: start_torrent,
         fetch: fetch_rqbit,
         is_to_file: true,
@@ -124,15 +112,14 @@ impl Contender {
 
     /// Whether what it needs is installed.
     pub(crate) fn is_there(self) -> bool {
-        match self.program {
-            Program::Ours => true,
+        self.programs.iter().all(|needed| match needed {
             Program::Named(name) => program(name).is_some(),
             Program::Libtorrent => {
                 let mut import = Command::new(python());
                 import.args(["-c", "import libtorrent"]).stdout(Stdio::null()).stderr(Stdio::null());
                 import.status().is_ok_and(|status| status.success())
             }
-        }
+        })
     }
 
     pub(crate) fn start(self, scene: &Scene<'_>) -> Senders {
@@ -382,8 +369,8 @@ fn fetch_torrent(scene: &Scene<'_>, senders: &Senders) -> Command {
 fn fetch_rqbit(scene: &Scene<'_>, senders: &Senders) -> Command {
     let peers: Vec<String> = senders.places.iter().map(|port| format!("127.0.0.1:{port}")).collect();
     let mut rqbit = Command::new(program("rqbit").expect("it was looked for"));
-    rqbit.args(["--disable-dht", "--http-api-listen-addr", "127.0.0.1:0", "download", "--exit-on-finish"]);
-    rqbit.args(["--disable-trackers", "--overwrite", "--initial-peers", &peers.join(","), "-o", "."]);
+    rqbit.args(["--disable-dht", "--disable-trackers", "download", "--disable-http-api", "--exit-on-finish"]);
+    rqbit.args(["--overwrite", "--initial-peers", &peers.join(","), "-o", "."]);
     rqbit.arg(scene.state("torrent").join("data.torrent"));
     rqbit
 }

@@ -55,11 +55,15 @@ pub(crate) fn run(mut command: Command, senders: &[Child]) -> Result<Sample, Str
         .spawn()
         .map_err(|error| format!("cannot be started: {error}"))?;
     let mut peaks = BTreeMap::new();
+    let mut sender_peaks = vec![BTreeMap::new(); senders.len()];
     let status = loop {
         if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
             break status;
         }
         note_peaks(child.id(), &mut peaks);
+        for (sender, peaks) in senders.iter().zip(&mut sender_peaks) {
+            note_peaks(sender.id(), peaks);
+        }
         pause(SAMPLE_INTERVAL);
     };
     let wall = start.elapsed().as_secs_f64();
@@ -71,7 +75,7 @@ pub(crate) fn run(mut command: Command, senders: &[Child]) -> Result<Sample, Str
         receiver: waited_for().minus(own_before),
         sender: all(senders).minus(senders_before),
         receiver_peak_len: peaks.values().sum(),
-        sender_peak_len: senders.iter().map(|sender| peak_of_tree(sender.id())).max().unwrap_or(0),
+        sender_peak_len: sender_peaks.iter().map(|peaks| peaks.values().sum()).max().unwrap_or(0),
     })
 }
 
@@ -88,13 +92,6 @@ fn of_tree(pid: u32) -> Cpu {
 /// CPU time of the children of this process that have ended.
 fn waited_for() -> Cpu {
     fields(std::process::id()).map_or(Cpu::default(), |fields| cpu(&fields, 13))
-}
-
-/// The most that a process and its living descendants held, each at its own time, bytes.
-pub(crate) fn peak_of_tree(pid: u32) -> u64 {
-    let mut peaks = BTreeMap::new();
-    note_peaks(pid, &mut peaks);
-    peaks.values().sum()
 }
 
 fn note_peaks(pid: u32, peaks: &mut BTreeMap<u32, u64>) {
@@ -127,6 +124,6 @@ fn cpu(fields: &[u64], at: usize) -> Cpu {
 }
 
 /// Short beside any fetch, long beside what looking costs.
-const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 /// `USER_HZ` is 100 on every Linux.
 const TICKS_PER_SEC: f64 = 100.0;

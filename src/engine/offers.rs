@@ -116,18 +116,16 @@ impl Offers {
     pub(super) fn on_link_down(&mut self, link: LinkId) {
         self.links.remove(&link);
         self.spreading.on_link_down(link);
-        for (place, chunk) in self.places.iter_mut().zip(0u32..) {
-            match *place {
-                Place::Offered(to) | Place::Asked(to) | Place::Out(to) if to == link => {}
-                Place::Queued | Place::Offered(_) | Place::Asked(_) | Place::Out(_) | Place::Spread => {
-                    continue;
-                }
-            }
-            *place = Place::Queued;
-            self.queue.push((chunk, 1));
-        }
         for holder in self.holders.iter_mut().filter(|holder| **holder == Some(link)) {
             *holder = None;
+        }
+        let is_theirs = |place: &Place| match *place {
+            Place::Offered(to) | Place::Asked(to) | Place::Out(to) => to == link,
+            Place::Queued | Place::Spread => false,
+        };
+        let theirs = self.places.iter().zip(0u32..).filter(|(place, _)| is_theirs(place));
+        for chunk in theirs.map(|(_, chunk)| chunk).collect::<Vec<u32>>() {
+            self.put_back(chunk);
         }
         self.forget_what_moved_on();
     }
@@ -137,12 +135,12 @@ impl Offers {
         if self.links.remove(&link).is_none() {
             return;
         }
-        for (place, chunk) in self.places.iter_mut().zip(0u32..) {
-            let is_lost = *place == Place::Asked(link) && !is_being_sent(chunk);
-            if *place == Place::Offered(link) || is_lost {
-                *place = Place::Queued;
-                self.queue.push((chunk, 1));
-            }
+        let is_lost = |(place, chunk): &(&Place, u32)| {
+            **place == Place::Offered(link) || (**place == Place::Asked(link) && !is_being_sent(*chunk))
+        };
+        let lost = self.places.iter().zip(0u32..).filter(is_lost);
+        for chunk in lost.map(|(_, chunk)| chunk).collect::<Vec<u32>>() {
+            self.put_back(chunk);
         }
         self.forget_what_moved_on();
     }
@@ -150,15 +148,29 @@ impl Offers {
     /// What was begun was not sent to its end. A peer that is served may ask for it again; one that is choked may not.
     pub(super) fn on_broken_off(&mut self, link: LinkId, chunk: u32) {
         if self.places[chunk as usize] == Place::Asked(link) && !self.links.contains_key(&link) {
-            self.places[chunk as usize] = Place::Queued;
-            self.queue.push((chunk, 1));
+            self.put_back(chunk);
+        }
+    }
+
+    /// Nobody waits for it any more: somebody else may have it, unless it is out already at whoever had it before.
+    fn put_back(&mut self, chunk: u32) {
+        match self.holders[chunk as usize] {
+            Some(holder) => {
+                self.places[chunk as usize] = Place::Out(holder);
+                self.out.push_back(chunk);
+            }
+            None => {
+                self.places[chunk as usize] = Place::Queued;
+                self.queue.push((chunk, 1));
+            }
         }
     }
 
     /// Entries of both queues may be out of date, and would grow with every link that comes and goes.
     fn forget_what_moved_on(&mut self) {
         let places = &self.places;
-        self.out.retain(|&chunk| matches!(places[chunk as usize], Place::Out(_)));
+        let mut listed = Bitfield::new(places.len() as u32);
+        self.out.retain(|&chunk| matches!(places[chunk as usize], Place::Out(_)) && listed.insert(chunk));
         let mut seen = Bitfield::new(places.len() as u32);
         let mut is_new = |chunk: u32| places[chunk as usize] == Place::Queued && seen.insert(chunk);
         let runs = self.queue.iter().flat_map(|&(first, count)| first..first + count);
@@ -196,7 +208,7 @@ impl Offers {
             }
             let is_drained = offered.unasked_len + offered.asked_len == 0;
             let pending_len = offered.unasked_len + offered.asked_len;
-            let pending_count = (pending_len / u64::from(geometry.chunk_len_max().max(1))) as u32;
+            let pending_count = (pending_len / geometry.chunk_len_mean()) as u32;
             if self.spreading.holds_back(link, pending_count)
                 && !(is_drained && self.spreading.may_try_again(link, self.links.keys()))
             {

@@ -7,7 +7,7 @@ use crate::manifest::ChunkIndex;
 use crate::wire::{ChunkRuns, Message, RejectReason, RequestId};
 
 use super::Engine;
-use super::content::Phase;
+use super::content::{Content, Phase};
 use super::io::{Event, LinkId, Order, Output, UploadEnd};
 use super::session::Session;
 use super::timers::Timer;
@@ -16,7 +16,7 @@ use super::uploads::Need;
 impl Engine {
     /// Starts uploads as long as slots are free.
     pub(super) fn serve(&mut self) {
-        while let Some((link, wanted)) = self.uploads.pop(|link, wanted| {
+        while let Some((link, wanted)) = self.uploads.pop(self.now, |link, wanted| {
             let chunks = self.contents.get(&wanted.content).and_then(|state| state.chunks());
             let has = self.sessions.get(&link).and_then(|session| session.has(wanted.content));
             // Whoever lacks more has something else to fetch meanwhile, and would take this one for slow.
@@ -27,6 +27,10 @@ impl Engine {
         }) {
             let (request, content, run) = (wanted.request, wanted.content, wanted.run);
             self.outputs.push_back(Output::Upload { link, request, content, run });
+        }
+        if self.uploads.has_waiting() {
+            // What waits for another peer may go when that takes too long.
+            self.timers.set_if_unset(Timer::Rotate, self.now + ROTATE_INTERVAL);
         }
     }
 
@@ -124,18 +128,21 @@ impl Engine {
     pub(super) fn rotate(&mut self) {
         let need = |link: LinkId| {
             let Some(session) = self.sessions.get(&link) else { return Need::Nothing };
-            let is_interested = session.remotes.iter().any(|(content, remote)| {
-                let Some(chunks) = self.contents.get(content).and_then(|state| state.chunks()) else {
-                    return false;
-                };
-                remote.has.as_ref().is_some_and(|has| chunks.have().has_beyond(has))
+            let wanted = session.remotes.iter().filter_map(|(content, remote)| {
+                let state = self.contents.get(content)?;
+                let is_wanted = state.chunks()?.have().has_beyond(remote.has.as_ref()?);
+                is_wanted.then_some(state)
             });
-            let offers = |content: &ContentId| self.contents.get(content).and_then(|s| s.offers.as_ref());
-            let is_held_back =
-                session.remotes.keys().filter_map(offers).any(|offers| offers.holds_back(link));
+            let holds_back =
+                |state: &Content| state.offers.as_ref().is_some_and(|offers| offers.holds_back(link));
+            let (mut is_interested, mut is_held_back) = (false, true);
+            for state in wanted {
+                is_interested = true;
+                is_held_back &= holds_back(state);
+            }
             match self.now.since(session.last_gain_at) {
                 _ if !is_interested => Need::Nothing,
-                _ if is_held_back => Need::Little,
+                idle if is_held_back && idle < FORSAKEN_AFTER => Need::Little,
                 idle if idle < STARVING_AFTER => Need::More,
                 _ => Need::Starving,
             }
@@ -155,6 +162,7 @@ impl Engine {
         if self.uploads.has_choked() {
             self.timers.set(Timer::Rotate, self.now + ROTATE_INTERVAL);
         }
+        self.serve();
     }
 
     /// Links on which both sides know the manifest.
@@ -170,5 +178,7 @@ const RARE_BELOW: u32 = 3;
 const LACKING_LITTLE: u32 = 2;
 /// Whoever gets nothing from anybody for so long is not to wait for a whole slot's time.
 const STARVING_AFTER: Duration = Duration::from_secs(10);
+/// Whoever passes nothing on is not to wait until it gives up, which a fetch does after a minute.
+const FORSAKEN_AFTER: Duration = Duration::from_secs(30);
 /// How often it is looked whether slots are to change hands when somebody waits for one.
 pub(super) const ROTATE_INTERVAL: Duration = Duration::from_secs(2);

@@ -43,7 +43,7 @@ impl Spreading {
     /// Nothing was given to anybody.
     pub(super) fn new(geometry: &Geometry) -> Self {
         Self {
-            unit_count: (RUN_LEN_TARGET / geometry.chunk_len_max().max(1)).max(1),
+            unit_count: (u64::from(RUN_LEN_TARGET) / geometry.chunk_len_mean()).max(1) as u32,
             alone: BTreeMap::new(),
             peers: BTreeMap::new(),
             usual_time: TimeEstimate::default(),

@@ -32,7 +32,8 @@ pub(super) struct Wanted {
 #[derive(Debug)]
 struct Queue {
     waiting: VecDeque<Wanted>,
-    active: BTreeMap<RequestId, Wanted>,
+    /// With the time at which each began.
+    active: BTreeMap<RequestId, (Wanted, Instant)>,
     /// Bytes given so far, for the turn; a newcomer starts where the others stand.
     turn_len: u64,
     is_unchoked: bool,
@@ -92,9 +93,11 @@ impl Uploads {
         has_room
     }
 
-    /// The next upload to start, if a slot is free. What must go to one peer after the other waits while it goes to one.
+    /// The next upload to start, if a slot is free. What must go to one peer after the other waits while it goes to one, but not
+    /// for long: whoever does not read keeps nobody from it.
     pub(super) fn pop(
         &mut self,
+        now: Instant,
         is_one_by_one: impl Fn(LinkId, &Wanted) -> bool,
     ) -> Option<(LinkId, Wanted)> {
         if self.active >= UPLOADS_MAX {
@@ -102,18 +105,22 @@ impl Uploads {
         }
         let is_sent = |wanted: &Wanted| {
             let mut active = self.queues.values().flat_map(|queue| queue.active.values());
-            active.any(|other| other.content == wanted.content && other.run.first() == wanted.run.first())
+            active.any(|(other, since)| {
+                let is_same = other.content == wanted.content && other.run.first() == wanted.run.first();
+                is_same && now.since(*since) < ONE_BY_ONE_MAX
+            })
         };
-        let can_go = |(link, queue): &(&LinkId, &Queue)| {
-            let Some(first) = queue.waiting.front() else { return false };
-            queue.active.len() < UPLOADS_PER_LINK && !(is_one_by_one(**link, first) && is_sent(first))
+        let first_ready = |(link, queue): (&LinkId, &Queue)| {
+            let can_go = |wanted: &Wanted| !(is_one_by_one(*link, wanted) && is_sent(wanted));
+            let has_room = queue.active.len() < UPLOADS_PER_LINK;
+            let at = queue.waiting.iter().position(can_go).filter(|_| has_room)?;
+            Some((queue.turn_len, *link, at))
         };
-        let ready = self.queues.iter().filter(can_go);
-        let link = ready.min_by_key(|(link, queue)| (queue.turn_len, **link)).map(|(link, _)| *link)?;
+        let (_, link, at) = self.queues.iter().filter_map(first_ready).min()?;
         let queue = self.queues.get_mut(&link)?;
-        let wanted = queue.waiting.pop_front()?;
+        let wanted = queue.waiting.remove(at)?;
         queue.turn_len += u64::from(wanted.run.len());
-        queue.active.insert(wanted.request, wanted);
+        queue.active.insert(wanted.request, (wanted, now));
         self.active += 1;
         Some((link, wanted))
     }
@@ -131,7 +138,7 @@ impl Uploads {
 
     /// An upload is over.
     pub(super) fn on_ended(&mut self, link: LinkId, request: RequestId) -> Option<Wanted> {
-        let ended = self.queues.get_mut(&link)?.active.remove(&request)?;
+        let (ended, _) = self.queues.get_mut(&link)?.active.remove(&request)?;
         self.active -= 1;
         Some(ended)
     }
@@ -149,7 +156,7 @@ impl Uploads {
     /// Uploads of a content that are going on.
     pub(super) fn active_of(&self, content: ContentId) -> Vec<(LinkId, RequestId)> {
         let of_link = |(link, queue): (&LinkId, &Queue)| {
-            let active = queue.active.iter().filter(|(_, wanted)| wanted.content == content);
+            let active = queue.active.iter().filter(|(_, (wanted, _))| wanted.content == content);
             active.map(|(request, _)| (*link, *request)).collect::<Vec<_>>()
         };
         self.queues.iter().flat_map(of_link).collect()
@@ -162,7 +169,7 @@ impl Uploads {
         content: ContentId,
     ) -> impl Iterator<Item = Run> + use<'_> {
         let active = self.queues.get(&link).into_iter().flat_map(|queue| queue.active.values());
-        active.filter(move |wanted| wanted.content == content).map(|wanted| wanted.run)
+        active.filter(move |(wanted, _)| wanted.content == content).map(|(wanted, _)| wanted.run)
     }
 
     /// Frees slots for those who wait: chokes whoever has been unchoked longest and unchokes whoever has been choked longest.
@@ -251,6 +258,8 @@ const UPLOADS_MAX: usize = 64;
 /// Most peers that are served at the same time.
 pub(super) const SLOTS_MAX: usize = 64;
 const ROTATED_AT_ONCE: usize = 8;
+/// Longest wait for another peer to get a chunk first. A chunk of 1 MiB takes so long at 1 Mbit/s.
+const ONE_BY_ONE_MAX: Duration = Duration::from_secs(8);
 /// Long enough for a chunk and more on most lines.
 const SLOT_TIME_MAX: Duration = Duration::from_secs(10);
 /// One chunk, whole, on a fast line; what was begun is sent to its end on a slow one.
@@ -280,7 +289,7 @@ mod tests {
         }
         assert!(uploads.push(LinkId(2), wanted(0)));
         let mut turns = Vec::new();
-        while let Some((link, wanted)) = uploads.pop(|_, _| false) {
+        while let Some((link, wanted)) = uploads.pop(Instant::ZERO, |_, _| false) {
             turns.push(link.0);
             uploads.on_ended(link, wanted.request);
         }
@@ -293,7 +302,7 @@ mod tests {
         uploads.on_link_up(Instant::ZERO, LinkId(1));
         (0..5).for_each(|request| assert!(uploads.push(LinkId(1), wanted(request))));
         assert!(!uploads.push(LinkId(1), wanted(4)));
-        assert_eq!(std::iter::from_fn(|| uploads.pop(|_, _| false)).count(), UPLOADS_PER_LINK);
+        assert_eq!(std::iter::from_fn(|| uploads.pop(Instant::ZERO, |_, _| false)).count(), UPLOADS_PER_LINK);
         assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(0)), Some(true));
         assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(4)), Some(false));
         assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(4)), None);
@@ -308,10 +317,26 @@ mod tests {
             uploads.on_link_up(Instant::ZERO, link);
             assert!(uploads.push(link, wanted(0)));
         }
-        assert_eq!(uploads.pop(|_, _| true), Some((LinkId(1), wanted(0))));
-        assert_eq!(uploads.pop(|_, _| true), None);
+        assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), Some((LinkId(1), wanted(0))));
+        assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), None);
         uploads.on_ended(LinkId(1), RequestId(0));
-        assert_eq!(uploads.pop(|_, _| true), Some((LinkId(2), wanted(0))));
+        assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), Some((LinkId(2), wanted(0))));
+    }
+
+    #[test]
+    fn who_does_not_read_a_rare_chunk_keeps_others_from_it_for_a_while_and_from_nothing_else() {
+        let mut uploads = Uploads::default();
+        for link in [LinkId(1), LinkId(2)] {
+            uploads.on_link_up(Instant::ZERO, link);
+            assert!(uploads.push(link, wanted(0)));
+        }
+        let other = Wanted { content: ContentId::from_bytes([1; 32]), ..wanted(1) };
+        assert!(uploads.push(LinkId(2), other));
+        assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), Some((LinkId(1), wanted(0))));
+        assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), Some((LinkId(2), other)));
+        assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), None);
+        let later = Instant::ZERO + ONE_BY_ONE_MAX;
+        assert_eq!(uploads.pop(later, |_, _| true), Some((LinkId(2), wanted(0))));
     }
 
     #[test]

@@ -231,6 +231,11 @@ impl Geometry {
         self.chunk_len_max
     }
 
+    /// The usual length of a chunk, bytes, rounded up; one if there is none.
+    pub fn chunk_len_mean(&self) -> u64 {
+        self.content_len.div_ceil(u64::from(self.chunk_count.max(1))).max(1)
+    }
+
     fn chunk_at(&self, content_offset: u64) -> Option<ChunkIndex> {
         let file = self.files.partition_point(|f| f.content_offset <= content_offset).checked_sub(1)?;
         let span = &self.files[file];

@@ -27,7 +27,7 @@ pub(super) struct Buffer {
 impl Budget {
     /// A budget of so many bytes; at least the longest chunk, so that any chunk fits.
     pub(super) fn new(budget_len: u64) -> Self {
-        let least = 1u64 << crate::base::limits::CHUNK_LEN_LOG2_MAX;
+        let least = (1u64 << crate::base::limits::CHUNK_LEN_LOG2_MAX) + DIRECT_ALIGN as u64;
         let permits_max = u32::try_from(budget_len.max(least) / UNIT_LEN).unwrap_or(u32::MAX >> 3);
         let permits = Arc::new(Semaphore::new(permits_max as usize));
         Self { permits, permits_max, spare: Arc::default() }
@@ -35,7 +35,8 @@ impl Budget {
 
     /// A buffer of `len` bytes (of any value), as soon as the budget has room. To be cancelled by dropping the future.
     pub(super) async fn buffer(&self, len: u32) -> Buffer {
-        let units = u64::from(len).div_ceil(UNIT_LEN).min(self.permits_max.into()) as u32;
+        let units =
+            (u64::from(len) + DIRECT_ALIGN as u64).div_ceil(UNIT_LEN).min(self.permits_max.into()) as u32;
         let permits = Arc::clone(&self.permits).acquire_many_owned(units).await;
         let permit = permits.expect("the semaphore is never closed");
         // A used buffer has its pages already; a fresh one is zeroed by the system page by page.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use super::blocks::Blocks;
 use super::budget::Budget;
 use super::clock::Clock;
 use super::finding::Finding;
@@ -80,6 +81,7 @@ pub(super) struct Io {
     clock: Clock,
     budget: Budget,
     windows: Windows,
+    blocks: Blocks,
     up: Throttle,
     down: Throttle,
     limits: Limits,
@@ -124,6 +126,7 @@ impl Io {
             clock: Clock::start(),
             budget: Budget::new(limits.buffers_len),
             windows,
+            blocks: Blocks::default(),
             up: Throttle::new(limits.up),
             down: Throttle::new(limits.down),
             limits,
@@ -436,6 +439,7 @@ impl Io {
             store,
             throttles,
             block_len: self.windows.block_len(),
+            blocks: self.blocks.clone(),
             cancel,
         };
         let report = self.report.clone();

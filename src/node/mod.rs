@@ -5,6 +5,7 @@
 
 pub mod clock;
 
+mod blocks;
 mod budget;
 mod throttle;
 mod windows;

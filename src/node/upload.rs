@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{trace, warn};
 
+use super::blocks::Blocks;
 use super::throttle::Throttle;
 use crate::engine::{LinkId, UploadEnd};
 use crate::manifest::{ChunkIndex, Piece, Run};
@@ -26,6 +27,7 @@ pub(super) struct UploadTask {
     pub(super) throttles: [Throttle; 2],
     /// Bytes to read at once.
     pub(super) block_len: u32,
+    pub(super) blocks: Blocks,
     pub(super) cancel: CancellationToken,
 }
 
@@ -66,7 +68,7 @@ async fn send(task: &UploadTask, stream: &mut ChunkSender, sent_len: &mut u64) -
     let mut pen = None;
     for block in blocks(task) {
         let block_len = block.iter().map(|piece| u64::from(piece.len)).sum::<u64>();
-        let bytes = read(&task.store, block).await?;
+        let bytes = read(task, block).await?;
         // The first block is read while the stream before this one is still being sent.
         if pen.is_none() {
             pen = Some(task.pen.lock().await);
@@ -114,10 +116,10 @@ fn blocks(task: &UploadTask) -> Vec<Vec<Piece>> {
     blocks
 }
 
-async fn read(store: &Arc<dyn Store>, block: Vec<Piece>) -> Result<Bytes, UploadEnd> {
-    let store = Arc::clone(store);
+async fn read(task: &UploadTask, block: Vec<Piece>) -> Result<Bytes, UploadEnd> {
+    let (store, blocks) = (Arc::clone(&task.store), task.blocks.clone());
     let first = block.first().map(|piece| piece.chunk);
-    let work = tokio::task::spawn_blocking(move || read_block(store.as_ref(), &block));
+    let work = tokio::task::spawn_blocking(move || read_block(store.as_ref(), &blocks, &block));
     match (work.await, first) {
         (Ok(result), _) => result.map_err(UploadEnd::Lost),
         // The reader panicked: whatever chunk it was at cannot be served.
@@ -126,16 +128,17 @@ async fn read(store: &Arc<dyn Store>, block: Vec<Piece>) -> Result<Bytes, Upload
     }
 }
 
-fn read_block(store: &dyn Store, block: &[Piece]) -> Result<Bytes, ChunkIndex> {
-    let mut bytes = vec![0; block.iter().map(|piece| piece.len as usize).sum()];
-    let mut rest = bytes.as_mut_slice();
-    for piece in block {
-        let (part, next) = rest.split_at_mut(piece.len as usize);
-        if let Err(error) = store.read(piece.chunk, piece.offset, part) {
-            warn!(chunk = piece.chunk.get(), %error, "a chunk cannot be served");
-            return Err(piece.chunk);
+fn read_block(store: &dyn Store, blocks: &Blocks, block: &[Piece]) -> Result<Bytes, ChunkIndex> {
+    let len = block.iter().map(|piece| piece.len as usize).sum();
+    blocks.filled(len, |mut rest| {
+        for piece in block {
+            let (part, next) = rest.split_at_mut(piece.len as usize);
+            if let Err(error) = store.read(piece.chunk, piece.offset, part) {
+                warn!(chunk = piece.chunk.get(), %error, "a chunk cannot be served");
+                return Err(piece.chunk);
+            }
+            rest = next;
         }
-        rest = next;
-    }
-    Ok(bytes.into())
+        Ok(())
+    })
 }

@@ -1,4 +1,4 @@
-//! Open files of a content, the least recently used closed first. Invariant: never more than [`OPEN_FILES_MAX`] are kept.
+//! Open files of a content, the least recently used closed first. Invariant: never more are kept than was said.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,16 +9,28 @@ use crate::base::limits::OPEN_FILES_MAX;
 use crate::manifest::FileIndex;
 
 /// A bounded set of open files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct OpenFiles(Mutex<Held>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
     files: BTreeMap<usize, (u64, Arc<File>)>,
+    files_max: usize,
     uses: u64,
 }
 
+impl Default for OpenFiles {
+    fn default() -> Self {
+        Self::at_most(OPEN_FILES_MAX)
+    }
+}
+
 impl OpenFiles {
+    /// So many at once.
+    pub(super) fn at_most(files_max: usize) -> Self {
+        Self(Mutex::new(Held { files: BTreeMap::new(), files_max, uses: 0 }))
+    }
+
     /// The file, opened by `open` unless it is held.
     pub(super) fn get(
         &self,
@@ -51,7 +63,7 @@ impl Held {
         if let Some(held) = self.used(index) {
             return held;
         }
-        if self.files.len() >= OPEN_FILES_MAX {
+        if self.files.len() >= self.files_max {
             let oldest =
                 self.files.iter().min_by_key(|(_, (last_use, _))| *last_use).map(|(&index, _)| index);
             oldest.map(|index| self.files.remove(&index));

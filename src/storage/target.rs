@@ -8,6 +8,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Mutex;
 
+use rayon::prelude::*;
+
 use super::dir::Dir;
 use super::guard::{ChunkLocks, Guard, Guarded, Stamped};
 use super::hashing::{Copied, HashProgress, Stamp, hash_chunk};
@@ -199,13 +201,14 @@ impl TargetStore {
     /// Renames what is complete. A file that cannot be renamed is tried again at the next flush.
     fn promote_complete(&self) -> Result<(), StoreError> {
         let touched = locked(&self.state).touched.clone();
-        for file in touched {
+        // A folder of a hundred thousand files spends half its time here.
+        touched.into_par_iter().try_for_each(|file| {
             if self.missing_of(file) == 0 && self.files.promote(file)? {
                 self.trust_final(file)?;
             }
             locked(&self.state).touched.remove(&file);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// What was verified under the temporary name is known of the final one, until someone touches it.

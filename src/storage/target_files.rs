@@ -14,6 +14,7 @@ use super::direct::DirectWrites;
 use super::index::sha256_of;
 use super::open_files::OpenFiles;
 use super::{StoreError, locked};
+use crate::base::limits::OPEN_DIRECT_FILES_MAX;
 use crate::manifest::{EntryPath, FileIndex, Manifest};
 
 /// Where the bytes of a file are.
@@ -53,7 +54,7 @@ struct Made {
 impl TargetFiles {
     pub(super) fn new(dir: Dir, manifest: Manifest, overwrite: bool, places: Vec<Place>) -> Self {
         let made = Mutex::new(Made { places, unsynced: BTreeSet::new() });
-        let (open, open_direct) = (OpenFiles::default(), OpenFiles::default());
+        let (open, open_direct) = (OpenFiles::default(), OpenFiles::at_most(OPEN_DIRECT_FILES_MAX));
         Self {
             dir,
             manifest,
@@ -158,6 +159,9 @@ impl TargetFiles {
         self.check_sha256(file, &part, &open)?;
         self.set_executable(file, &open)?;
         self.dir.rename(&part, name, self.overwrite)?;
+        // While anybody has it open for writing, it cannot be run.
+        self.open.forget(file);
+        self.open_direct.forget(file);
         let mut made = locked(&self.made);
         made.places[file.get()] = Place::Final;
         made.unsynced.extend(name.parent().map(Path::to_owned));

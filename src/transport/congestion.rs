@@ -22,7 +22,13 @@ pub(super) struct ForgivingCubic;
 impl ControllerFactory for ForgivingCubic {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
         let cubic = Arc::new(CubicConfig::default()).build(now, current_mtu);
-        Box::new(Forgiving { cubic, credit: Credit::default(), queue: Queue::default(), floor_len: 0 })
+        Box::new(Forgiving {
+            cubic,
+            credit: Credit::default(),
+            queue: Queue::default(),
+            floor_len: 0,
+            cut_at: None,
+        })
     }
 }
 
@@ -32,6 +38,8 @@ struct Forgiving {
     queue: Queue,
     /// What the last cut left, bytes; CUBIC's own window may be less until it has grown again.
     floor_len: u64,
+    /// What was sent before it is part of the last event.
+    cut_at: Option<Instant>,
 }
 
 impl Controller for Forgiving {
@@ -40,7 +48,7 @@ impl Controller for Forgiving {
     }
 
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, app_limited: bool, rtt: &RttEstimator) {
-        self.credit.on_acked(bytes, self.cubic.window());
+        self.credit.on_acked(bytes, self.window());
         self.queue.on_round_trip(now, now.saturating_duration_since(sent));
         self.cubic.on_ack(now, sent, bytes, app_limited, rtt);
     }
@@ -55,14 +63,13 @@ impl Controller for Forgiving {
         if is_loss && !self.queue.stands() && self.credit.spend(lost_bytes) {
             return;
         }
-        let (window_len, cubic_len) = (self.window(), self.cubic.window());
-        self.cubic.on_congestion_event(now, sent, is_persistent, lost_bytes);
         if is_persistent {
             self.floor_len = 0;
-        } else if self.cubic.window() < cubic_len {
-            // Otherwise it was cut for the same round trip before.
-            self.floor_len = window_len * self.queue.kept_percent() / 100;
+        } else if self.cut_at.is_none_or(|cut_at| sent > cut_at) {
+            self.cut_at = Some(now);
+            self.floor_len = self.window() * self.queue.kept_percent() / 100;
         }
+        self.cubic.on_congestion_event(now, sent, is_persistent, lost_bytes);
     }
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
@@ -85,6 +92,7 @@ impl Controller for Forgiving {
             credit: self.credit,
             queue: self.queue,
             floor_len: self.floor_len,
+            cut_at: self.cut_at,
         })
     }
 
@@ -277,6 +285,18 @@ mod tests {
         assert!(stands_after(&[[40; 50], [46; 50]].concat()));
         assert!(!stands_after(&[[1; 50], [2; 50]].concat()));
         assert!(stands_after(&[[1; 50], [4; 50]].concat()));
+    }
+
+    #[test]
+    fn cuts_in_a_row_leave_nothing_of_a_wide_window() {
+        let mut controller = Arc::new(ForgivingCubic).build(start(), 1452);
+        let (mut now, rtt) = (start(), Duration::from_millis(50));
+        let before = controller.window();
+        for _ in 0..60 {
+            now += rtt;
+            controller.on_congestion_event(now, now, false, 1452);
+        }
+        assert!(controller.window() < before / 2, "{} of {before}", controller.window());
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::support::{Figures, Lab, Line, MIB, World, assert_same_file, report};
+use crate::support::{Bottleneck, Figures, Lab, Line, MIB, Path, UdpRelay, World, assert_same_file, report};
 
 #[test]
-fn one_link_fills_a_long_fat_line() {
+fn one_link_makes_use_of_a_long_fat_line() {
     fetch_from(1);
 }
 
 #[test]
-fn four_links_fill_a_long_fat_line() {
+fn four_links_make_use_of_a_long_fat_line() {
     fetch_from(4);
 }
 
@@ -18,10 +18,16 @@ fn fetch_from(seed_count: usize) {
     let Some(lab) = Lab::new() else { return };
     let world = World::new();
     let (film, manifest) = world.film(asked_len(), MIB);
-    let leech = world.node(&lab.host(LINE.loss(1)));
-    let seeds: Vec<_> = lab.hosts(seed_count, LINE).iter().map(|host| world.node(host)).collect();
+    let leech = world.node(&lab.host(Line::fast()));
+    let seeds: Vec<_> = lab.hosts(seed_count, Line::fast()).iter().map(|host| world.node(host)).collect();
     let _seeding: Vec<_> = seeds.iter().map(|seed| seed.seed(&manifest, &film, &[])).collect();
-    let peers: Vec<&str> = seeds.iter().map(|seed| seed.peer.as_str()).collect();
+    let (router, shared) = (lab.host(Line::fast()), Bottleneck::new());
+    let relays = (1..).zip(&seeds).map(|(port, seed): (u16, _)| {
+        let relay = UdpRelay::start(&router, port, seed.listens_at(), PATH, &shared);
+        (seed.peer_at((router.address(), port).into()), relay)
+    });
+    let (peers, _relays): (Vec<String>, Vec<UdpRelay>) = relays.unzip();
+    let peers: Vec<&str> = peers.iter().map(String::as_str).collect();
     let figures = Figures::of(&leech.fetch(&manifest, &peers, &[]).end());
     assert_same_file(&film, &leech.path("out/film.bin"));
     let mbit = f64::from(MBIT);
@@ -45,7 +51,6 @@ fn asked_len() -> u64 {
 }
 
 const MBIT: u32 = 500;
-/// A packet crosses two lines each way, so a round trip is four times this.
-const LINE: Line = Line::mbit(MBIT, MBIT).delay(Duration::from_micros(12_500));
-/// A debug build, the delaying of every frame and both ends share this machine.
-const SHARE_MIN: f64 = 0.1;
+const PATH: Path = Path { mbit: MBIT, delay: Duration::from_millis(25), lost_per_mille: 1 };
+/// A debug build, the relay and both ends share this machine.
+const SHARE_MIN: f64 = if cfg!(debug_assertions) { 0.1 } else { 0.3 };

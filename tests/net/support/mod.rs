@@ -8,6 +8,7 @@ mod nat;
 mod relay;
 mod report;
 mod shell;
+mod udp_relay;
 mod world;
 
 #[allow(dead_code, reason = "the process tests use more of it")]
@@ -26,6 +27,7 @@ pub(crate) use lab::Lab;
 pub(crate) use line::Line;
 pub(crate) use process::{Process, Signal};
 pub(crate) use report::{Figures, Stopwatch, report};
+pub(crate) use udp_relay::{Bottleneck, Path, UdpRelay};
 pub(crate) use world::{Node, World};
 
 /// 1 MiB: also the length of a chunk in files below 2 GiB.

@@ -2,6 +2,7 @@
 //! starts, so that all can be told of all.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -68,6 +69,17 @@ impl Node {
     /// The same node, if it announces itself to its network.
     pub(crate) fn on_lan(self) -> Self {
         Self { is_on_lan: true, ..self }
+    }
+
+    /// For `--peer`, of whoever reaches it by this address.
+    pub(crate) fn peer_at(&self, address: SocketAddr) -> String {
+        let node = self.peer.split('@').next().expect("its key");
+        format!("{node}@{address}")
+    }
+
+    /// Where it listens.
+    pub(crate) fn listens_at(&self) -> SocketAddr {
+        (self.host.address(), PORT).into()
     }
 
     /// A seed that is ready.

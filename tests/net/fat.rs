@@ -53,4 +53,4 @@ fn asked_len() -> u64 {
 const MBIT: u32 = 500;
 const PATH: Path = Path { mbit: MBIT, delay: Duration::from_millis(25), lost_per_mille: 1 };
 /// A debug build, the relay and both ends share this machine.
-const SHARE_MIN: f64 = if cfg!(debug_assertions) { 0.1 } else { 0.3 };
+const SHARE_MIN: f64 = if cfg!(debug_assertions) { 0.02 } else { 0.3 };

@@ -133,7 +133,7 @@ const _: () = assert!(LINK_KEEP_ALIVE.as_secs() * 3 < LINK_IDLE_TIMEOUT.as_secs(
 
 /// Files a store holds open at once: a content may have a hundred thousand, a process gets 1024 descriptors.
 pub const OPEN_FILES_MAX: usize = 128;
-/// Of them, as many may be open a second time, for writing past the page cache.
+/// Files of these that a store holds open a second time, for writing past the page cache.
 pub const OPEN_DIRECT_FILES_MAX: usize = 16;
 /// Bytes a hashing thread reads at once: long enough for BLAKE3 to be fast, short enough to stay in the cache.
 pub const HASH_READ_LEN: usize = 512 << 10;

@@ -1,5 +1,4 @@
-//! Blocks of uploads, used again and again. A fresh one of half a mebibyte costs more than the reading of its bytes: the system finds
-//! and clears page after page of it. Invariant: what lies spare never holds more than [`SPARE_LEN_MAX`].
+//! Blocks of uploads, used again and again: a fresh one is zeroed, and the system may have to find and clear its pages first. Invariant: what lies spare never holds more than [`SPARE_LEN_MAX`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -8,12 +8,15 @@ pub mod manifest;
 mod proto;
 pub mod registry;
 pub mod sim;
+pub mod trust;
 pub mod wire;
 
 #[cfg(not(target_family = "wasm"))]
 pub mod cli;
 #[cfg(not(target_family = "wasm"))]
 pub mod coordinator;
+#[cfg(not(target_family = "wasm"))]
+pub mod credentials;
 #[cfg(not(target_family = "wasm"))]
 pub mod discovery;
 #[cfg(not(target_family = "wasm"))]

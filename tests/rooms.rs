@@ -9,18 +9,32 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("manifest", &["base", "proto"]),
     ("wire", &["base", "manifest", "proto"]),
-    ("engine", &["base", "manifest", "wire"]),
+    ("trust", &["base"]),
+    ("engine", &["base", "manifest", "wire", "trust"]),
     ("sync", &["base", "manifest", "wire", "engine"]),
     ("registry", &["base", "manifest"]),
-    ("sim", &["base", "manifest", "wire", "engine", "registry"]),
-    ("transport", &["base", "manifest", "wire"]),
+    ("sim", &["base", "manifest", "wire", "trust", "engine", "registry"]),
+    ("transport", &["base", "manifest", "wire", "trust"]),
+    ("credentials", &["base", "trust"]),
     ("storage", &["base", "manifest"]),
     ("discovery", &["base", "manifest", "wire", "transport"]),
     ("coordinator", &["base", "manifest", "wire", "registry", "transport"]),
-    ("node", &["base", "manifest", "wire", "engine", "transport", "storage", "discovery"]),
+    ("node", &["base", "manifest", "wire", "trust", "engine", "transport", "storage", "discovery"]),
     (
         "service",
-        &["base", "manifest", "wire", "engine", "transport", "storage", "discovery", "coordinator", "node"],
+        &[
+            "base",
+            "manifest",
+            "wire",
+            "trust",
+            "engine",
+            "transport",
+            "credentials",
+            "storage",
+            "discovery",
+            "coordinator",
+            "node",
+        ],
     ),
     (
         "cli",
@@ -28,8 +42,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "base",
             "manifest",
             "wire",
+            "trust",
             "engine",
             "transport",
+            "credentials",
             "storage",
             "discovery",
             "coordinator",
@@ -41,7 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms without async, clock, sockets, files, threads and hash maps.
-const PURE: &[&str] = &["base", "manifest", "wire", "engine", "sync", "registry", "sim"];
+const PURE: &[&str] = &["base", "manifest", "wire", "trust", "engine", "sync", "registry", "sim"];
 
 /// What pure rooms do not name. `std::net::SocketAddr` is a value, not a socket.
 const IMPURE: &[&str] = &[

@@ -124,6 +124,15 @@ const _: () = assert!(CHUNK_LEN_LOG2_AUTO_MIN <= CHUNK_LEN_LOG2_AUTO_MAX);
 const _: () = assert!(CHUNK_LEN_LOG2_AUTO_MAX <= CHUNK_LEN_LOG2_MAX);
 const _: () = assert!(RUN_LEN_TARGET <= 1 << CHUNK_LEN_LOG2_MAX);
 
+/// How often a node looks whether those that are linked may still be: certificates end.
+pub const ADMISSION_CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A file that says who belongs: a list of [`MEMBERS_MAX`] nodes with comments, or of as many revocations.
+pub const CREDENTIALS_LEN_MAX: usize = 16 << 20;
+
+/// Nodes on one list of who may link, or of who may have a content.
+pub const MEMBERS_MAX: usize = 100_000;
+
 /// Nodes that the peer book remembers.
 pub const PEERS_MAX: usize = 16 << 10;
 const _: () = assert!(DATAGRAM_LEN_MAX_LOCAL as usize * 10 < 65_507);

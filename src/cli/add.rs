@@ -69,7 +69,7 @@ fn fetch(what: &str, out: &Path) -> Result<Request, Failure> {
             "nobody is known to have this content: take a ticket, or a manifest that names a source";
         return Err(Failure::new(Exit::NoSource, message));
     }
-    let Wanted { content, sources, coordinators, .. } = wanted;
-    let ticket = Ticket { content, sources, coordinators };
+    let Wanted { content, sources, coordinators, signatures, manifest: _ } = wanted;
+    let ticket = Ticket { content, sources, coordinators, signatures };
     Ok(Request::AddFetch { ticket: ticket.to_string(), out: control::absolute(out)? })
 }

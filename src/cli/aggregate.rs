@@ -41,6 +41,8 @@ fn config(args: &AggregateArgs) -> Result<Config, Failure> {
         max_peers: args.max_peers.map(|max| max as usize),
         metrics_listen: args.metrics_listen,
         is_coordinator: true,
+        trust: args.trust.files(None),
+        cert: args.trust.cert.clone(),
         collecting: Some(Collecting { store: absolute(&args.store)?, quota_len, nodes, contents }),
         ..Config::default()
     })

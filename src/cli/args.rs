@@ -45,7 +45,7 @@ pub(super) struct Global {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve files in place; prints a ticket by which others fetch them
-    Seed(SeedArgs),
+    Seed(Box<SeedArgs>),
     /// Fetch a content from all its sources at once; run it again to go on where it stopped
     Fetch(Box<FetchArgs>),
     /// Make, show and check manifests
@@ -69,6 +69,11 @@ pub(super) enum Command {
     Ls(LsArgs),
     /// Show how the running node stands: contents, peers, rates
     Status(StatusArgs),
+    /// Run an authority: certificates for those who may take part, and what it took back
+    #[command(subcommand)]
+    Cert(CertCommand),
+    /// Print the id of the node with the key of --key
+    Id(IdArgs),
     /// Print shell completions
     Completions {
         /// For which shell
@@ -129,6 +134,28 @@ impl FindArgs {
     }
 }
 
+/// Who may link, and who this node is to others that ask.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Trust")]
+pub(super) struct TrustArgs {
+    /// List of the nodes that may link, one NODEID a line, with `mirror` after it for a node that may offer nothing new; read
+    /// again when it changes [default: everybody]
+    #[arg(long, value_name = "FILE", env = "SWARM_ALLOW")]
+    pub(super) allow: Option<PathBuf>,
+    /// Certificate of the authority that vouches for nodes (swarm cert): only those link that show a certificate of it
+    #[arg(long, value_name = "FILE", env = "SWARM_CA")]
+    pub(super) ca: Option<PathBuf>,
+    /// What the authority took back (revoked.pem in its folder); read again when it changes
+    #[arg(long, value_name = "FILE", requires = "ca", env = "SWARM_REVOKED")]
+    pub(super) revoked: Option<PathBuf>,
+    /// This node's certificate, for nodes that ask for one; it is for the key of --key
+    #[arg(long, value_name = "FILE", env = "SWARM_CERT")]
+    pub(super) cert: Option<PathBuf>,
+    /// Take the authority for development too, whose key everybody has
+    #[arg(long, requires = "ca", env = "SWARM_DEV", value_parser = FalseyValueParser::new())]
+    pub(super) dev: bool,
+}
+
 /// What a node that serves may use of the line.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Limits")]
@@ -179,6 +206,17 @@ pub(super) struct DownLimitArgs {
     pub(super) limit_down_per_peer: Option<Rate>,
 }
 
+fn authority_name(text: &str) -> Result<String, String> {
+    let is_name =
+        !text.is_empty() && text.len() <= AUTHORITY_NAME_LEN_MAX && !text.chars().any(char::is_control);
+    is_name
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("a name has from 1 to {AUTHORITY_NAME_LEN_MAX} bytes"))
+}
+
+/// What a common name in a certificate may hold (RFC 5280, appendix A).
+const AUTHORITY_NAME_LEN_MAX: usize = 64;
+
 fn zone(text: &str) -> Result<String, String> {
     let is_zone = !text.is_empty() && text.len() <= ZONE_LEN_MAX && !text.chars().any(char::is_control);
     is_zone
@@ -203,10 +241,18 @@ pub(super) struct SeedArgs {
     /// Serve what PATH holds of this manifest, be it only some of the chunks, instead of making a new one
     #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
+    /// Sign the content with this node's key (--key): the ticket and the manifest name the publisher
+    #[arg(long, env = "SWARM_SIGN", value_parser = FalseyValueParser::new())]
+    pub(super) sign: bool,
     #[command(flatten)]
     pub(super) limit: LimitArgs,
     #[command(flatten)]
     pub(super) find: FindArgs,
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
+    /// List of the nodes that may have this content, one NODEID a line; read again when it changes [default: all that may link]
+    #[arg(long, value_name = "FILE", env = "SWARM_READERS")]
+    pub(super) readers: Option<PathBuf>,
     /// End when one peer has taken the whole content from here
     #[arg(long, conflicts_with = "count", env = "SWARM_ONCE", value_parser = FalseyValueParser::new())]
     pub(super) once: bool,
@@ -231,6 +277,14 @@ pub(super) struct FetchArgs {
     pub(super) peer: Vec<Peer>,
     #[command(flatten)]
     pub(super) find: FindArgs,
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
+    /// List of the nodes that may have this content from here, one NODEID a line [default: all that may link]
+    #[arg(long, value_name = "FILE", env = "SWARM_READERS")]
+    pub(super) readers: Option<PathBuf>,
+    /// Take only what this publisher signed: a NODEID
+    #[arg(long, value_name = "NODEID", env = "SWARM_PUBLISHER")]
+    pub(super) publisher: Option<NodeId>,
     /// Fetch only files that match this pattern (`*.mkv`, `season1/**`); may be given more than once
     #[arg(long, value_name = "GLOB", env = "SWARM_INCLUDE")]
     pub(super) include: Vec<String>,
@@ -269,6 +323,8 @@ pub(super) struct CoordinatorArgs {
     /// host:port by which others reach this node, if it is not an address of this machine; may be given more than once
     #[arg(long, value_name = "ADDR", env = "SWARM_ADVERTISE", value_delimiter = ',')]
     pub(super) advertise: Vec<Address>,
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
     /// Folder for what is to be known after a restart [default: coordinator in the state folder]
     #[arg(long, value_name = "DIR", env = "SWARM_STATE")]
     pub(super) state: Option<PathBuf>,
@@ -303,6 +359,8 @@ pub(super) struct AggregateArgs {
     /// Download no faster than this, all peers together
     #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN")]
     pub(super) limit_down: Option<Rate>,
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
     /// Peers linked at once
     #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = clap::value_parser!(u64).range(1..=LINKS_MAX as u64))]
     pub(super) max_peers: Option<u64>,
@@ -335,6 +393,14 @@ pub(super) enum ManifestCommand {
     Create(CreateArgs),
     /// Show what a manifest says
     Show {
+        /// The manifest
+        manifest: PathBuf,
+        /// Print JSON
+        #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
+        json: bool,
+    },
+    /// Sign a manifest with this node's key (--key), beside those who signed it before
+    Sign {
         /// The manifest
         manifest: PathBuf,
         /// Print JSON
@@ -470,6 +536,65 @@ pub(super) struct StatusArgs {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) node: ControlArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CertCommand {
+    /// Make an authority in a folder: its key, its certificate, and the list of what it took back
+    Ca {
+        /// The folder, made if it is missing
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Its name, for people
+        #[arg(long, default_value = "swarm authority", value_parser = authority_name)]
+        name: String,
+        /// Days that it is good for
+        #[arg(long, value_name = "N", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36500))]
+        days: u32,
+    },
+    /// Make a certificate for a node
+    Node {
+        /// Whose: `swarm id --key FILE` prints it there
+        #[arg(value_name = "NODEID")]
+        node: NodeId,
+        /// The authority's folder
+        #[arg(long = "ca", value_name = "DIR")]
+        dir: PathBuf,
+        /// Days that it is good for
+        #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=36500))]
+        days: u32,
+        /// It may fetch and serve on, and offer nothing new
+        #[arg(long)]
+        mirror: bool,
+        /// Where to write it [default: the first digits of the id, and .pem]
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Take back all certificates of a node, and write the list that says so
+    Revoke {
+        /// Whose
+        #[arg(value_name = "NODEID")]
+        node: NodeId,
+        /// The authority's folder
+        #[arg(long = "ca", value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// List what the authority issued
+    Ls {
+        /// The authority's folder
+        #[arg(long = "ca", value_name = "DIR")]
+        dir: PathBuf,
+        /// Print one JSON object a certificate
+        #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct IdArgs {
+    /// Print a JSON object
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
+    pub(super) json: bool,
 }
 
 /// A peer named on the command line.

@@ -9,6 +9,7 @@ use super::args::{CoordinatorArgs, Global};
 use super::failure::{Exit, Failure};
 use super::output::{self, Json};
 use super::setup::{self, Interrupts};
+use super::trust;
 use crate::base::limits::NODE_STOP_TIMEOUT;
 use crate::coordinator::{self, Coordinator};
 use crate::node::clock::wall_clock;
@@ -22,8 +23,9 @@ pub(super) async fn run(args: CoordinatorArgs, global: &Global) -> Result<(), Fa
 
 async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failure> {
     let mut interrupts = Interrupts::catch()?;
-    let identity = setup::identity(global, Some(coordinator::key_claim()))?;
+    let identity = trust::identity(global, Some(coordinator::key_claim()), args.trust.cert.as_deref())?;
     let endpoint = setup::endpoint(args.listen, &identity, LinkOptions::default())?;
+    let mut guard = trust::guard(&endpoint, args.trust.files(None))?;
     if args.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;
     }
@@ -46,6 +48,9 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
                 tracing::debug!(?event, "the node");
             }
             _ = tick.tick() => {
+                if let Err(error) = guard.look() {
+                    tracing::warn!(%error, "going on with who belonged before");
+                }
                 let totals = *coordinator.totals().borrow();
                 if args.json {
                     Json::coordinator(totals).print();

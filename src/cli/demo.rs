@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::args::{DemoArgs, DownLimitArgs, FetchArgs, FindArgs, Global, LimitArgs, Peer};
+use super::args::{DemoArgs, DownLimitArgs, FetchArgs, FindArgs, Global, LimitArgs, Peer, TrustArgs};
 use super::failure::{Exit, Failure};
 use super::fetch;
 use super::manifest::{index_paths, write_manifest};
@@ -296,6 +296,9 @@ fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
         peer,
         // The demo shows this machine alone.
         find: FindArgs { no_lan: true, ..FindArgs::default() },
+        trust: TrustArgs::default(),
+        readers: None,
+        publisher: None,
         include: Vec::new(),
         sequential: false,
         limit: LimitArgs::default(),

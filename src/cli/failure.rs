@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use crate::coordinator::{BookError, CoordinatorError};
+use crate::credentials::CredentialsError;
 use crate::engine::{Bottleneck, FetchFailure};
 use crate::service::client::ClientError;
 use crate::service::{ConfigError, ControlError, ServiceError};
@@ -136,6 +137,28 @@ impl From<IdentityError> for Failure {
     }
 }
 
+impl From<CredentialsError> for Failure {
+    fn from(error: CredentialsError) -> Self {
+        let exit = match &error {
+            CredentialsError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Exit::Usage
+            }
+            CredentialsError::Io { .. } => Exit::Disk,
+            CredentialsError::Exists(_) => Exit::TargetDiffers,
+            CredentialsError::TooLong(_)
+            | CredentialsError::NotPem { .. }
+            | CredentialsError::Unusable { .. }
+            | CredentialsError::ForeignList(_)
+            | CredentialsError::Development(_)
+            | CredentialsError::Members { .. }
+            | CredentialsError::WrongNode { .. }
+            | CredentialsError::NotIssued { .. }
+            | CredentialsError::Usage(_) => Exit::Usage,
+        };
+        Self { exit, error: error.into(), is_shown: false }
+    }
+}
+
 impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
         Self { exit: Exit::Other, error: error.into(), is_shown: false }
@@ -167,6 +190,7 @@ impl From<ServiceError> for Failure {
             ServiceError::Metrics { .. } => Exit::Other,
             ServiceError::Store(error) => return error.into(),
             ServiceError::Coordinator(error) => return error.into(),
+            ServiceError::Trust(error) => return error.into(),
         };
         Self { exit, error: error.into(), is_shown: false }
     }

@@ -16,16 +16,19 @@ use super::output::{self, Done, FetchView, HashView, Json};
 use super::seed::own_source;
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
+use super::trust;
 use crate::base::limits::COORDINATORS_MAX;
 use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
 use crate::engine::{
     Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
 };
-use crate::manifest::{Manifest, Source, Ticket};
+use crate::manifest::{Manifest, Signature, Source, Ticket};
 use crate::node::clock::Clock;
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
+use crate::service::Guard;
 use crate::storage::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
 use crate::transport::Endpoint;
+use crate::wire::DeclineReason;
 
 pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure> {
     // Whoever takes stdout for the file must find nothing else there.
@@ -47,9 +50,11 @@ pub(super) async fn fetch(
     let include = Include::new(&args.include)?;
     let mut interrupts = Interrupts::catch()?;
     let (args, wanted) = find(args).await?;
-    let identity = setup::identity(global, None)?;
+    let identity = trust::identity(global, None, args.trust.cert.as_deref())?;
     let memory = Memory::split(args.memory, is_stdout(&args.out), args.limit.link());
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
+    let readers = args.readers.as_ref().map(|path| (wanted.content, path));
+    let guard = trust::guard(&endpoint, args.trust.files(readers))?;
     let limits = Limits {
         down: args.down_limit.limit_down,
         down_per_peer: args.down_limit.limit_down_per_peer,
@@ -69,10 +74,12 @@ pub(super) async fn fetch(
         present_len: 0,
         source_count: wanted.sources.len(),
         coordinators: wanted.coordinators.clone(),
+        signatures: wanted.signatures.clone(),
         store_error: None,
         is_complete: false,
         trouble: None,
         told: BTreeSet::new(),
+        guard,
         args,
     };
     let result = fetch.work(wanted, &mut events, &mut interrupts, observe).await;
@@ -120,12 +127,14 @@ struct Fetch {
     source_count: usize,
     /// Of the ticket or manifest.
     coordinators: Vec<Source>,
+    signatures: Vec<Signature>,
     store_error: Option<StoreError>,
     is_complete: bool,
     /// What last kept a finder from working.
     trouble: Option<String>,
     /// Troubles with peers that were told once.
     told: BTreeSet<(NodeId, String)>,
+    guard: Guard,
 }
 
 struct OpenedStore {
@@ -309,13 +318,15 @@ impl Fetch {
                 DialFailure::Unreachable(reason) => self.tell(node, "unreachable", reason, true),
                 DialFailure::Refused(reason) => self.tell(node, "refused", reason, true),
             },
-            Event::PeerDeclined { node, .. } => {
-                self.tell(
-                    node,
-                    "declined",
-                    format!("node {} does not have this content", node.short()),
-                    true,
-                );
+            Event::PeerDeclined { node, reason, .. } => {
+                let short = node.short();
+                let line = match reason {
+                    DeclineReason::NotAuthorised => format!("node {short} does not let this node have it"),
+                    DeclineReason::NotHere | DeclineReason::NotAccepted | DeclineReason::NoRoom => {
+                        format!("node {short} does not have this content")
+                    }
+                };
+                self.tell(node, "declined", line, true);
             }
             Event::PeerBanned { node, violation } => {
                 self.tell(node, "banned", format!("banned peer {}: it {violation}", node.short()), true);
@@ -337,6 +348,9 @@ impl Fetch {
             }
             Event::Completed { .. } => return Ok(self.on_completed()),
             Event::Failed { failure, .. } => return Err(self.failed(&failure)),
+            Event::PeerDenied { node, .. } => {
+                self.tell(node, "denied", "it may not have this".to_owned(), false)
+            }
             Event::PeerFound { node, by } => {
                 self.tell(node, "found", format!("told of by peer {}", by.short()), false);
             }
@@ -373,7 +387,18 @@ impl Fetch {
         }
     }
 
+    fn look_at_trust(&mut self) {
+        let Err(error) = self.guard.look() else { return };
+        let line = format!("{error}; going on with what held before");
+        if self.args.json {
+            Json::trust(&line).print();
+        } else {
+            self.view.note(&line);
+        }
+    }
+
     async fn show(&mut self, observe: &mut dyn FnMut(&ContentSnapshot), is_json_due: bool) {
+        self.look_at_trust();
         let snapshot = self.node.snapshot().await;
         if let Some(content) = snapshot.engine.contents.first() {
             observe(content);
@@ -412,7 +437,8 @@ impl Fetch {
         let mut coordinators = self.args.find.coordinator.clone();
         coordinators.extend(self.coordinators.iter().cloned());
         coordinators.truncate(COORDINATORS_MAX);
-        Ticket { content: self.content, sources: vec![own_source(&self.endpoint, &[])], coordinators }
+        let sources = vec![own_source(&self.endpoint, &[])];
+        Ticket { content: self.content, sources, coordinators, signatures: self.signatures.clone() }
     }
 
     fn conclude(&self, last: &NodeSnapshot, elapsed: Duration) {

@@ -83,6 +83,12 @@ impl Joining {
                 );
                 Some(Failure::new(Exit::NoSource, message))
             }
+            DeclineReason::NotAuthorised => {
+                let message = format!(
+                    "node {short} takes nothing new from here: ask its operator for a full role for this node's id"
+                );
+                Some(Failure::new(Exit::NotAuthorised, message))
+            }
         }
     }
 

@@ -10,16 +10,18 @@ use super::failure::{Exit, Failure};
 use super::output::{self, HashView};
 use super::setup;
 use super::source::manifest_file;
-use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MAX};
+use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MAX, SIGNATURES_MAX};
 use crate::base::{Bitfield, ByteLen};
 use crate::manifest::{File, Manifest, ManifestFile, Source};
 use crate::node::clock::wall_clock;
 use crate::storage::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, SkippedWhy, index, scan};
+use crate::transport::Identity;
 
 pub(super) fn run(command: ManifestCommand, global: &Global) -> Result<(), Failure> {
     match command {
         ManifestCommand::Create(args) => create(&args, global),
         ManifestCommand::Show { manifest, json } => show(&manifest, json),
+        ManifestCommand::Sign { manifest, json } => add_signature(&manifest, json, global),
         ManifestCommand::Verify { manifest, dir, json } => verify(&manifest, &dir, json),
     }
 }
@@ -40,7 +42,7 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
     let manifest = made.manifest;
     let mut file = ManifestFile { comment: args.comment.clone(), ..ManifestFile::new(manifest.clone()) };
     if args.sign {
-        file.signatures.push(setup::identity(global, None)?.signing_key().sign(manifest.id()));
+        sign(&mut file, &setup::identity(global, None)?);
     }
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.swarm", manifest.name())));
     write_manifest(&out, &file)?;
@@ -51,6 +53,31 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
         let (files, len) =
             (output::count(manifest.files().len(), "file"), ByteLen(manifest.geometry().content_len()));
         output::note(format_args!("{}: {files}, {len}, written to {}", manifest.name(), out.display()));
+    }
+    Ok(())
+}
+
+/// Signs with a node's key; what it signed before stays as it is.
+pub(super) fn sign(file: &mut ManifestFile, identity: &Identity) {
+    if !file.signatures.iter().any(|signed| signed.key() == identity.node_id()) {
+        file.signatures.push(identity.signing_key().sign(file.manifest.id()));
+    }
+}
+
+fn add_signature(path: &Path, is_json: bool, global: &Global) -> Result<(), Failure> {
+    let mut file = manifest_file(path)?;
+    if file.signatures.len() >= SIGNATURES_MAX {
+        let message = format!("`{}` has {SIGNATURES_MAX} signatures, and no more fit", path.display());
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let identity = setup::identity(global, None)?;
+    sign(&mut file, &identity);
+    replace_manifest(path, &file)?;
+    if is_json {
+        output::result(describe(&file));
+    } else {
+        output::note(format_args!("signed {} as:", path.display()));
+        output::result(identity.node_id());
     }
     Ok(())
 }
@@ -88,6 +115,10 @@ fn refuse_to_replace(path: &Path) -> Result<(), Failure> {
 /// Writes a manifest so that nobody ever reads a half of it.
 pub(super) fn write_manifest(path: &Path, file: &ManifestFile) -> Result<(), Failure> {
     refuse_to_replace(path)?;
+    replace_manifest(path, file)
+}
+
+fn replace_manifest(path: &Path, file: &ManifestFile) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(Exit::Disk, format_args!("cannot write `{}`: {error}", path.display()))
     };

@@ -7,8 +7,10 @@ mod memory;
 mod output;
 mod setup;
 mod source;
+mod trust;
 
 mod aggregate;
+mod cert;
 mod coordinator;
 mod demo;
 mod fetch;
@@ -43,7 +45,7 @@ pub fn main() -> ExitCode {
         _ => setup::logging(args.global.verbose),
     }
     let result = match args.command {
-        Command::Seed(seed) => setup::block_on(seed::run(seed, &args.global)),
+        Command::Seed(seed) => setup::block_on(seed::run(*seed, &args.global)),
         Command::Join(join) => setup::block_on(join::run(*join, &args.global)),
         Command::Aggregate(aggregate) => aggregate::run(*aggregate, &args.global),
         Command::Coordinator(args_of) => setup::block_on(coordinator::run(args_of, &args.global)),
@@ -55,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Remove(remove) => remove::run(&remove, &args.global),
         Command::Ls(ls) => ls::run(&ls, &args.global),
         Command::Status(status) => status::run(&status, &args.global),
+        Command::Cert(command) => cert::run(command),
+        Command::Id(id) => cert::id(&id, &args.global),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "swarm", &mut script);

@@ -6,6 +6,7 @@ use super::args::{Global, NodeArgs};
 use super::failure::{Exit, Failure};
 use super::output;
 use super::setup;
+use super::trust;
 use crate::service::{self, Config, ControlSocket, Ending, Service, Signals};
 use crate::transport::{Endpoint, LinkOptions};
 
@@ -40,7 +41,7 @@ pub(super) async fn serve(
     let control = config.control.clone().unwrap_or_else(|| service::default_control(&state_dir));
     // First, so that a second node touches nothing of the first.
     let control = ControlSocket::bind(&control)?;
-    let identity = setup::identity(global, Some(service::key_claim()))?;
+    let identity = trust::identity(global, Some(service::key_claim()), config.cert.as_deref())?;
     let endpoint = setup::endpoint(config.listen, &identity, LinkOptions::default())?;
     if config.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;

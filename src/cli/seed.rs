@@ -6,16 +6,18 @@ use std::time::Duration;
 use super::args::{Global, SeedArgs};
 use super::failure::{Exit, Failure};
 use super::join::Joining;
-use super::manifest::{index_paths, write_manifest};
+use super::manifest::{self, index_paths, write_manifest};
 use super::output::{self, Done, HashView, Json, SeedView};
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
+use super::trust;
 use crate::base::limits::{PORT_MAP_PATIENCE, SEED_WINDOWS_LEN};
 use crate::base::{Bitfield, ByteLen, Instant};
 use crate::engine::{Event, Join, Order};
 use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
 use crate::node::clock::{Clock, wall_clock};
 use crate::node::{Node, NodeEvent, Options};
+use crate::service::Guard;
 use crate::storage::{IndexOptions, SeedStore, scan};
 use crate::transport::Endpoint;
 
@@ -37,8 +39,10 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
         () = interrupts.next() => return Err(Failure::new(Exit::Interrupted, "interrupted while hashing; run the same command again")),
     };
     let manifest = file.manifest.clone();
-    let identity = setup::identity(global, Some(manifest.id()))?;
+    let identity = trust::identity(global, Some(manifest.id()), args.trust.cert.as_deref())?;
     let endpoint = setup::endpoint(args.listen, &identity, args.limit.link())?;
+    let readers = args.readers.as_ref().map(|path| (manifest.id(), path));
+    let guard = trust::guard(&endpoint, args.trust.files(readers))?;
     if args.listen.is_none() {
         identity.remember_port(endpoint.port())?;
     }
@@ -64,7 +68,11 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     }
     let source = own_source(&endpoint, &args.advertise);
     let coordinators = args.find.coordinator.clone();
-    let ticket = Ticket { content: manifest.id(), sources: vec![source.clone()], coordinators };
+    if args.sign {
+        manifest::sign(&mut file, &identity);
+    }
+    let signatures = file.signatures.clone();
+    let ticket = Ticket { content: manifest.id(), sources: vec![source.clone()], coordinators, signatures };
     if let Some(out) = &args.manifest_out {
         file.sources.retain(|known| known.node != source.node);
         file.sources.insert(0, source);
@@ -84,7 +92,7 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
         joining.begin(&node, manifest.id()).await;
     }
     let (clock, present_len) = (Clock::start(), announce(&args, &endpoint, &manifest, &good, &ticket));
-    let mut seed = Seed { view: SeedView::new(), manifest, taken: 0, args, joining };
+    let mut seed = Seed { view: SeedView::new(), manifest, taken: 0, args, joining, guard };
     let result = seed.watch(&node, &mut events, &mut interrupts).await;
     node.stop().await;
     let last = tokio::select! {
@@ -186,6 +194,7 @@ struct Seed {
     manifest: Manifest,
     taken: u64,
     joining: Option<Joining>,
+    guard: Guard,
 }
 
 impl Seed {
@@ -205,12 +214,22 @@ impl Seed {
                     }
                     self.on_event(event);
                 }
-                _ = tick.tick() => self.show(node).await,
+                _ = tick.tick() => {
+                    self.look_at_trust();
+                    self.show(node).await;
+                }
                 () = interrupts.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; run the same command to serve again")),
             }
             if wanted.is_some_and(|wanted| self.taken >= wanted) {
                 return Ok(());
             }
+        }
+    }
+
+    fn look_at_trust(&mut self) {
+        if let Err(error) = self.guard.look() {
+            let line = format!("{error}; going on with what held before");
+            self.tell(Json::trust(&line), Some(line));
         }
     }
 
@@ -245,6 +264,10 @@ impl Seed {
         match event {
             Event::PeerJoined { node, agent } => self.tell(Json::peer(node, "joined", Some(agent)), None),
             Event::PeerLeft { node, reason } => self.tell(Json::peer(node, "left", Some(reason)), None),
+            Event::PeerDenied { node, .. } => {
+                let line = format!("peer {} asked for what it may not have", node.short());
+                self.tell(Json::peer(node, "denied", None), Some(line));
+            }
             Event::PeerCompleted { node, .. } => {
                 self.taken += 1;
                 let line = format!("peer {} has everything now", node.short());

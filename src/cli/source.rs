@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::args::{FetchArgs, Peer};
 use super::failure::{Exit, Failure};
-use crate::base::ContentId;
 use crate::base::limits::MANIFEST_FILE_LEN_MAX;
-use crate::manifest::{Manifest, ManifestFile, Source, Ticket};
+use crate::base::{ContentId, NodeId};
+use crate::manifest::{Manifest, ManifestFile, Signature, Source, Ticket};
 
 /// A content, its manifest if that is known, and where to start looking.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub(super) struct Wanted {
     pub(super) manifest: Option<Manifest>,
     pub(super) sources: Vec<Source>,
     pub(super) coordinators: Vec<Source>,
+    pub(super) signatures: Vec<Signature>,
 }
 
 impl Wanted {
@@ -30,6 +31,7 @@ impl Wanted {
                 Peer::Ticket(ticket) if ticket.content == wanted.content => {
                     wanted.sources.extend(ticket.sources.clone());
                     wanted.coordinators.extend(ticket.coordinators.clone());
+                    wanted.signatures.extend(ticket.signatures.clone());
                 }
                 Peer::Ticket(ticket) => {
                     let (other, this) = (ticket.content.short(), wanted.content.short());
@@ -40,7 +42,25 @@ impl Wanted {
                 }
             }
         }
+        if let Some(publisher) = args.publisher {
+            wanted.check_publisher(publisher)?;
+        }
         Ok(wanted)
+    }
+
+    /// Refuses what the publisher did not sign.
+    fn check_publisher(&self, publisher: NodeId) -> Result<(), Failure> {
+        let signers: Vec<NodeId> = self.signatures.iter().map(Signature::key).collect();
+        if signers.contains(&publisher) {
+            return Ok(());
+        }
+        let signed: Vec<String> = signers.iter().map(NodeId::to_string).collect();
+        let by = if signed.is_empty() { "nobody".to_owned() } else { signed.join(" and ") };
+        let message = format!(
+            "content {} is signed by {by}, not by {publisher}: ask that publisher for a ticket or manifest, made with --sign",
+            self.content.short()
+        );
+        Err(Failure::new(Exit::NotAuthorised, message))
     }
 
     /// What one argument names.
@@ -84,8 +104,8 @@ impl Wanted {
 
     fn ticket(text: &str) -> Result<Self, Failure> {
         let ticket: Ticket = text.parse().map_err(|error| Failure::new(Exit::Usage, error))?;
-        let Ticket { content, sources, coordinators } = ticket;
-        Ok(Self { content, manifest: None, sources, coordinators })
+        let Ticket { content, sources, coordinators, signatures } = ticket;
+        Ok(Self { content, manifest: None, sources, coordinators, signatures })
     }
 
     fn manifest(name: &str, bytes: Bytes) -> Result<Self, Failure> {
@@ -95,8 +115,8 @@ impl Wanted {
 
 impl From<ManifestFile> for Wanted {
     fn from(file: ManifestFile) -> Self {
-        let ManifestFile { manifest, sources, coordinators, .. } = file;
-        Self { content: manifest.id(), manifest: Some(manifest), sources, coordinators }
+        let ManifestFile { manifest, sources, coordinators, signatures, comment: _ } = file;
+        Self { content: manifest.id(), manifest: Some(manifest), sources, coordinators, signatures }
     }
 }
 

@@ -4,6 +4,7 @@
 //! than peers is found out by the peers.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,9 @@ use crate::base::limits::{
 use crate::base::{ContentId, NodeId, Rng};
 use crate::manifest::{Address, ChunkHasher, ChunkIndex, Manifest};
 use crate::transport::{ChunkReceiver, Endpoint, FrameReader, FrameWriter, Identity, Link, Protocol};
-use crate::wire::{CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader, Handle, Hello, Message, RequestId};
+use crate::wire::{
+    CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader, DeclineReason, Handle, Hello, Message, RequestId,
+};
 
 /// Clones share the manifests they learnt.
 #[derive(Clone)]
@@ -99,20 +102,30 @@ impl Prober {
     }
 
     async fn ask(&self, link: &Link, probe: &Probe) -> Given {
-        let mut progress = 0;
-        let asked = timeout(PROBE_TIMEOUT, self.exchange(link, probe.key.0, &mut progress)).await;
+        let (mut progress, is_denied) = (0, AtomicBool::new(false));
+        let exchange = self.exchange(link, probe.key.0, &mut progress, &is_denied);
+        let asked = timeout(PROBE_TIMEOUT, exchange).await;
+        let is_turned_away = || link.close_reason().is_some_and(|reason| reason.denial().is_some());
         match asked {
             Ok(Some(given)) => given,
             // A slow line is no lie.
             _ if progress >= PROGRESS_LEN => Given::Chunk,
+            // Where only those are let in that are known, a key made for probes is not: the node is there all the same.
+            _ if is_denied.load(Ordering::Relaxed) || is_turned_away() => Given::Excused,
             Ok(None) | Err(_) => Given::Nothing,
         }
     }
 
     /// `None` if the node breaks off or makes no sense.
-    async fn exchange(&self, link: &Link, content: ContentId, progress: &mut usize) -> Option<Given> {
+    async fn exchange(
+        &self,
+        link: &Link,
+        content: ContentId,
+        progress: &mut usize,
+        is_denied: &AtomicBool,
+    ) -> Option<Given> {
         let (writer, reader) = link.control().await.ok()?;
-        let mut talk = Talk { writer, reader, content, is_choked: false };
+        let mut talk = Talk { writer, reader, content, is_choked: false, is_denied };
         let known = self.lock().find(content);
         let hello =
             Hello { agent: concat!("swarm-probe/", env!("CARGO_PKG_VERSION")).to_owned(), ..Hello::ours() };
@@ -144,14 +157,16 @@ impl Prober {
 }
 
 /// The control stream of a probe.
-struct Talk {
+struct Talk<'a> {
     writer: FrameWriter,
     reader: FrameReader,
     content: ContentId,
     is_choked: bool,
+    /// The node does not let the prober have the content.
+    is_denied: &'a AtomicBool,
 }
 
-impl Talk {
+impl Talk<'_> {
     fn open(&self, knows_manifest: bool) -> Message {
         Message::Open { handle: HANDLE, content: self.content, knows_manifest, is_offer: false }
     }
@@ -166,6 +181,12 @@ impl Talk {
         loop {
             match Message::decode(self.reader.next().await.ok()??).ok()? {
                 Some(Message::Choke { choked }) => self.is_choked = choked,
+                Some(Message::Decline { content, reason: DeclineReason::NotAuthorised })
+                    if content == self.content =>
+                {
+                    self.is_denied.store(true, Ordering::Relaxed);
+                    return None;
+                }
                 Some(message) => return Some(message),
                 None => {}
             }

@@ -91,6 +91,9 @@ impl Engine {
     pub(super) fn open(&mut self, link: LinkId, content: ContentId) {
         let Some(state) = self.contents.get(&content) else { return };
         let (handle, knows_manifest) = (state.handle, state.chunks().is_some());
+        if !self.may_have(link, content) {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(&link).filter(|session| session.agent.is_some()) else {
             return;
         };
@@ -119,6 +122,7 @@ impl Engine {
     ) -> Result<(), Violation> {
         let takes_part =
             self.contents.get(&content).is_some_and(|state| !matches!(state.phase, Phase::Failed));
+        let is_denied = !self.may_have(link, content) || (is_offer && !takes_part && !self.may_offer(link));
         let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
         let is_new = !session.handles.contains_key(&handle);
         if (is_new && session.handles.len() >= HANDLES_PER_LINK_MAX)
@@ -131,6 +135,10 @@ impl Engine {
         let is_offered = is_offer && knows_manifest && before != Some(true);
         if is_offer {
             session.offers.insert(content);
+        }
+        if is_denied {
+            self.deny(link, content);
+            return Ok(());
         }
         if !takes_part {
             let is_told = is_offered && self.on_offered(link, content);
@@ -222,7 +230,16 @@ impl Engine {
         if self.is_of_use(link) {
             return self.dial_due();
         }
-        let reason = format!("node {} does not have this content", node.short());
+        let reason = match reason {
+            DeclineReason::NotAuthorised => format!(
+                "node {} does not let node {} have this content: ask whoever runs it",
+                node.short(),
+                self.node
+            ),
+            DeclineReason::NotHere | DeclineReason::NotAccepted | DeclineReason::NoRoom => {
+                format!("node {} does not have this content", node.short())
+            }
+        };
         self.peers.on_refused(self.now, node, &reason, &mut self.rng);
         self.close(link, super::CloseReason::Done);
         self.give_up_without_hope();
@@ -238,11 +255,12 @@ impl Engine {
             || self.peers.has_offers(session.node)
     }
 
-    /// The content that the peer calls by this handle, and whether this node takes part in it.
+    /// The content that the peer calls by this handle, if this node takes part in it and the peer may.
     pub(super) fn opened(&self, link: LinkId, handle: Handle) -> Result<Option<ContentId>, Violation> {
         let Some(session) = self.sessions.get(&link) else { return Ok(None) };
         let content = *session.handles.get(&handle).ok_or(Violation::Handle)?;
-        Ok(self.contents.contains_key(&content).then_some(content))
+        let is_open = self.contents.contains_key(&content) && self.may_have(link, content);
+        Ok(is_open.then_some(content))
     }
 
     fn on_manifest_request(&mut self, link: LinkId, handle: Handle, page: u32) -> Result<(), Violation> {

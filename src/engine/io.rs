@@ -1,9 +1,11 @@
 //! What goes into the engine and what comes out of it. The node, the simulator and the browser match these without a wildcard.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Bitfield, ContentId, NodeId};
 use crate::manifest::{Address, ChunkIndex, Manifest, Run};
+use crate::trust::{Authoriser, Role};
 use crate::wire::{DeclineReason, Message, RequestId};
 
 use super::violation::Violation;
@@ -45,6 +47,8 @@ pub enum Input {
         link: LinkId,
         /// Who is at the other end.
         node: NodeId,
+        /// What it may do.
+        role: Role,
         /// This node dialed.
         dialed: bool,
         /// Where the peer is, as seen from here. Every node dials and listens on one socket, so whoever dialed in can be
@@ -58,6 +62,15 @@ pub enum Input {
         /// For people.
         reason: String,
     },
+    /// A link is gone because the peer lets this node have none, as in `LinkDown`.
+    TurnedAway {
+        /// Its number.
+        link: LinkId,
+        /// What the peer said.
+        reason: String,
+    },
+    /// Somebody else decides from now on who may have what; who may link was seen to already.
+    Authorise(Arc<dyn Authoriser>),
     /// A dial came to nothing.
     DialFailed {
         /// Who was dialed.
@@ -354,6 +367,8 @@ pub enum CloseReason {
     Violation(Violation),
     /// The peer is banned.
     Banned,
+    /// Something goes on there that the peer has no right to any more.
+    AccessChanged,
 }
 
 impl CloseReason {
@@ -364,6 +379,7 @@ impl CloseReason {
             Self::Duplicate => 1,
             Self::TooManyLinks => 2,
             Self::Banned => 3,
+            Self::AccessChanged => 5,
             Self::Violation(violation) => violation.close_code(),
         }
     }
@@ -376,6 +392,7 @@ impl std::fmt::Display for CloseReason {
             Self::Duplicate => f.write_str("another link to this node is kept"),
             Self::TooManyLinks => f.write_str("this node has as many peers as it may: try again later"),
             Self::Banned => f.write_str("banned"),
+            Self::AccessChanged => f.write_str("what this peer may have has changed"),
             Self::Violation(violation) => violation.fmt(f),
         }
     }
@@ -449,6 +466,13 @@ pub enum Event {
         content: ContentId,
         /// Which chunk.
         chunk: ChunkIndex,
+    },
+    /// A peer asked for a content that it may not have.
+    PeerDenied {
+        /// Who.
+        node: NodeId,
+        /// What it asked for.
+        content: ContentId,
     },
     /// A peer has all chunks now and lacked some before.
     PeerCompleted {

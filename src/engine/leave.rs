@@ -105,6 +105,7 @@ mod tests {
     use crate::engine::tests::manifest_of;
     use crate::engine::{Input, Join, Order, UploadEnd};
     use crate::manifest::Manifest;
+    use crate::trust::Role;
     use crate::wire::Handle;
 
     /// An engine that seeds two contents to one peer, which opened both; what it said so far is drained.
@@ -115,7 +116,13 @@ mod tests {
         let link = LinkId(1);
         engine.handle(
             Instant::ZERO,
-            Input::LinkUp { link, node: NodeId::from_bytes([2; 32]), dialed: false, address: None },
+            Input::LinkUp {
+                link,
+                node: NodeId::from_bytes([2; 32]),
+                role: Role::Full,
+                dialed: false,
+                address: None,
+            },
         );
         let hello = Message::Hello(crate::wire::Hello::ours());
         engine.handle(Instant::ZERO, Input::Message { link, message: hello });

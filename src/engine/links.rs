@@ -3,6 +3,7 @@
 use crate::base::limits::LINKS_MAX;
 use crate::base::{Bitfield, ContentId, NodeId};
 use crate::manifest::Address;
+use crate::trust::Role;
 use crate::wire::{Hello, Message};
 
 use super::Engine;
@@ -13,7 +14,13 @@ use super::timers::Timer;
 use super::violation::Violation;
 
 impl Engine {
-    pub(super) fn on_link_up(&mut self, link: LinkId, node: NodeId, dialed: bool, address: Option<Address>) {
+    pub(super) fn on_link_up(
+        &mut self,
+        link: LinkId,
+        (node, role): (NodeId, Role),
+        dialed: bool,
+        address: Option<Address>,
+    ) {
         if dialed {
             self.peers.end_meeting(node);
         }
@@ -32,7 +39,7 @@ impl Engine {
         }
         self.peers.on_linked(node);
         self.look_at_slots();
-        self.sessions.insert(link, Session::new(self.now, node, dialed, address));
+        self.sessions.insert(link, Session::new(self.now, (node, role), dialed, address));
         self.send(link, Message::Hello(Hello::ours()));
         if self.uploads.on_link_up(self.now, link) {
             self.send(link, Message::Choke { choked: false });

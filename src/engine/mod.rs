@@ -8,6 +8,7 @@
 mod io;
 mod violation;
 
+mod access;
 mod dialing;
 mod exchange;
 mod fetch;
@@ -32,9 +33,11 @@ mod timers;
 mod uploads;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{ContentId, Instant, NodeId, Rng};
+use crate::trust::{Authoriser, Open};
 use crate::wire::{Handle, Message};
 
 use capacity::{Slots, UploadMeter};
@@ -70,6 +73,7 @@ pub struct Engine {
     slots: Option<Slots>,
     timers: Timers,
     outputs: VecDeque<Output>,
+    authoriser: Arc<dyn Authoriser>,
     takes_offers: bool,
     is_stopping: bool,
     is_stopped: bool,
@@ -92,6 +96,7 @@ impl Engine {
             slots: None,
             timers: Timers::default(),
             outputs: VecDeque::new(),
+            authoriser: Arc::new(Open),
             takes_offers: false,
             is_stopping: false,
             is_stopped: false,
@@ -116,7 +121,11 @@ impl Engine {
             Input::AddSource { content, node, addresses, purpose } => {
                 self.on_source(content, node, addresses, purpose)
             }
-            Input::LinkUp { link, node, dialed, address } => self.on_link_up(link, node, dialed, address),
+            Input::LinkUp { link, node, role, dialed, address } => {
+                self.on_link_up(link, (node, role), dialed, address)
+            }
+            Input::TurnedAway { link, reason } => self.on_turned_away(link, &reason),
+            Input::Authorise(authoriser) => self.on_authoriser(authoriser),
             Input::LinkDown { link, reason } => self.on_link_down(link, &reason),
             Input::DialFailed { node, failure } => self.on_dial_failed(node, failure),
             Input::Message { link, message } => self.on_message(link, message),

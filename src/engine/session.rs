@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::limits::REQUESTS_OPEN_MAX;
 use crate::base::{Bitfield, ContentId, Instant, NodeId, Rate};
 use crate::manifest::{Address, Run};
+use crate::trust::Role;
 use crate::wire::{Handle, RequestId};
 
 use super::io::LinkId;
@@ -15,6 +16,7 @@ use super::rate::{RateMeter, TimeEstimate, pipeline_len};
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) node: NodeId,
+    pub(super) role: Role,
     pub(super) dialed: bool,
     /// Where the peer is, as seen from here.
     pub(super) address: Option<Address>,
@@ -116,9 +118,15 @@ impl Remote {
 
 impl Session {
     /// A link that has just come up.
-    pub(super) fn new(now: Instant, node: NodeId, dialed: bool, address: Option<Address>) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        (node, role): (NodeId, Role),
+        dialed: bool,
+        address: Option<Address>,
+    ) -> Self {
         Self {
             node,
+            role,
             dialed,
             address,
             up_at: now,

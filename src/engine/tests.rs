@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::*;
 use crate::base::Bitfield;
 use crate::manifest::{ChunkHasher, ChunkIndex, EntryPath, File, Geometry, Manifest, Run};
+use crate::trust::Role;
 use crate::wire::{ChunkRuns, RequestId};
 
 mod living;
@@ -117,8 +118,14 @@ impl World {
         self.nodes[a].links.insert(here, (b, there));
         self.nodes[b].links.insert(there, (a, here));
         let (a_id, b_id) = (self.nodes[a].id, self.nodes[b].id);
-        self.input(a, Input::LinkUp { link: here, node: b_id, dialed: true, address: None });
-        self.input(b, Input::LinkUp { link: there, node: a_id, dialed: false, address: None });
+        self.input(
+            a,
+            Input::LinkUp { link: here, node: b_id, role: Role::Full, dialed: true, address: None },
+        );
+        self.input(
+            b,
+            Input::LinkUp { link: there, node: a_id, role: Role::Full, dialed: false, address: None },
+        );
     }
 
     fn kill(&mut self, index: usize) {
@@ -496,13 +503,19 @@ fn what_a_peer_says_out_of_turn_or_out_of_range_closes_the_link() {
         let mut world = World::new(one_file(4));
         let seed = world.node(1, |_| true);
         let node = NodeId::from_bytes([77; 32]);
-        world.input(seed, Input::LinkUp { link: LinkId(50), node, dialed: false, address: None });
+        world.input(
+            seed,
+            Input::LinkUp { link: LinkId(50), node, role: Role::Full, dialed: false, address: None },
+        );
         for message in messages {
             world.input(seed, Input::Message { link: LinkId(50), message });
         }
         let is_banned = |(_, event): &(usize, Event)| matches!(event, Event::PeerBanned { node: banned, .. } if *banned == node);
         assert!(world.log.iter().any(is_banned), "{name}");
-        world.input(seed, Input::LinkUp { link: LinkId(51), node, dialed: false, address: None });
+        world.input(
+            seed,
+            Input::LinkUp { link: LinkId(51), node, role: Role::Full, dialed: false, address: None },
+        );
         assert!(world.nodes[seed].engine.snapshot().peers.iter().all(|peer| peer.link.is_none()), "{name}");
     }
 }

@@ -66,10 +66,7 @@ impl ManifestFile {
 
     /// The bytes of the file.
     pub fn encode(&self) -> Vec<u8> {
-        let signatures = self.signatures.iter().map(|signed| proto::Signature {
-            key: signed.key().as_bytes().to_vec().into(),
-            signature: signed.as_bytes().to_vec().into(),
-        });
+        let signatures = self.signatures.iter().map(Signature::to_proto);
         let file = proto::ManifestFile {
             body: self.manifest.body().clone(),
             sources: self.sources.iter().map(Source::to_proto).collect(),
@@ -122,7 +119,7 @@ impl ManifestFile {
         let signatures = file
             .signatures
             .iter()
-            .map(|s| Signature::verified(manifest.id(), &s.key, &s.signature))
+            .map(|signed| Signature::from_proto(manifest.id(), signed))
             .collect::<Option<_>>();
         Ok(Self {
             sources: sources.ok_or(ManifestFileError::Malformed("a source in it is not one"))?,

@@ -3,6 +3,7 @@
 use ed25519_dalek::{Signer as _, VerifyingKey};
 
 use crate::base::{ContentId, NodeId};
+use crate::proto;
 
 /// A secret Ed25519 key that signs contents.
 pub struct SigningKey(ed25519_dalek::SigningKey);
@@ -42,6 +43,18 @@ impl Signature {
         let key = NodeId::from_slice(key)?;
         let signature: [u8; 64] = signature.try_into().ok()?;
         verify(key, CONTEXT, content.as_bytes(), &signature).then_some(Self { key, signature })
+    }
+
+    pub(super) fn to_proto(&self) -> proto::Signature {
+        proto::Signature {
+            key: self.key.as_bytes().to_vec().into(),
+            signature: self.signature.to_vec().into(),
+        }
+    }
+
+    /// The signature, if it is one over this content.
+    pub(super) fn from_proto(content: ContentId, signed: &proto::Signature) -> Option<Self> {
+        Self::verified(content, &signed.key, &signed.signature)
     }
 
     /// Who signed.

@@ -7,9 +7,10 @@ use std::str::FromStr;
 use data_encoding::BASE32_NOPAD;
 use prost::Message as _;
 
+use super::sign::Signature;
 use super::source::Source;
 use crate::base::ContentId;
-use crate::base::limits::{COORDINATORS_MAX, SOURCES_MAX, TICKET_LEN_MAX};
+use crate::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, SOURCES_MAX, TICKET_LEN_MAX};
 use crate::proto;
 
 /// A content, and where to start looking for it.
@@ -21,6 +22,8 @@ pub struct Ticket {
     pub sources: Vec<Source>,
     /// Who knows more of them.
     pub coordinators: Vec<Source>,
+    /// Publishers that signed the content; each was checked.
+    pub signatures: Vec<Signature>,
 }
 
 /// Why a string is not a ticket.
@@ -35,6 +38,9 @@ pub enum TicketError {
     /// A character that base32 does not have, or a wrong checksum.
     #[error("the ticket has a typo or a part is missing: copy it again, whole")]
     Checksum,
+    /// A signature that its key did not make over this content.
+    #[error("a signature on the ticket is not valid: do not trust it")]
+    Signature,
     /// The checksum holds, the rest does not.
     #[error("the ticket was made by something that does not follow the format")]
     Malformed,
@@ -53,7 +59,8 @@ impl fmt::Display for Ticket {
         let [sources, coordinators] =
             [&self.sources, &self.coordinators].map(|list| list.iter().map(Source::to_proto).collect());
         let content = self.content.as_bytes().to_vec().into();
-        let ticket = proto::Ticket { content, sources, coordinators };
+        let signatures = self.signatures.iter().map(Signature::to_proto).collect();
+        let ticket = proto::Ticket { content, sources, coordinators, signatures };
         let mut bytes = ticket.encode_to_vec();
         bytes.extend(checksum(&bytes));
         write!(f, "{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
@@ -80,13 +87,22 @@ impl FromStr for Ticket {
         }
         let ticket = proto::Ticket::decode(bytes).map_err(|_| TicketError::Malformed)?;
         let content = ContentId::from_slice(&ticket.content).ok_or(TicketError::Malformed)?;
-        if ticket.sources.len() > SOURCES_MAX || ticket.coordinators.len() > COORDINATORS_MAX {
+        if ticket.sources.len() > SOURCES_MAX
+            || ticket.coordinators.len() > COORDINATORS_MAX
+            || ticket.signatures.len() > SIGNATURES_MAX
+        {
             return Err(TicketError::Malformed);
         }
         let read = |list: &[proto::Source]| {
             list.iter().map(Source::from_proto).collect::<Option<_>>().ok_or(TicketError::Malformed)
         };
-        Ok(Self { content, sources: read(&ticket.sources)?, coordinators: read(&ticket.coordinators)? })
+        let signatures = ticket.signatures.iter().map(|signed| Signature::from_proto(content, signed));
+        Ok(Self {
+            content,
+            sources: read(&ticket.sources)?,
+            coordinators: read(&ticket.coordinators)?,
+            signatures: signatures.collect::<Option<_>>().ok_or(TicketError::Signature)?,
+        })
     }
 }
 
@@ -104,6 +120,7 @@ mod tests {
 
     use super::*;
     use crate::base::NodeId;
+    use crate::manifest::SigningKey;
 
     fn ticket() -> Ticket {
         let addresses = vec![
@@ -114,6 +131,7 @@ mod tests {
             coordinators: vec![Source { node: NodeId::from_bytes([9; 32]), addresses: Vec::new() }],
             content: ContentId::from_bytes([7; 32]),
             sources: vec![Source { node: NodeId::from_bytes([9; 32]), addresses }],
+            signatures: vec![SigningKey::from_seed(&[3; 32]).sign(ContentId::from_bytes([7; 32]))],
         }
     }
 
@@ -136,6 +154,13 @@ mod tests {
         }
         assert_eq!(text[..text.len() - 3].parse::<Ticket>(), Err(TicketError::Checksum));
         assert_eq!("film.swarm".parse::<Ticket>(), Err(TicketError::Prefix));
+    }
+
+    #[test]
+    fn a_signature_of_another_content_makes_a_ticket_invalid() {
+        let other = SigningKey::from_seed(&[3; 32]).sign(ContentId::from_bytes([8; 32]));
+        let forged = Ticket { signatures: vec![other], ..ticket() };
+        assert_eq!(forged.to_string().parse::<Ticket>(), Err(TicketError::Signature));
     }
 
     proptest! {

@@ -1,11 +1,14 @@
 //! The loop: perform what the engine ordered, wait for the next fact, hand it over.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
 use super::io::Io;
 use super::{Command, NodeEvent, NodeSnapshot, Options};
-use crate::engine::Engine;
+use crate::base::Instant;
+use crate::engine::{Engine, Input};
 use crate::transport::Endpoint;
 
 pub(super) struct Driver {
@@ -26,6 +29,7 @@ impl Driver {
         if options.takes_offers {
             engine.take_offers();
         }
+        engine.handle(Instant::ZERO, Input::Authorise(Arc::clone(&endpoint.gate().borrow().authoriser)));
         Self { engine, io: Io::new(endpoint, options, commands, events), clock: Clock::start() }
     }
 

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::blocks::Blocks;
 use super::budget::Budget;
 use super::clock::Clock;
+use super::door::Door;
 use super::finding::Finding;
 use super::link::{ControlOut, Expected, LinkHandle};
 use super::throttle::Throttle;
@@ -24,7 +25,8 @@ use crate::discovery::{Found, Trouble, Way};
 use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose};
 use crate::manifest::{Address, ChunkIndex, Run, Source};
 use crate::storage::{Store, StoreError, Verdict};
-use crate::transport::{DialError, Endpoint, Link, Protocol};
+use crate::transport::{self, DialError, Endpoint, Link, Protocol};
+use crate::trust::Role;
 use crate::wire::{Message, RequestId};
 
 /// What tasks report.
@@ -39,10 +41,14 @@ pub(super) enum Fact {
     ControlReady {
         link: LinkId,
     },
+    /// Who may link, or have what, is to be looked at again.
+    Recheck {
+        is_changed: bool,
+    },
     /// A link's tasks have ended.
     Ended {
         link: LinkId,
-        reason: String,
+        reason: transport::CloseReason,
     },
     /// Nothing can be taken back of it any more.
     UploadSettled {
@@ -86,6 +92,7 @@ pub(super) struct Io {
     down: Throttle,
     limits: Limits,
     finding: Finding,
+    door: Door,
     /// What finders said and was told already.
     told: BTreeSet<(ContentId, NodeId, Way)>,
     tasks: TaskTracker,
@@ -107,6 +114,7 @@ impl Io {
         tasks.spawn(accept(endpoint.clone(), report.clone(), coordination, ending.clone()));
         let mut finding = Finding::start(&endpoint, finders, advertise, &tasks, &ending);
         finding.set_up(limits.up);
+        let door = Door::new(&endpoint);
         let windows_len = if limits.windows_len == 0 { u64::MAX } else { limits.windows_len };
         let windows = Windows::new(windows_len, windows_len, endpoint.link_options());
         Self {
@@ -131,6 +139,7 @@ impl Io {
             down: Throttle::new(limits.down),
             limits,
             finding,
+            door,
             told: BTreeSet::new(),
             tasks,
             ending,
@@ -160,6 +169,7 @@ impl Io {
             Some(command) = self.commands.recv() => facts.push(Fact::Command(command)),
             _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => {}
             fact = self.finding.next() => facts.push(fact),
+            fact = self.door.next() => facts.push(fact),
             () = sleep => facts.push(Fact::Wakeup),
         }
         facts
@@ -181,24 +191,42 @@ impl Io {
             }
             Fact::Command(command) => self.admit_command(command, engine),
             Fact::Linked { link, dialed } if self.is_crowded() => Self::turn_away(&link, dialed),
-            Fact::Linked { link, dialed } => {
-                self.start_link(link, dialed);
-                None
+            Fact::Linked { link, dialed } => match self.endpoint.admits(&link) {
+                Ok(role) => {
+                    self.start_link(link, role, dialed);
+                    None
+                }
+                // It was admitted a moment ago.
+                Err(denial) => {
+                    link.turn_away(&denial);
+                    let failure = DialFailure::Refused(denial.to_string());
+                    dialed.then(|| Input::DialFailed { node: link.peer(), failure })
+                }
+            },
+            Fact::Recheck { is_changed } => {
+                self.recheck();
+                is_changed.then(|| Input::Authorise(self.door.authoriser()))
             }
             Fact::ControlReady { link } => {
                 let handle = self.links.get_mut(&link)?;
                 handle.is_up = true;
+                let (node, role, dialed) = (handle.link.peer(), handle.role, handle.dialed);
                 let address = Some(handle.link.remote_address().into());
-                Some(Input::LinkUp { link, node: handle.link.peer(), dialed: handle.dialed, address })
+                Some(Input::LinkUp { link, node, role, dialed, address })
             }
             Fact::Ended { link, reason } => {
                 let lost = self.links.get(&link).filter(|handle| handle.dialed && !handle.is_up);
                 let dialed = lost.map(|handle| handle.link.peer());
                 self.forget_link(link);
+                let (words, denial) = (reason.to_string(), reason.denial().map(str::to_owned));
                 // The engine never heard of a link that ended before it was up: it still waits for the dial.
-                Some(match dialed {
-                    Some(node) => Input::DialFailed { node, failure: DialFailure::Unreachable(reason) },
-                    None => Input::LinkDown { link, reason },
+                Some(match (dialed, denial) {
+                    (Some(node), None) => {
+                        Input::DialFailed { node, failure: DialFailure::Unreachable(words) }
+                    }
+                    (Some(node), Some(_)) => Input::DialFailed { node, failure: DialFailure::Refused(words) },
+                    (None, None) => Input::LinkDown { link, reason: words },
+                    (None, Some(reason)) => Input::TurnedAway { link, reason },
                 })
             }
             Fact::UploadSettled { link, request } => {
@@ -319,7 +347,25 @@ impl Io {
         dialed.then(|| Input::DialFailed { node: link.peer(), failure })
     }
 
-    fn start_link(&mut self, link: Link, dialed: bool) {
+    /// Ends links whose peers may have none any more, or in another role.
+    fn recheck(&self) {
+        for handle in self.links.values() {
+            match self.endpoint.admits(&handle.link) {
+                Ok(role) if role == handle.role => {}
+                Ok(role) => {
+                    debug!(peer = %handle.link.peer().short(), role = role.name(), "the role of a peer has changed");
+                    let reason = CloseReason::AccessChanged;
+                    handle.link.close(reason.code(), &reason.to_string());
+                }
+                Err(denial) => {
+                    tracing::info!(peer = %handle.link.peer().short(), %denial, "turned away");
+                    handle.link.turn_away(&denial);
+                }
+            }
+        }
+    }
+
+    fn start_link(&mut self, link: Link, role: Role, dialed: bool) {
         self.next_link += 1;
         let id = LinkId(self.next_link);
         let gone = CancellationToken::new();
@@ -331,7 +377,7 @@ impl Io {
             clock: self.clock,
         };
         let up = Throttle::new(self.limits.up_per_peer);
-        let handle = link::start(id, link, dialed, up, context, &self.tasks);
+        let handle = link::start(id, link, (role, dialed), up, context, &self.tasks);
         self.windows.divide(&self.links, Some(&handle));
         self.links.insert(id, handle);
     }
@@ -540,9 +586,10 @@ async fn dial(endpoint: Endpoint, node: NodeId, addresses: Vec<Address>, report:
         Err(error) => {
             let reason = error.to_string();
             let failure = match error {
-                DialError::Myself(_) | DialError::NoAddress(_) | DialError::WrongKey { .. } => {
-                    DialFailure::Refused(reason)
-                }
+                DialError::Myself(_)
+                | DialError::NoAddress(_)
+                | DialError::WrongKey { .. }
+                | DialError::Denied { .. } => DialFailure::Refused(reason),
                 DialError::Unreachable { .. } | DialError::Closed => DialFailure::Unreachable(reason),
             };
             Fact::Input(Input::DialFailed { node, failure })

@@ -18,12 +18,14 @@ use crate::base::limits::CONTROL_QUEUE_FRAMES;
 use crate::engine::{Input, LinkId, Violation};
 use crate::manifest::Run;
 use crate::storage::Store;
-use crate::transport::{FrameReader, FrameWriter, Link};
+use crate::transport::{CloseReason, FrameReader, FrameWriter, Link};
+use crate::trust::Role;
 use crate::wire::{Message, RequestId};
 
 /// What the node keeps of a link.
 pub(super) struct LinkHandle {
     pub(super) link: Link,
+    pub(super) role: Role,
     pub(super) dialed: bool,
     /// Its control stream stands: the engine knows it.
     pub(super) is_up: bool,
@@ -129,7 +131,7 @@ impl LinkHandle {
 pub(super) fn start(
     id: LinkId,
     link: Link,
-    dialed: bool,
+    (role, dialed): (Role, bool),
     up: Throttle,
     context: Context,
     tasks: &TaskTracker,
@@ -138,7 +140,7 @@ pub(super) fn start(
     let requests = Requests::default();
     let task = LinkTask { id, link: link.clone(), requests: requests.clone(), context };
     tasks.spawn(task.run(queue));
-    LinkHandle { link, dialed, is_up: false, up, control, pen: Arc::default(), requests }
+    LinkHandle { link, role, dialed, is_up: false, up, control, pen: Arc::default(), requests }
 }
 
 struct LinkTask {
@@ -153,10 +155,10 @@ impl LinkTask {
         let control = tokio::time::timeout(CONTROL_TIMEOUT, self.link.control()).await;
         let reason = match control {
             Ok(Ok((writer, reader))) => self.exchange(writer, reader, queue).await,
-            Ok(Err(reason)) => reason.to_string(),
+            Ok(Err(reason)) => reason,
             Err(_) => {
                 self.link.close(CONTROL_SILENT_CODE, "no control stream");
-                "it opened no control stream".to_owned()
+                CloseReason::ClosedHere
             }
         };
         self.report(Fact::Ended { link: self.id, reason }).await;
@@ -168,7 +170,7 @@ impl LinkTask {
         writer: FrameWriter,
         reader: FrameReader,
         queue: mpsc::Receiver<ControlOut>,
-    ) -> String {
+    ) -> CloseReason {
         self.report(Fact::ControlReady { link: self.id }).await;
         let streams = TaskTracker::new();
         tokio::join!(
@@ -183,7 +185,7 @@ impl LinkTask {
         );
         streams.close();
         streams.wait().await;
-        self.link.closed().await.to_string()
+        self.link.closed().await
     }
 
     async fn read_control(&self, mut reader: FrameReader) {

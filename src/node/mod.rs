@@ -10,6 +10,7 @@ mod budget;
 mod throttle;
 mod windows;
 
+mod door;
 mod drive;
 mod finding;
 mod io;

@@ -12,6 +12,7 @@ use super::contents::Spec;
 pub use super::policy::{Allowed, AnyOr, AnyOrError, Collecting};
 pub use super::schedule::{Rates, TimeOfDay, Window};
 use crate::base::limits::CONFIG_LEN_MAX;
+use crate::credentials::TrustFiles;
 use crate::discovery::Finders;
 use crate::manifest::{Address, Source};
 
@@ -56,6 +57,10 @@ pub struct Config {
     pub is_coordinator: bool,
     /// How contents are collected that others offer, if they are.
     pub collecting: Option<Collecting>,
+    /// Who belongs.
+    pub trust: TrustFiles,
+    /// This node's certificate, PEM.
+    pub cert: Option<PathBuf>,
     /// What to serve.
     pub contents: Vec<Spec>,
 }
@@ -138,6 +143,7 @@ impl Config {
             || self.metrics_listen != other.metrics_listen
             || self.is_coordinator != other.is_coordinator
             || self.collecting != other.collecting
+            || self.cert != other.cert
     }
 
     /// The JSON schema of the file.

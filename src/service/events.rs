@@ -63,6 +63,9 @@ impl Running {
             Event::PeerDeclined { node, content, .. } => {
                 info!(peer = %node.short(), content = %content.short(), "a peer does not have it");
             }
+            Event::PeerDenied { node, content } => {
+                info!(peer = %node.short(), content = %content.short(), "denied a peer what it may not have");
+            }
             Event::PeerFound { node, by } => {
                 debug!(peer = %node.short(), by = %by.short(), "heard of a peer")
             }

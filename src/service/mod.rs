@@ -23,6 +23,7 @@ mod rates;
 mod status;
 
 mod control;
+mod guard;
 mod http;
 mod metrics;
 mod signals;
@@ -40,6 +41,7 @@ use crate::base::ContentId;
 
 pub use config::{Allowed, AnyOr, AnyOrError, Collecting, Config, ConfigError, LogFormat, Rates};
 pub use control::{ControlError, ControlSocket};
+pub use guard::Guard;
 pub use run::{Ending, Service, ServiceError};
 pub use saved::SavedError;
 pub use signals::Signals;

@@ -44,10 +44,12 @@ impl Running {
         }
         if self.config.needs_restart(&config) {
             warn!(
-                "only contents, limit_up, limit_down and schedule are taken while the node runs: restart it for the rest"
+                "only contents, limit_up, limit_down, schedule and the lists in trust are taken while the node runs: restart it for the rest"
             );
         }
         (self.config.contents, self.config.rates) = (config.contents, config.rates);
+        self.guard.use_files(config.trust.clone());
+        self.config.trust = config.trust;
         self.config.schedule = config.schedule;
         info!(contents = self.work.contents.len(), "took the configuration anew");
     }

@@ -17,6 +17,7 @@ use super::config::Config;
 use super::contents::{Contents, Entry, EntryId};
 use super::control::{Call, ControlSocket};
 use super::coordinating::{self, Coordinating, next_neighbours};
+use super::guard::Guard;
 use super::http;
 use super::opening::{Opened, Opener, Refusal};
 use super::rates::RecentRates;
@@ -29,8 +30,9 @@ use crate::base::limits::{
     CONTROL_CLIENTS_MAX, COORDINATORS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN,
 };
 use crate::coordinator::CoordinatorError;
+use crate::credentials::CredentialsError;
 use crate::manifest::Source;
-use crate::node::clock::{Clock, local_minute};
+use crate::node::clock::{Clock, local_minute, wall_clock};
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 use crate::storage::StoreError;
 use crate::transport::Endpoint;
@@ -45,6 +47,7 @@ pub struct Service {
     saved: Saved,
     collector: Option<Collector>,
     coordinator: Option<coordinating::Started>,
+    guard: Guard,
     work: Work,
 }
 
@@ -69,6 +72,9 @@ pub enum ServiceError {
     /// The node cannot be a coordinator.
     #[error(transparent)]
     Coordinator(#[from] CoordinatorError),
+    /// A file that says who belongs cannot be used.
+    #[error(transparent)]
+    Trust(#[from] CredentialsError),
     /// The metrics page has no place.
     #[error("cannot listen at {address} for metrics_listen: {source}; free it or name another")]
     Metrics {
@@ -101,6 +107,7 @@ pub(super) struct Running {
     pub(super) coordinating: Option<Coordinating>,
     /// Named in tickets.
     coordinators: Vec<Source>,
+    pub(super) guard: Guard,
     pub(super) work: Work,
 }
 
@@ -109,7 +116,7 @@ impl Service {
     /// the coordinator. `config_path` is read again at SIGHUP. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// If the list cannot be read, a folder cannot be used, or the address of the metrics page is taken.
+    /// If a list cannot be read, a folder cannot be used, or the address of the metrics page is taken.
     pub fn prepare(
         config_path: Option<PathBuf>,
         config: Config,
@@ -141,7 +148,19 @@ impl Service {
         let collector = config.collecting.clone().map(Collector::open).transpose()?;
         let coordinator = config.is_coordinator.then(|| coordinating::Started::new(&endpoint, state_dir));
         let (coordinator, control) = (coordinator.transpose()?, Arc::new(control));
-        Ok(Self { config_path, config, endpoint, control, metrics, saved, collector, coordinator, work })
+        let guard = Guard::set(&endpoint, config.trust.clone(), wall_clock)?;
+        Ok(Self {
+            config_path,
+            config,
+            endpoint,
+            control,
+            metrics,
+            saved,
+            collector,
+            coordinator,
+            guard,
+            work,
+        })
     }
 
     /// Runs until a signal asks it to stop, and then for at most [`NODE_STOP_TIMEOUT`].
@@ -191,6 +210,7 @@ impl Service {
             collector: self.collector,
             coordinating,
             coordinators,
+            guard: self.guard,
             work: self.work,
         };
         info!(
@@ -278,6 +298,9 @@ impl Running {
     }
 
     async fn on_tick(&mut self) {
+        if let Err(error) = self.guard.look() {
+            warn!(%error, "going on with who belonged before");
+        }
         let now = self.work.clock.now();
         self.work.contents.retry(now);
         let wanted = rates_at(TimeOfDay::of_minute(local_minute()), &self.config.schedule, self.config.rates);

@@ -6,6 +6,7 @@ use crate::base::{Bitfield, Rng, mix};
 use crate::engine::{CloseReason, DialFailure, Event, Input, LinkId, Output, UploadEnd};
 use crate::manifest::{Address, File, Manifest, combine_chunk_values};
 use crate::registry::Registry;
+use crate::trust::Role;
 use crate::wire::Message;
 
 use super::checks::Checks;
@@ -264,6 +265,7 @@ impl World {
             | Event::PeerLeft { .. }
             | Event::PeerUnreachable { .. }
             | Event::PeerDeclined { .. }
+            | Event::PeerDenied { .. }
             | Event::Offered { .. }
             | Event::PeerFound { .. }
             | Event::BlamedByPeer { .. }
@@ -354,7 +356,7 @@ impl World {
             self.nodes[index as usize].links.push(number);
             let link = LinkId(u64::from(number));
             let (node, address) = (self.nodes[other as usize].id, Some(self.address.clone()));
-            self.later(self.now, index, Input::LinkUp { link, node, dialed, address });
+            self.later(self.now, index, Input::LinkUp { link, node, role: Role::Full, dialed, address });
             let rtt = Duration::from_nanos(2 * delay);
             self.later(self.now, index, Input::Measured { link, rtt });
         }

@@ -20,6 +20,7 @@ use super::tls::{self, FoundKey};
 use crate::base::NodeId;
 use crate::base::limits::{DIAL_STAGGER, DIAL_TIMEOUT, SOURCE_ADDRESSES_MAX};
 use crate::manifest::Address;
+use crate::trust::Denial;
 
 /// Why there is no link to a node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,14 @@ pub enum DialError {
         node: NodeId,
         /// What was tried.
         attempts: Vec<Attempt>,
+    },
+    /// The node is who it should be, and this node may have no link to it.
+    #[error("node {} may not link to this node: {denial}", node.short())]
+    Denied {
+        /// The node that was dialed.
+        node: NodeId,
+        /// Why.
+        denial: Denial,
     },
     /// The endpoint was closed.
     #[error("this node is shutting down")]

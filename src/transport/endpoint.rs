@@ -1,11 +1,12 @@
 //! A node's place in the network: one UDP socket that dials and listens, and the handshakes going on at it.
 //!
 //! Invariant: at most [`HANDSHAKES_MAX`] handshakes of strangers go on at once, and none of them can fail the endpoint.
-//! Whoever proves a key gets a link: who may do what is decided above.
+//! A link goes to whoever proves a key and is admitted by the authoriser; no way leads around that.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connecting, Incoming, ServerConfig, TokioRuntime, VarInt};
@@ -28,6 +29,7 @@ use crate::base::limits::{
     HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX, LEARNED_ADDRESSES_MAX,
 };
 use crate::manifest::{Address, SigningKey, Source};
+use crate::trust::{Applicant, Authoriser, Denial, Open, Role};
 
 /// Where a node dials from and is dialed at. Clones are the same endpoint; it holds its node's key as long as it lives.
 #[derive(Clone)]
@@ -47,6 +49,16 @@ struct Shared {
     accepting: Accepting,
     handshakes: Mutex<JoinSet<Option<Link>>>,
     learned: watch::Sender<Learned>,
+    gate: watch::Sender<Gate>,
+}
+
+/// Who decides about links, and the clock that certificates are held against.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// Who decides.
+    pub authoriser: Arc<dyn Authoriser>,
+    /// The time of day.
+    pub clock: fn() -> SystemTime,
 }
 
 /// Addresses that this machine does not have itself and yet is reached at.
@@ -88,7 +100,8 @@ impl Endpoint {
         let handshakes = Mutex::new(JoinSet::new());
         let identity = identity.clone();
         let learned = watch::Sender::new(Learned::default());
-        let shared = Shared { quinn, bound, own, options, transports, accepting, handshakes, learned };
+        let gate = watch::Sender::new(Gate { authoriser: Arc::new(Open), clock: || UNIX_EPOCH });
+        let shared = Shared { quinn, bound, own, options, transports, accepting, handshakes, learned, gate };
         Ok(Self { shared: Arc::new(shared), identity })
     }
 
@@ -98,7 +111,7 @@ impl Endpoint {
     /// The peer checks this node's key after this future is ready: if it refuses, the link closes at once.
     ///
     /// # Errors
-    /// If `node` is this node, has no address, proved another key, or did not answer in [`DIAL_TIMEOUT`].
+    /// If `node` is this node, has no address, proved another key, may have no link, or did not answer in [`DIAL_TIMEOUT`].
     ///
     /// [`DIAL_TIMEOUT`]: crate::base::limits::DIAL_TIMEOUT
     pub async fn dial(
@@ -114,7 +127,14 @@ impl Endpoint {
             protocol,
             own: Arc::clone(&self.shared.own),
         };
-        dial::dial(dialer, node, addresses).await
+        let link = dial::dial(dialer, node, addresses).await?;
+        match self.admits(&link) {
+            Ok(_) => Ok(link),
+            Err(denial) => {
+                link.turn_away(&denial);
+                Err(DialError::Denied { node, denial })
+            }
+        }
     }
 
     /// The node that answers at an address. It gets no link, and is not told who asks. To be cancelled by dropping the future.
@@ -135,7 +155,9 @@ impl Endpoint {
         loop {
             tokio::select! {
                 Some(done) = handshakes.join_next() => {
-                    if let Ok(Some(link)) = done {
+                    if let Ok(Some(link)) = done
+                        && self.lets_in(&link)
+                    {
                         return Some(link);
                     }
                 }
@@ -144,6 +166,36 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    /// From now on this one decides who may link. Links that stand stay until somebody asks [`Endpoint::admits`].
+    pub fn set_gate(&self, gate: Gate) {
+        self.shared.gate.send_replace(gate);
+    }
+
+    /// Who decides, and whenever that changes.
+    pub fn gate(&self) -> watch::Receiver<Gate> {
+        self.shared.gate.subscribe()
+    }
+
+    /// What the node at the other end of a link may be, as things stand.
+    ///
+    /// # Errors
+    /// Why it may have no link.
+    pub fn admits(&self, link: &Link) -> Result<Role, Denial> {
+        let Gate { authoriser, clock } = self.shared.gate.borrow().clone();
+        let unix_secs = clock().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (node, certificate) = (link.peer(), link.certificate());
+        authoriser.admit(&Applicant { node, certificate, unix_secs })
+    }
+
+    fn lets_in(&self, link: &Link) -> bool {
+        let admitted = self.admits(link);
+        if let Err(denial) = &admitted {
+            tracing::info!(node = %link.peer(), address = %link.remote_address(), %denial, "turned away");
+            link.turn_away(denial);
+        }
+        admitted.is_ok()
     }
 
     /// The same socket, for dialing by another key: who is dialed sees another node. It accepts nothing of its own.

@@ -63,6 +63,19 @@ impl Identity {
         Self { seed, node, certificate, hold }
     }
 
+    /// The same, which shows this certificate (DER) in place of one of its own making.
+    ///
+    /// # Errors
+    /// Whose the certificate is, if it is another node's; `None` if it is nobody's.
+    pub fn showing(self, certificate: Vec<u8>) -> Result<Self, Option<NodeId>> {
+        let certificate = CertificateDer::from(certificate);
+        match super::tls::node_of(&certificate) {
+            Ok(node) if node == self.node => Ok(Self { certificate, ..self }),
+            Ok(other) => Err(Some(other)),
+            Err(_) => Err(None),
+        }
+    }
+
     /// The public key.
     pub fn node_id(&self) -> NodeId {
         self.node

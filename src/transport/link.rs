@@ -18,12 +18,14 @@ use super::protocol::Protocol;
 use super::tls;
 use crate::base::NodeId;
 use crate::base::limits::{CLOSE_REASON_LEN_MAX, COORDINATOR_RECEIVE_WINDOW_LEN, LINK_FINISH_TIMEOUT};
+use crate::trust::Denial;
 
 /// A link to a peer. Clones are the same link. It closes, with code 0, when all clones and streams are dropped.
 #[derive(Clone, Debug)]
 pub struct Link {
     connection: Connection,
     peer: NodeId,
+    certificate: CertificateDer<'static>,
     protocol: Protocol,
     is_control_taken: Arc<AtomicBool>,
 }
@@ -79,7 +81,8 @@ impl Link {
     /// out.
     pub(super) fn new(connection: Connection) -> Option<Self> {
         let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-        let peer = tls::node_of(certificates.first()?).ok()?;
+        let certificate = certificates.first()?.clone();
+        let peer = tls::node_of(&certificate).ok()?;
         let handshake = connection.handshake_data()?.downcast::<HandshakeData>().ok()?;
         let protocol = Protocol::of_alpn(handshake.protocol.as_deref()?)?;
         match protocol {
@@ -90,12 +93,22 @@ impl Link {
                 connection.set_receive_window(VarInt::from_u32(COORDINATOR_RECEIVE_WINDOW_LEN));
             }
         }
-        Some(Self { connection, peer, protocol, is_control_taken: Arc::default() })
+        Some(Self { connection, peer, certificate, protocol, is_control_taken: Arc::default() })
     }
 
     /// The node at the other end, proved by its key.
     pub fn peer(&self) -> NodeId {
         self.peer
+    }
+
+    /// The certificate in which the peer showed its key, DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// Closes it because the peer may have none; the peer is told why.
+    pub fn turn_away(&self, denial: &Denial) {
+        self.close(TURNED_AWAY_CODE, &denial.to_string());
     }
 
     /// What it is for.
@@ -217,8 +230,21 @@ impl From<ConnectionError> for CloseReason {
     }
 }
 
+impl CloseReason {
+    /// What the peer said if it closed the link because this node may have none.
+    pub fn denial(&self) -> Option<&str> {
+        match self {
+            Self::ClosedByPeer { code, reason } if *code == TURNED_AWAY_CODE => Some(reason),
+            _ => None,
+        }
+    }
+}
+
 /// What a peer says may end up on somebody's terminal.
 fn printable(words: &[u8]) -> String {
     let words = String::from_utf8_lossy(&words[..words.len().min(CLOSE_REASON_LEN_MAX)]);
     words.chars().filter(|c| !c.is_control()).collect()
 }
+
+/// Close code of a link that the peer may not have; the engine's own are 0 to 3, 5, and 16 and more.
+const TURNED_AWAY_CODE: u32 = 4;

@@ -1,7 +1,7 @@
 //! Links: authenticated QUIC connections between nodes, and the key that a node proves itself with.
 //!
 //! Invariant: a [`Link`] exists only after its peer proved the Ed25519 key that [`Link::peer`] names. This room moves bytes
-//! and reports facts. Absent here: what frames mean (wire), who may connect, when to dial and when to give up (engine).
+//! and reports facts. Absent here: what frames mean (wire), who may connect (trust says so at the endpoint's gate), when to dial and when to give up (engine).
 
 mod key_file;
 mod key_store;
@@ -31,7 +31,7 @@ pub use chunk_stream::{ChunkReceiver, ChunkSender, ReceiveError, SendError};
 pub use config::{LinkOptions, endpoint_config};
 pub use control::{FrameReader, FrameWriter};
 pub use dial::{Attempt, AttemptError, DialError};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Gate};
 pub use frame::FrameError;
 pub use identity::Identity;
 pub use key_file::IdentityError;

@@ -213,6 +213,7 @@ fn decline_to_number(reason: DeclineReason) -> u32 {
         DeclineReason::NotHere => 0,
         DeclineReason::NotAccepted => 1,
         DeclineReason::NoRoom => 2,
+        DeclineReason::NotAuthorised => 3,
     }
 }
 
@@ -221,6 +222,7 @@ fn decline_from_number(number: u32) -> DeclineReason {
     match number {
         1 => DeclineReason::NotAccepted,
         2 => DeclineReason::NoRoom,
+        3 => DeclineReason::NotAuthorised,
         _ => DeclineReason::NotHere,
     }
 }
@@ -271,7 +273,8 @@ mod tests {
         let decline = prop_oneof![
             Just(DeclineReason::NotHere),
             Just(DeclineReason::NotAccepted),
-            Just(DeclineReason::NoRoom)
+            Just(DeclineReason::NoRoom),
+            Just(DeclineReason::NotAuthorised)
         ];
         let runs = || bitfields().prop_filter_map("not empty", |set| ChunkRuns::of(&set).pop());
         let page = prop::collection::vec(any::<u8>(), 1..2000);

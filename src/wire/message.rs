@@ -164,6 +164,8 @@ pub enum DeclineReason {
     NotAccepted,
     /// It has no room for it.
     NoRoom,
+    /// The receiver may not have it, or may not offer it.
+    NotAuthorised,
 }
 
 /// Runs of chunks as gaps and counts in turn, from chunk 0; at most [`HAVE_RUNS_MAX`] numbers.

@@ -20,3 +20,4 @@ mod resume;
 mod service;
 mod several;
 mod trees;
+mod trust;

@@ -14,6 +14,12 @@ use crate::node::{NodeSnapshot, WireTotals};
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(in crate::cli) enum Json {
+    /// A file that says who belongs has changed and is not taken.
+    Trust { message: String },
+    /// A certificate that an authority issued; until when, in seconds since 1970.
+    Certificate { node: String, role: &'static str, state: &'static str, until_unix_secs: u64 },
+    /// The id of a key.
+    Id { node: String },
     /// The node listens; the content is known (and, for a fetch, what of it is there).
     Ready {
         node: String,
@@ -116,6 +122,10 @@ impl Json {
     /// A peer's news.
     pub(in crate::cli) fn trouble(trouble: &Trouble) -> Self {
         Self::Trouble { way: trouble.way.name(), message: trouble.reason.clone() }
+    }
+
+    pub(in crate::cli) fn trust(message: &str) -> Self {
+        Self::Trust { message: message.to_owned() }
     }
 
     pub(in crate::cli) fn coordinator(totals: Totals) -> Self {

@@ -33,7 +33,7 @@ impl Pair {
         self.is_up = true;
         for index in [0, 1] {
             let (node, address) = (id(1 - index), Some(address(1 - index)));
-            let up = Input::LinkUp { link: LINK, node, dialed: index == 0, address };
+            let up = Input::LinkUp { link: LINK, node, role: Role::Full, dialed: index == 0, address };
             self.engines[index].handle(Instant::ZERO, up);
         }
         (0..2).for_each(|index| self.drain(index));
@@ -292,7 +292,10 @@ fn addresses_of_other_networks_are_not_dialed_and_a_seed_dials_nobody() {
 #[test]
 fn whoever_did_not_name_the_feature_may_not_use_it() {
     let mut engine = Engine::new(id(0), 1);
-    engine.handle(Instant::ZERO, Input::LinkUp { link: LINK, node: id(1), dialed: true, address: None });
+    engine.handle(
+        Instant::ZERO,
+        Input::LinkUp { link: LINK, node: id(1), role: Role::Full, dialed: true, address: None },
+    );
     let hello = crate::wire::Hello { features: Vec::new(), ..crate::wire::Hello::ours() };
     engine.handle(Instant::ZERO, Input::Message { link: LINK, message: Message::Hello(hello) });
     engine.handle(Instant::ZERO, Input::Message { link: LINK, message: told(std::iter::empty()) });

@@ -16,6 +16,7 @@ use toml::Spanned;
 use super::{Allowed, AnyOr, Collecting, Config, ConfigError, LogFormat, Rates, Spec, TimeOfDay, Window};
 use crate::base::limits::{CONFIG_LEN_MAX, CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, ZONE_LEN_MAX};
 use crate::base::{ByteLen, ContentId, NodeId, Rate};
+use crate::credentials::TrustFiles;
 use crate::manifest::{Address, Source};
 
 /// Reads a configuration. Relative paths in it start at its own folder.
@@ -96,10 +97,32 @@ struct File {
     /// Take contents that others offer (swarm join), keep them and serve them.
     #[schemars(with = "Option<FileAggregate>")]
     aggregate: Option<Spanned<FileAggregate>>,
+    /// Who may link to this node, and who may have what. Without it: everybody who can name a content.
+    #[serde(default)]
+    trust: FileTrust,
     /// What to serve: either paths, or a manifest and where its files are.
     #[serde(default)]
     #[schemars(with = "Vec<FileContent>")]
     content: Vec<Spanned<FileContent>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "trust")]
+struct FileTrust {
+    /// List of the nodes that may link: NODEID a line, with "mirror" after it for one that may offer nothing new.
+    allow: Option<PathBuf>,
+    /// Certificate of the authority that vouches for nodes: only those link that show a certificate of it.
+    ca: Option<PathBuf>,
+    /// What the authority took back.
+    revoked: Option<PathBuf>,
+    /// This node's own certificate.
+    cert: Option<PathBuf>,
+    /// Folder of lists of who may have a content, each named by the content's id. Without a list everybody may who may link.
+    readers: Option<PathBuf>,
+    /// Take the authority for development too, whose key everybody has.
+    #[serde(default)]
+    dev: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -202,6 +225,20 @@ struct Text<'a> {
     text: &'a str,
 }
 
+impl FileTrust {
+    fn files(&self, folder: &Path) -> TrustFiles {
+        let place = |path: &Option<PathBuf>| path.as_ref().map(|path| folder.join(path));
+        TrustFiles {
+            allow: place(&self.allow),
+            ca: place(&self.ca),
+            revoked: place(&self.revoked),
+            is_dev: self.dev,
+            readers: Vec::new(),
+            readers_dir: place(&self.readers),
+        }
+    }
+}
+
 impl Text<'_> {
     fn config(&self, folder: &Path) -> Result<Config, ConfigError> {
         let file = self.file()?;
@@ -244,6 +281,8 @@ impl Text<'_> {
             metrics_listen: file.metrics_listen.map(|Parsed(listen)| listen),
             is_coordinator: file.coordinator,
             collecting,
+            trust: file.trust.files(folder),
+            cert: file.trust.cert.map(|path| folder.join(path)),
             contents,
         })
     }

@@ -1,0 +1,108 @@
+//! `swarm cert`: an authority of one's own, whose certificates say who belongs. `swarm id`: the id they are made for.
+
+use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
+
+use super::args::{CertCommand, Global, IdArgs};
+use super::failure::{Exit, Failure};
+use super::output::{self, Json};
+use super::setup;
+use crate::base::NodeId;
+use crate::credentials::{AuthorityBook, Issued};
+use crate::node::clock::wall_clock;
+use crate::trust::Role;
+
+pub(super) fn run(command: CertCommand) -> Result<(), Failure> {
+    match command {
+        CertCommand::Ca { dir, name, days } => {
+            let book = AuthorityBook::create(&dir, &name, days, now())?;
+            output::note(format_args!(
+                "made the authority `{name}`, good for {days} days; its key is in {}: keep that to yourself",
+                dir.display()
+            ));
+            output::note(format_args!(
+                "nodes take part with: --ca {} --revoked {} --cert NODE.pem",
+                book.certificate().display(),
+                book.revocations().display()
+            ));
+            output::result(book.certificate().display());
+        }
+        CertCommand::Node { node, dir, days, mirror, out } => issue(node, &dir, days, mirror, out)?,
+        CertCommand::Revoke { node, dir } => {
+            let mut book = AuthorityBook::open(&dir)?;
+            let count = book.revoke(node, now())?;
+            output::note(format_args!(
+                "{} of node {} revoked; nodes see it when they get this list:",
+                output::count(count, "certificate"),
+                node.short()
+            ));
+            output::result(book.revocations().display());
+        }
+        CertCommand::Ls { dir, json } => {
+            let book = AuthorityBook::open(&dir)?;
+            for issued in book.issued() {
+                show(&issued, json);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn issue(
+    node: NodeId,
+    dir: &std::path::Path,
+    days: u32,
+    mirror: bool,
+    out: Option<PathBuf>,
+) -> Result<(), Failure> {
+    let out = out.unwrap_or_else(|| PathBuf::from(format!("{}.pem", node.short())));
+    if out.exists() {
+        let message = format!("`{}` is there already: remove it, or name another file by -o", out.display());
+        return Err(Failure::new(Exit::TargetDiffers, message));
+    }
+    let role = if mirror { Role::Mirror } else { Role::Full };
+    let pem = AuthorityBook::open(dir)?.issue(node, role, days, now())?;
+    std::fs::write(&out, pem).map_err(|error| Failure::file("write", &out, &error))?;
+    output::note(format_args!(
+        "a certificate for node {}, role {}, good for {days} days: the node shows it by --cert",
+        node.short(),
+        role.name()
+    ));
+    output::result(out.display());
+    Ok(())
+}
+
+fn show(issued: &Issued, is_json: bool) {
+    let state = match issued {
+        Issued { is_revoked: true, .. } => "revoked",
+        Issued { until_unix_secs, .. } if *until_unix_secs < now() => "expired",
+        Issued { .. } => "good",
+    };
+    let (node, role) = (issued.node.to_string(), issued.role.name());
+    if is_json {
+        return Json::Certificate { node, role, state, until_unix_secs: issued.until_unix_secs }.print();
+    }
+    let until = jiff::Timestamp::from_second(i64::try_from(issued.until_unix_secs).unwrap_or(i64::MAX));
+    let until = until.map_or_else(|_| "?".to_owned(), |until| until.strftime("%Y-%m-%d").to_string());
+    output::result(format_args!("{node} {role:6} {state:7} until {until}"));
+}
+
+/// `swarm id`: makes the key if there is none.
+pub(super) fn id(args: &IdArgs, global: &Global) -> Result<(), Failure> {
+    if global.key.is_none() {
+        let message =
+            "nodes without --key take a free key each time: name the key file by --key, there and here";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let node = setup::identity(global, None)?.node_id();
+    if args.json {
+        Json::Id { node: node.to_string() }.print();
+    } else {
+        output::result(node);
+    }
+    Ok(())
+}
+
+fn now() -> u64 {
+    wall_clock().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,66 @@
+//! The files that say who belongs, as the command line names them.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{Global, TrustArgs};
+use super::failure::{Exit, Failure};
+use super::setup;
+use crate::base::ContentId;
+use crate::credentials::{CredentialsError, TrustFiles, certificate_of};
+use crate::node::clock::wall_clock;
+use crate::service::Guard;
+use crate::transport::{Endpoint, Identity};
+
+/// Longer than any certificate of a node's.
+const CERTIFICATE_LEN_MAX: u64 = 64 << 10;
+
+impl TrustArgs {
+    /// The files; `readers` are those of one content.
+    pub(super) fn files(&self, readers: Option<(ContentId, &PathBuf)>) -> TrustFiles {
+        TrustFiles {
+            allow: self.allow.clone(),
+            ca: self.ca.clone(),
+            revoked: self.revoked.clone(),
+            is_dev: self.dev,
+            readers: readers.into_iter().map(|(content, path)| (content, path.clone())).collect(),
+            readers_dir: None,
+        }
+    }
+}
+
+/// This node's key, with the certificate that it is to show.
+pub(super) fn identity(
+    global: &Global,
+    claim: Option<ContentId>,
+    cert: Option<&Path>,
+) -> Result<Identity, Failure> {
+    let identity = setup::identity(global, claim)?;
+    let Some(path) = cert else { return Ok(identity) };
+    let pem = read(path)?;
+    let certificate = certificate_of(&pem, path)?;
+    let node = identity.node_id();
+    identity.showing(certificate).map_err(|found| match found {
+        Some(found) => CredentialsError::WrongNode { path: path.to_owned(), found, node }.into(),
+        None => Failure::new(
+            Exit::Usage,
+            format_args!(
+                "the certificate in `{}` is for no node: make one by `swarm cert node`",
+                path.display()
+            ),
+        ),
+    })
+}
+
+/// Sets the gate of an endpoint and keeps it as the files say.
+pub(super) fn guard(endpoint: &Endpoint, files: TrustFiles) -> Result<Guard, Failure> {
+    Ok(Guard::set(endpoint, files, wall_clock)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(CERTIFICATE_LEN_MAX).read_to_end(&mut bytes));
+    read.map_err(|error| Failure::file("read", path, &error))?;
+    Ok(bytes)
+}

@@ -1,0 +1,52 @@
+//! Lists of who may have which content. A content without a list is for everybody who may link.
+
+use std::collections::BTreeMap;
+
+use super::{Applicant, Authoriser, Denial, Members, Role};
+use crate::base::{ContentId, NodeId};
+
+/// Readers by content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessList(BTreeMap<ContentId, Members>);
+
+impl AccessList {
+    /// No content has a list.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on these alone may have the content.
+    pub fn restrict(&mut self, content: ContentId, readers: Members) {
+        self.0.insert(content, readers);
+    }
+}
+
+impl Authoriser for AccessList {
+    fn admit(&self, _applicant: &Applicant<'_>) -> Result<Role, Denial> {
+        Ok(Role::Full)
+    }
+
+    fn grants(&self, node: NodeId, content: ContentId) -> bool {
+        self.0.get(&content).is_none_or(|readers| readers.contains(node))
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_with_a_list_is_for_its_readers_alone() {
+        let [reader, other] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
+        let [listed, free] = [3, 4].map(|byte| ContentId::from_bytes([byte; 32]));
+        let mut access = AccessList::new();
+        assert!(access.is_open());
+        access.restrict(listed, reader.to_string().parse().expect("a list"));
+        assert!(access.grants(reader, listed) && !access.grants(other, listed));
+        assert!(access.grants(other, free) && !access.is_open());
+    }
+}

@@ -30,6 +30,8 @@ pub const SOURCE_ADDRESSES_MAX: usize = 32;
 pub const ADDRESS_LEN_MAX: usize = 260;
 /// Most signatures on a manifest.
 pub const SIGNATURES_MAX: usize = 64;
+/// Nodes that a ticket may hold a key for, each in 80 bytes.
+pub const WRAPPED_KEYS_MAX: usize = 64;
 /// Longest ticket, characters.
 pub const TICKET_LEN_MAX: usize = 64 << 10;
 

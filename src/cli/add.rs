@@ -69,7 +69,8 @@ fn fetch(what: &str, out: &Path) -> Result<Request, Failure> {
             "nobody is known to have this content: take a ticket, or a manifest that names a source";
         return Err(Failure::new(Exit::NoSource, message));
     }
-    let Wanted { content, sources, coordinators, signatures, manifest: _ } = wanted;
-    let ticket = Ticket { content, sources, coordinators, signatures };
+    // The node keeps what it fetches as it comes: a key would be of no use to it.
+    let Wanted { content, sources, coordinators, signatures, .. } = wanted;
+    let ticket = Ticket { sources, coordinators, signatures, ..Ticket::new(content) };
     Ok(Request::AddFetch { ticket: ticket.to_string(), out: control::absolute(out)? })
 }

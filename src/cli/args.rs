@@ -241,6 +241,13 @@ pub(super) struct SeedArgs {
     /// Serve what PATH holds of this manifest, be it only some of the chunks, instead of making a new one
     #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
+    /// Seal the content with the key in this file, made if it is missing: who serves it on cannot read it without. With
+    /// --manifest: the key that it was sealed with
+    #[arg(long, value_name = "FILE", env = "SWARM_SEAL")]
+    pub(super) seal: Option<PathBuf>,
+    /// A node that can read the sealed content with this ticket; may be given more than once [default: whoever has the ticket]
+    #[arg(long, value_name = "NODEID", requires = "seal", env = "SWARM_SEAL_FOR", value_delimiter = ',')]
+    pub(super) seal_for: Vec<NodeId>,
     /// Sign the content with this node's key (--key): the ticket and the manifest name the publisher
     #[arg(long, env = "SWARM_SIGN", value_parser = FalseyValueParser::new())]
     pub(super) sign: bool,
@@ -282,6 +289,9 @@ pub(super) struct FetchArgs {
     /// List of the nodes that may have this content from here, one NODEID a line [default: all that may link]
     #[arg(long, value_name = "FILE", env = "SWARM_READERS")]
     pub(super) readers: Option<PathBuf>,
+    /// File with the key of a sealed content, where the ticket holds none for this node
+    #[arg(long, value_name = "FILE", env = "SWARM_CONTENT_KEY")]
+    pub(super) content_key: Option<PathBuf>,
     /// Take only what this publisher signed: a NODEID
     #[arg(long, value_name = "NODEID", env = "SWARM_PUBLISHER")]
     pub(super) publisher: Option<NodeId>,
@@ -413,6 +423,9 @@ pub(super) enum ManifestCommand {
         manifest: PathBuf,
         /// The folder it was fetched into, or its only file
         dir: PathBuf,
+        /// File with the key of a sealed content, if the folder holds it opened
+        #[arg(long, value_name = "FILE", env = "SWARM_CONTENT_KEY")]
+        content_key: Option<PathBuf>,
         /// Print JSON
         #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
         json: bool,
@@ -433,6 +446,9 @@ pub(super) struct CreateArgs {
     /// Length of a chunk, a power of two from 16KiB to 16MiB [default: 1 to 8 MiB by file length]
     #[arg(long, value_name = "BYTES", env = "SWARM_CHUNK_LEN")]
     pub(super) chunk_len: Option<ByteLen>,
+    /// Seal the content with the key in this file, made if it is missing
+    #[arg(long, value_name = "FILE", env = "SWARM_SEAL")]
+    pub(super) seal: Option<PathBuf>,
     /// Sign it with this node's key
     #[arg(long, env = "SWARM_SIGN", value_parser = FalseyValueParser::new())]
     pub(super) sign: bool,

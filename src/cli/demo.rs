@@ -299,6 +299,7 @@ fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
         trust: TrustArgs::default(),
         readers: None,
         publisher: None,
+        content_key: None,
         include: Vec::new(),
         sequential: false,
         limit: LimitArgs::default(),

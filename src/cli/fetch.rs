@@ -13,6 +13,7 @@ use super::failure::{self, Exit, Failure};
 use super::include::Include;
 use super::memory::Memory;
 use super::output::{self, Done, FetchView, HashView, Json};
+use super::seal;
 use super::seed::own_source;
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
@@ -22,7 +23,7 @@ use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
 use crate::engine::{
     Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
 };
-use crate::manifest::{Manifest, Signature, Source, Ticket};
+use crate::manifest::{ContentKey, Manifest, Signature, Source, Ticket, WrappedKey};
 use crate::node::clock::Clock;
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 use crate::service::Guard;
@@ -53,6 +54,7 @@ pub(super) async fn fetch(
     let identity = trust::identity(global, None, args.trust.cert.as_deref())?;
     let memory = Memory::split(args.memory, is_stdout(&args.out), args.limit.link());
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
+    let content_key = wanted.content_key(args.content_key.as_deref(), &identity)?;
     let readers = args.readers.as_ref().map(|path| (wanted.content, path));
     let guard = trust::guard(&endpoint, args.trust.files(readers))?;
     let limits = Limits {
@@ -75,6 +77,9 @@ pub(super) async fn fetch(
         source_count: wanted.sources.len(),
         coordinators: wanted.coordinators.clone(),
         signatures: wanted.signatures.clone(),
+        ticket_key: wanted.key.clone(),
+        wrapped_keys: wanted.wrapped_keys.clone(),
+        content_key,
         store_error: None,
         is_complete: false,
         trouble: None,
@@ -128,6 +133,11 @@ struct Fetch {
     /// Of the ticket or manifest.
     coordinators: Vec<Source>,
     signatures: Vec<Signature>,
+    /// As the ticket had them, for tickets of one's own.
+    ticket_key: Option<ContentKey>,
+    wrapped_keys: Vec<WrappedKey>,
+    /// What this node opens the content with, if it is sealed.
+    content_key: Option<ContentKey>,
     store_error: Option<StoreError>,
     is_complete: bool,
     /// What last kept a finder from working.
@@ -195,7 +205,7 @@ impl Fetch {
             (self.args.timeout > 0).then(|| Patience { idle, search: self.search_time().min(idle) });
         let (content, manifest) = (wanted.content, wanted.manifest.clone());
         if let Some(manifest) = &manifest {
-            self.open(manifest.clone());
+            self.open(manifest.clone())?;
         }
         self.node.join(Join { content, manifest, order, patience }).await;
         for source in wanted.sources {
@@ -206,10 +216,26 @@ impl Fetch {
     }
 
     /// Opens the store on a thread of its own: it may have to hash what is there.
-    fn open(&mut self, manifest: Manifest) {
+    fn open(&mut self, manifest: Manifest) -> Result<(), Failure> {
+        let manifest = self.unsealed(manifest)?;
         self.manifest = Some(manifest.clone());
         let (args, include) = (self.args.clone(), self.include.clone());
         self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, manifest)));
+        Ok(())
+    }
+
+    /// As this node can read it; what it has no key for it fetches as it is, as a mirror does.
+    fn unsealed(&self, manifest: Manifest) -> Result<Manifest, Failure> {
+        match &self.content_key {
+            _ if !manifest.is_sealed() => Ok(manifest),
+            Some(key) => seal::opened(&manifest, key),
+            None => {
+                self.view.note(
+                    "the content is sealed, and the ticket holds no key for this node: fetching it as it is; --content-key FILE opens it",
+                );
+                Ok(manifest)
+            }
+        }
     }
 
     /// How long finders may take to find somebody who is there.
@@ -311,7 +337,7 @@ impl Fetch {
             }
         };
         match event {
-            Event::ManifestComplete { manifest } => self.open(manifest),
+            Event::ManifestComplete { manifest } => self.open(manifest)?,
             Event::PeerJoined { node, agent } => self.tell(node, "joined", agent, false),
             Event::PeerLeft { node, reason } => self.tell(node, "left", reason, false),
             Event::PeerUnreachable { node, failure } => match failure {
@@ -438,7 +464,14 @@ impl Fetch {
         coordinators.extend(self.coordinators.iter().cloned());
         coordinators.truncate(COORDINATORS_MAX);
         let sources = vec![own_source(&self.endpoint, &[])];
-        Ticket { content: self.content, sources, coordinators, signatures: self.signatures.clone() }
+        Ticket {
+            sources,
+            coordinators,
+            signatures: self.signatures.clone(),
+            key: self.ticket_key.clone(),
+            wrapped_keys: self.wrapped_keys.clone(),
+            ..Ticket::new(self.content)
+        }
     }
 
     fn conclude(&self, last: &NodeSnapshot, elapsed: Duration) {

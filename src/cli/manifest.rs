@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::args::{CreateArgs, Global, ManifestCommand};
 use super::failure::{Exit, Failure};
 use super::output::{self, HashView};
+use super::seal;
 use super::setup;
 use super::source::manifest_file;
 use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MAX, SIGNATURES_MAX};
@@ -22,7 +23,9 @@ pub(super) fn run(command: ManifestCommand, global: &Global) -> Result<(), Failu
         ManifestCommand::Create(args) => create(&args, global),
         ManifestCommand::Show { manifest, json } => show(&manifest, json),
         ManifestCommand::Sign { manifest, json } => add_signature(&manifest, json, global),
-        ManifestCommand::Verify { manifest, dir, json } => verify(&manifest, &dir, json),
+        ManifestCommand::Verify { manifest, dir, content_key, json } => {
+            verify(&manifest, &dir, content_key.as_deref(), json)
+        }
     }
 }
 
@@ -39,7 +42,10 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
     let chunk_len_log2 = args.chunk_len.map(chunk_len_log2).transpose()?;
     let options = IndexOptions { chunk_len_log2, sha256: args.sha256 };
     let made = index_paths(&args.paths, options, global, args.json)?;
-    let manifest = made.manifest;
+    let manifest = match &args.seal {
+        Some(path) => seal::sealed(&made, &seal::key_or_new(path)?, args.json)?,
+        None => made.manifest,
+    };
     let mut file = ManifestFile { comment: args.comment.clone(), ..ManifestFile::new(manifest.clone()) };
     if args.sign {
         sign(&mut file, &setup::identity(global, None)?);
@@ -209,9 +215,12 @@ fn describe_file(file: &File) -> Value {
     })
 }
 
-fn verify(path: &Path, dir: &Path, is_json: bool) -> Result<(), Failure> {
+fn verify(path: &Path, dir: &Path, content_key: Option<&Path>, is_json: bool) -> Result<(), Failure> {
     let file = manifest_file(path)?;
-    let manifest = &file.manifest;
+    let manifest = &match content_key {
+        Some(key) => seal::opened(&file.manifest, &seal::key_in(key)?)?,
+        None => file.manifest,
+    };
     Failure::unless_there(dir)?;
     let view = HashView::new("verifying", is_json);
     let found = scan(manifest, dir, &|progress| view.show(progress))?;

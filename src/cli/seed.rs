@@ -8,11 +8,12 @@ use super::failure::{Exit, Failure};
 use super::join::Joining;
 use super::manifest::{self, index_paths, write_manifest};
 use super::output::{self, Done, HashView, Json, SeedView};
+use super::seal;
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
 use super::trust;
 use crate::base::limits::{PORT_MAP_PATIENCE, SEED_WINDOWS_LEN};
-use crate::base::{Bitfield, ByteLen, Instant};
+use crate::base::{Bitfield, ByteLen, ContentId, Instant};
 use crate::engine::{Event, Join, Order};
 use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
 use crate::node::clock::{Clock, wall_clock};
@@ -66,13 +67,14 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
             }
         }
     }
+    let ticket = ticket_with_key(&args, manifest.id())?;
     let source = own_source(&endpoint, &args.advertise);
     let coordinators = args.find.coordinator.clone();
     if args.sign {
         manifest::sign(&mut file, &identity);
     }
     let signatures = file.signatures.clone();
-    let ticket = Ticket { content: manifest.id(), sources: vec![source.clone()], coordinators, signatures };
+    let ticket = Ticket { sources: vec![source.clone()], coordinators, signatures, ..ticket };
     if let Some(out) = &args.manifest_out {
         file.sources.retain(|known| known.node != source.node);
         file.sources.insert(0, source);
@@ -107,6 +109,17 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     result
 }
 
+/// A ticket with the key of a sealed content, for everybody or for those who are named.
+fn ticket_with_key(args: &SeedArgs, content: ContentId) -> Result<Ticket, Failure> {
+    let ticket = Ticket::new(content);
+    let Some(path) = &args.seal else { return Ok(ticket) };
+    let key = seal::key_in(path)?;
+    if args.seal_for.is_empty() {
+        return Ok(Ticket { key: Some(key), ..ticket });
+    }
+    Ok(Ticket { wrapped_keys: seal::wrapped(&key, content, &args.seal_for)?, ..ticket })
+}
+
 /// Hashes the paths, or what they hold of a given manifest.
 fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), Failure> {
     let Some(path) = &args.manifest else {
@@ -115,11 +128,18 @@ fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), F
             let files = output::count(made.reused_files, "file");
             output::note(format_args!("hashed before and unchanged: {files}"));
         }
-        let all = Bitfield::full(made.manifest.geometry().chunk_count());
-        let store = SeedStore::new(made.manifest.clone(), made.roots, all, wall_clock);
-        return Ok((ManifestFile::new(made.manifest), store));
+        let manifest = match &args.seal {
+            Some(path) => seal::sealed(&made, &seal::key_or_new(path)?, args.json)?,
+            None => made.manifest,
+        };
+        let all = Bitfield::full(manifest.geometry().chunk_count());
+        let store = SeedStore::new(manifest.clone(), made.roots, all, wall_clock);
+        return Ok((ManifestFile::new(manifest), store));
     };
-    let file = manifest_file(path)?;
+    let mut file = manifest_file(path)?;
+    if let Some(key) = &args.seal {
+        file.manifest = seal::opened(&file.manifest, &seal::key_in(key)?)?;
+    }
     let [root] = args.paths.as_slice() else {
         return Err(Failure::new(
             Exit::Usage,

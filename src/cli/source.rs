@@ -9,7 +9,7 @@ use super::args::{FetchArgs, Peer};
 use super::failure::{Exit, Failure};
 use crate::base::limits::MANIFEST_FILE_LEN_MAX;
 use crate::base::{ContentId, NodeId};
-use crate::manifest::{Manifest, ManifestFile, Signature, Source, Ticket};
+use crate::manifest::{ContentKey, Manifest, ManifestFile, Signature, Source, Ticket, WrappedKey};
 
 /// A content, its manifest if that is known, and where to start looking.
 #[derive(Debug)]
@@ -19,6 +19,10 @@ pub(super) struct Wanted {
     pub(super) sources: Vec<Source>,
     pub(super) coordinators: Vec<Source>,
     pub(super) signatures: Vec<Signature>,
+    /// Of a sealed content, for whoever has the ticket.
+    pub(super) key: Option<ContentKey>,
+    /// The same for some nodes.
+    pub(super) wrapped_keys: Vec<WrappedKey>,
 }
 
 impl Wanted {
@@ -32,6 +36,8 @@ impl Wanted {
                     wanted.sources.extend(ticket.sources.clone());
                     wanted.coordinators.extend(ticket.coordinators.clone());
                     wanted.signatures.extend(ticket.signatures.clone());
+                    wanted.wrapped_keys.extend(ticket.wrapped_keys.clone());
+                    wanted.key = wanted.key.or_else(|| ticket.key.clone());
                 }
                 Peer::Ticket(ticket) => {
                     let (other, this) = (ticket.content.short(), wanted.content.short());
@@ -104,8 +110,8 @@ impl Wanted {
 
     fn ticket(text: &str) -> Result<Self, Failure> {
         let ticket: Ticket = text.parse().map_err(|error| Failure::new(Exit::Usage, error))?;
-        let Ticket { content, sources, coordinators, signatures } = ticket;
-        Ok(Self { content, manifest: None, sources, coordinators, signatures })
+        let Ticket { content, sources, coordinators, signatures, key, wrapped_keys } = ticket;
+        Ok(Self { content, manifest: None, sources, coordinators, signatures, key, wrapped_keys })
     }
 
     fn manifest(name: &str, bytes: Bytes) -> Result<Self, Failure> {
@@ -116,7 +122,8 @@ impl Wanted {
 impl From<ManifestFile> for Wanted {
     fn from(file: ManifestFile) -> Self {
         let ManifestFile { manifest, sources, coordinators, signatures, comment: _ } = file;
-        Self { content: manifest.id(), manifest: Some(manifest), sources, coordinators, signatures }
+        let (content, manifest) = (manifest.id(), Some(manifest));
+        Self { content, manifest, sources, coordinators, signatures, key: None, wrapped_keys: Vec::new() }
     }
 }
 

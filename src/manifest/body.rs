@@ -10,6 +10,7 @@ use prost::encoding::{WireType, decode_key, decode_varint};
 
 use super::geometry::{ChunkIndex, FileIndex, Geometry, chunk_count_for};
 use super::path::{EntryPath, PathError};
+use super::seal::Opening;
 use super::subtree::{Hash, combine_chunk_values};
 use crate::base::ContentId;
 use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, FILES_MAX, MANIFEST_BODY_LEN_MAX};
@@ -25,6 +26,10 @@ struct Inner {
     files: Vec<File>,
     empty_directories: Vec<EntryPath>,
     geometry: Geometry,
+    /// Of a sealed content: what its readers alone can read.
+    seal: Option<Bytes>,
+    /// Of one whose key is known.
+    opening: Option<Arc<Opening>>,
 }
 
 /// One file of a content.
@@ -80,8 +85,36 @@ impl Manifest {
     pub fn new(mut files: Vec<File>, mut empty_directories: Vec<EntryPath>) -> Result<Self, ManifestError> {
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         empty_directories.sort_unstable();
-        let body = encode(&files, &empty_directories);
-        Self::validated(body, files, empty_directories)
+        let body = encode(&files, &empty_directories, None);
+        Self::validated(body, files, empty_directories, None)
+    }
+
+    /// Makes the manifest of a sealed content; the files are in order.
+    pub(super) fn new_sealed(files: Vec<File>, seal: Bytes) -> Result<Self, ManifestError> {
+        let body = encode(&files, &[], Some(&seal));
+        Self::validated(body, files, Vec::new(), Some(seal))
+    }
+
+    /// The same content under the names that its readers see.
+    pub(super) fn renamed(
+        &self,
+        files: Vec<File>,
+        empty_directories: Vec<EntryPath>,
+        opening: Arc<Opening>,
+    ) -> Result<Self, ManifestError> {
+        if empty_directories.len() > FILES_MAX {
+            return Err(ManifestError::TooManyFiles);
+        }
+        check_places(&files, &empty_directories)?;
+        Ok(Self(Arc::new(Inner {
+            id: self.id(),
+            body: self.body().clone(),
+            files,
+            empty_directories,
+            geometry: self.geometry().clone(),
+            seal: self.0.seal.clone(),
+            opening: Some(opening),
+        })))
     }
 
     /// Decodes a canonical body. Memory is bounded by a small multiple of `body`'s length.
@@ -89,11 +122,11 @@ impl Manifest {
         if body.len() > MANIFEST_BODY_LEN_MAX {
             return Err(ManifestError::TooLong);
         }
-        let (files, empty_directories) = decode_entries(body.clone())?;
-        if encode(&files, &empty_directories) != body {
+        let (files, empty_directories, seal) = decode_entries(body.clone())?;
+        if encode(&files, &empty_directories, seal.as_ref()) != body {
             return Err(ManifestError::Malformed("it is not in canonical form"));
         }
-        Self::validated(body, files, empty_directories)
+        Self::validated(body, files, empty_directories, seal)
     }
 
     /// BLAKE3 of the body.
@@ -119,6 +152,21 @@ impl Manifest {
     /// Folders that hold nothing, by path.
     pub fn empty_directories(&self) -> &[EntryPath] {
         &self.0.empty_directories
+    }
+
+    /// What is sealed, if the content is.
+    pub(super) fn seal(&self) -> Option<&Bytes> {
+        self.0.seal.as_ref()
+    }
+
+    /// Whether its chunks are sealed: then they are of no use without a key.
+    pub fn is_sealed(&self) -> bool {
+        self.0.seal.is_some()
+    }
+
+    /// What opens its chunks, if it was opened.
+    pub fn opening(&self) -> Option<&Opening> {
+        self.0.opening.as_deref()
     }
 
     /// Where its chunks lie.
@@ -150,6 +198,7 @@ impl Manifest {
         body: Bytes,
         files: Vec<File>,
         empty_directories: Vec<EntryPath>,
+        seal: Option<Bytes>,
     ) -> Result<Self, ManifestError> {
         if body.len() > MANIFEST_BODY_LEN_MAX {
             return Err(ManifestError::TooLong);
@@ -164,7 +213,8 @@ impl Manifest {
             .map(|f| (f.len, if f.chunk_len_log2 == 0 { ONE_CHUNK_LOG2 } else { f.chunk_len_log2 }));
         let geometry = Geometry::new(lengths).ok_or(ManifestError::TooManyChunks)?;
         let id = ContentId::from_bytes(*blake3::hash(&body).as_bytes());
-        Ok(Self(Arc::new(Inner { id, body, files, empty_directories, geometry })))
+        let opening = None;
+        Ok(Self(Arc::new(Inner { id, body, files, empty_directories, geometry, seal, opening })))
     }
 }
 
@@ -182,10 +232,11 @@ impl PartialEq for Manifest {
 
 impl Eq for Manifest {}
 
-fn encode(files: &[File], empty_directories: &[EntryPath]) -> Bytes {
+fn encode(files: &[File], empty_directories: &[EntryPath], seal: Option<&Bytes>) -> Bytes {
     let body = proto::ManifestBody {
         files: files.iter().map(file_to_proto).collect(),
         empty_directories: empty_directories.iter().map(|path| path.as_str().to_owned()).collect(),
+        seal: seal.cloned().unwrap_or_default(),
     };
     body.encode_to_vec().into()
 }
@@ -202,11 +253,13 @@ fn file_to_proto(file: &File) -> proto::File {
     }
 }
 
+type Entries = (Vec<File>, Vec<EntryPath>, Option<Bytes>);
+
 /// Entry by entry, because a few bytes of protobuf can stand for a large struct: what is too short to be a file is refused
 /// before anything is made of it.
-fn decode_entries(mut body: Bytes) -> Result<(Vec<File>, Vec<EntryPath>), ManifestError> {
+fn decode_entries(mut body: Bytes) -> Result<Entries, ManifestError> {
     let malformed = |_| ManifestError::Malformed("it is cut short or not a manifest");
-    let (mut files, mut empty_directories) = (Vec::new(), Vec::new());
+    let (mut files, mut empty_directories, mut seal) = (Vec::new(), Vec::new(), None);
     while body.has_remaining() {
         let (field, wire_type) = decode_key(&mut body).map_err(malformed)?;
         if wire_type != WireType::LengthDelimited {
@@ -221,13 +274,15 @@ fn decode_entries(mut body: Bytes) -> Result<(Vec<File>, Vec<EntryPath>), Manife
             }
             1 => files.push(file_from_proto(proto::File::decode(entry).map_err(malformed)?)?),
             2 => empty_directories.push(directory_from_bytes(&entry)?),
+            3 if entry.is_empty() || seal.is_some() => return Err(ManifestError::Malformed("a seal")),
+            3 => seal = Some(entry),
             _ => return Err(ManifestError::Malformed("an unknown field")),
         }
         if files.len() > FILES_MAX || empty_directories.len() > FILES_MAX {
             return Err(ManifestError::TooManyFiles);
         }
     }
-    Ok((files, empty_directories))
+    Ok((files, empty_directories, seal))
 }
 
 fn directory_from_bytes(entry: &[u8]) -> Result<EntryPath, ManifestError> {

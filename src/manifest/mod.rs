@@ -15,13 +15,18 @@ mod sign;
 mod source;
 mod ticket;
 
+mod seal;
+mod wrap;
+
 pub use body::{File, Manifest, ManifestError};
 pub use file::{ManifestFile, ManifestFileError};
 pub use geometry::{
     ChunkIndex, ChunkSpan, FileIndex, Geometry, Piece, Run, auto_chunk_len_log2, chunk_count_for,
 };
 pub use path::{EntryPath, PathError};
+pub use seal::{ContentKey, Opening, ParseKeyError, SealError, Sealer, Tag};
 pub use sign::{Signature, SigningKey, verify};
 pub use source::{Address, AddressError, Source, SourceError};
 pub use subtree::{ChunkHasher, Hash, combine_chunk_values};
 pub use ticket::{Ticket, TicketError};
+pub use wrap::WrappedKey;

@@ -26,6 +26,11 @@ impl SigningKey {
         NodeId::from_bytes(self.0.verifying_key().to_bytes())
     }
 
+    /// The X25519 secret that belongs to this key (RFC 8032, section 5.1.5: the scalar).
+    pub(super) fn x25519(&self) -> [u8; 32] {
+        self.0.to_scalar_bytes()
+    }
+
     /// Signs a content.
     pub fn sign(&self, content: ContentId) -> Signature {
         Signature { key: self.public(), signature: self.sign_bytes(CONTEXT, content.as_bytes()) }

@@ -7,10 +7,12 @@ use std::str::FromStr;
 use data_encoding::BASE32_NOPAD;
 use prost::Message as _;
 
+use super::seal::ContentKey;
 use super::sign::Signature;
 use super::source::Source;
+use super::wrap::WrappedKey;
 use crate::base::ContentId;
-use crate::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, SOURCES_MAX, TICKET_LEN_MAX};
+use crate::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, SOURCES_MAX, TICKET_LEN_MAX, WRAPPED_KEYS_MAX};
 use crate::proto;
 
 /// A content, and where to start looking for it.
@@ -24,6 +26,10 @@ pub struct Ticket {
     pub coordinators: Vec<Source>,
     /// Publishers that signed the content; each was checked.
     pub signatures: Vec<Signature>,
+    /// Of a sealed content: its key, for whoever has the ticket.
+    pub key: Option<ContentKey>,
+    /// Of a sealed content: its key, for some nodes alone.
+    pub wrapped_keys: Vec<WrappedKey>,
 }
 
 /// Why a string is not a ticket.
@@ -47,6 +53,12 @@ pub enum TicketError {
 }
 
 impl Ticket {
+    /// A ticket that names nothing but the content.
+    pub fn new(content: ContentId) -> Self {
+        let (sources, coordinators, signatures) = (Vec::new(), Vec::new(), Vec::new());
+        Self { content, sources, coordinators, signatures, key: None, wrapped_keys: Vec::new() }
+    }
+
     /// Whether a string looks meant as a ticket.
     pub fn is_like(text: &str) -> bool {
         text.get(..PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(PREFIX))
@@ -60,7 +72,9 @@ impl fmt::Display for Ticket {
             [&self.sources, &self.coordinators].map(|list| list.iter().map(Source::to_proto).collect());
         let content = self.content.as_bytes().to_vec().into();
         let signatures = self.signatures.iter().map(Signature::to_proto).collect();
-        let ticket = proto::Ticket { content, sources, coordinators, signatures };
+        let key = self.key.as_ref().map(|key| key.as_bytes().to_vec().into()).unwrap_or_default();
+        let wrapped_keys = self.wrapped_keys.iter().map(|key| key.as_bytes().to_vec().into()).collect();
+        let ticket = proto::Ticket { content, sources, coordinators, signatures, key, wrapped_keys };
         let mut bytes = ticket.encode_to_vec();
         bytes.extend(checksum(&bytes));
         write!(f, "{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
@@ -90,6 +104,7 @@ impl FromStr for Ticket {
         if ticket.sources.len() > SOURCES_MAX
             || ticket.coordinators.len() > COORDINATORS_MAX
             || ticket.signatures.len() > SIGNATURES_MAX
+            || ticket.wrapped_keys.len() > WRAPPED_KEYS_MAX
         {
             return Err(TicketError::Malformed);
         }
@@ -97,11 +112,18 @@ impl FromStr for Ticket {
             list.iter().map(Source::from_proto).collect::<Option<_>>().ok_or(TicketError::Malformed)
         };
         let signatures = ticket.signatures.iter().map(|signed| Signature::from_proto(content, signed));
+        let key = match ticket.key.as_ref() {
+            [] => None,
+            bytes => Some(ContentKey::from_bytes(bytes.try_into().map_err(|_| TicketError::Malformed)?)),
+        };
+        let wrapped_keys = ticket.wrapped_keys.iter().map(|bytes| WrappedKey::from_slice(bytes));
         Ok(Self {
             content,
             sources: read(&ticket.sources)?,
             coordinators: read(&ticket.coordinators)?,
             signatures: signatures.collect::<Option<_>>().ok_or(TicketError::Signature)?,
+            key,
+            wrapped_keys: wrapped_keys.collect::<Option<_>>().ok_or(TicketError::Malformed)?,
         })
     }
 }
@@ -132,6 +154,8 @@ mod tests {
             content: ContentId::from_bytes([7; 32]),
             sources: vec![Source { node: NodeId::from_bytes([9; 32]), addresses }],
             signatures: vec![SigningKey::from_seed(&[3; 32]).sign(ContentId::from_bytes([7; 32]))],
+            key: Some(ContentKey::from_bytes([4; 32])),
+            wrapped_keys: vec![WrappedKey::from_slice(&[5; 80]).expect("the right length")],
         }
     }
 

@@ -80,9 +80,7 @@ impl Running {
             return self.node.refuse(node, content, reason).await;
         }
         info!(peer, content = id, "taking what a peer offers");
-        let ticket =
-            Ticket { content, sources: Vec::new(), coordinators: Vec::new(), signatures: Vec::new() }
-                .to_string();
+        let ticket = Ticket::new(content).to_string();
         let spec = Spec::Fetch { ticket, out: collector.shelf.place(content), is_complete: false };
         let mut entry = Entry::of(spec, false);
         entry.content = Some(content);

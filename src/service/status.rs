@@ -89,7 +89,7 @@ impl View<'_> {
             content,
             sources: vec![self.source.clone()],
             coordinators: self.coordinators.to_vec(),
-            signatures: Vec::new(),
+            ..Ticket::new(content)
         });
         ContentStatus {
             content: entry.content.map(|content| content.to_string()),

@@ -64,6 +64,14 @@ pub enum StoreError {
         /// The file, still under its temporary name.
         path: PathBuf,
     },
+    /// A chunk is what the manifest says, and yet does not open.
+    #[error("chunk {chunk} of `{}` does not open with the key, though the manifest names it: get the ticket anew from its publisher", path.display())]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// The chunk's index in the content.
+        chunk: u32,
+    },
     /// A file changed its length under our hands.
     #[error("`{}` was cut short by something else: run the same command again to fetch what is missing", path.display())]
     Cut {
@@ -144,7 +152,9 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Disk { source, .. } => kind_of(source),
-            Self::Changed { .. } | Self::Integrity { .. } | Self::Cut { .. } => ErrorKind::Changed,
+            Self::Changed { .. } | Self::Integrity { .. } | Self::Sealed { .. } | Self::Cut { .. } => {
+                ErrorKind::Changed
+            }
             Self::TargetExists { .. }
             | Self::Unsafe { .. }
             | Self::NotAFile { .. }

@@ -8,11 +8,11 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, MutexGuard};
 
-use super::hashing::{Copied, Stamp, hash_chunk};
+use super::hashing::{Copied, Stamp, hash_as_sent};
 use super::locked;
 use crate::base::Bitfield;
 use crate::base::limits::CHUNK_LOCKS;
-use crate::manifest::{ChunkIndex, ChunkSpan, FileIndex, Manifest};
+use crate::manifest::{ChunkIndex, FileIndex, Manifest};
 
 /// Locks that keep the users of one chunk apart, without a lock for every chunk.
 #[derive(Debug)]
@@ -85,17 +85,16 @@ impl Guard {
         stamped: Stamped,
         mut wanted: Copied<'_>,
     ) -> io::Result<Guarded> {
-        let span = manifest.geometry().span(chunk);
-        if self.read_known(chunk, &span, file, stamped, &mut wanted)? {
+        if self.read_known(manifest, chunk, file, stamped, &mut wanted)? {
             return Ok(Guarded::Good);
         }
         let _turn = self.locks.lock(chunk);
         // Another reader may have hashed it while this one waited.
-        if self.read_known(chunk, &span, file, stamped, &mut wanted)? {
+        if self.read_known(manifest, chunk, file, stamped, &mut wanted)? {
             return Ok(Guarded::Good);
         }
         let before = stamped.stamp(file)?;
-        let hash = match hash_chunk(file, &span, Some(wanted)) {
+        let hash = match hash_as_sent(manifest, chunk, file, Some(wanted)) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Guarded::Changed),
             hash => hash?,
         };
@@ -112,16 +111,20 @@ impl Guard {
     /// Reads without hashing; false if the chunk is not known to be good, or its file changed meanwhile.
     fn read_known(
         &self,
+        manifest: &Manifest,
         chunk: ChunkIndex,
-        span: &ChunkSpan,
         file: &File,
         stamped: Stamped,
         wanted: &mut Copied<'_>,
     ) -> io::Result<bool> {
+        let span = manifest.geometry().span(chunk);
         let Some(stamp) = locked(&self.seen).stamp_of(chunk, span.file) else { return Ok(false) };
         match file.read_exact_at(wanted.buf, span.file_offset + u64::from(wanted.offset)) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
             read => read?,
+        }
+        if let Some(opening) = manifest.opening() {
+            opening.seal_part(manifest, chunk, wanted.offset, wanted.buf);
         }
         Ok(stamped.stamp(file)? == stamp)
     }

@@ -1,4 +1,4 @@
-//! Hashing bytes on disk in bounded pieces. Holes of sparse files are not read. Knows no stores and no paths.
+//! Hashing bytes on disk in bounded pieces, as they lie there or as they are sent. Holes of sparse files are not read. Knows no stores and no paths.
 
 use std::cell::RefCell;
 use std::fs::{File, Metadata};
@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::limits::{HASH_READ_LEN, PROGRESS_STEP_LEN, RACY_NANOS};
-use crate::manifest::{ChunkHasher, ChunkSpan, Hash};
+use crate::manifest::{ChunkHasher, ChunkIndex, ChunkSpan, Hash, Manifest};
 
 /// How far a long hashing has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,29 @@ pub(super) fn hash_chunk(file: &File, span: &ChunkSpan, copied: Option<Copied<'_
         hasher.update(bytes);
         if let Some(copied) = &mut copied {
             copied.take((at - span.file_offset) as usize, bytes);
+        }
+    })?;
+    Ok(hasher.finalize())
+}
+
+/// The same of a chunk as it is sent: sealed, if the content is sealed and was opened here.
+pub(super) fn hash_as_sent(
+    manifest: &Manifest,
+    chunk: ChunkIndex,
+    file: &File,
+    copied: Option<Copied<'_>>,
+) -> io::Result<Hash> {
+    let span = manifest.geometry().span(chunk);
+    let Some(opening) = manifest.opening() else { return hash_chunk(file, &span, copied) };
+    let (mut hasher, mut copied, mut sealed) = (ChunkHasher::new(&span), copied, Vec::new());
+    each_piece(file, span.file_offset, span.len.into(), |at, bytes| {
+        let offset = (at - span.file_offset) as u32;
+        sealed.clear();
+        sealed.extend_from_slice(bytes);
+        opening.seal_part(manifest, chunk, offset, &mut sealed);
+        hasher.update(&sealed);
+        if let Some(copied) = &mut copied {
+            copied.take(offset as usize, &sealed);
         }
     })?;
     Ok(hasher.finalize())

@@ -18,6 +18,7 @@ mod index;
 mod walk;
 
 mod scan;
+mod sealing;
 mod seed;
 mod shelf;
 
@@ -42,6 +43,7 @@ pub use index::{Index, IndexError, IndexOptions, index};
 pub use journal::find_manifest;
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
+pub use sealing::seal;
 pub use seed::SeedStore;
 pub use shelf::Shelf;
 pub use stream::StreamStore;

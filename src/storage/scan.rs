@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::cache::{CacheKey, Cached, IndexCache};
 use super::dir::Standing;
-use super::hashing::{HashProgress, Meter, Stamp, hash_chunk};
+use super::hashing::{HashProgress, Meter, Stamp, hash_as_sent};
 use super::index::IndexOptions;
 use super::open_files::OpenFiles;
 use super::roots::{OpenRoots, Roots};
@@ -222,7 +222,7 @@ pub(super) fn good_chunks(
     let meter = Meter::new(chunks.iter().map(|&chunk| u64::from(geometry.chunk_len(chunk))).sum(), progress);
     let is_good = |&chunk: &ChunkIndex| {
         let span = geometry.span(chunk);
-        let hash = open(span.file).ok().and_then(|file| hash_chunk(&file, &span, None).ok());
+        let hash = open(span.file).ok().and_then(|file| hash_as_sent(manifest, chunk, &file, None).ok());
         meter.add(span.len.into());
         hash == Some(manifest.chunk_hash(chunk))
     };

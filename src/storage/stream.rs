@@ -96,10 +96,16 @@ impl Store for StreamStore {
         if ChunkHasher::hash(&span, data) != self.manifest.chunk_hash(chunk) {
             return Ok(Verdict::Corrupt);
         }
+        let mut data = data.to_vec();
+        let opening = self.manifest.opening();
+        if opening.is_some_and(|opening| !opening.open(&self.manifest, chunk, &mut data)) {
+            let path = PathBuf::from(self.manifest.file(span.file).path.as_str());
+            return Err(StoreError::Sealed { path, chunk: chunk.get() });
+        }
         let mut held = locked(&self.held);
         held.kept.remove(&chunk.get());
         if !held.is_done_with(chunk) {
-            held.verified.insert(chunk.get(), data.to_vec());
+            held.verified.insert(chunk.get(), data);
         }
         Ok(Verdict::Verified)
     }

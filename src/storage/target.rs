@@ -160,6 +160,16 @@ impl TargetStore {
         state.pending.insert(chunk);
     }
 
+    /// Writes verified bytes as their reader wants them.
+    fn put_opened(&self, chunk: ChunkIndex, data: &[u8]) -> Result<(), StoreError> {
+        let Some(opening) = self.manifest.opening() else { return self.put(chunk, data) };
+        let mut opened = data.to_vec();
+        if opening.open(&self.manifest, chunk, &mut opened) {
+            return self.put(chunk, &opened);
+        }
+        Err(StoreError::Sealed { path: self.files.path(self.file_of(chunk)), chunk: chunk.get() })
+    }
+
     fn put(&self, chunk: ChunkIndex, data: &[u8]) -> Result<(), StoreError> {
         let span = self.manifest.geometry().span(chunk);
         let file = self.files.to_write(span.file)?;
@@ -295,7 +305,7 @@ impl Store for TargetStore {
         }
         let _turn = self.writers.lock(chunk);
         if !self.is_verified(chunk) {
-            self.put(chunk, data)?;
+            self.put_opened(chunk, data)?;
             self.mark_verified(chunk);
         }
         Ok(Verdict::Verified)
@@ -325,6 +335,13 @@ impl Store for TargetStore {
             hash_chunk(&file, &span, None).map_err(StoreError::disk(&self.files.path(span.file), "read"))?;
         if hash != self.manifest.chunk_hash(chunk) {
             return Ok(Verdict::Corrupt);
+        }
+        if self.manifest.opening().is_some() {
+            // Slices are kept as they came.
+            let mut data = vec![0; span.len as usize];
+            file.read_exact_at(&mut data, span.file_offset)
+                .map_err(StoreError::disk(&self.files.path(span.file), "read"))?;
+            self.put_opened(chunk, &data)?;
         }
         self.mark_verified(chunk);
         Ok(Verdict::Verified)

@@ -137,6 +137,14 @@ fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, IdentityError> {
     Ok(new)
 }
 
+/// 32 bytes that nobody can guess.
+///
+/// # Errors
+/// If the system gives none.
+pub fn random_bytes() -> Result<[u8; 32], IdentityError> {
+    random_seed().map(|seed| *seed)
+}
+
 pub(super) fn random_seed() -> Result<Seed, IdentityError> {
     let mut seed = Zeroizing::new([0; 32]);
     rustls::crypto::ring::default_provider()

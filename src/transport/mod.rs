@@ -34,7 +34,7 @@ pub use dial::{Attempt, AttemptError, DialError};
 pub use endpoint::{Endpoint, Gate};
 pub use frame::FrameError;
 pub use identity::Identity;
-pub use key_file::IdentityError;
+pub use key_file::{IdentityError, random_bytes};
 pub use key_store::IdentityStore;
 pub use link::{CloseReason, Link, LinkStats};
 pub use protocol::Protocol;

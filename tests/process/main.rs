@@ -17,6 +17,7 @@ mod manifest;
 mod mistakes;
 mod one_seed;
 mod resume;
+mod sealed;
 mod service;
 mod several;
 mod trees;

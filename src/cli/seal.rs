@@ -1,0 +1,94 @@
+//! Keys of sealed contents: in files, in tickets, wrapped for nodes.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use super::failure::{Exit, Failure};
+use super::output::HashView;
+use super::source::Wanted;
+use crate::base::{ContentId, NodeId};
+use crate::manifest::{ContentKey, Manifest, SealError, WrappedKey};
+use crate::storage::{self, Index};
+use crate::transport::{Identity, random_bytes};
+
+/// The key in a file, which is made, with a new key, if there is none.
+pub(super) fn key_or_new(path: &Path) -> Result<ContentKey, Failure> {
+    let failed = |error: std::io::Error| Failure::file("make", path, &error);
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => {
+            let key = ContentKey::from_bytes(random_bytes()?);
+            file.write_all(format!("{key}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            Ok(key)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => key_in(path),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The key in a file that is there.
+pub(super) fn key_in(path: &Path) -> Result<ContentKey, Failure> {
+    let failed = |error: std::io::Error| Failure::file("read", path, &error);
+    let file = std::fs::File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+        let message = format!("`{}` can be read by others: chmod 600 it", path.display());
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let mut text = String::new();
+    file.take(KEY_FILE_LEN_MAX).read_to_string(&mut text).map_err(failed)?;
+    text.parse().map_err(|error| Failure::new(Exit::Usage, format_args!("`{}`: {error}", path.display())))
+}
+
+/// The sealed content of what was indexed, opened.
+pub(super) fn sealed(index: &Index, key: &ContentKey, is_json: bool) -> Result<Manifest, Failure> {
+    let view = HashView::new("sealing", is_json);
+    Ok(storage::seal(index, key, &|progress| view.show(progress))?)
+}
+
+/// A manifest as whoever has this key sees it.
+pub(super) fn opened(manifest: &Manifest, key: &ContentKey) -> Result<Manifest, Failure> {
+    manifest.opened(key).map_err(|error| {
+        let exit = match error {
+            SealError::NotSealed | SealError::Malformed => Exit::Usage,
+            SealError::WrongKey => Exit::NotAuthorised,
+        };
+        Failure::new(exit, error)
+    })
+}
+
+/// The key for each of some nodes.
+pub(super) fn wrapped(
+    key: &ContentKey,
+    content: ContentId,
+    nodes: &[NodeId],
+) -> Result<Vec<WrappedKey>, Failure> {
+    let wrap = |node: &NodeId| {
+        WrappedKey::new(key, content, *node, random_bytes()?).ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                format_args!("{node} is no node's id: `swarm id --key FILE` prints one"),
+            )
+        })
+    };
+    nodes.iter().map(wrap).collect()
+}
+
+impl Wanted {
+    /// The key that this node can have: the one of a file, or the ticket's, or one that is wrapped for it.
+    pub(super) fn content_key(
+        &self,
+        file: Option<&Path>,
+        identity: &Identity,
+    ) -> Result<Option<ContentKey>, Failure> {
+        if let Some(path) = file {
+            return key_in(path).map(Some);
+        }
+        let signing = identity.signing_key();
+        let unwrapped =
+            || self.wrapped_keys.iter().find_map(|wrapped| wrapped.unwrap(self.content, &signing));
+        Ok(self.key.clone().or_else(unwrapped))
+    }
+}
+
+const KEY_FILE_LEN_MAX: u64 = 4096;

@@ -111,13 +111,10 @@ impl Survey<'_> {
                 Record::Durable(runs) => (&mut claims.durable, runs, true),
                 Record::Ours(runs) => (&mut claims.ours, runs, false),
             };
-            let len = set.len();
-            let fits = |&(first, count): &(u32, u32)| first.checked_add(count).is_some_and(|end| end <= len);
-            if !runs.iter().all(fits) {
+            let Some(numbers) = claimed(&runs, set.len()) else {
                 claims.doubt = true;
                 continue;
-            }
-            let numbers: Vec<u32> = runs.iter().flat_map(|&(first, count)| first..first + count).collect();
+            };
             for &number in &numbers {
                 set.insert(number);
             }
@@ -340,4 +337,13 @@ impl Survey<'_> {
 fn spread(numbers: &[u32], count: usize) -> Vec<u32> {
     let take = count.min(numbers.len());
     (1..=take).map(|part| numbers[part * numbers.len() / take - 1]).collect()
+}
+
+/// The numbers below `len` that runs of a record name; `None` if it names others.
+pub(super) fn claimed(runs: &[(u32, u32)], len: u32) -> Option<Vec<u32>> {
+    let fits = |&(first, count): &(u32, u32)| first.checked_add(count).is_some_and(|end| end <= len);
+    if !runs.iter().all(fits) {
+        return None;
+    }
+    Some(runs.iter().flat_map(|&(first, count)| first..first + count).collect())
 }

@@ -32,7 +32,12 @@ pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
     }
     let absolute = std::path::absolute(path);
     let absolute = absolute.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    Text { path, text: &text }.config(absolute.parent().unwrap_or(Path::new("/")))
+    parse(path, &text, absolute.parent().unwrap_or(Path::new("/")))
+}
+
+/// Takes the text of a configuration that stands at `path`. Relative paths in it start at `folder`.
+pub(in super::super) fn parse(path: &Path, text: &str, folder: &Path) -> Result<Config, ConfigError> {
+    Text { path, text }.config(folder)
 }
 
 /// The JSON schema of the file.

@@ -1,0 +1,2 @@
+//! x
+use allocation_counter as _;

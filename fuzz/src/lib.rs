@@ -45,7 +45,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "manifest_file", len_max: 1024, body: manifest::file, samples: manifest::file_samples },
     Target { name: "ticket", len_max: 512, body: manifest::ticket, samples: manifest::ticket_samples },
     Target { name: "texts", len_max: 256, body: texts::any, samples: texts::samples },
-    Target { name: "certificate", len_max: 512, body: transport::certificate, samples: transport::certificates },
+    Target {
+        name: "certificate",
+        len_max: 512,
+        body: transport::certificate,
+        samples: transport::certificates,
+    },
     Target { name: "journal", len_max: 1024, body: storage::journal, samples: storage::journal_samples },
     Target { name: "index_cache", len_max: 1024, body: storage::cache, samples: storage::cache_samples },
     Target { name: "saved_list", len_max: 1024, body: service::saved, samples: service::saved_samples },
@@ -68,9 +73,10 @@ pub fn run(name: &str, bytes: &[u8]) {
     (target.expect("the name of a target").body)(bytes);
 }
 
-/// The most that a decoder held on this thread so far, in bytes a byte of input; inputs of fewer than 64 bytes do not count.
+/// The most that a decoder held on this thread since this was asked, in bytes a byte of input; inputs of fewer than 64 bytes do not
+/// count.
 pub fn most_held() -> f64 {
-    MOST_HELD.get()
+    MOST_HELD.replace(0.0)
 }
 
 /// Decodes an input of so many bytes, and asserts that no more than `times` as much was held at any moment, and `slack_len`.
@@ -78,7 +84,10 @@ fn bounded<T>(input_len: usize, (times, slack_len): (u64, u64), decode: impl FnO
     let mut decoded = None;
     let held = allocation_counter::measure(|| decoded = Some(decode())).bytes_max;
     let most = times * input_len as u64 + slack_len;
-    assert!(held <= most, "{held} bytes were held for {input_len} of input, more than {times} times that and {slack_len}");
+    assert!(
+        held <= most,
+        "{held} bytes were held for {input_len} of input, more than {times} times that and {slack_len}"
+    );
     if input_len >= 64 {
         MOST_HELD.set(MOST_HELD.get().max(held.saturating_sub(slack_len) as f64 / input_len as f64));
     }

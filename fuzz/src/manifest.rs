@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
 use swarm::base::limits::{
-    CHUNKS_MAX, COMMENT_LEN_MAX, COORDINATORS_MAX, FILES_MAX, PATH_COMPONENT_LEN_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX,
-    SIGNATURES_MAX, SOURCE_ADDRESSES_MAX, SOURCES_MAX, TICKET_LEN_MAX,
+    CHUNKS_MAX, COMMENT_LEN_MAX, COORDINATORS_MAX, FILES_MAX, PATH_COMPONENT_LEN_MAX, PATH_DEPTH_MAX,
+    PATH_LEN_MAX, SIGNATURES_MAX, SOURCE_ADDRESSES_MAX, SOURCES_MAX, TICKET_LEN_MAX,
 };
 use swarm::manifest::{EntryPath, Manifest, ManifestFile, Source, Ticket};
 
@@ -55,7 +55,8 @@ pub(super) fn check_path(path: &EntryPath) {
 }
 
 pub(super) fn body_samples() -> Samples {
-    let tiny_files: Vec<u8> = (0..25u8).flat_map(|at| field(1, &[field(1, &[b'a' + at]), field(4, &[at; 32])].concat())).collect();
+    let tiny_files: Vec<u8> =
+        (0..25u8).flat_map(|at| field(1, &[field(1, &[b'a' + at]), field(4, &[at; 32])].concat())).collect();
     let tiny_folders: Vec<u8> = (b'a'..=b'z').flat_map(|name| field(2, &[name])).collect();
     let good = manifest_of(&[("b/two", 50_000), ("a", 5), ("b/empty", 0)]).body().to_vec();
     let empty = Manifest::new(Vec::new(), Vec::new()).expect("no paths").body().to_vec();

@@ -60,7 +60,8 @@ pub(super) fn address(text: &str) -> Address {
 }
 
 pub(super) fn source(number: u8) -> Source {
-    let addresses = vec![address("192.0.2.1:4433"), address("[2001:db8::1]:1"), address("seed.example:65535")];
+    let addresses =
+        vec![address("192.0.2.1:4433"), address("[2001:db8::1]:1"), address("seed.example:65535")];
     Source { node: node(number), addresses }
 }
 

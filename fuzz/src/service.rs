@@ -13,7 +13,10 @@ pub(super) fn config(bytes: &[u8]) {
     match bounded(text.len(), (CONFIG_TIMES, CONFIG_SLACK_LEN), || fuzzing::config(text)) {
         Err(error) => {
             assert_told(&error);
-            let line = error.to_string().strip_prefix("node.toml:").map(|rest| rest.split(':').next().map(str::to_owned));
+            let line = error
+                .to_string()
+                .strip_prefix("node.toml:")
+                .map(|rest| rest.split(':').next().map(str::to_owned));
             let line: usize = line.flatten().and_then(|line| line.parse().ok()).expect("a line is named");
             assert!((1..=text.lines().count() + 2).contains(&line), "line {line}");
         }
@@ -114,7 +117,8 @@ pub(super) fn control(bytes: &[u8]) {
 
 fn check_request(line: &[u8]) {
     let written = |request: Request| {
-        serde_json::to_vec(&Envelope { version: VERSION, request }).expect("it has no keys that are not strings")
+        serde_json::to_vec(&Envelope { version: VERSION, request })
+            .expect("it has no keys that are not strings")
     };
     match bounded(line.len(), (JSON_TIMES, SLACK_LEN), || fuzzing::request(line)) {
         Ok(request) => {
@@ -132,7 +136,9 @@ fn check_request(line: &[u8]) {
 }
 
 fn check_answer(line: &[u8]) {
-    if let Ok(answer) = bounded(line.len(), (JSON_TIMES, SLACK_LEN), || serde_json::from_slice::<Answer>(line)) {
+    if let Ok(answer) =
+        bounded(line.len(), (JSON_TIMES, SLACK_LEN), || serde_json::from_slice::<Answer>(line))
+    {
         let written = serde_json::to_vec(&answer).expect("it was read");
         assert!(!written.contains(&b'\n'));
         assert!(serde_json::from_slice::<Answer>(&written).is_ok());

@@ -33,9 +33,13 @@ fn check_journal(manifest: &Manifest, bytes: &[u8]) {
     }
     records.iter().for_each(|(is_of_files, runs)| {
         assert!(runs.len() <= JOURNAL_RECORD_RUNS_MAX);
-        let len = if *is_of_files { manifest.files().len() as u32 } else { manifest.geometry().chunk_count() };
+        let len =
+            if *is_of_files { manifest.files().len() as u32 } else { manifest.geometry().chunk_count() };
         let claimed = bounded(len as usize, (8, SLACK_LEN), || fuzzing::claimed(runs, len));
-        assert!(claimed.is_none_or(|numbers| numbers.is_sorted_by(|a, b| a < b) && numbers.iter().all(|n| *n < len)));
+        assert!(
+            claimed
+                .is_none_or(|numbers| numbers.is_sorted_by(|a, b| a < b) && numbers.iter().all(|n| *n < len))
+        );
     });
     // A record without runs is never written, and says nothing.
     if !doubt && *existed && records.iter().all(|(_, runs)| !runs.is_empty()) {
@@ -117,7 +121,16 @@ pub(super) fn cache_samples() -> Samples {
         ("lines", of(1, body)),
         ("nothing", of(1, "[]".to_owned())),
         ("odd_hash", of(1, format!("[{}]", line("a", 255, "abc")))),
-        ("far_time", of(1, format!("[{}]", line("a", 0, "").replace("[1,2]", "[9223372036854775807,9223372036854775807]")))),
+        (
+            "far_time",
+            of(
+                1,
+                format!(
+                    "[{}]",
+                    line("a", 0, "").replace("[1,2]", "[9223372036854775807,9223372036854775807]")
+                ),
+            ),
+        ),
         ("cut", of(1, "[{\"entry\":\"".to_owned())),
     ]
 }

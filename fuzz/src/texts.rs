@@ -47,7 +47,10 @@ fn read(kind: u8, text: &str) {
             assert_eq!(matches!(any, Ok(AnyOr::Any)), text.eq_ignore_ascii_case("any"));
             assert_eq!(matches!(any, Ok(AnyOr::One(_))), text.parse::<NodeId>().is_ok());
         }
-        9 => assert_eq!(key(text).is_some(), text.trim().parse::<NodeId>().is_ok() && text == text.to_lowercase()),
+        9 => assert_eq!(
+            key(text).is_some(),
+            text.trim().parse::<NodeId>().is_ok() && text == text.to_lowercase()
+        ),
         10 => claim(text).iter().for_each(|written| assert_eq!(claim(written).as_ref(), Some(written))),
         _ => assert!(gateway_in_routes(text).is_none_or(|gateway| !gateway.is_unspecified())),
     }
@@ -77,6 +80,7 @@ pub(super) fn samples() -> Samples {
     vec![
         ("address_v4", of(0, "192.0.2.1:4433")),
         ("address_v6", of(0, "[2001:db8::1]:1")),
+        ("address_padded_port", of(0, "192.0.2.1:0433")),
         ("address_scoped", of(0, "[fe80::1%3]:4433")),
         ("address_name", of(0, "seed.example.org:65535")),
         ("source", of(1, &format!("{id}@seed.example:4433"))),

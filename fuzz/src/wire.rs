@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use swarm::base::limits::{
     ANNOUNCE_LEN_MAX, ANNOUNCE_LINKS_MAX, CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, CHUNKS_MAX, FEATURES_MAX,
-    FRAME_LEN_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, NAME_LEN_MAX,
-    NEIGHBOUR_ADDRESSES_MAX, NEIGHBOURS_TARGET, PEX_ADDRESSES_MAX, PEX_SOURCES_MAX, RUN_CHUNKS_MAX,
-    RUN_LEN_TARGET, SOURCE_ADDRESSES_MAX, ZONE_LEN_MAX,
+    FRAME_LEN_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, NAME_LEN_MAX, NEIGHBOUR_ADDRESSES_MAX,
+    NEIGHBOURS_TARGET, PEX_ADDRESSES_MAX, PEX_SOURCES_MAX, RUN_CHUNKS_MAX, RUN_LEN_TARGET,
+    SOURCE_ADDRESSES_MAX, ZONE_LEN_MAX,
 };
 use swarm::base::{Bitfield, Rate};
 use swarm::manifest::Geometry;
@@ -59,7 +59,9 @@ fn check_message(message: &Message) {
 
 fn check_hello(hello: &Hello) {
     let is_name = |name: &String| name.len() <= NAME_LEN_MAX && !name.chars().any(char::is_control);
-    assert!(is_name(&hello.agent) && hello.features.len() <= FEATURES_MAX && hello.features.iter().all(is_name));
+    assert!(
+        is_name(&hello.agent) && hello.features.len() <= FEATURES_MAX && hello.features.iter().all(is_name)
+    );
 }
 
 /// Whatever content is open, the chunks are its own, rising, and the same set when written again.
@@ -163,7 +165,10 @@ pub(super) fn coordination(bytes: &[u8]) {
     match mode % 4 {
         0 => check_coordination(rest),
         1 => check_signed(rest),
-        2 => check_coordination(&field(3, &[field(1, &signed(rest)), vec![0x10, 9], field(3, &[5; 32])].concat())),
+        2 => check_coordination(&field(
+            3,
+            &[field(1, &signed(rest)), vec![0x10, 9], field(3, &[5; 32])].concat(),
+        )),
         _ => {
             let neighbour = [field(1, &signed(rest)), field(2, b"192.0.2.1:4433")].concat();
             check_coordination(&field(5, &[field(1, &[1; 32]), field(2, &neighbour).repeat(2)].concat()));

@@ -182,12 +182,15 @@ impl Line {
     }
 
     fn decode(self) -> Option<(String, (Stamp, Cached))> {
-        let join = |[secs, nanos]: [i64; 2]| i128::from(secs) * NANOS + i128::from(nanos);
+        let join = |[secs, nanos]: [i64; 2]| {
+            let is_part = i128::from(nanos).abs() < NANOS;
+            is_part.then(|| i128::from(secs) * NANOS + i128::from(nanos))
+        };
         let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).ok();
         let stamp = Stamp {
             len: self.len,
-            mtime_nanos: join(self.mtime),
-            ctime_nanos: join(self.ctime),
+            mtime_nanos: join(self.mtime)?,
+            ctime_nanos: join(self.ctime)?,
             inode: self.inode,
             device: self.device,
         };

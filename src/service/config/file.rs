@@ -345,7 +345,10 @@ impl Text<'_> {
         message: impl Into<String>,
     ) -> ConfigError {
         let line = self.text.bytes().take(at.start).filter(|byte| *byte == b'\n').count() + 1;
-        ConfigError::Wrong { path: self.path.to_owned(), line, key: key.into(), message: message.into() }
+        // Both may quote what stands in the file.
+        let [key, message] =
+            [key.into(), message.into()].map(|text: String| text.replace(char::is_control, ""));
+        ConfigError::Wrong { path: self.path.to_owned(), line, key, message }
     }
 
     /// What stands before the `=` on the line at this byte, or the line if there is none.
@@ -469,10 +472,12 @@ mod tests {
             (&nine, "node.toml:2: coordinators: there are more than 8"),
             ("listen =\n", "node.toml:1: listen"),
             ("é\u{7}x", "node.toml:1: "),
+            ("\"a\\nb\\u001b[2J\" = 1", "node.toml:1: ab[2J: unknown field `a; b[2J`"),
+            ("limit_up = \"\\u001bfast\"", "node.toml:1: limit_up: `fast` is not a rate"),
         ] {
             let message = read(text).expect_err(text).to_string();
             assert!(message.starts_with(expected), "{text:?}: {message}");
-            assert_eq!(message.lines().count(), 1, "{message}");
+            assert!(!message.chars().any(char::is_control), "{message:?}");
         }
     }
 

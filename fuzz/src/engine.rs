@@ -6,8 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bytes::Bytes;
-use swarm::base::limits::{FRAME_LEN_MAX, MANIFEST_PAGE_LEN, REQUESTS_OPEN_MAX, SOURCE_ADDRESSES_MAX};
+use swarm::base::limits::{FRAME_LEN_MAX, REQUESTS_OPEN_MAX, SOURCE_ADDRESSES_MAX};
 use swarm::base::{Bitfield, ContentId, Instant, NodeId};
 use swarm::engine::{
     ChunkVerdict, DialFailure, Engine, Event, Input, Join, LinkId, Order, Output, Patience, Purpose,
@@ -15,11 +14,10 @@ use swarm::engine::{
 };
 use swarm::manifest::{Manifest, Run};
 use swarm::sim::Swarm;
-use swarm::wire::{
-    ChunkRuns, DeclineReason, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReason, RequestId,
-};
+use swarm::wire::{DeclineReason, Hello, Message, RequestId};
 
-use super::pieces::{address, content, manifest_of, node, source};
+use super::hostile::{self, Script};
+use super::pieces::{address, manifest_of, node};
 use super::{Samples, bounded};
 
 /// Whatever peers say: no panic, few orders for one fact, memory that does not grow with what is said, and of what is ordered
@@ -33,31 +31,6 @@ pub(super) fn peer(bytes: &[u8]) {
         }
         world.end();
     });
-}
-
-/// Bytes that are used up from the front; zeros behind the end.
-struct Script<'a>(&'a [u8]);
-
-impl Script<'_> {
-    fn next(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().unwrap_or_default()
-    }
-
-    fn word(&mut self) -> u32 {
-        u32::from(self.byte()) | u32::from(self.byte()) << 8
-    }
-
-    fn take(&mut self, len: usize) -> Bytes {
-        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        Bytes::copy_from_slice(taken)
-    }
 }
 
 /// One engine, and what its driver knows.
@@ -202,71 +175,9 @@ impl World {
 
     fn message(&mut self, script: &mut Script<'_>) {
         let Some(link) = self.pick_link(script.byte()) else { return };
-        let kind = script.byte();
-        let handle = Handle(u32::from(script.byte() % 5));
-        let message = match kind % 20 {
-            0 => Message::Hello(Hello { major: u32::from(kind / 20).min(PROTOCOL_MAJOR), ..Hello::ours() }),
-            1..=4 => {
-                let (content, flags) = (self.content(script), script.byte());
-                Message::Open { handle, content, knows_manifest: flags & 1 == 0, is_offer: flags & 2 != 0 }
-            }
-            5 => Message::Decline { content: self.content(script), reason: DeclineReason::NoRoom },
-            6 => Message::ManifestRequest { handle, page: script.word() % 3 },
-            7 | 8 => self.page(handle, script),
-            9..=11 => match chunk_runs(script) {
-                Some(chunks) => Message::Have { handle, chunks },
-                None => return,
-            },
-            12 => match chunk_runs(script) {
-                Some(chunks) => Message::Lost { handle, chunks },
-                None => return,
-            },
-            13 | 14 => Message::Request {
-                request: RequestId(u64::from(script.byte() % 64)),
-                handle,
-                chunk: u32::from(script.byte() % 16),
-                offset: script.word() * u32::from(script.byte() % 2),
-                len: script.word() + 1,
-            },
-            15 => Message::Cancel { request: RequestId(u64::from(script.byte() % 64)) },
-            16 => {
-                let reasons = [
-                    RejectReason::Choked,
-                    RejectReason::NotHeld,
-                    RejectReason::TooMany,
-                    RejectReason::Unreadable,
-                ];
-                let what = script.byte();
-                Message::Reject {
-                    request: RequestId(u64::from(what % 32)),
-                    reason: reasons[usize::from(what >> 6)],
-                }
-            }
-            17 => Message::Choke { choked: script.byte() % 3 == 0 },
-            18 => Message::Peers { handle, sources: vec![source(script.byte() % 32)] },
-            _ => match script.byte() % 2 {
-                0 => Message::Durable { handle },
-                _ => Message::BadChunk { handle, chunk: u32::from(script.byte() % 16) },
-            },
-        };
-        self.say(link, message);
-    }
-
-    fn content(&self, script: &mut Script<'_>) -> ContentId {
-        let which = script.byte() % 8;
-        self.manifests.get(usize::from(which)).map_or(content(which), Manifest::id)
-    }
-
-    /// The right page, or one that lies about something.
-    fn page(&self, handle: Handle, script: &mut Script<'_>) -> Message {
-        let what = script.byte();
-        let mut data = self.manifests[1].body().to_vec();
-        data.truncate(MANIFEST_PAGE_LEN);
-        let body_len = data.len() as u64 + u64::from(what & 1) * 70_000;
-        if what & 2 != 0 {
-            data[usize::from(what >> 4)] ^= 1;
+        if let Some(message) = hostile::message(script, &self.manifests) {
+            self.say(link, message);
         }
-        Message::ManifestPage { handle, page: u32::from(what >> 2 & 1), body_len, data: data.into() }
     }
 
     /// The next chunk of an open request comes whole, is wrong, or breaks off.
@@ -343,7 +254,7 @@ impl World {
 
     /// What the product and the transport say.
     fn own_affairs(&mut self, script: &mut Script<'_>) {
-        let (what, content) = (script.byte(), self.content(script));
+        let (what, content) = (script.byte(), hostile::content_of(script, &self.manifests));
         match what % 16 {
             0..=3 => {
                 let addresses = vec![address("203.0.113.9:4433")];
@@ -506,53 +417,6 @@ impl World {
         }
         assert!(self.is_stopped && self.links.is_empty(), "it was told to stop");
     }
-}
-
-/// Some of sixteen chunks; a content has fewer.
-fn chunk_runs(script: &mut Script<'_>) -> Option<ChunkRuns> {
-    let (bits, more) = (script.word(), script.byte() % 4 == 0);
-    let set: Bitfield = (0..if more { 16 } else { 11 }).map(|bit| bits >> bit & 1 == 1).collect();
-    ChunkRuns::of(&set).pop()
-}
-
-pub(super) fn peer_samples() -> Samples {
-    // Link up, then messages: operation, link, kind, handle, what it says.
-    let open = |handle: u8, content: u8| vec![3, 0, 1, handle, content, 0];
-    let have = |handle: u8| vec![3, 0, 9, handle, 0xff, 0x07, 1];
-    let fetch = [
-        vec![0, 1],
-        open(1, 0),
-        have(1),
-        vec![3, 0, 17, 0, 1],
-        [10, 0, 0].repeat(6),
-        vec![12, 255, 255, 13, 13, 12, 1, 0, 13],
-    ];
-    let serve = [vec![0, 2], open(1, 0), [3, 0, 13, 1, 3, 0, 0, 0, 0, 0, 60, 11, 0, 2].repeat(3)];
-    let manifest =
-        [vec![0, 3], open(2, 1), vec![3, 0, 7, 2, 0, 13], have(2), vec![3, 0, 17, 0, 1, 10, 0, 0, 13]];
-    let raw = |message: &Message| {
-        let frame = message.encode();
-        [vec![2, 0, frame.len() as u8], frame.to_vec()].concat()
-    };
-    let spoken = [vec![0, 0x44], raw(&Message::Hello(Hello::ours())), raw(&Message::Choke { choked: false })];
-    vec![
-        ("fetch", fetch.concat()),
-        ("serve", serve.concat()),
-        ("manifest", manifest.concat()),
-        ("corrupt", [vec![0, 5], open(1, 0), have(1), vec![3, 0, 17, 0, 1], vec![10, 0, 2]].concat()),
-        (
-            "broken_off",
-            [vec![0, 5], open(1, 0), have(1), vec![3, 0, 17, 0, 1], [10, 0, 3].repeat(3)].concat(),
-        ),
-        ("spoken", spoken.concat()),
-        ("empty_content", [vec![0, 6], open(3, 2), [3, 0, 9, 3, 0, 0, 1].repeat(4)].concat()),
-        ("crowd", (0..8u8).flat_map(|peer| [vec![0, peer], open(1, 0), have(1)].concat()).collect()),
-        (
-            "farewell",
-            [vec![0, 7], open(1, 0), vec![3, 0, 18, 1, 9, 12, 0, 64, 14, 0x1c, 0, 14, 0xde, 0]].concat(),
-        ),
-        ("again_and_again", [0, 1, 1, 0].repeat(40)),
-    ]
 }
 
 /// A small world in which whatever happens the checkers find nothing and everybody finishes. Two bytes are the seed, one the

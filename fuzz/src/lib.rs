@@ -5,6 +5,7 @@
 
 mod discovery;
 mod engine;
+mod hostile;
 mod manifest;
 mod pieces;
 mod service;
@@ -60,7 +61,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lan_record", len_max: 512, body: discovery::record, samples: discovery::record_samples },
     Target { name: "lan_packet", len_max: 512, body: discovery::packet, samples: discovery::packet_samples },
     Target { name: "dht_addresses", len_max: 512, body: discovery::dht, samples: discovery::dht_samples },
-    Target { name: "engine_peer", len_max: 2048, body: engine::peer, samples: engine::peer_samples },
+    Target { name: "engine_peer", len_max: 2048, body: engine::peer, samples: hostile::samples },
     Target { name: "swarm_ops", len_max: 96, body: engine::ops, samples: engine::ops_samples },
 ];
 

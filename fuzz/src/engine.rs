@@ -3,7 +3,7 @@
 //! The first is a script of bytes. Some are facts of this node's own (a chunk came, an upload ended), which keep to what
 //! `engine::Input` promises; the rest are messages of peers, in any order, with names that are right now and then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use swarm::base::limits::{FRAME_LEN_MAX, REQUESTS_OPEN_MAX, SOURCE_ADDRESSES_MAX};
@@ -42,7 +42,7 @@ struct World {
     next_link: u64,
     receiving: BTreeMap<(LinkId, RequestId), (ContentId, Run)>,
     uploading: BTreeMap<(LinkId, RequestId), (ContentId, Run)>,
-    dialing: BTreeSet<NodeId>,
+    dialing: VecDeque<NodeId>,
     /// Chunks that were verified and not lost, by content.
     held: BTreeMap<ContentId, Bitfield>,
     /// Facts that orders led to, in their order.
@@ -68,7 +68,7 @@ impl World {
             next_link: 0,
             receiving: BTreeMap::new(),
             uploading: BTreeMap::new(),
-            dialing: BTreeSet::new(),
+            dialing: VecDeque::new(),
             held: BTreeMap::new(),
             facts: Vec::new(),
             is_stopped: false,
@@ -125,10 +125,11 @@ impl World {
             return;
         }
         let what = script.byte();
-        let (peer, dialed) = (node(what % NODES), what & 0x80 != 0);
+        let peer = node(what % NODES);
+        let dial = self.dialing.iter().position(|dialing| *dialing == peer).filter(|_| what & 0x80 != 0);
+        let dialed = dial.and_then(|at| self.dialing.remove(at)).is_some();
         self.next_link += 1;
         let link = LinkId(self.next_link);
-        self.dialing.remove(&peer);
         self.links.insert(link, peer);
         self.input(Input::LinkUp { link, node: peer, dialed, address: Some(address("198.51.100.7:4433")) });
         // Most say Hello at once.
@@ -280,12 +281,20 @@ impl World {
     }
 
     fn dial_ends(&mut self, script: &mut Script<'_>) {
-        let Some(node) = self.dialing.pop_first() else { return };
+        let Some(node) = self.dialing.pop_front() else { return };
         let failure = match script.byte() % 3 {
             0 => DialFailure::Refused("another key".to_owned()),
             _ => DialFailure::Unreachable("nobody".to_owned()),
         };
         self.input(Input::DialFailed { node, failure });
+    }
+
+    /// As dials end in time.
+    fn oldest_dial_fails(&mut self) {
+        if let Some(node) = self.dialing.pop_front() {
+            let failure = DialFailure::Unreachable("nobody".to_owned());
+            self.facts.push(Input::DialFailed { node, failure });
+        }
     }
 
     /// Hands a fact in and takes all orders out.
@@ -305,7 +314,11 @@ impl World {
         match output {
             Output::Dial { node, addresses } => {
                 assert!(addresses.len() <= SOURCE_ADDRESSES_MAX);
-                assert!(self.dialing.insert(node), "it is being dialed");
+                // A meeting is dialed beside other dials, so a node may be there twice.
+                self.dialing.push_back(node);
+                if self.dialing.len() > DIALS_MAX {
+                    self.oldest_dial_fails();
+                }
             }
             Output::Close { link, .. } => {
                 assert!(self.links.contains_key(&link), "a link that is gone is closed");
@@ -442,6 +455,8 @@ pub(super) fn ops_samples() -> Samples {
 /// Links at once, and nodes that they are of.
 const LINKS_MAX: usize = 8;
 const NODES: u8 = 16;
+/// Dials under way; the oldest fails for one more.
+const DIALS_MAX: usize = 32;
 /// Orders that one fact may lead to among so few peers and chunks: each peer is told and asked of every chunk, and more.
 const OUTPUTS_MAX: usize = 512;
 /// Uploads of all peers together.

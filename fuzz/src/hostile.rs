@@ -143,6 +143,10 @@ pub(super) fn samples() -> Samples {
             "farewell",
             [vec![0, 7], open(1, 0), vec![3, 0, 18, 1, 9, 12, 0, 64, 14, 0x1c, 0, 14, 0xde, 0]].concat(),
         ),
+        (
+            "met_while_dialed",
+            [[14, 0x10, 0], [14, 0x11, 0], [14, 0x20, 0], [14, 0x20, 0], [0, 0x81, 15]].concat(),
+        ),
         ("again_and_again", [0, 1, 1, 0].repeat(40)),
     ]
 }

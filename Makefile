@@ -5,6 +5,10 @@ WASM = wasm32-unknown-unknown
 DENY_VERSION = 0.20.2
 FUZZ_VERSION = 0.13.2
 FUZZ_SECS ?= 600
+FUZZ_LEN_MAX ?= 1024
+# As -s none: without the address sanitizer.
+FUZZ_FLAGS ?=
+FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 
 .PHONY: test fmt clippy wasm unit net docs deny bench bench-compare fuzz demo clean
 
@@ -22,7 +26,8 @@ wasm:
 	rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
 	$(CARGO) clippy --lib --locked --target $(WASM) -- -D warnings
 
-# Tests on network namespaces are among them; without root, ip, tc and nft they say NOT RUN and why.
+# Among them: tests on network namespaces, which say NOT RUN and why without root, ip, tc and nft; and five minutes of mutated
+# inputs to every decoder (SWARM_FUZZ_SECS a target, SWARM_FUZZ_SEED).
 unit:
 	$(CARGO) test --locked
 
@@ -46,11 +51,15 @@ bench-compare:
 	benches/compare/install.sh
 	$(CARGO) bench --locked --bench compare -- $(COMPARE)
 
+# Every target in turn, for so many seconds each; FUZZ_TARGETS=ticket picks one. What is found new stays in fuzz/target.
 # libFuzzer wants flags that stable rustc keeps to itself.
 fuzz:
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked --version $(FUZZ_VERSION)
-	mkdir -p fuzz/target/corpus
-	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run swarm_ops fuzz/target/corpus fuzz/corpus/swarm_ops -- -max_total_time=$(FUZZ_SECS) -max_len=96
+	set -e; for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/target/corpus/$$target; \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $(FUZZ_FLAGS) $$target fuzz/target/corpus/$$target fuzz/corpus/$$target -- \
+	    -max_total_time=$(FUZZ_SECS) -max_len=$(FUZZ_LEN_MAX); \
+	done
 
 demo:
 	$(CARGO) run --release --locked -- demo

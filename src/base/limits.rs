@@ -26,6 +26,8 @@ pub const COMMENT_LEN_MAX: usize = 64 << 10;
 pub const SOURCES_MAX: usize = 1024;
 /// Most addresses of one source.
 pub const SOURCE_ADDRESSES_MAX: usize = 32;
+/// Longest source in a manifest, bytes: a key and its addresses, and room for what later versions say.
+pub const SOURCE_LEN_MAX: usize = 16 << 10;
 /// Longest address: a host name (RFC 1035: 253) and a port.
 pub const ADDRESS_LEN_MAX: usize = 260;
 /// Most signatures on a manifest.
@@ -120,6 +122,7 @@ pub const KEY_FILE_LEN_MAX: u64 = 4096;
 
 const _: () = assert!(MANIFEST_PAGE_LEN + 64 <= FRAME_LEN_MAX);
 const _: () = assert!(HAVE_RUNS_MAX * 5 + 64 <= FRAME_LEN_MAX);
+const _: () = assert!(SOURCE_ADDRESSES_MAX * (ADDRESS_LEN_MAX + 4) + 64 <= SOURCE_LEN_MAX);
 const _: () = assert!(REQUESTS_OPEN_MAX <= REQUESTS_PER_LINK_MAX);
 const _: () = assert!(CHUNK_LEN_LOG2_MIN <= CHUNK_LEN_LOG2_AUTO_MIN);
 const _: () = assert!(CHUNK_LEN_LOG2_AUTO_MIN <= CHUNK_LEN_LOG2_AUTO_MAX);

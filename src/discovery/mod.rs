@@ -9,6 +9,9 @@ mod dht;
 mod lan;
 mod port_map;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};

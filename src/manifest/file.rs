@@ -3,14 +3,15 @@
 //! Layout: 16 bytes of magic, a protobuf `ManifestFile`, 32 bytes of BLAKE3 over all before it. The checksum tells a damaged
 //! file from a forged one; the ContentId is what others are held to.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use prost::Message as _;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 use super::body::{Manifest, ManifestError};
 use super::sign::Signature;
 use super::source::Source;
 use crate::base::limits::{
-    COMMENT_LEN_MAX, COORDINATORS_MAX, MANIFEST_FILE_LEN_MAX, SIGNATURES_MAX, SOURCES_MAX,
+    COMMENT_LEN_MAX, COORDINATORS_MAX, MANIFEST_FILE_LEN_MAX, SIGNATURES_MAX, SOURCE_LEN_MAX, SOURCES_MAX,
 };
 use crate::proto;
 
@@ -98,38 +99,85 @@ impl ManifestFile {
         if blake3::hash(&bytes[..end]).as_bytes().as_slice() != &bytes[end..] {
             return Err(ManifestFileError::Checksum);
         }
-        let file = proto::ManifestFile::decode(bytes.slice(MAGIC.len()..end))
-            .map_err(|_| ManifestFileError::Malformed("it does not follow the schema"))?;
-        Self::from_proto(file)
+        Around::read(bytes.slice(MAGIC.len()..end))?.checked()
+    }
+}
+
+/// The parts of a file as they are read, each within its limits.
+#[derive(Default)]
+struct Around {
+    body: Bytes,
+    sources: Vec<Source>,
+    coordinators: Vec<Source>,
+    comment: String,
+    signatures: Vec<proto::Signature>,
+}
+
+impl Around {
+    /// Entry by entry, because two bytes of protobuf can stand for a large struct: what is too much is refused before anything is
+    /// made of it.
+    fn read(mut file: Bytes) -> Result<Self, ManifestFileError> {
+        let malformed = |_| ManifestFileError::Malformed("it does not follow the schema");
+        let mut around = Self::default();
+        while file.has_remaining() {
+            let (field, wire_type) = decode_key(&mut file).map_err(malformed)?;
+            if !(1..=5).contains(&field) {
+                // Of a later version.
+                skip_field(wire_type, field, &mut file, DecodeContext::default()).map_err(malformed)?;
+                continue;
+            }
+            let len = decode_varint(&mut file).map_err(malformed)?;
+            let len = usize::try_from(len).ok().filter(|&len| len <= file.len());
+            let len = len.filter(|_| wire_type == WireType::LengthDelimited);
+            let entry =
+                file.split_to(len.ok_or(ManifestFileError::Malformed("it does not follow the schema"))?);
+            around.take(field, entry)?;
+        }
+        Ok(around)
     }
 
-    fn from_proto(file: proto::ManifestFile) -> Result<Self, ManifestFileError> {
-        if file.sources.len() > SOURCES_MAX
-            || file.coordinators.len() > COORDINATORS_MAX
-            || file.signatures.len() > SIGNATURES_MAX
-        {
-            return Err(ManifestFileError::Malformed("too many sources or signatures"));
+    fn take(&mut self, field: u32, entry: Bytes) -> Result<(), ManifestFileError> {
+        let malformed = |_| ManifestFileError::Malformed("it does not follow the schema");
+        let too_many = ManifestFileError::Malformed("too many sources or signatures");
+        match field {
+            1 => self.body = entry,
+            2 if self.sources.len() >= SOURCES_MAX => return Err(too_many),
+            2 => self.sources.push(read_source(entry, "a source in it is not one")?),
+            3 if entry.len() > COMMENT_LEN_MAX => {
+                return Err(ManifestFileError::Malformed("its comment is too long"));
+            }
+            3 => {
+                let text = String::from_utf8(entry.into());
+                self.comment = text.map_err(|_| ManifestFileError::Malformed("its comment is not UTF-8"))?;
+            }
+            4 if self.signatures.len() >= SIGNATURES_MAX => return Err(too_many),
+            4 => self.signatures.push(proto::Signature::decode(entry).map_err(malformed)?),
+            _ if self.coordinators.len() >= COORDINATORS_MAX => return Err(too_many),
+            _ => self.coordinators.push(read_source(entry, "a coordinator in it is not one")?),
         }
-        if file.comment.len() > COMMENT_LEN_MAX {
-            return Err(ManifestFileError::Malformed("its comment is too long"));
-        }
-        let manifest = Manifest::decode(file.body)?;
-        let sources = file.sources.iter().map(Source::from_proto).collect::<Option<_>>();
-        let coordinators = file.coordinators.iter().map(Source::from_proto).collect::<Option<_>>();
-        let signatures = file
-            .signatures
-            .iter()
-            .map(|signed| Signature::from_proto(manifest.id(), signed))
-            .collect::<Option<_>>();
-        Ok(Self {
-            sources: sources.ok_or(ManifestFileError::Malformed("a source in it is not one"))?,
-            coordinators: coordinators
-                .ok_or(ManifestFileError::Malformed("a coordinator in it is not one"))?,
-            comment: file.comment,
+        Ok(())
+    }
+
+    fn checked(self) -> Result<ManifestFile, ManifestFileError> {
+        let manifest = Manifest::decode(self.body)?;
+        let signature = |signed: &proto::Signature| Signature::from_proto(manifest.id(), signed);
+        let signatures: Option<_> = self.signatures.iter().map(signature).collect();
+        Ok(ManifestFile {
+            sources: self.sources,
+            coordinators: self.coordinators,
+            comment: self.comment,
             signatures: signatures.ok_or(ManifestFileError::Signature)?,
             manifest,
         })
     }
+}
+
+fn read_source(entry: Bytes, what: &'static str) -> Result<Source, ManifestFileError> {
+    if entry.len() > SOURCE_LEN_MAX {
+        return Err(ManifestFileError::Malformed(what));
+    }
+    let source = proto::Source::decode(entry).ok().as_ref().and_then(Source::from_proto);
+    source.ok_or(ManifestFileError::Malformed(what))
 }
 
 const MAGIC: &[u8; 16] = b"swarm manifest\n\x01";
@@ -175,6 +223,25 @@ mod tests {
                 "flip at {at}"
             );
         }
+    }
+
+    #[test]
+    fn more_entries_than_may_be_are_refused_and_fields_of_later_versions_passed_over() {
+        let decoded = |more: &[u8]| {
+            let mut bytes = ManifestFile::new(file().manifest).encode();
+            bytes.truncate(bytes.len() - 32);
+            bytes.extend(more);
+            let sum = blake3::hash(&bytes);
+            bytes.extend(sum.as_bytes());
+            ManifestFile::decode(&bytes.into())
+        };
+        let too_many = Err(ManifestFileError::Malformed("too many sources or signatures"));
+        let source = [vec![0x12, 34, 0x0a, 32], vec![7; 32]].concat();
+        assert_eq!(decoded(&source.repeat(SOURCES_MAX)).map(|file| file.sources.len()), Ok(SOURCES_MAX));
+        assert_eq!(decoded(&source.repeat(SOURCES_MAX + 1)), too_many);
+        assert_eq!(decoded(&[0x22, 0].repeat(SIGNATURES_MAX + 1)), too_many);
+        assert_eq!(decoded(&[0x7a, 1, 9, 0x70, 5]), Ok(ManifestFile::new(file().manifest)));
+        assert!(decoded(&[0x12, 200]).is_err() && decoded(&[0x10, 1]).is_err());
     }
 
     #[test]

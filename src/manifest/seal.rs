@@ -6,18 +6,20 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit as _, StreamCipher as _, StreamCipherSeek as _};
 use chacha20poly1305::aead::{AeadInOut as _, KeyInit as _};
 use chacha20poly1305::{ChaCha20Poly1305, XChaCha20Poly1305};
 use data_encoding::BASE32_NOPAD;
 use prost::Message as _;
+use prost::encoding::{WireType, decode_key, decode_varint};
 
 use super::body::{File, Manifest, ManifestError};
 use super::geometry::ChunkIndex;
 use super::path::EntryPath;
 use super::subtree::{ChunkHasher, Hash, combine_chunk_values};
+use crate::base::limits::FILES_MAX;
 use crate::proto;
 
 /// The secret of a sealed content. Debug output does not show it.
@@ -175,7 +177,7 @@ impl ContentKey {
         [&[VERSION], nonce.as_slice(), &text].concat().into()
     }
 
-    fn open_entries(&self, seal: &[u8]) -> Result<proto::SealedEntries, SealError> {
+    fn open_entries(&self, seal: &[u8]) -> Result<Bytes, SealError> {
         let (version, rest) = seal.split_first().ok_or(SealError::Malformed)?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Malformed)?;
         if *version != VERSION {
@@ -185,7 +187,7 @@ impl ContentKey {
         self.entries_cipher()
             .decrypt_in_place(&(*nonce).into(), &[VERSION], &mut text)
             .map_err(|_| SealError::WrongKey)?;
-        proto::SealedEntries::decode(text.as_slice()).map_err(|_| SealError::Malformed)
+        Ok(text.into())
     }
 }
 
@@ -197,6 +199,7 @@ impl Manifest {
     /// If it is not sealed, or with another key.
     pub fn opened(&self, key: &ContentKey) -> Result<Self, SealError> {
         let entries = key.open_entries(self.seal().ok_or(SealError::NotSealed)?)?;
+        let entries = read_entries(entries, self.files().len()).ok_or(SealError::Malformed)?;
         if entries.files.len() != self.files().len() {
             return Err(SealError::Malformed);
         }
@@ -254,6 +257,29 @@ impl fmt::Debug for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Opening({} files)", self.keys.len())
     }
+}
+
+/// Entry by entry, because two bytes of protobuf can stand for a large struct: no more are made than there are files.
+fn read_entries(mut text: Bytes, file_count: usize) -> Option<proto::SealedEntries> {
+    let mut entries = proto::SealedEntries::default();
+    while text.has_remaining() {
+        let (field, wire_type) = decode_key(&mut text).ok()?;
+        let len = decode_varint(&mut text).ok().and_then(|len| usize::try_from(len).ok())?;
+        if wire_type != WireType::LengthDelimited || len > text.len() {
+            return None;
+        }
+        let entry = text.split_to(len);
+        match field {
+            1 if entries.files.len() < file_count => {
+                entries.files.push(proto::SealedEntry::decode(entry).ok()?);
+            }
+            2 if entries.empty_directories.len() < FILES_MAX => {
+                entries.empty_directories.push(String::from_utf8(entry.into()).ok()?);
+            }
+            _ => return None,
+        }
+    }
+    Some(entries)
 }
 
 /// A chunk's number in its file: unique under the file's key.

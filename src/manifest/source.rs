@@ -49,13 +49,15 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let bad = || AddressError(text.chars().filter(|c| !c.is_control()).take(80).collect());
-        let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
-        let port: u16 = port.parse().map_err(|_| bad())?;
+        let (host, digits) = text.rsplit_once(':').ok_or_else(bad)?;
+        let port: u16 = digits.parse().map_err(|_| bad())?;
+        // One place has one text: no sign, no zeros in front.
+        let is_plain = digits.starts_with(|first: char| matches!(first, '1'..='9'));
         let is_name = !host.is_empty()
             && !host.starts_with('-')
             && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || b == b'_');
         let is_address = text.parse::<SocketAddr>().is_ok();
-        if port == 0 || text.len() > ADDRESS_LEN_MAX || !(is_address || is_name) {
+        if port == 0 || !is_plain || text.len() > ADDRESS_LEN_MAX || !(is_address || is_name) {
             return Err(bad());
         }
         Ok(Self(text.into()))
@@ -119,6 +121,8 @@ mod tests {
             "a:",
             ":1",
             "a:0",
+            "a:+1",
+            "192.0.2.1:080",
             "a:70000",
             "::1:80x",
             "2001:db8::1:80",

@@ -1,6 +1,6 @@
 //! What a node is to do, checked. `file` reads it from TOML. Invariant: every key that is taken has an effect.
 
-mod file;
+pub(super) mod file;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -185,7 +185,8 @@ impl Client {
     }
 }
 
-fn parse(line: &[u8]) -> Result<Request, Answer> {
+/// The request on a line, or what is answered to something else.
+pub(super) fn parse(line: &[u8]) -> Result<Request, Answer> {
     /// What every version has.
     #[derive(serde::Deserialize)]
     struct Versioned {

@@ -13,7 +13,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +54,8 @@ pub(super) async fn serve(
     }
 }
 
-async fn client(stream: TcpStream, calls: mpsc::Sender<Call>) {
+/// Reads one request and answers it.
+pub(super) async fn client(stream: impl AsyncRead + AsyncWrite + Unpin, calls: mpsc::Sender<Call>) {
     let service = service_fn(async |request| Ok::<_, Infallible>(answer(&request, &calls).await));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -37,6 +37,9 @@ mod turns;
 
 mod run;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 use crate::base::ContentId;
 
 pub use config::{Allowed, AnyOr, AnyOrError, Collecting, Config, ConfigError, LogFormat, Rates};

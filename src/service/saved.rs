@@ -76,14 +76,7 @@ impl Saved {
             read => read.map_err(disk("read", &path))?,
         };
         let damaged = |why: String| SavedError::Damaged { path: path.clone(), why };
-        let list: List = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if list.version != VERSION {
-            return Err(damaged(format!("version {} instead of {VERSION}", list.version)));
-        }
-        if list.contents.len() > CONTENTS_MAX {
-            return Err(damaged(format!("more than {CONTENTS_MAX} contents")));
-        }
-        Ok(list.contents)
+        decode(&bytes).map_err(damaged)
     }
 
     /// Writes down everything that was added at run time.
@@ -93,9 +86,8 @@ impl Saved {
             let (content, spec) = (entry.content?.to_string(), entry.spec.clone());
             Some(SavedContent { content, spec, collected: entry.collected })
         });
-        let list = List { version: VERSION, contents: contents.collect() };
         let path = self.list_path();
-        let bytes = serde_json::to_vec_pretty(&list).map_err(io::Error::from);
+        let bytes = encode(contents.collect()).map_err(io::Error::from);
         let written = bytes.and_then(|bytes| self.replace(&path, &bytes));
         written.map_err(disk("write", &path))
     }
@@ -136,6 +128,23 @@ impl Saved {
         fs::rename(&temporary, path)?;
         fs::File::open(&self.folder)?.sync_all()
     }
+}
+
+/// What a list holds, or why it is none.
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<SavedContent>, String> {
+    let list: List = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if list.version != VERSION {
+        return Err(format!("version {} instead of {VERSION}", list.version));
+    }
+    if list.contents.len() > CONTENTS_MAX {
+        return Err(format!("more than {CONTENTS_MAX} contents"));
+    }
+    Ok(list.contents)
+}
+
+/// A list as it is written.
+pub(super) fn encode(contents: Vec<SavedContent>) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec_pretty(&List { version: VERSION, contents })
 }
 
 /// Reads a file that may not be longer than so many bytes.

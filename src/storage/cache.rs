@@ -106,18 +106,15 @@ impl IndexCache {
 
     fn write_lines(&self, path: &Path, lines: &[Line]) -> io::Result<()> {
         fs::create_dir_all(&self.dir)?;
-        let body = serde_json::to_vec(lines)?;
-        if body.len() as u64 > CACHE_FILE_LEN_MAX {
+        let bytes = bytes_of(lines)?;
+        if bytes.len() as u64 > CACHE_FILE_LEN_MAX {
             return Err(io::Error::other("too much to remember"));
         }
         // Unique among threads by the counter, among processes by the id; a leftover of a dead process is replaced.
         let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
         let temporary = self.dir.join(format!(".{}-{unique}.tmp", std::process::id()));
         let mut file = fs::File::create(&temporary)?;
-        let written = file
-            .write_all(blake3::hash(&body).as_bytes())
-            .and_then(|()| file.write_all(&body))
-            .and_then(|()| fs::rename(&temporary, path));
+        let written = file.write_all(&bytes).and_then(|()| fs::rename(&temporary, path));
         if written.is_err() {
             // Best effort: the folder is swept by age anyway.
             let _ = fs::remove_file(&temporary);
@@ -141,6 +138,15 @@ impl IndexCache {
         }
         Ok(())
     }
+}
+
+/// What a cache file says of its files, written again; `None` if it is not what was written.
+pub(super) fn rewritten(bytes: &[u8]) -> Option<Vec<u8>> {
+    let known = lines_of(bytes)?.into_iter().map(Line::decode);
+    let lines: Option<Vec<Line>> = known
+        .map(|line| line.map(|(entry, (stamp, cached))| Line::encode(CacheKey { entry, stamp }, &cached)))
+        .collect();
+    bytes_of(&lines?).ok()
 }
 
 /// One file, as it is written.
@@ -176,12 +182,15 @@ impl Line {
     }
 
     fn decode(self) -> Option<(String, (Stamp, Cached))> {
-        let join = |[secs, nanos]: [i64; 2]| i128::from(secs) * NANOS + i128::from(nanos);
+        let join = |[secs, nanos]: [i64; 2]| {
+            let is_part = i128::from(nanos).abs() < NANOS;
+            is_part.then(|| i128::from(secs) * NANOS + i128::from(nanos))
+        };
         let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).ok();
         let stamp = Stamp {
             len: self.len,
-            mtime_nanos: join(self.mtime),
-            ctime_nanos: join(self.ctime),
+            mtime_nanos: join(self.mtime)?,
+            ctime_nanos: join(self.ctime)?,
             inode: self.inode,
             device: self.device,
         };
@@ -198,15 +207,23 @@ impl Line {
 
 /// `None` if the bytes are not what was written.
 fn read_lines(path: &Path) -> io::Result<Option<Vec<Line>>> {
-    if fs::metadata(path)?.len() > CACHE_FILE_LEN_MAX + 32 {
+    if fs::metadata(path)?.len() > CACHE_FILE_LEN_MAX {
         return Ok(None);
     }
-    let bytes = fs::read(path)?;
-    let Some((sum, body)) = bytes.split_first_chunk::<32>() else { return Ok(None) };
+    Ok(lines_of(&fs::read(path)?))
+}
+
+fn lines_of(bytes: &[u8]) -> Option<Vec<Line>> {
+    let (sum, body) = bytes.split_first_chunk::<32>()?;
     if blake3::hash(body) != *sum {
-        return Ok(None);
+        return None;
     }
-    Ok(serde_json::from_slice(body).ok())
+    serde_json::from_slice(body).ok()
+}
+
+fn bytes_of(lines: &[Line]) -> serde_json::Result<Vec<u8>> {
+    let body = serde_json::to_vec(lines)?;
+    Ok([blake3::hash(&body).as_bytes().as_slice(), &body].concat())
 }
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);

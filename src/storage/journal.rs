@@ -61,18 +61,16 @@ impl Journal {
             bytes.resize(len as usize, 0);
             file.read_exact_at(&mut bytes, 0).map_err(StoreError::disk(&path, "read"))?;
         }
-        let existed = len > 0;
         let mut journal = Self { file, path, content: manifest.id(), end: 0 };
-        let header_len = HEADER_LEN + manifest.body().len();
-        if !is_readable || read_header(&bytes) != Some(manifest.body().as_ref()) {
-            return Ok((journal, Recovered { existed, doubt: existed, records: Vec::new() }));
+        if !is_readable {
+            return Ok((journal, Recovered { existed: true, doubt: true, records: Vec::new() }));
         }
-        let (records, end, doubt) = read_records(journal.content, &bytes, header_len);
+        let (recovered, end) = recover(manifest, &bytes);
         journal.end = end as u64;
-        if end < bytes.len() && !doubt {
+        if end < bytes.len() && !recovered.doubt {
             journal.cut_off(manifest.geometry().chunk_count())?;
         }
-        Ok((journal, Recovered { existed, doubt, records: if doubt { Vec::new() } else { records } }))
+        Ok((journal, recovered))
     }
 
     /// Replaces everything by these records, durably.
@@ -113,22 +111,7 @@ impl Journal {
     }
 
     fn write(&mut self, record: &Record) -> Result<(), StoreError> {
-        let (kind, runs) = match record {
-            Record::Durable(runs) => (KIND_DURABLE, runs),
-            Record::Ours(runs) => (KIND_OURS, runs),
-        };
-        let mut bytes = Vec::new();
-        for runs in runs.chunks(JOURNAL_RECORD_RUNS_MAX) {
-            let mut payload = vec![kind];
-            for (first, count) in runs {
-                payload.extend(first.to_le_bytes());
-                payload.extend(count.to_le_bytes());
-            }
-            let at = self.end + bytes.len() as u64;
-            bytes.extend((payload.len() as u32).to_le_bytes());
-            bytes.extend(record_sum(self.content, at, &payload));
-            bytes.extend(payload);
-        }
+        let bytes = encode_record(self.content, self.end, record);
         self.file.write_all_at(&bytes, self.end).map_err(StoreError::disk(&self.path, "write"))?;
         self.end += bytes.len() as u64;
         Ok(())
@@ -188,7 +171,39 @@ pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
     Err(StoreError::Busy { path })
 }
 
-fn header(manifest: &Manifest) -> Vec<u8> {
+/// What the bytes of a journal say, and where the next record goes.
+pub(super) fn recover(manifest: &Manifest, bytes: &[u8]) -> (Recovered, usize) {
+    let existed = !bytes.is_empty();
+    let header_len = HEADER_LEN + manifest.body().len();
+    if read_header(bytes) != Some(manifest.body().as_ref()) {
+        return (Recovered { existed, doubt: existed, records: Vec::new() }, 0);
+    }
+    let (records, end, doubt) = read_records(manifest.id(), bytes, header_len);
+    (Recovered { existed, doubt, records: if doubt { Vec::new() } else { records } }, end)
+}
+
+/// A record as it stands at this place of the journal, in as many pieces as it takes.
+pub(super) fn encode_record(content: ContentId, at: u64, record: &Record) -> Vec<u8> {
+    let (kind, runs) = match record {
+        Record::Durable(runs) => (KIND_DURABLE, runs),
+        Record::Ours(runs) => (KIND_OURS, runs),
+    };
+    let mut bytes = Vec::new();
+    for runs in runs.chunks(JOURNAL_RECORD_RUNS_MAX) {
+        let mut payload = vec![kind];
+        for (first, count) in runs {
+            payload.extend(first.to_le_bytes());
+            payload.extend(count.to_le_bytes());
+        }
+        let at = at + bytes.len() as u64;
+        bytes.extend((payload.len() as u32).to_le_bytes());
+        bytes.extend(record_sum(content, at, &payload));
+        bytes.extend(payload);
+    }
+    bytes
+}
+
+pub(super) fn header(manifest: &Manifest) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_LEN + manifest.body().len());
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
@@ -200,7 +215,7 @@ fn header(manifest: &Manifest) -> Vec<u8> {
 }
 
 /// The manifest body, if the header is sound.
-fn read_header(bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn read_header(bytes: &[u8]) -> Option<&[u8]> {
     let (fixed, rest) = bytes.split_at_checked(HEADER_LEN)?;
     let (fixed, stored) = fixed.split_last_chunk::<SUM_LEN>()?;
     let (start, body_len) = fixed.split_last_chunk::<4>()?;

@@ -29,6 +29,9 @@ mod target_files;
 
 mod stream;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 #[cfg(test)]
 mod tests;
 

@@ -111,13 +111,10 @@ impl Survey<'_> {
                 Record::Durable(runs) => (&mut claims.durable, runs, true),
                 Record::Ours(runs) => (&mut claims.ours, runs, false),
             };
-            let len = set.len();
-            let fits = |&(first, count): &(u32, u32)| first.checked_add(count).is_some_and(|end| end <= len);
-            if !runs.iter().all(fits) {
+            let Some(numbers) = claimed(&runs, set.len()) else {
                 claims.doubt = true;
                 continue;
-            }
-            let numbers: Vec<u32> = runs.iter().flat_map(|&(first, count)| first..first + count).collect();
+            };
             for &number in &numbers {
                 set.insert(number);
             }
@@ -340,4 +337,36 @@ impl Survey<'_> {
 fn spread(numbers: &[u32], count: usize) -> Vec<u32> {
     let take = count.min(numbers.len());
     (1..=take).map(|part| numbers[part * numbers.len() / take - 1]).collect()
+}
+
+/// The numbers below `len` that the runs of a record name; `None` if they name others, or do not rise: written ones do, and
+/// what rises is no more than `len` numbers.
+pub(super) fn claimed(runs: &[(u32, u32)], len: u32) -> Option<Vec<u32>> {
+    let mut end = 0;
+    for &(first, count) in runs {
+        let next = first.checked_add(count).filter(|next| first >= end && *next <= len)?;
+        end = next;
+    }
+    Some(runs.iter().flat_map(|&(first, count)| first..first + count).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_claims_each_number_once_and_none_beyond_the_last() {
+        assert_eq!(claimed(&[(0, 2), (2, 1), (5, 1)], 6), Some(vec![0, 1, 2, 5]));
+        assert_eq!(claimed(&[], 0), Some(Vec::new()));
+        for runs in [
+            &[(0, 7)][..],
+            &[(6, 1)],
+            &[(u32::MAX, 1)],
+            &[(1, u32::MAX)],
+            &[(0, 6), (0, 6)],
+            &[(3, 1), (2, 1)],
+        ] {
+            assert_eq!(claimed(runs, 6), None, "{runs:?}");
+        }
+    }
 }

@@ -154,7 +154,7 @@ pub(super) fn random_seed() -> Result<Seed, IdentityError> {
     Ok(seed)
 }
 
-fn parse(text: &str) -> Option<Seed> {
+pub(super) fn parse(text: &str) -> Option<Seed> {
     let digits = text.trim();
     let mut seed = Zeroizing::new([0; 32]);
     if digits.len() != 64 {

@@ -28,7 +28,7 @@ pub(super) struct Slot {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Claim {
+pub(super) struct Claim {
     content: ContentId,
     port: Option<u16>,
 }
@@ -158,13 +158,13 @@ impl Slot {
 }
 
 impl Claim {
-    fn to_text(self) -> String {
+    pub(super) fn to_text(self) -> String {
         let port = self.port.map(|port| format!("port {port}\n"));
         format!("content {}\n{}", self.content, port.unwrap_or_default())
     }
 
     /// A claim that cannot be read is none: the worst that follows is another NodeId.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let field = |name| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Some(Self {
             content: field("content")?.parse().ok()?,

@@ -24,6 +24,9 @@ mod control;
 mod frame;
 mod link;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 #[cfg(test)]
 mod tests;
 

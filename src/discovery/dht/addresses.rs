@@ -10,7 +10,7 @@ use crate::base::limits::{DHT_ADDRESS_LIFE, DHT_ADDRESSES_MAX};
 use crate::base::{ContentId, NodeId};
 
 #[derive(Default)]
-pub(super) struct Addresses {
+pub(in super::super) struct Addresses {
     entries: BTreeMap<SocketAddrV4, Entry>,
     /// Oldest first.
     by_age: BTreeSet<(Instant, SocketAddrV4)>,
@@ -27,7 +27,7 @@ struct Entry {
 
 impl Addresses {
     /// Notes that the table names an address for a content; true if it is to be asked who is there.
-    pub(super) fn hear(&mut self, now: Instant, address: SocketAddrV4, content: ContentId) -> bool {
+    pub(in super::super) fn hear(&mut self, now: Instant, address: SocketAddrV4, content: ContentId) -> bool {
         self.expire(now);
         let is_new = !self.entries.contains_key(&address);
         if is_new {
@@ -44,14 +44,14 @@ impl Addresses {
     }
 
     /// Who is there; `None` if nobody, or nobody to report.
-    pub(super) fn on_probed(&mut self, address: SocketAddrV4, node: Option<NodeId>) {
+    pub(in super::super) fn on_probed(&mut self, address: SocketAddrV4, node: Option<NodeId>) {
         if let Some(entry) = self.entries.get_mut(&address) {
             entry.node = node;
         }
     }
 
     /// Who is there for which contents, each told once.
-    pub(super) fn report(&mut self, address: SocketAddrV4) -> Vec<(ContentId, NodeId)> {
+    pub(in super::super) fn report(&mut self, address: SocketAddrV4) -> Vec<(ContentId, NodeId)> {
         let Some(entry) = self.entries.get_mut(&address) else { return Vec::new() };
         let Some(node) = entry.node else { return Vec::new() };
         let waiting = std::mem::take(&mut entry.waiting);
@@ -83,7 +83,7 @@ impl Addresses {
 }
 
 /// Anybody may announce an address; what is no host's, or nobody's in public, is not asked.
-pub(super) fn is_worth_asking(address: SocketAddrV4, is_private: bool) -> bool {
+pub(in super::super) fn is_worth_asking(address: SocketAddrV4, is_private: bool) -> bool {
     let ip = *address.ip();
     let is_no_host = ip.octets()[0] == 0 || ip.is_multicast() || ip.octets()[0] >= 240;
     address.port() != 0 && !is_no_host && (is_private || is_public(ip))

@@ -10,7 +10,7 @@
 //!
 //! [`Endpoint::identify`]: crate::transport::Endpoint::identify
 
-mod addresses;
+pub(super) mod addresses;
 mod lookup;
 mod schedule;
 

@@ -5,7 +5,7 @@
 //! Whatever is heard is checked and bounded before it is kept. Absent here: whether to dial.
 
 mod book;
-mod record;
+pub(super) mod record;
 mod responder;
 
 use tokio::time::{MissedTickBehavior, interval};

@@ -11,13 +11,13 @@ use crate::base::{ContentId, NodeId};
 
 /// Stands for a content towards those who know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ShortId([u8; 8]);
+pub(in super::super) struct ShortId(pub(in super::super) [u8; 8]);
 
 /// A node, and what it takes part in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Announcement {
-    pub(super) node: NodeId,
-    pub(super) contents: BTreeSet<ShortId>,
+pub(in super::super) struct Announcement {
+    pub(in super::super) node: NodeId,
+    pub(in super::super) contents: BTreeSet<ShortId>,
 }
 
 impl ShortId {
@@ -49,7 +49,7 @@ impl Announcement {
     }
 
     /// As it stands in the record.
-    pub(super) fn to_txt(&self) -> Vec<TxtProperty> {
+    pub(in super::super) fn to_txt(&self) -> Vec<TxtProperty> {
         let mut txt = vec![TxtProperty::from((NODE, self.node.to_string()))];
         let ids: Vec<ShortId> = self.contents.iter().copied().collect();
         for (index, ids) in ids.chunks(LAN_IDS_PER_STRING).enumerate() {
@@ -60,7 +60,7 @@ impl Announcement {
     }
 
     /// `None` if the record names no node or is otherwise not of this making. Unknown keys are for later builds.
-    pub(super) fn from_txt(txt: &TxtProperties) -> Option<Self> {
+    pub(in super::super) fn from_txt(txt: &TxtProperties) -> Option<Self> {
         let node = txt.get_property_val_str(NODE)?.parse().ok()?;
         let mut contents = BTreeSet::new();
         for index in 0..LAN_CONTENTS_MAX / LAN_IDS_PER_STRING {

@@ -68,8 +68,7 @@ fn default_gateway() -> Option<Ipv4Addr> {
 
 /// The gateway of the default route with the least metric, in the kernel's table: addresses are in hexadecimal, as they lie in
 /// memory.
-#[cfg(any(target_os = "linux", test))]
-fn in_routes(table: &str) -> Option<Ipv4Addr> {
+pub(in super::super) fn in_routes(table: &str) -> Option<Ipv4Addr> {
     let routes = table.lines().skip(1).filter_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [_interface, target, gateway, _flags, _refs, _use, metric, mask, ..] = fields.as_slice() else {

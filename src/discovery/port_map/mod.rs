@@ -4,7 +4,7 @@
 //! Invariant: the endpoint knows the outer address exactly while the mapping is believed to hold. Whether a gateway's word is
 //! true shows when somebody dials. Absent here: IPv6, which has no ports to map.
 
-mod gateway;
+pub(super) mod gateway;
 mod mapping;
 
 use std::net::{IpAddr, SocketAddr};

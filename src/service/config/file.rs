@@ -33,7 +33,12 @@ pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
     }
     let absolute = std::path::absolute(path);
     let absolute = absolute.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    Text { path, text: &text }.config(absolute.parent().unwrap_or(Path::new("/")))
+    parse(path, &text, absolute.parent().unwrap_or(Path::new("/")))
+}
+
+/// Takes the text of a configuration that stands at `path`. Relative paths in it start at `folder`.
+pub(in super::super) fn parse(path: &Path, text: &str, folder: &Path) -> Result<Config, ConfigError> {
+    Text { path, text }.config(folder)
 }
 
 /// The JSON schema of the file.
@@ -379,7 +384,10 @@ impl Text<'_> {
         message: impl Into<String>,
     ) -> ConfigError {
         let line = self.text.bytes().take(at.start).filter(|byte| *byte == b'\n').count() + 1;
-        ConfigError::Wrong { path: self.path.to_owned(), line, key: key.into(), message: message.into() }
+        // Both may quote what stands in the file.
+        let [key, message] =
+            [key.into(), message.into()].map(|text: String| text.replace(char::is_control, ""));
+        ConfigError::Wrong { path: self.path.to_owned(), line, key, message }
     }
 
     /// What stands before the `=` on the line at this byte, or the line if there is none.
@@ -503,10 +511,12 @@ mod tests {
             (&nine, "node.toml:2: coordinators: there are more than 8"),
             ("listen =\n", "node.toml:1: listen"),
             ("é\u{7}x", "node.toml:1: "),
+            ("\"a\\nb\\u001b[2J\" = 1", "node.toml:1: ab[2J: unknown field `a; b[2J`"),
+            ("limit_up = \"\\u001bfast\"", "node.toml:1: limit_up: `fast` is not a rate"),
         ] {
             let message = read(text).expect_err(text).to_string();
             assert!(message.starts_with(expected), "{text:?}: {message}");
-            assert_eq!(message.lines().count(), 1, "{message}");
+            assert!(!message.chars().any(char::is_control), "{message:?}");
         }
     }
 

@@ -336,7 +336,7 @@ impl Engine {
                 self.emit(Event::ManifestComplete { manifest });
             }
             // It is what the ticket names, so no peer is to blame: whoever made it made it wrong.
-            Err(error) => self.fail(content, FetchFailure::Refused(error.to_string())),
+            Err(error) => self.fail(content, FetchFailure::Manifest(error.to_string())),
         }
         Ok(())
     }
@@ -349,7 +349,7 @@ impl Engine {
         if deadline > self.now {
             self.timers.set(Timer::Manifest(content), deadline);
         } else if let Some(link) = fetch.from {
-            self.close(link, super::CloseReason::Done);
+            self.close(link, super::CloseReason::OfNoUse("did not send the manifest"));
         }
     }
 

@@ -255,6 +255,8 @@ pub enum UploadEnd {
     Sent,
     /// The peer or this node stopped it.
     Stopped,
+    /// The peer took nothing of it for too long.
+    Stalled,
     /// This chunk cannot be read, or is not what it was.
     Lost(ChunkIndex),
 }
@@ -354,6 +356,8 @@ pub enum CloseReason {
     Violation(Violation),
     /// The peer is banned.
     Banned,
+    /// The peer holds things up, which may be no fault of its own: it may come again.
+    OfNoUse(&'static str),
 }
 
 impl CloseReason {
@@ -364,6 +368,7 @@ impl CloseReason {
             Self::Duplicate => 1,
             Self::TooManyLinks => 2,
             Self::Banned => 3,
+            Self::OfNoUse(_) => 4,
             Self::Violation(violation) => violation.close_code(),
         }
     }
@@ -376,6 +381,7 @@ impl std::fmt::Display for CloseReason {
             Self::Duplicate => f.write_str("another link to this node is kept"),
             Self::TooManyLinks => f.write_str("this node has as many peers as it may: try again later"),
             Self::Banned => f.write_str("banned"),
+            Self::OfNoUse(why) => f.write_str(why),
             Self::Violation(violation) => violation.fmt(f),
         }
     }
@@ -499,6 +505,8 @@ pub enum FetchFailure {
     NoSource(Bottleneck),
     /// Every source refused this node, or proved another key.
     Refused(String),
+    /// The manifest that the content's id names cannot be taken.
+    Manifest(String),
     /// The store failed; the node knows the error.
     Store,
 }

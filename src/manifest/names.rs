@@ -83,7 +83,10 @@ mod tests {
             (&["\u{212b}ngstrom", "\u{e5}ngstrom"], ["\u{e5}ngstrom", "\u{212b}ngstrom"]),
         ] {
             let message = check(paths).expect_err("they collide");
-            assert!(message.contains(&format!("`{one}`")) && message.contains(&format!("`{other}`")), "{message}");
+            assert!(
+                message.contains(&format!("`{one}`")) && message.contains(&format!("`{other}`")),
+                "{message}"
+            );
         }
     }
 

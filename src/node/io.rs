@@ -188,10 +188,14 @@ impl Io {
             Fact::ControlReady { link } => {
                 let handle = self.links.get_mut(&link)?;
                 handle.is_up = true;
+                self.windows.give(handle);
                 let address = Some(handle.link.remote_address().into());
                 Some(Input::LinkUp { link, node: handle.link.peer(), dialed: handle.dialed, address })
             }
             Fact::Ended { link, reason } => {
+                if let Some(handle) = self.links.get(&link) {
+                    debug!(peer = %handle.link.peer().short(), reason, "a link has ended");
+                }
                 let lost = self.links.get(&link).filter(|handle| handle.dialed && !handle.is_up);
                 let dialed = lost.map(|handle| handle.link.peer());
                 self.forget_link(link);
@@ -332,13 +336,13 @@ impl Io {
         };
         let up = Throttle::new(self.limits.up_per_peer);
         let handle = link::start(id, link, dialed, up, context, &self.tasks);
-        self.windows.divide(&self.links, Some(&handle));
         self.links.insert(id, handle);
+        self.windows.divide(&self.links);
     }
 
     fn forget_link(&mut self, link: LinkId) {
         let Some(handle) = self.links.remove(&link) else { return };
-        self.windows.divide(&self.links, None);
+        self.windows.divide(&self.links);
         let stats = handle.link.stats();
         let totals = self.past_wire.entry(handle.link.peer()).or_default();
         for totals in [totals, &mut self.past_wire_total] {
@@ -401,6 +405,7 @@ impl Io {
         let Some(handle) = self.links.get(&link) else { return };
         if handle.control.try_send(ControlOut::Message(message)).is_err() {
             // A peer that does not read its control stream is as good as gone; its tasks report that.
+            debug!(peer = %handle.link.peer().short(), "closing a link: its control stream is not read");
             handle.link.close(CONTROL_STUCK_CODE, "the control stream is not read");
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,7 +15,7 @@ use super::io::Fact;
 use super::receive;
 use super::throttle::Throttle;
 use crate::base::ContentId;
-use crate::base::limits::CONTROL_QUEUE_FRAMES;
+use crate::base::limits::{CONTROL_QUEUE_FRAMES, FRAMES_GATHERED_LEN};
 use crate::engine::{Input, LinkId, Violation};
 use crate::manifest::Run;
 use crate::storage::Store;
@@ -171,7 +172,7 @@ impl LinkTask {
     ) -> String {
         self.report(Fact::ControlReady { link: self.id }).await;
         let streams = TaskTracker::new();
-        tokio::join!(
+        let (_, is_silent, ..) = tokio::join!(
             write_control(&self.link, writer, queue),
             self.read_control(reader),
             self.accept_streams(&streams),
@@ -183,12 +184,24 @@ impl LinkTask {
         );
         streams.close();
         streams.wait().await;
-        self.link.closed().await.to_string()
+        let reason = self.link.closed().await;
+        if is_silent { "it does not greet".to_owned() } else { reason.to_string() }
     }
 
-    async fn read_control(&self, mut reader: FrameReader) {
+    /// Reads until the link is closed. True if that was because no greeting came.
+    async fn read_control(&self, mut reader: FrameReader) -> bool {
+        let silence = tokio::time::sleep(CONTROL_TIMEOUT);
+        tokio::pin!(silence);
+        let mut is_greeted = false;
         loop {
-            let input = match reader.next().await {
+            let frame = tokio::select! {
+                frame = reader.next() => frame,
+                () = &mut silence, if !is_greeted => {
+                    self.link.close(CONTROL_SILENT_CODE, "no Hello came");
+                    return true;
+                }
+            };
+            let input = match frame {
                 Ok(Some(frame)) => match Message::decode(frame) {
                     Ok(Some(message)) => Input::Message { link: self.id, message },
                     Ok(None) => continue,
@@ -199,12 +212,14 @@ impl LinkTask {
                 Err(error) => self.malformed(error.to_string()),
             };
             let is_last = matches!(input, Input::Malformed { .. });
+            is_greeted |= matches!(&input, Input::Message { message: Message::Hello(_), .. });
             self.report(Fact::Input(input)).await;
             if is_last {
                 break;
             }
         }
         self.link.closed().await;
+        false
     }
 
     fn malformed(&self, what: String) -> Input {
@@ -239,7 +254,8 @@ impl LinkTask {
     }
 }
 
-/// Writes messages, many at once where many wait, until the link is closed or finished.
+/// Writes messages, many at once where many wait, until the link is closed or finished. Of those that wait for a slow reader no
+/// more than one write's worth is encoded: a page of a manifest is long then, and shared before.
 async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Receiver<ControlOut>) {
     let mut batch = Vec::new();
     loop {
@@ -247,17 +263,22 @@ async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Re
             count = queue.recv_many(&mut batch, FRAMES_AT_ONCE) => count > 0,
             _ = link.closed() => return,
         };
-        let mut frames = Vec::with_capacity(batch.len());
-        let mut farewell = None;
-        for out in batch.drain(..) {
+        let (mut frames, mut gathered_len, mut farewell) = (Vec::<Bytes>::new(), 0, None);
+        let mut outs = batch.drain(..).peekable();
+        while let Some(out) = outs.next() {
             match out {
                 ControlOut::Message(message) => frames.push(message.encode()),
                 ControlOut::Finish { code, reason } => farewell = Some((code, reason)),
             }
-        }
-        if writer.write_frames(&frames).await.is_err() {
-            link.closed().await;
-            return;
+            gathered_len += frames.last().map_or(0, Bytes::len);
+            if gathered_len < FRAMES_GATHERED_LEN && outs.peek().is_some() {
+                continue;
+            }
+            gathered_len = 0;
+            if writer.write_frames(&std::mem::take(&mut frames)).await.is_err() {
+                link.closed().await;
+                return;
+            }
         }
         if let Some((code, reason)) = farewell {
             link.finish(writer, code, &reason).await;
@@ -270,7 +291,7 @@ async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Re
     }
 }
 
-/// A peer that opens a link has this long to open its control stream.
+/// A peer that opens a link has this long to open its control stream, and each has this long to greet on it.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONTROL_SILENT_CODE: u32 = 26;
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);

@@ -49,7 +49,9 @@ fn the_right_bytes_of_another_chunk_get_their_sender_banned() {
         let other = (asked.chunk + 1) % film.chunk_count();
         stream(&link, asked.header(), film.bytes_at(other, asked.offset, asked.len)).await;
     });
-    victim.fetch("right bytes for the wrong chunk", &[&hostile]).banned(hostile.node(), "failed verification");
+    victim
+        .fetch("right bytes for the wrong chunk", &[&hostile])
+        .banned(hostile.node(), "failed verification");
 }
 
 #[test]
@@ -75,7 +77,7 @@ fn a_stream_of_another_length_than_was_asked_for_gets_its_sender_banned() {
 fn streams_that_end_too_soon_cost_their_sender_the_link() {
     let victim = FetchVictim::new();
     let hostile = answers(&victim.film, |link, film, asked| async move {
-        stream(&link, asked.header(), &film.run(asked)[..1000]).await;
+        stream(&link, asked.header(), &film.run(asked)[..1000.min(asked.len as usize - 1)]).await;
     });
     let settled = victim.fetch("truncated streams", &[&hostile]);
     settled.banned_nobody();
@@ -136,7 +138,8 @@ fn streams_that_nobody_asked_for_are_stopped() {
             let link = talk.connection.clone();
             let flood = async {
                 for request in 1_000_000.. {
-                    let header = ChunkStreamHeader { request: RequestId(request), chunk: 0, offset: 0, len: 1 << 20 };
+                    let header =
+                        ChunkStreamHeader { request: RequestId(request), chunk: 0, offset: 0, len: 1 << 20 };
                     let Some(mut stream) = begin(&link, header).await else { return };
                     let _ = stream.write_all(&[7; 100_000]).await;
                     let _ = stream.finish();
@@ -158,9 +161,12 @@ fn a_peer_that_answers_a_request_twice_brings_nothing_by_the_second() {
         stream(&link, asked.header(), &with_a_wrong_byte(&film, asked)).await;
     });
     let settled = victim.fetch("each run twice, the second wrong", &[&hostile]);
-    assert_eq!(settled.outcome().done().corrupt_bytes, 0);
-    settled.banned_nobody();
-    settled.passed("second stream stopped");
+    // Whichever of the two is read first answers the request; the other one is not read.
+    match settled.outcome().done().corrupt_bytes {
+        0 => settled.passed("second stream stopped"),
+        1_048_576 => settled.banned(hostile.node(), "failed verification"),
+        other => panic!("{other} corrupt bytes of one request"),
+    }
 }
 
 #[test]
@@ -206,7 +212,8 @@ fn a_peer_that_rejects_what_it_announced_is_not_asked_for_ever() {
         }
     });
     let settled = victim.fetch("announces, rejects, announces again", &[&hostile]);
-    settled.passed("chunks came from the honest seed");
+    settled.banned_nobody();
+    settled.logged(Some(hostile.node()), "rejects what it offers");
 }
 
 #[test]
@@ -224,7 +231,8 @@ fn choking_and_unchoking_without_end_keeps_nobody_busy() {
         }
     });
     let settled = victim.fetch("rejects as choked, unchokes at once", &[&hostile]);
-    settled.passed("chunks came from the honest seed");
+    settled.banned_nobody();
+    settled.logged(Some(hostile.node()), "rejects what it offers");
 }
 
 #[test]
@@ -246,7 +254,8 @@ fn false_blame_of_a_peer_changes_nothing_for_others() {
     });
     let settled = victim.fetch("false blame", &[&hostile]);
     settled.banned_nobody();
-    let blames = settled.outcome().events("peer").into_iter().filter(|line| line["state"] == "blames us").count();
+    let blames =
+        settled.outcome().events("peer").into_iter().filter(|line| line["state"] == "blames us").count();
     assert!((1..=8).contains(&blames), "{blames}");
     settled.told(hostile.node(), "blames us", "was corrupt");
     settled.passed("told 8 times at most, nobody banned");

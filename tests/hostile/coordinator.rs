@@ -104,7 +104,9 @@ fn anothers_announcement_is_not_taken_from_whoever_replays_it() {
         talk.connection.closed().await.to_string()
     });
     assert!(end.contains("another node than itself"), "{end}");
-    victim.settle("replay of another's announcement").logged(Some(hostile.node()), "another node than itself");
+    victim
+        .settle("replay of another's announcement")
+        .logged(Some(hostile.node()), "another node than itself");
 }
 
 #[test]
@@ -164,7 +166,11 @@ fn a_flood_of_announcements_is_slowed_down_and_sends_nobody_anywhere() {
         .flat_map(|number| {
             let content = ContentId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
             let announce = announcement(&hostile, content, &place);
-            said(&Coordination::Announce { announce, wanted: 10, links: vec![NodeId::from_bytes([1; 32]); 8] })
+            said(&Coordination::Announce {
+                announce,
+                wanted: 10,
+                links: vec![NodeId::from_bytes([1; 32]); 8],
+            })
         })
         .collect();
     let mut talk = hostile.run(hostile.dialer().dial(victim.address())).expect("a link");

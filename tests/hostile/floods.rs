@@ -17,7 +17,11 @@ fn many(message: &Message) -> Vec<u8> {
 
 /// A seed whose hostile leech says this for ever, after it has taken part. Ends when it was said `times` times and an honest leech
 /// has all.
-fn seed_flooded_with(case: &'static str, times: usize, bytes: impl Fn(&Film) -> Vec<u8>) -> (Settled, NodeId) {
+fn seed_flooded_with(
+    case: &'static str,
+    times: usize,
+    bytes: impl Fn(&Film) -> Vec<u8>,
+) -> (Settled, NodeId) {
     let mut victim = SeedVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     let (mut talk, bytes) = (dial(&hostile, &victim), bytes(&film));
@@ -228,7 +232,10 @@ fn bytes_sent_before_anything_was_said_are_few() {
             for _ in 0..8 {
                 let mut stream = link.open_uni().await.expect("8 are allowed");
                 // As much as the victim's windows take; it has opened no control stream to read by.
-                let full = tokio::time::timeout(std::time::Duration::from_millis(20), stream.write_all(&[0; 4 << 20]));
+                let full = tokio::time::timeout(
+                    std::time::Duration::from_millis(20),
+                    stream.write_all(&[0; 4 << 20]),
+                );
                 let _ = full.await;
                 links.push((link.clone(), stream));
             }
@@ -254,7 +261,8 @@ fn peers_that_a_liar_names_are_dialed_with_measure_and_never_out_of_its_reach() 
         let (film, places) = (film.clone(), places.clone());
         async move {
             talk.take_part(&film).await;
-            let odd = ["0.0.0.0:1", "224.0.0.1:9", "255.255.255.255:9", "[::]:9", "[ff02::1]:9", "localhost:9"];
+            let odd =
+                ["0.0.0.0:1", "224.0.0.1:9", "255.255.255.255:9", "[::]:9", "[ff02::1]:9", "localhost:9"];
             for round in 0..2000u32 {
                 let place = places[round as usize % places.len()].to_string();
                 let source = |address: &str, salt: u32| Source {

@@ -36,7 +36,8 @@ fn hello() -> Hello {
 /// What a seed of the film takes for a ban.
 fn all_wrong(film: &Film) -> Vec<Wrong> {
     let open = |after: Vec<Vec<u8>>| [vec![said(&opened(film, HANDLE))], after].concat().concat();
-    let request = |chunk, offset, len| Message::Request { request: RequestId(1), handle: HANDLE, chunk, offset, len };
+    let request =
+        |chunk, offset, len| Message::Request { request: RequestId(1), handle: HANDLE, chunk, offset, len };
     let other = |number: u32| Message::Open {
         handle: Handle(number),
         content: ContentId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes()),
@@ -51,7 +52,11 @@ fn all_wrong(film: &Film) -> Vec<Wrong> {
         wrong("a frame that is cut short inside", framed(&[0x0a, 0x7f, 1]), "does not follow the schema"),
         wrong("a frame of noise", framed(&[0xa5; 4000]), "does not follow the schema"),
         first("a request before Hello", said(&request(0, 0, 1)), "something before Hello"),
-        first("another major version", said(&Message::Hello(Hello { major: 2, ..hello() })), "speaks protocol version 2"),
+        first(
+            "another major version",
+            said(&Message::Hello(Hello { major: 2, ..hello() })),
+            "speaks protocol version 2",
+        ),
         wrong("a second Hello", said(&Message::Hello(hello())), "a second Hello"),
         first("a long name", said(&Message::Hello(Hello { agent: long.clone(), ..hello() })), "out of range"),
         first(
@@ -60,12 +65,16 @@ fn all_wrong(film: &Film) -> Vec<Wrong> {
             "out of range",
         ),
         wrong("a handle that was never opened", said(&request(0, 0, 1)), "a handle that was not opened"),
-        wrong("one handle for two contents", open(vec![said(&Message::Open {
-            handle: HANDLE,
-            content: ContentId::from_bytes([9; 32]),
-            knows_manifest: true,
-            is_offer: false,
-        })]), "a handle that was not opened"),
+        wrong(
+            "one handle for two contents",
+            open(vec![said(&Message::Open {
+                handle: HANDLE,
+                content: ContentId::from_bytes([9; 32]),
+                knows_manifest: true,
+                is_offer: false,
+            })]),
+            "a handle that was not opened",
+        ),
         wrong(
             "more handles than allowed",
             (0..=HANDLES_PER_LINK_MAX as u32).flat_map(|number| said(&other(number))).collect(),
@@ -74,7 +83,11 @@ fn all_wrong(film: &Film) -> Vec<Wrong> {
         wrong("a chunk beyond the end", open(vec![said(&request(film.chunk_count(), 0, 1))]), "a byte range"),
         wrong("a range that overflows", open(vec![said(&request(0, u32::MAX, u32::MAX))]), "a byte range"),
         wrong("a request of nothing", open(vec![said(&request(0, 0, 0))]), "a byte range"),
-        wrong("blame of no chunk", open(vec![said(&Message::BadChunk { handle: HANDLE, chunk: u32::MAX })]), "a chunk"),
+        wrong(
+            "blame of no chunk",
+            open(vec![said(&Message::BadChunk { handle: HANDLE, chunk: u32::MAX })]),
+            "a chunk",
+        ),
         wrong(
             "a manifest page beyond the end",
             open(vec![said(&Message::ManifestRequest { handle: HANDLE, page: u32::MAX })]),
@@ -107,6 +120,7 @@ fn a_seed_bans_whoever_breaks_the_protocol_and_serves_the_others() {
     let mut victim = SeedVictim::new();
     let (hostile, address) = (Hostile::new(1), victim.address());
     let all = all_wrong(&victim.film);
+    assert_eq!(all.len(), 23);
     let mut culprits = Vec::new();
     for (number, wrong) in (100..).zip(&all) {
         let dialer = hostile.dialer().with_key(number);
@@ -126,7 +140,13 @@ fn a_seed_bans_whoever_breaks_the_protocol_and_serves_the_others() {
 fn a_fetch_bans_whoever_breaks_the_protocol_and_ends_well() {
     let victim = FetchVictim::new();
     let all = all_wrong(&victim.film);
-    let kinds = ["an oversized frame", "a frame of noise", "a request before Hello", "another major version", "a second Hello"];
+    let kinds = [
+        "an oversized frame",
+        "a frame of noise",
+        "a request before Hello",
+        "another major version",
+        "a second Hello",
+    ];
     let mut culprits = Vec::new();
     for (number, wrong) in (200..).zip(all.into_iter().filter(|wrong| kinds.contains(&wrong.what))) {
         let (hostile, why) = (Hostile::new(number), wrong.why);
@@ -176,9 +196,20 @@ fn messages_of_the_future_are_passed_over() {
         let film = film.clone();
         async move {
             let features = ["pex", "teleport", "x-42"].map(str::to_owned).to_vec();
-            talk.say(&Message::Hello(Hello { minor: 99, features, agent: "tomorrow/9.0".to_owned(), ..hello() })).await;
+            talk.say(&Message::Hello(Hello {
+                minor: 99,
+                features,
+                agent: "tomorrow/9.0".to_owned(),
+                ..hello()
+            }))
+            .await;
             // What no build knows, frames of nothing, and known messages with fields that nobody knows.
-            let noise = [raw_message(99, &[1; 5000]), framed(&[]), raw_message(536_870_911, &[]), raw_message(11, &[8, 0, 0x7a, 1, 1])];
+            let noise = [
+                raw_message(99, &[1; 5000]),
+                framed(&[]),
+                raw_message(536_870_911, &[]),
+                raw_message(11, &[8, 0, 0x7a, 1, 1]),
+            ];
             let noise = noise.concat();
             talk.say_bytes(&noise).await;
             talk.say(&Message::Choke { choked: false }).await;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use swarm::base::limits::{FILES_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, PATH_DEPTH_MAX};
 use swarm::base::ContentId;
+use swarm::base::limits::{FILES_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, PATH_DEPTH_MAX};
 use swarm::manifest::{Source, Ticket};
 use swarm::wire::Message;
 
@@ -33,7 +33,7 @@ impl Entry {
         }
         bytes.extend(field(4, &self.blake3));
         if self.chunk_len_log2 > 0 {
-            bytes.extend([48, self.chunk_len_log2]);
+            bytes.extend([48].into_iter().chain(varint(self.chunk_len_log2.into())));
         }
         if !self.chunk_hashes.is_empty() {
             bytes.extend(field(7, &self.chunk_hashes));
@@ -93,10 +93,11 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("a length that its hashes do not cover", body(&[long(u64::MAX, 24, 1)]), "do not add up"),
         ("a chunk of 2^200 bytes", body(&[long(1 << 30, 200, 1)]), "chunk length of `evil`"),
         ("hashes of nothing", body(&[long(0, 20, 1)]), "do not add up"),
-        ("totals that overflow", body(&["a", "b", "c"].map(|path| Entry {
-            path: path.into(),
-            ..long(u64::MAX / 2, 24, 40)
-        })), "do not add up"),
+        (
+            "totals that overflow",
+            body(&["a", "b", "c"].map(|path| Entry { path: path.into(), ..long(u64::MAX / 2, 24, 40) })),
+            "do not add up",
+        ),
         ("a field that nobody knows", [paths(&["evil"]), field(9, b"x")].concat(), "unknown field"),
         ("bytes after the end", [paths(&["evil"]), vec![0x0a]].concat(), "cut short"),
         ("an entry longer than all", vec![0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f], "cut short"),
@@ -128,7 +129,8 @@ fn no_file_that_lies_is_taken_for_a_manifest() {
 #[test]
 fn a_manifest_of_more_files_than_allowed_is_refused() {
     let world = World::new();
-    let entries: Vec<Entry> = (0..=FILES_MAX as u32).map(|number| Entry::empty(format!("{number:08x}"))).collect();
+    let entries: Vec<Entry> =
+        (0..=FILES_MAX as u32).map(|number| Entry::empty(format!("{number:08x}"))).collect();
     std::fs::write(world.path("evil.swarm"), file_of(&body(&entries))).expect("room");
     let outcome = world.run(&args!["fetch", "-o", "out", world.path("evil.swarm")]).expect_code(2);
     assert!(outcome.failure_line().contains("holds more than 1048576 files"), "{outcome:#?}");
@@ -138,7 +140,13 @@ fn a_manifest_of_more_files_than_allowed_is_refused() {
 #[test]
 fn a_ticket_for_a_manifest_that_lies_ends_the_fetch_and_makes_nothing() {
     let world = World::new();
-    let kinds = ["out of the folder", "absolute", "two forms", "a length that its hashes do not cover", "a deep path"];
+    let kinds = [
+        "out of the folder",
+        "absolute",
+        "two forms",
+        "a length that its hashes do not cover",
+        "a deep path",
+    ];
     for (what, body, why) in refused().into_iter().filter(|(what, ..)| kinds.contains(what)) {
         let hostile = Hostile::new(1);
         let content = ContentId::from_bytes(*blake3::hash(&body).as_bytes());
@@ -203,7 +211,8 @@ fn a_manifest_of_another_content_gets_its_sender_banned() {
     let victim = FetchVictim::new();
     let (hostile, content) = (Hostile::new(1), victim.film.content());
     hostile.serve(move |talk| serve_body(talk, content, vec![9; 300_000]));
-    victim.fetch_when_banned("a manifest of another content", &hostile)
+    victim
+        .fetch_when_banned("a manifest of another content", &hostile)
         .banned(hostile.node(), "a manifest that is not the content's");
 }
 
@@ -212,8 +221,9 @@ fn the_longest_manifest_there_may_be_is_rubbish_and_costs_its_own_length() {
     let victim = FetchVictim::new();
     let (hostile, content) = (Hostile::new(1), victim.film.content());
     hostile.serve(move |talk| serve_body(talk, content, vec![9; MANIFEST_BODY_LEN_MAX]));
-    victim.fetch_when_banned("64 MiB of rubbish as the manifest", &hostile)
-        .banned(hostile.node(), "a manifest that is not the content's");
+    let settled = victim.fetch_when_banned("64 MiB of rubbish as the manifest", &hostile);
+    settled.told(hostile.node(), "banned", "a manifest that is not the content's");
+    settled.passed_beside(MANIFEST_BODY_LEN_MAX as u64, "banned; as much more as a manifest may have");
 }
 
 #[test]
@@ -226,12 +236,18 @@ fn pages_that_nobody_asked_for_get_their_sender_banned() {
             talk.greet().await;
             talk.say(&opened(&film, HANDLE)).await;
             while !matches!(talk.hear().await, None | Some(Message::ManifestRequest { .. })) {}
-            let page = Message::ManifestPage { handle: HANDLE, page: 3, body_len: 1 << 20, data: vec![1; MANIFEST_PAGE_LEN].into() };
+            let page = Message::ManifestPage {
+                handle: HANDLE,
+                page: 3,
+                body_len: 1 << 20,
+                data: vec![1; MANIFEST_PAGE_LEN].into(),
+            };
             talk.say(&page).await;
             talk.idle().await;
         }
     });
-    victim.fetch_when_banned("a manifest page that nobody asked for", &hostile)
+    victim
+        .fetch_when_banned("a manifest page that nobody asked for", &hostile)
         .banned(hostile.node(), "was not asked for");
 }
 
@@ -253,6 +269,7 @@ fn pages_whose_total_changes_get_their_sender_banned() {
             }
         }
     });
-    victim.fetch_when_banned("a manifest whose length changes", &hostile)
+    victim
+        .fetch_when_banned("a manifest whose length changes", &hostile)
         .banned(hostile.node(), "was not asked for");
 }

@@ -75,7 +75,10 @@ fn a_manifest_that_is_promised_and_never_sent_is_asked_of_another() {
             talk.greet().await;
             talk.say(&opened(&film, HANDLE)).await;
             while let Some(message) = talk.hear().await {
-                count.fetch_add(usize::from(matches!(message, Message::ManifestRequest { .. })), Ordering::Relaxed);
+                count.fetch_add(
+                    usize::from(matches!(message, Message::ManifestRequest { .. })),
+                    Ordering::Relaxed,
+                );
             }
         }
     });
@@ -162,7 +165,14 @@ fn a_leech_that_drops_at_any_step_costs_a_seed_nothing() {
                 }
                 for request in 0..u64::from(round % 6) {
                     let request = swarm::wire::RequestId(request);
-                    talk.say(&Message::Request { request, handle: HANDLE, chunk: 1, offset: 0, len: 1 << 20 }).await;
+                    talk.say(&Message::Request {
+                        request,
+                        handle: HANDLE,
+                        chunk: 1,
+                        offset: 0,
+                        len: 1 << 20,
+                    })
+                    .await;
                 }
                 if round % 6 == 5
                     && let Ok(mut stream) = connection.accept_uni().await

@@ -28,7 +28,7 @@ pub(crate) use data::assert_same_file;
 pub(crate) use film::Film;
 pub(crate) use floods::flood;
 pub(crate) use half::HalfHandshakes;
-pub(crate) use peer::{Dialer, Hostile, Role};
+pub(crate) use peer::{Hostile, Role};
 pub(crate) use process::Process;
 pub(crate) use report::Spent;
 pub(crate) use talk::{Asked, HANDLE, Talk, answer_well, begin, framed, opened, raw_message, stream, varint};

@@ -44,8 +44,11 @@ impl Hostile {
 
     /// The same, for another protocol.
     pub(crate) fn in_role(key: u32, role: Role) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a thread");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a thread");
         let key = Key::of(key);
         let endpoint = runtime.block_on(async {
             let mut config = ServerConfig::with_crypto(key.accepting(role.alpn()));

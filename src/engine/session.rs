@@ -67,6 +67,8 @@ pub(super) struct Remote {
     pub(super) peer_opened: Option<bool>,
     /// The peer said it does not take part.
     pub(super) has_declined: bool,
+    /// Pages of the manifest that it was sent.
+    pub(super) pages_sent: u32,
     /// It says that all of it is on its disk.
     pub(super) is_durable: bool,
     /// Known once this node has the manifest.

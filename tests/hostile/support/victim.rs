@@ -213,7 +213,7 @@ impl Settled {
     pub(crate) fn passed_beside(&self, more_len: u64, outcome: &str) {
         report(self.case, self.spent, self.honest, outcome);
         assert!(
-            self.spent.peak_len <= 2 * self.honest.peak_len + more_len,
+            self.spent.peak_len <= 2 * (self.honest.peak_len + more_len),
             "{}: {} bytes of memory, {} in an honest run",
             self.case,
             self.spent.peak_len,

@@ -354,6 +354,24 @@ mod tests {
     }
 
     #[test]
+    fn peers_that_read_nothing_keep_others_waiting_for_a_while_and_hold_no_more_than_so_many_blocks() {
+        let mut uploads = Uploads::default();
+        let links = (UPLOADS_HELD_MAX / UPLOADS_PER_LINK + 2) as u64;
+        for link in (0..links).map(LinkId) {
+            uploads.on_link_up(Instant::ZERO, link);
+            (0..5).for_each(|request| assert!(uploads.push(link, wanted(request))));
+        }
+        let mut begun_at =
+            |now| std::iter::from_fn(|| uploads.pop(now, |_, _| false)).collect::<Vec<_>>().len();
+        assert_eq!(begun_at(Instant::ZERO), UPLOADS_MAX);
+        assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX / 2), 0);
+        assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX), UPLOADS_MAX);
+        assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX * 2), UPLOADS_MAX);
+        assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX * 3), UPLOADS_MAX);
+        assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX * 4), 0);
+    }
+
+    #[test]
     fn whoever_is_choked_gets_a_turn() {
         let mut uploads = Uploads::default();
         let links = SLOTS_MAX as u64 + 4;

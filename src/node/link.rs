@@ -172,7 +172,7 @@ impl LinkTask {
     ) -> String {
         self.report(Fact::ControlReady { link: self.id }).await;
         let streams = TaskTracker::new();
-        let (_, is_silent, ..) = tokio::join!(
+        let ((), is_silent, ..) = tokio::join!(
             write_control(&self.link, writer, queue),
             self.read_control(reader),
             self.accept_streams(&streams),

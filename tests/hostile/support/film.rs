@@ -23,7 +23,8 @@ impl Film {
     /// One of that length, with chunks of 1 MiB.
     pub(crate) fn new(world: &World, len: u64) -> Self {
         let path = world.file("film.bin", len);
-        let made = index(&[path.clone()], &IndexOptions::default(), None, &|_| {}).expect("a good file");
+        let made =
+            index(std::slice::from_ref(&path), &IndexOptions::default(), None, &|_| {}).expect("a good file");
         let bytes = Arc::new(std::fs::read(&path).expect("it was just written"));
         Self { path, manifest: made.manifest, bytes }
     }

@@ -80,6 +80,9 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
 /// Longest handshake of a node that dials in.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same, while half of the places for handshakes are taken: whoever begins many and finishes none is to be in the way of
+/// others for no longer. On a path of 500 ms one takes 1 s.
+pub const HANDSHAKE_TIMEOUT_CROWDED: Duration = Duration::from_secs(2);
 /// Handshakes of dialing nodes that go on at once; further ones wait.
 pub const HANDSHAKES_MAX: usize = 256;
 /// Handshakes going on from which a dialing node has to prove first that its address is its own.
@@ -100,6 +103,11 @@ pub const LINK_FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 pub const ENDPOINT_CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Longest reason given or kept when a link closes, bytes.
 pub const CLOSE_REASON_LEN_MAX: usize = 256;
+/// Received and not yet read on a link whose control stream does not stand yet, bytes: nobody reads there, and it costs its sender
+/// nothing but a key.
+pub const EARLY_RECEIVE_WINDOW_LEN: u32 = 64 << 10;
+/// Longest time for which a peer takes nothing of what it asked for. One that may receive 20 KB/s takes something every 26 s.
+pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Control frames are gathered into writes of about this many bytes.
 pub const FRAMES_GATHERED_LEN: usize = 64 << 10;
 /// Kernel buffer asked for the UDP socket, each way, bytes. The usual 208 KiB overflow at once above 1 Gbit/s.
@@ -121,6 +129,7 @@ pub const KEY_SLOTS_MAX: u32 = 256;
 pub const KEY_FILE_LEN_MAX: u64 = 4096;
 
 const _: () = assert!(MANIFEST_PAGE_LEN + 64 <= FRAME_LEN_MAX);
+const _: () = assert!(EARLY_RECEIVE_WINDOW_LEN <= COORDINATOR_RECEIVE_WINDOW_LEN);
 const _: () = assert!(HAVE_RUNS_MAX * 5 + 64 <= FRAME_LEN_MAX);
 const _: () = assert!(SOURCE_ADDRESSES_MAX * (ADDRESS_LEN_MAX + 4) + 64 <= SOURCE_LEN_MAX);
 const _: () = assert!(REQUESTS_OPEN_MAX <= REQUESTS_PER_LINK_MAX);

@@ -225,6 +225,7 @@ pub(super) fn of_fetch(
             )
         }
         (FetchFailure::Refused(reason), None) => Failure::new(Exit::NotAuthorised, reason),
+        (FetchFailure::Manifest(reason), None) => Failure::new(Exit::Usage, reason),
         (FetchFailure::NoSource(bottleneck), None) => {
             let why = match describe(bottleneck) {
                 why if why.is_empty() => why,

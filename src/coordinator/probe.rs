@@ -125,6 +125,7 @@ impl Prober {
         is_denied: &AtomicBool,
     ) -> Option<Given> {
         let (writer, reader) = link.control().await.ok()?;
+        link.set_windows(RECEIVE_WINDOW_LEN, SEND_WINDOW_LEN);
         let mut talk = Talk { writer, reader, content, is_choked: false, is_denied };
         let known = self.lock().find(content);
         let hello =
@@ -331,4 +332,7 @@ const HANDLE: Handle = Handle(1);
 /// Whoever sent so much of a chunk when the time is over is slow, not empty.
 const PROGRESS_LEN: usize = 16 << 10;
 const READ_LEN: usize = 64 << 10;
+/// One chunk comes, and nothing but a few frames goes.
+const RECEIVE_WINDOW_LEN: u32 = 1 << 20;
+const SEND_WINDOW_LEN: u32 = 256 << 10;
 const REACH_TIMEOUT: Duration = Duration::from_secs(3);

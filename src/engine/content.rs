@@ -150,6 +150,8 @@ impl ManifestFetch {
         if !is_next || body_len != expected_len || data.len() as u64 != left.min(MANIFEST_PAGE_LEN as u64) {
             return PageOutcome::Unexpected;
         }
+        // Growing step by step would leave as much again behind. What is not written to takes no memory.
+        self.body.reserve_exact(left as usize);
         self.body.extend_from_slice(data);
         self.pages_received += 1;
         self.last_page_at = now;

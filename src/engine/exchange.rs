@@ -274,6 +274,16 @@ impl Engine {
         if start >= body.len() {
             return Err(Violation::Range("a manifest page"));
         }
+        let pages_max =
+            (body.len().div_ceil(MANIFEST_PAGE_LEN) as u32).saturating_mul(MANIFESTS_PER_LINK_MAX);
+        let remote = self.sessions.get_mut(&link).and_then(|session| session.remotes.get_mut(&content));
+        if remote.is_some_and(|remote| {
+            remote.pages_sent += 1;
+            remote.pages_sent > pages_max
+        }) {
+            // A few bytes of a request get a page of 64 KiB, for as long as that is allowed.
+            return Err(Violation::OutOfOrder("the manifest was asked for too often"));
+        }
         let data = body.slice(start..body.len().min(start + MANIFEST_PAGE_LEN));
         let (handle, body_len) = (state.handle, body.len() as u64);
         self.send(link, Message::ManifestPage { handle, page, body_len, data });
@@ -354,7 +364,7 @@ impl Engine {
                 self.emit(Event::ManifestComplete { manifest });
             }
             // It is what the ticket names, so no peer is to blame: whoever made it made it wrong.
-            Err(error) => self.fail(content, FetchFailure::Refused(error.to_string())),
+            Err(error) => self.fail(content, FetchFailure::Manifest(error.to_string())),
         }
         Ok(())
     }
@@ -367,7 +377,7 @@ impl Engine {
         if deadline > self.now {
             self.timers.set(Timer::Manifest(content), deadline);
         } else if let Some(link) = fetch.from {
-            self.close(link, super::CloseReason::Done);
+            self.close(link, super::CloseReason::OfNoUse("did not send the manifest"));
         }
     }
 
@@ -509,6 +519,8 @@ impl Engine {
     }
 }
 
+/// How often a peer may ask for the whole manifest on one link: it needs it once, and again if it left the content meanwhile.
+const MANIFESTS_PER_LINK_MAX: u32 = 16;
 /// A peer's complaints that are passed on; more say nothing new.
 const BLAMES_TOLD_MAX: u32 = 8;
 const MANIFEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);

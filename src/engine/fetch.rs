@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::limits::PROGRESS_REPORT_LEN;
+use crate::base::limits::{PROGRESS_REPORT_LEN, REQUESTS_OPEN_MAX};
 use crate::base::{Bitfield, ContentId, NodeId, Rate};
 use crate::manifest::{ChunkIndex, Run};
 use crate::wire::{Message, RejectReason, RequestId};
@@ -366,7 +366,7 @@ impl Engine {
         self.release(link, request, &open);
         if is_useless {
             // It takes requests and breaks every stream off: asking at once again would go on for ever.
-            self.close(link, CloseReason::Done);
+            self.close(link, CloseReason::OfNoUse("breaks off every stream"));
         }
         if let Some(heir) = open.heir {
             self.fill_heir(heir);
@@ -389,6 +389,11 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&link) else { return };
         let Some(open) = session.requests.get(&request) else { return };
         let (content, run, next) = (open.content, open.run, open.next);
+        session.rejections += 1;
+        if session.rejections >= REJECTIONS_MAX {
+            // It says that it has something and serves, and rejects it, again and again: asking would go on for ever.
+            return self.close(link, CloseReason::OfNoUse("rejects what it offers"));
+        }
         match reason {
             RejectReason::NotHeld | RejectReason::Unreadable => self.disbelieve(link, content, run, next),
             // Asking again at once would only be rejected again: it says when it serves.
@@ -619,6 +624,8 @@ const UNKNOWN_PATIENCE: Duration = Duration::from_millis(500);
 const STEAL_MARGIN: Duration = Duration::from_millis(200);
 /// Streams in a row that a peer may break off before its link is closed, to be tried again later.
 const BROKEN_STREAMS_MAX: u32 = 16;
+/// Requests in a row that a peer may reject before that. One that chokes this node rejects all that are open.
+const REJECTIONS_MAX: u32 = 4 * REQUESTS_OPEN_MAX as u32;
 /// A run is at most this part of what is asked of its peer: chunks of a run can be passed on only when all of it has come.
 const RUNS_IN_PIPELINE: u64 = 4;
 /// Time beyond two round trips for which a busy peer has enough to send, while chunks are scarce. What came since the last

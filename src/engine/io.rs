@@ -268,6 +268,8 @@ pub enum UploadEnd {
     Sent,
     /// The peer or this node stopped it.
     Stopped,
+    /// The peer took nothing of it for too long.
+    Stalled,
     /// This chunk cannot be read, or is not what it was.
     Lost(ChunkIndex),
 }
@@ -369,6 +371,8 @@ pub enum CloseReason {
     Banned,
     /// Something goes on there that the peer has no right to any more.
     AccessChanged,
+    /// The peer holds things up, which may be no fault of its own: it may come again.
+    OfNoUse(&'static str),
 }
 
 impl CloseReason {
@@ -379,6 +383,7 @@ impl CloseReason {
             Self::Duplicate => 1,
             Self::TooManyLinks => 2,
             Self::Banned => 3,
+            Self::OfNoUse(_) => 4,
             Self::AccessChanged => 5,
             Self::Violation(violation) => violation.close_code(),
         }
@@ -393,6 +398,7 @@ impl std::fmt::Display for CloseReason {
             Self::TooManyLinks => f.write_str("this node has as many peers as it may: try again later"),
             Self::Banned => f.write_str("banned"),
             Self::AccessChanged => f.write_str("what this peer may have has changed"),
+            Self::OfNoUse(why) => f.write_str(why),
             Self::Violation(violation) => violation.fmt(f),
         }
     }
@@ -523,6 +529,8 @@ pub enum FetchFailure {
     NoSource(Bottleneck),
     /// Every source refused this node, or proved another key.
     Refused(String),
+    /// The manifest that the content's id names cannot be taken.
+    Manifest(String),
     /// The store failed; the node knows the error.
     Store,
 }

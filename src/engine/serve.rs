@@ -8,7 +8,7 @@ use crate::wire::{ChunkRuns, Message, RejectReason, RequestId};
 
 use super::Engine;
 use super::content::{Content, Phase};
-use super::io::{Event, LinkId, Order, Output, UploadEnd};
+use super::io::{CloseReason, Event, LinkId, Order, Output, UploadEnd};
 use super::session::Session;
 use super::timers::Timer;
 use super::uploads::Need;
@@ -61,9 +61,13 @@ impl Engine {
         } else {
             self.on_run_broken_off(link, ended.content, ended.run);
         }
-        if let UploadEnd::Lost(chunk) = end {
-            self.withdraw(ended.content, chunk);
-            self.reject(link, request, RejectReason::Unreadable);
+        match end {
+            UploadEnd::Sent | UploadEnd::Stopped => {}
+            UploadEnd::Stalled => self.close(link, CloseReason::OfNoUse("does not read what it asked for")),
+            UploadEnd::Lost(chunk) => {
+                self.withdraw(ended.content, chunk);
+                self.reject(link, request, RejectReason::Unreadable);
+            }
         }
         self.serve();
     }

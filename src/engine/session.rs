@@ -54,6 +54,8 @@ pub(super) struct Session {
     pub(super) is_proven: bool,
     /// Streams in a row that ended before their bytes had come.
     pub(super) broken_streams: u32,
+    /// Requests that it rejected since it last sent a chunk.
+    pub(super) rejections: u32,
     /// How often it said that a chunk from here was corrupt.
     pub(super) blames: u32,
 }
@@ -67,6 +69,8 @@ pub(super) struct Remote {
     pub(super) peer_opened: Option<bool>,
     /// The peer said it does not take part.
     pub(super) has_declined: bool,
+    /// Pages of the manifest that it was sent.
+    pub(super) pages_sent: u32,
     /// It says that all of it is on its disk.
     pub(super) is_durable: bool,
     /// Known once this node has the manifest.
@@ -151,6 +155,7 @@ impl Session {
             is_snubbed: false,
             is_proven: false,
             broken_streams: 0,
+            rejections: 0,
             blames: 0,
         }
     }
@@ -244,6 +249,7 @@ impl Session {
         self.last_chunk_at = now;
         self.is_snubbed = false;
         self.broken_streams = 0;
+        self.rejections = 0;
     }
 
     /// The request is not waited for any more. False if it was not open or abandoned before.

@@ -100,7 +100,7 @@ impl Uploads {
         now: Instant,
         is_one_by_one: impl Fn(LinkId, &Wanted) -> bool,
     ) -> Option<(LinkId, Wanted)> {
-        if self.active >= UPLOADS_MAX {
+        if self.in_the_way(now) >= UPLOADS_MAX || self.active >= UPLOADS_HELD_MAX {
             return None;
         }
         let is_sent = |wanted: &Wanted| {
@@ -123,6 +123,16 @@ impl Uploads {
         queue.active.insert(wanted.request, (wanted, now));
         self.active += 1;
         Some((link, wanted))
+    }
+
+    /// Uploads that keep others waiting: not those that their peers take very long to read, or a few such would keep all others
+    /// waiting for ever.
+    fn in_the_way(&self, now: Instant) -> usize {
+        if self.active < UPLOADS_MAX {
+            return self.active;
+        }
+        let active = self.queues.values().flat_map(|queue| queue.active.values());
+        active.filter(|(_, since)| now.since(*since) < IN_THE_WAY_MAX).count()
     }
 
     /// The peer does not want it any more. `Some(true)` if it is being served: stop that.
@@ -255,6 +265,10 @@ pub(super) struct Rotation {
 /// One is sent while the next is read from disk, and one more hides the turn-around.
 const UPLOADS_PER_LINK: usize = 3;
 const UPLOADS_MAX: usize = 64;
+/// With those that are read very slowly; each holds a block.
+const UPLOADS_HELD_MAX: usize = 256;
+/// Longer than most runs take in a crowd.
+const IN_THE_WAY_MAX: Duration = Duration::from_secs(10);
 /// Most peers that are served at the same time.
 pub(super) const SLOTS_MAX: usize = 64;
 const ROTATED_AT_ONCE: usize = 8;
@@ -337,6 +351,24 @@ mod tests {
         assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), None);
         let later = Instant::ZERO + ONE_BY_ONE_MAX;
         assert_eq!(uploads.pop(later, |_, _| true), Some((LinkId(2), wanted(0))));
+    }
+
+    #[test]
+    fn peers_that_read_nothing_keep_others_waiting_for_a_while_and_hold_no_more_than_so_many_blocks() {
+        let mut uploads = Uploads::default();
+        let links = (UPLOADS_HELD_MAX / UPLOADS_PER_LINK + 2) as u64;
+        for link in (0..links).map(LinkId) {
+            uploads.on_link_up(Instant::ZERO, link);
+            (0..5).for_each(|request| assert!(uploads.push(link, wanted(request))));
+        }
+        let mut begun_at =
+            |now| std::iter::from_fn(|| uploads.pop(now, |_, _| false)).collect::<Vec<_>>().len();
+        assert_eq!(begun_at(Instant::ZERO), UPLOADS_MAX);
+        assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX / 2), 0);
+        assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX), UPLOADS_MAX);
+        assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX * 2), UPLOADS_MAX);
+        assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX * 3), UPLOADS_MAX);
+        assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX * 4), 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use prost::Message as _;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
 use super::geometry::{ChunkIndex, FileIndex, Geometry, chunk_count_for};
+use super::names::check_names;
 use super::path::{EntryPath, PathError};
 use super::seal::Opening;
 use super::subtree::{Hash, combine_chunk_values};
@@ -72,6 +73,12 @@ pub enum ManifestError {
     /// Two entries want the same place.
     #[error("path `{0}` is in the manifest twice, or is both a file and a folder")]
     PathTaken(EntryPath),
+    /// Two names that many systems take for one; as they can be told apart.
+    #[error(
+        "`{0}` and `{1}` are one name on systems where case or Unicode form does not count, and could not be stored there: \
+         rename one of them before it is seeded"
+    )]
+    SameName(String, String),
     /// Chunk hashes that do not prove the file's hash.
     #[error("the chunk hashes of `{0}` do not add up to its BLAKE3")]
     Hashes(EntryPath),
@@ -207,6 +214,7 @@ impl Manifest {
             return Err(ManifestError::TooManyFiles);
         }
         check_places(&files, &empty_directories)?;
+        check_names(files.iter().map(|file| &file.path).chain(&empty_directories))?;
         files.iter().try_for_each(check_hashes)?;
         let lengths = files
             .iter()

@@ -3,6 +3,7 @@
 //! Invariant: a [`Manifest`] in memory has been validated whole, so indexes minted by its [`Geometry`] are always in range
 //! and its chunk hashes combine into its files' BLAKE3 roots. Absent here: reading data (storage), the wire.
 
+mod names;
 mod path;
 
 mod geometry;
@@ -23,6 +24,7 @@ pub use file::{ManifestFile, ManifestFileError};
 pub use geometry::{
     ChunkIndex, ChunkSpan, FileIndex, Geometry, Piece, Run, auto_chunk_len_log2, chunk_count_for,
 };
+pub use names::check_names;
 pub use path::{EntryPath, PathError};
 pub use seal::{ContentKey, Opening, ParseKeyError, SealError, Sealer, Tag};
 pub use sign::{Signature, SigningKey, verify};

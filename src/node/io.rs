@@ -14,7 +14,7 @@ use super::budget::Budget;
 use super::clock::Clock;
 use super::door::Door;
 use super::finding::Finding;
-use super::link::{ControlOut, Expected, LinkHandle};
+use super::link::{ControlOut, End, Expected, LinkHandle};
 use super::throttle::Throttle;
 use super::upload::{self, UploadTask};
 use super::windows::Windows;
@@ -25,7 +25,7 @@ use crate::discovery::{Found, Trouble, Way};
 use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose};
 use crate::manifest::{Address, ChunkIndex, Run, Source};
 use crate::storage::{Store, StoreError, Verdict};
-use crate::transport::{self, DialError, Endpoint, Link, Protocol};
+use crate::transport::{DialError, Endpoint, Link, Protocol};
 use crate::trust::Role;
 use crate::wire::{Message, RequestId};
 
@@ -48,7 +48,7 @@ pub(super) enum Fact {
     /// A link's tasks have ended.
     Ended {
         link: LinkId,
-        reason: transport::CloseReason,
+        end: End,
     },
     /// Nothing can be taken back of it any more.
     UploadSettled {
@@ -211,14 +211,17 @@ impl Io {
                 let handle = self.links.get_mut(&link)?;
                 handle.is_up = true;
                 let (node, role, dialed) = (handle.link.peer(), handle.role, handle.dialed);
+                self.windows.give(handle);
                 let address = Some(handle.link.remote_address().into());
                 Some(Input::LinkUp { link, node, role, dialed, address })
             }
-            Fact::Ended { link, reason } => {
+            Fact::Ended { link, end: End { words, denial } } => {
+                if let Some(handle) = self.links.get(&link) {
+                    debug!(peer = %handle.link.peer().short(), reason = words, "a link has ended");
+                }
                 let lost = self.links.get(&link).filter(|handle| handle.dialed && !handle.is_up);
                 let dialed = lost.map(|handle| handle.link.peer());
                 self.forget_link(link);
-                let (words, denial) = (reason.to_string(), reason.denial().map(str::to_owned));
                 // The engine never heard of a link that ended before it was up: it still waits for the dial.
                 Some(match (dialed, denial) {
                     (Some(node), None) => {
@@ -378,13 +381,13 @@ impl Io {
         };
         let up = Throttle::new(self.limits.up_per_peer);
         let handle = link::start(id, link, (role, dialed), up, context, &self.tasks);
-        self.windows.divide(&self.links, Some(&handle));
         self.links.insert(id, handle);
+        self.windows.divide(&self.links);
     }
 
     fn forget_link(&mut self, link: LinkId) {
         let Some(handle) = self.links.remove(&link) else { return };
-        self.windows.divide(&self.links, None);
+        self.windows.divide(&self.links);
         let stats = handle.link.stats();
         let totals = self.past_wire.entry(handle.link.peer()).or_default();
         for totals in [totals, &mut self.past_wire_total] {
@@ -447,6 +450,7 @@ impl Io {
         let Some(handle) = self.links.get(&link) else { return };
         if handle.control.try_send(ControlOut::Message(message)).is_err() {
             // A peer that does not read its control stream is as good as gone; its tasks report that.
+            debug!(peer = %handle.link.peer().short(), "closing a link: its control stream is not read");
             handle.link.close(CONTROL_STUCK_CODE, "the control stream is not read");
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,7 +15,7 @@ use super::io::Fact;
 use super::receive;
 use super::throttle::Throttle;
 use crate::base::ContentId;
-use crate::base::limits::CONTROL_QUEUE_FRAMES;
+use crate::base::limits::{CONTROL_QUEUE_FRAMES, FRAMES_GATHERED_LEN};
 use crate::engine::{Input, LinkId, Violation};
 use crate::manifest::Run;
 use crate::storage::Store;
@@ -35,6 +36,26 @@ pub(super) struct LinkHandle {
     /// Whoever sends a chunk stream holds it: one after the other, so that the first has come whole soonest.
     pub(super) pen: Arc<tokio::sync::Mutex<()>>,
     requests: Requests,
+}
+
+/// How a link ended.
+pub(super) struct End {
+    /// For people.
+    pub(super) words: String,
+    /// What the peer said if it lets this node have no link.
+    pub(super) denial: Option<String>,
+}
+
+impl From<CloseReason> for End {
+    fn from(reason: CloseReason) -> Self {
+        Self { words: reason.to_string(), denial: reason.denial().map(str::to_owned) }
+    }
+}
+
+impl From<&str> for End {
+    fn from(words: &str) -> Self {
+        Self { words: words.to_owned(), denial: None }
+    }
 }
 
 /// What goes out on the control stream.
@@ -153,15 +174,15 @@ struct LinkTask {
 impl LinkTask {
     async fn run(self, queue: mpsc::Receiver<ControlOut>) {
         let control = tokio::time::timeout(CONTROL_TIMEOUT, self.link.control()).await;
-        let reason = match control {
+        let end = match control {
             Ok(Ok((writer, reader))) => self.exchange(writer, reader, queue).await,
-            Ok(Err(reason)) => reason,
+            Ok(Err(reason)) => reason.into(),
             Err(_) => {
                 self.link.close(CONTROL_SILENT_CODE, "no control stream");
-                CloseReason::ClosedHere
+                "it opened no control stream".into()
             }
         };
-        self.report(Fact::Ended { link: self.id, reason }).await;
+        self.report(Fact::Ended { link: self.id, end }).await;
     }
 
     /// Runs until the link is closed and every chunk stream has reported its end.
@@ -170,10 +191,10 @@ impl LinkTask {
         writer: FrameWriter,
         reader: FrameReader,
         queue: mpsc::Receiver<ControlOut>,
-    ) -> CloseReason {
+    ) -> End {
         self.report(Fact::ControlReady { link: self.id }).await;
         let streams = TaskTracker::new();
-        tokio::join!(
+        let ((), is_silent, ..) = tokio::join!(
             write_control(&self.link, writer, queue),
             self.read_control(reader),
             self.accept_streams(&streams),
@@ -185,12 +206,24 @@ impl LinkTask {
         );
         streams.close();
         streams.wait().await;
-        self.link.closed().await
+        let reason = self.link.closed().await;
+        if is_silent { "it does not greet".into() } else { reason.into() }
     }
 
-    async fn read_control(&self, mut reader: FrameReader) {
+    /// Reads until the link is closed. True if that was because no greeting came.
+    async fn read_control(&self, mut reader: FrameReader) -> bool {
+        let silence = tokio::time::sleep(CONTROL_TIMEOUT);
+        tokio::pin!(silence);
+        let mut is_greeted = false;
         loop {
-            let input = match reader.next().await {
+            let frame = tokio::select! {
+                frame = reader.next() => frame,
+                () = &mut silence, if !is_greeted => {
+                    self.link.close(CONTROL_SILENT_CODE, "no Hello came");
+                    return true;
+                }
+            };
+            let input = match frame {
                 Ok(Some(frame)) => match Message::decode(frame) {
                     Ok(Some(message)) => Input::Message { link: self.id, message },
                     Ok(None) => continue,
@@ -201,12 +234,14 @@ impl LinkTask {
                 Err(error) => self.malformed(error.to_string()),
             };
             let is_last = matches!(input, Input::Malformed { .. });
+            is_greeted |= matches!(&input, Input::Message { message: Message::Hello(_), .. });
             self.report(Fact::Input(input)).await;
             if is_last {
                 break;
             }
         }
         self.link.closed().await;
+        false
     }
 
     fn malformed(&self, what: String) -> Input {
@@ -241,7 +276,8 @@ impl LinkTask {
     }
 }
 
-/// Writes messages, many at once where many wait, until the link is closed or finished.
+/// Writes messages, many at once where many wait, until the link is closed or finished. Of those that wait for a slow reader no
+/// more than one write's worth is encoded: a page of a manifest is long then, and shared before.
 async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Receiver<ControlOut>) {
     let mut batch = Vec::new();
     loop {
@@ -249,17 +285,22 @@ async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Re
             count = queue.recv_many(&mut batch, FRAMES_AT_ONCE) => count > 0,
             _ = link.closed() => return,
         };
-        let mut frames = Vec::with_capacity(batch.len());
-        let mut farewell = None;
-        for out in batch.drain(..) {
+        let (mut frames, mut gathered_len, mut farewell) = (Vec::<Bytes>::new(), 0, None);
+        let mut outs = batch.drain(..).peekable();
+        while let Some(out) = outs.next() {
             match out {
                 ControlOut::Message(message) => frames.push(message.encode()),
                 ControlOut::Finish { code, reason } => farewell = Some((code, reason)),
             }
-        }
-        if writer.write_frames(&frames).await.is_err() {
-            link.closed().await;
-            return;
+            gathered_len += frames.last().map_or(0, Bytes::len);
+            if gathered_len < FRAMES_GATHERED_LEN && outs.peek().is_some() {
+                continue;
+            }
+            gathered_len = 0;
+            if writer.write_frames(&std::mem::take(&mut frames)).await.is_err() {
+                link.closed().await;
+                return;
+            }
         }
         if let Some((code, reason)) = farewell {
             link.finish(writer, code, &reason).await;
@@ -272,7 +313,7 @@ async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Re
     }
 }
 
-/// A peer that opens a link has this long to open its control stream.
+/// A peer that opens a link has this long to open its control stream, and each has this long to greet on it.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONTROL_SILENT_CODE: u32 = 26;
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);

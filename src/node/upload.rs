@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{trace, warn};
 
 use super::blocks::Blocks;
 use super::throttle::Throttle;
+use crate::base::limits::UPLOAD_STALL_TIMEOUT;
 use crate::engine::{LinkId, UploadEnd};
 use crate::manifest::{ChunkIndex, Piece, Run};
 use crate::storage::Store;
@@ -85,11 +87,14 @@ async fn send(task: &UploadTask, stream: &mut ChunkSender, sent_len: &mut u64) -
 async fn write(task: &UploadTask, stream: &mut ChunkSender, mut bytes: Bytes) -> Result<(), UploadEnd> {
     while !bytes.is_empty() {
         let [all, peer] = &task.throttles;
-        let piece = bytes.split_to(all.piece_len(peer.piece_len(bytes.len())));
+        let mut piece = bytes.split_to(all.piece_len(peer.piece_len(bytes.len())));
         // The narrower gate first: whoever waits at it takes no share of the others'.
         peer.wait(piece.len()).await;
         all.wait(piece.len()).await;
-        stream.write_all(piece).await.map_err(|_| UploadEnd::Stopped)?;
+        while !piece.is_empty() {
+            let written = timeout(UPLOAD_STALL_TIMEOUT, stream.write_some(&mut piece)).await;
+            written.map_err(|_| UploadEnd::Stalled)?.map_err(|_| UploadEnd::Stopped)?;
+        }
     }
     Ok(())
 }

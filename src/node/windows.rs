@@ -20,13 +20,18 @@ impl Windows {
         Self { rule: Rule::new(receive_len, send_len, widest), share: widest }
     }
 
-    /// Shares out anew. A new link has the widest windows until then.
-    pub(super) fn divide(&mut self, links: &BTreeMap<LinkId, LinkHandle>, newcomer: Option<&LinkHandle>) {
-        let share = self.rule.share_of(links.len() + usize::from(newcomer.is_some()));
-        let changed = share != self.share;
-        self.share = share;
-        let affected = links.values().filter(|_| changed).chain(newcomer);
-        affected.for_each(|handle| handle.link.set_windows(share.receive_len, share.send_len));
+    /// Shares out anew among the links that are up; a new one keeps its early windows until [`Self::give`].
+    pub(super) fn divide(&mut self, links: &BTreeMap<LinkId, LinkHandle>) {
+        let share = self.rule.share_of(links.len());
+        if share != self.share {
+            self.share = share;
+            links.values().filter(|handle| handle.is_up).for_each(|handle| self.give(handle));
+        }
+    }
+
+    /// Gives a link that is up its share.
+    pub(super) fn give(&self, handle: &LinkHandle) {
+        handle.link.set_windows(self.share.receive_len, self.share.send_len);
     }
 
     /// Bytes of an upload to read at once: what a link has under way is about one window and a few blocks.

@@ -39,7 +39,7 @@ impl Running {
             Event::Completed { content } => self.on_completed(content),
             Event::Failed { content, failure } => {
                 let message = match failure {
-                    FetchFailure::Refused(reason) => reason,
+                    FetchFailure::Refused(reason) | FetchFailure::Manifest(reason) => reason,
                     FetchFailure::NoSource(_) => "no source made progress".to_owned(),
                     FetchFailure::Store => "the store failed".to_owned(),
                 };

@@ -298,7 +298,7 @@ impl World {
 
     fn close(&mut self, index: u32, link: LinkId, reason: &CloseReason) {
         let number = link.0 as u32;
-        self.stats.closes += u64::from(!matches!(reason, CloseReason::Done));
+        self.stats.closes += u64::from(!matches!(reason, CloseReason::Done | CloseReason::OfNoUse(_)));
         self.hang_up(index, number, &reason.to_string());
     }
 

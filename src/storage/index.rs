@@ -14,7 +14,7 @@ use super::roots::{OpenRoots, Roots};
 use super::walk::{Found, Skipped, Walked, walk};
 use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN};
 use crate::manifest::{
-    ChunkSpan, File, Geometry, Hash, Manifest, ManifestError, PathError, auto_chunk_len_log2,
+    ChunkSpan, File, Geometry, Hash, Manifest, ManifestError, PathError, auto_chunk_len_log2, check_names,
     combine_chunk_values,
 };
 
@@ -138,6 +138,8 @@ pub fn index(
         return Err(IndexError::ChunkLen(log2));
     }
     let walked = walk(paths)?;
+    // Before hours of hashing, not after.
+    check_names(walked.files.iter().map(|found| &found.entry).chain(&walked.empty_directories))?;
     let roots = Roots::tops(walked.tops.clone());
     let cached = recall(&walked, *options, cache);
     let reused_files = cached.iter().flatten().count();

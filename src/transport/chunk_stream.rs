@@ -70,6 +70,16 @@ impl ChunkSender {
         Ok(self.stream.write_chunk(bytes).await?)
     }
 
+    /// Writes as much as there is room for, at least one byte; waits for room. What is left stays in `bytes`. To be cancelled by
+    /// dropping the future: nothing was written then.
+    ///
+    /// # Errors
+    /// As [`Self::write_all`].
+    pub async fn write_some(&mut self, bytes: &mut Bytes) -> Result<(), SendError> {
+        self.stream.write_chunks(std::slice::from_mut(bytes)).await?;
+        Ok(())
+    }
+
     /// As [`Self::write_all`], for a list, which is left with empty pieces.
     pub async fn write_all_pieces(&mut self, pieces: &mut [Bytes]) -> Result<(), SendError> {
         Ok(self.stream.write_all_chunks(pieces).await?)

@@ -7,7 +7,8 @@ use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, Va
 
 use super::congestion::ForgivingCubic;
 use crate::base::limits::{
-    CHUNK_STREAMS_PER_LINK_MAX, DATAGRAM_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, LINK_IDLE_TIMEOUT, LINK_KEEP_ALIVE,
+    CHUNK_STREAMS_PER_LINK_MAX, DATAGRAM_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, EARLY_RECEIVE_WINDOW_LEN,
+    LINK_IDLE_TIMEOUT, LINK_KEEP_ALIVE,
 };
 
 /// Bytes that one link may hold in memory.
@@ -57,8 +58,13 @@ pub(super) struct Transports {
 impl Transports {
     pub(super) fn new(options: LinkOptions) -> Self {
         let mut network = transport(options, DATAGRAM_LEN_MAX);
+        let mut local = transport(options, DATAGRAM_LEN_MAX_LOCAL);
         network.congestion_controller_factory(Arc::new(ForgivingCubic));
-        Self { network: Arc::new(network), local: Arc::new(transport(options, DATAGRAM_LEN_MAX_LOCAL)) }
+        for config in [&mut network, &mut local] {
+            // Credit cannot be taken back: what a link may hold is given when it is of use.
+            config.receive_window(VarInt::from_u32(options.receive_window_len.min(EARLY_RECEIVE_WINDOW_LEN)));
+        }
+        Self { network: Arc::new(network), local: Arc::new(local) }
     }
 }
 

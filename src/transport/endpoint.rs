@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connecting, Incoming, ServerConfig, TokioRuntime, VarInt};
@@ -25,8 +25,9 @@ use super::socket::{self, BindError};
 use super::tls;
 use crate::base::NodeId;
 use crate::base::limits::{
-    ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX,
-    HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX, LEARNED_ADDRESSES_MAX,
+    ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED, HANDSHAKE_WAITING_LEN_MAX,
+    HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX,
+    LEARNED_ADDRESSES_MAX,
 };
 use crate::manifest::{Address, SigningKey, Source};
 use crate::trust::{Applicant, Authoriser, Denial, Open, Role};
@@ -302,7 +303,9 @@ impl Endpoint {
         };
         match incoming.accept_with(Arc::clone(config)) {
             Ok(connecting) => {
-                handshakes.spawn(handshake(connecting, remote));
+                let is_crowded = handshakes.len() >= HANDSHAKES_MAX / 2;
+                let limit = if is_crowded { HANDSHAKE_TIMEOUT_CROWDED } else { HANDSHAKE_TIMEOUT };
+                handshakes.spawn(handshake(connecting, remote, limit));
             }
             Err(error) => tracing::debug!(%remote, %error, "handshake refused"),
         }
@@ -330,8 +333,8 @@ impl Accepting {
     }
 }
 
-async fn handshake(connecting: Connecting, remote: SocketAddr) -> Option<Link> {
-    match timeout(HANDSHAKE_TIMEOUT, connecting).await {
+async fn handshake(connecting: Connecting, remote: SocketAddr, limit: Duration) -> Option<Link> {
+    match timeout(limit, connecting).await {
         Ok(Ok(connection)) => Link::new(connection),
         Ok(Err(error)) => {
             tracing::debug!(%remote, %error, "handshake failed");

@@ -145,7 +145,10 @@ impl Link {
         }
     }
 
-    /// From now on: bytes received and not yet read, and written and not yet acknowledged. What is there already stays.
+    /// From now on: bytes received and not yet read, and written and not yet acknowledged. What is there already stays. Until
+    /// then a link receives no more than [`EARLY_RECEIVE_WINDOW_LEN`].
+    ///
+    /// [`EARLY_RECEIVE_WINDOW_LEN`]: crate::base::limits::EARLY_RECEIVE_WINDOW_LEN
     pub fn set_windows(&self, receive_len: u32, send_len: u32) {
         self.connection.set_receive_window(VarInt::from_u32(receive_len));
         self.connection.set_send_window(send_len.into());
@@ -246,5 +249,5 @@ fn printable(words: &[u8]) -> String {
     words.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// Close code of a link that the peer may not have; the engine's own are 0 to 3, 5, and 16 and more.
-const TURNED_AWAY_CODE: u32 = 4;
+/// Close code of a link that the peer may not have; the engine's own are 0 to 5, and 16 and more.
+const TURNED_AWAY_CODE: u32 = 6;

@@ -47,11 +47,13 @@ async fn link(dialer: Endpoint, acceptor: Endpoint) -> Pair {
     let addresses = loopback_of(&acceptor);
     let (dialed, accepted) =
         tokio::join!(dialer.dial(acceptor.node_id(), Protocol::Peer, &addresses), acceptor.accept());
-    Pair {
-        dialed: dialed.expect("dialed"),
-        accepted: accepted.expect("accepted"),
-        endpoints: [dialer, acceptor],
+    let (dialed, accepted) = (dialed.expect("dialed"), accepted.expect("accepted"));
+    // As a node does when a link's control stream stands.
+    for link in [&dialed, &accepted] {
+        let options = LinkOptions::default();
+        link.set_windows(options.receive_window_len, options.send_window_len);
     }
+    Pair { dialed, accepted, endpoints: [dialer, acceptor] }
 }
 
 /// The control streams of both ends: they come to be with the dialer's first frame.

@@ -1,0 +1,102 @@
+//! Names that one folder cannot hold side by side where case or Unicode form does not count, as on most machines that are no
+//! Linux. A content with two such names could be stored whole by some and never by others: so there is none. Knows no files.
+
+use caseless::Caseless as _;
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::body::ManifestError;
+use super::path::EntryPath;
+
+/// Refuses two different names of one folder that are the same by case folding or canonical equivalence (Unicode, D145), of
+/// files as of folders. `paths` may come in any order; it is quickest if they are sorted.
+///
+/// # Errors
+/// Names both, as far as they are different.
+pub fn check_names<'a>(paths: impl Iterator<Item = &'a EntryPath>) -> Result<(), ManifestError> {
+    let mut names: Vec<(String, &str)> = Vec::new();
+    let mut before = "";
+    for path in paths {
+        let path = path.as_str();
+        names.push((folded(path), path));
+        let is_noted = |folder: &str| before.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        let above = std::iter::successors(parent(path), |folder| parent(folder));
+        names.extend(above.take_while(|folder| !is_noted(folder)).map(|folder| (folded(folder), folder)));
+        before = path;
+    }
+    names.sort_unstable();
+    let collides = |pair: &&[(String, &str)]| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1;
+    match names.windows(2).find(collides) {
+        Some(pair) => Err(ManifestError::SameName(shown(pair[0].1, pair[1].1), shown(pair[1].1, pair[0].1))),
+        None => Ok(()),
+    }
+}
+
+fn parent(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(parent, _)| parent)
+}
+
+/// Equal for names that are the same to somebody.
+fn folded(path: &str) -> String {
+    if path.is_ascii() {
+        return path.to_ascii_lowercase();
+    }
+    path.nfd().default_case_fold().nfd().collect()
+}
+
+/// A name as it can be told from another one: two forms of one text look alike.
+fn shown(name: &str, other: &str) -> String {
+    if name.nfc().eq(other.nfc()) { name.escape_default().to_string() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(paths: &[&str]) -> Result<(), String> {
+        let paths: Vec<EntryPath> =
+            paths.iter().map(|path| EntryPath::new(*path).expect("a good path")).collect();
+        check_names(paths.iter()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn different_names_are_taken() {
+        for paths in [
+            &["a", "b", "a/c", "a-c"][..],
+            &["film/a", "film/b", "other/a"],
+            &["x/a", "y/A"],
+            &["film 1.mkv", "film 2.mkv", "film１.mkv"],
+            &["и", "й", "е", "ё"],
+        ] {
+            assert_eq!(check(paths), Ok(()), "{paths:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_case_or_form_alone_are_refused_with_both() {
+        for (paths, [one, other]) in [
+            (&["Film.mkv", "film.mkv"][..], ["Film.mkv", "film.mkv"]),
+            (&["a/b/x", "a/B/y"], ["a/B", "a/b"]),
+            (&["a", "A/x"], ["A", "a"]),
+            (&["z", "Straße", "STRASSE"], ["STRASSE", "Straße"]),
+            (&["ΣΊΣΥΦΟΣ", "σίσυφος"], ["ΣΊΣΥΦΟΣ", "σίσυφος"]),
+            (&["caf\u{e9}", "cafe\u{301}"], ["cafe\\u{301}", "caf\\u{e9}"]),
+            (&["\u{212b}ngstrom", "\u{e5}ngstrom"], ["\u{e5}ngstrom", "\u{212b}ngstrom"]),
+        ] {
+            let message = check(paths).expect_err("they collide");
+            assert!(
+                message.contains(&format!("`{one}`")) && message.contains(&format!("`{other}`")),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_message_has_a_way_out() {
+        assert_eq!(
+            check(&["Film.mkv", "film.mkv"]),
+            Err("`Film.mkv` and `film.mkv` are one name on systems where case or Unicode form does not count, and \
+                 could not be stored there: rename one of them before it is seeded"
+                .to_owned())
+        );
+    }
+}

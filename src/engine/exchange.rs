@@ -461,8 +461,9 @@ impl Engine {
             self.reject(link, request, RejectReason::Choked);
         } else if !self.uploads.push(link, Wanted { request, content, run }) {
             self.reject(link, request, RejectReason::TooMany);
+        } else {
+            self.serve();
         }
-        self.serve();
         Ok(())
     }
 

@@ -266,4 +266,4 @@ const FILM_LEN: u64 = 12 * MIB;
 /// A fetch from the honest seed alone takes two seconds.
 const HONEST_RATE: &str = "6MiB/s";
 /// A flood that is read and refused costs something; a loop without end costs more.
-const CPU_MORE_MAX: Duration = Duration::from_secs(5);
+const CPU_MORE_MAX: Duration = Duration::from_secs(8);

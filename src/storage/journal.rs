@@ -2,18 +2,16 @@
 //! checksummed records. Invariant: a record is believed only if its checksum, which covers its place in the file, holds, and
 //! everything before it was believed. A torn end is cut off; anything else that is wrong is doubt. Knows no chunk's bytes.
 
-use std::fs::File;
-use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::StoreError;
 use super::dir::{Access, Dir};
+use super::file::File;
 use crate::base::ContentId;
 use crate::base::limits::{JOURNAL_RECORD_RUNS_MAX, JOURNAL_RESERVE_LEN_MAX, MANIFEST_BODY_LEN_MAX};
 use crate::manifest::Manifest;
@@ -148,7 +146,9 @@ impl Journal {
     /// Sets space aside so that a full disk can still take the record of what is on it. Best effort: not every file system can.
     fn reserve(&self, chunk_count: u32) {
         let len = (RESERVE_LEN_MIN + u64::from(chunk_count) * 8).min(JOURNAL_RESERVE_LEN_MAX);
-        reserve(&self.file, self.end, len);
+        if let Err(errno) = self.file.reserve(self.end, len) {
+            tracing::debug!(%errno, "no space could be set aside for the journal");
+        }
     }
 }
 
@@ -173,7 +173,7 @@ pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
     let path = dir.full(name);
     for _ in 0..LOCK_TRIES_MAX {
         let file = dir.open_file(name, Access::Create)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match file.lock() {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path }),
             Err(errno) => {
@@ -274,16 +274,6 @@ fn sum(parts: &[&[u8]]) -> [u8; SUM_LEN] {
     }
     *hasher.finalize().as_bytes().first_chunk().expect("a hash is longer than a checksum")
 }
-
-#[cfg(target_os = "linux")]
-fn reserve(file: &File, at: u64, len: u64) {
-    if let Err(errno) = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, at, len) {
-        tracing::debug!(error = %io::Error::from(errno), "no space could be set aside for the journal");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn reserve(_file: &File, _at: u64, _len: u64) {}
 
 const MAGIC: [u8; 8] = *b"swarmjnl";
 const VERSION: u32 = 1;

@@ -1,9 +1,9 @@
 //! Open files of a content, the least recently used closed first. Invariant: never more are kept than was said.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::{Arc, Mutex};
 
+use super::file::File;
 use super::{StoreError, locked};
 use crate::base::limits::OPEN_FILES_MAX;
 use crate::manifest::FileIndex;
@@ -83,7 +83,7 @@ mod tests {
         let geometry = Geometry::new((0..=OPEN_FILES_MAX as u64).map(|_| (1, 14))).unwrap();
         let file = |index: usize| geometry.file(index).unwrap();
         let files = OpenFiles::default();
-        let open = || Ok(tempfile::tempfile().unwrap());
+        let open = || Ok(File::untapped(tempfile::tempfile().unwrap()));
         for index in 0..OPEN_FILES_MAX {
             files.get(file(index), open).unwrap();
         }

@@ -2,7 +2,6 @@
 //! only; decides nothing about it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use rayon::prelude::*;
 
 use super::cache::{CacheKey, Cached, IndexCache};
 use super::dir::Standing;
+use super::file::File;
 use super::hashing::{HashProgress, Meter, Stamp, hash_chunk};
 use super::index::IndexOptions;
 use super::open_files::OpenFiles;

@@ -73,23 +73,26 @@ impl Journal {
         Ok((journal, Recovered { existed, doubt, records: if doubt { Vec::new() } else { records } }))
     }
 
-    /// Replaces everything by these records, durably.
+    /// Replaces everything by these records, durably, and at once: a crash leaves the one or the other. (A journal that was
+    /// half written would not even say which files are ours.)
     pub(super) fn rewrite(
         &mut self,
         dir: &Dir,
         manifest: &Manifest,
         records: &[Record],
     ) -> Result<(), StoreError> {
-        let disk = |op| StoreError::disk(&self.path, op);
-        self.file.set_len(0).map_err(disk("truncate"))?;
-        let header = header(manifest);
-        self.file.write_all_at(&header, 0).map_err(disk("write"))?;
-        self.end = header.len() as u64;
-        for record in records {
-            self.write(record)?;
+        let (name, new_name) = (file_name(self.content), new_file_name(self.content));
+        dir.remove_file(&new_name)?;
+        // Locked before it has the name: there is no moment at which another process could take it.
+        let file = open_locked(dir, &new_name)?;
+        let mut new = Self { file, path: self.path.clone(), content: self.content, end: 0 };
+        let written = new.write_all(manifest, records).and_then(|()| dir.rename(&new_name, &name, true));
+        if written.is_err() {
+            // If this fails too, the next one to write it anew removes it.
+            let _ = dir.remove_file(&new_name);
+            return written;
         }
-        self.reserve(manifest.geometry().chunk_count());
-        self.sync()?;
+        *self = new;
         dir.sync_directory(Path::new(""))
     }
 
@@ -107,7 +110,20 @@ impl Journal {
 
     /// Removes the journal; the lock goes with it.
     pub(super) fn remove(&self, dir: &Dir) -> Result<(), StoreError> {
+        // What a crash may have left.
+        dir.remove_file(&new_file_name(self.content))?;
         dir.remove_file(&file_name(self.content))
+    }
+
+    fn write_all(&mut self, manifest: &Manifest, records: &[Record]) -> Result<(), StoreError> {
+        let header = header(manifest);
+        self.file.write_all_at(&header, 0).map_err(StoreError::disk(&self.path, "write"))?;
+        self.end = header.len() as u64;
+        for record in records {
+            self.write(record)?;
+        }
+        self.reserve(manifest.geometry().chunk_count());
+        self.sync()
     }
 
     fn write(&mut self, record: &Record) -> Result<(), StoreError> {
@@ -166,6 +182,13 @@ pub fn find_manifest(dir: &Path, content: ContentId) -> Option<Manifest> {
 /// The journal's name; no content can hold a file of that name except by finding a preimage of its own id.
 pub(super) fn file_name(content: ContentId) -> PathBuf {
     PathBuf::from(format!(".swarm-{}.journal", HEXLOWER.encode(&content.as_bytes()[..8])))
+}
+
+/// What it is called while it is written anew.
+fn new_file_name(content: ContentId) -> PathBuf {
+    let mut name = file_name(content).into_os_string();
+    name.push(".new");
+    name.into()
 }
 
 /// A file that this process alone holds as long as it is open.

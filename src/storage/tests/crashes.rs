@@ -44,6 +44,15 @@ fn no_crash_of_a_fetch_that_goes_on_does_either() {
     let journal = damaged.files.iter().position(|bytes| bytes.starts_with(b"swarmjnl")).unwrap();
     damaged.files[journal][70] ^= 1;
     check_crashes("resume with doubt", &content, &damaged);
+    // And nothing of what had been begun is any good yet.
+    let mut begun = damaged;
+    let is_part = |name: &std::path::Path| name.extension().is_some_and(|end| end == "part");
+    for (name, file) in &begun.names {
+        if is_part(name) {
+            begun.files[*file].fill(0);
+        }
+    }
+    check_crashes("resume with doubt and nothing good", &content, &begun);
 }
 
 #[test]

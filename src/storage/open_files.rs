@@ -1,4 +1,5 @@
-//! Open files of a content, the least recently used closed first. Invariant: never more are kept than was said.
+//! Open files of a content, the least recently used closed first. Invariant: never more are kept than was said, and fewer where
+//! the system has no descriptors left.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -35,14 +36,30 @@ impl OpenFiles {
     pub(super) fn get(
         &self,
         index: FileIndex,
-        open: impl FnOnce() -> Result<File, StoreError>,
+        mut open: impl FnMut() -> Result<File, StoreError>,
     ) -> Result<Arc<File>, StoreError> {
         if let Some(file) = locked(&self.0).used(index.get()) {
             return Ok(file);
         }
         // Opened without the lock: a slow disk holds up one file, not all. Two threads may open the same; one wins.
-        let file = Arc::new(open()?);
+        let file = loop {
+            match open() {
+                Err(error) if error.is_out_of_descriptors() && locked(&self.0).shed() => {}
+                opened => break Arc::new(opened?),
+            }
+        };
         Ok(locked(&self.0).keep(index.get(), file))
+    }
+
+    /// Files that are held.
+    #[cfg(test)]
+    fn count(&self) -> usize {
+        locked(&self.0).files.len()
+    }
+
+    /// A file that was just made.
+    pub(super) fn put(&self, index: FileIndex, file: File) -> Arc<File> {
+        locked(&self.0).keep(index.get(), Arc::new(file))
     }
 
     /// Closes a file when its last user is done.
@@ -64,17 +81,33 @@ impl Held {
             return held;
         }
         if self.files.len() >= self.files_max {
-            let oldest =
-                self.files.iter().min_by_key(|(_, (last_use, _))| *last_use).map(|(&index, _)| index);
-            oldest.map(|index| self.files.remove(&index));
+            self.close_oldest();
         }
         self.files.insert(index, (self.uses, Arc::clone(&file)));
         file
+    }
+
+    /// Closes half of the files, and keeps no more than are left from now on; false if there was none to close.
+    fn shed(&mut self) -> bool {
+        let left = self.files.len() / 2;
+        let is_shed = left < self.files.len();
+        while self.files.len() > left {
+            self.close_oldest();
+        }
+        self.files_max = left.max(1);
+        is_shed
+    }
+
+    fn close_oldest(&mut self) {
+        let oldest = self.files.iter().min_by_key(|(_, (last_use, _))| *last_use).map(|(&index, _)| index);
+        oldest.map(|index| self.files.remove(&index));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::manifest::Geometry;
 
@@ -97,5 +130,23 @@ mod tests {
         };
         files.get(file(1), reopen).unwrap();
         assert!(reopened);
+    }
+
+    #[test]
+    fn files_are_closed_when_the_system_has_no_descriptors_left() {
+        let geometry = Geometry::new((0..8).map(|_| (1, 14))).unwrap();
+        let file = |index: usize| geometry.file(index).unwrap();
+        let files = OpenFiles::default();
+        let open = || Ok(File::untapped(tempfile::tempfile().unwrap()));
+        let refused = || StoreError::disk(Path::new("film"), "open")(rustix::io::Errno::MFILE.into());
+        // Four may be open at once.
+        for index in 0..8 {
+            let descriptors = || files.count() < 4;
+            files.get(file(index), || if descriptors() { open() } else { Err(refused()) }).unwrap();
+        }
+        assert!(files.count() <= 4);
+        files.get(file(7), || panic!("it is held")).unwrap();
+        let never = files.get(file(0), || Err(refused())).unwrap_err();
+        assert!(never.to_string().contains("Too many open files"), "{never}");
     }
 }

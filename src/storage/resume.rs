@@ -2,7 +2,6 @@
 //! journal claims it and samples of its claims are right, or if it was hashed just now. On any doubt everything is hashed.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::dir::{Access, Dir, Standing};
 use super::hashing::HashProgress;
@@ -75,10 +74,10 @@ impl Survey<'_> {
         let mut claims = self.claims(recovered);
         let candidates = self.candidates(&claims)?;
         let sampled = self.sample(&claims, &candidates);
-        let good_samples = self.good(&candidates, &sampled);
+        let good_samples = self.good(&candidates, &sampled)?;
         claims.doubt |= good_samples.count() as usize != sampled.len();
         let to_hash = self.to_hash(&claims, &candidates);
-        let good = self.good(&candidates, &to_hash);
+        let good = self.good(&candidates, &to_hash)?;
         let mut resumed = Resumed {
             durable: Bitfield::new(self.manifest.geometry().chunk_count()),
             places: vec![Place::Nothing; self.manifest.files().len()],
@@ -229,19 +228,25 @@ impl Survey<'_> {
             .collect()
     }
 
-    fn good(&self, candidates: &[Candidate], chunks: &[ChunkIndex]) -> Bitfield {
+    /// Chunks whose bytes can be read and are right. That a file cannot be opened says nothing about its bytes: an error, unless
+    /// it has gone.
+    fn good(&self, candidates: &[Candidate], chunks: &[ChunkIndex]) -> Result<Bitfield, StoreError> {
         let held = OpenFiles::default();
         let open = |file: FileIndex| {
             let at = candidates.binary_search_by_key(&file, |candidate| candidate.file);
             let kind = at.map(|at| candidates[at].kind);
-            held.get(file, || match kind {
+            let opened = held.get(file, || match kind {
                 Ok(Kind::Final) => self.dir.open_file(final_path(self.manifest, file), Access::Read),
                 Ok(Kind::OurPart | Kind::StrangePart) | Err(_) => {
                     self.dir.open_file(&part_path(self.manifest, file), Access::Read)
                 }
-            })
+            });
+            match opened {
+                Err(error) if error.is_missing() => Ok(None),
+                opened => opened.map(Some),
+            }
         };
-        good_chunks(self.manifest, chunks, &|file| open(file).map(|file| Arc::clone(&file)), self.progress)
+        good_chunks(self.manifest, chunks, &open, self.progress)
     }
 
     fn settle(

@@ -103,7 +103,7 @@ impl TargetFiles {
                 return Err(StoreError::disk(&self.dir.full(&part), "extend")(error));
             }
             made.places[file.get()] = Place::Part;
-            return self.open.get(file, || Ok(new));
+            return Ok(self.open.put(file, new));
         }
         let place = made.places[file.get()];
         drop(made);

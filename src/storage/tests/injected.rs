@@ -35,6 +35,24 @@ fn each_operation_may_fail_once() {
 }
 
 #[test]
+fn a_file_that_cannot_be_opened_now_is_not_taken_for_bad() {
+    let content = content();
+    let [_, (_, half), _] = starts(&content);
+    let numbers: Vec<usize> = (0..OPENING_OPS_MAX).collect();
+    each(&numbers, |&at| {
+        let folder = folder();
+        half.restore(folder.path());
+        let watch = Watch::new(Plan::Fail { at, errno: Errno::MFILE }, &Disk::of(folder.path()));
+        let mut heard = Heard::default();
+        let ended = content.fetch(folder.path(), &watch, &mut heard);
+        match heard.opened {
+            Some(opened) => assert!([0, 2, 5].iter().all(|chunk| opened.contains(chunk)), "{at}: {opened:?}"),
+            None => assert!(ended.is_err()),
+        }
+    });
+}
+
+#[test]
 fn a_disk_may_be_full_from_any_operation_on() {
     let full = |at| Plan::Full { at };
     let tally = check_faults("no space from here on", &full, &|error| assert!(error.is_full(), "{error}"));
@@ -200,6 +218,9 @@ fn starts(content: &Content) -> [(&'static str, Disk); 3] {
     damaged.files[journal][70] ^= 1;
     [("from nothing", Disk::default()), ("going on", half), ("in doubt", damaged)]
 }
+
+/// More operations than opening a store takes, while none of them reads or writes chunks.
+const OPENING_OPS_MAX: usize = 40;
 
 impl Tally {
     fn add(&mut self, failed: bool) {

@@ -135,16 +135,21 @@ impl Survey<'_> {
             let has = |set: &Bitfield| geometry.file_chunks(file).any(|chunk| set.contains(chunk.get()));
             let is_ours = claims.ours.contains(file.get() as u32) || has(&claims.durable);
             if has(self.wanted) {
-                candidates.extend(self.candidate(file, is_ours)?);
+                candidates.extend(self.candidate(claims, file, is_ours)?);
             } else if is_ours {
                 // Of a wider fetch before: kept if it is sound, and no reason to stop if it is not.
-                candidates.extend(self.candidate(file, true).unwrap_or(None));
+                candidates.extend(self.candidate(claims, file, true).unwrap_or(None));
             }
         }
         Ok(candidates)
     }
 
-    fn candidate(&self, file: FileIndex, is_ours: bool) -> Result<Option<Candidate>, StoreError> {
+    fn candidate(
+        &self,
+        claims: &Claims,
+        file: FileIndex,
+        is_ours: bool,
+    ) -> Result<Option<Candidate>, StoreError> {
         let (name, part) = (final_path(self.manifest, file), part_path(self.manifest, file));
         let overwrite = self.options.overwrite;
         let part_len = match self.stand(&part)? {
@@ -160,7 +165,8 @@ impl Survey<'_> {
         match self.stand(name)? {
             Standing::Nothing => Ok(part),
             Standing::File { len } if len == self.manifest.file(file).len => {
-                let replaces = overwrite && is_ours && part.is_some();
+                let is_begun = |part: &Candidate| is_ours || self.may_be_ours(claims, part);
+                let replaces = overwrite && part.as_ref().is_some_and(is_begun);
                 Ok(if replaces { part } else { Some(Candidate { file, kind: Kind::Final, len }) })
             }
             Standing::File { .. } if overwrite => Ok(part),

@@ -95,6 +95,17 @@ impl Dir {
         self.path.join(relative)
     }
 
+    /// Whether its path leads to it, or to nothing (it was moved); an error if something else stands there now.
+    pub(crate) fn check_place(&self) -> Result<(), StoreError> {
+        let held = rustix::fs::fstat(&self.fd).map_err(|e| self.refused(Path::new(""), "stat", e))?;
+        match rustix::fs::stat(&self.path) {
+            Ok(there) if (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino) => {
+                Err(StoreError::Displaced { path: self.path.clone() })
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// Opens a regular file; anything else there is an error, and never waited for.
     pub(crate) fn open_file(&self, relative: &Path, access: Access) -> Result<File, StoreError> {
         let how = match access {

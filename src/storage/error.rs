@@ -76,6 +76,12 @@ pub enum StoreError {
         /// The place.
         path: PathBuf,
     },
+    /// The folder that is being filled was moved away, and something else stands where it was.
+    #[error("`{}` was replaced while it was being filled: put the folder back and run the same command again", path.display())]
+    Displaced {
+        /// The folder's path, which now leads elsewhere.
+        path: PathBuf,
+    },
     /// Not a regular file.
     #[error("`{}` is not a regular file: remove it or choose another folder", path.display())]
     NotAFile {
@@ -147,6 +153,7 @@ impl StoreError {
             Self::Changed { .. } | Self::Integrity { .. } | Self::Cut { .. } => ErrorKind::Changed,
             Self::TargetExists { .. }
             | Self::Unsafe { .. }
+            | Self::Displaced { .. }
             | Self::NotAFile { .. }
             | Self::NotOneFile { .. } => ErrorKind::InTheWay,
             Self::Busy { .. } => ErrorKind::Busy,

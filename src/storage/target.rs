@@ -353,6 +353,7 @@ impl Store for TargetStore {
             locked(&self.state).pending.extend(batch);
             return Err(error);
         }
+        self.files.dir.check_place()?;
         self.promote_complete()?;
         Ok(std::mem::take(&mut locked(&self.state).unreported))
     }

@@ -22,7 +22,7 @@ struct Held {
 
 impl Default for OpenFiles {
     fn default() -> Self {
-        Self::at_most(OPEN_FILES_MAX)
+        Self::at_most(files_max())
     }
 }
 
@@ -104,6 +104,12 @@ impl Held {
     }
 }
 
+/// Of the descriptors that this process may have, a quarter: sockets, folders and other contents want some, too.
+fn files_max() -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    descriptors.map_or(OPEN_FILES_MAX, |count| ((count / 4) as usize).clamp(1, OPEN_FILES_MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -115,7 +121,7 @@ mod tests {
     fn the_least_recently_used_file_is_closed_first() {
         let geometry = Geometry::new((0..=OPEN_FILES_MAX as u64).map(|_| (1, 14))).unwrap();
         let file = |index: usize| geometry.file(index).unwrap();
-        let files = OpenFiles::default();
+        let files = OpenFiles::at_most(OPEN_FILES_MAX);
         let open = || Ok(File::untapped(tempfile::tempfile().unwrap()));
         for index in 0..OPEN_FILES_MAX {
             files.get(file(index), open).unwrap();

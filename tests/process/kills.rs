@@ -1,0 +1,27 @@
+//! Seeds that are killed again and again under those who fetch from them. (Fetches: `resume`; aggregators: `aggregate`.)
+
+use crate::support::{MIB, World, args, assert_same_file, heavy, kill_count};
+
+#[test]
+fn a_seed_that_is_killed_again_and_again_feeds_a_fetch_to_the_end() {
+    let _turn = heavy();
+    let world = World::new();
+    let film = world.file("film.bin", LEN);
+    // The same key and the same port each time.
+    let mut seed = world.seed_anywhere(args![film]);
+    let ticket = seed.ticket().to_owned();
+    let mut fetch = world.fetch(args!["-o", "out", "--limit-down", "8MiB/s", "--timeout", "0", ticket]);
+    let kills = kill_count();
+    for number in 1..=kills {
+        let least = LEN * 7 / 10 * number / kills;
+        fetch.wait_json(|line| (line["verified_bytes"].as_u64()? >= least).then_some(()));
+        seed.process.kill();
+        seed = world.seed_anywhere(args![film]);
+        assert_eq!(seed.ticket(), ticket);
+    }
+    let done = fetch.end().done();
+    assert_eq!((done.bytes, done.corrupt_bytes), (LEN, 0));
+    assert_same_file(&film, &world.path("out/film.bin"));
+}
+
+const LEN: u64 = 96 * MIB;

@@ -171,7 +171,10 @@ fn many_kills_cost_an_aggregator_at_most_a_flush_window_each() {
         let least = KILLED_LEN * 9 / 10 * number / kills;
         let verified_len = aggregator.wait(|status| present(status).filter(|len| *len >= least));
         aggregator = aggregator.killed_and_started(any());
-        let is_open = |status: &Value| status["contents"][0]["state"] == "fetching";
+        let is_open = |status: &Value| {
+            let state = &status["contents"][0]["state"];
+            state == "fetching" || state == "serving"
+        };
         let kept_len = aggregator.wait(|status| present(status).filter(|_| is_open(status)));
         let again = verified_len.saturating_sub(kept_len);
         let window = 4 * KILLED_RATE + 16 * MIB;

@@ -42,7 +42,7 @@ fn a_file_that_cannot_be_opened_now_is_not_taken_for_bad() {
     each(&numbers, |&at| {
         let folder = folder();
         half.restore(folder.path());
-        let watch = Watch::new(Plan::Fail { at, errno: Errno::MFILE }, &Disk::of(folder.path()));
+        let watch = Watch::new(Plan::NoDescriptors { at }, &Disk::of(folder.path()));
         let mut heard = Heard::default();
         let ended = content.fetch(folder.path(), &watch, &mut heard);
         match heard.opened {

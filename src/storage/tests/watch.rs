@@ -37,6 +37,8 @@ pub(super) enum Plan {
     Fail { at: usize, errno: Errno },
     /// From this number on whatever needs space fails.
     Full { at: usize },
+    /// From this number on no file that is there can be opened for reading.
+    NoDescriptors { at: usize },
     /// From this number on every sync fails.
     NoSync { at: usize },
     /// The operation of this number, if it writes, takes only a part.
@@ -169,6 +171,7 @@ impl Watch {
         match &self.plan {
             Plan::Fail { at, errno } if number == *at => Err(*errno),
             Plan::Full { at } if number >= *at && needs_space(op) => Err(Errno::NOSPC),
+            Plan::NoDescriptors { at } if number >= *at && is_read_open(op) => Err(Errno::MFILE),
             Plan::NoSync { at } if number >= *at && is_sync(op) => Err(Errno::IO),
             Plan::Hold { kind, arrived, leave } if kind(op) => {
                 // Whoever let go of the channels waits for nothing any more.
@@ -179,6 +182,7 @@ impl Watch {
             Plan::Nothing
             | Plan::Fail { .. }
             | Plan::Full { .. }
+            | Plan::NoDescriptors { .. }
             | Plan::NoSync { .. }
             | Plan::Short { .. }
             | Plan::Hold { .. } => Ok(()),
@@ -225,6 +229,10 @@ impl State {
 
 pub(super) fn is_sync(op: &Op<'_>) -> bool {
     matches!(op, Op::SyncData | Op::SyncDirectory { .. } | Op::SyncFileSystem)
+}
+
+fn is_read_open(op: &Op<'_>) -> bool {
+    matches!(op, Op::Open { access: Access::Read, .. })
 }
 
 fn needs_space(op: &Op<'_>) -> bool {

@@ -49,7 +49,7 @@ pub(super) use super::tests::watch::Tap;
 /// Nothing.
 #[cfg(not(test))]
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tap;
+pub(super) struct Tap(());
 
 #[cfg(not(test))]
 #[expect(clippy::unused_self, reason = "only the tap of the tests holds anything")]
@@ -57,7 +57,7 @@ impl Tap {
     /// The tap of a file that was just opened.
     #[inline]
     pub(super) fn of_file(&self, _path: &Path) -> Self {
-        Self
+        Self(())
     }
 
     /// Does an operation.

@@ -22,6 +22,8 @@ fn a_seed_that_is_killed_again_and_again_feeds_a_fetch_to_the_end() {
         seed = world.seed_anywhere(args![film]);
         assert_eq!(seed.ticket(), ticket);
     }
+    // The rest takes longer than a test waits for an end, but lines come.
+    fetch.wait_json(|line| (line["event"] == "done").then_some(()));
     let done = fetch.end().done();
     assert_eq!((done.bytes, done.corrupt_bytes), (len, 0));
     assert_same_file(&film, &world.path("out/film.bin"));

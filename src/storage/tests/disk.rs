@@ -93,7 +93,11 @@ impl Disk {
         }
         match (done, fate) {
             (Done::Write { file, offset, data }, fate) => self.write(*file, *offset as usize, data, fate),
-            (_, Fate::Lost) => {}
+            (_, Fate::Lost)
+            | (
+                Done::SyncData { .. } | Done::SyncDirectory { .. } | Done::SyncFileSystem | Done::Said(_),
+                _,
+            ) => {}
             (Done::Create { file, path }, _) => {
                 self.names.insert(path.clone(), *file);
             }
@@ -115,10 +119,6 @@ impl Disk {
             (Done::MakeDirectory { path }, _) => {
                 self.folders.insert(path.clone());
             }
-            (
-                Done::SyncData { .. } | Done::SyncDirectory { .. } | Done::SyncFileSystem | Done::Said(_),
-                _,
-            ) => {}
         }
     }
 

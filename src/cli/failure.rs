@@ -87,7 +87,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let exit = match (&error, error.kind()) {
             (
-                StoreError::TargetExists { .. } | StoreError::Unsafe { .. } | StoreError::NotAFile { .. },
+                StoreError::TargetExists { .. }
+                | StoreError::Unsafe { .. }
+                | StoreError::Displaced { .. }
+                | StoreError::NotAFile { .. },
                 _,
             ) => Exit::TargetDiffers,
             (

@@ -14,8 +14,7 @@ impl Engine {
         if self.contents.contains_key(&content) {
             self.stop_serving(content);
             self.stop_fetching(content);
-            // What is verified is not lost to whoever fetches into the same folder later.
-            self.flush(content);
+            self.flush_last(content);
             self.say_farewell(content, reason);
             self.forget_content(content);
         }
@@ -30,6 +29,14 @@ impl Engine {
         let links: Vec<LinkId> = offered.map(|(link, _)| *link).collect();
         if !self.contents.contains_key(&content) {
             links.into_iter().for_each(|link| self.send(link, Message::Decline { content, reason }));
+        }
+    }
+
+    /// What is verified is not lost to whoever fetches into the same folder later: also what came during a flush that is still
+    /// running, and whose end will find nobody here to begin another.
+    fn flush_last(&mut self, content: ContentId) {
+        if self.contents.get(&content).is_some_and(|state| state.flush.pending_len > 0) {
+            self.outputs.push_back(Output::Flush { content });
         }
     }
 
@@ -219,6 +226,37 @@ mod tests {
             Message::Open { handle: Handle(9), content: content.id(), knows_manifest: true, is_offer: false };
         engine.handle(Instant::ZERO, Input::Message { link: LinkId(1), message: open });
         assert_eq!(said(&mut engine), "open have");
+    }
+
+    #[test]
+    fn what_was_verified_during_a_flush_is_flushed_before_a_content_is_left() {
+        let manifest = manifest_of(&[("a", 3 << 14)]);
+        let (content, chunks) = (manifest.id(), manifest.geometry().chunk_count());
+        let mut engine = Engine::new(NodeId::from_bytes([1; 32]), 1);
+        let order = Order::RarestFirst;
+        let join = Join { content, manifest: Some(manifest.clone()), order, patience: None };
+        engine.handle(Instant::ZERO, Input::Join(Box::new(join)));
+        let (durable, wanted) = (Bitfield::new(chunks), Bitfield::full(chunks));
+        engine.handle(Instant::ZERO, Input::StoreOpened { content, durable, wanted });
+        let flushes = |engine: &mut Engine| {
+            let ours =
+                |output: &Output| matches!(output, Output::Flush { .. } | Output::Event(Event::Left { .. }));
+            let outputs = std::iter::from_fn(|| engine.poll()).filter(ours);
+            outputs.map(|output| matches!(output, Output::Flush { .. })).collect::<Vec<bool>>()
+        };
+        let check = |engine: &mut Engine, chunk: u32, at: Instant| {
+            let chunk = manifest.geometry().chunk(chunk).unwrap();
+            let verdict = crate::engine::ChunkVerdict::Verified;
+            engine.handle(at, Input::ChunkChecked { content, chunk, from: None, verdict });
+        };
+        check(&mut engine, 0, Instant::ZERO);
+        let later = engine.next_wakeup().unwrap().0 + std::time::Duration::from_secs(2);
+        engine.handle(later, Input::Wakeup);
+        assert_eq!(flushes(&mut engine), [true]);
+        check(&mut engine, 1, later);
+        assert!(flushes(&mut engine).is_empty());
+        engine.handle(later, Input::Leave { content, reason: DeclineReason::NotHere });
+        assert_eq!(flushes(&mut engine), [true, false], "the store is let go when the content is left");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! tree meanwhile. Linux resolves a path in one call (`openat2`); elsewhere each component is opened in turn.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -11,12 +10,15 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::StoreError;
+use super::file::File;
+use super::tap::{Op, Tap};
 
 /// A folder that stays the same one if it is renamed.
 #[derive(Debug)]
 pub(crate) struct Dir {
     fd: OwnedFd,
     path: PathBuf,
+    tap: Tap,
 }
 
 /// How a file is opened.
@@ -59,7 +61,13 @@ impl Dir {
         let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let fd = rustix::fs::open(at, flags, Mode::empty())
             .map_err(|errno| StoreError::disk(at, "open folder")(errno.into()))?;
-        Ok(Self { fd, path: at.to_owned() })
+        Ok(Self { fd, path: at.to_owned(), tap: Tap::default() })
+    }
+
+    /// The same folder, looked into by a test.
+    #[cfg(test)]
+    pub(super) fn tapped(self, tap: Tap) -> Self {
+        Self { tap, ..self }
     }
 
     /// Holds a folder, made with its parents if it is missing.
@@ -87,6 +95,17 @@ impl Dir {
         self.path.join(relative)
     }
 
+    /// Whether its path leads to it, or to nothing (it was moved); an error if something else stands there now.
+    pub(crate) fn check_place(&self) -> Result<(), StoreError> {
+        let held = rustix::fs::fstat(&self.fd).map_err(|e| self.refused(Path::new(""), "stat", e))?;
+        match rustix::fs::stat(&self.path) {
+            Ok(there) if (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino) => {
+                Err(StoreError::Displaced { path: self.path.clone() })
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// Opens a regular file; anything else there is an error, and never waited for.
     pub(crate) fn open_file(&self, relative: &Path, access: Access) -> Result<File, StoreError> {
         let how = match access {
@@ -97,16 +116,18 @@ impl Dir {
             Access::Create => OFlags::RDWR | OFlags::CREATE,
         };
         // NONBLOCK: opening a pipe nobody reads would hang; it means nothing on a regular file.
-        let fd =
-            self.open_at(relative, how | OFlags::NONBLOCK).map_err(|e| self.refused(relative, "open", e))?;
-        let file = File::from(fd);
+        let fd = self
+            .run(Op::Open { path: relative, access }, || self.open_at(relative, how | OFlags::NONBLOCK))
+            .map_err(|errno| self.refused(relative, "open", errno))?;
+        let file = File::new(fd.into(), relative, &self.tap);
         let is_file = file.metadata().map_err(StoreError::disk(&self.full(relative), "stat"))?.is_file();
         if is_file { Ok(file) } else { Err(StoreError::NotAFile { path: self.full(relative) }) }
     }
 
     /// What stands there, the last component not followed.
     pub(crate) fn stat(&self, relative: &Path) -> Result<Standing, StoreError> {
-        let stat = self.parent(relative).and_then(|(parent, name)| {
+        let stat = self.run(Op::Stat, || {
+            let (parent, name) = self.parent(relative)?;
             rustix::fs::statat(parent.as_fd(self), name, AtFlags::SYMLINK_NOFOLLOW)
         });
         let stat = match stat {
@@ -142,7 +163,8 @@ impl Dir {
             Err(error) => return Err(error),
         }
         self.make_directory(relative.parent().unwrap_or(Path::new("")))?;
-        let made = self.parent(relative).and_then(|(parent, name)| {
+        let made = self.run(Op::MakeDirectory { path: relative }, || {
+            let (parent, name) = self.parent(relative)?;
             rustix::fs::mkdirat(parent.as_fd(self), name, Mode::from_raw_mode(0o777))
         });
         match made {
@@ -154,7 +176,8 @@ impl Dir {
 
     /// Renames a file. Unless `replace`, whatever stands at the new place stays and the call fails.
     pub(crate) fn rename(&self, from: &Path, to: &Path, replace: bool) -> Result<(), StoreError> {
-        let renamed = self.parent(from).and_then(|(old_parent, old)| {
+        let renamed = self.run(Op::Rename { from, to }, || {
+            let (old_parent, old) = self.parent(from)?;
             let (new_parent, new) = self.parent(to)?;
             rename(old_parent.as_fd(self), old, new_parent.as_fd(self), new, replace)
         });
@@ -163,9 +186,7 @@ impl Dir {
 
     /// Removes a file; it is no error if it is gone.
     pub(crate) fn remove_file(&self, relative: &Path) -> Result<(), StoreError> {
-        let removed = self
-            .parent(relative)
-            .and_then(|(parent, name)| rustix::fs::unlinkat(parent.as_fd(self), name, AtFlags::empty()));
+        let removed = self.unlink(relative, AtFlags::empty());
         match removed {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(self.refused(relative, "remove", errno)),
@@ -205,9 +226,7 @@ impl Dir {
         for name in self.names(relative)? {
             self.remove_tree(&relative.join(name))?;
         }
-        let removed = self
-            .parent(relative)
-            .and_then(|(parent, name)| rustix::fs::unlinkat(parent.as_fd(self), name, AtFlags::REMOVEDIR));
+        let removed = self.unlink(relative, AtFlags::REMOVEDIR);
         match removed {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(self.refused(relative, "remove", errno)),
@@ -216,11 +235,12 @@ impl Dir {
 
     /// Makes the names in a folder below durable; the empty path is the folder itself.
     pub(crate) fn sync_directory(&self, relative: &Path) -> Result<(), StoreError> {
-        let synced = if relative.as_os_str().is_empty() {
-            rustix::fs::fsync(&self.fd)
-        } else {
+        let synced = self.run(Op::SyncDirectory { path: relative }, || {
+            if relative.as_os_str().is_empty() {
+                return rustix::fs::fsync(&self.fd);
+            }
             self.open_at(relative, OFlags::RDONLY | OFlags::DIRECTORY).and_then(rustix::fs::fsync)
-        };
+        });
         match synced {
             // Some network file systems cannot sync folders; their names are durable when made.
             Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
@@ -231,7 +251,8 @@ impl Dir {
     /// Syncs the whole file system below the folder, where there is a call for it; false if there is none.
     #[cfg(target_os = "linux")]
     pub(crate) fn sync_file_system(&self) -> Result<bool, StoreError> {
-        rustix::fs::syncfs(&self.fd).map_err(|errno| self.refused(Path::new(""), "sync", errno))?;
+        self.run(Op::SyncFileSystem, || rustix::fs::syncfs(&self.fd))
+            .map_err(|errno| self.refused(Path::new(""), "sync", errno))?;
         Ok(true)
     }
 
@@ -239,6 +260,18 @@ impl Dir {
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn sync_file_system(&self) -> Result<bool, StoreError> {
         Ok(false)
+    }
+
+    /// Does an operation, again if a signal interrupted it.
+    fn run<T>(&self, op: Op<'_>, perform: impl Fn() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+        rustix::io::retry_on_intr(|| self.tap.run(op, &perform))
+    }
+
+    fn unlink(&self, relative: &Path, how: AtFlags) -> rustix::io::Result<()> {
+        self.run(Op::Remove { path: relative }, || {
+            let (parent, name) = self.parent(relative)?;
+            rustix::fs::unlinkat(parent.as_fd(self), name, how)
+        })
     }
 
     fn parent<'a>(&self, relative: &'a Path) -> rustix::io::Result<(Parent, &'a OsStr)> {

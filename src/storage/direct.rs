@@ -5,13 +5,13 @@
 //! better with the order that the system gives to cached writes, and is not tried again. Whatever refuses is written the usual way. Nothing here makes
 //! anything durable.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::file::File;
 use super::locked;
 
 /// Whether direct writes are still worth it, by how they went.
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn what_is_not_aligned_is_left_to_the_usual_way() {
         let writes = DirectWrites::default();
-        let file = tempfile::tempfile().unwrap();
+        let file = File::untapped(tempfile::tempfile().unwrap());
         let bytes = vec![7; 4 * DIRECT_ALIGN];
         let first = bytes.as_ptr().align_offset(DIRECT_ALIGN);
         let aligned = &bytes[first..];

@@ -84,6 +84,12 @@ pub enum StoreError {
         /// The place.
         path: PathBuf,
     },
+    /// The folder that is being filled was moved away, and something else stands where it was.
+    #[error("`{}` was replaced while it was being filled: put the folder back and run the same command again", path.display())]
+    Displaced {
+        /// The folder's path, which now leads elsewhere.
+        path: PathBuf,
+    },
     /// Not a regular file.
     #[error("`{}` is not a regular file: remove it or choose another folder", path.display())]
     NotAFile {
@@ -157,6 +163,7 @@ impl StoreError {
             }
             Self::TargetExists { .. }
             | Self::Unsafe { .. }
+            | Self::Displaced { .. }
             | Self::NotAFile { .. }
             | Self::NotOneFile { .. } => ErrorKind::InTheWay,
             Self::Busy { .. } => ErrorKind::Busy,
@@ -180,6 +187,16 @@ impl StoreError {
         self.kind() == ErrorKind::Missing
     }
 
+    /// Whether this process, or the system, may open no more files.
+    pub(crate) fn is_out_of_descriptors(&self) -> bool {
+        match self {
+            Self::Disk { source, .. } => {
+                matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE))
+            }
+            _ => false,
+        }
+    }
+
     /// Names the place and the operation that a system error belongs to.
     pub(crate) fn disk(path: &Path, op: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Disk { path: path.to_owned(), op, source }
@@ -197,6 +214,9 @@ fn kind_of(source: &io::Error) -> ErrorKind {
 }
 
 fn way_out(source: &io::Error) -> &'static str {
+    if matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE)) {
+        return "raise the limit (ulimit -n) and run the same command again";
+    }
     match kind_of(source) {
         ErrorKind::Full => "make space and run the same command again",
         ErrorKind::ReadOnly => "choose a folder that can be written",

@@ -3,11 +3,11 @@
 //! stamp late; only bytes that are hashed as they are copied would be proof against it.)
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, MutexGuard};
 
+use super::file::File;
 use super::hashing::{Copied, Stamp, hash_as_sent};
 use super::locked;
 use crate::base::Bitfield;

@@ -1,11 +1,12 @@
 //! Hashing bytes on disk in bounded pieces, as they lie there or as they are sent. Holes of sparse files are not read. Knows no stores and no paths.
 
 use std::cell::RefCell;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::file::File;
 use crate::base::limits::{HASH_READ_LEN, PROGRESS_STEP_LEN, RACY_NANOS};
 use crate::manifest::{ChunkHasher, ChunkIndex, ChunkSpan, Hash, Manifest};
 
@@ -198,7 +199,7 @@ mod tests {
     use crate::manifest::Geometry;
 
     fn check_hash(len: u64, holes: bool) {
-        let file = tempfile::tempfile().unwrap();
+        let file = File::untapped(tempfile::tempfile().unwrap());
         file.set_len(len).unwrap();
         let data: Vec<u8> = (0..len).map(|i| if holes { 0 } else { (i * 7) as u8 }).collect();
         if !holes {

@@ -234,7 +234,7 @@ impl Work<'_> {
         Ok(hash)
     }
 
-    fn check_stamp(open: &std::fs::File, found: &Found) -> Result<(), IndexError> {
+    fn check_stamp(open: &super::file::File, found: &Found) -> Result<(), IndexError> {
         let stamp = Stamp::of(open).map_err(IndexError::disk(&found.path, "stat"))?;
         if stamp == found.stamp { Ok(()) } else { Err(IndexError::Changed { path: found.path.clone() }) }
     }
@@ -252,7 +252,7 @@ impl Work<'_> {
 }
 
 /// SHA-256 of a file's first `len` bytes.
-pub(super) fn sha256_of(file: &std::fs::File, len: u64) -> io::Result<Hash> {
+pub(super) fn sha256_of(file: &super::file::File, len: u64) -> io::Result<Hash> {
     let mut hasher = Sha256::new();
     each_piece(file, 0, len, |_, bytes| hasher.update(bytes))?;
     Ok(hasher.finalize().into())

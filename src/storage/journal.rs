@@ -2,18 +2,16 @@
 //! checksummed records. Invariant: a record is believed only if its checksum, which covers its place in the file, holds, and
 //! everything before it was believed. A torn end is cut off; anything else that is wrong is doubt. Knows no chunk's bytes.
 
-use std::fs::File;
-use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::StoreError;
 use super::dir::{Access, Dir};
+use super::file::File;
 use crate::base::ContentId;
 use crate::base::limits::{JOURNAL_RECORD_RUNS_MAX, JOURNAL_RESERVE_LEN_MAX, MANIFEST_BODY_LEN_MAX};
 use crate::manifest::Manifest;
@@ -73,23 +71,26 @@ impl Journal {
         Ok((journal, recovered))
     }
 
-    /// Replaces everything by these records, durably.
+    /// Replaces everything by these records, durably, and at once: a crash leaves the one or the other. (A journal that was
+    /// half written would not even say which files are ours.)
     pub(super) fn rewrite(
         &mut self,
         dir: &Dir,
         manifest: &Manifest,
         records: &[Record],
     ) -> Result<(), StoreError> {
-        let disk = |op| StoreError::disk(&self.path, op);
-        self.file.set_len(0).map_err(disk("truncate"))?;
-        let header = header(manifest);
-        self.file.write_all_at(&header, 0).map_err(disk("write"))?;
-        self.end = header.len() as u64;
-        for record in records {
-            self.write(record)?;
+        let (name, new_name) = (file_name(self.content), new_file_name(self.content));
+        dir.remove_file(&new_name)?;
+        // Locked before it has the name: there is no moment at which another process could take it.
+        let file = open_locked(dir, &new_name)?;
+        let mut new = Self { file, path: self.path.clone(), content: self.content, end: 0 };
+        let written = new.write_all(manifest, records).and_then(|()| dir.rename(&new_name, &name, true));
+        if written.is_err() {
+            // If this fails too, the next one to write it anew removes it.
+            let _ = dir.remove_file(&new_name);
+            return written;
         }
-        self.reserve(manifest.geometry().chunk_count());
-        self.sync()?;
+        *self = new;
         dir.sync_directory(Path::new(""))
     }
 
@@ -107,7 +108,20 @@ impl Journal {
 
     /// Removes the journal; the lock goes with it.
     pub(super) fn remove(&self, dir: &Dir) -> Result<(), StoreError> {
+        // What a crash may have left.
+        dir.remove_file(&new_file_name(self.content))?;
         dir.remove_file(&file_name(self.content))
+    }
+
+    fn write_all(&mut self, manifest: &Manifest, records: &[Record]) -> Result<(), StoreError> {
+        let header = header(manifest);
+        self.file.write_all_at(&header, 0).map_err(StoreError::disk(&self.path, "write"))?;
+        self.end = header.len() as u64;
+        for record in records {
+            self.write(record)?;
+        }
+        self.reserve(manifest.geometry().chunk_count());
+        self.sync()
     }
 
     fn write(&mut self, record: &Record) -> Result<(), StoreError> {
@@ -131,7 +145,9 @@ impl Journal {
     /// Sets space aside so that a full disk can still take the record of what is on it. Best effort: not every file system can.
     fn reserve(&self, chunk_count: u32) {
         let len = (RESERVE_LEN_MIN + u64::from(chunk_count) * 8).min(JOURNAL_RESERVE_LEN_MAX);
-        reserve(&self.file, self.end, len);
+        if let Err(errno) = self.file.reserve(self.end, len) {
+            tracing::debug!(%errno, "no space could be set aside for the journal");
+        }
     }
 }
 
@@ -151,12 +167,19 @@ pub(super) fn file_name(content: ContentId) -> PathBuf {
     PathBuf::from(format!(".swarm-{}.journal", HEXLOWER.encode(&content.as_bytes()[..8])))
 }
 
+/// What it is called while it is written anew.
+fn new_file_name(content: ContentId) -> PathBuf {
+    let mut name = file_name(content).into_os_string();
+    name.push(".new");
+    name.into()
+}
+
 /// A file that this process alone holds as long as it is open.
 pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
     let path = dir.full(name);
     for _ in 0..LOCK_TRIES_MAX {
         let file = dir.open_file(name, Access::Create)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match file.lock() {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path }),
             Err(errno) => {
@@ -289,16 +312,6 @@ fn sum(parts: &[&[u8]]) -> [u8; SUM_LEN] {
     }
     *hasher.finalize().as_bytes().first_chunk().expect("a hash is longer than a checksum")
 }
-
-#[cfg(target_os = "linux")]
-fn reserve(file: &File, at: u64, len: u64) {
-    if let Err(errno) = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, at, len) {
-        tracing::debug!(error = %io::Error::from(errno), "no space could be set aside for the journal");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn reserve(_file: &File, _at: u64, _len: u64) {}
 
 const MAGIC: [u8; 8] = *b"swarmjnl";
 const VERSION: u32 = 1;

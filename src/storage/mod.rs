@@ -6,6 +6,10 @@
 
 mod error;
 
+mod tap;
+
+mod file;
+
 mod dir;
 mod direct;
 mod guard;

@@ -2,7 +2,6 @@
 //! journal claims it and samples of its claims are right, or if it was hashed just now. On any doubt everything is hashed.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::dir::{Access, Dir, Standing};
 use super::hashing::HashProgress;
@@ -75,10 +74,10 @@ impl Survey<'_> {
         let mut claims = self.claims(recovered);
         let candidates = self.candidates(&claims)?;
         let sampled = self.sample(&claims, &candidates);
-        let good_samples = self.good(&candidates, &sampled);
+        let good_samples = self.good(&candidates, &sampled)?;
         claims.doubt |= good_samples.count() as usize != sampled.len();
         let to_hash = self.to_hash(&claims, &candidates);
-        let good = self.good(&candidates, &to_hash);
+        let good = self.good(&candidates, &to_hash)?;
         let mut resumed = Resumed {
             durable: Bitfield::new(self.manifest.geometry().chunk_count()),
             places: vec![Place::Nothing; self.manifest.files().len()],
@@ -133,16 +132,21 @@ impl Survey<'_> {
             let has = |set: &Bitfield| geometry.file_chunks(file).any(|chunk| set.contains(chunk.get()));
             let is_ours = claims.ours.contains(file.get() as u32) || has(&claims.durable);
             if has(self.wanted) {
-                candidates.extend(self.candidate(file, is_ours)?);
+                candidates.extend(self.candidate(claims, file, is_ours)?);
             } else if is_ours {
                 // Of a wider fetch before: kept if it is sound, and no reason to stop if it is not.
-                candidates.extend(self.candidate(file, true).unwrap_or(None));
+                candidates.extend(self.candidate(claims, file, true).unwrap_or(None));
             }
         }
         Ok(candidates)
     }
 
-    fn candidate(&self, file: FileIndex, is_ours: bool) -> Result<Option<Candidate>, StoreError> {
+    fn candidate(
+        &self,
+        claims: &Claims,
+        file: FileIndex,
+        is_ours: bool,
+    ) -> Result<Option<Candidate>, StoreError> {
         let (name, part) = (final_path(self.manifest, file), part_path(self.manifest, file));
         let overwrite = self.options.overwrite;
         let part_len = match self.stand(&part)? {
@@ -158,7 +162,8 @@ impl Survey<'_> {
         match self.stand(name)? {
             Standing::Nothing => Ok(part),
             Standing::File { len } if len == self.manifest.file(file).len => {
-                let replaces = overwrite && is_ours && part.is_some();
+                let is_begun = |part: &Candidate| is_ours || self.may_be_ours(claims, part);
+                let replaces = overwrite && part.as_ref().is_some_and(is_begun);
                 Ok(if replaces { part } else { Some(Candidate { file, kind: Kind::Final, len }) })
             }
             Standing::File { .. } if overwrite => Ok(part),
@@ -226,19 +231,25 @@ impl Survey<'_> {
             .collect()
     }
 
-    fn good(&self, candidates: &[Candidate], chunks: &[ChunkIndex]) -> Bitfield {
+    /// Chunks whose bytes can be read and are right. That a file cannot be opened says nothing about its bytes: an error, unless
+    /// it has gone.
+    fn good(&self, candidates: &[Candidate], chunks: &[ChunkIndex]) -> Result<Bitfield, StoreError> {
         let held = OpenFiles::default();
         let open = |file: FileIndex| {
             let at = candidates.binary_search_by_key(&file, |candidate| candidate.file);
             let kind = at.map(|at| candidates[at].kind);
-            held.get(file, || match kind {
+            let opened = held.get(file, || match kind {
                 Ok(Kind::Final) => self.dir.open_file(final_path(self.manifest, file), Access::Read),
                 Ok(Kind::OurPart | Kind::StrangePart) | Err(_) => {
                     self.dir.open_file(&part_path(self.manifest, file), Access::Read)
                 }
-            })
+            });
+            match opened {
+                Err(error) if error.is_missing() => Ok(None),
+                opened => opened.map(Some),
+            }
         };
-        good_chunks(self.manifest, chunks, &|file| open(file).map(|file| Arc::clone(&file)), self.progress)
+        good_chunks(self.manifest, chunks, &open, self.progress)
     }
 
     fn settle(

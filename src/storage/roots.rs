@@ -1,11 +1,11 @@
 //! How the paths of a content map to places on disk. Decides names only; opening goes through [`Dir`].
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::dir::{Access, Dir};
+use super::file::File;
 use super::{StoreError, locked};
 use crate::manifest::{EntryPath, Manifest};
 

@@ -2,7 +2,6 @@
 //! only; decides nothing about it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use rayon::prelude::*;
 
 use super::cache::{CacheKey, Cached, IndexCache};
 use super::dir::Standing;
+use super::file::File;
 use super::hashing::{HashProgress, Meter, Stamp, hash_as_sent};
 use super::index::IndexOptions;
 use super::open_files::OpenFiles;
@@ -112,8 +112,8 @@ fn scan_with(
         .flat_map(|report| manifest.geometry().file_chunks(report.file))
         .collect();
     let held = OpenFiles::default();
-    let open_file = |file: FileIndex| held.get(file, || open.open(&manifest.file(file).path));
-    let mut good = good_chunks(manifest, &to_hash, &open_file, progress);
+    let open_file = |file: FileIndex| Ok(held.get(file, || open.open(&manifest.file(file).path)).ok());
+    let mut good = good_chunks(manifest, &to_hash, &open_file, progress)?;
     if let Some(memory) = &memory {
         memory.recall(manifest, &mut good);
         memory.store(manifest, &open, &good);
@@ -211,27 +211,28 @@ fn stamp(manifest: &Manifest, open: &OpenRoots, file: FileIndex) -> Option<Stamp
     Stamp::of(&opened).ok()
 }
 
-/// Hashes these chunks on all cores; those that cannot be opened or read are not good.
+/// Hashes these chunks on all cores; those that cannot be read, or of whose file `open` gives nothing, are not good.
 pub(super) fn good_chunks(
     manifest: &Manifest,
     chunks: &[ChunkIndex],
-    open: &(dyn Fn(FileIndex) -> Result<Arc<File>, StoreError> + Sync),
+    open: &(dyn Fn(FileIndex) -> Result<Option<Arc<File>>, StoreError> + Sync),
     progress: &(dyn Fn(HashProgress) + Sync),
-) -> Bitfield {
+) -> Result<Bitfield, StoreError> {
     let geometry = manifest.geometry();
     let meter = Meter::new(chunks.iter().map(|&chunk| u64::from(geometry.chunk_len(chunk))).sum(), progress);
     let is_good = |&chunk: &ChunkIndex| {
         let span = geometry.span(chunk);
-        let hash = open(span.file).ok().and_then(|file| hash_as_sent(manifest, chunk, &file, None).ok());
+        let hash = open(span.file)?.and_then(|file| hash_as_sent(manifest, chunk, &file, None).ok());
         meter.add(span.len.into());
-        hash == Some(manifest.chunk_hash(chunk))
+        Ok(hash == Some(manifest.chunk_hash(chunk)))
     };
-    let verdicts: Vec<bool> = chunks.par_iter().with_max_len(1).map(is_good).collect();
+    let verdicts: Vec<bool> =
+        chunks.par_iter().with_max_len(1).map(is_good).collect::<Result<_, StoreError>>()?;
     let mut good = Bitfield::new(geometry.chunk_count());
     for (chunk, _) in chunks.iter().zip(verdicts).filter(|(_, is_good)| *is_good) {
         good.insert(chunk.get());
     }
-    good
+    Ok(good)
 }
 
 /// What can be told without reading; a file of the right length counts as damaged until its chunks are hashed.

@@ -36,7 +36,7 @@ impl SeedStore {
         &self.good
     }
 
-    fn open(&self, file: FileIndex) -> Result<Arc<std::fs::File>, StoreError> {
+    fn open(&self, file: FileIndex) -> Result<Arc<super::file::File>, StoreError> {
         self.files.get(file, || self.roots.open(&self.manifest.file(file).path))
     }
 

@@ -1,11 +1,11 @@
 //! A folder that holds many contents, each below a folder of its own that is named by its id, so that two may hold the same
 //! names. Invariant: nothing is made or removed outside of it, nor through a symbolic link.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::dir::{Dir, Standing};
+use super::file::File;
 use super::journal::open_locked;
 use crate::base::ContentId;
 

@@ -3,7 +3,6 @@
 //! system may have dropped what it could not write.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Mutex;
@@ -80,7 +79,16 @@ impl TargetStore {
         options: TargetOptions,
         progress: &(dyn Fn(HashProgress) + Sync),
     ) -> Result<(Self, Opened), StoreError> {
-        let dir = Dir::create(dir)?;
+        Self::open_in(Dir::create(dir)?, manifest, wanted, options, progress)
+    }
+
+    pub(super) fn open_in(
+        dir: Dir,
+        manifest: Manifest,
+        wanted: Bitfield,
+        options: TargetOptions,
+        progress: &(dyn Fn(HashProgress) + Sync),
+    ) -> Result<(Self, Opened), StoreError> {
         let (mut journal, recovered) = Journal::open(&dir, &manifest)?;
         let existed = recovered.existed;
         let survey = Survey { dir: &dir, manifest: &manifest, wanted: &wanted, options: &options, progress };
@@ -173,7 +181,7 @@ impl TargetStore {
     fn put(&self, chunk: ChunkIndex, data: &[u8]) -> Result<(), StoreError> {
         let span = self.manifest.geometry().span(chunk);
         let file = self.files.to_write(span.file)?;
-        if is_zero(data) && punch(&file, span.file_offset, span.len.into()) {
+        if is_zero(data) && file.punch(span.file_offset, span.len.into()).is_ok() {
             return Ok(());
         }
         self.files.write(span.file, &file, data, span.file_offset)
@@ -362,6 +370,7 @@ impl Store for TargetStore {
             locked(&self.state).pending.extend(batch);
             return Err(error);
         }
+        self.files.dir.check_place()?;
         self.promote_complete()?;
         Ok(std::mem::take(&mut locked(&self.state).unreported))
     }
@@ -404,18 +413,6 @@ fn runs(chunks: &BTreeSet<ChunkIndex>) -> Vec<(u32, u32)> {
 
 fn is_zero(data: &[u8]) -> bool {
     data.chunks(ZEROS.len()).all(|part| part == &ZEROS[..part.len()])
-}
-
-/// Makes a range a hole; false where the file system has none.
-#[cfg(target_os = "linux")]
-fn punch(file: &File, offset: u64, len: u64) -> bool {
-    use rustix::fs::FallocateFlags;
-    rustix::fs::fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, len).is_ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn punch(_file: &File, _offset: u64, _len: u64) -> bool {
-    false
 }
 
 static ZEROS: [u8; 4096] = [0; 4096];

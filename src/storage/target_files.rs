@@ -2,7 +2,6 @@
 //! stood there before, or the complete file.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,6 +10,7 @@ use data_encoding::HEXLOWER;
 
 use super::dir::{Access, Dir};
 use super::direct::DirectWrites;
+use super::file::File;
 use super::index::sha256_of;
 use super::open_files::OpenFiles;
 use super::{StoreError, locked};
@@ -103,7 +103,7 @@ impl TargetFiles {
                 return Err(StoreError::disk(&self.dir.full(&part), "extend")(error));
             }
             made.places[file.get()] = Place::Part;
-            return self.open.get(file, || Ok(new));
+            return Ok(self.open.put(file, new));
         }
         let place = made.places[file.get()];
         drop(made);

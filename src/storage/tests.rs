@@ -10,6 +10,14 @@ use super::*;
 use crate::base::Bitfield;
 use crate::manifest::EntryPath;
 
+pub(super) mod watch;
+
+mod disk;
+mod fetch;
+
+mod crashes;
+mod injected;
+
 /// Files of this content, made in a folder and indexed with 16 KiB chunks.
 struct World {
     source: tempfile::TempDir,

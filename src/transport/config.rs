@@ -4,8 +4,11 @@
 use std::sync::Arc;
 
 use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
+use quinn_proto::crypto::{CryptoError, HmacKey};
 
 use super::congestion::ForgivingCubic;
+use super::identity::Identity;
 use crate::base::limits::{
     CHUNK_STREAMS_PER_LINK_MAX, DATAGRAM_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, EARLY_RECEIVE_WINDOW_LEN,
     LINK_IDLE_TIMEOUT, LINK_KEEP_ALIVE,
@@ -65,6 +68,36 @@ impl Transports {
             config.receive_window(VarInt::from_u32(options.receive_window_len.min(EARLY_RECEIVE_WINDOW_LEN)));
         }
         Self { network: Arc::new(network), local: Arc::new(local) }
+    }
+}
+
+/// The same, for the node with this identity: whoever still has a link to it that it does not know any more, since it was killed
+/// and started again, is told so at once (a stateless reset, RFC 9000, section 10.3) and need not wait for
+/// [`LINK_IDLE_TIMEOUT`]. That takes keys that outlive the process.
+pub(super) fn endpoint_config_of(identity: &Identity) -> EndpointConfig {
+    let reset_key = ResetKey(identity.derive("swarm 2026 QUIC stateless reset"));
+    let [a, b, c, d, e, f, g, h, ..] = identity.derive("swarm 2026 QUIC connection ids");
+    let ids_key = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    let mut config = EndpointConfig::new(Arc::new(reset_key));
+    config.max_udp_payload_size(DATAGRAM_LEN_MAX_LOCAL).expect("more than the 1200 that QUIC demands");
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids_key)));
+    config
+}
+
+struct ResetKey([u8; 32]);
+
+impl HmacKey for ResetKey {
+    fn sign(&self, data: &[u8], signature_out: &mut [u8]) {
+        signature_out.copy_from_slice(blake3::keyed_hash(&self.0, data).as_bytes());
+    }
+
+    fn signature_len(&self) -> usize {
+        blake3::OUT_LEN
+    }
+
+    fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        // A hash is compared with a slice in constant time.
+        if blake3::keyed_hash(&self.0, data) == *signature { Ok(()) } else { Err(CryptoError) }
     }
 }
 

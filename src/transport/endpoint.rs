@@ -94,9 +94,13 @@ impl Endpoint {
         let transports = Transports::new(options);
         let accepting = Accepting::new(identity, &transports);
         let default = ServerConfig::clone(&accepting.network);
-        let quinn =
-            quinn::Endpoint::new(config::endpoint_config(), Some(default), socket, Arc::new(TokioRuntime))
-                .map_err(failed)?;
+        let quinn = quinn::Endpoint::new(
+            config::endpoint_config_of(identity),
+            Some(default),
+            socket,
+            Arc::new(TokioRuntime),
+        )
+        .map_err(failed)?;
         let own = interfaces::addresses().unwrap_or_default().into();
         let handshakes = Mutex::new(JoinSet::new());
         let identity = identity.clone();

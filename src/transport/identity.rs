@@ -102,6 +102,11 @@ impl Identity {
         }
     }
 
+    /// A secret for one purpose, the same after every start; from it nothing follows about the key.
+    pub(super) fn derive(&self, purpose: &str) -> [u8; 32] {
+        blake3::derive_key(purpose, self.seed.as_slice())
+    }
+
     pub(super) fn certificate(&self) -> CertificateDer<'static> {
         self.certificate.clone()
     }

@@ -22,6 +22,27 @@ fn a_fetcher_that_moves_keeps_its_link() {
 }
 
 #[test]
+fn a_fetcher_whose_interface_comes_back_with_another_address_goes_on() {
+    let Some(lab) = Lab::new() else { return };
+    let world = World::new();
+    let (film, manifest) = world.film(LEN, MIB);
+    let [seed, leech] = [(); 2].map(|()| world.node(&lab.host(LINE)));
+    let _seeding = seed.seed(&manifest, &film, &[]);
+    let mut fetch = leech.fetch(&manifest, &[&seed.peer], &[]);
+    fetch.wait_json(|line| (line["verified_bytes"].as_u64()? >= LEN / 4).then_some(()));
+    leech.host.take_down();
+    // A line about every second.
+    for _ in 0..3 {
+        fetch.wait_json(|line| (line["event"] == "progress").then_some(()));
+    }
+    leech.host.move_away();
+    leech.host.bring_back();
+    let figures = Figures::of(&fetch.end());
+    assert_same_file(&film, &leech.path("out/film.bin"));
+    tell("the fetcher, three seconds later,", &figures);
+}
+
+#[test]
 fn a_seed_that_moves_is_found_again_where_it_is_now() {
     let Some(lab) = Lab::new() else { return };
     let world = World::new();

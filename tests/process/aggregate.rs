@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::support::{
-    MIB, Outcome, Process, Signal, Tmpfs, World, args, assert_same_file, copy_some_chunks, heavy,
+    MIB, Outcome, Process, Signal, Tmpfs, World, args, assert_same_file, copy_some_chunks, heavy, kill_count,
 };
 
 /// A node that collects into `store`.
@@ -155,6 +155,33 @@ fn a_kill_in_the_middle_costs_at_most_a_flush_window_and_it_goes_on() {
     // Two seconds until a flush begins, as long again for the disk to do it, and chunks that were on their way.
     let window = 4 * KILLED_RATE + 16 * MIB;
     assert!(again <= window, "{again} bytes were fetched for nothing, a window is {window}");
+}
+
+#[test]
+fn many_kills_cost_an_aggregator_at_most_a_flush_window_each() {
+    let _turn = heavy();
+    let world = World::new();
+    let film = world.file("film.bin", KILLED_LEN);
+    let mut aggregator = Aggregator::start(&world, any());
+    let rate = format!("{KILLED_RATE}B/s");
+    let (join, content) = aggregator.join(args!["--until-replicated", "--limit-up", rate, film]);
+    let present = |status: &Value| status["contents"][0]["present_bytes"].as_u64();
+    let kills = kill_count();
+    for number in 1..=kills {
+        let least = KILLED_LEN * 9 / 10 * number / kills;
+        let verified_len = aggregator.wait(|status| present(status).filter(|len| *len >= least));
+        aggregator = aggregator.killed_and_started(any());
+        let is_open = |status: &Value| {
+            let state = &status["contents"][0]["state"];
+            state == "fetching" || state == "serving"
+        };
+        let kept_len = aggregator.wait(|status| present(status).filter(|_| is_open(status)));
+        let again = verified_len.saturating_sub(kept_len);
+        let window = 4 * KILLED_RATE + 16 * MIB;
+        assert!(again <= window, "{again} bytes were lost by kill {number}, a window is {window}");
+    }
+    join.end().expect_code(0);
+    assert_same_file(&film, &aggregator.folder(&content).join("film.bin"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(crate) use http::HttpFile;
 pub(crate) use liar::Liar;
 pub(crate) use outcome::Outcome;
 pub(crate) use process::{Process, Signal};
-pub(crate) use world::{Seed, World, heavy};
+pub(crate) use world::{Seed, World, heavy, kill_count};
 
 /// Arguments of different kinds as one list.
 macro_rules! args {

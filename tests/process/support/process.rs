@@ -31,6 +31,10 @@ pub(crate) enum Signal {
     HangUp,
     /// No chance to do anything.
     Kill,
+    /// It stands still.
+    Stop,
+    /// It goes on.
+    Continue,
 }
 
 /// What a process printed so far.
@@ -128,6 +132,8 @@ impl Process {
             Signal::Terminate => rustix::process::Signal::TERM,
             Signal::HangUp => rustix::process::Signal::HUP,
             Signal::Kill => rustix::process::Signal::KILL,
+            Signal::Stop => rustix::process::Signal::STOP,
+            Signal::Continue => rustix::process::Signal::CONT,
         };
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, number).expect("it runs");

@@ -53,6 +53,16 @@ impl World {
         Process::start(&mut self.command(args), b"")
     }
 
+    /// `swarm` that may have so many files and sockets open.
+    pub(crate) fn start_with_descriptors(&self, descriptors: u32, args: &[OsString]) -> Process {
+        let plain = self.command(args);
+        let mut command = Command::new("/bin/sh");
+        command.env_clear().args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
+        command.arg(plain.get_program()).args(plain.get_args()).current_dir(self.dir.path());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Process::start(&mut command, b"")
+    }
+
     /// Starts it and waits for its end.
     pub(crate) fn run(&self, args: &[OsString]) -> Outcome {
         self.start(args).end()
@@ -96,6 +106,11 @@ impl Seed {
     pub(crate) fn node(&self) -> &str {
         self.ready["node"].as_str().expect("a seed has a key")
     }
+}
+
+/// How often a test kills; `SWARM_KILLS` for a longer run.
+pub(crate) fn kill_count() -> u64 {
+    std::env::var("SWARM_KILLS").map_or(20, |count| count.parse().expect("a number"))
 }
 
 /// Held by tests that need much disk, memory or time for themselves: one at a time.

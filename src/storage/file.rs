@@ -1,0 +1,115 @@
+//! An open file: what storage does to the files of a fetch, and nothing else. Every operation passes its [`Tap`]; one that a
+//! signal interrupts is done again.
+
+use std::fs::{Metadata, Permissions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use super::tap::{Op, Tap};
+
+/// An open regular file. [`FileExt`] reads and writes it.
+#[derive(Debug)]
+pub(crate) struct File {
+    system: std::fs::File,
+    tap: Tap,
+}
+
+impl File {
+    /// A file that was opened under this name.
+    pub(super) fn new(system: std::fs::File, path: &Path, tap: &Tap) -> Self {
+        Self { system, tap: tap.of_file(path) }
+    }
+
+    /// One that nobody looks into.
+    #[cfg(test)]
+    pub(super) fn untapped(system: std::fs::File) -> Self {
+        Self { system, tap: Tap::default() }
+    }
+
+    /// Length, times and identity.
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        uninterrupted(|| self.tap.run(Op::Metadata, || self.system.metadata()))
+    }
+
+    /// Cuts it, or extends it by zeros.
+    pub(super) fn set_len(&self, len: u64) -> io::Result<()> {
+        uninterrupted(|| self.tap.run(Op::SetLen { len }, || self.system.set_len(len)))
+    }
+
+    /// Makes its bytes durable, and its length as far as they need it.
+    pub(super) fn sync_data(&self) -> io::Result<()> {
+        uninterrupted(|| self.tap.run(Op::SyncData, || self.system.sync_data()))
+    }
+
+    pub(super) fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
+        let set = || self.system.set_permissions(permissions.clone());
+        uninterrupted(|| self.tap.run(Op::SetPermissions, set))
+    }
+
+    /// Locks it against other processes; [`Errno::WOULDBLOCK`] if one of them was quicker.
+    pub(super) fn lock(&self) -> Result<(), Errno> {
+        let lock = || rustix::fs::flock(&self.system, FlockOperation::NonBlockingLockExclusive);
+        rustix::io::retry_on_intr(|| self.tap.run(Op::Lock, lock))
+    }
+
+    /// Makes a range a hole, the length as it was; an error where the file system has none.
+    #[cfg(target_os = "linux")]
+    pub(super) fn punch(&self, offset: u64, len: u64) -> Result<(), Errno> {
+        use rustix::fs::FallocateFlags;
+        let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let punch = || rustix::fs::fallocate(&self.system, how, offset, len);
+        rustix::io::retry_on_intr(|| self.tap.run(Op::Punch { offset, len }, punch))
+    }
+
+    /// Makes a range a hole, the length as it was; an error where the file system has none.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn punch(&self, _offset: u64, _len: u64) -> Result<(), Errno> {
+        Err(Errno::NOTSUP)
+    }
+
+    /// Sets space aside, the length as it was; an error where the file system cannot.
+    #[cfg(target_os = "linux")]
+    pub(super) fn reserve(&self, offset: u64, len: u64) -> Result<(), Errno> {
+        let how = rustix::fs::FallocateFlags::KEEP_SIZE;
+        let reserve = || rustix::fs::fallocate(&self.system, how, offset, len);
+        rustix::io::retry_on_intr(|| self.tap.run(Op::Reserve, reserve))
+    }
+
+    /// Sets space aside, the length as it was; an error where the file system cannot.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn reserve(&self, _offset: u64, _len: u64) -> Result<(), Errno> {
+        Err(Errno::NOTSUP)
+    }
+}
+
+/// One call of the system each; what is provided on top of them takes up where a short one ended.
+impl FileExt for File {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.tap.run(Op::Read, || self.system.read_at(buf, offset))
+    }
+
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
+        let data = self.tap.cut(data);
+        self.tap.run(Op::Write { offset, data }, || self.system.write_at(data, offset))
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.system.as_fd()
+    }
+}
+
+fn uninterrupted<T>(mut perform: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match perform() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("credentials", &["base", "trust"]),
     ("storage", &["base", "manifest"]),
     ("discovery", &["base", "manifest", "wire", "transport"]),
-    ("coordinator", &["base", "manifest", "wire", "registry", "transport"]),
+    ("coordinator", &["base", "manifest", "wire", "registry", "trust", "transport"]),
     ("node", &["base", "manifest", "wire", "trust", "engine", "transport", "storage", "discovery"]),
     (
         "service",

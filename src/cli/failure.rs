@@ -153,6 +153,7 @@ impl From<CredentialsError> for Failure {
             | CredentialsError::Unusable { .. }
             | CredentialsError::ForeignList(_)
             | CredentialsError::Development(_)
+            | CredentialsError::Readable(_)
             | CredentialsError::Members { .. }
             | CredentialsError::WrongNode { .. }
             | CredentialsError::NotIssued { .. }

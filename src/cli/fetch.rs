@@ -18,12 +18,12 @@ use super::seed::own_source;
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use super::trust;
-use crate::base::limits::COORDINATORS_MAX;
+use crate::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, WRAPPED_KEYS_MAX};
 use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
 use crate::engine::{
     Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
 };
-use crate::manifest::{ContentKey, Manifest, Signature, Source, Ticket, WrappedKey};
+use crate::manifest::{ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey};
 use crate::node::clock::Clock;
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 use crate::service::Guard;
@@ -227,6 +227,9 @@ impl Fetch {
     /// As this node can read it; what it has no key for it fetches as it is, as a mirror does.
     fn unsealed(&self, manifest: Manifest) -> Result<Manifest, Failure> {
         match &self.content_key {
+            Some(_) if !manifest.is_sealed() && self.args.content_key.is_some() => {
+                Err(Failure::new(Exit::Usage, SealError::NotSealed))
+            }
             _ if !manifest.is_sealed() => Ok(manifest),
             Some(key) => seal::opened(&manifest, key),
             None => {
@@ -467,9 +470,9 @@ impl Fetch {
         Ticket {
             sources,
             coordinators,
-            signatures: self.signatures.clone(),
+            signatures: self.signatures.iter().take(SIGNATURES_MAX).cloned().collect(),
             key: self.ticket_key.clone(),
-            wrapped_keys: self.wrapped_keys.clone(),
+            wrapped_keys: self.wrapped_keys.iter().take(WRAPPED_KEYS_MAX).cloned().collect(),
             ..Ticket::new(self.content)
         }
     }

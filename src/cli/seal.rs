@@ -8,6 +8,7 @@ use std::path::Path;
 use super::failure::{Exit, Failure};
 use super::output::HashView;
 use super::source::Wanted;
+use crate::base::limits::WRAPPED_KEYS_MAX;
 use crate::base::{ContentId, NodeId};
 use crate::manifest::{ContentKey, Manifest, SealError, WrappedKey};
 use crate::storage::{self, Index};
@@ -63,6 +64,11 @@ pub(super) fn wrapped(
     content: ContentId,
     nodes: &[NodeId],
 ) -> Result<Vec<WrappedKey>, Failure> {
+    if nodes.len() > WRAPPED_KEYS_MAX {
+        let message =
+            format!("a ticket holds the key for at most {WRAPPED_KEYS_MAX} nodes: make several tickets");
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let wrap = |node: &NodeId| {
         WrappedKey::new(key, content, *node, random_bytes()?).ok_or_else(|| {
             Failure::new(

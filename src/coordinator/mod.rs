@@ -88,7 +88,13 @@ impl Coordinator {
         let (report, totals) = watch::channel(Totals::default());
         let desk = Desk::new(endpoint, Identity::ephemeral()?, book, kept, wall_clock, calls.clone(), report);
         tasks.spawn(desk.run(call_queue, tasks.clone(), ending.clone()));
-        tasks.spawn(serve::accept(link_queue, calls.clone(), tasks.clone(), ending.clone()));
+        tasks.spawn(serve::accept(
+            link_queue,
+            endpoint.clone(),
+            calls.clone(),
+            tasks.clone(),
+            ending.clone(),
+        ));
         Ok(Self { links, calls, totals })
     }
 

@@ -14,14 +14,17 @@ use super::desk::{Call, ClientId};
 use super::pace::Pace;
 use crate::base::NodeId;
 use crate::base::limits::{
-    ANNOUNCE_INTERVAL, ANNOUNCE_TIME_TO_LIVE, COORDINATOR_LINKS_MAX, COORDINATOR_QUEUE_FRAMES,
+    ADMISSION_CHECK_INTERVAL, ANNOUNCE_INTERVAL, ANNOUNCE_TIME_TO_LIVE, COORDINATOR_LINKS_MAX,
+    COORDINATOR_QUEUE_FRAMES,
 };
-use crate::transport::{CloseReason, FrameReader, FrameWriter, Link};
+use crate::transport::{CloseReason, Endpoint, FrameReader, FrameWriter, Link};
+use crate::trust::Denial;
 use crate::wire::{Coordination, Hello, PROTOCOL_MAJOR, Welcome};
 
 /// Takes links until `ending`, one task each.
 pub(super) async fn accept(
     mut links: mpsc::Receiver<Link>,
+    endpoint: Endpoint,
     calls: mpsc::Sender<Call>,
     tasks: TaskTracker,
     ending: CancellationToken,
@@ -44,7 +47,8 @@ pub(super) async fn accept(
             continue;
         };
         next += 1;
-        let task = ServeTask { id: ClientId(next), link, calls: calls.clone(), pace: Arc::clone(&pace) };
+        let (endpoint, calls, pace) = (endpoint.clone(), calls.clone(), Arc::clone(&pace));
+        let task = ServeTask { id: ClientId(next), link, endpoint, calls, pace };
         let ending = ending.clone();
         tasks.spawn(async move {
             task.run(ending).await;
@@ -56,6 +60,7 @@ pub(super) async fn accept(
 struct ServeTask {
     id: ClientId,
     link: Link,
+    endpoint: Endpoint,
     calls: mpsc::Sender<Call>,
     pace: Arc<Pace>,
 }
@@ -98,6 +103,24 @@ impl ServeTask {
         tokio::select! {
             read = self.read(reader, node, observed) => read,
             written = write(writer, waiting) => written,
+            denial = self.denied() => Err(denial.to_string()),
+        }
+    }
+
+    /// Waits until the node may have no link any more, and then ends it.
+    async fn denied(&self) -> Denial {
+        let mut gate = self.endpoint.gate();
+        loop {
+            let is_open = gate.borrow_and_update().authoriser.is_open();
+            if let Err(denial) = self.endpoint.admits(&self.link) {
+                self.link.turn_away(&denial);
+                return denial;
+            }
+            tokio::select! {
+                Ok(()) = gate.changed() => {}
+                () = tokio::time::sleep(ADMISSION_CHECK_INTERVAL), if !is_open => {}
+                else => std::future::pending().await,
+            }
         }
     }
 

@@ -19,6 +19,8 @@ use crate::trust::{Applicant, Authoriser, Denial, Role};
 #[derive(Debug)]
 pub struct Authority {
     anchor: TrustAnchor<'static>,
+    /// When it ends, seconds since 1970.
+    ends_at: u64,
     /// What it took back; a certificate of which it says nothing is good.
     revoked: Option<CertRevocationList<'static>>,
 }
@@ -32,6 +34,7 @@ impl Authority {
     pub fn new(pem: &[u8], path: &Path, is_dev: bool) -> Result<Self, CredentialsError> {
         let not_pem = |_| CredentialsError::NotPem { path: path.to_owned(), what: "certificate" };
         let certificate = CertificateDer::from_pem_slice(pem).map_err(not_pem)?;
+        let ends_at = may_sign_until(&certificate, path)?;
         let anchor = anchor_from_trusted_cert(&certificate)
             .map_err(|error| CredentialsError::Unusable { path: path.to_owned(), why: error.to_string() })?
             .to_owned();
@@ -40,7 +43,7 @@ impl Authority {
         if is_development && !is_dev {
             return Err(CredentialsError::Development(path.to_owned()));
         }
-        Ok(Self { anchor, revoked: None })
+        Ok(Self { anchor, ends_at, revoked: None })
     }
 
     /// The same, with its revocation list, PEM. `path` is for errors.
@@ -83,6 +86,9 @@ impl Authority {
 
 impl Authoriser for Authority {
     fn admit(&self, applicant: &Applicant<'_>) -> Result<Role, Denial> {
+        if applicant.unix_secs > self.ends_at {
+            return Err(Denial::AuthorityExpired);
+        }
         let der = CertificateDer::from(applicant.certificate);
         let unreadable = |error: Error| Denial::BadCertificate(error.to_string());
         let certificate = EndEntityCert::try_from(&der).map_err(unreadable)?;
@@ -104,6 +110,19 @@ impl Authoriser for Authority {
     fn grants(&self, _node: NodeId, _content: ContentId) -> bool {
         true
     }
+}
+
+/// Until when a certificate may sign others, which an anchor does not say.
+fn may_sign_until(certificate: &CertificateDer<'_>, path: &Path) -> Result<u64, CredentialsError> {
+    let unusable = |why: &str| CredentialsError::Unusable { path: path.to_owned(), why: why.to_owned() };
+    let (_, parsed) =
+        x509_parser::parse_x509_certificate(certificate).map_err(|_| unusable("it is no certificate"))?;
+    let may_sign = |usage: &x509_parser::extensions::KeyUsage| usage.key_cert_sign();
+    let usage = parsed.key_usage().map_err(|_| unusable("it is malformed"))?;
+    if !parsed.is_ca() || !usage.is_none_or(|usage| may_sign(usage.value)) {
+        return Err(unusable("it is no authority's, but a node's: name the ca.pem of `swarm cert ca`"));
+    }
+    Ok(parsed.validity().not_after.timestamp().unsigned_abs())
 }
 
 /// The certificate in a PEM file, for a node to show.

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rcgen::{
@@ -89,6 +89,7 @@ impl AuthorityBook {
         let [key, certificate] = texts;
         let lock = lock(dir)?;
         let (key, certificate) = (text(key?, &key_path)?, text(certificate?, &certificate_path)?);
+        refuse_if_others_read(&key_path)?;
         let key = KeyPair::from_pem(&key).map_err(|error| unusable(&key_path, error))?;
         let issuer = Issuer::from_ca_cert_pem(&certificate, key);
         let issuer = issuer.map_err(|error| unusable(&certificate_path, error))?;
@@ -242,16 +243,29 @@ fn lock(dir: &Path) -> Result<File, CredentialsError> {
     Ok(file)
 }
 
-/// A new file in place of the old one, whole or not at all.
+/// A secret that others can read is none.
+fn refuse_if_others_read(path: &Path) -> Result<(), CredentialsError> {
+    let mode = fs::metadata(path).map_err(CredentialsError::io("stat", path))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(CredentialsError::Readable(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// A new file in place of the old one, whole or not at all, and durably.
 pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CredentialsError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let written = || -> io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        fs::rename(&temporary, path)?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
     written().map_err(CredentialsError::io("write", path))
 }
@@ -306,6 +320,9 @@ mod tests {
         assert_eq!(admit(&before, &mirror, NOW + 29 * DAY), Ok(Role::Mirror));
         assert_eq!(admit(&before, &full, NOW + 31 * DAY), Err(Denial::Expired));
         assert_eq!(admit(&before, &full, NOW - DAY), Err(Denial::NotYetValid));
+        assert_eq!(admit(&before, &full, NOW + 3651 * DAY), Err(Denial::AuthorityExpired));
+        let node_only = Authority::new(full.as_bytes(), Path::new("reader.pem"), false);
+        assert!(matches!(node_only, Err(CredentialsError::Unusable { .. })));
         assert_eq!(book.revoke(node(1), NOW).expect("known"), 1);
         let after = authority(&book);
         assert_eq!(admit(&after, &full, NOW + 1), Err(Denial::Revoked));
@@ -363,6 +380,16 @@ mod tests {
         let pem = fs::read(&path).expect("a file");
         assert!(matches!(Authority::new(&pem, &path, false), Err(CredentialsError::Development(_))));
         assert!(Authority::new(&pem, &path, true).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_not_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(AuthorityBook::create(folder.path(), "lab", 10, NOW).expect("made"));
+        let key = folder.path().join(KEY);
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("it is ours");
+        let opened = AuthorityBook::open(folder.path());
+        assert!(matches!(opened.err(), Some(CredentialsError::Readable(_))));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The files that a product was told of, and the authoriser that follows from them. Invariant: a change that cannot be read
 //! changes nothing; what held before goes on to hold.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -35,6 +36,11 @@ impl TrustFiles {
     /// # Errors
     /// If one of them cannot be read or is not what it should be.
     pub fn load(&self) -> Result<Arc<dyn Authoriser>, CredentialsError> {
+        self.load_without(&BTreeSet::new())
+    }
+
+    /// The same; contents whose lists are gone are for nobody.
+    fn load_without(&self, missing: &BTreeSet<ContentId>) -> Result<Arc<dyn Authoriser>, CredentialsError> {
         let mut all: Vec<Arc<dyn Authoriser>> = Vec::new();
         if let Some(path) = &self.allow {
             all.push(Arc::new(members(path)?));
@@ -56,6 +62,9 @@ impl TrustFiles {
             (None, None) => {}
         }
         let mut access = AccessList::new();
+        for content in missing {
+            access.restrict(*content, Members::default());
+        }
         for (content, path) in self.lists()? {
             access.restrict(content, members(&path)?);
         }
@@ -73,8 +82,11 @@ impl TrustFiles {
     fn lists(&self) -> Result<Vec<(ContentId, PathBuf)>, CredentialsError> {
         let mut lists = self.readers.clone();
         if let Some(dir) = &self.readers_dir {
-            for entry in fs::read_dir(dir).map_err(CredentialsError::io("list", dir))?.take(LISTS_MAX) {
+            for entry in fs::read_dir(dir).map_err(CredentialsError::io("list", dir))? {
                 let entry = entry.map_err(CredentialsError::io("list", dir))?;
+                if lists.len() >= LISTS_MAX {
+                    return Err(CredentialsError::TooLong(dir.clone()));
+                }
                 if let Some(content) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
                     lists.push((content, entry.path()));
                 }
@@ -89,7 +101,12 @@ impl TrustFiles {
 #[derive(Debug)]
 pub struct Watched {
     files: TrustFiles,
-    seen: Vec<Option<Stamp>>,
+    /// `None`: they are to be read whatever they are.
+    seen: Option<Vec<Option<Stamp>>>,
+    /// Contents that had a list once: should it go, they are for nobody, not for everybody.
+    listed: BTreeSet<ContentId>,
+    /// What was wrong with them last; told once.
+    trouble: Option<String>,
 }
 
 impl Watched {
@@ -99,16 +116,18 @@ impl Watched {
     /// If one of them cannot be read or is not what it should be.
     pub fn load(files: TrustFiles) -> Result<(Self, Arc<dyn Authoriser>), CredentialsError> {
         // What changes from here on is seen at the next look.
-        let seen = files.stamps();
+        let seen = Some(files.stamps());
         let authoriser = files.load()?;
-        Ok((Self { files, seen }, authoriser))
+        let listed = files.lists()?.into_iter().map(|(content, _)| content).collect();
+        Ok((Self { files, seen, listed, trouble: None }, authoriser))
     }
 
     /// Takes other files from now on; they are read at the next look.
     pub fn set(&mut self, files: TrustFiles) {
         if self.files != files {
             self.files = files;
-            self.seen.clear();
+            self.seen = None;
+            self.listed.clear();
         }
     }
 
@@ -117,12 +136,22 @@ impl Watched {
     /// # Errors
     /// If what is there now cannot be read or is not what it should be: then it is as if nothing had changed.
     pub fn look(&mut self) -> Result<Option<Arc<dyn Authoriser>>, CredentialsError> {
-        let seen = self.files.stamps();
+        let seen = Some(self.files.stamps());
         if seen == self.seen {
             return Ok(None);
         }
-        self.seen = seen;
-        self.files.load().map(Some)
+        let loaded = self.files.load_without(&self.listed).and_then(|authoriser| {
+            self.listed.extend(self.files.lists()?.into_iter().map(|(content, _)| content));
+            Ok(authoriser)
+        });
+        // What could not be read now may be read the next time, though nothing moves.
+        if !matches!(loaded, Err(CredentialsError::Io { .. })) {
+            self.seen = seen;
+        }
+        let trouble = loaded.as_ref().err().map(ToString::to_string);
+        let is_told = trouble.is_some() && trouble == self.trouble;
+        self.trouble = trouble;
+        if is_told { Ok(None) } else { loaded.map(Some) }
     }
 }
 
@@ -188,6 +217,27 @@ mod tests {
         assert!(watched.look().expect("told once").is_none());
         fs::remove_file(&path).expect("there");
         assert!(watched.look().is_err());
+        assert!(watched.look().expect("told once").is_none());
+        fs::write(&path, "# nobody").expect("written");
+        let third = watched.look().expect("read").expect("something new");
+        assert!(!is_admitted(&*third, one));
+        watched.set(TrustFiles::default());
+        assert!(watched.look().expect("nothing to read").expect("something new").is_open());
+    }
+
+    #[test]
+    fn a_content_whose_list_is_taken_away_is_for_nobody() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (reader, content) = (NodeId::from_bytes([1; 32]), ContentId::from_bytes([2; 32]));
+        let path = folder.path().join(content.to_string());
+        fs::write(&path, reader.to_string()).expect("written");
+        let readers_dir = Some(folder.path().to_owned());
+        let (mut watched, first) =
+            Watched::load(TrustFiles { readers_dir, ..TrustFiles::default() }).expect("read");
+        assert!(first.grants(reader, content));
+        fs::remove_file(&path).expect("there");
+        let second = watched.look().expect("read").expect("something new");
+        assert!(!second.grants(reader, content) && !second.is_open());
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub enum CredentialsError {
     /// Revocations of somebody else.
     #[error("`{}` is the revocation list of another authority: name the one that belongs to --ca", .0.display())]
     ForeignList(PathBuf),
+    /// The authority's key is no secret.
+    #[error("`{}` can be read by others: chmod 600 it, and think whether somebody did", .0.display())]
+    Readable(PathBuf),
     /// Anybody has the key of this one.
     #[error("`{}` is the authority for development, whose key everybody has: add --dev, or make one by `swarm cert ca`", .0.display())]
     Development(PathBuf),

@@ -113,6 +113,7 @@ impl Manifest {
             return Err(ManifestError::TooManyFiles);
         }
         check_places(&files, &empty_directories)?;
+        check_names(files.iter().map(|file| &file.path).chain(&empty_directories))?;
         Ok(Self(Arc::new(Inner {
             id: self.id(),
             body: self.body().clone(),

@@ -1,6 +1,7 @@
 //! Sealed contents: whoever has the chunks cannot read them without the content's key, and whoever has the key can check and
-//! read each chunk by itself. The format is in `docs/sealed.md`. Invariant: no key stream is ever used for two different
-//! texts, since a file's key follows from what the file holds.
+//! read each chunk by itself. The format is in `docs/sealed.md`. Invariants: no key stream is ever used for two different texts,
+//! since a file's key follows from what the file holds and how it is cut; and a content opens with one key alone, since it holds what
+//! follows from the key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -76,10 +77,10 @@ impl ContentKey {
         &self.0
     }
 
-    /// Of one file, by what it holds and its place: no two texts share a key stream.
-    fn file_key(&self, path: &EntryPath, blake3: &Hash) -> FileKey {
+    /// Of one file, by what it holds, how it is cut and its place: no two texts share a key stream.
+    fn file_key(&self, path: &EntryPath, blake3: &Hash, chunk_len_log2: u8) -> FileKey {
         let mut hasher = blake3::Hasher::new_keyed(&self.derived(FILE_CONTEXT));
-        hasher.update(blake3).update(path.as_str().as_bytes());
+        hasher.update(blake3).update(&[chunk_len_log2]).update(path.as_str().as_bytes());
         *hasher.finalize().as_bytes()
     }
 
@@ -117,7 +118,8 @@ impl FromStr for ContentKey {
 impl Sealer {
     /// Seals a content that is not sealed. The same content and key make the same sealed content.
     pub fn new(plain: &Manifest, key: &ContentKey) -> Self {
-        let keys = plain.files().iter().map(|file| key.file_key(&file.path, &file.blake3)).collect();
+        let key_of = |file: &File| key.file_key(&file.path, &file.blake3, file.chunk_len_log2);
+        let keys = plain.files().iter().map(key_of).collect();
         Self { plain: plain.clone(), key: key.clone(), keys }
     }
 
@@ -170,23 +172,34 @@ impl ContentKey {
     fn sealed_entries(&self, entries: &[u8]) -> Bytes {
         let digest = blake3::keyed_hash(&self.derived(NONCE_CONTEXT), entries);
         let nonce: [u8; NONCE_LEN] = *digest.as_bytes().first_chunk().expect("a hash is longer");
-        let mut text = entries.to_vec();
+        let (mut text, head) = (entries.to_vec(), self.head());
         self.entries_cipher()
-            .encrypt_in_place(&nonce.into(), &[VERSION], &mut text)
+            .encrypt_in_place(&nonce.into(), &head, &mut text)
             .expect("a manifest is far shorter than 256 GiB");
-        [&[VERSION], nonce.as_slice(), &text].concat().into()
+        [head.as_slice(), &nonce, &text].concat().into()
+    }
+
+    /// What a seal begins with: the version, and what binds it to this key. The ciphers alone do not: a text can be made that two keys
+    /// open (<https://eprint.iacr.org/2019/016>).
+    fn head(&self) -> [u8; HEAD_LEN] {
+        let mut head = [VERSION; HEAD_LEN];
+        head[1..].copy_from_slice(&self.derived(COMMITMENT_CONTEXT));
+        head
     }
 
     fn open_entries(&self, seal: &[u8]) -> Result<Bytes, SealError> {
-        let (version, rest) = seal.split_first().ok_or(SealError::Malformed)?;
+        let (head, rest) = seal.split_first_chunk::<HEAD_LEN>().ok_or(SealError::Malformed)?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Malformed)?;
-        if *version != VERSION {
+        if head[0] != VERSION {
             return Err(SealError::Malformed);
+        }
+        if *head != self.head() {
+            return Err(SealError::WrongKey);
         }
         let mut text = text.to_vec();
         self.entries_cipher()
-            .decrypt_in_place(&(*nonce).into(), &[VERSION], &mut text)
-            .map_err(|_| SealError::WrongKey)?;
+            .decrypt_in_place(&(*nonce).into(), head, &mut text)
+            .map_err(|_| SealError::Malformed)?;
         Ok(text.into())
     }
 }
@@ -218,7 +231,7 @@ impl Manifest {
                 return Err(SealError::Malformed);
             }
             tags.extend_from_slice(of_file);
-            keys.push(key.file_key(&path, &blake3));
+            keys.push(key.file_key(&path, &blake3, self.file(index).chunk_len_log2));
             files.push(File { path, executable: entry.executable, sha256, ..self.file(index).clone() });
         }
         let empty = entries.empty_directories.into_iter().map(EntryPath::new).collect::<Result<Vec<_>, _>>();
@@ -314,7 +327,9 @@ fn sealed_file(number: usize, file: &File, values: &[Hash]) -> Result<File, Mani
 const PREFIX: &str = "swarmkey1";
 const VERSION: u8 = 1;
 const NONCE_LEN: usize = 24;
+const HEAD_LEN: usize = 1 + 32;
 const BLOCK_LEN: u64 = 64;
+const COMMITMENT_CONTEXT: &str = "swarm sealed content v1 commitment";
 const ENTRIES_CONTEXT: &str = "swarm sealed content v1 entries";
 const NONCE_CONTEXT: &str = "swarm sealed content v1 entries nonce";
 const FILE_CONTEXT: &str = "swarm sealed content v1 file";
@@ -411,6 +426,19 @@ mod tests {
         let (_, others) = sealed(&changed, &key(1));
         // The chunks of the film differ from the first byte on, though only the last byte of the film does.
         assert!(chunks[1..].iter().zip(&others[1..]).all(|(one, other)| one[..16] != other[..16]));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_otherwise_is_sealed_with_another_key_stream() {
+        let [short, long] = [14, 15].map(|log2| {
+            let plain = Manifest::new(vec![file_of("film", &[0; 100_000], log2)], vec![]).expect("good");
+            let sealer = Sealer::new(&plain, &key(1));
+            let mut bytes = vec![0; 1 << log2];
+            sealer.seal(plain.geometry().chunk(1).expect("there"), &mut bytes);
+            bytes
+        });
+        // The text is zeros, so what is left is the key stream.
+        assert_ne!(short[..64], long[..64]);
     }
 
     #[test]

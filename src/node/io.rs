@@ -167,9 +167,10 @@ impl Io {
         tokio::select! {
             biased;
             Some(command) = self.commands.recv() => facts.push(Fact::Command(command)),
+            // Before facts: a peer that is to go could keep those coming.
+            fact = self.door.next() => facts.push(fact),
             _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => {}
             fact = self.finding.next() => facts.push(fact),
-            fact = self.door.next() => facts.push(fact),
             () = sleep => facts.push(Fact::Wakeup),
         }
         facts

@@ -65,6 +65,9 @@ pub enum Denial {
     /// The certificate is out of date.
     #[error("its certificate has expired: get a new one")]
     Expired,
+    /// The time of the authority itself is over.
+    #[error("the authority that is asked for has expired: whoever runs it makes a new one")]
+    AuthorityExpired,
     /// The certificate is not valid yet, or a clock is wrong.
     #[error("its certificate is not valid yet: check the clocks of both machines")]
     NotYetValid,

@@ -528,6 +528,6 @@ mod tests {
         for (key, described) in keys {
             assert!(described["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
         }
-        assert_eq!(keys.len(), 21);
+        assert_eq!(keys.len(), 22);
     }
 }

@@ -87,9 +87,10 @@ impl Engine {
     /// Lets every peer have its turn, whoever would be done with one more chunk first.
     pub(super) fn fill_all(&mut self) {
         let time_for_one = |session: &Session| session.time_for(self.now, 1 << 20).unwrap_or_default();
-        // Whoever fell silent comes last, or it would be asked for the same chunk again and again.
+        // Whoever fell silent comes last, after those who did so less often, or it would be asked for the same chunk again
+        // and again.
         let mut links: Vec<_> =
-            self.sessions.iter().map(|(link, s)| (s.is_snubbed, time_for_one(s), *link)).collect();
+            self.sessions.iter().map(|(link, s)| (s.silences, time_for_one(s), *link)).collect();
         links.sort_unstable();
         for (_, _, link) in links {
             self.fill(link);
@@ -173,7 +174,7 @@ impl Engine {
             .sessions
             .iter()
             .filter(can_help)
-            .filter(|(_, session)| !session.is_snubbed && !session.is_choked);
+            .filter(|(_, session)| !session.is_snubbed() && !session.is_choked);
         let (mut rate, mut best) = (0, 0);
         for helper in helpers.filter_map(|(_, session)| session.rate(self.now)) {
             (rate, best) = (rate + helper.0, best.max(helper.0));
@@ -599,8 +600,8 @@ impl Engine {
             self.timers.set(Timer::Stall(link), deadline);
             return;
         }
-        let spared = usize::from(!session.is_snubbed);
-        session.is_snubbed = true;
+        let spared = usize::from(!session.is_snubbed());
+        session.silences = session.silences.saturating_add(1);
         session.last_received_at = self.now;
         let open =
             session.requests.iter().filter(|(_, open)| !open.is_abandoned).map(|(request, _)| *request);

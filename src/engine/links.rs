@@ -106,7 +106,7 @@ impl Engine {
         let Some(session) = self.drop_session(link) else { return };
         let is_last = !self.sessions.values().any(|other| other.node == session.node);
         if is_last && !matches!(reason, CloseReason::Duplicate) {
-            let reason = if session.is_snubbed { "it fell silent".to_owned() } else { reason.to_string() };
+            let reason = if session.is_snubbed() { "it fell silent".to_owned() } else { reason.to_string() };
             let stood = self.now.since(session.up_at);
             self.peers.on_unlinked(self.now, session.node, (stood, &reason), &mut self.rng);
         }

@@ -48,8 +48,8 @@ pub(super) struct Session {
     /// When it last told of chunks that it had not before: it is served by somebody.
     pub(super) last_gain_at: Instant,
     last_chunk_at: Instant,
-    /// It did not send for too long: one chunk at a time until it does.
-    pub(super) is_snubbed: bool,
+    /// How often it did not send for too long, since its last chunk.
+    pub(super) silences: u32,
     /// A chunk of it was verified; before that it is asked for one at a time, so that a liar costs no more.
     pub(super) is_proven: bool,
     /// Streams in a row that ended before their bytes had come.
@@ -152,7 +152,7 @@ impl Session {
             last_received_at: now,
             last_gain_at: now,
             last_chunk_at: now,
-            is_snubbed: false,
+            silences: 0,
             is_proven: false,
             broken_streams: 0,
             rejections: 0,
@@ -170,10 +170,15 @@ impl Session {
 
     /// Bytes to keep asked for.
     pub(super) fn depth_len(&self, now: Instant, chunk_len: u64) -> u64 {
-        if self.is_snubbed || !self.is_proven {
+        if self.is_snubbed() || !self.is_proven {
             return 1;
         }
         pipeline_len(self.meter.rate(now), self.rtt, chunk_len)
+    }
+
+    /// It fell silent: one chunk at a time until one comes.
+    pub(super) fn is_snubbed(&self) -> bool {
+        self.silences > 0
     }
 
     /// Whether it has enough of a content to send for so long and two round trips.
@@ -247,7 +252,7 @@ impl Session {
     pub(super) fn on_chunk(&mut self, now: Instant) {
         self.chunk_time.on_sample(now.since(self.last_chunk_at));
         self.last_chunk_at = now;
-        self.is_snubbed = false;
+        self.silences = 0;
         self.broken_streams = 0;
         self.rejections = 0;
     }

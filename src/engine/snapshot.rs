@@ -186,7 +186,7 @@ impl Engine {
             rate: session.rate(self.now).filter(|_| !is_idle).unwrap_or_default(),
             outstanding_len: session.outstanding_len,
             is_choked: session.is_choked,
-            is_snubbed: session.is_snubbed,
+            is_snubbed: session.is_snubbed(),
             have_count: has.map(crate::base::Bitfield::count).sum(),
         }
     }

@@ -150,6 +150,23 @@ fn named(scenario: Scenario, (peers, chunks): (u32, u32)) -> Report {
     report
 }
 
+/// Two had fallen silent, one that never sends and the seed that was slow: the first was asked again and again, for ever.
+#[test]
+fn of_two_that_fell_silent_now_one_is_asked_and_now_the_other() {
+    const SCRIPT: [[u8; 6]; 9] = [
+        [177, 175, 105, 2, 44, 121],
+        [0, 0, 0, 32, 78, 3],
+        [2, 0, 0, 0, 1, 1],
+        [3, 255, 127, 2, 0, 0],
+        [0, 1, 1, 3, 255, 127],
+        [182, 252, 92, 140, 128, 9],
+        [1, 5, 16, 39, 2, 0],
+        [0, 0, 32, 78, 3, 2],
+        [0, 0, 0, 1, 1, 3],
+    ];
+    check(&Swarm::small(57865, 6, SCRIPT.as_flattened()).run());
+}
+
 /// What the seed gave the slow peer came to nobody: 1.10 copies.
 #[test]
 fn a_seed_sends_little_to_a_slow_peer_before_all_is_out() {

@@ -94,7 +94,7 @@ impl Talk {
         }
     }
 
-    /// The next message of a coordinator, as bytes.
+    /// The next frame, whoever says it.
     pub(crate) async fn hear_frame(&mut self) -> Option<Bytes> {
         loop {
             if let Some(frame) = take_frame(&mut self.heard) {
@@ -114,9 +114,10 @@ impl Talk {
         }
     }
 
-    /// Hears until the victim closes the link; what it gave as the reason.
+    /// Hears until the victim closes the link; what it gave as the reason. Frames are not decoded: what comes may
+    /// be a peer's or a coordinator's.
     pub(crate) async fn hear_the_end(&mut self) -> String {
-        while self.hear().await.is_some() {}
+        while self.hear_frame().await.is_some() {}
         self.connection.closed().await.to_string()
     }
 

@@ -94,11 +94,7 @@ fn mutated_inputs_break_nothing() {
     let fresh = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) >> 16;
     let seed = env::var("SWARM_FUZZ_SEED").map_or_else(|_| fresh(), |seed| seed.parse().expect("a number"));
     say(&format!("fuzz: SWARM_FUZZ_SEED={seed}, {secs} s a target"));
-    let (held, tried): (Vec<_>, Vec<_>) = targets().into_iter().partition(|target| is_held_back(target));
-    for target in held {
-        say(&format!("fuzz: {}: NOT MUTATED: {OPEN_FINDING}", target.name));
-    }
-    let queue: Mutex<VecDeque<_>> = Mutex::new(tried.into());
+    let queue: Mutex<VecDeque<_>> = Mutex::new(targets().into());
     let failed = Mutex::new(Vec::new());
     let workers = thread::available_parallelism().map_or(AT_ONCE_MIN, |cores| cores.get().max(AT_ONCE_MIN));
     let next = || queue.lock().expect("no worker panics with it").pop_front();
@@ -115,14 +111,6 @@ fn mutated_inputs_break_nothing() {
     let failed = failed.into_inner().expect("no worker panics with it");
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
-
-/// Its corpus is replayed; mutated scripts find worlds in which a peer waits for ever, which is not mended yet. Named by
-/// `SWARM_FUZZ_TARGET` it is mutated all the same.
-fn is_held_back(target: &Target) -> bool {
-    target.name == "swarm_ops" && env::var_os("SWARM_FUZZ_TARGET").is_none()
-}
-
-const OPEN_FINDING: &str = "an open finding, fuzz/open/swarm_ops-unfinished; see docs/security-testing.md";
 
 /// Tries mutations until time is up; says how to repeat the first that fails.
 fn fuzz(target: &Target, seed: u64, time: Duration) -> Option<String> {

@@ -75,6 +75,11 @@ impl TimeEstimate {
         let Some(mean) = self.mean else { return FIRST_TIMEOUT };
         (mean + self.deviation * 4).clamp(TIMEOUT_MIN, TIMEOUT_MAX)
     }
+
+    /// The same where that was so already, so many times since the last sample.
+    pub(super) fn timeout_after(&self, silences: u32) -> Duration {
+        (self.timeout() * (1 << silences.min(DOUBLINGS_MAX))).min(TIMEOUT_MAX)
+    }
 }
 
 /// Bytes to keep asked for at a peer: what it sends in a second and two round trips, between two chunks and the cap. Too
@@ -91,6 +96,7 @@ const MEASURED_TIME_MIN: f64 = 0.002;
 const FIRST_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT_MIN: Duration = Duration::from_secs(2);
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+const DOUBLINGS_MAX: u32 = 5;
 const PIPELINE_TIME: Duration = Duration::from_secs(1);
 /// Where chunks are short. A deep queue at a slow peer holds up what others wait to be passed on.
 const PIPELINE_LEN_MIN: u64 = 512 << 10;
@@ -141,6 +147,8 @@ mod tests {
         assert_eq!(time.timeout(), FIRST_TIMEOUT);
         time.on_sample(Duration::from_millis(1));
         assert_eq!(time.timeout(), TIMEOUT_MIN);
+        assert_eq!(time.timeout_after(2), TIMEOUT_MIN * 4);
+        assert_eq!(time.timeout_after(u32::MAX), TIMEOUT_MAX);
         time.on_sample(Duration::from_secs(1000));
         assert_eq!(time.timeout(), TIMEOUT_MAX);
     }

@@ -199,9 +199,10 @@ impl Session {
         Some(self.rtt + self.rate(now)?.time_for(self.outstanding_len + more_len))
     }
 
-    /// No byte for so long means that something is wrong.
+    /// No byte for so long means that something is wrong. Twice as long after each silence (RFC 6298, 5.5): what is slower than
+    /// it was would else be given up before its first chunk is whole, again and again.
     pub(super) fn stall_timeout(&self) -> Duration {
-        self.chunk_time.timeout()
+        self.chunk_time.timeout_after(self.silences)
     }
 
     /// Time that a chunk usually takes: silence of that length means nothing.

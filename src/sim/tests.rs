@@ -167,6 +167,20 @@ fn of_two_that_fell_silent_now_one_is_asked_and_now_the_other() {
     check(&Swarm::small(57865, 6, SCRIPT.as_flattened()).run());
 }
 
+/// Alone with a chunk that must come whole, after liars, it was given up every two seconds because it had become slower.
+#[test]
+fn a_seed_that_becomes_slower_is_given_the_time_for_a_chunk() {
+    const SCRIPT: [[u8; 6]; 6] = [
+        [2, 0, 0, 255, 0, 32],
+        [78, 3, 2, 0, 0, 0],
+        [1, 1, 3, 32, 78, 3],
+        [2, 0, 0, 0, 1, 1],
+        [3, 255, 127, 123, 222, 4],
+        [12, 172, 48, 69, 36, 82],
+    ];
+    check(&Swarm::small(32851, 8, SCRIPT.as_flattened()).run());
+}
+
 /// What the seed gave the slow peer came to nobody: 1.10 copies.
 #[test]
 fn a_seed_sends_little_to_a_slow_peer_before_all_is_out() {

@@ -227,7 +227,8 @@ impl Engine {
     /// Nothing is left to ask this peer for: the request of a slower one that it would finish much sooner, if there is one.
     /// Taking the rest of a request over is this engine's endgame: it fetches nothing twice.
     fn relief(&self, link: LinkId, content: ContentId) -> Option<(LinkId, RequestId)> {
-        let fast = self.sessions.get(&link)?;
+        // Whoever fell silent is no help: two such would rob each other for ever. It has its turn when something is queued.
+        let fast = self.sessions.get(&link).filter(|session| !session.is_snubbed())?;
         let has = fast.has(content)?;
         let chunks = self.contents.get(&content)?.chunks()?;
         let rate = fast.rate(self.now);

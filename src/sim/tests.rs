@@ -181,6 +181,23 @@ fn a_seed_that_becomes_slower_is_given_the_time_for_a_chunk() {
     check(&Swarm::small(32851, 8, SCRIPT.as_flattened()).run());
 }
 
+/// Two that never send took the last chunk from each other, for ever, and the seed was not asked.
+#[test]
+fn whoever_fell_silent_robs_nobody() {
+    const SCRIPT: [[u8; 6]; 9] = [
+        [177, 175, 105, 2, 44, 121],
+        [0, 0, 166, 32, 78, 3],
+        [2, 0, 0, 0, 1, 1],
+        [3, 255, 127, 2, 0, 0],
+        [0, 1, 1, 3, 255, 127],
+        [182, 252, 92, 140, 128, 9],
+        [1, 5, 16, 39, 2, 0],
+        [0, 0, 32, 78, 3, 2],
+        [0, 0, 0, 1, 1, 3],
+    ];
+    check(&Swarm::small(57881, 6, SCRIPT.as_flattened()).run());
+}
+
 /// What the seed gave the slow peer came to nobody: 1.10 copies.
 #[test]
 fn a_seed_sends_little_to_a_slow_peer_before_all_is_out() {

@@ -1,4 +1,7 @@
-//! Micro benchmarks of the pure rooms: `cargo bench`. Figures are per element or byte, as criterion prints them.
+//! Micro benchmarks of single parts: `cargo bench --bench micro`. Figures are per element or byte, as criterion prints them.
+
+mod journal;
+mod picker;
 
 use std::hint::black_box;
 
@@ -73,5 +76,5 @@ fn manifest(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, bitfield, codec, hashing, manifest);
+criterion_group!(benches, bitfield, codec, hashing, manifest, picker::picker, journal::journal);
 criterion_main!(benches);

@@ -218,6 +218,8 @@ pub const NODE_WINDOWS_LEN: u64 = 128 << 20;
 pub const SEED_WINDOWS_LEN: u64 = 64 << 20;
 /// Longest orderly end of a node; what is not done by then is cut off.
 pub const NODE_STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest list of what peers were worth that is read, bytes.
+pub const REPUTATIONS_LEN_MAX: u64 = 8 << 20;
 /// Longest list of contents added at run time that is read, bytes.
 pub const SAVED_LEN_MAX: u64 = 64 << 20;
 

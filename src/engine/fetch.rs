@@ -397,7 +397,9 @@ impl Engine {
             return self.close(link, CloseReason::OfNoUse("rejects what it offers"));
         }
         match reason {
-            RejectReason::NotHeld | RejectReason::Unreadable => self.disbelieve(link, content, run, next),
+            RejectReason::NotHeld | RejectReason::Unreadable => {
+                self.disbelieve(link, content, (run, next), reason == RejectReason::NotHeld);
+            }
             // Asking again at once would only be rejected again: it says when it serves.
             RejectReason::Choked | RejectReason::TooMany => session.is_choked = true,
         }
@@ -407,11 +409,12 @@ impl Engine {
     }
 
     /// The peer lacks what it said it had: it is not asked for the first missing chunk of that run again.
-    fn disbelieve(&mut self, link: LinkId, content: ContentId, run: Run, next: u32) {
+    fn disbelieve(&mut self, link: LinkId, content: ContentId, (run, next): (Run, u32), was_said: bool) {
         let Some(chunks) = self.contents.get_mut(&content).and_then(|state| state.chunks_mut()) else {
             return;
         };
         let Some(chunk) = chunks.chunks_from(run, next).next() else { return };
+        let node = self.sessions.get(&link).map(|session| session.node);
         let Some(remote) = self.sessions.get_mut(&link).and_then(|s| s.remotes.get_mut(&content)) else {
             return;
         };
@@ -423,6 +426,13 @@ impl Engine {
         }
         if has.remove(chunk.get()) {
             chunks.picker.subtract(&geometry, &[chunk.get()]);
+            // What it lost or left it says first.
+            if was_said
+                && !remote.has_declined
+                && let Some(totals) = node.and_then(|node| self.peers.totals(node))
+            {
+                totals.lies += 1;
+            }
         }
     }
 
@@ -455,6 +465,7 @@ impl Engine {
                 }
                 if let Some(totals) = from.and_then(|node| self.peers.totals(node)) {
                     totals.verified_chunks += 1;
+                    totals.verified_len += len;
                     totals.received_len += if is_late { len } else { 0 };
                 }
                 self.on_verified(content, chunk, from);
@@ -604,6 +615,9 @@ impl Engine {
         let spared = usize::from(!session.is_snubbed());
         session.silences = session.silences.saturating_add(1);
         session.last_received_at = self.now;
+        if let Some(totals) = self.peers.totals(session.node) {
+            totals.stalls += 1;
+        }
         let open =
             session.requests.iter().filter(|(_, open)| !open.is_abandoned).map(|(request, _)| *request);
         let given_up: Vec<RequestId> = open.skip(spared).collect();

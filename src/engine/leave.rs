@@ -8,14 +8,15 @@ use super::io::{Event, LinkId, Output};
 use super::timers::Timer;
 
 impl Engine {
-    /// Ends this node's part in a content: waiting requests are rejected, uploads stopped, own requests taken back, peers told
-    /// that nothing of it is here any more. Unknown contents are left already.
+    /// Ends this node's part in a content: peers are told that nothing of it is here any more, waiting requests rejected, uploads
+    /// stopped, own requests taken back. Unknown contents are left already.
     pub(super) fn on_leave(&mut self, content: ContentId, reason: DeclineReason) {
         if self.contents.contains_key(&content) {
+            // First, or whoever is rejected would take this node for a liar.
+            self.say_farewell(content, reason);
             self.stop_serving(content);
             self.stop_fetching(content);
             self.flush_last(content);
-            self.say_farewell(content, reason);
             self.forget_content(content);
         }
         self.emit(Event::Left { content });
@@ -187,7 +188,7 @@ mod tests {
         assert_eq!(said(&mut engine), "upload upload upload");
         engine.handle(Instant::ZERO, Input::Leave { content: gone.id(), reason: DeclineReason::NotHere });
         // One request waited, three were being served.
-        let farewell = "reject reject stop-upload reject stop-upload reject stop-upload lost decline left";
+        let farewell = "lost decline reject reject stop-upload reject stop-upload reject stop-upload left";
         assert_eq!(said(&mut engine), farewell);
         for request in 1..=3 {
             let (link, request) = (LinkId(1), RequestId(request));

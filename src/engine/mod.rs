@@ -26,6 +26,7 @@ mod offers;
 mod peers;
 mod picker;
 mod rate;
+mod reputation;
 mod session;
 mod snapshot;
 mod spreading;
@@ -54,6 +55,7 @@ pub use io::{
     Output, Patience, Purpose, UploadEnd,
 };
 pub use peers::{PeerStanding, PeerTotals};
+pub use reputation::Reputation;
 pub use snapshot::{ContentPresence, ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
 pub use timers::Timer;
 pub use violation::Violation;
@@ -107,6 +109,11 @@ impl Engine {
     /// From now on offers are not declined at once: each [`Event::Offered`] is answered by [`Input::Join`] or [`Input::Refuse`].
     pub fn take_offers(&mut self) {
         self.takes_offers = true;
+    }
+
+    /// What a node was worth at earlier runs. Whoever gave a wrong chunk not long ago is banned.
+    pub fn remember(&mut self, node: NodeId, past: Reputation) {
+        self.peers.remember(node, past);
     }
 
     /// Takes one fact, and everything that is due by now. Time that goes back counts as standing still.

@@ -8,6 +8,7 @@ use crate::base::limits::{PEERS_MAX, SOURCE_ADDRESSES_MAX};
 use crate::base::{ContentId, Instant, NodeId, Rng};
 use crate::manifest::Address;
 
+use super::reputation::Reputation;
 use super::violation::Violation;
 
 /// Everything known of other nodes.
@@ -29,8 +30,9 @@ pub(super) struct Peer {
     meetings: u32,
     /// Another peer told of it, and it was not linked yet.
     is_on_trial: bool,
-    /// What it was worth.
+    /// What it was worth at this run, and before.
     pub(super) totals: PeerTotals,
+    past: Reputation,
 }
 
 /// Who is dialed before whom.
@@ -65,8 +67,14 @@ pub struct PeerTotals {
     pub sent_len: u64,
     /// Chunks from it that were verified.
     pub verified_chunks: u64,
+    /// Bytes of these.
+    pub verified_len: u64,
     /// Chunks from it that failed verification.
     pub corrupt_chunks: u64,
+    /// How often it took requests and fell silent.
+    pub stalls: u64,
+    /// Chunks that it said it had, and did not take back, and did not have.
+    pub lies: u64,
 }
 
 #[derive(Debug, Default)]
@@ -252,7 +260,8 @@ impl PeerBook {
         }
         let is_due = |peer: &Peer| matches!(peer.standing, Standing::Waiting(at) if at <= now);
         let due = self.peers.iter_mut().filter(|(_, peer)| is_due(peer) && peer.is_wanted(&is_wanted));
-        let (node, peer) = due.min_by_key(|(_, peer)| (!peer.has_offers(), peer.rank))?;
+        let (node, peer) =
+            due.min_by_key(|(_, peer)| (!peer.has_offers(), peer.reputation().is_doubtful(), peer.rank))?;
         peer.standing = Standing::Dialing;
         Some((*node, peer.addresses.clone()))
     }
@@ -312,6 +321,15 @@ impl PeerBook {
         } else {
             peer.last_failure = Some(reason.to_owned());
             peer.standing = Standing::Refused(reason.to_owned());
+        }
+    }
+
+    /// Notes what a node was worth at earlier runs.
+    pub(super) fn remember(&mut self, node: NodeId, past: Reputation) {
+        let Some(peer) = self.entry(node) else { return };
+        peer.past = past;
+        if past.is_bad() {
+            peer.standing = Standing::Banned(Violation::Remembered);
         }
     }
 
@@ -399,6 +417,10 @@ impl Peer {
     fn worthlessness(&self) -> impl Ord {
         let is_useless = self.totals.received_len == 0 && self.totals.sent_len == 0;
         (is_useless, matches!(self.standing, Standing::Refused(_)), self.failures, self.rank)
+    }
+
+    fn reputation(&self) -> Reputation {
+        self.past.with(&self.totals)
     }
 
     fn has_offers(&self) -> bool {
@@ -520,6 +542,23 @@ mod tests {
         );
         let order = std::iter::from_fn(|| book.pop_due(Instant::ZERO, |_, _| true));
         assert_eq!(order.map(|(node, _)| node.as_bytes()[0]).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
+    }
+
+    #[test]
+    fn whoever_promised_more_than_it_gave_is_dialed_last_and_whoever_gave_a_wrong_chunk_never() {
+        let mut book = PeerBook::default();
+        let node = |byte| NodeId::from_bytes([byte; 32]);
+        let doubtful = Reputation { stalls: 9.0, ..Reputation::default() };
+        let bad = Reputation { bad_chunks: 1.0, ..Reputation::default() };
+        book.remember(node(1), doubtful);
+        book.remember(node(2), bad);
+        for (byte, rank) in [(1, 0), (2, 1), (3, 2)] {
+            let there = vec![address("127.0.0.1:1")];
+            book.add_source(Instant::ZERO, CONTENT, node(byte), there, (Tie::Fetch, Rank::Named(rank)));
+        }
+        let order = std::iter::from_fn(|| book.pop_due(Instant::ZERO, |_, _| true));
+        assert_eq!(order.map(|(node, _)| node.as_bytes()[0]).collect::<Vec<_>>(), [3, 1]);
+        assert!(book.is_banned(node(2)));
     }
 
     #[test]

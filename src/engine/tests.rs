@@ -11,6 +11,7 @@ use crate::trust::Role;
 use crate::wire::{ChunkRuns, RequestId};
 
 mod living;
+mod reputation;
 
 /// A manifest of files of zeros, in chunks of 16 KiB.
 pub(super) fn manifest_of(files: &[(&str, usize)]) -> Manifest {

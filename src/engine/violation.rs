@@ -23,6 +23,8 @@ pub enum Violation {
     ChunkStream(&'static str),
     /// A chunk that failed verification.
     Corrupt(u32),
+    /// The same, at an earlier run.
+    Remembered,
 }
 
 impl Violation {
@@ -37,7 +39,7 @@ impl Violation {
             Self::Manifest => 21,
             Self::UnexpectedPage => 22,
             Self::ChunkStream(_) => 23,
-            Self::Corrupt(_) => 24,
+            Self::Corrupt(_) | Self::Remembered => 24,
         }
     }
 }
@@ -54,6 +56,7 @@ impl fmt::Display for Violation {
             Self::UnexpectedPage => f.write_str("sent a manifest page that was not asked for"),
             Self::ChunkStream(what) => write!(f, "chunk stream: {what}"),
             Self::Corrupt(chunk) => write!(f, "chunk {chunk} failed verification"),
+            Self::Remembered => f.write_str("a chunk failed verification at an earlier run"),
         }
     }
 }

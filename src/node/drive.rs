@@ -29,6 +29,9 @@ impl Driver {
         if options.takes_offers {
             engine.take_offers();
         }
+        for (node, past) in &options.past {
+            engine.remember(*node, *past);
+        }
         engine.handle(Instant::ZERO, Input::Authorise(Arc::clone(&endpoint.gate().borrow().authoriser)));
         Self { engine, io: Io::new(endpoint, options, commands, events), clock: Clock::start() }
     }

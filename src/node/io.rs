@@ -110,7 +110,7 @@ impl Io {
         let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
         let tasks = TaskTracker::new();
         let ending = CancellationToken::new();
-        let Options { limits, finders, advertise, coordination, takes_offers: _ } = options;
+        let Options { limits, finders, advertise, coordination, takes_offers: _, past: _ } = options;
         tasks.spawn(accept(endpoint.clone(), report.clone(), coordination, ending.clone()));
         let mut finding = Finding::start(&endpoint, finders, advertise, &tasks, &ending);
         finding.set_up(limits.up);

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 use crate::base::{Bitfield, ContentId, NodeId, Rate};
 use crate::discovery::{Finders, Found, Trouble};
-use crate::engine::{ContentPresence, Event, Join, Purpose, Snapshot};
+use crate::engine::{ContentPresence, Event, Join, Purpose, Reputation, Snapshot};
 use crate::manifest::{Address, Source};
 use crate::storage::{Store, StoreError};
 use crate::transport::{Endpoint, Link};
@@ -64,6 +64,8 @@ pub struct Options {
     pub takes_offers: bool,
     /// Takes links to a coordinator, if this node is one.
     pub coordination: Option<mpsc::Sender<Link>>,
+    /// What nodes were worth at earlier runs.
+    pub past: Vec<(NodeId, Reputation)>,
 }
 
 /// A running node, as products hold it.

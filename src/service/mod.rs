@@ -16,6 +16,7 @@ mod schedule;
 
 mod contents;
 mod opening;
+mod reputations;
 mod room;
 mod saved;
 

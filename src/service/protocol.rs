@@ -149,6 +149,9 @@ pub struct Status {
     pub contents: Vec<ContentStatus>,
     /// Peers that are linked.
     pub peers: Vec<PeerStatus>,
+    /// Peers with whom nothing is exchanged.
+    #[serde(default)]
+    pub banned: Vec<BannedStatus>,
 }
 
 /// A folder of contents that others offered.
@@ -241,6 +244,35 @@ pub struct PeerStatus {
     pub received_bytes_per_sec: u64,
     /// Smoothed round-trip time.
     pub rtt_ms: f64,
+    /// What it was worth.
+    #[serde(default)]
+    pub reputation: ReputationStatus,
+}
+
+/// A peer with whom nothing is exchanged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BannedStatus {
+    /// Its key.
+    pub node: String,
+    /// What it did.
+    pub why: String,
+    /// What it was worth.
+    pub reputation: ReputationStatus,
+}
+
+/// What a peer was worth, at this run and before; earlier deeds count half after a week.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ReputationStatus {
+    /// Bytes of its chunks that were verified.
+    pub good_bytes: u64,
+    /// Chunks of it that failed verification.
+    pub bad_chunks: f64,
+    /// How often it took requests and fell silent.
+    pub stalls: f64,
+    /// Chunks that it said it had, and had not.
+    pub lies: f64,
+    /// It promises more than it gives: others are dialed first.
+    pub is_doubtful: bool,
 }
 
 impl Answer {

@@ -21,6 +21,7 @@ use super::guard::Guard;
 use super::http;
 use super::opening::{Opened, Opener, Refusal};
 use super::rates::RecentRates;
+use super::reputations::Reputations;
 use super::saved::{Saved, SavedError};
 use super::schedule::{Rates, TimeOfDay, rates_at};
 use super::signals::{Asked, Signals};
@@ -31,6 +32,7 @@ use crate::base::limits::{
 };
 use crate::coordinator::CoordinatorError;
 use crate::credentials::CredentialsError;
+use crate::engine::PeerSnapshot;
 use crate::manifest::Source;
 use crate::node::clock::{Clock, local_minute, wall_clock};
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
@@ -45,6 +47,7 @@ pub struct Service {
     control: Arc<ControlSocket>,
     metrics: Option<TcpListener>,
     saved: Saved,
+    reputations: Reputations,
     collector: Option<Collector>,
     coordinator: Option<coordinating::Started>,
     guard: Guard,
@@ -103,6 +106,9 @@ pub(super) struct Running {
     pub(super) node: Node,
     pub(super) metrics_listen: Option<std::net::SocketAddr>,
     pub(super) saved: Saved,
+    pub(super) reputations: Reputations,
+    /// When they were written down last.
+    remembered_at: Instant,
     pub(super) collector: Option<Collector>,
     pub(super) coordinating: Option<Coordinating>,
     /// Named in tickets.
@@ -125,6 +131,7 @@ impl Service {
         control: ControlSocket,
     ) -> Result<Self, ServiceError> {
         let saved = Saved::open(state_dir)?;
+        let reputations = Reputations::open(state_dir, wall_clock())?;
         let opener = Opener { cache_dir: state_dir.join("index"), saved: saved.clone() };
         let mut contents = Contents::default();
         for spec in &config.contents {
@@ -156,6 +163,7 @@ impl Service {
             control,
             metrics,
             saved,
+            reputations,
             collector,
             coordinator,
             guard,
@@ -182,6 +190,7 @@ impl Service {
             advertise,
             takes_offers: self.collector.is_some(),
             coordination: self.coordinator.as_ref().map(coordinating::Started::links),
+            past: self.reputations.past().collect(),
         };
         let (node, mut events, node_task) = Node::start(self.endpoint.clone(), options);
         let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
@@ -207,6 +216,8 @@ impl Service {
             node,
             metrics_listen,
             saved: self.saved,
+            reputations: self.reputations,
+            remembered_at: Instant::ZERO,
             collector: self.collector,
             coordinating,
             coordinators,
@@ -277,7 +288,9 @@ impl Running {
             }
             self.node.stop().await;
             // A node that panicked has said so.
-            let _ = node_task.await;
+            if let Ok(last) = node_task.await {
+                self.remember(&last.engine.peers);
+            }
             if let Some(collector) = &mut self.collector {
                 collector.end().await;
             }
@@ -310,8 +323,22 @@ impl Running {
         }
         let snapshot = self.node.snapshot().await;
         self.work.rates.sample(now, &snapshot.engine);
+        if now - self.remembered_at >= REMEMBER_INTERVAL {
+            self.remembered_at = now;
+            self.remember(&snapshot.engine.peers);
+        }
         self.look_at_wanted(&snapshot.engine).await;
         self.announce_own(snapshot.presences).await;
+    }
+
+    fn remember(&self, peers: &[PeerSnapshot]) {
+        if let Err(error) = self.reputations.store(peers, self.uptime(), wall_clock()) {
+            warn!(%error, "what peers were worth will not be known after a restart");
+        }
+    }
+
+    fn uptime(&self) -> Duration {
+        self.work.clock.now() - Instant::ZERO
     }
 
     pub(super) fn source(&self) -> Source {
@@ -330,7 +357,8 @@ impl Running {
             listen: self.endpoint.bound_address(),
             metrics_listen: self.metrics_listen,
             limits: self.work.limits,
-            uptime: self.work.clock.now() - Instant::ZERO,
+            uptime: self.uptime(),
+            reputations: &self.reputations,
         }
     }
 }
@@ -350,3 +378,5 @@ fn notify(state: &[sd_notify::NotifyState<'_>]) {
 }
 
 const TICK: Duration = Duration::from_secs(1);
+/// What a kill may make it forget.
+const REMEMBER_INTERVAL: Duration = Duration::from_secs(30);

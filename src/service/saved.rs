@@ -32,10 +32,12 @@ pub enum SavedError {
         source: io::Error,
     },
     /// It holds something else.
-    #[error("`{}` is not a list of contents ({why}): restore it, or move it away and add the contents again", path.display())]
+    #[error("`{}` is not a {what} ({why}): restore it, or move it away and begin a new one", path.display())]
     Damaged {
         /// The list.
         path: PathBuf,
+        /// What it should be.
+        what: &'static str,
         /// What is wrong with it.
         why: String,
     },
@@ -75,7 +77,7 @@ impl Saved {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             read => read.map_err(disk("read", &path))?,
         };
-        let damaged = |why: String| SavedError::Damaged { path: path.clone(), why };
+        let damaged = |why: String| SavedError::Damaged { path: path.clone(), what: "list of contents", why };
         decode(&bytes).map_err(damaged)
     }
 
@@ -88,14 +90,14 @@ impl Saved {
         });
         let path = self.list_path();
         let bytes = encode(contents.collect()).map_err(io::Error::from);
-        let written = bytes.and_then(|bytes| self.replace(&path, &bytes));
+        let written = bytes.and_then(|bytes| replace(&path, &bytes));
         written.map_err(disk("write", &path))
     }
 
     /// Keeps a manifest; returns where.
     pub(super) fn keep_manifest(&self, manifest: &Manifest) -> Result<PathBuf, SavedError> {
         let path = self.manifest_path(manifest.id());
-        self.replace(&path, &ManifestFile::new(manifest.clone()).encode()).map_err(disk("write", &path))?;
+        replace(&path, &ManifestFile::new(manifest.clone()).encode()).map_err(disk("write", &path))?;
         Ok(path)
     }
 
@@ -118,15 +120,6 @@ impl Saved {
 
     fn manifest_path(&self, content: ContentId) -> PathBuf {
         self.folder.join(format!("{content}.swarm"))
-    }
-
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let temporary = path.with_extension("new");
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        fs::File::open(&self.folder)?.sync_all()
     }
 }
 
@@ -157,7 +150,17 @@ pub(super) fn read(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn disk(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SavedError {
+/// Writes a file, or leaves it as it was.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = fs::File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+pub(super) fn disk(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SavedError {
     move |source| SavedError::Disk { op, path: path.to_owned(), source }
 }
 

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::contents::{Contents, Entry, State};
-use super::protocol::{ContentStatus, CoordinatorStatus, PeerStatus, Status, StoreStatus};
+use super::protocol::{
+    BannedStatus, ContentStatus, CoordinatorStatus, PeerStatus, ReputationStatus, Status, StoreStatus,
+};
 use super::rates::RecentRates;
+use super::reputations::Reputations;
 use super::schedule::Rates;
 use crate::base::ContentId;
 use crate::coordinator::Totals;
-use crate::engine::{ContentSnapshot, PeerSnapshot};
+use crate::engine::{ContentSnapshot, PeerSnapshot, PeerStanding};
 use crate::manifest::{Source, Ticket};
 use crate::node::NodeSnapshot;
 
@@ -18,6 +21,7 @@ pub(super) struct View<'a> {
     pub(super) contents: &'a Contents,
     pub(super) snapshot: &'a NodeSnapshot,
     pub(super) rates: &'a RecentRates,
+    pub(super) reputations: &'a Reputations,
     /// This node in tickets.
     pub(super) source: &'a Source,
     pub(super) coordinators: &'a [Source],
@@ -57,6 +61,7 @@ impl View<'_> {
             }),
             contents,
             peers,
+            banned: self.banned(),
         }
     }
 
@@ -121,9 +126,30 @@ impl View<'_> {
                 sent_bytes_per_sec: moved.sent,
                 received_bytes_per_sec: moved.received,
                 rtt_ms: link.rtt.as_secs_f64() * 1e3,
+                reputation: self.reputation(peer),
             })
         };
         self.snapshot.engine.peers.iter().filter_map(one).collect()
+    }
+
+    fn banned(&self) -> Vec<BannedStatus> {
+        let one = |peer: &PeerSnapshot| {
+            let PeerStanding::Banned(violation) = &peer.standing else { return None };
+            let (node, why) = (peer.node.to_string(), violation.to_string());
+            Some(BannedStatus { node, why, reputation: self.reputation(peer) })
+        };
+        self.snapshot.engine.peers.iter().filter_map(one).collect()
+    }
+
+    fn reputation(&self, peer: &PeerSnapshot) -> ReputationStatus {
+        let reputation = self.reputations.of(peer, self.uptime);
+        ReputationStatus {
+            good_bytes: reputation.good_len as u64,
+            bad_chunks: reputation.bad_chunks,
+            stalls: reputation.stalls,
+            lies: reputation.lies,
+            is_doubtful: reputation.is_doubtful(),
+        }
     }
 
     fn troubles(&self) -> Vec<String> {

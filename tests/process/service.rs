@@ -6,8 +6,9 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
+use swarm::manifest::Ticket;
 
-use crate::support::{MIB, Outcome, Process, Signal, World, args, assert_same_file, flip_byte};
+use crate::support::{Liar, MIB, Outcome, Process, Signal, World, args, assert_same_file, flip_byte};
 
 /// A node on loopback, with its configuration in `node.toml`.
 struct Service<'a> {
@@ -174,6 +175,34 @@ fn a_node_fetches_and_then_serves_on_its_own() {
     for path in ["store/film.bin", "first/film.bin", "second/film.bin"] {
         assert_same_file(&film, &world.path(path));
     }
+    node.stop();
+}
+
+#[test]
+fn a_node_remembers_who_gave_it_a_wrong_chunk() {
+    let world = World::new();
+    let song = world.file("song.bin", 8 * MIB);
+    let (liar, honest) = (Liar::start(&song, 7), world.seed(args!["song.bin"]));
+    let ticket: Ticket = honest.ticket().parse().expect("a ticket");
+    let node = Service::start(&world, "");
+    let mut sources = ticket.sources.clone();
+    sources.push(liar.peer().parse().expect("a place"));
+    node.add(args!["--fetch", Ticket { sources, ..ticket }.to_string(), "--out", "out"]);
+    let banned = |status: &Value| {
+        let banned = status["banned"].as_array()?.iter().find(|peer| peer["node"] == liar.node())?;
+        Some((banned["why"].as_str()?.to_owned(), banned["reputation"]["bad_chunks"].as_f64()?))
+    };
+    let (why, bad_chunks) = node.wait(banned);
+    assert!(why.contains("failed verification") && bad_chunks >= 1.0, "{why}, {bad_chunks}");
+    node.wait_serving("song.bin");
+    assert_same_file(&song, &world.path("out/song.bin"));
+    node.stop();
+    let node = Service::start(&world, "");
+    let (why, bad_chunks) = node.wait(banned);
+    assert!(why.contains("at an earlier run") && bad_chunks > 0.9, "{why}, {bad_chunks}");
+    let status = node.run(&args!["status"]).expect_code(0).out;
+    let line = format!("banned {}", &liar.node()[..8]);
+    assert!(status.iter().any(|said| said.starts_with(&line) && said.contains("bad chunks")), "{status:#?}");
     node.stop();
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::text;
 use crate::base::{ByteLen, Rate};
-use crate::service::protocol::{ContentState, ContentStatus, PeerStatus, Status};
+use crate::service::protocol::{ContentState, ContentStatus, PeerStatus, ReputationStatus, Status};
 
 /// One row a content.
 pub(in crate::cli) fn contents_table(contents: &[ContentStatus]) -> String {
@@ -67,7 +67,27 @@ pub(in crate::cli) fn status_screen(status: &Status) -> String {
         screen += "\n";
         screen += &peers_table(&status.peers);
     }
+    let doubtful = status.peers.iter().filter(|peer| peer.reputation.is_doubtful);
+    for peer in doubtful {
+        let (node, deeds) = (peer.node.get(..8).unwrap_or_default(), deeds(&peer.reputation));
+        let _ = writeln!(screen, "doubtful {node}: {deeds}");
+    }
+    for peer in &status.banned {
+        let (node, deeds) = (peer.node.get(..8).unwrap_or_default(), deeds(&peer.reputation));
+        let _ = writeln!(screen, "banned {node}: {}; {deeds}", peer.why.escape_debug());
+    }
     screen
+}
+
+/// What a peer did. Deeds of long ago count in part, so these are no whole numbers.
+fn deeds(reputation: &ReputationStatus) -> String {
+    format!(
+        "{} good, {:.1} bad chunks, {:.1} times silent, {:.1} lies",
+        ByteLen(reputation.good_bytes),
+        reputation.bad_chunks,
+        reputation.stalls,
+        reputation.lies
+    )
 }
 
 fn peers_table(peers: &[PeerStatus]) -> String {

@@ -5,17 +5,17 @@ use crate::manifest::{Address, Source};
 use crate::wire::DeclineReason;
 
 /// Two engines and one link between them, which the first dialed.
-struct Pair {
-    engines: [Engine; 2],
-    is_up: bool,
+pub(super) struct Pair {
+    pub(super) engines: [Engine; 2],
+    pub(super) is_up: bool,
     events: Vec<(usize, Event)>,
     dials: [u32; 2],
     messages: VecDeque<(usize, Message)>,
 }
 
-const LINK: LinkId = LinkId(1);
+pub(super) const LINK: LinkId = LinkId(1);
 
-fn id(index: usize) -> NodeId {
+pub(super) fn id(index: usize) -> NodeId {
     NodeId::from_bytes([index as u8 + 1; 32])
 }
 
@@ -24,12 +24,12 @@ fn address(host: usize) -> Address {
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let engines = [Engine::new(id(0), 1), Engine::new(id(1), 2)];
         Self { engines, is_up: false, events: Vec::new(), dials: [0; 2], messages: VecDeque::new() }
     }
 
-    fn link(&mut self) {
+    pub(super) fn link(&mut self) {
         self.is_up = true;
         for index in [0, 1] {
             let (node, address) = (id(1 - index), Some(address(1 - index)));
@@ -41,7 +41,7 @@ impl Pair {
     }
 
     /// One fact for one engine, and every message that follows from it.
-    fn input(&mut self, index: usize, input: Input) {
+    pub(super) fn input(&mut self, index: usize, input: Input) {
         self.engines[index].handle(Instant::ZERO, input);
         self.drain(index);
         self.pump();
@@ -70,7 +70,7 @@ impl Pair {
         }
     }
 
-    fn join(&mut self, index: usize, manifest: &Manifest) {
+    pub(super) fn join(&mut self, index: usize, manifest: &Manifest) {
         let (content, count) = (manifest.id(), manifest.geometry().chunk_count());
         let join =
             Join { content, manifest: Some(manifest.clone()), order: Order::RarestFirst, patience: None };

@@ -408,6 +408,7 @@ impl World {
             | Event::PeerFound { .. }
             | Event::PeerBanned { .. }
             | Event::BlamedByPeer { .. }
+            | Event::PeerAccused { .. }
             | Event::PeerCompleted { .. }
             | Event::PeerDurable { .. }
             | Event::Completed { .. }

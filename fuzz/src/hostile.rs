@@ -9,7 +9,7 @@ use swarm::wire::{
 };
 
 use super::Samples;
-use super::pieces::{content, source};
+use super::pieces::{content, node, source};
 
 /// Bytes that are used up from the front; zeros behind the end.
 pub(super) struct Script<'a>(pub(super) &'a [u8]);
@@ -74,8 +74,9 @@ pub(super) fn message(script: &mut Script<'_>, manifests: &[Manifest; 3]) -> Opt
         }
         17 => Message::Choke { choked: script.byte().is_multiple_of(3) },
         18 => Message::Peers { handle, sources: vec![source(script.byte() % 32)] },
-        _ => match script.byte() % 2 {
+        _ => match script.byte() % 3 {
             0 => Message::Durable { handle },
+            1 => Message::BadPeer { handle, node: node(script.byte() % 32) },
             _ => Message::BadChunk { handle, chunk: u32::from(script.byte() % 16) },
         },
     })

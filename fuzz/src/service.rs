@@ -1,6 +1,6 @@
 //! What a service reads: its configuration, its list of contents, its control socket, its metrics page.
 
-use swarm::base::limits::{CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, ZONE_LEN_MAX};
+use swarm::base::limits::{CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, PEERS_MAX, ZONE_LEN_MAX};
 use swarm::service::fuzzing;
 use swarm::service::protocol::{Answer, ContentState, ContentStatus, Envelope, Request, Status, VERSION};
 
@@ -82,8 +82,15 @@ path = "/srv/a"
     ]
 }
 
-/// A list is the same after it was written again.
+/// A list of contents, and one of peers, is the same after it was written again.
 pub(super) fn saved(bytes: &[u8]) {
+    match bounded(bytes.len(), (JSON_TIMES, SLACK_LEN), || fuzzing::peer_list(bytes)) {
+        Err(why) => assert!(!why.is_empty()),
+        Ok((written, count)) => {
+            assert!(count <= PEERS_MAX);
+            assert_eq!(fuzzing::peer_list(&written), Ok((written, count)));
+        }
+    }
     match bounded(bytes.len(), (JSON_TIMES, SLACK_LEN), || fuzzing::saved_list(bytes)) {
         Err(why) => assert!(!why.is_empty()),
         Ok((written, count)) => {
@@ -95,6 +102,10 @@ pub(super) fn saved(bytes: &[u8]) {
 
 pub(super) fn saved_samples() -> Samples {
     let id = content(7);
+    let peers = |good: &str, bad: &str| {
+        let node = node(7);
+        format!(r#"{{"version":1,"saved_at":7,"peers":[{{"node":"{node}","good_bytes":{good},"bad_chunks":{bad},"stalls":0,"lies":2e-1}}]}}"#).into_bytes()
+    };
     let list = |contents: &str| format!("{{\"version\":1,\"contents\":[{contents}]}}").into_bytes();
     let paths = format!(r#"{{"content":"{id}","spec":{{"kind":"paths","paths":["/a","/b c"]}}}}"#);
     let copy = format!(r#"{{"content":"{id}","spec":{{"kind":"copy","manifest":"/a.swarm","path":"/a"}}}}"#);
@@ -106,6 +117,8 @@ pub(super) fn saved_samples() -> Samples {
         ("many_paths", list(&paths.replace("\"/a\",", &"\"\",".repeat(100)))),
         ("cut", list(&paths)[..60].to_vec()),
         ("null", b"null".to_vec()),
+        ("peers", peers("5e9", "1.5")),
+        ("peers_worth_less_than_nothing", peers("0", "-1")),
     ]
 }
 

@@ -53,7 +53,8 @@ fn check_message(message: &Message) {
         | Message::Reject { .. }
         | Message::Choke { .. }
         | Message::Durable { .. }
-        | Message::BadChunk { .. } => {}
+        | Message::BadChunk { .. }
+        | Message::BadPeer { .. } => {}
     }
 }
 
@@ -101,13 +102,14 @@ pub(super) fn message_samples() -> Samples {
         ("choke", Message::Choke { choked: true }),
         ("durable", Message::Durable { handle }),
         ("bad_chunk", Message::BadChunk { handle, chunk: 3 }),
+        ("bad_peer", Message::BadPeer { handle, node: node(3) }),
         ("peers", Message::Peers { handle, sources: vec![source(1), source(2)] }),
     ];
     let mut samples: Samples =
         messages.into_iter().map(|(name, message)| (name, message.encode().to_vec())).collect();
     samples.extend([
         ("nothing", Vec::new()),
-        ("later_kind", field(15, b"what a later version says")),
+        ("later_kind", field(16, b"what a later version says")),
         ("runs_past_the_end", field(6, &field(2, &[0xff, 0xff, 0xff, 0xff, 0x0f, 1]))),
         ("run_of_nothing", field(6, &field(2, &[1, 0]))),
         ("tiny_features", field(1, &field(3, b"").repeat(200))),

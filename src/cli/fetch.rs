@@ -368,6 +368,10 @@ impl Fetch {
                 );
                 self.tell(node, "blames us", line, true);
             }
+            Event::PeerAccused { node, by, .. } => {
+                let line = format!("peer {} says that {} gave it wrong chunks", by.short(), node.short());
+                self.tell(node, "accused", line, true);
+            }
             Event::ChunkLost { chunk, .. } => {
                 let name = output::chunk_name(chunk, self.manifest.as_ref());
                 self.view.note(&format!("withdrew {name}: it changed on disk"));

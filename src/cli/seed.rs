@@ -305,6 +305,10 @@ impl Seed {
                 );
                 self.tell(Json::peer(node, "blames us", Some(line.clone())), Some(line));
             }
+            Event::PeerAccused { node, by, .. } => {
+                let line = format!("peer {} says that {} gave it wrong chunks", by.short(), node.short());
+                self.tell(Json::peer(node, "accused", Some(line.clone())), Some(line));
+            }
             Event::ChunkLost { chunk, .. } => {
                 let path = self.manifest.file(self.manifest.geometry().span(chunk).file).path.to_string();
                 let line = format!(

@@ -56,6 +56,7 @@ impl Engine {
             }
             Message::Durable { handle } => self.on_peer_durable(link, handle),
             Message::BadChunk { handle, chunk } => self.on_bad_chunk(link, handle, chunk),
+            Message::BadPeer { handle, node } => self.on_bad_peer(link, handle, node),
             Message::Peers { handle, sources } => self.on_peers(link, handle, sources),
         };
         if let Err(violation) = result {

@@ -511,6 +511,7 @@ impl Engine {
         if let Some(totals) = self.peers.totals(node) {
             totals.corrupt_chunks += 1;
         }
+        self.accuse_if_repeated(content, node);
         let violation = Violation::Corrupt(chunk.get());
         let Some((&link, session)) = self.sessions.iter().find(|(_, session)| session.node == node) else {
             if !self.peers.is_banned(node) {

@@ -473,6 +473,15 @@ pub enum Event {
         /// Which chunk.
         chunk: ChunkIndex,
     },
+    /// A peer says that another gave it more than one wrong chunk.
+    PeerAccused {
+        /// The other.
+        node: NodeId,
+        /// Who says so.
+        by: NodeId,
+        /// Of which content.
+        content: ContentId,
+    },
     /// A peer asked for a content that it may not have.
     PeerDenied {
         /// Who.

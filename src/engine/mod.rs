@@ -9,6 +9,7 @@ mod io;
 mod violation;
 
 mod access;
+mod accusing;
 mod dialing;
 mod exchange;
 mod fetch;

@@ -1,7 +1,7 @@
 //! The peer book: every node heard of, where it may be dialed, when next, and what it did. Knows no sessions.
 //! Invariant: a banned or refused node is never due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::base::limits::{PEERS_MAX, SOURCE_ADDRESSES_MAX};
@@ -33,6 +33,10 @@ pub(super) struct Peer {
     /// What it was worth at this run, and before.
     pub(super) totals: PeerTotals,
     past: Reputation,
+    /// Others were told that it gave more than one wrong chunk.
+    is_accused_here: bool,
+    /// Who says the same of it.
+    accusers: BTreeSet<NodeId>,
 }
 
 /// Who is dialed before whom.
@@ -260,8 +264,7 @@ impl PeerBook {
         }
         let is_due = |peer: &Peer| matches!(peer.standing, Standing::Waiting(at) if at <= now);
         let due = self.peers.iter_mut().filter(|(_, peer)| is_due(peer) && peer.is_wanted(&is_wanted));
-        let (node, peer) =
-            due.min_by_key(|(_, peer)| (!peer.has_offers(), peer.reputation().is_doubtful(), peer.rank))?;
+        let (node, peer) = due.min_by_key(|(_, peer)| (!peer.has_offers(), peer.is_doubtful(), peer.rank))?;
         peer.standing = Standing::Dialing;
         Some((*node, peer.addresses.clone()))
     }
@@ -331,6 +334,23 @@ impl PeerBook {
         if past.is_bad() {
             peer.standing = Standing::Banned(Violation::Remembered);
         }
+    }
+
+    /// True once, when a node has given more than one wrong chunk.
+    pub(super) fn begin_accusing(&mut self, node: NodeId) -> bool {
+        let peer = self.peers.get_mut(&node).filter(|peer| peer.reputation().is_bad_again());
+        peer.is_some_and(|peer| !std::mem::replace(&mut peer.is_accused_here, true))
+    }
+
+    /// One node says that another gave it wrong chunks. True if that is news of one that is known here.
+    pub(super) fn on_accused(&mut self, node: NodeId, by: NodeId) -> bool {
+        let peer = self.peers.get_mut(&node).filter(|peer| peer.accusers.len() < ACCUSERS_MAX);
+        peer.is_some_and(|peer| peer.accusers.insert(by))
+    }
+
+    /// How many say so.
+    pub(super) fn accusers(&self, node: NodeId) -> usize {
+        self.peers.get(&node).map_or(0, |peer| peer.accusers.len())
     }
 
     /// Nothing is exchanged with it any more.
@@ -423,6 +443,11 @@ impl Peer {
         self.past.with(&self.totals)
     }
 
+    /// By what it did here, or, where that is little, by what others say.
+    fn is_doubtful(&self) -> bool {
+        self.reputation().is_doubtful() || self.accusers.len() as u64 > self.totals.verified_chunks
+    }
+
     fn has_offers(&self) -> bool {
         self.contents.values().any(|tie| *tie == Tie::Offer)
     }
@@ -454,6 +479,8 @@ const DIALS_AT_ONCE: usize = 32;
 const MEETINGS_AT_ONCE: u32 = 32;
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Further ones make it no worse.
+const ACCUSERS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {

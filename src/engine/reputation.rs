@@ -48,6 +48,11 @@ impl Reputation {
         self.bad_chunks > BAD_ABOVE
     }
 
+    /// It gave more than one wrong chunk.
+    pub(super) fn is_bad_again(&self) -> bool {
+        self.bad_chunks > 1.0 + FADED_BELOW
+    }
+
     /// It promises more than it gives: others are dialed first.
     pub fn is_doubtful(&self) -> bool {
         let failures = self.stalls + self.lies;

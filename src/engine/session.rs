@@ -58,6 +58,8 @@ pub(super) struct Session {
     pub(super) rejections: u32,
     /// How often it said that a chunk from here was corrupt.
     pub(super) blames: u32,
+    /// How often it said that another gave wrong chunks.
+    pub(super) accusations: u32,
 }
 
 /// What the peer has of one content.
@@ -157,6 +159,7 @@ impl Session {
             broken_streams: 0,
             rejections: 0,
             blames: 0,
+            accusations: 0,
         }
     }
 

@@ -86,6 +86,8 @@ pub struct PeerSnapshot {
     pub node: NodeId,
     /// Over all its links.
     pub totals: PeerTotals,
+    /// How many of the others say that it gave them wrong chunks.
+    pub accusers: usize,
     /// Where it stands.
     pub standing: PeerStanding,
     /// The link, if one stands.
@@ -121,6 +123,7 @@ impl Engine {
         let peers = self.peers.iter().map(|(node, totals, standing)| PeerSnapshot {
             node,
             totals: totals.clone(),
+            accusers: self.peers.accusers(node),
             standing,
             link: sessions.get(&node).map(|session| self.link_snapshot(session)),
         });

@@ -74,6 +74,9 @@ impl Running {
             Event::BlamedByPeer { node, content, chunk } => {
                 warn!(peer = %node.short(), content = %content.short(), chunk = chunk.get(), "a peer says that a chunk from here was corrupt: check this machine");
             }
+            Event::PeerAccused { node, by, content } => {
+                warn!(peer = %node.short(), by = %by.short(), content = %content.short(), "a peer says that another gave it wrong chunks");
+            }
             Event::PeerCompleted { node, content } => {
                 info!(peer = %node.short(), content = %content.short(), "a peer has everything now");
             }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::config::{Config, ConfigError, file};
 use super::control::{self, Call};
 use super::protocol::{Answer, Request, Status};
-use super::{http, saved};
+use super::{http, reputations, saved};
 use crate::base::limits::METRICS_HEAD_LEN_MAX;
 
 /// What a list of saved contents says, written again, and how many they are; or why it is none.
@@ -16,6 +16,13 @@ pub fn saved_list(bytes: &[u8]) -> Result<(Vec<u8>, usize), String> {
     let contents = saved::decode(bytes)?;
     let count = contents.len();
     Ok((saved::encode(contents).map_err(|error| error.to_string())?, count))
+}
+
+/// What a list of peers says, written again, and how many they are; or why it is none.
+pub fn peer_list(bytes: &[u8]) -> Result<(Vec<u8>, usize), String> {
+    let now = std::time::SystemTime::UNIX_EPOCH;
+    let peers = reputations::decode(bytes, now)?;
+    Ok((reputations::encode(&peers, now).map_err(|error| error.to_string())?, peers.len()))
 }
 
 /// The configuration that a text is.

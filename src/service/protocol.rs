@@ -271,6 +271,9 @@ pub struct ReputationStatus {
     pub stalls: f64,
     /// Chunks that it said it had, and had not.
     pub lies: f64,
+    /// Peers that say it gave them more than one wrong chunk.
+    #[serde(default)]
+    pub accusers: usize,
     /// It promises more than it gives: others are dialed first.
     pub is_doubtful: bool,
 }

@@ -138,7 +138,7 @@ mod tests {
 
     fn peer(byte: u8, totals: PeerTotals) -> PeerSnapshot {
         let node = NodeId::from_bytes([byte; 32]);
-        PeerSnapshot { node, totals, standing: PeerStanding::Away(None), link: None }
+        PeerSnapshot { node, totals, accusers: 0, standing: PeerStanding::Away(None), link: None }
     }
 
     #[test]

@@ -148,6 +148,7 @@ impl View<'_> {
             bad_chunks: reputation.bad_chunks,
             stalls: reputation.stalls,
             lies: reputation.lies,
+            accusers: peer.accusers,
             is_doubtful: reputation.is_doubtful(),
         }
     }

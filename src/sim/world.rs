@@ -269,6 +269,7 @@ impl World {
             | Event::Offered { .. }
             | Event::PeerFound { .. }
             | Event::BlamedByPeer { .. }
+            | Event::PeerAccused { .. }
             | Event::PeerCompleted { .. }
             | Event::PeerDurable { .. }
             | Event::ChunkLost { .. }

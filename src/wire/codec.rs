@@ -4,11 +4,11 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::message::{ChunkRuns, DeclineReason, Handle, Hello, Message, RejectReason, RequestId};
-use crate::base::ContentId;
 use crate::base::limits::{
     FEATURES_MAX, FRAME_LEN_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, NAME_LEN_MAX, PEX_ADDRESSES_MAX,
     PEX_SOURCES_MAX,
 };
+use crate::base::{ContentId, NodeId};
 use crate::manifest::Source;
 use crate::proto;
 use crate::proto::frame::Message as Proto;
@@ -92,6 +92,9 @@ fn to_proto(message: &Message) -> Proto {
         Message::BadChunk { handle, chunk } => {
             Proto::BadChunk(proto::BadChunk { handle: handle.0, chunk: *chunk })
         }
+        Message::BadPeer { handle, node } => {
+            Proto::BadPeer(proto::BadPeer { handle: handle.0, node: node.as_bytes().to_vec().into() })
+        }
         Message::Peers { handle, sources } => Proto::Peers(proto::Peers {
             handle: handle.0,
             sources: sources.iter().map(Source::to_proto).collect(),
@@ -132,6 +135,10 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
         Proto::Choke(choke) => Message::Choke { choked: choke.choked },
         Proto::Durable(durable) => Message::Durable { handle: Handle(durable.handle) },
         Proto::BadChunk(bad) => Message::BadChunk { handle: Handle(bad.handle), chunk: bad.chunk },
+        Proto::BadPeer(bad) => Message::BadPeer {
+            handle: Handle(bad.handle),
+            node: NodeId::from_slice(&bad.node).ok_or(WireError::Field("node"))?,
+        },
         Proto::Peers(peers) => {
             Message::Peers { handle: Handle(peers.handle), sources: sources(&peers.sources)? }
         }
@@ -306,6 +313,8 @@ mod tests {
             (any::<u64>(), reason).prop_map(|(r, reason)| Message::Reject { request: RequestId(r), reason }),
             any::<bool>().prop_map(|choked| Message::Choke { choked }),
             any::<[u32; 2]>().prop_map(|[h, chunk]| Message::BadChunk { handle: Handle(h), chunk }),
+            (any::<u32>(), any::<[u8; 32]>())
+                .prop_map(|(h, node)| Message::BadPeer { handle: Handle(h), node: NodeId::from_bytes(node) }),
             (any::<u32>(), prop::collection::vec(sources(), 0..PEX_SOURCES_MAX))
                 .prop_map(|(h, sources)| Message::Peers { handle: Handle(h), sources }),
         ]

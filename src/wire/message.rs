@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::base::limits::HAVE_RUNS_MAX;
-use crate::base::{Bitfield, ContentId};
+use crate::base::{Bitfield, ContentId, NodeId};
 use crate::manifest::Source;
 
 /// Another major version is another protocol.
@@ -117,6 +117,13 @@ pub enum Message {
         handle: Handle,
         /// Which chunk.
         chunk: u32,
+    },
+    /// Another node gave the sender more than one wrong chunk of a content.
+    BadPeer {
+        /// The sender's handle.
+        handle: Handle,
+        /// Who.
+        node: NodeId,
     },
     /// Others that take part in a content; only between two that name [`FEATURE_PEX`].
     Peers {

@@ -67,7 +67,8 @@ pub(in crate::cli) fn status_screen(status: &Status) -> String {
         screen += "\n";
         screen += &peers_table(&status.peers);
     }
-    let doubtful = status.peers.iter().filter(|peer| peer.reputation.is_doubtful);
+    let doubtful =
+        status.peers.iter().filter(|peer| peer.reputation.is_doubtful || peer.reputation.accusers > 0);
     for peer in doubtful {
         let (node, deeds) = (peer.node.get(..8).unwrap_or_default(), deeds(&peer.reputation));
         let _ = writeln!(screen, "doubtful {node}: {deeds}");
@@ -82,11 +83,12 @@ pub(in crate::cli) fn status_screen(status: &Status) -> String {
 /// What a peer did. Deeds of long ago count in part, so these are no whole numbers.
 fn deeds(reputation: &ReputationStatus) -> String {
     format!(
-        "{} good, {:.1} bad chunks, {:.1} times silent, {:.1} lies",
+        "{} good, {:.1} bad chunks, {:.1} times silent, {:.1} lies, accused by {}",
         ByteLen(reputation.good_bytes),
         reputation.bad_chunks,
         reputation.stalls,
-        reputation.lies
+        reputation.lies,
+        text::count(reputation.accusers, "peer")
     )
 }
 

@@ -57,3 +57,67 @@ fn whoever_gave_a_wrong_chunk_at_an_earlier_run_is_banned() {
     let peers = pair.engines[0].snapshot().peers;
     assert_eq!(peers[0].standing, PeerStanding::Banned(Violation::Remembered));
 }
+
+/// Both fetch from an honest seed and a liar; the first remembers a wrong chunk of the liar's, half forgiven.
+#[test]
+fn a_second_wrong_chunk_is_told_to_all_and_bans_nobody_there() {
+    let mut world = World::new(one_file(64));
+    let seed = world.node(1_000_000, |_| true);
+    let liar = world.node(1_000_000, |_| true);
+    let (first, second) = (world.node(1_000_000, |_| false), world.node(1_000_000, |_| false));
+    world.nodes[liar].lies = true;
+    let (liar_id, first_id) = (world.nodes[liar].id, world.nodes[first].id);
+    let past = Reputation { bad_chunks: 0.4, ..Reputation::default() };
+    world.nodes[first].engine.remember(liar_id, past);
+    let (content, purpose) = (world.manifest.id(), Purpose::Fetch);
+    let source = Input::AddSource { content, node: liar_id, addresses: Vec::new(), purpose };
+    world.input(second, source);
+    for (a, b) in [(first, seed), (second, seed), (first, second), (first, liar)] {
+        world.link(a, b);
+    }
+    world.run(MINUTE);
+    assert!(world.has_all(first) && world.has_all(second));
+    let accusation = |(who, event): &(usize, Event)| match event {
+        Event::PeerAccused { node, by, .. } => Some((*who, *node, *by)),
+        _ => None,
+    };
+    let accused: Vec<_> = world.log.iter().filter_map(accusation).collect();
+    assert_eq!(accused, [(second, liar_id, first_id)]);
+    let peers = world.nodes[second].engine.snapshot().peers;
+    let heard = peers.iter().find(|peer| peer.node == liar_id).expect("it was named");
+    assert_eq!((heard.accusers, &heard.standing), (1, &PeerStanding::Away(None)));
+}
+
+#[test]
+fn a_first_wrong_chunk_is_told_to_nobody() {
+    let mut world = World::new(one_file(64));
+    let (seed, liar) = (world.node(1_000_000, |_| true), world.node(1_000_000, |_| true));
+    let (first, second) = (world.node(1_000_000, |_| false), world.node(1_000_000, |_| false));
+    world.nodes[liar].lies = true;
+    for (a, b) in [(first, liar), (first, seed), (second, seed), (first, second), (second, liar)] {
+        world.link(a, b);
+    }
+    world.run(MINUTE);
+    assert!(world.has_all(first) && world.has_all(second));
+    assert!(!world.log.iter().any(|(_, event)| matches!(event, Event::PeerAccused { .. })));
+}
+
+#[test]
+fn one_that_accuses_everybody_is_heard_for_a_while() {
+    let (mut pair, content) = fetching();
+    let accused = |byte| NodeId::from_bytes([byte; 32]);
+    for byte in 10..100 {
+        let (node, purpose) = (accused(byte), Purpose::Fetch);
+        pair.input(0, Input::AddSource { content, node, addresses: Vec::new(), purpose });
+    }
+    // Itself, the one that listens, one that nobody knows: these are not heard.
+    for node in [id(1), id(0), accused(200)].into_iter().chain((10..100).map(accused)) {
+        let message = Message::BadPeer { handle: Handle(1), node };
+        pair.input(0, Input::Message { link: LINK, message: message.clone() });
+        pair.input(0, Input::Message { link: LINK, message });
+    }
+    let peers = pair.engines[0].snapshot().peers;
+    let heard: usize = peers.iter().map(|peer| peer.accusers).sum();
+    assert_eq!(heard, (32 - 6) / 2);
+    assert!(peers.iter().all(|peer| peer.node != accused(200)));
+}

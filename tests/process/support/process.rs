@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -90,12 +90,15 @@ impl Process {
 
     /// Waits for the next JSON line that `pick` takes. Every line before it must be JSON, too.
     pub(crate) fn wait_json<T>(&mut self, pick: impl Fn(&Value) -> Option<T>) -> T {
+        let give_up_at = now() + DEADLINE;
         loop {
             let line = self.next_line();
             let value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
             if let Some(picked) = pick(&value) {
                 return picked;
             }
+            // What reports every second never ends by itself.
+            assert!(now() < give_up_at, "not what was waited for: {line}");
         }
     }
 
@@ -223,4 +226,9 @@ pub(crate) fn swarm(args: &[OsString]) -> Command {
 }
 
 /// Longest wait for a line or an end: only a hang takes so long.
+#[expect(clippy::disallowed_methods, reason = "a test waits for a process")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 const DEADLINE: Duration = Duration::from_mins(2);

@@ -202,13 +202,14 @@ fn a_flood_of_streams_is_held_to_the_named_number() {
 
 #[test]
 fn a_crowd_of_links_costs_little_each() {
+    let crowd = count_of("SWARM_HOSTILE_CROWD", CROWD);
     let mut victim = SeedVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     let (address, (enough, wait)) = (victim.address(), sync_channel(1));
     let dialer = hostile.dialer();
     hostile.spawn(async move {
         let mut talks = Vec::new();
-        for number in 1000..1000 + CROWD {
+        for number in 1000..1000 + crowd {
             let Some(mut talk) = dialer.with_key(number).dial(address).await else { continue };
             talk.greet().await;
             talk.say(&opened(&film, HANDLE)).await;
@@ -219,7 +220,65 @@ fn a_crowd_of_links_costs_little_each() {
     });
     wait_for(&wait);
     victim.serves_well();
-    victim.settle("300 links that take part and do nothing").passed("leech served");
+    let more_len = u64::from(crowd.saturating_sub(CROWD)) * LINK_LEN;
+    victim
+        .settle("links that take part and do nothing")
+        .passed_beside(more_len, &format!("{crowd}; leech served"));
+}
+
+#[test]
+fn leeches_that_ask_for_all_they_may_leave_a_share_to_others() {
+    let greedy = count_of("SWARM_HOSTILE_GREEDY", GREEDY);
+    let mut victim = SeedVictim::with(&["--limit-up", "100MB/s"]);
+    let (hostile, film) = (Hostile::new(1), victim.film.clone());
+    let (address, (enough, wait)) = (victim.address(), sync_channel(greedy as usize));
+    for number in 1000..1000 + greedy {
+        let (dialer, film, enough) = (hostile.dialer().with_key(number), film.clone(), enough.clone());
+        hostile.spawn(async move {
+            let mut talk = dialer.dial(address).await.expect("a link");
+            talk.take_part(&film).await;
+            let _ = enough.send(());
+            devour(&mut talk, &film).await;
+        });
+    }
+    (0..greedy).for_each(|_| wait_for(&wait));
+    victim.serves_well();
+    // Many leeches fill the windows and blocks that a seed has for all together.
+    let more_len = SHARED_LEN + u64::from(greedy.saturating_sub(GREEDY)) * LINK_LEN;
+    victim
+        .settle("leeches that ask for all they may")
+        .passed_beside(more_len, &format!("{greedy}; leech served"));
+}
+
+/// Asks for everything over and over, as much at once as is taken, and reads it away.
+async fn devour(talk: &mut Talk, film: &Film) {
+    let chunk_count = film.chunk_count();
+    let mut next = 0;
+    loop {
+        let connection = talk.connection.clone();
+        let more = tokio::select! {
+            stream = connection.accept_uni() => {
+                let Ok(mut stream) = stream else { return };
+                while let Ok(Some(_)) = stream.read_chunk(usize::MAX, true).await {}
+                1
+            }
+            message = talk.hear() => match message {
+                Some(Message::Choke { choked: false }) => ASKED_AT_ONCE,
+                Some(_) => 0,
+                None => return,
+            },
+        };
+        for _ in 0..more {
+            let (request, chunk) = (RequestId(next), (next % u64::from(chunk_count)) as u32);
+            next += 1;
+            talk.say(&Message::Request { request, handle: HANDLE, chunk, offset: 0, len: 1 << 20 }).await;
+        }
+    }
+}
+
+/// How many, if it is not as many as usual: for figures.
+fn count_of(name: &str, usual: u32) -> u32 {
+    std::env::var(name).map_or(usual, |count| count.parse().expect("a number"))
 }
 
 #[test]
@@ -294,3 +353,10 @@ fn peers_that_a_liar_names_are_dialed_with_measure_and_never_out_of_its_reach() 
 
 /// Nodes that are linked and idle.
 const CROWD: u32 = 300;
+const GREEDY: u32 = 20;
+/// Of one leech: more than a node takes at once.
+const ASKED_AT_ONCE: u32 = 300;
+/// What a seed holds for all links together, beside what one takes.
+const SHARED_LEN: u64 = 64 << 20;
+/// What a seed may hold for each link beyond these.
+const LINK_LEN: u64 = 64 << 10;

@@ -191,6 +191,7 @@ impl Engine {
             return;
         }
         remote.has.get_or_insert_with(|| Bitfield::new(chunks.geometry().chunk_count()));
+        self.uploads.on_alive(self.now, link);
         if self.contents.get(&content).is_some_and(|state| state.offers.is_some()) {
             self.offer_to_newcomer(link, content);
         } else {
@@ -392,6 +393,7 @@ impl Engine {
         let fresh: Vec<u32> = named.filter(|&index| has.insert(index)).collect();
         if !fresh.is_empty() {
             session.last_gain_at = self.now;
+            self.uploads.on_alive(self.now, link);
         }
         let is_everywhere = was_empty && has.is_full();
         let has_taken = has.is_full() && !fresh.is_empty() && remote.sent_len > 0 && !remote.has_completed;

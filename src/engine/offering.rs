@@ -73,6 +73,9 @@ impl Engine {
             fresh.insert(chunk);
         }
         let is_idle = fresh.is_empty() && offers.has_nothing_for(link) && !offers.sees_all(link);
+        if fresh.is_empty() && offers.pending(link).is_empty() {
+            self.uploads.excuse(link);
+        }
         let haves = ChunkRuns::of(&fresh);
         self.send_haves(link, content, haves);
         if is_idle {
@@ -222,6 +225,7 @@ impl Engine {
         self.timers.cancel(Timer::Offers(content));
         let haves = state.chunks().map(|chunks| ChunkRuns::of(chunks.have())).unwrap_or_default();
         for link in self.introduced(content).into_iter().filter(|link| !offers.sees_all(*link)) {
+            self.uploads.on_alive(self.now, link);
             self.send_haves(link, content, haves.clone());
         }
         self.look_at_slots();

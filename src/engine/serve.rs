@@ -110,6 +110,7 @@ impl Engine {
         let len = unannounced.len();
         let fresh = ChunkRuns::of(&std::mem::replace(unannounced, Bitfield::new(len)));
         for link in self.introduced(content) {
+            self.uploads.on_alive(self.now, link);
             self.send_haves(link, content, fresh.clone());
         }
     }

@@ -19,6 +19,9 @@ pub(super) struct Uploads {
     slots: usize,
     queues: BTreeMap<LinkId, Queue>,
     active: usize,
+    /// Where most who had a slot made no use of it, so many get one next: links that do nothing are not to keep a slot's time
+    /// each from whoever came last.
+    trials: usize,
 }
 
 /// A request of a peer.
@@ -39,11 +42,16 @@ struct Queue {
     is_unchoked: bool,
     /// When it was choked or unchoked last.
     since: Instant,
+    /// It asked for something since.
+    has_asked: bool,
+    /// Slots in a row in which it asked for nothing, and until when it waits for that, behind all others.
+    unused_slots: u32,
+    idle_until: Instant,
 }
 
 impl Default for Uploads {
     fn default() -> Self {
-        Self { slots: SLOTS_MAX, queues: BTreeMap::new(), active: 0 }
+        Self { slots: SLOTS_MAX, queues: BTreeMap::new(), active: 0, trials: 0 }
     }
 }
 
@@ -63,8 +71,16 @@ impl Uploads {
         let unchoked = self.queues.values().filter(|queue| queue.is_unchoked).count();
         let is_unchoked = unchoked < self.slots;
         let turn_len = self.queues.values().map(|queue| queue.turn_len).min().unwrap_or(0);
-        let queue =
-            Queue { waiting: VecDeque::new(), active: BTreeMap::new(), turn_len, is_unchoked, since: now };
+        let queue = Queue {
+            waiting: VecDeque::new(),
+            active: BTreeMap::new(),
+            turn_len,
+            is_unchoked,
+            since: now,
+            has_asked: false,
+            unused_slots: 0,
+            idle_until: now,
+        };
         self.queues.insert(link, queue);
         is_unchoked
     }
@@ -84,6 +100,7 @@ impl Uploads {
     /// Takes a request; false if too many wait or its name is in use.
     pub(super) fn push(&mut self, link: LinkId, wanted: Wanted) -> bool {
         let Some(queue) = self.queues.get_mut(&link) else { return false };
+        (queue.has_asked, queue.unused_slots) = (true, 0);
         let is_known = queue.active.contains_key(&wanted.request)
             || queue.waiting.iter().any(|w| w.request == wanted.request);
         let has_room = queue.waiting.len() + queue.active.len() < REQUESTS_PER_LINK_MAX && !is_known;
@@ -91,6 +108,20 @@ impl Uploads {
             queue.waiting.push_back(wanted);
         }
         has_room
+    }
+
+    /// It has chunks that it had not, or there are chunks that it may want: a slot that it did not use says nothing any more.
+    pub(super) fn on_alive(&mut self, now: Instant, link: LinkId) {
+        if let Some(queue) = self.queues.get_mut(&link) {
+            (queue.unused_slots, queue.idle_until) = (0, now);
+        }
+    }
+
+    /// There is nothing that it could ask for: that it does not is no fault of its own.
+    pub(super) fn excuse(&mut self, link: LinkId) {
+        if let Some(queue) = self.queues.get_mut(&link) {
+            queue.has_asked = true;
+        }
     }
 
     /// The next upload to start, if a slot is free. What must go to one peer after the other waits while it goes to one, but not
@@ -183,30 +214,35 @@ impl Uploads {
     }
 
     /// Frees slots for those who wait: chokes whoever has been unchoked longest and unchokes whoever has been choked longest.
-    /// Those who starve come first, and have slots change hands sooner. `need` tells whom a slot would help. Returns the choked
-    /// with their waiting requests, and the unchoked.
+    /// Those who starve come first, and have slots change hands sooner; those who made no use of a slot lose it at once and come
+    /// last. `need` tells whom a slot would help. Returns the choked with their waiting requests, and the unchoked.
     pub(super) fn rotate(&mut self, now: Instant, need: impl Fn(LinkId) -> Need) -> Rotation {
-        let mut rotation = Rotation::default();
-        let of_choked = |(link, queue): (&LinkId, &Queue)| (need(*link), queue.since, *link);
+        let of_choked = |(link, queue): (&LinkId, &Queue)| (queue.need(now, need(*link)), queue.since, *link);
         let choked = self.queues.iter().filter(|(_, queue)| !queue.is_unchoked);
         let mut choked: Vec<_> = choked.map(of_choked).filter(|(need, ..)| *need != Need::Nothing).collect();
         choked.sort_unstable();
-        let starving = choked.iter().filter(|(need, ..)| *need == Need::Starving).count();
-        let wanting = choked.iter().filter(|(need, ..)| *need < Need::Little).count();
+        let count_below = |limit| choked.iter().filter(|(need, ..)| *need < limit).count();
+        let (starving, wanting, alive) =
+            (count_below(Need::More), count_below(Need::Little), count_below(Need::Idle));
         let slot_time = slot_time(self.slots, starving);
-        let most = starving.clamp(ROTATED_AT_ONCE, self.slots.max(ROTATED_AT_ONCE));
+        let unchoked = self.queues.iter().filter(|(_, queue)| queue.is_unchoked);
+        let (idle, mut busy): (Vec<_>, Vec<_>) =
+            unchoked.partition(|(_, queue)| alive > 0 && queue.is_unused(now));
+        let idle: Vec<LinkId> = idle.into_iter().map(|(link, _)| *link).collect();
+        self.trials =
+            if idle.len() > busy.len() { (self.trials.max(self.slots) * 2).min(TRIALS_MAX) } else { 0 };
+        let most = starving.clamp(ROTATED_AT_ONCE, self.slots.max(ROTATED_AT_ONCE)).max(self.trials);
         let newcomers: Vec<LinkId> = choked.into_iter().map(|(.., link)| link).take(most).collect();
-        let mut unchoked: Vec<_> = self.queues.iter().filter(|(_, queue)| queue.is_unchoked).collect();
-        let free = self.slots.saturating_sub(unchoked.len());
-        let excess = unchoked.len().saturating_sub(self.slots);
+        let free = self.slots.saturating_sub(busy.len());
+        let excess = busy.len().saturating_sub(self.slots);
         // Whoever has no use for its slot gives it up first.
-        unchoked.sort_by_key(|(link, queue)| (Reverse(need(**link).max(Need::More)), queue.since, **link));
+        busy.sort_by_key(|(link, queue)| (Reverse(need(**link).max(Need::More)), queue.since, **link));
         let may_go = |queue: &Queue| excess > 0 || now.since(queue.since) >= slot_time;
         // Nobody gives its slot up for one who passes nothing on, unless it is such a one itself.
         let useful = wanting.saturating_sub(free);
         let may_yield =
             |(at, link): &(usize, LinkId)| excess > 0 || *at < useful || need(*link) >= Need::Little;
-        let leavers: Vec<LinkId> = unchoked
+        let leavers: Vec<LinkId> = busy
             .into_iter()
             .filter(|(_, queue)| may_go(queue))
             .map(|(link, _)| *link)
@@ -215,16 +251,16 @@ impl Uploads {
             .map(|(_, link)| link)
             .take(if excess > 0 { excess } else { newcomers.len().saturating_sub(free) })
             .collect();
-        let slots = (free + leavers.len()).saturating_sub(excess);
-        for link in leavers {
+        let slots = (free + leavers.len()).saturating_sub(excess).max(self.trials.min(alive));
+        let mut rotation = Rotation::default();
+        for link in idle.into_iter().chain(leavers) {
             let queue = self.queues.get_mut(&link).expect("it was listed above");
-            (queue.is_unchoked, queue.since) = (false, now);
-            let rejected = queue.waiting.drain(..).map(|wanted| wanted.request).collect();
-            rotation.choked.push((link, rejected));
+            queue.choke(now);
+            rotation.choked.push((link, queue.waiting.drain(..).map(|wanted| wanted.request).collect()));
         }
         for link in newcomers.into_iter().take(slots) {
             let queue = self.queues.get_mut(&link).expect("it was listed above");
-            (queue.is_unchoked, queue.since) = (true, now);
+            (queue.is_unchoked, queue.since, queue.has_asked) = (true, now, false);
             rotation.unchoked.push(link);
         }
         rotation
@@ -233,6 +269,31 @@ impl Uploads {
     /// Whether anybody is choked, so that a rotation may be worth it.
     pub(super) fn has_choked(&self) -> bool {
         self.queues.values().any(|queue| !queue.is_unchoked)
+    }
+}
+
+impl Queue {
+    /// It has a slot and did not ask for anything.
+    fn is_unused(&self, now: Instant) -> bool {
+        self.is_unchoked && !self.has_asked && now.since(self.since) >= SLOT_TIME_MIN
+    }
+
+    /// What a slot would do for it, given what it would do for one that makes use of it.
+    fn need(&self, now: Instant, need: Need) -> Need {
+        let at_least = match self.unused_slots {
+            0 => Need::Starving,
+            _ if now < self.idle_until => Need::Idle,
+            _ => Need::Little,
+        };
+        need.max(at_least)
+    }
+
+    fn choke(&mut self, now: Instant) {
+        if self.is_unused(now) {
+            self.idle_until = now + IDLE_MIN * (1 << self.unused_slots.min(IDLE_DOUBLINGS_MAX));
+            self.unused_slots += 1;
+        }
+        (self.is_unchoked, self.since) = (false, now);
     }
 }
 
@@ -245,6 +306,8 @@ pub(super) enum Need {
     More,
     /// It passes on nothing of what it gets.
     Little,
+    /// It asked for nothing when it had a slot.
+    Idle,
     /// It has all that is here.
     Nothing,
 }
@@ -280,6 +343,12 @@ const SLOT_TIME_MAX: Duration = Duration::from_secs(10);
 const SLOT_TIME_MIN: Duration = Duration::from_secs(2);
 /// Whoever starves has a turn within this time, or a little later where very many do: a fetch gives up after a minute without any.
 const CYCLE_TIME: Duration = Duration::from_secs(30);
+
+/// Whoever asks for nothing waits so long for its next slot where others want one, and twice as long each further time.
+const IDLE_MIN: Duration = Duration::from_secs(15);
+const IDLE_DOUBLINGS_MAX: u32 = 8;
+/// All links that a node takes have had their turn within 40 s.
+const TRIALS_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -377,6 +446,7 @@ mod tests {
         let links = SLOTS_MAX as u64 + 4;
         let unchoked = (0..links).filter(|&link| uploads.on_link_up(Instant::ZERO, LinkId(link))).count();
         assert_eq!(unchoked, SLOTS_MAX);
+        (0..links).for_each(|link| uploads.excuse(LinkId(link)));
         assert_eq!(uploads.rotate(Instant::ZERO, |_| Need::Starving), Rotation::default());
         let rotation = uploads.rotate(Instant::ZERO + SLOT_TIME_MAX, |_| Need::Starving);
         assert_eq!(rotation.unchoked.iter().map(|link| link.0).collect::<Vec<_>>(), [64, 65, 66, 67]);
@@ -389,6 +459,7 @@ mod tests {
         let mut uploads = Uploads::default();
         uploads.set_slots(2);
         assert_eq!((0..4).filter(|&link| uploads.on_link_up(Instant::ZERO, LinkId(link))).count(), 2);
+        (0..4).for_each(|link| uploads.excuse(LinkId(link)));
         let need = |link: LinkId| if link.0 < 2 { Need::More } else { Need::Little };
         let later = Instant::ZERO + SLOT_TIME_MAX;
         assert_eq!(uploads.rotate(later, need), Rotation::default());
@@ -413,5 +484,43 @@ mod tests {
             }
         }
         assert!(now < Instant::ZERO + Duration::from_secs(40), "{now:?}");
+    }
+
+    #[test]
+    fn a_newcomer_gets_its_slot_soon_beside_thousands_that_ask_for_nothing() {
+        let mut uploads = Uploads::default();
+        uploads.set_slots(12);
+        let mut now = Instant::ZERO;
+        (0..4000).for_each(|link| drop(uploads.on_link_up(now, LinkId(link))));
+        let newcomer = LinkId(9999);
+        assert!(!uploads.on_link_up(now, newcomer));
+        while !uploads.is_unchoked(newcomer) {
+            now = now + Duration::from_secs(2);
+            uploads.rotate(now, |_| Need::Starving);
+        }
+        assert!(now < Instant::ZERO + Duration::from_secs(45), "{now:?}");
+        // It asks, and keeps its slot; the others wait longer and longer.
+        assert!(uploads.push(newcomer, wanted(0)));
+        let mut turns = 0;
+        for _ in 0..30 {
+            now = now + Duration::from_secs(2);
+            uploads.rotate(now, |_| Need::Starving);
+            turns += u32::from(uploads.is_unchoked(newcomer));
+        }
+        assert!(turns > 10, "{turns} of 30");
+    }
+
+    #[test]
+    fn whoever_asked_for_nothing_is_no_different_from_others_when_there_is_something_new() {
+        let mut uploads = Uploads::default();
+        uploads.set_slots(1);
+        let [idle, other] = [LinkId(1), LinkId(2)];
+        assert!(uploads.on_link_up(Instant::ZERO, idle) && !uploads.on_link_up(Instant::ZERO, other));
+        let at = |secs| Instant::ZERO + Duration::from_secs(secs);
+        assert_eq!(uploads.rotate(at(2), |_| Need::More).unchoked, [other]);
+        assert!(uploads.push(other, wanted(0)));
+        assert_eq!(uploads.rotate(at(13), |_| Need::More), Rotation::default());
+        uploads.on_alive(at(13), idle);
+        assert_eq!(uploads.rotate(at(13), |_| Need::More).unchoked, [idle]);
     }
 }

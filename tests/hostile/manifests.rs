@@ -7,7 +7,7 @@ use swarm::base::limits::{FILES_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, P
 use swarm::manifest::{Source, Ticket};
 use swarm::wire::Message;
 
-use crate::support::{FetchVictim, HANDLE, Hostile, Talk, World, args, opened, varint};
+use crate::support::{FetchVictim, HANDLE, Hostile, Spent, Talk, World, args, opened, varint};
 
 /// An entry of a file, whatever is in it.
 #[derive(Clone)]
@@ -223,7 +223,8 @@ fn the_longest_manifest_there_may_be_is_rubbish_and_costs_its_own_length() {
     hostile.serve(move |talk| serve_body(talk, content, vec![9; MANIFEST_BODY_LEN_MAX]));
     let settled = victim.fetch_when_banned("64 MiB of rubbish as the manifest", &hostile);
     settled.told(hostile.node(), "banned", "a manifest that is not the content's");
-    settled.passed_beside(MANIFEST_BODY_LEN_MAX as u64, "banned; as much more as a manifest may have");
+    let more = Spent { peak_len: MANIFEST_BODY_LEN_MAX as u64, cpu: std::time::Duration::ZERO };
+    settled.passed_beside(more, "banned; as much more as a manifest may have");
 }
 
 #[test]

@@ -206,21 +206,21 @@ impl Settled {
 
     /// Prints the line of the table, and holds the victim to its bounds.
     pub(crate) fn passed(&self, outcome: &str) {
-        self.passed_beside(0, outcome);
+        self.passed_beside(Spent { peak_len: 0, cpu: Duration::ZERO }, outcome);
     }
 
-    /// The same, where so many bytes more are what an honest run of that kind takes.
-    pub(crate) fn passed_beside(&self, more_len: u64, outcome: &str) {
+    /// The same, where an honest run of that kind takes so much more.
+    pub(crate) fn passed_beside(&self, more: Spent, outcome: &str) {
         report(self.case, self.spent, self.honest, outcome);
         assert!(
-            self.spent.peak_len <= 2 * (self.honest.peak_len + more_len),
+            self.spent.peak_len <= 2 * (self.honest.peak_len + more.peak_len),
             "{}: {} bytes of memory, {} in an honest run",
             self.case,
             self.spent.peak_len,
             self.honest.peak_len
         );
         assert!(
-            self.spent.cpu <= self.honest.cpu + CPU_MORE_MAX,
+            self.spent.cpu <= self.honest.cpu + more.cpu + CPU_MORE_MAX,
             "{}: {:?} of CPU time, {:?} in an honest run",
             self.case,
             self.spent.cpu,

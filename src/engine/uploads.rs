@@ -491,7 +491,8 @@ mod tests {
         let mut uploads = Uploads::default();
         uploads.set_slots(12);
         let mut now = Instant::ZERO;
-        (0..4000).for_each(|link| drop(uploads.on_link_up(now, LinkId(link))));
+        let unchoked = (0..4000).filter(|link| uploads.on_link_up(now, LinkId(*link))).count();
+        assert_eq!(unchoked, 12);
         let newcomer = LinkId(9999);
         assert!(!uploads.on_link_up(now, newcomer));
         while !uploads.is_unchoked(newcomer) {

@@ -21,14 +21,7 @@ pub(super) struct ForgivingCubic;
 
 impl ControllerFactory for ForgivingCubic {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        let cubic = Arc::new(CubicConfig::default()).build(now, current_mtu);
-        Box::new(Forgiving {
-            cubic,
-            credit: Credit::default(),
-            queue: Queue::default(),
-            floor_len: 0,
-            cut_at: None,
-        })
+        Box::new(Forgiving::new(now, current_mtu))
     }
 }
 
@@ -42,6 +35,23 @@ struct Forgiving {
     cut_at: Option<Instant>,
 }
 
+impl Forgiving {
+    fn new(now: Instant, current_mtu: u16) -> Self {
+        let cubic = Arc::new(CubicConfig::default()).build(now, current_mtu);
+        Self { cubic, credit: Credit::default(), queue: Queue::default(), floor_len: 0, cut_at: None }
+    }
+
+    /// Some time after a cut, and while no queue stands, the window grows by an eighth a round trip.
+    fn grow(&mut self, now: Instant, acked_len: u64) {
+        let is_settled = self.cut_at.is_some_and(|cut_at| {
+            now.saturating_duration_since(cut_at) > self.queue.usual_time() * SETTLE_ROUND_TRIPS
+        });
+        if is_settled && !self.queue.stands() {
+            self.floor_len = self.window() + acked_len / GROWTH_SHARE;
+        }
+    }
+}
+
 impl Controller for Forgiving {
     fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
         self.cubic.on_sent(now, bytes, last_packet_number);
@@ -51,11 +61,8 @@ impl Controller for Forgiving {
         self.credit.on_acked(bytes, self.window());
         self.queue.on_round_trip(now, now.saturating_duration_since(sent));
         self.cubic.on_ack(now, sent, bytes, app_limited, rtt);
-        let is_settled = self.cut_at.is_some_and(|cut_at| {
-            now.saturating_duration_since(cut_at) > self.queue.usual_time() * SETTLE_ROUND_TRIPS
-        });
-        if is_settled && !app_limited && !self.queue.stands() {
-            self.floor_len = self.window() + bytes / GROWTH_SHARE;
+        if !app_limited {
+            self.grow(now, bytes);
         }
     }
 
@@ -320,6 +327,40 @@ mod tests {
             controller.on_congestion_event(now, now, false, 1452);
         }
         assert!(controller.window() < before / 2, "{} of {before}", controller.window());
+    }
+
+    /// The window before a cut, after it, and as many round trips of 40 ms later, in the end with a queue of that many more.
+    fn windows_around_a_cut(round_trips: u32, queue: Duration) -> [u64; 3] {
+        let rtt = Duration::from_millis(40);
+        let (mut controller, mut now) = (Forgiving::new(start(), 1452), start());
+        for _ in 0..20 {
+            now += rtt;
+            controller.queue.on_round_trip(now, rtt);
+        }
+        let before = controller.window();
+        // More than is forgiven.
+        controller.on_congestion_event(now, now, false, 10 * 1452);
+        let after = controller.window();
+        for _ in 0..round_trips {
+            now += rtt + queue;
+            controller.queue.on_round_trip(now, rtt + queue);
+            controller.grow(now, controller.window());
+        }
+        [before, after, controller.window()]
+    }
+
+    #[test]
+    fn a_window_that_was_cut_grows_again_by_an_eighth_a_round_trip_while_no_queue_stands() {
+        let [before, after, later] = windows_around_a_cut(SETTLE_ROUND_TRIPS, Duration::ZERO);
+        assert!(after < before && later == after, "{before}, {after}, {later}");
+        let [_, after, later] = windows_around_a_cut(SETTLE_ROUND_TRIPS + 12, Duration::ZERO);
+        let expected = after as f64 * 1.125f64.powi(12);
+        assert!((0.95..1.05).contains(&(later as f64 / expected)), "{after}, {later} instead of {expected}");
+        let [_, after, later] = windows_around_a_cut(100, Duration::from_millis(20));
+        assert!(
+            later < after * 3,
+            "{after}, {later}: the first few round trips are not enough to know of a queue"
+        );
     }
 
     #[test]

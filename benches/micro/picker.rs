@@ -78,9 +78,7 @@ impl Fetch {
         fetch.handle(Input::StoreOpened { content, durable, wanted });
         for peer in 0..peer_count {
             let (link, handle) = (LinkId(peer), Handle(0));
-            let mut key = [0; 32];
-            key[..8].copy_from_slice(&peer.to_le_bytes());
-            let (node, role) = (NodeId::from_bytes(key), Role::Full);
+            let (node, role) = (node_of(link), Role::Full);
             fetch.handle(Input::LinkUp { link, node, role, dialed: true, address: None });
             let runs = ChunkRuns::of(&Bitfield::full(count));
             let open = Message::Open { handle, content, knows_manifest: true, is_offer: false };
@@ -114,8 +112,8 @@ impl Fetch {
             self.handle(Input::Received { link, request, len: self.geometry.chunk_len(chunk) });
             self.handle(Input::ChunkArrived { link, request, chunk });
             self.verified.push(chunk);
-            let verdict = ChunkVerdict::Verified;
-            self.handle(Input::ChunkChecked { content, chunk, from: None, verdict });
+            let (from, verdict) = (Some(node_of(link)), ChunkVerdict::Verified);
+            self.handle(Input::ChunkChecked { content, chunk, from, verdict });
         }
         self.handle(Input::StreamEnded { link, request });
     }
@@ -145,4 +143,10 @@ impl Fetch {
             }
         }
     }
+}
+
+fn node_of(link: LinkId) -> NodeId {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&link.0.to_le_bytes());
+    NodeId::from_bytes(key)
 }

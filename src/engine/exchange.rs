@@ -461,6 +461,8 @@ impl Engine {
         if !is_held {
             self.reject(link, request, RejectReason::NotHeld);
         } else if !self.uploads.is_unchoked(link) {
+            // Its slot was over while it asked; it wants one.
+            self.uploads.on_alive(self.now, link);
             self.reject(link, request, RejectReason::Choked);
         } else if !self.uploads.push(link, Wanted { request, content, run }) {
             self.reject(link, request, RejectReason::TooMany);

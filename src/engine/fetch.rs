@@ -414,6 +414,12 @@ impl Engine {
             return;
         };
         let Some(chunk) = chunks.chunks_from(run, next).next() else { return };
+        let is_all_there =
+            |has: &Bitfield| chunks.chunks_from(run, next).all(|chunk| has.contains(chunk.get()));
+        if !self.sessions.get(&link).and_then(|s| s.has(content)).is_some_and(is_all_there) {
+            // It took some of the run back, and rejects all of it for that.
+            return;
+        }
         let node = self.sessions.get(&link).map(|session| session.node);
         let Some(remote) = self.sessions.get_mut(&link).and_then(|s| s.remotes.get_mut(&content)) else {
             return;

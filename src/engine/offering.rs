@@ -73,7 +73,7 @@ impl Engine {
             fresh.insert(chunk);
         }
         let is_idle = fresh.is_empty() && offers.has_nothing_for(link) && !offers.sees_all(link);
-        if fresh.is_empty() && offers.pending(link).is_empty() {
+        if fresh.is_empty() && offers.is_drained(link) {
             self.uploads.excuse(link);
         }
         let haves = ChunkRuns::of(&fresh);

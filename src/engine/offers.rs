@@ -95,8 +95,12 @@ impl Offers {
 
     /// Nothing is left that only this node could give the peer: everything is out, and all it lacks has spread.
     pub(super) fn has_nothing_for(&self, link: LinkId) -> bool {
-        let is_drained = self.links.get(&link).is_some_and(|o| o.unasked_len + o.asked_len == 0);
-        self.is_all_out() && is_drained && !self.holds_back(link)
+        self.is_all_out() && self.is_drained(link) && !self.holds_back(link)
+    }
+
+    /// A link that takes part waits for nothing that it was offered.
+    pub(super) fn is_drained(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|offered| offered.unasked_len + offered.asked_len == 0)
     }
 
     /// The links that take part.

@@ -245,7 +245,8 @@ impl PeerBook {
         peer.is_on_trial = false;
         if matches!(peer.standing, Standing::Dialing) {
             (peer.standing, peer.addresses) = (Standing::Passive, Vec::new());
-            if peer.totals == PeerTotals::default() && peer.meetings == 0 {
+            let is_unknown = peer.totals == PeerTotals::default() && peer.past == Reputation::default();
+            if is_unknown && peer.accusers.is_empty() && peer.meetings == 0 {
                 self.peers.remove(&node);
             }
         }
@@ -445,7 +446,9 @@ impl Peer {
 
     /// By what it did here, or, where that is little, by what others say.
     fn is_doubtful(&self) -> bool {
-        self.reputation().is_doubtful() || self.accusers.len() as u64 > self.totals.verified_chunks
+        let is_unknown =
+            self.past.good_len == 0.0 && self.accusers.len() as u64 > self.totals.verified_chunks;
+        self.reputation().is_doubtful() || is_unknown
     }
 
     fn has_offers(&self) -> bool {

@@ -114,6 +114,10 @@ impl Uploads {
     pub(super) fn on_alive(&mut self, now: Instant, link: LinkId) {
         if let Some(queue) = self.queues.get_mut(&link) {
             (queue.unused_slots, queue.idle_until) = (0, now);
+            if queue.is_unchoked && !queue.has_asked {
+                // What it may ask for it hears of just now.
+                queue.since = now;
+            }
         }
     }
 
@@ -217,7 +221,10 @@ impl Uploads {
     /// Those who starve come first, and have slots change hands sooner; those who made no use of a slot lose it at once and come
     /// last. `need` tells whom a slot would help. Returns the choked with their waiting requests, and the unchoked.
     pub(super) fn rotate(&mut self, now: Instant, need: impl Fn(LinkId) -> Need) -> Rotation {
-        let of_choked = |(link, queue): (&LinkId, &Queue)| (queue.need(now, need(*link)), queue.since, *link);
+        // Of those whom a slot would help as much, whoever has not wasted one comes first.
+        let of_choked = |(link, queue): (&LinkId, &Queue)| {
+            (queue.need(now, need(*link)), queue.unused_slots > 0, queue.since, *link)
+        };
         let choked = self.queues.iter().filter(|(_, queue)| !queue.is_unchoked);
         let mut choked: Vec<_> = choked.map(of_choked).filter(|(need, ..)| *need != Need::Nothing).collect();
         choked.sort_unstable();
@@ -229,8 +236,9 @@ impl Uploads {
         let (idle, mut busy): (Vec<_>, Vec<_>) =
             unchoked.partition(|(_, queue)| alive > 0 && queue.is_unused(now));
         let idle: Vec<LinkId> = idle.into_iter().map(|(link, _)| *link).collect();
-        self.trials =
-            if idle.len() > busy.len() { (self.trials.max(self.slots) * 2).min(TRIALS_MAX) } else { 0 };
+        // Whoever knows of nothing to ask for yet, or has everything, is no sign of a crowd that does nothing.
+        let wasted = idle.iter().filter(|link| need(**link) != Need::Nothing).count();
+        self.trials = if wasted > busy.len() { (self.trials.max(self.slots) * 2).min(TRIALS_MAX) } else { 0 };
         let most = starving.clamp(ROTATED_AT_ONCE, self.slots.max(ROTATED_AT_ONCE)).max(self.trials);
         let newcomers: Vec<LinkId> = choked.into_iter().map(|(.., link)| link).take(most).collect();
         let free = self.slots.saturating_sub(busy.len());
@@ -275,17 +283,13 @@ impl Uploads {
 impl Queue {
     /// It has a slot and did not ask for anything.
     fn is_unused(&self, now: Instant) -> bool {
-        self.is_unchoked && !self.has_asked && now.since(self.since) >= SLOT_TIME_MIN
+        let has_time = now.since(self.since) >= SLOT_TIME_MIN;
+        self.is_unchoked && !self.has_asked && self.active.is_empty() && has_time
     }
 
     /// What a slot would do for it, given what it would do for one that makes use of it.
     fn need(&self, now: Instant, need: Need) -> Need {
-        let at_least = match self.unused_slots {
-            0 => Need::Starving,
-            _ if now < self.idle_until => Need::Idle,
-            _ => Need::Little,
-        };
-        need.max(at_least)
+        if now < self.idle_until { need.max(Need::Idle) } else { need }
     }
 
     fn choke(&mut self, now: Instant) {
@@ -346,7 +350,7 @@ const CYCLE_TIME: Duration = Duration::from_secs(30);
 
 /// Whoever asks for nothing waits so long for its next slot where others want one, and twice as long each further time.
 const IDLE_MIN: Duration = Duration::from_secs(15);
-const IDLE_DOUBLINGS_MAX: u32 = 8;
+const IDLE_DOUBLINGS_MAX: u32 = 3;
 /// All links that a node takes have had their turn within 40 s.
 const TRIALS_MAX: usize = 256;
 
@@ -500,13 +504,15 @@ mod tests {
             uploads.rotate(now, |_| Need::Starving);
         }
         assert!(now < Instant::ZERO + Duration::from_secs(45), "{now:?}");
-        // It asks, and keeps its slot; the others wait longer and longer.
-        assert!(uploads.push(newcomer, wanted(0)));
+        // It asks whenever it may; the others wait longer and longer.
         let mut turns = 0;
-        for _ in 0..30 {
+        for request in 0..30 {
+            if uploads.is_unchoked(newcomer) {
+                turns += 1;
+                assert!(uploads.push(newcomer, wanted(request)));
+            }
             now = now + Duration::from_secs(2);
             uploads.rotate(now, |_| Need::Starving);
-            turns += u32::from(uploads.is_unchoked(newcomer));
         }
         assert!(turns > 10, "{turns} of 30");
     }

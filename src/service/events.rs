@@ -70,7 +70,11 @@ impl Running {
                 debug!(peer = %node.short(), by = %by.short(), "heard of a peer")
             }
             Event::Offered { node, content } => self.on_offered(node, content).await,
-            Event::PeerBanned { node, violation } => warn!(peer = %node.short(), %violation, "banned a peer"),
+            Event::PeerBanned { node, violation } => {
+                warn!(peer = %node.short(), %violation, "banned a peer");
+                // Written down at the next tick.
+                self.has_banned = true;
+            }
             Event::BlamedByPeer { node, content, chunk } => {
                 warn!(peer = %node.short(), content = %content.short(), chunk = chunk.get(), "a peer says that a chunk from here was corrupt: check this machine");
             }

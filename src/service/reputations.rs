@@ -17,6 +17,8 @@ use crate::engine::{PeerSnapshot, Reputation};
 pub(super) struct Reputations {
     path: PathBuf,
     past: BTreeMap<NodeId, Reputation>,
+    /// Deeds of this run that are written down, so that nothing is written where nothing happened.
+    written: Vec<(NodeId, [u64; 4])>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,7 +51,7 @@ impl Reputations {
                 decode(&bytes, now).map_err(damaged)?
             }
         };
-        Ok(Self { path, past })
+        Ok(Self { path, past, written: Vec::new() })
     }
 
     /// What is remembered, for the engine.
@@ -63,19 +65,29 @@ impl Reputations {
         past.decayed(uptime).with(&peer.totals)
     }
 
-    /// Writes down what everybody is worth now.
+    /// Writes down what everybody is worth now, if anything happened since the last time.
     pub(super) fn store(
-        &self,
+        &mut self,
         peers: &[PeerSnapshot],
         uptime: Duration,
         now: SystemTime,
     ) -> Result<(), SavedError> {
+        let deeds = |peer: &PeerSnapshot| {
+            let totals = &peer.totals;
+            (peer.node, [totals.verified_len, totals.corrupt_chunks, totals.stalls, totals.lies])
+        };
+        let deeds: Vec<_> = peers.iter().map(deeds).filter(|(_, deeds)| *deeds != [0; 4]).collect();
+        if deeds == self.written {
+            return Ok(());
+        }
         let mut all: BTreeMap<NodeId, Reputation> =
             self.past().map(|(node, past)| (node, past.decayed(uptime))).collect();
         all.extend(peers.iter().map(|peer| (peer.node, self.of(peer, uptime))));
         all.retain(|_, reputation| !reputation.is_faded());
         let bytes = encode(&all, now).map_err(std::io::Error::from);
-        bytes.and_then(|bytes| replace(&self.path, &bytes)).map_err(disk("write", &self.path))
+        bytes.and_then(|bytes| replace(&self.path, &bytes)).map_err(disk("write", &self.path))?;
+        self.written = deeds;
+        Ok(())
     }
 }
 
@@ -147,16 +159,17 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_hours(24 * 365 * 50);
         let bad = peer(1, PeerTotals { corrupt_chunks: 1, verified_len: 5 << 30, ..PeerTotals::default() });
         let unknown = peer(2, PeerTotals::default());
-        let first = Reputations::open(folder.path(), now).expect("no list");
+        let mut first = Reputations::open(folder.path(), now).expect("no list");
         first.store(&[bad.clone(), unknown], Duration::ZERO, now).expect("room");
         let week = Duration::from_hours(24 * 7);
-        let second = Reputations::open(folder.path(), now + week / 2).expect("a list");
+        let mut second = Reputations::open(folder.path(), now + week / 2).expect("a list");
         let past: Vec<_> = second.past().collect();
         assert_eq!(past.len(), 1);
         assert!(past[0].0 == bad.node && past[0].1.is_bad());
         // Half a week in the file, and a little more while it ran.
         let later = now + week.mul_f64(1.01);
-        second.store(&[], week.mul_f64(0.51), later).expect("room");
+        let good = peer(3, PeerTotals { verified_len: 5 << 30, ..PeerTotals::default() });
+        second.store(&[good], week.mul_f64(0.51), later).expect("room");
         let third = Reputations::open(folder.path(), later).expect("a list");
         let forgiven = third.past().next().expect("still known").1;
         assert!(!forgiven.is_bad() && forgiven.bad_chunks > 0.49, "{forgiven:?}");

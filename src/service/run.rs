@@ -109,6 +109,8 @@ pub(super) struct Running {
     pub(super) reputations: Reputations,
     /// When they were written down last.
     remembered_at: Instant,
+    /// Somebody since.
+    pub(super) has_banned: bool,
     pub(super) collector: Option<Collector>,
     pub(super) coordinating: Option<Coordinating>,
     /// Named in tickets.
@@ -218,6 +220,7 @@ impl Service {
             saved: self.saved,
             reputations: self.reputations,
             remembered_at: Instant::ZERO,
+            has_banned: false,
             collector: self.collector,
             coordinating,
             coordinators,
@@ -323,7 +326,7 @@ impl Running {
         }
         let snapshot = self.node.snapshot().await;
         self.work.rates.sample(now, &snapshot.engine);
-        if now - self.remembered_at >= REMEMBER_INTERVAL {
+        if std::mem::take(&mut self.has_banned) || now - self.remembered_at >= REMEMBER_INTERVAL {
             self.remembered_at = now;
             self.remember(&snapshot.engine.peers);
         }
@@ -331,8 +334,9 @@ impl Running {
         self.announce_own(snapshot.presences).await;
     }
 
-    fn remember(&self, peers: &[PeerSnapshot]) {
-        if let Err(error) = self.reputations.store(peers, self.uptime(), wall_clock()) {
+    fn remember(&mut self, peers: &[PeerSnapshot]) {
+        let uptime = self.uptime();
+        if let Err(error) = self.reputations.store(peers, uptime, wall_clock()) {
             warn!(%error, "what peers were worth will not be known after a restart");
         }
     }

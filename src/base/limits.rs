@@ -103,8 +103,8 @@ pub const LINK_FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 pub const ENDPOINT_CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Longest reason given or kept when a link closes, bytes.
 pub const CLOSE_REASON_LEN_MAX: usize = 256;
-/// Received and not yet read on a link whose control stream does not stand yet, bytes: nobody reads there, and it costs its sender
-/// nothing but a key.
+/// Received and not yet read on a link over which nothing long was asked for, bytes: before its control stream stands nobody reads
+/// there, later there is little to say, and it costs its sender nothing but a key.
 pub const EARLY_RECEIVE_WINDOW_LEN: u32 = 64 << 10;
 /// Longest time for which a peer takes nothing of what it asked for. One that may receive 20 KB/s takes something every 26 s.
 pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_secs(30);

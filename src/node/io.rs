@@ -448,8 +448,12 @@ impl Io {
     }
 
     fn send(&mut self, link: LinkId, message: Message) {
-        let Some(handle) = self.links.get(&link) else { return };
-        if handle.control.try_send(ControlOut::Message(message)).is_err() {
+        let Some(handle) = self.links.get_mut(&link) else { return };
+        if matches!(message, Message::ManifestRequest { .. }) {
+            self.windows.make_room(handle);
+        }
+        let is_taken = handle.control.try_send(ControlOut::Message(message)).is_ok();
+        if !is_taken && !handle.link.is_closed_here() {
             // A peer that does not read its control stream is as good as gone; its tasks report that.
             debug!(peer = %handle.link.peer().short(), "closing a link: its control stream is not read");
             handle.link.close(CONTROL_STUCK_CODE, "the control stream is not read");
@@ -457,7 +461,10 @@ impl Io {
     }
 
     fn expect(&mut self, link: LinkId, request: RequestId, content: ContentId, run: Run) {
-        let (Some(handle), Some(store)) = (self.links.get(&link), self.stores.get(&content)) else { return };
+        let (Some(handle), Some(store)) = (self.links.get_mut(&link), self.stores.get(&content)) else {
+            return;
+        };
+        self.windows.make_room(handle);
         let expected = Expected {
             content,
             run,

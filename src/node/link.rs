@@ -30,6 +30,8 @@ pub(super) struct LinkHandle {
     pub(super) dialed: bool,
     /// Its control stream stands: the engine knows it.
     pub(super) is_up: bool,
+    /// Something long was asked for here.
+    pub(super) is_asked: bool,
     /// What this peer alone may be sent.
     pub(super) up: Throttle,
     pub(super) control: mpsc::Sender<ControlOut>,
@@ -161,7 +163,17 @@ pub(super) fn start(
     let requests = Requests::default();
     let task = LinkTask { id, link: link.clone(), requests: requests.clone(), context };
     tasks.spawn(task.run(queue));
-    LinkHandle { link, role, dialed, is_up: false, up, control, pen: Arc::default(), requests }
+    LinkHandle {
+        link,
+        role,
+        dialed,
+        is_up: false,
+        is_asked: false,
+        up,
+        control,
+        pen: Arc::default(),
+        requests,
+    }
 }
 
 struct LinkTask {
@@ -215,7 +227,8 @@ impl LinkTask {
         let silence = tokio::time::sleep(CONTROL_TIMEOUT);
         tokio::pin!(silence);
         let mut is_greeted = false;
-        loop {
+        // What had come already when this side closed the link is not worked off: there may be megabytes.
+        while !self.link.is_closed_here() {
             let frame = tokio::select! {
                 frame = reader.next() => frame,
                 () = &mut silence, if !is_greeted => {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::link::LinkHandle;
+use crate::base::limits::EARLY_RECEIVE_WINDOW_LEN;
 use crate::base::{WindowShare, Windows as Rule};
 use crate::engine::LinkId;
 use crate::transport::LinkOptions;
@@ -20,7 +21,7 @@ impl Windows {
         Self { rule: Rule::new(receive_len, send_len, widest), share: widest }
     }
 
-    /// Shares out anew among the links that are up; a new one keeps its early windows until [`Self::give`].
+    /// Shares out anew among the links that are up.
     pub(super) fn divide(&mut self, links: &BTreeMap<LinkId, LinkHandle>) {
         let share = self.rule.share_of(links.len());
         if share != self.share {
@@ -29,9 +30,22 @@ impl Windows {
         }
     }
 
-    /// Gives a link that is up its share.
+    /// Gives a link that is up its share. Whoever was asked for nothing has little to say: credit cannot be taken back, and what
+    /// is sent unasked would fill it.
     pub(super) fn give(&self, handle: &LinkHandle) {
-        handle.link.set_windows(self.share.receive_len, self.share.send_len);
+        let receive_len = if handle.is_asked {
+            self.share.receive_len
+        } else {
+            EARLY_RECEIVE_WINDOW_LEN.min(self.share.receive_len)
+        };
+        handle.link.set_windows(receive_len, self.share.send_len);
+    }
+
+    /// The same, before this node asks for chunks or for a manifest there.
+    pub(super) fn make_room(&self, handle: &mut LinkHandle) {
+        if !std::mem::replace(&mut handle.is_asked, true) {
+            self.give(handle);
+        }
     }
 
     /// Bytes of an upload to read at once: what a link has under way is about one window and a few blocks.

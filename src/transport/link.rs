@@ -146,7 +146,7 @@ impl Link {
     }
 
     /// From now on: bytes received and not yet read, and written and not yet acknowledged. What is there already stays. Until
-    /// then a link receives no more than [`EARLY_RECEIVE_WINDOW_LEN`].
+    /// this is called a link receives no more than [`EARLY_RECEIVE_WINDOW_LEN`].
     ///
     /// [`EARLY_RECEIVE_WINDOW_LEN`]: crate::base::limits::EARLY_RECEIVE_WINDOW_LEN
     pub fn set_windows(&self, receive_len: u32, send_len: u32) {
@@ -207,6 +207,11 @@ impl Link {
     /// Waits until the link is closed, by whomever.
     pub async fn closed(&self) -> CloseReason {
         self.connection.closed().await.into()
+    }
+
+    /// True once this node has closed the link.
+    pub fn is_closed_here(&self) -> bool {
+        matches!(self.connection.close_reason(), Some(ConnectionError::LocallyClosed))
     }
 
     /// Why the link is closed, if it is.

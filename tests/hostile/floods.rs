@@ -137,10 +137,9 @@ fn whoever_asks_for_much_and_reads_no_answer_costs_little_and_loses_its_link() {
     wait_for(&wait);
     victim.serves_well();
     let settled = victim.settle("asks without end, reads no answer");
-    nodes.into_iter().for_each(|node| settled.has_logged(Some(node), "control stream is not read"));
-    // A flood costs a core for as long as its link lasts, which was up to three seconds for each of the five.
-    let more = Spent { peak_len: 0, cpu: Duration::from_secs(4) * 5 };
-    settled.passed_beside(more, "links closed, named in the log");
+    // What came before the link was closed, and was not read yet, is not worked off any more.
+    nodes.into_iter().for_each(|node| settled.has_logged_once(node, "control stream is not read"));
+    settled.passed("links closed, named in the log");
 }
 
 #[test]

@@ -199,6 +199,14 @@ impl Settled {
         );
     }
 
+    /// Its log names this of that node in one line, however often there was reason to.
+    pub(crate) fn has_logged_once(&self, node: NodeId, why: &str) {
+        let short = node.short();
+        let lines =
+            self.outcome.err.iter().filter(|line| line.contains(why) && line.contains(&short)).count();
+        assert_eq!(lines, 1, "{}: lines with `{why}` of `{short}` in the log", self.case);
+    }
+
     /// What it printed.
     pub(crate) fn outcome(&self) -> &Outcome {
         &self.outcome

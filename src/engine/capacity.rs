@@ -83,7 +83,7 @@ impl Slots {
                 self.is_settled = true;
             }
             Some(_) | None => {
-                self.rate_before = (rate > 0).then_some(rate);
+                self.rate_before = Some(rate);
                 self.tried_from = self.count;
                 self.count = (self.count * 2).min(SLOTS_MAX);
             }

@@ -182,6 +182,14 @@ mod tests {
     }
 
     #[test]
+    fn a_fetch_that_begins_anew_has_all_the_time_for_its_first_page() {
+        let mut fetch = ManifestFetch::default();
+        let later = Instant::from_nanos(7_000_000_000);
+        fetch.start(later, LinkId(1));
+        assert_eq!((fetch.last_page_at, fetch.from, fetch.pages_to_ask()), (later, Some(LinkId(1)), 0..1));
+    }
+
+    #[test]
     fn a_page_that_was_not_asked_for_is_not_taken() {
         for (page, body_len, data_len) in [(1, 100, 100), (0, 100, 99), (0, 100, 101), (0, 100_000, 100)] {
             let mut fetch = ManifestFetch::default();

@@ -396,6 +396,16 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_is_offered_a_share_of_the_content_ahead_or_a_few_chunks_or_sixteen_mebibytes() {
+        for (chunk_count, ahead_mib) in [(40, 2), (4096, 8), (40_000, 16)] {
+            let (geometry, mut offers) = offers(chunk_count);
+            offers.on_link(&geometry, LinkId(1));
+            let fresh = offers.top_up(&geometry, LinkId(1), &Bitfield::new(geometry.chunk_count()));
+            assert_eq!(fresh.len(), ahead_mib, "{chunk_count}");
+        }
+    }
+
+    #[test]
     fn a_choked_peer_keeps_what_it_got_and_holds_nothing_back() {
         let (geometry, mut offers) = offers(40);
         let has = Bitfield::new(40);

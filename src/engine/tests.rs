@@ -12,6 +12,7 @@ use crate::wire::{ChunkRuns, RequestId};
 
 mod living;
 mod reputation;
+mod single;
 
 /// A manifest of files of zeros, in chunks of 16 KiB.
 pub(super) fn manifest_of(files: &[(&str, usize)]) -> Manifest {

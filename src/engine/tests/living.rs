@@ -19,7 +19,7 @@ pub(super) fn id(index: usize) -> NodeId {
     NodeId::from_bytes([index as u8 + 1; 32])
 }
 
-fn address(host: usize) -> Address {
+pub(super) fn address(host: usize) -> Address {
     format!("192.0.2.{host}:1").parse().expect("an address")
 }
 

@@ -40,12 +40,14 @@ impl LinkOptions {
 }
 
 impl Default for LinkOptions {
-    /// 8 MiB, 4 MiB, 4 MiB: 640 Mbit/s at 50 ms, and one link takes 12 MiB at most.
+    /// 8 MiB, 4 MiB, 8 MiB: 1.2 Gbit/s at 50 ms, and half of that where datagrams are lost, since what follows a lost one is
+    /// kept until that was sent again. One link takes 16 MiB at most. With 4 MiB to send, 500 Mbit/s at 50 ms that lose one
+    /// datagram in a thousand were used to 86 %, with 8 to 94 (`transport/tests/long_path.rs`).
     fn default() -> Self {
         Self {
             receive_window_len: 8 << 20,
             stream_receive_window_len: 4 << 20,
-            send_window_len: 4 << 20,
+            send_window_len: 8 << 20,
             datagram_len_max: None,
         }
     }

@@ -14,6 +14,8 @@ use crate::base::limits::{
 use crate::base::{ContentId, NodeId};
 use crate::manifest::Address;
 
+mod long_path;
+
 fn endpoint_at(listen: &str, seed: u8) -> Endpoint {
     let identity = Identity::from_seed([seed; 32]);
     Endpoint::bind(Some(listen.parse().expect("an address")), &identity, LinkOptions::default())

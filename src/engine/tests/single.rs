@@ -306,3 +306,57 @@ fn what_goes_to_a_stream_is_on_nobodys_disk() {
         assert_eq!(sent(&outputs, 1).iter().filter(is_durable).count(), told, "{order:?}");
     }
 }
+
+/// The nodes that are dialed, in order.
+fn dialed(outputs: &[Output]) -> Vec<NodeId> {
+    let node = |output: &Output| match output {
+        Output::Dial { node, .. } => Some(*node),
+        _ => None,
+    };
+    outputs.iter().filter_map(node).collect()
+}
+
+#[test]
+fn whoever_turns_this_node_away_is_dialed_no_more_and_whoever_is_lost_is() {
+    for is_turned_away in [true, false] {
+        let mut single = Single::new();
+        let manifest = one_file(4);
+        single.join(&manifest, Order::RarestFirst, 0);
+        let (content, link, node, reason) = (manifest.id(), link_of(2), id(2), "not on the list".to_owned());
+        let named = Input::AddSource { content, node, addresses: vec![address(2)], purpose: Purpose::Fetch };
+        assert_eq!(dialed(&single.input(named)), [node]);
+        single.input(Input::LinkUp { link, node, role: Role::Full, dialed: true, address: None });
+        let end = if is_turned_away {
+            Input::TurnedAway { link, reason }
+        } else {
+            Input::LinkDown { link, reason }
+        };
+        let mut outputs = single.input(end);
+        outputs.extend(single.pass(Duration::from_mins(10)));
+        assert_eq!(dialed(&outputs).is_empty(), is_turned_away);
+    }
+}
+
+#[test]
+fn sources_are_dialed_in_the_order_in_which_they_were_named() {
+    let mut single = Single::new();
+    let manifest = one_file(4);
+    single.join(&manifest, Order::RarestFirst, 0);
+    (1..=10).for_each(|peer| {
+        single.link(peer, Hello::ours());
+        single.take_part(peer, &manifest);
+    });
+    let mut outputs = Vec::new();
+    // More than there is room for; the last has the smallest id.
+    for peer in (20..36).rev() {
+        let (content, node, addresses) = (manifest.id(), id(peer), vec![address(peer)]);
+        outputs.extend(single.input(Input::AddSource { content, node, addresses, purpose: Purpose::Fetch }));
+    }
+    let first = dialed(&outputs);
+    for node in first.clone() {
+        let failure = DialFailure::Refused("another key".to_owned());
+        outputs.extend(single.input(Input::DialFailed { node, failure }));
+    }
+    assert!(first.len() < 16, "{}", first.len());
+    assert_eq!(dialed(&outputs), (20..36).rev().map(id).collect::<Vec<_>>());
+}

@@ -327,3 +327,42 @@ const RESERVE_LEN_MIN: u64 = 64 << 10;
 /// A journal is read whole: the longest manifest, and every chunk recorded on its own.
 const JOURNAL_LEN_MAX: u64 = (HEADER_LEN + MANIFEST_BODY_LEN_MAX) as u64 + (256 << 20);
 const LOCK_TRIES_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{EntryPath, File as ManifestFile};
+
+    fn manifest() -> Manifest {
+        let file = ManifestFile {
+            path: EntryPath::new("a").expect("a good path"),
+            len: 3,
+            executable: false,
+            blake3: *blake3::hash(b"abc").as_bytes(),
+            sha256: None,
+            chunk_len_log2: 0,
+            chunk_hashes: bytes::Bytes::new(),
+        };
+        Manifest::new(vec![file], Vec::new()).expect("a good manifest")
+    }
+
+    #[test]
+    fn a_header_of_another_kind_or_version_is_not_believed_even_with_a_right_checksum() {
+        let good = header(&manifest());
+        assert_eq!(read_header(&good), Some(&manifest().body()[..]));
+        for at in [0, 7, 8, 11] {
+            let mut other = good.clone();
+            other[at] ^= 1;
+            let right = sum(&[&other[..HEADER_LEN - SUM_LEN]]);
+            other[HEADER_LEN - SUM_LEN..HEADER_LEN].copy_from_slice(&right);
+            assert_eq!(read_header(&other), None, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_header_with_a_wrong_checksum_is_not_believed() {
+        let mut other = header(&manifest());
+        other[HEADER_LEN - 1] ^= 1;
+        assert_eq!(read_header(&other), None);
+    }
+}

@@ -209,7 +209,7 @@ impl Net {
             }
             Some(DatagramEvent::NewConnection(incoming)) => {
                 let (handle, connection) =
-                    end.endpoint.accept(incoming, now, &mut buffer, None).ok().expect("a good handshake");
+                    end.endpoint.accept(incoming, now, &mut buffer, None).expect("a good handshake");
                 end.connections.insert(handle, connection);
             }
             Some(DatagramEvent::Response(_)) | None => {}

@@ -294,7 +294,8 @@ fn read(connection: &mut Connection, stream: StreamId) -> usize {
     len
 }
 
-/// 512 MiB, slow start and all. A window of 4 MiB for what is sent and not acknowledged left one link at 86 %.
+/// 512 MiB, slow start and all. With a window of 4 MiB for what is sent and not acknowledged, one link's content took 81 %
+/// of the line; it takes 89 with 8.
 #[test]
 fn one_link_fills_a_long_fat_path_that_loses_datagrams_and_so_do_four() {
     for (senders, least) in [(1, 0.92), (4, 0.93)] {

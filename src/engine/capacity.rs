@@ -122,6 +122,29 @@ mod tests {
     }
 
     #[test]
+    fn a_window_counts_only_if_somebody_waited_from_its_beginning_to_its_end() {
+        // Sends of a megabyte a second from 0 to 40 s; nobody waits at the given second.
+        let capacity = |idle_at: Option<u64>| {
+            let mut meter = UploadMeter::default();
+            (0..=40).for_each(|second| meter.on_sent(at(second), 1_000_000, Some(second) != idle_at));
+            (meter.full.len(), meter.sent_len)
+        };
+        assert_eq!(capacity(None), (4, 41_000_000));
+        assert_eq!(capacity(Some(15)), (3, 41_000_000), "in the middle of one");
+        assert_eq!(capacity(Some(20)), (2, 41_000_000), "where one ends and the next begins");
+        // A pause makes a window too long to say anything.
+        let mut meter = UploadMeter::default();
+        meter.on_sent(at(0), 1_000_000, true);
+        meter.on_sent(at(20), 1_000_000, true);
+        assert_eq!(meter.capacity(at(20)), Rate(0));
+        meter.on_sent(at(39), 1_900_000, true);
+        assert_eq!(meter.capacity(at(39)), Rate(100_000));
+        assert_eq!(meter.capacity(at(39) + MEMORY), Rate(100_000));
+        meter.on_sent(at(39) + MEMORY + Duration::from_secs(1), 1, false);
+        assert!(meter.full.is_empty(), "it is forgotten");
+    }
+
+    #[test]
     fn slots_grow_while_that_brings_more_and_no_further() {
         // Each slot brings so much, up to what the uplink carries.
         for (per_slot, uplink, settled) in

@@ -404,11 +404,14 @@ mod tests {
     }
 
     fn check_tally(chunks: &Chunks) {
-        let mut recount = Tally { wanted_len: chunks.tally.wanted_len, ..Tally::default() };
+        let wanted = chunks.geometry().chunks().filter(|chunk| chunks.state(*chunk) != ChunkState::Unwanted);
+        let wanted_len = wanted.map(|chunk| u64::from(chunks.geometry().chunk_len(chunk))).sum();
+        let mut recount = Tally { wanted_len, ..Tally::default() };
         for chunk in chunks.geometry().chunks() {
             recount.count(chunks.state(chunk), u64::from(chunks.geometry().chunk_len(chunk)), true);
             let is_served = matches!(chunks.state(chunk), ChunkState::Verified | ChunkState::Durable);
             assert_eq!(chunks.have.contains(chunk.get()), is_served);
+            assert_eq!(chunks.is_checking(chunk), chunks.state(chunk) == ChunkState::Checking);
         }
         assert_eq!(chunks.tally, recount);
         let queued = chunks.states.iter().filter(|state| **state == ChunkState::Queued).count();
@@ -435,6 +438,48 @@ mod tests {
                 check_tally(&chunks);
             }
         }
+    }
+
+    #[test]
+    fn short_chunks_are_asked_for_together_up_to_a_mebibyte_or_what_is_wanted_or_a_thousand() {
+        let long = chunks(200, Order::Sequential { window_len: None });
+        let asked = |chunks: &Chunks, len_max| {
+            let all = Bitfield::full(chunks.geometry().chunk_count());
+            let run = chunks.next_run(&all, len_max).expect("a run");
+            (run.first().get(), chunks.geometry().pieces(run).count())
+        };
+        assert_eq!(asked(&long, u64::MAX), (0, 64));
+        assert_eq!(asked(&long, 5 << 14), (0, 5));
+        assert_eq!(asked(&long, (5 << 14) - 1), (0, 4));
+        assert_eq!(asked(&long, 0), (0, 1), "one always");
+        // Only what the peer has, in a row.
+        let has: Bitfield = (0..200).map(|chunk| chunk != 3).collect();
+        let run = long.next_run(&has, u64::MAX).expect("a run");
+        assert_eq!((run.first().get(), run.len()), (0, 3 << 14));
+
+        let names: Vec<String> = (0..2000).map(|index| format!("{index:04}")).collect();
+        let files: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 100)).collect();
+        let manifest = manifest_of(&files);
+        let all = Bitfield::full(2000);
+        let order = Order::Sequential { window_len: None };
+        let tiny = Chunks::new(manifest, &Bitfield::new(2000), &all, order, 1);
+        assert_eq!(asked(&tiny, u64::MAX), (0, RUN_CHUNKS_MAX as usize));
+    }
+
+    #[test]
+    fn a_run_ends_where_something_is_on_its_way_and_where_the_window_does() {
+        let mut sequential = chunks(40, Order::Sequential { window_len: Some(10 << 14) });
+        let run = |chunks: &Chunks| {
+            let run = chunks.next_run(&Bitfield::full(40), u64::MAX)?;
+            Some((run.first().get(), run.len() >> 14))
+        };
+        assert_eq!(run(&sequential), Some((0, 10)));
+        let other = sequential.geometry().run(4, 0, 16 << 10).expect("one chunk");
+        sequential.on_asked(other, LINK, RequestId(1));
+        assert_eq!(run(&sequential), Some((0, 4)));
+        let first = sequential.geometry().run(0, 0, 4 << 14).expect("four chunks");
+        sequential.on_asked(first, LINK, RequestId(2));
+        assert_eq!(run(&sequential), Some((5, 5)));
     }
 
     #[test]

@@ -113,8 +113,38 @@ mod tests {
                 dials += 1;
             }
         }
-        assert!(hearsay.heard.len() <= PEX_HEARD_PER_INFORMER_MAX * informers as usize);
         dials
+    }
+
+    #[test]
+    fn one_informer_fills_its_share_of_what_is_kept_and_all_together_no_more_than_all_of_it() {
+        let mut hearsay = Hearsay::default();
+        let mut tell = |informer: u32, victims: std::ops::Range<u32>| {
+            for victim in victims {
+                let heard = Heard { addresses: Vec::new(), informer: node(informer) };
+                hearsay.add(CONTENT, node(victim), heard);
+            }
+            hearsay.heard.len()
+        };
+        assert_eq!(tell(1, 1000..2000), PEX_HEARD_PER_INFORMER_MAX);
+        assert_eq!(tell(2, 1000..1010), PEX_HEARD_PER_INFORMER_MAX, "the first word holds");
+        for informer in 3..500 {
+            tell(informer, informer * 10_000..informer * 10_000 + 20);
+        }
+        assert_eq!(tell(1000, 0..10), PEX_HEARD_MAX);
+    }
+
+    #[test]
+    fn what_was_heard_of_one_content_is_not_for_another() {
+        let mut hearsay = Hearsay::default();
+        let other = ContentId::from_bytes([2; 32]);
+        hearsay.add(CONTENT, node(1), Heard { addresses: Vec::new(), informer: node(9) });
+        assert!(hearsay.has(CONTENT) && !hearsay.has(other));
+        assert!(hearsay.take(Instant::ZERO, other, &mut Rng::seeded(1)).is_none());
+        hearsay.forget_content(other);
+        assert!(hearsay.has(CONTENT));
+        hearsay.forget_content(CONTENT);
+        assert!(!hearsay.has(CONTENT));
     }
 
     #[test]

@@ -152,16 +152,46 @@ mod tests {
 
     /// So many peers that pass on what they get within a second, and one that keeps ten chunks.
     fn crowd(spreaders: u64) -> Spreading {
-        let geometry = Geometry::new([(1000 << 20, 20)]).expect("one file");
+        crowd_with(spreaders, 20, 10)
+    }
+
+    /// The same with chunks of another length, and one that keeps so many.
+    fn crowd_with(spreaders: u64, chunk_len_log2: u8, kept: u32) -> Spreading {
+        let geometry = Geometry::new([(1000 << 20, chunk_len_log2)]).expect("one file");
         let mut spreading = Spreading::new(&geometry);
         for link in 0..spreaders {
             let chunk = 100 + link as u32;
             spreading.on_given(at(0), LinkId(link), chunk);
             spreading.on_spread(at(1), chunk);
         }
-        (0..10).for_each(|chunk| spreading.on_given(at(0), KEEPER, chunk));
+        (0..kept).for_each(|chunk| spreading.on_given(at(0), KEEPER, chunk));
         look(&mut spreading, at(100));
         spreading
+    }
+
+    #[test]
+    fn short_chunks_count_by_the_mebibyte() {
+        // Four of them are one.
+        let is_held_back = |kept| crowd_with(3, 18, kept).peers[&KEEPER].is_late;
+        assert!(!is_held_back(4 * OVERDUE_UNITS - 1));
+        assert!(is_held_back(4 * OVERDUE_UNITS));
+        let mut spreading = crowd_with(3, 18, 0);
+        let newcomer = LinkId(4);
+        (0..4 * UNPROVEN_UNITS - 1).for_each(|chunk| spreading.on_given(at(100), newcomer, chunk));
+        assert!(!spreading.holds_back(newcomer, 0) && spreading.holds_back(newcomer, 1));
+    }
+
+    #[test]
+    fn of_two_that_are_held_back_the_one_is_tried_again_that_has_waited_longer() {
+        let mut spreading = crowd(3);
+        let other = LinkId(8);
+        (20..30).for_each(|chunk| spreading.on_given(at(50), other, chunk));
+        look(&mut spreading, at(200));
+        (0..TRY_AGAIN_UNITS).for_each(|chunk| spreading.on_given(at(200), LinkId(0), 200 + chunk));
+        let served = [LinkId(0), LinkId(1), other, KEEPER];
+        assert!(spreading.may_try_again(KEEPER, served.iter()));
+        assert!(!spreading.may_try_again(other, served.iter()));
+        assert!(spreading.may_try_again(other, [LinkId(0), other].iter()));
     }
 
     fn look(spreading: &mut Spreading, now: Instant) {

@@ -10,8 +10,11 @@ use crate::manifest::{ChunkHasher, ChunkIndex, EntryPath, File, Geometry, Manife
 use crate::trust::Role;
 use crate::wire::{ChunkRuns, RequestId};
 
+mod fetching;
+mod links;
 mod living;
 mod reputation;
+mod serving;
 mod single;
 
 /// A manifest of files of zeros, in chunks of 16 KiB.

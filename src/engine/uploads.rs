@@ -518,6 +518,38 @@ mod tests {
     }
 
     #[test]
+    fn whoever_just_heard_of_something_has_time_to_ask_and_whoever_asked_keeps_its_place() {
+        let at = |secs| Instant::ZERO + Duration::from_secs(secs);
+        let lose = |has_asked: bool, alive_at: u64, looked_at: u64| {
+            let mut uploads = Uploads::default();
+            uploads.set_slots(1);
+            let [first, other] = [LinkId(1), LinkId(2)];
+            assert!(uploads.on_link_up(at(0), first) && !uploads.on_link_up(at(0), other));
+            assert!(uploads.has_choked());
+            if has_asked {
+                assert!(uploads.push(first, wanted(0)));
+            }
+            uploads.on_alive(at(alive_at), first);
+            uploads.rotate(at(looked_at), |_| Need::More).choked.len()
+        };
+        assert_eq!(lose(false, 0, 3), 1, "it did not ask for two seconds");
+        assert_eq!(lose(false, 2, 3), 0, "it heard of something one second ago");
+        assert_eq!(lose(true, 9, 10), 1, "ten seconds are a turn, whatever was new meanwhile");
+    }
+
+    #[test]
+    fn where_everybody_has_a_slot_nobody_is_choked() {
+        let mut uploads = Uploads::default();
+        assert!(!uploads.has_choked());
+        (0..SLOTS_MAX as u64).for_each(|link| assert!(uploads.on_link_up(Instant::ZERO, LinkId(link))));
+        assert!(!uploads.has_choked());
+        assert!(!uploads.on_link_up(Instant::ZERO, LinkId(999)));
+        assert!(uploads.has_choked());
+        uploads.on_link_down(LinkId(999));
+        assert!(!uploads.has_choked());
+    }
+
+    #[test]
     fn whoever_asked_for_nothing_is_no_different_from_others_when_there_is_something_new() {
         let mut uploads = Uploads::default();
         uploads.set_slots(1);

@@ -386,8 +386,7 @@ mod tests {
     #[test]
     fn an_announcement_outside_its_caps_is_refused() {
         let check = |body: AnnounceBody| {
-            let signature = key().sign_bytes(CONTEXT, &body.to_proto().encode_to_vec()).to_vec().into();
-            let signed = proto::SignedAnnounce { body: body.to_proto().encode_to_vec().into(), signature };
+            let signed = signed_anyway(body.to_proto().encode_to_vec());
             assert!(SignedAnnounce::from_proto(signed).is_err(), "{body:?}");
         };
         check(AnnounceBody { have_count: 8, ..body() });
@@ -395,6 +394,105 @@ mod tests {
         check(AnnounceBody { zone: Some("a\nb".to_owned()), ..body() });
         let many = vec!["192.0.2.1:4433".parse().expect("an address"); SOURCE_ADDRESSES_MAX + 1];
         check(AnnounceBody { addresses: many, ..body() });
+    }
+
+    /// Signed by [`key`], whatever it is.
+    fn signed_anyway(bytes: Vec<u8>) -> proto::SignedAnnounce {
+        let signature = key().sign_bytes(CONTEXT, &bytes).to_vec().into();
+        proto::SignedAnnounce { body: bytes.into(), signature }
+    }
+
+    #[test]
+    fn an_announcement_at_its_caps_is_taken() {
+        let body = AnnounceBody {
+            have_count: 7,
+            zone: Some("x".repeat(ZONE_LEN_MAX)),
+            addresses: vec!["192.0.2.1:4433".parse().expect("an address"); SOURCE_ADDRESSES_MAX],
+            ..body()
+        };
+        let signed = SignedAnnounce::sign(&key(), body.clone());
+        assert_eq!(SignedAnnounce::decode(&signed.encode()).map(|signed| signed.body().clone()), Ok(body));
+    }
+
+    #[test]
+    fn an_announcement_is_no_longer_than_its_limit_whatever_else_it_says() {
+        let bytes = |len: usize| {
+            let mut bytes = body().to_proto().encode_to_vec();
+            // Field 100, as a later version may have: a tag of two bytes, a length of two.
+            let rest = len - bytes.len() - 4;
+            bytes.extend([0xa2, 0x06, (rest & 0x7f) as u8 | 0x80, (rest >> 7) as u8]);
+            bytes.resize(len, 0);
+            bytes
+        };
+        let longest = SignedAnnounce::from_proto(signed_anyway(bytes(ANNOUNCE_LEN_MAX)));
+        assert_eq!(longest.map(|signed| signed.body), Ok(body()));
+        for len in [ANNOUNCE_LEN_MAX + 1, ANNOUNCE_LEN_MAX + 1000] {
+            let longer = SignedAnnounce::from_proto(signed_anyway(bytes(len)));
+            assert_eq!(longer, Err(WireError::Field("announcement")));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a node speaks for itself alone")]
+    fn nobody_signs_for_another_node() {
+        SignedAnnounce::sign(&SigningKey::from_seed(&[4; 32]), body());
+    }
+
+    #[test]
+    #[should_panic(expected = "nobody would take")]
+    fn what_nobody_would_take_is_not_signed() {
+        SignedAnnounce::sign(&key(), AnnounceBody { have_count: 8, ..body() });
+    }
+
+    #[test]
+    fn lists_are_as_long_as_their_limits_and_no_longer() {
+        let content = ContentId::from_bytes([1; 32]);
+        let announce = SignedAnnounce::sign(&key(), body());
+        let address: Address = "192.0.2.1:1".parse().expect("an address");
+        let neighbour =
+            |count| Neighbour { announce: announce.clone(), addresses: vec![address.clone(); count] };
+        let links = |count| Coordination::Announce {
+            announce: announce.clone(),
+            wanted: 1,
+            links: vec![key().public(); count],
+        };
+        let neighbours = |count| Coordination::Neighbours { content, neighbours: vec![neighbour(1); count] };
+        let target = NEIGHBOURS_TARGET as usize;
+        for (message, is_good) in [
+            (links(ANNOUNCE_LINKS_MAX), true),
+            (links(ANNOUNCE_LINKS_MAX + 1), false),
+            (neighbours(target), true),
+            (neighbours(target + 1), false),
+            (Coordination::Meet { content, neighbour: neighbour(NEIGHBOUR_ADDRESSES_MAX) }, true),
+            (Coordination::Meet { content, neighbour: neighbour(NEIGHBOUR_ADDRESSES_MAX + 1) }, false),
+        ] {
+            let decoded = Coordination::decode(message.encode());
+            assert_eq!(decoded.is_ok(), is_good, "{message:?}");
+            assert!(!is_good || decoded == Ok(Some(message)));
+        }
+    }
+
+    #[test]
+    fn a_frame_may_be_as_long_as_the_limit_and_no_longer() {
+        // Field 100, as a later version may have.
+        let frame = |len: usize| {
+            let rest = len - 5;
+            let varint = [(rest & 0x7f) as u8 | 0x80, (rest >> 7 & 0x7f) as u8 | 0x80, (rest >> 14) as u8];
+            Bytes::from([&[0xa2, 0x06][..], &varint, &vec![0; rest]].concat())
+        };
+        assert_eq!(Coordination::decode(frame(FRAME_LEN_MAX)), Ok(None));
+        for len in [FRAME_LEN_MAX + 1, 2 * FRAME_LEN_MAX] {
+            assert_eq!(Coordination::decode(frame(len)), Err(WireError::FrameTooLong(len)));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_shortened_and_cannot_write_to_a_terminal() {
+        let content = ContentId::from_bytes([1; 32]);
+        let reason = format!("\u{1b}[31m{}", "x".repeat(500));
+        let decoded = Coordination::decode(Coordination::Refused { content, reason }.encode());
+        let shown = format!("[31m{}", "x".repeat(REASON_CHARS_MAX - 4));
+        assert_eq!(decoded, Ok(Some(Coordination::Refused { content, reason: shown })));
     }
 
     proptest! {

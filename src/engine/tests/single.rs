@@ -7,33 +7,38 @@ use crate::manifest::Source;
 use crate::wire::{DeclineReason, Hello};
 
 /// The engine, and what time it is.
-struct Single {
-    engine: Engine,
+pub(super) struct Single {
+    pub(super) engine: Engine,
     now: Instant,
 }
 
-fn link_of(index: usize) -> LinkId {
+pub(super) fn link_of(index: usize) -> LinkId {
     LinkId(index as u64)
 }
 
 impl Single {
-    fn new() -> Self {
-        Self { engine: Engine::new(id(0), 1), now: Instant::ZERO }
+    pub(super) fn new() -> Self {
+        Self::of(0)
+    }
+
+    /// The node with this id.
+    pub(super) fn of(index: usize) -> Self {
+        Self { engine: Engine::new(id(index), 1), now: Instant::ZERO }
     }
 
     /// What follows from a fact.
-    fn input(&mut self, input: Input) -> Vec<Output> {
+    pub(super) fn input(&mut self, input: Input) -> Vec<Output> {
         self.engine.handle(self.now, input);
         std::iter::from_fn(|| self.engine.poll()).collect()
     }
 
     /// The same, of a message from a peer.
-    fn hear(&mut self, peer: usize, message: Message) -> Vec<Output> {
+    pub(super) fn hear(&mut self, peer: usize, message: Message) -> Vec<Output> {
         self.input(Input::Message { link: link_of(peer), message })
     }
 
     /// A peer's link is up; it has greeted.
-    fn link(&mut self, peer: usize, hello: Hello) -> Vec<Output> {
+    pub(super) fn link(&mut self, peer: usize, hello: Hello) -> Vec<Output> {
         let node = id(peer);
         let up = Input::LinkUp {
             link: link_of(peer),
@@ -48,7 +53,7 @@ impl Single {
     }
 
     /// It takes part: handle 1.
-    fn take_part(&mut self, peer: usize, manifest: &Manifest) -> Vec<Output> {
+    pub(super) fn take_part(&mut self, peer: usize, manifest: &Manifest) -> Vec<Output> {
         let open = Message::Open {
             handle: Handle(1),
             content: manifest.id(),
@@ -59,7 +64,7 @@ impl Single {
     }
 
     /// This engine has so many of the content's chunks, the first ones.
-    fn join(&mut self, manifest: &Manifest, order: Order, have_count: u32) {
+    pub(super) fn join(&mut self, manifest: &Manifest, order: Order, have_count: u32) {
         let (content, count) = (manifest.id(), manifest.geometry().chunk_count());
         let join = Join { content, manifest: Some(manifest.clone()), order, patience: None };
         self.input(Input::Join(Box::new(join)));
@@ -68,7 +73,7 @@ impl Single {
     }
 
     /// What falls due within so long.
-    fn pass(&mut self, time: Duration) -> Vec<Output> {
+    pub(super) fn pass(&mut self, time: Duration) -> Vec<Output> {
         let end = self.now + time;
         let mut outputs = Vec::new();
         while let Some((at, _)) = self.engine.next_wakeup().filter(|(at, _)| *at <= end) {
@@ -81,7 +86,7 @@ impl Single {
 }
 
 /// What a peer was sent.
-fn sent(outputs: &[Output], peer: usize) -> Vec<&Message> {
+pub(super) fn sent(outputs: &[Output], peer: usize) -> Vec<&Message> {
     let mut messages = Vec::new();
     for output in outputs {
         if let Output::Send { link, message } = output
@@ -93,11 +98,11 @@ fn sent(outputs: &[Output], peer: usize) -> Vec<&Message> {
     messages
 }
 
-fn has_all(count: u32) -> Message {
+pub(super) fn has_all(count: u32) -> Message {
     Message::Have { handle: Handle(1), chunks: ChunkRuns::of(&Bitfield::full(count)).remove(0) }
 }
 
-fn sources(outputs: &[Output], peer: usize) -> Vec<Source> {
+pub(super) fn sources(outputs: &[Output], peer: usize) -> Vec<Source> {
     let told = |message: &&Message| match message {
         Message::Peers { sources, .. } => sources.clone(),
         _ => Vec::new(),
@@ -308,7 +313,7 @@ fn what_goes_to_a_stream_is_on_nobodys_disk() {
 }
 
 /// The nodes that are dialed, in order.
-fn dialed(outputs: &[Output]) -> Vec<NodeId> {
+pub(super) fn dialed(outputs: &[Output]) -> Vec<NodeId> {
     let node = |output: &Output| match output {
         Output::Dial { node, .. } => Some(*node),
         _ => None,

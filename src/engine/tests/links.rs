@@ -1,0 +1,181 @@
+//! One engine, and links that come and go: which of two stays, how long nobody is enough, how many are looked for.
+
+use super::living::{address, id};
+use super::single::{Single, dialed, has_all, link_of, sources};
+use super::*;
+use crate::base::limits::{NEIGHBOURS_DIALED_MAX, PEX_INTERVAL};
+use crate::manifest::Source;
+use crate::wire::{DeclineReason, Hello};
+
+fn closed(outputs: &[Output]) -> Vec<LinkId> {
+    let link = |output: &Output| match output {
+        Output::Close { link, .. } => Some(*link),
+        _ => None,
+    };
+    outputs.iter().filter_map(link).collect()
+}
+
+#[test]
+fn of_two_links_the_one_stays_that_the_smaller_key_dialed_and_of_two_alike_the_newer() {
+    // Our index, theirs, who dialed the first and the second link: this node or not, and which of the two goes.
+    for (ours, theirs, first, second, gone) in [
+        (0, 5, true, false, 2),
+        (0, 5, false, true, 1),
+        (5, 0, true, false, 1),
+        (5, 0, false, true, 2),
+        (0, 5, true, true, 1),
+        (5, 0, false, false, 1),
+    ] {
+        let mut single = Single::of(ours);
+        let up = |link, dialed| Input::LinkUp {
+            link: LinkId(link),
+            node: id(theirs),
+            role: Role::Full,
+            dialed,
+            address: None,
+        };
+        assert_eq!(closed(&single.input(up(1, first))), []);
+        assert_eq!(closed(&single.input(up(2, second))), [LinkId(gone)], "{ours} {theirs} {first} {second}");
+    }
+}
+
+/// A fetch that gives up after 30 s without anything.
+fn impatient(manifest: &Manifest, is_opened: bool) -> Single {
+    let mut single = Single::new();
+    let patience = Some(Patience { idle: Duration::from_secs(30), search: Duration::from_mins(60) });
+    let content = manifest.id();
+    let join = Join { content, manifest: Some(manifest.clone()), order: Order::RarestFirst, patience };
+    single.input(Input::Join(Box::new(join)));
+    if is_opened {
+        open_store(&mut single, manifest);
+    }
+    single
+}
+
+fn open_store(single: &mut Single, manifest: &Manifest) {
+    let count = manifest.geometry().chunk_count();
+    let (durable, wanted) = (Bitfield::new(count), Bitfield::full(count));
+    single.input(Input::StoreOpened { content: manifest.id(), durable, wanted });
+}
+
+fn failures(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::Event(Event::Failed { .. }))).count()
+}
+
+#[test]
+fn a_fetch_gives_up_when_nothing_comes_and_not_while_this_node_is_busy_itself() {
+    let manifest = one_file(4);
+    let mut single = impatient(&manifest, true);
+    assert_eq!(failures(&single.pass(Duration::from_secs(29))), 0);
+    assert_eq!(failures(&single.pass(Duration::from_secs(2))), 1);
+
+    let mut opening = impatient(&manifest, false);
+    assert_eq!(failures(&opening.pass(Duration::from_mins(5))), 0, "what is there is being looked at");
+    open_store(&mut opening, &manifest);
+    assert_eq!(failures(&opening.pass(Duration::from_secs(29))), 0, "that was progress");
+    assert_eq!(failures(&opening.pass(Duration::from_secs(40))), 1);
+
+    let mut checking = impatient(&manifest, true);
+    checking.link(1, Hello::ours());
+    checking.take_part(1, &manifest);
+    checking.hear(1, has_all(4));
+    let outputs = checking.hear(1, Message::Choke { choked: false });
+    let asked = |output: &Output| match output {
+        Output::Receive { request, run, .. } => Some((*request, run.first())),
+        _ => None,
+    };
+    let (request, chunk) = outputs.iter().find_map(asked).expect("it serves and has all");
+    let link = link_of(1);
+    checking.input(Input::Received { link, request, len: 16_384 });
+    checking.input(Input::ChunkArrived { link, request, chunk });
+    checking.input(Input::LinkDown { link, reason: "gone".to_owned() });
+    assert_eq!(failures(&checking.pass(Duration::from_mins(5))), 0, "the disk is slow");
+    let (content, from, verdict) = (manifest.id(), Some(id(1)), ChunkVerdict::Verified);
+    checking.input(Input::ChunkChecked { content, chunk, from, verdict });
+    assert_eq!(failures(&checking.pass(Duration::from_mins(2))), 1);
+}
+
+fn add_source(single: &mut Single, manifest: &Manifest, peer: usize) -> Vec<Output> {
+    let (content, node, addresses) = (manifest.id(), id(peer), vec![address(peer)]);
+    single.input(Input::AddSource { content, node, addresses, purpose: Purpose::Fetch })
+}
+
+/// What was dialed is linked, greets and has everything.
+fn answer(single: &mut Single, manifest: &Manifest, nodes: &[NodeId]) {
+    for node in nodes {
+        let peer = (1..255).find(|peer| id(*peer) == *node).expect("it was named");
+        let (link, address) = (link_of(peer), Some(address(peer)));
+        single.input(Input::LinkUp { link, node: *node, role: Role::Full, dialed: true, address });
+        single.hear(peer, Message::Hello(Hello::ours()));
+        single.take_part(peer, manifest);
+    }
+}
+
+#[test]
+fn the_net_is_cast_wider_while_that_brings_more() {
+    let manifest = one_file(4);
+    let mut single = Single::new();
+    single.join(&manifest, Order::RarestFirst, 0);
+    let mut first = Vec::new();
+    for peer in 1..=100 {
+        first.extend(dialed(&add_source(&mut single, &manifest, peer)));
+    }
+    assert_eq!(first.len(), NEIGHBOURS_DIALED_MAX);
+    answer(&mut single, &manifest, &first);
+    // Nothing comes: twice as many are tried each time.
+    let second = dialed(&single.pass(Duration::from_millis(1100)));
+    assert_eq!(second.len(), NEIGHBOURS_DIALED_MAX);
+    answer(&mut single, &manifest, &second);
+    let third = dialed(&single.pass(Duration::from_secs(1)));
+    assert!(third.len() > NEIGHBOURS_DIALED_MAX, "as many as may be dialed at a time: {}", third.len());
+    // A content that was left dials nobody.
+    single.input(Input::Leave { content: manifest.id(), reason: DeclineReason::NotHere });
+    assert_eq!(dialed(&single.pass(Duration::from_secs(10))), []);
+}
+
+#[test]
+fn what_a_peer_tells_of_others_too_often_is_passed_over() {
+    let manifest = one_file(4);
+    let mut single = Single::new();
+    single.join(&manifest, Order::RarestFirst, 0);
+    for peer in 1..=2 {
+        single.link(peer, Hello::ours());
+        single.take_part(peer, &manifest);
+    }
+    let tell = |peer: usize| {
+        let source = Source { node: id(peer), addresses: vec![address(peer)] };
+        Message::Peers { handle: Handle(1), sources: vec![source] }
+    };
+    let mut told = |wait: Duration, informer: usize, peer: usize| {
+        let mut outputs = single.pass(wait);
+        outputs.extend(single.hear(informer, tell(peer)));
+        outputs.extend(single.pass(Duration::from_secs(3)));
+        dialed(&outputs)
+    };
+    assert_eq!(told(Duration::ZERO, 1, 30), [id(30)]);
+    assert_eq!(told(Duration::ZERO, 1, 31), [], "a moment later");
+    assert_eq!(told(Duration::ZERO, 2, 32), [id(32)], "another peer");
+    assert_eq!(told(PEX_INTERVAL / 2, 1, 33), [id(33)]);
+    assert_eq!(told(PEX_INTERVAL, 1, 0), [], "this node itself");
+}
+
+#[test]
+fn of_many_peers_each_is_told_of_some_that_others_were_not_told_of() {
+    let manifest = one_file(4);
+    let mut single = Single::new();
+    single.join(&manifest, Order::RarestFirst, 4);
+    let count = 60;
+    for peer in 1..=count {
+        single.link(peer, Hello::ours());
+        single.take_part(peer, &manifest);
+    }
+    let outputs = single.pass(Duration::from_secs(2));
+    let told: Vec<NodeId> =
+        (1..=count).flat_map(|peer| sources(&outputs, peer)).map(|source| source.node).collect();
+    assert_eq!(told.len(), count * crate::base::limits::PEX_SOURCES_MAX);
+    // By chance alone some would be named twice and others forty times.
+    for peer in 1..=count {
+        let times = told.iter().filter(|node| **node == id(peer)).count();
+        assert!((8..=24).contains(&times), "{peer}: {times}");
+    }
+}

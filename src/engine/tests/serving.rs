@@ -1,0 +1,218 @@
+//! One engine serves peers whose words the test speaks: who hears of what, who is served, what becomes of what cannot be read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::single::{Single, has_all, link_of, sent};
+use super::*;
+use crate::wire::{Hello, RejectReason};
+
+/// A seed, and so many peers that take part and have nothing.
+fn seed(chunk_count: u32, peers: usize) -> (Single, Manifest, Vec<Output>) {
+    let manifest = one_file(chunk_count as usize);
+    let mut single = Single::new();
+    single.join(&manifest, Order::RarestFirst, chunk_count);
+    single.input(Input::Finished { content: manifest.id() });
+    let mut outputs = Vec::new();
+    for peer in 1..=peers {
+        outputs.extend(single.link(peer, Hello::ours()));
+        outputs.extend(single.take_part(peer, &manifest));
+    }
+    (single, manifest, outputs)
+}
+
+fn request(manifest: &Manifest, request: u64, chunk: u32) -> Message {
+    let len = manifest.geometry().chunk_len(manifest.geometry().chunk(chunk).expect("there is one"));
+    Message::Request { request: RequestId(request), handle: Handle(1), chunk, offset: 0, len }
+}
+
+fn ended(peer: usize, request: u64, sent_len: u64, end: UploadEnd) -> Input {
+    Input::UploadEnded { link: link_of(peer), request: RequestId(request), sent_len, end }
+}
+
+/// Uploads that begin.
+fn uploads(outputs: &[Output]) -> Vec<(LinkId, u64, u32)> {
+    let upload = |output: &Output| match output {
+        Output::Upload { link, request, run, .. } => Some((*link, request.0, run.first().get())),
+        _ => None,
+    };
+    outputs.iter().filter_map(upload).collect()
+}
+
+/// Why requests are rejected.
+fn rejected(outputs: &[Output], peer: usize) -> Vec<(u64, RejectReason)> {
+    let reject = |message: &Message| match message {
+        Message::Reject { request, reason } => Some((request.0, *reason)),
+        _ => None,
+    };
+    sent(outputs, peer).into_iter().filter_map(reject).collect()
+}
+
+/// What a peer knows to be here, after these messages too.
+fn note_haves(outputs: &[Output], peer: usize, count: u32, seen: &mut BTreeSet<u32>) {
+    for message in sent(outputs, peer) {
+        match message {
+            Message::Have { chunks, .. } => seen.extend(chunks.chunks(count).expect("within")),
+            Message::Lost { chunks, .. } => {
+                for chunk in chunks.chunks(count).expect("within") {
+                    seen.remove(&chunk);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_chunk_that_cannot_be_read_is_taken_back_from_everybody() {
+    let (mut single, manifest, _) = seed(4, 3);
+    single.hear(1, request(&manifest, 10, 0));
+    // A fourth at a time waits for its turn.
+    for (number, chunk) in [(20, 1), (21, 2), (22, 3), (23, 0)] {
+        single.hear(2, request(&manifest, number, chunk));
+    }
+    single.hear(3, request(&manifest, 30, 0));
+    let outputs = single.input(ended(1, 10, 0, UploadEnd::Lost(manifest.geometry().chunk(0).unwrap())));
+    for peer in [1, 2, 3] {
+        let taken_back = |message: &&&Message| match message {
+            Message::Lost { chunks, .. } => chunks.chunks(4).expect("within").eq([0]),
+            _ => false,
+        };
+        assert_eq!(sent(&outputs, peer).iter().filter(taken_back).count(), 1, "{peer}");
+    }
+    assert_eq!(rejected(&outputs, 1), [(10, RejectReason::Unreadable)]);
+    assert_eq!(rejected(&outputs, 2), [(23, RejectReason::NotHeld)], "what waited");
+    assert_eq!(rejected(&outputs, 3), [], "what is being sent goes on");
+    let is_told = |output: &&Output| matches!(output, Output::Event(Event::ChunkLost { .. }));
+    assert_eq!(outputs.iter().filter(is_told).count(), 1);
+    // Once more of the same chunk is no news.
+    let outputs = single.input(ended(3, 30, 0, UploadEnd::Lost(manifest.geometry().chunk(0).unwrap())));
+    assert_eq!(rejected(&outputs, 3), [(30, RejectReason::Unreadable)]);
+    assert_eq!(outputs.iter().filter(is_told).count(), 0);
+    assert!(!sent(&outputs, 1).iter().any(|message| matches!(message, Message::Lost { .. })));
+    // And it is served no more.
+    assert_eq!(rejected(&single.hear(1, request(&manifest, 11, 0)), 1), [(11, RejectReason::NotHeld)]);
+    assert_eq!(uploads(&single.hear(1, request(&manifest, 12, 1))), [(link_of(1), 12, 1)]);
+}
+
+#[test]
+fn what_was_sent_is_counted_and_who_reads_nothing_loses_its_link() {
+    let (mut single, manifest, _) = seed(4, 2);
+    single.hear(1, request(&manifest, 10, 0));
+    single.hear(2, request(&manifest, 20, 1));
+    single.input(ended(1, 10, 16_384, UploadEnd::Sent));
+    let outputs = single.input(ended(2, 20, 5000, UploadEnd::Stalled));
+    let snapshot = single.engine.snapshot();
+    assert_eq!(snapshot.contents[0].totals.sent_len, 21_384);
+    let sent_to: Vec<u64> = snapshot.peers.iter().map(|peer| peer.totals.sent_len).collect();
+    assert_eq!(sent_to, [16_384, 5000]);
+    let closed = |output: &Output| match output {
+        Output::Close { link, .. } => Some(*link),
+        _ => None,
+    };
+    assert_eq!(outputs.iter().filter_map(closed).collect::<Vec<_>>(), [link_of(2)]);
+    // An end of what never began is nothing.
+    single.input(ended(1, 10, 16_384, UploadEnd::Sent));
+    assert_eq!(single.engine.snapshot().contents[0].totals.sent_len, 21_384);
+}
+
+#[test]
+fn when_no_chunk_hangs_on_one_peer_everybody_sees_everything() {
+    let count = 12;
+    let (mut single, manifest, outputs) = seed(count, 3);
+    let mut seen: BTreeMap<usize, BTreeSet<u32>> = (1..=3).map(|peer| (peer, BTreeSet::new())).collect();
+    for (peer, seen) in &mut seen {
+        note_haves(&outputs, *peer, count, seen);
+    }
+    assert!(seen[&3].len() < count as usize, "it is offered a part: {seen:?}");
+    // Two pass everything on; the third takes what it is offered and says nothing.
+    let mut out = BTreeSet::new();
+    for number in 0..2 * u64::from(count) {
+        let next = seen.iter().find_map(|(peer, seen)| {
+            seen.iter().find(|chunk| !out.contains(*chunk)).map(|chunk| (*peer, *chunk))
+        });
+        let Some((peer, chunk)) = next else { break };
+        out.insert(chunk);
+        let mut outputs = single.hear(peer, request(&manifest, number, chunk));
+        outputs.extend(single.input(ended(peer, number, 16_384, UploadEnd::Sent)));
+        let one: Bitfield = (0..count).map(|other| other == chunk).collect();
+        let have = Message::Have { handle: Handle(1), chunks: ChunkRuns::of(&one).remove(0) };
+        for peer in [1, 2] {
+            outputs.extend(single.hear(peer, have.clone()));
+        }
+        for (peer, seen) in &mut seen {
+            note_haves(&outputs, *peer, count, seen);
+        }
+    }
+    assert_eq!(out.len(), count as usize, "all went out");
+    assert_eq!(seen[&3].len(), count as usize);
+}
+
+/// Peers that may ask.
+fn note_chokes(outputs: &[Output], peers: usize, unchoked: &mut BTreeSet<usize>) {
+    for peer in 1..=peers {
+        for message in sent(outputs, peer) {
+            match message {
+                Message::Choke { choked: false } => unchoked.insert(peer),
+                Message::Choke { choked: true } => unchoked.remove(&peer),
+                _ => false,
+            };
+        }
+    }
+}
+
+#[test]
+fn a_lone_seed_serves_more_at_once_as_long_as_that_brings_more() {
+    for (growth, settled) in [(2, 48), (1, 12)] {
+        let (mut single, manifest, outputs) = seed(200, 60);
+        let mut unchoked = BTreeSet::new();
+        note_chokes(&outputs, 60, &mut unchoked);
+        assert_eq!(unchoked.len(), 12);
+        let mut rate = 1_000_000;
+        for number in 0..4 {
+            let asking = *unchoked.first().expect("somebody");
+            let mut outputs = single.hear(asking, request(&manifest, number, number as u32));
+            outputs.extend(single.input(ended(asking, number, rate, UploadEnd::Sent)));
+            outputs.extend(single.pass(Duration::from_secs(4)));
+            note_chokes(&outputs, 60, &mut unchoked);
+            rate *= growth;
+            // Whoever has a slot makes use of it.
+            for peer in unchoked.clone() {
+                let outputs = single.hear(peer, request(&manifest, 1000 + number, 190));
+                note_chokes(&outputs, 60, &mut unchoked);
+            }
+        }
+        assert!(unchoked.len() >= settled, "{growth}: {}", unchoked.len());
+        assert!(growth > 1 || unchoked.len() <= 24, "{growth}: {}", unchoked.len());
+    }
+}
+
+#[test]
+fn who_has_everything_needs_no_turn_and_is_told_when_it_is_done() {
+    let (mut single, manifest, _) = seed(4, 1);
+    single.hear(1, request(&manifest, 10, 0));
+    single.input(ended(1, 10, 16_384, UploadEnd::Sent));
+    let completed = |outputs: &[Output]| {
+        outputs.iter().filter(|output| matches!(output, Output::Event(Event::PeerCompleted { .. }))).count()
+    };
+    assert_eq!(completed(&single.hear(1, has_all(4))), 1);
+    assert_eq!(completed(&single.hear(1, has_all(4))), 0, "once");
+    // One that had everything before it was sent anything has not taken it from here.
+    single.link(2, Hello::ours());
+    single.take_part(2, &manifest);
+    assert_eq!(completed(&single.hear(2, has_all(4))), 0);
+}
+
+#[test]
+fn a_request_that_is_taken_back_is_stopped_where_it_may_be_on_its_way() {
+    let (mut single, manifest, _) = seed(8, 1);
+    for number in 0..4 {
+        single.hear(1, request(&manifest, number, number as u32));
+    }
+    let stopped = |outputs: Vec<Output>| {
+        outputs.iter().filter(|output| matches!(output, Output::StopUpload { .. })).count()
+    };
+    let mut cancel = |number| stopped(single.hear(1, Message::Cancel { request: RequestId(number) }));
+    assert_eq!(cancel(3), 0, "it waited");
+    assert_eq!(cancel(0), 1, "it is being sent");
+    assert_eq!(cancel(77), 1, "it may have been handed over whole");
+}

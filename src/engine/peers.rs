@@ -542,6 +542,129 @@ mod tests {
     }
 
     #[test]
+    fn whoever_refused_is_tried_again_for_another_content_and_not_for_the_same() {
+        let there = || vec![address("127.0.0.1:1")];
+        let other = ContentId::from_bytes([3; 32]);
+        for (content, tie, is_due) in [
+            (CONTENT, Tie::Fetch, false),
+            (other, Tie::Fetch, true),
+            (CONTENT, Tie::Offer, true),
+            (other, Tie::Offer, true),
+        ] {
+            let (mut book, mut rng) = (book(), Rng::seeded(1));
+            book.on_refused(Instant::ZERO, NODE, "it lacks it", &mut rng);
+            assert_eq!(book.refusal(CONTENT).as_deref(), Some("it lacks it"));
+            assert_eq!(book.refusal(other), None);
+            book.add_source(Instant::ZERO, content, NODE, there(), (tie, Rank::Last));
+            assert_eq!(book.pop_due(Instant::ZERO, |_, _| true).is_some(), is_due, "{content:?} {tie:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_offered_no_more_is_no_tie() {
+        let mut book = book();
+        let offered = ContentId::from_bytes([3; 32]);
+        book.add_source(Instant::ZERO, offered, NODE, Vec::new(), (Tie::Offer, Rank::Last));
+        assert!(book.has_offers(NODE) && book.is_offered(NODE, offered) && !book.is_offered(NODE, CONTENT));
+        book.end_offers(CONTENT);
+        assert!(book.has_offers(NODE));
+        book.end_offers(offered);
+        assert!(!book.has_offers(NODE) && !book.is_source(NODE, offered) && book.is_source(NODE, CONTENT));
+    }
+
+    #[test]
+    fn the_last_thing_that_went_wrong_is_told() {
+        let (mut book, mut rng) = (book(), Rng::seeded(1));
+        assert_eq!(book.last_failure(CONTENT), None);
+        book.on_failed(Instant::ZERO, NODE, "no answer", &mut rng);
+        assert_eq!(book.last_failure(CONTENT).as_deref(), Some("no answer"));
+        assert_eq!(book.last_failure(ContentId::from_bytes([3; 32])), None);
+        book.ban(NODE, Violation::Corrupt(7));
+        let told = book.last_failure(CONTENT).expect("it was banned");
+        assert!(told.starts_with("banned a source"), "{told}");
+        assert_eq!(book.iter().map(|(node, ..)| node).collect::<Vec<_>>(), [NODE]);
+    }
+
+    #[test]
+    fn a_link_that_stood_for_long_makes_the_next_failure_the_first() {
+        let wait = |stood| {
+            let (mut book, mut rng) = (book(), Rng::seeded(1));
+            (0..7).for_each(|_| book.on_failed(Instant::ZERO, NODE, "no answer", &mut rng));
+            book.on_linked(NODE);
+            book.on_unlinked(Instant::ZERO, NODE, (stood, "gone"), &mut rng);
+            book.next_dial_at(|_, _| true).expect("it is tried again") - Instant::ZERO
+        };
+        assert!(wait(BACKOFF_MAX / 2) > BACKOFF_MAX / 2);
+        assert!(wait(BACKOFF_MAX * 2) < BACKOFF_MIN * 2);
+    }
+
+    #[test]
+    fn somebody_heard_of_is_tried_once_and_nothing_is_kept_of_whoever_did_not_answer() {
+        let there = [address("192.0.2.1:1")];
+        let mut book = PeerBook::default();
+        assert!(book.begin_trial(NODE, CONTENT, &there));
+        assert!(!book.begin_trial(NODE, CONTENT, &there), "it is in hand");
+        assert!(book.end_trial(NODE) && !book.end_trial(NODE));
+        assert_eq!(book.iter().count(), 0);
+        // Whoever was of use, is accused, or is being met is kept, and dialed by its own word alone.
+        let cases: [fn(&mut PeerBook); 3] = [
+            |book| book.totals(NODE).expect("it is known").verified_len = 1,
+            |book| assert!(book.on_accused(NODE, NodeId::from_bytes([7; 32]))),
+            |book| {
+                assert!(book.begin_meeting(NODE, vec!["192.0.2.9:9".parse().expect("an address")]).is_some())
+            },
+        ];
+        for note in cases {
+            let mut book = PeerBook::default();
+            assert!(book.begin_trial(NODE, CONTENT, &there));
+            note(&mut book);
+            assert!(book.end_trial(NODE));
+            assert_eq!(book.iter().count(), 1);
+            assert!(book.addresses(NODE).is_empty() && book.pop_due(Instant::ZERO, |_, _| true).is_none());
+        }
+        // Whoever answered is a peer like any other.
+        let mut book = PeerBook::default();
+        assert!(book.begin_trial(NODE, CONTENT, &there));
+        book.on_linked(NODE);
+        assert!(!book.end_trial(NODE));
+    }
+
+    #[test]
+    fn no_more_are_dialed_or_met_at_a_time_than_the_limits() {
+        let there = || vec![address("127.0.0.1:1")];
+        let node = |index: usize| NodeId::from_bytes([index as u8; 32]);
+        let mut book = PeerBook::default();
+        for index in 0..100 {
+            book.add_source(Instant::ZERO, CONTENT, node(index), there(), (Tie::Fetch, Rank::Last));
+        }
+        let due = std::iter::from_fn(|| book.pop_due(Instant::ZERO, |_, _| true)).count();
+        assert_eq!((due, book.dialing(CONTENT)), (DIALS_AT_ONCE, DIALS_AT_ONCE));
+        assert!(!book.begin_trial(node(200), CONTENT, &there()));
+        let met = (100..200).filter(|index| book.begin_meeting(node(*index), there()).is_some()).count();
+        assert_eq!(met, MEETINGS_AT_ONCE as usize);
+        assert!(!book.is_given_up(CONTENT));
+    }
+
+    #[test]
+    fn whoever_is_accused_is_believed_by_what_it_gave_here() {
+        let dialed_first = |accusers: u8, verified_chunks: u64| {
+            let mut book = book();
+            let other = NodeId::from_bytes([3; 32]);
+            let there = vec![address("127.0.0.1:3")];
+            book.add_source(Instant::ZERO, CONTENT, other, there, (Tie::Fetch, Rank::Last));
+            book.totals(NODE).expect("it is known").verified_chunks = verified_chunks;
+            for by in 0..accusers {
+                book.on_accused(NODE, NodeId::from_bytes([100 + by; 32]));
+            }
+            book.pop_due(Instant::ZERO, |_, _| true).map(|(node, _)| node == NODE)
+        };
+        assert_eq!(dialed_first(0, 0), Some(true));
+        assert_eq!(dialed_first(1, 0), Some(false));
+        assert_eq!(dialed_first(1, 1), Some(true));
+        assert_eq!(dialed_first(3, 2), Some(false));
+    }
+
+    #[test]
     fn a_meeting_is_one_more_dial_that_changes_nothing_when_it_fails() {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
         book.on_failed(Instant::ZERO, NODE, "no answer", &mut rng);

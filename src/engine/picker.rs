@@ -267,9 +267,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_equals_one_built_anew(ops in prop::collection::vec((0u8..5, 0u32..60, 0u32..20), 0..60)) {
+        fn the_order_equals_one_built_anew(ops in prop::collection::vec((0u8..7, 0u32..60, 0u32..20), 0..60)) {
             let geometry = Geometry::new([(60 << 20, 20)]).expect("a small file");
             let mut picker = Picker::new(60, false, 9);
+            let (mut counts, mut everywhere) = ([0u32; 60], 0u32);
             let mut queued = std::collections::BTreeMap::new();
             for (op, first, count) in ops {
                 let chunk = geometry.chunk(first).expect("below 60");
@@ -281,9 +282,35 @@ mod tests {
                         picker.queue(&geometry, chunk, op == 2);
                         queued.insert(first, op == 2);
                     }
-                    3 => picker.add(&geometry, &set),
-                    _ => picker.subtract(&geometry, &set),
+                    3 => {
+                        picker.add(&geometry, &set);
+                        set.iter().for_each(|&i| counts[i as usize] += 1);
+                    }
+                    4 => {
+                        picker.subtract(&geometry, &set);
+                        set.iter().for_each(|&i| counts[i as usize] = counts[i as usize].saturating_sub(1));
+                    }
+                    5 => {
+                        picker.add_everywhere();
+                        everywhere += 1;
+                    }
+                    _ if everywhere > 0 => {
+                        picker.subtract_everywhere();
+                        everywhere -= 1;
+                    }
+                    _ => {}
                 }
+                for chunk in 0..60 {
+                    let count = everywhere + counts[chunk as usize];
+                    prop_assert!(picker.is_rarer_than(count + 1, chunk) && !picker.is_rarer_than(count, chunk));
+                }
+                let is_lacking = |chunk: &u32| everywhere + counts[*chunk as usize] == 0;
+                let lacking = queued.keys().copied().find(is_lacking);
+                prop_assert_eq!(picker.first_unavailable().is_some(), lacking.is_some());
+                prop_assert!(picker.first_unavailable().is_none_or(|chunk| is_lacking(&chunk) && queued.contains_key(&chunk)));
+                let all = Bitfield::full(60);
+                prop_assert!(!picker.has_more_than(queued.len(), &all));
+                prop_assert!(queued.is_empty() || picker.has_more_than(queued.len() - 1, &all));
                 let anew: BTreeSet<Key> = queued.iter()
                     .map(|(&i, &is_begun)| picker.key(&geometry, geometry.chunk(i).expect("below 60"), is_begun)).collect();
                 prop_assert_eq!(&picker.order, &anew);

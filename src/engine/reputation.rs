@@ -96,6 +96,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_good_bytes_is_forgotten_when_it_makes_up_for_next_to_nothing() {
+        let good = |len: u32| Reputation { good_len: f64::from(len), ..Reputation::default() };
+        // A twentieth of what makes up for one failure.
+        assert!(good((16 << 20) / 20 - 1).is_faded() && !good((16 << 20) / 20 + 1).is_faded());
+        assert!(!Reputation { stalls: 0.06, ..Reputation::default() }.is_faded());
+        assert!(Reputation { stalls: 0.02, lies: 0.02, ..Reputation::default() }.is_faded());
+    }
+
+    #[test]
+    fn more_than_one_wrong_chunk_is_bad_again() {
+        let bad = |bad_chunks| Reputation { bad_chunks, ..Reputation::default() };
+        assert!(!bad(1.0).is_bad_again() && bad(1.5).is_bad_again() && bad(2.0).is_bad_again());
+    }
+
+    #[test]
     fn silence_and_lies_are_made_up_for_by_good_bytes() {
         let failed = PeerTotals { stalls: 2, lies: 1, ..PeerTotals::default() };
         let reputation = Reputation::default().with(&failed);

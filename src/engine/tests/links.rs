@@ -179,3 +179,91 @@ fn of_many_peers_each_is_told_of_some_that_others_were_not_told_of() {
         assert!((8..=24).contains(&times), "{peer}: {times}");
     }
 }
+
+#[test]
+fn each_reason_to_close_has_its_own_code_and_words() {
+    let reasons = [
+        CloseReason::Done,
+        CloseReason::Duplicate,
+        CloseReason::TooManyLinks,
+        CloseReason::Banned,
+        CloseReason::OfNoUse("idle"),
+        CloseReason::AccessChanged,
+        CloseReason::Violation(Violation::Manifest),
+    ];
+    // Peers of other versions read them.
+    let codes: Vec<u32> = reasons.iter().map(CloseReason::code).collect();
+    assert_eq!(codes[..6], [0, 1, 2, 3, 4, 5]);
+    assert!(codes[6] > 5);
+    let words: std::collections::BTreeSet<String> = reasons.iter().map(ToString::to_string).collect();
+    assert_eq!(words.len(), reasons.len());
+    assert!(words.iter().all(|words| !words.is_empty()));
+}
+
+#[test]
+fn a_manifest_is_asked_of_another_when_the_one_that_was_asked_is_gone() {
+    let manifest = one_file(4);
+    let requested = |outputs: &[Output], peer: usize| {
+        let is_request = |message: &&&Message| matches!(message, Message::ManifestRequest { .. });
+        super::single::sent(outputs, peer).iter().filter(is_request).count()
+    };
+    let mut single = Single::new();
+    let (content, order, patience) = (manifest.id(), Order::RarestFirst, None);
+    single.input(Input::Join(Box::new(Join { content, manifest: None, order, patience })));
+    for (peer, is_asked) in [(1, 1), (2, 0), (3, 0)] {
+        let mut outputs = single.link(peer, Hello::ours());
+        outputs.extend(single.take_part(peer, &manifest));
+        assert_eq!(requested(&outputs, peer), is_asked, "{peer}");
+    }
+    let mut lose =
+        |peer: usize| single.input(Input::LinkDown { link: link_of(peer), reason: "gone".to_owned() });
+    // One that was not asked is no loss.
+    let outputs = lose(2);
+    assert_eq!([1, 3].map(|peer| requested(&outputs, peer)), [0, 0]);
+    let outputs = lose(1);
+    assert_eq!(requested(&outputs, 3), 1);
+}
+
+#[test]
+fn a_fetch_without_hope_ends_at_once_and_one_whose_last_chunk_is_being_checked_does_not() {
+    let manifest = one_file(1);
+    for is_checking in [false, true] {
+        let mut single = Single::new();
+        let patience = Some(Patience { idle: Duration::from_mins(60), search: Duration::ZERO });
+        let (content, order) = (manifest.id(), Order::RarestFirst);
+        let join = Join { content, manifest: Some(manifest.clone()), order, patience };
+        single.input(Input::Join(Box::new(join)));
+        open_store(&mut single, &manifest);
+        assert_eq!(failures(&single.pass(Duration::from_secs(1))), 0, "nobody was named yet");
+        assert_eq!(dialed(&add_source(&mut single, &manifest, 1)), [id(1)]);
+        answer(&mut single, &manifest, &[id(1)]);
+        single.hear(1, has_all(1));
+        single.hear(1, Message::Choke { choked: false });
+        let (link, request) = (link_of(1), RequestId(1));
+        if is_checking {
+            single.input(Input::Received { link, request, len: 16_384 });
+            let chunk = manifest.geometry().chunk(0).expect("the one");
+            single.input(Input::ChunkArrived { link, request, chunk });
+        }
+        single.input(Input::LinkDown { link, reason: "gone".to_owned() });
+        let refused =
+            Input::DialFailed { node: id(1), failure: DialFailure::Refused("another key".to_owned()) };
+        let outputs = single.input(refused);
+        assert_eq!(failures(&outputs), usize::from(!is_checking));
+    }
+}
+
+#[test]
+fn a_node_that_stops_waits_for_what_is_being_flushed() {
+    let manifest = one_file(400);
+    let mut single = Single::new();
+    single.join(&manifest, Order::RarestFirst, 0);
+    let chunk = manifest.geometry().chunk(0).expect("the first");
+    let (content, from, verdict) = (manifest.id(), Some(id(1)), ChunkVerdict::Verified);
+    single.input(Input::ChunkChecked { content, chunk, from, verdict });
+    let is_stopped =
+        |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::Event(Event::Stopped)));
+    assert!(!is_stopped(&single.input(Input::Stop)));
+    assert!(!is_stopped(&single.pass(Duration::from_secs(60))));
+    assert!(is_stopped(&single.input(Input::Flushed { content, chunks: vec![chunk] })));
+}

@@ -538,6 +538,38 @@ mod tests {
     }
 
     #[test]
+    fn when_there_are_fewer_slots_than_before_who_has_had_one_longest_goes_though_nobody_waits() {
+        let mut uploads = Uploads::default();
+        let at = |secs| Instant::ZERO + Duration::from_secs(secs);
+        for link in 0..20 {
+            assert!(uploads.on_link_up(at(link), LinkId(link)));
+            assert!(uploads.push(LinkId(link), wanted(0)));
+        }
+        assert_eq!(uploads.rotate(at(30), |_| Need::More), Rotation::default());
+        uploads.set_slots(12);
+        let rotation = uploads.rotate(at(30), |_| Need::More);
+        assert_eq!(
+            rotation.choked.iter().map(|(link, _)| link.0).collect::<Vec<_>>(),
+            (0..8).collect::<Vec<_>>()
+        );
+        assert!(rotation.choked.iter().all(|(_, requests)| requests == &[RequestId(0)]));
+        assert_eq!(rotation.unchoked, []);
+        assert!(uploads.has_waiting(), "the others");
+    }
+
+    #[test]
+    fn who_has_all_that_is_here_gets_no_slot() {
+        let mut uploads = Uploads::default();
+        uploads.set_slots(1);
+        assert!(uploads.on_link_up(Instant::ZERO, LinkId(0)));
+        (1..4).for_each(|link| assert!(!uploads.on_link_up(Instant::ZERO, LinkId(link))));
+        uploads.excuse(LinkId(0));
+        let need = |link: LinkId| if link.0 == 3 { Need::More } else { Need::Nothing };
+        assert_eq!(uploads.rotate(Instant::ZERO + SLOT_TIME_MAX, need).unchoked, [LinkId(3)]);
+        assert_eq!(uploads.rotate(Instant::ZERO + SLOT_TIME_MAX * 9, |_| Need::Nothing).unchoked, []);
+    }
+
+    #[test]
     fn where_everybody_has_a_slot_nobody_is_choked() {
         let mut uploads = Uploads::default();
         assert!(!uploads.has_choked());

@@ -365,4 +365,106 @@ mod tests {
         other[HEADER_LEN - 1] ^= 1;
         assert_eq!(read_header(&other), None);
     }
+
+    /// A journal with these records, and where each ends.
+    fn journal(records: &[Record]) -> (Vec<u8>, Vec<usize>) {
+        let mut bytes = header(&manifest());
+        let mut ends = Vec::new();
+        for record in records {
+            bytes.extend(encode_record(manifest().id(), bytes.len() as u64, record));
+            ends.push(bytes.len());
+        }
+        (bytes, ends)
+    }
+
+    /// A record of any payload, with a right checksum.
+    fn record_of(bytes: &[u8], payload: &[u8]) -> Vec<u8> {
+        let sum = record_sum(manifest().id(), bytes.len() as u64, payload);
+        [&(payload.len() as u32).to_le_bytes()[..], &sum, payload].concat()
+    }
+
+    fn sound(records: &[Record]) -> Recovered {
+        Recovered { existed: true, doubt: false, records: records.to_vec() }
+    }
+
+    const DOUBT: Recovered = Recovered { existed: true, doubt: true, records: Vec::new() };
+
+    #[test]
+    fn what_was_recorded_is_recovered_and_nothing_is_said_of_an_empty_file() {
+        let records = [
+            Record::Ours(vec![(0, 1)]),
+            Record::Durable(vec![(0, 1), (4, 2)]),
+            Record::Durable(vec![(9, 1)]),
+        ];
+        let (bytes, ends) = journal(&records);
+        assert_eq!(recover(&manifest(), &bytes), (sound(&records), ends[2]));
+        assert_eq!(recover(&manifest(), &[]), (Recovered::default(), 0));
+        // A record of more runs than one takes goes in pieces.
+        let long = Record::Durable((0..JOURNAL_RECORD_RUNS_MAX as u32 + 1).map(|run| (2 * run, 1)).collect());
+        let (bytes, _) = journal(std::slice::from_ref(&long));
+        let (recovered, end) = recover(&manifest(), &bytes);
+        assert_eq!((recovered.records.len(), recovered.doubt, end), (2, false, bytes.len()));
+    }
+
+    #[test]
+    fn an_end_that_is_torn_is_cut_off_and_what_is_wrong_before_it_makes_all_of_it_doubtful() {
+        let records = [Record::Ours(vec![(0, 1)]), Record::Durable(vec![(0, 1)])];
+        let (bytes, ends) = journal(&records);
+        for len in ends[0] + 1..ends[1] {
+            assert_eq!(recover(&manifest(), &bytes[..len]), (sound(&records[..1]), ends[0]), "{len}");
+        }
+        for at in ends[0] + RECORD_HEAD_LEN..ends[1] {
+            let mut wrong = bytes.clone();
+            wrong[at] ^= 4;
+            assert_eq!(recover(&manifest(), &wrong), (sound(&records[..1]), ends[0]), "the last, byte {at}");
+            wrong.extend(record_of(&wrong, &[KIND_OURS]));
+            assert_eq!(recover(&manifest(), &wrong), (DOUBT, ends[0]), "not the last, byte {at}");
+        }
+        // Space that was set aside.
+        let reserved = [&bytes[..], &[0; 100]].concat();
+        assert_eq!(recover(&manifest(), &reserved), (sound(&records), ends[1]));
+        let mut scribbled = reserved.clone();
+        scribbled[bytes.len() + 50] = 1;
+        assert_eq!(recover(&manifest(), &scribbled), (DOUBT, ends[1]));
+    }
+
+    #[test]
+    fn a_record_that_nobody_wrote_is_doubted_whatever_its_checksum_says() {
+        let (bytes, ends) = journal(&[Record::Ours(vec![(0, 1)])]);
+        for payload in
+            [&[KIND_DURABLE, 1, 2, 3][..], &[7], &[7, 0, 0, 0, 0, 1, 0, 0, 0], &[0; RECORD_LEN_MAX + 8]]
+        {
+            let wrong = [&bytes[..], &record_of(&bytes, payload)].concat();
+            assert_eq!(recover(&manifest(), &wrong), (DOUBT, ends[0]), "{} bytes", payload.len());
+        }
+        // One that stood elsewhere.
+        let moved = [&bytes[..], &record_of(&[], &[KIND_OURS]), &[1]].concat();
+        assert_eq!(recover(&manifest(), &moved), (DOUBT, ends[0]));
+        // An empty one, and the longest.
+        let empty = [&bytes[..], &record_of(&bytes, &[KIND_OURS])].concat();
+        let records = [Record::Ours(vec![(0, 1)]), Record::Ours(Vec::new())];
+        assert_eq!(recover(&manifest(), &empty).0, sound(&records));
+        let mut payload = vec![KIND_DURABLE];
+        payload.resize(RECORD_LEN_MAX, 0);
+        let longest = [&bytes[..], &record_of(&bytes, &payload)].concat();
+        assert_eq!(recover(&manifest(), &longest).0.records.len(), 2);
+    }
+
+    #[test]
+    fn a_journal_that_was_overgrown_is_doubted_and_begun_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = Dir::create(folder.path()).expect("a folder");
+        let file = dir.open_file(&file_name(manifest().id()), Access::Create).expect("a file");
+        // A hole: no space is taken.
+        file.set_len(JOURNAL_LEN_MAX + 1).expect("a long file");
+        drop(file);
+        let (mut journal, recovered) = Journal::open(&dir, &manifest()).expect("it can be opened");
+        assert_eq!(recovered, DOUBT);
+        journal.rewrite(&dir, &manifest(), &[Record::Durable(vec![(0, 1)])]).expect("there is room");
+        drop(journal);
+        let (_, recovered) = Journal::open(&dir, &manifest()).expect("it can be opened");
+        assert_eq!(recovered, sound(&[Record::Durable(vec![(0, 1)])]));
+        assert_eq!(find_manifest(folder.path(), manifest().id()), Some(manifest()));
+        assert_eq!(find_manifest(folder.path(), ContentId::from_bytes([9; 32])), None);
+    }
 }

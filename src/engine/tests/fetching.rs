@@ -278,3 +278,121 @@ fn a_silent_peer_loses_its_requests_to_the_others_and_is_called_silent() {
     assert!(peer.link.expect("it stands").is_snubbed);
     assert!(peer.totals.stalls >= 1);
 }
+
+#[test]
+fn what_a_peer_declines_is_cancelled_there_and_what_else_it_gives_goes_on() {
+    let (film, song) = (one_file(40), one_file(41));
+    let mut single = Single::new();
+    for manifest in [&film, &song] {
+        single.join(manifest, Order::RarestFirst, 0);
+    }
+    single.link(1, Hello::ours());
+    let mut outputs = Vec::new();
+    for (handle, manifest) in [(1, &film), (2, &song)] {
+        let (handle, content) = (Handle(handle), manifest.id());
+        single.hear(1, Message::Open { handle, content, knows_manifest: true, is_offer: false });
+        let all = Bitfield::full(manifest.geometry().chunk_count());
+        outputs.extend(single.hear(1, Message::Have { handle, chunks: ChunkRuns::of(&all).remove(0) }));
+    }
+    outputs.extend(single.hear(1, Message::Choke { choked: false }));
+    // Until chunks of both are asked for.
+    let mut requests = asked_of(&outputs);
+    let mut last = outputs;
+    for _ in 0..30 {
+        let Some((request, content, run)) = requests.first().copied() else { break };
+        if requests.iter().any(|(_, other, _)| *other != content) {
+            break;
+        }
+        requests.remove(0);
+        let manifest = if content == film.id() { &film } else { &song };
+        last = bring(&mut single, manifest, 1, (request, run));
+        requests.extend(asked_of(&last));
+    }
+    let of = |content: ContentId| {
+        let of = requests.iter().filter(|(_, other, _)| *other == content);
+        of.map(|(request, ..)| *request).collect::<Vec<_>>()
+    };
+    assert!(!of(film.id()).is_empty() && !of(song.id()).is_empty(), "{last:?}");
+    let reason = crate::wire::DeclineReason::NotHere;
+    let outputs = single.hear(1, Message::Decline { content: film.id(), reason });
+    let cancel = |message: &Message| match message {
+        Message::Cancel { request } => Some(*request),
+        _ => None,
+    };
+    let cancelled: Vec<RequestId> = sent(&outputs, 1).into_iter().filter_map(cancel).collect();
+    assert_eq!(cancelled, of(film.id()));
+    assert!(!is_closed(&outputs));
+}
+
+fn asked_of(outputs: &[Output]) -> Vec<(RequestId, ContentId, Run)> {
+    let receive = |output: &Output| match output {
+        Output::Receive { request, content, run, .. } => Some((*request, *content, *run)),
+        _ => None,
+    };
+    outputs.iter().filter_map(receive).collect()
+}
+
+#[test]
+fn a_manifest_is_asked_of_who_said_that_it_knows_it_also_before_it_was_wanted_here() {
+    let manifest = one_file(4);
+    for (said, is_asked) in
+        [(&[false][..], false), (&[true], true), (&[true, false], true), (&[false, true], true)]
+    {
+        let mut single = Single::new();
+        single.link(1, Hello::ours());
+        for &knows_manifest in said {
+            let (handle, content) = (Handle(1), manifest.id());
+            single.hear(1, Message::Open { handle, content, knows_manifest, is_offer: false });
+        }
+        let (content, order, patience) = (manifest.id(), Order::RarestFirst, None);
+        let outputs = single.input(Input::Join(Box::new(Join { content, manifest: None, order, patience })));
+        let is_request = |message: &&Message| matches!(message, Message::ManifestRequest { .. });
+        assert_eq!(sent(&outputs, 1).into_iter().any(|message| is_request(&message)), is_asked, "{said:?}");
+    }
+}
+
+#[test]
+fn an_offer_is_told_once_and_when_its_manifest_is_known_there() {
+    let content = one_file(4).id();
+    let mut single = Single::new();
+    single.engine.take_offers();
+    single.link(1, Hello::ours());
+    let mut told = |knows_manifest, is_offer| {
+        let outputs = single.hear(1, Message::Open { handle: Handle(1), content, knows_manifest, is_offer });
+        outputs.iter().filter(|output| matches!(output, Output::Event(Event::Offered { .. }))).count()
+    };
+    assert_eq!(told(false, true), 0);
+    assert_eq!(told(true, true), 1);
+    assert_eq!(told(true, true), 0);
+    assert_eq!(told(false, true), 0);
+}
+
+#[test]
+fn whoever_takes_part_and_lacks_something_is_counted() {
+    let manifest = one_file(4);
+    let mut single = Single::new();
+    single.join(&manifest, Order::RarestFirst, 4);
+    let lacking = |single: &Single| single.engine.snapshot().contents[0].lacking_peers;
+    single.link(1, Hello::ours());
+    assert_eq!(lacking(&single), 0, "it takes no part");
+    single.take_part(1, &manifest);
+    single.link(2, Hello::ours());
+    single.take_part(2, &manifest);
+    assert_eq!(lacking(&single), 2);
+    single.hear(1, has_all(4));
+    assert_eq!(lacking(&single), 1);
+    single.hear(2, Message::Decline { content: manifest.id(), reason: crate::wire::DeclineReason::NoRoom });
+    assert_eq!(lacking(&single), 0);
+}
+
+#[test]
+fn one_chunk_is_asked_of_a_stranger_and_more_once_it_was_right() {
+    let manifest = one_file(400);
+    let (mut single, requests) = fetch(&manifest);
+    assert_eq!(requests.len(), 1);
+    assert_eq!(manifest.geometry().pieces(requests[0].1).count(), 1);
+    let outputs = bring(&mut single, &manifest, 1, requests[0]);
+    let more: usize =
+        asked(&outputs, 1).iter().map(|(_, run)| manifest.geometry().pieces(*run).count()).sum();
+    assert!(more > 4, "{more}");
+}

@@ -216,3 +216,39 @@ fn a_request_that_is_taken_back_is_stopped_where_it_may_be_on_its_way() {
     assert_eq!(cancel(0), 1, "it is being sent");
     assert_eq!(cancel(77), 1, "it may have been handed over whole");
 }
+
+#[test]
+fn what_the_uplink_carries_is_known_after_seconds_in_which_somebody_always_waited() {
+    let (mut single, manifest, _) = seed(200, 2);
+    // Four requests of each stand at any time, and three are being sent.
+    for peer in [1, 2] {
+        (0..4).for_each(|number| drop(single.hear(peer, request(&manifest, number, number as u32))));
+    }
+    assert_eq!(single.engine.upload_capacity(), crate::base::Rate(0));
+    for number in 0..44 {
+        single.pass(Duration::from_millis(500));
+        for peer in [1, 2] {
+            single.hear(peer, request(&manifest, number + 4, number as u32 + 4));
+            single.input(ended(peer, number, 500_000, UploadEnd::Sent));
+        }
+    }
+    let rate = single.engine.upload_capacity().0;
+    assert!((1_900_000..=2_200_000).contains(&rate), "{rate}");
+}
+
+#[test]
+fn who_has_all_that_is_here_gives_its_turn_to_who_lacks_it() {
+    let (mut single, _, outputs) = seed(100, 14);
+    let mut unchoked = BTreeSet::new();
+    note_chokes(&outputs, 14, &mut unchoked);
+    assert_eq!(unchoked.len(), 12);
+    let waiting: Vec<usize> = (1..=14).filter(|peer| !unchoked.contains(peer)).collect();
+    single.hear(waiting[0], has_all(100));
+    for &peer in &unchoked.clone() {
+        let outputs = single.hear(peer, has_all(100));
+        note_chokes(&outputs, 14, &mut unchoked);
+    }
+    let outputs = single.pass(Duration::from_secs(15));
+    note_chokes(&outputs, 14, &mut unchoked);
+    assert!(unchoked.contains(&waiting[1]) && !unchoked.contains(&waiting[0]), "{unchoked:?}");
+}

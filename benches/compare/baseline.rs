@@ -12,7 +12,9 @@ use swarm::transport::LinkOptions;
 use tokio::task::JoinSet;
 
 pub(crate) fn run(args: &[String]) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
+    let threads = swarm::transport::network_threads();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().worker_threads(threads).build().expect("threads");
     let number = |at: usize| args.get(at).and_then(|arg| arg.parse::<u64>().ok()).expect("a number");
     let options = |len: u64| {
         let datagram_len_max = u16::try_from(len).ok().filter(|&len| len > 0);

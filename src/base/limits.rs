@@ -106,6 +106,9 @@ pub const CLOSE_REASON_LEN_MAX: usize = 256;
 /// Received and not yet read on a link over which nothing long was asked for, bytes: before its control stream stands nobody reads
 /// there, later there is little to say, and it costs its sender nothing but a key.
 pub const EARLY_RECEIVE_WINDOW_LEN: u32 = 64 << 10;
+/// Written and not yet acknowledged on a link within one machine, bytes: the path is short, and what waits here no longer than it
+/// must is still in the processor's cache when it is encrypted.
+pub const LOCAL_SEND_WINDOW_LEN: u32 = 2 << 20;
 /// Longest time for which a peer takes nothing of what it asked for. One that may receive 20 KB/s takes something every 26 s.
 pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Control frames are gathered into writes of about this many bytes.

@@ -58,6 +58,7 @@ pub(super) fn node_logging(verbose: u8, format: LogFormat) {
 pub(super) fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .worker_threads(crate::transport::network_threads())
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(|error| Failure::new(Exit::Other, format_args!("cannot start threads: {error}")))?;

@@ -11,7 +11,7 @@ use super::congestion::ForgivingCubic;
 use super::identity::Identity;
 use crate::base::limits::{
     CHUNK_STREAMS_PER_LINK_MAX, DATAGRAM_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, EARLY_RECEIVE_WINDOW_LEN,
-    LINK_IDLE_TIMEOUT, LINK_KEEP_ALIVE,
+    LINK_IDLE_TIMEOUT, LINK_KEEP_ALIVE, LOCAL_SEND_WINDOW_LEN,
 };
 
 /// Bytes that one link may hold in memory.
@@ -35,7 +35,8 @@ pub struct LinkOptions {
 impl LinkOptions {
     /// The QUIC settings of a link within one machine; for measuring what QUIC alone can do.
     pub fn local_transport(self) -> TransportConfig {
-        transport(self, DATAGRAM_LEN_MAX_LOCAL)
+        let send_window_len = self.send_window_len.min(LOCAL_SEND_WINDOW_LEN);
+        transport(Self { send_window_len, ..self }, DATAGRAM_LEN_MAX_LOCAL)
     }
 }
 
@@ -52,6 +53,13 @@ impl Default for LinkOptions {
     }
 }
 
+/// Threads for everything but hashing and disks: half of the processor's cores, the rest is left to those. Packets, their
+/// encryption and the copies out of them stay on one core where there are two: with two threads a lock on a counter that both
+/// touch for every packet, and waking each other, cost 15 % (`docs/performance.md`).
+pub fn network_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
 /// Settings for peers across a network and on this machine.
 #[derive(Clone)]
 pub(super) struct Transports {
@@ -62,7 +70,7 @@ pub(super) struct Transports {
 impl Transports {
     pub(super) fn new(options: LinkOptions) -> Self {
         let mut network = transport(options, DATAGRAM_LEN_MAX);
-        let mut local = transport(options, DATAGRAM_LEN_MAX_LOCAL);
+        let mut local = options.local_transport();
         network.congestion_controller_factory(Arc::new(ForgivingCubic));
         for config in [&mut network, &mut local] {
             // Credit cannot be taken back: what a link may hold is given when it is of use.

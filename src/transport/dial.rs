@@ -261,7 +261,7 @@ async fn connect(dialer: &Dialer, node: NodeId, address: SocketAddr) -> Result<L
     let connecting =
         dialer.quinn.connect_with(config, address, tls::SERVER_NAME).map_err(|error| not_begun(&error))?;
     match connecting.await {
-        Ok(connection) => Link::new(connection).ok_or(AttemptError::NoAnswer),
+        Ok(connection) => Link::new(connection, is_local).ok_or(AttemptError::NoAnswer),
         Err(error) => {
             Err(found.get().map_or_else(|| not_finished(error), |key| AttemptError::WrongKey(*key)))
         }

@@ -300,16 +300,14 @@ impl Endpoint {
             let _ = incoming.retry();
             return;
         }
-        let config = if is_local(remote.ip(), &self.shared.own) {
-            &self.shared.accepting.local
-        } else {
-            &self.shared.accepting.network
-        };
+        let is_local = is_local(remote.ip(), &self.shared.own);
+        let accepting = &self.shared.accepting;
+        let config = if is_local { &accepting.local } else { &accepting.network };
         match incoming.accept_with(Arc::clone(config)) {
             Ok(connecting) => {
                 let is_crowded = handshakes.len() >= HANDSHAKES_MAX / 2;
                 let limit = if is_crowded { HANDSHAKE_TIMEOUT_CROWDED } else { HANDSHAKE_TIMEOUT };
-                handshakes.spawn(handshake(connecting, remote, limit));
+                handshakes.spawn(handshake(connecting, (remote, is_local), limit));
             }
             Err(error) => tracing::debug!(%remote, %error, "handshake refused"),
         }
@@ -337,9 +335,13 @@ impl Accepting {
     }
 }
 
-async fn handshake(connecting: Connecting, remote: SocketAddr, limit: Duration) -> Option<Link> {
+async fn handshake(
+    connecting: Connecting,
+    (remote, is_local): (SocketAddr, bool),
+    limit: Duration,
+) -> Option<Link> {
     match timeout(limit, connecting).await {
-        Ok(Ok(connection)) => Link::new(connection),
+        Ok(Ok(connection)) => Link::new(connection, is_local),
         Ok(Err(error)) => {
             tracing::debug!(%remote, %error, "handshake failed");
             None

@@ -17,7 +17,9 @@ use super::interfaces::canonical;
 use super::protocol::Protocol;
 use super::tls;
 use crate::base::NodeId;
-use crate::base::limits::{CLOSE_REASON_LEN_MAX, COORDINATOR_RECEIVE_WINDOW_LEN, LINK_FINISH_TIMEOUT};
+use crate::base::limits::{
+    CLOSE_REASON_LEN_MAX, COORDINATOR_RECEIVE_WINDOW_LEN, LINK_FINISH_TIMEOUT, LOCAL_SEND_WINDOW_LEN,
+};
 use crate::trust::Denial;
 
 /// A link to a peer. Clones are the same link. It closes, with code 0, when all clones and streams are dropped.
@@ -28,6 +30,8 @@ pub struct Link {
     certificate: CertificateDer<'static>,
     protocol: Protocol,
     is_control_taken: Arc<AtomicBool>,
+    /// The peer is on this machine.
+    is_local: bool,
 }
 
 /// Why a link is closed.
@@ -79,7 +83,7 @@ pub struct LinkStats {
 impl Link {
     /// `None` if the connection's other side showed no node's key or agreed on no protocol, which the handshake has ruled
     /// out.
-    pub(super) fn new(connection: Connection) -> Option<Self> {
+    pub(super) fn new(connection: Connection, is_local: bool) -> Option<Self> {
         let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
         let certificate = certificates.first()?.clone();
         let peer = tls::node_of(&certificate).ok()?;
@@ -93,7 +97,7 @@ impl Link {
                 connection.set_receive_window(VarInt::from_u32(COORDINATOR_RECEIVE_WINDOW_LEN));
             }
         }
-        Some(Self { connection, peer, certificate, protocol, is_control_taken: Arc::default() })
+        Some(Self { connection, peer, certificate, protocol, is_control_taken: Arc::default(), is_local })
     }
 
     /// The node at the other end, proved by its key.
@@ -146,10 +150,13 @@ impl Link {
     }
 
     /// From now on: bytes received and not yet read, and written and not yet acknowledged. What is there already stays. Until
-    /// this is called a link receives no more than [`EARLY_RECEIVE_WINDOW_LEN`].
+    /// this is called a link receives no more than [`EARLY_RECEIVE_WINDOW_LEN`]. Within one machine no more than
+    /// [`LOCAL_SEND_WINDOW_LEN`] is written ahead.
     ///
     /// [`EARLY_RECEIVE_WINDOW_LEN`]: crate::base::limits::EARLY_RECEIVE_WINDOW_LEN
+    /// [`LOCAL_SEND_WINDOW_LEN`]: crate::base::limits::LOCAL_SEND_WINDOW_LEN
     pub fn set_windows(&self, receive_len: u32, send_len: u32) {
+        let send_len = if self.is_local { send_len.min(LOCAL_SEND_WINDOW_LEN) } else { send_len };
         self.connection.set_receive_window(VarInt::from_u32(receive_len));
         self.connection.set_send_window(send_len.into());
     }

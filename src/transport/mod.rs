@@ -31,7 +31,7 @@ pub mod fuzzing;
 mod tests;
 
 pub use chunk_stream::{ChunkReceiver, ChunkSender, ReceiveError, SendError};
-pub use config::{LinkOptions, endpoint_config};
+pub use config::{LinkOptions, endpoint_config, network_threads};
 pub use control::{FrameReader, FrameWriter};
 pub use dial::{Attempt, AttemptError, DialError};
 pub use endpoint::{Endpoint, Gate};

@@ -142,6 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn mean_and_deviation_are_those_of_rfc_6298() {
+        let ms = Duration::from_millis;
+        let mut time = TimeEstimate::default();
+        assert_eq!(time.mean(), Duration::ZERO);
+        time.on_sample(ms(8000));
+        assert_eq!((time.mean(), time.deviation), (ms(8000), ms(4000)));
+        // 4000 * 3/4 + 1600/4; 8000 * 7/8 + 9600/8.
+        time.on_sample(ms(9600));
+        assert_eq!((time.mean(), time.deviation), (ms(8200), ms(3400)));
+        assert_eq!(time.timeout(), ms(8200 + 4 * 3400));
+    }
+
+    #[test]
     fn the_timeout_follows_mean_and_deviation_within_its_limits() {
         let mut time = TimeEstimate::default();
         assert_eq!(time.timeout(), FIRST_TIMEOUT);

@@ -398,6 +398,26 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_may_ask_for_so_many_at_a_time_sent_or_waiting_and_no_name_twice() {
+        let mut uploads = Uploads::default();
+        let link = LinkId(1);
+        assert!(!uploads.push(link, wanted(0)), "there is no such link");
+        uploads.on_link_up(Instant::ZERO, link);
+        for request in 0..2 {
+            assert!(uploads.push(link, wanted(request)));
+            assert!(uploads.pop(Instant::ZERO, |_, _| false).is_some());
+        }
+        for request in 2..REQUESTS_PER_LINK_MAX as u64 {
+            assert!(uploads.push(link, wanted(request)));
+            assert!(!uploads.push(link, wanted(request)));
+        }
+        assert!(!uploads.push(link, wanted(0)), "it is being sent");
+        assert!(!uploads.push(link, wanted(9999)), "too many");
+        assert_eq!(uploads.on_cancelled(link, RequestId(2)), Some(false));
+        assert!(uploads.push(link, wanted(9999)));
+    }
+
+    #[test]
     fn what_nobody_else_has_goes_to_one_after_the_other() {
         let mut uploads = Uploads::default();
         for link in [LinkId(1), LinkId(2)] {

@@ -429,6 +429,14 @@ mod tests {
     }
 
     #[test]
+    fn as_many_runs_as_a_message_may_have_go_in_one() {
+        let runs_max = crate::base::limits::HAVE_RUNS_MAX as u32 / 2;
+        let alternating = |runs: u32| (0..2 * runs).map(|i| i % 2 == 0).collect::<Bitfield>();
+        assert_eq!(ChunkRuns::of(&alternating(runs_max)).len(), 1);
+        assert_eq!(ChunkRuns::of(&alternating(runs_max + 1)).len(), 2);
+    }
+
+    #[test]
     fn a_message_may_have_as_many_runs_as_the_limit() {
         let runs =
             ChunkRuns::checked(vec![1; crate::base::limits::HAVE_RUNS_MAX]).expect("no more than the limit");

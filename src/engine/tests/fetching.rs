@@ -396,3 +396,92 @@ fn one_chunk_is_asked_of_a_stranger_and_more_once_it_was_right() {
         asked(&outputs, 1).iter().map(|(_, run)| manifest.geometry().pieces(*run).count()).sum();
     assert!(more > 4, "{more}");
 }
+
+#[test]
+fn whoever_sends_no_page_of_a_manifest_for_twenty_seconds_loses_its_link() {
+    // Three pages.
+    let manifest = one_file(6000);
+    let mut single = Single::new();
+    let (content, order, patience) = (manifest.id(), Order::RarestFirst, None);
+    single.input(Input::Join(Box::new(Join { content, manifest: None, order, patience })));
+    single.link(1, Hello::ours());
+    single.take_part(1, &manifest);
+    assert!(!is_closed(&single.pass(Duration::from_secs(15))));
+    let (handle, body_len) = (Handle(1), manifest.body().len() as u64);
+    assert!(body_len > 2 << 16);
+    let data = manifest.body().slice(..1 << 16);
+    single.hear(1, Message::ManifestPage { handle, page: 0, body_len, data });
+    assert!(!is_closed(&single.pass(Duration::from_secs(19))), "a page came 19 s ago");
+    assert!(is_closed(&single.pass(Duration::from_secs(2))));
+}
+
+#[test]
+fn a_silent_peer_keeps_one_request_at_first_and_loses_it_too_when_it_stays_silent() {
+    let manifest = one_file(400);
+    let (mut single, mut requests) = fetch(&manifest);
+    for _ in 0..3 {
+        let one = requests.remove(0);
+        requests.extend(asked(&bring(&mut single, &manifest, 1, one), 1));
+    }
+    let open = requests.len();
+    let cancelled = |outputs: &[Output]| {
+        sent(outputs, 1).iter().filter(|message| matches!(message, Message::Cancel { .. })).count()
+    };
+    let mut first = 0;
+    while first == 0 {
+        first = cancelled(&single.pass(Duration::from_millis(100)));
+    }
+    assert_eq!(first, open - 1);
+    assert!(cancelled(&single.pass(Duration::from_secs(30))) >= 1);
+}
+
+#[test]
+fn a_chunk_that_is_not_there_is_a_lie_and_one_that_cannot_be_read_is_none() {
+    for (reason, lies) in
+        [(RejectReason::NotHeld, 1), (RejectReason::Unreadable, 0), (RejectReason::Choked, 0)]
+    {
+        let manifest = one_file(4);
+        let (mut single, requests) = fetch(&manifest);
+        single.hear(1, Message::Reject { request: requests[0].0, reason });
+        assert_eq!(single.engine.snapshot().peers[0].totals.lies, lies, "{reason:?}");
+    }
+}
+
+#[test]
+fn the_last_chunk_is_flushed_as_soon_as_the_flush_before_it_has_ended() {
+    let manifest = one_file(3);
+    let mut single = Single::new();
+    single.join(&manifest, Order::RarestFirst, 1);
+    let chunk = |index| manifest.geometry().chunk(index).expect("below 3");
+    let checked = |index| Input::ChunkChecked {
+        content: manifest.id(),
+        chunk: chunk(index),
+        from: None,
+        verdict: ChunkVerdict::Verified,
+    };
+    let flushes =
+        |outputs: &[Output]| outputs.iter().filter(|output| matches!(output, Output::Flush { .. })).count();
+    single.input(checked(1));
+    assert_eq!(flushes(&single.pass(Duration::from_secs(3))), 1);
+    assert_eq!(flushes(&single.input(checked(2))), 0, "one at a time");
+    let content = manifest.id();
+    assert_eq!(flushes(&single.input(Input::Flushed { content, chunks: vec![chunk(1)] })), 1);
+    let outputs = single.input(Input::Flushed { content, chunks: vec![chunk(2)] });
+    assert!(outputs.iter().any(|output| matches!(output, Output::Finish { .. })));
+}
+
+#[test]
+fn a_rate_is_shown_while_something_is_asked_for() {
+    let manifest = one_file(2);
+    let (mut single, mut requests) = fetch(&manifest);
+    let rate = |single: &Single| single.engine.snapshot().peers[0].link.clone().expect("it stands").rate.0;
+    single.pass(Duration::from_millis(100));
+    let (request, run) = requests.remove(0);
+    single.input(Input::Received { link: link_of(1), request, len: run.len() / 2 });
+    assert!(rate(&single) > 0);
+    let outputs = bring(&mut single, &manifest, 1, (request, run));
+    for request in asked(&outputs, 1) {
+        bring(&mut single, &manifest, 1, request);
+    }
+    assert_eq!(rate(&single), 0);
+}

@@ -267,3 +267,27 @@ fn a_node_that_stops_waits_for_what_is_being_flushed() {
     assert!(!is_stopped(&single.pass(Duration::from_secs(60))));
     assert!(is_stopped(&single.input(Input::Flushed { content, chunks: vec![chunk] })));
 }
+
+#[test]
+fn a_source_whose_link_this_node_closed_is_dialed_again_though_others_are_linked() {
+    let manifest = one_file(400);
+    let mut single = Single::new();
+    single.join(&manifest, Order::RarestFirst, 0);
+    for peer in [1, 2] {
+        add_source(&mut single, &manifest, peer);
+        answer(&mut single, &manifest, &[id(peer)]);
+    }
+    single.hear(1, has_all(400));
+    // It takes requests and breaks every stream off.
+    let mut outputs = single.hear(1, Message::Choke { choked: false });
+    let request = |output: &Output| match output {
+        Output::Receive { request, .. } => Some(*request),
+        _ => None,
+    };
+    while closed(&outputs).is_empty() {
+        let request = outputs.iter().find_map(request).expect("it is asked again");
+        outputs = single.input(Input::StreamEnded { link: link_of(1), request });
+    }
+    assert_eq!(closed(&outputs), [link_of(1)]);
+    assert_eq!(dialed(&single.pass(Duration::from_secs(2))), [id(1)]);
+}

@@ -124,21 +124,31 @@ fn when_no_chunk_hangs_on_one_peer_everybody_sees_everything() {
         note_haves(&outputs, *peer, count, seen);
     }
     assert!(seen[&3].len() < count as usize, "it is offered a part: {seen:?}");
-    // Two pass everything on; the third takes what it is offered and says nothing.
-    let mut out = BTreeSet::new();
+    // Two pass everything on; the third has asked for what it was offered, and waits.
+    let mut out: BTreeSet<u32> = seen[&3].clone();
+    for chunk in out.clone() {
+        single.hear(3, request(&manifest, 900 + u64::from(chunk), chunk));
+    }
+    let spread = |single: &mut Single, chunk: u32| {
+        let one: Bitfield = (0..count).map(|other| other == chunk).collect();
+        let have = Message::Have { handle: Handle(1), chunks: ChunkRuns::of(&one).remove(0) };
+        [1, 2].into_iter().flat_map(|peer| single.hear(peer, have.clone())).collect::<Vec<Output>>()
+    };
+    for chunk in out.clone() {
+        let outputs = spread(&mut single, chunk);
+        for (peer, seen) in &mut seen {
+            note_haves(&outputs, *peer, count, seen);
+        }
+    }
     for number in 0..2 * u64::from(count) {
-        let next = seen.iter().find_map(|(peer, seen)| {
+        let next = seen.iter().filter(|(peer, _)| **peer < 3).find_map(|(peer, seen)| {
             seen.iter().find(|chunk| !out.contains(*chunk)).map(|chunk| (*peer, *chunk))
         });
         let Some((peer, chunk)) = next else { break };
         out.insert(chunk);
         let mut outputs = single.hear(peer, request(&manifest, number, chunk));
         outputs.extend(single.input(ended(peer, number, 16_384, UploadEnd::Sent)));
-        let one: Bitfield = (0..count).map(|other| other == chunk).collect();
-        let have = Message::Have { handle: Handle(1), chunks: ChunkRuns::of(&one).remove(0) };
-        for peer in [1, 2] {
-            outputs.extend(single.hear(peer, have.clone()));
-        }
+        outputs.extend(spread(&mut single, chunk));
         for (peer, seen) in &mut seen {
             note_haves(&outputs, *peer, count, seen);
         }
@@ -251,4 +261,59 @@ fn who_has_all_that_is_here_gives_its_turn_to_who_lacks_it() {
     let outputs = single.pass(Duration::from_secs(15));
     note_chokes(&outputs, 14, &mut unchoked);
     assert!(unchoked.contains(&waiting[1]) && !unchoked.contains(&waiting[0]), "{unchoked:?}");
+}
+
+#[test]
+fn whoever_gets_a_turn_is_offered_something_and_the_last_one_left_sees_everything() {
+    let (mut single, _, outputs) = seed(200, 14);
+    let mut unchoked = BTreeSet::new();
+    note_chokes(&outputs, 14, &mut unchoked);
+    let waiting: Vec<usize> = (1..=14).filter(|peer| !unchoked.contains(peer)).collect();
+    let mut seen = BTreeSet::new();
+    note_haves(&outputs, waiting[0], 200, &mut seen);
+    assert!(seen.is_empty(), "it could take nothing of it");
+    let outputs = single.pass(Duration::from_secs(15));
+    note_chokes(&outputs, 14, &mut unchoked);
+    assert!(unchoked.contains(&waiting[0]));
+    note_haves(&outputs, waiting[0], 200, &mut seen);
+    assert!(!seen.is_empty());
+
+    let (mut single, _, outputs) = seed(200, 2);
+    let mut seen = BTreeSet::new();
+    note_haves(&outputs, 1, 200, &mut seen);
+    assert!(seen.len() < 200);
+    let outputs = single.input(Input::LinkDown { link: link_of(2), reason: "gone".to_owned() });
+    note_haves(&outputs, 1, 200, &mut seen);
+    assert_eq!(seen.len(), 200);
+}
+
+#[test]
+fn complaints_of_a_peer_are_passed_on_a_few_times() {
+    let (mut single, _, _) = seed(4, 1);
+    let told = |outputs: &[Output]| {
+        outputs.iter().filter(|output| matches!(output, Output::Event(Event::BlamedByPeer { .. }))).count()
+    };
+    let blame = Message::BadChunk { handle: Handle(1), chunk: 3 };
+    let first = told(&single.hear(1, blame.clone()));
+    let all: usize = (0..20).map(|_| told(&single.hear(1, blame.clone()))).sum();
+    assert_eq!((first, all), (1, 7));
+}
+
+#[test]
+fn what_this_node_says_of_itself() {
+    let manifest = one_file(4);
+    let presence = |single: &Single| {
+        let presence = single.engine.presences().remove(0);
+        (presence.have_count, presence.chunk_count, presence.is_wanting, presence.links)
+    };
+    let (single, _, _) = seed(4, 2);
+    assert_eq!(presence(&single), (4, 4, false, vec![super::living::id(1), super::living::id(2)]));
+    let mut single = Single::new();
+    single.join(&manifest, Order::RarestFirst, 3);
+    assert_eq!(presence(&single), (3, 4, true, Vec::new()));
+    // All is verified, and not yet on disk for good.
+    let chunk = manifest.geometry().chunk(3).expect("the last");
+    let (content, verdict) = (manifest.id(), ChunkVerdict::Verified);
+    single.input(Input::ChunkChecked { content, chunk, from: None, verdict });
+    assert_eq!(presence(&single), (4, 4, false, Vec::new()));
 }

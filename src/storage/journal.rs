@@ -400,7 +400,7 @@ mod tests {
         assert_eq!(recover(&manifest(), &bytes), (sound(&records), ends[2]));
         assert_eq!(recover(&manifest(), &[]), (Recovered::default(), 0));
         // A record of more runs than one takes goes in pieces.
-        let long = Record::Durable((0..JOURNAL_RECORD_RUNS_MAX as u32 + 1).map(|run| (2 * run, 1)).collect());
+        let long = Record::Durable((0..=JOURNAL_RECORD_RUNS_MAX as u32).map(|run| (2 * run, 1)).collect());
         let (bytes, _) = journal(std::slice::from_ref(&long));
         let (recovered, end) = recover(&manifest(), &bytes);
         assert_eq!((recovered.records.len(), recovered.doubt, end), (2, false, bytes.len()));

@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
         Command::Seed(seed) => setup::block_on(seed::run(*seed, &args.global)),
         Command::Join(join) => setup::block_on(join::run(*join, &args.global)),
         Command::Aggregate(aggregate) => aggregate::run(*aggregate, &args.global),
-        Command::Coordinator(args_of) => setup::block_on(coordinator::run(args_of, &args.global)),
+        Command::Coordinator(args_of) => setup::block_on_all_cores(coordinator::run(args_of, &args.global)),
         Command::Fetch(fetch) => setup::block_on(fetch::run(*fetch, &args.global)),
         Command::Manifest(command) => manifest::run(command, &args.global),
         Command::Demo(demo) => setup::block_on(demo::run(demo, &args.global)),

@@ -54,11 +54,23 @@ pub(super) fn node_logging(verbose: u8, format: LogFormat) {
     }
 }
 
-/// Runs a command on a runtime of its own.
+/// Runs a command that moves chunks on a runtime of its own: hashing and disks have cores, too.
 pub(super) fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    block_on_threads(crate::transport::network_threads(), command)
+}
+
+/// The same for a command that has next to nothing to do but talk.
+pub(super) fn block_on_all_cores(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    block_on_threads(std::thread::available_parallelism().map_or(1, std::num::NonZero::get), command)
+}
+
+fn block_on_threads(
+    threads: usize,
+    command: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .worker_threads(crate::transport::network_threads())
+        .worker_threads(threads)
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(|error| Failure::new(Exit::Other, format_args!("cannot start threads: {error}")))?;

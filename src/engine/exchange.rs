@@ -390,6 +390,9 @@ impl Engine {
         let Some(has) = remote.has.as_mut() else { return Ok(()) };
         let was_empty = has.is_empty();
         let named = runs.chunks(has.len()).ok_or(Violation::Range("a chunk"))?;
+        if !remote.named.add(self.now, runs.count(), has.len()) {
+            return Err(Violation::OutOfOrder("what it has is said and taken back too often"));
+        }
         let fresh: Vec<u32> = named.filter(|&index| has.insert(index)).collect();
         if !fresh.is_empty() {
             session.last_gain_at = self.now;
@@ -424,6 +427,9 @@ impl Engine {
         let remote = session.remotes.entry(content).or_default();
         let Some(has) = remote.has.as_mut() else { return Ok(()) };
         let named = runs.chunks(has.len()).ok_or(Violation::Range("a chunk"))?;
+        if !remote.named.add(self.now, runs.count(), has.len()) {
+            return Err(Violation::OutOfOrder("what it has is said and taken back too often"));
+        }
         let Some(chunks) = self.contents.get_mut(&content).and_then(|state| state.chunks_mut()) else {
             return Ok(());
         };

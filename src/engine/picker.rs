@@ -148,17 +148,12 @@ impl Picker {
         }
         for &index in chunks {
             let Some(chunk) = geometry.chunk(index) else { continue };
-            let keys = [false, true].map(|is_begun| (is_begun, self.key(geometry, chunk, is_begun)));
             let is_queued = !is_bulk && self.queued.contains(index);
             let is_begun = self.begun.contains(index);
-            let place = if is_queued {
-                keys.into_iter().find(|(begun, key)| *begun == is_begun && self.order.remove(key))
-            } else {
-                None
-            };
+            let is_moved = is_queued && self.order.remove(&self.key(geometry, chunk, is_begun));
             let count = &mut self.availability[index as usize];
             *count = change(*count);
-            if let Some((is_begun, _)) = place {
+            if is_moved {
                 self.queue(geometry, chunk, is_begun);
             }
         }

@@ -77,6 +77,8 @@ pub(super) struct Remote {
     pub(super) is_durable: bool,
     /// Known once this node has the manifest.
     pub(super) has: Option<Bitfield>,
+    /// How many chunks it named lately.
+    pub(super) named: Named,
     /// Counted in the picker as having everything, not chunk by chunk.
     pub(super) is_counted_everywhere: bool,
     /// Payload sent to it.
@@ -90,6 +92,25 @@ pub(super) struct Remote {
     pub(super) told_of: u32,
     /// When it told of others.
     pub(super) heard_at: Option<Instant>,
+}
+
+/// Chunks that a peer named in Have and Lost lately: each costs this node time, and what was taken back can be said again.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    count: f64,
+    at: Instant,
+}
+
+impl Named {
+    /// Counts so many more, of a content with so many chunks. False if no peer has reason to name so many: all of them many
+    /// times over, and once more each second.
+    pub(super) fn add(&mut self, now: Instant, count: u32, chunk_count: u32) -> bool {
+        let per_sec = f64::from(chunk_count.max(NAMED_PER_SEC_MIN));
+        let forgotten = per_sec * now.since(self.at).as_secs_f64();
+        self.count = (self.count - forgotten).max(0.0) + f64::from(count);
+        self.at = now;
+        self.count <= per_sec * NAMED_TIMES_MAX
+    }
 }
 
 /// A request that this node made.
@@ -310,3 +331,8 @@ impl Session {
         }
     }
 }
+
+/// A lone seed shows and hides all of it whenever it is left with one peer or gets a second one.
+const NAMED_TIMES_MAX: f64 = 16.0;
+/// Of contents with few chunks.
+const NAMED_PER_SEC_MIN: u32 = 256;

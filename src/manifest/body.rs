@@ -195,9 +195,11 @@ impl Manifest {
 
     /// A name for people: the one file, or the folder that holds all, or the id.
     pub fn name(&self) -> String {
-        let tops: BTreeSet<&str> = self.files().iter().filter_map(|f| f.path.components().next()).collect();
-        match tops.first() {
-            Some(only) if tops.len() == 1 => (*only).to_owned(),
+        let top =
+            |file: Option<&File>| file.and_then(|file| file.path.components().next()).map(str::to_owned);
+        // Files are sorted by path: what begins the first and the last begins all.
+        match top(self.files().first()) {
+            Some(only) if top(self.files().last()).as_ref() == Some(&only) => only,
             _ => self.id().short(),
         }
     }

@@ -339,6 +339,7 @@ mod tests {
                 .flat_map(|runs| runs.chunks(set.len()).expect("within").collect::<Vec<_>>())
                 .collect();
             prop_assert!(set.iter().eq(back));
+            prop_assert_eq!(ChunkRuns::of(&set).iter().map(ChunkRuns::count).sum::<u32>(), set.count());
         }
     }
 

@@ -225,6 +225,11 @@ impl ChunkRuns {
         &self.0
     }
 
+    /// How many chunks there are.
+    pub fn count(&self) -> u32 {
+        self.0.iter().skip(1).step_by(2).fold(0, |sum, &count| sum.saturating_add(count))
+    }
+
     /// The chunks, rising, below `chunk_count`; `None` if one is not. No more work than there are chunks.
     pub fn chunks(&self, chunk_count: u32) -> Option<impl Iterator<Item = u32> + '_> {
         let mut end = 0u32;

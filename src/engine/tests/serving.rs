@@ -317,3 +317,20 @@ fn what_this_node_says_of_itself() {
     single.input(Input::ChunkChecked { content, chunk, from: None, verdict });
     assert_eq!(presence(&single), (4, 4, false, Vec::new()));
 }
+
+#[test]
+fn who_says_and_takes_back_without_end_what_it_has_loses_its_link() {
+    for (pause, is_gone) in [(Duration::ZERO, true), (Duration::from_secs(2), false)] {
+        let (mut single, _, _) = seed(2000, 1);
+        let all = ChunkRuns::of(&Bitfield::full(2000)).remove(0);
+        let mut is_closed = false;
+        for _ in 0..40 {
+            let (have, lost) = (Message::Have { handle: Handle(1), chunks: all.clone() }, Handle(1));
+            let mut outputs = single.hear(1, have);
+            outputs.extend(single.hear(1, Message::Lost { handle: lost, chunks: all.clone() }));
+            outputs.extend(single.pass(pause));
+            is_closed |= outputs.iter().any(|output| matches!(output, Output::Close { .. }));
+        }
+        assert_eq!(is_closed, is_gone, "{pause:?}");
+    }
+}

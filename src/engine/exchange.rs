@@ -391,7 +391,9 @@ impl Engine {
         let was_empty = has.is_empty();
         let named = runs.chunks(has.len()).ok_or(Violation::Range("a chunk"))?;
         if !remote.named.add(self.now, runs.count(), has.len()) {
-            return Err(Violation::OutOfOrder("what it has is said and taken back too often"));
+            // No fault perhaps: a lone seed may have peers that come and go.
+            self.close(link, super::CloseReason::OfNoUse(NAMES_TOO_MUCH));
+            return Ok(());
         }
         let fresh: Vec<u32> = named.filter(|&index| has.insert(index)).collect();
         if !fresh.is_empty() {
@@ -428,7 +430,9 @@ impl Engine {
         let Some(has) = remote.has.as_mut() else { return Ok(()) };
         let named = runs.chunks(has.len()).ok_or(Violation::Range("a chunk"))?;
         if !remote.named.add(self.now, runs.count(), has.len()) {
-            return Err(Violation::OutOfOrder("what it has is said and taken back too often"));
+            // No fault perhaps: a lone seed may have peers that come and go.
+            self.close(link, super::CloseReason::OfNoUse(NAMES_TOO_MUCH));
+            return Ok(());
         }
         let Some(chunks) = self.contents.get_mut(&content).and_then(|state| state.chunks_mut()) else {
             return Ok(());
@@ -533,6 +537,7 @@ impl Engine {
 
 /// How often a peer may ask for the whole manifest on one link: it needs it once, and again if it left the content meanwhile.
 const MANIFESTS_PER_LINK_MAX: u32 = 16;
+const NAMES_TOO_MUCH: &str = "says and takes back what it has too often";
 /// A peer's complaints that are passed on; more say nothing new.
 const BLAMES_TOLD_MAX: u32 = 8;
 const MANIFEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);

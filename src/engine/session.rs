@@ -335,4 +335,4 @@ impl Session {
 /// A lone seed shows and hides all of it whenever it is left with one peer or gets a second one.
 const NAMED_TIMES_MAX: f64 = 16.0;
 /// Of contents with few chunks.
-const NAMED_PER_SEC_MIN: u32 = 256;
+const NAMED_PER_SEC_MIN: u32 = 1024;

@@ -33,7 +33,7 @@ pub struct LinkOptions {
 }
 
 impl LinkOptions {
-    /// The QUIC settings of a link within one machine; for measuring what QUIC alone can do.
+    /// The QUIC settings of a link within one machine, which has a short send window; also for measuring what QUIC alone can do.
     pub fn local_transport(self) -> TransportConfig {
         let send_window_len = self.send_window_len.min(LOCAL_SEND_WINDOW_LEN);
         transport(Self { send_window_len, ..self }, DATAGRAM_LEN_MAX_LOCAL)
@@ -55,7 +55,7 @@ impl Default for LinkOptions {
 
 /// Threads for everything but hashing and disks: half of the processor's cores, the rest is left to those. Packets, their
 /// encryption and the copies out of them stay on one core where there are two: with two threads a lock on a counter that both
-/// touch for every packet, and waking each other, cost 15 % (`docs/performance.md`).
+/// touch for every packet, and waking each other, cost about a tenth of the time (`docs/performance.md`).
 pub fn network_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }

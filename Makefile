@@ -16,27 +16,29 @@ test: fmt clippy wasm unit docs deny
 	@echo "all checks passed"
 
 fmt:
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 
 clippy:
-	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-# The pure rooms build for the browser too.
+# Pure crates build for the browser too, each without the rest.
 wasm:
 	rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
-	$(CARGO) clippy --lib --locked --target $(WASM) -- -D warnings
+	set -e; for crate in core engine sim; do \
+	  $(CARGO) clippy -p swarm-$$crate --lib --locked --target $(WASM) -- -D warnings; \
+	done
 
 # Among them: tests on network namespaces, which say NOT RUN and why without root, ip, tc and nft; and five minutes of mutated
 # inputs to every decoder (SWARM_FUZZ_SECS a target, SWARM_FUZZ_SEED).
 unit:
-	$(CARGO) test --locked
+	$(CARGO) test --workspace --locked
 
 # These alone, with their figures; fails where they cannot run.
 net:
 	SWARM_NET_TESTS=required $(CARGO) test --locked --test net
 
 docs:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 # Licences, bans and sources.
 deny:

@@ -1,10 +1,12 @@
 //! The `swarm` command.
 
+mod cli;
+
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    swarm::cli::main()
+    cli::main()
 }

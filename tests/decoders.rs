@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use swarm::base::Rng;
+use swarm_core::base::Rng;
 
 #[expect(unreachable_pub, reason = "a library for the fuzzer, a module here")]
 #[path = "../fuzz/src/lib.rs"]

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, VarInt};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use swarm::transport::LinkOptions;
+use swarm_link::LinkOptions;
 use tokio::task::JoinSet;
 
 pub(crate) fn run(args: &[String]) {
-    let threads = swarm::transport::network_threads();
+    let threads = swarm_link::network_threads();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().worker_threads(threads).build().expect("threads");
     let number = |at: usize| args.get(at).and_then(|arg| arg.parse::<u64>().ok()).expect("a number");
@@ -51,7 +51,7 @@ async fn serve(len: u64, options: LinkOptions) {
     let tls = QuicServerConfig::try_from(tls).expect("AES-128 is among the suites");
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::new(options.local_transport()));
-    let socket = swarm::transport::bind_socket(Some(([127, 0, 0, 1], 0).into())).expect("a port");
+    let socket = swarm_link::bind_socket(Some(([127, 0, 0, 1], 0).into())).expect("a port");
     let endpoint =
         Endpoint::new(swarm_endpoint(), Some(config), socket, Arc::new(TokioRuntime)).expect("a socket");
     println!("{}/{len}", endpoint.local_addr().expect("it is bound"));
@@ -95,7 +95,7 @@ async fn get(servers: Vec<(SocketAddr, u64)>, options: LinkOptions) {
     let tls = QuicClientConfig::try_from(tls).expect("AES-128 is among the suites");
     let mut config = ClientConfig::new(Arc::new(tls));
     config.transport_config(Arc::new(options.local_transport()));
-    let socket = swarm::transport::bind_socket(Some(([127, 0, 0, 1], 0).into())).expect("a port");
+    let socket = swarm_link::bind_socket(Some(([127, 0, 0, 1], 0).into())).expect("a port");
     let endpoint = Endpoint::new(swarm_endpoint(), None, socket, Arc::new(TokioRuntime)).expect("a socket");
     let mut downloads = JoinSet::new();
     for (server, len) in servers {
@@ -132,7 +132,7 @@ async fn take(connection: &quinn::Connection, len: u64) {
 }
 
 fn swarm_endpoint() -> EndpointConfig {
-    swarm::transport::endpoint_config()
+    swarm_link::endpoint_config()
 }
 
 /// AES-128-GCM first, as in swarm.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
-use swarm::base::Bitfield;
-use swarm::manifest::{ChunkHasher, EntryPath, File, Manifest, combine_chunk_values};
-use swarm::storage::{Store, TargetOptions, TargetStore, Verdict};
+use swarm_core::base::Bitfield;
+use swarm_core::manifest::{ChunkHasher, EntryPath, File, Manifest, combine_chunk_values};
+use swarm_files::{Store, TargetOptions, TargetStore, Verdict};
 use tempfile::TempDir;
 
 #[expect(clippy::disallowed_methods, reason = "it times")]
@@ -73,7 +73,7 @@ fn write(store: &TargetStore, data: &[u8], chunk: u32) {
 fn small_chunks() -> (Manifest, Vec<u8>) {
     let data = vec![7; 1 << CHUNK_LEN_LOG2];
     let len = u64::from(CHUNK_COUNT) << CHUNK_LEN_LOG2;
-    let geometry = swarm::manifest::Geometry::new([(len, CHUNK_LEN_LOG2)]).expect("one file");
+    let geometry = swarm_core::manifest::Geometry::new([(len, CHUNK_LEN_LOG2)]).expect("one file");
     let value = |index| {
         let span = geometry.span(geometry.chunk(index).expect("one of them"));
         ChunkHasher::hash(&span, &data)

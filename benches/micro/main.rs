@@ -6,9 +6,9 @@ mod picker;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use swarm::base::Bitfield;
-use swarm::manifest::{ChunkHasher, EntryPath, File, Geometry, Manifest, combine_chunk_values};
-use swarm::wire::{ChunkRuns, Handle, Message, RequestId};
+use swarm_core::base::Bitfield;
+use swarm_core::manifest::{ChunkHasher, EntryPath, File, Geometry, Manifest, combine_chunk_values};
+use swarm_core::wire::{ChunkRuns, Handle, Message, RequestId};
 
 fn bitfield(c: &mut Criterion) {
     let scattered: Bitfield = (0..10_000u32).map(|i| i % 3 != 0).collect();

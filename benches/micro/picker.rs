@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use swarm::base::{Bitfield, ContentId, Instant, NodeId};
-use swarm::engine::{ChunkVerdict, Engine, Event, Input, Join, LinkId, Order, Output};
-use swarm::manifest::{ChunkIndex, EntryPath, File, Geometry, Manifest, Run, combine_chunk_values};
-use swarm::trust::Role;
-use swarm::wire::{ChunkRuns, Handle, Hello, Message, RequestId};
+use swarm_core::base::{Bitfield, ContentId, Instant, NodeId};
+use swarm_core::manifest::{ChunkIndex, EntryPath, File, Geometry, Manifest, Run, combine_chunk_values};
+use swarm_core::trust::Role;
+use swarm_core::wire::{ChunkRuns, Handle, Hello, Message, RequestId};
+use swarm_engine::{ChunkVerdict, Engine, Event, Input, Join, LinkId, Order, Output};
 
 /// A fetch by the engine alone from 200 peers that all have everything: requests are answered in the order in which they were
 /// made, one every 100 microseconds. The figure is for all 10 000 chunks with every message, so a ten-thousandth of it is a chunk's.

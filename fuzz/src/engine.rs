@@ -6,16 +6,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use swarm::base::limits::{FRAME_LEN_MAX, REQUESTS_OPEN_MAX, SOURCE_ADDRESSES_MAX};
-use swarm::base::{Bitfield, ContentId, Instant, NodeId};
-use swarm::engine::{
+use swarm_core::base::limits::{FRAME_LEN_MAX, REQUESTS_OPEN_MAX, SOURCE_ADDRESSES_MAX};
+use swarm_core::base::{Bitfield, ContentId, Instant, NodeId};
+use swarm_core::manifest::{Manifest, Run};
+use swarm_core::trust::Role;
+use swarm_core::wire::{DeclineReason, Hello, Message, RequestId};
+use swarm_engine::{
     ChunkVerdict, DialFailure, Engine, Event, Input, Join, LinkId, Order, Output, Patience, Purpose,
     UploadEnd, Violation,
 };
-use swarm::manifest::{Manifest, Run};
-use swarm::sim::Swarm;
-use swarm::trust::Role;
-use swarm::wire::{DeclineReason, Hello, Message, RequestId};
+use swarm_sim::Swarm;
 
 use super::hostile::{self, Script};
 use super::pieces::{address, manifest_of, node};

@@ -1,10 +1,10 @@
 //! What peers say in a script of bytes: messages that are well formed, with names that are right now and then.
 
 use bytes::Bytes;
-use swarm::base::limits::MANIFEST_PAGE_LEN;
-use swarm::base::{Bitfield, ContentId};
-use swarm::manifest::Manifest;
-use swarm::wire::{
+use swarm_core::base::limits::MANIFEST_PAGE_LEN;
+use swarm_core::base::{Bitfield, ContentId};
+use swarm_core::manifest::Manifest;
+use swarm_core::wire::{
     ChunkRuns, DeclineReason, Handle, Hello, Message, PROTOCOL_MAJOR, RejectReason, RequestId,
 };
 

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
-use swarm::base::limits::{
+use swarm_core::base::limits::{
     CHUNKS_MAX, COMMENT_LEN_MAX, COORDINATORS_MAX, FILES_MAX, PATH_COMPONENT_LEN_MAX, PATH_DEPTH_MAX,
     PATH_LEN_MAX, SIGNATURES_MAX, SOURCE_ADDRESSES_MAX, SOURCES_MAX, TICKET_LEN_MAX,
 };
-use swarm::manifest::{
+use swarm_core::manifest::{
     ContentKey, EntryPath, Manifest, ManifestFile, Sealer, SigningKey, Source, Ticket, WrappedKey,
 };
 

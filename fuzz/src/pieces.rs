@@ -1,7 +1,7 @@
 //! Small things that bodies and samples are made of.
 
-use swarm::base::{ContentId, NodeId};
-use swarm::manifest::{Address, ChunkHasher, EntryPath, File, Geometry, Manifest, SigningKey, Source};
+use swarm_core::base::{ContentId, NodeId};
+use swarm_core::manifest::{Address, ChunkHasher, EntryPath, File, Geometry, Manifest, SigningKey, Source};
 
 /// A field of a protobuf message that has a length: bytes, a string or a message.
 pub(super) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {

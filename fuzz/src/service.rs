@@ -1,8 +1,8 @@
 //! What a service reads: its configuration, its list of contents, its control socket, its metrics page.
 
-use swarm::base::limits::{CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, PEERS_MAX, ZONE_LEN_MAX};
-use swarm::service::fuzzing;
-use swarm::service::protocol::{Answer, ContentState, ContentStatus, Envelope, Request, Status, VERSION};
+use swarm_core::base::limits::{CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, PEERS_MAX, ZONE_LEN_MAX};
+use swarm_host::fuzzing;
+use swarm_host::protocol::{Answer, ContentState, ContentStatus, Envelope, Request, Status, VERSION};
 
 use super::pieces::{content, node};
 use super::{SLACK_LEN, Samples, assert_told, bounded};

@@ -3,13 +3,13 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use swarm::base::limits::{ADDRESS_LEN_MAX, SOURCE_ADDRESSES_MAX};
-use swarm::base::{ByteLen, ContentId, NodeId, Rate};
-use swarm::discovery::fuzzing::gateway_in_routes;
-use swarm::manifest::{Address, EntryPath, Source};
-use swarm::service::AnyOr;
-use swarm::service::config::TimeOfDay;
-use swarm::transport::fuzzing::{claim, key};
+use swarm_core::base::limits::{ADDRESS_LEN_MAX, SOURCE_ADDRESSES_MAX};
+use swarm_core::base::{ByteLen, ContentId, NodeId, Rate};
+use swarm_core::manifest::{Address, EntryPath, Source};
+use swarm_discovery::fuzzing::gateway_in_routes;
+use swarm_host::AnyOr;
+use swarm_host::config::TimeOfDay;
+use swarm_link::fuzzing::{claim, key};
 
 use super::manifest::check_path;
 use super::pieces::content;

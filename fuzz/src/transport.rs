@@ -3,8 +3,8 @@
 use std::iter::once;
 
 use bytes::Bytes;
-use swarm::base::limits::FRAME_LEN_MAX;
-use swarm::transport::fuzzing;
+use swarm_core::base::limits::FRAME_LEN_MAX;
+use swarm_link::fuzzing;
 
 use super::{SLACK_LEN, Samples, assert_told, bounded};
 

@@ -1,15 +1,15 @@
 //! Messages of both control streams, and the header of a chunk stream.
 
 use bytes::Bytes;
-use swarm::base::limits::{
+use swarm_core::base::limits::{
     ANNOUNCE_LEN_MAX, ANNOUNCE_LINKS_MAX, CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, CHUNKS_MAX, FEATURES_MAX,
     FRAME_LEN_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, NAME_LEN_MAX, NEIGHBOUR_ADDRESSES_MAX,
     NEIGHBOURS_TARGET, PEX_ADDRESSES_MAX, PEX_SOURCES_MAX, RUN_CHUNKS_MAX, RUN_LEN_TARGET,
     SOURCE_ADDRESSES_MAX, ZONE_LEN_MAX,
 };
-use swarm::base::{Bitfield, Rate};
-use swarm::manifest::Geometry;
-use swarm::wire::{
+use swarm_core::base::{Bitfield, Rate};
+use swarm_core::manifest::Geometry;
+use swarm_core::wire::{
     AnnounceBody, CHUNK_STREAM_HEADER_LEN, ChunkRuns, ChunkStreamHeader, Coordination, DeclineReason, Handle,
     Hello, Message, Neighbour, RejectReason, RequestId, SignedAnnounce, Welcome,
 };

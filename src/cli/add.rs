@@ -7,10 +7,10 @@ use super::control;
 use super::failure::{Exit, Failure};
 use super::output::{self, HashView};
 use super::source::Wanted;
-use crate::base::ByteLen;
-use crate::manifest::Ticket;
-use crate::service::protocol::{Answer, ContentState, Request};
-use crate::storage::HashProgress;
+use swarm_core::base::ByteLen;
+use swarm_core::manifest::Ticket;
+use swarm_files::HashProgress;
+use swarm_host::protocol::{Answer, ContentState, Request};
 
 pub(super) fn run(args: &AddArgs, global: &Global) -> Result<(), Failure> {
     add(args, global).map_err(|failure| output::told(failure, args.json))

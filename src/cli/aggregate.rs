@@ -6,9 +6,9 @@ use super::failure::{Exit, Failure};
 use super::node;
 use super::output::{self, Json};
 use super::setup;
-use crate::base::ByteLen;
-use crate::service::{Allowed, Collecting, Config, LogFormat, Rates};
-use crate::transport::Endpoint;
+use swarm_core::base::ByteLen;
+use swarm_host::{Allowed, Collecting, Config, LogFormat, Rates};
+use swarm_link::Endpoint;
 
 pub(super) fn run(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
     let is_json = args.json;

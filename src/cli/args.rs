@@ -8,15 +8,15 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::failure::{Exit, Failure};
-use crate::base::limits::{
+use swarm_core::base::limits::{
     COORDINATORS_MAX, DATAGRAM_LEN_MAX_LOCAL, DATAGRAM_LEN_MIN, LINKS_MAX, ZONE_LEN_MAX,
 };
-use crate::base::{ByteLen, ContentId, NodeId, Rate};
-use crate::discovery::Finders;
-use crate::manifest::{Address, Source, Ticket};
-use crate::node::Limits;
-use crate::service::AnyOr;
-use crate::transport::LinkOptions;
+use swarm_core::base::{ByteLen, ContentId, NodeId, Rate};
+use swarm_core::manifest::{Address, Source, Ticket};
+use swarm_discovery::Finders;
+use swarm_host::AnyOr;
+use swarm_link::LinkOptions;
+use swarm_node::Limits;
 
 /// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.
 #[derive(Debug, Parser)]
@@ -628,7 +628,7 @@ impl std::str::FromStr for Peer {
             return text
                 .parse()
                 .map(Self::Ticket)
-                .map_err(|error: crate::manifest::TicketError| error.to_string());
+                .map_err(|error: swarm_core::manifest::TicketError| error.to_string());
         }
         let source = text.parse().map(Self::Source);
         source.map_err(|_| "not a peer: write NODEID@HOST:PORT, or a ticket".to_owned())

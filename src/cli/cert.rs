@@ -7,10 +7,10 @@ use super::args::{CertCommand, Global, IdArgs};
 use super::failure::{Exit, Failure};
 use super::output::{self, Json};
 use super::setup;
-use crate::base::NodeId;
-use crate::credentials::{AuthorityBook, Issued};
-use crate::node::clock::wall_clock;
-use crate::trust::Role;
+use swarm_core::base::NodeId;
+use swarm_core::trust::Role;
+use swarm_credentials::{AuthorityBook, Issued};
+use swarm_node::clock::wall_clock;
 
 pub(super) fn run(command: CertCommand) -> Result<(), Failure> {
     match command {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::args::{ControlArgs, Global};
 use super::failure::{Exit, Failure};
 use super::setup;
-use crate::service::client::Client;
-use crate::service::default_control;
-use crate::service::protocol::{Answer, ErrorKind, Request};
+use swarm_host::client::Client;
+use swarm_host::default_control;
+use swarm_host::protocol::{Answer, ErrorKind, Request};
 
 /// Connects to the node that the arguments name.
 pub(super) fn connect(args: &ControlArgs, global: &Global) -> Result<Client, Failure> {

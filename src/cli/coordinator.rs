@@ -10,11 +10,11 @@ use super::failure::{Exit, Failure};
 use super::output::{self, Json};
 use super::setup::{self, Interrupts};
 use super::trust;
-use crate::base::limits::NODE_STOP_TIMEOUT;
-use crate::coordinator::{self, Coordinator};
-use crate::node::clock::wall_clock;
-use crate::node::{Node, NodeEvent, Options};
-use crate::transport::{Endpoint, LinkOptions};
+use swarm_coordinator::Coordinator;
+use swarm_core::base::limits::NODE_STOP_TIMEOUT;
+use swarm_link::{Endpoint, LinkOptions};
+use swarm_node::clock::wall_clock;
+use swarm_node::{Node, NodeEvent, Options};
 
 pub(super) async fn run(args: CoordinatorArgs, global: &Global) -> Result<(), Failure> {
     let is_json = args.json;
@@ -23,7 +23,7 @@ pub(super) async fn run(args: CoordinatorArgs, global: &Global) -> Result<(), Fa
 
 async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failure> {
     let mut interrupts = Interrupts::catch()?;
-    let identity = trust::identity(global, Some(coordinator::key_claim()), args.trust.cert.as_deref())?;
+    let identity = trust::identity(global, Some(swarm_coordinator::key_claim()), args.trust.cert.as_deref())?;
     let endpoint = setup::endpoint(args.listen, &identity, LinkOptions::default())?;
     let mut guard = trust::guard(&endpoint, args.trust.files(None))?;
     if args.listen.is_none_or(|listen| listen.port() == 0) {

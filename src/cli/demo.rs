@@ -15,10 +15,10 @@ use super::manifest::{index_paths, write_manifest};
 use super::output;
 use super::setup::Interrupts;
 use super::source::manifest_file;
-use crate::base::ByteLen;
-use crate::engine::ContentSnapshot;
-use crate::manifest::{Manifest, ManifestFile, Ticket};
-use crate::storage::{IndexOptions, free_len, scan};
+use swarm_core::base::ByteLen;
+use swarm_core::manifest::{Manifest, ManifestFile, Ticket};
+use swarm_engine::ContentSnapshot;
+use swarm_files::{IndexOptions, free_len, scan};
 
 pub(super) async fn run(args: DemoArgs, _global: &Global) -> Result<(), Failure> {
     let mut interrupts = Interrupts::catch()?;
@@ -316,7 +316,7 @@ fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
 /// Bytes that do not compress, from BLAKE3's output stream under a key that differs from run to run.
 fn random() -> blake3::OutputReader {
     let since_epoch =
-        crate::node::clock::wall_clock().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        swarm_node::clock::wall_clock().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     blake3::Hasher::new().update(&since_epoch.as_nanos().to_le_bytes()).finalize_xof()
 }
 

@@ -3,13 +3,13 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use crate::coordinator::{BookError, CoordinatorError};
-use crate::credentials::CredentialsError;
-use crate::engine::{Bottleneck, FetchFailure};
-use crate::service::client::ClientError;
-use crate::service::{ConfigError, ControlError, ServiceError};
-use crate::storage::{ErrorKind, IndexError, StoreError};
-use crate::transport::{BindError, IdentityError};
+use swarm_coordinator::{BookError, CoordinatorError};
+use swarm_credentials::CredentialsError;
+use swarm_engine::{Bottleneck, FetchFailure};
+use swarm_files::{ErrorKind, IndexError, StoreError};
+use swarm_host::client::ClientError;
+use swarm_host::{ConfigError, ControlError, ServiceError};
+use swarm_link::{BindError, IdentityError};
 
 /// The exit codes, as documented in `swarm --help` and README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

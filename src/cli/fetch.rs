@@ -18,18 +18,18 @@ use super::seed::own_source;
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use super::trust;
-use crate::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, WRAPPED_KEYS_MAX};
-use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
-use crate::engine::{
+use swarm_core::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, WRAPPED_KEYS_MAX};
+use swarm_core::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
+use swarm_core::manifest::{ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey};
+use swarm_core::wire::DeclineReason;
+use swarm_engine::{
     Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
 };
-use crate::manifest::{ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey};
-use crate::node::clock::Clock;
-use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
-use crate::service::Guard;
-use crate::storage::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
-use crate::transport::Endpoint;
-use crate::wire::DeclineReason;
+use swarm_files::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
+use swarm_host::Guard;
+use swarm_link::Endpoint;
+use swarm_node::clock::Clock;
+use swarm_node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 
 pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure> {
     // Whoever takes stdout for the file must find nothing else there.

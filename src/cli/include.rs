@@ -6,7 +6,7 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::failure::{Exit, Failure};
-use crate::manifest::{EntryPath, FileIndex, Manifest};
+use swarm_core::manifest::{EntryPath, FileIndex, Manifest};
 
 /// Which files are wanted.
 #[derive(Clone)]

@@ -4,11 +4,11 @@ use super::args::{Global, JoinArgs};
 use super::failure::{Exit, Failure};
 use super::output::{self, Json};
 use super::seed;
-use crate::base::ContentId;
-use crate::engine::{DialFailure, Event, Purpose};
-use crate::manifest::Source;
-use crate::node::Node;
-use crate::wire::DeclineReason;
+use swarm_core::base::ContentId;
+use swarm_core::manifest::Source;
+use swarm_core::wire::DeclineReason;
+use swarm_engine::{DialFailure, Event, Purpose};
+use swarm_node::Node;
 
 pub(super) async fn run(args: JoinArgs, global: &Global) -> Result<(), Failure> {
     let JoinArgs { aggregator, mut seed, until_replicated } = args;

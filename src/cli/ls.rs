@@ -4,7 +4,7 @@ use super::args::{Global, LsArgs};
 use super::control;
 use super::failure::Failure;
 use super::output;
-use crate::service::protocol::{Answer, Request};
+use swarm_host::protocol::{Answer, Request};
 
 pub(super) fn run(args: &LsArgs, global: &Global) -> Result<(), Failure> {
     ls(args, global).map_err(|failure| output::told(failure, args.json))

@@ -11,12 +11,12 @@ use super::output::{self, HashView};
 use super::seal;
 use super::setup;
 use super::source::manifest_file;
-use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MAX, SIGNATURES_MAX};
-use crate::base::{Bitfield, ByteLen};
-use crate::manifest::{File, Manifest, ManifestFile, Source};
-use crate::node::clock::wall_clock;
-use crate::storage::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, SkippedWhy, index, scan};
-use crate::transport::Identity;
+use swarm_core::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MAX, SIGNATURES_MAX};
+use swarm_core::base::{Bitfield, ByteLen};
+use swarm_core::manifest::{File, Manifest, ManifestFile, Source};
+use swarm_files::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, SkippedWhy, index, scan};
+use swarm_link::Identity;
+use swarm_node::clock::wall_clock;
 
 pub(super) fn run(command: ManifestCommand, global: &Global) -> Result<(), Failure> {
     match command {
@@ -181,14 +181,15 @@ fn show(path: &Path, is_json: bool) -> Result<(), Failure> {
 }
 
 fn source_line(source: &Source) -> String {
-    let addresses: Vec<&str> = source.addresses.iter().map(crate::manifest::Address::as_str).collect();
+    let addresses: Vec<&str> = source.addresses.iter().map(swarm_core::manifest::Address::as_str).collect();
     format!("{}@{}", source.node, addresses.join(","))
 }
 
 fn describe(file: &ManifestFile) -> Value {
     let manifest = &file.manifest;
     let sources = file.sources.iter().map(|source| {
-        let addresses: Vec<&str> = source.addresses.iter().map(crate::manifest::Address::as_str).collect();
+        let addresses: Vec<&str> =
+            source.addresses.iter().map(swarm_core::manifest::Address::as_str).collect();
         json!({ "node": source.node.to_string(), "addresses": addresses })
     });
     json!({

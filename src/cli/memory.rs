@@ -1,7 +1,7 @@
 //! `--memory`: what a fetch may hold on its way to disk or stdout.
 
-use crate::base::ByteLen;
-use crate::transport::LinkOptions;
+use swarm_core::base::ByteLen;
+use swarm_link::LinkOptions;
 
 /// How `--memory` is shared out.
 pub(super) struct Memory {

@@ -31,12 +31,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::service::LogFormat;
 use args::{Args, Command};
 use failure::Exit;
+use swarm_host::LogFormat;
 
 /// Runs the command that the arguments name; returns its exit code.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let args = Args::parse();
     match args.command {
         // A node's log is as its configuration says.

@@ -7,8 +7,8 @@ use super::failure::{Exit, Failure};
 use super::output;
 use super::setup;
 use super::trust;
-use crate::service::{self, Config, ControlSocket, Ending, Service, Signals};
-use crate::transport::{Endpoint, LinkOptions};
+use swarm_host::{Config, ControlSocket, Ending, Service, Signals};
+use swarm_link::{Endpoint, LinkOptions};
 
 pub(super) fn run(args: NodeArgs, global: &Global) -> Result<(), Failure> {
     if args.print_schema {
@@ -38,10 +38,10 @@ pub(super) async fn serve(
     let signals = Signals::catch()
         .map_err(|error| Failure::new(Exit::Other, format_args!("cannot catch signals: {error}")))?;
     let state_dir = absolute(&setup::state_dir(global)?)?;
-    let control = config.control.clone().unwrap_or_else(|| service::default_control(&state_dir));
+    let control = config.control.clone().unwrap_or_else(|| swarm_host::default_control(&state_dir));
     // First, so that a second node touches nothing of the first.
     let control = ControlSocket::bind(&control)?;
-    let identity = trust::identity(global, Some(service::key_claim()), config.cert.as_deref())?;
+    let identity = trust::identity(global, Some(swarm_host::key_claim()), config.cert.as_deref())?;
     let endpoint = setup::endpoint(config.listen, &identity, LinkOptions::default())?;
     if config.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;

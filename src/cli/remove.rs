@@ -4,7 +4,7 @@ use super::args::{Global, RemoveArgs};
 use super::control;
 use super::failure::Failure;
 use super::output;
-use crate::service::protocol::{Answer, Request};
+use swarm_host::protocol::{Answer, Request};
 
 pub(super) fn run(args: &RemoveArgs, global: &Global) -> Result<(), Failure> {
     remove(args, global).map_err(|failure| output::told(failure, args.json))

@@ -8,11 +8,11 @@ use std::path::Path;
 use super::failure::{Exit, Failure};
 use super::output::HashView;
 use super::source::Wanted;
-use crate::base::limits::WRAPPED_KEYS_MAX;
-use crate::base::{ContentId, NodeId};
-use crate::manifest::{ContentKey, Manifest, SealError, WrappedKey};
-use crate::storage::{self, Index};
-use crate::transport::{Identity, random_bytes};
+use swarm_core::base::limits::WRAPPED_KEYS_MAX;
+use swarm_core::base::{ContentId, NodeId};
+use swarm_core::manifest::{ContentKey, Manifest, SealError, WrappedKey};
+use swarm_files::Index;
+use swarm_link::{Identity, random_bytes};
 
 /// The key in a file, which is made, with a new key, if there is none.
 pub(super) fn key_or_new(path: &Path) -> Result<ContentKey, Failure> {
@@ -44,7 +44,7 @@ pub(super) fn key_in(path: &Path) -> Result<ContentKey, Failure> {
 /// The sealed content of what was indexed, opened.
 pub(super) fn sealed(index: &Index, key: &ContentKey, is_json: bool) -> Result<Manifest, Failure> {
     let view = HashView::new("sealing", is_json);
-    Ok(storage::seal(index, key, &|progress| view.show(progress))?)
+    Ok(swarm_files::seal(index, key, &|progress| view.show(progress))?)
 }
 
 /// A manifest as whoever has this key sees it.

@@ -12,15 +12,15 @@ use super::seal;
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
 use super::trust;
-use crate::base::limits::{PORT_MAP_PATIENCE, SEED_WINDOWS_LEN};
-use crate::base::{Bitfield, ByteLen, ContentId, Instant};
-use crate::engine::{Event, Join, Order};
-use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
-use crate::node::clock::{Clock, wall_clock};
-use crate::node::{Node, NodeEvent, Options};
-use crate::service::Guard;
-use crate::storage::{IndexOptions, SeedStore, scan};
-use crate::transport::Endpoint;
+use swarm_core::base::limits::{PORT_MAP_PATIENCE, SEED_WINDOWS_LEN};
+use swarm_core::base::{Bitfield, ByteLen, ContentId, Instant};
+use swarm_core::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
+use swarm_engine::{Event, Join, Order};
+use swarm_files::{IndexOptions, SeedStore, scan};
+use swarm_host::Guard;
+use swarm_link::Endpoint;
+use swarm_node::clock::{Clock, wall_clock};
+use swarm_node::{Node, NodeEvent, Options};
 
 pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> {
     let is_json = args.json;

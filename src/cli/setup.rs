@@ -10,9 +10,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::Global;
 use super::failure::{Exit, Failure};
-use crate::base::ContentId;
-use crate::service::LogFormat;
-use crate::transport::{Endpoint, Identity, IdentityStore, LinkOptions};
+use swarm_core::base::ContentId;
+use swarm_host::LogFormat;
+use swarm_link::{Endpoint, Identity, IdentityStore, LinkOptions};
 
 /// Log lines go to stderr; `RUST_LOG` overrides `-v`.
 pub(super) fn logging(verbose: u8) {
@@ -56,7 +56,7 @@ pub(super) fn node_logging(verbose: u8, format: LogFormat) {
 
 /// Runs a command that moves chunks on a runtime of its own: hashing and disks have cores, too.
 pub(super) fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    block_on_threads(crate::transport::network_threads(), command)
+    block_on_threads(swarm_link::network_threads(), command)
 }
 
 /// The same for a command that has next to nothing to do but talk.

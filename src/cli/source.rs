@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::args::{FetchArgs, Peer};
 use super::failure::{Exit, Failure};
-use crate::base::limits::MANIFEST_FILE_LEN_MAX;
-use crate::base::{ContentId, NodeId};
-use crate::manifest::{ContentKey, Manifest, ManifestFile, Signature, Source, Ticket, WrappedKey};
+use swarm_core::base::limits::MANIFEST_FILE_LEN_MAX;
+use swarm_core::base::{ContentId, NodeId};
+use swarm_core::manifest::{ContentKey, Manifest, ManifestFile, Signature, Source, Ticket, WrappedKey};
 
 /// A content, its manifest if that is known, and where to start looking.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::args::{Global, StatusArgs};
 use super::control;
 use super::failure::Failure;
 use super::output;
-use crate::service::protocol::{Answer, Request};
+use swarm_host::protocol::{Answer, Request};
 
 pub(super) fn run(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
     status(args, global).map_err(|failure| output::told(failure, args.json))

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, TrustArgs};
 use super::failure::{Exit, Failure};
 use super::setup;
-use crate::base::ContentId;
-use crate::credentials::{CredentialsError, TrustFiles, certificate_of};
-use crate::node::clock::wall_clock;
-use crate::service::Guard;
-use crate::transport::{Endpoint, Identity};
+use swarm_core::base::ContentId;
+use swarm_credentials::{CredentialsError, TrustFiles, certificate_of};
+use swarm_host::Guard;
+use swarm_link::{Endpoint, Identity};
+use swarm_node::clock::wall_clock;
 
 /// Longer than any certificate of a node's.
 const CERTIFICATE_LEN_MAX: u64 = 64 << 10;

@@ -1,7 +1,7 @@
 //! Lies about chunks, told to a fetch that has an honest seed, too.
 
 use quinn::Connection;
-use swarm::wire::{ChunkStreamHeader, Message, RejectReason, RequestId};
+use swarm_core::wire::{ChunkStreamHeader, Message, RejectReason, RequestId};
 
 use crate::support::{Asked, FetchVictim, Film, HANDLE, Hostile, answer_well, begin, stream};
 

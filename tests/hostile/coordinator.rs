@@ -6,8 +6,8 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use bytes::Bytes;
-use swarm::base::{ContentId, NodeId, Rate};
-use swarm::wire::{AnnounceBody, Coordination, Hello, SignedAnnounce};
+use swarm_core::base::{ContentId, NodeId, Rate};
+use swarm_core::wire::{AnnounceBody, Coordination, Hello, SignedAnnounce};
 
 use crate::support::{
     Film, Hostile, MIB, Process, Role, Settled, Talk, World, args, assert_same_file, flood, framed, varint,
@@ -46,7 +46,7 @@ impl Victim {
     fn settle(self, case: &'static str) -> Settled {
         std::fs::write(
             self.world.path("film.swarm"),
-            swarm::manifest::ManifestFile::new(self.film.manifest().clone()).encode(),
+            swarm_core::manifest::ManifestFile::new(self.film.manifest().clone()).encode(),
         )
         .expect("room");
         let fetch = self.world.fetch(args!["-o", "out", "--coordinator", self.place, "film.swarm"]);

@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use swarm::base::{ContentId, NodeId};
-use swarm::manifest::Source;
-use swarm::wire::{Handle, Message, RequestId};
+use swarm_core::base::{ContentId, NodeId};
+use swarm_core::manifest::Source;
+use swarm_core::wire::{Handle, Message, RequestId};
 
 use crate::support::{
     FetchVictim, Film, HANDLE, Hostile, SeedVictim, Settled, Spent, Talk, flood, framed, opened,

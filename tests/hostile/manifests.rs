@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use swarm::base::ContentId;
-use swarm::base::limits::{FILES_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, PATH_DEPTH_MAX};
-use swarm::manifest::{Source, Ticket};
-use swarm::wire::Message;
+use swarm_core::base::ContentId;
+use swarm_core::base::limits::{FILES_MAX, MANIFEST_BODY_LEN_MAX, MANIFEST_PAGE_LEN, PATH_DEPTH_MAX};
+use swarm_core::manifest::{Source, Ticket};
+use swarm_core::wire::Message;
 
 use crate::support::{FetchVictim, HANDLE, Hostile, Spent, Talk, World, args, opened, varint};
 

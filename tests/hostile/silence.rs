@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc::sync_channel};
 use std::time::Duration;
 
-use swarm::wire::Message;
+use swarm_core::wire::Message;
 
 use crate::support::{FetchVictim, HANDLE, HalfHandshakes, Hostile, SeedVictim, answer_well, begin, opened};
 
@@ -164,7 +164,7 @@ fn a_leech_that_drops_at_any_step_costs_a_seed_nothing() {
                     talk.take_part(&film).await;
                 }
                 for request in 0..u64::from(round % 6) {
-                    let request = swarm::wire::RequestId(request);
+                    let request = swarm_core::wire::RequestId(request);
                     talk.say(&Message::Request {
                         request,
                         handle: HANDLE,

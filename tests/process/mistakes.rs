@@ -144,7 +144,7 @@ fn sources_that_do_not_serve_are_told_apart() {
     let (node, port) = (&stage.node, &stage.port);
     let silent = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let silent_port = silent.local_addr().expect("it is bound").port();
-    let other_key = swarm::transport::Identity::from_seed([3; 32]).node_id();
+    let other_key = swarm_link::Identity::from_seed([3; 32]).node_id();
     stage.check_fetch(&args!["tree.swarm"], 3, "--peer");
     stage.check_fetch(
         &args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{silent_port}")],

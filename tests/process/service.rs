@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
-use swarm::manifest::Ticket;
+use swarm_core::manifest::Ticket;
 
 use crate::support::{Liar, MIB, Outcome, Process, Signal, World, args, assert_same_file, flip_byte};
 

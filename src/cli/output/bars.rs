@@ -8,12 +8,12 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::text;
-use crate::base::{ByteLen, Instant, Rate};
-use crate::engine::{ContentSnapshot, FetchPhase, PeerSnapshot};
-use crate::manifest::Manifest;
-use crate::node::NodeSnapshot;
-use crate::node::clock::Clock;
-use crate::storage::HashProgress;
+use swarm_core::base::{ByteLen, Instant, Rate};
+use swarm_core::manifest::Manifest;
+use swarm_engine::{ContentSnapshot, FetchPhase, PeerSnapshot};
+use swarm_files::HashProgress;
+use swarm_node::NodeSnapshot;
+use swarm_node::clock::Clock;
 
 /// The picture of a fetch.
 pub(in crate::cli) struct FetchView {

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::{bars, text};
-use crate::base::{ContentId, NodeId};
-use crate::coordinator::Totals;
-use crate::discovery::Trouble;
-use crate::engine::{ContentSnapshot, PeerSnapshot};
-use crate::manifest::Manifest;
-use crate::node::{NodeSnapshot, WireTotals};
+use swarm_coordinator::Totals;
+use swarm_core::base::{ContentId, NodeId};
+use swarm_core::manifest::Manifest;
+use swarm_discovery::Trouble;
+use swarm_engine::{ContentSnapshot, PeerSnapshot};
+use swarm_node::{NodeSnapshot, WireTotals};
 
 /// The events.
 #[derive(Debug, Serialize)]

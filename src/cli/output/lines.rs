@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::base::{ByteLen, Instant, Rate};
-use crate::node::NodeSnapshot;
-use crate::node::clock::Clock;
+use swarm_core::base::{ByteLen, Instant, Rate};
+use swarm_node::NodeSnapshot;
+use swarm_node::clock::Clock;
 
 /// The picture of a seed.
 pub(in crate::cli) struct SeedView {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::text;
-use crate::base::{ByteLen, Rate};
-use crate::service::protocol::{ContentState, ContentStatus, PeerStatus, ReputationStatus, Status};
+use swarm_core::base::{ByteLen, Rate};
+use swarm_host::protocol::{ContentState, ContentStatus, PeerStatus, ReputationStatus, Status};
 
 /// One row a content.
 pub(in crate::cli) fn contents_table(contents: &[ContentStatus]) -> String {

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::base::{ByteLen, Rate};
-use crate::engine::{Bottleneck, PeerSnapshot, PeerStanding};
-use crate::manifest::{ChunkIndex, Manifest};
+use swarm_core::base::{ByteLen, Rate};
+use swarm_core::manifest::{ChunkIndex, Manifest};
+use swarm_engine::{Bottleneck, PeerSnapshot, PeerStanding};
 
 /// What holds a fetch up; empty if nothing does.
 pub(in crate::cli) fn bottleneck(bottleneck: &Bottleneck, manifest: Option<&Manifest>) -> String {

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use swarm::base::ContentId;
-use swarm::manifest::Manifest;
-use swarm::storage::{IndexOptions, index};
-use swarm::wire::ChunkRuns;
+use swarm_core::base::ContentId;
+use swarm_core::manifest::Manifest;
+use swarm_core::wire::ChunkRuns;
+use swarm_files::{IndexOptions, index};
 
 use super::talk::{Asked, all_chunks};
 use super::world::World;

@@ -8,8 +8,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme};
-use swarm::base::NodeId;
-use swarm::manifest::SigningKey;
+use swarm_core::base::NodeId;
+use swarm_core::manifest::SigningKey;
 
 /// A key, and what proves it.
 #[derive(Clone)]

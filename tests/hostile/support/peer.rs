@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quinn::{Connection, Endpoint, IdleTimeout, ServerConfig, TransportConfig, VarInt};
-use swarm::base::NodeId;
-use swarm::manifest::SigningKey;
+use swarm_core::base::NodeId;
+use swarm_core::manifest::SigningKey;
 use tokio::runtime::Runtime;
 
 use super::key::Key;

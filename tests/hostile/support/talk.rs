@@ -2,8 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use quinn::{Connection, RecvStream, SendStream};
-use swarm::base::Bitfield;
-use swarm::wire::{CHUNK_STREAM_HEADER_LEN, ChunkRuns, ChunkStreamHeader, Handle, Hello, Message, RequestId};
+use swarm_core::base::Bitfield;
+use swarm_core::wire::{
+    CHUNK_STREAM_HEADER_LEN, ChunkRuns, ChunkStreamHeader, Handle, Hello, Message, RequestId,
+};
 
 use super::film::Film;
 

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use swarm::base::NodeId;
-use swarm::manifest::{ManifestFile, Ticket};
+use swarm_core::base::NodeId;
+use swarm_core::manifest::{ManifestFile, Ticket};
 
 use super::data::assert_same_file;
 use super::film::Film;
@@ -116,7 +116,7 @@ impl SeedVictim {
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        let ticket: swarm::manifest::Ticket = self.seed.ticket().parse().expect("a ticket");
+        let ticket: swarm_core::manifest::Ticket = self.seed.ticket().parse().expect("a ticket");
         ticket.sources[0].addresses[0].as_str().parse().expect("loopback")
     }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use swarm::transport::Identity;
+use swarm_link::Identity;
 use tempfile::TempDir;
 
 use super::data::random_file;

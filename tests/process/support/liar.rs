@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use swarm::base::Bitfield;
-use swarm::discovery::Finders;
-use swarm::engine::{Join, Order};
-use swarm::manifest::{ChunkIndex, Manifest, Source};
-use swarm::node::clock::wall_clock;
-use swarm::node::{Node, Options};
-use swarm::storage::{IndexOptions, SeedStore, Store, StoreError, Verdict, index};
-use swarm::transport::{Endpoint, Identity, LinkOptions};
+use swarm_core::base::Bitfield;
+use swarm_core::manifest::{ChunkIndex, Manifest, Source};
+use swarm_discovery::Finders;
+use swarm_engine::{Join, Order};
+use swarm_files::{IndexOptions, SeedStore, Store, StoreError, Verdict, index};
+use swarm_link::{Endpoint, Identity, LinkOptions};
+use swarm_node::clock::wall_clock;
+use swarm_node::{Node, Options};
 use tokio::runtime::Runtime;
 
 /// The lying seed. Ends with its runtime.

@@ -1,0 +1,22 @@
+//! Words every room shares: ids, time, rates, chance, sets of chunks, limits. Knows nothing of any other room.
+
+pub mod limits;
+
+mod ids;
+mod time;
+mod units;
+
+mod bitfield;
+mod ranges;
+mod rng;
+
+mod windows;
+
+pub use bitfield::Bitfield;
+pub use ids::{ContentId, NodeId, ParseIdError};
+pub use ranges::RangeSet;
+pub use rng::Rng;
+pub use rng::mix;
+pub use time::Instant;
+pub use units::{ByteLen, ParseUnitError, Rate};
+pub use windows::{WindowShare, Windows};

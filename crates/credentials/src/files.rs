@@ -1,0 +1,247 @@
+//! The files that a product was told of, and the authoriser that follows from them. Invariant: a change that cannot be read
+//! changes nothing; what held before goes on to hold.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Authority, CredentialsError};
+use swarm_core::base::ContentId;
+use swarm_core::base::limits::CREDENTIALS_LEN_MAX;
+use swarm_core::trust::{AccessList, All, Authoriser, Members};
+
+/// Who belongs, by files. Without any, everybody does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustFiles {
+    /// Nodes that may link; see [`Members`] for the format.
+    pub allow: Option<PathBuf>,
+    /// The certificate of the authority whose certificates nodes must show, PEM.
+    pub ca: Option<PathBuf>,
+    /// What the authority took back, PEM.
+    pub revoked: Option<PathBuf>,
+    /// The authority for development is taken, too.
+    pub is_dev: bool,
+    /// Who may have which content, each a list of nodes.
+    pub readers: Vec<(ContentId, PathBuf)>,
+    /// Folder with more of them, each named by its content's id in hex. What else lies there is passed over.
+    pub readers_dir: Option<PathBuf>,
+}
+
+impl TrustFiles {
+    /// Reads them all.
+    ///
+    /// # Errors
+    /// If one of them cannot be read or is not what it should be.
+    pub fn load(&self) -> Result<Arc<dyn Authoriser>, CredentialsError> {
+        self.load_without(&BTreeSet::new())
+    }
+
+    /// The same; contents whose lists are gone are for nobody.
+    fn load_without(&self, missing: &BTreeSet<ContentId>) -> Result<Arc<dyn Authoriser>, CredentialsError> {
+        let mut all: Vec<Arc<dyn Authoriser>> = Vec::new();
+        if let Some(path) = &self.allow {
+            all.push(Arc::new(members(path)?));
+        }
+        match (&self.ca, &self.revoked) {
+            (Some(ca), revoked) => {
+                let authority = Authority::new(&read(ca)?, ca, self.is_dev)?;
+                let authority = match revoked {
+                    Some(revoked) => authority.revoking(&read(revoked)?, revoked)?,
+                    None => authority,
+                };
+                all.push(Arc::new(authority));
+            }
+            (None, Some(_)) => {
+                return Err(CredentialsError::Usage(
+                    "a revocation list takes its authority: name it by --ca",
+                ));
+            }
+            (None, None) => {}
+        }
+        let mut access = AccessList::new();
+        for content in missing {
+            access.restrict(*content, Members::default());
+        }
+        for (content, path) in self.lists()? {
+            access.restrict(content, members(&path)?);
+        }
+        all.push(Arc::new(access));
+        Ok(Arc::new(All(all)))
+    }
+
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        let lists = self.lists().unwrap_or_default();
+        let files = [&self.allow, &self.ca, &self.revoked, &self.readers_dir].into_iter().flatten();
+        files.chain(lists.iter().map(|(_, path)| path)).map(|path| stamp(path)).collect()
+    }
+
+    /// All lists of readers, those of the folder in the order of their names.
+    fn lists(&self) -> Result<Vec<(ContentId, PathBuf)>, CredentialsError> {
+        let mut lists = self.readers.clone();
+        if let Some(dir) = &self.readers_dir {
+            for entry in fs::read_dir(dir).map_err(CredentialsError::io("list", dir))? {
+                let entry = entry.map_err(CredentialsError::io("list", dir))?;
+                if lists.len() >= LISTS_MAX {
+                    return Err(CredentialsError::TooLong(dir.clone()));
+                }
+                if let Some(content) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+                    lists.push((content, entry.path()));
+                }
+            }
+        }
+        lists.sort();
+        Ok(lists)
+    }
+}
+
+/// The same files, looked at again and again.
+#[derive(Debug)]
+pub struct Watched {
+    files: TrustFiles,
+    /// `None`: they are to be read whatever they are.
+    seen: Option<Vec<Option<Stamp>>>,
+    /// Contents that had a list once: should it go, they are for nobody, not for everybody.
+    listed: BTreeSet<ContentId>,
+    /// What was wrong with them last; told once.
+    trouble: Option<String>,
+}
+
+impl Watched {
+    /// Reads them for the first time.
+    ///
+    /// # Errors
+    /// If one of them cannot be read or is not what it should be.
+    pub fn load(files: TrustFiles) -> Result<(Self, Arc<dyn Authoriser>), CredentialsError> {
+        // What changes from here on is seen at the next look.
+        let seen = Some(files.stamps());
+        let authoriser = files.load()?;
+        let listed = files.lists()?.into_iter().map(|(content, _)| content).collect();
+        Ok((Self { files, seen, listed, trouble: None }, authoriser))
+    }
+
+    /// Takes other files from now on; they are read at the next look.
+    pub fn set(&mut self, files: TrustFiles) {
+        if self.files != files {
+            self.files = files;
+            self.seen = None;
+            self.listed.clear();
+        }
+    }
+
+    /// The new authoriser if a file has changed since the last look, whatever came of that one.
+    ///
+    /// # Errors
+    /// If what is there now cannot be read or is not what it should be: then it is as if nothing had changed.
+    pub fn look(&mut self) -> Result<Option<Arc<dyn Authoriser>>, CredentialsError> {
+        let seen = Some(self.files.stamps());
+        if seen == self.seen {
+            return Ok(None);
+        }
+        let loaded = self.files.load_without(&self.listed).and_then(|authoriser| {
+            self.listed.extend(self.files.lists()?.into_iter().map(|(content, _)| content));
+            Ok(authoriser)
+        });
+        // What could not be read now may be read the next time, though nothing moves.
+        if !matches!(loaded, Err(CredentialsError::Io { .. })) {
+            self.seen = seen;
+        }
+        let trouble = loaded.as_ref().err().map(ToString::to_string);
+        let is_told = trouble.is_some() && trouble == self.trouble;
+        self.trouble = trouble;
+        if is_told { Ok(None) } else { loaded.map(Some) }
+    }
+}
+
+/// Lists in one folder; more would be looked at every second for nothing.
+const LISTS_MAX: usize = 65_536;
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    len: u64,
+    changed_at: (i64, i64),
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let meta = fs::metadata(path).ok()?;
+    Some(Stamp { inode: meta.ino(), len: meta.len(), changed_at: (meta.ctime(), meta.ctime_nsec()) })
+}
+
+fn members(path: &Path) -> Result<Members, CredentialsError> {
+    let text = String::from_utf8(read(path)?)
+        .map_err(|error| CredentialsError::Unusable { path: path.to_owned(), why: error.to_string() })?;
+    text.parse().map_err(|source| CredentialsError::Members { path: path.to_owned(), source })
+}
+
+/// A whole file, if it is not too long.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(CredentialsError::io("read", path))?;
+    let limit = CREDENTIALS_LEN_MAX as u64 + 1;
+    file.take(limit).read_to_end(&mut bytes).map_err(CredentialsError::io("read", path))?;
+    if bytes.len() > CREDENTIALS_LEN_MAX {
+        return Err(CredentialsError::TooLong(path.to_owned()));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swarm_core::base::NodeId;
+    use swarm_core::trust::Applicant;
+
+    fn is_admitted(authoriser: &dyn Authoriser, node: NodeId) -> bool {
+        authoriser.admit(&Applicant { node, certificate: &[], unix_secs: 0 }).is_ok()
+    }
+
+    #[test]
+    fn a_list_that_changes_is_read_again_and_one_that_breaks_is_not_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("allow");
+        let [one, other] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
+        fs::write(&path, one.to_string()).expect("written");
+        let files = TrustFiles { allow: Some(path.clone()), ..TrustFiles::default() };
+        let (mut watched, first) = Watched::load(files).expect("read");
+        assert!(is_admitted(&*first, one) && !is_admitted(&*first, other));
+        assert!(watched.look().expect("nothing new").is_none());
+        fs::write(&path, format!("{one}\n{other}")).expect("written");
+        let second = watched.look().expect("read").expect("something new");
+        assert!(is_admitted(&*second, other));
+        fs::write(&path, "nonsense").expect("written");
+        assert!(watched.look().is_err());
+        assert!(watched.look().expect("told once").is_none());
+        fs::remove_file(&path).expect("there");
+        assert!(watched.look().is_err());
+        assert!(watched.look().expect("told once").is_none());
+        fs::write(&path, "# nobody").expect("written");
+        let third = watched.look().expect("read").expect("something new");
+        assert!(!is_admitted(&*third, one));
+        watched.set(TrustFiles::default());
+        assert!(watched.look().expect("nothing to read").expect("something new").is_open());
+    }
+
+    #[test]
+    fn a_content_whose_list_is_taken_away_is_for_nobody() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (reader, content) = (NodeId::from_bytes([1; 32]), ContentId::from_bytes([2; 32]));
+        let path = folder.path().join(content.to_string());
+        fs::write(&path, reader.to_string()).expect("written");
+        let readers_dir = Some(folder.path().to_owned());
+        let (mut watched, first) =
+            Watched::load(TrustFiles { readers_dir, ..TrustFiles::default() }).expect("read");
+        assert!(first.grants(reader, content));
+        fs::remove_file(&path).expect("there");
+        let second = watched.look().expect("read").expect("something new");
+        assert!(!second.grants(reader, content) && !second.is_open());
+    }
+
+    #[test]
+    fn without_files_everybody_belongs() {
+        assert!(TrustFiles::default().load().expect("nothing to read").is_open());
+    }
+}

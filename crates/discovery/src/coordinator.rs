@@ -1,0 +1,54 @@
+//! Announcing to coordinators, and asking them. One client a coordinator, each on a link of its own; a coordinator that is away
+//! is tried again, and nobody waits for it.
+
+mod client;
+mod said;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Surroundings;
+use client::Client;
+use swarm_core::base::NodeId;
+use swarm_core::manifest::Source;
+
+/// Keeps a client for every coordinator that a presence names.
+pub(super) async fn run(zone: Option<String>, surroundings: Surroundings) {
+    let mut presences = surroundings.presences.clone();
+    let (mut clients, mut running) = (BTreeMap::<NodeId, CancellationToken>::new(), JoinSet::new());
+    loop {
+        let wanted = wanted(&presences.borrow_and_update(), surroundings.endpoint.node_id());
+        clients.retain(|node, ending| {
+            let is_wanted = wanted.contains_key(node);
+            if !is_wanted {
+                ending.cancel();
+            }
+            is_wanted
+        });
+        for (node, coordinator) in wanted {
+            clients.entry(node).or_insert_with(|| {
+                let ending = CancellationToken::new();
+                let client = Client::new(coordinator, zone.clone(), surroundings.clone());
+                let token = ending.clone();
+                running.spawn(async move { token.run_until_cancelled(client.run()).await });
+                ending
+            });
+        }
+        tokio::select! {
+            changed = presences.changed() => if changed.is_err() { return },
+            Some(_) = running.join_next() => {}
+        }
+    }
+}
+
+fn wanted(presences: &[super::Presence], own: NodeId) -> BTreeMap<NodeId, Source> {
+    let named = presences.iter().flat_map(|presence| &presence.coordinators);
+    named.filter(|source| source.node != own).map(|source| (source.node, source.clone())).collect()
+}
+
+/// Wait before a coordinator that could not be reached is dialed again: twice as long each time.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);

@@ -1,0 +1,220 @@
+//! One coordinator: a link to it, announcements out, neighbours in.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, MissedTickBehavior, timeout};
+use tracing::{debug, info, warn};
+
+use super::said::Said;
+use super::{RETRY_MAX, RETRY_MIN};
+use crate::{Found, Presence, Surroundings, Trouble, Way};
+use swarm_core::base::ContentId;
+use swarm_core::base::limits::{
+    ANNOUNCE_INTERVAL, ANNOUNCE_LINKS_MAX, ANNOUNCE_TIME_TO_LIVE, SOURCE_ADDRESSES_MAX,
+};
+use swarm_core::manifest::{Address, SigningKey, Source};
+use swarm_core::wire::{
+    AnnounceBody, Coordination, Hello, Neighbour, PROTOCOL_MAJOR, SignedAnnounce, Welcome,
+};
+use swarm_link::{FrameReader, FrameWriter, Link, Protocol};
+
+pub(super) struct Client {
+    coordinator: Source,
+    zone: Option<String>,
+    surroundings: Surroundings,
+    key: SigningKey,
+    said: Said,
+}
+
+impl Client {
+    pub(super) fn new(coordinator: Source, zone: Option<String>, surroundings: Surroundings) -> Self {
+        let key = surroundings.endpoint.signing_key();
+        Self { coordinator, zone, surroundings, key, said: Said::new(ANNOUNCE_INTERVAL) }
+    }
+
+    /// Never ends by itself: to be cancelled by dropping the future.
+    pub(super) async fn run(mut self) {
+        let (mut wait, mut is_told) = (RETRY_MIN, false);
+        loop {
+            let dialed = self.surroundings.endpoint.dial(
+                self.coordinator.node,
+                Protocol::Coordinator,
+                &self.coordinator.addresses,
+            );
+            let reason = match dialed.await {
+                Ok(link) => {
+                    let began_at = Instant::now();
+                    let reason = self.talk(&link).await;
+                    if began_at.elapsed() > RETRY_MAX {
+                        (wait, is_told) = (RETRY_MIN, false);
+                    }
+                    reason
+                }
+                Err(error) => error.to_string(),
+            };
+            let coordinator = self.coordinator.node.short();
+            debug!(coordinator, reason, "a coordinator is away");
+            if !is_told {
+                let reason = format!("coordinator {coordinator} is away, going on without it: {reason}");
+                let _ = self.surroundings.troubles.try_send(Trouble { way: Way::Coordinator, reason });
+            }
+            is_told = true;
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// Talks until the link ends; says why it did.
+    async fn talk(&mut self, link: &Link) -> String {
+        let reason = match self.exchange(link).await {
+            Ok(never) => match never {},
+            Err(reason) => reason,
+        };
+        let closed = link.close_reason();
+        link.close(0, &reason);
+        closed.map_or(reason, |closed| closed.to_string())
+    }
+
+    async fn exchange(&mut self, link: &Link) -> Result<std::convert::Infallible, String> {
+        let (mut writer, mut reader) = link.control().await.map_err(|error| error.to_string())?;
+        write(&mut writer, &[Coordination::Hello(Hello::ours())]).await?;
+        let welcome = timeout(WELCOME_TIMEOUT, welcome(&mut reader)).await;
+        let welcome = welcome.map_err(|_| "it gives no answer".to_owned())??;
+        let coordinator = self.coordinator.node.short();
+        info!(coordinator, observed = %welcome.observed, "a coordinator is there");
+        // What was said before it was away may be forgotten there.
+        self.said = Said::new(interval(&welcome));
+        let mut presences = self.surroundings.presences.clone();
+        let mut tick = tokio::time::interval(LOOK_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                frame = reader.next() => {
+                    let frame = frame.map_err(|error| error.to_string())?;
+                    self.on_frame(frame.ok_or("it ended the link")?).await?;
+                }
+                _ = tick.tick() => self.say(&mut writer).await?,
+                changed = presences.changed() => {
+                    changed.map_err(|_| "the node has ended".to_owned())?;
+                    self.say(&mut writer).await?;
+                }
+            }
+        }
+    }
+
+    /// Says what is due.
+    async fn say(&mut self, writer: &mut FrameWriter) -> Result<(), String> {
+        let presences = Arc::clone(&self.surroundings.presences.borrow());
+        let ours: Vec<Presence> =
+            presences.iter().filter(|presence| self.is_concerned(presence)).cloned().collect();
+        let gone = self.said.take_gone(&ours);
+        let mut messages: VecDeque<Coordination> =
+            gone.into_iter().map(|content| Coordination::Withdraw { content }).collect();
+        let (now, own) = (Instant::now(), self.surroundings.endpoint.source(&self.surroundings.advertise));
+        let addresses: Arc<[Address]> = own.addresses.into_iter().take(SOURCE_ADDRESSES_MAX).collect();
+        for presence in &ours {
+            if let Some(wanted) = self.said.take_due(now, presence, &addresses) {
+                messages.push_back(self.announce(presence, &addresses, wanted));
+            }
+        }
+        // A coordinator bounds how many it takes at once.
+        while !messages.is_empty() {
+            let batch: Vec<Coordination> = messages.drain(..messages.len().min(BATCH)).collect();
+            write(writer, &batch).await?;
+        }
+        Ok(())
+    }
+
+    fn is_concerned(&self, presence: &Presence) -> bool {
+        presence.coordinators.iter().any(|source| source.node == self.coordinator.node)
+    }
+
+    fn announce(&self, presence: &Presence, addresses: &[Address], wanted: u32) -> Coordination {
+        let body = AnnounceBody {
+            content: presence.content,
+            node: self.surroundings.endpoint.node_id(),
+            addresses: addresses.to_vec(),
+            have_count: presence.have_count,
+            chunk_count: presence.chunk_count,
+            up: presence.up,
+            zone: self.zone.clone(),
+        };
+        let links = presence.links.iter().copied().take(ANNOUNCE_LINKS_MAX).collect();
+        Coordination::Announce { announce: SignedAnnounce::sign(&self.key, body), wanted, links }
+    }
+
+    async fn on_frame(&mut self, frame: Bytes) -> Result<(), String> {
+        match Coordination::decode(frame).map_err(|error| error.to_string())? {
+            Some(Coordination::Neighbours { content, neighbours }) => {
+                for neighbour in neighbours {
+                    self.found(content, neighbour, Way::Coordinator).await?;
+                }
+            }
+            Some(Coordination::Meet { content, neighbour }) => {
+                self.found(content, neighbour, Way::Meeting).await?;
+            }
+            Some(Coordination::Refused { content, reason }) => {
+                warn!(
+                    coordinator = self.coordinator.node.short(),
+                    content = content.short(),
+                    reason,
+                    "a coordinator does not take an announcement"
+                );
+            }
+            None => {}
+            Some(
+                Coordination::Hello(_)
+                | Coordination::Welcome(_)
+                | Coordination::Announce { .. }
+                | Coordination::Withdraw { .. },
+            ) => return Err("it says what a coordinator does not say".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Reports a neighbour, if it was named for what this node asked about.
+    async fn found(&self, content: ContentId, neighbour: Neighbour, way: Way) -> Result<(), String> {
+        let body = neighbour.announce.body();
+        let is_ours = |presence: &Presence| presence.content == content && self.is_concerned(presence);
+        let is_asked = self.surroundings.presences.borrow().iter().any(is_ours);
+        if body.content != content || body.node == self.surroundings.endpoint.node_id() || !is_asked {
+            return Ok(());
+        }
+        let source = Source { node: body.node, addresses: neighbour.addresses };
+        let sent = self.surroundings.found.send(Found { content, source, way }).await;
+        sent.map_err(|_| "the node has ended".to_owned())
+    }
+}
+
+async fn welcome(reader: &mut FrameReader) -> Result<Welcome, String> {
+    let frame = reader.next().await.map_err(|error| error.to_string())?;
+    match Coordination::decode(frame.ok_or("it ended the link")?).map_err(|error| error.to_string())? {
+        Some(Coordination::Welcome(welcome)) if welcome.hello.major == PROTOCOL_MAJOR => Ok(welcome),
+        Some(Coordination::Welcome(welcome)) => {
+            Err(format!("it speaks version {} of the protocol", welcome.hello.major))
+        }
+        _ => Err("it does not answer as a coordinator".to_owned()),
+    }
+}
+
+/// As the coordinator wishes, within reason.
+fn interval(welcome: &Welcome) -> Duration {
+    Duration::from_secs(welcome.interval_s.into()).clamp(INTERVAL_MIN, ANNOUNCE_TIME_TO_LIVE)
+}
+
+async fn write(writer: &mut FrameWriter, messages: &[Coordination]) -> Result<(), String> {
+    let frames: Vec<Bytes> = messages.iter().map(Coordination::encode).collect();
+    match timeout(WRITE_TIMEOUT, writer.write_frames(&frames)).await {
+        Ok(written) => written.map_err(|error| error.to_string()),
+        Err(_) => Err("it does not read what it is told".to_owned()),
+    }
+}
+
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+const INTERVAL_MIN: Duration = Duration::from_secs(10);
+const BATCH: usize = 64;

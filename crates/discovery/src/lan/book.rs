@@ -1,0 +1,150 @@
+//! Who was heard on the local network, and what was already reported of them. Invariant: at most [`LAN_NODES_MAX`] nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Presence;
+use super::record::{Announcement, ShortId};
+use swarm_core::base::limits::LAN_NODES_MAX;
+use swarm_core::base::{ContentId, NodeId};
+use swarm_core::manifest::{Address, Source};
+
+/// An announcement and where it can be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) announcement: Announcement,
+    /// Best first.
+    pub(super) addresses: Vec<Address>,
+}
+
+pub(super) struct Book {
+    own: NodeId,
+    /// By the name of the announced service.
+    entries: BTreeMap<String, Entry>,
+}
+
+struct Entry {
+    seen: Seen,
+    reported: BTreeSet<ContentId>,
+}
+
+impl Book {
+    pub(super) fn new(own: NodeId) -> Self {
+        Self { own, entries: BTreeMap::new() }
+    }
+
+    pub(super) fn hear(&mut self, name: String, seen: Seen) {
+        if seen.announcement.node == self.own {
+            return;
+        }
+        let is_full = self.entries.len() >= LAN_NODES_MAX;
+        match self.entries.get_mut(&name) {
+            Some(entry) => {
+                let is_moved = entry.seen.addresses != seen.addresses
+                    || entry.seen.announcement.node != seen.announcement.node;
+                if is_moved {
+                    entry.reported.clear();
+                }
+                entry.seen = seen;
+            }
+            None if !is_full => {
+                self.entries.insert(name, Entry { seen, reported: BTreeSet::new() });
+            }
+            None => tracing::debug!(name, "too many nodes on the local network: one is not heard"),
+        }
+    }
+
+    pub(super) fn forget(&mut self, name: &str) {
+        self.entries.remove(name);
+    }
+
+    /// Whether another node named this content.
+    pub(super) fn is_asked_for(&self, content: ContentId) -> bool {
+        let id = ShortId::of(content);
+        self.entries.values().any(|entry| entry.seen.announcement.contents.contains(&id))
+    }
+
+    /// Those who have what is wanted and were not reported for it since they moved.
+    pub(super) fn report(&mut self, presences: &[Presence]) -> Vec<(ContentId, Source)> {
+        let wanted: BTreeMap<ContentId, ShortId> = presences
+            .iter()
+            .filter(|presence| presence.is_wanting)
+            .map(|presence| (presence.content, ShortId::of(presence.content)))
+            .collect();
+        let mut found = Vec::new();
+        for entry in self.entries.values_mut() {
+            entry.reported.retain(|content| wanted.contains_key(content));
+            let Announcement { node, contents } = &entry.seen.announcement;
+            for (&content, id) in &wanted {
+                if contents.contains(id) && entry.reported.insert(content) {
+                    found.push((content, Source { node: *node, addresses: entry.seen.addresses.clone() }));
+                }
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swarm_core::base::Rate;
+
+    fn content(number: u8) -> ContentId {
+        ContentId::from_bytes([number; 32])
+    }
+
+    fn wanting(number: u8) -> Presence {
+        let (links, up) = (Vec::new(), Rate(0));
+        Presence {
+            content: content(number),
+            have_count: 0,
+            chunk_count: 9,
+            is_wanting: true,
+            links,
+            up,
+            coordinators: Vec::new(),
+        }
+    }
+
+    fn seen(node: u8, contents: &[u8], address: &str) -> Seen {
+        let contents = contents.iter().map(|&number| ShortId::of(content(number))).collect();
+        let announcement = Announcement { node: NodeId::from_bytes([node; 32]), contents };
+        Seen { announcement, addresses: vec![address.parse().expect("an address")] }
+    }
+
+    fn reported(book: &mut Book, presences: &[Presence]) -> String {
+        let found = book.report(presences);
+        let shown = found.iter().map(|(content, source)| {
+            format!("{} {}@{}", &content.short()[..2], &source.node.short()[..2], source.addresses[0])
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn a_node_is_reported_once_for_each_wanted_content_until_it_moves_or_is_gone() {
+        let mut book = Book::new(NodeId::from_bytes([1; 32]));
+        book.hear("a".to_owned(), seen(2, &[7, 8], "10.0.0.2:4"));
+        assert_eq!(reported(&mut book, &[]), "");
+        assert_eq!(reported(&mut book, &[wanting(7), wanting(9)]), "07 02@10.0.0.2:4");
+        assert_eq!(reported(&mut book, &[wanting(7), wanting(8)]), "08 02@10.0.0.2:4");
+        book.hear("a".to_owned(), seen(2, &[7, 8], "10.0.0.2:4"));
+        assert_eq!(reported(&mut book, &[wanting(7), wanting(8)]), "");
+        book.hear("a".to_owned(), seen(2, &[7], "10.0.0.3:4"));
+        assert_eq!(reported(&mut book, &[wanting(7), wanting(8)]), "07 02@10.0.0.3:4");
+        book.forget("a");
+        book.hear("a".to_owned(), seen(2, &[7], "10.0.0.3:4"));
+        assert_eq!(reported(&mut book, &[wanting(7)]), "07 02@10.0.0.3:4");
+    }
+
+    #[test]
+    fn its_own_announcement_is_nobody_and_the_book_has_an_end() {
+        let mut book = Book::new(NodeId::from_bytes([2; 32]));
+        book.hear("own".to_owned(), seen(2, &[7], "10.0.0.2:4"));
+        assert!(!book.is_asked_for(content(7)));
+        for number in 0..=LAN_NODES_MAX {
+            book.hear(format!("{number}"), seen(3, &[7], "10.0.0.3:4"));
+        }
+        assert_eq!(book.entries.len(), LAN_NODES_MAX);
+        assert!(book.is_asked_for(content(7)));
+    }
+}

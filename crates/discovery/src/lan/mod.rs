@@ -1,0 +1,135 @@
+//! Nodes on the same network: each announces itself by multicast DNS (RFC 6762, 6763) as an instance of `_swarm._udp.local.`,
+//! with its key and a short id of every content it takes part in, and hears the others.
+//!
+//! Invariant: who does not know a content learns nothing of it from an announcement but that the same short id is there again.
+//! Whatever is heard is checked and bounded before it is kept. Absent here: whether to dial.
+
+mod book;
+pub(super) mod record;
+mod responder;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::book::Book;
+use self::record::Announcement;
+use self::responder::{Heard, Responder};
+use super::{Found, Presence, Surroundings};
+use swarm_core::base::limits::LAN_TURN;
+
+/// Announces what this node takes part in and reports those who have what it wants, until nobody writes presences any more;
+/// then the announcement is taken back.
+pub(super) async fn run(network: Network, surroundings: Surroundings) {
+    let address = surroundings.endpoint.bound_address().ip();
+    if address.is_loopback() && !network.with_loopback {
+        tracing::debug!(%address, "not looking for peers on the local network: others cannot reach this address");
+        return;
+    }
+    match Responder::start(network, &surroundings.endpoint) {
+        Ok(responder) => Lan::new(responder, surroundings).run().await,
+        Err(error) => tracing::debug!(%error, "not looking for peers on the local network"),
+    }
+}
+
+/// Where announcements go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Network {
+    /// UDP port of multicast DNS.
+    pub(super) port: u16,
+    /// Also within this machine alone: for tests.
+    pub(super) with_loopback: bool,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { port: mdns_sd::MDNS_PORT, with_loopback: false }
+    }
+}
+
+struct Lan {
+    responder: Responder,
+    surroundings: Surroundings,
+    book: Book,
+    announced: Option<Announcement>,
+    /// Counts the turns of contents that do not fit.
+    turn: usize,
+}
+
+impl Lan {
+    fn new(responder: Responder, surroundings: Surroundings) -> Self {
+        let book = Book::new(surroundings.endpoint.node_id());
+        Self { responder, surroundings, book, announced: None, turn: 0 }
+    }
+
+    async fn run(mut self) {
+        let mut turns = interval(LAN_TURN);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        turns.tick().await;
+        while self.report().await {
+            self.announce();
+            tokio::select! {
+                changed = self.surroundings.presences.changed() => if changed.is_err() {
+                    break;
+                },
+                heard = self.responder.next() => self.on_heard(heard),
+                _ = turns.tick() => self.on_turn().await,
+            }
+        }
+        self.responder.stop().await;
+    }
+
+    fn on_heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Node(name, seen) => self.book.hear(name, seen),
+            Heard::Gone(name) => self.book.forget(&name),
+            Heard::Stopped => self.restart("it stopped"),
+        }
+    }
+
+    async fn on_turn(&mut self) {
+        self.turn += 1;
+        if self.responder.is_flooded().await {
+            self.restart("somebody floods it");
+        }
+    }
+
+    fn restart(&mut self, why: &str) {
+        tracing::debug!(why, "the announcements of the local network are heard anew");
+        self.announced = None;
+        self.responder.restart();
+    }
+
+    /// Tells the network what this node takes part in, if that is not what it was told last.
+    fn announce(&mut self) {
+        let presences = self.surroundings.presences.borrow_and_update().clone();
+        let asked_for = |presence: &Presence| self.book.is_asked_for(presence.content);
+        let announcement =
+            Announcement::new(self.surroundings.endpoint.node_id(), &presences, asked_for, self.turn);
+        if self.announced.as_ref() == Some(&announcement) {
+            return;
+        }
+        let done = if announcement.contents.is_empty() {
+            self.responder.withdraw()
+        } else {
+            self.responder.announce(&announcement, &self.surroundings.endpoint)
+        };
+        match done {
+            Ok(()) => self.announced = Some(announcement),
+            Err(error) => tracing::debug!(%error, "could not announce on the local network"),
+        }
+    }
+
+    /// Hands over those who were not reported yet; false if nobody takes them.
+    async fn report(&mut self) -> bool {
+        let presences = self.surroundings.presences.borrow().clone();
+        for (content, source) in self.book.report(&presences) {
+            let found = Found { content, source, way: super::Way::Lan };
+            if self.surroundings.found.send(found).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

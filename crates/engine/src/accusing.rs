@@ -1,0 +1,45 @@
+//! Word of whoever gave more than one wrong chunk, to all peers and from them. What others say bans nobody, or liars would have
+//! honest nodes banned: whoever is accused by more peers than it gave chunks here is dialed after all others.
+
+use swarm_core::base::{ContentId, NodeId};
+use swarm_core::wire::{Handle, Message};
+
+use super::Engine;
+use super::io::{Event, LinkId};
+use super::violation::Violation;
+
+impl Engine {
+    /// A second wrong chunk is no accident: everybody who takes part hears of it, once.
+    pub(super) fn accuse_if_repeated(&mut self, content: ContentId, node: NodeId) {
+        if !self.peers.begin_accusing(node) {
+            return;
+        }
+        let Some(handle) = self.contents.get(&content).map(|state| state.handle) else { return };
+        for link in self.introduced(content) {
+            if self.sessions.get(&link).is_some_and(|session| session.node != node) {
+                self.send(link, Message::BadPeer { handle, node });
+            }
+        }
+    }
+
+    pub(super) fn on_bad_peer(
+        &mut self,
+        link: LinkId,
+        handle: Handle,
+        node: NodeId,
+    ) -> Result<(), Violation> {
+        let Some(content) = self.opened(link, handle)? else { return Ok(()) };
+        let own = self.node;
+        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
+        session.accusations += 1;
+        let is_heard = session.accusations <= ACCUSATIONS_PER_LINK_MAX;
+        let by = session.node;
+        if is_heard && node != own && node != by && self.peers.on_accused(node, by) {
+            self.emit(Event::PeerAccused { node, by, content });
+        }
+        Ok(())
+    }
+}
+
+/// Further ones are not heard.
+const ACCUSATIONS_PER_LINK_MAX: u32 = 32;

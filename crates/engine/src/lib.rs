@@ -1,0 +1,238 @@
+//! The engine: decides everything, does nothing. Facts go in, orders come out, time and chance are arguments.
+//!
+//! Usage: `handle(now, input)`, then drain `poll()`, then sleep until `next_wakeup()` or the next fact. It cannot fail: bad
+//! peers become [`Output::Close`], bad disks come back as [`Input::StoreFailed`]. It never sees payload bytes.
+//!
+//! This file only routes. Absent here: sockets, files, clocks, tasks.
+
+mod io;
+mod violation;
+
+mod access;
+mod accusing;
+mod dialing;
+mod exchange;
+mod fetch;
+mod leave;
+mod links;
+mod offering;
+mod pex;
+mod serve;
+
+mod capacity;
+mod chunks;
+mod content;
+mod hearsay;
+mod offers;
+mod peers;
+mod picker;
+mod rate;
+mod reputation;
+mod session;
+mod snapshot;
+mod spreading;
+mod timers;
+mod uploads;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use swarm_core::base::{ContentId, Instant, NodeId, Rng};
+use swarm_core::trust::{Authoriser, Open};
+use swarm_core::wire::{Handle, Message};
+
+use capacity::{Slots, UploadMeter};
+use content::Content;
+use hearsay::Hearsay;
+use peers::PeerBook;
+use session::Session;
+use timers::Timers;
+use uploads::Uploads;
+
+pub use content::ContentTotals;
+pub use io::{
+    Bottleneck, ChunkVerdict, CloseReason, DialFailure, Event, FetchFailure, Input, Join, LinkId, Order,
+    Output, Patience, Purpose, UploadEnd,
+};
+pub use peers::{PeerStanding, PeerTotals};
+pub use reputation::Reputation;
+pub use snapshot::{ContentPresence, ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
+pub use timers::Timer;
+pub use violation::Violation;
+
+/// One node's decisions.
+#[derive(Debug)]
+pub struct Engine {
+    node: NodeId,
+    now: Instant,
+    rng: Rng,
+    contents: BTreeMap<ContentId, Content>,
+    sessions: BTreeMap<LinkId, Session>,
+    peers: PeerBook,
+    hearsay: Hearsay,
+    uploads: Uploads,
+    meter: UploadMeter,
+    slots: Option<Slots>,
+    timers: Timers,
+    outputs: VecDeque<Output>,
+    authoriser: Arc<dyn Authoriser>,
+    takes_offers: bool,
+    is_stopping: bool,
+    is_stopped: bool,
+    next_handle: u32,
+}
+
+impl Engine {
+    /// An engine for the node with this key. The seed is all the chance it will ever have.
+    pub fn new(node: NodeId, seed: u64) -> Self {
+        Self {
+            node,
+            now: Instant::ZERO,
+            rng: Rng::seeded(seed),
+            contents: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            peers: PeerBook::default(),
+            hearsay: Hearsay::default(),
+            uploads: Uploads::default(),
+            meter: UploadMeter::default(),
+            slots: None,
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            authoriser: Arc::new(Open),
+            takes_offers: false,
+            is_stopping: false,
+            is_stopped: false,
+            next_handle: 0,
+        }
+    }
+
+    /// From now on offers are not declined at once: each [`Event::Offered`] is answered by [`Input::Join`] or [`Input::Refuse`].
+    pub fn take_offers(&mut self) {
+        self.takes_offers = true;
+    }
+
+    /// What a node was worth at earlier runs. Whoever gave a wrong chunk not long ago is banned.
+    pub fn remember(&mut self, node: NodeId, past: Reputation) {
+        self.peers.remember(node, past);
+    }
+
+    /// Takes one fact, and everything that is due by now. Time that goes back counts as standing still.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Wakeup => {}
+            Input::Join(join) => self.on_join(*join),
+            Input::StoreOpened { content, durable, wanted } => {
+                self.on_store_opened(content, &durable, &wanted)
+            }
+            Input::AddSource { content, node, addresses, purpose } => {
+                self.on_source(content, node, addresses, purpose)
+            }
+            Input::LinkUp { link, node, role, dialed, address } => {
+                self.on_link_up(link, (node, role), dialed, address)
+            }
+            Input::TurnedAway { link, reason } => self.on_turned_away(link, &reason),
+            Input::Authorise(authoriser) => self.on_authoriser(authoriser),
+            Input::LinkDown { link, reason } => self.on_link_down(link, &reason),
+            Input::DialFailed { node, failure } => self.on_dial_failed(node, failure),
+            Input::Message { link, message } => self.on_message(link, message),
+            Input::Malformed { link, violation } => self.punish(link, violation),
+            Input::Measured { link, rtt } => self.on_measured(link, rtt),
+            Input::Received { link, request, len } => self.on_received(link, request, len),
+            Input::ChunkArrived { link, request, chunk } => self.on_chunk_arrived(link, request, chunk),
+            Input::SliceKept { link, request, chunk, offset, len } => {
+                self.on_slice_kept(link, request, chunk, offset, len);
+            }
+            Input::StreamEnded { link, request } => self.on_stream_ended(link, request),
+            Input::ChunkChecked { content, chunk, from, verdict } => {
+                self.on_chunk_checked(content, chunk, from, verdict)
+            }
+            Input::StoreFailed { content } => self.fail(content, FetchFailure::Store),
+            Input::Flushed { content, chunks } => self.on_flushed(content, &chunks),
+            Input::Finished { content } => self.on_finished(content),
+            Input::UploadEnded { link, request, sent_len, end } => {
+                self.on_upload_ended(link, request, sent_len, end)
+            }
+            Input::Leave { content, reason } => self.on_leave(content, reason),
+            Input::Refuse { node, content, reason } => self.on_refuse(node, content, reason),
+            Input::Stop => self.on_stop(),
+        }
+        while let Some(timer) = self.timers.pop_due(self.now) {
+            self.on_timer(timer);
+        }
+        self.maybe_stopped();
+    }
+
+    /// The next order, in sequence.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come back with [`Input::Wakeup`] if nothing else happens, and what for.
+    pub fn next_wakeup(&self) -> Option<(Instant, Timer)> {
+        self.timers.next()
+    }
+
+    fn on_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Haves(content) => self.announce(content),
+            Timer::Flush(content) => self.flush(content),
+            Timer::Stall(link) => self.on_stall_timer(link),
+            Timer::Relief => self.relieve_all(),
+            Timer::Manifest(content) => self.on_manifest_timer(content),
+            Timer::Patience(content) => self.on_patience_timer(content),
+            Timer::Search(_) => self.give_up_without_hope(),
+            Timer::Dial => self.dial_due(),
+            Timer::Widen(content) => self.on_widen_timer(content),
+            Timer::Exchange(content) => self.exchange(content),
+            Timer::Neighbours(content) => self.look_for_neighbours(content),
+            Timer::Slots => self.on_slots_timer(),
+            Timer::Rotate => self.rotate(),
+            Timer::Offers(content) => self.look_at_offers(content),
+        }
+    }
+
+    fn on_measured(&mut self, link: LinkId, rtt: Duration) {
+        if let Some(session) = self.sessions.get_mut(&link) {
+            session.rtt = rtt;
+        }
+    }
+
+    fn on_stop(&mut self) {
+        self.is_stopping = true;
+        let contents: Vec<ContentId> = self.contents.keys().copied().collect();
+        for content in contents {
+            self.announce(content);
+            self.flush(content);
+        }
+        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        for link in links {
+            self.close(link, CloseReason::Done);
+        }
+    }
+
+    fn maybe_stopped(&mut self) {
+        let is_flushing = self.contents.values().any(|content| content.flush.is_running);
+        if self.is_stopping && !self.is_stopped && !is_flushing {
+            self.is_stopped = true;
+            self.emit(Event::Stopped);
+        }
+    }
+
+    fn mint_handle(&mut self) -> Handle {
+        self.next_handle += 1;
+        Handle(self.next_handle)
+    }
+
+    fn send(&mut self, link: LinkId, message: Message) {
+        self.outputs.push_back(Output::Send { link, message });
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,489 @@
+//! The peer book: every node heard of, where it may be dialed, when next, and what it did. Knows no sessions.
+//! Invariant: a banned or refused node is never due.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use swarm_core::base::limits::{PEERS_MAX, SOURCE_ADDRESSES_MAX};
+use swarm_core::base::{ContentId, Instant, NodeId, Rng};
+use swarm_core::manifest::Address;
+
+use super::reputation::Reputation;
+use super::violation::Violation;
+
+/// Everything known of other nodes.
+#[derive(Debug, Default)]
+pub(super) struct PeerBook {
+    peers: BTreeMap<NodeId, Peer>,
+}
+
+/// One node.
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    rank: Rank,
+    addresses: Vec<Address>,
+    contents: BTreeMap<ContentId, Tie>,
+    standing: Standing,
+    failures: u32,
+    last_failure: Option<String>,
+    /// Dials under way only because the other side dials too.
+    meetings: u32,
+    /// Another peer told of it, and it was not linked yet.
+    is_on_trial: bool,
+    /// What it was worth at this run, and before.
+    pub(super) totals: PeerTotals,
+    past: Reputation,
+    /// Others were told that it gave more than one wrong chunk.
+    is_accused_here: bool,
+    /// Who says the same of it.
+    accusers: BTreeSet<NodeId>,
+}
+
+/// Who is dialed before whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// Somebody named it, as so manieth.
+    Named(u32),
+    /// In an order drawn at random.
+    Chance(u64),
+    /// After all others.
+    #[default]
+    Last,
+}
+
+/// What binds a peer to a content. The greater holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tie {
+    /// It may have it.
+    Fetch,
+    /// This node offers it to that one, whatever it says.
+    Offer,
+}
+
+/// What a peer gave and took, over all its links.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerTotals {
+    /// What it says of itself.
+    pub agent: String,
+    /// Payload received from it, bytes.
+    pub received_len: u64,
+    /// Payload sent to it, bytes.
+    pub sent_len: u64,
+    /// Chunks from it that were verified.
+    pub verified_chunks: u64,
+    /// Bytes of these.
+    pub verified_len: u64,
+    /// Chunks from it that failed verification.
+    pub corrupt_chunks: u64,
+    /// How often it took requests and fell silent.
+    pub stalls: u64,
+    /// Chunks that it said it had, and did not take back, and did not have.
+    pub lies: u64,
+}
+
+#[derive(Debug, Default)]
+enum Standing {
+    /// It may be dialed from then on.
+    Waiting(Instant),
+    Dialing,
+    Linked,
+    /// It has no address: it dials us or stays away.
+    #[default]
+    Passive,
+    /// No use trying: it refuses, proves another key, or lacks the content.
+    Refused(String),
+    Banned(Violation),
+}
+
+impl PeerBook {
+    /// Notes a source. The same node again adds addresses and makes it due.
+    pub(super) fn add_source(
+        &mut self,
+        now: Instant,
+        content: ContentId,
+        node: NodeId,
+        addresses: Vec<Address>,
+        (tie, rank): (Tie, Rank),
+    ) {
+        let Some(peer) = self.entry(node) else { return };
+        peer.rank = peer.rank.min(rank);
+        // It was named by somebody who should know.
+        peer.is_on_trial &= addresses.is_empty();
+        for address in addresses {
+            if !peer.addresses.contains(&address) && peer.addresses.len() < SOURCE_ADDRESSES_MAX {
+                peer.addresses.push(address);
+            }
+        }
+        let is_new = !peer.contents.contains_key(&content);
+        let known = peer.contents.entry(content).or_insert(tie);
+        *known = tie.max(*known);
+        let may_wait = match &peer.standing {
+            Standing::Passive => true,
+            // It lacks something else.
+            Standing::Refused(_) => tie == Tie::Offer || is_new,
+            Standing::Waiting(_) | Standing::Dialing | Standing::Linked | Standing::Banned(_) => false,
+        };
+        if may_wait && !peer.addresses.is_empty() {
+            peer.standing = Standing::Waiting(now);
+        }
+    }
+
+    /// The entry of a node; whoever is worth the least makes room for a new one. `None` if all are linked or banned.
+    fn entry(&mut self, node: NodeId) -> Option<&mut Peer> {
+        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&node) {
+            let others = self.peers.iter().filter(|(_, peer)| peer.may_be_forgotten());
+            let (worst, _) = others.max_by_key(|(_, peer)| peer.worthlessness())?;
+            let worst = *worst;
+            self.peers.remove(&worst);
+        }
+        Some(self.peers.entry(node).or_default())
+    }
+
+    /// Whether a node was named as a source of this content.
+    pub(super) fn is_source(&self, node: NodeId, content: ContentId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.contents.contains_key(&content))
+    }
+
+    /// What a node was named for.
+    pub(super) fn contents(&self, node: NodeId) -> impl Iterator<Item = &ContentId> {
+        self.peers.get(&node).into_iter().flat_map(|peer| peer.contents.keys())
+    }
+
+    /// Dials under way for a content.
+    pub(super) fn dialing(&self, content: ContentId) -> usize {
+        let is_dialing =
+            |peer: &&Peer| matches!(peer.standing, Standing::Dialing) && peer.contents.contains_key(&content);
+        self.peers.values().filter(is_dialing).count()
+    }
+
+    /// Whether anybody may be dialed some day.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.peers.values().any(|peer| matches!(peer.standing, Standing::Waiting(_)))
+    }
+
+    /// Nothing is offered of this content any more.
+    pub(super) fn end_offers(&mut self, content: ContentId) {
+        for peer in self.peers.values_mut() {
+            if peer.contents.get(&content) == Some(&Tie::Offer) {
+                peer.contents.remove(&content);
+            }
+        }
+    }
+
+    /// Whether this node offers the content to that one.
+    pub(super) fn is_offered(&self, node: NodeId, content: ContentId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.contents.get(&content) == Some(&Tie::Offer))
+    }
+
+    /// Whether this node offers anything to that one.
+    pub(super) fn has_offers(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(Peer::has_offers)
+    }
+
+    /// A dial beside all others, at the given addresses or else the known ones. `None` if it is linked or banned, or if too
+    /// many such dials are under way.
+    pub(super) fn begin_meeting(&mut self, node: NodeId, addresses: Vec<Address>) -> Option<Vec<Address>> {
+        let meetings: u32 = self.peers.values().map(|peer| peer.meetings).sum();
+        if meetings >= MEETINGS_AT_ONCE {
+            return None;
+        }
+        let peer = self.entry(node)?;
+        let mut addresses = if addresses.is_empty() { peer.addresses.clone() } else { addresses };
+        addresses.truncate(SOURCE_ADDRESSES_MAX);
+        let is_of_use = !matches!(peer.standing, Standing::Linked | Standing::Banned(_));
+        if !is_of_use || addresses.is_empty() {
+            return None;
+        }
+        peer.meetings += 1;
+        Some(addresses)
+    }
+
+    /// A dial has ended. True if it was one of those.
+    pub(super) fn end_meeting(&mut self, node: NodeId) -> bool {
+        let peer = self.peers.get_mut(&node).filter(|peer| peer.meetings > 0);
+        peer.map(|peer| peer.meetings -= 1).is_some()
+    }
+
+    /// The earliest time at which somebody is due who is of use.
+    pub(super) fn next_dial_at(&self, is_wanted: impl Fn(&ContentId, Tie) -> bool) -> Option<Instant> {
+        self.peers
+            .values()
+            .filter(|peer| peer.is_wanted(&is_wanted))
+            .filter_map(|peer| match peer.standing {
+                Standing::Waiting(at) => Some(at),
+                _ => None,
+            })
+            .min()
+    }
+
+    /// Begins to dial somebody heard of. False if that is in hand already, or pointless.
+    pub(super) fn begin_trial(&mut self, node: NodeId, content: ContentId, addresses: &[Address]) -> bool {
+        let dialing = self.peers.values().filter(|peer| matches!(peer.standing, Standing::Dialing)).count();
+        if dialing >= DIALS_AT_ONCE || self.is_in_hand(node) {
+            return false;
+        }
+        let Some(peer) = self.entry(node) else { return false };
+        peer.addresses = addresses.to_vec();
+        peer.contents.entry(content).or_insert(Tie::Fetch);
+        (peer.standing, peer.is_on_trial) = (Standing::Dialing, true);
+        true
+    }
+
+    /// Whether a node needs no word of others: it is linked, dialed in its turn, or no use.
+    pub(super) fn is_in_hand(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| !matches!(peer.standing, Standing::Passive))
+    }
+
+    /// Places where a node may be dialed, as they were named.
+    pub(super) fn addresses(&self, node: NodeId) -> &[Address] {
+        self.peers.get(&node).map_or(&[], |peer| peer.addresses.as_slice())
+    }
+
+    /// A dial has failed. If it went to somebody only heard of, it was the last, and nothing of it is kept.
+    pub(super) fn end_trial(&mut self, node: NodeId) -> bool {
+        let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.is_on_trial) else { return false };
+        peer.is_on_trial = false;
+        if matches!(peer.standing, Standing::Dialing) {
+            (peer.standing, peer.addresses) = (Standing::Passive, Vec::new());
+            let is_unknown = peer.totals == PeerTotals::default() && peer.past == Reputation::default();
+            if is_unknown && peer.accusers.is_empty() && peer.meetings == 0 {
+                self.peers.remove(&node);
+            }
+        }
+        true
+    }
+
+    /// Takes the first in rank that is due and of use; it counts as being dialed from now on.
+    pub(super) fn pop_due(
+        &mut self,
+        now: Instant,
+        is_wanted: impl Fn(&ContentId, Tie) -> bool,
+    ) -> Option<(NodeId, Vec<Address>)> {
+        let dialing = self.peers.values().filter(|peer| matches!(peer.standing, Standing::Dialing)).count();
+        if dialing >= DIALS_AT_ONCE {
+            return None;
+        }
+        let is_due = |peer: &Peer| matches!(peer.standing, Standing::Waiting(at) if at <= now);
+        let due = self.peers.iter_mut().filter(|(_, peer)| is_due(peer) && peer.is_wanted(&is_wanted));
+        let (node, peer) = due.min_by_key(|(_, peer)| (!peer.has_offers(), peer.is_doubtful(), peer.rank))?;
+        peer.standing = Standing::Dialing;
+        Some((*node, peer.addresses.clone()))
+    }
+
+    /// A link to it stands.
+    pub(super) fn on_linked(&mut self, node: NodeId) {
+        let Some(peer) = self.entry(node) else { return };
+        peer.is_on_trial = false;
+        if !matches!(peer.standing, Standing::Banned(_)) {
+            peer.standing = Standing::Linked;
+        }
+    }
+
+    /// It was of use: the next failure is its first.
+    pub(super) fn on_useful(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.failures = 0;
+        }
+    }
+
+    /// The last link to it is gone, which stood for that time.
+    pub(super) fn on_unlinked(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        (stood, reason): (Duration, &str),
+        rng: &mut Rng,
+    ) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        if stood > BACKOFF_MAX {
+            peer.failures = 0;
+        }
+        if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_)) {
+            peer.back_off(now, reason, rng);
+        }
+    }
+
+    /// A dial failed. Whoever came in meanwhile stays linked.
+    pub(super) fn on_failed(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_) | Standing::Linked) {
+            peer.back_off(now, reason, rng);
+        }
+    }
+
+    /// No use trying again, unless something is offered to it: that goes on.
+    pub(super) fn on_refused(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        if matches!(peer.standing, Standing::Banned(_)) {
+            return;
+        }
+        if peer.has_offers() && matches!(peer.standing, Standing::Linked) {
+            return;
+        }
+        if peer.has_offers() {
+            peer.back_off(now, reason, rng);
+        } else {
+            peer.last_failure = Some(reason.to_owned());
+            peer.standing = Standing::Refused(reason.to_owned());
+        }
+    }
+
+    /// Notes what a node was worth at earlier runs.
+    pub(super) fn remember(&mut self, node: NodeId, past: Reputation) {
+        let Some(peer) = self.entry(node) else { return };
+        peer.past = past;
+        if past.is_bad() {
+            peer.standing = Standing::Banned(Violation::Remembered);
+        }
+    }
+
+    /// True once, when a node has given more than one wrong chunk.
+    pub(super) fn begin_accusing(&mut self, node: NodeId) -> bool {
+        let peer = self.peers.get_mut(&node).filter(|peer| peer.reputation().is_bad_again());
+        peer.is_some_and(|peer| !std::mem::replace(&mut peer.is_accused_here, true))
+    }
+
+    /// One node says that another gave it wrong chunks. True if that is news of one that is known here.
+    pub(super) fn on_accused(&mut self, node: NodeId, by: NodeId) -> bool {
+        let peer = self.peers.get_mut(&node).filter(|peer| peer.accusers.len() < ACCUSERS_MAX);
+        peer.is_some_and(|peer| peer.accusers.insert(by))
+    }
+
+    /// How many say so.
+    pub(super) fn accusers(&self, node: NodeId) -> usize {
+        self.peers.get(&node).map_or(0, |peer| peer.accusers.len())
+    }
+
+    /// Nothing is exchanged with it any more.
+    pub(super) fn ban(&mut self, node: NodeId, violation: Violation) {
+        self.peers.entry(node).or_default().standing = Standing::Banned(violation);
+    }
+
+    /// Whether it is banned.
+    pub(super) fn is_banned(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| matches!(peer.standing, Standing::Banned(_)))
+    }
+
+    /// Its totals, if there is room for it in the book.
+    pub(super) fn totals(&mut self, node: NodeId) -> Option<&mut PeerTotals> {
+        Some(&mut self.peers.get_mut(&node)?.totals)
+    }
+
+    /// All nodes and what they were worth.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &PeerTotals, PeerStanding)> {
+        self.peers.iter().map(|(node, peer)| (*node, &peer.totals, peer.standing()))
+    }
+
+    /// Whether sources of this content were known, and none of them is linked, being dialed, or due some day.
+    pub(super) fn is_given_up(&self, content: ContentId) -> bool {
+        let is_hopeful = |peer: &Peer| match &peer.standing {
+            Standing::Waiting(_) | Standing::Dialing => peer.contents.contains_key(&content),
+            Standing::Linked => true,
+            Standing::Passive | Standing::Refused(_) | Standing::Banned(_) => false,
+        };
+        self.peers.values().any(|peer| peer.contents.contains_key(&content))
+            && !self.peers.values().any(|peer| peer.meetings > 0 || is_hopeful(peer))
+    }
+
+    /// Why sources of this content were given up for good, if one was.
+    pub(super) fn refusal(&self, content: ContentId) -> Option<String> {
+        self.peers.values().filter(|peer| peer.contents.contains_key(&content)).find_map(|peer| {
+            match &peer.standing {
+                Standing::Refused(reason) => Some(reason.clone()),
+                _ => None,
+            }
+        })
+    }
+
+    /// The last thing that went wrong with a source of this content.
+    pub(super) fn last_failure(&self, content: ContentId) -> Option<String> {
+        let concerned = self.peers.values().filter(|peer| peer.contents.contains_key(&content));
+        concerned
+            .filter_map(|peer| match &peer.standing {
+                Standing::Banned(violation) => Some(format!("banned a source: it {violation}")),
+                _ => peer.last_failure.clone(),
+            })
+            .next_back()
+    }
+}
+
+/// Where a peer stands, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerStanding {
+    /// A link to it stands.
+    Linked,
+    /// It is being dialed, or will be.
+    Away(Option<String>),
+    /// It refuses, or has nothing to give.
+    Refused(String),
+    /// It misbehaved.
+    Banned(Violation),
+}
+
+impl Peer {
+    fn is_wanted(&self, is_wanted: impl Fn(&ContentId, Tie) -> bool) -> bool {
+        self.contents.iter().any(|(content, tie)| is_wanted(content, *tie))
+    }
+
+    /// Nobody knows it, waits for it or must remember what it did.
+    fn may_be_forgotten(&self) -> bool {
+        let is_idle = match self.standing {
+            Standing::Waiting(_) | Standing::Passive | Standing::Refused(_) => true,
+            Standing::Dialing | Standing::Linked | Standing::Banned(_) => false,
+        };
+        is_idle && self.meetings == 0 && !self.has_offers()
+    }
+
+    /// Who is forgotten first: whoever gave and took nothing, refuses, failed most.
+    fn worthlessness(&self) -> impl Ord {
+        let is_useless = self.totals.received_len == 0 && self.totals.sent_len == 0;
+        (is_useless, matches!(self.standing, Standing::Refused(_)), self.failures, self.rank)
+    }
+
+    fn reputation(&self) -> Reputation {
+        self.past.with(&self.totals)
+    }
+
+    /// By what it did here, or, where that is little, by what others say.
+    fn is_doubtful(&self) -> bool {
+        let is_unknown =
+            self.past.good_len == 0.0 && self.accusers.len() as u64 > self.totals.verified_chunks;
+        self.reputation().is_doubtful() || is_unknown
+    }
+
+    fn has_offers(&self) -> bool {
+        self.contents.values().any(|tie| *tie == Tie::Offer)
+    }
+
+    /// Wait twice as long as last time, with jitter.
+    fn back_off(&mut self, now: Instant, reason: &str, rng: &mut Rng) {
+        let wait = BACKOFF_MIN * 2u32.saturating_pow(self.failures.min(16));
+        let jittered = wait.min(BACKOFF_MAX).mul_f64(0.75 + rng.unit() / 2.0);
+        self.failures += 1;
+        self.last_failure = Some(reason.to_owned());
+        self.standing =
+            if self.addresses.is_empty() { Standing::Passive } else { Standing::Waiting(now + jittered) };
+    }
+
+    fn standing(&self) -> PeerStanding {
+        match &self.standing {
+            Standing::Waiting(_) | Standing::Dialing | Standing::Passive => {
+                PeerStanding::Away(self.last_failure.clone())
+            }
+            Standing::Linked => PeerStanding::Linked,
+            Standing::Refused(reason) => PeerStanding::Refused(reason.clone()),
+            Standing::Banned(violation) => PeerStanding::Banned(violation.clone()),
+        }
+    }
+}
+
+const DIALS_AT_ONCE: usize = 32;
+/// Dials under way that somebody else asked for; each takes up to ten seconds.
+const MEETINGS_AT_ONCE: u32 = 32;
+const BACKOFF_MIN: Duration = Duration::from_millis(500);
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Further ones make it no worse.
+const ACCUSERS_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! Writes that pass the page cache by (`O_DIRECT`). A long file that is synced every few seconds gains nothing from the cache: each
+//! byte would be copied once more, into pages that the system must find first, and whatever else was cached would have to go.
+//!
+//! Only aligned pieces of long files go this way, and only until the disk was slow at it: such a one (a spinning one) does
+//! better with the order that the system gives to cached writes, and is not tried again. Whatever refuses is written the usual way. Nothing here makes
+//! anything durable.
+
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::file::File;
+use super::locked;
+
+/// Whether direct writes are still worth it, by how they went.
+#[derive(Debug, Default)]
+pub(super) struct DirectWrites {
+    meter: Mutex<Meter>,
+    is_refused: AtomicBool,
+}
+
+/// Bytes against the time in which at least one write was going on: writes that wait for each other do not look slow.
+#[derive(Debug, Default)]
+struct Meter {
+    active_count: u32,
+    /// Time up to here is counted.
+    counted_to: Option<Instant>,
+    /// Both halved now and then, so that the newest count most.
+    written_len: u64,
+    busy: Duration,
+}
+
+impl DirectWrites {
+    /// Whether a file of this length should be written so.
+    pub(super) fn suit(&self, file_len: u64) -> bool {
+        cfg!(target_os = "linux")
+            && file_len >= FILE_LEN_MIN
+            && !self.is_refused.load(Ordering::Relaxed)
+            && !self.is_slow()
+    }
+
+    /// The file system cannot, or not now: that costs speed and nothing else.
+    pub(super) fn refuse(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes as much of the front of `data` as is aligned; returns how much, which is 0 where the file system refuses.
+    pub(super) fn write(&self, file: &File, data: &[u8], offset: u64) -> io::Result<usize> {
+        let is_aligned =
+            data.as_ptr().align_offset(DIRECT_ALIGN) == 0 && offset.is_multiple_of(DIRECT_ALIGN as u64);
+        let len = if is_aligned { data.len() / DIRECT_ALIGN * DIRECT_ALIGN } else { 0 };
+        if len == 0 {
+            return Ok(0);
+        }
+        locked(&self.meter).on_start(now());
+        let written = file.write_all_at(&data[..len], offset);
+        locked(&self.meter).on_end(now(), if written.is_ok() { len as u64 } else { 0 });
+        match written {
+            Ok(()) => Ok(len),
+            // This file system wants another alignment, or none of it; what was written is written again.
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {
+                self.refuse();
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_slow(&self) -> bool {
+        locked(&self.meter).is_slow()
+    }
+}
+
+impl Meter {
+    fn on_start(&mut self, now: Instant) {
+        if self.active_count == 0 {
+            self.counted_to = Some(now);
+        }
+        self.active_count += 1;
+    }
+
+    fn on_end(&mut self, now: Instant, len: u64) {
+        let counted_to = self.counted_to.replace(now).unwrap_or(now);
+        self.busy += now.saturating_duration_since(counted_to);
+        self.active_count = self.active_count.saturating_sub(1);
+        self.written_len += len;
+        if self.written_len > 4 * SAMPLE_LEN {
+            (self.written_len, self.busy) = (self.written_len / 2, self.busy / 2);
+        }
+    }
+
+    fn is_slow(&self) -> bool {
+        self.written_len >= SAMPLE_LEN
+            && u128::from(self.written_len) * 1_000_000_000 < self.busy.as_nanos() * u128::from(RATE_MIN)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how fast a disk is can be seen only where it is written to")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Of memory, offsets and lengths, bytes: a page, and no known disk wants more.
+pub const DIRECT_ALIGN: usize = 4096;
+/// Shorter files have short chunks, which are slow one by one, and their pages are soon used again.
+const FILE_LEN_MIN: u64 = 64 << 20;
+/// Slower than this, bytes per second, is taken for a spinning disk, which profits from the system's ordering of cached writes. Chosen
+/// between what is known of both kinds; no spinning disk was at hand to measure.
+const RATE_MIN: u64 = 150_000_000;
+/// Judged only after so many bytes.
+const SAMPLE_LEN: u64 = 32 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many writes of 1 MiB, so many at once, each so long.
+    fn is_slow_after(writes: u32, at_once: u32, each: Duration) -> bool {
+        let (mut meter, start) = (Meter::default(), now());
+        for batch in 0..writes / at_once {
+            let begin = start + each * batch;
+            (0..at_once).for_each(|_| meter.on_start(begin));
+            (0..at_once).for_each(|_| meter.on_end(begin + each, 1 << 20));
+        }
+        meter.is_slow()
+    }
+
+    #[test]
+    fn a_slow_disk_is_found_out_and_a_quick_one_is_not() {
+        assert!(!is_slow_after(200, 1, Duration::from_millis(1)));
+        assert!(is_slow_after(200, 1, Duration::from_millis(20)));
+        assert!(!is_slow_after(200, 20, Duration::from_millis(20)), "they only waited for each other");
+        assert!(!is_slow_after(20, 1, Duration::from_millis(20)), "too few to tell");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_long_files_are_written_so_and_only_where_it_is_not_refused() {
+        let writes = DirectWrites::default();
+        assert!(writes.suit(FILE_LEN_MIN) && !writes.suit(FILE_LEN_MIN - 1));
+        writes.refuse();
+        assert!(!writes.suit(FILE_LEN_MIN));
+    }
+
+    #[test]
+    fn what_is_not_aligned_is_left_to_the_usual_way() {
+        let writes = DirectWrites::default();
+        let file = File::untapped(tempfile::tempfile().unwrap());
+        let bytes = vec![7; 4 * DIRECT_ALIGN];
+        let first = bytes.as_ptr().align_offset(DIRECT_ALIGN);
+        let aligned = &bytes[first..];
+        let check = |data: &[u8], offset: u64, written: usize| {
+            assert_eq!(writes.write(&file, data, offset).unwrap(), written);
+        };
+        check(&aligned[..2 * DIRECT_ALIGN], 0, 2 * DIRECT_ALIGN);
+        check(&aligned[..2 * DIRECT_ALIGN + 5], 0, 2 * DIRECT_ALIGN);
+        check(&aligned[..DIRECT_ALIGN - 1], 0, 0);
+        check(&aligned[1..2 * DIRECT_ALIGN], 0, 0);
+        check(&aligned[..2 * DIRECT_ALIGN], 1, 0);
+    }
+}

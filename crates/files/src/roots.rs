@@ -1,0 +1,117 @@
+//! How the paths of a content map to places on disk. Decides names only; opening goes through [`Dir`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::dir::{Access, Dir};
+use super::file::File;
+use super::{StoreError, locked};
+use swarm_core::manifest::{EntryPath, Manifest};
+
+/// Where each entry of a content lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roots(Shape);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Every entry lies below one folder.
+    Folder(PathBuf),
+    /// Entries lie below the folder of their first component.
+    Tops(BTreeMap<String, PathBuf>),
+    /// The only file of the content, under whatever name.
+    OneFile(PathBuf),
+}
+
+impl Roots {
+    /// Every entry lies below this folder, as a fetch leaves it.
+    pub fn folder(path: impl Into<PathBuf>) -> Self {
+        Self(Shape::Folder(path.into()))
+    }
+
+    /// The roots by which a person who names `path` means this content: the folder it was fetched into, the folder that is
+    /// the content's only top entry, or its only file.
+    pub fn find(manifest: &Manifest, path: &Path) -> Result<Self, StoreError> {
+        let metadata = std::fs::metadata(path).map_err(StoreError::disk(path, "stat"))?;
+        if !metadata.is_dir() {
+            return match manifest.files() {
+                [_] => Ok(Self(Shape::OneFile(path.to_owned()))),
+                _ => Err(StoreError::NotOneFile { path: path.to_owned() }),
+            };
+        }
+        let whole = std::path::absolute(path).map_err(StoreError::disk(path, "find"))?;
+        let entries = manifest.files().iter().map(|file| &file.path).chain(manifest.empty_directories());
+        let is_top = whole.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
+            !path.join(name).exists()
+                && entries
+                    .into_iter()
+                    .all(|entry| entry.components().next() == Some(name) && entry.parent().is_some())
+        });
+        match whole.parent() {
+            Some(parent) if is_top && !manifest.files().is_empty() => Ok(Self::folder(parent)),
+            _ => Ok(Self::folder(path)),
+        }
+    }
+
+    /// Each first component of a path, and the folder that holds it.
+    pub(super) fn tops(tops: BTreeMap<String, PathBuf>) -> Self {
+        Self(Shape::Tops(tops))
+    }
+
+    /// The place of an entry, for messages.
+    pub fn path(&self, entry: &EntryPath) -> PathBuf {
+        let (folder, relative) = self.split(entry);
+        folder.join(relative)
+    }
+
+    fn split(&self, entry: &EntryPath) -> (PathBuf, PathBuf) {
+        let relative = PathBuf::from(entry.as_str());
+        match &self.0 {
+            Shape::Folder(folder) => (folder.clone(), relative),
+            Shape::Tops(tops) => {
+                let top = entry.components().next().and_then(|top| tops.get(top));
+                (top.cloned().unwrap_or_default(), relative)
+            }
+            Shape::OneFile(path) => {
+                let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+                (folder, path.file_name().map(PathBuf::from).unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// Roots with their folders held open.
+#[derive(Debug)]
+pub(super) struct OpenRoots {
+    roots: Roots,
+    /// A handful: one for each folder that holds a seeded path.
+    dirs: Mutex<BTreeMap<PathBuf, Arc<Dir>>>,
+}
+
+impl OpenRoots {
+    pub(super) fn new(roots: Roots) -> Self {
+        Self { roots, dirs: Mutex::new(BTreeMap::new()) }
+    }
+
+    pub(super) fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// Opens an entry for reading, through no link below its root.
+    pub(super) fn open(&self, entry: &EntryPath) -> Result<File, StoreError> {
+        let (dir, relative) = self.place(entry)?;
+        dir.open_file(&relative, Access::Read)
+    }
+
+    /// The held folder of an entry, and its path below.
+    pub(super) fn place(&self, entry: &EntryPath) -> Result<(Arc<Dir>, PathBuf), StoreError> {
+        let (folder, relative) = self.roots.split(entry);
+        let mut dirs = locked(&self.dirs);
+        if let Some(dir) = dirs.get(&folder) {
+            return Ok((Arc::clone(dir), relative));
+        }
+        let dir = Arc::new(Dir::open(&folder)?);
+        dirs.insert(folder, Arc::clone(&dir));
+        Ok((dir, relative))
+    }
+}

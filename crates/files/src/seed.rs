@@ -1,0 +1,102 @@
+//! Serves files in place, read-only. Invariant: a chunk is hashed in this process before a byte of it is given out, and again
+//! when its file's stamp has moved; see [`super::guard`].
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::guard::{Guard, Guarded, Stamped};
+use super::hashing::{Copied, nanos_of};
+use super::open_files::OpenFiles;
+use super::roots::{OpenRoots, Roots};
+use super::{Store, StoreError, Verdict, check_range};
+use swarm_core::base::Bitfield;
+use swarm_core::manifest::{ChunkIndex, FileIndex, Manifest};
+
+/// A store over files that belong to someone else.
+#[derive(Debug)]
+pub struct SeedStore {
+    manifest: Manifest,
+    roots: OpenRoots,
+    good: Bitfield,
+    files: OpenFiles,
+    guard: Guard,
+    clock: fn() -> SystemTime,
+}
+
+impl SeedStore {
+    /// Serves the chunks in `good` (all, after indexing; those a scan found, of a partial copy). `clock` tells the present: a
+    /// file that changed within the last two seconds is hashed at every read, since a further change might not show.
+    pub fn new(manifest: Manifest, roots: Roots, good: Bitfield, clock: fn() -> SystemTime) -> Self {
+        let guard = Guard::new(manifest.geometry().chunk_count());
+        Self { manifest, roots: OpenRoots::new(roots), good, files: OpenFiles::default(), guard, clock }
+    }
+
+    /// The chunks it set out to serve.
+    pub fn good(&self) -> &Bitfield {
+        &self.good
+    }
+
+    fn open(&self, file: FileIndex) -> Result<Arc<super::file::File>, StoreError> {
+        self.files.get(file, || self.roots.open(&self.manifest.file(file).path))
+    }
+
+    fn changed(&self, chunk: ChunkIndex) -> StoreError {
+        let file = self.manifest.geometry().span(chunk).file;
+        // It may have been replaced: look at the new one next time.
+        self.files.forget(file);
+        StoreError::Changed {
+            path: self.roots.roots().path(&self.manifest.file(file).path),
+            chunk: chunk.get(),
+        }
+    }
+}
+
+impl Store for SeedStore {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn read(&self, chunk: ChunkIndex, offset: u32, buf: &mut [u8]) -> Result<(), StoreError> {
+        check_range(&self.manifest, chunk, offset, buf.len())?;
+        let index = self.manifest.geometry().span(chunk).file;
+        if !self.good.contains(chunk.get()) {
+            let path = self.roots.roots().path(&self.manifest.file(index).path);
+            return Err(StoreError::NotVerified { path, chunk: chunk.get() });
+        }
+        // Whatever the reason, a chunk that cannot be read is no longer served.
+        let file = self.open(index).map_err(|error| {
+            tracing::debug!(%error, "a seeded file cannot be opened");
+            self.changed(chunk)
+        })?;
+        let stamped = Stamped::AsOf(nanos_of((self.clock)()));
+        match self.guard.read(&self.manifest, chunk, &file, stamped, Copied { offset, buf }) {
+            Ok(Guarded::Good) => Ok(()),
+            Ok(Guarded::Changed) => Err(self.changed(chunk)),
+            Err(error) => {
+                tracing::debug!(%error, "a seeded file cannot be read");
+                Err(self.changed(chunk))
+            }
+        }
+    }
+
+    fn write_chunk(&self, _chunk: ChunkIndex, _data: &[u8]) -> Result<Verdict, StoreError> {
+        Err(StoreError::ReadOnlyStore)
+    }
+
+    fn keep_slice(&self, _chunk: ChunkIndex, _offset: u32, _data: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::ReadOnlyStore)
+    }
+
+    fn verify_kept(&self, _chunk: ChunkIndex) -> Result<Verdict, StoreError> {
+        Err(StoreError::ReadOnlyStore)
+    }
+
+    /// Nothing is ever written, so nothing becomes durable.
+    fn flush(&self) -> Result<Vec<ChunkIndex>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn finish(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

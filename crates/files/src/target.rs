@@ -1,0 +1,418 @@
+//! Fetches a content into a folder. Invariants: bytes reach a chunk's place only under its lock and never once it is verified;
+//! the journal learns of a chunk only after its file was synced; after a sync that failed it learns nothing more, since the
+//! system may have dropped what it could not write.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+use super::dir::Dir;
+use super::guard::{ChunkLocks, Guard, Guarded, Stamped};
+use super::hashing::{Copied, HashProgress, Stamp, hash_chunk};
+use super::journal::{Journal, Record};
+use super::resume::{Resumed, Survey};
+use super::target_files::{Place, TargetFiles};
+use super::{Store, StoreError, Verdict, check_range, locked};
+use swarm_core::base::Bitfield;
+use swarm_core::base::limits::SYNC_FILES_MAX;
+use swarm_core::manifest::{ChunkHasher, ChunkIndex, EntryPath, FileIndex, Manifest};
+
+/// How a content is fetched into a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetOptions {
+    /// Whether files that stand in the way are replaced (when the new ones are complete).
+    pub overwrite: bool,
+    /// Empty files and empty folders that are not wanted; files with bytes are left out by their chunks.
+    pub unwanted_empty: BTreeSet<EntryPath>,
+}
+
+/// What was there when a fetch began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Chunks that need not be fetched.
+    pub durable: Bitfield,
+    /// Chunks that were hashed to find out.
+    pub hashed_chunks: u32,
+    /// An earlier fetch is gone on with.
+    pub resumed: bool,
+    /// The journal of the earlier fetch was not believed, so all that was there was hashed.
+    pub doubted: bool,
+}
+
+/// A store that fills a folder.
+#[derive(Debug)]
+pub struct TargetStore {
+    manifest: Manifest,
+    wanted: Bitfield,
+    unwanted_empty: BTreeSet<EntryPath>,
+    files: TargetFiles,
+    guard: Guard,
+    writers: ChunkLocks,
+    state: Mutex<State>,
+    /// Held through a flush: there is one at a time.
+    journal: Mutex<Journal>,
+}
+
+#[derive(Debug)]
+struct State {
+    verified: Bitfield,
+    durable: Bitfield,
+    /// Verified, to be synced.
+    pending: BTreeSet<ChunkIndex>,
+    /// Durable, to be told to the caller.
+    unreported: Vec<ChunkIndex>,
+    /// Files that may be complete, to be given their final names.
+    touched: BTreeSet<FileIndex>,
+    sync_failed: bool,
+}
+
+impl TargetStore {
+    /// Begins a fetch into `dir`, made if it is missing, or goes on with one. `wanted` are the chunks to be fetched. May hash
+    /// what is there, on all cores; `progress` is then called from hashing threads.
+    pub fn open(
+        dir: &Path,
+        manifest: Manifest,
+        wanted: Bitfield,
+        options: TargetOptions,
+        progress: &(dyn Fn(HashProgress) + Sync),
+    ) -> Result<(Self, Opened), StoreError> {
+        Self::open_in(Dir::create(dir)?, manifest, wanted, options, progress)
+    }
+
+    pub(super) fn open_in(
+        dir: Dir,
+        manifest: Manifest,
+        wanted: Bitfield,
+        options: TargetOptions,
+        progress: &(dyn Fn(HashProgress) + Sync),
+    ) -> Result<(Self, Opened), StoreError> {
+        let (mut journal, recovered) = Journal::open(&dir, &manifest)?;
+        let existed = recovered.existed;
+        let survey = Survey { dir: &dir, manifest: &manifest, wanted: &wanted, options: &options, progress };
+        let begun = survey.run(recovered).and_then(|resumed| {
+            record(&mut journal, &dir, &manifest, &resumed)?;
+            Ok(resumed)
+        });
+        let resumed = match begun {
+            Ok(resumed) => resumed,
+            Err(error) => {
+                if !existed {
+                    journal.remove(&dir)?;
+                }
+                return Err(error);
+            }
+        };
+        let opened = Opened {
+            durable: resumed.durable.clone(),
+            hashed_chunks: resumed.hashed_chunks,
+            resumed: existed,
+            doubted: resumed.doubted,
+        };
+        Ok((Self::resumed(dir, manifest, wanted, options, journal, resumed), opened))
+    }
+
+    fn resumed(
+        dir: Dir,
+        manifest: Manifest,
+        wanted: Bitfield,
+        options: TargetOptions,
+        journal: Journal,
+        resumed: Resumed,
+    ) -> Self {
+        let geometry = manifest.geometry();
+        let touched = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
+        let touched = touched.filter(|file| resumed.places[file.get()] == Place::Part).collect();
+        let state = State {
+            verified: resumed.durable.clone(),
+            durable: resumed.durable,
+            pending: BTreeSet::new(),
+            unreported: Vec::new(),
+            touched,
+            sync_failed: false,
+        };
+        Self {
+            wanted,
+            unwanted_empty: options.unwanted_empty,
+            guard: Guard::new(geometry.chunk_count()),
+            files: TargetFiles::new(dir, manifest.clone(), options.overwrite, resumed.places),
+            manifest,
+            writers: ChunkLocks::new(),
+            state: Mutex::new(state),
+            journal: Mutex::new(journal),
+        }
+    }
+
+    fn file_of(&self, chunk: ChunkIndex) -> FileIndex {
+        self.manifest.geometry().span(chunk).file
+    }
+
+    fn is_verified(&self, chunk: ChunkIndex) -> bool {
+        locked(&self.state).verified.contains(chunk.get())
+    }
+
+    fn check_wanted(&self, chunk: ChunkIndex) -> Result<(), StoreError> {
+        if self.wanted.contains(chunk.get()) {
+            return Ok(());
+        }
+        Err(StoreError::Unwanted { path: self.files.path(self.file_of(chunk)), chunk: chunk.get() })
+    }
+
+    /// The caller holds the chunk's lock and has seen its hash to be right.
+    fn mark_verified(&self, chunk: ChunkIndex) {
+        self.guard.mark(&self.manifest, chunk, Stamp::OURS);
+        let mut state = locked(&self.state);
+        state.verified.insert(chunk.get());
+        state.pending.insert(chunk);
+    }
+
+    /// Writes verified bytes as their reader wants them.
+    fn put_opened(&self, chunk: ChunkIndex, data: &[u8]) -> Result<(), StoreError> {
+        let Some(opening) = self.manifest.opening() else { return self.put(chunk, data) };
+        let mut opened = data.to_vec();
+        if opening.open(&self.manifest, chunk, &mut opened) {
+            return self.put(chunk, &opened);
+        }
+        Err(StoreError::Sealed { path: self.files.path(self.file_of(chunk)), chunk: chunk.get() })
+    }
+
+    fn put(&self, chunk: ChunkIndex, data: &[u8]) -> Result<(), StoreError> {
+        let span = self.manifest.geometry().span(chunk);
+        let file = self.files.to_write(span.file)?;
+        if is_zero(data) && file.punch(span.file_offset, span.len.into()).is_ok() {
+            return Ok(());
+        }
+        self.files.write(span.file, &file, data, span.file_offset)
+    }
+
+    /// Syncs the data of these chunks, and the names of their files.
+    fn sync(&self, batch: &BTreeSet<ChunkIndex>) -> Result<(), StoreError> {
+        let files: BTreeSet<FileIndex> = batch.iter().map(|&chunk| self.file_of(chunk)).collect();
+        if files.len() > SYNC_FILES_MAX && self.files.dir.sync_file_system()? {
+            return Ok(());
+        }
+        for file in files {
+            if let Some((open, _)) = self.files.existing(file)? {
+                open.sync_data().map_err(StoreError::disk(&self.files.path(file), "sync"))?;
+            }
+        }
+        self.files.sync_names()
+    }
+
+    fn make_durable(&self, journal: &mut Journal, batch: &BTreeSet<ChunkIndex>) -> Result<(), StoreError> {
+        if let Err(error) = self.sync(batch) {
+            locked(&self.state).sync_failed = true;
+            return Err(error);
+        }
+        journal.append(&Record::Durable(runs(batch)))?;
+        let mut state = locked(&self.state);
+        for &chunk in batch {
+            state.durable.insert(chunk.get());
+            state.unreported.push(chunk);
+            state.touched.insert(self.file_of(chunk));
+        }
+        Ok(())
+    }
+
+    /// Renames what is complete. A file that cannot be renamed is tried again at the next flush.
+    fn promote_complete(&self) -> Result<(), StoreError> {
+        let touched = locked(&self.state).touched.clone();
+        // A folder of a hundred thousand files spends half its time here.
+        touched.into_par_iter().try_for_each(|file| {
+            if self.missing_of(file) == 0 && self.files.promote(file)? {
+                self.trust_final(file)?;
+            }
+            locked(&self.state).touched.remove(&file);
+            Ok(())
+        })
+    }
+
+    /// What was verified under the temporary name is known of the final one, until someone touches it.
+    fn trust_final(&self, file: FileIndex) -> Result<(), StoreError> {
+        if let Some((open, _)) = self.files.existing(file)? {
+            let stamp = Stamp::of(&open).map_err(StoreError::disk(&self.files.path(file), "stat"))?;
+            self.guard.restamp(file, stamp);
+        }
+        Ok(())
+    }
+
+    fn missing_of(&self, file: FileIndex) -> u32 {
+        let state = locked(&self.state);
+        let range = self.manifest.geometry().file_chunk_range(file);
+        range.filter(|&chunk| !state.durable.contains(chunk)).count() as u32
+    }
+
+    fn check_complete(&self) -> Result<(), StoreError> {
+        let state = locked(&self.state);
+        let missing = |chunk: &u32| !state.durable.contains(*chunk);
+        let Some(first) = self.wanted.iter().find(missing) else { return Ok(()) };
+        let geometry = self.manifest.geometry();
+        let Some(chunk) = geometry.chunk(first) else { return Ok(()) };
+        let file = geometry.span(chunk).file;
+        let range = geometry.file_chunk_range(file);
+        let missing =
+            range.filter(|&chunk| self.wanted.contains(chunk) && !state.durable.contains(chunk)).count();
+        Err(StoreError::Unfinished { path: self.files.path(file), missing: missing as u32 })
+    }
+
+    fn make_what_has_no_bytes(&self) -> Result<(), StoreError> {
+        let geometry = self.manifest.geometry();
+        for file in (0..geometry.file_count()).filter_map(|index| geometry.file(index)) {
+            let entry = self.manifest.file(file);
+            if entry.len > 0 {
+                self.files.finish_executable(file)?;
+            } else if !self.unwanted_empty.contains(&entry.path) {
+                self.files.make_empty(file)?;
+            }
+        }
+        let wanted =
+            self.manifest.empty_directories().iter().filter(|path| !self.unwanted_empty.contains(path));
+        wanted.into_iter().try_for_each(|path| self.files.make_directory(path))
+    }
+}
+
+impl Store for TargetStore {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn read(&self, chunk: ChunkIndex, offset: u32, buf: &mut [u8]) -> Result<(), StoreError> {
+        check_range(&self.manifest, chunk, offset, buf.len())?;
+        let file = self.file_of(chunk);
+        let not_verified = || StoreError::NotVerified { path: self.files.path(file), chunk: chunk.get() };
+        if !self.is_verified(chunk) {
+            return Err(not_verified());
+        }
+        let (open, place) = self.files.existing(file)?.ok_or_else(not_verified)?;
+        let stamped = match place {
+            Place::Final => Stamped::AsOf(i128::MAX),
+            Place::Part | Place::Nothing => Stamped::Ours,
+        };
+        match self.guard.read(&self.manifest, chunk, &open, stamped, Copied { offset, buf }) {
+            Ok(Guarded::Good) => Ok(()),
+            Ok(Guarded::Changed) => {
+                Err(StoreError::Changed { path: self.files.path(file), chunk: chunk.get() })
+            }
+            Err(error) => Err(StoreError::disk(&self.files.path(file), "read")(error)),
+        }
+    }
+
+    fn write_chunk(&self, chunk: ChunkIndex, data: &[u8]) -> Result<Verdict, StoreError> {
+        let span = self.manifest.geometry().span(chunk);
+        if data.len() != span.len as usize {
+            return Err(StoreError::Range { chunk: chunk.get(), offset: 0, len: data.len() });
+        }
+        if self.is_verified(chunk) {
+            return Ok(Verdict::Verified);
+        }
+        self.check_wanted(chunk)?;
+        if ChunkHasher::hash(&span, data) != self.manifest.chunk_hash(chunk) {
+            return Ok(Verdict::Corrupt);
+        }
+        let _turn = self.writers.lock(chunk);
+        if !self.is_verified(chunk) {
+            self.put_opened(chunk, data)?;
+            self.mark_verified(chunk);
+        }
+        Ok(Verdict::Verified)
+    }
+
+    fn keep_slice(&self, chunk: ChunkIndex, offset: u32, data: &[u8]) -> Result<(), StoreError> {
+        check_range(&self.manifest, chunk, offset, data.len())?;
+        let _turn = self.writers.lock(chunk);
+        if self.is_verified(chunk) {
+            return Ok(());
+        }
+        self.check_wanted(chunk)?;
+        let span = self.manifest.geometry().span(chunk);
+        let file = self.files.to_write(span.file)?;
+        file.write_all_at(data, span.file_offset + u64::from(offset))
+            .map_err(StoreError::disk(&self.files.path(span.file), "write"))
+    }
+
+    fn verify_kept(&self, chunk: ChunkIndex) -> Result<Verdict, StoreError> {
+        let _turn = self.writers.lock(chunk);
+        if self.is_verified(chunk) {
+            return Ok(Verdict::Verified);
+        }
+        let span = self.manifest.geometry().span(chunk);
+        let Some((file, _)) = self.files.existing(span.file)? else { return Ok(Verdict::Corrupt) };
+        let hash =
+            hash_chunk(&file, &span, None).map_err(StoreError::disk(&self.files.path(span.file), "read"))?;
+        if hash != self.manifest.chunk_hash(chunk) {
+            return Ok(Verdict::Corrupt);
+        }
+        if self.manifest.opening().is_some() {
+            // Slices are kept as they came.
+            let mut data = vec![0; span.len as usize];
+            file.read_exact_at(&mut data, span.file_offset)
+                .map_err(StoreError::disk(&self.files.path(span.file), "read"))?;
+            self.put_opened(chunk, &data)?;
+        }
+        self.mark_verified(chunk);
+        Ok(Verdict::Verified)
+    }
+
+    fn flush(&self) -> Result<Vec<ChunkIndex>, StoreError> {
+        let mut journal = locked(&self.journal);
+        let batch = {
+            let mut state = locked(&self.state);
+            if state.sync_failed {
+                return Err(StoreError::SyncFailed { path: self.files.dir.path().to_owned() });
+            }
+            std::mem::take(&mut state.pending)
+        };
+        if !batch.is_empty()
+            && let Err(error) = self.make_durable(&mut journal, &batch)
+        {
+            locked(&self.state).pending.extend(batch);
+            return Err(error);
+        }
+        self.files.dir.check_place()?;
+        self.promote_complete()?;
+        Ok(std::mem::take(&mut locked(&self.state).unreported))
+    }
+
+    fn finish(&self) -> Result<(), StoreError> {
+        self.flush()?;
+        self.check_complete()?;
+        self.make_what_has_no_bytes()?;
+        self.files.sync_names()?;
+        locked(&self.journal).remove(&self.files.dir)?;
+        self.files.dir.sync_directory(Path::new(""))
+    }
+}
+
+/// Writes down what is known, unless the journal says just that.
+fn record(
+    journal: &mut Journal,
+    dir: &Dir,
+    manifest: &Manifest,
+    resumed: &Resumed,
+) -> Result<(), StoreError> {
+    if resumed.is_recorded {
+        return Ok(());
+    }
+    let records =
+        [Record::Ours(resumed.ours.runs().collect()), Record::Durable(resumed.durable.runs().collect())];
+    journal.rewrite(dir, manifest, &records)
+}
+
+fn runs(chunks: &BTreeSet<ChunkIndex>) -> Vec<(u32, u32)> {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for chunk in chunks {
+        match runs.last_mut() {
+            Some((first, count)) if *first + *count == chunk.get() => *count += 1,
+            _ => runs.push((chunk.get(), 1)),
+        }
+    }
+    runs
+}
+
+fn is_zero(data: &[u8]) -> bool {
+    data.chunks(ZEROS.len()).all(|part| part == &ZEROS[..part.len()])
+}
+
+static ZEROS: [u8; 4096] = [0; 4096];

@@ -1,0 +1,311 @@
+//! The files of a fetch: `.part` while they grow, their own names once complete. Invariant: a final name shows nothing, what
+//! stood there before, or the complete file.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use data_encoding::HEXLOWER;
+
+use super::dir::{Access, Dir};
+use super::direct::DirectWrites;
+use super::file::File;
+use super::index::sha256_of;
+use super::open_files::OpenFiles;
+use super::{StoreError, locked};
+use swarm_core::base::limits::OPEN_DIRECT_FILES_MAX;
+use swarm_core::manifest::{EntryPath, FileIndex, Manifest};
+
+/// Where the bytes of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Nowhere yet.
+    Nothing,
+    /// Under the temporary name.
+    Part,
+    /// Under the final name.
+    Final,
+}
+
+/// The files of a fetch.
+#[derive(Debug)]
+pub(super) struct TargetFiles {
+    pub(super) dir: Dir,
+    manifest: Manifest,
+    /// Whether what stands in the way is replaced.
+    overwrite: bool,
+    open: OpenFiles,
+    /// The long ones among them, opened for writing past the page cache.
+    open_direct: OpenFiles,
+    direct: DirectWrites,
+    /// One at a time: two into one file spin on its lock in the kernel, on the core that could verify meanwhile.
+    cached_writes: Mutex<()>,
+    made: Mutex<Made>,
+}
+
+#[derive(Debug)]
+struct Made {
+    places: Vec<Place>,
+    /// Folders with names that are not durable yet.
+    unsynced: BTreeSet<PathBuf>,
+}
+
+impl TargetFiles {
+    pub(super) fn new(dir: Dir, manifest: Manifest, overwrite: bool, places: Vec<Place>) -> Self {
+        let made = Mutex::new(Made { places, unsynced: BTreeSet::new() });
+        let (open, open_direct) = (OpenFiles::default(), OpenFiles::at_most(OPEN_DIRECT_FILES_MAX));
+        Self {
+            dir,
+            manifest,
+            overwrite,
+            open,
+            open_direct,
+            direct: DirectWrites::default(),
+            cached_writes: Mutex::new(()),
+            made,
+        }
+    }
+
+    pub(super) fn place(&self, file: FileIndex) -> Place {
+        locked(&self.made).places[file.get()]
+    }
+
+    /// The final place, for messages.
+    pub(super) fn path(&self, file: FileIndex) -> PathBuf {
+        self.dir.full(final_path(&self.manifest, file))
+    }
+
+    /// The file where it is now, with its place. `None` if there is nothing yet.
+    pub(super) fn existing(&self, file: FileIndex) -> Result<Option<(Arc<File>, Place)>, StoreError> {
+        // A file may be renamed between the look and the open: then the second look is right.
+        let place = self.place(file);
+        match self.open_at(file, place) {
+            Err(error) if error.is_missing() && self.place(file) != place => {
+                self.open_at(file, self.place(file))
+            }
+            opened => opened,
+        }
+    }
+
+    /// The file to write to, made at its full length if it is not there.
+    pub(super) fn to_write(&self, file: FileIndex) -> Result<Arc<File>, StoreError> {
+        if let Some((open, _)) = self.existing(file)? {
+            return Ok(open);
+        }
+        let mut made = locked(&self.made);
+        if made.places[file.get()] == Place::Nothing {
+            let part = part_path(&self.manifest, file);
+            self.make_folders(&part, &mut made.unsynced)?;
+            let new = self.dir.open_file(&part, Access::CreateNew)?;
+            if let Err(error) = new.set_len(self.manifest.file(file).len) {
+                self.dir.remove_file(&part)?;
+                return Err(StoreError::disk(&self.dir.full(&part), "extend")(error));
+            }
+            made.places[file.get()] = Place::Part;
+            return Ok(self.open.put(file, new));
+        }
+        let place = made.places[file.get()];
+        drop(made);
+        let opened = self.open_at(file, place)?;
+        opened.map(|(open, _)| open).ok_or_else(|| StoreError::TargetExists { path: self.path(file) })
+    }
+
+    /// Writes to a file of [`Self::to_write`], past the page cache where that is worth it.
+    pub(super) fn write(
+        &self,
+        file: FileIndex,
+        open: &File,
+        data: &[u8],
+        offset: u64,
+    ) -> Result<(), StoreError> {
+        let failed = |error| StoreError::disk(&self.path(file), "write")(error);
+        let written = match self.opened_direct(file, open) {
+            Some(direct) => self.direct.write(&direct, data, offset).map_err(failed)?,
+            None => 0,
+        };
+        if written == data.len() {
+            return Ok(());
+        }
+        let _turn = locked(&self.cached_writes);
+        open.write_all_at(&data[written..], offset + written as u64).map_err(failed)
+    }
+
+    fn opened_direct(&self, file: FileIndex, open: &File) -> Option<Arc<File>> {
+        if !self.direct.suit(self.manifest.file(file).len) {
+            return None;
+        }
+        let part = part_path(&self.manifest, file);
+        let direct = self.open_direct.get(file, || self.dir.open_file(&part, Access::WriteDirect)).ok();
+        let direct = direct.filter(|direct| is_same(direct, open));
+        if direct.is_none() {
+            self.direct.refuse();
+        }
+        direct
+    }
+
+    /// Gives a complete file its final name and executable bit; false if it had them.
+    pub(super) fn promote(&self, file: FileIndex) -> Result<bool, StoreError> {
+        if self.place(file) != Place::Part {
+            return Ok(false);
+        }
+        let (part, name) = (part_path(&self.manifest, file), final_path(&self.manifest, file));
+        let open = self.dir.open_file(&part, Access::Write)?;
+        let len = open.metadata().map_err(StoreError::disk(&self.path(file), "stat"))?.len();
+        if len != self.manifest.file(file).len {
+            // Somebody cut it short meanwhile; its journal is not to be believed any more.
+            return Err(StoreError::Cut { path: self.path(file) });
+        }
+        self.check_sha256(file, &part, &open)?;
+        self.set_executable(file, &open)?;
+        self.dir.rename(&part, name, self.overwrite)?;
+        // While anybody has it open for writing, it cannot be run.
+        self.open.forget(file);
+        self.open_direct.forget(file);
+        let mut made = locked(&self.made);
+        made.places[file.get()] = Place::Final;
+        made.unsynced.extend(name.parent().map(Path::to_owned));
+        Ok(true)
+    }
+
+    /// Makes an empty file.
+    pub(super) fn make_empty(&self, file: FileIndex) -> Result<(), StoreError> {
+        let name = final_path(&self.manifest, file);
+        let mut made = locked(&self.made);
+        self.make_folders(name, &mut made.unsynced)?;
+        match self.dir.open_file(name, Access::CreateNew) {
+            Ok(open) => self.set_executable(file, &open),
+            Err(StoreError::TargetExists { path }) => self.take_empty(file, name, path),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes an empty folder.
+    pub(super) fn make_directory(&self, entry: &EntryPath) -> Result<(), StoreError> {
+        let relative = Path::new(entry.as_str());
+        self.dir.make_directory(relative)?;
+        locked(&self.made).unsynced.extend(relative.ancestors().map(Path::to_owned));
+        Ok(())
+    }
+
+    /// Sets the executable bit of a file that was there before.
+    pub(super) fn finish_executable(&self, file: FileIndex) -> Result<(), StoreError> {
+        match self.place(file) {
+            Place::Final if self.manifest.file(file).executable => {
+                let open = self.dir.open_file(final_path(&self.manifest, file), Access::Read)?;
+                self.set_executable(file, &open)
+            }
+            Place::Final | Place::Part | Place::Nothing => Ok(()),
+        }
+    }
+
+    /// Makes the names made so far durable.
+    pub(super) fn sync_names(&self) -> Result<(), StoreError> {
+        let unsynced = std::mem::take(&mut locked(&self.made).unsynced);
+        let synced =
+            if unsynced.len() > swarm_core::base::limits::SYNC_FILES_MAX && self.dir.sync_file_system()? {
+                Ok(())
+            } else {
+                unsynced.iter().try_for_each(|folder| self.dir.sync_directory(folder))
+            };
+        if synced.is_err() {
+            locked(&self.made).unsynced.extend(unsynced);
+        }
+        synced
+    }
+
+    fn open_at(&self, file: FileIndex, place: Place) -> Result<Option<(Arc<File>, Place)>, StoreError> {
+        let open = || match place {
+            Place::Nothing | Place::Part => {
+                self.dir.open_file(&part_path(&self.manifest, file), Access::Write)
+            }
+            Place::Final => self.dir.open_file(final_path(&self.manifest, file), Access::Read),
+        };
+        match place {
+            Place::Nothing => Ok(None),
+            Place::Part | Place::Final => Ok(Some((self.open.get(file, open)?, place))),
+        }
+    }
+
+    fn make_folders(&self, relative: &Path, unsynced: &mut BTreeSet<PathBuf>) -> Result<(), StoreError> {
+        let folder = relative.parent().unwrap_or(Path::new(""));
+        self.dir.make_directory(folder)?;
+        unsynced.extend(folder.ancestors().map(Path::to_owned));
+        Ok(())
+    }
+
+    fn take_empty(&self, file: FileIndex, name: &Path, path: PathBuf) -> Result<(), StoreError> {
+        let existing = self.dir.open_file(name, Access::Read)?;
+        let len = existing.metadata().map_err(StoreError::disk(&path, "stat"))?.len();
+        if len == 0 {
+            return self.set_executable(file, &existing);
+        }
+        if !self.overwrite {
+            return Err(StoreError::TargetExists { path });
+        }
+        let part = part_path(&self.manifest, file);
+        self.dir.remove_file(&part)?;
+        let new = self.dir.open_file(&part, Access::CreateNew)?;
+        self.set_executable(file, &new)?;
+        self.dir.rename(&part, name, true)
+    }
+
+    fn check_sha256(&self, file: FileIndex, part: &Path, open: &File) -> Result<(), StoreError> {
+        let entry = self.manifest.file(file);
+        let Some(expected) = entry.sha256 else { return Ok(()) };
+        let path = self.dir.full(part);
+        let found = sha256_of(open, entry.len).map_err(StoreError::disk(&path, "read"))?;
+        if found == expected { Ok(()) } else { Err(StoreError::Integrity { path }) }
+    }
+
+    /// Whoever may read may then execute, as if the file had been made so under the same umask.
+    fn set_executable(&self, file: FileIndex, open: &File) -> Result<(), StoreError> {
+        if !self.manifest.file(file).executable {
+            return Ok(());
+        }
+        let path = self.path(file);
+        let mode = open.metadata().map_err(StoreError::disk(&path, "stat"))?.permissions().mode();
+        let wanted = mode | (mode & 0o444) >> 2;
+        if wanted == mode {
+            return Ok(());
+        }
+        open.set_permissions(std::fs::Permissions::from_mode(wanted))
+            .map_err(StoreError::disk(&path, "make executable"))
+    }
+}
+
+/// Whether both are open on one file: somebody may have put another in its place between the two.
+fn is_same(one: &File, other: &File) -> bool {
+    let identity = |file: &File| file.metadata().map(|meta| (meta.dev(), meta.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// The final name, below the folder.
+pub(super) fn final_path(manifest: &Manifest, file: FileIndex) -> &Path {
+    Path::new(manifest.file(file).path.as_str())
+}
+
+/// The temporary name: `<name>.part` beside the final place, unless the content itself wants that name or it is too long.
+pub(super) fn part_path(manifest: &Manifest, file: FileIndex) -> PathBuf {
+    let entry = &manifest.file(file).path;
+    let hash = blake3::hash(&[manifest.id().as_bytes().as_slice(), entry.as_str().as_bytes()].concat());
+    let hidden = format!(".swarm-{}.part", HEXLOWER.encode(&hash.as_bytes()[..8]));
+    let beside = entry.parent().map_or_else(|| hidden.clone(), |folder| format!("{folder}/{hidden}"));
+    let candidates = [format!("{entry}.part"), beside, hidden];
+    let free = candidates.into_iter().find(|name| is_free(manifest, name));
+    // All three are taken only if the manifest was built around its own hash; the name is then still one of ours.
+    PathBuf::from(free.unwrap_or_else(|| format!(".swarm-{}.part", HEXLOWER.encode(hash.as_bytes()))))
+}
+
+/// Whether a name can be used and no entry of the content is, or lies below, it.
+fn is_free(manifest: &Manifest, name: &str) -> bool {
+    let Ok(entry) = EntryPath::new(name) else { return false };
+    let below = format!("{name}/");
+    let (files, folders) = (manifest.files(), manifest.empty_directories());
+    let file_below = files.partition_point(|file| file.path.as_str() < below.as_str());
+    let folder_below = folders.partition_point(|folder| folder.as_str() < below.as_str());
+    files.binary_search_by(|file| file.path.cmp(&entry)).is_err()
+        && folders.binary_search(&entry).is_err()
+        && !files.get(file_below).is_some_and(|file| file.path.as_str().starts_with(&below))
+        && !folders.get(folder_below).is_some_and(|folder| folder.as_str().starts_with(&below))
+}

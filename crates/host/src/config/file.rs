@@ -1,0 +1,533 @@
+//! The configuration file: TOML in, a checked [`Config`] or one line that names file, line and key out. Reads one file; starts
+//! nothing.
+
+use std::fmt::Display;
+use std::io::Read as _;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer};
+use serde_path_to_error::Segment;
+use toml::Spanned;
+
+use super::{Allowed, AnyOr, Collecting, Config, ConfigError, LogFormat, Rates, Spec, TimeOfDay, Window};
+use swarm_core::base::limits::{CONFIG_LEN_MAX, CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, ZONE_LEN_MAX};
+use swarm_core::base::{ByteLen, ContentId, NodeId, Rate};
+use swarm_core::manifest::{Address, Source};
+use swarm_credentials::TrustFiles;
+
+/// Reads a configuration. Relative paths in it start at its own folder.
+pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(CONFIG_LEN_MAX + 1).read_to_end(&mut bytes)?;
+        let not_text = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+        String::from_utf8(bytes).map_err(not_text)
+    };
+    let text = read().map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    if text.len() as u64 > CONFIG_LEN_MAX {
+        return Err(ConfigError::TooLong(path.to_owned()));
+    }
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse(path, &text, absolute.parent().unwrap_or(Path::new("/")))
+}
+
+/// Takes the text of a configuration that stands at `path`. Relative paths in it start at `folder`.
+pub(in super::super) fn parse(path: &Path, text: &str, folder: &Path) -> Result<Config, ConfigError> {
+    Text { path, text }.config(folder)
+}
+
+/// The JSON schema of the file.
+pub(super) fn schema() -> serde_json::Value {
+    schemars::schema_for!(File).to_value()
+}
+
+/// The configuration of a swarm node (TOML).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "swarm node")]
+struct File {
+    /// UDP address to listen on, as in "[::]:4433". Without it: all addresses, and the port of last time if it is free.
+    listen: Option<Parsed<SocketAddr>>,
+    /// host:port by which others reach this node, if it is not an address of this machine.
+    #[serde(default)]
+    advertise: Vec<Parsed<Address>>,
+    /// Coordinators that are told of every content, and asked for others who have it: "NODEID@host:port".
+    #[schemars(with = "Vec<String>", length(max = 8))]
+    coordinators: Option<Spanned<Vec<Parsed<Source>>>>,
+    /// Where this node stands, in words of your own: coordinators name nodes of one zone to each other first.
+    zone: Option<Parsed<Zone>>,
+    /// Announce to this network, and listen there for others. Without it: true.
+    lan: Option<bool>,
+    /// Announce to the Mainline DHT, the one of BitTorrent, and look there for others: it learns this node's address.
+    #[serde(default)]
+    dht: bool,
+    /// Nodes by which to enter a DHT of your own, in place of the public one: "host:port".
+    #[serde(default)]
+    dht_bootstrap: Vec<Parsed<Address>>,
+    /// Ask the router for a port by which peers outside reach this node (PCP, NAT-PMP, UPnP).
+    #[serde(default)]
+    map_port: bool,
+    /// Folder for keys, remembered hashes and the list of what was added at run time; --state-dir overrides it.
+    state_dir: Option<PathBuf>,
+    /// Path of the control socket. Without it: control.sock in the state folder.
+    control: Option<PathBuf>,
+    /// Upload no faster than this, all peers together: "20MB/s", "100mbit".
+    limit_up: Option<Parsed<Rate>>,
+    /// Download no faster than this, all peers together.
+    limit_down: Option<Parsed<Rate>>,
+    /// Upload to one peer no faster than this.
+    limit_up_per_peer: Option<Parsed<Rate>>,
+    /// Download from one peer no faster than this.
+    limit_down_per_peer: Option<Parsed<Rate>>,
+    /// Peers linked at once, from 1 to 4096.
+    #[schemars(with = "Option<u64>", range(min = 1, max = 4096))]
+    max_peers: Option<Spanned<u64>>,
+    /// Limits at times of day, local time; the first that holds counts, and what it does not name is as usual.
+    #[serde(default)]
+    #[schemars(with = "Vec<FileWindow>")]
+    schedule: Vec<Spanned<FileWindow>>,
+    /// How log lines on stderr look.
+    #[serde(default)]
+    log: LogFormat,
+    /// TCP address of the pages /metrics and /healthz, as in "127.0.0.1:9433". Without it there are none.
+    metrics_listen: Option<Parsed<SocketAddr>>,
+    /// Whether others may use this node as a coordinator: it tells them of each other.
+    #[serde(default)]
+    coordinator: bool,
+    /// Take contents that others offer (swarm join), keep them and serve them.
+    #[schemars(with = "Option<FileAggregate>")]
+    aggregate: Option<Spanned<FileAggregate>>,
+    /// Who may link to this node, and who may have what. Without it: everybody who can name a content.
+    #[serde(default)]
+    trust: FileTrust,
+    /// What to serve: either paths, or a manifest and where its files are.
+    #[serde(default)]
+    #[schemars(with = "Vec<FileContent>")]
+    content: Vec<Spanned<FileContent>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "trust")]
+struct FileTrust {
+    /// List of the nodes that may link: NODEID a line, with "mirror" after it for one that may offer nothing new.
+    allow: Option<PathBuf>,
+    /// Certificate of the authority that vouches for nodes: only those link that show a certificate of it.
+    ca: Option<PathBuf>,
+    /// What the authority took back.
+    revoked: Option<PathBuf>,
+    /// This node's own certificate.
+    cert: Option<PathBuf>,
+    /// Folder of lists of who may have a content, each named by the content's id. Without a list everybody may who may link.
+    readers: Option<PathBuf>,
+    /// Take the authority for development too, whose key everybody has.
+    #[serde(default)]
+    dev: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "aggregate")]
+struct FileAggregate {
+    /// Folder that each content gets a folder in, named by its id.
+    store: PathBuf,
+    /// Bytes of content that the folder may hold: "2TB". What nobody wants goes when room is needed. Without it: nothing goes.
+    quota: Option<Parsed<ByteLen>>,
+    /// Ids of nodes that may offer contents, or "any".
+    #[serde(default)]
+    accept: Vec<Parsed<AnyOr<NodeId>>>,
+    /// Ids of contents that may be offered, or "any", as without it. What is named here never goes.
+    content: Option<Vec<Parsed<AnyOr<ContentId>>>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "schedule")]
+struct FileWindow {
+    /// The first minute, as in "08:00".
+    from: Parsed<TimeOfDay>,
+    /// The end; before `from`: past midnight.
+    to: Parsed<TimeOfDay>,
+    /// Upload no faster than this, all peers together.
+    limit_up: Option<Parsed<Rate>>,
+    /// Download no faster than this, all peers together.
+    limit_down: Option<Parsed<Rate>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "content")]
+struct FileContent {
+    /// Files and folders to serve, as one content.
+    paths: Option<Vec<PathBuf>>,
+    /// A manifest, with `path`.
+    manifest: Option<PathBuf>,
+    /// The folder that holds (a part of) what the manifest names, or its only file.
+    path: Option<PathBuf>,
+}
+
+/// A value that is written as a string.
+#[derive(Clone, Copy, Debug)]
+struct Parsed<T>(T);
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Parsed inside the deserializer's call, which then knows the place of what is wrong.
+        deserializer.deserialize_str(ParsedVisitor(PhantomData))
+    }
+}
+
+/// A name that a coordinator takes.
+#[derive(Clone, Debug)]
+struct Zone(String);
+
+impl FromStr for Zone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_zone = !text.is_empty() && text.len() <= ZONE_LEN_MAX && !text.chars().any(char::is_control);
+        let message = || format!("a zone is a name of 1 to {ZONE_LEN_MAX} bytes");
+        is_zone.then(|| Self(text.to_owned())).ok_or_else(message)
+    }
+}
+
+struct ParsedVisitor<T>(PhantomData<T>);
+
+impl<T: FromStr<Err: Display>> serde::de::Visitor<'_> for ParsedVisitor<T> {
+    type Value = Parsed<T>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Parsed<T>, E> {
+        text.parse().map(Parsed).map_err(E::custom)
+    }
+}
+
+impl<T> JsonSchema for Parsed<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "string".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
+/// A configuration as it was read.
+struct Text<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl FileTrust {
+    fn files(&self, folder: &Path) -> TrustFiles {
+        let place = |path: &Option<PathBuf>| path.as_ref().map(|path| folder.join(path));
+        TrustFiles {
+            allow: place(&self.allow),
+            ca: place(&self.ca),
+            revoked: place(&self.revoked),
+            is_dev: self.dev,
+            readers: Vec::new(),
+            readers_dir: place(&self.readers),
+        }
+    }
+}
+
+impl Text<'_> {
+    fn config(&self, folder: &Path) -> Result<Config, ConfigError> {
+        let file = self.file()?;
+        let coordinators = file.coordinators.as_ref().map(|list| self.coordinators(list)).transpose()?;
+        let coordinators = coordinators.unwrap_or_default();
+        let max_peers = file.max_peers.as_ref().map(|max| self.max_peers(max)).transpose()?;
+        let schedule = file.schedule.iter().map(|window| self.window(window)).collect::<Result<_, _>>()?;
+        let mut contents = Vec::new();
+        for content in &file.content {
+            let spec = self.content(content, folder)?;
+            if contents.contains(&spec) {
+                return Err(self.wrong(content.span(), "content", "it is there twice: take one out"));
+            }
+            if contents.len() >= CONTENTS_MAX {
+                let message = format!("there are more than {CONTENTS_MAX}: run a second node for the rest");
+                return Err(self.wrong(content.span(), "content", message));
+            }
+            contents.push(spec);
+        }
+        let collecting =
+            file.aggregate.as_ref().map(|aggregate| self.aggregate(aggregate, folder)).transpose()?;
+        let rate = |rate: Option<Parsed<Rate>>| rate.map(|Parsed(rate)| rate);
+        Ok(Config {
+            listen: file.listen.map(|Parsed(listen)| listen),
+            advertise: file.advertise.into_iter().map(|Parsed(address)| address).collect(),
+            state_dir: file.state_dir.map(|path| folder.join(path)),
+            control: file.control.map(|path| folder.join(path)),
+            coordinators,
+            zone: file.zone.map(|Parsed(Zone(zone))| zone),
+            lan: file.lan.unwrap_or(true),
+            no_lan: false,
+            dht: file.dht,
+            dht_bootstrap: file.dht_bootstrap.into_iter().map(|Parsed(address)| address).collect(),
+            map_port: file.map_port,
+            rates: Rates { up: rate(file.limit_up), down: rate(file.limit_down) },
+            per_peer: Rates { up: rate(file.limit_up_per_peer), down: rate(file.limit_down_per_peer) },
+            max_peers,
+            schedule,
+            log: file.log,
+            metrics_listen: file.metrics_listen.map(|Parsed(listen)| listen),
+            is_coordinator: file.coordinator,
+            collecting,
+            trust: file.trust.files(folder),
+            cert: file.trust.cert.map(|path| folder.join(path)),
+            contents,
+        })
+    }
+
+    fn aggregate(
+        &self,
+        aggregate: &Spanned<FileAggregate>,
+        folder: &Path,
+    ) -> Result<Collecting, ConfigError> {
+        let FileAggregate { store, quota, accept, content } = aggregate.get_ref();
+        let nodes = Allowed::of(accept.iter().map(|Parsed(node)| *node));
+        if nodes.is_empty() {
+            let message = "`accept` is missing or empty: name the nodes that may offer contents, or write accept = [\"any\"]";
+            return Err(self.wrong(aggregate.span(), "aggregate", message));
+        }
+        let contents = match content {
+            Some(list) => Allowed::of(list.iter().map(|Parsed(content)| *content)),
+            None => Allowed::any(),
+        };
+        if contents.is_empty() {
+            let message = "`content` is empty: name contents, or take it out to let in any";
+            return Err(self.wrong(aggregate.span(), "aggregate", message));
+        }
+        let quota_len = quota.map(|Parsed(ByteLen(quota_len))| quota_len);
+        Ok(Collecting { store: folder.join(store), quota_len, nodes, contents })
+    }
+
+    fn file(&self) -> Result<File, ConfigError> {
+        let wrong = |key: String, error: &toml::de::Error| {
+            let at = error.span().unwrap_or(0..0);
+            let key = if key.is_empty() || key == "." { self.key_at(at.start) } else { key };
+            self.wrong(at, key, error.message().lines().collect::<Vec<_>>().join("; "))
+        };
+        let document = toml::Deserializer::parse(self.text).map_err(|error| wrong(String::new(), &error))?;
+        serde_path_to_error::deserialize(document).map_err(|error| wrong(key_of(error.path()), error.inner()))
+    }
+
+    fn coordinators(&self, list: &Spanned<Vec<Parsed<Source>>>) -> Result<Vec<Source>, ConfigError> {
+        if list.get_ref().len() > COORDINATORS_MAX {
+            let message = format!("there are more than {COORDINATORS_MAX}: name fewer");
+            return Err(self.wrong(list.span(), "coordinators", message));
+        }
+        Ok(list.get_ref().iter().map(|Parsed(source)| source.clone()).collect())
+    }
+
+    fn max_peers(&self, max: &Spanned<u64>) -> Result<usize, ConfigError> {
+        let value = usize::try_from(*max.get_ref()).ok().filter(|max| (1..=LINKS_MAX).contains(max));
+        value.ok_or_else(|| {
+            let message = format!("{} is not from 1 to {LINKS_MAX}: take a number that is", max.get_ref());
+            self.wrong(max.span(), "max_peers", message)
+        })
+    }
+
+    fn window(&self, window: &Spanned<FileWindow>) -> Result<Window, ConfigError> {
+        let FileWindow { from: Parsed(from), to: Parsed(to), limit_up, limit_down } = window.get_ref();
+        let wrong = |message| Err(self.wrong(window.span(), "schedule", message));
+        if from == to {
+            return wrong("`from` and `to` are the same: for all day write the limit without a schedule");
+        }
+        if limit_up.is_none() && limit_down.is_none() {
+            return wrong("it limits nothing: add limit_up or limit_down");
+        }
+        let rate = |rate: &Option<Parsed<Rate>>| rate.as_ref().map(|Parsed(rate)| *rate);
+        Ok(Window { from: *from, to: *to, rates: Rates { up: rate(limit_up), down: rate(limit_down) } })
+    }
+
+    fn content(&self, content: &Spanned<FileContent>, folder: &Path) -> Result<Spec, ConfigError> {
+        let wrong = |message| Err(self.wrong(content.span(), "content", message));
+        let join = |path: &PathBuf| folder.join(path);
+        match content.get_ref() {
+            FileContent { paths: Some(paths), manifest: None, path: None } if !paths.is_empty() => {
+                Ok(Spec::Paths { paths: paths.iter().map(join).collect() })
+            }
+            FileContent { paths: Some(_), manifest: None, path: None } => {
+                wrong("`paths` is empty: name files or folders")
+            }
+            FileContent { paths: None, manifest: Some(manifest), path: Some(path) } => {
+                Ok(Spec::Copy { manifest: join(manifest), path: join(path) })
+            }
+            FileContent { paths: None, manifest: Some(_), path: None } => {
+                wrong("`path` is missing: name the folder that holds what the manifest names")
+            }
+            FileContent { paths: None, manifest: None, path: Some(_) } => {
+                wrong("`manifest` is missing: add it, or write paths = [...] without one")
+            }
+            _ => wrong("write either paths = [...], or manifest = \"...\" and path = \"...\""),
+        }
+    }
+
+    fn wrong(
+        &self,
+        at: std::ops::Range<usize>,
+        key: impl Into<String>,
+        message: impl Into<String>,
+    ) -> ConfigError {
+        let line = self.text.bytes().take(at.start).filter(|byte| *byte == b'\n').count() + 1;
+        // Both may quote what stands in the file.
+        let [key, message] =
+            [key.into(), message.into()].map(|text: String| text.replace(char::is_control, ""));
+        ConfigError::Wrong { path: self.path.to_owned(), line, key, message }
+    }
+
+    /// What stands before the `=` on the line at this byte, or the line if there is none.
+    fn key_at(&self, at: usize) -> String {
+        let at = (0..=at.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
+        let start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = self.text[start..].lines().next().unwrap_or_default();
+        let key = line.split('=').next().unwrap_or_default().trim();
+        key.chars().filter(|c| !c.is_control()).take(40).collect()
+    }
+}
+
+/// A key as it stands in the file: `Spanned` shows up in paths as a table of its own.
+fn key_of(path: &serde_path_to_error::Path) -> String {
+    let mut key = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => key += &format!("[{index}]"),
+            Segment::Map { key: name } | Segment::Enum { variant: name } if !name.starts_with('$') => {
+                key += if key.is_empty() { "" } else { "." };
+                key += name;
+            }
+            Segment::Map { .. } | Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        Text { path: Path::new("node.toml"), text }.config(Path::new("/etc/swarm"))
+    }
+
+    #[test]
+    fn everything_that_can_be_said_is_understood() {
+        let config = read(
+            r#"
+            listen = "[::]:4433"
+            advertise = ["seed.example.org:4433"]
+            state_dir = "/var/lib/swarm"
+            control = "run/control.sock"
+            limit_up = "100mbit"
+            limit_down = "20MB/s"
+            limit_up_per_peer = "10MB/s"
+            limit_down_per_peer = "5MB/s"
+            max_peers = 50
+            log = "json"
+            metrics_listen = "127.0.0.1:9433"
+            coordinator = true
+            [aggregate]
+            store = "store"
+            quota = "2TB"
+            accept = ["any"]
+            [[schedule]]
+            from = "08:00"
+            to = "18:00"
+            limit_up = "1MB/s"
+            [[content]]
+            paths = ["/srv/films", "more"]
+            [[content]]
+            manifest = "a.swarm"
+            path = "/srv/a"
+            "#,
+        )
+        .expect("all of it is right");
+        assert_eq!(config.control, Some(PathBuf::from("/etc/swarm/run/control.sock")));
+        assert_eq!(config.rates, Rates { up: Some(Rate(12_500_000)), down: Some(Rate(20_000_000)) });
+        assert_eq!(config.per_peer, Rates { up: Some(Rate(10_000_000)), down: Some(Rate(5_000_000)) });
+        assert_eq!((config.max_peers, config.log), (Some(50), LogFormat::Json));
+        assert_eq!(config.schedule.len(), 1);
+        let collecting = config.collecting.as_ref().expect("a store");
+        assert_eq!(collecting.store, PathBuf::from("/etc/swarm/store"));
+        assert_eq!((collecting.quota_len, config.is_coordinator), (Some(2_000_000_000_000), true));
+        let paths = ["/srv/films", "/etc/swarm/more"].map(PathBuf::from).to_vec();
+        let copy = Spec::Copy { manifest: "/etc/swarm/a.swarm".into(), path: "/srv/a".into() };
+        assert_eq!(config.contents, [Spec::Paths { paths }, copy]);
+        assert!(read("").expect("nothing has to be said").contents.is_empty());
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_one_line_with_file_line_and_key() {
+        let place = format!("\"{}@127.0.0.1:9\", ", "ab".repeat(32));
+        let nine = format!("\ncoordinators = [{}]", place.repeat(9));
+        for (text, expected) in [
+            ("\nlimit_up = \"fast\"", "node.toml:2: limit_up: `fast`"),
+            ("limit_up = 20", "node.toml:1: limit_up: invalid type"),
+            ("limit_up = 20MB", "node.toml:1: limit_up"),
+            ("listen = \"nowhere\"", "node.toml:1: listen: "),
+            ("advertise = [\"a:1\",\n\"b\"]", "node.toml:2: advertise[1]: `b` is not an address"),
+            ("log = \"text\"\nspeed = 2", "node.toml:2: speed: unknown field `speed`, expected one of"),
+            ("\n\nmax_peers = 0", "node.toml:3: max_peers: 0 is not from 1 to 4096"),
+            ("max_peers = 1\nmax_peers = 2", "node.toml:2: max_peers: duplicate key"),
+            ("log = \"xml\"", "node.toml:1: log: unknown variant `xml`"),
+            ("[[content]]\npaths = []", "node.toml:1: content: `paths` is empty"),
+            ("[[content]]\npath = \"a\"", "node.toml:1: content: `manifest` is missing"),
+            ("[[content]]\nmanifest = \"a\"", "node.toml:1: content: `path` is missing"),
+            ("[[content]]\n", "node.toml:1: content: write either"),
+            (
+                "[[content]]\npaths = [\"a\"]\n[[content]]\npaths = [\"a\"]",
+                "node.toml:3: content: it is there",
+            ),
+            ("[[content]]\npaths = \"a\"", "node.toml:2: content[0].paths: invalid type"),
+            ("[[content]]\nname = \"a\"", "node.toml:2: content[0].name: unknown field `name`"),
+            ("[[schedule]]\nfrom = \"08:00\"", "node.toml:1: schedule[0]: missing field `to`"),
+            ("[[schedule]]\nfrom = \"25:00\"", "node.toml:2: schedule[0].from: `25:00` is not a time"),
+            ("[[schedule]]\nfrom = \"08:00\"\nto = \"08:00\"", "node.toml:1: schedule: `from` and `to`"),
+            ("[[schedule]]\nfrom = \"08:00\"\nto = \"09:00\"", "node.toml:1: schedule: it limits nothing"),
+            ("[aggregate]\naccept = [\"any\"]", "node.toml:1: aggregate: missing field `store`"),
+            ("[aggregate]\nstore = \"a\"", "node.toml:1: aggregate: `accept` is missing"),
+            (
+                "[aggregate]\nstore = \"a\"\naccept = [\"any\"]\ncontent = []",
+                "node.toml:1: aggregate: `content` is empty",
+            ),
+            (
+                "[aggregate]\nstore = \"a\"\naccept = [\"me\"]",
+                "node.toml:3: aggregate.accept[0]: `me` is neither",
+            ),
+            (&nine, "node.toml:2: coordinators: there are more than 8"),
+            ("listen =\n", "node.toml:1: listen"),
+            ("é\u{7}x", "node.toml:1: "),
+            ("\"a\\nb\\u001b[2J\" = 1", "node.toml:1: ab[2J: unknown field `a; b[2J`"),
+            ("limit_up = \"\\u001bfast\"", "node.toml:1: limit_up: `fast` is not a rate"),
+        ] {
+            let message = read(text).expect_err(text).to_string();
+            assert!(message.starts_with(expected), "{text:?}: {message}");
+            assert!(!message.chars().any(char::is_control), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn the_schema_describes_every_key() {
+        let schema = Config::schema();
+        let keys = schema["properties"].as_object().expect("keys");
+        assert_eq!(schema["additionalProperties"], false);
+        for (key, described) in keys {
+            assert!(described["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
+        }
+        assert_eq!(keys.len(), 22);
+    }
+}

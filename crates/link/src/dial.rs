@@ -1,0 +1,301 @@
+//! One dial: the addresses of a node raced against each other with a head start for the earlier (RFC 8305). Invariant: when it
+//! ends, however it ends, no attempt goes on. Decides nothing about whom to dial, or when to dial again.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig, ConnectError, ConnectionError};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::config::Transports;
+use super::identity::Identity;
+use super::interfaces::{canonical, is_local};
+use super::link::{CloseReason, Link};
+use super::protocol::Protocol;
+use super::tls::{self, FoundKey};
+use swarm_core::base::NodeId;
+use swarm_core::base::limits::{DIAL_STAGGER, DIAL_TIMEOUT, SOURCE_ADDRESSES_MAX};
+use swarm_core::manifest::Address;
+use swarm_core::trust::Denial;
+
+/// Why there is no link to a node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// The node is this one.
+    #[error("{} is this node itself: dial another", .0.short())]
+    Myself(NodeId),
+    /// Nothing to try.
+    #[error("no address is known for node {}: it takes one, as in NODEID@host:port", .0.short())]
+    NoAddress(NodeId),
+    /// Another node answered.
+    #[error(
+        "the node at {address} shows key {}, not the expected {}: the ticket is old or someone else listens there",
+        found.short(), expected.short()
+    )]
+    WrongKey {
+        /// Where.
+        address: SocketAddr,
+        /// The node that was dialed.
+        expected: NodeId,
+        /// The key met instead; shown, not proved.
+        found: NodeId,
+    },
+    /// No address led to the node.
+    #[error("no way to node {}: {}; check that it runs and that UDP gets through", node.short(), list(attempts))]
+    Unreachable {
+        /// The node that was dialed.
+        node: NodeId,
+        /// What was tried.
+        attempts: Vec<Attempt>,
+    },
+    /// The node is who it should be, and this node may have no link to it.
+    #[error("node {} may not link to this node: {denial}", node.short())]
+    Denied {
+        /// The node that was dialed.
+        node: NodeId,
+        /// Why.
+        denial: Denial,
+    },
+    /// The endpoint was closed.
+    #[error("this node is shutting down")]
+    Closed,
+}
+
+/// One address that did not lead to the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// As it was given, or what the name stands for.
+    pub address: Address,
+    /// Why not.
+    pub error: AttemptError,
+}
+
+/// Why one address did not lead to the node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttemptError {
+    /// The name stands for no address.
+    #[error("is a name that does not resolve ({0})")]
+    Unresolved(String),
+    /// This machine or network has no IPv6, or the address is none to dial.
+    #[error("cannot be dialed from here")]
+    NotRoutable,
+    /// Another node is there.
+    #[error("shows key {}", .0.short())]
+    WrongKey(NodeId),
+    /// Nobody answered in time.
+    #[error("does not answer")]
+    NoAnswer,
+    /// Somebody answered and then closed.
+    #[error("answers, but {0}")]
+    Closed(CloseReason),
+    /// The endpoint was closed.
+    #[error("was not tried")]
+    Stopping,
+}
+
+/// What an attempt needs of the endpoint.
+#[derive(Clone)]
+pub(super) struct Dialer {
+    pub(super) quinn: quinn::Endpoint,
+    pub(super) identity: Identity,
+    pub(super) transports: Transports,
+    /// What for.
+    pub(super) protocol: Protocol,
+    /// Addresses of this machine.
+    pub(super) own: Arc<[IpAddr]>,
+}
+
+pub(super) async fn dial(dialer: Dialer, node: NodeId, addresses: &[Address]) -> Result<Link, DialError> {
+    if node == dialer.identity.node_id() {
+        return Err(DialError::Myself(node));
+    }
+    if addresses.is_empty() {
+        return Err(DialError::NoAddress(node));
+    }
+    let mut race = Race::new(dialer, node, addresses);
+    let won = timeout(DIAL_TIMEOUT, race.run()).await;
+    match won {
+        Ok(Some(link)) => Ok(link),
+        Ok(None) | Err(_) => Err(race.into_error()),
+    }
+}
+
+struct Race {
+    dialer: Dialer,
+    node: NodeId,
+    /// Still to be tried, best first.
+    waiting: VecDeque<Target>,
+    seen: BTreeSet<SocketAddr>,
+    running: JoinSet<(usize, Outcome)>,
+    /// Every attempt begun; `NoAnswer` until it ends.
+    attempts: Vec<(Target, AttemptError)>,
+}
+
+#[derive(Clone)]
+enum Target {
+    Name(Address),
+    Socket(SocketAddr),
+}
+
+enum Outcome {
+    Linked(Link),
+    Resolved(Vec<SocketAddr>),
+    Failed(AttemptError),
+}
+
+impl Race {
+    fn new(dialer: Dialer, node: NodeId, addresses: &[Address]) -> Self {
+        let waiting = addresses.iter().take(SOURCE_ADDRESSES_MAX).map(Target::of).collect();
+        let (seen, running, attempts) = (BTreeSet::new(), JoinSet::new(), Vec::new());
+        Self { dialer, node, waiting, seen, running, attempts }
+    }
+
+    /// The first link, or `None` when all attempts have failed.
+    async fn run(&mut self) -> Option<Link> {
+        loop {
+            self.begin_next();
+            let may_begin = !self.waiting.is_empty();
+            tokio::select! {
+                Some(done) = self.running.join_next() => {
+                    let (index, outcome) = done.expect("an attempt does not panic and nobody aborts it");
+                    if let Some(link) = self.on_outcome(index, outcome) {
+                        return Some(link);
+                    }
+                }
+                () = sleep(DIAL_STAGGER), if may_begin => {}
+                else => return None,
+            }
+        }
+    }
+
+    fn begin_next(&mut self) {
+        while let Some(target) = self.waiting.pop_front() {
+            if let Target::Socket(address) = &target
+                && !self.seen.insert(canonical(*address))
+            {
+                continue;
+            }
+            let (dialer, node, index) = (self.dialer.clone(), self.node, self.attempts.len());
+            self.attempts.push((target.clone(), AttemptError::NoAnswer));
+            self.running.spawn(async move { (index, attempt(&dialer, node, target).await) });
+            return;
+        }
+    }
+
+    fn on_outcome(&mut self, index: usize, outcome: Outcome) -> Option<Link> {
+        match outcome {
+            Outcome::Linked(link) => return Some(link),
+            Outcome::Resolved(sockets) => {
+                for socket in sockets.into_iter().take(SOURCE_ADDRESSES_MAX).rev() {
+                    self.waiting.push_front(Target::Socket(socket));
+                }
+            }
+            Outcome::Failed(error) => self.attempts[index].1 = error,
+        }
+        None
+    }
+
+    /// Another key is what is most worth telling, but not if it was met on loopback alone: tickets name the loopback of the
+    /// machine they were made on, where here another node may listen.
+    fn into_error(self) -> DialError {
+        let node = self.node;
+        if self.attempts.iter().any(|(_, error)| *error == AttemptError::Stopping) {
+            return DialError::Closed;
+        }
+        let is_only = self.attempts.len() == 1;
+        for (target, error) in &self.attempts {
+            if let (Target::Socket(address), AttemptError::WrongKey(found)) = (target, error)
+                && (is_only || !address.ip().is_loopback())
+            {
+                return DialError::WrongKey { address: *address, expected: node, found: *found };
+            }
+        }
+        let attempts = self.attempts.into_iter();
+        let attempts = attempts.map(|(target, error)| Attempt { address: target.into_address(), error });
+        DialError::Unreachable { node, attempts: attempts.collect() }
+    }
+}
+
+impl Target {
+    fn of(address: &Address) -> Self {
+        address.as_str().parse().map_or_else(|_| Self::Name(address.clone()), Self::Socket)
+    }
+
+    fn into_address(self) -> Address {
+        match self {
+            Self::Name(address) => address,
+            Self::Socket(socket) => socket.into(),
+        }
+    }
+}
+
+async fn attempt(dialer: &Dialer, node: NodeId, target: Target) -> Outcome {
+    match target {
+        Target::Name(address) => resolve(&address).await,
+        Target::Socket(address) => match connect(dialer, node, address).await {
+            Ok(link) => Outcome::Linked(link),
+            Err(error) => Outcome::Failed(error),
+        },
+    }
+}
+
+async fn resolve(address: &Address) -> Outcome {
+    match tokio::net::lookup_host(address.as_str()).await {
+        Ok(sockets) => Outcome::Resolved(sockets.collect()),
+        Err(error) => Outcome::Failed(AttemptError::Unresolved(error.to_string())),
+    }
+}
+
+async fn connect(dialer: &Dialer, node: NodeId, address: SocketAddr) -> Result<Link, AttemptError> {
+    let found = FoundKey::default();
+    let tls = tls::dialing(&dialer.identity, node, dialer.protocol, &found);
+    let tls = QuicClientConfig::try_from(tls).expect("AES-128 is among the suites");
+    let mut config = ClientConfig::new(Arc::new(tls));
+    let is_local = is_local(canonical(address).ip(), &dialer.own);
+    let transports = &dialer.transports;
+    config.transport_config(Arc::clone(if is_local { &transports.local } else { &transports.network }));
+    let connecting =
+        dialer.quinn.connect_with(config, address, tls::SERVER_NAME).map_err(|error| not_begun(&error))?;
+    match connecting.await {
+        Ok(connection) => Link::new(connection, is_local).ok_or(AttemptError::NoAnswer),
+        Err(error) => {
+            Err(found.get().map_or_else(|| not_finished(error), |key| AttemptError::WrongKey(*key)))
+        }
+    }
+}
+
+pub(super) fn not_begun(error: &ConnectError) -> AttemptError {
+    match error {
+        ConnectError::EndpointStopping => AttemptError::Stopping,
+        ConnectError::CidsExhausted
+        | ConnectError::InvalidServerName(_)
+        | ConnectError::InvalidRemoteAddress(_)
+        | ConnectError::NoDefaultClientConfig
+        | ConnectError::UnsupportedVersion => AttemptError::NotRoutable,
+    }
+}
+
+pub(super) fn not_finished(error: ConnectionError) -> AttemptError {
+    match CloseReason::from(error) {
+        CloseReason::TimedOut => AttemptError::NoAnswer,
+        CloseReason::ClosedHere => AttemptError::Stopping,
+        reason @ (CloseReason::ClosedByPeer { .. } | CloseReason::Reset | CloseReason::Transport(_)) => {
+            AttemptError::Closed(reason)
+        }
+    }
+}
+
+fn list(attempts: &[Attempt]) -> String {
+    let shown: Vec<_> = attempts.iter().map(ToString::to_string).collect();
+    shown.join(", ")
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.address, self.error)
+    }
+}

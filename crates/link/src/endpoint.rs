@@ -1,0 +1,354 @@
+//! A node's place in the network: one UDP socket that dials and listens, and the handshakes going on at it.
+//!
+//! Invariant: at most [`HANDSHAKES_MAX`] handshakes of strangers go on at once, and none of them can fail the endpoint.
+//! A link goes to whoever proves a key and is admitted by the authoriser; no way leads around that.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Connecting, Incoming, ServerConfig, TokioRuntime, VarInt};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::config::{self, LinkOptions, Transports};
+use super::dial::{self, AttemptError, DialError, Dialer};
+use super::identify;
+use super::identity::Identity;
+use super::interfaces::{self, canonical, is_local};
+use super::link::Link;
+use super::protocol::Protocol;
+use super::socket::{self, BindError};
+use super::tls;
+use swarm_core::base::NodeId;
+use swarm_core::base::limits::{
+    ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED, HANDSHAKE_WAITING_LEN_MAX,
+    HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX,
+    LEARNED_ADDRESSES_MAX,
+};
+use swarm_core::manifest::{Address, SigningKey, Source};
+use swarm_core::trust::{Applicant, Authoriser, Denial, Open, Role};
+
+/// Where a node dials from and is dialed at. Clones are the same endpoint; it holds its node's key as long as it lives.
+#[derive(Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+    /// Also keeps its key from being taken by another process.
+    identity: Identity,
+}
+
+struct Shared {
+    quinn: quinn::Endpoint,
+    bound: SocketAddr,
+    /// Addresses of this machine when the socket was bound.
+    own: Arc<[IpAddr]>,
+    options: LinkOptions,
+    transports: Transports,
+    accepting: Accepting,
+    handshakes: Mutex<JoinSet<Option<Link>>>,
+    learned: watch::Sender<Learned>,
+    gate: watch::Sender<Gate>,
+}
+
+/// Who decides about links, and the clock that certificates are held against.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// Who decides.
+    pub authoriser: Arc<dyn Authoriser>,
+    /// The time of day.
+    pub clock: fn() -> SystemTime,
+}
+
+/// Addresses that this machine does not have itself and yet is reached at.
+#[derive(Default)]
+struct Learned {
+    /// Newest last.
+    addresses: Vec<SocketAddr>,
+    /// Whoever looks for them has found some, or there are none for now.
+    is_settled: bool,
+}
+
+/// The accepting side's settings, for peers across a network and on this machine.
+struct Accepting {
+    network: Arc<ServerConfig>,
+    local: Arc<ServerConfig>,
+}
+
+impl Endpoint {
+    /// Binds the node's socket: to `listen`, or to any port on all addresses, where the port of the identity's last start is
+    /// preferred. Must be called within a tokio runtime, which then also drives the socket.
+    ///
+    /// # Errors
+    /// If the port is taken or forbidden, or the address is not this machine's.
+    pub fn bind(
+        listen: Option<SocketAddr>,
+        identity: &Identity,
+        options: LinkOptions,
+    ) -> Result<Self, BindError> {
+        let socket = socket::bind(listen, identity.last_port())?;
+        let failed = |source| BindError::Socket { address: listen.unwrap_or(socket::ANY), source };
+        let bound = socket.local_addr().map_err(failed)?;
+        let transports = Transports::new(options);
+        let accepting = Accepting::new(identity, &transports);
+        let default = ServerConfig::clone(&accepting.network);
+        let quinn = quinn::Endpoint::new(
+            config::endpoint_config_of(identity),
+            Some(default),
+            socket,
+            Arc::new(TokioRuntime),
+        )
+        .map_err(failed)?;
+        let own = interfaces::addresses().unwrap_or_default().into();
+        let handshakes = Mutex::new(JoinSet::new());
+        let identity = identity.clone();
+        let learned = watch::Sender::new(Learned::default());
+        let gate = watch::Sender::new(Gate { authoriser: Arc::new(Open), clock: || UNIX_EPOCH });
+        let shared = Shared { quinn, bound, own, options, transports, accepting, handshakes, learned, gate };
+        Ok(Self { shared: Arc::new(shared), identity })
+    }
+
+    /// A link to `node` for `protocol`, which is tried at all of `addresses`, each a little after the one before; the first that proves the
+    /// node's key wins and the others are dropped. To be cancelled by dropping the future.
+    ///
+    /// The peer checks this node's key after this future is ready: if it refuses, the link closes at once.
+    ///
+    /// # Errors
+    /// If `node` is this node, has no address, proved another key, may have no link, or did not answer in [`DIAL_TIMEOUT`].
+    ///
+    /// [`DIAL_TIMEOUT`]: swarm_core::base::limits::DIAL_TIMEOUT
+    pub async fn dial(
+        &self,
+        node: NodeId,
+        protocol: Protocol,
+        addresses: &[Address],
+    ) -> Result<Link, DialError> {
+        let dialer = Dialer {
+            quinn: self.shared.quinn.clone(),
+            identity: self.identity.clone(),
+            transports: self.shared.transports.clone(),
+            protocol,
+            own: Arc::clone(&self.shared.own),
+        };
+        let link = dial::dial(dialer, node, addresses).await?;
+        match self.admits(&link) {
+            Ok(_) => Ok(link),
+            Err(denial) => {
+                link.turn_away(&denial);
+                Err(DialError::Denied { node, denial })
+            }
+        }
+    }
+
+    /// The node that answers at an address. It gets no link, and is not told who asks. To be cancelled by dropping the future.
+    ///
+    /// # Errors
+    /// If nobody answers there in [`IDENTIFY_TIMEOUT`], or what answers proves no node's key.
+    ///
+    /// [`IDENTIFY_TIMEOUT`]: swarm_core::base::limits::IDENTIFY_TIMEOUT
+    pub async fn identify(&self, address: SocketAddr) -> Result<NodeId, AttemptError> {
+        identify::identify(&self.shared.quinn, &self.shared.transports, address).await
+    }
+
+    /// The next link that another node dialed, once it proved its key; `None` when the endpoint is closed.
+    ///
+    /// Handshakes begin only while somebody waits here. To be cancelled by dropping the future: nothing is lost.
+    pub async fn accept(&self) -> Option<Link> {
+        let mut handshakes = self.shared.handshakes.lock().await;
+        loop {
+            tokio::select! {
+                Some(done) = handshakes.join_next() => {
+                    if let Ok(Some(link)) = done
+                        && self.lets_in(&link)
+                    {
+                        return Some(link);
+                    }
+                }
+                incoming = self.shared.quinn.accept(), if handshakes.len() < HANDSHAKES_MAX => {
+                    self.admit(incoming?, &mut handshakes);
+                }
+            }
+        }
+    }
+
+    /// From now on this one decides who may link. Links that stand stay until somebody asks [`Endpoint::admits`].
+    pub fn set_gate(&self, gate: Gate) {
+        self.shared.gate.send_replace(gate);
+    }
+
+    /// Who decides, and whenever that changes.
+    pub fn gate(&self) -> watch::Receiver<Gate> {
+        self.shared.gate.subscribe()
+    }
+
+    /// What the node at the other end of a link may be, as things stand.
+    ///
+    /// # Errors
+    /// Why it may have no link.
+    pub fn admits(&self, link: &Link) -> Result<Role, Denial> {
+        let Gate { authoriser, clock } = self.shared.gate.borrow().clone();
+        let unix_secs = clock().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (node, certificate) = (link.peer(), link.certificate());
+        authoriser.admit(&Applicant { node, certificate, unix_secs })
+    }
+
+    fn lets_in(&self, link: &Link) -> bool {
+        let admitted = self.admits(link);
+        if let Err(denial) = &admitted {
+            tracing::info!(node = %link.peer(), address = %link.remote_address(), %denial, "turned away");
+            link.turn_away(denial);
+        }
+        admitted.is_ok()
+    }
+
+    /// The same socket, for dialing by another key: who is dialed sees another node. It accepts nothing of its own.
+    pub fn disguised(&self, identity: Identity) -> Self {
+        Self { shared: Arc::clone(&self.shared), identity }
+    }
+
+    /// The key that signs in this node's name.
+    pub fn signing_key(&self) -> SigningKey {
+        self.identity.signing_key()
+    }
+
+    /// The key of this node.
+    pub fn node_id(&self) -> NodeId {
+        self.identity.node_id()
+    }
+
+    /// The UDP port; a seed passes it to [`Identity::remember_port`].
+    pub fn port(&self) -> u16 {
+        self.shared.bound.port()
+    }
+
+    /// What one link may hold in memory.
+    pub fn link_options(&self) -> LinkOptions {
+        self.shared.options
+    }
+
+    /// The address the socket is bound to; `[::]` is all addresses, IPv4 and IPv6.
+    pub fn bound_address(&self) -> SocketAddr {
+        self.shared.bound
+    }
+
+    /// Addresses by which others may reach this node, the widest reach first, loopback last. As seen from this machine, and
+    /// with those that were learned.
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        let own = interfaces::addresses().unwrap_or_else(|_| self.shared.own.to_vec());
+        interfaces::reachable_at(self.shared.bound, &own, &self.learned())
+    }
+
+    /// Adds an address outside, as a gateway gave it to this node; the newest [`LEARNED_ADDRESSES_MAX`] are kept.
+    ///
+    /// [`LEARNED_ADDRESSES_MAX`]: swarm_core::base::limits::LEARNED_ADDRESSES_MAX
+    pub fn learn_address(&self, address: SocketAddr) {
+        self.shared.learned.send_modify(|Learned { addresses, is_settled }| {
+            addresses.retain(|known| *known != address);
+            if addresses.len() >= LEARNED_ADDRESSES_MAX {
+                addresses.remove(0);
+            }
+            addresses.push(address);
+            *is_settled = true;
+        });
+    }
+
+    /// Takes an address back that no longer leads here.
+    pub fn forget_address(&self, address: SocketAddr) {
+        self.shared.learned.send_modify(|learned| learned.addresses.retain(|known| *known != address));
+    }
+
+    /// Says that no address outside is to be had for now.
+    pub fn settle_addresses(&self) {
+        self.shared.learned.send_modify(|learned| learned.is_settled = true);
+    }
+
+    /// Waits until an address outside was learned, or it is known that there is none for now. To be cancelled by dropping the
+    /// future.
+    pub async fn settled_addresses(&self) {
+        let mut learned = self.shared.learned.subscribe();
+        let _ = learned.wait_for(|learned| learned.is_settled).await;
+    }
+
+    /// The UDP port by which the world outside reaches this node, as far as it is known: a mapped one, or its own.
+    pub fn outer_port(&self) -> u16 {
+        self.learned().last().map_or(self.port(), SocketAddr::port)
+    }
+
+    fn learned(&self) -> Vec<SocketAddr> {
+        self.shared.learned.borrow().addresses.clone()
+    }
+
+    /// This node as others may reach it: at `advertised`, or else at its own addresses.
+    pub fn source(&self, advertised: &[Address]) -> Source {
+        let own = || self.local_addresses().into_iter().map(Address::from).collect();
+        let addresses = if advertised.is_empty() { own() } else { advertised.to_vec() };
+        Source { node: self.node_id(), addresses }
+    }
+
+    /// Closes all links and accepts no more; peers are told, once: whoever misses it sees the silence.
+    pub async fn close(&self, code: u32, reason: &str) {
+        self.shared.quinn.close(VarInt::from_u32(code), reason.as_bytes());
+        let _ = timeout(ENDPOINT_CLOSE_TIMEOUT, self.shared.quinn.wait_idle()).await;
+    }
+
+    fn admit(&self, incoming: Incoming, handshakes: &mut JoinSet<Option<Link>>) {
+        let remote = canonical(incoming.remote_address());
+        if handshakes.len() >= HANDSHAKES_UNPROVEN_MAX && !incoming.remote_address_validated() {
+            // A forged sender address never gets past this; refused where it cannot even be asked.
+            let _ = incoming.retry();
+            return;
+        }
+        let is_local = is_local(remote.ip(), &self.shared.own);
+        let accepting = &self.shared.accepting;
+        let config = if is_local { &accepting.local } else { &accepting.network };
+        match incoming.accept_with(Arc::clone(config)) {
+            Ok(connecting) => {
+                let is_crowded = handshakes.len() >= HANDSHAKES_MAX / 2;
+                let limit = if is_crowded { HANDSHAKE_TIMEOUT_CROWDED } else { HANDSHAKE_TIMEOUT };
+                handshakes.spawn(handshake(connecting, (remote, is_local), limit));
+            }
+            Err(error) => tracing::debug!(%remote, %error, "handshake refused"),
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({} on {})", self.node_id().short(), self.shared.bound)
+    }
+}
+
+impl Accepting {
+    fn new(identity: &Identity, transports: &Transports) -> Self {
+        let tls = QuicServerConfig::try_from(tls::accepting(identity)).expect("AES-128 is among the suites");
+        let mut config = ServerConfig::with_crypto(Arc::new(tls));
+        config
+            .max_incoming(HANDSHAKES_WAITING_MAX)
+            .incoming_buffer_size(HANDSHAKE_WAITING_LEN_MAX)
+            .incoming_buffer_size_total(HANDSHAKES_WAITING_LEN_MAX)
+            .transport_config(Arc::clone(&transports.network));
+        let mut local = config.clone();
+        local.transport_config(Arc::clone(&transports.local));
+        Self { network: Arc::new(config), local: Arc::new(local) }
+    }
+}
+
+async fn handshake(
+    connecting: Connecting,
+    (remote, is_local): (SocketAddr, bool),
+    limit: Duration,
+) -> Option<Link> {
+    match timeout(limit, connecting).await {
+        Ok(Ok(connection)) => Link::new(connection, is_local),
+        Ok(Err(error)) => {
+            tracing::debug!(%remote, %error, "handshake failed");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(%remote, "handshake timed out");
+            None
+        }
+    }
+}

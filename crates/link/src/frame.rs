@@ -1,0 +1,156 @@
+//! Frames on a byte stream: a LEB128 length of at most 5 bytes, then that many bytes. Pure: no stream is known here.
+//! Invariant: no length is believed before it was held against [`FRAME_LEN_MAX`].
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+
+use super::link::CloseReason;
+use swarm_core::base::limits::FRAME_LEN_MAX;
+
+/// Why no frame can be read from a control stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The peer announced a frame longer than [`FRAME_LEN_MAX`].
+    #[error("the peer announced a frame of {0} bytes, more than the {FRAME_LEN_MAX} allowed")]
+    TooLong(u64),
+    /// The length of a frame does not end within 5 bytes.
+    #[error("the peer sent a frame length that does not end")]
+    EndlessLen,
+    /// The stream ended inside a frame.
+    #[error("the control stream ended inside a frame")]
+    CutShort,
+    /// The peer gave the stream up, with this code.
+    #[error("the peer gave the control stream up (code {0})")]
+    Reset(u64),
+    /// The link is closed.
+    #[error(transparent)]
+    LinkLost(#[from] CloseReason),
+}
+
+/// Bytes that came, out of which frames are taken.
+#[derive(Debug, Default)]
+pub(super) struct FrameBuffer {
+    bytes: BytesMut,
+}
+
+impl FrameBuffer {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The next whole frame, if it has come.
+    pub(super) fn take(&mut self) -> Result<Option<Bytes>, FrameError> {
+        let Some((prefix_len, body_len)) = read_prefix(&self.bytes)? else { return Ok(None) };
+        if self.bytes.len() < prefix_len + body_len {
+            return Ok(None);
+        }
+        let frame = self.bytes.split_to(prefix_len + body_len).freeze().slice(prefix_len..);
+        if self.bytes.is_empty() {
+            // An idle link keeps no buffer.
+            self.bytes = BytesMut::new();
+        }
+        Ok(Some(frame))
+    }
+}
+
+/// Appends a frame.
+///
+/// # Errors
+/// Gives the length back if it is above [`FRAME_LEN_MAX`].
+pub(super) fn put(into: &mut BytesMut, body: &[u8]) -> Result<(), usize> {
+    if body.len() > FRAME_LEN_MAX {
+        return Err(body.len());
+    }
+    let mut rest = body.len();
+    while rest >= 0x80 {
+        into.put_u8((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    into.put_u8(rest as u8);
+    into.put_slice(body);
+    Ok(())
+}
+
+/// Lengths of the prefix and of the body.
+fn read_prefix(bytes: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
+    let mut value = 0u64;
+    for (index, byte) in bytes.iter().take(PREFIX_LEN_MAX).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            let len = usize::try_from(value).ok().filter(|len| *len <= FRAME_LEN_MAX);
+            return Ok(Some((index + 1, len.ok_or(FrameError::TooLong(value))?)));
+        }
+    }
+    if bytes.len() >= PREFIX_LEN_MAX { Err(FrameError::EndlessLen) } else { Ok(None) }
+}
+
+const PREFIX_LEN_MAX: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn taken(bytes: &[u8]) -> Result<Option<Bytes>, FrameError> {
+        let mut buffer = FrameBuffer::default();
+        buffer.push(bytes);
+        buffer.take()
+    }
+
+    #[test]
+    fn a_length_above_the_cap_is_refused_before_anything_is_allocated() {
+        let mut buffer = FrameBuffer::default();
+        buffer.push(&[0xff, 0xff, 0xff, 0xff, 0x0f]);
+        assert_eq!(buffer.take(), Err(FrameError::TooLong(u64::from(u32::MAX))));
+        assert!(buffer.bytes.capacity() < 1024);
+        assert_eq!(taken(&[0x81, 0x80, 0x08]), Err(FrameError::TooLong(FRAME_LEN_MAX as u64 + 1)));
+        assert_eq!(taken(&[0x80, 0x80, 0x08]), Ok(None), "exactly at the cap");
+    }
+
+    #[test]
+    fn a_length_that_does_not_end_is_refused() {
+        assert_eq!(taken(&[0xff; 4]), Ok(None));
+        assert_eq!(taken(&[0xff; 5]), Err(FrameError::EndlessLen));
+        assert_eq!(taken(&[0x80; 5]), Err(FrameError::EndlessLen));
+    }
+
+    #[test]
+    fn a_frame_above_the_cap_is_not_written() {
+        let mut bytes = BytesMut::new();
+        assert_eq!(put(&mut bytes, &vec![0; FRAME_LEN_MAX + 1]), Err(FRAME_LEN_MAX + 1));
+        assert!(bytes.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_out_as_they_went_in_however_they_are_cut(
+            frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..8),
+            cut in 1usize..64,
+        ) {
+            let mut bytes = BytesMut::new();
+            for frame in &frames {
+                put(&mut bytes, frame).expect("short");
+            }
+            let (mut buffer, mut out) = (FrameBuffer::default(), Vec::new());
+            for piece in bytes.chunks(cut) {
+                buffer.push(piece);
+                while let Some(frame) = buffer.take().expect("well formed") {
+                    out.push(frame.to_vec());
+                }
+            }
+            prop_assert_eq!(out, frames);
+            prop_assert!(buffer.is_empty());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let mut buffer = FrameBuffer::default();
+            buffer.push(&bytes);
+            while let Ok(Some(_)) = buffer.take() {}
+        }
+    }
+}

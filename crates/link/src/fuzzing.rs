@@ -1,0 +1,53 @@
+//! The decoders of this room, for those who try them with any bytes: the fuzz targets and their replay. Nothing else uses this.
+
+use bytes::{Bytes, BytesMut};
+use rustls::pki_types::CertificateDer;
+
+use super::frame::{self, FrameBuffer, FrameError};
+use super::identity::Identity;
+use super::key_store::Claim;
+use super::{key_file, tls};
+use swarm_core::base::NodeId;
+
+/// The frames that come out of a stream which came in these pieces, and what ended them: an error, or how it is at the end.
+pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Bytes>, Result<bool, FrameError>) {
+    let (mut buffer, mut frames) = (FrameBuffer::default(), Vec::new());
+    for piece in pieces {
+        buffer.push(piece);
+        loop {
+            match buffer.take() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(error) => return (frames, Err(error)),
+            }
+        }
+    }
+    (frames, Ok(buffer.is_empty()))
+}
+
+/// A stream of these frames; `None` if one is too long.
+pub fn stream_of(frames: &[Bytes]) -> Option<Bytes> {
+    let mut stream = BytesMut::new();
+    frames.iter().try_for_each(|body| frame::put(&mut stream, body)).ok()?;
+    Some(stream.freeze())
+}
+
+/// The node that a certificate (DER) is of.
+pub fn node_of_certificate(bytes: &[u8]) -> Option<NodeId> {
+    tls::node_of(&CertificateDer::from(bytes)).ok()
+}
+
+/// The certificate (DER) of a node with this secret.
+pub fn certificate(seed: [u8; 32]) -> Vec<u8> {
+    Identity::from_seed(seed).certificate().to_vec()
+}
+
+/// The secret in a key file.
+pub fn key(text: &str) -> Option<[u8; 32]> {
+    key_file::parse(text).map(|seed| *seed)
+}
+
+/// A claim on a key, as it would be written again.
+pub fn claim(text: &str) -> Option<String> {
+    Claim::parse(text).map(Claim::to_text)
+}

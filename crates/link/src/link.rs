@@ -1,0 +1,265 @@
+//! One QUIC connection to a node that proved its key. Its shape is what another transport can offer too: one control stream
+//! of frames, chunk streams each way, a close with a code and a reason. Decides nothing; reads no frame.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use quinn::crypto::rustls::HandshakeData;
+use quinn::{Connection, ConnectionError, Side, VarInt};
+use rustls::pki_types::CertificateDer;
+use tokio::time::timeout;
+
+use super::chunk_stream::{ChunkReceiver, ChunkSender};
+use super::control::{FrameReader, FrameWriter};
+use super::interfaces::canonical;
+use super::protocol::Protocol;
+use super::tls;
+use swarm_core::base::NodeId;
+use swarm_core::base::limits::{
+    CLOSE_REASON_LEN_MAX, COORDINATOR_RECEIVE_WINDOW_LEN, LINK_FINISH_TIMEOUT, LOCAL_SEND_WINDOW_LEN,
+};
+use swarm_core::trust::Denial;
+
+/// A link to a peer. Clones are the same link. It closes, with code 0, when all clones and streams are dropped.
+#[derive(Clone, Debug)]
+pub struct Link {
+    connection: Connection,
+    peer: NodeId,
+    certificate: CertificateDer<'static>,
+    protocol: Protocol,
+    is_control_taken: Arc<AtomicBool>,
+    /// The peer is on this machine.
+    is_local: bool,
+}
+
+/// Why a link is closed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// The peer closed it.
+    #[error("the peer closed the link: {reason} (code {code})")]
+    ClosedByPeer {
+        /// The peer's code; `u32::MAX` stands for any greater one.
+        code: u32,
+        /// The peer's words, cut to [`CLOSE_REASON_LEN_MAX`] and without control characters.
+        reason: String,
+    },
+    /// Nothing was heard for [`LINK_IDLE_TIMEOUT`].
+    ///
+    /// [`LINK_IDLE_TIMEOUT`]: swarm_core::base::limits::LINK_IDLE_TIMEOUT
+    #[error("the peer fell silent")]
+    TimedOut,
+    /// The peer does not know the link: it was restarted.
+    #[error("the peer was restarted")]
+    Reset,
+    /// QUIC or TLS failed, with its words.
+    #[error("the connection failed: {0}")]
+    Transport(String),
+    /// This node closed it.
+    #[error("the link was closed here")]
+    ClosedHere,
+}
+
+/// What a link has moved so far, and how its path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkStats {
+    /// UDP payload sent, bytes.
+    pub sent_len: u64,
+    /// UDP payload received, bytes.
+    pub received_len: u64,
+    /// Packets sent.
+    pub sent_packets: u64,
+    /// Packets sent and lost.
+    pub lost_packets: u64,
+    /// Bytes that congestion control allows in flight.
+    pub congestion_window_len: u64,
+    /// Longest UDP payload the path takes, bytes.
+    pub datagram_len: u16,
+    /// Smoothed round-trip time.
+    pub rtt: Duration,
+}
+
+impl Link {
+    /// `None` if the connection's other side showed no node's key or agreed on no protocol, which the handshake has ruled
+    /// out.
+    pub(super) fn new(connection: Connection, is_local: bool) -> Option<Self> {
+        let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+        let certificate = certificates.first()?.clone();
+        let peer = tls::node_of(&certificate).ok()?;
+        let handshake = connection.handshake_data()?.downcast::<HandshakeData>().ok()?;
+        let protocol = Protocol::of_alpn(handshake.protocol.as_deref()?)?;
+        match protocol {
+            Protocol::Peer => {}
+            // Nothing but frames travels here.
+            Protocol::Coordinator => {
+                connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
+                connection.set_receive_window(VarInt::from_u32(COORDINATOR_RECEIVE_WINDOW_LEN));
+            }
+        }
+        Some(Self { connection, peer, certificate, protocol, is_control_taken: Arc::default(), is_local })
+    }
+
+    /// The node at the other end, proved by its key.
+    pub fn peer(&self) -> NodeId {
+        self.peer
+    }
+
+    /// The certificate in which the peer showed its key, DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// Closes it because the peer may have none; the peer is told why.
+    pub fn turn_away(&self, denial: &Denial) {
+        self.close(TURNED_AWAY_CODE, &denial.to_string());
+    }
+
+    /// What it is for.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Where the peer is now; it may move.
+    pub fn remote_address(&self) -> SocketAddr {
+        canonical(self.connection.remote_address())
+    }
+
+    /// Whether this node dialed; the peer then accepted.
+    pub fn is_dialer(&self) -> bool {
+        self.connection.side() == Side::Client
+    }
+
+    /// Smoothed round-trip time.
+    pub fn rtt(&self) -> Duration {
+        self.connection.rtt()
+    }
+
+    /// What it has moved so far.
+    pub fn stats(&self) -> LinkStats {
+        let stats = self.connection.stats();
+        LinkStats {
+            sent_len: stats.udp_tx.bytes,
+            received_len: stats.udp_rx.bytes,
+            sent_packets: stats.path.sent_packets,
+            lost_packets: stats.path.lost_packets,
+            congestion_window_len: stats.path.cwnd,
+            datagram_len: stats.path.current_mtu,
+            rtt: stats.path.rtt,
+        }
+    }
+
+    /// From now on: bytes received and not yet read, and written and not yet acknowledged. What is there already stays. Until
+    /// this is called a link receives no more than [`EARLY_RECEIVE_WINDOW_LEN`]. Within one machine no more than
+    /// [`LOCAL_SEND_WINDOW_LEN`] is written ahead.
+    ///
+    /// [`EARLY_RECEIVE_WINDOW_LEN`]: swarm_core::base::limits::EARLY_RECEIVE_WINDOW_LEN
+    /// [`LOCAL_SEND_WINDOW_LEN`]: swarm_core::base::limits::LOCAL_SEND_WINDOW_LEN
+    pub fn set_windows(&self, receive_len: u32, send_len: u32) {
+        let send_len = if self.is_local { send_len.min(LOCAL_SEND_WINDOW_LEN) } else { send_len };
+        self.connection.set_receive_window(VarInt::from_u32(receive_len));
+        self.connection.set_send_window(send_len.into());
+    }
+
+    /// The control stream, once. The dialer opens it; the acceptor sees it with the dialer's first frame, so the dialer speaks
+    /// first, and a peer that never speaks keeps the acceptor waiting here until the caller gives up.
+    ///
+    /// # Errors
+    /// If the link is closed.
+    ///
+    /// # Panics
+    /// If it is asked for again.
+    pub async fn control(&self) -> Result<(FrameWriter, FrameReader), CloseReason> {
+        let is_again = self.is_control_taken.swap(true, Ordering::Relaxed);
+        assert!(!is_again, "a link has one control stream, and it is taken");
+        let (sender, receiver) = match self.connection.side() {
+            Side::Client => self.connection.open_bi().await?,
+            Side::Server => self.connection.accept_bi().await?,
+        };
+        Ok((FrameWriter::new(sender), FrameReader::new(receiver)))
+    }
+
+    /// A new stream for one run of chunk bytes. Waits while the peer has [`CHUNK_STREAMS_PER_LINK_MAX`] of them open.
+    ///
+    /// # Errors
+    /// If the link is closed.
+    ///
+    /// [`CHUNK_STREAMS_PER_LINK_MAX`]: swarm_core::base::limits::CHUNK_STREAMS_PER_LINK_MAX
+    pub async fn open_chunk_stream(&self) -> Result<ChunkSender, CloseReason> {
+        Ok(ChunkSender::new(self.connection.open_uni().await?))
+    }
+
+    /// The next chunk stream that the peer opened and wrote to. To be cancelled by dropping the future.
+    ///
+    /// # Errors
+    /// If the link is closed.
+    pub async fn accept_chunk_stream(&self) -> Result<ChunkReceiver, CloseReason> {
+        Ok(ChunkReceiver::new(self.connection.accept_uni().await?))
+    }
+
+    /// Closes at once: what was written and not yet acknowledged may be lost. The reason is cut to [`CLOSE_REASON_LEN_MAX`].
+    pub fn close(&self, code: u32, reason: &str) {
+        let reason = &reason.as_bytes()[..reason.len().min(CLOSE_REASON_LEN_MAX)];
+        self.connection.close(VarInt::from_u32(code), reason);
+    }
+
+    /// Closes after the frames written so far have reached the peer, or after [`LINK_FINISH_TIMEOUT`].
+    ///
+    /// The peer reads them, and then [`CloseReason::ClosedByPeer`]. Chunk streams that are still open are cut off.
+    pub async fn finish(&self, control: FrameWriter, code: u32, reason: &str) {
+        let _ = timeout(LINK_FINISH_TIMEOUT, control.delivered()).await;
+        self.close(code, reason);
+    }
+
+    /// Waits until the link is closed, by whomever.
+    pub async fn closed(&self) -> CloseReason {
+        self.connection.closed().await.into()
+    }
+
+    /// True once this node has closed the link.
+    pub fn is_closed_here(&self) -> bool {
+        matches!(self.connection.close_reason(), Some(ConnectionError::LocallyClosed))
+    }
+
+    /// Why the link is closed, if it is.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.connection.close_reason().map(Into::into)
+    }
+}
+
+impl From<ConnectionError> for CloseReason {
+    fn from(error: ConnectionError) -> Self {
+        match error {
+            ConnectionError::ApplicationClosed(close) => Self::ClosedByPeer {
+                code: u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX),
+                reason: printable(&close.reason),
+            },
+            ConnectionError::TimedOut => Self::TimedOut,
+            ConnectionError::Reset => Self::Reset,
+            ConnectionError::LocallyClosed => Self::ClosedHere,
+            ConnectionError::ConnectionClosed(_)
+            | ConnectionError::TransportError(_)
+            | ConnectionError::VersionMismatch
+            | ConnectionError::CidsExhausted => Self::Transport(printable(error.to_string().as_bytes())),
+        }
+    }
+}
+
+impl CloseReason {
+    /// What the peer said if it closed the link because this node may have none.
+    pub fn denial(&self) -> Option<&str> {
+        match self {
+            Self::ClosedByPeer { code, reason } if *code == TURNED_AWAY_CODE => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// What a peer says may end up on somebody's terminal.
+fn printable(words: &[u8]) -> String {
+    let words = String::from_utf8_lossy(&words[..words.len().min(CLOSE_REASON_LEN_MAX)]);
+    words.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// Close code of a link that the peer may not have; the engine's own are 0 to 5, and 16 and more.
+const TURNED_AWAY_CODE: u32 = 6;

@@ -1,0 +1,104 @@
+//! The one UDP socket of a node: IPv4 and IPv6 at once, with large kernel buffers.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use rustix::net::sockopt;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use swarm_core::base::limits::UDP_BUFFER_LEN;
+
+/// All addresses, any port.
+pub(super) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
+
+/// Why a node cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody has the port.
+    #[error("UDP port {} is taken on {}: stop what listens there, or take another port, or 0 for any", .0.port(), .0.ip())]
+    PortTaken(SocketAddr),
+    /// The address is another machine's.
+    #[error("{} is no address of this machine: take one that is, or [::] for all", .0.ip())]
+    NotOurs(SocketAddr),
+    /// Ports below 1024 are for the administrator.
+    #[error("no permission for UDP port {}: take one above 1023", .0.port())]
+    Forbidden(SocketAddr),
+    /// The system refused for another reason.
+    #[error("cannot open a UDP socket on {address}: {source}")]
+    Socket {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A UDP socket as a node has it, bound to `listen`, or to any port on all addresses.
+///
+/// # Errors
+/// If the port is taken or forbidden, or the address is not this machine's.
+pub fn bind_socket(listen: Option<SocketAddr>) -> Result<UdpSocket, BindError> {
+    bind(listen, None)
+}
+
+/// Binds to `listen`, or to all addresses; where it leaves the port open, to `last_port` if that is free.
+pub(super) fn bind(listen: Option<SocketAddr>, last_port: Option<u16>) -> Result<UdpSocket, BindError> {
+    let wanted = listen.unwrap_or(ANY);
+    let again = last_port.filter(|_| wanted.port() == 0);
+    if let Some(socket) = again.and_then(|port| bind_either(SocketAddr::new(wanted.ip(), port)).ok()) {
+        return Ok(socket);
+    }
+    bind_either(wanted)
+}
+
+/// IPv4 alone where all addresses are asked for and there is no IPv6.
+fn bind_either(wanted: SocketAddr) -> Result<UdpSocket, BindError> {
+    match bind_exactly(wanted) {
+        Err(BindError::Socket { .. } | BindError::NotOurs(_)) if wanted.ip() == Ipv6Addr::UNSPECIFIED => {
+            bind_exactly(SocketAddr::from((Ipv4Addr::UNSPECIFIED, wanted.port())))
+        }
+        bound => bound,
+    }
+}
+
+fn bind_exactly(address: SocketAddr) -> Result<UdpSocket, BindError> {
+    let error = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::PortTaken(address),
+        io::ErrorKind::AddrNotAvailable => BindError::NotOurs(address),
+        io::ErrorKind::PermissionDenied => BindError::Forbidden(address),
+        _ => BindError::Socket { address, source },
+    };
+    let socket =
+        Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP)).map_err(error)?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        socket.set_only_v6(false).map_err(error)?;
+    }
+    enlarge_buffers(&socket);
+    socket.bind(&address.into()).map_err(error)?;
+    Ok(socket.into())
+}
+
+/// A small buffer costs speed, never correctness: whatever the system grants will do.
+fn enlarge_buffers(socket: &Socket) {
+    if force_buffers(socket).is_err() {
+        let _ = sockopt::set_socket_recv_buffer_size(socket, UDP_BUFFER_LEN);
+        let _ = sockopt::set_socket_send_buffer_size(socket, UDP_BUFFER_LEN);
+    }
+    tracing::debug!(
+        receive_len = sockopt::socket_recv_buffer_size(socket).unwrap_or(0),
+        send_len = sockopt::socket_send_buffer_size(socket).unwrap_or(0),
+        "UDP buffers"
+    );
+}
+
+/// Past the system-wide maximum, which the administrator may go.
+#[cfg(target_os = "linux")]
+fn force_buffers(socket: &Socket) -> rustix::io::Result<()> {
+    sockopt::set_socket_recv_buffer_size_force(socket, UDP_BUFFER_LEN)?;
+    sockopt::set_socket_send_buffer_size_force(socket, UDP_BUFFER_LEN)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn force_buffers(_socket: &Socket) -> rustix::io::Result<()> {
+    Err(rustix::io::Errno::PERM)
+}

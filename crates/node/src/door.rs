@@ -1,0 +1,39 @@
+//! Looks again at links that stand: when somebody else decides who may link, and as certificates end.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::io::Fact;
+use swarm_core::base::limits::ADMISSION_CHECK_INTERVAL;
+use swarm_core::trust::Authoriser;
+use swarm_link::{Endpoint, Gate};
+
+pub(super) struct Door {
+    gate: watch::Receiver<Gate>,
+    rounds: Interval,
+}
+
+impl Door {
+    pub(super) fn new(endpoint: &Endpoint) -> Self {
+        let mut rounds = interval(ADMISSION_CHECK_INTERVAL);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { gate: endpoint.gate(), rounds }
+    }
+
+    /// Who decides now.
+    pub(super) fn authoriser(&self) -> Arc<dyn Authoriser> {
+        Arc::clone(&self.gate.borrow().authoriser)
+    }
+
+    /// Waits until links are to be looked at. To be cancelled by dropping the future.
+    pub(super) async fn next(&mut self) -> Fact {
+        let is_open = self.gate.borrow().authoriser.is_open();
+        tokio::select! {
+            Ok(()) = self.gate.changed() => Fact::Recheck { is_changed: true },
+            _ = self.rounds.tick(), if !is_open => Fact::Recheck { is_changed: false },
+            else => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The loop: perform what the engine ordered, wait for the next fact, hand it over.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::clock::Clock;
+use super::io::Io;
+use super::{Command, NodeEvent, NodeSnapshot, Options};
+use swarm_core::base::Instant;
+use swarm_engine::{Engine, Input};
+use swarm_link::Endpoint;
+
+pub(super) struct Driver {
+    engine: Engine,
+    io: Io,
+    clock: Clock,
+}
+
+impl Driver {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        options: Options,
+        commands: mpsc::Receiver<Command>,
+        events: mpsc::Sender<NodeEvent>,
+    ) -> Self {
+        let node = endpoint.node_id();
+        let mut engine = Engine::new(node, seed(node));
+        if options.takes_offers {
+            engine.take_offers();
+        }
+        for (node, past) in &options.past {
+            engine.remember(*node, *past);
+        }
+        engine.handle(Instant::ZERO, Input::Authorise(Arc::clone(&endpoint.gate().borrow().authoriser)));
+        Self { engine, io: Io::new(endpoint, options, commands, events), clock: Clock::start() }
+    }
+
+    pub(super) async fn run(mut self) -> NodeSnapshot {
+        while !self.io.is_stopped() {
+            let wakeup = self.engine.next_wakeup().map(|(at, _)| self.clock.deadline(at));
+            for fact in self.io.next_facts(wakeup).await {
+                if let Some(input) = self.io.admit(fact, &self.engine) {
+                    self.engine.handle(self.clock.now(), input);
+                }
+                while let Some(output) = self.engine.poll() {
+                    self.io.perform(output);
+                }
+            }
+        }
+        let last = self.io.snapshot(&self.engine);
+        self.io.end().await;
+        last
+    }
+}
+
+/// Different at every start and on every node.
+fn seed(node: swarm_core::base::NodeId) -> u64 {
+    let since_epoch = super::clock::wall_clock().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(node.as_bytes()).update(&since_epoch.as_nanos().to_le_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}

@@ -1,0 +1,147 @@
+//! Finders beside the engine: what this node takes part in goes to them, whom they find comes back. Decides nothing: a node that
+//! was found is a source like any other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::io::Fact;
+use swarm_core::base::limits::{COORDINATORS_MAX, FOUND_WAITING_MAX, LINK_FINISH_TIMEOUT};
+use swarm_core::base::{ContentId, Rate};
+use swarm_core::manifest::{Address, Source};
+use swarm_discovery::{Finders, Found, Presence, Surroundings, Trouble};
+use swarm_engine::{ContentPresence, Engine};
+use swarm_link::Endpoint;
+
+pub(super) struct Finding {
+    presences: watch::Sender<Arc<[Presence]>>,
+    found: mpsc::Receiver<Found>,
+    troubles: mpsc::Receiver<Trouble>,
+    /// For every content.
+    coordinators: Vec<Source>,
+    /// For one content each, beside those.
+    own_coordinators: BTreeMap<ContentId, Vec<Source>>,
+    /// The limit on uploads.
+    up_max: Option<Rate>,
+    look: tokio::time::Interval,
+}
+
+impl Finding {
+    /// Starts the finders. They end by themselves when this is dropped, and take back what they announced; whoever is not done
+    /// a while after `ending` is cancelled is cut off.
+    pub(super) fn start(
+        endpoint: &Endpoint,
+        finders: Finders,
+        advertise: Vec<Address>,
+        tasks: &TaskTracker,
+        ending: &CancellationToken,
+    ) -> Self {
+        let (presences, presence_watch) = watch::channel(Arc::from([]));
+        let (report, found) = mpsc::channel(FOUND_WAITING_MAX);
+        let (trouble_report, troubles) = mpsc::channel(TROUBLES_WAITING_MAX);
+        let surroundings = Surroundings {
+            endpoint: endpoint.clone(),
+            advertise: advertise.into(),
+            presences: presence_watch,
+            found: report,
+            troubles: trouble_report,
+        };
+        let coordinators = finders.coordinators.clone();
+        let finding = swarm_discovery::run(finders, surroundings);
+        let ending = ending.clone();
+        tasks.spawn(async move {
+            let patience = async {
+                ending.cancelled().await;
+                tokio::time::sleep(LINK_FINISH_TIMEOUT).await;
+            };
+            tokio::select! {
+                () = finding => {}
+                () = patience => tracing::debug!("finders did not end in time"),
+            }
+        });
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self {
+            presences,
+            found,
+            troubles,
+            coordinators,
+            own_coordinators: BTreeMap::new(),
+            up_max: None,
+            look,
+        }
+    }
+
+    /// What a finder says, or that it is time to tell them again what this node takes part in. To be cancelled by dropping the
+    /// future.
+    pub(super) async fn next(&mut self) -> Fact {
+        tokio::select! {
+            Some(found) = self.found.recv() => Fact::Found(found),
+            Some(trouble) = self.troubles.recv() => Fact::Trouble(trouble),
+            _ = self.look.tick() => Fact::LookAround,
+        }
+    }
+
+    /// Has finders told soon of a content that was joined: whoever waits for it waits for nothing else.
+    pub(super) fn look_soon(&mut self) {
+        self.look.reset_after(LOOK_SOON);
+    }
+
+    /// Who else knows sources of this content.
+    pub(super) fn add_coordinators(&mut self, content: ContentId, coordinators: Vec<Source>) {
+        let known = self.own_coordinators.entry(content).or_default();
+        for coordinator in coordinators {
+            if known.len() < COORDINATORS_MAX && !known.contains(&coordinator) {
+                known.push(coordinator);
+            }
+        }
+    }
+
+    /// How fast this node may upload.
+    pub(super) fn set_up(&mut self, up: Option<Rate>) {
+        self.up_max = up;
+    }
+
+    /// Tells finders what the engine takes part in.
+    pub(super) fn update(&mut self, engine: &Engine) {
+        let measured = Some(engine.upload_capacity()).filter(|rate| rate.0 > 0);
+        let up = measured.into_iter().chain(self.up_max).min().unwrap_or_default();
+        let presences: Arc<[Presence]> =
+            engine.presences().into_iter().map(|own| self.presence(own, up)).collect();
+        self.own_coordinators
+            .retain(|content, _| presences.iter().any(|presence| presence.content == *content));
+        self.presences.send_if_modified(|before| {
+            let is_new = **before != *presences;
+            *before = presences;
+            is_new
+        });
+    }
+
+    fn presence(&self, own: ContentPresence, up: Rate) -> Presence {
+        let mut coordinators = self.coordinators.clone();
+        for coordinator in self.own_coordinators.get(&own.content).into_iter().flatten() {
+            if !coordinators.iter().any(|known| known.node == coordinator.node) {
+                coordinators.push(coordinator.clone());
+            }
+        }
+        coordinators.truncate(COORDINATORS_MAX);
+        Presence {
+            content: own.content,
+            have_count: own.have_count,
+            chunk_count: own.chunk_count,
+            is_wanting: own.is_wanting,
+            links: own.links,
+            up,
+            coordinators,
+        }
+    }
+}
+
+const TROUBLES_WAITING_MAX: usize = 16;
+/// Long enough for what is joined at one time to be told at one time.
+const LOOK_SOON: Duration = Duration::from_millis(20);
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);

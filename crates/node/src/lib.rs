@@ -1,0 +1,214 @@
+//! A running node: the engine, and every effect it orders. Decides nothing.
+//!
+//! `drive` is the loop, `io` performs outputs, `link` is one connection's tasks, `receive` and `upload` move payload, `clock`
+//! is the only place that reads the time. Absent here: what to fetch or serve (products), printing.
+
+pub mod clock;
+
+mod blocks;
+mod budget;
+mod throttle;
+mod windows;
+
+mod door;
+mod drive;
+mod finding;
+mod io;
+mod link;
+mod receive;
+mod upload;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use swarm_core::base::{Bitfield, ContentId, NodeId, Rate};
+use swarm_core::manifest::{Address, Source};
+use swarm_core::wire::DeclineReason;
+use swarm_discovery::{Finders, Found, Trouble};
+use swarm_engine::{ContentPresence, Event, Join, Purpose, Reputation, Snapshot};
+use swarm_files::{Store, StoreError};
+use swarm_link::{Endpoint, Link};
+
+/// What a node may use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Chunk buffers of all downloads together, bytes.
+    pub buffers_len: u64,
+    /// What QUIC may hold of all links together, bytes, each way. Zero: as much as their own windows allow.
+    pub windows_len: u64,
+    /// Payload sent, all peers together.
+    pub up: Option<Rate>,
+    /// Payload received, all peers together.
+    pub down: Option<Rate>,
+    /// Payload sent to one peer.
+    pub up_per_peer: Option<Rate>,
+    /// Payload received from one peer.
+    pub down_per_peer: Option<Rate>,
+    /// Links at once; further ones are turned away. `None`: as many as the engine takes.
+    pub links_max: Option<usize>,
+}
+
+/// What a node is started with.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// What it may use.
+    pub limits: Limits,
+    /// How it finds others.
+    pub finders: Finders,
+    /// Where others reach it, if the addresses of its machine are not it.
+    pub advertise: Vec<Address>,
+    /// Whether the product answers every `Offered`, by [`Node::join`] or [`Node::refuse`].
+    pub takes_offers: bool,
+    /// Takes links to a coordinator, if this node is one.
+    pub coordination: Option<mpsc::Sender<Link>>,
+    /// What nodes were worth at earlier runs.
+    pub past: Vec<(NodeId, Reputation)>,
+}
+
+/// A running node, as products hold it.
+#[derive(Clone)]
+pub struct Node {
+    commands: mpsc::Sender<Command>,
+}
+
+/// Something that happened, for the product.
+#[derive(Debug)]
+pub enum NodeEvent {
+    /// The engine says so.
+    Engine(Event),
+    /// A store could not do what it was told; the engine's `Failed` follows if that ends a fetch.
+    StoreError {
+        /// Of which content.
+        content: ContentId,
+        /// Why.
+        error: StoreError,
+    },
+    /// A finder names a node; it is told once a node, content and way.
+    Found(Found),
+    /// A finder cannot work.
+    FinderTrouble(Trouble),
+}
+
+/// Everything at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct NodeSnapshot {
+    /// The engine's view.
+    pub engine: Snapshot,
+    /// What the node takes part in, as it is announced to others.
+    pub presences: Vec<ContentPresence>,
+    /// UDP payload by peer, over all its links.
+    pub wire: BTreeMap<NodeId, WireTotals>,
+    /// UDP payload of all links there ever were.
+    pub wire_total: WireTotals,
+}
+
+/// UDP payload, bytes: chunks, control, acknowledgements, retransmissions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WireTotals {
+    /// Received.
+    pub received_len: u64,
+    /// Sent.
+    pub sent_len: u64,
+}
+
+enum Command {
+    Join(Box<Join>),
+    OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield },
+    AddSource { content: ContentId, source: Source, purpose: Purpose },
+    AddCoordinators { content: ContentId, coordinators: Vec<Source> },
+    Leave { content: ContentId, reason: DeclineReason },
+    Refuse { node: NodeId, content: ContentId, reason: DeclineReason },
+    SetLimits { up: Option<Rate>, down: Option<Rate> },
+    Snapshot(oneshot::Sender<NodeSnapshot>),
+    Stop,
+}
+
+impl Node {
+    /// Starts a node on this endpoint. Events must be taken out as they come. The task ends after [`Node::stop`], with the
+    /// last state of things.
+    pub fn start(
+        endpoint: Endpoint,
+        options: Options,
+    ) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<NodeSnapshot>) {
+        let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let (events, event_queue) = mpsc::channel(EVENTS_WAITING_MAX);
+        let driver = drive::Driver::new(endpoint, options, command_queue, events);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the node's root task, handed to the product that awaits it"
+        )]
+        let task = tokio::spawn(driver.run());
+        (Self { commands }, event_queue, task)
+    }
+
+    /// Takes part in a content. With a manifest, [`Node::open_store`] is to follow; without, after `ManifestComplete`.
+    pub async fn join(&self, join: Join) {
+        self.command(Command::Join(Box::new(join))).await;
+    }
+
+    /// Hands over the store of a content, with the chunks that are there and those that are wanted.
+    pub async fn open_store(
+        &self,
+        content: ContentId,
+        store: Arc<dyn Store>,
+        durable: Bitfield,
+        wanted: Bitfield,
+    ) {
+        self.command(Command::OpenStore { content, store, durable, wanted }).await;
+    }
+
+    /// Names a node that is to be dialed for a content.
+    pub async fn add_source(&self, content: ContentId, source: Source, purpose: Purpose) {
+        self.command(Command::AddSource { content, source, purpose }).await;
+    }
+
+    /// Names coordinators that know more of a content that was joined.
+    pub async fn add_coordinators(&self, content: ContentId, coordinators: Vec<Source>) {
+        if !coordinators.is_empty() {
+            self.command(Command::AddCoordinators { content, coordinators }).await;
+        }
+    }
+
+    /// Takes no part in a content any more: peers are told, its store is let go. [`Event::Left`] follows.
+    pub async fn leave(&self, content: ContentId) {
+        self.leave_because(content, DeclineReason::NotHere).await;
+    }
+
+    /// The same, with a reason that peers are told.
+    pub async fn leave_because(&self, content: ContentId, reason: DeclineReason) {
+        self.command(Command::Leave { content, reason }).await;
+    }
+
+    /// Does not take up what a node offered.
+    pub async fn refuse(&self, node: NodeId, content: ContentId, reason: DeclineReason) {
+        self.command(Command::Refuse { node, content, reason }).await;
+    }
+
+    /// Changes the limits of all peers together; what waits for the old ones goes on by the new.
+    pub async fn set_limits(&self, up: Option<Rate>, down: Option<Rate>) {
+        self.command(Command::SetLimits { up, down }).await;
+    }
+
+    /// Everything at this instant; empty if the node has ended.
+    pub async fn snapshot(&self) -> NodeSnapshot {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Snapshot(reply)).await;
+        answer.await.unwrap_or_default()
+    }
+
+    /// Ends the node: flushes, tells peers, closes links. The task ends when that is done.
+    pub async fn stop(&self) {
+        self.command(Command::Stop).await;
+    }
+
+    /// A node that has ended takes no commands: that is no error.
+    async fn command(&self, command: Command) {
+        let _ = self.commands.send(command).await;
+    }
+}
+
+const COMMANDS_WAITING_MAX: usize = 64;
+const EVENTS_WAITING_MAX: usize = 4096;

@@ -1,0 +1,79 @@
+//! A rate limit that many tasks share: a token bucket (GCRA) of bytes. It can be changed while tasks wait for it.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::watch;
+
+use swarm_core::base::Rate;
+
+/// A limit, or none. Clones share it.
+#[derive(Clone)]
+pub(super) struct Throttle(Arc<watch::Sender<Option<Arc<Bucket>>>>);
+
+struct Bucket {
+    limiter: DefaultDirectRateLimiter,
+    burst: NonZeroU32,
+}
+
+impl Throttle {
+    /// At most this rate; `None` is no limit.
+    pub(super) fn new(rate: Option<Rate>) -> Self {
+        Self(Arc::new(watch::Sender::new(rate.map(Bucket::new))))
+    }
+
+    /// Another rate from now on, for whoever waits already too.
+    pub(super) fn set(&self, rate: Option<Rate>) {
+        self.0.send_replace(rate.map(Bucket::new));
+    }
+
+    /// The longest piece to move at once, so that the flow is even.
+    pub(super) fn piece_len(&self, wanted: usize) -> usize {
+        self.0.borrow().as_ref().map_or(wanted, |bucket| wanted.min(bucket.burst.get() as usize))
+    }
+
+    /// Waits until so many bytes may pass.
+    pub(super) async fn wait(&self, len: usize) {
+        if self.0.borrow().is_none() {
+            return;
+        }
+        let mut changes = self.0.subscribe();
+        let mut left = u32::try_from(len).unwrap_or(u32::MAX);
+        while left > 0 {
+            let Some(bucket) = changes.borrow_and_update().clone() else { return };
+            let Some(piece) = NonZeroU32::new(left.min(bucket.burst.get())) else { return };
+            tokio::select! {
+                // A piece is never more than a burst, so it can always pass some time.
+                _ = bucket.limiter.until_n_ready(piece) => left -= piece.get(),
+                _ = changes.changed() => {}
+            }
+        }
+    }
+}
+
+impl Bucket {
+    fn new(Rate(bytes): Rate) -> Arc<Self> {
+        let rate = NonZeroU32::new(u32::try_from(bytes).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new((rate.get() / BURSTS_PER_SEC).max(BURST_LEN_MIN)).unwrap_or(rate);
+        let limiter = RateLimiter::direct(Quota::per_second(rate).allow_burst(burst));
+        Arc::new(Self { limiter, burst })
+    }
+}
+
+const BURSTS_PER_SEC: u32 = 20;
+const BURST_LEN_MIN: u32 = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_at_a_limit_goes_on_when_it_is_lifted() {
+        let throttle = Throttle::new(Some(Rate(1)));
+        // A burst may pass at once; a gigabyte at a byte a second would take 30 years.
+        let waiting = throttle.clone();
+        let ((), ()) = tokio::join!(waiting.wait(1 << 30), async { throttle.set(None) });
+        assert_eq!(throttle.piece_len(usize::MAX), usize::MAX);
+    }
+}

@@ -1,0 +1,33 @@
+//! The deterministic simulator: the production [`swarm_engine::Engine`] among thousands of peers under a virtual clock.
+//!
+//! A scenario states a world, faults and a goal ([`Swarm`]); running it gives a [`Report`] that says how far the swarm stayed
+//! from the bound that no system can beat, and what the checkers found. The same seed gives the same trace, in any build.
+//! Absent here: clocks, threads, files, sockets, hash maps, and any decision that is the engine's.
+
+mod library;
+mod scenario;
+mod small;
+
+mod world;
+
+mod fault;
+mod joining;
+
+mod link;
+mod node;
+mod transfer;
+
+mod checks;
+mod heap;
+mod op;
+mod report;
+mod stats;
+
+pub use checks::Finding;
+pub use library::{Scenario, ScenarioArgs, UnknownScenario};
+pub use op::{Op, Script};
+pub use report::{Bounds, Report, Slowest, Times};
+pub use scenario::{Disk, Has, Honesty, NodeSpec, Swarm};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! The simulator's command: runs one scenario and prints how far it stayed from the bound.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use plotters::prelude::*;
+use swarm_sim::{Report, Scenario, ScenarioArgs, UnknownScenario};
+
+/// Runs the production engine among simulated peers.
+#[derive(Debug, Parser)]
+#[command(name = "swarm-sim", version)]
+struct Args {
+    /// Which world: flash-crowd, flash-crowd-exchange, steady-arrival, sink, spread, churn, corrupt, one-slow, seed-leaves,
+    /// zones, last-chunk, streaming or faults.
+    #[arg(long, default_value = "flash-crowd")]
+    scenario: String,
+    /// Peers beside the seed.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    peers: u32,
+    /// Chunks of the content.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    chunks: u32,
+    /// Chunk length as a power of two.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(14..=24))]
+    chunk_len_log2: u8,
+    /// Upload capacity where the scenario says nothing else, bytes a second.
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
+    up: u64,
+    /// Download capacity through upload capacity.
+    #[arg(long, default_value_t = 1.0, value_parser = factor)]
+    down_factor: f64,
+    /// The same seed gives the same run.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Virtual seconds after which the run is given up.
+    #[arg(long, default_value_t = 36_000)]
+    limit_secs: u64,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Draws completion curves and per-peer timelines to this SVG file.
+    #[arg(long)]
+    plot: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let scenario: Scenario = match args.scenario.parse() {
+        Ok(scenario) => scenario,
+        Err(error) => return fail(&error),
+    };
+    // Ten minutes of work are not to end with a picture that cannot be written.
+    if let Some(path) = &args.plot
+        && let Err(error) = std::fs::write(path, "")
+    {
+        eprintln!("error: cannot draw to {}: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
+    let report = scenario
+        .swarm(ScenarioArgs {
+            peers: args.peers,
+            chunks: args.chunks,
+            chunk_len_log2: args.chunk_len_log2,
+            seed: args.seed,
+            up_per_sec: args.up,
+            down_factor: args.down_factor,
+        })
+        .within(std::time::Duration::from_secs(args.limit_secs))
+        .run();
+    if args.json {
+        println!("{}", json(&args, &report));
+    } else {
+        print(&report);
+    }
+    for finding in &report.findings {
+        eprintln!("finding at {:.3} s, node {}: {}", finding.at as f64 / 1e9, finding.node, finding.what);
+    }
+    if let Some(path) = &args.plot
+        && let Err(error) = plot(path, &report)
+    {
+        eprintln!("error: cannot draw to {}: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
+    if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    let factor: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    (0.01..=1000.0).contains(&factor).then_some(factor).ok_or_else(|| "take one from 0.01 to 1000".to_owned())
+}
+
+fn fail(error: &UnknownScenario) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
+
+fn print(report: &Report) {
+    let Report { times, bounds, .. } = report;
+    println!("finished      {} of {} ({} nodes)", report.finished, report.measured, report.nodes);
+    println!(
+        "time          mean {:.2}  p50 {:.2}  p99 {:.2}  p100 {:.2} s",
+        times.mean, times.p50, times.p99, times.p100
+    );
+    println!("bound         fluid {:.2}  discrete {:.2} s", bounds.fluid, bounds.discrete);
+    println!("p100 / bound  {:.3}", report.ratio);
+    println!("duplicates    {:.3} %", report.duplicate_share * 100.0);
+    println!("tail          {:.2} %", report.tail_share * 100.0);
+    println!(
+        "seed copies   {}",
+        report.seed_copies.map_or("none".to_owned(), |copies| format!("{copies:.3}"))
+    );
+    let behind: Vec<String> = report.slowest.behind.iter().map(|secs| format!("{secs:.1}")).collect();
+    println!(
+        "slowest       node {}, behind the median at each tenth by {} s",
+        report.slowest.node,
+        behind.join(" ")
+    );
+    println!("fairness      {:.3}", report.fairness);
+    println!("control       {:.4} %", report.control_share * 100.0);
+    println!("upload used   {:.2} %", report.upload_used * 100.0);
+    println!(
+        "corrupt       {} chunks, {} bans, {} at most of one peer to one",
+        report.corrupt_chunks, report.banned, report.corrupt_per_pair_max
+    );
+    let used: Vec<String> =
+        report.upload_by_second.iter().map(|share| format!("{:.0}", share * 100.0)).collect();
+    println!("used by second, %  {}", used.join(" "));
+    println!("stalled       {:.2} s", report.stalled);
+    println!("events        {}", report.events);
+    println!("trace         {:016x} (seed {})", report.trace, report.seed);
+}
+
+/// Above: the share of peers that have completed, and of the upload that is used. Below: percent over time, peer by peer.
+fn plot(path: &Path, report: &Report) -> Result<(), Box<dyn std::error::Error>> {
+    let end =
+        report.completions.last().copied().unwrap_or(1.0).max(report.upload_by_second.len() as f64) * 1.02;
+    let root = SVGBackend::new(path, (1000, 800)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let halves = root.split_evenly((2, 1));
+    let mut above = ChartBuilder::on(&halves[0])
+        .caption("completed (blue), upload used (green), bound (red); % over s", ("sans-serif", 18))
+        .margin(10)
+        .x_label_area_size(30)
+        .y_label_area_size(40)
+        .build_cartesian_2d(0.0..end, 0.0..102.0)?;
+    above.configure_mesh().draw()?;
+    let count = f64::from(report.measured.max(1));
+    let completed = report.completions.iter().zip(1u32..).map(|(at, n)| (*at, f64::from(n) / count * 100.0));
+    above.draw_series(LineSeries::new(std::iter::once((0.0, 0.0)).chain(completed), &BLUE))?;
+    let used = report.upload_by_second.iter().zip(0u32..).map(|(share, at)| (f64::from(at), share * 100.0));
+    above.draw_series(LineSeries::new(used, &GREEN))?;
+    above.draw_series(LineSeries::new([(report.bounds.fluid, 0.0), (report.bounds.fluid, 100.0)], &RED))?;
+    let mut below = ChartBuilder::on(&halves[1])
+        .caption("what up to 64 peers have; % over s", ("sans-serif", 18))
+        .margin(10)
+        .x_label_area_size(30)
+        .y_label_area_size(40)
+        .build_cartesian_2d(0.0..end, 0.0..102.0)?;
+    below.configure_mesh().draw()?;
+    for timeline in &report.timelines {
+        let percents = timeline.iter().zip(1u32..).map(|(at, percent)| (*at, f64::from(percent)));
+        below.draw_series(LineSeries::new(percents, &BLUE.mix(0.3)))?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+fn json(args: &Args, report: &Report) -> serde_json::Value {
+    serde_json::json!({
+        "scenario": args.scenario, "peers": args.peers, "chunks": args.chunks, "seed": report.seed,
+        "finished": report.finished, "measured": report.measured,
+        "mean_secs": report.times.mean, "p50_secs": report.times.p50, "p99_secs": report.times.p99,
+        "p100_secs": report.times.p100, "fluid_secs": report.bounds.fluid, "discrete_secs": report.bounds.discrete,
+        "ratio": report.ratio, "duplicate_share": report.duplicate_share, "tail_share": report.tail_share,
+        "seed_copies": report.seed_copies, "fairness": report.fairness, "control_share": report.control_share,
+        "upload_used": report.upload_used, "corrupt_chunks": report.corrupt_chunks, "banned": report.banned,
+        "corrupt_per_pair_max": report.corrupt_per_pair_max, "stalled_secs": report.stalled,
+        "events": report.events, "trace": format!("{:016x}", report.trace),
+        "findings": report.findings.iter().map(|f| f.what.clone()).collect::<Vec<_>>(),
+    })
+}

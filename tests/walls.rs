@@ -1,0 +1,289 @@
+//! Holds what the compiler does not: the table of crates in ARCHITECTURE.md, what pure crates may depend on and never name, and
+//! which room of `core` knows which. The arrows between crates themselves are their `Cargo.toml` files: nothing to look for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// A crate, and the crates of this workspace that it may know.
+const CRATES: &[(&str, &[&str])] = &[
+    ("core", &[]),
+    ("engine", &["core"]),
+    ("sim", &["core", "engine"]),
+    ("link", &["core"]),
+    ("files", &["core"]),
+    ("credentials", &["core"]),
+    ("discovery", &["core", "link"]),
+    ("coordinator", &["core", "link"]),
+    ("node", &["core", "engine", "link", "discovery", "files"]),
+    ("host", &["core", "engine", "link", "discovery", "files", "node", "credentials", "coordinator"]),
+];
+
+/// What a pure crate may take from outside: values and arithmetic, no runtime, no socket, no file.
+const PURE_DEPENDENCIES: &[&str] = &[
+    "blake3",
+    "bytes",
+    "caseless",
+    "chacha20",
+    "chacha20poly1305",
+    "data-encoding",
+    "ed25519-dalek",
+    "fastrand",
+    "hpke",
+    "prost",
+    "thiserror",
+    "unicode-normalization",
+];
+
+/// A room of `core`, and the rooms that it may know.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("proto", &[]),
+    ("base", &[]),
+    ("manifest", &["base", "proto"]),
+    ("wire", &["base", "manifest", "proto"]),
+    ("trust", &["base"]),
+    ("registry", &["base", "manifest"]),
+];
+
+/// Crates without async, clock, sockets, files, threads and hash maps.
+const PURE: &[&str] = &["core", "engine", "sim"];
+
+/// What pure crates do not name. `std::net::SocketAddr` is a value, not a socket.
+const IMPURE: &[&str] = &[
+    "async",
+    "await",
+    "tokio",
+    "quinn",
+    "rustls",
+    "rayon",
+    "HashMap",
+    "HashSet",
+    "DashMap",
+    "SystemTime",
+    "std::fs",
+    "std::thread",
+    "std::process",
+    "std::env",
+    "std::time::Instant",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
+    "std::net::ToSocketAddrs",
+];
+
+/// What one file of a pure crate names and must not.
+fn impurities(source: &str) -> Vec<String> {
+    let words = words_of(&flattened(&code_of(source)));
+    let named = |path: &String| -> Vec<String> {
+        let impure = IMPURE.iter().filter(|impure| names(path, impure));
+        impure.map(|impure| format!("{impure}: {path}")).collect()
+    };
+    words.iter().flat_map(named).collect()
+}
+
+/// Arrows of one file in a room of `core` that the table does not have.
+fn arrows(room: &str, source: &str) -> Vec<String> {
+    let row = ROOMS.iter().find(|(name, _)| *name == room);
+    let allowed = row.unwrap_or_else(|| panic!("room `{room}` is not in the table: add it")).1;
+    let words = words_of(&flattened(&code_of(source)));
+    let known = words.iter().filter_map(|path| path.strip_prefix("crate::")?.split("::").next());
+    let foreign = known.filter(|other| *other != room && is_module(other) && !allowed.contains(other));
+    foreign.map(|other| format!("{room} knows {other}")).collect()
+}
+
+/// `crate::Thing` is no room.
+fn is_module(name: &str) -> bool {
+    name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
+}
+
+/// Whether a path holds these components, one after the other.
+fn names(path: &str, impure: &str) -> bool {
+    format!("::{path}::").contains(&format!("::{impure}::"))
+}
+
+/// The code alone: comments, strings and tests at the end of a file are left out.
+fn code_of(source: &str) -> String {
+    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let mut code = String::new();
+    for line in source.lines() {
+        let (mut is_string, mut letters) = (false, line.chars().peekable());
+        while let Some(letter) = letters.next() {
+            match letter {
+                '\\' if is_string => {
+                    letters.next();
+                }
+                '\'' if !is_string && letters.peek() == Some(&'"') => {
+                    letters.next();
+                }
+                '"' => is_string = !is_string,
+                '/' if !is_string && letters.peek() == Some(&'/') => break,
+                _ if is_string => {}
+                letter => code.push(letter),
+            }
+        }
+        code.push('\n');
+    }
+    code
+}
+
+/// `a::{b, c::{d}}` as `a::b , a::c::d`: every path in full.
+fn flattened(code: &str) -> String {
+    let mut flat = String::new();
+    let mut prefixes: Vec<Option<String>> = Vec::new();
+    let mut path = String::new();
+    for letter in code.chars() {
+        match letter {
+            '{' => {
+                prefixes.push(path.ends_with("::").then(|| path.clone()));
+                if prefixes.last().is_some_and(Option::is_none) {
+                    flat.push_str(&path);
+                    flat.push(' ');
+                    path.clear();
+                }
+            }
+            '}' | ',' | ';' => {
+                flat.push_str(&path);
+                flat.push(' ');
+                if letter == '}' {
+                    prefixes.pop();
+                }
+                path = prefixes.last().cloned().flatten().unwrap_or_default();
+            }
+            letter if letter.is_alphanumeric() || letter == '_' || letter == ':' => path.push(letter),
+            _ if path.ends_with("::") => {}
+            _ => {
+                flat.push_str(&path);
+                flat.push(' ');
+                path = prefixes.last().cloned().flatten().unwrap_or_default();
+            }
+        }
+    }
+    flat + &path
+}
+
+fn words_of(flat: &str) -> Vec<String> {
+    flat.split_whitespace()
+        .map(|word| word.trim_matches(':').to_owned())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+/// Every source file of a crate without its tests, with its name from the `src` of that crate.
+fn sources(of: &str) -> Vec<(String, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates").join(of).join("src");
+    let mut sources = Vec::new();
+    for found in walkdir::WalkDir::new(&src).sort_by_file_name() {
+        let found = found.expect("the source can be read");
+        let path = found.path().strip_prefix(&src).expect("it is below").to_string_lossy().into_owned();
+        let is_test = path.ends_with("tests.rs") || path.contains("tests/");
+        // The command of the simulator reads its arguments and writes pictures.
+        let is_command = path == "main.rs";
+        if found.path().extension().is_some_and(|end| end == "rs") && !is_test && !is_command {
+            sources.push((path, fs::read_to_string(found.path()).expect("UTF-8")));
+        }
+    }
+    assert!(sources.len() > 5, "only {} files of {of} were read", sources.len());
+    sources
+}
+
+/// The packages of this workspace: their normal dependencies by name, those for wasm too.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let told = Command::new(cargo)
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let metadata: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let packages = metadata["packages"].as_array().expect("packages").iter();
+    let row = |package: &Value| {
+        let all = package["dependencies"].as_array().expect("dependencies").iter();
+        let normal = all.filter(|dependency| dependency["kind"].is_null() && dependency["target"].is_null());
+        (text(&package["name"]), normal.map(|dependency| text(&dependency["name"])).collect())
+    };
+    packages.map(row).collect()
+}
+
+#[test]
+fn crates_know_those_of_the_table() {
+    let dependencies = dependencies();
+    for (name, known) in CRATES {
+        let of_crate = &dependencies[&format!("swarm-{name}")];
+        let found: BTreeSet<&str> =
+            of_crate.iter().filter_map(|other| other.strip_prefix("swarm-")).collect();
+        assert_eq!(found, known.iter().copied().collect(), "swarm-{name}");
+    }
+    let missing: Vec<_> = dependencies
+        .keys()
+        .filter_map(|name| name.strip_prefix("swarm-"))
+        .filter(|name| !CRATES.iter().any(|(known, _)| known == name))
+        .collect();
+    assert!(missing.is_empty(), "not in the table: {missing:?}");
+}
+
+#[test]
+fn pure_crates_depend_on_values_alone() {
+    let dependencies = dependencies();
+    for name in PURE {
+        let others = dependencies[&format!("swarm-{name}")].iter();
+        let foreign: Vec<_> = others
+            .filter(|other| !other.starts_with("swarm-") && !PURE_DEPENDENCIES.contains(&other.as_str()))
+            .collect();
+        assert!(foreign.is_empty(), "swarm-{name} is pure and takes {foreign:?}: see PURE_DEPENDENCIES");
+    }
+}
+
+#[test]
+fn pure_crates_name_no_clock_socket_file_thread_or_hash_map() {
+    let found: Vec<String> = PURE
+        .iter()
+        .flat_map(|name| sources(name).into_iter().map(move |(path, source)| (name, path, source)))
+        .flat_map(|(name, path, source)| {
+            impurities(&source).into_iter().map(move |impure| format!("crates/{name}/src/{path}: {impure}"))
+        })
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn rooms_of_core_know_those_of_the_table() {
+    let found: Vec<String> = sources("core")
+        .into_iter()
+        .filter(|(path, _)| path != "lib.rs")
+        .flat_map(|(path, source)| {
+            let room = path.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();
+            arrows(&room, &source)
+        })
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_planted_violation_is_found() {
+    let check = |source: &str, expected: &[&str]| assert_eq!(impurities(source), expected, "{source}");
+    check("async fn f() {}", &["async: async"]);
+    check("fn f(x: X) { x.go().await }", &["await: await"]);
+    check("use std::collections::{BTreeMap, HashMap};", &["HashMap: std::collections::HashMap"]);
+    check("use std::{fs, io};", &["std::fs: std::fs"]);
+    check("let now = std::time::Instant::now();", &["std::time::Instant: std::time::Instant::now"]);
+    check("use std::net::UdpSocket;", &["std::net::UdpSocket: std::net::UdpSocket"]);
+    check("tokio::spawn(x);", &["tokio: tokio::spawn"]);
+    assert_eq!(arrows("base", "use crate::{wire::Message, base::ByteLen};"), ["base knows wire"]);
+    assert_eq!(arrows("trust", "let x = crate::manifest::Source::new();"), ["trust knows manifest"]);
+}
+
+#[test]
+fn what_is_allowed_is_not_reported() {
+    let check = |source: &str| assert_eq!(impurities(source), [""; 0], "{source}");
+    check("use std::net::{IpAddr, SocketAddr};");
+    check("// not std::fs, and no HashMap\nlet x = \"tokio // HashMap\"; /// async\n");
+    check("use super::limits::X; use std::time::Duration;");
+    check("fn f() {}\n#[cfg(test)]\nmod tests {\n use std::collections::HashMap;\n}");
+    check("let quote = '\"'; let s = \"\\\"tokio\";");
+    assert_eq!(arrows("wire", "use crate::proto; use crate::base::limits::FILES_MAX;"), [""; 0]);
+}

@@ -170,7 +170,9 @@ impl Engine {
                 DialFailure::Unreachable(reason) => {
                     self.peers.on_failed(self.now, node, reason, &mut self.rng)
                 }
-                DialFailure::Refused(reason) => self.peers.on_refused(self.now, node, reason, &mut self.rng),
+                DialFailure::Refused(refusal) => {
+                    self.peers.on_refused(self.now, node, refusal, &mut self.rng)
+                }
             }
             self.emit(Event::PeerUnreachable { node, failure });
         }

@@ -88,7 +88,7 @@ impl Engine {
         let Some(session) = self.drop_session(link) else { return };
         if !self.sessions.values().any(|other| other.node == session.node) {
             let stood = self.now.since(session.up_at);
-            self.peers.on_unlinked(self.now, session.node, (stood, reason), &mut self.rng);
+            self.peers.on_unlinked(self.now, session.node, (stood, Some(reason)), &mut self.rng);
         }
         if session.agent.is_some() {
             self.emit(Event::PeerLeft { node: session.node, reason: reason.to_owned() });
@@ -106,9 +106,18 @@ impl Engine {
         let Some(session) = self.drop_session(link) else { return };
         let is_last = !self.sessions.values().any(|other| other.node == session.node);
         if is_last && !matches!(reason, CloseReason::Duplicate) {
-            let reason = if session.is_snubbed() { "it fell silent".to_owned() } else { reason.to_string() };
+            let reason = match &reason {
+                _ if session.is_snubbed() => Some("it fell silent".to_owned()),
+                CloseReason::Done => None,
+                CloseReason::Duplicate
+                | CloseReason::TooManyLinks
+                | CloseReason::Violation(_)
+                | CloseReason::Banned
+                | CloseReason::AccessChanged
+                | CloseReason::OfNoUse(_) => Some(reason.to_string()),
+            };
             let stood = self.now.since(session.up_at);
-            self.peers.on_unlinked(self.now, session.node, (stood, &reason), &mut self.rng);
+            self.peers.on_unlinked(self.now, session.node, (stood, reason.as_deref()), &mut self.rng);
         }
         self.outputs.push_back(Output::Close { link, reason });
         // Its place is free for another.

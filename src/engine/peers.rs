@@ -292,7 +292,7 @@ impl PeerBook {
         &mut self,
         now: Instant,
         node: NodeId,
-        (stood, reason): (Duration, &str),
+        (stood, reason): (Duration, Option<&str>),
         rng: &mut Rng,
     ) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
@@ -308,7 +308,7 @@ impl PeerBook {
     pub(super) fn on_failed(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_) | Standing::Linked) {
-            peer.back_off(now, reason, rng);
+            peer.back_off(now, Some(reason), rng);
         }
     }
 
@@ -322,7 +322,7 @@ impl PeerBook {
             return;
         }
         if peer.has_offers() {
-            peer.back_off(now, &refusal.words, rng);
+            peer.back_off(now, Some(&refusal.words), rng);
         } else {
             peer.last_failure = Some(refusal.words.clone());
             peer.standing = Standing::Refused(refusal.clone());
@@ -460,12 +460,12 @@ impl Peer {
         self.contents.values().any(|tie| *tie == Tie::Offer)
     }
 
-    /// Wait twice as long as last time, with jitter.
-    fn back_off(&mut self, now: Instant, reason: &str, rng: &mut Rng) {
+    /// Wait twice as long as last time, with jitter. An orderly end has no reason: it is no failure to tell of.
+    fn back_off(&mut self, now: Instant, reason: Option<&str>, rng: &mut Rng) {
         let wait = BACKOFF_MIN * 2u32.saturating_pow(self.failures.min(16));
         let jittered = wait.min(BACKOFF_MAX).mul_f64(0.75 + rng.unit() / 2.0);
         self.failures += 1;
-        self.last_failure = Some(reason.to_owned());
+        self.last_failure = reason.map(str::to_owned);
         self.standing =
             if self.addresses.is_empty() { Standing::Passive } else { Standing::Waiting(now + jittered) };
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +40,7 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
     let (node, mut events, node_task) = Node::start(endpoint.clone(), options);
     announce(&args, &endpoint);
     let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = None;
     loop {
         tokio::select! {

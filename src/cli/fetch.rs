@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use super::args::{FetchArgs, Global};
 use super::failure::{self, Exit, Failure};
@@ -165,6 +166,7 @@ impl Fetch {
     ) -> Result<(), Failure> {
         self.join(wanted).await?;
         let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = 0u32;
         loop {
             tokio::select! {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
+
 use super::args::{Global, SeedArgs};
 use super::failure::{Exit, Failure};
 use super::join::Joining;
@@ -226,6 +228,7 @@ impl Seed {
     ) -> Result<(), Failure> {
         let wanted = if self.args.once { Some(1) } else { self.args.count };
         let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 Some(event) = events.recv() => {

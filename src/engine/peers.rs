@@ -328,6 +328,16 @@ impl PeerBook {
         }
     }
 
+    /// Failures so far mean nothing any more: whoever waits to be dialed again is due, and its next failure is its first.
+    pub(super) fn end_backoff(&mut self, now: Instant) {
+        for peer in self.peers.values_mut() {
+            peer.failures = 0;
+            if let Standing::Waiting(at) = &mut peer.standing {
+                *at = now.min(*at);
+            }
+        }
+    }
+
     /// Notes what a node was worth at earlier runs.
     pub(super) fn remember(&mut self, node: NodeId, past: Reputation) {
         let Some(peer) = self.entry(node) else { return };

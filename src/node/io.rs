@@ -151,18 +151,12 @@ impl Io {
         self.is_stopped
     }
 
-    /// The next facts, or a wake-up when it is time.
-    pub(super) async fn next_facts(&mut self, wakeup: Option<Instant>) -> Vec<Fact> {
+    /// The next facts, or a wake-up when it is time. Facts first: what waited while the process stood still is news, too.
+    pub(super) async fn next_facts(&mut self, wakeup: Instant) -> Vec<Fact> {
         self.hand_over_late_events();
         if !self.own_facts.is_empty() {
             return self.own_facts.drain(..).collect();
         }
-        let sleep = async {
-            match wakeup {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         let mut facts = Vec::new();
         tokio::select! {
             biased;
@@ -171,7 +165,7 @@ impl Io {
             fact = self.door.next() => facts.push(fact),
             _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => {}
             fact = self.finding.next() => facts.push(fact),
-            () = sleep => facts.push(Fact::Wakeup),
+            () = tokio::time::sleep_until(wakeup) => facts.push(Fact::Wakeup),
         }
         facts
     }

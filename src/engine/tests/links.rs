@@ -3,7 +3,7 @@
 use super::living::{address, id};
 use super::single::{Single, dialed, has_all, link_of, sources};
 use super::*;
-use crate::base::limits::{NEIGHBOURS_DIALED_MAX, PEX_INTERVAL};
+use crate::base::limits::{LINK_IDLE_TIMEOUT, NEIGHBOURS_DIALED_MAX, PEX_INTERVAL};
 use crate::manifest::Source;
 use crate::wire::{DeclineReason, Hello};
 
@@ -290,4 +290,38 @@ fn a_source_whose_link_this_node_closed_is_dialed_again_though_others_are_linked
     }
     assert_eq!(closed(&outputs), [link_of(1)]);
     assert_eq!(dialed(&single.pass(Duration::from_secs(2))), [id(1)]);
+}
+
+#[test]
+fn after_standing_still_patience_and_backoff_begin_anew() {
+    let manifest = one_file(4);
+    let mut single = impatient(&manifest, true);
+    add_source(&mut single, &manifest, 1);
+    let fail = |single: &mut Single| {
+        let failure = DialFailure::Unreachable("no answer".to_owned());
+        single.input(Input::DialFailed { node: id(1), failure });
+    };
+    fail(&mut single);
+    while dialed(&single.pass(Duration::from_secs(1))) == [id(1)] {
+        fail(&mut single);
+    }
+    single.pass(Duration::from_secs(20));
+    fail(&mut single);
+    let outputs = single.input(Input::Woke { slept: Duration::from_secs(70) });
+    assert_eq!(dialed(&outputs), [id(1)]);
+    assert_eq!(failures(&single.pass(Duration::from_secs(29))), 0);
+    assert_eq!(failures(&single.pass(Duration::from_secs(2))), 1);
+}
+
+#[test]
+fn links_that_the_other_end_has_given_up_meanwhile_are_made_anew() {
+    let manifest = one_file(4);
+    for (slept, is_closed) in [(LINK_IDLE_TIMEOUT / 2, false), (LINK_IDLE_TIMEOUT * 2, true)] {
+        let mut single = impatient(&manifest, true);
+        add_source(&mut single, &manifest, 1);
+        answer(&mut single, &manifest, &[id(1)]);
+        let outputs = single.input(Input::Woke { slept });
+        assert_eq!(closed(&outputs).len(), usize::from(is_closed), "{slept:?}");
+        assert_eq!(dialed(&outputs).len(), usize::from(is_closed), "{slept:?}");
+    }
 }

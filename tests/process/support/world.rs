@@ -69,8 +69,13 @@ impl World {
     }
 
     /// A seed on loopback that is ready.
-    pub(crate) fn seed(&self, mut args: Vec<OsString>) -> Seed {
-        args.extend(["--listen".into(), "127.0.0.1:0".into()]);
+    pub(crate) fn seed(&self, args: Vec<OsString>) -> Seed {
+        self.seed_at("127.0.0.1:0", args)
+    }
+
+    /// A seed that is ready, at this address.
+    pub(crate) fn seed_at(&self, address: &str, mut args: Vec<OsString>) -> Seed {
+        args.extend(["--listen".into(), address.into()]);
         self.seed_anywhere(args)
     }
 
@@ -105,6 +110,12 @@ impl Seed {
 
     pub(crate) fn node(&self) -> &str {
         self.ready["node"].as_str().expect("a seed has a key")
+    }
+
+    /// The first address of its ticket.
+    pub(crate) fn address(&self) -> String {
+        let ticket: swarm::manifest::Ticket = self.ticket().parse().expect("a seed prints a good ticket");
+        ticket.sources[0].addresses[0].to_string()
     }
 }
 

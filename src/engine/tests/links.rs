@@ -325,3 +325,43 @@ fn links_that_the_other_end_has_given_up_meanwhile_are_made_anew() {
         assert_eq!(dialed(&outputs).len(), usize::from(is_closed), "{slept:?}");
     }
 }
+
+/// Dials that come to nothing, each after ten seconds, until so many nodes were dialed. How long that took.
+fn time_to_dial(single: &mut Single, mut outputs: Vec<Output>, count: usize) -> Duration {
+    let (mut ends, mut tried) = (VecDeque::new(), std::collections::BTreeSet::new());
+    let mut time = Duration::ZERO;
+    loop {
+        assert_eq!(failures(&outputs), 0, "after {time:?}");
+        for node in dialed(&outputs) {
+            tried.insert(node);
+            ends.push_back((time + Duration::from_secs(10), node));
+        }
+        if tried.len() == count {
+            return time;
+        }
+        time += Duration::from_millis(500);
+        outputs = single.pass(Duration::from_millis(500));
+        while let Some((_, node)) = ends.pop_front_if(|(at, _)| *at <= time) {
+            let failure = DialFailure::Unreachable("no answer".to_owned());
+            outputs.extend(single.input(Input::DialFailed { node, failure }));
+        }
+    }
+}
+
+#[test]
+fn patience_does_not_run_out_while_sources_are_untried() {
+    // As many as engines of these tests can tell apart: whichever is dialed last may be the one that lives.
+    let (manifest, count) = (one_file(4), 250);
+    let mut single = Single::new();
+    let patience = Some(Patience { idle: Duration::from_secs(3), search: Duration::ZERO });
+    let (content, order) = (manifest.id(), Order::RarestFirst);
+    let join = Join { content, manifest: Some(manifest.clone()), order, patience };
+    single.input(Input::Join(Box::new(join)));
+    open_store(&mut single, &manifest);
+    let named: Vec<Output> = (1..=count).flat_map(|peer| add_source(&mut single, &manifest, peer)).collect();
+    let time = time_to_dial(&mut single, named, count);
+    assert!(time < Duration::from_secs(15), "{time:?}");
+    // It has its time, too; then it is over.
+    assert_eq!(failures(&single.pass(Duration::from_millis(2_900))), 0);
+    assert_eq!(failures(&single.pass(Duration::from_secs(60))), 1);
+}

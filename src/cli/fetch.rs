@@ -63,7 +63,12 @@ pub(super) async fn fetch(
         down_per_peer: args.down_limit.limit_down_per_peer,
         ..args.limit.limits(memory.buffers_len, memory.windows_len)
     };
-    let options = Options { limits, finders: args.find.finders(), ..Options::default() };
+    let options = Options {
+        limits,
+        finders: args.find.finders(),
+        dial_timeout: dial_timeout(args.timeout),
+        ..Options::default()
+    };
     let (node, mut events, task) = Node::start(endpoint.clone(), options);
     let mut fetch = Fetch {
         clock: Clock::start(),
@@ -556,6 +561,11 @@ fn no_source() -> Failure {
         Exit::NoSource,
         "nobody is known to have this content: name a source with --peer NODEID@HOST:PORT or --peer TICKET",
     )
+}
+
+/// A dial ends a little before patience does: the message at the end says what came of it.
+fn dial_timeout(timeout_secs: u64) -> Option<Duration> {
+    (timeout_secs > 0).then(|| Duration::from_secs(timeout_secs).mul_f64(0.8))
 }
 
 fn is_stdout(out: &Path) -> bool {

@@ -25,9 +25,9 @@ use super::socket::{self, BindError};
 use super::tls;
 use crate::base::NodeId;
 use crate::base::limits::{
-    ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED, HANDSHAKE_WAITING_LEN_MAX,
-    HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX,
-    LEARNED_ADDRESSES_MAX,
+    DIAL_TIMEOUT, ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED,
+    HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX,
+    HANDSHAKES_WAITING_MAX, LEARNED_ADDRESSES_MAX,
 };
 use crate::manifest::{Address, SigningKey, Source};
 use crate::trust::{Applicant, Authoriser, Denial, Open, Role};
@@ -125,14 +125,31 @@ impl Endpoint {
         protocol: Protocol,
         addresses: &[Address],
     ) -> Result<Link, DialError> {
+        self.dial_within(DIAL_TIMEOUT, node, protocol, addresses).await
+    }
+
+    /// The same, for whoever has less time than [`DIAL_TIMEOUT`].
+    ///
+    /// # Errors
+    /// As [`Endpoint::dial`].
+    ///
+    /// [`DIAL_TIMEOUT`]: crate::base::limits::DIAL_TIMEOUT
+    pub async fn dial_within(
+        &self,
+        limit: Duration,
+        node: NodeId,
+        protocol: Protocol,
+        addresses: &[Address],
+    ) -> Result<Link, DialError> {
         let dialer = Dialer {
             quinn: self.shared.quinn.clone(),
             identity: self.identity.clone(),
             transports: self.shared.transports.clone(),
             protocol,
             own: Arc::clone(&self.shared.own),
+            bound: self.shared.bound,
         };
-        let link = dial::dial(dialer, node, addresses).await?;
+        let link = dial::dial(dialer, node, addresses, limit).await?;
         match self.admits(&link) {
             Ok(_) => Ok(link),
             Err(denial) => {

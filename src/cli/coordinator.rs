@@ -9,6 +9,8 @@ use tokio_util::task::TaskTracker;
 use super::args::{CoordinatorArgs, Global};
 use super::failure::{Exit, Failure};
 use super::output::{self, Json};
+use super::place;
+use super::seed::moved;
 use super::setup::{self, Interrupts};
 use super::trust;
 use crate::base::limits::NODE_STOP_TIMEOUT;
@@ -29,6 +31,9 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
     let mut guard = trust::guard(&endpoint, args.trust.files(None))?;
     if args.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;
+    }
+    if let Some(message) = place::lost_port(&endpoint) {
+        moved(args.json, message, None);
     }
     let state_dir = match &args.state {
         Some(dir) => dir.clone(),

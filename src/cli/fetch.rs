@@ -14,8 +14,9 @@ use super::failure::{self, Exit, Failure};
 use super::include::Include;
 use super::memory::Memory;
 use super::output::{self, Done, FetchView, HashView, Json};
+use super::place::Place;
 use super::seal;
-use super::seed::own_source;
+use super::seed::{moved, own_source};
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use super::trust;
@@ -88,6 +89,7 @@ pub(super) async fn fetch(
         content_key,
         store_error: None,
         is_complete: false,
+        place: None,
         trouble: None,
         told: BTreeSet::new(),
         guard,
@@ -146,6 +148,8 @@ struct Fetch {
     content_key: Option<ContentKey>,
     store_error: Option<StoreError>,
     is_complete: bool,
+    /// Where this node is reached, once others were told.
+    place: Option<Place>,
     /// What last kept a finder from working.
     trouble: Option<String>,
     /// Troubles with peers that were told once.
@@ -406,8 +410,18 @@ impl Fetch {
             if !self.args.json {
                 output::result(self.own_ticket());
             }
+            let source = own_source(&self.endpoint, &[]);
+            self.place = Some(Place::new(&self.endpoint, &[], &source));
         }
         !self.args.keep_seeding
+    }
+
+    fn look_at_place(&mut self) {
+        if self.place.as_mut().and_then(Place::look).is_some() {
+            let message = "this node is reached elsewhere now: hand out the new ticket".to_owned();
+            self.view.clear();
+            moved(self.args.json, message, Some(&self.own_ticket()));
+        }
     }
 
     fn failed(&mut self, failure: &FetchFailure) -> Failure {
@@ -439,6 +453,7 @@ impl Fetch {
 
     async fn show(&mut self, observe: &mut dyn FnMut(&ContentSnapshot), is_json_due: bool) {
         self.look_at_trust();
+        self.look_at_place();
         let snapshot = self.node.snapshot().await;
         if let Some(content) = snapshot.engine.contents.first() {
             observe(content);

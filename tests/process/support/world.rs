@@ -63,6 +63,23 @@ impl World {
         Process::start(&mut command, b"")
     }
 
+    /// `swarm` in a network of its own, in which `setup` was run before. `None`, and a line that says so, where that cannot be had.
+    pub(crate) fn start_in_own_network(&self, setup: &str, args: &[OsString]) -> Option<Process> {
+        let tools = format!("/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap_or_default());
+        let is_there = Command::new("unshare").args(["-n", "ip", "link"]).env("PATH", &tools).output();
+        if !is_there.is_ok_and(|output| output.status.success()) {
+            eprintln!("NOT RUN: a network of its own takes root, unshare and ip");
+            return None;
+        }
+        let plain = self.command(args);
+        let mut command = Command::new("unshare");
+        command.env_clear().env("PATH", tools).args(["-n", "/bin/sh", "-c"]);
+        command.arg(format!("{setup} && exec \"$0\" \"$@\"")).arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(self.dir.path());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Some(Process::start(&mut command, b""))
+    }
+
     /// Starts it and waits for its end.
     pub(crate) fn run(&self, args: &[OsString]) -> Outcome {
         self.start(args).end()

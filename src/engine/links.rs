@@ -169,10 +169,11 @@ impl Engine {
         let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);
         // The disk, or opening the store, is this node's own affair: no reason to give up on peers.
         let is_busy = is_checking || matches!(state.phase, Phase::Opening(_));
-        let deadline = state.last_progress_at + patience;
-        if is_busy {
-            self.timers.set(Timer::Patience(content), self.now + patience);
-        } else if deadline > self.now {
+        let deadline = match self.idle_since(content) {
+            Some(since) if !is_busy => since + patience,
+            _ => self.now + patience,
+        };
+        if deadline > self.now {
             self.timers.set(Timer::Patience(content), deadline);
         } else {
             let bottleneck = self.bottleneck(content);

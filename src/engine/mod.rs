@@ -19,6 +19,7 @@ mod links;
 mod offering;
 mod pex;
 mod serve;
+mod waking;
 
 mod capacity;
 mod chunks;
@@ -124,6 +125,7 @@ impl Engine {
         self.now = self.now.max(now);
         match input {
             Input::Wakeup => {}
+            Input::Woke { slept } => self.on_woke(slept),
             Input::Join(join) => self.on_join(*join),
             Input::StoreOpened { content, durable, wanted } => {
                 self.on_store_opened(content, &durable, &wanted)

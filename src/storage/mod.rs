@@ -31,6 +31,7 @@ mod journal;
 mod resume;
 mod target;
 mod target_files;
+mod unfinished;
 
 mod stream;
 
@@ -48,7 +49,7 @@ pub use dir::{check_folder, free_len};
 pub(crate) use direct::DIRECT_ALIGN;
 pub use error::{ErrorKind, StoreError};
 pub use hashing::HashProgress;
-pub use index::{Index, IndexError, IndexOptions, index};
+pub use index::{Index, IndexError, IndexOptions, index, index_without};
 pub use journal::find_manifest;
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

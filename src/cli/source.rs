@@ -1,7 +1,7 @@
 //! What a person named to be fetched: a manifest file, a ticket, a URL or stdin.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use super::args::{FetchArgs, Peer};
 use super::download::{download, is_url};
 use super::failure::{Exit, Failure};
 use super::steps::Progress;
-use crate::base::limits::MANIFEST_FILE_LEN_MAX;
+use crate::base::limits::{MANIFEST_FILE_LEN_MAX, TICKET_LEN_MAX};
 use crate::base::text::{TextError, text_of};
 use crate::base::{ContentId, NodeId};
 use crate::manifest::{
@@ -158,15 +158,33 @@ pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Failure> {
     };
     let bytes = bytes.map_err(|error| Failure::file("read", path, &error))?;
     ManifestFile::decode(&bytes).map_err(|error| {
-        let is_ticket = text_of(&bytes).is_ok_and(|text| Ticket::in_text(text).is_ok());
-        let hint = if is_ticket { "; it holds a ticket: give that to swarm fetch" } else { "" };
+        let hint = if holds_ticket(&bytes) { "; it holds a ticket: give that to swarm fetch" } else { "" };
         Failure::new(Exit::Usage, format_args!("{name}: {error}{hint}"))
     })
 }
 
-/// All bytes, up to one more than a manifest may have.
+/// All bytes, up to one more than a manifest may have; or those up to the line that ends a ticket, for a seed prints its ticket and
+/// keeps its stdout open.
 fn read(reader: impl Read, progress: &Progress) -> std::io::Result<Bytes> {
-    let mut bytes = Vec::new();
-    progress.of(reader).take(MANIFEST_FILE_LEN_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    let mut reader = progress.of(reader).take(MANIFEST_FILE_LEN_MAX as u64 + 1);
+    let (mut bytes, mut block) = (Vec::new(), vec![0; BLOCK_LEN]);
+    loop {
+        match reader.read(&mut block) {
+            Ok(0) => break,
+            Ok(len) => bytes.extend_from_slice(&block[..len]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if bytes.ends_with(b"\n") && bytes.len() <= BLOCK_LEN && holds_ticket(&bytes) {
+            break;
+        }
+    }
     Ok(bytes.into())
 }
+
+fn holds_ticket(bytes: &[u8]) -> bool {
+    text_of(bytes).is_ok_and(|text| Ticket::in_text(text).is_ok())
+}
+
+/// Longer than the longest ticket with what people write around it.
+const BLOCK_LEN: usize = 2 * TICKET_LEN_MAX;

@@ -95,7 +95,9 @@ impl Ticket {
                 }
             }
         }
-        found.ok_or(wrong.unwrap_or(TicketError::Prefix))
+        // A short word is meant as a ticket where nothing else stands.
+        let none = if Self::is_like(text.trim()) { TicketError::Checksum } else { TicketError::Prefix };
+        found.ok_or(wrong.unwrap_or(none))
     }
 }
 
@@ -129,7 +131,7 @@ fn joined(text: &str, tries_left: &mut usize) -> Result<(Ticket, usize), Option<
         }
         at += bytes[at..].iter().take_while(|byte| is_between_lines(**byte)).count();
     }
-    Err(first_error.or((at == text.len() && Ticket::is_like(text)).then_some(TicketError::Checksum)))
+    Err(first_error)
 }
 
 /// What stands between the parts of a wrapped ticket: white space, the mark of a quoted line, the sign that a line goes on.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 use crate::support::{HttpFile, MIB, Outcome, Process, Tree, World, args};
 
@@ -43,6 +43,18 @@ fn a_ticket_is_taken_as_it_arrives() {
     assert!(outcome.failure_line().contains("UTF-16"), "{outcome:#?}");
     let outcome = world.run(&args!["manifest", "show", "ticket.txt"]).expect_code(2);
     assert!(outcome.failure_line().contains("it holds a ticket"), "{outcome:#?}");
+}
+
+#[test]
+fn a_ticket_is_taken_from_a_pipe_that_stays_open() {
+    let world = World::new();
+    let film = world.file("film.bin", MIB);
+    let seed = world.seed(args![film]);
+    let args = args!["fetch", "--timeout", "20", "-o", "out", "-"];
+    let (fetch, mut stdin) = Process::start_with_stdin(&mut world.command(&args));
+    writeln!(stdin, "{}", seed.ticket()).expect("it reads");
+    fetch.end().expect_code(0);
+    drop(stdin);
 }
 
 #[test]

@@ -155,6 +155,20 @@ fn a_signal_ends_every_command_that_waits_at_its_start() {
 }
 
 #[test]
+fn a_signal_ends_an_add_that_waits_for_its_manifest() {
+    let world = World::new();
+    fs::write(world.path("node.toml"), "listen = \"127.0.0.1:0\"\nlan = false\n").expect("a place");
+    let node = world.start(&args!["node", "--config", "node.toml"]);
+    node.wait_stderr("ready");
+    let server = silent();
+    let mut add = world.start(&args!["add", "--fetch", server.url(), "-o", "out"]);
+    server.wait_asked();
+    add.signal(Signal::Interrupt);
+    let outcome = add.end().expect_code(130);
+    assert!(outcome.failure_line().contains("interrupted"), "{outcome:#?}");
+}
+
+#[test]
 fn a_list_that_hangs_later_holds_up_no_signal() {
     let world = World::new();
     let film = world.file("film.bin", MIB);

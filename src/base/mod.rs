@@ -11,6 +11,8 @@ mod bitfield;
 mod ranges;
 mod rng;
 
+pub mod text;
+
 mod windows;
 
 pub use bitfield::Bitfield;

@@ -1,24 +1,47 @@
 //! `swarm add`: one more content for the running node.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::args::{AddArgs, Global};
 use super::control;
 use super::failure::{Exit, Failure};
 use super::output::{self, HashView};
+use super::setup::Interrupts;
 use super::source::Wanted;
+use super::steps::{Progress, Steps};
 use crate::base::ByteLen;
 use crate::manifest::Ticket;
+use crate::service::client::Client;
 use crate::service::protocol::{Answer, ContentState, Request};
 use crate::storage::{HashProgress, check_folder};
 
-pub(super) fn run(args: &AddArgs, global: &Global) -> Result<(), Failure> {
-    add(args, global).map_err(|failure| output::told(failure, args.json))
+pub(super) async fn run(args: AddArgs, global: &Global) -> Result<(), Failure> {
+    let is_json = args.json;
+    add(args, global).await.map_err(|failure| output::told(failure, is_json))
 }
 
-fn add(args: &AddArgs, global: &Global) -> Result<(), Failure> {
-    let mut client = control::connect(&args.node, global)?;
-    let request = request(args)?;
+async fn add(args: AddArgs, global: &Global) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::catch()?;
+    let (of_step, global) = (args.node.clone(), global.clone());
+    let connect = move |_: &Progress| control::connect(&of_step, &global);
+    let mut steps = Steps::new(&mut interrupts, Some(PATIENCE));
+    let client = steps.run("connecting to the node", connect).await?;
+    let wanted = match args.fetch.clone() {
+        None => None,
+        Some(what) => {
+            let doing = Wanted::reading(&what);
+            let read = move |progress: &Progress| Wanted::named(&what, progress);
+            Some(steps.run(&doing, read).await?)
+        }
+    };
+    // The node may hash for hours.
+    let mut steps = Steps::new(&mut interrupts, None);
+    steps.run("waiting for the node", move |_| ask(&args, client, wanted)).await
+}
+
+fn ask(args: &AddArgs, mut client: Client, wanted: Option<Wanted>) -> Result<(), Failure> {
+    let request = request(args, wanted)?;
     let view = HashView::new("hashing", args.json);
     let show = &mut |hashed_len, total_len| view.show(HashProgress { hashed_len, total_len });
     let answer = control::ask(&mut client, request, show)?;
@@ -45,9 +68,9 @@ fn add(args: &AddArgs, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-fn request(args: &AddArgs) -> Result<Request, Failure> {
-    if let (Some(what), Some(out)) = (&args.fetch, &args.out) {
-        return fetch(what, out);
+fn request(args: &AddArgs, wanted: Option<Wanted>) -> Result<Request, Failure> {
+    if let (Some(wanted), Some(out)) = (wanted, &args.out) {
+        return fetch(wanted, out);
     }
     args.paths.iter().try_for_each(|path| Failure::unless_there(path))?;
     let paths = args.paths.iter().map(|path| control::absolute(path)).collect::<Result<Vec<_>, _>>()?;
@@ -62,8 +85,11 @@ fn request(args: &AddArgs) -> Result<Request, Failure> {
     }
 }
 
-fn fetch(what: &str, out: &Path) -> Result<Request, Failure> {
-    let wanted = Wanted::named(what)?;
+fn fetch(wanted: Wanted, out: &Path) -> Result<Request, Failure> {
+    if out == Path::new("-") {
+        let message = "-o - is not possible, the node writes files: name a folder";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     if wanted.sources.is_empty() && wanted.coordinators.is_empty() {
         let message =
             "nobody is known to have this content: take a ticket, or a manifest that names a source";
@@ -76,3 +102,6 @@ fn fetch(what: &str, out: &Path) -> Result<Request, Failure> {
     let ticket = Ticket { sources, coordinators, signatures, ..Ticket::new(content) };
     Ok(Request::AddFetch { ticket: ticket.to_string(), out: control::absolute(out)? })
 }
+
+/// How long the node, or the server of a manifest, may be silent.
+const PATIENCE: Duration = Duration::from_secs(60);

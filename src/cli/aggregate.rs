@@ -10,16 +10,16 @@ use crate::base::ByteLen;
 use crate::service::{Allowed, Collecting, Config, LogFormat, Rates};
 use crate::transport::Endpoint;
 
-pub(super) fn run(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
+pub(super) async fn run(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
     let is_json = args.json;
-    aggregate(args, global).map_err(|failure| output::told(failure, is_json))
+    aggregate(args, global).await.map_err(|failure| output::told(failure, is_json))
 }
 
-fn aggregate(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
+async fn aggregate(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
     let config = config(&args)?;
     setup::node_logging(global.verbose, LogFormat::Text);
     let announce = |endpoint: &Endpoint| announce(&args, endpoint);
-    setup::block_on(node::serve(None, config, global, &announce))
+    node::serve(None, config, global, &announce).await
 }
 
 fn config(args: &AggregateArgs) -> Result<Config, Failure> {

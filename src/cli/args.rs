@@ -1,10 +1,12 @@
 //! The arguments of every command. Each flag has an environment variable of the same name.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::failure::{Exit, Failure};
@@ -13,7 +15,7 @@ use crate::base::limits::{
 };
 use crate::base::{ByteLen, ContentId, NodeId, Rate};
 use crate::discovery::Finders;
-use crate::manifest::{Address, Source, Ticket};
+use crate::manifest::{Address, Source, Ticket, TicketError};
 use crate::node::Limits;
 use crate::service::AnyOr;
 use crate::transport::LinkOptions;
@@ -26,6 +28,26 @@ pub(super) struct Args {
     pub(super) command: Command,
     #[command(flatten)]
     pub(super) global: Global,
+}
+
+/// The arguments of this process; ends it where they are wrong, or ask for help.
+pub(super) fn read() -> Args {
+    let matches = command().get_matches();
+    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command()).exit())
+}
+
+/// The parser. An environment variable that is set to nothing counts as not set.
+pub(super) fn command() -> clap::Command {
+    without_empty_variables(Args::command())
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| match arg.get_env() {
+        Some(name) if is_empty(name) => arg.env(Resettable::Reset),
+        _ => arg,
+    });
+    command.mut_subcommands(without_empty_variables)
 }
 
 /// Flags that every command takes.
@@ -273,7 +295,7 @@ pub(super) struct SeedArgs {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct FetchArgs {
-    /// A manifest file, a ticket, an http(s) URL of a manifest, or - for either on stdin
+    /// A ticket, a file or http(s) URL with a manifest or a ticket, or - for either on stdin
     #[arg(value_name = "MANIFEST|TICKET|URL|-")]
     pub(super) what: String,
     /// Folder to fetch into, made if it is missing; - writes the only file to stdout, in order
@@ -295,7 +317,7 @@ pub(super) struct FetchArgs {
     /// Take only what this publisher signed: a NODEID
     #[arg(long, value_name = "NODEID", env = "SWARM_PUBLISHER")]
     pub(super) publisher: Option<NodeId>,
-    /// Fetch only files that match this pattern (`*.mkv`, `season1/**`); may be given more than once
+    /// Fetch only this file, what is below this folder (`season1/`), or what matches this pattern (`*.mkv`); may be given more than once
     #[arg(long, value_name = "GLOB", env = "SWARM_INCLUDE")]
     pub(super) include: Vec<String>,
     /// Fetch from the front, for those who read while it comes
@@ -437,7 +459,7 @@ pub(super) struct CreateArgs {
     /// Files and folders, as one content
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
-    /// Where to write it [default: NAME.swarm]
+    /// Where to write it; - is stdout [default: NAME.swarm]
     #[arg(short, long, value_name = "FILE", env = "SWARM_OUT")]
     pub(super) out: Option<PathBuf>,
     /// Add SHA-256 of every file
@@ -493,7 +515,7 @@ pub(super) struct NodeArgs {
 }
 
 /// Where the running node is.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct ControlArgs {
     /// Control socket of the node [default: control.sock in the state folder]
     #[arg(long, value_name = "PATH", env = "SWARM_CONTROL")]
@@ -508,7 +530,7 @@ pub(super) struct AddArgs {
     /// Serve what PATH holds of this manifest, be it only some of the chunks, instead of making a new one
     #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
-    /// Fetch this content first: a manifest file, a ticket, an http(s) URL of a manifest, or - for either on stdin
+    /// Fetch this content first: a ticket, a file or http(s) URL with a manifest or a ticket, or - for either on stdin
     #[arg(long, value_name = "MANIFEST|TICKET|URL|-", requires = "out", conflicts_with_all = ["paths", "manifest"])]
     pub(super) fetch: Option<String>,
     /// Folder to fetch into, made if it is missing
@@ -582,7 +604,7 @@ pub(super) enum CertCommand {
         /// It may fetch and serve on, and offer nothing new
         #[arg(long)]
         mirror: bool,
-        /// Where to write it [default: the first digits of the id, and .pem]
+        /// Where to write it; - is stdout [default: the first digits of the id, and .pem]
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
@@ -624,14 +646,14 @@ impl std::str::FromStr for Peer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if Ticket::is_like(text) {
-            return text
-                .parse()
-                .map(Self::Ticket)
-                .map_err(|error: crate::manifest::TicketError| error.to_string());
+        match Ticket::in_text(text) {
+            Ok(ticket) => Ok(Self::Ticket(ticket)),
+            Err(TicketError::Prefix) => {
+                let source = text.trim().parse().map(Self::Source);
+                source.map_err(|_| "not a peer: write NODEID@HOST:PORT, or a ticket".to_owned())
+            }
+            Err(error) => Err(error.to_string()),
         }
-        let source = text.parse().map(Self::Source);
-        source.map_err(|_| "not a peer: write NODEID@HOST:PORT, or a ticket".to_owned())
     }
 }
 

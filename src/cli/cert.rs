@@ -56,19 +56,26 @@ fn issue(
     out: Option<PathBuf>,
 ) -> Result<(), Failure> {
     let out = out.unwrap_or_else(|| PathBuf::from(format!("{}.pem", node.short())));
-    if out.exists() {
+    let is_stdout = out == std::path::Path::new("-");
+    if !is_stdout && out.exists() {
         let message = format!("`{}` is there already: remove it, or name another file by -o", out.display());
         return Err(Failure::new(Exit::TargetDiffers, message));
     }
     let role = if mirror { Role::Mirror } else { Role::Full };
     let pem = AuthorityBook::open(dir)?.issue(node, role, days, now())?;
-    std::fs::write(&out, pem).map_err(|error| Failure::file("write", &out, &error))?;
+    if is_stdout {
+        output::raw(&pem);
+    } else {
+        std::fs::write(&out, pem).map_err(|error| Failure::file("write", &out, &error))?;
+    }
     output::note(format_args!(
         "a certificate for node {}, role {}, good for {days} days: the node shows it by --cert",
         node.short(),
         role.name()
     ));
-    output::result(out.display());
+    if !is_stdout {
+        output::result(out.display());
+    }
     Ok(())
 }
 

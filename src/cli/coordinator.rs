@@ -12,6 +12,7 @@ use super::output::{self, Json};
 use super::place;
 use super::seed::moved;
 use super::setup::{self, Interrupts};
+use super::steps::{Progress, Steps};
 use super::trust;
 use crate::base::limits::NODE_STOP_TIMEOUT;
 use crate::coordinator::{self, Coordinator};
@@ -26,9 +27,14 @@ pub(super) async fn run(args: CoordinatorArgs, global: &Global) -> Result<(), Fa
 
 async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failure> {
     let mut interrupts = Interrupts::catch()?;
-    let identity = trust::identity(global, Some(coordinator::key_claim()), args.trust.cert.as_deref())?;
+    // A coordinator outlives the terminal that it was started from, as a service does.
+    let mut hang_ups = setup::hang_ups()?;
+    let mut steps = Steps::new(&mut interrupts, None);
+    let (globals, cert) = (global.clone(), args.trust.cert.clone());
+    let key = move |_: &Progress| trust::identity(&globals, Some(coordinator::key_claim()), cert.as_deref());
+    let identity = steps.run("reading keys", key).await?;
     let endpoint = setup::endpoint(args.listen, &identity, LinkOptions::default())?;
-    let mut guard = trust::guard(&endpoint, args.trust.files(None))?;
+    let mut guard = trust::guard(&endpoint, args.trust.files(None), &mut steps).await?;
     if args.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;
     }
@@ -40,7 +46,10 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
         None => setup::state_dir(global)?.join("coordinator"),
     };
     let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
-    let coordinator = Coordinator::start(&endpoint, &state_dir, wall_clock, &tasks, &ending)?;
+    let (of_step, tracker, token) = (endpoint.clone(), tasks.clone(), ending.clone());
+    let start =
+        move |_: &Progress| Ok(Coordinator::start(&of_step, &state_dir, wall_clock, &tracker, &token)?);
+    let coordinator = steps.run("reading what was known", start).await?;
     let options = Options { coordination: Some(coordinator.links()), ..Options::default() };
     let (node, mut events, node_task) = Node::start(endpoint.clone(), options);
     announce(&args, &endpoint);
@@ -72,6 +81,10 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
                 }
                 told = Some(totals);
             }
+            _ = hang_ups.recv() => match guard.look() {
+                Ok(()) => tracing::info!("looking again at who belongs"),
+                Err(error) => tracing::warn!(%error, "going on with who belonged before"),
+            },
             () = interrupts.next() => break,
         }
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::args::{DemoArgs, DownLimitArgs, FetchArgs, FindArgs, Global, LimitArgs, Peer, TrustArgs};
 use super::failure::{Exit, Failure};
@@ -29,8 +30,8 @@ pub(super) async fn run(args: DemoArgs, _global: &Global) -> Result<(), Failure>
         prepared = &mut preparing => prepared,
         () = interrupts.next() => {
             is_interrupted.store(true, Ordering::Relaxed);
-            // It ends soon, and only then nothing new is made in the folder.
-            preparing.await
+            // It ends soon, and only then nothing new is made in the folder; unless the system holds it.
+            tokio::time::timeout(END_TIMEOUT, preparing).await.map_err(|_| interrupted())?
         }
     };
     let bug = |_| Failure::new(Exit::Other, "preparing the demo failed: this is a bug, please report it");
@@ -280,6 +281,9 @@ impl Drop for Killer {
         self.kill();
     }
 }
+
+/// How long an interrupted demo may take to remove what it made.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn holds(seed: u32, chunk: u32, seeds: u32) -> bool {
     chunk % seeds == seed || (chunk + 1) % seeds == seed

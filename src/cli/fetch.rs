@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::args::{FetchArgs, Global};
 use super::failure::{self, Exit, Failure};
-use super::include::Include;
+use super::include::{Chosen, Include};
 use super::memory::Memory;
 use super::output::{self, Done, FetchView, HashView, Json};
 use super::place::Place;
@@ -19,6 +19,7 @@ use super::seal;
 use super::seed::{moved, own_source};
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
+use super::steps::{Progress, Steps};
 use super::trust;
 use crate::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, WRAPPED_KEYS_MAX};
 use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
@@ -32,7 +33,7 @@ use crate::service::Guard;
 use crate::storage::{
     Opening, Store, StoreError, StreamStore, Target, TargetOptions, find_manifest, free_len,
 };
-use crate::transport::Endpoint;
+use crate::transport::{Endpoint, Identity};
 use crate::wire::DeclineReason;
 
 pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure> {
@@ -54,13 +55,13 @@ pub(super) async fn fetch(
     args.find.check()?;
     let include = Include::new(&args.include)?;
     let mut interrupts = Interrupts::catch()?;
-    let (args, wanted) = find(args).await?;
-    let identity = trust::identity(global, None, args.trust.cert.as_deref())?;
+    let mut steps = Steps::new(&mut interrupts, patience(&args));
+    let wanted = find(&args, &mut steps).await?;
+    let (identity, content_key) = keys(&args, &wanted, global, &mut steps).await?;
     let memory = Memory::split(args.memory, is_stdout(&args.out), args.limit.link());
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
-    let content_key = wanted.content_key(args.content_key.as_deref(), &identity)?;
     let readers = args.readers.as_ref().map(|path| (wanted.content, path));
-    let guard = trust::guard(&endpoint, args.trust.files(readers))?;
+    let guard = trust::guard(&endpoint, args.trust.files(readers), &mut steps).await?;
     let limits = Limits {
         down: args.down_limit.limit_down,
         down_per_peer: args.down_limit.limit_down_per_peer,
@@ -114,18 +115,38 @@ pub(super) async fn fetch(
     }
 }
 
-async fn find(args: FetchArgs) -> Result<(FetchArgs, Wanted), Failure> {
-    let found = tokio::task::spawn_blocking(move || {
-        let mut wanted = Wanted::find(&args)?;
-        if wanted.manifest.is_none() && !is_stdout(&args.out) {
-            // An earlier run learnt it already.
-            wanted.manifest = find_manifest(&args.out, wanted.content);
-        }
-        Ok((args, wanted))
-    });
-    found.await.map_err(|_| {
-        Failure::new(Exit::Other, "reading the manifest failed: this is a bug, please report it")
-    })?
+/// How long a fetch goes on without any progress; `None` for ever.
+fn patience(args: &FetchArgs) -> Option<Duration> {
+    (args.timeout > 0).then(|| Duration::from_secs(args.timeout))
+}
+
+async fn find(args: &FetchArgs, steps: &mut Steps<'_>) -> Result<Wanted, Failure> {
+    let of_step = args.clone();
+    let read = move |progress: &Progress| Wanted::find(&of_step, progress);
+    let mut wanted = steps.run(&Wanted::reading(&args.what), read).await?;
+    if wanted.manifest.is_none() && !is_stdout(&args.out) {
+        // An earlier run learnt it already.
+        let (out, content) = (args.out.clone(), wanted.content);
+        let doing = format!("looking for the manifest in `{}`", args.out.display());
+        wanted.manifest = steps.run(&doing, move |_| Ok(find_manifest(&out, content))).await?;
+    }
+    Ok(wanted)
+}
+
+/// This node's key, and that of a sealed content.
+async fn keys(
+    args: &FetchArgs,
+    wanted: &Wanted,
+    global: &Global,
+    steps: &mut Steps<'_>,
+) -> Result<(Identity, Option<ContentKey>), Failure> {
+    let (args, wanted, global) = (args.clone(), wanted.clone(), global.clone());
+    let read = move |_: &Progress| {
+        let identity = trust::identity(&global, None, args.trust.cert.as_deref())?;
+        let content_key = wanted.content_key(args.content_key.as_deref(), &identity)?;
+        Ok((identity, content_key))
+    };
+    steps.run("reading keys", read).await
 }
 
 struct Fetch {
@@ -213,9 +234,8 @@ impl Fetch {
             (false, true) => Order::Sequential { window_len: None },
             (false, false) => Order::RarestFirst,
         };
-        let idle = Duration::from_secs(self.args.timeout);
         let patience =
-            (self.args.timeout > 0).then(|| Patience { idle, search: self.search_time().min(idle) });
+            patience(&self.args).map(|idle| Patience { idle, search: self.search_time().min(idle) });
         let (content, manifest) = (wanted.content, wanted.manifest.clone());
         if let Some(manifest) = &manifest {
             self.open(manifest.clone())?;
@@ -546,7 +566,13 @@ async fn wait_for(
 }
 
 fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result<OpenedStore, Failure> {
-    let files = include.files(&manifest)?;
+    let Chosen { files, unwanted_empty, unmatched } = include.choose(&manifest)?;
+    if let (false, false) = (unmatched.is_empty(), args.json) {
+        output::note(format_args!(
+            "no file matches --include {}: going on with the others",
+            unmatched.join(" and ")
+        ));
+    }
     let count = manifest.geometry().chunk_count();
     let mut wanted = Bitfield::new(count);
     for file in &files {
@@ -565,8 +591,7 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
         return Ok(OpenedStore { store, durable, wanted, is_resumed: false, is_doubted: false });
     }
     let view = HashView::new("verifying", args.json);
-    let options =
-        TargetOptions { overwrite: args.overwrite, unwanted_empty: include.unwanted_empty(&manifest) };
+    let options = TargetOptions { overwrite: args.overwrite, unwanted_empty };
     let show = |progress| view.show(progress);
     let opening = Opening { progress: &show, clock: wall_clock };
     let target = Target::open(&args.out, &manifest, &wanted, &options, opening);

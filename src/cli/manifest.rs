@@ -1,5 +1,6 @@
 //! `swarm manifest`: create, show, verify.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -38,8 +39,11 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
             format_args!("the comment is longer than {COMMENT_LEN_MAX} bytes"),
         ));
     }
-    if let Some(out) = &args.out {
-        refuse_to_replace(out)?;
+    let is_stdout = args.out.as_deref() == Some(Path::new("-"));
+    match &args.out {
+        Some(_) if is_stdout => check_stdout(args.json)?,
+        Some(out) => refuse_to_replace(out)?,
+        None => {}
     }
     let chunk_len_log2 = args.chunk_len.map(chunk_len_log2).transpose()?;
     let options = IndexOptions { chunk_len_log2, sha256: args.sha256 };
@@ -56,17 +60,33 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
     if args.sign {
         sign(&mut file, &setup::identity(global, None)?);
     }
+    let (files, len) =
+        (output::count(manifest.files().len(), "file"), ByteLen(manifest.geometry().content_len()));
+    if is_stdout {
+        output::bytes(&file.encode())
+            .map_err(|error| Failure::new(Exit::Disk, format_args!("cannot write to stdout: {error}")))?;
+        output::note(format_args!("{}: {files}, {len}, content {}", manifest.name(), manifest.id()));
+        return Ok(());
+    }
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.swarm", manifest.name())));
     write_manifest(&out, &file)?;
     if args.json {
         output::result(describe(&file));
     } else {
         output::result(manifest.id());
-        let (files, len) =
-            (output::count(manifest.files().len(), "file"), ByteLen(manifest.geometry().content_len()));
         output::note(format_args!("{}: {files}, {len}, written to {}", manifest.name(), out.display()));
     }
     Ok(())
+}
+
+/// Whether a manifest may go to stdout.
+fn check_stdout(is_json: bool) -> Result<(), Failure> {
+    let message = match (is_json, std::io::stdout().is_terminal()) {
+        (true, _) => "--json and -o - both want stdout: choose one",
+        (false, true) => "a manifest is not for a terminal: name a file, or send stdout to one",
+        (false, false) => return Ok(()),
+    };
+    Err(Failure::new(Exit::Usage, message))
 }
 
 /// Signs with a node's key; what it signed before stays as it is.
@@ -77,6 +97,9 @@ pub(super) fn sign(file: &mut ManifestFile, identity: &Identity) {
 }
 
 fn add_signature(path: &Path, is_json: bool, global: &Global) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        return Err(Failure::new(Exit::Usage, "a signature is written into the manifest's file: name that"));
+    }
     let mut file = manifest_file(path)?;
     if file.signatures.len() >= SIGNATURES_MAX {
         let message = format!("`{}` has {SIGNATURES_MAX} signatures, and no more fit", path.display());

@@ -5,10 +5,13 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::failure::{Exit, Failure};
 use super::output::HashView;
 use super::source::Wanted;
 use crate::base::limits::WRAPPED_KEYS_MAX;
+use crate::base::text::text_of;
 use crate::base::{ContentId, NodeId};
 use crate::manifest::{ContentKey, Manifest, WrappedKey};
 use crate::storage::{self, Index};
@@ -36,9 +39,12 @@ pub(super) fn key_in(path: &Path) -> Result<ContentKey, Failure> {
         let message = format!("`{}` can be read by others: chmod 600 it", path.display());
         return Err(Failure::new(Exit::Usage, message));
     }
-    let mut text = String::new();
-    file.take(KEY_FILE_LEN_MAX).read_to_string(&mut text).map_err(failed)?;
-    text.parse().map_err(|error| Failure::new(Exit::Usage, format_args!("`{}`: {error}", path.display())))
+    let unusable = |error: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, format_args!("`{}`: {error}", path.display()))
+    };
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize));
+    file.take(KEY_FILE_LEN_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    text_of(&bytes).map_err(|error| unusable(&error))?.parse().map_err(|error| unusable(&error))
 }
 
 /// The sealed content of what was indexed, opened.

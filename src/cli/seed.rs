@@ -1,6 +1,6 @@
 //! `swarm seed`: serve files in place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,16 +15,17 @@ use super::place::{self, Place};
 use super::seal;
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
+use super::steps::{Progress, Steps};
 use super::trust;
 use crate::base::limits::{PORT_MAP_PATIENCE, SEED_WINDOWS_LEN};
-use crate::base::{Bitfield, ByteLen, ContentId, Instant};
+use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId};
 use crate::engine::{Event, Join, Order};
 use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
 use crate::node::clock::{Clock, wall_clock};
 use crate::node::{Node, NodeEvent, Options};
 use crate::service::Guard;
 use crate::storage::{IndexOptions, SeedStore, scan};
-use crate::transport::Endpoint;
+use crate::transport::{Endpoint, Identity};
 
 pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> {
     let is_json = args.json;
@@ -34,20 +35,21 @@ pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> 
 /// Serves until the arguments say that it is enough, or what it joined does.
 pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Global) -> Result<(), Failure> {
     args.find.check()?;
+    if args.manifest_out.as_deref() == Some(Path::new("-")) {
+        let message = "--manifest-out - is not possible, stdout is for the ticket: name a file";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let mut interrupts = Interrupts::catch()?;
+    let mut steps = Steps::new(&mut interrupts, None);
     let (preparing, globals) = (args, global.clone());
-    let prepare = tokio::task::spawn_blocking(move || {
-        open(&preparing, &globals).map(|(file, store)| (preparing, file, store))
-    });
-    let (args, mut file, store) = tokio::select! {
-        opened = prepare => opened.map_err(|_| Failure::new(Exit::Other, "hashing failed: this is a bug, please report it"))??,
-        () = interrupts.next() => return Err(Failure::new(Exit::Interrupted, "interrupted while hashing; run the same command again")),
-    };
+    let prepare =
+        move |_: &Progress| open(&preparing, &globals).map(|(file, store)| (preparing, file, store));
+    let (args, mut file, store) = steps.run("hashing", prepare).await?;
     let manifest = file.manifest.clone();
-    let identity = trust::identity(global, Some(manifest.id()), args.trust.cert.as_deref())?;
+    let (identity, ticket) = keys(&args, manifest.id(), global, &mut steps).await?;
     let endpoint = setup::endpoint(args.listen, &identity, args.limit.link())?;
     let readers = args.readers.as_ref().map(|path| (manifest.id(), path));
-    let guard = trust::guard(&endpoint, args.trust.files(readers))?;
+    let guard = trust::guard(&endpoint, args.trust.files(readers), &mut steps).await?;
     if args.listen.is_none() {
         identity.remember_port(endpoint.port())?;
     }
@@ -74,7 +76,6 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
             }
         }
     }
-    let ticket = ticket_with_key(&args, manifest.id())?;
     let source = own_source(&endpoint, &args.advertise);
     let coordinators = args.find.coordinator.clone();
     if args.sign {
@@ -84,7 +85,12 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     let ticket = Ticket { sources: vec![source.clone()], coordinators, signatures, ..ticket };
     let place = Place::new(&endpoint, &args.advertise, &source);
     file.coordinators.clone_from(&args.find.coordinator);
-    write_out(&args, &mut file, source)?;
+    name_first(&mut file, source);
+    if let Some(out) = args.manifest_out.clone() {
+        let file = file.clone();
+        let mut steps = Steps::new(&mut interrupts, None);
+        steps.run("writing the manifest", move |_| write_manifest(&out, &file)).await?;
+    }
     let join = Join {
         content: manifest.id(),
         manifest: Some(manifest.clone()),
@@ -114,12 +120,10 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     result
 }
 
-/// Writes the manifest with this node as its first source, if that is wanted.
-fn write_out(args: &SeedArgs, file: &mut ManifestFile, source: Source) -> Result<(), Failure> {
-    let Some(out) = &args.manifest_out else { return Ok(()) };
+/// Makes this node the first source of a manifest.
+fn name_first(file: &mut ManifestFile, source: Source) {
     file.sources.retain(|known| known.node != source.node);
     file.sources.insert(0, source);
-    write_manifest(out, file)
 }
 
 /// Tells that tickets of before lead nowhere, and shows the new one.
@@ -133,15 +137,31 @@ pub(super) fn moved(is_json: bool, message: String, ticket: Option<&Ticket>) {
     }
 }
 
+/// This node's key, and a ticket with that of a sealed content.
+async fn keys(
+    args: &SeedArgs,
+    content: ContentId,
+    global: &Global,
+    steps: &mut Steps<'_>,
+) -> Result<(Identity, Ticket), Failure> {
+    let (cert, seal, seal_for) = (args.trust.cert.clone(), args.seal.clone(), args.seal_for.clone());
+    let global = global.clone();
+    let read = move |_: &Progress| {
+        let identity = trust::identity(&global, Some(content), cert.as_deref())?;
+        Ok((identity, ticket_with_key(seal.as_deref(), &seal_for, content)?))
+    };
+    steps.run("reading keys", read).await
+}
+
 /// A ticket with the key of a sealed content, for everybody or for those who are named.
-fn ticket_with_key(args: &SeedArgs, content: ContentId) -> Result<Ticket, Failure> {
+fn ticket_with_key(seal: Option<&Path>, seal_for: &[NodeId], content: ContentId) -> Result<Ticket, Failure> {
     let ticket = Ticket::new(content);
-    let Some(path) = &args.seal else { return Ok(ticket) };
+    let Some(path) = seal else { return Ok(ticket) };
     let key = seal::key_in(path)?;
-    if args.seal_for.is_empty() {
+    if seal_for.is_empty() {
         return Ok(Ticket { key: Some(key), ..ticket });
     }
-    Ok(Ticket { wrapped_keys: seal::wrapped(&key, content, &args.seal_for)?, ..ticket })
+    Ok(Ticket { wrapped_keys: seal::wrapped(&key, content, seal_for)?, ..ticket })
 }
 
 /// Hashes the paths, or what they hold of a given manifest.
@@ -295,7 +315,9 @@ impl Seed {
         let message = format!("this node is reached at {} now: hand out the new ticket", addresses.join(" "));
         self.ticket.sources = vec![source.clone()];
         // Before the ticket is shown: who reads the one may read the other.
-        if let Err(failure) = write_out(&self.args, &mut self.file, source) {
+        name_first(&mut self.file, source);
+        let written = self.args.manifest_out.iter().try_for_each(|out| write_manifest(out, &self.file));
+        if let Err(failure) = written {
             output::note(format_args!(
                 "{}; going on with the manifest as it was written before",
                 failure.error

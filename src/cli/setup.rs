@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::Global;
 use super::failure::{Exit, Failure};
+use super::steps::Steps;
 use crate::base::ContentId;
 use crate::service::LogFormat;
 use crate::transport::{Endpoint, Identity, IdentityStore, LinkOptions};
@@ -22,12 +23,18 @@ pub(super) fn logging(verbose: u8) {
         2 => "swarm=debug,quinn=info",
         _ => "swarm=trace,quinn=debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = filter(level);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(has_colours())
         .init();
+}
+
+/// What RUST_LOG says, unless it says nothing.
+fn filter(level: &str) -> EnvFilter {
+    let named = std::env::var("RUST_LOG").ok().filter(|named| !named.is_empty());
+    named.and_then(|named| EnvFilter::try_new(named).ok()).unwrap_or_else(|| EnvFilter::new(level))
 }
 
 /// A file or a pipe takes no colours.
@@ -43,7 +50,7 @@ pub(super) fn node_logging(verbose: u8, format: LogFormat) {
         1 => "swarm=debug,quinn=info",
         _ => "swarm=trace,quinn=debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = filter(level);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -57,6 +64,16 @@ pub(super) fn node_logging(verbose: u8, format: LogFormat) {
 /// Runs a command that moves chunks on a runtime of its own: hashing and disks have cores, too.
 pub(super) fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     block_on_threads(crate::transport::network_threads(), command)
+}
+
+/// Runs a command that is one step, for as long as no signal comes.
+pub(super) fn run_blocking(
+    command: impl FnOnce() -> Result<(), Failure> + Send + 'static,
+) -> Result<(), Failure> {
+    block_on_threads(1, async {
+        let mut interrupts = Interrupts::catch()?;
+        Steps::new(&mut interrupts, None).run("working", move |_| command()).await
+    })
 }
 
 /// The same for a command that has next to nothing to do but talk.
@@ -75,7 +92,7 @@ fn block_on_threads(
         .build()
         .map_err(|error| Failure::new(Exit::Other, format_args!("cannot start threads: {error}")))?;
     let result = runtime.block_on(command);
-    // A thread that reads stdin or writes to a pipe nobody reads must not keep the process.
+    // A thread that the system holds, in a read from a pipe or a mount or a write to one, must not keep the process.
     runtime.shutdown_background();
     result
 }
@@ -114,6 +131,15 @@ pub(super) fn endpoint(
     Ok(endpoint)
 }
 
+/// SIGHUP; from now on it no longer ends the process.
+pub(super) fn hang_ups() -> Result<Signal, Failure> {
+    caught(SignalKind::hangup())
+}
+
+fn caught(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new(Exit::Other, format_args!("cannot catch signals: {error}")))
+}
+
 /// Ctrl-C and SIGTERM.
 pub(super) struct Interrupts {
     interrupt: Signal,
@@ -123,10 +149,6 @@ pub(super) struct Interrupts {
 impl Interrupts {
     /// From now on they no longer end the process.
     pub(super) fn catch() -> Result<Self, Failure> {
-        let caught = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::new(Exit::Other, format_args!("cannot catch signals: {error}")))
-        };
         Ok(Self { interrupt: caught(SignalKind::interrupt())?, terminate: caught(SignalKind::terminate())? })
     }
 

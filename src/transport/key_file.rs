@@ -167,7 +167,8 @@ pub(super) fn random_seed() -> Result<Seed, IdentityError> {
 }
 
 pub(super) fn parse(text: &str) -> Option<Seed> {
-    let digits = text.trim();
+    // A byte order mark is no part of the key.
+    let digits = text.trim_start_matches('\u{feff}').trim();
     let mut seed = Zeroizing::new([0; 32]);
     if digits.len() != 64 {
         return None;

@@ -33,6 +33,13 @@ pub(super) fn raw(text: &str) -> bool {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
 }
 
+/// Bytes on stdout, all of them.
+pub(super) fn bytes(bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout();
+    stdout.write_all(bytes).and_then(|()| stdout.flush())
+}
+
 /// A failure, told as JSON if that is wanted; it is then not shown again.
 pub(super) fn told(failure: Failure, is_json: bool) -> Failure {
     if is_json {

@@ -15,6 +15,7 @@ use toml::Spanned;
 
 use super::{Allowed, AnyOr, Collecting, Config, ConfigError, LogFormat, Rates, Spec, TimeOfDay, Window};
 use crate::base::limits::{CONFIG_LEN_MAX, CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, ZONE_LEN_MAX};
+use crate::base::text::text_of;
 use crate::base::{ByteLen, ContentId, NodeId, Rate};
 use crate::credentials::TrustFiles;
 use crate::manifest::{Address, Source};
@@ -25,7 +26,7 @@ pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
         let mut bytes = Vec::new();
         std::fs::File::open(path)?.take(CONFIG_LEN_MAX + 1).read_to_end(&mut bytes)?;
         let not_text = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
-        String::from_utf8(bytes).map_err(not_text)
+        text_of(&bytes).map(str::to_owned).map_err(not_text)
     };
     let text = read().map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     if text.len() as u64 > CONFIG_LEN_MAX {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,18 @@ impl Process {
         let process = Self { child, said: Arc::default(), seen: 0, stdout };
         process.collect(stderr.expect("stderr is piped"), Stream::Err);
         process
+    }
+
+    /// Starts it and leaves its stdin open.
+    pub(crate) fn start_with_stdin(command: &mut Command) -> (Self, ChildStdin) {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let stdin = child.stdin.take().expect("stdin is piped");
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let process = Self { child, said: Arc::default(), seen: 0, stdout: None };
+        process.collect(stdout.expect("stdout is piped"), Stream::Out);
+        process.collect(stderr.expect("stderr is piped"), Stream::Err);
+        (process, stdin)
     }
 
     /// Its stdout, where that is payload.

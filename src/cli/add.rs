@@ -23,10 +23,10 @@ fn add(args: &AddArgs, global: &Global) -> Result<(), Failure> {
     let show = &mut |hashed_len, total_len| view.show(HashProgress { hashed_len, total_len });
     let answer = control::ask(&mut client, request, show)?;
     drop(view);
-    let Answer::Added { content, was_there } = answer else { return Err(control::odd(answer)) };
+    let Answer::Added { content, was_there, remarks } = answer else { return Err(control::odd(answer)) };
+    remarks.iter().for_each(output::note);
     if args.json {
-        output::result(output::line_of(&content));
-        return Ok(());
+        return output::json(&content);
     }
     let verb = match (content.state, was_there) {
         (_, true) => "was there already:",
@@ -40,9 +40,8 @@ fn add(args: &AddArgs, global: &Global) -> Result<(), Failure> {
         }
         bytes => format!(", {}", ByteLen(bytes)),
     };
-    output::note(format_args!("{verb} {}{part}", content.name.escape_debug()));
-    output::result(content.ticket.unwrap_or_default());
-    Ok(())
+    output::note(format_args!("{verb} {}{part}", content.name));
+    output::result(content.ticket.unwrap_or_default())
 }
 
 fn request(args: &AddArgs) -> Result<Request, Failure> {
@@ -51,7 +50,9 @@ fn request(args: &AddArgs) -> Result<Request, Failure> {
     }
     args.paths.iter().try_for_each(|path| Failure::unless_there(path))?;
     let paths = args.paths.iter().map(|path| control::absolute(path)).collect::<Result<Vec<_>, _>>()?;
-    let Some(manifest) = &args.manifest else { return Ok(Request::AddPaths { paths }) };
+    let Some(manifest) = &args.manifest else {
+        return Ok(Request::AddPaths { paths, skip_unportable: args.skip_unportable });
+    };
     let manifest = control::absolute(manifest)?;
     match <[_; 1]>::try_from(paths) {
         Ok([path]) => Ok(Request::AddCopy { manifest, path }),

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use crate::base::Shown;
 use crate::coordinator::{BookError, CoordinatorError};
 use crate::credentials::CredentialsError;
 use crate::engine::{Bottleneck, FetchFailure};
@@ -23,6 +24,7 @@ pub(super) enum Exit {
     Disk = 6,
     NotAuthorised = 7,
     NoNode = 8,
+    Closed = 141,
     Interrupted = 130,
 }
 
@@ -52,10 +54,22 @@ impl Failure {
         match path.symlink_metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Self::new(
                 Exit::Usage,
-                format_args!("there is nothing at `{}`: check the path", path.display()),
+                format_args!("there is nothing at `{}`: check the path", Shown(&path)),
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Stdout, which was to take what the command was asked for. A reader that has enough is no news; the code tells, and is
+    /// what a shell gives for a program that the closed pipe ended.
+    pub(super) fn stdout(error: &std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self { is_shown: true, ..Self::new(Exit::Closed, "nobody reads stdout any more") };
+        }
+        Self::new(
+            Exit::Disk,
+            format_args!("cannot write to stdout: {error}; make room for it and run the same command again"),
+        )
     }
 
     /// A file that cannot be read or written.
@@ -64,7 +78,7 @@ impl Failure {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => Exit::Usage,
             _ => Exit::Disk,
         };
-        Self::new(exit, format_args!("cannot {op} `{}`: {error}", path.display()))
+        Self::new(exit, format_args!("cannot {op} `{}`: {error}", Shown(&path)))
     }
 }
 
@@ -85,6 +99,11 @@ impl From<CoordinatorError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        if let StoreError::Disk { source, .. } = &error
+            && source.kind() == std::io::ErrorKind::BrokenPipe
+        {
+            return Self::stdout(source);
+        }
         let exit = match (&error, error.kind()) {
             (
                 StoreError::TargetExists { .. }
@@ -124,8 +143,7 @@ impl From<IndexError> for Failure {
             | IndexError::Special { .. }
             | IndexError::NoName { .. }
             | IndexError::SameName { .. }
-            | IndexError::NotUtf8 { .. }
-            | IndexError::Name { .. }
+            | IndexError::Unusable(_)
             | IndexError::ChunkLen(_)
             | IndexError::Manifest(_) => Exit::Usage,
         };

@@ -19,7 +19,7 @@ use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use super::trust;
 use crate::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, WRAPPED_KEYS_MAX};
-use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
+use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate, Shown};
 use crate::engine::{
     Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
 };
@@ -308,7 +308,7 @@ impl Fetch {
         let free = if is_stdout(&self.args.out) { None } else { free_len(&self.args.out) };
         let left_len = wanted_len - self.present_len;
         if let Some(free) = free.filter(|free| *free < left_len) {
-            let out = self.args.out.display();
+            let out = Shown(&self.args.out);
             self.view.note(&format!(
                 "only {} are free at {out}, {} are needed: make space meanwhile",
                 ByteLen(free),
@@ -397,7 +397,7 @@ impl Fetch {
         if self.args.keep_seeding {
             self.view.note("complete; going on as a seed. Others fetch it with: swarm fetch TICKET");
             if !self.args.json {
-                output::result(self.own_ticket());
+                output::report(self.own_ticket());
             }
         }
         !self.args.keep_seeding
@@ -501,7 +501,7 @@ impl Fetch {
             "{name} is complete and verified: {} in {seconds:.1} s, {rate}",
             ByteLen(done.fetched_bytes)
         ));
-        output::note(output::peer_table(&last.engine.peers, elapsed));
+        output::notes(&output::peer_table(&last.engine.peers, elapsed));
         let (duplicate, corrupt) = (ByteLen(done.duplicate_bytes), ByteLen(done.corrupt_bytes));
         output::note(format_args!(
             "  received and not needed: {duplicate}; corrupt: {corrupt}; on the wire: {}",
@@ -536,7 +536,7 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
                 format!("-o - takes one file, this content has {}: choose one with --include", files.len());
             return Err(Failure::new(Exit::Usage, message));
         };
-        let store = StreamStore::new(manifest, *file, Box::new(std::io::stdout()));
+        let store = StreamStore::new(manifest, *file, Box::new(output::Stdout));
         let (store, durable) = (Arc::new(store), Bitfield::new(count));
         return Ok(OpenedStore { store, durable, wanted, is_resumed: false, is_doubted: false });
     }

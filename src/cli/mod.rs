@@ -37,7 +37,10 @@ use failure::Exit;
 
 /// Runs the command that the arguments name; returns its exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return output::parsed(&error),
+    };
     match args.command {
         // A node's log is as its configuration says.
         Command::Node(_) | Command::Aggregate(_) => {}
@@ -63,8 +66,7 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "swarm", &mut script);
-            output::result(String::from_utf8_lossy(&script).trim_end());
-            Ok(())
+            output::text(&String::from_utf8_lossy(&script))
         }
     };
     match result {

@@ -7,20 +7,19 @@ use super::failure::{Exit, Failure};
 use super::output;
 use super::setup;
 use super::trust;
+use crate::base::Shown;
 use crate::service::{self, Config, ControlSocket, Ending, Service, Signals};
 use crate::transport::{Endpoint, LinkOptions};
 
 pub(super) fn run(args: NodeArgs, global: &Global) -> Result<(), Failure> {
     if args.print_schema {
-        output::result(format_args!("{:#}", Config::schema()));
-        return Ok(());
+        return output::text(&format!("{:#}\n", Config::schema()));
     }
     let path =
         args.config.ok_or_else(|| Failure::new(Exit::Usage, "no configuration: name one by --config"))?;
     let config = Config { no_lan: args.no_lan, ..Config::load(&path)? };
     if args.check {
-        output::result(format_args!("{} is right", path.display()));
-        return Ok(());
+        return output::result(format_args!("{} is right", Shown(&path)));
     }
     setup::node_logging(global.verbose, config.log);
     let state_dir = global.state_dir.clone().or_else(|| config.state_dir.clone());

@@ -9,7 +9,7 @@ use super::failure::{Exit, Failure};
 use super::output::HashView;
 use super::source::Wanted;
 use crate::base::limits::WRAPPED_KEYS_MAX;
-use crate::base::{ContentId, NodeId};
+use crate::base::{ContentId, NodeId, Shown};
 use crate::manifest::{ContentKey, Manifest, SealError, WrappedKey};
 use crate::storage::{self, Index};
 use crate::transport::{Identity, random_bytes};
@@ -33,12 +33,12 @@ pub(super) fn key_in(path: &Path) -> Result<ContentKey, Failure> {
     let failed = |error: std::io::Error| Failure::file("read", path, &error);
     let file = std::fs::File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
-        let message = format!("`{}` can be read by others: chmod 600 it", path.display());
+        let message = format!("`{}` can be read by others: chmod 600 it", Shown(&path));
         return Err(Failure::new(Exit::Usage, message));
     }
     let mut text = String::new();
     file.take(KEY_FILE_LEN_MAX).read_to_string(&mut text).map_err(failed)?;
-    text.parse().map_err(|error| Failure::new(Exit::Usage, format_args!("`{}`: {error}", path.display())))
+    text.parse().map_err(|error| Failure::new(Exit::Usage, format_args!("`{}`: {error}", Shown(&path))))
 }
 
 /// The sealed content of what was indexed, opened.

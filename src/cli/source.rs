@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::args::{FetchArgs, Peer};
 use super::failure::{Exit, Failure};
 use crate::base::limits::MANIFEST_FILE_LEN_MAX;
-use crate::base::{ContentId, NodeId};
+use crate::base::{ContentId, NodeId, Shown};
 use crate::manifest::{ContentKey, Manifest, ManifestFile, Signature, Source, Ticket, WrappedKey};
 
 /// A content, its manifest if that is known, and where to start looking.
@@ -135,7 +135,7 @@ pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Failure> {
         Ok(bytes)
     };
     let bytes = read().map_err(|error| Failure::file("read", path, &error))?;
-    decode(&path.display().to_string(), &bytes.into())
+    decode(&Shown(path).to_string(), &bytes.into())
 }
 
 fn decode(name: &str, bytes: &Bytes) -> Result<ManifestFile, Failure> {

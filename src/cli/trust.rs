@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, TrustArgs};
 use super::failure::{Exit, Failure};
 use super::setup;
-use crate::base::ContentId;
+use crate::base::{ContentId, Shown};
 use crate::credentials::{CredentialsError, TrustFiles, certificate_of};
 use crate::node::clock::wall_clock;
 use crate::service::Guard;
@@ -45,7 +45,7 @@ pub(super) fn identity(
             Exit::Usage,
             format_args!(
                 "the certificate in `{}` is for no node: make one by `swarm cert node`",
-                path.display()
+                Shown(&path)
             ),
         ),
     })

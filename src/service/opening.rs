@@ -7,12 +7,12 @@ use super::contents::Spec;
 use super::protocol::ErrorKind as Kind;
 use super::saved::{Saved, SavedError, read};
 use crate::base::limits::MANIFEST_FILE_LEN_MAX;
-use crate::base::{Bitfield, ContentId};
+use crate::base::{Bitfield, ContentId, Shown};
 use crate::manifest::{Manifest, ManifestFile};
 use crate::node::clock::wall_clock;
 use crate::storage::{
-    ErrorKind, HashProgress, IndexCache, IndexError, IndexOptions, SeedStore, Store, StoreError,
-    TargetOptions, TargetStore, index, scan_remembering,
+    ErrorKind, HashProgress, Index, IndexCache, IndexError, IndexOptions, SeedStore, Skipped, Store,
+    StoreError, TargetOptions, TargetStore, index, scan_remembering,
 };
 
 /// What opening needs beside the content itself.
@@ -32,6 +32,8 @@ pub(super) struct Opened {
     pub(super) present_len: u64,
     /// What is to be remembered of where it comes from.
     pub(super) spec: Spec,
+    /// For people: what was left out, and what not all systems can store.
+    pub(super) remarks: Vec<String>,
 }
 
 /// Why a content cannot be served.
@@ -52,14 +54,13 @@ impl Opener {
     ) -> Result<Opened, Refusal> {
         let cache = IndexCache::new(&self.cache_dir, wall_clock());
         match &spec {
-            Spec::Paths { paths } => {
-                let made = index(paths, &IndexOptions::default(), Some(&cache), progress)?;
-                for skipped in &made.skipped {
-                    tracing::warn!(path = %skipped.path.display(), "left out: not a file or folder");
-                }
+            Spec::Paths { paths, skip_unportable } => {
+                let options = IndexOptions { skip_unportable: *skip_unportable, ..IndexOptions::default() };
+                let made = index(paths, &options, Some(&cache), progress)?;
+                let remarks = remarks_on(&made);
                 let all = Bitfield::full(made.manifest.geometry().chunk_count());
                 let store = SeedStore::new(made.manifest.clone(), made.roots, all, wall_clock);
-                Ok(Opened::seed(made.manifest, store, spec))
+                Ok(Opened { remarks, ..Opened::seed(made.manifest, store, spec) })
             }
             Spec::Copy { manifest: path, path: root } => {
                 let manifest = read_manifest(path)?;
@@ -67,8 +68,8 @@ impl Opener {
                 if store.good().is_empty() && manifest.geometry().chunk_count() > 0 {
                     let message = format!(
                         "`{}` holds no chunk of {}: name the folder that does",
-                        root.display(),
-                        path.display()
+                        Shown(&root),
+                        Shown(&path)
                     );
                     return Err(Refusal { kind: Kind::Integrity, message });
                 }
@@ -92,7 +93,7 @@ impl Opener {
                     TargetStore::open(out, manifest.clone(), wanted.clone(), options, progress)?;
                 let (durable, store) = (opened.durable, Arc::new(store));
                 let present_len = len_of(&manifest, &durable);
-                Ok(Opened { manifest, store, durable, wanted, present_len, spec })
+                Ok(Opened { manifest, store, durable, wanted, present_len, spec, remarks: Vec::new() })
             }
         }
     }
@@ -107,7 +108,7 @@ impl Opened {
     fn seed(manifest: Manifest, store: SeedStore, spec: Spec) -> Self {
         let durable = store.good().clone();
         let (wanted, present_len) = (Bitfield::new(durable.len()), len_of(&manifest, &durable));
-        Self { manifest, store: Arc::new(store), durable, wanted, present_len, spec }
+        Self { manifest, store: Arc::new(store), durable, wanted, present_len, spec, remarks: Vec::new() }
     }
 }
 
@@ -154,8 +155,7 @@ impl From<IndexError> for Refusal {
             | IndexError::Special { .. }
             | IndexError::NoName { .. }
             | IndexError::SameName { .. }
-            | IndexError::NotUtf8 { .. }
-            | IndexError::Name { .. }
+            | IndexError::Unusable(_)
             | IndexError::ChunkLen(_)
             | IndexError::Manifest(_) => Kind::Usage,
         };
@@ -169,12 +169,29 @@ impl From<SavedError> for Refusal {
     }
 }
 
+/// Logs what was left out and what not all systems can store; returns the first of it for an answer.
+fn remarks_on(made: &Index) -> Vec<String> {
+    for skipped in &made.skipped {
+        tracing::warn!(path = %Shown(&skipped.path), why = %skipped.why, "left out");
+    }
+    let line = |skipped: &Skipped| format!("skipped `{}`: {}", Shown(&skipped.path), skipped.why);
+    let mut remarks: Vec<String> = made.skipped.iter().take(REMARKS_MAX).map(line).collect();
+    if made.skipped.len() > REMARKS_MAX {
+        remarks.push(format!("skipped {} more: see the node's log", made.skipped.len() - REMARKS_MAX));
+    }
+    if !made.windows_names.is_empty() {
+        tracing::warn!(names = %made.windows_names, "not all systems can store this content");
+        remarks.push(format!("warning: {}", made.windows_names));
+    }
+    remarks
+}
+
 fn read_manifest(path: &Path) -> Result<Manifest, Refusal> {
     let usage = |message| Refusal { kind: Kind::Usage, message };
     let bytes = read(path, MANIFEST_FILE_LEN_MAX as u64)
-        .map_err(|error| usage(format!("cannot read `{}`: {error}", path.display())))?;
+        .map_err(|error| usage(format!("cannot read `{}`: {error}", Shown(&path))))?;
     let file = ManifestFile::decode(&bytes.into());
-    Ok(file.map_err(|error| usage(format!("{}: {error}", path.display())))?.manifest)
+    Ok(file.map_err(|error| usage(format!("{}: {error}", Shown(&path))))?.manifest)
 }
 
 fn scanned(
@@ -192,3 +209,6 @@ fn len_of(manifest: &Manifest, chunks: &Bitfield) -> u64 {
     let held = geometry.chunks().filter(|chunk| chunks.contains(chunk.get()));
     held.map(|chunk| u64::from(geometry.chunk_len(chunk))).sum()
 }
+
+/// Lines of one answer on the control socket about what was left out.
+const REMARKS_MAX: usize = 20;

@@ -26,10 +26,10 @@ use super::saved::{Saved, SavedError};
 use super::schedule::{Rates, TimeOfDay, rates_at};
 use super::signals::{Asked, Signals};
 use super::status::View;
-use crate::base::Instant;
 use crate::base::limits::{
     CONTROL_CLIENTS_MAX, COORDINATORS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN,
 };
+use crate::base::{Instant, Shown};
 use crate::coordinator::CoordinatorError;
 use crate::credentials::CredentialsError;
 use crate::engine::PeerSnapshot;
@@ -230,7 +230,7 @@ impl Service {
         info!(
             node = %running.endpoint.node_id(),
             listen = %running.endpoint.bound_address(),
-            control = %self.control.path().display(),
+            control = %Shown(&self.control.path()),
             "ready"
         );
         notify(&[sd_notify::NotifyState::Ready]);

@@ -19,6 +19,7 @@ mod roots;
 
 mod cache;
 mod index;
+mod portable;
 mod walk;
 
 mod scan;
@@ -48,6 +49,7 @@ pub use error::{ErrorKind, StoreError};
 pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index};
 pub use journal::find_manifest;
+pub use portable::{UnusableNames, WindowsNames};
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
 pub use sealing::seal;

@@ -18,6 +18,7 @@ mod large;
 mod manifest;
 mod mistakes;
 mod one_seed;
+mod output;
 mod pauses;
 mod replaced;
 mod resume;

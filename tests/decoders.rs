@@ -28,10 +28,11 @@ fn corpus_folder(target: &Target) -> PathBuf {
 /// What is committed, by name, so that a number means the same input everywhere.
 fn corpus(target: &Target) -> Vec<(String, Vec<u8>)> {
     let folder = corpus_folder(target);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.to_string_lossy()));
     let mut corpus: Vec<(String, Vec<u8>)> = entries
         .map(|entry| entry.expect("an entry").path())
-        .map(|path| (path.display().to_string(), fs::read(&path).expect("a file")))
+        .map(|path| (path.to_string_lossy().into_owned(), fs::read(&path).expect("a file")))
         .collect();
     corpus.sort();
     corpus
@@ -122,7 +123,7 @@ fn fuzz(target: &Target, seed: u64, time: Duration) -> Option<String> {
         if !passes(target, &input) {
             let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", target.name));
             let kept = fs::write(&path, &input)
-                .map_or_else(|error| error.to_string(), |()| path.display().to_string());
+                .map_or_else(|error| error.to_string(), |()| path.to_string_lossy().into_owned());
             return Some(format!("SWARM_FUZZ_TARGET={} SWARM_FUZZ_SEED={number} ({kept})", target.name));
         }
         if now() - start >= time {

@@ -15,12 +15,15 @@ pub mod text;
 
 mod windows;
 
+mod shown;
+
 pub use bitfield::Bitfield;
 pub use category::Category;
 pub use ids::{ContentId, NodeId, ParseIdError};
 pub use ranges::RangeSet;
 pub use rng::Rng;
 pub(crate) use rng::mix;
+pub use shown::{Escaping, Outside, Shown, is_hidden};
 pub use time::Instant;
 pub use units::{ByteLen, ParseUnitError, Rate};
 pub use windows::{WindowShare, Windows};

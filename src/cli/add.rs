@@ -46,10 +46,10 @@ fn ask(args: &AddArgs, mut client: Client, wanted: Option<Wanted>) -> Result<(),
     let show = &mut |hashed_len, total_len| view.show(HashProgress { hashed_len, total_len });
     let answer = control::ask(&mut client, request, show)?;
     drop(view);
-    let Answer::Added { content, was_there } = answer else { return Err(control::odd(answer)) };
+    let Answer::Added { content, was_there, remarks } = answer else { return Err(control::odd(answer)) };
+    remarks.iter().for_each(output::note);
     if args.json {
-        output::result(output::line_of(&content));
-        return Ok(());
+        return output::json(&content);
     }
     let verb = match (content.state, was_there) {
         (_, true) => "was there already:",
@@ -63,9 +63,8 @@ fn ask(args: &AddArgs, mut client: Client, wanted: Option<Wanted>) -> Result<(),
         }
         bytes => format!(", {}", ByteLen(bytes)),
     };
-    output::note(format_args!("{verb} {}{part}", content.name.escape_debug()));
-    output::result(content.ticket.unwrap_or_default());
-    Ok(())
+    output::note(format_args!("{verb} {}{part}", content.name));
+    output::result(content.ticket.unwrap_or_default())
 }
 
 fn request(args: &AddArgs, wanted: Option<Wanted>) -> Result<Request, Failure> {
@@ -74,7 +73,9 @@ fn request(args: &AddArgs, wanted: Option<Wanted>) -> Result<Request, Failure> {
     }
     args.paths.iter().try_for_each(|path| Failure::unless_there(path))?;
     let paths = args.paths.iter().map(|path| control::absolute(path)).collect::<Result<Vec<_>, _>>()?;
-    let Some(manifest) = &args.manifest else { return Ok(Request::AddPaths { paths }) };
+    let Some(manifest) = &args.manifest else {
+        return Ok(Request::AddPaths { paths, skip_unportable: args.skip_unportable });
+    };
     let manifest = control::absolute(manifest)?;
     match <[_; 1]>::try_from(paths) {
         Ok([path]) => Ok(Request::AddCopy { manifest, path }),

@@ -6,7 +6,7 @@ use super::failure::{Exit, Failure};
 use super::node;
 use super::output::{self, Json};
 use super::setup;
-use crate::base::ByteLen;
+use crate::base::{ByteLen, Shown};
 use crate::service::{Allowed, Collecting, Config, LogFormat, Rates};
 use crate::transport::Endpoint;
 
@@ -55,11 +55,11 @@ fn announce(args: &AggregateArgs, endpoint: &Endpoint) {
         return Json::Coordinating { node: own.node.to_string(), places }.print();
     }
     let addresses: Vec<&str> = own.addresses.iter().map(|address| address.as_str()).collect();
-    output::note(format_args!("collecting in {}, at {}", args.store.display(), addresses.join(" ")));
+    output::note(format_args!("collecting in {}, at {}", Shown(&args.store), addresses.join(" ")));
     output::note(
         "others feed it with: swarm join NODE PATH..., and fetch with: swarm fetch TICKET --coordinator NODE",
     );
     if let Some(best) = places.first() {
-        output::result(best);
+        output::report(best);
     }
 }

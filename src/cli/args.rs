@@ -30,10 +30,10 @@ pub(super) struct Args {
     pub(super) global: Global,
 }
 
-/// The arguments of this process; ends it where they are wrong, or ask for help.
-pub(super) fn read() -> Args {
-    let matches = command().get_matches();
-    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command()).exit())
+/// The arguments of this process; an error where they are wrong, or ask for help.
+pub(super) fn read() -> Result<Args, clap::Error> {
+    let matches = command().try_get_matches()?;
+    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
 }
 
 /// The parser. An environment variable that is set to nothing counts as not set.
@@ -263,6 +263,9 @@ pub(super) struct SeedArgs {
     /// Serve what PATH holds of this manifest, be it only some of the chunks, instead of making a new one
     #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
+    /// Leave out what has a name that no content can hold, with a line for each
+    #[arg(long, env = "SWARM_SKIP_UNPORTABLE", value_parser = FalseyValueParser::new())]
+    pub(super) skip_unportable: bool,
     /// Seal the content with the key in this file, made if it is missing: who serves it on cannot read it without. With
     /// --manifest: the key that it was sealed with
     #[arg(long, value_name = "FILE", env = "SWARM_SEAL")]
@@ -465,6 +468,9 @@ pub(super) struct CreateArgs {
     /// Add SHA-256 of every file
     #[arg(long, env = "SWARM_SHA256", value_parser = FalseyValueParser::new())]
     pub(super) sha256: bool,
+    /// Leave out what has a name that no content can hold, with a line for each
+    #[arg(long, env = "SWARM_SKIP_UNPORTABLE", value_parser = FalseyValueParser::new())]
+    pub(super) skip_unportable: bool,
     /// Length of a chunk, a power of two from 16KiB to 16MiB [default: 1 to 8 MiB by file length]
     #[arg(long, value_name = "BYTES", env = "SWARM_CHUNK_LEN")]
     pub(super) chunk_len: Option<ByteLen>,
@@ -527,6 +533,9 @@ pub(super) struct AddArgs {
     /// Files and folders to serve, as one content
     #[arg(required_unless_present = "fetch", value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
+    /// Leave out what has a name that no content can hold, with a line for each
+    #[arg(long, env = "SWARM_SKIP_UNPORTABLE", value_parser = FalseyValueParser::new(), conflicts_with_all = ["manifest", "fetch"])]
+    pub(super) skip_unportable: bool,
     /// Serve what PATH holds of this manifest, be it only some of the chunks, instead of making a new one
     #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
@@ -667,4 +676,5 @@ const EXIT_CODES: &str = "Exit codes:
     6  the disk is full, or cannot be read or written
     7  not authorised: a node proved another key, refused this node or its content, or is another user's
     8  no node runs at the control socket
+  141  the reader of stdout went away before it had everything
   130  interrupted";

@@ -113,7 +113,7 @@ fn announce(args: &CoordinatorArgs, endpoint: &Endpoint) {
     output::note(format_args!("coordinating at {}", addresses.join(" ")));
     output::note("nodes use it with: swarm seed --coordinator NODE, swarm fetch --coordinator NODE");
     if let Some(best) = places.first() {
-        output::result(best);
+        output::report(best);
     }
 }
 

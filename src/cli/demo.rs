@@ -16,7 +16,7 @@ use super::manifest::{index_paths, write_manifest};
 use super::output;
 use super::setup::Interrupts;
 use super::source::manifest_file;
-use crate::base::ByteLen;
+use crate::base::{ByteLen, Shown};
 use crate::engine::ContentSnapshot;
 use crate::manifest::{Manifest, ManifestFile, Ticket};
 use crate::storage::{IndexOptions, free_len, scan};
@@ -99,7 +99,7 @@ impl Demo {
         let needed_len = file_len.saturating_mul(is_made + 3);
         match free_len(&self.folder.0) {
             Some(free) if free < needed_len => {
-                let at = self.folder.0.display();
+                let at = Shown(&self.folder.0);
                 let message = format!(
                     "the demo needs {} at {at}, {} are free: choose a shorter --len or another --dir",
                     ByteLen(needed_len),
@@ -174,7 +174,7 @@ impl Demo {
             return Ok(path.clone());
         }
         let path = self.folder.0.join("film.bin");
-        output::note(format_args!("making {} of random bytes in {}", self.args.len, self.folder.0.display()));
+        output::note(format_args!("making {} of random bytes in {}", self.args.len, Shown(&self.folder.0)));
         let mut left = self.args.len.0;
         let mut file = File::create(&path).map_err(|error| disk("make", &path, &error))?;
         let mut random = random();
@@ -295,7 +295,7 @@ fn chunks_of(seed: u32, seeds: u32, manifest: &Manifest) -> usize {
 
 fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
     FetchArgs {
-        what: manifest.display().to_string(),
+        what: manifest.to_string_lossy().into_owned(),
         out: out.to_owned(),
         peer,
         // The demo shows this machine alone.
@@ -325,5 +325,5 @@ fn random() -> blake3::OutputReader {
 }
 
 fn disk(op: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Disk, format_args!("cannot {op} `{}`: {error}", path.display()))
+    Failure::new(Exit::Disk, format_args!("cannot {op} `{}`: {error}", Shown(&path)))
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use super::ways;
-use crate::base::Category;
+use crate::base::{Category, Shown};
 use crate::coordinator::CoordinatorError;
 use crate::credentials::CredentialsError;
 use crate::engine::{Bottleneck, FetchFailure, Refusal};
@@ -26,6 +26,7 @@ pub(super) enum Exit {
     Disk = 6,
     NotAuthorised = 7,
     NoNode = 8,
+    Closed = 141,
     Interrupted = 130,
 }
 
@@ -78,16 +79,28 @@ impl Failure {
         match path.symlink_metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Self::new(
                 Exit::Usage,
-                format_args!("there is nothing at `{}`: check the path", path.display()),
+                format_args!("there is nothing at `{}`: check the path", Shown(&path)),
             )),
             _ => Ok(()),
         }
     }
 
+    /// Stdout, which was to take what the command was asked for. A reader that has enough is no news; the code tells, and is
+    /// what a shell gives for a program that the closed pipe ended.
+    pub(super) fn stdout(error: &std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self { is_shown: true, ..Self::new(Exit::Closed, "nobody reads stdout any more") };
+        }
+        Self::new(
+            Exit::Disk,
+            format_args!("cannot write to stdout: {error}; make room for it and run the same command again"),
+        )
+    }
+
     /// A file that cannot be read or written.
     pub(super) fn file(op: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let exit = Category::of_io(error.kind()).into();
-        Self::new(exit, format_args!("cannot {op} `{}`: {error}", path.display()))
+        Self::new(exit, format_args!("cannot {op} `{}`: {error}", Shown(&path)))
     }
 }
 
@@ -100,6 +113,11 @@ impl From<CoordinatorError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        if let StoreError::Disk { source, .. } = &error
+            && source.kind() == std::io::ErrorKind::BrokenPipe
+        {
+            return Self::stdout(source);
+        }
         Self::of(error.category(), error, None)
     }
 }

@@ -22,7 +22,7 @@ use super::source::Wanted;
 use super::steps::{Progress, Steps};
 use super::trust;
 use crate::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, WRAPPED_KEYS_MAX};
-use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
+use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate, Shown};
 use crate::engine::{
     Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
 };
@@ -127,7 +127,7 @@ async fn find(args: &FetchArgs, steps: &mut Steps<'_>) -> Result<Wanted, Failure
     if wanted.manifest.is_none() && !is_stdout(&args.out) {
         // An earlier run learnt it already.
         let (out, content) = (args.out.clone(), wanted.content);
-        let doing = format!("looking for the manifest in `{}`", args.out.display());
+        let doing = format!("looking for the manifest in `{}`", Shown(&args.out));
         wanted.manifest = steps.run(&doing, move |_| Ok(find_manifest(&out, content))).await?;
     }
     Ok(wanted)
@@ -341,7 +341,7 @@ impl Fetch {
         let free = if is_stdout(&self.args.out) { None } else { free_len(&self.args.out) };
         let left_len = wanted_len - self.present_len;
         if let Some(free) = free.filter(|free| *free < left_len) {
-            let out = self.args.out.display();
+            let out = Shown(&self.args.out);
             self.view.note(&format!(
                 "only {} are free at {out}, {} are needed: make space meanwhile",
                 ByteLen(free),
@@ -430,7 +430,7 @@ impl Fetch {
         if self.args.keep_seeding {
             self.view.note("complete; going on as a seed. Others fetch it with: swarm fetch TICKET");
             if !self.args.json {
-                output::result(self.own_ticket());
+                output::report(self.own_ticket());
             }
             let source = own_source(&self.endpoint, &[]);
             self.place = Some(Place::new(&self.endpoint, &[], &source));
@@ -545,7 +545,7 @@ impl Fetch {
             "{name} is complete and verified: {} in {seconds:.1} s, {rate}",
             ByteLen(done.fetched_bytes)
         ));
-        output::note(output::peer_table(&last.engine.peers, elapsed));
+        output::notes(&output::peer_table(&last.engine.peers, elapsed));
         let (duplicate, corrupt) = (ByteLen(done.duplicate_bytes), ByteLen(done.corrupt_bytes));
         output::note(format_args!(
             "  received and not needed: {duplicate}; corrupt: {corrupt}; on the wire: {}",
@@ -586,7 +586,7 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
                 format!("-o - takes one file, this content has {}: choose one with --include", files.len());
             return Err(Failure::new(Exit::Usage, message));
         };
-        let store = StreamStore::new(manifest, *file, Box::new(std::io::stdout()));
+        let store = StreamStore::new(manifest, *file, Box::new(output::Stdout));
         let (store, durable) = (Arc::new(store), Bitfield::new(count));
         return Ok(OpenedStore { store, durable, wanted, is_resumed: false, is_doubted: false });
     }

@@ -13,12 +13,10 @@ use super::seal;
 use super::setup;
 use super::source::manifest_file;
 use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MAX, SIGNATURES_MAX};
-use crate::base::{Bitfield, ByteLen};
+use crate::base::{Bitfield, ByteLen, Shown};
 use crate::manifest::{File, Manifest, ManifestFile, Source};
 use crate::node::clock::wall_clock;
-use crate::storage::{
-    FileReport, FileState, Index, IndexCache, IndexOptions, Scan, SkippedWhy, index_without, scan,
-};
+use crate::storage::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, index_without, scan};
 use crate::transport::Identity;
 
 pub(super) fn run(command: ManifestCommand, global: &Global) -> Result<(), Failure> {
@@ -46,7 +44,7 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
         None => {}
     }
     let chunk_len_log2 = args.chunk_len.map(chunk_len_log2).transpose()?;
-    let options = IndexOptions { chunk_len_log2, sha256: args.sha256 };
+    let options = IndexOptions { chunk_len_log2, sha256: args.sha256, skip_unportable: args.skip_unportable };
     let outs = match &args.out {
         Some(out) => vec![out.clone()],
         None => default_outs(&args.paths),
@@ -71,10 +69,10 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.swarm", manifest.name())));
     write_manifest(&out, &file)?;
     if args.json {
-        output::result(describe(&file));
+        output::json(&describe(&file))?;
     } else {
-        output::result(manifest.id());
-        output::note(format_args!("{}: {files}, {len}, written to {}", manifest.name(), out.display()));
+        output::result(manifest.id())?;
+        output::note(format_args!("{}: {files}, {len}, written to {}", manifest.name(), Shown(&out)));
     }
     Ok(())
 }
@@ -102,17 +100,17 @@ fn add_signature(path: &Path, is_json: bool, global: &Global) -> Result<(), Fail
     }
     let mut file = manifest_file(path)?;
     if file.signatures.len() >= SIGNATURES_MAX {
-        let message = format!("`{}` has {SIGNATURES_MAX} signatures, and no more fit", path.display());
+        let message = format!("`{}` has {SIGNATURES_MAX} signatures, and no more fit", Shown(&path));
         return Err(Failure::new(Exit::Usage, message));
     }
     let identity = setup::identity(global, None)?;
     sign(&mut file, &identity);
     replace_manifest(path, &file)?;
     if is_json {
-        output::result(describe(&file));
+        output::json(&describe(&file))?;
     } else {
-        output::note(format_args!("signed {} as:", path.display()));
-        output::result(identity.node_id());
+        output::note(format_args!("signed {} as:", Shown(&path)));
+        output::result(identity.node_id())?;
     }
     Ok(())
 }
@@ -137,15 +135,10 @@ pub(super) fn index_paths(
     let made = index_without(paths, &left_out, &options, Some(&cache), &|progress| view.show(progress))?;
     drop(view);
     for skipped in &made.skipped {
-        let why = match skipped.why {
-            SkippedWhy::Symlink => "a symbolic link",
-            SkippedWhy::Special => "not a file or folder",
-            SkippedWhy::Unfinished => {
-                "a fetch that is not finished keeps it; fetch with --keep-seeding to serve what is there"
-            }
-            SkippedWhy::LeftOut => "the manifest is written there, and is no part of its content",
-        };
-        output::note(format_args!("skipped `{}`: {why}", skipped.path.display()));
+        output::note(format_args!("skipped `{}`: {}", Shown(&skipped.path), skipped.why));
+    }
+    if !made.windows_names.is_empty() {
+        output::note(format_args!("warning: {}", made.windows_names));
     }
     Ok(made)
 }
@@ -155,7 +148,7 @@ fn refuse_to_replace(path: &Path) -> Result<(), Failure> {
     if !path.exists() || (path.is_file() && manifest_file(path).is_ok()) {
         return Ok(());
     }
-    let message = format!("`{}` exists and is not a manifest: choose another name", path.display());
+    let message = format!("`{}` exists and is not a manifest: choose another name", Shown(&path));
     Err(Failure::new(Exit::TargetDiffers, message))
 }
 
@@ -167,7 +160,7 @@ pub(super) fn write_manifest(path: &Path, file: &ManifestFile) -> Result<(), Fai
 
 fn replace_manifest(path: &Path, file: &ManifestFile) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
-        Failure::new(Exit::Disk, format_args!("cannot write `{}`: {error}", path.display()))
+        Failure::new(Exit::Disk, format_args!("cannot write `{}`: {error}", Shown(&path)))
     };
     let temporary = temporary(path);
     std::fs::write(&temporary, file.encode()).map_err(failed)?;
@@ -191,26 +184,25 @@ fn chunk_len_log2(ByteLen(len): ByteLen) -> Result<u8, Failure> {
 fn show(path: &Path, is_json: bool) -> Result<(), Failure> {
     let file = manifest_file(path)?;
     if is_json {
-        output::result(describe(&file));
-        return Ok(());
+        return output::json(&describe(&file));
     }
     let (manifest, geometry) = (&file.manifest, file.manifest.geometry());
-    output::result(format_args!("content   {}", manifest.id()));
-    output::result(format_args!("name      {}", manifest.name()));
+    output::result(format_args!("content   {}", manifest.id()))?;
+    output::result(format_args!("name      {}", manifest.name()))?;
     let (files, len) = (geometry.file_count(), geometry.content_len());
     output::result(format_args!(
         "files     {files}, {} ({len} bytes), {} chunks",
         ByteLen(len),
         geometry.chunk_count()
-    ));
+    ))?;
     if !file.comment.is_empty() {
-        output::result(format_args!("comment   {}", file.comment.escape_debug()));
+        output::result(format_args!("comment   {}", file.comment))?;
     }
     for source in &file.sources {
-        output::result(format_args!("source    {}", source_line(source)));
+        output::result(format_args!("source    {}", source_line(source)))?;
     }
     for signed in &file.signatures {
-        output::result(format_args!("signed by {}", signed.key()));
+        output::result(format_args!("signed by {}", signed.key()))?;
     }
     for entry in manifest.files() {
         let executable = if entry.executable { "x" } else { "-" };
@@ -219,10 +211,10 @@ fn show(path: &Path, is_json: bool) -> Result<(), Failure> {
             entry.len,
             HEXLOWER.encode(&entry.blake3),
             entry.path
-        ));
+        ))?;
     }
     for directory in manifest.empty_directories() {
-        output::result(format_args!("d {:>15} {:64} {directory}/", "", ""));
+        output::result(format_args!("d {:>15} {:64} {directory}/", "", ""))?;
     }
     Ok(())
 }
@@ -277,23 +269,23 @@ fn verify(path: &Path, dir: &Path, content_key: Option<&Path>, is_json: bool) ->
     if is_json {
         let files: Vec<Value> =
             found.files.iter().map(|report| report_json(report, manifest, &found.good)).collect();
-        output::result(json!({
+        output::json(&json!({
             "content": manifest.id().to_string(),
             "complete": found.is_whole(),
             "chunks": geometry.chunk_count(),
             "bad_chunks": bad_chunks,
             "files": files,
             "missing_directories": found.missing_directories.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
-        }));
+        }))?;
     } else {
-        print_report(&found, manifest);
+        print_report(&found, manifest)?;
     }
     if found.is_whole() {
         return Ok(());
     }
     if let Some(report) = found.files.iter().find(|report| matches!(report.state, FileState::Unreadable(_))) {
         let message =
-            format!("`{}` cannot be read: get the permission and verify again", report.path.display());
+            format!("`{}` cannot be read: get the permission and verify again", Shown(&report.path));
         return Err(Failure { is_shown: is_json, ..Failure::new(Exit::Disk, message) });
     }
     let bad_files = found.files.iter().filter(|report| report.state != FileState::Good).count();
@@ -312,7 +304,7 @@ fn report_json(report: &FileReport, manifest: &Manifest, good: &Bitfield) -> Val
     })
 }
 
-fn print_report(found: &Scan, manifest: &Manifest) {
+fn print_report(found: &Scan, manifest: &Manifest) -> Result<(), Failure> {
     for report in found.files.iter().filter(|report| report.state != FileState::Good) {
         let detail = match &report.state {
             FileState::OtherLen(len) => {
@@ -327,14 +319,15 @@ fn print_report(found: &Scan, manifest: &Manifest) {
             "{}: {path}{detail}: bad chunks {bad} of {}",
             state_name(&report.state),
             report.chunks
-        ));
+        ))?;
     }
     for directory in &found.missing_directories {
-        output::result(format_args!("missing: {directory}/"));
+        output::result(format_args!("missing: {directory}/"))?;
     }
     if found.is_whole() {
-        output::result(format_args!("all {} files are good", found.files.len()));
+        output::result(format_args!("all {} files are good", found.files.len()))?;
     }
+    Ok(())
 }
 
 fn state_name(state: &FileState) -> &'static str {

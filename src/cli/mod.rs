@@ -39,7 +39,10 @@ use failure::Exit;
 
 /// Runs the command that the arguments name; returns its exit code.
 pub fn main() -> ExitCode {
-    let args = args::read();
+    let args = match args::read() {
+        Ok(args) => args,
+        Err(error) => return output::parsed(&error),
+    };
     match args.command {
         // A node's log is as its configuration says.
         Command::Node(_) | Command::Aggregate(_) => {}
@@ -65,8 +68,7 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "swarm", &mut script);
-            output::result(String::from_utf8_lossy(&script).trim_end());
-            Ok(())
+            output::text(&String::from_utf8_lossy(&script))
         }
     };
     match result {

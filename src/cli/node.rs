@@ -9,24 +9,23 @@ use super::place;
 use super::setup::{self, Interrupts};
 use super::steps::{Progress, Steps};
 use super::trust;
+use crate::base::Shown;
 use crate::service::{self, Config, ControlSocket, Ending, Service, Signals};
 use crate::transport::{Endpoint, LinkOptions};
 
 pub(super) async fn run(args: NodeArgs, global: &Global) -> Result<(), Failure> {
     if args.print_schema {
-        output::result(format_args!("{:#}", Config::schema()));
-        return Ok(());
+        return output::text(&format!("{:#}\n", Config::schema()));
     }
     let path =
         args.config.ok_or_else(|| Failure::new(Exit::Usage, "no configuration: name one by --config"))?;
     let mut interrupts = Interrupts::catch()?;
-    let (doing, of_step) = (format!("reading `{}`", path.display()), path.clone());
+    let (doing, of_step) = (format!("reading `{}`", Shown(&path)), path.clone());
     let load = move |_: &Progress| Ok(Config::load(&of_step)?);
     let config = Steps::new(&mut interrupts, None).run(&doing, load).await?;
     let config = Config { no_lan: args.no_lan, ..config };
     if args.check {
-        output::result(format_args!("{} is right", path.display()));
-        return Ok(());
+        return output::result(format_args!("{} is right", Shown(&path)));
     }
     setup::node_logging(global.verbose, config.log);
     let state_dir = global.state_dir.clone().or_else(|| config.state_dir.clone());

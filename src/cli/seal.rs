@@ -12,7 +12,7 @@ use super::output::HashView;
 use super::source::Wanted;
 use crate::base::limits::WRAPPED_KEYS_MAX;
 use crate::base::text::text_of;
-use crate::base::{ContentId, NodeId};
+use crate::base::{ContentId, NodeId, Shown};
 use crate::manifest::{ContentKey, Manifest, WrappedKey};
 use crate::storage::{self, Index};
 use crate::transport::{Identity, random_bytes};
@@ -36,11 +36,11 @@ pub(super) fn key_in(path: &Path) -> Result<ContentKey, Failure> {
     let failed = |error: std::io::Error| Failure::file("read", path, &error);
     let file = std::fs::File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
-        let message = format!("`{}` can be read by others: chmod 600 it", path.display());
+        let message = format!("`{}` can be read by others: chmod 600 it", Shown(&path));
         return Err(Failure::new(Exit::Usage, message));
     }
     let unusable = |error: &dyn std::fmt::Display| {
-        Failure::new(Exit::Usage, format_args!("`{}`: {error}", path.display()))
+        Failure::new(Exit::Usage, format_args!("`{}`: {error}", Shown(&path)))
     };
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize));
     file.take(KEY_FILE_LEN_MAX).read_to_end(&mut bytes).map_err(failed)?;

@@ -18,7 +18,7 @@ use super::source::manifest_file;
 use super::steps::{Progress, Steps};
 use super::trust;
 use crate::base::limits::{PORT_MAP_PATIENCE, SEED_WINDOWS_LEN};
-use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId};
+use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Shown};
 use crate::engine::{Event, Join, Order};
 use crate::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
 use crate::node::clock::{Clock, wall_clock};
@@ -133,7 +133,7 @@ pub(super) fn moved(is_json: bool, message: String, ticket: Option<&Ticket>) {
     }
     output::note(message);
     if let Some(ticket) = ticket {
-        output::result(ticket);
+        output::report(ticket);
     }
 }
 
@@ -167,8 +167,9 @@ fn ticket_with_key(seal: Option<&Path>, seal_for: &[NodeId], content: ContentId)
 /// Hashes the paths, or what they hold of a given manifest.
 fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), Failure> {
     let Some(path) = &args.manifest else {
+        let options = IndexOptions { skip_unportable: args.skip_unportable, ..IndexOptions::default() };
         let outs: Vec<PathBuf> = args.manifest_out.iter().cloned().collect();
-        let made = index_paths((&args.paths, &outs), IndexOptions::default(), global, args.json)?;
+        let made = index_paths((&args.paths, &outs), options, global, args.json)?;
         if made.reused_files > 0 && !args.json {
             let files = output::count(made.reused_files, "file");
             output::note(format_args!("hashed before and unchanged: {files}"));
@@ -197,7 +198,7 @@ fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), F
     drop(view);
     if found.good.is_empty() && file.manifest.geometry().chunk_count() > 0 {
         let message =
-            format!("`{}` holds no chunk of {}: name the folder that does", root.display(), path.display());
+            format!("`{}` holds no chunk of {}: name the folder that does", Shown(&root), Shown(&path));
         return Err(Failure::new(Exit::Integrity, message));
     }
     let store = SeedStore::new(file.manifest.clone(), found.roots, found.good, wall_clock);
@@ -254,7 +255,7 @@ fn announce(
         );
     }
     output::note("others fetch it with: swarm fetch TICKET");
-    output::result(ticket);
+    output::report(ticket);
     present_len
 }
 
@@ -383,11 +384,12 @@ impl Seed {
                 self.tell(Json::peer(node, "accused", Some(line.clone())), Some(line));
             }
             Event::ChunkLost { chunk, .. } => {
-                let path = self.manifest.file(self.manifest.geometry().span(chunk).file).path.to_string();
+                let path = self.manifest.file(self.manifest.geometry().span(chunk).file).path.clone();
                 let line = format!(
                     "withdrew chunk {} of `{path}`: the data changed or cannot be read; seed it anew",
                     chunk.get()
                 );
+                let path = path.as_str().to_owned();
                 self.tell(Json::ChunkLost { chunk: chunk.get(), path }, Some(line));
             }
             Event::ManifestComplete { .. }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use super::args::Global;
 use super::failure::{Exit, Failure};
+use super::output;
 use super::steps::Steps;
 use crate::base::ContentId;
 use crate::service::LogFormat;
@@ -23,24 +23,7 @@ pub(super) fn logging(verbose: u8) {
         2 => "swarm=debug,quinn=info",
         _ => "swarm=trace,quinn=debug",
     };
-    let filter = filter(level);
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(has_colours())
-        .init();
-}
-
-/// What RUST_LOG says, unless it says nothing.
-fn filter(level: &str) -> EnvFilter {
-    let named = std::env::var("RUST_LOG").ok().filter(|named| !named.is_empty());
-    named.and_then(|named| EnvFilter::try_new(named).ok()).unwrap_or_else(|| EnvFilter::new(level))
-}
-
-/// A file or a pipe takes no colours.
-fn has_colours() -> bool {
-    use std::io::IsTerminal as _;
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    output::start_log(level, LogFormat::Text);
 }
 
 /// A node's log goes to stderr, as its configuration says; it tells what happens without any `-v`.
@@ -50,15 +33,7 @@ pub(super) fn node_logging(verbose: u8, format: LogFormat) {
         1 => "swarm=debug,quinn=info",
         _ => "swarm=trace,quinn=debug",
     };
-    let filter = filter(level);
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(has_colours());
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
+    output::start_log(level, format);
 }
 
 /// Runs a command that moves chunks on a runtime of its own: hashing and disks have cores, too.

@@ -12,7 +12,7 @@ use super::failure::{Exit, Failure};
 use super::steps::Progress;
 use crate::base::limits::{MANIFEST_FILE_LEN_MAX, TICKET_LEN_MAX};
 use crate::base::text::{TextError, text_of};
-use crate::base::{ContentId, NodeId};
+use crate::base::{ContentId, NodeId, Shown};
 use crate::manifest::{
     ContentKey, Manifest, ManifestFile, ManifestFileError, Signature, Source, Ticket, TicketError, WrappedKey,
 };
@@ -110,7 +110,7 @@ impl Wanted {
         }
         let bytes = File::open(path).and_then(|file| read(file, progress));
         let bytes = bytes.map_err(|error| Failure::file("read", path, &error))?;
-        Self::read(&path.display().to_string(), &bytes)
+        Self::read(&Shown(&path).to_string(), &bytes)
     }
 
     /// What bytes are: a manifest, or a text with a ticket.
@@ -154,7 +154,7 @@ pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Failure> {
     let (name, bytes) = if path == Path::new("-") {
         ("stdin".to_owned(), read(std::io::stdin().lock(), &nobody_waits))
     } else {
-        (path.display().to_string(), File::open(path).and_then(|file| read(file, &nobody_waits)))
+        (Shown(&path).to_string(), File::open(path).and_then(|file| read(file, &nobody_waits)))
     };
     let bytes = bytes.map_err(|error| Failure::file("read", path, &error))?;
     ManifestFile::decode(&bytes).map_err(|error| {

@@ -6,8 +6,8 @@ use super::args::{Global, TrustArgs};
 use super::failure::{Exit, Failure};
 use super::setup;
 use super::steps::Steps;
-use crate::base::ContentId;
 use crate::base::text::without_mark;
+use crate::base::{ContentId, Shown};
 use crate::credentials::{CredentialsError, TrustFiles, certificate_of};
 use crate::node::clock::wall_clock;
 use crate::service::Guard;
@@ -47,7 +47,7 @@ pub(super) fn identity(
             Exit::Usage,
             format_args!(
                 "the certificate in `{}` is for no node: make one by `swarm cert node`",
-                path.display()
+                Shown(&path)
             ),
         ),
     })
@@ -71,6 +71,6 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     read.map_err(|error| Failure::file("read", path, &error))?;
     let bytes = without_mark(&bytes);
     let bytes =
-        bytes.map_err(|error| Failure::new(Exit::Usage, format_args!("`{}`: {error}", path.display())))?;
+        bytes.map_err(|error| Failure::new(Exit::Usage, format_args!("`{}`: {error}", Shown(&path))))?;
     Ok(bytes.to_vec())
 }

@@ -85,8 +85,7 @@ pub(super) fn index(error: &IndexError) -> Option<&'static str> {
         | IndexError::Special { .. }
         | IndexError::NoName { .. }
         | IndexError::SameName { .. }
-        | IndexError::NotUtf8 { .. }
-        | IndexError::Name { .. }
+        | IndexError::Unusable(_)
         | IndexError::Changed { .. }
         | IndexError::ChunkLen(_)
         | IndexError::Store(_) => None,

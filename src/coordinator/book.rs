@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::base::{Category, ContentId, Instant, NodeId};
+use crate::base::{Category, ContentId, Instant, NodeId, Shown};
 use crate::wire::SignedAnnounce;
 
 /// The database. Clones are the same one.
@@ -35,7 +35,7 @@ pub(super) type Key = (ContentId, NodeId);
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
     /// The folder cannot be made.
-    #[error("cannot make the folder `{}`: {source}", path.display())]
+    #[error("cannot make the folder `{}`: {source}", Shown(path))]
     Folder {
         /// Which.
         path: PathBuf,
@@ -43,10 +43,10 @@ pub enum BookError {
         source: std::io::Error,
     },
     /// Another process has it.
-    #[error("another coordinator runs with the folder `{}`: stop it, or take another folder", .0.display())]
+    #[error("another coordinator runs with the folder `{}`: stop it, or take another folder", Shown(.0))]
     InUse(PathBuf),
     /// The database cannot be used.
-    #[error("cannot use `{}`: {message}; move it away to start with nothing known", path.display())]
+    #[error("cannot use `{}`: {message}; move it away to start with nothing known", Shown(path))]
     Database {
         /// Which file.
         path: PathBuf,

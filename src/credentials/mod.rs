@@ -8,7 +8,7 @@ mod files;
 use std::io;
 use std::path::PathBuf;
 
-use crate::base::{Category, NodeId};
+use crate::base::{Category, NodeId, Shown};
 use crate::trust::MembersError;
 
 pub use authority::{Authority, certificate_of};
@@ -19,7 +19,7 @@ pub use files::{TrustFiles, Watched};
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The system refused.
-    #[error("cannot {op} `{}`: {source}", path.display())]
+    #[error("cannot {op} `{}`: {source}", Shown(path))]
     Io {
         /// What was tried.
         op: &'static str,
@@ -29,10 +29,10 @@ pub enum CredentialsError {
         source: io::Error,
     },
     /// Longer than such a file may be.
-    #[error("`{}` is longer than such a file may be: check the path", .0.display())]
+    #[error("`{}` is longer than such a file may be: check the path", Shown(.0))]
     TooLong(PathBuf),
     /// Not a file of that kind.
-    #[error("`{}` holds no {what} in PEM: check the path", path.display())]
+    #[error("`{}` holds no {what} in PEM: check the path", Shown(path))]
     NotPem {
         /// The file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum CredentialsError {
         what: &'static str,
     },
     /// A certificate that makes no authority, or a broken list.
-    #[error("`{}` cannot be used: {why}", path.display())]
+    #[error("`{}` cannot be used: {why}", Shown(path))]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -48,19 +48,19 @@ pub enum CredentialsError {
         why: String,
     },
     /// A certificate that may sign no others.
-    #[error("`{}` cannot be used: it is no authority's, but a node's; name the authority's", .0.display())]
+    #[error("`{}` cannot be used: it is no authority's, but a node's; name the authority's", Shown(.0))]
     NotAnAuthority(PathBuf),
     /// Revocations of somebody else.
-    #[error("`{}` is the revocation list of another authority: name the one that belongs to it", .0.display())]
+    #[error("`{}` is the revocation list of another authority: name the one that belongs to it", Shown(.0))]
     ForeignList(PathBuf),
     /// The authority's key is no secret.
-    #[error("`{}` can be read by others: chmod 600 it, and think whether somebody did", .0.display())]
+    #[error("`{}` can be read by others: chmod 600 it, and think whether somebody did", Shown(.0))]
     Readable(PathBuf),
     /// Anybody has the key of this one.
-    #[error("`{}` is the authority for development, whose key everybody has: make an authority of your own", .0.display())]
+    #[error("`{}` is the authority for development, whose key everybody has: make an authority of your own", Shown(.0))]
     Development(PathBuf),
     /// A list of nodes with something else in it.
-    #[error("`{}`: {source}", path.display())]
+    #[error("`{}`: {source}", Shown(path))]
     Members {
         /// The file.
         path: PathBuf,
@@ -68,10 +68,10 @@ pub enum CredentialsError {
         source: MembersError,
     },
     /// There is an authority in the folder.
-    #[error("`{}` holds an authority already: name another folder", .0.display())]
+    #[error("`{}` holds an authority already: name another folder", Shown(.0))]
     Exists(PathBuf),
     /// A certificate for another key.
-    #[error("the certificate in `{}` is for node {}, and this is node {}", path.display(), found.short(), node.short())]
+    #[error("the certificate in `{}` is for node {}, and this is node {}", Shown(path), found.short(), node.short())]
     WrongNode {
         /// The file.
         path: PathBuf,
@@ -81,7 +81,7 @@ pub enum CredentialsError {
         node: NodeId,
     },
     /// Nothing to revoke.
-    #[error("no certificate of node {} is known to `{}`: check the id and the folder", node.short(), path.display())]
+    #[error("no certificate of node {} is known to `{}`: check the id and the folder", node.short(), Shown(path))]
     NotIssued {
         /// The authority's folder.
         path: PathBuf,

@@ -9,14 +9,14 @@ use super::contents::{Contents, Entry, Spec};
 use super::control::Call;
 use super::protocol::{Answer, Request};
 use super::run::Running;
-use crate::base::Category;
 use crate::base::limits::CONTENTS_MAX;
+use crate::base::{Category, Shown};
 use crate::manifest::Ticket;
 
 impl Running {
     pub(super) async fn on_call(&mut self, call: Call) {
         let spec = match call.request {
-            Request::AddPaths { paths } => Spec::Paths { paths },
+            Request::AddPaths { paths, skip_unportable } => Spec::Paths { paths, skip_unportable },
             Request::AddCopy { manifest, path } => Spec::Copy { manifest, path },
             Request::AddFetch { ticket, out } => Spec::Fetch { ticket, out, is_complete: false },
             Request::Remove { content } => {
@@ -51,7 +51,7 @@ impl Running {
         };
         if self.work.contents.get(id).is_some_and(|entry| entry.is_configured) {
             let path = self.config_path.clone().unwrap_or_default();
-            let path = path.display();
+            let path = Shown(&path);
             let message = format!("it is named in `{path}`: take it out there and send SIGHUP to the node");
             return Answer::error(Category::Usage, message);
         }
@@ -78,15 +78,15 @@ fn may_add(contents: &Contents, spec: &Spec) -> Result<(), String> {
         ));
     }
     let paths: Vec<&PathBuf> = match spec {
-        Spec::Paths { paths } if paths.is_empty() => {
+        Spec::Paths { paths, .. } if paths.is_empty() => {
             return Err("no path is named: name one".to_owned());
         }
-        Spec::Paths { paths } => paths.iter().collect(),
+        Spec::Paths { paths, .. } => paths.iter().collect(),
         Spec::Copy { manifest, path } => vec![manifest, path],
         Spec::Fetch { out, .. } => vec![out],
     };
     if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
-        return Err(format!("`{}` is not an absolute path: name it from the root", path.display()));
+        return Err(format!("`{}` is not an absolute path: name it from the root", Shown(&path)));
     }
     let Spec::Fetch { ticket, .. } = spec else { return Ok(()) };
     match ticket.parse::<Ticket>() {

@@ -13,7 +13,7 @@ use super::protocol::StoreStatus;
 use super::room::{Held, needed, victims};
 use super::run::Running;
 use crate::base::limits::{CONTENTS_MAX, STORE_FREE_LEN_MIN, UNHEARD_OFFER_TIMEOUT, WANTED_SAVE_INTERVAL};
-use crate::base::{ByteLen, ContentId, Instant, NodeId};
+use crate::base::{ByteLen, ContentId, Instant, NodeId, Shown};
 use crate::engine::Snapshot;
 use crate::manifest::{Manifest, Ticket};
 use crate::node::clock::wall_clock;
@@ -132,7 +132,7 @@ impl Running {
             return Err(format!(
                 "{} are free at `{}`, {} more are needed",
                 ByteLen(free_len),
-                path.display(),
+                Shown(&path),
                 ByteLen(lacking_len)
             ));
         }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::contents::Spec;
 pub use super::policy::{Allowed, AnyOr, AnyOrError, Collecting};
 pub use super::schedule::{Rates, TimeOfDay, Window};
-use crate::base::Category;
 use crate::base::limits::CONFIG_LEN_MAX;
+use crate::base::{Category, Shown};
 use crate::credentials::TrustFiles;
 use crate::discovery::Finders;
 use crate::manifest::{Address, Source};
@@ -81,7 +81,7 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`: {source}", Shown(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -89,10 +89,10 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// Longer than a configuration may be.
-    #[error("`{}` is longer than {CONFIG_LEN_MAX} bytes: name the configuration", .0.display())]
+    #[error("`{}` is longer than {CONFIG_LEN_MAX} bytes: name the configuration", Shown(.0))]
     TooLong(PathBuf),
     /// Something in it is wrong.
-    #[error("{}:{line}: {key}: {message}", path.display())]
+    #[error("{}:{line}: {key}: {message}", Shown(path))]
     Wrong {
         /// The file.
         path: PathBuf,

@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::opening::Refusal;
 use super::protocol::{Answer, ContentState};
-use crate::base::{Category, ContentId, Instant};
+use crate::base::{Category, ContentId, Instant, Shown};
 use crate::storage::HashProgress;
 
 /// Where a content comes from.
@@ -19,6 +19,9 @@ pub enum Spec {
     Paths {
         /// Absolute.
         paths: Vec<PathBuf>,
+        /// What has a name that no content can hold is left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        skip_unportable: bool,
     },
     /// A folder holds (a part of) what a manifest names.
     Copy {
@@ -68,6 +71,8 @@ pub(super) struct Entry {
     pub(super) lost_chunks: u64,
     /// Why it could not be served; stands until it is.
     pub(super) refusal: Option<Refusal>,
+    /// For people: what was left out when it was opened last.
+    pub(super) remarks: Vec<String>,
     pub(super) progress: watch::Sender<HashProgress>,
     /// Whoever waits for it to be served.
     pub(super) waiter: Option<oneshot::Sender<Answer>>,
@@ -120,6 +125,7 @@ impl Entry {
             present_len: 0,
             lost_chunks: 0,
             refusal: None,
+            remarks: Vec::new(),
             progress,
             waiter: None,
         }
@@ -266,12 +272,12 @@ impl Contents {
 impl std::fmt::Display for Spec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Paths { paths } => {
-                let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            Self::Paths { paths, .. } => {
+                let shown: Vec<String> = paths.iter().map(|path| Shown(&path).to_string()).collect();
                 f.write_str(&shown.join(" "))
             }
-            Self::Copy { path, .. } => write!(f, "{}", path.display()),
-            Self::Fetch { out, .. } => write!(f, "a fetch into {}", out.display()),
+            Self::Copy { path, .. } => write!(f, "{}", Shown(&path)),
+            Self::Fetch { out, .. } => write!(f, "a fetch into {}", Shown(&out)),
         }
     }
 }
@@ -284,7 +290,8 @@ mod tests {
         let mut contents = Contents::default();
         for first in firsts {
             let progress = watch::Sender::new(HashProgress { hashed_len: 0, total_len: 0 });
-            let mut entry = Entry::new(Spec::Paths { paths: Vec::new() }, false, progress);
+            let mut entry =
+                Entry::new(Spec::Paths { paths: Vec::new(), skip_unportable: false }, false, progress);
             let mut id = [0; 32];
             id[..2].copy_from_slice(first);
             entry.content = Some(ContentId::from_bytes(id));

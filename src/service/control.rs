@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::protocol::{Answer, Envelope, Request, VERSION};
-use crate::base::Category;
 use crate::base::limits::{
     CONTROL_CLIENTS_MAX, CONTROL_IDLE_TIMEOUT, CONTROL_PATH_LEN_MAX, CONTROL_REQUEST_LEN_MAX,
 };
+use crate::base::{Category, Shown};
 use crate::storage::HashProgress;
 
 /// A control socket that this process holds; its path goes away with it.
@@ -37,16 +37,16 @@ pub struct ControlSocket {
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// Another node has it.
-    #[error("a node runs already with the control socket `{}`: stop it, or give this one another by `control`", .0.display())]
+    #[error("a node runs already with the control socket `{}`: stop it, or give this one another by `control`", Shown(.0))]
     InUse(PathBuf),
     /// Something else has its place.
-    #[error("`{}` is there and is not a socket: move it away, or name another place by `control`", .0.display())]
+    #[error("`{}` is there and is not a socket: move it away, or name another place by `control`", Shown(.0))]
     InTheWay(PathBuf),
     /// Longer than the system takes.
-    #[error("the path `{}` is too long for a control socket, which takes {CONTROL_PATH_LEN_MAX} bytes: name a shorter one by `control`", .0.display())]
+    #[error("the path `{}` is too long for a control socket, which takes {CONTROL_PATH_LEN_MAX} bytes: name a shorter one by `control`", Shown(.0))]
     TooLong(PathBuf),
     /// The system refused.
-    #[error("cannot {op} `{}`: {source}", path.display())]
+    #[error("cannot {op} `{}`: {source}", Shown(path))]
     Io {
         /// What was tried.
         op: &'static str,

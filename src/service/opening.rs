@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::contents::Spec;
 use super::saved::{Saved, SavedError, read};
 use crate::base::limits::MANIFEST_FILE_LEN_MAX;
-use crate::base::{Bitfield, Category, ContentId};
+use crate::base::{Bitfield, Category, ContentId, Shown};
 use crate::manifest::{Manifest, ManifestFile};
 use crate::node::clock::wall_clock;
 use crate::storage::{
-    HashProgress, IndexCache, IndexError, IndexOptions, Opening, SeedStore, Store, StoreError, Target,
-    TargetOptions, index, scan_remembering,
+    HashProgress, Index, IndexCache, IndexError, IndexOptions, Opening, SeedStore, Skipped, Store,
+    StoreError, Target, TargetOptions, index, scan_remembering,
 };
 
 /// What opening needs beside the content itself.
@@ -31,6 +31,8 @@ pub(super) struct Opened {
     pub(super) present_len: u64,
     /// What is to be remembered of where it comes from.
     pub(super) spec: Spec,
+    /// For people: what was left out, and what not all systems can store.
+    pub(super) remarks: Vec<String>,
 }
 
 /// Why a content cannot be served.
@@ -51,14 +53,13 @@ impl Opener {
     ) -> Result<Opened, Refusal> {
         let cache = IndexCache::new(&self.cache_dir, wall_clock());
         match &spec {
-            Spec::Paths { paths } => {
-                let made = index(paths, &IndexOptions::default(), Some(&cache), progress)?;
-                for skipped in &made.skipped {
-                    tracing::warn!(path = %skipped.path.display(), why = ?skipped.why, "left out");
-                }
+            Spec::Paths { paths, skip_unportable } => {
+                let options = IndexOptions { skip_unportable: *skip_unportable, ..IndexOptions::default() };
+                let made = index(paths, &options, Some(&cache), progress)?;
+                let remarks = remarks_on(&made);
                 let all = Bitfield::full(made.manifest.geometry().chunk_count());
                 let store = SeedStore::new(made.manifest.clone(), made.roots, all, wall_clock);
-                Ok(Opened::seed(made.manifest, store, spec))
+                Ok(Opened { remarks, ..Opened::seed(made.manifest, store, spec) })
             }
             Spec::Copy { manifest: path, path: root } => {
                 let manifest = read_manifest(path)?;
@@ -66,8 +67,8 @@ impl Opener {
                 if store.good().is_empty() && manifest.geometry().chunk_count() > 0 {
                     let message = format!(
                         "`{}` holds no chunk of {}: name the folder that does",
-                        root.display(),
-                        path.display()
+                        Shown(&root),
+                        Shown(&path)
                     );
                     return Err(Refusal { category: Category::Integrity, message });
                 }
@@ -94,7 +95,7 @@ impl Opener {
                 };
                 let durable = opened.durable;
                 let present_len = len_of(&manifest, &durable);
-                Ok(Opened { manifest, store, durable, wanted, present_len, spec })
+                Ok(Opened { manifest, store, durable, wanted, present_len, spec, remarks: Vec::new() })
             }
         }
     }
@@ -109,7 +110,7 @@ impl Opened {
     fn seed(manifest: Manifest, store: SeedStore, spec: Spec) -> Self {
         let durable = store.good().clone();
         let (wanted, present_len) = (Bitfield::new(durable.len()), len_of(&manifest, &durable));
-        Self { manifest, store: Arc::new(store), durable, wanted, present_len, spec }
+        Self { manifest, store: Arc::new(store), durable, wanted, present_len, spec, remarks: Vec::new() }
     }
 }
 
@@ -143,13 +144,30 @@ impl From<SavedError> for Refusal {
     }
 }
 
+/// Logs what was left out and what not all systems can store; returns the first of it for an answer.
+fn remarks_on(made: &Index) -> Vec<String> {
+    for skipped in &made.skipped {
+        tracing::warn!(path = %Shown(&skipped.path), why = %skipped.why, "left out");
+    }
+    let line = |skipped: &Skipped| format!("skipped `{}`: {}", Shown(&skipped.path), skipped.why);
+    let mut remarks: Vec<String> = made.skipped.iter().take(REMARKS_MAX).map(line).collect();
+    if made.skipped.len() > REMARKS_MAX {
+        remarks.push(format!("skipped {} more: see the node's log", made.skipped.len() - REMARKS_MAX));
+    }
+    if !made.windows_names.is_empty() {
+        tracing::warn!(names = %made.windows_names, "not all systems can store this content");
+        remarks.push(format!("warning: {}", made.windows_names));
+    }
+    remarks
+}
+
 fn read_manifest(path: &Path) -> Result<Manifest, Refusal> {
     let refused = |category, message| Refusal { category, message };
     let bytes = read(path, MANIFEST_FILE_LEN_MAX as u64).map_err(|error| {
-        refused(Category::of_io(error.kind()), format!("cannot read `{}`: {error}", path.display()))
+        refused(Category::of_io(error.kind()), format!("cannot read `{}`: {error}", Shown(&path)))
     })?;
     let file = ManifestFile::decode(&bytes.into())
-        .map_err(|error| refused(Category::Usage, format!("{}: {error}", path.display())))?;
+        .map_err(|error| refused(Category::Usage, format!("{}: {error}", Shown(&path))))?;
     Ok(file.manifest)
 }
 
@@ -168,3 +186,6 @@ fn len_of(manifest: &Manifest, chunks: &Bitfield) -> u64 {
     let held = geometry.chunks().filter(|chunk| chunks.contains(chunk.get()));
     held.map(|chunk| u64::from(geometry.chunk_len(chunk))).sum()
 }
+
+/// Lines of one answer on the control socket about what was left out.
+const REMARKS_MAX: usize = 20;

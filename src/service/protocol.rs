@@ -27,6 +27,9 @@ pub enum Request {
     AddPaths {
         /// Absolute.
         paths: Vec<PathBuf>,
+        /// Leave out what has a name that no content can hold.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        skip_unportable: bool,
     },
     /// Serve what a folder holds of a manifest. Answered by `added`.
     AddCopy {
@@ -70,6 +73,9 @@ pub enum Answer {
         content: Box<ContentStatus>,
         /// It was before, too.
         was_there: bool,
+        /// For people: what was left out, and what not all systems can store.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remarks: Vec<String>,
     },
     /// A content is served no more.
     Removed {

@@ -29,7 +29,7 @@ use super::status::View;
 use crate::base::limits::{
     CONTROL_CLIENTS_MAX, COORDINATORS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN,
 };
-use crate::base::{Category, Instant};
+use crate::base::{Category, Instant, Shown};
 use crate::coordinator::CoordinatorError;
 use crate::credentials::CredentialsError;
 use crate::engine::PeerSnapshot;
@@ -244,7 +244,7 @@ impl Service {
         info!(
             node = %running.endpoint.node_id(),
             listen = %running.endpoint.bound_address(),
-            control = %self.control.path().display(),
+            control = %Shown(&self.control.path()),
             "ready"
         );
         notify(&[sd_notify::NotifyState::Ready]);

@@ -83,7 +83,7 @@ impl Running {
         entry.spec = opened.spec;
         entry.content_len = opened.manifest.geometry().content_len();
         entry.present_len = opened.present_len;
-        (entry.lost_chunks, entry.refusal) = (0, None);
+        (entry.lost_chunks, entry.refusal, entry.remarks) = (0, None, opened.remarks);
         entry.state = if is_seed { State::Serving } else { State::Fetching };
         let (is_configured, name) = (entry.is_configured, entry.name.clone());
         if !is_configured && let Err(error) = self.saved.store(&self.work.contents) {
@@ -156,7 +156,8 @@ impl Running {
     async fn answer_added(&mut self, id: EntryId, was_there: bool) {
         let Some(content) = self.content_status(id).await else { return };
         if let Some(entry) = self.work.contents.get_mut(id) {
-            entry.answer(Answer::Added { content: Box::new(content), was_there });
+            let remarks = entry.remarks.clone();
+            entry.answer(Answer::Added { content: Box::new(content), was_there, remarks });
         }
     }
 

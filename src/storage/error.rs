@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::base::Shown;
 use rustix::io::Errno;
 
 use crate::base::Category;
@@ -11,7 +12,7 @@ use crate::base::Category;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system refused an operation on a file or folder.
-    #[error("cannot {op} `{}`: {source}; {}", path.display(), way_out(source))]
+    #[error("cannot {op} `{}`: {source}; {}", Shown(path), way_out(source))]
     Disk {
         /// The file or folder.
         path: PathBuf,
@@ -21,7 +22,10 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The file system has bytes left, and no inode for another file.
-    #[error("cannot {op} `{}`: its file system holds as many files as it can, though bytes are free; remove files there or choose another folder", path.display())]
+    #[error(
+        "cannot {op} `{}`: its file system holds as many files as it can, though bytes are free; remove files there or choose another folder",
+        Shown(path)
+    )]
     NoInodes {
         /// The file or folder.
         path: PathBuf,
@@ -29,7 +33,10 @@ pub enum StoreError {
         op: &'static str,
     },
     /// The data under a seed is no longer what the manifest says.
-    #[error("chunk {chunk} of `{}` is not what the manifest says: the file changed, seed it anew", path.display())]
+    #[error(
+        "chunk {chunk} of `{}` is not what the manifest says: the file changed, seed it anew",
+        Shown(path)
+    )]
     Changed {
         /// The file.
         path: PathBuf,
@@ -37,7 +44,7 @@ pub enum StoreError {
         chunk: u32,
     },
     /// A read of a chunk that has not been verified here.
-    #[error("chunk {chunk} of `{}` is not here yet: ask again when it is verified", path.display())]
+    #[error("chunk {chunk} of `{}` is not here yet: ask again when it is verified", Shown(path))]
     NotVerified {
         /// The file.
         path: PathBuf,
@@ -45,7 +52,7 @@ pub enum StoreError {
         chunk: u32,
     },
     /// A write of a chunk that this store was not asked to hold.
-    #[error("chunk {chunk} of `{}` was not asked for", path.display())]
+    #[error("chunk {chunk} of `{}` was not asked for", Shown(path))]
     Unwanted {
         /// The file.
         path: PathBuf,
@@ -63,37 +70,52 @@ pub enum StoreError {
         len: usize,
     },
     /// Something else stands where a file has to go.
-    #[error("`{}` exists and is not this content: move it away", path.display())]
+    #[error("`{}` exists and is not this content: move it away", Shown(path))]
     TargetExists {
         /// The place.
         path: PathBuf,
     },
     /// A folder stands where a file has to go, which no option replaces.
-    #[error("`{}` is a folder, and a file has to go there: move it away or choose another folder", path.display())]
+    #[error(
+        "`{}` is a folder, and a file has to go there: move it away or choose another folder",
+        Shown(path)
+    )]
     FolderInTheWay {
         /// The place.
         path: PathBuf,
     },
     /// A file stands where a folder has to be.
-    #[error("`{}` is a file, and a folder has to be there: move it away or choose another folder", path.display())]
+    #[error(
+        "`{}` is a file, and a folder has to be there: move it away or choose another folder",
+        Shown(path)
+    )]
     NotAFolder {
         /// The place.
         path: PathBuf,
     },
     /// The path of a folder is a symbolic link to nothing.
-    #[error("`{}` is a symbolic link that leads nowhere: make the folder that it names or choose another folder", path.display())]
+    #[error(
+        "`{}` is a symbolic link that leads nowhere: make the folder that it names or choose another folder",
+        Shown(path)
+    )]
     DanglingLink {
         /// The link.
         path: PathBuf,
     },
     /// All chunks are right and yet the second digest is not: the manifest contradicts itself.
-    #[error("`{}` does not match its SHA-256: the manifest is wrong, get it anew from its publisher", path.display())]
+    #[error(
+        "`{}` does not match its SHA-256: the manifest is wrong, get it anew from its publisher",
+        Shown(path)
+    )]
     Integrity {
         /// The file, still under its temporary name.
         path: PathBuf,
     },
     /// A chunk is what the manifest says, and yet does not open.
-    #[error("chunk {chunk} of `{}` does not open with the key, though the manifest names it: get the ticket anew from its publisher", path.display())]
+    #[error(
+        "chunk {chunk} of `{}` does not open with the key, though the manifest names it: get the ticket anew from its publisher",
+        Shown(path)
+    )]
     Sealed {
         /// The file.
         path: PathBuf,
@@ -101,37 +123,46 @@ pub enum StoreError {
         chunk: u32,
     },
     /// A file changed its length under our hands.
-    #[error("`{}` was cut short by something else: run the same command again to fetch what is missing", path.display())]
+    #[error(
+        "`{}` was cut short by something else: run the same command again to fetch what is missing",
+        Shown(path)
+    )]
     Cut {
         /// The file, still under its temporary name.
         path: PathBuf,
     },
     /// A symbolic link, or a path that leaves the folder.
-    #[error("`{}` leads through a symbolic link or out of the folder: remove it or choose another folder", path.display())]
+    #[error(
+        "`{}` leads through a symbolic link or out of the folder: remove it or choose another folder",
+        Shown(path)
+    )]
     Unsafe {
         /// The place.
         path: PathBuf,
     },
     /// The folder that is being filled was moved away, and something else stands where it was.
-    #[error("`{}` was replaced while it was being filled: put the folder back and run the same command again", path.display())]
+    #[error(
+        "`{}` was replaced while it was being filled: put the folder back and run the same command again",
+        Shown(path)
+    )]
     Displaced {
         /// The folder's path, which now leads elsewhere.
         path: PathBuf,
     },
     /// Not a regular file.
-    #[error("`{}` is not a regular file: remove it or choose another folder", path.display())]
+    #[error("`{}` is not a regular file: remove it or choose another folder", Shown(path))]
     NotAFile {
         /// The place.
         path: PathBuf,
     },
     /// Another process fetches the same content into the same folder.
-    #[error("`{}` is in use by another swarm: wait until it is done or choose another folder", path.display())]
+    #[error("`{}` is in use by another swarm: wait until it is done or choose another folder", Shown(path))]
     Busy {
         /// The journal that is locked.
         path: PathBuf,
     },
     /// Something is still missing when the end was asked for.
-    #[error("`{}` lacks {missing} of its chunks: run the same command again", path.display())]
+    #[error("`{}` lacks {missing} of its chunks: run the same command again", Shown(path))]
     Unfinished {
         /// The first file that is not complete.
         path: PathBuf,
@@ -139,7 +170,10 @@ pub enum StoreError {
         missing: u32,
     },
     /// An earlier sync failed, so what the disk holds is not known.
-    #[error("`{}` could not be synced before, so nothing more is recorded: run the same command again", path.display())]
+    #[error(
+        "`{}` could not be synced before, so nothing more is recorded: run the same command again",
+        Shown(path)
+    )]
     SyncFailed {
         /// The folder.
         path: PathBuf,
@@ -151,7 +185,7 @@ pub enum StoreError {
     #[error("this store keeps nothing to serve: fetch into a folder to serve others")]
     NotServed,
     /// The index or manifest does not fit what is on disk.
-    #[error("`{}` is a single file, the manifest is not: name the folder that holds it", path.display())]
+    #[error("`{}` is a single file, the manifest is not: name the folder that holds it", Shown(path))]
     NotOneFile {
         /// The file.
         path: PathBuf,
@@ -340,5 +374,31 @@ mod tests {
         .assert_eq(&shown.join("\n"));
         assert!(disk(Errno::DQUOT).is_full());
         assert_eq!(disk(Errno::ROFS).kind(), ErrorKind::ReadOnly);
+    }
+
+    #[test]
+    fn no_path_in_a_message_acts_on_a_terminal() {
+        let path = || PathBuf::from("\x1b]0;evil\x07\n\u{202e}");
+        for error in [
+            StoreError::disk(&path(), "write")(Errno::IO.into()),
+            StoreError::Changed { path: path(), chunk: 1 },
+            StoreError::NotVerified { path: path(), chunk: 1 },
+            StoreError::Unwanted { path: path(), chunk: 1 },
+            StoreError::TargetExists { path: path() },
+            StoreError::Integrity { path: path() },
+            StoreError::Sealed { path: path(), chunk: 1 },
+            StoreError::Cut { path: path() },
+            StoreError::Unsafe { path: path() },
+            StoreError::Displaced { path: path() },
+            StoreError::NotAFile { path: path() },
+            StoreError::Busy { path: path() },
+            StoreError::Unfinished { path: path(), missing: 1 },
+            StoreError::SyncFailed { path: path() },
+            StoreError::NotOneFile { path: path() },
+        ] {
+            let shown = error.to_string();
+            assert!(!shown.contains(crate::base::is_hidden), "{shown:?}");
+            assert!(shown.contains("`\\u{1b}]0;evil\\u{7}\\n\\u{202e}`"), "{shown:?}");
+        }
     }
 }

@@ -10,13 +10,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::cache::{CacheKey, Cached, IndexCache};
 use super::hashing::{HashProgress, Meter, Stamp, each_piece, hash_chunk};
+use super::portable::{UnusableNames, WindowsNames, settle};
 use super::roots::{OpenRoots, Roots};
 use super::walk::{Found, Skipped, Walked, walk};
-use crate::base::Category;
 use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN};
+use crate::base::{Category, Shown};
 use crate::manifest::{
-    ChunkSpan, File, Geometry, Hash, Manifest, ManifestError, PathError, auto_chunk_len_log2, check_names,
-    combine_chunk_values,
+    ChunkSpan, File, Geometry, Hash, Manifest, ManifestError, auto_chunk_len_log2, combine_chunk_values,
 };
 
 /// How files are indexed.
@@ -26,6 +26,8 @@ pub struct IndexOptions {
     pub chunk_len_log2: Option<u8>,
     /// Whether SHA-256 is wanted beside BLAKE3.
     pub sha256: bool,
+    /// Whether names that no content can hold are left out; refused otherwise.
+    pub skip_unportable: bool,
 }
 
 /// What indexing gave.
@@ -37,6 +39,8 @@ pub struct Index {
     pub roots: Roots,
     /// What was left out, in walking order.
     pub skipped: Vec<Skipped>,
+    /// What is in it and cannot be stored everywhere.
+    pub windows_names: WindowsNames,
     /// Files whose hashes came out of the cache.
     pub reused_files: usize,
 }
@@ -45,7 +49,7 @@ pub struct Index {
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// The system refused an operation.
-    #[error("cannot {op} `{}`: {source}", path.display())]
+    #[error("cannot {op} `{}`: {source}", Shown(path))]
     Disk {
         /// The file or folder.
         path: PathBuf,
@@ -55,47 +59,36 @@ pub enum IndexError {
         source: io::Error,
     },
     /// A path given is a symbolic link.
-    #[error("`{}` is a symbolic link: name the file or folder it points to", path.display())]
+    #[error("`{}` is a symbolic link: name the file or folder it points to", Shown(path))]
     Symlink {
         /// The path.
         path: PathBuf,
     },
     /// A path given is a device, socket or pipe.
-    #[error("`{}` is not a file or folder: name one", path.display())]
+    #[error("`{}` is not a file or folder: name one", Shown(path))]
     Special {
         /// The path.
         path: PathBuf,
     },
     /// A path given has no name of its own.
-    #[error("`{}` has no name: name a folder below it", path.display())]
+    #[error("`{}` has no name: name a folder below it", Shown(path))]
     NoName {
         /// The path.
         path: PathBuf,
     },
     /// Two paths given have the same name.
-    #[error("`{}` is the second path named `{name}`: rename one of them or seed them apart", path.display())]
+    #[error("`{}` is the second path named `{name}`: rename one of them or seed them apart", Shown(path))]
     SameName {
         /// The second of them.
         path: PathBuf,
         /// The name.
         name: String,
     },
-    /// A name that is not text.
-    #[error("the name of `{}` is not UTF-8: rename it", path.display())]
-    NotUtf8 {
-        /// The file or folder.
-        path: PathBuf,
-    },
-    /// A name that no content may hold.
-    #[error("`{}` cannot be in a manifest: {source}; rename it", path.display())]
-    Name {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: PathError,
-    },
+    /// Names that no content may hold.
+    #[error("{0}")]
+    Unusable(UnusableNames),
     /// A file that was written to meanwhile.
-    #[error("`{}` changed while it was hashed: try again when nothing writes to it", path.display())]
+    #[error("`{}` changed while it was hashed: try again when nothing writes to it", Shown(path))]
     Changed {
         /// The file.
         path: PathBuf,
@@ -124,8 +117,7 @@ impl IndexError {
             | Self::Special { .. }
             | Self::NoName { .. }
             | Self::SameName { .. }
-            | Self::NotUtf8 { .. }
-            | Self::Name { .. }
+            | Self::Unusable(_)
             | Self::ChunkLen(_)
             | Self::Manifest(_) => Category::Usage,
         }
@@ -168,9 +160,11 @@ pub fn index_without(
     {
         return Err(IndexError::ChunkLen(log2));
     }
-    let walked = walk(paths, left_out)?;
+    let mut walked = walk(paths, left_out)?;
     // Before hours of hashing, not after.
-    check_names(walked.files.iter().map(|found| &found.entry).chain(&walked.empty_directories))?;
+    settle(&mut walked, options.skip_unportable)?;
+    let entries = walked.files.iter().map(|found| &found.entry).chain(&walked.empty_directories);
+    let windows_names = WindowsNames::of(entries);
     let roots = Roots::tops(walked.tops.clone());
     let cached = recall(&walked, *options, cache);
     let reused_files = cached.iter().flatten().count();
@@ -181,7 +175,7 @@ pub fn index_without(
     }
     let files = walked.files.iter().zip(hashes).map(|(found, hashes)| file_of(found, hashes)).collect();
     let manifest = Manifest::new(files, walked.empty_directories)?;
-    Ok(Index { manifest, roots, skipped: walked.skipped, reused_files })
+    Ok(Index { manifest, roots, skipped: walked.skipped, windows_names, reused_files })
 }
 
 /// One file to be hashed, and where its chunks lie.

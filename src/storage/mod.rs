@@ -19,6 +19,7 @@ mod roots;
 
 mod cache;
 mod index;
+mod portable;
 mod walk;
 
 mod complete;
@@ -51,6 +52,7 @@ pub use error::{ErrorKind, StoreError};
 pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index, index_without};
 pub use journal::find_manifest;
+pub use portable::{UnusableNames, WindowsNames};
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
 pub use sealing::seal;

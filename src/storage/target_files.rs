@@ -290,7 +290,7 @@ pub(super) fn part_path(manifest: &Manifest, file: FileIndex) -> PathBuf {
     let hash = blake3::hash(&[manifest.id().as_bytes().as_slice(), entry.as_str().as_bytes()].concat());
     let hidden = format!(".swarm-{}.part", HEXLOWER.encode(&hash.as_bytes()[..8]));
     let beside = entry.parent().map_or_else(|| hidden.clone(), |folder| format!("{folder}/{hidden}"));
-    let candidates = [format!("{entry}.part"), beside, hidden];
+    let candidates = [format!("{}.part", entry.as_str()), beside, hidden];
     let free = candidates.into_iter().find(|name| is_free(manifest, name));
     // All three are taken only if the manifest was built around its own hash; the name is then still one of ours.
     PathBuf::from(free.unwrap_or_else(|| format!(".swarm-{}.part", HEXLOWER.encode(hash.as_bytes()))))

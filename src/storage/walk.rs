@@ -11,6 +11,7 @@ use walkdir::WalkDir;
 use super::hashing::Stamp;
 use super::index::IndexError;
 use super::unfinished::Unfinished;
+use crate::base::Shown;
 use crate::base::limits::FILES_MAX;
 use crate::manifest::{EntryPath, ManifestError};
 
@@ -24,16 +25,29 @@ pub struct Skipped {
 }
 
 /// Why something was left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SkippedWhy {
     /// A symbolic link.
+    #[error("a symbolic link")]
     Symlink,
     /// A device, socket or pipe.
+    #[error("not a file or folder")]
     Special,
     /// It belongs to a fetch that is not finished.
+    #[error("a fetch that is not finished keeps it; fetch with --keep-seeding to serve what is there")]
     Unfinished,
     /// The caller asked for that.
+    #[error("the manifest is written there, and is no part of its content")]
     LeftOut,
+    /// Its name is not text.
+    #[error("its name is not UTF-8")]
+    NotUtf8,
+    /// Its path breaks a rule of manifests.
+    #[error("{0}")]
+    Name(&'static str),
+    /// Another entry has this name already, where case or Unicode form does not count.
+    #[error("where case or Unicode form does not count, it is one name with `{}`", Shown(.0))]
+    SameName(String),
 }
 
 /// A file that was found.
@@ -53,6 +67,8 @@ pub(super) struct Walked {
     pub(super) files: Vec<Found>,
     pub(super) empty_directories: Vec<EntryPath>,
     pub(super) skipped: Vec<Skipped>,
+    /// What no content can hold because of its name, with all that is below it.
+    pub(super) unusable: Vec<Skipped>,
     /// The paths given, absolute.
     pub(super) roots: Vec<PathBuf>,
     /// The name of each, and the folder that holds it.
@@ -69,17 +85,20 @@ pub(super) fn walk(paths: &[PathBuf], left_out: &[PathBuf]) -> Result<Walked, In
     let mut walked = Walked { left_out, ..Walked::default() };
     for path in paths {
         let root = absolute(path)?;
-        let name = name_of(&root, path)?;
-        let parent = root.parent().ok_or_else(|| IndexError::NoName { path: path.clone() })?.to_owned();
-        if walked.tops.insert(name.clone(), parent).is_some() {
-            return Err(IndexError::SameName { path: path.clone(), name });
+        let (Some(name), Some(parent)) = (root.file_name(), root.parent()) else {
+            return Err(IndexError::NoName { path: path.clone() });
+        };
+        let Some(name) = walked.usable(name.to_str(), &root) else { continue };
+        let text = name.as_str().to_owned();
+        if walked.tops.insert(text.clone(), parent.to_owned()).is_some() {
+            return Err(IndexError::SameName { path: path.clone(), name: Shown(text).to_string() });
         }
         walked.roots.push(root.clone());
         let metadata = std::fs::symlink_metadata(&root).map_err(IndexError::disk(path, "stat"))?;
         if metadata.is_dir() {
-            walked.walk_tree(&root, &name)?;
+            walked.walk_tree(&root, name.as_str())?;
         } else if metadata.is_file() {
-            walked.take_file(entry_path(&name, path)?, root, &metadata)?;
+            walked.take_file(name, root, &metadata)?;
         } else if metadata.is_symlink() {
             return Err(IndexError::Symlink { path: path.clone() });
         } else {
@@ -95,26 +114,35 @@ impl Walked {
         root.ancestors().skip(1).for_each(|folder| self.unfinished.look_into(folder));
         // Folders above the one being walked, each with whether it holds anything.
         let mut open: Vec<(EntryPath, bool)> = Vec::new();
-        for item in WalkDir::new(root).follow_links(false).sort_by_file_name() {
+        let mut walk = WalkDir::new(root).follow_links(false).sort_by_file_name().into_iter();
+        while let Some(item) = walk.next() {
             let item = item.map_err(|error| IndexError::from_walk(root, error))?;
             while open.len() > item.depth() {
                 self.close(open.pop());
             }
             let (path, kind) = (item.path(), item.file_type());
-            if kind.is_dir() {
-                self.unfinished.look_into(path);
-                let entry = entry_below(root, name, path)?;
-                mark_holding(&mut open);
-                open.push((entry, false));
-            } else if let Some(why) = self.why_passed_over(path).filter(|_| kind.is_file()) {
+            if let Some(why) = self.why_passed_over(path).filter(|_| kind.is_file()) {
                 self.skipped.push(Skipped { path: path.to_owned(), why });
-            } else if kind.is_file() {
-                mark_holding(&mut open);
-                let metadata = item.metadata().map_err(|error| IndexError::from_walk(root, error))?;
-                self.take_file(entry_below(root, name, path)?, path.to_owned(), &metadata)?;
-            } else {
+                continue;
+            }
+            if !kind.is_dir() && !kind.is_file() {
                 let why = if kind.is_symlink() { SkippedWhy::Symlink } else { SkippedWhy::Special };
                 self.skipped.push(Skipped { path: path.to_owned(), why });
+                continue;
+            }
+            let Some(entry) = self.usable(text_below(root, name, path).as_deref(), path) else {
+                if kind.is_dir() {
+                    walk.skip_current_dir();
+                }
+                continue;
+            };
+            mark_holding(&mut open);
+            if kind.is_dir() {
+                self.unfinished.look_into(path);
+                open.push((entry, false));
+            } else {
+                let metadata = item.metadata().map_err(|error| IndexError::from_walk(root, error))?;
+                self.take_file(entry, path.to_owned(), &metadata)?;
             }
         }
         while let Some(folder) = open.pop() {
@@ -128,6 +156,14 @@ impl Walked {
             return Some(SkippedWhy::LeftOut);
         }
         self.unfinished.has(path).then_some(SkippedWhy::Unfinished)
+    }
+
+    /// The path that an entry has in the content; noted as unusable if it can have none.
+    fn usable(&mut self, text: Option<&str>, path: &Path) -> Option<EntryPath> {
+        let entry = text.ok_or(SkippedWhy::NotUtf8);
+        let entry =
+            entry.and_then(|text| EntryPath::new(text).map_err(|error| SkippedWhy::Name(error.why())));
+        entry.map_err(|why| self.unusable.push(Skipped { path: path.to_owned(), why })).ok()
     }
 
     fn close(&mut self, folder: Option<(EntryPath, bool)>) {
@@ -165,18 +201,8 @@ fn absolute(path: &Path) -> Result<PathBuf, IndexError> {
     Ok(find(parent)?.join(name))
 }
 
-fn name_of(root: &Path, path: &Path) -> Result<String, IndexError> {
-    let name = root.file_name().ok_or_else(|| IndexError::NoName { path: path.to_owned() })?;
-    let name = name.to_str().ok_or_else(|| IndexError::NotUtf8 { path: path.to_owned() })?;
-    Ok(name.to_owned())
-}
-
-fn entry_below(root: &Path, name: &str, path: &Path) -> Result<EntryPath, IndexError> {
-    let below = path.strip_prefix(root).unwrap_or(path);
-    let below = below.to_str().ok_or_else(|| IndexError::NotUtf8 { path: path.to_owned() })?;
-    if below.is_empty() { entry_path(name, path) } else { entry_path(&format!("{name}/{below}"), path) }
-}
-
-fn entry_path(text: &str, path: &Path) -> Result<EntryPath, IndexError> {
-    EntryPath::new(text).map_err(|source| IndexError::Name { path: path.to_owned(), source })
+/// The path below the content's top; `None` if it is not text.
+fn text_below(root: &Path, name: &str, path: &Path) -> Option<String> {
+    let below = path.strip_prefix(root).unwrap_or(path).to_str()?;
+    Some(if below.is_empty() { name.to_owned() } else { format!("{name}/{below}") })
 }

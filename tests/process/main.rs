@@ -20,6 +20,7 @@ mod manifest;
 mod mistakes;
 mod networks;
 mod one_seed;
+mod output;
 mod pauses;
 mod replaced;
 mod resume;

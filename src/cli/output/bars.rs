@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::text;
-use crate::base::{ByteLen, Instant, Rate};
+use crate::base::{ByteLen, Instant, Rate, Shown};
 use crate::engine::{ContentSnapshot, FetchPhase, PeerSnapshot};
 use crate::manifest::Manifest;
 use crate::node::NodeSnapshot;
@@ -71,7 +71,7 @@ impl FetchView {
     pub(in crate::cli) fn note(&self, text: &str) {
         match &self.bars {
             // A bar that cannot be drawn is no reason to stop.
-            Some(bars) => drop(bars.all.println(text)),
+            Some(bars) => drop(bars.all.println(Shown(text).to_string())),
             None if self.is_silent => {}
             None => super::note(text),
         }
@@ -120,7 +120,7 @@ impl Bars {
             bar.set_message(peer_line(peer, total_len));
         }
         let why = text::bottleneck(&content.bottleneck, manifest);
-        self.why.set_message(if why.is_empty() { why } else { format!("           slow: {why}") });
+        self.why.set_message(if why.is_empty() { why } else { format!("           slow: {}", Shown(why)) });
     }
 }
 
@@ -249,7 +249,7 @@ impl HashView {
         if let Some(bar) = &self.bar {
             bar.set_length(progress.total_len);
             bar.set_position(progress.hashed_len);
-            bar.set_prefix(self.what.clone());
+            bar.set_prefix(Shown(&self.what).to_string());
             bar.set_message(text);
         } else if !self.is_silent
             && elapsed.as_secs() >= self.lined_at_secs.load(Ordering::Relaxed) + LINE_INTERVAL.as_secs()

@@ -90,15 +90,10 @@ pub(in crate::cli) struct PeerLine {
     note: Option<String>,
 }
 
-/// What a running node said, as one line.
-pub(in crate::cli) fn line_of(said: &impl Serialize) -> String {
-    serde_json::to_string(said).expect("these types have no keys or numbers that JSON lacks")
-}
-
 impl Json {
-    /// Prints it, if JSON is wanted.
+    /// Prints it, if stdout takes it.
     pub(in crate::cli) fn print(&self) {
-        super::result(line_of(self));
+        super::report_text(&super::json_line(self));
     }
 
     /// How far a content is.

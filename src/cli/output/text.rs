@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::base::{ByteLen, Rate};
+use crate::base::{ByteLen, Rate, Shown};
 use crate::engine::{Bottleneck, PeerSnapshot, PeerStanding};
 use crate::manifest::{ChunkIndex, Manifest};
 
@@ -52,7 +52,7 @@ pub(in crate::cli) fn peer_table(peers: &[PeerSnapshot], elapsed: Duration) -> S
             share,
             Rate::over(totals.received_len, elapsed),
             totals.verified_chunks,
-            standing(peer),
+            Shown(standing(peer)),
         );
     }
     table.pop();

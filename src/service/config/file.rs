@@ -166,6 +166,8 @@ struct FileWindow {
 struct FileContent {
     /// Files and folders to serve, as one content.
     paths: Option<Vec<PathBuf>>,
+    /// With `paths`: leave out what has a name that no content can hold, with a line for each in the log.
+    skip_unportable: Option<bool>,
     /// A manifest, with `path`.
     manifest: Option<PathBuf>,
     /// The folder that holds (a part of) what the manifest names, or its only file.
@@ -359,20 +361,29 @@ impl Text<'_> {
         let wrong = |message| Err(self.wrong(content.span(), "content", message));
         let join = |path: &PathBuf| folder.join(path);
         match content.get_ref() {
-            FileContent { paths: Some(paths), manifest: None, path: None } if !paths.is_empty() => {
-                Ok(Spec::Paths { paths: paths.iter().map(join).collect() })
+            FileContent { paths: Some(paths), manifest: None, path: None, skip_unportable }
+                if !paths.is_empty() =>
+            {
+                let skip_unportable = skip_unportable.unwrap_or_default();
+                Ok(Spec::Paths { paths: paths.iter().map(join).collect(), skip_unportable })
             }
-            FileContent { paths: Some(_), manifest: None, path: None } => {
+            FileContent { paths: Some(_), manifest: None, path: None, .. } => {
                 wrong("`paths` is empty: name files or folders")
             }
-            FileContent { paths: None, manifest: Some(manifest), path: Some(path) } => {
-                Ok(Spec::Copy { manifest: join(manifest), path: join(path) })
-            }
-            FileContent { paths: None, manifest: Some(_), path: None } => {
+            FileContent {
+                paths: None,
+                manifest: Some(manifest),
+                path: Some(path),
+                skip_unportable: None,
+            } => Ok(Spec::Copy { manifest: join(manifest), path: join(path) }),
+            FileContent { paths: None, manifest: Some(_), path: None, .. } => {
                 wrong("`path` is missing: name the folder that holds what the manifest names")
             }
-            FileContent { paths: None, manifest: None, path: Some(_) } => {
+            FileContent { paths: None, manifest: None, path: Some(_), .. } => {
                 wrong("`manifest` is missing: add it, or write paths = [...] without one")
+            }
+            FileContent { paths: None, skip_unportable: Some(_), .. } => {
+                wrong("`skip_unportable` goes with `paths`: a manifest says by itself what it holds")
             }
             _ => wrong("write either paths = [...], or manifest = \"...\" and path = \"...\""),
         }
@@ -467,7 +478,7 @@ mod tests {
         assert_eq!((collecting.quota_len, config.is_coordinator), (Some(2_000_000_000_000), true));
         let paths = ["/srv/films", "/etc/swarm/more"].map(PathBuf::from).to_vec();
         let copy = Spec::Copy { manifest: "/etc/swarm/a.swarm".into(), path: "/srv/a".into() };
-        assert_eq!(config.contents, [Spec::Paths { paths }, copy]);
+        assert_eq!(config.contents, [Spec::Paths { paths, skip_unportable: false }, copy]);
         assert!(read("").expect("nothing has to be said").contents.is_empty());
     }
 

@@ -10,6 +10,7 @@ pub(crate) struct Tmpfs {
 
 impl Tmpfs {
     /// Mounts one; `None`, with a line that says so, where that is not allowed.
+    #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
     pub(crate) fn mount(at: &Path, options: &str) -> Option<Self> {
         std::fs::create_dir_all(at).expect("a folder");
         let mounted =

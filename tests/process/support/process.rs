@@ -202,6 +202,7 @@ impl Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "a test that fails tells what it saw")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("what process {} said:\n{}", self.pid(), self.said.lock().all());

@@ -645,4 +645,5 @@ const EXIT_CODES: &str = "Exit codes:
     6  the disk is full, or cannot be read or written
     7  not authorised: a node proved another key, refused this node or its content, or is another user's
     8  no node runs at the control socket
+    9  complete and verified but for what the target cannot hold, which is named
   130  interrupted";

@@ -23,6 +23,7 @@ pub(super) enum Exit {
     Disk = 6,
     NotAuthorised = 7,
     NoNode = 8,
+    Partial = 9,
     Interrupted = 130,
 }
 
@@ -122,6 +123,7 @@ impl From<IndexError> for Failure {
             IndexError::Store(_)
             | IndexError::Symlink { .. }
             | IndexError::Special { .. }
+            | IndexError::NoLength { .. }
             | IndexError::NoName { .. }
             | IndexError::SameName { .. }
             | IndexError::NotUtf8 { .. }

@@ -15,15 +15,19 @@ use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MA
 use crate::base::{Bitfield, ByteLen};
 use crate::manifest::{File, Manifest, ManifestFile, Source};
 use crate::node::clock::wall_clock;
-use crate::storage::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, SkippedWhy, index, scan};
+use crate::storage::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, index, scan};
 use crate::transport::Identity;
 
 pub(super) fn run(command: ManifestCommand, global: &Global) -> Result<(), Failure> {
     match command {
-        ManifestCommand::Create(args) => create(&args, global),
+        ManifestCommand::Create(args) => {
+            setup::check_hashing_threads()?;
+            create(&args, global)
+        }
         ManifestCommand::Show { manifest, json } => show(&manifest, json),
         ManifestCommand::Sign { manifest, json } => add_signature(&manifest, json, global),
         ManifestCommand::Verify { manifest, dir, content_key, json } => {
+            setup::check_hashing_threads()?;
             verify(&manifest, &dir, content_key.as_deref(), json)
         }
     }
@@ -100,11 +104,7 @@ pub(super) fn index_paths(
     let made = index(paths, &options, Some(&cache), &|progress| view.show(progress))?;
     drop(view);
     for skipped in &made.skipped {
-        let why = match skipped.why {
-            SkippedWhy::Symlink => "a symbolic link",
-            SkippedWhy::Special => "not a file or folder",
-        };
-        output::note(format_args!("skipped `{}`: {why}", skipped.path.display()));
+        output::note(format_args!("skipped `{}`: {}", skipped.path.display(), skipped.why));
     }
     Ok(made)
 }

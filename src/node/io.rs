@@ -24,7 +24,7 @@ use crate::base::{ContentId, NodeId};
 use crate::discovery::{Found, Trouble, Way};
 use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose};
 use crate::manifest::{Address, ChunkIndex, Run, Source};
-use crate::storage::{Store, StoreError, Verdict};
+use crate::storage::{Store, StoreError, StoreWarning, Verdict};
 use crate::transport::{DialError, Endpoint, Link, Protocol};
 use crate::trust::Role;
 use crate::wire::{Message, RequestId};
@@ -58,6 +58,10 @@ pub(super) enum Fact {
     StoreFailed {
         content: ContentId,
         error: StoreError,
+    },
+    StoreWarned {
+        content: ContentId,
+        warning: StoreWarning,
     },
     Command(Command),
     Found(Found),
@@ -235,6 +239,10 @@ impl Io {
             }
             Fact::UploadSettled { link, request } => {
                 self.uploads.remove(&(link, request));
+                None
+            }
+            Fact::StoreWarned { content, warning } => {
+                self.tell(NodeEvent::StoreWarning { content, warning });
                 None
             }
             Fact::StoreFailed { content, error } => {
@@ -527,7 +535,9 @@ impl Io {
         let report = self.report.clone();
         let Some(store) = self.stores.get(&content).cloned() else { return };
         self.tasks.spawn_blocking(move || {
-            let chunks = store.flush().unwrap_or_else(|error| {
+            let flushed = store.flush();
+            report_warnings(&report, content, store.as_ref());
+            let chunks = flushed.unwrap_or_else(|error| {
                 let _ = report.blocking_send(Fact::StoreFailed { content, error });
                 Vec::new()
             });
@@ -551,6 +561,7 @@ impl Io {
                 Ok(input) => Fact::Input(input),
                 Err(error) => Fact::StoreFailed { content, error },
             };
+            report_warnings(&report, content, store.as_ref());
             let _ = report.blocking_send(fact);
         });
     }
@@ -567,6 +578,13 @@ impl Io {
                 break;
             }
         }
+    }
+}
+
+/// Before the fact that may end the fetch, so that they are told.
+fn report_warnings(report: &mpsc::Sender<Fact>, content: ContentId, store: &dyn Store) {
+    for warning in store.take_warnings() {
+        let _ = report.blocking_send(Fact::StoreWarned { content, warning });
     }
 }
 

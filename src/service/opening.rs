@@ -55,7 +55,7 @@ impl Opener {
             Spec::Paths { paths } => {
                 let made = index(paths, &IndexOptions::default(), Some(&cache), progress)?;
                 for skipped in &made.skipped {
-                    tracing::warn!(path = %skipped.path.display(), "left out: not a file or folder");
+                    tracing::warn!(path = %skipped.path.display(), "left out: {}", skipped.why);
                 }
                 let all = Bitfield::full(made.manifest.geometry().chunk_count());
                 let store = SeedStore::new(made.manifest.clone(), made.roots, all, wall_clock);
@@ -86,11 +86,13 @@ impl Opener {
                     return Ok(Opened::seed(manifest, store, spec));
                 }
                 self.saved.keep_manifest(&manifest)?;
-                let wanted = Bitfield::full(manifest.geometry().chunk_count());
+                let all = Bitfield::full(manifest.geometry().chunk_count());
                 let options = TargetOptions::default();
-                let (store, opened) =
-                    TargetStore::open(out, manifest.clone(), wanted.clone(), options, progress)?;
-                let (durable, store) = (opened.durable, Arc::new(store));
+                let (store, opened) = TargetStore::open(out, manifest.clone(), all, options, progress)?;
+                for left_out in &opened.left_out {
+                    tracing::warn!(out = %out.display(), "left out: {left_out}");
+                }
+                let (durable, wanted, store) = (opened.durable, opened.wanted, Arc::new(store));
                 let present_len = len_of(&manifest, &durable);
                 Ok(Opened { manifest, store, durable, wanted, present_len, spec })
             }
@@ -152,6 +154,7 @@ impl From<IndexError> for Refusal {
             IndexError::Changed { .. } => Kind::Integrity,
             IndexError::Symlink { .. }
             | IndexError::Special { .. }
+            | IndexError::NoLength { .. }
             | IndexError::NoName { .. }
             | IndexError::SameName { .. }
             | IndexError::NotUtf8 { .. }

@@ -9,6 +9,7 @@ mod error;
 mod tap;
 
 mod file;
+mod nicety;
 
 mod dir;
 mod direct;
@@ -30,6 +31,7 @@ mod journal;
 mod resume;
 mod target;
 mod target_files;
+mod trial;
 
 mod stream;
 
@@ -48,6 +50,7 @@ pub use error::{ErrorKind, StoreError};
 pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index};
 pub use journal::find_manifest;
+pub use nicety::{Nicety, StoreWarning};
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
 pub use sealing::seal;
@@ -55,6 +58,7 @@ pub use seed::SeedStore;
 pub use shelf::Shelf;
 pub use stream::StreamStore;
 pub use target::{Opened, TargetOptions, TargetStore};
+pub use trial::{LeftOut, LeftOutWhy};
 pub use walk::{Skipped, SkippedWhy};
 
 /// Where the chunks of one content lie. Blocking; callable from many threads at once.
@@ -82,6 +86,11 @@ pub trait Store: Send + Sync {
     /// Ends a fetch: everything wanted must be verified. Makes what has no bytes (empty files and folders), sets executable
     /// bits, syncs folders, removes the journal.
     fn finish(&self) -> Result<(), StoreError>;
+
+    /// What the place could not do and the fetch did without, since the last call.
+    fn take_warnings(&self) -> Vec<StoreWarning> {
+        Vec::new()
+    }
 }
 
 /// What hashing a chunk showed.

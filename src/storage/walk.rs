@@ -2,10 +2,13 @@
 //! tree are left out and named; a path given by the user that is one is an error.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::Metadata;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use walkdir::WalkDir;
 
 use super::hashing::Stamp;
@@ -29,6 +32,18 @@ pub enum SkippedWhy {
     Symlink,
     /// A device, socket or pipe.
     Special,
+    /// A file that holds data and says that it is empty, as those of /proc do: how much to serve is not known.
+    NoLength,
+}
+
+impl fmt::Display for SkippedWhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Symlink => "a symbolic link",
+            Self::Special => "not a file or folder",
+            Self::NoLength => "it says that it is empty, and holds data: copy it to a file and seed that",
+        })
+    }
 }
 
 /// A file that was found.
@@ -68,6 +83,8 @@ pub(super) fn walk(paths: &[PathBuf]) -> Result<Walked, IndexError> {
         let metadata = std::fs::symlink_metadata(&root).map_err(IndexError::disk(path, "stat"))?;
         if metadata.is_dir() {
             walked.walk_tree(&root, &name)?;
+        } else if metadata.is_file() && hides_data(&root, &metadata)? {
+            return Err(IndexError::NoLength { path: path.clone() });
         } else if metadata.is_file() {
             walked.take_file(entry_path(&name, path)?, root, &metadata)?;
         } else if metadata.is_symlink() {
@@ -94,8 +111,12 @@ impl Walked {
                 mark_holding(&mut open);
                 open.push((entry, false));
             } else if kind.is_file() {
-                mark_holding(&mut open);
                 let metadata = item.metadata().map_err(|error| IndexError::from_walk(root, error))?;
+                if hides_data(path, &metadata)? {
+                    self.skipped.push(Skipped { path: path.to_owned(), why: SkippedWhy::NoLength });
+                    continue;
+                }
+                mark_holding(&mut open);
                 self.take_file(entry_below(root, name, path)?, path.to_owned(), &metadata)?;
             } else {
                 let why = if kind.is_symlink() { SkippedWhy::Symlink } else { SkippedWhy::Special };
@@ -122,6 +143,24 @@ impl Walked {
         let root = self.roots.len() - 1;
         self.files.push(Found { entry, path, root, stamp: Stamp::of_metadata(metadata), executable });
         Ok(())
+    }
+}
+
+/// Whether a file that says it is empty is not, or does not tell. Only reading shows it.
+fn hides_data(path: &Path, metadata: &Metadata) -> Result<bool, IndexError> {
+    if metadata.len() > 0 {
+        return Ok(false);
+    }
+    // NONBLOCK: some of these wait for data that may never come. NOFOLLOW: it was a file a moment ago.
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let opened = std::fs::File::options().read(true).custom_flags(flags.bits() as i32).open(path);
+    let mut file = opened.map_err(IndexError::disk(path, "open"))?;
+    loop {
+        match file.read(&mut [0]) {
+            Ok(read_len) => return Ok(read_len > 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Ok(true),
+        }
     }
 }
 

@@ -65,7 +65,15 @@ impl Failure {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => Exit::Usage,
             _ => Exit::Disk,
         };
-        Self::new(exit, format_args!("cannot {op} `{}`: {error}", path.display()))
+        Self::new(exit, format_args!("cannot {op} `{}`: {error}{}", path.display(), past_limit(error)))
+    }
+}
+
+/// The way out of a write that is past the limit on file sizes, which no file of a few kilobytes meets elsewhere.
+fn past_limit(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::FileTooLarge => "; raise the limit (ulimit -f) and run the same command again",
+        _ => "",
     }
 }
 
@@ -137,8 +145,12 @@ impl From<IndexError> for Failure {
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
-        let exit = if matches!(error, IdentityError::Io { .. }) { Exit::Disk } else { Exit::Other };
-        Self { exit, error: error.into(), is_shown: false }
+        match &error {
+            IdentityError::Io { source, .. } => {
+                Self::new(Exit::Disk, format_args!("{error}{}", past_limit(source)))
+            }
+            _ => Self { exit: Exit::Other, error: error.into(), is_shown: false },
+        }
     }
 }
 

@@ -153,7 +153,7 @@ fn hides_data(path: &Path, metadata: &Metadata) -> Result<bool, IndexError> {
     }
     // NONBLOCK: some of these wait for data that may never come. NOFOLLOW: it was a file a moment ago.
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
-    let opened = std::fs::File::options().read(true).custom_flags(flags.bits() as i32).open(path);
+    let opened = std::fs::File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path);
     let mut file = opened.map_err(IndexError::disk(path, "open"))?;
     loop {
         match file.read(&mut [0]) {

@@ -676,5 +676,6 @@ const EXIT_CODES: &str = "Exit codes:
     6  the disk is full, or cannot be read or written
     7  not authorised: a node proved another key, refused this node or its content, or is another user's
     8  no node runs at the control socket
+    9  complete and verified but for what the target cannot hold, which is named
   141  the reader of stdout went away before it had everything
   130  interrupted";

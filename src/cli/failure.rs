@@ -26,6 +26,7 @@ pub(super) enum Exit {
     Disk = 6,
     NotAuthorised = 7,
     NoNode = 8,
+    Partial = 9,
     Closed = 141,
     Interrupted = 130,
 }
@@ -100,7 +101,15 @@ impl Failure {
     /// A file that cannot be read or written.
     pub(super) fn file(op: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let exit = Category::of_io(error.kind()).into();
-        Self::new(exit, format_args!("cannot {op} `{}`: {error}", Shown(&path)))
+        Self::new(exit, format_args!("cannot {op} `{}`: {error}{}", Shown(&path), past_limit(error)))
+    }
+}
+
+/// The way out of a write that is past the limit on file sizes, which no file of a few kilobytes meets elsewhere.
+fn past_limit(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::FileTooLarge => "; raise the limit (ulimit -f) and run the same command again",
+        _ => "",
     }
 }
 
@@ -131,7 +140,11 @@ impl From<IndexError> for Failure {
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
-        Self::of(error.category(), error, None)
+        let way = match &error {
+            IdentityError::Io { source, .. } => Some(past_limit(source)).filter(|way| !way.is_empty()),
+            _ => None,
+        };
+        Self::of(error.category(), error, way)
     }
 }
 

@@ -31,7 +31,7 @@ use crate::node::clock::{Clock, wall_clock};
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 use crate::service::Guard;
 use crate::storage::{
-    Opening, Store, StoreError, StreamStore, Target, TargetOptions, find_manifest, free_len,
+    LeftOut, Opened, Opening, Store, StoreError, StreamStore, Target, TargetOptions, find_manifest, free_len,
 };
 use crate::transport::{Endpoint, Identity};
 use crate::wire::DeclineReason;
@@ -91,6 +91,7 @@ pub(super) async fn fetch(
         wrapped_keys: wanted.wrapped_keys.clone(),
         content_key,
         store_error: None,
+        left_out_count: 0,
         is_complete: false,
         place: None,
         trouble: None,
@@ -109,7 +110,7 @@ pub(super) async fn fetch(
     match result {
         Ok(()) => {
             fetch.conclude(&last, elapsed);
-            Ok(())
+            fetch.check_whole()
         }
         Err(failure) => Err(failure),
     }
@@ -170,6 +171,8 @@ struct Fetch {
     /// What this node opens the content with, if it is sealed.
     content_key: Option<ContentKey>,
     store_error: Option<StoreError>,
+    /// Entries that the target cannot hold.
+    left_out_count: usize,
     is_complete: bool,
     /// Where this node is reached, once others were told.
     place: Option<Place>,
@@ -186,6 +189,7 @@ struct OpenedStore {
     wanted: Bitfield,
     is_resumed: bool,
     is_doubted: bool,
+    left_out: Vec<LeftOut>,
 }
 
 impl Fetch {
@@ -306,6 +310,7 @@ impl Fetch {
             return Err(no_source());
         }
         self.tell_opened(&manifest, &opened, wanted_len);
+        self.tell_left_out(&opened.left_out);
         self.node.open_store(self.content, opened.store, opened.durable, opened.wanted).await;
         Ok(())
     }
@@ -350,12 +355,48 @@ impl Fetch {
         }
     }
 
+    fn tell_left_out(&mut self, left_out: &[LeftOut]) {
+        self.left_out_count = left_out.len();
+        for entry in left_out {
+            if self.args.json {
+                let (path, message) = (entry.path.to_string(), entry.to_string());
+                Json::LeftOut { path, message }.print();
+            } else {
+                self.view.note(&format!("left out {entry}"));
+            }
+        }
+    }
+
+    /// Whether the target holds all that was asked for.
+    fn check_whole(&self) -> Result<(), Failure> {
+        if self.left_out_count == 0 {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::Partial,
+            format_args!(
+                "`{}` cannot hold {} of this content, named above; the rest is complete and verified: fetch them into a folder on another file system by --include",
+                Shown(&self.args.out),
+                output::count(self.left_out_count, "path"),
+            ),
+        ))
+    }
+
     /// True when the fetch is over.
     fn on_event(&mut self, event: NodeEvent) -> Result<bool, Failure> {
         let event = match event {
             NodeEvent::Engine(event) => event,
             NodeEvent::StoreError { error, .. } => {
                 self.store_error.get_or_insert(error);
+                return Ok(false);
+            }
+            NodeEvent::StoreWarning { warning, .. } => {
+                let message = warning.to_string();
+                if self.args.json {
+                    Json::Warning { message }.print();
+                } else {
+                    self.view.note(&message);
+                }
                 return Ok(false);
             }
             NodeEvent::FinderTrouble(trouble) => {
@@ -533,6 +574,10 @@ impl Fetch {
             return Json::Done(done).print();
         }
         let name = self.manifest.as_ref().map_or_else(|| self.content.short(), Manifest::name);
+        let name = match self.left_out_count {
+            0 => name,
+            _ => format!("what the target can hold of {name}"),
+        };
         if done.fetched_bytes == 0 {
             return output::note(format_args!(
                 "{name} is complete and verified: {} were there",
@@ -588,7 +633,8 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
         };
         let store = StreamStore::new(manifest, *file, Box::new(output::Stdout));
         let (store, durable) = (Arc::new(store), Bitfield::new(count));
-        return Ok(OpenedStore { store, durable, wanted, is_resumed: false, is_doubted: false });
+        let (is_resumed, is_doubted, left_out) = (false, false, Vec::new());
+        return Ok(OpenedStore { store, durable, wanted, is_resumed, is_doubted, left_out });
     }
     let view = HashView::new("verifying", args.json);
     let options = TargetOptions { overwrite: args.overwrite, unwanted_empty };
@@ -598,11 +644,13 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
     Ok(match target.map_err(failure::of_target)? {
         Target::Filled(store, opened) => {
             let (is_resumed, is_doubted) = (opened.resumed, opened.doubted);
-            OpenedStore { store, durable: opened.durable, wanted, is_resumed, is_doubted }
+            let Opened { durable, wanted, left_out, .. } = opened;
+            OpenedStore { store, durable, wanted, is_resumed, is_doubted, left_out }
         }
         Target::Complete(store) => {
             let durable = store.good().clone();
-            OpenedStore { store: Arc::new(*store), durable, wanted, is_resumed: false, is_doubted: false }
+            let (is_resumed, is_doubted, left_out) = (false, false, Vec::new());
+            OpenedStore { store: Arc::new(*store), durable, wanted, is_resumed, is_doubted, left_out }
         }
     })
 }

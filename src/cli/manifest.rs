@@ -21,10 +21,14 @@ use crate::transport::Identity;
 
 pub(super) fn run(command: ManifestCommand, global: &Global) -> Result<(), Failure> {
     match command {
-        ManifestCommand::Create(args) => create(&args, global),
+        ManifestCommand::Create(args) => {
+            setup::check_hashing_threads()?;
+            create(&args, global)
+        }
         ManifestCommand::Show { manifest, json } => show(&manifest, json),
         ManifestCommand::Sign { manifest, json } => add_signature(&manifest, json, global),
         ManifestCommand::Verify { manifest, dir, content_key, json } => {
+            setup::check_hashing_threads()?;
             verify(&manifest, &dir, content_key.as_deref(), json)
         }
     }

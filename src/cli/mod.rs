@@ -50,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Coordinator(_) => setup::node_logging(args.global.verbose, LogFormat::Text),
         _ => setup::logging(args.global.verbose),
     }
+    setup::survive_file_limit();
     let result = match args.command {
         Command::Seed(seed) => setup::block_on(seed::run(*seed, &args.global)),
         Command::Join(join) => setup::block_on(join::run(*join, &args.global)),

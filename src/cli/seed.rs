@@ -353,7 +353,7 @@ impl Seed {
             NodeEvent::FinderTrouble(trouble) => {
                 return self.tell(Json::trouble(&trouble), Some(trouble.reason));
             }
-            NodeEvent::StoreError { .. } => return,
+            NodeEvent::StoreError { .. } | NodeEvent::StoreWarning { .. } => return,
         };
         match event {
             Event::PeerJoined { node, agent } => self.tell(Json::peer(node, "joined", Some(agent)), None),

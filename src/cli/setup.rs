@@ -53,13 +53,14 @@ pub(super) fn run_blocking(
 
 /// The same for a command that has next to nothing to do but talk.
 pub(super) fn block_on_all_cores(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    block_on_threads(std::thread::available_parallelism().map_or(1, std::num::NonZero::get), command)
+    block_on_threads(hashing_threads(), command)
 }
 
 fn block_on_threads(
     threads: usize,
     command: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
+    check_threads(threads + hashing_threads() + SPARE_THREADS)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .worker_threads(threads)
@@ -70,6 +71,55 @@ fn block_on_threads(
     // A thread that the system holds, in a read from a pipe or a mount or a write to one, must not keep the process.
     runtime.shutdown_background();
     result
+}
+
+/// Whether the system lets this process start so many threads. The runtime and the hashing pool panic where it does not, so it
+/// is tried before.
+fn check_threads(count: usize) -> Result<(), Failure> {
+    let gate = std::sync::RwLock::new(());
+    let started = std::thread::scope(|scope| {
+        // All live at once, until the gate opens.
+        let closed = gate.write();
+        let started = (0..count).try_for_each(|_| {
+            let wait = || drop(gate.read());
+            std::thread::Builder::new().spawn_scoped(scope, wait).map(drop)
+        });
+        drop(closed);
+        started
+    });
+    started.map_err(|error| {
+        let message = format!(
+            "cannot start {count} threads: {error}; raise the limit on processes (ulimit -u, or pids.max of the container) and run the same command again"
+        );
+        Failure::new(Exit::Other, message)
+    })
+}
+
+/// The threads that hash on all cores: for commands without a runtime.
+pub(super) fn check_hashing_threads() -> Result<(), Failure> {
+    check_threads(hashing_threads())
+}
+
+fn hashing_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// A write past the limit on file sizes (`ulimit -f`) is then an error with a message; by default the system kills the process,
+/// which says nothing. Nothing is done where there is no limit.
+pub(super) fn survive_file_limit() {
+    use rustix::process::{Resource, getrlimit};
+    if getrlimit(Resource::Fsize).current.is_none() {
+        return;
+    }
+    // A handler stays for the life of the process, whatever becomes of the runtime it was made in.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let caught = runtime.and_then(|runtime| {
+        let _inside = runtime.enter();
+        signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
+    });
+    if let Err(error) = caught {
+        tracing::warn!(%error, "the signal of the limit on file sizes is not caught");
+    }
 }
 
 /// The folder for keys and remembered hashes.
@@ -138,3 +188,5 @@ impl Interrupts {
 
 /// Hashing and disk work; more threads than disks and cores can use only cost memory.
 const BLOCKING_THREADS_MAX: usize = 24;
+/// Threads beside those of network and hashing that a command cannot do without: two for the disk, one for each finder.
+const SPARE_THREADS: usize = 4;

@@ -13,6 +13,7 @@ pub(super) fn target(error: &StoreError) -> Option<&'static str> {
         StoreError::TargetExists { .. } => Some(", or pass --overwrite"),
         StoreError::Unwanted { .. } => Some(": widen --include to fetch it"),
         StoreError::Disk { .. }
+        | StoreError::FileLimit { .. }
         | StoreError::NoInodes { .. }
         | StoreError::Changed { .. }
         | StoreError::NotVerified { .. }
@@ -83,6 +84,7 @@ pub(super) fn index(error: &IndexError) -> Option<&'static str> {
         | IndexError::Disk { .. }
         | IndexError::Symlink { .. }
         | IndexError::Special { .. }
+        | IndexError::NoLength { .. }
         | IndexError::NoName { .. }
         | IndexError::SameName { .. }
         | IndexError::Unusable(_)

@@ -28,7 +28,7 @@ use crate::engine::{
     RefusalCause,
 };
 use crate::manifest::{ChunkIndex, Run, Source};
-use crate::storage::{Store, StoreError, Verdict};
+use crate::storage::{Store, StoreError, StoreWarning, Verdict};
 use crate::transport::{DialError, Endpoint, Link, Protocol};
 use crate::trust::Role;
 use crate::wire::{CloseCode, Message, RequestId};
@@ -62,6 +62,10 @@ pub(super) enum Fact {
     StoreFailed {
         content: ContentId,
         error: StoreError,
+    },
+    StoreWarned {
+        content: ContentId,
+        warning: StoreWarning,
     },
     Command(Command),
     Found(Found),
@@ -240,6 +244,10 @@ impl Io {
             }
             Fact::UploadSettled { link, request } => {
                 self.uploads.remove(&(link, request));
+                None
+            }
+            Fact::StoreWarned { content, warning } => {
+                self.tell(NodeEvent::StoreWarning { content, warning });
                 None
             }
             Fact::StoreFailed { content, error } => {
@@ -538,7 +546,9 @@ impl Io {
         let report = self.report.clone();
         let Some(store) = self.stores.get(&content).cloned() else { return };
         self.tasks.spawn_blocking(move || {
-            let chunks = store.flush().unwrap_or_else(|error| {
+            let flushed = store.flush();
+            report_warnings(&report, content, store.as_ref());
+            let chunks = flushed.unwrap_or_else(|error| {
                 let _ = report.blocking_send(Fact::StoreFailed { content, error });
                 Vec::new()
             });
@@ -562,6 +572,7 @@ impl Io {
                 Ok(input) => Fact::Input(input),
                 Err(error) => Fact::StoreFailed { content, error },
             };
+            report_warnings(&report, content, store.as_ref());
             let _ = report.blocking_send(fact);
         });
     }
@@ -578,6 +589,13 @@ impl Io {
                 break;
             }
         }
+    }
+}
+
+/// Before the fact that may end the fetch, so that they are told.
+fn report_warnings(report: &mpsc::Sender<Fact>, content: ContentId, store: &dyn Store) {
+    for warning in store.take_warnings() {
+        let _ = report.blocking_send(Fact::StoreWarned { content, warning });
     }
 }
 

@@ -29,7 +29,7 @@ use crate::base::{Bitfield, ContentId, NodeId, Rate};
 use crate::discovery::{Finders, Found, Trouble};
 use crate::engine::{ContentPresence, Event, Join, Purpose, Reputation, Snapshot};
 use crate::manifest::{Address, Source};
-use crate::storage::{Store, StoreError};
+use crate::storage::{Store, StoreError, StoreWarning};
 use crate::transport::{Endpoint, Link};
 use crate::wire::DeclineReason;
 
@@ -90,6 +90,13 @@ pub enum NodeEvent {
         content: ContentId,
         /// Why.
         error: StoreError,
+    },
+    /// A store did without something that its place cannot do; the bytes are all there.
+    StoreWarning {
+        /// Of which content.
+        content: ContentId,
+        /// What.
+        warning: StoreWarning,
     },
     /// A finder names a node; it is told once a node, content and way.
     Found(Found),

@@ -18,6 +18,9 @@ impl Running {
                 let (peer, content) = (found.source.node.short(), found.content.short());
                 info!(peer, content, way = found.way.name(), "found a peer");
             }
+            NodeEvent::StoreWarning { content, warning } => {
+                warn!(content = %content.short(), "{warning}");
+            }
             // The engine's Failed follows if it ends a fetch.
             NodeEvent::StoreError { content, error } => {
                 warn!(content = %content.short(), %error, "the store failed");

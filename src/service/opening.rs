@@ -86,14 +86,17 @@ impl Opener {
                     return Ok(Opened::seed(manifest, store, spec));
                 }
                 self.saved.keep_manifest(&manifest)?;
-                let wanted = Bitfield::full(manifest.geometry().chunk_count());
+                let all = Bitfield::full(manifest.geometry().chunk_count());
                 let options = TargetOptions::default();
                 let opening = Opening { progress, clock: wall_clock };
-                let (store, opened) = match Target::open(out, &manifest, &wanted, &options, opening)? {
+                let (store, opened) = match Target::open(out, &manifest, &all, &options, opening)? {
                     Target::Filled(store, opened) => (store, opened),
                     Target::Complete(store) => return Ok(Opened::seed(manifest, *store, spec)),
                 };
-                let durable = opened.durable;
+                for left_out in &opened.left_out {
+                    tracing::warn!(out = %Shown(out), "left out: {left_out}");
+                }
+                let (durable, wanted) = (opened.durable, opened.wanted);
                 let present_len = len_of(&manifest, &durable);
                 Ok(Opened { manifest, store, durable, wanted, present_len, spec, remarks: Vec::new() })
             }

@@ -11,7 +11,9 @@ use rustix::io::Errno;
 
 use super::StoreError;
 use super::file::File;
+use super::nicety::{Niceties, Nicety};
 use super::tap::{Op, Tap};
+use super::trial::{RefusedNames, is_name_refusal};
 
 /// A folder that stays the same one if it is renamed.
 #[derive(Debug)]
@@ -19,6 +21,9 @@ pub(crate) struct Dir {
     fd: OwnedFd,
     path: PathBuf,
     tap: Tap,
+    niceties: Niceties,
+    /// What a trial found.
+    refused_names: RefusedNames,
 }
 
 /// How a file is opened.
@@ -61,7 +66,8 @@ impl Dir {
         let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let fd = rustix::fs::open(at, flags, Mode::empty())
             .map_err(|errno| StoreError::disk(at, "open folder")(errno.into()))?;
-        Ok(Self { fd, path: at.to_owned(), tap: Tap::default() })
+        let (tap, niceties, refused_names) = Default::default();
+        Ok(Self { fd, path: at.to_owned(), tap, niceties, refused_names })
     }
 
     /// The same folder, looked into by a test.
@@ -72,17 +78,22 @@ impl Dir {
 
     /// Holds a folder, made with its parents if it is missing.
     pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
+        let niceties = Niceties::default();
         if !path.as_os_str().is_empty() {
             let missing_count = path.ancestors().take_while(|at| !at.exists()).count();
             std::fs::create_dir_all(path).map_err(|error| not_made(path, error))?;
             // What is synced in a folder is worth nothing if its name is lost. Some may be searched but not read: those are left.
             for parent in path.ancestors().skip(1).take(missing_count) {
-                if let Ok(parent) = Self::open(parent) {
-                    parent.sync_directory(Path::new(""))?;
+                if let Ok(opened) = Self::open(parent) {
+                    let done =
+                        opened.run(Op::SyncDirectory { path: parent }, || rustix::fs::fsync(&opened.fd));
+                    niceties
+                        .tolerate(Nicety::FolderSync, || parent.to_owned(), done)
+                        .map_err(|errno| opened.refused(Path::new(""), "sync folder", errno))?;
                 }
             }
         }
-        Self::open(path)
+        Ok(Self { niceties, ..Self::open(path)? })
     }
 
     /// Its path, as it was opened.
@@ -251,19 +262,52 @@ impl Dir {
             }
             self.open_at(relative, OFlags::RDONLY | OFlags::DIRECTORY).and_then(rustix::fs::fsync)
         });
-        match synced {
-            // Some network file systems cannot sync folders; their names are durable when made.
-            Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
-            Err(errno) => Err(self.refused(relative, "sync folder", errno)),
+        self.niceties
+            .tolerate(Nicety::FolderSync, || self.full(relative), synced)
+            .map_err(|errno| self.refused(relative, "sync folder", errno))
+    }
+
+    /// Why a file of this name cannot be made in a folder below; `None` if it can. Leaves nothing behind.
+    pub(super) fn try_name(&self, folder: &Path, name: &OsStr) -> Result<Option<Errno>, StoreError> {
+        let relative = folder.join(name);
+        let how = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let op = Op::Open { path: &relative, access: Access::CreateNew };
+        match self.run(op, || self.open_at(&relative, how)) {
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(errno) if is_name_refusal(errno) => return Ok(Some(errno)),
+            Err(errno) => return Err(self.refused(&relative, "open", errno)),
         }
+        // FAT drops dots and spaces at the end: another name may then be the same.
+        let is_cut = matches!(name.as_bytes().last(), Some(b'.' | b' '))
+            && !self.names(folder)?.iter().any(|made| made == name);
+        self.remove_file(&relative)?;
+        Ok(is_cut.then_some(Errno::INVAL))
+    }
+
+    /// Remembers what a trial found.
+    pub(super) fn refusing(self, refused_names: RefusedNames) -> Self {
+        Self { refused_names, ..self }
+    }
+
+    /// Whether a trial found that this name cannot be made here.
+    pub(super) fn refuses(&self, name: &Path) -> bool {
+        name.file_name().is_some_and(|name| self.refused_names.contains_key(name))
+    }
+
+    /// What the target may refuse without harm, and what it has refused.
+    pub(super) fn niceties(&self) -> &Niceties {
+        &self.niceties
     }
 
     /// Syncs the whole file system below the folder, where there is a call for it; false if there is none.
     #[cfg(target_os = "linux")]
     pub(crate) fn sync_file_system(&self) -> Result<bool, StoreError> {
-        self.run(Op::SyncFileSystem, || rustix::fs::syncfs(&self.fd))
-            .map_err(|errno| self.refused(Path::new(""), "sync", errno))?;
-        Ok(true)
+        match self.run(Op::SyncFileSystem, || rustix::fs::syncfs(&self.fd)) {
+            Ok(()) => Ok(true),
+            // Not here, or a sandbox forbids it: each file is synced by itself.
+            Err(Errno::NOSYS | Errno::NOTSUP | Errno::INVAL | Errno::PERM | Errno::ACCESS) => Ok(false),
+            Err(errno) => Err(self.refused(Path::new(""), "sync", errno)),
+        }
     }
 
     /// Syncs the whole file system below the folder, where there is a call for it; false if there is none.

@@ -178,6 +178,19 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// A file is longer than this process may write.
+    #[error(
+        "`{}` has {len} bytes and this process may write {limit} to a file: raise the limit (ulimit -f) and run the same command again",
+        Shown(path)
+    )]
+    FileLimit {
+        /// The file.
+        path: PathBuf,
+        /// Its length, bytes.
+        len: u64,
+        /// The limit, bytes.
+        limit: u64,
+    },
     /// A write to a store that only serves.
     #[error("this store is read-only: fetch into a folder instead")]
     ReadOnlyStore,
@@ -235,7 +248,7 @@ impl StoreError {
             | Self::DanglingLink { .. }
             | Self::NotOneFile { .. } => ErrorKind::InTheWay,
             Self::Busy { .. } => ErrorKind::Busy,
-            Self::SyncFailed { .. } => ErrorKind::Disk,
+            Self::SyncFailed { .. } | Self::FileLimit { .. } => ErrorKind::Disk,
             Self::NotVerified { .. }
             | Self::Unwanted { .. }
             | Self::Range { .. }
@@ -255,7 +268,9 @@ impl StoreError {
             | Self::Unsafe { .. }
             | Self::Displaced { .. }
             | Self::NotAFile { .. } => Category::TargetDiffers,
-            Self::Disk { .. } | Self::NoInodes { .. } | Self::SyncFailed { .. } => Category::Disk,
+            Self::Disk { .. } | Self::NoInodes { .. } | Self::FileLimit { .. } | Self::SyncFailed { .. } => {
+                Category::Disk
+            }
             Self::Changed { .. } | Self::Integrity { .. } | Self::Sealed { .. } | Self::Cut { .. } => {
                 Category::Integrity
             }
@@ -283,6 +298,16 @@ impl StoreError {
     /// Whether the file or folder is not there.
     pub(crate) fn is_missing(&self) -> bool {
         self.kind() == ErrorKind::Missing
+    }
+
+    /// Whether the file system refuses a file of this length.
+    pub(crate) fn is_too_long(&self) -> bool {
+        match self {
+            Self::Disk { source, op: "extend", .. } => {
+                matches!(Errno::from_io_error(source), Some(Errno::FBIG | Errno::INVAL))
+            }
+            _ => false,
+        }
     }
 
     /// Whether this process, or the system, may open no more files.
@@ -328,6 +353,15 @@ fn kind_of(source: &io::Error) -> ErrorKind {
 fn way_out(source: &io::Error) -> &'static str {
     if matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE)) {
         return "raise the limit (ulimit -n) and run the same command again";
+    }
+    match Errno::from_io_error(source) {
+        Some(Errno::FBIG) => {
+            return "choose a folder on a file system for longer files, or raise the limit (ulimit -f)";
+        }
+        Some(Errno::NAMETOOLONG | Errno::ILSEQ) => {
+            return "choose a folder on a file system that takes this name";
+        }
+        _ => {}
     }
     match kind_of(source) {
         ErrorKind::Full => "make space and run the same command again",

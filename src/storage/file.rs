@@ -1,13 +1,13 @@
 //! An open file: what storage does to the files of a fetch, and nothing else. Every operation passes its [`Tap`]; one that a
 //! signal interrupts is done again.
 
-use std::fs::{Metadata, Permissions};
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode};
 use rustix::io::Errno;
 
 use super::tap::{Op, Tap};
@@ -46,9 +46,10 @@ impl File {
         uninterrupted(|| self.tap.run(Op::SyncData, || self.system.sync_data()))
     }
 
-    pub(super) fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
-        let set = || self.system.set_permissions(permissions.clone());
-        uninterrupted(|| self.tap.run(Op::SetPermissions, set))
+    /// Sets its permissions. A [`Nicety`](super::Nicety), like every operation here that fails with an [`Errno`].
+    pub(super) fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        let set = || rustix::fs::fchmod(&self.system, Mode::from_raw_mode(mode));
+        rustix::io::retry_on_intr(|| self.tap.run(Op::SetPermissions, set))
     }
 
     /// Locks it against other processes; [`Errno::WOULDBLOCK`] if one of them was quicker.

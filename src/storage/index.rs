@@ -70,6 +70,12 @@ pub enum IndexError {
         /// The path.
         path: PathBuf,
     },
+    /// A file holds another number of bytes than it says, as those of /proc and /sys do.
+    #[error("`{}` does not hold as many bytes as it says: copy it to a file and seed that", Shown(path))]
+    NoLength {
+        /// The file.
+        path: PathBuf,
+    },
     /// A path given has no name of its own.
     #[error("`{}` has no name: name a folder below it", Shown(path))]
     NoName {
@@ -115,6 +121,7 @@ impl IndexError {
             Self::Store(error) => error.category(),
             Self::Symlink { .. }
             | Self::Special { .. }
+            | Self::NoLength { .. }
             | Self::NoName { .. }
             | Self::SameName { .. }
             | Self::Unusable(_)
@@ -250,7 +257,9 @@ impl Work<'_> {
         };
         let hash = match hash {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(IndexError::Changed { path: found.path.clone() });
+                // It was cut meanwhile, or was never as long as it says.
+                Self::check_stamp(&open, found)?;
+                return Err(IndexError::NoLength { path: found.path.clone() });
             }
             hash => hash.map_err(IndexError::disk(&found.path, "read"))?,
         };

@@ -14,8 +14,9 @@ use rustix::io::Errno;
 use super::StoreError;
 use super::dir::{Access, Dir};
 use super::file::File;
+use super::nicety::Nicety;
+use crate::base::ContentId;
 use crate::base::limits::{JOURNAL_RECORD_RUNS_MAX, JOURNAL_RESERVE_LEN_MAX, MANIFEST_BODY_LEN_MAX};
-use crate::base::{ContentId, Shown};
 use crate::manifest::Manifest;
 
 /// The journal of one fetch, locked against other processes while it is open.
@@ -199,9 +200,7 @@ pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
         match file.lock() {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path }),
-            Err(errno) => {
-                tracing::warn!(path = %Shown(&path), %errno, "a file cannot be locked on this file system");
-            }
+            Err(errno) => dir.niceties().note(Nicety::Lock, || path.clone(), errno),
         }
         // The one who held it may have removed it between our open and our lock.
         if file.metadata().map_err(StoreError::disk(&path, "stat"))?.nlink() > 0 {

@@ -9,6 +9,7 @@ mod error;
 mod tap;
 
 mod file;
+mod nicety;
 
 mod dir;
 mod direct;
@@ -32,6 +33,7 @@ mod journal;
 mod resume;
 mod target;
 mod target_files;
+mod trial;
 mod unfinished;
 
 mod stream;
@@ -52,6 +54,7 @@ pub use error::{ErrorKind, StoreError};
 pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index, index_without};
 pub use journal::find_manifest;
+pub use nicety::{Nicety, StoreWarning};
 pub use portable::{UnusableNames, WindowsNames};
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
@@ -60,6 +63,7 @@ pub use seed::SeedStore;
 pub use shelf::Shelf;
 pub use stream::StreamStore;
 pub use target::{Opened, TargetOptions, TargetStore};
+pub use trial::{LeftOut, LeftOutWhy};
 pub use walk::{Skipped, SkippedWhy};
 
 /// Where the chunks of one content lie. Blocking; callable from many threads at once.
@@ -87,6 +91,11 @@ pub trait Store: Send + Sync {
     /// Ends a fetch: everything wanted must be verified. Makes what has no bytes (empty files and folders), sets executable
     /// bits, syncs folders, removes the journal.
     fn finish(&self) -> Result<(), StoreError>;
+
+    /// What the place could not do and the fetch did without, since the last call.
+    fn take_warnings(&self) -> Vec<StoreWarning> {
+        Vec::new()
+    }
 }
 
 /// What hashing a chunk showed.

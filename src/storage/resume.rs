@@ -147,7 +147,7 @@ impl Survey<'_> {
         file: FileIndex,
         is_ours: bool,
     ) -> Result<Option<Candidate>, StoreError> {
-        let (name, part) = (final_path(self.manifest, file), part_path(self.manifest, file));
+        let (name, part) = (final_path(self.manifest, file), part_path(self.dir, self.manifest, file));
         let overwrite = self.options.overwrite;
         let part_len = match self.stand(&part)? {
             Standing::Nothing => None,
@@ -241,7 +241,7 @@ impl Survey<'_> {
             let opened = held.get(file, || match kind {
                 Ok(Kind::Final) => self.dir.open_file(final_path(self.manifest, file), Access::Read),
                 Ok(Kind::OurPart | Kind::StrangePart) | Err(_) => {
-                    self.dir.open_file(&part_path(self.manifest, file), Access::Read)
+                    self.dir.open_file(&part_path(self.dir, self.manifest, file), Access::Read)
                 }
             });
             match opened {
@@ -275,7 +275,7 @@ impl Survey<'_> {
         }
         if place == Place::Final && claims.ours.contains(candidate.file.get() as u32) {
             // Someone put the right file in place meanwhile: what we had begun is of no use.
-            self.dir.remove_file(&part_path(self.manifest, candidate.file))?;
+            self.dir.remove_file(&part_path(self.dir, self.manifest, candidate.file))?;
         }
         resumed.places[candidate.file.get()] = place;
         for chunk in chunks {
@@ -300,7 +300,7 @@ impl Survey<'_> {
             return Ok(());
         }
         // It is replaced when the new one is complete. A `.part` beside it is not ours, or it would be the candidate.
-        let part = part_path(self.manifest, candidate.file);
+        let part = part_path(self.dir, self.manifest, candidate.file);
         let stands = self.stand(&part)? != Standing::Nothing;
         if stands && !claims.ours.contains(candidate.file.get() as u32) {
             return self.dir.remove_file(&part);
@@ -315,7 +315,7 @@ impl Survey<'_> {
     }
 
     fn settle_strange_part(&self, candidate: &Candidate) -> Result<(), StoreError> {
-        let part = part_path(self.manifest, candidate.file);
+        let part = part_path(self.dir, self.manifest, candidate.file);
         if self.options.overwrite {
             return self.dir.remove_file(&part);
         }
@@ -327,7 +327,7 @@ impl Survey<'_> {
         if candidate.len == len {
             return Ok(());
         }
-        let part = part_path(self.manifest, candidate.file);
+        let part = part_path(self.dir, self.manifest, candidate.file);
         let file = self.dir.open_file(&part, Access::Write)?;
         file.set_len(len).map_err(StoreError::disk(&self.dir.full(&part), "extend"))
     }

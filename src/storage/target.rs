@@ -13,8 +13,10 @@ use super::dir::Dir;
 use super::guard::{ChunkLocks, Guard, Guarded, Stamped};
 use super::hashing::{Copied, HashProgress, Stamp, hash_chunk};
 use super::journal::{Journal, Record};
+use super::nicety::{Nicety, StoreWarning};
 use super::resume::{Resumed, Survey};
 use super::target_files::{Place, TargetFiles};
+use super::trial::{LeftOut, LeftOutWhy, doubtful_lengths, leave_out_names, try_names};
 use super::{Store, StoreError, Verdict, check_range, locked};
 use crate::base::Bitfield;
 use crate::base::limits::SYNC_FILES_MAX;
@@ -40,6 +42,10 @@ pub struct Opened {
     pub resumed: bool,
     /// The journal of the earlier fetch was not believed, so all that was there was hashed.
     pub doubted: bool,
+    /// The chunks that the store wants: those that were asked for, without those of entries that are left out.
+    pub wanted: Bitfield,
+    /// What was asked for and the target cannot hold.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A store that fills a folder.
@@ -91,6 +97,13 @@ impl TargetStore {
     ) -> Result<(Self, Opened), StoreError> {
         let (mut journal, recovered) = Journal::open(&dir, &manifest)?;
         let existed = recovered.existed;
+        let refused_names = match try_names(&dir, &manifest, &wanted, &options) {
+            Ok(refused) => refused,
+            Err(error) => return Err(abandon(&journal, &dir, existed, error)),
+        };
+        let (mut wanted, mut options) = (wanted, options);
+        let left_out = leave_out_names(&refused_names, &manifest, &mut wanted, &mut options);
+        let dir = dir.refusing(refused_names);
         let survey = Survey { dir: &dir, manifest: &manifest, wanted: &wanted, options: &options, progress };
         let begun = survey.run(recovered).and_then(|resumed| {
             record(&mut journal, &dir, &manifest, &resumed)?;
@@ -98,20 +111,70 @@ impl TargetStore {
         });
         let resumed = match begun {
             Ok(resumed) => resumed,
-            Err(error) => {
-                if !existed {
-                    journal.remove(&dir)?;
-                }
-                return Err(error);
-            }
+            Err(error) => return Err(abandon(&journal, &dir, existed, error)),
         };
-        let opened = Opened {
+        let mut opened = Opened {
             durable: resumed.durable.clone(),
             hashed_chunks: resumed.hashed_chunks,
             resumed: existed,
             doubted: resumed.doubted,
+            wanted: wanted.clone(),
+            left_out,
         };
-        Ok((Self::resumed(dir, manifest, wanted, options, journal, resumed), opened))
+        let mut store = Self::resumed(dir, manifest, wanted, options, journal, resumed);
+        match store.try_lengths() {
+            Ok(too_long) => opened.left_out.extend(too_long),
+            Err(error) => {
+                let journal = locked(&store.journal);
+                return Err(abandon(&journal, &store.files.dir, existed, error));
+            }
+        }
+        opened.wanted.clone_from(&store.wanted);
+        Ok((store, opened))
+    }
+
+    /// Makes the longest files at once: the target may not take their lengths. What it does not take is wanted no longer.
+    fn try_lengths(&mut self) -> Result<Vec<LeftOut>, StoreError> {
+        self.check_file_limit()?;
+        let mut left_out = Vec::new();
+        for file in doubtful_lengths(&self.manifest, &self.wanted) {
+            if self.files.place(file) != Place::Nothing {
+                continue;
+            }
+            match self.files.to_write(file) {
+                Err(error) if error.is_too_long() => {
+                    let entry = self.manifest.file(file);
+                    let (path, why) = (entry.path.clone(), LeftOutWhy::Length(entry.len));
+                    left_out.push(LeftOut { path, why });
+                    self.manifest.geometry().file_chunk_range(file).for_each(|chunk| {
+                        self.wanted.remove(chunk);
+                    });
+                }
+                // Whatever else it is, the first write meets it too and knows what to do.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(left_out)
+    }
+
+    /// Whether this process may write files as long as those that are still to be written.
+    fn check_file_limit(&self) -> Result<(), StoreError> {
+        let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Fsize).current else {
+            return Ok(());
+        };
+        let geometry = self.manifest.geometry();
+        let over = (0..geometry.file_count()).filter_map(|index| geometry.file(index)).find(|file| {
+            self.manifest.file(*file).len > limit
+                && self.files.place(*file) != Place::Final
+                && geometry.file_chunk_range(*file).any(|chunk| self.wanted.contains(chunk))
+        });
+        match over {
+            Some(file) => {
+                let len = self.manifest.file(file).len;
+                Err(StoreError::FileLimit { path: self.files.path(file), len, limit })
+            }
+            None => Ok(()),
+        }
     }
 
     fn resumed(
@@ -181,8 +244,14 @@ impl TargetStore {
     fn put(&self, chunk: ChunkIndex, data: &[u8]) -> Result<(), StoreError> {
         let span = self.manifest.geometry().span(chunk);
         let file = self.files.to_write(span.file)?;
-        if is_zero(data) && file.punch(span.file_offset, span.len.into()).is_ok() {
-            return Ok(());
+        if is_zero(data) {
+            match file.punch(span.file_offset, span.len.into()) {
+                Ok(()) => return Ok(()),
+                // Whatever it was: zeros that are written say the same.
+                Err(reason) => {
+                    self.files.dir.niceties().note(Nicety::Hole, || self.files.path(span.file), reason)
+                }
+            }
         }
         self.files.write(span.file, &file, data, span.file_offset)
     }
@@ -383,6 +452,16 @@ impl Store for TargetStore {
         locked(&self.journal).remove(&self.files.dir)?;
         self.files.dir.sync_directory(Path::new(""))
     }
+
+    fn take_warnings(&self) -> Vec<StoreWarning> {
+        self.files.dir.niceties().take()
+    }
+}
+
+/// A fetch that cannot begin leaves no journal behind, unless there was one.
+fn abandon(journal: &Journal, dir: &Dir, existed: bool, error: StoreError) -> StoreError {
+    let removed = if existed { Ok(()) } else { journal.remove(dir) };
+    removed.err().unwrap_or(error)
 }
 
 /// Writes down what is known, unless the journal says just that.

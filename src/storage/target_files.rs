@@ -12,6 +12,7 @@ use super::dir::{Access, Dir};
 use super::direct::DirectWrites;
 use super::file::File;
 use super::index::sha256_of;
+use super::nicety::{Nicety, at};
 use super::open_files::OpenFiles;
 use super::{StoreError, locked};
 use crate::base::limits::OPEN_DIRECT_FILES_MAX;
@@ -95,7 +96,7 @@ impl TargetFiles {
         }
         let mut made = locked(&self.made);
         if made.places[file.get()] == Place::Nothing {
-            let part = part_path(&self.manifest, file);
+            let part = part_path(&self.dir, &self.manifest, file);
             self.make_folders(&part, &mut made.unsynced)?;
             let new = self.dir.open_file(&part, Access::CreateNew)?;
             if let Err(error) = new.set_len(self.manifest.file(file).len) {
@@ -121,7 +122,13 @@ impl TargetFiles {
     ) -> Result<(), StoreError> {
         let failed = |error| StoreError::disk(&self.path(file), "write")(error);
         let written = match self.opened_direct(file, open) {
-            Some(direct) => self.direct.write(&direct, data, offset).map_err(failed)?,
+            Some(direct) => {
+                let direct = self.direct.write(&direct, data, offset).map_err(failed)?;
+                direct.unwrap_or_else(|reason| {
+                    self.dir.niceties().note(Nicety::Direct, || self.path(file), reason);
+                    0
+                })
+            }
             None => 0,
         };
         if written == data.len() {
@@ -135,7 +142,7 @@ impl TargetFiles {
         if !self.direct.suit(self.manifest.file(file).len) {
             return None;
         }
-        let part = part_path(&self.manifest, file);
+        let part = part_path(&self.dir, &self.manifest, file);
         let direct = self.open_direct.get(file, || self.dir.open_file(&part, Access::WriteDirect)).ok();
         let direct = direct.filter(|direct| is_same(direct, open));
         if direct.is_none() {
@@ -149,7 +156,7 @@ impl TargetFiles {
         if self.place(file) != Place::Part {
             return Ok(false);
         }
-        let (part, name) = (part_path(&self.manifest, file), final_path(&self.manifest, file));
+        let (part, name) = (part_path(&self.dir, &self.manifest, file), final_path(&self.manifest, file));
         let open = self.dir.open_file(&part, Access::Write)?;
         let len = open.metadata().map_err(StoreError::disk(&self.path(file), "stat"))?.len();
         if len != self.manifest.file(file).len {
@@ -202,7 +209,9 @@ impl TargetFiles {
     /// Makes the names made so far durable.
     pub(super) fn sync_names(&self) -> Result<(), StoreError> {
         let unsynced = std::mem::take(&mut locked(&self.made).unsynced);
-        let synced = if unsynced.len() > crate::base::limits::SYNC_FILES_MAX && self.dir.sync_file_system()? {
+        let are_many = unsynced.len() > crate::base::limits::SYNC_FILES_MAX;
+        // The data in them is synced: if all at once fails, one by one may do.
+        let synced = if are_many && matches!(self.dir.sync_file_system(), Ok(true)) {
             Ok(())
         } else {
             unsynced.iter().try_for_each(|folder| self.dir.sync_directory(folder))
@@ -216,7 +225,7 @@ impl TargetFiles {
     fn open_at(&self, file: FileIndex, place: Place) -> Result<Option<(Arc<File>, Place)>, StoreError> {
         let open = || match place {
             Place::Nothing | Place::Part => {
-                self.dir.open_file(&part_path(&self.manifest, file), Access::Write)
+                self.dir.open_file(&part_path(&self.dir, &self.manifest, file), Access::Write)
             }
             Place::Final => self.dir.open_file(final_path(&self.manifest, file), Access::Read),
         };
@@ -242,7 +251,7 @@ impl TargetFiles {
         if !self.overwrite {
             return Err(StoreError::TargetExists { path });
         }
-        let part = part_path(&self.manifest, file);
+        let part = part_path(&self.dir, &self.manifest, file);
         self.dir.remove_file(&part)?;
         let new = self.dir.open_file(&part, Access::CreateNew)?;
         self.set_executable(file, &new)?;
@@ -268,8 +277,10 @@ impl TargetFiles {
         if wanted == mode {
             return Ok(());
         }
-        open.set_permissions(std::fs::Permissions::from_mode(wanted))
-            .map_err(StoreError::disk(&path, "make executable"))
+        self.dir
+            .niceties()
+            .tolerate(Nicety::ExecutableBit, at(&path), open.set_mode(wanted))
+            .map_err(|errno| StoreError::disk(&path, "make executable")(errno.into()))
     }
 }
 
@@ -284,16 +295,25 @@ pub(super) fn final_path(manifest: &Manifest, file: FileIndex) -> &Path {
     Path::new(manifest.file(file).path.as_str())
 }
 
-/// The temporary name: `<name>.part` beside the final place, unless the content itself wants that name or it is too long.
-pub(super) fn part_path(manifest: &Manifest, file: FileIndex) -> PathBuf {
+/// The temporary name: `<name>.part` beside the final place, unless the content itself wants that name or
+/// it is too long, here or for the target.
+pub(super) fn part_path(dir: &Dir, manifest: &Manifest, file: FileIndex) -> PathBuf {
+    let mut names = part_paths(manifest, file);
+    let last = names.pop().expect("one name is always among them");
+    names.into_iter().find(|name| !dir.refuses(name)).unwrap_or(last)
+}
+
+/// All temporary names that a file may have, the preferred one first; which of them it has, the target decides.
+pub(super) fn part_paths(manifest: &Manifest, file: FileIndex) -> Vec<PathBuf> {
     let entry = &manifest.file(file).path;
     let hash = blake3::hash(&[manifest.id().as_bytes().as_slice(), entry.as_str().as_bytes()].concat());
     let hidden = format!(".swarm-{}.part", HEXLOWER.encode(&hash.as_bytes()[..8]));
     let beside = entry.parent().map_or_else(|| hidden.clone(), |folder| format!("{folder}/{hidden}"));
     let candidates = [format!("{}.part", entry.as_str()), beside, hidden];
-    let free = candidates.into_iter().find(|name| is_free(manifest, name));
-    // All three are taken only if the manifest was built around its own hash; the name is then still one of ours.
-    PathBuf::from(free.unwrap_or_else(|| format!(".swarm-{}.part", HEXLOWER.encode(hash.as_bytes()))))
+    // All three are taken only if the manifest was built around its own hash; the last name is then still one of ours.
+    let last = format!(".swarm-{}.part", HEXLOWER.encode(hash.as_bytes()));
+    let free = candidates.into_iter().filter(|name| is_free(manifest, name));
+    free.chain([last]).map(PathBuf::from).collect()
 }
 
 /// Whether a name can be used and no entry of the content is, or lies below, it.

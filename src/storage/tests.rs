@@ -17,6 +17,7 @@ mod fetch;
 
 mod crashes;
 mod injected;
+mod refused;
 
 /// Files of this content, made in a folder and indexed with 16 KiB chunks.
 struct World {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::journal;
-use super::target_files::part_path;
+use super::target_files::part_paths;
 use crate::manifest::FileIndex;
 
 /// What was found so far.
@@ -27,8 +27,8 @@ impl Unfinished {
             let path = entry.path();
             if let Some(manifest) = journal::manifest_in(&path) {
                 let files = (0..manifest.files().len()).filter_map(|index| manifest.geometry().file(index));
-                let part = |file: FileIndex| folder.join(part_path(&manifest, file));
-                self.files.extend(files.map(part));
+                let parts = files.flat_map(|file: FileIndex| part_paths(&manifest, file));
+                self.files.extend(parts.map(|part| folder.join(part)));
             }
             self.files.insert(path);
         }

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use walkdir::WalkDir;
 
 use super::hashing::Stamp;
@@ -33,6 +35,9 @@ pub enum SkippedWhy {
     /// A device, socket or pipe.
     #[error("not a file or folder")]
     Special,
+    /// A file that holds data and says that it is empty, as those of /proc do: how much to serve is not known.
+    #[error("it says that it is empty, and holds data: copy it to a file and seed that")]
+    NoLength,
     /// It belongs to a fetch that is not finished.
     #[error("a fetch that is not finished keeps it; fetch with --keep-seeding to serve what is there")]
     Unfinished,
@@ -97,6 +102,8 @@ pub(super) fn walk(paths: &[PathBuf], left_out: &[PathBuf]) -> Result<Walked, In
         let metadata = std::fs::symlink_metadata(&root).map_err(IndexError::disk(path, "stat"))?;
         if metadata.is_dir() {
             walked.walk_tree(&root, name.as_str())?;
+        } else if metadata.is_file() && hides_data(&root, &metadata)? {
+            return Err(IndexError::NoLength { path: path.clone() });
         } else if metadata.is_file() {
             walked.take_file(name, root, &metadata)?;
         } else if metadata.is_symlink() {
@@ -136,14 +143,19 @@ impl Walked {
                 }
                 continue;
             };
-            mark_holding(&mut open);
             if kind.is_dir() {
                 self.unfinished.look_into(path);
+                mark_holding(&mut open);
                 open.push((entry, false));
-            } else {
-                let metadata = item.metadata().map_err(|error| IndexError::from_walk(root, error))?;
-                self.take_file(entry, path.to_owned(), &metadata)?;
+                continue;
             }
+            let metadata = item.metadata().map_err(|error| IndexError::from_walk(root, error))?;
+            if hides_data(path, &metadata)? {
+                self.skipped.push(Skipped { path: path.to_owned(), why: SkippedWhy::NoLength });
+                continue;
+            }
+            mark_holding(&mut open);
+            self.take_file(entry, path.to_owned(), &metadata)?;
         }
         while let Some(folder) = open.pop() {
             self.close(Some(folder));
@@ -180,6 +192,24 @@ impl Walked {
         let root = self.roots.len() - 1;
         self.files.push(Found { entry, path, root, stamp: Stamp::of_metadata(metadata), executable });
         Ok(())
+    }
+}
+
+/// Whether a file that says it is empty is not, or does not tell. Only reading shows it.
+fn hides_data(path: &Path, metadata: &Metadata) -> Result<bool, IndexError> {
+    if metadata.len() > 0 {
+        return Ok(false);
+    }
+    // NONBLOCK: some of these wait for data that may never come. NOFOLLOW: it was a file a moment ago.
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let opened = std::fs::File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let mut file = opened.map_err(IndexError::disk(path, "open"))?;
+    loop {
+        match file.read(&mut [0]) {
+            Ok(read_len) => return Ok(read_len > 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Ok(true),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod large;
 mod manifest;
 mod mistakes;
 mod networks;
+mod odd_targets;
 mod one_seed;
 mod output;
 mod pauses;

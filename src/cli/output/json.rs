@@ -47,6 +47,10 @@ pub(in crate::cli) enum Json {
     Peer { node: String, state: &'static str, detail: Option<String> },
     /// A way of finding peers does not work; the others go on.
     Trouble { way: &'static str, message: String },
+    /// The target cannot do something that the fetch did without.
+    Warning { message: String },
+    /// The target cannot hold this entry; the fetch ends with code 9.
+    LeftOut { path: String, message: String },
     /// A coordinator listens; `places` are what others give to --coordinator.
     Coordinating { node: String, places: Vec<String> },
     /// What a coordinator knows, about every second.

@@ -41,6 +41,8 @@ pub(super) enum Plan {
     NoDescriptors { at: usize },
     /// From this number on every sync fails.
     NoSync { at: usize },
+    /// Every operation of this kind fails.
+    Refuse { kind: fn(&Op<'_>) -> bool, errno: Errno },
     /// The operation of this number, if it writes, takes only a part.
     Short { at: usize },
     /// Every operation of this kind says that it is there, and waits to be let go.
@@ -173,6 +175,7 @@ impl Watch {
             Plan::Full { at } if number >= *at && needs_space(op) => Err(Errno::NOSPC),
             Plan::NoDescriptors { at } if number >= *at && is_read_open(op) => Err(Errno::MFILE),
             Plan::NoSync { at } if number >= *at && is_sync(op) => Err(Errno::IO),
+            Plan::Refuse { kind, errno } if kind(op) => Err(*errno),
             Plan::Hold { kind, arrived, leave } if kind(op) => {
                 // Whoever let go of the channels waits for nothing any more.
                 let _ = arrived.send(());
@@ -184,6 +187,7 @@ impl Watch {
             | Plan::Full { .. }
             | Plan::NoDescriptors { .. }
             | Plan::NoSync { .. }
+            | Plan::Refuse { .. }
             | Plan::Short { .. }
             | Plan::Hold { .. } => Ok(()),
         }

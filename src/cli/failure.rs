@@ -90,6 +90,7 @@ impl From<StoreError> for Failure {
                 StoreError::TargetExists { .. }
                 | StoreError::Unsafe { .. }
                 | StoreError::Displaced { .. }
+                | StoreError::Replaced { .. }
                 | StoreError::NotAFile { .. },
                 _,
             ) => Exit::TargetDiffers,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -23,11 +24,13 @@ use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
 use crate::engine::{
     Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
 };
-use crate::manifest::{ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey};
+use crate::manifest::{ChunkIndex, ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey};
 use crate::node::clock::Clock;
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 use crate::service::Guard;
-use crate::storage::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
+use crate::storage::{
+    LastLook, Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len,
+};
 use crate::transport::Endpoint;
 use crate::wire::DeclineReason;
 
@@ -46,6 +49,10 @@ pub(super) async fn fetch(
 ) -> Result<(), Failure> {
     if args.json && is_stdout(&args.out) {
         return Err(Failure::new(Exit::Usage, "--json and -o - both want stdout: choose one"));
+    }
+    if args.verify_at_end && is_stdout(&args.out) {
+        let message = "--verify-at-end reads files again, -o - writes none: choose one";
+        return Err(Failure::new(Exit::Usage, message));
     }
     args.find.check()?;
     let include = Include::new(&args.include)?;
@@ -81,6 +88,8 @@ pub(super) async fn fetch(
         wrapped_keys: wanted.wrapped_keys.clone(),
         content_key,
         store_error: None,
+        last_look: None,
+        is_looking: Arc::default(),
         is_complete: false,
         trouble: None,
         told: BTreeSet::new(),
@@ -139,6 +148,9 @@ struct Fetch {
     /// What this node opens the content with, if it is sealed.
     content_key: Option<ContentKey>,
     store_error: Option<StoreError>,
+    /// Of --verify-at-end, once the store is open, and whether it has begun.
+    last_look: Option<LastLook>,
+    is_looking: Arc<AtomicBool>,
     is_complete: bool,
     /// What last kept a finder from working.
     trouble: Option<String>,
@@ -179,6 +191,7 @@ impl Fetch {
                     ticks += 1;
                 }
                 () = interrupts.next() => {
+                    self.last_look.iter().for_each(LastLook::stop);
                     let percent = self.percent().await;
                     return if self.is_complete { Ok(()) } else { Err(self.interrupted(percent)) };
                 }
@@ -220,8 +233,19 @@ impl Fetch {
         let manifest = self.unsealed(manifest)?;
         self.manifest = Some(manifest.clone());
         let (args, include) = (self.args.clone(), self.include.clone());
-        self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, manifest)));
+        self.last_look = self.args.verify_at_end.then(|| self.make_last_look());
+        let look = self.last_look.clone();
+        self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, look, manifest)));
         Ok(())
+    }
+
+    fn make_last_look(&self) -> LastLook {
+        let (is_json, is_looking) = (self.args.json, Arc::clone(&self.is_looking));
+        let view = OnceLock::new();
+        LastLook::new(move |progress| {
+            is_looking.store(progress.hashed_len < progress.total_len, Ordering::Relaxed);
+            view.get_or_init(|| HashView::of_last_look(is_json)).show(progress);
+        })
     }
 
     /// As this node can read it; what it has no key for it fetches as it is, as a mirror does.
@@ -361,11 +385,9 @@ impl Fetch {
                 self.tell(node, "banned", format!("banned peer {}: it {violation}", node.short()), true);
             }
             Event::BlamedByPeer { node, chunk, .. } => {
-                let line = format!(
-                    "peer {} says chunk {} from here was corrupt: check this machine",
-                    node.short(),
-                    chunk.get()
-                );
+                let name = output::chunk_name(chunk, self.manifest.as_ref());
+                let line =
+                    format!("peer {} says {name} from here was corrupt: check this machine", node.short());
                 self.tell(node, "blames us", line, true);
             }
             Event::PeerAccused { node, by, .. } => {
@@ -375,6 +397,18 @@ impl Fetch {
             Event::ChunkLost { chunk, .. } => {
                 let name = output::chunk_name(chunk, self.manifest.as_ref());
                 self.view.note(&format!("withdrew {name}: it changed on disk"));
+            }
+            Event::ReadTrouble { chunk, reason, .. } => {
+                self.tell_read(chunk, output::read_trouble(&reason), |chunk, path| Json::ReadTrouble {
+                    chunk,
+                    path,
+                    message: reason,
+                });
+            }
+            Event::ReadAgain { chunk, .. } => {
+                let path = self.manifest.as_ref().map(|manifest| output::chunk_place(chunk, manifest).1);
+                let line = output::read_again(&path.unwrap_or_default());
+                self.tell_read(chunk, line, |chunk, path| Json::ReadAgain { chunk, path });
             }
             Event::PeerCompleted { node, .. } => {
                 self.tell(node, "completed", "it has everything now".to_owned(), false)
@@ -420,6 +454,16 @@ impl Fetch {
         }
     }
 
+    fn tell_read(&self, chunk: ChunkIndex, line: String, json: impl FnOnce(u32, String) -> Json) {
+        match &self.manifest {
+            Some(manifest) if self.args.json => {
+                let (chunk, path) = output::chunk_place(chunk, manifest);
+                json(chunk, path).print();
+            }
+            Some(_) | None => self.view.note(&line),
+        }
+    }
+
     fn look_at_trust(&mut self) {
         let Err(error) = self.guard.look() else { return };
         let line = format!("{error}; going on with what held before");
@@ -437,7 +481,10 @@ impl Fetch {
             observe(content);
         }
         // While the store is opened, hashing has its own bar.
-        if self.opening.is_none() {
+        if self.is_looking.load(Ordering::Relaxed) {
+            // So has the last look.
+            self.view.clear();
+        } else if self.opening.is_none() {
             self.view.show(&snapshot, self.manifest.as_ref());
         }
         if self.args.json && is_json_due {
@@ -521,7 +568,12 @@ async fn wait_for(
     })?
 }
 
-fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result<OpenedStore, Failure> {
+fn open_store(
+    args: &FetchArgs,
+    include: &Include,
+    last_look: Option<LastLook>,
+    manifest: Manifest,
+) -> Result<OpenedStore, Failure> {
     let files = include.files(&manifest)?;
     let count = manifest.geometry().chunk_count();
     let mut wanted = Bitfield::new(count);
@@ -545,6 +597,10 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
         TargetOptions { overwrite: args.overwrite, unwanted_empty: include.unwanted_empty(&manifest) };
     let (store, opened) =
         TargetStore::open(&args.out, manifest, wanted.clone(), options, &|progress| view.show(progress))?;
+    let store = match last_look {
+        Some(look) => store.looking_again(look),
+        None => store,
+    };
     let (is_resumed, is_doubted) = (opened.resumed, opened.doubted);
     Ok(OpenedStore { store: Arc::new(store), durable: opened.durable, wanted, is_resumed, is_doubted })
 }

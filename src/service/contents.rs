@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::protocol::{Answer, ContentState};
 use crate::base::{ContentId, Instant};
+use crate::manifest::Manifest;
 use crate::storage::HashProgress;
 
 /// Where a content comes from.
@@ -65,6 +66,10 @@ pub(super) struct Entry {
     pub(super) content_len: u64,
     pub(super) present_len: u64,
     pub(super) lost_chunks: u64,
+    /// What it is, once it was opened.
+    pub(super) manifest: Option<Manifest>,
+    /// Chunks that cannot be read just now, and what the system says of them.
+    pub(super) unreadable: BTreeMap<u32, String>,
     /// Why it could not be served; stands until it is.
     pub(super) refusal: Option<String>,
     pub(super) progress: watch::Sender<HashProgress>,
@@ -118,6 +123,8 @@ impl Entry {
             content_len: 0,
             present_len: 0,
             lost_chunks: 0,
+            manifest: None,
+            unreadable: BTreeMap::new(),
             refusal: None,
             progress,
             waiter: None,
@@ -128,10 +135,13 @@ impl Entry {
     pub(super) fn trouble(&self) -> Option<String> {
         match &self.state {
             State::Waiting | State::Hashing | State::Failed { .. } => self.refusal.clone(),
+            State::Serving | State::Fetching if let Some(reason) = self.unreadable.values().next() => {
+                Some(format!("not served for now: {reason}; it is read again until that is over"))
+            }
             State::Serving | State::Fetching if self.lost_chunks > 0 => {
                 let (name, lost) = (&self.name, self.lost_chunks);
                 Some(format!(
-                    "withdrawn chunks of {name}: {lost}; the data changed or cannot be read: send SIGHUP to the node to serve what is there now"
+                    "withdrawn chunks of {name}: {lost}; the data changed: send SIGHUP to the node to serve what is there now"
                 ))
             }
             State::Serving | State::Fetching => None,

@@ -127,7 +127,10 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let kind = match (&error, error.kind()) {
             (
-                StoreError::TargetExists { .. } | StoreError::Unsafe { .. } | StoreError::NotAFile { .. },
+                StoreError::TargetExists { .. }
+                | StoreError::Replaced { .. }
+                | StoreError::Unsafe { .. }
+                | StoreError::NotAFile { .. },
                 _,
             ) => Kind::TargetDiffers,
             (_, ErrorKind::Missing | ErrorKind::InTheWay) => Kind::Usage,

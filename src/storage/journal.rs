@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::StoreError;
 use super::dir::{Access, Dir};
 use super::file::File;
+use super::holder::holder_of;
 use crate::base::ContentId;
 use crate::base::limits::{JOURNAL_RECORD_RUNS_MAX, JOURNAL_RESERVE_LEN_MAX, MANIFEST_BODY_LEN_MAX};
 use crate::manifest::Manifest;
@@ -162,6 +163,16 @@ pub fn find_manifest(dir: &Path, content: ContentId) -> Option<Manifest> {
     Manifest::decode(body).ok().filter(|manifest| manifest.id() == content)
 }
 
+/// What the journal of another fetch says; `None` if it says nothing yet, or nothing that can be believed.
+pub(super) fn read(file: &File) -> Option<(Manifest, Vec<Record>)> {
+    let len = file.metadata().ok()?.len();
+    let mut bytes = vec![0; usize::try_from(len).ok().filter(|_| len <= JOURNAL_LEN_MAX)?];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    let manifest = Manifest::decode(Bytes::copy_from_slice(read_header(&bytes)?)).ok()?;
+    let (recovered, _) = recover(&manifest, &bytes);
+    (!recovered.doubt).then_some((manifest, recovered.records))
+}
+
 /// The journal's name; no content can hold a file of that name except by finding a preimage of its own id.
 pub(super) fn file_name(content: ContentId) -> PathBuf {
     PathBuf::from(format!(".swarm-{}.journal", HEXLOWER.encode(&content.as_bytes()[..8])))
@@ -181,7 +192,7 @@ pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
         let file = dir.open_file(name, Access::Create)?;
         match file.lock() {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path }),
+            Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path, holder: holder_of(&file) }),
             Err(errno) => {
                 tracing::warn!(path = %path.display(), %errno, "a file cannot be locked on this file system");
             }
@@ -191,7 +202,7 @@ pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
             return Ok(file);
         }
     }
-    Err(StoreError::Busy { path })
+    Err(StoreError::Busy { path, holder: None })
 }
 
 /// What the bytes of a journal say, and where the next record goes.

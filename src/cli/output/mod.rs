@@ -10,7 +10,7 @@ pub(super) use bars::{FetchView, HashView};
 pub(super) use json::{Done, Json, line_of};
 pub(super) use lines::SeedView;
 pub(super) use table::{contents_table, status_screen};
-pub(super) use text::{bottleneck, chunk_name, count, peer_table};
+pub(super) use text::{bottleneck, chunk_name, chunk_place, count, peer_table, read_again, read_trouble};
 
 use super::failure::Failure;
 

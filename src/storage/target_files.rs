@@ -273,14 +273,22 @@ impl TargetFiles {
         let (found, known) = (self.dir.stat(name)?, self.identity(file));
         match found {
             Standing::File { identity, .. } if known.is_none_or(|known| known == identity) => Ok(()),
-            _ => Err(StoreError::Replaced { path: self.dir.full(name) }),
+            Standing::File { .. }
+            | Standing::Nothing
+            | Standing::Directory
+            | Standing::Symlink
+            | Standing::Special => Err(StoreError::Replaced { path: self.dir.full(name) }),
         }
     }
 
     fn check_name(&self, name: &Path, open: &File) -> Result<(), StoreError> {
         match self.dir.stat(name)? {
             Standing::File { identity, .. } if identity == open.identity() => Ok(()),
-            _ => Err(StoreError::Replaced { path: self.dir.full(name) }),
+            Standing::File { .. }
+            | Standing::Nothing
+            | Standing::Directory
+            | Standing::Symlink
+            | Standing::Special => Err(StoreError::Replaced { path: self.dir.full(name) }),
         }
     }
 
@@ -291,7 +299,10 @@ impl TargetFiles {
     /// Opens a file; locks are given up where there are no descriptors left for that.
     fn open_file(&self, path: &Path, access: Access) -> Result<File, StoreError> {
         match self.dir.open_file(path, access) {
-            Err(error) if error.is_out_of_descriptors() && self.locks.release_all() => {
+            // Only where it was not opened at all: what was made is not made twice.
+            Err(error @ StoreError::Disk { op: "open", .. })
+                if error.is_out_of_descriptors() && self.locks.release_all() =>
+            {
                 self.dir.open_file(path, access)
             }
             opened => opened,

@@ -151,7 +151,8 @@ fn a_lock_ends_with_its_fetch_and_names_of_its_own_keep_nobody_out() {
 fn fetches_into_a_folder_and_into_one_inside_it_do_not_take_each_others_files() {
     // The same first half, so that the one would go on with the file of the other.
     let (mut old, mut new) = (bytes(1, 10 * 16_384), bytes(1, 10 * 16_384));
-    (old[9 * 16_384..].fill(1), new[9 * 16_384..].fill(2));
+    old[9 * 16_384..].fill(1);
+    new[9 * 16_384..].fill(2);
     let (outer, inner) = (world(&[("c/film", old.clone())]), world(&[("film", new)]));
     let folder = outer.target.path();
     let first = open_at(&outer, folder, false).unwrap();

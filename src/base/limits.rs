@@ -163,6 +163,8 @@ const _: () = assert!(LINK_KEEP_ALIVE.as_secs() * 3 < LINK_IDLE_TIMEOUT.as_secs(
 pub const OPEN_FILES_MAX: usize = 128;
 /// Files of these that a store holds open a second time, for writing past the page cache.
 pub const OPEN_DIRECT_FILES_MAX: usize = 16;
+/// `.part` files that a store keeps open for their locks alone.
+pub const PARTS_LOCKED_MAX: usize = 32;
 /// Bytes a hashing thread reads at once: long enough for BLAKE3 to be fast, short enough to stay in the cache.
 pub const HASH_READ_LEN: usize = 512 << 10;
 /// Bytes hashed between two progress reports.

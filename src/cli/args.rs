@@ -339,6 +339,9 @@ pub(super) struct FetchArgs {
     /// Replace files that stand in the way (when the new ones are complete)
     #[arg(long, env = "SWARM_OVERWRITE", value_parser = FalseyValueParser::new())]
     pub(super) overwrite: bool,
+    /// Read everything from the disk again before any file gets its own name; what is wrong there ends it with code 5
+    #[arg(long, env = "SWARM_VERIFY_AT_END", value_parser = FalseyValueParser::new())]
+    pub(super) verify_at_end: bool,
     /// Give up after so many seconds without any progress; 0 waits for ever
     #[arg(long, value_name = "SECONDS", default_value_t = 60, env = "SWARM_TIMEOUT")]
     pub(super) timeout: u64,

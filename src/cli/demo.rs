@@ -311,6 +311,7 @@ fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
         memory: ByteLen(64 << 20),
         keep_seeding: false,
         overwrite: false,
+        verify_at_end: false,
         timeout: 60,
         listen: None,
         json: false,

@@ -267,7 +267,7 @@ mod tests {
             (StoreError::Sealed { path: path(), chunk: 1 }, 5),
             (StoreError::Cut { path: path() }, 5),
             (StoreError::NotOneFile { path: path() }, 2),
-            (StoreError::Busy { path: path() }, 1),
+            (StoreError::Busy { path: path(), holder: Some(7) }, 1),
             (StoreError::NotVerified { path: path(), chunk: 1 }, 1),
             (StoreError::Unwanted { path: path(), chunk: 1 }, 1),
             (StoreError::Range { chunk: 1, offset: 0, len: 1 }, 1),

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -26,12 +27,13 @@ use crate::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate, Shown};
 use crate::engine::{
     Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
 };
-use crate::manifest::{ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey};
+use crate::manifest::{ChunkIndex, ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey};
 use crate::node::clock::{Clock, wall_clock};
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 use crate::service::Guard;
 use crate::storage::{
-    LeftOut, Opened, Opening, Store, StoreError, StreamStore, Target, TargetOptions, find_manifest, free_len,
+    LastLook, LeftOut, Opened, Opening, Store, StoreError, StreamStore, Target, TargetOptions, find_manifest,
+    free_len,
 };
 use crate::transport::{Endpoint, Identity};
 use crate::wire::DeclineReason;
@@ -51,6 +53,10 @@ pub(super) async fn fetch(
 ) -> Result<(), Failure> {
     if args.json && is_stdout(&args.out) {
         return Err(Failure::new(Exit::Usage, "--json and -o - both want stdout: choose one"));
+    }
+    if args.verify_at_end && is_stdout(&args.out) {
+        let message = "--verify-at-end reads files again, -o - writes none: choose one";
+        return Err(Failure::new(Exit::Usage, message));
     }
     args.find.check()?;
     let include = Include::new(&args.include)?;
@@ -92,6 +98,8 @@ pub(super) async fn fetch(
         content_key,
         store_error: None,
         left_out_count: 0,
+        last_look: None,
+        is_looking: Arc::default(),
         is_complete: false,
         place: None,
         trouble: None,
@@ -173,6 +181,9 @@ struct Fetch {
     store_error: Option<StoreError>,
     /// Entries that the target cannot hold.
     left_out_count: usize,
+    /// Of --verify-at-end, once the store is open, and whether it has begun.
+    last_look: Option<LastLook>,
+    is_looking: Arc<AtomicBool>,
     is_complete: bool,
     /// Where this node is reached, once others were told.
     place: Option<Place>,
@@ -217,6 +228,7 @@ impl Fetch {
                     ticks += 1;
                 }
                 () = interrupts.next() => {
+                    self.last_look.iter().for_each(LastLook::stop);
                     let percent = self.percent().await;
                     return if self.is_complete { Ok(()) } else { Err(self.interrupted(percent)) };
                 }
@@ -257,8 +269,19 @@ impl Fetch {
         let manifest = self.unsealed(manifest)?;
         self.manifest = Some(manifest.clone());
         let (args, include) = (self.args.clone(), self.include.clone());
-        self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, manifest)));
+        self.last_look = self.args.verify_at_end.then(|| self.make_last_look());
+        let look = self.last_look.clone();
+        self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, look, manifest)));
         Ok(())
+    }
+
+    fn make_last_look(&self) -> LastLook {
+        let (is_json, is_looking) = (self.args.json, Arc::clone(&self.is_looking));
+        let view = OnceLock::new();
+        LastLook::new(move |progress| {
+            is_looking.store(progress.hashed_len < progress.total_len, Ordering::Relaxed);
+            view.get_or_init(|| HashView::of_last_look(is_json)).show(progress);
+        })
     }
 
     /// As this node can read it; what it has no key for it fetches as it is, as a mirror does.
@@ -435,11 +458,9 @@ impl Fetch {
                 self.tell(node, "banned", format!("banned peer {}: it {violation}", node.short()), true);
             }
             Event::BlamedByPeer { node, chunk, .. } => {
-                let line = format!(
-                    "peer {} says chunk {} from here was corrupt: check this machine",
-                    node.short(),
-                    chunk.get()
-                );
+                let name = output::chunk_name(chunk, self.manifest.as_ref());
+                let line =
+                    format!("peer {} says {name} from here was corrupt: check this machine", node.short());
                 self.tell(node, "blames us", line, true);
             }
             Event::PeerAccused { node, by, .. } => {
@@ -449,6 +470,18 @@ impl Fetch {
             Event::ChunkLost { chunk, .. } => {
                 let name = output::chunk_name(chunk, self.manifest.as_ref());
                 self.view.note(&format!("withdrew {name}: it changed on disk"));
+            }
+            Event::ReadTrouble { chunk, reason, .. } => {
+                self.tell_read(chunk, output::read_trouble(&reason), |chunk, path| Json::ReadTrouble {
+                    chunk,
+                    path,
+                    message: reason,
+                });
+            }
+            Event::ReadAgain { chunk, .. } => {
+                let path = self.manifest.as_ref().map(|manifest| output::chunk_place(chunk, manifest).1);
+                let line = output::read_again(&path.unwrap_or_default());
+                self.tell_read(chunk, line, |chunk, path| Json::ReadAgain { chunk, path });
             }
             Event::PeerCompleted { node, .. } => {
                 self.tell(node, "completed", "it has everything now".to_owned(), false)
@@ -504,6 +537,16 @@ impl Fetch {
         }
     }
 
+    fn tell_read(&self, chunk: ChunkIndex, line: String, json: impl FnOnce(u32, String) -> Json) {
+        match &self.manifest {
+            Some(manifest) if self.args.json => {
+                let (chunk, path) = output::chunk_place(chunk, manifest);
+                json(chunk, path).print();
+            }
+            Some(_) | None => self.view.note(&line),
+        }
+    }
+
     fn look_at_trust(&mut self) {
         let Err(error) = self.guard.look() else { return };
         let line = format!("{error}; going on with what held before");
@@ -522,7 +565,10 @@ impl Fetch {
             observe(content);
         }
         // While the store is opened, hashing has its own bar.
-        if self.opening.is_none() {
+        if self.is_looking.load(Ordering::Relaxed) {
+            // So has the last look.
+            self.view.clear();
+        } else if self.opening.is_none() {
             self.view.show(&snapshot, self.manifest.as_ref());
         }
         if self.args.json && is_json_due {
@@ -610,7 +656,12 @@ async fn wait_for(
     })?
 }
 
-fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result<OpenedStore, Failure> {
+fn open_store(
+    args: &FetchArgs,
+    include: &Include,
+    last_look: Option<LastLook>,
+    manifest: Manifest,
+) -> Result<OpenedStore, Failure> {
     let Chosen { files, unwanted_empty, unmatched } = include.choose(&manifest)?;
     if let (false, false) = (unmatched.is_empty(), args.json) {
         output::note(format_args!(
@@ -645,7 +696,11 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
         Target::Filled(store, opened) => {
             let (is_resumed, is_doubted) = (opened.resumed, opened.doubted);
             let Opened { durable, wanted, left_out, .. } = opened;
-            OpenedStore { store, durable, wanted, is_resumed, is_doubted, left_out }
+            let store = match last_look {
+                Some(look) => store.looking_again(look),
+                None => *store,
+            };
+            OpenedStore { store: Arc::new(store), durable, wanted, is_resumed, is_doubted, left_out }
         }
         Target::Complete(store) => {
             let durable = store.good().clone();

@@ -372,11 +372,9 @@ impl Seed {
                 self.tell(Json::peer(node, "banned", Some(violation.to_string())), Some(line));
             }
             Event::BlamedByPeer { node, chunk, .. } => {
-                let line = format!(
-                    "peer {} says chunk {} from here was corrupt: check this machine",
-                    node.short(),
-                    chunk.get()
-                );
+                let name = output::chunk_name(chunk, Some(&self.manifest));
+                let line =
+                    format!("peer {} says {name} from here was corrupt: check this machine", node.short());
                 self.tell(Json::peer(node, "blames us", Some(line.clone())), Some(line));
             }
             Event::PeerAccused { node, by, .. } => {
@@ -384,13 +382,20 @@ impl Seed {
                 self.tell(Json::peer(node, "accused", Some(line.clone())), Some(line));
             }
             Event::ChunkLost { chunk, .. } => {
-                let path = self.manifest.file(self.manifest.geometry().span(chunk).file).path.clone();
-                let line = format!(
-                    "withdrew chunk {} of `{path}`: the data changed or cannot be read; seed it anew",
-                    chunk.get()
-                );
-                let path = path.as_str().to_owned();
-                self.tell(Json::ChunkLost { chunk: chunk.get(), path }, Some(line));
+                let name = output::chunk_name(chunk, Some(&self.manifest));
+                let line = format!("withdrew {name}: the data changed; seed it anew");
+                let (chunk, path) = output::chunk_place(chunk, &self.manifest);
+                self.tell(Json::ChunkLost { chunk, path }, Some(line));
+            }
+            Event::ReadTrouble { chunk, reason, .. } => {
+                let line = output::read_trouble(&reason);
+                let (chunk, path) = output::chunk_place(chunk, &self.manifest);
+                self.tell(Json::ReadTrouble { chunk, path, message: reason }, Some(line));
+            }
+            Event::ReadAgain { chunk, .. } => {
+                let (chunk, path) = output::chunk_place(chunk, &self.manifest);
+                let line = output::read_again(&path);
+                self.tell(Json::ReadAgain { chunk, path }, Some(line));
             }
             Event::ManifestComplete { .. }
             | Event::PeerUnreachable { .. }

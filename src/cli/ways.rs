@@ -13,6 +13,10 @@ pub(super) fn target(error: &StoreError) -> Option<&'static str> {
         StoreError::TargetExists { .. } => Some(", or pass --overwrite"),
         StoreError::Unwanted { .. } => Some(": widen --include to fetch it"),
         StoreError::Disk { .. }
+        | StoreError::Away { .. }
+        | StoreError::Replaced { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Stopped { .. }
         | StoreError::FileLimit { .. }
         | StoreError::NoInodes { .. }
         | StoreError::Changed { .. }

@@ -166,6 +166,15 @@ pub enum Input {
         /// Which chunks became durable.
         chunks: Vec<ChunkIndex>,
     },
+    /// A chunk that could not be read was read again. Answers [`Output::Reread`].
+    Reread {
+        /// Of which content.
+        content: ContentId,
+        /// Which chunk.
+        chunk: ChunkIndex,
+        /// What came of it.
+        found: Reread,
+    },
     /// Everything stands complete at its place. Answers [`Output::Finish`].
     Finished {
         /// Which content.
@@ -267,8 +276,30 @@ pub enum ChunkVerdict {
     Corrupt,
 }
 
-/// How an upload ended.
+/// How far a trouble with reading reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// A chunk: a bad sector, say.
+    Chunk,
+    /// Its file.
+    File,
+    /// Everything: the disk is away, or nothing can be opened just now.
+    Content,
+}
+
+/// What reading a chunk again came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reread {
+    /// It was read, and is what it was.
+    Readable,
+    /// It still cannot be read.
+    Trouble,
+    /// It is not what it was.
+    Changed,
+}
+
+/// How an upload ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UploadEnd {
     /// All bytes were handed over.
     Sent,
@@ -276,8 +307,17 @@ pub enum UploadEnd {
     Stopped,
     /// The peer took nothing of it for too long.
     Stalled,
-    /// This chunk cannot be read, or is not what it was.
+    /// This chunk is not what it was.
     Lost(ChunkIndex),
+    /// This chunk cannot be read just now, which says nothing of its bytes.
+    Unreadable {
+        /// Which one.
+        chunk: ChunkIndex,
+        /// What else cannot be read for the same reason.
+        extent: Extent,
+        /// What the system said, for people.
+        reason: String,
+    },
 }
 
 /// One order, in the sequence in which they are to be performed.
@@ -343,6 +383,13 @@ pub enum Output {
     },
     /// Check a chunk that was put together from slices; answer with `ChunkChecked`.
     VerifyKept {
+        /// Of which content.
+        content: ContentId,
+        /// Which chunk.
+        chunk: ChunkIndex,
+    },
+    /// Read a chunk that could not be read; answer with `Reread`.
+    Reread {
         /// Of which content.
         content: ContentId,
         /// Which chunk.
@@ -515,6 +562,22 @@ pub enum Event {
         /// Which content.
         content: ContentId,
         /// Which chunk.
+        chunk: ChunkIndex,
+    },
+    /// Chunks cannot be read just now: they are not offered until they can be.
+    ReadTrouble {
+        /// Which content.
+        content: ContentId,
+        /// The chunk that was to be read.
+        chunk: ChunkIndex,
+        /// What the system said.
+        reason: String,
+    },
+    /// What could not be read can be read again, and is offered again.
+    ReadAgain {
+        /// Which content.
+        content: ContentId,
+        /// The chunk that was named before.
         chunk: ChunkIndex,
     },
     /// Everything wanted is there, verified and durable, at its place.

@@ -34,6 +34,7 @@ mod session;
 mod snapshot;
 mod spreading;
 mod timers;
+mod unreadable;
 mod uploads;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -54,8 +55,8 @@ use uploads::Uploads;
 
 pub use content::ContentTotals;
 pub use io::{
-    Bottleneck, ChunkVerdict, CloseReason, DialFailure, Event, FetchFailure, Input, Join, LinkId, Order,
-    Output, Patience, Purpose, UploadEnd,
+    Bottleneck, ChunkVerdict, CloseReason, DialFailure, Event, Extent, FetchFailure, Input, Join, LinkId,
+    Order, Output, Patience, Purpose, Reread, UploadEnd,
 };
 pub use peers::{PeerStanding, PeerTotals};
 pub use refusal::{Refusal, RefusalCause};
@@ -154,6 +155,7 @@ impl Engine {
             }
             Input::StoreFailed { content } => self.fail(content, FetchFailure::Store),
             Input::Flushed { content, chunks } => self.on_flushed(content, &chunks),
+            Input::Reread { content, chunk, found } => self.on_reread(content, chunk, found),
             Input::Finished { content } => self.on_finished(content),
             Input::UploadEnded { link, request, sent_len, end } => {
                 self.on_upload_ended(link, request, sent_len, end)
@@ -194,6 +196,7 @@ impl Engine {
             Timer::Slots => self.on_slots_timer(),
             Timer::Rotate => self.rotate(),
             Timer::Offers(content) => self.look_at_offers(content),
+            Timer::Reread(content) => self.on_reread_timer(content),
         }
     }
 

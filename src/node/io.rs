@@ -333,6 +333,7 @@ impl Io {
                 }
             }
             Output::VerifyKept { content, chunk } => self.verify_kept(content, chunk),
+            Output::Reread { content, chunk } => self.reread(content, chunk),
             Output::Flush { content } => self.flush(content),
             Output::Finish { content } => self.finish(content),
             Output::Event(event) => {
@@ -539,6 +540,12 @@ impl Io {
                 Verdict::Corrupt => ChunkVerdict::Corrupt,
             };
             Ok(Input::ChunkChecked { content, chunk, from: None, verdict })
+        });
+    }
+
+    fn reread(&mut self, content: ContentId, chunk: ChunkIndex) {
+        self.blocking(content, move |store| {
+            Ok(Input::Reread { content, chunk, found: upload::reread(store, chunk) })
         });
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 use super::opening::Refusal;
 use super::protocol::{Answer, ContentState};
 use crate::base::{Category, ContentId, Instant, Shown};
+use crate::manifest::Manifest;
 use crate::storage::HashProgress;
 
 /// Where a content comes from.
@@ -69,6 +70,10 @@ pub(super) struct Entry {
     pub(super) content_len: u64,
     pub(super) present_len: u64,
     pub(super) lost_chunks: u64,
+    /// What it is, once it was opened.
+    pub(super) manifest: Option<Manifest>,
+    /// Chunks that cannot be read just now, and what the system says of them.
+    pub(super) unreadable: BTreeMap<u32, String>,
     /// Why it could not be served; stands until it is.
     pub(super) refusal: Option<Refusal>,
     /// For people: what was left out when it was opened last.
@@ -124,6 +129,8 @@ impl Entry {
             content_len: 0,
             present_len: 0,
             lost_chunks: 0,
+            manifest: None,
+            unreadable: BTreeMap::new(),
             refusal: None,
             remarks: Vec::new(),
             progress,
@@ -137,10 +144,13 @@ impl Entry {
             State::Waiting | State::Hashing | State::Failed { .. } => {
                 self.refusal.as_ref().map(|refusal| refusal.message.clone())
             }
+            State::Serving | State::Fetching if let Some(reason) = self.unreadable.values().next() => {
+                Some(format!("not served for now: {reason}; it is read again until that is over"))
+            }
             State::Serving | State::Fetching if self.lost_chunks > 0 => {
                 let (name, lost) = (&self.name, self.lost_chunks);
                 Some(format!(
-                    "withdrawn chunks of {name}: {lost}; the data changed or cannot be read: send SIGHUP to the node to serve what is there now"
+                    "withdrawn chunks of {name}: {lost}; the data changed: send SIGHUP to the node to serve what is there now"
                 ))
             }
             State::Serving | State::Fetching => None,

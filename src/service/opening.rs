@@ -90,7 +90,7 @@ impl Opener {
                 let options = TargetOptions::default();
                 let opening = Opening { progress, clock: wall_clock };
                 let (store, opened) = match Target::open(out, &manifest, &all, &options, opening)? {
-                    Target::Filled(store, opened) => (store, opened),
+                    Target::Filled(store, opened) => (Arc::new(*store), opened),
                     Target::Complete(store) => return Ok(Opened::seed(manifest, *store, spec)),
                 };
                 for left_out in &opened.left_out {

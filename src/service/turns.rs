@@ -80,6 +80,8 @@ impl Running {
         }
         entry.content = Some(content);
         entry.name = opened.manifest.name();
+        entry.manifest = Some(opened.manifest.clone());
+        entry.unreadable.clear();
         entry.spec = opened.spec;
         entry.content_len = opened.manifest.geometry().content_len();
         entry.present_len = opened.present_len;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::base::{Bitfield, Rng, mix};
-use crate::engine::{CloseReason, DialFailure, Event, Input, LinkId, Output, UploadEnd};
+use crate::engine::{CloseReason, DialFailure, Event, Input, LinkId, Output, Reread, UploadEnd};
 use crate::manifest::{Address, File, Manifest, combine_chunk_values};
 use crate::registry::Registry;
 use crate::trust::Role;
@@ -237,6 +237,10 @@ impl World {
                 }
             }
             Output::VerifyKept { chunk, .. } => self.verify_kept(index, chunk),
+            // No disk here has trouble with reading.
+            Output::Reread { content, chunk } => {
+                self.later(self.now, index, Input::Reread { content, chunk, found: Reread::Readable });
+            }
             Output::Flush { content } => {
                 let chunks = std::mem::take(&mut self.nodes[index as usize].store.unflushed);
                 self.later(self.now + FLUSH_TIME, index, Input::Flushed { content, chunks });
@@ -273,6 +277,8 @@ impl World {
             | Event::PeerCompleted { .. }
             | Event::PeerDurable { .. }
             | Event::ChunkLost { .. }
+            | Event::ReadTrouble { .. }
+            | Event::ReadAgain { .. }
             | Event::Failed { .. }
             | Event::Left { .. } => {}
         }

@@ -2,7 +2,6 @@
 //! second way reads only.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::dir::{Dir, Standing};
@@ -14,7 +13,7 @@ use crate::manifest::{EntryPath, File, Manifest};
 #[derive(Debug)]
 pub enum Target {
     /// It is filled as far as it has to be.
-    Filled(Arc<TargetStore>, Opened),
+    Filled(Box<TargetStore>, Opened),
     /// It cannot be written to, and holds everything that is wanted.
     Complete(Box<SeedStore>),
 }
@@ -43,7 +42,7 @@ impl Target {
         let opened =
             TargetStore::open(dir, manifest.clone(), wanted.clone(), options.clone(), opening.progress);
         match opened {
-            Ok((store, opened)) => Ok(Self::Filled(Arc::new(store), opened)),
+            Ok((store, opened)) => Ok(Self::Filled(Box::new(store), opened)),
             Err(error) if error.is_unwritable() => {
                 let store = complete_copy(dir, manifest, wanted, options, opening);
                 store.map(|store| Self::Complete(Box::new(store))).ok_or(error)
@@ -67,7 +66,7 @@ fn complete_copy(
     let stands = |path: &EntryPath| held.stat(Path::new(path.as_str())).ok();
     let has_file = |file: &File| {
         let is_empty = file.len == 0 && !is_left_out(&file.path);
-        !is_empty || stands(&file.path) == Some(Standing::File { len: 0 })
+        !is_empty || matches!(stands(&file.path), Some(Standing::File { len: 0, .. }))
     };
     let has_folder = |path: &EntryPath| is_left_out(path) || stands(path) == Some(Standing::Directory);
     if !manifest.files().iter().all(has_file) || !manifest.empty_directories().iter().all(has_folder) {

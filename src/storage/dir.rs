@@ -5,12 +5,15 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::StoreError;
+use super::error::OPEN_FOLDER;
 use super::file::File;
+use super::identity::Identity;
 use super::nicety::{Niceties, Nicety};
 use super::tap::{Op, Tap};
 use super::trial::{RefusedNames, is_name_refusal};
@@ -50,6 +53,8 @@ pub(crate) enum Standing {
     File {
         /// Its length, bytes.
         len: u64,
+        /// Which one it is.
+        identity: Identity,
     },
     /// A folder.
     Directory,
@@ -65,7 +70,7 @@ impl Dir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let fd = rustix::fs::open(at, flags, Mode::empty())
-            .map_err(|errno| StoreError::disk(at, "open folder")(errno.into()))?;
+            .map_err(|errno| StoreError::disk(at, OPEN_FOLDER)(errno.into()))?;
         let (tap, niceties, refused_names) = Default::default();
         Ok(Self { fd, path: at.to_owned(), tap, niceties, refused_names })
     }
@@ -117,6 +122,29 @@ impl Dir {
         }
     }
 
+    /// Takes the turn of looking at what others hold in this folder; it lasts until what is returned is dropped. `None` where
+    /// folders cannot be locked, or another process holds on to the turn: the check of each file's identity is left then.
+    pub(super) fn take_turn(&self) -> Option<OwnedFd> {
+        let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, ".", how, Mode::empty()).ok()?;
+        for _ in 0..TURN_TRIES_MAX {
+            match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Some(fd),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(TURN_TRY_INTERVAL),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// Whether its path still leads to it: it may have been moved, or its disk taken away.
+    pub(crate) fn is_at_its_place(&self) -> bool {
+        match (rustix::fs::fstat(&self.fd), rustix::fs::stat(&self.path)) {
+            (Ok(held), Ok(there)) => (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino),
+            _ => false,
+        }
+    }
+
     /// Opens a regular file; anything else there is an error, and never waited for.
     pub(crate) fn open_file(&self, relative: &Path, access: Access) -> Result<File, StoreError> {
         let how = match access {
@@ -131,8 +159,13 @@ impl Dir {
             .run(Op::Open { path: relative, access }, || self.open_at(relative, how | OFlags::NONBLOCK))
             .map_err(|errno| self.refused(relative, "open", errno))?;
         let file = File::new(fd.into(), relative, &self.tap);
-        let is_file = file.metadata().map_err(StoreError::disk(&self.full(relative), "stat"))?.is_file();
-        if is_file { Ok(file) } else { Err(StoreError::NotAFile { path: self.full(relative) }) }
+        let metadata = file.metadata().map_err(StoreError::disk(&self.full(relative), "stat"))?;
+        let is_file = metadata.is_file();
+        if is_file {
+            Ok(file.identified(&metadata))
+        } else {
+            Err(StoreError::NotAFile { path: self.full(relative) })
+        }
     }
 
     /// What stands there, the last component not followed.
@@ -147,7 +180,10 @@ impl Dir {
             Err(errno) => return Err(self.refused(relative, "stat", errno)),
         };
         Ok(match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Standing::File { len: u64::try_from(stat.st_size).unwrap_or(0) },
+            FileType::RegularFile => Standing::File {
+                len: u64::try_from(stat.st_size).unwrap_or(0),
+                identity: Identity::of_stat(&stat),
+            },
             FileType::Directory => Standing::Directory,
             FileType::Symlink => Standing::Symlink,
             FileType::Fifo
@@ -500,6 +536,9 @@ fn rename_to_nothing(
 const DIRECT: OFlags = OFlags::DIRECT;
 #[cfg(not(target_os = "linux"))]
 const DIRECT: OFlags = OFlags::empty();
+/// A turn takes as long as a journal is begun: tens of milliseconds.
+const TURN_TRY_INTERVAL: Duration = Duration::from_millis(5);
+const TURN_TRIES_MAX: u32 = 400;
 const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
 /// Folders that may be searched but not listed can be passed through.
 #[cfg(target_os = "linux")]

@@ -40,15 +40,21 @@ pub enum StoreError {
     Changed {
         /// The file.
         path: PathBuf,
-        /// The chunk's index in the content.
+        /// The chunk's number in its file.
         chunk: u32,
+    },
+    /// The disk or folder that files lie on is not there just now.
+    #[error("`{}` is not there, nor is the folder or disk that it lies on: put that back", Shown(path))]
+    Away {
+        /// The file.
+        path: PathBuf,
     },
     /// A read of a chunk that has not been verified here.
     #[error("chunk {chunk} of `{}` is not here yet: ask again when it is verified", Shown(path))]
     NotVerified {
         /// The file.
         path: PathBuf,
-        /// The chunk's index in the content.
+        /// The chunk's number in its file.
         chunk: u32,
     },
     /// A write of a chunk that this store was not asked to hold.
@@ -56,7 +62,7 @@ pub enum StoreError {
     Unwanted {
         /// The file.
         path: PathBuf,
-        /// The chunk's index in the content.
+        /// The chunk's number in its file.
         chunk: u32,
     },
     /// A byte range that does not lie in its chunk, or is not the whole chunk where that is asked.
@@ -119,7 +125,7 @@ pub enum StoreError {
     Sealed {
         /// The file.
         path: PathBuf,
-        /// The chunk's index in the content.
+        /// The chunk's number in its file.
         chunk: u32,
     },
     /// A file changed its length under our hands.
@@ -155,10 +161,37 @@ pub enum StoreError {
         /// The place.
         path: PathBuf,
     },
-    /// Another process fetches the same content into the same folder.
-    #[error("`{}` is in use by another swarm: wait until it is done or choose another folder", Shown(path))]
+    /// Another living fetch holds a file that this one needs.
+    #[error("`{}` is in use by another swarm{}: wait until it is done or choose another folder", Shown(path), process(*holder))]
     Busy {
-        /// The journal that is locked.
+        /// The file that it holds.
+        path: PathBuf,
+        /// Its process, where the system tells.
+        holder: Option<u32>,
+    },
+    /// A file that was being filled has lost its name to another.
+    #[error(
+        "`{}` was replaced or removed by something else while it was fetched: move away what stands there and run the same command again",
+        Shown(path)
+    )]
+    Replaced {
+        /// The name, which now leads to another file or to none.
+        path: PathBuf,
+    },
+    /// What was written and synced reads otherwise at the end.
+    #[error("chunk {chunk} of `{}`{} reads otherwise than it was written: check the disk and the memory, then run the same command again to fetch what is wrong anew", Shown(path), more(*more_count))]
+    Damaged {
+        /// The file of the first of them.
+        path: PathBuf,
+        /// The first chunk's number in its file.
+        chunk: u32,
+        /// Chunks beside it.
+        more_count: usize,
+    },
+    /// The last look at everything was stopped.
+    #[error("stopped before all of `{}` was read again: run the same command again", Shown(path))]
+    Stopped {
+        /// The folder.
         path: PathBuf,
     },
     /// Something is still missing when the end was asked for.
@@ -205,6 +238,17 @@ pub enum StoreError {
     },
 }
 
+/// How far a trouble with reading reaches that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The chunk.
+    Chunk,
+    /// Its file.
+    File,
+    /// All files.
+    Everything,
+}
+
 /// What a caller may want to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -236,12 +280,15 @@ impl StoreError {
         match self {
             Self::Disk { source, .. } => kind_of(source),
             Self::NoInodes { .. } => ErrorKind::Full,
-            Self::Changed { .. } | Self::Integrity { .. } | Self::Sealed { .. } | Self::Cut { .. } => {
-                ErrorKind::Changed
-            }
+            Self::Changed { .. }
+            | Self::Integrity { .. }
+            | Self::Sealed { .. }
+            | Self::Cut { .. }
+            | Self::Damaged { .. } => ErrorKind::Changed,
             Self::TargetExists { .. }
             | Self::Unsafe { .. }
             | Self::Displaced { .. }
+            | Self::Replaced { .. }
             | Self::NotAFile { .. }
             | Self::FolderInTheWay { .. }
             | Self::NotAFolder { .. }
@@ -249,12 +296,23 @@ impl StoreError {
             | Self::NotOneFile { .. } => ErrorKind::InTheWay,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::SyncFailed { .. } | Self::FileLimit { .. } => ErrorKind::Disk,
+            Self::Away { .. } => ErrorKind::Missing,
             Self::NotVerified { .. }
             | Self::Unwanted { .. }
             | Self::Range { .. }
             | Self::Unfinished { .. }
+            | Self::Stopped { .. }
             | Self::ReadOnlyStore
             | Self::NotServed => ErrorKind::Misuse,
+        }
+    }
+
+    /// Whether the error of a read may pass, and what else it concerns: it says nothing about the bytes.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Away { .. } => Some(Trouble::Everything),
+            Self::Disk { source, op, .. } => trouble_of(source, op),
+            _ => None,
         }
     }
 
@@ -267,15 +325,21 @@ impl StoreError {
             | Self::DanglingLink { .. }
             | Self::Unsafe { .. }
             | Self::Displaced { .. }
+            | Self::Replaced { .. }
             | Self::NotAFile { .. } => Category::TargetDiffers,
-            Self::Disk { .. } | Self::NoInodes { .. } | Self::FileLimit { .. } | Self::SyncFailed { .. } => {
-                Category::Disk
-            }
-            Self::Changed { .. } | Self::Integrity { .. } | Self::Sealed { .. } | Self::Cut { .. } => {
-                Category::Integrity
-            }
+            Self::Disk { .. }
+            | Self::Away { .. }
+            | Self::NoInodes { .. }
+            | Self::FileLimit { .. }
+            | Self::SyncFailed { .. } => Category::Disk,
+            Self::Changed { .. }
+            | Self::Integrity { .. }
+            | Self::Sealed { .. }
+            | Self::Cut { .. }
+            | Self::Damaged { .. } => Category::Integrity,
             Self::NotOneFile { .. } => Category::Usage,
             Self::Busy { .. } => Category::Held,
+            Self::Stopped { .. } => Category::Interrupted,
             Self::NotVerified { .. }
             | Self::Unwanted { .. }
             | Self::Range { .. }
@@ -350,6 +414,29 @@ fn kind_of(source: &io::Error) -> ErrorKind {
     }
 }
 
+fn trouble_of(source: &io::Error, op: &str) -> Option<Trouble> {
+    // A file that has ended is no error of the system's.
+    match Errno::from_io_error(source)? {
+        // A file stands where a folder has to be.
+        Errno::NOTDIR => None,
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NODEV | Errno::NXIO => Some(Trouble::Everything),
+        _ if op == OPEN_FOLDER => Some(Trouble::Everything),
+        Errno::NOENT => None,
+        Errno::IO if op == "read" => Some(Trouble::Chunk),
+        _ => Some(Trouble::File),
+    }
+}
+
+/// ` (process 4242)`
+fn process(holder: Option<u32>) -> String {
+    holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+/// ` and 3 more`
+fn more(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(" and {count} more") }
+}
+
 fn way_out(source: &io::Error) -> &'static str {
     if matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE)) {
         return "raise the limit (ulimit -n) and run the same command again";
@@ -376,6 +463,9 @@ fn way_out(source: &io::Error) -> &'static str {
         }
     }
 }
+
+/// The operation that opens the folder of a content.
+pub(super) const OPEN_FOLDER: &str = "open folder";
 
 #[cfg(test)]
 mod tests {
@@ -425,7 +515,7 @@ mod tests {
             StoreError::Unsafe { path: path() },
             StoreError::Displaced { path: path() },
             StoreError::NotAFile { path: path() },
-            StoreError::Busy { path: path() },
+            StoreError::Busy { path: path(), holder: Some(7) },
             StoreError::Unfinished { path: path(), missing: 1 },
             StoreError::SyncFailed { path: path() },
             StoreError::NotOneFile { path: path() },

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::StoreError;
 use super::dir::{Access, Dir};
 use super::file::File;
+use super::holder::holder_of;
 use super::nicety::Nicety;
 use crate::base::ContentId;
 use crate::base::limits::{JOURNAL_RECORD_RUNS_MAX, JOURNAL_RESERVE_LEN_MAX, MANIFEST_BODY_LEN_MAX};
@@ -180,6 +181,16 @@ pub(super) fn is_file_name(name: &OsStr) -> bool {
     digits.is_some_and(|digits| digits.len() == 16 && HEXLOWER.decode(digits.as_bytes()).is_ok())
 }
 
+/// What the journal of another fetch says; `None` if it says nothing yet, or nothing that can be believed.
+pub(super) fn read(file: &File) -> Option<(Manifest, Vec<Record>)> {
+    let len = file.metadata().ok()?.len();
+    let mut bytes = vec![0; usize::try_from(len).ok().filter(|_| len <= JOURNAL_LEN_MAX)?];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    let manifest = Manifest::decode(Bytes::copy_from_slice(read_header(&bytes)?)).ok()?;
+    let (recovered, _) = recover(&manifest, &bytes);
+    (!recovered.doubt).then_some((manifest, recovered.records))
+}
+
 /// The journal's name; no content can hold a file of that name except by finding a preimage of its own id.
 pub(super) fn file_name(content: ContentId) -> PathBuf {
     PathBuf::from(format!(".swarm-{}.journal", HEXLOWER.encode(&content.as_bytes()[..8])))
@@ -199,7 +210,7 @@ pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
         let file = dir.open_file(name, Access::Create)?;
         match file.lock() {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path }),
+            Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path, holder: holder_of(&file) }),
             Err(errno) => dir.niceties().note(Nicety::Lock, || path.clone(), errno),
         }
         // The one who held it may have removed it between our open and our lock.
@@ -207,7 +218,7 @@ pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
             return Ok(file);
         }
     }
-    Err(StoreError::Busy { path })
+    Err(StoreError::Busy { path, holder: None })
 }
 
 /// What the bytes of a journal say, and where the next record goes.

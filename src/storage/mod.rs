@@ -9,6 +9,8 @@ mod error;
 mod tap;
 
 mod file;
+mod holder;
+mod identity;
 mod nicety;
 
 mod dir;
@@ -16,6 +18,7 @@ mod direct;
 mod guard;
 mod hashing;
 mod open_files;
+mod part_locks;
 mod roots;
 
 mod cache;
@@ -29,7 +32,9 @@ mod sealing;
 mod seed;
 mod shelf;
 
+mod claims;
 mod journal;
+mod last_look;
 mod resume;
 mod target;
 mod target_files;
@@ -50,10 +55,11 @@ pub use cache::IndexCache;
 pub use complete::{Opening, Target};
 pub use dir::{check_folder, free_len};
 pub(crate) use direct::DIRECT_ALIGN;
-pub use error::{ErrorKind, StoreError};
+pub use error::{ErrorKind, StoreError, Trouble};
 pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index, index_without};
 pub use journal::find_manifest;
+pub use last_look::LastLook;
 pub use nicety::{Nicety, StoreWarning};
 pub use portable::{UnusableNames, WindowsNames};
 pub use roots::Roots;
@@ -72,7 +78,8 @@ pub trait Store: Send + Sync {
     fn manifest(&self) -> &Manifest;
 
     /// Fills `buf` with the bytes of one chunk from `offset` on; `buf` must not reach past the chunk. Never `Ok` with bytes
-    /// that were not verified: a chunk that is not verified, or no longer what it was, is an error.
+    /// that were not verified: a chunk that is not verified, or no longer what it was, is an error. One with a
+    /// [`StoreError::trouble`] may pass: the chunk is not lost.
     fn read(&self, chunk: ChunkIndex, offset: u32, buf: &mut [u8]) -> Result<(), StoreError>;
 
     /// Hashes a whole chunk and writes it at its place. If the hash is wrong nothing is written.

@@ -14,6 +14,8 @@ pub(super) mod watch;
 
 mod disk;
 mod fetch;
+mod names;
+mod reading;
 
 mod crashes;
 mod injected;
@@ -65,6 +67,10 @@ impl World {
 
     fn chunk(&self, index: u32) -> ChunkIndex {
         self.manifest().geometry().chunk(index).unwrap()
+    }
+
+    fn data_of(&self, chunk: u32) -> Vec<u8> {
+        self.data(self.chunk(chunk))
     }
 
     fn data(&self, chunk: ChunkIndex) -> Vec<u8> {

@@ -18,6 +18,7 @@ mod kills;
 mod large;
 mod manifest;
 mod mistakes;
+mod names;
 mod networks;
 mod odd_targets;
 mod one_seed;

@@ -414,3 +414,21 @@ fn data_that_changed_is_trouble_until_the_node_is_told_to_look_again() {
     assert_same_file(&film, &world.path("anew/films/film.bin"));
     node.stop();
 }
+
+#[test]
+fn a_node_does_not_take_a_file_that_a_fetch_holds() {
+    let world = World::new();
+    let films = ["a/film", "b/film"].map(|name| world.file(name, 48 * MIB));
+    let seeds = [&films[0], &films[1]].map(|film| world.seed(args![film]));
+    let mut fetch = world.fetch(args!["-o", "out", "--limit-down", "8MiB/s", seeds[0].ticket()]);
+    fetch.wait_json(|line| (line["durable_bytes"].as_u64()? > 0).then_some(()));
+    let node = Service::start(&world, "");
+    node.run(&args!["add", "--fetch", seeds[1].ticket(), "--out", world.path("out")]);
+    let held = format!("in use by another swarm (process {})", fetch.pid());
+    node.wait(|status| {
+        let mut troubles = status["troubles"].as_array()?.iter().filter_map(Value::as_str);
+        troubles.any(|trouble| trouble.contains(&held)).then_some(())
+    });
+    fetch.end().done();
+    assert_same_file(&films[0], &world.path("out/film"));
+}

@@ -43,6 +43,8 @@ pub(in crate::cli) enum Json {
         peers: usize,
         slow_because: Option<String>,
     },
+    /// How far the last look at everything is (--verify-at-end), about every second and at its end.
+    Verifying { read_bytes: u64, bytes: u64 },
     /// Something happened with a peer.
     Peer { node: String, state: &'static str, detail: Option<String> },
     /// A way of finding peers does not work; the others go on.
@@ -57,8 +59,12 @@ pub(in crate::cli) enum Json {
     Coordinator { contents: usize, announcements: usize, listed: usize, nodes: usize },
     /// The node is reached elsewhere than earlier tickets say; a new ticket, if it is known by now.
     Moved { message: String, ticket: Option<String> },
-    /// A chunk was withdrawn because the data under it changed.
+    /// A chunk was withdrawn because the data under it changed. `chunk` is its number in its file, as in all messages.
     ChunkLost { chunk: u32, path: String },
+    /// Data cannot be read just now; it is read again until it can be.
+    ReadTrouble { chunk: u32, path: String, message: String },
+    /// It can be read again, and is served again.
+    ReadAgain { chunk: u32, path: String },
     /// The end, with success.
     Done(Done),
     /// The end, without.

@@ -15,7 +15,7 @@ pub(super) use lines::SeedView;
 pub(super) use log::start_log;
 pub(super) use streams::Stdout;
 pub(super) use table::{contents_table, status_screen};
-pub(super) use text::{bottleneck, chunk_name, count, peer_table};
+pub(super) use text::{bottleneck, chunk_name, chunk_place, count, peer_table, read_again, read_trouble};
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write as _};

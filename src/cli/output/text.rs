@@ -25,8 +25,23 @@ pub(in crate::cli) fn bottleneck(bottleneck: &Bottleneck, manifest: Option<&Mani
 pub(in crate::cli) fn chunk_name(chunk: ChunkIndex, manifest: Option<&Manifest>) -> String {
     let Some(manifest) = manifest else { return format!("chunk {}", chunk.get()) };
     let file = manifest.geometry().span(chunk).file;
-    let first = manifest.geometry().file_chunk_range(file).start;
-    format!("chunk {} of {}", chunk.get() - first, manifest.file(file).path)
+    format!("chunk {} of {}", manifest.geometry().number_in_file(chunk), manifest.file(file).path)
+}
+
+/// A chunk's number in its file, and the file.
+pub(in crate::cli) fn chunk_place(chunk: ChunkIndex, manifest: &Manifest) -> (u32, String) {
+    let file = manifest.geometry().span(chunk).file;
+    (manifest.geometry().number_in_file(chunk), manifest.file(file).path.to_string())
+}
+
+/// Data cannot be read just now.
+pub(in crate::cli) fn read_trouble(reason: &str) -> String {
+    format!("not served for now: {reason}; it is read again until that is over")
+}
+
+/// It can be read again.
+pub(in crate::cli) fn read_again(path: &str) -> String {
+    format!("serving {path} again: it can be read")
 }
 
 /// `1 file`, `2 files`.

@@ -79,6 +79,12 @@ pub(super) enum Command {
         /// For which shell
         shell: Shell,
     },
+    /// Write manual pages, one for every command
+    Man {
+        /// Folder to write them into, made if it is missing
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 /// How others are found.

@@ -3,8 +3,11 @@
 mod args;
 mod failure;
 mod include;
+mod man;
 mod memory;
 mod output;
+#[cfg(test)]
+mod reference;
 mod seal;
 mod setup;
 mod source;
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Status(status) => status::run(&status, &args.global),
         Command::Cert(command) => cert::run(command),
         Command::Id(id) => cert::id(&id, &args.global),
+        Command::Man { dir } => man::run(&dir),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "swarm", &mut script);

@@ -1,4 +1,4 @@
-//! One JSON object a line on stdout. The fields are documented in README and stable: new ones may come, none changes.
+//! One JSON object a line on stdout. The fields are documented in docs/reference/json.md and stable: new ones may come, none changes.
 
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ use crate::node::{NodeSnapshot, WireTotals};
 
 /// The events.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(in crate::cli) enum Json {
     /// A file that says who belongs has changed and is not taken.
@@ -62,6 +63,7 @@ pub(in crate::cli) enum Json {
 /// The figures at the end. `bytes = present_bytes + fetched_bytes`, and the peers' `bytes` add up to
 /// `fetched_bytes + duplicate_bytes + corrupt_bytes`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(in crate::cli) struct Done {
     pub(in crate::cli) content: String,
     pub(in crate::cli) bytes: u64,
@@ -77,6 +79,7 @@ pub(in crate::cli) struct Done {
 
 /// One peer's figures.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(in crate::cli) struct PeerLine {
     node: String,
     agent: String,

@@ -91,10 +91,11 @@ fn blocks_that_do_not_run_are_few_and_say_why() {
             skipped += &format!("{}: {why}\n", page.name);
         }
     }
-    expect![[r#"
+    expect![[r"
         docs/guides/find-peers.md: it announces to the public DHT and asks the router for a port
         docs/operations/systemd.md: it needs systemd and root
-    "#]].assert_eq(&skipped);
+    "]]
+    .assert_eq(&skipped);
 }
 
 #[test]

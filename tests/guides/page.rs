@@ -89,7 +89,8 @@ impl Block<'_> {
     fn file(&self) -> Option<(String, String)> {
         let name = self.lines.first()?.1.strip_prefix("# ")?;
         let is_name = name.ends_with(".toml") && !name.contains(' ');
-        is_name.then(|| (name.to_owned(), self.lines.iter().map(|(_, line)| format!("{line}\n")).collect()))
+        let text = self.lines.iter().fold(String::new(), |text, (_, line)| text + line + "\n");
+        is_name.then(|| (name.to_owned(), text))
     }
 }
 
@@ -119,10 +120,9 @@ fn split_comment(text: &str) -> (&str, &str) {
     for (at, character) in text.char_indices() {
         match quote {
             Some(open) if open == character => quote = None,
-            Some(_) => {}
             None if character == '\'' || character == '"' => quote = Some(character),
             None if character == '#' && before == ' ' => return (text[..at].trim_end(), &text[at..]),
-            None => {}
+            Some(_) | None => {}
         }
         before = character;
     }

@@ -15,13 +15,13 @@ use crate::node::{NodeSnapshot, WireTotals};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(in crate::cli) enum Json {
-    /// A file that says who belongs has changed and is not taken.
+    /// A list of `--allow`, `--revoked` or `--readers` changed and cannot be read; the one before stays in force.
     Trust { message: String },
-    /// A certificate that an authority issued; until when, in seconds since 1970.
+    /// A certificate that an authority issued (`swarm cert ls`); it expires at `until_unix_secs`, seconds since 1970.
     Certificate { node: String, role: &'static str, state: &'static str, until_unix_secs: u64 },
-    /// The id of a key.
+    /// The id of a key (`swarm id`).
     Id { node: String },
-    /// The node listens; the content is known (and, for a fetch, what of it is there).
+    /// The content is known, and what of it is there. A seed can be reached from now on.
     Ready {
         node: String,
         content: String,
@@ -33,7 +33,7 @@ pub(in crate::cli) enum Json {
         chunks: u32,
         sources: usize,
     },
-    /// How far it is, about every second.
+    /// How far the command is, about every second.
     Progress {
         phase: &'static str,
         bytes: u64,
@@ -44,19 +44,19 @@ pub(in crate::cli) enum Json {
         peers: usize,
         slow_because: Option<String>,
     },
-    /// Something happened with a peer.
+    /// Something happened with a peer; the table below has each `state`.
     Peer { node: String, state: &'static str, detail: Option<String> },
-    /// A way of finding peers does not work; the others go on.
+    /// A way of finding peers does not work; the others continue.
     Trouble { way: &'static str, message: String },
-    /// A coordinator listens; `places` are what others give to --coordinator.
+    /// A coordinator or aggregator listens; others pass one of `places` to `--coordinator`.
     Coordinating { node: String, places: Vec<String> },
-    /// What a coordinator knows, about every second.
+    /// Totals of a coordinator, about every second. It names to others only the announcements that are `listed`.
     Coordinator { contents: usize, announcements: usize, listed: usize, nodes: usize },
     /// A chunk was withdrawn because the data under it changed.
     ChunkLost { chunk: u32, path: String },
-    /// The end, with success.
+    /// The command succeeded.
     Done(Done),
-    /// The end, without.
+    /// The command failed; `code` is its exit code.
     Error { code: u8, message: String },
 }
 

@@ -139,6 +139,24 @@ fn every_message_of_the_troubleshooting_page_is_in_the_source() {
     }
 }
 
+#[test]
+fn every_path_that_contributors_are_sent_to_exists() {
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).expect("a page");
+    let paths = page.split('`').skip(1).step_by(2).filter(|code| {
+        let is_path =
+            ["src/", "crates/", "proto/", "tests/", "fuzz/", "docs/"].iter().any(|top| code.starts_with(top));
+        is_path && !code.contains("NAME")
+    });
+    let paths: Vec<&str> = paths.map(|code| code.split("::").next().unwrap_or(code)).collect();
+    assert!(paths.len() > 10, "{paths:?}");
+    // Until the crates are there, only paths outside of them can be looked for.
+    let has_crates = root().join("crates").is_dir();
+    let is_missing =
+        |path: &&&str| !root().join(path).exists() && (has_crates || !path.starts_with("crates/"));
+    let missing: Vec<_> = paths.iter().filter(is_missing).collect();
+    assert!(missing.is_empty(), "CONTRIBUTING.md names {missing:?}");
+}
+
 /// All Rust files below these folders, one after the other.
 fn source_of(folders: &[PathBuf]) -> String {
     let mut source = String::new();

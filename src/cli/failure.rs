@@ -14,7 +14,7 @@ use crate::service::{ConfigError, ControlError, ServiceError};
 use crate::storage::{IndexError, StoreError};
 use crate::transport::{BindError, IdentityError};
 
-/// The exit codes, as documented in `swarm --help` and README.
+/// The exit codes, as documented in `swarm --help` and docs/reference/exit-codes.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
     Done = 0,

@@ -4,9 +4,12 @@ mod args;
 mod download;
 mod failure;
 mod include;
+mod man;
 mod memory;
 mod output;
 mod place;
+#[cfg(test)]
+mod reference;
 mod seal;
 mod setup;
 mod source;
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Status(status) => setup::run_blocking(move || status::run(&status, &args.global)),
         Command::Cert(command) => setup::run_blocking(move || cert::run(command)),
         Command::Id(id) => setup::run_blocking(move || cert::id(&id, &args.global)),
+        Command::Man { dir } => setup::run_blocking(move || man::run(&dir)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut args::command(), "swarm", &mut script);

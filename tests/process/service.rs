@@ -253,6 +253,11 @@ fn the_metrics_page_is_what_prometheus_reads_and_health_follows_the_contents() {
     node.fetch(&ticket, "out").done();
     let (head, body) = node.get("/metrics");
     assert!(head.contains(" 200 ") && head.contains("application/openmetrics-text"), "{head}");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations/metrics.md");
+    let page = fs::read_to_string(page).expect("the page of metrics");
+    for metric in body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(page.contains(&format!("`{metric}")), "docs/operations/metrics.md lacks {metric}");
+    }
     let scrape =
         prometheus_parse::Scrape::parse(body.lines().map(|line| Ok(line.to_owned()))).expect("it parses");
     let value = |name: &str, label: (&str, &str)| {

@@ -31,7 +31,7 @@ fn manual_pages_are_made_for_every_command() {
     world.run(&args!["man", "pages"]).expect_code(0);
     let page = |name: &str| {
         let path = world.path("pages").join(name);
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()))
     };
     assert!(page("swarm-fetch.1").contains("limit\\-down"));
     assert!(page("swarm-manifest-create.1").contains("sha256"));

@@ -1,8 +1,9 @@
-# Two commands matter: `cargo run --release -- demo` shows it at work, `make test` checks everything.
+# Two commands matter: `cargo run --release -- demo` shows it at work, `make test` checks it. `make test-long` checks more, and longer.
 
 CARGO ?= cargo
 WASM = wasm32-unknown-unknown
 DENY_VERSION = 0.20.2
+MDBOOK_VERSION = 0.5.4
 FUZZ_VERSION = 0.13.2
 FUZZ_SECS ?= 600
 FUZZ_LEN_MAX ?= 1024
@@ -10,10 +11,16 @@ FUZZ_LEN_MAX ?= 1024
 FUZZ_FLAGS ?=
 FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 
-.PHONY: test fmt clippy wasm unit net docs deny bench bench-compare fuzz demo clean
+.PHONY: test test-long fmt clippy wasm unit net docs deny book reference bench bench-compare fuzz demo clean
 
+# Building takes the most time here; of the tests, those of hostile peers take two minutes, and no others as long.
 test: fmt clippy wasm unit docs deny
 	@echo "all checks passed"
+
+# The same, with the long scenarios on network namespaces (four minutes instead of one) and a minute of mutated inputs for each
+# decoder (five minutes instead of a quarter of one).
+test-long: export SWARM_LONG_TESTS = 1
+test-long: test
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -28,12 +35,12 @@ wasm:
 	  $(CARGO) clippy -p swarm-$$crate --lib --locked --target $(WASM) -- -D warnings; \
 	done
 
-# Among them: tests on network namespaces, which say NOT RUN and why without root, ip, tc and nft; and five minutes of mutated
-# inputs to every decoder (SWARM_FUZZ_SECS a target, SWARM_FUZZ_SEED).
+# Among them: tests on network namespaces, which say NOT RUN and why without root, ip, tc and nft; mutated inputs to every decoder
+# (SWARM_FUZZ_SECS a target, SWARM_FUZZ_SEED); and the shell lines of README and docs.
 unit:
 	$(CARGO) test --workspace --locked
 
-# These alone, with their figures; fails where they cannot run.
+# The tests on network namespaces alone, long ones too, with their figures; fails where they cannot run.
 net:
 	SWARM_NET_TESTS=required $(CARGO) test --locked --test net
 
@@ -44,6 +51,15 @@ docs:
 deny:
 	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked --version $(DENY_VERSION)
 	$(CARGO) deny check bans licenses sources
+
+# README and docs as a book: target/book/index.html.
+book:
+	mdbook --version 2>/dev/null | grep -qx "mdbook v$(MDBOOK_VERSION)" || $(CARGO) install mdbook --locked --no-default-features --features search --version $(MDBOOK_VERSION)
+	mdbook build docs --dest-dir $(CURDIR)/target/book
+
+# Writes the generated parts of docs/reference anew, which `make test` compares.
+reference:
+	REGENERATE=1 $(CARGO) test --locked --bin swarm cli::reference
 
 bench:
 	$(CARGO) bench --locked --bench micro --bench crowd

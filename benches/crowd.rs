@@ -3,6 +3,8 @@
 //! Prints one line: how many finished, the slowest leech's rate as a share of the mean, and the seed's peak memory. A leech knows
 //! the seed alone; that leeches find each other is part of what is measured.
 
+#![expect(clippy::print_stdout, reason = "figures are its work")]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

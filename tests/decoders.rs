@@ -1,6 +1,6 @@
 //! Every decoder of bytes from outside, and the engine, under bytes that nobody meant: the bodies of the fuzz targets
 //! (`fuzz/src`), replayed on a stable toolchain. First all of the committed corpora, then mutations of them for
-//! `SWARM_FUZZ_SECS` (60) a target, four targets at a time or as many as there are cores.
+//! `SWARM_FUZZ_SECS` a target (3, or 60 with `SWARM_LONG_TESTS`), four targets at a time or as many as there are cores.
 //!
 //! Each input follows from one number: a failure names target and number, and `SWARM_FUZZ_SEED` with that number repeats it as the
 //! first; `SWARM_FUZZ_TARGET` picks one target. `REGENERATE=1` writes the samples into the corpora anew.
@@ -28,10 +28,11 @@ fn corpus_folder(target: &Target) -> PathBuf {
 /// What is committed, by name, so that a number means the same input everywhere.
 fn corpus(target: &Target) -> Vec<(String, Vec<u8>)> {
     let folder = corpus_folder(target);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.to_string_lossy()));
     let mut corpus: Vec<(String, Vec<u8>)> = entries
         .map(|entry| entry.expect("an entry").path())
-        .map(|path| (path.display().to_string(), fs::read(&path).expect("a file")))
+        .map(|path| (path.to_string_lossy().into_owned(), fs::read(&path).expect("a file")))
         .collect();
     corpus.sort();
     corpus
@@ -89,8 +90,9 @@ fn a_target_has_a_file_for_the_fuzzer_and_a_line_in_the_table() {
 
 #[test]
 fn mutated_inputs_break_nothing() {
+    let usual = if env::var_os("SWARM_LONG_TESTS").is_some() { SECS_LONG } else { SECS_SHORT };
     let secs =
-        env::var("SWARM_FUZZ_SECS").map_or(60, |secs| secs.parse().expect("SWARM_FUZZ_SECS is a number"));
+        env::var("SWARM_FUZZ_SECS").map_or(usual, |secs| secs.parse().expect("SWARM_FUZZ_SECS is a number"));
     let fresh = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) >> 16;
     let seed = env::var("SWARM_FUZZ_SEED").map_or_else(|_| fresh(), |seed| seed.parse().expect("a number"));
     say(&format!("fuzz: SWARM_FUZZ_SEED={seed}, {secs} s a target"));
@@ -122,7 +124,7 @@ fn fuzz(target: &Target, seed: u64, time: Duration) -> Option<String> {
         if !passes(target, &input) {
             let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", target.name));
             let kept = fs::write(&path, &input)
-                .map_or_else(|error| error.to_string(), |()| path.display().to_string());
+                .map_or_else(|error| error.to_string(), |()| path.to_string_lossy().into_owned());
             return Some(format!("SWARM_FUZZ_TARGET={} SWARM_FUZZ_SEED={number} ({kept})", target.name));
         }
         if now() - start >= time {
@@ -176,6 +178,9 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// Twenty targets, four at a time: a quarter of a minute, or five minutes.
+const SECS_SHORT: u64 = 3;
+const SECS_LONG: u64 = 60;
 /// On few cores several targets share one, so that all of them together take minutes.
 const AT_ONCE_MIN: usize = 4;
 const INTERESTING: [u8; 10] = [0, 1, 0x0a, 0x22, 0x2e, 0x2f, 0x7f, 0x80, 0xfe, 0xff];

@@ -258,7 +258,7 @@ fn start_nginx(scene: &Scene<'_>) -> Senders {
         let state = scene.state(&format!("nginx-{number}"));
         fs::write(state.join("cert.pem"), certificate.cert.pem()).expect("room on the disk");
         fs::write(state.join("key.pem"), certificate.signing_key.serialize_pem()).expect("room on the disk");
-        let (port, at, root) = (free_port(), state.display(), scene.data.dir.display());
+        let (port, at, root) = (free_port(), state.to_string_lossy(), scene.data.dir.to_string_lossy());
         let config = format!(
             "daemon off;\nworker_processes 1;\nuser root;\npid {at}/pid;\nerror_log {at}/error.log;\nevents {{}}\n\
              http {{\n  access_log off;\n  client_body_temp_path {at}/body;\n  proxy_temp_path {at}/proxy;\n  \
@@ -300,7 +300,7 @@ fn start_sshd(scene: &Scene<'_>) -> Senders {
         keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(state.join(name));
         assert!(keygen.status().is_ok_and(|status| status.success()), "ssh-keygen makes a key");
     }
-    let (port, at) = (free_port(), state.display());
+    let (port, at) = (free_port(), state.to_string_lossy());
     let config = format!(
         "ListenAddress 127.0.0.1:{port}\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\nPidFile none\n\
          StrictModes no\nPermitRootLogin yes\nUsePAM no\n"
@@ -319,19 +319,22 @@ fn fetch_rsync_ssh(scene: &Scene<'_>, senders: &Senders) -> Command {
     let (port, key) = (&senders.places[0], scene.state("sshd").join("user"));
     let shell = format!(
         "ssh -F none -p {port} -i {} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
-        key.display()
+        key.to_string_lossy()
     );
     let mut rsync = Command::new("rsync");
-    rsync.args(["-a", "-e", &shell]).arg(format!("localhost:{}", scene.data.path().display())).arg(".");
+    rsync
+        .args(["-a", "-e", &shell])
+        .arg(format!("localhost:{}", scene.data.path().to_string_lossy()))
+        .arg(".");
     rsync
 }
 
 fn start_rsyncd(scene: &Scene<'_>) -> Senders {
     let (state, port) = (scene.state("rsyncd"), free_port());
-    let root = scene.data.dir.display();
+    let root = scene.data.dir.to_string_lossy();
     let config = format!(
         "port = {port}\naddress = 127.0.0.1\nuse chroot = no\nuid = 0\ngid = 0\nlog file = {}/log\n[data]\n  path = {root}\n",
-        state.display()
+        state.to_string_lossy()
     );
     fs::write(state.join("config"), config).expect("room on the disk");
     let mut rsync = Command::new("rsync");

@@ -123,7 +123,7 @@ impl Data {
     pub(crate) fn check(&self, out: &Path) -> Result<(), String> {
         let fetched = out.join(&self.name);
         if !fetched.exists() {
-            return Err(format!("{} is not there", fetched.display()));
+            return Err(format!("{} is not there", fetched.to_string_lossy()));
         }
         if digest(&fetched) == self.digest {
             Ok(())

@@ -5,6 +5,8 @@
 //! fetch is a whole process into an empty folder, and what it wrote is hashed outside the clock. A contender that is not
 //! installed is named as missing, and nothing is made up for it.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are its work")]
+
 use std::path::PathBuf;
 use std::process::exit;
 use std::time::Duration;

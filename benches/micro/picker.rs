@@ -139,6 +139,7 @@ impl Fetch {
                 | Output::Upload { .. }
                 | Output::StopUpload { .. }
                 | Output::VerifyKept { .. }
+                | Output::Reread { .. }
                 | Output::Event(_) => {}
             }
         }

@@ -12,8 +12,8 @@ use swarm_core::manifest::{Manifest, Run};
 use swarm_core::trust::Role;
 use swarm_core::wire::{DeclineReason, Hello, Message, RequestId};
 use swarm_engine::{
-    ChunkVerdict, DialFailure, Engine, Event, Input, Join, LinkId, Order, Output, Patience, Purpose,
-    UploadEnd, Violation,
+    ChunkVerdict, DialFailure, Engine, Event, Extent, Input, Join, LinkId, Order, Output, Patience, Purpose,
+    Refusal, RefusalCause, Reread, UploadEnd, Violation,
 };
 use swarm_sim::Swarm;
 
@@ -234,6 +234,10 @@ impl World {
                 }
                 (UploadEnd::Lost(run.first()), 0)
             }
+            2 if how > 200 => {
+                let (extent, reason) = (Extent::Content, String::new());
+                (UploadEnd::Unreadable { chunk: run.first(), extent, reason }, 0)
+            }
             _ => (UploadEnd::Sent, u64::from(run.len())),
         };
         self.input(Input::UploadEnded { link, request, sent_len, end });
@@ -286,7 +290,7 @@ impl World {
     fn dial_ends(&mut self, script: &mut Script<'_>) {
         let Some(node) = self.dialing.pop_front() else { return };
         let failure = match script.byte() % 3 {
-            0 => DialFailure::Refused("another key".to_owned()),
+            0 => DialFailure::Refused(Refusal::new(RefusalCause::WrongKey, "another key")),
             _ => DialFailure::Unreachable("nobody".to_owned()),
         };
         self.input(Input::DialFailed { node, failure });
@@ -359,6 +363,9 @@ impl World {
                 let verdict = ChunkVerdict::Verified;
                 self.facts.push(Input::ChunkChecked { content, chunk, from: None, verdict });
             }
+            Output::Reread { content, chunk } => {
+                self.facts.push(Input::Reread { content, chunk, found: Reread::Readable });
+            }
             Output::Flush { content } => {
                 let geometry = self.manifests.iter().find(|manifest| manifest.id() == content);
                 let chunks = geometry.zip(self.held.get(&content)).map(|(manifest, held)| {
@@ -399,7 +406,9 @@ impl World {
             Event::Stopped => {
                 assert!(!std::mem::replace(&mut self.is_stopped, true), "it stops once");
             }
-            Event::PeerJoined { .. }
+            Event::ReadTrouble { .. }
+            | Event::ReadAgain { .. }
+            | Event::PeerJoined { .. }
             | Event::PeerLeft { .. }
             | Event::PeerUnreachable { .. }
             | Event::PeerDeclined { .. }

@@ -160,7 +160,7 @@ fn check_answer(line: &[u8]) {
 
 pub(super) fn control_samples() -> Samples {
     let requests = [
-        ("add_paths", Request::AddPaths { paths: vec!["/a".into(), "/b".into()] }),
+        ("add_paths", Request::AddPaths { paths: vec!["/a".into(), "/b".into()], skip_unportable: false }),
         ("add_copy", Request::AddCopy { manifest: "/a.swarm".into(), path: "/a".into() }),
         ("add_fetch", Request::AddFetch { ticket: "swarm1".to_owned(), out: "/o".into() }),
         ("remove", Request::Remove { content: "1f6b".to_owned() }),
@@ -180,6 +180,7 @@ pub(super) fn control_samples() -> Samples {
         is_configured: true,
         state: ContentState::Serving,
         detail: None,
+        category: None,
         bytes: 9,
         present_bytes: 9,
         sent_bytes: 1,

@@ -6,20 +6,20 @@ use super::failure::{Exit, Failure};
 use super::node;
 use super::output::{self, Json};
 use super::setup;
-use swarm_core::base::ByteLen;
+use swarm_core::base::{ByteLen, Shown};
 use swarm_host::{Allowed, Collecting, Config, LogFormat, Rates};
 use swarm_link::Endpoint;
 
-pub(super) fn run(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
+pub(super) async fn run(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
     let is_json = args.json;
-    aggregate(args, global).map_err(|failure| output::told(failure, is_json))
+    aggregate(args, global).await.map_err(|failure| output::told(failure, is_json))
 }
 
-fn aggregate(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
+async fn aggregate(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
     let config = config(&args)?;
     setup::node_logging(global.verbose, LogFormat::Text);
     let announce = |endpoint: &Endpoint| announce(&args, endpoint);
-    setup::block_on(node::serve(None, config, global, &announce))
+    node::serve(None, config, global, &announce).await
 }
 
 fn config(args: &AggregateArgs) -> Result<Config, Failure> {
@@ -55,11 +55,11 @@ fn announce(args: &AggregateArgs, endpoint: &Endpoint) {
         return Json::Coordinating { node: own.node.to_string(), places }.print();
     }
     let addresses: Vec<&str> = own.addresses.iter().map(|address| address.as_str()).collect();
-    output::note(format_args!("collecting in {}, at {}", args.store.display(), addresses.join(" ")));
+    output::note(format_args!("collecting in {}, at {}", Shown(&args.store), addresses.join(" ")));
     output::note(
         "others feed it with: swarm join NODE PATH..., and fetch with: swarm fetch TICKET --coordinator NODE",
     );
     if let Some(best) = places.first() {
-        output::result(best);
+        output::report(best);
     }
 }

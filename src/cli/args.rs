@@ -1,10 +1,12 @@
 //! The arguments of every command. Each flag has an environment variable of the same name.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::failure::{Exit, Failure};
@@ -12,7 +14,7 @@ use swarm_core::base::limits::{
     COORDINATORS_MAX, DATAGRAM_LEN_MAX_LOCAL, DATAGRAM_LEN_MIN, LINKS_MAX, ZONE_LEN_MAX,
 };
 use swarm_core::base::{ByteLen, ContentId, NodeId, Rate};
-use swarm_core::manifest::{Address, Source, Ticket};
+use swarm_core::manifest::{Address, Source, Ticket, TicketError};
 use swarm_discovery::Finders;
 use swarm_host::AnyOr;
 use swarm_link::LinkOptions;
@@ -28,6 +30,26 @@ pub(super) struct Args {
     pub(super) global: Global,
 }
 
+/// The arguments of this process; an error where they are wrong, or ask for help.
+pub(super) fn read() -> Result<Args, clap::Error> {
+    let matches = command().try_get_matches()?;
+    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+}
+
+/// The parser. An environment variable that is set to nothing counts as not set.
+pub(super) fn command() -> clap::Command {
+    without_empty_variables(Args::command())
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| match arg.get_env() {
+        Some(name) if is_empty(name) => arg.env(Resettable::Reset),
+        _ => arg,
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
 /// Flags that every command takes.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Global {
@@ -37,7 +59,7 @@ pub(super) struct Global {
     /// Folder for keys and remembered hashes
     #[arg(long, value_name = "DIR", global = true, env = "SWARM_STATE_DIR", help_heading = "Global options")]
     pub(super) state_dir: Option<PathBuf>,
-    /// Key file to be this node by; made if missing [default: a free one in the state folder]
+    /// File with this node's key; made if it is missing [default: a free key in the state folder]
     #[arg(long, value_name = "FILE", global = true, env = "SWARM_KEY", help_heading = "Global options")]
     pub(super) key: Option<PathBuf>,
 }
@@ -46,38 +68,44 @@ pub(super) struct Global {
 pub(super) enum Command {
     /// Serve files in place; prints a ticket by which others fetch them
     Seed(Box<SeedArgs>),
-    /// Fetch a content from all its sources at once; run it again to go on where it stopped
+    /// Fetch a content from all its sources at once; run it again to continue where it stopped
     Fetch(Box<FetchArgs>),
     /// Make, show and check manifests
     #[command(subcommand)]
     Manifest(ManifestCommand),
-    /// See it work: several nodes on this machine feed one fetch, and one of them dies midway
+    /// Show it at work: several nodes on this machine feed one fetch, and one of them dies midway
     Demo(DemoArgs),
-    /// Collect at a data centre: take contents that others offer by join, keep them and serve them; a coordinator, too
+    /// Run an aggregator, which stores what other nodes offer with `swarm join`, and serves it; also a coordinator
     Aggregate(Box<AggregateArgs>),
-    /// Serve files in place and offer them to a node that collects
+    /// Serve files in place and offer them to an aggregator
     Join(Box<JoinArgs>),
     /// Run a coordinator: nodes tell it what they have, and it tells them of each other
     Coordinator(CoordinatorArgs),
-    /// Run a node that serves many contents for as long as it runs
+    /// Run a service that serves many contents, as its configuration says
     Node(NodeArgs),
-    /// Let the running node serve files, or fetch a content and then serve it; prints the ticket
+    /// Make the running node serve files, or fetch a content and then serve it; prints the ticket
     Add(AddArgs),
-    /// Let the running node serve a content no longer; files stay as they are
+    /// Make the running node stop serving a content; its files stay
     Remove(RemoveArgs),
     /// List what the running node serves
     Ls(LsArgs),
-    /// Show how the running node stands: contents, peers, rates
+    /// Show contents, peers and rates of the running node
     Status(StatusArgs),
-    /// Run an authority: certificates for those who may take part, and what it took back
+    /// Run an authority: issue certificates to nodes, and revoke them
     #[command(subcommand)]
     Cert(CertCommand),
-    /// Print the id of the node with the key of --key
+    /// Print the node id of the key in --key
     Id(IdArgs),
     /// Print shell completions
     Completions {
-        /// For which shell
+        /// The shell
         shell: Shell,
+    },
+    /// Write manual pages, one for every command
+    Man {
+        /// Folder to write them into, made if it is missing
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
     },
 }
 
@@ -85,19 +113,19 @@ pub(super) enum Command {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Finding peers")]
 pub(super) struct FindArgs {
-    /// A coordinator to announce to and to ask, as NODEID@HOST:PORT; may be given more than once
+    /// Announce to this coordinator and ask it for peers, as NODEID@HOST:PORT; may be given more than once
     #[arg(long, value_name = "NODE", env = "SWARM_COORDINATOR", value_delimiter = ',')]
     pub(super) coordinator: Vec<Source>,
-    /// Where this node stands, in words of your own (a site, a provider): coordinators name nodes of one zone to each other first
+    /// Name of this node's site or provider, chosen by you: coordinators name peers of the same zone first
     #[arg(long, value_name = "NAME", env = "SWARM_ZONE", value_parser = zone)]
     pub(super) zone: Option<String>,
-    /// Neither announce to this network nor listen there for others
+    /// Neither announce on the local network nor listen there for peers
     #[arg(long, env = "SWARM_NO_LAN", value_parser = FalseyValueParser::new())]
     pub(super) no_lan: bool,
-    /// Announce to the Mainline DHT, the one of BitTorrent, and look there for others: it learns this node's address
+    /// Announce to BitTorrent's Mainline DHT and look there for peers; the DHT learns this node's address
     #[arg(long, env = "SWARM_DHT", value_parser = FalseyValueParser::new())]
     pub(super) dht: bool,
-    /// A node by which to enter a DHT of your own, in place of the public one; may be given more than once
+    /// Enter a DHT of your own through this node, instead of the public DHT; may be given more than once
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -106,7 +134,7 @@ pub(super) struct FindArgs {
         value_delimiter = ','
     )]
     pub(super) dht_bootstrap: Vec<Address>,
-    /// Ask the router for a port by which peers outside reach this node (PCP, NAT-PMP, UPnP)
+    /// Ask the router to forward a port to this node (PCP, NAT-PMP, UPnP)
     #[arg(long, env = "SWARM_MAP_PORT", value_parser = FalseyValueParser::new())]
     pub(super) map_port: bool,
 }
@@ -138,20 +166,20 @@ impl FindArgs {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Trust")]
 pub(super) struct TrustArgs {
-    /// List of the nodes that may link, one NODEID a line, with `mirror` after it for a node that may offer nothing new; read
-    /// again when it changes [default: everybody]
+    /// List of the nodes that may connect: one NODEID a line, followed by `mirror` if the node may offer nothing new; read
+    /// again when it changes [default: all nodes]
     #[arg(long, value_name = "FILE", env = "SWARM_ALLOW")]
     pub(super) allow: Option<PathBuf>,
-    /// Certificate of the authority that vouches for nodes (swarm cert): only those link that show a certificate of it
+    /// Certificate of an authority (swarm cert): only nodes with a certificate of this authority may connect
     #[arg(long, value_name = "FILE", env = "SWARM_CA")]
     pub(super) ca: Option<PathBuf>,
-    /// What the authority took back (revoked.pem in its folder); read again when it changes
+    /// The authority's list of revoked certificates (revoked.pem in its folder); read again when it changes
     #[arg(long, value_name = "FILE", requires = "ca", env = "SWARM_REVOKED")]
     pub(super) revoked: Option<PathBuf>,
-    /// This node's certificate, for nodes that ask for one; it is for the key of --key
+    /// This node's certificate, issued for the key in --key; shown to nodes that ask for one
     #[arg(long, value_name = "FILE", env = "SWARM_CERT")]
     pub(super) cert: Option<PathBuf>,
-    /// Take the authority for development too, whose key everybody has
+    /// Accept the authority for development, whose key is public
     #[arg(long, requires = "ca", env = "SWARM_DEV", value_parser = FalseyValueParser::new())]
     pub(super) dev: bool,
 }
@@ -166,10 +194,10 @@ pub(super) struct LimitArgs {
     /// Upload to one peer no faster than this
     #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP_PER_PEER")]
     pub(super) limit_up_per_peer: Option<Rate>,
-    /// Peers linked at once; further ones are turned away
+    /// Most peers connected at once; further ones are turned away
     #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = clap::value_parser!(u64).range(1..=LINKS_MAX as u64))]
     pub(super) max_peers: Option<u64>,
-    /// Longest UDP payload to send, for paths that swallow what is longer [default: 1452, and 6500 within one machine]
+    /// Longest UDP payload to send, for paths that drop longer ones [default: 1452, and 6500 within one machine]
     #[arg(long, value_name = "BYTES", env = "SWARM_DATAGRAM_MAX", value_parser = clap::value_parser!(u16).range(i64::from(DATAGRAM_LEN_MIN)..=i64::from(DATAGRAM_LEN_MAX_LOCAL)))]
     pub(super) datagram_max: Option<u16>,
 }
@@ -229,23 +257,27 @@ pub(super) struct SeedArgs {
     /// Files and folders to serve, as one content
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
-    /// UDP address to listen on [default: all addresses, the port of last time if it is free]
+    /// UDP address to listen on [default: all addresses, on the last port if it is free]
     #[arg(long, value_name = "ADDR", env = "SWARM_LISTEN")]
     pub(super) listen: Option<SocketAddr>,
-    /// host:port by which others reach this node, if it is not an address of this machine; may be given more than once
+    /// host:port at which others reach this node, if it is not an address of this machine; may be given more than once
     #[arg(long, value_name = "ADDR", env = "SWARM_ADVERTISE", value_delimiter = ',')]
     pub(super) advertise: Vec<Address>,
     /// Write the manifest here, with this node as a source
     #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST_OUT")]
     pub(super) manifest_out: Option<PathBuf>,
-    /// Serve what PATH holds of this manifest, be it only some of the chunks, instead of making a new one
+    /// Serve the chunks of this manifest that PATH holds, instead of making a new manifest
     #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
-    /// Seal the content with the key in this file, made if it is missing: who serves it on cannot read it without. With
-    /// --manifest: the key that it was sealed with
+    /// Leave out what has a name that no content can hold, with a line for each
+    #[arg(long, env = "SWARM_SKIP_UNPORTABLE", value_parser = FalseyValueParser::new())]
+    pub(super) skip_unportable: bool,
+    /// Seal the content with the key in this file, made if it is missing; nodes without the key can serve the content, but
+    /// not read it. With --manifest: the key that it was sealed with
     #[arg(long, value_name = "FILE", env = "SWARM_SEAL")]
     pub(super) seal: Option<PathBuf>,
-    /// A node that can read the sealed content with this ticket; may be given more than once [default: whoever has the ticket]
+    /// A node that can read the sealed content with this ticket; may be given more than once [default: every node that has
+    /// the ticket]
     #[arg(long, value_name = "NODEID", requires = "seal", env = "SWARM_SEAL_FOR", value_delimiter = ',')]
     pub(super) seal_for: Vec<NodeId>,
     /// Sign the content with this node's key (--key): the ticket and the manifest name the publisher
@@ -257,7 +289,8 @@ pub(super) struct SeedArgs {
     pub(super) find: FindArgs,
     #[command(flatten)]
     pub(super) trust: TrustArgs,
-    /// List of the nodes that may have this content, one NODEID a line; read again when it changes [default: all that may link]
+    /// List of the nodes that may have this content, one NODEID a line; read again when it changes [default: all nodes that
+    /// may connect]
     #[arg(long, value_name = "FILE", env = "SWARM_READERS")]
     pub(super) readers: Option<PathBuf>,
     /// End when one peer has taken the whole content from here
@@ -273,7 +306,7 @@ pub(super) struct SeedArgs {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct FetchArgs {
-    /// A manifest file, a ticket, an http(s) URL of a manifest, or - for either on stdin
+    /// A ticket, a file or http(s) URL with a manifest or a ticket, or - for either on stdin
     #[arg(value_name = "MANIFEST|TICKET|URL|-")]
     pub(super) what: String,
     /// Folder to fetch into, made if it is missing; - writes the only file to stdout, in order
@@ -286,7 +319,7 @@ pub(super) struct FetchArgs {
     pub(super) find: FindArgs,
     #[command(flatten)]
     pub(super) trust: TrustArgs,
-    /// List of the nodes that may have this content from here, one NODEID a line [default: all that may link]
+    /// List of the nodes that may have this content from here, one NODEID a line [default: all nodes that may connect]
     #[arg(long, value_name = "FILE", env = "SWARM_READERS")]
     pub(super) readers: Option<PathBuf>,
     /// File with the key of a sealed content, where the ticket holds none for this node
@@ -295,26 +328,29 @@ pub(super) struct FetchArgs {
     /// Take only what this publisher signed: a NODEID
     #[arg(long, value_name = "NODEID", env = "SWARM_PUBLISHER")]
     pub(super) publisher: Option<NodeId>,
-    /// Fetch only files that match this pattern (`*.mkv`, `season1/**`); may be given more than once
+    /// Fetch only this file, what is below this folder (`season1/`), or what matches this pattern (`*.mkv`); may be given more than once
     #[arg(long, value_name = "GLOB", env = "SWARM_INCLUDE")]
     pub(super) include: Vec<String>,
-    /// Fetch from the front, for those who read while it comes
+    /// Fetch in order, for a program that reads the file while it comes
     #[arg(long, env = "SWARM_SEQUENTIAL", value_parser = FalseyValueParser::new())]
     pub(super) sequential: bool,
     #[command(flatten)]
     pub(super) limit: LimitArgs,
     #[command(flatten)]
     pub(super) down_limit: DownLimitArgs,
-    /// Memory for data on its way to disk; on long fast links more of it is faster
+    /// Memory for data on its way to the disk; more may be faster on long fast lines
     #[arg(long, value_name = "BYTES", default_value = "64MiB", env = "SWARM_MEMORY")]
     pub(super) memory: ByteLen,
     /// Go on serving when the fetch is complete
     #[arg(long, env = "SWARM_KEEP_SEEDING", value_parser = FalseyValueParser::new())]
     pub(super) keep_seeding: bool,
-    /// Replace files that stand in the way (when the new ones are complete)
+    /// Replace existing files that differ, when the new ones are complete
     #[arg(long, env = "SWARM_OVERWRITE", value_parser = FalseyValueParser::new())]
     pub(super) overwrite: bool,
-    /// Give up after so many seconds without any progress; 0 waits for ever
+    /// Read everything from the disk again before any file gets its own name; what is wrong there ends it with code 5
+    #[arg(long, env = "SWARM_VERIFY_AT_END", value_parser = FalseyValueParser::new())]
+    pub(super) verify_at_end: bool,
+    /// Give up after this many seconds without progress; 0 waits for ever
     #[arg(long, value_name = "SECONDS", default_value_t = 60, env = "SWARM_TIMEOUT")]
     pub(super) timeout: u64,
     /// UDP address to listen on, for peers that dial this node [default: all addresses, any port]
@@ -327,15 +363,15 @@ pub(super) struct FetchArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CoordinatorArgs {
-    /// UDP address to listen on [default: all addresses, the port of last time if it is free]
+    /// UDP address to listen on [default: all addresses, on the last port if it is free]
     #[arg(long, value_name = "ADDR", env = "SWARM_LISTEN")]
     pub(super) listen: Option<SocketAddr>,
-    /// host:port by which others reach this node, if it is not an address of this machine; may be given more than once
+    /// host:port at which others reach this node, if it is not an address of this machine; may be given more than once
     #[arg(long, value_name = "ADDR", env = "SWARM_ADVERTISE", value_delimiter = ',')]
     pub(super) advertise: Vec<Address>,
     #[command(flatten)]
     pub(super) trust: TrustArgs,
-    /// Folder for what is to be known after a restart [default: coordinator in the state folder]
+    /// Folder for what the coordinator remembers over a restart [default: coordinator in the state folder]
     #[arg(long, value_name = "DIR", env = "SWARM_STATE")]
     pub(super) state: Option<PathBuf>,
     /// Print one JSON object a line on stdout instead of the node's address
@@ -345,16 +381,17 @@ pub(super) struct CoordinatorArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct AggregateArgs {
-    /// Folder that each content gets a folder in, made if it is missing
+    /// Folder for the contents, each in a folder of its own; made if it is missing
     #[arg(long, value_name = "DIR", env = "SWARM_STORE")]
     pub(super) store: PathBuf,
-    /// UDP address to listen on [default: all addresses, the port of last time if it is free]
+    /// UDP address to listen on [default: all addresses, on the last port if it is free]
     #[arg(long, value_name = "ADDR", env = "SWARM_LISTEN")]
     pub(super) listen: Option<SocketAddr>,
-    /// host:port by which others reach this node, if it is not an address of this machine; may be given more than once
+    /// host:port at which others reach this node, if it is not an address of this machine; may be given more than once
     #[arg(long, value_name = "ADDR", env = "SWARM_ADVERTISE", value_delimiter = ',')]
     pub(super) advertise: Vec<Address>,
-    /// Content that the store may hold: 2TB. What nobody wants goes when room is needed [default: nothing goes]
+    /// Most bytes of content that the store may hold, as in 2TB; for a new content, those that were wanted longest ago are
+    /// evicted [default: nothing is evicted]
     #[arg(long, value_name = "BYTES", env = "SWARM_QUOTA")]
     pub(super) quota: Option<ByteLen>,
     /// A node that may offer contents, or any; may be given more than once
@@ -371,13 +408,13 @@ pub(super) struct AggregateArgs {
     pub(super) limit_down: Option<Rate>,
     #[command(flatten)]
     pub(super) trust: TrustArgs,
-    /// Peers linked at once
+    /// Most peers connected at once
     #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = clap::value_parser!(u64).range(1..=LINKS_MAX as u64))]
     pub(super) max_peers: Option<u64>,
     /// TCP address of the pages /metrics and /healthz
     #[arg(long, value_name = "ADDR", env = "SWARM_METRICS_LISTEN")]
     pub(super) metrics_listen: Option<SocketAddr>,
-    /// Where this node stands, in words of your own: it names nodes of one zone to each other first
+    /// Name of this node's site or provider, chosen by you: it names peers of the same zone first
     #[arg(long, value_name = "NAME", env = "SWARM_ZONE", value_parser = zone)]
     pub(super) zone: Option<String>,
     /// Print one JSON object a line on stdout instead of the node's address
@@ -387,12 +424,12 @@ pub(super) struct AggregateArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct JoinArgs {
-    /// The node that collects, as NODEID@HOST:PORT; also asked for others, as a coordinator
+    /// The aggregator, as NODEID@HOST:PORT; it is also asked for peers, as a coordinator
     #[arg(value_name = "AGGREGATOR")]
     pub(super) aggregator: Source,
     #[command(flatten)]
     pub(super) seed: SeedArgs,
-    /// End when the node that collects has everything on its disk
+    /// End when the aggregator has everything on its disk
     #[arg(long, env = "SWARM_UNTIL_REPLICATED", value_parser = FalseyValueParser::new())]
     pub(super) until_replicated: bool,
 }
@@ -409,7 +446,7 @@ pub(super) enum ManifestCommand {
         #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
         json: bool,
     },
-    /// Sign a manifest with this node's key (--key), beside those who signed it before
+    /// Add a signature with this node's key (--key) to a manifest
     Sign {
         /// The manifest
         manifest: PathBuf,
@@ -417,7 +454,7 @@ pub(super) enum ManifestCommand {
         #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
         json: bool,
     },
-    /// Hash what a folder (or the only file) holds and list every bad or missing chunk
+    /// Hash a copy and list every bad or missing chunk
     Verify {
         /// The manifest
         manifest: PathBuf,
@@ -437,12 +474,15 @@ pub(super) struct CreateArgs {
     /// Files and folders, as one content
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
-    /// Where to write it [default: NAME.swarm]
+    /// Where to write it; - is stdout [default: NAME.swarm]
     #[arg(short, long, value_name = "FILE", env = "SWARM_OUT")]
     pub(super) out: Option<PathBuf>,
     /// Add SHA-256 of every file
     #[arg(long, env = "SWARM_SHA256", value_parser = FalseyValueParser::new())]
     pub(super) sha256: bool,
+    /// Leave out what has a name that no content can hold, with a line for each
+    #[arg(long, env = "SWARM_SKIP_UNPORTABLE", value_parser = FalseyValueParser::new())]
+    pub(super) skip_unportable: bool,
     /// Length of a chunk, a power of two from 16KiB to 16MiB [default: 1 to 8 MiB by file length]
     #[arg(long, value_name = "BYTES", env = "SWARM_CHUNK_LEN")]
     pub(super) chunk_len: Option<ByteLen>,
@@ -481,19 +521,19 @@ pub(super) struct NodeArgs {
     /// The configuration, in TOML
     #[arg(long, value_name = "FILE", env = "SWARM_CONFIG", required_unless_present = "print_schema")]
     pub(super) config: Option<PathBuf>,
-    /// Neither announce to this network nor listen there for others, whatever the configuration says
+    /// Neither announce on the local network nor listen there for peers, whatever the configuration says
     #[arg(long, env = "SWARM_NO_LAN", value_parser = FalseyValueParser::new())]
     pub(super) no_lan: bool,
-    /// Only say whether the configuration is right
+    /// Check the configuration and end
     #[arg(long, requires = "config", env = "SWARM_CHECK", value_parser = FalseyValueParser::new())]
     pub(super) check: bool,
-    /// Only print the JSON schema of the configuration
+    /// Print the JSON schema of the configuration and end
     #[arg(long, env = "SWARM_PRINT_SCHEMA", value_parser = FalseyValueParser::new())]
     pub(super) print_schema: bool,
 }
 
 /// Where the running node is.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct ControlArgs {
     /// Control socket of the node [default: control.sock in the state folder]
     #[arg(long, value_name = "PATH", env = "SWARM_CONTROL")]
@@ -505,10 +545,13 @@ pub(super) struct AddArgs {
     /// Files and folders to serve, as one content
     #[arg(required_unless_present = "fetch", value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
-    /// Serve what PATH holds of this manifest, be it only some of the chunks, instead of making a new one
+    /// Leave out what has a name that no content can hold, with a line for each
+    #[arg(long, env = "SWARM_SKIP_UNPORTABLE", value_parser = FalseyValueParser::new(), conflicts_with_all = ["manifest", "fetch"])]
+    pub(super) skip_unportable: bool,
+    /// Serve the chunks of this manifest that PATH holds, instead of making a new manifest
     #[arg(long, value_name = "FILE", env = "SWARM_MANIFEST")]
     pub(super) manifest: Option<PathBuf>,
-    /// Fetch this content first: a manifest file, a ticket, an http(s) URL of a manifest, or - for either on stdin
+    /// Fetch this content first: a ticket, a file or http(s) URL with a manifest or a ticket, or - for either on stdin
     #[arg(long, value_name = "MANIFEST|TICKET|URL|-", requires = "out", conflicts_with_all = ["paths", "manifest"])]
     pub(super) fetch: Option<String>,
     /// Folder to fetch into, made if it is missing
@@ -556,7 +599,7 @@ pub(super) struct StatusArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CertCommand {
-    /// Make an authority in a folder: its key, its certificate, and the list of what it took back
+    /// Make an authority in a folder: its key, its certificate and its list of revoked certificates
     Ca {
         /// The folder, made if it is missing
         #[arg(value_name = "DIR")]
@@ -564,38 +607,38 @@ pub(super) enum CertCommand {
         /// Its name, for people
         #[arg(long, default_value = "swarm authority", value_parser = authority_name)]
         name: String,
-        /// Days that it is good for
+        /// Days until it expires
         #[arg(long, value_name = "N", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36500))]
         days: u32,
     },
     /// Make a certificate for a node
     Node {
-        /// Whose: `swarm id --key FILE` prints it there
+        /// Id of the node: `swarm id --key FILE` prints it
         #[arg(value_name = "NODEID")]
         node: NodeId,
         /// The authority's folder
         #[arg(long = "ca", value_name = "DIR")]
         dir: PathBuf,
-        /// Days that it is good for
+        /// Days until it expires
         #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=36500))]
         days: u32,
-        /// It may fetch and serve on, and offer nothing new
+        /// Limit the node to fetching and serving: it may offer nothing new
         #[arg(long)]
         mirror: bool,
-        /// Where to write it [default: the first digits of the id, and .pem]
+        /// Where to write it; - is stdout [default: the first digits of the id, and .pem]
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Take back all certificates of a node, and write the list that says so
+    /// Revoke all certificates of a node, and write the authority's list anew
     Revoke {
-        /// Whose
+        /// Id of the node
         #[arg(value_name = "NODEID")]
         node: NodeId,
         /// The authority's folder
         #[arg(long = "ca", value_name = "DIR")]
         dir: PathBuf,
     },
-    /// List what the authority issued
+    /// List the certificates that the authority issued
     Ls {
         /// The authority's folder
         #[arg(long = "ca", value_name = "DIR")]
@@ -624,14 +667,14 @@ impl std::str::FromStr for Peer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if Ticket::is_like(text) {
-            return text
-                .parse()
-                .map(Self::Ticket)
-                .map_err(|error: swarm_core::manifest::TicketError| error.to_string());
+        match Ticket::in_text(text) {
+            Ok(ticket) => Ok(Self::Ticket(ticket)),
+            Err(TicketError::Prefix) => {
+                let source = text.trim().parse().map(Self::Source);
+                source.map_err(|_| "not a peer: write NODEID@HOST:PORT, or a ticket".to_owned())
+            }
+            Err(error) => Err(error.to_string()),
         }
-        let source = text.parse().map(Self::Source);
-        source.map_err(|_| "not a peer: write NODEID@HOST:PORT, or a ticket".to_owned())
     }
 }
 
@@ -645,4 +688,6 @@ const EXIT_CODES: &str = "Exit codes:
     6  the disk is full, or cannot be read or written
     7  not authorised: a node proved another key, refused this node or its content, or is another user's
     8  no node runs at the control socket
+    9  complete and verified but for what the target cannot hold, which is named
+  141  the reader of stdout went away before it had everything
   130  interrupted";

@@ -7,7 +7,7 @@ use super::args::{CertCommand, Global, IdArgs};
 use super::failure::{Exit, Failure};
 use super::output::{self, Json};
 use super::setup;
-use swarm_core::base::NodeId;
+use swarm_core::base::{NodeId, Shown};
 use swarm_core::trust::Role;
 use swarm_credentials::{AuthorityBook, Issued};
 use swarm_node::clock::wall_clock;
@@ -18,14 +18,14 @@ pub(super) fn run(command: CertCommand) -> Result<(), Failure> {
             let book = AuthorityBook::create(&dir, &name, days, now())?;
             output::note(format_args!(
                 "made the authority `{name}`, good for {days} days; its key is in {}: keep that to yourself",
-                dir.display()
+                Shown(&dir)
             ));
             output::note(format_args!(
                 "nodes take part with: --ca {} --revoked {} --cert NODE.pem",
-                book.certificate().display(),
-                book.revocations().display()
+                Shown(&book.certificate()),
+                Shown(&book.revocations())
             ));
-            output::result(book.certificate().display());
+            output::result(Shown(&book.certificate()))?;
         }
         CertCommand::Node { node, dir, days, mirror, out } => issue(node, &dir, days, mirror, out)?,
         CertCommand::Revoke { node, dir } => {
@@ -36,12 +36,12 @@ pub(super) fn run(command: CertCommand) -> Result<(), Failure> {
                 output::count(count, "certificate"),
                 node.short()
             ));
-            output::result(book.revocations().display());
+            output::result(Shown(&book.revocations()))?;
         }
         CertCommand::Ls { dir, json } => {
             let book = AuthorityBook::open(&dir)?;
             for issued in book.issued() {
-                show(&issued, json);
+                show(&issued, json)?;
             }
         }
     }
@@ -56,23 +56,27 @@ fn issue(
     out: Option<PathBuf>,
 ) -> Result<(), Failure> {
     let out = out.unwrap_or_else(|| PathBuf::from(format!("{}.pem", node.short())));
-    if out.exists() {
-        let message = format!("`{}` is there already: remove it, or name another file by -o", out.display());
+    let is_stdout = out == std::path::Path::new("-");
+    if !is_stdout && out.exists() {
+        let message = format!("`{}` is there already: remove it, or name another file by -o", Shown(&out));
         return Err(Failure::new(Exit::TargetDiffers, message));
     }
     let role = if mirror { Role::Mirror } else { Role::Full };
     let pem = AuthorityBook::open(dir)?.issue(node, role, days, now())?;
-    std::fs::write(&out, pem).map_err(|error| Failure::file("write", &out, &error))?;
+    if is_stdout {
+        output::text(&pem)?;
+    } else {
+        std::fs::write(&out, pem).map_err(|error| Failure::file("write", &out, &error))?;
+    }
     output::note(format_args!(
         "a certificate for node {}, role {}, good for {days} days: the node shows it by --cert",
         node.short(),
         role.name()
     ));
-    output::result(out.display());
-    Ok(())
+    if is_stdout { Ok(()) } else { output::result(Shown(&out)) }
 }
 
-fn show(issued: &Issued, is_json: bool) {
+fn show(issued: &Issued, is_json: bool) -> Result<(), Failure> {
     let state = match issued {
         Issued { is_revoked: true, .. } => "revoked",
         Issued { until_unix_secs, .. } if *until_unix_secs < now() => "expired",
@@ -80,11 +84,12 @@ fn show(issued: &Issued, is_json: bool) {
     };
     let (node, role) = (issued.node.to_string(), issued.role.name());
     if is_json {
-        return Json::Certificate { node, role, state, until_unix_secs: issued.until_unix_secs }.print();
+        let until_unix_secs = issued.until_unix_secs;
+        return output::json(&Json::Certificate { node, role, state, until_unix_secs });
     }
     let until = jiff::Timestamp::from_second(i64::try_from(issued.until_unix_secs).unwrap_or(i64::MAX));
     let until = until.map_or_else(|_| "?".to_owned(), |until| until.strftime("%Y-%m-%d").to_string());
-    output::result(format_args!("{node} {role:6} {state:7} until {until}"));
+    output::result(format_args!("{node} {role:6} {state:7} until {until}"))
 }
 
 /// `swarm id`: makes the key if there is none.
@@ -95,12 +100,7 @@ pub(super) fn id(args: &IdArgs, global: &Global) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     let node = setup::identity(global, None)?.node_id();
-    if args.json {
-        Json::Id { node: node.to_string() }.print();
-    } else {
-        output::result(node);
-    }
-    Ok(())
+    if args.json { output::json(&Json::Id { node: node.to_string() }) } else { output::result(node) }
 }
 
 fn now() -> u64 {

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::args::{CoordinatorArgs, Global};
 use super::failure::{Exit, Failure};
 use super::output::{self, Json};
+use super::place;
+use super::seed::moved;
 use super::setup::{self, Interrupts};
+use super::steps::{Progress, Steps};
 use super::trust;
 use swarm_coordinator::Coordinator;
 use swarm_core::base::limits::NODE_STOP_TIMEOUT;
@@ -23,22 +27,35 @@ pub(super) async fn run(args: CoordinatorArgs, global: &Global) -> Result<(), Fa
 
 async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failure> {
     let mut interrupts = Interrupts::catch()?;
-    let identity = trust::identity(global, Some(swarm_coordinator::key_claim()), args.trust.cert.as_deref())?;
+    // A coordinator outlives the terminal that it was started from, as a service does.
+    let mut hang_ups = setup::hang_ups()?;
+    let mut steps = Steps::new(&mut interrupts, None);
+    let (globals, cert) = (global.clone(), args.trust.cert.clone());
+    let key =
+        move |_: &Progress| trust::identity(&globals, Some(swarm_coordinator::key_claim()), cert.as_deref());
+    let identity = steps.run("reading keys", key).await?;
     let endpoint = setup::endpoint(args.listen, &identity, LinkOptions::default())?;
-    let mut guard = trust::guard(&endpoint, args.trust.files(None))?;
+    let mut guard = trust::guard(&endpoint, args.trust.files(None), &mut steps).await?;
     if args.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;
+    }
+    if let Some(message) = place::lost_port(&endpoint) {
+        moved(args.json, message, None);
     }
     let state_dir = match &args.state {
         Some(dir) => dir.clone(),
         None => setup::state_dir(global)?.join("coordinator"),
     };
     let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
-    let coordinator = Coordinator::start(&endpoint, &state_dir, wall_clock, &tasks, &ending)?;
+    let (of_step, tracker, token) = (endpoint.clone(), tasks.clone(), ending.clone());
+    let start =
+        move |_: &Progress| Ok(Coordinator::start(&of_step, &state_dir, wall_clock, &tracker, &token)?);
+    let coordinator = steps.run("reading what was known", start).await?;
     let options = Options { coordination: Some(coordinator.links()), ..Options::default() };
     let (node, mut events, node_task) = Node::start(endpoint.clone(), options);
     announce(&args, &endpoint);
     let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = None;
     loop {
         tokio::select! {
@@ -65,6 +82,10 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
                 }
                 told = Some(totals);
             }
+            _ = hang_ups.recv() => match guard.look() {
+                Ok(()) => tracing::info!("looking again at who belongs"),
+                Err(error) => tracing::warn!(%error, "going on with who belonged before"),
+            },
             () = interrupts.next() => break,
         }
     }
@@ -93,7 +114,7 @@ fn announce(args: &CoordinatorArgs, endpoint: &Endpoint) {
     output::note(format_args!("coordinating at {}", addresses.join(" ")));
     output::note("nodes use it with: swarm seed --coordinator NODE, swarm fetch --coordinator NODE");
     if let Some(best) = places.first() {
-        output::result(best);
+        output::report(best);
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::args::{DemoArgs, DownLimitArgs, FetchArgs, FindArgs, Global, LimitArgs, Peer, TrustArgs};
 use super::failure::{Exit, Failure};
@@ -15,7 +16,7 @@ use super::manifest::{index_paths, write_manifest};
 use super::output;
 use super::setup::Interrupts;
 use super::source::manifest_file;
-use swarm_core::base::ByteLen;
+use swarm_core::base::{ByteLen, Shown};
 use swarm_core::manifest::{Manifest, ManifestFile, Ticket};
 use swarm_engine::ContentSnapshot;
 use swarm_files::{IndexOptions, free_len, scan};
@@ -29,8 +30,8 @@ pub(super) async fn run(args: DemoArgs, _global: &Global) -> Result<(), Failure>
         prepared = &mut preparing => prepared,
         () = interrupts.next() => {
             is_interrupted.store(true, Ordering::Relaxed);
-            // It ends soon, and only then nothing new is made in the folder.
-            preparing.await
+            // It ends soon, and only then nothing new is made in the folder; unless the system holds it.
+            tokio::time::timeout(END_TIMEOUT, preparing).await.map_err(|_| interrupted())?
         }
     };
     let bug = |_| Failure::new(Exit::Other, "preparing the demo failed: this is a bug, please report it");
@@ -98,7 +99,7 @@ impl Demo {
         let needed_len = file_len.saturating_mul(is_made + 3);
         match free_len(&self.folder.0) {
             Some(free) if free < needed_len => {
-                let at = self.folder.0.display();
+                let at = Shown(&self.folder.0);
                 let message = format!(
                     "the demo needs {} at {at}, {} are free: choose a shorter --len or another --dir",
                     ByteLen(needed_len),
@@ -114,7 +115,7 @@ impl Demo {
         let original = self.original()?;
         let demo_state = self.state();
         let manifest =
-            index_paths(std::slice::from_ref(&original), IndexOptions::default(), &demo_state, false)?
+            index_paths((std::slice::from_ref(&original), &[]), IndexOptions::default(), &demo_state, false)?
                 .manifest;
         if manifest.geometry().chunk_count() < self.args.seeds {
             return Err(Failure::new(
@@ -173,7 +174,7 @@ impl Demo {
             return Ok(path.clone());
         }
         let path = self.folder.0.join("film.bin");
-        output::note(format_args!("making {} of random bytes in {}", self.args.len, self.folder.0.display()));
+        output::note(format_args!("making {} of random bytes in {}", self.args.len, Shown(&self.folder.0)));
         let mut left = self.args.len.0;
         let mut file = File::create(&path).map_err(|error| disk("make", &path, &error))?;
         let mut random = random();
@@ -281,6 +282,9 @@ impl Drop for Killer {
     }
 }
 
+/// How long an interrupted demo may take to remove what it made.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
 fn holds(seed: u32, chunk: u32, seeds: u32) -> bool {
     chunk % seeds == seed || (chunk + 1) % seeds == seed
 }
@@ -291,7 +295,7 @@ fn chunks_of(seed: u32, seeds: u32, manifest: &Manifest) -> usize {
 
 fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
     FetchArgs {
-        what: manifest.display().to_string(),
+        what: manifest.to_string_lossy().into_owned(),
         out: out.to_owned(),
         peer,
         // The demo shows this machine alone.
@@ -307,6 +311,7 @@ fn fetch_args(manifest: &Path, out: &Path, peer: Vec<Peer>) -> FetchArgs {
         memory: ByteLen(64 << 20),
         keep_seeding: false,
         overwrite: false,
+        verify_at_end: false,
         timeout: 60,
         listen: None,
         json: false,
@@ -321,5 +326,5 @@ fn random() -> blake3::OutputReader {
 }
 
 fn disk(op: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Disk, format_args!("cannot {op} `{}`: {error}", path.display()))
+    Failure::new(Exit::Disk, format_args!("cannot {op} `{}`: {error}", Shown(&path)))
 }

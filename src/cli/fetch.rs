@@ -2,33 +2,42 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use super::args::{FetchArgs, Global};
 use super::failure::{self, Exit, Failure};
-use super::include::Include;
+use super::include::{Chosen, Include};
 use super::memory::Memory;
 use super::output::{self, Done, FetchView, HashView, Json};
+use super::place::Place;
 use super::seal;
-use super::seed::own_source;
+use super::seed::{moved, own_source};
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
+use super::steps::{Progress, Steps};
 use super::trust;
 use swarm_core::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, WRAPPED_KEYS_MAX};
-use swarm_core::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate};
-use swarm_core::manifest::{ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey};
+use swarm_core::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate, Shown};
+use swarm_core::manifest::{
+    ChunkIndex, ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey,
+};
 use swarm_core::wire::DeclineReason;
 use swarm_engine::{
     Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
 };
-use swarm_files::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
+use swarm_files::{
+    LastLook, LeftOut, Opened, Opening, Store, StoreError, StreamStore, Target, TargetOptions, find_manifest,
+    free_len,
+};
 use swarm_host::Guard;
-use swarm_link::Endpoint;
-use swarm_node::clock::Clock;
+use swarm_link::{Endpoint, Identity};
+use swarm_node::clock::{Clock, wall_clock};
 use swarm_node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 
 pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure> {
@@ -47,22 +56,31 @@ pub(super) async fn fetch(
     if args.json && is_stdout(&args.out) {
         return Err(Failure::new(Exit::Usage, "--json and -o - both want stdout: choose one"));
     }
+    if args.verify_at_end && is_stdout(&args.out) {
+        let message = "--verify-at-end reads files again, -o - writes none: choose one";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     args.find.check()?;
     let include = Include::new(&args.include)?;
     let mut interrupts = Interrupts::catch()?;
-    let (args, wanted) = find(args).await?;
-    let identity = trust::identity(global, None, args.trust.cert.as_deref())?;
+    let mut steps = Steps::new(&mut interrupts, patience(&args));
+    let wanted = find(&args, &mut steps).await?;
+    let (identity, content_key) = keys(&args, &wanted, global, &mut steps).await?;
     let memory = Memory::split(args.memory, is_stdout(&args.out), args.limit.link());
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
-    let content_key = wanted.content_key(args.content_key.as_deref(), &identity)?;
     let readers = args.readers.as_ref().map(|path| (wanted.content, path));
-    let guard = trust::guard(&endpoint, args.trust.files(readers))?;
+    let guard = trust::guard(&endpoint, args.trust.files(readers), &mut steps).await?;
     let limits = Limits {
         down: args.down_limit.limit_down,
         down_per_peer: args.down_limit.limit_down_per_peer,
         ..args.limit.limits(memory.buffers_len, memory.windows_len)
     };
-    let options = Options { limits, finders: args.find.finders(), ..Options::default() };
+    let options = Options {
+        limits,
+        finders: args.find.finders(),
+        dial_timeout: dial_timeout(args.timeout),
+        ..Options::default()
+    };
     let (node, mut events, task) = Node::start(endpoint.clone(), options);
     let mut fetch = Fetch {
         clock: Clock::start(),
@@ -81,7 +99,11 @@ pub(super) async fn fetch(
         wrapped_keys: wanted.wrapped_keys.clone(),
         content_key,
         store_error: None,
+        left_out_count: 0,
+        last_look: None,
+        is_looking: Arc::default(),
         is_complete: false,
+        place: None,
         trouble: None,
         told: BTreeSet::new(),
         guard,
@@ -98,24 +120,44 @@ pub(super) async fn fetch(
     match result {
         Ok(()) => {
             fetch.conclude(&last, elapsed);
-            Ok(())
+            fetch.check_whole()
         }
         Err(failure) => Err(failure),
     }
 }
 
-async fn find(args: FetchArgs) -> Result<(FetchArgs, Wanted), Failure> {
-    let found = tokio::task::spawn_blocking(move || {
-        let mut wanted = Wanted::find(&args)?;
-        if wanted.manifest.is_none() && !is_stdout(&args.out) {
-            // An earlier run learnt it already.
-            wanted.manifest = find_manifest(&args.out, wanted.content);
-        }
-        Ok((args, wanted))
-    });
-    found.await.map_err(|_| {
-        Failure::new(Exit::Other, "reading the manifest failed: this is a bug, please report it")
-    })?
+/// How long a fetch goes on without any progress; `None` for ever.
+fn patience(args: &FetchArgs) -> Option<Duration> {
+    (args.timeout > 0).then(|| Duration::from_secs(args.timeout))
+}
+
+async fn find(args: &FetchArgs, steps: &mut Steps<'_>) -> Result<Wanted, Failure> {
+    let of_step = args.clone();
+    let read = move |progress: &Progress| Wanted::find(&of_step, progress);
+    let mut wanted = steps.run(&Wanted::reading(&args.what), read).await?;
+    if wanted.manifest.is_none() && !is_stdout(&args.out) {
+        // An earlier run learnt it already.
+        let (out, content) = (args.out.clone(), wanted.content);
+        let doing = format!("looking for the manifest in `{}`", Shown(&args.out));
+        wanted.manifest = steps.run(&doing, move |_| Ok(find_manifest(&out, content))).await?;
+    }
+    Ok(wanted)
+}
+
+/// This node's key, and that of a sealed content.
+async fn keys(
+    args: &FetchArgs,
+    wanted: &Wanted,
+    global: &Global,
+    steps: &mut Steps<'_>,
+) -> Result<(Identity, Option<ContentKey>), Failure> {
+    let (args, wanted, global) = (args.clone(), wanted.clone(), global.clone());
+    let read = move |_: &Progress| {
+        let identity = trust::identity(&global, None, args.trust.cert.as_deref())?;
+        let content_key = wanted.content_key(args.content_key.as_deref(), &identity)?;
+        Ok((identity, content_key))
+    };
+    steps.run("reading keys", read).await
 }
 
 struct Fetch {
@@ -139,7 +181,14 @@ struct Fetch {
     /// What this node opens the content with, if it is sealed.
     content_key: Option<ContentKey>,
     store_error: Option<StoreError>,
+    /// Entries that the target cannot hold.
+    left_out_count: usize,
+    /// Of --verify-at-end, once the store is open, and whether it has begun.
+    last_look: Option<LastLook>,
+    is_looking: Arc<AtomicBool>,
     is_complete: bool,
+    /// Where this node is reached, once others were told.
+    place: Option<Place>,
     /// What last kept a finder from working.
     trouble: Option<String>,
     /// Troubles with peers that were told once.
@@ -153,6 +202,7 @@ struct OpenedStore {
     wanted: Bitfield,
     is_resumed: bool,
     is_doubted: bool,
+    left_out: Vec<LeftOut>,
 }
 
 impl Fetch {
@@ -165,6 +215,7 @@ impl Fetch {
     ) -> Result<(), Failure> {
         self.join(wanted).await?;
         let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = 0u32;
         loop {
             tokio::select! {
@@ -179,6 +230,7 @@ impl Fetch {
                     ticks += 1;
                 }
                 () = interrupts.next() => {
+                    self.last_look.iter().for_each(LastLook::stop);
                     let percent = self.percent().await;
                     return if self.is_complete { Ok(()) } else { Err(self.interrupted(percent)) };
                 }
@@ -200,9 +252,8 @@ impl Fetch {
             (false, true) => Order::Sequential { window_len: None },
             (false, false) => Order::RarestFirst,
         };
-        let idle = Duration::from_secs(self.args.timeout);
         let patience =
-            (self.args.timeout > 0).then(|| Patience { idle, search: self.search_time().min(idle) });
+            patience(&self.args).map(|idle| Patience { idle, search: self.search_time().min(idle) });
         let (content, manifest) = (wanted.content, wanted.manifest.clone());
         if let Some(manifest) = &manifest {
             self.open(manifest.clone())?;
@@ -220,15 +271,26 @@ impl Fetch {
         let manifest = self.unsealed(manifest)?;
         self.manifest = Some(manifest.clone());
         let (args, include) = (self.args.clone(), self.include.clone());
-        self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, manifest)));
+        self.last_look = self.args.verify_at_end.then(|| self.make_last_look());
+        let look = self.last_look.clone();
+        self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, look, manifest)));
         Ok(())
+    }
+
+    fn make_last_look(&self) -> LastLook {
+        let (is_json, is_looking) = (self.args.json, Arc::clone(&self.is_looking));
+        let view = OnceLock::new();
+        LastLook::new(move |progress| {
+            is_looking.store(progress.hashed_len < progress.total_len, Ordering::Relaxed);
+            view.get_or_init(|| HashView::of_last_look(is_json)).show(progress);
+        })
     }
 
     /// As this node can read it; what it has no key for it fetches as it is, as a mirror does.
     fn unsealed(&self, manifest: Manifest) -> Result<Manifest, Failure> {
         match &self.content_key {
             Some(_) if !manifest.is_sealed() && self.args.content_key.is_some() => {
-                Err(Failure::new(Exit::Usage, SealError::NotSealed))
+                Err(SealError::NotSealed.into())
             }
             _ if !manifest.is_sealed() => Ok(manifest),
             Some(key) => seal::opened(&manifest, key),
@@ -273,6 +335,7 @@ impl Fetch {
             return Err(no_source());
         }
         self.tell_opened(&manifest, &opened, wanted_len);
+        self.tell_left_out(&opened.left_out);
         self.node.open_store(self.content, opened.store, opened.durable, opened.wanted).await;
         Ok(())
     }
@@ -308,7 +371,7 @@ impl Fetch {
         let free = if is_stdout(&self.args.out) { None } else { free_len(&self.args.out) };
         let left_len = wanted_len - self.present_len;
         if let Some(free) = free.filter(|free| *free < left_len) {
-            let out = self.args.out.display();
+            let out = Shown(&self.args.out);
             self.view.note(&format!(
                 "only {} are free at {out}, {} are needed: make space meanwhile",
                 ByteLen(free),
@@ -317,12 +380,48 @@ impl Fetch {
         }
     }
 
+    fn tell_left_out(&mut self, left_out: &[LeftOut]) {
+        self.left_out_count = left_out.len();
+        for entry in left_out {
+            if self.args.json {
+                let (path, message) = (entry.path.to_string(), entry.to_string());
+                Json::LeftOut { path, message }.print();
+            } else {
+                self.view.note(&format!("left out {entry}"));
+            }
+        }
+    }
+
+    /// Whether the target holds all that was asked for.
+    fn check_whole(&self) -> Result<(), Failure> {
+        if self.left_out_count == 0 {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::Partial,
+            format_args!(
+                "`{}` cannot hold {} of this content, named above; the rest is complete and verified: fetch them into a folder on another file system by --include",
+                Shown(&self.args.out),
+                output::count(self.left_out_count, "path"),
+            ),
+        ))
+    }
+
     /// True when the fetch is over.
     fn on_event(&mut self, event: NodeEvent) -> Result<bool, Failure> {
         let event = match event {
             NodeEvent::Engine(event) => event,
             NodeEvent::StoreError { error, .. } => {
                 self.store_error.get_or_insert(error);
+                return Ok(false);
+            }
+            NodeEvent::StoreWarning { warning, .. } => {
+                let message = warning.to_string();
+                if self.args.json {
+                    Json::Warning { message }.print();
+                } else {
+                    self.view.note(&message);
+                }
                 return Ok(false);
             }
             NodeEvent::FinderTrouble(trouble) => {
@@ -345,7 +444,7 @@ impl Fetch {
             Event::PeerLeft { node, reason } => self.tell(node, "left", reason, false),
             Event::PeerUnreachable { node, failure } => match failure {
                 DialFailure::Unreachable(reason) => self.tell(node, "unreachable", reason, true),
-                DialFailure::Refused(reason) => self.tell(node, "refused", reason, true),
+                DialFailure::Refused(refusal) => self.tell(node, "refused", refusal.words, true),
             },
             Event::PeerDeclined { node, reason, .. } => {
                 let short = node.short();
@@ -361,11 +460,9 @@ impl Fetch {
                 self.tell(node, "banned", format!("banned peer {}: it {violation}", node.short()), true);
             }
             Event::BlamedByPeer { node, chunk, .. } => {
-                let line = format!(
-                    "peer {} says chunk {} from here was corrupt: check this machine",
-                    node.short(),
-                    chunk.get()
-                );
+                let name = output::chunk_name(chunk, self.manifest.as_ref());
+                let line =
+                    format!("peer {} says {name} from here was corrupt: check this machine", node.short());
                 self.tell(node, "blames us", line, true);
             }
             Event::PeerAccused { node, by, .. } => {
@@ -375,6 +472,18 @@ impl Fetch {
             Event::ChunkLost { chunk, .. } => {
                 let name = output::chunk_name(chunk, self.manifest.as_ref());
                 self.view.note(&format!("withdrew {name}: it changed on disk"));
+            }
+            Event::ReadTrouble { chunk, reason, .. } => {
+                self.tell_read(chunk, output::read_trouble(&reason), |chunk, path| Json::ReadTrouble {
+                    chunk,
+                    path,
+                    message: reason,
+                });
+            }
+            Event::ReadAgain { chunk, .. } => {
+                let path = self.manifest.as_ref().map(|manifest| output::chunk_place(chunk, manifest).1);
+                let line = output::read_again(&path.unwrap_or_default());
+                self.tell_read(chunk, line, |chunk, path| Json::ReadAgain { chunk, path });
             }
             Event::PeerCompleted { node, .. } => {
                 self.tell(node, "completed", "it has everything now".to_owned(), false)
@@ -397,10 +506,20 @@ impl Fetch {
         if self.args.keep_seeding {
             self.view.note("complete; going on as a seed. Others fetch it with: swarm fetch TICKET");
             if !self.args.json {
-                output::result(self.own_ticket());
+                output::report(self.own_ticket());
             }
+            let source = own_source(&self.endpoint, &[]);
+            self.place = Some(Place::new(&self.endpoint, &[], &source));
         }
         !self.args.keep_seeding
+    }
+
+    fn look_at_place(&mut self) {
+        if self.place.as_mut().and_then(Place::look).is_some() {
+            let message = "this node is reached elsewhere now: hand out the new ticket".to_owned();
+            self.view.clear();
+            moved(self.args.json, message, Some(&self.own_ticket()));
+        }
     }
 
     fn failed(&mut self, failure: &FetchFailure) -> Failure {
@@ -420,6 +539,16 @@ impl Fetch {
         }
     }
 
+    fn tell_read(&self, chunk: ChunkIndex, line: String, json: impl FnOnce(u32, String) -> Json) {
+        match &self.manifest {
+            Some(manifest) if self.args.json => {
+                let (chunk, path) = output::chunk_place(chunk, manifest);
+                json(chunk, path).print();
+            }
+            Some(_) | None => self.view.note(&line),
+        }
+    }
+
     fn look_at_trust(&mut self) {
         let Err(error) = self.guard.look() else { return };
         let line = format!("{error}; going on with what held before");
@@ -432,12 +561,16 @@ impl Fetch {
 
     async fn show(&mut self, observe: &mut dyn FnMut(&ContentSnapshot), is_json_due: bool) {
         self.look_at_trust();
+        self.look_at_place();
         let snapshot = self.node.snapshot().await;
         if let Some(content) = snapshot.engine.contents.first() {
             observe(content);
         }
         // While the store is opened, hashing has its own bar.
-        if self.opening.is_none() {
+        if self.is_looking.load(Ordering::Relaxed) {
+            // So has the last look.
+            self.view.clear();
+        } else if self.opening.is_none() {
             self.view.show(&snapshot, self.manifest.as_ref());
         }
         if self.args.json && is_json_due {
@@ -489,6 +622,10 @@ impl Fetch {
             return Json::Done(done).print();
         }
         let name = self.manifest.as_ref().map_or_else(|| self.content.short(), Manifest::name);
+        let name = match self.left_out_count {
+            0 => name,
+            _ => format!("what the target can hold of {name}"),
+        };
         if done.fetched_bytes == 0 {
             return output::note(format_args!(
                 "{name} is complete and verified: {} were there",
@@ -501,7 +638,7 @@ impl Fetch {
             "{name} is complete and verified: {} in {seconds:.1} s, {rate}",
             ByteLen(done.fetched_bytes)
         ));
-        output::note(output::peer_table(&last.engine.peers, elapsed));
+        output::notes(&output::peer_table(&last.engine.peers, elapsed));
         let (duplicate, corrupt) = (ByteLen(done.duplicate_bytes), ByteLen(done.corrupt_bytes));
         output::note(format_args!(
             "  received and not needed: {duplicate}; corrupt: {corrupt}; on the wire: {}",
@@ -521,8 +658,19 @@ async fn wait_for(
     })?
 }
 
-fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result<OpenedStore, Failure> {
-    let files = include.files(&manifest)?;
+fn open_store(
+    args: &FetchArgs,
+    include: &Include,
+    last_look: Option<LastLook>,
+    manifest: Manifest,
+) -> Result<OpenedStore, Failure> {
+    let Chosen { files, unwanted_empty, unmatched } = include.choose(&manifest)?;
+    if let (false, false) = (unmatched.is_empty(), args.json) {
+        output::note(format_args!(
+            "no file matches --include {}: going on with the others",
+            unmatched.join(" and ")
+        ));
+    }
     let count = manifest.geometry().chunk_count();
     let mut wanted = Bitfield::new(count);
     for file in &files {
@@ -536,17 +684,32 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
                 format!("-o - takes one file, this content has {}: choose one with --include", files.len());
             return Err(Failure::new(Exit::Usage, message));
         };
-        let store = StreamStore::new(manifest, *file, Box::new(std::io::stdout()));
+        let store = StreamStore::new(manifest, *file, Box::new(output::Stdout));
         let (store, durable) = (Arc::new(store), Bitfield::new(count));
-        return Ok(OpenedStore { store, durable, wanted, is_resumed: false, is_doubted: false });
+        let (is_resumed, is_doubted, left_out) = (false, false, Vec::new());
+        return Ok(OpenedStore { store, durable, wanted, is_resumed, is_doubted, left_out });
     }
     let view = HashView::new("verifying", args.json);
-    let options =
-        TargetOptions { overwrite: args.overwrite, unwanted_empty: include.unwanted_empty(&manifest) };
-    let (store, opened) =
-        TargetStore::open(&args.out, manifest, wanted.clone(), options, &|progress| view.show(progress))?;
-    let (is_resumed, is_doubted) = (opened.resumed, opened.doubted);
-    Ok(OpenedStore { store: Arc::new(store), durable: opened.durable, wanted, is_resumed, is_doubted })
+    let options = TargetOptions { overwrite: args.overwrite, unwanted_empty };
+    let show = |progress| view.show(progress);
+    let opening = Opening { progress: &show, clock: wall_clock };
+    let target = Target::open(&args.out, &manifest, &wanted, &options, opening);
+    Ok(match target.map_err(failure::of_target)? {
+        Target::Filled(store, opened) => {
+            let (is_resumed, is_doubted) = (opened.resumed, opened.doubted);
+            let Opened { durable, wanted, left_out, .. } = opened;
+            let store = match last_look {
+                Some(look) => store.looking_again(look),
+                None => *store,
+            };
+            OpenedStore { store: Arc::new(store), durable, wanted, is_resumed, is_doubted, left_out }
+        }
+        Target::Complete(store) => {
+            let durable = store.good().clone();
+            let (is_resumed, is_doubted, left_out) = (false, false, Vec::new());
+            OpenedStore { store: Arc::new(*store), durable, wanted, is_resumed, is_doubted, left_out }
+        }
+    })
 }
 
 fn no_source() -> Failure {
@@ -554,6 +717,11 @@ fn no_source() -> Failure {
         Exit::NoSource,
         "nobody is known to have this content: name a source with --peer NODEID@HOST:PORT or --peer TICKET",
     )
+}
+
+/// A dial ends a little before patience does: the message at the end says what came of it.
+fn dial_timeout(timeout_secs: u64) -> Option<Duration> {
+    (timeout_secs > 0).then(|| Duration::from_secs(timeout_secs).mul_f64(0.8))
 }
 
 fn is_stdout(out: &Path) -> bool {

@@ -15,11 +15,11 @@ fn ls(args: &LsArgs, global: &Global) -> Result<(), Failure> {
     let answer = control::ask(&mut client, Request::List, &mut |_, _| {})?;
     let Answer::Contents { contents } = answer else { return Err(control::odd(answer)) };
     if args.json {
-        contents.iter().for_each(|content| output::result(output::line_of(content)));
+        contents.iter().try_for_each(output::json)?;
     } else if contents.is_empty() {
         output::note("the node serves nothing yet: add something with swarm add");
     } else {
-        output::raw(&output::contents_table(&contents));
+        output::text(&output::contents_table(&contents))?;
     }
     Ok(())
 }

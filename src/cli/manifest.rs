@@ -1,5 +1,6 @@
 //! `swarm manifest`: create, show, verify.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -12,18 +13,22 @@ use super::seal;
 use super::setup;
 use super::source::manifest_file;
 use swarm_core::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MAX, SIGNATURES_MAX};
-use swarm_core::base::{Bitfield, ByteLen};
+use swarm_core::base::{Bitfield, ByteLen, Shown};
 use swarm_core::manifest::{File, Manifest, ManifestFile, Source};
-use swarm_files::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, SkippedWhy, index, scan};
+use swarm_files::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, index_without, scan};
 use swarm_link::Identity;
 use swarm_node::clock::wall_clock;
 
 pub(super) fn run(command: ManifestCommand, global: &Global) -> Result<(), Failure> {
     match command {
-        ManifestCommand::Create(args) => create(&args, global),
+        ManifestCommand::Create(args) => {
+            setup::check_hashing_threads()?;
+            create(&args, global)
+        }
         ManifestCommand::Show { manifest, json } => show(&manifest, json),
         ManifestCommand::Sign { manifest, json } => add_signature(&manifest, json, global),
         ManifestCommand::Verify { manifest, dir, content_key, json } => {
+            setup::check_hashing_threads()?;
             verify(&manifest, &dir, content_key.as_deref(), json)
         }
     }
@@ -36,12 +41,19 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
             format_args!("the comment is longer than {COMMENT_LEN_MAX} bytes"),
         ));
     }
-    if let Some(out) = &args.out {
-        refuse_to_replace(out)?;
+    let is_stdout = args.out.as_deref() == Some(Path::new("-"));
+    match &args.out {
+        Some(_) if is_stdout => check_stdout(args.json)?,
+        Some(out) => refuse_to_replace(out)?,
+        None => {}
     }
     let chunk_len_log2 = args.chunk_len.map(chunk_len_log2).transpose()?;
-    let options = IndexOptions { chunk_len_log2, sha256: args.sha256 };
-    let made = index_paths(&args.paths, options, global, args.json)?;
+    let options = IndexOptions { chunk_len_log2, sha256: args.sha256, skip_unportable: args.skip_unportable };
+    let outs = match &args.out {
+        Some(out) => vec![out.clone()],
+        None => default_outs(&args.paths),
+    };
+    let made = index_paths((&args.paths, &outs), options, global, args.json)?;
     let manifest = match &args.seal {
         Some(path) => seal::sealed(&made, &seal::key_or_new(path)?, args.json)?,
         None => made.manifest,
@@ -50,17 +62,33 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
     if args.sign {
         sign(&mut file, &setup::identity(global, None)?);
     }
+    let (files, len) =
+        (output::count(manifest.files().len(), "file"), ByteLen(manifest.geometry().content_len()));
+    if is_stdout {
+        output::bytes(&file.encode())
+            .map_err(|error| Failure::new(Exit::Disk, format_args!("cannot write to stdout: {error}")))?;
+        output::note(format_args!("{}: {files}, {len}, content {}", manifest.name(), manifest.id()));
+        return Ok(());
+    }
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.swarm", manifest.name())));
     write_manifest(&out, &file)?;
     if args.json {
-        output::result(describe(&file));
+        output::json(&describe(&file))?;
     } else {
-        output::result(manifest.id());
-        let (files, len) =
-            (output::count(manifest.files().len(), "file"), ByteLen(manifest.geometry().content_len()));
-        output::note(format_args!("{}: {files}, {len}, written to {}", manifest.name(), out.display()));
+        output::result(manifest.id())?;
+        output::note(format_args!("{}: {files}, {len}, written to {}", manifest.name(), Shown(&out)));
     }
     Ok(())
+}
+
+/// Whether a manifest may go to stdout.
+fn check_stdout(is_json: bool) -> Result<(), Failure> {
+    let message = match (is_json, std::io::stdout().is_terminal()) {
+        (true, _) => "--json and -o - both want stdout: choose one",
+        (false, true) => "a manifest is not for a terminal: name a file, or send stdout to one",
+        (false, false) => return Ok(()),
+    };
+    Err(Failure::new(Exit::Usage, message))
 }
 
 /// Signs with a node's key; what it signed before stays as it is.
@@ -71,40 +99,50 @@ pub(super) fn sign(file: &mut ManifestFile, identity: &Identity) {
 }
 
 fn add_signature(path: &Path, is_json: bool, global: &Global) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        return Err(Failure::new(Exit::Usage, "a signature is written into the manifest's file: name that"));
+    }
     let mut file = manifest_file(path)?;
     if file.signatures.len() >= SIGNATURES_MAX {
-        let message = format!("`{}` has {SIGNATURES_MAX} signatures, and no more fit", path.display());
+        let message = format!("`{}` has {SIGNATURES_MAX} signatures, and no more fit", Shown(&path));
         return Err(Failure::new(Exit::Usage, message));
     }
     let identity = setup::identity(global, None)?;
     sign(&mut file, &identity);
     replace_manifest(path, &file)?;
     if is_json {
-        output::result(describe(&file));
+        output::json(&describe(&file))?;
     } else {
-        output::note(format_args!("signed {} as:", path.display()));
-        output::result(identity.node_id());
+        output::note(format_args!("signed {} as:", Shown(&path)));
+        output::result(identity.node_id())?;
     }
     Ok(())
 }
 
-/// Hashes paths, with progress and the cache, and tells what was left out.
+/// Where the manifest of each of these paths goes if nobody says where.
+fn default_outs(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let name = |path: &PathBuf| path.canonicalize().ok()?.file_name()?.to_str().map(str::to_owned);
+    paths.iter().filter_map(name).map(|name| PathBuf::from(format!("{name}.swarm"))).collect()
+}
+
+/// Hashes paths, with progress and the cache, and tells what was left out. Manifests that are about to be written are no part
+/// of the content: with them it would be another one at each run.
 pub(super) fn index_paths(
-    paths: &[PathBuf],
+    (paths, outs): (&[PathBuf], &[PathBuf]),
     options: IndexOptions,
     global: &Global,
     is_silent: bool,
 ) -> Result<Index, Failure> {
     let view = HashView::new("hashing", is_silent);
     let cache = IndexCache::new(setup::cache_dir(global)?, wall_clock());
-    let made = index(paths, &options, Some(&cache), &|progress| view.show(progress))?;
+    let left_out: Vec<PathBuf> = outs.iter().flat_map(|out| [out.clone(), temporary(out)]).collect();
+    let made = index_without(paths, &left_out, &options, Some(&cache), &|progress| view.show(progress))?;
     drop(view);
     for skipped in &made.skipped {
-        let why = match skipped.why {
-            SkippedWhy::Symlink => "a symbolic link",
-            SkippedWhy::Special => "not a file or folder",
-        };
-        output::note(format_args!("skipped `{}`: {why}", skipped.path.display()));
+        output::note(format_args!("skipped `{}`: {}", Shown(&skipped.path), skipped.why));
+    }
+    if !made.windows_names.is_empty() {
+        output::note(format_args!("warning: {}", made.windows_names));
     }
     Ok(made)
 }
@@ -114,7 +152,7 @@ fn refuse_to_replace(path: &Path) -> Result<(), Failure> {
     if !path.exists() || (path.is_file() && manifest_file(path).is_ok()) {
         return Ok(());
     }
-    let message = format!("`{}` exists and is not a manifest: choose another name", path.display());
+    let message = format!("`{}` exists and is not a manifest: choose another name", Shown(&path));
     Err(Failure::new(Exit::TargetDiffers, message))
 }
 
@@ -126,12 +164,18 @@ pub(super) fn write_manifest(path: &Path, file: &ManifestFile) -> Result<(), Fai
 
 fn replace_manifest(path: &Path, file: &ManifestFile) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
-        Failure::new(Exit::Disk, format_args!("cannot write `{}`: {error}", path.display()))
+        Failure::new(Exit::Disk, format_args!("cannot write `{}`: {error}", Shown(&path)))
     };
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".part");
+    let temporary = temporary(path);
     std::fs::write(&temporary, file.encode()).map_err(failed)?;
     std::fs::rename(&temporary, path).map_err(failed)
+}
+
+/// Its name while it is written.
+fn temporary(path: &Path) -> PathBuf {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".part");
+    temporary.into()
 }
 
 fn chunk_len_log2(ByteLen(len): ByteLen) -> Result<u8, Failure> {
@@ -144,26 +188,25 @@ fn chunk_len_log2(ByteLen(len): ByteLen) -> Result<u8, Failure> {
 fn show(path: &Path, is_json: bool) -> Result<(), Failure> {
     let file = manifest_file(path)?;
     if is_json {
-        output::result(describe(&file));
-        return Ok(());
+        return output::json(&describe(&file));
     }
     let (manifest, geometry) = (&file.manifest, file.manifest.geometry());
-    output::result(format_args!("content   {}", manifest.id()));
-    output::result(format_args!("name      {}", manifest.name()));
+    output::result(format_args!("content   {}", manifest.id()))?;
+    output::result(format_args!("name      {}", manifest.name()))?;
     let (files, len) = (geometry.file_count(), geometry.content_len());
     output::result(format_args!(
         "files     {files}, {} ({len} bytes), {} chunks",
         ByteLen(len),
         geometry.chunk_count()
-    ));
+    ))?;
     if !file.comment.is_empty() {
-        output::result(format_args!("comment   {}", file.comment.escape_debug()));
+        output::result(format_args!("comment   {}", file.comment))?;
     }
     for source in &file.sources {
-        output::result(format_args!("source    {}", source_line(source)));
+        output::result(format_args!("source    {}", source_line(source)))?;
     }
     for signed in &file.signatures {
-        output::result(format_args!("signed by {}", signed.key()));
+        output::result(format_args!("signed by {}", signed.key()))?;
     }
     for entry in manifest.files() {
         let executable = if entry.executable { "x" } else { "-" };
@@ -172,10 +215,10 @@ fn show(path: &Path, is_json: bool) -> Result<(), Failure> {
             entry.len,
             HEXLOWER.encode(&entry.blake3),
             entry.path
-        ));
+        ))?;
     }
     for directory in manifest.empty_directories() {
-        output::result(format_args!("d {:>15} {:64} {directory}/", "", ""));
+        output::result(format_args!("d {:>15} {:64} {directory}/", "", ""))?;
     }
     Ok(())
 }
@@ -231,23 +274,23 @@ fn verify(path: &Path, dir: &Path, content_key: Option<&Path>, is_json: bool) ->
     if is_json {
         let files: Vec<Value> =
             found.files.iter().map(|report| report_json(report, manifest, &found.good)).collect();
-        output::result(json!({
+        output::json(&json!({
             "content": manifest.id().to_string(),
             "complete": found.is_whole(),
             "chunks": geometry.chunk_count(),
             "bad_chunks": bad_chunks,
             "files": files,
             "missing_directories": found.missing_directories.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
-        }));
+        }))?;
     } else {
-        print_report(&found, manifest);
+        print_report(&found, manifest)?;
     }
     if found.is_whole() {
         return Ok(());
     }
     if let Some(report) = found.files.iter().find(|report| matches!(report.state, FileState::Unreadable(_))) {
         let message =
-            format!("`{}` cannot be read: get the permission and verify again", report.path.display());
+            format!("`{}` cannot be read: get the permission and verify again", Shown(&report.path));
         return Err(Failure { is_shown: is_json, ..Failure::new(Exit::Disk, message) });
     }
     let bad_files = found.files.iter().filter(|report| report.state != FileState::Good).count();
@@ -266,7 +309,7 @@ fn report_json(report: &FileReport, manifest: &Manifest, good: &Bitfield) -> Val
     })
 }
 
-fn print_report(found: &Scan, manifest: &Manifest) {
+fn print_report(found: &Scan, manifest: &Manifest) -> Result<(), Failure> {
     for report in found.files.iter().filter(|report| report.state != FileState::Good) {
         let detail = match &report.state {
             FileState::OtherLen(len) => {
@@ -281,14 +324,15 @@ fn print_report(found: &Scan, manifest: &Manifest) {
             "{}: {path}{detail}: bad chunks {bad} of {}",
             state_name(&report.state),
             report.chunks
-        ));
+        ))?;
     }
     for directory in &found.missing_directories {
-        output::result(format_args!("missing: {directory}/"));
+        output::result(format_args!("missing: {directory}/"))?;
     }
     if found.is_whole() {
-        output::result(format_args!("all {} files are good", found.files.len()));
+        output::result(format_args!("all {} files are good", found.files.len()))?;
     }
+    Ok(())
 }
 
 fn state_name(state: &FileState) -> &'static str {

@@ -1,14 +1,21 @@
 //! The command line: arguments in, a node to work, events shown. All printing is in `output`; commands are one file each.
 
 mod args;
+mod download;
 mod failure;
 mod include;
+mod man;
 mod memory;
 mod output;
+mod place;
+#[cfg(test)]
+mod reference;
 mod seal;
 mod setup;
 mod source;
+mod steps;
 mod trust;
+mod ways;
 
 mod aggregate;
 mod cert;
@@ -29,15 +36,16 @@ mod status;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
-
-use args::{Args, Command};
+use args::Command;
 use failure::Exit;
 use swarm_host::LogFormat;
 
 /// Runs the command that the arguments name; returns its exit code.
 pub(crate) fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match args::read() {
+        Ok(args) => args,
+        Err(error) => return output::parsed(&error),
+    };
     match args.command {
         // A node's log is as its configuration says.
         Command::Node(_) | Command::Aggregate(_) => {}
@@ -45,26 +53,27 @@ pub(crate) fn main() -> ExitCode {
         Command::Coordinator(_) => setup::node_logging(args.global.verbose, LogFormat::Text),
         _ => setup::logging(args.global.verbose),
     }
+    setup::survive_file_limit();
     let result = match args.command {
         Command::Seed(seed) => setup::block_on(seed::run(*seed, &args.global)),
         Command::Join(join) => setup::block_on(join::run(*join, &args.global)),
-        Command::Aggregate(aggregate) => aggregate::run(*aggregate, &args.global),
+        Command::Aggregate(aggregate) => setup::block_on(aggregate::run(*aggregate, &args.global)),
         Command::Coordinator(args_of) => setup::block_on_all_cores(coordinator::run(args_of, &args.global)),
         Command::Fetch(fetch) => setup::block_on(fetch::run(*fetch, &args.global)),
-        Command::Manifest(command) => manifest::run(command, &args.global),
+        Command::Manifest(command) => setup::run_blocking(move || manifest::run(command, &args.global)),
         Command::Demo(demo) => setup::block_on(demo::run(demo, &args.global)),
-        Command::Node(node) => node::run(node, &args.global),
-        Command::Add(add) => add::run(&add, &args.global),
-        Command::Remove(remove) => remove::run(&remove, &args.global),
-        Command::Ls(ls) => ls::run(&ls, &args.global),
-        Command::Status(status) => status::run(&status, &args.global),
-        Command::Cert(command) => cert::run(command),
-        Command::Id(id) => cert::id(&id, &args.global),
+        Command::Node(node) => setup::block_on(node::run(node, &args.global)),
+        Command::Add(add) => setup::block_on(add::run(add, &args.global)),
+        Command::Remove(remove) => setup::run_blocking(move || remove::run(&remove, &args.global)),
+        Command::Ls(ls) => setup::run_blocking(move || ls::run(&ls, &args.global)),
+        Command::Status(status) => setup::run_blocking(move || status::run(&status, &args.global)),
+        Command::Cert(command) => setup::run_blocking(move || cert::run(command)),
+        Command::Id(id) => setup::run_blocking(move || cert::id(&id, &args.global)),
+        Command::Man { dir } => setup::run_blocking(move || man::run(&dir)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "swarm", &mut script);
-            output::result(String::from_utf8_lossy(&script).trim_end());
-            Ok(())
+            clap_complete::generate(shell, &mut args::command(), "swarm", &mut script);
+            output::text(&String::from_utf8_lossy(&script))
         }
     };
     match result {

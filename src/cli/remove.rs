@@ -16,9 +16,9 @@ fn remove(args: &RemoveArgs, global: &Global) -> Result<(), Failure> {
     let answer = control::ask(&mut client, request, &mut |_, _| {})?;
     let Answer::Removed { content, name } = answer else { return Err(control::odd(answer)) };
     if args.json {
-        output::result(serde_json::json!({ "content": content, "name": name }));
+        output::json(&serde_json::json!({ "content": content, "name": name }))?;
     } else {
-        output::note(format_args!("served no longer: {}; its files stay as they are", name.escape_debug()));
+        output::note(format_args!("served no longer: {name}; its files stay as they are"));
     }
     Ok(())
 }

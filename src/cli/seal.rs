@@ -5,12 +5,15 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::failure::{Exit, Failure};
 use super::output::HashView;
 use super::source::Wanted;
 use swarm_core::base::limits::WRAPPED_KEYS_MAX;
-use swarm_core::base::{ContentId, NodeId};
-use swarm_core::manifest::{ContentKey, Manifest, SealError, WrappedKey};
+use swarm_core::base::text::text_of;
+use swarm_core::base::{ContentId, NodeId, Shown};
+use swarm_core::manifest::{ContentKey, Manifest, WrappedKey};
 use swarm_files::Index;
 use swarm_link::{Identity, random_bytes};
 
@@ -33,12 +36,15 @@ pub(super) fn key_in(path: &Path) -> Result<ContentKey, Failure> {
     let failed = |error: std::io::Error| Failure::file("read", path, &error);
     let file = std::fs::File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
-        let message = format!("`{}` can be read by others: chmod 600 it", path.display());
+        let message = format!("`{}` can be read by others: chmod 600 it", Shown(&path));
         return Err(Failure::new(Exit::Usage, message));
     }
-    let mut text = String::new();
-    file.take(KEY_FILE_LEN_MAX).read_to_string(&mut text).map_err(failed)?;
-    text.parse().map_err(|error| Failure::new(Exit::Usage, format_args!("`{}`: {error}", path.display())))
+    let unusable = |error: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, format_args!("`{}`: {error}", Shown(&path)))
+    };
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize));
+    file.take(KEY_FILE_LEN_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    text_of(&bytes).map_err(|error| unusable(&error))?.parse().map_err(|error| unusable(&error))
 }
 
 /// The sealed content of what was indexed, opened.
@@ -49,13 +55,7 @@ pub(super) fn sealed(index: &Index, key: &ContentKey, is_json: bool) -> Result<M
 
 /// A manifest as whoever has this key sees it.
 pub(super) fn opened(manifest: &Manifest, key: &ContentKey) -> Result<Manifest, Failure> {
-    manifest.opened(key).map_err(|error| {
-        let exit = match error {
-            SealError::NotSealed | SealError::Malformed => Exit::Usage,
-            SealError::WrongKey => Exit::NotAuthorised,
-        };
-        Failure::new(exit, error)
-    })
+    Ok(manifest.opened(key)?)
 }
 
 /// The key for each of some nodes.

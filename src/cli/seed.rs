@@ -1,24 +1,29 @@
 //! `swarm seed`: serve files in place.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
 
 use super::args::{Global, SeedArgs};
 use super::failure::{Exit, Failure};
 use super::join::Joining;
 use super::manifest::{self, index_paths, write_manifest};
 use super::output::{self, Done, HashView, Json, SeedView};
+use super::place::{self, Place};
 use super::seal;
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
+use super::steps::{Progress, Steps};
 use super::trust;
 use swarm_core::base::limits::{PORT_MAP_PATIENCE, SEED_WINDOWS_LEN};
-use swarm_core::base::{Bitfield, ByteLen, ContentId, Instant};
+use swarm_core::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Shown};
 use swarm_core::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
 use swarm_engine::{Event, Join, Order};
 use swarm_files::{IndexOptions, SeedStore, scan};
 use swarm_host::Guard;
-use swarm_link::Endpoint;
+use swarm_link::{Endpoint, Identity};
 use swarm_node::clock::{Clock, wall_clock};
 use swarm_node::{Node, NodeEvent, Options};
 
@@ -30,22 +35,26 @@ pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> 
 /// Serves until the arguments say that it is enough, or what it joined does.
 pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Global) -> Result<(), Failure> {
     args.find.check()?;
+    if args.manifest_out.as_deref() == Some(Path::new("-")) {
+        let message = "--manifest-out - is not possible, stdout is for the ticket: name a file";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let mut interrupts = Interrupts::catch()?;
+    let mut steps = Steps::new(&mut interrupts, None);
     let (preparing, globals) = (args, global.clone());
-    let prepare = tokio::task::spawn_blocking(move || {
-        open(&preparing, &globals).map(|(file, store)| (preparing, file, store))
-    });
-    let (args, mut file, store) = tokio::select! {
-        opened = prepare => opened.map_err(|_| Failure::new(Exit::Other, "hashing failed: this is a bug, please report it"))??,
-        () = interrupts.next() => return Err(Failure::new(Exit::Interrupted, "interrupted while hashing; run the same command again")),
-    };
+    let prepare =
+        move |_: &Progress| open(&preparing, &globals).map(|(file, store)| (preparing, file, store));
+    let (args, mut file, store) = steps.run("hashing", prepare).await?;
     let manifest = file.manifest.clone();
-    let identity = trust::identity(global, Some(manifest.id()), args.trust.cert.as_deref())?;
+    let (identity, ticket) = keys(&args, manifest.id(), global, &mut steps).await?;
     let endpoint = setup::endpoint(args.listen, &identity, args.limit.link())?;
     let readers = args.readers.as_ref().map(|path| (manifest.id(), path));
-    let guard = trust::guard(&endpoint, args.trust.files(readers))?;
+    let guard = trust::guard(&endpoint, args.trust.files(readers), &mut steps).await?;
     if args.listen.is_none() {
         identity.remember_port(endpoint.port())?;
+    }
+    if let Some(message) = place::lost_port(&endpoint) {
+        moved(args.json, message, None);
     }
     let good = store.good().clone();
     let limits = args.limit.limits(0, SEED_WINDOWS_LEN);
@@ -67,7 +76,6 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
             }
         }
     }
-    let ticket = ticket_with_key(&args, manifest.id())?;
     let source = own_source(&endpoint, &args.advertise);
     let coordinators = args.find.coordinator.clone();
     if args.sign {
@@ -75,11 +83,13 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     }
     let signatures = file.signatures.clone();
     let ticket = Ticket { sources: vec![source.clone()], coordinators, signatures, ..ticket };
-    if let Some(out) = &args.manifest_out {
-        file.sources.retain(|known| known.node != source.node);
-        file.sources.insert(0, source);
-        file.coordinators.clone_from(&args.find.coordinator);
-        write_manifest(out, &file)?;
+    let place = Place::new(&endpoint, &args.advertise, &source);
+    file.coordinators.clone_from(&args.find.coordinator);
+    name_first(&mut file, source);
+    if let Some(out) = args.manifest_out.clone() {
+        let file = file.clone();
+        let mut steps = Steps::new(&mut interrupts, None);
+        steps.run("writing the manifest", move |_| write_manifest(&out, &file)).await?;
     }
     let join = Join {
         content: manifest.id(),
@@ -94,7 +104,8 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
         joining.begin(&node, manifest.id()).await;
     }
     let (clock, present_len) = (Clock::start(), announce(&args, &endpoint, &manifest, &good, &ticket));
-    let mut seed = Seed { view: SeedView::new(), manifest, taken: 0, args, joining, guard };
+    let mut seed =
+        Seed { view: SeedView::new(), manifest, taken: 0, args, joining, guard, place, file, ticket };
     let result = seed.watch(&node, &mut events, &mut interrupts).await;
     node.stop().await;
     let last = tokio::select! {
@@ -109,21 +120,56 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     result
 }
 
+/// Makes this node the first source of a manifest.
+fn name_first(file: &mut ManifestFile, source: Source) {
+    file.sources.retain(|known| known.node != source.node);
+    file.sources.insert(0, source);
+}
+
+/// Tells that tickets of before lead nowhere, and shows the new one.
+pub(super) fn moved(is_json: bool, message: String, ticket: Option<&Ticket>) {
+    if is_json {
+        return Json::Moved { message, ticket: ticket.map(ToString::to_string) }.print();
+    }
+    output::note(message);
+    if let Some(ticket) = ticket {
+        output::report(ticket);
+    }
+}
+
+/// This node's key, and a ticket with that of a sealed content.
+async fn keys(
+    args: &SeedArgs,
+    content: ContentId,
+    global: &Global,
+    steps: &mut Steps<'_>,
+) -> Result<(Identity, Ticket), Failure> {
+    let (cert, seal, seal_for) = (args.trust.cert.clone(), args.seal.clone(), args.seal_for.clone());
+    let global = global.clone();
+    let read = move |_: &Progress| {
+        let identity = trust::identity(&global, Some(content), cert.as_deref())?;
+        Ok((identity, ticket_with_key(seal.as_deref(), &seal_for, content)?))
+    };
+    steps.run("reading keys", read).await
+}
+
 /// A ticket with the key of a sealed content, for everybody or for those who are named.
-fn ticket_with_key(args: &SeedArgs, content: ContentId) -> Result<Ticket, Failure> {
+fn ticket_with_key(seal: Option<&Path>, seal_for: &[NodeId], content: ContentId) -> Result<Ticket, Failure> {
     let ticket = Ticket::new(content);
-    let Some(path) = &args.seal else { return Ok(ticket) };
+    let Some(path) = seal else { return Ok(ticket) };
     let key = seal::key_in(path)?;
-    if args.seal_for.is_empty() {
+    if seal_for.is_empty() {
         return Ok(Ticket { key: Some(key), ..ticket });
     }
-    Ok(Ticket { wrapped_keys: seal::wrapped(&key, content, &args.seal_for)?, ..ticket })
+    Ok(Ticket { wrapped_keys: seal::wrapped(&key, content, seal_for)?, ..ticket })
 }
 
 /// Hashes the paths, or what they hold of a given manifest.
 fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), Failure> {
     let Some(path) = &args.manifest else {
-        let made = index_paths(&args.paths, IndexOptions::default(), global, args.json)?;
+        let options = IndexOptions { skip_unportable: args.skip_unportable, ..IndexOptions::default() };
+        let outs: Vec<PathBuf> = args.manifest_out.iter().cloned().collect();
+        let made = index_paths((&args.paths, &outs), options, global, args.json)?;
         if made.reused_files > 0 && !args.json {
             let files = output::count(made.reused_files, "file");
             output::note(format_args!("hashed before and unchanged: {files}"));
@@ -152,7 +198,7 @@ fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), F
     drop(view);
     if found.good.is_empty() && file.manifest.geometry().chunk_count() > 0 {
         let message =
-            format!("`{}` holds no chunk of {}: name the folder that does", root.display(), path.display());
+            format!("`{}` holds no chunk of {}: name the folder that does", Shown(&root), Shown(&path));
         return Err(Failure::new(Exit::Integrity, message));
     }
     let store = SeedStore::new(file.manifest.clone(), found.roots, found.good, wall_clock);
@@ -203,8 +249,13 @@ fn announce(
         ByteLen(present_len),
         addresses.join(" ")
     ));
+    if ticket.sources.iter().all(|source| place::is_cut_off(endpoint, source)) {
+        output::note(
+            "this machine has no network yet, so the ticket is good on this machine alone: a new one comes with the network",
+        );
+    }
     output::note("others fetch it with: swarm fetch TICKET");
-    output::result(ticket);
+    output::report(ticket);
     present_len
 }
 
@@ -215,6 +266,10 @@ struct Seed {
     taken: u64,
     joining: Option<Joining>,
     guard: Guard,
+    place: Place,
+    /// As it is written to `--manifest-out`.
+    file: ManifestFile,
+    ticket: Ticket,
 }
 
 impl Seed {
@@ -226,6 +281,7 @@ impl Seed {
     ) -> Result<(), Failure> {
         let wanted = if self.args.once { Some(1) } else { self.args.count };
         let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 Some(event) = events.recv() => {
@@ -236,6 +292,7 @@ impl Seed {
                 }
                 _ = tick.tick() => {
                     self.look_at_trust();
+                    self.look_at_place();
                     self.show(node).await;
                 }
                 () = interrupts.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; run the same command to serve again")),
@@ -251,6 +308,23 @@ impl Seed {
             let line = format!("{error}; going on with what held before");
             self.tell(Json::trust(&line), Some(line));
         }
+    }
+
+    fn look_at_place(&mut self) {
+        let Some(source) = self.place.look() else { return };
+        let addresses: Vec<&str> = source.addresses.iter().map(Address::as_str).collect();
+        let message = format!("this node is reached at {} now: hand out the new ticket", addresses.join(" "));
+        self.ticket.sources = vec![source.clone()];
+        // Before the ticket is shown: who reads the one may read the other.
+        name_first(&mut self.file, source);
+        let written = self.args.manifest_out.iter().try_for_each(|out| write_manifest(out, &self.file));
+        if let Err(failure) = written {
+            output::note(format_args!(
+                "{}; going on with the manifest as it was written before",
+                failure.error
+            ));
+        }
+        moved(self.args.json, message, Some(&self.ticket));
     }
 
     async fn show(&mut self, node: &Node) {
@@ -279,7 +353,7 @@ impl Seed {
             NodeEvent::FinderTrouble(trouble) => {
                 return self.tell(Json::trouble(&trouble), Some(trouble.reason));
             }
-            NodeEvent::StoreError { .. } => return,
+            NodeEvent::StoreError { .. } | NodeEvent::StoreWarning { .. } => return,
         };
         match event {
             Event::PeerJoined { node, agent } => self.tell(Json::peer(node, "joined", Some(agent)), None),
@@ -298,11 +372,9 @@ impl Seed {
                 self.tell(Json::peer(node, "banned", Some(violation.to_string())), Some(line));
             }
             Event::BlamedByPeer { node, chunk, .. } => {
-                let line = format!(
-                    "peer {} says chunk {} from here was corrupt: check this machine",
-                    node.short(),
-                    chunk.get()
-                );
+                let name = output::chunk_name(chunk, Some(&self.manifest));
+                let line =
+                    format!("peer {} says {name} from here was corrupt: check this machine", node.short());
                 self.tell(Json::peer(node, "blames us", Some(line.clone())), Some(line));
             }
             Event::PeerAccused { node, by, .. } => {
@@ -310,12 +382,20 @@ impl Seed {
                 self.tell(Json::peer(node, "accused", Some(line.clone())), Some(line));
             }
             Event::ChunkLost { chunk, .. } => {
-                let path = self.manifest.file(self.manifest.geometry().span(chunk).file).path.to_string();
-                let line = format!(
-                    "withdrew chunk {} of `{path}`: the data changed or cannot be read; seed it anew",
-                    chunk.get()
-                );
-                self.tell(Json::ChunkLost { chunk: chunk.get(), path }, Some(line));
+                let name = output::chunk_name(chunk, Some(&self.manifest));
+                let line = format!("withdrew {name}: the data changed; seed it anew");
+                let (chunk, path) = output::chunk_place(chunk, &self.manifest);
+                self.tell(Json::ChunkLost { chunk, path }, Some(line));
+            }
+            Event::ReadTrouble { chunk, reason, .. } => {
+                let line = output::read_trouble(&reason);
+                let (chunk, path) = output::chunk_place(chunk, &self.manifest);
+                self.tell(Json::ReadTrouble { chunk, path, message: reason }, Some(line));
+            }
+            Event::ReadAgain { chunk, .. } => {
+                let (chunk, path) = output::chunk_place(chunk, &self.manifest);
+                let line = output::read_again(&path);
+                self.tell(Json::ReadAgain { chunk, path }, Some(line));
             }
             Event::ManifestComplete { .. }
             | Event::PeerUnreachable { .. }

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use super::args::Global;
 use super::failure::{Exit, Failure};
+use super::output;
+use super::steps::Steps;
 use swarm_core::base::ContentId;
 use swarm_host::LogFormat;
 use swarm_link::{Endpoint, Identity, IdentityStore, LinkOptions};
@@ -22,18 +23,7 @@ pub(super) fn logging(verbose: u8) {
         2 => "swarm=debug,quinn=info",
         _ => "swarm=trace,quinn=debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(has_colours())
-        .init();
-}
-
-/// A file or a pipe takes no colours.
-fn has_colours() -> bool {
-    use std::io::IsTerminal as _;
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    output::start_log(level, LogFormat::Text);
 }
 
 /// A node's log goes to stderr, as its configuration says; it tells what happens without any `-v`.
@@ -43,15 +33,7 @@ pub(super) fn node_logging(verbose: u8, format: LogFormat) {
         1 => "swarm=debug,quinn=info",
         _ => "swarm=trace,quinn=debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(has_colours());
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
+    output::start_log(level, format);
 }
 
 /// Runs a command that moves chunks on a runtime of its own: hashing and disks have cores, too.
@@ -59,15 +41,26 @@ pub(super) fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Re
     block_on_threads(swarm_link::network_threads(), command)
 }
 
+/// Runs a command that is one step, for as long as no signal comes.
+pub(super) fn run_blocking(
+    command: impl FnOnce() -> Result<(), Failure> + Send + 'static,
+) -> Result<(), Failure> {
+    block_on_threads(1, async {
+        let mut interrupts = Interrupts::catch()?;
+        Steps::new(&mut interrupts, None).run("working", move |_| command()).await
+    })
+}
+
 /// The same for a command that has next to nothing to do but talk.
 pub(super) fn block_on_all_cores(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    block_on_threads(std::thread::available_parallelism().map_or(1, std::num::NonZero::get), command)
+    block_on_threads(hashing_threads(), command)
 }
 
 fn block_on_threads(
     threads: usize,
     command: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
+    check_threads(threads + hashing_threads() + SPARE_THREADS)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .worker_threads(threads)
@@ -75,9 +68,58 @@ fn block_on_threads(
         .build()
         .map_err(|error| Failure::new(Exit::Other, format_args!("cannot start threads: {error}")))?;
     let result = runtime.block_on(command);
-    // A thread that reads stdin or writes to a pipe nobody reads must not keep the process.
+    // A thread that the system holds, in a read from a pipe or a mount or a write to one, must not keep the process.
     runtime.shutdown_background();
     result
+}
+
+/// Whether the system lets this process start so many threads. The runtime and the hashing pool panic where it does not, so it
+/// is tried before.
+fn check_threads(count: usize) -> Result<(), Failure> {
+    let gate = std::sync::RwLock::new(());
+    let started = std::thread::scope(|scope| {
+        // All live at once, until the gate opens.
+        let closed = gate.write();
+        let started = (0..count).try_for_each(|_| {
+            let wait = || drop(gate.read());
+            std::thread::Builder::new().spawn_scoped(scope, wait).map(drop)
+        });
+        drop(closed);
+        started
+    });
+    started.map_err(|error| {
+        let message = format!(
+            "cannot start {count} threads: {error}; raise the limit on processes (ulimit -u, or pids.max of the container) and run the same command again"
+        );
+        Failure::new(Exit::Other, message)
+    })
+}
+
+/// The threads that hash on all cores: for commands without a runtime.
+pub(super) fn check_hashing_threads() -> Result<(), Failure> {
+    check_threads(hashing_threads())
+}
+
+fn hashing_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// A write past the limit on file sizes (`ulimit -f`) is then an error with a message; by default the system kills the process,
+/// which says nothing. Nothing is done where there is no limit.
+pub(super) fn survive_file_limit() {
+    use rustix::process::{Resource, getrlimit};
+    if getrlimit(Resource::Fsize).current.is_none() {
+        return;
+    }
+    // A handler stays for the life of the process, whatever becomes of the runtime it was made in.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let caught = runtime.and_then(|runtime| {
+        let _inside = runtime.enter();
+        signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
+    });
+    if let Err(error) = caught {
+        tracing::warn!(%error, "the signal of the limit on file sizes is not caught");
+    }
 }
 
 /// The folder for keys and remembered hashes.
@@ -114,6 +156,15 @@ pub(super) fn endpoint(
     Ok(endpoint)
 }
 
+/// SIGHUP; from now on it no longer ends the process.
+pub(super) fn hang_ups() -> Result<Signal, Failure> {
+    caught(SignalKind::hangup())
+}
+
+fn caught(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new(Exit::Other, format_args!("cannot catch signals: {error}")))
+}
+
 /// Ctrl-C and SIGTERM.
 pub(super) struct Interrupts {
     interrupt: Signal,
@@ -123,10 +174,6 @@ pub(super) struct Interrupts {
 impl Interrupts {
     /// From now on they no longer end the process.
     pub(super) fn catch() -> Result<Self, Failure> {
-        let caught = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::new(Exit::Other, format_args!("cannot catch signals: {error}")))
-        };
         Ok(Self { interrupt: caught(SignalKind::interrupt())?, terminate: caught(SignalKind::terminate())? })
     }
 
@@ -141,3 +188,5 @@ impl Interrupts {
 
 /// Hashing and disk work; more threads than disks and cores can use only cost memory.
 const BLOCKING_THREADS_MAX: usize = 24;
+/// Threads beside those of network and hashing that a command cannot do without: two for the disk, one for each finder.
+const SPARE_THREADS: usize = 4;

@@ -1,18 +1,24 @@
 //! What a person named to be fetched: a manifest file, a ticket, a URL or stdin.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use bytes::Bytes;
 
 use super::args::{FetchArgs, Peer};
+use super::download::{download, is_url};
 use super::failure::{Exit, Failure};
-use swarm_core::base::limits::MANIFEST_FILE_LEN_MAX;
-use swarm_core::base::{ContentId, NodeId};
-use swarm_core::manifest::{ContentKey, Manifest, ManifestFile, Signature, Source, Ticket, WrappedKey};
+use super::steps::Progress;
+use swarm_core::base::limits::{MANIFEST_FILE_LEN_MAX, TICKET_LEN_MAX};
+use swarm_core::base::text::{TextError, text_of};
+use swarm_core::base::{ContentId, NodeId, Shown};
+use swarm_core::manifest::{
+    ContentKey, Manifest, ManifestFile, ManifestFileError, Signature, Source, Ticket, TicketError, WrappedKey,
+};
 
 /// A content, its manifest if that is known, and where to start looking.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) content: ContentId,
     pub(super) manifest: Option<Manifest>,
@@ -27,8 +33,8 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Reads what the arguments name, and adds `--peer`s.
-    pub(super) fn find(args: &FetchArgs) -> Result<Self, Failure> {
-        let mut wanted = Self::named(&args.what)?;
+    pub(super) fn find(args: &FetchArgs, progress: &Progress) -> Result<Self, Failure> {
+        let mut wanted = Self::named(&args.what, progress)?;
         for peer in &args.peer {
             match peer {
                 Peer::Source(source) => wanted.sources.push(source.clone()),
@@ -69,53 +75,68 @@ impl Wanted {
         Err(Failure::new(Exit::NotAuthorised, message))
     }
 
-    /// What one argument names.
-    pub(super) fn named(what: &str) -> Result<Self, Failure> {
-        // Mail programs wrap long words.
-        let unwrapped: String = what.split_whitespace().collect();
-        if unwrapped != what && Ticket::is_like(&unwrapped) {
-            return Self::ticket(&unwrapped);
+    /// What reading it is called in messages. A ticket is not repeated: it may hold a key.
+    pub(super) fn reading(what: &str) -> String {
+        match what {
+            "-" => "reading stdin".to_owned(),
+            url if is_url(url) => format!("reading {}", url.escape_debug()),
+            ticket if Ticket::in_text(ticket).is_ok() => "reading the ticket".to_owned(),
+            path => format!("reading `{}`", path.escape_debug()),
         }
+    }
+
+    /// What one argument names. Blocks as long as what it reads from does.
+    pub(super) fn named(what: &str, progress: &Progress) -> Result<Self, Failure> {
         if what == "-" {
-            let mut bytes = Vec::new();
-            let limit = MANIFEST_FILE_LEN_MAX as u64 + 1;
-            std::io::stdin()
-                .lock()
-                .take(limit)
-                .read_to_end(&mut bytes)
+            let bytes = read(std::io::stdin().lock(), progress)
                 .map_err(|error| Failure::new(Exit::Other, format_args!("cannot read stdin: {error}")))?;
-            return match std::str::from_utf8(&bytes) {
-                Ok(text) if Ticket::is_like(&text.split_whitespace().collect::<String>()) => {
-                    Self::ticket(&text.split_whitespace().collect::<String>())
-                }
-                _ => Self::manifest("the manifest on stdin", bytes.into()),
-            };
+            return Self::read("stdin", &bytes);
         }
-        if what.starts_with("http://") || what.starts_with("https://") {
-            return Self::manifest(what, download(what)?);
+        if is_url(what) {
+            return Self::read(&what.escape_debug().to_string(), &download(what, progress)?);
         }
-        if Ticket::is_like(what) && !Path::new(what).exists() {
-            return Self::ticket(what);
+        let path = Path::new(what);
+        match Ticket::in_text(what) {
+            _ if path.exists() => {}
+            Ok(ticket) => return Ok(ticket.into()),
+            Err(TicketError::Prefix) => {
+                let message = format!(
+                    "there is no file `{}`, and it is not a ticket or an http(s) URL",
+                    what.escape_debug()
+                );
+                return Err(Failure::new(Exit::Usage, message));
+            }
+            Err(error) => return Err(Failure::new(Exit::Usage, error)),
         }
-        let file = manifest_file(Path::new(what)).map_err(|failure| {
-            let is_missing = !Path::new(what).exists();
-            let hint = format!(
-                "there is no file `{}`, and it is not a ticket or an http(s) URL",
-                what.escape_debug()
-            );
-            if is_missing { Failure::new(Exit::Usage, hint) } else { failure }
-        })?;
-        Ok(file.into())
+        let bytes = File::open(path).and_then(|file| read(file, progress));
+        let bytes = bytes.map_err(|error| Failure::file("read", path, &error))?;
+        Self::read(&Shown(&path).to_string(), &bytes)
     }
 
-    fn ticket(text: &str) -> Result<Self, Failure> {
-        let ticket: Ticket = text.parse().map_err(|error| Failure::new(Exit::Usage, error))?;
+    /// What bytes are: a manifest, or a text with a ticket.
+    fn read(name: &str, bytes: &Bytes) -> Result<Self, Failure> {
+        let usage =
+            |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, format_args!("{name}: {error}"));
+        let not_manifest = match ManifestFile::decode(bytes) {
+            Ok(file) => return Ok(file.into()),
+            Err(error @ ManifestFileError::Magic) => error,
+            Err(error) => return Err(usage(&error)),
+        };
+        match text_of(bytes).map(Ticket::in_text) {
+            Ok(Ok(ticket)) => Ok(ticket.into()),
+            Ok(Err(TicketError::Prefix)) | Err(TextError::NotUtf8(_)) => {
+                Err(usage(&format_args!("{not_manifest}, and holds no ticket")))
+            }
+            Ok(Err(error)) => Err(usage(&error)),
+            Err(error @ TextError::Utf16) => Err(usage(&error)),
+        }
+    }
+}
+
+impl From<Ticket> for Wanted {
+    fn from(ticket: Ticket) -> Self {
         let Ticket { content, sources, coordinators, signatures, key, wrapped_keys } = ticket;
-        Ok(Self { content, manifest: None, sources, coordinators, signatures, key, wrapped_keys })
-    }
-
-    fn manifest(name: &str, bytes: Bytes) -> Result<Self, Failure> {
-        Ok(decode(name, &bytes)?.into())
+        Self { content, manifest: None, sources, coordinators, signatures, key, wrapped_keys }
     }
 }
 
@@ -127,24 +148,43 @@ impl From<ManifestFile> for Wanted {
     }
 }
 
-/// Reads a `.swarm` file.
+/// Reads a `.swarm` file; `-` is stdin.
 pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Failure> {
-    let read = || {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(MANIFEST_FILE_LEN_MAX as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
+    let nobody_waits = Progress::default();
+    let (name, bytes) = if path == Path::new("-") {
+        ("stdin".to_owned(), read(std::io::stdin().lock(), &nobody_waits))
+    } else {
+        (Shown(&path).to_string(), File::open(path).and_then(|file| read(file, &nobody_waits)))
     };
-    let bytes = read().map_err(|error| Failure::file("read", path, &error))?;
-    decode(&path.display().to_string(), &bytes.into())
+    let bytes = bytes.map_err(|error| Failure::file("read", path, &error))?;
+    ManifestFile::decode(&bytes).map_err(|error| {
+        let hint = if holds_ticket(&bytes) { "; it holds a ticket: give that to swarm fetch" } else { "" };
+        Failure::new(Exit::Usage, format_args!("{name}: {error}{hint}"))
+    })
 }
 
-fn decode(name: &str, bytes: &Bytes) -> Result<ManifestFile, Failure> {
-    ManifestFile::decode(bytes).map_err(|error| Failure::new(Exit::Usage, format_args!("{name}: {error}")))
+/// All bytes, up to one more than a manifest may have; or those up to the line that ends a ticket, for a seed prints its ticket and
+/// keeps its stdout open.
+fn read(reader: impl Read, progress: &Progress) -> std::io::Result<Bytes> {
+    let mut reader = progress.of(reader).take(MANIFEST_FILE_LEN_MAX as u64 + 1);
+    let (mut bytes, mut block) = (Vec::new(), vec![0; BLOCK_LEN]);
+    loop {
+        match reader.read(&mut block) {
+            Ok(0) => break,
+            Ok(len) => bytes.extend_from_slice(&block[..len]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if bytes.ends_with(b"\n") && bytes.len() <= BLOCK_LEN && holds_ticket(&bytes) {
+            break;
+        }
+    }
+    Ok(bytes.into())
 }
 
-fn download(url: &str) -> Result<Bytes, Failure> {
-    let failed = |error: ureq::Error| Failure::new(Exit::NoSource, format_args!("cannot get {url}: {error}"));
-    let mut answer = ureq::get(url).call().map_err(failed)?;
-    let body = answer.body_mut().with_config().limit(MANIFEST_FILE_LEN_MAX as u64 + 1).read_to_vec();
-    Ok(body.map_err(failed)?.into())
+fn holds_ticket(bytes: &[u8]) -> bool {
+    text_of(bytes).is_ok_and(|text| Ticket::in_text(text).is_ok())
 }
+
+/// Longer than the longest ticket with what people write around it.
+const BLOCK_LEN: usize = 2 * TICKET_LEN_MAX;

@@ -19,12 +19,14 @@ fn status(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
     loop {
         let answer = control::ask(&mut client, Request::Status, &mut |_, _| {})?;
         let Answer::Status(status) = answer else { return Err(control::odd(answer)) };
-        let text = match (args.json, is_screen) {
-            (true, _) => output::line_of(&status) + "\n",
-            (false, true) => format!("{TO_TOP}{}{CLEAR_BELOW}", output::status_screen(&status)),
-            (false, false) => output::status_screen(&status),
-        };
-        if !output::raw(&text) || !args.watch {
+        match (args.json, is_screen) {
+            (true, _) => output::json(&status)?,
+            (false, true) => {
+                output::text(&format!("{TO_TOP}{}{CLEAR_BELOW}", output::status_screen(&status)))?;
+            }
+            (false, false) => output::text(&output::status_screen(&status))?,
+        }
+        if !args.watch {
             return Ok(());
         }
         std::thread::sleep(INTERVAL);

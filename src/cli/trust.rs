@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, TrustArgs};
 use super::failure::{Exit, Failure};
 use super::setup;
-use swarm_core::base::ContentId;
+use super::steps::Steps;
+use swarm_core::base::text::without_mark;
+use swarm_core::base::{ContentId, Shown};
 use swarm_credentials::{CredentialsError, TrustFiles, certificate_of};
 use swarm_host::Guard;
 use swarm_link::{Endpoint, Identity};
@@ -45,15 +47,20 @@ pub(super) fn identity(
             Exit::Usage,
             format_args!(
                 "the certificate in `{}` is for no node: make one by `swarm cert node`",
-                path.display()
+                Shown(&path)
             ),
         ),
     })
 }
 
 /// Sets the gate of an endpoint and keeps it as the files say.
-pub(super) fn guard(endpoint: &Endpoint, files: TrustFiles) -> Result<Guard, Failure> {
-    Ok(Guard::set(endpoint, files, wall_clock)?)
+pub(super) async fn guard(
+    endpoint: &Endpoint,
+    files: TrustFiles,
+    steps: &mut Steps<'_>,
+) -> Result<Guard, Failure> {
+    let endpoint = endpoint.clone();
+    steps.run("reading who belongs", move |_| Ok(Guard::set(&endpoint, files, wall_clock)?)).await
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -62,5 +69,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let read =
         std::fs::File::open(path).and_then(|file| file.take(CERTIFICATE_LEN_MAX).read_to_end(&mut bytes));
     read.map_err(|error| Failure::file("read", path, &error))?;
-    Ok(bytes)
+    let bytes = without_mark(&bytes);
+    let bytes =
+        bytes.map_err(|error| Failure::new(Exit::Usage, format_args!("`{}`: {error}", Shown(&path))))?;
+    Ok(bytes.to_vec())
 }

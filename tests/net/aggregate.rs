@@ -4,7 +4,7 @@ use crate::support::{Figures, Lab, Line, MIB, Stopwatch, World, assert_same_file
 
 #[test]
 fn six_joined_nodes_with_a_third_each_fill_an_aggregator_that_serves_at_its_own_speed() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::for_long() else { return };
     let world = World::new();
     let (film, manifest) = world.film(LEN, MIB);
     let aggregator = world.node(&lab.host(Line::fast()));

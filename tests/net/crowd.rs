@@ -27,7 +27,7 @@ fn crowd(scenario: &str, worsen: impl Fn(Line) -> Line, times_max: f64) {
 
 /// `times_max`: the last one's time, as times of the bound.
 fn crowd_of(scenario: &str, worsen: impl Fn(Line) -> Line, times_max: f64, knows_all: bool) {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::for_long() else { return };
     let (world, size) = (World::new(), Size::asked_for());
     let line = worsen(Line::mbit(size.mbit, size.mbit));
     let (film, manifest) = world.film(size.len, size.chunk_len);

@@ -15,7 +15,7 @@ fn four_links_make_use_of_a_long_fat_line() {
 }
 
 fn fetch_from(seed_count: usize) {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::for_long() else { return };
     let world = World::new();
     let (film, manifest) = world.film(asked_len(), MIB);
     let leech = world.node(&lab.host(Line::fast()));

@@ -15,7 +15,7 @@ fn eight_eighths_fill_a_sink() {
 }
 
 fn gather(scenario: &str, is_held: impl Fn((u64, u64)) -> bool) {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::for_long() else { return };
     let world = World::new();
     let (film, manifest) = world.film(LEN, MIB);
     let sink = world.node(&lab.host(Line::fast()));

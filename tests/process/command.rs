@@ -26,6 +26,22 @@ fn completions_are_made_for_every_shell() {
 }
 
 #[test]
+fn manual_pages_are_made_for_every_command() {
+    let world = World::new();
+    world.run(&args!["man", "pages"]).expect_code(0);
+    let page = |name: &str| {
+        let path = world.path("pages").join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()))
+    };
+    assert!(page("swarm-fetch.1").contains("limit\\-down"));
+    assert!(page("swarm-manifest-create.1").contains("sha256"));
+    assert!(page("swarm.1").contains("130"));
+    world.file("in-the-way", 1);
+    let refused = world.run(&args!["man", "in-the-way"]);
+    assert!(refused.failure_line().contains("in-the-way"), "{refused:#?}");
+}
+
+#[test]
 fn a_flag_may_be_an_environment_variable() {
     let world = World::new();
     let film = world.file("film.bin", 16 * MIB);

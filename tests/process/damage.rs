@@ -49,7 +49,7 @@ fn people_read_which_chunk_a_seed_withdrew() {
     flip_byte(&film, 3 * MIB);
     let fetch = world.run(&args!["fetch", "-o", "out", "--timeout", "5", ticket]).expect_code(3);
     assert!(fetch.failure_line().contains("chunk 3 of film.bin"), "{fetch:#?}");
-    seed.wait_stderr("withdrew chunk 3 of `film.bin`");
+    seed.wait_stderr("withdrew chunk 3 of film.bin");
 }
 
 #[test]
@@ -64,4 +64,52 @@ fn a_file_that_is_cut_short_or_gone_is_withdrawn() {
     world.fetch(args).end().expect_code(3);
     assert_same_file(&good, &world.path("out/tree/good.bin"));
     assert!(!world.path("out/tree/cut.bin").exists() && !world.path("out/tree/gone.bin").exists());
+}
+
+#[test]
+fn data_that_cannot_be_read_for_a_while_is_served_again_and_nothing_is_withdrawn() {
+    let world = World::new();
+    let film = world.file("tree/a/film.bin", LEN);
+    let mut seed = world.seed(args![world.path("tree")]);
+    // As if its disk were away.
+    std::fs::rename(world.path("tree"), world.path("away")).expect("it is there");
+    let mut fetch = world.fetch(args!["-o", "out", seed.ticket()]);
+    let trouble = seed.process.wait_json(|line| (line["event"] == "read_trouble").then(|| line.clone()));
+    assert_eq!(trouble["path"], "tree/a/film.bin", "{trouble}");
+    fetch.wait_json(|line| (line["event"] == "ready").then_some(()));
+    std::fs::rename(world.path("away"), world.path("tree")).expect("a place");
+    seed.process.wait_json(|line| {
+        assert_ne!(line["event"], "chunk_lost");
+        (line["event"] == "read_again").then_some(())
+    });
+    fetch.end().done();
+    assert_same_file(&film, &world.path("out/tree/a/film.bin"));
+}
+
+#[test]
+fn people_read_why_a_seed_does_not_serve_for_now_and_that_it_serves_again() {
+    let world = World::new();
+    let film = world.file("tree/film.bin", LEN);
+    let mut seed = world.start(&args!["seed", "--listen", "127.0.0.1:0", world.path("tree")]);
+    let ticket = seed.wait_line(|line| Some(line.to_owned()));
+    std::fs::rename(world.path("tree"), world.path("away")).expect("it is there");
+    let fetch = world.fetch(args!["-o", "out", ticket]);
+    seed.wait_stderr("not served for now: ");
+    std::fs::rename(world.path("away"), world.path("tree")).expect("a place");
+    seed.wait_stderr("serving tree/film.bin again");
+    fetch.end().done();
+    assert_same_file(&film, &world.path("out/tree/film.bin"));
+}
+
+#[test]
+fn seed_and_fetch_number_a_chunk_alike() {
+    let world = World::new();
+    world.file("tree/a.bin", 4 * MIB);
+    let film = world.file("tree/b.bin", 4 * MIB);
+    let mut seed = world.seed(args![world.path("tree")]);
+    flip_byte(&film, 2 * MIB);
+    let fetch = world.fetch(args!["-o", "out", "--timeout", "5", seed.ticket()]).end().expect_code(3);
+    assert!(fetch.error_message().contains("chunk 2 of tree/b.bin"), "{fetch:#?}");
+    let lost = seed.process.wait_json(|line| (line["event"] == "chunk_lost").then(|| line.clone()));
+    assert_eq!((lost["chunk"].as_u64(), lost["path"].as_str()), (Some(2), Some("tree/b.bin")));
 }

@@ -149,12 +149,17 @@ fn sources_that_do_not_serve_are_told_apart() {
     stage.check_fetch(
         &args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{silent_port}")],
         3,
-        "no source",
+        "does not answer; check that it runs and that UDP gets through",
+    );
+    stage.check_fetch(
+        &args!["tree.swarm", "--peer", format!("{node}@127.0.0.77:9")],
+        3,
+        "nobody listens on that port",
     );
     stage.check_fetch(
         &args!["tree.swarm", "--peer", format!("{node}@no-such-host.invalid:1")],
         3,
-        "no source",
+        "is a name that does not resolve",
     );
     stage.check_fetch(
         &args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{port}")],
@@ -179,7 +184,7 @@ fn arguments_that_make_no_sense_are_refused() {
     stage.check(&args!["fetch", "-o", "-", tree.ticket()], 2, "this content has 2");
     stage.check(&args!["seed", "--manifest", "film.swarm", "tree"], 5, "holds no chunk");
     stage.check(&args!["demo", "--file", "missing"], 2, "`missing`");
-    stage.check(&args!["fetch", "-o", "film.bin", stage.ticket], 6, "film.bin");
+    stage.check(&args!["fetch", "-o", "film.bin", stage.ticket], 4, "`film.bin` is a file");
 }
 
 #[test]

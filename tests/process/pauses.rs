@@ -30,6 +30,23 @@ fn a_fetch_goes_on_when_its_stopped_seed_does() {
     assert_same_file(&film, &world.path("out/film.bin"));
 }
 
+#[test]
+fn a_fetch_that_waits_for_its_source_counts_no_time_for_which_it_stands_still() {
+    let world = World::new();
+    let film = world.file("film.bin", MIB);
+    let seed = world.seed(args![film]);
+    let (address, ticket) = (seed.address(), seed.ticket().to_owned());
+    seed.process.kill();
+    let mut fetch = world.fetch(args!["-o", "out", "--timeout", "3", ticket]);
+    fetch.wait_json(|line| (line["event"] == "progress").then_some(()));
+    fetch.signal(Signal::Stop);
+    // It is back before the fetch looks again.
+    std::thread::sleep(Duration::from_secs(4));
+    let _seed = world.seed_at(&address, args![film]);
+    fetch.signal(Signal::Continue);
+    fetch.end().done();
+}
+
 fn wait_for_a_quarter(fetch: &mut Process) {
     fetch.wait_json(|line| (line["verified_bytes"].as_u64()? >= LEN / 4).then_some(()));
 }

@@ -158,6 +158,36 @@ fn a_removed_content_is_served_no_more_and_does_not_come_back() {
 }
 
 #[test]
+fn what_a_node_cannot_do_has_the_category_that_decides_the_exit_code_of_a_fetch() {
+    let world = World::new();
+    let film = world.file("film.bin", MIB);
+    let other = world.file("other/film.bin", MIB + 1);
+    let seed = world.seed(args![film, "--manifest-out", "film.swarm"]);
+    let node = Service::start(&world, "");
+    fs::create_dir_all(world.path("store/film.bin")).expect("a place");
+    world.fetch(args!["-o", "store", seed.ticket()]).end().expect_code(4);
+    node.run(&args!["add", "--fetch", seed.ticket(), "--out", "store"]).expect_code(0);
+    let failed = node.wait(|status| {
+        let failed = status["contents"].as_array()?.iter().find(|content| content["state"] == "failed");
+        failed.cloned()
+    });
+    assert_eq!(failed["category"], "target_differs", "{failed}");
+    // The causes that are known before it answers.
+    std::os::unix::fs::symlink(&film, world.path("link")).expect("a place");
+    fs::write(world.path("noise.swarm"), b"no manifest").expect("a place");
+    let folder = other.parent().expect("it has one");
+    for (manifest, path, code) in
+        [("film.swarm", folder, 5), ("noise.swarm", folder, 2), ("film.swarm", &*world.path("gone"), 2)]
+    {
+        world.run(&args!["seed", "--manifest", manifest, path]).expect_code(code);
+        node.run(&args!["add", "--manifest", manifest, path]).expect_code(code);
+    }
+    world.run(&args!["seed", "link"]).expect_code(2);
+    node.run(&args!["add", "link"]).expect_code(2);
+    node.stop();
+}
+
+#[test]
 fn a_node_fetches_and_then_serves_on_its_own() {
     let world = World::new();
     let film = world.file("film.bin", 4 * MIB);
@@ -223,6 +253,11 @@ fn the_metrics_page_is_what_prometheus_reads_and_health_follows_the_contents() {
     node.fetch(&ticket, "out").done();
     let (head, body) = node.get("/metrics");
     assert!(head.contains(" 200 ") && head.contains("application/openmetrics-text"), "{head}");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations/metrics.md");
+    let page = fs::read_to_string(page).expect("the page of metrics");
+    for metric in body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(page.contains(&format!("`{metric}")), "docs/operations/metrics.md lacks {metric}");
+    }
     let scrape =
         prometheus_parse::Scrape::parse(body.lines().map(|line| Ok(line.to_owned()))).expect("it parses");
     let value = |name: &str, label: (&str, &str)| {
@@ -383,4 +418,22 @@ fn data_that_changed_is_trouble_until_the_node_is_told_to_look_again() {
     node.fetch(after["ticket"].as_str().expect("a ticket"), "anew").done();
     assert_same_file(&film, &world.path("anew/films/film.bin"));
     node.stop();
+}
+
+#[test]
+fn a_node_does_not_take_a_file_that_a_fetch_holds() {
+    let world = World::new();
+    let films = ["a/film", "b/film"].map(|name| world.file(name, 48 * MIB));
+    let seeds = [&films[0], &films[1]].map(|film| world.seed(args![film]));
+    let mut fetch = world.fetch(args!["-o", "out", "--limit-down", "8MiB/s", seeds[0].ticket()]);
+    fetch.wait_json(|line| (line["durable_bytes"].as_u64()? > 0).then_some(()));
+    let node = Service::start(&world, "");
+    node.run(&args!["add", "--fetch", seeds[1].ticket(), "--out", world.path("out")]);
+    let held = format!("in use by another swarm (process {})", fetch.pid());
+    node.wait(|status| {
+        let mut troubles = status["troubles"].as_array()?.iter().filter_map(Value::as_str);
+        troubles.any(|trouble| trouble.contains(&held)).then_some(())
+    });
+    fetch.end().done();
+    assert_same_file(&films[0], &world.path("out/film"));
 }

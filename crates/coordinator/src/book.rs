@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use swarm_core::base::{ContentId, Instant, NodeId};
+use swarm_core::base::{Category, ContentId, Instant, NodeId, Shown};
 use swarm_core::wire::SignedAnnounce;
 
 /// The database. Clones are the same one.
@@ -35,7 +35,7 @@ pub(super) type Key = (ContentId, NodeId);
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
     /// The folder cannot be made.
-    #[error("cannot make the folder `{}`: {source}", path.display())]
+    #[error("cannot make the folder `{}`: {source}", Shown(path))]
     Folder {
         /// Which.
         path: PathBuf,
@@ -43,16 +43,26 @@ pub enum BookError {
         source: std::io::Error,
     },
     /// Another process has it.
-    #[error("another coordinator runs with the folder `{}`: stop it, or name another with --state", .0.display())]
+    #[error("another coordinator runs with the folder `{}`: stop it, or take another folder", Shown(.0))]
     InUse(PathBuf),
     /// The database cannot be used.
-    #[error("cannot use `{}`: {message}; move it away to start with nothing known", path.display())]
+    #[error("cannot use `{}`: {message}; move it away to start with nothing known", Shown(path))]
     Database {
         /// Which file.
         path: PathBuf,
         /// What the database said.
         message: String,
     },
+}
+
+impl BookError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Folder { .. } | Self::Database { .. } => Category::Disk,
+            Self::InUse(_) => Category::Held,
+        }
+    }
 }
 
 impl Book {

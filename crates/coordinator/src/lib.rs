@@ -28,8 +28,8 @@ pub use own::{OwnNode, OwnPlace, OwnPresence};
 
 use book::Book;
 use desk::{Call, Desk};
-use swarm_core::base::ContentId;
 use swarm_core::base::limits::{COORDINATOR_CALLS_WAITING_MAX, COORDINATOR_LINKS_WAITING_MAX};
+use swarm_core::base::{Category, ContentId};
 use swarm_link::{Endpoint, Identity, IdentityError, Link};
 
 /// A coordinator that runs as long as its tasks do.
@@ -48,6 +48,16 @@ pub enum CoordinatorError {
     /// It has no key to probe by.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+}
+
+impl CoordinatorError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Book(error) => error.category(),
+            Self::Identity(error) => error.category(),
+        }
+    }
 }
 
 /// What a coordinator knows at one instant.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::{Authority, CredentialsError};
 use swarm_core::base::ContentId;
 use swarm_core::base::limits::CREDENTIALS_LEN_MAX;
+use swarm_core::base::text::{TextError, text_of, without_mark};
 use swarm_core::trust::{AccessList, All, Authoriser, Members};
 
 /// Who belongs, by files. Without any, everybody does.
@@ -55,9 +56,7 @@ impl TrustFiles {
                 all.push(Arc::new(authority));
             }
             (None, Some(_)) => {
-                return Err(CredentialsError::Usage(
-                    "a revocation list takes its authority: name it by --ca",
-                ));
+                return Err(CredentialsError::NoAuthority);
             }
             (None, None) => {}
         }
@@ -122,6 +121,11 @@ impl Watched {
         Ok((Self { files, seen, listed, trouble: None }, authoriser))
     }
 
+    /// Whether no file is named, and that was seen.
+    pub fn is_nothing(&self) -> bool {
+        self.seen.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// Takes other files from now on; they are read at the next look.
     pub fn set(&mut self, files: TrustFiles) {
         if self.files != files {
@@ -172,12 +176,12 @@ fn stamp(path: &Path) -> Option<Stamp> {
 }
 
 fn members(path: &Path) -> Result<Members, CredentialsError> {
-    let text = String::from_utf8(read(path)?)
-        .map_err(|error| CredentialsError::Unusable { path: path.to_owned(), why: error.to_string() })?;
+    let bytes = read(path)?;
+    let text = text_of(&bytes).map_err(unusable(path))?;
     text.parse().map_err(|source| CredentialsError::Members { path: path.to_owned(), source })
 }
 
-/// A whole file, if it is not too long.
+/// A whole file of text or PEM, without a byte order mark, if it is not too long.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(CredentialsError::io("read", path))?;
@@ -186,7 +190,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
     if bytes.len() > CREDENTIALS_LEN_MAX {
         return Err(CredentialsError::TooLong(path.to_owned()));
     }
-    Ok(bytes)
+    Ok(without_mark(&bytes).map_err(unusable(path))?.to_vec())
+}
+
+fn unusable(path: &Path) -> impl FnOnce(TextError) -> CredentialsError {
+    move |error| CredentialsError::Unusable { path: path.to_owned(), why: error.to_string() }
 }
 
 #[cfg(test)]
@@ -238,6 +246,24 @@ mod tests {
         fs::remove_file(&path).expect("there");
         let second = watched.look().expect("read").expect("something new");
         assert!(!second.grants(reader, content) && !second.is_open());
+    }
+
+    #[test]
+    fn a_list_may_be_of_any_editor_and_utf16_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("allow");
+        let [one, other] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
+        let files = TrustFiles { allow: Some(path.clone()), ..TrustFiles::default() };
+        fs::write(&path, format!("\u{feff}{one}\r\n{other} mirror\r\n")).expect("written");
+        let list = files.load().expect("a list");
+        assert!(is_admitted(&*list, one) && is_admitted(&*list, other));
+        let wide: Vec<u8> = format!("\u{feff}{one}\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        fs::write(&path, wide).expect("written");
+        let message = files.load().map(drop).expect_err("no list").to_string();
+        assert!(message.contains("UTF-16"), "{message}");
+        fs::write(&path, format!("{one}\u{200b}\n")).expect("written");
+        let message = files.load().map(drop).expect_err("no list").to_string();
+        assert!(message.contains("\\u{200b}"), "{message}");
     }
 
     #[test]

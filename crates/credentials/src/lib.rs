@@ -8,7 +8,7 @@ mod files;
 use std::io;
 use std::path::PathBuf;
 
-use swarm_core::base::NodeId;
+use swarm_core::base::{Category, NodeId, Shown};
 use swarm_core::trust::MembersError;
 
 pub use authority::{Authority, certificate_of};
@@ -19,7 +19,7 @@ pub use files::{TrustFiles, Watched};
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The system refused.
-    #[error("cannot {op} `{}`: {source}", path.display())]
+    #[error("cannot {op} `{}`: {source}", Shown(path))]
     Io {
         /// What was tried.
         op: &'static str,
@@ -29,10 +29,10 @@ pub enum CredentialsError {
         source: io::Error,
     },
     /// Longer than such a file may be.
-    #[error("`{}` is longer than such a file may be: check the path", .0.display())]
+    #[error("`{}` is longer than such a file may be: check the path", Shown(.0))]
     TooLong(PathBuf),
     /// Not a file of that kind.
-    #[error("`{}` holds no {what} in PEM: check the path", path.display())]
+    #[error("`{}` holds no {what} in PEM: check the path", Shown(path))]
     NotPem {
         /// The file.
         path: PathBuf,
@@ -40,24 +40,27 @@ pub enum CredentialsError {
         what: &'static str,
     },
     /// A certificate that makes no authority, or a broken list.
-    #[error("`{}` cannot be used: {why}", path.display())]
+    #[error("`{}` cannot be used: {why}", Shown(path))]
     Unusable {
         /// The file.
         path: PathBuf,
         /// Why.
         why: String,
     },
+    /// A certificate that may sign no others.
+    #[error("`{}` cannot be used: it is no authority's, but a node's; name the authority's", Shown(.0))]
+    NotAnAuthority(PathBuf),
     /// Revocations of somebody else.
-    #[error("`{}` is the revocation list of another authority: name the one that belongs to --ca", .0.display())]
+    #[error("`{}` is the revocation list of another authority: name the one that belongs to it", Shown(.0))]
     ForeignList(PathBuf),
     /// The authority's key is no secret.
-    #[error("`{}` can be read by others: chmod 600 it, and think whether somebody did", .0.display())]
+    #[error("`{}` can be read by others: chmod 600 it, and think whether somebody did", Shown(.0))]
     Readable(PathBuf),
     /// Anybody has the key of this one.
-    #[error("`{}` is the authority for development, whose key everybody has: add --dev, or make one by `swarm cert ca`", .0.display())]
+    #[error("`{}` is the authority for development, whose key everybody has: make an authority of your own", Shown(.0))]
     Development(PathBuf),
     /// A list of nodes with something else in it.
-    #[error("`{}`: {source}", path.display())]
+    #[error("`{}`: {source}", Shown(path))]
     Members {
         /// The file.
         path: PathBuf,
@@ -65,10 +68,10 @@ pub enum CredentialsError {
         source: MembersError,
     },
     /// There is an authority in the folder.
-    #[error("`{}` holds an authority already: name another folder", .0.display())]
+    #[error("`{}` holds an authority already: name another folder", Shown(.0))]
     Exists(PathBuf),
     /// A certificate for another key.
-    #[error("the certificate in `{}` is for node {}, and this is node {}: name the right --cert or --key", path.display(), found.short(), node.short())]
+    #[error("the certificate in `{}` is for node {}, and this is node {}", Shown(path), found.short(), node.short())]
     WrongNode {
         /// The file.
         path: PathBuf,
@@ -78,16 +81,37 @@ pub enum CredentialsError {
         node: NodeId,
     },
     /// Nothing to revoke.
-    #[error("no certificate of node {} is known to `{}`: check the id and the folder", node.short(), path.display())]
+    #[error("no certificate of node {} is known to `{}`: check the id and the folder", node.short(), Shown(path))]
     NotIssued {
         /// The authority's folder.
         path: PathBuf,
         /// Whose certificates were to be revoked.
         node: NodeId,
     },
-    /// Revocations without an authority, say.
-    #[error("{0}")]
-    Usage(&'static str),
+    /// Revocations without an authority.
+    #[error("a revocation list takes its authority: name that, too")]
+    NoAuthority,
+}
+
+impl CredentialsError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Io { source, .. } => Category::of_io(source.kind()),
+            Self::Exists(_) => Category::TargetDiffers,
+            Self::TooLong(_)
+            | Self::NotPem { .. }
+            | Self::Unusable { .. }
+            | Self::NotAnAuthority(_)
+            | Self::ForeignList(_)
+            | Self::Development(_)
+            | Self::Readable(_)
+            | Self::Members { .. }
+            | Self::WrongNode { .. }
+            | Self::NotIssued { .. }
+            | Self::NoAuthority => Category::Usage,
+        }
+    }
 }
 
 impl CredentialsError {

@@ -8,6 +8,7 @@ use swarm_core::wire::{DeclineReason, Message};
 
 use super::Engine;
 use super::io::{CloseReason, Event, LinkId};
+use super::refusal::{Refusal, RefusalCause};
 use super::session::Session;
 
 impl Engine {
@@ -43,7 +44,8 @@ impl Engine {
         let Some(node) = self.sessions.get(&link).map(|session| session.node) else { return };
         let said = format!("node {} turns this node away: {reason}", node.short());
         self.on_link_down(link, &said);
-        self.peers.on_refused(self.now, node, &said, &mut self.rng);
+        let refusal = Refusal::new(RefusalCause::TurnedAway, said);
+        self.peers.on_refused(self.now, node, &refusal, &mut self.rng);
         self.give_up_without_hope();
     }
 

@@ -8,7 +8,7 @@ use swarm_core::base::{Bitfield, NodeId, RangeSet};
 use swarm_core::manifest::{ChunkIndex, Geometry, Manifest, Run};
 use swarm_core::wire::RequestId;
 
-use super::io::{LinkId, Order};
+use super::io::{Extent, LinkId, Order};
 use super::picker::Picker;
 
 /// What is known of one chunk.
@@ -42,6 +42,8 @@ pub(super) struct Chunks {
     moves: BTreeMap<u32, u32>,
     pub(super) picker: Picker,
     have: Bitfield,
+    /// Verified, and not to be read just now: not served, and not lost.
+    aside: Bitfield,
     tally: Tally,
     /// Durable, though the word of their check is still on its way: the store knew first.
     early: BTreeSet<u32>,
@@ -97,6 +99,7 @@ impl Chunks {
             moves: BTreeMap::new(),
             picker: Picker::new(count, matches!(order, Order::Sequential { .. }), salt_seed),
             have: Bitfield::new(count),
+            aside: Bitfield::new(count),
             tally: Tally::default(),
             early: BTreeSet::new(),
             first_not_durable: 0,
@@ -308,6 +311,37 @@ impl Chunks {
         }
     }
 
+    /// A chunk that was served cannot be read just now. Returns all that the trouble concerns, which is not served until it comes
+    /// back.
+    pub(super) fn set_aside(&mut self, chunk: ChunkIndex, extent: Extent) -> Bitfield {
+        let range = match extent {
+            Extent::Chunk => chunk.get()..chunk.get() + 1,
+            Extent::File => self.geometry().file_chunk_range(self.geometry().span(chunk).file),
+            Extent::Content => 0..self.geometry().chunk_count(),
+        };
+        let mut concerned = Bitfield::new(self.geometry().chunk_count());
+        for index in range.filter(|index| self.have.contains(*index)) {
+            concerned.insert(index);
+        }
+        for index in concerned.iter() {
+            self.have.remove(index);
+            self.aside.insert(index);
+        }
+        concerned
+    }
+
+    /// Chunks that were set aside can be read again. Returns those that are served from now on.
+    pub(super) fn bring_back(&mut self, chunks: &Bitfield) -> Bitfield {
+        let mut back = Bitfield::new(chunks.len());
+        for index in chunks.iter().filter(|index| self.aside.remove(*index)) {
+            if matches!(self.states[index as usize], ChunkState::Verified | ChunkState::Durable) {
+                self.have.insert(index);
+                back.insert(index);
+            }
+        }
+        back
+    }
+
     /// A chunk that was served is gone. False if it was not served.
     pub(super) fn on_lost(&mut self, chunk: ChunkIndex) -> bool {
         let was_there = self.have.contains(chunk.get());
@@ -351,6 +385,7 @@ impl Chunks {
             self.picker.queue(geometry, chunk, is_begun);
         }
         match state {
+            ChunkState::Verified | ChunkState::Durable if self.aside.contains(chunk.get()) => false,
             ChunkState::Verified | ChunkState::Durable => self.have.insert(chunk.get()),
             ChunkState::Unwanted | ChunkState::Queued | ChunkState::Active | ChunkState::Checking => {
                 self.have.remove(chunk.get())
@@ -409,7 +444,8 @@ mod tests {
         let mut recount = Tally { wanted_len, ..Tally::default() };
         for chunk in chunks.geometry().chunks() {
             recount.count(chunks.state(chunk), u64::from(chunks.geometry().chunk_len(chunk)), true);
-            let is_served = matches!(chunks.state(chunk), ChunkState::Verified | ChunkState::Durable);
+            let is_there = matches!(chunks.state(chunk), ChunkState::Verified | ChunkState::Durable);
+            let is_served = is_there && !chunks.aside.contains(chunk.get());
             assert_eq!(chunks.have.contains(chunk.get()), is_served);
             assert_eq!(chunks.is_checking(chunk), chunks.state(chunk) == ChunkState::Checking);
         }
@@ -420,7 +456,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tallies_equal_a_recount_after_anything(ops in prop::collection::vec((0u8..8, 0u32..12, 0u64..3), 0..80)) {
+        fn tallies_equal_a_recount_after_anything(ops in prop::collection::vec((0u8..10, 0u32..12, 0u64..3), 0..80)) {
             let mut chunks = chunks(12, Order::RarestFirst);
             for (op, index, request) in ops {
                 let chunk = chunks.geometry().chunk(index).expect("below 12");
@@ -433,7 +469,9 @@ mod tests {
                     4 => { chunks.on_verified(chunk); }
                     5 => { chunks.on_corrupt(chunk, (request == 0).then_some(node(1))); }
                     6 => chunks.on_durable(chunk),
-                    _ => { chunks.on_lost(chunk); }
+                    7 => { chunks.on_lost(chunk); }
+                    8 => { chunks.set_aside(chunk, Extent::Chunk); }
+                    _ => { let all = chunks.aside.clone(); chunks.bring_back(&all); }
                 }
                 check_tally(&chunks);
             }

@@ -11,6 +11,7 @@ use super::chunks::Chunks;
 use super::dialing::Reach;
 use super::io::{LinkId, Order, Patience};
 use super::offers::Offers;
+use super::unreadable::Aside;
 
 /// One content that this node takes part in.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Content {
     pub(super) offers: Option<Offers>,
     pub(super) reach: Reach,
     pub(super) flush: FlushState,
+    /// Troubles that keep chunks from being read.
+    pub(super) unreadable: Vec<Aside>,
     pub(super) totals: ContentTotals,
 }
 

@@ -13,6 +13,7 @@ use super::Engine;
 use super::content::{PageOutcome, Phase};
 use super::io::{Event, FetchFailure, LinkId, Output};
 use super::peers::{Rank, Tie};
+use super::refusal::{Refusal, RefusalCause};
 use super::session::Remote;
 use super::timers::Timer;
 use super::uploads::Wanted;
@@ -232,17 +233,17 @@ impl Engine {
         if self.is_of_use(link) {
             return self.dial_due();
         }
-        let reason = match reason {
-            DeclineReason::NotAuthorised => format!(
-                "node {} does not let node {} have this content: ask whoever runs it",
-                node.short(),
-                self.node
+        let refusal = match reason {
+            DeclineReason::NotAuthorised => Refusal::new(
+                RefusalCause::NotAuthorised,
+                format!("node {} does not let node {} have this content", node.short(), self.node),
             ),
-            DeclineReason::NotHere | DeclineReason::NotAccepted | DeclineReason::NoRoom => {
-                format!("node {} does not have this content", node.short())
-            }
+            DeclineReason::NotHere | DeclineReason::NotAccepted | DeclineReason::NoRoom => Refusal::new(
+                RefusalCause::NotHere,
+                format!("node {} does not have this content", node.short()),
+            ),
         };
-        self.peers.on_refused(self.now, node, &reason, &mut self.rng);
+        self.peers.on_refused(self.now, node, &refusal, &mut self.rng);
         self.close(link, super::CloseReason::Done);
         self.give_up_without_hope();
     }

@@ -34,6 +34,7 @@ impl Engine {
             offers: None,
             reach: Reach::default(),
             flush: FlushState::default(),
+            unreadable: Vec::new(),
             totals: ContentTotals::default(),
         };
         let is_unknown = matches!(content.phase, Phase::Manifest(_));

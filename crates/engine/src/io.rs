@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use swarm_core::base::{Bitfield, ContentId, NodeId};
+use swarm_core::base::{Bitfield, Category, ContentId, NodeId};
 use swarm_core::manifest::{Address, ChunkIndex, Manifest, Run};
 use swarm_core::trust::{Authoriser, Role};
-use swarm_core::wire::{DeclineReason, Message, RequestId};
+use swarm_core::wire::{CloseCode, DeclineReason, Message, RequestId};
 
+use super::refusal::Refusal;
 use super::violation::Violation;
 
 /// One transport connection, as the driver numbers them; never used twice.
@@ -19,6 +20,11 @@ pub struct LinkId(pub u64);
 pub enum Input {
     /// Nothing but time went by.
     Wakeup,
+    /// This node stood still, asleep or stopped. The time of [`Engine::handle`](super::Engine::handle) did not count that.
+    Woke {
+        /// For how long.
+        slept: Duration,
+    },
     /// Take part in a content.
     Join(Box<Join>),
     /// The store of a content is open (after [`Event::ManifestComplete`] or with `Join`).
@@ -160,6 +166,15 @@ pub enum Input {
         /// Which chunks became durable.
         chunks: Vec<ChunkIndex>,
     },
+    /// A chunk that could not be read was read again. Answers [`Output::Reread`].
+    Reread {
+        /// Of which content.
+        content: ContentId,
+        /// Which chunk.
+        chunk: ChunkIndex,
+        /// What came of it.
+        found: Reread,
+    },
     /// Everything stands complete at its place. Answers [`Output::Finish`].
     Finished {
         /// Which content.
@@ -248,8 +263,8 @@ pub enum Order {
 pub enum DialFailure {
     /// Nobody answered; worth another try later.
     Unreachable(String),
-    /// Somebody else is there, or it refuses this node: no use trying again.
-    Refused(String),
+    /// Another node is there, or one refuses the other: no use trying again.
+    Refused(Refusal),
 }
 
 /// Whether a chunk is what the manifest says.
@@ -261,8 +276,30 @@ pub enum ChunkVerdict {
     Corrupt,
 }
 
-/// How an upload ended.
+/// How far a trouble with reading reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// A chunk: a bad sector, say.
+    Chunk,
+    /// Its file.
+    File,
+    /// Everything: the disk is away, or nothing can be opened just now.
+    Content,
+}
+
+/// What reading a chunk again came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reread {
+    /// It was read, and is what it was.
+    Readable,
+    /// It still cannot be read.
+    Trouble,
+    /// It is not what it was.
+    Changed,
+}
+
+/// How an upload ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UploadEnd {
     /// All bytes were handed over.
     Sent,
@@ -270,8 +307,17 @@ pub enum UploadEnd {
     Stopped,
     /// The peer took nothing of it for too long.
     Stalled,
-    /// This chunk cannot be read, or is not what it was.
+    /// This chunk is not what it was.
     Lost(ChunkIndex),
+    /// This chunk cannot be read just now, which says nothing of its bytes.
+    Unreadable {
+        /// Which one.
+        chunk: ChunkIndex,
+        /// What else cannot be read for the same reason.
+        extent: Extent,
+        /// What the system said, for people.
+        reason: String,
+    },
 }
 
 /// One order, in the sequence in which they are to be performed.
@@ -342,6 +388,13 @@ pub enum Output {
         /// Which chunk.
         chunk: ChunkIndex,
     },
+    /// Read a chunk that could not be read; answer with `Reread`.
+    Reread {
+        /// Of which content.
+        content: ContentId,
+        /// Which chunk.
+        chunk: ChunkIndex,
+    },
     /// Make what is verified durable; answer with `Flushed`.
     Flush {
         /// Of which content.
@@ -378,15 +431,16 @@ pub enum CloseReason {
 impl CloseReason {
     /// The QUIC application error code.
     pub fn code(&self) -> u32 {
-        match self {
-            Self::Done => 0,
-            Self::Duplicate => 1,
-            Self::TooManyLinks => 2,
-            Self::Banned => 3,
-            Self::OfNoUse(_) => 4,
-            Self::AccessChanged => 5,
-            Self::Violation(violation) => violation.close_code(),
-        }
+        let code = match self {
+            Self::Done => CloseCode::Done,
+            Self::Duplicate => CloseCode::Duplicate,
+            Self::TooManyLinks => CloseCode::TooManyLinks,
+            Self::Banned => CloseCode::Banned,
+            Self::OfNoUse(_) => CloseCode::OfNoUse,
+            Self::AccessChanged => CloseCode::AccessChanged,
+            Self::Violation(violation) => return violation.close_code(),
+        };
+        code.code()
     }
 }
 
@@ -510,6 +564,22 @@ pub enum Event {
         /// Which chunk.
         chunk: ChunkIndex,
     },
+    /// Chunks cannot be read just now: they are not offered until they can be.
+    ReadTrouble {
+        /// Which content.
+        content: ContentId,
+        /// The chunk that was to be read.
+        chunk: ChunkIndex,
+        /// What the system said.
+        reason: String,
+    },
+    /// What could not be read can be read again, and is offered again.
+    ReadAgain {
+        /// Which content.
+        content: ContentId,
+        /// The chunk that was named before.
+        chunk: ChunkIndex,
+    },
     /// Everything wanted is there, verified and durable, at its place.
     Completed {
         /// Which content.
@@ -536,12 +606,24 @@ pub enum Event {
 pub enum FetchFailure {
     /// No source is left, or none made progress for as long as the patience lasts.
     NoSource(Bottleneck),
-    /// Every source refused this node, or proved another key.
-    Refused(String),
+    /// No source is left, and this one refused this node, proved another key, or lacks the content.
+    Refused(Refusal),
     /// The manifest that the content's id names cannot be taken.
     Manifest(String),
     /// The store failed; the node knows the error.
     Store,
+}
+
+impl FetchFailure {
+    /// The category of its cause. Of a store that failed, the node knows the error, which says it better.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::NoSource(_) => Category::NoSource,
+            Self::Refused(refusal) => refusal.cause.category(),
+            Self::Manifest(_) => Category::Usage,
+            Self::Store => Category::Disk,
+        }
+    }
 }
 
 /// What holds a fetch up.

@@ -96,6 +96,7 @@ impl Engine {
             Timer::Patience(content),
             Timer::Search(content),
             Timer::Offers(content),
+            Timer::Reread(content),
             Timer::Widen(content),
             Timer::Exchange(content),
             Timer::Neighbours(content),

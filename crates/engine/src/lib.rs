@@ -6,6 +6,7 @@
 //! This file only routes. Absent here: sockets, files, clocks, tasks.
 
 mod io;
+mod refusal;
 mod violation;
 
 mod access;
@@ -18,6 +19,7 @@ mod links;
 mod offering;
 mod pex;
 mod serve;
+mod waking;
 
 mod capacity;
 mod chunks;
@@ -32,6 +34,7 @@ mod session;
 mod snapshot;
 mod spreading;
 mod timers;
+mod unreadable;
 mod uploads;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -52,10 +55,11 @@ use uploads::Uploads;
 
 pub use content::ContentTotals;
 pub use io::{
-    Bottleneck, ChunkVerdict, CloseReason, DialFailure, Event, FetchFailure, Input, Join, LinkId, Order,
-    Output, Patience, Purpose, UploadEnd,
+    Bottleneck, ChunkVerdict, CloseReason, DialFailure, Event, Extent, FetchFailure, Input, Join, LinkId,
+    Order, Output, Patience, Purpose, Reread, UploadEnd,
 };
 pub use peers::{PeerStanding, PeerTotals};
+pub use refusal::{Refusal, RefusalCause};
 pub use reputation::Reputation;
 pub use snapshot::{ContentPresence, ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
 pub use timers::Timer;
@@ -122,6 +126,7 @@ impl Engine {
         self.now = self.now.max(now);
         match input {
             Input::Wakeup => {}
+            Input::Woke { slept } => self.on_woke(slept),
             Input::Join(join) => self.on_join(*join),
             Input::StoreOpened { content, durable, wanted } => {
                 self.on_store_opened(content, &durable, &wanted)
@@ -150,6 +155,7 @@ impl Engine {
             }
             Input::StoreFailed { content } => self.fail(content, FetchFailure::Store),
             Input::Flushed { content, chunks } => self.on_flushed(content, &chunks),
+            Input::Reread { content, chunk, found } => self.on_reread(content, chunk, found),
             Input::Finished { content } => self.on_finished(content),
             Input::UploadEnded { link, request, sent_len, end } => {
                 self.on_upload_ended(link, request, sent_len, end)
@@ -190,6 +196,7 @@ impl Engine {
             Timer::Slots => self.on_slots_timer(),
             Timer::Rotate => self.rotate(),
             Timer::Offers(content) => self.look_at_offers(content),
+            Timer::Reread(content) => self.on_reread_timer(content),
         }
     }
 

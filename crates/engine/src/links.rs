@@ -88,7 +88,7 @@ impl Engine {
         let Some(session) = self.drop_session(link) else { return };
         if !self.sessions.values().any(|other| other.node == session.node) {
             let stood = self.now.since(session.up_at);
-            self.peers.on_unlinked(self.now, session.node, (stood, reason), &mut self.rng);
+            self.peers.on_unlinked(self.now, session.node, (stood, Some(reason)), &mut self.rng);
         }
         if session.agent.is_some() {
             self.emit(Event::PeerLeft { node: session.node, reason: reason.to_owned() });
@@ -106,9 +106,18 @@ impl Engine {
         let Some(session) = self.drop_session(link) else { return };
         let is_last = !self.sessions.values().any(|other| other.node == session.node);
         if is_last && !matches!(reason, CloseReason::Duplicate) {
-            let reason = if session.is_snubbed() { "it fell silent".to_owned() } else { reason.to_string() };
+            let reason = match &reason {
+                _ if session.is_snubbed() => Some("it fell silent".to_owned()),
+                CloseReason::Done => None,
+                CloseReason::Duplicate
+                | CloseReason::TooManyLinks
+                | CloseReason::Violation(_)
+                | CloseReason::Banned
+                | CloseReason::AccessChanged
+                | CloseReason::OfNoUse(_) => Some(reason.to_string()),
+            };
             let stood = self.now.since(session.up_at);
-            self.peers.on_unlinked(self.now, session.node, (stood, &reason), &mut self.rng);
+            self.peers.on_unlinked(self.now, session.node, (stood, reason.as_deref()), &mut self.rng);
         }
         self.outputs.push_back(Output::Close { link, reason });
         // Its place is free for another.
@@ -160,10 +169,11 @@ impl Engine {
         let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);
         // The disk, or opening the store, is this node's own affair: no reason to give up on peers.
         let is_busy = is_checking || matches!(state.phase, Phase::Opening(_));
-        let deadline = state.last_progress_at + patience;
-        if is_busy {
-            self.timers.set(Timer::Patience(content), self.now + patience);
-        } else if deadline > self.now {
+        let deadline = match self.idle_since(content) {
+            Some(since) if !is_busy => since + patience,
+            _ => self.now + patience,
+        };
+        if deadline > self.now {
             self.timers.set(Timer::Patience(content), deadline);
         } else {
             let bottleneck = self.bottleneck(content);
@@ -185,7 +195,7 @@ impl Engine {
         let hopeless: Vec<ContentId> = self.contents.iter().filter_map(is_hopeless).collect();
         for content in hopeless {
             let failure = match self.peers.refusal(content) {
-                Some(reason) => FetchFailure::Refused(reason),
+                Some(refusal) => FetchFailure::Refused(refusal),
                 None => FetchFailure::NoSource(Bottleneck::NoPeer(self.peers.last_failure(content))),
             };
             self.fail(content, failure);

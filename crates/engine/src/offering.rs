@@ -221,7 +221,15 @@ impl Engine {
     /// No chunk hangs on one peer: everybody may see everything.
     fn end_offers_if_over(&mut self, content: ContentId) {
         let Some(state) = self.contents.get_mut(&content) else { return };
-        let Some(offers) = state.offers.take_if(|offers| offers.is_over()) else { return };
+        if state.offers.as_ref().is_some_and(|offers| offers.is_over()) {
+            self.end_offers(content);
+        }
+    }
+
+    /// Everybody may see everything from now on.
+    pub(super) fn end_offers(&mut self, content: ContentId) {
+        let Some(state) = self.contents.get_mut(&content) else { return };
+        let Some(offers) = state.offers.take() else { return };
         self.timers.cancel(Timer::Offers(content));
         let haves = state.chunks().map(|chunks| ChunkRuns::of(chunks.have())).unwrap_or_default();
         for link in self.introduced(content).into_iter().filter(|link| !offers.sees_all(*link)) {

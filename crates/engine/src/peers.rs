@@ -2,12 +2,14 @@
 //! Invariant: a banned or refused node is never due.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use swarm_core::base::limits::{PEERS_MAX, SOURCE_ADDRESSES_MAX};
 use swarm_core::base::{ContentId, Instant, NodeId, Rng};
 use swarm_core::manifest::Address;
 
+use super::refusal::Refusal;
 use super::reputation::Reputation;
 use super::violation::Violation;
 
@@ -26,6 +28,8 @@ pub(super) struct Peer {
     standing: Standing,
     failures: u32,
     last_failure: Option<String>,
+    /// It was dialed in its turn, or linked.
+    is_tried: bool,
     /// Dials under way only because the other side dials too.
     meetings: u32,
     /// Another peer told of it, and it was not linked yet.
@@ -49,6 +53,36 @@ pub(super) enum Rank {
     /// After all others.
     #[default]
     Last,
+}
+
+/// Hosts that are likely to be up or down together, and to belong to one operator.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Network {
+    /// The first 24 bits of the addresses.
+    V4([u8; 3]),
+    /// The first 48 bits of the addresses.
+    V6([u16; 3]),
+    /// A name, which stands for addresses that are not known here.
+    Name(String),
+}
+
+impl Network {
+    fn of(address: &Address) -> Self {
+        let Ok(socket) = address.as_str().parse::<SocketAddr>() else {
+            let host = address.as_str().rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+            return Self::Name(host.to_ascii_lowercase());
+        };
+        match socket.ip().to_canonical() {
+            IpAddr::V4(ip) => {
+                let [a, b, c, _] = ip.octets();
+                Self::V4([a, b, c])
+            }
+            IpAddr::V6(ip) => {
+                let [a, b, c, ..] = ip.segments();
+                Self::V6([a, b, c])
+            }
+        }
+    }
 }
 
 /// What binds a peer to a content. The greater holds.
@@ -91,7 +125,7 @@ enum Standing {
     #[default]
     Passive,
     /// No use trying: it refuses, proves another key, or lacks the content.
-    Refused(String),
+    Refused(Refusal),
     Banned(Violation),
 }
 
@@ -264,16 +298,39 @@ impl PeerBook {
             return None;
         }
         let is_due = |peer: &Peer| matches!(peer.standing, Standing::Waiting(at) if at <= now);
+        let crowds = self.crowds();
         let due = self.peers.iter_mut().filter(|(_, peer)| is_due(peer) && peer.is_wanted(&is_wanted));
-        let (node, peer) = due.min_by_key(|(_, peer)| (!peer.has_offers(), peer.is_doubtful(), peer.rank))?;
+        let (node, peer) = due.min_by_key(|(_, peer)| peer.turn(&crowds))?;
         peer.standing = Standing::Dialing;
         Some((*node, peer.addresses.clone()))
+    }
+
+    /// Dials under way, by the network they go to.
+    fn crowds(&self) -> BTreeMap<Network, usize> {
+        let mut crowds = BTreeMap::new();
+        let dialed = self.peers.values().filter(|peer| matches!(peer.standing, Standing::Dialing));
+        for network in dialed.filter_map(Peer::network) {
+            *crowds.entry(network).or_default() += 1;
+        }
+        crowds
+    }
+
+    /// Notes that a node is dialed in its turn. True if that is its first dial.
+    pub(super) fn on_tried(&mut self, node: NodeId) -> bool {
+        self.peers.get_mut(&node).is_some_and(|peer| !std::mem::replace(&mut peer.is_tried, true))
+    }
+
+    /// Whether a source of this content waits for its first dial.
+    pub(super) fn has_untried(&self, content: ContentId) -> bool {
+        let is_untried = |peer: &Peer| !peer.is_tried && matches!(peer.standing, Standing::Waiting(_));
+        self.peers.values().any(|peer| is_untried(peer) && peer.contents.contains_key(&content))
     }
 
     /// A link to it stands.
     pub(super) fn on_linked(&mut self, node: NodeId) {
         let Some(peer) = self.entry(node) else { return };
         peer.is_on_trial = false;
+        peer.is_tried = true;
         if !matches!(peer.standing, Standing::Banned(_)) {
             peer.standing = Standing::Linked;
         }
@@ -291,7 +348,7 @@ impl PeerBook {
         &mut self,
         now: Instant,
         node: NodeId,
-        (stood, reason): (Duration, &str),
+        (stood, reason): (Duration, Option<&str>),
         rng: &mut Rng,
     ) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
@@ -307,12 +364,12 @@ impl PeerBook {
     pub(super) fn on_failed(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_) | Standing::Linked) {
-            peer.back_off(now, reason, rng);
+            peer.back_off(now, Some(reason), rng);
         }
     }
 
     /// No use trying again, unless something is offered to it: that goes on.
-    pub(super) fn on_refused(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
+    pub(super) fn on_refused(&mut self, now: Instant, node: NodeId, refusal: &Refusal, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if matches!(peer.standing, Standing::Banned(_)) {
             return;
@@ -321,10 +378,20 @@ impl PeerBook {
             return;
         }
         if peer.has_offers() {
-            peer.back_off(now, reason, rng);
+            peer.back_off(now, Some(&refusal.words), rng);
         } else {
-            peer.last_failure = Some(reason.to_owned());
-            peer.standing = Standing::Refused(reason.to_owned());
+            peer.last_failure = Some(refusal.words.clone());
+            peer.standing = Standing::Refused(refusal.clone());
+        }
+    }
+
+    /// Failures so far mean nothing any more: whoever waits to be dialed again is due, and its next failure is its first.
+    pub(super) fn end_backoff(&mut self, now: Instant) {
+        for peer in self.peers.values_mut() {
+            peer.failures = 0;
+            if let Standing::Waiting(at) = &mut peer.standing {
+                *at = now.min(*at);
+            }
         }
     }
 
@@ -385,14 +452,18 @@ impl PeerBook {
             && !self.peers.values().any(|peer| peer.meetings > 0 || is_hopeful(peer))
     }
 
-    /// Why sources of this content were given up for good, if one was.
-    pub(super) fn refusal(&self, content: ContentId) -> Option<String> {
-        self.peers.values().filter(|peer| peer.contents.contains_key(&content)).find_map(|peer| {
-            match &peer.standing {
-                Standing::Refused(reason) => Some(reason.clone()),
-                _ => None,
-            }
-        })
+    /// Why sources of this content were given up for good, if one was; of several causes the greatest.
+    pub(super) fn refusal(&self, content: ContentId) -> Option<Refusal> {
+        let concerned = self.peers.values().filter(|peer| peer.contents.contains_key(&content));
+        let refusals = concerned.filter_map(|peer| match &peer.standing {
+            Standing::Refused(refusal) => Some(refusal),
+            Standing::Waiting(_)
+            | Standing::Dialing
+            | Standing::Linked
+            | Standing::Passive
+            | Standing::Banned(_) => None,
+        });
+        refusals.max_by_key(|refusal| refusal.cause).cloned()
     }
 
     /// The last thing that went wrong with a source of this content.
@@ -415,7 +486,7 @@ pub enum PeerStanding {
     /// It is being dialed, or will be.
     Away(Option<String>),
     /// It refuses, or has nothing to give.
-    Refused(String),
+    Refused(Refusal),
     /// It misbehaved.
     Banned(Violation),
 }
@@ -451,16 +522,29 @@ impl Peer {
         self.reputation().is_doubtful() || is_unknown
     }
 
+    /// Who is dialed first: whoever something is offered to; the honest; those that did not fail, unless they were of use
+    /// before; where few are being dialed already, so that neither one dead network is waited for nor one host is flooded.
+    fn turn(&self, crowds: &BTreeMap<Network, usize>) -> impl Ord + use<> {
+        let has_only_failed = self.failures > 0 && self.totals.verified_chunks == 0;
+        let crowd = self.network().and_then(|network| crowds.get(&network)).copied().unwrap_or_default();
+        let crowd = crowd / CROWD_STEP;
+        (!self.has_offers(), self.is_doubtful(), has_only_failed, crowd, self.rank)
+    }
+
+    fn network(&self) -> Option<Network> {
+        self.addresses.first().map(Network::of)
+    }
+
     fn has_offers(&self) -> bool {
         self.contents.values().any(|tie| *tie == Tie::Offer)
     }
 
-    /// Wait twice as long as last time, with jitter.
-    fn back_off(&mut self, now: Instant, reason: &str, rng: &mut Rng) {
+    /// Wait twice as long as last time, with jitter. An orderly end has no reason: it is no failure to tell of.
+    fn back_off(&mut self, now: Instant, reason: Option<&str>, rng: &mut Rng) {
         let wait = BACKOFF_MIN * 2u32.saturating_pow(self.failures.min(16));
         let jittered = wait.min(BACKOFF_MAX).mul_f64(0.75 + rng.unit() / 2.0);
         self.failures += 1;
-        self.last_failure = Some(reason.to_owned());
+        self.last_failure = reason.map(str::to_owned);
         self.standing =
             if self.addresses.is_empty() { Standing::Passive } else { Standing::Waiting(now + jittered) };
     }
@@ -477,7 +561,11 @@ impl Peer {
     }
 }
 
-const DIALS_AT_ONCE: usize = 32;
+/// A dead source holds its place for ten seconds: a hundred of them are to hold up nobody. One dial sends some 10 KB until it is
+/// given up, so all of them together send about 1 Mbit/s.
+const DIALS_AT_ONCE: usize = 128;
+/// So many dials to one network are as good as none: the order in which sources were named counts among the first few.
+const CROWD_STEP: usize = 4;
 /// Dials under way that somebody else asked for; each takes up to ten seconds.
 const MEETINGS_AT_ONCE: u32 = 32;
 const BACKOFF_MIN: Duration = Duration::from_millis(500);

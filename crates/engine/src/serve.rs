@@ -68,32 +68,25 @@ impl Engine {
                 self.withdraw(ended.content, chunk);
                 self.reject(link, request, RejectReason::Unreadable);
             }
+            UploadEnd::Unreadable { chunk, extent, reason } => {
+                self.set_aside(ended.content, chunk, extent, reason);
+                self.reject(link, request, RejectReason::Unreadable);
+            }
         }
         self.serve();
     }
 
     /// A chunk cannot be served any more: tells everybody, and rejects who waits for it.
-    fn withdraw(&mut self, content: ContentId, chunk: ChunkIndex) {
-        let Some(state) = self.contents.get_mut(&content) else { return };
-        let handle = state.handle;
-        let Some(chunks) = state.chunks_mut() else { return };
+    pub(super) fn withdraw(&mut self, content: ContentId, chunk: ChunkIndex) {
+        let Some(chunks) = self.contents.get_mut(&content).and_then(|state| state.chunks_mut()) else {
+            return;
+        };
         if !chunks.on_lost(chunk) {
             return;
         }
-        let geometry = chunks.geometry().clone();
-        let mut lost = Bitfield::new(geometry.chunk_count());
+        let mut lost = Bitfield::new(chunks.geometry().chunk_count());
         lost.insert(chunk.get());
-        for runs in ChunkRuns::of(&lost) {
-            for link in self.introduced(content) {
-                self.send(link, Message::Lost { handle, chunks: runs.clone() });
-            }
-        }
-        let waiting = self.uploads.take_waiting(|wanted| {
-            wanted.content == content && geometry.pieces(wanted.run).any(|piece| piece.chunk == chunk)
-        });
-        for (link, request) in waiting {
-            self.reject(link, request, RejectReason::NotHeld);
-        }
+        self.take_back(content, &lost, RejectReason::NotHeld);
         self.emit(Event::ChunkLost { content, chunk });
     }
 

@@ -201,6 +201,7 @@ impl World {
                 }
             }
             Output::VerifyKept { .. } => unreachable!("this world breaks no stream off midway"),
+            Output::Reread { .. } => unreachable!("no disk has trouble here"),
             Output::Flush { content } => {
                 let chunks = std::mem::take(&mut self.nodes[index].unflushed);
                 self.later(index, Duration::from_millis(1), Input::Flushed { content, chunks });

@@ -35,6 +35,8 @@ pub enum Timer {
     Slots,
     /// Give other peers an upload slot.
     Rotate,
+    /// Read again what could not be read.
+    Reread(ContentId),
     /// See who wants nothing of what it was offered.
     Offers(ContentId),
 }

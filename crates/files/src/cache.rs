@@ -16,6 +16,7 @@ use tracing::warn;
 
 use super::hashing::{Stamp, nanos_of};
 use super::index::IndexOptions;
+use swarm_core::base::Shown;
 use swarm_core::base::limits::{CACHE_FILE_LEN_MAX, CACHE_FILES_MAX};
 use swarm_core::manifest::Hash;
 
@@ -67,12 +68,12 @@ impl IndexCache {
         match read_lines(&path) {
             Ok(Some(lines)) => Known(lines.into_iter().filter_map(Line::decode).collect()),
             Ok(None) => {
-                warn!(path = %path.display(), "the index cache is damaged and not used");
+                warn!(path = %Shown(&path), "the index cache is damaged and not used");
                 Known::default()
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Known::default(),
             Err(error) => {
-                warn!(path = %path.display(), %error, "the index cache cannot be read");
+                warn!(path = %Shown(&path), %error, "the index cache cannot be read");
                 Known::default()
             }
         }
@@ -91,7 +92,7 @@ impl IndexCache {
             .collect();
         let path = self.file_for(root, options);
         if let Err(error) = self.write_lines(&path, &lines).and_then(|()| self.prune()) {
-            warn!(path = %path.display(), %error, "the index cache cannot be written");
+            warn!(path = %Shown(&path), %error, "the index cache cannot be written");
         }
     }
 

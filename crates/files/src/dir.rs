@@ -5,13 +5,18 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::StoreError;
+use super::error::OPEN_FOLDER;
 use super::file::File;
+use super::identity::Identity;
+use super::nicety::{Niceties, Nicety};
 use super::tap::{Op, Tap};
+use super::trial::{RefusedNames, is_name_refusal};
 
 /// A folder that stays the same one if it is renamed.
 #[derive(Debug)]
@@ -19,6 +24,9 @@ pub(crate) struct Dir {
     fd: OwnedFd,
     path: PathBuf,
     tap: Tap,
+    niceties: Niceties,
+    /// What a trial found.
+    refused_names: RefusedNames,
 }
 
 /// How a file is opened.
@@ -45,6 +53,8 @@ pub(crate) enum Standing {
     File {
         /// Its length, bytes.
         len: u64,
+        /// Which one it is.
+        identity: Identity,
     },
     /// A folder.
     Directory,
@@ -60,8 +70,9 @@ impl Dir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let fd = rustix::fs::open(at, flags, Mode::empty())
-            .map_err(|errno| StoreError::disk(at, "open folder")(errno.into()))?;
-        Ok(Self { fd, path: at.to_owned(), tap: Tap::default() })
+            .map_err(|errno| StoreError::disk(at, OPEN_FOLDER)(errno.into()))?;
+        let (tap, niceties, refused_names) = Default::default();
+        Ok(Self { fd, path: at.to_owned(), tap, niceties, refused_names })
     }
 
     /// The same folder, looked into by a test.
@@ -72,17 +83,22 @@ impl Dir {
 
     /// Holds a folder, made with its parents if it is missing.
     pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
+        let niceties = Niceties::default();
         if !path.as_os_str().is_empty() {
             let missing_count = path.ancestors().take_while(|at| !at.exists()).count();
-            std::fs::create_dir_all(path).map_err(StoreError::disk(path, "create folder"))?;
+            std::fs::create_dir_all(path).map_err(|error| not_made(path, error))?;
             // What is synced in a folder is worth nothing if its name is lost. Some may be searched but not read: those are left.
             for parent in path.ancestors().skip(1).take(missing_count) {
-                if let Ok(parent) = Self::open(parent) {
-                    parent.sync_directory(Path::new(""))?;
+                if let Ok(opened) = Self::open(parent) {
+                    let done =
+                        opened.run(Op::SyncDirectory { path: parent }, || rustix::fs::fsync(&opened.fd));
+                    niceties
+                        .tolerate(Nicety::FolderSync, || parent.to_owned(), done)
+                        .map_err(|errno| opened.refused(Path::new(""), "sync folder", errno))?;
                 }
             }
         }
-        Self::open(path)
+        Ok(Self { niceties, ..Self::open(path)? })
     }
 
     /// Its path, as it was opened.
@@ -106,6 +122,29 @@ impl Dir {
         }
     }
 
+    /// Takes the turn of looking at what others hold in this folder; it lasts until what is returned is dropped. `None` where
+    /// folders cannot be locked, or another process holds on to the turn: the check of each file's identity is left then.
+    pub(super) fn take_turn(&self) -> Option<OwnedFd> {
+        let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, ".", how, Mode::empty()).ok()?;
+        for _ in 0..TURN_TRIES_MAX {
+            match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Some(fd),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(TURN_TRY_INTERVAL),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// Whether its path still leads to it: it may have been moved, or its disk taken away.
+    pub(crate) fn is_at_its_place(&self) -> bool {
+        match (rustix::fs::fstat(&self.fd), rustix::fs::stat(&self.path)) {
+            (Ok(held), Ok(there)) => (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino),
+            _ => false,
+        }
+    }
+
     /// Opens a regular file; anything else there is an error, and never waited for.
     pub(crate) fn open_file(&self, relative: &Path, access: Access) -> Result<File, StoreError> {
         let how = match access {
@@ -120,8 +159,13 @@ impl Dir {
             .run(Op::Open { path: relative, access }, || self.open_at(relative, how | OFlags::NONBLOCK))
             .map_err(|errno| self.refused(relative, "open", errno))?;
         let file = File::new(fd.into(), relative, &self.tap);
-        let is_file = file.metadata().map_err(StoreError::disk(&self.full(relative), "stat"))?.is_file();
-        if is_file { Ok(file) } else { Err(StoreError::NotAFile { path: self.full(relative) }) }
+        let metadata = file.metadata().map_err(StoreError::disk(&self.full(relative), "stat"))?;
+        let is_file = metadata.is_file();
+        if is_file {
+            Ok(file.identified(&metadata))
+        } else {
+            Err(StoreError::NotAFile { path: self.full(relative) })
+        }
     }
 
     /// What stands there, the last component not followed.
@@ -136,7 +180,10 @@ impl Dir {
             Err(errno) => return Err(self.refused(relative, "stat", errno)),
         };
         Ok(match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Standing::File { len: u64::try_from(stat.st_size).unwrap_or(0) },
+            FileType::RegularFile => Standing::File {
+                len: u64::try_from(stat.st_size).unwrap_or(0),
+                identity: Identity::of_stat(&stat),
+            },
             FileType::Directory => Standing::Directory,
             FileType::Symlink => Standing::Symlink,
             FileType::Fifo
@@ -157,7 +204,7 @@ impl Dir {
             Ok(Standing::Nothing) => {}
             Ok(Standing::Symlink) => return Err(StoreError::Unsafe { path: self.full(relative) }),
             Ok(Standing::File { .. } | Standing::Special) => {
-                return Err(StoreError::TargetExists { path: self.full(relative) });
+                return Err(StoreError::NotAFolder { path: self.full(relative) });
             }
             Err(error) if error.is_missing() => {}
             Err(error) => return Err(error),
@@ -172,6 +219,16 @@ impl Dir {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(self.refused(relative, "create folder", errno)),
         }
+    }
+
+    /// Of the folders above a place, the topmost that is there and is no folder.
+    pub(crate) fn not_a_folder_above(&self, relative: &Path) -> Option<PathBuf> {
+        let mut above: Vec<&Path> = relative.ancestors().skip(1).collect();
+        above.reverse();
+        let is_other = |at: &&Path| {
+            matches!(self.stat(at), Ok(Standing::File { .. } | Standing::Symlink | Standing::Special))
+        };
+        above.into_iter().filter(|at| !at.as_os_str().is_empty()).find(is_other).map(|at| self.full(at))
     }
 
     /// Renames a file. Unless `replace`, whatever stands at the new place stays and the call fails.
@@ -241,19 +298,52 @@ impl Dir {
             }
             self.open_at(relative, OFlags::RDONLY | OFlags::DIRECTORY).and_then(rustix::fs::fsync)
         });
-        match synced {
-            // Some network file systems cannot sync folders; their names are durable when made.
-            Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
-            Err(errno) => Err(self.refused(relative, "sync folder", errno)),
+        self.niceties
+            .tolerate(Nicety::FolderSync, || self.full(relative), synced)
+            .map_err(|errno| self.refused(relative, "sync folder", errno))
+    }
+
+    /// Why a file of this name cannot be made in a folder below; `None` if it can. Leaves nothing behind.
+    pub(super) fn try_name(&self, folder: &Path, name: &OsStr) -> Result<Option<Errno>, StoreError> {
+        let relative = folder.join(name);
+        let how = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let op = Op::Open { path: &relative, access: Access::CreateNew };
+        match self.run(op, || self.open_at(&relative, how)) {
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(errno) if is_name_refusal(errno) => return Ok(Some(errno)),
+            Err(errno) => return Err(self.refused(&relative, "open", errno)),
         }
+        // FAT drops dots and spaces at the end: another name may then be the same.
+        let is_cut = matches!(name.as_bytes().last(), Some(b'.' | b' '))
+            && !self.names(folder)?.iter().any(|made| made == name);
+        self.remove_file(&relative)?;
+        Ok(is_cut.then_some(Errno::INVAL))
+    }
+
+    /// Remembers what a trial found.
+    pub(super) fn refusing(self, refused_names: RefusedNames) -> Self {
+        Self { refused_names, ..self }
+    }
+
+    /// Whether a trial found that this name cannot be made here.
+    pub(super) fn refuses(&self, name: &Path) -> bool {
+        name.file_name().is_some_and(|name| self.refused_names.contains_key(name))
+    }
+
+    /// What the target may refuse without harm, and what it has refused.
+    pub(super) fn niceties(&self) -> &Niceties {
+        &self.niceties
     }
 
     /// Syncs the whole file system below the folder, where there is a call for it; false if there is none.
     #[cfg(target_os = "linux")]
     pub(crate) fn sync_file_system(&self) -> Result<bool, StoreError> {
-        self.run(Op::SyncFileSystem, || rustix::fs::syncfs(&self.fd))
-            .map_err(|errno| self.refused(Path::new(""), "sync", errno))?;
-        Ok(true)
+        match self.run(Op::SyncFileSystem, || rustix::fs::syncfs(&self.fd)) {
+            Ok(()) => Ok(true),
+            // Not here, or a sandbox forbids it: each file is synced by itself.
+            Err(Errno::NOSYS | Errno::NOTSUP | Errno::INVAL | Errno::PERM | Errno::ACCESS) => Ok(false),
+            Err(errno) => Err(self.refused(Path::new(""), "sync", errno)),
+        }
     }
 
     /// Syncs the whole file system below the folder, where there is a call for it; false if there is none.
@@ -318,6 +408,36 @@ impl Parent {
             Self::Below(fd) => fd.as_fd(),
         }
     }
+}
+
+/// Refuses a path that leads to something else than a folder; one that leads nowhere can be made.
+///
+/// # Errors
+/// If a file or a dangling link stands there, or above.
+pub fn check_folder(path: &Path) -> Result<(), StoreError> {
+    in_the_way(path).map_or(Ok(()), Err)
+}
+
+/// Why a folder was not made: what stands in the way says more than the system's word for it.
+fn not_made(path: &Path, error: std::io::Error) -> StoreError {
+    in_the_way(path).unwrap_or_else(|| StoreError::disk(path, "create folder")(error))
+}
+
+/// The first component of the user's path that is there and leads to no folder. Links are followed: the path is the user's own.
+fn in_the_way(path: &Path) -> Option<StoreError> {
+    let mut components: Vec<&Path> = path.ancestors().filter(|at| !at.as_os_str().is_empty()).collect();
+    components.reverse();
+    components.into_iter().find_map(|at| {
+        let is_link = at.symlink_metadata().ok()?.is_symlink();
+        match at.metadata() {
+            Ok(metadata) if metadata.is_dir() => None,
+            Ok(_) => Some(StoreError::NotAFolder { path: at.to_owned() }),
+            Err(error) if is_link && error.kind() == std::io::ErrorKind::NotFound => {
+                Some(StoreError::DanglingLink { path: at.to_owned() })
+            }
+            Err(_) => None,
+        }
+    })
 }
 
 /// Bytes that may still be written below a folder (or the nearest folder above it that exists), if the system tells.
@@ -416,6 +536,9 @@ fn rename_to_nothing(
 const DIRECT: OFlags = OFlags::DIRECT;
 #[cfg(not(target_os = "linux"))]
 const DIRECT: OFlags = OFlags::empty();
+/// A turn takes as long as a journal is begun: tens of milliseconds.
+const TURN_TRY_INTERVAL: Duration = Duration::from_millis(5);
+const TURN_TRIES_MAX: u32 = 400;
 const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
 /// Folders that may be searched but not listed can be passed through.
 #[cfg(target_os = "linux")]
@@ -500,7 +623,7 @@ mod tests {
         dir.open_file(&Path::new(&long).join("f"), Access::CreateNew).unwrap();
         std::fs::write(folder.path().join("file"), b"").unwrap();
         let refused = dir.make_directory(Path::new("file/sub")).unwrap_err();
-        assert!(matches!(refused, StoreError::TargetExists { .. }), "{refused}");
+        assert!(matches!(refused, StoreError::NotAFolder { .. }), "{refused}");
         assert!(free_len(&folder.path().join("not/there")).is_some());
     }
 }

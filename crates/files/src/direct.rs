@@ -11,6 +11,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use super::file::File;
 use super::locked;
 
@@ -46,25 +48,27 @@ impl DirectWrites {
         self.is_refused.store(true, Ordering::Relaxed);
     }
 
-    /// Writes as much of the front of `data` as is aligned; returns how much, which is 0 where the file system refuses.
-    pub(super) fn write(&self, file: &File, data: &[u8], offset: u64) -> io::Result<usize> {
+    /// Writes as much of the front of `data` as is aligned; returns how much, or why the file system refuses, which is no error:
+    /// nothing may be taken for written then.
+    pub(super) fn write(&self, file: &File, data: &[u8], offset: u64) -> io::Result<Result<usize, Errno>> {
         let is_aligned =
             data.as_ptr().align_offset(DIRECT_ALIGN) == 0 && offset.is_multiple_of(DIRECT_ALIGN as u64);
         let len = if is_aligned { data.len() / DIRECT_ALIGN * DIRECT_ALIGN } else { 0 };
         if len == 0 {
-            return Ok(0);
+            return Ok(Ok(0));
         }
         locked(&self.meter).on_start(now());
         let written = file.write_all_at(&data[..len], offset);
         locked(&self.meter).on_end(now(), if written.is_ok() { len as u64 } else { 0 });
-        match written {
-            Ok(()) => Ok(len),
+        let Err(error) = written else { return Ok(Ok(len)) };
+        match Errno::from_io_error(&error) {
+            // The usual way would fail by these, too.
+            None | Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Err(error),
             // This file system wants another alignment, or none of it; what was written is written again.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {
+            Some(reason) => {
                 self.refuse();
-                Ok(0)
+                Ok(Err(reason))
             }
-            Err(error) => Err(error),
         }
     }
 
@@ -152,12 +156,27 @@ mod tests {
         let first = bytes.as_ptr().align_offset(DIRECT_ALIGN);
         let aligned = &bytes[first..];
         let check = |data: &[u8], offset: u64, written: usize| {
-            assert_eq!(writes.write(&file, data, offset).unwrap(), written);
+            assert_eq!(writes.write(&file, data, offset).unwrap(), Ok(written));
         };
         check(&aligned[..2 * DIRECT_ALIGN], 0, 2 * DIRECT_ALIGN);
         check(&aligned[..2 * DIRECT_ALIGN + 5], 0, 2 * DIRECT_ALIGN);
         check(&aligned[..DIRECT_ALIGN - 1], 0, 0);
         check(&aligned[1..2 * DIRECT_ALIGN], 0, 0);
         check(&aligned[..2 * DIRECT_ALIGN], 1, 0);
+    }
+
+    #[test]
+    fn a_refusal_is_no_error_and_a_full_disk_is_one() {
+        let bytes = vec![7; 2 * DIRECT_ALIGN];
+        let aligned = &bytes[bytes.as_ptr().align_offset(DIRECT_ALIGN)..][..DIRECT_ALIGN];
+        let shut = tempfile::NamedTempFile::new().unwrap();
+        let writes = DirectWrites::default();
+        let readable = File::untapped(std::fs::File::open(shut.path()).unwrap());
+        assert_eq!(writes.write(&readable, aligned, 0).unwrap(), Err(Errno::BADF));
+        assert!(!writes.suit(FILE_LEN_MIN), "it is not tried again");
+        if let Ok(full) = std::fs::File::options().write(true).open("/dev/full") {
+            let refused = DirectWrites::default().write(&File::untapped(full), aligned, 0).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+        }
     }
 }

@@ -4,12 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
+use swarm_core::base::Shown;
+
+use swarm_core::base::Category;
 
 /// What went wrong in a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system refused an operation on a file or folder.
-    #[error("cannot {op} `{}`: {source}; {}", path.display(), way_out(source))]
+    #[error("cannot {op} `{}`: {source}; {}", Shown(path), way_out(source))]
     Disk {
         /// The file or folder.
         path: PathBuf,
@@ -18,28 +21,48 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file system has bytes left, and no inode for another file.
+    #[error(
+        "cannot {op} `{}`: its file system holds as many files as it can, though bytes are free; remove files there or choose another folder",
+        Shown(path)
+    )]
+    NoInodes {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operation, as a verb.
+        op: &'static str,
+    },
     /// The data under a seed is no longer what the manifest says.
-    #[error("chunk {chunk} of `{}` is not what the manifest says: the file changed, seed it anew", path.display())]
+    #[error(
+        "chunk {chunk} of `{}` is not what the manifest says: the file changed, seed it anew",
+        Shown(path)
+    )]
     Changed {
         /// The file.
         path: PathBuf,
-        /// The chunk's index in the content.
+        /// The chunk's number in its file.
         chunk: u32,
     },
+    /// The disk or folder that files lie on is not there just now.
+    #[error("`{}` is not there, nor is the folder or disk that it lies on: put that back", Shown(path))]
+    Away {
+        /// The file.
+        path: PathBuf,
+    },
     /// A read of a chunk that has not been verified here.
-    #[error("chunk {chunk} of `{}` is not here yet: ask again when it is verified", path.display())]
+    #[error("chunk {chunk} of `{}` is not here yet: ask again when it is verified", Shown(path))]
     NotVerified {
         /// The file.
         path: PathBuf,
-        /// The chunk's index in the content.
+        /// The chunk's number in its file.
         chunk: u32,
     },
     /// A write of a chunk that this store was not asked to hold.
-    #[error("chunk {chunk} of `{}` was not asked for: widen --include to fetch it", path.display())]
+    #[error("chunk {chunk} of `{}` was not asked for", Shown(path))]
     Unwanted {
         /// The file.
         path: PathBuf,
-        /// The chunk's index in the content.
+        /// The chunk's number in its file.
         chunk: u32,
     },
     /// A byte range that does not lie in its chunk, or is not the whole chunk where that is asked.
@@ -53,57 +76,126 @@ pub enum StoreError {
         len: usize,
     },
     /// Something else stands where a file has to go.
-    #[error("`{}` exists and is not this content: move it away or pass --overwrite", path.display())]
+    #[error("`{}` exists and is not this content: move it away", Shown(path))]
     TargetExists {
         /// The place.
         path: PathBuf,
     },
+    /// A folder stands where a file has to go, which no option replaces.
+    #[error(
+        "`{}` is a folder, and a file has to go there: move it away or choose another folder",
+        Shown(path)
+    )]
+    FolderInTheWay {
+        /// The place.
+        path: PathBuf,
+    },
+    /// A file stands where a folder has to be.
+    #[error(
+        "`{}` is a file, and a folder has to be there: move it away or choose another folder",
+        Shown(path)
+    )]
+    NotAFolder {
+        /// The place.
+        path: PathBuf,
+    },
+    /// The path of a folder is a symbolic link to nothing.
+    #[error(
+        "`{}` is a symbolic link that leads nowhere: make the folder that it names or choose another folder",
+        Shown(path)
+    )]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+    },
     /// All chunks are right and yet the second digest is not: the manifest contradicts itself.
-    #[error("`{}` does not match its SHA-256: the manifest is wrong, get it anew from its publisher", path.display())]
+    #[error(
+        "`{}` does not match its SHA-256: the manifest is wrong, get it anew from its publisher",
+        Shown(path)
+    )]
     Integrity {
         /// The file, still under its temporary name.
         path: PathBuf,
     },
     /// A chunk is what the manifest says, and yet does not open.
-    #[error("chunk {chunk} of `{}` does not open with the key, though the manifest names it: get the ticket anew from its publisher", path.display())]
+    #[error(
+        "chunk {chunk} of `{}` does not open with the key, though the manifest names it: get the ticket anew from its publisher",
+        Shown(path)
+    )]
     Sealed {
         /// The file.
         path: PathBuf,
-        /// The chunk's index in the content.
+        /// The chunk's number in its file.
         chunk: u32,
     },
     /// A file changed its length under our hands.
-    #[error("`{}` was cut short by something else: run the same command again to fetch what is missing", path.display())]
+    #[error(
+        "`{}` was cut short by something else: run the same command again to fetch what is missing",
+        Shown(path)
+    )]
     Cut {
         /// The file, still under its temporary name.
         path: PathBuf,
     },
     /// A symbolic link, or a path that leaves the folder.
-    #[error("`{}` leads through a symbolic link or out of the folder: remove it or choose another folder", path.display())]
+    #[error(
+        "`{}` leads through a symbolic link or out of the folder: remove it or choose another folder",
+        Shown(path)
+    )]
     Unsafe {
         /// The place.
         path: PathBuf,
     },
     /// The folder that is being filled was moved away, and something else stands where it was.
-    #[error("`{}` was replaced while it was being filled: put the folder back and run the same command again", path.display())]
+    #[error(
+        "`{}` was replaced while it was being filled: put the folder back and run the same command again",
+        Shown(path)
+    )]
     Displaced {
         /// The folder's path, which now leads elsewhere.
         path: PathBuf,
     },
     /// Not a regular file.
-    #[error("`{}` is not a regular file: remove it or choose another folder", path.display())]
+    #[error("`{}` is not a regular file: remove it or choose another folder", Shown(path))]
     NotAFile {
         /// The place.
         path: PathBuf,
     },
-    /// Another process fetches the same content into the same folder.
-    #[error("`{}` is in use by another swarm: wait until it is done or choose another folder", path.display())]
+    /// Another living fetch holds a file that this one needs.
+    #[error("`{}` is in use by another swarm{}: wait until it is done or choose another folder", Shown(path), process(*holder))]
     Busy {
-        /// The journal that is locked.
+        /// The file that it holds.
+        path: PathBuf,
+        /// Its process, where the system tells.
+        holder: Option<u32>,
+    },
+    /// A file that was being filled has lost its name to another.
+    #[error(
+        "`{}` was replaced or removed by something else while it was fetched: move away what stands there and run the same command again",
+        Shown(path)
+    )]
+    Replaced {
+        /// The name, which now leads to another file or to none.
+        path: PathBuf,
+    },
+    /// What was written and synced reads otherwise at the end.
+    #[error("chunk {chunk} of `{}`{} reads otherwise than it was written: check the disk and the memory, then run the same command again to fetch what is wrong anew", Shown(path), more(*more_count))]
+    Damaged {
+        /// The file of the first of them.
+        path: PathBuf,
+        /// The first chunk's number in its file.
+        chunk: u32,
+        /// Chunks beside it.
+        more_count: usize,
+    },
+    /// The last look at everything was stopped.
+    #[error("stopped before all of `{}` was read again: run the same command again", Shown(path))]
+    Stopped {
+        /// The folder.
         path: PathBuf,
     },
     /// Something is still missing when the end was asked for.
-    #[error("`{}` lacks {missing} of its chunks: run the same command again", path.display())]
+    #[error("`{}` lacks {missing} of its chunks: run the same command again", Shown(path))]
     Unfinished {
         /// The first file that is not complete.
         path: PathBuf,
@@ -111,10 +203,26 @@ pub enum StoreError {
         missing: u32,
     },
     /// An earlier sync failed, so what the disk holds is not known.
-    #[error("`{}` could not be synced before, so nothing more is recorded: run the same command again", path.display())]
+    #[error(
+        "`{}` could not be synced before, so nothing more is recorded: run the same command again",
+        Shown(path)
+    )]
     SyncFailed {
         /// The folder.
         path: PathBuf,
+    },
+    /// A file is longer than this process may write.
+    #[error(
+        "`{}` has {len} bytes and this process may write {limit} to a file: raise the limit (ulimit -f) and run the same command again",
+        Shown(path)
+    )]
+    FileLimit {
+        /// The file.
+        path: PathBuf,
+        /// Its length, bytes.
+        len: u64,
+        /// The limit, bytes.
+        limit: u64,
     },
     /// A write to a store that only serves.
     #[error("this store is read-only: fetch into a folder instead")]
@@ -123,18 +231,31 @@ pub enum StoreError {
     #[error("this store keeps nothing to serve: fetch into a folder to serve others")]
     NotServed,
     /// The index or manifest does not fit what is on disk.
-    #[error("`{}` is a single file, the manifest is not: name the folder that holds it", path.display())]
+    #[error("`{}` is a single file, the manifest is not: name the folder that holds it", Shown(path))]
     NotOneFile {
         /// The file.
         path: PathBuf,
     },
 }
 
+/// How far a trouble with reading reaches that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The chunk.
+    Chunk,
+    /// Its file.
+    File,
+    /// All files.
+    Everything,
+}
+
 /// What a caller may want to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// No space or quota left.
+    /// No space or quota left, or no inode.
     Full,
+    /// Longer than the file system or a limit of this process lets a file be.
+    TooLong,
     /// The file system is read-only.
     ReadOnly,
     /// Not allowed.
@@ -158,23 +279,79 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Disk { source, .. } => kind_of(source),
-            Self::Changed { .. } | Self::Integrity { .. } | Self::Sealed { .. } | Self::Cut { .. } => {
-                ErrorKind::Changed
-            }
+            Self::NoInodes { .. } => ErrorKind::Full,
+            Self::Changed { .. }
+            | Self::Integrity { .. }
+            | Self::Sealed { .. }
+            | Self::Cut { .. }
+            | Self::Damaged { .. } => ErrorKind::Changed,
             Self::TargetExists { .. }
             | Self::Unsafe { .. }
             | Self::Displaced { .. }
+            | Self::Replaced { .. }
             | Self::NotAFile { .. }
+            | Self::FolderInTheWay { .. }
+            | Self::NotAFolder { .. }
+            | Self::DanglingLink { .. }
             | Self::NotOneFile { .. } => ErrorKind::InTheWay,
             Self::Busy { .. } => ErrorKind::Busy,
-            Self::SyncFailed { .. } => ErrorKind::Disk,
+            Self::SyncFailed { .. } | Self::FileLimit { .. } => ErrorKind::Disk,
+            Self::Away { .. } => ErrorKind::Missing,
+            Self::NotVerified { .. }
+            | Self::Unwanted { .. }
+            | Self::Range { .. }
+            | Self::Unfinished { .. }
+            | Self::Stopped { .. }
+            | Self::ReadOnlyStore
+            | Self::NotServed => ErrorKind::Misuse,
+        }
+    }
+
+    /// Whether the error of a read may pass, and what else it concerns: it says nothing about the bytes.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Away { .. } => Some(Trouble::Everything),
+            Self::Disk { source, op, .. } => trouble_of(source, op),
+            _ => None,
+        }
+    }
+
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::TargetExists { .. }
+            | Self::FolderInTheWay { .. }
+            | Self::NotAFolder { .. }
+            | Self::DanglingLink { .. }
+            | Self::Unsafe { .. }
+            | Self::Displaced { .. }
+            | Self::Replaced { .. }
+            | Self::NotAFile { .. } => Category::TargetDiffers,
+            Self::Disk { .. }
+            | Self::Away { .. }
+            | Self::NoInodes { .. }
+            | Self::FileLimit { .. }
+            | Self::SyncFailed { .. } => Category::Disk,
+            Self::Changed { .. }
+            | Self::Integrity { .. }
+            | Self::Sealed { .. }
+            | Self::Cut { .. }
+            | Self::Damaged { .. } => Category::Integrity,
+            Self::NotOneFile { .. } => Category::Usage,
+            Self::Busy { .. } => Category::Held,
+            Self::Stopped { .. } => Category::Interrupted,
             Self::NotVerified { .. }
             | Self::Unwanted { .. }
             | Self::Range { .. }
             | Self::Unfinished { .. }
             | Self::ReadOnlyStore
-            | Self::NotServed => ErrorKind::Misuse,
+            | Self::NotServed => Category::Other,
         }
+    }
+
+    /// Whether this process may not write there; what is there may still be all that is wanted.
+    pub(crate) fn is_unwritable(&self) -> bool {
+        matches!(self.kind(), ErrorKind::ReadOnly | ErrorKind::Permission)
     }
 
     /// Whether making space would help.
@@ -185,6 +362,16 @@ impl StoreError {
     /// Whether the file or folder is not there.
     pub(crate) fn is_missing(&self) -> bool {
         self.kind() == ErrorKind::Missing
+    }
+
+    /// Whether the file system refuses a file of this length.
+    pub(crate) fn is_too_long(&self) -> bool {
+        match self {
+            Self::Disk { source, op: "extend", .. } => {
+                matches!(Errno::from_io_error(source), Some(Errno::FBIG | Errno::INVAL))
+            }
+            _ => false,
+        }
     }
 
     /// Whether this process, or the system, may open no more files.
@@ -199,13 +386,27 @@ impl StoreError {
 
     /// Names the place and the operation that a system error belongs to.
     pub(crate) fn disk(path: &Path, op: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Disk { path: path.to_owned(), op, source }
+        move |source| match Errno::from_io_error(&source) {
+            // The system says the same of both, and what helps differs.
+            Some(Errno::NOSPC) if has_no_inodes(path) => Self::NoInodes { path: path.to_owned(), op },
+            _ => Self::Disk { path: path.to_owned(), op, source },
+        }
     }
+}
+
+/// Whether the file system that holds `path` has free bytes and no free inode. Those that make inodes as they need them report
+/// none at all.
+fn has_no_inodes(path: &Path) -> bool {
+    let at =
+        |at: &Path| rustix::fs::statvfs(if at.as_os_str().is_empty() { Path::new(".") } else { at }).ok();
+    let stat = path.ancestors().find_map(at);
+    stat.is_some_and(|stat| stat.f_files > 0 && stat.f_favail == 0 && stat.f_bavail > 0)
 }
 
 fn kind_of(source: &io::Error) -> ErrorKind {
     match Errno::from_io_error(source) {
         Some(Errno::NOSPC | Errno::DQUOT) => ErrorKind::Full,
+        Some(Errno::FBIG) => ErrorKind::TooLong,
         Some(Errno::ROFS) => ErrorKind::ReadOnly,
         Some(Errno::ACCESS | Errno::PERM) => ErrorKind::Permission,
         Some(Errno::NOENT | Errno::NOTDIR) => ErrorKind::Missing,
@@ -213,12 +414,47 @@ fn kind_of(source: &io::Error) -> ErrorKind {
     }
 }
 
+fn trouble_of(source: &io::Error, op: &str) -> Option<Trouble> {
+    // A file that has ended is no error of the system's.
+    match Errno::from_io_error(source)? {
+        // A file stands where a folder has to be.
+        Errno::NOTDIR => None,
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NODEV | Errno::NXIO => Some(Trouble::Everything),
+        _ if op == OPEN_FOLDER => Some(Trouble::Everything),
+        Errno::NOENT => None,
+        Errno::IO if op == "read" => Some(Trouble::Chunk),
+        _ => Some(Trouble::File),
+    }
+}
+
+/// ` (process 4242)`
+fn process(holder: Option<u32>) -> String {
+    holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+/// ` and 3 more`
+fn more(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(" and {count} more") }
+}
+
 fn way_out(source: &io::Error) -> &'static str {
     if matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE)) {
         return "raise the limit (ulimit -n) and run the same command again";
     }
+    match Errno::from_io_error(source) {
+        Some(Errno::FBIG) => {
+            return "choose a folder on a file system for longer files, or raise the limit (ulimit -f)";
+        }
+        Some(Errno::NAMETOOLONG | Errno::ILSEQ) => {
+            return "choose a folder on a file system that takes this name";
+        }
+        _ => {}
+    }
     match kind_of(source) {
         ErrorKind::Full => "make space and run the same command again",
+        ErrorKind::TooLong => {
+            "its file system or a limit of this process (ulimit -f) holds no file of that length: choose another folder or raise the limit"
+        }
         ErrorKind::ReadOnly => "choose a folder that can be written",
         ErrorKind::Permission => "get the permission or choose another folder",
         ErrorKind::Missing => "put it back or name another place",
@@ -227,6 +463,9 @@ fn way_out(source: &io::Error) -> &'static str {
         }
     }
 }
+
+/// The operation that opens the folder of a content.
+pub(super) const OPEN_FOLDER: &str = "open folder";
 
 #[cfg(test)]
 mod tests {
@@ -243,6 +482,7 @@ mod tests {
             disk(Errno::IO),
             StoreError::Changed { path: path.clone(), chunk: 17 },
             StoreError::TargetExists { path: path.clone() },
+            disk(Errno::FBIG),
             StoreError::Unsafe { path },
         ]
         .iter()
@@ -252,10 +492,37 @@ mod tests {
             cannot write `out/film.mov`: No space left on device (os error 28); make space and run the same command again
             cannot write `out/film.mov`: Input/output error (os error 5); check the disk and run the same command again
             chunk 17 of `out/film.mov` is not what the manifest says: the file changed, seed it anew
-            `out/film.mov` exists and is not this content: move it away or pass --overwrite
+            `out/film.mov` exists and is not this content: move it away
+            cannot write `out/film.mov`: File too large (os error 27); its file system or a limit of this process (ulimit -f) holds no file of that length: choose another folder or raise the limit
             `out/film.mov` leads through a symbolic link or out of the folder: remove it or choose another folder"]]
         .assert_eq(&shown.join("\n"));
         assert!(disk(Errno::DQUOT).is_full());
         assert_eq!(disk(Errno::ROFS).kind(), ErrorKind::ReadOnly);
+    }
+
+    #[test]
+    fn no_path_in_a_message_acts_on_a_terminal() {
+        let path = || PathBuf::from("\x1b]0;evil\x07\n\u{202e}");
+        for error in [
+            StoreError::disk(&path(), "write")(Errno::IO.into()),
+            StoreError::Changed { path: path(), chunk: 1 },
+            StoreError::NotVerified { path: path(), chunk: 1 },
+            StoreError::Unwanted { path: path(), chunk: 1 },
+            StoreError::TargetExists { path: path() },
+            StoreError::Integrity { path: path() },
+            StoreError::Sealed { path: path(), chunk: 1 },
+            StoreError::Cut { path: path() },
+            StoreError::Unsafe { path: path() },
+            StoreError::Displaced { path: path() },
+            StoreError::NotAFile { path: path() },
+            StoreError::Busy { path: path(), holder: Some(7) },
+            StoreError::Unfinished { path: path(), missing: 1 },
+            StoreError::SyncFailed { path: path() },
+            StoreError::NotOneFile { path: path() },
+        ] {
+            let shown = error.to_string();
+            assert!(!shown.contains(swarm_core::base::is_hidden), "{shown:?}");
+            assert!(shown.contains("`\\u{1b}]0;evil\\u{7}\\n\\u{202e}`"), "{shown:?}");
+        }
     }
 }

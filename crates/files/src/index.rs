@@ -10,12 +10,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::cache::{CacheKey, Cached, IndexCache};
 use super::hashing::{HashProgress, Meter, Stamp, each_piece, hash_chunk};
+use super::portable::{UnusableNames, WindowsNames, settle};
 use super::roots::{OpenRoots, Roots};
 use super::walk::{Found, Skipped, Walked, walk};
 use swarm_core::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN};
+use swarm_core::base::{Category, Shown};
 use swarm_core::manifest::{
-    ChunkSpan, File, Geometry, Hash, Manifest, ManifestError, PathError, auto_chunk_len_log2, check_names,
-    combine_chunk_values,
+    ChunkSpan, File, Geometry, Hash, Manifest, ManifestError, auto_chunk_len_log2, combine_chunk_values,
 };
 
 /// How files are indexed.
@@ -25,6 +26,8 @@ pub struct IndexOptions {
     pub chunk_len_log2: Option<u8>,
     /// Whether SHA-256 is wanted beside BLAKE3.
     pub sha256: bool,
+    /// Whether names that no content can hold are left out; refused otherwise.
+    pub skip_unportable: bool,
 }
 
 /// What indexing gave.
@@ -36,6 +39,8 @@ pub struct Index {
     pub roots: Roots,
     /// What was left out, in walking order.
     pub skipped: Vec<Skipped>,
+    /// What is in it and cannot be stored everywhere.
+    pub windows_names: WindowsNames,
     /// Files whose hashes came out of the cache.
     pub reused_files: usize,
 }
@@ -44,7 +49,7 @@ pub struct Index {
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// The system refused an operation.
-    #[error("cannot {op} `{}`: {source}", path.display())]
+    #[error("cannot {op} `{}`: {source}", Shown(path))]
     Disk {
         /// The file or folder.
         path: PathBuf,
@@ -54,47 +59,42 @@ pub enum IndexError {
         source: io::Error,
     },
     /// A path given is a symbolic link.
-    #[error("`{}` is a symbolic link: name the file or folder it points to", path.display())]
+    #[error("`{}` is a symbolic link: name the file or folder it points to", Shown(path))]
     Symlink {
         /// The path.
         path: PathBuf,
     },
     /// A path given is a device, socket or pipe.
-    #[error("`{}` is not a file or folder: name one", path.display())]
+    #[error("`{}` is not a file or folder: name one", Shown(path))]
     Special {
         /// The path.
         path: PathBuf,
     },
+    /// A file holds another number of bytes than it says, as those of /proc and /sys do.
+    #[error("`{}` does not hold as many bytes as it says: copy it to a file and seed that", Shown(path))]
+    NoLength {
+        /// The file.
+        path: PathBuf,
+    },
     /// A path given has no name of its own.
-    #[error("`{}` has no name: name a folder below it", path.display())]
+    #[error("`{}` has no name: name a folder below it", Shown(path))]
     NoName {
         /// The path.
         path: PathBuf,
     },
     /// Two paths given have the same name.
-    #[error("`{}` is the second path named `{name}`: rename one of them or seed them apart", path.display())]
+    #[error("`{}` is the second path named `{name}`: rename one of them or seed them apart", Shown(path))]
     SameName {
         /// The second of them.
         path: PathBuf,
         /// The name.
         name: String,
     },
-    /// A name that is not text.
-    #[error("the name of `{}` is not UTF-8: rename it", path.display())]
-    NotUtf8 {
-        /// The file or folder.
-        path: PathBuf,
-    },
-    /// A name that no content may hold.
-    #[error("`{}` cannot be in a manifest: {source}; rename it", path.display())]
-    Name {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: PathError,
-    },
+    /// Names that no content may hold.
+    #[error("{0}")]
+    Unusable(UnusableNames),
     /// A file that was written to meanwhile.
-    #[error("`{}` changed while it was hashed: try again when nothing writes to it", path.display())]
+    #[error("`{}` changed while it was hashed: try again when nothing writes to it", Shown(path))]
     Changed {
         /// The file.
         path: PathBuf,
@@ -110,6 +110,25 @@ pub enum IndexError {
     /// A file could not be opened.
     #[error(transparent)]
     Store(#[from] super::StoreError),
+}
+
+impl IndexError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Disk { source, .. } => Category::of_io(source.kind()),
+            Self::Changed { .. } => Category::Integrity,
+            Self::Store(error) => error.category(),
+            Self::Symlink { .. }
+            | Self::Special { .. }
+            | Self::NoLength { .. }
+            | Self::NoName { .. }
+            | Self::SameName { .. }
+            | Self::Unusable(_)
+            | Self::ChunkLen(_)
+            | Self::Manifest(_) => Category::Usage,
+        }
+    }
 }
 
 impl IndexError {
@@ -132,14 +151,27 @@ pub fn index(
     cache: Option<&IndexCache>,
     progress: &(dyn Fn(HashProgress) + Sync),
 ) -> Result<Index, IndexError> {
+    index_without(paths, &[], options, cache, progress)
+}
+
+/// The same without some files, where a folder holds them: what is written while a content is made is no part of it.
+pub fn index_without(
+    paths: &[PathBuf],
+    left_out: &[PathBuf],
+    options: &IndexOptions,
+    cache: Option<&IndexCache>,
+    progress: &(dyn Fn(HashProgress) + Sync),
+) -> Result<Index, IndexError> {
     if let Some(log2) =
         options.chunk_len_log2.filter(|log2| !(CHUNK_LEN_LOG2_MIN..=CHUNK_LEN_LOG2_MAX).contains(log2))
     {
         return Err(IndexError::ChunkLen(log2));
     }
-    let walked = walk(paths)?;
+    let mut walked = walk(paths, left_out)?;
     // Before hours of hashing, not after.
-    check_names(walked.files.iter().map(|found| &found.entry).chain(&walked.empty_directories))?;
+    settle(&mut walked, options.skip_unportable)?;
+    let entries = walked.files.iter().map(|found| &found.entry).chain(&walked.empty_directories);
+    let windows_names = WindowsNames::of(entries);
     let roots = Roots::tops(walked.tops.clone());
     let cached = recall(&walked, *options, cache);
     let reused_files = cached.iter().flatten().count();
@@ -150,7 +182,7 @@ pub fn index(
     }
     let files = walked.files.iter().zip(hashes).map(|(found, hashes)| file_of(found, hashes)).collect();
     let manifest = Manifest::new(files, walked.empty_directories)?;
-    Ok(Index { manifest, roots, skipped: walked.skipped, reused_files })
+    Ok(Index { manifest, roots, skipped: walked.skipped, windows_names, reused_files })
 }
 
 /// One file to be hashed, and where its chunks lie.
@@ -225,7 +257,9 @@ impl Work<'_> {
         };
         let hash = match hash {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(IndexError::Changed { path: found.path.clone() });
+                // It was cut meanwhile, or was never as long as it says.
+                Self::check_stamp(&open, found)?;
+                return Err(IndexError::NoLength { path: found.path.clone() });
             }
             hash => hash.map_err(IndexError::disk(&found.path, "read"))?,
         };

@@ -2,6 +2,8 @@
 //! checksummed records. Invariant: a record is believed only if its checksum, which covers its place in the file, holds, and
 //! everything before it was believed. A torn end is cut off; anything else that is wrong is doubt. Knows no chunk's bytes.
 
+use std::ffi::OsStr;
+use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,8 @@ use rustix::io::Errno;
 use super::StoreError;
 use super::dir::{Access, Dir};
 use super::file::File;
+use super::holder::holder_of;
+use super::nicety::Nicety;
 use swarm_core::base::ContentId;
 use swarm_core::base::limits::{JOURNAL_RECORD_RUNS_MAX, JOURNAL_RESERVE_LEN_MAX, MANIFEST_BODY_LEN_MAX};
 use swarm_core::manifest::Manifest;
@@ -162,6 +166,31 @@ pub fn find_manifest(dir: &Path, content: ContentId) -> Option<Manifest> {
     Manifest::decode(body).ok().filter(|manifest| manifest.id() == content)
 }
 
+/// The manifest that the journal at this path holds, if it is a sound one.
+pub(super) fn manifest_in(path: &Path) -> Option<Manifest> {
+    let file = std::fs::File::open(path).ok()?;
+    let mut bytes = Vec::new();
+    file.take((HEADER_LEN + MANIFEST_BODY_LEN_MAX) as u64).read_to_end(&mut bytes).ok()?;
+    Manifest::decode(Bytes::copy_from_slice(read_header(&bytes)?)).ok()
+}
+
+/// Whether a journal, of whatever content, may have this name, now or while it is written anew.
+pub(super) fn is_file_name(name: &OsStr) -> bool {
+    let name = name.to_str().map(|name| name.strip_suffix(".new").unwrap_or(name));
+    let digits = name.and_then(|name| name.strip_prefix(".swarm-")?.strip_suffix(".journal"));
+    digits.is_some_and(|digits| digits.len() == 16 && HEXLOWER.decode(digits.as_bytes()).is_ok())
+}
+
+/// What the journal of another fetch says; `None` if it says nothing yet, or nothing that can be believed.
+pub(super) fn read(file: &File) -> Option<(Manifest, Vec<Record>)> {
+    let len = file.metadata().ok()?.len();
+    let mut bytes = vec![0; usize::try_from(len).ok().filter(|_| len <= JOURNAL_LEN_MAX)?];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    let manifest = Manifest::decode(Bytes::copy_from_slice(read_header(&bytes)?)).ok()?;
+    let (recovered, _) = recover(&manifest, &bytes);
+    (!recovered.doubt).then_some((manifest, recovered.records))
+}
+
 /// The journal's name; no content can hold a file of that name except by finding a preimage of its own id.
 pub(super) fn file_name(content: ContentId) -> PathBuf {
     PathBuf::from(format!(".swarm-{}.journal", HEXLOWER.encode(&content.as_bytes()[..8])))
@@ -181,17 +210,15 @@ pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
         let file = dir.open_file(name, Access::Create)?;
         match file.lock() {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path }),
-            Err(errno) => {
-                tracing::warn!(path = %path.display(), %errno, "a file cannot be locked on this file system");
-            }
+            Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path, holder: holder_of(&file) }),
+            Err(errno) => dir.niceties().note(Nicety::Lock, || path.clone(), errno),
         }
         // The one who held it may have removed it between our open and our lock.
         if file.metadata().map_err(StoreError::disk(&path, "stat"))?.nlink() > 0 {
             return Ok(file);
         }
     }
-    Err(StoreError::Busy { path })
+    Err(StoreError::Busy { path, holder: None })
 }
 
 /// What the bytes of a journal say, and where the next record goes.

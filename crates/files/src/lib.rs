@@ -9,27 +9,37 @@ mod error;
 mod tap;
 
 mod file;
+mod holder;
+mod identity;
+mod nicety;
 
 mod dir;
 mod direct;
 mod guard;
 mod hashing;
 mod open_files;
+mod part_locks;
 mod roots;
 
 mod cache;
 mod index;
+mod portable;
 mod walk;
 
+mod complete;
 mod scan;
 mod sealing;
 mod seed;
 mod shelf;
 
+mod claims;
 mod journal;
+mod last_look;
 mod resume;
 mod target;
 mod target_files;
+mod trial;
+mod unfinished;
 
 mod stream;
 
@@ -42,12 +52,16 @@ mod tests;
 use swarm_core::manifest::{ChunkIndex, Manifest};
 
 pub use cache::IndexCache;
-pub use dir::free_len;
+pub use complete::{Opening, Target};
+pub use dir::{check_folder, free_len};
 pub use direct::DIRECT_ALIGN;
-pub use error::{ErrorKind, StoreError};
+pub use error::{ErrorKind, StoreError, Trouble};
 pub use hashing::HashProgress;
-pub use index::{Index, IndexError, IndexOptions, index};
+pub use index::{Index, IndexError, IndexOptions, index, index_without};
 pub use journal::find_manifest;
+pub use last_look::LastLook;
+pub use nicety::{Nicety, StoreWarning};
+pub use portable::{UnusableNames, WindowsNames};
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
 pub use sealing::seal;
@@ -55,6 +69,7 @@ pub use seed::SeedStore;
 pub use shelf::Shelf;
 pub use stream::StreamStore;
 pub use target::{Opened, TargetOptions, TargetStore};
+pub use trial::{LeftOut, LeftOutWhy};
 pub use walk::{Skipped, SkippedWhy};
 
 /// Where the chunks of one content lie. Blocking; callable from many threads at once.
@@ -63,7 +78,8 @@ pub trait Store: Send + Sync {
     fn manifest(&self) -> &Manifest;
 
     /// Fills `buf` with the bytes of one chunk from `offset` on; `buf` must not reach past the chunk. Never `Ok` with bytes
-    /// that were not verified: a chunk that is not verified, or no longer what it was, is an error.
+    /// that were not verified: a chunk that is not verified, or no longer what it was, is an error. One with a
+    /// [`StoreError::trouble`] may pass: the chunk is not lost.
     fn read(&self, chunk: ChunkIndex, offset: u32, buf: &mut [u8]) -> Result<(), StoreError>;
 
     /// Hashes a whole chunk and writes it at its place. If the hash is wrong nothing is written.
@@ -82,6 +98,11 @@ pub trait Store: Send + Sync {
     /// Ends a fetch: everything wanted must be verified. Makes what has no bytes (empty files and folders), sets executable
     /// bits, syncs folders, removes the journal.
     fn finish(&self) -> Result<(), StoreError>;
+
+    /// What the place could not do and the fetch did without, since the last call.
+    fn take_warnings(&self) -> Vec<StoreWarning> {
+        Vec::new()
+    }
 }
 
 /// What hashing a chunk showed.

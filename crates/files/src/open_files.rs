@@ -58,8 +58,8 @@ impl OpenFiles {
     }
 
     /// A file that was just made.
-    pub(super) fn put(&self, index: FileIndex, file: File) -> Arc<File> {
-        locked(&self.0).keep(index.get(), Arc::new(file))
+    pub(super) fn put(&self, index: FileIndex, file: Arc<File>) -> Arc<File> {
+        locked(&self.0).keep(index.get(), file)
     }
 
     /// Closes a file when its last user is done.

@@ -2,13 +2,17 @@
 //! journal claims it and samples of its claims are right, or if it was hashed just now. On any doubt everything is hashed.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::dir::{Access, Dir, Standing};
+use super::file::File;
 use super::hashing::HashProgress;
+use super::identity::Identity;
 use super::journal::{Record, Recovered};
 use super::open_files::OpenFiles;
+use super::part_locks::PartLocks;
 use super::scan::good_chunks;
-use super::target_files::{Place, final_path, part_path};
+use super::target_files::{FoundFiles, Place, final_path, part_path};
 use super::{StoreError, TargetOptions};
 use swarm_core::base::Bitfield;
 use swarm_core::base::limits::RESUME_SAMPLES_MAX;
@@ -19,8 +23,8 @@ use swarm_core::manifest::{ChunkIndex, FileIndex, Manifest};
 pub(super) struct Resumed {
     /// Chunks that need not be fetched.
     pub(super) durable: Bitfield,
-    /// Where each file is.
-    pub(super) places: Vec<Place>,
+    /// Where each file is, and which one it is.
+    pub(super) found: FoundFiles,
     /// Files whose `.part` is ours.
     pub(super) ours: Bitfield,
     /// The journal says exactly this.
@@ -46,6 +50,7 @@ struct Candidate {
     file: FileIndex,
     kind: Kind,
     len: u64,
+    identity: Identity,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +78,9 @@ impl Survey<'_> {
     pub(super) fn run(&self, recovered: Recovered) -> Result<Resumed, StoreError> {
         let mut claims = self.claims(recovered);
         let candidates = self.candidates(&claims)?;
+        let mut found =
+            FoundFiles { places: vec![Place::Nothing; self.manifest.files().len()], ..FoundFiles::default() };
+        self.lock_parts(&candidates, &found.locks)?;
         let sampled = self.sample(&claims, &candidates);
         let good_samples = self.good(&candidates, &sampled)?;
         claims.doubt |= good_samples.count() as usize != sampled.len();
@@ -80,7 +88,7 @@ impl Survey<'_> {
         let good = self.good(&candidates, &to_hash)?;
         let mut resumed = Resumed {
             durable: Bitfield::new(self.manifest.geometry().chunk_count()),
-            places: vec![Place::Nothing; self.manifest.files().len()],
+            found: std::mem::take(&mut found),
             ours: Bitfield::new(self.manifest.files().len() as u32),
             is_recorded: false,
             hashed_chunks: (sampled.len() + to_hash.len()) as u32,
@@ -147,38 +155,38 @@ impl Survey<'_> {
         file: FileIndex,
         is_ours: bool,
     ) -> Result<Option<Candidate>, StoreError> {
-        let (name, part) = (final_path(self.manifest, file), part_path(self.manifest, file));
+        let (name, part) = (final_path(self.manifest, file), part_path(self.dir, self.manifest, file));
         let overwrite = self.options.overwrite;
-        let part_len = match self.stand(&part)? {
+        let part = match self.stand(&part)? {
             Standing::Nothing => None,
-            Standing::File { len } => Some(len),
+            Standing::File { len, identity } => Some((len, identity)),
             Standing::Symlink => return Err(StoreError::Unsafe { path: self.dir.full(&part) }),
-            Standing::Directory | Standing::Special => {
-                return Err(StoreError::TargetExists { path: self.dir.full(&part) });
-            }
+            Standing::Directory => return Err(StoreError::FolderInTheWay { path: self.dir.full(&part) }),
+            Standing::Special => return Err(StoreError::NotAFile { path: self.dir.full(&part) }),
         };
         let kind = if is_ours { Kind::OurPart } else { Kind::StrangePart };
-        let part = part_len.map(|len| Candidate { file, kind, len });
+        let part = part.map(|(len, identity)| Candidate { file, kind, len, identity });
         match self.stand(name)? {
             Standing::Nothing => Ok(part),
-            Standing::File { len } if len == self.manifest.file(file).len => {
+            Standing::File { len, identity } if len == self.manifest.file(file).len => {
                 let is_begun = |part: &Candidate| is_ours || self.may_be_ours(claims, part);
                 let replaces = overwrite && part.as_ref().is_some_and(is_begun);
-                Ok(if replaces { part } else { Some(Candidate { file, kind: Kind::Final, len }) })
+                Ok(if replaces { part } else { Some(Candidate { file, kind: Kind::Final, len, identity }) })
             }
             Standing::File { .. } if overwrite => Ok(part),
-            Standing::File { .. } | Standing::Directory | Standing::Special => {
-                Err(StoreError::TargetExists { path: self.dir.full(name) })
-            }
+            Standing::File { .. } => Err(StoreError::TargetExists { path: self.dir.full(name) }),
+            Standing::Directory => Err(StoreError::FolderInTheWay { path: self.dir.full(name) }),
+            Standing::Special => Err(StoreError::NotAFile { path: self.dir.full(name) }),
             Standing::Symlink => Err(StoreError::Unsafe { path: self.dir.full(name) }),
         }
     }
 
     fn stand(&self, relative: &Path) -> Result<Standing, StoreError> {
         match self.dir.stat(relative) {
-            // A file where a folder has to be: making the folder will say so.
+            // A file where a folder has to be: it is named, not what was to be made below it.
             Err(error) if error.is_missing() => {
-                Err(StoreError::TargetExists { path: self.dir.full(relative) })
+                let above = self.dir.not_a_folder_above(relative);
+                Err(above.map_or(error, |path| StoreError::NotAFolder { path }))
             }
             standing => standing,
         }
@@ -237,12 +245,17 @@ impl Survey<'_> {
         let held = OpenFiles::default();
         let open = |file: FileIndex| {
             let at = candidates.binary_search_by_key(&file, |candidate| candidate.file);
-            let kind = at.map(|at| candidates[at].kind);
-            let opened = held.get(file, || match kind {
-                Ok(Kind::Final) => self.dir.open_file(final_path(self.manifest, file), Access::Read),
-                Ok(Kind::OurPart | Kind::StrangePart) | Err(_) => {
-                    self.dir.open_file(&part_path(self.manifest, file), Access::Read)
-                }
+            let candidate = at.ok().map(|at| &candidates[at]);
+            let opened = held.get(file, || {
+                let name = match candidate.map(|candidate| candidate.kind) {
+                    Some(Kind::Final) => final_path(self.manifest, file).to_owned(),
+                    Some(Kind::OurPart | Kind::StrangePart) | None => {
+                        part_path(self.dir, self.manifest, file)
+                    }
+                };
+                let open = self.dir.open_file(&name, Access::Read)?;
+                self.check_identity(candidate, &open, &name)?;
+                Ok(open)
             });
             match opened {
                 Err(error) if error.is_missing() => Ok(None),
@@ -264,20 +277,21 @@ impl Survey<'_> {
         let chunks: Vec<u32> = range.clone().filter(|&chunk| source.contains(chunk)).collect();
         let place = match candidate.kind {
             Kind::Final if chunks.len() == range.len() => Place::Final,
-            Kind::Final => return self.settle_other_final(candidate, claims),
+            Kind::Final => return self.settle_other_final(candidate, claims, resumed),
             Kind::OurPart => Place::Part,
             Kind::StrangePart if !chunks.is_empty() || self.may_be_ours(claims, candidate) => Place::Part,
-            Kind::StrangePart => return self.settle_strange_part(candidate),
+            Kind::StrangePart => return self.settle_strange_part(candidate, resumed),
         };
         if place == Place::Part {
             self.fix_len(candidate)?;
             resumed.ours.insert(candidate.file.get() as u32);
         }
+        resumed.found.identities.insert(candidate.file.get(), candidate.identity);
         if place == Place::Final && claims.ours.contains(candidate.file.get() as u32) {
             // Someone put the right file in place meanwhile: what we had begun is of no use.
-            self.dir.remove_file(&part_path(self.manifest, candidate.file))?;
+            self.remove_part(candidate.file, &resumed.found.locks)?;
         }
-        resumed.places[candidate.file.get()] = place;
+        resumed.found.places[candidate.file.get()] = place;
         for chunk in chunks {
             resumed.durable.insert(chunk);
         }
@@ -285,7 +299,12 @@ impl Survey<'_> {
     }
 
     /// A file of the right length that is not the content's.
-    fn settle_other_final(&self, candidate: &Candidate, claims: &Claims) -> Result<(), StoreError> {
+    fn settle_other_final(
+        &self,
+        candidate: &Candidate,
+        claims: &Claims,
+        resumed: &Resumed,
+    ) -> Result<(), StoreError> {
         let is_wanted = self
             .manifest
             .geometry()
@@ -300,10 +319,10 @@ impl Survey<'_> {
             return Ok(());
         }
         // It is replaced when the new one is complete. A `.part` beside it is not ours, or it would be the candidate.
-        let part = part_path(self.manifest, candidate.file);
+        let part = part_path(self.dir, self.manifest, candidate.file);
         let stands = self.stand(&part)? != Standing::Nothing;
         if stands && !claims.ours.contains(candidate.file.get() as u32) {
-            return self.dir.remove_file(&part);
+            return self.remove_part(candidate.file, &resumed.found.locks);
         }
         Ok(())
     }
@@ -314,12 +333,49 @@ impl Survey<'_> {
         claims.existed && claims.doubt && our_len
     }
 
-    fn settle_strange_part(&self, candidate: &Candidate) -> Result<(), StoreError> {
-        let part = part_path(self.manifest, candidate.file);
+    fn settle_strange_part(&self, candidate: &Candidate, resumed: &Resumed) -> Result<(), StoreError> {
         if self.options.overwrite {
-            return self.dir.remove_file(&part);
+            return self.remove_part(candidate.file, &resumed.found.locks);
         }
+        let part = part_path(self.dir, self.manifest, candidate.file);
         Err(StoreError::TargetExists { path: self.dir.full(&part) })
+    }
+
+    /// Locks every `.part` that may be gone on with or removed; whatever is in there, a living fetch is not to lose it.
+    fn lock_parts(&self, candidates: &[Candidate], locks: &PartLocks) -> Result<(), StoreError> {
+        let parts = candidates.iter().filter(|candidate| candidate.kind != Kind::Final);
+        parts.into_iter().try_for_each(|part| self.lock_part(part.file, locks))
+    }
+
+    fn lock_part(&self, file: FileIndex, locks: &PartLocks) -> Result<(), StoreError> {
+        let part = part_path(self.dir, self.manifest, file);
+        // One that cannot be opened is not locked; whether that matters shows when it is to be used.
+        let Ok(open) = self.dir.open_file(&part, Access::Read) else { return Ok(()) };
+        locks.take(file, &self.dir.full(&part), Arc::new(open))
+    }
+
+    fn remove_part(&self, file: FileIndex, locks: &PartLocks) -> Result<(), StoreError> {
+        if !locks.has(file) {
+            self.lock_part(file, locks)?;
+        }
+        let removed = self.dir.remove_file(&part_path(self.dir, self.manifest, file));
+        locks.release(file);
+        removed
+    }
+
+    /// That what was opened is what was looked at.
+    fn check_identity(
+        &self,
+        candidate: Option<&Candidate>,
+        open: &File,
+        name: &Path,
+    ) -> Result<(), StoreError> {
+        match candidate {
+            Some(candidate) if candidate.identity != open.identity() => {
+                Err(StoreError::Replaced { path: self.dir.full(name) })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn fix_len(&self, candidate: &Candidate) -> Result<(), StoreError> {
@@ -327,8 +383,9 @@ impl Survey<'_> {
         if candidate.len == len {
             return Ok(());
         }
-        let part = part_path(self.manifest, candidate.file);
+        let part = part_path(self.dir, self.manifest, candidate.file);
         let file = self.dir.open_file(&part, Access::Write)?;
+        self.check_identity(Some(candidate), &file, &part)?;
         file.set_len(len).map_err(StoreError::disk(&self.dir.full(&part), "extend"))
     }
 
@@ -337,7 +394,7 @@ impl Survey<'_> {
         let geometry = self.manifest.geometry();
         for file in (0..geometry.file_count()).filter_map(|index| geometry.file(index)) {
             let wanted = geometry.file_chunks(file).any(|chunk| self.wanted.contains(chunk.get()));
-            if wanted && resumed.places[file.get()] == Place::Nothing {
+            if wanted && resumed.found.places[file.get()] == Place::Nothing {
                 resumed.ours.insert(file.get() as u32);
             }
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::dir::{Access, Dir};
 use super::file::File;
+use super::identity::Identity;
 use super::{StoreError, locked};
 use swarm_core::manifest::{EntryPath, Manifest};
 
@@ -86,11 +87,47 @@ pub(super) struct OpenRoots {
     roots: Roots,
     /// A handful: one for each folder that holds a seeded path.
     dirs: Mutex<BTreeMap<PathBuf, Arc<Dir>>>,
+    /// The file systems that the folders of entries lay on at first.
+    devices: BTreeMap<PathBuf, u64>,
 }
 
 impl OpenRoots {
     pub(super) fn new(roots: Roots) -> Self {
-        Self { roots, dirs: Mutex::new(BTreeMap::new()) }
+        Self { roots, dirs: Mutex::new(BTreeMap::new()), devices: BTreeMap::new() }
+    }
+
+    /// Roots that know later whether what is missing was removed, or its disk is away.
+    pub(super) fn of(roots: Roots, manifest: &Manifest) -> Self {
+        let mut devices = BTreeMap::new();
+        for file in manifest.files() {
+            let path = roots.path(&file.path);
+            let folder = path.parent().unwrap_or(Path::new(""));
+            if !devices.contains_key(folder)
+                && let Some(device) = device_of(folder)
+            {
+                devices.insert(folder.to_owned(), device);
+            }
+        }
+        Self { devices, ..Self::new(roots) }
+    }
+
+    /// Whether an entry that is missing lies on something that is not there: its disk, or all of the content with it.
+    pub(super) fn is_away(&self, entry: &EntryPath) -> bool {
+        let (root, relative) = self.roots.split(entry);
+        let whole = relative.components().next().filter(|_| relative.components().count() > 1);
+        if device_of(&whole.map_or_else(|| root.clone(), |top| root.join(top))).is_none() {
+            return true;
+        }
+        let path = root.join(relative);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        // Where a disk was, a mount point is left, or the folder that held it.
+        let there = folder.ancestors().find_map(device_of);
+        self.devices.get(folder).is_some_and(|device| there != Some(*device))
+    }
+
+    /// Opens folders anew from now on.
+    pub(super) fn forget(&self) {
+        locked(&self.dirs).clear();
     }
 
     pub(super) fn roots(&self) -> &Roots {
@@ -114,4 +151,10 @@ impl OpenRoots {
         dirs.insert(folder, Arc::clone(&dir));
         Ok((dir, relative))
     }
+}
+
+/// The file system that something lies on; `None` if there is nothing.
+fn device_of(path: &Path) -> Option<u64> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    std::fs::metadata(path).ok().map(|metadata| Identity::of_metadata(&metadata).device())
 }

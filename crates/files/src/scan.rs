@@ -240,7 +240,7 @@ fn look_at(manifest: &Manifest, open: &OpenRoots, index: FileIndex) -> FileRepor
     let file = manifest.file(index);
     let state = match open.place(&file.path).and_then(|(dir, at)| dir.stat(&at)) {
         Ok(Standing::Nothing) => FileState::Missing,
-        Ok(Standing::File { len }) => match open.open(&file.path) {
+        Ok(Standing::File { len, .. }) => match open.open(&file.path) {
             Ok(_) if len != file.len => FileState::OtherLen(len),
             Ok(_) => FileState::Damaged,
             Err(error) => FileState::Unreadable(error.to_string()),

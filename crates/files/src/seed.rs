@@ -1,5 +1,6 @@
 //! Serves files in place, read-only. Invariant: a chunk is hashed in this process before a byte of it is given out, and again
-//! when its file's stamp has moved; see [`super::guard`].
+//! when its file's stamp has moved; see [`super::guard`]. That a file cannot be read now says nothing about its bytes: only what was
+//! seen to differ, or to be gone from a disk that is there, counts as changed.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -28,7 +29,8 @@ impl SeedStore {
     /// file that changed within the last two seconds is hashed at every read, since a further change might not show.
     pub fn new(manifest: Manifest, roots: Roots, good: Bitfield, clock: fn() -> SystemTime) -> Self {
         let guard = Guard::new(manifest.geometry().chunk_count());
-        Self { manifest, roots: OpenRoots::new(roots), good, files: OpenFiles::default(), guard, clock }
+        let roots = OpenRoots::of(roots, &manifest);
+        Self { manifest, roots, good, files: OpenFiles::default(), guard, clock }
     }
 
     /// The chunks it set out to serve.
@@ -40,13 +42,32 @@ impl SeedStore {
         self.files.get(file, || self.roots.open(&self.manifest.file(file).path))
     }
 
+    /// What an error says of a chunk. Whatever it is, files and folders are opened anew next time: a disk that comes back is
+    /// another one to the system.
+    fn unreadable(&self, chunk: ChunkIndex, error: StoreError) -> StoreError {
+        let file = self.manifest.geometry().span(chunk).file;
+        self.files.forget(file);
+        let entry = &self.manifest.file(file).path;
+        let error = if error.is_missing() && self.roots.is_away(entry) {
+            StoreError::Away { path: self.roots.roots().path(entry) }
+        } else {
+            error
+        };
+        if error.trouble().is_some() {
+            self.roots.forget();
+            return error;
+        }
+        tracing::debug!(%error, "a seeded file is not what it was");
+        self.changed(chunk)
+    }
+
     fn changed(&self, chunk: ChunkIndex) -> StoreError {
         let file = self.manifest.geometry().span(chunk).file;
         // It may have been replaced: look at the new one next time.
         self.files.forget(file);
         StoreError::Changed {
             path: self.roots.roots().path(&self.manifest.file(file).path),
-            chunk: chunk.get(),
+            chunk: self.manifest.geometry().number_in_file(chunk),
         }
     }
 }
@@ -61,20 +82,19 @@ impl Store for SeedStore {
         let index = self.manifest.geometry().span(chunk).file;
         if !self.good.contains(chunk.get()) {
             let path = self.roots.roots().path(&self.manifest.file(index).path);
-            return Err(StoreError::NotVerified { path, chunk: chunk.get() });
+            return Err(StoreError::NotVerified {
+                path,
+                chunk: self.manifest.geometry().number_in_file(chunk),
+            });
         }
-        // Whatever the reason, a chunk that cannot be read is no longer served.
-        let file = self.open(index).map_err(|error| {
-            tracing::debug!(%error, "a seeded file cannot be opened");
-            self.changed(chunk)
-        })?;
+        let file = self.open(index).map_err(|error| self.unreadable(chunk, error))?;
         let stamped = Stamped::AsOf(nanos_of((self.clock)()));
         match self.guard.read(&self.manifest, chunk, &file, stamped, Copied { offset, buf }) {
             Ok(Guarded::Good) => Ok(()),
             Ok(Guarded::Changed) => Err(self.changed(chunk)),
             Err(error) => {
-                tracing::debug!(%error, "a seeded file cannot be read");
-                Err(self.changed(chunk))
+                let path = self.roots.roots().path(&self.manifest.file(index).path);
+                Err(self.unreadable(chunk, StoreError::disk(&path, "read")(error)))
             }
         }
     }

@@ -59,7 +59,7 @@ impl StreamStore {
             return Ok(());
         }
         let path = PathBuf::from(self.manifest.file(file).path.as_str());
-        Err(StoreError::Unwanted { path, chunk: chunk.get() })
+        Err(StoreError::Unwanted { path, chunk: self.manifest.geometry().number_in_file(chunk) })
     }
 
     /// Takes chunks that may leave now, one at a time so that each frees its memory when it is written.
@@ -100,7 +100,7 @@ impl Store for StreamStore {
         let opening = self.manifest.opening();
         if opening.is_some_and(|opening| !opening.open(&self.manifest, chunk, &mut data)) {
             let path = PathBuf::from(self.manifest.file(span.file).path.as_str());
-            return Err(StoreError::Sealed { path, chunk: chunk.get() });
+            return Err(StoreError::Sealed { path, chunk: self.manifest.geometry().number_in_file(chunk) });
         }
         let mut held = locked(&self.held);
         held.kept.remove(&chunk.get());

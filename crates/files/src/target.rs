@@ -9,12 +9,16 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
+use super::claims;
 use super::dir::Dir;
 use super::guard::{ChunkLocks, Guard, Guarded, Stamped};
 use super::hashing::{Copied, HashProgress, Stamp, hash_chunk};
 use super::journal::{Journal, Record};
+use super::last_look::LastLook;
+use super::nicety::{Nicety, StoreWarning};
 use super::resume::{Resumed, Survey};
 use super::target_files::{Place, TargetFiles};
+use super::trial::{LeftOut, LeftOutWhy, doubtful_lengths, leave_out_names, try_names};
 use super::{Store, StoreError, Verdict, check_range, locked};
 use swarm_core::base::Bitfield;
 use swarm_core::base::limits::SYNC_FILES_MAX;
@@ -40,6 +44,10 @@ pub struct Opened {
     pub resumed: bool,
     /// The journal of the earlier fetch was not believed, so all that was there was hashed.
     pub doubted: bool,
+    /// The chunks that the store wants: those that were asked for, without those of entries that are left out.
+    pub wanted: Bitfield,
+    /// What was asked for and the target cannot hold.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A store that fills a folder.
@@ -51,6 +59,7 @@ pub struct TargetStore {
     files: TargetFiles,
     guard: Guard,
     writers: ChunkLocks,
+    last_look: Option<LastLook>,
     state: Mutex<State>,
     /// Held through a flush: there is one at a time.
     journal: Mutex<Journal>,
@@ -67,6 +76,10 @@ struct State {
     /// Files that may be complete, to be given their final names.
     touched: BTreeSet<FileIndex>,
     sync_failed: bool,
+    /// Files whose `.part` is ours.
+    ours: Bitfield,
+    /// Complete files may have their own names: there is no last look, or it is over.
+    may_promote: bool,
 }
 
 impl TargetStore {
@@ -89,8 +102,20 @@ impl TargetStore {
         options: TargetOptions,
         progress: &(dyn Fn(HashProgress) + Sync),
     ) -> Result<(Self, Opened), StoreError> {
+        // Until this one's names are written down and compared with those of others, no other fetch begins in the folder.
+        let turn = dir.take_turn();
         let (mut journal, recovered) = Journal::open(&dir, &manifest)?;
         let existed = recovered.existed;
+        let announced = if existed { Ok(()) } else { journal.rewrite(&dir, &manifest, &[]) };
+        let claimed = announced.and_then(|()| claims::check(&dir, &manifest, &wanted));
+        drop(turn);
+        let refused_names = match claimed.and_then(|()| try_names(&dir, &manifest, &wanted, &options)) {
+            Ok(refused) => refused,
+            Err(error) => return Err(abandon(&journal, &dir, existed, error)),
+        };
+        let (mut wanted, mut options) = (wanted, options);
+        let left_out = leave_out_names(&refused_names, &manifest, &mut wanted, &mut options);
+        let dir = dir.refusing(refused_names);
         let survey = Survey { dir: &dir, manifest: &manifest, wanted: &wanted, options: &options, progress };
         let begun = survey.run(recovered).and_then(|resumed| {
             record(&mut journal, &dir, &manifest, &resumed)?;
@@ -98,20 +123,76 @@ impl TargetStore {
         });
         let resumed = match begun {
             Ok(resumed) => resumed,
-            Err(error) => {
-                if !existed {
-                    journal.remove(&dir)?;
-                }
-                return Err(error);
-            }
+            Err(error) => return Err(abandon(&journal, &dir, existed, error)),
         };
-        let opened = Opened {
+        let mut opened = Opened {
             durable: resumed.durable.clone(),
             hashed_chunks: resumed.hashed_chunks,
             resumed: existed,
             doubted: resumed.doubted,
+            wanted: wanted.clone(),
+            left_out,
         };
-        Ok((Self::resumed(dir, manifest, wanted, options, journal, resumed), opened))
+        let mut store = Self::resumed(dir, manifest, wanted, options, journal, resumed);
+        match store.try_lengths() {
+            Ok(too_long) => opened.left_out.extend(too_long),
+            Err(error) => {
+                let journal = locked(&store.journal);
+                return Err(abandon(&journal, &store.files.dir, existed, error));
+            }
+        }
+        opened.wanted.clone_from(&store.wanted);
+        Ok((store, opened))
+    }
+
+    /// Makes the longest files at once: the target may not take their lengths. What it does not take is wanted no longer.
+    fn try_lengths(&mut self) -> Result<Vec<LeftOut>, StoreError> {
+        self.check_file_limit()?;
+        let mut left_out = Vec::new();
+        for file in doubtful_lengths(&self.manifest, &self.wanted) {
+            if self.files.place(file) != Place::Nothing {
+                continue;
+            }
+            match self.files.to_write(file) {
+                Err(error) if error.is_too_long() => {
+                    let entry = self.manifest.file(file);
+                    let (path, why) = (entry.path.clone(), LeftOutWhy::Length(entry.len));
+                    left_out.push(LeftOut { path, why });
+                    self.manifest.geometry().file_chunk_range(file).for_each(|chunk| {
+                        self.wanted.remove(chunk);
+                    });
+                }
+                // Whatever else it is, the first write meets it too and knows what to do.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(left_out)
+    }
+
+    /// Whether this process may write files as long as those that are still to be written.
+    fn check_file_limit(&self) -> Result<(), StoreError> {
+        let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Fsize).current else {
+            return Ok(());
+        };
+        let geometry = self.manifest.geometry();
+        let over = (0..geometry.file_count()).filter_map(|index| geometry.file(index)).find(|file| {
+            self.manifest.file(*file).len > limit
+                && self.files.place(*file) != Place::Final
+                && geometry.file_chunk_range(*file).any(|chunk| self.wanted.contains(chunk))
+        });
+        match over {
+            Some(file) => {
+                let len = self.manifest.file(file).len;
+                Err(StoreError::FileLimit { path: self.files.path(file), len, limit })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Reads every wanted chunk from the disk again before any file gets its own name.
+    pub fn looking_again(self, look: LastLook) -> Self {
+        locked(&self.state).may_promote = false;
+        Self { last_look: Some(look), ..self }
     }
 
     fn resumed(
@@ -124,7 +205,7 @@ impl TargetStore {
     ) -> Self {
         let geometry = manifest.geometry();
         let touched = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
-        let touched = touched.filter(|file| resumed.places[file.get()] == Place::Part).collect();
+        let touched = touched.filter(|file| resumed.found.places[file.get()] == Place::Part).collect();
         let state = State {
             verified: resumed.durable.clone(),
             durable: resumed.durable,
@@ -132,14 +213,17 @@ impl TargetStore {
             unreported: Vec::new(),
             touched,
             sync_failed: false,
+            ours: resumed.ours,
+            may_promote: true,
         };
         Self {
             wanted,
             unwanted_empty: options.unwanted_empty,
             guard: Guard::new(geometry.chunk_count()),
-            files: TargetFiles::new(dir, manifest.clone(), options.overwrite, resumed.places),
+            files: TargetFiles::new(dir, manifest.clone(), options.overwrite, resumed.found),
             manifest,
             writers: ChunkLocks::new(),
+            last_look: None,
             state: Mutex::new(state),
             journal: Mutex::new(journal),
         }
@@ -157,7 +241,10 @@ impl TargetStore {
         if self.wanted.contains(chunk.get()) {
             return Ok(());
         }
-        Err(StoreError::Unwanted { path: self.files.path(self.file_of(chunk)), chunk: chunk.get() })
+        Err(StoreError::Unwanted {
+            path: self.files.path(self.file_of(chunk)),
+            chunk: self.manifest.geometry().number_in_file(chunk),
+        })
     }
 
     /// The caller holds the chunk's lock and has seen its hash to be right.
@@ -175,14 +262,23 @@ impl TargetStore {
         if opening.open(&self.manifest, chunk, &mut opened) {
             return self.put(chunk, &opened);
         }
-        Err(StoreError::Sealed { path: self.files.path(self.file_of(chunk)), chunk: chunk.get() })
+        Err(StoreError::Sealed {
+            path: self.files.path(self.file_of(chunk)),
+            chunk: self.manifest.geometry().number_in_file(chunk),
+        })
     }
 
     fn put(&self, chunk: ChunkIndex, data: &[u8]) -> Result<(), StoreError> {
         let span = self.manifest.geometry().span(chunk);
         let file = self.files.to_write(span.file)?;
-        if is_zero(data) && file.punch(span.file_offset, span.len.into()).is_ok() {
-            return Ok(());
+        if is_zero(data) {
+            match file.punch(span.file_offset, span.len.into()) {
+                Ok(()) => return Ok(()),
+                // Whatever it was: zeros that are written say the same.
+                Err(reason) => {
+                    self.files.dir.niceties().note(Nicety::Hole, || self.files.path(span.file), reason)
+                }
+            }
         }
         self.files.write(span.file, &file, data, span.file_offset)
     }
@@ -202,6 +298,9 @@ impl TargetStore {
     }
 
     fn make_durable(&self, journal: &mut Journal, batch: &BTreeSet<ChunkIndex>) -> Result<(), StoreError> {
+        // The journal speaks of names: it must not claim what lies under none.
+        let files: BTreeSet<FileIndex> = batch.iter().map(|&chunk| self.file_of(chunk)).collect();
+        files.iter().try_for_each(|file| self.files.check_part(*file))?;
         if let Err(error) = self.sync(batch) {
             locked(&self.state).sync_failed = true;
             return Err(error);
@@ -218,7 +317,10 @@ impl TargetStore {
 
     /// Renames what is complete. A file that cannot be renamed is tried again at the next flush.
     fn promote_complete(&self) -> Result<(), StoreError> {
-        let touched = locked(&self.state).touched.clone();
+        let touched = {
+            let state = locked(&self.state);
+            if state.may_promote { state.touched.clone() } else { BTreeSet::new() }
+        };
         // A folder of a hundred thousand files spends half its time here.
         touched.into_par_iter().try_for_each(|file| {
             if self.missing_of(file) == 0 && self.files.promote(file)? {
@@ -238,6 +340,22 @@ impl TargetStore {
         Ok(())
     }
 
+    /// What an error of a read says of a chunk: nothing, if it may pass.
+    fn unreadable(&self, chunk: ChunkIndex, error: StoreError) -> StoreError {
+        let file = self.file_of(chunk);
+        self.files.forget(file);
+        if error.is_missing() && !self.files.dir.is_at_its_place() {
+            return StoreError::Away { path: self.files.path(file) };
+        }
+        if error.is_missing() || matches!(error, StoreError::Replaced { .. }) {
+            return StoreError::Changed {
+                path: self.files.path(file),
+                chunk: self.manifest.geometry().number_in_file(chunk),
+            };
+        }
+        error
+    }
+
     fn missing_of(&self, file: FileIndex) -> u32 {
         let state = locked(&self.state);
         let range = self.manifest.geometry().file_chunk_range(file);
@@ -255,6 +373,82 @@ impl TargetStore {
         let missing =
             range.filter(|&chunk| self.wanted.contains(chunk) && !state.durable.contains(chunk)).count();
         Err(StoreError::Unfinished { path: self.files.path(file), missing: missing as u32 })
+    }
+
+    fn flush_into(&self, journal: &mut Journal) -> Result<Vec<ChunkIndex>, StoreError> {
+        let batch = {
+            let mut state = locked(&self.state);
+            if state.sync_failed {
+                return Err(StoreError::SyncFailed { path: self.files.dir.path().to_owned() });
+            }
+            std::mem::take(&mut state.pending)
+        };
+        if !batch.is_empty()
+            && let Err(error) = self.make_durable(journal, &batch)
+        {
+            locked(&self.state).pending.extend(batch);
+            return Err(error);
+        }
+        self.files.dir.check_place()?;
+        self.promote_complete()?;
+        Ok(std::mem::take(&mut locked(&self.state).unreported))
+    }
+
+    /// Looks at everything once more, if that was asked for, and names what is complete.
+    fn look_again(&self) -> Result<(), StoreError> {
+        let Some(look) = &self.last_look else { return Ok(()) };
+        let geometry = self.manifest.geometry();
+        let wanted: Vec<ChunkIndex> = self.wanted.iter().filter_map(|index| geometry.chunk(index)).collect();
+        let wrong = look.wrong_of(&self.manifest, &self.files, &wanted)?;
+        if let Some(first) = wrong.first() {
+            let (file, more_count) = (self.file_of(*first), wrong.len() - 1);
+            let chunk = geometry.number_in_file(*first);
+            self.disown(&mut locked(&self.journal), &wrong, &[]);
+            return Err(StoreError::Damaged { path: self.files.path(file), chunk, more_count });
+        }
+        locked(&self.state).may_promote = true;
+        self.promote_complete()
+    }
+
+    /// Final names are not believed either: at the end each leads to the file that was written.
+    fn check_finals(&self) -> Result<(), StoreError> {
+        let geometry = self.manifest.geometry();
+        let wanted = (0..geometry.file_count()).into_par_iter().filter_map(|index| geometry.file(index));
+        let is_wanted =
+            |file: &FileIndex| geometry.file_chunk_range(*file).any(|chunk| self.wanted.contains(chunk));
+        wanted.filter(is_wanted).try_for_each(|file| self.files.check_final(file))
+    }
+
+    /// What lies under names that lead elsewhere now is no longer claimed: the next run would believe it after a few samples.
+    fn disown_replaced(&self, journal: &mut Journal) {
+        let geometry = self.manifest.geometry();
+        let is_replaced = |file: &FileIndex| {
+            [self.files.check_part(*file), self.files.check_final(*file)]
+                .iter()
+                .any(|checked| matches!(checked, Err(StoreError::Replaced { .. })))
+        };
+        let all = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
+        let files: Vec<FileIndex> = all.filter(is_replaced).collect();
+        let chunks: Vec<ChunkIndex> = files.iter().flat_map(|&file| geometry.file_chunks(file)).collect();
+        self.disown(journal, &chunks, &files);
+    }
+
+    fn disown(&self, journal: &mut Journal, chunks: &[ChunkIndex], files: &[FileIndex]) {
+        let records = {
+            let mut state = locked(&self.state);
+            for chunk in chunks {
+                state.durable.remove(chunk.get());
+                state.verified.remove(chunk.get());
+                state.pending.remove(chunk);
+            }
+            for file in files {
+                state.ours.remove(file.get() as u32);
+            }
+            [Record::Ours(state.ours.runs().collect()), Record::Durable(state.durable.runs().collect())]
+        };
+        if let Err(error) = journal.rewrite(&self.files.dir, &self.manifest, &records) {
+            tracing::warn!(%error, "the journal still claims what is not there: its samples have to show it");
+        }
     }
 
     fn make_what_has_no_bytes(&self) -> Result<(), StoreError> {
@@ -281,21 +475,28 @@ impl Store for TargetStore {
     fn read(&self, chunk: ChunkIndex, offset: u32, buf: &mut [u8]) -> Result<(), StoreError> {
         check_range(&self.manifest, chunk, offset, buf.len())?;
         let file = self.file_of(chunk);
-        let not_verified = || StoreError::NotVerified { path: self.files.path(file), chunk: chunk.get() };
+        let not_verified = || StoreError::NotVerified {
+            path: self.files.path(file),
+            chunk: self.manifest.geometry().number_in_file(chunk),
+        };
         if !self.is_verified(chunk) {
             return Err(not_verified());
         }
-        let (open, place) = self.files.existing(file)?.ok_or_else(not_verified)?;
+        let opened = self.files.existing(file).map_err(|error| self.unreadable(chunk, error))?;
+        let (open, place) = opened.ok_or_else(not_verified)?;
         let stamped = match place {
             Place::Final => Stamped::AsOf(i128::MAX),
             Place::Part | Place::Nothing => Stamped::Ours,
         };
         match self.guard.read(&self.manifest, chunk, &open, stamped, Copied { offset, buf }) {
             Ok(Guarded::Good) => Ok(()),
-            Ok(Guarded::Changed) => {
-                Err(StoreError::Changed { path: self.files.path(file), chunk: chunk.get() })
+            Ok(Guarded::Changed) => Err(StoreError::Changed {
+                path: self.files.path(file),
+                chunk: self.manifest.geometry().number_in_file(chunk),
+            }),
+            Err(error) => {
+                Err(self.unreadable(chunk, StoreError::disk(&self.files.path(file), "read")(error)))
             }
-            Err(error) => Err(StoreError::disk(&self.files.path(file), "read")(error)),
         }
     }
 
@@ -357,32 +558,36 @@ impl Store for TargetStore {
 
     fn flush(&self) -> Result<Vec<ChunkIndex>, StoreError> {
         let mut journal = locked(&self.journal);
-        let batch = {
-            let mut state = locked(&self.state);
-            if state.sync_failed {
-                return Err(StoreError::SyncFailed { path: self.files.dir.path().to_owned() });
-            }
-            std::mem::take(&mut state.pending)
-        };
-        if !batch.is_empty()
-            && let Err(error) = self.make_durable(&mut journal, &batch)
-        {
-            locked(&self.state).pending.extend(batch);
-            return Err(error);
+        let flushed = self.flush_into(&mut journal);
+        if matches!(flushed, Err(StoreError::Replaced { .. })) {
+            self.disown_replaced(&mut journal);
         }
-        self.files.dir.check_place()?;
-        self.promote_complete()?;
-        Ok(std::mem::take(&mut locked(&self.state).unreported))
+        flushed
     }
 
     fn finish(&self) -> Result<(), StoreError> {
         self.flush()?;
         self.check_complete()?;
+        let named = self.look_again().and_then(|()| self.check_finals());
+        if matches!(named, Err(StoreError::Replaced { .. })) {
+            self.disown_replaced(&mut locked(&self.journal));
+        }
+        named?;
         self.make_what_has_no_bytes()?;
         self.files.sync_names()?;
         locked(&self.journal).remove(&self.files.dir)?;
         self.files.dir.sync_directory(Path::new(""))
     }
+
+    fn take_warnings(&self) -> Vec<StoreWarning> {
+        self.files.dir.niceties().take()
+    }
+}
+
+/// A fetch that cannot begin leaves no journal behind, unless there was one.
+fn abandon(journal: &Journal, dir: &Dir, existed: bool, error: StoreError) -> StoreError {
+    let removed = if existed { Ok(()) } else { journal.remove(dir) };
+    removed.err().unwrap_or(error)
 }
 
 /// Writes down what is known, unless the journal says just that.

@@ -1,18 +1,21 @@
 //! The files of a fetch: `.part` while they grow, their own names once complete. Invariant: a final name shows nothing, what
-//! stood there before, or the complete file.
+//! stood there before, or the complete file. Names are not believed: what is opened by one must be the file that was written.
 
-use std::collections::BTreeSet;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use data_encoding::HEXLOWER;
 
-use super::dir::{Access, Dir};
+use super::dir::{Access, Dir, Standing};
 use super::direct::DirectWrites;
 use super::file::File;
+use super::identity::Identity;
 use super::index::sha256_of;
+use super::nicety::{Nicety, at};
 use super::open_files::OpenFiles;
+use super::part_locks::PartLocks;
 use super::{StoreError, locked};
 use swarm_core::base::limits::OPEN_DIRECT_FILES_MAX;
 use swarm_core::manifest::{EntryPath, FileIndex, Manifest};
@@ -28,6 +31,17 @@ pub(super) enum Place {
     Final,
 }
 
+/// What of the files was there before.
+#[derive(Debug, Default)]
+pub(super) struct FoundFiles {
+    /// Where each file is.
+    pub(super) places: Vec<Place>,
+    /// Which file lies there, by index.
+    pub(super) identities: BTreeMap<usize, Identity>,
+    /// The locks of those that are not complete.
+    pub(super) locks: PartLocks,
+}
+
 /// The files of a fetch.
 #[derive(Debug)]
 pub(super) struct TargetFiles {
@@ -41,19 +55,23 @@ pub(super) struct TargetFiles {
     direct: DirectWrites,
     /// One at a time: two into one file spin on its lock in the kernel, on the core that could verify meanwhile.
     cached_writes: Mutex<()>,
+    locks: PartLocks,
     made: Mutex<Made>,
 }
 
 #[derive(Debug)]
 struct Made {
     places: Vec<Place>,
+    /// Which file lies at each of them, by index.
+    identities: BTreeMap<usize, Identity>,
     /// Folders with names that are not durable yet.
     unsynced: BTreeSet<PathBuf>,
 }
 
 impl TargetFiles {
-    pub(super) fn new(dir: Dir, manifest: Manifest, overwrite: bool, places: Vec<Place>) -> Self {
-        let made = Mutex::new(Made { places, unsynced: BTreeSet::new() });
+    pub(super) fn new(dir: Dir, manifest: Manifest, overwrite: bool, found: FoundFiles) -> Self {
+        let FoundFiles { places, identities, locks } = found;
+        let made = Mutex::new(Made { places, identities, unsynced: BTreeSet::new() });
         let (open, open_direct) = (OpenFiles::default(), OpenFiles::at_most(OPEN_DIRECT_FILES_MAX));
         Self {
             dir,
@@ -63,6 +81,7 @@ impl TargetFiles {
             open_direct,
             direct: DirectWrites::default(),
             cached_writes: Mutex::new(()),
+            locks,
             made,
         }
     }
@@ -95,14 +114,18 @@ impl TargetFiles {
         }
         let mut made = locked(&self.made);
         if made.places[file.get()] == Place::Nothing {
-            let part = part_path(&self.manifest, file);
+            let part = part_path(&self.dir, &self.manifest, file);
             self.make_folders(&part, &mut made.unsynced)?;
-            let new = self.dir.open_file(&part, Access::CreateNew)?;
+            let new = Arc::new(self.open_file(&part, Access::CreateNew)?);
+            // Before it has its length: another fetch may have taken it for a leftover.
+            self.locks.take(file, &self.dir.full(&part), Arc::clone(&new))?;
             if let Err(error) = new.set_len(self.manifest.file(file).len) {
+                self.locks.release(file);
                 self.dir.remove_file(&part)?;
                 return Err(StoreError::disk(&self.dir.full(&part), "extend")(error));
             }
             made.places[file.get()] = Place::Part;
+            made.identities.insert(file.get(), new.identity());
             return Ok(self.open.put(file, new));
         }
         let place = made.places[file.get()];
@@ -121,7 +144,13 @@ impl TargetFiles {
     ) -> Result<(), StoreError> {
         let failed = |error| StoreError::disk(&self.path(file), "write")(error);
         let written = match self.opened_direct(file, open) {
-            Some(direct) => self.direct.write(&direct, data, offset).map_err(failed)?,
+            Some(direct) => {
+                let direct = self.direct.write(&direct, data, offset).map_err(failed)?;
+                direct.unwrap_or_else(|reason| {
+                    self.dir.niceties().note(Nicety::Direct, || self.path(file), reason);
+                    0
+                })
+            }
             None => 0,
         };
         if written == data.len() {
@@ -135,9 +164,9 @@ impl TargetFiles {
         if !self.direct.suit(self.manifest.file(file).len) {
             return None;
         }
-        let part = part_path(&self.manifest, file);
+        let part = part_path(&self.dir, &self.manifest, file);
         let direct = self.open_direct.get(file, || self.dir.open_file(&part, Access::WriteDirect)).ok();
-        let direct = direct.filter(|direct| is_same(direct, open));
+        let direct = direct.filter(|direct| direct.identity() == open.identity());
         if direct.is_none() {
             self.direct.refuse();
         }
@@ -149,8 +178,8 @@ impl TargetFiles {
         if self.place(file) != Place::Part {
             return Ok(false);
         }
-        let (part, name) = (part_path(&self.manifest, file), final_path(&self.manifest, file));
-        let open = self.dir.open_file(&part, Access::Write)?;
+        let (part, name) = (part_path(&self.dir, &self.manifest, file), final_path(&self.manifest, file));
+        let Some((open, Place::Part)) = self.existing(file)? else { return Ok(false) };
         let len = open.metadata().map_err(StoreError::disk(&self.path(file), "stat"))?.len();
         if len != self.manifest.file(file).len {
             // Somebody cut it short meanwhile; its journal is not to be believed any more.
@@ -158,14 +187,26 @@ impl TargetFiles {
         }
         self.check_sha256(file, &part, &open)?;
         self.set_executable(file, &open)?;
+        self.check_name(&part, &open)?;
         self.dir.rename(&part, name, self.overwrite)?;
+        if let Err(error) = self.check_name(name, &open) {
+            // Another file took the temporary name after it was looked at: that one gets it back, if nothing stands there.
+            let _ = self.dir.rename(name, &part, false);
+            return Err(error);
+        }
         // While anybody has it open for writing, it cannot be run.
         self.open.forget(file);
         self.open_direct.forget(file);
+        self.locks.release(file);
         let mut made = locked(&self.made);
         made.places[file.get()] = Place::Final;
         made.unsynced.extend(name.parent().map(Path::to_owned));
         Ok(true)
+    }
+
+    /// Opens a file anew next time it is read.
+    pub(super) fn forget(&self, file: FileIndex) {
+        self.open.forget(file);
     }
 
     /// Makes an empty file.
@@ -202,24 +243,97 @@ impl TargetFiles {
     /// Makes the names made so far durable.
     pub(super) fn sync_names(&self) -> Result<(), StoreError> {
         let unsynced = std::mem::take(&mut locked(&self.made).unsynced);
-        let synced =
-            if unsynced.len() > swarm_core::base::limits::SYNC_FILES_MAX && self.dir.sync_file_system()? {
-                Ok(())
-            } else {
-                unsynced.iter().try_for_each(|folder| self.dir.sync_directory(folder))
-            };
+        let are_many = unsynced.len() > swarm_core::base::limits::SYNC_FILES_MAX;
+        // The data in them is synced: if all at once fails, one by one may do.
+        let synced = if are_many && matches!(self.dir.sync_file_system(), Ok(true)) {
+            Ok(())
+        } else {
+            unsynced.iter().try_for_each(|folder| self.dir.sync_directory(folder))
+        };
         if synced.is_err() {
             locked(&self.made).unsynced.extend(unsynced);
         }
         synced
     }
 
+    /// That the temporary name of a file still leads to what was written.
+    pub(super) fn check_part(&self, file: FileIndex) -> Result<(), StoreError> {
+        if self.place(file) != Place::Part {
+            return Ok(());
+        }
+        let part = part_path(&self.dir, &self.manifest, file);
+        match self.check_identity(file, &part) {
+            // Renamed between the two looks.
+            Err(_) if self.place(file) == Place::Final => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// That the final name of a complete file leads to what was written, or to nothing: it may have been taken away since.
+    pub(super) fn check_final(&self, file: FileIndex) -> Result<(), StoreError> {
+        let name = final_path(&self.manifest, file);
+        if self.place(file) != Place::Final || self.dir.stat(name)? == Standing::Nothing {
+            return Ok(());
+        }
+        self.check_identity(file, name)
+    }
+
+    fn check_identity(&self, file: FileIndex, name: &Path) -> Result<(), StoreError> {
+        let (found, known) = (self.dir.stat(name)?, self.identity(file));
+        match found {
+            Standing::File { identity, .. } if known.is_none_or(|known| known == identity) => Ok(()),
+            Standing::File { .. }
+            | Standing::Nothing
+            | Standing::Directory
+            | Standing::Symlink
+            | Standing::Special => Err(StoreError::Replaced { path: self.dir.full(name) }),
+        }
+    }
+
+    fn check_name(&self, name: &Path, open: &File) -> Result<(), StoreError> {
+        match self.dir.stat(name)? {
+            Standing::File { identity, .. } if identity == open.identity() => Ok(()),
+            Standing::File { .. }
+            | Standing::Nothing
+            | Standing::Directory
+            | Standing::Symlink
+            | Standing::Special => Err(StoreError::Replaced { path: self.dir.full(name) }),
+        }
+    }
+
+    fn identity(&self, file: FileIndex) -> Option<Identity> {
+        locked(&self.made).identities.get(&file.get()).copied()
+    }
+
+    /// Opens a file; locks are given up where there are no descriptors left for that.
+    fn open_file(&self, path: &Path, access: Access) -> Result<File, StoreError> {
+        match self.dir.open_file(path, access) {
+            // Only where it was not opened at all: what was made is not made twice.
+            Err(error @ StoreError::Disk { op: "open", .. })
+                if error.is_out_of_descriptors() && self.locks.release_all() =>
+            {
+                self.dir.open_file(path, access)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_part(&self, file: FileIndex) -> Result<File, StoreError> {
+        let part = part_path(&self.dir, &self.manifest, file);
+        let open = self.open_file(&part, Access::Write)?;
+        match self.identity(file) {
+            Some(known) if known != open.identity() => {
+                Err(StoreError::Replaced { path: self.dir.full(&part) })
+            }
+            Some(_) | None => Ok(open),
+        }
+    }
+
     fn open_at(&self, file: FileIndex, place: Place) -> Result<Option<(Arc<File>, Place)>, StoreError> {
         let open = || match place {
-            Place::Nothing | Place::Part => {
-                self.dir.open_file(&part_path(&self.manifest, file), Access::Write)
-            }
-            Place::Final => self.dir.open_file(final_path(&self.manifest, file), Access::Read),
+            Place::Nothing | Place::Part => self.open_part(file),
+            // Who reads it looks at its bytes again if it is not what it was.
+            Place::Final => self.open_file(final_path(&self.manifest, file), Access::Read),
         };
         match place {
             Place::Nothing => Ok(None),
@@ -243,7 +357,7 @@ impl TargetFiles {
         if !self.overwrite {
             return Err(StoreError::TargetExists { path });
         }
-        let part = part_path(&self.manifest, file);
+        let part = part_path(&self.dir, &self.manifest, file);
         self.dir.remove_file(&part)?;
         let new = self.dir.open_file(&part, Access::CreateNew)?;
         self.set_executable(file, &new)?;
@@ -269,15 +383,11 @@ impl TargetFiles {
         if wanted == mode {
             return Ok(());
         }
-        open.set_permissions(std::fs::Permissions::from_mode(wanted))
-            .map_err(StoreError::disk(&path, "make executable"))
+        self.dir
+            .niceties()
+            .tolerate(Nicety::ExecutableBit, at(&path), open.set_mode(wanted))
+            .map_err(|errno| StoreError::disk(&path, "make executable")(errno.into()))
     }
-}
-
-/// Whether both are open on one file: somebody may have put another in its place between the two.
-fn is_same(one: &File, other: &File) -> bool {
-    let identity = |file: &File| file.metadata().map(|meta| (meta.dev(), meta.ino()));
-    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The final name, below the folder.
@@ -285,16 +395,25 @@ pub(super) fn final_path(manifest: &Manifest, file: FileIndex) -> &Path {
     Path::new(manifest.file(file).path.as_str())
 }
 
-/// The temporary name: `<name>.part` beside the final place, unless the content itself wants that name or it is too long.
-pub(super) fn part_path(manifest: &Manifest, file: FileIndex) -> PathBuf {
+/// The temporary name: `<name>.part` beside the final place, unless the content itself wants that name or
+/// it is too long, here or for the target.
+pub(super) fn part_path(dir: &Dir, manifest: &Manifest, file: FileIndex) -> PathBuf {
+    let mut names = part_paths(manifest, file);
+    let last = names.pop().expect("one name is always among them");
+    names.into_iter().find(|name| !dir.refuses(name)).unwrap_or(last)
+}
+
+/// All temporary names that a file may have, the preferred one first; which of them it has, the target decides.
+pub(super) fn part_paths(manifest: &Manifest, file: FileIndex) -> Vec<PathBuf> {
     let entry = &manifest.file(file).path;
     let hash = blake3::hash(&[manifest.id().as_bytes().as_slice(), entry.as_str().as_bytes()].concat());
     let hidden = format!(".swarm-{}.part", HEXLOWER.encode(&hash.as_bytes()[..8]));
     let beside = entry.parent().map_or_else(|| hidden.clone(), |folder| format!("{folder}/{hidden}"));
-    let candidates = [format!("{entry}.part"), beside, hidden];
-    let free = candidates.into_iter().find(|name| is_free(manifest, name));
-    // All three are taken only if the manifest was built around its own hash; the name is then still one of ours.
-    PathBuf::from(free.unwrap_or_else(|| format!(".swarm-{}.part", HEXLOWER.encode(hash.as_bytes()))))
+    let candidates = [format!("{}.part", entry.as_str()), beside, hidden];
+    // All three are taken only if the manifest was built around its own hash; the last name is then still one of ours.
+    let last = format!(".swarm-{}.part", HEXLOWER.encode(hash.as_bytes()));
+    let free = candidates.into_iter().filter(|name| is_free(manifest, name));
+    free.chain([last]).map(PathBuf::from).collect()
 }
 
 /// Whether a name can be used and no entry of the content is, or lies below, it.

@@ -14,9 +14,12 @@ pub(super) mod watch;
 
 mod disk;
 mod fetch;
+mod names;
+mod reading;
 
 mod crashes;
 mod injected;
+mod refused;
 
 /// Files of this content, made in a folder and indexed with 16 KiB chunks.
 struct World {
@@ -30,7 +33,7 @@ fn bytes(seed: u8, len: usize) -> Vec<u8> {
 }
 
 fn options(sha256: bool) -> IndexOptions {
-    IndexOptions { chunk_len_log2: Some(14), sha256 }
+    IndexOptions { chunk_len_log2: Some(14), sha256, skip_unportable: false }
 }
 
 fn far_future() -> SystemTime {
@@ -64,6 +67,10 @@ impl World {
 
     fn chunk(&self, index: u32) -> ChunkIndex {
         self.manifest().geometry().chunk(index).unwrap()
+    }
+
+    fn data_of(&self, chunk: u32) -> Vec<u8> {
+        self.data(self.chunk(chunk))
     }
 
     fn data(&self, chunk: ChunkIndex) -> Vec<u8> {
@@ -176,7 +183,7 @@ fn a_tree_of_odd_things_is_indexed_and_what_cannot_be_is_named() {
     assert!(matches!(index(&twice, &options(false), None, &|_| {}), Err(IndexError::SameName { .. })));
     let bad: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]);
     fs::write(root.join(bad), b"").unwrap();
-    assert!(matches!(index_of(&root, None), Err(IndexError::NotUtf8 { .. })));
+    assert!(matches!(index_of(&root, None), Err(IndexError::Unusable(names)) if names.count() == 1));
 }
 
 #[test]

@@ -7,15 +7,16 @@ use tracing::{info, warn};
 
 use super::contents::{Contents, Entry, Spec};
 use super::control::Call;
-use super::protocol::{Answer, ErrorKind, Request};
+use super::protocol::{Answer, Request};
 use super::run::Running;
 use swarm_core::base::limits::CONTENTS_MAX;
+use swarm_core::base::{Category, Shown};
 use swarm_core::manifest::Ticket;
 
 impl Running {
     pub(super) async fn on_call(&mut self, call: Call) {
         let spec = match call.request {
-            Request::AddPaths { paths } => Spec::Paths { paths },
+            Request::AddPaths { paths, skip_unportable } => Spec::Paths { paths, skip_unportable },
             Request::AddCopy { manifest, path } => Spec::Copy { manifest, path },
             Request::AddFetch { ticket, out } => Spec::Fetch { ticket, out, is_complete: false },
             Request::Remove { content } => {
@@ -34,7 +35,7 @@ impl Running {
             }
         };
         if let Err(answer) =
-            may_add(&self.work.contents, &spec).map_err(|message| Answer::error(ErrorKind::Usage, message))
+            may_add(&self.work.contents, &spec).map_err(|message| Answer::error(Category::Usage, message))
         {
             return reply(call.answer, answer);
         }
@@ -46,22 +47,22 @@ impl Running {
     async fn remove(&mut self, prefix: &str) -> Answer {
         let id = match self.work.contents.find_prefix(prefix) {
             Ok(id) => id,
-            Err(error) => return Answer::error(ErrorKind::Usage, error),
+            Err(error) => return Answer::error(Category::Usage, error),
         };
         if self.work.contents.get(id).is_some_and(|entry| entry.is_configured) {
             let path = self.config_path.clone().unwrap_or_default();
-            let path = path.display();
+            let path = Shown(&path);
             let message = format!("it is named in `{path}`: take it out there and send SIGHUP to the node");
-            return Answer::error(ErrorKind::Usage, message);
+            return Answer::error(Category::Usage, message);
         }
         let Some(mut entry) = self.work.contents.remove(id) else {
-            return Answer::error(ErrorKind::Usage, "no such content");
+            return Answer::error(Category::Usage, "no such content");
         };
         if let Err(error) = self.saved.store(&self.work.contents) {
             warn!(%error, "what was removed will be back after a restart");
         }
-        entry.answer(Answer::error(ErrorKind::Other, "it was removed meanwhile"));
-        let Some(content) = entry.content else { return Answer::error(ErrorKind::Usage, "no such content") };
+        entry.answer(Answer::error(Category::Other, "it was removed meanwhile"));
+        let Some(content) = entry.content else { return Answer::error(Category::Usage, "no such content") };
         self.node.leave(content).await;
         self.saved.drop_manifest(content);
         info!(content = %content.short(), name = %entry.name, "removed");
@@ -77,15 +78,15 @@ fn may_add(contents: &Contents, spec: &Spec) -> Result<(), String> {
         ));
     }
     let paths: Vec<&PathBuf> = match spec {
-        Spec::Paths { paths } if paths.is_empty() => {
+        Spec::Paths { paths, .. } if paths.is_empty() => {
             return Err("no path is named: name one".to_owned());
         }
-        Spec::Paths { paths } => paths.iter().collect(),
+        Spec::Paths { paths, .. } => paths.iter().collect(),
         Spec::Copy { manifest, path } => vec![manifest, path],
         Spec::Fetch { out, .. } => vec![out],
     };
     if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
-        return Err(format!("`{}` is not an absolute path: name it from the root", path.display()));
+        return Err(format!("`{}` is not an absolute path: name it from the root", Shown(&path)));
     }
     let Spec::Fetch { ticket, .. } = spec else { return Ok(()) };
     match ticket.parse::<Ticket>() {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::protocol::{Answer, Envelope, Request, VERSION};
 use swarm_core::base::limits::CONTROL_ANSWER_LEN_MAX;
+use swarm_core::base::{Category, Shown};
 
 /// A connection to a running node.
 #[derive(Debug)]
@@ -18,13 +19,13 @@ pub struct Client {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens.
-    #[error("no node runs with the control socket `{}`: start one with swarm node, or name its socket by --control", .0.display())]
+    #[error("no node runs with the control socket `{}`: start one with swarm node, or name its socket by --control", Shown(.0))]
     NoNode(PathBuf),
     /// The socket is another user's.
-    #[error("the control socket `{}` is another user's: run this as the user of the node, or as root", .0.display())]
+    #[error("the control socket `{}` is another user's: run this as the user of the node, or as root", Shown(.0))]
     NotAllowed(PathBuf),
     /// The connection broke.
-    #[error("the node at `{}` did not answer: {source}; see its log", path.display())]
+    #[error("the node at `{}` did not answer: {source}; see its log", Shown(path))]
     Broken {
         /// The socket.
         path: PathBuf,
@@ -32,13 +33,24 @@ pub enum ClientError {
         source: io::Error,
     },
     /// Something else listens there, or another version.
-    #[error("what answers at `{}` is no node that this swarm understands: {why}", path.display())]
+    #[error("what answers at `{}` is no node that this swarm understands: {why}", Shown(path))]
     Malformed {
         /// The socket.
         path: PathBuf,
         /// What is wrong with the answer.
         why: String,
     },
+}
+
+impl ClientError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::NoNode(_) => Category::NoNode,
+            Self::NotAllowed(_) => Category::Denied,
+            Self::Broken { .. } | Self::Malformed { .. } => Category::Other,
+        }
+    }
 }
 
 impl Client {

@@ -15,7 +15,7 @@ use super::run::Running;
 use swarm_core::base::limits::{
     CONTENTS_MAX, STORE_FREE_LEN_MIN, UNHEARD_OFFER_TIMEOUT, WANTED_SAVE_INTERVAL,
 };
-use swarm_core::base::{ByteLen, ContentId, Instant, NodeId};
+use swarm_core::base::{ByteLen, ContentId, Instant, NodeId, Shown};
 use swarm_core::manifest::{Manifest, Ticket};
 use swarm_core::wire::DeclineReason;
 use swarm_engine::Snapshot;
@@ -134,7 +134,7 @@ impl Running {
             return Err(format!(
                 "{} are free at `{}`, {} more are needed",
                 ByteLen(free_len),
-                path.display(),
+                Shown(&path),
                 ByteLen(lacking_len)
             ));
         }

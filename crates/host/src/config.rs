@@ -12,6 +12,7 @@ use super::contents::Spec;
 pub use super::policy::{Allowed, AnyOr, AnyOrError, Collecting};
 pub use super::schedule::{Rates, TimeOfDay, Window};
 use swarm_core::base::limits::CONFIG_LEN_MAX;
+use swarm_core::base::{Category, Shown};
 use swarm_core::manifest::{Address, Source};
 use swarm_credentials::TrustFiles;
 use swarm_discovery::Finders;
@@ -80,7 +81,7 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`: {source}", Shown(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -88,10 +89,10 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// Longer than a configuration may be.
-    #[error("`{}` is longer than {CONFIG_LEN_MAX} bytes: name the configuration", .0.display())]
+    #[error("`{}` is longer than {CONFIG_LEN_MAX} bytes: name the configuration", Shown(.0))]
     TooLong(PathBuf),
     /// Something in it is wrong.
-    #[error("{}:{line}: {key}: {message}", path.display())]
+    #[error("{}:{line}: {key}: {message}", Shown(path))]
     Wrong {
         /// The file.
         path: PathBuf,
@@ -102,6 +103,15 @@ pub enum ConfigError {
         /// What is wrong, and the way out.
         message: String,
     },
+}
+
+impl ConfigError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Read { .. } | Self::TooLong(_) | Self::Wrong { .. } => Category::Usage,
+        }
+    }
 }
 
 impl Config {

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
+use super::opening::Refusal;
 use super::protocol::{Answer, ContentState};
-use swarm_core::base::{ContentId, Instant};
+use swarm_core::base::{Category, ContentId, Instant, Shown};
+use swarm_core::manifest::Manifest;
 use swarm_files::HashProgress;
 
 /// Where a content comes from.
@@ -18,6 +20,9 @@ pub enum Spec {
     Paths {
         /// Absolute.
         paths: Vec<PathBuf>,
+        /// What has a name that no content can hold is left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        skip_unportable: bool,
     },
     /// A folder holds (a part of) what a manifest names.
     Copy {
@@ -65,8 +70,14 @@ pub(super) struct Entry {
     pub(super) content_len: u64,
     pub(super) present_len: u64,
     pub(super) lost_chunks: u64,
+    /// What it is, once it was opened.
+    pub(super) manifest: Option<Manifest>,
+    /// Chunks that cannot be read just now, and what the system says of them.
+    pub(super) unreadable: BTreeMap<u32, String>,
     /// Why it could not be served; stands until it is.
-    pub(super) refusal: Option<String>,
+    pub(super) refusal: Option<Refusal>,
+    /// For people: what was left out when it was opened last.
+    pub(super) remarks: Vec<String>,
     pub(super) progress: watch::Sender<HashProgress>,
     /// Whoever waits for it to be served.
     pub(super) waiter: Option<oneshot::Sender<Answer>>,
@@ -118,7 +129,10 @@ impl Entry {
             content_len: 0,
             present_len: 0,
             lost_chunks: 0,
+            manifest: None,
+            unreadable: BTreeMap::new(),
             refusal: None,
+            remarks: Vec::new(),
             progress,
             waiter: None,
         }
@@ -127,12 +141,27 @@ impl Entry {
     /// What is wrong with it, in words.
     pub(super) fn trouble(&self) -> Option<String> {
         match &self.state {
-            State::Waiting | State::Hashing | State::Failed { .. } => self.refusal.clone(),
+            State::Waiting | State::Hashing | State::Failed { .. } => {
+                self.refusal.as_ref().map(|refusal| refusal.message.clone())
+            }
+            State::Serving | State::Fetching if let Some(reason) = self.unreadable.values().next() => {
+                Some(format!("not served for now: {reason}; it is read again until that is over"))
+            }
             State::Serving | State::Fetching if self.lost_chunks > 0 => {
                 let (name, lost) = (&self.name, self.lost_chunks);
                 Some(format!(
-                    "withdrawn chunks of {name}: {lost}; the data changed or cannot be read: send SIGHUP to the node to serve what is there now"
+                    "withdrawn chunks of {name}: {lost}; the data changed: send SIGHUP to the node to serve what is there now"
                 ))
+            }
+            State::Serving | State::Fetching => None,
+        }
+    }
+
+    /// The category of what keeps it from being served.
+    pub(super) fn trouble_category(&self) -> Option<Category> {
+        match &self.state {
+            State::Waiting | State::Hashing | State::Failed { .. } => {
+                self.refusal.as_ref().map(|refusal| refusal.category)
             }
             State::Serving | State::Fetching => None,
         }
@@ -253,12 +282,12 @@ impl Contents {
 impl std::fmt::Display for Spec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Paths { paths } => {
-                let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            Self::Paths { paths, .. } => {
+                let shown: Vec<String> = paths.iter().map(|path| Shown(&path).to_string()).collect();
                 f.write_str(&shown.join(" "))
             }
-            Self::Copy { path, .. } => write!(f, "{}", path.display()),
-            Self::Fetch { out, .. } => write!(f, "a fetch into {}", out.display()),
+            Self::Copy { path, .. } => write!(f, "{}", Shown(&path)),
+            Self::Fetch { out, .. } => write!(f, "a fetch into {}", Shown(&out)),
         }
     }
 }
@@ -271,7 +300,8 @@ mod tests {
         let mut contents = Contents::default();
         for first in firsts {
             let progress = watch::Sender::new(HashProgress { hashed_len: 0, total_len: 0 });
-            let mut entry = Entry::new(Spec::Paths { paths: Vec::new() }, false, progress);
+            let mut entry =
+                Entry::new(Spec::Paths { paths: Vec::new(), skip_unportable: false }, false, progress);
             let mut id = [0; 32];
             id[..2].copy_from_slice(first);
             entry.content = Some(ContentId::from_bytes(id));

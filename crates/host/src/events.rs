@@ -2,11 +2,11 @@
 
 use tracing::{debug, info, warn};
 
-use super::contents::{Spec, State};
+use super::contents::{Entry, Spec, State};
 use super::opening::Refusal;
-use super::protocol::ErrorKind;
 use super::run::Running;
 use swarm_core::base::ContentId;
+use swarm_core::manifest::ChunkIndex;
 use swarm_engine::{Event, FetchFailure};
 use swarm_node::NodeEvent;
 
@@ -18,6 +18,9 @@ impl Running {
             NodeEvent::Found(found) => {
                 let (peer, content) = (found.source.node.short(), found.content.short());
                 info!(peer, content, way = found.way.name(), "found a peer");
+            }
+            NodeEvent::StoreWarning { content, warning } => {
+                warn!(content = %content.short(), "{warning}");
             }
             // The engine's Failed follows if it ends a fetch.
             NodeEvent::StoreError { content, error } => {
@@ -38,21 +41,35 @@ impl Running {
             }
             Event::Completed { content } => self.on_completed(content),
             Event::Failed { content, failure } => {
+                let category = failure.category();
                 let message = match failure {
-                    FetchFailure::Refused(reason) | FetchFailure::Manifest(reason) => reason,
+                    FetchFailure::Refused(refusal) => refusal.words,
+                    FetchFailure::Manifest(reason) => reason,
                     FetchFailure::NoSource(_) => "no source made progress".to_owned(),
                     FetchFailure::Store => "the store failed".to_owned(),
                 };
                 if !self.forget_unheard(content).await {
-                    self.refuse_content(content, Refusal { kind: ErrorKind::Other, message }).await;
+                    self.refuse_content(content, Refusal { category, message }).await;
                 }
             }
             Event::ChunkLost { content, chunk } => {
-                warn!(content = %content.short(), chunk = chunk.get(), "withdrew a chunk: the data changed or cannot be read");
-                if let Some(entry) =
-                    self.work.contents.find(content).and_then(|id| self.work.contents.get_mut(id))
-                {
+                let (path, chunk) = self.place_of(content, chunk);
+                warn!(content = %content.short(), path, chunk, "withdrew a chunk: the data changed");
+                if let Some(entry) = self.entry_of(content) {
                     entry.lost_chunks += 1;
+                }
+            }
+            Event::ReadTrouble { content, chunk, reason } => {
+                warn!(content = %content.short(), %reason, "not served for now: it is read again until that is over");
+                if let Some(entry) = self.entry_of(content) {
+                    entry.unreadable.insert(chunk.get(), reason);
+                }
+            }
+            Event::ReadAgain { content, chunk } => {
+                let (path, _) = self.place_of(content, chunk);
+                info!(content = %content.short(), path, "served again: it can be read");
+                if let Some(entry) = self.entry_of(content) {
+                    entry.unreadable.remove(&chunk.get());
                 }
             }
             Event::PeerJoined { node, agent } => info!(peer = %node.short(), agent, "a peer joined"),
@@ -76,7 +93,8 @@ impl Running {
                 self.has_banned = true;
             }
             Event::BlamedByPeer { node, content, chunk } => {
-                warn!(peer = %node.short(), content = %content.short(), chunk = chunk.get(), "a peer says that a chunk from here was corrupt: check this machine");
+                let (path, chunk) = self.place_of(content, chunk);
+                warn!(peer = %node.short(), content = %content.short(), path, chunk, "a peer says that a chunk from here was corrupt: check this machine");
             }
             Event::PeerAccused { node, by, content } => {
                 warn!(peer = %node.short(), by = %by.short(), content = %content.short(), "a peer says that another gave it wrong chunks");
@@ -89,6 +107,19 @@ impl Running {
             }
             Event::Left { .. } | Event::Stopped => {}
         }
+    }
+
+    fn entry_of(&mut self, content: ContentId) -> Option<&mut Entry> {
+        self.work.contents.find(content).and_then(|id| self.work.contents.get_mut(id))
+    }
+
+    /// A chunk as people are told of it: its file, and its number there.
+    fn place_of(&mut self, content: ContentId, chunk: ChunkIndex) -> (String, u32) {
+        let manifest = self.entry_of(content).and_then(|entry| entry.manifest.clone());
+        manifest.map_or((String::new(), chunk.get()), |manifest| {
+            let file = manifest.geometry().span(chunk).file;
+            (manifest.file(file).path.to_string(), manifest.geometry().number_in_file(chunk))
+        })
     }
 
     fn on_completed(&mut self, content: ContentId) {

@@ -1,7 +1,11 @@
-//! Keeps an endpoint's gate as the files of a product say, as long as it runs.
+//! Keeps an endpoint's gate as the files of a product say, as long as it runs. The files are looked at on a thread of their own: a
+//! mount that hangs must not hold up the loop that looks.
 
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::SystemTime;
 
+use swarm_core::trust::Authoriser;
 use swarm_credentials::{CredentialsError, TrustFiles, Watched};
 use swarm_link::{Endpoint, Gate};
 
@@ -10,8 +14,15 @@ use swarm_link::{Endpoint, Gate};
 pub struct Guard {
     endpoint: Endpoint,
     clock: fn() -> SystemTime,
-    watched: Watched,
+    /// `None` while they are looked at.
+    watched: Option<Watched>,
+    looking: Option<Receiver<Looked>>,
+    /// Other files, for the next look.
+    next_files: Option<TrustFiles>,
 }
+
+/// The files, and what a look at them found.
+type Looked = (Watched, Result<Option<Arc<dyn Authoriser>>, CredentialsError>);
 
 impl Guard {
     /// Sets the gate for the first time; before the node is started, so that nobody slips in.
@@ -25,23 +36,53 @@ impl Guard {
     ) -> Result<Self, CredentialsError> {
         let (watched, authoriser) = Watched::load(files)?;
         endpoint.set_gate(Gate { authoriser, clock });
-        Ok(Self { endpoint: endpoint.clone(), clock, watched })
+        let (endpoint, watched) = (endpoint.clone(), Some(watched));
+        Ok(Self { endpoint, clock, watched, looking: None, next_files: None })
     }
 
     /// Takes other files from the next look on.
     pub fn use_files(&mut self, files: TrustFiles) {
-        self.watched.set(files);
+        self.next_files = Some(files);
     }
 
-    /// Sets the gate anew if a file has changed.
+    /// Sets the gate anew if the last look found that a file has changed, and begins the next look. Must be called within a tokio
+    /// runtime.
     ///
     /// # Errors
     /// If what is there now cannot be read or is not what it should be: then what held before goes on to hold. Told once.
     pub fn look(&mut self) -> Result<(), CredentialsError> {
-        if let Some(authoriser) = self.watched.look()? {
+        let found = match self.looking.as_ref().map(Receiver::try_recv) {
+            None => Ok(None),
+            Some(Ok((watched, found))) => {
+                (self.watched, self.looking) = (Some(watched), None);
+                found
+            }
+            // Under way; or the runtime is ending, and nobody looks any more.
+            Some(Err(TryRecvError::Empty | TryRecvError::Disconnected)) => return Ok(()),
+        };
+        self.begin_look();
+        if let Some(authoriser) = found? {
             tracing::info!("took the files that say who belongs anew");
             self.endpoint.set_gate(Gate { authoriser, clock: self.clock });
         }
         Ok(())
+    }
+
+    fn begin_look(&mut self) {
+        let Some(mut watched) = self.watched.take() else { return };
+        if let Some(files) = self.next_files.take() {
+            watched.set(files);
+        }
+        if watched.is_nothing() {
+            self.watched = Some(watched);
+            return;
+        }
+        let (tell, looking) = sync_channel(1);
+        self.looking = Some(looking);
+        tokio::task::spawn_blocking(move || {
+            let found = watched.look();
+            // The command may have ended.
+            let _ = tell.send((watched, found));
+        });
     }
 }

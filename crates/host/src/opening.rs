@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::contents::Spec;
-use super::protocol::ErrorKind as Kind;
 use super::saved::{Saved, SavedError, read};
 use swarm_core::base::limits::MANIFEST_FILE_LEN_MAX;
-use swarm_core::base::{Bitfield, ContentId};
+use swarm_core::base::{Bitfield, Category, ContentId, Shown};
 use swarm_core::manifest::{Manifest, ManifestFile};
 use swarm_files::{
-    ErrorKind, HashProgress, IndexCache, IndexError, IndexOptions, SeedStore, Store, StoreError,
-    TargetOptions, TargetStore, index, scan_remembering,
+    HashProgress, Index, IndexCache, IndexError, IndexOptions, Opening, SeedStore, Skipped, Store,
+    StoreError, Target, TargetOptions, index, scan_remembering,
 };
 use swarm_node::clock::wall_clock;
 
@@ -32,12 +31,14 @@ pub(super) struct Opened {
     pub(super) present_len: u64,
     /// What is to be remembered of where it comes from.
     pub(super) spec: Spec,
+    /// For people: what was left out, and what not all systems can store.
+    pub(super) remarks: Vec<String>,
 }
 
 /// Why a content cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    pub(super) kind: Kind,
+    pub(super) category: Category,
     pub(super) message: String,
 }
 
@@ -52,14 +53,13 @@ impl Opener {
     ) -> Result<Opened, Refusal> {
         let cache = IndexCache::new(&self.cache_dir, wall_clock());
         match &spec {
-            Spec::Paths { paths } => {
-                let made = index(paths, &IndexOptions::default(), Some(&cache), progress)?;
-                for skipped in &made.skipped {
-                    tracing::warn!(path = %skipped.path.display(), "left out: not a file or folder");
-                }
+            Spec::Paths { paths, skip_unportable } => {
+                let options = IndexOptions { skip_unportable: *skip_unportable, ..IndexOptions::default() };
+                let made = index(paths, &options, Some(&cache), progress)?;
+                let remarks = remarks_on(&made);
                 let all = Bitfield::full(made.manifest.geometry().chunk_count());
                 let store = SeedStore::new(made.manifest.clone(), made.roots, all, wall_clock);
-                Ok(Opened::seed(made.manifest, store, spec))
+                Ok(Opened { remarks, ..Opened::seed(made.manifest, store, spec) })
             }
             Spec::Copy { manifest: path, path: root } => {
                 let manifest = read_manifest(path)?;
@@ -67,10 +67,10 @@ impl Opener {
                 if store.good().is_empty() && manifest.geometry().chunk_count() > 0 {
                     let message = format!(
                         "`{}` holds no chunk of {}: name the folder that does",
-                        root.display(),
-                        path.display()
+                        Shown(&root),
+                        Shown(&path)
                     );
-                    return Err(Refusal { kind: Kind::Integrity, message });
+                    return Err(Refusal { category: Category::Integrity, message });
                 }
                 // A manifest that a user named may go away: the node keeps its own.
                 let kept = if is_configured { path.clone() } else { self.saved.keep_manifest(&manifest)? };
@@ -86,13 +86,19 @@ impl Opener {
                     return Ok(Opened::seed(manifest, store, spec));
                 }
                 self.saved.keep_manifest(&manifest)?;
-                let wanted = Bitfield::full(manifest.geometry().chunk_count());
+                let all = Bitfield::full(manifest.geometry().chunk_count());
                 let options = TargetOptions::default();
-                let (store, opened) =
-                    TargetStore::open(out, manifest.clone(), wanted.clone(), options, progress)?;
-                let (durable, store) = (opened.durable, Arc::new(store));
+                let opening = Opening { progress, clock: wall_clock };
+                let (store, opened) = match Target::open(out, &manifest, &all, &options, opening)? {
+                    Target::Filled(store, opened) => (Arc::new(*store), opened),
+                    Target::Complete(store) => return Ok(Opened::seed(manifest, *store, spec)),
+                };
+                for left_out in &opened.left_out {
+                    tracing::warn!(out = %Shown(out), "left out: {left_out}");
+                }
+                let (durable, wanted) = (opened.durable, opened.wanted);
                 let present_len = len_of(&manifest, &durable);
-                Ok(Opened { manifest, store, durable, wanted, present_len, spec })
+                Ok(Opened { manifest, store, durable, wanted, present_len, spec, remarks: Vec::new() })
             }
         }
     }
@@ -107,14 +113,14 @@ impl Opened {
     fn seed(manifest: Manifest, store: SeedStore, spec: Spec) -> Self {
         let durable = store.good().clone();
         let (wanted, present_len) = (Bitfield::new(durable.len()), len_of(&manifest, &durable));
-        Self { manifest, store: Arc::new(store), durable, wanted, present_len, spec }
+        Self { manifest, store: Arc::new(store), durable, wanted, present_len, spec, remarks: Vec::new() }
     }
 }
 
 impl Refusal {
     fn bug() -> Self {
         let message = "opening a content failed: this is a bug, please report it".to_owned();
-        Self { kind: Kind::Other, message }
+        Self { category: Category::Other, message }
     }
 
     /// The thread that was to open it died.
@@ -125,56 +131,47 @@ impl Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        let kind = match (&error, error.kind()) {
-            (
-                StoreError::TargetExists { .. } | StoreError::Unsafe { .. } | StoreError::NotAFile { .. },
-                _,
-            ) => Kind::TargetDiffers,
-            (_, ErrorKind::Missing | ErrorKind::InTheWay) => Kind::Usage,
-            (_, ErrorKind::Full | ErrorKind::ReadOnly | ErrorKind::Permission | ErrorKind::Disk) => {
-                Kind::Disk
-            }
-            (_, ErrorKind::Changed) => Kind::Integrity,
-            (_, ErrorKind::Busy | ErrorKind::Misuse) => Kind::Other,
-        };
-        Self { kind, message: error.to_string() }
+        Self { category: error.category(), message: error.to_string() }
     }
 }
 
 impl From<IndexError> for Refusal {
     fn from(error: IndexError) -> Self {
-        let kind = match error {
-            IndexError::Store(error) => return error.into(),
-            IndexError::Disk { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Kind::Usage
-            }
-            IndexError::Disk { .. } => Kind::Disk,
-            IndexError::Changed { .. } => Kind::Integrity,
-            IndexError::Symlink { .. }
-            | IndexError::Special { .. }
-            | IndexError::NoName { .. }
-            | IndexError::SameName { .. }
-            | IndexError::NotUtf8 { .. }
-            | IndexError::Name { .. }
-            | IndexError::ChunkLen(_)
-            | IndexError::Manifest(_) => Kind::Usage,
-        };
-        Self { kind, message: error.to_string() }
+        Self { category: error.category(), message: error.to_string() }
     }
 }
 
 impl From<SavedError> for Refusal {
     fn from(error: SavedError) -> Self {
-        Self { kind: Kind::Disk, message: error.to_string() }
+        Self { category: error.category(), message: error.to_string() }
     }
 }
 
+/// Logs what was left out and what not all systems can store; returns the first of it for an answer.
+fn remarks_on(made: &Index) -> Vec<String> {
+    for skipped in &made.skipped {
+        tracing::warn!(path = %Shown(&skipped.path), why = %skipped.why, "left out");
+    }
+    let line = |skipped: &Skipped| format!("skipped `{}`: {}", Shown(&skipped.path), skipped.why);
+    let mut remarks: Vec<String> = made.skipped.iter().take(REMARKS_MAX).map(line).collect();
+    if made.skipped.len() > REMARKS_MAX {
+        remarks.push(format!("skipped {} more: see the node's log", made.skipped.len() - REMARKS_MAX));
+    }
+    if !made.windows_names.is_empty() {
+        tracing::warn!(names = %made.windows_names, "not all systems can store this content");
+        remarks.push(format!("warning: {}", made.windows_names));
+    }
+    remarks
+}
+
 fn read_manifest(path: &Path) -> Result<Manifest, Refusal> {
-    let usage = |message| Refusal { kind: Kind::Usage, message };
-    let bytes = read(path, MANIFEST_FILE_LEN_MAX as u64)
-        .map_err(|error| usage(format!("cannot read `{}`: {error}", path.display())))?;
-    let file = ManifestFile::decode(&bytes.into());
-    Ok(file.map_err(|error| usage(format!("{}: {error}", path.display())))?.manifest)
+    let refused = |category, message| Refusal { category, message };
+    let bytes = read(path, MANIFEST_FILE_LEN_MAX as u64).map_err(|error| {
+        refused(Category::of_io(error.kind()), format!("cannot read `{}`: {error}", Shown(&path)))
+    })?;
+    let file = ManifestFile::decode(&bytes.into())
+        .map_err(|error| refused(Category::Usage, format!("{}: {error}", Shown(&path))))?;
+    Ok(file.manifest)
 }
 
 fn scanned(
@@ -192,3 +189,6 @@ fn len_of(manifest: &Manifest, chunks: &Bitfield) -> u64 {
     let held = geometry.chunks().filter(|chunk| chunks.contains(chunk.get()));
     held.map(|chunk| u64::from(geometry.chunk_len(chunk))).sum()
 }
+
+/// Lines of one answer on the control socket about what was left out.
+const REMARKS_MAX: usize = 20;

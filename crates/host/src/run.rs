@@ -27,10 +27,10 @@ use super::schedule::{Rates, TimeOfDay, rates_at};
 use super::signals::{Asked, Signals};
 use super::status::View;
 use swarm_coordinator::CoordinatorError;
-use swarm_core::base::Instant;
 use swarm_core::base::limits::{
     CONTROL_CLIENTS_MAX, COORDINATORS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN,
 };
+use swarm_core::base::{Category, Instant, Shown};
 use swarm_core::manifest::Source;
 use swarm_credentials::CredentialsError;
 use swarm_engine::PeerSnapshot;
@@ -86,6 +86,19 @@ pub enum ServiceError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl ServiceError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Saved(error) => error.category(),
+            Self::Store(error) => error.category(),
+            Self::Coordinator(error) => error.category(),
+            Self::Trust(error) => error.category(),
+            Self::Metrics { .. } => Category::Other,
+        }
+    }
 }
 
 /// What the loop works on.
@@ -193,6 +206,7 @@ impl Service {
             takes_offers: self.collector.is_some(),
             coordination: self.coordinator.as_ref().map(coordinating::Started::links),
             past: self.reputations.past().collect(),
+            dial_timeout: None,
         };
         let (node, mut events, node_task) = Node::start(self.endpoint.clone(), options);
         let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
@@ -230,7 +244,7 @@ impl Service {
         info!(
             node = %running.endpoint.node_id(),
             listen = %running.endpoint.bound_address(),
-            control = %self.control.path().display(),
+            control = %Shown(&self.control.path()),
             "ready"
         );
         notify(&[sd_notify::NotifyState::Ready]);

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::contents::{Collected, Contents, Spec};
-use swarm_core::base::ContentId;
 use swarm_core::base::limits::{CONTENTS_MAX, MANIFEST_FILE_LEN_MAX, SAVED_LEN_MAX};
+use swarm_core::base::{Category, ContentId, Shown};
 use swarm_core::manifest::{Manifest, ManifestFile};
 
 /// The folder of the list.
@@ -22,7 +22,7 @@ pub(super) struct Saved {
 #[derive(Debug, thiserror::Error)]
 pub enum SavedError {
     /// The system refused.
-    #[error("cannot {op} `{}`: {source}", path.display())]
+    #[error("cannot {op} `{}`: {source}", Shown(path))]
     Disk {
         /// What was tried.
         op: &'static str,
@@ -32,7 +32,7 @@ pub enum SavedError {
         source: io::Error,
     },
     /// It holds something else.
-    #[error("`{}` is not a {what} ({why}): restore it, or move it away and begin a new one", path.display())]
+    #[error("`{}` is not a {what} ({why}): restore it, or move it away and begin a new one", Shown(path))]
     Damaged {
         /// The list.
         path: PathBuf,
@@ -41,6 +41,15 @@ pub enum SavedError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl SavedError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Disk { .. } | Self::Damaged { .. } => Category::Disk,
+        }
+    }
 }
 
 /// One content of the list.
@@ -176,7 +185,11 @@ mod tests {
 
     fn entry(path: &str, is_configured: bool) -> Entry {
         let progress = watch::Sender::new(HashProgress { hashed_len: 0, total_len: 0 });
-        let mut entry = Entry::new(Spec::Paths { paths: vec![path.into()] }, is_configured, progress);
+        let mut entry = Entry::new(
+            Spec::Paths { paths: vec![path.into()], skip_unportable: false },
+            is_configured,
+            progress,
+        );
         entry.content = Some(ContentId::from_bytes([path.len() as u8; 32]));
         entry
     }
@@ -192,7 +205,7 @@ mod tests {
         saved.store(&contents).expect("written");
         let loaded = Saved::open(state.path()).expect("opened").load().expect("read");
         assert_eq!(loaded.len(), 1);
-        assert_eq!(loaded[0].spec, Spec::Paths { paths: vec!["/a".into()] });
+        assert_eq!(loaded[0].spec, Spec::Paths { paths: vec!["/a".into()], skip_unportable: false });
     }
 
     #[test]

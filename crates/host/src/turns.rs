@@ -7,10 +7,10 @@ use tracing::{info, warn};
 
 use super::contents::{Entry, EntryId, Spec, State};
 use super::opening::{Opened, Refusal};
-use super::protocol::{Answer, ContentStatus, ErrorKind};
+use super::protocol::{Answer, ContentStatus};
 use super::run::{Running, Work};
-use swarm_core::base::ContentId;
 use swarm_core::base::limits::{OPENING_RETRY, OPENINGS_MAX};
+use swarm_core::base::{Category, ContentId};
 use swarm_core::manifest::{Manifest, Ticket};
 use swarm_engine::{Join, Order, Purpose};
 use swarm_files::HashProgress;
@@ -80,10 +80,12 @@ impl Running {
         }
         entry.content = Some(content);
         entry.name = opened.manifest.name();
+        entry.manifest = Some(opened.manifest.clone());
+        entry.unreadable.clear();
         entry.spec = opened.spec;
         entry.content_len = opened.manifest.geometry().content_len();
         entry.present_len = opened.present_len;
-        (entry.lost_chunks, entry.refusal) = (0, None);
+        (entry.lost_chunks, entry.refusal, entry.remarks) = (0, None, opened.remarks);
         entry.state = if is_seed { State::Serving } else { State::Fetching };
         let (is_configured, name) = (entry.is_configured, entry.name.clone());
         if !is_configured && let Err(error) = self.saved.store(&self.work.contents) {
@@ -115,7 +117,7 @@ impl Running {
     async fn is_twin(&mut self, id: EntryId, content: ContentId) -> bool {
         let Some(other) = self.work.contents.find_other(content, id) else { return false };
         let is_live = |entry: &Entry| matches!(entry.state, State::Serving | State::Fetching);
-        let twice = Answer::error(ErrorKind::Other, "it was added a second time: see `swarm ls`");
+        let twice = Answer::error(Category::Other, "it was added a second time: see `swarm ls`");
         if !self.work.contents.get(other).is_some_and(is_live) {
             if let Some(mut claim) = self.work.contents.remove(other) {
                 claim.answer(twice);
@@ -136,17 +138,16 @@ impl Running {
     pub(super) async fn refuse(&mut self, id: EntryId, refusal: Refusal) {
         let retry_at = self.work.clock.now() + OPENING_RETRY;
         let Some(entry) = self.work.contents.get_mut(id) else { return };
-        let Refusal { kind, message } = refusal;
         let is_live = matches!(entry.state, State::Serving | State::Fetching);
         let joined = entry.content.filter(|_| is_live);
         if entry.waiter.is_some() {
-            entry.answer(Answer::error(kind, message));
+            entry.answer(Answer::error(refusal.category, refusal.message));
             self.work.contents.remove(id);
         } else {
-            if entry.refusal.as_ref() != Some(&message) {
-                warn!(name = %entry.name, why = message, "cannot be served; trying again every now and then");
+            if entry.refusal.as_ref() != Some(&refusal) {
+                warn!(name = %entry.name, why = refusal.message, "cannot be served; trying again every now and then");
             }
-            entry.refusal = Some(message);
+            entry.refusal = Some(refusal);
             entry.state = State::Failed { retry_at };
         }
         if let Some(content) = joined {
@@ -157,7 +158,8 @@ impl Running {
     async fn answer_added(&mut self, id: EntryId, was_there: bool) {
         let Some(content) = self.content_status(id).await else { return };
         if let Some(entry) = self.work.contents.get_mut(id) {
-            entry.answer(Answer::Added { content: Box::new(content), was_there });
+            let remarks = entry.remarks.clone();
+            entry.answer(Answer::Added { content: Box::new(content), was_there, remarks });
         }
     }
 
@@ -184,7 +186,7 @@ impl Work {
         let ticket: Ticket = match ticket.parse() {
             Ok(ticket) => ticket,
             Err(error) => {
-                return Prepared::Refused(Refusal { kind: ErrorKind::Usage, message: format!("{error}") });
+                return Prepared::Refused(Refusal { category: Category::Usage, message: format!("{error}") });
             }
         };
         match self.opener.known_manifest(ticket.content) {

@@ -10,6 +10,7 @@ use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use swarm_core::base::limits::{KEY_FILE_LEN_MAX, KEY_SLOTS_MAX};
+use swarm_core::base::{Category, Shown};
 
 /// An Ed25519 secret (RFC 8032 seed), wiped when dropped.
 pub(super) type Seed = Zeroizing<[u8; 32]>;
@@ -25,7 +26,7 @@ pub(super) struct LockedKey {
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The file system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", Shown(path))]
     Io {
         /// What was tried: `read`, `create`.
         action: &'static str,
@@ -35,7 +36,7 @@ pub enum IdentityError {
         source: io::Error,
     },
     /// Others than the owner may open a key file or its folder.
-    #[error("{} is open to other users (mode {mode:04o}): run chmod {wanted:o} {}", path.display(), path.display())]
+    #[error("{} is open to other users (mode {mode:04o}): run chmod {wanted:o} {}", Shown(path), Shown(path))]
     Exposed {
         /// The file or folder.
         path: PathBuf,
@@ -45,17 +46,28 @@ pub enum IdentityError {
         wanted: u32,
     },
     /// The file holds something else.
-    #[error("{} holds no key, which is 64 hex digits: restore it, or remove it and get a new key", .0.display())]
+    #[error("{} holds no key, which is 64 hex digits: restore it, or remove it and get a new key", Shown(.0))]
     Malformed(PathBuf),
     /// Another process runs with this key.
-    #[error("the key {} is in use by another process: stop that one, or take another key file", .0.display())]
+    #[error("the key {} is in use by another process: stop that one, or take another key file", Shown(.0))]
     InUse(PathBuf),
     /// Every key of the folder is in use.
-    #[error("all {KEY_SLOTS_MAX} keys in {} are in use: stop a process that holds one", .0.display())]
+    #[error("all {KEY_SLOTS_MAX} keys in {} are in use: stop a process that holds one", Shown(.0))]
     AllInUse(PathBuf),
     /// No random bytes for a new key.
     #[error("the operating system gives no random bytes for a key")]
     Randomness,
+}
+
+impl IdentityError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Io { .. } => Category::Disk,
+            Self::InUse(_) | Self::AllInUse(_) => Category::Held,
+            Self::Exposed { .. } | Self::Malformed(_) | Self::Randomness => Category::Other,
+        }
+    }
 }
 
 /// Opens and locks the key at `path`; makes it first if there is none. The path always shows a whole key or nothing.
@@ -155,7 +167,8 @@ pub(super) fn random_seed() -> Result<Seed, IdentityError> {
 }
 
 pub(super) fn parse(text: &str) -> Option<Seed> {
-    let digits = text.trim();
+    // A byte order mark is no part of the key.
+    let digits = text.trim_start_matches('\u{feff}').trim();
     let mut seed = Zeroizing::new([0; 32]);
     if digits.len() != 64 {
         return None;

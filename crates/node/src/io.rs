@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -19,14 +20,17 @@ use super::throttle::Throttle;
 use super::upload::{self, UploadTask};
 use super::windows::Windows;
 use super::{Command, Limits, NodeEvent, NodeSnapshot, Options, WireTotals, link};
-use swarm_core::base::limits::PEERS_MAX;
+use swarm_core::base::limits::{DIAL_TIMEOUT, PEERS_MAX};
 use swarm_core::base::{ContentId, NodeId};
-use swarm_core::manifest::{Address, ChunkIndex, Run, Source};
+use swarm_core::manifest::{ChunkIndex, Run, Source};
 use swarm_core::trust::Role;
-use swarm_core::wire::{Message, RequestId};
+use swarm_core::wire::{CloseCode, Message, RequestId};
 use swarm_discovery::{Found, Trouble, Way};
-use swarm_engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose};
-use swarm_files::{Store, StoreError, Verdict};
+use swarm_engine::{
+    ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose, Refusal,
+    RefusalCause,
+};
+use swarm_files::{Store, StoreError, StoreWarning, Verdict};
 use swarm_link::{DialError, Endpoint, Link, Protocol};
 
 /// What tasks report.
@@ -58,6 +62,10 @@ pub(super) enum Fact {
     StoreFailed {
         content: ContentId,
         error: StoreError,
+    },
+    StoreWarned {
+        content: ContentId,
+        warning: StoreWarning,
     },
     Command(Command),
     Found(Found),
@@ -91,6 +99,7 @@ pub(super) struct Io {
     up: Throttle,
     down: Throttle,
     limits: Limits,
+    dial_timeout: Duration,
     finding: Finding,
     door: Door,
     /// What finders said and was told already.
@@ -110,7 +119,8 @@ impl Io {
         let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
         let tasks = TaskTracker::new();
         let ending = CancellationToken::new();
-        let Options { limits, finders, advertise, coordination, takes_offers: _, past: _ } = options;
+        let Options { limits, finders, advertise, coordination, takes_offers: _, past: _, dial_timeout } =
+            options;
         tasks.spawn(accept(endpoint.clone(), report.clone(), coordination, ending.clone()));
         let mut finding = Finding::start(&endpoint, finders, advertise, &tasks, &ending);
         finding.set_up(limits.up);
@@ -138,6 +148,7 @@ impl Io {
             up: Throttle::new(limits.up),
             down: Throttle::new(limits.down),
             limits,
+            dial_timeout: dial_timeout.map_or(DIAL_TIMEOUT, |limit| limit.min(DIAL_TIMEOUT)),
             finding,
             door,
             told: BTreeSet::new(),
@@ -151,18 +162,12 @@ impl Io {
         self.is_stopped
     }
 
-    /// The next facts, or a wake-up when it is time.
-    pub(super) async fn next_facts(&mut self, wakeup: Option<Instant>) -> Vec<Fact> {
+    /// The next facts, or a wake-up when it is time. Facts first: what waited while the process stood still is news, too.
+    pub(super) async fn next_facts(&mut self, wakeup: Instant) -> Vec<Fact> {
         self.hand_over_late_events();
         if !self.own_facts.is_empty() {
             return self.own_facts.drain(..).collect();
         }
-        let sleep = async {
-            match wakeup {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         let mut facts = Vec::new();
         tokio::select! {
             biased;
@@ -171,7 +176,7 @@ impl Io {
             fact = self.door.next() => facts.push(fact),
             _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => {}
             fact = self.finding.next() => facts.push(fact),
-            () = sleep => facts.push(Fact::Wakeup),
+            () = tokio::time::sleep_until(wakeup) => facts.push(Fact::Wakeup),
         }
         facts
     }
@@ -200,7 +205,8 @@ impl Io {
                 // It was admitted a moment ago.
                 Err(denial) => {
                     link.turn_away(&denial);
-                    let failure = DialFailure::Refused(denial.to_string());
+                    let failure =
+                        DialFailure::Refused(Refusal::new(RefusalCause::DeniedHere, denial.to_string()));
                     dialed.then(|| Input::DialFailed { node: link.peer(), failure })
                 }
             },
@@ -228,13 +234,20 @@ impl Io {
                     (Some(node), None) => {
                         Input::DialFailed { node, failure: DialFailure::Unreachable(words) }
                     }
-                    (Some(node), Some(_)) => Input::DialFailed { node, failure: DialFailure::Refused(words) },
+                    (Some(node), Some(_)) => {
+                        let refusal = Refusal::new(RefusalCause::TurnedAway, words);
+                        Input::DialFailed { node, failure: DialFailure::Refused(refusal) }
+                    }
                     (None, None) => Input::LinkDown { link, reason: words },
                     (None, Some(reason)) => Input::TurnedAway { link, reason },
                 })
             }
             Fact::UploadSettled { link, request } => {
                 self.uploads.remove(&(link, request));
+                None
+            }
+            Fact::StoreWarned { content, warning } => {
+                self.tell(NodeEvent::StoreWarning { content, warning });
                 None
             }
             Fact::StoreFailed { content, error } => {
@@ -299,7 +312,13 @@ impl Io {
     pub(super) fn perform(&mut self, output: Output) {
         match output {
             Output::Dial { node, addresses } => {
-                let dialing = dial(self.endpoint.clone(), node, addresses, self.report.clone());
+                let (endpoint, limit, report) =
+                    (self.endpoint.clone(), self.dial_timeout, self.report.clone());
+                let dialing = async move {
+                    let dialed = endpoint.dial_within(limit, node, Protocol::Peer, &addresses).await;
+                    // The node may have ended.
+                    let _ = report.send(fact_of_dial(node, dialed)).await;
+                };
                 let ending = self.ending.clone();
                 self.tasks.spawn(async move { ending.run_until_cancelled(dialing).await });
             }
@@ -314,6 +333,7 @@ impl Io {
                 }
             }
             Output::VerifyKept { content, chunk } => self.verify_kept(content, chunk),
+            Output::Reread { content, chunk } => self.reread(content, chunk),
             Output::Flush { content } => self.flush(content),
             Output::Finish { content } => self.finish(content),
             Output::Event(event) => {
@@ -456,7 +476,7 @@ impl Io {
         if !is_taken && !handle.link.is_closed_here() {
             // A peer that does not read its control stream is as good as gone; its tasks report that.
             debug!(peer = %handle.link.peer().short(), "closing a link: its control stream is not read");
-            handle.link.close(CONTROL_STUCK_CODE, "the control stream is not read");
+            handle.link.close(CloseCode::ControlStuck.code(), "the control stream is not read");
         }
     }
 
@@ -523,11 +543,19 @@ impl Io {
         });
     }
 
+    fn reread(&mut self, content: ContentId, chunk: ChunkIndex) {
+        self.blocking(content, move |store| {
+            Ok(Input::Reread { content, chunk, found: upload::reread(store, chunk) })
+        });
+    }
+
     fn flush(&mut self, content: ContentId) {
         let report = self.report.clone();
         let Some(store) = self.stores.get(&content).cloned() else { return };
         self.tasks.spawn_blocking(move || {
-            let chunks = store.flush().unwrap_or_else(|error| {
+            let flushed = store.flush();
+            report_warnings(&report, content, store.as_ref());
+            let chunks = flushed.unwrap_or_else(|error| {
                 let _ = report.blocking_send(Fact::StoreFailed { content, error });
                 Vec::new()
             });
@@ -551,6 +579,7 @@ impl Io {
                 Ok(input) => Fact::Input(input),
                 Err(error) => Fact::StoreFailed { content, error },
             };
+            report_warnings(&report, content, store.as_ref());
             let _ = report.blocking_send(fact);
         });
     }
@@ -570,6 +599,13 @@ impl Io {
     }
 }
 
+/// Before the fact that may end the fetch, so that they are told.
+fn report_warnings(report: &mpsc::Sender<Fact>, content: ContentId, store: &dyn Store) {
+    for warning in store.take_warnings() {
+        let _ = report.blocking_send(Fact::StoreWarned { content, warning });
+    }
+}
+
 async fn accept(
     endpoint: Endpoint,
     report: mpsc::Sender<Fact>,
@@ -586,34 +622,30 @@ async fn accept(
             Protocol::Coordinator => match &coordination {
                 // A full queue is no reason to keep peers waiting.
                 Some(coordination) => drop(coordination.try_send(link)),
-                None => link.close(NO_COORDINATOR_CODE, "this node is no coordinator"),
+                None => link.close(CloseCode::NoCoordinator.code(), "this node is no coordinator"),
             },
         }
     }
 }
 
-async fn dial(endpoint: Endpoint, node: NodeId, addresses: Vec<Address>, report: mpsc::Sender<Fact>) {
-    let fact = match endpoint.dial(node, Protocol::Peer, &addresses).await {
+fn fact_of_dial(node: NodeId, dialed: Result<Link, DialError>) -> Fact {
+    match dialed {
         Ok(link) => Fact::Linked { link, dialed: true },
         Err(error) => {
             let reason = error.to_string();
+            let refused = |cause| DialFailure::Refused(Refusal::new(cause, &*reason));
             let failure = match error {
-                DialError::Myself(_)
-                | DialError::NoAddress(_)
-                | DialError::WrongKey { .. }
-                | DialError::Denied { .. } => DialFailure::Refused(reason),
+                DialError::Myself(_) => refused(RefusalCause::Myself),
+                DialError::NoAddress(_) => refused(RefusalCause::NoAddress),
+                DialError::WrongKey { .. } => refused(RefusalCause::WrongKey),
+                DialError::Denied { .. } => refused(RefusalCause::DeniedHere),
                 DialError::Unreachable { .. } | DialError::Closed => DialFailure::Unreachable(reason),
             };
             Fact::Input(Input::DialFailed { node, failure })
         }
-    };
-    let _ = report.send(fact).await;
+    }
 }
 
 /// Facts waiting for the engine; tasks wait when it is full, and so do streams.
 const FACTS_WAITING_MAX: usize = 1024;
 const FACTS_AT_ONCE: usize = 64;
-/// Close code of a link whose control stream the peer does not read.
-const CONTROL_STUCK_CODE: u32 = 25;
-/// Close code of a link to a coordinator at a node that is none.
-const NO_COORDINATOR_CODE: u32 = 27;

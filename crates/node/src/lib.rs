@@ -20,6 +20,7 @@ mod upload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -29,7 +30,7 @@ use swarm_core::manifest::{Address, Source};
 use swarm_core::wire::DeclineReason;
 use swarm_discovery::{Finders, Found, Trouble};
 use swarm_engine::{ContentPresence, Event, Join, Purpose, Reputation, Snapshot};
-use swarm_files::{Store, StoreError};
+use swarm_files::{Store, StoreError, StoreWarning};
 use swarm_link::{Endpoint, Link};
 
 /// What a node may use.
@@ -66,6 +67,10 @@ pub struct Options {
     pub coordination: Option<mpsc::Sender<Link>>,
     /// What nodes were worth at earlier runs.
     pub past: Vec<(NodeId, Reputation)>,
+    /// Longest dial, where that is to be less than [`DIAL_TIMEOUT`]: who waits no longer learns what went wrong, too.
+    ///
+    /// [`DIAL_TIMEOUT`]: swarm_core::base::limits::DIAL_TIMEOUT
+    pub dial_timeout: Option<Duration>,
 }
 
 /// A running node, as products hold it.
@@ -85,6 +90,13 @@ pub enum NodeEvent {
         content: ContentId,
         /// Why.
         error: StoreError,
+    },
+    /// A store did without something that its place cannot do; the bytes are all there.
+    StoreWarning {
+        /// Of which content.
+        content: ContentId,
+        /// What.
+        warning: StoreWarning,
     },
     /// A finder names a node; it is told once a node, content and way.
     Found(Found),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::io::Fact;
 use super::receive;
 use super::throttle::Throttle;
@@ -18,7 +18,7 @@ use swarm_core::base::ContentId;
 use swarm_core::base::limits::{CONTROL_QUEUE_FRAMES, FRAMES_GATHERED_LEN};
 use swarm_core::manifest::Run;
 use swarm_core::trust::Role;
-use swarm_core::wire::{Message, RequestId};
+use swarm_core::wire::{CloseCode, Message, RequestId};
 use swarm_engine::{Input, LinkId, Violation};
 use swarm_files::Store;
 use swarm_link::{CloseReason, FrameReader, FrameWriter, Link};
@@ -185,12 +185,12 @@ struct LinkTask {
 
 impl LinkTask {
     async fn run(self, queue: mpsc::Receiver<ControlOut>) {
-        let control = tokio::time::timeout(CONTROL_TIMEOUT, self.link.control()).await;
+        let control = clock::timeout(CONTROL_TIMEOUT, self.link.control()).await;
         let end = match control {
-            Ok(Ok((writer, reader))) => self.exchange(writer, reader, queue).await,
-            Ok(Err(reason)) => reason.into(),
-            Err(_) => {
-                self.link.close(CONTROL_SILENT_CODE, "no control stream");
+            Some(Ok((writer, reader))) => self.exchange(writer, reader, queue).await,
+            Some(Err(reason)) => reason.into(),
+            None => {
+                self.link.close(CloseCode::ControlSilent.code(), "no control stream");
                 "it opened no control stream".into()
             }
         };
@@ -224,15 +224,15 @@ impl LinkTask {
 
     /// Reads until the link is closed. True if that was because no greeting came.
     async fn read_control(&self, mut reader: FrameReader) -> bool {
-        let silence = tokio::time::sleep(CONTROL_TIMEOUT);
+        let silence = clock::timeout(CONTROL_TIMEOUT, std::future::pending::<()>());
         tokio::pin!(silence);
         let mut is_greeted = false;
         // What had come already when this side closed the link is not worked off: there may be megabytes.
         while !self.link.is_closed_here() {
             let frame = tokio::select! {
                 frame = reader.next() => frame,
-                () = &mut silence, if !is_greeted => {
-                    self.link.close(CONTROL_SILENT_CODE, "no Hello came");
+                _ = &mut silence, if !is_greeted => {
+                    self.link.close(CloseCode::ControlSilent.code(), "no Hello came");
                     return true;
                 }
             };
@@ -328,6 +328,5 @@ async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Re
 
 /// A peer that opens a link has this long to open its control stream, and each has this long to greet on it.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
-const CONTROL_SILENT_CODE: u32 = 26;
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 const FRAMES_AT_ONCE: usize = 256;

@@ -2,20 +2,21 @@
 //! holds can still be taken back: on a slow line that is many chunks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{trace, warn};
 
 use super::blocks::Blocks;
+use super::clock::timeout;
 use super::throttle::Throttle;
 use swarm_core::base::limits::UPLOAD_STALL_TIMEOUT;
 use swarm_core::manifest::{ChunkIndex, Piece, Run};
 use swarm_core::wire::{ChunkStreamHeader, RequestId};
-use swarm_engine::{LinkId, UploadEnd};
-use swarm_files::Store;
+use swarm_engine::{Extent, LinkId, Reread, UploadEnd};
+use swarm_files::{Store, StoreError, Trouble};
 use swarm_link::{ChunkSender, Link};
 
 pub(super) struct UploadTask {
@@ -93,7 +94,7 @@ async fn write(task: &UploadTask, stream: &mut ChunkSender, mut bytes: Bytes) ->
         all.wait(piece.len()).await;
         while !piece.is_empty() {
             let written = timeout(UPLOAD_STALL_TIMEOUT, stream.write_some(&mut piece)).await;
-            written.map_err(|_| UploadEnd::Stalled)?.map_err(|_| UploadEnd::Stopped)?;
+            written.ok_or(UploadEnd::Stalled)?.map_err(|_| UploadEnd::Stopped)?;
         }
     }
     Ok(())
@@ -121,29 +122,78 @@ fn blocks(task: &UploadTask) -> Vec<Vec<Piece>> {
     blocks
 }
 
+/// Reads a block. What cannot be read just now is tried again for half a second: many a trouble is over by then, and no peer has to
+/// hear of it.
 async fn read(task: &UploadTask, block: Vec<Piece>) -> Result<Bytes, UploadEnd> {
-    let (store, blocks) = (Arc::clone(&task.store), task.blocks.clone());
     let first = block.first().map(|piece| piece.chunk);
-    let work = tokio::task::spawn_blocking(move || read_block(store.as_ref(), &blocks, &block));
-    match (work.await, first) {
-        (Ok(result), _) => result.map_err(UploadEnd::Lost),
-        // The reader panicked: whatever chunk it was at cannot be served.
-        (Err(_), Some(chunk)) => Err(UploadEnd::Lost(chunk)),
-        (Err(_), None) => Err(UploadEnd::Stopped),
+    let block = Arc::new(block);
+    let mut pauses = READ_AGAIN_AFTER.iter();
+    loop {
+        let (store, blocks, block) = (Arc::clone(&task.store), task.blocks.clone(), Arc::clone(&block));
+        let work = tokio::task::spawn_blocking(move || read_block(store.as_ref(), &blocks, &block));
+        let (chunk, error) = match (work.await, first) {
+            (Ok(Ok(bytes)), _) => return Ok(bytes),
+            (Ok(Err(failed)), _) => failed,
+            // The reader panicked: whatever chunk it was at cannot be served.
+            (Err(_), Some(chunk)) => return Err(UploadEnd::Lost(chunk)),
+            (Err(_), None) => return Err(UploadEnd::Stopped),
+        };
+        match (error.trouble(), pauses.next()) {
+            (Some(_), Some(pause)) => tokio::time::sleep(*pause).await,
+            (Some(trouble), None) => {
+                let (extent, reason) = (extent_of(trouble), error.to_string());
+                return Err(UploadEnd::Unreadable { chunk, extent, reason });
+            }
+            (None, _) => {
+                warn!(%error, "a chunk cannot be served");
+                return Err(UploadEnd::Lost(chunk));
+            }
+        }
     }
 }
 
-fn read_block(store: &dyn Store, blocks: &Blocks, block: &[Piece]) -> Result<Bytes, ChunkIndex> {
+/// Reads all of a chunk again.
+pub(super) fn reread(store: &dyn Store, chunk: ChunkIndex) -> Reread {
+    let len = store.manifest().geometry().chunk_len(chunk);
+    let mut buffer = vec![0; len.min(REREAD_LEN) as usize];
+    let read = (0..len).step_by(REREAD_LEN as usize).try_for_each(|offset| {
+        store.read(chunk, offset, &mut buffer[..(len - offset).min(REREAD_LEN) as usize])
+    });
+    match read {
+        Ok(()) => Reread::Readable,
+        Err(error) if error.trouble().is_some() => Reread::Trouble,
+        Err(error) => {
+            warn!(%error, "a chunk cannot be served");
+            Reread::Changed
+        }
+    }
+}
+
+fn extent_of(trouble: Trouble) -> Extent {
+    match trouble {
+        Trouble::Chunk => Extent::Chunk,
+        Trouble::File => Extent::File,
+        Trouble::Everything => Extent::Content,
+    }
+}
+
+fn read_block(
+    store: &dyn Store,
+    blocks: &Blocks,
+    block: &[Piece],
+) -> Result<Bytes, (ChunkIndex, StoreError)> {
     let len = block.iter().map(|piece| piece.len as usize).sum();
     blocks.filled(len, |mut rest| {
         for piece in block {
             let (part, next) = rest.split_at_mut(piece.len as usize);
-            if let Err(error) = store.read(piece.chunk, piece.offset, part) {
-                warn!(chunk = piece.chunk.get(), %error, "a chunk cannot be served");
-                return Err(piece.chunk);
-            }
+            store.read(piece.chunk, piece.offset, part).map_err(|error| (piece.chunk, error))?;
             rest = next;
         }
         Ok(())
     })
 }
+
+/// Pauses between tries to read what cannot be read just now.
+const READ_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
+/// Bytes of a chunk that are read again at once.
+const REREAD_LEN: u32 = 512 << 10;

@@ -1,10 +1,12 @@
 //! The simulator's command: runs one scenario and prints how far it stayed from the bound.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use plotters::prelude::*;
+use swarm_core::base::Shown;
 use swarm_sim::{Report, Scenario, ScenarioArgs, UnknownScenario};
 
 /// Runs the production engine among simulated peers.
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
     if let Some(path) = &args.plot
         && let Err(error) = std::fs::write(path, "")
     {
-        eprintln!("error: cannot draw to {}: {error}", path.display());
+        note(format_args!("error: cannot draw to {}: {error}", Shown(path)));
         return ExitCode::FAILURE;
     }
     let report = scenario
@@ -68,21 +70,23 @@ fn main() -> ExitCode {
         })
         .within(std::time::Duration::from_secs(args.limit_secs))
         .run();
-    if args.json {
-        println!("{}", json(&args, &report));
-    } else {
-        print(&report);
-    }
+    let figures = if args.json { format!("{}\n", json(&args, &report)) } else { table(&report) };
+    let is_told = std::io::stdout().write_all(figures.as_bytes()).is_ok();
     for finding in &report.findings {
-        eprintln!("finding at {:.3} s, node {}: {}", finding.at as f64 / 1e9, finding.node, finding.what);
+        note(format_args!(
+            "finding at {:.3} s, node {}: {}",
+            finding.at as f64 / 1e9,
+            finding.node,
+            finding.what
+        ));
     }
     if let Some(path) = &args.plot
         && let Err(error) = plot(path, &report)
     {
-        eprintln!("error: cannot draw to {}: {error}", path.display());
+        note(format_args!("error: cannot draw to {}: {error}", Shown(path)));
         return ExitCode::FAILURE;
     }
-    if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.findings.is_empty() && is_told { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn factor(text: &str) -> Result<f64, String> {
@@ -91,44 +95,57 @@ fn factor(text: &str) -> Result<f64, String> {
 }
 
 fn fail(error: &UnknownScenario) -> ExitCode {
-    eprintln!("error: {error}");
+    note(format_args!("error: {error}"));
     ExitCode::FAILURE
 }
 
-fn print(report: &Report) {
+/// One line for people. May be lost: a full disk ends no run.
+fn note(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{}", Shown(line));
+}
+
+fn table(report: &Report) -> String {
+    use std::fmt::Write as _;
+    let mut table = String::new();
     let Report { times, bounds, .. } = report;
-    println!("finished      {} of {} ({} nodes)", report.finished, report.measured, report.nodes);
-    println!(
+    let _ =
+        writeln!(table, "finished      {} of {} ({} nodes)", report.finished, report.measured, report.nodes);
+    let _ = writeln!(
+        table,
         "time          mean {:.2}  p50 {:.2}  p99 {:.2}  p100 {:.2} s",
         times.mean, times.p50, times.p99, times.p100
     );
-    println!("bound         fluid {:.2}  discrete {:.2} s", bounds.fluid, bounds.discrete);
-    println!("p100 / bound  {:.3}", report.ratio);
-    println!("duplicates    {:.3} %", report.duplicate_share * 100.0);
-    println!("tail          {:.2} %", report.tail_share * 100.0);
-    println!(
+    let _ = writeln!(table, "bound         fluid {:.2}  discrete {:.2} s", bounds.fluid, bounds.discrete);
+    let _ = writeln!(table, "p100 / bound  {:.3}", report.ratio);
+    let _ = writeln!(table, "duplicates    {:.3} %", report.duplicate_share * 100.0);
+    let _ = writeln!(table, "tail          {:.2} %", report.tail_share * 100.0);
+    let _ = writeln!(
+        table,
         "seed copies   {}",
         report.seed_copies.map_or("none".to_owned(), |copies| format!("{copies:.3}"))
     );
     let behind: Vec<String> = report.slowest.behind.iter().map(|secs| format!("{secs:.1}")).collect();
-    println!(
+    let _ = writeln!(
+        table,
         "slowest       node {}, behind the median at each tenth by {} s",
         report.slowest.node,
         behind.join(" ")
     );
-    println!("fairness      {:.3}", report.fairness);
-    println!("control       {:.4} %", report.control_share * 100.0);
-    println!("upload used   {:.2} %", report.upload_used * 100.0);
-    println!(
+    let _ = writeln!(table, "fairness      {:.3}", report.fairness);
+    let _ = writeln!(table, "control       {:.4} %", report.control_share * 100.0);
+    let _ = writeln!(table, "upload used   {:.2} %", report.upload_used * 100.0);
+    let _ = writeln!(
+        table,
         "corrupt       {} chunks, {} bans, {} at most of one peer to one",
         report.corrupt_chunks, report.banned, report.corrupt_per_pair_max
     );
     let used: Vec<String> =
         report.upload_by_second.iter().map(|share| format!("{:.0}", share * 100.0)).collect();
-    println!("used by second, %  {}", used.join(" "));
-    println!("stalled       {:.2} s", report.stalled);
-    println!("events        {}", report.events);
-    println!("trace         {:016x} (seed {})", report.trace, report.seed);
+    let _ = writeln!(table, "used by second, %  {}", used.join(" "));
+    let _ = writeln!(table, "stalled       {:.2} s", report.stalled);
+    let _ = writeln!(table, "events        {}", report.events);
+    let _ = writeln!(table, "trace         {:016x} (seed {})", report.trace, report.seed);
+    table
 }
 
 /// Above: the share of peers that have completed, and of the upload that is used. Below: percent over time, peer by peer.

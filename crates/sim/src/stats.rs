@@ -84,7 +84,7 @@ impl Stats {
             Output::Abandon { .. } => 4,
             Output::Upload { run, .. } => (1 << 24) + u64::from(run.first().get()),
             Output::StopUpload { .. } => 5,
-            Output::VerifyKept { .. } => 6,
+            Output::VerifyKept { .. } | Output::Reread { .. } => 6,
             Output::Flush { .. } => 7,
             Output::Finish { .. } => 8,
             Output::Event(_) => 9,

@@ -7,7 +7,7 @@ use swarm_core::manifest::{Address, File, Manifest, combine_chunk_values};
 use swarm_core::registry::Registry;
 use swarm_core::trust::Role;
 use swarm_core::wire::Message;
-use swarm_engine::{CloseReason, DialFailure, Event, Input, LinkId, Output, UploadEnd};
+use swarm_engine::{CloseReason, DialFailure, Event, Input, LinkId, Output, Reread, UploadEnd};
 
 use super::checks::Checks;
 use super::heap::{Heap, Parked, What};
@@ -237,6 +237,10 @@ impl World {
                 }
             }
             Output::VerifyKept { chunk, .. } => self.verify_kept(index, chunk),
+            // No disk here has trouble with reading.
+            Output::Reread { content, chunk } => {
+                self.later(self.now, index, Input::Reread { content, chunk, found: Reread::Readable });
+            }
             Output::Flush { content } => {
                 let chunks = std::mem::take(&mut self.nodes[index as usize].store.unflushed);
                 self.later(self.now + FLUSH_TIME, index, Input::Flushed { content, chunks });
@@ -273,6 +277,8 @@ impl World {
             | Event::PeerCompleted { .. }
             | Event::PeerDurable { .. }
             | Event::ChunkLost { .. }
+            | Event::ReadTrouble { .. }
+            | Event::ReadAgain { .. }
             | Event::Failed { .. }
             | Event::Left { .. } => {}
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::text;
-use swarm_core::base::{ByteLen, Instant, Rate};
+use swarm_core::base::{ByteLen, Instant, Rate, Shown};
 use swarm_core::manifest::Manifest;
 use swarm_engine::{ContentSnapshot, FetchPhase, PeerSnapshot};
 use swarm_files::HashProgress;
@@ -71,7 +71,7 @@ impl FetchView {
     pub(in crate::cli) fn note(&self, text: &str) {
         match &self.bars {
             // A bar that cannot be drawn is no reason to stop.
-            Some(bars) => drop(bars.all.println(text)),
+            Some(bars) => drop(bars.all.println(Shown(text).to_string())),
             None if self.is_silent => {}
             None => super::note(text),
         }
@@ -120,7 +120,7 @@ impl Bars {
             bar.set_message(peer_line(peer, total_len));
         }
         let why = text::bottleneck(&content.bottleneck, manifest);
-        self.why.set_message(if why.is_empty() { why } else { format!("           slow: {why}") });
+        self.why.set_message(if why.is_empty() { why } else { format!("           slow: {}", Shown(why)) });
     }
 }
 
@@ -222,6 +222,8 @@ pub(in crate::cli) struct HashView {
     what: String,
     bar: Option<ProgressBar>,
     is_silent: bool,
+    /// JSON readers are told, too.
+    tells_json: bool,
     clock: Clock,
     lined_at_secs: AtomicU64,
     drawing: Mutex<()>,
@@ -230,6 +232,15 @@ pub(in crate::cli) struct HashView {
 impl HashView {
     /// A view; silent if JSON is printed instead.
     pub(in crate::cli) fn new(what: impl Into<String>, is_silent: bool) -> Self {
+        Self::with(what.into(), is_silent, false)
+    }
+
+    /// A view of the last look at a fetch, which JSON readers see, too.
+    pub(in crate::cli) fn of_last_look(is_json: bool) -> Self {
+        Self::with("verifying".to_owned(), is_json, is_json)
+    }
+
+    fn with(what: String, is_silent: bool, tells_json: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal() && !is_silent;
         let bar = is_terminal.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
@@ -237,20 +248,31 @@ impl HashView {
             bar
         });
         let (clock, lined_at_secs) = (Clock::start(), AtomicU64::new(0));
-        Self { what: what.into(), bar, is_silent, clock, lined_at_secs, drawing: Mutex::new(()) }
+        Self { what, bar, is_silent, tells_json, clock, lined_at_secs, drawing: Mutex::new(()) }
     }
 
     /// Shows how far it is.
     pub(in crate::cli) fn show(&self, progress: HashProgress) {
-        let Ok(_drawing) = self.drawing.try_lock() else { return };
+        let is_over = progress.hashed_len == progress.total_len;
+        let drawing = if is_over { self.drawing.lock().ok() } else { self.drawing.try_lock().ok() };
+        let Some(_drawing) = drawing else { return };
         let elapsed = self.clock.now() - Instant::ZERO;
         let rate = Rate::over(progress.hashed_len, elapsed);
         let text = format!("{} of {}  {rate}", ByteLen(progress.hashed_len), ByteLen(progress.total_len));
         if let Some(bar) = &self.bar {
             bar.set_length(progress.total_len);
             bar.set_position(progress.hashed_len);
-            bar.set_prefix(self.what.clone());
+            bar.set_prefix(Shown(&self.what).to_string());
             bar.set_message(text);
+            if is_over {
+                bar.finish_and_clear();
+            }
+        } else if self.tells_json {
+            let secs = elapsed.as_secs() + 1;
+            if is_over || secs > self.lined_at_secs.swap(secs, Ordering::Relaxed) {
+                let (read_bytes, bytes) = (progress.hashed_len, progress.total_len);
+                super::Json::Verifying { read_bytes, bytes }.print();
+            }
         } else if !self.is_silent
             && elapsed.as_secs() >= self.lined_at_secs.load(Ordering::Relaxed) + LINE_INTERVAL.as_secs()
         {

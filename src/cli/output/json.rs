@@ -1,4 +1,4 @@
-//! One JSON object a line on stdout. The fields are documented in README and stable: new ones may come, none changes.
+//! One JSON object a line on stdout. The fields are documented in docs/reference/json.md and stable: new ones may come, none changes.
 
 use serde::Serialize;
 
@@ -12,15 +12,16 @@ use swarm_node::{NodeSnapshot, WireTotals};
 
 /// The events.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(in crate::cli) enum Json {
-    /// A file that says who belongs has changed and is not taken.
+    /// A list of `--allow`, `--revoked` or `--readers` changed and cannot be read; the one before stays in force.
     Trust { message: String },
-    /// A certificate that an authority issued; until when, in seconds since 1970.
+    /// A certificate that an authority issued (`swarm cert ls`); it expires at `until_unix_secs`, seconds since 1970.
     Certificate { node: String, role: &'static str, state: &'static str, until_unix_secs: u64 },
-    /// The id of a key.
+    /// The id of a key (`swarm id`).
     Id { node: String },
-    /// The node listens; the content is known (and, for a fetch, what of it is there).
+    /// The content is known, and what of it is there. A seed can be reached from now on.
     Ready {
         node: String,
         content: String,
@@ -32,7 +33,7 @@ pub(in crate::cli) enum Json {
         chunks: u32,
         sources: usize,
     },
-    /// How far it is, about every second.
+    /// How far the command is, about every second.
     Progress {
         phase: &'static str,
         bytes: u64,
@@ -43,25 +44,38 @@ pub(in crate::cli) enum Json {
         peers: usize,
         slow_because: Option<String>,
     },
-    /// Something happened with a peer.
+    /// How far the last look at everything is (--verify-at-end), about every second and at its end.
+    Verifying { read_bytes: u64, bytes: u64 },
+    /// Something happened with a peer; the table below has each `state`.
     Peer { node: String, state: &'static str, detail: Option<String> },
-    /// A way of finding peers does not work; the others go on.
+    /// A way of finding peers does not work; the others continue.
     Trouble { way: &'static str, message: String },
-    /// A coordinator listens; `places` are what others give to --coordinator.
+    /// The target cannot do something that the fetch did without.
+    Warning { message: String },
+    /// The target cannot hold this entry; the fetch ends with code 9.
+    LeftOut { path: String, message: String },
+    /// A coordinator or aggregator listens; others pass one of `places` to `--coordinator`.
     Coordinating { node: String, places: Vec<String> },
-    /// What a coordinator knows, about every second.
+    /// Totals of a coordinator, about every second. It names to others only the announcements that are `listed`.
     Coordinator { contents: usize, announcements: usize, listed: usize, nodes: usize },
-    /// A chunk was withdrawn because the data under it changed.
+    /// The node is reached elsewhere than earlier tickets say; a new ticket, if it is known by now.
+    Moved { message: String, ticket: Option<String> },
+    /// A chunk was withdrawn because the data under it changed. `chunk` is its number in its file, as in all messages.
     ChunkLost { chunk: u32, path: String },
-    /// The end, with success.
+    /// Data cannot be read just now; it is read again until it can be.
+    ReadTrouble { chunk: u32, path: String, message: String },
+    /// It can be read again, and is served again.
+    ReadAgain { chunk: u32, path: String },
+    /// The command succeeded.
     Done(Done),
-    /// The end, without.
+    /// The command failed; `code` is its exit code.
     Error { code: u8, message: String },
 }
 
 /// The figures at the end. `bytes = present_bytes + fetched_bytes`, and the peers' `bytes` add up to
 /// `fetched_bytes + duplicate_bytes + corrupt_bytes`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(in crate::cli) struct Done {
     pub(in crate::cli) content: String,
     pub(in crate::cli) bytes: u64,
@@ -77,6 +91,7 @@ pub(in crate::cli) struct Done {
 
 /// One peer's figures.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(in crate::cli) struct PeerLine {
     node: String,
     agent: String,
@@ -88,15 +103,10 @@ pub(in crate::cli) struct PeerLine {
     note: Option<String>,
 }
 
-/// What a running node said, as one line.
-pub(in crate::cli) fn line_of(said: &impl Serialize) -> String {
-    serde_json::to_string(said).expect("these types have no keys or numbers that JSON lacks")
-}
-
 impl Json {
-    /// Prints it, if JSON is wanted.
+    /// Prints it, if stdout takes it.
     pub(in crate::cli) fn print(&self) {
-        super::result(line_of(self));
+        super::report_text(&super::json_line(self));
     }
 
     /// How far a content is.

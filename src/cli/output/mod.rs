@@ -1,50 +1,118 @@
-//! All printing. Tickets and JSON go to stdout, everything for people to stderr. Decides nothing.
+//! All printing. Tickets and JSON go to stdout, everything for people to stderr. Decides nothing. Invariant: a line that is shown
+//! has its hidden characters escaped, so that no name, reason or answer of others acts on a terminal; JSON stays data.
 
 mod bars;
 mod json;
 mod lines;
+mod log;
+mod streams;
 mod table;
 mod text;
 
 pub(super) use bars::{FetchView, HashView};
-pub(super) use json::{Done, Json, line_of};
+pub(super) use json::{Done, Json};
 pub(super) use lines::SeedView;
+pub(super) use log::start_log;
+pub(super) use streams::Stdout;
 pub(super) use table::{contents_table, status_screen};
-pub(super) use text::{bottleneck, chunk_name, count, peer_table};
+pub(super) use text::{bottleneck, chunk_name, chunk_place, count, peer_table, read_again, read_trouble};
 
-use super::failure::Failure;
+use std::fmt::Display;
+use std::io::{ErrorKind, Write as _};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// One line for people.
-pub(super) fn note(line: impl std::fmt::Display) {
-    eprintln!("{line}");
+use serde::Serialize;
+
+use super::failure::{Exit, Failure};
+use swarm_core::base::{Shown, is_hidden};
+
+/// One line for people. May be lost.
+pub(super) fn note(line: impl Display) {
+    streams::to_stderr(&format!("{}\n", Shown(format_args!("{line}"))));
 }
 
-/// One line on stdout, for scripts.
-pub(super) fn result(line: impl std::fmt::Display) {
-    use std::io::Write as _;
+/// Several lines for people, whose values are escaped already. May be lost.
+pub(super) fn notes(lines: &str) {
+    lines.lines().for_each(note);
+}
+
+/// One line of what the command was asked for. An error if it cannot be written.
+pub(super) fn result(line: impl Display) -> Result<(), Failure> {
+    text(&format!("{}\n", Shown(format_args!("{line}"))))
+}
+
+/// The same as one JSON object.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    text(&json_line(value))
+}
+
+/// The same as it is: values in it are escaped already.
+pub(super) fn text(text: &str) -> Result<(), Failure> {
+    streams::to_stdout(text.as_bytes()).map_err(|error| Failure::stdout(&error))
+}
+
+/// One line on stdout of a command whose work is something else: that goes on if the line cannot be written.
+pub(super) fn report(line: impl Display) {
+    report_text(&format!("{}\n", Shown(format_args!("{line}"))));
+}
+
+fn report_text(text: &str) {
+    static IS_TOLD: AtomicBool = AtomicBool::new(false);
+    let Err(error) = streams::to_stdout(text.as_bytes()) else { return };
     // Nobody may be reading: that is their choice.
-    let _ = writeln!(std::io::stdout(), "{line}");
+    if error.kind() != ErrorKind::BrokenPipe && !IS_TOLD.swap(true, Ordering::Relaxed) {
+        note(format_args!("cannot write to stdout: {error}; going on without it"));
+    }
 }
 
-/// Text on stdout as it is. False if nobody reads any more.
-pub(super) fn raw(text: &str) -> bool {
+fn json_line(value: &impl Serialize) -> String {
+    let line = serde_json::to_string(value).expect("these types have no keys or numbers that JSON lacks");
+    streams::json_text(&line).into_owned() + "\n"
+}
+
+/// Bytes on stdout, all of them.
+pub(super) fn bytes(bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
     let mut stdout = std::io::stdout();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+    stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
 /// A failure, told as JSON if that is wanted; it is then not shown again.
 pub(super) fn told(failure: Failure, is_json: bool) -> Failure {
-    if is_json {
+    if is_json && !failure.is_shown {
         Json::Error { code: failure.exit as u8, message: failure.error.to_string() }.print();
     }
-    Failure { is_shown: is_json, ..failure }
+    Failure { is_shown: is_json || failure.is_shown, ..failure }
 }
 
 /// Why the command failed.
 pub(super) fn failure(failure: &Failure) {
     if !failure.is_shown {
         // The messages hold their causes already.
-        eprintln!("swarm: {}", failure.error);
+        note(format_args!("swarm: {}", failure.error));
     }
+}
+
+/// What the parser of arguments has to say: help on stdout, or on stderr what is wrong with them.
+pub(super) fn parsed(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return match error.print().and_then(|()| std::io::stdout().flush()) {
+            Ok(()) => Exit::Done.into(),
+            Err(error) => {
+                let unwritten = Failure::stdout(&error);
+                failure(&unwritten);
+                unwritten.exit.into()
+            }
+        };
+    }
+    let plain = error.render().to_string();
+    if plain.contains(|char| char != '\n' && is_hidden(char)) {
+        // The parser shows arguments as they were given, and they may be pasted from anywhere.
+        notes(&plain);
+    } else {
+        // In colours, where there are some. May be lost.
+        let _ = error.print();
+    }
+    Exit::Usage.into()
 }

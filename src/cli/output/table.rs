@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::text;
-use swarm_core::base::{ByteLen, Rate};
+use swarm_core::base::{ByteLen, Rate, Shown};
 use swarm_host::protocol::{ContentState, ContentStatus, PeerStatus, ReputationStatus, Status};
 
 /// One row a content.
@@ -15,11 +15,11 @@ pub(in crate::cli) fn contents_table(contents: &[ContentStatus]) -> String {
     );
     for content in contents {
         let id = content.content.as_deref().unwrap_or("-");
-        let (rate, name) = (Rate(content.sent_bytes_per_sec), content.name.escape_debug());
+        let (rate, name) = (Rate(content.sent_bytes_per_sec), Shown(&content.name));
         let _ = writeln!(
             table,
             "{:<10}{:<10}{:>10}{:>8}{:>11}{:>13}  {name}",
-            id.get(..8).unwrap_or(id),
+            short(id),
             content.state.as_str(),
             ByteLen(content.bytes),
             here(content),
@@ -34,8 +34,8 @@ pub(in crate::cli) fn contents_table(contents: &[ContentStatus]) -> String {
 pub(in crate::cli) fn status_screen(status: &Status) -> String {
     let mut screen = format!(
         "node {} at {}, up {}\n",
-        status.node.get(..8).unwrap_or_default(),
-        status.addresses.join(" "),
+        short(&status.node),
+        Shown(status.addresses.join(" ")),
         text::duration(Duration::from_secs(status.uptime_seconds)),
     );
     let limit = |rate: Option<u64>| rate.map(|rate| format!(" of {}", Rate(rate))).unwrap_or_default();
@@ -50,14 +50,14 @@ pub(in crate::cli) fn status_screen(status: &Status) -> String {
     );
     if let Some(store) = &status.store {
         let quota = store.quota_bytes.map(|len| format!(" of {}", ByteLen(len))).unwrap_or_default();
-        let _ = writeln!(screen, "store {}: {}{quota}", store.path.display(), ByteLen(store.used_bytes));
+        let _ = writeln!(screen, "store {}: {}{quota}", Shown(&store.path), ByteLen(store.used_bytes));
     }
     if let Some(known) = &status.coordinator {
         let (nodes, contents) = (text::count(known.nodes, "node"), text::count(known.contents, "content"));
         let _ = writeln!(screen, "coordinating {nodes}, {contents}");
     }
     for trouble in &status.troubles {
-        let _ = writeln!(screen, "trouble: {trouble}");
+        let _ = writeln!(screen, "trouble: {}", Shown(trouble));
     }
     if !status.contents.is_empty() {
         screen += "\n";
@@ -70,12 +70,12 @@ pub(in crate::cli) fn status_screen(status: &Status) -> String {
     let doubtful =
         status.peers.iter().filter(|peer| peer.reputation.is_doubtful || peer.reputation.accusers > 0);
     for peer in doubtful {
-        let (node, deeds) = (peer.node.get(..8).unwrap_or_default(), deeds(&peer.reputation));
+        let (node, deeds) = (short(&peer.node), deeds(&peer.reputation));
         let _ = writeln!(screen, "doubtful {node}: {deeds}");
     }
     for peer in &status.banned {
-        let (node, deeds) = (peer.node.get(..8).unwrap_or_default(), deeds(&peer.reputation));
-        let _ = writeln!(screen, "banned {node}: {}; {deeds}", peer.why.escape_debug());
+        let (node, deeds) = (short(&peer.node), deeds(&peer.reputation));
+        let _ = writeln!(screen, "banned {node}: {}; {deeds}", Shown(&peer.why));
     }
     screen
 }
@@ -101,16 +101,21 @@ fn peers_table(peers: &[PeerStatus]) -> String {
         let _ = writeln!(
             table,
             "{:<10}{:>11}{:>13}{:>11}{:>13}{:>7.1} ms  {}",
-            peer.node.get(..8).unwrap_or_default(),
+            short(&peer.node),
             ByteLen(peer.sent_bytes),
             Rate(peer.sent_bytes_per_sec),
             ByteLen(peer.received_bytes),
             Rate(peer.received_bytes_per_sec),
             peer.rtt_ms,
-            peer.agent.escape_debug(),
+            Shown(&peer.agent),
         );
     }
     table
+}
+
+/// The first digits of an id.
+fn short(id: &str) -> String {
+    Shown(id.get(..8).unwrap_or(id)).to_string()
 }
 
 /// How much of it is here.
@@ -120,5 +125,62 @@ fn here(content: &ContentStatus) -> String {
         (_, 0) => "all".to_owned(),
         (_, bytes) if content.present_bytes >= bytes => "all".to_owned(),
         (_, bytes) => format!("{} %", u128::from(content.present_bytes) * 100 / u128::from(bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swarm_core::base::is_hidden;
+    use swarm_host::protocol::{BannedStatus, StoreStatus};
+
+    /// A name that clears the screen, forges a line, and turns what follows.
+    const EVIL: &str = "\u{1b}[2J\u{9b}31m\nforged\r\u{202e}\u{200b}";
+
+    #[test]
+    fn no_name_in_a_table_acts_on_a_terminal() {
+        let evil = || EVIL.to_owned();
+        let content = ContentStatus {
+            content: Some(evil()),
+            name: evil(),
+            is_configured: false,
+            state: ContentState::Serving,
+            detail: Some(evil()),
+            category: Some(evil()),
+            bytes: 1,
+            present_bytes: 1,
+            sent_bytes: 0,
+            fetched_bytes: 0,
+            corrupt_bytes: 0,
+            sent_bytes_per_sec: 0,
+            fetched_bytes_per_sec: 0,
+            lost_chunks: 0,
+            ticket: Some(evil()),
+        };
+        let reputation = ReputationStatus { is_doubtful: true, ..ReputationStatus::default() };
+        let peer = PeerStatus {
+            node: evil(),
+            agent: evil(),
+            sent_bytes: 0,
+            received_bytes: 0,
+            sent_bytes_per_sec: 0,
+            received_bytes_per_sec: 0,
+            rtt_ms: 1.0,
+            reputation: reputation.clone(),
+        };
+        let status = Status {
+            node: evil(),
+            addresses: vec![evil()],
+            troubles: vec![evil()],
+            store: Some(StoreStatus { path: EVIL.into(), used_bytes: 0, quota_bytes: None }),
+            contents: vec![content],
+            peers: vec![peer],
+            banned: vec![BannedStatus { node: evil(), why: evil(), reputation }],
+            ..Status::default()
+        };
+        let screen = status_screen(&status);
+        assert!(!screen.contains(|char| char != '\n' && is_hidden(char)), "{screen:?}");
+        assert!(!screen.contains("\nforged"), "{screen:?}");
+        assert_eq!(screen.matches("forged").count(), 6, "{screen}");
     }
 }

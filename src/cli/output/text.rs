@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use swarm_core::base::{ByteLen, Rate};
+use swarm_core::base::{ByteLen, Rate, Shown};
 use swarm_core::manifest::{ChunkIndex, Manifest};
 use swarm_engine::{Bottleneck, PeerSnapshot, PeerStanding};
 
@@ -25,8 +25,23 @@ pub(in crate::cli) fn bottleneck(bottleneck: &Bottleneck, manifest: Option<&Mani
 pub(in crate::cli) fn chunk_name(chunk: ChunkIndex, manifest: Option<&Manifest>) -> String {
     let Some(manifest) = manifest else { return format!("chunk {}", chunk.get()) };
     let file = manifest.geometry().span(chunk).file;
-    let first = manifest.geometry().file_chunk_range(file).start;
-    format!("chunk {} of {}", chunk.get() - first, manifest.file(file).path)
+    format!("chunk {} of {}", manifest.geometry().number_in_file(chunk), manifest.file(file).path)
+}
+
+/// A chunk's number in its file, and the file.
+pub(in crate::cli) fn chunk_place(chunk: ChunkIndex, manifest: &Manifest) -> (u32, String) {
+    let file = manifest.geometry().span(chunk).file;
+    (manifest.geometry().number_in_file(chunk), manifest.file(file).path.to_string())
+}
+
+/// Data cannot be read just now.
+pub(in crate::cli) fn read_trouble(reason: &str) -> String {
+    format!("not served for now: {reason}; it is read again until that is over")
+}
+
+/// It can be read again.
+pub(in crate::cli) fn read_again(path: &str) -> String {
+    format!("serving {path} again: it can be read")
 }
 
 /// `1 file`, `2 files`.
@@ -52,7 +67,7 @@ pub(in crate::cli) fn peer_table(peers: &[PeerSnapshot], elapsed: Duration) -> S
             share,
             Rate::over(totals.received_len, elapsed),
             totals.verified_chunks,
-            standing(peer),
+            Shown(standing(peer)),
         );
     }
     table.pop();
@@ -63,8 +78,6 @@ pub(in crate::cli) fn peer_table(peers: &[PeerSnapshot], elapsed: Duration) -> S
 pub(in crate::cli) fn standing(peer: &PeerSnapshot) -> String {
     match &peer.standing {
         PeerStanding::Linked | PeerStanding::Away(None) => String::new(),
-        // An orderly end is no news.
-        PeerStanding::Away(Some(reason)) if reason == "done" => String::new(),
         PeerStanding::Away(Some(reason)) => format!("away: {reason}"),
         PeerStanding::Refused(reason) => format!("refused: {reason}"),
         PeerStanding::Banned(violation) => format!("banned: {violation}"),

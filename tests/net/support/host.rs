@@ -89,7 +89,7 @@ impl Host {
 pub(super) fn within<T: Send + 'static>(netns: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let path = PathBuf::from("/run/netns").join(netns);
     let entering = move || {
-        let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()));
         let kind = Some(LinkNameSpaceType::Network);
         move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), kind).expect("root may enter");
         work()

@@ -46,6 +46,17 @@ impl Lab {
         Some(lab)
     }
 
+    /// The same for a scenario that takes long: `None`, and a line that says so, unless such are asked for.
+    pub(crate) fn for_long() -> Option<Self> {
+        let is_set = |name| std::env::var_os(name).is_some();
+        if is_set("SWARM_LONG_TESTS") || is_set("SWARM_NET_TESTS") {
+            return Self::new();
+        }
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        let _ = writeln!(std::io::stderr(), "NOT RUN: net {test}: it takes long; SWARM_LONG_TESTS=1 runs it");
+        None
+    }
+
     /// A host, joined to the switch by this line.
     pub(crate) fn host(&self, line: Line) -> Host {
         let number = self.hosts.fetch_add(1, Ordering::Relaxed) + 1;

@@ -51,17 +51,23 @@ pub(crate) fn copy_some_chunks(from: &Path, to: &Path, is_held: impl Fn(u64) -> 
 
 /// Both hold the same bytes.
 pub(crate) fn assert_same_file(one: &Path, other: &Path) {
-    let open = |path: &Path| File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let open =
+        |path: &Path| File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()));
     let (mut a, mut b) = (open(one), open(other));
     let len = |file: &File| file.metadata().expect("it is open").len();
-    assert_eq!(len(&a), len(&b), "{} and {}", one.display(), other.display());
+    assert_eq!(len(&a), len(&b), "{} and {}", one.to_string_lossy(), other.to_string_lossy());
     let (mut of_a, mut of_b) = (vec![0; BLOCK_LEN], vec![0; BLOCK_LEN]);
     let mut left = len(&a);
     while left > 0 {
         let part = left.min(BLOCK_LEN as u64) as usize;
         a.read_exact(&mut of_a[..part]).expect("it is long enough");
         b.read_exact(&mut of_b[..part]).expect("it is long enough");
-        assert!(of_a[..part] == of_b[..part], "{} differs from {}", one.display(), other.display());
+        assert!(
+            of_a[..part] == of_b[..part],
+            "{} differs from {}",
+            one.to_string_lossy(),
+            other.to_string_lossy()
+        );
         left -= part as u64;
     }
 }

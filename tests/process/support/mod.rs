@@ -9,8 +9,8 @@ mod process;
 mod world;
 
 pub(crate) use data::{Tree, assert_same_file, copy_some_chunks, flip_byte, random};
-pub(crate) use disk::Tmpfs;
-pub(crate) use http::HttpFile;
+pub(crate) use disk::{OddDisk, Tmpfs};
+pub(crate) use http::{HttpFile, HttpScript};
 pub(crate) use liar::Liar;
 pub(crate) use outcome::Outcome;
 pub(crate) use process::{Process, Signal};

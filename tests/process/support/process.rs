@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,18 @@ impl Process {
         process
     }
 
+    /// Starts it and leaves its stdin open.
+    pub(crate) fn start_with_stdin(command: &mut Command) -> (Self, ChildStdin) {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let stdin = child.stdin.take().expect("stdin is piped");
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let process = Self { child, said: Arc::default(), seen: 0, stdout: None };
+        process.collect(stdout.expect("stdout is piped"), Stream::Out);
+        process.collect(stderr.expect("stderr is piped"), Stream::Err);
+        (process, stdin)
+    }
+
     /// Its stdout, where that is payload.
     pub(crate) fn take_stdout(&mut self) -> ChildStdout {
         self.stdout.take().expect("started by start_piped, taken once")
@@ -142,6 +154,15 @@ impl Process {
         rustix::process::kill_process(pid, number).expect("it runs");
     }
 
+    /// Runs a command of the shell in this process's network.
+    pub(crate) fn run_beside(&self, command: &str) {
+        let tools = format!("/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap_or_default());
+        let pid = self.pid().to_string();
+        let mut entered = Command::new("nsenter");
+        let status = entered.args(["-n", "-t", &pid, "/bin/sh", "-c", command]).env("PATH", tools).status();
+        assert!(status.is_ok_and(|status| status.success()), "{command}");
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Outcome {
         let lines = self.said.wait_until(|lines| lines.open_streams == 0);
@@ -181,6 +202,7 @@ impl Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "a test that fails tells what it saw")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("what process {} said:\n{}", self.pid(), self.said.lock().all());

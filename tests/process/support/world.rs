@@ -55,12 +55,35 @@ impl World {
 
     /// `swarm` that may have so many files and sockets open.
     pub(crate) fn start_with_descriptors(&self, descriptors: u32, args: &[OsString]) -> Process {
+        self.start_limited(&format!("ulimit -n {descriptors}"), args)
+    }
+
+    /// `swarm` after a shell has set these limits.
+    pub(crate) fn start_limited(&self, limits: &str, args: &[OsString]) -> Process {
         let plain = self.command(args);
         let mut command = Command::new("/bin/sh");
-        command.env_clear().args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
+        command.env_clear().args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
         command.arg(plain.get_program()).args(plain.get_args()).current_dir(self.dir.path());
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Process::start(&mut command, b"")
+    }
+
+    /// `swarm` in a network of its own, in which `setup` was run before. `None`, and a line that says so, where that cannot be had.
+    #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
+    pub(crate) fn start_in_own_network(&self, setup: &str, args: &[OsString]) -> Option<Process> {
+        let tools = format!("/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap_or_default());
+        let is_there = Command::new("unshare").args(["-n", "ip", "link"]).env("PATH", &tools).output();
+        if !is_there.is_ok_and(|output| output.status.success()) {
+            eprintln!("NOT RUN: a network of its own takes root, unshare and ip");
+            return None;
+        }
+        let plain = self.command(args);
+        let mut command = Command::new("unshare");
+        command.env_clear().env("PATH", tools).args(["-n", "/bin/sh", "-c"]);
+        command.arg(format!("{setup} && exec \"$0\" \"$@\"")).arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(self.dir.path());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Some(Process::start(&mut command, b""))
     }
 
     /// Starts it and waits for its end.
@@ -69,8 +92,13 @@ impl World {
     }
 
     /// A seed on loopback that is ready.
-    pub(crate) fn seed(&self, mut args: Vec<OsString>) -> Seed {
-        args.extend(["--listen".into(), "127.0.0.1:0".into()]);
+    pub(crate) fn seed(&self, args: Vec<OsString>) -> Seed {
+        self.seed_at("127.0.0.1:0", args)
+    }
+
+    /// A seed that is ready, at this address.
+    pub(crate) fn seed_at(&self, address: &str, mut args: Vec<OsString>) -> Seed {
+        args.extend(["--listen".into(), address.into()]);
         self.seed_anywhere(args)
     }
 
@@ -105,6 +133,13 @@ impl Seed {
 
     pub(crate) fn node(&self) -> &str {
         self.ready["node"].as_str().expect("a seed has a key")
+    }
+
+    /// The first address of its ticket.
+    pub(crate) fn address(&self) -> String {
+        let ticket: swarm_core::manifest::Ticket =
+            self.ticket().parse().expect("a seed prints a good ticket");
+        ticket.sources[0].addresses[0].to_string()
     }
 }
 

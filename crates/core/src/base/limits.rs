@@ -78,6 +78,8 @@ pub const CHUNK_STREAMS_PER_LINK_MAX: u32 = 64;
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Head start that one address has over the next (RFC 8305 recommends 250 ms).
 pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
+/// Names of hosts that are looked up at a time, over all dials; further ones wait.
+pub const RESOLVES_AT_ONCE: usize = 64;
 /// Longest handshake of a node that dials in.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same, while half of the places for handshakes are taken: whoever begins many and finishes none is to be in the way of
@@ -161,6 +163,8 @@ const _: () = assert!(LINK_KEEP_ALIVE.as_secs() * 3 < LINK_IDLE_TIMEOUT.as_secs(
 pub const OPEN_FILES_MAX: usize = 128;
 /// Files of these that a store holds open a second time, for writing past the page cache.
 pub const OPEN_DIRECT_FILES_MAX: usize = 16;
+/// `.part` files that a store keeps open for their locks alone.
+pub const PARTS_LOCKED_MAX: usize = 32;
 /// Bytes a hashing thread reads at once: long enough for BLAKE3 to be fast, short enough to stay in the cache.
 pub const HASH_READ_LEN: usize = 512 << 10;
 /// Bytes hashed between two progress reports.

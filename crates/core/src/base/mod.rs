@@ -2,6 +2,7 @@
 
 pub mod limits;
 
+mod category;
 mod ids;
 mod time;
 mod units;
@@ -10,13 +11,19 @@ mod bitfield;
 mod ranges;
 mod rng;
 
+pub mod text;
+
 mod windows;
 
+mod shown;
+
 pub use bitfield::Bitfield;
+pub use category::Category;
 pub use ids::{ContentId, NodeId, ParseIdError};
 pub use ranges::RangeSet;
 pub use rng::Rng;
 pub use rng::mix;
+pub use shown::{Escaping, Outside, Shown, is_hidden};
 pub use time::Instant;
 pub use units::{ByteLen, ParseUnitError, Rate};
 pub use windows::{WindowShare, Windows};

@@ -200,6 +200,11 @@ impl Geometry {
         self.file_chunk_range(file).map(ChunkIndex)
     }
 
+    /// A chunk's number in its file, from 0: how people are told of it.
+    pub fn number_in_file(&self, chunk: ChunkIndex) -> u32 {
+        chunk.get() - self.file_chunk_range(self.span(chunk).file).start
+    }
+
     /// The chunks of one file, as numbers.
     pub fn file_chunk_range(&self, file: FileIndex) -> Range<u32> {
         let end = self.files.get(file.get() + 1).map_or(self.chunk_count, |next| next.first_chunk);

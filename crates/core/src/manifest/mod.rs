@@ -24,7 +24,7 @@ pub use file::{ManifestFile, ManifestFileError};
 pub use geometry::{
     ChunkIndex, ChunkSpan, FileIndex, Geometry, Piece, Run, auto_chunk_len_log2, chunk_count_for,
 };
-pub use names::check_names;
+pub use names::{SameName, check_names, same_names};
 pub use path::{EntryPath, PathError};
 pub use seal::{ContentKey, Opening, ParseKeyError, SealError, Sealer, Tag};
 pub use sign::{Signature, SigningKey, verify};

@@ -6,6 +6,16 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::body::ManifestError;
 use super::path::EntryPath;
+use crate::base::Shown;
+
+/// Two different names of one folder that are the same where case or Unicode form does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SameName {
+    /// The first by bytes, down to where they differ.
+    pub first: String,
+    /// Another one.
+    pub other: String,
+}
 
 /// Refuses two different names of one folder that are the same by case folding or canonical equivalence (Unicode, D145), of
 /// files as of folders. `paths` may come in any order; it is quickest if they are sorted.
@@ -13,6 +23,29 @@ use super::path::EntryPath;
 /// # Errors
 /// Names both, as far as they are different.
 pub fn check_names<'a>(paths: impl Iterator<Item = &'a EntryPath>) -> Result<(), ManifestError> {
+    match pairs(&folded_names(paths)).next() {
+        Some((first, other)) => Err(ManifestError::SameName(shown(first, other), shown(other, first))),
+        None => Ok(()),
+    }
+}
+
+/// All that [`check_names`] would refuse. Without each `other` and what is below it, nothing is left to refuse.
+pub fn same_names<'a>(paths: impl Iterator<Item = &'a EntryPath>) -> Vec<SameName> {
+    let names = folded_names(paths);
+    // Where two folders are the same, what they hold is not looked at: one of them has to go.
+    let is_own = |(first, other): &(&str, &str)| parent(first) == parent(other);
+    let same = |(first, other): (&str, &str)| SameName { first: first.to_owned(), other: other.to_owned() };
+    pairs(&names).filter(is_own).map(same).collect()
+}
+
+/// Each name of a group that is not its first, with the first.
+fn pairs<'a>(names: &[(String, &'a str)]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let groups = names.chunk_by(|a, b| a.0 == b.0);
+    groups.flat_map(|group| group[1..].iter().map(|(_, other)| (group[0].1, *other)))
+}
+
+/// All names with all folders above them, each once, those that are the same to some systems side by side.
+fn folded_names<'a>(paths: impl Iterator<Item = &'a EntryPath>) -> Vec<(String, &'a str)> {
     let mut names: Vec<(String, &str)> = Vec::new();
     let mut before = "";
     for path in paths {
@@ -24,11 +57,8 @@ pub fn check_names<'a>(paths: impl Iterator<Item = &'a EntryPath>) -> Result<(),
         before = path;
     }
     names.sort_unstable();
-    let collides = |pair: &&[(String, &str)]| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1;
-    match names.windows(2).find(collides) {
-        Some(pair) => Err(ManifestError::SameName(shown(pair[0].1, pair[1].1), shown(pair[1].1, pair[0].1))),
-        None => Ok(()),
-    }
+    names.dedup();
+    names
 }
 
 fn parent(path: &str) -> Option<&str> {
@@ -45,7 +75,7 @@ fn folded(path: &str) -> String {
 
 /// A name as it can be told from another one: two forms of one text look alike.
 fn shown(name: &str, other: &str) -> String {
-    if name.nfc().eq(other.nfc()) { name.escape_default().to_string() } else { name.to_owned() }
+    if name.nfc().eq(other.nfc()) { name.escape_default().to_string() } else { Shown(name).to_string() }
 }
 
 #[cfg(test)]
@@ -98,5 +128,15 @@ mod tests {
                  could not be stored there: rename one of them before it is seeded"
                 .to_owned())
         );
+    }
+
+    #[test]
+    fn all_that_collide_are_found_each_once() {
+        let paths = ["a/B/x", "a/b/x", "a/b/y", "film", "Film", "FILM", "z"];
+        let paths: Vec<EntryPath> =
+            paths.iter().map(|path| EntryPath::new(*path).expect("a good path")).collect();
+        let found = same_names(paths.iter());
+        let found: Vec<_> = found.iter().map(|same| (same.first.as_str(), same.other.as_str())).collect();
+        assert_eq!(found, [("a/B", "a/b"), ("FILM", "Film"), ("FILM", "film")]);
     }
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use crate::base::Shown;
 use crate::base::limits::{PATH_COMPONENT_LEN_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX};
 
-/// A validated path: relative, UTF-8, no empty, `.` or `..` component, no control character, no device name.
+/// A validated path: relative, UTF-8, no empty, `.` or `..` component, no control character. It may have a name that Windows
+/// cannot store: a receiver there refuses it, all others take it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryPath(Box<str>);
 
@@ -29,9 +31,6 @@ pub enum PathError {
     /// NUL or another control character.
     #[error("path `{0}` has a control character")]
     Control(String),
-    /// A name that some systems take for a device.
-    #[error("path `{0}` has a component `{1}` that names a device on some systems")]
-    Device(String, String),
 }
 
 impl EntryPath {
@@ -42,7 +41,7 @@ impl EntryPath {
         Ok(Self(path))
     }
 
-    /// The path as text.
+    /// The path as data: whoever made the content chose it, so it is not fit to be shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -62,15 +61,52 @@ impl EntryPath {
         self.0.rsplit_once('/').map(|(parent, _)| parent)
     }
 
+    /// Down to its first component that Windows cannot store, if there is one.
+    pub fn unfit_for_windows(&self) -> Option<&str> {
+        self.through(is_unfit_for_windows)
+    }
+
+    /// Down to its first component that Windows takes for a device, if there is one. Builds up to 0.1.0 refuse such a content.
+    pub fn device(&self) -> Option<&str> {
+        self.through(is_device)
+    }
+
+    fn through(&self, is_it: impl Fn(&str) -> bool) -> Option<&str> {
+        let mut end = 0;
+        for component in self.components() {
+            end += component.len();
+            if is_it(component) {
+                return self.0.get(..end);
+            }
+            end += 1;
+        }
+        None
+    }
+
     /// Every folder above it, innermost first.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(self.parent(), |path| path.rsplit_once('/').map(|(parent, _)| parent))
     }
 }
 
+impl PathError {
+    /// What is wrong, without the path.
+    pub fn why(&self) -> &'static str {
+        match self {
+            Self::Empty => "it is empty",
+            Self::TooLong(_) => "it is too long",
+            Self::TooDeep(_) => "it is nested too deep",
+            Self::Absolute(_) => "it is not relative",
+            Self::Component(..) => "it could leave its folder",
+            Self::Control(_) => "it has a control character",
+        }
+    }
+}
+
+/// For people: escaped. As data it is [`EntryPath::as_str`].
 impl fmt::Display for EntryPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        fmt::Display::fmt(&Shown(self.as_str()), f)
     }
 }
 
@@ -85,36 +121,51 @@ fn check(path: &str) -> Result<(), PathError> {
         return Err(PathError::Empty);
     }
     if path.len() > PATH_LEN_MAX {
-        return Err(PathError::TooLong(path.chars().take(64).collect()));
+        return Err(PathError::TooLong(beginning(path)));
     }
     if path.chars().any(char::is_control) {
-        return Err(PathError::Control(path.escape_debug().to_string()));
+        return Err(PathError::Control(Shown(path).to_string()));
     }
     if path.starts_with('/') {
-        return Err(PathError::Absolute(path.to_owned()));
+        return Err(PathError::Absolute(Shown(path).to_string()));
     }
     if path.split('/').count() > PATH_DEPTH_MAX {
-        return Err(PathError::TooDeep(path.chars().take(64).collect()));
+        return Err(PathError::TooDeep(beginning(path)));
     }
     path.split('/').try_for_each(|component| check_component(path, component))
 }
 
 fn check_component(path: &str, component: &str) -> Result<(), PathError> {
     if matches!(component, "" | "." | "..") {
-        return Err(PathError::Component(path.to_owned(), component.to_owned()));
+        return Err(PathError::Component(Shown(path).to_string(), Shown(component).to_string()));
     }
     if component.len() > PATH_COMPONENT_LEN_MAX {
-        return Err(PathError::TooLong(component.chars().take(64).collect()));
-    }
-    let stem = component.split('.').next().unwrap_or(component).trim_end().to_ascii_lowercase();
-    let numbered = |prefix: &str| {
-        stem.strip_prefix(prefix).is_some_and(|n| n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit()))
-    };
-    let device = matches!(stem.as_str(), "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt");
-    if device {
-        return Err(PathError::Device(path.to_owned(), component.to_owned()));
+        return Err(PathError::TooLong(beginning(component)));
     }
     Ok(())
+}
+
+fn beginning(text: &str) -> String {
+    Shown(text.chars().take(64).collect::<String>()).to_string()
+}
+
+/// Whether Windows takes a name for a device, ends it elsewhere or refuses it.
+fn is_unfit_for_windows(component: &str) -> bool {
+    component.ends_with(['.', ' '])
+        || component.contains(['<', '>', ':', '"', '|', '?', '*', '\\'])
+        || is_device(component)
+}
+
+/// What stands before the first dot counts: `aux.c` is the device `aux`.
+fn is_device(component: &str) -> bool {
+    let stem = component.split('.').next().unwrap_or(component).trim_end().to_ascii_lowercase();
+    let is_port = |prefix: &str| {
+        let number = stem.strip_prefix(prefix).map(|number| number.chars().collect::<Vec<_>>());
+        matches!(number.as_deref(), Some(['0'..='9' | '¹' | '²' | '³']))
+    };
+    matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$")
+        || is_port("com")
+        || is_port("lpt")
 }
 
 #[cfg(test)]
@@ -136,6 +187,10 @@ mod tests {
             "com10",
             "~",
             "*?",
+            "nul",
+            "a/CON.txt",
+            "drivers/i2c/aux.c",
+            "Lpt9.log",
         ] {
             assert!(EntryPath::new(path).is_ok(), "{path}");
         }
@@ -158,10 +213,8 @@ mod tests {
             "./a",
             "a\0b",
             "a\nb",
-            "nul",
-            "a/CON.txt",
-            "com1",
-            "Lpt9.log",
+            "Icon\r",
+            "a\u{9b}b",
             long.as_str(),
             deep.as_str(),
         ] {
@@ -174,5 +227,36 @@ mod tests {
         let path = EntryPath::new("a/b/c").expect("a good path");
         assert_eq!(path.ancestors().collect::<Vec<_>>(), ["a/b", "a"]);
         assert_eq!((path.name(), path.parent()), ("c", Some("a/b")));
+    }
+
+    #[test]
+    fn names_that_windows_cannot_store_are_told_from_the_others() {
+        for (path, unfit, device) in [
+            ("drivers/i2c/aux.c", Some("drivers/i2c/aux.c"), true),
+            ("CON/x/y", Some("CON"), true),
+            ("a/nul .txt", Some("a/nul .txt"), true),
+            ("com¹", Some("com¹"), true),
+            ("a/b./c", Some("a/b."), false),
+            ("film: two.mkv", Some("film: two.mkv"), false),
+            ("end ", Some("end "), false),
+            ("console.log", None, false),
+            ("com10", None, false),
+            ("comb", None, false),
+            (".aux", None, false),
+        ] {
+            let path = EntryPath::new(path).expect("a good path");
+            assert_eq!((path.unfit_for_windows(), path.device().is_some()), (unfit, device), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_shown_without_what_a_terminal_acts_on() {
+        let path = EntryPath::new("film\u{202e}vkm.exe").expect("a good path");
+        assert_eq!(
+            (path.to_string(), path.as_str()),
+            ("film\\u{202e}vkm.exe".to_owned(), "film\u{202e}vkm.exe")
+        );
+        let error = EntryPath::new("a\x1b]0;evil\x07").expect_err("control characters");
+        assert_eq!(error.to_string(), "path `a\\u{1b}]0;evil\\u{7}` has a control character");
     }
 }

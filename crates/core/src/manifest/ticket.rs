@@ -47,6 +47,9 @@ pub enum TicketError {
     /// A signature that its key did not make over this content.
     #[error("a signature on the ticket is not valid: do not trust it")]
     Signature,
+    /// A text with tickets for more than one content.
+    #[error("tickets for several contents stand here: give one of them")]
+    Several,
     /// The checksum holds, the rest does not.
     #[error("the ticket was made by something that does not follow the format")]
     Malformed,
@@ -64,6 +67,81 @@ impl Ticket {
         text.get(..PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(PREFIX))
             && text.bytes().all(|b| b.is_ascii_alphanumeric())
     }
+
+    /// The ticket in a text as people hand it on: in quotes or brackets, at the end of a sentence, wrapped over lines, with characters
+    /// that no screen shows, as a whole command, or as what a seed printed. The checksum tells where it ends.
+    ///
+    /// # Errors
+    /// [`TicketError::Prefix`] if nothing in the text looks meant as a ticket; [`TicketError::Several`] if it names several contents.
+    pub fn in_text(text: &str) -> Result<Self, TicketError> {
+        let text: String = text.chars().take(TEXT_LEN_MAX).filter(|c| !is_invisible(*c)).collect();
+        let mut found: Option<Self> = None;
+        let mut wrong = None;
+        let mut tries_left = TRIES_MAX;
+        let mut rest = text.as_str();
+        while let Some(start) = start_of_ticket(rest) {
+            rest = &rest[start..];
+            match joined(rest, &mut tries_left) {
+                Ok((ticket, len)) => {
+                    if found.as_ref().is_some_and(|before| before.content != ticket.content) {
+                        return Err(TicketError::Several);
+                    }
+                    found.get_or_insert(ticket);
+                    rest = &rest[len..];
+                }
+                Err(error) => {
+                    wrong = wrong.or(error);
+                    rest = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+                }
+            }
+        }
+        // A short word is meant as a ticket where nothing else stands.
+        let none = if Self::is_like(text.trim()) { TicketError::Checksum } else { TicketError::Prefix };
+        found.ok_or(wrong.unwrap_or(none))
+    }
+}
+
+/// Where the next word begins that starts like a ticket.
+fn start_of_ticket(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    (0..bytes.len().saturating_sub(PREFIX.len() - 1)).find(|&at| {
+        let is_word = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
+        is_word && bytes[at..at + PREFIX.len()].eq_ignore_ascii_case(PREFIX.as_bytes())
+    })
+}
+
+/// The ticket that a text begins with, and how long it is there: its first word, or that with the words that follow, one after
+/// the other, as mail programs wrap it. `None` in place of an error if it does not look meant as a ticket.
+fn joined(text: &str, tries_left: &mut usize) -> Result<(Ticket, usize), Option<TicketError>> {
+    let bytes = text.as_bytes();
+    let (mut digits, mut at, mut first_error) = (String::new(), 0, None);
+    while digits.len() <= TICKET_LEN_MAX && *tries_left > 0 {
+        let len = bytes[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        if len == 0 {
+            break;
+        }
+        digits += &text[at..at + len];
+        at += len;
+        *tries_left -= 1;
+        match digits.parse::<Ticket>() {
+            Ok(ticket) => return Ok((ticket, at)),
+            // Beyond the checksum it is a whole ticket, and a bad one.
+            Err(error @ (TicketError::Signature | TicketError::Malformed)) => return Err(Some(error)),
+            Err(error) => first_error = first_error.or((len >= WORD_LEN_MIN).then_some(error)),
+        }
+        at += bytes[at..].iter().take_while(|byte| is_between_lines(**byte)).count();
+    }
+    Err(first_error)
+}
+
+/// What stands between the parts of a wrapped ticket: white space, the mark of a quoted line, the sign that a line goes on.
+fn is_between_lines(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'>' | b'|' | b'\\' | b'=')
+}
+
+/// Characters without a width, which chats and web pages put into long words.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 impl fmt::Display for Ticket {
@@ -135,6 +213,13 @@ fn checksum(bytes: &[u8]) -> [u8; 4] {
 }
 
 const PREFIX: &str = "swarm1";
+/// How much of a text is searched for a ticket, characters.
+const TEXT_LEN_MAX: usize = 1 << 20;
+/// How often a text may be tried as a ticket: the longest one in lines of 16, and more.
+const TRIES_MAX: usize = 8192;
+/// A shorter word that begins like a ticket may be a name.
+const WORD_LEN_MIN: usize = 40;
+const _: () = assert!(TRIES_MAX > TICKET_LEN_MAX / 16);
 
 #[cfg(test)]
 mod tests {
@@ -168,6 +253,49 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_is_found_in_what_people_hand_on() {
+        let text = ticket().to_string();
+        let (front, back) = text.split_at(77);
+        let (middle, end) = back.split_at(40);
+        for shown in [
+            format!("`{text}`"),
+            format!("\u{201c}{text}\u{201d}"),
+            format!("<{text}>."),
+            format!("{front}\u{200b}{back}\u{feff}"),
+            format!("{front}\r\n{middle}\n{end}\n"),
+            format!("> {front}\n> {back}\n"),
+            format!("{front}=\n{back}"),
+            format!("swarm fetch {text} -o films"),
+            format!("swarm fetch {front}\\\n  {back} -o films"),
+            format!(
+                "seeding swarm1 film, 3 MiB, at 192.0.2.1:1\nothers fetch it with: swarm fetch TICKET\n{text}\n"
+            ),
+            format!("{{\"event\":\"ready\",\"ticket\":\"{text}\"}}"),
+            format!("take {text} or, the same again, {text}!"),
+        ] {
+            assert_eq!(Ticket::in_text(&shown), Ok(ticket()), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_one_ticket_is_none() {
+        let text = ticket().to_string();
+        let other = Ticket::new(ContentId::from_bytes([8; 32]));
+        for (shown, error) in [
+            ("a film about swarm1".to_owned(), TicketError::Prefix),
+            (format!("myswarm1{text}"), TicketError::Prefix),
+            (text[..text.len() - 3].to_owned(), TicketError::Checksum),
+            (format!("'{PREFIX}{}'", text[PREFIX.len()..].replacen('a', "b", 1)), TicketError::Checksum),
+            ("swarm1abc".to_owned(), TicketError::Checksum),
+            (format!("{text} {other}"), TicketError::Several),
+            ("swarm1 ".repeat(10_000), TicketError::Prefix),
+            ("swarm1aaaaaaa".repeat(100_000), TicketError::TooLong),
+        ] {
+            assert_eq!(Ticket::in_text(&shown), Err(error), "{shown:.200}");
+        }
+    }
+
+    #[test]
     fn any_single_typo_is_noticed() {
         let text = ticket().to_string();
         for at in 6..text.len() {
@@ -191,6 +319,7 @@ mod tests {
         #[test]
         fn no_string_makes_it_panic(text in "(swarm1)?[a-zA-Z2-7é]{0,80}") {
             let _ = text.parse::<Ticket>();
+            let _ = Ticket::in_text(&text);
         }
     }
 }

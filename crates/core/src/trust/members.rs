@@ -15,7 +15,7 @@ pub struct Members(BTreeMap<NodeId, Role>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MembersError {
     /// Something else than a node and a role.
-    #[error("line {line}: `{text}` is no node: write NODEID, or NODEID mirror, and comments after #")]
+    #[error("line {line}: `{}` is no node: write NODEID, or NODEID mirror, and comments after #", text.escape_debug())]
     Line {
         /// From 1.
         line: usize,

@@ -1,5 +1,6 @@
 //! The peer book: who is dialed when, who is forgotten, what is told of whom.
 
+use super::super::refusal::RefusalCause;
 use super::*;
 
 const CONTENT: ContentId = ContentId::from_bytes([1; 32]);
@@ -49,7 +50,7 @@ fn whoever_something_is_offered_to_is_dialed_for_ever_and_others_once_refused_ar
     for (tie, is_due) in [(Tie::Fetch, false), (Tie::Offer, true)] {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
         book.add_source(Instant::ZERO, CONTENT, NODE, Vec::new(), (tie, Rank::Last));
-        book.on_refused(Instant::ZERO, NODE, "no", &mut rng);
+        book.on_refused(Instant::ZERO, NODE, &Refusal::new(RefusalCause::NotHere, "no"), &mut rng);
         assert_eq!(book.pop_due(Instant::ZERO + BACKOFF_MAX, |_, _| true).is_some(), is_due);
     }
 }
@@ -65,11 +66,25 @@ fn whoever_refused_is_tried_again_for_another_content_and_not_for_the_same() {
         (other, Tie::Offer, true),
     ] {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
-        book.on_refused(Instant::ZERO, NODE, "it lacks it", &mut rng);
-        assert_eq!(book.refusal(CONTENT).as_deref(), Some("it lacks it"));
+        let refusal = Refusal::new(RefusalCause::NotHere, "it lacks it");
+        book.on_refused(Instant::ZERO, NODE, &refusal, &mut rng);
+        assert_eq!(book.refusal(CONTENT), Some(refusal));
         assert_eq!(book.refusal(other), None);
         book.add_source(Instant::ZERO, content, NODE, there(), (tie, Rank::Last));
         assert_eq!(book.pop_due(Instant::ZERO, |_, _| true).is_some(), is_due, "{content:?} {tie:?}");
+    }
+}
+
+#[test]
+fn of_several_refusals_the_one_is_told_that_a_right_would_mend_whichever_key_comes_first() {
+    for (first, second) in [(1, 2), (2, 1)] {
+        let (mut book, mut rng) = (PeerBook::default(), Rng::seeded(1));
+        for (byte, cause) in [(first, RefusalCause::NotHere), (second, RefusalCause::NotAuthorised)] {
+            let node = NodeId::from_bytes([byte; 32]);
+            book.add_source(Instant::ZERO, CONTENT, node, Vec::new(), (Tie::Fetch, Rank::Last));
+            book.on_refused(Instant::ZERO, node, &Refusal::new(cause, "no"), &mut rng);
+        }
+        assert_eq!(book.refusal(CONTENT).map(|refusal| refusal.cause), Some(RefusalCause::NotAuthorised));
     }
 }
 
@@ -92,6 +107,9 @@ fn the_last_thing_that_went_wrong_is_told() {
     book.on_failed(Instant::ZERO, NODE, "no answer", &mut rng);
     assert_eq!(book.last_failure(CONTENT).as_deref(), Some("no answer"));
     assert_eq!(book.last_failure(ContentId::from_bytes([3; 32])), None);
+    book.on_linked(NODE);
+    book.on_unlinked(Instant::ZERO, NODE, (BACKOFF_MAX, None), &mut rng);
+    assert_eq!(book.last_failure(CONTENT), None, "an orderly end is no failure");
     book.ban(NODE, Violation::Corrupt(7));
     let told = book.last_failure(CONTENT).expect("it was banned");
     assert!(told.starts_with("banned a source"), "{told}");
@@ -104,7 +122,7 @@ fn a_link_that_stood_for_long_makes_the_next_failure_the_first() {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
         (0..7).for_each(|_| book.on_failed(Instant::ZERO, NODE, "no answer", &mut rng));
         book.on_linked(NODE);
-        book.on_unlinked(Instant::ZERO, NODE, (stood, "gone"), &mut rng);
+        book.on_unlinked(Instant::ZERO, NODE, (stood, Some("gone")), &mut rng);
         book.next_dial_at(|_, _| true).expect("it is tried again") - Instant::ZERO
     };
     assert!(wait(BACKOFF_MAX / 2) > BACKOFF_MAX / 2);
@@ -145,13 +163,13 @@ fn no_more_are_dialed_or_met_at_a_time_than_the_limits() {
     let there = || vec![address("127.0.0.1:1")];
     let node = |index: usize| NodeId::from_bytes([index as u8; 32]);
     let mut book = PeerBook::default();
-    for index in 0..100 {
+    for index in 0..150 {
         book.add_source(Instant::ZERO, CONTENT, node(index), there(), (Tie::Fetch, Rank::Last));
     }
     let due = std::iter::from_fn(|| book.pop_due(Instant::ZERO, |_, _| true)).count();
     assert_eq!((due, book.dialing(CONTENT)), (DIALS_AT_ONCE, DIALS_AT_ONCE));
     assert!(!book.begin_trial(node(200), CONTENT, &there()));
-    let met = (100..200).filter(|index| book.begin_meeting(node(*index), there()).is_some()).count();
+    let met = (150..250).filter(|index| book.begin_meeting(node(*index), there()).is_some()).count();
     assert_eq!(met, MEETINGS_AT_ONCE as usize);
     assert!(!book.is_given_up(CONTENT));
 }
@@ -241,4 +259,34 @@ fn a_full_book_forgets_whoever_failed_most_and_never_a_ban() {
     book.on_linked(NODE);
     assert!(book.is_banned(node(3)) && !book.is_source(node(4), CONTENT));
     assert_eq!(book.iter().count(), PEERS_MAX);
+}
+
+#[test]
+fn dials_are_spread_over_networks_and_go_to_the_untried_first() {
+    let mut book = PeerBook::default();
+    let named = |book: &mut PeerBook, index: u8, at: &str| {
+        let (node, rank) = (NodeId::from_bytes([index; 32]), Rank::Named(index.into()));
+        book.add_source(Instant::ZERO, CONTENT, node, vec![address(at)], (Tie::Fetch, rank));
+    };
+    for index in 1..=40 {
+        named(&mut book, index, &format!("192.0.2.{index}:1"));
+    }
+    named(&mut book, 41, "198.51.100.1:1");
+    named(&mut book, 42, "[2001:db8:1::1]:1");
+    named(&mut book, 43, "[2001:db8:1:2::2]:1");
+    named(&mut book, 44, "seed.example:1");
+    let mut order = Vec::new();
+    while let Some((node, _)) = book.pop_due(Instant::ZERO, |_, _| true) {
+        order.push(node.as_bytes()[0]);
+    }
+    assert_eq!(order[..9], [1, 2, 3, 4, 41, 42, 43, 44, 5], "{order:?}");
+
+    let (mut rng, first) = (Rng::seeded(1), NodeId::from_bytes([1; 32]));
+    assert!(book.on_tried(first));
+    book.on_failed(Instant::ZERO, first, "no answer", &mut rng);
+    named(&mut book, 45, "192.0.2.45:1");
+    assert!(book.has_untried(CONTENT));
+    let (next, _) = book.pop_due(Instant::ZERO + BACKOFF_MAX, |_, _| true).expect("both are due");
+    assert_eq!(next, NodeId::from_bytes([45; 32]));
+    assert!(book.on_tried(next) && !book.on_tried(next) && !book.has_untried(CONTENT));
 }

@@ -94,6 +94,114 @@ fn a_chunk_that_cannot_be_read_is_taken_back_from_everybody() {
     assert_eq!(uploads(&single.hear(1, request(&manifest, 12, 1))), [(link_of(1), 12, 1)]);
 }
 
+fn trouble(manifest: &Manifest, chunk: u32, extent: Extent) -> UploadEnd {
+    let chunk = manifest.geometry().chunk(chunk).expect("there is one");
+    UploadEnd::Unreadable { chunk, extent, reason: "cannot read".to_owned() }
+}
+
+/// What a peer is told to be lost, and to be here.
+fn told(outputs: &[Output], peer: usize, count: u32) -> (Vec<u32>, Vec<u32>) {
+    let (mut lost, mut here) = (Vec::new(), Vec::new());
+    for message in sent(outputs, peer) {
+        match message {
+            Message::Lost { chunks, .. } => lost.extend(chunks.chunks(count).expect("within")),
+            Message::Have { chunks, .. } => here.extend(chunks.chunks(count).expect("within")),
+            _ => {}
+        }
+    }
+    (lost, here)
+}
+
+/// Chunks that are read again.
+fn reread(outputs: &[Output]) -> Vec<u32> {
+    let chunk = |output: &Output| match output {
+        Output::Reread { chunk, .. } => Some(chunk.get()),
+        _ => None,
+    };
+    outputs.iter().filter_map(chunk).collect()
+}
+
+fn events(outputs: &[Output]) -> Vec<String> {
+    let event = |output: &Output| match output {
+        Output::Event(Event::ReadTrouble { chunk, reason, .. }) => {
+            Some(format!("trouble {}: {reason}", chunk.get()))
+        }
+        Output::Event(Event::ReadAgain { chunk, .. }) => Some(format!("again {}", chunk.get())),
+        Output::Event(Event::ChunkLost { chunk, .. }) => Some(format!("lost {}", chunk.get())),
+        _ => None,
+    };
+    outputs.iter().filter_map(event).collect()
+}
+
+/// A seed of which peer 1 was refused chunk 1, and what it said then.
+fn in_trouble(extent: Extent) -> (Single, Manifest, Vec<Output>) {
+    let (mut single, manifest, _) = seed(4, 2);
+    single.hear(1, request(&manifest, 10, 1));
+    let outputs = single.input(ended(1, 10, 0, trouble(&manifest, 1, extent)));
+    (single, manifest, outputs)
+}
+
+#[test]
+fn what_cannot_be_read_now_is_not_offered_until_it_can_be_and_is_then_served() {
+    for (extent, concerned) in
+        [(Extent::Chunk, vec![1]), (Extent::File, vec![0, 1, 2, 3]), (Extent::Content, vec![0, 1, 2, 3])]
+    {
+        let (mut single, manifest, outputs) = in_trouble(extent);
+        assert_eq!(rejected(&outputs, 1), [(10, RejectReason::Unreadable)]);
+        assert_eq!(events(&outputs), ["trouble 1: cannot read"]);
+        assert_eq!(told(&outputs, 2, 4).0, concerned);
+        // It is no news from others, and nothing is lost of what counts as here.
+        single.hear(2, request(&manifest, 20, 1));
+        let tally = single.engine.snapshot().contents[0].clone();
+        assert_eq!((tally.verified_len, tally.durable_len), (tally.wanted_len, tally.wanted_len));
+        let content = manifest.id();
+        let chunk = manifest.geometry().chunk(1).expect("there is one");
+        let mut waited = Duration::ZERO;
+        for _ in 0..8 {
+            let asked = loop {
+                waited += Duration::from_millis(500);
+                let outputs = single.pass(Duration::from_millis(500));
+                if !reread(&outputs).is_empty() {
+                    break reread(&outputs);
+                }
+                assert!(waited < Duration::from_mins(5), "it is not read again");
+            };
+            assert_eq!(asked, [1]);
+            let outputs = single.input(Input::Reread { content, chunk, found: Reread::Trouble });
+            assert_eq!(events(&outputs), Vec::<String>::new(), "it is said once");
+        }
+        assert!(waited > Duration::from_mins(1), "later and later: {waited:?}");
+        assert_eq!(reread(&single.pass(Duration::from_secs(31))), [1]);
+        let outputs = single.input(Input::Reread { content, chunk, found: Reread::Readable });
+        assert_eq!(events(&outputs), ["again 1"]);
+        for peer in [1, 2] {
+            assert_eq!(told(&outputs, peer, 4), (vec![], concerned.clone()));
+        }
+        assert_eq!(uploads(&single.hear(1, request(&manifest, 11, 1))), [(link_of(1), 11, 1)]);
+        assert_eq!(reread(&single.pass(Duration::from_mins(2))), Vec::<u32>::new());
+    }
+}
+
+#[test]
+fn what_proves_changed_when_it_is_read_again_is_withdrawn_and_the_rest_comes_back() {
+    let (mut single, manifest, _) = in_trouble(Extent::File);
+    assert_eq!(reread(&single.pass(Duration::from_secs(2))), [1]);
+    let (content, chunk) = (manifest.id(), manifest.geometry().chunk(1).expect("there is one"));
+    let outputs = single.input(Input::Reread { content, chunk, found: Reread::Changed });
+    assert_eq!(events(&outputs), ["again 1", "lost 1"]);
+    assert_eq!(told(&outputs, 2, 4), (vec![1], vec![0, 1, 2, 3]));
+    assert_eq!(uploads(&single.hear(1, request(&manifest, 11, 2))), [(link_of(1), 11, 2)]);
+    assert_eq!(rejected(&single.hear(1, request(&manifest, 12, 1)), 1), [(12, RejectReason::NotHeld)]);
+}
+
+#[test]
+fn who_comes_in_the_middle_of_a_trouble_is_told_of_what_can_be_read() {
+    let (mut single, manifest, _) = in_trouble(Extent::Chunk);
+    single.link(3, Hello::ours());
+    let outputs = single.take_part(3, &manifest);
+    assert_eq!(told(&outputs, 3, 4), (vec![], vec![0, 2, 3]));
+}
+
 #[test]
 fn what_was_sent_is_counted_and_who_reads_nothing_loses_its_link() {
     let (mut single, manifest, _) = seed(4, 2);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::watch::Done;
-use swarm_core::base::Rng;
+use swarm_core::base::{Rng, Shown};
 
 /// What a folder holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,10 +68,10 @@ impl Disk {
     pub(super) fn sum(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         for folder in &self.folders {
-            hasher.update(format!("{} /", folder.display()).as_bytes());
+            hasher.update(format!("{} /", Shown(&folder)).as_bytes());
         }
         for (name, file) in &self.names {
-            hasher.update(format!("{} {}", name.display(), self.files[*file].len()).as_bytes());
+            hasher.update(format!("{} {}", Shown(&name), self.files[*file].len()).as_bytes());
             hasher.update(&self.files[*file]);
         }
         hasher.finalize()

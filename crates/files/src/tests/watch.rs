@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
@@ -25,6 +26,7 @@ pub(crate) struct Tap {
 #[derive(Debug)]
 pub(super) struct Watch {
     plan: Plan,
+    is_healed: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -35,12 +37,16 @@ pub(super) enum Plan {
     Nothing,
     /// The operation of this number fails, once.
     Fail { at: usize, errno: Errno },
+    /// Every operation of this kind fails, until it is healed.
+    FailKind { kind: fn(&Op<'_>) -> bool, errno: Errno },
     /// From this number on whatever needs space fails.
     Full { at: usize },
     /// From this number on no file that is there can be opened for reading.
     NoDescriptors { at: usize },
     /// From this number on every sync fails.
     NoSync { at: usize },
+    /// Every operation of this kind fails.
+    Refuse { kind: fn(&Op<'_>) -> bool, errno: Errno },
     /// The operation of this number, if it writes, takes only a part.
     Short { at: usize },
     /// Every operation of this kind says that it is there, and waits to be let go.
@@ -136,7 +142,7 @@ impl Watch {
     pub(super) fn new(plan: Plan, disk: &Disk) -> Arc<Self> {
         let names = disk.names.clone();
         let state = State { names, file_count: disk.files.len(), ..State::default() };
-        Arc::new(Self { plan, state: Mutex::new(state) })
+        Arc::new(Self { plan, is_healed: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
     /// One that holds up a kind of operation: each sends on the first channel and waits for the second.
@@ -145,6 +151,11 @@ impl Watch {
         let (let_go, leave) = sync_channel(1000);
         let plan = Plan::Hold { kind, arrived, leave: Mutex::new(leave) };
         (Self::new(plan, &Disk::default()), arrivals, let_go)
+    }
+
+    /// What went wrong goes well from now on.
+    pub(super) fn heal(&self) {
+        self.is_healed.store(true, Ordering::Relaxed);
     }
 
     /// Operations so far.
@@ -170,9 +181,13 @@ impl Watch {
         };
         match &self.plan {
             Plan::Fail { at, errno } if number == *at => Err(*errno),
+            Plan::FailKind { kind, errno } if kind(op) && !self.is_healed.load(Ordering::Relaxed) => {
+                Err(*errno)
+            }
             Plan::Full { at } if number >= *at && needs_space(op) => Err(Errno::NOSPC),
             Plan::NoDescriptors { at } if number >= *at && is_read_open(op) => Err(Errno::MFILE),
             Plan::NoSync { at } if number >= *at && is_sync(op) => Err(Errno::IO),
+            Plan::Refuse { kind, errno } if kind(op) => Err(*errno),
             Plan::Hold { kind, arrived, leave } if kind(op) => {
                 // Whoever let go of the channels waits for nothing any more.
                 let _ = arrived.send(());
@@ -181,9 +196,11 @@ impl Watch {
             }
             Plan::Nothing
             | Plan::Fail { .. }
+            | Plan::FailKind { .. }
             | Plan::Full { .. }
             | Plan::NoDescriptors { .. }
             | Plan::NoSync { .. }
+            | Plan::Refuse { .. }
             | Plan::Short { .. }
             | Plan::Hold { .. } => Ok(()),
         }

@@ -15,6 +15,7 @@ use toml::Spanned;
 
 use super::{Allowed, AnyOr, Collecting, Config, ConfigError, LogFormat, Rates, Spec, TimeOfDay, Window};
 use swarm_core::base::limits::{CONFIG_LEN_MAX, CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, ZONE_LEN_MAX};
+use swarm_core::base::text::text_of;
 use swarm_core::base::{ByteLen, ContentId, NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_credentials::TrustFiles;
@@ -25,7 +26,7 @@ pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
         let mut bytes = Vec::new();
         std::fs::File::open(path)?.take(CONFIG_LEN_MAX + 1).read_to_end(&mut bytes)?;
         let not_text = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
-        String::from_utf8(bytes).map_err(not_text)
+        text_of(&bytes).map(str::to_owned).map_err(not_text)
     };
     let text = read().map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     if text.len() as u64 > CONFIG_LEN_MAX {
@@ -51,25 +52,26 @@ pub(super) fn schema() -> serde_json::Value {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "swarm node")]
 struct File {
-    /// UDP address to listen on, as in "[::]:4433". Without it: all addresses, and the port of last time if it is free.
+    /// UDP address to listen on, as in "[::]:4433". Without it: all addresses, on the last port if it is free.
     listen: Option<Parsed<SocketAddr>>,
-    /// host:port by which others reach this node, if it is not an address of this machine.
+    /// host:port at which others reach this node, if it is not an address of this machine.
     #[serde(default)]
     advertise: Vec<Parsed<Address>>,
-    /// Coordinators that are told of every content, and asked for others who have it: "NODEID@host:port".
+    /// Coordinators that this node announces its contents to and asks for peers: "NODEID@host:port".
+    #[serde(default)]
     #[schemars(with = "Vec<String>", length(max = 8))]
     coordinators: Option<Spanned<Vec<Parsed<Source>>>>,
-    /// Where this node stands, in words of your own: coordinators name nodes of one zone to each other first.
+    /// Name of this node's site or provider, chosen by you: coordinators name peers of the same zone first.
     zone: Option<Parsed<Zone>>,
-    /// Announce to this network, and listen there for others. Without it: true.
+    /// Announce on the local network, and listen there for peers. Without it: true.
     lan: Option<bool>,
-    /// Announce to the Mainline DHT, the one of BitTorrent, and look there for others: it learns this node's address.
+    /// Announce to BitTorrent's Mainline DHT and look there for peers; the DHT learns this node's address.
     #[serde(default)]
     dht: bool,
-    /// Nodes by which to enter a DHT of your own, in place of the public one: "host:port".
+    /// Nodes through which to enter a DHT of your own, instead of the public one: "host:port".
     #[serde(default)]
     dht_bootstrap: Vec<Parsed<Address>>,
-    /// Ask the router for a port by which peers outside reach this node (PCP, NAT-PMP, UPnP).
+    /// Ask the router to forward a port to this node (PCP, NAT-PMP, UPnP).
     #[serde(default)]
     map_port: bool,
     /// Folder for keys, remembered hashes and the list of what was added at run time; --state-dir overrides it.
@@ -84,10 +86,10 @@ struct File {
     limit_up_per_peer: Option<Parsed<Rate>>,
     /// Download from one peer no faster than this.
     limit_down_per_peer: Option<Parsed<Rate>>,
-    /// Peers linked at once, from 1 to 4096.
+    /// Most peers connected at once, from 1 to 4096.
     #[schemars(with = "Option<u64>", range(min = 1, max = 4096))]
     max_peers: Option<Spanned<u64>>,
-    /// Limits at times of day, local time; the first that holds counts, and what it does not name is as usual.
+    /// Limits by local time of day. The first entry whose time it is counts; a limit that it does not name keeps its usual value.
     #[serde(default)]
     #[schemars(with = "Vec<FileWindow>")]
     schedule: Vec<Spanned<FileWindow>>,
@@ -96,13 +98,13 @@ struct File {
     log: LogFormat,
     /// TCP address of the pages /metrics and /healthz, as in "127.0.0.1:9433". Without it there are none.
     metrics_listen: Option<Parsed<SocketAddr>>,
-    /// Whether others may use this node as a coordinator: it tells them of each other.
+    /// Be a coordinator, too: tell other nodes of each other.
     #[serde(default)]
     coordinator: bool,
-    /// Take contents that others offer (swarm join), keep them and serve them.
+    /// Be an aggregator, too: store contents that other nodes offer (swarm join), and serve them.
     #[schemars(with = "Option<FileAggregate>")]
     aggregate: Option<Spanned<FileAggregate>>,
-    /// Who may link to this node, and who may have what. Without it: everybody who can name a content.
+    /// Which nodes may connect, and which may have what. Without it: every node that can name a content.
     #[serde(default)]
     trust: FileTrust,
     /// What to serve: either paths, or a manifest and where its files are.
@@ -115,17 +117,18 @@ struct File {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "trust")]
 struct FileTrust {
-    /// List of the nodes that may link: NODEID a line, with "mirror" after it for one that may offer nothing new.
+    /// List of the nodes that may connect: one NODEID a line, followed by "mirror" if the node may offer nothing new.
     allow: Option<PathBuf>,
-    /// Certificate of the authority that vouches for nodes: only those link that show a certificate of it.
+    /// Certificate of an authority: only nodes with a certificate of this authority may connect.
     ca: Option<PathBuf>,
-    /// What the authority took back.
+    /// The authority's list of revoked certificates.
     revoked: Option<PathBuf>,
     /// This node's own certificate.
     cert: Option<PathBuf>,
-    /// Folder of lists of who may have a content, each named by the content's id. Without a list everybody may who may link.
+    /// Folder of lists of the nodes that may have a content, each named by the content's id. A content without a list is
+    /// for all nodes.
     readers: Option<PathBuf>,
-    /// Take the authority for development too, whose key everybody has.
+    /// Accept the authority for development, whose key is public.
     #[serde(default)]
     dev: bool,
 }
@@ -134,14 +137,15 @@ struct FileTrust {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "aggregate")]
 struct FileAggregate {
-    /// Folder that each content gets a folder in, named by its id.
+    /// Folder for the contents, each in a folder of its own that is named by its id.
     store: PathBuf,
-    /// Bytes of content that the folder may hold: "2TB". What nobody wants goes when room is needed. Without it: nothing goes.
+    /// Most bytes of content that the folder may hold, as in "2TB"; for a new content, those that were wanted longest ago
+    /// are evicted. Without it: nothing is evicted.
     quota: Option<Parsed<ByteLen>>,
     /// Ids of nodes that may offer contents, or "any".
     #[serde(default)]
     accept: Vec<Parsed<AnyOr<NodeId>>>,
-    /// Ids of contents that may be offered, or "any", as without it. What is named here never goes.
+    /// Ids of contents that may be offered, or "any", as without it. Contents that are named here are never evicted.
     content: Option<Vec<Parsed<AnyOr<ContentId>>>>,
 }
 
@@ -151,7 +155,7 @@ struct FileAggregate {
 struct FileWindow {
     /// The first minute, as in "08:00".
     from: Parsed<TimeOfDay>,
-    /// The end; before `from`: past midnight.
+    /// The minute at which it ends; if that is before `from`, it ends on the next day.
     to: Parsed<TimeOfDay>,
     /// Upload no faster than this, all peers together.
     limit_up: Option<Parsed<Rate>>,
@@ -165,6 +169,8 @@ struct FileWindow {
 struct FileContent {
     /// Files and folders to serve, as one content.
     paths: Option<Vec<PathBuf>>,
+    /// With `paths`: leave out what has a name that no content can hold, with a line for each in the log.
+    skip_unportable: Option<bool>,
     /// A manifest, with `path`.
     manifest: Option<PathBuf>,
     /// The folder that holds (a part of) what the manifest names, or its only file.
@@ -358,20 +364,29 @@ impl Text<'_> {
         let wrong = |message| Err(self.wrong(content.span(), "content", message));
         let join = |path: &PathBuf| folder.join(path);
         match content.get_ref() {
-            FileContent { paths: Some(paths), manifest: None, path: None } if !paths.is_empty() => {
-                Ok(Spec::Paths { paths: paths.iter().map(join).collect() })
+            FileContent { paths: Some(paths), manifest: None, path: None, skip_unportable }
+                if !paths.is_empty() =>
+            {
+                let skip_unportable = skip_unportable.unwrap_or_default();
+                Ok(Spec::Paths { paths: paths.iter().map(join).collect(), skip_unportable })
             }
-            FileContent { paths: Some(_), manifest: None, path: None } => {
+            FileContent { paths: Some(_), manifest: None, path: None, .. } => {
                 wrong("`paths` is empty: name files or folders")
             }
-            FileContent { paths: None, manifest: Some(manifest), path: Some(path) } => {
-                Ok(Spec::Copy { manifest: join(manifest), path: join(path) })
-            }
-            FileContent { paths: None, manifest: Some(_), path: None } => {
+            FileContent {
+                paths: None,
+                manifest: Some(manifest),
+                path: Some(path),
+                skip_unportable: None,
+            } => Ok(Spec::Copy { manifest: join(manifest), path: join(path) }),
+            FileContent { paths: None, manifest: Some(_), path: None, .. } => {
                 wrong("`path` is missing: name the folder that holds what the manifest names")
             }
-            FileContent { paths: None, manifest: None, path: Some(_) } => {
+            FileContent { paths: None, manifest: None, path: Some(_), .. } => {
                 wrong("`manifest` is missing: add it, or write paths = [...] without one")
+            }
+            FileContent { paths: None, skip_unportable: Some(_), .. } => {
+                wrong("`skip_unportable` goes with `paths`: a manifest says by itself what it holds")
             }
             _ => wrong("write either paths = [...], or manifest = \"...\" and path = \"...\""),
         }
@@ -466,7 +481,7 @@ mod tests {
         assert_eq!((collecting.quota_len, config.is_coordinator), (Some(2_000_000_000_000), true));
         let paths = ["/srv/films", "/etc/swarm/more"].map(PathBuf::from).to_vec();
         let copy = Spec::Copy { manifest: "/etc/swarm/a.swarm".into(), path: "/srv/a".into() };
-        assert_eq!(config.contents, [Spec::Paths { paths }, copy]);
+        assert_eq!(config.contents, [Spec::Paths { paths, skip_unportable: false }, copy]);
         assert!(read("").expect("nothing has to be said").contents.is_empty());
     }
 
@@ -529,5 +544,7 @@ mod tests {
             assert!(described["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
         }
         assert_eq!(keys.len(), 22);
+        // An empty file is a configuration.
+        assert!(schema["required"].is_null(), "{}", schema["required"]);
     }
 }

@@ -1,0 +1,223 @@
+//! What a target can hold, found out by trying before anything is fetched: names that some file systems refuse, and files
+//! longer than they take. Invariant: an entry is left out only after the target refused it. Names that every file system takes
+//! are not tried, so that most fetches try none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use data_encoding::HEXLOWER;
+use rustix::io::Errno;
+
+use super::dir::Dir;
+use super::{StoreError, TargetOptions};
+use swarm_core::base::{Bitfield, ByteLen};
+use swarm_core::manifest::{EntryPath, FileIndex, Manifest};
+
+/// An entry of a content that the target cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its path in the content.
+    pub path: EntryPath,
+    /// What the target refused.
+    pub why: LeftOutWhy,
+}
+
+/// What a target refused of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeftOutWhy {
+    /// The name of it, or of a folder above it.
+    Name {
+        /// The name.
+        name: String,
+        /// What the system said.
+        reason: Errno,
+    },
+    /// Its length, bytes.
+    Length(u64),
+}
+
+/// Names that a target refused, and why.
+pub(super) type RefusedNames = BTreeMap<OsString, Errno>;
+
+/// Tries every name of the wanted entries that some file system might refuse, and the temporary names of long ones. They are
+/// tried in a folder of their own: a final name shows nothing before the file is complete.
+pub(super) fn try_names(
+    dir: &Dir,
+    manifest: &Manifest,
+    wanted: &Bitfield,
+    options: &TargetOptions,
+) -> Result<RefusedNames, StoreError> {
+    let names = doubtful_names(manifest, wanted, options);
+    let mut refused = RefusedNames::new();
+    if names.is_empty() {
+        return Ok(refused);
+    }
+    let folder = trial_folder(manifest);
+    dir.make_directory(&folder)?;
+    for name in names {
+        if let Some(reason) = dir.try_name(&folder, name.as_ref())? {
+            refused.insert(name.into(), reason);
+        }
+    }
+    dir.remove_tree(&folder)?;
+    Ok(refused)
+}
+
+/// The wanted entries with a refused name in their path; they are wanted no longer.
+pub(super) fn leave_out_names(
+    refused: &RefusedNames,
+    manifest: &Manifest,
+    wanted: &mut Bitfield,
+    options: &mut TargetOptions,
+) -> Vec<LeftOut> {
+    let mut left_out = Vec::new();
+    if refused.is_empty() {
+        return left_out;
+    }
+    let mut leave_out = |path: &EntryPath| {
+        let found = path.components().find_map(|name| Some((name, *refused.get(&OsString::from(name))?)));
+        let Some((name, reason)) = found else { return false };
+        let why = LeftOutWhy::Name { name: name.to_owned(), reason };
+        left_out.push(LeftOut { path: path.clone(), why });
+        true
+    };
+    for file in wanted_files(manifest, wanted, options) {
+        if leave_out(&manifest.file(file).path) {
+            forget(manifest, file, wanted, options);
+        }
+    }
+    for folder in manifest.empty_directories() {
+        if !options.unwanted_empty.contains(folder) && leave_out(folder) {
+            options.unwanted_empty.insert(folder.clone());
+        }
+    }
+    left_out
+}
+
+/// Files so long that some file system might refuse them.
+pub(super) fn doubtful_lengths(manifest: &Manifest, wanted: &Bitfield) -> Vec<FileIndex> {
+    let geometry = manifest.geometry();
+    let files = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
+    files
+        .filter(|file| manifest.file(*file).len > SURE_LEN_MAX)
+        .filter(|file| geometry.file_chunk_range(*file).any(|chunk| wanted.contains(chunk)))
+        .collect()
+}
+
+fn wanted_files(manifest: &Manifest, wanted: &Bitfield, options: &TargetOptions) -> Vec<FileIndex> {
+    let geometry = manifest.geometry();
+    let files = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
+    files
+        .filter(|file| match manifest.file(*file) {
+            entry if entry.len == 0 => !options.unwanted_empty.contains(&entry.path),
+            _ => geometry.file_chunk_range(*file).any(|chunk| wanted.contains(chunk)),
+        })
+        .collect()
+}
+
+fn forget(manifest: &Manifest, file: FileIndex, wanted: &mut Bitfield, options: &mut TargetOptions) {
+    for chunk in manifest.geometry().file_chunk_range(file) {
+        wanted.remove(chunk);
+    }
+    if manifest.file(file).len == 0 {
+        options.unwanted_empty.insert(manifest.file(file).path.clone());
+    }
+}
+
+fn doubtful_names(manifest: &Manifest, wanted: &Bitfield, options: &TargetOptions) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut doubt = |name: &str| {
+        if !is_plain(name) && !names.contains(name) {
+            names.insert(name.to_owned());
+        }
+    };
+    for file in wanted_files(manifest, wanted, options) {
+        let path = &manifest.file(file).path;
+        path.components().for_each(&mut doubt);
+        let part = format!("{}.part", path.name());
+        // A longer one is not used.
+        if part.len() > PLAIN_LEN_MAX && EntryPath::new(part.as_str()).is_ok() {
+            doubt(&part);
+        }
+    }
+    let folders = manifest.empty_directories().iter();
+    folders
+        .filter(|path| !options.unwanted_empty.contains(*path))
+        .for_each(|path| path.components().for_each(&mut doubt));
+    names
+}
+
+/// Whether every file system takes this name.
+fn is_plain(name: &str) -> bool {
+    let is_fine = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !b"\"*/:<>?\\|".contains(&byte);
+    name.len() <= PLAIN_LEN_MAX
+        && name.bytes().all(is_fine)
+        && !name.ends_with(['.', ' '])
+        && !is_device(name.split('.').next().unwrap_or(name).trim_end())
+}
+
+/// Whether Windows, and file systems that follow it, mean a device by this name.
+fn is_device(stem: &str) -> bool {
+    let stem = stem.to_ascii_lowercase();
+    let numbered = ["com", "lpt"].iter().filter_map(|prefix| stem.strip_prefix(prefix));
+    matches!(stem.as_str(), "con" | "prn" | "aux" | "nul")
+        || numbered.into_iter().any(|n| n.len() == 1 && n.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether this is how a file system says that it does not take a name. (exFAT in user space finds "no such file".)
+pub(super) fn is_name_refusal(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::INVAL
+            | Errno::ILSEQ
+            | Errno::NAMETOOLONG
+            | Errno::NOENT
+            | Errno::NOTSUP
+            | Errno::PERM
+            | Errno::ACCESS
+    )
+}
+
+fn trial_folder(manifest: &Manifest) -> PathBuf {
+    PathBuf::from(format!(".swarm-{}.try", HEXLOWER.encode(&manifest.id().as_bytes()[..8])))
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            LeftOutWhy::Name { name, reason } if name == self.path.as_str() => {
+                write!(f, "`{name}`: the target refuses this name ({})", std::io::Error::from(*reason))
+            }
+            LeftOutWhy::Name { name, reason } => {
+                let reason = std::io::Error::from(*reason);
+                write!(f, "`{}`: the target refuses the name `{name}` ({reason})", self.path)
+            }
+            LeftOutWhy::Length(len) => {
+                write!(f, "`{}`: {} are more than a file may have on the target", self.path, ByteLen(*len))
+            }
+        }
+    }
+}
+
+/// The longest name that needs no trial, bytes: eCryptfs takes 143, and `.part` is to fit behind it.
+const PLAIN_LEN_MAX: usize = 100;
+/// The longest file that needs no trial, bytes: old network file systems end here, FAT at twice as much.
+const SURE_LEN_MAX: u64 = (1 << 31) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_some_file_system_refuses_are_tried() {
+        for name in ["film.mkv", "a b", "[Group] x (1080p)", "com10", "console.log", "..a"] {
+            assert!(is_plain(name), "{name}");
+        }
+        let long = "x".repeat(PLAIN_LEN_MAX + 1);
+        for name in ["a?b", "a:b", "a\\b", "a|b", "dot.", "space ", "aux.c", "CON", "lpt1.x", "ü", &long] {
+            assert!(!is_plain(name), "{name}");
+        }
+    }
+}

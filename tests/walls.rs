@@ -285,5 +285,5 @@ fn what_is_allowed_is_not_reported() {
     check("use super::limits::X; use std::time::Duration;");
     check("fn f() {}\n#[cfg(test)]\nmod tests {\n use std::collections::HashMap;\n}");
     check("let quote = '\"'; let s = \"\\\"tokio\";");
-    assert_eq!(arrows("wire", "use crate::proto; use crate::base::limits::FILES_MAX;"), [""; 0]);
+    assert_eq!(arrows("wire", "use crate::proto; use swarm_core::base::limits::FILES_MAX;"), [""; 0]);
 }

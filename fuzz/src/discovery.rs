@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use swarm_core::base::limits::LAN_CONTENTS_MAX;
 use swarm_discovery::fuzzing::{DhtAddresses, LanRecord, is_asked};
+use swarm_discovery::limits::LAN_CONTENTS_MAX;
 
 use super::pieces::{content, node};
 use super::{SLACK_LEN, Samples, bounded};

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use swarm_core::base::limits::{FRAME_LEN_MAX, REQUESTS_OPEN_MAX, SOURCE_ADDRESSES_MAX};
+use swarm_core::base::limits::{FRAME_LEN_MAX, SOURCE_ADDRESSES_MAX};
 use swarm_core::base::{Bitfield, ContentId, Instant, NodeId};
 use swarm_core::manifest::{Manifest, Run};
 use swarm_core::trust::Role;
 use swarm_core::wire::{DeclineReason, Hello, Message, RequestId};
+use swarm_engine::limits::REQUESTS_OPEN_MAX;
 use swarm_engine::{
     ChunkVerdict, DialFailure, Engine, Event, Extent, Input, Join, LinkId, Order, Output, Patience, Purpose,
     Refusal, RefusalCause, Reread, UploadEnd, Violation,

@@ -1,7 +1,9 @@
 //! What a service reads: its configuration, its list of contents, its control socket, its metrics page.
 
-use swarm_core::base::limits::{CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, PEERS_MAX, ZONE_LEN_MAX};
+use swarm_core::base::limits::{COORDINATORS_MAX, ZONE_LEN_MAX};
+use swarm_engine::limits::{LINKS_MAX, PEERS_MAX};
 use swarm_host::fuzzing;
+use swarm_host::limits::CONTENTS_MAX;
 use swarm_host::protocol::{Answer, ContentState, ContentStatus, Envelope, Request, Status, VERSION};
 
 use super::pieces::{content, node};

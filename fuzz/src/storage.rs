@@ -1,8 +1,8 @@
 //! The journal of a fetch, and the cache of an index.
 
-use swarm_core::base::limits::JOURNAL_RECORD_RUNS_MAX;
 use swarm_core::manifest::Manifest;
 use swarm_files::fuzzing::{self, Recovery};
+use swarm_files::limits::JOURNAL_RECORD_RUNS_MAX;
 
 use super::pieces::manifest_of;
 use super::{SLACK_LEN, Samples, bounded};

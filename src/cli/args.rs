@@ -10,14 +10,14 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::failure::{Exit, Failure};
-use swarm_core::base::limits::{
-    COORDINATORS_MAX, DATAGRAM_LEN_MAX_LOCAL, DATAGRAM_LEN_MIN, LINKS_MAX, ZONE_LEN_MAX,
-};
+use swarm_core::base::limits::{COORDINATORS_MAX, ZONE_LEN_MAX};
 use swarm_core::base::{ByteLen, ContentId, NodeId, Rate};
 use swarm_core::manifest::{Address, Source, Ticket, TicketError};
 use swarm_discovery::Finders;
+use swarm_engine::limits::LINKS_MAX;
 use swarm_host::AnyOr;
 use swarm_link::LinkOptions;
+use swarm_link::limits::{DATAGRAM_LEN_MAX_LOCAL, DATAGRAM_LEN_MIN};
 use swarm_node::Limits;
 
 /// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.

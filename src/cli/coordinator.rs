@@ -15,7 +15,7 @@ use super::setup::{self, Interrupts};
 use super::steps::{Progress, Steps};
 use super::trust;
 use swarm_coordinator::Coordinator;
-use swarm_core::base::limits::NODE_STOP_TIMEOUT;
+use swarm_host::limits::NODE_STOP_TIMEOUT;
 use swarm_link::{Endpoint, LinkOptions};
 use swarm_node::clock::wall_clock;
 use swarm_node::{Node, NodeEvent, Options};

@@ -4,6 +4,7 @@ mod args;
 mod download;
 mod failure;
 mod include;
+mod limits;
 mod man;
 mod memory;
 mod output;

@@ -1,8 +1,9 @@
 //! What no honest peer says on a control stream, said to a seed and to a fetch.
 
 use swarm_core::base::ContentId;
-use swarm_core::base::limits::{FEATURES_MAX, FRAME_LEN_MAX, HANDLES_PER_LINK_MAX, NAME_LEN_MAX};
+use swarm_core::base::limits::{FEATURES_MAX, FRAME_LEN_MAX, NAME_LEN_MAX};
 use swarm_core::wire::{Handle, Hello, Message, RequestId};
+use swarm_engine::limits::HANDLES_PER_LINK_MAX;
 
 use crate::support::{
     FetchVictim, Film, HANDLE, Hostile, SeedVictim, Talk, answer_well, framed, opened, raw_message, varint,

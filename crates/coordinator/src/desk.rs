@@ -15,10 +15,10 @@ use super::book::{Book, Key, Row};
 use super::pace::network_of;
 use super::probe::{Probe, Probed, Prober};
 use super::reach;
-use swarm_core::base::limits::{
-    ANNOUNCE_TIME_TO_LIVE, BOOK_ROWS_AT_ONCE, PROBES_AT_ONCE, REGISTRY_ENTRIES_PER_ADDRESS_MAX,
-    REGISTRY_RECORDS_LEN_MAX,
+use crate::limits::{
+    BOOK_ROWS_AT_ONCE, PROBES_AT_ONCE, REGISTRY_ENTRIES_PER_ADDRESS_MAX, REGISTRY_RECORDS_LEN_MAX,
 };
+use swarm_core::base::limits::ANNOUNCE_TIME_TO_LIVE;
 use swarm_core::base::{ContentId, Instant, NodeId};
 use swarm_core::manifest::Address;
 use swarm_core::registry::{Announce, Ask, Registry};

@@ -8,6 +8,8 @@
 //! Invariant: nobody but the own node is named to others before a probe reached it; an address is handed out only if this coordinator saw the
 //! node there, or reached it there, or the one who asks is on the same network. Absent here: chunks, and who fetches from whom.
 
+pub mod limits;
+
 mod book;
 mod desk;
 mod own;
@@ -26,9 +28,9 @@ use tokio_util::task::TaskTracker;
 pub use book::BookError;
 pub use own::{OwnNode, OwnPlace, OwnPresence};
 
+use crate::limits::{COORDINATOR_CALLS_WAITING_MAX, COORDINATOR_LINKS_WAITING_MAX};
 use book::Book;
 use desk::{Call, Desk};
-use swarm_core::base::limits::{COORDINATOR_CALLS_WAITING_MAX, COORDINATOR_LINKS_WAITING_MAX};
 use swarm_core::base::{Category, ContentId};
 use swarm_link::{Endpoint, Identity, IdentityError, Link};
 

@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 
 use super::Coordinator;
 use super::desk::{Call, ClientId};
+use crate::limits::COORDINATOR_QUEUE_FRAMES;
 use swarm_core::base::limits::{
-    ANNOUNCE_INTERVAL, ANNOUNCE_LINKS_MAX, COORDINATOR_QUEUE_FRAMES, NEIGHBOURS_TARGET, SOURCE_ADDRESSES_MAX,
+    ANNOUNCE_INTERVAL, ANNOUNCE_LINKS_MAX, NEIGHBOURS_TARGET, SOURCE_ADDRESSES_MAX,
 };
 use swarm_core::base::{ContentId, Instant, NodeId, Rate};
 use swarm_core::manifest::{SigningKey, Source};

@@ -12,10 +12,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 
 use super::book::Key;
-use swarm_core::base::limits::{
-    MANIFEST_PAGE_LEN, MANIFEST_PAGES_IN_FLIGHT, PROBE_MANIFEST_LEN_MAX, PROBE_MANIFESTS_LEN_MAX,
-    PROBE_TIMEOUT,
-};
+use crate::limits::{PROBE_MANIFEST_LEN_MAX, PROBE_MANIFESTS_LEN_MAX, PROBE_TIMEOUT};
+use swarm_core::base::limits::{MANIFEST_PAGE_LEN, MANIFEST_PAGES_IN_FLIGHT};
 use swarm_core::base::{ContentId, NodeId, Rng};
 use swarm_core::manifest::{Address, ChunkHasher, ChunkIndex, Manifest};
 use swarm_core::wire::{

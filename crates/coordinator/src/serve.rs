@@ -12,11 +12,9 @@ use tracing::debug;
 
 use super::desk::{Call, ClientId};
 use super::pace::Pace;
+use crate::limits::{COORDINATOR_LINKS_MAX, COORDINATOR_QUEUE_FRAMES};
 use swarm_core::base::NodeId;
-use swarm_core::base::limits::{
-    ADMISSION_CHECK_INTERVAL, ANNOUNCE_INTERVAL, ANNOUNCE_TIME_TO_LIVE, COORDINATOR_LINKS_MAX,
-    COORDINATOR_QUEUE_FRAMES,
-};
+use swarm_core::base::limits::{ADMISSION_CHECK_INTERVAL, ANNOUNCE_INTERVAL, ANNOUNCE_TIME_TO_LIVE};
 use swarm_core::trust::Denial;
 use swarm_core::wire::{CloseCode, Coordination, Hello, PROTOCOL_MAJOR, Welcome};
 use swarm_link::{CloseReason, Endpoint, FrameReader, FrameWriter, Link};

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Authority, CredentialsError};
+use crate::limits::CREDENTIALS_LEN_MAX;
 use swarm_core::base::ContentId;
-use swarm_core::base::limits::CREDENTIALS_LEN_MAX;
 use swarm_core::base::text::{TextError, text_of, without_mark};
 use swarm_core::trust::{AccessList, All, Authoriser, Members};
 

@@ -1,6 +1,8 @@
 //! Files that say who belongs: lists of nodes, an authority's certificate, what it took back. And the authority itself, a
 //! folder with its key. Every change of these files is seen while a node runs. Knows no network.
 
+pub mod limits;
+
 mod authority;
 mod book;
 mod files;

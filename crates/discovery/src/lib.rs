@@ -4,6 +4,8 @@
 //! Invariant: what finders report is bounded by a queue; whoever is found proves its key when it is dialed, so a lie costs a
 //! dial and no more.
 
+pub mod limits;
+
 mod coordinator;
 mod dht;
 mod lan;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use swarm_core::base::limits::PORT_MAP_PATIENCE;
+use crate::limits::PORT_MAP_PATIENCE;
 use swarm_core::base::{ContentId, NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_link::Endpoint;

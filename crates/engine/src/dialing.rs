@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use swarm_core::base::limits::{NEIGHBOURS_DIALED_MAX, NEIGHBOURS_WIDE_MAX};
+use crate::limits::{NEIGHBOURS_DIALED_MAX, NEIGHBOURS_WIDE_MAX};
 use swarm_core::base::{ContentId, Instant, NodeId};
 use swarm_core::manifest::Address;
 

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use swarm_core::base::limits::{HANDLES_PER_LINK_MAX, MANIFEST_PAGE_LEN};
+use crate::limits::HANDLES_PER_LINK_MAX;
+use swarm_core::base::limits::MANIFEST_PAGE_LEN;
 use swarm_core::base::{Bitfield, ContentId};
 use swarm_core::manifest::Manifest;
 use swarm_core::wire::{

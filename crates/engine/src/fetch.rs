@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swarm_core::base::limits::{PROGRESS_REPORT_LEN, REQUESTS_OPEN_MAX};
+use crate::limits::{PROGRESS_REPORT_LEN, REQUESTS_OPEN_MAX};
 use swarm_core::base::{Bitfield, ContentId, NodeId, Rate};
 use swarm_core::manifest::{ChunkIndex, Run};
 use swarm_core::wire::{Message, RejectReason, RequestId};

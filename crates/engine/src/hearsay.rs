@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use swarm_core::base::limits::{
+use crate::limits::{
     PEX_DIALS_PER_INFORMER_MAX, PEX_DIALS_PER_MINUTE_MAX, PEX_HEARD_MAX, PEX_HEARD_PER_INFORMER_MAX,
 };
 use swarm_core::base::{ContentId, Instant, NodeId, Rng};

@@ -5,6 +5,8 @@
 //!
 //! This file only routes. Absent here: sockets, files, clocks, tasks.
 
+pub mod limits;
+
 mod io;
 mod refusal;
 mod violation;

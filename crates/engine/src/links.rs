@@ -1,6 +1,6 @@
 //! Links coming and going: duplicates, bans, patience. Whom this node dials is decided in `dialing`.
 
-use swarm_core::base::limits::LINKS_MAX;
+use crate::limits::LINKS_MAX;
 use swarm_core::base::{Bitfield, ContentId, NodeId};
 use swarm_core::manifest::Address;
 use swarm_core::trust::Role;

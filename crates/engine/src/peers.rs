@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use swarm_core::base::limits::{PEERS_MAX, SOURCE_ADDRESSES_MAX};
+use crate::limits::PEERS_MAX;
+use swarm_core::base::limits::SOURCE_ADDRESSES_MAX;
 use swarm_core::base::{ContentId, Instant, NodeId, Rng};
 use swarm_core::manifest::Address;
 

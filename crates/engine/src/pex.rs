@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use swarm_core::base::limits::{NEIGHBOURS_TARGET, PEX_ADDRESSES_MAX, PEX_INTERVAL, PEX_SOURCES_MAX};
+use crate::limits::PEX_INTERVAL;
+use swarm_core::base::limits::{NEIGHBOURS_TARGET, PEX_ADDRESSES_MAX, PEX_SOURCES_MAX};
 use swarm_core::base::{Bitfield, ContentId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::wire::{Handle, Message};

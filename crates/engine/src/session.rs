@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use swarm_core::base::limits::REQUESTS_OPEN_MAX;
+use crate::limits::REQUESTS_OPEN_MAX;
 use swarm_core::base::{Bitfield, ContentId, Instant, NodeId, Rate};
 use swarm_core::manifest::{Address, Run};
 use swarm_core::trust::Role;

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use swarm_core::base::limits::REQUESTS_PER_LINK_MAX;
+use crate::limits::REQUESTS_PER_LINK_MAX;
 use swarm_core::base::{ContentId, Instant};
 use swarm_core::manifest::Run;
 use swarm_core::wire::RequestId;

@@ -16,8 +16,8 @@ use tracing::warn;
 
 use super::hashing::{Stamp, nanos_of};
 use super::index::IndexOptions;
+use crate::limits::{CACHE_FILE_LEN_MAX, CACHE_FILES_MAX};
 use swarm_core::base::Shown;
-use swarm_core::base::limits::{CACHE_FILE_LEN_MAX, CACHE_FILES_MAX};
 use swarm_core::manifest::Hash;
 
 /// A folder of remembered hashes.

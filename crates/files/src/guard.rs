@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard};
 use super::file::File;
 use super::hashing::{Copied, Stamp, hash_as_sent};
 use super::locked;
+use crate::limits::CHUNK_LOCKS;
 use swarm_core::base::Bitfield;
-use swarm_core::base::limits::CHUNK_LOCKS;
 use swarm_core::manifest::{ChunkIndex, FileIndex, Manifest};
 
 /// Locks that keep the users of one chunk apart, without a lock for every chunk.

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::file::File;
-use swarm_core::base::limits::{HASH_READ_LEN, PROGRESS_STEP_LEN, RACY_NANOS};
+use crate::limits::{HASH_READ_LEN, PROGRESS_STEP_LEN, RACY_NANOS};
 use swarm_core::manifest::{ChunkHasher, ChunkIndex, ChunkSpan, Hash, Manifest};
 
 /// How far a long hashing has come.

@@ -16,8 +16,9 @@ use super::dir::{Access, Dir};
 use super::file::File;
 use super::holder::holder_of;
 use super::nicety::Nicety;
+use crate::limits::{JOURNAL_RECORD_RUNS_MAX, JOURNAL_RESERVE_LEN_MAX};
 use swarm_core::base::ContentId;
-use swarm_core::base::limits::{JOURNAL_RECORD_RUNS_MAX, JOURNAL_RESERVE_LEN_MAX, MANIFEST_BODY_LEN_MAX};
+use swarm_core::base::limits::MANIFEST_BODY_LEN_MAX;
 use swarm_core::manifest::Manifest;
 
 /// The journal of one fetch, locked against other processes while it is open.

@@ -4,6 +4,8 @@
 //! link; the journal claims a chunk only after its bytes were synced. Absent here: the network, which chunk comes next
 //! (engine), and async.
 
+pub mod limits;
+
 mod error;
 
 mod tap;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::file::File;
 use super::{StoreError, locked};
-use swarm_core::base::limits::OPEN_FILES_MAX;
+use crate::limits::OPEN_FILES_MAX;
 use swarm_core::manifest::FileIndex;
 
 /// A bounded set of open files.

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use super::file::File;
 use super::holder::holder_of;
 use super::{StoreError, locked};
+use crate::limits::PARTS_LOCKED_MAX;
 use swarm_core::base::Shown;
-use swarm_core::base::limits::PARTS_LOCKED_MAX;
 use swarm_core::manifest::FileIndex;
 
 /// The locked files of one fetch. Beyond so many a lock lasts only as long as others have the file open.

@@ -14,8 +14,8 @@ use super::part_locks::PartLocks;
 use super::scan::good_chunks;
 use super::target_files::{FoundFiles, Place, final_path, part_path};
 use super::{StoreError, TargetOptions};
+use crate::limits::RESUME_SAMPLES_MAX;
 use swarm_core::base::Bitfield;
-use swarm_core::base::limits::RESUME_SAMPLES_MAX;
 use swarm_core::manifest::{ChunkIndex, FileIndex, Manifest};
 
 /// What a fetch starts from.

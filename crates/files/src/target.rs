@@ -20,8 +20,8 @@ use super::resume::{Resumed, Survey};
 use super::target_files::{Place, TargetFiles};
 use super::trial::{LeftOut, LeftOutWhy, doubtful_lengths, leave_out_names, try_names};
 use super::{Store, StoreError, Verdict, check_range, locked};
+use crate::limits::SYNC_FILES_MAX;
 use swarm_core::base::Bitfield;
-use swarm_core::base::limits::SYNC_FILES_MAX;
 use swarm_core::manifest::{ChunkHasher, ChunkIndex, EntryPath, FileIndex, Manifest};
 
 /// How a content is fetched into a folder.

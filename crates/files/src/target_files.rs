@@ -17,7 +17,7 @@ use super::nicety::{Nicety, at};
 use super::open_files::OpenFiles;
 use super::part_locks::PartLocks;
 use super::{StoreError, locked};
-use swarm_core::base::limits::OPEN_DIRECT_FILES_MAX;
+use crate::limits::OPEN_DIRECT_FILES_MAX;
 use swarm_core::manifest::{EntryPath, FileIndex, Manifest};
 
 /// Where the bytes of a file are.
@@ -243,7 +243,7 @@ impl TargetFiles {
     /// Makes the names made so far durable.
     pub(super) fn sync_names(&self) -> Result<(), StoreError> {
         let unsynced = std::mem::take(&mut locked(&self.made).unsynced);
-        let are_many = unsynced.len() > swarm_core::base::limits::SYNC_FILES_MAX;
+        let are_many = unsynced.len() > crate::limits::SYNC_FILES_MAX;
         // The data in them is synced: if all at once fails, one by one may do.
         let synced = if are_many && matches!(self.dir.sync_file_system(), Ok(true)) {
             Ok(())

@@ -9,7 +9,7 @@ use super::contents::{Contents, Entry, Spec};
 use super::control::Call;
 use super::protocol::{Answer, Request};
 use super::run::Running;
-use swarm_core::base::limits::CONTENTS_MAX;
+use crate::limits::CONTENTS_MAX;
 use swarm_core::base::{Category, Shown};
 use swarm_core::manifest::Ticket;
 

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use super::protocol::{Answer, Envelope, Request, VERSION};
-use swarm_core::base::limits::CONTROL_ANSWER_LEN_MAX;
+use crate::limits::CONTROL_ANSWER_LEN_MAX;
 use swarm_core::base::{Category, Shown};
 
 /// A connection to a running node.

@@ -12,9 +12,7 @@ use super::policy::Collecting;
 use super::protocol::StoreStatus;
 use super::room::{Held, needed, victims};
 use super::run::Running;
-use swarm_core::base::limits::{
-    CONTENTS_MAX, STORE_FREE_LEN_MIN, UNHEARD_OFFER_TIMEOUT, WANTED_SAVE_INTERVAL,
-};
+use crate::limits::{CONTENTS_MAX, STORE_FREE_LEN_MIN, UNHEARD_OFFER_TIMEOUT, WANTED_SAVE_INTERVAL};
 use swarm_core::base::{ByteLen, ContentId, Instant, NodeId, Shown};
 use swarm_core::manifest::{Manifest, Ticket};
 use swarm_core::wire::DeclineReason;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::contents::Spec;
 pub use super::policy::{Allowed, AnyOr, AnyOrError, Collecting};
 pub use super::schedule::{Rates, TimeOfDay, Window};
-use swarm_core::base::limits::CONFIG_LEN_MAX;
+use crate::limits::CONFIG_LEN_MAX;
 use swarm_core::base::{Category, Shown};
 use swarm_core::manifest::{Address, Source};
 use swarm_credentials::TrustFiles;

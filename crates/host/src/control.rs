@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::protocol::{Answer, Envelope, Request, VERSION};
-use swarm_core::base::limits::{
+use crate::limits::{
     CONTROL_CLIENTS_MAX, CONTROL_IDLE_TIMEOUT, CONTROL_PATH_LEN_MAX, CONTROL_REQUEST_LEN_MAX,
 };
 use swarm_core::base::{Category, Shown};

@@ -9,7 +9,7 @@ use super::config::{Config, ConfigError, file};
 use super::control::{self, Call};
 use super::protocol::{Answer, Request, Status};
 use super::{http, reputations, saved};
-use swarm_core::base::limits::METRICS_HEAD_LEN_MAX;
+use crate::limits::METRICS_HEAD_LEN_MAX;
 
 /// What a list of saved contents says, written again, and how many they are; or why it is none.
 pub fn saved_list(bytes: &[u8]) -> Result<(Vec<u8>, usize), String> {

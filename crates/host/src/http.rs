@@ -23,9 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::control::Call;
 use super::metrics;
 use super::protocol::{Answer, Request as NodeRequest, Status};
-use swarm_core::base::limits::{
-    METRICS_CLIENTS_MAX, METRICS_HEAD_LEN_MAX, METRICS_HEAD_TIMEOUT, METRICS_TIMEOUT,
-};
+use crate::limits::{METRICS_CLIENTS_MAX, METRICS_HEAD_LEN_MAX, METRICS_HEAD_TIMEOUT, METRICS_TIMEOUT};
 use swarm_files::HashProgress;
 
 /// Answers until the node ends. Each client has a task in `tasks`.

@@ -7,6 +7,8 @@
 //! `metrics` and `http` tell how things stand. Invariant: one control socket belongs to one node. Absent here: printing,
 //! arguments.
 
+pub mod limits;
+
 pub mod client;
 pub mod config;
 pub mod protocol;

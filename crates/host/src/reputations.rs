@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::saved::{SavedError, disk, read, replace};
+use crate::limits::REPUTATIONS_LEN_MAX;
 use swarm_core::base::NodeId;
-use swarm_core::base::limits::{PEERS_MAX, REPUTATIONS_LEN_MAX};
+use swarm_engine::limits::PEERS_MAX;
 use swarm_engine::{PeerSnapshot, Reputation};
 
 /// What is remembered of each node, as it was when this run began.

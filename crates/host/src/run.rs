@@ -26,10 +26,9 @@ use super::saved::{Saved, SavedError};
 use super::schedule::{Rates, TimeOfDay, rates_at};
 use super::signals::{Asked, Signals};
 use super::status::View;
+use crate::limits::{CONTROL_CLIENTS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN};
 use swarm_coordinator::CoordinatorError;
-use swarm_core::base::limits::{
-    CONTROL_CLIENTS_MAX, COORDINATORS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN,
-};
+use swarm_core::base::limits::COORDINATORS_MAX;
 use swarm_core::base::{Category, Instant, Shown};
 use swarm_core::manifest::Source;
 use swarm_credentials::CredentialsError;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::contents::{Collected, Contents, Spec};
-use swarm_core::base::limits::{CONTENTS_MAX, MANIFEST_FILE_LEN_MAX, SAVED_LEN_MAX};
+use crate::limits::{CONTENTS_MAX, SAVED_LEN_MAX};
+use swarm_core::base::limits::MANIFEST_FILE_LEN_MAX;
 use swarm_core::base::{Category, ContentId, Shown};
 use swarm_core::manifest::{Manifest, ManifestFile};
 

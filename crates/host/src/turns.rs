@@ -9,7 +9,7 @@ use super::contents::{Entry, EntryId, Spec, State};
 use super::opening::{Opened, Refusal};
 use super::protocol::{Answer, ContentStatus};
 use super::run::{Running, Work};
-use swarm_core::base::limits::{OPENING_RETRY, OPENINGS_MAX};
+use crate::limits::{OPENING_RETRY, OPENINGS_MAX};
 use swarm_core::base::{Category, ContentId};
 use swarm_core::manifest::{Manifest, Ticket};
 use swarm_engine::{Join, Order, Purpose};

@@ -9,10 +9,11 @@ use quinn_proto::crypto::{CryptoError, HmacKey};
 
 use super::congestion::ForgivingCubic;
 use super::identity::Identity;
-use swarm_core::base::limits::{
+use crate::limits::{
     CHUNK_STREAMS_PER_LINK_MAX, DATAGRAM_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, EARLY_RECEIVE_WINDOW_LEN,
-    LINK_IDLE_TIMEOUT, LINK_KEEP_ALIVE, LOCAL_SEND_WINDOW_LEN,
+    LINK_KEEP_ALIVE, LOCAL_SEND_WINDOW_LEN,
 };
+use swarm_core::base::limits::LINK_IDLE_TIMEOUT;
 
 /// Bytes that one link may hold in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +27,9 @@ pub struct LinkOptions {
     /// Longest UDP payload that path MTU discovery tries, bytes, [`DATAGRAM_LEN_MIN`] to [`DATAGRAM_LEN_MAX_LOCAL`]; `None` is
     /// [`DATAGRAM_LEN_MAX`], and [`DATAGRAM_LEN_MAX_LOCAL`] within one machine.
     ///
-    /// [`DATAGRAM_LEN_MIN`]: swarm_core::base::limits::DATAGRAM_LEN_MIN
-    /// [`DATAGRAM_LEN_MAX`]: swarm_core::base::limits::DATAGRAM_LEN_MAX
-    /// [`DATAGRAM_LEN_MAX_LOCAL`]: swarm_core::base::limits::DATAGRAM_LEN_MAX_LOCAL
+    /// [`DATAGRAM_LEN_MIN`]: crate::limits::DATAGRAM_LEN_MIN
+    /// [`DATAGRAM_LEN_MAX`]: crate::limits::DATAGRAM_LEN_MAX
+    /// [`DATAGRAM_LEN_MAX_LOCAL`]: crate::limits::DATAGRAM_LEN_MAX_LOCAL
     pub datagram_len_max: Option<u16>,
 }
 

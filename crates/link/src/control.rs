@@ -5,7 +5,7 @@ use quinn::{ReadError, RecvStream, SendStream};
 
 use super::chunk_stream::SendError;
 use super::frame::{self, FrameBuffer, FrameError};
-use swarm_core::base::limits::FRAMES_GATHERED_LEN;
+use crate::limits::FRAMES_GATHERED_LEN;
 
 /// The sending half of a control stream. Dropped, it ends the stream after what was written.
 #[derive(Debug)]

@@ -20,8 +20,9 @@ use super::link::{CloseReason, Link};
 use super::path;
 use super::protocol::Protocol;
 use super::tls::{self, FoundKey};
+use crate::limits::{DIAL_STAGGER, RESOLVES_AT_ONCE};
 use swarm_core::base::NodeId;
-use swarm_core::base::limits::{DIAL_STAGGER, RESOLVES_AT_ONCE, SOURCE_ADDRESSES_MAX};
+use swarm_core::base::limits::SOURCE_ADDRESSES_MAX;
 use swarm_core::manifest::Address;
 use swarm_core::trust::Denial;
 

@@ -23,12 +23,12 @@ use super::link::Link;
 use super::protocol::Protocol;
 use super::socket::{self, BindError};
 use super::tls;
-use swarm_core::base::NodeId;
-use swarm_core::base::limits::{
+use crate::limits::{
     DIAL_TIMEOUT, ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED,
     HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX,
     HANDSHAKES_WAITING_MAX, LEARNED_ADDRESSES_MAX,
 };
+use swarm_core::base::NodeId;
 use swarm_core::manifest::{Address, SigningKey, Source};
 use swarm_core::trust::{Applicant, Authoriser, Denial, Open, Role};
 
@@ -131,7 +131,7 @@ impl Endpoint {
     /// # Errors
     /// If `node` is this node, has no address, proved another key, may have no link, or did not answer in [`DIAL_TIMEOUT`].
     ///
-    /// [`DIAL_TIMEOUT`]: swarm_core::base::limits::DIAL_TIMEOUT
+    /// [`DIAL_TIMEOUT`]: crate::limits::DIAL_TIMEOUT
     pub async fn dial(
         &self,
         node: NodeId,
@@ -146,7 +146,7 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::dial`].
     ///
-    /// [`DIAL_TIMEOUT`]: swarm_core::base::limits::DIAL_TIMEOUT
+    /// [`DIAL_TIMEOUT`]: crate::limits::DIAL_TIMEOUT
     pub async fn dial_within(
         &self,
         limit: Duration,
@@ -177,7 +177,7 @@ impl Endpoint {
     /// # Errors
     /// If nobody answers there in [`IDENTIFY_TIMEOUT`], or what answers proves no node's key.
     ///
-    /// [`IDENTIFY_TIMEOUT`]: swarm_core::base::limits::IDENTIFY_TIMEOUT
+    /// [`IDENTIFY_TIMEOUT`]: crate::limits::IDENTIFY_TIMEOUT
     pub async fn identify(&self, address: SocketAddr) -> Result<NodeId, AttemptError> {
         identify::identify(&self.shared.quinn, &self.shared.transports, address).await
     }
@@ -277,7 +277,7 @@ impl Endpoint {
 
     /// Adds an address outside, as a gateway gave it to this node; the newest [`LEARNED_ADDRESSES_MAX`] are kept.
     ///
-    /// [`LEARNED_ADDRESSES_MAX`]: swarm_core::base::limits::LEARNED_ADDRESSES_MAX
+    /// [`LEARNED_ADDRESSES_MAX`]: crate::limits::LEARNED_ADDRESSES_MAX
     pub fn learn_address(&self, address: SocketAddr) {
         self.shared.learned.send_modify(|Learned { addresses, is_settled }| {
             addresses.retain(|known| *known != address);

@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use super::config::Transports;
 use super::dial::{AttemptError, not_begun, not_finished};
 use super::tls::{self, FoundKey};
+use crate::limits::IDENTIFY_TIMEOUT;
 use swarm_core::base::NodeId;
-use swarm_core::base::limits::IDENTIFY_TIMEOUT;
 
 pub(super) async fn identify(
     quinn: &quinn::Endpoint,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use swarm_core::base::limits::{KEY_FILE_LEN_MAX, KEY_SLOTS_MAX};
+use crate::limits::{KEY_FILE_LEN_MAX, KEY_SLOTS_MAX};
 use swarm_core::base::{Category, Shown};
 
 /// An Ed25519 secret (RFC 8032 seed), wiped when dropped.

@@ -10,8 +10,8 @@ use std::time::SystemTime;
 
 use super::identity::{Hold, Identity};
 use super::key_file::{self, IdentityError, io_error};
+use crate::limits::KEY_SLOTS_MAX;
 use swarm_core::base::ContentId;
-use swarm_core::base::limits::KEY_SLOTS_MAX;
 
 /// The keys of one user, in `keys/` below a state folder.
 #[derive(Clone, Debug)]

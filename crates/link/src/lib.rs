@@ -3,6 +3,8 @@
 //! Invariant: a [`Link`] exists only after its peer proved the Ed25519 key that [`Link::peer`] names. This room moves bytes
 //! and reports facts. Absent here: what frames mean (wire), who may connect (trust says so at the endpoint's gate), when to dial and when to give up (engine).
 
+pub mod limits;
+
 mod key_file;
 mod key_store;
 

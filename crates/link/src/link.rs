@@ -16,10 +16,10 @@ use super::control::{FrameReader, FrameWriter};
 use super::interfaces::canonical;
 use super::protocol::Protocol;
 use super::tls;
-use swarm_core::base::NodeId;
-use swarm_core::base::limits::{
+use crate::limits::{
     CLOSE_REASON_LEN_MAX, COORDINATOR_RECEIVE_WINDOW_LEN, LINK_FINISH_TIMEOUT, LOCAL_SEND_WINDOW_LEN,
 };
+use swarm_core::base::NodeId;
 use swarm_core::trust::Denial;
 use swarm_core::wire::CloseCode;
 
@@ -154,8 +154,8 @@ impl Link {
     /// this is called a link receives no more than [`EARLY_RECEIVE_WINDOW_LEN`]. Within one machine no more than
     /// [`LOCAL_SEND_WINDOW_LEN`] is written ahead.
     ///
-    /// [`EARLY_RECEIVE_WINDOW_LEN`]: swarm_core::base::limits::EARLY_RECEIVE_WINDOW_LEN
-    /// [`LOCAL_SEND_WINDOW_LEN`]: swarm_core::base::limits::LOCAL_SEND_WINDOW_LEN
+    /// [`EARLY_RECEIVE_WINDOW_LEN`]: crate::limits::EARLY_RECEIVE_WINDOW_LEN
+    /// [`LOCAL_SEND_WINDOW_LEN`]: crate::limits::LOCAL_SEND_WINDOW_LEN
     pub fn set_windows(&self, receive_len: u32, send_len: u32) {
         let send_len = if self.is_local { send_len.min(LOCAL_SEND_WINDOW_LEN) } else { send_len };
         self.connection.set_receive_window(VarInt::from_u32(receive_len));
@@ -185,7 +185,7 @@ impl Link {
     /// # Errors
     /// If the link is closed.
     ///
-    /// [`CHUNK_STREAMS_PER_LINK_MAX`]: swarm_core::base::limits::CHUNK_STREAMS_PER_LINK_MAX
+    /// [`CHUNK_STREAMS_PER_LINK_MAX`]: crate::limits::CHUNK_STREAMS_PER_LINK_MAX
     pub async fn open_chunk_stream(&self) -> Result<ChunkSender, CloseReason> {
         Ok(ChunkSender::new(self.connection.open_uni().await?))
     }

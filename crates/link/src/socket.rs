@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use rustix::net::sockopt;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::limits::UDP_BUFFER_LEN;
 use swarm_core::base::Category;
-use swarm_core::base::limits::UDP_BUFFER_LEN;
 
 /// All addresses, any port.
 pub(super) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);

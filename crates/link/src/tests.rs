@@ -8,9 +8,8 @@ use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, ConnectionError};
 
 use super::*;
-use swarm_core::base::limits::{
-    CHUNK_STREAMS_PER_LINK_MAX, CLOSE_REASON_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, DIAL_TIMEOUT, FRAME_LEN_MAX,
-};
+use crate::limits::{CHUNK_STREAMS_PER_LINK_MAX, CLOSE_REASON_LEN_MAX, DATAGRAM_LEN_MAX_LOCAL, DIAL_TIMEOUT};
+use swarm_core::base::limits::FRAME_LEN_MAX;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::Address;
 

@@ -10,12 +10,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::io::Fact;
-use swarm_core::base::limits::{COORDINATORS_MAX, FOUND_WAITING_MAX, LINK_FINISH_TIMEOUT};
+use crate::limits::FOUND_WAITING_MAX;
+use swarm_core::base::limits::COORDINATORS_MAX;
 use swarm_core::base::{ContentId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_discovery::{Finders, Found, Presence, Surroundings, Trouble};
 use swarm_engine::{ContentPresence, Engine};
 use swarm_link::Endpoint;
+use swarm_link::limits::LINK_FINISH_TIMEOUT;
 
 pub(super) struct Finding {
     presences: watch::Sender<Arc<[Presence]>>,

@@ -20,17 +20,18 @@ use super::throttle::Throttle;
 use super::upload::{self, UploadTask};
 use super::windows::Windows;
 use super::{Command, Limits, NodeEvent, NodeSnapshot, Options, WireTotals, link};
-use swarm_core::base::limits::{DIAL_TIMEOUT, PEERS_MAX};
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{ChunkIndex, Run, Source};
 use swarm_core::trust::Role;
 use swarm_core::wire::{CloseCode, Message, RequestId};
 use swarm_discovery::{Found, Trouble, Way};
+use swarm_engine::limits::PEERS_MAX;
 use swarm_engine::{
     ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose, Refusal,
     RefusalCause,
 };
 use swarm_files::{Store, StoreError, StoreWarning, Verdict};
+use swarm_link::limits::DIAL_TIMEOUT;
 use swarm_link::{DialError, Endpoint, Link, Protocol};
 
 /// What tasks report.
@@ -355,7 +356,7 @@ impl Io {
         self.links.clear();
         self.tasks.close();
         // Farewells have their own time limit.
-        let _ = tokio::time::timeout(swarm_core::base::limits::LINK_FINISH_TIMEOUT, self.tasks.wait()).await;
+        let _ = tokio::time::timeout(swarm_link::limits::LINK_FINISH_TIMEOUT, self.tasks.wait()).await;
         self.endpoint.close(0, "done").await;
         self.tasks.wait().await;
     }

@@ -3,6 +3,8 @@
 //! `drive` is the loop, `io` performs outputs, `link` is one connection's tasks, `receive` and `upload` move payload, `clock`
 //! is the only place that reads the time. Absent here: what to fetch or serve (products), printing.
 
+pub mod limits;
+
 pub mod clock;
 
 mod blocks;
@@ -69,7 +71,7 @@ pub struct Options {
     pub past: Vec<(NodeId, Reputation)>,
     /// Longest dial, where that is to be less than [`DIAL_TIMEOUT`]: who waits no longer learns what went wrong, too.
     ///
-    /// [`DIAL_TIMEOUT`]: swarm_core::base::limits::DIAL_TIMEOUT
+    /// [`DIAL_TIMEOUT`]: swarm_link::limits::DIAL_TIMEOUT
     pub dial_timeout: Option<Duration>,
 }
 

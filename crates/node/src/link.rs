@@ -14,13 +14,14 @@ use super::clock::{self, Clock};
 use super::io::Fact;
 use super::receive;
 use super::throttle::Throttle;
+use crate::limits::CONTROL_QUEUE_FRAMES;
 use swarm_core::base::ContentId;
-use swarm_core::base::limits::{CONTROL_QUEUE_FRAMES, FRAMES_GATHERED_LEN};
 use swarm_core::manifest::Run;
 use swarm_core::trust::Role;
 use swarm_core::wire::{CloseCode, Message, RequestId};
 use swarm_engine::{Input, LinkId, Violation};
 use swarm_files::Store;
+use swarm_link::limits::FRAMES_GATHERED_LEN;
 use swarm_link::{CloseReason, FrameReader, FrameWriter, Link};
 
 /// What the node keeps of a link.

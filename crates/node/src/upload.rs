@@ -12,7 +12,7 @@ use tracing::{trace, warn};
 use super::blocks::Blocks;
 use super::clock::timeout;
 use super::throttle::Throttle;
-use swarm_core::base::limits::UPLOAD_STALL_TIMEOUT;
+use crate::limits::UPLOAD_STALL_TIMEOUT;
 use swarm_core::manifest::{ChunkIndex, Piece, Run};
 use swarm_core::wire::{ChunkStreamHeader, RequestId};
 use swarm_engine::{Extent, LinkId, Reread, UploadEnd};

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::link::LinkHandle;
-use swarm_core::base::limits::EARLY_RECEIVE_WINDOW_LEN;
 use swarm_core::base::{WindowShare, Windows as Rule};
 use swarm_engine::LinkId;
 use swarm_link::LinkOptions;
+use swarm_link::limits::EARLY_RECEIVE_WINDOW_LEN;
 
 pub(super) struct Windows {
     rule: Rule,

@@ -1,7 +1,8 @@
 //! Checkers, apart from the engine: what must hold whatever it decides. A finding is a bug in the engine or in the simulator.
 
-use swarm_core::base::limits::{REQUESTS_OPEN_MAX, RUN_LEN_TARGET};
+use swarm_core::base::limits::RUN_LEN_TARGET;
 use swarm_core::manifest::{Manifest, Run};
+use swarm_engine::limits::REQUESTS_OPEN_MAX;
 use swarm_engine::{Event, PeerSnapshot, Timer, Violation};
 
 use super::link::{Expected, Link};

@@ -1,9 +1,9 @@
 //! Bytes on their way: the uplink's round, windows, delay and loss, the downlink's queue, and what a receiver reports of it.
 //! Keeps the node's order: chunks and parts of a stream are told before its end, checks come after.
 
-use swarm_core::base::limits::PROGRESS_REPORT_LEN;
 use swarm_core::manifest::ChunkIndex;
 use swarm_core::wire::RequestId;
+use swarm_engine::limits::PROGRESS_REPORT_LEN;
 use swarm_engine::{ChunkVerdict, Input, LinkId, UploadEnd};
 
 use super::checks::Checks;

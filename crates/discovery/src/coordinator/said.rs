@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::Presence;
+use crate::limits::ANNOUNCED_CONTENTS_MAX;
 use swarm_core::base::ContentId;
-use swarm_core::base::limits::{ANNOUNCED_CONTENTS_MAX, NEIGHBOURS_TARGET};
+use swarm_core::base::limits::NEIGHBOURS_TARGET;
 use swarm_core::manifest::Address;
 
 /// What one coordinator was told.

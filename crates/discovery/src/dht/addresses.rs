@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use tokio::time::Instant;
 
-use swarm_core::base::limits::{DHT_ADDRESS_LIFE, DHT_ADDRESSES_MAX};
+use crate::limits::{DHT_ADDRESS_LIFE, DHT_ADDRESSES_MAX};
 use swarm_core::base::{ContentId, NodeId};
 
 #[derive(Default)]

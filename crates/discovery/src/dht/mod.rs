@@ -25,9 +25,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::addresses::{Addresses, is_worth_asking};
 use self::schedule::{Query, QueryKind, Schedule};
 use super::{Found, Surroundings, Trouble, Way};
-use swarm_core::base::limits::{
-    DHT_ADDRESSES_PER_LOOKUP_MAX, DHT_PROBES_MAX, DHT_QUERIES_MAX, DHT_QUERY_TIMEOUT,
-};
+use crate::limits::{DHT_ADDRESSES_PER_LOOKUP_MAX, DHT_PROBES_MAX, DHT_QUERIES_MAX, DHT_QUERY_TIMEOUT};
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{Address, Source};
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::Presence;
+use crate::limits::{DHT_ANNOUNCE_INTERVAL, DHT_LOOKUP_INTERVAL, DHT_RETRY_MIN};
 use swarm_core::base::ContentId;
-use swarm_core::base::limits::{DHT_ANNOUNCE_INTERVAL, DHT_LOOKUP_INTERVAL, DHT_RETRY_MIN};
 
 /// One thing to ask of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Presence;
 use super::record::{Announcement, ShortId};
-use swarm_core::base::limits::LAN_NODES_MAX;
+use crate::limits::LAN_NODES_MAX;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{Address, Source};
 

@@ -14,7 +14,7 @@ use self::book::Book;
 use self::record::Announcement;
 use self::responder::{Heard, Responder};
 use super::{Found, Presence, Surroundings};
-use swarm_core::base::limits::LAN_TURN;
+use crate::limits::LAN_TURN;
 
 /// Announces what this node takes part in and reports those who have what it wants, until nobody writes presences any more;
 /// then the announcement is taken back.

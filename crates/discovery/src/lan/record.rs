@@ -6,7 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use mdns_sd::{TxtProperties, TxtProperty};
 
 use super::Presence;
-use swarm_core::base::limits::{LAN_CONTENTS_MAX, LAN_IDS_PER_STRING};
+use crate::limits::{LAN_CONTENTS_MAX, LAN_IDS_PER_STRING};
 use swarm_core::base::{ContentId, NodeId};
 
 /// Stands for a content towards those who know it.

@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use super::Network;
 use super::book::Seen;
 use super::record::Announcement;
+use crate::limits::{LAN_ADDRESSES_MAX, LAN_GOODBYE_TIMEOUT, LAN_RECORDS_MAX};
 use swarm_core::base::NodeId;
-use swarm_core::base::limits::{LAN_ADDRESSES_MAX, LAN_GOODBYE_TIMEOUT, LAN_RECORDS_MAX};
 use swarm_core::manifest::Address;
 use swarm_link::Endpoint;
 

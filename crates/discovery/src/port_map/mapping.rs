@@ -12,7 +12,7 @@ use igd_next::{AddAnyPortError, AddPortError, PortMappingProtocol, SearchOptions
 
 use super::gateway::{Gateways, address_towards};
 use super::is_outside;
-use swarm_core::base::limits::{PORT_LEASE_LEN_MAX, PORT_SEARCH_TIMEOUT};
+use crate::limits::{PORT_LEASE_TIME_MAX, PORT_SEARCH_TIMEOUT};
 use swarm_link::Endpoint;
 
 /// A port of the gateway's that leads here.
@@ -190,7 +190,7 @@ fn outside(ip: IpAddr) -> Result<IpAddr, MapError> {
 }
 
 fn lease_secs() -> u32 {
-    u32::try_from(PORT_LEASE_LEN_MAX.as_secs()).unwrap_or(u32::MAX)
+    u32::try_from(PORT_LEASE_TIME_MAX.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// Shown by gateways in their lists.

@@ -15,8 +15,8 @@ use tokio::time::{sleep, timeout};
 pub(super) use self::gateway::Gateways;
 use self::mapping::Mapping;
 use super::Surroundings;
-use swarm_core::base::limits::{
-    PORT_LEASE_LEN_MAX, PORT_LEASE_LEN_MIN, PORT_MAP_RETRY, PORT_RELEASE_TIMEOUT, PORT_RENEW_RETRY,
+use crate::limits::{
+    PORT_LEASE_TIME_MAX, PORT_LEASE_TIME_MIN, PORT_MAP_RETRY, PORT_RELEASE_TIMEOUT, PORT_RENEW_RETRY,
 };
 use swarm_link::Endpoint;
 
@@ -103,7 +103,7 @@ async fn renew_while_it_holds(held: &mut Held, endpoint: &Endpoint) -> String {
 
 /// A gateway that grants no time at all, or all of it, is asked again all the same.
 fn lease(granted: Duration) -> Duration {
-    granted.clamp(PORT_LEASE_LEN_MIN, PORT_LEASE_LEN_MAX)
+    granted.clamp(PORT_LEASE_TIME_MIN, PORT_LEASE_TIME_MAX)
 }
 
 /// When nobody writes presences any more.

@@ -195,7 +195,7 @@ async fn check_pmp(at: Ipv4Addr, has_pcp: bool, name: &str) {
 
     // Half the lease later it is renewed, and asked for another port, as this gateway adds one.
     tokio::time::pause();
-    tokio::time::advance(PORT_LEASE_LEN_MAX / 2).await;
+    tokio::time::advance(PORT_LEASE_TIME_MAX / 2).await;
     tokio::time::resume();
     assert_eq!(world.asked().await, format!("{name} map"));
 

@@ -3,7 +3,7 @@
 use super::living::id;
 use super::single::{Single, has_all, link_of, sent};
 use super::*;
-use swarm_core::base::limits::REQUESTS_OPEN_MAX;
+use crate::limits::REQUESTS_OPEN_MAX;
 use swarm_core::wire::{Hello, RejectReason};
 
 /// What a peer was asked for.

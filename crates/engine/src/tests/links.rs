@@ -3,7 +3,8 @@
 use super::living::{address, id};
 use super::single::{Single, dialed, has_all, link_of, sources};
 use super::*;
-use swarm_core::base::limits::{LINK_IDLE_TIMEOUT, NEIGHBOURS_DIALED_MAX, PEX_INTERVAL};
+use crate::limits::{NEIGHBOURS_DIALED_MAX, PEX_INTERVAL};
+use swarm_core::base::limits::LINK_IDLE_TIMEOUT;
 use swarm_core::manifest::Source;
 use swarm_core::wire::{DeclineReason, Hello};
 

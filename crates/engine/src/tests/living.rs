@@ -206,7 +206,7 @@ fn a_source_that_lacks_the_content_is_let_go_and_offers_of_one_link_are_bounded(
             },
         );
     }
-    assert_eq!(pair.offers(1), swarm_core::base::limits::HANDLES_PER_LINK_MAX);
+    assert_eq!(pair.offers(1), crate::limits::HANDLES_PER_LINK_MAX);
 }
 
 fn told(hosts: impl Iterator<Item = (u8, String)>) -> Message {

@@ -2,7 +2,7 @@
 
 use super::living::{address, id};
 use super::*;
-use swarm_core::base::limits::LINKS_MAX;
+use crate::limits::LINKS_MAX;
 use swarm_core::manifest::Source;
 use swarm_core::wire::{DeclineReason, Hello};
 

@@ -14,11 +14,13 @@ use serde_path_to_error::Segment;
 use toml::Spanned;
 
 use super::{Allowed, AnyOr, Collecting, Config, ConfigError, LogFormat, Rates, Spec, TimeOfDay, Window};
-use swarm_core::base::limits::{CONFIG_LEN_MAX, CONTENTS_MAX, COORDINATORS_MAX, LINKS_MAX, ZONE_LEN_MAX};
+use crate::limits::{CONFIG_LEN_MAX, CONTENTS_MAX};
+use swarm_core::base::limits::{COORDINATORS_MAX, ZONE_LEN_MAX};
 use swarm_core::base::text::text_of;
 use swarm_core::base::{ByteLen, ContentId, NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_credentials::TrustFiles;
+use swarm_engine::limits::LINKS_MAX;
 
 /// Reads a configuration. Relative paths in it start at its own folder.
 pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {

@@ -1,0 +1,10 @@
+//! Limits of the queues of a running node.
+
+use std::time::Duration;
+
+/// Frames waiting to be written to one control stream.
+pub const CONTROL_QUEUE_FRAMES: usize = 4096;
+/// Longest time for which a peer takes nothing of what it asked for. One that may receive 20 KB/s takes something every 26 s.
+pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Nodes that were found and wait to be looked at.
+pub const FOUND_WAITING_MAX: usize = 256;

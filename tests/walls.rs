@@ -45,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("manifest", &["base", "proto"]),
     ("wire", &["base", "manifest", "proto"]),
     ("trust", &["base"]),
+    ("presence", &["base", "manifest"]),
     ("registry", &["base", "manifest"]),
 ];
 

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use book::BookError;
-pub use own::{OwnNode, OwnPlace, OwnPresence};
+pub use own::{OwnNode, OwnPlace};
 
 use crate::limits::{COORDINATOR_CALLS_WAITING_MAX, COORDINATOR_LINKS_WAITING_MAX};
 use book::Book;

@@ -1,20 +1,18 @@
 //! The node that a coordinator runs in, as one of those that it tells others of. It needs no link to itself and no probe; what
 //! it says of its addresses is believed.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::Coordinator;
 use super::desk::{Call, ClientId};
 use crate::limits::COORDINATOR_QUEUE_FRAMES;
-use swarm_core::base::limits::{
-    ANNOUNCE_INTERVAL, ANNOUNCE_LINKS_MAX, NEIGHBOURS_TARGET, SOURCE_ADDRESSES_MAX,
-};
-use swarm_core::base::{ContentId, Instant, NodeId, Rate};
-use swarm_core::manifest::{SigningKey, Source};
+use swarm_core::base::limits::{ANNOUNCE_INTERVAL, ANNOUNCE_LINKS_MAX, SOURCE_ADDRESSES_MAX};
+use swarm_core::base::{ContentId, Instant, Rate};
+use swarm_core::manifest::{Address, SigningKey, Source};
+use swarm_core::presence::{Announcer, Presence};
 use swarm_core::wire::{AnnounceBody, Coordination, SignedAnnounce};
 use swarm_link::Endpoint;
 
@@ -25,22 +23,7 @@ pub struct OwnNode {
     /// As if it were linked from this machine.
     observed: SocketAddr,
     key: SigningKey,
-    said: BTreeMap<ContentId, Said>,
-}
-
-/// One content that the own node takes part in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnPresence {
-    /// Which.
-    pub content: ContentId,
-    /// Verified chunks.
-    pub have_count: u32,
-    /// Chunks of the content; zero while the manifest is not known.
-    pub chunk_count: u32,
-    /// Something is still to be fetched: others are to be named.
-    pub is_wanting: bool,
-    /// Peers that are linked for it.
-    pub links: Vec<NodeId>,
+    announcer: Announcer,
 }
 
 /// What is the same for every content.
@@ -54,12 +37,6 @@ pub struct OwnPlace {
     pub up: Rate,
 }
 
-#[derive(Clone, Copy)]
-struct Said {
-    at: Instant,
-    have_count: u32,
-}
-
 impl Coordinator {
     /// Enters the node of this endpoint, which the coordinator runs in.
     pub async fn own_node(&self, endpoint: &Endpoint) -> OwnNode {
@@ -70,26 +47,21 @@ impl Coordinator {
         // The desk may have ended.
         let _ = self.calls.send(Call::Joined { client: OWN, node, observed, queue }).await;
         let (calls, key) = (self.calls.clone(), endpoint.signing_key());
-        OwnNode { calls, heard, observed, key, said: BTreeMap::new() }
+        OwnNode { calls, heard, observed, key, announcer: Announcer::new(ANNOUNCE_INTERVAL) }
     }
 }
 
 impl OwnNode {
     /// Tells what the node takes part in now. To be called about every second; only news are passed on.
-    pub async fn announce(&mut self, now: Instant, place: &OwnPlace, presences: &[OwnPresence]) {
-        let is_gone = |content: &ContentId| !presences.iter().any(|presence| presence.content == *content);
-        let gone: Vec<ContentId> = self.said.keys().copied().filter(is_gone).collect();
-        for content in gone {
-            self.said.remove(&content);
+    pub async fn announce(&mut self, now: Instant, place: &OwnPlace, presences: &[Presence]) {
+        for content in self.announcer.take_gone(&presences.iter().collect::<Vec<_>>()) {
             self.call(Call::Withdrew { client: OWN, content }).await;
         }
+        let addresses: Arc<[Address]> =
+            place.source.addresses.iter().take(SOURCE_ADDRESSES_MAX).cloned().collect();
         for presence in presences {
-            if self.said.get(&presence.content).is_some_and(|said| !said.is_due(now, presence)) {
-                continue;
-            }
-            self.said.insert(presence.content, Said { at: now, have_count: presence.have_count });
-            let announce = SignedAnnounce::sign(&self.key, place.body(presence));
-            let wanted = if presence.is_wanting { NEIGHBOURS_TARGET } else { 0 };
+            let Some(wanted) = self.announcer.take_due(now, presence, &addresses) else { continue };
+            let announce = SignedAnnounce::sign(&self.key, place.body(presence, &addresses));
             let links = presence.links.iter().copied().take(ANNOUNCE_LINKS_MAX).collect();
             self.call(Call::Announced { client: OWN, observed: self.observed, announce, wanted, links })
                 .await;
@@ -133,11 +105,11 @@ impl OwnNode {
 }
 
 impl OwnPlace {
-    fn body(&self, presence: &OwnPresence) -> AnnounceBody {
+    fn body(&self, presence: &Presence, addresses: &[Address]) -> AnnounceBody {
         AnnounceBody {
             content: presence.content,
             node: self.source.node,
-            addresses: self.source.addresses.iter().take(SOURCE_ADDRESSES_MAX).cloned().collect(),
+            addresses: addresses.to_vec(),
             have_count: presence.have_count,
             chunk_count: presence.chunk_count,
             up: self.up,
@@ -146,17 +118,5 @@ impl OwnPlace {
     }
 }
 
-impl Said {
-    fn is_due(self, now: Instant, presence: &OwnPresence) -> bool {
-        let is_news = presence.have_count != self.have_count;
-        let age = now.since(self.at);
-        age >= ANNOUNCE_INTERVAL
-            || (is_news && !presence.is_wanting)
-            || (presence.is_wanting && age >= NEWS_INTERVAL)
-    }
-}
-
 /// The own node's number among those that are linked; links are counted from 1.
 const OWN: ClientId = ClientId(0);
-/// How often a fetch that moves is told anew, and looks for others.
-const NEWS_INTERVAL: Duration = Duration::from_secs(10);

@@ -2,7 +2,6 @@
 //! is tried again, and nobody waits for it.
 
 mod client;
-mod said;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,17 +9,17 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Surroundings;
+use super::{Participation, Surroundings};
 use client::Client;
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Source;
 
-/// Keeps a client for every coordinator that a presence names.
+/// Keeps a client for every coordinator that some content is announced to.
 pub(super) async fn run(zone: Option<String>, surroundings: Surroundings) {
-    let mut presences = surroundings.presences.clone();
+    let mut participation = surroundings.participation.clone();
     let (mut clients, mut running) = (BTreeMap::<NodeId, CancellationToken>::new(), JoinSet::new());
     loop {
-        let wanted = wanted(&presences.borrow_and_update(), surroundings.endpoint.node_id());
+        let wanted = wanted(&participation.borrow_and_update(), surroundings.endpoint.node_id());
         clients.retain(|node, ending| {
             let is_wanted = wanted.contains_key(node);
             if !is_wanted {
@@ -38,14 +37,14 @@ pub(super) async fn run(zone: Option<String>, surroundings: Surroundings) {
             });
         }
         tokio::select! {
-            changed = presences.changed() => if changed.is_err() { return },
+            changed = participation.changed() => if changed.is_err() { return },
             Some(_) = running.join_next() => {}
         }
     }
 }
 
-fn wanted(presences: &[super::Presence], own: NodeId) -> BTreeMap<NodeId, Source> {
-    let named = presences.iter().flat_map(|presence| &presence.coordinators);
+fn wanted(participation: &Participation, own: NodeId) -> BTreeMap<NodeId, Source> {
+    let named = participation.coordinators.values().flatten();
     named.filter(|source| source.node != own).map(|source| (source.node, source.clone())).collect()
 }
 

@@ -14,14 +14,16 @@ mod port_map;
 #[doc(hidden)]
 pub mod fuzzing;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::limits::PORT_MAP_PATIENCE;
-use swarm_core::base::{ContentId, NodeId, Rate};
+use swarm_core::base::{ContentId, Rate};
 use swarm_core::manifest::{Address, Source};
+use swarm_core::presence::Presence;
 use swarm_link::Endpoint;
 
 /// By which way a node was found.
@@ -75,23 +77,15 @@ pub struct Trouble {
     pub reason: String,
 }
 
-/// One content that this node takes part in, as it is announced to others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Presence {
-    /// Which.
-    pub content: ContentId,
-    /// Verified chunks.
-    pub have_count: u32,
-    /// Chunks of the content; zero while the manifest is not known.
-    pub chunk_count: u32,
-    /// Something is still to be fetched: others are looked for.
-    pub is_wanting: bool,
-    /// Peers that are linked for it.
-    pub links: Vec<NodeId>,
-    /// Upload capacity as measured or limited; zero if it is not known.
+/// What this node takes part in, as finders tell of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Participation {
+    /// The contents.
+    pub presences: Arc<[Presence]>,
+    /// Coordinators to announce each of them to, and to ask for other nodes.
+    pub coordinators: BTreeMap<ContentId, Vec<Source>>,
+    /// Upload capacity as measured or limited, bytes per second; zero if it is not known.
     pub up: Rate,
-    /// Whom to tell of it, and to ask for others.
-    pub coordinators: Vec<Source>,
 }
 
 /// What every finder works with.
@@ -101,8 +95,8 @@ pub struct Surroundings {
     pub endpoint: Endpoint,
     /// Where others reach this node, if its own addresses are not it.
     pub advertise: Arc<[Address]>,
-    /// What this node takes part in; replaced whole when it changes, at most once a second.
-    pub presences: watch::Receiver<Arc<[Presence]>>,
+    /// Replaced whole when it changes, at most once a second.
+    pub participation: watch::Receiver<Participation>,
     /// Where finders report to.
     pub found: mpsc::Sender<Found>,
     /// Where they say what people should know; when it is full, nobody hears it.

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use swarm_core::base::limits::SOURCE_ADDRESSES_MAX;
 
-/// Contents that one node announces to a coordinator.
-pub const ANNOUNCED_CONTENTS_MAX: usize = 4096;
 /// Contents that a node announces at once: their short ids, the node's key and its addresses stay within one datagram.
 /// A node that takes part in more announces first what it looks for and what others here ask for, and the rest by turns.
 pub const LAN_CONTENTS_MAX: usize = 64;

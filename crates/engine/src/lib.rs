@@ -63,7 +63,7 @@ pub use io::{
 pub use peers::{PeerStanding, PeerTotals};
 pub use refusal::{Refusal, RefusalCause};
 pub use reputation::Reputation;
-pub use snapshot::{ContentPresence, ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
+pub use snapshot::{ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
 pub use timers::Timer;
 pub use violation::Violation;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use swarm_core::base::{ContentId, NodeId, Rate};
 use swarm_core::manifest::Address;
+use swarm_core::presence::Presence;
 
 use super::Engine;
 use super::chunks::Chunks;
@@ -62,21 +63,6 @@ pub enum FetchPhase {
     Complete,
     /// It ended without success.
     Failed,
-}
-
-/// What this node can say of itself to others for one content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContentPresence {
-    /// Which.
-    pub content: ContentId,
-    /// Verified chunks.
-    pub have_count: u32,
-    /// Chunks of the content; zero while the manifest is not known.
-    pub chunk_count: u32,
-    /// Something is still to be fetched.
-    pub is_wanting: bool,
-    /// Peers that are linked and take part.
-    pub links: Vec<NodeId>,
 }
 
 /// One node.
@@ -159,11 +145,11 @@ impl Engine {
     }
 
     /// What this node takes part in, by id; contents that failed are left out.
-    pub fn presences(&self) -> Vec<ContentPresence> {
+    pub fn presences(&self) -> Vec<Presence> {
         let live = self.contents.iter().filter(|(_, state)| !matches!(state.phase, Phase::Failed));
         let presence = |(content, state): (&ContentId, &super::content::Content)| {
             let takes_part = |session: &&Session| session.takes_part(*content);
-            ContentPresence {
+            Presence {
                 content: *content,
                 have_count: state.chunks().map_or(0, |chunks| chunks.have().count()),
                 chunk_count: state.manifest().map_or(0, |manifest| manifest.geometry().chunk_count()),

@@ -4,10 +4,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::run::Running;
-use swarm_coordinator::{Coordinator, CoordinatorError, OwnNode, OwnPlace, OwnPresence, Totals};
+use swarm_coordinator::{Coordinator, CoordinatorError, OwnNode, OwnPlace, Totals};
 use swarm_core::base::ContentId;
 use swarm_core::manifest::Source;
-use swarm_engine::ContentPresence;
+use swarm_core::presence::Presence;
 use swarm_engine::Purpose;
 use swarm_link::{Endpoint, Link};
 use swarm_node::clock::wall_clock;
@@ -75,18 +75,10 @@ impl Running {
     }
 
     /// Tells the coordinator what its own node takes part in.
-    pub(super) async fn announce_own(&mut self, presences: Vec<ContentPresence>) {
+    pub(super) async fn announce_own(&mut self, presences: Vec<Presence>) {
         let (now, source) = (self.work.clock.now(), self.source());
         let (zone, up) = (self.config.zone.clone(), self.work.limits.up.unwrap_or_default());
         let Some(coordinating) = &mut self.coordinating else { return };
-        let own = |presence: ContentPresence| OwnPresence {
-            content: presence.content,
-            have_count: presence.have_count,
-            chunk_count: presence.chunk_count,
-            is_wanting: presence.is_wanting,
-            links: presence.links,
-        };
-        let presences: Vec<OwnPresence> = presences.into_iter().map(own).collect();
         coordinating.own.announce(now, &OwnPlace { source, zone, up }, &presences).await;
     }
 }

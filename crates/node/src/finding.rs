@@ -14,13 +14,14 @@ use crate::limits::FOUND_WAITING_MAX;
 use swarm_core::base::limits::COORDINATORS_MAX;
 use swarm_core::base::{ContentId, Rate};
 use swarm_core::manifest::{Address, Source};
-use swarm_discovery::{Finders, Found, Presence, Surroundings, Trouble};
-use swarm_engine::{ContentPresence, Engine};
+use swarm_core::presence::Presence;
+use swarm_discovery::{Finders, Found, Participation, Surroundings, Trouble};
+use swarm_engine::Engine;
 use swarm_link::Endpoint;
 use swarm_link::limits::LINK_FINISH_TIMEOUT;
 
 pub(super) struct Finding {
-    presences: watch::Sender<Arc<[Presence]>>,
+    participation: watch::Sender<Participation>,
     found: mpsc::Receiver<Found>,
     troubles: mpsc::Receiver<Trouble>,
     /// For every content.
@@ -42,13 +43,13 @@ impl Finding {
         tasks: &TaskTracker,
         ending: &CancellationToken,
     ) -> Self {
-        let (presences, presence_watch) = watch::channel(Arc::from([]));
+        let (participation, participation_watch) = watch::channel(Participation::default());
         let (report, found) = mpsc::channel(FOUND_WAITING_MAX);
         let (trouble_report, troubles) = mpsc::channel(TROUBLES_WAITING_MAX);
         let surroundings = Surroundings {
             endpoint: endpoint.clone(),
             advertise: advertise.into(),
-            presences: presence_watch,
+            participation: participation_watch,
             found: report,
             troubles: trouble_report,
         };
@@ -68,7 +69,7 @@ impl Finding {
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         Self {
-            presences,
+            participation,
             found,
             troubles,
             coordinators,
@@ -112,34 +113,28 @@ impl Finding {
     pub(super) fn update(&mut self, engine: &Engine) {
         let measured = Some(engine.upload_capacity()).filter(|rate| rate.0 > 0);
         let up = measured.into_iter().chain(self.up_max).min().unwrap_or_default();
-        let presences: Arc<[Presence]> =
-            engine.presences().into_iter().map(|own| self.presence(own, up)).collect();
+        let presences: Arc<[Presence]> = engine.presences().into();
         self.own_coordinators
             .retain(|content, _| presences.iter().any(|presence| presence.content == *content));
-        self.presences.send_if_modified(|before| {
-            let is_new = **before != *presences;
-            *before = presences;
+        let coordinators = presences.iter().map(|presence| presence.content);
+        let coordinators = coordinators.map(|content| (content, self.coordinators_of(content))).collect();
+        let participation = Participation { presences, coordinators, up };
+        self.participation.send_if_modified(|before| {
+            let is_new = *before != participation;
+            *before = participation;
             is_new
         });
     }
 
-    fn presence(&self, own: ContentPresence, up: Rate) -> Presence {
+    fn coordinators_of(&self, content: ContentId) -> Vec<Source> {
         let mut coordinators = self.coordinators.clone();
-        for coordinator in self.own_coordinators.get(&own.content).into_iter().flatten() {
+        for coordinator in self.own_coordinators.get(&content).into_iter().flatten() {
             if !coordinators.iter().any(|known| known.node == coordinator.node) {
                 coordinators.push(coordinator.clone());
             }
         }
         coordinators.truncate(COORDINATORS_MAX);
-        Presence {
-            content: own.content,
-            have_count: own.have_count,
-            chunk_count: own.chunk_count,
-            is_wanting: own.is_wanting,
-            links: own.links,
-            up,
-            coordinators,
-        }
+        coordinators
     }
 }
 

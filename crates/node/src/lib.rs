@@ -29,9 +29,10 @@ use tokio::task::JoinHandle;
 
 use swarm_core::base::{Bitfield, ContentId, NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
+use swarm_core::presence::Presence;
 use swarm_core::wire::DeclineReason;
 use swarm_discovery::{Finders, Found, Trouble};
-use swarm_engine::{ContentPresence, Event, Join, Purpose, Reputation, Snapshot};
+use swarm_engine::{Event, Join, Purpose, Reputation, Snapshot};
 use swarm_files::{Store, StoreError, StoreWarning};
 use swarm_link::{Endpoint, Link};
 
@@ -112,7 +113,7 @@ pub struct NodeSnapshot {
     /// The engine's view.
     pub engine: Snapshot,
     /// What the node takes part in, as it is announced to others.
-    pub presences: Vec<ContentPresence>,
+    pub presences: Vec<Presence>,
     /// UDP payload by peer, over all its links.
     pub wire: BTreeMap<NodeId, WireTotals>,
     /// UDP payload of all links there ever were.

@@ -73,6 +73,8 @@ pub const REGISTRY_ENTRIES_MAX: usize = 256 << 10;
 pub const ANNOUNCE_TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
 /// Time between two announcements of what has not changed: two may be lost.
 pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(100);
+/// Contents that one node announces to a coordinator.
+pub const ANNOUNCED_CONTENTS_MAX: usize = 4096;
 /// Peers that one announcement names as linked.
 pub const ANNOUNCE_LINKS_MAX: usize = 64;
 /// Longest zone, bytes.

@@ -8,14 +8,14 @@ use bytes::Bytes;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::{debug, info, warn};
 
-use super::said::Said;
 use super::{RETRY_MAX, RETRY_MIN};
-use crate::{Found, Presence, Surroundings, Trouble, Way};
-use swarm_core::base::ContentId;
+use crate::{Found, Participation, Surroundings, Trouble, Way};
 use swarm_core::base::limits::{
     ANNOUNCE_INTERVAL, ANNOUNCE_LINKS_MAX, ANNOUNCE_TIME_TO_LIVE, SOURCE_ADDRESSES_MAX,
 };
+use swarm_core::base::{ContentId, Rate};
 use swarm_core::manifest::{Address, SigningKey, Source};
+use swarm_core::presence::{Announcer, Presence};
 use swarm_core::wire::{
     AnnounceBody, Coordination, Hello, Neighbour, PROTOCOL_MAJOR, SignedAnnounce, Welcome,
 };
@@ -26,13 +26,21 @@ pub(super) struct Client {
     zone: Option<String>,
     surroundings: Surroundings,
     key: SigningKey,
-    said: Said,
+    announcer: Announcer,
+    clock: tokio::time::Instant,
 }
 
 impl Client {
     pub(super) fn new(coordinator: Source, zone: Option<String>, surroundings: Surroundings) -> Self {
         let key = surroundings.endpoint.signing_key();
-        Self { coordinator, zone, surroundings, key, said: Said::new(ANNOUNCE_INTERVAL) }
+        Self {
+            coordinator,
+            zone,
+            surroundings,
+            key,
+            announcer: Announcer::new(ANNOUNCE_INTERVAL),
+            clock: Instant::now(),
+        }
     }
 
     /// Never ends by itself: to be cancelled by dropping the future.
@@ -101,8 +109,8 @@ impl Client {
         let coordinator = self.coordinator.node.short();
         info!(coordinator, observed = %welcome.observed, "a coordinator is there");
         // What was said before it was away may be forgotten there.
-        self.said = Said::new(interval(&welcome));
-        let mut presences = self.surroundings.presences.clone();
+        self.announcer = Announcer::new(interval(&welcome));
+        let mut participation = self.surroundings.participation.clone();
         let mut tick = tokio::time::interval(LOOK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -112,7 +120,7 @@ impl Client {
                     self.on_frame(frame.ok_or("it ended the link")?).await?;
                 }
                 _ = tick.tick() => self.say(&mut writer).await?,
-                changed = presences.changed() => {
+                changed = participation.changed() => {
                     changed.map_err(|_| "the node has ended".to_owned())?;
                     self.say(&mut writer).await?;
                 }
@@ -122,17 +130,18 @@ impl Client {
 
     /// Says what is due.
     async fn say(&mut self, writer: &mut FrameWriter) -> Result<(), String> {
-        let presences = Arc::clone(&self.surroundings.presences.borrow());
-        let ours: Vec<Presence> =
-            presences.iter().filter(|presence| self.is_concerned(presence)).cloned().collect();
-        let gone = self.said.take_gone(&ours);
+        let participation = self.surroundings.participation.borrow().clone();
+        let is_ours = |presence: &&Presence| self.is_concerned(&participation, presence.content);
+        let ours: Vec<&Presence> = participation.presences.iter().filter(is_ours).collect();
+        let gone = self.announcer.take_gone(&ours);
         let mut messages: VecDeque<Coordination> =
             gone.into_iter().map(|content| Coordination::Withdraw { content }).collect();
-        let (now, own) = (Instant::now(), self.surroundings.endpoint.source(&self.surroundings.advertise));
+        let own = self.surroundings.endpoint.source(&self.surroundings.advertise);
+        let now = self.now();
         let addresses: Arc<[Address]> = own.addresses.into_iter().take(SOURCE_ADDRESSES_MAX).collect();
-        for presence in &ours {
-            if let Some(wanted) = self.said.take_due(now, presence, &addresses) {
-                messages.push_back(self.announce(presence, &addresses, wanted));
+        for presence in ours {
+            if let Some(wanted) = self.announcer.take_due(now, presence, &addresses) {
+                messages.push_back(self.announce(presence, participation.up, &addresses, wanted));
             }
         }
         // A coordinator bounds how many it takes at once.
@@ -143,18 +152,23 @@ impl Client {
         Ok(())
     }
 
-    fn is_concerned(&self, presence: &Presence) -> bool {
-        presence.coordinators.iter().any(|source| source.node == self.coordinator.node)
+    fn is_concerned(&self, participation: &Participation, content: ContentId) -> bool {
+        let coordinators = participation.coordinators.get(&content);
+        coordinators.into_iter().flatten().any(|source| source.node == self.coordinator.node)
     }
 
-    fn announce(&self, presence: &Presence, addresses: &[Address], wanted: u32) -> Coordination {
+    fn now(&self) -> swarm_core::base::Instant {
+        swarm_core::base::Instant::ZERO + self.clock.elapsed()
+    }
+
+    fn announce(&self, presence: &Presence, up: Rate, addresses: &[Address], wanted: u32) -> Coordination {
         let body = AnnounceBody {
             content: presence.content,
             node: self.surroundings.endpoint.node_id(),
             addresses: addresses.to_vec(),
             have_count: presence.have_count,
             chunk_count: presence.chunk_count,
-            up: presence.up,
+            up,
             zone: self.zone.clone(),
         };
         let links = presence.links.iter().copied().take(ANNOUNCE_LINKS_MAX).collect();
@@ -193,8 +207,7 @@ impl Client {
     /// Reports a neighbour, if it was named for what this node asked about.
     async fn found(&self, content: ContentId, neighbour: Neighbour, way: Way) -> Result<(), String> {
         let body = neighbour.announce.body();
-        let is_ours = |presence: &Presence| presence.content == content && self.is_concerned(presence);
-        let is_asked = self.surroundings.presences.borrow().iter().any(is_ours);
+        let is_asked = self.is_concerned(&self.surroundings.participation.borrow(), content);
         if body.content != content || body.node == self.surroundings.endpoint.node_id() || !is_asked {
             return Ok(());
         }

@@ -29,7 +29,7 @@ use crate::limits::{DHT_ADDRESSES_PER_LOOKUP_MAX, DHT_PROBES_MAX, DHT_QUERIES_MA
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{Address, Source};
 
-/// Announces what this node takes part in and reports those who have what it wants, until nobody writes presences any more.
+/// Announces what this node takes part in and reports those who have what it wants, until the participation is written no more.
 /// What was announced cannot be taken back: the table forgets it within the hour. The table is entered by the `bootstrap` nodes,
 /// or by those of the public one.
 pub(super) async fn run(bootstrap: Vec<Address>, mut surroundings: Surroundings) {
@@ -89,7 +89,7 @@ impl Finder {
             let may_query = self.queries.len() < DHT_QUERIES_MAX;
             let may_probe = self.probes.len() < DHT_PROBES_MAX;
             let goes_on = tokio::select! {
-                changed = self.surroundings.presences.changed() => changed.is_ok(),
+                changed = self.surroundings.participation.changed() => changed.is_ok(),
                 Some(done) = self.queries.join_next() => {
                     if let Ok((query, is_done)) = done {
                         self.schedule.on_ended(Instant::now(), query, is_done);
@@ -111,7 +111,7 @@ impl Finder {
 
     fn begin_queries(&mut self) {
         let now = Instant::now();
-        let presences = self.surroundings.presences.borrow_and_update().clone();
+        let presences = self.surroundings.participation.borrow_and_update().presences.clone();
         self.schedule.on_presences(now, &presences);
         while self.queries.len() < DHT_QUERIES_MAX
             && let Some(query) = self.schedule.pop_due(now)
@@ -239,9 +239,9 @@ fn list(addresses: &[Address]) -> String {
     addresses.iter().map(Address::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// When nobody writes presences any more.
+/// When the participation is written no more.
 async fn ended(surroundings: &mut Surroundings) {
-    while surroundings.presences.changed().await.is_ok() {}
+    while surroundings.participation.changed().await.is_ok() {}
 }
 
 fn to_ipv4(ip: IpAddr) -> IpAddr {

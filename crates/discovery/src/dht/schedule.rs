@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::Presence;
 use crate::limits::{DHT_ANNOUNCE_INTERVAL, DHT_LOOKUP_INTERVAL, DHT_RETRY_MIN};
 use swarm_core::base::ContentId;
+use swarm_core::presence::Presence;
 
 /// One thing to ask of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,20 +137,12 @@ fn retry_after(failed_count: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use swarm_core::base::{NodeId, Rate};
+    use swarm_core::base::NodeId;
 
     fn presence(is_wanting: bool, has_peers: bool) -> Presence {
         let links = if has_peers { vec![NodeId::from_bytes([1; 32])] } else { Vec::new() };
         let content = ContentId::from_bytes([7; 32]);
-        Presence {
-            content,
-            have_count: 0,
-            chunk_count: 0,
-            is_wanting,
-            links,
-            up: Rate(0),
-            coordinators: Vec::new(),
-        }
+        Presence { content, have_count: 0, chunk_count: 0, is_wanting, links }
     }
 
     /// What is asked in the first half hour, at which second.

@@ -7,12 +7,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::Presence;
-use swarm_core::base::Rate;
+use crate::Participation;
+use swarm_core::presence::Presence;
 use swarm_link::{Endpoint, Identity, LinkOptions};
 
 struct Party {
-    presences: watch::Sender<Arc<[Presence]>>,
+    presences: watch::Sender<Participation>,
     found: mpsc::Receiver<Found>,
     endpoint: Endpoint,
     task: JoinHandle<()>,
@@ -23,11 +23,12 @@ fn party(table: &Testnet, seed: u8, presence: Presence) -> Party {
     let listen = "127.0.0.1:0".parse().expect("an address");
     let identity = Identity::from_seed([seed; 32]);
     let endpoint = Endpoint::bind(Some(listen), &identity, LinkOptions::default()).expect("bound");
-    let (presences, reader) = watch::channel(Arc::from([presence]));
+    let (presences, reader) =
+        watch::channel(Participation { presences: [presence].into(), ..Participation::default() });
     let (sender, found) = mpsc::channel(4);
     let surroundings = Surroundings {
         endpoint: endpoint.clone(),
-        presences: reader,
+        participation: reader,
         found: sender,
         advertise: Arc::from([]),
         troubles: mpsc::channel(1).0,
@@ -41,15 +42,7 @@ fn content() -> ContentId {
 }
 
 fn presence(is_wanting: bool) -> Presence {
-    Presence {
-        content: content(),
-        have_count: 0,
-        chunk_count: 4,
-        is_wanting,
-        links: Vec::new(),
-        up: Rate(0),
-        coordinators: Vec::new(),
-    }
+    Presence { content: content(), have_count: 0, chunk_count: 4, is_wanting, links: Vec::new() }
 }
 
 impl Party {

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Presence;
 use super::record::{Announcement, ShortId};
 use crate::limits::LAN_NODES_MAX;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{Address, Source};
+use swarm_core::presence::Presence;
 
 /// An announcement and where it can be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,23 +87,14 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use swarm_core::base::Rate;
 
     fn content(number: u8) -> ContentId {
         ContentId::from_bytes([number; 32])
     }
 
     fn wanting(number: u8) -> Presence {
-        let (links, up) = (Vec::new(), Rate(0));
-        Presence {
-            content: content(number),
-            have_count: 0,
-            chunk_count: 9,
-            is_wanting: true,
-            links,
-            up,
-            coordinators: Vec::new(),
-        }
+        let links = Vec::new();
+        Presence { content: content(number), have_count: 0, chunk_count: 9, is_wanting: true, links }
     }
 
     fn seen(node: u8, contents: &[u8], address: &str) -> Seen {

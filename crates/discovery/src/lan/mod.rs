@@ -13,10 +13,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::book::Book;
 use self::record::Announcement;
 use self::responder::{Heard, Responder};
-use super::{Found, Presence, Surroundings};
+use super::{Found, Surroundings};
 use crate::limits::LAN_TURN;
+use swarm_core::presence::Presence;
 
-/// Announces what this node takes part in and reports those who have what it wants, until nobody writes presences any more;
+/// Announces what this node takes part in and reports those who have what it wants, until the participation is written no more;
 /// then the announcement is taken back.
 pub(super) async fn run(network: Network, surroundings: Surroundings) {
     let address = surroundings.endpoint.bound_address().ip();
@@ -67,7 +68,7 @@ impl Lan {
         while self.report().await {
             self.announce();
             tokio::select! {
-                changed = self.surroundings.presences.changed() => if changed.is_err() {
+                changed = self.surroundings.participation.changed() => if changed.is_err() {
                     break;
                 },
                 heard = self.responder.next() => self.on_heard(heard),
@@ -100,7 +101,7 @@ impl Lan {
 
     /// Tells the network what this node takes part in, if that is not what it was told last.
     fn announce(&mut self) {
-        let presences = self.surroundings.presences.borrow_and_update().clone();
+        let presences = self.surroundings.participation.borrow_and_update().presences.clone();
         let asked_for = |presence: &Presence| self.book.is_asked_for(presence.content);
         let announcement =
             Announcement::new(self.surroundings.endpoint.node_id(), &presences, asked_for, self.turn);
@@ -120,7 +121,7 @@ impl Lan {
 
     /// Hands over those who were not reported yet; false if nobody takes them.
     async fn report(&mut self) -> bool {
-        let presences = self.surroundings.presences.borrow().clone();
+        let presences = self.surroundings.participation.borrow().presences.clone();
         for (content, source) in self.book.report(&presences) {
             let found = Found { content, source, way: super::Way::Lan };
             if self.surroundings.found.send(found).await.is_err() {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use data_encoding::BASE64URL_NOPAD;
 use mdns_sd::{TxtProperties, TxtProperty};
 
-use super::Presence;
 use crate::limits::{LAN_CONTENTS_MAX, LAN_IDS_PER_STRING};
 use swarm_core::base::{ContentId, NodeId};
+use swarm_core::presence::Presence;
 
 /// Stands for a content towards those who know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,14 +85,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use swarm_core::base::Rate;
 
     fn presence(number: u16, is_wanting: bool) -> Presence {
         let mut id = [0; 32];
         id[..2].copy_from_slice(&number.to_be_bytes());
         let content = ContentId::from_bytes(id);
-        let (links, up) = (Vec::new(), Rate(0));
-        Presence { content, have_count: 0, chunk_count: 0, is_wanting, links, up, coordinators: Vec::new() }
+        let links = Vec::new();
+        Presence { content, have_count: 0, chunk_count: 0, is_wanting, links }
     }
 
     fn node() -> NodeId {

@@ -6,11 +6,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::*;
-use swarm_core::base::{ContentId, Rate};
+use crate::Participation;
+use swarm_core::base::ContentId;
 use swarm_link::{Endpoint, Identity, LinkOptions};
 
 struct Party {
-    presences: watch::Sender<Arc<[Presence]>>,
+    presences: watch::Sender<Participation>,
     found: mpsc::Receiver<Found>,
     endpoint: Endpoint,
     task: JoinHandle<()>,
@@ -21,11 +22,11 @@ fn party(port: u16, seed: u8, listen: &str) -> Party {
     let listen = listen.parse().expect("an address");
     let identity = Identity::from_seed([seed; 32]);
     let endpoint = Endpoint::bind(Some(listen), &identity, LinkOptions::default()).expect("bound");
-    let (presences, reader) = watch::channel(Arc::from([]));
+    let (presences, reader) = watch::channel(Participation::default());
     let (sender, found) = mpsc::channel(4);
     let surroundings = Surroundings {
         endpoint: endpoint.clone(),
-        presences: reader,
+        participation: reader,
         found: sender,
         advertise: Arc::from([]),
         troubles: mpsc::channel(1).0,
@@ -36,20 +37,13 @@ fn party(port: u16, seed: u8, listen: &str) -> Party {
 
 fn presence(number: u8, is_wanting: bool) -> Presence {
     let content = ContentId::from_bytes([number; 32]);
-    Presence {
-        content,
-        have_count: 0,
-        chunk_count: 4,
-        is_wanting,
-        links: Vec::new(),
-        up: Rate(0),
-        coordinators: Vec::new(),
-    }
+    Presence { content, have_count: 0, chunk_count: 4, is_wanting, links: Vec::new() }
 }
 
 impl Party {
     fn takes_part_in(&self, presences: &[Presence]) {
-        self.presences.send_replace(presences.into());
+        self.presences
+            .send_replace(Participation { presences: presences.into(), ..Participation::default() });
     }
 
     async fn end(self) {
@@ -99,11 +93,17 @@ async fn a_node_that_only_this_machine_reaches_does_not_look() {
     let identity = Identity::from_seed([1; 32]);
     let listen = Some("127.0.0.1:0".parse().expect("an address"));
     let endpoint = Endpoint::bind(listen, &identity, LinkOptions::default()).expect("bound");
-    let (_presences, presences) = watch::channel(Arc::from([]));
+    let (_presences, participation) = watch::channel(Participation::default());
     let (found, _found) = mpsc::channel(1);
     run(
         Network::default(),
-        Surroundings { endpoint, presences, found, advertise: Arc::from([]), troubles: mpsc::channel(1).0 },
+        Surroundings {
+            endpoint,
+            participation,
+            found,
+            advertise: Arc::from([]),
+            troubles: mpsc::channel(1).0,
+        },
     )
     .await;
 }

@@ -20,7 +20,7 @@ use crate::limits::{
 };
 use swarm_link::Endpoint;
 
-/// Keeps a port mapped until nobody writes presences any more.
+/// Keeps a port mapped until the participation is written no more.
 pub(super) async fn run(gateways: Gateways, mut surroundings: Surroundings) {
     let endpoint = surroundings.endpoint.clone();
     let bound = endpoint.bound_address().ip();
@@ -106,9 +106,9 @@ fn lease(granted: Duration) -> Duration {
     granted.clamp(PORT_LEASE_TIME_MIN, PORT_LEASE_TIME_MAX)
 }
 
-/// When nobody writes presences any more.
+/// When the participation is written no more.
 async fn ended(surroundings: &mut Surroundings) {
-    while surroundings.presences.changed().await.is_ok() {}
+    while surroundings.participation.changed().await.is_ok() {}
 }
 
 /// What cannot be an address outside is not believed.

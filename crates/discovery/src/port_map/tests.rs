@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::Participation;
 use swarm_link::{Identity, LinkOptions};
 
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
@@ -19,7 +20,7 @@ type Asked = mpsc::Receiver<String>;
 struct World {
     endpoint: Endpoint,
     asked: Asked,
-    presences: watch::Sender<Arc<[super::super::Presence]>>,
+    presences: watch::Sender<Participation>,
     tasks: JoinSet<()>,
 }
 
@@ -28,11 +29,11 @@ fn world(gateways: Gateways, asked: Asked, mut tasks: JoinSet<()>) -> World {
     let identity = Identity::from_seed([1; 32]);
     let listen = Some("0.0.0.0:0".parse().expect("an address"));
     let endpoint = Endpoint::bind(listen, &identity, LinkOptions::default()).expect("bound");
-    let (presences, reader) = watch::channel(Arc::from([]));
+    let (presences, reader) = watch::channel(Participation::default());
     let (found, _) = mpsc::channel(1);
     let surroundings = Surroundings {
         endpoint: endpoint.clone(),
-        presences: reader,
+        participation: reader,
         found,
         advertise: Arc::from([]),
         troubles: mpsc::channel(1).0,

@@ -1,9 +1,7 @@
-//! Who may have what, as the authoriser says. Who may link at all was decided before a link got here.
-
-use std::sync::Arc;
+//! Who may have what, as the access table says. Who may link at all was decided before a link got here.
 
 use crate::base::ContentId;
-use crate::trust::{Authoriser, Role};
+use crate::trust::{AccessTable, Role};
 use crate::wire::{DeclineReason, Message};
 
 use super::Engine;
@@ -13,7 +11,7 @@ use super::session::Session;
 impl Engine {
     /// Whether the peer may have a content.
     pub(super) fn may_have(&self, link: LinkId, content: ContentId) -> bool {
-        self.sessions.get(&link).is_some_and(|session| self.authoriser.grants(session.node, content))
+        self.sessions.get(&link).is_some_and(|session| self.access.grants(session.node, content))
     }
 
     /// Whether the peer may offer what is new here.
@@ -21,13 +19,16 @@ impl Engine {
         self.sessions.get(&link).is_some_and(|session| session.role == Role::Full)
     }
 
-    /// Somebody else decides from now on. Links by which something goes on that is not granted any more end: whoever comes
-    /// back is told so where it asks for that content again.
-    pub(super) fn on_authoriser(&mut self, authoriser: Arc<dyn Authoriser>) {
-        self.authoriser = authoriser;
+    /// Another table holds from now on. Links on which something goes on that is no longer granted end: a peer that comes back
+    /// is told so where it asks for that content again.
+    pub(super) fn on_access(&mut self, table: AccessTable) {
+        if !table.is_newer_than(&self.access) {
+            return;
+        }
+        self.access = table;
         let is_overdrawn = |session: &Session| {
             let open = session.remotes.iter().filter(|(_, remote)| !remote.has_declined);
-            open.into_iter().any(|(content, _)| !self.authoriser.grants(session.node, *content))
+            open.into_iter().any(|(content, _)| !self.access.grants(session.node, *content))
         };
         let overdrawn = self.sessions.iter().filter(|(_, session)| is_overdrawn(session));
         let links: Vec<LinkId> = overdrawn.map(|(link, _)| *link).collect();
@@ -63,7 +64,6 @@ mod tests {
     use crate::engine::tests::manifest_of;
     use crate::engine::{Input, Join, Order, Output};
     use crate::manifest::Manifest;
-    use crate::trust::AccessList;
     use crate::wire::{Handle, Hello, RejectReason, RequestId};
 
     const LINK: LinkId = LinkId(1);
@@ -100,11 +100,8 @@ mod tests {
         Message::Open { handle: HANDLE, content, knows_manifest: true, is_offer }
     }
 
-    fn readers(content: ContentId, nodes: &[NodeId]) -> Input {
-        let mut access = AccessList::new();
-        let lines: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-        access.restrict(content, lines.join("\n").parse().expect("a list"));
-        Input::Authorise(Arc::new(access))
+    fn readers(epoch: u64, content: ContentId, nodes: &[NodeId]) -> Input {
+        Input::Access(AccessTable::open().restrict(content, nodes.iter().copied()).at_epoch(epoch))
     }
 
     fn is_declined(outputs: &[Output]) -> bool {
@@ -117,7 +114,7 @@ mod tests {
     #[test]
     fn who_may_not_have_a_content_gets_no_word_and_no_byte_of_it() {
         let (mut engine, manifest) = seed(Role::Full);
-        engine.handle(Instant::ZERO, readers(manifest.id(), &[]));
+        engine.handle(Instant::ZERO, readers(1, manifest.id(), &[]));
         let opened = say(&mut engine, open(manifest.id(), false));
         assert!(is_declined(&opened));
         let asked = [
@@ -149,12 +146,23 @@ mod tests {
     fn whose_right_is_taken_back_loses_the_link_and_others_keep_theirs() {
         let (mut engine, manifest) = seed(Role::Full);
         say(&mut engine, open(manifest.id(), false));
-        engine.handle(Instant::ZERO, readers(manifest.id(), &[peer()]));
+        engine.handle(Instant::ZERO, readers(1, manifest.id(), &[peer()]));
         assert!(!std::iter::from_fn(|| engine.poll()).any(|output| matches!(output, Output::Close { .. })));
-        engine.handle(Instant::ZERO, readers(manifest.id(), &[]));
+        engine.handle(Instant::ZERO, readers(2, manifest.id(), &[]));
         let closed = std::iter::from_fn(|| engine.poll())
             .any(|output| matches!(output, Output::Close { reason: CloseReason::AccessChanged, .. }));
         assert!(closed);
+    }
+
+    #[test]
+    fn a_table_that_comes_late_replaces_no_newer_one() {
+        let (mut engine, manifest) = seed(Role::Full);
+        say(&mut engine, open(manifest.id(), false));
+        engine.handle(Instant::ZERO, readers(2, manifest.id(), &[peer()]));
+        engine.handle(Instant::ZERO, readers(1, manifest.id(), &[]));
+        let asked = Message::Request { request: RequestId(1), handle: HANDLE, chunk: 0, offset: 0, len: 100 };
+        let outputs = say(&mut engine, asked);
+        assert!(outputs.iter().any(|output| matches!(output, Output::Upload { .. })), "{outputs:?}");
     }
 
     #[test]

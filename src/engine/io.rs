@@ -1,11 +1,10 @@
 //! What goes into the engine and what comes out of it. The node, the simulator and the browser match these without a wildcard.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Bitfield, ContentId, NodeId};
 use crate::manifest::{Address, ChunkIndex, Manifest, Run};
-use crate::trust::{Authoriser, Role};
+use crate::trust::{AccessTable, Role};
 use crate::wire::{DeclineReason, Message, RequestId};
 
 use super::violation::Violation;
@@ -69,8 +68,8 @@ pub enum Input {
         /// What the peer said.
         reason: String,
     },
-    /// Somebody else decides from now on who may have what; who may link was seen to already.
-    Authorise(Arc<dyn Authoriser>),
+    /// What linked nodes may have from now on, unless a later table came before; who may link was seen to already.
+    Access(AccessTable),
     /// A dial came to nothing.
     DialFailed {
         /// Who was dialed.

@@ -35,11 +35,10 @@ mod timers;
 mod uploads;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{ContentId, Instant, NodeId, Rng};
-use crate::trust::{Authoriser, Open};
+use crate::trust::AccessTable;
 use crate::wire::{Handle, Message};
 
 use capacity::{Slots, UploadMeter};
@@ -76,7 +75,7 @@ pub struct Engine {
     slots: Option<Slots>,
     timers: Timers,
     outputs: VecDeque<Output>,
-    authoriser: Arc<dyn Authoriser>,
+    access: AccessTable,
     takes_offers: bool,
     is_stopping: bool,
     is_stopped: bool,
@@ -99,7 +98,7 @@ impl Engine {
             slots: None,
             timers: Timers::default(),
             outputs: VecDeque::new(),
-            authoriser: Arc::new(Open),
+            access: AccessTable::open(),
             takes_offers: false,
             is_stopping: false,
             is_stopped: false,
@@ -133,7 +132,7 @@ impl Engine {
                 self.on_link_up(link, (node, role), dialed, address)
             }
             Input::TurnedAway { link, reason } => self.on_turned_away(link, &reason),
-            Input::Authorise(authoriser) => self.on_authoriser(authoriser),
+            Input::Access(table) => self.on_access(table),
             Input::LinkDown { link, reason } => self.on_link_down(link, &reason),
             Input::DialFailed { node, failure } => self.on_dial_failed(node, failure),
             Input::Message { link, message } => self.on_message(link, message),

@@ -1,14 +1,12 @@
 //! The loop: perform what the engine ordered, wait for the next fact, hand it over.
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
 use super::io::Io;
 use super::{Command, NodeEvent, NodeSnapshot, Options};
 use crate::base::Instant;
-use crate::engine::{Engine, Input};
+use crate::engine::Engine;
 use crate::transport::Endpoint;
 
 pub(super) struct Driver {
@@ -32,8 +30,9 @@ impl Driver {
         for (node, past) in &options.past {
             engine.remember(*node, *past);
         }
-        engine.handle(Instant::ZERO, Input::Authorise(Arc::clone(&endpoint.gate().borrow().authoriser)));
-        Self { engine, io: Io::new(endpoint, options, commands, events), clock: Clock::start() }
+        let mut io = Io::new(endpoint, options, commands, events);
+        engine.handle(Instant::ZERO, io.access());
+        Self { engine, io, clock: Clock::start() }
     }
 
     pub(super) async fn run(mut self) -> NodeSnapshot {

@@ -27,7 +27,7 @@ impl Engine {
         }
         self.access = table;
         let is_overdrawn = |session: &Session| {
-            let open = session.remotes.iter().filter(|(_, remote)| !remote.has_declined);
+            let open = session.remotes.iter().filter(|(_, remote)| !remote.participation.has_declined());
             open.into_iter().any(|(content, _)| !self.access.grants(session.node, *content))
         };
         let overdrawn = self.sessions.iter().filter(|(_, session)| is_overdrawn(session));
@@ -35,7 +35,7 @@ impl Engine {
         for link in links {
             self.close(link, CloseReason::AccessChanged);
         }
-        self.fill_all();
+        self.transfer.fill_all(&mut self.turn);
         self.give_up_without_hope();
     }
 
@@ -44,7 +44,7 @@ impl Engine {
         let Some(node) = self.sessions.get(&link).map(|session| session.node) else { return };
         let said = format!("node {} turns this node away: {reason}", node.short());
         self.on_link_down(link, &said);
-        self.peers.on_refused(self.now, node, &said, &mut self.rng);
+        self.peers.on_refused(self.turn.now, node, &said, &mut self.turn.rng);
         self.give_up_without_hope();
     }
 
@@ -52,8 +52,8 @@ impl Engine {
     pub(super) fn deny(&mut self, link: LinkId, content: ContentId) {
         let Some(session) = self.sessions.get(&link) else { return };
         let node = session.node;
-        self.emit(Event::PeerDenied { node, content });
-        self.send(link, Message::Decline { content, reason: DeclineReason::NotAuthorised });
+        self.turn.emit(Event::PeerDenied { node, content });
+        self.turn.send(link, Message::Decline { content, reason: DeclineReason::NotAuthorised });
     }
 }
 

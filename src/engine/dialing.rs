@@ -59,7 +59,7 @@ impl Engine {
             Purpose::Meet => return self.meet(node, addresses),
         };
         let rank = self.rank(content, node);
-        self.peers.add_source(self.now, content, node, addresses, (tie, rank));
+        self.peers.add_source(self.turn.now, content, node, addresses, (tie, rank));
         if tie == Tie::Offer {
             let linked = self.sessions.iter().find(|(_, session)| session.node == node);
             if let Some(link) = linked.map(|(link, _)| *link) {
@@ -81,20 +81,20 @@ impl Engine {
             state.reach.named += 1;
             return Rank::Named(state.reach.named);
         }
-        Rank::Chance(self.rng.next_u64())
+        Rank::Chance(self.turn.rng.next_u64())
     }
 
     fn meet(&mut self, node: NodeId, addresses: Vec<Address>) {
         let addresses = if self.is_stopping { None } else { self.peers.begin_meeting(node, addresses) };
         if let Some(addresses) = addresses {
-            self.outputs.push_back(Output::Dial { node, addresses });
+            self.turn.order(Output::Dial { node, addresses });
         }
     }
 
     /// Dials whoever is due and is of use to a content that has room for it.
     pub(super) fn dial_due(&mut self) {
         if self.is_stopping || !self.peers.has_waiting() {
-            return self.timers.cancel(Timer::Dial);
+            return self.turn.timers.cancel(Timer::Dial);
         }
         let mut rooms = self.rooms();
         let is_wanted = |rooms: &BTreeMap<ContentId, Room>, content: &ContentId, tie: Tie| {
@@ -104,23 +104,23 @@ impl Engine {
             })
         };
         while let Some((node, addresses)) =
-            self.peers.pop_due(self.now, |content, tie| is_wanted(&rooms, content, tie))
+            self.peers.pop_due(self.turn.now, |content, tie| is_wanted(&rooms, content, tie))
         {
             for content in self.peers.contents(node) {
                 if let Some(room) = rooms.get_mut(content) {
                     room.fetch = room.fetch.saturating_sub(1);
                 }
             }
-            self.outputs.push_back(Output::Dial { node, addresses });
+            self.turn.order(Output::Dial { node, addresses });
         }
         match self.peers.next_dial_at(|content, tie| is_wanted(&rooms, content, tie)) {
             // Whoever is due and was not taken waits for one of the dials under way to end.
-            Some(at) if at > self.now => self.timers.set(Timer::Dial, at),
-            _ => self.timers.cancel(Timer::Dial),
+            Some(at) if at > self.turn.now => self.turn.timers.set(Timer::Dial, at),
+            _ => self.turn.timers.cancel(Timer::Dial),
         }
         for (content, room) in rooms {
             if room.is_wanting && room.fetch == 0 {
-                self.timers.set_if_unset(Timer::Widen(content), self.now + WIDEN_INTERVAL);
+                self.turn.timers.set_if_unset(Timer::Widen(content), self.turn.now + WIDEN_INTERVAL);
             }
         }
     }
@@ -139,8 +139,8 @@ impl Engine {
     /// Links that are of use to a content, or may be, and dials under way to some.
     pub(super) fn neighbours(&self, content: ContentId) -> usize {
         let is_of_use = |session: &&Session| {
-            session.agent.is_none()
-                || session.remotes.get(&content).is_some_and(|remote| !remote.has_declined)
+            let participation = session.participation(content);
+            !session.is_greeted() || participation.is_some_and(|participation| !participation.has_declined())
         };
         self.sessions.values().filter(is_of_use).count() + self.peers.dialing(content)
     }
@@ -149,10 +149,9 @@ impl Engine {
     /// slow peers needs them all, and a line that is full is not filled by more.
     pub(super) fn on_widen_timer(&mut self, content: ContentId) {
         let is_wanted = |other: &ContentId, _: Tie| *other == content;
-        let has_more = self.peers.next_dial_at(is_wanted).is_some_and(|at| at <= self.now);
-        let rates =
-            self.sessions.values().filter(|s| s.remotes.contains_key(&content) && s.outstanding_len > 0);
-        let rate: u64 = rates.filter_map(|session| session.rate(self.now)).map(|rate| rate.0).sum();
+        let has_more = self.peers.next_dial_at(is_wanted).is_some_and(|at| at <= self.turn.now);
+        let links = self.sessions.iter().filter(|(_, session)| session.participation(content).is_some());
+        let rate = self.transfer.rate_of(self.turn.now, links.map(|(link, _)| *link));
         let Some(state) = self.contents.get_mut(&content).filter(|state| state.wants_peers() && has_more)
         else {
             return;
@@ -168,11 +167,13 @@ impl Engine {
         if !self.peers.end_meeting(node) && !self.peers.end_trial(node) {
             match &failure {
                 DialFailure::Unreachable(reason) => {
-                    self.peers.on_failed(self.now, node, reason, &mut self.rng)
+                    self.peers.on_failed(self.turn.now, node, reason, &mut self.turn.rng)
                 }
-                DialFailure::Refused(reason) => self.peers.on_refused(self.now, node, reason, &mut self.rng),
+                DialFailure::Refused(reason) => {
+                    self.peers.on_refused(self.turn.now, node, reason, &mut self.turn.rng)
+                }
             }
-            self.emit(Event::PeerUnreachable { node, failure });
+            self.turn.emit(Event::PeerUnreachable { node, failure });
         }
         self.dial_due();
         let contents: Vec<ContentId> = self.contents.keys().copied().collect();

@@ -7,9 +7,10 @@ use crate::trust::Role;
 use crate::wire::{Hello, Message};
 
 use super::Engine;
-use super::content::Phase;
+use super::content::{Content, Phase};
 use super::io::{Bottleneck, CloseReason, Event, FetchFailure, LinkId, Output, Patience};
-use super::session::{Remote, Session};
+use super::pipeline::Pipeline;
+use super::session::Session;
 use super::timers::Timer;
 use super::violation::Violation;
 
@@ -34,26 +35,26 @@ impl Engine {
             self.duplicate(link, node, dialed)
         };
         if let Some(reason) = refusal {
-            self.outputs.push_back(Output::Close { link, reason });
+            self.turn.order(Output::Close { link, reason });
             return;
         }
         self.peers.on_linked(node);
-        self.look_at_slots();
-        self.sessions.insert(link, Session::new(self.now, (node, role), dialed, address));
-        self.send(link, Message::Hello(Hello::ours()));
-        if self.uploads.on_link_up(self.now, link) {
-            self.send(link, Message::Choke { choked: false });
-        } else {
-            self.timers.set_if_unset(Timer::Rotate, self.now + super::serve::ROTATE_INTERVAL);
-        }
-        // A dial has ended: whoever waited for that may be dialed.
+        self.serving.look_at_slots(&mut self.turn);
+        self.sessions.insert(link, Session::new(self.turn.now, (node, role), dialed, address));
+        self.turn.send(link, Message::Hello(Hello::ours()));
+        self.transfer.on_link_up(self.turn.now, link, node);
+        self.serving.on_link_up(&mut self.turn, link);
+        // A dial has ended: a node that waited for that may be dialed.
         self.dial_due();
     }
 
     /// This node holds as many links as it may: one that is of no use to either side goes.
     fn make_room(&mut self) -> bool {
-        let spare =
-            self.sessions.iter().find(|(_, session)| self.is_done_with(session)).map(|(link, _)| *link);
+        let spare = self
+            .sessions
+            .iter()
+            .find(|(link, session)| self.is_done_with(**link, session))
+            .map(|(link, _)| *link);
         if let Some(link) = spare {
             self.close(link, CloseReason::Done);
         }
@@ -61,15 +62,16 @@ impl Engine {
     }
 
     /// Whether both sides have all of what both take part in, and nothing is offered here that may be taken up yet.
-    fn is_done_with(&self, session: &Session) -> bool {
-        let is_complete = |(content, remote): (&ContentId, &Remote)| {
+    fn is_done_with(&self, link: LinkId, session: &Session) -> bool {
+        let is_complete = |content: &ContentId| {
             let is_here =
-                self.contents.get(content).is_some_and(|state| matches!(state.phase, Phase::Complete(_)));
-            is_here && remote.has.as_ref().is_some_and(Bitfield::is_full)
+                self.contents.get(content).is_some_and(|state| matches!(state.phase, Phase::Complete));
+            is_here && self.transfer.has(link, *content).is_some_and(Bitfield::is_full)
         };
-        session.agent.is_some()
-            && session.remotes.iter().filter(|(_, remote)| !remote.has_declined).all(is_complete)
-            && session.offered.keys().all(|content| session.remotes.contains_key(content))
+        let mut open = session.remotes.iter().filter(|(_, remote)| !remote.participation.has_declined());
+        session.is_greeted()
+            && open.all(|(content, _)| is_complete(content))
+            && session.opens.contents().all(|content| session.remotes.contains_key(content))
             && !self.peers.has_offers(session.node)
     }
 
@@ -85,32 +87,32 @@ impl Engine {
     }
 
     pub(super) fn on_link_down(&mut self, link: LinkId, reason: &str) {
-        let Some(session) = self.drop_session(link) else { return };
+        let Some((session, _)) = self.drop_session(link) else { return };
         if !self.sessions.values().any(|other| other.node == session.node) {
-            let stood = self.now.since(session.up_at);
-            self.peers.on_unlinked(self.now, session.node, (stood, reason), &mut self.rng);
+            let stood = self.turn.now.since(session.up_at);
+            self.peers.on_unlinked(self.turn.now, session.node, (stood, reason), &mut self.turn.rng);
         }
-        if session.agent.is_some() {
-            self.emit(Event::PeerLeft { node: session.node, reason: reason.to_owned() });
+        if session.is_greeted() {
+            self.turn.emit(Event::PeerLeft { node: session.node, reason: reason.to_owned() });
         }
         self.dial_due();
         for content in session.remotes.keys() {
             self.dial_hearsay(*content);
         }
-        self.fill_all();
+        self.transfer.fill_all(&mut self.turn);
         self.give_up_without_hope();
     }
 
     /// Ends a link from this side.
     pub(super) fn close(&mut self, link: LinkId, reason: CloseReason) {
-        let Some(session) = self.drop_session(link) else { return };
+        let Some((session, pipeline)) = self.drop_session(link) else { return };
         let is_last = !self.sessions.values().any(|other| other.node == session.node);
         if is_last && !matches!(reason, CloseReason::Duplicate) {
-            let reason = if session.is_snubbed() { "it fell silent".to_owned() } else { reason.to_string() };
-            let stood = self.now.since(session.up_at);
-            self.peers.on_unlinked(self.now, session.node, (stood, &reason), &mut self.rng);
+            let reason = if pipeline.is_stalled() { "it stalled".to_owned() } else { reason.to_string() };
+            let stood = self.turn.now.since(session.up_at);
+            self.peers.on_unlinked(self.turn.now, session.node, (stood, &reason), &mut self.turn.rng);
         }
-        self.outputs.push_back(Output::Close { link, reason });
+        self.turn.order(Output::Close { link, reason });
         // Its place is free for another.
         self.dial_due();
     }
@@ -122,49 +124,45 @@ impl Engine {
         self.peers.ban(node, violation.clone());
         self.hearsay.forget_informer(node);
         self.close(link, CloseReason::Violation(violation.clone()));
-        self.emit(Event::PeerBanned { node, violation });
-        self.fill_all();
+        self.turn.emit(Event::PeerBanned { node, violation });
+        self.transfer.fill_all(&mut self.turn);
         self.give_up_without_hope();
     }
 
-    fn drop_session(&mut self, link: LinkId) -> Option<Session> {
+    fn drop_session(&mut self, link: LinkId) -> Option<(Session, Pipeline)> {
         let session = self.sessions.remove(&link)?;
-        self.uploads.on_link_down(link);
-        self.timers.cancel(Timer::Stall(link));
-        for (content, remote) in &session.remotes {
-            self.forget_remote(link, *content, remote);
+        self.serving.uploads.on_link_down(link);
+        self.turn.timers.cancel(Timer::Stall(link));
+        for content in session.remotes.keys() {
+            self.serving.on_part_ended(&mut self.turn, &self.transfer, link, *content);
         }
-        for (request, open) in &session.requests {
-            self.release(link, *request, open);
-        }
-        for content in self.contents.values_mut() {
-            if let Phase::Manifest(fetch) = &mut content.phase
-                && fetch.from == Some(link)
-            {
-                fetch.from = None;
-            }
+        let pipeline = self.transfer.on_link_down(link)?;
+        for fetch in self.contents.values_mut().filter_map(Content::manifest_fetch) {
+            fetch.on_link_down(link);
         }
         self.ask_for_manifests();
-        // Should it come back, that is news again.
-        for remote in self.sessions.values_mut().flat_map(|other| other.remotes.values_mut()) {
-            remote.told.remove(&session.node);
-        }
+        self.pex.on_link_down(link, session.node);
         // What went to it was in the way of others.
-        self.serve();
-        Some(session)
+        self.serving.serve(&mut self.turn, &self.transfer);
+        Some((session, pipeline))
+    }
+
+    /// Bytes are here whose check is under way.
+    fn is_checking(&self, content: ContentId) -> bool {
+        self.transfer.chunks(content).is_some_and(|chunks| chunks.tally().checking_len > 0)
     }
 
     pub(super) fn on_patience_timer(&mut self, content: ContentId) {
         let Some(state) = self.contents.get(&content).filter(|state| state.wants_peers()) else { return };
         let Some(Patience { idle: patience, .. }) = state.patience else { return };
-        let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);
+        let is_checking = self.is_checking(content);
         // The disk, or opening the store, is this node's own affair: no reason to give up on peers.
         let is_busy = is_checking || matches!(state.phase, Phase::Opening(_));
         let deadline = state.last_progress_at + patience;
         if is_busy {
-            self.timers.set(Timer::Patience(content), self.now + patience);
-        } else if deadline > self.now {
-            self.timers.set(Timer::Patience(content), deadline);
+            self.turn.timers.set(Timer::Patience(content), self.turn.now + patience);
+        } else if deadline > self.turn.now {
+            self.turn.timers.set(Timer::Patience(content), deadline);
         } else {
             let bottleneck = self.bottleneck(content);
             self.fail(content, FetchFailure::NoSource(bottleneck));
@@ -176,11 +174,11 @@ impl Engine {
         let is_hopeless = |(content, state): (&ContentId, &super::content::Content)| {
             let is_over = state.patience.is_some()
                 && state.wants_peers()
-                && self.now >= state.search_until
+                && self.turn.now >= state.search_until
                 && self.peers.is_given_up(*content)
                 && !self.hearsay.has(*content);
-            let is_checking = state.chunks().is_some_and(|chunks| chunks.tally().checking_len > 0);
-            (is_over && !is_checking && !matches!(state.phase, Phase::Opening(_))).then_some(*content)
+            (is_over && !self.is_checking(*content) && !matches!(state.phase, Phase::Opening(_)))
+                .then_some(*content)
         };
         let hopeless: Vec<ContentId> = self.contents.iter().filter_map(is_hopeless).collect();
         for content in hopeless {

@@ -9,45 +9,57 @@ mod io;
 mod violation;
 
 mod access;
-mod accusing;
+mod accusations;
 mod dialing;
-mod exchange;
 mod fetch;
 mod leave;
 mod links;
-mod offering;
-mod pex;
-mod serve;
+mod messages;
+mod neighbours;
+mod snapshot;
+
+mod content;
+mod flush;
+mod manifest_fetch;
+mod participation;
+mod session;
+
+mod availability;
+mod chunks;
+mod picker;
+mod pipeline;
+mod rate;
+mod reassignment;
+mod transfer;
 
 mod capacity;
-mod chunks;
-mod content;
-mod hearsay;
-mod offers;
-mod peers;
-mod picker;
-mod rate;
-mod reputation;
-mod session;
-mod snapshot;
+mod lone_seed;
+mod serving;
 mod spreading;
-mod timers;
+mod super_seeding;
 mod uploads;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+mod hearsay;
+mod peers;
+mod pex;
+mod reputation;
 
-use crate::base::{ContentId, Instant, NodeId, Rng};
+mod timers;
+mod turn;
+
+use std::collections::BTreeMap;
+
+use crate::base::{ContentId, Instant, NodeId};
 use crate::trust::AccessTable;
-use crate::wire::{Handle, Message};
 
-use capacity::{Slots, UploadMeter};
 use content::Content;
 use hearsay::Hearsay;
 use peers::PeerBook;
+use pex::{Crowd, Pex};
+use serving::Serving;
 use session::Session;
-use timers::Timers;
-use uploads::Uploads;
+use transfer::Transfer;
+use turn::Turn;
 
 pub use content::ContentTotals;
 pub use io::{
@@ -64,18 +76,15 @@ pub use violation::Violation;
 #[derive(Debug)]
 pub struct Engine {
     node: NodeId,
-    now: Instant,
-    rng: Rng,
+    access: AccessTable,
     contents: BTreeMap<ContentId, Content>,
     sessions: BTreeMap<LinkId, Session>,
+    transfer: Transfer,
+    serving: Serving,
     peers: PeerBook,
     hearsay: Hearsay,
-    uploads: Uploads,
-    meter: UploadMeter,
-    slots: Option<Slots>,
-    timers: Timers,
-    outputs: VecDeque<Output>,
-    access: AccessTable,
+    pex: Pex,
+    turn: Turn,
     takes_offers: bool,
     is_stopping: bool,
     is_stopped: bool,
@@ -87,18 +96,15 @@ impl Engine {
     pub fn new(node: NodeId, seed: u64) -> Self {
         Self {
             node,
-            now: Instant::ZERO,
-            rng: Rng::seeded(seed),
+            access: AccessTable::open(),
             contents: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            transfer: Transfer::default(),
+            serving: Serving::default(),
             peers: PeerBook::default(),
             hearsay: Hearsay::default(),
-            uploads: Uploads::default(),
-            meter: UploadMeter::default(),
-            slots: None,
-            timers: Timers::default(),
-            outputs: VecDeque::new(),
-            access: AccessTable::open(),
+            pex: Pex::default(),
+            turn: Turn::new(seed),
             takes_offers: false,
             is_stopping: false,
             is_stopped: false,
@@ -111,14 +117,14 @@ impl Engine {
         self.takes_offers = true;
     }
 
-    /// What a node was worth at earlier runs. Whoever gave a wrong chunk not long ago is banned.
+    /// What a node was worth at earlier runs. One that gave a wrong chunk not long ago is banned.
     pub fn remember(&mut self, node: NodeId, past: Reputation) {
         self.peers.remember(node, past);
     }
 
     /// Takes one fact, and everything that is due by now. Time that goes back counts as standing still.
     pub fn handle(&mut self, now: Instant, input: Input) {
-        self.now = self.now.max(now);
+        self.turn.now = self.turn.now.max(now);
         match input {
             Input::Wakeup => {}
             Input::Join(join) => self.on_join(*join),
@@ -137,11 +143,13 @@ impl Engine {
             Input::DialFailed { node, failure } => self.on_dial_failed(node, failure),
             Input::Message { link, message } => self.on_message(link, message),
             Input::Malformed { link, violation } => self.punish(link, violation),
-            Input::Measured { link, rtt } => self.on_measured(link, rtt),
+            Input::Measured { link, rtt } => self.transfer.on_measured(link, rtt),
             Input::Received { link, request, len } => self.on_received(link, request, len),
-            Input::ChunkArrived { link, request, chunk } => self.on_chunk_arrived(link, request, chunk),
+            Input::ChunkArrived { link, request, chunk } => {
+                self.transfer.on_chunk_arrived(&mut self.turn, link, request, chunk);
+            }
             Input::SliceKept { link, request, chunk, offset, len } => {
-                self.on_slice_kept(link, request, chunk, offset, len);
+                self.transfer.on_slice_kept(&mut self.turn, (link, request), chunk, offset, len);
             }
             Input::StreamEnded { link, request } => self.on_stream_ended(link, request),
             Input::ChunkChecked { content, chunk, from, verdict } => {
@@ -157,7 +165,7 @@ impl Engine {
             Input::Refuse { node, content, reason } => self.on_refuse(node, content, reason),
             Input::Stop => self.on_stop(),
         }
-        while let Some(timer) = self.timers.pop_due(self.now) {
+        while let Some(timer) = self.turn.timers.pop_due(self.turn.now) {
             self.on_timer(timer);
         }
         self.maybe_stopped();
@@ -165,36 +173,50 @@ impl Engine {
 
     /// The next order, in sequence.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.turn.poll()
     }
 
     /// When to come back with [`Input::Wakeup`] if nothing else happens, and what for.
     pub fn next_wakeup(&self) -> Option<(Instant, Timer)> {
-        self.timers.next()
+        self.turn.timers.next()
     }
 
     fn on_timer(&mut self, timer: Timer) {
         match timer {
-            Timer::Haves(content) => self.announce(content),
+            Timer::Haves(content) => self.serving.announce(&mut self.turn, &self.transfer, content),
             Timer::Flush(content) => self.flush(content),
-            Timer::Stall(link) => self.on_stall_timer(link),
-            Timer::Relief => self.relieve_all(),
+            Timer::Stall(link) => {
+                let stalled = self.transfer.on_stall_timer(&mut self.turn, link);
+                if let Some(totals) = stalled.and_then(|node| self.peers.totals(node)) {
+                    totals.stalls += 1;
+                }
+            }
+            Timer::Reassign => self.transfer.reassign_all(&mut self.turn),
             Timer::Manifest(content) => self.on_manifest_timer(content),
             Timer::Patience(content) => self.on_patience_timer(content),
             Timer::Search(_) => self.give_up_without_hope(),
             Timer::Dial => self.dial_due(),
             Timer::Widen(content) => self.on_widen_timer(content),
-            Timer::Exchange(content) => self.exchange(content),
+            Timer::Exchange(content) => {
+                let (sessions, transfer, peers) = (&self.sessions, &self.transfer, &self.peers);
+                self.pex.exchange(&mut self.turn, Crowd { sessions, transfer, peers }, content);
+            }
             Timer::Neighbours(content) => self.look_for_neighbours(content),
             Timer::Slots => self.on_slots_timer(),
-            Timer::Rotate => self.rotate(),
-            Timer::Offers(content) => self.look_at_offers(content),
+            Timer::Rotate => self.serving.rotate(&mut self.turn, &self.transfer, &self.sessions),
+            Timer::Reveals(content) => {
+                self.serving.look_at_reveals(&mut self.turn, &self.transfer, content);
+            }
         }
     }
 
-    fn on_measured(&mut self, link: LinkId, rtt: Duration) {
-        if let Some(session) = self.sessions.get_mut(&link) {
-            session.rtt = rtt;
+    /// The number of slots that fill the uplink may have changed.
+    fn on_slots_timer(&mut self) {
+        if self.serving.measure_slots(&self.turn) {
+            self.serving.rotate(&mut self.turn, &self.transfer, &self.sessions);
+        }
+        if !self.sessions.is_empty() {
+            self.serving.look_at_slots(&mut self.turn);
         }
     }
 
@@ -202,7 +224,7 @@ impl Engine {
         self.is_stopping = true;
         let contents: Vec<ContentId> = self.contents.keys().copied().collect();
         for content in contents {
-            self.announce(content);
+            self.serving.announce(&mut self.turn, &self.transfer, content);
             self.flush(content);
         }
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
@@ -212,24 +234,11 @@ impl Engine {
     }
 
     fn maybe_stopped(&mut self) {
-        let is_flushing = self.contents.values().any(|content| content.flush.is_running);
+        let is_flushing = self.contents.values().any(|content| content.flush.is_running());
         if self.is_stopping && !self.is_stopped && !is_flushing {
             self.is_stopped = true;
-            self.emit(Event::Stopped);
+            self.turn.emit(Event::Stopped);
         }
-    }
-
-    fn mint_handle(&mut self) -> Handle {
-        self.next_handle += 1;
-        Handle(self.next_handle)
-    }
-
-    fn send(&mut self, link: LinkId, message: Message) {
-        self.outputs.push_back(Output::Send { link, message });
-    }
-
-    fn emit(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Two or more engines talk to each other through a test's own hands: no network, no clock.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -8,7 +9,7 @@ use super::*;
 use crate::base::Bitfield;
 use crate::manifest::{ChunkHasher, ChunkIndex, EntryPath, File, Geometry, Manifest, Run};
 use crate::trust::Role;
-use crate::wire::{ChunkRuns, RequestId};
+use crate::wire::{ChunkRuns, Handle, Message, RequestId};
 
 mod fetching;
 mod links;

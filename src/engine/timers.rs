@@ -15,8 +15,8 @@ pub enum Timer {
     Flush(ContentId),
     /// See whether the peer still sends.
     Stall(LinkId),
-    /// See whether an idle peer can take something over from a slow one.
-    Relief,
+    /// See whether an idle peer can be given a request of a slow one.
+    Reassign,
     /// See whether the manifest still comes.
     Manifest(ContentId),
     /// See whether the fetch still moves.
@@ -35,8 +35,8 @@ pub enum Timer {
     Slots,
     /// Give other peers an upload slot.
     Rotate,
-    /// See who wants nothing of what it was offered.
-    Offers(ContentId),
+    /// See which peers want nothing of what super-seeding revealed to them.
+    Reveals(ContentId),
 }
 
 /// All deadlines of one engine.

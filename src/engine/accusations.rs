@@ -1,5 +1,5 @@
-//! Word of whoever gave more than one wrong chunk, to all peers and from them. What others say bans nobody, or liars would have
-//! honest nodes banned: whoever is accused by more peers than it gave chunks here is dialed after all others.
+//! Accusations: word of nodes that gave more than one wrong chunk, to all peers and from them. What others say bans no node, or liars
+//! would have honest nodes banned: a node that is accused by more peers than it gave chunks here is dialed after all others.
 
 use crate::base::{ContentId, NodeId};
 use crate::wire::{Handle, Message};
@@ -9,15 +9,15 @@ use super::io::{Event, LinkId};
 use super::violation::Violation;
 
 impl Engine {
-    /// A second wrong chunk is no accident: everybody who takes part hears of it, once.
+    /// A second wrong chunk is no accident: all that take part hear of it, once.
     pub(super) fn accuse_if_repeated(&mut self, content: ContentId, node: NodeId) {
         if !self.peers.begin_accusing(node) {
             return;
         }
         let Some(handle) = self.contents.get(&content).map(|state| state.handle) else { return };
-        for link in self.introduced(content) {
+        for link in self.transfer.introduced(content) {
             if self.sessions.get(&link).is_some_and(|session| session.node != node) {
-                self.send(link, Message::BadPeer { handle, node });
+                self.turn.send(link, Message::BadPeer { handle, node });
             }
         }
     }
@@ -35,7 +35,7 @@ impl Engine {
         let is_heard = session.accusations <= ACCUSATIONS_PER_LINK_MAX;
         let by = session.node;
         if is_heard && node != own && node != by && self.peers.on_accused(node, by) {
-            self.emit(Event::PeerAccused { node, by, content });
+            self.turn.emit(Event::PeerAccused { node, by, content });
         }
         Ok(())
     }

@@ -78,6 +78,8 @@ pub const CHUNK_STREAMS_PER_LINK_MAX: u32 = 64;
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Head start that one address has over the next (RFC 8305 recommends 250 ms).
 pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
+/// Names of hosts that are looked up at a time, over all dials; further ones wait.
+pub const RESOLVES_AT_ONCE: usize = 64;
 /// Longest handshake of a node that dials in.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same, while half of the places for handshakes are taken: whoever begins many and finishes none is to be in the way of

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::args::{CoordinatorArgs, Global};
 use super::failure::{Exit, Failure};
 use super::output::{self, Json};
+use super::place;
+use super::seed::moved;
 use super::setup::{self, Interrupts};
 use super::trust;
 use crate::base::limits::NODE_STOP_TIMEOUT;
@@ -29,6 +32,9 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
     if args.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;
     }
+    if let Some(message) = place::lost_port(&endpoint) {
+        moved(args.json, message, None);
+    }
     let state_dir = match &args.state {
         Some(dir) => dir.clone(),
         None => setup::state_dir(global)?.join("coordinator"),
@@ -39,6 +45,7 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
     let (node, mut events, node_task) = Node::start(endpoint.clone(), options);
     announce(&args, &endpoint);
     let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = None;
     loop {
         tokio::select! {

@@ -114,7 +114,7 @@ impl Demo {
         let original = self.original()?;
         let demo_state = self.state();
         let manifest =
-            index_paths(std::slice::from_ref(&original), IndexOptions::default(), &demo_state, false)?
+            index_paths((std::slice::from_ref(&original), &[]), IndexOptions::default(), &demo_state, false)?
                 .manifest;
         if manifest.geometry().chunk_count() < self.args.seeds {
             return Err(Failure::new(

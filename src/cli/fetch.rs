@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use super::args::{FetchArgs, Global};
 use super::failure::{self, Exit, Failure};
 use super::include::Include;
 use super::memory::Memory;
 use super::output::{self, Done, FetchView, HashView, Json};
+use super::place::Place;
 use super::seal;
-use super::seed::own_source;
+use super::seed::{moved, own_source};
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use super::trust;
@@ -62,7 +64,12 @@ pub(super) async fn fetch(
         down_per_peer: args.down_limit.limit_down_per_peer,
         ..args.limit.limits(memory.buffers_len, memory.windows_len)
     };
-    let options = Options { limits, finders: args.find.finders(), ..Options::default() };
+    let options = Options {
+        limits,
+        finders: args.find.finders(),
+        dial_timeout: dial_timeout(args.timeout),
+        ..Options::default()
+    };
     let (node, mut events, task) = Node::start(endpoint.clone(), options);
     let mut fetch = Fetch {
         clock: Clock::start(),
@@ -82,6 +89,7 @@ pub(super) async fn fetch(
         content_key,
         store_error: None,
         is_complete: false,
+        place: None,
         trouble: None,
         told: BTreeSet::new(),
         guard,
@@ -140,6 +148,8 @@ struct Fetch {
     content_key: Option<ContentKey>,
     store_error: Option<StoreError>,
     is_complete: bool,
+    /// Where this node is reached, once others were told.
+    place: Option<Place>,
     /// What last kept a finder from working.
     trouble: Option<String>,
     /// Troubles with peers that were told once.
@@ -165,6 +175,7 @@ impl Fetch {
     ) -> Result<(), Failure> {
         self.join(wanted).await?;
         let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = 0u32;
         loop {
             tokio::select! {
@@ -399,8 +410,18 @@ impl Fetch {
             if !self.args.json {
                 output::result(self.own_ticket());
             }
+            let source = own_source(&self.endpoint, &[]);
+            self.place = Some(Place::new(&self.endpoint, &[], &source));
         }
         !self.args.keep_seeding
+    }
+
+    fn look_at_place(&mut self) {
+        if self.place.as_mut().and_then(Place::look).is_some() {
+            let message = "this node is reached elsewhere now: hand out the new ticket".to_owned();
+            self.view.clear();
+            moved(self.args.json, message, Some(&self.own_ticket()));
+        }
     }
 
     fn failed(&mut self, failure: &FetchFailure) -> Failure {
@@ -432,6 +453,7 @@ impl Fetch {
 
     async fn show(&mut self, observe: &mut dyn FnMut(&ContentSnapshot), is_json_due: bool) {
         self.look_at_trust();
+        self.look_at_place();
         let snapshot = self.node.snapshot().await;
         if let Some(content) = snapshot.engine.contents.first() {
             observe(content);
@@ -554,6 +576,11 @@ fn no_source() -> Failure {
         Exit::NoSource,
         "nobody is known to have this content: name a source with --peer NODEID@HOST:PORT or --peer TICKET",
     )
+}
+
+/// A dial ends a little before patience does: the message at the end says what came of it.
+fn dial_timeout(timeout_secs: u64) -> Option<Duration> {
+    (timeout_secs > 0).then(|| Duration::from_secs(timeout_secs).mul_f64(0.8))
 }
 
 fn is_stdout(out: &Path) -> bool {

@@ -15,7 +15,9 @@ use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MA
 use crate::base::{Bitfield, ByteLen};
 use crate::manifest::{File, Manifest, ManifestFile, Source};
 use crate::node::clock::wall_clock;
-use crate::storage::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, SkippedWhy, index, scan};
+use crate::storage::{
+    FileReport, FileState, Index, IndexCache, IndexOptions, Scan, SkippedWhy, index_without, scan,
+};
 use crate::transport::Identity;
 
 pub(super) fn run(command: ManifestCommand, global: &Global) -> Result<(), Failure> {
@@ -41,7 +43,11 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
     }
     let chunk_len_log2 = args.chunk_len.map(chunk_len_log2).transpose()?;
     let options = IndexOptions { chunk_len_log2, sha256: args.sha256 };
-    let made = index_paths(&args.paths, options, global, args.json)?;
+    let outs = match &args.out {
+        Some(out) => vec![out.clone()],
+        None => default_outs(&args.paths),
+    };
+    let made = index_paths((&args.paths, &outs), options, global, args.json)?;
     let manifest = match &args.seal {
         Some(path) => seal::sealed(&made, &seal::key_or_new(path)?, args.json)?,
         None => made.manifest,
@@ -88,21 +94,33 @@ fn add_signature(path: &Path, is_json: bool, global: &Global) -> Result<(), Fail
     Ok(())
 }
 
-/// Hashes paths, with progress and the cache, and tells what was left out.
+/// Where the manifest of each of these paths goes if nobody says where.
+fn default_outs(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let name = |path: &PathBuf| path.canonicalize().ok()?.file_name()?.to_str().map(str::to_owned);
+    paths.iter().filter_map(name).map(|name| PathBuf::from(format!("{name}.swarm"))).collect()
+}
+
+/// Hashes paths, with progress and the cache, and tells what was left out. Manifests that are about to be written are no part
+/// of the content: with them it would be another one at each run.
 pub(super) fn index_paths(
-    paths: &[PathBuf],
+    (paths, outs): (&[PathBuf], &[PathBuf]),
     options: IndexOptions,
     global: &Global,
     is_silent: bool,
 ) -> Result<Index, Failure> {
     let view = HashView::new("hashing", is_silent);
     let cache = IndexCache::new(setup::cache_dir(global)?, wall_clock());
-    let made = index(paths, &options, Some(&cache), &|progress| view.show(progress))?;
+    let left_out: Vec<PathBuf> = outs.iter().flat_map(|out| [out.clone(), temporary(out)]).collect();
+    let made = index_without(paths, &left_out, &options, Some(&cache), &|progress| view.show(progress))?;
     drop(view);
     for skipped in &made.skipped {
         let why = match skipped.why {
             SkippedWhy::Symlink => "a symbolic link",
             SkippedWhy::Special => "not a file or folder",
+            SkippedWhy::Unfinished => {
+                "a fetch that is not finished keeps it; fetch with --keep-seeding to serve what is there"
+            }
+            SkippedWhy::LeftOut => "the manifest is written there, and is no part of its content",
         };
         output::note(format_args!("skipped `{}`: {why}", skipped.path.display()));
     }
@@ -128,10 +146,16 @@ fn replace_manifest(path: &Path, file: &ManifestFile) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(Exit::Disk, format_args!("cannot write `{}`: {error}", path.display()))
     };
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".part");
+    let temporary = temporary(path);
     std::fs::write(&temporary, file.encode()).map_err(failed)?;
     std::fs::rename(&temporary, path).map_err(failed)
+}
+
+/// Its name while it is written.
+fn temporary(path: &Path) -> PathBuf {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".part");
+    temporary.into()
 }
 
 fn chunk_len_log2(ByteLen(len): ByteLen) -> Result<u8, Failure> {

@@ -5,6 +5,7 @@ mod failure;
 mod include;
 mod memory;
 mod output;
+mod place;
 mod seal;
 mod setup;
 mod source;

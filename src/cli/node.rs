@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, NodeArgs};
 use super::failure::{Exit, Failure};
 use super::output;
+use super::place;
 use super::setup;
 use super::trust;
 use crate::service::{self, Config, ControlSocket, Ending, Service, Signals};
@@ -45,6 +46,9 @@ pub(super) async fn serve(
     let endpoint = setup::endpoint(config.listen, &identity, LinkOptions::default())?;
     if config.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;
+    }
+    if let Some(message) = place::lost_port(&endpoint) {
+        tracing::warn!("{message}");
     }
     let service = Service::prepare(path, config, &state_dir, endpoint.clone(), control)?;
     announce(&endpoint);

@@ -1,13 +1,17 @@
 //! `swarm seed`: serve files in place.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
 
 use super::args::{Global, SeedArgs};
 use super::failure::{Exit, Failure};
 use super::join::Joining;
 use super::manifest::{self, index_paths, write_manifest};
 use super::output::{self, Done, HashView, Json, SeedView};
+use super::place::{self, Place};
 use super::seal;
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
@@ -47,6 +51,9 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     if args.listen.is_none() {
         identity.remember_port(endpoint.port())?;
     }
+    if let Some(message) = place::lost_port(&endpoint) {
+        moved(args.json, message, None);
+    }
     let good = store.good().clone();
     let limits = args.limit.limits(0, SEED_WINDOWS_LEN);
     let options = Options {
@@ -75,12 +82,9 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     }
     let signatures = file.signatures.clone();
     let ticket = Ticket { sources: vec![source.clone()], coordinators, signatures, ..ticket };
-    if let Some(out) = &args.manifest_out {
-        file.sources.retain(|known| known.node != source.node);
-        file.sources.insert(0, source);
-        file.coordinators.clone_from(&args.find.coordinator);
-        write_manifest(out, &file)?;
-    }
+    let place = Place::new(&endpoint, &args.advertise, &source);
+    file.coordinators.clone_from(&args.find.coordinator);
+    write_out(&args, &mut file, source)?;
     let join = Join {
         content: manifest.id(),
         manifest: Some(manifest.clone()),
@@ -94,7 +98,8 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
         joining.begin(&node, manifest.id()).await;
     }
     let (clock, present_len) = (Clock::start(), announce(&args, &endpoint, &manifest, &good, &ticket));
-    let mut seed = Seed { view: SeedView::new(), manifest, taken: 0, args, joining, guard };
+    let mut seed =
+        Seed { view: SeedView::new(), manifest, taken: 0, args, joining, guard, place, file, ticket };
     let result = seed.watch(&node, &mut events, &mut interrupts).await;
     node.stop().await;
     let last = tokio::select! {
@@ -107,6 +112,25 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
         done.into_iter().for_each(|done| Json::Done(done).print());
     }
     result
+}
+
+/// Writes the manifest with this node as its first source, if that is wanted.
+fn write_out(args: &SeedArgs, file: &mut ManifestFile, source: Source) -> Result<(), Failure> {
+    let Some(out) = &args.manifest_out else { return Ok(()) };
+    file.sources.retain(|known| known.node != source.node);
+    file.sources.insert(0, source);
+    write_manifest(out, file)
+}
+
+/// Tells that tickets of before lead nowhere, and shows the new one.
+pub(super) fn moved(is_json: bool, message: String, ticket: Option<&Ticket>) {
+    if is_json {
+        return Json::Moved { message, ticket: ticket.map(ToString::to_string) }.print();
+    }
+    output::note(message);
+    if let Some(ticket) = ticket {
+        output::result(ticket);
+    }
 }
 
 /// A ticket with the key of a sealed content, for everybody or for those who are named.
@@ -123,7 +147,8 @@ fn ticket_with_key(args: &SeedArgs, content: ContentId) -> Result<Ticket, Failur
 /// Hashes the paths, or what they hold of a given manifest.
 fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), Failure> {
     let Some(path) = &args.manifest else {
-        let made = index_paths(&args.paths, IndexOptions::default(), global, args.json)?;
+        let outs: Vec<PathBuf> = args.manifest_out.iter().cloned().collect();
+        let made = index_paths((&args.paths, &outs), IndexOptions::default(), global, args.json)?;
         if made.reused_files > 0 && !args.json {
             let files = output::count(made.reused_files, "file");
             output::note(format_args!("hashed before and unchanged: {files}"));
@@ -203,6 +228,11 @@ fn announce(
         ByteLen(present_len),
         addresses.join(" ")
     ));
+    if ticket.sources.iter().all(|source| place::is_cut_off(endpoint, source)) {
+        output::note(
+            "this machine has no network yet, so the ticket is good on this machine alone: a new one comes with the network",
+        );
+    }
     output::note("others fetch it with: swarm fetch TICKET");
     output::result(ticket);
     present_len
@@ -215,6 +245,10 @@ struct Seed {
     taken: u64,
     joining: Option<Joining>,
     guard: Guard,
+    place: Place,
+    /// As it is written to `--manifest-out`.
+    file: ManifestFile,
+    ticket: Ticket,
 }
 
 impl Seed {
@@ -226,6 +260,7 @@ impl Seed {
     ) -> Result<(), Failure> {
         let wanted = if self.args.once { Some(1) } else { self.args.count };
         let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 Some(event) = events.recv() => {
@@ -236,6 +271,7 @@ impl Seed {
                 }
                 _ = tick.tick() => {
                     self.look_at_trust();
+                    self.look_at_place();
                     self.show(node).await;
                 }
                 () = interrupts.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; run the same command to serve again")),
@@ -250,6 +286,20 @@ impl Seed {
         if let Err(error) = self.guard.look() {
             let line = format!("{error}; going on with what held before");
             self.tell(Json::trust(&line), Some(line));
+        }
+    }
+
+    fn look_at_place(&mut self) {
+        let Some(source) = self.place.look() else { return };
+        let addresses: Vec<&str> = source.addresses.iter().map(Address::as_str).collect();
+        let message = format!("this node is reached at {} now: hand out the new ticket", addresses.join(" "));
+        self.ticket.sources = vec![source.clone()];
+        moved(self.args.json, message, Some(&self.ticket));
+        if let Err(failure) = write_out(&self.args, &mut self.file, source) {
+            output::note(format_args!(
+                "{}; going on with the manifest as it was written before",
+                failure.error
+            ));
         }
     }
 

@@ -27,11 +27,20 @@ pub(super) struct Reach {
     /// Neighbours beyond the usual number that a node which fell behind has looked for, and since when it has the last.
     pub(super) extra: usize,
     pub(super) extra_at: Instant,
+    /// When a source was dialed for the first time, the last that was.
+    pub(super) tried_at: Instant,
 }
 
 impl Default for Reach {
     fn default() -> Self {
-        Self { limit: NEIGHBOURS_DIALED_MAX, rate: 0, named: 0, extra: 0, extra_at: Instant::ZERO }
+        Self {
+            limit: NEIGHBOURS_DIALED_MAX,
+            rate: 0,
+            named: 0,
+            extra: 0,
+            extra_at: Instant::ZERO,
+            tried_at: Instant::ZERO,
+        }
     }
 }
 
@@ -106,9 +115,13 @@ impl Engine {
         while let Some((node, addresses)) =
             self.peers.pop_due(self.turn.now, |content, tie| is_wanted(&rooms, content, tie))
         {
+            let is_first = self.peers.on_tried(node);
             for content in self.peers.contents(node) {
                 if let Some(room) = rooms.get_mut(content) {
                     room.fetch = room.fetch.saturating_sub(1);
+                }
+                if let Some(state) = self.contents.get_mut(content).filter(|_| is_first) {
+                    state.reach.tried_at = self.turn.now;
                 }
             }
             self.turn.order(Output::Dial { node, addresses });
@@ -123,6 +136,17 @@ impl Engine {
                 self.turn.timers.set_if_unset(Timer::Widen(content), self.turn.now + WIDEN_INTERVAL);
             }
         }
+    }
+
+    /// Since when nothing came although there was somebody to ask: the last source that was dialed has its time, too. `None`
+    /// while others wait to be dialed.
+    pub(super) fn idle_since(&self, content: ContentId) -> Option<Instant> {
+        let state = self.contents.get(&content)?;
+        let latest = state.last_progress_at + UNTRIED_MAX;
+        if self.turn.now < latest && self.peers.has_untried(content) {
+            return None;
+        }
+        Some(state.last_progress_at.max(state.reach.tried_at.min(latest)))
     }
 
     fn rooms(&self) -> BTreeMap<ContentId, Room> {
@@ -186,3 +210,6 @@ impl Engine {
 const FIRST_SOURCES: u32 = 16;
 /// Time for new neighbours to show what they bring. A sink of 200 slow peers is linked to all of them after four times that.
 const WIDEN_INTERVAL: Duration = Duration::from_secs(1);
+/// Patience waits for sources that were never dialed, since each may be the one that lives. A finder that is lied to without end
+/// names new ones for ever: no longer than this since something came.
+const UNTRIED_MAX: Duration = Duration::from_secs(10 * 60);

@@ -18,6 +18,11 @@ pub struct LinkId(pub u64);
 pub enum Input {
     /// Nothing but time went by.
     Wakeup,
+    /// This node stood still, asleep or stopped. The time of [`Engine::handle`](super::Engine::handle) did not count that.
+    Woke {
+        /// For how long.
+        slept: Duration,
+    },
     /// Take part in a content.
     Join(Box<Join>),
     /// The store of a content is open (after [`Event::ManifestComplete`] or with `Join`).

@@ -158,10 +158,11 @@ impl Engine {
         let is_checking = self.is_checking(content);
         // The disk, or opening the store, is this node's own affair: no reason to give up on peers.
         let is_busy = is_checking || matches!(state.phase, Phase::Opening(_));
-        let deadline = state.last_progress_at + patience;
-        if is_busy {
-            self.turn.timers.set(Timer::Patience(content), self.turn.now + patience);
-        } else if deadline > self.turn.now {
+        let deadline = match self.idle_since(content) {
+            Some(since) if !is_busy => since + patience,
+            _ => self.turn.now + patience,
+        };
+        if deadline > self.turn.now {
             self.turn.timers.set(Timer::Patience(content), deadline);
         } else {
             let bottleneck = self.bottleneck(content);

@@ -64,6 +64,11 @@ impl ManifestFetch {
         }
     }
 
+    /// This node stood still: its peer has all the time again.
+    pub(super) fn on_woke(&mut self, now: Instant) {
+        self.last_page_at = now;
+    }
+
     pub(super) fn deadline(&self, now: Instant) -> Deadline {
         let at = self.last_page_at + PAGE_TIMEOUT;
         match self.from {

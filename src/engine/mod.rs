@@ -17,6 +17,7 @@ mod links;
 mod messages;
 mod neighbours;
 mod snapshot;
+mod waking;
 
 mod content;
 mod flush;
@@ -127,6 +128,7 @@ impl Engine {
         self.turn.now = self.turn.now.max(now);
         match input {
             Input::Wakeup => {}
+            Input::Woke { slept } => self.on_woke(slept),
             Input::Join(join) => self.on_join(*join),
             Input::StoreOpened { content, durable, wanted } => {
                 self.on_store_opened(content, &durable, &wanted)

@@ -2,6 +2,7 @@
 //! Invariant: a banned or refused node is never due.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::base::limits::{PEERS_MAX, SOURCE_ADDRESSES_MAX};
@@ -26,6 +27,8 @@ pub(super) struct Peer {
     standing: Standing,
     failures: u32,
     last_failure: Option<String>,
+    /// It was dialed in its turn, or linked.
+    is_tried: bool,
     /// Dials under way only because the other side dials too.
     meetings: u32,
     /// Another peer told of it, and it was not linked yet.
@@ -49,6 +52,36 @@ pub(super) enum Rank {
     /// After all others.
     #[default]
     Last,
+}
+
+/// Hosts that are likely to be up or down together, and to belong to one operator.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Network {
+    /// The first 24 bits of the addresses.
+    V4([u8; 3]),
+    /// The first 48 bits of the addresses.
+    V6([u16; 3]),
+    /// A name, which stands for addresses that are not known here.
+    Name(String),
+}
+
+impl Network {
+    fn of(address: &Address) -> Self {
+        let Ok(socket) = address.as_str().parse::<SocketAddr>() else {
+            let host = address.as_str().rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+            return Self::Name(host.to_ascii_lowercase());
+        };
+        match socket.ip().to_canonical() {
+            IpAddr::V4(ip) => {
+                let [a, b, c, _] = ip.octets();
+                Self::V4([a, b, c])
+            }
+            IpAddr::V6(ip) => {
+                let [a, b, c, ..] = ip.segments();
+                Self::V6([a, b, c])
+            }
+        }
+    }
 }
 
 /// What binds a peer to a content. The greater holds.
@@ -264,16 +297,39 @@ impl PeerBook {
             return None;
         }
         let is_due = |peer: &Peer| matches!(peer.standing, Standing::Waiting(at) if at <= now);
+        let crowds = self.crowds();
         let due = self.peers.iter_mut().filter(|(_, peer)| is_due(peer) && peer.is_wanted(&is_wanted));
-        let (node, peer) = due.min_by_key(|(_, peer)| (!peer.has_offers(), peer.is_doubtful(), peer.rank))?;
+        let (node, peer) = due.min_by_key(|(_, peer)| peer.turn(&crowds))?;
         peer.standing = Standing::Dialing;
         Some((*node, peer.addresses.clone()))
+    }
+
+    /// Dials under way, by the network they go to.
+    fn crowds(&self) -> BTreeMap<Network, usize> {
+        let mut crowds = BTreeMap::new();
+        let dialed = self.peers.values().filter(|peer| matches!(peer.standing, Standing::Dialing));
+        for network in dialed.filter_map(Peer::network) {
+            *crowds.entry(network).or_default() += 1;
+        }
+        crowds
+    }
+
+    /// Notes that a node is dialed in its turn. True if that is its first dial.
+    pub(super) fn on_tried(&mut self, node: NodeId) -> bool {
+        self.peers.get_mut(&node).is_some_and(|peer| !std::mem::replace(&mut peer.is_tried, true))
+    }
+
+    /// Whether a source of this content waits for its first dial.
+    pub(super) fn has_untried(&self, content: ContentId) -> bool {
+        let is_untried = |peer: &Peer| !peer.is_tried && matches!(peer.standing, Standing::Waiting(_));
+        self.peers.values().any(|peer| is_untried(peer) && peer.contents.contains_key(&content))
     }
 
     /// A link to it stands.
     pub(super) fn on_linked(&mut self, node: NodeId) {
         let Some(peer) = self.entry(node) else { return };
         peer.is_on_trial = false;
+        peer.is_tried = true;
         if !matches!(peer.standing, Standing::Banned(_)) {
             peer.standing = Standing::Linked;
         }
@@ -325,6 +381,16 @@ impl PeerBook {
         } else {
             peer.last_failure = Some(reason.to_owned());
             peer.standing = Standing::Refused(reason.to_owned());
+        }
+    }
+
+    /// Failures so far mean nothing any more: whoever waits to be dialed again is due, and its next failure is its first.
+    pub(super) fn end_backoff(&mut self, now: Instant) {
+        for peer in self.peers.values_mut() {
+            peer.failures = 0;
+            if let Standing::Waiting(at) = &mut peer.standing {
+                *at = now.min(*at);
+            }
         }
     }
 
@@ -451,6 +517,19 @@ impl Peer {
         self.reputation().is_doubtful() || is_unknown
     }
 
+    /// Who is dialed first: whoever something is offered to; the honest; those that did not fail, unless they were of use
+    /// before; where few are being dialed already, so that neither one dead network is waited for nor one host is flooded.
+    fn turn(&self, crowds: &BTreeMap<Network, usize>) -> impl Ord + use<> {
+        let has_only_failed = self.failures > 0 && self.totals.verified_chunks == 0;
+        let crowd = self.network().and_then(|network| crowds.get(&network)).copied().unwrap_or_default();
+        let crowd = crowd / CROWD_STEP;
+        (!self.has_offers(), self.is_doubtful(), has_only_failed, crowd, self.rank)
+    }
+
+    fn network(&self) -> Option<Network> {
+        self.addresses.first().map(Network::of)
+    }
+
     fn has_offers(&self) -> bool {
         self.contents.values().any(|tie| *tie == Tie::Offer)
     }
@@ -477,7 +556,11 @@ impl Peer {
     }
 }
 
-const DIALS_AT_ONCE: usize = 32;
+/// A dead source holds its place for ten seconds: a hundred of them are to hold up nobody. One dial sends some 10 KB until it is
+/// given up, so all of them together send about 1 Mbit/s.
+const DIALS_AT_ONCE: usize = 128;
+/// So many dials to one network are as good as none: the order in which sources were named counts among the first few.
+const CROWD_STEP: usize = 4;
 /// Dials under way that somebody else asked for; each takes up to ten seconds.
 const MEETINGS_AT_ONCE: u32 = 32;
 const BACKOFF_MIN: Duration = Duration::from_millis(500);

@@ -184,6 +184,11 @@ impl Transfer {
         }
     }
 
+    /// This node stood still: no peer stalled in that time.
+    pub(super) fn on_woke(&mut self, now: Instant) {
+        self.pipelines.values_mut().for_each(|pipeline| pipeline.last_received_at = now);
+    }
+
     /// Both sides know the manifest: the peer will name its chunks.
     pub(super) fn introduce(&mut self, link: LinkId, content: ContentId) {
         let Some(download) = self.downloads.get_mut(&content) else { return };

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::clock::Clock;
+use super::clock::AwakeClock;
 use super::io::Io;
 use super::{Command, NodeEvent, NodeSnapshot, Options};
 use crate::base::Instant;
@@ -12,7 +12,7 @@ use crate::transport::Endpoint;
 pub(super) struct Driver {
     engine: Engine,
     io: Io,
-    clock: Clock,
+    clock: AwakeClock,
 }
 
 impl Driver {
@@ -32,24 +32,31 @@ impl Driver {
         }
         let mut io = Io::new(endpoint, options, commands, events);
         engine.handle(Instant::ZERO, io.access());
-        Self { engine, io, clock: Clock::start() }
+        Self { engine, io, clock: AwakeClock::start() }
     }
 
     pub(super) async fn run(mut self) -> NodeSnapshot {
         while !self.io.is_stopped() {
-            let wakeup = self.engine.next_wakeup().map(|(at, _)| self.clock.deadline(at));
+            let wakeup = self.clock.next_look(self.engine.next_wakeup().map(|(at, _)| at));
             for fact in self.io.next_facts(wakeup).await {
-                if let Some(input) = self.io.admit(fact, &self.engine) {
-                    self.engine.handle(self.clock.now(), input);
+                if let Some(slept) = self.clock.look() {
+                    self.handle(Input::Woke { slept });
                 }
-                while let Some(output) = self.engine.poll() {
-                    self.io.perform(output);
+                if let Some(input) = self.io.admit(fact, &self.engine) {
+                    self.handle(input);
                 }
             }
         }
         let last = self.io.snapshot(&self.engine);
         self.io.end().await;
         last
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.engine.handle(self.clock.now(), input);
+        while let Some(output) = self.engine.poll() {
+            self.io.perform(output);
+        }
     }
 }
 

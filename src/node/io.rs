@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -19,11 +20,11 @@ use super::throttle::Throttle;
 use super::upload::{self, UploadTask};
 use super::windows::Windows;
 use super::{Command, Limits, NodeEvent, NodeSnapshot, Options, WireTotals, link};
-use crate::base::limits::PEERS_MAX;
+use crate::base::limits::{DIAL_TIMEOUT, PEERS_MAX};
 use crate::base::{ContentId, NodeId};
 use crate::discovery::{Found, Trouble, Way};
 use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose};
-use crate::manifest::{Address, ChunkIndex, Run, Source};
+use crate::manifest::{ChunkIndex, Run, Source};
 use crate::storage::{Store, StoreError, Verdict};
 use crate::transport::{DialError, Endpoint, Link, Protocol};
 use crate::trust::Role;
@@ -91,6 +92,7 @@ pub(super) struct Io {
     up: Throttle,
     down: Throttle,
     limits: Limits,
+    dial_timeout: Duration,
     finding: Finding,
     door: Door,
     /// What finders said and was told already.
@@ -110,7 +112,8 @@ impl Io {
         let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
         let tasks = TaskTracker::new();
         let ending = CancellationToken::new();
-        let Options { limits, finders, advertise, coordination, takes_offers: _, past: _ } = options;
+        let Options { limits, finders, advertise, coordination, takes_offers: _, past: _, dial_timeout } =
+            options;
         tasks.spawn(accept(endpoint.clone(), report.clone(), coordination, ending.clone()));
         let mut finding = Finding::start(&endpoint, finders, advertise, &tasks, &ending);
         finding.set_up(limits.up);
@@ -138,6 +141,7 @@ impl Io {
             up: Throttle::new(limits.up),
             down: Throttle::new(limits.down),
             limits,
+            dial_timeout: dial_timeout.map_or(DIAL_TIMEOUT, |limit| limit.min(DIAL_TIMEOUT)),
             finding,
             door,
             told: BTreeSet::new(),
@@ -151,18 +155,12 @@ impl Io {
         self.is_stopped
     }
 
-    /// The next facts, or a wake-up when it is time.
-    pub(super) async fn next_facts(&mut self, wakeup: Option<Instant>) -> Vec<Fact> {
+    /// The next facts, or a wake-up when it is time. Facts first: what waited while the process stood still is news, too.
+    pub(super) async fn next_facts(&mut self, wakeup: Instant) -> Vec<Fact> {
         self.hand_over_late_events();
         if !self.own_facts.is_empty() {
             return self.own_facts.drain(..).collect();
         }
-        let sleep = async {
-            match wakeup {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         let mut facts = Vec::new();
         tokio::select! {
             biased;
@@ -171,7 +169,7 @@ impl Io {
             fact = self.door.next() => facts.push(fact),
             _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => {}
             fact = self.finding.next() => facts.push(fact),
-            () = sleep => facts.push(Fact::Wakeup),
+            () = tokio::time::sleep_until(wakeup) => facts.push(Fact::Wakeup),
         }
         facts
     }
@@ -299,7 +297,13 @@ impl Io {
     pub(super) fn perform(&mut self, output: Output) {
         match output {
             Output::Dial { node, addresses } => {
-                let dialing = dial(self.endpoint.clone(), node, addresses, self.report.clone());
+                let (endpoint, limit, report) =
+                    (self.endpoint.clone(), self.dial_timeout, self.report.clone());
+                let dialing = async move {
+                    let dialed = endpoint.dial_within(limit, node, Protocol::Peer, &addresses).await;
+                    // The node may have ended.
+                    let _ = report.send(fact_of_dial(node, dialed)).await;
+                };
                 let ending = self.ending.clone();
                 self.tasks.spawn(async move { ending.run_until_cancelled(dialing).await });
             }
@@ -597,8 +601,8 @@ async fn accept(
     }
 }
 
-async fn dial(endpoint: Endpoint, node: NodeId, addresses: Vec<Address>, report: mpsc::Sender<Fact>) {
-    let fact = match endpoint.dial(node, Protocol::Peer, &addresses).await {
+fn fact_of_dial(node: NodeId, dialed: Result<Link, DialError>) -> Fact {
+    match dialed {
         Ok(link) => Fact::Linked { link, dialed: true },
         Err(error) => {
             let reason = error.to_string();
@@ -611,8 +615,7 @@ async fn dial(endpoint: Endpoint, node: NodeId, addresses: Vec<Address>, report:
             };
             Fact::Input(Input::DialFailed { node, failure })
         }
-    };
-    let _ = report.send(fact).await;
+    }
 }
 
 /// Facts waiting for the engine; tasks wait when it is full, and so do streams.

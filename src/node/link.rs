@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::io::Fact;
 use super::receive;
 use super::throttle::Throttle;
@@ -185,11 +185,11 @@ struct LinkTask {
 
 impl LinkTask {
     async fn run(self, queue: mpsc::Receiver<ControlOut>) {
-        let control = tokio::time::timeout(CONTROL_TIMEOUT, self.link.control()).await;
+        let control = clock::timeout(CONTROL_TIMEOUT, self.link.control()).await;
         let end = match control {
-            Ok(Ok((writer, reader))) => self.exchange(writer, reader, queue).await,
-            Ok(Err(reason)) => reason.into(),
-            Err(_) => {
+            Some(Ok((writer, reader))) => self.exchange(writer, reader, queue).await,
+            Some(Err(reason)) => reason.into(),
+            None => {
                 self.link.close(CONTROL_SILENT_CODE, "no control stream");
                 "it opened no control stream".into()
             }
@@ -224,14 +224,14 @@ impl LinkTask {
 
     /// Reads until the link is closed. True if that was because no greeting came.
     async fn read_control(&self, mut reader: FrameReader) -> bool {
-        let silence = tokio::time::sleep(CONTROL_TIMEOUT);
+        let silence = clock::timeout(CONTROL_TIMEOUT, std::future::pending::<()>());
         tokio::pin!(silence);
         let mut is_greeted = false;
         // What had come already when this side closed the link is not worked off: there may be megabytes.
         while !self.link.is_closed_here() {
             let frame = tokio::select! {
                 frame = reader.next() => frame,
-                () = &mut silence, if !is_greeted => {
+                _ = &mut silence, if !is_greeted => {
                     self.link.close(CONTROL_SILENT_CODE, "no Hello came");
                     return true;
                 }

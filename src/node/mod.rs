@@ -20,6 +20,7 @@ mod upload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -66,6 +67,10 @@ pub struct Options {
     pub coordination: Option<mpsc::Sender<Link>>,
     /// What nodes were worth at earlier runs.
     pub past: Vec<(NodeId, Reputation)>,
+    /// Longest dial, where that is to be less than [`DIAL_TIMEOUT`]: who waits no longer learns what went wrong, too.
+    ///
+    /// [`DIAL_TIMEOUT`]: crate::base::limits::DIAL_TIMEOUT
+    pub dial_timeout: Option<Duration>,
 }
 
 /// A running node, as products hold it.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{trace, warn};
 
 use super::blocks::Blocks;
+use super::clock::timeout;
 use super::throttle::Throttle;
 use crate::base::limits::UPLOAD_STALL_TIMEOUT;
 use crate::engine::{LinkId, UploadEnd};
@@ -93,7 +93,7 @@ async fn write(task: &UploadTask, stream: &mut ChunkSender, mut bytes: Bytes) ->
         all.wait(piece.len()).await;
         while !piece.is_empty() {
             let written = timeout(UPLOAD_STALL_TIMEOUT, stream.write_some(&mut piece)).await;
-            written.map_err(|_| UploadEnd::Stalled)?.map_err(|_| UploadEnd::Stopped)?;
+            written.ok_or(UploadEnd::Stalled)?.map_err(|_| UploadEnd::Stopped)?;
         }
     }
     Ok(())

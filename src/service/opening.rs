@@ -55,7 +55,7 @@ impl Opener {
             Spec::Paths { paths } => {
                 let made = index(paths, &IndexOptions::default(), Some(&cache), progress)?;
                 for skipped in &made.skipped {
-                    tracing::warn!(path = %skipped.path.display(), "left out: not a file or folder");
+                    tracing::warn!(path = %skipped.path.display(), why = ?skipped.why, "left out");
                 }
                 let all = Bitfield::full(made.manifest.geometry().chunk_count());
                 let store = SeedStore::new(made.manifest.clone(), made.roots, all, wall_clock);

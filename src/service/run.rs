@@ -193,6 +193,7 @@ impl Service {
             takes_offers: self.collector.is_some(),
             coordination: self.coordinator.as_ref().map(coordinating::Started::links),
             past: self.reputations.past().collect(),
+            dial_timeout: None,
         };
         let (node, mut events, node_task) = Node::start(self.endpoint.clone(), options);
         let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());

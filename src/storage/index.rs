@@ -132,12 +132,23 @@ pub fn index(
     cache: Option<&IndexCache>,
     progress: &(dyn Fn(HashProgress) + Sync),
 ) -> Result<Index, IndexError> {
+    index_without(paths, &[], options, cache, progress)
+}
+
+/// The same without some files, where a folder holds them: what is written while a content is made is no part of it.
+pub fn index_without(
+    paths: &[PathBuf],
+    left_out: &[PathBuf],
+    options: &IndexOptions,
+    cache: Option<&IndexCache>,
+    progress: &(dyn Fn(HashProgress) + Sync),
+) -> Result<Index, IndexError> {
     if let Some(log2) =
         options.chunk_len_log2.filter(|log2| !(CHUNK_LEN_LOG2_MIN..=CHUNK_LEN_LOG2_MAX).contains(log2))
     {
         return Err(IndexError::ChunkLen(log2));
     }
-    let walked = walk(paths)?;
+    let walked = walk(paths, left_out)?;
     // Before hours of hashing, not after.
     check_names(walked.files.iter().map(|found| &found.entry).chain(&walked.empty_directories))?;
     let roots = Roots::tops(walked.tops.clone());

@@ -2,6 +2,8 @@
 //! checksummed records. Invariant: a record is believed only if its checksum, which covers its place in the file, holds, and
 //! everything before it was believed. A torn end is cut off; anything else that is wrong is doubt. Knows no chunk's bytes.
 
+use std::ffi::OsStr;
+use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -160,6 +162,21 @@ pub fn find_manifest(dir: &Path, content: ContentId) -> Option<Manifest> {
     file.read_exact_at(&mut bytes, 0).ok()?;
     let body = Bytes::copy_from_slice(read_header(&bytes)?);
     Manifest::decode(body).ok().filter(|manifest| manifest.id() == content)
+}
+
+/// The manifest that the journal at this path holds, if it is a sound one.
+pub(super) fn manifest_in(path: &Path) -> Option<Manifest> {
+    let file = std::fs::File::open(path).ok()?;
+    let mut bytes = Vec::new();
+    file.take((HEADER_LEN + MANIFEST_BODY_LEN_MAX) as u64).read_to_end(&mut bytes).ok()?;
+    Manifest::decode(Bytes::copy_from_slice(read_header(&bytes)?)).ok()
+}
+
+/// Whether a journal, of whatever content, may have this name, now or while it is written anew.
+pub(super) fn is_file_name(name: &OsStr) -> bool {
+    let name = name.to_str().map(|name| name.strip_suffix(".new").unwrap_or(name));
+    let digits = name.and_then(|name| name.strip_prefix(".swarm-")?.strip_suffix(".journal"));
+    digits.is_some_and(|digits| digits.len() == 16 && HEXLOWER.decode(digits.as_bytes()).is_ok())
 }
 
 /// The journal's name; no content can hold a file of that name except by finding a preimage of its own id.

@@ -30,6 +30,7 @@ mod journal;
 mod resume;
 mod target;
 mod target_files;
+mod unfinished;
 
 mod stream;
 
@@ -46,7 +47,7 @@ pub use dir::free_len;
 pub(crate) use direct::DIRECT_ALIGN;
 pub use error::{ErrorKind, StoreError};
 pub use hashing::HashProgress;
-pub use index::{Index, IndexError, IndexOptions, index};
+pub use index::{Index, IndexError, IndexOptions, index, index_without};
 pub use journal::find_manifest;
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

@@ -10,6 +10,7 @@ use walkdir::WalkDir;
 
 use super::hashing::Stamp;
 use super::index::IndexError;
+use super::unfinished::Unfinished;
 use crate::base::limits::FILES_MAX;
 use crate::manifest::{EntryPath, ManifestError};
 
@@ -29,6 +30,10 @@ pub enum SkippedWhy {
     Symlink,
     /// A device, socket or pipe.
     Special,
+    /// It belongs to a fetch that is not finished.
+    Unfinished,
+    /// The caller asked for that.
+    LeftOut,
 }
 
 /// A file that was found.
@@ -52,11 +57,16 @@ pub(super) struct Walked {
     pub(super) roots: Vec<PathBuf>,
     /// The name of each, and the folder that holds it.
     pub(super) tops: BTreeMap<String, PathBuf>,
+    /// Files in folders that are to be passed over.
+    left_out: Vec<PathBuf>,
+    unfinished: Unfinished,
 }
 
-/// Walks all paths.
-pub(super) fn walk(paths: &[PathBuf]) -> Result<Walked, IndexError> {
-    let mut walked = Walked::default();
+/// Walks all paths. `left_out` are files that are passed over where a folder holds them.
+pub(super) fn walk(paths: &[PathBuf], left_out: &[PathBuf]) -> Result<Walked, IndexError> {
+    // Whatever is not there is in no folder either.
+    let left_out = left_out.iter().filter_map(|path| absolute(path).ok()).collect();
+    let mut walked = Walked { left_out, ..Walked::default() };
     for path in paths {
         let root = absolute(path)?;
         let name = name_of(&root, path)?;
@@ -81,6 +91,8 @@ pub(super) fn walk(paths: &[PathBuf]) -> Result<Walked, IndexError> {
 
 impl Walked {
     fn walk_tree(&mut self, root: &Path, name: &str) -> Result<(), IndexError> {
+        // A fetch writes its journal at the top of what it fetches into.
+        root.ancestors().skip(1).for_each(|folder| self.unfinished.look_into(folder));
         // Folders above the one being walked, each with whether it holds anything.
         let mut open: Vec<(EntryPath, bool)> = Vec::new();
         for item in WalkDir::new(root).follow_links(false).sort_by_file_name() {
@@ -90,9 +102,12 @@ impl Walked {
             }
             let (path, kind) = (item.path(), item.file_type());
             if kind.is_dir() {
+                self.unfinished.look_into(path);
                 let entry = entry_below(root, name, path)?;
                 mark_holding(&mut open);
                 open.push((entry, false));
+            } else if let Some(why) = self.why_passed_over(path).filter(|_| kind.is_file()) {
+                self.skipped.push(Skipped { path: path.to_owned(), why });
             } else if kind.is_file() {
                 mark_holding(&mut open);
                 let metadata = item.metadata().map_err(|error| IndexError::from_walk(root, error))?;
@@ -106,6 +121,13 @@ impl Walked {
             self.close(Some(folder));
         }
         Ok(())
+    }
+
+    fn why_passed_over(&self, path: &Path) -> Option<SkippedWhy> {
+        if self.left_out.iter().any(|left_out| left_out == path) {
+            return Some(SkippedWhy::LeftOut);
+        }
+        self.unfinished.has(path).then_some(SkippedWhy::Unfinished)
     }
 
     fn close(&mut self, folder: Option<(EntryPath, bool)>) {

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, ConnectError, ConnectionError};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -15,10 +17,11 @@ use super::config::Transports;
 use super::identity::Identity;
 use super::interfaces::{canonical, is_local};
 use super::link::{CloseReason, Link};
+use super::path;
 use super::protocol::Protocol;
 use super::tls::{self, FoundKey};
 use crate::base::NodeId;
-use crate::base::limits::{DIAL_STAGGER, DIAL_TIMEOUT, SOURCE_ADDRESSES_MAX};
+use crate::base::limits::{DIAL_STAGGER, RESOLVES_AT_ONCE, SOURCE_ADDRESSES_MAX};
 use crate::manifest::Address;
 use crate::trust::Denial;
 
@@ -45,7 +48,7 @@ pub enum DialError {
         found: NodeId,
     },
     /// No address led to the node.
-    #[error("no way to node {}: {}; check that it runs and that UDP gets through", node.short(), list(attempts))]
+    #[error("no way to node {}: {}; {}", node.short(), list(attempts), way_out(attempts))]
     Unreachable {
         /// The node that was dialed.
         node: NodeId,
@@ -80,15 +83,24 @@ pub enum AttemptError {
     /// The name stands for no address.
     #[error("is a name that does not resolve ({0})")]
     Unresolved(String),
-    /// This machine or network has no IPv6, or the address is none to dial.
+    /// The address is none to dial, or not from the address that this node listens at.
     #[error("cannot be dialed from here")]
     NotRoutable,
+    /// This machine has no route to it: no network, or no IPv6.
+    #[error("is out of reach: this machine has no route to it")]
+    NoRoute,
+    /// This machine refuses to send there.
+    #[error("is blocked: a firewall or a route of this machine forbids UDP to it")]
+    Blocked,
     /// Another node is there.
     #[error("shows key {}", .0.short())]
     WrongKey(NodeId),
     /// Nobody answered in time.
     #[error("does not answer")]
     NoAnswer,
+    /// Nobody answered in time, and its machine says that nobody listens there.
+    #[error("refuses: nobody listens on that port")]
+    NotListening,
     /// Somebody answered and then closed.
     #[error("answers, but {0}")]
     Closed(CloseReason),
@@ -107,9 +119,16 @@ pub(super) struct Dialer {
     pub(super) protocol: Protocol,
     /// Addresses of this machine.
     pub(super) own: Arc<[IpAddr]>,
+    /// Where the socket is bound.
+    pub(super) bound: SocketAddr,
 }
 
-pub(super) async fn dial(dialer: Dialer, node: NodeId, addresses: &[Address]) -> Result<Link, DialError> {
+pub(super) async fn dial(
+    dialer: Dialer,
+    node: NodeId,
+    addresses: &[Address],
+    limit: Duration,
+) -> Result<Link, DialError> {
     if node == dialer.identity.node_id() {
         return Err(DialError::Myself(node));
     }
@@ -117,10 +136,13 @@ pub(super) async fn dial(dialer: Dialer, node: NodeId, addresses: &[Address]) ->
         return Err(DialError::NoAddress(node));
     }
     let mut race = Race::new(dialer, node, addresses);
-    let won = timeout(DIAL_TIMEOUT, race.run()).await;
+    let won = timeout(limit, race.run()).await;
     match won {
         Ok(Some(link)) => Ok(link),
-        Ok(None) | Err(_) => Err(race.into_error()),
+        Ok(None) | Err(_) => {
+            race.explain_silence().await;
+            Err(race.into_error())
+        }
     }
 }
 
@@ -131,8 +153,10 @@ struct Race {
     waiting: VecDeque<Target>,
     seen: BTreeSet<SocketAddr>,
     running: JoinSet<(usize, Outcome)>,
-    /// Every attempt begun; `NoAnswer` until it ends.
+    /// Every attempt begun, with what is to be said of it if it does not end in time.
     attempts: Vec<(Target, AttemptError)>,
+    /// Of these, names whose addresses are attempts of their own.
+    resolved: BTreeSet<usize>,
 }
 
 #[derive(Clone)]
@@ -151,7 +175,7 @@ impl Race {
     fn new(dialer: Dialer, node: NodeId, addresses: &[Address]) -> Self {
         let waiting = addresses.iter().take(SOURCE_ADDRESSES_MAX).map(Target::of).collect();
         let (seen, running, attempts) = (BTreeSet::new(), JoinSet::new(), Vec::new());
-        Self { dialer, node, waiting, seen, running, attempts }
+        Self { dialer, node, waiting, seen, running, attempts, resolved: BTreeSet::new() }
     }
 
     /// The first link, or `None` when all attempts have failed.
@@ -180,7 +204,11 @@ impl Race {
                 continue;
             }
             let (dialer, node, index) = (self.dialer.clone(), self.node, self.attempts.len());
-            self.attempts.push((target.clone(), AttemptError::NoAnswer));
+            let unended = match &target {
+                Target::Name(_) => AttemptError::Unresolved("no answer from the name servers".to_owned()),
+                Target::Socket(_) => AttemptError::NoAnswer,
+            };
+            self.attempts.push((target.clone(), unended));
             self.running.spawn(async move { (index, attempt(&dialer, node, target).await) });
             return;
         }
@@ -190,6 +218,7 @@ impl Race {
         match outcome {
             Outcome::Linked(link) => return Some(link),
             Outcome::Resolved(sockets) => {
+                self.resolved.insert(index);
                 for socket in sockets.into_iter().take(SOURCE_ADDRESSES_MAX).rev() {
                     self.waiting.push_front(Target::Socket(socket));
                 }
@@ -197,6 +226,28 @@ impl Race {
             Outcome::Failed(error) => self.attempts[index].1 = error,
         }
         None
+    }
+
+    /// Asks the system about those that did not answer: what it knows of a path it tells for a connected socket alone.
+    async fn explain_silence(&mut self) {
+        let bound = self.dialer.bound.ip();
+        let silent = self.attempts.iter_mut().filter(|(_, error)| *error == AttemptError::NoAnswer);
+        let silent = silent.filter_map(|(target, error)| match target {
+            Target::Socket(address) => Some((*address, error)),
+            Target::Name(_) => None,
+        });
+        let probes: Vec<_> =
+            silent.filter_map(|(at, error)| Some((path::probe(bound, at)?, error))).collect();
+        if probes.is_empty() {
+            return;
+        }
+        // As long as the answer of a host on the same network takes, and most others.
+        sleep(PROBE_WAIT).await;
+        for (probe, error) in probes {
+            if let Some(known) = probe.outcome() {
+                *error = known;
+            }
+        }
     }
 
     /// Another key is what is most worth telling, but not if it was met on loopback alone: tickets name the loopback of the
@@ -214,8 +265,9 @@ impl Race {
                 return DialError::WrongKey { address: *address, expected: node, found: *found };
             }
         }
-        let attempts = self.attempts.into_iter();
-        let attempts = attempts.map(|(target, error)| Attempt { address: target.into_address(), error });
+        let attempts = self.attempts.into_iter().enumerate();
+        let attempts = attempts.filter(|(index, _)| !self.resolved.contains(index));
+        let attempts = attempts.map(|(_, (target, error))| Attempt { address: target.into_address(), error });
         DialError::Unreachable { node, attempts: attempts.collect() }
     }
 }
@@ -243,14 +295,26 @@ async fn attempt(dialer: &Dialer, node: NodeId, target: Target) -> Outcome {
     }
 }
 
+/// Names are looked up side by side, each on a thread that nothing can interrupt: a few at a time, or dead name servers would
+/// take all of them, and disks have to wait.
 async fn resolve(address: &Address) -> Outcome {
-    match tokio::net::lookup_host(address.as_str()).await {
-        Ok(sockets) => Outcome::Resolved(sockets.collect()),
-        Err(error) => Outcome::Failed(AttemptError::Unresolved(error.to_string())),
+    let Ok(turn) = RESOLVING.acquire().await else { return Outcome::Failed(AttemptError::Stopping) };
+    let name = address.clone();
+    let resolving = tokio::task::spawn_blocking(move || {
+        let sockets = name.as_str().to_socket_addrs().map(Iterator::collect);
+        drop(turn);
+        sockets
+    });
+    match resolving.await {
+        Ok(Ok(sockets)) => Outcome::Resolved(sockets),
+        Ok(Err(error)) => Outcome::Failed(AttemptError::Unresolved(error.to_string())),
+        // The runtime ends.
+        Err(_) => Outcome::Failed(AttemptError::Stopping),
     }
 }
 
 async fn connect(dialer: &Dialer, node: NodeId, address: SocketAddr) -> Result<Link, AttemptError> {
+    path::check(dialer.bound.ip(), address)?;
     let found = FoundKey::default();
     let tls = tls::dialing(&dialer.identity, node, dialer.protocol, &found);
     let tls = QuicClientConfig::try_from(tls).expect("AES-128 is among the suites");
@@ -294,8 +358,24 @@ fn list(attempts: &[Attempt]) -> String {
     shown.join(", ")
 }
 
+/// What may help. What is wrong with this machine comes first: it is the nearest.
+fn way_out(attempts: &[Attempt]) -> &'static str {
+    let has = |error: AttemptError| attempts.iter().any(|attempt| attempt.error == error);
+    let is_no_route = |attempt: &Attempt| attempt.error == AttemptError::NoRoute;
+    if has(AttemptError::Blocked) {
+        "let UDP out through this machine's firewall"
+    } else if attempts.iter().all(is_no_route) {
+        "check the network of this machine"
+    } else {
+        "check that it runs and that UDP gets through"
+    }
+}
+
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.address, self.error)
     }
 }
+
+static RESOLVING: Semaphore = Semaphore::const_new(RESOLVES_AT_ONCE);
+const PROBE_WAIT: Duration = Duration::from_millis(100);

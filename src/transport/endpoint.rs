@@ -25,9 +25,9 @@ use super::socket::{self, BindError};
 use super::tls;
 use crate::base::NodeId;
 use crate::base::limits::{
-    ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED, HANDSHAKE_WAITING_LEN_MAX,
-    HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX, HANDSHAKES_WAITING_MAX,
-    LEARNED_ADDRESSES_MAX,
+    DIAL_TIMEOUT, ENDPOINT_CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_CROWDED,
+    HANDSHAKE_WAITING_LEN_MAX, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX, HANDSHAKES_WAITING_LEN_MAX,
+    HANDSHAKES_WAITING_MAX, LEARNED_ADDRESSES_MAX,
 };
 use crate::manifest::{Address, SigningKey, Source};
 use crate::trust::{Applicant, Authoriser, Denial, Open, Role};
@@ -43,6 +43,8 @@ pub struct Endpoint {
 struct Shared {
     quinn: quinn::Endpoint,
     bound: SocketAddr,
+    /// The port of the last start, which could not be had again.
+    lost_port: Option<u16>,
     /// Addresses of this machine when the socket was bound.
     own: Arc<[IpAddr]>,
     options: LinkOptions,
@@ -88,7 +90,7 @@ impl Endpoint {
         identity: &Identity,
         options: LinkOptions,
     ) -> Result<Self, BindError> {
-        let socket = socket::bind(listen, identity.last_port())?;
+        let (socket, lost_port) = socket::bind(listen, identity.last_port())?;
         let failed = |source| BindError::Socket { address: listen.unwrap_or(socket::ANY), source };
         let bound = socket.local_addr().map_err(failed)?;
         let transports = Transports::new(options);
@@ -106,7 +108,18 @@ impl Endpoint {
         let identity = identity.clone();
         let learned = watch::Sender::new(Learned::default());
         let gate = watch::Sender::new(Gate { authoriser: Arc::new(Open), clock: || UNIX_EPOCH });
-        let shared = Shared { quinn, bound, own, options, transports, accepting, handshakes, learned, gate };
+        let shared = Shared {
+            quinn,
+            bound,
+            lost_port,
+            own,
+            options,
+            transports,
+            accepting,
+            handshakes,
+            learned,
+            gate,
+        };
         Ok(Self { shared: Arc::new(shared), identity })
     }
 
@@ -125,14 +138,31 @@ impl Endpoint {
         protocol: Protocol,
         addresses: &[Address],
     ) -> Result<Link, DialError> {
+        self.dial_within(DIAL_TIMEOUT, node, protocol, addresses).await
+    }
+
+    /// The same, for whoever has less time than [`DIAL_TIMEOUT`].
+    ///
+    /// # Errors
+    /// As [`Endpoint::dial`].
+    ///
+    /// [`DIAL_TIMEOUT`]: crate::base::limits::DIAL_TIMEOUT
+    pub async fn dial_within(
+        &self,
+        limit: Duration,
+        node: NodeId,
+        protocol: Protocol,
+        addresses: &[Address],
+    ) -> Result<Link, DialError> {
         let dialer = Dialer {
             quinn: self.shared.quinn.clone(),
             identity: self.identity.clone(),
             transports: self.shared.transports.clone(),
             protocol,
             own: Arc::clone(&self.shared.own),
+            bound: self.shared.bound,
         };
-        let link = dial::dial(dialer, node, addresses).await?;
+        let link = dial::dial(dialer, node, addresses, limit).await?;
         match self.admits(&link) {
             Ok(_) => Ok(link),
             Err(denial) => {
@@ -221,6 +251,11 @@ impl Endpoint {
     /// The UDP port; a seed passes it to [`Identity::remember_port`].
     pub fn port(&self) -> u16 {
         self.shared.bound.port()
+    }
+
+    /// The UDP port that tickets of the last start name, if this start could not have it.
+    pub fn lost_port(&self) -> Option<u16> {
+        self.shared.lost_port
     }
 
     /// What one link may hold in memory.

@@ -23,6 +23,7 @@ mod chunk_stream;
 mod control;
 mod frame;
 mod link;
+mod path;
 
 #[doc(hidden)]
 pub mod fuzzing;

@@ -38,17 +38,21 @@ pub enum BindError {
 /// # Errors
 /// If the port is taken or forbidden, or the address is not this machine's.
 pub fn bind_socket(listen: Option<SocketAddr>) -> Result<UdpSocket, BindError> {
-    bind(listen, None)
+    bind(listen, None).map(|(socket, _)| socket)
 }
 
-/// Binds to `listen`, or to all addresses; where it leaves the port open, to `last_port` if that is free.
-pub(super) fn bind(listen: Option<SocketAddr>, last_port: Option<u16>) -> Result<UdpSocket, BindError> {
+/// Binds to `listen`, or to all addresses; where it leaves the port open, to `last_port` if that can be had. If not, `last_port`
+/// comes back beside the socket.
+pub(super) fn bind(
+    listen: Option<SocketAddr>,
+    last_port: Option<u16>,
+) -> Result<(UdpSocket, Option<u16>), BindError> {
     let wanted = listen.unwrap_or(ANY);
     let again = last_port.filter(|_| wanted.port() == 0);
-    if let Some(socket) = again.and_then(|port| bind_either(SocketAddr::new(wanted.ip(), port)).ok()) {
-        return Ok(socket);
+    match again.map(|port| bind_either(SocketAddr::new(wanted.ip(), port))) {
+        Some(Ok(socket)) => Ok((socket, None)),
+        Some(Err(_)) | None => Ok((bind_either(wanted)?, again)),
     }
-    bind_either(wanted)
 }
 
 /// IPv4 alone where all addresses are asked for and there is no IPv6.

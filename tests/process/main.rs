@@ -17,6 +17,7 @@ mod kills;
 mod large;
 mod manifest;
 mod mistakes;
+mod networks;
 mod one_seed;
 mod pauses;
 mod replaced;

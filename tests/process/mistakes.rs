@@ -149,12 +149,17 @@ fn sources_that_do_not_serve_are_told_apart() {
     stage.check_fetch(
         &args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{silent_port}")],
         3,
-        "no source",
+        "does not answer; check that it runs and that UDP gets through",
+    );
+    stage.check_fetch(
+        &args!["tree.swarm", "--peer", format!("{node}@127.0.0.77:9")],
+        3,
+        "nobody listens on that port",
     );
     stage.check_fetch(
         &args!["tree.swarm", "--peer", format!("{node}@no-such-host.invalid:1")],
         3,
-        "no source",
+        "is a name that does not resolve",
     );
     stage.check_fetch(
         &args!["tree.swarm", "--peer", format!("{node}@127.0.0.1:{port}")],

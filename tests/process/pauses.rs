@@ -30,14 +30,48 @@ fn a_fetch_goes_on_when_its_stopped_seed_does() {
     assert_same_file(&film, &world.path("out/film.bin"));
 }
 
+#[test]
+fn a_fetch_that_stands_still_for_longer_than_its_patience_goes_on() {
+    let world = World::new();
+    let film = world.file("film.bin", LEN);
+    let seed = world.seed(args![film]);
+    let args = args!["-o", "out", "--limit-down", "8MiB/s", "--timeout", "2", seed.ticket()];
+    let mut fetch = world.fetch(args);
+    wait_for_a_quarter(&mut fetch);
+    pause_for(&mut fetch, Duration::from_secs(4));
+    fetch.end().done();
+    assert_same_file(&film, &world.path("out/film.bin"));
+}
+
+#[test]
+fn a_fetch_that_waits_for_its_source_counts_no_time_for_which_it_stands_still() {
+    let world = World::new();
+    let film = world.file("film.bin", MIB);
+    let seed = world.seed(args![film]);
+    let (address, ticket) = (seed.address(), seed.ticket().to_owned());
+    seed.process.kill();
+    let mut fetch = world.fetch(args!["-o", "out", "--timeout", "3", ticket]);
+    fetch.wait_json(|line| (line["event"] == "progress").then_some(()));
+    fetch.signal(Signal::Stop);
+    // It is back before the fetch looks again.
+    std::thread::sleep(Duration::from_secs(4));
+    let _seed = world.seed_at(&address, args![film]);
+    fetch.signal(Signal::Continue);
+    fetch.end().done();
+}
+
 fn wait_for_a_quarter(fetch: &mut Process) {
     fetch.wait_json(|line| (line["verified_bytes"].as_u64()? >= LEN / 4).then_some(()));
 }
 
 fn pause(process: &mut Process) {
     let seconds = std::env::var("SWARM_PAUSE_SECS").map_or(5, |seconds| seconds.parse().expect("a number"));
+    pause_for(process, Duration::from_secs(seconds));
+}
+
+fn pause_for(process: &mut Process, time: Duration) {
     process.signal(Signal::Stop);
-    std::thread::sleep(Duration::from_secs(seconds));
+    std::thread::sleep(time);
     process.signal(Signal::Continue);
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 
-use crate::support::{Tree, World, args, random};
+use crate::support::{MIB, Process, Tree, World, args, random};
 
 #[test]
 fn odd_names_empty_things_and_executable_bits_arrive_as_they_are() {
@@ -100,4 +100,54 @@ fn a_content_without_a_byte_arrives() {
     let done = world.fetch(args!["-o", "out", seed.ticket()]).end().done();
     assert_eq!(done.bytes, 0);
     assert_eq!(Tree::of(&world.path("out/tree")), Tree::of(&world.path("tree")));
+}
+
+#[test]
+fn a_manifest_that_is_written_into_its_folder_is_no_part_of_it() {
+    let world = World::new();
+    let film = world.file("tree/film.bin", 1000);
+    let tree = film.parent().expect("the folder").to_owned();
+    let mut contents = Vec::new();
+    for _ in 0..2 {
+        let mut command = world.command(&args!["seed", "--json", ".", "--manifest-out", "film.swarm"]);
+        let mut seed = Process::start(command.current_dir(&tree), b"");
+        contents.push(seed.wait_json(|line| line["content"].as_str().map(str::to_owned)));
+        seed.kill();
+    }
+    // To another command it is a file like any other.
+    fs::remove_file(tree.join("film.swarm")).expect("it was written");
+    for _ in 0..2 {
+        let mut command = world.command(&args!["manifest", "create", "--json", "."]);
+        let mut create = Process::start(command.current_dir(&tree), b"");
+        contents.push(create.wait_json(|line| line["content"].as_str().map(str::to_owned)));
+        create.end().expect_code(0);
+    }
+    assert!(tree.join("tree.swarm").exists());
+    assert!(contents.iter().all(|content| *content == contents[0]), "{contents:?}");
+}
+
+#[test]
+fn what_a_fetch_has_not_finished_is_not_served_as_a_part_of_its_folder() {
+    let world = World::new();
+    world.file("tree/film.bin", 8 * MIB);
+    world.file("tree/sub/b.bin", 8 * MIB);
+    let seed = world.seed(args![world.path("tree")]);
+    let mut fetch = world.fetch(args!["-o", "out", "--limit-down", "1MiB/s", seed.ticket()]);
+    fetch.wait_json(|line| (line["durable_bytes"].as_u64()? > 0).then_some(()));
+    fetch.kill();
+    // The user's own, whatever it is called.
+    world.file("out/mine.part", 10);
+    for path in ["out", "out/tree"] {
+        let outcome =
+            world.run(&args!["manifest", "create", "--json", "-o", "out.swarm", path]).expect_code(0);
+        let files: Vec<String> = outcome.json()[0]["files"]
+            .as_array()
+            .expect("files")
+            .iter()
+            .filter_map(|file| file["path"].as_str().map(str::to_owned))
+            .collect();
+        let expected: &[&str] = if path == "out" { &["out/mine.part"] } else { &[] };
+        assert_eq!(files, expected, "{outcome:#?}");
+        assert!(outcome.err.iter().any(|line| line.contains("a fetch that is not finished")), "{outcome:#?}");
+    }
 }

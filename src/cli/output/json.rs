@@ -51,6 +51,8 @@ pub(in crate::cli) enum Json {
     Coordinating { node: String, places: Vec<String> },
     /// What a coordinator knows, about every second.
     Coordinator { contents: usize, announcements: usize, listed: usize, nodes: usize },
+    /// The node is reached elsewhere than earlier tickets say; a new ticket, if it is known by now.
+    Moved { message: String, ticket: Option<String> },
     /// A chunk was withdrawn because the data under it changed.
     ChunkLost { chunk: u32, path: String },
     /// The end, with success.

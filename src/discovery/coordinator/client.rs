@@ -60,9 +60,24 @@ impl Client {
                 let _ = self.surroundings.troubles.try_send(Trouble { way: Way::Coordinator, reason });
             }
             is_told = true;
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RETRY_MAX);
+            wait = if self.rest(wait).await { RETRY_MIN } else { (wait * 2).min(RETRY_MAX) };
         }
+    }
+
+    /// Waits before the next dial, but no longer than until this machine has other addresses: what failed on the old network,
+    /// or without one, may work now. True if it has.
+    async fn rest(&self, wait: Duration) -> bool {
+        let endpoint = &self.surroundings.endpoint;
+        let (before, mut left) = (endpoint.local_addresses(), wait);
+        while !left.is_zero() {
+            let nap = left.min(ADDRESSES_INTERVAL);
+            tokio::time::sleep(nap).await;
+            left -= nap;
+            if endpoint.local_addresses() != before {
+                return true;
+            }
+        }
+        false
     }
 
     /// Talks until the link ends; says why it did.
@@ -214,5 +229,6 @@ async fn write(writer: &mut FrameWriter, messages: &[Coordination]) -> Result<()
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+const ADDRESSES_INTERVAL: Duration = Duration::from_secs(3);
 const INTERVAL_MIN: Duration = Duration::from_secs(10);
 const BATCH: usize = 64;

@@ -145,13 +145,13 @@ fn no_more_are_dialed_or_met_at_a_time_than_the_limits() {
     let there = || vec![address("127.0.0.1:1")];
     let node = |index: usize| NodeId::from_bytes([index as u8; 32]);
     let mut book = PeerBook::default();
-    for index in 0..100 {
+    for index in 0..150 {
         book.add_source(Instant::ZERO, CONTENT, node(index), there(), (Tie::Fetch, Rank::Last));
     }
     let due = std::iter::from_fn(|| book.pop_due(Instant::ZERO, |_, _| true)).count();
     assert_eq!((due, book.dialing(CONTENT)), (DIALS_AT_ONCE, DIALS_AT_ONCE));
     assert!(!book.begin_trial(node(200), CONTENT, &there()));
-    let met = (100..200).filter(|index| book.begin_meeting(node(*index), there()).is_some()).count();
+    let met = (150..250).filter(|index| book.begin_meeting(node(*index), there()).is_some()).count();
     assert_eq!(met, MEETINGS_AT_ONCE as usize);
     assert!(!book.is_given_up(CONTENT));
 }
@@ -241,4 +241,34 @@ fn a_full_book_forgets_whoever_failed_most_and_never_a_ban() {
     book.on_linked(NODE);
     assert!(book.is_banned(node(3)) && !book.is_source(node(4), CONTENT));
     assert_eq!(book.iter().count(), PEERS_MAX);
+}
+
+#[test]
+fn dials_are_spread_over_networks_and_go_to_the_untried_first() {
+    let mut book = PeerBook::default();
+    let named = |book: &mut PeerBook, index: u8, at: &str| {
+        let (node, rank) = (NodeId::from_bytes([index; 32]), Rank::Named(index.into()));
+        book.add_source(Instant::ZERO, CONTENT, node, vec![address(at)], (Tie::Fetch, rank));
+    };
+    for index in 1..=40 {
+        named(&mut book, index, &format!("192.0.2.{index}:1"));
+    }
+    named(&mut book, 41, "198.51.100.1:1");
+    named(&mut book, 42, "[2001:db8:1::1]:1");
+    named(&mut book, 43, "[2001:db8:1:2::2]:1");
+    named(&mut book, 44, "seed.example:1");
+    let mut order = Vec::new();
+    while let Some((node, _)) = book.pop_due(Instant::ZERO, |_, _| true) {
+        order.push(node.as_bytes()[0]);
+    }
+    assert_eq!(order[..9], [1, 2, 3, 4, 41, 42, 43, 44, 5], "{order:?}");
+
+    let (mut rng, first) = (Rng::seeded(1), NodeId::from_bytes([1; 32]));
+    assert!(book.on_tried(first));
+    book.on_failed(Instant::ZERO, first, "no answer", &mut rng);
+    named(&mut book, 45, "192.0.2.45:1");
+    assert!(book.has_untried(CONTENT));
+    let (next, _) = book.pop_due(Instant::ZERO + BACKOFF_MAX, |_, _| true).expect("both are due");
+    assert_eq!(next, NodeId::from_bytes([45; 32]));
+    assert!(book.on_tried(next) && !book.on_tried(next) && !book.has_untried(CONTENT));
 }

@@ -3,7 +3,7 @@
 use super::living::{address, id};
 use super::single::{Single, dialed, has_all, link_of, sources};
 use super::*;
-use crate::base::limits::{NEIGHBOURS_DIALED_MAX, PEX_INTERVAL};
+use crate::base::limits::{LINK_IDLE_TIMEOUT, NEIGHBOURS_DIALED_MAX, PEX_INTERVAL};
 use crate::manifest::Source;
 use crate::wire::{DeclineReason, Hello};
 
@@ -290,4 +290,78 @@ fn a_source_whose_link_this_node_closed_is_dialed_again_though_others_are_linked
     }
     assert_eq!(closed(&outputs), [link_of(1)]);
     assert_eq!(dialed(&single.pass(Duration::from_secs(2))), [id(1)]);
+}
+
+#[test]
+fn after_standing_still_patience_and_backoff_begin_anew() {
+    let manifest = one_file(4);
+    let mut single = impatient(&manifest, true);
+    add_source(&mut single, &manifest, 1);
+    let fail = |single: &mut Single| {
+        let failure = DialFailure::Unreachable("no answer".to_owned());
+        single.input(Input::DialFailed { node: id(1), failure });
+    };
+    fail(&mut single);
+    while dialed(&single.pass(Duration::from_secs(1))) == [id(1)] {
+        fail(&mut single);
+    }
+    single.pass(Duration::from_secs(20));
+    fail(&mut single);
+    let outputs = single.input(Input::Woke { slept: Duration::from_secs(70) });
+    assert_eq!(dialed(&outputs), [id(1)]);
+    assert_eq!(failures(&single.pass(Duration::from_secs(29))), 0);
+    assert_eq!(failures(&single.pass(Duration::from_secs(2))), 1);
+}
+
+#[test]
+fn links_that_the_other_end_has_given_up_meanwhile_are_made_anew() {
+    let manifest = one_file(4);
+    for (slept, is_closed) in [(LINK_IDLE_TIMEOUT / 2, false), (LINK_IDLE_TIMEOUT * 2, true)] {
+        let mut single = impatient(&manifest, true);
+        add_source(&mut single, &manifest, 1);
+        answer(&mut single, &manifest, &[id(1)]);
+        let outputs = single.input(Input::Woke { slept });
+        assert_eq!(closed(&outputs).len(), usize::from(is_closed), "{slept:?}");
+        assert_eq!(dialed(&outputs).len(), usize::from(is_closed), "{slept:?}");
+    }
+}
+
+/// Dials that come to nothing, each after ten seconds, until so many nodes were dialed. How long that took.
+fn time_to_dial(single: &mut Single, mut outputs: Vec<Output>, count: usize) -> Duration {
+    let (mut ends, mut tried) = (VecDeque::new(), std::collections::BTreeSet::new());
+    let mut time = Duration::ZERO;
+    loop {
+        assert_eq!(failures(&outputs), 0, "after {time:?}");
+        for node in dialed(&outputs) {
+            tried.insert(node);
+            ends.push_back((time + Duration::from_secs(10), node));
+        }
+        if tried.len() == count {
+            return time;
+        }
+        time += Duration::from_millis(500);
+        outputs = single.pass(Duration::from_millis(500));
+        while let Some((_, node)) = ends.pop_front_if(|(at, _)| *at <= time) {
+            let failure = DialFailure::Unreachable("no answer".to_owned());
+            outputs.extend(single.input(Input::DialFailed { node, failure }));
+        }
+    }
+}
+
+#[test]
+fn patience_does_not_run_out_while_sources_are_untried() {
+    // As many as engines of these tests can tell apart: whichever is dialed last may be the one that lives.
+    let (manifest, count) = (one_file(4), 250);
+    let mut single = Single::new();
+    let patience = Some(Patience { idle: Duration::from_secs(3), search: Duration::ZERO });
+    let (content, order) = (manifest.id(), Order::RarestFirst);
+    let join = Join { content, manifest: Some(manifest.clone()), order, patience };
+    single.input(Input::Join(Box::new(join)));
+    open_store(&mut single, &manifest);
+    let named: Vec<Output> = (1..=count).flat_map(|peer| add_source(&mut single, &manifest, peer)).collect();
+    let time = time_to_dial(&mut single, named, count);
+    assert!(time < Duration::from_secs(15), "{time:?}");
+    // It has its time, too; then it is over.
+    assert_eq!(failures(&single.pass(Duration::from_millis(2_900))), 0);
+    assert_eq!(failures(&single.pass(Duration::from_secs(60))), 1);
 }

@@ -142,6 +142,15 @@ impl Process {
         rustix::process::kill_process(pid, number).expect("it runs");
     }
 
+    /// Runs a command of the shell in this process's network.
+    pub(crate) fn run_beside(&self, command: &str) {
+        let tools = format!("/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap_or_default());
+        let pid = self.pid().to_string();
+        let mut entered = Command::new("nsenter");
+        let status = entered.args(["-n", "-t", &pid, "/bin/sh", "-c", command]).env("PATH", tools).status();
+        assert!(status.is_ok_and(|status| status.success()), "{command}");
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Outcome {
         let lines = self.said.wait_until(|lines| lines.open_streams == 0);

@@ -63,14 +63,36 @@ impl World {
         Process::start(&mut command, b"")
     }
 
+    /// `swarm` in a network of its own, in which `setup` was run before. `None`, and a line that says so, where that cannot be had.
+    pub(crate) fn start_in_own_network(&self, setup: &str, args: &[OsString]) -> Option<Process> {
+        let tools = format!("/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap_or_default());
+        let is_there = Command::new("unshare").args(["-n", "ip", "link"]).env("PATH", &tools).output();
+        if !is_there.is_ok_and(|output| output.status.success()) {
+            eprintln!("NOT RUN: a network of its own takes root, unshare and ip");
+            return None;
+        }
+        let plain = self.command(args);
+        let mut command = Command::new("unshare");
+        command.env_clear().env("PATH", tools).args(["-n", "/bin/sh", "-c"]);
+        command.arg(format!("{setup} && exec \"$0\" \"$@\"")).arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(self.dir.path());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Some(Process::start(&mut command, b""))
+    }
+
     /// Starts it and waits for its end.
     pub(crate) fn run(&self, args: &[OsString]) -> Outcome {
         self.start(args).end()
     }
 
     /// A seed on loopback that is ready.
-    pub(crate) fn seed(&self, mut args: Vec<OsString>) -> Seed {
-        args.extend(["--listen".into(), "127.0.0.1:0".into()]);
+    pub(crate) fn seed(&self, args: Vec<OsString>) -> Seed {
+        self.seed_at("127.0.0.1:0", args)
+    }
+
+    /// A seed that is ready, at this address.
+    pub(crate) fn seed_at(&self, address: &str, mut args: Vec<OsString>) -> Seed {
+        args.extend(["--listen".into(), address.into()]);
         self.seed_anywhere(args)
     }
 
@@ -105,6 +127,12 @@ impl Seed {
 
     pub(crate) fn node(&self) -> &str {
         self.ready["node"].as_str().expect("a seed has a key")
+    }
+
+    /// The first address of its ticket.
+    pub(crate) fn address(&self) -> String {
+        let ticket: swarm::manifest::Ticket = self.ticket().parse().expect("a seed prints a good ticket");
+        ticket.sources[0].addresses[0].to_string()
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use swarm::base::limits::{FRAME_LEN_MAX, REQUESTS_OPEN_MAX, SOURCE_ADDRESSES_MAX};
 use swarm::base::{Bitfield, ContentId, Instant, NodeId};
 use swarm::engine::{
-    ChunkVerdict, DialFailure, Engine, Event, Input, Join, LinkId, Order, Output, Patience, Purpose,
-    UploadEnd, Violation,
+    ChunkVerdict, DialFailure, Engine, Event, Input, Join, LinkId, Order, Output, Patience, Purpose, Refusal,
+    RefusalCause, UploadEnd, Violation,
 };
 use swarm::manifest::{Manifest, Run};
 use swarm::sim::Swarm;
@@ -286,7 +286,7 @@ impl World {
     fn dial_ends(&mut self, script: &mut Script<'_>) {
         let Some(node) = self.dialing.pop_front() else { return };
         let failure = match script.byte() % 3 {
-            0 => DialFailure::Refused("another key".to_owned()),
+            0 => DialFailure::Refused(Refusal::new(RefusalCause::WrongKey, "another key")),
             _ => DialFailure::Unreachable("nobody".to_owned()),
         };
         self.input(Input::DialFailed { node, failure });

@@ -2,6 +2,7 @@
 
 pub mod limits;
 
+mod category;
 mod ids;
 mod time;
 mod units;
@@ -13,6 +14,7 @@ mod rng;
 mod windows;
 
 pub use bitfield::Bitfield;
+pub use category::Category;
 pub use ids::{ContentId, NodeId, ParseIdError};
 pub use ranges::RangeSet;
 pub use rng::Rng;

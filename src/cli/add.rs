@@ -10,7 +10,7 @@ use super::source::Wanted;
 use crate::base::ByteLen;
 use crate::manifest::Ticket;
 use crate::service::protocol::{Answer, ContentState, Request};
-use crate::storage::HashProgress;
+use crate::storage::{HashProgress, check_folder};
 
 pub(super) fn run(args: &AddArgs, global: &Global) -> Result<(), Failure> {
     add(args, global).map_err(|failure| output::told(failure, args.json))
@@ -69,6 +69,8 @@ fn fetch(what: &str, out: &Path) -> Result<Request, Failure> {
             "nobody is known to have this content: take a ticket, or a manifest that names a source";
         return Err(Failure::new(Exit::NoSource, message));
     }
+    // It answers before it has the manifest and looks at the folder: what no fetch could fill is refused here.
+    check_folder(out)?;
     // The node keeps what it fetches as it comes: a key would be of no use to it.
     let Wanted { content, sources, coordinators, signatures, .. } = wanted;
     let ticket = Ticket { sources, coordinators, signatures, ..Ticket::new(content) };

@@ -7,7 +7,7 @@ use super::failure::{Exit, Failure};
 use super::setup;
 use crate::service::client::Client;
 use crate::service::default_control;
-use crate::service::protocol::{Answer, ErrorKind, Request};
+use crate::service::protocol::{Answer, Request};
 
 /// Connects to the node that the arguments name.
 pub(super) fn connect(args: &ControlArgs, global: &Global) -> Result<Client, Failure> {
@@ -24,9 +24,20 @@ pub(super) fn ask(
     request: Request,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Answer, Failure> {
-    match client.ask(request, progress)? {
-        Answer::Error { kind, message } => Err(Failure::new(exit_of(kind), message)),
-        answer => Ok(answer),
+    done(client.ask(request, progress)?)
+}
+
+/// An answer, unless it is an error.
+pub(super) fn done(answer: Answer) -> Result<Answer, Failure> {
+    match answer {
+        Answer::Error { kind, category, message } => {
+            Err(Failure::new(kind.category(category.as_deref()).into(), message))
+        }
+        answer @ (Answer::Progress { .. }
+        | Answer::Added { .. }
+        | Answer::Removed { .. }
+        | Answer::Contents { .. }
+        | Answer::Status(_)) => Ok(answer),
     }
 }
 
@@ -38,14 +49,4 @@ pub(super) fn odd(_answer: Answer) -> Failure {
 /// The node runs in another folder: it is told whole paths.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| Failure::file("find", path, &error))
-}
-
-fn exit_of(kind: ErrorKind) -> Exit {
-    match kind {
-        ErrorKind::Usage => Exit::Usage,
-        ErrorKind::TargetDiffers => Exit::TargetDiffers,
-        ErrorKind::Integrity => Exit::Integrity,
-        ErrorKind::Disk => Exit::Disk,
-        ErrorKind::Other => Exit::Other,
-    }
 }

@@ -3,12 +3,15 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use crate::coordinator::{BookError, CoordinatorError};
+use super::ways;
+use crate::base::Category;
+use crate::coordinator::CoordinatorError;
 use crate::credentials::CredentialsError;
-use crate::engine::{Bottleneck, FetchFailure};
+use crate::engine::{Bottleneck, FetchFailure, Refusal};
+use crate::manifest::SealError;
 use crate::service::client::ClientError;
 use crate::service::{ConfigError, ControlError, ServiceError};
-use crate::storage::{ErrorKind, IndexError, StoreError};
+use crate::storage::{IndexError, StoreError};
 use crate::transport::{BindError, IdentityError};
 
 /// The exit codes, as documented in `swarm --help` and README.
@@ -24,6 +27,24 @@ pub(super) enum Exit {
     NotAuthorised = 7,
     NoNode = 8,
     Interrupted = 130,
+}
+
+/// The one table from which exit codes come.
+impl From<Category> for Exit {
+    fn from(category: Category) -> Self {
+        match category {
+            Category::Usage => Self::Usage,
+            Category::NoSource => Self::NoSource,
+            Category::TargetDiffers => Self::TargetDiffers,
+            Category::Integrity => Self::Integrity,
+            Category::Disk => Self::Disk,
+            Category::Denied => Self::NotAuthorised,
+            Category::NoNode => Self::NoNode,
+            Category::Interrupted => Self::Interrupted,
+            // A script that waits for another process learns no more from the code than from the message.
+            Category::Held | Category::Other => Self::Other,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -47,6 +68,11 @@ impl Failure {
         Self { exit, error: anyhow::anyhow!("{message}"), is_shown: false }
     }
 
+    /// An error of the library, with the way out of its cause that the command line knows beside the library's own.
+    fn of(category: Category, error: impl Display, way: Option<&'static str>) -> Self {
+        Self::new(category.into(), format_args!("{error}{}", way.unwrap_or_default()))
+    }
+
     /// Refuses a path of the command line at which there is nothing.
     pub(super) fn unless_there(path: &std::path::Path) -> Result<(), Self> {
         match path.symlink_metadata() {
@@ -60,155 +86,96 @@ impl Failure {
 
     /// A file that cannot be read or written.
     pub(super) fn file(op: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
-        let exit = match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => Exit::Usage,
-            _ => Exit::Disk,
-        };
+        let exit = Category::of_io(error.kind()).into();
         Self::new(exit, format_args!("cannot {op} `{}`: {error}", path.display()))
     }
 }
 
 impl From<CoordinatorError> for Failure {
     fn from(error: CoordinatorError) -> Self {
-        match error {
-            CoordinatorError::Identity(error) => error.into(),
-            CoordinatorError::Book(error) => {
-                let exit = match error {
-                    BookError::Folder { .. } | BookError::Database { .. } => Exit::Disk,
-                    BookError::InUse(_) => Exit::Other,
-                };
-                Self::new(exit, error)
-            }
-        }
+        let way = ways::coordinator(&error);
+        Self::of(error.category(), error, way)
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let exit = match (&error, error.kind()) {
-            (
-                StoreError::TargetExists { .. }
-                | StoreError::Unsafe { .. }
-                | StoreError::Displaced { .. }
-                | StoreError::NotAFile { .. },
-                _,
-            ) => Exit::TargetDiffers,
-            (
-                _,
-                ErrorKind::Full
-                | ErrorKind::ReadOnly
-                | ErrorKind::Permission
-                | ErrorKind::Missing
-                | ErrorKind::Disk,
-            ) => Exit::Disk,
-            (_, ErrorKind::Changed) => Exit::Integrity,
-            (_, ErrorKind::InTheWay) => Exit::Usage,
-            (_, ErrorKind::Busy | ErrorKind::Misuse) => Exit::Other,
-        };
-        Self { exit, error: error.into(), is_shown: false }
+        Self::of(error.category(), error, None)
     }
 }
 
 impl From<IndexError> for Failure {
     fn from(error: IndexError) -> Self {
-        let error = match error {
-            IndexError::Store(error) => return error.into(),
-            other => other,
-        };
-        let exit = match &error {
-            IndexError::Disk { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::Usage,
-            IndexError::Disk { .. } => Exit::Disk,
-            IndexError::Changed { .. } => Exit::Integrity,
-            IndexError::Store(_)
-            | IndexError::Symlink { .. }
-            | IndexError::Special { .. }
-            | IndexError::NoName { .. }
-            | IndexError::SameName { .. }
-            | IndexError::NotUtf8 { .. }
-            | IndexError::Name { .. }
-            | IndexError::ChunkLen(_)
-            | IndexError::Manifest(_) => Exit::Usage,
-        };
-        Self { exit, error: error.into(), is_shown: false }
+        let way = ways::index(&error);
+        Self::of(error.category(), error, way)
     }
 }
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
-        let exit = if matches!(error, IdentityError::Io { .. }) { Exit::Disk } else { Exit::Other };
-        Self { exit, error: error.into(), is_shown: false }
+        Self::of(error.category(), error, None)
     }
 }
 
 impl From<CredentialsError> for Failure {
     fn from(error: CredentialsError) -> Self {
-        let exit = match &error {
-            CredentialsError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Exit::Usage
-            }
-            CredentialsError::Io { .. } => Exit::Disk,
-            CredentialsError::Exists(_) => Exit::TargetDiffers,
-            CredentialsError::TooLong(_)
-            | CredentialsError::NotPem { .. }
-            | CredentialsError::Unusable { .. }
-            | CredentialsError::ForeignList(_)
-            | CredentialsError::Development(_)
-            | CredentialsError::Readable(_)
-            | CredentialsError::Members { .. }
-            | CredentialsError::WrongNode { .. }
-            | CredentialsError::NotIssued { .. }
-            | CredentialsError::Usage(_) => Exit::Usage,
-        };
-        Self { exit, error: error.into(), is_shown: false }
+        let way = ways::credentials(&error);
+        Self::of(error.category(), error, way)
     }
 }
 
 impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
-        Self { exit: Exit::Other, error: error.into(), is_shown: false }
+        Self::of(error.category(), error, None)
     }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self { exit: Exit::Usage, error: error.into(), is_shown: false }
+        Self::of(error.category(), error, None)
     }
 }
 
 impl From<ControlError> for Failure {
     fn from(error: ControlError) -> Self {
-        let exit = match error {
-            ControlError::InUse(_) => Exit::Other,
-            ControlError::InTheWay(_) => Exit::TargetDiffers,
-            ControlError::TooLong(_) => Exit::Usage,
-            ControlError::Io { .. } => Exit::Disk,
-        };
-        Self { exit, error: error.into(), is_shown: false }
+        Self::of(error.category(), error, None)
     }
 }
 
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
-        let exit = match error {
-            ServiceError::Saved(_) => Exit::Disk,
-            ServiceError::Metrics { .. } => Exit::Other,
-            ServiceError::Store(error) => return error.into(),
-            ServiceError::Coordinator(error) => return error.into(),
-            ServiceError::Trust(error) => return error.into(),
-        };
-        Self { exit, error: error.into(), is_shown: false }
+        match error {
+            ServiceError::Coordinator(error) => error.into(),
+            ServiceError::Trust(error) => error.into(),
+            error @ (ServiceError::Saved(_) | ServiceError::Store(_) | ServiceError::Metrics { .. }) => {
+                Self::of(error.category(), error, None)
+            }
+        }
+    }
+}
+
+impl From<SealError> for Failure {
+    fn from(error: SealError) -> Self {
+        Self::of(error.category(), error, None)
     }
 }
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let exit = match error {
-            ClientError::NoNode(_) => Exit::NoNode,
-            ClientError::NotAllowed(_) => Exit::NotAuthorised,
-            ClientError::Broken { .. } | ClientError::Malformed { .. } => Exit::Other,
-        };
-        Self { exit, error: error.into(), is_shown: false }
+        Self::of(error.category(), error, None)
     }
+}
+
+/// A folder that a fetch cannot fill.
+pub(super) fn of_target(error: StoreError) -> Failure {
+    let way = ways::target(&error);
+    Failure::of(error.category(), error, way)
+}
+
+/// A node that refuses this one, or lacks the content.
+pub(super) fn of_refusal(refusal: &Refusal) -> Failure {
+    let way = ways::refusal(refusal.cause);
+    Failure::new(refusal.cause.category().into(), format_args!("{refusal}{}", way.unwrap_or_default()))
 }
 
 /// A fetch that the engine gave up.
@@ -217,26 +184,137 @@ pub(super) fn of_fetch(
     store_error: Option<StoreError>,
     describe: impl FnOnce(&Bottleneck) -> String,
 ) -> Failure {
-    match (failure, store_error) {
-        (_, Some(error)) => error.into(),
-        (FetchFailure::Store, None) => {
-            Failure::new(Exit::Disk, "the store failed; run the same command again")
-        }
-        (FetchFailure::Refused(reason), None) if reason.contains("does not have this content") => {
-            Failure::new(
-                Exit::NoSource,
-                format_args!("{reason}: ask for a newer ticket, or name another --peer"),
-            )
-        }
-        (FetchFailure::Refused(reason), None) => Failure::new(Exit::NotAuthorised, reason),
-        (FetchFailure::Manifest(reason), None) => Failure::new(Exit::Usage, reason),
-        (FetchFailure::NoSource(bottleneck), None) => {
+    if let Some(error) = store_error {
+        return of_target(error);
+    }
+    let message = match failure {
+        FetchFailure::Refused(refusal) => return of_refusal(refusal),
+        FetchFailure::Store => "the store failed; run the same command again".to_owned(),
+        FetchFailure::Manifest(reason) => reason.clone(),
+        FetchFailure::NoSource(bottleneck) => {
             let why = match describe(bottleneck) {
                 why if why.is_empty() => why,
                 why => format!(": {why}"),
             };
-            let message = format!("no source made progress{why}; run the same command again to go on");
-            Failure::new(Exit::NoSource, message)
+            format!("no source made progress{why}; run the same command again to go on")
         }
+    };
+    Failure::new(failure.category().into(), message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::engine::RefusalCause;
+    use crate::service::protocol::Answer;
+
+    /// Every cause of a store, as a command ends on it.
+    fn store_causes() -> Vec<(StoreError, u8)> {
+        let path = || PathBuf::from("out/film");
+        let system =
+            |kind: io::ErrorKind| StoreError::Disk { path: path(), op: "write", source: kind.into() };
+        vec![
+            (system(io::ErrorKind::StorageFull), 6),
+            (system(io::ErrorKind::ReadOnlyFilesystem), 6),
+            (system(io::ErrorKind::PermissionDenied), 6),
+            (system(io::ErrorKind::NotFound), 6),
+            (system(io::ErrorKind::FileTooLarge), 6),
+            (StoreError::NoInodes { path: path(), op: "open" }, 6),
+            (StoreError::SyncFailed { path: path() }, 6),
+            (StoreError::TargetExists { path: path() }, 4),
+            (StoreError::FolderInTheWay { path: path() }, 4),
+            (StoreError::NotAFolder { path: path() }, 4),
+            (StoreError::DanglingLink { path: path() }, 4),
+            (StoreError::Unsafe { path: path() }, 4),
+            (StoreError::Displaced { path: path() }, 4),
+            (StoreError::NotAFile { path: path() }, 4),
+            (StoreError::Changed { path: path(), chunk: 1 }, 5),
+            (StoreError::Integrity { path: path() }, 5),
+            (StoreError::Sealed { path: path(), chunk: 1 }, 5),
+            (StoreError::Cut { path: path() }, 5),
+            (StoreError::NotOneFile { path: path() }, 2),
+            (StoreError::Busy { path: path() }, 1),
+            (StoreError::NotVerified { path: path(), chunk: 1 }, 1),
+            (StoreError::Unwanted { path: path(), chunk: 1 }, 1),
+            (StoreError::Range { chunk: 1, offset: 0, len: 1 }, 1),
+            (StoreError::Unfinished { path: path(), missing: 1 }, 1),
+            (StoreError::ReadOnlyStore, 1),
+            (StoreError::NotServed, 1),
+        ]
+    }
+
+    /// The code of `swarm add` when the node that it asks meets this: by way of the control socket.
+    fn code_of_answer(category: Category) -> u8 {
+        let line = serde_json::to_string(&Answer::error(category, "why")).expect("it is JSON");
+        let answer = serde_json::from_str(&line).expect("a node wrote it");
+        super::super::control::done(answer).expect_err("an error").exit as u8
+    }
+
+    #[test]
+    fn a_cause_of_a_store_has_one_exit_code_by_whatever_command() {
+        for (error, code) in store_causes() {
+            let shown = error.to_string();
+            assert_eq!(code_of_answer(error.category()), code, "swarm add: {shown}");
+            assert_eq!(of_target(error).exit as u8, code, "swarm fetch: {shown}");
+        }
+        // `swarm seed`, `swarm join` and `swarm manifest create` meet them while indexing, `swarm aggregate` and `swarm node` at
+        // their start.
+        for (error, code) in store_causes() {
+            assert_eq!(Failure::from(IndexError::Store(error)).exit as u8, code);
+        }
+        for (error, code) in store_causes() {
+            assert_eq!(Failure::from(ServiceError::Store(error)).exit as u8, code);
+        }
+    }
+
+    #[test]
+    fn every_category_has_its_exit_code_also_through_a_node() {
+        let codes = Category::ALL.map(|category| (category.name(), Exit::from(category) as u8));
+        let expected = [
+            ("usage", 2),
+            ("no_source", 3),
+            ("target_differs", 4),
+            ("integrity", 5),
+            ("disk", 6),
+            ("denied", 7),
+            ("no_node", 8),
+            ("held", 1),
+            ("interrupted", 130),
+            ("other", 1),
+        ];
+        assert_eq!(codes, expected);
+        for category in Category::ALL {
+            assert_eq!(code_of_answer(category), Exit::from(category) as u8);
+        }
+    }
+
+    #[test]
+    fn what_ends_a_fetch_decides_its_exit_code_and_the_words_do_not() {
+        let words = "does not have this content";
+        let refused = |cause| FetchFailure::Refused(Refusal::new(cause, words));
+        let mut failures: Vec<(FetchFailure, u8)> = RefusalCause::ALL
+            .into_iter()
+            .map(|cause| (refused(cause), if cause == RefusalCause::NotHere { 3 } else { 7 }))
+            .collect();
+        failures.push((FetchFailure::NoSource(Bottleneck::NoPeer(Some(words.to_owned()))), 3));
+        failures.push((FetchFailure::Manifest(words.to_owned()), 2));
+        failures.push((FetchFailure::Store, 6));
+        for (failure, code) in failures {
+            let ended = of_fetch(&failure, None, |_| words.to_owned());
+            assert_eq!((ended.exit as u8, code_of_answer(failure.category())), (code, code), "{failure:?}");
+            assert!(ended.error.to_string().lines().count() == 1, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_way_out_is_that_of_the_command_that_has_it() {
+        let there = || StoreError::TargetExists { path: PathBuf::from("out/film") };
+        assert!(of_target(there()).error.to_string().ends_with("move it away, or pass --overwrite"));
+        assert!(!Failure::from(there()).error.to_string().contains("--"));
+        let folder = StoreError::FolderInTheWay { path: PathBuf::from("out/film") };
+        assert!(!of_target(folder).error.to_string().contains("--overwrite"));
     }
 }

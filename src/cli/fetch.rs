@@ -26,10 +26,12 @@ use crate::engine::{
     Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
 };
 use crate::manifest::{ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey};
-use crate::node::clock::Clock;
+use crate::node::clock::{Clock, wall_clock};
 use crate::node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
 use crate::service::Guard;
-use crate::storage::{Store, StoreError, StreamStore, TargetOptions, TargetStore, find_manifest, free_len};
+use crate::storage::{
+    Opening, Store, StoreError, StreamStore, Target, TargetOptions, find_manifest, free_len,
+};
 use crate::transport::Endpoint;
 use crate::wire::DeclineReason;
 
@@ -239,7 +241,7 @@ impl Fetch {
     fn unsealed(&self, manifest: Manifest) -> Result<Manifest, Failure> {
         match &self.content_key {
             Some(_) if !manifest.is_sealed() && self.args.content_key.is_some() => {
-                Err(Failure::new(Exit::Usage, SealError::NotSealed))
+                Err(SealError::NotSealed.into())
             }
             _ if !manifest.is_sealed() => Ok(manifest),
             Some(key) => seal::opened(&manifest, key),
@@ -356,7 +358,7 @@ impl Fetch {
             Event::PeerLeft { node, reason } => self.tell(node, "left", reason, false),
             Event::PeerUnreachable { node, failure } => match failure {
                 DialFailure::Unreachable(reason) => self.tell(node, "unreachable", reason, true),
-                DialFailure::Refused(reason) => self.tell(node, "refused", reason, true),
+                DialFailure::Refused(refusal) => self.tell(node, "refused", refusal.words, true),
             },
             Event::PeerDeclined { node, reason, .. } => {
                 let short = node.short();
@@ -565,10 +567,19 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
     let view = HashView::new("verifying", args.json);
     let options =
         TargetOptions { overwrite: args.overwrite, unwanted_empty: include.unwanted_empty(&manifest) };
-    let (store, opened) =
-        TargetStore::open(&args.out, manifest, wanted.clone(), options, &|progress| view.show(progress))?;
-    let (is_resumed, is_doubted) = (opened.resumed, opened.doubted);
-    Ok(OpenedStore { store: Arc::new(store), durable: opened.durable, wanted, is_resumed, is_doubted })
+    let show = |progress| view.show(progress);
+    let opening = Opening { progress: &show, clock: wall_clock };
+    let target = Target::open(&args.out, &manifest, &wanted, &options, opening);
+    Ok(match target.map_err(failure::of_target)? {
+        Target::Filled(store, opened) => {
+            let (is_resumed, is_doubted) = (opened.resumed, opened.doubted);
+            OpenedStore { store, durable: opened.durable, wanted, is_resumed, is_doubted }
+        }
+        Target::Complete(store) => {
+            let durable = store.good().clone();
+            OpenedStore { store: Arc::new(store), durable, wanted, is_resumed: false, is_doubted: false }
+        }
+    })
 }
 
 fn no_source() -> Failure {

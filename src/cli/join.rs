@@ -1,7 +1,7 @@
 //! `swarm join`: serve files in place like `swarm seed`, and offer them to a node that collects.
 
 use super::args::{Global, JoinArgs};
-use super::failure::{Exit, Failure};
+use super::failure::{self, Exit, Failure};
 use super::output::{self, Json};
 use super::seed;
 use crate::base::ContentId;
@@ -51,7 +51,7 @@ impl Joining {
                     self.tell("unreachable", format!("{reason}; trying again"));
                     None
                 }
-                DialFailure::Refused(reason) => Some(Err(Failure::new(Exit::NotAuthorised, reason))),
+                DialFailure::Refused(refusal) => Some(Err(failure::of_refusal(refusal))),
             },
             Event::PeerBanned { node, violation } if *node == self.aggregator.node => {
                 let message =

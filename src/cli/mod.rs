@@ -10,6 +10,7 @@ mod seal;
 mod setup;
 mod source;
 mod trust;
+mod ways;
 
 mod aggregate;
 mod cert;

@@ -10,7 +10,7 @@ use super::output::HashView;
 use super::source::Wanted;
 use crate::base::limits::WRAPPED_KEYS_MAX;
 use crate::base::{ContentId, NodeId};
-use crate::manifest::{ContentKey, Manifest, SealError, WrappedKey};
+use crate::manifest::{ContentKey, Manifest, WrappedKey};
 use crate::storage::{self, Index};
 use crate::transport::{Identity, random_bytes};
 
@@ -49,13 +49,7 @@ pub(super) fn sealed(index: &Index, key: &ContentKey, is_json: bool) -> Result<M
 
 /// A manifest as whoever has this key sees it.
 pub(super) fn opened(manifest: &Manifest, key: &ContentKey) -> Result<Manifest, Failure> {
-    manifest.opened(key).map_err(|error| {
-        let exit = match error {
-            SealError::NotSealed | SealError::Malformed => Exit::Usage,
-            SealError::WrongKey => Exit::NotAuthorised,
-        };
-        Failure::new(exit, error)
-    })
+    Ok(manifest.opened(key)?)
 }
 
 /// The key for each of some nodes.

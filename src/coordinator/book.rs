@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::base::{ContentId, Instant, NodeId};
+use crate::base::{Category, ContentId, Instant, NodeId};
 use crate::wire::SignedAnnounce;
 
 /// The database. Clones are the same one.
@@ -43,7 +43,7 @@ pub enum BookError {
         source: std::io::Error,
     },
     /// Another process has it.
-    #[error("another coordinator runs with the folder `{}`: stop it, or name another with --state", .0.display())]
+    #[error("another coordinator runs with the folder `{}`: stop it, or take another folder", .0.display())]
     InUse(PathBuf),
     /// The database cannot be used.
     #[error("cannot use `{}`: {message}; move it away to start with nothing known", path.display())]
@@ -53,6 +53,16 @@ pub enum BookError {
         /// What the database said.
         message: String,
     },
+}
+
+impl BookError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Folder { .. } | Self::Database { .. } => Category::Disk,
+            Self::InUse(_) => Category::Held,
+        }
+    }
 }
 
 impl Book {

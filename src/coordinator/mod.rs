@@ -26,8 +26,8 @@ use tokio_util::task::TaskTracker;
 pub use book::BookError;
 pub use own::{OwnNode, OwnPlace, OwnPresence};
 
-use crate::base::ContentId;
 use crate::base::limits::{COORDINATOR_CALLS_WAITING_MAX, COORDINATOR_LINKS_WAITING_MAX};
+use crate::base::{Category, ContentId};
 use crate::transport::{Endpoint, Identity, IdentityError, Link};
 use book::Book;
 use desk::{Call, Desk};
@@ -48,6 +48,16 @@ pub enum CoordinatorError {
     /// It has no key to probe by.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+}
+
+impl CoordinatorError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Book(error) => error.category(),
+            Self::Identity(error) => error.category(),
+        }
+    }
 }
 
 /// What a coordinator knows at one instant.

@@ -120,7 +120,7 @@ fn may_sign_until(certificate: &CertificateDer<'_>, path: &Path) -> Result<u64, 
     let may_sign = |usage: &x509_parser::extensions::KeyUsage| usage.key_cert_sign();
     let usage = parsed.key_usage().map_err(|_| unusable("it is malformed"))?;
     if !parsed.is_ca() || !usage.is_none_or(|usage| may_sign(usage.value)) {
-        return Err(unusable("it is no authority's, but a node's: name the ca.pem of `swarm cert ca`"));
+        return Err(CredentialsError::NotAnAuthority(path.to_owned()));
     }
     Ok(parsed.validity().not_after.timestamp().unsigned_abs())
 }

@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(admit(&before, &full, NOW - DAY), Err(Denial::NotYetValid));
         assert_eq!(admit(&before, &full, NOW + 3651 * DAY), Err(Denial::AuthorityExpired));
         let node_only = Authority::new(full.as_bytes(), Path::new("reader.pem"), false);
-        assert!(matches!(node_only, Err(CredentialsError::Unusable { .. })));
+        assert!(matches!(node_only, Err(CredentialsError::NotAnAuthority(_))));
         assert_eq!(book.revoke(node(1), NOW).expect("known"), 1);
         let after = authority(&book);
         assert_eq!(admit(&after, &full, NOW + 1), Err(Denial::Revoked));

@@ -55,9 +55,7 @@ impl TrustFiles {
                 all.push(Arc::new(authority));
             }
             (None, Some(_)) => {
-                return Err(CredentialsError::Usage(
-                    "a revocation list takes its authority: name it by --ca",
-                ));
+                return Err(CredentialsError::NoAuthority);
             }
             (None, None) => {}
         }

@@ -8,7 +8,7 @@ mod files;
 use std::io;
 use std::path::PathBuf;
 
-use crate::base::NodeId;
+use crate::base::{Category, NodeId};
 use crate::trust::MembersError;
 
 pub use authority::{Authority, certificate_of};
@@ -47,14 +47,17 @@ pub enum CredentialsError {
         /// Why.
         why: String,
     },
+    /// A certificate that may sign no others.
+    #[error("`{}` cannot be used: it is no authority's, but a node's; name the authority's", .0.display())]
+    NotAnAuthority(PathBuf),
     /// Revocations of somebody else.
-    #[error("`{}` is the revocation list of another authority: name the one that belongs to --ca", .0.display())]
+    #[error("`{}` is the revocation list of another authority: name the one that belongs to it", .0.display())]
     ForeignList(PathBuf),
     /// The authority's key is no secret.
     #[error("`{}` can be read by others: chmod 600 it, and think whether somebody did", .0.display())]
     Readable(PathBuf),
     /// Anybody has the key of this one.
-    #[error("`{}` is the authority for development, whose key everybody has: add --dev, or make one by `swarm cert ca`", .0.display())]
+    #[error("`{}` is the authority for development, whose key everybody has: make an authority of your own", .0.display())]
     Development(PathBuf),
     /// A list of nodes with something else in it.
     #[error("`{}`: {source}", path.display())]
@@ -68,7 +71,7 @@ pub enum CredentialsError {
     #[error("`{}` holds an authority already: name another folder", .0.display())]
     Exists(PathBuf),
     /// A certificate for another key.
-    #[error("the certificate in `{}` is for node {}, and this is node {}: name the right --cert or --key", path.display(), found.short(), node.short())]
+    #[error("the certificate in `{}` is for node {}, and this is node {}: name the right certificate or key", path.display(), found.short(), node.short())]
     WrongNode {
         /// The file.
         path: PathBuf,
@@ -85,9 +88,30 @@ pub enum CredentialsError {
         /// Whose certificates were to be revoked.
         node: NodeId,
     },
-    /// Revocations without an authority, say.
-    #[error("{0}")]
-    Usage(&'static str),
+    /// Revocations without an authority.
+    #[error("a revocation list takes its authority: name that, too")]
+    NoAuthority,
+}
+
+impl CredentialsError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Io { source, .. } => Category::of_io(source.kind()),
+            Self::Exists(_) => Category::TargetDiffers,
+            Self::TooLong(_)
+            | Self::NotPem { .. }
+            | Self::Unusable { .. }
+            | Self::NotAnAuthority(_)
+            | Self::ForeignList(_)
+            | Self::Development(_)
+            | Self::Readable(_)
+            | Self::Members { .. }
+            | Self::WrongNode { .. }
+            | Self::NotIssued { .. }
+            | Self::NoAuthority => Category::Usage,
+        }
+    }
 }
 
 impl CredentialsError {

@@ -6,6 +6,7 @@ use crate::wire::{DeclineReason, Message};
 
 use super::Engine;
 use super::io::{CloseReason, Event, LinkId};
+use super::refusal::{Refusal, RefusalCause};
 use super::session::Session;
 
 impl Engine {
@@ -44,7 +45,8 @@ impl Engine {
         let Some(node) = self.sessions.get(&link).map(|session| session.node) else { return };
         let said = format!("node {} turns this node away: {reason}", node.short());
         self.on_link_down(link, &said);
-        self.peers.on_refused(self.turn.now, node, &said, &mut self.turn.rng);
+        let refusal = Refusal::new(RefusalCause::TurnedAway, said);
+        self.peers.on_refused(self.turn.now, node, &refusal, &mut self.turn.rng);
         self.give_up_without_hope();
     }
 

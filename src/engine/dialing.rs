@@ -193,8 +193,8 @@ impl Engine {
                 DialFailure::Unreachable(reason) => {
                     self.peers.on_failed(self.turn.now, node, reason, &mut self.turn.rng)
                 }
-                DialFailure::Refused(reason) => {
-                    self.peers.on_refused(self.turn.now, node, reason, &mut self.turn.rng)
+                DialFailure::Refused(refusal) => {
+                    self.peers.on_refused(self.turn.now, node, refusal, &mut self.turn.rng)
                 }
             }
             self.turn.emit(Event::PeerUnreachable { node, failure });

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::base::{Bitfield, ContentId, NodeId};
+use crate::base::{Bitfield, Category, ContentId, NodeId};
 use crate::manifest::{Address, ChunkIndex, Manifest, Run};
 use crate::trust::{AccessTable, Role};
 use crate::wire::{DeclineReason, Message, RequestId};
 
+use super::refusal::Refusal;
 use super::violation::Violation;
 
 /// One transport connection, as the driver numbers them; never used twice.
@@ -252,8 +253,8 @@ pub enum Order {
 pub enum DialFailure {
     /// Nobody answered; worth another try later.
     Unreachable(String),
-    /// Somebody else is there, or it refuses this node: no use trying again.
-    Refused(String),
+    /// Another node is there, or one refuses the other: no use trying again.
+    Refused(Refusal),
 }
 
 /// Whether a chunk is what the manifest says.
@@ -540,12 +541,24 @@ pub enum Event {
 pub enum FetchFailure {
     /// No source is left, or none made progress for as long as the patience lasts.
     NoSource(Bottleneck),
-    /// Every source refused this node, or proved another key.
-    Refused(String),
+    /// No source is left, and this one refused this node, proved another key, or lacks the content.
+    Refused(Refusal),
     /// The manifest that the content's id names cannot be taken.
     Manifest(String),
     /// The store failed; the node knows the error.
     Store,
+}
+
+impl FetchFailure {
+    /// The category of its cause. Of a store that failed, the node knows the error, which says it better.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::NoSource(_) => Category::NoSource,
+            Self::Refused(refusal) => refusal.cause.category(),
+            Self::Manifest(_) => Category::Usage,
+            Self::Store => Category::Disk,
+        }
+    }
 }
 
 /// What holds a fetch up.

@@ -184,7 +184,7 @@ impl Engine {
         let hopeless: Vec<ContentId> = self.contents.iter().filter_map(is_hopeless).collect();
         for content in hopeless {
             let failure = match self.peers.refusal(content) {
-                Some(reason) => FetchFailure::Refused(reason),
+                Some(refusal) => FetchFailure::Refused(refusal),
                 None => FetchFailure::NoSource(Bottleneck::NoPeer(self.peers.last_failure(content))),
             };
             self.fail(content, failure);

@@ -13,6 +13,7 @@ use super::manifest_fetch::{Deadline, PageOutcome};
 use super::participation::{Participation, Said};
 use super::peers::{Rank, Tie};
 use super::pex::Pex;
+use super::refusal::{Refusal, RefusalCause};
 use super::serving::reject;
 use super::session::{Greeting, Remote, Session};
 use super::timers::Timer;
@@ -196,17 +197,17 @@ impl Engine {
         if self.is_of_use(link) {
             return self.dial_due();
         }
-        let reason = match reason {
-            DeclineReason::NotAuthorised => format!(
-                "node {} does not let node {} have this content: ask whoever runs it",
-                node.short(),
-                self.node
+        let refusal = match reason {
+            DeclineReason::NotAuthorised => Refusal::new(
+                RefusalCause::NotAuthorised,
+                format!("node {} does not let node {} have this content", node.short(), self.node),
             ),
-            DeclineReason::NotHere | DeclineReason::NotAccepted | DeclineReason::NoRoom => {
-                format!("node {} does not have this content", node.short())
-            }
+            DeclineReason::NotHere | DeclineReason::NotAccepted | DeclineReason::NoRoom => Refusal::new(
+                RefusalCause::NotHere,
+                format!("node {} does not have this content", node.short()),
+            ),
         };
-        self.peers.on_refused(self.turn.now, node, &reason, &mut self.turn.rng);
+        self.peers.on_refused(self.turn.now, node, &refusal, &mut self.turn.rng);
         self.close(link, CloseReason::Done);
         self.give_up_without_hope();
     }

@@ -6,6 +6,7 @@
 //! This file only routes. Absent here: sockets, files, clocks, tasks.
 
 mod io;
+mod refusal;
 mod violation;
 
 mod access;
@@ -68,6 +69,7 @@ pub use io::{
     Output, Patience, Purpose, UploadEnd,
 };
 pub use peers::{PeerStanding, PeerTotals};
+pub use refusal::{Refusal, RefusalCause};
 pub use reputation::Reputation;
 pub use snapshot::{ContentPresence, ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
 pub use timers::Timer;

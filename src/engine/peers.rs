@@ -9,6 +9,7 @@ use crate::base::limits::{PEERS_MAX, SOURCE_ADDRESSES_MAX};
 use crate::base::{ContentId, Instant, NodeId, Rng};
 use crate::manifest::Address;
 
+use super::refusal::Refusal;
 use super::reputation::Reputation;
 use super::violation::Violation;
 
@@ -124,7 +125,7 @@ enum Standing {
     #[default]
     Passive,
     /// No use trying: it refuses, proves another key, or lacks the content.
-    Refused(String),
+    Refused(Refusal),
     Banned(Violation),
 }
 
@@ -368,7 +369,7 @@ impl PeerBook {
     }
 
     /// No use trying again, unless something is offered to it: that goes on.
-    pub(super) fn on_refused(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
+    pub(super) fn on_refused(&mut self, now: Instant, node: NodeId, refusal: &Refusal, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if matches!(peer.standing, Standing::Banned(_)) {
             return;
@@ -377,10 +378,10 @@ impl PeerBook {
             return;
         }
         if peer.has_offers() {
-            peer.back_off(now, reason, rng);
+            peer.back_off(now, &refusal.words, rng);
         } else {
-            peer.last_failure = Some(reason.to_owned());
-            peer.standing = Standing::Refused(reason.to_owned());
+            peer.last_failure = Some(refusal.words.clone());
+            peer.standing = Standing::Refused(refusal.clone());
         }
     }
 
@@ -451,14 +452,18 @@ impl PeerBook {
             && !self.peers.values().any(|peer| peer.meetings > 0 || is_hopeful(peer))
     }
 
-    /// Why sources of this content were given up for good, if one was.
-    pub(super) fn refusal(&self, content: ContentId) -> Option<String> {
-        self.peers.values().filter(|peer| peer.contents.contains_key(&content)).find_map(|peer| {
-            match &peer.standing {
-                Standing::Refused(reason) => Some(reason.clone()),
-                _ => None,
-            }
-        })
+    /// Why sources of this content were given up for good, if one was; of several causes the greatest.
+    pub(super) fn refusal(&self, content: ContentId) -> Option<Refusal> {
+        let concerned = self.peers.values().filter(|peer| peer.contents.contains_key(&content));
+        let refusals = concerned.filter_map(|peer| match &peer.standing {
+            Standing::Refused(refusal) => Some(refusal),
+            Standing::Waiting(_)
+            | Standing::Dialing
+            | Standing::Linked
+            | Standing::Passive
+            | Standing::Banned(_) => None,
+        });
+        refusals.max_by_key(|refusal| refusal.cause).cloned()
     }
 
     /// The last thing that went wrong with a source of this content.
@@ -481,7 +486,7 @@ pub enum PeerStanding {
     /// It is being dialed, or will be.
     Away(Option<String>),
     /// It refuses, or has nothing to give.
-    Refused(String),
+    Refused(Refusal),
     /// It misbehaved.
     Banned(Violation),
 }

@@ -65,7 +65,7 @@ pub enum ManifestError {
     #[error("the manifest holds more than {FILES_MAX} files")]
     TooManyFiles,
     /// More chunks or bytes than allowed.
-    #[error("the content is too long for its chunk length: take a longer --chunk-len")]
+    #[error("the content is too long for its chunk length: take a longer chunk length")]
     TooManyChunks,
     /// A path that no content may hold.
     #[error(transparent)]

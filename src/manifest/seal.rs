@@ -20,6 +20,7 @@ use super::body::{File, Manifest, ManifestError};
 use super::geometry::ChunkIndex;
 use super::path::EntryPath;
 use super::subtree::{ChunkHasher, Hash, combine_chunk_values};
+use crate::base::Category;
 use crate::base::limits::FILES_MAX;
 use crate::proto;
 
@@ -39,6 +40,16 @@ pub enum SealError {
     /// The key is right, and what it opens makes no sense.
     #[error("what is sealed in the manifest is malformed: ask its publisher for another")]
     Malformed,
+}
+
+impl SealError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::NotSealed | Self::Malformed => Category::Usage,
+            Self::WrongKey => Category::Denied,
+        }
+    }
 }
 
 /// A text that is no content key.

@@ -23,8 +23,11 @@ use super::{Command, Limits, NodeEvent, NodeSnapshot, Options, WireTotals, link}
 use crate::base::limits::{DIAL_TIMEOUT, PEERS_MAX};
 use crate::base::{ContentId, NodeId};
 use crate::discovery::{Found, Trouble, Way};
-use crate::engine::{ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose};
-use crate::manifest::{ChunkIndex, Run, Source};
+use crate::engine::{
+    ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose, Refusal,
+    RefusalCause,
+};
+use crate::manifest::{Address, ChunkIndex, Run, Source};
 use crate::storage::{Store, StoreError, Verdict};
 use crate::transport::{DialError, Endpoint, Link, Protocol};
 use crate::trust::Role;
@@ -198,7 +201,8 @@ impl Io {
                 // It was admitted a moment ago.
                 Err(denial) => {
                     link.turn_away(&denial);
-                    let failure = DialFailure::Refused(denial.to_string());
+                    let failure =
+                        DialFailure::Refused(Refusal::new(RefusalCause::DeniedHere, denial.to_string()));
                     dialed.then(|| Input::DialFailed { node: link.peer(), failure })
                 }
             },
@@ -226,7 +230,10 @@ impl Io {
                     (Some(node), None) => {
                         Input::DialFailed { node, failure: DialFailure::Unreachable(words) }
                     }
-                    (Some(node), Some(_)) => Input::DialFailed { node, failure: DialFailure::Refused(words) },
+                    (Some(node), Some(_)) => {
+                        let refusal = Refusal::new(RefusalCause::TurnedAway, words);
+                        Input::DialFailed { node, failure: DialFailure::Refused(refusal) }
+                    }
                     (None, None) => Input::LinkDown { link, reason: words },
                     (None, Some(reason)) => Input::TurnedAway { link, reason },
                 })
@@ -606,11 +613,12 @@ fn fact_of_dial(node: NodeId, dialed: Result<Link, DialError>) -> Fact {
         Ok(link) => Fact::Linked { link, dialed: true },
         Err(error) => {
             let reason = error.to_string();
+            let refused = |cause| DialFailure::Refused(Refusal::new(cause, &*reason));
             let failure = match error {
-                DialError::Myself(_)
-                | DialError::NoAddress(_)
-                | DialError::WrongKey { .. }
-                | DialError::Denied { .. } => DialFailure::Refused(reason),
+                DialError::Myself(_) => refused(RefusalCause::Myself),
+                DialError::NoAddress(_) => refused(RefusalCause::NoAddress),
+                DialError::WrongKey { .. } => refused(RefusalCause::WrongKey),
+                DialError::Denied { .. } => refused(RefusalCause::DeniedHere),
                 DialError::Unreachable { .. } | DialError::Closed => DialFailure::Unreachable(reason),
             };
             Fact::Input(Input::DialFailed { node, failure })

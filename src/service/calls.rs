@@ -7,8 +7,9 @@ use tracing::{info, warn};
 
 use super::contents::{Contents, Entry, Spec};
 use super::control::Call;
-use super::protocol::{Answer, ErrorKind, Request};
+use super::protocol::{Answer, Request};
 use super::run::Running;
+use crate::base::Category;
 use crate::base::limits::CONTENTS_MAX;
 use crate::manifest::Ticket;
 
@@ -34,7 +35,7 @@ impl Running {
             }
         };
         if let Err(answer) =
-            may_add(&self.work.contents, &spec).map_err(|message| Answer::error(ErrorKind::Usage, message))
+            may_add(&self.work.contents, &spec).map_err(|message| Answer::error(Category::Usage, message))
         {
             return reply(call.answer, answer);
         }
@@ -46,22 +47,22 @@ impl Running {
     async fn remove(&mut self, prefix: &str) -> Answer {
         let id = match self.work.contents.find_prefix(prefix) {
             Ok(id) => id,
-            Err(error) => return Answer::error(ErrorKind::Usage, error),
+            Err(error) => return Answer::error(Category::Usage, error),
         };
         if self.work.contents.get(id).is_some_and(|entry| entry.is_configured) {
             let path = self.config_path.clone().unwrap_or_default();
             let path = path.display();
             let message = format!("it is named in `{path}`: take it out there and send SIGHUP to the node");
-            return Answer::error(ErrorKind::Usage, message);
+            return Answer::error(Category::Usage, message);
         }
         let Some(mut entry) = self.work.contents.remove(id) else {
-            return Answer::error(ErrorKind::Usage, "no such content");
+            return Answer::error(Category::Usage, "no such content");
         };
         if let Err(error) = self.saved.store(&self.work.contents) {
             warn!(%error, "what was removed will be back after a restart");
         }
-        entry.answer(Answer::error(ErrorKind::Other, "it was removed meanwhile"));
-        let Some(content) = entry.content else { return Answer::error(ErrorKind::Usage, "no such content") };
+        entry.answer(Answer::error(Category::Other, "it was removed meanwhile"));
+        let Some(content) = entry.content else { return Answer::error(Category::Usage, "no such content") };
         self.node.leave(content).await;
         self.saved.drop_manifest(content);
         info!(content = %content.short(), name = %entry.name, "removed");

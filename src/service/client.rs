@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use super::protocol::{Answer, Envelope, Request, VERSION};
+use crate::base::Category;
 use crate::base::limits::CONTROL_ANSWER_LEN_MAX;
 
 /// A connection to a running node.
@@ -39,6 +40,17 @@ pub enum ClientError {
         /// What is wrong with the answer.
         why: String,
     },
+}
+
+impl ClientError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::NoNode(_) => Category::NoNode,
+            Self::NotAllowed(_) => Category::Denied,
+            Self::Broken { .. } | Self::Malformed { .. } => Category::Other,
+        }
+    }
 }
 
 impl Client {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::contents::Spec;
 pub use super::policy::{Allowed, AnyOr, AnyOrError, Collecting};
 pub use super::schedule::{Rates, TimeOfDay, Window};
+use crate::base::Category;
 use crate::base::limits::CONFIG_LEN_MAX;
 use crate::credentials::TrustFiles;
 use crate::discovery::Finders;
@@ -102,6 +103,15 @@ pub enum ConfigError {
         /// What is wrong, and the way out.
         message: String,
     },
+}
+
+impl ConfigError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Read { .. } | Self::TooLong(_) | Self::Wrong { .. } => Category::Usage,
+        }
+    }
 }
 
 impl Config {

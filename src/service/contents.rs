@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
+use super::opening::Refusal;
 use super::protocol::{Answer, ContentState};
-use crate::base::{ContentId, Instant};
+use crate::base::{Category, ContentId, Instant};
 use crate::storage::HashProgress;
 
 /// Where a content comes from.
@@ -66,7 +67,7 @@ pub(super) struct Entry {
     pub(super) present_len: u64,
     pub(super) lost_chunks: u64,
     /// Why it could not be served; stands until it is.
-    pub(super) refusal: Option<String>,
+    pub(super) refusal: Option<Refusal>,
     pub(super) progress: watch::Sender<HashProgress>,
     /// Whoever waits for it to be served.
     pub(super) waiter: Option<oneshot::Sender<Answer>>,
@@ -127,12 +128,24 @@ impl Entry {
     /// What is wrong with it, in words.
     pub(super) fn trouble(&self) -> Option<String> {
         match &self.state {
-            State::Waiting | State::Hashing | State::Failed { .. } => self.refusal.clone(),
+            State::Waiting | State::Hashing | State::Failed { .. } => {
+                self.refusal.as_ref().map(|refusal| refusal.message.clone())
+            }
             State::Serving | State::Fetching if self.lost_chunks > 0 => {
                 let (name, lost) = (&self.name, self.lost_chunks);
                 Some(format!(
                     "withdrawn chunks of {name}: {lost}; the data changed or cannot be read: send SIGHUP to the node to serve what is there now"
                 ))
+            }
+            State::Serving | State::Fetching => None,
+        }
+    }
+
+    /// The category of what keeps it from being served.
+    pub(super) fn trouble_category(&self) -> Option<Category> {
+        match &self.state {
+            State::Waiting | State::Hashing | State::Failed { .. } => {
+                self.refusal.as_ref().map(|refusal| refusal.category)
             }
             State::Serving | State::Fetching => None,
         }

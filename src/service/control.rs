@@ -17,7 +17,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::protocol::{Answer, Envelope, ErrorKind, Request, VERSION};
+use super::protocol::{Answer, Envelope, Request, VERSION};
+use crate::base::Category;
 use crate::base::limits::{
     CONTROL_CLIENTS_MAX, CONTROL_IDLE_TIMEOUT, CONTROL_PATH_LEN_MAX, CONTROL_REQUEST_LEN_MAX,
 };
@@ -54,6 +55,18 @@ pub enum ControlError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl ControlError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::InUse(_) => Category::Held,
+            Self::InTheWay(_) => Category::TargetDiffers,
+            Self::TooLong(_) => Category::Usage,
+            Self::Io { .. } => Category::Disk,
+        }
+    }
 }
 
 /// A request, and where its answer goes.
@@ -192,7 +205,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Request, Answer> {
     struct Versioned {
         version: u32,
     }
-    let usage = |message: String| Answer::error(ErrorKind::Usage, message);
+    let usage = |message: String| Answer::error(Category::Usage, message);
     if line.len() as u64 > CONTROL_REQUEST_LEN_MAX {
         return Err(usage(format!(
             "the request is longer than {CONTROL_REQUEST_LEN_MAX} bytes: ask for less"
@@ -209,7 +222,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Request, Answer> {
 }
 
 fn stopping() -> Answer {
-    Answer::error(ErrorKind::Other, "the node is stopping: ask again when it runs")
+    Answer::error(Category::Other, "the node is stopping: ask again when it runs")
 }
 
 /// Whoever may connect is decided by the socket's mode; this holds where a system ignores it.
@@ -270,6 +283,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::ErrorKind;
     use super::*;
 
     #[tokio::test]

@@ -4,7 +4,6 @@ use tracing::{debug, info, warn};
 
 use super::contents::{Spec, State};
 use super::opening::Refusal;
-use super::protocol::ErrorKind;
 use super::run::Running;
 use crate::base::ContentId;
 use crate::engine::{Event, FetchFailure};
@@ -38,13 +37,15 @@ impl Running {
             }
             Event::Completed { content } => self.on_completed(content),
             Event::Failed { content, failure } => {
+                let category = failure.category();
                 let message = match failure {
-                    FetchFailure::Refused(reason) | FetchFailure::Manifest(reason) => reason,
+                    FetchFailure::Refused(refusal) => refusal.words,
+                    FetchFailure::Manifest(reason) => reason,
                     FetchFailure::NoSource(_) => "no source made progress".to_owned(),
                     FetchFailure::Store => "the store failed".to_owned(),
                 };
                 if !self.forget_unheard(content).await {
-                    self.refuse_content(content, Refusal { kind: ErrorKind::Other, message }).await;
+                    self.refuse_content(content, Refusal { category, message }).await;
                 }
             }
             Event::ChunkLost { content, chunk } => {

@@ -123,6 +123,7 @@ mod tests {
             is_configured: true,
             state: ContentState::Serving,
             detail: None,
+            category: None,
             bytes: 10,
             present_bytes: 9,
             sent_bytes: 8,

@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::contents::Spec;
-use super::protocol::ErrorKind as Kind;
 use super::saved::{Saved, SavedError, read};
 use crate::base::limits::MANIFEST_FILE_LEN_MAX;
-use crate::base::{Bitfield, ContentId};
+use crate::base::{Bitfield, Category, ContentId};
 use crate::manifest::{Manifest, ManifestFile};
 use crate::node::clock::wall_clock;
 use crate::storage::{
-    ErrorKind, HashProgress, IndexCache, IndexError, IndexOptions, SeedStore, Store, StoreError,
-    TargetOptions, TargetStore, index, scan_remembering,
+    HashProgress, IndexCache, IndexError, IndexOptions, Opening, SeedStore, Store, StoreError, Target,
+    TargetOptions, index, scan_remembering,
 };
 
 /// What opening needs beside the content itself.
@@ -37,7 +36,7 @@ pub(super) struct Opened {
 /// Why a content cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    pub(super) kind: Kind,
+    pub(super) category: Category,
     pub(super) message: String,
 }
 
@@ -70,7 +69,7 @@ impl Opener {
                         root.display(),
                         path.display()
                     );
-                    return Err(Refusal { kind: Kind::Integrity, message });
+                    return Err(Refusal { category: Category::Integrity, message });
                 }
                 // A manifest that a user named may go away: the node keeps its own.
                 let kept = if is_configured { path.clone() } else { self.saved.keep_manifest(&manifest)? };
@@ -88,9 +87,12 @@ impl Opener {
                 self.saved.keep_manifest(&manifest)?;
                 let wanted = Bitfield::full(manifest.geometry().chunk_count());
                 let options = TargetOptions::default();
-                let (store, opened) =
-                    TargetStore::open(out, manifest.clone(), wanted.clone(), options, progress)?;
-                let (durable, store) = (opened.durable, Arc::new(store));
+                let opening = Opening { progress, clock: wall_clock };
+                let (store, opened) = match Target::open(out, &manifest, &wanted, &options, opening)? {
+                    Target::Filled(store, opened) => (store, opened),
+                    Target::Complete(store) => return Ok(Opened::seed(manifest, store, spec)),
+                };
+                let durable = opened.durable;
                 let present_len = len_of(&manifest, &durable);
                 Ok(Opened { manifest, store, durable, wanted, present_len, spec })
             }
@@ -114,7 +116,7 @@ impl Opened {
 impl Refusal {
     fn bug() -> Self {
         let message = "opening a content failed: this is a bug, please report it".to_owned();
-        Self { kind: Kind::Other, message }
+        Self { category: Category::Other, message }
     }
 
     /// The thread that was to open it died.
@@ -125,56 +127,30 @@ impl Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        let kind = match (&error, error.kind()) {
-            (
-                StoreError::TargetExists { .. } | StoreError::Unsafe { .. } | StoreError::NotAFile { .. },
-                _,
-            ) => Kind::TargetDiffers,
-            (_, ErrorKind::Missing | ErrorKind::InTheWay) => Kind::Usage,
-            (_, ErrorKind::Full | ErrorKind::ReadOnly | ErrorKind::Permission | ErrorKind::Disk) => {
-                Kind::Disk
-            }
-            (_, ErrorKind::Changed) => Kind::Integrity,
-            (_, ErrorKind::Busy | ErrorKind::Misuse) => Kind::Other,
-        };
-        Self { kind, message: error.to_string() }
+        Self { category: error.category(), message: error.to_string() }
     }
 }
 
 impl From<IndexError> for Refusal {
     fn from(error: IndexError) -> Self {
-        let kind = match error {
-            IndexError::Store(error) => return error.into(),
-            IndexError::Disk { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Kind::Usage
-            }
-            IndexError::Disk { .. } => Kind::Disk,
-            IndexError::Changed { .. } => Kind::Integrity,
-            IndexError::Symlink { .. }
-            | IndexError::Special { .. }
-            | IndexError::NoName { .. }
-            | IndexError::SameName { .. }
-            | IndexError::NotUtf8 { .. }
-            | IndexError::Name { .. }
-            | IndexError::ChunkLen(_)
-            | IndexError::Manifest(_) => Kind::Usage,
-        };
-        Self { kind, message: error.to_string() }
+        Self { category: error.category(), message: error.to_string() }
     }
 }
 
 impl From<SavedError> for Refusal {
     fn from(error: SavedError) -> Self {
-        Self { kind: Kind::Disk, message: error.to_string() }
+        Self { category: error.category(), message: error.to_string() }
     }
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest, Refusal> {
-    let usage = |message| Refusal { kind: Kind::Usage, message };
-    let bytes = read(path, MANIFEST_FILE_LEN_MAX as u64)
-        .map_err(|error| usage(format!("cannot read `{}`: {error}", path.display())))?;
-    let file = ManifestFile::decode(&bytes.into());
-    Ok(file.map_err(|error| usage(format!("{}: {error}", path.display())))?.manifest)
+    let refused = |category, message| Refusal { category, message };
+    let bytes = read(path, MANIFEST_FILE_LEN_MAX as u64).map_err(|error| {
+        refused(Category::of_io(error.kind()), format!("cannot read `{}`: {error}", path.display()))
+    })?;
+    let file = ManifestFile::decode(&bytes.into())
+        .map_err(|error| refused(Category::Usage, format!("{}: {error}", path.display())))?;
+    Ok(file.manifest)
 }
 
 fn scanned(

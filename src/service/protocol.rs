@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::Category;
+
 /// The version of this protocol. A node answers no other.
 pub const VERSION: u32 = 1;
 
@@ -85,8 +87,11 @@ pub enum Answer {
     Status(Box<Status>),
     /// It was not done.
     Error {
-        /// What kind of reason.
+        /// What kind of reason, in the words that every build knows.
         kind: ErrorKind,
+        /// The name of its [`Category`], which says more than `kind`; a node of before has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        category: Option<String>,
         /// For people: one line.
         message: String,
     },
@@ -191,6 +196,9 @@ pub struct ContentStatus {
     pub state: ContentState,
     /// What is to be said beside the state.
     pub detail: Option<String>,
+    /// The name of the [`Category`] of what went wrong, if anything did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
     /// Bytes of all of it, as far as known.
     pub bytes: u64,
     /// Bytes that are here and verified; while it is hashed, bytes that were hashed.
@@ -280,8 +288,40 @@ pub struct ReputationStatus {
 
 impl Answer {
     /// Something was not done.
-    pub fn error(kind: ErrorKind, message: impl std::fmt::Display) -> Self {
-        Self::Error { kind, message: message.to_string() }
+    pub fn error(category: Category, message: impl std::fmt::Display) -> Self {
+        let name = category.name().to_owned();
+        Self::Error { kind: category.into(), category: Some(name), message: message.to_string() }
+    }
+}
+
+impl ErrorKind {
+    /// The category of an answer: the one that is named, if this build knows the name.
+    pub fn category(self, name: Option<&str>) -> Category {
+        let known = name.and_then(Category::from_name);
+        known.unwrap_or(match self {
+            Self::Usage => Category::Usage,
+            Self::TargetDiffers => Category::TargetDiffers,
+            Self::Integrity => Category::Integrity,
+            Self::Disk => Category::Disk,
+            Self::Other => Category::Other,
+        })
+    }
+}
+
+impl From<Category> for ErrorKind {
+    fn from(category: Category) -> Self {
+        match category {
+            Category::Usage => Self::Usage,
+            Category::TargetDiffers => Self::TargetDiffers,
+            Category::Integrity => Self::Integrity,
+            Category::Disk => Self::Disk,
+            Category::NoSource
+            | Category::Denied
+            | Category::NoNode
+            | Category::Held
+            | Category::Interrupted
+            | Category::Other => Self::Other,
+        }
     }
 }
 
@@ -299,4 +339,24 @@ impl ContentState {
 
     /// Every state there is.
     pub const ALL: [Self; 5] = [Self::Waiting, Self::Hashing, Self::Serving, Self::Fetching, Self::Failed];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_category_comes_through_and_a_node_of_before_is_understood() {
+        for category in Category::ALL {
+            let line = serde_json::to_string(&Answer::error(category, "why")).expect("it is JSON");
+            let Ok(Answer::Error { kind, category: name, .. }) = serde_json::from_str(&line) else {
+                panic!("no error: {line}")
+            };
+            assert_eq!(kind.category(name.as_deref()), category);
+        }
+        let before = r#"{"answer":"error","kind":"disk","message":"why"}"#;
+        let Ok(Answer::Error { kind, category, .. }) = serde_json::from_str(before) else { panic!() };
+        assert_eq!(kind.category(category.as_deref()), Category::Disk);
+        assert_eq!(ErrorKind::Other.category(Some("of a later build")), Category::Other);
+    }
 }

@@ -26,10 +26,10 @@ use super::saved::{Saved, SavedError};
 use super::schedule::{Rates, TimeOfDay, rates_at};
 use super::signals::{Asked, Signals};
 use super::status::View;
-use crate::base::Instant;
 use crate::base::limits::{
     CONTROL_CLIENTS_MAX, COORDINATORS_MAX, NODE_BUFFERS_LEN, NODE_STOP_TIMEOUT, NODE_WINDOWS_LEN,
 };
+use crate::base::{Category, Instant};
 use crate::coordinator::CoordinatorError;
 use crate::credentials::CredentialsError;
 use crate::engine::PeerSnapshot;
@@ -86,6 +86,19 @@ pub enum ServiceError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl ServiceError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Saved(error) => error.category(),
+            Self::Store(error) => error.category(),
+            Self::Coordinator(error) => error.category(),
+            Self::Trust(error) => error.category(),
+            Self::Metrics { .. } => Category::Other,
+        }
+    }
 }
 
 /// What the loop works on.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::contents::{Collected, Contents, Spec};
-use crate::base::ContentId;
 use crate::base::limits::{CONTENTS_MAX, MANIFEST_FILE_LEN_MAX, SAVED_LEN_MAX};
+use crate::base::{Category, ContentId};
 use crate::manifest::{Manifest, ManifestFile};
 
 /// The folder of the list.
@@ -41,6 +41,15 @@ pub enum SavedError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl SavedError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Disk { .. } | Self::Damaged { .. } => Category::Disk,
+        }
+    }
 }
 
 /// One content of the list.

@@ -102,6 +102,7 @@ impl View<'_> {
             is_configured: entry.is_configured,
             state: entry.state.word(),
             detail: entry.trouble(),
+            category: entry.trouble_category().map(|category| category.name().to_owned()),
             bytes: len,
             present_bytes: present_len,
             sent_bytes: totals.sent_len,

@@ -7,10 +7,10 @@ use tracing::{info, warn};
 
 use super::contents::{Entry, EntryId, Spec, State};
 use super::opening::{Opened, Refusal};
-use super::protocol::{Answer, ContentStatus, ErrorKind};
+use super::protocol::{Answer, ContentStatus};
 use super::run::{Running, Work};
-use crate::base::ContentId;
 use crate::base::limits::{OPENING_RETRY, OPENINGS_MAX};
+use crate::base::{Category, ContentId};
 use crate::engine::{Join, Order, Purpose};
 use crate::manifest::{Manifest, Ticket};
 use crate::storage::HashProgress;
@@ -115,7 +115,7 @@ impl Running {
     async fn is_twin(&mut self, id: EntryId, content: ContentId) -> bool {
         let Some(other) = self.work.contents.find_other(content, id) else { return false };
         let is_live = |entry: &Entry| matches!(entry.state, State::Serving | State::Fetching);
-        let twice = Answer::error(ErrorKind::Other, "it was added a second time: see `swarm ls`");
+        let twice = Answer::error(Category::Other, "it was added a second time: see `swarm ls`");
         if !self.work.contents.get(other).is_some_and(is_live) {
             if let Some(mut claim) = self.work.contents.remove(other) {
                 claim.answer(twice);
@@ -136,17 +136,16 @@ impl Running {
     pub(super) async fn refuse(&mut self, id: EntryId, refusal: Refusal) {
         let retry_at = self.work.clock.now() + OPENING_RETRY;
         let Some(entry) = self.work.contents.get_mut(id) else { return };
-        let Refusal { kind, message } = refusal;
         let is_live = matches!(entry.state, State::Serving | State::Fetching);
         let joined = entry.content.filter(|_| is_live);
         if entry.waiter.is_some() {
-            entry.answer(Answer::error(kind, message));
+            entry.answer(Answer::error(refusal.category, refusal.message));
             self.work.contents.remove(id);
         } else {
-            if entry.refusal.as_ref() != Some(&message) {
-                warn!(name = %entry.name, why = message, "cannot be served; trying again every now and then");
+            if entry.refusal.as_ref() != Some(&refusal) {
+                warn!(name = %entry.name, why = refusal.message, "cannot be served; trying again every now and then");
             }
-            entry.refusal = Some(message);
+            entry.refusal = Some(refusal);
             entry.state = State::Failed { retry_at };
         }
         if let Some(content) = joined {
@@ -184,7 +183,7 @@ impl Work {
         let ticket: Ticket = match ticket.parse() {
             Ok(ticket) => ticket,
             Err(error) => {
-                return Prepared::Refused(Refusal { kind: ErrorKind::Usage, message: format!("{error}") });
+                return Prepared::Refused(Refusal { category: Category::Usage, message: format!("{error}") });
             }
         };
         match self.opener.known_manifest(ticket.content) {

@@ -74,7 +74,7 @@ impl Dir {
     pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
         if !path.as_os_str().is_empty() {
             let missing_count = path.ancestors().take_while(|at| !at.exists()).count();
-            std::fs::create_dir_all(path).map_err(StoreError::disk(path, "create folder"))?;
+            std::fs::create_dir_all(path).map_err(|error| not_made(path, error))?;
             // What is synced in a folder is worth nothing if its name is lost. Some may be searched but not read: those are left.
             for parent in path.ancestors().skip(1).take(missing_count) {
                 if let Ok(parent) = Self::open(parent) {
@@ -157,7 +157,7 @@ impl Dir {
             Ok(Standing::Nothing) => {}
             Ok(Standing::Symlink) => return Err(StoreError::Unsafe { path: self.full(relative) }),
             Ok(Standing::File { .. } | Standing::Special) => {
-                return Err(StoreError::TargetExists { path: self.full(relative) });
+                return Err(StoreError::NotAFolder { path: self.full(relative) });
             }
             Err(error) if error.is_missing() => {}
             Err(error) => return Err(error),
@@ -172,6 +172,16 @@ impl Dir {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(self.refused(relative, "create folder", errno)),
         }
+    }
+
+    /// Of the folders above a place, the topmost that is there and is no folder.
+    pub(crate) fn not_a_folder_above(&self, relative: &Path) -> Option<PathBuf> {
+        let mut above: Vec<&Path> = relative.ancestors().skip(1).collect();
+        above.reverse();
+        let is_other = |at: &&Path| {
+            matches!(self.stat(at), Ok(Standing::File { .. } | Standing::Symlink | Standing::Special))
+        };
+        above.into_iter().filter(|at| !at.as_os_str().is_empty()).find(is_other).map(|at| self.full(at))
     }
 
     /// Renames a file. Unless `replace`, whatever stands at the new place stays and the call fails.
@@ -318,6 +328,36 @@ impl Parent {
             Self::Below(fd) => fd.as_fd(),
         }
     }
+}
+
+/// Refuses a path that leads to something else than a folder; one that leads nowhere can be made.
+///
+/// # Errors
+/// If a file or a dangling link stands there, or above.
+pub fn check_folder(path: &Path) -> Result<(), StoreError> {
+    in_the_way(path).map_or(Ok(()), Err)
+}
+
+/// Why a folder was not made: what stands in the way says more than the system's word for it.
+fn not_made(path: &Path, error: std::io::Error) -> StoreError {
+    in_the_way(path).unwrap_or_else(|| StoreError::disk(path, "create folder")(error))
+}
+
+/// The first component of the user's path that is there and leads to no folder. Links are followed: the path is the user's own.
+fn in_the_way(path: &Path) -> Option<StoreError> {
+    let mut components: Vec<&Path> = path.ancestors().filter(|at| !at.as_os_str().is_empty()).collect();
+    components.reverse();
+    components.into_iter().find_map(|at| {
+        let is_link = at.symlink_metadata().ok()?.is_symlink();
+        match at.metadata() {
+            Ok(metadata) if metadata.is_dir() => None,
+            Ok(_) => Some(StoreError::NotAFolder { path: at.to_owned() }),
+            Err(error) if is_link && error.kind() == std::io::ErrorKind::NotFound => {
+                Some(StoreError::DanglingLink { path: at.to_owned() })
+            }
+            Err(_) => None,
+        }
+    })
 }
 
 /// Bytes that may still be written below a folder (or the nearest folder above it that exists), if the system tells.
@@ -500,7 +540,7 @@ mod tests {
         dir.open_file(&Path::new(&long).join("f"), Access::CreateNew).unwrap();
         std::fs::write(folder.path().join("file"), b"").unwrap();
         let refused = dir.make_directory(Path::new("file/sub")).unwrap_err();
-        assert!(matches!(refused, StoreError::TargetExists { .. }), "{refused}");
+        assert!(matches!(refused, StoreError::NotAFolder { .. }), "{refused}");
         assert!(free_len(&folder.path().join("not/there")).is_some());
     }
 }

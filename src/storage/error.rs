@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::base::Category;
+
 /// What went wrong in a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -17,6 +19,14 @@ pub enum StoreError {
         op: &'static str,
         /// What the system said.
         source: io::Error,
+    },
+    /// The file system has bytes left, and no inode for another file.
+    #[error("cannot {op} `{}`: its file system holds as many files as it can, though bytes are free; remove files there or choose another folder", path.display())]
+    NoInodes {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operation, as a verb.
+        op: &'static str,
     },
     /// The data under a seed is no longer what the manifest says.
     #[error("chunk {chunk} of `{}` is not what the manifest says: the file changed, seed it anew", path.display())]
@@ -35,7 +45,7 @@ pub enum StoreError {
         chunk: u32,
     },
     /// A write of a chunk that this store was not asked to hold.
-    #[error("chunk {chunk} of `{}` was not asked for: widen --include to fetch it", path.display())]
+    #[error("chunk {chunk} of `{}` was not asked for", path.display())]
     Unwanted {
         /// The file.
         path: PathBuf,
@@ -53,9 +63,27 @@ pub enum StoreError {
         len: usize,
     },
     /// Something else stands where a file has to go.
-    #[error("`{}` exists and is not this content: move it away or pass --overwrite", path.display())]
+    #[error("`{}` exists and is not this content: move it away", path.display())]
     TargetExists {
         /// The place.
+        path: PathBuf,
+    },
+    /// A folder stands where a file has to go, which no option replaces.
+    #[error("`{}` is a folder, and a file has to go there: move it away or choose another folder", path.display())]
+    FolderInTheWay {
+        /// The place.
+        path: PathBuf,
+    },
+    /// A file stands where a folder has to be.
+    #[error("`{}` is a file, and a folder has to be there: move it away or choose another folder", path.display())]
+    NotAFolder {
+        /// The place.
+        path: PathBuf,
+    },
+    /// The path of a folder is a symbolic link to nothing.
+    #[error("`{}` is a symbolic link that leads nowhere: make the folder that it names or choose another folder", path.display())]
+    DanglingLink {
+        /// The link.
         path: PathBuf,
     },
     /// All chunks are right and yet the second digest is not: the manifest contradicts itself.
@@ -133,8 +161,10 @@ pub enum StoreError {
 /// What a caller may want to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// No space or quota left.
+    /// No space or quota left, or no inode.
     Full,
+    /// Longer than the file system or a limit of this process lets a file be.
+    TooLong,
     /// The file system is read-only.
     ReadOnly,
     /// Not allowed.
@@ -158,6 +188,7 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Disk { source, .. } => kind_of(source),
+            Self::NoInodes { .. } => ErrorKind::Full,
             Self::Changed { .. } | Self::Integrity { .. } | Self::Sealed { .. } | Self::Cut { .. } => {
                 ErrorKind::Changed
             }
@@ -165,6 +196,9 @@ impl StoreError {
             | Self::Unsafe { .. }
             | Self::Displaced { .. }
             | Self::NotAFile { .. }
+            | Self::FolderInTheWay { .. }
+            | Self::NotAFolder { .. }
+            | Self::DanglingLink { .. }
             | Self::NotOneFile { .. } => ErrorKind::InTheWay,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::SyncFailed { .. } => ErrorKind::Disk,
@@ -175,6 +209,36 @@ impl StoreError {
             | Self::ReadOnlyStore
             | Self::NotServed => ErrorKind::Misuse,
         }
+    }
+
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::TargetExists { .. }
+            | Self::FolderInTheWay { .. }
+            | Self::NotAFolder { .. }
+            | Self::DanglingLink { .. }
+            | Self::Unsafe { .. }
+            | Self::Displaced { .. }
+            | Self::NotAFile { .. } => Category::TargetDiffers,
+            Self::Disk { .. } | Self::NoInodes { .. } | Self::SyncFailed { .. } => Category::Disk,
+            Self::Changed { .. } | Self::Integrity { .. } | Self::Sealed { .. } | Self::Cut { .. } => {
+                Category::Integrity
+            }
+            Self::NotOneFile { .. } => Category::Usage,
+            Self::Busy { .. } => Category::Held,
+            Self::NotVerified { .. }
+            | Self::Unwanted { .. }
+            | Self::Range { .. }
+            | Self::Unfinished { .. }
+            | Self::ReadOnlyStore
+            | Self::NotServed => Category::Other,
+        }
+    }
+
+    /// Whether this process may not write there; what is there may still be all that is wanted.
+    pub(crate) fn is_unwritable(&self) -> bool {
+        matches!(self.kind(), ErrorKind::ReadOnly | ErrorKind::Permission)
     }
 
     /// Whether making space would help.
@@ -199,13 +263,27 @@ impl StoreError {
 
     /// Names the place and the operation that a system error belongs to.
     pub(crate) fn disk(path: &Path, op: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Disk { path: path.to_owned(), op, source }
+        move |source| match Errno::from_io_error(&source) {
+            // The system says the same of both, and what helps differs.
+            Some(Errno::NOSPC) if has_no_inodes(path) => Self::NoInodes { path: path.to_owned(), op },
+            _ => Self::Disk { path: path.to_owned(), op, source },
+        }
     }
+}
+
+/// Whether the file system that holds `path` has free bytes and no free inode. Those that make inodes as they need them report
+/// none at all.
+fn has_no_inodes(path: &Path) -> bool {
+    let at =
+        |at: &Path| rustix::fs::statvfs(if at.as_os_str().is_empty() { Path::new(".") } else { at }).ok();
+    let stat = path.ancestors().find_map(at);
+    stat.is_some_and(|stat| stat.f_files > 0 && stat.f_favail == 0 && stat.f_bavail > 0)
 }
 
 fn kind_of(source: &io::Error) -> ErrorKind {
     match Errno::from_io_error(source) {
         Some(Errno::NOSPC | Errno::DQUOT) => ErrorKind::Full,
+        Some(Errno::FBIG) => ErrorKind::TooLong,
         Some(Errno::ROFS) => ErrorKind::ReadOnly,
         Some(Errno::ACCESS | Errno::PERM) => ErrorKind::Permission,
         Some(Errno::NOENT | Errno::NOTDIR) => ErrorKind::Missing,
@@ -219,6 +297,9 @@ fn way_out(source: &io::Error) -> &'static str {
     }
     match kind_of(source) {
         ErrorKind::Full => "make space and run the same command again",
+        ErrorKind::TooLong => {
+            "its file system or a limit of this process (ulimit -f) holds no file of that length: choose another folder or raise the limit"
+        }
         ErrorKind::ReadOnly => "choose a folder that can be written",
         ErrorKind::Permission => "get the permission or choose another folder",
         ErrorKind::Missing => "put it back or name another place",
@@ -243,6 +324,7 @@ mod tests {
             disk(Errno::IO),
             StoreError::Changed { path: path.clone(), chunk: 17 },
             StoreError::TargetExists { path: path.clone() },
+            disk(Errno::FBIG),
             StoreError::Unsafe { path },
         ]
         .iter()
@@ -252,7 +334,8 @@ mod tests {
             cannot write `out/film.mov`: No space left on device (os error 28); make space and run the same command again
             cannot write `out/film.mov`: Input/output error (os error 5); check the disk and run the same command again
             chunk 17 of `out/film.mov` is not what the manifest says: the file changed, seed it anew
-            `out/film.mov` exists and is not this content: move it away or pass --overwrite
+            `out/film.mov` exists and is not this content: move it away
+            cannot write `out/film.mov`: File too large (os error 27); its file system or a limit of this process (ulimit -f) holds no file of that length: choose another folder or raise the limit
             `out/film.mov` leads through a symbolic link or out of the folder: remove it or choose another folder"]]
         .assert_eq(&shown.join("\n"));
         assert!(disk(Errno::DQUOT).is_full());

@@ -12,6 +12,7 @@ use super::cache::{CacheKey, Cached, IndexCache};
 use super::hashing::{HashProgress, Meter, Stamp, each_piece, hash_chunk};
 use super::roots::{OpenRoots, Roots};
 use super::walk::{Found, Skipped, Walked, walk};
+use crate::base::Category;
 use crate::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN};
 use crate::manifest::{
     ChunkSpan, File, Geometry, Hash, Manifest, ManifestError, PathError, auto_chunk_len_log2, check_names,
@@ -110,6 +111,25 @@ pub enum IndexError {
     /// A file could not be opened.
     #[error(transparent)]
     Store(#[from] super::StoreError),
+}
+
+impl IndexError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Disk { source, .. } => Category::of_io(source.kind()),
+            Self::Changed { .. } => Category::Integrity,
+            Self::Store(error) => error.category(),
+            Self::Symlink { .. }
+            | Self::Special { .. }
+            | Self::NoName { .. }
+            | Self::SameName { .. }
+            | Self::NotUtf8 { .. }
+            | Self::Name { .. }
+            | Self::ChunkLen(_)
+            | Self::Manifest(_) => Category::Usage,
+        }
+    }
 }
 
 impl IndexError {

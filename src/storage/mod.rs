@@ -21,6 +21,7 @@ mod cache;
 mod index;
 mod walk;
 
+mod complete;
 mod scan;
 mod sealing;
 mod seed;
@@ -43,7 +44,8 @@ mod tests;
 use crate::manifest::{ChunkIndex, Manifest};
 
 pub use cache::IndexCache;
-pub use dir::free_len;
+pub use complete::{Opening, Target};
+pub use dir::{check_folder, free_len};
 pub(crate) use direct::DIRECT_ALIGN;
 pub use error::{ErrorKind, StoreError};
 pub use hashing::HashProgress;

@@ -153,9 +153,8 @@ impl Survey<'_> {
             Standing::Nothing => None,
             Standing::File { len } => Some(len),
             Standing::Symlink => return Err(StoreError::Unsafe { path: self.dir.full(&part) }),
-            Standing::Directory | Standing::Special => {
-                return Err(StoreError::TargetExists { path: self.dir.full(&part) });
-            }
+            Standing::Directory => return Err(StoreError::FolderInTheWay { path: self.dir.full(&part) }),
+            Standing::Special => return Err(StoreError::NotAFile { path: self.dir.full(&part) }),
         };
         let kind = if is_ours { Kind::OurPart } else { Kind::StrangePart };
         let part = part_len.map(|len| Candidate { file, kind, len });
@@ -167,18 +166,19 @@ impl Survey<'_> {
                 Ok(if replaces { part } else { Some(Candidate { file, kind: Kind::Final, len }) })
             }
             Standing::File { .. } if overwrite => Ok(part),
-            Standing::File { .. } | Standing::Directory | Standing::Special => {
-                Err(StoreError::TargetExists { path: self.dir.full(name) })
-            }
+            Standing::File { .. } => Err(StoreError::TargetExists { path: self.dir.full(name) }),
+            Standing::Directory => Err(StoreError::FolderInTheWay { path: self.dir.full(name) }),
+            Standing::Special => Err(StoreError::NotAFile { path: self.dir.full(name) }),
             Standing::Symlink => Err(StoreError::Unsafe { path: self.dir.full(name) }),
         }
     }
 
     fn stand(&self, relative: &Path) -> Result<Standing, StoreError> {
         match self.dir.stat(relative) {
-            // A file where a folder has to be: making the folder will say so.
+            // A file where a folder has to be: it is named, not what was to be made below it.
             Err(error) if error.is_missing() => {
-                Err(StoreError::TargetExists { path: self.dir.full(relative) })
+                let above = self.dir.not_a_folder_above(relative);
+                Err(above.map_or(error, |path| StoreError::NotAFolder { path }))
             }
             standing => standing,
         }

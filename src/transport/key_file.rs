@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
+use crate::base::Category;
 use crate::base::limits::{KEY_FILE_LEN_MAX, KEY_SLOTS_MAX};
 
 /// An Ed25519 secret (RFC 8032 seed), wiped when dropped.
@@ -56,6 +57,17 @@ pub enum IdentityError {
     /// No random bytes for a new key.
     #[error("the operating system gives no random bytes for a key")]
     Randomness,
+}
+
+impl IdentityError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Io { .. } => Category::Disk,
+            Self::InUse(_) | Self::AllInUse(_) => Category::Held,
+            Self::Exposed { .. } | Self::Malformed(_) | Self::Randomness => Category::Other,
+        }
+    }
 }
 
 /// Opens and locks the key at `path`; makes it first if there is none. The path always shows a whole key or nothing.

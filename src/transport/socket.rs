@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use rustix::net::sockopt;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::base::Category;
 use crate::base::limits::UDP_BUFFER_LEN;
 
 /// All addresses, any port.
@@ -31,6 +32,16 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl BindError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::PortTaken(_) => Category::Held,
+            Self::NotOurs(_) | Self::Forbidden(_) | Self::Socket { .. } => Category::Other,
+        }
+    }
 }
 
 /// A UDP socket as a node has it, bound to `listen`, or to any port on all addresses.

@@ -60,7 +60,7 @@ pub enum Denial {
     #[error("it is not on the list of nodes that may link: ask whoever keeps the list")]
     NotListed,
     /// Certificates are asked for, and it has none.
-    #[error("it shows no certificate of the authority: get one by `swarm cert node` and name it by --cert")]
+    #[error("it shows no certificate of the authority: get one from whoever runs the authority")]
     NoCertificate,
     /// The certificate is somebody else's work.
     #[error("its certificate is of another authority: get one of the right authority")]

@@ -56,11 +56,50 @@ fn a_folder_or_link_in_the_way_is_not_touched() {
             let outcome = world.fetch(args).end();
             if out == "folder" || overwrite.is_none() {
                 assert_eq!(outcome.code, Some(4), "{out} {overwrite:?}: {outcome:#?}");
+                assert!(
+                    !outcome.error_message().contains("--overwrite"),
+                    "it replaces no {out}: {outcome:#?}"
+                );
             }
         }
     }
     assert!(world.path("folder/film.bin/inside").is_dir());
     assert!(fs::read(victim).expect("it is there") == random("victim", 100), "written through a link");
+}
+
+#[test]
+fn a_target_that_is_no_folder_is_named_by_fetch_and_add_alike() {
+    let world = World::new();
+    let film = world.file("film.bin", LEN);
+    let seed = world.seed(args![film]);
+    std::fs::write(world.path("node.toml"), "listen = \"127.0.0.1:0\"\n").expect("a place");
+    let node = world.start(&args!["node", "--config", "node.toml"]);
+    node.wait_stderr(" ready ");
+    std::os::unix::fs::symlink(world.path("nowhere"), world.path("link")).expect("a place");
+    for (out, part) in [("film.bin", "is a file"), ("film.bin/below", "is a file"), ("link", "leads nowhere")]
+    {
+        let by_fetch = world.fetch(args!["-o", out, seed.ticket()]).end().expect_code(4);
+        assert!(by_fetch.error_message().contains(part), "{by_fetch:#?}");
+        let by_add = world.run(&args!["add", "--fetch", seed.ticket(), "--out", out]).expect_code(4);
+        assert!(by_add.failure_line().contains(part), "{by_add:#?}");
+    }
+    assert!(!world.path("nowhere").exists());
+}
+
+#[test]
+fn a_file_where_a_folder_has_to_be_is_named_itself() {
+    let world = World::new();
+    world.file("tree/sub/film.bin", LEN);
+    let seed = world.seed(args![world.path("tree")]);
+    fs::create_dir(world.path("out")).expect("a place");
+    fs::write(world.path("out/tree"), b"mine").expect("a place");
+    for overwrite in [None, Some("--overwrite")] {
+        let mut args = args!["-o", "out", seed.ticket()];
+        args.extend(overwrite.map(Into::into));
+        let message = world.fetch(args).end().expect_code(4).error_message();
+        assert!(message.contains("`out/tree` is a file") && !message.contains("--overwrite"), "{message}");
+    }
+    assert_eq!(fs::read(world.path("out/tree")).expect("it is there"), b"mine");
 }
 
 #[test]

@@ -35,3 +35,53 @@ fn a_folder_that_cannot_be_written_to_is_an_error_of_the_disk() {
     let line = outcome.failure_line();
     assert!(line.contains("Read-only file system") && line.contains("choose a folder"), "{outcome:#?}");
 }
+
+#[test]
+fn a_complete_copy_that_cannot_be_written_to_is_complete() {
+    let world = World::new();
+    let Some(disk) = Tmpfs::mount(&world.path("small"), "size=8m") else { return };
+    let film = world.file("tree/film.bin", MIB);
+    world.file("tree/notes.txt", 0);
+    std::fs::create_dir(world.path("tree/empty")).expect("a place");
+    let seed = world.seed(args![world.path("tree")]);
+    let out = disk.path("out");
+    world.fetch(args!["-o", out, seed.ticket()]).end().done();
+    disk.remount("ro");
+    let again = world.fetch(args!["-o", out, seed.ticket()]).end().done();
+    assert_eq!((again.present_bytes, again.fetched_bytes), (MIB, 0));
+    assert_same_file(&film, &out.join("tree/film.bin"));
+    // What is wrong or missing would have to be written.
+    for (broken, whole) in [("tree/film.bin", "tree/film.gone"), ("tree/empty", "tree/gone")] {
+        disk.remount("rw");
+        std::fs::rename(out.join(broken), out.join(whole)).expect("it may be written to");
+        disk.remount("ro");
+        let outcome = world.fetch(args!["-o", out, seed.ticket()]).end().expect_code(6);
+        assert!(outcome.error_message().contains("Read-only file system"), "{broken}: {outcome:#?}");
+        disk.remount("rw");
+        std::fs::rename(out.join(whole), out.join(broken)).expect("it may be written to");
+    }
+}
+
+#[test]
+fn a_disk_without_inodes_is_not_said_to_lack_space() {
+    let world = World::new();
+    // One for its own folder, one for `out`.
+    let Some(disk) = Tmpfs::mount(&world.path("small"), "size=8m,nr_inodes=2") else { return };
+    let film = world.file("film.bin", MIB);
+    let seed = world.seed(args![film]);
+    let outcome = world.fetch(args!["-o", disk.path("out"), seed.ticket()]).end().expect_code(6);
+    let message = outcome.error_message();
+    assert!(message.contains("as many files as it can") && !message.contains("make space"), "{message}");
+}
+
+#[test]
+fn a_file_longer_than_the_limit_is_not_tried_again_as_it_is() {
+    let world = World::new();
+    let film = world.file("film.bin", LEN);
+    let seed = world.seed(args![film]);
+    // Without the trap the system ends the process by a signal of its own.
+    let limit = "trap '' XFSZ; ulimit -f 20480";
+    let outcome = world.start_limited(limit, &args!["fetch", "--json", "-o", "out", seed.ticket()]).end();
+    let message = outcome.expect_code(6).error_message();
+    assert!(message.contains("ulimit -f") && !message.contains("run the same command"), "{message}");
+}

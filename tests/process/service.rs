@@ -158,6 +158,36 @@ fn a_removed_content_is_served_no_more_and_does_not_come_back() {
 }
 
 #[test]
+fn what_a_node_cannot_do_has_the_category_that_decides_the_exit_code_of_a_fetch() {
+    let world = World::new();
+    let film = world.file("film.bin", MIB);
+    let other = world.file("other/film.bin", MIB + 1);
+    let seed = world.seed(args![film, "--manifest-out", "film.swarm"]);
+    let node = Service::start(&world, "");
+    fs::create_dir_all(world.path("store/film.bin")).expect("a place");
+    world.fetch(args!["-o", "store", seed.ticket()]).end().expect_code(4);
+    node.run(&args!["add", "--fetch", seed.ticket(), "--out", "store"]).expect_code(0);
+    let failed = node.wait(|status| {
+        let failed = status["contents"].as_array()?.iter().find(|content| content["state"] == "failed");
+        failed.cloned()
+    });
+    assert_eq!(failed["category"], "target_differs", "{failed}");
+    // The causes that are known before it answers.
+    std::os::unix::fs::symlink(&film, world.path("link")).expect("a place");
+    fs::write(world.path("noise.swarm"), b"no manifest").expect("a place");
+    let folder = other.parent().expect("it has one");
+    for (manifest, path, code) in
+        [("film.swarm", folder, 5), ("noise.swarm", folder, 2), ("film.swarm", &*world.path("gone"), 2)]
+    {
+        world.run(&args!["seed", "--manifest", manifest, path]).expect_code(code);
+        node.run(&args!["add", "--manifest", manifest, path]).expect_code(code);
+    }
+    world.run(&args!["seed", "link"]).expect_code(2);
+    node.run(&args!["add", "link"]).expect_code(2);
+    node.stop();
+}
+
+#[test]
 fn a_node_fetches_and_then_serves_on_its_own() {
     let world = World::new();
     let film = world.file("film.bin", 4 * MIB);

@@ -34,7 +34,8 @@ use crate::manifest::{Address, Source};
 /// or by those of the public one.
 pub(super) async fn run(bootstrap: Vec<Address>, mut surroundings: Surroundings) {
     let IpAddr::V4(bind) = to_ipv4(surroundings.endpoint.bound_address().ip()) else {
-        let why = "it takes IPv4, and this node listens on an IPv6 address alone: change --listen";
+        let why =
+            "it takes IPv4, and this node listens on an IPv6 address alone: let it listen on an IPv4 address";
         return tell(&surroundings, why);
     };
     let is_private = !bootstrap.is_empty();
@@ -228,7 +229,7 @@ async fn start(bootstrap: Vec<Address>, bind: Ipv4Addr) -> Result<AsyncDht, Star
 enum StartError {
     #[error("no socket: {0}")]
     Socket(std::io::Error),
-    #[error("none of its nodes has an IPv4 address: {}; name others by --dht-bootstrap", list(.0))]
+    #[error("none of its nodes has an IPv4 address: {}; name others", list(.0))]
     NoBootstrap(Vec<Address>),
     #[error("this node is ending")]
     Stopping,

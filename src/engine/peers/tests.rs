@@ -1,5 +1,6 @@
 //! The peer book: who is dialed when, who is forgotten, what is told of whom.
 
+use super::super::refusal::RefusalCause;
 use super::*;
 
 const CONTENT: ContentId = ContentId::from_bytes([1; 32]);
@@ -49,7 +50,7 @@ fn whoever_something_is_offered_to_is_dialed_for_ever_and_others_once_refused_ar
     for (tie, is_due) in [(Tie::Fetch, false), (Tie::Offer, true)] {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
         book.add_source(Instant::ZERO, CONTENT, NODE, Vec::new(), (tie, Rank::Last));
-        book.on_refused(Instant::ZERO, NODE, "no", &mut rng);
+        book.on_refused(Instant::ZERO, NODE, &Refusal::new(RefusalCause::NotHere, "no"), &mut rng);
         assert_eq!(book.pop_due(Instant::ZERO + BACKOFF_MAX, |_, _| true).is_some(), is_due);
     }
 }
@@ -65,11 +66,25 @@ fn whoever_refused_is_tried_again_for_another_content_and_not_for_the_same() {
         (other, Tie::Offer, true),
     ] {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
-        book.on_refused(Instant::ZERO, NODE, "it lacks it", &mut rng);
-        assert_eq!(book.refusal(CONTENT).as_deref(), Some("it lacks it"));
+        let refusal = Refusal::new(RefusalCause::NotHere, "it lacks it");
+        book.on_refused(Instant::ZERO, NODE, &refusal, &mut rng);
+        assert_eq!(book.refusal(CONTENT), Some(refusal));
         assert_eq!(book.refusal(other), None);
         book.add_source(Instant::ZERO, content, NODE, there(), (tie, Rank::Last));
         assert_eq!(book.pop_due(Instant::ZERO, |_, _| true).is_some(), is_due, "{content:?} {tie:?}");
+    }
+}
+
+#[test]
+fn of_several_refusals_the_one_is_told_that_a_right_would_mend_whichever_key_comes_first() {
+    for (first, second) in [(1, 2), (2, 1)] {
+        let (mut book, mut rng) = (PeerBook::default(), Rng::seeded(1));
+        for (byte, cause) in [(first, RefusalCause::NotHere), (second, RefusalCause::NotAuthorised)] {
+            let node = NodeId::from_bytes([byte; 32]);
+            book.add_source(Instant::ZERO, CONTENT, node, Vec::new(), (Tie::Fetch, Rank::Last));
+            book.on_refused(Instant::ZERO, node, &Refusal::new(cause, "no"), &mut rng);
+        }
+        assert_eq!(book.refusal(CONTENT).map(|refusal| refusal.cause), Some(RefusalCause::NotAuthorised));
     }
 }
 

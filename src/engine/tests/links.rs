@@ -246,8 +246,10 @@ fn a_fetch_without_hope_ends_at_once_and_one_whose_last_chunk_is_being_checked_d
             single.input(Input::ChunkArrived { link, request, chunk });
         }
         single.input(Input::LinkDown { link, reason: "gone".to_owned() });
-        let refused =
-            Input::DialFailed { node: id(1), failure: DialFailure::Refused("another key".to_owned()) };
+        let refused = Input::DialFailed {
+            node: id(1),
+            failure: DialFailure::Refused(Refusal::new(RefusalCause::WrongKey, "another key")),
+        };
         let outputs = single.input(refused);
         assert_eq!(failures(&outputs), usize::from(!is_checking));
     }

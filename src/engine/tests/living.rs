@@ -165,7 +165,7 @@ fn an_offer_is_dialed_for_also_when_nothing_is_to_be_fetched_and_a_source_is_not
         pair.join(0, &manifest);
         pair.add(0, manifest.id(), purpose);
         assert_eq!(pair.dials[0], dials, "{purpose:?}");
-        let failure = DialFailure::Refused("another key".to_owned());
+        let failure = DialFailure::Refused(Refusal::new(RefusalCause::WrongKey, "another key"));
         pair.input(0, Input::DialFailed { node: id(1), failure });
         let is_told = pair.events.iter().any(|(_, event)| matches!(event, Event::PeerUnreachable { .. }));
         assert_eq!(is_told, purpose != Purpose::Meet);

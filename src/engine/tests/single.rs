@@ -359,7 +359,7 @@ fn sources_are_dialed_in_the_order_in_which_they_were_named() {
     }
     let first = dialed(&outputs);
     for node in first.clone() {
-        let failure = DialFailure::Refused("another key".to_owned());
+        let failure = DialFailure::Refused(Refusal::new(RefusalCause::WrongKey, "another key"));
         outputs.extend(single.input(Input::DialFailed { node, failure }));
     }
     assert!(first.len() < 16, "{}", first.len());

@@ -55,9 +55,14 @@ impl World {
 
     /// `swarm` that may have so many files and sockets open.
     pub(crate) fn start_with_descriptors(&self, descriptors: u32, args: &[OsString]) -> Process {
+        self.start_limited(&format!("ulimit -n {descriptors}"), args)
+    }
+
+    /// `swarm` after a shell has set these limits.
+    pub(crate) fn start_limited(&self, limits: &str, args: &[OsString]) -> Process {
         let plain = self.command(args);
         let mut command = Command::new("/bin/sh");
-        command.env_clear().args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
+        command.env_clear().args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
         command.arg(plain.get_program()).args(plain.get_args()).current_dir(self.dir.path());
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Process::start(&mut command, b"")

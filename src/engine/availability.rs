@@ -112,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::io::Order;
+    use crate::engine::input::Order;
     use crate::engine::tests::manifest_of;
 
     const COUNT: u32 = 12;

@@ -8,7 +8,8 @@ use crate::base::{Bitfield, NodeId, RangeSet};
 use crate::manifest::{ChunkIndex, Geometry, Manifest, Run};
 use crate::wire::RequestId;
 
-use super::io::{LinkId, Order};
+use super::input::Order;
+use super::io::LinkId;
 use super::picker::Picker;
 
 /// What is known of one chunk.

@@ -8,7 +8,7 @@ use crate::wire::Handle;
 
 use super::dialing::Reach;
 use super::flush::Flush;
-use super::io::{Join, Order, Patience};
+use super::input::{Join, Order, Patience};
 use super::manifest_fetch::ManifestFetch;
 
 /// One content that this node takes part in.

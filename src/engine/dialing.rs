@@ -10,7 +10,8 @@ use crate::manifest::Address;
 
 use super::Engine;
 use super::content::Phase;
-use super::io::{DialFailure, Event, Output, Purpose};
+use super::input::{DialFailure, Purpose};
+use super::io::{Event, Output};
 use super::peers::{Rank, Tie};
 use super::session::Session;
 use super::timers::Timer;

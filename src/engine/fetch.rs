@@ -8,13 +8,14 @@ use crate::wire::{Handle, Message, RejectReason, RequestId};
 use super::Engine;
 use super::chunks::{Blame, Chunks};
 use super::content::{Content, Phase};
+use super::download::Checked;
 use super::flush::FLUSH_INTERVAL;
-use super::io::{ChunkVerdict, CloseReason, Event, FetchFailure, Join, LinkId, Output, UploadEnd};
+use super::input::{ChunkVerdict, Join};
+use super::io::{CloseReason, Event, FetchFailure, LinkId, Output, UploadEnd};
 use super::participation::Participation;
 use super::serving::reject;
 use super::session::Session;
 use super::timers::Timer;
-use super::transfer::Checked;
 use super::violation::Violation;
 
 impl Engine {

@@ -8,7 +8,8 @@ use crate::wire::{Hello, Message};
 
 use super::Engine;
 use super::content::{Content, Phase};
-use super::io::{Bottleneck, CloseReason, Event, FetchFailure, LinkId, Output, Patience};
+use super::input::Patience;
+use super::io::{Bottleneck, CloseReason, Event, FetchFailure, LinkId, Output};
 use super::pipeline::Pipeline;
 use super::session::Session;
 use super::timers::Timer;

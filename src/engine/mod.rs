@@ -5,6 +5,7 @@
 //!
 //! This file only routes. Absent here: sockets, files, clocks, tasks.
 
+mod input;
 mod io;
 mod refusal;
 mod violation;
@@ -28,6 +29,7 @@ mod session;
 
 mod availability;
 mod chunks;
+mod download;
 mod picker;
 mod pipeline;
 mod rate;
@@ -64,10 +66,8 @@ use transfer::Transfer;
 use turn::Turn;
 
 pub use content::ContentTotals;
-pub use io::{
-    Bottleneck, ChunkVerdict, CloseReason, DialFailure, Event, FetchFailure, Input, Join, LinkId, Order,
-    Output, Patience, Purpose, UploadEnd,
-};
+pub use input::{ChunkVerdict, DialFailure, Input, Join, Order, Patience, Purpose};
+pub use io::{Bottleneck, CloseReason, Event, FetchFailure, LinkId, Output, UploadEnd};
 pub use peers::{PeerStanding, PeerTotals};
 pub use refusal::{Refusal, RefusalCause};
 pub use reputation::Reputation;

@@ -1,8 +1,10 @@
 //! The peer book: every node heard of, where it may be dialed, when next, and what it did. Knows no sessions.
 //! Invariant: a banned or refused node is never due.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+mod network;
+mod peer;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::limits::{PEERS_MAX, SOURCE_ADDRESSES_MAX};
@@ -10,6 +12,12 @@ use crate::base::{ContentId, Instant, NodeId, Rng};
 use crate::manifest::Address;
 
 use super::refusal::Refusal;
+use network::Network;
+use peer::{BACKOFF_MAX, Peer, Standing};
+
+pub use peer::{PeerStanding, PeerTotals};
+pub(super) use peer::{Rank, Tie};
+
 use super::reputation::Reputation;
 use super::violation::Violation;
 
@@ -17,116 +25,6 @@ use super::violation::Violation;
 #[derive(Debug, Default)]
 pub(super) struct PeerBook {
     peers: BTreeMap<NodeId, Peer>,
-}
-
-/// One node.
-#[derive(Debug, Default)]
-pub(super) struct Peer {
-    rank: Rank,
-    addresses: Vec<Address>,
-    contents: BTreeMap<ContentId, Tie>,
-    standing: Standing,
-    failures: u32,
-    last_failure: Option<String>,
-    /// It was dialed in its turn, or linked.
-    is_tried: bool,
-    /// Dials under way only because the other side dials too.
-    meetings: u32,
-    /// Another peer told of it, and it was not linked yet.
-    is_on_trial: bool,
-    /// What it was worth at this run, and before.
-    pub(super) totals: PeerTotals,
-    past: Reputation,
-    /// Others were told that it gave more than one wrong chunk.
-    is_accused_here: bool,
-    /// Who says the same of it.
-    accusers: BTreeSet<NodeId>,
-}
-
-/// Who is dialed before whom.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    /// Somebody named it, as so manieth.
-    Named(u32),
-    /// In an order drawn at random.
-    Chance(u64),
-    /// After all others.
-    #[default]
-    Last,
-}
-
-/// Hosts that are likely to be up or down together, and to belong to one operator.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Network {
-    /// The first 24 bits of the addresses.
-    V4([u8; 3]),
-    /// The first 48 bits of the addresses.
-    V6([u16; 3]),
-    /// A name, which stands for addresses that are not known here.
-    Name(String),
-}
-
-impl Network {
-    fn of(address: &Address) -> Self {
-        let Ok(socket) = address.as_str().parse::<SocketAddr>() else {
-            let host = address.as_str().rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-            return Self::Name(host.to_ascii_lowercase());
-        };
-        match socket.ip().to_canonical() {
-            IpAddr::V4(ip) => {
-                let [a, b, c, _] = ip.octets();
-                Self::V4([a, b, c])
-            }
-            IpAddr::V6(ip) => {
-                let [a, b, c, ..] = ip.segments();
-                Self::V6([a, b, c])
-            }
-        }
-    }
-}
-
-/// What binds a peer to a content. The greater holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Tie {
-    /// It may have it.
-    Fetch,
-    /// This node offers it to that one, whatever it says.
-    Offer,
-}
-
-/// What a peer gave and took, over all its links.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PeerTotals {
-    /// What it says of itself.
-    pub agent: String,
-    /// Payload received from it, bytes.
-    pub received_len: u64,
-    /// Payload sent to it, bytes.
-    pub sent_len: u64,
-    /// Chunks from it that were verified.
-    pub verified_chunks: u64,
-    /// Bytes of these.
-    pub verified_len: u64,
-    /// Chunks from it that failed verification.
-    pub corrupt_chunks: u64,
-    /// How often it took requests and fell silent.
-    pub stalls: u64,
-    /// Chunks that it said it had, and did not take back, and did not have.
-    pub lies: u64,
-}
-
-#[derive(Debug, Default)]
-enum Standing {
-    /// It may be dialed from then on.
-    Waiting(Instant),
-    Dialing,
-    Linked,
-    /// It has no address: it dials us or stays away.
-    #[default]
-    Passive,
-    /// No use trying: it refuses, proves another key, or lacks the content.
-    Refused(Refusal),
-    Banned(Violation),
 }
 
 impl PeerBook {
@@ -478,98 +376,11 @@ impl PeerBook {
     }
 }
 
-/// Where a peer stands, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerStanding {
-    /// A link to it stands.
-    Linked,
-    /// It is being dialed, or will be.
-    Away(Option<String>),
-    /// It refuses, or has nothing to give.
-    Refused(Refusal),
-    /// It misbehaved.
-    Banned(Violation),
-}
-
-impl Peer {
-    fn is_wanted(&self, is_wanted: impl Fn(&ContentId, Tie) -> bool) -> bool {
-        self.contents.iter().any(|(content, tie)| is_wanted(content, *tie))
-    }
-
-    /// Nobody knows it, waits for it or must remember what it did.
-    fn may_be_forgotten(&self) -> bool {
-        let is_idle = match self.standing {
-            Standing::Waiting(_) | Standing::Passive | Standing::Refused(_) => true,
-            Standing::Dialing | Standing::Linked | Standing::Banned(_) => false,
-        };
-        is_idle && self.meetings == 0 && !self.has_offers()
-    }
-
-    /// Who is forgotten first: whoever gave and took nothing, refuses, failed most.
-    fn worthlessness(&self) -> impl Ord {
-        let is_useless = self.totals.received_len == 0 && self.totals.sent_len == 0;
-        (is_useless, matches!(self.standing, Standing::Refused(_)), self.failures, self.rank)
-    }
-
-    fn reputation(&self) -> Reputation {
-        self.past.with(&self.totals)
-    }
-
-    /// By what it did here, or, where that is little, by what others say.
-    fn is_doubtful(&self) -> bool {
-        let is_unknown =
-            self.past.good_len == 0.0 && self.accusers.len() as u64 > self.totals.verified_chunks;
-        self.reputation().is_doubtful() || is_unknown
-    }
-
-    /// Who is dialed first: whoever something is offered to; the honest; those that did not fail, unless they were of use
-    /// before; where few are being dialed already, so that neither one dead network is waited for nor one host is flooded.
-    fn turn(&self, crowds: &BTreeMap<Network, usize>) -> impl Ord + use<> {
-        let has_only_failed = self.failures > 0 && self.totals.verified_chunks == 0;
-        let crowd = self.network().and_then(|network| crowds.get(&network)).copied().unwrap_or_default();
-        let crowd = crowd / CROWD_STEP;
-        (!self.has_offers(), self.is_doubtful(), has_only_failed, crowd, self.rank)
-    }
-
-    fn network(&self) -> Option<Network> {
-        self.addresses.first().map(Network::of)
-    }
-
-    fn has_offers(&self) -> bool {
-        self.contents.values().any(|tie| *tie == Tie::Offer)
-    }
-
-    /// Wait twice as long as last time, with jitter.
-    fn back_off(&mut self, now: Instant, reason: &str, rng: &mut Rng) {
-        let wait = BACKOFF_MIN * 2u32.saturating_pow(self.failures.min(16));
-        let jittered = wait.min(BACKOFF_MAX).mul_f64(0.75 + rng.unit() / 2.0);
-        self.failures += 1;
-        self.last_failure = Some(reason.to_owned());
-        self.standing =
-            if self.addresses.is_empty() { Standing::Passive } else { Standing::Waiting(now + jittered) };
-    }
-
-    fn standing(&self) -> PeerStanding {
-        match &self.standing {
-            Standing::Waiting(_) | Standing::Dialing | Standing::Passive => {
-                PeerStanding::Away(self.last_failure.clone())
-            }
-            Standing::Linked => PeerStanding::Linked,
-            Standing::Refused(reason) => PeerStanding::Refused(reason.clone()),
-            Standing::Banned(violation) => PeerStanding::Banned(violation.clone()),
-        }
-    }
-}
-
 /// A dead source holds its place for ten seconds: a hundred of them are to hold up nobody. One dial sends some 10 KB until it is
 /// given up, so all of them together send about 1 Mbit/s.
 const DIALS_AT_ONCE: usize = 128;
-/// So many dials to one network are as good as none: the order in which sources were named counts among the first few.
-const CROWD_STEP: usize = 4;
 /// Dials under way that somebody else asked for; each takes up to ten seconds.
 const MEETINGS_AT_ONCE: u32 = 32;
-const BACKOFF_MIN: Duration = Duration::from_millis(500);
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// Further ones make it no worse.
 const ACCUSERS_MAX: usize = 8;
 

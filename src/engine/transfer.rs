@@ -10,10 +10,11 @@ use crate::base::{Bitfield, ContentId, Instant, NodeId};
 use crate::manifest::{ChunkIndex, Run};
 use crate::wire::{Handle, Message, RejectReason, RequestId};
 
-use super::availability::Availability;
-use super::chunks::{Blame, Chunks};
+use super::chunks::Chunks;
 use super::content::ContentTotals;
-use super::io::{ChunkVerdict, LinkId, Output};
+use super::download::{Checked, Download};
+use super::input::ChunkVerdict;
+use super::io::{LinkId, Output};
 use super::pipeline::{OpenRequest, Pipeline};
 use super::reassignment::{REASSIGN_INTERVAL, Reassignment};
 use super::timers::Timer;
@@ -25,17 +26,6 @@ pub(super) struct Transfer {
     pub(super) downloads: BTreeMap<ContentId, Download>,
     /// Contents of which something is still to be asked for.
     pub(super) fetching: BTreeSet<ContentId>,
-}
-
-/// One content, from its join until this node leaves it.
-#[derive(Debug)]
-pub(super) struct Download {
-    /// This node's handle for it, which requests carry.
-    handle: Handle,
-    /// From the opening of its store on, unless the fetch failed.
-    chunks: Option<Box<Chunks>>,
-    availability: Availability,
-    totals: ContentTotals,
 }
 
 /// What the end of a stream comes to.
@@ -55,19 +45,6 @@ pub(super) enum Rejection {
     Lie(ContentId),
     /// It rejects again and again.
     Useless,
-}
-
-/// What a check comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Checked {
-    /// A chunk is here that was not. Late: its link was closed meanwhile, and what came on it counted as not needed.
-    Fresh {
-        len: u64,
-        is_late: bool,
-    },
-    /// It was here before, or is not wanted any more.
-    Known,
-    Corrupt(Blame),
 }
 
 impl Transfer {
@@ -92,8 +69,7 @@ impl Transfer {
         self.fetching.remove(&content);
         let availability =
             self.downloads.remove(&content).map(|download| download.availability).unwrap_or_default();
-        let totals = ContentTotals::default();
-        self.downloads.insert(content, Download { handle, chunks: None, availability, totals });
+        self.downloads.insert(content, Download::new(handle, availability));
     }
 
     /// The store of a content is open.
@@ -408,12 +384,8 @@ impl Transfer {
     }
 
     fn release(&mut self, link: LinkId, request: RequestId, open: &OpenRequest) {
-        let Some(download) = self.downloads.get_mut(&open.content) else { return };
-        download.totals.duplicate_len += u64::from(open.received_len.saturating_sub(open.used_len));
-        let Some(chunks) = &mut download.chunks else { return };
-        let rest: Vec<ChunkIndex> = chunks.chunks_from(open.run, 0).collect();
-        for chunk in rest {
-            chunks.on_released(chunk, link, request);
+        if let Some(download) = self.downloads.get_mut(&open.content) {
+            download.release(link, request, open);
         }
     }
 
@@ -466,22 +438,8 @@ impl Transfer {
         from: Option<NodeId>,
         verdict: ChunkVerdict,
     ) -> Checked {
-        let Some(download) = self.downloads.get_mut(&content) else { return Checked::Known };
-        let Some(chunks) = &mut download.chunks else { return Checked::Known };
-        let len = u64::from(chunks.geometry().chunk_len(chunk));
-        let is_late = !chunks.is_checking(chunk);
-        match verdict {
-            ChunkVerdict::Verified if chunks.on_verified(chunk) => {
-                download.totals.fetched_len += len;
-                Checked::Fresh { len, is_late }
-            }
-            ChunkVerdict::Verified => Checked::Known,
-            ChunkVerdict::Corrupt => {
-                let blame = chunks.on_corrupt(chunk, from);
-                download.totals.corrupt_len += if is_late { 0 } else { len };
-                Checked::Corrupt(blame)
-            }
-        }
+        let download = self.downloads.get_mut(&content);
+        download.map_or(Checked::Known, |download| download.on_checked(chunk, from, verdict))
     }
 
     /// A chunk that is fresh was counted: its sender is proven, and other peers need not send it.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::base::limits::LINK_IDLE_TIMEOUT;
 
 use super::Engine;
-use super::io::{CloseReason, LinkId, Patience};
+use super::input::Patience;
+use super::io::{CloseReason, LinkId};
 use super::timers::Timer;
 
 impl Engine {

@@ -6,7 +6,7 @@ use super::clock::AwakeClock;
 use super::io::Io;
 use super::{Command, NodeEvent, NodeSnapshot, Options};
 use crate::base::Instant;
-use crate::engine::Engine;
+use crate::engine::{Engine, Input};
 use crate::transport::Endpoint;
 
 pub(super) struct Driver {

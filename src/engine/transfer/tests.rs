@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::chunks::ChunkState;
-use crate::engine::io::Order;
+use crate::engine::input::Order;
 use crate::engine::tests::manifest_of;
 
 const CHUNK_LEN: u32 = 16 << 10;

@@ -46,7 +46,7 @@ impl Engine {
         let said = format!("node {} turns this node away: {reason}", node.short());
         self.on_link_down(link, &said);
         let refusal = Refusal::new(RefusalCause::TurnedAway, said);
-        self.peers.on_refused(self.turn.now, node, &refusal, &mut self.turn.rng);
+        self.dialing.peers.on_refused(self.turn.now, node, &refusal, &mut self.turn.rng);
         self.give_up_without_hope();
     }
 

@@ -11,7 +11,7 @@ use super::violation::Violation;
 impl Engine {
     /// A second wrong chunk is no accident: all that take part hear of it, once.
     pub(super) fn accuse_if_repeated(&mut self, content: ContentId, node: NodeId) {
-        if !self.peers.begin_accusing(node) {
+        if !self.dialing.peers.begin_accusing(node) {
             return;
         }
         let Some(handle) = self.contents.get(&content).map(|state| state.handle) else { return };
@@ -34,7 +34,7 @@ impl Engine {
         session.accusations += 1;
         let is_heard = session.accusations <= ACCUSATIONS_PER_LINK_MAX;
         let by = session.node;
-        if is_heard && node != own && node != by && self.peers.on_accused(node, by) {
+        if is_heard && node != own && node != by && self.dialing.peers.on_accused(node, by) {
             self.turn.emit(Event::PeerAccused { node, by, content });
         }
         Ok(())

@@ -53,7 +53,7 @@ impl Engine {
         let is_concerned = |session: &Session| {
             session.participation(content).is_some()
                 || session.opens.contains(content)
-                || self.peers.is_offered(session.node, content)
+                || self.dialing.peers.is_offered(session.node, content)
         };
         let concerned = self.sessions.iter().filter(|(_, session)| wants || is_concerned(session));
         let links: Vec<LinkId> = concerned.map(|(link, _)| *link).collect();
@@ -69,7 +69,7 @@ impl Engine {
     pub(super) fn on_received(&mut self, link: LinkId, request: RequestId, len: u32) {
         let Some(content) = self.transfer.on_received(&mut self.turn, link, request, len) else { return };
         let node = self.sessions.get(&link).map(|session| session.node);
-        if let Some(totals) = node.and_then(|node| self.peers.totals(node)) {
+        if let Some(totals) = node.and_then(|node| self.dialing.peers.totals(node)) {
             totals.received_len += u64::from(len);
         }
         if let Some(state) = self.contents.get_mut(&content) {
@@ -98,7 +98,7 @@ impl Engine {
     ) {
         match self.transfer.on_checked(content, chunk, from, verdict) {
             Checked::Fresh { len, is_late } => {
-                if let Some(totals) = from.and_then(|node| self.peers.totals(node)) {
+                if let Some(totals) = from.and_then(|node| self.dialing.peers.totals(node)) {
                     totals.verified_chunks += 1;
                     totals.verified_len += len;
                     totals.received_len += if is_late { len } else { 0 };
@@ -113,7 +113,7 @@ impl Engine {
 
     fn on_verified(&mut self, content: ContentId, chunk: ChunkIndex, from: Option<NodeId>, len: u64) {
         if let Some(node) = from {
-            self.peers.on_useful(node);
+            self.dialing.peers.on_useful(node);
         }
         self.transfer.on_verified(&mut self.turn, content, chunk, from);
         self.serving.on_verified(&mut self.turn, content, chunk);
@@ -129,14 +129,14 @@ impl Engine {
 
     /// A node sent a wrong chunk: it is told so, and banned.
     fn on_corrupt(&mut self, content: ContentId, chunk: ChunkIndex, node: NodeId) {
-        if let Some(totals) = self.peers.totals(node) {
+        if let Some(totals) = self.dialing.peers.totals(node) {
             totals.corrupt_chunks += 1;
         }
         self.accuse_if_repeated(content, node);
         let violation = Violation::Corrupt(chunk.get());
         let Some((&link, session)) = self.sessions.iter().find(|(_, session)| session.node == node) else {
-            if !self.peers.is_banned(node) {
-                self.peers.ban(node, violation.clone());
+            if !self.dialing.peers.is_banned(node) {
+                self.dialing.peers.ban(node, violation.clone());
                 self.turn.emit(Event::PeerBanned { node, violation });
             }
             self.transfer.fill_all(&mut self.turn);
@@ -215,7 +215,7 @@ impl Engine {
             if let Some(remote) = session.remotes.get_mut(&ended.content) {
                 remote.sent_len += sent_len;
             }
-            if let Some(totals) = self.peers.totals(session.node) {
+            if let Some(totals) = self.dialing.peers.totals(session.node) {
                 totals.sent_len += sent_len;
             }
         }

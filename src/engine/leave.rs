@@ -66,8 +66,8 @@ impl Engine {
         self.transfer.forget(content);
         self.serving.forget(content);
         self.pex.forget(content);
-        self.peers.end_offers(content);
-        self.hearsay.forget_content(content);
+        self.dialing.peers.end_offers(content);
+        self.dialing.hearsay.forget_content(content);
         for session in self.sessions.values_mut() {
             session.remotes.remove(&content);
         }

@@ -24,11 +24,11 @@ impl Engine {
         address: Option<Address>,
     ) {
         if dialed {
-            self.peers.end_meeting(node);
+            self.dialing.peers.end_meeting(node);
         }
         let refusal = if self.is_stopping {
             Some(CloseReason::Done)
-        } else if self.peers.is_banned(node) {
+        } else if self.dialing.peers.is_banned(node) {
             Some(CloseReason::Banned)
         } else if self.sessions.len() >= LINKS_MAX && !self.make_room() {
             Some(CloseReason::TooManyLinks)
@@ -39,7 +39,7 @@ impl Engine {
             self.turn.order(Output::Close { link, reason });
             return;
         }
-        self.peers.on_linked(node);
+        self.dialing.peers.on_linked(node);
         self.serving.look_at_slots(&mut self.turn);
         self.sessions.insert(link, Session::new(self.turn.now, (node, role), dialed, address));
         self.turn.send(link, Message::Hello(Hello::ours()));
@@ -73,7 +73,7 @@ impl Engine {
         session.is_greeted()
             && open.all(|(content, _)| is_complete(content))
             && session.opens.contents().all(|content| session.remotes.contains_key(content))
-            && !self.peers.has_offers(session.node)
+            && !self.dialing.peers.has_offers(session.node)
     }
 
     /// Of two links to one node, both ends keep the one that the smaller key dialed; of two in the same direction, the newer.
@@ -91,7 +91,7 @@ impl Engine {
         let Some((session, _)) = self.drop_session(link) else { return };
         if !self.sessions.values().any(|other| other.node == session.node) {
             let stood = self.turn.now.since(session.up_at);
-            self.peers.on_unlinked(self.turn.now, session.node, (stood, reason), &mut self.turn.rng);
+            self.dialing.peers.on_unlinked(self.turn.now, session.node, (stood, reason), &mut self.turn.rng);
         }
         if session.is_greeted() {
             self.turn.emit(Event::PeerLeft { node: session.node, reason: reason.to_owned() });
@@ -111,7 +111,7 @@ impl Engine {
         if is_last && !matches!(reason, CloseReason::Duplicate) {
             let reason = if pipeline.is_stalled() { "it stalled".to_owned() } else { reason.to_string() };
             let stood = self.turn.now.since(session.up_at);
-            self.peers.on_unlinked(self.turn.now, session.node, (stood, &reason), &mut self.turn.rng);
+            self.dialing.peers.on_unlinked(self.turn.now, session.node, (stood, &reason), &mut self.turn.rng);
         }
         self.turn.order(Output::Close { link, reason });
         // Its place is free for another.
@@ -122,8 +122,8 @@ impl Engine {
     pub(super) fn punish(&mut self, link: LinkId, violation: Violation) {
         let Some(session) = self.sessions.get(&link) else { return };
         let node = session.node;
-        self.peers.ban(node, violation.clone());
-        self.hearsay.forget_informer(node);
+        self.dialing.peers.ban(node, violation.clone());
+        self.dialing.hearsay.forget_informer(node);
         self.close(link, CloseReason::Violation(violation.clone()));
         self.turn.emit(Event::PeerBanned { node, violation });
         self.transfer.fill_all(&mut self.turn);
@@ -159,7 +159,7 @@ impl Engine {
         let is_checking = self.is_checking(content);
         // The disk, or opening the store, is this node's own affair: no reason to give up on peers.
         let is_busy = is_checking || matches!(state.phase, Phase::Opening(_));
-        let deadline = match self.idle_since(content) {
+        let deadline = match self.dialing.idle_since(self.turn.now, content, state) {
             Some(since) if !is_busy => since + patience,
             _ => self.turn.now + patience,
         };
@@ -177,16 +177,16 @@ impl Engine {
             let is_over = state.patience.is_some()
                 && state.wants_peers()
                 && self.turn.now >= state.search_until
-                && self.peers.is_given_up(*content)
-                && !self.hearsay.has(*content);
+                && self.dialing.peers.is_given_up(*content)
+                && !self.dialing.hearsay.has(*content);
             (is_over && !self.is_checking(*content) && !matches!(state.phase, Phase::Opening(_)))
                 .then_some(*content)
         };
         let hopeless: Vec<ContentId> = self.contents.iter().filter_map(is_hopeless).collect();
         for content in hopeless {
-            let failure = match self.peers.refusal(content) {
+            let failure = match self.dialing.peers.refusal(content) {
                 Some(refusal) => FetchFailure::Refused(refusal),
-                None => FetchFailure::NoSource(Bottleneck::NoPeer(self.peers.last_failure(content))),
+                None => FetchFailure::NoSource(Bottleneck::NoPeer(self.dialing.peers.last_failure(content))),
             };
             self.fail(content, failure);
         }

@@ -74,14 +74,14 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
         session.greeting = Some(Greeting { speaks_pex: hello.has_feature(FEATURE_PEX) });
         let node = session.node;
-        if let Some(totals) = self.peers.totals(node) {
+        if let Some(totals) = self.dialing.peers.totals(node) {
             totals.agent.clone_from(&hello.agent);
         }
         self.turn.emit(Event::PeerJoined { node, agent: hello.agent });
         let wanted: Vec<ContentId> = self
             .contents
             .iter()
-            .filter(|(content, state)| state.wants_peers() || self.peers.is_offered(node, **content))
+            .filter(|(content, state)| state.wants_peers() || self.dialing.peers.is_offered(node, **content))
             .map(|(content, _)| *content)
             .collect();
         for content in wanted {
@@ -113,7 +113,7 @@ impl Engine {
             .entry(content)
             .or_insert_with(|| Remote { participation: Participation::after(there), ..Remote::default() });
         if remote.participation.say(Said::open(knows_manifest)) {
-            let is_offer = self.peers.is_offered(session.node, content);
+            let is_offer = self.dialing.peers.is_offered(session.node, content);
             self.turn.send(link, Message::Open { handle, content, knows_manifest, is_offer });
         }
     }
@@ -147,7 +147,7 @@ impl Engine {
         remote.is_durable &= !remote.participation.has_declined();
         let was_known = remote.participation.on_open(said);
         let node = session.node;
-        self.peers.add_source(self.turn.now, content, node, Vec::new(), (Tie::Fetch, Rank::Last));
+        self.dialing.peers.add_source(self.turn.now, content, node, Vec::new(), (Tie::Fetch, Rank::Last));
         self.open(link, content);
         if knows_manifest && !was_known {
             self.introduce(link, content);
@@ -207,7 +207,7 @@ impl Engine {
                 format!("node {} does not have this content", node.short()),
             ),
         };
-        self.peers.on_refused(self.turn.now, node, &refusal, &mut self.turn.rng);
+        self.dialing.peers.on_refused(self.turn.now, node, &refusal, &mut self.turn.rng);
         self.close(link, CloseReason::Done);
         self.give_up_without_hope();
     }
@@ -219,7 +219,7 @@ impl Engine {
         let is_offered = !session.dialed && session.opens.knows_any_manifest();
         session.remotes.values().any(|remote| !remote.participation.has_declined())
             || is_offered
-            || self.peers.has_offers(session.node)
+            || self.dialing.peers.has_offers(session.node)
     }
 
     /// The content that the peer calls by this handle, if this node takes part in it and the peer may.
@@ -395,7 +395,7 @@ impl Engine {
                 let Some(session) = self.sessions.get(&link) else { return };
                 // What it lost or left it says first.
                 let has_declined = session.participation(content).is_some_and(Participation::has_declined);
-                if let Some(totals) = self.peers.totals(session.node).filter(|_| !has_declined) {
+                if let Some(totals) = self.dialing.peers.totals(session.node).filter(|_| !has_declined) {
                     totals.lies += 1;
                 }
             }

@@ -12,13 +12,12 @@ mod violation;
 
 mod access;
 mod accusations;
-mod dialing;
 mod fetch;
 mod leave;
 mod links;
 mod messages;
-mod neighbours;
 mod snapshot;
+mod sources;
 mod waking;
 
 mod content;
@@ -43,7 +42,9 @@ mod spreading;
 mod super_seeding;
 mod uploads;
 
+mod dialing;
 mod hearsay;
+mod neighbours;
 mod peers;
 mod pex;
 mod reputation;
@@ -57,8 +58,7 @@ use crate::base::{ContentId, Instant, NodeId};
 use crate::trust::AccessTable;
 
 use content::Content;
-use hearsay::Hearsay;
-use peers::PeerBook;
+use dialing::Dialing;
 use pex::{Crowd, Pex};
 use serving::Serving;
 use session::Session;
@@ -84,8 +84,7 @@ pub struct Engine {
     sessions: BTreeMap<LinkId, Session>,
     transfer: Transfer,
     serving: Serving,
-    peers: PeerBook,
-    hearsay: Hearsay,
+    dialing: Dialing,
     pex: Pex,
     turn: Turn,
     takes_offers: bool,
@@ -104,8 +103,7 @@ impl Engine {
             sessions: BTreeMap::new(),
             transfer: Transfer::default(),
             serving: Serving::default(),
-            peers: PeerBook::default(),
-            hearsay: Hearsay::default(),
+            dialing: Dialing::default(),
             pex: Pex::default(),
             turn: Turn::new(seed),
             takes_offers: false,
@@ -122,7 +120,7 @@ impl Engine {
 
     /// What a node was worth at earlier runs. One that gave a wrong chunk not long ago is banned.
     pub fn remember(&mut self, node: NodeId, past: Reputation) {
-        self.peers.remember(node, past);
+        self.dialing.peers.remember(node, past);
     }
 
     /// Takes one fact, and everything that is due by now. Time that goes back counts as standing still.
@@ -191,7 +189,7 @@ impl Engine {
             Timer::Flush(content) => self.flush(content),
             Timer::Stall(link) => {
                 let stalled = self.transfer.on_stall_timer(&mut self.turn, link);
-                if let Some(totals) = stalled.and_then(|node| self.peers.totals(node)) {
+                if let Some(totals) = stalled.and_then(|node| self.dialing.peers.totals(node)) {
                     totals.stalls += 1;
                 }
             }
@@ -200,12 +198,18 @@ impl Engine {
             Timer::Patience(content) => self.on_patience_timer(content),
             Timer::Search(_) => self.give_up_without_hope(),
             Timer::Dial => self.dial_due(),
-            Timer::Widen(content) => self.on_widen_timer(content),
+            Timer::Widen(content) => {
+                let (dialing, turn, mut sights) = self.dialing();
+                dialing.on_widen_timer(turn, &mut sights, content);
+            }
             Timer::Exchange(content) => {
-                let (sessions, transfer, peers) = (&self.sessions, &self.transfer, &self.peers);
+                let (sessions, transfer, peers) = (&self.sessions, &self.transfer, &self.dialing.peers);
                 self.pex.exchange(&mut self.turn, Crowd { sessions, transfer, peers }, content);
             }
-            Timer::Neighbours(content) => self.look_for_neighbours(content),
+            Timer::Neighbours(content) => {
+                let (dialing, turn, mut sights) = self.dialing();
+                dialing.look_for_neighbours(turn, &mut sights, content);
+            }
             Timer::Slots => self.on_slots_timer(),
             Timer::Rotate => self.serving.rotate(&mut self.turn, &self.transfer, &self.sessions),
             Timer::Reveals(content) => {

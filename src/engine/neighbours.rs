@@ -4,87 +4,64 @@
 use std::time::Duration;
 
 use crate::base::limits::NEIGHBOURS_TARGET;
-use crate::base::{Bitfield, ContentId, Rate};
-use crate::manifest::Source;
-use crate::wire::Handle;
+use crate::base::{Bitfield, ContentId, Instant, Rate};
 
-use super::Engine;
-use super::hearsay::Heard;
-use super::io::{Event, LinkId, Output};
-use super::session::Session;
+use super::content::Content;
+use super::dialing::{Dialing, Sights};
+use super::io::{Event, Output};
 use super::timers::Timer;
-use super::violation::Violation;
+use super::turn::Turn;
 
-impl Engine {
-    /// A peer tells of others.
-    pub(super) fn on_peers(
-        &mut self,
-        link: LinkId,
-        handle: Handle,
-        sources: Vec<Source>,
-    ) -> Result<(), Violation> {
-        let is_spoken = self.sessions.get(&link).is_some_and(Session::speaks_pex);
-        if !is_spoken {
-            return Err(Violation::OutOfOrder("peers without having named the feature"));
-        }
-        let Some(content) = self.opened(link, handle)? else { return Ok(()) };
-        let Some(session) = self.sessions.get(&link) else { return Ok(()) };
-        let (informer, Some(place)) = (session.node, session.address.clone()) else { return Ok(()) };
-        if session.participation(content).is_none() || !self.pex.on_told(self.turn.now, link, content) {
-            return Ok(());
-        }
-        for Source { node, mut addresses } in sources {
-            addresses.retain(|address| address.may_be_told_to(&place));
-            if node != self.node && !addresses.is_empty() && !self.peers.is_in_hand(node) {
-                self.hearsay.add(content, node, Heard { addresses, informer });
-            }
-        }
-        self.dial_hearsay(content);
-        Ok(())
-    }
-
+impl Dialing {
     /// Something changed: a node that has half of its neighbours waits a moment, for those that it is told of by others than
     /// peers, and those that dial it.
-    pub(super) fn dial_hearsay(&mut self, content: ContentId) {
-        if self.neighbours(content) * 2 < NEIGHBOURS_TARGET as usize
-            && self.turn.timers.at(Timer::Neighbours(content)).is_none()
+    pub(super) fn dial_hearsay(&mut self, turn: &mut Turn, sights: &mut Sights<'_>, content: ContentId) {
+        if self.neighbours(sights, content) * 2 < NEIGHBOURS_TARGET as usize
+            && turn.timers.at(Timer::Neighbours(content)).is_none()
         {
-            self.look_for_neighbours(content);
+            self.look_for_neighbours(turn, sights, content);
         } else if self.hearsay.has(content) {
-            self.turn.timers.set_if_unset(Timer::Neighbours(content), self.turn.now + LOOK_INTERVAL);
+            turn.timers.set_if_unset(Timer::Neighbours(content), turn.now + LOOK_INTERVAL);
         }
     }
 
     /// Dials half of what is lacking: those that are told of this node dial it meanwhile. If all took all they want at once,
     /// some would end with twice as many neighbours as others.
-    pub(super) fn look_for_neighbours(&mut self, content: ContentId) {
-        let wants = self.contents.get(&content).is_some_and(super::content::Content::wants_peers);
-        if !wants || self.is_stopping {
+    pub(super) fn look_for_neighbours(
+        &mut self,
+        turn: &mut Turn,
+        sights: &mut Sights<'_>,
+        content: ContentId,
+    ) {
+        let wants = sights.contents.get(&content).is_some_and(Content::wants_peers);
+        if !wants || sights.is_stopping {
             return;
         }
-        let lacking = self.neighbours_wanted(content).saturating_sub(self.neighbours(content));
+        let lacking = self
+            .neighbours_wanted(turn.now, sights, content)
+            .saturating_sub(self.neighbours(sights, content));
         let mut wanted = lacking.div_ceil(2);
         while wanted > 0
-            && let Some((node, heard)) = self.hearsay.take(self.turn.now, content, &mut self.turn.rng)
+            && let Some((node, heard)) = self.hearsay.take(turn.now, content, &mut turn.rng)
         {
             if !self.peers.begin_trial(node, content, &heard.addresses) {
                 continue;
             }
             wanted -= 1;
-            self.hearsay.on_dialed(self.turn.now, heard.informer);
-            self.turn.emit(Event::PeerFound { node, by: heard.informer });
-            self.turn.order(Output::Dial { node, addresses: heard.addresses });
+            self.hearsay.on_dialed(turn.now, heard.informer);
+            turn.emit(Event::PeerFound { node, by: heard.informer });
+            turn.order(Output::Dial { node, addresses: heard.addresses });
         }
         if self.hearsay.has(content) {
-            self.turn.timers.set(Timer::Neighbours(content), self.turn.now + LOOK_INTERVAL);
+            turn.timers.set(Timer::Neighbours(content), turn.now + LOOK_INTERVAL);
         }
     }
 
     /// As many as every node has; more for a node whose neighbours happen to have little to give, and which falls behind them.
-    fn neighbours_wanted(&mut self, content: ContentId) -> usize {
-        let is_behind = self.is_behind(content);
-        let has_all = self.neighbours(content) >= NEIGHBOURS_TARGET as usize;
-        let (now, Some(state)) = (self.turn.now, self.contents.get_mut(&content)) else { return 0 };
+    fn neighbours_wanted(&self, now: Instant, sights: &mut Sights<'_>, content: ContentId) -> usize {
+        let is_behind = sights.is_behind(now, content);
+        let has_all = self.neighbours(sights, content) >= NEIGHBOURS_TARGET as usize;
+        let Some(state) = sights.contents.get_mut(&content) else { return 0 };
         let reach = &mut state.reach;
         if is_behind && has_all && reach.extra < EXTRA_MAX && now >= reach.extra_at + EXTRA_INTERVAL {
             reach.extra += 1;
@@ -92,11 +69,13 @@ impl Engine {
         }
         NEIGHBOURS_TARGET as usize + reach.extra
     }
+}
 
+impl Sights<'_> {
     /// The others that fetch have more than this node gets in a while.
-    fn is_behind(&self, content: ContentId) -> bool {
+    fn is_behind(&self, now: Instant, content: ContentId) -> bool {
         let Some(chunks) = self.transfer.chunks(content) else { return false };
-        let rate = self.transfer.rate_of(self.turn.now, self.sessions.keys().copied());
+        let rate = self.transfer.rate_of(now, self.sessions.keys().copied());
         let others = self.transfer.holders(content).map(|(_, has)| has);
         let mut have_counts: Vec<u32> = others.filter(|has| !has.is_full()).map(Bitfield::count).collect();
         have_counts.sort_unstable();

@@ -121,10 +121,10 @@ impl Engine {
         // Looked up, not searched for: a node may know thousands of peers and be asked every second.
         let sessions: BTreeMap<NodeId, LinkId> =
             self.sessions.iter().rev().map(|(link, session)| (session.node, *link)).collect();
-        let peers = self.peers.iter().map(|(node, totals, standing)| PeerSnapshot {
+        let peers = self.dialing.peers.iter().map(|(node, totals, standing)| PeerSnapshot {
             node,
             totals: totals.clone(),
-            accusers: self.peers.accusers(node),
+            accusers: self.dialing.peers.accusers(node),
             standing,
             link: sessions.get(&node).and_then(|link| self.link_snapshot(*link)),
         });
@@ -208,7 +208,7 @@ impl Engine {
         let Some(state) = self.contents.get(&content) else { return Bottleneck::None };
         let joined = || self.sessions.iter().filter(|(_, session)| session.is_greeted());
         if state.wants_peers() && joined().next().is_none() {
-            return Bottleneck::NoPeer(self.peers.last_failure(content));
+            return Bottleneck::NoPeer(self.dialing.peers.last_failure(content));
         }
         let has_declined =
             |session: &Session| session.participation(content).is_some_and(Participation::has_declined);

@@ -29,7 +29,7 @@ impl Engine {
                 self.turn.timers.set(Timer::Search(*content), state.search_until);
             }
         }
-        self.peers.end_backoff(self.turn.now);
+        self.dialing.peers.end_backoff(self.turn.now);
         self.dial_due();
         self.transfer.fill_all(&mut self.turn);
     }

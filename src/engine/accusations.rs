@@ -2,10 +2,11 @@
 //! would have honest nodes banned: a node that is accused by more peers than it gave chunks here is dialed after all others.
 
 use crate::base::{ContentId, NodeId};
-use crate::wire::{Handle, Message};
+use crate::wire::Message;
 
 use super::Engine;
-use super::io::{Event, LinkId};
+use super::io::Event;
+use super::part::Part;
 use super::violation::Violation;
 
 impl Engine {
@@ -21,21 +22,18 @@ impl Engine {
             }
         }
     }
+}
 
-    pub(super) fn on_bad_peer(
-        &mut self,
-        link: LinkId,
-        handle: Handle,
-        node: NodeId,
-    ) -> Result<(), Violation> {
-        let Some(content) = self.opened(link, handle)? else { return Ok(()) };
-        let own = self.node;
-        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
+impl Part<'_> {
+    pub(super) fn on_bad_peer(&mut self, node: NodeId) -> Result<(), Violation> {
+        let (link, content) = (self.link, self.content);
+        let own = self.engine.node;
+        let Some(session) = self.engine.sessions.get_mut(&link) else { return Ok(()) };
         session.accusations += 1;
         let is_heard = session.accusations <= ACCUSATIONS_PER_LINK_MAX;
         let by = session.node;
-        if is_heard && node != own && node != by && self.dialing.peers.on_accused(node, by) {
-            self.turn.emit(Event::PeerAccused { node, by, content });
+        if is_heard && node != own && node != by && self.engine.dialing.peers.on_accused(node, by) {
+            self.engine.turn.emit(Event::PeerAccused { node, by, content });
         }
         Ok(())
     }

@@ -1,15 +1,24 @@
-//! One content from its join to its end: how far it is, and when to give it up. Decides nothing about peers and knows no chunks.
+//! One content from its join to its end: its phase, its manifest, its durability. Invariants: a phase follows the one before it, or is
+//! `Failed`; `Finish` is ordered once, when all that was wanted is durable. Absent: chunks and requests, which are the transfer's.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::base::Instant;
+use crate::base::{ContentId, Instant};
 use crate::manifest::Manifest;
-use crate::wire::Handle;
+use crate::wire::{Handle, Message};
 
+use super::chunks::Chunks;
 use super::dialing::Reach;
-use super::flush::Flush;
+use super::flush::{FLUSH_INTERVAL, Flush};
 use super::input::{Join, Order, Patience};
+use super::io::{LinkId, Output};
 use super::manifest_fetch::ManifestFetch;
+use super::participation::Participation;
+use super::session::Session;
+use super::timers::Timer;
+use super::transfer::Transfer;
+use super::turn::Turn;
 
 /// One content that this node takes part in.
 #[derive(Debug)]
@@ -98,6 +107,64 @@ impl Content {
             Phase::Manifest(_) | Phase::Opening(_) | Phase::Fetching => true,
             Phase::Finishing | Phase::Complete | Phase::Failed => false,
         }
+    }
+
+    /// Makes what is verified durable, unless that is under way.
+    pub(super) fn flush(&mut self, turn: &mut Turn, content: ContentId) {
+        if self.flush.begin() {
+            turn.timers.cancel(Timer::Flush(content));
+            turn.order(Output::Flush { content });
+        }
+    }
+
+    /// A chunk that was not here is verified.
+    pub(super) fn on_verified(&mut self, turn: &mut Turn, content: ContentId, len: u64, is_last: bool) {
+        self.last_progress_at = turn.now;
+        self.flush.on_verified(len);
+        turn.timers.set_if_unset(Timer::Flush(content), turn.now + FLUSH_INTERVAL);
+        if is_last || self.flush.is_long() || self.has_window() {
+            self.flush(turn, content);
+        }
+    }
+
+    /// A flush has ended. What was verified meanwhile is flushed at once if there is a reason, or in its time.
+    pub(super) fn on_flushed(&mut self, turn: &mut Turn, content: ContentId, is_last: bool) {
+        self.flush.on_flushed();
+        if !self.flush.has_pending() {
+            return;
+        }
+        if is_last || self.flush.is_long() || self.has_window() {
+            self.flush(turn, content);
+        } else {
+            turn.timers.set_if_unset(Timer::Flush(content), turn.now + FLUSH_INTERVAL);
+        }
+    }
+
+    /// All that was wanted may be durable: then it is put in its place.
+    pub(super) fn finish_if_durable(&mut self, turn: &mut Turn, content: ContentId, transfer: &mut Transfer) {
+        let is_durable = transfer.chunks(content).is_some_and(Chunks::is_durable);
+        if matches!(self.phase, Phase::Fetching) && is_durable {
+            self.phase = Phase::Finishing;
+            transfer.finish(content);
+            turn.order(Output::Finish { content });
+        }
+    }
+
+    /// Asks a peer that knows the manifest for it, if it is missing and not on its way.
+    pub(super) fn ask_for_manifest(
+        &mut self,
+        turn: &mut Turn,
+        content: ContentId,
+        sessions: &BTreeMap<LinkId, Session>,
+    ) {
+        let handle = self.handle;
+        let Some(fetch) = self.manifest_fetch().filter(|fetch| fetch.is_unasked()) else { return };
+        let knows =
+            |session: &Session| session.participation(content).is_some_and(Participation::is_known_there);
+        let Some((&link, _)) = sessions.iter().find(|(_, session)| knows(session)) else { return };
+        let (pages, deadline) = fetch.start(turn.now, link);
+        turn.timers.set(Timer::Manifest(content), deadline);
+        pages.for_each(|page| turn.send(link, Message::ManifestRequest { handle, page }));
     }
 
     /// What came is passed on as it becomes durable, so it is flushed at once.

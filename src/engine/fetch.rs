@@ -9,9 +9,8 @@ use super::Engine;
 use super::chunks::{Blame, Chunks};
 use super::content::{Content, Phase};
 use super::download::Checked;
-use super::flush::FLUSH_INTERVAL;
 use super::input::{ChunkVerdict, Join};
-use super::io::{CloseReason, Event, FetchFailure, LinkId, Output, UploadEnd};
+use super::io::{CloseReason, Event, FetchFailure, LinkId, UploadEnd};
 use super::participation::Participation;
 use super::serving::reject;
 use super::session::Session;
@@ -61,7 +60,9 @@ impl Engine {
             self.open(link, content);
             self.introduce(link, content);
         }
-        self.finish_if_durable(content);
+        if let Some(state) = self.contents.get_mut(&content) {
+            state.finish_if_durable(&mut self.turn, content, &mut self.transfer);
+        }
         self.dial_due();
         self.give_up_without_hope();
     }
@@ -117,13 +118,9 @@ impl Engine {
         }
         self.transfer.on_verified(&mut self.turn, content, chunk, from);
         self.serving.on_verified(&mut self.turn, content, chunk);
-        self.turn.timers.set_if_unset(Timer::Flush(content), self.turn.now + FLUSH_INTERVAL);
-        let Some(state) = self.contents.get_mut(&content) else { return };
-        state.last_progress_at = self.turn.now;
-        state.flush.on_verified(len);
-        let is_all_here = self.transfer.chunks(content).is_some_and(Chunks::is_verified);
-        if state.flush.is_long() || is_all_here || state.has_window() {
-            self.flush(content);
+        let is_last = self.transfer.chunks(content).is_some_and(Chunks::is_verified);
+        if let Some(state) = self.contents.get_mut(&content) {
+            state.on_verified(&mut self.turn, content, len, is_last);
         }
     }
 
@@ -151,39 +148,17 @@ impl Engine {
         self.punish(link, violation);
     }
 
-    /// Makes what is verified durable, unless that is under way.
-    pub(super) fn flush(&mut self, content: ContentId) {
-        if self.contents.get_mut(&content).is_some_and(|state| state.flush.begin()) {
-            self.turn.timers.cancel(Timer::Flush(content));
-            self.turn.order(Output::Flush { content });
-        }
-    }
-
     pub(super) fn on_flushed(&mut self, content: ContentId, flushed: &[ChunkIndex]) {
         let Some(state) = self.contents.get_mut(&content) else { return };
-        state.flush.on_flushed();
-        let Some(chunks) = self.transfer.chunks_mut(content) else { return };
-        flushed.iter().for_each(|chunk| chunks.on_durable(*chunk));
-        let has_window = state.has_window();
-        let is_due = chunks.is_verified() || has_window || state.flush.is_long() || self.is_stopping;
-        if state.flush.has_pending() && is_due {
-            self.flush(content);
-        } else if state.flush.has_pending() {
-            self.turn.timers.set_if_unset(Timer::Flush(content), self.turn.now + FLUSH_INTERVAL);
-        }
-        self.finish_if_durable(content);
-        if has_window {
+        let is_verified = self.transfer.chunks_mut(content).map(|chunks| {
+            flushed.iter().for_each(|chunk| chunks.on_durable(*chunk));
+            chunks.is_verified()
+        });
+        let Some(is_verified) = is_verified else { return state.flush.on_flushed() };
+        state.on_flushed(&mut self.turn, content, is_verified || self.is_stopping);
+        state.finish_if_durable(&mut self.turn, content, &mut self.transfer);
+        if state.has_window() {
             self.transfer.fill_all(&mut self.turn);
-        }
-    }
-
-    fn finish_if_durable(&mut self, content: ContentId) {
-        let Some(state) = self.contents.get_mut(&content) else { return };
-        let is_durable = self.transfer.chunks(content).is_some_and(Chunks::is_durable);
-        if matches!(state.phase, Phase::Fetching) && is_durable {
-            state.phase = Phase::Finishing;
-            self.transfer.finish(content);
-            self.turn.order(Output::Finish { content });
         }
     }
 
@@ -250,16 +225,14 @@ impl Engine {
 
     /// Ends a fetch without success. What is verified is flushed.
     pub(super) fn fail(&mut self, content: ContentId, failure: FetchFailure) {
-        let Some(state) = self.contents.get(&content) else { return };
+        let Some(state) = self.contents.get_mut(&content) else { return };
         if matches!(state.phase, Phase::Failed | Phase::Complete) {
             return;
         }
         self.transfer.cancel_all(&mut self.turn, content);
         // A store that failed once is flushed once more: it may still record what it holds.
-        self.flush(content);
-        if let Some(state) = self.contents.get_mut(&content) {
-            state.phase = Phase::Failed;
-        }
+        state.flush(&mut self.turn, content);
+        state.phase = Phase::Failed;
         self.transfer.fail(content);
         self.turn.emit(Event::Failed { content, failure });
     }

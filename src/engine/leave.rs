@@ -18,7 +18,11 @@ impl Engine {
             self.say_farewell(content, reason);
             self.serving.stop(&mut self.turn, content);
             self.transfer.cancel_all(&mut self.turn, content);
-            self.flush_last(content);
+            // What came during a flush that is still running would find no content here to begin another for, and be lost to a
+            // later fetch into the same folder.
+            if self.contents.get(&content).is_some_and(|state| state.flush.has_pending()) {
+                self.turn.order(Output::Flush { content });
+            }
             self.forget_content(content);
         }
         self.turn.emit(Event::Left { content });
@@ -31,14 +35,6 @@ impl Engine {
         let links: Vec<LinkId> = offered.map(|(link, _)| *link).collect();
         if !self.contents.contains_key(&content) {
             links.into_iter().for_each(|link| self.turn.send(link, Message::Decline { content, reason }));
-        }
-    }
-
-    /// What is verified is not lost to a later fetch into the same folder: also what came during a flush that is still running,
-    /// whose end will find no content here to begin another for.
-    fn flush_last(&mut self, content: ContentId) {
-        if self.contents.get(&content).is_some_and(|state| state.flush.has_pending()) {
-            self.turn.order(Output::Flush { content });
         }
     }
 

@@ -12,6 +12,7 @@ use super::input::Patience;
 use super::io::{Bottleneck, CloseReason, Event, FetchFailure, LinkId, Output};
 use super::pipeline::Pipeline;
 use super::session::Session;
+use super::snapshot::Survey;
 use super::timers::Timer;
 use super::violation::Violation;
 
@@ -166,7 +167,7 @@ impl Engine {
         if deadline > self.turn.now {
             self.turn.timers.set(Timer::Patience(content), deadline);
         } else {
-            let bottleneck = self.bottleneck(content);
+            let bottleneck = Survey::of(self).bottleneck(content);
             self.fail(content, FetchFailure::NoSource(bottleneck));
         }
     }

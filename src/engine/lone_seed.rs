@@ -2,6 +2,7 @@
 //! unchoke slots while there is one seed. What is revealed to whom is decided in `super_seeding`, how many slots in `capacity`.
 //! Invariant: a peer without a slot has nothing revealed to it but what is being sent.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::{Bitfield, ContentId, Instant};
@@ -11,6 +12,7 @@ use crate::wire::{ChunkRuns, Message};
 use super::capacity::Slots;
 use super::io::LinkId;
 use super::serving::{Serving, send_haves};
+use super::session::Session;
 use super::super_seeding::SuperSeeding;
 use super::timers::Timer;
 use super::transfer::Transfer;
@@ -192,14 +194,25 @@ impl Serving {
         turn.timers.set_if_unset(Timer::Slots, turn.now + SLOTS_INTERVAL);
     }
 
-    /// Looks how many slots fill the uplink. True if that changed.
-    pub(super) fn measure_slots(&mut self, turn: &Turn) -> bool {
+    /// Looks how many slots fill the uplink; where that changed, they change hands at once.
+    pub(super) fn on_slots_timer(
+        &mut self,
+        turn: &mut Turn,
+        transfer: &Transfer,
+        sessions: &BTreeMap<LinkId, Session>,
+    ) {
         let sent_len = self.meter.sent_len;
-        let Some(slots) = self.slots.as_mut().filter(|_| self.uploads.has_choked()) else { return false };
-        let before = slots.count();
-        let after = slots.look(turn.now, sent_len);
-        self.uploads.set_slots(after);
-        after != before
+        if let Some(slots) = self.slots.as_mut().filter(|_| self.uploads.has_choked()) {
+            let before = slots.count();
+            let after = slots.look(turn.now, sent_len);
+            self.uploads.set_slots(after);
+            if after != before {
+                self.rotate(turn, transfer, sessions);
+            }
+        }
+        if !sessions.is_empty() {
+            self.look_at_slots(turn);
+        }
     }
 
     /// A peer takes no part any more: one that is left alone sees everything.
@@ -250,7 +263,7 @@ impl Serving {
 
 /// The super-seeding of a content and the places of its chunks.
 fn seeding<'a, 'b>(
-    seedings: &'a mut std::collections::BTreeMap<ContentId, SuperSeeding>,
+    seedings: &'a mut BTreeMap<ContentId, SuperSeeding>,
     transfer: &'b Transfer,
     content: ContentId,
 ) -> Option<(&'a mut SuperSeeding, &'b Geometry)> {

@@ -16,6 +16,7 @@ mod fetch;
 mod leave;
 mod links;
 mod messages;
+mod part;
 mod snapshot;
 mod sources;
 mod waking;
@@ -186,7 +187,11 @@ impl Engine {
     fn on_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Haves(content) => self.serving.announce(&mut self.turn, &self.transfer, content),
-            Timer::Flush(content) => self.flush(content),
+            Timer::Flush(content) => {
+                if let Some(state) = self.contents.get_mut(&content) {
+                    state.flush(&mut self.turn, content);
+                }
+            }
             Timer::Stall(link) => {
                 let stalled = self.transfer.on_stall_timer(&mut self.turn, link);
                 if let Some(totals) = stalled.and_then(|node| self.dialing.peers.totals(node)) {
@@ -210,7 +215,7 @@ impl Engine {
                 let (dialing, turn, mut sights) = self.dialing();
                 dialing.look_for_neighbours(turn, &mut sights, content);
             }
-            Timer::Slots => self.on_slots_timer(),
+            Timer::Slots => self.serving.on_slots_timer(&mut self.turn, &self.transfer, &self.sessions),
             Timer::Rotate => self.serving.rotate(&mut self.turn, &self.transfer, &self.sessions),
             Timer::Reveals(content) => {
                 self.serving.look_at_reveals(&mut self.turn, &self.transfer, content);
@@ -218,22 +223,11 @@ impl Engine {
         }
     }
 
-    /// The number of slots that fill the uplink may have changed.
-    fn on_slots_timer(&mut self) {
-        if self.serving.measure_slots(&self.turn) {
-            self.serving.rotate(&mut self.turn, &self.transfer, &self.sessions);
-        }
-        if !self.sessions.is_empty() {
-            self.serving.look_at_slots(&mut self.turn);
-        }
-    }
-
     fn on_stop(&mut self) {
         self.is_stopping = true;
-        let contents: Vec<ContentId> = self.contents.keys().copied().collect();
-        for content in contents {
-            self.serving.announce(&mut self.turn, &self.transfer, content);
-            self.flush(content);
+        for (content, state) in &mut self.contents {
+            self.serving.announce(&mut self.turn, &self.transfer, *content);
+            state.flush(&mut self.turn, *content);
         }
         let links: Vec<LinkId> = self.sessions.keys().copied().collect();
         for link in links {

@@ -117,7 +117,8 @@ pub struct LinkSnapshot {
 impl Engine {
     /// Everything at this instant.
     pub fn snapshot(&self) -> Snapshot {
-        let contents = self.contents.keys().filter_map(|content| self.content_snapshot(*content)).collect();
+        let survey = Survey::of(self);
+        let contents = self.contents.keys().filter_map(|content| survey.content(*content)).collect();
         // Looked up, not searched for: a node may know thousands of peers and be asked every second.
         let sessions: BTreeMap<NodeId, LinkId> =
             self.sessions.iter().rev().map(|(link, session)| (session.node, *link)).collect();
@@ -126,42 +127,9 @@ impl Engine {
             totals: totals.clone(),
             accusers: self.dialing.peers.accusers(node),
             standing,
-            link: sessions.get(&node).and_then(|link| self.link_snapshot(*link)),
+            link: sessions.get(&node).and_then(|link| survey.link(*link)),
         });
         Snapshot { contents, peers: peers.collect() }
-    }
-
-    fn content_snapshot(&self, content: ContentId) -> Option<ContentSnapshot> {
-        let state = self.contents.get(&content)?;
-        let chunks = self.transfer.chunks(content);
-        let tally = chunks.map(Chunks::tally).unwrap_or_default();
-        let manifest = chunks.map(Chunks::manifest).or(state.opening());
-        let is_joined = self.sessions.values().any(|session| session.is_greeted());
-        let phase = match &state.phase {
-            Phase::Manifest(_) if !is_joined => FetchPhase::Connecting,
-            Phase::Manifest(_) => FetchPhase::Manifest,
-            Phase::Opening(_) => FetchPhase::Opening,
-            Phase::Fetching if chunks.is_some_and(Chunks::is_verified) => FetchPhase::Finishing,
-            Phase::Fetching if !is_joined => FetchPhase::Connecting,
-            Phase::Fetching => FetchPhase::Fetching,
-            Phase::Finishing => FetchPhase::Finishing,
-            Phase::Complete => FetchPhase::Complete,
-            Phase::Failed => FetchPhase::Failed,
-        };
-        let lacks = |(link, session): &(&LinkId, &Session)| {
-            session.takes_part(content) && !self.transfer.has(**link, content).is_some_and(Bitfield::is_full)
-        };
-        Some(ContentSnapshot {
-            content,
-            name: manifest.map(crate::manifest::Manifest::name),
-            phase,
-            wanted_len: tally.wanted_len,
-            verified_len: tally.verified_len,
-            durable_len: tally.durable_len,
-            totals: self.transfer.totals(content),
-            bottleneck: self.bottleneck(content),
-            lacking_peers: self.sessions.iter().filter(lacks).count(),
-        })
     }
 
     /// What this node takes part in, by id; contents that failed are left out.
@@ -187,15 +155,60 @@ impl Engine {
     pub fn upload_capacity(&self) -> Rate {
         self.serving.capacity(&self.turn)
     }
+}
 
-    fn link_snapshot(&self, link: LinkId) -> Option<LinkSnapshot> {
-        let (session, pipeline) = (self.sessions.get(&link)?, self.transfer.pipeline(link)?);
-        let has = session.remotes.keys().filter_map(|content| self.transfer.has(link, *content));
+/// Reads one engine.
+pub(super) struct Survey<'a> {
+    engine: &'a Engine,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn of(engine: &'a Engine) -> Self {
+        Self { engine }
+    }
+
+    fn content(&self, content: ContentId) -> Option<ContentSnapshot> {
+        let state = self.engine.contents.get(&content)?;
+        let chunks = self.engine.transfer.chunks(content);
+        let tally = chunks.map(Chunks::tally).unwrap_or_default();
+        let manifest = chunks.map(Chunks::manifest).or(state.opening());
+        let is_joined = self.engine.sessions.values().any(|session| session.is_greeted());
+        let phase = match &state.phase {
+            Phase::Manifest(_) if !is_joined => FetchPhase::Connecting,
+            Phase::Manifest(_) => FetchPhase::Manifest,
+            Phase::Opening(_) => FetchPhase::Opening,
+            Phase::Fetching if chunks.is_some_and(Chunks::is_verified) => FetchPhase::Finishing,
+            Phase::Fetching if !is_joined => FetchPhase::Connecting,
+            Phase::Fetching => FetchPhase::Fetching,
+            Phase::Finishing => FetchPhase::Finishing,
+            Phase::Complete => FetchPhase::Complete,
+            Phase::Failed => FetchPhase::Failed,
+        };
+        let lacks = |(link, session): &(&LinkId, &Session)| {
+            session.takes_part(content)
+                && !self.engine.transfer.has(**link, content).is_some_and(Bitfield::is_full)
+        };
+        Some(ContentSnapshot {
+            content,
+            name: manifest.map(crate::manifest::Manifest::name),
+            phase,
+            wanted_len: tally.wanted_len,
+            verified_len: tally.verified_len,
+            durable_len: tally.durable_len,
+            totals: self.engine.transfer.totals(content),
+            bottleneck: self.bottleneck(content),
+            lacking_peers: self.engine.sessions.iter().filter(lacks).count(),
+        })
+    }
+
+    fn link(&self, link: LinkId) -> Option<LinkSnapshot> {
+        let (session, pipeline) = (self.engine.sessions.get(&link)?, self.engine.transfer.pipeline(link)?);
+        let has = session.remotes.keys().filter_map(|content| self.engine.transfer.has(link, *content));
         let is_idle = pipeline.outstanding_len == 0;
         Some(LinkSnapshot {
             address: session.address.clone(),
             rtt: pipeline.rtt,
-            rate: pipeline.rate(self.turn.now).filter(|_| !is_idle).unwrap_or_default(),
+            rate: pipeline.rate(self.engine.turn.now).filter(|_| !is_idle).unwrap_or_default(),
             outstanding_len: pipeline.outstanding_len,
             is_choked: pipeline.is_choked,
             is_snubbed: pipeline.is_stalled(),
@@ -205,27 +218,28 @@ impl Engine {
 
     /// What holds a fetch up.
     pub(super) fn bottleneck(&self, content: ContentId) -> Bottleneck {
-        let Some(state) = self.contents.get(&content) else { return Bottleneck::None };
-        let joined = || self.sessions.iter().filter(|(_, session)| session.is_greeted());
+        let Some(state) = self.engine.contents.get(&content) else { return Bottleneck::None };
+        let joined = || self.engine.sessions.iter().filter(|(_, session)| session.is_greeted());
         if state.wants_peers() && joined().next().is_none() {
-            return Bottleneck::NoPeer(self.dialing.peers.last_failure(content));
+            return Bottleneck::NoPeer(self.engine.dialing.peers.last_failure(content));
         }
         let has_declined =
             |session: &Session| session.participation(content).is_some_and(Participation::has_declined);
-        match (&state.phase, self.transfer.chunks(content)) {
+        match (&state.phase, self.engine.transfer.chunks(content)) {
             (Phase::Manifest(_), _) if joined().all(|(_, session)| has_declined(session)) => {
                 Bottleneck::AllDeclined
             }
             (Phase::Manifest(_), _) => Bottleneck::NoManifest,
             (Phase::Fetching, Some(chunks)) => {
                 let has_something = |link: &&LinkId| {
-                    self.transfer.has(**link, content).is_some_and(|has| has.has_beyond(chunks.have()))
+                    self.engine.transfer.has(**link, content).is_some_and(|has| has.has_beyond(chunks.have()))
                 };
-                let is_choked = |link: &LinkId| self.transfer.pipeline(*link).is_none_or(|p| p.is_choked);
+                let is_choked =
+                    |link: &LinkId| self.engine.transfer.pipeline(*link).is_none_or(|p| p.is_choked);
                 let mut useful = joined().map(|(link, _)| link).filter(has_something).peekable();
                 if chunks.tally().checking_len >= DISK_BOUND_LEN {
                     Bottleneck::Disk
-                } else if self.transfer.is_moving() {
+                } else if self.engine.transfer.is_moving() {
                     Bottleneck::None
                 } else if useful.peek().is_some() && useful.all(is_choked) {
                     Bottleneck::AllChoked

@@ -3,15 +3,14 @@
 
 use crate::base::{ContentId, NodeId};
 use crate::manifest::{Address, Source};
-use crate::wire::Handle;
 
 use super::Engine;
 use super::dialing::{Dialing, Sights};
 use super::hearsay::Heard;
 use super::input::{DialFailure, Purpose};
-use super::io::{Event, LinkId};
+use super::io::Event;
+use super::part::Part;
 use super::peers::Tie;
-use super::session::Session;
 use super::turn::Turn;
 use super::violation::Violation;
 
@@ -66,33 +65,6 @@ impl Engine {
         self.dial_due();
     }
 
-    /// A peer tells of others.
-    pub(super) fn on_peers(
-        &mut self,
-        link: LinkId,
-        handle: Handle,
-        sources: Vec<Source>,
-    ) -> Result<(), Violation> {
-        let is_spoken = self.sessions.get(&link).is_some_and(Session::speaks_pex);
-        if !is_spoken {
-            return Err(Violation::OutOfOrder("peers without having named the feature"));
-        }
-        let Some(content) = self.opened(link, handle)? else { return Ok(()) };
-        let Some(session) = self.sessions.get(&link) else { return Ok(()) };
-        let (informer, Some(place)) = (session.node, session.address.clone()) else { return Ok(()) };
-        if session.participation(content).is_none() || !self.pex.on_told(self.turn.now, link, content) {
-            return Ok(());
-        }
-        for Source { node, mut addresses } in sources {
-            addresses.retain(|address| address.may_be_told_to(&place));
-            if node != self.node && !addresses.is_empty() && !self.dialing.peers.is_in_hand(node) {
-                self.dialing.hearsay.add(content, node, Heard { addresses, informer });
-            }
-        }
-        self.dial_hearsay(content);
-        Ok(())
-    }
-
     pub(super) fn on_dial_failed(&mut self, node: NodeId, failure: DialFailure) {
         if !self.dialing.peers.end_meeting(node) && !self.dialing.peers.end_trial(node) {
             match &failure {
@@ -109,5 +81,30 @@ impl Engine {
         let contents: Vec<ContentId> = self.contents.keys().copied().collect();
         contents.into_iter().for_each(|content| self.dial_hearsay(content));
         self.give_up_without_hope();
+    }
+}
+
+impl Part<'_> {
+    /// A peer tells of others.
+    pub(super) fn on_peers(&mut self, sources: Vec<Source>) -> Result<(), Violation> {
+        let (link, content) = (self.link, self.content);
+        let Some(session) = self.engine.sessions.get(&link) else { return Ok(()) };
+        let (informer, Some(place)) = (session.node, session.address.clone()) else { return Ok(()) };
+        if session.participation(content).is_none()
+            || !self.engine.pex.on_told(self.engine.turn.now, link, content)
+        {
+            return Ok(());
+        }
+        for Source { node, mut addresses } in sources {
+            addresses.retain(|address| address.may_be_told_to(&place));
+            if node != self.engine.node
+                && !addresses.is_empty()
+                && !self.engine.dialing.peers.is_in_hand(node)
+            {
+                self.engine.dialing.hearsay.add(content, node, Heard { addresses, informer });
+            }
+        }
+        self.engine.dial_hearsay(content);
+        Ok(())
     }
 }

@@ -1,39 +1,17 @@
-//! Who may have what, as the access table says. Who may link at all was decided before a link got here.
+//! Changes of access: a new table, and peers that let this node have no link. Who may link here at all was decided before a link got
+//! to the engine; what a linked peer may have is looked up in `sessions`.
 
-use crate::base::ContentId;
-use crate::trust::{AccessTable, Role};
-use crate::wire::{DeclineReason, Message};
+use crate::trust::AccessTable;
 
 use super::Engine;
-use super::io::{CloseReason, Event, LinkId};
+use super::io::{CloseReason, LinkId};
 use super::refusal::{Refusal, RefusalCause};
-use super::session::Session;
 
 impl Engine {
-    /// Whether the peer may have a content.
-    pub(super) fn may_have(&self, link: LinkId, content: ContentId) -> bool {
-        self.sessions.get(&link).is_some_and(|session| self.access.grants(session.node, content))
-    }
-
-    /// Whether the peer may offer what is new here.
-    pub(super) fn may_offer(&self, link: LinkId) -> bool {
-        self.sessions.get(&link).is_some_and(|session| session.role == Role::Full)
-    }
-
-    /// Another table holds from now on. Links on which something goes on that is no longer granted end: a peer that comes back
-    /// is told so where it asks for that content again.
+    /// Another table holds from now on.
     pub(super) fn on_access(&mut self, table: AccessTable) {
-        if !table.is_newer_than(&self.access) {
-            return;
-        }
-        self.access = table;
-        let is_overdrawn = |session: &Session| {
-            let open = session.remotes.iter().filter(|(_, remote)| !remote.participation.has_declined());
-            open.into_iter().any(|(content, _)| !self.access.grants(session.node, *content))
-        };
-        let overdrawn = self.sessions.iter().filter(|(_, session)| is_overdrawn(session));
-        let links: Vec<LinkId> = overdrawn.map(|(link, _)| *link).collect();
-        for link in links {
+        let Some(overdrawn) = self.sessions.set_access(table) else { return };
+        for link in overdrawn {
             self.close(link, CloseReason::AccessChanged);
         }
         self.transfer.fill_all(&mut self.turn);
@@ -42,31 +20,24 @@ impl Engine {
 
     /// The peer lets this node have no link: trying again is of no use.
     pub(super) fn on_turned_away(&mut self, link: LinkId, reason: &str) {
-        let Some(node) = self.sessions.get(&link).map(|session| session.node) else { return };
+        let Some(node) = self.sessions.by_link.get(&link).map(|session| session.node) else { return };
         let said = format!("node {} turns this node away: {reason}", node.short());
         self.on_link_down(link, &said);
         let refusal = Refusal::new(RefusalCause::TurnedAway, said);
         self.dialing.peers.on_refused(self.turn.now, node, &refusal, &mut self.turn.rng);
         self.give_up_without_hope();
     }
-
-    /// Answers a peer that opens what it may not have, or offers what it may not.
-    pub(super) fn deny(&mut self, link: LinkId, content: ContentId) {
-        let Some(session) = self.sessions.get(&link) else { return };
-        let node = session.node;
-        self.turn.emit(Event::PeerDenied { node, content });
-        self.turn.send(link, Message::Decline { content, reason: DeclineReason::NotAuthorised });
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Bitfield, Instant, NodeId};
+    use crate::base::{Bitfield, ContentId, Instant, NodeId};
     use crate::engine::tests::manifest_of;
-    use crate::engine::{Input, Join, Order, Output};
+    use crate::engine::{Event, Input, Join, Order, Output};
     use crate::manifest::Manifest;
-    use crate::wire::{Handle, Hello, RejectReason, RequestId};
+    use crate::trust::Role;
+    use crate::wire::{DeclineReason, Handle, Hello, Message, RejectReason, RequestId};
 
     const LINK: LinkId = LinkId(1);
     const HANDLE: Handle = Handle(0);

@@ -17,7 +17,7 @@ impl Engine {
         }
         let Some(handle) = self.contents.get(&content).map(|state| state.handle) else { return };
         for link in self.transfer.introduced(content) {
-            if self.sessions.get(&link).is_some_and(|session| session.node != node) {
+            if self.sessions.by_link.get(&link).is_some_and(|session| session.node != node) {
                 self.turn.send(link, Message::BadPeer { handle, node });
             }
         }
@@ -28,7 +28,7 @@ impl Part<'_> {
     pub(super) fn on_bad_peer(&mut self, node: NodeId) -> Result<(), Violation> {
         let (link, content) = (self.link, self.content);
         let own = self.engine.node;
-        let Some(session) = self.engine.sessions.get_mut(&link) else { return Ok(()) };
+        let Some(session) = self.engine.sessions.by_link.get_mut(&link) else { return Ok(()) };
         session.accusations += 1;
         let is_heard = session.accusations <= ACCUSATIONS_PER_LINK_MAX;
         let by = session.node;

@@ -31,7 +31,7 @@ impl Engine {
         }
         if is_unknown {
             // A peer that is linked already may know it.
-            let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+            let links: Vec<LinkId> = self.sessions.by_link.keys().copied().collect();
             links.into_iter().for_each(|link| self.open(link, content));
             self.ask_for_manifests();
         }
@@ -54,7 +54,7 @@ impl Engine {
                 || session.opens.contains(content)
                 || self.dialing.peers.is_offered(session.node, content)
         };
-        let concerned = self.sessions.iter().filter(|(_, session)| wants || is_concerned(session));
+        let concerned = self.sessions.by_link.iter().filter(|(_, session)| wants || is_concerned(session));
         let links: Vec<LinkId> = concerned.map(|(link, _)| *link).collect();
         for link in links {
             self.open(link, content);
@@ -69,7 +69,7 @@ impl Engine {
 
     pub(super) fn on_received(&mut self, link: LinkId, request: RequestId, len: u32) {
         let Some(content) = self.transfer.on_received(&mut self.turn, link, request, len) else { return };
-        let node = self.sessions.get(&link).map(|session| session.node);
+        let node = self.sessions.by_link.get(&link).map(|session| session.node);
         if let Some(totals) = node.and_then(|node| self.dialing.peers.totals(node)) {
             totals.received_len += u64::from(len);
         }
@@ -131,7 +131,8 @@ impl Engine {
         }
         self.accuse_if_repeated(content, node);
         let violation = Violation::Corrupt(chunk.get());
-        let Some((&link, session)) = self.sessions.iter().find(|(_, session)| session.node == node) else {
+        let Some((&link, session)) = self.sessions.by_link.iter().find(|(_, session)| session.node == node)
+        else {
             if !self.dialing.peers.is_banned(node) {
                 self.dialing.peers.ban(node, violation.clone());
                 self.turn.emit(Event::PeerBanned { node, violation });
@@ -185,7 +186,7 @@ impl Engine {
             return;
         };
         self.transfer.count_sent(ended.content, sent_len);
-        if let Some(session) = self.sessions.get_mut(&link) {
+        if let Some(session) = self.sessions.by_link.get_mut(&link) {
             // Of a content that was left there is nothing to note.
             if let Some(remote) = session.remotes.get_mut(&ended.content) {
                 remote.sent_len += sent_len;
@@ -217,7 +218,8 @@ impl Engine {
         let Some(state) = self.contents.get(&content) else { return };
         let is_full = self.transfer.chunks(content).is_some_and(|chunks| chunks.have().is_full());
         let is_kept = matches!(state.phase, Phase::Complete) && is_full && !state.has_window();
-        let has_offered = self.sessions.get(&link).is_some_and(|session| session.opens.is_offered(content));
+        let has_offered =
+            self.sessions.by_link.get(&link).is_some_and(|session| session.opens.is_offered(content));
         if is_kept && has_offered && self.transfer.has(link, content).is_some() {
             self.turn.send(link, Message::Durable { handle: state.handle });
         }

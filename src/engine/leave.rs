@@ -1,12 +1,10 @@
 //! Leaving a content: the peers that took part with this node are told, and nothing of it is kept. Files stay as they are.
 
-use crate::base::{Bitfield, ContentId, NodeId};
-use crate::wire::{ChunkRuns, DeclineReason, Message};
+use crate::base::{Bitfield, ContentId};
+use crate::wire::{ChunkRuns, DeclineReason};
 
 use super::Engine;
-use super::io::{Event, LinkId, Output};
-use super::participation::Participation;
-use super::session::Session;
+use super::io::{Event, Output};
 use super::timers::Timer;
 
 impl Engine {
@@ -15,7 +13,12 @@ impl Engine {
     pub(super) fn on_leave(&mut self, content: ContentId, reason: DeclineReason) {
         if self.contents.contains_key(&content) {
             // First, or a peer that is rejected would take this node for a liar.
-            self.say_farewell(content, reason);
+            if let Some(handle) = self.transfer.handle(content) {
+                let chunks = self.transfer.chunks(content);
+                let everything = chunks.map(|chunks| Bitfield::full(chunks.geometry().chunk_count()));
+                let lost = everything.map(|all| ChunkRuns::of(&all)).unwrap_or_default();
+                self.sessions.say_farewell(&mut self.turn, (content, handle), &lost, reason);
+            }
             self.serving.stop(&mut self.turn, content);
             self.transfer.cancel_all(&mut self.turn, content);
             // What came during a flush that is still running would find no content here to begin another for, and be lost to a
@@ -28,35 +31,6 @@ impl Engine {
         self.turn.emit(Event::Left { content });
     }
 
-    /// Answers an offer that this node does not take up.
-    pub(super) fn on_refuse(&mut self, node: NodeId, content: ContentId, reason: DeclineReason) {
-        let has_offered = |session: &Session| session.node == node && session.opens.is_offered(content);
-        let offered = self.sessions.iter().filter(|(_, session)| has_offered(session));
-        let links: Vec<LinkId> = offered.map(|(link, _)| *link).collect();
-        if !self.contents.contains_key(&content) {
-            links.into_iter().for_each(|link| self.turn.send(link, Message::Decline { content, reason }));
-        }
-    }
-
-    /// Lost takes back what peers believe to be here, Decline says that no more is to come.
-    fn say_farewell(&mut self, content: ContentId, reason: DeclineReason) {
-        let Some(state) = self.contents.get(&content) else { return };
-        let handle = state.handle;
-        let chunks = self.transfer.chunks(content);
-        let everything = chunks.map(|chunks| Bitfield::full(chunks.geometry().chunk_count()));
-        let lost = everything.map(|all| ChunkRuns::of(&all)).unwrap_or_default();
-        let is_open =
-            |session: &Session| session.participation(content).is_some_and(Participation::is_opened_here);
-        let links: Vec<LinkId> =
-            self.sessions.iter().filter(|(_, session)| is_open(session)).map(|(link, _)| *link).collect();
-        for link in links {
-            for chunks in lost.clone() {
-                self.turn.send(link, Message::Lost { handle, chunks });
-            }
-            self.turn.send(link, Message::Decline { content, reason });
-        }
-    }
-
     fn forget_content(&mut self, content: ContentId) {
         self.contents.remove(&content);
         self.transfer.forget(content);
@@ -64,7 +38,7 @@ impl Engine {
         self.pex.forget(content);
         self.dialing.peers.end_offers(content);
         self.dialing.hearsay.forget_content(content);
-        for session in self.sessions.values_mut() {
+        for session in self.sessions.by_link.values_mut() {
             session.remotes.remove(&content);
         }
         for timer in [
@@ -87,12 +61,13 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Instant;
+    use crate::base::{Instant, NodeId};
+    use crate::engine::io::LinkId;
     use crate::engine::tests::manifest_of;
     use crate::engine::{Input, Join, Order, UploadEnd};
     use crate::manifest::Manifest;
     use crate::trust::Role;
-    use crate::wire::{Handle, RequestId};
+    use crate::wire::{Handle, Message, RequestId};
 
     /// An engine that seeds two contents to one peer, which opened both; what it said so far is drained.
     fn seed_of_two() -> (Engine, [Manifest; 2]) {

@@ -31,10 +31,10 @@ impl Engine {
             Some(CloseReason::Done)
         } else if self.dialing.peers.is_banned(node) {
             Some(CloseReason::Banned)
-        } else if self.sessions.len() >= LINKS_MAX && !self.make_room() {
+        } else if self.sessions.by_link.len() >= LINKS_MAX && !self.make_room() {
             Some(CloseReason::TooManyLinks)
         } else {
-            self.duplicate(link, node, dialed)
+            self.duplicate(node, dialed)
         };
         if let Some(reason) = refusal {
             self.turn.order(Output::Close { link, reason });
@@ -42,7 +42,7 @@ impl Engine {
         }
         self.dialing.peers.on_linked(node);
         self.serving.look_at_slots(&mut self.turn);
-        self.sessions.insert(link, Session::new(self.turn.now, (node, role), dialed, address));
+        self.sessions.by_link.insert(link, Session::new(self.turn.now, (node, role), dialed, address));
         self.turn.send(link, Message::Hello(Hello::ours()));
         self.transfer.on_link_up(self.turn.now, link, node);
         self.serving.on_link_up(&mut self.turn, link);
@@ -52,34 +52,21 @@ impl Engine {
 
     /// This node holds as many links as it may: one that is of no use to either side goes.
     fn make_room(&mut self) -> bool {
-        let spare = self
-            .sessions
-            .iter()
-            .find(|(link, session)| self.is_done_with(**link, session))
-            .map(|(link, _)| *link);
+        let is_complete = |link: LinkId, content: ContentId| {
+            let is_here =
+                self.contents.get(&content).is_some_and(|state| matches!(state.phase, Phase::Complete));
+            is_here && self.transfer.has(link, content).is_some_and(Bitfield::is_full)
+        };
+        let spare = self.sessions.find_done(is_complete, |node| self.dialing.peers.has_offers(node));
         if let Some(link) = spare {
             self.close(link, CloseReason::Done);
         }
         spare.is_some()
     }
 
-    /// Whether both sides have all of what both take part in, and nothing is offered here that may be taken up yet.
-    fn is_done_with(&self, link: LinkId, session: &Session) -> bool {
-        let is_complete = |content: &ContentId| {
-            let is_here =
-                self.contents.get(content).is_some_and(|state| matches!(state.phase, Phase::Complete));
-            is_here && self.transfer.has(link, *content).is_some_and(Bitfield::is_full)
-        };
-        let mut open = session.remotes.iter().filter(|(_, remote)| !remote.participation.has_declined());
-        session.is_greeted()
-            && open.all(|(content, _)| is_complete(content))
-            && session.opens.contents().all(|content| session.remotes.contains_key(content))
-            && !self.dialing.peers.has_offers(session.node)
-    }
-
     /// Of two links to one node, both ends keep the one that the smaller key dialed; of two in the same direction, the newer.
-    fn duplicate(&mut self, _link: LinkId, node: NodeId, dialed: bool) -> Option<CloseReason> {
-        let (&old, session) = self.sessions.iter().find(|(_, session)| session.node == node)?;
+    fn duplicate(&mut self, node: NodeId, dialed: bool) -> Option<CloseReason> {
+        let (old, session) = self.sessions.find_node(node)?;
         let is_kept = session.dialed == dialed || dialed == (self.node < node);
         if !is_kept {
             return Some(CloseReason::Duplicate);
@@ -90,7 +77,7 @@ impl Engine {
 
     pub(super) fn on_link_down(&mut self, link: LinkId, reason: &str) {
         let Some((session, _)) = self.drop_session(link) else { return };
-        if !self.sessions.values().any(|other| other.node == session.node) {
+        if !self.sessions.by_link.values().any(|other| other.node == session.node) {
             let stood = self.turn.now.since(session.up_at);
             self.dialing.peers.on_unlinked(self.turn.now, session.node, (stood, reason), &mut self.turn.rng);
         }
@@ -108,7 +95,7 @@ impl Engine {
     /// Ends a link from this side.
     pub(super) fn close(&mut self, link: LinkId, reason: CloseReason) {
         let Some((session, pipeline)) = self.drop_session(link) else { return };
-        let is_last = !self.sessions.values().any(|other| other.node == session.node);
+        let is_last = !self.sessions.by_link.values().any(|other| other.node == session.node);
         if is_last && !matches!(reason, CloseReason::Duplicate) {
             let reason = if pipeline.is_stalled() { "it stalled".to_owned() } else { reason.to_string() };
             let stood = self.turn.now.since(session.up_at);
@@ -121,7 +108,7 @@ impl Engine {
 
     /// A peer did wrong: bans it, and tells why.
     pub(super) fn punish(&mut self, link: LinkId, violation: Violation) {
-        let Some(session) = self.sessions.get(&link) else { return };
+        let Some(session) = self.sessions.by_link.get(&link) else { return };
         let node = session.node;
         self.dialing.peers.ban(node, violation.clone());
         self.dialing.hearsay.forget_informer(node);
@@ -132,7 +119,7 @@ impl Engine {
     }
 
     fn drop_session(&mut self, link: LinkId) -> Option<(Session, Pipeline)> {
-        let session = self.sessions.remove(&link)?;
+        let session = self.sessions.by_link.remove(&link)?;
         self.serving.uploads.on_link_down(link);
         self.turn.timers.cancel(Timer::Stall(link));
         for content in session.remotes.keys() {

@@ -26,6 +26,7 @@ mod flush;
 mod manifest_fetch;
 mod participation;
 mod session;
+mod sessions;
 
 mod availability;
 mod chunks;
@@ -56,13 +57,12 @@ mod turn;
 use std::collections::BTreeMap;
 
 use crate::base::{ContentId, Instant, NodeId};
-use crate::trust::AccessTable;
 
 use content::Content;
 use dialing::Dialing;
 use pex::{Crowd, Pex};
 use serving::Serving;
-use session::Session;
+use sessions::Sessions;
 use transfer::Transfer;
 use turn::Turn;
 
@@ -80,9 +80,8 @@ pub use violation::Violation;
 #[derive(Debug)]
 pub struct Engine {
     node: NodeId,
-    access: AccessTable,
     contents: BTreeMap<ContentId, Content>,
-    sessions: BTreeMap<LinkId, Session>,
+    sessions: Sessions,
     transfer: Transfer,
     serving: Serving,
     dialing: Dialing,
@@ -99,9 +98,8 @@ impl Engine {
     pub fn new(node: NodeId, seed: u64) -> Self {
         Self {
             node,
-            access: AccessTable::open(),
             contents: BTreeMap::new(),
-            sessions: BTreeMap::new(),
+            sessions: Sessions::default(),
             transfer: Transfer::default(),
             serving: Serving::default(),
             dialing: Dialing::default(),
@@ -165,7 +163,11 @@ impl Engine {
                 self.on_upload_ended(link, request, sent_len, end)
             }
             Input::Leave { content, reason } => self.on_leave(content, reason),
-            Input::Refuse { node, content, reason } => self.on_refuse(node, content, reason),
+            Input::Refuse { node, content, reason } => {
+                if !self.contents.contains_key(&content) {
+                    self.sessions.refuse(&mut self.turn, node, content, reason);
+                }
+            }
             Input::Stop => self.on_stop(),
         }
         while let Some(timer) = self.turn.timers.pop_due(self.turn.now) {
@@ -208,15 +210,18 @@ impl Engine {
                 dialing.on_widen_timer(turn, &mut sights, content);
             }
             Timer::Exchange(content) => {
-                let (sessions, transfer, peers) = (&self.sessions, &self.transfer, &self.dialing.peers);
+                let (sessions, transfer, peers) =
+                    (&self.sessions.by_link, &self.transfer, &self.dialing.peers);
                 self.pex.exchange(&mut self.turn, Crowd { sessions, transfer, peers }, content);
             }
             Timer::Neighbours(content) => {
                 let (dialing, turn, mut sights) = self.dialing();
                 dialing.look_for_neighbours(turn, &mut sights, content);
             }
-            Timer::Slots => self.serving.on_slots_timer(&mut self.turn, &self.transfer, &self.sessions),
-            Timer::Rotate => self.serving.rotate(&mut self.turn, &self.transfer, &self.sessions),
+            Timer::Slots => {
+                self.serving.on_slots_timer(&mut self.turn, &self.transfer, &self.sessions.by_link)
+            }
+            Timer::Rotate => self.serving.rotate(&mut self.turn, &self.transfer, &self.sessions.by_link),
             Timer::Reveals(content) => {
                 self.serving.look_at_reveals(&mut self.turn, &self.transfer, content);
             }
@@ -229,7 +234,7 @@ impl Engine {
             self.serving.announce(&mut self.turn, &self.transfer, *content);
             state.flush(&mut self.turn, *content);
         }
-        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        let links: Vec<LinkId> = self.sessions.by_link.keys().copied().collect();
         for link in links {
             self.close(link, CloseReason::Done);
         }

@@ -25,9 +25,9 @@ impl Engine {
     /// The content that the peer calls by this handle. `None` if this node takes no part in it or the peer may not have it, which is
     /// no fault: either may have changed while the message was on its way.
     pub(super) fn part(&mut self, link: LinkId, handle: Handle) -> Result<Option<Part<'_>>, Violation> {
-        let Some(session) = self.sessions.get(&link) else { return Ok(None) };
+        let Some(session) = self.sessions.by_link.get(&link) else { return Ok(None) };
         let content = session.opens.content(handle)?;
-        let is_open = self.contents.contains_key(&content) && self.may_have(link, content);
+        let is_open = self.contents.contains_key(&content) && self.sessions.may_have(link, content);
         Ok(is_open.then_some(Part { engine: self, link, content }))
     }
 
@@ -90,7 +90,7 @@ impl Part<'_> {
         let pages_max =
             (body.len().div_ceil(MANIFEST_PAGE_LEN) as u32).saturating_mul(MANIFESTS_PER_LINK_MAX);
         let remote =
-            self.engine.sessions.get_mut(&link).and_then(|session| session.remotes.get_mut(&content));
+            self.engine.sessions.by_link.get_mut(&link).and_then(|session| session.remotes.get_mut(&content));
         if remote.is_some_and(|remote| {
             remote.pages_sent += 1;
             remote.pages_sent > pages_max
@@ -136,7 +136,7 @@ impl Part<'_> {
     fn on_named(&mut self, runs: &ChunkRuns) -> Option<u32> {
         let (link, content) = (self.link, self.content);
         let chunk_count = self.engine.transfer.has(link, content)?.len();
-        let remote = self.engine.sessions.get_mut(&link)?.remotes.get_mut(&content)?;
+        let remote = self.engine.sessions.by_link.get_mut(&link)?.remotes.get_mut(&content)?;
         if !remote.named.add(self.engine.turn.now, runs.count(), chunk_count) {
             // No fault perhaps: a lone seed may have peers that come and go.
             self.engine.close(link, CloseReason::OfNoUse(NAMES_TOO_MUCH));
@@ -157,7 +157,7 @@ impl Part<'_> {
         let fresh = self.engine.transfer.on_have(link, content, named);
         let has_all =
             self.engine.transfer.has(link, content).is_some_and(Bitfield::is_full) && !fresh.is_empty();
-        let Some(session) = self.engine.sessions.get_mut(&link) else { return Ok(()) };
+        let Some(session) = self.engine.sessions.by_link.get_mut(&link) else { return Ok(()) };
         if !fresh.is_empty() {
             session.last_gain_at = self.engine.turn.now;
             self.engine.serving.uploads.on_alive(self.engine.turn.now, link);
@@ -214,7 +214,7 @@ impl Part<'_> {
 
     fn on_peer_durable(&mut self) -> Result<(), Violation> {
         let (link, content) = (self.link, self.content);
-        let Some(session) = self.engine.sessions.get_mut(&link) else { return Ok(()) };
+        let Some(session) = self.engine.sessions.by_link.get_mut(&link) else { return Ok(()) };
         let node = session.node;
         let remote = session.remotes.get_mut(&content);
         if remote.is_some_and(|remote| !std::mem::replace(&mut remote.is_durable, true)) {
@@ -227,7 +227,7 @@ impl Part<'_> {
         let (link, content) = (self.link, self.content);
         let Some(chunks) = self.engine.transfer.chunks(content) else { return Ok(()) };
         let chunk = chunks.geometry().chunk(chunk).ok_or(Violation::Range("a chunk"))?;
-        let Some(session) = self.engine.sessions.get_mut(&link) else { return Ok(()) };
+        let Some(session) = self.engine.sessions.by_link.get_mut(&link) else { return Ok(()) };
         session.blames += 1;
         let (node, is_news) = (session.node, session.blames <= BLAMES_TOLD_MAX);
         if is_news {

@@ -121,7 +121,7 @@ impl Engine {
         let contents = self.contents.keys().filter_map(|content| survey.content(*content)).collect();
         // Looked up, not searched for: a node may know thousands of peers and be asked every second.
         let sessions: BTreeMap<NodeId, LinkId> =
-            self.sessions.iter().rev().map(|(link, session)| (session.node, *link)).collect();
+            self.sessions.by_link.iter().rev().map(|(link, session)| (session.node, *link)).collect();
         let peers = self.dialing.peers.iter().map(|(node, totals, standing)| PeerSnapshot {
             node,
             totals: totals.clone(),
@@ -144,7 +144,13 @@ impl Engine {
                 have_count: chunks.map_or(0, |chunks| chunks.have().count()),
                 chunk_count: manifest.map_or(0, |manifest| manifest.geometry().chunk_count()),
                 is_wanting: state.wants_peers() && !chunks.is_some_and(Chunks::is_verified),
-                links: self.sessions.values().filter(takes_part).map(|session| session.node).collect(),
+                links: self
+                    .sessions
+                    .by_link
+                    .values()
+                    .filter(takes_part)
+                    .map(|session| session.node)
+                    .collect(),
             }
         };
         live.map(presence).collect()
@@ -172,7 +178,7 @@ impl<'a> Survey<'a> {
         let chunks = self.engine.transfer.chunks(content);
         let tally = chunks.map(Chunks::tally).unwrap_or_default();
         let manifest = chunks.map(Chunks::manifest).or(state.opening());
-        let is_joined = self.engine.sessions.values().any(|session| session.is_greeted());
+        let is_joined = self.engine.sessions.by_link.values().any(|session| session.is_greeted());
         let phase = match &state.phase {
             Phase::Manifest(_) if !is_joined => FetchPhase::Connecting,
             Phase::Manifest(_) => FetchPhase::Manifest,
@@ -197,12 +203,13 @@ impl<'a> Survey<'a> {
             durable_len: tally.durable_len,
             totals: self.engine.transfer.totals(content),
             bottleneck: self.bottleneck(content),
-            lacking_peers: self.engine.sessions.iter().filter(lacks).count(),
+            lacking_peers: self.engine.sessions.by_link.iter().filter(lacks).count(),
         })
     }
 
     fn link(&self, link: LinkId) -> Option<LinkSnapshot> {
-        let (session, pipeline) = (self.engine.sessions.get(&link)?, self.engine.transfer.pipeline(link)?);
+        let (session, pipeline) =
+            (self.engine.sessions.by_link.get(&link)?, self.engine.transfer.pipeline(link)?);
         let has = session.remotes.keys().filter_map(|content| self.engine.transfer.has(link, *content));
         let is_idle = pipeline.outstanding_len == 0;
         Some(LinkSnapshot {
@@ -219,7 +226,7 @@ impl<'a> Survey<'a> {
     /// What holds a fetch up.
     pub(super) fn bottleneck(&self, content: ContentId) -> Bottleneck {
         let Some(state) = self.engine.contents.get(&content) else { return Bottleneck::None };
-        let joined = || self.engine.sessions.iter().filter(|(_, session)| session.is_greeted());
+        let joined = || self.engine.sessions.by_link.iter().filter(|(_, session)| session.is_greeted());
         if state.wants_peers() && joined().next().is_none() {
             return Bottleneck::NoPeer(self.engine.dialing.peers.last_failure(content));
         }

@@ -19,7 +19,7 @@ impl Engine {
     pub(super) fn dialing(&mut self) -> (&mut Dialing, &mut Turn, Sights<'_>) {
         let sights = Sights {
             contents: &mut self.contents,
-            sessions: &self.sessions,
+            sessions: &self.sessions.by_link,
             transfer: &self.transfer,
             is_stopping: self.is_stopping,
         };
@@ -56,7 +56,7 @@ impl Engine {
         let rank = dialing.rank(turn, &mut sights, content, node);
         self.dialing.peers.add_source(self.turn.now, content, node, addresses, (tie, rank));
         if tie == Tie::Offer {
-            let linked = self.sessions.iter().find(|(_, session)| session.node == node);
+            let linked = self.sessions.by_link.iter().find(|(_, session)| session.node == node);
             if let Some(link) = linked.map(|(link, _)| *link) {
                 self.open(link, content);
                 self.introduce(link, content);
@@ -88,7 +88,7 @@ impl Part<'_> {
     /// A peer tells of others.
     pub(super) fn on_peers(&mut self, sources: Vec<Source>) -> Result<(), Violation> {
         let (link, content) = (self.link, self.content);
-        let Some(session) = self.engine.sessions.get(&link) else { return Ok(()) };
+        let Some(session) = self.engine.sessions.by_link.get(&link) else { return Ok(()) };
         let (informer, Some(place)) = (session.node, session.address.clone()) else { return Ok(()) };
         if session.participation(content).is_none()
             || !self.engine.pex.on_told(self.engine.turn.now, link, content)

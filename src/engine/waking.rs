@@ -36,7 +36,7 @@ impl Engine {
 
     /// The other ends gave these links up meanwhile, and this end did not hear of it: new ones are there sooner than this end would notice.
     fn close_forgotten_links(&mut self) {
-        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        let links: Vec<LinkId> = self.sessions.by_link.keys().copied().collect();
         for link in links {
             self.close(link, CloseReason::OfNoUse("this node stood still for longer than a link lasts"));
         }

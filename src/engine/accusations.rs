@@ -7,7 +7,6 @@ use crate::wire::Message;
 use super::Engine;
 use super::io::Event;
 use super::part::Part;
-use super::violation::Violation;
 
 impl Engine {
     /// A second wrong chunk is no accident: all that take part hear of it, once.
@@ -25,17 +24,16 @@ impl Engine {
 }
 
 impl Part<'_> {
-    pub(super) fn on_bad_peer(&mut self, node: NodeId) -> Result<(), Violation> {
+    pub(super) fn on_bad_peer(&mut self, node: NodeId) {
         let (link, content) = (self.link, self.content);
         let own = self.engine.node;
-        let Some(session) = self.engine.sessions.by_link.get_mut(&link) else { return Ok(()) };
+        let Some(session) = self.engine.sessions.by_link.get_mut(&link) else { return };
         session.accusations += 1;
         let is_heard = session.accusations <= ACCUSATIONS_PER_LINK_MAX;
         let by = session.node;
         if is_heard && node != own && node != by && self.engine.dialing.peers.on_accused(node, by) {
             self.engine.turn.emit(Event::PeerAccused { node, by, content });
         }
-        Ok(())
     }
 }
 

@@ -139,8 +139,8 @@ mod tests {
                 match op {
                     0 => availability.introduce(link, COUNT),
                     1 => { availability.add(link, 0..COUNT, Some(&mut chunks)); }
-                    2 => { availability.add(link, chunk..chunk + 1, Some(&mut chunks)); }
-                    3 => { availability.remove(link, chunk..chunk + 1, Some(&mut chunks)); }
+                    2 => { availability.add(link, chunk..=chunk, Some(&mut chunks)); }
+                    3 => { availability.remove(link, chunk..=chunk, Some(&mut chunks)); }
                     _ => availability.forget(link, Some(&mut chunks)),
                 }
                 check(&availability, &chunks);

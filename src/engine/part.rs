@@ -62,10 +62,19 @@ impl Part<'_> {
             Message::Request { request, chunk, offset, len, .. } => {
                 self.on_request(request, (chunk, offset, len))
             }
-            Message::Durable { .. } => self.on_peer_durable(),
+            Message::Durable { .. } => {
+                self.on_peer_durable();
+                Ok(())
+            }
             Message::BadChunk { chunk, .. } => self.on_bad_chunk(chunk),
-            Message::BadPeer { node, .. } => self.on_bad_peer(node),
-            Message::Peers { sources, .. } => self.on_peers(sources),
+            Message::BadPeer { node, .. } => {
+                self.on_bad_peer(node);
+                Ok(())
+            }
+            Message::Peers { sources, .. } => {
+                self.on_peers(sources);
+                Ok(())
+            }
             Message::Hello(_)
             | Message::Open { .. }
             | Message::Decline { .. }
@@ -212,15 +221,14 @@ impl Part<'_> {
         Ok(())
     }
 
-    fn on_peer_durable(&mut self) -> Result<(), Violation> {
+    fn on_peer_durable(&mut self) {
         let (link, content) = (self.link, self.content);
-        let Some(session) = self.engine.sessions.by_link.get_mut(&link) else { return Ok(()) };
+        let Some(session) = self.engine.sessions.by_link.get_mut(&link) else { return };
         let node = session.node;
         let remote = session.remotes.get_mut(&content);
         if remote.is_some_and(|remote| !std::mem::replace(&mut remote.is_durable, true)) {
             self.engine.turn.emit(Event::PeerDurable { node, content });
         }
-        Ok(())
     }
 
     fn on_bad_chunk(&mut self, chunk: u32) -> Result<(), Violation> {

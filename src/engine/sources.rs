@@ -12,7 +12,6 @@ use super::io::Event;
 use super::part::Part;
 use super::peers::Tie;
 use super::turn::Turn;
-use super::violation::Violation;
 
 impl Engine {
     /// Dialing, and what it looks at.
@@ -86,14 +85,14 @@ impl Engine {
 
 impl Part<'_> {
     /// A peer tells of others.
-    pub(super) fn on_peers(&mut self, sources: Vec<Source>) -> Result<(), Violation> {
+    pub(super) fn on_peers(&mut self, sources: Vec<Source>) {
         let (link, content) = (self.link, self.content);
-        let Some(session) = self.engine.sessions.by_link.get(&link) else { return Ok(()) };
-        let (informer, Some(place)) = (session.node, session.address.clone()) else { return Ok(()) };
+        let Some(session) = self.engine.sessions.by_link.get(&link) else { return };
+        let (informer, Some(place)) = (session.node, session.address.clone()) else { return };
         if session.participation(content).is_none()
             || !self.engine.pex.on_told(self.engine.turn.now, link, content)
         {
-            return Ok(());
+            return;
         }
         for Source { node, mut addresses } in sources {
             addresses.retain(|address| address.may_be_told_to(&place));
@@ -105,6 +104,5 @@ impl Part<'_> {
             }
         }
         self.engine.dial_hearsay(content);
-        Ok(())
     }
 }

@@ -272,6 +272,11 @@ impl Chunks {
         is_open && kept == self.geometry().chunk_len(chunk)
     }
 
+    /// Whether the check of any chunk is under way.
+    pub(super) fn has_checking(&self) -> bool {
+        self.tally.checking_len > 0
+    }
+
     /// Whether a chunk has arrived and its check is under way.
     pub(super) fn is_checking(&self, chunk: ChunkIndex) -> bool {
         self.state(chunk) == ChunkState::Checking

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::{ContentId, Instant};
-use crate::manifest::Manifest;
+use crate::manifest::{ChunkIndex, Manifest};
 use crate::wire::{Handle, Message};
 
 use super::chunks::Chunks;
 use super::dialing::Reach;
 use super::flush::{FLUSH_INTERVAL, Flush};
 use super::input::{Join, Order, Patience};
-use super::io::{LinkId, Output};
+use super::io::{Event, FetchFailure, LinkId, Output};
 use super::manifest_fetch::ManifestFetch;
 use super::participation::Participation;
 use super::session::Session;
@@ -127,17 +127,51 @@ impl Content {
         }
     }
 
-    /// A flush has ended. What was verified meanwhile is flushed at once if there is a reason, or in its time.
-    pub(super) fn on_flushed(&mut self, turn: &mut Turn, content: ContentId, is_last: bool) {
+    /// These chunks are durable. What was verified meanwhile is flushed at once if there is a reason, or in its time.
+    pub(super) fn on_flushed(
+        &mut self,
+        turn: &mut Turn,
+        content: ContentId,
+        transfer: &mut Transfer,
+        flushed: &[ChunkIndex],
+        is_stopping: bool,
+    ) {
         self.flush.on_flushed();
-        if !self.flush.has_pending() {
-            return;
-        }
-        if is_last || self.flush.is_long() || self.has_window() {
+        // Of a fetch that failed nothing more is verified.
+        let Some(chunks) = transfer.chunks_mut(content) else { return };
+        flushed.iter().for_each(|chunk| chunks.on_durable(*chunk));
+        let is_due = is_stopping || chunks.is_verified() || self.flush.is_long() || self.has_window();
+        if self.flush.has_pending() && is_due {
             self.flush(turn, content);
-        } else {
+        } else if self.flush.has_pending() {
             turn.timers.set_if_unset(Timer::Flush(content), turn.now + FLUSH_INTERVAL);
         }
+        self.finish_if_durable(turn, content, transfer);
+    }
+
+    /// Ends the fetch without success, unless it has ended. What is verified is flushed.
+    pub(super) fn fail(
+        &mut self,
+        turn: &mut Turn,
+        content: ContentId,
+        transfer: &mut Transfer,
+        failure: FetchFailure,
+    ) {
+        if matches!(self.phase, Phase::Failed | Phase::Complete) {
+            return;
+        }
+        transfer.cancel_all(turn, content);
+        // A store that failed once is flushed once more: it may still record what it holds.
+        self.flush(turn, content);
+        self.phase = Phase::Failed;
+        transfer.fail(content);
+        turn.emit(Event::Failed { content, failure });
+    }
+
+    /// All of it is at its place. What went to a reader's stream is on no disk.
+    pub(super) fn is_kept(&self, transfer: &Transfer, content: ContentId) -> bool {
+        let is_full = transfer.chunks(content).is_some_and(|chunks| chunks.have().is_full());
+        matches!(self.phase, Phase::Complete) && is_full && !self.has_window()
     }
 
     /// All that was wanted may be durable: then it is put in its place.

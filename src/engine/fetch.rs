@@ -10,7 +10,7 @@ use super::chunks::{Blame, Chunks};
 use super::content::{Content, Phase};
 use super::download::Checked;
 use super::input::{ChunkVerdict, Join};
-use super::io::{CloseReason, Event, FetchFailure, LinkId, UploadEnd};
+use super::io::{CloseReason, Event, LinkId, UploadEnd};
 use super::participation::Participation;
 use super::serving::reject;
 use super::session::Session;
@@ -104,23 +104,19 @@ impl Engine {
                     totals.verified_len += len;
                     totals.received_len += if is_late { len } else { 0 };
                 }
-                self.on_verified(content, chunk, from, len);
+                if let Some(node) = from {
+                    self.dialing.peers.on_useful(node);
+                }
+                self.transfer.on_verified(&mut self.turn, content, chunk, from);
+                self.serving.on_verified(&mut self.turn, content, chunk);
+                let is_last = self.transfer.chunks(content).is_some_and(Chunks::is_verified);
+                if let Some(state) = self.contents.get_mut(&content) {
+                    state.on_verified(&mut self.turn, content, len, is_last);
+                }
             }
             Checked::Known => {}
             Checked::Corrupt(Blame::Certain(node)) => self.on_corrupt(content, chunk, node),
             Checked::Corrupt(Blame::Shared) => self.transfer.fill_all(&mut self.turn),
-        }
-    }
-
-    fn on_verified(&mut self, content: ContentId, chunk: ChunkIndex, from: Option<NodeId>, len: u64) {
-        if let Some(node) = from {
-            self.dialing.peers.on_useful(node);
-        }
-        self.transfer.on_verified(&mut self.turn, content, chunk, from);
-        self.serving.on_verified(&mut self.turn, content, chunk);
-        let is_last = self.transfer.chunks(content).is_some_and(Chunks::is_verified);
-        if let Some(state) = self.contents.get_mut(&content) {
-            state.on_verified(&mut self.turn, content, len, is_last);
         }
     }
 
@@ -151,13 +147,7 @@ impl Engine {
 
     pub(super) fn on_flushed(&mut self, content: ContentId, flushed: &[ChunkIndex]) {
         let Some(state) = self.contents.get_mut(&content) else { return };
-        let is_verified = self.transfer.chunks_mut(content).map(|chunks| {
-            flushed.iter().for_each(|chunk| chunks.on_durable(*chunk));
-            chunks.is_verified()
-        });
-        let Some(is_verified) = is_verified else { return state.flush.on_flushed() };
-        state.on_flushed(&mut self.turn, content, is_verified || self.is_stopping);
-        state.finish_if_durable(&mut self.turn, content, &mut self.transfer);
+        state.on_flushed(&mut self.turn, content, &mut self.transfer, flushed, self.is_stopping);
         if state.has_window() {
             self.transfer.fill_all(&mut self.turn);
         }
@@ -169,8 +159,10 @@ impl Engine {
         if matches!(state.phase, Phase::Finishing) {
             state.phase = Phase::Complete;
         }
-        for link in self.transfer.introduced(content) {
-            self.say_durable(link, content);
+        if state.is_kept(&self.transfer, content) {
+            for link in self.transfer.introduced(content) {
+                self.sessions.say_durable(&mut self.turn, link, (content, state.handle));
+            }
         }
         self.turn.emit(Event::Completed { content });
     }
@@ -210,32 +202,5 @@ impl Engine {
             }
         }
         self.serving.serve(&mut self.turn, &self.transfer);
-    }
-
-    /// Tells a peer that offered a content that it may forget its own copy: a Have is said when a chunk is verified, which a
-    /// power cut may still undo. What went to a reader's stream is on no disk.
-    pub(super) fn say_durable(&mut self, link: LinkId, content: ContentId) {
-        let Some(state) = self.contents.get(&content) else { return };
-        let is_full = self.transfer.chunks(content).is_some_and(|chunks| chunks.have().is_full());
-        let is_kept = matches!(state.phase, Phase::Complete) && is_full && !state.has_window();
-        let has_offered =
-            self.sessions.by_link.get(&link).is_some_and(|session| session.opens.is_offered(content));
-        if is_kept && has_offered && self.transfer.has(link, content).is_some() {
-            self.turn.send(link, Message::Durable { handle: state.handle });
-        }
-    }
-
-    /// Ends a fetch without success. What is verified is flushed.
-    pub(super) fn fail(&mut self, content: ContentId, failure: FetchFailure) {
-        let Some(state) = self.contents.get_mut(&content) else { return };
-        if matches!(state.phase, Phase::Failed | Phase::Complete) {
-            return;
-        }
-        self.transfer.cancel_all(&mut self.turn, content);
-        // A store that failed once is flushed once more: it may still record what it holds.
-        state.flush(&mut self.turn, content);
-        state.phase = Phase::Failed;
-        self.transfer.fail(content);
-        self.turn.emit(Event::Failed { content, failure });
     }
 }

@@ -7,6 +7,7 @@ use crate::trust::Role;
 use crate::wire::{Hello, Message};
 
 use super::Engine;
+use super::chunks::Chunks;
 use super::content::{Content, Phase};
 use super::input::Patience;
 use super::io::{Bottleneck, CloseReason, Event, FetchFailure, LinkId, Output};
@@ -136,15 +137,10 @@ impl Engine {
         Some((session, pipeline))
     }
 
-    /// Bytes are here whose check is under way.
-    fn is_checking(&self, content: ContentId) -> bool {
-        self.transfer.chunks(content).is_some_and(|chunks| chunks.tally().checking_len > 0)
-    }
-
     pub(super) fn on_patience_timer(&mut self, content: ContentId) {
         let Some(state) = self.contents.get(&content).filter(|state| state.wants_peers()) else { return };
         let Some(Patience { idle: patience, .. }) = state.patience else { return };
-        let is_checking = self.is_checking(content);
+        let is_checking = self.transfer.chunks(content).is_some_and(Chunks::has_checking);
         // The disk, or opening the store, is this node's own affair: no reason to give up on peers.
         let is_busy = is_checking || matches!(state.phase, Phase::Opening(_));
         let deadline = match self.dialing.idle_since(self.turn.now, content, state) {
@@ -155,7 +151,9 @@ impl Engine {
             self.turn.timers.set(Timer::Patience(content), deadline);
         } else {
             let bottleneck = Survey::of(self).bottleneck(content);
-            self.fail(content, FetchFailure::NoSource(bottleneck));
+            if let Some(state) = self.contents.get_mut(&content) {
+                state.fail(&mut self.turn, content, &mut self.transfer, FetchFailure::NoSource(bottleneck));
+            }
         }
     }
 
@@ -167,8 +165,10 @@ impl Engine {
                 && self.turn.now >= state.search_until
                 && self.dialing.peers.is_given_up(*content)
                 && !self.dialing.hearsay.has(*content);
-            (is_over && !self.is_checking(*content) && !matches!(state.phase, Phase::Opening(_)))
-                .then_some(*content)
+            (is_over
+                && !self.transfer.chunks(*content).is_some_and(Chunks::has_checking)
+                && !matches!(state.phase, Phase::Opening(_)))
+            .then_some(*content)
         };
         let hopeless: Vec<ContentId> = self.contents.iter().filter_map(is_hopeless).collect();
         for content in hopeless {
@@ -176,7 +176,9 @@ impl Engine {
                 Some(refusal) => FetchFailure::Refused(refusal),
                 None => FetchFailure::NoSource(Bottleneck::NoPeer(self.dialing.peers.last_failure(content))),
             };
-            self.fail(content, failure);
+            if let Some(state) = self.contents.get_mut(&content) {
+                state.fail(&mut self.turn, content, &mut self.transfer, failure);
+            }
         }
     }
 }

@@ -130,7 +130,11 @@ impl Engine {
         }
         self.transfer.introduce(link, content);
         self.serving.introduce(&mut self.turn, &self.transfer, link, content);
-        self.say_durable(link, content);
+        if let Some(state) =
+            self.contents.get(&content).filter(|state| state.is_kept(&self.transfer, content))
+        {
+            self.sessions.say_durable(&mut self.turn, link, (content, state.handle));
+        }
     }
 
     fn on_decline(&mut self, link: LinkId, content: ContentId, reason: DeclineReason) {

@@ -156,7 +156,11 @@ impl Engine {
             Input::ChunkChecked { content, chunk, from, verdict } => {
                 self.on_chunk_checked(content, chunk, from, verdict)
             }
-            Input::StoreFailed { content } => self.fail(content, FetchFailure::Store),
+            Input::StoreFailed { content } => {
+                if let Some(state) = self.contents.get_mut(&content) {
+                    state.fail(&mut self.turn, content, &mut self.transfer, FetchFailure::Store);
+                }
+            }
             Input::Flushed { content, chunks } => self.on_flushed(content, &chunks),
             Input::Finished { content } => self.on_finished(content),
             Input::UploadEnded { link, request, sent_len, end } => {

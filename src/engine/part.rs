@@ -134,7 +134,8 @@ impl Part<'_> {
             }
             PageOutcome::Unusable(why) => {
                 self.engine.turn.timers.cancel(Timer::Manifest(content));
-                self.engine.fail(content, FetchFailure::Manifest(why));
+                let failure = FetchFailure::Manifest(why);
+                state.fail(&mut self.engine.turn, content, &mut self.engine.transfer, failure);
             }
             PageOutcome::Late => {}
         }

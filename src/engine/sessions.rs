@@ -187,6 +187,14 @@ impl Sessions {
         }
     }
 
+    /// Tells a peer that offered a content that it may forget its own copy: a Have is said when a chunk is verified, which a power cut
+    /// may still undo.
+    pub(super) fn say_durable(&self, turn: &mut Turn, link: LinkId, (content, handle): (ContentId, Handle)) {
+        if self.by_link.get(&link).is_some_and(|session| session.opens.is_offered(content)) {
+            turn.send(link, Message::Durable { handle });
+        }
+    }
+
     fn links_where(&self, is_meant: impl Fn(&Session) -> bool) -> Vec<LinkId> {
         self.by_link.iter().filter(|(_, session)| is_meant(session)).map(|(link, _)| *link).collect()
     }

@@ -13,7 +13,12 @@ use super::timers::Timer;
 impl Engine {
     pub(super) fn on_woke(&mut self, slept: Duration) {
         if slept >= LINK_IDLE_TIMEOUT {
-            self.close_forgotten_links();
+            // The other ends gave these links up meanwhile, and this end did not hear of it: new ones are there sooner than this end
+            // would notice.
+            let links: Vec<LinkId> = self.sessions.by_link.keys().copied().collect();
+            for link in links {
+                self.close(link, CloseReason::OfNoUse("this node stood still for longer than a link lasts"));
+            }
         }
         self.transfer.on_woke(self.turn.now);
         for (content, state) in &mut self.contents {
@@ -32,13 +37,5 @@ impl Engine {
         self.dialing.peers.end_backoff(self.turn.now);
         self.dial_due();
         self.transfer.fill_all(&mut self.turn);
-    }
-
-    /// The other ends gave these links up meanwhile, and this end did not hear of it: new ones are there sooner than this end would notice.
-    fn close_forgotten_links(&mut self) {
-        let links: Vec<LinkId> = self.sessions.by_link.keys().copied().collect();
-        for link in links {
-            self.close(link, CloseReason::OfNoUse("this node stood still for longer than a link lasts"));
-        }
     }
 }

@@ -183,3 +183,80 @@ const PAIRS_AT_ONCE: usize = 64 << 10;
 const LISTENERS_AT_ONCE: usize = 16;
 /// Peers that one peer was told of; then the oldest news may be told again.
 const TOLD_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Output;
+    use crate::engine::participation::Said;
+    use crate::engine::session::Greeting;
+    use crate::trust::Role;
+    use crate::wire::Handle;
+
+    const CONTENT: ContentId = ContentId::from_bytes([7; 32]);
+
+    /// So many peers that take part, know the manifest and hear of others.
+    fn crowd(count: u64) -> (BTreeMap<LinkId, Session>, Transfer, PeerBook) {
+        let mut transfer = Transfer::default();
+        transfer.join(CONTENT, Handle(1));
+        let session = |link: u64| {
+            let address = Some(format!("192.0.2.{link}:1000").parse().expect("an address"));
+            let node = NodeId::from_bytes([link as u8; 32]);
+            let mut session = Session::new(Instant::ZERO, (node, Role::Full), false, address);
+            session.greeting = Some(Greeting { speaks_pex: true });
+            let remote = session.remotes.entry(CONTENT).or_default();
+            remote.participation.on_open(Said::OpenWithManifest);
+            (LinkId(link), session)
+        };
+        ((1..=count).map(session).collect(), transfer, PeerBook::default())
+    }
+
+    /// Which peers are told of how many.
+    fn told(turn: &mut Turn) -> Vec<(u64, usize)> {
+        let listener = |output| match output {
+            Output::Send { link, message: Message::Peers { sources, .. } } => (link.0, sources.len()),
+            other => panic!("{other:?}"),
+        };
+        std::iter::from_fn(|| turn.poll()).map(listener).collect()
+    }
+
+    #[test]
+    fn each_is_told_of_all_others_once_and_of_newcomers_after_an_interval() {
+        let (mut sessions, transfer, peers) = crowd(4);
+        let newcomer = sessions.remove(&LinkId(4)).expect("the fourth");
+        let (mut pex, mut turn) = (Pex::default(), Turn::new(1));
+        let mut exchange = |turn: &mut Turn, sessions: &BTreeMap<LinkId, Session>| {
+            pex.exchange(turn, Crowd { sessions, transfer: &transfer, peers: &peers }, CONTENT);
+            told(turn)
+        };
+        assert_eq!(exchange(&mut turn, &sessions), [(1, 2), (2, 2), (3, 2)]);
+        sessions.insert(LinkId(4), newcomer);
+        assert_eq!(exchange(&mut turn, &sessions), [(4, 3)], "the others heard something a moment ago");
+        turn.now = turn.now + PEX_INTERVAL;
+        assert_eq!(exchange(&mut turn, &sessions), [(1, 1), (2, 1), (3, 1)]);
+        turn.now = turn.now + PEX_INTERVAL;
+        assert_eq!(exchange(&mut turn, &sessions), []);
+    }
+
+    #[test]
+    fn a_node_that_comes_back_is_news_again() {
+        let (sessions, transfer, peers) = crowd(2);
+        let (mut pex, mut turn) = (Pex::default(), Turn::new(1));
+        let crowd = Crowd { sessions: &sessions, transfer: &transfer, peers: &peers };
+        pex.exchange(&mut turn, crowd, CONTENT);
+        assert_eq!(told(&mut turn), [(1, 1), (2, 1)]);
+        pex.on_link_down(LinkId(2), NodeId::from_bytes([2; 32]));
+        turn.now = turn.now + PEX_INTERVAL;
+        pex.exchange(&mut turn, crowd, CONTENT);
+        assert_eq!(told(&mut turn), [(1, 1), (2, 1)]);
+    }
+
+    #[test]
+    fn a_peer_that_tells_again_at_once_is_passed_over() {
+        let mut pex = Pex::default();
+        assert!(pex.on_told(Instant::ZERO, LinkId(1), CONTENT));
+        assert!(!pex.on_told(Instant::ZERO, LinkId(1), CONTENT));
+        assert!(pex.on_told(Instant::ZERO, LinkId(2), CONTENT));
+        assert!(pex.on_told(Instant::ZERO + PEX_INTERVAL, LinkId(1), CONTENT));
+    }
+}

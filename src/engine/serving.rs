@@ -279,3 +279,100 @@ const FORSAKEN_AFTER: Duration = Duration::from_secs(30);
 const ROTATE_INTERVAL: Duration = Duration::from_secs(2);
 /// Haves are batched this long: 10 to 20 ms cost no peer a turn and save most messages.
 const HAVE_DELAY: Duration = Duration::from_millis(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Instant;
+    use crate::engine::chunks::Chunks;
+    use crate::engine::input::Order;
+    use crate::engine::tests::manifest_of;
+    use crate::wire::Handle;
+
+    const COUNT: u32 = 4;
+    const LINK: LinkId = LinkId(1);
+
+    /// A node that has these chunks of a content of four, and two peers that have none of them.
+    fn scene(has: impl Fn(u32) -> bool) -> (Serving, Transfer, Turn, ContentId) {
+        let manifest = manifest_of(&[("a", COUNT as usize * (16 << 10))]);
+        let (content, durable) = (manifest.id(), (0..COUNT).map(has).collect());
+        let (mut serving, mut transfer, mut turn) = (Serving::default(), Transfer::default(), Turn::new(1));
+        transfer.join(content, Handle(1));
+        let chunks = Chunks::new(manifest, &durable, &Bitfield::full(COUNT), Order::RarestFirst, 1);
+        transfer.open(content, chunks);
+        serving.open(&mut turn, &transfer, content);
+        for link in [LINK, LinkId(2)] {
+            transfer.on_link_up(Instant::ZERO, link, crate::base::NodeId::from_bytes([link.0 as u8; 32]));
+            serving.on_link_up(&mut turn, link);
+            transfer.introduce(link, content);
+            serving.introduce(&mut turn, &transfer, link, content);
+        }
+        (serving, transfer, turn, content)
+    }
+
+    fn words(turn: &mut Turn) -> String {
+        let word = |output| match output {
+            Output::Send { message: Message::Choke { choked: false }, .. } => "unchoke",
+            Output::Send { message: Message::Have { .. }, .. } => "have",
+            Output::Send { message: Message::Lost { .. }, .. } => "lost",
+            Output::Send { message: Message::Reject { .. }, .. } => "reject",
+            Output::Upload { .. } => "upload",
+            Output::StopUpload { .. } => "stop",
+            Output::Event(Event::ChunkLost { .. }) => "told-of-loss",
+            other => panic!("{other:?}"),
+        };
+        std::iter::from_fn(|| turn.poll()).map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    fn wanted(transfer: &Transfer, content: ContentId, request: u64, chunk: u32) -> Wanted {
+        let geometry = transfer.chunks(content).expect("it is open").geometry();
+        let run = geometry.run(chunk, 0, 16 << 10).expect("one chunk");
+        Wanted { request: RequestId(request), content, run }
+    }
+
+    #[test]
+    fn what_is_here_is_sent_and_what_is_not_is_rejected() {
+        let (mut serving, transfer, mut turn, content) = scene(|chunk| chunk < 2);
+        assert_eq!(words(&mut turn), "unchoke have unchoke have");
+        for (chunk, expected) in [(0, "upload"), (3, "reject")] {
+            let wanted = wanted(&transfer, content, u64::from(chunk), chunk);
+            serving.on_request(&mut turn, &transfer, LINK, wanted);
+            assert_eq!(words(&mut turn), expected, "chunk {chunk}");
+        }
+        serving.stop(&mut turn, content);
+        assert_eq!(words(&mut turn), "reject stop");
+    }
+
+    #[test]
+    fn a_chunk_that_is_lost_is_taken_back_from_all_and_told_once() {
+        let (mut serving, mut transfer, mut turn, content) = scene(|chunk| chunk < 2);
+        words(&mut turn);
+        let chunk = transfer.chunks(content).and_then(|chunks| chunks.geometry().chunk(0)).expect("a chunk");
+        serving.withdraw(&mut turn, &mut transfer, content, chunk);
+        assert_eq!(words(&mut turn), "lost lost told-of-loss");
+        serving.withdraw(&mut turn, &mut transfer, content, chunk);
+        assert_eq!(words(&mut turn), "");
+    }
+
+    #[test]
+    fn verified_chunks_are_announced_together_and_once() {
+        let (mut serving, transfer, mut turn, content) = scene(|chunk| chunk < 2);
+        words(&mut turn);
+        for chunk in transfer.chunks(content).expect("it is open").geometry().chunks().take(2) {
+            serving.on_verified(&mut turn, content, chunk);
+        }
+        serving.announce(&mut turn, &transfer, content);
+        assert_eq!(words(&mut turn), "have have", "one to each peer");
+        serving.announce(&mut turn, &transfer, content);
+        assert_eq!(words(&mut turn), "");
+    }
+
+    #[test]
+    fn the_only_full_copy_shows_a_lone_peer_all_and_two_peers_a_part_each() {
+        let (mut serving, transfer, mut turn, content) = scene(|_| true);
+        // The first saw all; as the second came, that was taken back, and each is shown its part.
+        assert_eq!(words(&mut turn), "unchoke have unchoke lost have have");
+        serving.on_part_ended(&mut turn, &transfer, LinkId(2), content);
+        assert_eq!(words(&mut turn), "have", "the first is alone again");
+    }
+}

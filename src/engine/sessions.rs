@@ -199,3 +199,97 @@ impl Sessions {
         self.by_link.iter().filter(|(_, session)| is_meant(session)).map(|(link, _)| *link).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Instant;
+    use crate::engine::Output;
+    use crate::engine::session::Greeting;
+
+    const LINK: LinkId = LinkId(1);
+    const CONTENT: ContentId = ContentId::from_bytes([7; 32]);
+
+    fn node() -> NodeId {
+        NodeId::from_bytes([2; 32])
+    }
+
+    /// One greeted link.
+    fn sessions(role: Role) -> Sessions {
+        let mut session = Session::new(Instant::ZERO, (node(), role), false, None);
+        session.greeting = Some(Greeting { speaks_pex: false });
+        Sessions { by_link: BTreeMap::from([(LINK, session)]), access: AccessTable::open() }
+    }
+
+    /// What is said and told, one word each.
+    fn said(turn: &mut Turn) -> String {
+        let word = |output| match output {
+            Output::Send { message: Message::Open { knows_manifest: true, .. }, .. } => "open-with-manifest",
+            Output::Send { message: Message::Open { .. }, .. } => "open",
+            Output::Send { message: Message::Decline { reason, .. }, .. } => match reason {
+                DeclineReason::NotAuthorised => "denied",
+                _ => "declined",
+            },
+            Output::Event(Event::Offered { .. }) => "offered",
+            Output::Event(Event::PeerDenied { .. }) => "told-of-denial",
+            other => panic!("{other:?}"),
+        };
+        std::iter::from_fn(|| turn.poll()).map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    fn offer(sessions: &mut Sessions, turn: &mut Turn, stance: Stance) -> Option<bool> {
+        let said = Said::OpenWithManifest;
+        let open = Opening { handle: Handle(0), content: CONTENT, said, is_offer: true };
+        sessions.on_open(turn, LINK, open, stance).expect("a new handle")
+    }
+
+    const STRANGER: Stance = Stance { takes_part: false, is_joined: false, takes_offers: true };
+
+    #[test]
+    fn a_content_is_opened_once_without_and_once_with_its_manifest_and_only_if_it_is_granted() {
+        let (mut sessions, mut turn) = (sessions(Role::Full), Turn::new(1));
+        for knows_manifest in [false, false, true, true] {
+            sessions.open(&mut turn, LINK, (CONTENT, Handle(1)), knows_manifest, |_| false);
+        }
+        assert_eq!(said(&mut turn), "open open-with-manifest");
+        let table = AccessTable::open().restrict(CONTENT, []).at_epoch(1);
+        assert_eq!(sessions.set_access(table.clone()), Some(vec![LINK]), "it goes on there without a right");
+        assert_eq!(sessions.set_access(table), None, "the same epoch says nothing new");
+        sessions.by_link.get_mut(&LINK).expect("it stands").remotes.clear();
+        sessions.open(&mut turn, LINK, (CONTENT, Handle(1)), true, |_| false);
+        assert_eq!(said(&mut turn), "");
+    }
+
+    #[test]
+    fn an_offer_of_what_is_new_here_is_told_once_and_left_open_if_the_product_answers() {
+        let (mut sessions, mut turn) = (sessions(Role::Full), Turn::new(1));
+        assert_eq!(offer(&mut sessions, &mut turn, STRANGER), None);
+        assert_eq!(said(&mut turn), "offered");
+        assert_eq!(offer(&mut sessions, &mut turn, STRANGER), None);
+        assert_eq!(said(&mut turn), "declined", "it was told before");
+        sessions.refuse(&mut turn, node(), CONTENT, DeclineReason::NoRoom);
+        assert_eq!(said(&mut turn), "declined");
+    }
+
+    #[test]
+    fn an_offer_is_declined_at_once_if_no_product_answers_and_denied_to_a_mirror() {
+        let (mut full, mut turn) = (sessions(Role::Full), Turn::new(1));
+        offer(&mut full, &mut turn, Stance { takes_offers: false, ..STRANGER });
+        assert_eq!(said(&mut turn), "offered declined");
+        offer(&mut sessions(Role::Mirror), &mut turn, STRANGER);
+        assert_eq!(said(&mut turn), "told-of-denial denied");
+    }
+
+    #[test]
+    fn a_link_has_a_use_while_either_side_takes_part_or_the_peer_brings_something() {
+        let (mut sessions, mut turn) = (sessions(Role::Full), Turn::new(1));
+        assert!(!sessions.has_use(LINK));
+        offer(&mut sessions, &mut turn, STRANGER);
+        assert!(sessions.has_use(LINK), "it dialed this node for what it offers");
+        sessions.by_link.get_mut(&LINK).expect("it stands").dialed = true;
+        assert!(!sessions.has_use(LINK));
+        let part = Stance { takes_part: true, is_joined: true, takes_offers: true };
+        assert_eq!(offer(&mut sessions, &mut turn, part), Some(false));
+        assert!(sessions.has_use(LINK));
+    }
+}

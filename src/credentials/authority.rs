@@ -12,7 +12,6 @@ use webpki::{
 };
 
 use super::CredentialsError;
-use crate::base::{ContentId, NodeId};
 use crate::trust::{AccessTable, Applicant, Authoriser, Denial, Role};
 
 /// Admits nodes that show a certificate of this authority.

@@ -27,7 +27,7 @@ use crate::engine::{
     ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose, Refusal,
     RefusalCause,
 };
-use crate::manifest::{Address, ChunkIndex, Run, Source};
+use crate::manifest::{ChunkIndex, Run, Source};
 use crate::storage::{Store, StoreError, Verdict};
 use crate::transport::{DialError, Endpoint, Link, Protocol};
 use crate::trust::Role;

@@ -1,5 +1,5 @@
 //! Which linked peers have which chunks of one content. Invariant: while the chunks are open, the picker's counts equal a recount of
-//! what stands here. Nobody else changes those counts. Knows no messages, and not what is asked of whom.
+//! what stands here. Those counts change nowhere else. Knows no messages, and not which peer is asked for what.
 
 use std::collections::BTreeMap;
 

@@ -17,9 +17,9 @@ use super::picker::Picker;
 pub(super) enum ChunkState {
     /// Not wanted, or offered once and lost.
     Unwanted,
-    /// Wanted; nobody is asked for it.
+    /// Wanted; no peer is asked for it.
     Queued,
-    /// Somebody is asked for it.
+    /// A peer is asked for it.
     Active,
     /// All its bytes are here; its check is under way.
     Checking,
@@ -204,7 +204,7 @@ impl Chunks {
         self.moves.get(&chunk).copied().unwrap_or(0)
     }
 
-    /// Somebody was asked for a run.
+    /// A peer was asked for a run.
     pub(super) fn on_asked(&mut self, run: Run, link: LinkId, request: RequestId) {
         let pieces: Vec<ChunkIndex> = self.geometry().pieces(run).map(|piece| piece.chunk).collect();
         for chunk in pieces {
@@ -215,7 +215,7 @@ impl Chunks {
         }
     }
 
-    /// Somebody will not send a chunk any more.
+    /// A peer will not send a chunk any more.
     pub(super) fn on_released(&mut self, chunk: ChunkIndex, link: LinkId, request: RequestId) {
         let Some(askers) = self.askers.get_mut(&chunk.get()) else { return };
         askers.retain(|asker| *asker != (link, request));

@@ -36,7 +36,7 @@ pub(super) struct Sights<'a> {
 /// How wide a content casts its net.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reach {
-    /// Neighbours beyond which nobody is dialed to fetch.
+    /// Neighbours beyond which no more are dialed to fetch.
     limit: usize,
     /// What came, bytes a second, when that was raised last.
     rate: u64,

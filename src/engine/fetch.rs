@@ -1,5 +1,5 @@
-//! A fetch from its join to its end: opening, what a check means for both sides, durability, success and failure. What is asked of whom
-//! is the transfer's.
+//! A fetch from its join to its end: opening, what a check means for both sides, durability, success and failure. Which peer is asked
+//! for what is the transfer's.
 
 use crate::base::{Bitfield, ContentId, NodeId};
 use crate::manifest::ChunkIndex;

@@ -248,7 +248,7 @@ pub enum Order {
 /// Why a dial came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialFailure {
-    /// Nobody answered; worth another try later.
+    /// No answer came; worth another try later.
     Unreachable(String),
     /// Another node is there, or one refuses the other: no use trying again.
     Refused(Refusal),

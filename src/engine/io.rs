@@ -318,7 +318,7 @@ pub enum Bottleneck {
     AllDeclined,
     /// The manifest has not come.
     NoManifest,
-    /// Nobody linked has this chunk.
+    /// No linked peer has this chunk.
     NoPeerHas(ChunkIndex),
     /// Everybody who has something useful chokes this node.
     AllChoked,

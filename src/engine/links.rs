@@ -1,4 +1,4 @@
-//! Links coming and going: duplicates, bans, patience. Whom this node dials is decided in `dialing`.
+//! Links coming and going: duplicates, bans, patience. Which nodes this one dials is decided in `dialing`.
 
 use crate::base::limits::LINKS_MAX;
 use crate::base::{Bitfield, ContentId, NodeId};
@@ -157,7 +157,7 @@ impl Engine {
         }
     }
 
-    /// Ends fetches that nobody is left for.
+    /// Ends fetches for which no source is left.
     pub(super) fn give_up_without_hope(&mut self) {
         let is_hopeless = |(content, state): (&ContentId, &super::content::Content)| {
             let is_over = state.patience.is_some()

@@ -1,5 +1,5 @@
 //! A lone seed on the wire: Have for what super-seeding reveals to a peer, Lost for what the peer saw while it was alone, and few
-//! unchoke slots while there is one seed. What is revealed to whom is decided in `super_seeding`, how many slots in `capacity`.
+//! unchoke slots while there is one seed. What is revealed to which peer is decided in `super_seeding`, how many slots in `capacity`.
 //! Invariant: a peer without a slot has nothing revealed to it but what is being sent.
 
 use std::collections::BTreeMap;

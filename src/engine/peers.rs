@@ -39,7 +39,7 @@ impl PeerBook {
     ) {
         let Some(peer) = self.entry(node) else { return };
         peer.rank = peer.rank.min(rank);
-        // It was named by somebody who should know.
+        // It was named by a source that should know.
         peer.is_on_trial &= addresses.is_empty();
         for address in addresses {
             if !peer.addresses.contains(&address) && peer.addresses.len() < SOURCE_ADDRESSES_MAX {
@@ -60,7 +60,7 @@ impl PeerBook {
         }
     }
 
-    /// The entry of a node; whoever is worth the least makes room for a new one. `None` if all are linked or banned.
+    /// The entry of a node; the peer that is worth the least makes room for a new one. `None` if all are linked or banned.
     fn entry(&mut self, node: NodeId) -> Option<&mut Peer> {
         if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&node) {
             let others = self.peers.iter().filter(|(_, peer)| peer.may_be_forgotten());
@@ -88,7 +88,7 @@ impl PeerBook {
         self.peers.values().filter(is_dialing).count()
     }
 
-    /// Whether anybody may be dialed some day.
+    /// Whether any node may be dialed some day.
     pub(super) fn has_waiting(&self) -> bool {
         self.peers.values().any(|peer| matches!(peer.standing, Standing::Waiting(_)))
     }
@@ -136,7 +136,7 @@ impl PeerBook {
         peer.map(|peer| peer.meetings -= 1).is_some()
     }
 
-    /// The earliest time at which somebody is due who is of use.
+    /// The earliest time at which a node is due that is of use.
     pub(super) fn next_dial_at(&self, is_wanted: impl Fn(&ContentId, Tie) -> bool) -> Option<Instant> {
         self.peers
             .values()
@@ -148,7 +148,7 @@ impl PeerBook {
             .min()
     }
 
-    /// Begins to dial somebody heard of. False if that is in hand already, or pointless.
+    /// Begins to dial a node that was heard of. False if that is in hand already, or pointless.
     pub(super) fn begin_trial(&mut self, node: NodeId, content: ContentId, addresses: &[Address]) -> bool {
         let dialing = self.peers.values().filter(|peer| matches!(peer.standing, Standing::Dialing)).count();
         if dialing >= DIALS_AT_ONCE || self.is_in_hand(node) {
@@ -171,7 +171,7 @@ impl PeerBook {
         self.peers.get(&node).map_or(&[], |peer| peer.addresses.as_slice())
     }
 
-    /// A dial has failed. If it went to somebody only heard of, it was the last, and nothing of it is kept.
+    /// A dial has failed. If it went to a node only heard of, it was the last, and nothing of it is kept.
     pub(super) fn end_trial(&mut self, node: NodeId) -> bool {
         let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.is_on_trial) else { return false };
         peer.is_on_trial = false;
@@ -258,7 +258,7 @@ impl PeerBook {
         }
     }
 
-    /// A dial failed. Whoever came in meanwhile stays linked.
+    /// A dial failed. A node that dialed in meanwhile stays linked.
     pub(super) fn on_failed(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_) | Standing::Linked) {
@@ -283,7 +283,7 @@ impl PeerBook {
         }
     }
 
-    /// Failures so far mean nothing any more: whoever waits to be dialed again is due, and its next failure is its first.
+    /// Failures so far mean nothing any more: a node that waits to be dialed again is due, and its next failure is its first.
     pub(super) fn end_backoff(&mut self, now: Instant) {
         for peer in self.peers.values_mut() {
             peer.failures = 0;
@@ -376,10 +376,10 @@ impl PeerBook {
     }
 }
 
-/// A dead source holds its place for ten seconds: a hundred of them are to hold up nobody. One dial sends some 10 KB until it is
+/// A dead source holds its place for ten seconds: a hundred of them are to hold up no living one. One dial sends some 10 KB until it is
 /// given up, so all of them together send about 1 Mbit/s.
 const DIALS_AT_ONCE: usize = 128;
-/// Dials under way that somebody else asked for; each takes up to ten seconds.
+/// Dials under way that the other side asked for; each takes up to ten seconds.
 const MEETINGS_AT_ONCE: u32 = 32;
 /// Further ones make it no worse.
 const ACCUSERS_MAX: usize = 8;

@@ -1,5 +1,5 @@
 //! Peer exchange: which peer is told of which. Owns what each was told and when. Invariant: a peer hears of some of those that take
-//! part with this node, never twice of one link, at most every [`PEX_INTERVAL`]. Absent: whom this node dials (`neighbours`).
+//! part with this node, never twice of one link, at most every [`PEX_INTERVAL`]. Absent: which nodes this one dials (`neighbours`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -109,7 +109,7 @@ pub struct LinkSnapshot {
     /// It serves nothing to this node now.
     pub is_choked: bool,
     /// It did not send for too long.
-    pub is_snubbed: bool,
+    pub is_stalled: bool,
     /// Chunks it has, of all contents.
     pub have_count: u32,
 }
@@ -157,7 +157,7 @@ impl Engine {
     }
 
     /// The highest rate at which payload went out to all peers together over ten seconds of the last five minutes in which
-    /// somebody always waited; zero if there were none: the uplink was never full.
+    /// a request always waited; zero if there were none: the uplink was never full.
     pub fn upload_capacity(&self) -> Rate {
         self.serving.capacity(&self.turn)
     }
@@ -218,7 +218,7 @@ impl<'a> Survey<'a> {
             rate: pipeline.rate(self.engine.turn.now).filter(|_| !is_idle).unwrap_or_default(),
             outstanding_len: pipeline.outstanding_len,
             is_choked: pipeline.is_choked,
-            is_snubbed: pipeline.is_stalled(),
+            is_stalled: pipeline.is_stalled(),
             have_count: has.map(Bitfield::count).sum(),
         })
     }

@@ -21,9 +21,9 @@ pub enum Timer {
     Manifest(ContentId),
     /// See whether the fetch still moves.
     Patience(ContentId),
-    /// Nobody else is to be found: see whether anybody is left.
+    /// No more sources are to be found: see whether any is left.
     Search(ContentId),
-    /// Dial whoever is due.
+    /// Dial nodes that are due.
     Dial,
     /// See whether more neighbours would bring more.
     Widen(ContentId),

@@ -1,6 +1,6 @@
-//! Fetching chunks: what is asked of whom and what comes of it. Owns the pipelines of all links, and of each content the chunk states
+//! Fetching chunks: which peer is asked for what, and what comes of it. Owns the pipelines of all links, and of each content the chunk states
 //! and who has what. Invariants: a chunk is active exactly while a request that may still bring it is open; contents that are fetched
-//! have open chunks. Which run goes to whom is decided in `reassignment` and the picker. Absent: who takes part, what is said of it,
+//! have open chunks. Which run goes to which peer is decided in `reassignment` and the picker. Absent: who takes part, what is said of it,
 //! durability, uploads.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
 //! Who is served next. Invariant: a peer has at most [`UPLOADS_PER_LINK`] uploads at once, all peers together at most
-//! [`UPLOADS_MAX`]; whoever was sent the least comes first, so nobody starves. Knows no bytes, no disk.
+//! [`UPLOADS_MAX`]; the peer that was sent the least comes first, so none starves. Knows no bytes, no disk.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +20,7 @@ pub(super) struct Uploads {
     queues: BTreeMap<LinkId, Queue>,
     active: usize,
     /// Where most who had a slot made no use of it, so many get one next: links that do nothing are not to keep a slot's time
-    /// each from whoever came last.
+    /// each from the peer that came last.
     trials: usize,
 }
 
@@ -61,7 +61,7 @@ impl Uploads {
         self.slots = slots.min(SLOTS_MAX);
     }
 
-    /// Somebody waits for a slot's turn.
+    /// A request waits for its turn.
     pub(super) fn has_waiting(&self) -> bool {
         self.queues.values().any(|queue| !queue.waiting.is_empty())
     }
@@ -129,7 +129,7 @@ impl Uploads {
     }
 
     /// The next upload to start, if a slot is free. What must go to one peer after the other waits while it goes to one, but not
-    /// for long: whoever does not read keeps nobody from it.
+    /// for long: a peer that does not read keeps no other from it.
     pub(super) fn pop(
         &mut self,
         now: Instant,
@@ -217,11 +217,11 @@ impl Uploads {
         active.filter(move |(wanted, _)| wanted.content == content).map(|(wanted, _)| wanted.run)
     }
 
-    /// Frees slots for those who wait: chokes whoever has been unchoked longest and unchokes whoever has been choked longest.
+    /// Frees slots for those who wait: chokes the peers that have been unchoked longest and unchokes those that have been choked longest.
     /// Those who starve come first, and have slots change hands sooner; those who made no use of a slot lose it at once and come
-    /// last. `need` tells whom a slot would help. Returns the choked with their waiting requests, and the unchoked.
+    /// last. `need` tells what a slot would do for a peer. Returns the choked with their waiting requests, and the unchoked.
     pub(super) fn rotate(&mut self, now: Instant, need: impl Fn(LinkId) -> Need) -> Rotation {
-        // Of those whom a slot would help as much, whoever has not wasted one comes first.
+        // Of those that a slot would help as much, a peer that has not wasted one comes first.
         let of_choked = |(link, queue): (&LinkId, &Queue)| {
             (queue.need(now, need(*link)), queue.unused_slots > 0, queue.since, *link)
         };
@@ -236,17 +236,17 @@ impl Uploads {
         let (idle, mut busy): (Vec<_>, Vec<_>) =
             unchoked.partition(|(_, queue)| alive > 0 && queue.is_unused(now));
         let idle: Vec<LinkId> = idle.into_iter().map(|(link, _)| *link).collect();
-        // Whoever knows of nothing to ask for yet, or has everything, is no sign of a crowd that does nothing.
+        // A peer that knows of nothing to ask for yet, or has everything, is no sign of a crowd that does nothing.
         let wasted = idle.iter().filter(|link| need(**link) != Need::Nothing).count();
         self.trials = if wasted > busy.len() { (self.trials.max(self.slots) * 2).min(TRIALS_MAX) } else { 0 };
         let most = starving.clamp(ROTATED_AT_ONCE, self.slots.max(ROTATED_AT_ONCE)).max(self.trials);
         let newcomers: Vec<LinkId> = choked.into_iter().map(|(.., link)| link).take(most).collect();
         let free = self.slots.saturating_sub(busy.len());
         let excess = busy.len().saturating_sub(self.slots);
-        // Whoever has no use for its slot gives it up first.
+        // A peer that has no use for its slot gives it up first.
         busy.sort_by_key(|(link, queue)| (Reverse(need(**link).max(Need::More)), queue.since, **link));
         let may_go = |queue: &Queue| excess > 0 || now.since(queue.since) >= slot_time;
-        // Nobody gives its slot up for one who passes nothing on, unless it is such a one itself.
+        // A slot does not go from a peer that passes chunks on to one that passes nothing on.
         let useful = wanting.saturating_sub(free);
         let may_yield =
             |(at, link): &(usize, LinkId)| excess > 0 || *at < useful || need(*link) >= Need::Little;
@@ -274,7 +274,7 @@ impl Uploads {
         rotation
     }
 
-    /// Whether anybody is choked, so that a rotation may be worth it.
+    /// Whether any peer is choked, so that a rotation may be worth it.
     pub(super) fn has_choked(&self) -> bool {
         self.queues.values().any(|queue| !queue.is_unchoked)
     }
@@ -304,7 +304,7 @@ impl Queue {
 /// What a slot would do for a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Need {
-    /// It gets nothing from anybody.
+    /// It gets nothing from any peer.
     Starving,
     /// It lacks chunks that are here.
     More,
@@ -316,13 +316,13 @@ pub(super) enum Need {
     Nothing,
 }
 
-/// How long whoever is served keeps its slot while so many others starve.
+/// How long a peer that is served keeps its slot while so many others starve.
 fn slot_time(slots: usize, starving_count: usize) -> Duration {
     let share = CYCLE_TIME.mul_f64(slots as f64 / starving_count.max(1) as f64);
     share.clamp(SLOT_TIME_MIN, SLOT_TIME_MAX)
 }
 
-/// Whom a rotation choked and unchoked.
+/// The peers that a rotation choked and unchoked.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Rotation {
     pub(super) choked: Vec<(LinkId, Vec<RequestId>)>,
@@ -345,10 +345,10 @@ const ONE_BY_ONE_MAX: Duration = Duration::from_secs(8);
 const SLOT_TIME_MAX: Duration = Duration::from_secs(10);
 /// One chunk, whole, on a fast line; what was begun is sent to its end on a slow one.
 const SLOT_TIME_MIN: Duration = Duration::from_secs(2);
-/// Whoever starves has a turn within this time, or a little later where very many do: a fetch gives up after a minute without any.
+/// A peer that starves has a turn within this time, or a little later where very many do: a fetch gives up after a minute without any.
 const CYCLE_TIME: Duration = Duration::from_secs(30);
 
-/// Whoever asks for nothing waits so long for its next slot where others want one, and twice as long each further time.
+/// A peer that asks for nothing waits so long for its next slot where others want one, and twice as long each further time.
 const IDLE_MIN: Duration = Duration::from_secs(15);
 const IDLE_DOUBLINGS_MAX: u32 = 3;
 /// All links that a node takes have had their turn within 40 s.

@@ -36,10 +36,10 @@ pub(in crate::engine) struct Peer {
     pub(super) accusers: BTreeSet<NodeId>,
 }
 
-/// Who is dialed before whom.
+/// Which node is dialed before which.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::engine) enum Rank {
-    /// Somebody named it, as so manieth.
+    /// It was named, as the first, the second and so on.
     Named(u32),
     /// In an order drawn at random.
     Chance(u64),
@@ -72,7 +72,7 @@ pub struct PeerTotals {
     pub verified_len: u64,
     /// Chunks from it that failed verification.
     pub corrupt_chunks: u64,
-    /// How often it took requests and fell silent.
+    /// How often it took requests and stalled.
     pub stalls: u64,
     /// Chunks that it said it had, and did not take back, and did not have.
     pub lies: u64,
@@ -110,7 +110,7 @@ impl Peer {
         self.contents.iter().any(|(content, tie)| is_wanted(content, *tie))
     }
 
-    /// Nobody knows it, waits for it or must remember what it did.
+    /// No fetch needs it, no dial waits for it, and what it did need not be remembered.
     pub(super) fn may_be_forgotten(&self) -> bool {
         let is_idle = match self.standing {
             Standing::Waiting(_) | Standing::Passive | Standing::Refused(_) => true,
@@ -119,7 +119,7 @@ impl Peer {
         is_idle && self.meetings == 0 && !self.has_offers()
     }
 
-    /// Who is forgotten first: whoever gave and took nothing, refuses, failed most.
+    /// The order of forgetting: nodes first that gave and took nothing, then those that refuse, then those that failed most.
     pub(super) fn worthlessness(&self) -> impl Ord {
         let is_useless = self.totals.received_len == 0 && self.totals.sent_len == 0;
         (is_useless, matches!(self.standing, Standing::Refused(_)), self.failures, self.rank)

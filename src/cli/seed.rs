@@ -294,13 +294,14 @@ impl Seed {
         let addresses: Vec<&str> = source.addresses.iter().map(Address::as_str).collect();
         let message = format!("this node is reached at {} now: hand out the new ticket", addresses.join(" "));
         self.ticket.sources = vec![source.clone()];
-        moved(self.args.json, message, Some(&self.ticket));
+        // Before the ticket is shown: who reads the one may read the other.
         if let Err(failure) = write_out(&self.args, &mut self.file, source) {
             output::note(format_args!(
                 "{}; going on with the manifest as it was written before",
                 failure.error
             ));
         }
+        moved(self.args.json, message, Some(&self.ticket));
     }
 
     async fn show(&mut self, node: &Node) {

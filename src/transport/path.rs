@@ -39,6 +39,10 @@ impl Probe {
 
 /// `Ok(None)` if this machine has no socket to spare.
 fn connected(bound: IpAddr, address: SocketAddr) -> Result<Option<UdpSocket>, AttemptError> {
+    if bound.is_ipv4() && address.is_ipv6() {
+        // The node's own socket says what there is to say.
+        return Ok(None);
+    }
     let any =
         if address.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
     let is_bound = !bound.is_unspecified() && bound.is_ipv4() == address.is_ipv4();

@@ -205,7 +205,8 @@ async fn what_cannot_be_dialed_is_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_does_not_answer_is_given_up() {
-    let silent = UdpSocket::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("bound");
+    let silent = socket.local_addr().expect("an address");
     let (node, other) = (endpoint(1), Identity::from_seed([2; 32]).node_id());
     let began_at = tokio::time::Instant::now();
     let error = node.dial(other, Protocol::Peer, &[silent.into(), silent.into()]).await.expect_err("silence");

@@ -31,19 +31,6 @@ fn a_fetch_goes_on_when_its_stopped_seed_does() {
 }
 
 #[test]
-fn a_fetch_that_stands_still_for_longer_than_its_patience_goes_on() {
-    let world = World::new();
-    let film = world.file("film.bin", LEN);
-    let seed = world.seed(args![film]);
-    let args = args!["-o", "out", "--limit-down", "8MiB/s", "--timeout", "2", seed.ticket()];
-    let mut fetch = world.fetch(args);
-    wait_for_a_quarter(&mut fetch);
-    pause_for(&mut fetch, Duration::from_secs(4));
-    fetch.end().done();
-    assert_same_file(&film, &world.path("out/film.bin"));
-}
-
-#[test]
 fn a_fetch_that_waits_for_its_source_counts_no_time_for_which_it_stands_still() {
     let world = World::new();
     let film = world.file("film.bin", MIB);
@@ -66,12 +53,8 @@ fn wait_for_a_quarter(fetch: &mut Process) {
 
 fn pause(process: &mut Process) {
     let seconds = std::env::var("SWARM_PAUSE_SECS").map_or(5, |seconds| seconds.parse().expect("a number"));
-    pause_for(process, Duration::from_secs(seconds));
-}
-
-fn pause_for(process: &mut Process, time: Duration) {
     process.signal(Signal::Stop);
-    std::thread::sleep(time);
+    std::thread::sleep(Duration::from_secs(seconds));
     process.signal(Signal::Continue);
 }
 

@@ -180,6 +180,7 @@ pub(super) fn control_samples() -> Samples {
         is_configured: true,
         state: ContentState::Serving,
         detail: None,
+        category: None,
         bytes: 9,
         present_bytes: 9,
         sent_bytes: 1,

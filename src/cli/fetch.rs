@@ -577,7 +577,7 @@ fn open_store(args: &FetchArgs, include: &Include, manifest: Manifest) -> Result
         }
         Target::Complete(store) => {
             let durable = store.good().clone();
-            OpenedStore { store: Arc::new(store), durable, wanted, is_resumed: false, is_doubted: false }
+            OpenedStore { store: Arc::new(*store), durable, wanted, is_resumed: false, is_doubted: false }
         }
     })
 }

@@ -54,7 +54,7 @@ pub(super) fn credentials(error: &CredentialsError) -> Option<&'static str> {
         CredentialsError::NoAuthority | CredentialsError::ForeignList(_) => Some(" (--ca)"),
         CredentialsError::NotAnAuthority(_) => Some(", the ca.pem of `swarm cert ca`"),
         CredentialsError::Development(_) => Some(" by `swarm cert ca`, or add --dev"),
-        CredentialsError::WrongNode { .. } => Some(" (--cert, --key)"),
+        CredentialsError::WrongNode { .. } => Some(": name the right --cert or --key"),
         CredentialsError::Io { .. }
         | CredentialsError::TooLong(_)
         | CredentialsError::NotPem { .. }

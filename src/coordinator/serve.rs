@@ -19,7 +19,7 @@ use crate::base::limits::{
 };
 use crate::transport::{CloseReason, Endpoint, FrameReader, FrameWriter, Link};
 use crate::trust::Denial;
-use crate::wire::{Coordination, Hello, PROTOCOL_MAJOR, Welcome};
+use crate::wire::{CloseCode, Coordination, Hello, PROTOCOL_MAJOR, Welcome};
 
 /// Takes links until `ending`, one task each.
 pub(super) async fn accept(
@@ -43,7 +43,10 @@ pub(super) async fn accept(
         };
         let Some(link) = link else { return };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            link.close(CROWDED_CODE, "this coordinator has as many nodes as it may: ask another one");
+            link.close(
+                CloseCode::TooManyLinks.code(),
+                "this coordinator has as many nodes as it may: ask another one",
+            );
             continue;
         };
         next += 1;
@@ -183,4 +186,3 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 const PACE_WAIT: Duration = Duration::from_millis(100);
-const CROWDED_CODE: u32 = 2;

@@ -71,7 +71,7 @@ pub enum CredentialsError {
     #[error("`{}` holds an authority already: name another folder", .0.display())]
     Exists(PathBuf),
     /// A certificate for another key.
-    #[error("the certificate in `{}` is for node {}, and this is node {}: name the right certificate or key", path.display(), found.short(), node.short())]
+    #[error("the certificate in `{}` is for node {}, and this is node {}", path.display(), found.short(), node.short())]
     WrongNode {
         /// The file.
         path: PathBuf,

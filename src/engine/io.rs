@@ -2,7 +2,7 @@
 
 use crate::base::{Category, ContentId, NodeId};
 use crate::manifest::{Address, ChunkIndex, Manifest, Run};
-use crate::wire::{DeclineReason, Message, RequestId};
+use crate::wire::{CloseCode, DeclineReason, Message, RequestId};
 
 use super::input::DialFailure;
 use super::refusal::Refusal;
@@ -129,15 +129,16 @@ pub enum CloseReason {
 impl CloseReason {
     /// The QUIC application error code.
     pub fn code(&self) -> u32 {
-        match self {
-            Self::Done => 0,
-            Self::Duplicate => 1,
-            Self::TooManyLinks => 2,
-            Self::Banned => 3,
-            Self::OfNoUse(_) => 4,
-            Self::AccessChanged => 5,
-            Self::Violation(violation) => violation.close_code(),
-        }
+        let code = match self {
+            Self::Done => CloseCode::Done,
+            Self::Duplicate => CloseCode::Duplicate,
+            Self::TooManyLinks => CloseCode::TooManyLinks,
+            Self::Banned => CloseCode::Banned,
+            Self::OfNoUse(_) => CloseCode::OfNoUse,
+            Self::AccessChanged => CloseCode::AccessChanged,
+            Self::Violation(violation) => return violation.close_code(),
+        };
+        code.code()
     }
 }
 

@@ -80,7 +80,12 @@ impl Engine {
         let Some((session, _)) = self.drop_session(link) else { return };
         if !self.sessions.by_link.values().any(|other| other.node == session.node) {
             let stood = self.turn.now.since(session.up_at);
-            self.dialing.peers.on_unlinked(self.turn.now, session.node, (stood, reason), &mut self.turn.rng);
+            self.dialing.peers.on_unlinked(
+                self.turn.now,
+                session.node,
+                (stood, Some(reason)),
+                &mut self.turn.rng,
+            );
         }
         if session.is_greeted() {
             self.turn.emit(Event::PeerLeft { node: session.node, reason: reason.to_owned() });
@@ -98,9 +103,19 @@ impl Engine {
         let Some((session, pipeline)) = self.drop_session(link) else { return };
         let is_last = !self.sessions.by_link.values().any(|other| other.node == session.node);
         if is_last && !matches!(reason, CloseReason::Duplicate) {
-            let reason = if pipeline.is_stalled() { "it stalled".to_owned() } else { reason.to_string() };
+            let reason = match &reason {
+                _ if pipeline.is_stalled() => Some("it stalled".to_owned()),
+                CloseReason::Done => None,
+                CloseReason::Duplicate
+                | CloseReason::TooManyLinks
+                | CloseReason::Violation(_)
+                | CloseReason::Banned
+                | CloseReason::AccessChanged
+                | CloseReason::OfNoUse(_) => Some(reason.to_string()),
+            };
             let stood = self.turn.now.since(session.up_at);
-            self.dialing.peers.on_unlinked(self.turn.now, session.node, (stood, &reason), &mut self.turn.rng);
+            let end = (stood, reason.as_deref());
+            self.dialing.peers.on_unlinked(self.turn.now, session.node, end, &mut self.turn.rng);
         }
         self.turn.order(Output::Close { link, reason });
         // Its place is free for another.

@@ -246,7 +246,7 @@ impl PeerBook {
         &mut self,
         now: Instant,
         node: NodeId,
-        (stood, reason): (Duration, &str),
+        (stood, reason): (Duration, Option<&str>),
         rng: &mut Rng,
     ) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
@@ -262,7 +262,7 @@ impl PeerBook {
     pub(super) fn on_failed(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_) | Standing::Linked) {
-            peer.back_off(now, reason, rng);
+            peer.back_off(now, Some(reason), rng);
         }
     }
 
@@ -276,7 +276,7 @@ impl PeerBook {
             return;
         }
         if peer.has_offers() {
-            peer.back_off(now, &refusal.words, rng);
+            peer.back_off(now, Some(&refusal.words), rng);
         } else {
             peer.last_failure = Some(refusal.words.clone());
             peer.standing = Standing::Refused(refusal.clone());

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::wire::CloseCode;
+
 /// A peer's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
@@ -30,17 +32,18 @@ pub enum Violation {
 impl Violation {
     /// The QUIC application error code.
     pub fn close_code(&self) -> u32 {
-        match self {
-            Self::Malformed(_) => 16,
-            Self::Version(_) => 17,
-            Self::OutOfOrder(_) => 18,
-            Self::Handle => 19,
-            Self::Range(_) => 20,
-            Self::Manifest => 21,
-            Self::UnexpectedPage => 22,
-            Self::ChunkStream(_) => 23,
-            Self::Corrupt(_) | Self::Remembered => 24,
-        }
+        let code = match self {
+            Self::Malformed(_) => CloseCode::Malformed,
+            Self::Version(_) => CloseCode::Version,
+            Self::OutOfOrder(_) => CloseCode::OutOfOrder,
+            Self::Handle => CloseCode::Handle,
+            Self::Range(_) => CloseCode::Range,
+            Self::Manifest => CloseCode::Manifest,
+            Self::UnexpectedPage => CloseCode::UnexpectedPage,
+            Self::ChunkStream(_) => CloseCode::ChunkStream,
+            Self::Corrupt(_) | Self::Remembered => CloseCode::Corrupt,
+        };
+        code.code()
     }
 }
 

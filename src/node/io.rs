@@ -31,7 +31,7 @@ use crate::manifest::{ChunkIndex, Run, Source};
 use crate::storage::{Store, StoreError, Verdict};
 use crate::transport::{DialError, Endpoint, Link, Protocol};
 use crate::trust::Role;
-use crate::wire::{Message, RequestId};
+use crate::wire::{CloseCode, Message, RequestId};
 
 /// What tasks report.
 pub(super) enum Fact {
@@ -472,7 +472,7 @@ impl Io {
         if !is_taken && !handle.link.is_closed_here() {
             // A peer that does not read its control stream is as good as gone; its tasks report that.
             debug!(peer = %handle.link.peer().short(), "closing a link: its control stream is not read");
-            handle.link.close(CONTROL_STUCK_CODE, "the control stream is not read");
+            handle.link.close(CloseCode::ControlStuck.code(), "the control stream is not read");
         }
     }
 
@@ -602,7 +602,7 @@ async fn accept(
             Protocol::Coordinator => match &coordination {
                 // A full queue is no reason to keep peers waiting.
                 Some(coordination) => drop(coordination.try_send(link)),
-                None => link.close(NO_COORDINATOR_CODE, "this node is no coordinator"),
+                None => link.close(CloseCode::NoCoordinator.code(), "this node is no coordinator"),
             },
         }
     }
@@ -629,7 +629,3 @@ fn fact_of_dial(node: NodeId, dialed: Result<Link, DialError>) -> Fact {
 /// Facts waiting for the engine; tasks wait when it is full, and so do streams.
 const FACTS_WAITING_MAX: usize = 1024;
 const FACTS_AT_ONCE: usize = 64;
-/// Close code of a link whose control stream the peer does not read.
-const CONTROL_STUCK_CODE: u32 = 25;
-/// Close code of a link to a coordinator at a node that is none.
-const NO_COORDINATOR_CODE: u32 = 27;

@@ -21,7 +21,7 @@ use crate::manifest::Run;
 use crate::storage::Store;
 use crate::transport::{CloseReason, FrameReader, FrameWriter, Link};
 use crate::trust::Role;
-use crate::wire::{Message, RequestId};
+use crate::wire::{CloseCode, Message, RequestId};
 
 /// What the node keeps of a link.
 pub(super) struct LinkHandle {
@@ -190,7 +190,7 @@ impl LinkTask {
             Some(Ok((writer, reader))) => self.exchange(writer, reader, queue).await,
             Some(Err(reason)) => reason.into(),
             None => {
-                self.link.close(CONTROL_SILENT_CODE, "no control stream");
+                self.link.close(CloseCode::ControlSilent.code(), "no control stream");
                 "it opened no control stream".into()
             }
         };
@@ -232,7 +232,7 @@ impl LinkTask {
             let frame = tokio::select! {
                 frame = reader.next() => frame,
                 _ = &mut silence, if !is_greeted => {
-                    self.link.close(CONTROL_SILENT_CODE, "no Hello came");
+                    self.link.close(CloseCode::ControlSilent.code(), "no Hello came");
                     return true;
                 }
             };
@@ -328,6 +328,5 @@ async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Re
 
 /// A peer that opens a link has this long to open its control stream, and each has this long to greet on it.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
-const CONTROL_SILENT_CODE: u32 = 26;
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 const FRAMES_AT_ONCE: usize = 256;

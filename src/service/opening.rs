@@ -90,7 +90,7 @@ impl Opener {
                 let opening = Opening { progress, clock: wall_clock };
                 let (store, opened) = match Target::open(out, &manifest, &wanted, &options, opening)? {
                     Target::Filled(store, opened) => (store, opened),
-                    Target::Complete(store) => return Ok(Opened::seed(manifest, store, spec)),
+                    Target::Complete(store) => return Ok(Opened::seed(manifest, *store, spec)),
                 };
                 let durable = opened.durable;
                 let present_len = len_of(&manifest, &durable);

@@ -16,7 +16,7 @@ pub enum Target {
     /// It is filled as far as it has to be.
     Filled(Arc<TargetStore>, Opened),
     /// It cannot be written to, and holds everything that is wanted.
-    Complete(SeedStore),
+    Complete(Box<SeedStore>),
 }
 
 /// What opening a folder may use beside it.
@@ -45,7 +45,8 @@ impl Target {
         match opened {
             Ok((store, opened)) => Ok(Self::Filled(Arc::new(store), opened)),
             Err(error) if error.is_unwritable() => {
-                complete_copy(dir, manifest, wanted, options, opening).map(Self::Complete).ok_or(error)
+                let store = complete_copy(dir, manifest, wanted, options, opening);
+                store.map(|store| Self::Complete(Box::new(store))).ok_or(error)
             }
             Err(error) => Err(error),
         }

@@ -21,6 +21,7 @@ use crate::base::limits::{
     CLOSE_REASON_LEN_MAX, COORDINATOR_RECEIVE_WINDOW_LEN, LINK_FINISH_TIMEOUT, LOCAL_SEND_WINDOW_LEN,
 };
 use crate::trust::Denial;
+use crate::wire::CloseCode;
 
 /// A link to a peer. Clones are the same link. It closes, with code 0, when all clones and streams are dropped.
 #[derive(Clone, Debug)]
@@ -112,7 +113,7 @@ impl Link {
 
     /// Closes it because the peer may have none; the peer is told why.
     pub fn turn_away(&self, denial: &Denial) {
-        self.close(TURNED_AWAY_CODE, &denial.to_string());
+        self.close(CloseCode::TurnedAway.code(), &denial.to_string());
     }
 
     /// What it is for.
@@ -249,8 +250,10 @@ impl CloseReason {
     /// What the peer said if it closed the link because this node may have none.
     pub fn denial(&self) -> Option<&str> {
         match self {
-            Self::ClosedByPeer { code, reason } if *code == TURNED_AWAY_CODE => Some(reason),
-            _ => None,
+            Self::ClosedByPeer { code, reason } => {
+                (CloseCode::from_code(*code) == Some(CloseCode::TurnedAway)).then_some(reason)
+            }
+            Self::TimedOut | Self::Reset | Self::Transport(_) | Self::ClosedHere => None,
         }
     }
 }
@@ -260,6 +263,3 @@ fn printable(words: &[u8]) -> String {
     let words = String::from_utf8_lossy(&words[..words.len().min(CLOSE_REASON_LEN_MAX)]);
     words.chars().filter(|c| !c.is_control()).collect()
 }
-
-/// Close code of a link that the peer may not have; the engine's own are 0 to 5, and 16 and more.
-const TURNED_AWAY_CODE: u32 = 6;

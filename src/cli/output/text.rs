@@ -63,8 +63,6 @@ pub(in crate::cli) fn peer_table(peers: &[PeerSnapshot], elapsed: Duration) -> S
 pub(in crate::cli) fn standing(peer: &PeerSnapshot) -> String {
     match &peer.standing {
         PeerStanding::Linked | PeerStanding::Away(None) => String::new(),
-        // An orderly end is no news.
-        PeerStanding::Away(Some(reason)) if reason == "done" => String::new(),
         PeerStanding::Away(Some(reason)) => format!("away: {reason}"),
         PeerStanding::Refused(reason) => format!("refused: {reason}"),
         PeerStanding::Banned(violation) => format!("banned: {violation}"),

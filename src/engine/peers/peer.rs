@@ -153,12 +153,12 @@ impl Peer {
         self.contents.values().any(|tie| *tie == Tie::Offer)
     }
 
-    /// Wait twice as long as last time, with jitter.
-    pub(super) fn back_off(&mut self, now: Instant, reason: &str, rng: &mut Rng) {
+    /// Wait twice as long as last time, with jitter. An orderly end has no reason: it is no failure to tell of.
+    pub(super) fn back_off(&mut self, now: Instant, reason: Option<&str>, rng: &mut Rng) {
         let wait = BACKOFF_MIN * 2u32.saturating_pow(self.failures.min(16));
         let jittered = wait.min(BACKOFF_MAX).mul_f64(0.75 + rng.unit() / 2.0);
         self.failures += 1;
-        self.last_failure = Some(reason.to_owned());
+        self.last_failure = reason.map(str::to_owned);
         self.standing =
             if self.addresses.is_empty() { Standing::Passive } else { Standing::Waiting(now + jittered) };
     }

@@ -108,6 +108,9 @@ fn the_last_thing_that_went_wrong_is_told() {
     book.on_failed(Instant::ZERO, NODE, "no answer", &mut rng);
     assert_eq!(book.last_failure(CONTENT).as_deref(), Some("no answer"));
     assert_eq!(book.last_failure(ContentId::from_bytes([3; 32])), None);
+    book.on_linked(NODE);
+    book.on_unlinked(Instant::ZERO, NODE, (BACKOFF_MAX, None), &mut rng);
+    assert_eq!(book.last_failure(CONTENT), None, "an orderly end is no failure");
     book.ban(NODE, Violation::Corrupt(7));
     let told = book.last_failure(CONTENT).expect("it was banned");
     assert!(told.starts_with("banned a source"), "{told}");
@@ -120,7 +123,7 @@ fn a_link_that_stood_for_long_makes_the_next_failure_the_first() {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
         (0..7).for_each(|_| book.on_failed(Instant::ZERO, NODE, "no answer", &mut rng));
         book.on_linked(NODE);
-        book.on_unlinked(Instant::ZERO, NODE, (stood, "gone"), &mut rng);
+        book.on_unlinked(Instant::ZERO, NODE, (stood, Some("gone")), &mut rng);
         book.next_dial_at(|_, _| true).expect("it is tried again") - Instant::ZERO
     };
     assert!(wait(BACKOFF_MAX / 2) > BACKOFF_MAX / 2);

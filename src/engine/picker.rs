@@ -7,7 +7,7 @@ use crate::base::limits::RUN_LEN_TARGET;
 use crate::base::{Bitfield, mix};
 use crate::manifest::{ChunkIndex, Geometry};
 
-/// The queue of chunks that nobody has been asked for.
+/// The queue of chunks that no peer has been asked for.
 #[derive(Debug)]
 pub(super) struct Picker {
     is_sequential: bool,

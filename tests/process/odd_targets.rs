@@ -98,7 +98,7 @@ fn a_limit_on_processes_is_an_error_with_a_way_out() {
     // A user of its own, since root has no such limit and others have other processes.
     let user = format!("setpriv --reuid {0} --regid {0} --clear-groups", 1_000_000 + std::process::id());
     let limited = |count: u32| format!("exec {user} prlimit --nproc={count}");
-    let is_able_here = is_able(&format!("{user} prlimit --nproc=100 {} --version", binary.display()));
+    let is_able_here = is_able(&format!("{user} prlimit --nproc=100 {} --version", binary.to_string_lossy()));
     if !is_able_here {
         eprintln!("NOT RUN: no other user can be taken on, so nothing is known about limits on processes");
         return;

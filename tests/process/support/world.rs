@@ -69,6 +69,7 @@ impl World {
     }
 
     /// `swarm` in a network of its own, in which `setup` was run before. `None`, and a line that says so, where that cannot be had.
+    #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
     pub(crate) fn start_in_own_network(&self, setup: &str, args: &[OsString]) -> Option<Process> {
         let tools = format!("/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap_or_default());
         let is_there = Command::new("unshare").args(["-n", "ip", "link"]).env("PATH", &tools).output();

@@ -1,6 +1,7 @@
 //! The peer book: who is dialed when, who is forgotten, what is told of whom.
 
 use super::super::refusal::RefusalCause;
+use super::peer::BACKOFF_MIN;
 use super::*;
 
 const CONTENT: ContentId = ContentId::from_bytes([1; 32]);

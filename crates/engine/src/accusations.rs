@@ -15,7 +15,7 @@ impl Engine {
             return;
         }
         let Some(handle) = self.contents.get(&content).map(|state| state.handle) else { return };
-        for link in self.transfer.introduced(content) {
+        for link in self.transfer.downloads.introduced(content) {
             if self.sessions.by_link.get(&link).is_some_and(|session| session.node != node) {
                 self.turn.send(link, Message::BadPeer { handle, node });
             }

@@ -138,7 +138,7 @@ impl Content {
     ) {
         self.flush.on_flushed();
         // Of a fetch that failed nothing more is verified.
-        let Some(chunks) = transfer.chunks_mut(content) else { return };
+        let Some(chunks) = transfer.downloads.chunks_mut(content) else { return };
         flushed.iter().for_each(|chunk| chunks.on_durable(*chunk));
         let is_due = is_stopping || chunks.is_verified() || self.flush.is_long() || self.has_window();
         if self.flush.has_pending() && is_due {
@@ -170,13 +170,13 @@ impl Content {
 
     /// All of it is at its place. What went to a reader's stream is on no disk.
     pub(super) fn is_kept(&self, transfer: &Transfer, content: ContentId) -> bool {
-        let is_full = transfer.chunks(content).is_some_and(|chunks| chunks.have().is_full());
+        let is_full = transfer.downloads.chunks(content).is_some_and(|chunks| chunks.have().is_full());
         matches!(self.phase, Phase::Complete) && is_full && !self.has_window()
     }
 
     /// All that was wanted may be durable: then it is put in its place.
     pub(super) fn finish_if_durable(&mut self, turn: &mut Turn, content: ContentId, transfer: &mut Transfer) {
-        let is_durable = transfer.chunks(content).is_some_and(Chunks::is_durable);
+        let is_durable = transfer.downloads.chunks(content).is_some_and(Chunks::is_durable);
         if matches!(self.phase, Phase::Fetching) && is_durable {
             self.phase = Phase::Finishing;
             transfer.finish(content);

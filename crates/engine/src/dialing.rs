@@ -1,5 +1,5 @@
 //! Dialing: which nodes this one dials, and when. As many neighbours as a content is well served by, those named first before the rest
-//! in random order, nodes that something is offered to always. Owns the peer book and what was heard of others. Invariant: dials under
+//! in random order, nodes that something is pushed to always. Owns the peer book and what was heard of others. Invariant: dials under
 //! way are bounded, in all, for each content and for each informer. Policy is [`Room`] and the rank in the peer book.
 
 use std::collections::BTreeMap;
@@ -106,7 +106,7 @@ impl Dialing {
         let is_wanted = |rooms: &BTreeMap<ContentId, Room>, content: &ContentId, tie: Tie| {
             rooms.get(content).is_some_and(|room| match tie {
                 Tie::Fetch => room.fetch > 0,
-                Tie::Offer => true,
+                Tie::Push => true,
             })
         };
         while let Some((node, addresses)) =

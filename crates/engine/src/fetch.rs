@@ -47,12 +47,12 @@ impl Engine {
         state.phase = Phase::Fetching;
         state.last_progress_at = self.turn.now;
         self.transfer.open(content, chunks);
-        self.serving.open(&mut self.turn, &self.transfer, content);
+        self.serving.open(&mut self.turn, &self.transfer.downloads, content);
         // Peers that asked for it before it was here are answered now; the rest need not know.
         let is_concerned = |session: &Session| {
             session.participation(content).is_some()
                 || session.opens.contains(content)
-                || self.dialing.peers.is_offered(session.node, content)
+                || self.dialing.peers.is_pushed(session.node, content)
         };
         let concerned = self.sessions.by_link.iter().filter(|(_, session)| wants || is_concerned(session));
         let links: Vec<LinkId> = concerned.map(|(link, _)| *link).collect();
@@ -97,7 +97,7 @@ impl Engine {
         from: Option<NodeId>,
         verdict: ChunkVerdict,
     ) {
-        match self.transfer.on_checked(content, chunk, from, verdict) {
+        match self.transfer.downloads.on_checked(content, chunk, from, verdict) {
             Checked::Fresh { len, is_late } => {
                 if let Some(totals) = from.and_then(|node| self.dialing.peers.totals(node)) {
                     totals.verified_chunks += 1;
@@ -109,7 +109,7 @@ impl Engine {
                 }
                 self.transfer.on_verified(&mut self.turn, content, chunk, from);
                 self.serving.on_verified(&mut self.turn, content, chunk);
-                let is_last = self.transfer.chunks(content).is_some_and(Chunks::is_verified);
+                let is_last = self.transfer.downloads.chunks(content).is_some_and(Chunks::is_verified);
                 if let Some(state) = self.contents.get_mut(&content) {
                     state.on_verified(&mut self.turn, content, len, is_last);
                 }
@@ -139,7 +139,7 @@ impl Engine {
         };
         // On a link that is newer than the chunk, the peer may not know the handle yet.
         let is_open = session.participation(content).is_some_and(Participation::is_opened_here);
-        if let Some(handle) = self.transfer.handle(content).filter(|_| is_open) {
+        if let Some(handle) = self.transfer.downloads.handle(content).filter(|_| is_open) {
             self.turn.send(link, Message::BadChunk { handle, chunk: chunk.get() });
         }
         self.punish(link, violation);
@@ -154,13 +154,13 @@ impl Engine {
     }
 
     pub(super) fn on_finished(&mut self, content: ContentId) {
-        self.serving.announce(&mut self.turn, &self.transfer, content);
+        self.serving.announce(&mut self.turn, &self.transfer.downloads, content);
         let Some(state) = self.contents.get_mut(&content) else { return };
         if matches!(state.phase, Phase::Finishing) {
             state.phase = Phase::Complete;
         }
         if state.is_kept(&self.transfer, content) {
-            for link in self.transfer.introduced(content) {
+            for link in self.transfer.downloads.introduced(content) {
                 self.sessions.say_durable(&mut self.turn, link, (content, state.handle));
             }
         }
@@ -177,7 +177,7 @@ impl Engine {
         let Some(ended) = self.serving.on_upload_ended(&mut self.turn, (link, request), sent_len) else {
             return;
         };
-        self.transfer.count_sent(ended.content, sent_len);
+        self.transfer.downloads.count_sent(ended.content, sent_len);
         if let Some(session) = self.sessions.by_link.get_mut(&link) {
             // Of a content that was left there is nothing to note.
             if let Some(remote) = session.remotes.get_mut(&ended.content) {
@@ -187,24 +187,24 @@ impl Engine {
                 totals.sent_len += sent_len;
             }
         }
-        let (turn, transfer) = (&mut self.turn, &mut self.transfer);
+        let (turn, downloads) = (&mut self.turn, &mut self.transfer.downloads);
         if end == UploadEnd::Sent {
-            self.serving.on_run_out(turn, transfer, link, ended.content, ended.run);
+            self.serving.on_run_out(turn, downloads, link, ended.content, ended.run);
         } else {
-            self.serving.on_run_broken_off(transfer, link, ended.content, ended.run);
+            self.serving.on_run_broken_off(downloads, link, ended.content, ended.run);
         }
         match end {
             UploadEnd::Sent | UploadEnd::Stopped => {}
             UploadEnd::Stalled => self.close(link, CloseReason::OfNoUse("does not read what it asked for")),
             UploadEnd::Lost(chunk) => {
-                self.serving.withdraw(turn, transfer, ended.content, chunk);
+                self.serving.withdraw(turn, downloads, ended.content, chunk);
                 reject(turn, link, request, RejectReason::Unreadable);
             }
             UploadEnd::Unreadable { chunk, extent, reason } => {
-                self.serving.set_aside(turn, transfer, (ended.content, chunk), extent, reason);
+                self.serving.set_aside(turn, downloads, (ended.content, chunk), extent, reason);
                 reject(turn, link, request, RejectReason::Unreadable);
             }
         }
-        self.serving.serve(&mut self.turn, &self.transfer);
+        self.serving.serve(&mut self.turn, &self.transfer.downloads);
     }
 }

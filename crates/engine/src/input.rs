@@ -212,8 +212,8 @@ pub enum Input {
 pub enum Purpose {
     /// It may have the content: it is dialed while something of that is to be fetched.
     Fetch,
-    /// This node offers it the content: it is kept linked as long as the content is joined, and dialed again for ever.
-    Offer,
+    /// This node pushes the content to it: it is kept linked as long as the content is joined, and dialed again for ever.
+    Push,
     /// It dials this node at the same moment, so that both get through their NATs: it is dialed once, at once, whatever is to
     /// be fetched. That it fails is no news.
     Meet,

@@ -13,8 +13,8 @@ impl Engine {
     pub(super) fn on_leave(&mut self, content: ContentId, reason: DeclineReason) {
         if self.contents.contains_key(&content) {
             // First, or a peer that is rejected would take this node for a liar.
-            if let Some(handle) = self.transfer.handle(content) {
-                let chunks = self.transfer.chunks(content);
+            if let Some(handle) = self.transfer.downloads.handle(content) {
+                let chunks = self.transfer.downloads.chunks(content);
                 let everything = chunks.map(|chunks| Bitfield::full(chunks.geometry().chunk_count()));
                 let lost = everything.map(|all| ChunkRuns::of(&all)).unwrap_or_default();
                 self.sessions.say_farewell(&mut self.turn, (content, handle), &lost, reason);
@@ -36,7 +36,7 @@ impl Engine {
         self.transfer.forget(content);
         self.serving.forget(content);
         self.pex.forget(content);
-        self.dialing.peers.end_offers(content);
+        self.dialing.peers.end_pushes(content);
         self.dialing.hearsay.forget_content(content);
         for session in self.sessions.by_link.values_mut() {
             session.remotes.remove(&content);

@@ -167,7 +167,7 @@ impl Engine {
             }
             Input::Flushed { content, chunks } => self.on_flushed(content, &chunks),
             Input::Reread { content, chunk, found } => {
-                self.serving.on_reread(&mut self.turn, &mut self.transfer, (content, chunk), found);
+                self.serving.on_reread(&mut self.turn, &mut self.transfer.downloads, (content, chunk), found);
             }
             Input::Finished { content } => self.on_finished(content),
             Input::UploadEnded { link, request, sent_len, end } => {
@@ -199,7 +199,7 @@ impl Engine {
 
     fn on_timer(&mut self, timer: Timer) {
         match timer {
-            Timer::Haves(content) => self.serving.announce(&mut self.turn, &self.transfer, content),
+            Timer::Haves(content) => self.serving.announce(&mut self.turn, &self.transfer.downloads, content),
             Timer::Flush(content) => {
                 if let Some(state) = self.contents.get_mut(&content) {
                     state.flush(&mut self.turn, content);
@@ -230,12 +230,14 @@ impl Engine {
                 dialing.look_for_neighbours(turn, &mut sights, content);
             }
             Timer::Slots => {
-                self.serving.on_slots_timer(&mut self.turn, &self.transfer, &self.sessions.by_link)
+                self.serving.on_slots_timer(&mut self.turn, &self.transfer.downloads, &self.sessions.by_link)
             }
-            Timer::Rotate => self.serving.rotate(&mut self.turn, &self.transfer, &self.sessions.by_link),
+            Timer::Rotate => {
+                self.serving.rotate(&mut self.turn, &self.transfer.downloads, &self.sessions.by_link)
+            }
             Timer::Reread(content) => self.serving.on_reread_timer(&mut self.turn, content),
             Timer::Reveals(content) => {
-                self.serving.look_at_reveals(&mut self.turn, &self.transfer, content);
+                self.serving.look_at_reveals(&mut self.turn, &self.transfer.downloads, content);
             }
         }
     }
@@ -243,7 +245,7 @@ impl Engine {
     fn on_stop(&mut self) {
         self.is_stopping = true;
         for (content, state) in &mut self.contents {
-            self.serving.announce(&mut self.turn, &self.transfer, *content);
+            self.serving.announce(&mut self.turn, &self.transfer.downloads, *content);
             state.flush(&mut self.turn, *content);
         }
         let links: Vec<LinkId> = self.sessions.by_link.keys().copied().collect();

@@ -56,9 +56,9 @@ impl Engine {
         let is_complete = |link: LinkId, content: ContentId| {
             let is_here =
                 self.contents.get(&content).is_some_and(|state| matches!(state.phase, Phase::Complete));
-            is_here && self.transfer.has(link, content).is_some_and(Bitfield::is_full)
+            is_here && self.transfer.downloads.has(link, content).is_some_and(Bitfield::is_full)
         };
-        let spare = self.sessions.find_done(is_complete, |node| self.dialing.peers.has_offers(node));
+        let spare = self.sessions.find_done(is_complete, |node| self.dialing.peers.has_pushes(node));
         if let Some(link) = spare {
             self.close(link, CloseReason::Done);
         }
@@ -139,7 +139,7 @@ impl Engine {
         self.serving.uploads.on_link_down(link);
         self.turn.timers.cancel(Timer::Stall(link));
         for content in session.remotes.keys() {
-            self.serving.on_part_ended(&mut self.turn, &self.transfer, link, *content);
+            self.serving.on_part_ended(&mut self.turn, &self.transfer.downloads, link, *content);
         }
         let pipeline = self.transfer.on_link_down(link)?;
         for fetch in self.contents.values_mut().filter_map(Content::manifest_fetch) {
@@ -148,14 +148,14 @@ impl Engine {
         self.ask_for_manifests();
         self.pex.on_link_down(link, session.node);
         // What went to it was in the way of others.
-        self.serving.serve(&mut self.turn, &self.transfer);
+        self.serving.serve(&mut self.turn, &self.transfer.downloads);
         Some((session, pipeline))
     }
 
     pub(super) fn on_patience_timer(&mut self, content: ContentId) {
         let Some(state) = self.contents.get(&content).filter(|state| state.wants_peers()) else { return };
         let Some(Patience { idle: patience, .. }) = state.patience else { return };
-        let is_checking = self.transfer.chunks(content).is_some_and(Chunks::has_checking);
+        let is_checking = self.transfer.downloads.chunks(content).is_some_and(Chunks::has_checking);
         // The disk, or opening the store, is this node's own affair: no reason to give up on peers.
         let is_busy = is_checking || matches!(state.phase, Phase::Opening(_));
         let deadline = match self.dialing.idle_since(self.turn.now, content, state) {
@@ -181,7 +181,7 @@ impl Engine {
                 && self.dialing.peers.is_given_up(*content)
                 && !self.dialing.hearsay.has(*content);
             (is_over
-                && !self.transfer.chunks(*content).is_some_and(Chunks::has_checking)
+                && !self.transfer.downloads.chunks(*content).is_some_and(Chunks::has_checking)
                 && !matches!(state.phase, Phase::Opening(_)))
             .then_some(*content)
         };

@@ -77,7 +77,7 @@ impl Engine {
         let wanted: Vec<ContentId> = self
             .contents
             .iter()
-            .filter(|(content, state)| state.wants_peers() || self.dialing.peers.is_offered(node, **content))
+            .filter(|(content, state)| state.wants_peers() || self.dialing.peers.is_pushed(node, **content))
             .map(|(content, _)| *content)
             .collect();
         for content in wanted {
@@ -88,10 +88,10 @@ impl Engine {
 
     /// Says Open where that is news to the peer.
     pub(super) fn open(&mut self, link: LinkId, content: ContentId) {
-        let Some(handle) = self.transfer.handle(content) else { return };
-        let knows_manifest = self.transfer.chunks(content).is_some();
-        let is_offered = |node| self.dialing.peers.is_offered(node, content);
-        self.sessions.open(&mut self.turn, link, (content, handle), knows_manifest, is_offered);
+        let Some(handle) = self.transfer.downloads.handle(content) else { return };
+        let knows_manifest = self.transfer.downloads.chunks(content).is_some();
+        let is_pushed = |node| self.dialing.peers.is_pushed(node, content);
+        self.sessions.open(&mut self.turn, link, (content, handle), knows_manifest, is_pushed);
     }
 
     fn on_open(&mut self, link: LinkId, open: Opening) -> Result<(), Violation> {
@@ -124,12 +124,13 @@ impl Engine {
     pub(super) fn introduce(&mut self, link: LinkId, content: ContentId) {
         let session = self.sessions.by_link.get(&link);
         let participation = session.and_then(|session| session.participation(content));
-        if !participation.is_some_and(Participation::is_introduced) || self.transfer.chunks(content).is_none()
+        if !participation.is_some_and(Participation::is_introduced)
+            || self.transfer.downloads.chunks(content).is_none()
         {
             return;
         }
-        self.transfer.introduce(link, content);
-        self.serving.introduce(&mut self.turn, &self.transfer, link, content);
+        self.transfer.downloads.introduce(link, content);
+        self.serving.introduce(&mut self.turn, &self.transfer.downloads, link, content);
         if let Some(state) =
             self.contents.get(&content).filter(|state| state.is_kept(&self.transfer, content))
         {
@@ -146,9 +147,9 @@ impl Engine {
         }
         // It answers nothing of that content any more.
         self.transfer.cancel_at(&mut self.turn, link, content);
-        self.serving.on_part_ended(&mut self.turn, &self.transfer, link, content);
+        self.serving.on_part_ended(&mut self.turn, &self.transfer.downloads, link, content);
         self.turn.emit(Event::PeerDeclined { node, content, reason });
-        if self.sessions.has_use(link) || self.dialing.peers.has_offers(node) {
+        if self.sessions.has_use(link) || self.dialing.peers.has_pushes(node) {
             return self.dial_due();
         }
         let refusal = match reason {

@@ -74,9 +74,9 @@ impl Dialing {
 impl Sights<'_> {
     /// The others that fetch have more than this node gets in a while.
     fn is_behind(&self, now: Instant, content: ContentId) -> bool {
-        let Some(chunks) = self.transfer.chunks(content) else { return false };
+        let Some(chunks) = self.transfer.downloads.chunks(content) else { return false };
         let rate = self.transfer.rate_of(now, self.sessions.keys().copied());
-        let others = self.transfer.holders(content).map(|(_, has)| has);
+        let others = self.transfer.downloads.holders(content).map(|(_, has)| has);
         let mut have_counts: Vec<u32> = others.filter(|has| !has.is_full()).map(Bitfield::count).collect();
         have_counts.sort_unstable();
         // The median: a lone seed shows next to nothing, and newcomers have little.

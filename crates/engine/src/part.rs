@@ -87,7 +87,7 @@ impl Part<'_> {
     fn on_manifest_request(&mut self, page: u32) -> Result<(), Violation> {
         let (link, content) = (self.link, self.content);
         let Some(state) = self.engine.contents.get(&content) else { return Ok(()) };
-        let chunks = self.engine.transfer.chunks(content);
+        let chunks = self.engine.transfer.downloads.chunks(content);
         let Some(manifest) = chunks.map(super::chunks::Chunks::manifest).or(state.opening()) else {
             return Err(Violation::OutOfOrder("a manifest was asked for that this node never offered"));
         };
@@ -145,7 +145,7 @@ impl Part<'_> {
     /// How many chunks of a content a peer may name, if both sides know the manifest and it does not name too many too often.
     fn on_named(&mut self, runs: &ChunkRuns) -> Option<u32> {
         let (link, content) = (self.link, self.content);
-        let chunk_count = self.engine.transfer.has(link, content)?.len();
+        let chunk_count = self.engine.transfer.downloads.has(link, content)?.len();
         let remote = self.engine.sessions.by_link.get_mut(&link)?.remotes.get_mut(&content)?;
         if !remote.named.add(self.engine.turn.now, runs.count(), chunk_count) {
             // No fault perhaps: a lone seed may have peers that come and go.
@@ -157,16 +157,16 @@ impl Part<'_> {
 
     fn on_have(&mut self, runs: &ChunkRuns) -> Result<(), Violation> {
         let (link, content) = (self.link, self.content);
-        let Some(chunk_count) = self.engine.transfer.has(link, content).map(Bitfield::len) else {
+        let Some(chunk_count) = self.engine.transfer.downloads.has(link, content).map(Bitfield::len) else {
             return Ok(());
         };
         let named = runs.chunks(chunk_count).ok_or(Violation::Range("a chunk"))?;
         if self.on_named(runs).is_none() {
             return Ok(());
         }
-        let fresh = self.engine.transfer.on_have(link, content, named);
-        let has_all =
-            self.engine.transfer.has(link, content).is_some_and(Bitfield::is_full) && !fresh.is_empty();
+        let fresh = self.engine.transfer.downloads.on_have(link, content, named);
+        let has_all = self.engine.transfer.downloads.has(link, content).is_some_and(Bitfield::is_full)
+            && !fresh.is_empty();
         let Some(session) = self.engine.sessions.by_link.get_mut(&link) else { return Ok(()) };
         if !fresh.is_empty() {
             session.last_gain_at = self.engine.turn.now;
@@ -176,7 +176,7 @@ impl Part<'_> {
         let Some(remote) = session.remotes.get_mut(&content) else { return Ok(()) };
         let has_taken = has_all && remote.sent_len > 0 && !remote.has_completed;
         remote.has_completed |= has_taken;
-        if self.engine.transfer.chunks(content).is_none() {
+        if self.engine.transfer.downloads.chunks(content).is_none() {
             return Ok(());
         }
         if has_taken {
@@ -184,25 +184,25 @@ impl Part<'_> {
         }
         self.engine.serving.on_chunks_announced(
             &mut self.engine.turn,
-            &self.engine.transfer,
+            &self.engine.transfer.downloads,
             link,
             content,
             &fresh,
         );
         self.engine.transfer.fill(&mut self.engine.turn, link);
         // What went to one peer at a time may go to all, now that another has it.
-        self.engine.serving.serve(&mut self.engine.turn, &self.engine.transfer);
+        self.engine.serving.serve(&mut self.engine.turn, &self.engine.transfer.downloads);
         Ok(())
     }
 
     fn on_lost(&mut self, runs: &ChunkRuns) -> Result<(), Violation> {
         let (link, content) = (self.link, self.content);
-        let Some(chunk_count) = self.engine.transfer.has(link, content).map(Bitfield::len) else {
+        let Some(chunk_count) = self.engine.transfer.downloads.has(link, content).map(Bitfield::len) else {
             return Ok(());
         };
         let named = runs.chunks(chunk_count).ok_or(Violation::Range("a chunk"))?;
         if self.on_named(runs).is_some() {
-            self.engine.transfer.on_lost(link, content, named);
+            self.engine.transfer.downloads.on_lost(link, content, named);
         }
         Ok(())
     }
@@ -213,12 +213,17 @@ impl Part<'_> {
         (chunk, offset, len): (u32, u32, u32),
     ) -> Result<(), Violation> {
         let (link, content, engine) = (self.link, self.content, &mut *self.engine);
-        let Some(chunks) = engine.transfer.chunks(content) else {
+        let Some(chunks) = engine.transfer.downloads.chunks(content) else {
             reject(&mut engine.turn, link, request, RejectReason::NotHeld);
             return Ok(());
         };
         let run = chunks.geometry().run(chunk, offset, len).ok_or(Violation::Range("a byte range"))?;
-        engine.serving.on_request(&mut engine.turn, &engine.transfer, link, Wanted { request, content, run });
+        engine.serving.on_request(
+            &mut engine.turn,
+            &engine.transfer.downloads,
+            link,
+            Wanted { request, content, run },
+        );
         Ok(())
     }
 
@@ -234,7 +239,7 @@ impl Part<'_> {
 
     fn on_bad_chunk(&mut self, chunk: u32) -> Result<(), Violation> {
         let (link, content) = (self.link, self.content);
-        let Some(chunks) = self.engine.transfer.chunks(content) else { return Ok(()) };
+        let Some(chunks) = self.engine.transfer.downloads.chunks(content) else { return Ok(()) };
         let chunk = chunks.geometry().chunk(chunk).ok_or(Violation::Range("a chunk"))?;
         let Some(session) = self.engine.sessions.by_link.get_mut(&link) else { return Ok(()) };
         session.blames += 1;

@@ -53,7 +53,7 @@ impl PeerBook {
         let may_wait = match &peer.standing {
             Standing::Passive => true,
             // It lacks something else.
-            Standing::Refused(_) => tie == Tie::Offer || is_new,
+            Standing::Refused(_) => tie == Tie::Push || is_new,
             Standing::Waiting(_) | Standing::Dialing | Standing::Linked | Standing::Banned(_) => false,
         };
         if may_wait && !peer.addresses.is_empty() {
@@ -94,23 +94,23 @@ impl PeerBook {
         self.peers.values().any(|peer| matches!(peer.standing, Standing::Waiting(_)))
     }
 
-    /// Nothing is offered of this content any more.
-    pub(super) fn end_offers(&mut self, content: ContentId) {
+    /// This content is pushed to no node any more.
+    pub(super) fn end_pushes(&mut self, content: ContentId) {
         for peer in self.peers.values_mut() {
-            if peer.contents.get(&content) == Some(&Tie::Offer) {
+            if peer.contents.get(&content) == Some(&Tie::Push) {
                 peer.contents.remove(&content);
             }
         }
     }
 
-    /// Whether this node offers the content to that one.
-    pub(super) fn is_offered(&self, node: NodeId, content: ContentId) -> bool {
-        self.peers.get(&node).is_some_and(|peer| peer.contents.get(&content) == Some(&Tie::Offer))
+    /// Whether this node pushes the content to that one.
+    pub(super) fn is_pushed(&self, node: NodeId, content: ContentId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.contents.get(&content) == Some(&Tie::Push))
     }
 
-    /// Whether this node offers anything to that one.
-    pub(super) fn has_offers(&self, node: NodeId) -> bool {
-        self.peers.get(&node).is_some_and(Peer::has_offers)
+    /// Whether this node pushes anything to that one.
+    pub(super) fn has_pushes(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(Peer::has_pushes)
     }
 
     /// A dial beside all others, at the given addresses or else the known ones. `None` if it is linked or banned, or if too
@@ -267,16 +267,16 @@ impl PeerBook {
         }
     }
 
-    /// No use trying again, unless something is offered to it: that goes on.
+    /// No use trying again, unless something is pushed to it: that goes on.
     pub(super) fn on_refused(&mut self, now: Instant, node: NodeId, refusal: &Refusal, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if matches!(peer.standing, Standing::Banned(_)) {
             return;
         }
-        if peer.has_offers() && matches!(peer.standing, Standing::Linked) {
+        if peer.has_pushes() && matches!(peer.standing, Standing::Linked) {
             return;
         }
-        if peer.has_offers() {
+        if peer.has_pushes() {
             peer.back_off(now, Some(&refusal.words), rng);
         } else {
             peer.last_failure = Some(refusal.words.clone());

@@ -105,7 +105,7 @@ impl Pex {
         (link, content): (LinkId, ContentId),
         sources: Vec<Source>,
     ) {
-        let Some(handle) = crowd.transfer.handle(content) else { return };
+        let Some(handle) = crowd.transfer.downloads.handle(content) else { return };
         let talk = self.talks.entry((content, link)).or_default();
         talk.told_at = Some(turn.now);
         if talk.told.len() >= TOLD_MAX {
@@ -148,7 +148,7 @@ impl Pex {
 impl Crowd<'_> {
     /// The peer wants to hear of others: it knows what the content is, and lacks something of it.
     fn can_hear(self, link: LinkId, content: ContentId) -> bool {
-        let is_complete = self.transfer.has(link, content).is_some_and(Bitfield::is_full);
+        let is_complete = self.transfer.downloads.has(link, content).is_some_and(Bitfield::is_full);
         self.sessions.get(&link).is_some_and(|session| {
             let participation = session.participation(content);
             session.speaks_pex() && participation.is_some_and(Participation::is_known_there) && !is_complete

@@ -71,7 +71,7 @@ impl<'a> Reassignment<'a> {
     fn fetched_from(&self, link: LinkId) -> impl Iterator<Item = (ContentId, &'a Chunks, &'a Bitfield)> {
         let transfer = self.transfer;
         let of_content = move |content: &ContentId| {
-            Some((*content, transfer.chunks(*content)?, transfer.has(link, *content)?))
+            Some((*content, transfer.downloads.chunks(*content)?, transfer.downloads.has(link, *content)?))
         };
         transfer.fetching.iter().filter_map(of_content)
     }
@@ -94,13 +94,13 @@ impl<'a> Reassignment<'a> {
 
     /// Towards the end a slow peer is given nothing that the other peers, which have it too, fetch long before it could.
     fn others_are_done_before(&self, link: LinkId, content: ContentId, run: Run) -> bool {
-        let Some(chunks) = self.transfer.chunks(content) else { return false };
+        let Some(chunks) = self.transfer.downloads.chunks(content) else { return false };
         let pipeline = self.transfer.pipeline(link);
         let own_time = pipeline.and_then(|p| p.time_for(self.now, u64::from(run.len())));
         let Some(own_time) = own_time.filter(|time| *time > REASSIGN_MARGIN) else { return false };
         let tally = chunks.tally();
         let left_len = tally.wanted_len - tally.verified_len - tally.checking_len;
-        let holders = self.transfer.holders(content);
+        let holders = self.transfer.downloads.holders(content);
         let helpers = holders.filter(|(other, has)| *other != link && has.contains(run.first().get()));
         let (mut rate, mut best) = (0, 0);
         for (other, _) in helpers {
@@ -129,8 +129,8 @@ impl<'a> Reassignment<'a> {
         // A peer that stalled is given nothing of others: two such would take it from each other for ever. It has its turn when
         // something is queued.
         let fast = self.transfer.pipeline(link).filter(|pipeline| !pipeline.is_stalled())?;
-        let has = self.transfer.has(link, content)?;
-        let chunks = self.transfer.chunks(content)?;
+        let has = self.transfer.downloads.has(link, content)?;
+        let chunks = self.transfer.downloads.chunks(content)?;
         let mut worst: Option<(Duration, LinkId, RequestId)> = None;
         for (&other, slow) in self.transfer.pipelines.iter().filter(|(other, _)| **other != link) {
             let open = slow.requests.iter().rev();

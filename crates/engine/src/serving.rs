@@ -10,11 +10,11 @@ use swarm_core::manifest::{ChunkIndex, Run};
 use swarm_core::wire::{ChunkRuns, Message, RejectReason, RequestId};
 
 use super::capacity::{Slots, UploadMeter};
+use super::download::Downloads;
 use super::io::{LinkId, Output};
 use super::session::Session;
 use super::super_seeding::SuperSeeding;
 use super::timers::Timer;
-use super::transfer::Transfer;
 use super::turn::Turn;
 use super::unreadable::Unreadable;
 use super::uploads::{Need, Uploads, Wanted};
@@ -35,8 +35,8 @@ pub(super) struct Serving {
 
 impl Serving {
     /// The store of a content is open.
-    pub(super) fn open(&mut self, turn: &mut Turn, transfer: &Transfer, content: ContentId) {
-        let Some(chunks) = transfer.chunks(content) else { return };
+    pub(super) fn open(&mut self, turn: &mut Turn, downloads: &Downloads, content: ContentId) {
+        let Some(chunks) = downloads.chunks(content) else { return };
         self.unannounced.insert(content, Bitfield::new(chunks.geometry().chunk_count()));
         if chunks.have().is_full() {
             self.seedings.insert(content, SuperSeeding::new(chunks.geometry(), &mut turn.rng));
@@ -67,16 +67,16 @@ impl Serving {
     pub(super) fn introduce(
         &mut self,
         turn: &mut Turn,
-        transfer: &Transfer,
+        downloads: &Downloads,
         link: LinkId,
         content: ContentId,
     ) {
-        let Some(chunks) = transfer.chunks(content) else { return };
+        let Some(chunks) = downloads.chunks(content) else { return };
         self.uploads.on_alive(turn.now, link);
         if self.seedings.contains_key(&content) {
-            self.reveal_to_newcomer(turn, transfer, link, content);
+            self.reveal_to_newcomer(turn, downloads, link, content);
         } else {
-            send_haves(turn, transfer, link, content, ChunkRuns::of(chunks.have()));
+            send_haves(turn, downloads, link, content, ChunkRuns::of(chunks.have()));
         }
     }
 
@@ -89,24 +89,30 @@ impl Serving {
     }
 
     /// Tells all peers what was verified since the last time.
-    pub(super) fn announce(&mut self, turn: &mut Turn, transfer: &Transfer, content: ContentId) {
+    pub(super) fn announce(&mut self, turn: &mut Turn, downloads: &Downloads, content: ContentId) {
         turn.timers.cancel(Timer::Haves(content));
         let Some(unannounced) = self.unannounced.get_mut(&content).filter(|chunks| !chunks.is_empty()) else {
             return;
         };
         let len = unannounced.len();
         let fresh = ChunkRuns::of(&std::mem::replace(unannounced, Bitfield::new(len)));
-        for link in transfer.introduced(content) {
+        for link in downloads.introduced(content) {
             self.uploads.on_alive(turn.now, link);
-            send_haves(turn, transfer, link, content, fresh.clone());
+            send_haves(turn, downloads, link, content, fresh.clone());
         }
     }
 
     /// A peer asks for a run that is here in part or whole.
-    pub(super) fn on_request(&mut self, turn: &mut Turn, transfer: &Transfer, link: LinkId, wanted: Wanted) {
+    pub(super) fn on_request(
+        &mut self,
+        turn: &mut Turn,
+        downloads: &Downloads,
+        link: LinkId,
+        wanted: Wanted,
+    ) {
         let (request, content, run) = (wanted.request, wanted.content, wanted.run);
-        self.on_reveal_taken(turn, transfer, link, content, run);
-        let Some(chunks) = transfer.chunks(content) else { return };
+        self.on_reveal_taken(turn, downloads, link, content, run);
+        let Some(chunks) = downloads.chunks(content) else { return };
         let is_held = chunks.geometry().pieces(run).all(|piece| chunks.have().contains(piece.chunk.get()));
         if !is_held {
             reject(turn, link, request, RejectReason::NotHeld);
@@ -117,7 +123,7 @@ impl Serving {
         } else if !self.uploads.push(link, wanted) {
             reject(turn, link, request, RejectReason::TooMany);
         } else {
-            self.serve(turn, transfer);
+            self.serve(turn, downloads);
         }
     }
 
@@ -129,15 +135,15 @@ impl Serving {
     }
 
     /// Starts uploads as long as there is room.
-    pub(super) fn serve(&mut self, turn: &mut Turn, transfer: &Transfer) {
+    pub(super) fn serve(&mut self, turn: &mut Turn, downloads: &Downloads) {
         let is_one_by_one = |link: LinkId, wanted: &Wanted| {
             // A peer that lacks more has something else to fetch meanwhile, and would take this one for slow.
             let lacks_little = |has: &Bitfield| has.len() - has.count() <= LACKING_LITTLE;
             let is_rare = |run: Run| {
-                let chunks = transfer.chunks(wanted.content);
+                let chunks = downloads.chunks(wanted.content);
                 chunks.is_some_and(|chunks| chunks.picker.is_rarer_than(RARE_BELOW, run.first().get()))
             };
-            transfer.has(link, wanted.content).is_some_and(lacks_little) && is_rare(wanted.run)
+            downloads.has(link, wanted.content).is_some_and(lacks_little) && is_rare(wanted.run)
         };
         while let Some((link, wanted)) = self.uploads.pop(turn.now, is_one_by_one) {
             let (request, content, run) = (wanted.request, wanted.content, wanted.run);
@@ -176,10 +182,10 @@ impl Serving {
     pub(super) fn rotate(
         &mut self,
         turn: &mut Turn,
-        transfer: &Transfer,
+        downloads: &Downloads,
         sessions: &BTreeMap<LinkId, Session>,
     ) {
-        let need = |link: LinkId| self.need(turn, transfer, link, sessions.get(&link));
+        let need = |link: LinkId| self.need(turn, downloads, link, sessions.get(&link));
         let needs: BTreeMap<LinkId, Need> = sessions.keys().map(|link| (*link, need(*link))).collect();
         let need = |link: LinkId| needs.get(&link).copied().unwrap_or(Need::Nothing);
         let rotation = self.uploads.rotate(turn.now, need);
@@ -188,23 +194,23 @@ impl Serving {
             for request in requests {
                 reject(turn, link, request, RejectReason::Choked);
             }
-            self.on_slot(turn, transfer, link);
+            self.on_slot(turn, downloads, link);
         }
         for link in rotation.unchoked {
             turn.send(link, Message::Choke { choked: false });
-            self.on_slot(turn, transfer, link);
+            self.on_slot(turn, downloads, link);
         }
         if self.uploads.has_choked() {
             turn.timers.set(Timer::Rotate, turn.now + ROTATE_INTERVAL);
         }
-        self.serve(turn, transfer);
+        self.serve(turn, downloads);
     }
 
     /// What a slot would do for a peer.
-    fn need(&self, turn: &Turn, transfer: &Transfer, link: LinkId, session: Option<&Session>) -> Need {
+    fn need(&self, turn: &Turn, downloads: &Downloads, link: LinkId, session: Option<&Session>) -> Need {
         let Some(session) = session else { return Need::Nothing };
         let is_wanted = |content: &&ContentId| {
-            let (chunks, has) = (transfer.chunks(**content), transfer.has(link, **content));
+            let (chunks, has) = (downloads.chunks(**content), downloads.has(link, **content));
             chunks.zip(has).is_some_and(|(chunks, has)| chunks.have().has_beyond(has))
         };
         let holds_back =
@@ -225,12 +231,12 @@ impl Serving {
 
 pub(super) fn send_haves(
     turn: &mut Turn,
-    transfer: &Transfer,
+    downloads: &Downloads,
     link: LinkId,
     content: ContentId,
     haves: Vec<ChunkRuns>,
 ) {
-    let Some(handle) = transfer.handle(content) else { return };
+    let Some(handle) = downloads.handle(content) else { return };
     for chunks in haves {
         turn.send(link, Message::Have { handle, chunks });
     }
@@ -260,6 +266,7 @@ mod tests {
     use crate::input::Order;
     use crate::io::Event;
     use crate::tests::manifest_of;
+    use crate::transfer::Transfer;
     use swarm_core::base::Instant;
     use swarm_core::wire::Handle;
 
@@ -274,7 +281,7 @@ mod tests {
         transfer.join(content, Handle(1));
         let chunks = Chunks::new(manifest, &durable, &Bitfield::full(COUNT), Order::RarestFirst, 1);
         transfer.open(content, chunks);
-        serving.open(&mut turn, &transfer, content);
+        serving.open(&mut turn, &transfer.downloads, content);
         for link in [LINK, LinkId(2)] {
             transfer.on_link_up(
                 Instant::ZERO,
@@ -282,8 +289,8 @@ mod tests {
                 swarm_core::base::NodeId::from_bytes([link.0 as u8; 32]),
             );
             serving.on_link_up(&mut turn, link);
-            transfer.introduce(link, content);
-            serving.introduce(&mut turn, &transfer, link, content);
+            transfer.downloads.introduce(link, content);
+            serving.introduce(&mut turn, &transfer.downloads, link, content);
         }
         (serving, transfer, turn, content)
     }
@@ -302,8 +309,8 @@ mod tests {
         std::iter::from_fn(|| turn.poll()).map(word).collect::<Vec<_>>().join(" ")
     }
 
-    fn wanted(transfer: &Transfer, content: ContentId, request: u64, chunk: u32) -> Wanted {
-        let geometry = transfer.chunks(content).expect("it is open").geometry();
+    fn wanted(downloads: &Downloads, content: ContentId, request: u64, chunk: u32) -> Wanted {
+        let geometry = downloads.chunks(content).expect("it is open").geometry();
         let run = geometry.run(chunk, 0, 16 << 10).expect("one chunk");
         Wanted { request: RequestId(request), content, run }
     }
@@ -313,8 +320,8 @@ mod tests {
         let (mut serving, transfer, mut turn, content) = scene(|chunk| chunk < 2);
         assert_eq!(words(&mut turn), "unchoke have unchoke have");
         for (chunk, expected) in [(0, "upload"), (3, "reject")] {
-            let wanted = wanted(&transfer, content, u64::from(chunk), chunk);
-            serving.on_request(&mut turn, &transfer, LINK, wanted);
+            let wanted = wanted(&transfer.downloads, content, u64::from(chunk), chunk);
+            serving.on_request(&mut turn, &transfer.downloads, LINK, wanted);
             assert_eq!(words(&mut turn), expected, "chunk {chunk}");
         }
         serving.stop(&mut turn, content);
@@ -325,10 +332,14 @@ mod tests {
     fn a_chunk_that_is_lost_is_taken_back_from_all_and_told_once() {
         let (mut serving, mut transfer, mut turn, content) = scene(|chunk| chunk < 2);
         words(&mut turn);
-        let chunk = transfer.chunks(content).and_then(|chunks| chunks.geometry().chunk(0)).expect("a chunk");
-        serving.withdraw(&mut turn, &mut transfer, content, chunk);
+        let chunk = transfer
+            .downloads
+            .chunks(content)
+            .and_then(|chunks| chunks.geometry().chunk(0))
+            .expect("a chunk");
+        serving.withdraw(&mut turn, &mut transfer.downloads, content, chunk);
         assert_eq!(words(&mut turn), "lost lost told-of-loss");
-        serving.withdraw(&mut turn, &mut transfer, content, chunk);
+        serving.withdraw(&mut turn, &mut transfer.downloads, content, chunk);
         assert_eq!(words(&mut turn), "");
     }
 
@@ -336,12 +347,12 @@ mod tests {
     fn verified_chunks_are_announced_together_and_once() {
         let (mut serving, transfer, mut turn, content) = scene(|chunk| chunk < 2);
         words(&mut turn);
-        for chunk in transfer.chunks(content).expect("it is open").geometry().chunks().take(2) {
+        for chunk in transfer.downloads.chunks(content).expect("it is open").geometry().chunks().take(2) {
             serving.on_verified(&mut turn, content, chunk);
         }
-        serving.announce(&mut turn, &transfer, content);
+        serving.announce(&mut turn, &transfer.downloads, content);
         assert_eq!(words(&mut turn), "have have", "one to each peer");
-        serving.announce(&mut turn, &transfer, content);
+        serving.announce(&mut turn, &transfer.downloads, content);
         assert_eq!(words(&mut turn), "");
     }
 
@@ -350,7 +361,7 @@ mod tests {
         let (mut serving, transfer, mut turn, content) = scene(|_| true);
         // The first saw all; as the second came, that was taken back, and each is shown its part.
         assert_eq!(words(&mut turn), "unchoke have unchoke lost have have");
-        serving.on_part_ended(&mut turn, &transfer, LinkId(2), content);
+        serving.on_part_ended(&mut turn, &transfer.downloads, LinkId(2), content);
         assert_eq!(words(&mut turn), "have", "the first is alone again");
     }
 }

@@ -69,7 +69,7 @@ impl Sessions {
         link: LinkId,
         (content, handle): (ContentId, Handle),
         knows_manifest: bool,
-        is_offered: impl Fn(NodeId) -> bool,
+        is_pushed: impl Fn(NodeId) -> bool,
     ) {
         if !self.may_have(link, content) {
             return;
@@ -90,7 +90,7 @@ impl Sessions {
             .entry(content)
             .or_insert_with(|| Remote { participation: Participation::after(there), ..Remote::default() });
         if remote.participation.say(Said::open(knows_manifest)) {
-            let is_offer = is_offered(session.node);
+            let is_offer = is_pushed(session.node);
             turn.send(link, Message::Open { handle, content, knows_manifest, is_offer });
         }
     }

@@ -122,7 +122,7 @@ impl Engine {
     pub fn presences(&self) -> Vec<Presence> {
         let live = self.contents.iter().filter(|(_, state)| state.is_live());
         let presence = |(content, state): (&ContentId, &Content)| {
-            let chunks = self.transfer.chunks(*content);
+            let chunks = self.transfer.downloads.chunks(*content);
             let manifest = chunks.map(Chunks::manifest).or(state.opening());
             let takes_part = |session: &&Session| session.takes_part(*content);
             Presence {
@@ -161,7 +161,7 @@ impl<'a> Survey<'a> {
 
     fn content(&self, content: ContentId) -> Option<ContentSnapshot> {
         let state = self.engine.contents.get(&content)?;
-        let chunks = self.engine.transfer.chunks(content);
+        let chunks = self.engine.transfer.downloads.chunks(content);
         let tally = chunks.map(Chunks::tally).unwrap_or_default();
         let manifest = chunks.map(Chunks::manifest).or(state.opening());
         let is_joined = self.engine.sessions.by_link.values().any(|session| session.is_greeted());
@@ -178,7 +178,7 @@ impl<'a> Survey<'a> {
         };
         let lacks = |(link, session): &(&LinkId, &Session)| {
             session.takes_part(content)
-                && !self.engine.transfer.has(**link, content).is_some_and(Bitfield::is_full)
+                && !self.engine.transfer.downloads.has(**link, content).is_some_and(Bitfield::is_full)
         };
         Some(ContentSnapshot {
             content,
@@ -187,7 +187,7 @@ impl<'a> Survey<'a> {
             wanted_len: tally.wanted_len,
             verified_len: tally.verified_len,
             durable_len: tally.durable_len,
-            totals: self.engine.transfer.totals(content),
+            totals: self.engine.transfer.downloads.totals(content),
             bottleneck: self.bottleneck(content),
             lacking_peers: self.engine.sessions.by_link.iter().filter(lacks).count(),
         })
@@ -196,7 +196,8 @@ impl<'a> Survey<'a> {
     fn link(&self, link: LinkId) -> Option<LinkSnapshot> {
         let (session, pipeline) =
             (self.engine.sessions.by_link.get(&link)?, self.engine.transfer.pipeline(link)?);
-        let has = session.remotes.keys().filter_map(|content| self.engine.transfer.has(link, *content));
+        let has =
+            session.remotes.keys().filter_map(|content| self.engine.transfer.downloads.has(link, *content));
         let is_idle = pipeline.outstanding_len == 0;
         Some(LinkSnapshot {
             address: session.address.clone(),
@@ -218,14 +219,18 @@ impl<'a> Survey<'a> {
         }
         let has_declined =
             |session: &Session| session.participation(content).is_some_and(Participation::has_declined);
-        match (&state.phase, self.engine.transfer.chunks(content)) {
+        match (&state.phase, self.engine.transfer.downloads.chunks(content)) {
             (Phase::Manifest(_), _) if joined().all(|(_, session)| has_declined(session)) => {
                 Bottleneck::AllDeclined
             }
             (Phase::Manifest(_), _) => Bottleneck::NoManifest,
             (Phase::Fetching, Some(chunks)) => {
                 let has_something = |link: &&LinkId| {
-                    self.engine.transfer.has(**link, content).is_some_and(|has| has.has_beyond(chunks.have()))
+                    self.engine
+                        .transfer
+                        .downloads
+                        .has(**link, content)
+                        .is_some_and(|has| has.has_beyond(chunks.have()))
                 };
                 let is_choked =
                     |link: &LinkId| self.engine.transfer.pipeline(*link).is_none_or(|p| p.is_choked);

@@ -47,14 +47,14 @@ impl Engine {
         }
         let tie = match purpose {
             Purpose::Fetch => Tie::Fetch,
-            Purpose::Offer => Tie::Offer,
+            Purpose::Push => Tie::Push,
             Purpose::Meet if self.is_stopping => return,
             Purpose::Meet => return self.dialing.meet(&mut self.turn, node, addresses),
         };
         let (dialing, turn, mut sights) = self.dialing();
         let rank = dialing.rank(turn, &mut sights, content, node);
         self.dialing.peers.add_source(self.turn.now, content, node, addresses, (tie, rank));
-        if tie == Tie::Offer {
+        if tie == Tie::Push {
             let linked = self.sessions.by_link.iter().find(|(_, session)| session.node == node);
             if let Some(link) = linked.map(|(link, _)| *link) {
                 self.open(link, content);

@@ -1,21 +1,19 @@
-//! Fetching chunks: which peer is asked for what, and what comes of it. Owns the pipelines of all links, and of each content the chunk states
-//! and who has what. Invariants: a chunk is active exactly while a request that may still bring it is open; contents that are fetched
-//! have open chunks. Which run goes to which peer is decided in `reassignment` and the picker. Absent: who takes part, what is said of it,
-//! durability, uploads.
+//! Fetching chunks: which peer is asked for what, and what comes of it. Owns the pipelines of all links and the downloads: the chunk
+//! states of each content and who has what. Invariants: a chunk is active exactly while a request that may still bring it is open;
+//! contents that are fetched have open chunks. Which run goes to which peer is decided in `reassignment` and the picker. Absent: who
+//! takes part, what is said of it, durability, uploads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::limits::REQUESTS_OPEN_MAX;
-use swarm_core::base::{Bitfield, ContentId, Instant, NodeId};
+use swarm_core::base::{ContentId, Instant, NodeId};
 use swarm_core::manifest::{ChunkIndex, Run};
 use swarm_core::wire::{Handle, Message, RejectReason, RequestId};
 
 use super::chunks::Chunks;
-use super::content::ContentTotals;
-use super::download::{Checked, Download};
-use super::input::ChunkVerdict;
+use super::download::Downloads;
 use super::io::{LinkId, Output};
-use super::pipeline::{OpenRequest, Pipeline};
+use super::pipeline::Pipeline;
 use super::reassignment::{REASSIGN_INTERVAL, Reassignment};
 use super::timers::Timer;
 use super::turn::Turn;
@@ -23,7 +21,7 @@ use super::turn::Turn;
 #[derive(Debug, Default)]
 pub(super) struct Transfer {
     pub(super) pipelines: BTreeMap<LinkId, Pipeline>,
-    pub(super) downloads: BTreeMap<ContentId, Download>,
+    pub(super) downloads: Downloads,
     /// Contents of which something is still to be asked for.
     pub(super) fetching: BTreeSet<ContentId>,
 }
@@ -55,11 +53,9 @@ impl Transfer {
     /// What the peer had counts no more, and what it was asked for is queued again.
     pub(super) fn on_link_down(&mut self, link: LinkId) -> Option<Pipeline> {
         let pipeline = self.pipelines.remove(&link)?;
-        for download in self.downloads.values_mut() {
-            download.availability.forget(link, download.chunks.as_deref_mut());
-        }
+        self.downloads.on_link_down(link);
         for (request, open) in &pipeline.requests {
-            self.release(link, *request, open);
+            self.downloads.release(link, *request, open);
         }
         Some(pipeline)
     }
@@ -67,16 +63,12 @@ impl Transfer {
     /// This node takes part in a content. What peers said of it before, should it have failed, still holds.
     pub(super) fn join(&mut self, content: ContentId, handle: Handle) {
         self.fetching.remove(&content);
-        let availability =
-            self.downloads.remove(&content).map(|download| download.availability).unwrap_or_default();
-        self.downloads.insert(content, Download::new(handle, availability));
+        self.downloads.join(content, handle);
     }
 
     /// The store of a content is open.
-    pub(super) fn open(&mut self, content: ContentId, mut chunks: Chunks) {
-        if let Some(download) = self.downloads.get_mut(&content) {
-            download.availability.count_in(&mut chunks);
-            download.chunks = Some(Box::new(chunks));
+    pub(super) fn open(&mut self, content: ContentId, chunks: Chunks) {
+        if self.downloads.open(content, chunks) {
             self.fetching.insert(content);
         }
     }
@@ -89,43 +81,13 @@ impl Transfer {
     /// The fetch of a content failed: its chunks are neither asked for nor served any more.
     pub(super) fn fail(&mut self, content: ContentId) {
         self.fetching.remove(&content);
-        if let Some(download) = self.downloads.get_mut(&content) {
-            download.chunks = None;
-        }
+        self.downloads.fail(content);
     }
 
     /// This node left a content.
     pub(super) fn forget(&mut self, content: ContentId) {
         self.fetching.remove(&content);
-        self.downloads.remove(&content);
-    }
-
-    pub(super) fn chunks(&self, content: ContentId) -> Option<&Chunks> {
-        self.downloads.get(&content)?.chunks.as_deref()
-    }
-
-    pub(super) fn chunks_mut(&mut self, content: ContentId) -> Option<&mut Chunks> {
-        self.downloads.get_mut(&content)?.chunks.as_deref_mut()
-    }
-
-    /// This node's handle for a content.
-    pub(super) fn handle(&self, content: ContentId) -> Option<Handle> {
-        self.downloads.get(&content).map(|download| download.handle)
-    }
-
-    /// What a peer has, if both sides know the manifest.
-    pub(super) fn has(&self, link: LinkId, content: ContentId) -> Option<&Bitfield> {
-        self.downloads.get(&content)?.availability.of(link)
-    }
-
-    /// Links on which both sides know the manifest, with what the peer has.
-    pub(super) fn holders(&self, content: ContentId) -> impl Iterator<Item = (LinkId, &Bitfield)> {
-        self.downloads.get(&content).into_iter().flat_map(|download| download.availability.iter())
-    }
-
-    /// Links on which both sides know the manifest.
-    pub(super) fn introduced(&self, content: ContentId) -> Vec<LinkId> {
-        self.holders(content).map(|(link, _)| link).collect()
+        self.downloads.forget(content);
     }
 
     pub(super) fn pipeline(&self, link: LinkId) -> Option<&Pipeline> {
@@ -144,16 +106,6 @@ impl Transfer {
         busy.filter_map(|pipeline| pipeline.rate(now)).map(|rate| rate.0).sum()
     }
 
-    pub(super) fn totals(&self, content: ContentId) -> ContentTotals {
-        self.downloads.get(&content).map(|download| download.totals).unwrap_or_default()
-    }
-
-    pub(super) fn count_sent(&mut self, content: ContentId, len: u64) {
-        if let Some(download) = self.downloads.get_mut(&content) {
-            download.totals.sent_len += len;
-        }
-    }
-
     pub(super) fn on_measured(&mut self, link: LinkId, rtt: std::time::Duration) {
         if let Some(pipeline) = self.pipelines.get_mut(&link) {
             pipeline.rtt = rtt;
@@ -163,36 +115,6 @@ impl Transfer {
     /// This node stood still: no peer stalled in that time.
     pub(super) fn on_woke(&mut self, now: Instant) {
         self.pipelines.values_mut().for_each(|pipeline| pipeline.last_received_at = now);
-    }
-
-    /// Both sides know the manifest: the peer will name its chunks.
-    pub(super) fn introduce(&mut self, link: LinkId, content: ContentId) {
-        let Some(download) = self.downloads.get_mut(&content) else { return };
-        if let Some(chunks) = &download.chunks {
-            download.availability.introduce(link, chunks.geometry().chunk_count());
-        }
-    }
-
-    /// The peer has these chunks. Returns those that are new.
-    pub(super) fn on_have(
-        &mut self,
-        link: LinkId,
-        content: ContentId,
-        named: impl Iterator<Item = u32>,
-    ) -> Vec<u32> {
-        let Some(download) = self.downloads.get_mut(&content) else { return Vec::new() };
-        download.availability.add(link, named, download.chunks.as_deref_mut())
-    }
-
-    /// The peer does not have these chunks any more. Returns those that it had named.
-    pub(super) fn on_lost(
-        &mut self,
-        link: LinkId,
-        content: ContentId,
-        named: impl Iterator<Item = u32>,
-    ) -> Vec<u32> {
-        let Some(download) = self.downloads.get_mut(&content) else { return Vec::new() };
-        download.availability.remove(link, named, download.chunks.as_deref_mut())
     }
 
     pub(super) fn on_choke(&mut self, turn: &mut Turn, link: LinkId, is_choked: bool) {
@@ -238,7 +160,7 @@ impl Transfer {
 
     fn ask(&mut self, turn: &mut Turn, link: LinkId, content: ContentId, run: Run) {
         let (Some(pipeline), Some(download)) =
-            (self.pipelines.get_mut(&link), self.downloads.get_mut(&content))
+            (self.pipelines.get_mut(&link), self.downloads.get_mut(content))
         else {
             return;
         };
@@ -268,7 +190,7 @@ impl Transfer {
         if let Some(open) = open {
             open.successor = Some(successor);
             let (content, first) = (open.content, open.next);
-            if let Some(chunks) = self.chunks_mut(content) {
+            if let Some(chunks) = self.downloads.chunks_mut(content) {
                 chunks.on_moved(first);
             }
         }
@@ -328,7 +250,7 @@ impl Transfer {
         let Some(open) = pipeline.requests.get_mut(&request) else { return };
         open.next = chunk.get() + 1;
         let content = open.content;
-        let download = self.downloads.get_mut(&content);
+        let download = self.downloads.get_mut(content);
         let Some(chunks) = download.and_then(|download| download.chunks.as_mut()) else { return };
         chunks.on_released(chunk, link, request);
         if chunks.on_arrived(chunk) {
@@ -340,7 +262,7 @@ impl Transfer {
 
     /// A chunk is here: peers that were asked for it alone need not send it.
     fn cancel_others(&mut self, turn: &mut Turn, content: ContentId, chunk: ChunkIndex) {
-        let Some(chunks) = self.chunks(content) else { return };
+        let Some(chunks) = self.downloads.chunks(content) else { return };
         let is_alone = |(link, request): &(LinkId, RequestId)| {
             let open = self.pipelines.get(link).and_then(|pipeline| pipeline.requests.get(request));
             open.is_some_and(|open| chunks.chunks_from(open.run, open.next).count() == 1)
@@ -363,7 +285,7 @@ impl Transfer {
         let node = pipeline.node;
         let Some(open) = pipeline.requests.get_mut(&request) else { return };
         let content = open.content;
-        let download = self.downloads.get_mut(&content);
+        let download = self.downloads.get_mut(content);
         let Some(chunks) = download.and_then(|download| download.chunks.as_mut()) else { return };
         open.used_len += chunks.on_kept(chunk, offset, len, node);
         if chunks.is_put_together(chunk) {
@@ -379,14 +301,8 @@ impl Transfer {
         let is_broken = !open.is_abandoned && open.missing_len() > 0;
         pipeline.broken_streams += u32::from(is_broken);
         let is_useless = pipeline.broken_streams >= BROKEN_STREAMS_MAX;
-        self.release(link, request, &open);
+        self.downloads.release(link, request, &open);
         Some(StreamEnd { is_useless, successor: open.successor })
-    }
-
-    fn release(&mut self, link: LinkId, request: RequestId, open: &OpenRequest) {
-        if let Some(download) = self.downloads.get_mut(&open.content) {
-            download.release(link, request, open);
-        }
     }
 
     pub(super) fn on_reject(
@@ -424,22 +340,13 @@ impl Transfer {
     /// The peer lacks what it claimed: it is not asked for the first missing chunk of that run again. False if it claims that chunk
     /// no longer, or took some of the run back, for which it rejects all of it.
     fn disbelieve(&mut self, link: LinkId, content: ContentId, (run, next): (Run, u32)) -> bool {
-        let (Some(chunks), Some(has)) = (self.chunks(content), self.has(link, content)) else { return false };
+        let (Some(chunks), Some(has)) = (self.downloads.chunks(content), self.downloads.has(link, content))
+        else {
+            return false;
+        };
         let Some(chunk) = chunks.chunks_from(run, next).next() else { return false };
         let is_all_claimed = chunks.chunks_from(run, next).all(|chunk| has.contains(chunk.get()));
-        is_all_claimed && !self.on_lost(link, content, std::iter::once(chunk.get())).is_empty()
-    }
-
-    /// A chunk was checked. `from` sent it whole; otherwise it was put together from slices.
-    pub(super) fn on_checked(
-        &mut self,
-        content: ContentId,
-        chunk: ChunkIndex,
-        from: Option<NodeId>,
-        verdict: ChunkVerdict,
-    ) -> Checked {
-        let download = self.downloads.get_mut(&content);
-        download.map_or(Checked::Known, |download| download.on_checked(chunk, from, verdict))
+        is_all_claimed && !self.downloads.on_lost(link, content, std::iter::once(chunk.get())).is_empty()
     }
 
     /// A chunk that is fresh was counted: its sender is proven, and other peers need not send it.

@@ -5,11 +5,11 @@ use swarm_core::base::{Bitfield, ContentId};
 use swarm_core::manifest::ChunkIndex;
 use swarm_core::wire::{ChunkRuns, Message, RejectReason};
 
+use super::download::Downloads;
 use super::input::Reread;
 use super::io::{Event, Extent, Output};
 use super::serving::{Serving, reject, send_haves};
 use super::timers::Timer;
-use super::transfer::Transfer;
 use super::turn::Turn;
 use super::unreadable::Trouble;
 
@@ -18,17 +18,17 @@ impl Serving {
     pub(super) fn withdraw(
         &mut self,
         turn: &mut Turn,
-        transfer: &mut Transfer,
+        downloads: &mut Downloads,
         content: ContentId,
         chunk: ChunkIndex,
     ) {
-        let Some(chunks) = transfer.chunks_mut(content) else { return };
+        let Some(chunks) = downloads.chunks_mut(content) else { return };
         if !chunks.on_lost(chunk) {
             return;
         }
         let mut lost = Bitfield::new(chunks.geometry().chunk_count());
         lost.insert(chunk.get());
-        self.take_back(turn, transfer, content, &lost, RejectReason::NotHeld);
+        self.take_back(turn, downloads, content, &lost, RejectReason::NotHeld);
         turn.emit(Event::ChunkLost { content, chunk });
     }
 
@@ -36,12 +36,12 @@ impl Serving {
     pub(super) fn set_aside(
         &mut self,
         turn: &mut Turn,
-        transfer: &mut Transfer,
+        downloads: &mut Downloads,
         (content, chunk): (ContentId, ChunkIndex),
         extent: Extent,
         reason: String,
     ) {
-        let Some(chunks) = transfer.chunks_mut(content) else { return };
+        let Some(chunks) = downloads.chunks_mut(content) else { return };
         if !chunks.have().contains(chunk.get()) {
             // The trouble is known.
             return;
@@ -56,8 +56,8 @@ impl Serving {
         let is_told = self.unreadable.entry(content).or_default().add(turn.now, chunk, aside.clone());
         self.wait_for_reread(turn, content);
         // Super-seeding would reveal what cannot be read.
-        self.end_seeding(turn, transfer, content);
-        self.take_back(turn, transfer, content, &aside, RejectReason::Unreadable);
+        self.end_seeding(turn, downloads, content);
+        self.take_back(turn, downloads, content, &aside, RejectReason::Unreadable);
         if is_told {
             turn.emit(Event::ReadTrouble { content, chunk, reason });
         }
@@ -76,16 +76,16 @@ impl Serving {
     pub(super) fn on_reread(
         &mut self,
         turn: &mut Turn,
-        transfer: &mut Transfer,
+        downloads: &mut Downloads,
         (content, chunk): (ContentId, ChunkIndex),
         found: Reread,
     ) {
         let Some(unreadable) = self.unreadable.get_mut(&content) else { return };
         if let Some(ended) = unreadable.on_reread(turn.now, chunk, found) {
-            bring_back(turn, transfer, content, &ended);
+            bring_back(turn, downloads, content, &ended);
             if found == Reread::Changed {
                 // The others of this trouble are looked at when a peer asks for them.
-                self.withdraw(turn, transfer, content, chunk);
+                self.withdraw(turn, downloads, content, chunk);
             }
         }
         self.wait_for_reread(turn, content);
@@ -106,16 +106,16 @@ impl Serving {
     fn take_back(
         &mut self,
         turn: &mut Turn,
-        transfer: &Transfer,
+        downloads: &Downloads,
         content: ContentId,
         gone: &Bitfield,
         reason: RejectReason,
     ) {
-        let (Some(handle), Some(chunks)) = (transfer.handle(content), transfer.chunks(content)) else {
+        let (Some(handle), Some(chunks)) = (downloads.handle(content), downloads.chunks(content)) else {
             return;
         };
         for runs in ChunkRuns::of(gone) {
-            for link in transfer.introduced(content) {
+            for link in downloads.introduced(content) {
                 turn.send(link, Message::Lost { handle, chunks: runs.clone() });
             }
         }
@@ -131,11 +131,11 @@ impl Serving {
 }
 
 /// A trouble is over: all peers hear of its chunks again.
-fn bring_back(turn: &mut Turn, transfer: &mut Transfer, content: ContentId, ended: &Trouble) {
-    let Some(chunks) = transfer.chunks_mut(content) else { return };
+fn bring_back(turn: &mut Turn, downloads: &mut Downloads, content: ContentId, ended: &Trouble) {
+    let Some(chunks) = downloads.chunks_mut(content) else { return };
     let back = chunks.bring_back(&ended.chunks);
-    for link in transfer.introduced(content) {
-        send_haves(turn, transfer, link, content, ChunkRuns::of(&back));
+    for link in downloads.introduced(content) {
+        send_haves(turn, downloads, link, content, ChunkRuns::of(&back));
     }
     if ended.is_told {
         turn.emit(Event::ReadAgain { content, chunk: ended.probe });

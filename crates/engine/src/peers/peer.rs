@@ -53,8 +53,8 @@ pub(crate) enum Rank {
 pub(crate) enum Tie {
     /// It may have it.
     Fetch,
-    /// This node offers it to that one, whatever it says.
-    Offer,
+    /// This node pushes it to that one, whatever it says.
+    Push,
 }
 
 /// What a peer gave and took, over all its links.
@@ -116,7 +116,7 @@ impl Peer {
             Standing::Waiting(_) | Standing::Passive | Standing::Refused(_) => true,
             Standing::Dialing | Standing::Linked | Standing::Banned(_) => false,
         };
-        is_idle && self.meetings == 0 && !self.has_offers()
+        is_idle && self.meetings == 0 && !self.has_pushes()
     }
 
     /// The order of forgetting: nodes first that gave and took nothing, then those that refuse, then those that failed most.
@@ -136,21 +136,21 @@ impl Peer {
         self.reputation().is_doubtful() || is_unknown
     }
 
-    /// Who is dialed first: whoever something is offered to; the honest; those that did not fail, unless they were of use
+    /// Who is dialed first: nodes that something is pushed to; the honest; those that did not fail, unless they were of use
     /// before; where few are being dialed already, so that neither one dead network is waited for nor one host is flooded.
     pub(super) fn turn(&self, crowds: &BTreeMap<Network, usize>) -> impl Ord + use<> {
         let has_only_failed = self.failures > 0 && self.totals.verified_chunks == 0;
         let crowd = self.network().and_then(|network| crowds.get(&network)).copied().unwrap_or_default();
         let crowd = crowd / CROWD_STEP;
-        (!self.has_offers(), self.is_doubtful(), has_only_failed, crowd, self.rank)
+        (!self.has_pushes(), self.is_doubtful(), has_only_failed, crowd, self.rank)
     }
 
     pub(super) fn network(&self) -> Option<Network> {
         self.addresses.first().map(Network::of)
     }
 
-    pub(super) fn has_offers(&self) -> bool {
-        self.contents.values().any(|tie| *tie == Tie::Offer)
+    pub(super) fn has_pushes(&self) -> bool {
+        self.contents.values().any(|tie| *tie == Tie::Push)
     }
 
     /// Wait twice as long as last time, with jitter. An orderly end has no reason: it is no failure to tell of.

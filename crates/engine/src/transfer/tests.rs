@@ -4,8 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::chunks::ChunkState;
+use crate::download::Checked;
+use crate::input::ChunkVerdict;
 use crate::input::Order;
+use crate::pipeline::OpenRequest;
 use crate::tests::manifest_of;
+use swarm_core::base::Bitfield;
 
 const CHUNK_LEN: u32 = 16 << 10;
 
@@ -31,8 +35,8 @@ impl Scene {
 
     fn link(&mut self, link: LinkId) {
         self.transfer.on_link_up(self.turn.now, link, NodeId::from_bytes([link.0 as u8; 32]));
-        self.transfer.introduce(link, self.content);
-        self.transfer.on_have(link, self.content, 0..self.count);
+        self.transfer.downloads.introduce(link, self.content);
+        self.transfer.downloads.on_have(link, self.content, 0..self.count);
         self.transfer.on_choke(&mut self.turn, link, false);
     }
 
@@ -49,12 +53,16 @@ impl Scene {
     /// The whole of a request comes and proves right.
     fn deliver(&mut self, link: u64, (request, chunk): (RequestId, u32)) {
         let link = LinkId(link);
-        let chunk =
-            self.transfer.chunks(self.content).and_then(|c| c.geometry().chunk(chunk)).expect("a chunk");
+        let chunk = self
+            .transfer
+            .downloads
+            .chunks(self.content)
+            .and_then(|c| c.geometry().chunk(chunk))
+            .expect("a chunk");
         self.transfer.on_received(&mut self.turn, link, request, CHUNK_LEN);
         self.transfer.on_chunk_arrived(&mut self.turn, link, request, chunk);
         let from = self.transfer.pipeline(link).map(|pipeline| pipeline.node);
-        let checked = self.transfer.on_checked(self.content, chunk, from, ChunkVerdict::Verified);
+        let checked = self.transfer.downloads.on_checked(self.content, chunk, from, ChunkVerdict::Verified);
         assert_eq!(checked, Checked::Fresh { len: u64::from(CHUNK_LEN), is_late: false });
         self.transfer.on_verified(&mut self.turn, self.content, chunk, from);
         self.end(link.0, request);
@@ -70,7 +78,7 @@ impl Scene {
     }
 
     fn check(&self) {
-        let chunks = self.transfer.chunks(self.content).expect("they are open");
+        let chunks = self.transfer.downloads.chunks(self.content).expect("they are open");
         for chunk in chunks.geometry().chunks() {
             let askers = chunks.askers(chunk);
             match chunks.state(chunk) {
@@ -177,7 +185,7 @@ fn a_peer_that_rejects_what_it_claims_lies_once_for_each_chunk() {
     let (request, chunk) = scene.open(1)[0];
     let lie = scene.transfer.on_reject(&mut scene.turn, LinkId(1), request, RejectReason::NotHeld);
     assert_eq!(lie, Rejection::Lie(scene.content));
-    let has = scene.transfer.has(LinkId(1), scene.content).expect("it was introduced");
+    let has = scene.transfer.downloads.has(LinkId(1), scene.content).expect("it was introduced");
     assert!(!has.contains(chunk));
     let again = scene.transfer.on_reject(&mut scene.turn, LinkId(1), request, RejectReason::NotHeld);
     assert_eq!(again, Rejection::Noted, "it claims that chunk no longer");

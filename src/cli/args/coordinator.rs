@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 
 use super::TrustArgs;
-use super::find::zone;
-use swarm_core::base::{ByteLen, ContentId, NodeId, Rate};
+use super::limits::peers_max;
+use swarm_core::base::{ByteLen, ContentId, NodeId, Rate, Zone};
 use swarm_core::manifest::Address;
-use swarm_engine::limits::LINKS_MAX;
-use swarm_host::AnyOr;
+use swarm_host::{AnyOr, PeersMax};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CoordinatorArgs {
@@ -60,14 +59,14 @@ pub(crate) struct AggregateArgs {
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
     /// Most peers connected at once
-    #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = clap::value_parser!(u64).range(1..=LINKS_MAX as u64))]
-    pub(crate) max_peers: Option<u64>,
+    #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = peers_max())]
+    pub(crate) max_peers: Option<PeersMax>,
     /// TCP address of the pages /metrics and /healthz
     #[arg(long, value_name = "ADDR", env = "SWARM_METRICS_LISTEN")]
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Name of this node's site or provider, chosen by you: it names peers of the same zone first
-    #[arg(long, value_name = "NAME", env = "SWARM_ZONE", value_parser = zone)]
-    pub(crate) zone: Option<String>,
+    #[arg(long, value_name = "NAME", env = "SWARM_ZONE")]
+    pub(crate) zone: Option<Zone>,
     /// Print one JSON object a line on stdout instead of the node's address
     #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,

@@ -3,7 +3,8 @@
 use clap::builder::FalseyValueParser;
 
 use crate::cli::failure::{Exit, Failure};
-use swarm_core::base::limits::{COORDINATORS_MAX, ZONE_LEN_MAX};
+use swarm_core::base::Zone;
+use swarm_core::base::limits::COORDINATORS_MAX;
 use swarm_core::manifest::{Address, Source};
 use swarm_discovery::Finders;
 
@@ -15,8 +16,8 @@ pub(crate) struct FindArgs {
     #[arg(long, value_name = "NODE", env = "SWARM_COORDINATOR", value_delimiter = ',')]
     pub(crate) coordinator: Vec<Source>,
     /// Name of this node's site or provider, chosen by you: coordinators name peers of the same zone first
-    #[arg(long, value_name = "NAME", env = "SWARM_ZONE", value_parser = zone)]
-    pub(crate) zone: Option<String>,
+    #[arg(long, value_name = "NAME", env = "SWARM_ZONE")]
+    pub(crate) zone: Option<Zone>,
     /// Neither announce on the local network nor listen there for peers
     #[arg(long, env = "SWARM_NO_LAN", value_parser = FalseyValueParser::new())]
     pub(crate) no_lan: bool,
@@ -49,20 +50,7 @@ impl FindArgs {
 
     /// The finders that are on.
     pub(crate) fn finders(&self) -> Finders {
-        Finders {
-            coordinators: self.coordinator.clone(),
-            zone: self.zone.clone(),
-            lan: !self.no_lan,
-            dht: self.dht,
-            dht_bootstrap: self.dht_bootstrap.clone(),
-            map_port: self.map_port,
-        }
+        let Self { coordinator, zone, no_lan, dht, dht_bootstrap, map_port } = self.clone();
+        Finders { coordinators: coordinator, zone, lan: !no_lan, dht, dht_bootstrap, map_port }
     }
-}
-
-pub(super) fn zone(text: &str) -> Result<String, String> {
-    let is_zone = !text.is_empty() && text.len() <= ZONE_LEN_MAX && !text.chars().any(char::is_control);
-    is_zone
-        .then(|| text.to_owned())
-        .ok_or_else(|| format!("a zone is a name of at most {ZONE_LEN_MAX} bytes"))
 }

@@ -1,7 +1,9 @@
 //! Arguments: what a node may use of the line.
 
+use clap::builder::TypedValueParser;
+
 use swarm_core::base::Rate;
-use swarm_engine::limits::LINKS_MAX;
+use swarm_host::{PeerLimits, PeersMax, Rates};
 use swarm_link::LinkOptions;
 use swarm_link::limits::{DATAGRAM_LEN_MAX_LOCAL, DATAGRAM_LEN_MIN};
 use swarm_node::Limits;
@@ -17,8 +19,8 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_UP_PER_PEER")]
     pub(crate) limit_up_per_peer: Option<Rate>,
     /// Most peers connected at once; further ones are turned away
-    #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = clap::value_parser!(u64).range(1..=LINKS_MAX as u64))]
-    pub(crate) max_peers: Option<u64>,
+    #[arg(long, value_name = "N", env = "SWARM_MAX_PEERS", value_parser = peers_max())]
+    pub(crate) max_peers: Option<PeersMax>,
     /// Longest UDP payload to send, for paths that drop longer ones [default: 1452, and 6500 within one machine]
     #[arg(long, value_name = "BYTES", env = "SWARM_DATAGRAM_MAX", value_parser = clap::value_parser!(u16).range(i64::from(DATAGRAM_LEN_MIN)..=i64::from(DATAGRAM_LEN_MAX_LOCAL)))]
     pub(crate) datagram_max: Option<u16>,
@@ -32,15 +34,10 @@ impl LimitArgs {
 
     /// The same, for a node with so much memory for chunks and for what QUIC holds, bytes.
     pub(crate) fn limits(&self, buffers_len: u64, windows_len: u64) -> Limits {
-        Limits {
-            buffers_len,
-            windows_len,
-            up: self.limit_up,
-            down: None,
-            up_per_peer: self.limit_up_per_peer,
-            down_per_peer: None,
-            links_max: self.max_peers.map(|max| max as usize),
-        }
+        // What is not of the node is of each link.
+        let Self { limit_up, limit_up_per_peer, max_peers, datagram_max: _ } = *self;
+        let peers = PeerLimits { rates: Rates { up: limit_up_per_peer, down: None }, count_max: max_peers };
+        peers.limits(Rates { up: limit_up, down: None }, buffers_len, windows_len)
     }
 }
 
@@ -54,4 +51,9 @@ pub(crate) struct DownLimitArgs {
     /// Download from one peer no faster than this
     #[arg(long, value_name = "RATE", env = "SWARM_LIMIT_DOWN_PER_PEER")]
     pub(crate) limit_down_per_peer: Option<Rate>,
+}
+
+/// Takes what [`PeersMax`] takes.
+pub(super) fn peers_max() -> impl TypedValueParser<Value = PeersMax> {
+    clap::value_parser!(u64).try_map(PeersMax::try_from)
 }

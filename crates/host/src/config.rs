@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 pub use super::policy::{Allowed, AnyOr, AnyOrError, Collecting};
 pub use super::schedule::{Rates, TimeOfDay, Window};
-pub use super::settings::{Fixed, Live, LogFormat, PeerLimits, PeersMax, PeersMaxError};
+use super::settings::{Fixed, Live};
 use crate::limits::CONFIG_LEN_MAX;
 use swarm_core::base::{Category, Shown};
 use swarm_discovery::Finders;

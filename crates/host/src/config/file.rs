@@ -13,12 +13,10 @@ use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
 use toml::Spanned;
 
-use super::{
-    Allowed, AnyOr, Collecting, Config, ConfigError, Fixed, Live, LogFormat, PeerLimits, PeersMax, Rates,
-    TimeOfDay, Window,
-};
+use super::{Allowed, AnyOr, Collecting, Config, ConfigError, Rates, TimeOfDay, Window};
 use crate::contents::Spec;
 use crate::limits::{CONFIG_LEN_MAX, CONTENTS_MAX};
+use crate::settings::{Fixed, Live, LogFormat, PeerLimits, PeersMax};
 use swarm_core::base::limits::COORDINATORS_MAX;
 use swarm_core::base::text::text_of;
 use swarm_core::base::{ByteLen, ContentId, NodeId, Rate, Zone};

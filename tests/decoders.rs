@@ -1,5 +1,5 @@
 //! Every decoder of bytes from outside, and the engine, under bytes that nobody meant: the bodies of the fuzz targets
-//! (`fuzz/src`), replayed on a stable toolchain. First all of the committed corpora, then mutations of them for
+//! (`crates/bodies`), replayed on a stable toolchain. First all of the committed corpora, then mutations of them for
 //! `SWARM_FUZZ_SECS` a target (3, or 60 with `SWARM_LONG_TESTS`), four targets at a time or as many as there are cores.
 //!
 //! Each input follows from one number: a failure names target and number, and `SWARM_FUZZ_SEED` with that number repeats it as the
@@ -15,11 +15,7 @@ use std::{env, fs, thread};
 
 use swarm_core::base::Rng;
 
-#[expect(unreachable_pub, reason = "a library for the fuzzer, a module here")]
-#[path = "../fuzz/src/lib.rs"]
-mod bodies;
-
-use bodies::{TARGETS, Target};
+use swarm_bodies::{self as bodies, TARGETS, Target};
 
 fn corpus_folder(target: &Target) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target.name)

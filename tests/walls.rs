@@ -20,7 +20,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("coordinator", &["core", "link"]),
     ("node", &["core", "engine", "link", "discovery", "files"]),
     ("host", &["core", "engine", "link", "discovery", "files", "node", "credentials", "coordinator"]),
+    ("testkit", &["core", "engine", "link", "discovery", "files", "node"]),
+    ("bodies", &["core", "engine", "sim", "link", "discovery", "files", "host"]),
 ];
+
+/// They know anything that a test may need; only tests and benchmarks know them.
+const TESTS_ALONE: &[&str] = &["swarm-testkit", "swarm-bodies"];
 
 /// What a pure crate may take from outside: values and arithmetic, no runtime, no socket, no file.
 const PURE_DEPENDENCIES: &[&str] = &[
@@ -192,6 +197,11 @@ fn sources(of: &str) -> Vec<(String, String)> {
 
 /// The packages of this workspace: their normal dependencies by name, those for wasm too.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    dependencies_where(|dependency| dependency["kind"].is_null() && dependency["target"].is_null())
+}
+
+/// The packages of this workspace: those of their dependencies that are so.
+fn dependencies_where(is_so: impl Fn(&Value) -> bool) -> BTreeMap<String, BTreeSet<String>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let told = Command::new(cargo)
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
@@ -204,8 +214,8 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let packages = metadata["packages"].as_array().expect("packages").iter();
     let row = |package: &Value| {
         let all = package["dependencies"].as_array().expect("dependencies").iter();
-        let normal = all.filter(|dependency| dependency["kind"].is_null() && dependency["target"].is_null());
-        (text(&package["name"]), normal.map(|dependency| text(&dependency["name"])).collect())
+        let named = all.filter(|dependency| is_so(dependency)).map(|dependency| text(&dependency["name"]));
+        (text(&package["name"]), named.collect())
     };
     packages.map(row).collect()
 }
@@ -225,6 +235,17 @@ fn crates_know_those_of_the_table() {
         .filter(|name| !CRATES.iter().any(|(known, _)| known == name))
         .collect();
     assert!(missing.is_empty(), "not in the table: {missing:?}");
+}
+
+#[test]
+fn crates_for_tests_are_known_to_tests_alone() {
+    // For whatever system, and of build scripts, too.
+    let dependencies = dependencies_where(|dependency| dependency["kind"] != "dev");
+    for name in TESTS_ALONE {
+        assert!(dependencies.contains_key(*name), "{name} has another name now");
+        let product: Vec<_> = dependencies.iter().filter(|(_, known)| known.contains(*name)).collect();
+        assert!(product.is_empty(), "{name} is a dependency of {product:?}: make it a dev-dependency");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! See `TARGETS` in the library beside this.
+//! See `TARGETS` of `crates/bodies`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| swarm_fuzz::run("config", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| swarm_bodies::run("config", bytes));

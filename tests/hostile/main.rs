@@ -5,7 +5,7 @@
 //! `cargo test --test hostile -- --nocapture` prints a line a case. Absent here: who may link at all, and bad networks.
 #![cfg(target_os = "linux")]
 
-mod support;
+use swarm_testkit::hostile as support;
 
 mod chunks;
 mod coordinator;

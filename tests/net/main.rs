@@ -5,7 +5,7 @@
 //! broken, not what is a little slower. `docs/network.md` has the figures.
 #![cfg(target_os = "linux")]
 
-mod support;
+use swarm_testkit::net as support;
 
 mod aggregate;
 mod crowd;

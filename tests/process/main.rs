@@ -2,7 +2,7 @@
 //! state folder of its own, and takes both away at the end. Nothing waits for a time to pass: tests wait for lines and for ends
 //! of processes, with one generous deadline. Absent here: what needs a bad network (that is the simulator's).
 
-mod support;
+use swarm_testkit as support;
 
 mod aggregate;
 mod command;

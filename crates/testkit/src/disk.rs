@@ -1,0 +1,92 @@
+//! A small disk: a tmpfs, where this user may mount one.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A mounted tmpfs; unmounted when dropped.
+pub struct Tmpfs {
+    at: PathBuf,
+}
+
+impl Tmpfs {
+    /// Mounts one; `None`, with a line that says so, where that is not allowed.
+    #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
+    pub fn mount(at: &Path, options: &str) -> Option<Self> {
+        std::fs::create_dir_all(at).expect("a folder");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", options, "swarm-test"]).arg(at).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self { at: at.to_owned() });
+        }
+        eprintln!("NOT RUN: this user may not mount a tmpfs, so nothing is known about small disks");
+        None
+    }
+
+    /// Changes its options.
+    pub fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let status = Command::new("mount").args(["-o", &options]).arg(&self.at).status();
+        assert!(status.expect("mount is there").success());
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.at.join(name)
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        // Lazily: a process that the test is about to kill may still be in there.
+        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+    }
+}
+
+/// An image of a file system from another world; unmounted when dropped.
+pub struct OddDisk {
+    at: PathBuf,
+    device: String,
+}
+
+impl OddDisk {
+    /// Those that refuse names which Linux takes: by the kernel, or by a program in user space.
+    pub const KINDS: [&'static str; 4] = ["exfat", "vfat", "exfat-fuse", "ntfs-3g"];
+
+    /// Makes and mounts one of so many MiB; `None` where this machine or user cannot.
+    pub fn mount(kind: &str, at: &Path, mib: u64) -> Option<Self> {
+        let image = at.with_extension("img");
+        std::fs::create_dir_all(at).expect("a folder");
+        std::fs::File::create(&image).and_then(|file| file.set_len(mib << 20)).expect("a file");
+        let succeeds = |program: &str, args: &[&str]| {
+            Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+        };
+        let (image, place) = (image.to_str()?, at.to_str()?);
+        let is_made = match kind {
+            "vfat" => succeeds("mkfs.vfat", &[image]),
+            "ntfs-3g" => succeeds("mkfs.ntfs", &["-F", "-q", image]),
+            _ => succeeds("mkfs.exfat", &[image]),
+        };
+        let output = Command::new("losetup").args(["-f", "--show", image]).output().ok()?;
+        let device = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        if !is_made || device.is_empty() {
+            return None;
+        }
+        let disk = Self { at: at.to_owned(), device };
+        let is_mounted = match kind {
+            "exfat-fuse" => succeeds("mount.exfat-fuse", &[&disk.device, place]),
+            "ntfs-3g" => succeeds("ntfs-3g", &["-o", "windows_names", &disk.device, place]),
+            kind => succeeds("mount", &["-t", kind, &disk.device, place]),
+        };
+        is_mounted.then_some(disk)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.at.join(name)
+    }
+}
+
+impl Drop for OddDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.at).output();
+        let _ = Command::new("losetup").args(["-d", &self.device]).status();
+    }
+}

@@ -1,0 +1,98 @@
+//! A host: one network namespace with one interface.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::PathBuf;
+use std::process::Command;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::lab::{BRIDGE, HOST_INTERFACE};
+use super::shell::run;
+
+/// A host of a [`Lab`](super::Lab).
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub(super) netns: String,
+    pub(super) address: Ipv4Addr,
+    /// The other end of its line: a namespace and its interface.
+    pub(super) port: (String, String),
+}
+
+impl Host {
+    /// Its address.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// The same command, run on this host.
+    pub fn command(&self, command: &Command) -> Command {
+        let mut outer = Command::new("ip");
+        outer.args(["netns", "exec", &self.netns]).arg(command.get_program()).args(command.get_args());
+        outer.env_clear();
+        for (name, value) in command.get_envs() {
+            if let Some(value) = value {
+                outer.env(name, value);
+            }
+        }
+        if let Some(dir) = command.get_current_dir() {
+            outer.current_dir(dir);
+        }
+        outer
+    }
+
+    /// Its switch drops everything to and from it; the host is not told.
+    pub fn cut(&self) {
+        self.set_port("nomaster");
+    }
+
+    /// The other way round.
+    pub fn mend(&self) {
+        self.set_port(&format!("master {BRIDGE}"));
+    }
+
+    /// Takes its interface down: it knows that it has no network, and cannot even send.
+    pub fn take_down(&self) {
+        run(&format!("ip -n {} link set {HOST_INTERFACE} down", self.netns));
+    }
+
+    /// The other way round.
+    pub fn bring_back(&self) {
+        run(&format!("ip -n {} link set {HOST_INTERFACE} up", self.netns));
+    }
+
+    /// Takes its address, and gives it another one. (In this order: with its first address a host loses all of that network.)
+    pub fn move_away(&self) {
+        let [a, b, c, d] = self.address.octets();
+        let other = Ipv4Addr::new(a, b, c ^ 1, d);
+        run(&format!("ip -n {} address del {}/16 dev {HOST_INTERFACE}", self.netns, self.address));
+        run(&format!("ip -n {} address add {other}/16 dev {HOST_INTERFACE}", self.netns));
+    }
+
+    /// A UDP socket on this host; it may be used from anywhere.
+    pub fn udp_socket(&self, port: u16) -> UdpSocket {
+        within(&self.netns, move || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).expect("a free port"))
+    }
+
+    /// Sends what goes to `network` by way of `gateway`.
+    pub fn route(&self, network: &str, gateway: Ipv4Addr) {
+        run(&format!("ip -n {} route add {network} via {gateway}", self.netns));
+    }
+
+    fn set_port(&self, state: &str) {
+        let (netns, interface) = &self.port;
+        run(&format!("ip -n {netns} link set {interface} {state}"));
+    }
+}
+
+/// Does something in a namespace, on a thread of its own: whoever enters one does not come back.
+pub(super) fn within<T: Send + 'static>(netns: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let path = PathBuf::from("/run/netns").join(netns);
+    let entering = move || {
+        let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()));
+        let kind = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), kind).expect("root may enter");
+        work()
+    };
+    std::thread::spawn(entering).join().expect("the work in the namespace succeeds")
+}

@@ -238,8 +238,16 @@ fn hostile_names_of_files_are_escaped_wherever_they_are_shown() {
     let fetched = world.run(&args!["-vvv", "fetch", "-o", "out", ticket]).expect_code(0);
     assert_harmless(&fetched);
     assert!(world.path("out/tree").join(REVERSED).exists());
+    assert!(tells_of(&fetched.err, "sending", "Request {"), "{fetched:#?}");
     seed.signal(Signal::Interrupt);
-    assert_harmless(&seed.end());
+    let seed = seed.end();
+    assert_harmless(&seed);
+    assert!(tells_of(&seed.err, "received", "Request {"), "{seed:#?}");
+}
+
+/// Whether one line of the log is of such a message, and says of which peer.
+fn tells_of(log: &[String], way: &str, message: &str) -> bool {
+    log.iter().any(|line| ["TRACE", "peer=", way, message].iter().all(|part| line.contains(part)))
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 pub mod limits;
 
+mod clock;
+
 mod key_file;
 mod key_store;
 
@@ -34,6 +36,7 @@ pub mod fuzzing;
 mod tests;
 
 pub use chunk_stream::{ChunkReceiver, ChunkSender, ReceiveError, SendError};
+pub use clock::Clock;
 pub use config::{LinkOptions, endpoint_config, network_threads};
 pub use control::{FrameReader, FrameWriter};
 pub use dial::{Attempt, AttemptError, DialError};

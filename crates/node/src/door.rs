@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::io::Fact;
+use super::fact::Fact;
 use swarm_core::base::limits::ADMISSION_CHECK_INTERVAL;
 use swarm_core::trust::Authoriser;
 use swarm_link::{Endpoint, Gate};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::clock::AwakeClock;
+use super::clock::{AwakeClock, Clock};
+use super::fact::Command;
 use super::io::Io;
-use super::{Command, NodeEvent, NodeSnapshot, Options};
+use super::{NodeEvent, NodeSnapshot, Options};
 use swarm_core::base::Instant;
 use swarm_engine::{Engine, Input};
 use swarm_link::Endpoint;
@@ -33,14 +34,19 @@ impl Driver {
             engine.remember(*node, *past);
         }
         engine.handle(Instant::ZERO, Input::Authorise(Arc::clone(&endpoint.gate().borrow().authoriser)));
-        Self { engine, io: Io::new(endpoint, options, commands, events), clock: AwakeClock::start() }
+        let clock = Clock::start();
+        let io = Io::new(endpoint, options, clock, commands, events);
+        Self { engine, io, clock: AwakeClock::start(clock) }
     }
 
     pub(super) async fn run(mut self) -> NodeSnapshot {
         while !self.io.is_stopped() {
             let wakeup = self.clock.next_look(self.engine.next_wakeup().map(|(at, _)| at));
             for fact in self.io.next_facts(wakeup).await {
-                if let Some(slept) = self.clock.look() {
+                // What is held up hears nothing of peers: that is no silence of theirs.
+                if !self.io.is_held_up()
+                    && let Some(slept) = self.clock.look()
+                {
                     self.handle(Input::Woke { slept });
                 }
                 if let Some(input) = self.io.admit(fact, &self.engine) {

@@ -1,7 +1,7 @@
 //! Finders beside the engine: what this node takes part in goes to them, whom they find comes back. Decides nothing: a node that
 //! was found is a source like any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +9,17 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::io::Fact;
+use super::fact::Fact;
 use crate::limits::FOUND_WAITING_MAX;
 use swarm_core::base::limits::COORDINATORS_MAX;
-use swarm_core::base::{ContentId, Rate};
+use swarm_core::base::{ContentId, NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
-use swarm_discovery::{Finders, Found, Participation, Surroundings, Trouble};
+use swarm_discovery::{Finders, Found, Participation, Surroundings, Trouble, Way};
 use swarm_engine::Engine;
-use swarm_link::Endpoint;
+use swarm_engine::limits::PEERS_MAX;
 use swarm_link::limits::LINK_FINISH_TIMEOUT;
+use swarm_link::{Clock, Endpoint};
 
 pub(super) struct Finding {
     participation: watch::Sender<Participation>,
@@ -30,6 +31,8 @@ pub(super) struct Finding {
     own_coordinators: BTreeMap<ContentId, Vec<Source>>,
     /// The limit on uploads.
     up_max: Option<Rate>,
+    /// What the product was told already.
+    told: BTreeSet<(ContentId, NodeId, Way)>,
     look: tokio::time::Interval,
 }
 
@@ -40,8 +43,8 @@ impl Finding {
         endpoint: &Endpoint,
         finders: Finders,
         advertise: Vec<Address>,
-        tasks: &TaskTracker,
-        ending: &CancellationToken,
+        clock: Clock,
+        (tasks, ending): (&TaskTracker, &CancellationToken),
     ) -> Self {
         let (participation, participation_watch) = watch::channel(Participation::default());
         let (report, found) = mpsc::channel(FOUND_WAITING_MAX);
@@ -52,6 +55,7 @@ impl Finding {
             participation: participation_watch,
             found: report,
             troubles: trouble_report,
+            clock,
         };
         let coordinators = finders.coordinators.clone();
         let finding = swarm_discovery::run(finders, surroundings);
@@ -75,6 +79,7 @@ impl Finding {
             coordinators,
             own_coordinators: BTreeMap::new(),
             up_max: None,
+            told: BTreeSet::new(),
             look,
         }
     }
@@ -87,6 +92,12 @@ impl Finding {
             Some(trouble) = self.troubles.recv() => Fact::Trouble(trouble),
             _ = self.look.tick() => Fact::LookAround,
         }
+    }
+
+    /// Whether the product has not heard of this yet; it has from now on.
+    pub(super) fn is_news(&mut self, found: &Found) -> bool {
+        let news = (found.content, found.source.node, found.way);
+        self.told.len() < PEERS_MAX && self.told.insert(news)
     }
 
     /// Has finders told soon of a content that was joined: whoever waits for it waits for nothing else.

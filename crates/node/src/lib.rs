@@ -1,7 +1,7 @@
 //! A running node: the engine, and every effect it orders. Decides nothing.
 //!
-//! `drive` is the loop, `io` performs outputs, `link` is one connection's tasks, `receive` and `upload` move payload, `clock`
-//! is the only place that reads the time. Absent here: what to fetch or serve (products), printing.
+//! `drive` is the loop, `io` performs outputs, `fact` is what tasks report; `links`, `stores` and `uploads` are the tables, `link` is one
+//! connection's tasks, `receive` and `upload` move payload. Absent here: what to fetch or serve (products), printing.
 
 pub mod limits;
 
@@ -12,13 +12,20 @@ mod budget;
 mod throttle;
 mod windows;
 
+mod events;
+mod fact;
+
 mod door;
 mod drive;
 mod finding;
 mod io;
 mod link;
+mod links;
 mod receive;
+mod stores;
+mod traced;
 mod upload;
+mod uploads;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +34,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use self::fact::Command;
 use swarm_core::base::{Bitfield, ContentId, NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
@@ -129,16 +137,11 @@ pub struct WireTotals {
     pub sent_len: u64,
 }
 
-enum Command {
-    Join(Box<Join>),
-    OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield },
-    AddSource { content: ContentId, source: Source, purpose: Purpose },
-    AddCoordinators { content: ContentId, coordinators: Vec<Source> },
-    Leave { content: ContentId, reason: DeclineReason },
-    Refuse { node: NodeId, content: ContentId, reason: DeclineReason },
-    SetLimits { up: Option<Rate>, down: Option<Rate> },
-    Snapshot(oneshot::Sender<NodeSnapshot>),
-    Stop,
+impl WireTotals {
+    fn add(&mut self, other: Self) {
+        self.received_len += other.received_len;
+        self.sent_len += other.sent_len;
+    }
 }
 
 impl Node {

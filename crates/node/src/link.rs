@@ -8,12 +8,15 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, trace};
 
+use super::WireTotals;
 use super::budget::Budget;
 use super::clock::{self, Clock};
-use super::io::Fact;
+use super::fact::{End, Fact, Report};
 use super::receive;
 use super::throttle::Throttle;
+use super::traced::Brief;
 use crate::limits::CONTROL_QUEUE_FRAMES;
 use swarm_core::base::ContentId;
 use swarm_core::manifest::Run;
@@ -22,7 +25,7 @@ use swarm_core::wire::{CloseCode, Message, RequestId};
 use swarm_engine::{Input, LinkId, Violation};
 use swarm_files::Store;
 use swarm_link::limits::FRAMES_GATHERED_LEN;
-use swarm_link::{CloseReason, FrameReader, FrameWriter, Link};
+use swarm_link::{FrameReader, FrameWriter, Link};
 
 /// What the node keeps of a link.
 pub(super) struct LinkHandle {
@@ -41,26 +44,6 @@ pub(super) struct LinkHandle {
     requests: Requests,
 }
 
-/// How a link ended.
-pub(super) struct End {
-    /// For people.
-    pub(super) words: String,
-    /// What the peer said if it lets this node have no link.
-    pub(super) denial: Option<String>,
-}
-
-impl From<CloseReason> for End {
-    fn from(reason: CloseReason) -> Self {
-        Self { words: reason.to_string(), denial: reason.denial().map(str::to_owned) }
-    }
-}
-
-impl From<&str> for End {
-    fn from(words: &str) -> Self {
-        Self { words: words.to_owned(), denial: None }
-    }
-}
-
 /// What goes out on the control stream.
 pub(super) enum ControlOut {
     Message(Message),
@@ -74,7 +57,7 @@ pub(super) enum ControlOut {
 /// What a link's tasks use.
 #[derive(Clone)]
 pub(super) struct Context {
-    pub(super) report: mpsc::Sender<Fact>,
+    pub(super) report: Report,
     pub(super) budget: Budget,
     /// Of all peers together, and of this one.
     pub(super) down: [Throttle; 2],
@@ -131,6 +114,12 @@ impl Requests {
 }
 
 impl LinkHandle {
+    /// What it has moved so far.
+    pub(super) fn wire(&self) -> WireTotals {
+        let stats = self.link.stats();
+        WireTotals { received_len: stats.received_len, sent_len: stats.sent_len }
+    }
+
     /// A chunk stream for this request will come.
     pub(super) fn expect(&self, request: RequestId, expected: Expected) {
         self.requests.lock().insert(request, expected);
@@ -163,7 +152,8 @@ pub(super) fn start(
     let (control, queue) = mpsc::channel(CONTROL_QUEUE_FRAMES);
     let requests = Requests::default();
     let task = LinkTask { id, link: link.clone(), requests: requests.clone(), context };
-    tasks.spawn(task.run(queue));
+    let span = tracing::trace_span!("link", id = id.0, peer = %link.peer().short());
+    tasks.spawn(task.run(queue).instrument(span));
     LinkHandle {
         link,
         role,
@@ -239,7 +229,10 @@ impl LinkTask {
             };
             let input = match frame {
                 Ok(Some(frame)) => match Message::decode(frame) {
-                    Ok(Some(message)) => Input::Message { link: self.id, message },
+                    Ok(Some(message)) => {
+                        trace!(message = %Brief(&message), "received");
+                        Input::Message { link: self.id, message }
+                    }
                     Ok(None) => continue,
                     Err(error) => self.malformed(error.to_string()),
                 },
@@ -303,7 +296,10 @@ async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Re
         let mut outs = batch.drain(..).peekable();
         while let Some(out) = outs.next() {
             match out {
-                ControlOut::Message(message) => frames.push(message.encode()),
+                ControlOut::Message(message) => {
+                    trace!(message = %Brief(&message), "sending");
+                    frames.push(message.encode());
+                }
                 ControlOut::Finish { code, reason } => farewell = Some((code, reason)),
             }
             gathered_len += frames.last().map_or(0, Bytes::len);

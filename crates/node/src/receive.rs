@@ -6,14 +6,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Buffer;
-use super::io::Fact;
+use super::fact::{Fact, Report};
 use super::link::{Context, Expected, Requests};
+use super::stores::verdict_of;
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Piece;
 use swarm_core::wire::{CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader, RequestId};
 use swarm_engine::limits::PROGRESS_REPORT_LEN;
-use swarm_engine::{ChunkVerdict, Input, LinkId, Violation};
-use swarm_files::{Store, StoreError, Verdict};
+use swarm_engine::{Input, LinkId, Violation};
+use swarm_files::{Store, StoreError};
 use swarm_link::ChunkReceiver;
 
 pub(super) struct ReceiveTask {
@@ -154,7 +155,7 @@ struct CheckJob {
     request: RequestId,
     store: Arc<dyn Store>,
     buffer: Buffer,
-    report: tokio::sync::mpsc::Sender<Fact>,
+    report: Report,
 }
 
 impl CheckJob {
@@ -168,10 +169,7 @@ impl CheckJob {
         }
         for (piece, at) in whole {
             let bytes = &self.buffer.as_slice()[*at..][..piece.len as usize];
-            let verdict = match self.store.write_chunk(piece.chunk, bytes)? {
-                Verdict::Verified => ChunkVerdict::Verified,
-                Verdict::Corrupt => ChunkVerdict::Corrupt,
-            };
+            let verdict = verdict_of(self.store.write_chunk(piece.chunk, bytes)?);
             self.tell(Input::ChunkChecked { content, chunk: piece.chunk, from: Some(self.node), verdict });
         }
         Ok(())

@@ -80,15 +80,17 @@ fn a_seed_needs_nobody_who_reads_its_output() {
             let mut command = world.command(&[args, json.clone()].concat());
             let child = command.stdin(Stdio::null()).stdout(end()).stderr(Stdio::piped()).spawn();
             let mut seed = Running(child.expect("it starts"));
+            // Read to the end: a log that is not read holds its writer up.
             let mut log = BufReader::new(seed.0.stderr.take().expect("stderr is piped")).lines();
+            let log = std::thread::spawn(move || log.all(|line| line.is_ok()));
             // The manifest is written before the first peer can link.
             while !manifest.exists() {
-                drop(log.next().expect("it goes on").expect("text"));
+                assert!(seed.0.try_wait().expect("it is ours").is_none(), "it ended before");
+                std::thread::sleep(std::time::Duration::from_millis(5));
             }
             let out = world.path(&format!("out-{number}-{}", json.len()));
             world.fetch(args!["-o", out, manifest]).end().done();
-            // Read to the end: a log that is not read holds its writer up.
-            assert!(log.all(|line| line.is_ok()));
+            assert!(log.join().expect("no panic"));
             assert_eq!(seed.0.wait().expect("it is ours").code(), Some(0));
         }
     }

@@ -17,11 +17,11 @@ use swarm_core::base::NodeId;
 use swarm_core::base::limits::{ADMISSION_CHECK_INTERVAL, ANNOUNCE_INTERVAL, ANNOUNCE_TIME_TO_LIVE};
 use swarm_core::trust::Denial;
 use swarm_core::wire::{CloseCode, Coordination, Hello, PROTOCOL_MAJOR, Welcome};
-use swarm_link::{CloseReason, Endpoint, FrameReader, FrameWriter, Link};
+use swarm_link::{CloseReason, Endpoint, FrameReader, FrameWriter, QuicLink};
 
 /// Takes links until `ending`, one task each.
 pub(super) async fn accept(
-    mut links: mpsc::Receiver<Link>,
+    mut links: mpsc::Receiver<QuicLink>,
     endpoint: Endpoint,
     calls: mpsc::Sender<Call>,
     tasks: TaskTracker,
@@ -60,7 +60,7 @@ pub(super) async fn accept(
 
 struct ServeTask {
     id: ClientId,
-    link: Link,
+    link: QuicLink,
     endpoint: Endpoint,
     calls: mpsc::Sender<Call>,
     pace: Arc<Pace>,

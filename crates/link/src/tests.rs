@@ -35,8 +35,8 @@ fn loopback_of(endpoint: &Endpoint) -> Vec<Address> {
 
 /// Links as their dialer and as their acceptor hold them, and the endpoints, which must stay.
 struct Pair {
-    dialed: Link,
-    accepted: Link,
+    dialed: QuicLink,
+    accepted: QuicLink,
     endpoints: [Endpoint; 2],
 }
 
@@ -86,7 +86,7 @@ async fn connect_raw(to: &Endpoint, config: rustls::ClientConfig) -> Result<Conn
 async fn first_accepted(
     acceptor: &Endpoint,
     stranger: impl Future<Output = Result<Connection, ConnectionError>>,
-) -> Link {
+) -> QuicLink {
     let proper = endpoint(1);
     let strange_then_proper = async {
         if let Ok(connection) = stranger.await {

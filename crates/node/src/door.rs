@@ -8,7 +8,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::fact::Fact;
 use swarm_core::base::limits::ADMISSION_CHECK_INTERVAL;
 use swarm_core::trust::Authoriser;
-use swarm_link::{Endpoint, Gate};
+use swarm_link::Gate;
 
 pub(super) struct Door {
     gate: watch::Receiver<Gate>,
@@ -16,10 +16,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(endpoint: &Endpoint) -> Self {
+    pub(super) fn new(gate: watch::Receiver<Gate>) -> Self {
         let mut rounds = interval(ADMISSION_CHECK_INTERVAL);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { gate: endpoint.gate(), rounds }
+        Self { gate, rounds }
     }
 
     /// Who decides now.

@@ -4,28 +4,31 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::clock::{AwakeClock, Clock};
+use super::clock::AwakeClock;
 use super::fact::Command;
+use super::finding::Finding;
+use super::ground::Ground;
 use super::io::Io;
 use super::{NodeEvent, NodeSnapshot, Options};
 use swarm_core::base::Instant;
 use swarm_engine::{Engine, Input};
-use swarm_link::Endpoint;
+use swarm_link::Network;
 
-pub(super) struct Driver {
+pub(super) struct Driver<N: Network> {
     engine: Engine,
-    io: Io,
+    io: Io<N>,
     clock: AwakeClock,
 }
 
-impl Driver {
+impl<N: Network> Driver<N> {
     pub(super) fn new(
-        endpoint: Endpoint,
+        network: N,
+        (finding, coordination): (Finding, Option<mpsc::Sender<N::Link>>),
+        ground: Ground,
         options: Options,
-        commands: mpsc::Receiver<Command>,
-        events: mpsc::Sender<NodeEvent>,
+        (commands, events): (mpsc::Receiver<Command>, mpsc::Sender<NodeEvent>),
     ) -> Self {
-        let node = endpoint.node_id();
+        let node = network.node_id();
         let mut engine = Engine::new(node, seed(node));
         if options.takes_offers {
             engine.take_offers();
@@ -33,10 +36,10 @@ impl Driver {
         for (node, past) in &options.past {
             engine.remember(*node, *past);
         }
-        engine.handle(Instant::ZERO, Input::Authorise(Arc::clone(&endpoint.gate().borrow().authoriser)));
-        let clock = Clock::start();
-        let io = Io::new(endpoint, options, clock, commands, events);
-        Self { engine, io, clock: AwakeClock::start(clock) }
+        engine.handle(Instant::ZERO, Input::Authorise(Arc::clone(&network.gate().borrow().authoriser)));
+        let clock = AwakeClock::start(ground.clock);
+        let io = Io::new(network, (finding, coordination), ground, &options, (commands, events));
+        Self { engine, io, clock }
     }
 
     pub(super) async fn run(mut self) -> NodeSnapshot {

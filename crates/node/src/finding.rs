@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::fact::Fact;
+use super::ground::Ground;
 use crate::limits::FOUND_WAITING_MAX;
 use swarm_core::base::limits::COORDINATORS_MAX;
 use swarm_core::base::{ContentId, NodeId, Rate};
@@ -18,8 +17,8 @@ use swarm_core::presence::Presence;
 use swarm_discovery::{Finders, Found, Participation, Surroundings, Trouble, Way};
 use swarm_engine::Engine;
 use swarm_engine::limits::PEERS_MAX;
+use swarm_link::Endpoint;
 use swarm_link::limits::LINK_FINISH_TIMEOUT;
-use swarm_link::{Clock, Endpoint};
 
 pub(super) struct Finding {
     participation: watch::Sender<Participation>,
@@ -36,43 +35,55 @@ pub(super) struct Finding {
     look: tokio::time::Interval,
 }
 
+/// The finders' ends of the queues.
+pub(super) struct Plugs {
+    participation: watch::Receiver<Participation>,
+    found: mpsc::Sender<Found>,
+    troubles: mpsc::Sender<Trouble>,
+}
+
 impl Finding {
-    /// Starts the finders. They end by themselves when this is dropped, and take back what they announced; whoever is not done
-    /// a while after `ending` is cancelled is cut off.
+    /// Starts the finders. They end by themselves when this is dropped, and take back what they announced; those that are not done
+    /// a while after the node's end are cut off.
     pub(super) fn start(
         endpoint: &Endpoint,
         finders: Finders,
         advertise: Vec<Address>,
-        clock: Clock,
-        (tasks, ending): (&TaskTracker, &CancellationToken),
+        ground: &Ground,
     ) -> Self {
-        let (participation, participation_watch) = watch::channel(Participation::default());
-        let (report, found) = mpsc::channel(FOUND_WAITING_MAX);
-        let (trouble_report, troubles) = mpsc::channel(TROUBLES_WAITING_MAX);
+        let coordinators = finders.coordinators.clone();
+        let (finding, plugs) = Self::idle(coordinators);
         let surroundings = Surroundings {
             endpoint: endpoint.clone(),
             advertise: advertise.into(),
-            participation: participation_watch,
-            found: report,
-            troubles: trouble_report,
-            clock,
+            participation: plugs.participation,
+            found: plugs.found,
+            troubles: plugs.troubles,
+            clock: ground.clock,
         };
-        let coordinators = finders.coordinators.clone();
-        let finding = swarm_discovery::run(finders, surroundings);
-        let ending = ending.clone();
-        tasks.spawn(async move {
+        let running = swarm_discovery::run(finders, surroundings);
+        let ending = ground.ending.clone();
+        ground.tasks.spawn(async move {
             let patience = async {
                 ending.cancelled().await;
                 tokio::time::sleep(LINK_FINISH_TIMEOUT).await;
             };
             tokio::select! {
-                () = finding => {}
+                () = running => {}
                 () = patience => tracing::debug!("finders did not end in time"),
             }
         });
+        finding
+    }
+
+    /// Without finders, and what some can be attached to.
+    pub(super) fn idle(coordinators: Vec<Source>) -> (Self, Plugs) {
+        let (participation, participation_watch) = watch::channel(Participation::default());
+        let (report, found) = mpsc::channel(FOUND_WAITING_MAX);
+        let (trouble_report, troubles) = mpsc::channel(TROUBLES_WAITING_MAX);
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        Self {
+        let finding = Self {
             participation,
             found,
             troubles,
@@ -81,7 +92,8 @@ impl Finding {
             up_max: None,
             told: BTreeSet::new(),
             look,
-        }
+        };
+        (finding, Plugs { participation: participation_watch, found: report, troubles: trouble_report })
     }
 
     /// What a finder says, or that it is time to tell them again what this node takes part in. To be cancelled by dropping the

@@ -7,17 +7,16 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::blocks::Blocks;
 use super::budget::Budget;
-use super::clock::Clock;
 use super::door::Door;
 use super::events::Events;
 use super::fact::{Command, End, Fact, Report};
 use super::finding::Finding;
-use super::link::{self, ControlOut, Expected};
+use super::ground::Ground;
+use super::link::{self, ControlOut, Expected, LinkHandle};
 use super::links::Links;
 use super::stores::Stores;
 use super::throttle::Throttle;
@@ -34,34 +33,33 @@ use swarm_engine::{
     CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose, Refusal, RefusalCause,
 };
 use swarm_link::limits::DIAL_TIMEOUT;
-use swarm_link::{DialError, Endpoint, Link, Protocol};
+use swarm_link::{DialError, Link as _, Network, Protocol};
 
 /// A link that stands; its tasks are still to be started.
-struct Linked {
-    link: Link,
+struct Linked<L> {
+    link: L,
     dialed: bool,
 }
 
-pub(super) struct Io {
-    endpoint: Endpoint,
+pub(super) struct Io<N: Network> {
+    network: N,
     door: Door,
     finding: Finding,
     dial_timeout: Duration,
     commands: mpsc::Receiver<Command>,
     facts: mpsc::Receiver<Fact>,
     report: Report,
-    linked: mpsc::Receiver<Linked>,
-    linked_report: mpsc::Sender<Linked>,
+    linked: mpsc::Receiver<Linked<N::Link>>,
+    linked_report: mpsc::Sender<Linked<N::Link>>,
     /// Facts that this room knows at once.
     own_facts: VecDeque<Fact>,
     events: Events,
-    links: Links,
+    links: Links<N::Link>,
     stores: Stores,
     uploads: Uploads,
     /// What every link's tasks share.
     shared: Shared,
-    tasks: TaskTracker,
-    ending: CancellationToken,
+    ground: Ground,
     is_stopped: bool,
 }
 
@@ -73,31 +71,27 @@ struct Shared {
     down: Throttle,
     up_per_peer: Option<Rate>,
     down_per_peer: Option<Rate>,
-    clock: Clock,
 }
 
-impl Io {
+impl<N: Network> Io<N> {
     pub(super) fn new(
-        endpoint: Endpoint,
-        options: Options,
-        clock: Clock,
-        commands: mpsc::Receiver<Command>,
-        events: mpsc::Sender<NodeEvent>,
+        network: N,
+        (mut finding, coordination): (Finding, Option<mpsc::Sender<N::Link>>),
+        ground: Ground,
+        options: &Options,
+        (commands, events): (mpsc::Receiver<Command>, mpsc::Sender<NodeEvent>),
     ) -> Self {
         let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
         let (linked_report, linked) = mpsc::channel(LINKED_WAITING_MAX);
-        let tasks = TaskTracker::new();
-        let ending = CancellationToken::new();
-        let Options { limits, finders, advertise, coordination, takes_offers: _, past: _, dial_timeout } =
-            options;
-        tasks.spawn(accept(endpoint.clone(), linked_report.clone(), coordination, ending.clone()));
-        let mut finding = Finding::start(&endpoint, finders, advertise, clock, (&tasks, &ending));
+        let Options { limits, dial_timeout, .. } = options;
+        let accepting = accept(network.clone(), linked_report.clone(), coordination, ground.ending.clone());
+        ground.tasks.spawn(accepting);
         finding.set_up(limits.up);
         let windows_len = if limits.windows_len == 0 { u64::MAX } else { limits.windows_len };
-        let windows = Windows::new(windows_len, windows_len, endpoint.link_options());
+        let windows = Windows::new(windows_len, windows_len, network.link_options());
         Self {
-            door: Door::new(&endpoint),
-            endpoint,
+            door: Door::new(network.gate()),
+            network,
             finding,
             dial_timeout: dial_timeout.map_or(DIAL_TIMEOUT, |limit| limit.min(DIAL_TIMEOUT)),
             commands,
@@ -107,12 +101,11 @@ impl Io {
             own_facts: VecDeque::new(),
             events: Events::new(events),
             links: Links::new(limits.links_max, windows),
-            stores: Stores::new(report.clone(), tasks.clone()),
-            uploads: Uploads::new(report.clone(), tasks.clone()),
+            stores: Stores::new(report.clone(), ground.tasks.clone()),
+            uploads: Uploads::new(report.clone(), ground.tasks.clone()),
             report,
-            shared: Shared::new(limits, clock),
-            tasks,
-            ending,
+            shared: Shared::new(*limits),
+            ground,
             is_stopped: false,
         }
     }
@@ -228,11 +221,11 @@ impl Io {
     }
 
     /// Starts the tasks of a link, if it may stand; the engine hears of it when its control stream stands.
-    fn admit_link(&mut self, Linked { link, dialed }: Linked) -> Option<Input> {
+    fn admit_link(&mut self, Linked { link, dialed }: Linked<N::Link>) -> Option<Input> {
         if self.links.is_crowded() {
             return Self::turn_away(&link, dialed);
         }
-        match self.endpoint.admits(&link) {
+        match self.network.admits(&link) {
             Ok(role) => {
                 self.start_link(link, role, dialed);
                 None
@@ -241,7 +234,7 @@ impl Io {
         }
     }
 
-    fn turn_away(link: &Link, dialed: bool) -> Option<Input> {
+    fn turn_away(link: &N::Link, dialed: bool) -> Option<Input> {
         let reason = CloseReason::TooManyLinks;
         link.close(reason.code(), &reason.to_string());
         let failure = DialFailure::Unreachable("this node has as many peers as it may".to_owned());
@@ -249,30 +242,30 @@ impl Io {
     }
 
     /// A link that was admitted a moment ago, and is not any more.
-    fn deny(link: &Link, dialed: bool, denial: &Denial) -> Option<Input> {
+    fn deny(link: &N::Link, dialed: bool, denial: &Denial) -> Option<Input> {
         link.turn_away(denial);
         let refusal = Refusal::new(RefusalCause::DeniedHere, denial.to_string());
         dialed.then(|| Input::DialFailed { node: link.peer(), failure: DialFailure::Refused(refusal) })
     }
 
-    fn start_link(&mut self, link: Link, role: Role, dialed: bool) {
+    fn start_link(&mut self, link: N::Link, role: Role, dialed: bool) {
         let id = self.links.next_id();
         let context = link::Context {
             report: self.report.clone(),
             budget: self.shared.budget.clone(),
             down: [self.shared.down.clone(), Throttle::new(self.shared.down_per_peer)],
             gone: CancellationToken::new(),
-            clock: self.shared.clock,
+            clock: self.ground.clock,
         };
         let up = Throttle::new(self.shared.up_per_peer);
-        let handle = link::start(id, link, (role, dialed), up, context, &self.tasks);
+        let handle = link::start(id, link, (role, dialed), up, context, &self.ground.tasks);
         self.links.add(id, handle);
     }
 
     fn admit_up(&mut self, link: LinkId) -> Option<Input> {
         let handle = self.links.set_up(link)?;
         let (node, role, dialed) = (handle.link.peer(), handle.role, handle.dialed);
-        let address = Some(handle.link.remote_address().into());
+        let address = handle.link.address();
         Some(Input::LinkUp { link, node, role, dialed, address })
     }
 
@@ -324,19 +317,19 @@ impl Io {
         self.facts.close();
         self.linked.close();
         drop(self.finding);
-        self.ending.cancel();
+        self.ground.ending.cancel();
         self.links.clear();
-        self.tasks.close();
+        self.ground.tasks.close();
         // Farewells have their own time limit.
-        let _ = tokio::time::timeout(swarm_link::limits::LINK_FINISH_TIMEOUT, self.tasks.wait()).await;
-        self.endpoint.close(0, "done").await;
-        self.tasks.wait().await;
+        let _ = tokio::time::timeout(swarm_link::limits::LINK_FINISH_TIMEOUT, self.ground.tasks.wait()).await;
+        self.network.close(0, "done").await;
+        self.ground.tasks.wait().await;
     }
 
     /// Ends links whose peers may have none any more, or in another role.
     fn recheck(&self) {
         for handle in self.links.iter() {
-            match self.endpoint.admits(&handle.link) {
+            match self.network.admits(&handle.link) {
                 Ok(role) if role == handle.role => {}
                 Ok(role) => {
                     debug!(peer = %handle.link.peer().short(), role = role.name(), "the role of a peer has changed");
@@ -351,7 +344,7 @@ impl Io {
         }
     }
 
-    fn forget_link(&mut self, link: LinkId) -> Option<link::LinkHandle> {
+    fn forget_link(&mut self, link: LinkId) -> Option<LinkHandle<N::Link>> {
         self.uploads.forget(link);
         self.links.remove(link)
     }
@@ -367,11 +360,11 @@ impl Io {
     }
 
     fn dial(&self, node: NodeId, addresses: Vec<Address>) {
-        let (endpoint, limit) = (self.endpoint.clone(), self.dial_timeout);
+        let (network, limit) = (self.network.clone(), self.dial_timeout);
         let (report, linked_report) = (self.report.clone(), self.linked_report.clone());
         let dialing = async move {
             // The node may have ended by then.
-            match endpoint.dial_within(limit, node, Protocol::Peer, &addresses).await {
+            match network.dial_peer(limit, node, &addresses).await {
                 Ok(link) => drop(linked_report.send(Linked { link, dialed: true }).await),
                 Err(error) => {
                     let failure = failure_of(&error);
@@ -379,8 +372,8 @@ impl Io {
                 }
             }
         };
-        let ending = self.ending.clone();
-        self.tasks.spawn(async move { ending.run_until_cancelled(dialing).await });
+        let ending = self.ground.ending.clone();
+        self.ground.tasks.spawn(async move { ending.run_until_cancelled(dialing).await });
     }
 
     fn close(&mut self, link: LinkId, reason: &CloseReason) {
@@ -436,7 +429,7 @@ impl Io {
 }
 
 impl Shared {
-    fn new(limits: Limits, clock: Clock) -> Self {
+    fn new(limits: Limits) -> Self {
         Self {
             budget: Budget::new(limits.buffers_len),
             blocks: Blocks::default(),
@@ -444,18 +437,17 @@ impl Shared {
             down: Throttle::new(limits.down),
             up_per_peer: limits.up_per_peer,
             down_per_peer: limits.down_per_peer,
-            clock,
         }
     }
 }
 
-async fn accept(
-    endpoint: Endpoint,
-    linked: mpsc::Sender<Linked>,
-    coordination: Option<mpsc::Sender<Link>>,
+async fn accept<N: Network>(
+    network: N,
+    linked: mpsc::Sender<Linked<N::Link>>,
+    coordination: Option<mpsc::Sender<N::Link>>,
     ending: CancellationToken,
 ) {
-    while let Some(Some(link)) = ending.run_until_cancelled(endpoint.accept()).await {
+    while let Some(Some(link)) = ending.run_until_cancelled(network.accept()).await {
         match link.protocol() {
             Protocol::Peer => {
                 if linked.send(Linked { link, dialed: false }).await.is_err() {

@@ -25,11 +25,11 @@ use swarm_core::wire::{CloseCode, Message, RequestId};
 use swarm_engine::{Input, LinkId, Violation};
 use swarm_files::Store;
 use swarm_link::limits::FRAMES_GATHERED_LEN;
-use swarm_link::{FrameReader, FrameWriter, Link};
+use swarm_link::{FrameRead as _, FrameWrite as _, Link};
 
 /// What the node keeps of a link.
-pub(super) struct LinkHandle {
-    pub(super) link: Link,
+pub(super) struct LinkHandle<L> {
+    pub(super) link: L,
     pub(super) role: Role,
     pub(super) dialed: bool,
     /// Its control stream stands: the engine knows it.
@@ -113,7 +113,7 @@ impl Requests {
     }
 }
 
-impl LinkHandle {
+impl<L: Link> LinkHandle<L> {
     /// What it has moved so far.
     pub(super) fn wire(&self) -> WireTotals {
         let stats = self.link.stats();
@@ -141,14 +141,14 @@ impl LinkHandle {
 }
 
 /// Starts the tasks of a link.
-pub(super) fn start(
+pub(super) fn start<L: Link>(
     id: LinkId,
-    link: Link,
+    link: L,
     (role, dialed): (Role, bool),
     up: Throttle,
     context: Context,
     tasks: &TaskTracker,
-) -> LinkHandle {
+) -> LinkHandle<L> {
     let (control, queue) = mpsc::channel(CONTROL_QUEUE_FRAMES);
     let requests = Requests::default();
     let task = LinkTask { id, link: link.clone(), requests: requests.clone(), context };
@@ -167,14 +167,14 @@ pub(super) fn start(
     }
 }
 
-struct LinkTask {
+struct LinkTask<L> {
     id: LinkId,
-    link: Link,
+    link: L,
     requests: Requests,
     context: Context,
 }
 
-impl LinkTask {
+impl<L: Link> LinkTask<L> {
     async fn run(self, queue: mpsc::Receiver<ControlOut>) {
         let control = clock::timeout(CONTROL_TIMEOUT, self.link.control()).await;
         let end = match control {
@@ -191,8 +191,8 @@ impl LinkTask {
     /// Runs until the link is closed and every chunk stream has reported its end.
     async fn exchange(
         &self,
-        writer: FrameWriter,
-        reader: FrameReader,
+        writer: L::FrameWriter,
+        reader: L::FrameReader,
         queue: mpsc::Receiver<ControlOut>,
     ) -> End {
         self.report(Fact::ControlReady { link: self.id }).await;
@@ -214,7 +214,7 @@ impl LinkTask {
     }
 
     /// Reads until the link is closed. True if that was because no greeting came.
-    async fn read_control(&self, mut reader: FrameReader) -> bool {
+    async fn read_control(&self, mut reader: L::FrameReader) -> bool {
         let silence = clock::timeout(CONTROL_TIMEOUT, std::future::pending::<()>());
         tokio::pin!(silence);
         let mut is_greeted = false;
@@ -285,7 +285,7 @@ impl LinkTask {
 
 /// Writes messages, many at once where many wait, until the link is closed or finished. Of those that wait for a slow reader no
 /// more than one write's worth is encoded: a page of a manifest is long then, and shared before.
-async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Receiver<ControlOut>) {
+async fn write_control<L: Link>(link: &L, mut writer: L::FrameWriter, mut queue: mpsc::Receiver<ControlOut>) {
     let mut batch = Vec::new();
     loop {
         let is_open = tokio::select! {

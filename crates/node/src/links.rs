@@ -9,9 +9,10 @@ use super::windows::Windows;
 use swarm_core::base::NodeId;
 use swarm_engine::LinkId;
 use swarm_engine::limits::PEERS_MAX;
+use swarm_link::Link;
 
-pub(super) struct Links {
-    standing: BTreeMap<LinkId, LinkHandle>,
+pub(super) struct Links<L> {
+    standing: BTreeMap<LinkId, LinkHandle<L>>,
     max: Option<usize>,
     last: u64,
     windows: Windows,
@@ -20,7 +21,7 @@ pub(super) struct Links {
     past_total: WireTotals,
 }
 
-impl Links {
+impl<L: Link> Links<L> {
     /// None yet, and no more than `max` at a time.
     pub(super) fn new(max: Option<usize>, windows: Windows) -> Self {
         Self {
@@ -44,21 +45,21 @@ impl Links {
         LinkId(self.last)
     }
 
-    pub(super) fn add(&mut self, id: LinkId, handle: LinkHandle) {
+    pub(super) fn add(&mut self, id: LinkId, handle: LinkHandle<L>) {
         self.standing.insert(id, handle);
         self.windows.divide(&self.standing);
     }
 
-    pub(super) fn get(&self, link: LinkId) -> Option<&LinkHandle> {
+    pub(super) fn get(&self, link: LinkId) -> Option<&LinkHandle<L>> {
         self.standing.get(&link)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &LinkHandle> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &LinkHandle<L>> {
         self.standing.values()
     }
 
     /// The control stream of a link stands: it gets its windows.
-    pub(super) fn set_up(&mut self, link: LinkId) -> Option<&LinkHandle> {
+    pub(super) fn set_up(&mut self, link: LinkId) -> Option<&LinkHandle<L>> {
         let handle = self.standing.get_mut(&link)?;
         handle.is_up = true;
         self.windows.give(handle);
@@ -66,14 +67,14 @@ impl Links {
     }
 
     /// The same link, before something long is asked for on it.
-    pub(super) fn make_room(&mut self, link: LinkId) -> Option<&LinkHandle> {
+    pub(super) fn make_room(&mut self, link: LinkId) -> Option<&LinkHandle<L>> {
         let handle = self.standing.get_mut(&link)?;
         self.windows.make_room(handle);
         Some(handle)
     }
 
     /// Takes a link out that is over.
-    pub(super) fn remove(&mut self, link: LinkId) -> Option<LinkHandle> {
+    pub(super) fn remove(&mut self, link: LinkId) -> Option<LinkHandle<L>> {
         let handle = self.standing.remove(&link)?;
         self.windows.divide(&self.standing);
         let totals = handle.wire();

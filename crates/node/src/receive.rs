@@ -15,7 +15,7 @@ use swarm_core::wire::{CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader, RequestId};
 use swarm_engine::limits::PROGRESS_REPORT_LEN;
 use swarm_engine::{Input, LinkId, Violation};
 use swarm_files::{Store, StoreError};
-use swarm_link::ChunkReceiver;
+use swarm_link::ChunkReceive;
 
 pub(super) struct ReceiveTask {
     pub(super) link: LinkId,
@@ -25,7 +25,7 @@ pub(super) struct ReceiveTask {
 }
 
 impl ReceiveTask {
-    pub(super) async fn run(self, mut stream: ChunkReceiver) {
+    pub(super) async fn run(self, mut stream: impl ChunkReceive) {
         let mut header = [0; CHUNK_STREAM_HEADER_LEN];
         if stream.read_exact(&mut header).await.is_err() {
             // Given up, or the link is gone: the request, if there is one, ends by its timeout or with the link.
@@ -48,7 +48,7 @@ impl ReceiveTask {
         self.report(Input::StreamEnded { link: self.link, request: header.request }).await;
     }
 
-    async fn receive(&self, mut stream: ChunkReceiver, request: RequestId, expected: &Expected) {
+    async fn receive(&self, mut stream: impl ChunkReceive, request: RequestId, expected: &Expected) {
         let cancel = &expected.cancel;
         let buffer = tokio::select! {
             buffer = self.context.budget.buffer(expected.run.len()) => buffer,
@@ -63,7 +63,7 @@ impl ReceiveTask {
     /// Reads until the buffer is full, the stream ends, or it is cancelled. Returns how much came.
     async fn fill(
         &self,
-        stream: &mut ChunkReceiver,
+        stream: &mut impl ChunkReceive,
         request: RequestId,
         mut buffer: Buffer,
         cancel: &CancellationToken,

@@ -9,6 +9,7 @@ use super::fact::{Fact, Report};
 use super::upload::{self, UploadTask};
 use swarm_core::wire::RequestId;
 use swarm_engine::{Input, LinkId};
+use swarm_link::Link;
 
 pub(super) struct Uploads {
     running: BTreeMap<(LinkId, RequestId), CancellationToken>,
@@ -21,7 +22,7 @@ impl Uploads {
         Self { running: BTreeMap::new(), report, tasks }
     }
 
-    pub(super) fn start(&mut self, task: UploadTask) {
+    pub(super) fn start<L: Link>(&mut self, task: UploadTask<L>) {
         self.running.insert((task.id, task.request), task.cancel.clone());
         let report = self.report.clone();
         self.tasks.spawn(async move {

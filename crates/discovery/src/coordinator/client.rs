@@ -19,7 +19,7 @@ use swarm_core::presence::{Announcer, Presence};
 use swarm_core::wire::{
     AnnounceBody, Coordination, Hello, Neighbour, PROTOCOL_MAJOR, SignedAnnounce, Welcome,
 };
-use swarm_link::{FrameReader, FrameWriter, Link, Protocol};
+use swarm_link::{FrameReader, FrameWriter, Protocol, QuicLink};
 
 pub(super) struct Client {
     coordinator: Source,
@@ -85,7 +85,7 @@ impl Client {
     }
 
     /// Talks until the link ends; says why it did.
-    async fn talk(&mut self, link: &Link) -> String {
+    async fn talk(&mut self, link: &QuicLink) -> String {
         let reason = match self.exchange(link).await {
             Ok(never) => match never {},
             Err(reason) => reason,
@@ -95,7 +95,7 @@ impl Client {
         closed.map_or(reason, |closed| closed.to_string())
     }
 
-    async fn exchange(&mut self, link: &Link) -> Result<std::convert::Infallible, String> {
+    async fn exchange(&mut self, link: &QuicLink) -> Result<std::convert::Infallible, String> {
         let (mut writer, mut reader) = link.control().await.map_err(|error| error.to_string())?;
         write(&mut writer, &[Coordination::Hello(Hello::ours())]).await?;
         let welcome = timeout(WELCOME_TIMEOUT, welcome(&mut reader)).await;

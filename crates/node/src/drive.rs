@@ -1,7 +1,5 @@
 //! The loop: perform what the engine ordered, wait for the next fact, hand it over.
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc;
 
 use super::clock::AwakeClock;
@@ -36,9 +34,9 @@ impl<N: Network> Driver<N> {
         for (node, past) in &options.past {
             engine.remember(*node, *past);
         }
-        engine.handle(Instant::ZERO, Input::Authorise(Arc::clone(&network.gate().borrow().authoriser)));
         let clock = AwakeClock::start(ground.clock);
-        let io = Io::new(network, (finding, coordination), ground, &options, (commands, events));
+        let mut io = Io::new(network, (finding, coordination), ground, &options, (commands, events));
+        engine.handle(Instant::ZERO, io.access());
         Self { engine, io, clock }
     }
 

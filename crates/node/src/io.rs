@@ -152,7 +152,7 @@ impl<N: Network> Io<N> {
             Fact::Ended { link, end } => return Some(self.admit_end(link, end)),
             Fact::Recheck { is_changed } => {
                 self.recheck();
-                return is_changed.then(|| Input::Authorise(self.door.authoriser()));
+                return is_changed.then(|| self.access());
             }
             Fact::StoreFailed { content, error } => {
                 warn!(content = %content.short(), %error, "the store failed");
@@ -324,6 +324,11 @@ impl<N: Network> Io<N> {
         let _ = tokio::time::timeout(swarm_link::limits::LINK_FINISH_TIMEOUT, self.ground.tasks.wait()).await;
         self.network.close(0, "done").await;
         self.ground.tasks.wait().await;
+    }
+
+    /// The access table of this moment, with an epoch of its own.
+    pub(super) fn access(&mut self) -> Input {
+        Input::Access(self.door.access())
     }
 
     /// Ends links whose peers may have none any more, or in another role.

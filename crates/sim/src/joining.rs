@@ -60,7 +60,7 @@ impl World {
         if index > 0 {
             let (content, node, addresses) =
                 (self.manifest.id(), self.nodes[0].id, vec![self.address.clone()]);
-            self.input(index, Input::AddSource { content, node, addresses, purpose: Purpose::Offer });
+            self.input(index, Input::AddSource { content, node, addresses, purpose: Purpose::Push });
         }
     }
 

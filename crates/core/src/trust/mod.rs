@@ -1,16 +1,19 @@
 //! Who may link to this node, and who may have which content. An [`Authoriser`] is asked by the transport before a link is
-//! handed out, and by the engine before a content is opened. Reads no file and no clock; knows no protocol.
+//! handed out; the [`AccessTable`] that it gives is what the engine looks at before a content is opened. Reads no file and no
+//! clock; knows no protocol.
 
 mod access;
 mod members;
+mod table;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::base::{ContentId, NodeId};
+use crate::base::NodeId;
 
 pub use access::AccessList;
 pub use members::{Members, MembersError};
+pub use table::AccessTable;
 
 /// Decides. What it says may not change: whoever thinks again is a new one.
 pub trait Authoriser: fmt::Debug + Send + Sync {
@@ -20,8 +23,8 @@ pub trait Authoriser: fmt::Debug + Send + Sync {
     /// Why it may not.
     fn admit(&self, applicant: &Applicant<'_>) -> Result<Role, Denial>;
 
-    /// Whether a node that has a link may have a content: its manifest, its chunks, the word of who has it.
-    fn grants(&self, node: NodeId, content: ContentId) -> bool;
+    /// What nodes that have a link may have, as data.
+    fn access(&self) -> AccessTable;
 
     /// Whether anybody may link: then nobody has to be looked at again.
     fn is_open(&self) -> bool {
@@ -88,8 +91,8 @@ impl Authoriser for Open {
         Ok(Role::Full)
     }
 
-    fn grants(&self, _node: NodeId, _content: ContentId) -> bool {
-        true
+    fn access(&self) -> AccessTable {
+        AccessTable::open()
     }
 
     fn is_open(&self) -> bool {
@@ -106,8 +109,8 @@ impl Authoriser for All {
         self.0.iter().try_fold(Role::Full, |role, one| Ok(role.max(one.admit(applicant)?)))
     }
 
-    fn grants(&self, node: NodeId, content: ContentId) -> bool {
-        self.0.iter().all(|one| one.grants(node, content))
+    fn access(&self) -> AccessTable {
+        self.0.iter().map(|one| one.access()).fold(AccessTable::open(), AccessTable::and)
     }
 
     fn is_open(&self) -> bool {

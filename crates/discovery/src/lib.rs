@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::limits::PORT_MAP_PATIENCE;
-use swarm_core::base::{ContentId, Rate};
+use swarm_core::base::{ContentId, Rate, Zone};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
 use swarm_link::{Clock, Endpoint};
@@ -40,12 +40,12 @@ pub enum Way {
 }
 
 /// Which finders are on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Finders {
     /// Asked about every content, beside those that a content's ticket names.
     pub coordinators: Vec<Source>,
     /// Where this node stands, in words of the operators' own: coordinators then name near nodes first.
-    pub zone: Option<String>,
+    pub zone: Option<Zone>,
     /// Nodes on the same network find each other.
     pub lan: bool,
     /// The Mainline DHT is told of every content, and asked.

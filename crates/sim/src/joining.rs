@@ -48,7 +48,10 @@ impl World {
             have_count: node.store.verified.count(),
             chunk_count: node.store.verified.len(),
             up: Rate(node.spec.up_per_sec),
-            zone: self.swarm.zone_links.map(|_| node.spec.zone.to_string()),
+            zone: self
+                .swarm
+                .zone_links
+                .map(|_| node.spec.zone.to_string().parse().expect("digits name a zone")),
             links,
         };
         self.registry.expire(Instant::from_nanos(self.now));

@@ -110,11 +110,13 @@ const BYTES_PER_SEC_MIN: u64 = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use swarm_core::base::Instant;
+    use swarm_node::clock::Clock;
 
     /// How many seconds the patience of 10 s lasts for a step that reads so many bytes each second, for so many seconds.
     async fn lasted(bytes_per_sec: u64, seconds: u32) -> u64 {
         let progress = Progress::default();
-        let begun_at = tokio::time::Instant::now();
+        let clock = Clock::start();
         let reads = async {
             for _ in 0..seconds {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -126,7 +128,7 @@ mod tests {
             _ = stalled(&progress, Some(Duration::from_secs(10))) => {}
             () = reads => {}
         }
-        begun_at.elapsed().as_secs()
+        (clock.now() - Instant::ZERO).as_secs()
     }
 
     #[tokio::test(start_paused = true)]

@@ -80,15 +80,17 @@ fn a_seed_needs_nobody_who_reads_its_output() {
             let mut command = world.command(&[args, json.clone()].concat());
             let child = command.stdin(Stdio::null()).stdout(end()).stderr(Stdio::piped()).spawn();
             let mut seed = Running(child.expect("it starts"));
+            // Read to the end: a log that is not read holds its writer up.
             let mut log = BufReader::new(seed.0.stderr.take().expect("stderr is piped")).lines();
+            let log = std::thread::spawn(move || log.all(|line| line.is_ok()));
             // The manifest is written before the first peer can link.
             while !manifest.exists() {
-                drop(log.next().expect("it goes on").expect("text"));
+                assert!(seed.0.try_wait().expect("it is ours").is_none(), "it ended before");
+                std::thread::sleep(std::time::Duration::from_millis(5));
             }
             let out = world.path(&format!("out-{number}-{}", json.len()));
             world.fetch(args!["-o", out, manifest]).end().done();
-            // Read to the end: a log that is not read holds its writer up.
-            assert!(log.all(|line| line.is_ok()));
+            assert!(log.join().expect("no panic"));
             assert_eq!(seed.0.wait().expect("it is ours").code(), Some(0));
         }
     }
@@ -238,8 +240,16 @@ fn hostile_names_of_files_are_escaped_wherever_they_are_shown() {
     let fetched = world.run(&args!["-vvv", "fetch", "-o", "out", ticket]).expect_code(0);
     assert_harmless(&fetched);
     assert!(world.path("out/tree").join(REVERSED).exists());
+    assert!(tells_of(&fetched.err, "sending", "Request {"), "{fetched:#?}");
     seed.signal(Signal::Interrupt);
-    assert_harmless(&seed.end());
+    let seed = seed.end();
+    assert_harmless(&seed);
+    assert!(tells_of(&seed.err, "received", "Request {"), "{seed:#?}");
+}
+
+/// Whether one line of the log is of such a message, and says of which peer.
+fn tells_of(log: &[String], way: &str, message: &str) -> bool {
+    log.iter().any(|line| ["TRACE", "peer=", way, message].iter().all(|part| line.contains(part)))
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use swarm_core::base::Instant;
 use swarm_discovery::fuzzing::{DhtAddresses, LanRecord, is_asked};
 use swarm_discovery::limits::LAN_CONTENTS_MAX;
 
@@ -77,7 +78,7 @@ pub(super) fn packet_samples() -> Samples {
 
 /// Any words of the table: an address is asked once in a while and only if somebody may be there, and what is reported was heard.
 pub(super) fn dht(bytes: &[u8]) {
-    let start = tokio::time::Instant::from_std(*START);
+    let start = Instant::ZERO;
     let (mut known, mut now, mut heard) = (DhtAddresses::default(), start, BTreeSet::new());
     bounded(bytes.len(), (DHT_TIMES, SLACK_LEN), || {
         for word in bytes.chunks_exact(8) {
@@ -90,7 +91,7 @@ pub(super) fn dht(bytes: &[u8]) {
                 );
                 assert!(is_private || !(ip.is_private() || ip.is_loopback() || ip.is_link_local()));
             }
-            now += Duration::from_secs(u64::from(word[7]));
+            now = now + Duration::from_secs(u64::from(word[7]));
             match word[0] % 3 {
                 0 => {
                     known.hear(now, address, content(word[7] % 4));
@@ -118,12 +119,6 @@ pub(super) fn dht_samples() -> Samples {
         ("no_host", [word(0, [0, 0, 0, 0], 0), word(0, [224, 0, 0, 1], 0), word(0, [255; 4], 0)].concat()),
     ]
 }
-
-/// Any instant will do, but there is no other way to get one.
-static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(|| {
-    #[expect(clippy::disallowed_methods, reason = "an origin: what is done depends on differences alone")]
-    std::time::Instant::now()
-});
 
 /// The strings of a record, with keys in lower case to find doubles, and the ids twice.
 const RECORD_TIMES: u64 = 64;

@@ -32,11 +32,11 @@ use crate::limits::{COORDINATOR_CALLS_WAITING_MAX, COORDINATOR_LINKS_WAITING_MAX
 use book::Book;
 use desk::{Call, Desk};
 use swarm_core::base::{Category, ContentId};
-use swarm_link::{Endpoint, Identity, IdentityError, Link};
+use swarm_link::{Endpoint, Identity, IdentityError, QuicLink};
 
 /// A coordinator that runs as long as its tasks do.
 pub struct Coordinator {
-    links: mpsc::Sender<Link>,
+    links: mpsc::Sender<QuicLink>,
     calls: mpsc::Sender<Call>,
     totals: watch::Receiver<Totals>,
 }
@@ -111,7 +111,7 @@ impl Coordinator {
     }
 
     /// Where links to this coordinator are handed in.
-    pub fn links(&self) -> mpsc::Sender<Link> {
+    pub fn links(&self) -> mpsc::Sender<QuicLink> {
         self.links.clone()
     }
 

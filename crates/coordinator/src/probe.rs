@@ -19,7 +19,7 @@ use swarm_core::manifest::{Address, ChunkHasher, ChunkIndex, Manifest};
 use swarm_core::wire::{
     CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader, DeclineReason, Handle, Hello, Message, RequestId,
 };
-use swarm_link::{ChunkReceiver, Endpoint, FrameReader, FrameWriter, Identity, Link, Protocol};
+use swarm_link::{ChunkReceiver, Endpoint, FrameReader, FrameWriter, Identity, Protocol, QuicLink};
 
 /// Clones share the manifests they learnt.
 #[derive(Clone)]
@@ -99,7 +99,7 @@ impl Prober {
         reached
     }
 
-    async fn ask(&self, link: &Link, probe: &Probe) -> Given {
+    async fn ask(&self, link: &QuicLink, probe: &Probe) -> Given {
         let (mut progress, is_denied) = (0, AtomicBool::new(false));
         let exchange = self.exchange(link, probe.key.0, &mut progress, &is_denied);
         let asked = timeout(PROBE_TIMEOUT, exchange).await;
@@ -117,7 +117,7 @@ impl Prober {
     /// `None` if the node breaks off or makes no sense.
     async fn exchange(
         &self,
-        link: &Link,
+        link: &QuicLink,
         content: ContentId,
         progress: &mut usize,
         is_denied: &AtomicBool,
@@ -266,7 +266,12 @@ impl Talk<'_> {
     }
 }
 
-async fn receive(link: &Link, manifest: &Manifest, chunk: ChunkIndex, progress: &mut usize) -> Option<Given> {
+async fn receive(
+    link: &QuicLink,
+    manifest: &Manifest,
+    chunk: ChunkIndex,
+    progress: &mut usize,
+) -> Option<Given> {
     let mut stream = link.accept_chunk_stream().await.ok()?;
     let mut header = [0; CHUNK_STREAM_HEADER_LEN];
     stream.read_exact(&mut header).await.ok()?;

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::debug;
+use tracing::{Instrument as _, debug, trace};
 
 use super::desk::{Call, ClientId};
 use super::pace::Pace;
@@ -17,11 +17,11 @@ use swarm_core::base::NodeId;
 use swarm_core::base::limits::{ADMISSION_CHECK_INTERVAL, ANNOUNCE_INTERVAL, ANNOUNCE_TIME_TO_LIVE};
 use swarm_core::trust::Denial;
 use swarm_core::wire::{CloseCode, Coordination, Hello, PROTOCOL_MAJOR, Welcome};
-use swarm_link::{CloseReason, Endpoint, FrameReader, FrameWriter, Link};
+use swarm_link::{CloseReason, Endpoint, FrameReader, FrameWriter, QuicLink};
 
 /// Takes links until `ending`, one task each.
 pub(super) async fn accept(
-    mut links: mpsc::Receiver<Link>,
+    mut links: mpsc::Receiver<QuicLink>,
     endpoint: Endpoint,
     calls: mpsc::Sender<Call>,
     tasks: TaskTracker,
@@ -60,7 +60,7 @@ pub(super) async fn accept(
 
 struct ServeTask {
     id: ClientId,
-    link: Link,
+    link: QuicLink,
     endpoint: Endpoint,
     calls: mpsc::Sender<Call>,
     pace: Arc<Pace>,
@@ -101,9 +101,10 @@ impl ServeTask {
         let _ = queue.try_send(Coordination::Welcome(welcome));
         let node = self.link.peer();
         self.call(Call::Joined { client: self.id, node, observed, queue }).await?;
+        let span = tracing::trace_span!("link", node = %node.short());
         tokio::select! {
-            read = self.read(reader, node, observed) => read,
-            written = write(writer, waiting) => written,
+            read = self.read(reader, node, observed).instrument(span.clone()) => read,
+            written = write(writer, waiting).instrument(span) => written,
             denial = self.denied() => Err(denial.to_string()),
         }
     }
@@ -131,7 +132,9 @@ impl ServeTask {
                 // Not read, not answered: QUIC holds the node up.
                 tokio::time::sleep(PACE_WAIT).await;
             }
-            match Coordination::decode(frame).map_err(|error| error.to_string())? {
+            let message = Coordination::decode(frame).map_err(|error| error.to_string())?;
+            trace!(?message, "received");
+            match message {
                 Some(Coordination::Announce { announce, wanted, links }) => {
                     if announce.body().node != node {
                         return Err("it announces another node than itself".to_owned());
@@ -173,6 +176,7 @@ async fn greeting(reader: &mut FrameReader) -> Result<(), String> {
 /// Writes until the desk lets the node go.
 async fn write(mut writer: FrameWriter, mut waiting: mpsc::Receiver<Coordination>) -> Result<(), String> {
     while let Some(message) = waiting.recv().await {
+        trace!(?message, "sending");
         let written = timeout(WRITE_TIMEOUT, writer.write_frames(&[message.encode()])).await;
         written.map_err(|_| "it does not read".to_owned())?.map_err(|error| error.to_string())?;
     }

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use mdns_sd::TxtProperties;
-use tokio::time::Instant;
 
 use super::dht::addresses::{Addresses, is_worth_asking};
 use super::lan::record::{Announcement, ShortId};
 use super::port_map::gateway;
-use swarm_core::base::{ContentId, NodeId};
+use swarm_core::base::{ContentId, Instant, NodeId};
 
 /// What a node says of itself on the local network.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use crate::limits::PORT_MAP_PATIENCE;
 use swarm_core::base::{ContentId, Rate, Zone};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
-use swarm_link::Endpoint;
+use swarm_link::{Clock, Endpoint};
 
 /// By which way a node was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +101,8 @@ pub struct Surroundings {
     pub found: mpsc::Sender<Found>,
     /// Where they say what people should know; when it is full, nobody hears it.
     pub troubles: mpsc::Sender<Trouble>,
+    /// What finders know of time.
+    pub clock: Clock,
 }
 
 impl Finders {

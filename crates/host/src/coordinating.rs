@@ -9,7 +9,7 @@ use swarm_core::base::ContentId;
 use swarm_core::manifest::Source;
 use swarm_core::presence::Presence;
 use swarm_engine::Purpose;
-use swarm_link::{Endpoint, Link};
+use swarm_link::{Endpoint, QuicLink};
 use swarm_node::clock::wall_clock;
 
 /// A coordinator beside the node.
@@ -35,7 +35,7 @@ impl Started {
         Ok(Self { coordinator, tasks, ending })
     }
 
-    pub(super) fn links(&self) -> tokio::sync::mpsc::Sender<Link> {
+    pub(super) fn links(&self) -> tokio::sync::mpsc::Sender<QuicLink> {
         self.coordinator.links()
     }
 

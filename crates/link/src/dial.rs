@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::config::Transports;
 use super::identity::Identity;
 use super::interfaces::{canonical, is_local};
-use super::link::{CloseReason, Link};
+use super::link::{CloseReason, QuicLink};
 use super::path;
 use super::protocol::Protocol;
 use super::tls::{self, FoundKey};
@@ -129,7 +129,7 @@ pub(super) async fn dial(
     node: NodeId,
     addresses: &[Address],
     limit: Duration,
-) -> Result<Link, DialError> {
+) -> Result<QuicLink, DialError> {
     if node == dialer.identity.node_id() {
         return Err(DialError::Myself(node));
     }
@@ -167,7 +167,7 @@ enum Target {
 }
 
 enum Outcome {
-    Linked(Link),
+    Linked(QuicLink),
     Resolved(Vec<SocketAddr>),
     Failed(AttemptError),
 }
@@ -180,7 +180,7 @@ impl Race {
     }
 
     /// The first link, or `None` when all attempts have failed.
-    async fn run(&mut self) -> Option<Link> {
+    async fn run(&mut self) -> Option<QuicLink> {
         loop {
             self.begin_next();
             let may_begin = !self.waiting.is_empty();
@@ -215,7 +215,7 @@ impl Race {
         }
     }
 
-    fn on_outcome(&mut self, index: usize, outcome: Outcome) -> Option<Link> {
+    fn on_outcome(&mut self, index: usize, outcome: Outcome) -> Option<QuicLink> {
         match outcome {
             Outcome::Linked(link) => return Some(link),
             Outcome::Resolved(sockets) => {
@@ -314,7 +314,7 @@ async fn resolve(address: &Address) -> Outcome {
     }
 }
 
-async fn connect(dialer: &Dialer, node: NodeId, address: SocketAddr) -> Result<Link, AttemptError> {
+async fn connect(dialer: &Dialer, node: NodeId, address: SocketAddr) -> Result<QuicLink, AttemptError> {
     path::check(dialer.bound.ip(), address)?;
     let found = FoundKey::default();
     let tls = tls::dialing(&dialer.identity, node, dialer.protocol, &found);
@@ -326,7 +326,7 @@ async fn connect(dialer: &Dialer, node: NodeId, address: SocketAddr) -> Result<L
     let connecting =
         dialer.quinn.connect_with(config, address, tls::SERVER_NAME).map_err(|error| not_begun(&error))?;
     match connecting.await {
-        Ok(connection) => Link::new(connection, is_local).ok_or(AttemptError::NoAnswer),
+        Ok(connection) => QuicLink::new(connection, is_local).ok_or(AttemptError::NoAnswer),
         Err(error) => {
             Err(found.get().map_or_else(|| not_finished(error), |key| AttemptError::WrongKey(*key)))
         }

@@ -19,7 +19,7 @@ use super::dial::{self, AttemptError, DialError, Dialer};
 use super::identify;
 use super::identity::Identity;
 use super::interfaces::{self, canonical, is_local};
-use super::link::Link;
+use super::link::QuicLink;
 use super::protocol::Protocol;
 use super::socket::{self, BindError};
 use super::tls;
@@ -50,7 +50,7 @@ struct Shared {
     options: LinkOptions,
     transports: Transports,
     accepting: Accepting,
-    handshakes: Mutex<JoinSet<Option<Link>>>,
+    handshakes: Mutex<JoinSet<Option<QuicLink>>>,
     learned: watch::Sender<Learned>,
     gate: watch::Sender<Gate>,
 }
@@ -137,7 +137,7 @@ impl Endpoint {
         node: NodeId,
         protocol: Protocol,
         addresses: &[Address],
-    ) -> Result<Link, DialError> {
+    ) -> Result<QuicLink, DialError> {
         self.dial_within(DIAL_TIMEOUT, node, protocol, addresses).await
     }
 
@@ -153,7 +153,7 @@ impl Endpoint {
         node: NodeId,
         protocol: Protocol,
         addresses: &[Address],
-    ) -> Result<Link, DialError> {
+    ) -> Result<QuicLink, DialError> {
         let dialer = Dialer {
             quinn: self.shared.quinn.clone(),
             identity: self.identity.clone(),
@@ -185,7 +185,7 @@ impl Endpoint {
     /// The next link that another node dialed, once it proved its key; `None` when the endpoint is closed.
     ///
     /// Handshakes begin only while somebody waits here. To be cancelled by dropping the future: nothing is lost.
-    pub async fn accept(&self) -> Option<Link> {
+    pub async fn accept(&self) -> Option<QuicLink> {
         let mut handshakes = self.shared.handshakes.lock().await;
         loop {
             tokio::select! {
@@ -217,14 +217,14 @@ impl Endpoint {
     ///
     /// # Errors
     /// Why it may have no link.
-    pub fn admits(&self, link: &Link) -> Result<Role, Denial> {
+    pub fn admits(&self, link: &QuicLink) -> Result<Role, Denial> {
         let Gate { authoriser, clock } = self.shared.gate.borrow().clone();
         let unix_secs = clock().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let (node, certificate) = (link.peer(), link.certificate());
         authoriser.admit(&Applicant { node, certificate, unix_secs })
     }
 
-    fn lets_in(&self, link: &Link) -> bool {
+    fn lets_in(&self, link: &QuicLink) -> bool {
         let admitted = self.admits(link);
         if let Err(denial) = &admitted {
             tracing::info!(node = %link.peer(), address = %link.remote_address(), %denial, "turned away");
@@ -328,7 +328,7 @@ impl Endpoint {
         let _ = timeout(ENDPOINT_CLOSE_TIMEOUT, self.shared.quinn.wait_idle()).await;
     }
 
-    fn admit(&self, incoming: Incoming, handshakes: &mut JoinSet<Option<Link>>) {
+    fn admit(&self, incoming: Incoming, handshakes: &mut JoinSet<Option<QuicLink>>) {
         let remote = canonical(incoming.remote_address());
         if handshakes.len() >= HANDSHAKES_UNPROVEN_MAX && !incoming.remote_address_validated() {
             // A forged sender address never gets past this; refused where it cannot even be asked.
@@ -374,9 +374,9 @@ async fn handshake(
     connecting: Connecting,
     (remote, is_local): (SocketAddr, bool),
     limit: Duration,
-) -> Option<Link> {
+) -> Option<QuicLink> {
     match timeout(limit, connecting).await {
-        Ok(Ok(connection)) => Link::new(connection, is_local),
+        Ok(Ok(connection)) => QuicLink::new(connection, is_local),
         Ok(Err(error)) => {
             tracing::debug!(%remote, %error, "handshake failed");
             None

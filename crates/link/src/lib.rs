@@ -1,9 +1,11 @@
 //! Links: authenticated QUIC connections between nodes, and the key that a node proves itself with.
 //!
-//! Invariant: a [`Link`] exists only after its peer proved the Ed25519 key that [`Link::peer`] names. This room moves bytes
+//! Invariant: a [`QuicLink`] exists only after its peer proved the Ed25519 key that [`QuicLink::peer`] names. This room moves bytes
 //! and reports facts. Absent here: what frames mean (wire), who may connect (trust says so at the endpoint's gate), when to dial and when to give up (engine).
 
 pub mod limits;
+
+mod clock;
 
 mod key_file;
 mod key_store;
@@ -25,7 +27,9 @@ mod chunk_stream;
 mod control;
 mod frame;
 mod link;
+mod network;
 mod path;
+mod quic;
 
 #[doc(hidden)]
 pub mod fuzzing;
@@ -34,6 +38,7 @@ pub mod fuzzing;
 mod tests;
 
 pub use chunk_stream::{ChunkReceiver, ChunkSender, ReceiveError, SendError};
+pub use clock::Clock;
 pub use config::{LinkOptions, endpoint_config, network_threads};
 pub use control::{FrameReader, FrameWriter};
 pub use dial::{Attempt, AttemptError, DialError};
@@ -42,6 +47,7 @@ pub use frame::FrameError;
 pub use identity::Identity;
 pub use key_file::{IdentityError, random_bytes};
 pub use key_store::IdentityStore;
-pub use link::{CloseReason, Link, LinkStats};
+pub use link::{CloseReason, LinkStats, QuicLink};
+pub use network::{ChunkReceive, ChunkSend, FrameRead, FrameWrite, Link, Network};
 pub use protocol::Protocol;
 pub use socket::{BindError, bind_socket};

@@ -25,7 +25,7 @@ use swarm_core::wire::CloseCode;
 
 /// A link to a peer. Clones are the same link. It closes, with code 0, when all clones and streams are dropped.
 #[derive(Clone, Debug)]
-pub struct Link {
+pub struct QuicLink {
     connection: Connection,
     peer: NodeId,
     certificate: CertificateDer<'static>,
@@ -81,7 +81,7 @@ pub struct LinkStats {
     pub rtt: Duration,
 }
 
-impl Link {
+impl QuicLink {
     /// `None` if the connection's other side showed no node's key or agreed on no protocol, which the handshake has ruled
     /// out.
     pub(super) fn new(connection: Connection, is_local: bool) -> Option<Self> {

@@ -1,38 +1,11 @@
-//! The clocks. The only file that reads them.
-#![expect(clippy::disallowed_methods, reason = "this is where clocks are read")]
+//! The clocks that show more than time that passes: how long the process stood still, and the time of day. With `link/clock`, which
+//! reads the monotonic one, the only file that reads clocks.
 
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use swarm_core::base::Instant;
-
-/// Turns the system's monotonic clock into engine time.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    origin: std::time::Instant,
-}
-
-impl Clock {
-    /// A clock that starts at zero.
-    pub fn start() -> Self {
-        Self { origin: std::time::Instant::now() }
-    }
-
-    /// Time since it was started.
-    pub fn now(&self) -> Instant {
-        self.at(std::time::Instant::now())
-    }
-
-    fn at(&self, now: std::time::Instant) -> Instant {
-        let since = now.saturating_duration_since(self.origin);
-        Instant::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
-    }
-
-    /// When the system's clock will show that instant.
-    fn deadline(&self, at: Instant) -> std::time::Instant {
-        self.origin + Duration::from_nanos(at.as_nanos())
-    }
-}
+pub use swarm_link::Clock;
 
 /// Engine time that stands still while the process does: while its machine sleeps, or it was stopped by a signal.
 ///
@@ -49,15 +22,15 @@ pub(super) struct AwakeClock {
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     /// Runs on while the process is stopped, and stands still while the machine sleeps, on Linux and macOS at least.
-    awake: std::time::Instant,
+    awake: tokio::time::Instant,
     /// Runs on while the machine sleeps, too. Its origin is the system's.
     ever: Duration,
 }
 
 impl AwakeClock {
-    /// A clock that starts at zero.
-    pub(super) fn start() -> Self {
-        Self { clock: Clock::start(), looked_at: Reading::now(), now: Instant::ZERO }
+    /// Begins at zero, and is this clock as long as the process runs.
+    pub(super) fn start(clock: Clock) -> Self {
+        Self { clock, looked_at: Reading::now(), now: Instant::ZERO }
     }
 
     /// Looks at the system's clocks. If the process stood still since the last look: for how long.
@@ -73,7 +46,7 @@ impl AwakeClock {
     /// When to look again: at that instant, and after a beat at the latest.
     pub(super) fn next_look(&self, wakeup: Option<Instant>) -> tokio::time::Instant {
         let beat = self.looked_at.awake + BEAT;
-        wakeup.map_or(beat, |at| self.clock.deadline(at).min(beat)).into()
+        wakeup.map_or(beat, |at| self.clock.deadline(at).min(beat))
     }
 
     fn look_at(&mut self, reading: Reading) -> Option<Duration> {
@@ -82,7 +55,7 @@ impl AwakeClock {
         self.looked_at = reading;
         let gap = (passed >= GAP_MIN).then_some(passed);
         if gap.is_some() {
-            self.clock.origin += awake;
+            self.clock = self.clock.without(awake);
         }
         self.now = self.now.max(self.clock.at(reading.awake));
         gap
@@ -91,7 +64,7 @@ impl AwakeClock {
 
 impl Reading {
     fn now() -> Self {
-        Self { awake: std::time::Instant::now(), ever: ever() }
+        Self { awake: Clock::system(), ever: ever() }
     }
 }
 
@@ -130,6 +103,7 @@ pub fn local_minute() -> u16 {
 }
 
 /// The time of day: for file times only.
+#[expect(clippy::disallowed_methods, reason = "this is where the time of day is read")]
 pub fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
@@ -145,7 +119,7 @@ mod tests {
 
     #[test]
     fn time_for_which_the_process_stood_still_is_left_out_and_told() {
-        let mut clock = AwakeClock::start();
+        let mut clock = AwakeClock::start(Clock::start());
         let start = clock.looked_at;
         let mut look = |awake: u64, ever: u64| {
             let (awake, ever) = (Duration::from_millis(awake), Duration::from_millis(ever));
@@ -163,9 +137,9 @@ mod tests {
 
     #[test]
     fn it_is_looked_at_every_beat_and_sooner_if_something_is_due() {
-        let clock = AwakeClock::start();
+        let clock = AwakeClock::start(Clock::start());
         let waits = |wakeup: Option<Duration>| {
-            let at: std::time::Instant = clock.next_look(wakeup.map(|at| Instant::ZERO + at)).into();
+            let at = clock.next_look(wakeup.map(|at| Instant::ZERO + at));
             at.saturating_duration_since(clock.looked_at.awake)
         };
         assert_eq!(waits(None), BEAT);
@@ -176,9 +150,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_timeout_counts_the_time_for_which_the_process_ran() {
         assert_eq!(timeout(Duration::from_secs(30), async { 7 }).await, Some(7));
-        let start = tokio::time::Instant::now();
+        let start = Clock::start();
         assert_eq!(timeout(Duration::from_millis(2_500), std::future::pending::<()>()).await, None);
-        assert!((2_500..2_600).contains(&start.elapsed().as_millis()));
+        assert!((2_500..2_600).contains(&(start.now() - Instant::ZERO).as_millis()));
         let slept = async {
             // Long past the limit in one go, as after a sleep: that is one beat.
             tokio::time::sleep(Duration::from_millis(500)).await;

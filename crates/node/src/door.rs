@@ -3,10 +3,10 @@
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::io::Fact;
+use super::fact::Fact;
 use swarm_core::base::limits::ADMISSION_CHECK_INTERVAL;
 use swarm_core::trust::AccessTable;
-use swarm_link::{Endpoint, Gate};
+use swarm_link::Gate;
 
 pub(super) struct Door {
     gate: watch::Receiver<Gate>,
@@ -16,10 +16,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(endpoint: &Endpoint) -> Self {
+    pub(super) fn new(gate: watch::Receiver<Gate>) -> Self {
         let mut rounds = interval(ADMISSION_CHECK_INTERVAL);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { gate: endpoint.gate(), rounds, epoch: 0 }
+        Self { gate, rounds, epoch: 0 }
     }
 
     /// What linked nodes may have from now on, for the engine.

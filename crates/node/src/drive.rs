@@ -3,26 +3,30 @@
 use tokio::sync::mpsc;
 
 use super::clock::AwakeClock;
+use super::fact::Command;
+use super::finding::Finding;
+use super::ground::Ground;
 use super::io::Io;
-use super::{Command, NodeEvent, NodeSnapshot, Options};
+use super::{NodeEvent, NodeSnapshot, Options};
 use swarm_core::base::Instant;
 use swarm_engine::{Engine, Input};
-use swarm_link::Endpoint;
+use swarm_link::Network;
 
-pub(super) struct Driver {
+pub(super) struct Driver<N: Network> {
     engine: Engine,
-    io: Io,
+    io: Io<N>,
     clock: AwakeClock,
 }
 
-impl Driver {
+impl<N: Network> Driver<N> {
     pub(super) fn new(
-        endpoint: Endpoint,
+        network: N,
+        (finding, coordination): (Finding, Option<mpsc::Sender<N::Link>>),
+        ground: Ground,
         options: Options,
-        commands: mpsc::Receiver<Command>,
-        events: mpsc::Sender<NodeEvent>,
+        (commands, events): (mpsc::Receiver<Command>, mpsc::Sender<NodeEvent>),
     ) -> Self {
-        let node = endpoint.node_id();
+        let node = network.node_id();
         let mut engine = Engine::new(node, seed(node));
         if options.takes_offers {
             engine.take_offers();
@@ -30,16 +34,20 @@ impl Driver {
         for (node, past) in &options.past {
             engine.remember(*node, *past);
         }
-        let mut io = Io::new(endpoint, options, commands, events);
+        let clock = AwakeClock::start(ground.clock);
+        let mut io = Io::new(network, (finding, coordination), ground, &options, (commands, events));
         engine.handle(Instant::ZERO, io.access());
-        Self { engine, io, clock: AwakeClock::start() }
+        Self { engine, io, clock }
     }
 
     pub(super) async fn run(mut self) -> NodeSnapshot {
         while !self.io.is_stopped() {
             let wakeup = self.clock.next_look(self.engine.next_wakeup().map(|(at, _)| at));
             for fact in self.io.next_facts(wakeup).await {
-                if let Some(slept) = self.clock.look() {
+                // What is held up hears nothing of peers: that is no silence of theirs.
+                if !self.io.is_held_up()
+                    && let Some(slept) = self.clock.look()
+                {
                     self.handle(Input::Woke { slept });
                 }
                 if let Some(input) = self.io.admit(fact, &self.engine) {

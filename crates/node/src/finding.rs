@@ -1,22 +1,22 @@
 //! Finders beside the engine: what this node takes part in goes to them, whom they find comes back. Decides nothing: a node that
 //! was found is a source like any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::io::Fact;
+use super::fact::Fact;
+use super::ground::Ground;
 use crate::limits::FOUND_WAITING_MAX;
 use swarm_core::base::limits::COORDINATORS_MAX;
-use swarm_core::base::{ContentId, Rate};
+use swarm_core::base::{ContentId, NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
-use swarm_discovery::{Finders, Found, Participation, Surroundings, Trouble};
+use swarm_discovery::{Finders, Found, Participation, Surroundings, Trouble, Way};
 use swarm_engine::Engine;
+use swarm_engine::limits::PEERS_MAX;
 use swarm_link::Endpoint;
 use swarm_link::limits::LINK_FINISH_TIMEOUT;
 
@@ -30,53 +30,70 @@ pub(super) struct Finding {
     own_coordinators: BTreeMap<ContentId, Vec<Source>>,
     /// The limit on uploads.
     up_max: Option<Rate>,
+    /// What the product was told already.
+    told: BTreeSet<(ContentId, NodeId, Way)>,
     look: tokio::time::Interval,
 }
 
+/// The finders' ends of the queues.
+pub(super) struct Plugs {
+    participation: watch::Receiver<Participation>,
+    found: mpsc::Sender<Found>,
+    troubles: mpsc::Sender<Trouble>,
+}
+
 impl Finding {
-    /// Starts the finders. They end by themselves when this is dropped, and take back what they announced; whoever is not done
-    /// a while after `ending` is cancelled is cut off.
+    /// Starts the finders. They end by themselves when this is dropped, and take back what they announced; those that are not done
+    /// a while after the node's end are cut off.
     pub(super) fn start(
         endpoint: &Endpoint,
         finders: Finders,
         advertise: Vec<Address>,
-        tasks: &TaskTracker,
-        ending: &CancellationToken,
+        ground: &Ground,
     ) -> Self {
-        let (participation, participation_watch) = watch::channel(Participation::default());
-        let (report, found) = mpsc::channel(FOUND_WAITING_MAX);
-        let (trouble_report, troubles) = mpsc::channel(TROUBLES_WAITING_MAX);
+        let coordinators = finders.coordinators.clone();
+        let (finding, plugs) = Self::idle(coordinators);
         let surroundings = Surroundings {
             endpoint: endpoint.clone(),
             advertise: advertise.into(),
-            participation: participation_watch,
-            found: report,
-            troubles: trouble_report,
+            participation: plugs.participation,
+            found: plugs.found,
+            troubles: plugs.troubles,
+            clock: ground.clock,
         };
-        let coordinators = finders.coordinators.clone();
-        let finding = swarm_discovery::run(finders, surroundings);
-        let ending = ending.clone();
-        tasks.spawn(async move {
+        let running = swarm_discovery::run(finders, surroundings);
+        let ending = ground.ending.clone();
+        ground.tasks.spawn(async move {
             let patience = async {
                 ending.cancelled().await;
                 tokio::time::sleep(LINK_FINISH_TIMEOUT).await;
             };
             tokio::select! {
-                () = finding => {}
+                () = running => {}
                 () = patience => tracing::debug!("finders did not end in time"),
             }
         });
+        finding
+    }
+
+    /// Without finders, and what some can be attached to.
+    pub(super) fn idle(coordinators: Vec<Source>) -> (Self, Plugs) {
+        let (participation, participation_watch) = watch::channel(Participation::default());
+        let (report, found) = mpsc::channel(FOUND_WAITING_MAX);
+        let (trouble_report, troubles) = mpsc::channel(TROUBLES_WAITING_MAX);
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        Self {
+        let finding = Self {
             participation,
             found,
             troubles,
             coordinators,
             own_coordinators: BTreeMap::new(),
             up_max: None,
+            told: BTreeSet::new(),
             look,
-        }
+        };
+        (finding, Plugs { participation: participation_watch, found: report, troubles: trouble_report })
     }
 
     /// What a finder says, or that it is time to tell them again what this node takes part in. To be cancelled by dropping the
@@ -87,6 +104,12 @@ impl Finding {
             Some(trouble) = self.troubles.recv() => Fact::Trouble(trouble),
             _ = self.look.tick() => Fact::LookAround,
         }
+    }
+
+    /// Whether the product has not heard of this yet; it has from now on.
+    pub(super) fn is_news(&mut self, found: &Found) -> bool {
+        let news = (found.content, found.source.node, found.way);
+        self.told.len() < PEERS_MAX && self.told.insert(news)
     }
 
     /// Has finders told soon of a content that was joined: whoever waits for it waits for nothing else.

@@ -1,160 +1,111 @@
 //! Every effect in one place. `perform` carries an order out or starts a task that does; facts come back through one queue.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::blocks::Blocks;
 use super::budget::Budget;
-use super::clock::Clock;
 use super::door::Door;
+use super::events::Events;
+use super::fact::{Command, End, Fact, Report};
 use super::finding::Finding;
-use super::link::{ControlOut, End, Expected, LinkHandle};
+use super::ground::Ground;
+use super::link::{self, ControlOut, Expected, LinkHandle};
+use super::links::Links;
+use super::stores::Stores;
 use super::throttle::Throttle;
-use super::upload::{self, UploadTask};
+use super::upload::UploadTask;
+use super::uploads::Uploads;
 use super::windows::Windows;
-use super::{Command, Limits, NodeEvent, NodeSnapshot, Options, WireTotals, link};
-use swarm_core::base::{ContentId, NodeId};
-use swarm_core::manifest::{ChunkIndex, Run, Source};
-use swarm_core::trust::Role;
+use super::{Limits, NodeEvent, NodeSnapshot, Options};
+use swarm_core::base::{ContentId, NodeId, Rate};
+use swarm_core::manifest::{Address, Run, Source};
+use swarm_core::trust::{Denial, Role};
 use swarm_core::wire::{CloseCode, Message, RequestId};
-use swarm_discovery::{Found, Trouble, Way};
-use swarm_engine::limits::PEERS_MAX;
+use swarm_discovery::{Found, Way};
 use swarm_engine::{
-    ChunkVerdict, CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose, Refusal,
-    RefusalCause,
+    CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose, Refusal, RefusalCause,
 };
-use swarm_files::{Store, StoreError, StoreWarning, Verdict};
 use swarm_link::limits::DIAL_TIMEOUT;
-use swarm_link::{DialError, Endpoint, Link, Protocol};
+use swarm_link::{DialError, Link as _, Network, Protocol};
 
-/// What tasks report.
-pub(super) enum Fact {
-    Input(Input),
-    /// A link stands; its tasks are still to be started.
-    Linked {
-        link: Link,
-        dialed: bool,
-    },
-    /// Its control stream stands too.
-    ControlReady {
-        link: LinkId,
-    },
-    /// Who may link, or have what, is to be looked at again.
-    Recheck {
-        is_changed: bool,
-    },
-    /// A link's tasks have ended.
-    Ended {
-        link: LinkId,
-        end: End,
-    },
-    /// Nothing can be taken back of it any more.
-    UploadSettled {
-        link: LinkId,
-        request: RequestId,
-    },
-    StoreFailed {
-        content: ContentId,
-        error: StoreError,
-    },
-    StoreWarned {
-        content: ContentId,
-        warning: StoreWarning,
-    },
-    Command(Command),
-    Found(Found),
-    Trouble(Trouble),
-    /// Finders want to know what this node takes part in.
-    LookAround,
-    Wakeup,
+/// A link that stands; its tasks are still to be started.
+struct Linked<L> {
+    link: L,
+    dialed: bool,
 }
 
-pub(super) struct Io {
-    endpoint: Endpoint,
+pub(super) struct Io<N: Network> {
+    network: N,
+    door: Door,
+    finding: Finding,
+    dial_timeout: Duration,
     commands: mpsc::Receiver<Command>,
-    events: mpsc::Sender<NodeEvent>,
-    /// Events that found the queue full.
-    late_events: VecDeque<NodeEvent>,
     facts: mpsc::Receiver<Fact>,
-    report: mpsc::Sender<Fact>,
+    report: Report,
+    linked: mpsc::Receiver<Linked<N::Link>>,
+    linked_report: mpsc::Sender<Linked<N::Link>>,
     /// Facts that this room knows at once.
     own_facts: VecDeque<Fact>,
-    stores: BTreeMap<ContentId, Arc<dyn Store>>,
-    links: BTreeMap<LinkId, LinkHandle>,
-    uploads: BTreeMap<(LinkId, RequestId), CancellationToken>,
-    /// Of links that are gone.
-    past_wire: BTreeMap<NodeId, WireTotals>,
-    past_wire_total: WireTotals,
-    next_link: u64,
-    clock: Clock,
-    budget: Budget,
-    windows: Windows,
-    blocks: Blocks,
-    up: Throttle,
-    down: Throttle,
-    limits: Limits,
-    dial_timeout: Duration,
-    finding: Finding,
-    door: Door,
-    /// What finders said and was told already.
-    told: BTreeSet<(ContentId, NodeId, Way)>,
-    tasks: TaskTracker,
-    ending: CancellationToken,
+    events: Events,
+    links: Links<N::Link>,
+    stores: Stores,
+    uploads: Uploads,
+    /// What every link's tasks share.
+    shared: Shared,
+    ground: Ground,
     is_stopped: bool,
 }
 
-impl Io {
+/// What all links have a part of.
+struct Shared {
+    budget: Budget,
+    blocks: Blocks,
+    up: Throttle,
+    down: Throttle,
+    up_per_peer: Option<Rate>,
+    down_per_peer: Option<Rate>,
+}
+
+impl<N: Network> Io<N> {
     pub(super) fn new(
-        endpoint: Endpoint,
-        options: Options,
-        commands: mpsc::Receiver<Command>,
-        events: mpsc::Sender<NodeEvent>,
+        network: N,
+        (mut finding, coordination): (Finding, Option<mpsc::Sender<N::Link>>),
+        ground: Ground,
+        options: &Options,
+        (commands, events): (mpsc::Receiver<Command>, mpsc::Sender<NodeEvent>),
     ) -> Self {
         let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
-        let tasks = TaskTracker::new();
-        let ending = CancellationToken::new();
-        let Options { limits, finders, advertise, coordination, takes_offers: _, past: _, dial_timeout } =
-            options;
-        tasks.spawn(accept(endpoint.clone(), report.clone(), coordination, ending.clone()));
-        let mut finding = Finding::start(&endpoint, finders, advertise, &tasks, &ending);
+        let (linked_report, linked) = mpsc::channel(LINKED_WAITING_MAX);
+        let Options { limits, dial_timeout, .. } = options;
+        let accepting = accept(network.clone(), linked_report.clone(), coordination, ground.ending.clone());
+        ground.tasks.spawn(accepting);
         finding.set_up(limits.up);
-        let door = Door::new(&endpoint);
         let windows_len = if limits.windows_len == 0 { u64::MAX } else { limits.windows_len };
-        let windows = Windows::new(windows_len, windows_len, endpoint.link_options());
+        let windows = Windows::new(windows_len, windows_len, network.link_options());
         Self {
-            endpoint,
-            commands,
-            events,
-            late_events: VecDeque::new(),
-            facts,
-            report,
-            own_facts: VecDeque::new(),
-            stores: BTreeMap::new(),
-            links: BTreeMap::new(),
-            uploads: BTreeMap::new(),
-            past_wire: BTreeMap::new(),
-            past_wire_total: WireTotals::default(),
-            next_link: 0,
-            clock: Clock::start(),
-            budget: Budget::new(limits.buffers_len),
-            windows,
-            blocks: Blocks::default(),
-            up: Throttle::new(limits.up),
-            down: Throttle::new(limits.down),
-            limits,
-            dial_timeout: dial_timeout.map_or(DIAL_TIMEOUT, |limit| limit.min(DIAL_TIMEOUT)),
+            door: Door::new(network.gate()),
+            network,
             finding,
-            door,
-            told: BTreeSet::new(),
-            tasks,
-            ending,
+            dial_timeout: dial_timeout.map_or(DIAL_TIMEOUT, |limit| limit.min(DIAL_TIMEOUT)),
+            commands,
+            facts,
+            linked,
+            linked_report,
+            own_facts: VecDeque::new(),
+            events: Events::new(events),
+            links: Links::new(limits.links_max, windows),
+            stores: Stores::new(report.clone(), ground.tasks.clone()),
+            uploads: Uploads::new(report.clone(), ground.tasks.clone()),
+            report,
+            shared: Shared::new(*limits),
+            ground,
             is_stopped: false,
         }
     }
@@ -163,21 +114,29 @@ impl Io {
         self.is_stopped
     }
 
+    /// Whether everything waits until the product listens again, but for its commands.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.events.holds_up()
+    }
+
     /// The next facts, or a wake-up when it is time. Facts first: what waited while the process stood still is news, too.
     pub(super) async fn next_facts(&mut self, wakeup: Instant) -> Vec<Fact> {
-        self.hand_over_late_events();
         if !self.own_facts.is_empty() {
             return self.own_facts.drain(..).collect();
         }
         let mut facts = Vec::new();
+        // A product that does not listen is still heard, and a peer that is to go still goes.
+        let goes_on = !self.is_held_up();
         tokio::select! {
             biased;
             Some(command) = self.commands.recv() => facts.push(Fact::Command(command)),
             // Before facts: a peer that is to go could keep those coming.
             fact = self.door.next() => facts.push(fact),
-            _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => {}
-            fact = self.finding.next() => facts.push(fact),
-            () = tokio::time::sleep_until(wakeup) => facts.push(Fact::Wakeup),
+            () = self.events.relieved() => {}
+            Some(linked) = self.linked.recv(), if goes_on => facts.extend(self.admit_link(linked).map(Fact::Input)),
+            _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE), if goes_on => {}
+            fact = self.finding.next(), if goes_on => facts.push(fact),
+            () = tokio::time::sleep_until(wakeup), if goes_on => facts.push(Fact::Wakeup),
         }
         facts
     }
@@ -185,78 +144,29 @@ impl Io {
     /// Turns a fact into the engine's input; some are this room's own affair.
     pub(super) fn admit(&mut self, fact: Fact, engine: &Engine) -> Option<Input> {
         match fact {
-            Fact::Input(input) => Some(input),
-            Fact::Wakeup => Some(Input::Wakeup),
-            Fact::Found(found) => Some(self.admit_found(found)),
-            Fact::Trouble(trouble) => {
-                self.tell(NodeEvent::FinderTrouble(trouble));
-                None
-            }
-            Fact::LookAround => {
-                self.finding.update(engine);
-                None
-            }
-            Fact::Command(command) => self.admit_command(command, engine),
-            Fact::Linked { link, dialed } if self.is_crowded() => Self::turn_away(&link, dialed),
-            Fact::Linked { link, dialed } => match self.endpoint.admits(&link) {
-                Ok(role) => {
-                    self.start_link(link, role, dialed);
-                    None
-                }
-                // It was admitted a moment ago.
-                Err(denial) => {
-                    link.turn_away(&denial);
-                    let failure =
-                        DialFailure::Refused(Refusal::new(RefusalCause::DeniedHere, denial.to_string()));
-                    dialed.then(|| Input::DialFailed { node: link.peer(), failure })
-                }
-            },
+            Fact::Input(input) => return Some(input),
+            Fact::Wakeup => return Some(Input::Wakeup),
+            Fact::Found(found) => return Some(self.admit_found(found)),
+            Fact::Command(command) => return self.admit_command(command, engine),
+            Fact::ControlReady { link } => return self.admit_up(link),
+            Fact::Ended { link, end } => return Some(self.admit_end(link, end)),
             Fact::Recheck { is_changed } => {
                 self.recheck();
-                is_changed.then(|| self.access())
-            }
-            Fact::ControlReady { link } => {
-                let handle = self.links.get_mut(&link)?;
-                handle.is_up = true;
-                let (node, role, dialed) = (handle.link.peer(), handle.role, handle.dialed);
-                self.windows.give(handle);
-                let address = Some(handle.link.remote_address().into());
-                Some(Input::LinkUp { link, node, role, dialed, address })
-            }
-            Fact::Ended { link, end: End { words, denial } } => {
-                if let Some(handle) = self.links.get(&link) {
-                    debug!(peer = %handle.link.peer().short(), reason = words, "a link has ended");
-                }
-                let lost = self.links.get(&link).filter(|handle| handle.dialed && !handle.is_up);
-                let dialed = lost.map(|handle| handle.link.peer());
-                self.forget_link(link);
-                // The engine never heard of a link that ended before it was up: it still waits for the dial.
-                Some(match (dialed, denial) {
-                    (Some(node), None) => {
-                        Input::DialFailed { node, failure: DialFailure::Unreachable(words) }
-                    }
-                    (Some(node), Some(_)) => {
-                        let refusal = Refusal::new(RefusalCause::TurnedAway, words);
-                        Input::DialFailed { node, failure: DialFailure::Refused(refusal) }
-                    }
-                    (None, None) => Input::LinkDown { link, reason: words },
-                    (None, Some(reason)) => Input::TurnedAway { link, reason },
-                })
-            }
-            Fact::UploadSettled { link, request } => {
-                self.uploads.remove(&(link, request));
-                None
-            }
-            Fact::StoreWarned { content, warning } => {
-                self.tell(NodeEvent::StoreWarning { content, warning });
-                None
+                return is_changed.then(|| self.access());
             }
             Fact::StoreFailed { content, error } => {
                 warn!(content = %content.short(), %error, "the store failed");
-                self.tell(NodeEvent::StoreError { content, error });
-                Some(Input::StoreFailed { content })
+                self.events.tell(NodeEvent::StoreError { content, error });
+                return Some(Input::StoreFailed { content });
             }
+            Fact::StoreWarned { content, warning } => {
+                self.events.tell(NodeEvent::StoreWarning { content, warning });
+            }
+            Fact::Trouble(trouble) => self.events.tell(NodeEvent::FinderTrouble(trouble)),
+            Fact::LookAround => self.finding.update(engine),
+            Fact::UploadSettled { link, request } => self.uploads.settled(link, request),
         }
+        None
     }
 
     fn admit_command(&mut self, command: Command, engine: &Engine) -> Option<Input> {
@@ -266,7 +176,7 @@ impl Io {
                 Some(Input::Join(join))
             }
             Command::OpenStore { content, store, durable, wanted } => {
-                self.stores.insert(content, store);
+                self.stores.open(content, store);
                 Some(Input::StoreOpened { content, durable, wanted })
             }
             Command::AddSource { content, source: Source { node, addresses }, purpose } => {
@@ -280,27 +190,28 @@ impl Io {
             Command::Refuse { node, content, reason } => Some(Input::Refuse { node, content, reason }),
             Command::SetLimits { up, down } => {
                 self.finding.set_up(up);
-                self.up.set(up);
-                self.down.set(down);
+                self.shared.up.set(up);
+                self.shared.down.set(down);
                 None
             }
             Command::Snapshot(reply) => {
-                // Whoever asked may be gone.
+                // The product that asked may be gone.
                 let _ = reply.send(self.snapshot(engine));
                 None
             }
-            Command::Stop => Some(Input::Stop),
+            Command::Stop => {
+                self.events.end();
+                Some(Input::Stop)
+            }
         }
     }
 
     fn admit_found(&mut self, found: Found) -> Input {
-        let (content, source) = (found.content, found.source.clone());
-        let way = found.way;
-        let is_news = self.told.len() < PEERS_MAX && self.told.insert((content, source.node, way));
-        if is_news {
-            let (node, content) = (found.source.node.short(), content.short());
+        let Found { content, source, way } = found.clone();
+        if self.finding.is_news(&found) {
+            let (node, content) = (source.node.short(), content.short());
             tracing::info!(node, content, way = way.name(), "found peer");
-            self.tell(NodeEvent::Found(found));
+            self.events.tell(NodeEvent::Found(found));
         }
         let purpose = match way {
             Way::Meeting => Purpose::Meet,
@@ -309,78 +220,121 @@ impl Io {
         Input::AddSource { content, node: source.node, addresses: source.addresses, purpose }
     }
 
-    /// Carries out one order.
-    pub(super) fn perform(&mut self, output: Output) {
-        match output {
-            Output::Dial { node, addresses } => {
-                let (endpoint, limit, report) =
-                    (self.endpoint.clone(), self.dial_timeout, self.report.clone());
-                let dialing = async move {
-                    let dialed = endpoint.dial_within(limit, node, Protocol::Peer, &addresses).await;
-                    // The node may have ended.
-                    let _ = report.send(fact_of_dial(node, dialed)).await;
-                };
-                let ending = self.ending.clone();
-                self.tasks.spawn(async move { ending.run_until_cancelled(dialing).await });
+    /// Starts the tasks of a link, if it may stand; the engine hears of it when its control stream stands.
+    fn admit_link(&mut self, Linked { link, dialed }: Linked<N::Link>) -> Option<Input> {
+        if self.links.is_crowded() {
+            return Self::turn_away(&link, dialed);
+        }
+        match self.network.admits(&link) {
+            Ok(role) => {
+                self.start_link(link, role, dialed);
+                None
             }
-            Output::Close { link, reason } => self.close(link, &reason),
-            Output::Send { link, message } => self.send(link, message),
-            Output::Receive { link, request, content, run } => self.expect(link, request, content, run),
-            Output::Abandon { link, request } => self.abandon(link, request),
-            Output::Upload { link, request, content, run } => self.upload(link, request, content, run),
-            Output::StopUpload { link, request } => {
-                if let Some(cancel) = self.uploads.get(&(link, request)) {
-                    cancel.cancel();
-                }
-            }
-            Output::VerifyKept { content, chunk } => self.verify_kept(content, chunk),
-            Output::Reread { content, chunk } => self.reread(content, chunk),
-            Output::Flush { content } => self.flush(content),
-            Output::Finish { content } => self.finish(content),
-            Output::Event(event) => {
-                self.is_stopped |= matches!(event, Event::Stopped);
-                if let Event::Left { content } = &event {
-                    self.stores.remove(content);
-                }
-                self.tell(NodeEvent::Engine(event));
-            }
+            Err(denial) => Self::deny(&link, dialed, &denial),
         }
     }
 
-    /// Waits for tasks to end: links say farewell, stores finish what they began.
-    pub(super) async fn end(mut self) {
-        // Nobody reads facts any more: tasks that report must not wait for that.
-        self.facts.close();
-        drop(self.finding);
-        self.ending.cancel();
-        self.links.clear();
-        self.tasks.close();
-        // Farewells have their own time limit.
-        let _ = tokio::time::timeout(swarm_link::limits::LINK_FINISH_TIMEOUT, self.tasks.wait()).await;
-        self.endpoint.close(0, "done").await;
-        self.tasks.wait().await;
-    }
-
-    fn is_crowded(&self) -> bool {
-        self.limits.links_max.is_some_and(|max| self.links.len() >= max)
-    }
-
-    fn turn_away(link: &Link, dialed: bool) -> Option<Input> {
+    fn turn_away(link: &N::Link, dialed: bool) -> Option<Input> {
         let reason = CloseReason::TooManyLinks;
         link.close(reason.code(), &reason.to_string());
         let failure = DialFailure::Unreachable("this node has as many peers as it may".to_owned());
         dialed.then(|| Input::DialFailed { node: link.peer(), failure })
     }
 
-    /// Ends links whose peers may have none any more, or in another role.
+    /// A link that was admitted a moment ago, and is not any more.
+    fn deny(link: &N::Link, dialed: bool, denial: &Denial) -> Option<Input> {
+        link.turn_away(denial);
+        let refusal = Refusal::new(RefusalCause::DeniedHere, denial.to_string());
+        dialed.then(|| Input::DialFailed { node: link.peer(), failure: DialFailure::Refused(refusal) })
+    }
+
+    fn start_link(&mut self, link: N::Link, role: Role, dialed: bool) {
+        let id = self.links.next_id();
+        let context = link::Context {
+            report: self.report.clone(),
+            budget: self.shared.budget.clone(),
+            down: [self.shared.down.clone(), Throttle::new(self.shared.down_per_peer)],
+            gone: CancellationToken::new(),
+            clock: self.ground.clock,
+        };
+        let up = Throttle::new(self.shared.up_per_peer);
+        let handle = link::start(id, link, (role, dialed), up, context, &self.ground.tasks);
+        self.links.add(id, handle);
+    }
+
+    fn admit_up(&mut self, link: LinkId) -> Option<Input> {
+        let handle = self.links.set_up(link)?;
+        let (node, role, dialed) = (handle.link.peer(), handle.role, handle.dialed);
+        let address = handle.link.address();
+        Some(Input::LinkUp { link, node, role, dialed, address })
+    }
+
+    fn admit_end(&mut self, link: LinkId, End { words, denial }: End) -> Input {
+        let ended = self.forget_link(link);
+        if let Some(handle) = &ended {
+            debug!(peer = %handle.link.peer().short(), reason = words, "a link has ended");
+        }
+        // The engine never heard of a link that ended before it was up: it still waits for the dial.
+        let lost = ended.filter(|handle| handle.dialed && !handle.is_up);
+        match (lost.map(|handle| handle.link.peer()), denial) {
+            (Some(node), None) => Input::DialFailed { node, failure: DialFailure::Unreachable(words) },
+            (Some(node), Some(_)) => {
+                let refusal = Refusal::new(RefusalCause::TurnedAway, words);
+                Input::DialFailed { node, failure: DialFailure::Refused(refusal) }
+            }
+            (None, None) => Input::LinkDown { link, reason: words },
+            (None, Some(reason)) => Input::TurnedAway { link, reason },
+        }
+    }
+
+    /// Carries out one order.
+    pub(super) fn perform(&mut self, output: Output) {
+        match output {
+            Output::Dial { node, addresses } => self.dial(node, addresses),
+            Output::Close { link, reason } => self.close(link, &reason),
+            Output::Send { link, message } => self.send(link, message),
+            Output::Receive { link, request, content, run } => self.expect(link, request, content, run),
+            Output::Abandon { link, request } => self.abandon(link, request),
+            Output::Upload { link, request, content, run } => self.upload(link, request, content, run),
+            Output::StopUpload { link, request } => self.uploads.stop(link, request),
+            Output::VerifyKept { content, chunk } => self.stores.verify_kept(content, chunk),
+            Output::Reread { content, chunk } => self.stores.reread(content, chunk),
+            Output::Flush { content } => self.stores.flush(content),
+            Output::Finish { content } => self.stores.finish(content),
+            Output::Event(event) => {
+                self.is_stopped |= matches!(event, Event::Stopped);
+                if let Event::Left { content } = &event {
+                    self.stores.close(*content);
+                }
+                self.events.tell(NodeEvent::Engine(event));
+            }
+        }
+    }
+
+    /// Waits for tasks to end: links say farewell, stores finish what they began.
+    pub(super) async fn end(mut self) {
+        // The loop reads facts no more: tasks that report must not wait for that.
+        self.facts.close();
+        self.linked.close();
+        drop(self.finding);
+        self.ground.ending.cancel();
+        self.links.clear();
+        self.ground.tasks.close();
+        // Farewells have their own time limit.
+        let _ = tokio::time::timeout(swarm_link::limits::LINK_FINISH_TIMEOUT, self.ground.tasks.wait()).await;
+        self.network.close(0, "done").await;
+        self.ground.tasks.wait().await;
+    }
+
     /// The access table of this moment, with an epoch of its own.
     pub(super) fn access(&mut self) -> Input {
         Input::Access(self.door.access())
     }
 
+    /// Ends links whose peers may have none any more, or in another role.
     fn recheck(&self) {
-        for handle in self.links.values() {
-            match self.endpoint.admits(&handle.link) {
+        for handle in self.links.iter() {
+            match self.network.admits(&handle.link) {
                 Ok(role) if role == handle.role => {}
                 Ok(role) => {
                     debug!(peer = %handle.link.peer().short(), role = role.name(), "the role of a peer has changed");
@@ -395,41 +349,9 @@ impl Io {
         }
     }
 
-    fn start_link(&mut self, link: Link, role: Role, dialed: bool) {
-        self.next_link += 1;
-        let id = LinkId(self.next_link);
-        let gone = CancellationToken::new();
-        let context = link::Context {
-            report: self.report.clone(),
-            budget: self.budget.clone(),
-            down: [self.down.clone(), Throttle::new(self.limits.down_per_peer)],
-            gone,
-            clock: self.clock,
-        };
-        let up = Throttle::new(self.limits.up_per_peer);
-        let handle = link::start(id, link, (role, dialed), up, context, &self.tasks);
-        self.links.insert(id, handle);
-        self.windows.divide(&self.links);
-    }
-
-    fn forget_link(&mut self, link: LinkId) {
-        let Some(handle) = self.links.remove(&link) else { return };
-        self.windows.divide(&self.links);
-        let stats = handle.link.stats();
-        let totals = self.past_wire.entry(handle.link.peer()).or_default();
-        for totals in [totals, &mut self.past_wire_total] {
-            totals.received_len += stats.received_len;
-            totals.sent_len += stats.sent_len;
-        }
-        while self.past_wire.len() > PEERS_MAX {
-            self.past_wire.pop_first();
-        }
-        self.uploads.retain(|(of, _), cancel| {
-            if *of == link {
-                cancel.cancel();
-            }
-            *of != link
-        });
+    fn forget_link(&mut self, link: LinkId) -> Option<LinkHandle<N::Link>> {
+        self.uploads.forget(link);
+        self.links.remove(link)
     }
 
     /// Everything at this instant.
@@ -437,47 +359,41 @@ impl Io {
         NodeSnapshot {
             engine: engine.snapshot(),
             presences: engine.presences(),
-            wire: self.wire(),
-            wire_total: self.wire_total(),
+            wire: self.links.wire(),
+            wire_total: self.links.wire_total(),
         }
     }
 
-    fn wire_total(&self) -> WireTotals {
-        self.links.values().fold(self.past_wire_total, |total, handle| {
-            let stats = handle.link.stats();
-            WireTotals {
-                received_len: total.received_len + stats.received_len,
-                sent_len: total.sent_len + stats.sent_len,
+    fn dial(&self, node: NodeId, addresses: Vec<Address>) {
+        let (network, limit) = (self.network.clone(), self.dial_timeout);
+        let (report, linked_report) = (self.report.clone(), self.linked_report.clone());
+        let dialing = async move {
+            // The node may have ended by then.
+            match network.dial_peer(limit, node, &addresses).await {
+                Ok(link) => drop(linked_report.send(Linked { link, dialed: true }).await),
+                Err(error) => {
+                    let failure = failure_of(&error);
+                    let _ = report.send(Fact::Input(Input::DialFailed { node, failure })).await;
+                }
             }
-        })
-    }
-
-    fn wire(&self) -> BTreeMap<NodeId, WireTotals> {
-        let mut wire = self.past_wire.clone();
-        for handle in self.links.values() {
-            let stats = handle.link.stats();
-            let totals = wire.entry(handle.link.peer()).or_default();
-            totals.received_len += stats.received_len;
-            totals.sent_len += stats.sent_len;
-        }
-        wire
+        };
+        let ending = self.ground.ending.clone();
+        self.ground.tasks.spawn(async move { ending.run_until_cancelled(dialing).await });
     }
 
     fn close(&mut self, link: LinkId, reason: &CloseReason) {
-        let Some(handle) = self.links.get(&link) else { return };
+        let Some(handle) = self.forget_link(link) else { return };
         debug!(peer = %handle.link.peer().short(), %reason, "closing a link");
         let farewell = ControlOut::Finish { code: reason.code(), reason: reason.to_string() };
         if handle.control.try_send(farewell).is_err() {
             handle.link.close(reason.code(), &reason.to_string());
         }
-        self.forget_link(link);
     }
 
     fn send(&mut self, link: LinkId, message: Message) {
-        let Some(handle) = self.links.get_mut(&link) else { return };
-        if matches!(message, Message::ManifestRequest { .. }) {
-            self.windows.make_room(handle);
-        }
+        let is_long = matches!(message, Message::ManifestRequest { .. });
+        let handle = if is_long { self.links.make_room(link) } else { self.links.get(link) };
+        let Some(handle) = handle else { return };
         let is_taken = handle.control.try_send(ControlOut::Message(message)).is_ok();
         if !is_taken && !handle.link.is_closed_here() {
             // A peer that does not read its control stream is as good as gone; its tasks report that.
@@ -487,141 +403,59 @@ impl Io {
     }
 
     fn expect(&mut self, link: LinkId, request: RequestId, content: ContentId, run: Run) {
-        let (Some(handle), Some(store)) = (self.links.get_mut(&link), self.stores.get(&content)) else {
-            return;
-        };
-        self.windows.make_room(handle);
-        let expected = Expected {
-            content,
-            run,
-            store: Arc::clone(store),
-            cancel: CancellationToken::new(),
-            begun: false,
-        };
+        let Some(store) = self.stores.get(content) else { return };
+        let Some(handle) = self.links.make_room(link) else { return };
+        let expected = Expected { content, run, store, cancel: CancellationToken::new(), begun: false };
         handle.expect(request, expected);
     }
 
     fn abandon(&mut self, link: LinkId, request: RequestId) {
-        let Some(handle) = self.links.get(&link) else { return };
+        let Some(handle) = self.links.get(link) else { return };
         if handle.abandon(request) {
             self.own_facts.push_back(Fact::Input(Input::StreamEnded { link, request }));
         }
     }
 
     fn upload(&mut self, link: LinkId, request: RequestId, content: ContentId, run: Run) {
-        let (Some(handle), Some(store)) = (self.links.get(&link), self.stores.get(&content)) else { return };
-        let cancel = CancellationToken::new();
-        self.uploads.insert((link, request), cancel.clone());
-        let (link_to, store) = (handle.link.clone(), Arc::clone(store));
-        let throttles = [self.up.clone(), handle.up.clone()];
-        let task = UploadTask {
+        let (Some(handle), Some(store)) = (self.links.get(link), self.stores.get(content)) else { return };
+        self.uploads.start(UploadTask {
             id: link,
-            link: link_to,
+            link: handle.link.clone(),
             pen: Arc::clone(&handle.pen),
             request,
             run,
             store,
-            throttles,
-            block_len: self.windows.block_len(),
-            blocks: self.blocks.clone(),
-            cancel,
-        };
-        let report = self.report.clone();
-        self.tasks.spawn(async move {
-            let (sent_len, end, stream) = upload::run(&task).await;
-            let (link, request) = (task.id, task.request);
-            // The node may have ended.
-            let _ = report.send(Fact::Input(Input::UploadEnded { link, request, sent_len, end })).await;
-            if let Some(stream) = stream {
-                upload::settle(&task, stream).await;
-            }
-            let _ = report.send(Fact::UploadSettled { link, request }).await;
+            throttles: [self.shared.up.clone(), handle.up.clone()],
+            block_len: self.links.block_len(),
+            blocks: self.shared.blocks.clone(),
+            cancel: CancellationToken::new(),
         });
     }
+}
 
-    fn verify_kept(&mut self, content: ContentId, chunk: ChunkIndex) {
-        self.blocking(content, move |store| {
-            let verdict = match store.verify_kept(chunk)? {
-                Verdict::Verified => ChunkVerdict::Verified,
-                Verdict::Corrupt => ChunkVerdict::Corrupt,
-            };
-            Ok(Input::ChunkChecked { content, chunk, from: None, verdict })
-        });
-    }
-
-    fn reread(&mut self, content: ContentId, chunk: ChunkIndex) {
-        self.blocking(content, move |store| {
-            Ok(Input::Reread { content, chunk, found: upload::reread(store, chunk) })
-        });
-    }
-
-    fn flush(&mut self, content: ContentId) {
-        let report = self.report.clone();
-        let Some(store) = self.stores.get(&content).cloned() else { return };
-        self.tasks.spawn_blocking(move || {
-            let flushed = store.flush();
-            report_warnings(&report, content, store.as_ref());
-            let chunks = flushed.unwrap_or_else(|error| {
-                let _ = report.blocking_send(Fact::StoreFailed { content, error });
-                Vec::new()
-            });
-            let _ = report.blocking_send(Fact::Input(Input::Flushed { content, chunks }));
-        });
-    }
-
-    fn finish(&mut self, content: ContentId) {
-        self.blocking(content, move |store| store.finish().map(|()| Input::Finished { content }));
-    }
-
-    fn blocking(
-        &mut self,
-        content: ContentId,
-        work: impl FnOnce(&dyn Store) -> Result<Input, StoreError> + Send + 'static,
-    ) {
-        let report = self.report.clone();
-        let Some(store) = self.stores.get(&content).cloned() else { return };
-        self.tasks.spawn_blocking(move || {
-            let fact = match work(store.as_ref()) {
-                Ok(input) => Fact::Input(input),
-                Err(error) => Fact::StoreFailed { content, error },
-            };
-            report_warnings(&report, content, store.as_ref());
-            let _ = report.blocking_send(fact);
-        });
-    }
-
-    fn tell(&mut self, event: NodeEvent) {
-        self.late_events.push_back(event);
-        self.hand_over_late_events();
-    }
-
-    fn hand_over_late_events(&mut self) {
-        while let Some(event) = self.late_events.pop_front() {
-            if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
-                self.late_events.push_front(event);
-                break;
-            }
+impl Shared {
+    fn new(limits: Limits) -> Self {
+        Self {
+            budget: Budget::new(limits.buffers_len),
+            blocks: Blocks::default(),
+            up: Throttle::new(limits.up),
+            down: Throttle::new(limits.down),
+            up_per_peer: limits.up_per_peer,
+            down_per_peer: limits.down_per_peer,
         }
     }
 }
 
-/// Before the fact that may end the fetch, so that they are told.
-fn report_warnings(report: &mpsc::Sender<Fact>, content: ContentId, store: &dyn Store) {
-    for warning in store.take_warnings() {
-        let _ = report.blocking_send(Fact::StoreWarned { content, warning });
-    }
-}
-
-async fn accept(
-    endpoint: Endpoint,
-    report: mpsc::Sender<Fact>,
-    coordination: Option<mpsc::Sender<Link>>,
+async fn accept<N: Network>(
+    network: N,
+    linked: mpsc::Sender<Linked<N::Link>>,
+    coordination: Option<mpsc::Sender<N::Link>>,
     ending: CancellationToken,
 ) {
-    while let Some(Some(link)) = ending.run_until_cancelled(endpoint.accept()).await {
+    while let Some(Some(link)) = ending.run_until_cancelled(network.accept()).await {
         match link.protocol() {
             Protocol::Peer => {
-                if report.send(Fact::Linked { link, dialed: false }).await.is_err() {
+                if linked.send(Linked { link, dialed: false }).await.is_err() {
                     break;
                 }
             }
@@ -634,24 +468,20 @@ async fn accept(
     }
 }
 
-fn fact_of_dial(node: NodeId, dialed: Result<Link, DialError>) -> Fact {
-    match dialed {
-        Ok(link) => Fact::Linked { link, dialed: true },
-        Err(error) => {
-            let reason = error.to_string();
-            let refused = |cause| DialFailure::Refused(Refusal::new(cause, &*reason));
-            let failure = match error {
-                DialError::Myself(_) => refused(RefusalCause::Myself),
-                DialError::NoAddress(_) => refused(RefusalCause::NoAddress),
-                DialError::WrongKey { .. } => refused(RefusalCause::WrongKey),
-                DialError::Denied { .. } => refused(RefusalCause::DeniedHere),
-                DialError::Unreachable { .. } | DialError::Closed => DialFailure::Unreachable(reason),
-            };
-            Fact::Input(Input::DialFailed { node, failure })
-        }
-    }
+fn failure_of(error: &DialError) -> DialFailure {
+    let reason = error.to_string();
+    let cause = match error {
+        DialError::Myself(_) => RefusalCause::Myself,
+        DialError::NoAddress(_) => RefusalCause::NoAddress,
+        DialError::WrongKey { .. } => RefusalCause::WrongKey,
+        DialError::Denied { .. } => RefusalCause::DeniedHere,
+        DialError::Unreachable { .. } | DialError::Closed => return DialFailure::Unreachable(reason),
+    };
+    DialFailure::Refused(Refusal::new(cause, reason))
 }
 
 /// Facts waiting for the engine; tasks wait when it is full, and so do streams.
 const FACTS_WAITING_MAX: usize = 1024;
 const FACTS_AT_ONCE: usize = 64;
+/// Links whose tasks are not started yet; handshakes wait when it is full.
+const LINKED_WAITING_MAX: usize = 64;

@@ -1,7 +1,7 @@
 //! A running node: the engine, and every effect it orders. Decides nothing.
 //!
-//! `drive` is the loop, `io` performs outputs, `link` is one connection's tasks, `receive` and `upload` move payload, `clock`
-//! is the only place that reads the time. Absent here: what to fetch or serve (products), printing.
+//! `drive` is the loop, `io` performs outputs, `fact` is what tasks report; `links`, `stores` and `uploads` are the tables, `link` is one
+//! connection's tasks, `receive` and `upload` move payload. Absent here: what to fetch or serve (products), printing.
 
 pub mod limits;
 
@@ -12,13 +12,24 @@ mod budget;
 mod throttle;
 mod windows;
 
+mod events;
+mod fact;
+mod ground;
+
 mod door;
 mod drive;
 mod finding;
 mod io;
 mod link;
+mod links;
 mod receive;
+mod stores;
+mod traced;
 mod upload;
+mod uploads;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +38,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use self::fact::Command;
+use self::finding::Finding;
+use self::ground::Ground;
 use swarm_core::base::{Bitfield, ContentId, NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
@@ -34,7 +48,7 @@ use swarm_core::wire::DeclineReason;
 use swarm_discovery::{Finders, Found, Trouble};
 use swarm_engine::{Event, Join, Purpose, Reputation, Snapshot};
 use swarm_files::{Store, StoreError, StoreWarning};
-use swarm_link::{Endpoint, Link};
+use swarm_link::{Endpoint, Network, QuicLink};
 
 /// What a node may use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,7 +81,7 @@ pub struct Options {
     /// Whether the product answers every `Offered`, by [`Node::join`] or [`Node::refuse`].
     pub takes_offers: bool,
     /// Takes links to a coordinator, if this node is one.
-    pub coordination: Option<mpsc::Sender<Link>>,
+    pub coordination: Option<mpsc::Sender<QuicLink>>,
     /// What nodes were worth at earlier runs.
     pub past: Vec<(NodeId, Reputation)>,
     /// Longest dial, where that is to be less than [`DIAL_TIMEOUT`]: who waits no longer learns what went wrong, too.
@@ -129,16 +143,11 @@ pub struct WireTotals {
     pub sent_len: u64,
 }
 
-enum Command {
-    Join(Box<Join>),
-    OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield },
-    AddSource { content: ContentId, source: Source, purpose: Purpose },
-    AddCoordinators { content: ContentId, coordinators: Vec<Source> },
-    Leave { content: ContentId, reason: DeclineReason },
-    Refuse { node: NodeId, content: ContentId, reason: DeclineReason },
-    SetLimits { up: Option<Rate>, down: Option<Rate> },
-    Snapshot(oneshot::Sender<NodeSnapshot>),
-    Stop,
+impl WireTotals {
+    fn add(&mut self, other: Self) {
+        self.received_len += other.received_len;
+        self.sent_len += other.sent_len;
+    }
 }
 
 impl Node {
@@ -146,11 +155,26 @@ impl Node {
     /// last state of things.
     pub fn start(
         endpoint: Endpoint,
+        mut options: Options,
+    ) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<NodeSnapshot>) {
+        let ground = Ground::new();
+        let (finders, advertise) =
+            (std::mem::take(&mut options.finders), std::mem::take(&mut options.advertise));
+        let finding = Finding::start(&endpoint, finders, advertise, &ground);
+        let coordination = options.coordination.take();
+        Self::start_on(endpoint, (finding, coordination), ground, options)
+    }
+
+    /// The same on any network, with these finders and who takes links to a coordinator.
+    fn start_on<N: Network>(
+        network: N,
+        beside: (Finding, Option<mpsc::Sender<N::Link>>),
+        ground: Ground,
         options: Options,
     ) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<NodeSnapshot>) {
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (events, event_queue) = mpsc::channel(EVENTS_WAITING_MAX);
-        let driver = drive::Driver::new(endpoint, options, command_queue, events);
+        let driver = drive::Driver::new(network, beside, ground, options, (command_queue, events));
         #[expect(
             clippy::disallowed_methods,
             reason = "the node's root task, handed to the product that awaits it"

@@ -8,12 +8,15 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, trace};
 
+use super::WireTotals;
 use super::budget::Budget;
 use super::clock::{self, Clock};
-use super::io::Fact;
+use super::fact::{End, Fact, Report};
 use super::receive;
 use super::throttle::Throttle;
+use super::traced::Brief;
 use crate::limits::CONTROL_QUEUE_FRAMES;
 use swarm_core::base::ContentId;
 use swarm_core::manifest::Run;
@@ -22,11 +25,11 @@ use swarm_core::wire::{CloseCode, Message, RequestId};
 use swarm_engine::{Input, LinkId, Violation};
 use swarm_files::Store;
 use swarm_link::limits::FRAMES_GATHERED_LEN;
-use swarm_link::{CloseReason, FrameReader, FrameWriter, Link};
+use swarm_link::{FrameRead as _, FrameWrite as _, Link};
 
 /// What the node keeps of a link.
-pub(super) struct LinkHandle {
-    pub(super) link: Link,
+pub(super) struct LinkHandle<L> {
+    pub(super) link: L,
     pub(super) role: Role,
     pub(super) dialed: bool,
     /// Its control stream stands: the engine knows it.
@@ -39,26 +42,6 @@ pub(super) struct LinkHandle {
     /// Whoever sends a chunk stream holds it: one after the other, so that the first has come whole soonest.
     pub(super) pen: Arc<tokio::sync::Mutex<()>>,
     requests: Requests,
-}
-
-/// How a link ended.
-pub(super) struct End {
-    /// For people.
-    pub(super) words: String,
-    /// What the peer said if it lets this node have no link.
-    pub(super) denial: Option<String>,
-}
-
-impl From<CloseReason> for End {
-    fn from(reason: CloseReason) -> Self {
-        Self { words: reason.to_string(), denial: reason.denial().map(str::to_owned) }
-    }
-}
-
-impl From<&str> for End {
-    fn from(words: &str) -> Self {
-        Self { words: words.to_owned(), denial: None }
-    }
 }
 
 /// What goes out on the control stream.
@@ -74,7 +57,7 @@ pub(super) enum ControlOut {
 /// What a link's tasks use.
 #[derive(Clone)]
 pub(super) struct Context {
-    pub(super) report: mpsc::Sender<Fact>,
+    pub(super) report: Report,
     pub(super) budget: Budget,
     /// Of all peers together, and of this one.
     pub(super) down: [Throttle; 2],
@@ -130,7 +113,13 @@ impl Requests {
     }
 }
 
-impl LinkHandle {
+impl<L: Link> LinkHandle<L> {
+    /// What it has moved so far.
+    pub(super) fn wire(&self) -> WireTotals {
+        let stats = self.link.stats();
+        WireTotals { received_len: stats.received_len, sent_len: stats.sent_len }
+    }
+
     /// A chunk stream for this request will come.
     pub(super) fn expect(&self, request: RequestId, expected: Expected) {
         self.requests.lock().insert(request, expected);
@@ -152,18 +141,19 @@ impl LinkHandle {
 }
 
 /// Starts the tasks of a link.
-pub(super) fn start(
+pub(super) fn start<L: Link>(
     id: LinkId,
-    link: Link,
+    link: L,
     (role, dialed): (Role, bool),
     up: Throttle,
     context: Context,
     tasks: &TaskTracker,
-) -> LinkHandle {
+) -> LinkHandle<L> {
     let (control, queue) = mpsc::channel(CONTROL_QUEUE_FRAMES);
     let requests = Requests::default();
     let task = LinkTask { id, link: link.clone(), requests: requests.clone(), context };
-    tasks.spawn(task.run(queue));
+    let span = tracing::trace_span!("link", id = id.0, peer = %link.peer().short());
+    tasks.spawn(task.run(queue).instrument(span));
     LinkHandle {
         link,
         role,
@@ -177,14 +167,14 @@ pub(super) fn start(
     }
 }
 
-struct LinkTask {
+struct LinkTask<L> {
     id: LinkId,
-    link: Link,
+    link: L,
     requests: Requests,
     context: Context,
 }
 
-impl LinkTask {
+impl<L: Link> LinkTask<L> {
     async fn run(self, queue: mpsc::Receiver<ControlOut>) {
         let control = clock::timeout(CONTROL_TIMEOUT, self.link.control()).await;
         let end = match control {
@@ -201,8 +191,8 @@ impl LinkTask {
     /// Runs until the link is closed and every chunk stream has reported its end.
     async fn exchange(
         &self,
-        writer: FrameWriter,
-        reader: FrameReader,
+        writer: L::FrameWriter,
+        reader: L::FrameReader,
         queue: mpsc::Receiver<ControlOut>,
     ) -> End {
         self.report(Fact::ControlReady { link: self.id }).await;
@@ -224,7 +214,7 @@ impl LinkTask {
     }
 
     /// Reads until the link is closed. True if that was because no greeting came.
-    async fn read_control(&self, mut reader: FrameReader) -> bool {
+    async fn read_control(&self, mut reader: L::FrameReader) -> bool {
         let silence = clock::timeout(CONTROL_TIMEOUT, std::future::pending::<()>());
         tokio::pin!(silence);
         let mut is_greeted = false;
@@ -239,7 +229,10 @@ impl LinkTask {
             };
             let input = match frame {
                 Ok(Some(frame)) => match Message::decode(frame) {
-                    Ok(Some(message)) => Input::Message { link: self.id, message },
+                    Ok(Some(message)) => {
+                        trace!(message = %Brief(&message), "received");
+                        Input::Message { link: self.id, message }
+                    }
                     Ok(None) => continue,
                     Err(error) => self.malformed(error.to_string()),
                 },
@@ -292,7 +285,7 @@ impl LinkTask {
 
 /// Writes messages, many at once where many wait, until the link is closed or finished. Of those that wait for a slow reader no
 /// more than one write's worth is encoded: a page of a manifest is long then, and shared before.
-async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Receiver<ControlOut>) {
+async fn write_control<L: Link>(link: &L, mut writer: L::FrameWriter, mut queue: mpsc::Receiver<ControlOut>) {
     let mut batch = Vec::new();
     loop {
         let is_open = tokio::select! {
@@ -303,7 +296,10 @@ async fn write_control(link: &Link, mut writer: FrameWriter, mut queue: mpsc::Re
         let mut outs = batch.drain(..).peekable();
         while let Some(out) = outs.next() {
             match out {
-                ControlOut::Message(message) => frames.push(message.encode()),
+                ControlOut::Message(message) => {
+                    trace!(message = %Brief(&message), "sending");
+                    frames.push(message.encode());
+                }
                 ControlOut::Finish { code, reason } => farewell = Some((code, reason)),
             }
             gathered_len += frames.last().map_or(0, Bytes::len);

@@ -6,15 +6,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Buffer;
-use super::io::Fact;
+use super::fact::{Fact, Report};
 use super::link::{Context, Expected, Requests};
+use super::stores::verdict_of;
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Piece;
 use swarm_core::wire::{CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader, RequestId};
 use swarm_engine::limits::PROGRESS_REPORT_LEN;
-use swarm_engine::{ChunkVerdict, Input, LinkId, Violation};
-use swarm_files::{Store, StoreError, Verdict};
-use swarm_link::ChunkReceiver;
+use swarm_engine::{Input, LinkId, Violation};
+use swarm_files::{Store, StoreError};
+use swarm_link::ChunkReceive;
 
 pub(super) struct ReceiveTask {
     pub(super) link: LinkId,
@@ -24,7 +25,7 @@ pub(super) struct ReceiveTask {
 }
 
 impl ReceiveTask {
-    pub(super) async fn run(self, mut stream: ChunkReceiver) {
+    pub(super) async fn run(self, mut stream: impl ChunkReceive) {
         let mut header = [0; CHUNK_STREAM_HEADER_LEN];
         if stream.read_exact(&mut header).await.is_err() {
             // Given up, or the link is gone: the request, if there is one, ends by its timeout or with the link.
@@ -47,7 +48,7 @@ impl ReceiveTask {
         self.report(Input::StreamEnded { link: self.link, request: header.request }).await;
     }
 
-    async fn receive(&self, mut stream: ChunkReceiver, request: RequestId, expected: &Expected) {
+    async fn receive(&self, mut stream: impl ChunkReceive, request: RequestId, expected: &Expected) {
         let cancel = &expected.cancel;
         let buffer = tokio::select! {
             buffer = self.context.budget.buffer(expected.run.len()) => buffer,
@@ -62,7 +63,7 @@ impl ReceiveTask {
     /// Reads until the buffer is full, the stream ends, or it is cancelled. Returns how much came.
     async fn fill(
         &self,
-        stream: &mut ChunkReceiver,
+        stream: &mut impl ChunkReceive,
         request: RequestId,
         mut buffer: Buffer,
         cancel: &CancellationToken,
@@ -154,7 +155,7 @@ struct CheckJob {
     request: RequestId,
     store: Arc<dyn Store>,
     buffer: Buffer,
-    report: tokio::sync::mpsc::Sender<Fact>,
+    report: Report,
 }
 
 impl CheckJob {
@@ -168,10 +169,7 @@ impl CheckJob {
         }
         for (piece, at) in whole {
             let bytes = &self.buffer.as_slice()[*at..][..piece.len as usize];
-            let verdict = match self.store.write_chunk(piece.chunk, bytes)? {
-                Verdict::Verified => ChunkVerdict::Verified,
-                Verdict::Corrupt => ChunkVerdict::Corrupt,
-            };
+            let verdict = verdict_of(self.store.write_chunk(piece.chunk, bytes)?);
             self.tell(Input::ChunkChecked { content, chunk: piece.chunk, from: Some(self.node), verdict });
         }
         Ok(())

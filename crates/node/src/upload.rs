@@ -17,11 +17,11 @@ use swarm_core::manifest::{ChunkIndex, Piece, Run};
 use swarm_core::wire::{ChunkStreamHeader, RequestId};
 use swarm_engine::{Extent, LinkId, Reread, UploadEnd};
 use swarm_files::{Store, StoreError, Trouble};
-use swarm_link::{ChunkSender, Link};
+use swarm_link::{ChunkSend as _, Link};
 
-pub(super) struct UploadTask {
+pub(super) struct UploadTask<L> {
     pub(super) id: LinkId,
-    pub(super) link: Link,
+    pub(super) link: L,
     pub(super) pen: Arc<Mutex<()>>,
     pub(super) request: RequestId,
     pub(super) run: Run,
@@ -35,7 +35,7 @@ pub(super) struct UploadTask {
 }
 
 /// Sends the run. Returns payload bytes handed over, how it ended, and the stream if all of it was handed over.
-pub(super) async fn run(task: &UploadTask) -> (u64, UploadEnd, Option<ChunkSender>) {
+pub(super) async fn run<L: Link>(task: &UploadTask<L>) -> (u64, UploadEnd, Option<L::ChunkSender>) {
     let Ok(mut stream) = task.link.open_chunk_stream().await else { return (0, UploadEnd::Stopped, None) };
     let mut sent_len = 0;
     let end = tokio::select! {
@@ -54,7 +54,7 @@ pub(super) async fn run(task: &UploadTask) -> (u64, UploadEnd, Option<ChunkSende
 }
 
 /// Waits until the peer has all of a stream, or wants no more of it: then nothing more of it is sent.
-pub(super) async fn settle(task: &UploadTask, mut stream: ChunkSender) {
+pub(super) async fn settle<L: Link>(task: &UploadTask<L>, mut stream: L::ChunkSender) {
     let is_unwanted = tokio::select! {
         stopped = stream.stopped() => matches!(stopped, Ok(Some(_))),
         () = task.cancel.cancelled() => true,
@@ -64,7 +64,11 @@ pub(super) async fn settle(task: &UploadTask, mut stream: ChunkSender) {
     }
 }
 
-async fn send(task: &UploadTask, stream: &mut ChunkSender, sent_len: &mut u64) -> Result<(), UploadEnd> {
+async fn send<L: Link>(
+    task: &UploadTask<L>,
+    stream: &mut L::ChunkSender,
+    sent_len: &mut u64,
+) -> Result<(), UploadEnd> {
     let (request, chunk) = (task.request, task.run.first().get());
     let header = ChunkStreamHeader { request, chunk, offset: task.run.offset(), len: task.run.len() };
     let mut head = Some(Bytes::copy_from_slice(&header.encode()));
@@ -85,7 +89,11 @@ async fn send(task: &UploadTask, stream: &mut ChunkSender, sent_len: &mut u64) -
     stream.finish().map_err(|_| UploadEnd::Stopped)
 }
 
-async fn write(task: &UploadTask, stream: &mut ChunkSender, mut bytes: Bytes) -> Result<(), UploadEnd> {
+async fn write<L: Link>(
+    task: &UploadTask<L>,
+    stream: &mut L::ChunkSender,
+    mut bytes: Bytes,
+) -> Result<(), UploadEnd> {
     while !bytes.is_empty() {
         let [all, peer] = &task.throttles;
         let mut piece = bytes.split_to(all.piece_len(peer.piece_len(bytes.len())));
@@ -101,7 +109,7 @@ async fn write(task: &UploadTask, stream: &mut ChunkSender, mut bytes: Bytes) ->
 }
 
 /// The run in blocks: parts of a long chunk, or many short chunks together.
-fn blocks(task: &UploadTask) -> Vec<Vec<Piece>> {
+fn blocks<L>(task: &UploadTask<L>) -> Vec<Vec<Piece>> {
     let mut blocks: Vec<Vec<Piece>> = Vec::new();
     let mut room = 0;
     for piece in task.store.manifest().geometry().pieces(task.run) {
@@ -124,7 +132,7 @@ fn blocks(task: &UploadTask) -> Vec<Vec<Piece>> {
 
 /// Reads a block. What cannot be read just now is tried again for half a second: many a trouble is over by then, and no peer has to
 /// hear of it.
-async fn read(task: &UploadTask, block: Vec<Piece>) -> Result<Bytes, UploadEnd> {
+async fn read<L: Link>(task: &UploadTask<L>, block: Vec<Piece>) -> Result<Bytes, UploadEnd> {
     let first = block.first().map(|piece| piece.chunk);
     let block = Arc::new(block);
     let mut pauses = READ_AGAIN_AFTER.iter();

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::link::LinkHandle;
 use swarm_core::base::{WindowShare, Windows as Rule};
 use swarm_engine::LinkId;
-use swarm_link::LinkOptions;
 use swarm_link::limits::EARLY_RECEIVE_WINDOW_LEN;
+use swarm_link::{Link, LinkOptions};
 
 pub(super) struct Windows {
     rule: Rule,
@@ -22,7 +22,7 @@ impl Windows {
     }
 
     /// Shares out anew among the links that are up.
-    pub(super) fn divide(&mut self, links: &BTreeMap<LinkId, LinkHandle>) {
+    pub(super) fn divide<L: Link>(&mut self, links: &BTreeMap<LinkId, LinkHandle<L>>) {
         let share = self.rule.share_of(links.len());
         if share != self.share {
             self.share = share;
@@ -32,7 +32,7 @@ impl Windows {
 
     /// Gives a link that is up its share. Whoever was asked for nothing has little to say: credit cannot be taken back, and what
     /// is sent unasked would fill it.
-    pub(super) fn give(&self, handle: &LinkHandle) {
+    pub(super) fn give<L: Link>(&self, handle: &LinkHandle<L>) {
         let receive_len = if handle.is_asked {
             self.share.receive_len
         } else {
@@ -42,7 +42,7 @@ impl Windows {
     }
 
     /// The same, before this node asks for chunks or for a manifest there.
-    pub(super) fn make_room(&self, handle: &mut LinkHandle) {
+    pub(super) fn make_room<L: Link>(&self, handle: &mut LinkHandle<L>) {
         if !std::mem::replace(&mut handle.is_asked, true) {
             self.give(handle);
         }

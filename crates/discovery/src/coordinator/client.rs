@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, MissedTickBehavior, timeout};
-use tracing::{debug, info, warn};
+use tokio::time::{MissedTickBehavior, timeout};
+use tracing::{Instrument as _, debug, info, trace, warn};
 
 use super::{RETRY_MAX, RETRY_MIN};
 use crate::{Found, Participation, Surroundings, Trouble, Way};
@@ -19,7 +19,7 @@ use swarm_core::presence::{Announcer, Presence};
 use swarm_core::wire::{
     AnnounceBody, Coordination, Hello, Neighbour, PROTOCOL_MAJOR, SignedAnnounce, Welcome,
 };
-use swarm_link::{FrameReader, FrameWriter, Link, Protocol};
+use swarm_link::{FrameReader, FrameWriter, Protocol, QuicLink};
 
 pub(super) struct Client {
     coordinator: Source,
@@ -27,20 +27,12 @@ pub(super) struct Client {
     surroundings: Surroundings,
     key: SigningKey,
     announcer: Announcer,
-    clock: tokio::time::Instant,
 }
 
 impl Client {
     pub(super) fn new(coordinator: Source, zone: Option<Zone>, surroundings: Surroundings) -> Self {
         let key = surroundings.endpoint.signing_key();
-        Self {
-            coordinator,
-            zone,
-            surroundings,
-            key,
-            announcer: Announcer::new(ANNOUNCE_INTERVAL),
-            clock: Instant::now(),
-        }
+        Self { coordinator, zone, surroundings, key, announcer: Announcer::new(ANNOUNCE_INTERVAL) }
     }
 
     /// Never ends by itself: to be cancelled by dropping the future.
@@ -54,9 +46,11 @@ impl Client {
             );
             let reason = match dialed.await {
                 Ok(link) => {
-                    let began_at = Instant::now();
-                    let reason = self.talk(&link).await;
-                    if began_at.elapsed() > RETRY_MAX {
+                    let coordinator = self.coordinator.node.short();
+                    let span = tracing::trace_span!("link", coordinator);
+                    let began_at = self.surroundings.clock.now();
+                    let reason = self.talk(&link).instrument(span).await;
+                    if self.surroundings.clock.now() - began_at > RETRY_MAX {
                         (wait, is_told) = (RETRY_MIN, false);
                     }
                     reason
@@ -91,7 +85,7 @@ impl Client {
     }
 
     /// Talks until the link ends; says why it did.
-    async fn talk(&mut self, link: &Link) -> String {
+    async fn talk(&mut self, link: &QuicLink) -> String {
         let reason = match self.exchange(link).await {
             Ok(never) => match never {},
             Err(reason) => reason,
@@ -101,7 +95,7 @@ impl Client {
         closed.map_or(reason, |closed| closed.to_string())
     }
 
-    async fn exchange(&mut self, link: &Link) -> Result<std::convert::Infallible, String> {
+    async fn exchange(&mut self, link: &QuicLink) -> Result<std::convert::Infallible, String> {
         let (mut writer, mut reader) = link.control().await.map_err(|error| error.to_string())?;
         write(&mut writer, &[Coordination::Hello(Hello::ours())]).await?;
         let welcome = timeout(WELCOME_TIMEOUT, welcome(&mut reader)).await;
@@ -137,7 +131,7 @@ impl Client {
         let mut messages: VecDeque<Coordination> =
             gone.into_iter().map(|content| Coordination::Withdraw { content }).collect();
         let own = self.surroundings.endpoint.source(&self.surroundings.advertise);
-        let now = self.now();
+        let now = self.surroundings.clock.now();
         let addresses: Arc<[Address]> = own.addresses.into_iter().take(SOURCE_ADDRESSES_MAX).collect();
         for presence in ours {
             if let Some(wanted) = self.announcer.take_due(now, presence, &addresses) {
@@ -157,10 +151,6 @@ impl Client {
         coordinators.into_iter().flatten().any(|source| source.node == self.coordinator.node)
     }
 
-    fn now(&self) -> swarm_core::base::Instant {
-        swarm_core::base::Instant::ZERO + self.clock.elapsed()
-    }
-
     fn announce(&self, presence: &Presence, up: Rate, addresses: &[Address], wanted: u32) -> Coordination {
         let body = AnnounceBody {
             content: presence.content,
@@ -176,7 +166,9 @@ impl Client {
     }
 
     async fn on_frame(&mut self, frame: Bytes) -> Result<(), String> {
-        match Coordination::decode(frame).map_err(|error| error.to_string())? {
+        let message = Coordination::decode(frame).map_err(|error| error.to_string())?;
+        trace!(?message, "received");
+        match message {
             Some(Coordination::Neighbours { content, neighbours }) => {
                 for neighbour in neighbours {
                     self.found(content, neighbour, Way::Coordinator).await?;
@@ -234,6 +226,7 @@ fn interval(welcome: &Welcome) -> Duration {
 }
 
 async fn write(writer: &mut FrameWriter, messages: &[Coordination]) -> Result<(), String> {
+    messages.iter().for_each(|message| trace!(?message, "sending"));
     let frames: Vec<Bytes> = messages.iter().map(Coordination::encode).collect();
     match timeout(WRITE_TIMEOUT, writer.write_frames(&frames)).await {
         Ok(written) => written.map_err(|error| error.to_string()),

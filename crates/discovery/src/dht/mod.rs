@@ -20,7 +20,7 @@ use mainline::Dht;
 use mainline::async_dht::AsyncDht;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 
 use self::addresses::{Addresses, is_worth_asking};
 use self::schedule::{Query, QueryKind, Schedule};
@@ -83,6 +83,7 @@ impl Finder {
     }
 
     async fn run(mut self) {
+        let clock = self.surroundings.clock;
         loop {
             self.begin_queries();
             let wakeup = self.schedule.next_at();
@@ -92,7 +93,7 @@ impl Finder {
                 changed = self.surroundings.participation.changed() => changed.is_ok(),
                 Some(done) = self.queries.join_next() => {
                     if let Ok((query, is_done)) = done {
-                        self.schedule.on_ended(Instant::now(), query, is_done);
+                        self.schedule.on_ended(self.surroundings.clock.now(), query, is_done);
                     }
                     true
                 }
@@ -101,7 +102,7 @@ impl Finder {
                     Err(_) => true,
                 },
                 Some((content, address)) = self.heard.recv(), if may_probe => self.on_heard(content, address).await,
-                () = sleep_until(wakeup.unwrap_or_else(Instant::now)), if may_query && wakeup.is_some() => true,
+                () = sleep_until(clock.deadline(wakeup.unwrap_or_default())), if may_query && wakeup.is_some() => true,
             };
             if !goes_on {
                 return;
@@ -110,7 +111,7 @@ impl Finder {
     }
 
     fn begin_queries(&mut self) {
-        let now = Instant::now();
+        let now = self.surroundings.clock.now();
         let presences = self.surroundings.participation.borrow_and_update().presences.clone();
         self.schedule.on_presences(now, &presences);
         while self.queries.len() < DHT_QUERIES_MAX
@@ -130,7 +131,7 @@ impl Finder {
 
     async fn on_heard(&mut self, content: ContentId, address: SocketAddrV4) -> bool {
         if !is_worth_asking(address, self.is_private)
-            || !self.addresses.hear(Instant::now(), address, content)
+            || !self.addresses.hear(self.surroundings.clock.now(), address, content)
         {
             return self.report(address).await;
         }

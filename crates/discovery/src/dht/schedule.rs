@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::limits::{DHT_ANNOUNCE_INTERVAL, DHT_LOOKUP_INTERVAL, DHT_RETRY_MIN};
-use swarm_core::base::ContentId;
+use swarm_core::base::{ContentId, Instant};
 use swarm_core::presence::Presence;
 
 /// One thing to ask of the table.
@@ -147,7 +145,7 @@ mod tests {
 
     /// What is asked in the first half hour, at which second.
     fn asked(presences: &[Presence], is_done: bool) -> String {
-        let start = Instant::now();
+        let start = Instant::ZERO;
         let mut schedule = Schedule::default();
         schedule.on_presences(start, presences);
         let mut asked = Vec::new();
@@ -192,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_is_left_is_asked_no_more_and_lost_peers_are_looked_for_soon() {
-        let start = Instant::now();
+        let start = Instant::ZERO;
         let mut schedule = Schedule::default();
         schedule.on_presences(start, &[presence(true, true)]);
         while let Some(query) = schedule.pop_due(start) {

@@ -32,6 +32,7 @@ fn party(table: &Testnet, seed: u8, presence: Presence) -> Party {
         found: sender,
         advertise: Arc::from([]),
         troubles: mpsc::channel(1).0,
+        clock: swarm_link::Clock::start(),
     };
     let bootstrap = table.bootstrap.iter().map(|node| node.parse().expect("an address")).collect();
     Party { presences, found, endpoint, task: tokio::spawn(run(bootstrap, surroundings)) }

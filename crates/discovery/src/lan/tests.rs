@@ -30,6 +30,7 @@ fn party(port: u16, seed: u8, listen: &str) -> Party {
         found: sender,
         advertise: Arc::from([]),
         troubles: mpsc::channel(1).0,
+        clock: swarm_link::Clock::start(),
     };
     let network = Network { port, with_loopback: true };
     Party { presences, found, endpoint, task: tokio::spawn(run(network, surroundings)) }
@@ -103,6 +104,7 @@ async fn a_node_that_only_this_machine_reaches_does_not_look() {
             found,
             advertise: Arc::from([]),
             troubles: mpsc::channel(1).0,
+            clock: swarm_link::Clock::start(),
         },
     )
     .await;

@@ -37,6 +37,7 @@ fn world(gateways: Gateways, asked: Asked, mut tasks: JoinSet<()>) -> World {
         found,
         advertise: Arc::from([]),
         troubles: mpsc::channel(1).0,
+        clock: swarm_link::Clock::start(),
     };
     tasks.spawn(run(gateways, surroundings));
     World { endpoint, asked, presences, tasks }

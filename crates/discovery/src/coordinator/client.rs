@@ -1,4 +1,4 @@
-//! One coordinator: a link to it, announcements out, neighbours in.
+//! The client of one coordinator: a link to it, announcements out, neighbours in.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Client {
         }
     }
 
-    /// Never ends by itself: to be cancelled by dropping the future.
+    /// Never returns; dropping the future ends it.
     pub(super) async fn run(mut self) {
         let (mut wait, mut is_told) = (RETRY_MIN, false);
         loop {
@@ -74,8 +74,8 @@ impl Client {
         }
     }
 
-    /// Waits before the next dial, but no longer than until this machine has other addresses: what failed on the old network,
-    /// or without one, may work now. True if it has.
+    /// Waits before the next dial, but only until this machine has other addresses: a dial that failed on the old network, or
+    /// without one, may succeed now. True if the addresses changed.
     async fn rest(&self, wait: Duration) -> bool {
         let endpoint = &self.surroundings.endpoint;
         let (before, mut left) = (endpoint.local_addresses(), wait);
@@ -90,7 +90,7 @@ impl Client {
         false
     }
 
-    /// Talks until the link ends; says why it did.
+    /// Exchanges messages until the link ends; returns the reason.
     async fn talk(&mut self, link: &Link) -> String {
         let reason = match self.exchange(link).await {
             Ok(never) => match never {},
@@ -108,7 +108,7 @@ impl Client {
         let welcome = welcome.map_err(|_| "it gives no answer".to_owned())??;
         let coordinator = self.coordinator.node.short();
         info!(coordinator, observed = %welcome.observed, "a coordinator is there");
-        // What was said before it was away may be forgotten there.
+        // The coordinator may have forgotten the announcements made before this link.
         self.announcer = Announcer::new(interval(&welcome));
         let mut participation = self.surroundings.participation.clone();
         let mut tick = tokio::time::interval(LOOK_INTERVAL);
@@ -128,7 +128,7 @@ impl Client {
         }
     }
 
-    /// Says what is due.
+    /// Sends the announcements and withdrawals that are due.
     async fn say(&mut self, writer: &mut FrameWriter) -> Result<(), String> {
         let participation = self.surroundings.participation.borrow().clone();
         let is_ours = |presence: &&Presence| self.is_concerned(&participation, presence.content);
@@ -144,7 +144,7 @@ impl Client {
                 messages.push_back(self.announce(presence, participation.up, &addresses, wanted));
             }
         }
-        // A coordinator bounds how many it takes at once.
+        // A coordinator limits the messages that it accepts at once.
         while !messages.is_empty() {
             let batch: Vec<Coordination> = messages.drain(..messages.len().min(BATCH)).collect();
             write(writer, &batch).await?;
@@ -204,7 +204,7 @@ impl Client {
         Ok(())
     }
 
-    /// Reports a neighbour, if it was named for what this node asked about.
+    /// Reports a neighbour, if this node asked about its content.
     async fn found(&self, content: ContentId, neighbour: Neighbour, way: Way) -> Result<(), String> {
         let body = neighbour.announce.body();
         let is_asked = self.is_concerned(&self.surroundings.participation.borrow(), content);
@@ -228,7 +228,7 @@ async fn welcome(reader: &mut FrameReader) -> Result<Welcome, String> {
     }
 }
 
-/// As the coordinator wishes, within reason.
+/// The coordinator's interval, within limits: a bad one must neither flood nor silence this node.
 fn interval(welcome: &Welcome) -> Duration {
     Duration::from_secs(welcome.interval_s.into()).clamp(INTERVAL_MIN, ANNOUNCE_TIME_TO_LIVE)
 }

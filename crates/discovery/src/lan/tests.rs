@@ -1,4 +1,4 @@
-//! Nodes that hear each other on loopback, each test at a port of its own.
+//! Nodes that hear each other on loopback, each test on its own port.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ async fn a_node_finds_who_has_what_it_wants_and_nobody_finds_without_wanting() {
     assert_eq!(found.source.addresses, [seed.endpoint.bound_address().into()]);
     assert!(seed.found.try_recv().is_err());
 
-    // Contents that come later are announced too.
+    // Contents that are added later are announced too.
     seed.takes_part_in(&[presence(9, false), presence(8, false)]);
     let found = fetcher.found.recv().await.expect("found");
     assert_eq!(found.content, presence(8, true).content);

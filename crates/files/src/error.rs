@@ -238,7 +238,7 @@ pub enum StoreError {
     },
 }
 
-/// What else a transient read error concerns.
+/// The extent of a transient read error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// The chunk alone.

@@ -489,5 +489,7 @@ fn nanos(time: SystemTime) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Interval between writes of changed records, which also removes expired ones and reports the totals.
 const TICK: Duration = Duration::from_secs(1);
+/// Wait before a failed probe is repeated, unless the node has moved: a probe costs a dial.
 const REPROBE_WAIT: Duration = Duration::from_secs(60);

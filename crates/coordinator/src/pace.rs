@@ -48,6 +48,7 @@ pub(super) fn network_of(address: IpAddr) -> IpAddr {
 
 /// A node with 4096 contents announces each of them every 100 s; a new node announces all of them at once.
 const NODE_PER_SEC: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
+/// Twice the contents that one node may announce: all of them at once pass, and a repetition after a new link.
 const NODE_BURST: NonZeroU32 = NonZeroU32::new(8192).expect("not zero");
 /// Enough for a university behind one address: a thousand nodes.
 const ADDRESS_PER_SEC: NonZeroU32 = NonZeroU32::new(2048).expect("not zero");

@@ -333,4 +333,5 @@ const READ_LEN: usize = 64 << 10;
 /// A probe receives one chunk and sends a few frames.
 const RECEIVE_WINDOW_LEN: u32 = 1 << 20;
 const SEND_WINDOW_LEN: u32 = 256 << 10;
+/// Longest dial of one doubtful address. It may belong to another machine, which must not hold the probe up.
 const REACH_TIMEOUT: Duration = Duration::from_secs(3);

@@ -181,6 +181,8 @@ async fn write(mut writer: FrameWriter, mut waiting: mpsc::Receiver<Coordination
 
 const SILENT: &str = "it does not greet";
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+/// A node that does not read for so long loses its link.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
+/// Wait before the rate limit is asked again about a message that exceeded it.
 const PACE_WAIT: Duration = Duration::from_millis(100);

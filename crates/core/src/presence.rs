@@ -114,6 +114,7 @@ const MILESTONE_WAIT: Duration = Duration::from_millis(500);
 /// Backoff of a node with too few neighbours: it asks again after this time, then after twice as long, up to
 /// [`HUNGRY_WAIT_MAX`]. At the start of a crowd new nodes arrive every second; later, asking again brings nothing new.
 const HUNGRY_WAIT_MIN: Duration = Duration::from_secs(1);
+/// Longest backoff of a node with too few neighbours.
 const HUNGRY_WAIT_MAX: Duration = Duration::from_secs(15);
 
 #[cfg(test)]

@@ -277,7 +277,9 @@ const REVOKED: &str = "revoked.pem";
 const LOCK: &str = "lock";
 const SECRET: u32 = 0o600;
 const PUBLIC: u32 = 0o644;
+/// Certificates start this much earlier, because clocks of other machines may be behind.
 const CLOCK_SKEW_SECS: u64 = 3600;
+/// The format demands an end; readers ignore it, because a list stays valid until it is replaced.
 const LIST_LIFE_SECS: u64 = 10 * 365 * 24 * 3600;
 /// 9999-12-31T23:59:59Z.
 const LAST_UNIX_SECS: i64 = 253_402_300_799;

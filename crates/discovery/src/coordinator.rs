@@ -50,4 +50,5 @@ fn wanted(participation: &Participation, own: NodeId) -> BTreeMap<NodeId, Source
 
 /// First backoff of a coordinator that could not be reached; it doubles each time.
 const RETRY_MIN: Duration = Duration::from_secs(1);
+/// Longest backoff.
 const RETRY_MAX: Duration = Duration::from_secs(60);

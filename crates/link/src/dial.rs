@@ -186,7 +186,7 @@ impl Race {
             let may_begin = !self.waiting.is_empty();
             tokio::select! {
                 Some(done) = self.running.join_next() => {
-                    let (index, outcome) = done.expect("an attempt does not panic and nobody aborts it");
+                    let (index, outcome) = done.expect("an attempt does not panic and is never aborted");
                     if let Some(link) = self.on_outcome(index, outcome) {
                         return Some(link);
                     }

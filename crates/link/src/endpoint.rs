@@ -258,7 +258,7 @@ impl Endpoint {
         self.shared.lost_port
     }
 
-    /// What one link may hold in memory.
+    /// Bytes that one link may hold in memory.
     pub fn link_options(&self) -> LinkOptions {
         self.shared.options
     }

@@ -480,7 +480,7 @@ async fn who_is_at_an_address_is_found_out_without_a_link() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_where_nobody_answers_is_nobodys() {
+async fn an_address_without_an_answer_has_no_node() {
     let silent = UdpSocket::bind("127.0.0.1:0").expect("bound");
     let found = endpoint(1).identify(silent.local_addr().expect("bound")).await;
     assert_eq!(found, Err(AttemptError::NoAnswer));

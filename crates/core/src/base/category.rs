@@ -1,4 +1,4 @@
-//! What kind of trouble an error is. Exit codes, answers of a service and rules for trying again come from the category of an
+//! Kinds of errors. Exit codes, answers of a service and rules for trying again come from the category of an
 //! error's cause, never from the words of its message.
 
 use std::io;

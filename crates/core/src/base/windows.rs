@@ -54,6 +54,7 @@ impl Windows {
 
 /// The bandwidth-delay product of 40 Mbit/s at 50 ms: below it, one link could not fill a common line.
 const RECEIVE_LEN_MIN: u32 = 256 << 10;
+/// As [`RECEIVE_LEN_MIN`].
 const SEND_LEN_MIN: u32 = 256 << 10;
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_what_is_no_nodes_address_are_told_to_nobody() {
+    fn names_and_impossible_addresses_are_never_passed_on() {
         for host in
             ["localhost", "seed.example", "0.0.0.0", "[::]", "224.0.0.1", "[ff02::1]", "255.255.255.255"]
         {

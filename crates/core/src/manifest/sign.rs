@@ -80,6 +80,7 @@ pub fn verify(key: NodeId, context: &[u8], bytes: &[u8], signature: &[u8; 64]) -
     key.is_ok_and(|key| key.verify_strict(&[context, bytes].concat(), &signature).is_ok())
 }
 
+/// Bound into the signature: a signature made for another purpose cannot pass for one over a content.
 const CONTEXT: &[u8] = b"swarm manifest signature v1";
 
 #[cfg(test)]

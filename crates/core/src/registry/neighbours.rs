@@ -164,6 +164,7 @@ fn key(announce: &Announce, rng: &mut Rng) -> u64 {
 
 /// A node with more neighbours than this is no longer named to others.
 const CROWDED: u32 = NEIGHBOURS_TARGET * 3 / 2;
+/// Neighbours from other zones: without them the zones would be separate graphs.
 const FAR_MIN: usize = 2;
 /// Two nodes that were told of each other are linked after this time, or never will be.
 const DIALING_TIME: Duration = Duration::from_secs(10);
@@ -173,6 +174,7 @@ const SCANNED_MAX: usize = 512;
 const ZONED_CANDIDATES: usize = 8;
 /// Assumed upload capacity, bytes a second, of a node that does not know its own.
 const UP_UNKNOWN: u64 = 125_000;
+/// Makes whole numbers of the draws, which are floating-point and so have no total order.
 const KEY_SCALE: f64 = 1e15;
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub enum MembersError {
     /// The same node twice, with two roles.
     #[error("line {line}: node {} is already listed with another role: keep one line", node.short())]
     Twice {
-        /// Of the second entry, counted from 1.
+        /// Line of the second entry, counted from 1.
         line: usize,
         /// The node that stands twice.
         node: NodeId,

@@ -93,7 +93,7 @@ impl CloseCode {
         }
     }
 
-    /// What a code from a peer means; `None` for one of a later build.
+    /// The meaning of a peer's code; `None` for one of a later build.
     pub fn from_code(code: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.code() == code)
     }

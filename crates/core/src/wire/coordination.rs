@@ -114,7 +114,7 @@ impl SignedAnnounce {
     /// If the key is not that of the body's node, or the body is outside its caps.
     pub fn sign(key: &SigningKey, body: AnnounceBody) -> Self {
         assert_eq!(key.public(), body.node, "a node speaks for itself alone");
-        assert!(body.is_within_caps(), "an announcement that nobody would take");
+        assert!(body.is_within_caps(), "an announcement that every coordinator would refuse");
         let bytes: Bytes = body.to_proto().encode_to_vec().into();
         let signature = key.sign_bytes(CONTEXT, &bytes);
         Self { body, bytes, signature }
@@ -317,6 +317,7 @@ fn addresses(texts: &[String], count_max: usize) -> Result<Vec<Address>, WireErr
     texts.iter().map(|text| address(text)).collect()
 }
 
+/// Bound into the signature: a signature over a manifest cannot pass for an announcement.
 const CONTEXT: &[u8] = b"swarm announce v1";
 const REASON_CHARS_MAX: usize = 200;
 
@@ -439,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "nobody would take")]
+    #[should_panic(expected = "every coordinator would refuse")]
     fn an_announcement_that_every_coordinator_refuses_is_not_signed() {
         SignedAnnounce::sign(&key(), AnnounceBody { have_count: 8, ..body() });
     }

@@ -242,8 +242,13 @@ async fn write(writer: &mut FrameWriter, messages: &[Coordination]) -> Result<()
 }
 
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+/// A coordinator that does not read for so long is dialed again.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the announcer is asked for due announcements: milestones wait as long anyway.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a waiting client looks for new addresses of this machine.
 const ADDRESSES_INTERVAL: Duration = Duration::from_secs(3);
+/// Shortest interval that a coordinator may demand.
 const INTERVAL_MIN: Duration = Duration::from_secs(10);
+/// Messages of one write; as many as a coordinator accepts from one node in a second.
 const BATCH: usize = 64;

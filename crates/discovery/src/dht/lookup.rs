@@ -12,7 +12,7 @@ use mainline::async_dht::GetStream;
 use swarm_core::base::ContentId;
 
 /// The hash is derived from the content's id, not cut from it: an observer of the DHT learns which hashes are asked for, and could
-/// fetch the contents if these were ids. A node that knows the content finds the hash; nobody can derive the content from the hash.
+/// fetch the contents if these were ids. A node that knows the content finds the hash; the content cannot be derived from the hash.
 pub(super) fn info_hash(content: ContentId) -> Id {
     let derived = blake3::derive_key("swarm dht content v1", content.as_bytes());
     Id::from_bytes(&derived[..20]).expect("an id has 20 bytes")

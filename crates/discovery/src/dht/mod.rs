@@ -138,7 +138,7 @@ impl Finder {
         self.probes.spawn(async move {
             let identified = endpoint.identify(address.into()).await;
             if let Err(error) = &identified {
-                tracing::debug!(%address, %error, "nobody is where the DHT says");
+                tracing::debug!(%address, %error, "no node answers at an address of the DHT");
             }
             (address, identified.ok())
         });

@@ -61,7 +61,7 @@ async fn a_table_that_cannot_be_entered_is_told() {
 }
 
 #[tokio::test]
-async fn who_wants_a_content_finds_who_announced_it_and_knows_its_key() {
+async fn a_lookup_finds_the_announcing_node_and_proves_its_key() {
     let table = spawn_blocking(|| Testnet::builder(4).build().expect("a table")).await.expect("built");
     let seed = party(&table, 2, presence(false));
     let asked = table.nodes[0].clone().as_async();

@@ -89,7 +89,7 @@ impl Lan {
     async fn on_turn(&mut self) {
         self.turn += 1;
         if self.responder.is_flooded().await {
-            self.restart("somebody floods it");
+            self.restart("another host floods it");
         }
     }
 

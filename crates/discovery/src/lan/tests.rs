@@ -53,7 +53,7 @@ impl Party {
 }
 
 #[tokio::test]
-async fn a_node_finds_who_has_what_it_wants_and_nobody_finds_without_wanting() {
+async fn a_node_finds_holders_of_wanted_contents_alone() {
     let mut fetcher = party(45_353, 1, "127.0.0.1:0");
     let mut seed = party(45_353, 2, "127.0.0.1:0");
     fetcher.takes_part_in(&[presence(7, true), presence(8, true)]);

@@ -179,14 +179,14 @@ const FAULT_ONLY_PERMANENT: &str = "<Envelope><Body><Fault><detail><UPnPError><e
     <errorDescription>OnlyPermanentLeasesSupported</errorDescription></UPnPError></detail></Fault></Body></Envelope>";
 
 /// An address without a listener.
-fn nobody() -> SocketAddr {
+fn no_listener() -> SocketAddr {
     "127.0.0.1:9".parse().expect("an address")
 }
 
 /// A mapping from the request to the release, at a gateway that speaks one of the two protocols.
 async fn check_pmp(at: Ipv4Addr, has_pcp: bool, name: &str) {
     let (tasks, asked) = pmp_gateway(at, has_pcp).await;
-    let mut world = world(Gateways::fake(at, nobody()), asked, tasks);
+    let mut world = world(Gateways::fake(at, no_listener()), asked, tasks);
     assert_eq!(world.asked().await, format!("{name} map"));
     world.until_reached(true).await;
     let outer = SocketAddr::from((OUTSIDE, world.endpoint.port() + 1));

@@ -231,7 +231,7 @@ fn unknown_messages_are_skipped() {
         }
     });
     let settled = victim.fetch("unknown messages and a later minor version", &[&hostile]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     let done = settled.outcome().done();
     let ours = done.peers.iter().find(|peer| peer.node == hostile.node().to_string()).expect("it was linked");
     assert!(ours.bytes > 0, "{done:#?}");

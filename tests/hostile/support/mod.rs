@@ -1,5 +1,5 @@
-//! The world of a hostile case: a scripted peer on bare QUIC that may say anything, a victim (a real process), honest peers beside it,
-//! and what the victim spent. What starts processes and makes files is the process tests'.
+//! The world of a hostile case: a scripted peer on bare QUIC, a victim (a real process), honest peers beside it,
+//! and the resources that the victim used. Processes and files come from the support of the process tests.
 
 mod film;
 mod floods;

@@ -76,7 +76,7 @@ pub(crate) fn assert_same_file(one: &Path, other: &Path) {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tree(pub(crate) BTreeMap<String, Entry>);
 
-/// What stands at a path.
+/// The entry at a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Folder,

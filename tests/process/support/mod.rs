@@ -1,4 +1,4 @@
-//! The world of a test: a folder that goes away, processes that die with the test, data that is made fast and compared whole.
+//! The world of a test: a temporary folder, processes that die with the test, data that is made and compared.
 
 mod data;
 mod disk;

@@ -1,4 +1,4 @@
-//! One process: its lines are collected as they come, and it is killed when the test lets go of it.
+//! One process: its lines are collected as they come, and it is killed when the test drops it.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -14,9 +14,9 @@ use super::outcome::Outcome;
 pub(crate) struct Process {
     child: Child,
     said: Arc<Said>,
-    /// Lines of stdout that were looked at.
+    /// Number of stdout lines that the test has read.
     seen: usize,
-    /// Left to the test where stdout is payload.
+    /// Stdout, if the test reads it itself because it carries content.
     stdout: Option<ChildStdout>,
 }
 
@@ -25,19 +25,19 @@ pub(crate) struct Process {
 pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// What a service manager sends first.
+    /// The first signal of a service manager.
     Terminate,
-    /// "Read your configuration again."
+    /// Reload the configuration.
     HangUp,
-    /// No chance to do anything.
+    /// Cannot be handled.
     Kill,
-    /// It stands still.
+    /// Pauses it.
     Stop,
-    /// It goes on.
+    /// Resumes it.
     Continue,
 }
 
-/// What a process printed so far.
+/// The lines printed so far.
 #[derive(Default)]
 struct Said {
     lines: Mutex<Lines>,
@@ -70,7 +70,7 @@ impl Process {
     pub(crate) fn start_piped(command: &mut Command, stdin: &[u8]) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
-        // A process that ends early does not read: that shows in its exit code.
+        // A process that ends early does not read its stdin; its exit code shows that.
         let _ = child.stdin.take().expect("stdin is piped").write_all(stdin);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let process = Self { child, said: Arc::default(), seen: 0, stdout };
@@ -90,7 +90,7 @@ impl Process {
         (process, stdin)
     }
 
-    /// Its stdout, where that is payload.
+    /// Its stdout, which carries content.
     pub(crate) fn take_stdout(&mut self) -> ChildStdout {
         self.stdout.take().expect("started by start_piped, taken once")
     }
@@ -100,7 +100,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits for the next JSON line that `pick` takes. Every line before it must be JSON, too.
+    /// Waits for the next JSON line for which `pick` returns a value. Every line before it must be JSON, too.
     pub(crate) fn wait_json<T>(&mut self, pick: impl Fn(&Value) -> Option<T>) -> T {
         let give_up_at = now() + DEADLINE;
         loop {
@@ -109,12 +109,12 @@ impl Process {
             if let Some(picked) = pick(&value) {
                 return picked;
             }
-            // What reports every second never ends by itself.
+            // A process that reports every second would otherwise never reach the deadline.
             assert!(now() < give_up_at, "not what was waited for: {line}");
         }
     }
 
-    /// Waits for the next line on stdout that `pick` takes.
+    /// Waits for the next stdout line for which `pick` returns a value.
     pub(crate) fn wait_line<T>(&mut self, pick: impl Fn(&str) -> Option<T>) -> T {
         loop {
             if let Some(picked) = pick(&self.next_line()) {
@@ -239,10 +239,10 @@ impl Lines {
     }
 }
 
-/// The `swarm` under test, with nothing of this machine's in its environment.
+/// The `swarm` under test, without this machine's environment.
 pub(crate) fn swarm(args: &[OsString]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_swarm"));
-    // Tests that run at the same time are not to find each other.
+    // Tests that run at the same time must not find each other.
     command.env_clear().env("SWARM_NO_LAN", "1").args(args);
     command
 }

@@ -11,7 +11,7 @@ FUZZ_LEN_MAX ?= 1024
 FUZZ_FLAGS ?=
 FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 
-.PHONY: test test-long fmt clippy wasm unit net docs deny book reference bench bench-compare fuzz demo clean
+.PHONY: test test-long install fmt clippy wasm unit net docs deny book reference bench bench-compare fuzz demo clean
 
 # Building takes the most time here; of the tests, those of hostile peers take two minutes, and no others as long.
 test: fmt clippy wasm unit docs deny
@@ -21,6 +21,10 @@ test: fmt clippy wasm unit docs deny
 # decoder (five minutes instead of a quarter of one).
 test-long: export SWARM_LONG_TESTS = 1
 test-long: test
+
+# The optimised build, as `swarm` in ~/.cargo/bin.
+install:
+	$(CARGO) install --path . --locked --profile dist
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -35,6 +39,7 @@ wasm:
 	  $(CARGO) clippy -p swarm-$$crate --lib --locked --target $(WASM) -- -D warnings; \
 	done
 
+# Always --workspace: for one package alone, cargo would build the dependencies a second time with fewer features.
 # Among them: tests on network namespaces, which say NOT RUN and why without root, ip, tc and nft; mutated inputs to every decoder
 # (SWARM_FUZZ_SECS a target, SWARM_FUZZ_SEED); and the shell lines of README and docs.
 unit:
@@ -42,7 +47,7 @@ unit:
 
 # The tests on network namespaces alone, long ones too, with their figures; fails where they cannot run.
 net:
-	SWARM_NET_TESTS=required $(CARGO) test --locked --test net
+	SWARM_NET_TESTS=required $(CARGO) test --workspace --locked --test net
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
@@ -59,7 +64,7 @@ book:
 
 # Writes the generated parts of docs/reference anew, which `make test` compares.
 reference:
-	REGENERATE=1 $(CARGO) test --locked --bin swarm cli::reference
+	REGENERATE=1 $(CARGO) test --workspace --locked --bin swarm cli::reference
 
 bench:
 	$(CARGO) bench --locked --bench micro --bench crowd

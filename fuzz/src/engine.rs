@@ -267,7 +267,7 @@ impl World {
         match what % 16 {
             0..=3 => {
                 let addresses = vec![address("203.0.113.9:4433")];
-                let purpose = [Purpose::Fetch, Purpose::Offer, Purpose::Meet][usize::from(what >> 4) % 3];
+                let purpose = [Purpose::Fetch, Purpose::Push, Purpose::Meet][usize::from(what >> 4) % 3];
                 self.input(Input::AddSource { content, node: node(what >> 4), addresses, purpose });
             }
             4..=9 => {

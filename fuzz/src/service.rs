@@ -23,12 +23,14 @@ pub(super) fn config(bytes: &[u8]) {
             assert!((1..=text.lines().count() + 2).contains(&line), "line {line}");
         }
         Ok(config) => {
-            assert!(config.max_peers.is_none_or(|max| (1..=LINKS_MAX).contains(&max)));
-            assert!(config.coordinators.len() <= COORDINATORS_MAX && config.contents.len() <= CONTENTS_MAX);
-            assert!(config.zone.as_ref().is_none_or(|zone| (1..=ZONE_LEN_MAX).contains(&zone.len())));
-            assert!(config.schedule.iter().all(|window| window.from != window.to));
-            config.advertise.iter().chain(&config.dht_bootstrap).for_each(super::texts::check_address);
-            let is_nobody = config.collecting.is_some_and(|collecting| collecting.nodes.is_empty());
+            let (fixed, live) = (config.fixed, config.live);
+            let finders = fixed.finders;
+            assert!(fixed.peers.count_max.is_none_or(|max| (1..=LINKS_MAX).contains(&max.get())));
+            assert!(finders.coordinators.len() <= COORDINATORS_MAX && live.contents.len() <= CONTENTS_MAX);
+            assert!(finders.zone.is_none_or(|zone| (1..=ZONE_LEN_MAX).contains(&zone.as_str().len())));
+            assert!(live.schedule.iter().all(|window| window.from != window.to));
+            fixed.advertise.iter().chain(&finders.dht_bootstrap).for_each(super::texts::check_address);
+            let is_nobody = fixed.collecting.is_some_and(|collecting| collecting.nodes.is_empty());
             assert!(!is_nobody);
         }
     }

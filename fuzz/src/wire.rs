@@ -7,7 +7,7 @@ use swarm_core::base::limits::{
     NEIGHBOURS_TARGET, PEX_ADDRESSES_MAX, PEX_SOURCES_MAX, RUN_CHUNKS_MAX, RUN_LEN_TARGET,
     SOURCE_ADDRESSES_MAX, ZONE_LEN_MAX,
 };
-use swarm_core::base::{Bitfield, Rate};
+use swarm_core::base::{Bitfield, Rate, Zone};
 use swarm_core::manifest::Geometry;
 use swarm_core::wire::{
     AnnounceBody, CHUNK_STREAM_HEADER_LEN, ChunkRuns, ChunkStreamHeader, Coordination, DeclineReason, Handle,
@@ -236,7 +236,7 @@ fn check_announce(announce: &SignedAnnounce) {
     let body = announce.body();
     assert!(announce.encode().len() <= ANNOUNCE_LEN_MAX + 80);
     assert!(body.addresses.len() <= SOURCE_ADDRESSES_MAX && body.have_count <= body.chunk_count);
-    let is_zone = |zone: &String| !zone.is_empty() && zone.len() <= ZONE_LEN_MAX;
+    let is_zone = |zone: &Zone| (1..=ZONE_LEN_MAX).contains(&zone.as_str().len());
     assert!(body.zone.as_ref().is_none_or(is_zone));
 }
 
@@ -248,7 +248,7 @@ pub(super) fn coordination_samples() -> Samples {
         have_count: 3,
         chunk_count: 7,
         up: Rate(1_000_000),
-        zone: Some("lab".to_owned()),
+        zone: Some("lab".parse().expect("a zone")),
     };
     let announce = SignedAnnounce::sign(&key(), body);
     let neighbour = Neighbour { announce: announce.clone(), addresses: vec![address("192.0.2.1:4433")] };

@@ -7,7 +7,8 @@ use super::node;
 use super::output::{self, Json};
 use super::setup;
 use swarm_core::base::{ByteLen, Shown};
-use swarm_host::{Allowed, Collecting, Config, LogFormat, Rates};
+use swarm_discovery::Finders;
+use swarm_host::{Allowed, Collecting, Config, Fixed, Live, LogFormat, PeerLimits, Rates};
 use swarm_link::Endpoint;
 
 pub(super) async fn run(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
@@ -33,19 +34,26 @@ fn config(args: &AggregateArgs) -> Result<Config, Failure> {
         named => Allowed::of(named.iter().copied()),
     };
     let quota_len = args.quota.map(|ByteLen(quota_len)| quota_len);
-    Ok(Config {
+    let fixed = Fixed {
         listen: args.listen,
         advertise: args.advertise.clone(),
-        zone: args.zone.clone(),
-        rates: Rates { up: args.limit_up, down: args.limit_down },
-        max_peers: args.max_peers.map(|max| max as usize),
+        state_dir: None,
+        control: None,
+        finders: Finders { zone: args.zone.clone(), ..Finders::default() },
+        peers: PeerLimits { rates: Rates::default(), count_max: args.max_peers },
+        log: LogFormat::Text,
         metrics_listen: args.metrics_listen,
         is_coordinator: true,
-        trust: args.trust.files(None),
-        cert: args.trust.cert.clone(),
         collecting: Some(Collecting { store: absolute(&args.store)?, quota_len, nodes, contents }),
-        ..Config::default()
-    })
+        cert: args.trust.cert.clone(),
+    };
+    let live = Live {
+        rates: Rates { up: args.limit_up, down: args.limit_down },
+        schedule: Vec::new(),
+        trust: args.trust.files(None),
+        contents: Vec::new(),
+    };
+    Ok(Config { fixed, live, no_lan: false })
 }
 
 fn announce(args: &AggregateArgs, endpoint: &Endpoint) {

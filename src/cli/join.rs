@@ -32,7 +32,7 @@ pub(super) struct Joining {
 impl Joining {
     /// Offers the content, for as long as the node runs.
     pub(super) async fn begin(&self, node: &Node, content: ContentId) {
-        node.add_source(content, self.aggregator.clone(), Purpose::Offer).await;
+        node.add_source(content, self.aggregator.clone(), Purpose::Push).await;
     }
 
     /// What an event means for the end of the command: `Some` ends it.

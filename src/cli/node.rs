@@ -27,8 +27,8 @@ pub(super) async fn run(args: NodeArgs, global: &Global) -> Result<(), Failure> 
     if args.check {
         return output::result(format_args!("{} is right", Shown(&path)));
     }
-    setup::node_logging(global.verbose, config.log);
-    let state_dir = global.state_dir.clone().or_else(|| config.state_dir.clone());
+    setup::node_logging(global.verbose, config.fixed.log);
+    let state_dir = global.state_dir.clone().or_else(|| config.fixed.state_dir.clone());
     let global = Global { state_dir, ..global.clone() };
     serve(Some(path), config, &global, &|_| {}).await
 }
@@ -58,12 +58,12 @@ pub(super) async fn serve(
 /// Everything that may block before the node runs. Must be called within a tokio runtime.
 fn prepare(path: Option<PathBuf>, config: Config, global: &Global) -> Result<(Service, Endpoint), Failure> {
     let state_dir = absolute(&setup::state_dir(global)?)?;
-    let control = config.control.clone().unwrap_or_else(|| swarm_host::default_control(&state_dir));
+    let control = config.fixed.control.clone().unwrap_or_else(|| swarm_host::default_control(&state_dir));
     // First, so that a second node touches nothing of the first.
     let control = ControlSocket::bind(&control)?;
-    let identity = trust::identity(global, Some(swarm_host::key_claim()), config.cert.as_deref())?;
-    let endpoint = setup::endpoint(config.listen, &identity, LinkOptions::default())?;
-    if config.listen.is_none_or(|listen| listen.port() == 0) {
+    let identity = trust::identity(global, Some(swarm_host::key_claim()), config.fixed.cert.as_deref())?;
+    let endpoint = setup::endpoint(config.fixed.listen, &identity, LinkOptions::default())?;
+    if config.fixed.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;
     }
     if let Some(message) = place::lost_port(&endpoint) {

@@ -19,11 +19,13 @@ const CERTIFICATE_LEN_MAX: u64 = 64 << 10;
 impl TrustArgs {
     /// The files; `readers` are those of one content.
     pub(super) fn files(&self, readers: Option<(ContentId, &PathBuf)>) -> TrustFiles {
+        // The certificate is of this node's key.
+        let Self { allow, ca, revoked, cert: _, dev } = self.clone();
         TrustFiles {
-            allow: self.allow.clone(),
-            ca: self.ca.clone(),
-            revoked: self.revoked.clone(),
-            is_dev: self.dev,
+            allow,
+            ca,
+            revoked,
+            is_dev: dev,
             readers: readers.into_iter().map(|(content, path)| (content, path.clone())).collect(),
             readers_dir: None,
         }

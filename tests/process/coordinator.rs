@@ -152,7 +152,7 @@ fn two_coordinators_do_not_share_a_folder() {
     first.wait_json(|line| (line["event"] == "coordinating").then_some(()));
     let second =
         world.run(&args!["coordinator", "--listen", "127.0.0.1:0", "--state", folder]).expect_code(1);
-    assert!(second.failure_line().ends_with("stop it, or name another with --state"), "{second:#?}");
+    assert!(second.failure_line().ends_with("stop it, or take another folder (--state)"), "{second:#?}");
     first.signal(Signal::Terminate);
     assert_eq!(first.end().code, Some(130));
 }

@@ -10,7 +10,7 @@ use super::Coordinator;
 use super::desk::{Call, ClientId};
 use crate::limits::COORDINATOR_QUEUE_FRAMES;
 use swarm_core::base::limits::{ANNOUNCE_INTERVAL, ANNOUNCE_LINKS_MAX, SOURCE_ADDRESSES_MAX};
-use swarm_core::base::{ContentId, Instant, Rate};
+use swarm_core::base::{ContentId, Instant, Rate, Zone};
 use swarm_core::manifest::{Address, SigningKey, Source};
 use swarm_core::presence::{Announcer, Presence};
 use swarm_core::wire::{AnnounceBody, Coordination, SignedAnnounce};
@@ -32,7 +32,7 @@ pub struct OwnPlace {
     /// The node's key, and the addresses at which others reach it.
     pub source: Source,
     /// A label that operators choose; nodes of one zone are near each other.
-    pub zone: Option<String>,
+    pub zone: Option<Zone>,
     /// Upload capacity; zero if unknown.
     pub up: Rate,
 }

@@ -12,8 +12,7 @@ use webpki::{
 };
 
 use super::CredentialsError;
-use swarm_core::base::{ContentId, NodeId};
-use swarm_core::trust::{Applicant, Authoriser, Denial, Role};
+use swarm_core::trust::{AccessTable, Applicant, Authoriser, Denial, Role};
 
 /// Admits nodes that show a certificate of this authority.
 #[derive(Debug)]
@@ -107,8 +106,8 @@ impl Authoriser for Authority {
         })
     }
 
-    fn grants(&self, _node: NodeId, _content: ContentId) -> bool {
-        true
+    fn access(&self) -> AccessTable {
+        AccessTable::open()
     }
 }
 

@@ -242,10 +242,10 @@ mod tests {
         let readers_dir = Some(folder.path().to_owned());
         let (mut watched, first) =
             Watched::load(TrustFiles { readers_dir, ..TrustFiles::default() }).expect("read");
-        assert!(first.grants(reader, content));
+        assert!(first.access().grants(reader, content));
         fs::remove_file(&path).expect("there");
         let second = watched.look().expect("read").expect("something new");
-        assert!(!second.grants(reader, content) && !second.is_open());
+        assert!(!second.access().grants(reader, content) && !second.is_open());
     }
 
     #[test]

@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Participation, Surroundings};
 use client::Client;
-use swarm_core::base::NodeId;
+use swarm_core::base::{NodeId, Zone};
 use swarm_core::manifest::Source;
 
 /// Keeps a client for every coordinator of any content.
-pub(super) async fn run(zone: Option<String>, surroundings: Surroundings) {
+pub(super) async fn run(zone: Option<Zone>, surroundings: Surroundings) {
     let mut participation = surroundings.participation.clone();
     let (mut clients, mut running) = (BTreeMap::<NodeId, CancellationToken>::new(), JoinSet::new());
     loop {

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::limits::PORT_MAP_PATIENCE;
-use swarm_core::base::{ContentId, Rate};
+use swarm_core::base::{ContentId, Rate, Zone};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
 use swarm_link::Endpoint;
@@ -40,12 +40,12 @@ pub enum Way {
 }
 
 /// The enabled finders and their settings.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Finders {
     /// Coordinators of every content, in addition to those of a content's ticket.
     pub coordinators: Vec<Source>,
     /// A label for this node's location that operators choose: coordinators name near nodes first.
-    pub zone: Option<String>,
+    pub zone: Option<Zone>,
     /// Multicast DNS on the local network.
     pub lan: bool,
     /// The Mainline DHT, which learns of every content of this node.

@@ -1,60 +1,31 @@
-//! Who may have what, as the authoriser says. Who may link at all was decided before a link got here.
+//! Changes of access: a new table, and peers that let this node have no link. Who may link here at all was decided before a link got
+//! to the engine; what a linked peer may have is looked up in `sessions`.
 
-use std::sync::Arc;
-
-use swarm_core::base::ContentId;
-use swarm_core::trust::{Authoriser, Role};
-use swarm_core::wire::{DeclineReason, Message};
+use swarm_core::trust::AccessTable;
 
 use super::Engine;
-use super::io::{CloseReason, Event, LinkId};
+use super::io::{CloseReason, LinkId};
 use super::refusal::{Refusal, RefusalCause};
-use super::session::Session;
 
 impl Engine {
-    /// Whether the peer may have a content.
-    pub(super) fn may_have(&self, link: LinkId, content: ContentId) -> bool {
-        self.sessions.get(&link).is_some_and(|session| self.authoriser.grants(session.node, content))
-    }
-
-    /// Whether the peer may offer what is new here.
-    pub(super) fn may_offer(&self, link: LinkId) -> bool {
-        self.sessions.get(&link).is_some_and(|session| session.role == Role::Full)
-    }
-
-    /// Somebody else decides from now on. Links by which something goes on that is not granted any more end: whoever comes
-    /// back is told so where it asks for that content again.
-    pub(super) fn on_authoriser(&mut self, authoriser: Arc<dyn Authoriser>) {
-        self.authoriser = authoriser;
-        let is_overdrawn = |session: &Session| {
-            let open = session.remotes.iter().filter(|(_, remote)| !remote.has_declined);
-            open.into_iter().any(|(content, _)| !self.authoriser.grants(session.node, *content))
-        };
-        let overdrawn = self.sessions.iter().filter(|(_, session)| is_overdrawn(session));
-        let links: Vec<LinkId> = overdrawn.map(|(link, _)| *link).collect();
-        for link in links {
+    /// Another table holds from now on.
+    pub(super) fn on_access(&mut self, table: AccessTable) {
+        let Some(overdrawn) = self.sessions.set_access(table) else { return };
+        for link in overdrawn {
             self.close(link, CloseReason::AccessChanged);
         }
-        self.fill_all();
+        self.transfer.fill_all(&mut self.turn);
         self.give_up_without_hope();
     }
 
     /// The peer lets this node have no link: trying again is of no use.
     pub(super) fn on_turned_away(&mut self, link: LinkId, reason: &str) {
-        let Some(node) = self.sessions.get(&link).map(|session| session.node) else { return };
+        let Some(node) = self.sessions.by_link.get(&link).map(|session| session.node) else { return };
         let said = format!("node {} turns this node away: {reason}", node.short());
         self.on_link_down(link, &said);
         let refusal = Refusal::new(RefusalCause::TurnedAway, said);
-        self.peers.on_refused(self.now, node, &refusal, &mut self.rng);
+        self.dialing.peers.on_refused(self.turn.now, node, &refusal, &mut self.turn.rng);
         self.give_up_without_hope();
-    }
-
-    /// Answers a peer that opens what it may not have, or offers what it may not.
-    pub(super) fn deny(&mut self, link: LinkId, content: ContentId) {
-        let Some(session) = self.sessions.get(&link) else { return };
-        let node = session.node;
-        self.emit(Event::PeerDenied { node, content });
-        self.send(link, Message::Decline { content, reason: DeclineReason::NotAuthorised });
     }
 }
 
@@ -62,11 +33,11 @@ impl Engine {
 mod tests {
     use super::*;
     use crate::tests::manifest_of;
-    use crate::{Input, Join, Order, Output};
-    use swarm_core::base::{Bitfield, Instant, NodeId};
+    use crate::{Event, Input, Join, Order, Output};
+    use swarm_core::base::{Bitfield, ContentId, Instant, NodeId};
     use swarm_core::manifest::Manifest;
-    use swarm_core::trust::AccessList;
-    use swarm_core::wire::{Handle, Hello, RejectReason, RequestId};
+    use swarm_core::trust::Role;
+    use swarm_core::wire::{DeclineReason, Handle, Hello, Message, RejectReason, RequestId};
 
     const LINK: LinkId = LinkId(1);
     const HANDLE: Handle = Handle(0);
@@ -102,11 +73,8 @@ mod tests {
         Message::Open { handle: HANDLE, content, knows_manifest: true, is_offer }
     }
 
-    fn readers(content: ContentId, nodes: &[NodeId]) -> Input {
-        let mut access = AccessList::new();
-        let lines: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-        access.restrict(content, lines.join("\n").parse().expect("a list"));
-        Input::Authorise(Arc::new(access))
+    fn readers(epoch: u64, content: ContentId, nodes: &[NodeId]) -> Input {
+        Input::Access(AccessTable::open().restrict(content, nodes.iter().copied()).at_epoch(epoch))
     }
 
     fn is_declined(outputs: &[Output]) -> bool {
@@ -119,7 +87,7 @@ mod tests {
     #[test]
     fn who_may_not_have_a_content_gets_no_word_and_no_byte_of_it() {
         let (mut engine, manifest) = seed(Role::Full);
-        engine.handle(Instant::ZERO, readers(manifest.id(), &[]));
+        engine.handle(Instant::ZERO, readers(1, manifest.id(), &[]));
         let opened = say(&mut engine, open(manifest.id(), false));
         assert!(is_declined(&opened));
         let asked = [
@@ -151,12 +119,23 @@ mod tests {
     fn whose_right_is_taken_back_loses_the_link_and_others_keep_theirs() {
         let (mut engine, manifest) = seed(Role::Full);
         say(&mut engine, open(manifest.id(), false));
-        engine.handle(Instant::ZERO, readers(manifest.id(), &[peer()]));
+        engine.handle(Instant::ZERO, readers(1, manifest.id(), &[peer()]));
         assert!(!std::iter::from_fn(|| engine.poll()).any(|output| matches!(output, Output::Close { .. })));
-        engine.handle(Instant::ZERO, readers(manifest.id(), &[]));
+        engine.handle(Instant::ZERO, readers(2, manifest.id(), &[]));
         let closed = std::iter::from_fn(|| engine.poll())
             .any(|output| matches!(output, Output::Close { reason: CloseReason::AccessChanged, .. }));
         assert!(closed);
+    }
+
+    #[test]
+    fn a_table_that_comes_late_replaces_no_newer_one() {
+        let (mut engine, manifest) = seed(Role::Full);
+        say(&mut engine, open(manifest.id(), false));
+        engine.handle(Instant::ZERO, readers(2, manifest.id(), &[peer()]));
+        engine.handle(Instant::ZERO, readers(1, manifest.id(), &[]));
+        let asked = Message::Request { request: RequestId(1), handle: HANDLE, chunk: 0, offset: 0, len: 100 };
+        let outputs = say(&mut engine, asked);
+        assert!(outputs.iter().any(|output| matches!(output, Output::Upload { .. })), "{outputs:?}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::uploads::SLOTS_MAX;
 pub(super) struct UploadMeter {
     began_at: Option<Instant>,
     window_len: u64,
-    /// At some instant of this window nobody waited: it says nothing of the uplink.
+    /// At some instant of this window no request waited: it says nothing of the uplink.
     was_idle: bool,
     full: VecDeque<(Instant, Rate)>,
     /// Ever since.

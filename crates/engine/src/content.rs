@@ -1,17 +1,24 @@
-//! One content from its first Open to its end. Decides nothing about peers.
+//! One content from its join to its end: its phase, its manifest, its durability. Invariants: a phase follows the one before it, or is
+//! `Failed`; `Finish` is ordered once, when all that was wanted is durable. Absent: chunks and requests, which are the transfer's.
 
-use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use swarm_core::base::limits::{MANIFEST_PAGE_LEN, MANIFEST_PAGES_IN_FLIGHT};
-use swarm_core::base::{Bitfield, Instant};
-use swarm_core::manifest::Manifest;
-use swarm_core::wire::Handle;
+use swarm_core::base::{ContentId, Instant};
+use swarm_core::manifest::{ChunkIndex, Manifest};
+use swarm_core::wire::{Handle, Message};
 
 use super::chunks::Chunks;
 use super::dialing::Reach;
-use super::io::{LinkId, Order, Patience};
-use super::offers::Offers;
-use super::unreadable::Aside;
+use super::flush::{FLUSH_INTERVAL, Flush};
+use super::input::{Join, Order, Patience};
+use super::io::{Event, FetchFailure, LinkId, Output};
+use super::manifest_fetch::ManifestFetch;
+use super::participation::Participation;
+use super::session::Session;
+use super::timers::Timer;
+use super::transfer::Transfer;
+use super::turn::Turn;
 
 /// One content that this node takes part in.
 #[derive(Debug)]
@@ -19,22 +26,15 @@ pub(super) struct Content {
     pub(super) handle: Handle,
     pub(super) order: Order,
     pub(super) patience: Option<Patience>,
-    /// Until then others may yet be found.
+    /// Until then more sources may be found.
     pub(super) search_until: Instant,
     pub(super) phase: Phase,
     pub(super) last_progress_at: Instant,
-    /// Verified since peers were last told.
-    pub(super) unannounced: Option<Bitfield>,
-    /// While this node has the only full copy that it knows of.
-    pub(super) offers: Option<Offers>,
     pub(super) reach: Reach,
-    pub(super) flush: FlushState,
-    /// Troubles that keep chunks from being read.
-    pub(super) unreadable: Vec<Aside>,
-    pub(super) totals: ContentTotals,
+    pub(super) flush: Flush,
 }
 
-/// How far a content is.
+/// How far a content is. From `Fetching` to `Complete` its chunks are open in the transfer.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// Only its id is known.
@@ -42,11 +42,11 @@ pub(super) enum Phase {
     /// The manifest is known; the store is being opened.
     Opening(Manifest),
     /// Chunks are fetched.
-    Fetching(Box<Chunks>),
+    Fetching,
     /// All is verified and durable; it is being put in its place.
-    Finishing(Box<Chunks>),
+    Finishing,
     /// All that was wanted is there.
-    Complete(Box<Chunks>),
+    Complete,
     /// The fetch ended without success.
     Failed,
 }
@@ -64,144 +64,145 @@ pub struct ContentTotals {
     pub sent_len: u64,
 }
 
-/// Durability of what is verified.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FlushState {
-    /// Verified since the last flush began, bytes.
-    pub(super) pending_len: u64,
-    pub(super) is_running: bool,
-}
-
 impl Content {
-    /// Its manifest, as soon as it is known.
-    pub(super) fn manifest(&self) -> Option<&Manifest> {
+    pub(super) fn new(now: Instant, handle: Handle, join: Join) -> Self {
+        let phase = match join.manifest {
+            Some(manifest) => Phase::Opening(manifest),
+            None => Phase::Manifest(ManifestFetch::default()),
+        };
+        Self {
+            handle,
+            order: join.order,
+            patience: join.patience,
+            search_until: now + join.patience.map_or(Duration::ZERO, |patience| patience.search),
+            phase,
+            last_progress_at: now,
+            reach: Reach::default(),
+            flush: Flush::default(),
+        }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Failed)
+    }
+
+    pub(super) fn manifest_fetch(&mut self) -> Option<&mut ManifestFetch> {
+        match &mut self.phase {
+            Phase::Manifest(fetch) => Some(fetch),
+            Phase::Opening(_) | Phase::Fetching | Phase::Finishing | Phase::Complete | Phase::Failed => None,
+        }
+    }
+
+    /// The manifest, while the store is being opened.
+    pub(super) fn opening(&self) -> Option<&Manifest> {
         match &self.phase {
             Phase::Opening(manifest) => Some(manifest),
-            Phase::Fetching(chunks) | Phase::Finishing(chunks) | Phase::Complete(chunks) => {
-                Some(chunks.manifest())
-            }
-            Phase::Manifest(_) | Phase::Failed => None,
-        }
-    }
-
-    /// Its chunks, as soon as the store is open.
-    pub(super) fn chunks(&self) -> Option<&Chunks> {
-        match &self.phase {
-            Phase::Fetching(chunks) | Phase::Finishing(chunks) | Phase::Complete(chunks) => Some(chunks),
-            Phase::Manifest(_) | Phase::Opening(_) | Phase::Failed => None,
-        }
-    }
-
-    /// Its chunks, as soon as the store is open.
-    pub(super) fn chunks_mut(&mut self) -> Option<&mut Chunks> {
-        match &mut self.phase {
-            Phase::Fetching(chunks) | Phase::Finishing(chunks) | Phase::Complete(chunks) => Some(chunks),
-            Phase::Manifest(_) | Phase::Opening(_) | Phase::Failed => None,
+            Phase::Manifest(_) | Phase::Fetching | Phase::Finishing | Phase::Complete | Phase::Failed => None,
         }
     }
 
     /// Something of it is still to come from peers.
     pub(super) fn wants_peers(&self) -> bool {
         match &self.phase {
-            Phase::Manifest(_) | Phase::Opening(_) | Phase::Fetching(_) => true,
-            Phase::Finishing(_) | Phase::Complete(_) | Phase::Failed => false,
+            Phase::Manifest(_) | Phase::Opening(_) | Phase::Fetching => true,
+            Phase::Finishing | Phase::Complete | Phase::Failed => false,
         }
     }
-}
 
-/// A manifest on its way, page by page from one peer, so that a wrong one has one culprit.
-#[derive(Debug, Default)]
-pub(super) struct ManifestFetch {
-    pub(super) from: Option<LinkId>,
-    body: Vec<u8>,
-    body_len: Option<u64>,
-    pages_asked: u32,
-    pages_received: u32,
-    pub(super) last_page_at: Instant,
-}
-
-/// What a page led to.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum PageOutcome {
-    /// More is to come.
-    More,
-    /// All bytes are here.
-    Body(Bytes),
-    /// Not what was asked for.
-    Unexpected,
-}
-
-impl ManifestFetch {
-    /// Begins anew at a peer.
-    pub(super) fn start(&mut self, now: Instant, from: LinkId) {
-        *self = Self { from: Some(from), last_page_at: now, ..Self::default() };
-    }
-
-    /// Pages to ask for now.
-    pub(super) fn pages_to_ask(&mut self) -> std::ops::Range<u32> {
-        let page_count = self.body_len.map_or(1, |len| len.div_ceil(MANIFEST_PAGE_LEN as u64) as u32);
-        let first = self.pages_asked;
-        self.pages_asked = page_count.min(self.pages_received + MANIFEST_PAGES_IN_FLIGHT).max(first);
-        first..self.pages_asked
-    }
-
-    /// Takes a page. Memory grows with what comes, not with what is said.
-    pub(super) fn on_page(&mut self, now: Instant, page: u32, body_len: u64, data: &[u8]) -> PageOutcome {
-        let expected_len = *self.body_len.get_or_insert(body_len);
-        let left = expected_len - self.body.len() as u64;
-        let is_next = page == self.pages_received && page < self.pages_asked;
-        if !is_next || body_len != expected_len || data.len() as u64 != left.min(MANIFEST_PAGE_LEN as u64) {
-            return PageOutcome::Unexpected;
-        }
-        // Growing step by step would leave as much again behind. What is not written to takes no memory.
-        self.body.reserve_exact(left as usize);
-        self.body.extend_from_slice(data);
-        self.pages_received += 1;
-        self.last_page_at = now;
-        if self.body.len() as u64 == expected_len {
-            PageOutcome::Body(std::mem::take(&mut self.body).into())
-        } else {
-            PageOutcome::More
+    /// Makes what is verified durable, unless that is under way.
+    pub(super) fn flush(&mut self, turn: &mut Turn, content: ContentId) {
+        if self.flush.begin() {
+            turn.timers.cancel(Timer::Flush(content));
+            turn.order(Output::Flush { content });
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_in_order_make_the_body() {
-        let body: Vec<u8> = (0..200_000u32).map(|i| i as u8).collect();
-        let mut fetch = ManifestFetch::default();
-        fetch.start(Instant::ZERO, LinkId(1));
-        assert_eq!(fetch.pages_to_ask(), 0..1);
-        let page = |n: usize| &body[n * MANIFEST_PAGE_LEN..body.len().min((n + 1) * MANIFEST_PAGE_LEN)];
-        assert_eq!(fetch.on_page(Instant::ZERO, 0, 200_000, page(0)), PageOutcome::More);
-        assert_eq!(fetch.pages_to_ask(), 1..4);
-        assert_eq!(fetch.on_page(Instant::ZERO, 1, 200_000, page(1)), PageOutcome::More);
-        assert_eq!(fetch.on_page(Instant::ZERO, 2, 200_000, page(2)), PageOutcome::More);
-        assert_eq!(fetch.on_page(Instant::ZERO, 3, 200_000, page(3)), PageOutcome::Body(body.clone().into()));
-    }
-
-    #[test]
-    fn a_fetch_that_begins_anew_has_all_the_time_for_its_first_page() {
-        let mut fetch = ManifestFetch::default();
-        let later = Instant::from_nanos(7_000_000_000);
-        fetch.start(later, LinkId(1));
-        assert_eq!((fetch.last_page_at, fetch.from, fetch.pages_to_ask()), (later, Some(LinkId(1)), 0..1));
-    }
-
-    #[test]
-    fn a_page_that_was_not_asked_for_is_not_taken() {
-        for (page, body_len, data_len) in [(1, 100, 100), (0, 100, 99), (0, 100, 101), (0, 100_000, 100)] {
-            let mut fetch = ManifestFetch::default();
-            fetch.start(Instant::ZERO, LinkId(1));
-            fetch.pages_to_ask();
-            assert_eq!(
-                fetch.on_page(Instant::ZERO, page, body_len, &vec![0; data_len]),
-                PageOutcome::Unexpected
-            );
+    /// A chunk that was not here is verified.
+    pub(super) fn on_verified(&mut self, turn: &mut Turn, content: ContentId, len: u64, is_last: bool) {
+        self.last_progress_at = turn.now;
+        self.flush.on_verified(len);
+        turn.timers.set_if_unset(Timer::Flush(content), turn.now + FLUSH_INTERVAL);
+        if is_last || self.flush.is_long() || self.has_window() {
+            self.flush(turn, content);
         }
+    }
+
+    /// These chunks are durable. What was verified meanwhile is flushed at once if there is a reason, or in its time.
+    pub(super) fn on_flushed(
+        &mut self,
+        turn: &mut Turn,
+        content: ContentId,
+        transfer: &mut Transfer,
+        flushed: &[ChunkIndex],
+        is_stopping: bool,
+    ) {
+        self.flush.on_flushed();
+        // Of a fetch that failed nothing more is verified.
+        let Some(chunks) = transfer.downloads.chunks_mut(content) else { return };
+        flushed.iter().for_each(|chunk| chunks.on_durable(*chunk));
+        let is_due = is_stopping || chunks.is_verified() || self.flush.is_long() || self.has_window();
+        if self.flush.has_pending() && is_due {
+            self.flush(turn, content);
+        } else if self.flush.has_pending() {
+            turn.timers.set_if_unset(Timer::Flush(content), turn.now + FLUSH_INTERVAL);
+        }
+        self.finish_if_durable(turn, content, transfer);
+    }
+
+    /// Ends the fetch without success, unless it has ended. What is verified is flushed.
+    pub(super) fn fail(
+        &mut self,
+        turn: &mut Turn,
+        content: ContentId,
+        transfer: &mut Transfer,
+        failure: FetchFailure,
+    ) {
+        if matches!(self.phase, Phase::Failed | Phase::Complete) {
+            return;
+        }
+        transfer.cancel_all(turn, content);
+        // A store that failed once is flushed once more: it may still record what it holds.
+        self.flush(turn, content);
+        self.phase = Phase::Failed;
+        transfer.fail(content);
+        turn.emit(Event::Failed { content, failure });
+    }
+
+    /// All of it is at its place. What went to a reader's stream is on no disk.
+    pub(super) fn is_kept(&self, transfer: &Transfer, content: ContentId) -> bool {
+        let is_full = transfer.downloads.chunks(content).is_some_and(|chunks| chunks.have().is_full());
+        matches!(self.phase, Phase::Complete) && is_full && !self.has_window()
+    }
+
+    /// All that was wanted may be durable: then it is put in its place.
+    pub(super) fn finish_if_durable(&mut self, turn: &mut Turn, content: ContentId, transfer: &mut Transfer) {
+        let is_durable = transfer.downloads.chunks(content).is_some_and(Chunks::is_durable);
+        if matches!(self.phase, Phase::Fetching) && is_durable {
+            self.phase = Phase::Finishing;
+            transfer.finish(content);
+            turn.order(Output::Finish { content });
+        }
+    }
+
+    /// Asks a peer that knows the manifest for it, if it is missing and not on its way.
+    pub(super) fn ask_for_manifest(
+        &mut self,
+        turn: &mut Turn,
+        content: ContentId,
+        sessions: &BTreeMap<LinkId, Session>,
+    ) {
+        let handle = self.handle;
+        let Some(fetch) = self.manifest_fetch().filter(|fetch| fetch.is_unasked()) else { return };
+        let knows =
+            |session: &Session| session.participation(content).is_some_and(Participation::is_known_there);
+        let Some((&link, _)) = sessions.iter().find(|(_, session)| knows(session)) else { return };
+        let (pages, deadline) = fetch.start(turn.now, link);
+        turn.timers.set(Timer::Manifest(content), deadline);
+        pages.for_each(|page| turn.send(link, Message::ManifestRequest { handle, page }));
+    }
+
+    /// What came is passed on as it becomes durable, so it is flushed at once.
+    pub(super) fn has_window(&self) -> bool {
+        matches!(self.order, Order::Sequential { window_len: Some(_) })
     }
 }

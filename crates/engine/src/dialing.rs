@@ -1,5 +1,6 @@
-//! Whom this node dials: as many neighbours as a content is well served by, who was named first before the rest in random
-//! order, whoever something is offered to always. Policy is [`Room`] and the rank in the peer book.
+//! Dialing: which nodes this one dials, and when. As many neighbours as a content is well served by, those named first before the rest
+//! in random order, nodes that something is pushed to always. Owns the peer book and what was heard of others. Invariant: dials under
+//! way are bounded, in all, for each content and for each informer. Policy is [`Room`] and the rank in the peer book.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,17 +9,34 @@ use crate::limits::{NEIGHBOURS_DIALED_MAX, NEIGHBOURS_WIDE_MAX};
 use swarm_core::base::{ContentId, Instant, NodeId};
 use swarm_core::manifest::Address;
 
-use super::Engine;
-use super::content::Phase;
-use super::io::{DialFailure, Event, Output, Purpose};
-use super::peers::{Rank, Tie};
+use super::content::Content;
+use super::hearsay::Hearsay;
+use super::io::{LinkId, Output};
+use super::peers::{PeerBook, Rank, Tie};
 use super::session::Session;
 use super::timers::Timer;
+use super::transfer::Transfer;
+use super::turn::Turn;
+
+#[derive(Debug, Default)]
+pub(super) struct Dialing {
+    pub(super) peers: PeerBook,
+    pub(super) hearsay: Hearsay,
+}
+
+/// What dialing looks at. Of contents it changes their reach alone.
+#[derive(Debug)]
+pub(super) struct Sights<'a> {
+    pub(super) contents: &'a mut BTreeMap<ContentId, Content>,
+    pub(super) sessions: &'a BTreeMap<LinkId, Session>,
+    pub(super) transfer: &'a Transfer,
+    pub(super) is_stopping: bool,
+}
 
 /// How wide a content casts its net.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reach {
-    /// Neighbours beyond which nobody is dialed to fetch.
+    /// Neighbours beyond which no more are dialed to fetch.
     limit: usize,
     /// What came, bytes a second, when that was raised last.
     rate: u64,
@@ -51,133 +69,110 @@ struct Room {
     fetch: usize,
 }
 
-impl Engine {
-    pub(super) fn on_source(
+impl Dialing {
+    /// The first few in the order in which they were named, for a person chose them; the rest by chance, so that not all nodes
+    /// dial the same.
+    pub(super) fn rank(
         &mut self,
+        turn: &mut Turn,
+        sights: &mut Sights<'_>,
         content: ContentId,
         node: NodeId,
-        addresses: Vec<Address>,
-        purpose: Purpose,
-    ) {
-        if node == self.node {
-            return;
-        }
-        let tie = match purpose {
-            Purpose::Fetch => Tie::Fetch,
-            Purpose::Offer => Tie::Offer,
-            Purpose::Meet => return self.meet(node, addresses),
-        };
-        let rank = self.rank(content, node);
-        self.peers.add_source(self.now, content, node, addresses, (tie, rank));
-        if tie == Tie::Offer {
-            let linked = self.sessions.iter().find(|(_, session)| session.node == node);
-            if let Some(link) = linked.map(|(link, _)| *link) {
-                self.open(link, content);
-                self.introduce(link, content);
-            }
-        }
-        self.dial_due();
-    }
-
-    /// The first few in the order in which they were named, for somebody chose them; the rest by chance, so that not
-    /// everybody dials the same.
-    fn rank(&mut self, content: ContentId, node: NodeId) -> Rank {
+    ) -> Rank {
         let is_known = self.peers.is_source(node, content);
-        if let Some(state) = self.contents.get_mut(&content)
+        if let Some(state) = sights.contents.get_mut(&content)
             && !is_known
             && state.reach.named < FIRST_SOURCES
         {
             state.reach.named += 1;
             return Rank::Named(state.reach.named);
         }
-        Rank::Chance(self.rng.next_u64())
+        Rank::Chance(turn.rng.next_u64())
     }
 
-    fn meet(&mut self, node: NodeId, addresses: Vec<Address>) {
-        let addresses = if self.is_stopping { None } else { self.peers.begin_meeting(node, addresses) };
-        if let Some(addresses) = addresses {
-            self.outputs.push_back(Output::Dial { node, addresses });
+    /// Dials a node that dials this one at the same moment.
+    pub(super) fn meet(&mut self, turn: &mut Turn, node: NodeId, addresses: Vec<Address>) {
+        if let Some(addresses) = self.peers.begin_meeting(node, addresses) {
+            turn.order(Output::Dial { node, addresses });
         }
     }
 
-    /// Dials whoever is due and is of use to a content that has room for it.
-    pub(super) fn dial_due(&mut self) {
-        if self.is_stopping || !self.peers.has_waiting() {
-            return self.timers.cancel(Timer::Dial);
+    /// Dials nodes that are due and of use to a content that has room for it.
+    pub(super) fn dial_due(&mut self, turn: &mut Turn, sights: &mut Sights<'_>) {
+        if sights.is_stopping || !self.peers.has_waiting() {
+            return turn.timers.cancel(Timer::Dial);
         }
-        let mut rooms = self.rooms();
+        let mut rooms = self.rooms(sights);
         let is_wanted = |rooms: &BTreeMap<ContentId, Room>, content: &ContentId, tie: Tie| {
             rooms.get(content).is_some_and(|room| match tie {
                 Tie::Fetch => room.fetch > 0,
-                Tie::Offer => true,
+                Tie::Push => true,
             })
         };
         while let Some((node, addresses)) =
-            self.peers.pop_due(self.now, |content, tie| is_wanted(&rooms, content, tie))
+            self.peers.pop_due(turn.now, |content, tie| is_wanted(&rooms, content, tie))
         {
             let is_first = self.peers.on_tried(node);
             for content in self.peers.contents(node) {
                 if let Some(room) = rooms.get_mut(content) {
                     room.fetch = room.fetch.saturating_sub(1);
                 }
-                if let Some(state) = self.contents.get_mut(content).filter(|_| is_first) {
-                    state.reach.tried_at = self.now;
+                if let Some(state) = sights.contents.get_mut(content).filter(|_| is_first) {
+                    state.reach.tried_at = turn.now;
                 }
             }
-            self.outputs.push_back(Output::Dial { node, addresses });
+            turn.order(Output::Dial { node, addresses });
         }
         match self.peers.next_dial_at(|content, tie| is_wanted(&rooms, content, tie)) {
-            // Whoever is due and was not taken waits for one of the dials under way to end.
-            Some(at) if at > self.now => self.timers.set(Timer::Dial, at),
-            _ => self.timers.cancel(Timer::Dial),
+            // A node that is due and was not taken waits for one of the dials under way to end.
+            Some(at) if at > turn.now => turn.timers.set(Timer::Dial, at),
+            _ => turn.timers.cancel(Timer::Dial),
         }
         for (content, room) in rooms {
             if room.is_wanting && room.fetch == 0 {
-                self.timers.set_if_unset(Timer::Widen(content), self.now + WIDEN_INTERVAL);
+                turn.timers.set_if_unset(Timer::Widen(content), turn.now + WIDEN_INTERVAL);
             }
         }
     }
 
-    /// Since when nothing came although there was somebody to ask: the last source that was dialed has its time, too. `None`
+    /// Since when nothing came although there was a peer to ask: the last source that was dialed has its time, too. `None`
     /// while others wait to be dialed.
-    pub(super) fn idle_since(&self, content: ContentId) -> Option<Instant> {
-        let state = self.contents.get(&content)?;
+    pub(super) fn idle_since(&self, now: Instant, content: ContentId, state: &Content) -> Option<Instant> {
         let latest = state.last_progress_at + UNTRIED_MAX;
-        if self.now < latest && self.peers.has_untried(content) {
+        if now < latest && self.peers.has_untried(content) {
             return None;
         }
         Some(state.last_progress_at.max(state.reach.tried_at.min(latest)))
     }
 
-    fn rooms(&self) -> BTreeMap<ContentId, Room> {
-        let live = self.contents.iter().filter(|(_, state)| !matches!(state.phase, Phase::Failed));
-        let room = |(content, state): (&ContentId, &super::content::Content)| {
+    fn rooms(&self, sights: &Sights<'_>) -> BTreeMap<ContentId, Room> {
+        let live = sights.contents.iter().filter(|(_, state)| state.is_live());
+        let room = |(content, state): (&ContentId, &Content)| {
             let is_wanting = state.wants_peers();
             let limit = if is_wanting { state.reach.limit } else { 0 };
-            let fetch = limit.saturating_sub(if is_wanting { self.neighbours(*content) } else { 0 });
+            let fetch = limit.saturating_sub(if is_wanting { self.neighbours(sights, *content) } else { 0 });
             (*content, Room { is_wanting, fetch })
         };
         live.map(room).collect()
     }
 
     /// Links that are of use to a content, or may be, and dials under way to some.
-    pub(super) fn neighbours(&self, content: ContentId) -> usize {
+    pub(super) fn neighbours(&self, sights: &Sights<'_>, content: ContentId) -> usize {
         let is_of_use = |session: &&Session| {
-            session.agent.is_none()
-                || session.remotes.get(&content).is_some_and(|remote| !remote.has_declined)
+            let participation = session.participation(content);
+            !session.is_greeted() || participation.is_some_and(|participation| !participation.has_declined())
         };
-        self.sessions.values().filter(is_of_use).count() + self.peers.dialing(content)
+        sights.sessions.values().filter(is_of_use).count() + self.peers.dialing(content)
     }
 
     /// There are more sources than are dialed: as long as more of them bring more, the net is cast wider. A sink of many
     /// slow peers needs them all, and a line that is full is not filled by more.
-    pub(super) fn on_widen_timer(&mut self, content: ContentId) {
+    pub(super) fn on_widen_timer(&mut self, turn: &mut Turn, sights: &mut Sights<'_>, content: ContentId) {
         let is_wanted = |other: &ContentId, _: Tie| *other == content;
-        let has_more = self.peers.next_dial_at(is_wanted).is_some_and(|at| at <= self.now);
-        let rates =
-            self.sessions.values().filter(|s| s.remotes.contains_key(&content) && s.outstanding_len > 0);
-        let rate: u64 = rates.filter_map(|session| session.rate(self.now)).map(|rate| rate.0).sum();
-        let Some(state) = self.contents.get_mut(&content).filter(|state| state.wants_peers() && has_more)
+        let has_more = self.peers.next_dial_at(is_wanted).is_some_and(|at| at <= turn.now);
+        let links = sights.sessions.iter().filter(|(_, session)| session.participation(content).is_some());
+        let rate = sights.transfer.rate_of(turn.now, links.map(|(link, _)| *link));
+        let Some(state) = sights.contents.get_mut(&content).filter(|state| state.wants_peers() && has_more)
         else {
             return;
         };
@@ -185,25 +180,7 @@ impl Engine {
             state.reach.rate = rate;
             state.reach.limit = (state.reach.limit * 2).min(NEIGHBOURS_WIDE_MAX);
         }
-        self.dial_due();
-    }
-
-    pub(super) fn on_dial_failed(&mut self, node: NodeId, failure: DialFailure) {
-        if !self.peers.end_meeting(node) && !self.peers.end_trial(node) {
-            match &failure {
-                DialFailure::Unreachable(reason) => {
-                    self.peers.on_failed(self.now, node, reason, &mut self.rng)
-                }
-                DialFailure::Refused(refusal) => {
-                    self.peers.on_refused(self.now, node, refusal, &mut self.rng)
-                }
-            }
-            self.emit(Event::PeerUnreachable { node, failure });
-        }
-        self.dial_due();
-        let contents: Vec<ContentId> = self.contents.keys().copied().collect();
-        contents.into_iter().for_each(|content| self.dial_hearsay(content));
-        self.give_up_without_hope();
+        self.dial_due(turn, sights);
     }
 }
 

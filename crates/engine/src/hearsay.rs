@@ -14,7 +14,7 @@ use swarm_core::manifest::Address;
 #[derive(Debug, Default)]
 pub(super) struct Hearsay {
     heard: BTreeMap<(ContentId, NodeId), Heard>,
-    /// When somebody was dialed on whose word, the oldest first.
+    /// When a node was dialed, and on the word of which informer; the oldest first.
     dials: VecDeque<(Instant, NodeId)>,
 }
 
@@ -58,12 +58,12 @@ impl Hearsay {
         Some((node, heard))
     }
 
-    /// Somebody is dialed on this word.
+    /// A node is dialed on this word.
     pub(super) fn on_dialed(&mut self, now: Instant, informer: NodeId) {
         self.dials.push_back((now, informer));
     }
 
-    /// Whether anybody is left to be tried for this content.
+    /// Whether a node is left to be tried for this content.
     pub(super) fn has(&self, content: ContentId) -> bool {
         self.of(content).next().is_some()
     }

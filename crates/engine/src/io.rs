@@ -1,280 +1,16 @@
-//! What goes into the engine and what comes out of it. The node, the simulator and the browser match these without a wildcard.
+//! What comes out of the engine. The node, the simulator and the browser match these without a wildcard.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use swarm_core::base::{Bitfield, Category, ContentId, NodeId};
+use swarm_core::base::{Category, ContentId, NodeId};
 use swarm_core::manifest::{Address, ChunkIndex, Manifest, Run};
-use swarm_core::trust::{Authoriser, Role};
 use swarm_core::wire::{CloseCode, DeclineReason, Message, RequestId};
 
+use super::input::DialFailure;
 use super::refusal::Refusal;
 use super::violation::Violation;
 
 /// One transport connection, as the driver numbers them; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
-
-/// One fact. Handled whole before the next.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// Nothing but time went by.
-    Wakeup,
-    /// This node stood still, asleep or stopped. The time of [`Engine::handle`](super::Engine::handle) did not count that.
-    Woke {
-        /// For how long.
-        slept: Duration,
-    },
-    /// Take part in a content.
-    Join(Box<Join>),
-    /// The store of a content is open (after [`Event::ManifestComplete`] or with `Join`).
-    StoreOpened {
-        /// Which content.
-        content: ContentId,
-        /// Chunks that are there, verified and durable.
-        durable: Bitfield,
-        /// Chunks that are to be fetched or are there.
-        wanted: Bitfield,
-    },
-    /// A node that is to be dialed for this content.
-    AddSource {
-        /// Which content.
-        content: ContentId,
-        /// Who.
-        node: NodeId,
-        /// Where.
-        addresses: Vec<Address>,
-        /// What for.
-        purpose: Purpose,
-    },
-    /// A link stands, both ends proven.
-    LinkUp {
-        /// Its number.
-        link: LinkId,
-        /// Who is at the other end.
-        node: NodeId,
-        /// What it may do.
-        role: Role,
-        /// This node dialed.
-        dialed: bool,
-        /// Where the peer is, as seen from here. Every node dials and listens on one socket, so whoever dialed in can be
-        /// dialed there.
-        address: Option<Address>,
-    },
-    /// A link is gone, and so are all its streams; every slice of it was reported before.
-    LinkDown {
-        /// Its number.
-        link: LinkId,
-        /// For people.
-        reason: String,
-    },
-    /// A link is gone because the peer lets this node have none, as in `LinkDown`.
-    TurnedAway {
-        /// Its number.
-        link: LinkId,
-        /// What the peer said.
-        reason: String,
-    },
-    /// Somebody else decides from now on who may have what; who may link was seen to already.
-    Authorise(Arc<dyn Authoriser>),
-    /// A dial came to nothing.
-    DialFailed {
-        /// Who was dialed.
-        node: NodeId,
-        /// Why.
-        failure: DialFailure,
-    },
-    /// A message came on a control stream.
-    Message {
-        /// From where.
-        link: LinkId,
-        /// What.
-        message: Message,
-    },
-    /// Bytes came on a link that are no message or no chunk stream.
-    Malformed {
-        /// From where.
-        link: LinkId,
-        /// What was wrong.
-        violation: Violation,
-    },
-    /// The transport measured a round trip.
-    Measured {
-        /// Where.
-        link: LinkId,
-        /// Smoothed round-trip time.
-        rtt: Duration,
-    },
-    /// Payload came for a request.
-    Received {
-        /// From where.
-        link: LinkId,
-        /// For which request.
-        request: RequestId,
-        /// Bytes since the last report.
-        len: u32,
-    },
-    /// A whole chunk is in memory; its check is under way.
-    ChunkArrived {
-        /// From where.
-        link: LinkId,
-        /// For which request.
-        request: RequestId,
-        /// Which chunk.
-        chunk: ChunkIndex,
-    },
-    /// A part of a chunk is on disk, unverified.
-    SliceKept {
-        /// From where.
-        link: LinkId,
-        /// For which request.
-        request: RequestId,
-        /// Which chunk.
-        chunk: ChunkIndex,
-        /// Bytes before the part in that chunk.
-        offset: u32,
-        /// Bytes of the part.
-        len: u32,
-    },
-    /// The last word on a request that [`Output::Receive`] announced; comes exactly once, unless the link goes down.
-    StreamEnded {
-        /// From where.
-        link: LinkId,
-        /// For which request.
-        request: RequestId,
-    },
-    /// A chunk was checked, and written if it is good.
-    ChunkChecked {
-        /// Of which content.
-        content: ContentId,
-        /// Which chunk.
-        chunk: ChunkIndex,
-        /// Who sent it whole; `None` if it was put together from slices.
-        from: Option<NodeId>,
-        /// The result.
-        verdict: ChunkVerdict,
-    },
-    /// The disk failed; nothing more can be written for this content.
-    StoreFailed {
-        /// Of which content.
-        content: ContentId,
-    },
-    /// These chunks are fsynced and journalled. Answers [`Output::Flush`].
-    Flushed {
-        /// Of which content.
-        content: ContentId,
-        /// Which chunks became durable.
-        chunks: Vec<ChunkIndex>,
-    },
-    /// A chunk that could not be read was read again. Answers [`Output::Reread`].
-    Reread {
-        /// Of which content.
-        content: ContentId,
-        /// Which chunk.
-        chunk: ChunkIndex,
-        /// What came of it.
-        found: Reread,
-    },
-    /// Everything stands complete at its place. Answers [`Output::Finish`].
-    Finished {
-        /// Which content.
-        content: ContentId,
-    },
-    /// An upload is over. Answers [`Output::Upload`] exactly once, unless the link goes down.
-    UploadEnded {
-        /// To where.
-        link: LinkId,
-        /// For which request.
-        request: RequestId,
-        /// Payload bytes handed to the transport.
-        sent_len: u64,
-        /// How it ended.
-        end: UploadEnd,
-    },
-    /// Take no part in a content any more. Answered with [`Event::Left`].
-    Leave {
-        /// Which content.
-        content: ContentId,
-        /// What peers are told.
-        reason: DeclineReason,
-    },
-    /// Do not take up what a node offered.
-    Refuse {
-        /// Who offered it.
-        node: NodeId,
-        /// What.
-        content: ContentId,
-        /// What it is told.
-        reason: DeclineReason,
-    },
-    /// End everything: flush, say farewell, then [`Event::Stopped`].
-    Stop,
-}
-
-/// Why a node is dialed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// It may have the content: it is dialed while something of that is to be fetched.
-    Fetch,
-    /// This node offers it the content: it is kept linked as long as the content is joined, and dialed again for ever.
-    Offer,
-    /// It dials this node at the same moment, so that both get through their NATs: it is dialed once, at once, whatever is to
-    /// be fetched. That it fails is no news.
-    Meet,
-}
-
-/// What `Join` needs to know.
-#[derive(Clone, Debug)]
-pub struct Join {
-    /// Which content.
-    pub content: ContentId,
-    /// Its manifest, if it is known.
-    pub manifest: Option<Manifest>,
-    /// In which order chunks are fetched.
-    pub order: Order,
-    /// When to give up; `None` waits for ever.
-    pub patience: Option<Patience>,
-}
-
-/// How long a fetch waits before it ends without success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// So long without any progress.
-    pub idle: Duration,
-    /// So long after the join others may yet be found: until then that all known sources refuse is no reason to give up.
-    pub search: Duration,
-}
-
-/// In which order chunks are fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// What the fewest peers have comes first.
-    RarestFirst,
-    /// From the front, for those who read while it comes. With a window: no further than so many bytes past the first chunk
-    /// that is not durable.
-    Sequential {
-        /// Bytes.
-        window_len: Option<u64>,
-    },
-}
-
-/// Why a dial came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DialFailure {
-    /// Nobody answered; worth another try later.
-    Unreachable(String),
-    /// Another node is there, or one refuses the other: no use trying again.
-    Refused(Refusal),
-}
-
-/// Whether a chunk is what the manifest says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChunkVerdict {
-    /// It is, and it is written.
-    Verified,
-    /// It is not.
-    Corrupt,
-}
 
 /// How far a trouble with reading reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,17 +21,6 @@ pub enum Extent {
     File,
     /// Everything: the disk is away, or nothing can be opened just now.
     Content,
-}
-
-/// What reading a chunk again came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reread {
-    /// It was read, and is what it was.
-    Readable,
-    /// It still cannot be read.
-    Trouble,
-    /// It is not what it was.
-    Changed,
 }
 
 /// How an upload ended.
@@ -637,7 +362,7 @@ pub enum Bottleneck {
     AllDeclined,
     /// The manifest has not come.
     NoManifest,
-    /// Nobody linked has this chunk.
+    /// No linked peer has this chunk.
     NoPeerHas(ChunkIndex),
     /// Everybody who has something useful chokes this node.
     AllChoked,

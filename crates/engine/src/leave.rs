@@ -1,10 +1,10 @@
-//! Leaving a content: whoever took part with this node is told, and nothing of it is kept. Files stay as they are.
+//! Leaving a content: the peers that took part with this node are told, and nothing of it is kept. Files stay as they are.
 
-use swarm_core::base::{Bitfield, ContentId, NodeId};
-use swarm_core::wire::{ChunkRuns, DeclineReason, Message, RejectReason, RequestId};
+use swarm_core::base::{Bitfield, ContentId};
+use swarm_core::wire::{ChunkRuns, DeclineReason};
 
 use super::Engine;
-use super::io::{Event, LinkId, Output};
+use super::io::{Event, Output};
 use super::timers::Timer;
 
 impl Engine {
@@ -12,81 +12,33 @@ impl Engine {
     /// stopped, own requests taken back. Unknown contents are left already.
     pub(super) fn on_leave(&mut self, content: ContentId, reason: DeclineReason) {
         if self.contents.contains_key(&content) {
-            // First, or whoever is rejected would take this node for a liar.
-            self.say_farewell(content, reason);
-            self.stop_serving(content);
-            self.stop_fetching(content);
-            self.flush_last(content);
+            // First, or a peer that is rejected would take this node for a liar.
+            if let Some(handle) = self.transfer.downloads.handle(content) {
+                let chunks = self.transfer.downloads.chunks(content);
+                let everything = chunks.map(|chunks| Bitfield::full(chunks.geometry().chunk_count()));
+                let lost = everything.map(|all| ChunkRuns::of(&all)).unwrap_or_default();
+                self.sessions.say_farewell(&mut self.turn, (content, handle), &lost, reason);
+            }
+            self.serving.stop(&mut self.turn, content);
+            self.transfer.cancel_all(&mut self.turn, content);
+            // What came during a flush that is still running would find no content here to begin another for, and be lost to a
+            // later fetch into the same folder.
+            if self.contents.get(&content).is_some_and(|state| state.flush.has_pending()) {
+                self.turn.order(Output::Flush { content });
+            }
             self.forget_content(content);
         }
-        self.emit(Event::Left { content });
-    }
-
-    /// Answers an offer that this node does not take up.
-    pub(super) fn on_refuse(&mut self, node: NodeId, content: ContentId, reason: DeclineReason) {
-        let has_offered =
-            |session: &super::session::Session| session.node == node && session.offers.contains(&content);
-        let offered = self.sessions.iter().filter(|(_, session)| has_offered(session));
-        let links: Vec<LinkId> = offered.map(|(link, _)| *link).collect();
-        if !self.contents.contains_key(&content) {
-            links.into_iter().for_each(|link| self.send(link, Message::Decline { content, reason }));
-        }
-    }
-
-    /// What is verified is not lost to whoever fetches into the same folder later: also what came during a flush that is still
-    /// running, and whose end will find nobody here to begin another.
-    fn flush_last(&mut self, content: ContentId) {
-        if self.contents.get(&content).is_some_and(|state| state.flush.pending_len > 0) {
-            self.outputs.push_back(Output::Flush { content });
-        }
-    }
-
-    fn stop_serving(&mut self, content: ContentId) {
-        for (link, request) in self.uploads.take_waiting(|wanted| wanted.content == content) {
-            self.reject(link, request, RejectReason::NotHeld);
-        }
-        for (link, request) in self.uploads.active_of(content) {
-            self.reject(link, request, RejectReason::NotHeld);
-            self.outputs.push_back(Output::StopUpload { link, request });
-        }
-    }
-
-    /// Takes back every request of a content; what comes of them is not needed.
-    pub(super) fn stop_fetching(&mut self, content: ContentId) {
-        let mine = |(link, session): (&LinkId, &super::session::Session)| {
-            let open = session.requests.iter().filter(|(_, open)| open.content == content);
-            open.map(|(request, _)| (*link, *request)).collect::<Vec<(LinkId, RequestId)>>()
-        };
-        let asked: Vec<_> = self.sessions.iter().flat_map(mine).collect();
-        for (link, request) in asked {
-            self.cancel(link, request);
-        }
-    }
-
-    /// Lost takes back what peers believe to be here, Decline says that no more is to come.
-    fn say_farewell(&mut self, content: ContentId, reason: DeclineReason) {
-        let Some(state) = self.contents.get(&content) else { return };
-        let handle = state.handle;
-        let everything = state.chunks().map(|chunks| Bitfield::full(chunks.geometry().chunk_count()));
-        let lost = everything.map(|all| ChunkRuns::of(&all)).unwrap_or_default();
-        let is_open = |session: &super::session::Session| {
-            session.remotes.get(&content).is_some_and(|remote| remote.opened.is_some())
-        };
-        let links: Vec<LinkId> =
-            self.sessions.iter().filter(|(_, session)| is_open(session)).map(|(link, _)| *link).collect();
-        for link in links {
-            for chunks in lost.clone() {
-                self.send(link, Message::Lost { handle, chunks });
-            }
-            self.send(link, Message::Decline { content, reason });
-        }
+        self.turn.emit(Event::Left { content });
     }
 
     fn forget_content(&mut self, content: ContentId) {
         self.contents.remove(&content);
-        self.peers.end_offers(content);
-        self.hearsay.forget_content(content);
-        for session in self.sessions.values_mut() {
+        self.transfer.forget(content);
+        self.serving.forget(content);
+        self.pex.forget(content);
+        self.dialing.peers.end_pushes(content);
+        self.dialing.hearsay.forget_content(content);
+        for session in self.sessions.by_link.values_mut() {
             session.remotes.remove(&content);
         }
         for timer in [
@@ -95,27 +47,28 @@ impl Engine {
             Timer::Manifest(content),
             Timer::Patience(content),
             Timer::Search(content),
-            Timer::Offers(content),
+            Timer::Reveals(content),
             Timer::Reread(content),
             Timer::Widen(content),
             Timer::Exchange(content),
             Timer::Neighbours(content),
         ] {
-            self.timers.cancel(timer);
+            self.turn.timers.cancel(timer);
         }
-        self.fill_all();
+        self.transfer.fill_all(&mut self.turn);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::LinkId;
     use crate::tests::manifest_of;
     use crate::{Input, Join, Order, UploadEnd};
-    use swarm_core::base::Instant;
+    use swarm_core::base::{Instant, NodeId};
     use swarm_core::manifest::Manifest;
     use swarm_core::trust::Role;
-    use swarm_core::wire::Handle;
+    use swarm_core::wire::{Handle, Message, RequestId};
 
     /// An engine that seeds two contents to one peer, which opened both; what it said so far is drained.
     fn seed_of_two() -> (Engine, [Manifest; 2]) {

@@ -7,59 +7,72 @@
 
 pub mod limits;
 
+mod input;
 mod io;
 mod refusal;
 mod violation;
 
 mod access;
-mod accusing;
-mod dialing;
-mod exchange;
+mod accusations;
 mod fetch;
 mod leave;
 mod links;
-mod offering;
-mod pex;
-mod serve;
+mod messages;
+mod part;
+mod snapshot;
+mod sources;
 mod waking;
 
-mod capacity;
-mod chunks;
 mod content;
-mod hearsay;
-mod offers;
-mod peers;
-mod picker;
-mod rate;
-mod reputation;
+mod flush;
+mod manifest_fetch;
+mod participation;
 mod session;
-mod snapshot;
+mod sessions;
+
+mod availability;
+mod chunks;
+mod download;
+mod picker;
+mod pipeline;
+mod rate;
+mod reassignment;
+mod transfer;
+
+mod capacity;
+mod lone_seed;
+mod serving;
 mod spreading;
-mod timers;
+mod super_seeding;
 mod unreadable;
 mod uploads;
+mod withdrawal;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
+mod dialing;
+mod hearsay;
+mod neighbours;
+mod peers;
+mod pex;
+mod reputation;
 
-use swarm_core::base::{ContentId, Instant, NodeId, Rng};
-use swarm_core::trust::{Authoriser, Open};
-use swarm_core::wire::{Handle, Message};
+mod timers;
+mod turn;
 
-use capacity::{Slots, UploadMeter};
+use std::collections::BTreeMap;
+
+use swarm_core::base::{ContentId, Instant, NodeId};
+
 use content::Content;
-use hearsay::Hearsay;
-use peers::PeerBook;
-use session::Session;
-use timers::Timers;
-use uploads::Uploads;
+use dialing::Dialing;
+use pex::{Crowd, Pex};
+use serving::Serving;
+use sessions::Sessions;
+use transfer::Transfer;
+use turn::Turn;
 
 pub use content::ContentTotals;
-pub use io::{
-    Bottleneck, ChunkVerdict, CloseReason, DialFailure, Event, Extent, FetchFailure, Input, Join, LinkId,
-    Order, Output, Patience, Purpose, Reread, UploadEnd,
-};
+pub use input::{ChunkVerdict, DialFailure, Input, Join, Order, Patience, Purpose, Reread};
+pub use io::{Bottleneck, CloseReason, Event, Extent, FetchFailure, LinkId, Output, UploadEnd};
 pub use peers::{PeerStanding, PeerTotals};
 pub use refusal::{Refusal, RefusalCause};
 pub use reputation::Reputation;
@@ -71,18 +84,13 @@ pub use violation::Violation;
 #[derive(Debug)]
 pub struct Engine {
     node: NodeId,
-    now: Instant,
-    rng: Rng,
     contents: BTreeMap<ContentId, Content>,
-    sessions: BTreeMap<LinkId, Session>,
-    peers: PeerBook,
-    hearsay: Hearsay,
-    uploads: Uploads,
-    meter: UploadMeter,
-    slots: Option<Slots>,
-    timers: Timers,
-    outputs: VecDeque<Output>,
-    authoriser: Arc<dyn Authoriser>,
+    sessions: Sessions,
+    transfer: Transfer,
+    serving: Serving,
+    dialing: Dialing,
+    pex: Pex,
+    turn: Turn,
     takes_offers: bool,
     is_stopping: bool,
     is_stopped: bool,
@@ -94,18 +102,13 @@ impl Engine {
     pub fn new(node: NodeId, seed: u64) -> Self {
         Self {
             node,
-            now: Instant::ZERO,
-            rng: Rng::seeded(seed),
             contents: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            peers: PeerBook::default(),
-            hearsay: Hearsay::default(),
-            uploads: Uploads::default(),
-            meter: UploadMeter::default(),
-            slots: None,
-            timers: Timers::default(),
-            outputs: VecDeque::new(),
-            authoriser: Arc::new(Open),
+            sessions: Sessions::default(),
+            transfer: Transfer::default(),
+            serving: Serving::default(),
+            dialing: Dialing::default(),
+            pex: Pex::default(),
+            turn: Turn::new(seed),
             takes_offers: false,
             is_stopping: false,
             is_stopped: false,
@@ -118,14 +121,14 @@ impl Engine {
         self.takes_offers = true;
     }
 
-    /// What a node was worth at earlier runs. Whoever gave a wrong chunk not long ago is banned.
+    /// What a node was worth at earlier runs. One that gave a wrong chunk not long ago is banned.
     pub fn remember(&mut self, node: NodeId, past: Reputation) {
-        self.peers.remember(node, past);
+        self.dialing.peers.remember(node, past);
     }
 
     /// Takes one fact, and everything that is due by now. Time that goes back counts as standing still.
     pub fn handle(&mut self, now: Instant, input: Input) {
-        self.now = self.now.max(now);
+        self.turn.now = self.turn.now.max(now);
         match input {
             Input::Wakeup => {}
             Input::Woke { slept } => self.on_woke(slept),
@@ -140,33 +143,45 @@ impl Engine {
                 self.on_link_up(link, (node, role), dialed, address)
             }
             Input::TurnedAway { link, reason } => self.on_turned_away(link, &reason),
-            Input::Authorise(authoriser) => self.on_authoriser(authoriser),
+            Input::Access(table) => self.on_access(table),
             Input::LinkDown { link, reason } => self.on_link_down(link, &reason),
             Input::DialFailed { node, failure } => self.on_dial_failed(node, failure),
             Input::Message { link, message } => self.on_message(link, message),
             Input::Malformed { link, violation } => self.punish(link, violation),
-            Input::Measured { link, rtt } => self.on_measured(link, rtt),
+            Input::Measured { link, rtt } => self.transfer.on_measured(link, rtt),
             Input::Received { link, request, len } => self.on_received(link, request, len),
-            Input::ChunkArrived { link, request, chunk } => self.on_chunk_arrived(link, request, chunk),
+            Input::ChunkArrived { link, request, chunk } => {
+                self.transfer.on_chunk_arrived(&mut self.turn, link, request, chunk);
+            }
             Input::SliceKept { link, request, chunk, offset, len } => {
-                self.on_slice_kept(link, request, chunk, offset, len);
+                self.transfer.on_slice_kept(&mut self.turn, (link, request), chunk, offset, len);
             }
             Input::StreamEnded { link, request } => self.on_stream_ended(link, request),
             Input::ChunkChecked { content, chunk, from, verdict } => {
                 self.on_chunk_checked(content, chunk, from, verdict)
             }
-            Input::StoreFailed { content } => self.fail(content, FetchFailure::Store),
+            Input::StoreFailed { content } => {
+                if let Some(state) = self.contents.get_mut(&content) {
+                    state.fail(&mut self.turn, content, &mut self.transfer, FetchFailure::Store);
+                }
+            }
             Input::Flushed { content, chunks } => self.on_flushed(content, &chunks),
-            Input::Reread { content, chunk, found } => self.on_reread(content, chunk, found),
+            Input::Reread { content, chunk, found } => {
+                self.serving.on_reread(&mut self.turn, &mut self.transfer.downloads, (content, chunk), found);
+            }
             Input::Finished { content } => self.on_finished(content),
             Input::UploadEnded { link, request, sent_len, end } => {
                 self.on_upload_ended(link, request, sent_len, end)
             }
             Input::Leave { content, reason } => self.on_leave(content, reason),
-            Input::Refuse { node, content, reason } => self.on_refuse(node, content, reason),
+            Input::Refuse { node, content, reason } => {
+                if !self.contents.contains_key(&content) {
+                    self.sessions.refuse(&mut self.turn, node, content, reason);
+                }
+            }
             Input::Stop => self.on_stop(),
         }
-        while let Some(timer) = self.timers.pop_due(self.now) {
+        while let Some(timer) = self.turn.timers.pop_due(self.turn.now) {
             self.on_timer(timer);
         }
         self.maybe_stopped();
@@ -174,72 +189,77 @@ impl Engine {
 
     /// The next order, in sequence.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.turn.poll()
     }
 
     /// When to come back with [`Input::Wakeup`] if nothing else happens, and what for.
     pub fn next_wakeup(&self) -> Option<(Instant, Timer)> {
-        self.timers.next()
+        self.turn.timers.next()
     }
 
     fn on_timer(&mut self, timer: Timer) {
         match timer {
-            Timer::Haves(content) => self.announce(content),
-            Timer::Flush(content) => self.flush(content),
-            Timer::Stall(link) => self.on_stall_timer(link),
-            Timer::Relief => self.relieve_all(),
+            Timer::Haves(content) => self.serving.announce(&mut self.turn, &self.transfer.downloads, content),
+            Timer::Flush(content) => {
+                if let Some(state) = self.contents.get_mut(&content) {
+                    state.flush(&mut self.turn, content);
+                }
+            }
+            Timer::Stall(link) => {
+                let stalled = self.transfer.on_stall_timer(&mut self.turn, link);
+                if let Some(totals) = stalled.and_then(|node| self.dialing.peers.totals(node)) {
+                    totals.stalls += 1;
+                }
+            }
+            Timer::Reassign => self.transfer.reassign_all(&mut self.turn),
             Timer::Manifest(content) => self.on_manifest_timer(content),
             Timer::Patience(content) => self.on_patience_timer(content),
             Timer::Search(_) => self.give_up_without_hope(),
             Timer::Dial => self.dial_due(),
-            Timer::Widen(content) => self.on_widen_timer(content),
-            Timer::Exchange(content) => self.exchange(content),
-            Timer::Neighbours(content) => self.look_for_neighbours(content),
-            Timer::Slots => self.on_slots_timer(),
-            Timer::Rotate => self.rotate(),
-            Timer::Offers(content) => self.look_at_offers(content),
-            Timer::Reread(content) => self.on_reread_timer(content),
-        }
-    }
-
-    fn on_measured(&mut self, link: LinkId, rtt: Duration) {
-        if let Some(session) = self.sessions.get_mut(&link) {
-            session.rtt = rtt;
+            Timer::Widen(content) => {
+                let (dialing, turn, mut sights) = self.dialing();
+                dialing.on_widen_timer(turn, &mut sights, content);
+            }
+            Timer::Exchange(content) => {
+                let (sessions, transfer, peers) =
+                    (&self.sessions.by_link, &self.transfer, &self.dialing.peers);
+                self.pex.exchange(&mut self.turn, Crowd { sessions, transfer, peers }, content);
+            }
+            Timer::Neighbours(content) => {
+                let (dialing, turn, mut sights) = self.dialing();
+                dialing.look_for_neighbours(turn, &mut sights, content);
+            }
+            Timer::Slots => {
+                self.serving.on_slots_timer(&mut self.turn, &self.transfer.downloads, &self.sessions.by_link)
+            }
+            Timer::Rotate => {
+                self.serving.rotate(&mut self.turn, &self.transfer.downloads, &self.sessions.by_link)
+            }
+            Timer::Reread(content) => self.serving.on_reread_timer(&mut self.turn, content),
+            Timer::Reveals(content) => {
+                self.serving.look_at_reveals(&mut self.turn, &self.transfer.downloads, content);
+            }
         }
     }
 
     fn on_stop(&mut self) {
         self.is_stopping = true;
-        let contents: Vec<ContentId> = self.contents.keys().copied().collect();
-        for content in contents {
-            self.announce(content);
-            self.flush(content);
+        for (content, state) in &mut self.contents {
+            self.serving.announce(&mut self.turn, &self.transfer.downloads, *content);
+            state.flush(&mut self.turn, *content);
         }
-        let links: Vec<LinkId> = self.sessions.keys().copied().collect();
+        let links: Vec<LinkId> = self.sessions.by_link.keys().copied().collect();
         for link in links {
             self.close(link, CloseReason::Done);
         }
     }
 
     fn maybe_stopped(&mut self) {
-        let is_flushing = self.contents.values().any(|content| content.flush.is_running);
+        let is_flushing = self.contents.values().any(|content| content.flush.is_running());
         if self.is_stopping && !self.is_stopped && !is_flushing {
             self.is_stopped = true;
-            self.emit(Event::Stopped);
+            self.turn.emit(Event::Stopped);
         }
-    }
-
-    fn mint_handle(&mut self) -> Handle {
-        self.next_handle += 1;
-        Handle(self.next_handle)
-    }
-
-    fn send(&mut self, link: LinkId, message: Message) {
-        self.outputs.push_back(Output::Send { link, message });
-    }
-
-    fn emit(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
     }
 }
 

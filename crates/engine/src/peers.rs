@@ -1,8 +1,10 @@
 //! The peer book: every node heard of, where it may be dialed, when next, and what it did. Knows no sessions.
 //! Invariant: a banned or refused node is never due.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+mod network;
+mod peer;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::limits::PEERS_MAX;
@@ -11,6 +13,12 @@ use swarm_core::base::{ContentId, Instant, NodeId, Rng};
 use swarm_core::manifest::Address;
 
 use super::refusal::Refusal;
+use network::Network;
+use peer::{BACKOFF_MAX, Peer, Standing};
+
+pub use peer::{PeerStanding, PeerTotals};
+pub(super) use peer::{Rank, Tie};
+
 use super::reputation::Reputation;
 use super::violation::Violation;
 
@@ -18,116 +26,6 @@ use super::violation::Violation;
 #[derive(Debug, Default)]
 pub(super) struct PeerBook {
     peers: BTreeMap<NodeId, Peer>,
-}
-
-/// One node.
-#[derive(Debug, Default)]
-pub(super) struct Peer {
-    rank: Rank,
-    addresses: Vec<Address>,
-    contents: BTreeMap<ContentId, Tie>,
-    standing: Standing,
-    failures: u32,
-    last_failure: Option<String>,
-    /// It was dialed in its turn, or linked.
-    is_tried: bool,
-    /// Dials under way only because the other side dials too.
-    meetings: u32,
-    /// Another peer told of it, and it was not linked yet.
-    is_on_trial: bool,
-    /// What it was worth at this run, and before.
-    pub(super) totals: PeerTotals,
-    past: Reputation,
-    /// Others were told that it gave more than one wrong chunk.
-    is_accused_here: bool,
-    /// Who says the same of it.
-    accusers: BTreeSet<NodeId>,
-}
-
-/// Who is dialed before whom.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    /// Somebody named it, as so manieth.
-    Named(u32),
-    /// In an order drawn at random.
-    Chance(u64),
-    /// After all others.
-    #[default]
-    Last,
-}
-
-/// Hosts that are likely to be up or down together, and to belong to one operator.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Network {
-    /// The first 24 bits of the addresses.
-    V4([u8; 3]),
-    /// The first 48 bits of the addresses.
-    V6([u16; 3]),
-    /// A name, which stands for addresses that are not known here.
-    Name(String),
-}
-
-impl Network {
-    fn of(address: &Address) -> Self {
-        let Ok(socket) = address.as_str().parse::<SocketAddr>() else {
-            let host = address.as_str().rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-            return Self::Name(host.to_ascii_lowercase());
-        };
-        match socket.ip().to_canonical() {
-            IpAddr::V4(ip) => {
-                let [a, b, c, _] = ip.octets();
-                Self::V4([a, b, c])
-            }
-            IpAddr::V6(ip) => {
-                let [a, b, c, ..] = ip.segments();
-                Self::V6([a, b, c])
-            }
-        }
-    }
-}
-
-/// What binds a peer to a content. The greater holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Tie {
-    /// It may have it.
-    Fetch,
-    /// This node offers it to that one, whatever it says.
-    Offer,
-}
-
-/// What a peer gave and took, over all its links.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PeerTotals {
-    /// What it says of itself.
-    pub agent: String,
-    /// Payload received from it, bytes.
-    pub received_len: u64,
-    /// Payload sent to it, bytes.
-    pub sent_len: u64,
-    /// Chunks from it that were verified.
-    pub verified_chunks: u64,
-    /// Bytes of these.
-    pub verified_len: u64,
-    /// Chunks from it that failed verification.
-    pub corrupt_chunks: u64,
-    /// How often it took requests and fell silent.
-    pub stalls: u64,
-    /// Chunks that it said it had, and did not take back, and did not have.
-    pub lies: u64,
-}
-
-#[derive(Debug, Default)]
-enum Standing {
-    /// It may be dialed from then on.
-    Waiting(Instant),
-    Dialing,
-    Linked,
-    /// It has no address: it dials us or stays away.
-    #[default]
-    Passive,
-    /// No use trying: it refuses, proves another key, or lacks the content.
-    Refused(Refusal),
-    Banned(Violation),
 }
 
 impl PeerBook {
@@ -142,7 +40,7 @@ impl PeerBook {
     ) {
         let Some(peer) = self.entry(node) else { return };
         peer.rank = peer.rank.min(rank);
-        // It was named by somebody who should know.
+        // It was named by a source that should know.
         peer.is_on_trial &= addresses.is_empty();
         for address in addresses {
             if !peer.addresses.contains(&address) && peer.addresses.len() < SOURCE_ADDRESSES_MAX {
@@ -155,7 +53,7 @@ impl PeerBook {
         let may_wait = match &peer.standing {
             Standing::Passive => true,
             // It lacks something else.
-            Standing::Refused(_) => tie == Tie::Offer || is_new,
+            Standing::Refused(_) => tie == Tie::Push || is_new,
             Standing::Waiting(_) | Standing::Dialing | Standing::Linked | Standing::Banned(_) => false,
         };
         if may_wait && !peer.addresses.is_empty() {
@@ -163,7 +61,7 @@ impl PeerBook {
         }
     }
 
-    /// The entry of a node; whoever is worth the least makes room for a new one. `None` if all are linked or banned.
+    /// The entry of a node; the peer that is worth the least makes room for a new one. `None` if all are linked or banned.
     fn entry(&mut self, node: NodeId) -> Option<&mut Peer> {
         if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&node) {
             let others = self.peers.iter().filter(|(_, peer)| peer.may_be_forgotten());
@@ -191,28 +89,28 @@ impl PeerBook {
         self.peers.values().filter(is_dialing).count()
     }
 
-    /// Whether anybody may be dialed some day.
+    /// Whether any node may be dialed some day.
     pub(super) fn has_waiting(&self) -> bool {
         self.peers.values().any(|peer| matches!(peer.standing, Standing::Waiting(_)))
     }
 
-    /// Nothing is offered of this content any more.
-    pub(super) fn end_offers(&mut self, content: ContentId) {
+    /// This content is pushed to no node any more.
+    pub(super) fn end_pushes(&mut self, content: ContentId) {
         for peer in self.peers.values_mut() {
-            if peer.contents.get(&content) == Some(&Tie::Offer) {
+            if peer.contents.get(&content) == Some(&Tie::Push) {
                 peer.contents.remove(&content);
             }
         }
     }
 
-    /// Whether this node offers the content to that one.
-    pub(super) fn is_offered(&self, node: NodeId, content: ContentId) -> bool {
-        self.peers.get(&node).is_some_and(|peer| peer.contents.get(&content) == Some(&Tie::Offer))
+    /// Whether this node pushes the content to that one.
+    pub(super) fn is_pushed(&self, node: NodeId, content: ContentId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.contents.get(&content) == Some(&Tie::Push))
     }
 
-    /// Whether this node offers anything to that one.
-    pub(super) fn has_offers(&self, node: NodeId) -> bool {
-        self.peers.get(&node).is_some_and(Peer::has_offers)
+    /// Whether this node pushes anything to that one.
+    pub(super) fn has_pushes(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(Peer::has_pushes)
     }
 
     /// A dial beside all others, at the given addresses or else the known ones. `None` if it is linked or banned, or if too
@@ -239,7 +137,7 @@ impl PeerBook {
         peer.map(|peer| peer.meetings -= 1).is_some()
     }
 
-    /// The earliest time at which somebody is due who is of use.
+    /// The earliest time at which a node is due that is of use.
     pub(super) fn next_dial_at(&self, is_wanted: impl Fn(&ContentId, Tie) -> bool) -> Option<Instant> {
         self.peers
             .values()
@@ -251,7 +149,7 @@ impl PeerBook {
             .min()
     }
 
-    /// Begins to dial somebody heard of. False if that is in hand already, or pointless.
+    /// Begins to dial a node that was heard of. False if that is in hand already, or pointless.
     pub(super) fn begin_trial(&mut self, node: NodeId, content: ContentId, addresses: &[Address]) -> bool {
         let dialing = self.peers.values().filter(|peer| matches!(peer.standing, Standing::Dialing)).count();
         if dialing >= DIALS_AT_ONCE || self.is_in_hand(node) {
@@ -274,7 +172,7 @@ impl PeerBook {
         self.peers.get(&node).map_or(&[], |peer| peer.addresses.as_slice())
     }
 
-    /// A dial has failed. If it went to somebody only heard of, it was the last, and nothing of it is kept.
+    /// A dial has failed. If it went to a node only heard of, it was the last, and nothing of it is kept.
     pub(super) fn end_trial(&mut self, node: NodeId) -> bool {
         let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.is_on_trial) else { return false };
         peer.is_on_trial = false;
@@ -361,7 +259,7 @@ impl PeerBook {
         }
     }
 
-    /// A dial failed. Whoever came in meanwhile stays linked.
+    /// A dial failed. A node that dialed in meanwhile stays linked.
     pub(super) fn on_failed(&mut self, now: Instant, node: NodeId, reason: &str, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if !matches!(peer.standing, Standing::Banned(_) | Standing::Refused(_) | Standing::Linked) {
@@ -369,16 +267,16 @@ impl PeerBook {
         }
     }
 
-    /// No use trying again, unless something is offered to it: that goes on.
+    /// No use trying again, unless something is pushed to it: that goes on.
     pub(super) fn on_refused(&mut self, now: Instant, node: NodeId, refusal: &Refusal, rng: &mut Rng) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if matches!(peer.standing, Standing::Banned(_)) {
             return;
         }
-        if peer.has_offers() && matches!(peer.standing, Standing::Linked) {
+        if peer.has_pushes() && matches!(peer.standing, Standing::Linked) {
             return;
         }
-        if peer.has_offers() {
+        if peer.has_pushes() {
             peer.back_off(now, Some(&refusal.words), rng);
         } else {
             peer.last_failure = Some(refusal.words.clone());
@@ -386,7 +284,7 @@ impl PeerBook {
         }
     }
 
-    /// Failures so far mean nothing any more: whoever waits to be dialed again is due, and its next failure is its first.
+    /// Failures so far mean nothing any more: a node that waits to be dialed again is due, and its next failure is its first.
     pub(super) fn end_backoff(&mut self, now: Instant) {
         for peer in self.peers.values_mut() {
             peer.failures = 0;
@@ -479,98 +377,11 @@ impl PeerBook {
     }
 }
 
-/// Where a peer stands, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerStanding {
-    /// A link to it stands.
-    Linked,
-    /// It is being dialed, or will be.
-    Away(Option<String>),
-    /// It refuses, or has nothing to give.
-    Refused(Refusal),
-    /// It misbehaved.
-    Banned(Violation),
-}
-
-impl Peer {
-    fn is_wanted(&self, is_wanted: impl Fn(&ContentId, Tie) -> bool) -> bool {
-        self.contents.iter().any(|(content, tie)| is_wanted(content, *tie))
-    }
-
-    /// Nobody knows it, waits for it or must remember what it did.
-    fn may_be_forgotten(&self) -> bool {
-        let is_idle = match self.standing {
-            Standing::Waiting(_) | Standing::Passive | Standing::Refused(_) => true,
-            Standing::Dialing | Standing::Linked | Standing::Banned(_) => false,
-        };
-        is_idle && self.meetings == 0 && !self.has_offers()
-    }
-
-    /// Who is forgotten first: whoever gave and took nothing, refuses, failed most.
-    fn worthlessness(&self) -> impl Ord {
-        let is_useless = self.totals.received_len == 0 && self.totals.sent_len == 0;
-        (is_useless, matches!(self.standing, Standing::Refused(_)), self.failures, self.rank)
-    }
-
-    fn reputation(&self) -> Reputation {
-        self.past.with(&self.totals)
-    }
-
-    /// By what it did here, or, where that is little, by what others say.
-    fn is_doubtful(&self) -> bool {
-        let is_unknown =
-            self.past.good_len == 0.0 && self.accusers.len() as u64 > self.totals.verified_chunks;
-        self.reputation().is_doubtful() || is_unknown
-    }
-
-    /// Who is dialed first: whoever something is offered to; the honest; those that did not fail, unless they were of use
-    /// before; where few are being dialed already, so that neither one dead network is waited for nor one host is flooded.
-    fn turn(&self, crowds: &BTreeMap<Network, usize>) -> impl Ord + use<> {
-        let has_only_failed = self.failures > 0 && self.totals.verified_chunks == 0;
-        let crowd = self.network().and_then(|network| crowds.get(&network)).copied().unwrap_or_default();
-        let crowd = crowd / CROWD_STEP;
-        (!self.has_offers(), self.is_doubtful(), has_only_failed, crowd, self.rank)
-    }
-
-    fn network(&self) -> Option<Network> {
-        self.addresses.first().map(Network::of)
-    }
-
-    fn has_offers(&self) -> bool {
-        self.contents.values().any(|tie| *tie == Tie::Offer)
-    }
-
-    /// Wait twice as long as last time, with jitter. An orderly end has no reason: it is no failure to tell of.
-    fn back_off(&mut self, now: Instant, reason: Option<&str>, rng: &mut Rng) {
-        let wait = BACKOFF_MIN * 2u32.saturating_pow(self.failures.min(16));
-        let jittered = wait.min(BACKOFF_MAX).mul_f64(0.75 + rng.unit() / 2.0);
-        self.failures += 1;
-        self.last_failure = reason.map(str::to_owned);
-        self.standing =
-            if self.addresses.is_empty() { Standing::Passive } else { Standing::Waiting(now + jittered) };
-    }
-
-    fn standing(&self) -> PeerStanding {
-        match &self.standing {
-            Standing::Waiting(_) | Standing::Dialing | Standing::Passive => {
-                PeerStanding::Away(self.last_failure.clone())
-            }
-            Standing::Linked => PeerStanding::Linked,
-            Standing::Refused(reason) => PeerStanding::Refused(reason.clone()),
-            Standing::Banned(violation) => PeerStanding::Banned(violation.clone()),
-        }
-    }
-}
-
-/// A dead source holds its place for ten seconds: a hundred of them are to hold up nobody. One dial sends some 10 KB until it is
+/// A dead source holds its place for ten seconds: a hundred of them are to hold up no living one. One dial sends some 10 KB until it is
 /// given up, so all of them together send about 1 Mbit/s.
 const DIALS_AT_ONCE: usize = 128;
-/// So many dials to one network are as good as none: the order in which sources were named counts among the first few.
-const CROWD_STEP: usize = 4;
-/// Dials under way that somebody else asked for; each takes up to ten seconds.
+/// Dials under way that the other side asked for; each takes up to ten seconds.
 const MEETINGS_AT_ONCE: u32 = 32;
-const BACKOFF_MIN: Duration = Duration::from_millis(500);
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// Further ones make it no worse.
 const ACCUSERS_MAX: usize = 8;
 

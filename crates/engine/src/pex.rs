@@ -1,81 +1,164 @@
-//! Peer exchange: who tells whom of whom, and whom this node dials on the word of others. A peer hears of some of
-//! those that take part with this node, never twice of one link, at most every [`PEX_INTERVAL`]; a node that has enough
-//! neighbours dials nobody on hearsay.
+//! Peer exchange: which peer is told of which. Owns what each was told and when. Invariant: a peer hears of some of those that take
+//! part with this node, never twice of one link, at most every [`PEX_INTERVAL`]. Absent: which nodes this one dials (`neighbours`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::limits::PEX_INTERVAL;
-use swarm_core::base::limits::{NEIGHBOURS_TARGET, PEX_ADDRESSES_MAX, PEX_SOURCES_MAX};
-use swarm_core::base::{Bitfield, ContentId, Rate};
+use swarm_core::base::limits::{PEX_ADDRESSES_MAX, PEX_SOURCES_MAX};
+use swarm_core::base::{Bitfield, ContentId, Instant, NodeId};
 use swarm_core::manifest::{Address, Source};
-use swarm_core::wire::{Handle, Message};
+use swarm_core::wire::Message;
 
-use super::Engine;
-use super::hearsay::Heard;
-use super::io::{Event, LinkId, Output};
+use super::io::LinkId;
+use super::participation::Participation;
+use super::peers::PeerBook;
 use super::session::Session;
 use super::timers::Timer;
-use super::violation::Violation;
+use super::transfer::Transfer;
+use super::turn::Turn;
 
-impl Engine {
+#[derive(Debug, Default)]
+pub(super) struct Pex {
+    talks: BTreeMap<(ContentId, LinkId), Talk>,
+}
+
+/// What was said of peers on one link, of one content.
+#[derive(Debug, Default)]
+struct Talk {
+    /// When the peer was told of others, and of which.
+    told_at: Option<Instant>,
+    told: BTreeSet<NodeId>,
+    /// How often others were told of it.
+    told_of: u32,
+    /// When it told of others.
+    heard_at: Option<Instant>,
+}
+
+/// What an exchange looks at.
+#[derive(Clone, Copy)]
+pub(super) struct Crowd<'a> {
+    pub(super) sessions: &'a BTreeMap<LinkId, Session>,
+    pub(super) transfer: &'a Transfer,
+    pub(super) peers: &'a PeerBook,
+}
+
+impl Pex {
     /// A peer has opened a content: it is told of others, and others of it, when a few more have come.
-    pub(super) fn on_participant(&mut self, content: ContentId) {
-        let at = self.now + GATHERING_TIME;
-        if self.timers.at(Timer::Exchange(content)).is_none_or(|set| set > at) {
-            self.timers.set(Timer::Exchange(content), at);
+    pub(super) fn on_participant(turn: &mut Turn, content: ContentId) {
+        let at = turn.now + GATHERING_TIME;
+        if turn.timers.at(Timer::Exchange(content)).is_none_or(|set| set > at) {
+            turn.timers.set(Timer::Exchange(content), at);
         }
     }
 
-    /// Tells everybody who may hear something now, and sees when the next may.
-    pub(super) fn exchange(&mut self, content: ContentId) {
-        let Some(state) = self.contents.get(&content) else { return };
-        let handle = state.handle;
-        let links: Vec<LinkId> =
-            self.sessions.iter().filter(|(_, s)| s.takes_part(content)).map(|(l, _)| *l).collect();
+    /// Tells all peers that may hear something now, and sees when the next may.
+    pub(super) fn exchange(&mut self, turn: &mut Turn, crowd: Crowd<'_>, content: ContentId) {
+        let takes_part = |(_, session): &(&LinkId, &Session)| session.takes_part(content);
+        let links: Vec<LinkId> = crowd.sessions.iter().filter(takes_part).map(|(link, _)| *link).collect();
         let (mut next_at, mut listeners) =
             (None, (PAIRS_AT_ONCE / links.len().max(1)).max(LISTENERS_AT_ONCE));
-        for &link in &links {
-            let Some(session) = self.sessions.get(&link).filter(|session| session.can_hear(content)) else {
-                continue;
-            };
-            let told_at = session.remotes.get(&content).and_then(|remote| remote.told_at);
-            let mut may_at = told_at.map_or(self.now, |at| at + PEX_INTERVAL);
+        for &link in links.iter().filter(|link| crowd.can_hear(**link, content)) {
+            let told_at = self.talks.get(&(content, link)).and_then(|talk| talk.told_at);
+            let mut may_at = told_at.map_or(turn.now, |at| at + PEX_INTERVAL);
             if listeners == 0 {
-                may_at = may_at.max(self.now + GATHERING_TIME);
+                may_at = may_at.max(turn.now + GATHERING_TIME);
             }
-            if may_at <= self.now {
+            if may_at <= turn.now {
                 listeners -= 1;
-                let sources = self.news_for(link, content, &links);
+                let sources = self.news_for(turn, crowd, (link, content), &links);
                 if sources.is_empty() {
                     continue;
                 }
-                self.tell_peers(link, (content, handle), sources);
-                may_at = self.now + PEX_INTERVAL;
+                self.tell(turn, crowd, (link, content), sources);
+                may_at = turn.now + PEX_INTERVAL;
             }
             next_at = next_at.into_iter().chain([may_at]).min();
         }
         if let Some(at) = next_at {
-            self.timers.set(Timer::Exchange(content), at);
+            turn.timers.set(Timer::Exchange(content), at);
         }
     }
 
-    /// Some at random, those whom few were told of before the others.
-    fn news_for(&mut self, link: LinkId, content: ContentId, links: &[LinkId]) -> Vec<Source> {
-        let mut others: Vec<(u32, u64, LinkId)> = links
-            .iter()
-            .map(|other| (self.told_of(*other, content) / TOLD_OF_STEP, self.rng.next_u64(), *other))
-            .collect();
+    /// Some at random, those first that few were told of.
+    fn news_for(
+        &self,
+        turn: &mut Turn,
+        crowd: Crowd<'_>,
+        (link, content): (LinkId, ContentId),
+        links: &[LinkId],
+    ) -> Vec<Source> {
+        let told_of = |other: LinkId| self.talks.get(&(content, other)).map_or(0, |talk| talk.told_of);
+        let mut others: Vec<(u32, u64, LinkId)> =
+            links.iter().map(|other| (told_of(*other) / TOLD_OF_STEP, turn.rng.next_u64(), *other)).collect();
         others.sort_unstable();
-        let news = others.into_iter().filter_map(|(.., other)| self.introduction(content, link, other));
+        let was_told =
+            |node: NodeId| self.talks.get(&(content, link)).is_some_and(|talk| talk.told.contains(&node));
+        let news = others.into_iter().filter_map(|(.., other)| crowd.introduction(link, other, was_told));
         news.take(PEX_SOURCES_MAX).collect()
     }
 
-    /// What a peer is told of another: nothing if it was told before, if neither has anything for the other, or if the other
-    /// cannot be reached from there.
-    fn introduction(&self, content: ContentId, to: LinkId, other: LinkId) -> Option<Source> {
+    fn tell(
+        &mut self,
+        turn: &mut Turn,
+        crowd: Crowd<'_>,
+        (link, content): (LinkId, ContentId),
+        sources: Vec<Source>,
+    ) {
+        let Some(handle) = crowd.transfer.downloads.handle(content) else { return };
+        let talk = self.talks.entry((content, link)).or_default();
+        talk.told_at = Some(turn.now);
+        if talk.told.len() >= TOLD_MAX {
+            talk.told.clear();
+        }
+        talk.told.extend(sources.iter().map(|source| source.node));
+        for (other, session) in crowd.sessions {
+            if sources.iter().any(|source| source.node == session.node)
+                && session.participation(content).is_some()
+            {
+                self.talks.entry((content, *other)).or_default().told_of += 1;
+            }
+        }
+        turn.send(link, Message::Peers { handle, sources });
+    }
+
+    /// A peer tells of others. False if it did so a moment ago: two messages may come closer together than they were sent.
+    pub(super) fn on_told(&mut self, now: Instant, link: LinkId, content: ContentId) -> bool {
+        let talk = self.talks.entry((content, link)).or_default();
+        let is_too_often = talk.heard_at.is_some_and(|at| now.since(at) < PEX_INTERVAL / 2);
+        if !is_too_often {
+            talk.heard_at = Some(now);
+        }
+        !is_too_often
+    }
+
+    /// A peer is gone. Should it come back, that is news again.
+    pub(super) fn on_link_down(&mut self, link: LinkId, node: NodeId) {
+        self.talks.retain(|(_, of), _| *of != link);
+        for talk in self.talks.values_mut() {
+            talk.told.remove(&node);
+        }
+    }
+
+    pub(super) fn forget(&mut self, content: ContentId) {
+        self.talks.retain(|(of, _), _| *of != content);
+    }
+}
+
+impl Crowd<'_> {
+    /// The peer wants to hear of others: it knows what the content is, and lacks something of it.
+    fn can_hear(self, link: LinkId, content: ContentId) -> bool {
+        let is_complete = self.transfer.downloads.has(link, content).is_some_and(Bitfield::is_full);
+        self.sessions.get(&link).is_some_and(|session| {
+            let participation = session.participation(content);
+            session.speaks_pex() && participation.is_some_and(Participation::is_known_there) && !is_complete
+        })
+    }
+
+    /// What a peer is told of another: nothing if it was told before, or if the other cannot be reached from there.
+    fn introduction(self, to: LinkId, other: LinkId, was_told: impl Fn(NodeId) -> bool) -> Option<Source> {
         let (listener, session) = (self.sessions.get(&to)?, self.sessions.get(&other)?);
-        let remote = listener.remotes.get(&content)?;
-        let is_new = to != other && listener.node != session.node && !remote.told.contains(&session.node);
+        let is_new = to != other && listener.node != session.node && !was_told(session.node);
         if !is_new || self.peers.is_banned(session.node) {
             return None;
         }
@@ -89,162 +172,92 @@ impl Engine {
         }
         (!addresses.is_empty()).then_some(Source { node: session.node, addresses })
     }
-
-    /// How often others were told of a peer.
-    fn told_of(&self, link: LinkId, content: ContentId) -> u32 {
-        self.sessions.get(&link).and_then(|s| s.remotes.get(&content)).map_or(0, |remote| remote.told_of)
-    }
-
-    fn tell_peers(&mut self, link: LinkId, (content, handle): (ContentId, Handle), sources: Vec<Source>) {
-        let Some(remote) = self.sessions.get_mut(&link).and_then(|s| s.remotes.get_mut(&content)) else {
-            return;
-        };
-        remote.told_at = Some(self.now);
-        if remote.told.len() >= TOLD_MAX {
-            remote.told.clear();
-        }
-        remote.told.extend(sources.iter().map(|source| source.node));
-        for session in self.sessions.values_mut() {
-            if sources.iter().any(|source| source.node == session.node)
-                && let Some(remote) = session.remotes.get_mut(&content)
-            {
-                remote.told_of += 1;
-            }
-        }
-        self.send(link, Message::Peers { handle, sources });
-    }
-
-    /// What comes too often is passed over: two messages may come closer together than they were sent.
-    pub(super) fn on_peers(
-        &mut self,
-        link: LinkId,
-        handle: Handle,
-        sources: Vec<Source>,
-    ) -> Result<(), Violation> {
-        let is_spoken = self.sessions.get(&link).is_some_and(|session| session.speaks_pex);
-        if !is_spoken {
-            return Err(Violation::OutOfOrder("peers without having named the feature"));
-        }
-        let Some(content) = self.opened(link, handle)? else { return Ok(()) };
-        let now = self.now;
-        let Some(session) = self.sessions.get_mut(&link) else { return Ok(()) };
-        let (informer, place) = (session.node, session.address.clone());
-        let Some(remote) = session.remotes.get_mut(&content) else { return Ok(()) };
-        let is_too_often = remote.heard_at.is_some_and(|at| now.since(at) < PEX_INTERVAL / 2);
-        let (false, Some(place)) = (is_too_often, place) else { return Ok(()) };
-        remote.heard_at = Some(now);
-        for Source { node, mut addresses } in sources {
-            addresses.retain(|address| address.may_be_told_to(&place));
-            if node != self.node && !addresses.is_empty() && !self.peers.is_in_hand(node) {
-                self.hearsay.add(content, node, Heard { addresses, informer });
-            }
-        }
-        self.dial_hearsay(content);
-        Ok(())
-    }
-
-    /// Something changed: whoever has half of its neighbours waits a moment, for those that it is told of by others than peers,
-    /// and those that dial it.
-    pub(super) fn dial_hearsay(&mut self, content: ContentId) {
-        if self.neighbours(content) * 2 < NEIGHBOURS_TARGET as usize
-            && self.timers.at(Timer::Neighbours(content)).is_none()
-        {
-            self.look_for_neighbours(content);
-        } else if self.hearsay.has(content) {
-            self.timers.set_if_unset(Timer::Neighbours(content), self.now + LOOK_INTERVAL);
-        }
-    }
-
-    /// Dials half of what is lacking: those that are told of this node dial it meanwhile. If all took all they want at once,
-    /// some would end with twice as many neighbours as others.
-    pub(super) fn look_for_neighbours(&mut self, content: ContentId) {
-        let wants = self.contents.get(&content).is_some_and(super::content::Content::wants_peers);
-        if !wants || self.is_stopping {
-            return;
-        }
-        let lacking = self.neighbours_wanted(content).saturating_sub(self.neighbours(content));
-        let mut wanted = lacking.div_ceil(2);
-        while wanted > 0
-            && let Some((node, heard)) = self.hearsay.take(self.now, content, &mut self.rng)
-        {
-            if !self.peers.begin_trial(node, content, &heard.addresses) {
-                continue;
-            }
-            wanted -= 1;
-            self.hearsay.on_dialed(self.now, heard.informer);
-            self.emit(Event::PeerFound { node, by: heard.informer });
-            self.outputs.push_back(Output::Dial { node, addresses: heard.addresses });
-        }
-        if self.hearsay.has(content) {
-            self.timers.set(Timer::Neighbours(content), self.now + LOOK_INTERVAL);
-        }
-    }
-}
-
-impl Engine {
-    /// As many as everybody has; more for a node whose neighbours happen to have little to give, and which falls behind them.
-    fn neighbours_wanted(&mut self, content: ContentId) -> usize {
-        let is_behind = self.is_behind(content);
-        let has_all = self.neighbours(content) >= NEIGHBOURS_TARGET as usize;
-        let (now, Some(state)) = (self.now, self.contents.get_mut(&content)) else { return 0 };
-        let reach = &mut state.reach;
-        if is_behind && has_all && reach.extra < EXTRA_MAX && now >= reach.extra_at + EXTRA_INTERVAL {
-            reach.extra += 1;
-            reach.extra_at = now;
-        }
-        NEIGHBOURS_TARGET as usize + reach.extra
-    }
-
-    /// The others that fetch have more than this node gets in a while.
-    fn is_behind(&self, content: ContentId) -> bool {
-        let Some(chunks) = self.contents.get(&content).and_then(|state| state.chunks()) else { return false };
-        let is_open = |session: &&Session| session.outstanding_len > 0;
-        let rates = self.sessions.values().filter(is_open).filter_map(|session| session.rate(self.now));
-        let rate: u64 = rates.map(|rate| rate.0).sum();
-        let others = self.sessions.values().filter_map(|session| session.has(content));
-        let mut have_counts: Vec<u32> = others.filter(|has| !has.is_full()).map(Bitfield::count).collect();
-        have_counts.sort_unstable();
-        // The median: a lone seed shows next to nothing, and newcomers have little.
-        let usual_count = have_counts.get(have_counts.len() / 2).copied().unwrap_or(0);
-        let behind_count = u64::from(usual_count.saturating_sub(chunks.have().count()));
-        let behind_len = behind_count * u64::from(chunks.geometry().chunk_len_max());
-        have_counts.len() >= FETCHING_MIN && rate > 0 && Rate(rate).time_for(behind_len) > BEHIND_TIME
-    }
-}
-
-impl Session {
-    /// The peer takes part in the content.
-    pub(super) fn takes_part(&self, content: ContentId) -> bool {
-        self.remotes.get(&content).is_some_and(|remote| remote.peer_opened.is_some() && !remote.has_declined)
-    }
-
-    /// The peer wants to hear of others: it knows what the content is, and lacks something of it.
-    fn can_hear(&self, content: ContentId) -> bool {
-        self.speaks_pex
-            && self.remotes.get(&content).is_some_and(|remote| {
-                let is_complete = remote.has.as_ref().is_some_and(Bitfield::is_full);
-                remote.peer_opened == Some(true) && !is_complete
-            })
-    }
 }
 
 /// Newcomers that arrive together are told of each other at once. With 100 ms the first part of a crowd of 200 was told of
 /// itself alone, and the last of one seed's leeches took 1.76 times the bound instead of 1.10.
 const GATHERING_TIME: Duration = Duration::from_millis(300);
-/// Whoever was told of so many times less often comes first: by chance alone some have few neighbours.
+/// A peer that was told of so many times less often comes first: by chance alone some have few neighbours.
 const TOLD_OF_STEP: u32 = 8;
 /// Of many links, so many pairs are looked at at once, and one side of no fewer than that.
 const PAIRS_AT_ONCE: usize = 64 << 10;
 const LISTENERS_AT_ONCE: usize = 16;
-/// How often a node that lacks neighbours looks again.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// A node whose ten neighbours had half of the mean uplink (one of 200 whose uplinks are spread ten-fold) got 7.8 MB/s where
-/// the others got 9.5, and was done 7 % after them all.
-const BEHIND_TIME: Duration = Duration::from_secs(3);
-const EXTRA_MAX: usize = NEIGHBOURS_TARGET as usize / 2;
-/// Time for one more to show what it brings.
-const EXTRA_INTERVAL: Duration = Duration::from_secs(4);
-/// Fewer say nothing of how fast the rest is.
-const FETCHING_MIN: usize = 4;
 /// Peers that one peer was told of; then the oldest news may be told again.
 const TOLD_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Output;
+    use crate::participation::Said;
+    use crate::session::Greeting;
+    use swarm_core::trust::Role;
+    use swarm_core::wire::Handle;
+
+    const CONTENT: ContentId = ContentId::from_bytes([7; 32]);
+
+    /// So many peers that take part, know the manifest and hear of others.
+    fn crowd(count: u64) -> (BTreeMap<LinkId, Session>, Transfer, PeerBook) {
+        let mut transfer = Transfer::default();
+        transfer.join(CONTENT, Handle(1));
+        let session = |link: u64| {
+            let address = Some(format!("192.0.2.{link}:1000").parse().expect("an address"));
+            let node = NodeId::from_bytes([link as u8; 32]);
+            let mut session = Session::new(Instant::ZERO, (node, Role::Full), false, address);
+            session.greeting = Some(Greeting { speaks_pex: true });
+            let remote = session.remotes.entry(CONTENT).or_default();
+            remote.participation.on_open(Said::OpenWithManifest);
+            (LinkId(link), session)
+        };
+        ((1..=count).map(session).collect(), transfer, PeerBook::default())
+    }
+
+    /// Which peers are told of how many.
+    fn told(turn: &mut Turn) -> Vec<(u64, usize)> {
+        let listener = |output| match output {
+            Output::Send { link, message: Message::Peers { sources, .. } } => (link.0, sources.len()),
+            other => panic!("{other:?}"),
+        };
+        std::iter::from_fn(|| turn.poll()).map(listener).collect()
+    }
+
+    #[test]
+    fn each_is_told_of_all_others_once_and_of_newcomers_after_an_interval() {
+        let (mut sessions, transfer, peers) = crowd(4);
+        let newcomer = sessions.remove(&LinkId(4)).expect("the fourth");
+        let (mut pex, mut turn) = (Pex::default(), Turn::new(1));
+        let mut exchange = |turn: &mut Turn, sessions: &BTreeMap<LinkId, Session>| {
+            pex.exchange(turn, Crowd { sessions, transfer: &transfer, peers: &peers }, CONTENT);
+            told(turn)
+        };
+        assert_eq!(exchange(&mut turn, &sessions), [(1, 2), (2, 2), (3, 2)]);
+        sessions.insert(LinkId(4), newcomer);
+        assert_eq!(exchange(&mut turn, &sessions), [(4, 3)], "the others heard something a moment ago");
+        turn.now = turn.now + PEX_INTERVAL;
+        assert_eq!(exchange(&mut turn, &sessions), [(1, 1), (2, 1), (3, 1)]);
+        turn.now = turn.now + PEX_INTERVAL;
+        assert_eq!(exchange(&mut turn, &sessions), []);
+    }
+
+    #[test]
+    fn a_node_that_comes_back_is_news_again() {
+        let (sessions, transfer, peers) = crowd(2);
+        let (mut pex, mut turn) = (Pex::default(), Turn::new(1));
+        let crowd = Crowd { sessions: &sessions, transfer: &transfer, peers: &peers };
+        pex.exchange(&mut turn, crowd, CONTENT);
+        assert_eq!(told(&mut turn), [(1, 1), (2, 1)]);
+        pex.on_link_down(LinkId(2), NodeId::from_bytes([2; 32]));
+        turn.now = turn.now + PEX_INTERVAL;
+        pex.exchange(&mut turn, crowd, CONTENT);
+        assert_eq!(told(&mut turn), [(1, 1), (2, 1)]);
+    }
+
+    #[test]
+    fn a_peer_that_tells_again_at_once_is_passed_over() {
+        let mut pex = Pex::default();
+        assert!(pex.on_told(Instant::ZERO, LinkId(1), CONTENT));
+        assert!(!pex.on_told(Instant::ZERO, LinkId(1), CONTENT));
+        assert!(pex.on_told(Instant::ZERO, LinkId(2), CONTENT));
+        assert!(pex.on_told(Instant::ZERO + PEX_INTERVAL, LinkId(1), CONTENT));
+    }
+}

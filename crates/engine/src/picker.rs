@@ -7,7 +7,7 @@ use swarm_core::base::limits::RUN_LEN_TARGET;
 use swarm_core::base::{Bitfield, mix};
 use swarm_core::manifest::{ChunkIndex, Geometry};
 
-/// The queue of chunks that nobody has been asked for.
+/// The queue of chunks that no peer has been asked for.
 #[derive(Debug)]
 pub(super) struct Picker {
     is_sequential: bool,

@@ -77,8 +77,8 @@ impl TimeEstimate {
     }
 
     /// The same where that was so already, so many times since the last sample.
-    pub(super) fn timeout_after(&self, silences: u32) -> Duration {
-        (self.timeout() * (1 << silences.min(DOUBLINGS_MAX))).min(TIMEOUT_MAX)
+    pub(super) fn timeout_after(&self, stalls: u32) -> Duration {
+        (self.timeout() * (1 << stalls.min(DOUBLINGS_MAX))).min(TIMEOUT_MAX)
     }
 }
 

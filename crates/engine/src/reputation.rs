@@ -12,7 +12,7 @@ pub struct Reputation {
     pub good_len: f64,
     /// Chunks of it that failed verification.
     pub bad_chunks: f64,
-    /// How often it took requests and fell silent.
+    /// How often it took requests and stalled.
     pub stalls: f64,
     /// Chunks that it said it had, and did not take back, and did not have.
     pub lies: f64,
@@ -69,7 +69,7 @@ impl Reputation {
 const HALF_LIFE: Duration = Duration::from_hours(24 * 7);
 /// A little less than one bad chunk after a week, which a clock need not hit exactly.
 const BAD_ABOVE: f64 = 0.5;
-/// Everybody falls silent now and then.
+/// Every peer stalls now and then.
 const FAILURES_DOUBTED: f64 = 3.0;
 /// So many good bytes make up for one failure.
 const FAILURE_WORTH_LEN: f64 = (16u64 << 20) as f64;

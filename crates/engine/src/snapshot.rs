@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use swarm_core::base::{ContentId, NodeId, Rate};
+use swarm_core::base::{Bitfield, ContentId, NodeId, Rate};
 use swarm_core::manifest::Address;
 use swarm_core::presence::Presence;
 
 use super::Engine;
 use super::chunks::Chunks;
-use super::content::{ContentTotals, Phase};
-use super::io::Bottleneck;
+use super::content::{Content, ContentTotals, Phase};
+use super::io::{Bottleneck, LinkId};
+use super::participation::Participation;
 use super::peers::{PeerStanding, PeerTotals};
 use super::session::Session;
 
@@ -94,7 +95,7 @@ pub struct LinkSnapshot {
     /// It serves nothing to this node now.
     pub is_choked: bool,
     /// It did not send for too long.
-    pub is_snubbed: bool,
+    pub is_stalled: bool,
     /// Chunks it has, of all contents.
     pub have_count: u32,
 }
@@ -102,109 +103,143 @@ pub struct LinkSnapshot {
 impl Engine {
     /// Everything at this instant.
     pub fn snapshot(&self) -> Snapshot {
-        let contents = self.contents.keys().filter_map(|content| self.content_snapshot(*content)).collect();
+        let survey = Survey::of(self);
+        let contents = self.contents.keys().filter_map(|content| survey.content(*content)).collect();
         // Looked up, not searched for: a node may know thousands of peers and be asked every second.
-        let sessions: BTreeMap<NodeId, &Session> =
-            self.sessions.values().rev().map(|session| (session.node, session)).collect();
-        let peers = self.peers.iter().map(|(node, totals, standing)| PeerSnapshot {
+        let sessions: BTreeMap<NodeId, LinkId> =
+            self.sessions.by_link.iter().rev().map(|(link, session)| (session.node, *link)).collect();
+        let peers = self.dialing.peers.iter().map(|(node, totals, standing)| PeerSnapshot {
             node,
             totals: totals.clone(),
-            accusers: self.peers.accusers(node),
+            accusers: self.dialing.peers.accusers(node),
             standing,
-            link: sessions.get(&node).map(|session| self.link_snapshot(session)),
+            link: sessions.get(&node).and_then(|link| survey.link(*link)),
         });
         Snapshot { contents, peers: peers.collect() }
     }
 
-    fn content_snapshot(&self, content: ContentId) -> Option<ContentSnapshot> {
-        let state = self.contents.get(&content)?;
-        let tally = state.chunks().map(super::chunks::Chunks::tally).unwrap_or_default();
-        let is_joined = self.sessions.values().any(|session| session.agent.is_some());
-        let phase = match &state.phase {
-            Phase::Manifest(_) if !is_joined => FetchPhase::Connecting,
-            Phase::Manifest(_) => FetchPhase::Manifest,
-            Phase::Opening(_) => FetchPhase::Opening,
-            Phase::Fetching(chunks) if chunks.is_verified() => FetchPhase::Finishing,
-            Phase::Fetching(_) if !is_joined => FetchPhase::Connecting,
-            Phase::Fetching(_) => FetchPhase::Fetching,
-            Phase::Finishing(_) => FetchPhase::Finishing,
-            Phase::Complete(_) => FetchPhase::Complete,
-            Phase::Failed => FetchPhase::Failed,
-        };
-        Some(ContentSnapshot {
-            content,
-            name: state.manifest().map(swarm_core::manifest::Manifest::name),
-            phase,
-            wanted_len: tally.wanted_len,
-            verified_len: tally.verified_len,
-            durable_len: tally.durable_len,
-            totals: state.totals,
-            bottleneck: self.bottleneck(content),
-            lacking_peers: self.sessions.values().filter(|session| session.lacks(content)).count(),
-        })
-    }
-
     /// What this node takes part in, by id; contents that failed are left out.
     pub fn presences(&self) -> Vec<Presence> {
-        let live = self.contents.iter().filter(|(_, state)| !matches!(state.phase, Phase::Failed));
-        let presence = |(content, state): (&ContentId, &super::content::Content)| {
+        let live = self.contents.iter().filter(|(_, state)| state.is_live());
+        let presence = |(content, state): (&ContentId, &Content)| {
+            let chunks = self.transfer.downloads.chunks(*content);
+            let manifest = chunks.map(Chunks::manifest).or(state.opening());
             let takes_part = |session: &&Session| session.takes_part(*content);
             Presence {
                 content: *content,
-                have_count: state.chunks().map_or(0, |chunks| chunks.have().count()),
-                chunk_count: state.manifest().map_or(0, |manifest| manifest.geometry().chunk_count()),
-                is_wanting: state.wants_peers() && !state.chunks().is_some_and(Chunks::is_verified),
-                links: self.sessions.values().filter(takes_part).map(|session| session.node).collect(),
+                have_count: chunks.map_or(0, |chunks| chunks.have().count()),
+                chunk_count: manifest.map_or(0, |manifest| manifest.geometry().chunk_count()),
+                is_wanting: state.wants_peers() && !chunks.is_some_and(Chunks::is_verified),
+                links: self
+                    .sessions
+                    .by_link
+                    .values()
+                    .filter(takes_part)
+                    .map(|session| session.node)
+                    .collect(),
             }
         };
         live.map(presence).collect()
     }
 
     /// The highest rate at which payload went out to all peers together over ten seconds of the last five minutes in which
-    /// somebody always waited; zero if there were none: the uplink was never full.
+    /// a request always waited; zero if there were none: the uplink was never full.
     pub fn upload_capacity(&self) -> Rate {
-        self.meter.capacity(self.now)
+        self.serving.capacity(&self.turn)
+    }
+}
+
+/// Reads one engine.
+pub(super) struct Survey<'a> {
+    engine: &'a Engine,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn of(engine: &'a Engine) -> Self {
+        Self { engine }
     }
 
-    fn link_snapshot(&self, session: &Session) -> LinkSnapshot {
-        let has = session.remotes.values().filter_map(|remote| remote.has.as_ref());
-        let is_idle = session.outstanding_len == 0;
-        LinkSnapshot {
+    fn content(&self, content: ContentId) -> Option<ContentSnapshot> {
+        let state = self.engine.contents.get(&content)?;
+        let chunks = self.engine.transfer.downloads.chunks(content);
+        let tally = chunks.map(Chunks::tally).unwrap_or_default();
+        let manifest = chunks.map(Chunks::manifest).or(state.opening());
+        let is_joined = self.engine.sessions.by_link.values().any(|session| session.is_greeted());
+        let phase = match &state.phase {
+            Phase::Manifest(_) if !is_joined => FetchPhase::Connecting,
+            Phase::Manifest(_) => FetchPhase::Manifest,
+            Phase::Opening(_) => FetchPhase::Opening,
+            Phase::Fetching if chunks.is_some_and(Chunks::is_verified) => FetchPhase::Finishing,
+            Phase::Fetching if !is_joined => FetchPhase::Connecting,
+            Phase::Fetching => FetchPhase::Fetching,
+            Phase::Finishing => FetchPhase::Finishing,
+            Phase::Complete => FetchPhase::Complete,
+            Phase::Failed => FetchPhase::Failed,
+        };
+        let lacks = |(link, session): &(&LinkId, &Session)| {
+            session.takes_part(content)
+                && !self.engine.transfer.downloads.has(**link, content).is_some_and(Bitfield::is_full)
+        };
+        Some(ContentSnapshot {
+            content,
+            name: manifest.map(swarm_core::manifest::Manifest::name),
+            phase,
+            wanted_len: tally.wanted_len,
+            verified_len: tally.verified_len,
+            durable_len: tally.durable_len,
+            totals: self.engine.transfer.downloads.totals(content),
+            bottleneck: self.bottleneck(content),
+            lacking_peers: self.engine.sessions.by_link.iter().filter(lacks).count(),
+        })
+    }
+
+    fn link(&self, link: LinkId) -> Option<LinkSnapshot> {
+        let (session, pipeline) =
+            (self.engine.sessions.by_link.get(&link)?, self.engine.transfer.pipeline(link)?);
+        let has =
+            session.remotes.keys().filter_map(|content| self.engine.transfer.downloads.has(link, *content));
+        let is_idle = pipeline.outstanding_len == 0;
+        Some(LinkSnapshot {
             address: session.address.clone(),
-            rtt: session.rtt,
-            rate: session.rate(self.now).filter(|_| !is_idle).unwrap_or_default(),
-            outstanding_len: session.outstanding_len,
-            is_choked: session.is_choked,
-            is_snubbed: session.is_snubbed(),
-            have_count: has.map(swarm_core::base::Bitfield::count).sum(),
-        }
+            rtt: pipeline.rtt,
+            rate: pipeline.rate(self.engine.turn.now).filter(|_| !is_idle).unwrap_or_default(),
+            outstanding_len: pipeline.outstanding_len,
+            is_choked: pipeline.is_choked,
+            is_stalled: pipeline.is_stalled(),
+            have_count: has.map(Bitfield::count).sum(),
+        })
     }
 
     /// What holds a fetch up.
     pub(super) fn bottleneck(&self, content: ContentId) -> Bottleneck {
-        let Some(state) = self.contents.get(&content) else { return Bottleneck::None };
-        let joined = || self.sessions.values().filter(|session| session.agent.is_some());
+        let Some(state) = self.engine.contents.get(&content) else { return Bottleneck::None };
+        let joined = || self.engine.sessions.by_link.iter().filter(|(_, session)| session.is_greeted());
         if state.wants_peers() && joined().next().is_none() {
-            return Bottleneck::NoPeer(self.peers.last_failure(content));
+            return Bottleneck::NoPeer(self.engine.dialing.peers.last_failure(content));
         }
-        match &state.phase {
-            Phase::Manifest(_)
-                if joined().all(|s| s.remotes.get(&content).is_some_and(|r| r.has_declined)) =>
-            {
+        let has_declined =
+            |session: &Session| session.participation(content).is_some_and(Participation::has_declined);
+        match (&state.phase, self.engine.transfer.downloads.chunks(content)) {
+            (Phase::Manifest(_), _) if joined().all(|(_, session)| has_declined(session)) => {
                 Bottleneck::AllDeclined
             }
-            Phase::Manifest(_) => Bottleneck::NoManifest,
-            Phase::Fetching(chunks) => {
-                let has_something = |session: &&super::session::Session| {
-                    session.has(content).is_some_and(|has| has.has_beyond(chunks.have()))
+            (Phase::Manifest(_), _) => Bottleneck::NoManifest,
+            (Phase::Fetching, Some(chunks)) => {
+                let has_something = |link: &&LinkId| {
+                    self.engine
+                        .transfer
+                        .downloads
+                        .has(**link, content)
+                        .is_some_and(|has| has.has_beyond(chunks.have()))
                 };
-                let is_moving = self.sessions.values().any(|session| session.outstanding_len > 0);
-                let mut useful = joined().filter(has_something).peekable();
+                let is_choked =
+                    |link: &LinkId| self.engine.transfer.pipeline(*link).is_none_or(|p| p.is_choked);
+                let mut useful = joined().map(|(link, _)| link).filter(has_something).peekable();
                 if chunks.tally().checking_len >= DISK_BOUND_LEN {
                     Bottleneck::Disk
-                } else if is_moving {
+                } else if self.engine.transfer.is_moving() {
                     Bottleneck::None
-                } else if useful.peek().is_some() && useful.all(|session| session.is_choked) {
+                } else if useful.peek().is_some() && useful.all(is_choked) {
                     Bottleneck::AllChoked
                 } else if let Some(chunk) = chunks.picker.first_unavailable() {
                     chunks.geometry().chunk(chunk).map_or(Bottleneck::None, Bottleneck::NoPeerHas)
@@ -212,7 +247,9 @@ impl Engine {
                     Bottleneck::None
                 }
             }
-            Phase::Opening(_) | Phase::Finishing(_) | Phase::Complete(_) | Phase::Failed => Bottleneck::None,
+            (Phase::Opening(_) | Phase::Fetching | Phase::Finishing | Phase::Complete | Phase::Failed, _) => {
+                Bottleneck::None
+            }
         }
     }
 }

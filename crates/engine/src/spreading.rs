@@ -1,5 +1,5 @@
 //! Who passes on what a lone seed gave it. What goes to a peer that never does (it lies, or its uplink is thin) is lost to the
-//! crowd and must be sent again, so it waits until the others have everything. Invariant: nobody is held back unless
+//! crowd and must be sent again, so it waits until the others have everything. Invariant: no peer is held back unless
 //! [`SPREADERS_MIN`] others pass on what they get. Knows no messages, and not what is offered.
 
 use std::collections::BTreeMap;
@@ -23,13 +23,13 @@ pub(super) struct Spreading {
     usual_time: TimeEstimate,
     /// Peers that are served and pass on what they get.
     spreader_count: usize,
-    /// Chunks that went to others since one went to somebody who is held back.
+    /// Chunks that went to others since one went to a peer that is held back.
     given_since: u32,
 }
 
 #[derive(Debug, Default)]
 struct Record {
-    /// Chunks that nobody has got from it yet.
+    /// Chunks that no other peer has got from it yet.
     alone_count: u32,
     spread_count: u32,
     /// Chunks that had to be given to another, less those that went on since.
@@ -40,7 +40,7 @@ struct Record {
 }
 
 impl Spreading {
-    /// Nothing was given to anybody.
+    /// Nothing was given yet.
     pub(super) fn new(geometry: &Geometry) -> Self {
         Self {
             unit_count: (u64::from(RUN_LEN_TARGET) / geometry.chunk_len_mean()).max(1) as u32,
@@ -52,7 +52,7 @@ impl Spreading {
         }
     }
 
-    /// A chunk went to a peer, and nobody else had it.
+    /// A chunk went to a peer, and no other had it.
     pub(super) fn on_given(&mut self, now: Instant, link: LinkId, chunk: u32) {
         if self.holds_back(link, 0) {
             self.given_since = 0;
@@ -116,7 +116,7 @@ impl Spreading {
         record.is_late || (record.spread_count == 0 && had_count >= UNPROVEN_UNITS * self.unit_count)
     }
 
-    /// Whether a peer that is held back may have a chunk all the same: it may have changed, and nobody is left with nothing.
+    /// Whether a peer that is held back may have a chunk all the same: it may have changed, and no peer is left with nothing.
     pub(super) fn may_try_again<'a>(
         &self,
         link: LinkId,
@@ -135,7 +135,7 @@ const SPREADERS_MIN: usize = 3;
 const OVERDUE_UNITS: u32 = 3;
 /// As much as a peer gets before any of it went on.
 const UNPROVEN_UNITS: u32 = 2;
-/// As much for others to each chunk for somebody who is held back: 1.6 in a hundred.
+/// As much for others to each chunk for a peer that is held back: 1.6 in a hundred.
 const TRY_AGAIN_UNITS: u32 = 64;
 
 #[cfg(test)]

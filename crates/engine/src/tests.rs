@@ -1,6 +1,7 @@
 //! Two or more engines talk to each other through a test's own hands: no network, no clock.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -8,7 +9,7 @@ use super::*;
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{ChunkHasher, ChunkIndex, EntryPath, File, Geometry, Manifest, Run};
 use swarm_core::trust::Role;
-use swarm_core::wire::{ChunkRuns, RequestId};
+use swarm_core::wire::{ChunkRuns, Handle, Message, RequestId};
 
 mod fetching;
 mod links;
@@ -16,6 +17,7 @@ mod living;
 mod reputation;
 mod serving;
 mod single;
+mod swarm;
 
 /// A manifest of files of zeros, in chunks of 16 KiB.
 pub(super) fn manifest_of(files: &[(&str, usize)]) -> Manifest {
@@ -326,205 +328,4 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn one_file(chunks: usize) -> Manifest {
     manifest_of(&[("film", chunks * (16 << 10))])
-}
-
-#[test]
-fn a_leech_gets_manifest_and_chunks_from_one_seed() {
-    let mut world = World::new(one_file(300));
-    let seed = world.node(10_000_000, |_| true);
-    let leech = world.node(1, |_| false);
-    world.link(leech, seed);
-    world.run(MINUTE);
-    assert!(world.has_all(leech), "{:?}", world.nodes[leech].engine.snapshot());
-    assert!(
-        world.log.iter().any(|(node, event)| *node == seed && matches!(event, Event::PeerCompleted { .. }))
-    );
-    let totals = world.nodes[leech].engine.snapshot().contents[0].totals;
-    assert_eq!((totals.fetched_len, totals.duplicate_len, totals.corrupt_len), (300 * (16 << 10), 0, 0));
-}
-
-#[test]
-fn four_partial_seeds_make_a_whole() {
-    let mut world = World::new(one_file(400));
-    let leech = world.node(1, |_| false);
-    for part in 0..4 {
-        let seed = world.node(1_000_000, move |chunk| chunk % 4 == part);
-        world.link(leech, seed);
-    }
-    world.run(MINUTE);
-    assert!(world.has_all(leech));
-}
-
-#[test]
-fn a_seed_that_dies_midway_is_replaced_by_the_others() {
-    let mut world = World::new(one_file(400));
-    let leech = world.node(1, |_| false);
-    let seeds: Vec<usize> = (0..3).map(|_| world.node(1_000_000, |_| true)).collect();
-    seeds.iter().for_each(|seed| world.link(leech, *seed));
-    world.run(Duration::from_millis(800));
-    assert!(!world.has_all(leech));
-    world.kill(seeds[1]);
-    world.run(MINUTE);
-    assert!(world.has_all(leech));
-}
-
-#[test]
-fn a_liar_is_banned_after_its_first_chunk_and_named() {
-    let mut world = World::new(one_file(400));
-    let leech = world.node(1, |_| false);
-    let seeds: Vec<usize> = (0..4).map(|_| world.node(1_000_000, |_| true)).collect();
-    world.nodes[seeds[2]].lies = true;
-    seeds.iter().for_each(|seed| world.link(leech, *seed));
-    world.run(MINUTE);
-    assert!(world.has_all(leech));
-    let liar = world.nodes[seeds[2]].id;
-    let banned: Vec<NodeId> = world
-        .log
-        .iter()
-        .filter_map(|(_, event)| if let Event::PeerBanned { node, .. } = event { Some(*node) } else { None })
-        .collect();
-    assert_eq!(banned, [liar]);
-    let snapshot = world.nodes[leech].engine.snapshot();
-    let totals = snapshot.peers.iter().find(|peer| peer.node == liar).expect("it is in the book");
-    assert!(totals.totals.corrupt_chunks >= 1 && totals.totals.verified_chunks == 0);
-}
-
-#[test]
-fn a_seed_fifty_times_slower_does_not_hold_up_the_end() {
-    let mut world = World::new(one_file(600));
-    let leech = world.node(1, |_| false);
-    let fast = world.node(1_000_000, |_| true);
-    let slow = world.node(20_000, |_| true);
-    world.link(leech, fast);
-    world.link(leech, slow);
-    let time = world.completed_at(leech, MINUTE).expect("it ends");
-    let bound = Duration::from_secs_f64(600.0 * 16384.0 / 1_020_000.0);
-    assert!(time < bound.mul_f64(1.15), "{time:?} against {bound:?}");
-    let totals = world.nodes[leech].engine.snapshot().contents[0].totals;
-    assert!(totals.duplicate_len * 100 <= totals.fetched_len, "{totals:?}");
-}
-
-#[test]
-fn leeches_serve_each_other_while_they_fetch() {
-    let mut world = World::new(one_file(600));
-    let seed = world.node(1_000_000, |_| true);
-    let leeches: Vec<usize> = (0..4).map(|_| world.node(1_000_000, |_| false)).collect();
-    for (i, &leech) in leeches.iter().enumerate() {
-        world.link(leech, seed);
-        leeches[..i].iter().for_each(|&other| world.link(leech, other));
-    }
-    let times: Vec<Duration> =
-        leeches.iter().map(|&l| world.completed_at(l, MINUTE).expect("it ends")).collect();
-    let alone = Duration::from_secs_f64(4.0 * 600.0 * 16384.0 / 1_000_000.0);
-    let last = times.iter().max().expect("four leeches");
-    assert!(
-        *last < alone * 2 / 3,
-        "{last:?} is hardly better than the {alone:?} that the seed alone would take"
-    );
-}
-
-#[test]
-fn a_fetch_without_any_source_gives_up_after_its_patience() {
-    let mut world = World::new(one_file(4));
-    let leech = world.node(1, |_| false);
-    world.input(
-        leech,
-        Input::AddSource {
-            content: world.manifest.id(),
-            node: NodeId::from_bytes([99; 32]),
-            addresses: vec!["192.0.2.1:1".parse().expect("an address")],
-            purpose: Purpose::Fetch,
-        },
-    );
-    world.run(MINUTE);
-    let failures = world
-        .log
-        .iter()
-        .filter(|(_, event)| matches!(event, Event::Failed { failure: FetchFailure::NoSource(_), .. }));
-    assert_eq!(failures.count(), 1);
-}
-
-#[test]
-fn a_stopped_node_flushes_and_says_so_once() {
-    let mut world = World::new(one_file(400));
-    let seed = world.node(1_000_000, |_| true);
-    let leech = world.node(1, |_| false);
-    world.link(leech, seed);
-    world.run(Duration::from_millis(1500));
-    world.input(leech, Input::Stop);
-    world.run(MINUTE);
-    let stops = world.log.iter().filter(|(node, event)| *node == leech && matches!(event, Event::Stopped));
-    assert_eq!(stops.count(), 1);
-    assert!(world.nodes[leech].unflushed.is_empty());
-}
-
-#[test]
-fn what_a_peer_says_out_of_turn_or_out_of_range_closes_the_link() {
-    let content = one_file(4).id();
-    let have = |runs: &[bool]| ChunkRuns::of(&runs.iter().copied().collect()).pop().expect("not empty");
-    for (name, messages) in [
-        ("before hello", vec![Message::Choke { choked: false }]),
-        (
-            "second hello",
-            vec![
-                Message::Hello(swarm_core::wire::Hello::ours()),
-                Message::Hello(swarm_core::wire::Hello::ours()),
-            ],
-        ),
-        (
-            "unopened handle",
-            vec![
-                Message::Hello(swarm_core::wire::Hello::ours()),
-                Message::ManifestRequest { handle: Handle(7), page: 0 },
-            ],
-        ),
-        (
-            "chunk out of range",
-            vec![
-                Message::Hello(swarm_core::wire::Hello::ours()),
-                Message::Open { handle: Handle(7), content, knows_manifest: true, is_offer: false },
-                Message::Have { handle: Handle(7), chunks: have(&[false, false, false, false, true]) },
-            ],
-        ),
-        (
-            "page out of range",
-            vec![
-                Message::Hello(swarm_core::wire::Hello::ours()),
-                Message::Open { handle: Handle(7), content, knows_manifest: true, is_offer: false },
-                Message::ManifestRequest { handle: Handle(7), page: 1 },
-            ],
-        ),
-        (
-            "request out of range",
-            vec![
-                Message::Hello(swarm_core::wire::Hello::ours()),
-                Message::Open { handle: Handle(7), content, knows_manifest: true, is_offer: false },
-                Message::Request {
-                    request: RequestId(1),
-                    handle: Handle(7),
-                    chunk: 3,
-                    offset: 1,
-                    len: 16 << 10,
-                },
-            ],
-        ),
-    ] {
-        let mut world = World::new(one_file(4));
-        let seed = world.node(1, |_| true);
-        let node = NodeId::from_bytes([77; 32]);
-        world.input(
-            seed,
-            Input::LinkUp { link: LinkId(50), node, role: Role::Full, dialed: false, address: None },
-        );
-        for message in messages {
-            world.input(seed, Input::Message { link: LinkId(50), message });
-        }
-        let is_banned = |(_, event): &(usize, Event)| matches!(event, Event::PeerBanned { node: banned, .. } if *banned == node);
-        assert!(world.log.iter().any(is_banned), "{name}");
-        world.input(
-            seed,
-            Input::LinkUp { link: LinkId(51), node, role: Role::Full, dialed: false, address: None },
-        );
-        assert!(world.nodes[seed].engine.snapshot().peers.iter().all(|peer| peer.link.is_none()), "{name}");
-    }
 }

@@ -15,15 +15,15 @@ pub enum Timer {
     Flush(ContentId),
     /// See whether the peer still sends.
     Stall(LinkId),
-    /// See whether an idle peer can take something over from a slow one.
-    Relief,
+    /// See whether an idle peer can be given a request of a slow one.
+    Reassign,
     /// See whether the manifest still comes.
     Manifest(ContentId),
     /// See whether the fetch still moves.
     Patience(ContentId),
-    /// Nobody else is to be found: see whether anybody is left.
+    /// No more sources are to be found: see whether any is left.
     Search(ContentId),
-    /// Dial whoever is due.
+    /// Dial nodes that are due.
     Dial,
     /// See whether more neighbours would bring more.
     Widen(ContentId),
@@ -37,8 +37,8 @@ pub enum Timer {
     Rotate,
     /// Read again what could not be read.
     Reread(ContentId),
-    /// See who wants nothing of what it was offered.
-    Offers(ContentId),
+    /// See which peers want nothing of what super-seeding revealed to them.
+    Reveals(ContentId),
 }
 
 /// All deadlines of one engine.

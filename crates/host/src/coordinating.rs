@@ -77,7 +77,7 @@ impl Running {
     /// Tells the coordinator what its own node takes part in.
     pub(super) async fn announce_own(&mut self, presences: Vec<Presence>) {
         let (now, source) = (self.work.clock.now(), self.source());
-        let (zone, up) = (self.config.zone.clone(), self.work.limits.up.unwrap_or_default());
+        let (zone, up) = (self.config.fixed.finders.zone.clone(), self.work.limits.up.unwrap_or_default());
         let Some(coordinating) = &mut self.coordinating else { return };
         coordinating.own.announce(now, &OwnPlace { source, zone, up }, &presences).await;
     }

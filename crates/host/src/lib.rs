@@ -1,7 +1,7 @@
 //! A node that runs for months: many contents on one endpoint, told what to do by a configuration and over a control socket,
 //! watched by its metrics.
 //!
-//! `config` is the file, `run` the loop (`calls`, `events`, `turns`, `reload`, `collecting` and `coordinating` are its parts), `contents` what there is to serve, `saved` what of it outlives a restart, `opening`
+//! `settings` is what it is told, `config` the file with it, `run` the loop (`calls`, `events`, `turns`, `reload`, `collecting` and `coordinating` are its parts), `contents` what there is to serve, `saved` what of it outlives a restart, `opening`
 //! the blocking work before a content can be served; `policy` who may offer contents to a node that collects, `room` what goes for
 //! them; `protocol`, `control` and `client` are the socket; `status`, `rates`,
 //! `metrics` and `http` tell how things stand. Invariant: one control socket belongs to one node. Absent here: printing,
@@ -15,6 +15,7 @@ pub mod protocol;
 
 mod policy;
 mod schedule;
+mod settings;
 
 mod contents;
 mod opening;
@@ -45,11 +46,12 @@ pub mod fuzzing;
 
 use swarm_core::base::ContentId;
 
-pub use config::{Allowed, AnyOr, AnyOrError, Collecting, Config, ConfigError, LogFormat, Rates};
+pub use config::{Allowed, AnyOr, AnyOrError, Collecting, Config, ConfigError, Rates};
 pub use control::{ControlError, ControlSocket};
 pub use guard::Guard;
 pub use run::{Ending, Service, ServiceError};
 pub use saved::SavedError;
+pub use settings::{Fixed, Live, LogFormat, PeerLimits, PeersMax, PeersMaxError};
 pub use signals::Signals;
 
 /// What a service claims its key by, so that it has the same key and port after a restart: it has many contents, or none.

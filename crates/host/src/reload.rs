@@ -27,14 +27,14 @@ impl Running {
         };
         let before = is_configured(&self.work);
         for (id, spec) in &before {
-            if !config.contents.contains(spec)
+            if !config.live.contents.contains(spec)
                 && let Some(content) = self.work.contents.remove(*id).and_then(|entry| entry.content)
             {
                 info!(content = %content.short(), "removed");
                 self.node.leave(content).await;
             }
         }
-        for spec in &config.contents {
+        for spec in &config.live.contents {
             if !before.iter().any(|(_, known)| known == spec) {
                 self.work.contents.insert(Entry::of(spec.clone(), true));
             }
@@ -47,10 +47,9 @@ impl Running {
                 "only contents, limit_up, limit_down, schedule and the lists in trust are taken while the node runs: restart it for the rest"
             );
         }
-        (self.config.contents, self.config.rates) = (config.contents, config.rates);
-        self.guard.use_files(config.trust.clone());
-        self.config.trust = config.trust;
-        self.config.schedule = config.schedule;
+        // Rates and schedule are looked at every second, the contents were compared above.
+        self.config.live = config.live;
+        self.guard.use_files(self.config.live.trust.clone());
         info!(contents = self.work.contents.len(), "took the configuration anew");
     }
 }

@@ -36,7 +36,7 @@ use swarm_engine::PeerSnapshot;
 use swarm_files::StoreError;
 use swarm_link::Endpoint;
 use swarm_node::clock::{Clock, local_minute, wall_clock};
-use swarm_node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
+use swarm_node::{Node, NodeEvent, NodeSnapshot, Options};
 
 /// A service that is ready to run.
 pub struct Service {
@@ -148,7 +148,7 @@ impl Service {
         let reputations = Reputations::open(state_dir, wall_clock())?;
         let opener = Opener { cache_dir: state_dir.join("index"), saved: saved.clone() };
         let mut contents = Contents::default();
-        for spec in &config.contents {
+        for spec in &config.live.contents {
             contents.insert(Entry::of(spec.clone(), true));
         }
         for known in saved.load()? {
@@ -157,7 +157,7 @@ impl Service {
             entry.collected = known.collected;
             contents.insert(entry);
         }
-        let metrics = config.metrics_listen.map(listen).transpose()?;
+        let metrics = config.fixed.metrics_listen.map(listen).transpose()?;
         let work = Work {
             contents,
             opener,
@@ -166,10 +166,11 @@ impl Service {
             limits: Rates::default(),
             clock: Clock::start(),
         };
-        let collector = config.collecting.clone().map(Collector::open).transpose()?;
-        let coordinator = config.is_coordinator.then(|| coordinating::Started::new(&endpoint, state_dir));
+        let collector = config.fixed.collecting.clone().map(Collector::open).transpose()?;
+        let coordinator =
+            config.fixed.is_coordinator.then(|| coordinating::Started::new(&endpoint, state_dir));
         let (coordinator, control) = (coordinator.transpose()?, Arc::new(control));
-        let guard = Guard::set(&endpoint, config.trust.clone(), wall_clock)?;
+        let guard = Guard::set(&endpoint, config.live.trust.clone(), wall_clock)?;
         Ok(Self {
             config_path,
             config,
@@ -187,17 +188,10 @@ impl Service {
 
     /// Runs until a signal asks it to stop, and then for at most [`NODE_STOP_TIMEOUT`].
     pub async fn run(self, mut signals: Signals) -> Ending {
-        let limits = Limits {
-            buffers_len: NODE_BUFFERS_LEN,
-            windows_len: NODE_WINDOWS_LEN,
-            up: self.config.rates.up,
-            down: self.config.rates.down,
-            up_per_peer: self.config.per_peer.up,
-            down_per_peer: self.config.per_peer.down,
-            links_max: self.config.max_peers,
-        };
+        let Config { fixed, live, .. } = &self.config;
+        let limits = fixed.peers.limits(live.rates, NODE_BUFFERS_LEN, NODE_WINDOWS_LEN);
         let finders = self.config.finders();
-        let advertise = self.config.advertise.clone();
+        let advertise = fixed.advertise.clone();
         let options = Options {
             limits,
             finders,
@@ -219,9 +213,9 @@ impl Service {
             Some(coordinator) => Some(coordinator.enter(&self.endpoint).await),
             None => None,
         };
-        let mut coordinators = self.config.coordinators.clone();
+        let mut coordinators = self.config.fixed.finders.coordinators.clone();
         if coordinating.is_some() {
-            coordinators.insert(0, self.endpoint.source(&self.config.advertise));
+            coordinators.insert(0, self.endpoint.source(&self.config.fixed.advertise));
             coordinators.truncate(COORDINATORS_MAX);
         }
         let mut running = Running {
@@ -332,7 +326,8 @@ impl Running {
         }
         let now = self.work.clock.now();
         self.work.contents.retry(now);
-        let wanted = rates_at(TimeOfDay::of_minute(local_minute()), &self.config.schedule, self.config.rates);
+        let live = &self.config.live;
+        let wanted = rates_at(TimeOfDay::of_minute(local_minute()), &live.schedule, live.rates);
         if wanted != self.work.limits {
             self.work.limits = wanted;
             self.node.set_limits(wanted.up, wanted.down).await;
@@ -359,7 +354,7 @@ impl Running {
     }
 
     pub(super) fn source(&self) -> Source {
-        self.endpoint.source(&self.config.advertise)
+        self.endpoint.source(&self.config.fixed.advertise)
     }
 
     pub(super) fn view<'a>(&'a self, snapshot: &'a NodeSnapshot, source: &'a Source) -> View<'a> {

@@ -1,30 +1,31 @@
 //! Looks again at links that stand: when somebody else decides who may link, and as certificates end.
 
-use std::sync::Arc;
-
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::io::Fact;
 use swarm_core::base::limits::ADMISSION_CHECK_INTERVAL;
-use swarm_core::trust::Authoriser;
+use swarm_core::trust::AccessTable;
 use swarm_link::{Endpoint, Gate};
 
 pub(super) struct Door {
     gate: watch::Receiver<Gate>,
     rounds: Interval,
+    /// Of the table that was handed out last.
+    epoch: u64,
 }
 
 impl Door {
     pub(super) fn new(endpoint: &Endpoint) -> Self {
         let mut rounds = interval(ADMISSION_CHECK_INTERVAL);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { gate: endpoint.gate(), rounds }
+        Self { gate: endpoint.gate(), rounds, epoch: 0 }
     }
 
-    /// Who decides now.
-    pub(super) fn authoriser(&self) -> Arc<dyn Authoriser> {
-        Arc::clone(&self.gate.borrow().authoriser)
+    /// What linked nodes may have from now on, for the engine.
+    pub(super) fn access(&mut self) -> AccessTable {
+        self.epoch += 1;
+        self.gate.borrow().authoriser.access().at_epoch(self.epoch)
     }
 
     /// Waits until links are to be looked at. To be cancelled by dropping the future.

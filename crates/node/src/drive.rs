@@ -1,7 +1,5 @@
 //! The loop: perform what the engine ordered, wait for the next fact, hand it over.
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc;
 
 use super::clock::AwakeClock;
@@ -32,8 +30,9 @@ impl Driver {
         for (node, past) in &options.past {
             engine.remember(*node, *past);
         }
-        engine.handle(Instant::ZERO, Input::Authorise(Arc::clone(&endpoint.gate().borrow().authoriser)));
-        Self { engine, io: Io::new(endpoint, options, commands, events), clock: AwakeClock::start() }
+        let mut io = Io::new(endpoint, options, commands, events);
+        engine.handle(Instant::ZERO, io.access());
+        Self { engine, io, clock: AwakeClock::start() }
     }
 
     pub(super) async fn run(mut self) -> NodeSnapshot {

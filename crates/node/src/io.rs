@@ -213,7 +213,7 @@ impl Io {
             },
             Fact::Recheck { is_changed } => {
                 self.recheck();
-                is_changed.then(|| Input::Authorise(self.door.authoriser()))
+                is_changed.then(|| self.access())
             }
             Fact::ControlReady { link } => {
                 let handle = self.links.get_mut(&link)?;
@@ -373,6 +373,11 @@ impl Io {
     }
 
     /// Ends links whose peers may have none any more, or in another role.
+    /// The access table of this moment, with an epoch of its own.
+    pub(super) fn access(&mut self) -> Input {
+        Input::Access(self.door.access())
+    }
+
     fn recheck(&self) {
         for handle in self.links.values() {
             match self.endpoint.admits(&handle.link) {

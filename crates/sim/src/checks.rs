@@ -193,7 +193,7 @@ impl Checks {
         if node.spec.is_measured && node.completed_at.is_none() {
             let waits = |peer: &PeerSnapshot| {
                 let link = peer.link.as_ref().filter(|link| link.outstanding_len > 0)?;
-                Some((index_of(peer.node), link.outstanding_len, link.rate, link.is_choked, link.is_snubbed))
+                Some((index_of(peer.node), link.outstanding_len, link.rate, link.is_choked, link.is_stalled))
             };
             let asked: Vec<_> = snapshot.peers.iter().filter_map(waits).take(3).collect();
             let why = &content.bottleneck;

@@ -48,7 +48,10 @@ impl World {
             have_count: node.store.verified.count(),
             chunk_count: node.store.verified.len(),
             up: Rate(node.spec.up_per_sec),
-            zone: self.swarm.zone_links.map(|_| node.spec.zone.to_string()),
+            zone: self
+                .swarm
+                .zone_links
+                .map(|_| node.spec.zone.to_string().parse().expect("digits name a zone")),
             links,
         };
         self.registry.expire(Instant::from_nanos(self.now));
@@ -60,7 +63,7 @@ impl World {
         if index > 0 {
             let (content, node, addresses) =
                 (self.manifest.id(), self.nodes[0].id, vec![self.address.clone()]);
-            self.input(index, Input::AddSource { content, node, addresses, purpose: Purpose::Offer });
+            self.input(index, Input::AddSource { content, node, addresses, purpose: Purpose::Push });
         }
     }
 

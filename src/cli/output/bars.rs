@@ -159,7 +159,7 @@ fn peer_line(peer: &PeerSnapshot, total_len: u64) -> String {
     let Some(link) = &peer.link else { return String::new() };
     let share = peer.totals.received_len * 100 / total_len.max(1);
     let rtt = format!("{:.1} ms", link.rtt.as_secs_f64() * 1e3);
-    let state = match (link.is_choked, link.is_snubbed) {
+    let state = match (link.is_choked, link.is_stalled) {
         (true, _) => "chokes us",
         (false, true) => "silent",
         (false, false) => "",

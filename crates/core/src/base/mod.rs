@@ -16,6 +16,7 @@ pub mod text;
 mod windows;
 
 mod shown;
+mod zone;
 
 pub use bitfield::Bitfield;
 pub use category::Category;
@@ -27,3 +28,4 @@ pub use shown::{Escaping, Outside, Shown, is_hidden};
 pub use time::Instant;
 pub use units::{ByteLen, ParseUnitError, Rate};
 pub use windows::{WindowShare, Windows};
+pub use zone::{Zone, ZoneError};

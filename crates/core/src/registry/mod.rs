@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::base::limits::{REGISTRY_CONTENTS_MAX, REGISTRY_ENTRIES_MAX, REGISTRY_NODES_MAX};
-use crate::base::{ContentId, Instant, NodeId, Rate, Rng};
+use crate::base::{ContentId, Instant, NodeId, Rate, Rng, Zone};
 
 use neighbours::Neighbourhood;
 
@@ -28,7 +28,7 @@ pub struct Announce {
     /// Upload capacity; zero if the node does not know it.
     pub up: Rate,
     /// A label that operators choose; nodes of one zone are near each other.
-    pub zone: Option<String>,
+    pub zone: Option<Zone>,
     /// Linked peers that take part in the content.
     pub links: Vec<NodeId>,
 }

@@ -109,7 +109,7 @@ impl Neighbourhood {
 
     /// Near nodes first, except for two far ones: without these, zones would form groups that are not connected.
     fn near_and_far(&self, asker: NodeId, candidates: Vec<NodeId>, wanted: usize) -> Vec<NodeId> {
-        let zone = |node: NodeId| self.announce(node).and_then(|announce| announce.zone.as_deref());
+        let zone = |node: NodeId| self.announce(node).and_then(|announce| announce.zone.as_ref());
         let own = zone(asker);
         let is_far = |node: &NodeId| own.is_some() && zone(*node) != own;
         let (far, mut near): (Vec<NodeId>, Vec<NodeId>) = candidates.into_iter().partition(is_far);

@@ -120,11 +120,12 @@ fn an_entry_that_is_not_announced_again_expires() {
 fn nodes_of_one_zone_come_first_but_for_two_others() {
     let mut registry = Registry::new(LIFE, 5);
     for n in 0..40 {
-        let zone = Some(if n % 2 == 0 { "here" } else { "there" }.to_owned());
+        let zone = Some(if n % 2 == 0 { "here" } else { "there" }.parse().expect("a zone"));
         registry.announce(Instant::ZERO, Announce { zone, ..announce(n) }).expect("there is room");
     }
     let told = registry.ask(Instant::ZERO, &ask(0, 10));
-    let far = told.iter().filter(|other| other.zone.as_deref() == Some("there")).count();
+    let far =
+        told.iter().filter(|other| other.zone.as_ref().is_some_and(|zone| zone.as_str() == "there")).count();
     assert_eq!((told.len(), far), (5, 2));
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Applicant, Authoriser, Denial, Members, Role};
-use crate::base::{ContentId, NodeId};
+use super::{AccessTable, Applicant, Authoriser, Denial, Members, Role};
+use crate::base::ContentId;
 
 /// Readers by content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,8 +26,11 @@ impl Authoriser for AccessList {
         Ok(Role::Full)
     }
 
-    fn grants(&self, node: NodeId, content: ContentId) -> bool {
-        self.0.get(&content).is_none_or(|readers| readers.contains(node))
+    fn access(&self) -> AccessTable {
+        let restrict = |table: AccessTable, (content, readers): (&ContentId, &Members)| {
+            table.restrict(*content, readers.nodes())
+        };
+        self.0.iter().fold(AccessTable::open(), restrict)
     }
 
     fn is_open(&self) -> bool {
@@ -38,6 +41,7 @@ impl Authoriser for AccessList {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::NodeId;
 
     #[test]
     fn a_content_with_a_list_is_for_its_readers_alone() {
@@ -46,7 +50,8 @@ mod tests {
         let mut access = AccessList::new();
         assert!(access.is_open());
         access.restrict(listed, reader.to_string().parse().expect("a list"));
-        assert!(access.grants(reader, listed) && !access.grants(other, listed));
-        assert!(access.grants(other, free) && !access.is_open());
+        let table = access.access();
+        assert!(table.grants(reader, listed) && !table.grants(other, listed));
+        assert!(table.grants(other, free) && !access.is_open());
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::{Applicant, Authoriser, Denial, Role};
+use super::{AccessTable, Applicant, Authoriser, Denial, Role};
+use crate::base::NodeId;
 use crate::base::limits::MEMBERS_MAX;
-use crate::base::{ContentId, NodeId};
 
 /// Nodes that may link; every other node is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub enum MembersError {
 }
 
 impl Members {
-    /// Whether a node is listed.
-    pub fn contains(&self, node: NodeId) -> bool {
-        self.0.contains_key(&node)
+    /// All that are listed.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.0.keys().copied()
     }
 }
 
@@ -76,8 +76,8 @@ impl Authoriser for Members {
         self.0.get(&applicant.node).copied().ok_or(Denial::NotListed)
     }
 
-    fn grants(&self, node: NodeId, _content: ContentId) -> bool {
-        self.contains(node)
+    fn access(&self) -> AccessTable {
+        AccessTable::of_nodes(self.nodes())
     }
 }
 

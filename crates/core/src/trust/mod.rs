@@ -1,16 +1,19 @@
 //! Decides which nodes may link to this one, and which may have a content. The transport asks an [`Authoriser`] before it hands
-//! out a link, and the engine asks it before it opens a content. Reads no file and no clock; knows no protocol.
+//! out a link; the engine looks at the [`AccessTable`] that it gives before it opens a content. Reads no file and no clock; knows
+//! no protocol.
 
 mod access;
 mod members;
+mod table;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::base::{ContentId, NodeId};
+use crate::base::NodeId;
 
 pub use access::AccessList;
 pub use members::{Members, MembersError};
+pub use table::AccessTable;
 
 /// Decides. Its answers never change: a new decision is a new `Authoriser`, so that its holders know when to ask again.
 pub trait Authoriser: fmt::Debug + Send + Sync {
@@ -20,8 +23,8 @@ pub trait Authoriser: fmt::Debug + Send + Sync {
     /// Why the node may not link.
     fn admit(&self, applicant: &Applicant<'_>) -> Result<Role, Denial>;
 
-    /// Whether a linked node may have a content: its manifest, its chunks, and the knowledge of which nodes have it.
-    fn grants(&self, node: NodeId, content: ContentId) -> bool;
+    /// The contents that linked nodes may have, as data.
+    fn access(&self) -> AccessTable;
 
     /// Whether every node may link: links then need no repeated check.
     fn is_open(&self) -> bool {
@@ -88,8 +91,8 @@ impl Authoriser for Open {
         Ok(Role::Full)
     }
 
-    fn grants(&self, _node: NodeId, _content: ContentId) -> bool {
-        true
+    fn access(&self) -> AccessTable {
+        AccessTable::open()
     }
 
     fn is_open(&self) -> bool {
@@ -106,8 +109,8 @@ impl Authoriser for All {
         self.0.iter().try_fold(Role::Full, |role, one| Ok(role.max(one.admit(applicant)?)))
     }
 
-    fn grants(&self, node: NodeId, content: ContentId) -> bool {
-        self.0.iter().all(|one| one.grants(node, content))
+    fn access(&self) -> AccessTable {
+        self.0.iter().map(|one| one.access()).fold(AccessTable::open(), AccessTable::and)
     }
 
     fn is_open(&self) -> bool {

@@ -7,9 +7,9 @@ use super::codec::{WireError, hello_from_proto, hello_to_proto};
 use super::message::Hello;
 use crate::base::limits::{
     ANNOUNCE_LEN_MAX, ANNOUNCE_LINKS_MAX, FRAME_LEN_MAX, NEIGHBOUR_ADDRESSES_MAX, NEIGHBOURS_TARGET,
-    SOURCE_ADDRESSES_MAX, ZONE_LEN_MAX,
+    SOURCE_ADDRESSES_MAX,
 };
-use crate::base::{ContentId, NodeId, Rate};
+use crate::base::{ContentId, NodeId, Rate, Zone};
 use crate::manifest::{Address, SigningKey, verify};
 use crate::proto;
 use crate::proto::coordinator_frame::Message as Proto;
@@ -87,7 +87,7 @@ pub struct AnnounceBody {
     /// Upload capacity; zero if unknown.
     pub up: Rate,
     /// A label that operators choose; nodes of one zone are near each other.
-    pub zone: Option<String>,
+    pub zone: Option<Zone>,
 }
 
 /// An announcement and the bytes that its node signed. Exists only if the signature is valid.
@@ -158,12 +158,7 @@ impl SignedAnnounce {
 
 impl AnnounceBody {
     fn is_within_caps(&self) -> bool {
-        let is_zone = |zone: &String| {
-            !zone.is_empty() && zone.len() <= ZONE_LEN_MAX && !zone.chars().any(char::is_control)
-        };
-        self.addresses.len() <= SOURCE_ADDRESSES_MAX
-            && self.have_count <= self.chunk_count
-            && self.zone.as_ref().is_none_or(is_zone)
+        self.addresses.len() <= SOURCE_ADDRESSES_MAX && self.have_count <= self.chunk_count
     }
 
     fn to_proto(&self) -> proto::AnnounceBody {
@@ -174,11 +169,12 @@ impl AnnounceBody {
             have_count: self.have_count,
             chunk_count: self.chunk_count,
             up_per_sec: self.up.0,
-            zone: self.zone.clone().unwrap_or_default(),
+            zone: self.zone.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }
 
     fn from_proto(body: proto::AnnounceBody) -> Result<Self, WireError> {
+        let zone = (!body.zone.is_empty()).then(|| Zone::try_from(body.zone)).transpose();
         let read = Self {
             content: content(&body.content)?,
             node: node(&body.node)?,
@@ -186,7 +182,7 @@ impl AnnounceBody {
             have_count: body.have_count,
             chunk_count: body.chunk_count,
             up: Rate(body.up_per_sec),
-            zone: (!body.zone.is_empty()).then_some(body.zone),
+            zone: zone.map_err(|_| WireError::Field("announcement"))?,
         };
         if read.is_within_caps() { Ok(read) } else { Err(WireError::Field("announcement")) }
     }
@@ -326,6 +322,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::limits::ZONE_LEN_MAX;
 
     fn key() -> SigningKey {
         SigningKey::from_seed(&[3; 32])
@@ -339,7 +336,7 @@ mod tests {
             have_count: 3,
             chunk_count: 7,
             up: Rate(1_000_000),
-            zone: Some("lab".to_owned()),
+            zone: Some("lab".parse().expect("a zone")),
         }
     }
 
@@ -391,8 +388,10 @@ mod tests {
             assert!(SignedAnnounce::from_proto(signed).is_err(), "{body:?}");
         };
         check(AnnounceBody { have_count: 8, ..body() });
-        check(AnnounceBody { zone: Some("x".repeat(ZONE_LEN_MAX + 1)), ..body() });
-        check(AnnounceBody { zone: Some("a\nb".to_owned()), ..body() });
+        for zone in ["x".repeat(ZONE_LEN_MAX + 1), "a\nb".to_owned()] {
+            let signed = signed_anyway(proto::AnnounceBody { zone, ..body().to_proto() }.encode_to_vec());
+            assert!(SignedAnnounce::from_proto(signed).is_err());
+        }
         let many = vec!["192.0.2.1:4433".parse().expect("an address"); SOURCE_ADDRESSES_MAX + 1];
         check(AnnounceBody { addresses: many, ..body() });
     }
@@ -407,7 +406,7 @@ mod tests {
     fn an_announcement_at_its_caps_is_taken() {
         let body = AnnounceBody {
             have_count: 7,
-            zone: Some("x".repeat(ZONE_LEN_MAX)),
+            zone: Some("x".repeat(ZONE_LEN_MAX).parse().expect("as long as it may be")),
             addresses: vec!["192.0.2.1:4433".parse().expect("an address"); SOURCE_ADDRESSES_MAX],
             ..body()
         };

@@ -13,7 +13,7 @@ use crate::{Found, Participation, Surroundings, Trouble, Way};
 use swarm_core::base::limits::{
     ANNOUNCE_INTERVAL, ANNOUNCE_LINKS_MAX, ANNOUNCE_TIME_TO_LIVE, SOURCE_ADDRESSES_MAX,
 };
-use swarm_core::base::{ContentId, Rate};
+use swarm_core::base::{ContentId, Rate, Zone};
 use swarm_core::manifest::{Address, SigningKey, Source};
 use swarm_core::presence::{Announcer, Presence};
 use swarm_core::wire::{
@@ -23,7 +23,7 @@ use swarm_link::{FrameReader, FrameWriter, Link, Protocol};
 
 pub(super) struct Client {
     coordinator: Source,
-    zone: Option<String>,
+    zone: Option<Zone>,
     surroundings: Surroundings,
     key: SigningKey,
     announcer: Announcer,
@@ -31,7 +31,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(coordinator: Source, zone: Option<String>, surroundings: Surroundings) -> Self {
+    pub(super) fn new(coordinator: Source, zone: Option<Zone>, surroundings: Surroundings) -> Self {
         let key = surroundings.endpoint.signing_key();
         Self {
             coordinator,

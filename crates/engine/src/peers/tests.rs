@@ -1,6 +1,7 @@
 //! The peer book: who is dialed when, who is forgotten, what is told of whom.
 
 use super::super::refusal::RefusalCause;
+use super::peer::BACKOFF_MIN;
 use super::*;
 
 const CONTENT: ContentId = ContentId::from_bytes([1; 32]);
@@ -39,7 +40,7 @@ fn a_banned_node_is_never_due_again() {
     let (mut book, mut rng) = (book(), Rng::seeded(1));
     book.ban(NODE, Violation::Corrupt(1));
     book.on_failed(Instant::ZERO, NODE, "gone", &mut rng);
-    book.add_source(Instant::ZERO, CONTENT, NODE, vec![address("127.0.0.1:2")], (Tie::Offer, Rank::Last));
+    book.add_source(Instant::ZERO, CONTENT, NODE, vec![address("127.0.0.1:2")], (Tie::Push, Rank::Last));
     book.on_linked(NODE);
     assert!(book.pop_due(Instant::ZERO + BACKOFF_MAX * 2, |_, _| true).is_none());
     assert!(book.is_banned(NODE) && book.is_given_up(CONTENT));
@@ -47,7 +48,7 @@ fn a_banned_node_is_never_due_again() {
 
 #[test]
 fn whoever_something_is_offered_to_is_dialed_for_ever_and_others_once_refused_are_not() {
-    for (tie, is_due) in [(Tie::Fetch, false), (Tie::Offer, true)] {
+    for (tie, is_due) in [(Tie::Fetch, false), (Tie::Push, true)] {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
         book.add_source(Instant::ZERO, CONTENT, NODE, Vec::new(), (tie, Rank::Last));
         book.on_refused(Instant::ZERO, NODE, &Refusal::new(RefusalCause::NotHere, "no"), &mut rng);
@@ -62,8 +63,8 @@ fn whoever_refused_is_tried_again_for_another_content_and_not_for_the_same() {
     for (content, tie, is_due) in [
         (CONTENT, Tie::Fetch, false),
         (other, Tie::Fetch, true),
-        (CONTENT, Tie::Offer, true),
-        (other, Tie::Offer, true),
+        (CONTENT, Tie::Push, true),
+        (other, Tie::Push, true),
     ] {
         let (mut book, mut rng) = (book(), Rng::seeded(1));
         let refusal = Refusal::new(RefusalCause::NotHere, "it lacks it");
@@ -92,12 +93,12 @@ fn of_several_refusals_the_one_is_told_that_a_right_would_mend_whichever_key_com
 fn what_is_offered_no_more_is_no_tie() {
     let mut book = book();
     let offered = ContentId::from_bytes([3; 32]);
-    book.add_source(Instant::ZERO, offered, NODE, Vec::new(), (Tie::Offer, Rank::Last));
-    assert!(book.has_offers(NODE) && book.is_offered(NODE, offered) && !book.is_offered(NODE, CONTENT));
-    book.end_offers(CONTENT);
-    assert!(book.has_offers(NODE));
-    book.end_offers(offered);
-    assert!(!book.has_offers(NODE) && !book.is_source(NODE, offered) && book.is_source(NODE, CONTENT));
+    book.add_source(Instant::ZERO, offered, NODE, Vec::new(), (Tie::Push, Rank::Last));
+    assert!(book.has_pushes(NODE) && book.is_pushed(NODE, offered) && !book.is_pushed(NODE, CONTENT));
+    book.end_pushes(CONTENT);
+    assert!(book.has_pushes(NODE));
+    book.end_pushes(offered);
+    assert!(!book.has_pushes(NODE) && !book.is_source(NODE, offered) && book.is_source(NODE, CONTENT));
 }
 
 #[test]
@@ -214,7 +215,7 @@ fn who_was_named_first_is_dialed_first_and_the_rest_by_chance() {
         let node = NodeId::from_bytes([node; 32]);
         book.add_source(Instant::ZERO, CONTENT, node, there(), (Tie::Fetch, rank));
     }
-    book.add_source(Instant::ZERO, CONTENT, NodeId::from_bytes([5; 32]), there(), (Tie::Offer, Rank::Last));
+    book.add_source(Instant::ZERO, CONTENT, NodeId::from_bytes([5; 32]), there(), (Tie::Push, Rank::Last));
     let order = std::iter::from_fn(|| book.pop_due(Instant::ZERO, |_, _| true));
     assert_eq!(order.map(|(node, _)| node.as_bytes()[0]).collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
 }

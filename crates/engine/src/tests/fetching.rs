@@ -275,7 +275,7 @@ fn a_silent_peer_loses_its_requests_to_the_others_and_is_called_silent() {
         sent(&outputs, 1).iter().filter(|message| matches!(message, Message::Cancel { .. })).count();
     assert!(cancelled >= requests.len() - 1, "{cancelled} of {}", requests.len());
     let peer = single.engine.snapshot().peers.remove(0);
-    assert!(peer.link.expect("it stands").is_snubbed);
+    assert!(peer.link.expect("it stands").is_stalled);
     assert!(peer.totals.stalls >= 1);
 }
 

@@ -127,7 +127,7 @@ fn what_is_offered_is_declined_and_taken_up_when_it_is_joined() {
     let content = manifest.id();
     let mut pair = Pair::new();
     pair.join(0, &manifest);
-    pair.add(0, content, Purpose::Offer);
+    pair.add(0, content, Purpose::Push);
     assert_eq!(pair.dials, [1, 0]);
     pair.link();
     assert_eq!((pair.offers(1), pair.is_up), (1, true));
@@ -145,7 +145,7 @@ fn a_content_that_the_declined_side_takes_up_first_is_opened_by_both_again() {
     // The side that is dialed wants it, the dialing side offers something else.
     let other = one_file(2);
     pair.join(0, &other);
-    pair.add(0, other.id(), Purpose::Offer);
+    pair.add(0, other.id(), Purpose::Push);
     assert!(!pair.join_unknown(1, content));
     pair.link();
     let declined = |(who, event): &(usize, Event)| *who == 1 && matches!(event, Event::PeerDeclined { .. });
@@ -160,7 +160,7 @@ fn a_content_that_the_declined_side_takes_up_first_is_opened_by_both_again() {
 #[test]
 fn an_offer_is_dialed_for_also_when_nothing_is_to_be_fetched_and_a_source_is_not() {
     let manifest = one_file(4);
-    for (purpose, dials) in [(Purpose::Fetch, 0), (Purpose::Offer, 1), (Purpose::Meet, 1)] {
+    for (purpose, dials) in [(Purpose::Fetch, 0), (Purpose::Push, 1), (Purpose::Meet, 1)] {
         let mut pair = Pair::new();
         pair.join(0, &manifest);
         pair.add(0, manifest.id(), purpose);
@@ -169,7 +169,7 @@ fn an_offer_is_dialed_for_also_when_nothing_is_to_be_fetched_and_a_source_is_not
         pair.input(0, Input::DialFailed { node: id(1), failure });
         let is_told = pair.events.iter().any(|(_, event)| matches!(event, Event::PeerUnreachable { .. }));
         assert_eq!(is_told, purpose != Purpose::Meet);
-        assert_eq!(pair.engines[0].next_wakeup().is_some(), purpose == Purpose::Offer);
+        assert_eq!(pair.engines[0].next_wakeup().is_some(), purpose == Purpose::Push);
     }
 }
 
@@ -178,7 +178,7 @@ fn what_is_left_is_offered_no_more() {
     let manifest = one_file(4);
     let mut pair = Pair::new();
     pair.join(0, &manifest);
-    pair.add(0, manifest.id(), Purpose::Offer);
+    pair.add(0, manifest.id(), Purpose::Push);
     pair.input(0, Input::Leave { content: manifest.id(), reason: DeclineReason::NotHere });
     let failure = DialFailure::Unreachable("no answer".to_owned());
     pair.input(0, Input::DialFailed { node: id(1), failure });
@@ -321,7 +321,7 @@ fn where_offers_are_taken_each_is_answered_once_and_by_the_product() {
         let mut pair = Pair::new();
         pair.engines[1].take_offers();
         pair.join(0, &manifest);
-        pair.add(0, content, Purpose::Offer);
+        pair.add(0, content, Purpose::Push);
         pair.link();
         assert_eq!((pair.offers(1), pair.declines(0)), (1, vec![]));
         pair.input(1, Input::Refuse { node: id(0), content, reason });
@@ -347,7 +347,7 @@ fn what_is_not_offered_is_declined_at_once_also_where_offers_are_taken() {
 
 #[test]
 fn whoever_offers_hears_that_all_of_it_is_on_disk_and_nobody_else_does() {
-    for (purpose, told) in [(Purpose::Offer, 1), (Purpose::Fetch, 0)] {
+    for (purpose, told) in [(Purpose::Push, 1), (Purpose::Fetch, 0)] {
         let manifest = one_file(4);
         let mut pair = Pair::new();
         pair.join(0, &manifest);

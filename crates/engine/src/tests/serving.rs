@@ -195,6 +195,19 @@ fn what_proves_changed_when_it_is_read_again_is_withdrawn_and_the_rest_comes_bac
 }
 
 #[test]
+fn a_second_trouble_does_not_wait_for_the_first_to_be_read_again() {
+    let (mut single, manifest, _) = in_trouble(Extent::Chunk);
+    let (content, chunk) = (manifest.id(), manifest.geometry().chunk(1).expect("there is one"));
+    for _ in 0..6 {
+        single.pass(Duration::from_secs(31));
+        single.input(Input::Reread { content, chunk, found: Reread::Trouble });
+    }
+    single.hear(1, request(&manifest, 11, 2));
+    single.input(ended(1, 11, 0, trouble(&manifest, 2, Extent::Chunk)));
+    assert_eq!(reread(&single.pass(Duration::from_secs(2))), [2]);
+}
+
+#[test]
 fn who_comes_in_the_middle_of_a_trouble_is_told_of_what_can_be_read() {
     let (mut single, manifest, _) = in_trouble(Extent::Chunk);
     single.link(3, Hello::ours());

@@ -129,7 +129,7 @@ fn what_is_offered_to_a_linked_node_is_opened_there_and_nowhere_else() {
     let manifest = one_file(4);
     single.join(&manifest, Order::RarestFirst, 4);
     let (content, node, addresses) = (manifest.id(), id(2), vec![address(2)]);
-    let outputs = single.input(Input::AddSource { content, node, addresses, purpose: Purpose::Offer });
+    let outputs = single.input(Input::AddSource { content, node, addresses, purpose: Purpose::Push });
     let is_offer = |message: &&Message| matches!(message, Message::Open { is_offer: true, .. });
     let offers = |peer| sent(&outputs, peer).iter().filter(|message| is_offer(message)).count();
     assert_eq!([1, 2, 3].map(offers), [0, 1, 0]);

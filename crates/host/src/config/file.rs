@@ -13,14 +13,16 @@ use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
 use toml::Spanned;
 
-use super::{Allowed, AnyOr, Collecting, Config, ConfigError, LogFormat, Rates, Spec, TimeOfDay, Window};
+use super::{Allowed, AnyOr, Collecting, Config, ConfigError, Rates, TimeOfDay, Window};
+use crate::contents::Spec;
 use crate::limits::{CONFIG_LEN_MAX, CONTENTS_MAX};
-use swarm_core::base::limits::{COORDINATORS_MAX, ZONE_LEN_MAX};
+use crate::settings::{Fixed, Live, LogFormat, PeerLimits, PeersMax};
+use swarm_core::base::limits::COORDINATORS_MAX;
 use swarm_core::base::text::text_of;
-use swarm_core::base::{ByteLen, ContentId, NodeId, Rate};
+use swarm_core::base::{ByteLen, ContentId, NodeId, Rate, Zone};
 use swarm_core::manifest::{Address, Source};
 use swarm_credentials::TrustFiles;
-use swarm_engine::limits::LINKS_MAX;
+use swarm_discovery::Finders;
 
 /// Reads a configuration. Relative paths in it start at its own folder.
 pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
@@ -190,18 +192,8 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
     }
 }
 
-/// A name that a coordinator takes.
-#[derive(Clone, Debug)]
-struct Zone(String);
-
-impl FromStr for Zone {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_zone = !text.is_empty() && text.len() <= ZONE_LEN_MAX && !text.chars().any(char::is_control);
-        let message = || format!("a zone is a name of 1 to {ZONE_LEN_MAX} bytes");
-        is_zone.then(|| Self(text.to_owned())).ok_or_else(message)
-    }
+fn plain<T>(value: Option<Parsed<T>>) -> Option<T> {
+    value.map(|Parsed(value)| value)
 }
 
 struct ParsedVisitor<T>(PhantomData<T>);
@@ -239,28 +231,85 @@ struct Text<'a> {
 }
 
 impl FileTrust {
-    fn files(&self, folder: &Path) -> TrustFiles {
-        let place = |path: &Option<PathBuf>| path.as_ref().map(|path| folder.join(path));
-        TrustFiles {
-            allow: place(&self.allow),
-            ca: place(&self.ca),
-            revoked: place(&self.revoked),
-            is_dev: self.dev,
+    /// The lists of who belongs, and this node's certificate.
+    fn files(self, folder: &Path) -> (TrustFiles, Option<PathBuf>) {
+        let Self { allow, ca, revoked, cert, readers, dev } = self;
+        let place = |path: Option<PathBuf>| path.map(|path| folder.join(path));
+        let files = TrustFiles {
+            allow: place(allow),
+            ca: place(ca),
+            revoked: place(revoked),
+            is_dev: dev,
             readers: Vec::new(),
-            readers_dir: place(&self.readers),
-        }
+            readers_dir: place(readers),
+        };
+        (files, place(cert))
     }
 }
 
 impl Text<'_> {
     fn config(&self, folder: &Path) -> Result<Config, ConfigError> {
-        let file = self.file()?;
-        let coordinators = file.coordinators.as_ref().map(|list| self.coordinators(list)).transpose()?;
-        let coordinators = coordinators.unwrap_or_default();
-        let max_peers = file.max_peers.as_ref().map(|max| self.max_peers(max)).transpose()?;
-        let schedule = file.schedule.iter().map(|window| self.window(window)).collect::<Result<_, _>>()?;
+        // Named one by one: a key without an effect does not compile.
+        let File {
+            listen,
+            advertise,
+            coordinators,
+            zone,
+            lan,
+            dht,
+            dht_bootstrap,
+            map_port,
+            state_dir,
+            control,
+            limit_up,
+            limit_down,
+            limit_up_per_peer,
+            limit_down_per_peer,
+            max_peers,
+            schedule,
+            log,
+            metrics_listen,
+            coordinator,
+            aggregate,
+            trust,
+            content,
+        } = self.file()?;
+        let place = |path: Option<PathBuf>| path.map(|path| folder.join(path));
+        let rates = |up, down| Rates { up: plain(up), down: plain(down) };
+        let coordinators = coordinators.map(|list| self.coordinators(&list)).transpose()?;
+        let count_max = max_peers.map(|max| self.max_peers(&max)).transpose()?;
+        let finders = Finders {
+            coordinators: coordinators.unwrap_or_default(),
+            zone: plain(zone),
+            lan: lan.unwrap_or(true),
+            dht,
+            dht_bootstrap: dht_bootstrap.into_iter().map(|Parsed(address)| address).collect(),
+            map_port,
+        };
+        let schedule = schedule.iter().map(|window| self.window(window)).collect::<Result<_, _>>()?;
+        let contents = self.contents(&content, folder)?;
+        let collecting = aggregate.map(|aggregate| self.aggregate(&aggregate, folder)).transpose()?;
+        let (trust, cert) = trust.files(folder);
+        let fixed = Fixed {
+            listen: plain(listen),
+            advertise: advertise.into_iter().map(|Parsed(address)| address).collect(),
+            state_dir: place(state_dir),
+            control: place(control),
+            finders,
+            peers: PeerLimits { rates: rates(limit_up_per_peer, limit_down_per_peer), count_max },
+            log,
+            metrics_listen: plain(metrics_listen),
+            is_coordinator: coordinator,
+            collecting,
+            cert,
+        };
+        let live = Live { rates: rates(limit_up, limit_down), schedule, trust, contents };
+        Ok(Config { fixed, live, no_lan: false })
+    }
+
+    fn contents(&self, list: &[Spanned<FileContent>], folder: &Path) -> Result<Vec<Spec>, ConfigError> {
         let mut contents = Vec::new();
-        for content in &file.content {
+        for content in list {
             let spec = self.content(content, folder)?;
             if contents.contains(&spec) {
                 return Err(self.wrong(content.span(), "content", "it is there twice: take one out"));
@@ -271,33 +320,7 @@ impl Text<'_> {
             }
             contents.push(spec);
         }
-        let collecting =
-            file.aggregate.as_ref().map(|aggregate| self.aggregate(aggregate, folder)).transpose()?;
-        let rate = |rate: Option<Parsed<Rate>>| rate.map(|Parsed(rate)| rate);
-        Ok(Config {
-            listen: file.listen.map(|Parsed(listen)| listen),
-            advertise: file.advertise.into_iter().map(|Parsed(address)| address).collect(),
-            state_dir: file.state_dir.map(|path| folder.join(path)),
-            control: file.control.map(|path| folder.join(path)),
-            coordinators,
-            zone: file.zone.map(|Parsed(Zone(zone))| zone),
-            lan: file.lan.unwrap_or(true),
-            no_lan: false,
-            dht: file.dht,
-            dht_bootstrap: file.dht_bootstrap.into_iter().map(|Parsed(address)| address).collect(),
-            map_port: file.map_port,
-            rates: Rates { up: rate(file.limit_up), down: rate(file.limit_down) },
-            per_peer: Rates { up: rate(file.limit_up_per_peer), down: rate(file.limit_down_per_peer) },
-            max_peers,
-            schedule,
-            log: file.log,
-            metrics_listen: file.metrics_listen.map(|Parsed(listen)| listen),
-            is_coordinator: file.coordinator,
-            collecting,
-            trust: file.trust.files(folder),
-            cert: file.trust.cert.map(|path| folder.join(path)),
-            contents,
-        })
+        Ok(contents)
     }
 
     fn aggregate(
@@ -341,12 +364,9 @@ impl Text<'_> {
         Ok(list.get_ref().iter().map(|Parsed(source)| source.clone()).collect())
     }
 
-    fn max_peers(&self, max: &Spanned<u64>) -> Result<usize, ConfigError> {
-        let value = usize::try_from(*max.get_ref()).ok().filter(|max| (1..=LINKS_MAX).contains(max));
-        value.ok_or_else(|| {
-            let message = format!("{} is not from 1 to {LINKS_MAX}: take a number that is", max.get_ref());
-            self.wrong(max.span(), "max_peers", message)
-        })
+    fn max_peers(&self, max: &Spanned<u64>) -> Result<PeersMax, ConfigError> {
+        let checked = PeersMax::try_from(*max.get_ref());
+        checked.map_err(|error| self.wrong(max.span(), "max_peers", error.to_string()))
     }
 
     fn window(&self, window: &Spanned<FileWindow>) -> Result<Window, ConfigError> {
@@ -473,18 +493,19 @@ mod tests {
             "#,
         )
         .expect("all of it is right");
-        assert_eq!(config.control, Some(PathBuf::from("/etc/swarm/run/control.sock")));
-        assert_eq!(config.rates, Rates { up: Some(Rate(12_500_000)), down: Some(Rate(20_000_000)) });
-        assert_eq!(config.per_peer, Rates { up: Some(Rate(10_000_000)), down: Some(Rate(5_000_000)) });
-        assert_eq!((config.max_peers, config.log), (Some(50), LogFormat::Json));
-        assert_eq!(config.schedule.len(), 1);
-        let collecting = config.collecting.as_ref().expect("a store");
+        let Config { fixed, live, .. } = config;
+        assert_eq!(fixed.control, Some(PathBuf::from("/etc/swarm/run/control.sock")));
+        assert_eq!(live.rates, Rates { up: Some(Rate(12_500_000)), down: Some(Rate(20_000_000)) });
+        assert_eq!(fixed.peers.rates, Rates { up: Some(Rate(10_000_000)), down: Some(Rate(5_000_000)) });
+        assert_eq!((fixed.peers.count_max.map(PeersMax::get), fixed.log), (Some(50), LogFormat::Json));
+        assert_eq!(live.schedule.len(), 1);
+        let collecting = fixed.collecting.as_ref().expect("a store");
         assert_eq!(collecting.store, PathBuf::from("/etc/swarm/store"));
-        assert_eq!((collecting.quota_len, config.is_coordinator), (Some(2_000_000_000_000), true));
+        assert_eq!((collecting.quota_len, fixed.is_coordinator), (Some(2_000_000_000_000), true));
         let paths = ["/srv/films", "/etc/swarm/more"].map(PathBuf::from).to_vec();
         let copy = Spec::Copy { manifest: "/etc/swarm/a.swarm".into(), path: "/srv/a".into() };
-        assert_eq!(config.contents, [Spec::Paths { paths, skip_unportable: false }, copy]);
-        assert!(read("").expect("nothing has to be said").contents.is_empty());
+        assert_eq!(live.contents, [Spec::Paths { paths, skip_unportable: false }, copy]);
+        assert!(read("").expect("nothing has to be said").live.contents.is_empty());
     }
 
     #[test]
@@ -548,5 +569,61 @@ mod tests {
         assert_eq!(keys.len(), 22);
         // An empty file is a configuration.
         assert!(schema["required"].is_null(), "{}", schema["required"]);
+    }
+
+    #[test]
+    fn every_key_is_taken_by_a_running_node_or_needs_a_restart() {
+        let node = "ab".repeat(32);
+        let (live, restart) = (false, true);
+        let told = [
+            ("listen", "listen = \"127.0.0.1:1\"", restart),
+            ("advertise", "advertise = [\"a:1\"]", restart),
+            ("coordinators", &format!("coordinators = [\"{node}@a:1\"]"), restart),
+            ("zone", "zone = \"lab\"", restart),
+            ("lan", "lan = false", restart),
+            ("dht", "dht = true", restart),
+            ("dht_bootstrap", "dht_bootstrap = [\"a:1\"]", restart),
+            ("map_port", "map_port = true", restart),
+            ("state_dir", "state_dir = \"a\"", restart),
+            ("control", "control = \"a\"", restart),
+            ("limit_up", "limit_up = \"1MB/s\"", live),
+            ("limit_down", "limit_down = \"1MB/s\"", live),
+            ("limit_up_per_peer", "limit_up_per_peer = \"1MB/s\"", restart),
+            ("limit_down_per_peer", "limit_down_per_peer = \"1MB/s\"", restart),
+            ("max_peers", "max_peers = 1", restart),
+            ("schedule", "[[schedule]]\nfrom = \"08:00\"\nto = \"09:00\"\nlimit_up = \"1MB/s\"", live),
+            ("log", "log = \"json\"", restart),
+            ("metrics_listen", "metrics_listen = \"127.0.0.1:1\"", restart),
+            ("coordinator", "coordinator = true", restart),
+            ("aggregate", "[aggregate]\nstore = \"a\"\naccept = [\"any\"]", restart),
+            ("content", "[[content]]\npaths = [\"a\"]", live),
+            ("trust.allow", "[trust]\nallow = \"a\"", live),
+            ("trust.ca", "[trust]\nca = \"a\"", live),
+            ("trust.revoked", "[trust]\nrevoked = \"a\"", live),
+            ("trust.cert", "[trust]\ncert = \"a\"", restart),
+            ("trust.readers", "[trust]\nreaders = \"a\"", live),
+            ("trust.dev", "[trust]\ndev = true", live),
+        ];
+        let without = read("").expect("nothing has to be said");
+        for (key, text, needs_restart) in told {
+            let with = read(text).expect(key);
+            assert_eq!(without.needs_restart(&with), needs_restart, "{key}");
+            assert_eq!(without.live != with.live, !needs_restart, "{key}");
+        }
+        let mut told: Vec<String> = told.iter().map(|(key, ..)| (*key).to_owned()).collect();
+        told.sort();
+        assert_eq!(told, keys());
+    }
+
+    /// All keys of the file by the schema, sorted; those of `trust` one by one.
+    fn keys() -> Vec<String> {
+        let schema = Config::schema();
+        let names =
+            |of: &serde_json::Value| of["properties"].as_object().expect("keys").keys().cloned().collect();
+        let (top, trust): (Vec<String>, Vec<String>) = (names(&schema), names(&schema["$defs"]["trust"]));
+        let top = top.into_iter().filter(|key| key != "trust");
+        let mut keys: Vec<String> = top.chain(trust.iter().map(|key| format!("trust.{key}"))).collect();
+        keys.sort();
+        keys
     }
 }

@@ -1,7 +1,7 @@
-//! What the only full copy shows to whom. While nobody else has everything, each chunk is offered to one peer, so that the
-//! uplink of the seed carries no chunk twice before every chunk is out once (super-seeding). Then those that nobody else has
-//! got from the first taker are offered to another, oldest first: it may have left, or lie. Knows no messages.
-//! Invariant: a chunk is in the queue, offered to one link, out at one link, or spread.
+//! Super-seeding: which chunk the only full copy reveals to which peer. While no other node has everything, each chunk is revealed to
+//! one peer, so that the uplink of the seed carries no chunk twice before every chunk is out once. Then chunks that no second peer
+//! has got from the first taker are revealed to another, oldest first: the first may have left, or lie. Knows no messages.
+//! Invariant: a chunk is in the queue, revealed to one link, out at one link, or spread.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,10 +12,10 @@ use swarm_core::manifest::Geometry;
 use super::io::LinkId;
 use super::spreading::Spreading;
 
-/// The offers of one content.
+/// The super-seeding of one content.
 #[derive(Debug)]
-pub(super) struct Offers {
-    /// Runs of chunks that nobody was offered; the last is next.
+pub(super) struct SuperSeeding {
+    /// Runs of chunks that were revealed to no peer; the last is next.
     queue: Vec<(u32, u32)>,
     places: Vec<Place>,
     /// Who got each chunk first, as long as its link stands.
@@ -24,16 +24,16 @@ pub(super) struct Offers {
     out: VecDeque<u32>,
     was_out: Bitfield,
     spread_count: u32,
-    links: BTreeMap<LinkId, Offered>,
+    links: BTreeMap<LinkId, Revealed>,
     spreading: Spreading,
-    /// Bytes to have on offer beyond what a peer has asked for.
+    /// Bytes to have revealed to a peer beyond what it asked for.
     ahead_len: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Queued,
-    Offered(LinkId),
+    Revealed(LinkId),
     Asked(LinkId),
     /// This peer alone has it.
     Out(LinkId),
@@ -42,19 +42,19 @@ enum Place {
 }
 
 #[derive(Debug, Default)]
-struct Offered {
-    /// Offered and not asked for, bytes.
+struct Revealed {
+    /// Revealed and not asked for, bytes.
     unasked_len: u64,
     /// Asked for and not out, bytes.
     asked_len: u64,
-    /// Looks in a row at which it had offers and asked for nothing.
+    /// Looks in a row at which something was revealed to it and it asked for nothing.
     quiet_looks: u32,
-    /// It sees everything: it is alone, or wants none of what it was offered.
+    /// It sees everything: it is alone, or wants none of what was revealed to it.
     sees_all: bool,
 }
 
-impl Offers {
-    /// Everything is to be offered, in an order of this node's own.
+impl SuperSeeding {
+    /// Everything is to be revealed, in an order of this node's own.
     pub(super) fn new(geometry: &Geometry, rng: &mut Rng) -> Self {
         let mut queue: Vec<(u32, u32)> = Vec::new();
         let mut run_len = 0;
@@ -98,9 +98,9 @@ impl Offers {
         self.is_all_out() && self.is_drained(link) && !self.holds_back(link)
     }
 
-    /// A link that takes part waits for nothing that it was offered.
+    /// A link that takes part waits for nothing that was revealed to it.
     pub(super) fn is_drained(&self, link: LinkId) -> bool {
-        self.links.get(&link).is_some_and(|offered| offered.unasked_len + offered.asked_len == 0)
+        self.links.get(&link).is_some_and(|revealed| revealed.unasked_len + revealed.asked_len == 0)
     }
 
     /// The links that take part.
@@ -113,10 +113,10 @@ impl Offers {
         let is_asked = |place: &Place| *place == Place::Asked(link);
         let asked = self.places.iter().zip(0u32..).filter(|(place, _)| is_asked(place));
         let asked_len = asked.map(|(_, chunk)| chunk_len(geometry, chunk)).sum();
-        self.links.entry(link).or_insert(Offered { asked_len, ..Offered::default() });
+        self.links.entry(link).or_insert(Revealed { asked_len, ..Revealed::default() });
     }
 
-    /// A peer is gone: what it was offered and did not get, or alone had got, is offered to others.
+    /// A peer is gone: what was revealed to it and not sent, or what it alone had got, is revealed to others.
     pub(super) fn on_link_down(&mut self, link: LinkId) {
         self.links.remove(&link);
         self.spreading.on_link_down(link);
@@ -124,7 +124,7 @@ impl Offers {
             *holder = None;
         }
         let is_theirs = |place: &Place| match *place {
-            Place::Offered(to) | Place::Asked(to) | Place::Out(to) => to == link,
+            Place::Revealed(to) | Place::Asked(to) | Place::Out(to) => to == link,
             Place::Queued | Place::Spread => false,
         };
         let theirs = self.places.iter().zip(0u32..).filter(|(place, _)| is_theirs(place));
@@ -134,13 +134,13 @@ impl Offers {
         self.forget_what_moved_on();
     }
 
-    /// A peer is choked: what it was offered and does not get is offered to others; what it got it keeps.
+    /// A peer is choked: what was revealed to it and is not sent is revealed to others; what it got it keeps.
     pub(super) fn on_choked(&mut self, link: LinkId, is_being_sent: impl Fn(u32) -> bool) {
         if self.links.remove(&link).is_none() {
             return;
         }
         let is_lost = |(place, chunk): &(&Place, u32)| {
-            **place == Place::Offered(link) || (**place == Place::Asked(link) && !is_being_sent(*chunk))
+            **place == Place::Revealed(link) || (**place == Place::Asked(link) && !is_being_sent(*chunk))
         };
         let lost = self.places.iter().zip(0u32..).filter(is_lost);
         for chunk in lost.map(|(_, chunk)| chunk).collect::<Vec<u32>>() {
@@ -156,7 +156,7 @@ impl Offers {
         }
     }
 
-    /// Nobody waits for it any more: somebody else may have it, unless it is out already at whoever had it before.
+    /// No peer waits for it any more: another may have it, unless it is out at the peer that had it before.
     fn put_back(&mut self, chunk: u32) {
         match self.holders[chunk as usize] {
             Some(holder) => {
@@ -186,32 +186,32 @@ impl Offers {
 
     /// Whether the peer sees everything.
     pub(super) fn sees_all(&self, link: LinkId) -> bool {
-        self.links.get(&link).is_some_and(|offered| offered.sees_all)
+        self.links.get(&link).is_some_and(|revealed| revealed.sees_all)
     }
 
     /// The peer is shown everything, or no longer.
     pub(super) fn show_all(&mut self, link: LinkId, sees_all: bool) {
-        if let Some(offered) = self.links.get_mut(&link) {
-            offered.sees_all = sees_all;
+        if let Some(revealed) = self.links.get_mut(&link) {
+            revealed.sees_all = sees_all;
         }
     }
 
-    /// What a link was offered or asked for and has not got.
+    /// What was revealed to a link or asked for by it, and not sent.
     pub(super) fn pending(&self, link: LinkId) -> Bitfield {
         let is_pending =
-            |place: &Place| matches!(*place, Place::Offered(to) | Place::Asked(to) if to == link);
+            |place: &Place| matches!(*place, Place::Revealed(to) | Place::Asked(to) if to == link);
         self.places.iter().map(is_pending).collect()
     }
 
-    /// Offers a peer as much as keeps it busy. Returns what is new to it.
+    /// SuperSeeding a peer as much as keeps it busy. Returns what is new to it.
     pub(super) fn top_up(&mut self, geometry: &Geometry, link: LinkId, has: &Bitfield) -> Vec<u32> {
         let mut fresh = Vec::new();
-        while let Some(offered) = self.links.get(&link).filter(|offered| !offered.sees_all) {
-            if offered.unasked_len >= self.ahead_len {
+        while let Some(revealed) = self.links.get(&link).filter(|revealed| !revealed.sees_all) {
+            if revealed.unasked_len >= self.ahead_len {
                 break;
             }
-            let is_drained = offered.unasked_len + offered.asked_len == 0;
-            let pending_len = offered.unasked_len + offered.asked_len;
+            let is_drained = revealed.unasked_len + revealed.asked_len == 0;
+            let pending_len = revealed.unasked_len + revealed.asked_len;
             let pending_count = (pending_len / geometry.chunk_len_mean()) as u32;
             if self.spreading.holds_back(link, pending_count)
                 && !(is_drained && self.spreading.may_try_again(link, self.links.keys()))
@@ -219,16 +219,16 @@ impl Offers {
                 break;
             }
             if let Some((first, count)) = self.queue.pop() {
-                // What was asked for by somebody who saw everything is not in its place any more.
+                // What was asked for by a peer that saw everything is not in its place any more.
                 let queued = (first..first + count).filter(|&c| self.places[c as usize] == Place::Queued);
                 for chunk in queued.collect::<Vec<u32>>() {
-                    self.offer(geometry, chunk, link, has, &mut fresh);
+                    self.reveal(geometry, chunk, link, has, &mut fresh);
                 }
                 continue;
             }
             let second_hand = if is_drained { self.second_hand(link, has) } else { None };
             let Some(chunk) = second_hand.or_else(|| self.not_spread(link, has)) else { break };
-            self.offer(geometry, chunk, link, has, &mut fresh);
+            self.reveal(geometry, chunk, link, has, &mut fresh);
         }
         fresh
     }
@@ -238,34 +238,42 @@ impl Offers {
         self.spreading.holds_back(link, 0)
     }
 
-    fn offer(&mut self, geometry: &Geometry, chunk: u32, link: LinkId, has: &Bitfield, fresh: &mut Vec<u32>) {
+    fn reveal(
+        &mut self,
+        geometry: &Geometry,
+        chunk: u32,
+        link: LinkId,
+        has: &Bitfield,
+        fresh: &mut Vec<u32>,
+    ) {
         match self.places[chunk as usize] {
             Place::Spread => return,
-            Place::Offered(_) | Place::Asked(_) | Place::Out(_) => self.take_back(geometry, chunk),
+            Place::Revealed(_) | Place::Asked(_) | Place::Out(_) => self.take_back(geometry, chunk),
             Place::Queued => {}
         }
         if has.contains(chunk) {
             self.on_out(geometry, link, chunk);
             return;
         }
-        self.places[chunk as usize] = Place::Offered(link);
+        self.places[chunk as usize] = Place::Revealed(link);
         let len = chunk_len(geometry, chunk);
-        if let Some(offered) = self.links.get_mut(&link) {
-            offered.unasked_len += len;
+        if let Some(revealed) = self.links.get_mut(&link) {
+            revealed.unasked_len += len;
         }
         fresh.push(chunk);
     }
 
-    /// Everything was offered, and a peer has got all its part: it takes a chunk over from whoever waits for the most.
+    /// Everything was revealed, and a peer has got all its part: it is given a chunk of the peer that waits for the most.
     fn second_hand(&self, link: LinkId, has: &Bitfield) -> Option<u32> {
-        let waiting = |(_, offered): &(&LinkId, &Offered)| offered.unasked_len + offered.asked_len;
+        let waiting = |(_, revealed): &(&LinkId, &Revealed)| revealed.unasked_len + revealed.asked_len;
         let (&most, _) = self.links.iter().filter(|(other, _)| **other != link).max_by_key(waiting)?;
-        let is_theirs = |place: &Place| matches!(*place, Place::Offered(to) | Place::Asked(to) if to == most);
+        let is_theirs =
+            |place: &Place| matches!(*place, Place::Revealed(to) | Place::Asked(to) if to == most);
         let last = self.places.iter().zip(0u32..).filter(|(place, _)| is_theirs(place));
         last.map(|(_, chunk)| chunk).filter(|&chunk| !has.contains(chunk)).last()
     }
 
-    /// Everything is out once: the chunk that has been out longest at somebody else, and has not spread.
+    /// Everything is out once: the chunk that has been out longest at another peer, and has not spread.
     fn not_spread(&mut self, link: LinkId, has: &Bitfield) -> Option<u32> {
         if !self.is_all_out() {
             return None;
@@ -278,37 +286,37 @@ impl Offers {
         self.out.remove(at)
     }
 
-    /// A peer asked for a chunk; whoever asks first has the offer.
+    /// A peer asked for a chunk; the first that asks has it revealed.
     pub(super) fn on_asked(&mut self, geometry: &Geometry, link: LinkId, chunk: u32) {
-        let Some(offered) = self.links.get_mut(&link) else {
+        let Some(revealed) = self.links.get_mut(&link) else {
             // It is choked, and will be told so.
             return;
         };
-        offered.quiet_looks = 0;
+        revealed.quiet_looks = 0;
         match self.places[chunk as usize] {
             Place::Out(_) | Place::Spread | Place::Asked(_) => return,
-            Place::Offered(to) if to != link => return,
-            Place::Offered(_) | Place::Queued => {}
+            Place::Revealed(to) if to != link => return,
+            Place::Revealed(_) | Place::Queued => {}
         }
         self.take_back(geometry, chunk);
         self.places[chunk as usize] = Place::Asked(link);
-        if let Some(offered) = self.links.get_mut(&link) {
-            offered.asked_len += chunk_len(geometry, chunk);
+        if let Some(revealed) = self.links.get_mut(&link) {
+            revealed.asked_len += chunk_len(geometry, chunk);
         }
     }
 
-    /// A chunk was sent to a peer. True if somebody may be offered more now.
+    /// A chunk was sent to a peer. True if more may be revealed to some peer now.
     pub(super) fn on_sent(&mut self, now: Instant, geometry: &Geometry, link: LinkId, chunk: u32) -> bool {
         let is_news = self.on_out(geometry, link, chunk);
         match self.places[chunk as usize] {
             Place::Out(holder) if is_news && holder == link => self.spreading.on_given(now, link, chunk),
             Place::Spread => self.spreading.on_given_again(now, chunk),
-            Place::Queued | Place::Offered(_) | Place::Asked(_) | Place::Out(_) => {}
+            Place::Queued | Place::Revealed(_) | Place::Asked(_) | Place::Out(_) => {}
         }
         is_news
     }
 
-    /// A peer says that it has a chunk. True if somebody may be offered more now.
+    /// A peer says that it has a chunk. True if more may be revealed to some peer now.
     pub(super) fn on_announced(
         &mut self,
         now: Instant,
@@ -340,14 +348,14 @@ impl Offers {
         true
     }
 
-    /// Looks at who has offers and asks for none of them; returns those who have done so for a while.
+    /// Returns the peers that have asked for none of what was revealed to them for a while.
     pub(super) fn look(&mut self, now: Instant) -> Vec<LinkId> {
         self.spreading.look(now, self.links.keys().copied());
         let mut quiet = Vec::new();
-        for (link, offered) in &mut self.links {
-            let is_waiting = offered.unasked_len > 0 && offered.asked_len == 0 && !offered.sees_all;
-            offered.quiet_looks = if is_waiting { offered.quiet_looks + 1 } else { 0 };
-            if offered.quiet_looks > QUIET_LOOKS_MAX {
+        for (link, revealed) in &mut self.links {
+            let is_waiting = revealed.unasked_len > 0 && revealed.asked_len == 0 && !revealed.sees_all;
+            revealed.quiet_looks = if is_waiting { revealed.quiet_looks + 1 } else { 0 };
+            if revealed.quiet_looks > QUIET_LOOKS_MAX {
                 quiet.push(*link);
             }
         }
@@ -358,14 +366,14 @@ impl Offers {
         let len = chunk_len(geometry, chunk);
         match self.places[chunk as usize] {
             Place::Queued | Place::Out(_) | Place::Spread => {}
-            Place::Offered(link) => {
-                if let Some(offered) = self.links.get_mut(&link) {
-                    offered.unasked_len -= len;
+            Place::Revealed(link) => {
+                if let Some(revealed) = self.links.get_mut(&link) {
+                    revealed.unasked_len -= len;
                 }
             }
             Place::Asked(link) => {
-                if let Some(offered) = self.links.get_mut(&link) {
-                    offered.asked_len -= len;
+                if let Some(revealed) = self.links.get_mut(&link) {
+                    revealed.asked_len -= len;
                 }
             }
         }
@@ -377,158 +385,11 @@ fn chunk_len(geometry: &Geometry, chunk: u32) -> u64 {
     geometry.chunk(chunk).map_or(0, |chunk| u64::from(geometry.chunk_len(chunk)))
 }
 
-/// A peer is offered this part of the content ahead of what it asks for, within limits: more lets a slow peer sit on it,
+/// This part of the content is revealed to a peer ahead of what it asks for, within limits: more lets a slow peer sit on it,
 /// less than a round trip's worth leaves a fast one idle.
 const AHEAD_SHARE: u64 = 512;
 const AHEAD_LEN_MAX: u64 = 16 << 20;
 const QUIET_LOOKS_MAX: u32 = 2;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MIB: u64 = 1 << 20;
-
-    fn offers(chunk_count: u64) -> (Geometry, Offers) {
-        let geometry = Geometry::new([(chunk_count * MIB, 20)]).expect("a small file");
-        let offers = Offers::new(&geometry, &mut Rng::seeded(1));
-        (geometry, offers)
-    }
-
-    #[test]
-    fn a_peer_is_offered_a_share_of_the_content_ahead_or_a_few_chunks_or_sixteen_mebibytes() {
-        for (chunk_count, ahead_mib) in [(40, 2), (4096, 8), (40_000, 16)] {
-            let (geometry, mut offers) = offers(chunk_count);
-            offers.on_link(&geometry, LinkId(1));
-            let fresh = offers.top_up(&geometry, LinkId(1), &Bitfield::new(geometry.chunk_count()));
-            assert_eq!(fresh.len(), ahead_mib, "{chunk_count}");
-        }
-    }
-
-    #[test]
-    fn a_choked_peer_keeps_what_it_got_and_holds_nothing_back() {
-        let (geometry, mut offers) = offers(40);
-        let has = Bitfield::new(40);
-        let (choked, other) = (LinkId(1), LinkId(2));
-        offers.on_link(&geometry, choked);
-        let fresh = offers.top_up(&geometry, choked, &has);
-        offers.on_asked(&geometry, choked, fresh[0]);
-        offers.on_out(&geometry, choked, fresh[0]);
-        offers.on_choked(choked, |_| false);
-        // A request that was on its way.
-        offers.on_asked(&geometry, choked, fresh[1]);
-        offers.on_link(&geometry, other);
-        let mut seen = Vec::new();
-        while !offers.is_all_out() {
-            for chunk in offers.top_up(&geometry, other, &has) {
-                offers.on_asked(&geometry, other, chunk);
-                offers.on_out(&geometry, other, chunk);
-                seen.push(chunk);
-            }
-        }
-        assert!(seen.len() == 39 && !seen.contains(&fresh[0]));
-        offers.on_link(&geometry, choked);
-        offers.top_up(&geometry, choked, &has);
-    }
-
-    #[test]
-    fn two_peers_are_offered_different_chunks_until_all_are_out() {
-        let (geometry, mut offers) = offers(40);
-        let has = Bitfield::new(40);
-        let mut seen = Bitfield::new(40);
-        for link in [LinkId(1), LinkId(2)] {
-            offers.on_link(&geometry, link);
-        }
-        while !offers.is_all_out() {
-            for link in [LinkId(1), LinkId(2)] {
-                for chunk in offers.top_up(&geometry, link, &has) {
-                    assert!(seen.insert(chunk), "chunk {chunk} was offered before");
-                    offers.on_asked(&geometry, link, chunk);
-                    offers.on_out(&geometry, link, chunk);
-                }
-            }
-        }
-        assert!(seen.is_full());
-    }
-
-    #[test]
-    fn what_did_not_spread_from_its_first_taker_is_offered_to_another() {
-        let (geometry, mut offers) = offers(6);
-        let mut has = [Bitfield::new(6), Bitfield::new(6)];
-        for link in [LinkId(0), LinkId(1)] {
-            offers.on_link(&geometry, link);
-        }
-        while !offers.is_all_out() {
-            for link in [LinkId(0), LinkId(1)] {
-                let number = link.0 as usize;
-                for chunk in offers.top_up(&geometry, link, &has[number]) {
-                    offers.on_asked(&geometry, link, chunk);
-                    offers.on_out(&geometry, link, chunk);
-                    has[number].insert(chunk);
-                }
-            }
-        }
-        let first = has[0].iter().next().expect("it was offered some");
-        offers.on_out(&geometry, LinkId(1), first);
-        let again = offers.top_up(&geometry, LinkId(1), &has[1]);
-        assert!(!again.is_empty() && !again.contains(&first), "{again:?}");
-        assert!(again.iter().all(|&chunk| has[0].contains(chunk)), "{again:?}");
-    }
-
-    #[test]
-    fn what_a_lost_peer_was_offered_goes_to_the_others() {
-        let (geometry, mut offers) = offers(4);
-        let has = Bitfield::new(4);
-        for link in [LinkId(1), LinkId(2)] {
-            offers.on_link(&geometry, link);
-        }
-        let lost = offers.top_up(&geometry, LinkId(1), &has);
-        offers.on_link_down(LinkId(1));
-        let mut all = Vec::new();
-        for _ in 0..4 {
-            let fresh = offers.top_up(&geometry, LinkId(2), &has);
-            for &chunk in &fresh {
-                offers.on_asked(&geometry, LinkId(2), chunk);
-            }
-            all.extend(fresh);
-        }
-        assert!(lost.iter().all(|chunk| all.contains(chunk)) && all.len() == 4, "{all:?}");
-    }
-
-    #[test]
-    fn what_is_remembered_does_not_grow_with_links_that_come_and_go() {
-        let (geometry, mut offers) = offers(40);
-        for round in 0..50 {
-            let link = LinkId(round);
-            offers.on_link(&geometry, link);
-            offers.show_all(link, true);
-            for chunk in 0..40 {
-                offers.on_out(&geometry, link, chunk);
-            }
-            offers.on_link_down(link);
-        }
-        assert!(offers.queue.len() <= 80 && offers.out.len() <= 40);
-    }
-
-    #[test]
-    fn a_chunk_that_was_out_is_not_offered_before_all_are() {
-        let (geometry, mut offers) = offers(40);
-        offers.on_link(&geometry, LinkId(1));
-        offers.show_all(LinkId(1), true);
-        for chunk in 0..20 {
-            offers.on_out(&geometry, LinkId(1), chunk);
-        }
-        offers.on_link(&geometry, LinkId(2));
-        let fresh = offers.top_up(&geometry, LinkId(2), &Bitfield::new(40));
-        assert!(!fresh.is_empty() && fresh.iter().all(|&chunk| chunk >= 20), "{fresh:?}");
-    }
-
-    #[test]
-    fn a_peer_that_asks_for_none_of_its_offers_is_named_after_a_while() {
-        let (geometry, mut offers) = offers(40);
-        offers.on_link(&geometry, LinkId(1));
-        offers.top_up(&geometry, LinkId(1), &Bitfield::new(40));
-        assert!(offers.look(Instant::ZERO).is_empty() && offers.look(Instant::ZERO).is_empty());
-        assert_eq!(offers.look(Instant::ZERO), [LinkId(1)]);
-    }
-}
+mod tests;

@@ -1,0 +1,134 @@
+//! The arguments of every command, those of several commands first. Each flag has an environment variable of the same name.
+
+mod find;
+mod limits;
+mod trust;
+
+mod cert;
+mod coordinator;
+mod demo;
+mod fetch;
+mod manifest;
+mod seed;
+mod service;
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use clap::builder::Resettable;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub(super) use cert::{CertCommand, IdArgs};
+pub(super) use coordinator::{AggregateArgs, CoordinatorArgs};
+pub(super) use demo::DemoArgs;
+pub(super) use fetch::{FetchArgs, Peer};
+pub(super) use find::FindArgs;
+pub(super) use limits::{DownLimitArgs, LimitArgs};
+pub(super) use manifest::{CreateArgs, ManifestCommand};
+pub(super) use seed::{JoinArgs, SeedArgs};
+pub(super) use service::{AddArgs, ControlArgs, LsArgs, NodeArgs, RemoveArgs, StatusArgs};
+pub(super) use trust::TrustArgs;
+
+/// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.
+#[derive(Debug, Parser)]
+#[command(name = "swarm", version, max_term_width = 110, after_long_help = EXIT_CODES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) global: Global,
+}
+
+/// The arguments of this process; an error where they are wrong, or ask for help.
+pub(super) fn read() -> Result<Args, clap::Error> {
+    let matches = command().try_get_matches()?;
+    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+}
+
+/// The parser. An environment variable that is set to nothing counts as not set.
+pub(super) fn command() -> clap::Command {
+    without_empty_variables(Args::command())
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| match arg.get_env() {
+        Some(name) if is_empty(name) => arg.env(Resettable::Reset),
+        _ => arg,
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
+/// Flags that every command takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Global {
+    /// Say more: -v what happens, -vv why, -vvv every message
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, env = "SWARM_VERBOSE")]
+    pub(super) verbose: u8,
+    /// Folder for keys and remembered hashes
+    #[arg(long, value_name = "DIR", global = true, env = "SWARM_STATE_DIR", help_heading = "Global options")]
+    pub(super) state_dir: Option<PathBuf>,
+    /// File with this node's key; made if it is missing [default: a free key in the state folder]
+    #[arg(long, value_name = "FILE", global = true, env = "SWARM_KEY", help_heading = "Global options")]
+    pub(super) key: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve files in place; prints a ticket by which others fetch them
+    Seed(Box<SeedArgs>),
+    /// Fetch a content from all its sources at once; run it again to continue where it stopped
+    Fetch(Box<FetchArgs>),
+    /// Make, show and check manifests
+    #[command(subcommand)]
+    Manifest(ManifestCommand),
+    /// Show it at work: several nodes on this machine feed one fetch, and one of them dies midway
+    Demo(DemoArgs),
+    /// Run an aggregator, which stores what other nodes offer with `swarm join`, and serves it; also a coordinator
+    Aggregate(Box<AggregateArgs>),
+    /// Serve files in place and offer them to an aggregator
+    Join(Box<JoinArgs>),
+    /// Run a coordinator: nodes tell it what they have, and it tells them of each other
+    Coordinator(CoordinatorArgs),
+    /// Run a service that serves many contents, as its configuration says
+    Node(NodeArgs),
+    /// Make the running node serve files, or fetch a content and then serve it; prints the ticket
+    Add(AddArgs),
+    /// Make the running node stop serving a content; its files stay
+    Remove(RemoveArgs),
+    /// List what the running node serves
+    Ls(LsArgs),
+    /// Show contents, peers and rates of the running node
+    Status(StatusArgs),
+    /// Run an authority: issue certificates to nodes, and revoke them
+    #[command(subcommand)]
+    Cert(CertCommand),
+    /// Print the node id of the key in --key
+    Id(IdArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write manual pages, one for every command
+    Man {
+        /// Folder to write them into, made if it is missing
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+}
+
+const EXIT_CODES: &str = "Exit codes:
+    0  done
+    1  something else went wrong
+    2  wrong usage, or a manifest or ticket that cannot be read
+    3  no source, or none made progress; or a node that collects has no room: try again
+    4  the target exists and differs
+    5  data is not what the manifest says
+    6  the disk is full, or cannot be read or written
+    7  not authorised: a node proved another key, refused this node or its content, or is another user's
+    8  no node runs at the control socket
+    9  complete and verified but for what the target cannot hold, which is named
+  141  the reader of stdout went away before it had everything
+  130  interrupted";

@@ -1,9 +1,9 @@
-//! Every decoder of bytes from outside, and the engine, under bytes that nobody meant: the bodies of the fuzz targets
+//! Every decoder of bytes from outside, and the engine, under mutated bytes: the bodies of the fuzz targets
 //! (`crates/bodies`), replayed on a stable toolchain. First all of the committed corpora, then mutations of them for
 //! `SWARM_FUZZ_SECS` a target (3, or 60 with `SWARM_LONG_TESTS`), four targets at a time or as many as there are cores.
 //!
 //! Each input follows from one number: a failure names target and number, and `SWARM_FUZZ_SEED` with that number repeats it as the
-//! first; `SWARM_FUZZ_TARGET` picks one target. `REGENERATE=1` writes the samples into the corpora anew.
+//! first input; `SWARM_FUZZ_TARGET` selects one target. `REGENERATE=1` writes the samples into the corpora.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ fn corpus_folder(target: &Target) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target.name)
 }
 
-/// What is committed, by name, so that a number means the same input everywhere.
+/// The committed inputs, sorted by name, so that a number means the same input everywhere.
 fn corpus(target: &Target) -> Vec<(String, Vec<u8>)> {
     let folder = corpus_folder(target);
     let entries =
@@ -34,7 +34,7 @@ fn corpus(target: &Target) -> Vec<(String, Vec<u8>)> {
     corpus
 }
 
-/// The targets that are asked for.
+/// The selected targets.
 fn targets() -> Vec<&'static Target> {
     let only = env::var("SWARM_FUZZ_TARGET").ok();
     let targets: Vec<_> =
@@ -43,7 +43,7 @@ fn targets() -> Vec<&'static Target> {
     targets
 }
 
-/// Past the test harness, which would keep it to itself where all is well.
+/// Prints past the test harness, which hides the output of passed tests.
 fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").expect("stderr is open");
 }
@@ -110,7 +110,7 @@ fn mutated_inputs_break_nothing() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// Tries mutations until time is up; says how to repeat the first that fails.
+/// Tries mutations until the time is up; returns how to repeat the first failure.
 fn fuzz(target: &Target, seed: u64, time: Duration) -> Option<String> {
     let corpus: Vec<Vec<u8>> = corpus(target).into_iter().map(|(_, input)| input).collect();
     let start = now();
@@ -133,12 +133,12 @@ fn fuzz(target: &Target, seed: u64, time: Duration) -> Option<String> {
     None
 }
 
-/// A panic's message goes to stderr, as always.
+/// Whether the target passes; the message of a panic goes to stderr.
 fn passes(target: &Target, input: &[u8]) -> bool {
     catch_unwind(|| bodies::run(target.name, input)).is_ok()
 }
 
-/// One to eight changes of one input of the corpus, that know nothing of its meaning.
+/// One to eight random changes of one input of the corpus.
 fn mutated(corpus: &[Vec<u8>], len_max: usize, rng: &mut Rng) -> Vec<u8> {
     let mut input = pick(corpus, rng).clone();
     for _ in 0..=rng.below(8) {
@@ -177,6 +177,6 @@ fn now() -> Instant {
 /// Twenty targets, four at a time: a quarter of a minute, or five minutes.
 const SECS_SHORT: u64 = 3;
 const SECS_LONG: u64 = 60;
-/// On few cores several targets share one, so that all of them together take minutes.
+/// On few cores several targets share one, so that the whole test still takes minutes.
 const AT_ONCE_MIN: usize = 4;
 const INTERESTING: [u8; 10] = [0, 1, 0x0a, 0x22, 0x2e, 0x2f, 0x7f, 0x80, 0xfe, 0xff];

@@ -1,5 +1,5 @@
-//! Holds what the compiler does not: the table of crates in ARCHITECTURE.md, what pure crates may depend on and never name, and
-//! which room of `core` knows which. The arrows between crates themselves are their `Cargo.toml` files: nothing to look for.
+//! Checks rules that the compiler does not: the table of crates in ARCHITECTURE.md, the dependencies and imports of pure crates, and
+//! the arrows between rooms of `core`. Arrows between crates need no check: their `Cargo.toml` files hold them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// A crate, and the crates of this workspace that it may know.
+/// A crate, and the crates of this workspace that it may depend on.
 const CRATES: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("engine", &["core"]),
@@ -24,10 +24,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("bodies", &["core", "engine", "sim", "link", "discovery", "files", "host"]),
 ];
 
-/// They know anything that a test may need; only tests and benchmarks know them.
+/// Crates for tests and benchmarks alone; these may depend on any other crate.
 const TESTS_ALONE: &[&str] = &["swarm-testkit", "swarm-bodies"];
 
-/// What a pure crate may take from outside: values and arithmetic, no runtime, no socket, no file.
+/// External crates that a pure crate may depend on: values and arithmetic, no runtime, no socket, no file.
 const PURE_DEPENDENCIES: &[&str] = &[
     "blake3",
     "bytes",
@@ -43,7 +43,7 @@ const PURE_DEPENDENCIES: &[&str] = &[
     "unicode-normalization",
 ];
 
-/// A room of `core`, and the rooms that it may know.
+/// A room of `core`, and the rooms that it may import.
 const ROOMS: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("base", &[]),
@@ -57,7 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Crates without async, clock, sockets, files, threads and hash maps.
 const PURE: &[&str] = &["core", "engine", "sim"];
 
-/// What pure crates do not name. `std::net::SocketAddr` is a value, not a socket.
+/// Names that pure crates must not use. `std::net::SocketAddr` is a value, not a socket.
 const IMPURE: &[&str] = &[
     "async",
     "await",
@@ -80,7 +80,7 @@ const IMPURE: &[&str] = &[
     "std::net::ToSocketAddrs",
 ];
 
-/// What one file of a pure crate names and must not.
+/// Forbidden names in one file of a pure crate.
 fn impurities(source: &str) -> Vec<String> {
     let words = words_of(&flattened(&code_of(source)));
     let named = |path: &String| -> Vec<String> {
@@ -90,7 +90,7 @@ fn impurities(source: &str) -> Vec<String> {
     words.iter().flat_map(named).collect()
 }
 
-/// Arrows of one file in a room of `core` that the table does not have.
+/// Imports of one file in a room of `core` that the table does not allow.
 fn arrows(room: &str, source: &str) -> Vec<String> {
     let row = ROOMS.iter().find(|(name, _)| *name == room);
     let allowed = row.unwrap_or_else(|| panic!("room `{room}` is not in the table: add it")).1;
@@ -100,12 +100,12 @@ fn arrows(room: &str, source: &str) -> Vec<String> {
     foreign.map(|other| format!("{room} knows {other}")).collect()
 }
 
-/// `crate::Thing` is no room.
+/// Whether a name is a module: `crate::Thing` is not.
 fn is_module(name: &str) -> bool {
     name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
 }
 
-/// Whether a path holds these components, one after the other.
+/// Whether a path contains these components in a row.
 fn names(path: &str, impure: &str) -> bool {
     format!("::{path}::").contains(&format!("::{impure}::"))
 }
@@ -185,7 +185,7 @@ fn sources(of: &str) -> Vec<(String, String)> {
         let found = found.expect("the source can be read");
         let path = found.path().strip_prefix(&src).expect("it is below").to_string_lossy().into_owned();
         let is_test = path.ends_with("tests.rs") || path.contains("tests/");
-        // The command of the simulator reads its arguments and writes pictures.
+        // The command of the simulator reads its arguments and writes plots.
         let is_command = path == "main.rs";
         if found.path().extension().is_some_and(|end| end == "rs") && !is_test && !is_command {
             sources.push((path, fs::read_to_string(found.path()).expect("UTF-8")));

@@ -1,5 +1,5 @@
-//! Bare quinn, memory to memory: the QUIC settings of swarm (windows as of one link) and nothing else of it, not even its client's
-//! certificate. What it takes is about the least that a transfer over quinn can take here. `serve LEN DATAGRAM_MAX` prints its address; `get DATAGRAM_MAX ADDRESS..` takes all of it.
+//! Bare quinn, memory to memory: the QUIC settings of swarm (windows as of one link) and no other part of it, not even the client's
+//! certificate. Its time is about the least that a transfer over quinn can take here. `serve LEN DATAGRAM_MAX` prints its address; `get DATAGRAM_MAX ADDRESS..` fetches all of it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &[String]) {
     let number = |at: usize| args.get(at).and_then(|arg| arg.parse::<u64>().ok()).expect("a number");
     let options = |len: u64| {
         let datagram_len_max = u16::try_from(len).ok().filter(|&len| len > 0);
-        // As `swarm fetch` has them of its usual --memory.
+        // The windows of `swarm fetch` with its default --memory.
         let (receive_window_len, stream_receive_window_len) = (4 << 20, 2 << 20);
         let windows = LinkOptions { receive_window_len, stream_receive_window_len, ..LinkOptions::default() };
         LinkOptions { datagram_len_max, ..windows }
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &[String]) {
     }
 }
 
-/// Whoever asks gets `len` zeros on streams of 8 MiB, some at a time, as a fetch would ask for them.
+/// Sends `len` zeros to each client on streams of 8 MiB, several at a time, as a fetch would request them.
 async fn serve(len: u64, options: LinkOptions) {
     let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a name is valid");
     let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.signing_key.serialize_der()));
@@ -145,7 +145,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 mod anyone {
-    //! Takes any certificate: nothing secret is moved, on loopback.
+    //! Accepts any certificate: the transfer stays on loopback and has no secrets.
 
     use std::sync::Arc;
 
@@ -194,7 +194,7 @@ mod anyone {
 }
 
 const ALPN: &[u8] = b"baseline";
-/// What an upload of swarm reads at once.
+/// Length of one read of an upload in swarm.
 const BLOCK_LEN: usize = 512 << 10;
 const RUN_LEN: u64 = 8 << 20;
 const STREAMS_AT_ONCE: usize = 4;

@@ -1,4 +1,4 @@
-//! What is compared: who, on what data, from how many senders.
+//! The cases: contenders, data, number of senders.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::{Options, idle, now, pause};
 pub(crate) enum Case {
     /// One film from one sender.
     One,
-    /// The same with datagrams as the internet takes them.
+    /// As `One`, with datagrams of at most the length that the internet carries.
     OneInternet,
     /// One film from four senders.
     Four,
@@ -128,7 +128,7 @@ impl Race<'_> {
             lanes.push((*contender, scene, senders, Vec::new()));
         }
         for round in 1..=options.rounds {
-            // Another one is first in every round: whoever follows a big writer has a harder time.
+            // Each round starts with another contender, because a fetch after a heavy writer is slower.
             let count = lanes.len().max(1);
             lanes.rotate_left(usize::from(round > 1).min(count - 1));
             for (contender, scene, senders, samples) in &mut lanes {
@@ -160,7 +160,7 @@ impl Race<'_> {
     }
 }
 
-/// From the start of the command to the first new byte, and to the end.
+/// Measures from the start of the command to the first new byte, and to the end.
 fn resume(world: &World, options: &Options, report: &mut Report) {
     let film = world.film(LONG_LEN);
     let scene = Scene::new(Contender::SWARM, world, &film, 1, None);
@@ -178,7 +178,7 @@ fn resume(world: &World, options: &Options, report: &mut Report) {
         })
     };
     for round in 1..=options.rounds {
-        // Quickly for the most part, and then slowly enough to be killed at the right moment; it may be missed all the same.
+        // Fast for most of the content, then slow enough to be killed at the right moment; it may still be missed.
         let prepare = |_| {
             world.fresh_out();
             let mut slow = fetch();
@@ -190,7 +190,7 @@ fn resume(world: &World, options: &Options, report: &mut Report) {
             report.failed("resume", "it was done before it could be killed");
             continue;
         };
-        // What was there is what the resumed fetch says: the killed one may have got further than it told.
+        // The resumed fetch reports the bytes that it found: the killed one may have stored more than it reported.
         let (start, known) = (now(), std::cell::Cell::new(None));
         let first = until(fetch(), |line| {
             known.set(known.get().or(line["present_bytes"].as_u64()));
@@ -213,7 +213,7 @@ fn resume(world: &World, options: &Options, report: &mut Report) {
     }
 }
 
-/// Reads JSON lines until one gives a figure, and kills the process then.
+/// Reads JSON lines until one yields a figure, and then kills the process.
 fn until(mut command: Command, figure: impl Fn(&serde_json::Value) -> Option<f64>) -> Option<f64> {
     use std::io::BufRead as _;
     let mut child = command.spawn().expect("the binary starts");

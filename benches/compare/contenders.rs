@@ -1,4 +1,4 @@
-//! Who takes part: how each serves, and the command by which it fetches. All at their usual settings, but for what is needed to
+//! The contenders: how each serves, and its fetch command. All use their default settings, except for those needed to
 //! meet on loopback without the internet.
 
 use std::fs;
@@ -16,7 +16,7 @@ use crate::{now, pause};
 #[derive(Clone, Copy)]
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
-    /// What it cannot take part without.
+    /// Programs that it needs.
     programs: &'static [Program],
     start: fn(&Scene<'_>) -> Senders,
     fetch: fn(&Scene<'_>, &Senders) -> Command,
@@ -32,7 +32,7 @@ enum Program {
     Libtorrent,
 }
 
-/// What a contender works on.
+/// The data and folders of a contender's run.
 pub(crate) struct Scene<'a> {
     pub(crate) world: &'a World,
     pub(crate) data: &'a Data,
@@ -42,19 +42,19 @@ pub(crate) struct Scene<'a> {
     state: PathBuf,
 }
 
-/// Running senders; they end with this.
+/// Running senders; dropping the value ends them.
 pub(crate) struct Senders {
     pub(crate) processes: Vec<Child>,
-    /// Where each is: tickets, URLs, ports.
+    /// The place of each: a ticket, URL or port.
     places: Vec<String>,
-    /// A sender must not find its stdout closed.
+    /// Kept open, because a sender must not find its stdout closed.
     _stdouts: Vec<BufReader<ChildStdout>>,
 }
 
 impl Contender {
     pub(crate) const SWARM: Self =
         Self { name: "swarm", programs: &[], start: start_swarm, fetch: fetch_swarm, is_to_file: true };
-    /// Memory to memory over the same QUIC settings, checked and written nowhere: what QUIC alone costs.
+    /// Memory to memory with the same QUIC settings, no hash and no disk: the cost of QUIC alone.
     pub(crate) const QUINN: Self =
         Self { name: "bare-quinn", programs: &[], start: start_quinn, fetch: fetch_quinn, is_to_file: false };
     pub(crate) const CURL: Self = Self {
@@ -110,7 +110,7 @@ impl Contender {
         is_to_file: true,
     };
 
-    /// Whether what it needs is installed.
+    /// Whether its programs are installed.
     pub(crate) fn is_there(self) -> bool {
         self.programs.iter().all(|needed| match needed {
             Program::Named(name) => program(name).is_some(),
@@ -165,7 +165,7 @@ impl Senders {
         Self { processes, places, _stdouts: Vec::new() }
     }
 
-    /// Senders that say on their stdout where they are.
+    /// Starts senders that print their place on stdout.
     fn speaking(commands: impl Iterator<Item = Command>, place: fn(&str) -> Option<String>) -> Self {
         let (mut processes, mut places, mut stdouts) = (Vec::new(), Vec::new(), Vec::new());
         for mut command in commands {
@@ -195,7 +195,7 @@ impl Senders {
 impl Drop for Senders {
     fn drop(&mut self) {
         for process in &mut self.processes {
-            // nginx ends its workers only when it is asked to end.
+            // nginx ends its workers only on a signal to its main process.
             let asked = Command::new("kill").arg(process.id().to_string()).status();
             if asked.is_err() {
                 let _ = process.kill();
@@ -307,7 +307,7 @@ fn start_sshd(scene: &Scene<'_>) -> Senders {
     );
     fs::write(state.join("config"), config).expect("room on the disk");
     fs::set_permissions(state.join("user"), fs::Permissions::from_mode(0o600)).expect("it is ours");
-    // Where Debian's sshd wants to leave its privileges.
+    // Debian's sshd needs this folder for privilege separation.
     let _ = fs::create_dir_all("/run/sshd");
     let mut sshd = Command::new(program("sshd").expect("it was looked for"));
     sshd.args(["-D", "-f"]).arg(state.join("config"));
@@ -381,7 +381,7 @@ fn fetch_rqbit(scene: &Scene<'_>, senders: &Senders) -> Command {
 fn start_sendme(scene: &Scene<'_>) -> Senders {
     let state = scene.state("sendme");
     let mut send = Command::new(program("sendme").expect("it was looked for"));
-    // It keeps its store in the folder it runs in.
+    // sendme keeps its store in its working folder.
     send.current_dir(state).args(["send", "--relay", "disabled"]).arg(scene.data.path());
     Senders::speaking(std::iter::once(send), |line| line.strip_prefix("sendme receive ").map(str::to_owned))
 }
@@ -413,7 +413,7 @@ fn python() -> PathBuf {
     if own.is_file() { own } else { "python3".into() }
 }
 
-/// Where install.sh puts what is not a package of the system.
+/// The folder into which install.sh installs programs that are no packages of the system.
 fn installed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/compare-peers")
 }

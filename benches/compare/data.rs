@@ -1,4 +1,4 @@
-//! What is moved, and where. The same bytes at every run, and none that compress.
+//! The data and the folders of a run. The same bytes at every run, and incompressible.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -10,11 +10,11 @@ pub(crate) struct World {
     dir: PathBuf,
 }
 
-/// What a case moves: a folder with one film or many small files.
+/// The data of a case: a folder with one film or many small files.
 pub(crate) struct Data {
     /// The folder that is served.
     pub(crate) dir: PathBuf,
-    /// What is fetched of it, by its name; the name in `dir`.
+    /// Name in `dir` of the entry that is fetched.
     pub(crate) name: String,
     pub(crate) len: u64,
     digest: [u8; 32],
@@ -34,8 +34,8 @@ impl World {
         dir
     }
 
-    /// The folder that is fetched into; empty, and nothing of earlier runs on its way to the disk. Many small files are only put
-    /// aside: for minutes after a hundred thousand were removed, ext4 makes new ones far more slowly.
+    /// The folder that is fetched into: empty, with nothing of earlier runs still being written. Many small files are only moved
+    /// aside: for minutes after a hundred thousand were removed, ext4 creates new ones far more slowly.
     pub(crate) fn fresh_out(&self) -> PathBuf {
         let out = self.out();
         if walkdir::WalkDir::new(&out).into_iter().take(MANY).count() < MANY {
@@ -98,13 +98,13 @@ impl World {
 }
 
 impl Data {
-    /// Hashing it brings it into the page cache, too.
+    /// Hashes the data, which also brings it into the page cache.
     fn of(dir: PathBuf, name: &str, len: u64) -> Self {
         let digest = digest(&dir.join(name));
         Self { dir, name: name.to_owned(), len, digest }
     }
 
-    /// Brings it back into the page cache, as far as it was pushed out.
+    /// Brings evicted data back into the page cache.
     pub(crate) fn warm(&self) {
         let mut bytes = vec![0; 1 << 20];
         for entry in
@@ -119,7 +119,7 @@ impl Data {
         self.dir.join(&self.name)
     }
 
-    /// Whether this is the same; says what is not.
+    /// Compares the fetched data; an error names the difference.
     pub(crate) fn check(&self, out: &Path) -> Result<(), String> {
         let fetched = out.join(&self.name);
         if !fetched.exists() {
@@ -133,7 +133,7 @@ impl Data {
     }
 }
 
-/// Of a file, or of all files below a folder with their names.
+/// Hash of a file, or of all files below a folder with their names.
 fn digest(path: &Path) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     for entry in walkdir::WalkDir::new(path).sort_by_file_name() {

@@ -1,4 +1,4 @@
-//! What a seed costs that has nothing to do: leeches are linked to it, and all of them are done.
+//! The cost of an idle seed: leeches are linked to it, and all of them have finished.
 
 use std::process::{Child, Stdio};
 use std::time::Duration;

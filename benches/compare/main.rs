@@ -23,7 +23,7 @@ use cases::Case;
 use data::World;
 use report::Report;
 
-/// What was asked for.
+/// The options of a run.
 struct Options {
     cases: Vec<Case>,
     rounds: usize,
@@ -99,7 +99,7 @@ impl Options {
     }
 }
 
-/// What a benchmark may and the library may not.
+/// A benchmark may read the clock, the pure crates may not.
 #[expect(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
 fn now() -> std::time::Instant {
     std::time::Instant::now()

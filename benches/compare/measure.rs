@@ -1,4 +1,4 @@
-//! What a process and its descendants cost: seconds of both kinds of CPU time, and the most memory they held. Read from Linux's
+//! The cost of a process and its descendants: seconds of user and system CPU time, and their peak memory. Read from Linux's
 //! /proc, in ticks of 10 ms.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub(crate) struct Sample {
     pub(crate) sender: Cpu,
     /// Resident memory of the receiver and its descendants, the most of each added up, bytes.
     pub(crate) receiver_peak_len: u64,
-    /// The same of the sender that held most.
+    /// Peak memory of the sender that held most, with its descendants, bytes.
     pub(crate) sender_peak_len: u64,
 }
 
@@ -123,7 +123,7 @@ fn cpu(fields: &[u64], at: usize) -> Cpu {
     Cpu { user: seconds(at), system: seconds(at + 1) }
 }
 
-/// Short beside any fetch, long beside what looking costs.
+/// Short compared with any fetch, long compared with the cost of reading /proc.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 /// `USER_HZ` is 100 on every Linux.
 const TICKS_PER_SEC: f64 = 100.0;

@@ -1,5 +1,5 @@
-//! The journal: what recording a chunk costs, and what finding a record of many again does. The data are small and, where there
-//! is one, on a file system in memory, so that neither a disk nor hashing is what is timed.
+//! The journal: the cost of recording a chunk, and of reading a journal of many records. The data are small and, if possible,
+//! on a file system in memory, so that neither a disk nor hashing is measured.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(crate) fn journal(c: &mut Criterion) {
             let mut time = Duration::ZERO;
             let mut left = count;
             while left > 0 {
-                // A chunk is flushed once, and the last one would complete the file.
+                // A chunk is flushed only once, and the last one would complete the file.
                 let folder = folder();
                 let store = open(folder.path(), &manifest);
                 for chunk in (0..CHUNK_COUNT - 1).take(left as usize) {
@@ -41,7 +41,7 @@ pub(crate) fn journal(c: &mut Criterion) {
     group.bench_function("10000 chunks found again, recorded one by one", |b| {
         let folder = folder();
         let store = open(folder.path(), &manifest);
-        // Every other one first: as many runs as there can be.
+        // Every second chunk first: this makes as many runs as possible.
         for chunk in (0..CHUNK_COUNT).step_by(2).chain((1..CHUNK_COUNT).step_by(2)) {
             write(&store, &data, chunk);
             store.flush().expect("a file system that works");
@@ -69,7 +69,7 @@ fn write(store: &TargetStore, data: &[u8], chunk: u32) {
     assert_eq!(store.write_chunk(chunk, data).expect("room"), Verdict::Verified);
 }
 
-/// A file whose chunks all have the same bytes, and these. Their values differ: a chunk's place is part of it.
+/// A file whose chunks all have these bytes. Their hashes still differ, because a chunk's hash depends on its place.
 fn small_chunks() -> (Manifest, Vec<u8>) {
     let data = vec![7; 1 << CHUNK_LEN_LOG2];
     let len = u64::from(CHUNK_COUNT) << CHUNK_LEN_LOG2;

@@ -1,4 +1,4 @@
-//! The engine alone: what scheduling costs, messages and bookkeeping included, without a network, disk or hash.
+//! The engine alone: the cost of scheduling, messages and bookkeeping included, without a network, disk or hash.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) fn picker(c: &mut Criterion) {
     group.finish();
 }
 
-/// A file of so many chunks of 1 MiB that nobody has the bytes of.
+/// A file of this many chunks of 1 MiB, without any data.
 pub(crate) fn one_file(chunk_count: u32) -> Manifest {
     let values: Vec<[u8; 32]> =
         (0..chunk_count).map(|i| *blake3::hash(&i.to_le_bytes()).as_bytes()).collect();
@@ -47,7 +47,7 @@ pub(crate) fn one_file(chunk_count: u32) -> Manifest {
     Manifest::new(vec![file], Vec::new()).expect("a good manifest")
 }
 
-/// One engine, and the peers and the disk as it sees them.
+/// One engine, with its peers and its disk simulated.
 struct Fetch {
     engine: Engine,
     content: ContentId,
@@ -59,7 +59,7 @@ struct Fetch {
 }
 
 impl Fetch {
-    /// Linked to so many peers, with nothing fetched.
+    /// Linked to `peer_count` peers, with no chunk fetched.
     fn begun(manifest: &Manifest, peer_count: u64) -> Self {
         let (content, count) = (manifest.id(), manifest.geometry().chunk_count());
         let mut fetch = Self {

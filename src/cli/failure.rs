@@ -122,10 +122,8 @@ impl From<CoordinatorError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        if let StoreError::Disk { source, .. } = &error
-            && source.kind() == std::io::ErrorKind::BrokenPipe
-        {
-            return Self::stdout(source);
+        if let Some(broken) = broken_stdout(&error) {
+            return Self::stdout(broken);
         }
         Self::of(error.category(), error, None)
     }
@@ -197,8 +195,19 @@ impl From<ClientError> for Failure {
     }
 }
 
+/// The error of a store that writes to stdout whose reader went away: no fault of a disk.
+fn broken_stdout(error: &StoreError) -> Option<&std::io::Error> {
+    match error {
+        StoreError::Disk { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe => Some(source),
+        _ => None,
+    }
+}
+
 /// A folder that a fetch cannot fill.
 pub(super) fn of_target(error: StoreError) -> Failure {
+    if let Some(broken) = broken_stdout(&error) {
+        return Failure::stdout(broken);
+    }
     let way = ways::target(&error);
     Failure::of(error.category(), error, way)
 }

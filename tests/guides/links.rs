@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-/// The links of a page that lead nowhere, each with where it stands.
+/// The links of a page without a target, each with its place.
 pub(crate) fn dead(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.to_string_lossy()));
     let targets = links(&text);
@@ -20,7 +20,7 @@ pub(crate) fn dead(path: &Path) -> Vec<String> {
         .collect()
 }
 
-/// `[text](target)`, outside of blocks of code; no addresses of the web.
+/// `[text](target)` outside of code blocks, without web addresses.
 fn links(text: &str) -> Vec<&str> {
     let mut is_code = false;
     let mut found = Vec::new();
@@ -33,7 +33,7 @@ fn links(text: &str) -> Vec<&str> {
     found
 }
 
-/// The headings of a page as links name them: in lower case, words joined by hyphens.
+/// The headings of a page in the form that links use: lower case, words joined by hyphens.
 fn headings(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let titles =

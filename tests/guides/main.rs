@@ -1,16 +1,16 @@
-//! README and the book in `docs/` do what they say: every shell line of theirs runs here, every link leads somewhere, and every
+//! Checks README and the book in `docs/`: every shell line runs here, every link has a target, and every
 //! page of the book is in its table of contents.
 //!
-//! What the text of a page means to this test:
+//! The conventions of a page:
 //! - A block of language `sh` runs, a command at a time, in a folder and with a home of its own for each page.
-//! - `COMMAND &` runs until the page ends. `# prints its ticket: TICKET` behind a command names what it prints; where `TICKET` stands
-//!   later on the page, the printed line is put. A command in the background that prints nothing is ready when its log says so.
-//! - `# exit code 4` behind a command is the code that it must end with; otherwise that is 0.
+//! - `COMMAND &` runs until the page ends. `# prints its ticket: TICKET` after a command names its output; where `TICKET` stands
+//!   later on the page, the printed line is inserted. A command in the background that prints nothing is ready when its log says so.
+//! - `# exit code 4` after a command is its expected exit code; without it that is 0.
 //! - A block of language `toml` whose first line is a comment with a file name is that file.
 //! - A block of language `sh,norun` does not run; the line above it says why: `<!-- not run: it needs systemd -->`.
-//! - Ports 4433 and 9433 become free ones. `files` makes what the pages start from: `film.mkv` and the like.
+//! - Ports 4433 and 9433 become free ones. `files` creates the files that the pages start from: `film.mkv` and others.
 //!
-//! `SWARM_GUIDE=guides/trust` picks pages by a part of their path.
+//! `SWARM_GUIDE=guides/trust` selects pages by a part of their path.
 #![cfg(unix)]
 
 mod links;
@@ -153,7 +153,7 @@ fn every_path_that_contributors_are_sent_to_exists() {
     });
     let paths: Vec<&str> = paths.map(|code| code.split("::").next().unwrap_or(code)).collect();
     assert!(paths.len() > 10, "{paths:?}");
-    // Until the crates are there, only paths outside of them can be looked for.
+    // Without the crates, only paths outside of them can be checked.
     let has_crates = root().join("crates").is_dir();
     let is_missing =
         |path: &&&str| !root().join(path).exists() && (has_crates || !path.starts_with("crates/"));
@@ -161,7 +161,7 @@ fn every_path_that_contributors_are_sent_to_exists() {
     assert!(missing.is_empty(), "CONTRIBUTING.md names {missing:?}");
 }
 
-/// All Rust files below these folders, one after the other.
+/// All Rust files below these folders, joined.
 fn source_of(folders: &[PathBuf]) -> String {
     let mut source = String::new();
     for folder in folders.iter().filter(|folder| folder.is_dir()) {
@@ -177,7 +177,7 @@ fn source_of(folders: &[PathBuf]) -> String {
     source
 }
 
-/// Past the test harness, which would keep it to itself where all is well.
+/// Prints past the test harness, which hides the output of passed tests.
 fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").expect("stderr is open");
 }

@@ -1,27 +1,27 @@
-//! What of a page is run: commands and files, in order. Reads text; runs nothing.
+//! Extracts commands and files from a page, in order. Reads text; runs nothing.
 
-/// A page, as far as it is run.
+/// The runnable parts of a page.
 pub(crate) struct Page {
     /// Its path in the repository.
     pub(crate) name: String,
     pub(crate) steps: Vec<Step>,
-    /// Lines of blocks that do not run, and why.
+    /// Line and reason of each block that does not run.
     pub(crate) skipped: Vec<(usize, Option<String>)>,
 }
 
 pub(crate) enum Step {
     Run(Command),
-    /// A file, by its name and its text.
+    /// A file: its name and its text.
     Write(String, String),
 }
 
-/// A command of a block; it may go over several lines that end with a backslash.
+/// A command of a block; it may span several lines that end with a backslash.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Command {
     pub(crate) line: usize,
     pub(crate) text: String,
     pub(crate) is_background: bool,
-    /// The word that stands for what it prints.
+    /// The word that stands for its output.
     pub(crate) prints: Option<String>,
     pub(crate) exit_code: i32,
 }
@@ -113,7 +113,7 @@ impl Command {
     }
 }
 
-/// A command and its comment, if it has one: ` #` outside of quotes, as the shell has it.
+/// Splits a command from its comment: ` #` outside of quotes, as in a shell.
 fn split_comment(text: &str) -> (&str, &str) {
     let mut quote = None;
     let mut before = ' ';

@@ -1,4 +1,4 @@
-//! Runs a page in a folder of its own: commands in turn, and those in the background until the page ends.
+//! Runs a page in its own folder: commands in turn, and background commands until the page ends.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -11,14 +11,14 @@ use std::{env, thread};
 
 use super::page::{Command, Page, Step};
 
-/// A page's folder, what its words stand for, and what runs in the background.
+/// The folder of a page, the values of its words, and its background commands.
 pub(crate) struct Shell {
     folder: tempfile::TempDir,
     words: Vec<(String, String)>,
     jobs: Vec<Job>,
 }
 
-/// A process group, with its output in files.
+/// A process group whose output goes to files.
 struct Job {
     name: String,
     child: Child,
@@ -34,7 +34,7 @@ impl Shell {
         Ok(Self { folder, words: ports.into(), jobs: Vec::new() })
     }
 
-    /// Runs all of a page; says where it went wrong, and what was printed there.
+    /// Runs the whole page; an error names the place and the output there.
     pub(crate) fn run(&mut self, page: &Page) -> Result<(), String> {
         for step in &page.steps {
             match step {
@@ -75,7 +75,7 @@ impl Shell {
         command.prints.as_ref().map_or(Ok(()), |word| self.bind(word, &out))
     }
 
-    /// From now on the word stands for the line that was printed last.
+    /// Lets the word stand for the line that was printed last.
     fn bind(&mut self, word: &str, out: &Path) -> Result<(), String> {
         let printed = text_of(out);
         let line = printed.lines().last().ok_or("printed nothing")?;
@@ -115,9 +115,9 @@ impl Shell {
             .current_dir(self.work())
             .env("HOME", self.folder.path().join("home"))
             .env("PATH", path)
-            // Pages that run beside each other are not to find each other.
+            // Pages that run at the same time must not find each other.
             .env("SWARM_NO_LAN", "1")
-            // The demo's file: a gigabyte takes an unoptimised build too long.
+            // The length of the demo's file: a gigabyte takes an unoptimised build too long.
             .env("SWARM_LEN", "16MiB")
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
@@ -127,7 +127,7 @@ impl Shell {
         Ok(Job { name: format!("`{text}`"), child: process.spawn()?, out, err })
     }
 
-    /// What those in the background said, for a message about what failed beside them.
+    /// The output of the background commands, for the message of a failure.
     fn news(&self) -> String {
         self.jobs.iter().fold(String::new(), |mut news, job| {
             let _ = write!(news, "\n  {} said: {}", job.name, indented(&text_of(&job.err)));
@@ -152,7 +152,7 @@ impl Job {
         Ok(())
     }
 
-    /// It has printed what it prints, or its log says that it is ready. One that has ended is looked at when the page ends.
+    /// Whether it has printed its output, or logged that it is ready. A command that has ended is checked when the page ends.
     fn is_ready(&mut self, is_printing: bool) -> bool {
         let has_ended = self.child.try_wait().is_ok_and(|status| status.is_some());
         let is_ready = if is_printing {
@@ -188,7 +188,7 @@ impl Drop for Job {
     }
 }
 
-/// What a page starts from, and programs that stand for those that a test cannot run.
+/// Creates the files that a page starts from, and stand-ins for programs that a test cannot run.
 fn files(folder: &Path) -> std::io::Result<()> {
     for name in [
         "home",

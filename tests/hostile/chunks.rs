@@ -1,11 +1,11 @@
-//! Lies about chunks, told to a fetch that has an honest seed, too.
+//! Peers that lie about chunks to a fetch that also has an honest seed.
 
 use quinn::Connection;
 use swarm_core::wire::{ChunkStreamHeader, Message, RejectReason, RequestId};
 
 use crate::support::{Asked, FetchVictim, Film, HANDLE, Hostile, answer_well, begin, stream};
 
-/// A peer that says it has everything, and answers each request by this.
+/// A peer that claims every chunk and answers each request by this function.
 fn answers<F>(film: &Film, answer: impl Fn(Connection, Film, Asked) -> F + Send + Copy + 'static) -> Hostile
 where
     F: Future<Output = ()> + Send + 'static,
@@ -24,7 +24,7 @@ where
     hostile
 }
 
-/// All of a run, but for one byte.
+/// A whole run with one wrong byte.
 fn with_a_wrong_byte(film: &Film, asked: Asked) -> Vec<u8> {
     let mut bytes = film.run(asked).to_vec();
     bytes[asked.len as usize / 2] ^= 1;
@@ -80,7 +80,7 @@ fn streams_that_end_too_soon_cost_their_sender_the_link() {
         stream(&link, asked.header(), &film.run(asked)[..1000.min(asked.len as usize - 1)]).await;
     });
     let settled = victim.fetch("truncated streams", &[&hostile]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.logged(Some(hostile.node()), "breaks off every stream");
 }
 
@@ -91,45 +91,45 @@ fn streams_without_any_bytes_cost_their_sender_the_link() {
         stream(&link, asked.header(), &[]).await;
     });
     let settled = victim.fetch("empty streams", &[&hostile]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.logged(Some(hostile.node()), "breaks off every stream");
 }
 
 #[test]
-fn what_came_of_streams_that_are_reset_midway_is_of_use() {
+fn the_received_part_of_a_reset_stream_is_kept() {
     let victim = FetchVictim::new();
     let hostile = answers(&victim.film, |link, film, asked| async move {
         let Some(mut stream) = begin(&link, asked.header()).await else { return };
-        // Never at the same place: 97 is prime.
+        // At a different place each time: 97 is prime.
         let part = (asked.request.0 * 97 * 1024) as usize % asked.len as usize;
         let _ = stream.write_all(&film.run(asked)[..part]).await;
         let _ = stream.reset(9u32.into());
     });
     let settled = victim.fetch("streams reset at any byte", &[&hostile]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     assert_eq!(settled.outcome().done().corrupt_bytes, 0);
     settled.passed("what came is kept, the rest asked of others");
 }
 
 #[test]
-fn what_comes_after_a_run_is_not_read() {
+fn bytes_after_a_run_are_not_read() {
     let victim = FetchVictim::new();
     let hostile = answers(&victim.film, |link, film, asked| async move {
         let Some(mut stream) = begin(&link, asked.header()).await else { return };
         let _ = stream.write_all(film.run(asked)).await;
-        // Until the victim stops it.
+        // The victim stops the stream.
         while stream.write_all(&[0; 64 << 10]).await.is_ok() {}
     });
     let settled = victim.fetch("endless streams", &[&hostile]);
     let done = settled.outcome().done();
     let took = done.peers.iter().find(|peer| peer.node == hostile.node().to_string()).expect("it was linked");
     assert!(took.bytes > 0 && took.bytes <= done.bytes, "{done:#?}");
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.passed("run taken, rest stopped");
 }
 
 #[test]
-fn streams_that_nobody_asked_for_are_stopped() {
+fn streams_without_a_request_are_stopped() {
     let victim = FetchVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     hostile.serve(move |mut talk| {
@@ -149,20 +149,20 @@ fn streams_that_nobody_asked_for_are_stopped() {
             tokio::join!(flood, talk.idle());
         }
     });
-    let settled = victim.fetch("flood of streams nobody asked for", &[&hostile]);
+    let settled = victim.fetch("flood of streams without a request", &[&hostile]);
     assert_eq!(settled.outcome().done().corrupt_bytes, 0);
     settled.passed("streams stopped");
 }
 
 #[test]
-fn a_peer_that_answers_a_request_twice_brings_nothing_by_the_second() {
+fn the_second_answer_to_a_request_is_not_read() {
     let victim = FetchVictim::new();
     let hostile = answers(&victim.film, |link, film, asked| async move {
         answer_well(&link, &film, asked).await;
         stream(&link, asked.header(), &with_a_wrong_byte(&film, asked)).await;
     });
     let settled = victim.fetch("each run twice, the second wrong", &[&hostile]);
-    // Whichever of the two is read first answers the request; the other one is not read.
+    // The stream that is read first answers the request; the other one is not read.
     match settled.outcome().done().corrupt_bytes {
         0 => settled.passed("second stream stopped"),
         1_048_576 => settled.banned(hostile.node(), "failed verification"),
@@ -171,18 +171,18 @@ fn a_peer_that_answers_a_request_twice_brings_nothing_by_the_second() {
 }
 
 #[test]
-fn a_peer_that_takes_requests_and_never_sends_loses_them_to_others() {
+fn requests_of_a_stalled_peer_are_reassigned() {
     let victim = FetchVictim::new();
     let hostile = answers(&victim.film, |_, _, _| async {});
     let settled = victim.fetch("accepts and never sends", &[&hostile]);
     let done = settled.outcome().done();
     assert!(done.peers.iter().all(|peer| peer.node != hostile.node().to_string() || peer.bytes == 0));
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.passed("requests taken over");
 }
 
 #[test]
-fn a_peer_that_trickles_loses_its_requests_to_others() {
+fn requests_of_a_peer_that_trickles_are_reassigned() {
     let victim = FetchVictim::new();
     let hostile = answers(&victim.film, |link, film, asked| async move {
         let Some(mut stream) = begin(&link, asked.header()).await else { return };
@@ -194,12 +194,12 @@ fn a_peer_that_trickles_loses_its_requests_to_others() {
         }
     });
     let settled = victim.fetch("trickles a byte at a time", &[&hostile]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.passed("requests taken over");
 }
 
 #[test]
-fn a_peer_that_rejects_what_it_announced_is_not_asked_for_ever() {
+fn a_peer_that_rejects_announced_chunks_is_given_up() {
     let victim = FetchVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     hostile.serve(move |mut talk| {
@@ -213,12 +213,12 @@ fn a_peer_that_rejects_what_it_announced_is_not_asked_for_ever() {
         }
     });
     let settled = victim.fetch("announces, rejects, announces again", &[&hostile]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.logged(Some(hostile.node()), "rejects what it offers");
 }
 
 #[test]
-fn choking_and_unchoking_without_end_keeps_nobody_busy() {
+fn endless_choking_and_unchoking_costs_little() {
     let victim = FetchVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     hostile.serve(move |mut talk| {
@@ -232,12 +232,12 @@ fn choking_and_unchoking_without_end_keeps_nobody_busy() {
         }
     });
     let settled = victim.fetch("rejects as choked, unchokes at once", &[&hostile]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.logged(Some(hostile.node()), "rejects what it offers");
 }
 
 #[test]
-fn false_blame_of_a_peer_changes_nothing_for_others() {
+fn a_false_accusation_does_not_change_how_other_peers_are_treated() {
     let victim = FetchVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     hostile.serve(move |mut talk| {
@@ -254,16 +254,16 @@ fn false_blame_of_a_peer_changes_nothing_for_others() {
         }
     });
     let settled = victim.fetch("false blame", &[&hostile]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     let blames =
         settled.outcome().events("peer").into_iter().filter(|line| line["state"] == "blames us").count();
     assert!((1..=8).contains(&blames), "{blames}");
     settled.told(hostile.node(), "blames us", "was corrupt");
-    settled.passed("told 8 times at most, nobody banned");
+    settled.passed("told 8 times at most, no peer banned");
 }
 
 #[test]
-fn a_peer_that_comes_back_after_every_chunk_is_of_use_all_the_same() {
+fn a_peer_that_links_anew_for_every_chunk_is_still_used() {
     let victim = FetchVictim::new();
     let hostile = answers(&victim.film, |link, film, asked| async move {
         answer_well(&link, &film, asked).await;
@@ -271,6 +271,6 @@ fn a_peer_that_comes_back_after_every_chunk_is_of_use_all_the_same() {
     });
     let settled = victim.fetch("restarts mid-transfer", &[&hostile]);
     settled.told(hostile.node(), "left", "restart");
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.passed("redialed with patience");
 }

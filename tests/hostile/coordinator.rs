@@ -1,4 +1,4 @@
-//! Hostile nodes at a coordinator, and a hostile coordinator. Honest nodes find each other all the same.
+//! Hostile nodes at a coordinator, and a hostile coordinator. Honest nodes still find each other.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use crate::support::{
     Film, Hostile, MIB, Process, Role, Settled, Talk, World, args, assert_same_file, flood, framed, varint,
 };
 
-/// A coordinator, an honest seed that it knows, and what they serve.
+/// A coordinator, an honest seed that it knows, and their film.
 struct Victim {
     world: World,
     film: Film,
@@ -42,7 +42,7 @@ impl Victim {
         self.place.split_once('@').expect("a key and an address").1.parse().expect("loopback")
     }
 
-    /// An honest fetch that nobody tells of the seed but the coordinator; then the coordinator ends.
+    /// An honest fetch that learns of the seed only from the coordinator; then the coordinator ends.
     fn settle(self, case: &'static str) -> Settled {
         std::fs::write(
             self.world.path("film.swarm"),
@@ -78,7 +78,7 @@ fn announcement(hostile: &Hostile, content: ContentId, address: &str) -> SignedA
     SignedAnnounce::sign(&hostile.signing(), body)
 }
 
-/// Greets, asks for neighbours of the film, and returns what the seed announced of itself.
+/// Greets, asks for neighbours of the film, and returns the seed's announcement.
 async fn hear_of_the_seed(talk: &mut Talk, hostile: &Hostile, victim: &Victim) -> SignedAnnounce {
     talk.say_bytes(&said(&Coordination::Hello(Hello::ours()))).await;
     let announce = announcement(hostile, victim.film.content(), "127.0.0.1:9");
@@ -93,7 +93,7 @@ async fn hear_of_the_seed(talk: &mut Talk, hostile: &Hostile, victim: &Victim) -
 }
 
 #[test]
-fn anothers_announcement_is_not_taken_from_whoever_replays_it() {
+fn a_replayed_announcement_of_another_node_is_refused() {
     let victim = Victim::new();
     let hostile = Hostile::in_role(1, Role::Coordinator);
     let end = hostile.run(async {
@@ -110,7 +110,7 @@ fn anothers_announcement_is_not_taken_from_whoever_replays_it() {
 }
 
 #[test]
-fn an_announcement_that_was_tampered_with_is_not_taken() {
+fn a_changed_announcement_is_refused() {
     let victim = Victim::new();
     let hostile = Hostile::in_role(1, Role::Coordinator);
     hostile.run(async {
@@ -118,7 +118,7 @@ fn an_announcement_that_was_tampered_with_is_not_taken() {
         talk.say_bytes(&said(&Coordination::Hello(Hello::ours()))).await;
         let announce = announcement(&hostile, victim.film.content(), "127.0.0.1:9");
         let mut frame = Coordination::Announce { announce, wanted: 0, links: Vec::new() }.encode().to_vec();
-        // A digit of the address, in what was signed.
+        // Changes a digit of the signed address.
         let at = frame.windows(9).position(|part| part == b"127.0.0.1").expect("it is in there");
         frame[at] = b'8';
         talk.say_bytes(&framed(&frame)).await;
@@ -128,7 +128,7 @@ fn an_announcement_that_was_tampered_with_is_not_taken() {
 }
 
 #[test]
-fn what_no_node_says_to_a_coordinator_ends_the_link() {
+fn messages_that_no_node_sends_end_the_link_to_a_coordinator() {
     let victim = Victim::new();
     let hostile = Hostile::in_role(1, Role::Coordinator);
     let hello = said(&Coordination::Hello(Hello::ours()));
@@ -157,7 +157,7 @@ fn what_no_node_says_to_a_coordinator_ends_the_link() {
 }
 
 #[test]
-fn a_flood_of_announcements_is_slowed_down_and_sends_nobody_anywhere() {
+fn a_flood_of_announcements_is_limited_and_directs_no_dials() {
     let victim = Victim::new();
     let hostile = Hostile::in_role(1, Role::Coordinator);
     let stranger = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -189,7 +189,7 @@ fn a_flood_of_announcements_is_slowed_down_and_sends_nobody_anywhere() {
 }
 
 #[test]
-fn a_coordinator_lets_go_of_whoever_never_greets_and_of_whoever_never_reads() {
+fn a_coordinator_closes_links_that_never_greet_or_never_read() {
     let victim = Victim::new();
     let hostile = Hostile::in_role(1, Role::Coordinator);
     let silent = hostile.dialer().with_key(2);

@@ -1,4 +1,4 @@
-//! Much of what is allowed, at a seed that serves an honest leech meanwhile.
+//! Floods of allowed messages, at a seed that serves an honest leech meanwhile.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -12,14 +12,14 @@ use crate::support::{
     FetchVictim, Film, HANDLE, Hostile, SeedVictim, Settled, Spent, Talk, flood, framed, opened,
 };
 
-/// The same bytes, as many messages of them as make a good write.
+/// One message, repeated as often as makes a large write.
 fn many(message: &Message) -> Vec<u8> {
     let one = framed(&message.encode());
     one.repeat((32 << 10) / one.len() + 1)
 }
 
-/// A seed whose hostile leech says this for ever, after it has taken part. Ends when it was said `times` times and an honest leech
-/// has all.
+/// A seed whose hostile leech takes part and then repeats this message. Ends when it was sent `times` times and an honest leech
+/// has the whole film.
 fn seed_flooded_with(
     case: &'static str,
     times: usize,
@@ -49,7 +49,7 @@ fn wait_for(enough: &Receiver<()>) {
 }
 
 #[test]
-fn a_flood_of_haves_keeps_nobody_from_being_served() {
+fn a_flood_of_haves_does_not_starve_an_honest_leech() {
     let (settled, _) = seed_flooded_with("flood of Have", 100, |film| {
         many(&Message::Have { handle: HANDLE, chunks: film.all_chunks() })
     });
@@ -57,7 +57,7 @@ fn a_flood_of_haves_keeps_nobody_from_being_served() {
 }
 
 #[test]
-fn haves_taken_back_and_said_again_keep_nobody_from_being_served() {
+fn haves_and_losts_in_turn_do_not_starve_an_honest_leech() {
     let (settled, _) = seed_flooded_with("flood of Have and Lost in turn", 100, |film| {
         let (handle, chunks) = (HANDLE, film.all_chunks());
         let pair = [Message::Have { handle, chunks: chunks.clone() }, Message::Lost { handle, chunks }];
@@ -67,14 +67,14 @@ fn haves_taken_back_and_said_again_keep_nobody_from_being_served() {
 }
 
 #[test]
-fn a_flood_of_cancels_keeps_nobody_from_being_served() {
+fn a_flood_of_cancels_does_not_starve_an_honest_leech() {
     let (settled, _) =
         seed_flooded_with("flood of Cancel", 100, |_| many(&Message::Cancel { request: RequestId(5) }));
     settled.passed("leech served");
 }
 
 #[test]
-fn a_flood_of_requests_is_rejected_and_keeps_nobody_from_being_served() {
+fn a_flood_of_requests_is_rejected_and_does_not_starve_an_honest_leech() {
     let (settled, _) = seed_flooded_with("flood of Request", 20, |film| {
         (0..2000)
             .flat_map(|number| {
@@ -87,7 +87,7 @@ fn a_flood_of_requests_is_rejected_and_keeps_nobody_from_being_served() {
 }
 
 #[test]
-fn whoever_asks_for_the_manifest_again_and_again_is_banned() {
+fn a_peer_that_requests_the_manifest_again_and_again_is_banned() {
     let (settled, node) = seed_flooded_with("flood of ManifestRequest", 1, |_| {
         many(&Message::ManifestRequest { handle: HANDLE, page: 0 })
     });
@@ -95,7 +95,7 @@ fn whoever_asks_for_the_manifest_again_and_again_is_banned() {
 }
 
 #[test]
-fn a_flood_of_contents_that_nobody_has_is_declined() {
+fn a_flood_of_unknown_contents_is_declined() {
     let (settled, _) = seed_flooded_with("flood of Open", 20, |_| {
         let open = |number: u32| {
             let content = ContentId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes());
@@ -107,27 +107,27 @@ fn a_flood_of_contents_that_nobody_has_is_declined() {
 }
 
 #[test]
-fn a_flood_of_nothing_keeps_nobody_from_being_served() {
+fn a_flood_of_empty_frames_does_not_starve_an_honest_leech() {
     let (settled, _) = seed_flooded_with("flood of empty frames", 100, |_| vec![0; 32 << 10]);
     settled.passed("leech served");
 }
 
 #[test]
-fn whoever_asks_for_much_and_reads_no_answer_costs_little_and_loses_its_link() {
+fn a_peer_that_requests_much_and_reads_nothing_costs_little_and_loses_its_link() {
     let mut victim = SeedVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     let culprits: Vec<_> = (10..15).map(|key| hostile.narrow_dialer(key)).collect();
     let nodes: Vec<NodeId> = culprits.iter().map(|dialer| dialer.node()).collect();
     let (address, (enough, wait)) = (victim.address(), sync_channel(1));
     hostile.spawn(async move {
-        // Always the same name: taken once, then rejected.
+        // One request id: the first request is accepted, the others are rejected.
         let request =
             Message::Request { request: RequestId(1), handle: HANDLE, chunk: 0, offset: 0, len: 1 << 20 };
         let (requests, mut talks) = (many(&request), Vec::new());
         for dialer in &culprits {
             let mut talk = dialer.dial(address).await.expect("a link");
             talk.take_part(&film).await;
-            // Until the victim closes the link: nothing that it says is read.
+            // Until the victim closes the link: the peer reads none of its answers.
             while talk.say_bytes(&requests).await {}
             talks.push(talk);
         }
@@ -137,13 +137,13 @@ fn whoever_asks_for_much_and_reads_no_answer_costs_little_and_loses_its_link() {
     wait_for(&wait);
     victim.serves_well();
     let settled = victim.settle("asks without end, reads no answer");
-    // What came before the link was closed, and was not read yet, is not worked off any more.
+    // Messages received before the link was closed, but not read yet, are not processed any more.
     nodes.into_iter().for_each(|node| settled.has_logged_once(node, "control stream is not read"));
     settled.passed("links closed, named in the log");
 }
 
 #[test]
-fn chunks_that_nobody_reads_keep_no_place_from_others() {
+fn uploads_that_are_not_read_block_no_slot() {
     let mut victim = SeedVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     let culprits: Vec<_> = (10..40).map(|key| hostile.narrow_dialer(key)).collect();
@@ -172,7 +172,7 @@ fn chunks_that_nobody_reads_keep_no_place_from_others() {
 }
 
 #[test]
-fn a_flood_of_streams_is_held_to_the_named_number() {
+fn a_flood_of_streams_is_held_to_the_advertised_limit() {
     let mut victim = SeedVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     let (mut talk, (enough, wait)) = (dial(&hostile, &victim), sync_channel(1));
@@ -181,7 +181,7 @@ fn a_flood_of_streams_is_held_to_the_named_number() {
         let link = talk.connection.clone();
         let one_way = async {
             let mut streams = Vec::new();
-            // No header: half of them hold a byte, and none ever ends.
+            // Without a complete header: half of the streams hold a byte, and none ever ends.
             while let Ok(mut stream) = link.open_uni().await {
                 let _ = stream.write_all(&[1]).await;
                 streams.push(stream);
@@ -205,7 +205,7 @@ fn a_flood_of_streams_is_held_to_the_named_number() {
 }
 
 #[test]
-fn a_crowd_of_links_costs_little_each() {
+fn each_link_of_a_crowd_costs_little() {
     let crowd = count_of("SWARM_HOSTILE_CROWD", CROWD);
     let mut victim = SeedVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
@@ -231,7 +231,7 @@ fn a_crowd_of_links_costs_little_each() {
 }
 
 #[test]
-fn leeches_that_ask_for_all_they_may_leave_a_share_to_others() {
+fn leeches_with_the_most_requests_leave_a_share_to_others() {
     let greedy = count_of("SWARM_HOSTILE_GREEDY", GREEDY);
     let mut victim = SeedVictim::with(&["--limit-up", "100MB/s"]);
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
@@ -247,14 +247,14 @@ fn leeches_that_ask_for_all_they_may_leave_a_share_to_others() {
     }
     (0..greedy).for_each(|_| wait_for(&wait));
     victim.serves_well();
-    // Many leeches fill the windows and blocks that a seed has for all together.
+    // Many leeches fill the windows and blocks that a seed holds for all of them together.
     let more = Spent { peak_len: SHARED_LEN / 2 + u64::from(greedy) * LINK_LEN / 2, cpu: LINK_TIME * greedy };
     victim
         .settle("leeches that ask for all they may")
         .passed_beside(more, &format!("{greedy}; leech served"));
 }
 
-/// Asks for everything over and over, as much at once as is taken, and reads it away.
+/// Requests everything again and again, as much at once as is accepted, and reads the answers.
 async fn devour(talk: &mut Talk, film: &Film) {
     let chunk_count = film.chunk_count();
     let mut next = 0;
@@ -280,13 +280,13 @@ async fn devour(talk: &mut Talk, film: &Film) {
     }
 }
 
-/// How many, if it is not as many as usual: for figures.
+/// The number in an environment variable, or the usual one: for figures of larger runs.
 fn count_of(name: &str, usual: u32) -> u32 {
     std::env::var(name).map_or(usual, |count| count.parse().expect("a number"))
 }
 
 #[test]
-fn bytes_sent_before_anything_was_said_are_few() {
+fn few_bytes_are_accepted_before_the_greeting() {
     let mut victim = SeedVictim::new();
     let hostile = Hostile::new(1);
     let (address, (enough, wait)) = (victim.address(), sync_channel(1));
@@ -297,7 +297,7 @@ fn bytes_sent_before_anything_was_said_are_few() {
             let Some(link) = dialer.with_key(number).connect(address).await else { continue };
             for _ in 0..8 {
                 let mut stream = link.open_uni().await.expect("8 are allowed");
-                // As much as the victim's windows take; it has opened no control stream to read by.
+                // As much as the victim's windows allow; it has no control stream to read from.
                 let full = tokio::time::timeout(Duration::from_millis(20), stream.write_all(&[0; 4 << 20]));
                 let _ = full.await;
                 links.push((link.clone(), stream));
@@ -312,9 +312,9 @@ fn bytes_sent_before_anything_was_said_are_few() {
 }
 
 #[test]
-fn peers_that_a_liar_names_are_dialed_with_measure_and_never_out_of_its_reach() {
+fn peers_named_by_a_liar_are_dialed_rarely_and_never_beyond_its_reach() {
     let victim = FetchVictim::new();
-    // On this machine: strangers that hear when somebody knocks.
+    // Sockets on this machine stand for strangers: they notice each dial.
     let strangers: Vec<UdpSocket> =
         (0..64).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")).collect();
     let places: Vec<SocketAddr> =
@@ -348,17 +348,17 @@ fn peers_that_a_liar_names_are_dialed_with_measure_and_never_out_of_its_reach() 
     });
     let knocked = knocked.count();
     assert!(knocked <= 16, "{knocked} strangers were dialed");
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.passed(&format!("{knocked} of 64 strangers dialed, at most 16 a minute"));
 }
 
-/// Nodes that are linked and idle.
+/// Number of idle links.
 const CROWD: u32 = 1000;
 const GREEDY: u32 = 20;
-/// Of one leech: more than a node takes at once.
+/// Requests of one leech: more than a node accepts at once.
 const ASKED_AT_ONCE: u32 = 300;
-/// What a seed holds for all links together, beside what one takes.
+/// Memory that a seed holds for all links together, besides the memory of each.
 const SHARED_LEN: u64 = 64 << 20;
-/// What a seed may hold and work for each link that does nothing.
+/// Memory and work that each idle link may cost a seed.
 const LINK_LEN: u64 = 64 << 10;
 const LINK_TIME: Duration = Duration::from_millis(4);

@@ -1,4 +1,4 @@
-//! What no honest peer says on a control stream, said to a seed and to a fetch.
+//! Frames and messages that no honest peer sends, sent to a seed and to a fetch.
 
 use swarm_core::base::ContentId;
 use swarm_core::base::limits::{FEATURES_MAX, FRAME_LEN_MAX, NAME_LEN_MAX};
@@ -9,10 +9,10 @@ use crate::support::{
     FetchVictim, Film, HANDLE, Hostile, SeedVictim, Talk, answer_well, framed, opened, raw_message, varint,
 };
 
-/// Something wrong: what it is, the bytes, and what the victim says of it.
+/// A violation: its name, its bytes, and the victim's reason.
 struct Wrong {
     what: &'static str,
-    /// Without it the bytes are the first that is said.
+    /// If false, the bytes are sent in place of the greeting.
     is_greeted: bool,
     bytes: Vec<u8>,
     why: &'static str,
@@ -34,7 +34,7 @@ fn hello() -> Hello {
     Hello::ours()
 }
 
-/// What a seed of the film takes for a ban.
+/// Violations that a seed of the film answers with a ban.
 fn all_wrong(film: &Film) -> Vec<Wrong> {
     let open = |after: Vec<Vec<u8>>| [vec![said(&opened(film, HANDLE))], after].concat().concat();
     let request =
@@ -94,7 +94,7 @@ fn all_wrong(film: &Film) -> Vec<Wrong> {
             open(vec![said(&Message::ManifestRequest { handle: HANDLE, page: u32::MAX })]),
             "a manifest page",
         ),
-        // Frame 6 is Have; gap and run numbers whose sum does not fit.
+        // Frame 6 is Have, here with gap and run numbers whose sum overflows.
         wrong("runs that overflow", open(vec![have_of(&[0, u32::MAX, u32::MAX, 7])]), "a chunk"),
         wrong("an empty run", open(vec![have_of(&[0, 0])]), "chunk runs"),
         wrong("half a run", open(vec![have_of(&[0, 1, 1])]), "chunk runs"),
@@ -103,7 +103,7 @@ fn all_wrong(film: &Film) -> Vec<Wrong> {
     ]
 }
 
-/// A Have of these numbers, whatever they are.
+/// A Have of these numbers, valid or not.
 fn have_of(numbers: &[u32]) -> Vec<u8> {
     let packed: Vec<u8> = numbers.iter().flat_map(|number| varint(u64::from(*number))).collect();
     raw_message(6, &[vec![8, HANDLE.0 as u8, 18], varint(packed.len() as u64), packed].concat())
@@ -117,7 +117,7 @@ async fn do_wrong(mut talk: Talk, wrong: &Wrong) {
 }
 
 #[test]
-fn a_seed_bans_whoever_breaks_the_protocol_and_serves_the_others() {
+fn a_seed_bans_peers_that_break_the_protocol_and_serves_the_others() {
     let mut victim = SeedVictim::new();
     let (hostile, address) = (Hostile::new(1), victim.address());
     let all = all_wrong(&victim.film);
@@ -138,7 +138,7 @@ fn a_seed_bans_whoever_breaks_the_protocol_and_serves_the_others() {
 }
 
 #[test]
-fn a_fetch_bans_whoever_breaks_the_protocol_and_ends_well() {
+fn a_fetch_bans_peers_that_break_the_protocol_and_completes() {
     let victim = FetchVictim::new();
     let all = all_wrong(&victim.film);
     let kinds = [
@@ -186,11 +186,11 @@ fn a_control_stream_that_ends_inside_a_frame_or_is_reset_gets_its_sender_banned(
     victim.serves_well();
     let settled = victim.settle("control stream cut inside a frame, and reset");
     settled.told(cut.node(), "banned", "ended inside a frame");
-    settled.banned(reset.node(), "gave the control stream up");
+    settled.banned(reset.node(), "reset the control stream");
 }
 
 #[test]
-fn messages_of_the_future_are_passed_over() {
+fn unknown_messages_are_skipped() {
     let victim = FetchVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     hostile.serve(move |mut talk| {
@@ -204,7 +204,7 @@ fn messages_of_the_future_are_passed_over() {
                 ..hello()
             }))
             .await;
-            // What no build knows, frames of nothing, and known messages with fields that nobody knows.
+            // Unknown messages, empty frames, and known messages with unknown fields.
             let noise = [
                 raw_message(99, &[1; 5000]),
                 framed(&[]),
@@ -231,7 +231,7 @@ fn messages_of_the_future_are_passed_over() {
         }
     });
     let settled = victim.fetch("unknown messages and a later minor version", &[&hostile]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     let done = settled.outcome().done();
     let ours = done.peers.iter().find(|peer| peer.node == hostile.node().to_string()).expect("it was linked");
     assert!(ours.bytes > 0, "{done:#?}");

@@ -1,4 +1,4 @@
-//! Manifests that no honest maker makes, in files and from peers. Nothing of them is created anywhere.
+//! Manifests that no honest tool makes, in files and from peers. None of their entries is created on disk.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use swarm_core::wire::Message;
 
 use crate::support::{FetchVictim, HANDLE, Hostile, Spent, Talk, World, args, opened, varint};
 
-/// An entry of a file, whatever is in it.
+/// An entry of a file, valid or not.
 #[derive(Clone)]
 struct Entry {
     path: Vec<u8>,
@@ -20,7 +20,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// An empty file: nothing but its path may be wrong.
+    /// An empty file: only its path may be invalid.
     fn empty(path: impl AsRef<[u8]>) -> Self {
         let blake3 = *blake3::hash(&[]).as_bytes();
         Self { path: path.as_ref().to_vec(), len: 0, blake3, chunk_len_log2: 0, chunk_hashes: Vec::new() }
@@ -59,7 +59,7 @@ fn file_of(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Bodies, and what is said of each.
+/// Invalid bodies, and the expected message of each.
 fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let paths = |paths: &[&str]| body(&paths.iter().map(Entry::empty).collect::<Vec<_>>());
     let long = |len: u64, chunk_len_log2, hashes: usize| Entry {
@@ -98,7 +98,7 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             body(&["a", "b", "c"].map(|path| Entry { path: path.into(), ..long(u64::MAX / 2, 24, 40) })),
             "do not add up",
         ),
-        ("a field that nobody knows", [paths(&["evil"]), field(9, b"x")].concat(), "unknown field"),
+        ("an unknown field", [paths(&["evil"]), field(9, b"x")].concat(), "unknown field"),
         ("bytes after the end", [paths(&["evil"]), vec![0x0a]].concat(), "cut short"),
         ("an entry longer than all", vec![0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f], "cut short"),
     ]
@@ -115,7 +115,7 @@ fn nothing_was_made(world: &World) {
 }
 
 #[test]
-fn no_file_that_lies_is_taken_for_a_manifest() {
+fn invalid_manifest_files_are_refused() {
     let world = World::new();
     for (what, body, why) in refused() {
         std::fs::write(world.path("evil.swarm"), file_of(&body)).expect("room");
@@ -138,7 +138,7 @@ fn a_manifest_of_more_files_than_allowed_is_refused() {
 }
 
 #[test]
-fn a_ticket_for_a_manifest_that_lies_ends_the_fetch_and_makes_nothing() {
+fn an_invalid_manifest_from_a_peer_ends_the_fetch_and_creates_nothing() {
     let world = World::new();
     let kinds = [
         "out of the folder",
@@ -159,7 +159,7 @@ fn a_ticket_for_a_manifest_that_lies_ends_the_fetch_and_makes_nothing() {
     }
 }
 
-/// Names that another system would take for a drive are names of files below the folder here.
+/// Names with a drive letter of another system are names of files below the folder here.
 #[test]
 fn drive_letters_and_backslashes_stay_below_the_folder() {
     let world = World::new();
@@ -217,7 +217,7 @@ fn a_manifest_of_another_content_gets_its_sender_banned() {
 }
 
 #[test]
-fn the_longest_manifest_there_may_be_is_rubbish_and_costs_its_own_length() {
+fn an_invalid_manifest_of_the_longest_length_costs_its_own_length() {
     let victim = FetchVictim::new();
     let (hostile, content) = (Hostile::new(1), victim.film.content());
     hostile.serve(move |talk| serve_body(talk, content, vec![9; MANIFEST_BODY_LEN_MAX]));
@@ -228,7 +228,7 @@ fn the_longest_manifest_there_may_be_is_rubbish_and_costs_its_own_length() {
 }
 
 #[test]
-fn pages_that_nobody_asked_for_get_their_sender_banned() {
+fn unrequested_manifest_pages_get_their_sender_banned() {
     let victim = FetchVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     hostile.serve(move |mut talk| {
@@ -248,7 +248,7 @@ fn pages_that_nobody_asked_for_get_their_sender_banned() {
         }
     });
     victim
-        .fetch_when_banned("a manifest page that nobody asked for", &hostile)
+        .fetch_when_banned("an unrequested manifest page", &hostile)
         .banned(hostile.node(), "was not asked for");
 }
 

@@ -1,4 +1,4 @@
-//! Peers that say nothing, stop in the middle, or never finish what they began.
+//! Peers that send nothing, stop in the middle, or never finish a handshake or message.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc::sync_channel};
@@ -16,7 +16,7 @@ fn a_link_without_hello_is_closed_by_a_seed() {
     let half = hostile.dialer().with_key(2);
     let (silent_node, half_node) = (silent.node(), half.node());
     let ends = hostile.run(async {
-        // One opens no control stream; the other begins a frame on it and never goes on.
+        // One peer opens no control stream; the other starts a frame on it and never finishes it.
         let connection = silent.connect(address).await.expect("a link");
         let mut talk = half.dial(address).await.expect("a link");
         talk.say_bytes(&[90]).await;
@@ -31,7 +31,7 @@ fn a_link_without_hello_is_closed_by_a_seed() {
 }
 
 #[test]
-fn a_source_that_never_greets_is_given_up_by_a_fetch() {
+fn a_fetch_gives_up_a_source_that_never_greets() {
     let victim = FetchVictim::new();
     let (mute, listener) = (Hostile::new(1), Hostile::new(2));
     mute.serve_bare(|link| async move {
@@ -39,22 +39,22 @@ fn a_source_that_never_greets_is_given_up_by_a_fetch() {
     });
     listener.serve(|mut talk| async move { talk.idle().await });
     let settled = victim.fetch("sources that never say Hello", &[&mute, &listener]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.passed("fetched from the honest seed meanwhile");
 }
 
 #[test]
-fn a_source_that_never_answers_a_handshake_is_given_up_by_a_fetch() {
+fn a_fetch_gives_up_a_source_that_never_answers_a_handshake() {
     let victim = FetchVictim::new();
     let hostile = Hostile::new(1);
     hostile.hold_handshakes();
     let settled = victim.fetch("a source that answers no handshake", &[&hostile]);
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.passed("fetched from the honest seed meanwhile");
 }
 
 #[test]
-fn handshakes_that_never_finish_keep_nobody_out() {
+fn unfinished_handshakes_do_not_keep_others_out() {
     let mut victim = SeedVictim::new();
     let hostile = Hostile::new(1);
     let held = hostile.run(HalfHandshakes::begin(&hostile, victim.address(), 400));
@@ -64,7 +64,7 @@ fn handshakes_that_never_finish_keep_nobody_out() {
 }
 
 #[test]
-fn a_manifest_that_is_promised_and_never_sent_is_asked_of_another() {
+fn a_manifest_that_one_peer_never_sends_is_requested_from_another() {
     let victim = FetchVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     let asked = Arc::new(AtomicUsize::new(0));
@@ -86,16 +86,16 @@ fn a_manifest_that_is_promised_and_never_sent_is_asked_of_another() {
     if asked.load(Ordering::Relaxed) > 0 {
         settled.has_logged(Some(hostile.node()), "did not send the manifest");
     }
-    settled.banned_nobody();
+    settled.banned_no_node();
     settled.passed("asked of the honest seed");
 }
 
 #[test]
-fn a_link_that_drops_at_any_step_costs_a_fetch_nothing_but_that_link() {
+fn a_link_that_closes_at_any_step_costs_a_fetch_that_link_alone() {
     let victim = FetchVictim::new();
     let (hostile, film) = (Hostile::new(1), victim.film.clone());
     let links = Arc::new(AtomicUsize::new(0));
-    // Six sources, each of which goes one step further than the last before it closes.
+    // Six sources, each of which gets one step further than the last before it closes the link.
     let others: Vec<Hostile> = (0..STEPS).map(|step| Hostile::new(300 + step)).collect();
     for (step, other) in (0..STEPS).zip(&others) {
         let (film, links) = (film.clone(), Arc::clone(&links));
@@ -112,7 +112,7 @@ fn a_link_that_drops_at_any_step_costs_a_fetch_nothing_but_that_link() {
     hostile.hold_handshakes();
     let settled = victim.fetch("links that close at each step of the protocol", &all);
     assert!(links.load(Ordering::Relaxed) >= STEPS as usize);
-    settled.banned_nobody();
+    settled.banned_no_node();
     others.iter().skip(2).for_each(|other| settled.told(other.node(), "left", "gone"));
     settled.passed("each reason told");
 }
@@ -142,13 +142,13 @@ async fn go_as_far_as(step: u32, connection: quinn::Connection, film: crate::sup
         }
     }
     if step > 1 {
-        // What was said is to arrive before the close does.
+        // Gives the messages time to arrive before the close does.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 #[test]
-fn a_leech_that_drops_at_any_step_costs_a_seed_nothing() {
+fn a_leech_that_closes_at_any_step_costs_a_seed_nothing() {
     let mut victim = SeedVictim::new();
     let (hostile, film, address) = (Hostile::new(1), victim.film.clone(), victim.address());
     let (enough, wait) = sync_channel(1);
@@ -189,5 +189,5 @@ fn a_leech_that_drops_at_any_step_costs_a_seed_nothing() {
     victim.settle("60 leeches that drop at each step").passed("leech served");
 }
 
-/// Nothing, a control stream, Hello, Open, Have and a request, a part of a stream, a whole one.
+/// Steps: nothing, a control stream, Hello, Open, Have and a request, a part of a stream, a whole one.
 const STEPS: u32 = 7;

@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::support::{Lab, Line, MIB, Process, Stopwatch, World, assert_same_file, report};
 
 #[test]
-fn eight_leeches_are_done_little_later_than_one() {
+fn eight_leeches_finish_little_later_than_one() {
     crowd("one seed, eight leeches", |line| line, 2.0);
 }
 
 #[test]
-fn eight_leeches_with_loss_and_delay_are_done_little_later() {
-    // A packet crosses two lines each way: 40 ms a round trip.
+fn eight_leeches_with_loss_and_delay_finish_little_later() {
+    // A round trip crosses two lines each way: 40 ms.
     let bad = |line: Line| line.delay(Duration::from_millis(10)).loss(5);
     crowd("one seed, eight leeches, 0.5 % loss, 40 ms", bad, 2.5);
 }
@@ -25,7 +25,7 @@ fn crowd(scenario: &str, worsen: impl Fn(Line) -> Line, times_max: f64) {
     crowd_of(scenario, worsen, times_max, true);
 }
 
-/// `times_max`: the last one's time, as times of the bound.
+/// `times_max`: the longest allowed time of the slowest leech, as a multiple of the bound.
 fn crowd_of(scenario: &str, worsen: impl Fn(Line) -> Line, times_max: f64, knows_all: bool) {
     let Some(lab) = Lab::for_long() else { return };
     let (world, size) = (World::new(), Size::asked_for());
@@ -43,7 +43,7 @@ fn crowd_of(scenario: &str, worsen: impl Fn(Line) -> Line, times_max: f64, knows
         leech.fetch(&manifest, &peers, &["--keep-seeding"])
     };
     let mut fetching: Vec<Process> = leeches.iter().map(fetch).collect();
-    // The seed is the first to know who has everything.
+    // The seed is the first to know which leeches have everything.
     let mut seconds = Vec::new();
     for _ in leeches {
         seeding.wait_json(|line| (line["event"] == "peer" && line["state"] == "completed").then_some(()));
@@ -71,7 +71,7 @@ struct Size {
 }
 
 impl Size {
-    /// Small, as tests are; or as `SWARM_NET_CROWD` has it, for figures: Mbit/s, MiB, and KiB of a chunk, as in "50 512 1024".
+    /// Small for tests; or as `SWARM_NET_CROWD` sets it, for figures: Mbit/s, MiB, and KiB of a chunk, as in "50 512 1024".
     fn asked_for() -> Self {
         let Ok(asked) = std::env::var("SWARM_NET_CROWD") else {
             return Self { mbit: 20, len: 40 * MIB, chunk_len: MIB / 4 };
@@ -81,7 +81,7 @@ impl Size {
         Self { mbit, len: u64::from(mib) * MIB, chunk_len: u64::from(chunk_kib) << 10 }
     }
 
-    /// Seconds that the fluid model needs: max(F / u_seed, F / d_min, N F / (u_seed + sum u)). Headers are not taken off.
+    /// Seconds that the fluid model needs: max(F / u_seed, F / d_min, N F / (u_seed + sum u)), without headers.
     fn fluid_bound(&self) -> f64 {
         let (bits, mbit, leeches) = (self.len as f64 * 8.0 / 1e6, f64::from(self.mbit), LEECHES as f64);
         (bits / mbit).max(leeches * bits / (mbit + leeches * mbit))

@@ -1,13 +1,13 @@
-//! Lines that fail in the middle.
+//! Lines that are cut during a fetch.
 
 use crate::support::{Figures, Lab, Line, MIB, Process, World, assert_same_file, report};
 
 #[test]
-fn hosts_that_are_cut_off_for_a_while_go_on_when_they_are_back() {
+fn fetches_continue_after_their_hosts_were_cut_off_for_a_while() {
     let Some(lab) = Lab::new() else { return };
     let world = World::new();
     let (film, manifest) = world.film(LEN, MIB);
-    // A seed each, so that neither is done before the other has begun.
+    // A seed for each, so that neither finishes before the other has started.
     let [one, other, unaware, aware] = [(); 4].map(|()| world.node(&lab.host(LINE)));
     let pairs = [(&one, &unaware), (&other, &aware)];
     let _seeding = pairs.map(|(seed, _)| seed.seed(&manifest, &film, &[]));
@@ -15,7 +15,7 @@ fn hosts_that_are_cut_off_for_a_while_go_on_when_they_are_back() {
     fetches.iter_mut().for_each(wait_for_a_quarter);
     unaware.host.cut();
     aware.host.take_down();
-    // A line about every second.
+    // Each fetch prints about one line a second.
     for _ in 0..CUT_SECONDS {
         fetches[0].wait_json(|line| (line["event"] == "progress").then_some(()));
     }
@@ -36,7 +36,7 @@ fn hosts_that_are_cut_off_for_a_while_go_on_when_they_are_back() {
 }
 
 #[test]
-fn what_a_seed_that_is_cut_off_for_good_was_asked_for_comes_from_the_others() {
+fn requests_of_a_seed_that_is_cut_off_are_reassigned() {
     let Some(lab) = Lab::new() else { return };
     let world = World::new();
     let (film, manifest) = world.film(LEN, MIB);

@@ -1,4 +1,4 @@
-//! A long fat line: 500 Mbit/s, 50 ms there and back, one datagram in a thousand lost. What one link makes of it, and four.
+//! A long fat line: 500 Mbit/s, 50 ms round trip, one datagram in a thousand lost. The share that one link uses, and four.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn fetch_from(seed_count: usize) {
     assert!(frames >= SHARE_MIN, "{frames} of {mbit} Mbit/s: {figures:?}");
 }
 
-/// Short, as tests are; or as many MiB as `SWARM_NET_FAT` says, for figures.
+/// Short for tests; or the MiB in `SWARM_NET_FAT`, for figures.
 fn asked_len() -> u64 {
     let asked = std::env::var("SWARM_NET_FAT").ok();
     asked.map_or(64, |mib| mib.parse().expect("a number of MiB")) * MIB

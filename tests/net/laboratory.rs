@@ -1,4 +1,4 @@
-//! The laboratory itself: a figure is worth as much as the line it was measured on.
+//! Tests of the laboratory itself: every figure depends on the accuracy of its lines.
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn a_lossy_line_loses_its_share() {
     let mut arrived = 0;
     for _ in 0..2000 {
         sender.send(&[7; 100]).expect("a way");
-        // Without a queue on its way a datagram is there, or lost, when send comes back.
+        // Without a queue on the path a datagram has arrived, or is lost, when send returns.
         arrived += u32::from(receiver.recv(&mut buf).is_ok());
     }
     arrived += std::iter::from_fn(|| receiver.recv(&mut buf).ok()).count() as u32;

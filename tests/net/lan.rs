@@ -1,4 +1,4 @@
-//! Nodes of one network that nobody told of each other.
+//! Nodes of one network that find each other by multicast.
 
 use crate::support::{Figures, Lab, Line, MIB, Node, Process, Stopwatch, World, assert_same_file, report};
 
@@ -36,7 +36,7 @@ fn a_fetch_waits_for_a_seed_that_comes_later() {
 }
 
 #[test]
-fn who_finds_nobody_gives_up_when_its_time_is_over() {
+fn a_fetch_that_finds_no_peer_gives_up_after_its_timeout() {
     let Some(lab) = Lab::new() else { return };
     let world = World::new();
     let (film, manifest) = world.film(MIB, MIB);
@@ -46,7 +46,7 @@ fn who_finds_nobody_gives_up_when_its_time_is_over() {
     outcome.expect_code(3);
 }
 
-/// Until a fetch says that it found the node on its network.
+/// Waits until a fetch reports the node as found on its network.
 fn wait_found(fetch: &mut Process, node: &Node) {
     let id = node.peer.split('@').next().expect("it begins with the key").to_owned();
     fetch.wait_json(|line| {

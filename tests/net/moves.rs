@@ -31,7 +31,7 @@ fn a_fetcher_whose_interface_comes_back_with_another_address_goes_on() {
     let mut fetch = leech.fetch(&manifest, &[&seed.peer], &[]);
     fetch.wait_json(|line| (line["verified_bytes"].as_u64()? >= LEN / 4).then_some(()));
     leech.host.take_down();
-    // A line about every second.
+    // Each fetch prints about one line a second.
     for _ in 0..3 {
         fetch.wait_json(|line| (line["event"] == "progress").then_some(()));
     }

@@ -1,4 +1,4 @@
-//! Hosts behind NATs: that the laboratory's NATs are NATs, and that nodes behind two of them fetch from each other all the same.
+//! Hosts behind NATs: the laboratory's NATs behave as NATs, and nodes behind two of them fetch from each other.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{Figures, Lab, Line, MIB, Signal, World, assert_same_file, report};
 
 #[test]
-fn a_nat_masquerades_and_lets_nobody_in_unasked() {
+fn a_nat_masquerades_and_drops_unasked_datagrams() {
     let Some(lab) = Lab::new() else { return };
     let nat = lab.nat(Line::fast());
     let (hidden, friend, stranger) = (nat.host(), lab.host(Line::fast()), lab.host(Line::fast()));
@@ -20,11 +20,11 @@ fn a_nat_masquerades_and_lets_nobody_in_unasked() {
     inner.send_to(b"out", (friend.address(), 9000)).expect("a way");
     let (_, seen) = outer.recv_from(&mut buf).expect("it arrives");
     assert_eq!(seen, SocketAddr::from((nat.address(), 9000)), "not as from the NAT, with its port");
-    // To the mapping, and past it by a route that no real network would have.
+    // To the mapped port, and around it by a route that no real network has.
     other.send_to(b"unasked", seen).expect("a way");
     stranger.route("192.168.1.0/24", nat.address());
     other.send_to(b"unasked", (hidden.address(), 9000)).expect("a way");
-    // Frames keep their order here: had one of those passed, it would come first.
+    // Frames stay in order here: if one of the unasked datagrams had passed, it would arrive first.
     outer.send_to(b"asked", seen).expect("a way");
     let (len, from) = inner.recv_from(&mut buf).expect("the answer arrives");
     assert_eq!((&buf[..len], from), (&b"asked"[..], SocketAddr::from((friend.address(), 9000))));
@@ -56,7 +56,7 @@ fn nodes_behind_two_nats_fetch_from_each_other_through_a_coordinators_meeting() 
     let coordinator = world.node(&lab.host(Line::fast()));
     let _coordinator = coordinator.coordinator();
     let nats = [lab.nat(Line::fast()), lab.nat(Line::fast())];
-    // Hosts behind different NATs may have the same address: their folders must not.
+    // Hosts behind different NATs may have equal addresses, but their folders must differ.
     nats[0].host();
     let [seed, fetcher] = [&nats[0], &nats[1]].map(|nat| world.node(&nat.host()));
     let ask = ["--coordinator", coordinator.peer.as_str()];
@@ -66,7 +66,7 @@ fn nodes_behind_two_nats_fetch_from_each_other_through_a_coordinators_meeting() 
     let figures = Figures::of(&fetch);
     assert_same_file(&film, &fetcher.path("out/film.bin"));
     let found = fetch.json().iter().any(|line| line["state"] == "found" && line["detail"] == "coordinator");
-    assert!(found, "nobody was found by the coordinator");
+    assert!(found, "the coordinator named no node");
     report("behind two NATs", &format!("64 MiB in {:.1} s", figures.seconds));
 }
 

@@ -1,4 +1,4 @@
-//! Collecting at a data centre: `swarm aggregate`, `swarm join`, and the same by a node's configuration.
+//! Aggregation at a data centre: `swarm aggregate`, `swarm join`, and the same through a node's configuration.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -55,7 +55,7 @@ impl<'a> Aggregator<'a> {
         listed.iter().map(|content| content["content"].as_str().expect("an id").to_owned()).collect()
     }
 
-    /// A node that offers something and is ready; returns its id of the content, too.
+    /// Starts a node that offers data and waits until it is ready; returns the id of the content, too.
     fn join(&self, more: Vec<OsString>) -> (Process, String) {
         let fixed = args!["join", "--json", "--listen", "127.0.0.1:0", self.place];
         let mut process = self.world.start(&[fixed, more].concat());
@@ -63,7 +63,7 @@ impl<'a> Aggregator<'a> {
         (process, content.as_str().expect("an id").to_owned())
     }
 
-    /// Offers something until it is kept.
+    /// Offers data until the aggregator has stored it.
     fn replicate(&self, what: &PathBuf) -> String {
         let (process, content) = self.join(args!["--until-replicated", what]);
         let outcome = process.end().expect_code(0);
@@ -71,7 +71,7 @@ impl<'a> Aggregator<'a> {
         content
     }
 
-    /// Offers something that is not taken.
+    /// Offers data that the aggregator declines.
     fn refused(&self, what: &PathBuf) -> Outcome {
         self.world.run(&args!["join", "--listen", "127.0.0.1:0", self.place, what, "--until-replicated"])
     }
@@ -94,7 +94,7 @@ fn any() -> Vec<OsString> {
 }
 
 #[test]
-fn three_thirds_make_a_whole_that_is_served_when_those_who_fed_it_are_gone() {
+fn three_thirds_make_a_whole_that_is_served_after_its_sources_are_gone() {
     let world = World::new();
     let film = world.file("film.bin", 48 * MIB + 5);
     let manifest = world.manifest(&film, "film.swarm");
@@ -120,7 +120,7 @@ fn three_thirds_make_a_whole_that_is_served_when_those_who_fed_it_are_gone() {
 }
 
 #[test]
-fn what_is_replicated_outlives_its_giver_and_a_kill() {
+fn a_replicated_content_outlives_its_source_and_a_kill() {
     let world = World::new();
     let film = world.file("film.bin", 24 * MIB);
     let manifest = world.manifest(&film, "film.swarm");
@@ -128,7 +128,7 @@ fn what_is_replicated_outlives_its_giver_and_a_kill() {
     let content = aggregator.replicate(&film);
     let aggregator = aggregator.killed_and_started(any());
     aggregator.wait_serving(&content);
-    // It had everything before.
+    // It already had everything.
     assert_eq!(aggregator.replicate(&film), content);
     std::fs::rename(&film, world.path("gone.bin")).expect("it is there");
     aggregator.fetch(&manifest, "out").done();
@@ -137,7 +137,7 @@ fn what_is_replicated_outlives_its_giver_and_a_kill() {
 }
 
 #[test]
-fn a_kill_in_the_middle_costs_at_most_a_flush_window_and_it_goes_on() {
+fn a_kill_costs_at_most_a_flush_window_and_the_transfer_resumes() {
     let _turn = heavy();
     let world = World::new();
     let film = world.file("film.bin", KILLED_LEN);
@@ -152,7 +152,7 @@ fn a_kill_in_the_middle_costs_at_most_a_flush_window_and_it_goes_on() {
     assert_same_file(&film, &aggregator.folder(&content).join("film.bin"));
     let fetched_len = aggregator.wait(|status| status["contents"][0]["fetched_bytes"].as_u64());
     let again = verified_len.saturating_sub(KILLED_LEN - fetched_len);
-    // Two seconds until a flush begins, as long again for the disk to do it, and chunks that were on their way.
+    // Two seconds until a flush starts, two more for the disk to finish it, and chunks on their way.
     let window = 4 * KILLED_RATE + 16 * MIB;
     assert!(again <= window, "{again} bytes were fetched for nothing, a window is {window}");
 }
@@ -185,7 +185,7 @@ fn many_kills_cost_an_aggregator_at_most_a_flush_window_each() {
 }
 
 #[test]
-fn nobody_is_let_in_unless_the_operator_says_so() {
+fn no_node_may_offer_unless_the_operator_allows_it() {
     let world = World::new();
     let (film, song) = (world.file("film.bin", 2 * MIB), world.file("song.bin", MIB));
     let outcome =
@@ -207,7 +207,7 @@ fn nobody_is_let_in_unless_the_operator_says_so() {
 }
 
 #[test]
-fn what_nobody_wants_any_more_makes_room_and_what_never_fits_is_refused() {
+fn unwanted_contents_are_evicted_and_contents_beyond_the_quota_are_declined() {
     let world = World::new();
     let films =
         ["one", "two", "huge"].map(|name| world.file(name, if name == "huge" { 24 } else { 12 } * MIB));
@@ -223,7 +223,7 @@ fn what_nobody_wants_any_more_makes_room_and_what_never_fits_is_refused() {
     aggregator.wait_serving(&second);
     assert!(!aggregator.folder(&first).exists());
     assert_same_file(two, &aggregator.folder(&second).join("two"));
-    // What the operator names stays.
+    // Contents that the operator names stay.
     let pinned = [quota(), args!["--content", second, "--content", "any"]].concat();
     let aggregator = aggregator.killed_and_started(pinned);
     aggregator.wait_serving(&second);
@@ -233,7 +233,7 @@ fn what_nobody_wants_any_more_makes_room_and_what_never_fits_is_refused() {
 }
 
 #[test]
-fn what_is_being_fetched_from_the_store_does_not_go() {
+fn a_content_that_is_being_fetched_is_not_evicted() {
     let world = World::new();
     let [one, two] = ["one", "two"].map(|name| world.file(name, 12 * MIB));
     let manifest = world.manifest(&one, "one.swarm");
@@ -254,7 +254,7 @@ fn what_is_being_fetched_from_the_store_does_not_go() {
 }
 
 #[test]
-fn what_the_disk_has_no_room_for_is_not_begun() {
+fn a_content_larger_than_the_free_disk_space_is_declined() {
     let world = World::new();
     let Some(_disk) = Tmpfs::mount(&world.path("store"), "size=48m") else { return };
     let (film, song) = (world.file("film.bin", 64 * MIB), world.file("song.bin", 4 * MIB));
@@ -266,7 +266,7 @@ fn what_the_disk_has_no_room_for_is_not_begun() {
 }
 
 #[test]
-fn a_disk_that_fills_up_is_told_and_when_there_is_space_again_it_goes_on() {
+fn a_full_disk_is_reported_and_the_transfer_resumes_when_there_is_space() {
     let world = World::new();
     let Some(disk) = Tmpfs::mount(&world.path("store"), "size=64m") else { return };
     let (film, song) = (world.file("film.bin", 24 * MIB), world.file("song.bin", MIB));

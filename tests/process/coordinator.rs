@@ -1,4 +1,4 @@
-//! Nodes that know of each other only through a coordinator.
+//! Nodes that learn of each other only from a coordinator.
 
 use std::ffi::OsString;
 
@@ -26,12 +26,12 @@ impl Coordinator {
         Self { process, place }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     fn address(&self) -> String {
         self.place.split_once('@').expect("a key and an address").1.to_owned()
     }
 
-    /// Waits until it knows so many nodes that others may be told of.
+    /// Waits until it lists this many nodes.
     fn wait_listed(&mut self, count: u64) -> Value {
         self.process.wait_json(|line| (line["listed"].as_u64() == Some(count)).then(|| line.clone()))
     }
@@ -44,7 +44,7 @@ fn found(outcome: &crate::support::Outcome, node: &str) -> bool {
 }
 
 #[test]
-fn a_fetch_finds_a_seed_that_nobody_named() {
+fn a_fetch_finds_a_seed_by_the_coordinator_alone() {
     let world = World::new();
     let film = world.file("film.bin", 16 * MIB);
     let manifest = world.manifest(&film, "film.swarm");
@@ -75,7 +75,7 @@ fn a_ticket_names_the_coordinators_and_leeches_find_each_other() {
 }
 
 #[test]
-fn a_coordinator_that_is_killed_forgets_nothing_and_nobody_minds() {
+fn a_killed_coordinator_keeps_its_records_and_its_nodes_go_on() {
     let world = World::new();
     let film = world.file("film.bin", 64 * MIB);
     let manifest = world.manifest(&film, "film.swarm");
@@ -85,7 +85,7 @@ fn a_coordinator_that_is_killed_forgets_nothing_and_nobody_minds() {
     let args = args!["-o", "out", "--limit-down", "16MiB/s", "--coordinator", coordinator.place, manifest];
     let mut fetch = world.fetch(args);
     fetch.wait_json(|line| (line["verified_bytes"].as_u64()? >= 8 * MIB).then_some(()));
-    // Its rows are written about once a second.
+    // The coordinator writes its records about once a second.
     coordinator.wait_listed(2);
     coordinator.process.wait_json(|line| (line["event"] == "coordinator").then_some(()));
     coordinator.process.wait_json(|line| (line["event"] == "coordinator").then_some(()));
@@ -117,7 +117,7 @@ fn a_fetch_goes_on_when_all_coordinators_are_gone() {
 }
 
 #[test]
-fn a_liar_is_not_named_to_others() {
+fn a_node_with_corrupt_chunks_is_not_named_to_others() {
     let world = World::new();
     let film = world.file("film.bin", 8 * MIB);
     let manifest = world.manifest(&film, "film.swarm");

@@ -71,7 +71,7 @@ fn data_that_cannot_be_read_for_a_while_is_served_again_and_nothing_is_withdrawn
     let world = World::new();
     let film = world.file("tree/a/film.bin", LEN);
     let mut seed = world.seed(args![world.path("tree")]);
-    // As if its disk were away.
+    // As if its disk were unmounted.
     std::fs::rename(world.path("tree"), world.path("away")).expect("it is there");
     let mut fetch = world.fetch(args!["-o", "out", seed.ticket()]);
     let trouble = seed.process.wait_json(|line| (line["event"] == "read_trouble").then(|| line.clone()));

@@ -9,7 +9,7 @@ fn start(world: &World, len: &str) -> Process {
     world.start(&args!["demo", "--len", len, "--dir", world.path("demo")])
 }
 
-/// Neither files nor processes.
+/// No file and no process is left.
 fn assert_nothing_is_left(world: &World) {
     let dir = world.path("demo");
     assert_eq!(std::fs::read_dir(&dir).expect("a folder").count(), 0, "files are left");

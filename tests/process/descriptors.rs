@@ -1,4 +1,4 @@
-//! Too few file descriptors: a process says so, or does with fewer; what it has is not lost.
+//! Too few file descriptors: a process reports it, or works with fewer; it loses no data.
 
 use crate::support::{MIB, Tree, World, args};
 

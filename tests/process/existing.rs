@@ -1,4 +1,4 @@
-//! What stands in the target folder already.
+//! Entries that already exist in the target folder.
 
 use std::fs;
 

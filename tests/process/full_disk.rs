@@ -15,7 +15,7 @@ fn a_fetch_goes_on_when_space_was_made() {
     let line = full.failure_line();
     assert!(line.contains("No space left on device") && line.contains("make space"), "{full:#?}");
     assert!(!out.join("film.bin").exists());
-    // As JSON the same, once more.
+    // A second run, with JSON.
     let full = world.fetch(args!["-o", out, seed.ticket()]).end().expect_code(6);
     assert!(full.error_message().contains("make space"), "{full:#?}");
     disk.remount("size=256m");
@@ -50,7 +50,7 @@ fn a_complete_copy_that_cannot_be_written_to_is_complete() {
     let again = world.fetch(args!["-o", out, seed.ticket()]).end().done();
     assert_eq!((again.present_bytes, again.fetched_bytes), (MIB, 0));
     assert_same_file(&film, &out.join("tree/film.bin"));
-    // What is wrong or missing would have to be written.
+    // A wrong or missing file would have to be written, which is impossible here.
     for (broken, whole) in [("tree/film.bin", "tree/film.gone"), ("tree/empty", "tree/gone")] {
         disk.remount("rw");
         std::fs::rename(out.join(broken), out.join(whole)).expect("it may be written to");

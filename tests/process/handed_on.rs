@@ -1,4 +1,4 @@
-//! What people hand on, as it arrives: tickets out of chats, mails and files, lists of any editor, names with brackets.
+//! Tickets from chats, mails and files, lists of any editor, and names with brackets, in the form in which people pass them on.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,7 +8,7 @@ use crate::support::{HttpFile, MIB, Outcome, Process, Tree, World, args};
 
 /// Fetches with this argument and stdin into a fresh folder.
 fn fetch(world: &World, what: impl Into<OsString>, stdin: &[u8]) -> Outcome {
-    // Not kept, so that each has to fetch.
+    // Removed, so that each run has to fetch.
     let _ = fs::remove_dir_all(world.path("out"));
     Process::start(&mut world.command(&args!["fetch", "--timeout", "20", "-o", "out", what.into()]), stdin)
         .end()

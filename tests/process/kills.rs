@@ -1,4 +1,4 @@
-//! Seeds that are killed again and again under those who fetch from them. (Fetches: `resume`; aggregators: `aggregate`.)
+//! Seeds that are killed again and again during a fetch from them. (Killed fetches: `resume`; killed aggregators: `aggregate`.)
 
 use crate::support::{MIB, World, args, assert_same_file, heavy, kill_count};
 
@@ -7,10 +7,10 @@ fn a_seed_that_is_killed_again_and_again_feeds_a_fetch_to_the_end() {
     let _turn = heavy();
     let world = World::new();
     let kills = kill_count();
-    // More than comes until the last of them, at a line a second.
+    // More than can arrive before the last kill, at a line a second.
     let len = (kills + 4) * 6 * MIB;
     let film = world.file("film.bin", len);
-    // The same key and the same port each time.
+    // Each run has the same key and the same port.
     let mut seed = world.seed_anywhere(args![film]);
     let ticket = seed.ticket().to_owned();
     let mut fetch = world.fetch(args!["-o", "out", "--limit-down", "4MiB/s", "--timeout", "0", ticket]);
@@ -22,7 +22,7 @@ fn a_seed_that_is_killed_again_and_again_feeds_a_fetch_to_the_end() {
         seed = world.seed_anywhere(args![film]);
         assert_eq!(seed.ticket(), ticket);
     }
-    // The rest takes longer than a test waits for an end, but lines come.
+    // The rest takes longer than the usual deadline of a process, but lines keep coming.
     fetch.wait_json(|line| (line["event"] == "done").then_some(()));
     let done = fetch.end().done();
     assert_eq!((done.bytes, done.corrupt_bytes), (len, 0));

@@ -42,7 +42,7 @@ fn a_slow_reader_holds_the_sender_back_and_memory_stays_bounded() {
     fetch.end().expect_code(0);
 }
 
-/// What a seed has sent when it sends no more: three reports in a row say the same.
+/// The bytes that a seed has sent when it stalls: three reports in a row are equal.
 fn still(seed: &mut Seed) -> u64 {
     let (mut last, mut times) = (0, 0);
     while times < 3 {
@@ -107,5 +107,5 @@ fn assert_memory_is_bounded(fetch: &Process, seed: &Seed) {
 /// Far below the files, and well above what a fetch with 64 MiB of buffers needs.
 const MEMORY_LEN_MAX: u64 = 200 * MIB;
 const STREAMED_LEN: u64 = 1024 * MIB;
-/// Twice the memory that the fetch may use, for what QUIC and the pipe hold beside it.
+/// Twice the memory that the fetch may use, for the buffers of QUIC and of the pipe.
 const AHEAD_LEN_MAX: u64 = 128 * MIB;

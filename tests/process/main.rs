@@ -1,6 +1,6 @@
-//! What a person at a shell sees, with the real binary: every test starts `swarm` processes on loopback, in a folder and with a
-//! state folder of its own, and takes both away at the end. Nothing waits for a time to pass: tests wait for lines and for ends
-//! of processes, with one generous deadline. Absent here: what needs a bad network (that is the simulator's).
+//! The real binary as a user at a shell sees it: every test starts `swarm` processes on loopback, with its own folder and
+//! state folder, and removes both at the end. No test waits for a fixed time: tests wait for lines and for ends
+//! of processes, with one generous deadline. Absent here: bad networks (the simulator and `tests/net` have those).
 
 use swarm_testkit as support;
 

@@ -11,7 +11,7 @@ fn json(outcome: &crate::support::Outcome) -> Value {
 }
 
 #[test]
-fn it_holds_the_blake3_and_the_sha256_that_everybody_computes() {
+fn it_holds_the_standard_blake3_and_sha256() {
     let world = World::new();
     let len = (5 * MIB + 77) as usize;
     let film = world.file("film.bin", len as u64);

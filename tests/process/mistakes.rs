@@ -1,4 +1,4 @@
-//! Bad input: each gives one line that says what is wrong, and the documented exit code.
+//! Bad input: each ends with one line that names the fault, and the documented exit code.
 
 use std::ffi::OsString;
 use std::fs;
@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 
 use crate::support::{HttpFile, MIB, World, args};
 
-/// What the rows have in common.
+/// The files and addresses that all cases use.
 struct Stage {
     world: World,
     manifest: Vec<u8>,
@@ -38,7 +38,7 @@ impl Stage {
         name.into()
     }
 
-    /// One line that starts with `swarm: `, contains `part`, says nothing twice, and the code.
+    /// Checks the exit code, and one line that starts with `swarm: `, contains `part` and repeats nothing.
     fn check(&self, args: &[OsString], code: i32, part: &str) {
         let shown = format!("{args:?}");
         let outcome = self.world.run(args);
@@ -58,7 +58,7 @@ impl Stage {
 }
 
 #[test]
-fn what_is_not_a_manifest_or_a_ticket_is_wrong_usage() {
+fn an_invalid_manifest_or_ticket_is_wrong_usage() {
     let stage = Stage::new();
     let cut = stage.write("cut.swarm", &stage.manifest[..stage.manifest.len() - 5]);
     let mut flipped = stage.manifest.clone();
@@ -120,7 +120,7 @@ fn a_manifest_that_leads_out_of_the_folder_is_refused() {
         stage.check_fetch(&args![name, "--peer", peer], 2, "forged.swarm");
     }
     assert!(!stage.world.path("out").exists() && !stage.world.path("evil").exists());
-    // The forger is not refused for forging badly.
+    // Everything else in the forged manifest is valid.
     let name = stage.write("forged.swarm", &forged("evil"));
     stage.world.run(&args!["manifest", "show", name]).expect_code(0);
 }
@@ -154,7 +154,7 @@ fn sources_that_do_not_serve_are_told_apart() {
     stage.check_fetch(
         &args!["tree.swarm", "--peer", format!("{node}@127.0.0.77:9")],
         3,
-        "nobody listens on that port",
+        "no process listens on that port",
     );
     stage.check_fetch(
         &args!["tree.swarm", "--peer", format!("{node}@no-such-host.invalid:1")],

@@ -1,4 +1,4 @@
-//! Files that lose their names to others while they are fetched.
+//! Files that are replaced or claimed by others during a fetch.
 
 use std::fs;
 
@@ -31,14 +31,14 @@ fn a_second_content_of_the_same_name_does_not_take_the_first_ones_file() {
     }
     first.end().done();
     assert_same_file(&film, &world.path("out/film"));
-    // Once it is done it may be replaced.
+    // Once the fetch has ended, its file may be replaced.
     world.fetch(args!["-o", "out", two.ticket()]).end().expect_code(4);
     world.fetch(args!["-o", "out", "--overwrite", two.ticket()]).end().done();
     assert_same_file(&other, &world.path("out/film"));
 }
 
 #[test]
-fn a_killed_fetch_keeps_nobody_out() {
+fn a_killed_fetch_holds_no_names() {
     let world = World::new();
     let [(_, one), (other, two)] = two_films(&world);
     let mut first = world.fetch(args!["-o", "out", "--limit-down", "8MiB/s", one.ticket()]);
@@ -73,7 +73,7 @@ fn check_replaced(replace: impl Fn(&World, &std::path::Path)) {
     let outcome = fetch.end().expect_code(4);
     assert!(outcome.error_message().contains("film.part` was replaced"), "{outcome:#?}");
     assert!(!world.path("out/film").exists());
-    // What stands there is not destroyed unless that is asked for, and never believed.
+    // An existing file is replaced only on request, and never believed.
     world.fetch(args!["-o", "out", "--overwrite", seed.ticket()]).end().done();
     assert_same_file(&film, &world.path("out/film"));
 }

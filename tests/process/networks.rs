@@ -1,5 +1,5 @@
-//! Networks that are bad from the start: none at all, one that refuses, many sources that are gone. Some tests need a network of
-//! their own, which takes root and Linux; they say `NOT RUN` elsewhere.
+//! Networks that are bad from the start: none at all, one that forbids UDP, many dead sources. Some tests need their own network
+//! namespace, which takes root and Linux; elsewhere they print `NOT RUN`.
 
 use std::net::UdpSocket;
 
@@ -18,7 +18,7 @@ fn a_source_that_lives_is_found_behind_a_hundred_that_do_not() {
         let node = swarm_link::Identity::from_seed([index; 32]).node_id();
         let at = match silent.get(usize::from(index)) {
             Some(socket) => socket.local_addr().expect("it is bound").to_string(),
-            // Nobody listens there.
+            // No process listens there.
             None => "127.0.0.77:9".to_owned(),
         };
         args.extend(args!["--peer", format!("{node}@{at}")]);

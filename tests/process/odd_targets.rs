@@ -1,4 +1,4 @@
-//! Targets that cannot hold all of a content, and processes that may not do all: what can be done is done, the rest is named.
+//! Targets that cannot hold all of a content, and processes with low limits: the possible part is done, the rest is named.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +27,7 @@ fn what_a_file_system_cannot_hold_is_named_and_the_rest_is_complete() {
         assert_eq!(first.events("done").len(), 1, "{kind}: {first:#?}");
         assert_same_file(&world.path("tree/film.bin"), &out.join("tree/film.bin"));
         assert_same_file(&world.path(&long), &out.join(&long));
-        // For people, and once more: nothing is fetched twice.
+        // Text output, and a second run: nothing is fetched twice.
         let again = world.run(&args!["fetch", "-o", out, seed.ticket()]).expect_code(9);
         assert!(again.err.iter().any(|line| line.starts_with("left out `tree/what?.bin`")), "{again:#?}");
         assert!(again.failure_line().contains("the rest is complete and verified"), "{again:#?}");
@@ -70,7 +70,7 @@ fn a_limit_on_file_sizes_is_an_error_with_a_way_out() {
     let world = World::new();
     let film = world.file("film.bin", 8 * MIB);
     let seed = world.seed(args![film]);
-    // Too low for the film, and too low for anything at all.
+    // Too low for the film, and too low for any file.
     for blocks in [2048, 0] {
         let out = format!("out-{blocks}");
         let fetch = args!["fetch", "--timeout", "10", "-o", out, seed.ticket()];
@@ -95,7 +95,7 @@ fn a_limit_on_processes_is_an_error_with_a_way_out() {
     for path in [world.path(""), world.path("state")] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).expect("our own folder");
     }
-    // A user of its own, since root has no such limit and others have other processes.
+    // A separate user, because root has no such limit and other users have other processes.
     let user = format!("setpriv --reuid {0} --regid {0} --clear-groups", 1_000_000 + std::process::id());
     let limited = |count: u32| format!("exec {user} prlimit --nproc={count}");
     let is_able_here = is_able(&format!("{user} prlimit --nproc=100 {} --version", binary.to_string_lossy()));
@@ -121,7 +121,7 @@ fn a_file_that_hides_its_length_is_not_seeded_as_empty() {
     }
     let outcome = world.run(&args!["manifest", "create", "-o", "m", "/proc/version"]).expect_code(2);
     assert!(outcome.failure_line().contains("`/proc/version` does not hold as many bytes"), "{outcome:#?}");
-    // In a tree they are left out by name.
+    // In a tree they are left out, each with a line.
     world.file("tree/film.bin", 1000);
     let made: Outcome =
         world.run(&args!["manifest", "create", "-o", "m", "tree", "/proc/sys/kernel/random"]).expect_code(0);

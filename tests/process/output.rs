@@ -1,5 +1,5 @@
-//! What is printed may be lost, the work may not: stderr and stdout on a full disk, on a pipe that nobody reads, on one that
-//! does not block. And what is printed acts on no terminal, whatever names it holds.
+//! Output may be lost, the work may not: stderr and stdout on a full disk, on a closed pipe, on a non-blocking one.
+//! And no output acts on a terminal, whatever names it contains.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,10 +11,10 @@ use swarm_core::base::is_hidden;
 
 use crate::support::{MIB, Outcome, Process, Signal, World, args, assert_same_file};
 
-/// Ends that take nothing.
+/// Destinations that accept no output.
 const BROKEN: [fn() -> Stdio; 2] = [full, closed];
 
-/// A disk without room.
+/// A full disk.
 fn full() -> Stdio {
     File::options().write(true).open("/dev/full").expect("Linux has it").into()
 }
@@ -40,7 +40,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn a_fetch_needs_nobody_who_reads_its_output() {
+fn a_fetch_completes_without_a_reader_of_its_output() {
     let world = World::new();
     let film = world.file("film.bin", 2 * MIB);
     let seed = world.seed(args![film]);
@@ -55,7 +55,7 @@ fn a_fetch_needs_nobody_who_reads_its_output() {
 }
 
 #[test]
-fn a_seed_needs_nobody_who_reads_its_output() {
+fn a_seed_serves_without_a_reader_of_its_output() {
     let world = World::new();
     let film = world.file("film.bin", MIB);
     for (number, end) in BROKEN.into_iter().enumerate() {
@@ -90,6 +90,7 @@ fn a_seed_needs_nobody_who_reads_its_output() {
             }
             let out = world.path(&format!("out-{number}-{}", json.len()));
             world.fetch(args!["-o", out, manifest]).end().done();
+            // Read to the end, because a full pipe would block its writer.
             assert!(log.join().expect("no panic"));
             assert_eq!(seed.0.wait().expect("it is ours").code(), Some(0));
         }
@@ -97,7 +98,7 @@ fn a_seed_needs_nobody_who_reads_its_output() {
 }
 
 #[test]
-fn a_node_needs_nobody_who_reads_its_log() {
+fn a_node_runs_without_a_reader_of_its_log() {
     for end in BROKEN {
         for format in ["text", "json"] {
             let world = World::new();
@@ -193,7 +194,7 @@ fn a_pipe_that_does_not_block_loses_no_result_and_ends_nothing() {
     assert!(read[filled_len..] == whole[..], "{} bytes instead of {}", read.len() - filled_len, whole.len());
 }
 
-/// Nothing that was printed acts on a terminal.
+/// Checks that no output acts on a terminal.
 fn assert_harmless(outcome: &Outcome) {
     for line in outcome.out.iter().chain(&outcome.err) {
         assert!(!line.contains(is_hidden), "{line:?}");
@@ -202,7 +203,7 @@ fn assert_harmless(outcome: &Outcome) {
 
 const TITLE: &str = "\x1b]0;evil\x07";
 const SHOWN_TITLE: &str = "\\u{1b}]0;evil\\u{7}";
-/// Fit for a manifest, and shown by some terminals as `film.exe.mkv`.
+/// A valid name in a manifest, which some terminals show as `film.exe.mkv`.
 const REVERSED: &str = "film\u{202e}vkm.exe";
 
 #[test]

@@ -1,5 +1,5 @@
-//! Processes that stand still for a while, as on a laptop whose lid is closed. Standing still is what is tested, so these tests
-//! do wait for a time: `SWARM_PAUSE_SECS`, 5 unless told; with 60 every link is given up meanwhile.
+//! Processes that are stopped for a while, as on a laptop with a closed lid. The pause itself is tested, so these tests
+//! wait for a fixed time: `SWARM_PAUSE_SECS`, 5 by default; with 60 every link times out meanwhile.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn a_fetch_that_waits_for_its_source_counts_no_time_for_which_it_stands_still() 
     let mut fetch = world.fetch(args!["-o", "out", "--timeout", "3", ticket]);
     fetch.wait_json(|line| (line["event"] == "progress").then_some(()));
     fetch.signal(Signal::Stop);
-    // It is back before the fetch looks again.
+    // The source is back before the fetch dials again.
     std::thread::sleep(Duration::from_secs(4));
     let _seed = world.seed_at(&address, args![film]);
     fetch.signal(Signal::Continue);

@@ -1,4 +1,4 @@
-//! A target folder that somebody replaces while it is being filled.
+//! A target folder that another program replaces during the fetch.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -20,7 +20,7 @@ fn a_target_that_is_replaced_by_a_link_is_noticed_and_nothing_is_written_there()
     let outcome = fetch.end().expect_code(4);
     assert!(outcome.error_message().contains("was replaced"), "{outcome:#?}");
     assert_eq!(count(&elsewhere), 0);
-    // Back at its place it goes on with all of it.
+    // Once the folder is back at its place, the fetch continues with all of its chunks.
     fs::remove_file(world.path("out")).expect("it is there");
     fs::rename(world.path("moved"), world.path("out")).expect("it is there");
     let done = world.fetch(args!["-o", "out", seed.ticket()]).end().done();
@@ -38,7 +38,7 @@ fn a_folder_in_the_target_that_is_replaced_by_a_link_is_refused() {
     let args = args!["-o", "out", "--sequential", "--limit-down", "8MiB/s", seed.ticket()];
     let mut fetch = world.fetch(args);
     wait_for_a_quarter(&mut fetch);
-    // What it has in there already is not lost.
+    // The chunks in the moved folder are not lost.
     let (inner, moved) = (world.path("out/tree/b"), world.path("out/tree/moved"));
     fs::create_dir_all(&inner).expect("a place");
     fs::rename(&inner, &moved).expect("it is there");

@@ -1,4 +1,4 @@
-//! Ends in the middle, and going on.
+//! Fetches that end early, and their continuation.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ fn many_kills_cost_at_most_a_flush_window_each() {
     assert_same_file(&film, &world.path("out/film.bin"));
 }
 
-/// What the lines of one run told.
+/// The figures in the output of one run.
 struct Run {
     present_len: u64,
     durable_len: u64,
@@ -56,7 +56,7 @@ impl Run {
         let (present, durable) = (self.present_len, previous.durable_len);
         assert!(present >= durable, "{durable} bytes were durable, {present} are there");
         let again = previous.verified_len.saturating_sub(present);
-        // Two seconds until a flush begins, and as long again for the disk to do it.
+        // Two seconds until a flush starts, and two more for the disk to finish it.
         let window = (4 * previous.bytes_per_sec.max(KILLED_RATE)).min(256 * MIB) + 32 * MIB;
         assert!(again <= window, "{again} bytes were fetched for nothing, a window is {window}");
     }
@@ -74,7 +74,7 @@ fn ctrl_c_says_how_to_go_on_and_going_on_works() {
     assert!(outcome.error_message().contains("run the same command again"), "{outcome:#?}");
     let again = world.fetch(args!["-o", "out", seed.ticket()]).end();
     let done = again.done();
-    // An orderly end keeps everything that was verified.
+    // An orderly end keeps every verified chunk.
     assert!(done.present_bytes >= verified_len, "{verified_len} were verified: {done:#?}");
     assert_same_file(&film, &world.path("out/film.bin"));
 }
@@ -98,7 +98,7 @@ fn ctrl_c_ends_a_fetch_that_is_held_back_to_almost_nothing() {
     let world = World::new();
     let film = world.file("film.bin", 8 * MIB);
     let seed = world.seed(args![film]);
-    // A chunk at this rate takes a quarter of an hour: whoever waits for it is taken for hung.
+    // At this rate a chunk takes a quarter of an hour: a user would think that a process waiting for it hangs.
     let mut fetch = world.fetch(args!["-o", "out", "--limit-down", "1KiB/s", seed.ticket()]);
     fetch.wait_json(|line| (line["event"] == "peer" && line["state"] == "joined").then_some(()));
     fetch.wait_json(|line| (line["event"] == "progress").then_some(()));

@@ -1,4 +1,4 @@
-//! Sealed contents: who has the key reads them, who has not keeps and serves them all the same.
+//! Sealed contents: nodes with the key read them, nodes without it can still store and serve them.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::support::{MIB, Process, World, args, assert_same_file};
 const SECRET: &str = "the butler did it";
 const NOT_AUTHORISED: i32 = 7;
 
-/// A folder with a film and a note that says who did it.
+/// A folder with a film and a note, both with recognisable text.
 fn secrets(world: &World) -> std::path::PathBuf {
     world.file("secrets/film.bin", 9 * MIB + 77);
     fs::write(world.path("secrets/note.txt"), SECRET).expect("the folder was made");
@@ -19,7 +19,7 @@ fn id(world: &World, key: &str) -> String {
     world.run(&args!["id", "--key", key]).expect_code(0).out[0].clone()
 }
 
-/// Whether a name or the bytes of a file below a folder tell something.
+/// Whether a name or the bytes of a file below a folder reveal the plain content.
 fn tells(folder: &Path) -> bool {
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
     entries.into_iter().any(|path| {

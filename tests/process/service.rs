@@ -1,4 +1,4 @@
-//! A node as a service: what its configuration, its control socket, its metrics page and its signals do.
+//! A node as a service: its configuration, its control socket, its metrics page, its signals.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -39,7 +39,7 @@ impl<'a> Service<'a> {
         self.world.run(args)
     }
 
-    /// Adds something; returns its ticket.
+    /// Adds a content; returns its ticket.
     fn add(&self, args: Vec<std::ffi::OsString>) -> String {
         let all = [args!["add"], args].concat();
         let outcome = self.run(&all).expect_code(0);
@@ -55,7 +55,7 @@ impl<'a> Service<'a> {
         self.world.fetch(args!["-o", out, "--timeout", "5", ticket]).end()
     }
 
-    /// Asks for a page; returns head and body.
+    /// Requests a page; returns head and body.
     fn get(&self, path: &str) -> (String, String) {
         let address = self.wait(|status| Some(status["metrics_listen"].as_str()?.to_owned()));
         let mut stream = TcpStream::connect(address).expect("the page is there");
@@ -119,7 +119,7 @@ fn what_was_added_is_there_after_a_restart_under_the_same_ticket() {
     let node = Service::start(&world, "");
     let tickets = [node.add(args!["song.bin"]), node.add(args!["--manifest", "film.swarm", "copy"])];
     node.process.kill();
-    // The node has kept its own.
+    // The node has stored its own copy.
     fs::remove_file(manifest).expect("it is there");
     let node = Service::start(&world, "");
     node.wait_serving("song.bin");
@@ -172,7 +172,7 @@ fn what_a_node_cannot_do_has_the_category_that_decides_the_exit_code_of_a_fetch(
         failed.cloned()
     });
     assert_eq!(failed["category"], "target_differs", "{failed}");
-    // The causes that are known before it answers.
+    // Causes that are known before the node answers.
     std::os::unix::fs::symlink(&film, world.path("link")).expect("a place");
     fs::write(world.path("noise.swarm"), b"no manifest").expect("a place");
     let folder = other.parent().expect("it has one");
@@ -209,7 +209,7 @@ fn a_node_fetches_and_then_serves_on_its_own() {
 }
 
 #[test]
-fn a_node_remembers_who_gave_it_a_wrong_chunk() {
+fn a_node_remembers_the_peer_that_sent_a_wrong_chunk() {
     let world = World::new();
     let song = world.file("song.bin", 8 * MIB);
     let (liar, honest) = (Liar::start(&song, 7), world.seed(args!["song.bin"]));
@@ -276,7 +276,7 @@ fn the_metrics_page_is_what_prometheus_reads_and_health_follows_the_contents() {
     assert_eq!(value("swarm_sent_bytes_total", ("name", "song.bin")), 2 * MIB);
     assert_eq!(value("swarm_contents", ("state", "failed")), 1);
     assert!(node.get("/else").0.contains(" 404 "));
-    // What is wrong is taken out of the configuration, and the node is told so.
+    // Removes the faulty entry from the configuration, and makes the node read it.
     configure(&world, "metrics_listen = \"127.0.0.1:0\"\nlog = \"json\"\n");
     node.process.signal(Signal::HangUp);
     node.wait(|status| (status["is_healthy"] == true).then_some(()));
@@ -302,7 +302,7 @@ fn the_configuration_is_read_again_when_the_node_is_told_to() {
 }
 
 #[test]
-fn one_control_socket_has_one_node_and_a_dead_ones_is_taken_over() {
+fn a_control_socket_has_one_node_and_that_of_a_dead_node_is_reused() {
     let world = World::new();
     let node = Service::start(&world, "");
     let mode = fs::metadata(world.path("state/control.sock")).expect("it is there").permissions().mode();

@@ -1,4 +1,4 @@
-//! Several seeds: partial ones, dying ones, lying ones.
+//! Several seeds: with a part each, dying, corrupt.
 
 use std::ffi::OsString;
 
@@ -40,10 +40,10 @@ fn the_death_of_one_of_two_seeds_costs_nothing_but_time() {
 }
 
 #[test]
-fn a_liar_among_honest_seeds_is_named_and_costs_next_to_nothing() {
+fn a_corrupt_seed_among_honest_ones_is_named_and_costs_little() {
     let world = World::new();
     let film = world.file("film.bin", 64 * MIB);
-    // The liar is the fastest, so that it is asked.
+    // The corrupt seed is the fastest, so that it is asked.
     let honest = [(); 2].map(|()| world.seed(args![film, "--limit-up", "8MiB/s"]));
     let liar = Liar::start(&film, 7);
     let args = args!["-o", "out", honest[0].ticket(), "--peer", honest[1].ticket(), "--peer", liar.peer()];
@@ -62,7 +62,7 @@ fn a_liar_among_honest_seeds_is_named_and_costs_next_to_nothing() {
 }
 
 #[test]
-fn liars_alone_get_nothing_onto_the_disk() {
+fn corrupt_seeds_alone_put_no_file_on_the_disk() {
     let world = World::new();
     let film = world.file("film.bin", 8 * MIB);
     let manifest = world.manifest(&film, "film.swarm");
@@ -74,7 +74,7 @@ fn liars_alone_get_nothing_onto_the_disk() {
     assert!(matches!(outcome.code, Some(3 | 5)), "{outcome:#?}");
     assert!(!outcome.error_message().is_empty());
     assert!(!world.path("out/film.bin").exists(), "a name shows complete verified bytes, or nothing");
-    // What is kept to go on with is claimed by nobody: an honest seed still makes it right.
+    // The bytes kept for a resume are not claimed by the journal: an honest seed still corrects them.
     let honest = world.seed(args![film]);
     let again = world.fetch(args!["-o", "out", honest.ticket()]).end();
     again.done();

@@ -1,4 +1,4 @@
-//! The start of a command, before it does its work: what it reads there may be silent for ever. Patience ends it, and a signal at once.
+//! The start of a command: its inputs may never answer. A timeout ends it, and a signal ends it at once.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -12,12 +12,12 @@ use crate::support::{HttpScript, MIB, Process, Signal, World, args, assert_same_
 
 const ALL_SIGNALS: [Signal; 2] = [Signal::Interrupt, Signal::Terminate];
 
-/// Reads until the other side has enough, so that the connection stays open.
+/// Reads until the client closes, so that the connection stays open.
 fn hold(mut stream: TcpStream) {
     let _ = std::io::copy(&mut stream, &mut std::io::sink());
 }
 
-/// One byte a second, until the other side has enough.
+/// Sends one byte a second, until the client closes.
 fn drip(mut stream: TcpStream, bytes: &[u8]) {
     stream.set_read_timeout(Some(Duration::from_secs(1))).expect("not zero");
     for byte in bytes.iter().cycle() {
@@ -28,7 +28,7 @@ fn drip(mut stream: TcpStream, bytes: &[u8]) {
 }
 
 fn say(mut stream: &TcpStream, text: &str) {
-    // The client may have enough of it.
+    // The client may have closed the connection.
     let _ = stream.write_all(text.as_bytes());
 }
 
@@ -106,7 +106,7 @@ fn a_signal_ends_a_fetch_that_waits_for_its_manifest() {
         assert!(outcome.failure_line().contains("interrupted"), "{outcome:#?}");
         let command = &mut world.command(&args!["fetch", "--json", "--timeout", "0", "-"]);
         let (mut fetch, mut stdin) = Process::start_with_stdin(command);
-        // More than the pipe holds: the fetch is reading when this is written.
+        // More than a pipe holds, so the write returns only once the fetch reads.
         stdin.write_all(&vec![b'x'; 1 << 20]).expect("it reads");
         fetch.signal(signal);
         assert_eq!(fetch.end().expect_code(130).events("error").len(), 1);
@@ -145,7 +145,7 @@ fn a_signal_ends_every_command_that_waits_at_its_start() {
     ];
     for (number, args) in commands.iter().enumerate() {
         let mut process = world.start(args);
-        // Opening it waits until the command has opened it, too.
+        // Opening the pipe blocks until the command has opened it as well.
         let held = File::options().write(true).open(&fifo).expect("the command reads it");
         process.signal(ALL_SIGNALS[number % 2]);
         let outcome = process.end();
@@ -169,7 +169,7 @@ fn a_signal_ends_an_add_that_waits_for_its_manifest() {
 }
 
 #[test]
-fn a_list_that_hangs_later_holds_up_no_signal() {
+fn a_list_that_hangs_later_blocks_no_signal() {
     let world = World::new();
     let film = world.file("film.bin", MIB);
     let node = swarm_link::Identity::from_seed([3; 32]).node_id();

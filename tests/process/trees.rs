@@ -1,4 +1,4 @@
-//! Trees of odd names and odd things.
+//! Trees with unusual names and entries.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -114,7 +114,7 @@ fn a_manifest_that_is_written_into_its_folder_is_no_part_of_it() {
         contents.push(seed.wait_json(|line| line["content"].as_str().map(str::to_owned)));
         seed.kill();
     }
-    // To another command it is a file like any other.
+    // For another command it is an ordinary file.
     fs::remove_file(tree.join("film.swarm")).expect("it was written");
     for _ in 0..2 {
         let mut command = world.command(&args!["manifest", "create", "--json", "."]);
@@ -135,7 +135,7 @@ fn what_a_fetch_has_not_finished_is_not_served_as_a_part_of_its_folder() {
     let mut fetch = world.fetch(args!["-o", "out", "--limit-down", "1MiB/s", seed.ticket()]);
     fetch.wait_json(|line| (line["durable_bytes"].as_u64()? > 0).then_some(()));
     fetch.kill();
-    // The user's own, whatever it is called.
+    // A file of the user, in spite of its name.
     world.file("out/mine.part", 10);
     for path in ["out", "out/tree"] {
         let outcome =

@@ -1,4 +1,4 @@
-//! Who may link, who may have what, and whose word a manifest is: lists, certificates, signatures.
+//! The right to link, the right to a content, and the origin of a manifest: lists, certificates, signatures.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::support::{MIB, Outcome, World, args, assert_same_file};
 const LEN: u64 = 4 * MIB + 321;
 const NOT_AUTHORISED: i32 = 7;
 
-/// The id of the key in this file of the world's, which is made.
+/// Creates the key file in the world, and returns its id.
 fn id(world: &World, key: &str) -> String {
     world.run(&args!["id", "--key", key]).expect_code(0).out[0].clone()
 }
@@ -34,7 +34,7 @@ fn authority(world: &World, keys: &[&str]) {
 }
 
 #[test]
-fn a_list_lets_its_nodes_in_and_nobody_else() {
+fn a_list_admits_its_nodes_alone() {
     let world = World::new();
     let film = world.file("film.bin", LEN);
     write(&world, "allow", &format!("{} # the reader\n", id(&world, "reader")));
@@ -46,7 +46,7 @@ fn a_list_lets_its_nodes_in_and_nobody_else() {
 }
 
 #[test]
-fn a_list_that_changes_holds_for_links_that_stand() {
+fn a_changed_list_applies_to_existing_links() {
     let world = World::new();
     let film = world.file("film.bin", 24 * MIB);
     let allow = write(&world, "allow", &id(&world, "reader"));
@@ -61,7 +61,7 @@ fn a_list_that_changes_holds_for_links_that_stand() {
 }
 
 #[test]
-fn a_list_that_breaks_changes_nothing_and_is_told_of() {
+fn a_malformed_list_changes_nothing_and_is_reported() {
     let world = World::new();
     let film = world.file("film.bin", LEN);
     let allow = write(&world, "allow", &id(&world, "reader"));
@@ -77,7 +77,7 @@ fn a_list_that_breaks_changes_nothing_and_is_told_of() {
 }
 
 #[test]
-fn certificates_let_in_whom_the_authority_vouches_for() {
+fn certificates_of_the_authority_admit_their_nodes() {
     let world = World::new();
     let film = world.file("film.bin", LEN);
     authority(&world, &["seeder", "reader"]);
@@ -88,13 +88,13 @@ fn certificates_let_in_whom_the_authority_vouches_for() {
     assert_same_file(&film, &world.path("out-reader/film.bin"));
     let outcome = fetch(&world, "stranger", args![seed.ticket()]).expect_code(NOT_AUTHORISED);
     assert!(outcome.error_message().contains("no certificate"), "{outcome:#?}");
-    // A certificate is of no use to another key.
+    // A certificate is useless with another key.
     let outcome = fetch(&world, "stranger", args!["--cert", "reader.pem", seed.ticket()]).expect_code(2);
     assert!(outcome.error_message().contains("name the right --cert or --key"), "{outcome:#?}");
 }
 
 #[test]
-fn a_fetch_takes_nothing_from_a_seed_that_nobody_vouches_for() {
+fn a_fetch_refuses_a_seed_without_a_certificate_of_the_authority() {
     let world = World::new();
     let film = world.file("film.bin", LEN);
     authority(&world, &["reader"]);
@@ -136,7 +136,7 @@ fn id_of(world: &World, key: &str) -> String {
 }
 
 #[test]
-fn the_authority_for_development_wants_to_be_asked_for() {
+fn the_development_authority_needs_a_flag() {
     let world = World::new();
     let film = world.file("film.bin", 1000);
     let name = "swarm development authority, do not trust";
@@ -157,7 +157,7 @@ fn a_content_with_readers_is_for_them_and_they_may_change() {
     fetch(&world, "reader", args![seed.ticket()]).expect_code(0);
     let other = id(&world, "other");
     fs::write(&readers, &other).expect("the file is ours");
-    // The seed looks every second.
+    // The seed checks its files every second.
     let is_let_in = || fetch(&world, "other", args![seed.ticket()]).code == Some(0);
     assert!((0..20).any(|_| is_let_in()), "the new list is not taken");
     assert_same_file(&film, &world.path("out-other/film.bin"));
@@ -187,7 +187,7 @@ fn a_mirror_may_fetch_and_serve_on_and_offers_nothing_new() {
 }
 
 #[test]
-fn a_publisher_that_is_asked_for_must_have_signed() {
+fn a_required_publisher_must_have_signed() {
     let world = World::new();
     let film = world.file("film.bin", LEN);
     let [publisher, successor] = ["publisher", "successor"].map(|key| id(&world, key));
@@ -199,7 +199,7 @@ fn a_publisher_that_is_asked_for_must_have_signed() {
         fetch(&world, "b", args!["--publisher", successor, signed.ticket()]).expect_code(NOT_AUTHORISED);
     assert!(outcome.error_message().contains("is signed by"), "{outcome:#?}");
     assert!(!world.path("out-b").exists());
-    // A key is changed by signing with both for a while.
+    // A publisher replaces its key by signing with both for a while.
     world.run(&args!["manifest", "sign", "--key", "successor", "film.swarm"]).expect_code(0);
     for asked in [&publisher, &successor] {
         let source = format!("{}@127.0.0.1:1", signed.node());

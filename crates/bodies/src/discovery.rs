@@ -1,4 +1,4 @@
-//! What is heard on the local network and from the DHT.
+//! Data from the local network and from the DHT.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -11,7 +11,7 @@ use swarm_discovery::limits::LAN_CONTENTS_MAX;
 use super::pieces::{content, node};
 use super::{SLACK_LEN, Samples, bounded};
 
-/// A TXT record names a node and no more contents than may be announced, and is the same after it was written.
+/// A TXT record names a node and no more contents than allowed, and survives being written.
 pub(super) fn record(bytes: &[u8]) {
     if let Some(record) = bounded(bytes.len(), (RECORD_TIMES, SLACK_LEN), || LanRecord::decode(bytes)) {
         assert!(record.contents.len() <= LAN_CONTENTS_MAX);
@@ -37,9 +37,8 @@ pub(super) fn record_samples() -> Samples {
     ]
 }
 
-/// The packet parser of the responder, which is another's: no panic, and no counts beyond those of the packet. The count of
-/// questions is made zero: the parser passes over questions of unknown kinds, and its own check does not know of that. Names and
-/// records are those of the answers.
+/// The packet parser of the responder, an external crate: no panic, and no more entries than the packet has. The number of
+/// questions is set to zero: the parser skips questions of unknown kinds, but its own check counts them.
 pub(super) fn packet(bytes: &[u8]) {
     let mut packet = bytes.to_vec();
     if let Some(questions) = packet.get_mut(4..6) {
@@ -76,7 +75,7 @@ pub(super) fn packet_samples() -> Samples {
     ]
 }
 
-/// Any words of the table: an address is asked once in a while and only if somebody may be there, and what is reported was heard.
+/// Any answers of the DHT: an address is asked rarely and only if a node may be there, and every report was heard before.
 pub(super) fn dht(bytes: &[u8]) {
     let start = Instant::ZERO;
     let (mut known, mut now, mut heard) = (DhtAddresses::default(), start, BTreeSet::new());
@@ -122,7 +121,7 @@ pub(super) fn dht_samples() -> Samples {
 
 /// The strings of a record, with keys in lower case to find doubles, and the ids twice.
 const RECORD_TIMES: u64 = 64;
-/// What fits in one datagram.
+/// Longest record that fits in one datagram, bytes.
 const RECORD_LEN_MAX: usize = 1200;
 /// A name of two bytes may stand for 255, and the parser's own checks print all of them several times.
 const PACKET_TIMES: u64 = 4096;

@@ -1,7 +1,7 @@
 //! The engine: one alone among hostile peers, and a small world under any operations.
 //!
-//! The first is a script of bytes. Some are facts of this node's own (a chunk came, an upload ended), which keep to what
-//! `engine::Input` promises; the rest are messages of peers, in any order, with names that are right now and then.
+//! The first is a script of bytes. Some are inputs of this node's driver (a chunk came, an upload ended), which keep to the
+//! contract of `engine::Input`; the rest are messages of peers, in any order, with ids that are right now and then.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -22,8 +22,8 @@ use super::hostile::{self, Script};
 use super::pieces::{address, manifest_of, node};
 use super::{Samples, bounded};
 
-/// Whatever peers say: no panic, few orders for one fact, memory that does not grow with what is said, and of what is ordered
-/// nothing that is not held, not on a link that is gone, and no message that a peer would refuse.
+/// Whatever peers send: no panic, few outputs for one input, memory that does not grow with the number of messages, no upload of
+/// chunks that are not held, no output for a link that is gone, and no message that a peer would refuse.
 pub(super) fn peer(bytes: &[u8]) {
     bounded(0, (0, HELD_LEN), || {
         let mut world = World::new();
@@ -35,7 +35,7 @@ pub(super) fn peer(bytes: &[u8]) {
     });
 }
 
-/// One engine, and what its driver knows.
+/// One engine, and the state of its driver.
 struct World {
     now: Instant,
     engine: Engine,
@@ -47,13 +47,13 @@ struct World {
     dialing: VecDeque<NodeId>,
     /// Chunks that were verified and not lost, by content.
     held: BTreeMap<ContentId, Bitfield>,
-    /// Facts that orders led to, in their order.
+    /// Inputs that outputs led to, in order.
     facts: Vec<Input>,
     is_stopped: bool,
 }
 
 impl World {
-    /// Half of one content, nothing but the id of a second, and a third that has no chunks at all.
+    /// Half of one content, only the id of a second, and a third without chunks.
     fn new() -> Self {
         let manifests = [
             manifest_of(&[("a", 120_000), ("b", 50_000)]),
@@ -136,7 +136,7 @@ impl World {
         let address = Some(address("198.51.100.7:4433"));
         let role = if what & 0x20 == 0 { Role::Full } else { Role::Mirror };
         self.input(Input::LinkUp { link, node: peer, role, dialed, address });
-        // Most say Hello at once.
+        // Most peers send Hello at once.
         if what & 0x40 == 0 {
             self.say(link, Message::Hello(Hello::ours()));
         }
@@ -164,7 +164,7 @@ impl World {
         }
     }
 
-    /// As bytes come from a link.
+    /// A message decoded from bytes of the script, as from a link.
     fn raw_message(&mut self, script: &mut Script<'_>) {
         let Some(link) = self.pick_link(script.byte()) else { return };
         let len = usize::from(script.byte());
@@ -185,7 +185,7 @@ impl World {
         }
     }
 
-    /// The next chunk of an open request comes whole, is wrong, or breaks off.
+    /// The next chunk of an open request arrives whole, is corrupt, or breaks off.
     fn chunk_comes(&mut self, script: &mut Script<'_>) {
         let (which, how) = (script.byte(), script.byte());
         let at = usize::from(which) % self.receiving.len().max(1);
@@ -261,7 +261,7 @@ impl World {
         }
     }
 
-    /// What the product and the transport say.
+    /// Inputs of the product and the transport.
     fn own_affairs(&mut self, script: &mut Script<'_>) {
         let (what, content) = (script.byte(), hostile::content_of(script, &self.manifests));
         match what % 16 {
@@ -292,20 +292,20 @@ impl World {
         let Some(node) = self.dialing.pop_front() else { return };
         let failure = match script.byte() % 3 {
             0 => DialFailure::Refused(Refusal::new(RefusalCause::WrongKey, "another key")),
-            _ => DialFailure::Unreachable("nobody".to_owned()),
+            _ => DialFailure::Unreachable("no answer".to_owned()),
         };
         self.input(Input::DialFailed { node, failure });
     }
 
-    /// As dials end in time.
+    /// The oldest dial fails, as dials do in time.
     fn oldest_dial_fails(&mut self) {
         if let Some(node) = self.dialing.pop_front() {
-            let failure = DialFailure::Unreachable("nobody".to_owned());
+            let failure = DialFailure::Unreachable("no answer".to_owned());
             self.facts.push(Input::DialFailed { node, failure });
         }
     }
 
-    /// Hands a fact in and takes all orders out.
+    /// Passes an input to the engine and takes all outputs.
     fn input(&mut self, input: Input) {
         self.engine.handle(self.now, input);
         let mut count = 0;
@@ -322,7 +322,7 @@ impl World {
         match output {
             Output::Dial { node, addresses } => {
                 assert!(addresses.len() <= SOURCE_ADDRESSES_MAX);
-                // A meeting is dialed beside other dials, so a node may be there twice.
+                // A meeting is dialed in addition to other dials, so a node may be listed twice.
                 self.dialing.push_back(node);
                 if self.dialing.len() > DIALS_MAX {
                     self.oldest_dial_fails();
@@ -345,7 +345,7 @@ impl World {
                 assert!(open <= REQUESTS_OPEN_MAX);
             }
             Output::Abandon { link, request } => {
-                // As a driver does where the stream has not begun.
+                // What a driver does if the stream has not started.
                 if self.receiving.remove(&(link, request)).is_some() {
                     self.facts.push(Input::StreamEnded { link, request });
                 }
@@ -379,7 +379,7 @@ impl World {
         }
     }
 
-    /// Nothing unverified is ever served.
+    /// No unverified chunk is served.
     fn upload(&mut self, name: (LinkId, RequestId), content: ContentId, run: Run) {
         assert!(self.links.contains_key(&name.0), "something is sent on a link that is gone");
         let manifest = self.manifests.iter().find(|manifest| manifest.id() == content).expect("it is ours");
@@ -427,7 +427,7 @@ impl World {
         }
     }
 
-    /// What is shown adds up, and the engine comes to an end when it is told to.
+    /// The snapshot adds up, and the engine ends when it is told to.
     fn end(mut self) {
         for shown in self.engine.snapshot().contents {
             assert!(
@@ -447,8 +447,8 @@ impl World {
     }
 }
 
-/// A small world in which whatever happens the checkers find nothing and everybody finishes. Two bytes are the seed, one the
-/// leeches, the rest is a script.
+/// In a small world the checkers find nothing and every node finishes. Two bytes are the seed, one the
+/// number of leeches, the rest is a script.
 pub(super) fn ops(bytes: &[u8]) {
     let [low, high, leeches, script @ ..] = bytes else { return };
     let seed = u64::from(u16::from_le_bytes([*low, *high]));
@@ -467,15 +467,15 @@ pub(super) fn ops_samples() -> Samples {
     ]
 }
 
-/// Links at once, and nodes that they are of.
+/// Links at once, and the number of nodes behind them.
 const LINKS_MAX: usize = 8;
 const NODES: u8 = 16;
 /// Dials under way; the oldest fails for one more.
 const DIALS_MAX: usize = 32;
-/// Orders that one fact may lead to among so few peers and chunks: each peer is told and asked of every chunk, and more.
+/// Outputs of one input among so few peers and chunks: a message and a request to each peer for every chunk, and more.
 const OUTPUTS_MAX: usize = 512;
 /// Uploads of all peers together.
 const UPLOADS_MAX: usize = 64;
 const WAKEUPS_MAX: usize = 1000;
-/// Everything that an engine and its driver hold of three small contents and eight peers, bytes, however long the script.
+/// Memory of an engine and its driver for three small contents and eight peers, bytes, however long the script.
 const HELD_LEN: u64 = 2 << 20;

@@ -1,4 +1,4 @@
-//! What peers say in a script of bytes: messages that are well formed, with names that are right now and then.
+//! Messages of peers as a script of bytes: well-formed, with ids that are right now and then.
 
 use bytes::Bytes;
 use swarm_core::base::limits::MANIFEST_PAGE_LEN;
@@ -11,7 +11,7 @@ use swarm_core::wire::{
 use super::Samples;
 use super::pieces::{content, node, source};
 
-/// Bytes that are used up from the front; zeros behind the end.
+/// A script that is consumed from the front; after its end it yields zeros.
 pub(super) struct Script<'a>(pub(super) &'a [u8]);
 
 impl Script<'_> {
@@ -36,7 +36,7 @@ impl Script<'_> {
     }
 }
 
-/// The next message; nothing if it would name no chunk.
+/// The next message; `None` if it would name no chunk.
 pub(super) fn message(script: &mut Script<'_>, manifests: &[Manifest; 3]) -> Option<Message> {
     let kind = script.byte();
     let handle = Handle(u32::from(script.byte() % 5));
@@ -82,13 +82,13 @@ pub(super) fn message(script: &mut Script<'_>, manifests: &[Manifest; 3]) -> Opt
     })
 }
 
-/// One of ours, as a rule.
+/// The id of a known content, usually.
 pub(super) fn content_of(script: &mut Script<'_>, manifests: &[Manifest; 3]) -> ContentId {
     let which = script.byte() % 8;
     manifests.get(usize::from(which)).map_or(content(which), Manifest::id)
 }
 
-/// The right page, or one that lies about something.
+/// The right page of a manifest, or one with a wrong field.
 fn page(handle: Handle, script: &mut Script<'_>, manifest: &Manifest) -> Message {
     let what = script.byte();
     let mut data = manifest.body().to_vec();

@@ -1,4 +1,4 @@
-//! What is asserted of every decoder of bytes from outside, and of the engine: one function for each fuzz target. libFuzzer
+//! The assertions about every decoder of bytes from outside, and about the engine: one function for each fuzz target. libFuzzer
 //! runs them (`fuzz/fuzz_targets/`), and so does `tests/decoders.rs` on a stable toolchain. `fuzz/README.md` has the table.
 //!
 //! Invariant: a body is a function of its bytes alone; the same bytes fail again.
@@ -18,13 +18,13 @@ use std::cell::Cell;
 
 /// One decoder, or the engine, under any bytes.
 pub struct Target {
-    /// Of the target, its corpus and its file in `fuzz_targets/`.
+    /// Name of the target, its corpus and its file in `fuzz_targets/`.
     pub name: &'static str,
-    /// Longest input that is worth trying, bytes.
+    /// Longest useful input, bytes.
     pub len_max: usize,
     /// Panics if an assertion does not hold.
     pub body: fn(&[u8]),
-    /// Inputs to start from: valid ones of every kind, and some that are nearly so. Each has a name.
+    /// Inputs to start from, each with a name: valid ones of every kind, and some that are almost valid.
     pub samples: fn() -> Samples,
 }
 
@@ -74,13 +74,13 @@ pub fn run(name: &str, bytes: &[u8]) {
     (target.expect("the name of a target").body)(bytes);
 }
 
-/// The most that a decoder held on this thread since this was asked, in bytes a byte of input; inputs of fewer than 64 bytes do not
+/// The most memory that a decoder has held on this thread, in bytes for each byte of input; inputs of fewer than 64 bytes do not
 /// count.
 pub fn most_held() -> f64 {
     MOST_HELD.replace(0.0)
 }
 
-/// Decodes an input of so many bytes, and asserts that no more than `times` as much was held at any moment, and `slack_len`.
+/// Decodes an input, and asserts that at most `times` its length and `slack_len` was held at any moment.
 fn bounded<T>(input_len: usize, (times, slack_len): (u64, u64), decode: impl FnOnce() -> T) -> T {
     let mut decoded = None;
     let held = allocation_counter::measure(|| decoded = Some(decode())).bytes_max;
@@ -95,13 +95,13 @@ fn bounded<T>(input_len: usize, (times, slack_len): (u64, u64), decode: impl FnO
     decoded.expect("it ran")
 }
 
-/// An error for people: one line, nothing that a terminal would act on.
+/// An error for people: one line without characters that a terminal acts on.
 fn assert_told(error: &impl std::fmt::Display) {
     let message = error.to_string();
     assert!(!message.is_empty() && !message.chars().any(char::is_control), "{message:?}");
 }
 
-/// Allocations that do not grow with the input: an error's words, the first growth of a list.
+/// Allocations that do not grow with the input: an error's text, the first growth of a list.
 const SLACK_LEN: u64 = 4096;
 
 thread_local! {

@@ -13,7 +13,7 @@ use swarm_core::manifest::{
 use super::pieces::{content, field, file_of, key, manifest_of, path, source};
 use super::{SLACK_LEN, Samples, assert_told, bounded};
 
-/// A body is canonical: what is decoded makes the very same bytes, and every chunk and path of it is sound.
+/// A body is canonical: a decoded one encodes to the same bytes, and every chunk and path of it is valid.
 pub(super) fn body(bytes: &[u8]) {
     let body = Bytes::copy_from_slice(bytes);
     match bounded(bytes.len(), (BODY_TIMES, SLACK_LEN), || Manifest::decode(body)) {
@@ -25,7 +25,7 @@ pub(super) fn body(bytes: &[u8]) {
                 let again = Manifest::new(manifest.files().to_vec(), manifest.empty_directories().to_vec());
                 assert_eq!(again.expect("it was valid").body(), bytes);
             }
-            // Whatever is sealed there, the key opens it or does not.
+            // Any sealed part either opens with the key or is refused.
             let _ = manifest.opened(&ContentKey::from_bytes([4; 32]));
         }
     }
@@ -48,7 +48,7 @@ fn check_manifest(manifest: &Manifest) {
     assert!(!manifest.name().is_empty());
 }
 
-/// Nothing that is created at this path stands outside its folder.
+/// No file created at this path is outside of its folder.
 pub(super) fn check_path(path: &EntryPath) {
     assert!(path.as_str().len() <= PATH_LEN_MAX && path.components().count() <= PATH_DEPTH_MAX);
     assert!(!path.as_str().chars().any(char::is_control));
@@ -96,7 +96,7 @@ fn sealed_body() -> Vec<u8> {
     sealer.finish(&chunks).expect("a good manifest").body().to_vec()
 }
 
-/// A byte says what the rest is: a whole file, what stands between magic and checksum, or what stands around a good body.
+/// The first byte selects the rest: a whole file, the part between magic and checksum, or the part around a valid body.
 pub(super) fn file(bytes: &[u8]) {
     let [mode, rest @ ..] = bytes else { return };
     match mode % 3 {
@@ -164,7 +164,7 @@ pub(super) fn file_samples() -> Samples {
     ]
 }
 
-/// A byte says what the rest is: the text, or what stands in it before the checksum.
+/// The first byte selects the rest: the text, or the bytes in it before the checksum.
 pub(super) fn ticket(bytes: &[u8]) {
     let [mode, rest @ ..] = bytes else { return };
     if mode % 2 == 1 {
@@ -216,5 +216,5 @@ pub(super) fn ticket_samples() -> Samples {
 
 /// Files and folders, twice while a list grows, and once more as protobuf to compare the bytes.
 const BODY_TIMES: u64 = 40;
-/// As of messages, but five bytes come of eight characters.
+/// As for messages, but eight characters decode to five bytes.
 const TICKET_TIMES: u64 = 96;

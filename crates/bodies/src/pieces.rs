@@ -1,4 +1,4 @@
-//! Small things that bodies and samples are made of.
+//! Small parts of bodies and samples.
 
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{Address, ChunkHasher, EntryPath, File, Geometry, Manifest, SigningKey, Source};
@@ -65,7 +65,7 @@ pub(super) fn source(number: u8) -> Source {
     Source { node: node(number), addresses }
 }
 
-/// The key that speaks in samples.
+/// The key that signs samples.
 pub(super) fn key() -> SigningKey {
     SigningKey::from_seed(&[3; 32])
 }

@@ -1,4 +1,4 @@
-//! What a service reads: its configuration, its list of contents, its control socket, its metrics page.
+//! Input of a service: its configuration, its list of contents, its control socket, its metrics page.
 
 use swarm_core::base::limits::{COORDINATORS_MAX, ZONE_LEN_MAX};
 use swarm_engine::limits::{LINKS_MAX, PEERS_MAX};
@@ -9,7 +9,7 @@ use swarm_host::protocol::{Answer, ContentState, ContentStatus, Envelope, Reques
 use super::pieces::{content, node};
 use super::{SLACK_LEN, Samples, assert_told, bounded};
 
-/// What is taken is within limits; what is not is told in one line that names file, line and key.
+/// An accepted configuration is within limits; a refusal is one line with file, line and key.
 pub(super) fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match bounded(text.len(), (CONFIG_TIMES, CONFIG_SLACK_LEN), || fuzzing::config(text)) {
@@ -86,7 +86,7 @@ path = "/srv/a"
     ]
 }
 
-/// A list of contents, and one of peers, is the same after it was written again.
+/// A list of contents, or of peers, survives being written.
 pub(super) fn saved(bytes: &[u8]) {
     match bounded(bytes.len(), (JSON_TIMES, SLACK_LEN), || fuzzing::peer_list(bytes)) {
         Err(why) => assert!(!why.is_empty()),
@@ -126,7 +126,7 @@ pub(super) fn saved_samples() -> Samples {
     ]
 }
 
-/// A byte says which way the line goes. A request is the same after it was written; what is none has an answer of one line.
+/// The first byte selects the direction of the line. A request survives being written; an invalid one is answered in one line.
 pub(super) fn control(bytes: &[u8]) {
     let [mode, line @ ..] = bytes else { return };
     if mode % 2 == 0 { check_request(line) } else { check_answer(line) }
@@ -207,7 +207,7 @@ pub(super) fn control_samples() -> Samples {
     samples
 }
 
-/// Whatever a client says, it is answered in HTTP or not at all, and the connection ends.
+/// Every client is answered in HTTP or not at all, and the connection ends.
 pub(super) fn http(bytes: &[u8]) {
     let answer = bounded(bytes.len(), (HTTP_TIMES, HTTP_SLACK_LEN), || fuzzing::metrics_page(bytes));
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 ") || answer.starts_with(b"HTTP/1.0 "));
@@ -234,7 +234,7 @@ const CONFIG_TIMES: u64 = 400;
 const CONFIG_SLACK_LEN: u64 = 64 << 10;
 /// A path of three bytes stands for a struct of 24, in a list that doubles; then all of it is written, with indents.
 const JSON_TIMES: u64 = 64;
-/// What hyper reads is bounded by its buffer, whatever comes.
+/// hyper's buffer bounds how much it reads.
 const HTTP_TIMES: u64 = 16;
-/// A runtime, the buffers of a connection, a pipe for both ways.
+/// A runtime, the buffers of a connection, a pipe in each direction.
 const HTTP_SLACK_LEN: u64 = 512 << 10;

@@ -7,7 +7,7 @@ use swarm_files::limits::JOURNAL_RECORD_RUNS_MAX;
 use super::pieces::manifest_of;
 use super::{SLACK_LEN, Samples, bounded};
 
-/// A byte says what the rest is: a whole journal, what stands behind a good header, or records whose checksums are put right.
+/// The first byte selects the rest: a whole journal, the part after a valid header, or records whose checksums are corrected.
 pub(super) fn journal(bytes: &[u8]) {
     let [mode, rest @ ..] = bytes else { return };
     let manifest = manifest();
@@ -22,7 +22,7 @@ fn manifest() -> Manifest {
     manifest_of(&[("a", 100_000), ("b", 40_000)])
 }
 
-/// Either there is doubt and nothing is believed, or what is believed makes these very bytes up to the torn end.
+/// Either the journal is in doubt and nothing is believed, or the believed records encode to these bytes up to the torn end.
 fn check_journal(manifest: &Manifest, bytes: &[u8]) {
     let recovery = bounded(bytes.len(), (JOURNAL_TIMES, SLACK_LEN), || fuzzing::recover(manifest, bytes));
     let Recovery { existed, doubt, records, end } = &recovery;
@@ -41,13 +41,13 @@ fn check_journal(manifest: &Manifest, bytes: &[u8]) {
                 .is_none_or(|numbers| numbers.is_sorted_by(|a, b| a < b) && numbers.iter().all(|n| *n < len))
         );
     });
-    // A record without runs is never written, and says nothing.
+    // A record without runs is valid, but no journal writes one.
     if !doubt && *existed && records.iter().all(|(_, runs)| !runs.is_empty()) {
         assert_eq!(fuzzing::journal(manifest, records), bytes[..*end]);
     }
 }
 
-/// Whatever was recorded is recovered; cut anywhere, everything before the cut is.
+/// Every record is recovered; after a cut, every record before it.
 fn check_records(manifest: &Manifest, bytes: &[u8]) {
     let [cut, bytes @ ..] = bytes else { return };
     let mut records = Vec::new();
@@ -90,7 +90,7 @@ pub(super) fn journal_samples() -> Samples {
     ]
 }
 
-/// A byte says whether the checksum is put right. What is read is the same after it was written.
+/// The first byte selects whether the checksum is corrected. A decoded cache file survives being written.
 pub(super) fn cache(bytes: &[u8]) {
     let [mode, rest @ ..] = bytes else { return };
     let sealed;

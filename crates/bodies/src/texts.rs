@@ -1,4 +1,4 @@
-//! Words that stand in messages, arguments, configurations and small files. A byte says which one the rest is.
+//! Texts in messages, arguments, configurations and small files. The first byte selects their kind.
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use super::manifest::check_path;
 use super::pieces::content;
 use super::{SLACK_LEN, Samples, bounded};
 
-/// Whatever is taken is within its limits, and reads the same when it is written again.
+/// An accepted text is within its limits, and reads the same when it is written again.
 pub(super) fn any(bytes: &[u8]) {
     let [kind, text @ ..] = bytes else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
@@ -63,7 +63,7 @@ fn check_same<T: FromStr + Display + PartialEq + Debug>(text: &str) {
     }
 }
 
-/// A host, a colon, and a port as numbers are written: one place has one text.
+/// A host, a colon, and a port in plain digits: one address has one text.
 pub(super) fn check_address(address: &Address) {
     let text = address.as_str();
     assert!(text.len() <= ADDRESS_LEN_MAX && !text.chars().any(char::is_control));
@@ -102,5 +102,5 @@ pub(super) fn samples() -> Samples {
     ]
 }
 
-/// Errors show the text, some of it twice while it is made.
+/// An error shows the text, and may copy it twice while it is made.
 const TEXT_TIMES: u64 = 24;

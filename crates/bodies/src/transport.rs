@@ -8,13 +8,13 @@ use swarm_link::fuzzing;
 
 use super::{SLACK_LEN, Samples, assert_told, bounded};
 
-/// A byte says how the stream is cut; whatever that is, the same frames come out, and they make the stream again.
+/// The first byte selects how the stream is cut; the frames are always the same, and encode to the stream again.
 pub(super) fn frames(bytes: &[u8]) {
     let [cut, stream @ ..] = bytes else { return };
     let (frames, end) = fuzzing::frames(once(stream));
     let in_pieces = fuzzing::frames(stream.chunks(1 + usize::from(*cut)));
     assert_eq!((&frames, &end), (&in_pieces.0, &in_pieces.1));
-    // The list of frames is this function's own: 32 bytes for each, of which the shortest has one.
+    // The list of frames belongs to this function: 32 bytes for each frame, which has at least one.
     let again = bounded(stream.len(), (FRAMES_TIMES, SLACK_LEN), || fuzzing::frames(once(stream)));
     assert_eq!(again.0, frames);
     assert!(frames.iter().all(|frame| frame.len() <= FRAME_LEN_MAX));
@@ -43,7 +43,7 @@ pub(super) fn frame_samples() -> Samples {
     ]
 }
 
-/// Whoever a certificate names, it holds that key.
+/// The node of a certificate is the key that it holds.
 pub(super) fn certificate(bytes: &[u8]) {
     let node = bounded(bytes.len(), (CERTIFICATE_TIMES, SLACK_LEN), || fuzzing::node_of_certificate(bytes));
     if let Some(node) = node {
@@ -54,7 +54,7 @@ pub(super) fn certificate(bytes: &[u8]) {
 pub(super) fn certificates() -> Samples {
     let good = fuzzing::certificate([7; 32]);
     let mut other_kind = good.clone();
-    // The last byte of the object identifier of Ed25519, wherever it stands.
+    // The last byte of Ed25519's object identifier, at any place.
     let at = other_kind.windows(3).position(|bytes| bytes == [0x2b, 0x65, 0x70]).expect("it is Ed25519");
     other_kind[at + 2] = 0x6e;
     let cut = good[..good.len() / 2].to_vec();

@@ -17,7 +17,7 @@ use swarm_core::wire::{
 use super::pieces::{address, content, field, key, node, source};
 use super::{SLACK_LEN, Samples, assert_told, bounded};
 
-/// A frame is a message within every cap, and the same one after it was written again, or it is refused.
+/// A frame is refused, or it is a message within every cap that survives being written.
 pub(super) fn message(bytes: &[u8]) {
     let frame = Bytes::copy_from_slice(bytes);
     match bounded(bytes.len(), (MESSAGE_TIMES, SLACK_LEN), || Message::decode(frame)) {
@@ -65,7 +65,7 @@ fn check_hello(hello: &Hello) {
     );
 }
 
-/// Whatever content is open, the chunks are its own, rising, and the same set when written again.
+/// For every content the chunks are its own, rising, and survive being written.
 fn check_runs(runs: &ChunkRuns) {
     for chunk_count in [0, 1, 64, 1000] {
         let Some(chunks) = runs.chunks(chunk_count) else { continue };
@@ -119,7 +119,7 @@ pub(super) fn message_samples() -> Samples {
     samples
 }
 
-/// Any twenty bytes are a header; the run that a content has of it is cut into pieces that are the run.
+/// Every 20 bytes are a header; if a content has its run, the pieces of the run add up to it.
 pub(super) fn header(bytes: &[u8]) {
     let Some((header, lens)) = bytes.split_first_chunk::<CHUNK_STREAM_HEADER_LEN>() else { return };
     let read = ChunkStreamHeader::decode(header);
@@ -127,7 +127,7 @@ pub(super) fn header(bytes: &[u8]) {
     let logs = u64::from(CHUNK_LEN_LOG2_MAX - CHUNK_LEN_LOG2_MIN) + 1;
     let files = lens.chunks_exact(4).map(|bytes| {
         let [a, b, c, d] = [bytes[0], bytes[1], bytes[2], bytes[3]].map(u64::from);
-        // Lengths of every order, up to 8 TB and a half.
+        // Lengths of every magnitude, up to 8.5 TB.
         ((a | b << 8) << (c % 28), CHUNK_LEN_LOG2_MIN + (d % logs) as u8)
     });
     let Some(geometry) = Geometry::new(files) else { return };
@@ -161,7 +161,7 @@ pub(super) fn header_samples() -> Samples {
     ]
 }
 
-/// A byte says what the rest is: a frame, what a node signed, or a body that is signed here so that it gets through.
+/// The first byte selects the rest: a frame, the signed part of an announcement, or a body that is signed here so that it passes.
 pub(super) fn coordination(bytes: &[u8]) {
     let [mode, rest @ ..] = bytes else { return };
     match mode % 4 {
@@ -178,7 +178,7 @@ pub(super) fn coordination(bytes: &[u8]) {
     }
 }
 
-/// What `proto/` calls a SignedAnnounce.
+/// A SignedAnnounce of `proto/`.
 fn signed(body: &[u8]) -> Vec<u8> {
     let signature = key().sign_bytes(b"swarm announce v1", body);
     [field(1, body), field(2, &signature)].concat()

@@ -1,5 +1,5 @@
-//! What the coordinator knows, on disk: an embedded database (redb), one row an announcement. Rows are written in batches, about
-//! once a second; what is lost with less than that is announced again. Knows nothing of what the rows mean.
+//! The coordinator's records on disk: an embedded database (redb), one row an announcement. Rows are written in batches, about once
+//! a second; nodes announce again what a crash loses. Does not know the meaning of the rows.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use swarm_core::base::{Category, ContentId, Instant, NodeId, Shown};
 use swarm_core::wire::SignedAnnounce;
 
-/// The database. Clones are the same one.
+/// The database. Clones share it.
 #[derive(Clone)]
 pub(super) struct Book {
     database: Arc<Database>,
@@ -20,43 +20,43 @@ pub(super) struct Book {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) announce: SignedAnnounce,
-    /// Where the node was seen.
+    /// The node's address as the coordinator saw it.
     pub(super) observed: SocketAddr,
-    /// Others are told of it.
+    /// Whether others are told of the node.
     pub(super) is_listed: bool,
     /// Nanoseconds since 1970.
     pub(super) expires_at: Instant,
 }
 
-/// What a row is of.
+/// The content and the node of a row.
 pub(super) type Key = (ContentId, NodeId);
 
-/// Why a coordinator cannot keep what it knows.
+/// Why a coordinator cannot store its records.
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     #[error("cannot make the folder `{}`: {source}", Shown(path))]
     Folder {
-        /// Which.
+        /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// Another process has it.
+    /// Another process uses the database.
     #[error("another coordinator runs with the folder `{}`: stop it, or take another folder", Shown(.0))]
     InUse(PathBuf),
     /// The database cannot be used.
-    #[error("cannot use `{}`: {message}; move it away to start with nothing known", Shown(path))]
+    #[error("cannot use `{}`: {message}; move it away to start without records", Shown(path))]
     Database {
-        /// Which file.
+        /// The database file.
         path: PathBuf,
-        /// What the database said.
+        /// The error of the database.
         message: String,
     },
 }
 
 impl BookError {
-    /// Its category.
+    /// The category of the cause: it decides the exit code.
     pub fn category(&self) -> Category {
         match self {
             Self::Folder { .. } | Self::Database { .. } => Category::Disk,
@@ -66,7 +66,7 @@ impl BookError {
 }
 
 impl Book {
-    /// Opens the database in this folder, made if there is none, and reads all of it.
+    /// Opens the database in this folder, creates a missing one, and reads all rows.
     pub(super) fn open(folder: &Path) -> Result<(Self, Vec<Row>), BookError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| BookError::Folder { path: folder.to_owned(), source })?;
@@ -81,7 +81,7 @@ impl Book {
         Ok((book, rows))
     }
 
-    /// Writes rows, and takes out those that are `None`. Blocks until that is on disk.
+    /// Writes rows, and removes those that are `None`. Blocks until the disk has them.
     pub(super) fn write(&self, changes: &[(Key, Option<Row>)]) -> Result<(), redb::Error> {
         let transaction = self.database.begin_write()?;
         {
@@ -104,7 +104,7 @@ impl Book {
         Ok(())
     }
 
-    /// A row that does not prove right is left out: it will be announced again.
+    /// Skips rows whose signature or format is invalid: their nodes announce them again.
     fn rows(&self) -> Result<Vec<Row>, redb::Error> {
         let transaction = self.database.begin_read()?;
         let table = match transaction.open_table(ANNOUNCES) {
@@ -126,7 +126,7 @@ impl Book {
 }
 
 const FILE: &str = "coordinator.redb";
-/// ContentId and NodeId to (when it expires, whether it is listed, where it was seen, what it signed).
+/// ContentId and NodeId to (expiry, whether it is listed, observed address, signed announcement).
 const ANNOUNCES: TableDefinition<'_, &[u8], (u64, bool, &str, &[u8])> = TableDefinition::new("announces 1");
 
 #[cfg(test)]
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_there_after_a_restart_and_what_was_taken_out_is_not() {
+    fn written_rows_survive_a_restart_and_removed_ones_stay_away() {
         let folder = tempfile::tempdir().expect("a folder");
         let rows = [row(1), row(2)];
         {
@@ -173,6 +173,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join(FILE), [7; 9000]).expect("written");
         let error = Book::open(folder.path()).err().expect("refused").to_string();
-        assert!(error.contains(FILE) && error.ends_with("to start with nothing known"), "{error}");
+        assert!(error.contains(FILE) && error.ends_with("to start without records"), "{error}");
     }
 }

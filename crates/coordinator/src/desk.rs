@@ -1,5 +1,5 @@
-//! The one task that knows everything. Invariant: `records` and the registry hold the same keys; every change of a record is in
-//! `dirty` until it is on disk. Decides who is named to whom by the registry, and where by `reach`.
+//! The one task that owns all records. Invariant: `records` and the registry hold the same keys; every change of a record is in
+//! `dirty` until it is on disk. The registry decides which nodes are named to a node, `reach` with which addresses.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -25,11 +25,11 @@ use swarm_core::registry::{Announce, Ask, Registry};
 use swarm_core::wire::{Coordination, Neighbour, SignedAnnounce};
 use swarm_link::{Endpoint, Identity};
 
-/// A link to the coordinator, by number; never used twice.
+/// The number of a link to the coordinator; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ClientId(pub(super) u64);
 
-/// What the desk is told.
+/// A message to the desk, from links and probes.
 pub(super) enum Call {
     Joined {
         client: ClientId,
@@ -48,7 +48,7 @@ pub(super) enum Call {
         client: ClientId,
         content: ContentId,
     },
-    /// `is_farewell`: the node closed the link itself.
+    /// `is_farewell`: the node closed the link itself, so its announcements are forgotten.
     Left {
         client: ClientId,
         is_farewell: bool,
@@ -61,7 +61,7 @@ pub(super) enum Call {
 }
 
 pub(super) struct Desk {
-    /// The node that this coordinator runs in.
+    /// The node of the process that this coordinator runs in.
     own: NodeId,
     registry: Registry,
     records: BTreeMap<Key, Record>,
@@ -89,25 +89,25 @@ struct Client {
 struct Record {
     announce: SignedAnnounce,
     observed: SocketAddr,
-    /// Doubtful addresses that a probe reached.
+    /// Unconfirmed addresses at which a probe reached the node.
     reached: Vec<Address>,
     standing: Standing,
-    /// A probe saw a chunk of it that was good.
+    /// Whether a probe verified a chunk of the content.
     is_chunk_proven: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    /// Waits for a probe, or one goes on.
+    /// Waits for a probe, or is being probed.
     Probing {
         was_listed: bool,
     },
     Listed,
-    /// Not reached, or it gave nothing; tried again after a while.
+    /// The probe did not reach the node, or got no chunk; it is repeated after a while.
     Failed {
         at: Instant,
     },
-    /// It gave a chunk that was wrong.
+    /// The node sent a corrupt chunk to the probe.
     Liar,
 }
 
@@ -172,7 +172,7 @@ impl Desk {
         match call {
             Call::Joined { client, node, observed, queue } => {
                 if let Some(old) = self.client_of.insert(node, client) {
-                    // Its task ends when nobody can write to it any more.
+                    // Dropping the sender of its queue ends the task of the old link.
                     self.clients.remove(&old);
                 }
                 self.clients.insert(client, Client { node, observed, queue, contents: BTreeSet::new() });
@@ -209,7 +209,7 @@ impl Desk {
         }
     }
 
-    /// Takes an announcement in place of an earlier one.
+    /// Stores an announcement in place of an earlier one.
     fn take(
         &mut self,
         key: Key,
@@ -254,7 +254,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Names others to a node that asks, and the node to those who must open a way for it.
+    /// Sends neighbours to a node that asks, and tells those behind a NAT to dial it.
     fn introduce(&mut self, client: ClientId, key: Key, wanted: u32) {
         let (content, node) = key;
         let told = self.registry.ask(self.now(), &Ask { content, node, wanted });
@@ -288,7 +288,7 @@ impl Desk {
             if is_farewell {
                 self.forget(key);
             } else if let Some(record) = self.records.get_mut(&key) {
-                // It may be back; until then others would knock in vain.
+                // The node may be back soon; until then others would dial it in vain.
                 record.standing = Standing::Failed { at: Instant::ZERO };
                 self.registry.list(content, state.node, false);
                 self.dirty.insert(key);
@@ -323,7 +323,7 @@ impl Desk {
         let now = self.now();
         let Some(record) = self.records.get_mut(&key) else { return };
         if record.observed != observed {
-            // It moved meanwhile.
+            // The node moved meanwhile: the result is about its old address.
             return self.to_probe.push_back(key);
         }
         let (content, node) = (key.0.short(), key.1.short());
@@ -356,7 +356,7 @@ impl Desk {
             standing,
             is_chunk_proven: row.is_listed,
         };
-        // What is full or expired is not taken; its row goes with the next writing. The own node says anew what it has.
+        // Expired rows, and rows beyond the limits, are dropped; the next write removes them. The own node announces itself anew.
         let is_own = key.1 == self.own;
         let _ = (!is_own).then(|| self.registry.restore(now, row.expires_at, record.entry(Vec::new())));
         if self.registry.entry(key.0, key.1).is_some() {
@@ -399,7 +399,7 @@ impl Desk {
         }
     }
 
-    /// Writes what changed. False if that failed; it is tried again.
+    /// Writes the changed records. False if that failed: they stay dirty and are written later.
     async fn write(&mut self) -> bool {
         let keys: Vec<Key> = self.dirty.iter().copied().take(BOOK_ROWS_AT_ONCE).collect();
         if keys.is_empty() {
@@ -418,7 +418,7 @@ impl Desk {
                 warn!(%error, "what is announced will not be known after a restart");
                 false
             }
-            // A panic in there has been printed.
+            // The task panicked; the panic was logged.
             Err(_) => false,
         }
     }
@@ -430,7 +430,7 @@ impl Desk {
         Some(Row { announce, observed, is_listed: record.is_listed(), expires_at })
     }
 
-    /// Whoever does not read fast enough misses it, and may ask again.
+    /// A node that does not read fast enough misses the message; it may ask again.
     fn say(&self, client: ClientId, message: Coordination) {
         let Some(state) = self.clients.get(&client) else { return };
         if state.queue.try_send(message).is_err() {
@@ -483,11 +483,13 @@ impl Record {
     }
 }
 
-/// Nanoseconds since 1970; the year 2554 is the last.
+/// Nanoseconds since 1970, capped in the year 2554.
 fn nanos(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Interval between writes of changed records, which also removes expired ones and reports the totals.
 const TICK: Duration = Duration::from_secs(1);
+/// Wait before a failed probe is repeated, unless the node has moved: a probe costs a dial.
 const REPROBE_WAIT: Duration = Duration::from_secs(60);

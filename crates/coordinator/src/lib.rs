@@ -1,12 +1,13 @@
-//! A coordinator: nodes tell it what they take part in, and it tells them of each other. Any node may be one; several may
+//! A coordinator: nodes announce their contents to it, and it tells them of each other. Any node may be one; several may
 //! serve one content, and a swarm goes on without any.
 //!
-//! `desk` is the one task that knows everything: it takes calls, asks the pure registry, answers. `serve` is one node's link,
-//! `probe` tries whether a node is where it says and has what it says, `book` keeps the desk's knowledge over a restart,
-//! `own` is the node that it runs in; `reach` decides which addresses are worth handing out, `pace` is the rate limit at the door.
+//! `desk` is the one task that owns all records: it takes calls, asks the pure registry, and answers. `serve` is the link of one
+//! node, `probe` tests whether a node has its address and its chunks, `book` keeps the records over a restart, `own` is the node
+//! of the same process; `reach` decides which addresses are passed on, `pace` limits the rate of messages.
 //!
-//! Invariant: nobody but the own node is named to others before a probe reached it; an address is handed out only if this coordinator saw the
-//! node there, or reached it there, or the one who asks is on the same network. Absent here: chunks, and who fetches from whom.
+//! Invariant: no node but the own one is named to others before a probe reached it; an address is passed on only if this
+//! coordinator saw the node there, a probe reached it there, or the node that asks is on the same network. Absent here: chunks,
+//! and the decision which node fetches from which.
 
 pub mod limits;
 
@@ -34,7 +35,7 @@ use desk::{Call, Desk};
 use swarm_core::base::{Category, ContentId};
 use swarm_link::{Endpoint, Identity, IdentityError, QuicLink};
 
-/// A coordinator that runs as long as its tasks do.
+/// A running coordinator; it ends when its tasks do.
 pub struct Coordinator {
     links: mpsc::Sender<QuicLink>,
     calls: mpsc::Sender<Call>,
@@ -44,16 +45,16 @@ pub struct Coordinator {
 /// Why a coordinator does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum CoordinatorError {
-    /// What it knew cannot be read, or nothing can be kept.
+    /// Its records cannot be read or stored.
     #[error(transparent)]
     Book(#[from] BookError),
-    /// It has no key to probe by.
+    /// It has no key for its probes.
     #[error(transparent)]
     Identity(#[from] IdentityError),
 }
 
 impl CoordinatorError {
-    /// Its category.
+    /// The category of the cause: it decides the exit code.
     pub fn category(&self) -> Category {
         match self {
             Self::Book(error) => error.category(),
@@ -62,31 +63,31 @@ impl CoordinatorError {
     }
 }
 
-/// What a coordinator knows at one instant.
+/// Sizes of a coordinator's records at one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Contents that somebody takes part in.
+    /// Contents with at least one node.
     pub contents: usize,
-    /// Announcements: nodes, counted once for each content.
+    /// Announcements: each node counts once for each content.
     pub announcements: usize,
-    /// Of those, such that others are told of.
+    /// Announcements whose nodes are named to others.
     pub listed: usize,
     /// Nodes that are linked.
     pub links: usize,
-    /// Bytes of what nodes signed.
+    /// Length of all signed announcements, bytes.
     pub records_len: usize,
 }
 
-/// Stands for a content in the claim on a key, so that a coordinator is the same node at every start.
+/// The claim on a key that stands for the coordinator, so that it is the same node at every start.
 pub fn key_claim() -> ContentId {
     ContentId::from_bytes(*blake3::hash(b"swarm coordinator").as_bytes())
 }
 
 impl Coordinator {
-    /// Reads what was known before, and starts. The tasks end when `ending` is cancelled; what is known is then on disk.
+    /// Reads the stored records, and starts. The tasks end when `ending` is cancelled, after all records were written.
     ///
     /// # Errors
-    /// If the folder cannot be used, or the system gives no random bytes.
+    /// If the folder cannot be used, or the system has no random bytes.
     pub fn start(
         endpoint: &Endpoint,
         state_dir: &Path,
@@ -110,12 +111,12 @@ impl Coordinator {
         Ok(Self { links, calls, totals })
     }
 
-    /// Where links to this coordinator are handed in.
+    /// Takes the links that nodes open to this coordinator.
     pub fn links(&self) -> mpsc::Sender<QuicLink> {
         self.links.clone()
     }
 
-    /// What it knows; changes at most once a second.
+    /// The sizes of its records; they change at most once a second.
     pub fn totals(&self) -> watch::Receiver<Totals> {
         self.totals.clone()
     }

@@ -1,5 +1,5 @@
-//! The node that a coordinator runs in, as one of those that it tells others of. It needs no link to itself and no probe; what
-//! it says of its addresses is believed.
+//! The node of the process that a coordinator runs in, as one of those it names to others. It needs no link to itself and no
+//! probe; its addresses are believed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,29 +16,29 @@ use swarm_core::presence::{Announcer, Presence};
 use swarm_core::wire::{AnnounceBody, Coordination, SignedAnnounce};
 use swarm_link::Endpoint;
 
-/// What a node says to the coordinator that it runs itself, and what it hears.
+/// Passes the announcements of a node to the coordinator of its own process, and the answers back.
 pub struct OwnNode {
     calls: mpsc::Sender<Call>,
     heard: mpsc::Receiver<Coordination>,
-    /// As if it were linked from this machine.
+    /// A loopback address, as if the node were linked from this machine.
     observed: SocketAddr,
     key: SigningKey,
     announcer: Announcer,
 }
 
-/// What is the same for every content.
+/// The part of an announcement that is equal for every content.
 #[derive(Clone, Debug)]
 pub struct OwnPlace {
-    /// Who, and where others reach it.
+    /// The node's key, and the addresses at which others reach it.
     pub source: Source,
-    /// Where it stands, in the operators' own words.
+    /// A label that operators choose; nodes of one zone are near each other.
     pub zone: Option<Zone>,
-    /// What it may upload; zero if it is not known.
+    /// Upload capacity; zero if unknown.
     pub up: Rate,
 }
 
 impl Coordinator {
-    /// Enters the node of this endpoint, which the coordinator runs in.
+    /// Registers the node of this endpoint, which is in the same process.
     pub async fn own_node(&self, endpoint: &Endpoint) -> OwnNode {
         let (queue, heard) = mpsc::channel(COORDINATOR_QUEUE_FRAMES);
         let (bound, node) = (endpoint.bound_address(), endpoint.node_id());
@@ -52,7 +52,7 @@ impl Coordinator {
 }
 
 impl OwnNode {
-    /// Tells what the node takes part in now. To be called about every second; only news are passed on.
+    /// Announces the contents of the node. Call it about every second; only changes are passed on.
     pub async fn announce(&mut self, now: Instant, place: &OwnPlace, presences: &[Presence]) {
         for content in self.announcer.take_gone(&presences.iter().collect::<Vec<_>>()) {
             self.call(Call::Withdrew { client: OWN, content }).await;
@@ -68,7 +68,7 @@ impl OwnNode {
         }
     }
 
-    /// Nodes that the coordinator names for a content. To be cancelled by dropping the future.
+    /// Neighbours that the coordinator names for a content. Dropping the future cancels it without loss.
     pub async fn next(&mut self) -> (ContentId, Vec<Source>) {
         loop {
             let (content, neighbours) = match self.heard.recv().await {
@@ -118,5 +118,5 @@ impl OwnPlace {
     }
 }
 
-/// The own node's number among those that are linked; links are counted from 1.
+/// The own node's number; links are counted from 1.
 const OWN: ClientId = ClientId(0);

@@ -1,4 +1,4 @@
-//! How often a node, and an address, may speak. Invariant: the tables hold no more keys than have spoken lately.
+//! Rate limits for the messages of a node and of an address. Invariant: the tables hold only keys that sent messages lately.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -21,12 +21,12 @@ impl Pace {
         }
     }
 
-    /// Whether one more message from there is taken.
+    /// Whether one more message of this node and address is accepted.
     pub(super) fn admits(&self, node: NodeId, address: IpAddr) -> bool {
         self.by_node.check_key(&node).is_ok() && self.by_address.check_key(&network_of(address)).is_ok()
     }
 
-    /// Forgets whoever has been quiet for long enough to have all of its allowance again.
+    /// Removes keys that were idle long enough to have their whole allowance again.
     pub(super) fn tidy(&self) {
         self.by_node.retain_recent();
         self.by_address.retain_recent();
@@ -35,7 +35,7 @@ impl Pace {
     }
 }
 
-/// Whoever has one IPv6 address has 2^64 of them (RFC 6177).
+/// The owner of one IPv6 address usually has 2^64 of them (RFC 6177), so that a /64 counts as one.
 pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -46,10 +46,11 @@ pub(super) fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A node with 4096 contents says each of them every 100 s; a new one says all of them at once.
+/// A node with 4096 contents announces each of them every 100 s; a new node announces all of them at once.
 const NODE_PER_SEC: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
+/// Twice the contents that one node may announce: all of them at once pass, and a repetition after a new link.
 const NODE_BURST: NonZeroU32 = NonZeroU32::new(8192).expect("not zero");
-/// A university behind one address: a thousand nodes.
+/// Enough for a university behind one address: a thousand nodes.
 const ADDRESS_PER_SEC: NonZeroU32 = NonZeroU32::new(2048).expect("not zero");
 const ADDRESS_BURST: NonZeroU32 = NonZeroU32::new(32 << 10).expect("not zero");
 
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_one_node_is_cut_and_others_are_heard() {
+    fn a_flood_of_one_node_is_limited_and_others_are_admitted() {
         let (pace, home) = (Pace::new(), IpAddr::from([192, 0, 2, 1]));
         let [noisy, other] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
         let taken = (0..20_000).filter(|_| pace.admits(noisy, home)).count();
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn many_nodes_at_one_address_are_one_crowd() {
+    fn nodes_at_one_address_share_its_limit() {
         let (pace, network) = (Pace::new(), "2001:db8:1:2::");
         let crowd = (0..40_000u32).filter(|number| {
             let mut node = [0; 32];

@@ -1,7 +1,7 @@
-//! Trying whether a node is where it says, and has what it says: a link to it under a key made for probes, and one random chunk
-//! of what it offers, checked against the manifest. The manifest comes from the node itself: its
-//! hash is the content's id, so it cannot lie about that. This finds mistakes and cheap lies; a node that treats probes better
-//! than peers is found out by the peers.
+//! Tests whether a node has the addresses and the chunks that it announces: links to it under a key made for probes, fetches one
+//! random chunk and checks it against the manifest. The manifest comes from the node itself: its hash is the content's id, so the
+//! node cannot forge it. A probe finds mistakes and cheap lies; a node that treats probes better than peers is exposed by the
+//! peers.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use swarm_core::wire::{
 };
 use swarm_link::{ChunkReceiver, Endpoint, FrameReader, FrameWriter, Identity, Protocol, QuicLink};
 
-/// Clones share the manifests they learnt.
+/// Runs probes. Clones share the manifests that they fetched.
 #[derive(Clone)]
 pub(super) struct Prober {
     endpoint: Endpoint,
@@ -29,35 +29,35 @@ pub(super) struct Prober {
     rng: Arc<Mutex<Rng>>,
 }
 
-/// Whom to try.
+/// The node and content to test.
 pub(super) struct Probe {
     pub(super) key: Key,
     pub(super) observed: SocketAddr,
-    /// Addresses that it claims and that may be somebody else's.
+    /// Claimed addresses that may belong to another machine.
     pub(super) doubtful: Vec<Address>,
     pub(super) claims_chunks: bool,
 }
 
-/// What came of it.
+/// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Probed {
-    /// It is there, and gave a chunk if it could.
+    /// The node was reached, and sent a chunk if it could.
     Good {
-        /// Doubtful addresses at which it is, too.
+        /// Doubtful addresses at which the node was reached, too.
         reached: Vec<Address>,
         has_given_chunk: bool,
     },
-    /// Not reached, or it gave nothing of what it claims.
+    /// The node was not reached, or sent nothing of the content.
     Silent,
-    /// It gave a chunk that is not what the manifest says.
+    /// The node sent a chunk that does not match the manifest.
     Corrupt,
 }
 
-/// What a node gave when it was asked for a chunk.
+/// The node's answer to the request for a chunk.
 enum Given {
-    /// A chunk that is right, or a part of one before the time was over.
+    /// A correct chunk, or a part of one before the timeout.
     Chunk,
-    /// It cannot be asked now: it is full, or the manifest is long.
+    /// The node cannot be tested now: it is busy, or the manifest is too long.
     Excused,
     Nothing,
     Corrupt,
@@ -66,7 +66,7 @@ enum Given {
 impl Prober {
     pub(super) fn new(endpoint: &Endpoint, identity: Identity, seed: u64) -> Self {
         let rng = Rng::seeded(seed);
-        // Another key: a node keeps one link to each other node, and this one may be an aggregation node's peer as well.
+        // A key of its own: a node keeps one link to each other node, and the process of the coordinator may also be a peer of this one.
         let endpoint = endpoint.disguised(identity);
         Self { endpoint, manifests: Arc::default(), rng: Arc::new(Mutex::new(rng)) }
     }
@@ -108,13 +108,13 @@ impl Prober {
             Ok(Some(given)) => given,
             // A slow line is no lie.
             _ if progress >= PROGRESS_LEN => Given::Chunk,
-            // Where only those are let in that are known, a key made for probes is not: the node is there all the same.
+            // A node with an allow list refuses the unknown key of a probe: it was reached all the same.
             _ if is_denied.load(Ordering::Relaxed) || is_turned_away() => Given::Excused,
             Ok(None) | Err(_) => Given::Nothing,
         }
     }
 
-    /// `None` if the node breaks off or makes no sense.
+    /// `None` if the node breaks off or violates the protocol.
     async fn exchange(
         &self,
         link: &QuicLink,
@@ -161,7 +161,7 @@ struct Talk<'a> {
     reader: FrameReader,
     content: ContentId,
     is_choked: bool,
-    /// The node does not let the prober have the content.
+    /// Set when the node denies the probe the content.
     is_denied: &'a AtomicBool,
 }
 
@@ -175,7 +175,7 @@ impl Talk<'_> {
         self.writer.write_frames(&frames).await.ok()
     }
 
-    /// The next message that concerns the content; chokes are noted.
+    /// The next message about the content; chokes are noted on the way.
     async fn next(&mut self) -> Option<Message> {
         loop {
             match Message::decode(self.reader.next().await.ok()??).ok()? {
@@ -192,7 +192,7 @@ impl Talk<'_> {
         }
     }
 
-    /// The body, page by page; `Some(None)` if it is too long for a probe.
+    /// Fetches the body, page by page; `Some(None)` if it is too long for a probe.
     async fn manifest(&mut self) -> Option<Option<Bytes>> {
         loop {
             match self.next().await? {
@@ -232,7 +232,7 @@ impl Talk<'_> {
         }
     }
 
-    /// A random one of the chunks that the node says it has; `Some(None)` if it serves nobody now.
+    /// A random chunk of those that the node has; `Some(None)` if it serves no peer now.
     async fn offered(&mut self, manifest: &Manifest, rng: &Mutex<Rng>) -> Option<Option<ChunkIndex>> {
         loop {
             if self.is_choked {
@@ -252,7 +252,7 @@ impl Talk<'_> {
         }
     }
 
-    /// Ready if the request is refused: true if that is no lie.
+    /// Resolves when the node rejects the request: true if the reason is no lie.
     async fn wait_for_rejection(&mut self) -> Option<bool> {
         use swarm_core::wire::RejectReason::{Choked, NotHeld, TooMany, Unreadable};
         loop {
@@ -285,7 +285,7 @@ async fn receive(
     Some(if is_right { Given::Chunk } else { Given::Corrupt })
 }
 
-/// Hashes the bytes as they come: a probe keeps no chunk.
+/// Hashes the bytes as they arrive: a probe stores no chunk.
 async fn hash(
     stream: &mut ChunkReceiver,
     hasher: &mut ChunkHasher,
@@ -306,7 +306,7 @@ async fn hash(
     Some(true)
 }
 
-/// Manifests that probes learnt. Bounded in bytes: the oldest go first.
+/// Manifests that probes fetched. Bounded in bytes: the oldest are dropped first.
 #[derive(Default)]
 struct Manifests {
     known: std::collections::VecDeque<Arc<Manifest>>,
@@ -332,10 +332,11 @@ impl Manifests {
 }
 
 const HANDLE: Handle = Handle(1);
-/// Whoever sent so much of a chunk when the time is over is slow, not empty.
+/// A node that has sent this much of a chunk at the timeout is slow, not empty.
 const PROGRESS_LEN: usize = 16 << 10;
 const READ_LEN: usize = 64 << 10;
-/// One chunk comes, and nothing but a few frames goes.
+/// A probe receives one chunk and sends a few frames.
 const RECEIVE_WINDOW_LEN: u32 = 1 << 20;
 const SEND_WINDOW_LEN: u32 = 256 << 10;
+/// Longest dial of one doubtful address. It may belong to another machine, which must not hold the probe up.
 const REACH_TIMEOUT: Duration = Duration::from_secs(3);

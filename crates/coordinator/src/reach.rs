@@ -1,13 +1,13 @@
-//! Which addresses of a node are worth handing out, and to whom. A node may claim any address: handed out unseen, it would make
-//! a swarm knock at a stranger's door.
+//! Chooses the addresses of a node that another node is told of. A node may claim any address: passed on unchecked, a claim would
+//! direct a swarm's dials at an uninvolved machine.
 
 use std::net::{IpAddr, SocketAddr};
 
 use swarm_core::base::limits::NEIGHBOUR_ADDRESSES_MAX;
 use swarm_core::manifest::Address;
 
-/// Addresses of a node for one that asks: `observed` is where the coordinator sees the node, `claimed` what it says, `reached`
-/// where a probe reached it, `asker` where the coordinator sees the one who asks. Best first.
+/// Addresses of a node for one that asks, best first: `observed` is where the coordinator sees the node, `claimed` what the node
+/// announced, `reached` where a probe reached it, `asker` where the coordinator sees the node that asks.
 pub(super) fn handed_out(
     observed: SocketAddr,
     claimed: &[Address],
@@ -15,7 +15,7 @@ pub(super) fn handed_out(
     asker: SocketAddr,
 ) -> Vec<Address> {
     let is_same_network = asker.ip() == observed.ip() || (is_inner(asker.ip()) && is_inner(observed.ip()));
-    // What the coordinator's own machine or network says of itself is believed.
+    // A node on the coordinator's own machine or network is believed.
     let is_believed = observed.ip().is_loopback() && !asker.ip().is_loopback();
     let mut addresses: Vec<Address> = Vec::new();
     let mut add = |address: Address| {
@@ -35,12 +35,12 @@ pub(super) fn handed_out(
     addresses
 }
 
-/// Whether a node sees itself elsewhere than the coordinator does: then something translates between them.
+/// Whether a node sees itself at another address than the coordinator does: then a NAT is between them.
 pub(super) fn is_translated(observed: SocketAddr, claimed: &[Address]) -> bool {
     !observed.ip().is_loopback() && !claimed.iter().any(|address| ip(address) == Some(observed.ip()))
 }
 
-/// Claimed addresses that only a probe can tell from a stranger's.
+/// Claimed addresses that may belong to another machine; only a probe can tell.
 pub(super) fn doubtful(observed: SocketAddr, claimed: &[Address]) -> Vec<Address> {
     let is_doubtful = |address: &&Address| match ip(address) {
         Some(ip) => ip != observed.ip() && !is_inner(ip),
@@ -49,12 +49,12 @@ pub(super) fn doubtful(observed: SocketAddr, claimed: &[Address]) -> Vec<Address
     claimed.iter().filter(is_doubtful).take(DOUBTFUL_MAX).cloned().collect()
 }
 
-/// The IP address that stands there; `None` for a name.
+/// The IP address; `None` for a host name.
 fn ip(address: &Address) -> Option<IpAddr> {
     address.as_str().parse::<SocketAddr>().ok().map(|address| address.ip().to_canonical())
 }
 
-/// Means something within one network only.
+/// Whether the address has a meaning only within one network.
 fn is_inner(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
@@ -62,7 +62,7 @@ fn is_inner(ip: IpAddr) -> bool {
     }
 }
 
-/// Names and foreign addresses that are tried.
+/// Host names and foreign addresses of one node that are probed.
 const DOUBTFUL_MAX: usize = 4;
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_was_seen_is_handed_out_and_a_strangers_address_is_not() {
+    fn an_observed_address_is_passed_on_and_a_claimed_foreign_one_is_not() {
         check(
             "203.0.113.1:5",
             "203.0.113.1:6 198.51.100.9:1",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_address_or_name_is_handed_out_once_it_was_reached() {
+    fn a_foreign_address_or_name_is_passed_on_once_a_probe_reached_it() {
         let claimed = "seed.example.org:7 198.51.100.9:1";
         check(
             "203.0.113.1:5",
@@ -104,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn inner_addresses_are_for_those_behind_the_same_nat() {
+    fn inner_addresses_are_passed_on_behind_the_same_nat_alone() {
         check("203.0.113.1:5", "192.168.1.4:7", "", "192.0.2.1:1", "203.0.113.1:5");
         check("203.0.113.1:5", "192.168.1.4:7", "", "203.0.113.1:8", "192.168.1.4:7 203.0.113.1:5");
     }
 
     #[test]
-    fn in_a_private_network_everybody_is_told_everything_private() {
+    fn in_a_private_network_private_addresses_are_passed_on_to_every_node() {
         check("10.0.0.4:7", "10.0.0.4:7 172.16.0.1:7", "", "10.0.0.9:1", "10.0.0.4:7 172.16.0.1:7");
     }
 

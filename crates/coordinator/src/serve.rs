@@ -1,4 +1,4 @@
-//! One node's link to the coordinator: a greeting, then what it says to the desk and what the desk says to it.
+//! One node's link to the coordinator: a greeting, then messages between the node and the desk.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use swarm_core::trust::Denial;
 use swarm_core::wire::{CloseCode, Coordination, Hello, PROTOCOL_MAJOR, Welcome};
 use swarm_link::{CloseReason, Endpoint, FrameReader, FrameWriter, QuicLink};
 
-/// Takes links until `ending`, one task each.
+/// Accepts links until `ending` is cancelled, with one task each.
 pub(super) async fn accept(
     mut links: mpsc::Receiver<QuicLink>,
     endpoint: Endpoint,
@@ -97,7 +97,7 @@ impl ServeTask {
             interval_s: ANNOUNCE_INTERVAL.as_secs() as u32,
             time_to_live_s: ANNOUNCE_TIME_TO_LIVE.as_secs() as u32,
         };
-        // There is room: nothing was put in yet.
+        // The queue is new, so it has room.
         let _ = queue.try_send(Coordination::Welcome(welcome));
         let node = self.link.peer();
         self.call(Call::Joined { client: self.id, node, observed, queue }).await?;
@@ -109,7 +109,7 @@ impl ServeTask {
         }
     }
 
-    /// Waits until the node may have no link any more, and then ends it.
+    /// Waits until the node may no longer have a link, and returns the reason.
     async fn denied(&self) -> Denial {
         let mut gate = self.endpoint.gate();
         loop {
@@ -129,7 +129,7 @@ impl ServeTask {
     async fn read(&self, mut reader: FrameReader, node: NodeId, observed: SocketAddr) -> Result<(), String> {
         while let Some(frame) = reader.next().await.map_err(|error| error.to_string())? {
             while !self.pace.admits(node, observed.ip()) {
-                // Not read, not answered: QUIC holds the node up.
+                // Not reading makes QUIC's flow control slow the node down.
                 tokio::time::sleep(PACE_WAIT).await;
             }
             let message = Coordination::decode(frame).map_err(|error| error.to_string())?;
@@ -139,7 +139,7 @@ impl ServeTask {
                     if announce.body().node != node {
                         return Err("it announces another node than itself".to_owned());
                     }
-                    // It may have moved since it came.
+                    // The node's address may have changed since it linked.
                     let (client, observed) = (self.id, self.link.remote_address());
                     self.call(Call::Announced { client, observed, announce, wanted, links }).await?;
                 }
@@ -173,7 +173,7 @@ async fn greeting(reader: &mut FrameReader) -> Result<(), String> {
     }
 }
 
-/// Writes until the desk lets the node go.
+/// Writes messages until the desk closes the queue.
 async fn write(mut writer: FrameWriter, mut waiting: mpsc::Receiver<Coordination>) -> Result<(), String> {
     while let Some(message) = waiting.recv().await {
         trace!(?message, "sending");
@@ -185,6 +185,8 @@ async fn write(mut writer: FrameWriter, mut waiting: mpsc::Receiver<Coordination
 
 const SILENT: &str = "it does not greet";
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+/// A node that does not read for so long loses its link.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
+/// Wait before the rate limit is asked again about a message that exceeded it.
 const PACE_WAIT: Duration = Duration::from_millis(100);

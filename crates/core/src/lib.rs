@@ -1,5 +1,6 @@
-//! The ground that every crate of swarm stands on: ids and units ([`base`]), what a content is ([`manifest`]), what peers
-//! say ([`wire`]), who may link ([`trust`]), what a node takes part in ([`presence`]) and who takes part in what ([`registry`]).
+//! The ground that every crate of swarm stands on: ids and units ([`base`]), the description of a content ([`manifest`]),
+//! the messages of peers ([`wire`]), the right to link ([`trust`]), the contents of one node ([`presence`]) and the nodes of
+//! each content ([`registry`]).
 //!
 //! Invariant: a value of these types is valid; bytes and text from outside are checked where they are decoded. Absent here:
 //! clocks, sockets, files, threads, async, and every decision about a transfer.

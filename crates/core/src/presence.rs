@@ -1,6 +1,6 @@
-//! What a node takes part in, as others hear of it, and when they hear of it again. Pure: the clock is an argument.
+//! What a node has and wants of each content, as it tells others, and when it tells them again. Pure: the clock is an argument.
 //!
-//! Invariant: a content that is withdrawn was announced before. Absent here: who is told, and by which finder.
+//! Invariant: a content that is withdrawn was announced before. Absent here: the receivers of an announcement, and its finder.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use crate::manifest::Address;
 pub struct Presence {
     /// The content.
     pub content: ContentId,
-    /// Verified chunks.
+    /// Number of verified chunks.
     pub have_count: u32,
-    /// Chunks of the content; zero while the manifest is not known.
+    /// Number of chunks of the content; zero while the manifest is unknown.
     pub chunk_count: u32,
-    /// Something is still to be fetched: other nodes are looked for.
+    /// The node still fetches: it looks for other nodes.
     pub is_wanting: bool,
     /// Linked peers that take part in it.
     pub links: Vec<NodeId>,
 }
 
-/// Decides when a coordinator is told of a content again.
+/// Decides when a content is announced to a coordinator again.
 #[derive(Debug)]
 pub struct Announcer {
     announced: BTreeMap<ContentId, Announced>,
@@ -38,17 +38,17 @@ struct Announced {
     have_count: u32,
     chunk_count: u32,
     addresses: Arc<[Address]>,
-    /// Announcements in a row that asked for neighbours and found this node still without enough of them.
+    /// Consecutive announcements that asked for neighbours while this node had too few. Backoff grows with it.
     hungry_count: u32,
 }
 
 impl Announcer {
-    /// Nothing was announced yet; what does not change is announced again after `interval`.
+    /// An announcer without history; unchanged contents are announced every `interval`.
     pub fn new(interval: Duration) -> Self {
         Self { announced: BTreeMap::new(), interval }
     }
 
-    /// Contents that were announced and are present no more. They count as withdrawn.
+    /// Contents that were announced and are gone. They count as withdrawn from now on.
     pub fn take_gone(&mut self, presences: &[&Presence]) -> Vec<ContentId> {
         let is_gone = |content: &ContentId| !presences.iter().any(|presence| presence.content == *content);
         let gone: Vec<ContentId> = self.announced.keys().copied().filter(is_gone).collect();
@@ -58,7 +58,7 @@ impl Announcer {
         gone
     }
 
-    /// How many neighbours to ask for, if a content is to be announced now; `None` if not. It counts as announced.
+    /// The number of neighbours to ask for, if a content is to be announced now; else `None`. It counts as announced from now on.
     pub fn take_due(&mut self, now: Instant, presence: &Presence, addresses: &Arc<[Address]>) -> Option<u32> {
         let last = self.announced.get(&presence.content);
         if last.is_none() && self.announced.len() >= ANNOUNCED_CONTENTS_MAX {
@@ -97,7 +97,7 @@ impl Announcer {
     }
 }
 
-/// News that others should hear soon: the manifest is known, the first chunk, half of them, all of them.
+/// News that others need soon: the manifest is known, the first chunk, half of the chunks, all of them.
 fn is_milestone(last: &Announced, presence: &Presence) -> bool {
     let stage = |have: u32, all: u32| match (have, all) {
         (_, 0) => 0,
@@ -109,11 +109,12 @@ fn is_milestone(last: &Announced, presence: &Presence) -> bool {
     stage(last.have_count, last.chunk_count) != stage(presence.have_count, presence.chunk_count)
 }
 
-/// Several milestones within a moment, as at the start of a small fetch, are one announcement.
+/// Milestones within this time make one announcement: at the start of a small fetch several come at once.
 const MILESTONE_WAIT: Duration = Duration::from_millis(500);
-/// A node without enough neighbours asks again after this time, then after twice as long, up to [`HUNGRY_WAIT_MAX`]: at the
-/// start of a crowd others arrive every second, later nothing new is to be learnt by asking.
+/// Backoff of a node with too few neighbours: it asks again after this time, then after twice as long, up to
+/// [`HUNGRY_WAIT_MAX`]. At the start of a crowd new nodes arrive every second; later, asking again brings nothing new.
 const HUNGRY_WAIT_MIN: Duration = Duration::from_secs(1);
+/// Longest backoff of a node with too few neighbours.
 const HUNGRY_WAIT_MAX: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
@@ -130,7 +131,7 @@ mod tests {
         }
     }
 
-    /// Seconds at which an announcement is due within two minutes, looked at ten times a second, and what it asks for.
+    /// Announcements within two minutes, polled ten times a second: the second of each, and the number of neighbours it asks for.
     fn announced(presence_at: impl Fn(f64) -> Presence) -> Vec<(f64, u32)> {
         let (mut announcer, start) = (Announcer::new(Duration::from_secs(50)), Instant::ZERO);
         let at = |tenth: u32| (f64::from(tenth) / 10.0, start + Duration::from_millis(100) * tenth);

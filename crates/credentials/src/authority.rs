@@ -1,5 +1,5 @@
-//! Whether a certificate is one of an authority's, in date and not taken back (RFC 5280, as far as rustls-webpki goes). One
-//! authority, which signs nodes' certificates itself.
+//! Whether an authority issued a certificate, and it is in date and not revoked (RFC 5280, as far as rustls-webpki goes). There
+//! is one authority, which signs nodes' certificates itself.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,18 +18,18 @@ use swarm_core::trust::{AccessTable, Applicant, Authoriser, Denial, Role};
 #[derive(Debug)]
 pub struct Authority {
     anchor: TrustAnchor<'static>,
-    /// When it ends, seconds since 1970.
+    /// When its own certificate expires, seconds since 1970.
     ends_at: u64,
-    /// What it took back; a certificate of which it says nothing is good.
+    /// Its revocation list. A certificate that is not on it is valid.
     revoked: Option<CertRevocationList<'static>>,
 }
 
 impl Authority {
-    /// The authority of a certificate, PEM. `path` is for errors. The one for development, whose key is public, is taken only
-    /// if `is_dev`.
+    /// Reads the certificate of an authority, PEM. `path` is for error messages. The development authority, whose key is public, is
+    /// accepted only if `is_dev`.
     ///
     /// # Errors
-    /// If it is no certificate, or none that may sign others.
+    /// If it is not a certificate, or may not sign others.
     pub fn new(pem: &[u8], path: &Path, is_dev: bool) -> Result<Self, CredentialsError> {
         let not_pem = |_| CredentialsError::NotPem { path: path.to_owned(), what: "certificate" };
         let certificate = CertificateDer::from_pem_slice(pem).map_err(not_pem)?;
@@ -45,10 +45,10 @@ impl Authority {
         Ok(Self { anchor, ends_at, revoked: None })
     }
 
-    /// The same, with its revocation list, PEM. `path` is for errors.
+    /// The same authority with its revocation list, PEM. `path` is for error messages.
     ///
     /// # Errors
-    /// If it is no such list, or another authority's.
+    /// If it is not a revocation list, or another authority's.
     pub fn revoking(self, pem: &[u8], path: &Path) -> Result<Self, CredentialsError> {
         let not_pem = |_| CredentialsError::NotPem { path: path.to_owned(), what: "revocation list" };
         let der = CertificateRevocationListDer::from_pem_slice(pem).map_err(not_pem)?;
@@ -68,9 +68,9 @@ impl Authority {
         let revocation = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
             options
                 .with_depth(RevocationCheckDepth::EndEntity)
-                // A list that is not this authority's work says nothing: then nobody is let in.
+                // A list that this authority did not sign proves nothing, so every node is denied.
                 .with_status_policy(UnknownStatusPolicy::Deny)
-                // The file is there to be replaced at any time, not at set times.
+                // Operators replace the file whenever they revoke, not at fixed times, so its own expiry means nothing.
                 .with_expiration_policy(ExpirationPolicy::Ignore)
                 .build()
         });
@@ -95,7 +95,7 @@ impl Authoriser for Authority {
             Error::CertExpired { .. } => Denial::Expired,
             Error::CertNotValidYet { .. } => Denial::NotYetValid,
             Error::CertRevoked => Denial::Revoked,
-            // What nodes make themselves names nobody.
+            // A self-signed certificate has an empty subject: the node has none of an authority.
             Error::UnknownIssuer if certificate.subject().is_empty() => Denial::NoCertificate,
             Error::UnknownIssuer | Error::InvalidSignatureForPublicKey => Denial::UnknownAuthority,
             other => Denial::BadCertificate(other.to_string()),
@@ -111,7 +111,7 @@ impl Authoriser for Authority {
     }
 }
 
-/// Until when a certificate may sign others, which an anchor does not say.
+/// When a certificate may no longer sign others; a trust anchor does not hold that date.
 fn may_sign_until(certificate: &CertificateDer<'_>, path: &Path) -> Result<u64, CredentialsError> {
     let unusable = |why: &str| CredentialsError::Unusable { path: path.to_owned(), why: why.to_owned() };
     let (_, parsed) =
@@ -124,17 +124,17 @@ fn may_sign_until(certificate: &CertificateDer<'_>, path: &Path) -> Result<u64, 
     Ok(parsed.validity().not_after.timestamp().unsigned_abs())
 }
 
-/// The certificate in a PEM file, for a node to show.
+/// The certificate in a PEM file that a node shows.
 ///
 /// # Errors
-/// If there is none in it.
+/// If the file holds none.
 pub fn certificate_of(pem: &[u8], path: &Path) -> Result<Vec<u8>, CredentialsError> {
     let certificate = CertificateDer::from_pem_slice(pem);
     let not_pem = |_| CredentialsError::NotPem { path: path.to_owned(), what: "certificate" };
     Ok(certificate.map_err(not_pem)?.to_vec())
 }
 
-/// In front of a role's name, as a URI among the names of a certificate.
+/// Prefix of a role's name: a certificate holds the role as a URI among its names.
 pub(super) const ROLE_URI: &str = "swarm:role:";
 /// The name of the authority in `certs-dev/`.
 pub(super) const DEVELOPMENT: &str = "swarm development authority, do not trust";

@@ -1,5 +1,5 @@
-//! An authority in a folder: its key and certificate, what it issued, what it took back. Invariant: a certificate is on record
-//! before it is handed out, so that it can be revoked.
+//! An authority in a folder: its key and certificate, the certificates it issued, and those it revoked. Invariant: a certificate
+//! is recorded before it is handed out, so that it can be revoked.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -21,7 +21,7 @@ use super::files::read;
 use swarm_core::base::NodeId;
 use swarm_core::trust::Role;
 
-/// An authority that one process at a time works with.
+/// An authority in a folder, used by one process at a time.
 pub struct AuthorityBook {
     dir: PathBuf,
     issuer: Issuer<'static, KeyPair>,
@@ -32,13 +32,13 @@ pub struct AuthorityBook {
 /// A certificate that was issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issued {
-    /// For whom.
+    /// The node that it is for.
     pub node: NodeId,
-    /// As what.
+    /// The role that it grants.
     pub role: Role,
-    /// Seconds since 1970 at which it ends.
+    /// When it expires, seconds since 1970.
     pub until_unix_secs: u64,
-    /// It was taken back.
+    /// Whether the authority revoked it.
     pub is_revoked: bool,
 }
 
@@ -54,10 +54,10 @@ struct Entry {
 }
 
 impl AuthorityBook {
-    /// Makes an authority in a folder, valid for so many days from now on.
+    /// Creates an authority in a folder, valid for `days` from now on.
     ///
     /// # Errors
-    /// If the folder holds one already, or cannot be written.
+    /// If the folder already holds one, or cannot be written.
     pub fn create(dir: &Path, name: &str, days: u32, now_unix_secs: u64) -> Result<Self, CredentialsError> {
         fs::create_dir_all(dir).map_err(CredentialsError::io("make", dir))?;
         let lock = lock(dir)?;
@@ -79,10 +79,10 @@ impl AuthorityBook {
         Ok(book)
     }
 
-    /// The authority of a folder.
+    /// Opens the authority in a folder.
     ///
     /// # Errors
-    /// If there is none, or it cannot be read, or another process works with it.
+    /// If there is none, it cannot be read, or another process uses it.
     pub fn open(dir: &Path) -> Result<Self, CredentialsError> {
         let (key_path, certificate_path) = (dir.join(KEY), dir.join(CERTIFICATE));
         let texts = [&key_path, &certificate_path].map(|path| read(path));
@@ -99,10 +99,10 @@ impl AuthorityBook {
         Ok(Self { dir: dir.to_owned(), issuer, issued, _lock: lock })
     }
 
-    /// A certificate for a node, PEM, valid for so many days from now on.
+    /// Issues a certificate for a node, PEM, valid for `days` from now on.
     ///
     /// # Errors
-    /// If it cannot be put on record.
+    /// If it cannot be recorded.
     pub fn issue(
         &mut self,
         node: NodeId,
@@ -127,11 +127,11 @@ impl AuthorityBook {
         Ok(certificate.pem())
     }
 
-    /// Takes back every certificate of a node; returns how many were good until now. [`AuthorityBook::revocations`] says so
-    /// from now on.
+    /// Revokes every certificate of a node; returns how many of them were valid. The file of [`AuthorityBook::revocations`] lists
+    /// them from now on.
     ///
     /// # Errors
-    /// If it has none, or the list cannot be written.
+    /// If the node has no certificate, or the list cannot be written.
     pub fn revoke(&mut self, node: NodeId, now_unix_secs: u64) -> Result<usize, CredentialsError> {
         let id = node.to_string();
         let of_node = || self.issued.iter().filter(|entry| entry.node == id);
@@ -147,7 +147,7 @@ impl AuthorityBook {
         Ok(count)
     }
 
-    /// Everything that was issued, oldest first.
+    /// All issued certificates, oldest first.
     pub fn issued(&self) -> impl Iterator<Item = Issued> {
         self.issued.iter().filter_map(|entry| {
             Some(Issued {
@@ -164,7 +164,7 @@ impl AuthorityBook {
         self.dir.join(CERTIFICATE)
     }
 
-    /// The file with what it took back, for --revoked.
+    /// The file with its revocation list, for --revoked.
     pub fn revocations(&self) -> PathBuf {
         self.dir.join(REVOKED)
     }
@@ -202,20 +202,20 @@ fn named(name: &str, now_unix_secs: u64, days: u32) -> Result<CertificateParams,
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
-    // Clocks differ a little.
+    // Clocks of other machines may be a little behind.
     params.not_before = date(now_unix_secs.saturating_sub(CLOCK_SKEW_SECS));
     params.not_after = date(now_unix_secs + u64::from(days) * 24 * 3600);
     Ok(params)
 }
 
-/// Up to the end of the year 9999, which is the last that a certificate can name.
+/// Capped at the end of the year 9999, the last that a certificate can name.
 fn date(unix_secs: u64) -> OffsetDateTime {
     let secs = i64::try_from(unix_secs).unwrap_or(i64::MAX).min(LAST_UNIX_SECS);
     OffsetDateTime::from_unix_timestamp(secs).expect("before the year 10000")
 }
 
 fn serial_number(number: u64) -> SerialNumber {
-    // A leading zero keeps it positive; RFC 5280 wants that.
+    // A leading zero keeps the number positive, as RFC 5280 demands.
     SerialNumber::from_slice(&[&[0], number.to_be_bytes().as_slice()].concat())
 }
 
@@ -243,7 +243,7 @@ fn lock(dir: &Path) -> Result<File, CredentialsError> {
     Ok(file)
 }
 
-/// A secret that others can read is none.
+/// Refuses a secret that other users can read: it may be known to them.
 fn refuse_if_others_read(path: &Path) -> Result<(), CredentialsError> {
     let mode = fs::metadata(path).map_err(CredentialsError::io("stat", path))?.permissions().mode();
     if mode & 0o077 != 0 {
@@ -252,7 +252,7 @@ fn refuse_if_others_read(path: &Path) -> Result<(), CredentialsError> {
     Ok(())
 }
 
-/// A new file in place of the old one, whole or not at all, and durably.
+/// Replaces a file in one step and syncs it: a crash leaves the old file or the new one.
 pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CredentialsError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
@@ -277,7 +277,9 @@ const REVOKED: &str = "revoked.pem";
 const LOCK: &str = "lock";
 const SECRET: u32 = 0o600;
 const PUBLIC: u32 = 0o644;
+/// Certificates start this much earlier, because clocks of other machines may be behind.
 const CLOCK_SKEW_SECS: u64 = 3600;
+/// The format demands an end; readers ignore it, because a list stays valid until it is replaced.
 const LIST_LIFE_SECS: u64 = 10 * 365 * 24 * 3600;
 /// 9999-12-31T23:59:59Z.
 const LAST_UNIX_SECS: i64 = 253_402_300_799;
@@ -334,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn another_authority_of_the_same_name_vouches_for_nobody_here() {
+    fn an_authority_of_the_same_name_admits_no_node() {
         let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
         let [mut ours, theirs] =
             folders.each_ref().map(|dir| AuthorityBook::create(dir.path(), "lab", 10, NOW).expect("made"));
@@ -348,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_list_that_the_authority_did_not_sign_lets_nobody_in() {
+    fn a_revocation_list_without_the_authoritys_signature_denies_every_node() {
         let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
         let [mut ours, theirs] =
             folders.each_ref().map(|dir| AuthorityBook::create(dir.path(), "lab", 10, NOW).expect("made"));
@@ -361,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn the_certificate_that_a_node_makes_itself_is_none() {
+    fn a_self_signed_certificate_counts_as_none() {
         let folder = tempfile::tempdir().expect("a folder");
         let book = AuthorityBook::create(folder.path(), "lab", 10, NOW).expect("made");
         let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
@@ -372,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_for_development_is_taken_only_where_that_is_said() {
+    fn the_development_authority_is_accepted_only_on_request() {
         let folder = tempfile::tempdir().expect("a folder");
         let book = AuthorityBook::create(folder.path(), super::super::authority::DEVELOPMENT, 10, NOW)
             .expect("made");

@@ -1,5 +1,5 @@
-//! The files that a product was told of, and the authoriser that follows from them. Invariant: a change that cannot be read
-//! changes nothing; what held before goes on to hold.
+//! The credential files that an operator named, and the authoriser built from them. Invariant: a change that cannot be read
+//! changes nothing; the rules before it stay in force.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,33 +14,33 @@ use swarm_core::base::ContentId;
 use swarm_core::base::text::{TextError, text_of, without_mark};
 use swarm_core::trust::{AccessList, All, Authoriser, Members};
 
-/// Who belongs, by files. Without any, everybody does.
+/// Paths of the files that decide which nodes belong. Without any, every node does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustFiles {
-    /// Nodes that may link; see [`Members`] for the format.
+    /// The allow list; see [`Members`] for its format.
     pub allow: Option<PathBuf>,
-    /// The certificate of the authority whose certificates nodes must show, PEM.
+    /// The certificate, PEM, of the authority that must have issued the certificates of nodes.
     pub ca: Option<PathBuf>,
-    /// What the authority took back, PEM.
+    /// The authority's revocation list, PEM.
     pub revoked: Option<PathBuf>,
-    /// The authority for development is taken, too.
+    /// Whether the development authority is accepted.
     pub is_dev: bool,
-    /// Who may have which content, each a list of nodes.
+    /// The readers of a content, each a list of nodes.
     pub readers: Vec<(ContentId, PathBuf)>,
-    /// Folder with more of them, each named by its content's id in hex. What else lies there is passed over.
+    /// A folder with more such lists, each named by its content's id in hex. Other files in it are ignored.
     pub readers_dir: Option<PathBuf>,
 }
 
 impl TrustFiles {
-    /// Reads them all.
+    /// Reads all files.
     ///
     /// # Errors
-    /// If one of them cannot be read or is not what it should be.
+    /// If a file cannot be read or is malformed.
     pub fn load(&self) -> Result<Arc<dyn Authoriser>, CredentialsError> {
         self.load_without(&BTreeSet::new())
     }
 
-    /// The same; contents whose lists are gone are for nobody.
+    /// Reads all files; the contents in `missing`, whose lists are gone, are closed to every node.
     fn load_without(&self, missing: &BTreeSet<ContentId>) -> Result<Arc<dyn Authoriser>, CredentialsError> {
         let mut all: Vec<Arc<dyn Authoriser>> = Vec::new();
         if let Some(path) = &self.allow {
@@ -77,7 +77,7 @@ impl TrustFiles {
         files.chain(lists.iter().map(|(_, path)| path)).map(|path| stamp(path)).collect()
     }
 
-    /// All lists of readers, those of the folder in the order of their names.
+    /// All lists of readers; those of the folder are sorted by name.
     fn lists(&self) -> Result<Vec<(ContentId, PathBuf)>, CredentialsError> {
         let mut lists = self.readers.clone();
         if let Some(dir) = &self.readers_dir {
@@ -96,15 +96,15 @@ impl TrustFiles {
     }
 }
 
-/// The same files, looked at again and again.
+/// The files, checked for changes again and again.
 #[derive(Debug)]
 pub struct Watched {
     files: TrustFiles,
-    /// `None`: they are to be read whatever they are.
+    /// The state of the files at the last look; `None` makes the next look read them in any case.
     seen: Option<Vec<Option<Stamp>>>,
-    /// Contents that had a list once: should it go, they are for nobody, not for everybody.
+    /// Contents that ever had a list. If the list disappears, they are closed to every node, not open to all.
     listed: BTreeSet<ContentId>,
-    /// What was wrong with them last; told once.
+    /// The last error; each is reported once.
     trouble: Option<String>,
 }
 
@@ -112,21 +112,21 @@ impl Watched {
     /// Reads them for the first time.
     ///
     /// # Errors
-    /// If one of them cannot be read or is not what it should be.
+    /// If a file cannot be read or is malformed.
     pub fn load(files: TrustFiles) -> Result<(Self, Arc<dyn Authoriser>), CredentialsError> {
-        // What changes from here on is seen at the next look.
+        // Taken before the files are read: a change during the read then shows at the next look.
         let seen = Some(files.stamps());
         let authoriser = files.load()?;
         let listed = files.lists()?.into_iter().map(|(content, _)| content).collect();
         Ok((Self { files, seen, listed, trouble: None }, authoriser))
     }
 
-    /// Whether no file is named, and that was seen.
+    /// Whether no file is named, and the last look has seen that.
     pub fn is_nothing(&self) -> bool {
         self.seen.as_ref().is_some_and(Vec::is_empty)
     }
 
-    /// Takes other files from now on; they are read at the next look.
+    /// Sets other files; the next look reads them.
     pub fn set(&mut self, files: TrustFiles) {
         if self.files != files {
             self.files = files;
@@ -135,10 +135,10 @@ impl Watched {
         }
     }
 
-    /// The new authoriser if a file has changed since the last look, whatever came of that one.
+    /// A new authoriser if a file has changed since the last look, also if that look failed.
     ///
     /// # Errors
-    /// If what is there now cannot be read or is not what it should be: then it is as if nothing had changed.
+    /// If a file cannot be read or is malformed now: the rules before stay in force.
     pub fn look(&mut self) -> Result<Option<Arc<dyn Authoriser>>, CredentialsError> {
         let seen = Some(self.files.stamps());
         if seen == self.seen {
@@ -148,7 +148,7 @@ impl Watched {
             self.listed.extend(self.files.lists()?.into_iter().map(|(content, _)| content));
             Ok(authoriser)
         });
-        // What could not be read now may be read the next time, though nothing moves.
+        // An I/O error may pass without any change of the file, so the next look reads it again.
         if !matches!(loaded, Err(CredentialsError::Io { .. })) {
             self.seen = seen;
         }
@@ -159,10 +159,10 @@ impl Watched {
     }
 }
 
-/// Lists in one folder; more would be looked at every second for nothing.
+/// Lists in one folder: every look, once a second, reads the state of each.
 const LISTS_MAX: usize = 65_536;
 
-/// What tells one state of a file from another.
+/// The state of a file: two different stamps mean that it changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
@@ -181,7 +181,7 @@ fn members(path: &Path) -> Result<Members, CredentialsError> {
     text.parse().map_err(|source| CredentialsError::Members { path: path.to_owned(), source })
 }
 
-/// A whole file of text or PEM, without a byte order mark, if it is not too long.
+/// Reads a file of text or PEM up to its length limit, without a byte order mark.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(CredentialsError::io("read", path))?;
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_whose_list_is_taken_away_is_for_nobody() {
+    fn a_content_whose_list_disappears_is_closed_to_every_node() {
         let folder = tempfile::tempdir().expect("a folder");
         let (reader, content) = (NodeId::from_bytes([1; 32]), ContentId::from_bytes([2; 32]));
         let path = folder.path().join(content.to_string());
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_may_be_of_any_editor_and_utf16_is_named() {
+    fn a_list_may_have_a_byte_order_mark_and_utf16_is_refused_by_name() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("allow");
         let [one, other] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn without_files_everybody_belongs() {
+    fn without_files_every_node_belongs() {
         assert!(TrustFiles::default().load().expect("nothing to read").is_open());
     }
 }

@@ -1,5 +1,5 @@
-//! Files that say who belongs: lists of nodes, an authority's certificate, what it took back. And the authority itself, a
-//! folder with its key. Every change of these files is seen while a node runs. Knows no network.
+//! Credential files: lists of nodes, an authority's certificate, its revocation list. Also the authority itself, a folder with
+//! its key. A running node notices every change of these files. Knows no network.
 
 pub mod limits;
 
@@ -17,86 +17,86 @@ pub use authority::{Authority, certificate_of};
 pub use book::{AuthorityBook, Issued};
 pub use files::{TrustFiles, Watched};
 
-/// Why a file that says who belongs is not taken, or not made.
+/// Why a credential file is not accepted, or cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// The system refused.
+    /// A system call failed.
     #[error("cannot {op} `{}`: {source}", Shown(path))]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         op: &'static str,
-        /// Where.
+        /// Its file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Longer than such a file may be.
+    /// The file exceeds the length limit.
     #[error("`{}` is longer than such a file may be: check the path", Shown(.0))]
     TooLong(PathBuf),
-    /// Not a file of that kind.
+    /// The file holds no PEM block of the wanted kind.
     #[error("`{}` holds no {what} in PEM: check the path", Shown(path))]
     NotPem {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// The wanted kind: a certificate, a revocation list.
         what: &'static str,
     },
-    /// A certificate that makes no authority, or a broken list.
+    /// A certificate that cannot be an authority's, or a malformed list.
     #[error("`{}` cannot be used: {why}", Shown(path))]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The fault in it.
         why: String,
     },
-    /// A certificate that may sign no others.
-    #[error("`{}` cannot be used: it is no authority's, but a node's; name the authority's", Shown(.0))]
+    /// A node's certificate stands where an authority's is needed.
+    #[error("`{}` cannot be used: it is the certificate of a node; name that of the authority", Shown(.0))]
     NotAnAuthority(PathBuf),
-    /// Revocations of somebody else.
+    /// Another authority signed the revocation list.
     #[error("`{}` is the revocation list of another authority: name the one that belongs to it", Shown(.0))]
     ForeignList(PathBuf),
-    /// The authority's key is no secret.
-    #[error("`{}` can be read by others: chmod 600 it, and think whether somebody did", Shown(.0))]
+    /// Other users can read the authority's key.
+    #[error("`{}` can be read by others: run chmod 600 on it, and replace the authority if one of them may have read it", Shown(.0))]
     Readable(PathBuf),
-    /// Anybody has the key of this one.
-    #[error("`{}` is the authority for development, whose key everybody has: make an authority of your own", Shown(.0))]
+    /// The authority is the one for development, whose key is public.
+    #[error("`{}` is the authority for development, whose key is public: make an authority of your own", Shown(.0))]
     Development(PathBuf),
-    /// A list of nodes with something else in it.
+    /// A list of nodes has a malformed line.
     #[error("`{}`: {source}", Shown(path))]
     Members {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The line and its fault.
         source: MembersError,
     },
-    /// There is an authority in the folder.
+    /// The folder already holds an authority.
     #[error("`{}` holds an authority already: name another folder", Shown(.0))]
     Exists(PathBuf),
-    /// A certificate for another key.
+    /// The certificate is for another key.
     #[error("the certificate in `{}` is for node {}, and this is node {}", Shown(path), found.short(), node.short())]
     WrongNode {
         /// The file.
         path: PathBuf,
-        /// Whose it is.
+        /// The node that the certificate names.
         found: NodeId,
-        /// Who was to use it.
+        /// The node that was to show it.
         node: NodeId,
     },
-    /// Nothing to revoke.
+    /// The authority issued no certificate for the node.
     #[error("no certificate of node {} is known to `{}`: check the id and the folder", node.short(), Shown(path))]
     NotIssued {
         /// The authority's folder.
         path: PathBuf,
-        /// Whose certificates were to be revoked.
+        /// The node to revoke.
         node: NodeId,
     },
-    /// Revocations without an authority.
-    #[error("a revocation list takes its authority: name that, too")]
+    /// A revocation list was given without an authority.
+    #[error("a revocation list needs the certificate of its authority: name that as well")]
     NoAuthority,
 }
 
 impl CredentialsError {
-    /// Its category.
+    /// The category of the cause: it decides the exit code.
     pub fn category(&self) -> Category {
         match self {
             Self::Io { source, .. } => Category::of_io(source.kind()),

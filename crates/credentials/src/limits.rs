@@ -1,5 +1,5 @@
-//! Limits of the files that say who belongs.
+//! Limits of credential files.
 
-/// Longest file that says who belongs, bytes: a list of [`MEMBERS_MAX`](swarm_core::base::limits::MEMBERS_MAX) nodes with
-/// comments, or as many revocations.
+/// Longest credential file, bytes: a list of [`MEMBERS_MAX`](swarm_core::base::limits::MEMBERS_MAX) nodes with comments, or as many
+/// revocations.
 pub const CREDENTIALS_LEN_MAX: usize = 16 << 20;

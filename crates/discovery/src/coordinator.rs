@@ -1,5 +1,5 @@
-//! Announcing to coordinators, and asking them. One client a coordinator, each on a link of its own; a coordinator that is away
-//! is tried again, and nobody waits for it.
+//! Announces contents to coordinators, and asks them for nodes. One client a coordinator, each on a link of its own; a coordinator
+//! that cannot be reached is dialed again with backoff, and delays no other one.
 
 mod client;
 
@@ -14,7 +14,7 @@ use client::Client;
 use swarm_core::base::{NodeId, Zone};
 use swarm_core::manifest::Source;
 
-/// Keeps a client for every coordinator that some content is announced to.
+/// Keeps a client for every coordinator of any content.
 pub(super) async fn run(zone: Option<Zone>, surroundings: Surroundings) {
     let mut participation = surroundings.participation.clone();
     let (mut clients, mut running) = (BTreeMap::<NodeId, CancellationToken>::new(), JoinSet::new());
@@ -48,6 +48,7 @@ fn wanted(participation: &Participation, own: NodeId) -> BTreeMap<NodeId, Source
     named.filter(|source| source.node != own).map(|source| (source.node, source.clone())).collect()
 }
 
-/// Wait before a coordinator that could not be reached is dialed again: twice as long each time.
+/// First backoff of a coordinator that could not be reached; it doubles each time.
 const RETRY_MIN: Duration = Duration::from_secs(1);
+/// Longest backoff.
 const RETRY_MAX: Duration = Duration::from_secs(60);

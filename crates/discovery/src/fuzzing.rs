@@ -1,4 +1,4 @@
-//! The decoders of this room, for those who try them with any bytes: the fuzz targets and their replay. Nothing else uses this.
+//! Lets the fuzz targets and their replay reach the decoders of this crate. No other code uses it.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -10,12 +10,12 @@ use super::lan::record::{Announcement, ShortId};
 use super::port_map::gateway;
 use swarm_core::base::{ContentId, Instant, NodeId};
 
-/// What a node says of itself on the local network.
+/// A node's announcement on the local network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LanRecord {
-    /// Who.
+    /// The node that announces itself.
     pub node: NodeId,
-    /// Short ids of what it takes part in.
+    /// Short ids of its contents.
     pub contents: BTreeSet<[u8; 8]>,
 }
 
@@ -26,7 +26,7 @@ impl LanRecord {
         Some(Self { node, contents: contents.into_iter().map(|ShortId(id)| id).collect() })
     }
 
-    /// The data of a TXT record: strings with a byte of length before each.
+    /// The data of a TXT record: strings, each after a byte with its length.
     pub fn encode(&self) -> Vec<u8> {
         let contents = self.contents.iter().map(|id| ShortId(*id)).collect();
         let txt = Announcement { node: self.node, contents }.to_txt();
@@ -35,27 +35,27 @@ impl LanRecord {
     }
 }
 
-/// The gateway in a table of routes as the kernel writes it.
+/// The gateway in a routing table as the Linux kernel prints it.
 pub fn gateway_in_routes(table: &str) -> Option<Ipv4Addr> {
     gateway::in_routes(table)
 }
 
-/// What is known of addresses that the DHT named.
+/// The addresses that the DHT named.
 #[derive(Default)]
 pub struct DhtAddresses(Addresses);
 
 impl DhtAddresses {
-    /// The table names an address for a content; true if it is to be asked who is there.
+    /// The DHT names an address for a content; true if the address is to be asked for its node.
     pub fn hear(&mut self, now: Instant, address: SocketAddrV4, content: ContentId) -> bool {
         self.0.hear(now, address, content)
     }
 
-    /// Who is there.
+    /// Sets the node at an address.
     pub fn on_probed(&mut self, address: SocketAddrV4, node: Option<NodeId>) {
         self.0.on_probed(address, node);
     }
 
-    /// Who is there for which contents, each told once.
+    /// Reports the node at an address for each content that it was named for; each pair once.
     pub fn report(&mut self, address: SocketAddrV4) -> Vec<(ContentId, NodeId)> {
         self.0.report(address)
     }

@@ -1,7 +1,7 @@
-//! Ways to find who has a content. Each finder is one task that reads what this node takes part in and reports nodes with
-//! their addresses; it decides nothing: whether somebody is dialed is the engine's affair.
+//! Finds nodes that have a content. Each finder is one task that reads the contents of this node and reports nodes with their
+//! addresses. A finder decides nothing: the engine decides which nodes are dialed.
 //!
-//! Invariant: what finders report is bounded by a queue; whoever is found proves its key when it is dialed, so a lie costs a
+//! Invariant: a bounded queue carries the reports; a reported node must prove its key when it is dialed, so that a lie costs one
 //! dial and no more.
 
 pub mod limits;
@@ -26,94 +26,94 @@ use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
 use swarm_link::{Clock, Endpoint};
 
-/// By which way a node was found.
+/// How a node was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// A coordinator named it.
     Coordinator,
-    /// It is on this network segment.
+    /// It announced itself on this network segment.
     Lan,
     /// The Mainline DHT has its address.
     Dht,
-    /// A coordinator says that it dials this node now: dialed at the same time, both NATs let the other in.
+    /// A coordinator reports that the node dials this one now: if both dial at the same time, both NATs let the packets in.
     Meeting,
 }
 
-/// Which finders are on.
+/// The enabled finders and their settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Finders {
-    /// Asked about every content, beside those that a content's ticket names.
+    /// Coordinators of every content, in addition to those of a content's ticket.
     pub coordinators: Vec<Source>,
-    /// Where this node stands, in words of the operators' own: coordinators then name near nodes first.
+    /// A label for this node's location that operators choose: coordinators name near nodes first.
     pub zone: Option<Zone>,
-    /// Nodes on the same network find each other.
+    /// Multicast DNS on the local network.
     pub lan: bool,
-    /// The Mainline DHT is told of every content, and asked.
+    /// The Mainline DHT, which learns of every content of this node.
     pub dht: bool,
-    /// Nodes by which the DHT is entered; none means the public one's. Named ones may be a private DHT: addresses are taken
-    /// from it which mean nothing in public.
+    /// Nodes by which the DHT is entered; without any, the public one's. If some are named, the DHT may be a private one, so that
+    /// private addresses are accepted from it.
     pub dht_bootstrap: Vec<Address>,
-    /// The gateway is asked for a port that leads here.
+    /// Asks the gateway to map a port to this node.
     pub map_port: bool,
 }
 
-/// A node that may have a content, or wants it.
+/// A node that has or wants a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// What it takes part in.
+    /// The content.
     pub content: ContentId,
-    /// Who, and where.
+    /// The node and its addresses.
     pub source: Source,
-    /// How it was found.
+    /// The finder that reports it.
     pub way: Way,
 }
 
 /// A finder that cannot work; the others go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Which.
+    /// The finder.
     pub way: Way,
-    /// What is wrong, for people: whole, with who it is about.
+    /// A complete message for people, with its subject.
     pub reason: String,
 }
 
-/// What this node takes part in, as finders tell of it.
+/// The contents of this node, as finders announce them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Participation {
     /// The contents.
     pub presences: Arc<[Presence]>,
-    /// Coordinators to announce each of them to, and to ask for other nodes.
+    /// Coordinators of each content: they get announcements, and are asked for nodes.
     pub coordinators: BTreeMap<ContentId, Vec<Source>>,
-    /// Upload capacity as measured or limited, bytes per second; zero if it is not known.
+    /// Upload capacity, measured or limited; zero if unknown.
     pub up: Rate,
 }
 
-/// What every finder works with.
+/// The shared inputs and outputs of all finders.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// This node's place in the network.
+    /// Dials, listens, and knows this node's addresses.
     pub endpoint: Endpoint,
-    /// Where others reach this node, if its own addresses are not it.
+    /// Addresses to announce in place of the endpoint's own, if not empty.
     pub advertise: Arc<[Address]>,
-    /// Replaced whole when it changes, at most once a second.
+    /// Replaced whole when it changes, at most once a second. Finders end when its sender is dropped.
     pub participation: watch::Receiver<Participation>,
-    /// Where finders report to.
+    /// Receives the reports.
     pub found: mpsc::Sender<Found>,
-    /// Where they say what people should know; when it is full, nobody hears it.
+    /// Receives messages for people; when it is full, they are dropped.
     pub troubles: mpsc::Sender<Trouble>,
     /// What finders know of time.
     pub clock: Clock,
 }
 
 impl Finders {
-    /// Whether somebody looks for peers of whom no ticket says anything.
+    /// Whether a finder is on that needs no ticket to find peers.
     pub fn has_any(&self) -> bool {
         self.lan || self.dht || !self.coordinators.is_empty()
     }
 }
 
-/// Runs all finders that are on, until nobody says any more what the node takes part in; what was announced and can be taken
-/// back then is.
+/// Runs all enabled finders until the sender of the participation is dropped; then takes back the announcements that can be
+/// taken back.
 pub async fn run(finders: Finders, surroundings: Surroundings) {
     let Finders { coordinators: _, zone, lan, dht, dht_bootstrap, map_port } = finders;
     let on_lan = async {
@@ -124,7 +124,7 @@ pub async fn run(finders: Finders, surroundings: Surroundings) {
     let by_dht = async {
         if dht {
             if map_port {
-                // What is announced stays for a quarter of an hour: better the mapped port at once.
+                // An announcement in the DHT stays for a quarter of an hour, so it is worth waiting for the mapped port.
                 let _ = timeout(PORT_MAP_PATIENCE, surroundings.endpoint.settled_addresses()).await;
             }
             dht::run(dht_bootstrap, surroundings.clone()).await;
@@ -139,7 +139,7 @@ pub async fn run(finders: Finders, surroundings: Surroundings) {
 }
 
 impl Way {
-    /// Its name in logs and JSON.
+    /// The name in logs and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Coordinator => "coordinator",

@@ -4,53 +4,53 @@ use std::time::Duration;
 
 use swarm_core::base::limits::SOURCE_ADDRESSES_MAX;
 
-/// Contents that a node announces at once: their short ids, the node's key and its addresses stay within one datagram.
-/// A node that takes part in more announces first what it looks for and what others here ask for, and the rest by turns.
+/// Contents in one announcement: their short ids, the node's key and its addresses stay within one datagram.
+/// A node with more contents announces first the wanted ones and those that other nodes here ask for, and the rest in turns.
 pub const LAN_CONTENTS_MAX: usize = 64;
-/// Short ids in one string of a TXT record, which may be 255 bytes long.
+/// Short ids in one string of a TXT record, which holds 255 bytes.
 pub const LAN_IDS_PER_STRING: usize = 16;
-/// Addresses that are taken from one announcement.
+/// Addresses kept of one announcement.
 pub const LAN_ADDRESSES_MAX: usize = 16;
-/// Announcing nodes that are remembered; further ones are not heard until one of these goes.
+/// Announcing nodes that are kept; others are ignored until one of these disappears.
 pub const LAN_NODES_MAX: usize = 512;
-/// Time after which contents that do not fit change places.
+/// Time between two rotations of the contents that do not fit.
 pub const LAN_TURN: Duration = Duration::from_secs(60);
-/// Records that the responder may remember before it is started anew, without them: it has no limit of its own. An honest
-/// node makes about eight, on a machine with four addresses.
+/// Records in the responder's cache above which it is restarted with an empty one: the cache has no limit of its own. An honest
+/// node causes about eight, on a machine with four addresses.
 pub const LAN_RECORDS_MAX: i64 = 16 << 10;
-/// Longest wait for the words that take an announcement back.
+/// Longest wait until the announcement was taken back.
 pub const LAN_GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Lookups and announcements that go on at once, each some fifty datagrams.
+/// Lookups and announcements at once, each some fifty datagrams.
 pub const DHT_QUERIES_MAX: usize = 4;
-/// Longest lookup or announcement: an honest one is done in ten seconds.
+/// Longest lookup or announcement: usually it takes ten seconds.
 pub const DHT_QUERY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Addresses that are taken from one lookup.
+/// Addresses kept of one lookup.
 pub const DHT_ADDRESSES_PER_LOOKUP_MAX: usize = 64;
-/// Addresses that are asked at once who is there.
+/// Addresses that are asked for their node at once.
 pub const DHT_PROBES_MAX: usize = 8;
-/// Addresses that were asked and are remembered; the oldest go first.
+/// Asked addresses that are remembered; the oldest are dropped first.
 pub const DHT_ADDRESSES_MAX: usize = 4096;
-/// Time for which an address is not asked again: what the DHT says may be meant to have somebody else flooded.
+/// Time before an address is asked again: the DHT may name the address of a victim, to have it flooded.
 pub const DHT_ADDRESS_LIFE: Duration = Duration::from_secs(600);
-/// Time after which a content is announced again; nodes of the DHT forget after half an hour or more.
+/// Time between two announcements of a content; nodes of the DHT forget one after half an hour or more.
 pub const DHT_ANNOUNCE_INTERVAL: Duration = Duration::from_secs(900);
-/// Time to the second lookup of a content without peers, or to another try of what failed; it doubles from there.
+/// First backoff before a content without peers is looked up again, or a failed query repeated; it doubles each time.
 pub const DHT_RETRY_MIN: Duration = Duration::from_secs(10);
-/// Longest time between two lookups of what is still wanted.
+/// Longest time between two lookups of a wanted content.
 pub const DHT_LOOKUP_INTERVAL: Duration = Duration::from_secs(600);
-/// Time for which a port is asked for; what RFC 6886 recommends. It is renewed when half of it is over.
+/// Lease requested for a port, as RFC 6886 recommends. It is renewed at half time.
 pub const PORT_LEASE_TIME_MAX: Duration = Duration::from_secs(7200);
-/// Shortest time between a gateway's grant and what is taken for its end: it is not asked more often.
+/// Shortest lease that is believed, so that a gateway is not asked more often.
 pub const PORT_LEASE_TIME_MIN: Duration = Duration::from_secs(120);
-/// Wait before a port that was not renewed is asked for again.
+/// Wait before a failed renewal is repeated.
 pub const PORT_RENEW_RETRY: Duration = Duration::from_secs(15);
-/// Wait before gateways are asked again where none gave a port.
+/// Wait before gateways are asked again after none gave a port.
 pub const PORT_MAP_RETRY: Duration = Duration::from_secs(600);
 /// Longest search for a UPnP gateway.
 pub const PORT_SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a port before a ticket is made without it: four datagrams to the gateway, and a search.
 pub const PORT_MAP_PATIENCE: Duration = Duration::from_secs(10);
-/// Longest wait for a gateway to take a port back.
+/// Longest wait until a gateway has released a port.
 pub const PORT_RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const _: () = assert!(LAN_IDS_PER_STRING * 8 * 4 / 3 + 8 <= 255);

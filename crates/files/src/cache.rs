@@ -1,6 +1,6 @@
-//! Hashes of files that were indexed before, so that an unchanged tree is not read again. One checksummed file for each path
-//! that was indexed, replaced whole, so any number of processes may use the folder at once. Invariant: an entry is used only
-//! if path, length, times, inode and device are what they were; what cannot be read is as if it were not there.
+//! Hashes of files that were indexed before, so that an unchanged tree is not read again. Each indexed path has one checksummed
+//! file, which is replaced whole, so that any number of processes may use the folder at once. Invariant: an entry is used only
+//! if path, length, times, inode and device are unchanged; an unreadable cache file counts as missing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,14 +20,14 @@ use crate::limits::{CACHE_FILE_LEN_MAX, CACHE_FILES_MAX};
 use swarm_core::base::Shown;
 use swarm_core::manifest::Hash;
 
-/// A folder of remembered hashes.
+/// A folder of cached hashes.
 #[derive(Clone, Debug)]
 pub struct IndexCache {
     dir: PathBuf,
     now_nanos: i128,
 }
 
-/// The file and the state of it that hashes belong to.
+/// A file and its state: hashes are valid for that state alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CacheKey {
     pub(super) entry: String,
@@ -43,12 +43,12 @@ pub(super) struct Cached {
     pub(super) chunk_hashes: Bytes,
 }
 
-/// What is known of one indexed path.
+/// The cached entries of one indexed path.
 #[derive(Debug, Default)]
 pub(super) struct Known(BTreeMap<String, (Stamp, Cached)>);
 
 impl Known {
-    /// The hashes of a file, if it is still what it was.
+    /// The hashes of a file, if its state is unchanged.
     pub(super) fn remove(&mut self, key: &CacheKey) -> Option<Cached> {
         let (stamp, cached) = self.0.remove(&key.entry)?;
         (stamp == key.stamp).then_some(cached)
@@ -56,13 +56,13 @@ impl Known {
 }
 
 impl IndexCache {
-    /// A cache in this folder, made when first needed. `now` is the time indexing begins: files changed within two seconds
-    /// before it are not remembered, since a further change might not show in their times.
+    /// A cache in this folder, which is created when it is first needed. `now` is the start of indexing: files changed within the two
+    /// seconds before it are not cached, since a further change might not show in their times.
     pub fn new(dir: impl Into<PathBuf>, now: SystemTime) -> Self {
         Self { dir: dir.into(), now_nanos: nanos_of(now) }
     }
 
-    /// Everything known of a path.
+    /// All cached entries of a path.
     pub(super) fn load(&self, root: &Path, options: IndexOptions) -> Known {
         let path = self.file_for(root, options);
         match read_lines(&path) {
@@ -79,7 +79,7 @@ impl IndexCache {
         }
     }
 
-    /// Remembers all of a path; what was known of it before is forgotten. Failing is no error: hashing again is the cure.
+    /// Replaces the cached entries of a path. A failure is no error: the files are then hashed again.
     pub(super) fn store<'a>(
         &self,
         root: &Path,
@@ -111,7 +111,7 @@ impl IndexCache {
         if bytes.len() as u64 > CACHE_FILE_LEN_MAX {
             return Err(io::Error::other("too much to remember"));
         }
-        // Unique among threads by the counter, among processes by the id; a leftover of a dead process is replaced.
+        // The counter makes the name unique among threads, the id among processes; a leftover of a dead process is replaced.
         let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
         let temporary = self.dir.join(format!(".{}-{unique}.tmp", std::process::id()));
         let mut file = fs::File::create(&temporary)?;
@@ -127,7 +127,7 @@ impl IndexCache {
         let mut files = Vec::new();
         for item in fs::read_dir(&self.dir)? {
             let item = item?;
-            // Another process may remove it under our hands.
+            // Another process may remove the file at any time.
             if let Ok(metadata) = item.metadata() {
                 files.push((metadata.modified()?, item.path()));
             }
@@ -141,7 +141,7 @@ impl IndexCache {
     }
 }
 
-/// What a cache file says of its files, written again; `None` if it is not what was written.
+/// Reads a cache file and writes it again; `None` if it is malformed.
 pub(super) fn rewritten(bytes: &[u8]) -> Option<Vec<u8>> {
     let known = lines_of(bytes)?.into_iter().map(Line::decode);
     let lines: Option<Vec<Line>> = known
@@ -150,7 +150,7 @@ pub(super) fn rewritten(bytes: &[u8]) -> Option<Vec<u8>> {
     bytes_of(&lines?).ok()
 }
 
-/// One file, as it is written.
+/// The entry of one file in a cache file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
     entry: String,
@@ -206,7 +206,7 @@ impl Line {
     }
 }
 
-/// `None` if the bytes are not what was written.
+/// `None` if the bytes are malformed.
 fn read_lines(path: &Path) -> io::Result<Option<Vec<Line>>> {
     if fs::metadata(path)?.len() > CACHE_FILE_LEN_MAX {
         return Ok(None);
@@ -228,6 +228,6 @@ fn bytes_of(lines: &[Line]) -> serde_json::Result<Vec<u8>> {
 }
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
-/// Part of the name of a cache file: another format does not find it.
+/// Part of the name of a cache file, so that builds with another format do not find it.
 const FORMAT: u8 = 1;
 const NANOS: i128 = 1_000_000_000;

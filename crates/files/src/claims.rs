@@ -1,5 +1,5 @@
-//! Which names in a folder other living fetches hold. A fetch claims its names by its locked journal, so a claim ends with its
-//! process. Two contents may be fetched into one folder as long as no name is of both. Knows no chunk's bytes.
+//! Names in a folder that other running fetches hold. A fetch claims its names by its locked journal, so a claim ends with its
+//! process. Two contents may be fetched into one folder as long as they share no name. Does not know the bytes of chunks.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -15,14 +15,14 @@ use super::target_files::{final_path, part_paths};
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{FileIndex, Manifest};
 
-/// Refuses a fetch of the `wanted` chunks if a living one holds a name that this one needs. The caller has written its own journal
-/// before: of two that begin at the same time at least one sees the other.
+/// Refuses a fetch of the `wanted` chunks if a running one holds a name that it needs. The caller must have written its own
+/// journal before: of two fetches that start at the same time at least one then sees the other.
 pub(super) fn check(dir: &Dir, manifest: &Manifest, wanted: &Bitfield) -> Result<(), StoreError> {
     let mut mine = None;
     for (path, file) in living(dir, manifest) {
         let mine = mine.get_or_insert_with(|| names(manifest, files_of(manifest, wanted)));
         let busy = |path: &Path| StoreError::Busy { path: dir.full(path), holder: holder_of(&file) };
-        // One that does not say what it holds may hold anything.
+        // A journal that does not list its names may hold any name.
         let theirs = held_by(&file).ok_or_else(|| busy(&path))?;
         if let Some(name) = mine.intersection(&theirs).next() {
             return Err(busy(name));
@@ -31,7 +31,7 @@ pub(super) fn check(dir: &Dir, manifest: &Manifest, wanted: &Bitfield) -> Result
     Ok(())
 }
 
-/// The journals of other contents that a living process has locked. A folder that cannot be listed shows none.
+/// The journals of other contents that a running process has locked. A folder that cannot be listed counts as having none.
 fn living(dir: &Dir, manifest: &Manifest) -> Vec<(PathBuf, File)> {
     let own = journal::file_name(manifest.id());
     let others = dir.names(Path::new("")).unwrap_or_default().into_iter().filter(|name| is_journal(name));
@@ -44,7 +44,7 @@ fn is_journal(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(".swarm-") && name.ends_with(".journal"))
 }
 
-/// Every name that the fetch of this journal writes to; `None` if it does not tell.
+/// Every name that the fetch of this journal writes; `None` if the journal does not list them.
 fn held_by(journal: &File) -> Option<BTreeSet<PathBuf>> {
     let (manifest, records) = journal::read(journal)?;
     let geometry = manifest.geometry();
@@ -62,7 +62,7 @@ fn held_by(journal: &File) -> Option<BTreeSet<PathBuf>> {
             }
         }
     }
-    // It has only begun: what it will hold is not written down yet.
+    // The fetch has only started, and has not recorded its names yet.
     let is_unknown = records.is_empty();
     let all = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
     Some(names(&manifest, all.filter(|file| is_unknown || held.contains(file.get() as u32))))

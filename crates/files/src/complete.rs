@@ -1,5 +1,5 @@
-//! Opens the folder of a fetch: to fill it, or, where nothing may be written and nothing has to be, to serve what it holds. The
-//! second way reads only.
+//! Opens the folder of a fetch: to fill it or, if it is read-only and already complete, to serve it. The second way only
+//! reads.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -9,26 +9,26 @@ use super::{HashProgress, Opened, Roots, SeedStore, StoreError, TargetOptions, T
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{EntryPath, File, Manifest};
 
-/// A folder that a content is fetched into.
+/// The folder that a content is fetched into.
 #[derive(Debug)]
 pub enum Target {
-    /// It is filled as far as it has to be.
+    /// A writable folder, which is filled with the missing chunks.
     Filled(Box<TargetStore>, Opened),
-    /// It cannot be written to, and holds everything that is wanted.
+    /// A read-only folder that has every wanted chunk.
     Complete(Box<SeedStore>),
 }
 
-/// What opening a folder may use beside it.
+/// Callbacks for opening a folder.
 #[derive(Clone, Copy)]
 pub struct Opening<'a> {
-    /// Called from hashing threads.
+    /// Reports the progress of hashing; called from hashing threads.
     pub progress: &'a (dyn Fn(HashProgress) + Sync),
-    /// Tells the present, for [`SeedStore::new`].
+    /// Reads the time of day, for [`SeedStore::new`].
     pub clock: fn() -> SystemTime,
 }
 
 impl Target {
-    /// Opens `dir` as [`TargetStore::open`] does; if it may not be written to, looks whether it is complete as it is.
+    /// Opens `dir` as [`TargetStore::open`] does; if it is not writable, checks whether it is complete already.
     ///
     /// # Errors
     /// As [`TargetStore::open`].
@@ -52,8 +52,8 @@ impl Target {
     }
 }
 
-/// A store over what a folder holds, if that is all that a fetch into it would leave there. Executable bits are not looked at:
-/// they could not be set either.
+/// A store that serves a folder which is exactly what a fetch would leave. Executable bits are not compared: a read-only folder
+/// does not let them be set either.
 fn complete_copy(
     dir: &Path,
     manifest: &Manifest,
@@ -73,7 +73,7 @@ fn complete_copy(
         return None;
     }
     let found = scan(manifest, dir, opening.progress).ok()?;
-    // A scan takes the name of the content's own folder for its parent; a fetch does not.
+    // If `dir` is named like the content's only top folder, a scan takes it for that folder; a fetch would create one inside it.
     let is_whole = found.roots == Roots::folder(dir) && !wanted.has_beyond(&found.good);
     is_whole.then(|| SeedStore::new(manifest.clone(), found.roots, found.good, opening.clock))
 }

@@ -1,5 +1,5 @@
-//! A held folder. Invariant: every operation stays below it and goes through no symbolic link, whatever others do to the
-//! tree meanwhile. Linux resolves a path in one call (`openat2`); elsewhere each component is opened in turn.
+//! A folder that is held open. Invariant: every operation stays below it and follows no symbolic link, whatever other processes do
+//! to the tree meanwhile. Linux resolves a path in one call (`openat2`); elsewhere each component is opened in turn.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,42 +18,42 @@ use super::nicety::{Niceties, Nicety};
 use super::tap::{Op, Tap};
 use super::trial::{RefusedNames, is_name_refusal};
 
-/// A folder that stays the same one if it is renamed.
+/// A folder that stays the same one when it is renamed.
 #[derive(Debug)]
 pub(crate) struct Dir {
     fd: OwnedFd,
     path: PathBuf,
     tap: Tap,
     niceties: Niceties,
-    /// What a trial found.
+    /// Names that a trial found the file system to refuse.
     refused_names: RefusedNames,
 }
 
-/// How a file is opened.
+/// The mode in which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// For reading; it must exist.
     Read,
     /// For reading and writing; it must exist.
     Write,
-    /// For writing past the page cache, where the file system can; it must exist.
+    /// For writing past the page cache, if the file system supports it; it must exist.
     WriteDirect,
-    /// For reading and writing; nothing must stand there.
+    /// For reading and writing; the name must be free.
     CreateNew,
-    /// For reading and writing; made if it is not there.
+    /// For reading and writing; created if missing.
     Create,
 }
 
-/// What stands at a place.
+/// The kind of entry at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Nothing.
+    /// No entry.
     Nothing,
-    /// A regular file of so many bytes.
+    /// A regular file.
     File {
-        /// Its length, bytes.
+        /// In bytes.
         len: u64,
-        /// Which one it is.
+        /// Device and inode.
         identity: Identity,
     },
     /// A folder.
@@ -65,7 +65,7 @@ pub(crate) enum Standing {
 }
 
 impl Dir {
-    /// Holds a folder that exists. The path itself is the user's own: links in it are followed.
+    /// Opens an existing folder. Links in the path are followed, because the user gave it.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -75,19 +75,19 @@ impl Dir {
         Ok(Self { fd, path: at.to_owned(), tap, niceties, refused_names })
     }
 
-    /// The same folder, looked into by a test.
+    /// The same folder, with the operations in it visible to a test.
     #[cfg(test)]
     pub(super) fn tapped(self, tap: Tap) -> Self {
         Self { tap, ..self }
     }
 
-    /// Holds a folder, made with its parents if it is missing.
+    /// Opens a folder; creates it and its parents if missing.
     pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
         let niceties = Niceties::default();
         if !path.as_os_str().is_empty() {
             let missing_count = path.ancestors().take_while(|at| !at.exists()).count();
             std::fs::create_dir_all(path).map_err(|error| not_made(path, error))?;
-            // What is synced in a folder is worth nothing if its name is lost. Some may be searched but not read: those are left.
+            // A synced file is lost if the name of its folder is. A parent may be searchable but not readable: such ones are skipped.
             for parent in path.ancestors().skip(1).take(missing_count) {
                 if let Ok(opened) = Self::open(parent) {
                     let done =
@@ -101,17 +101,17 @@ impl Dir {
         Ok(Self { niceties, ..Self::open(path)? })
     }
 
-    /// Its path, as it was opened.
+    /// The path that it was opened by.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of something in it, for messages.
+    /// The full path of an entry in it, for messages.
     pub(crate) fn full(&self, relative: &Path) -> PathBuf {
         self.path.join(relative)
     }
 
-    /// Whether its path leads to it, or to nothing (it was moved); an error if something else stands there now.
+    /// Checks that its path leads to it or to nothing (it was moved); an error if another folder stands there now.
     pub(crate) fn check_place(&self) -> Result<(), StoreError> {
         let held = rustix::fs::fstat(&self.fd).map_err(|e| self.refused(Path::new(""), "stat", e))?;
         match rustix::fs::stat(&self.path) {
@@ -122,8 +122,8 @@ impl Dir {
         }
     }
 
-    /// Takes the turn of looking at what others hold in this folder; it lasts until what is returned is dropped. `None` where
-    /// folders cannot be locked, or another process holds on to the turn: the check of each file's identity is left then.
+    /// Locks the folder while its claims are compared; dropping the returned value unlocks it. `None` where folders cannot be locked,
+    /// or another process does not release the lock: then only the identity check of each file protects it.
     pub(super) fn take_turn(&self) -> Option<OwnedFd> {
         let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, ".", how, Mode::empty()).ok()?;
@@ -137,7 +137,7 @@ impl Dir {
         None
     }
 
-    /// Whether its path still leads to it: it may have been moved, or its disk taken away.
+    /// Whether its path still leads to it: it may have been moved, or its disk unmounted.
     pub(crate) fn is_at_its_place(&self) -> bool {
         match (rustix::fs::fstat(&self.fd), rustix::fs::stat(&self.path)) {
             (Ok(held), Ok(there)) => (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino),
@@ -145,7 +145,7 @@ impl Dir {
         }
     }
 
-    /// Opens a regular file; anything else there is an error, and never waited for.
+    /// Opens a regular file; any other entry is an error, and opening never waits.
     pub(crate) fn open_file(&self, relative: &Path, access: Access) -> Result<File, StoreError> {
         let how = match access {
             Access::Read => OFlags::RDONLY,
@@ -154,7 +154,7 @@ impl Dir {
             Access::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
             Access::Create => OFlags::RDWR | OFlags::CREATE,
         };
-        // NONBLOCK: opening a pipe nobody reads would hang; it means nothing on a regular file.
+        // NONBLOCK: opening a pipe without a reader would hang. It has no effect on regular files.
         let fd = self
             .run(Op::Open { path: relative, access }, || self.open_at(relative, how | OFlags::NONBLOCK))
             .map_err(|errno| self.refused(relative, "open", errno))?;
@@ -168,7 +168,7 @@ impl Dir {
         }
     }
 
-    /// What stands there, the last component not followed.
+    /// The entry at a path; a symbolic link as the last component is not followed.
     pub(crate) fn stat(&self, relative: &Path) -> Result<Standing, StoreError> {
         let stat = self.run(Op::Stat, || {
             let (parent, name) = self.parent(relative)?;
@@ -194,7 +194,7 @@ impl Dir {
         })
     }
 
-    /// Makes a folder and the folders above it, as far as they are missing.
+    /// Creates a folder and its missing parents.
     pub(crate) fn make_directory(&self, relative: &Path) -> Result<(), StoreError> {
         if relative.as_os_str().is_empty() {
             return Ok(());
@@ -215,13 +215,13 @@ impl Dir {
             rustix::fs::mkdirat(parent.as_fd(self), name, Mode::from_raw_mode(0o777))
         });
         match made {
-            // Someone was quicker; whatever they made is looked at when something is opened below it.
+            // Another process created it first; the entry is checked when something is opened below it.
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(self.refused(relative, "create folder", errno)),
         }
     }
 
-    /// Of the folders above a place, the topmost that is there and is no folder.
+    /// The topmost parent of a path that exists and is not a folder.
     pub(crate) fn not_a_folder_above(&self, relative: &Path) -> Option<PathBuf> {
         let mut above: Vec<&Path> = relative.ancestors().skip(1).collect();
         above.reverse();
@@ -231,7 +231,7 @@ impl Dir {
         above.into_iter().filter(|at| !at.as_os_str().is_empty()).find(is_other).map(|at| self.full(at))
     }
 
-    /// Renames a file. Unless `replace`, whatever stands at the new place stays and the call fails.
+    /// Renames a file. Without `replace` an entry at the new path stays, and the call fails.
     pub(crate) fn rename(&self, from: &Path, to: &Path, replace: bool) -> Result<(), StoreError> {
         let renamed = self.run(Op::Rename { from, to }, || {
             let (old_parent, old) = self.parent(from)?;
@@ -241,7 +241,7 @@ impl Dir {
         renamed.map_err(|errno| self.refused(to, "rename to", errno))
     }
 
-    /// Removes a file; it is no error if it is gone.
+    /// Removes a file; a missing file is no error.
     pub(crate) fn remove_file(&self, relative: &Path) -> Result<(), StoreError> {
         let removed = self.unlink(relative, AtFlags::empty());
         match removed {
@@ -250,7 +250,7 @@ impl Dir {
         }
     }
 
-    /// The names in a folder below; the empty path is the folder itself.
+    /// The names in a folder below this one; the empty path is this folder itself.
     pub(crate) fn names(&self, relative: &Path) -> Result<Vec<OsString>, StoreError> {
         let failed = |errno| self.refused(relative, "list", errno);
         let how = OFlags::RDONLY | OFlags::DIRECTORY;
@@ -270,7 +270,7 @@ impl Dir {
         Ok(names)
     }
 
-    /// Removes whatever stands there, and all below it; links themselves, not what they lead to. It is no error if it is gone.
+    /// Removes the entry and everything below it; of links the link itself, not its target. A missing entry is no error.
     pub(crate) fn remove_tree(&self, relative: &Path) -> Result<(), StoreError> {
         match self.stat(relative)? {
             Standing::Nothing => return Ok(()),
@@ -279,7 +279,7 @@ impl Dir {
                 return self.remove_file(relative);
             }
         }
-        // As deep as a path in a manifest may be, and a little more: no deeper than a thread's stack.
+        // The depth limit is a little above that of paths in a manifest, and keeps the recursion within a thread's stack.
         for name in self.names(relative)? {
             self.remove_tree(&relative.join(name))?;
         }
@@ -290,7 +290,7 @@ impl Dir {
         }
     }
 
-    /// Makes the names in a folder below durable; the empty path is the folder itself.
+    /// Syncs the names in a folder below this one; the empty path is this folder itself.
     pub(crate) fn sync_directory(&self, relative: &Path) -> Result<(), StoreError> {
         let synced = self.run(Op::SyncDirectory { path: relative }, || {
             if relative.as_os_str().is_empty() {
@@ -303,7 +303,7 @@ impl Dir {
             .map_err(|errno| self.refused(relative, "sync folder", errno))
     }
 
-    /// Why a file of this name cannot be made in a folder below; `None` if it can. Leaves nothing behind.
+    /// Why the file system refuses a file of this name in a folder below this one; `None` if it accepts it. Leaves no file behind.
     pub(super) fn try_name(&self, folder: &Path, name: &OsStr) -> Result<Option<Errno>, StoreError> {
         let relative = folder.join(name);
         let how = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
@@ -313,46 +313,46 @@ impl Dir {
             Err(errno) if is_name_refusal(errno) => return Ok(Some(errno)),
             Err(errno) => return Err(self.refused(&relative, "open", errno)),
         }
-        // FAT drops dots and spaces at the end: another name may then be the same.
+        // FAT drops dots and spaces at the end, so that two names may become one.
         let is_cut = matches!(name.as_bytes().last(), Some(b'.' | b' '))
             && !self.names(folder)?.iter().any(|made| made == name);
         self.remove_file(&relative)?;
         Ok(is_cut.then_some(Errno::INVAL))
     }
 
-    /// Remembers what a trial found.
+    /// Sets the names that a trial found to be refused.
     pub(super) fn refusing(self, refused_names: RefusedNames) -> Self {
         Self { refused_names, ..self }
     }
 
-    /// Whether a trial found that this name cannot be made here.
+    /// Whether a trial found the file system to refuse this name.
     pub(super) fn refuses(&self, name: &Path) -> bool {
         name.file_name().is_some_and(|name| self.refused_names.contains_key(name))
     }
 
-    /// What the target may refuse without harm, and what it has refused.
+    /// Operations that the target may refuse without harm, and those that it has refused.
     pub(super) fn niceties(&self) -> &Niceties {
         &self.niceties
     }
 
-    /// Syncs the whole file system below the folder, where there is a call for it; false if there is none.
+    /// Syncs the whole file system below the folder; false if the system has no call for that.
     #[cfg(target_os = "linux")]
     pub(crate) fn sync_file_system(&self) -> Result<bool, StoreError> {
         match self.run(Op::SyncFileSystem, || rustix::fs::syncfs(&self.fd)) {
             Ok(()) => Ok(true),
-            // Not here, or a sandbox forbids it: each file is synced by itself.
+            // The kernel lacks the call, or a sandbox forbids it: the caller then syncs each file by itself.
             Err(Errno::NOSYS | Errno::NOTSUP | Errno::INVAL | Errno::PERM | Errno::ACCESS) => Ok(false),
             Err(errno) => Err(self.refused(Path::new(""), "sync", errno)),
         }
     }
 
-    /// Syncs the whole file system below the folder, where there is a call for it; false if there is none.
+    /// Syncs the whole file system below the folder; false, because this system has no call for that.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn sync_file_system(&self) -> Result<bool, StoreError> {
         Ok(false)
     }
 
-    /// Does an operation, again if a signal interrupted it.
+    /// Performs an operation, and repeats it if a signal interrupted it.
     fn run<T>(&self, op: Op<'_>, perform: impl Fn() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
         rustix::io::retry_on_intr(|| self.tap.run(op, &perform))
     }
@@ -376,8 +376,8 @@ impl Dir {
     fn open_at(&self, relative: &Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
         let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match resolve_beneath(self.fd.as_fd(), relative, how) {
-            // An old kernel, a sandbox that forbids the call, or a path longer than one call takes; and the walk tells a link
-            // from a file where a folder should be.
+            // An old kernel, a sandbox that forbids the call, or a path that is too long for one call. The walk also tells a link
+            // from a file that stands where a folder should be.
             Err(
                 Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::NAMETOOLONG | Errno::INVAL | Errno::NOTDIR,
             ) => walk(self.fd.as_fd(), relative, how),
@@ -410,20 +410,20 @@ impl Parent {
     }
 }
 
-/// Refuses a path that leads to something else than a folder; one that leads nowhere can be made.
+/// Checks that a path leads to a folder, or that one can be created there.
 ///
 /// # Errors
-/// If a file or a dangling link stands there, or above.
+/// If a file or a dangling link stands there, or in place of a parent.
 pub fn check_folder(path: &Path) -> Result<(), StoreError> {
     in_the_way(path).map_or(Ok(()), Err)
 }
 
-/// Why a folder was not made: what stands in the way says more than the system's word for it.
+/// Why a folder was not created: the entry in the way explains more than the system's error.
 fn not_made(path: &Path, error: std::io::Error) -> StoreError {
     in_the_way(path).unwrap_or_else(|| StoreError::disk(path, "create folder")(error))
 }
 
-/// The first component of the user's path that is there and leads to no folder. Links are followed: the path is the user's own.
+/// The first component of a user's path that exists and does not lead to a folder. Links are followed, because the user gave them.
 fn in_the_way(path: &Path) -> Option<StoreError> {
     let mut components: Vec<&Path> = path.ancestors().filter(|at| !at.as_os_str().is_empty()).collect();
     components.reverse();
@@ -440,7 +440,7 @@ fn in_the_way(path: &Path) -> Option<StoreError> {
     })
 }
 
-/// Bytes that may still be written below a folder (or the nearest folder above it that exists), if the system tells.
+/// Free bytes of the file system below a folder (or below its nearest existing parent), if the system tells.
 pub fn free_len(dir: &Path) -> Option<u64> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     let stat = dir
@@ -454,7 +454,7 @@ pub fn free_len(dir: &Path) -> Option<u64> {
 fn resolve_beneath(root: BorrowedFd<'_>, relative: &Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
     use rustix::fs::ResolveFlags;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    // The call refuses a mode unless something may be created.
+    // The call refuses a mode unless it may create a file.
     let mode = if how.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
     rustix::fs::openat2(root, relative, how, mode, resolve)
 }
@@ -464,7 +464,7 @@ fn resolve_beneath(_root: BorrowedFd<'_>, _relative: &Path, _how: OFlags) -> rus
     Err(Errno::NOSYS)
 }
 
-/// The same with one call a component.
+/// As `openat2`, with one call for each component.
 fn walk(root: BorrowedFd<'_>, relative: &Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
     let mut held: Option<OwnedFd> = None;
     let mut components = relative.components().peekable();
@@ -481,7 +481,7 @@ fn walk(root: BorrowedFd<'_>, relative: &Path, how: OFlags) -> rustix::io::Resul
     held.ok_or(Errno::INVAL)
 }
 
-/// A link where a folder should be is reported as "not a folder"; tell the two apart.
+/// The system reports a link in place of a folder as "not a folder"; this tells the two apart.
 fn as_loop(at: BorrowedFd<'_>, name: &OsStr, errno: Errno) -> Errno {
     let is_link = || {
         rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
@@ -536,11 +536,11 @@ fn rename_to_nothing(
 const DIRECT: OFlags = OFlags::DIRECT;
 #[cfg(not(target_os = "linux"))]
 const DIRECT: OFlags = OFlags::empty();
-/// A turn takes as long as a journal is begun: tens of milliseconds.
+/// Another process holds the lock for as long as it takes to start a journal: tens of milliseconds.
 const TURN_TRY_INTERVAL: Duration = Duration::from_millis(5);
 const TURN_TRIES_MAX: u32 = 400;
 const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
-/// Folders that may be searched but not listed can be passed through.
+/// Opening with PATH passes through folders that may be searched but not listed.
 #[cfg(target_os = "linux")]
 const TRAVERSE: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]

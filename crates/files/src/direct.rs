@@ -1,9 +1,9 @@
-//! Writes that pass the page cache by (`O_DIRECT`). A long file that is synced every few seconds gains nothing from the cache: each
-//! byte would be copied once more, into pages that the system must find first, and whatever else was cached would have to go.
+//! Writes that bypass the page cache (`O_DIRECT`). The cache gains nothing for a long file that is synced every few seconds: each
+//! byte would be copied once more, into pages that the system must find first, and useful cached data would be evicted.
 //!
-//! Only aligned pieces of long files go this way, and only until the disk was slow at it: such a one (a spinning one) does
-//! better with the order that the system gives to cached writes, and is not tried again. Whatever refuses is written the usual way. Nothing here makes
-//! anything durable.
+//! Only aligned pieces of long files are written directly, and only until the disk proves slow at it: a spinning disk does better
+//! with the order that the system gives to cached writes, and is not tried again. Refused writes go through the cache. This module
+//! makes nothing durable.
 
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -16,26 +16,26 @@ use rustix::io::Errno;
 use super::file::File;
 use super::locked;
 
-/// Whether direct writes are still worth it, by how they went.
+/// Decides from past speed whether direct writes are still worthwhile.
 #[derive(Debug, Default)]
 pub(super) struct DirectWrites {
     meter: Mutex<Meter>,
     is_refused: AtomicBool,
 }
 
-/// Bytes against the time in which at least one write was going on: writes that wait for each other do not look slow.
+/// Compares written bytes with the time in which at least one write was under way: writes that wait for each other do not look slow.
 #[derive(Debug, Default)]
 struct Meter {
     active_count: u32,
-    /// Time up to here is counted.
+    /// The time until here has been counted.
     counted_to: Option<Instant>,
-    /// Both halved now and then, so that the newest count most.
+    /// Both sums are halved now and then, so that recent writes count most.
     written_len: u64,
     busy: Duration,
 }
 
 impl DirectWrites {
-    /// Whether a file of this length should be written so.
+    /// Whether a file of this length should be written directly.
     pub(super) fn suit(&self, file_len: u64) -> bool {
         cfg!(target_os = "linux")
             && file_len >= FILE_LEN_MIN
@@ -43,13 +43,13 @@ impl DirectWrites {
             && !self.is_slow()
     }
 
-    /// The file system cannot, or not now: that costs speed and nothing else.
+    /// Stops direct writes: the file system refuses them, which costs only speed.
     pub(super) fn refuse(&self) {
         self.is_refused.store(true, Ordering::Relaxed);
     }
 
-    /// Writes as much of the front of `data` as is aligned; returns how much, or why the file system refuses, which is no error:
-    /// nothing may be taken for written then.
+    /// Writes the aligned front of `data`. Returns its length, or why the file system refuses, which is no error: no byte
+    /// counts as written then.
     pub(super) fn write(&self, file: &File, data: &[u8], offset: u64) -> io::Result<Result<usize, Errno>> {
         let is_aligned =
             data.as_ptr().align_offset(DIRECT_ALIGN) == 0 && offset.is_multiple_of(DIRECT_ALIGN as u64);
@@ -62,9 +62,9 @@ impl DirectWrites {
         locked(&self.meter).on_end(now(), if written.is_ok() { len as u64 } else { 0 });
         let Err(error) = written else { return Ok(Ok(len)) };
         match Errno::from_io_error(&error) {
-            // The usual way would fail by these, too.
+            // A cached write would fail by these as well.
             None | Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Err(error),
-            // This file system wants another alignment, or none of it; what was written is written again.
+            // The file system wants another alignment, or has no direct writes; bytes written so far are written again.
             Some(reason) => {
                 self.refuse();
                 Ok(Err(reason))
@@ -106,21 +106,21 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Of memory, offsets and lengths, bytes: a page, and no known disk wants more.
+/// Alignment of memory, offsets and lengths, bytes: a page, and no known disk needs more.
 pub const DIRECT_ALIGN: usize = 4096;
-/// Shorter files have short chunks, which are slow one by one, and their pages are soon used again.
+/// Shorter files have short chunks, which direct writes handle slowly one by one, and their pages are soon used again.
 const FILE_LEN_MIN: u64 = 64 << 20;
-/// Slower than this, bytes per second, is taken for a spinning disk, which profits from the system's ordering of cached writes. Chosen
-/// between what is known of both kinds; no spinning disk was at hand to measure.
+/// Bytes a second below which a disk is taken for a spinning one, which profits from the system's ordering of cached writes. Chosen
+/// between the known rates of both kinds; no spinning disk was at hand to measure.
 const RATE_MIN: u64 = 150_000_000;
-/// Judged only after so many bytes.
+/// Bytes to write before the rate is judged.
 const SAMPLE_LEN: u64 = 32 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// So many writes of 1 MiB, so many at once, each so long.
+    /// Whether the disk counts as slow after writes of 1 MiB, this many, this many at once, of this duration.
     fn is_slow_after(writes: u32, at_once: u32, each: Duration) -> bool {
         let (mut meter, start) = (Meter::default(), now());
         for batch in 0..writes / at_once {
@@ -141,7 +141,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn only_long_files_are_written_so_and_only_where_it_is_not_refused() {
+    fn only_long_files_are_written_directly_until_that_is_refused() {
         let writes = DirectWrites::default();
         assert!(writes.suit(FILE_LEN_MIN) && !writes.suit(FILE_LEN_MIN - 1));
         writes.refuse();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_aligned_is_left_to_the_usual_way() {
+    fn unaligned_pieces_are_left_to_cached_writes() {
         let writes = DirectWrites::default();
         let file = File::untapped(tempfile::tempfile().unwrap());
         let bytes = vec![7; 4 * DIRECT_ALIGN];

@@ -1,4 +1,4 @@
-//! Why a store could not do what it was asked. Every message is one line, names the place, and ends with the way out.
+//! Why a store operation failed. Every message is one line with the place and the way out.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use swarm_core::base::Shown;
 
 use swarm_core::base::Category;
 
-/// What went wrong in a store.
+/// The failure of a store operation.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system refused an operation on a file or folder.
@@ -18,10 +18,10 @@ pub enum StoreError {
         path: PathBuf,
         /// The operation, as a verb.
         op: &'static str,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The file system has bytes left, and no inode for another file.
+    /// The file system has free bytes, but no inode for another file.
     #[error(
         "cannot {op} `{}`: its file system holds as many files as it can, though bytes are free; remove files there or choose another folder",
         Shown(path)
@@ -32,7 +32,7 @@ pub enum StoreError {
         /// The operation, as a verb.
         op: &'static str,
     },
-    /// The data under a seed is no longer what the manifest says.
+    /// The file of a seed no longer matches the manifest.
     #[error(
         "chunk {chunk} of `{}` is not what the manifest says: the file changed, seed it anew",
         Shown(path)
@@ -43,7 +43,7 @@ pub enum StoreError {
         /// The chunk's number in its file.
         chunk: u32,
     },
-    /// The disk or folder that files lie on is not there just now.
+    /// The disk or folder that holds the files is not there now.
     #[error("`{}` is not there, nor is the folder or disk that it lies on: put that back", Shown(path))]
     Away {
         /// The file.
@@ -65,29 +65,29 @@ pub enum StoreError {
         /// The chunk's number in its file.
         chunk: u32,
     },
-    /// A byte range that does not lie in its chunk, or is not the whole chunk where that is asked.
+    /// A byte range outside its chunk, or a part where the whole chunk is required.
     #[error("bytes {offset}+{len} do not fit chunk {chunk}: this is a bug, please report it")]
     Range {
         /// The chunk's index in the content.
         chunk: u32,
         /// Bytes before the range in the chunk.
         offset: u32,
-        /// Bytes of the range.
+        /// Length of the range, bytes.
         len: usize,
     },
-    /// Something else stands where a file has to go.
+    /// Another entry stands where a file has to go.
     #[error("`{}` exists and is not this content: move it away", Shown(path))]
     TargetExists {
-        /// The place.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// A folder stands where a file has to go, which no option replaces.
+    /// A folder stands where a file has to go; no option replaces a folder.
     #[error(
         "`{}` is a folder, and a file has to go there: move it away or choose another folder",
         Shown(path)
     )]
     FolderInTheWay {
-        /// The place.
+        /// The path of the folder.
         path: PathBuf,
     },
     /// A file stands where a folder has to be.
@@ -96,28 +96,28 @@ pub enum StoreError {
         Shown(path)
     )]
     NotAFolder {
-        /// The place.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The path of a folder is a symbolic link to nothing.
+    /// The path of a folder is a dangling symbolic link.
     #[error(
         "`{}` is a symbolic link that leads nowhere: make the folder that it names or choose another folder",
         Shown(path)
     )]
     DanglingLink {
-        /// The link.
+        /// The path of the link.
         path: PathBuf,
     },
-    /// All chunks are right and yet the second digest is not: the manifest contradicts itself.
+    /// All chunks are verified, but the SHA-256 differs: the manifest contradicts itself.
     #[error(
         "`{}` does not match its SHA-256: the manifest is wrong, get it anew from its publisher",
         Shown(path)
     )]
     Integrity {
-        /// The file, still under its temporary name.
+        /// The file, which keeps its temporary name.
         path: PathBuf,
     },
-    /// A chunk is what the manifest says, and yet does not open.
+    /// A chunk matches the manifest, but does not decrypt.
     #[error(
         "chunk {chunk} of `{}` does not open with the key, though the manifest names it: get the ticket anew from its publisher",
         Shown(path)
@@ -128,13 +128,13 @@ pub enum StoreError {
         /// The chunk's number in its file.
         chunk: u32,
     },
-    /// A file changed its length under our hands.
+    /// Another process changed the length of a file during the fetch.
     #[error(
         "`{}` was cut short by something else: run the same command again to fetch what is missing",
         Shown(path)
     )]
     Cut {
-        /// The file, still under its temporary name.
+        /// The file, which keeps its temporary name.
         path: PathBuf,
     },
     /// A symbolic link, or a path that leaves the folder.
@@ -143,75 +143,75 @@ pub enum StoreError {
         Shown(path)
     )]
     Unsafe {
-        /// The place.
+        /// The path that leads out.
         path: PathBuf,
     },
-    /// The folder that is being filled was moved away, and something else stands where it was.
+    /// The target folder was moved away during the fetch, and another entry stands in its place.
     #[error(
         "`{}` was replaced while it was being filled: put the folder back and run the same command again",
         Shown(path)
     )]
     Displaced {
-        /// The folder's path, which now leads elsewhere.
+        /// The path of the folder, which now leads elsewhere.
         path: PathBuf,
     },
-    /// Not a regular file.
+    /// An entry other than a regular file.
     #[error("`{}` is not a regular file: remove it or choose another folder", Shown(path))]
     NotAFile {
-        /// The place.
+        /// The path of the entry.
         path: PathBuf,
     },
-    /// Another living fetch holds a file that this one needs.
+    /// Another running fetch holds a file that this one needs.
     #[error("`{}` is in use by another swarm{}: wait until it is done or choose another folder", Shown(path), process(*holder))]
     Busy {
         /// The file that it holds.
         path: PathBuf,
-        /// Its process, where the system tells.
+        /// The process id of the holder, if the system tells.
         holder: Option<u32>,
     },
-    /// A file that was being filled has lost its name to another.
+    /// The temporary name of a file leads to another file, or to none.
     #[error(
         "`{}` was replaced or removed by something else while it was fetched: move away what stands there and run the same command again",
         Shown(path)
     )]
     Replaced {
-        /// The name, which now leads to another file or to none.
+        /// The temporary name.
         path: PathBuf,
     },
-    /// What was written and synced reads otherwise at the end.
+    /// The final check read a chunk that differs from the written one.
     #[error("chunk {chunk} of `{}`{} reads otherwise than it was written: check the disk and the memory, then run the same command again to fetch what is wrong anew", Shown(path), more(*more_count))]
     Damaged {
-        /// The file of the first of them.
+        /// The file of the first such chunk.
         path: PathBuf,
-        /// The first chunk's number in its file.
+        /// The number of the first such chunk in its file.
         chunk: u32,
-        /// Chunks beside it.
+        /// Number of further such chunks.
         more_count: usize,
     },
-    /// The last look at everything was stopped.
+    /// The final check was stopped.
     #[error("stopped before all of `{}` was read again: run the same command again", Shown(path))]
     Stopped {
-        /// The folder.
+        /// The target folder.
         path: PathBuf,
     },
-    /// Something is still missing when the end was asked for.
+    /// The fetch was to be finished while chunks are missing.
     #[error("`{}` lacks {missing} of its chunks: run the same command again", Shown(path))]
     Unfinished {
-        /// The first file that is not complete.
+        /// The first incomplete file.
         path: PathBuf,
-        /// Its chunks that are not durable.
+        /// Number of its chunks that are not durable.
         missing: u32,
     },
-    /// An earlier sync failed, so what the disk holds is not known.
+    /// An earlier sync failed, so the contents of the disk are unknown.
     #[error(
         "`{}` could not be synced before, so nothing more is recorded: run the same command again",
         Shown(path)
     )]
     SyncFailed {
-        /// The folder.
+        /// The target folder.
         path: PathBuf,
     },
-    /// A file is longer than this process may write.
+    /// The file is longer than the file size limit of this process.
     #[error(
         "`{}` has {len} bytes and this process may write {limit} to a file: raise the limit (ulimit -f) and run the same command again",
         Shown(path)
@@ -221,7 +221,7 @@ pub enum StoreError {
         path: PathBuf,
         /// Its length, bytes.
         len: u64,
-        /// The limit, bytes.
+        /// The limit of the process, bytes.
         limit: u64,
     },
     /// A write to a store that only serves.
@@ -230,7 +230,7 @@ pub enum StoreError {
     /// A read from a store that does not serve.
     #[error("this store keeps nothing to serve: fetch into a folder to serve others")]
     NotServed,
-    /// The index or manifest does not fit what is on disk.
+    /// The index or manifest does not match the kind of entry on disk.
     #[error("`{}` is a single file, the manifest is not: name the folder that holds it", Shown(path))]
     NotOneFile {
         /// The file.
@@ -238,44 +238,44 @@ pub enum StoreError {
     },
 }
 
-/// How far a trouble with reading reaches that may pass.
+/// The extent of a transient read error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The chunk.
+    /// The chunk alone.
     Chunk,
-    /// Its file.
+    /// Every chunk of its file.
     File,
-    /// All files.
+    /// Every chunk of the content.
     Everything,
 }
 
-/// What a caller may want to do about an error.
+/// The kind of an error, for callers that handle some kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// No space or quota left, or no inode.
     Full,
-    /// Longer than the file system or a limit of this process lets a file be.
+    /// The file exceeds the length limit of the file system or of this process.
     TooLong,
     /// The file system is read-only.
     ReadOnly,
-    /// Not allowed.
+    /// The system denies permission.
     Permission,
-    /// No such file or folder.
+    /// The file or folder is missing.
     Missing,
     /// Any other refusal of the system.
     Disk,
-    /// The data is not what the manifest says.
+    /// The data differs from the manifest.
     Changed,
-    /// Something stands in the way: a person has to decide.
+    /// Another entry is in the way: a person has to decide.
     InTheWay,
-    /// Another process is at it.
+    /// Another process uses the file.
     Busy,
-    /// The caller asked for what this store does not do.
+    /// The caller asked for an operation that this store does not have.
     Misuse,
 }
 
 impl StoreError {
-    /// Its kind.
+    /// The kind of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Disk { source, .. } => kind_of(source),
@@ -307,7 +307,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the error of a read may pass, and what else it concerns: it says nothing about the bytes.
+    /// Whether a read error may be transient, and what else it concerns: it says nothing about the bytes. `None` if it is permanent.
     pub fn trouble(&self) -> Option<Trouble> {
         match self {
             Self::Away { .. } => Some(Trouble::Everything),
@@ -316,7 +316,7 @@ impl StoreError {
         }
     }
 
-    /// Its category.
+    /// The category of the cause: it decides the exit code.
     pub fn category(&self) -> Category {
         match self {
             Self::TargetExists { .. }
@@ -349,17 +349,17 @@ impl StoreError {
         }
     }
 
-    /// Whether this process may not write there; what is there may still be all that is wanted.
+    /// Whether this process has no right to write there; the existing files may still be all that is wanted.
     pub(crate) fn is_unwritable(&self) -> bool {
         matches!(self.kind(), ErrorKind::ReadOnly | ErrorKind::Permission)
     }
 
-    /// Whether making space would help.
+    /// Whether freeing space would help.
     pub fn is_full(&self) -> bool {
         self.kind() == ErrorKind::Full
     }
 
-    /// Whether the file or folder is not there.
+    /// Whether the file or folder is missing.
     pub(crate) fn is_missing(&self) -> bool {
         self.kind() == ErrorKind::Missing
     }
@@ -374,7 +374,7 @@ impl StoreError {
         }
     }
 
-    /// Whether this process, or the system, may open no more files.
+    /// Whether this process, or the system, has no file descriptor left.
     pub(crate) fn is_out_of_descriptors(&self) -> bool {
         match self {
             Self::Disk { source, .. } => {
@@ -384,18 +384,18 @@ impl StoreError {
         }
     }
 
-    /// Names the place and the operation that a system error belongs to.
+    /// Adds the path and the operation to a system error.
     pub(crate) fn disk(path: &Path, op: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| match Errno::from_io_error(&source) {
-            // The system says the same of both, and what helps differs.
+            // The system reports the same error for bytes and inodes, but the ways out differ.
             Some(Errno::NOSPC) if has_no_inodes(path) => Self::NoInodes { path: path.to_owned(), op },
             _ => Self::Disk { path: path.to_owned(), op, source },
         }
     }
 }
 
-/// Whether the file system that holds `path` has free bytes and no free inode. Those that make inodes as they need them report
-/// none at all.
+/// Whether the file system that holds `path` has free bytes but no free inode. File systems that create inodes on demand report
+/// a total of none.
 fn has_no_inodes(path: &Path) -> bool {
     let at =
         |at: &Path| rustix::fs::statvfs(if at.as_os_str().is_empty() { Path::new(".") } else { at }).ok();
@@ -415,7 +415,7 @@ fn kind_of(source: &io::Error) -> ErrorKind {
 }
 
 fn trouble_of(source: &io::Error, op: &str) -> Option<Trouble> {
-    // A file that has ended is no error of the system's.
+    // An unexpected end of a file is not a system error.
     match Errno::from_io_error(source)? {
         // A file stands where a folder has to be.
         Errno::NOTDIR => None,
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn no_path_in_a_message_acts_on_a_terminal() {
+    fn every_path_in_a_message_is_escaped() {
         let path = || PathBuf::from("\x1b]0;evil\x07\n\u{202e}");
         for error in [
             StoreError::disk(&path(), "write")(Errno::IO.into()),

@@ -1,5 +1,5 @@
-//! An open file: what storage does to the files of a fetch, and nothing else. Every operation passes its [`Tap`]; one that a
-//! signal interrupts is done again.
+//! An open file: the operations that stores perform on files, and no others. Every operation passes its [`Tap`]; one that a
+//! signal interrupts is repeated.
 
 use std::fs::Metadata;
 use std::io;
@@ -22,17 +22,17 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// A file that was opened under this name.
+    /// Wraps a file that was opened by this name.
     pub(super) fn new(system: std::fs::File, path: &Path, tap: &Tap) -> Self {
         Self { system, tap: tap.of_file(path), identity: Identity::default() }
     }
 
-    /// The same file, known by what the system said of it when it was opened.
+    /// Sets the identity of the file from the metadata that was read when it was opened.
     pub(super) fn identified(self, metadata: &Metadata) -> Self {
         Self { identity: Identity::of_metadata(metadata), ..self }
     }
 
-    /// One that nobody looks into.
+    /// Wraps a file without a tap.
     #[cfg(test)]
     pub(super) fn untapped(system: std::fs::File) -> Self {
         let identity = Identity::of_metadata(&system.metadata().expect("it is open"));
@@ -44,17 +44,17 @@ impl File {
         uninterrupted(|| self.tap.run(Op::Metadata, || self.system.metadata()))
     }
 
-    /// Which file it is, whatever its name leads to by now.
+    /// Device and inode: they stay the same, whatever the name leads to now.
     pub(super) fn identity(&self) -> Identity {
         self.identity
     }
 
-    /// Cuts it, or extends it by zeros.
+    /// Cuts the file, or extends it with zeros.
     pub(super) fn set_len(&self, len: u64) -> io::Result<()> {
         uninterrupted(|| self.tap.run(Op::SetLen { len }, || self.system.set_len(len)))
     }
 
-    /// Makes its bytes durable, and its length as far as they need it.
+    /// Makes its bytes durable, and the part of its metadata that reading them needs.
     pub(super) fn sync_data(&self) -> io::Result<()> {
         uninterrupted(|| self.tap.run(Op::SyncData, || self.system.sync_data()))
     }
@@ -65,19 +65,19 @@ impl File {
         rustix::io::retry_on_intr(|| self.tap.run(Op::SetPermissions, set))
     }
 
-    /// Locks it against other processes; [`Errno::WOULDBLOCK`] if one of them was quicker.
+    /// Locks the file against other processes; [`Errno::WOULDBLOCK`] if another process holds the lock.
     pub(super) fn lock(&self) -> Result<(), Errno> {
         let lock = || rustix::fs::flock(&self.system, FlockOperation::NonBlockingLockExclusive);
         rustix::io::retry_on_intr(|| self.tap.run(Op::Lock, lock))
     }
 
-    /// Whether another process, or another store of this one, has it locked.
+    /// Whether another process, or another store of this process, holds the lock.
     pub(super) fn is_locked_elsewhere(&self) -> bool {
         let lock = || rustix::fs::flock(&self.system, FlockOperation::NonBlockingLockShared);
         rustix::io::retry_on_intr(|| self.tap.run(Op::Lock, lock)) == Err(Errno::WOULDBLOCK)
     }
 
-    /// Makes a range a hole, the length as it was; an error where the file system has none.
+    /// Makes a range a hole without changing the length; an error where the file system has no holes.
     #[cfg(target_os = "linux")]
     pub(super) fn punch(&self, offset: u64, len: u64) -> Result<(), Errno> {
         use rustix::fs::FallocateFlags;
@@ -86,16 +86,16 @@ impl File {
         rustix::io::retry_on_intr(|| self.tap.run(Op::Punch { offset, len }, punch))
     }
 
-    /// Makes a range a hole, the length as it was; an error where the file system has none.
+    /// Makes a range a hole without changing the length; an error where the file system has no holes.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn punch(&self, _offset: u64, _len: u64) -> Result<(), Errno> {
         Err(Errno::NOTSUP)
     }
 
-    /// Lets the system forget what it keeps of a range in memory, as far as it is synced, so that it is next read from the disk.
+    /// Drops the cached pages of a range, as far as they are synced, so that the next read comes from the disk.
     #[cfg(target_os = "linux")]
     pub(super) fn forget_cached(&self, offset: u64, len: u64) {
-        // Only advice: where it is not taken, memory is read.
+        // Advice that the system may ignore: then the read comes from the cache.
         let _ = rustix::fs::fadvise(
             &self.system,
             offset,
@@ -104,11 +104,11 @@ impl File {
         );
     }
 
-    /// Lets the system forget what it keeps of a range in memory: not asked for here.
+    /// Drops the cached pages of a range: this system has no call for it.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn forget_cached(&self, _offset: u64, _len: u64) {}
 
-    /// Sets space aside, the length as it was; an error where the file system cannot.
+    /// Allocates space without changing the length; an error where the file system cannot.
     #[cfg(target_os = "linux")]
     pub(super) fn reserve(&self, offset: u64, len: u64) -> Result<(), Errno> {
         let how = rustix::fs::FallocateFlags::KEEP_SIZE;
@@ -116,14 +116,14 @@ impl File {
         rustix::io::retry_on_intr(|| self.tap.run(Op::Reserve, reserve))
     }
 
-    /// Sets space aside, the length as it was; an error where the file system cannot.
+    /// Allocates space without changing the length; an error where the file system cannot.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn reserve(&self, _offset: u64, _len: u64) -> Result<(), Errno> {
         Err(Errno::NOTSUP)
     }
 }
 
-/// One call of the system each; what is provided on top of them takes up where a short one ended.
+/// Each method is one system call; the provided methods continue after a short one.
 impl FileExt for File {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.tap.run(Op::Read, || self.system.read_at(buf, offset))

@@ -1,20 +1,20 @@
-//! The decoders of this room, for those who try them with any bytes: the fuzz targets and their replay. Nothing else uses this.
+//! Lets the fuzz targets and their replay reach the decoders of this crate. No other code uses it.
 
 use super::cache;
 use super::journal::{self, Record};
 use super::resume;
 use swarm_core::manifest::Manifest;
 
-/// What the bytes of a journal say.
+/// The contents of a journal.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Recovery {
     /// There was a journal.
     pub existed: bool,
-    /// Nothing it says is believed.
+    /// The journal is damaged, so that nothing in it is believed.
     pub doubt: bool,
     /// Each record: whether it is of files, and its runs of `(first, count)`.
     pub records: Vec<(bool, Vec<(u32, u32)>)>,
-    /// Bytes up to where the next record goes.
+    /// Offset of the next record.
     pub end: usize,
 }
 
@@ -28,7 +28,7 @@ pub fn recover(manifest: &Manifest, bytes: &[u8]) -> Recovery {
     Recovery { existed: recovered.existed, doubt: recovered.doubt, records: records.collect(), end }
 }
 
-/// The journal of a content with these records, as it is written.
+/// The bytes of a journal with these records.
 pub fn journal(manifest: &Manifest, records: &[(bool, Vec<(u32, u32)>)]) -> Vec<u8> {
     let mut bytes = journal::header(manifest);
     for (is_of_files, runs) in records {
@@ -43,12 +43,12 @@ pub fn journal_body(bytes: &[u8]) -> Option<&[u8]> {
     journal::read_header(bytes)
 }
 
-/// The numbers below `len` that runs name; `None` if they are not believed.
+/// The numbers below `len` that runs name; `None` if the runs are invalid.
 pub fn claimed(runs: &[(u32, u32)], len: u32) -> Option<Vec<u32>> {
     resume::claimed(runs, len)
 }
 
-/// What an index cache file says, written again.
+/// Reads an index cache file and writes it again.
 pub fn index_cache(bytes: &[u8]) -> Option<Vec<u8>> {
     cache::rewritten(bytes)
 }

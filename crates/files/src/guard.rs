@@ -1,6 +1,6 @@
-//! What has been verified of files that others may change. Invariant: bytes are given out only if they were hashed just now,
-//! or if their chunk was hashed and the file's stamp has not moved since. (A writer through a shared memory map moves the
-//! stamp late; only bytes that are hashed as they are copied would be proof against it.)
+//! Tracks which chunks of files that other processes may change are verified. Invariant: bytes are given out only if they were hashed
+//! just now, or if their chunk was hashed and the file's stamp has not changed since. (A writer through a shared memory map changes
+//! the stamp late; only hashing the very bytes that are copied would be proof against it.)
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,7 +14,7 @@ use crate::limits::CHUNK_LOCKS;
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{ChunkIndex, FileIndex, Manifest};
 
-/// Locks that keep the users of one chunk apart, without a lock for every chunk.
+/// Locks that keep the users of one chunk apart. Chunks share them, because a lock for each would cost much memory.
 #[derive(Debug)]
 pub(super) struct ChunkLocks([Mutex<()>; CHUNK_LOCKS]);
 
@@ -28,7 +28,7 @@ impl ChunkLocks {
     }
 }
 
-/// Which chunks hold what the manifest says, as of which state of their file.
+/// The verified chunks of each file, and the stamp of the file at that time.
 #[derive(Debug)]
 pub(super) struct Guard {
     seen: Mutex<Seen>,
@@ -41,22 +41,22 @@ struct Seen {
     stamps: BTreeMap<usize, Stamp>,
 }
 
-/// What a guarded read came to.
+/// The result of a guarded read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Guarded {
     /// The buffer holds verified bytes.
     Good,
-    /// The chunk is not what the manifest says.
+    /// The chunk differs from the manifest.
     Changed,
 }
 
-/// How the state of a file is told.
+/// How changes of a file are detected.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stamped {
-    /// By its stamp: others may write to it. A stamp younger than the racy window is not relied on at this instant
-    /// (nanoseconds since 1970).
+    /// By its stamp, because other processes may write to it. A stamp younger than the racy window is not relied on; the value is the
+    /// present, nanoseconds since 1970.
     AsOf(i128),
-    /// It is ours alone, nobody else writes to it.
+    /// Not at all: only this process writes to the file.
     Ours,
 }
 
@@ -66,12 +66,12 @@ impl Guard {
         Self { seen: Mutex::new(seen), locks: ChunkLocks::new() }
     }
 
-    /// Notes a chunk that was verified while its file had this stamp.
+    /// Notes that a chunk was verified while its file had this stamp.
     pub(super) fn mark(&self, manifest: &Manifest, chunk: ChunkIndex, stamp: Stamp) {
         locked(&self.seen).mark(manifest, chunk, stamp);
     }
 
-    /// Carries what is known of a file over to its new state (it was renamed by us).
+    /// Keeps the verified chunks of a file after this process renamed it, which changes the stamp.
     pub(super) fn restamp(&self, file: FileIndex, stamp: Stamp) {
         locked(&self.seen).stamps.insert(file.get(), stamp);
     }
@@ -89,7 +89,7 @@ impl Guard {
             return Ok(Guarded::Good);
         }
         let _turn = self.locks.lock(chunk);
-        // Another reader may have hashed it while this one waited.
+        // Another reader may have verified the chunk while this one waited for the lock.
         if self.read_known(manifest, chunk, file, stamped, &mut wanted)? {
             return Ok(Guarded::Good);
         }
@@ -101,14 +101,14 @@ impl Guard {
         if hash != manifest.chunk_hash(chunk) {
             return Ok(Guarded::Changed);
         }
-        // The very bytes that were hashed are in the buffer, so this read is right whatever the stamps say.
+        // The buffer holds the very bytes that were hashed, so this read is right whatever the stamps are.
         if stamped.stamp(file)? == before && stamped.is_reliable(&before) {
             self.mark(manifest, chunk, before);
         }
         Ok(Guarded::Good)
     }
 
-    /// Reads without hashing; false if the chunk is not known to be good, or its file changed meanwhile.
+    /// Reads without hashing; false if the chunk is not verified, or its file changed meanwhile.
     fn read_known(
         &self,
         manifest: &Manifest,

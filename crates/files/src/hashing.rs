@@ -1,4 +1,4 @@
-//! Hashing bytes on disk in bounded pieces, as they lie there or as they are sent. Holes of sparse files are not read. Knows no stores and no paths.
+//! Hashes bytes on disk in bounded pieces, as they are stored or as they are sent. Does not read holes of sparse files. Knows no stores and no paths.
 
 use std::cell::RefCell;
 use std::fs::Metadata;
@@ -10,16 +10,16 @@ use super::file::File;
 use crate::limits::{HASH_READ_LEN, PROGRESS_STEP_LEN, RACY_NANOS};
 use swarm_core::manifest::{ChunkHasher, ChunkIndex, ChunkSpan, Hash, Manifest};
 
-/// How far a long hashing has come.
+/// Progress of a long hashing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashProgress {
-    /// Bytes done.
+    /// Bytes hashed.
     pub hashed_len: u64,
-    /// Bytes to do in all.
+    /// Bytes to hash in all.
     pub total_len: u64,
 }
 
-/// What shows that a file has changed: any write moves one of these.
+/// Metadata that changes with every write to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) len: u64,
@@ -30,7 +30,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a file that nobody else writes to.
+    /// The stamp of a file that only this process writes to.
     pub(super) const OURS: Self = Self { len: 0, mtime_nanos: 0, ctime_nanos: 0, inode: 0, device: 0 };
 
     /// The stamp of an open file.
@@ -61,15 +61,15 @@ pub(super) fn nanos_of(now: std::time::SystemTime) -> i128 {
         .map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))
 }
 
-/// Bytes of a chunk that the caller wants a copy of while the chunk is hashed.
+/// A part of a chunk that is copied while the chunk is hashed.
 pub(super) struct Copied<'a> {
-    /// Bytes before them in the chunk.
+    /// Bytes before the part in the chunk.
     pub(super) offset: u32,
-    /// Where they go.
+    /// The destination of the copy.
     pub(super) buf: &'a mut [u8],
 }
 
-/// Hashes a chunk of a file, and copies a part of exactly the bytes that were hashed. A file that ends inside the chunk is
+/// Hashes a chunk of a file, and copies a part of exactly the hashed bytes. If the file ends inside the chunk, the error is
 /// [`io::ErrorKind::UnexpectedEof`].
 pub(super) fn hash_chunk(file: &File, span: &ChunkSpan, copied: Option<Copied<'_>>) -> io::Result<Hash> {
     let mut hasher = ChunkHasher::new(span);
@@ -83,7 +83,7 @@ pub(super) fn hash_chunk(file: &File, span: &ChunkSpan, copied: Option<Copied<'_
     Ok(hasher.finalize())
 }
 
-/// The same of a chunk as it is sent: sealed, if the content is sealed and was opened here.
+/// Hashes a chunk as it is sent: sealed, if the content is sealed and was opened here.
 pub(super) fn hash_as_sent(
     manifest: &Manifest,
     chunk: ChunkIndex,
@@ -106,7 +106,7 @@ pub(super) fn hash_as_sent(
     Ok(hasher.finalize())
 }
 
-/// Gives the bytes of a range, in order, in pieces of at most [`HASH_READ_LEN`], each with its offset in the file.
+/// Passes the bytes of a range in order, in pieces of at most [`HASH_READ_LEN`], each with its offset in the file.
 pub(super) fn each_piece(
     file: &File,
     offset: u64,
@@ -147,14 +147,14 @@ impl Copied<'_> {
     }
 }
 
-/// Whether a range has no data at all, so that it reads as zeros.
+/// Whether a range has no data, so that it reads as zeros.
 #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "macos"))]
 fn is_hole(file: &File, offset: u64, len: u64) -> io::Result<bool> {
     use rustix::fs::SeekFrom;
     use rustix::io::Errno;
     match rustix::fs::seek(file, SeekFrom::Data(offset)) {
         Ok(data) => Ok(data >= offset + len && file.metadata()?.len() >= offset + len),
-        // No data from here on: a hole, unless the file ends before.
+        // There is no data from here on: a hole, unless the file ends before.
         Err(Errno::NXIO) => Ok(file.metadata()?.len() >= offset + len),
         Err(_) => Ok(false),
     }
@@ -165,7 +165,7 @@ fn is_hole(_file: &File, _offset: u64, _len: u64) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Counts hashed bytes from many threads and reports every [`PROGRESS_STEP_LEN`].
+/// Counts hashed bytes of many threads and reports every [`PROGRESS_STEP_LEN`].
 pub(super) struct Meter<'a> {
     hashed_len: AtomicU64,
     total_len: u64,
@@ -177,7 +177,7 @@ impl<'a> Meter<'a> {
         Self { hashed_len: AtomicU64::new(0), total_len, report }
     }
 
-    /// So many bytes more are done.
+    /// Adds hashed bytes.
     pub(super) fn add(&self, len: u64) {
         let before = self.hashed_len.fetch_add(len, Ordering::Relaxed);
         let hashed_len = before + len;
@@ -189,7 +189,7 @@ impl<'a> Meter<'a> {
 }
 
 thread_local! {
-    /// One a thread: a fresh buffer for every chunk costs a fifth of the hashing time in page faults.
+    /// One for each thread: a fresh buffer for every chunk costs a fifth of the hashing time in page faults.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 

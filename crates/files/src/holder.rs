@@ -1,24 +1,24 @@
-//! Which process holds the lock of a file, as far as the system tells. Decides nothing: a lock is respected whoever holds it.
+//! Finds the process that holds the lock of a file, as far as the system tells. Decides nothing: every lock is respected.
 
 use super::file::File;
 #[cfg(target_os = "linux")]
 use super::identity::Identity;
 
-/// The process that holds the file's lock; `None` if the system does not tell, or it is of another container or machine.
+/// The process that holds the file's lock; `None` if the system does not tell, or the process is in another container or machine.
 #[cfg(target_os = "linux")]
 pub(super) fn holder_of(file: &File) -> Option<u32> {
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     find(&locks, file.identity())
 }
 
-/// The process that holds the file's lock: nothing here tells.
+/// The process that holds the file's lock: this system does not tell.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn holder_of(_file: &File) -> Option<u32> {
     None
 }
 
-/// Finds a line like `1: FLOCK  ADVISORY  WRITE 4242 fd:01:131 0 EOF`. Device numbers there are those of the mount, which on
-/// overlay and btrfs are not the file's own: they decide only between files of the same inode number.
+/// Finds a line like `1: FLOCK  ADVISORY  WRITE 4242 fd:01:131 0 EOF`. Its device numbers are those of the mount, which on
+/// overlay and btrfs differ from the file's: they only decide between files of the same inode number.
 #[cfg(target_os = "linux")]
 fn find(locks: &str, identity: Identity) -> Option<u32> {
     let parse = |line: &str| {
@@ -67,7 +67,7 @@ mod tests {
         check(&[line("FLOCK  ADVISORY  WRITE", 7, &place(inode + 1))], None);
         check(&[line("FLOCK  ADVISORY  WRITE", 0, &place(inode))], None);
         check(&[format!("1: -> {}", &line("FLOCK  ADVISORY  WRITE", 7, &place(inode))[3..])], None);
-        // A device that the file itself does not have.
+        // A device number that differs from the file's.
         check(&[line("FLOCK  ADVISORY  WRITE", 7, &format!("ff:ff:{inode}"))], Some(7));
         let both =
             ["ff:ff:", "ff:fe:"].map(|device| line("FLOCK  ADVISORY  WRITE", 7, &format!("{device}{inode}")));

@@ -1,9 +1,9 @@
-//! Which file a name leads to: its device and inode. A name can be given to another file at any time, an open file stays what it is.
+//! The identity of a file: its device and inode. A name may be given to another file at any time; an open file stays the same.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 
-/// Tells one file from all others that exist at the same time.
+/// Distinguishes a file from all others that exist at the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -29,7 +29,7 @@ impl Identity {
     }
 }
 
-/// Systems disagree about the widths of these numbers.
+/// The widths of these numbers differ between systems.
 fn wide(number: impl TryInto<u64>) -> u64 {
     number.try_into().unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! Makes a manifest of files on disk, hashing on all cores. Invariant: a manifest comes out only if no file changed while it
-//! was hashed. Memory is bounded by one read buffer a thread and the hashes themselves.
+//! Makes a manifest of files on disk; hashes on all cores. Invariant: there is a manifest only if no file changed while it
+//! was hashed. Memory is bounded by one read buffer for each thread, and the hashes themselves.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,29 +19,29 @@ use swarm_core::manifest::{
     ChunkSpan, File, Geometry, Hash, Manifest, ManifestError, auto_chunk_len_log2, combine_chunk_values,
 };
 
-/// How files are indexed.
+/// Options of indexing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexOptions {
-    /// Chunk length as a power of two; chosen by file length if `None`.
+    /// Chunk length as a power of two; `None` chooses it by the length of each file.
     pub chunk_len_log2: Option<u8>,
-    /// Whether SHA-256 is wanted beside BLAKE3.
+    /// Whether SHA-256 is computed besides BLAKE3.
     pub sha256: bool,
-    /// Whether names that no content can hold are left out; refused otherwise.
+    /// Whether names that no content can have are left out, rather than refused.
     pub skip_unportable: bool,
 }
 
-/// What indexing gave.
+/// The result of indexing.
 #[derive(Debug)]
 pub struct Index {
     /// The content.
     pub manifest: Manifest,
-    /// Where its entries lie.
+    /// The places of its entries on disk.
     pub roots: Roots,
-    /// What was left out, in walking order.
+    /// Entries left out, in walking order.
     pub skipped: Vec<Skipped>,
-    /// What is in it and cannot be stored everywhere.
+    /// Names in the content that Windows cannot store.
     pub windows_names: WindowsNames,
-    /// Files whose hashes came out of the cache.
+    /// Number of files with hashes from the cache.
     pub reused_files: usize,
 }
 
@@ -55,34 +55,34 @@ pub enum IndexError {
         path: PathBuf,
         /// The operation, as a verb.
         op: &'static str,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A path given is a symbolic link.
+    /// A given path is a symbolic link.
     #[error("`{}` is a symbolic link: name the file or folder it points to", Shown(path))]
     Symlink {
         /// The path.
         path: PathBuf,
     },
-    /// A path given is a device, socket or pipe.
+    /// A given path is a device, socket or pipe.
     #[error("`{}` is not a file or folder: name one", Shown(path))]
     Special {
         /// The path.
         path: PathBuf,
     },
-    /// A file holds another number of bytes than it says, as those of /proc and /sys do.
+    /// A file whose length is not the number of its bytes, as in /proc and /sys.
     #[error("`{}` does not hold as many bytes as it says: copy it to a file and seed that", Shown(path))]
     NoLength {
         /// The file.
         path: PathBuf,
     },
-    /// A path given has no name of its own.
+    /// A given path has no last component, so the content would have no name.
     #[error("`{}` has no name: name a folder below it", Shown(path))]
     NoName {
         /// The path.
         path: PathBuf,
     },
-    /// Two paths given have the same name.
+    /// Two given paths have the same name.
     #[error("`{}` is the second path named `{name}`: rename one of them or seed them apart", Shown(path))]
     SameName {
         /// The second of them.
@@ -90,10 +90,10 @@ pub enum IndexError {
         /// The name.
         name: String,
     },
-    /// Names that no content may hold.
+    /// Names that no content can have.
     #[error("{0}")]
     Unusable(UnusableNames),
-    /// A file that was written to meanwhile.
+    /// A file was written to while it was hashed.
     #[error("`{}` changed while it was hashed: try again when nothing writes to it", Shown(path))]
     Changed {
         /// The file.
@@ -104,7 +104,7 @@ pub enum IndexError {
         "chunk length 2^{0} is not between 2^{CHUNK_LEN_LOG2_MIN} and 2^{CHUNK_LEN_LOG2_MAX}: take one that is"
     )]
     ChunkLen(u8),
-    /// What was found does not make a manifest.
+    /// The found entries do not make a valid manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A file could not be opened.
@@ -113,7 +113,7 @@ pub enum IndexError {
 }
 
 impl IndexError {
-    /// Its category.
+    /// The category of the cause: it decides the exit code.
     pub fn category(&self) -> Category {
         match self {
             Self::Disk { source, .. } => Category::of_io(source.kind()),
@@ -143,8 +143,8 @@ impl IndexError {
     }
 }
 
-/// Makes a manifest of files and folders. A file becomes an entry named like it, a folder entries `name/...`. Blocks until all
-/// is hashed; `progress` is called from hashing threads, every 16 MiB or so.
+/// Makes a manifest of files and folders. A file becomes an entry with its name, a folder entries `name/...`. Blocks until all
+/// is hashed; `progress` is called from hashing threads, about every 16 MiB.
 pub fn index(
     paths: &[PathBuf],
     options: &IndexOptions,
@@ -154,7 +154,7 @@ pub fn index(
     index_without(paths, &[], options, cache, progress)
 }
 
-/// The same without some files, where a folder holds them: what is written while a content is made is no part of it.
+/// As [`index`], without the files `left_out` where a folder holds them: the file that the manifest is written to is no part of it.
 pub fn index_without(
     paths: &[PathBuf],
     left_out: &[PathBuf],
@@ -168,7 +168,7 @@ pub fn index_without(
         return Err(IndexError::ChunkLen(log2));
     }
     let mut walked = walk(paths, left_out)?;
-    // Before hours of hashing, not after.
+    // Checked before hashing, which may take hours.
     settle(&mut walked, options.skip_unportable)?;
     let entries = walked.files.iter().map(|found| &found.entry).chain(&walked.empty_directories);
     let windows_names = WindowsNames::of(entries);
@@ -185,24 +185,24 @@ pub fn index_without(
     Ok(Index { manifest, roots, skipped: walked.skipped, windows_names, reused_files })
 }
 
-/// One file to be hashed, and where its chunks lie.
+/// A file to hash, and the layout of its chunks.
 struct Work<'a> {
     options: &'a IndexOptions,
     walked: &'a Walked,
     open: OpenRoots,
 }
 
-/// What one thread does at a time.
+/// A unit of work for one thread.
 #[derive(Clone, Copy)]
 enum Job {
-    /// The SHA-256 of a file, in one pass.
+    /// Computes the SHA-256 of a file, in one pass.
     Sha256 { file: usize },
-    /// One chunk.
+    /// Hashes one chunk.
     Chunk { file: usize, span: ChunkSpan },
 }
 
 impl Work<'_> {
-    /// The hashes of all files, in walking order; what `cached` holds is not hashed again.
+    /// The hashes of all files, in walking order; files in `cached` are not hashed again.
     fn hash(
         &self,
         cached: Vec<Option<Cached>>,
@@ -230,7 +230,7 @@ impl Work<'_> {
             .collect())
     }
 
-    /// SHA-256 first: it is the slowest of all and cannot be split.
+    /// SHA-256 jobs first: they are the slowest and cannot be split, so they would end last.
     fn jobs(&self, cached: &[Option<Cached>]) -> Result<Vec<Job>, IndexError> {
         let to_do: Vec<usize> = (0..cached.len()).filter(|&file| cached[file].is_none()).collect();
         let mut jobs = Vec::new();
@@ -257,7 +257,7 @@ impl Work<'_> {
         };
         let hash = match hash {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                // It was cut meanwhile, or was never as long as it says.
+                // The file was cut meanwhile, or never had its reported length.
                 Self::check_stamp(&open, found)?;
                 return Err(IndexError::NoLength { path: found.path.clone() });
             }
@@ -339,5 +339,5 @@ fn key_of(found: &Found) -> CacheKey {
     CacheKey { entry: found.entry.as_str().to_owned(), stamp: found.stamp }
 }
 
-/// Jobs a thread takes without offering them to others: one, since jobs differ a thousandfold in length.
+/// Jobs that a thread takes at a time: one, because their lengths differ a thousandfold.
 const JOBS_AT_ONCE_MAX: usize = 1;

@@ -1,6 +1,6 @@
-//! What is durable of a fetch, across a kill or a power cut. One hidden file beside the data: a header with the manifest, then
-//! checksummed records. Invariant: a record is believed only if its checksum, which covers its place in the file, holds, and
-//! everything before it was believed. A torn end is cut off; anything else that is wrong is doubt. Knows no chunk's bytes.
+//! Records the durable chunks of a fetch, across a kill or a power cut. One hidden file beside the data: a header with the manifest,
+//! then checksummed records. Invariant: a record is believed only if its checksum, which covers its place in the file, holds, and
+//! every record before it was believed. A torn end is cut off; any other damage puts all of it in doubt. Does not know the bytes of chunks.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -27,18 +27,18 @@ pub(super) struct Journal {
     file: File,
     path: PathBuf,
     content: ContentId,
-    /// Where the next record goes. What lies past it is torn and gets overwritten.
+    /// Offset of the next record. Bytes beyond it are torn and are overwritten.
     end: u64,
 }
 
-/// What a journal said.
+/// The contents of a journal that was opened.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Recovered {
-    /// There was a journal.
+    /// Whether there was a journal.
     pub(super) existed: bool,
-    /// It is damaged: nothing it says is to be relied on.
+    /// Whether it is damaged: nothing in it may be relied on.
     pub(super) doubt: bool,
-    /// What it recorded, oldest first.
+    /// Its records, oldest first.
     pub(super) records: Vec<Record>,
 }
 
@@ -47,12 +47,12 @@ pub(super) struct Recovered {
 pub(super) enum Record {
     /// Chunks that are durable.
     Durable(Vec<(u32, u32)>),
-    /// Files, by index, whose `.part` is ours: nothing stood there when the fetch began.
+    /// Files, by index, whose `.part` belongs to this fetch: their names were free when the fetch started.
     Ours(Vec<(u32, u32)>),
 }
 
 impl Journal {
-    /// Opens or makes the journal of a content in a folder, and reads it.
+    /// Opens or creates the journal of a content in a folder, and reads it.
     pub(super) fn open(dir: &Dir, manifest: &Manifest) -> Result<(Self, Recovered), StoreError> {
         let name = file_name(manifest.id());
         let path = dir.full(&name);
@@ -76,8 +76,8 @@ impl Journal {
         Ok((journal, recovered))
     }
 
-    /// Replaces everything by these records, durably, and at once: a crash leaves the one or the other. (A journal that was
-    /// half written would not even say which files are ours.)
+    /// Replaces all records, durably and in one step: a crash leaves the old journal or the new one. (A half-written journal would not
+    /// even tell which files belong to the fetch.)
     pub(super) fn rewrite(
         &mut self,
         dir: &Dir,
@@ -86,12 +86,12 @@ impl Journal {
     ) -> Result<(), StoreError> {
         let (name, new_name) = (file_name(self.content), new_file_name(self.content));
         dir.remove_file(&new_name)?;
-        // Locked before it has the name: there is no moment at which another process could take it.
+        // Locked before it is renamed: there is no moment at which another process could take it.
         let file = open_locked(dir, &new_name)?;
         let mut new = Self { file, path: self.path.clone(), content: self.content, end: 0 };
         let written = new.write_all(manifest, records).and_then(|()| dir.rename(&new_name, &name, true));
         if written.is_err() {
-            // If this fails too, the next one to write it anew removes it.
+            // If this fails too, the next process that rewrites the journal removes the file.
             let _ = dir.remove_file(&new_name);
             return written;
         }
@@ -99,21 +99,21 @@ impl Journal {
         dir.sync_directory(Path::new(""))
     }
 
-    /// Appends a record and makes it durable. After an error the record may be there or not; the next overwrites it.
+    /// Appends a record and makes it durable. After an error the record may be there or not; the next one overwrites it.
     pub(super) fn append(&mut self, record: &Record) -> Result<(), StoreError> {
         let before = self.end;
         let appended = self.write(record).and_then(|()| self.sync());
         if appended.is_err() {
             self.end = before;
-            // If this fails too, the next open finds doubt, which is safe.
+            // If this fails too, the next open finds the journal in doubt, which is safe.
             let _ = self.file.set_len(before);
         }
         appended
     }
 
-    /// Removes the journal; the lock goes with it.
+    /// Removes the journal and so releases its lock.
     pub(super) fn remove(&self, dir: &Dir) -> Result<(), StoreError> {
-        // What a crash may have left.
+        // A crash may have left this file.
         dir.remove_file(&new_file_name(self.content))?;
         dir.remove_file(&file_name(self.content))
     }
@@ -140,14 +140,14 @@ impl Journal {
         self.file.sync_data().map_err(StoreError::disk(&self.path, "sync"))
     }
 
-    /// Removes a torn end, which would be doubt behind the next record.
+    /// Removes a torn end: behind the next record it would put the journal in doubt.
     fn cut_off(&self, chunk_count: u32) -> Result<(), StoreError> {
         self.file.set_len(self.end).map_err(StoreError::disk(&self.path, "truncate"))?;
         self.reserve(chunk_count);
         self.sync()
     }
 
-    /// Sets space aside so that a full disk can still take the record of what is on it. Best effort: not every file system can.
+    /// Allocates space, so that on a full disk the record of its last chunks still fits. Best effort: not every file system can.
     fn reserve(&self, chunk_count: u32) {
         let len = (RESERVE_LEN_MIN + u64::from(chunk_count) * 8).min(JOURNAL_RESERVE_LEN_MAX);
         if let Err(errno) = self.file.reserve(self.end, len) {
@@ -156,7 +156,7 @@ impl Journal {
     }
 }
 
-/// The manifest that a journal in this folder holds, if there is a sound one: a fetch can go on without asking anyone for it.
+/// The manifest in the journal of this folder, if it is intact: a fetch can then continue without asking a peer for it.
 pub fn find_manifest(dir: &Path, content: ContentId) -> Option<Manifest> {
     let dir = Dir::open(dir).ok()?;
     let file = dir.open_file(&file_name(content), Access::Read).ok()?;
@@ -167,7 +167,7 @@ pub fn find_manifest(dir: &Path, content: ContentId) -> Option<Manifest> {
     Manifest::decode(body).ok().filter(|manifest| manifest.id() == content)
 }
 
-/// The manifest that the journal at this path holds, if it is a sound one.
+/// The manifest in the journal at this path, if it is intact.
 pub(super) fn manifest_in(path: &Path) -> Option<Manifest> {
     let file = std::fs::File::open(path).ok()?;
     let mut bytes = Vec::new();
@@ -175,14 +175,14 @@ pub(super) fn manifest_in(path: &Path) -> Option<Manifest> {
     Manifest::decode(Bytes::copy_from_slice(read_header(&bytes)?)).ok()
 }
 
-/// Whether a journal, of whatever content, may have this name, now or while it is written anew.
+/// Whether a journal of any content may have this name, now or while it is rewritten.
 pub(super) fn is_file_name(name: &OsStr) -> bool {
     let name = name.to_str().map(|name| name.strip_suffix(".new").unwrap_or(name));
     let digits = name.and_then(|name| name.strip_prefix(".swarm-")?.strip_suffix(".journal"));
     digits.is_some_and(|digits| digits.len() == 16 && HEXLOWER.decode(digits.as_bytes()).is_ok())
 }
 
-/// What the journal of another fetch says; `None` if it says nothing yet, or nothing that can be believed.
+/// The contents of another fetch's journal; `None` if it has none yet, or none that can be believed.
 pub(super) fn read(file: &File) -> Option<(Manifest, Vec<Record>)> {
     let len = file.metadata().ok()?.len();
     let mut bytes = vec![0; usize::try_from(len).ok().filter(|_| len <= JOURNAL_LEN_MAX)?];
@@ -192,19 +192,19 @@ pub(super) fn read(file: &File) -> Option<(Manifest, Vec<Record>)> {
     (!recovered.doubt).then_some((manifest, recovered.records))
 }
 
-/// The journal's name; no content can hold a file of that name except by finding a preimage of its own id.
+/// The journal's name. A content could hold a file of this name only if its author had found a preimage of the content's id.
 pub(super) fn file_name(content: ContentId) -> PathBuf {
     PathBuf::from(format!(".swarm-{}.journal", HEXLOWER.encode(&content.as_bytes()[..8])))
 }
 
-/// What it is called while it is written anew.
+/// The journal's name while it is rewritten.
 fn new_file_name(content: ContentId) -> PathBuf {
     let mut name = file_name(content).into_os_string();
     name.push(".new");
     name.into()
 }
 
-/// A file that this process alone holds as long as it is open.
+/// Opens a file that only this process can hold until it closes it.
 pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
     let path = dir.full(name);
     for _ in 0..LOCK_TRIES_MAX {
@@ -214,7 +214,7 @@ pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
             Err(Errno::WOULDBLOCK) => return Err(StoreError::Busy { path, holder: holder_of(&file) }),
             Err(errno) => dir.niceties().note(Nicety::Lock, || path.clone(), errno),
         }
-        // The one who held it may have removed it between our open and our lock.
+        // The last holder may have removed the file between this open and this lock.
         if file.metadata().map_err(StoreError::disk(&path, "stat"))?.nlink() > 0 {
             return Ok(file);
         }
@@ -222,7 +222,7 @@ pub(super) fn open_locked(dir: &Dir, name: &Path) -> Result<File, StoreError> {
     Err(StoreError::Busy { path, holder: None })
 }
 
-/// What the bytes of a journal say, and where the next record goes.
+/// Parses the bytes of a journal; returns its contents and the offset of the next record.
 pub(super) fn recover(manifest: &Manifest, bytes: &[u8]) -> (Recovered, usize) {
     let existed = !bytes.is_empty();
     let header_len = HEADER_LEN + manifest.body().len();
@@ -233,7 +233,7 @@ pub(super) fn recover(manifest: &Manifest, bytes: &[u8]) -> (Recovered, usize) {
     (Recovered { existed, doubt, records: if doubt { Vec::new() } else { records } }, end)
 }
 
-/// A record as it stands at this place of the journal, in as many pieces as it takes.
+/// The bytes of a record at this offset, split into as many records as its length needs.
 pub(super) fn encode_record(content: ContentId, at: u64, record: &Record) -> Vec<u8> {
     let (kind, runs) = match record {
         Record::Durable(runs) => (KIND_DURABLE, runs),
@@ -265,7 +265,7 @@ pub(super) fn header(manifest: &Manifest) -> Vec<u8> {
     bytes
 }
 
-/// The manifest body, if the header is sound.
+/// The manifest body, if the header is intact.
 pub(super) fn read_header(bytes: &[u8]) -> Option<&[u8]> {
     let (fixed, rest) = bytes.split_at_checked(HEADER_LEN)?;
     let (fixed, stored) = fixed.split_last_chunk::<SUM_LEN>()?;
@@ -277,7 +277,7 @@ pub(super) fn read_header(bytes: &[u8]) -> Option<&[u8]> {
     (blake3::hash(body).as_bytes().as_slice() == &start[12..44]).then_some(body)
 }
 
-/// The records from `at` on, where they end, and whether there is doubt.
+/// The records from `at` on, the offset of their end, and whether the journal is in doubt.
 fn read_records(content: ContentId, bytes: &[u8], at: usize) -> (Vec<Record>, usize, bool) {
     let (mut records, mut at) = (Vec::new(), at);
     while at < bytes.len() {
@@ -294,9 +294,9 @@ fn read_records(content: ContentId, bytes: &[u8], at: usize) -> (Vec<Record>, us
 }
 
 enum Broken {
-    /// The last record, half written.
+    /// The last record is half written.
     Torn,
-    /// Something that a half-written record does not look like.
+    /// Damage that a half-written record cannot explain.
     Doubt,
 }
 
@@ -352,7 +352,7 @@ const RECORD_LEN_MAX: usize = 1 + 8 * JOURNAL_RECORD_RUNS_MAX;
 const KIND_DURABLE: u8 = 1;
 const KIND_OURS: u8 = 2;
 const RESERVE_LEN_MIN: u64 = 64 << 10;
-/// A journal is read whole: the longest manifest, and every chunk recorded on its own.
+/// A journal is read whole: the longest manifest, and each chunk as a record of its own.
 const JOURNAL_LEN_MAX: u64 = (HEADER_LEN + MANIFEST_BODY_LEN_MAX) as u64 + (256 << 20);
 const LOCK_TRIES_MAX: usize = 8;
 
@@ -405,7 +405,7 @@ mod tests {
         (bytes, ends)
     }
 
-    /// A record of any payload, with a right checksum.
+    /// A record of any payload, with a valid checksum.
     fn record_of(bytes: &[u8], payload: &[u8]) -> Vec<u8> {
         let sum = record_sum(manifest().id(), bytes.len() as u64, payload);
         [&(payload.len() as u32).to_le_bytes()[..], &sum, payload].concat()
@@ -418,7 +418,7 @@ mod tests {
     const DOUBT: Recovered = Recovered { existed: true, doubt: true, records: Vec::new() };
 
     #[test]
-    fn what_was_recorded_is_recovered_and_nothing_is_said_of_an_empty_file() {
+    fn records_are_recovered_and_an_empty_file_has_none() {
         let records = [
             Record::Ours(vec![(0, 1)]),
             Record::Durable(vec![(0, 1), (4, 2)]),
@@ -427,7 +427,7 @@ mod tests {
         let (bytes, ends) = journal(&records);
         assert_eq!(recover(&manifest(), &bytes), (sound(&records), ends[2]));
         assert_eq!(recover(&manifest(), &[]), (Recovered::default(), 0));
-        // A record of more runs than one takes goes in pieces.
+        // Runs beyond the limit of one record go into several.
         let long = Record::Durable((0..=JOURNAL_RECORD_RUNS_MAX as u32).map(|run| (2 * run, 1)).collect());
         let (bytes, _) = journal(std::slice::from_ref(&long));
         let (recovered, end) = recover(&manifest(), &bytes);
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_is_torn_is_cut_off_and_what_is_wrong_before_it_makes_all_of_it_doubtful() {
+    fn a_torn_end_is_cut_off_and_earlier_damage_puts_all_in_doubt() {
         let records = [Record::Ours(vec![(0, 1)]), Record::Durable(vec![(0, 1)])];
         let (bytes, ends) = journal(&records);
         for len in ends[0] + 1..ends[1] {
@@ -448,7 +448,7 @@ mod tests {
             wrong.extend(record_of(&wrong, &[KIND_OURS]));
             assert_eq!(recover(&manifest(), &wrong), (DOUBT, ends[0]), "not the last, byte {at}");
         }
-        // Space that was set aside.
+        // Allocated space reads as zeros.
         let reserved = [&bytes[..], &[0; 100]].concat();
         assert_eq!(recover(&manifest(), &reserved), (sound(&records), ends[1]));
         let mut scribbled = reserved.clone();
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_nobody_wrote_is_doubted_whatever_its_checksum_says() {
+    fn an_impossible_record_is_doubted_in_spite_of_its_checksum() {
         let (bytes, ends) = journal(&[Record::Ours(vec![(0, 1)])]);
         for payload in
             [&[KIND_DURABLE, 1, 2, 3][..], &[7], &[7, 0, 0, 0, 0, 1, 0, 0, 0], &[0; RECORD_LEN_MAX + 8]]
@@ -465,10 +465,10 @@ mod tests {
             let wrong = [&bytes[..], &record_of(&bytes, payload)].concat();
             assert_eq!(recover(&manifest(), &wrong), (DOUBT, ends[0]), "{} bytes", payload.len());
         }
-        // One that stood elsewhere.
+        // A valid record of another place.
         let moved = [&bytes[..], &record_of(&[], &[KIND_OURS]), &[1]].concat();
         assert_eq!(recover(&manifest(), &moved), (DOUBT, ends[0]));
-        // An empty one, and the longest.
+        // An empty record, and the longest.
         let empty = [&bytes[..], &record_of(&bytes, &[KIND_OURS])].concat();
         let records = [Record::Ours(vec![(0, 1)]), Record::Ours(Vec::new())];
         assert_eq!(recover(&manifest(), &empty).0, sound(&records));
@@ -479,11 +479,11 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_was_overgrown_is_doubted_and_begun_anew() {
+    fn a_journal_beyond_its_length_limit_is_doubted_and_rewritten() {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = Dir::create(folder.path()).expect("a folder");
         let file = dir.open_file(&file_name(manifest().id()), Access::Create).expect("a file");
-        // A hole: no space is taken.
+        // A hole: it takes no space.
         file.set_len(JOURNAL_LEN_MAX + 1).expect("a long file");
         drop(file);
         let (mut journal, recovered) = Journal::open(&dir, &manifest()).expect("it can be opened");

@@ -1,5 +1,5 @@
-//! The last look at a fetch: every wanted chunk is read from the disk again before any file gets its own name. It finds what
-//! reached the disk otherwise than it was written: bad memory or disks, and programs that wrote into a file meanwhile.
+//! The final check of a fetch: reads every wanted chunk from the disk again before any file gets its final name. It finds chunks
+//! that differ from the written ones: bad memory or disks, and programs that wrote into a file meanwhile.
 
 use std::fmt;
 use std::io;
@@ -13,7 +13,7 @@ use super::hashing::{HashProgress, Meter, hash_as_sent};
 use super::target_files::TargetFiles;
 use swarm_core::manifest::{ChunkIndex, Manifest};
 
-/// That there is to be a last look, how it is told, and what stops it.
+/// Requests a final check, receives its progress, and stops it.
 #[derive(Clone)]
 pub struct LastLook {
     progress: Arc<dyn Fn(HashProgress) + Send + Sync>,
@@ -26,12 +26,12 @@ impl LastLook {
         Self { progress: Arc::new(progress), is_stopped: Arc::default() }
     }
 
-    /// Ends it before its time, with an error.
+    /// Ends the check early, with an error.
     pub fn stop(&self) {
         self.is_stopped.store(true, Ordering::Relaxed);
     }
 
-    /// The chunks that are not on the disk as the manifest has them.
+    /// The chunks that differ from the manifest.
     pub(super) fn wrong_of(
         &self,
         manifest: &Manifest,

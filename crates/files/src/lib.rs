@@ -1,7 +1,7 @@
-//! Files: indexing them, serving them in place, and fetching into them. Blocking code: callers put it on blocking threads.
+//! Files: indexes them, serves them in place, and fetches into them. Blocking code: callers put it on blocking threads.
 //!
-//! Invariants: nothing unverified is read out of a [`Store`]; nothing is written outside the folder or through a symbolic
-//! link; the journal claims a chunk only after its bytes were synced. Absent here: the network, which chunk comes next
+//! Invariants: no unverified byte is read out of a [`Store`]; no byte is written outside the folder or through a symbolic
+//! link; the journal claims a chunk only after its bytes were synced. Absent here: the network, the choice of the next chunk
 //! (engine), and async.
 
 pub mod limits;
@@ -74,50 +74,50 @@ pub use target::{Opened, TargetOptions, TargetStore};
 pub use trial::{LeftOut, LeftOutWhy};
 pub use walk::{Skipped, SkippedWhy};
 
-/// Where the chunks of one content lie. Blocking; callable from many threads at once.
+/// Reads and writes the chunks of one content. Blocking; callable from many threads at once.
 pub trait Store: Send + Sync {
-    /// What the content is.
+    /// The manifest of the content.
     fn manifest(&self) -> &Manifest;
 
-    /// Fills `buf` with the bytes of one chunk from `offset` on; `buf` must not reach past the chunk. Never `Ok` with bytes
-    /// that were not verified: a chunk that is not verified, or no longer what it was, is an error. One with a
-    /// [`StoreError::trouble`] may pass: the chunk is not lost.
+    /// Fills `buf` with the bytes of one chunk from `offset` on; `buf` must not reach past the chunk. Never returns `Ok` with
+    /// unverified bytes: a chunk that is not verified, or has changed since, is an error. If the error has a
+    /// [`StoreError::trouble`], it may be transient: the chunk is not lost.
     fn read(&self, chunk: ChunkIndex, offset: u32, buf: &mut [u8]) -> Result<(), StoreError>;
 
-    /// Hashes a whole chunk and writes it at its place. If the hash is wrong nothing is written.
+    /// Hashes a whole chunk and writes it to its place. A corrupt chunk is not written.
     fn write_chunk(&self, chunk: ChunkIndex, data: &[u8]) -> Result<Verdict, StoreError>;
 
-    /// Keeps unverified bytes of an unfinished chunk at their place. Does nothing to a chunk that is verified.
+    /// Writes unverified bytes of an incomplete chunk to their place. Does not touch a verified chunk.
     fn keep_slice(&self, chunk: ChunkIndex, offset: u32, data: &[u8]) -> Result<(), StoreError>;
 
-    /// Reads back a chunk that was kept in slices and hashes it.
+    /// Reads a chunk that was kept in slices and hashes it.
     fn verify_kept(&self, chunk: ChunkIndex) -> Result<Verdict, StoreError>;
 
-    /// Makes everything verified so far durable: data first, then the record of it. Returns the chunks that became durable
-    /// since the last call that succeeded. Files that are complete appear under their final names.
+    /// Makes all verified chunks durable: data first, then the record of it. Returns the chunks that became durable
+    /// since the last successful call. Complete files appear under their final names.
     fn flush(&self) -> Result<Vec<ChunkIndex>, StoreError>;
 
-    /// Ends a fetch: everything wanted must be verified. Makes what has no bytes (empty files and folders), sets executable
+    /// Ends a fetch; every wanted chunk must be verified. Creates empty files and folders, sets executable
     /// bits, syncs folders, removes the journal.
     fn finish(&self) -> Result<(), StoreError>;
 
-    /// What the place could not do and the fetch did without, since the last call.
+    /// Operations that the target refused since the last call, and that the fetch did without.
     fn take_warnings(&self) -> Vec<StoreWarning> {
         Vec::new()
     }
 }
 
-/// What hashing a chunk showed.
+/// The result of hashing a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// The bytes are the chunk's, and are kept.
+    /// The bytes match the chunk's hash and are kept.
     Verified,
-    /// The bytes are not the chunk's.
+    /// The bytes do not match the chunk's hash.
     Corrupt,
 }
 
-/// The range check that every store makes at its door.
+/// The range check at the entrance of every store.
 fn check_range(manifest: &Manifest, chunk: ChunkIndex, offset: u32, len: usize) -> Result<(), StoreError> {
     let end = u64::from(offset) + len as u64;
     if end <= u64::from(manifest.geometry().chunk_len(chunk)) {
@@ -126,7 +126,7 @@ fn check_range(manifest: &Manifest, chunk: ChunkIndex, offset: u32, len: usize) 
     Err(StoreError::Range { chunk: chunk.get(), offset, len })
 }
 
-/// Takes a lock even if a thread died holding it: every critical section here leaves its data whole.
+/// Locks even if a thread panicked while it held the lock: every critical section of this crate leaves its data consistent.
 fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

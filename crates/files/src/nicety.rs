@@ -1,7 +1,7 @@
-//! Niceties: what a fetch does to a target beyond keeping its bytes. A target may refuse each of them (exFAT has no executable
-//! bit, a CIFS mount no `chmod`) and hold every byte nevertheless, so a refusal is told once a fetch and never ends it.
+//! Optional operations on a target, beyond storing its bytes. A target may refuse each of them (exFAT has no executable
+//! bit, a CIFS mount no `chmod`) and hold every byte nevertheless, so a refusal is reported once a fetch and never ends it.
 //!
-//! Every other operation of this room is essential: opening, writing, lengths, names, and the sync of data.
+//! Every other operation of this crate is essential: opening, writing, lengths, names, and the sync of data.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,46 +13,46 @@ use rustix::io::Errno;
 use super::locked;
 use swarm_core::base::Shown;
 
-/// Something that a target may refuse.
+/// An operation that a target may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Nicety {
     /// The executable bit of a file.
     ExecutableBit,
     /// The sync of a folder, after the data in it was synced.
     FolderSync,
-    /// The lock that keeps a second process away.
+    /// The lock that keeps other processes away.
     Lock,
-    /// Holes where a file is all zeros.
+    /// A hole in place of zeros.
     Hole,
-    /// Writes that pass the page cache by.
+    /// Writes that bypass the page cache.
     Direct,
 }
 
-/// A nicety that the target refused and that a person may miss.
+/// A refused operation whose effect the user may miss.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreWarning {
-    /// What.
+    /// The operation.
     pub nicety: Nicety,
-    /// The file or folder where it was refused first.
+    /// The first file or folder for which it was refused.
     pub path: PathBuf,
-    /// What the system said.
+    /// The error of the system.
     pub reason: Errno,
 }
 
-/// The niceties of one target.
+/// The optional operations of one target, with those it refused.
 #[derive(Debug, Default)]
 pub(super) struct Niceties(Mutex<Refused>);
 
 #[derive(Debug, Default)]
 struct Refused {
-    /// Told, or not worth telling: each once.
+    /// Operations whose refusal was reported, or is not worth a report.
     known: BTreeSet<Nicety>,
     untold: Vec<StoreWarning>,
 }
 
 impl Niceties {
-    /// Takes a refusal for a warning. What no target means by "I cannot do that" stays an error: no space, no descriptors, or
-    /// that the place is gone or leads elsewhere.
+    /// Turns a refusal into a warning. Errors that are not refusals stay errors: no space, no descriptors, or a place that is gone
+    /// or leads elsewhere.
     pub(super) fn tolerate(
         &self,
         nicety: Nicety,
@@ -68,7 +68,7 @@ impl Niceties {
         }
     }
 
-    /// The target refused this: told if it is the first time, and a person may miss it.
+    /// Notes that the target refused an operation: the first time becomes a warning if the user may miss its effect.
     pub(super) fn note(&self, nicety: Nicety, path: impl FnOnce() -> PathBuf, reason: Errno) {
         let mut refused = locked(&self.0);
         if !refused.known.insert(nicety) {
@@ -81,18 +81,18 @@ impl Niceties {
         }
     }
 
-    /// Warnings that were not told yet.
+    /// Warnings that were not reported yet.
     pub(super) fn take(&self) -> Vec<StoreWarning> {
         std::mem::take(&mut locked(&self.0).untold)
     }
 }
 
 impl Nicety {
-    /// Whether a person may miss it; the others cost speed or space alone.
+    /// Whether the user may miss the effect; the other operations cost only speed or space.
     fn is_missed(self, reason: Errno) -> bool {
         match self {
             Self::ExecutableBit | Self::Lock => true,
-            // Some network file systems have no call for it: names are durable there when they are made.
+            // Some network file systems lack the call, because names are durable there once they are created.
             Self::FolderSync => !matches!(reason, Errno::INVAL | Errno::NOTSUP | Errno::NOSYS),
             Self::Hole | Self::Direct => false,
         }
@@ -125,7 +125,7 @@ impl fmt::Display for StoreWarning {
     }
 }
 
-/// Whether this is how file systems, mounts and sandboxes say that they do not do something.
+/// Whether file systems, mounts and sandboxes report an unsupported operation by this error.
 fn is_refusal(errno: Errno) -> bool {
     matches!(
         errno,
@@ -140,7 +140,7 @@ fn is_refusal(errno: Errno) -> bool {
     )
 }
 
-/// A path at hand, for [`Niceties::tolerate`].
+/// The path as a closure, for [`Niceties::tolerate`].
 pub(super) fn at(path: &Path) -> impl FnOnce() -> PathBuf {
     move || path.to_owned()
 }
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_is_told_once_and_what_is_no_refusal_stays_an_error() {
+    fn each_refusal_is_reported_once_and_other_errors_stay_errors() {
         let niceties = Niceties::default();
         let tolerate = |nicety, errno| niceties.tolerate(nicety, at(Path::new("out/run")), Err(errno));
         for errno in [Errno::PERM, Errno::ACCESS, Errno::NOTSUP, Errno::INVAL, Errno::IO, Errno::NOSYS] {

@@ -1,5 +1,5 @@
-//! Open files of a content, the least recently used closed first. Invariant: never more are kept than was said, and fewer where
-//! the system has no descriptors left.
+//! Open files of a content; the least recently used one is closed first. Invariant: at most the set number is kept open, and fewer
+//! where the system has no descriptors left.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -27,12 +27,12 @@ impl Default for OpenFiles {
 }
 
 impl OpenFiles {
-    /// So many at once.
+    /// A set of at most this many files.
     pub(super) fn at_most(files_max: usize) -> Self {
         Self(Mutex::new(Held { files: BTreeMap::new(), files_max, uses: 0 }))
     }
 
-    /// The file, opened by `open` unless it is held.
+    /// The file; `open` opens it unless it is in the set.
     pub(super) fn get(
         &self,
         index: FileIndex,
@@ -41,7 +41,7 @@ impl OpenFiles {
         if let Some(file) = locked(&self.0).used(index.get()) {
             return Ok(file);
         }
-        // Opened without the lock: a slow disk holds up one file, not all. Two threads may open the same; one wins.
+        // Opened without the lock, so that a slow disk holds up one file only. If two threads open the same file, one handle is kept.
         let file = loop {
             match open() {
                 Err(error) if error.is_out_of_descriptors() && locked(&self.0).shed() => {}
@@ -51,18 +51,18 @@ impl OpenFiles {
         Ok(locked(&self.0).keep(index.get(), file))
     }
 
-    /// Files that are held.
+    /// Number of files in the set.
     #[cfg(test)]
     fn count(&self) -> usize {
         locked(&self.0).files.len()
     }
 
-    /// A file that was just made.
+    /// Adds a file that was just created.
     pub(super) fn put(&self, index: FileIndex, file: Arc<File>) -> Arc<File> {
         locked(&self.0).keep(index.get(), file)
     }
 
-    /// Closes a file when its last user is done.
+    /// Closes a file once its last user is done.
     pub(super) fn forget(&self, index: FileIndex) {
         locked(&self.0).files.remove(&index.get());
     }
@@ -87,7 +87,7 @@ impl Held {
         file
     }
 
-    /// Closes half of the files, and keeps no more than are left from now on; false if there was none to close.
+    /// Closes half of the files, and lowers the limit to the rest; false if there was none to close.
     fn shed(&mut self) -> bool {
         let left = self.files.len() / 2;
         let is_shed = left < self.files.len();
@@ -104,7 +104,7 @@ impl Held {
     }
 }
 
-/// Of the descriptors that this process may have, a quarter: sockets, folders and other contents want some, too.
+/// A quarter of the process's descriptors: sockets, folders and other contents need some as well.
 fn files_max() -> usize {
     let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     descriptors.map_or(OPEN_FILES_MAX, |count| ((count / 4) as usize).clamp(1, OPEN_FILES_MAX))
@@ -145,7 +145,7 @@ mod tests {
         let files = OpenFiles::default();
         let open = || Ok(File::untapped(tempfile::tempfile().unwrap()));
         let refused = || StoreError::disk(Path::new("film"), "open")(rustix::io::Errno::MFILE.into());
-        // Four may be open at once.
+        // Four files may be open at once.
         for index in 0..8 {
             let descriptors = || files.count() < 4;
             files.get(file(index), || if descriptors() { open() } else { Err(refused()) }).unwrap();

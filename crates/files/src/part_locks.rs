@@ -1,5 +1,5 @@
-//! Locks on `.part` files, so that no other fetch takes a file for a leftover that a living one still writes to: two fetches of
-//! overlapping folders have no journal in common. A lock lasts as long as its file is open, and dies with the process.
+//! Locks on `.part` files, so that no other fetch takes a file that a running one still writes for a leftover: two fetches of
+//! overlapping folders have no common journal. A lock lasts as long as its file is open, and ends with the process.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,12 +14,12 @@ use crate::limits::PARTS_LOCKED_MAX;
 use swarm_core::base::Shown;
 use swarm_core::manifest::FileIndex;
 
-/// The locked files of one fetch. Beyond so many a lock lasts only as long as others have the file open.
+/// The locked files of one fetch. Above [`PARTS_LOCKED_MAX`](super::limits::PARTS_LOCKED_MAX) a lock lasts only while the file is open for other uses.
 #[derive(Debug, Default)]
 pub(super) struct PartLocks(Mutex<BTreeMap<usize, Arc<File>>>);
 
 impl PartLocks {
-    /// Locks a file; an error if a living fetch has it. Where files cannot be locked (some network file systems) it goes on.
+    /// Locks a file; an error if a running fetch holds it. Where files cannot be locked (some network file systems) the fetch goes on.
     pub(super) fn take(&self, index: FileIndex, path: &Path, file: Arc<File>) -> Result<(), StoreError> {
         match file.lock() {
             Ok(()) => {}
@@ -40,12 +40,12 @@ impl PartLocks {
         locked(&self.0).contains_key(&index.get())
     }
 
-    /// The file has its final name, or is gone.
+    /// Releases the lock of a file that has its final name, or is gone.
     pub(super) fn release(&self, index: FileIndex) {
         locked(&self.0).remove(&index.get());
     }
 
-    /// Gives descriptors back where the system has none left; false if there were none. Identities are still checked.
+    /// Closes all files to free descriptors; false if there were none. The identity check of each file still protects it.
     pub(super) fn release_all(&self) -> bool {
         !std::mem::take(&mut *locked(&self.0)).is_empty()
     }

@@ -1,5 +1,5 @@
-//! Names found on disk that no content can hold, and names that some systems cannot store. All of them are found before
-//! anything is hashed, and told at once.
+//! Names on disk that no content can have, and names that some systems cannot store. All of them are found before hashing starts,
+//! and reported at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,21 +9,21 @@ use super::walk::{Skipped, SkippedWhy, Walked};
 use swarm_core::base::Shown;
 use swarm_core::manifest::{EntryPath, same_names};
 
-/// What cannot be in a manifest, as one line: the first of them, and how many there are.
+/// Names that no content can have. Shown as one line: the first of them, and their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnusableNames {
     listed: Vec<Skipped>,
     count: usize,
 }
 
-/// What is in a manifest and cannot be stored on Windows. Empty for most contents.
+/// Names in a manifest that Windows cannot store. Empty for most contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowsNames {
     names: BTreeSet<String>,
     has_device: bool,
 }
 
-/// Leaves out what no content can hold, or refuses all of it at once.
+/// Leaves out the names that no content can have, or refuses all of them at once.
 pub(super) fn settle(walked: &mut Walked, skip_unportable: bool) -> Result<(), IndexError> {
     let mut unusable = std::mem::take(&mut walked.unusable);
     unusable.extend(collisions(walked));
@@ -35,7 +35,7 @@ pub(super) fn settle(walked: &mut Walked, skip_unportable: bool) -> Result<(), I
     Ok(())
 }
 
-/// Takes out all but one of the names that are one name on many systems, with what is below them.
+/// Removes, with their children, all but one of the names that are equal on many systems.
 fn collisions(walked: &mut Walked) -> Vec<Skipped> {
     let entries = walked.files.iter().map(|found| &found.entry).chain(&walked.empty_directories);
     let same: BTreeMap<String, String> =
@@ -66,7 +66,7 @@ impl UnusableNames {
         Self { listed: all, count }
     }
 
-    /// How many there are.
+    /// Number of names.
     pub fn count(&self) -> usize {
         self.count
     }
@@ -129,7 +129,7 @@ fn write_more(f: &mut fmt::Formatter<'_>, more: usize) -> fmt::Result {
     if more == 0 { Ok(()) } else { write!(f, " and {more} more") }
 }
 
-/// Names that one line holds: enough to see what kind they are, on a screen or two.
+/// Names in one message: enough to see their kind, on a screen or two.
 const LISTED_MAX: usize = 20;
 
 #[cfg(test)]

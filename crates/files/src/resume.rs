@@ -1,5 +1,5 @@
-//! What an earlier fetch left behind, and how much of it is to be believed. Invariant: a chunk counts as durable only if the
-//! journal claims it and samples of its claims are right, or if it was hashed just now. On any doubt everything is hashed.
+//! Decides how much of an earlier fetch's files is believed. Invariant: a chunk counts as durable only if the
+//! journal claims it and samples of the claims are right, or if it was hashed just now. On any doubt everything is hashed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,24 +18,24 @@ use crate::limits::RESUME_SAMPLES_MAX;
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{ChunkIndex, FileIndex, Manifest};
 
-/// What a fetch starts from.
+/// The state that a fetch starts from.
 #[derive(Debug)]
 pub(super) struct Resumed {
     /// Chunks that need not be fetched.
     pub(super) durable: Bitfield,
-    /// Where each file is, and which one it is.
+    /// The place and identity of each file.
     pub(super) found: FoundFiles,
-    /// Files whose `.part` is ours.
+    /// Files whose `.part` belongs to this fetch.
     pub(super) ours: Bitfield,
-    /// The journal says exactly this.
+    /// Whether the journal already records exactly this state.
     pub(super) is_recorded: bool,
-    /// Chunks that were hashed to find out.
+    /// Number of chunks that were hashed.
     pub(super) hashed_chunks: u32,
-    /// The journal was not believed.
+    /// Whether the journal was not believed.
     pub(super) doubted: bool,
 }
 
-/// Looks at what is there.
+/// Inspects the folder of a fetch.
 pub(super) struct Survey<'a> {
     pub(super) dir: &'a Dir,
     pub(super) manifest: &'a Manifest,
@@ -44,7 +44,7 @@ pub(super) struct Survey<'a> {
     pub(super) progress: &'a (dyn Fn(HashProgress) + Sync),
 }
 
-/// Something at a place where a file's bytes may be.
+/// A file that may hold the bytes of a content's file.
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     file: FileIndex,
@@ -57,24 +57,24 @@ struct Candidate {
 enum Kind {
     /// A file of the right length under the final name.
     Final,
-    /// A `.part` that this content's journal knows.
+    /// A `.part` that the journal of this content lists.
     OurPart,
-    /// A `.part` that nobody told us of.
+    /// A `.part` that no journal lists.
     StrangePart,
 }
 
-/// What the journal says.
+/// The claims of the journal.
 struct Claims {
     existed: bool,
     durable: Bitfield,
     ours: Bitfield,
-    /// The chunks of the last record: a crash hits these first.
+    /// The chunks of the last record: a crash damages these first, so samples start there.
     latest: Vec<u32>,
     doubt: bool,
 }
 
 impl Survey<'_> {
-    /// Decides what is believed. Changes nothing on disk but what `overwrite` allows.
+    /// Decides which chunks are believed. Changes nothing on disk except what `overwrite` allows.
     pub(super) fn run(&self, recovered: Recovered) -> Result<Resumed, StoreError> {
         let mut claims = self.claims(recovered);
         let candidates = self.candidates(&claims)?;
@@ -132,7 +132,7 @@ impl Survey<'_> {
         claims
     }
 
-    /// Where bytes of files may be. What stands in the way of a wanted file is an error here, before anything is written.
+    /// Files that may hold wanted bytes. An entry in the way of a wanted file is an error here, before anything is written.
     fn candidates(&self, claims: &Claims) -> Result<Vec<Candidate>, StoreError> {
         let geometry = self.manifest.geometry();
         let mut candidates = Vec::new();
@@ -142,7 +142,7 @@ impl Survey<'_> {
             if has(self.wanted) {
                 candidates.extend(self.candidate(claims, file, is_ours)?);
             } else if is_ours {
-                // Of a wider fetch before: kept if it is sound, and no reason to stop if it is not.
+                // A file of an earlier, wider fetch: used if it is intact, and no reason to stop if it is not.
                 candidates.extend(self.candidate(claims, file, true).unwrap_or(None));
             }
         }
@@ -183,7 +183,7 @@ impl Survey<'_> {
 
     fn stand(&self, relative: &Path) -> Result<Standing, StoreError> {
         match self.dir.stat(relative) {
-            // A file where a folder has to be: it is named, not what was to be made below it.
+            // A file stands in place of a folder: the error names that file, not the one that was to be created below it.
             Err(error) if error.is_missing() => {
                 let above = self.dir.not_a_folder_above(relative);
                 Err(above.map_or(error, |path| StoreError::NotAFolder { path }))
@@ -192,7 +192,7 @@ impl Survey<'_> {
         }
     }
 
-    /// Claimed chunks to try: the latest ones, and some spread over all.
+    /// Claimed chunks to hash: the latest ones, and some spread over all.
     fn sample(&self, claims: &Claims, candidates: &[Candidate]) -> Vec<ChunkIndex> {
         let geometry = self.manifest.geometry();
         if claims.doubt {
@@ -219,7 +219,7 @@ impl Survey<'_> {
         picked.iter().filter_map(|chunk| geometry.chunk(chunk)).collect()
     }
 
-    /// Whether the journal's word is enough for a file, if its samples are right.
+    /// Whether the journal's claims about a file suffice, if its samples are right.
     fn is_believed(&self, claims: &Claims, candidate: &Candidate) -> bool {
         let right_len = candidate.len == self.manifest.file(candidate.file).len;
         let mut chunks = self.manifest.geometry().file_chunk_range(candidate.file);
@@ -239,8 +239,8 @@ impl Survey<'_> {
             .collect()
     }
 
-    /// Chunks whose bytes can be read and are right. That a file cannot be opened says nothing about its bytes: an error, unless
-    /// it has gone.
+    /// Chunks that were read and match their hashes. A file that cannot be opened says nothing about its bytes, so that is an error,
+    /// unless the file is gone.
     fn good(&self, candidates: &[Candidate], chunks: &[ChunkIndex]) -> Result<Bitfield, StoreError> {
         let held = OpenFiles::default();
         let open = |file: FileIndex| {
@@ -288,7 +288,7 @@ impl Survey<'_> {
         }
         resumed.found.identities.insert(candidate.file.get(), candidate.identity);
         if place == Place::Final && claims.ours.contains(candidate.file.get() as u32) {
-            // Someone put the right file in place meanwhile: what we had begun is of no use.
+            // Another program put the right file in place meanwhile, so the `.part` is useless.
             self.remove_part(candidate.file, &resumed.found.locks)?;
         }
         resumed.found.places[candidate.file.get()] = place;
@@ -298,7 +298,7 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// A file of the right length that is not the content's.
+    /// Handles a file of the right length that is not the content's.
     fn settle_other_final(
         &self,
         candidate: &Candidate,
@@ -318,7 +318,7 @@ impl Survey<'_> {
         if !is_wanted {
             return Ok(());
         }
-        // It is replaced when the new one is complete. A `.part` beside it is not ours, or it would be the candidate.
+        // The complete new file replaces it. A `.part` beside it does not belong to this fetch, or it would be the candidate.
         let part = part_path(self.dir, self.manifest, candidate.file);
         let stands = self.stand(&part)? != Standing::Nothing;
         if stands && !claims.ours.contains(candidate.file.get() as u32) {
@@ -327,7 +327,7 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// A damaged journal says that we were here; a `.part` of our length is then taken for ours.
+    /// A damaged journal shows that an earlier fetch was here; a `.part` of the right length is then taken for its own.
     fn may_be_ours(&self, claims: &Claims, candidate: &Candidate) -> bool {
         let our_len = candidate.len == 0 || candidate.len == self.manifest.file(candidate.file).len;
         claims.existed && claims.doubt && our_len
@@ -341,7 +341,7 @@ impl Survey<'_> {
         Err(StoreError::TargetExists { path: self.dir.full(&part) })
     }
 
-    /// Locks every `.part` that may be gone on with or removed; whatever is in there, a living fetch is not to lose it.
+    /// Locks every `.part` that may be continued or removed: a running fetch must not lose one, whatever is in it.
     fn lock_parts(&self, candidates: &[Candidate], locks: &PartLocks) -> Result<(), StoreError> {
         let parts = candidates.iter().filter(|candidate| candidate.kind != Kind::Final);
         parts.into_iter().try_for_each(|part| self.lock_part(part.file, locks))
@@ -349,7 +349,7 @@ impl Survey<'_> {
 
     fn lock_part(&self, file: FileIndex, locks: &PartLocks) -> Result<(), StoreError> {
         let part = part_path(self.dir, self.manifest, file);
-        // One that cannot be opened is not locked; whether that matters shows when it is to be used.
+        // A file that cannot be opened is not locked; if it matters, the later use fails.
         let Ok(open) = self.dir.open_file(&part, Access::Read) else { return Ok(()) };
         locks.take(file, &self.dir.full(&part), Arc::new(open))
     }
@@ -363,7 +363,7 @@ impl Survey<'_> {
         removed
     }
 
-    /// That what was opened is what was looked at.
+    /// Checks that the opened file is the inspected one.
     fn check_identity(
         &self,
         candidate: Option<&Candidate>,
@@ -389,7 +389,7 @@ impl Survey<'_> {
         file.set_len(len).map_err(StoreError::disk(&self.dir.full(&part), "extend"))
     }
 
-    /// A `.part` that does not exist now and does later is ours.
+    /// A `.part` that does not exist now belongs to this fetch once it does.
     fn own_what_is_not_there(&self, resumed: &mut Resumed) {
         let geometry = self.manifest.geometry();
         for file in (0..geometry.file_count()).filter_map(|index| geometry.file(index)) {
@@ -401,14 +401,14 @@ impl Survey<'_> {
     }
 }
 
-/// At most `count` of the numbers, evenly spread, the last always among them.
+/// At most `count` of the numbers, evenly spread, always with the last.
 fn spread(numbers: &[u32], count: usize) -> Vec<u32> {
     let take = count.min(numbers.len());
     (1..=take).map(|part| numbers[part * numbers.len() / take - 1]).collect()
 }
 
-/// The numbers below `len` that the runs of a record name; `None` if they name others, or do not rise: written ones do, and
-/// what rises is no more than `len` numbers.
+/// The numbers below `len` that the runs of a record name; `None` if they name others, or do not rise: written runs always rise,
+/// and rising runs name at most `len` numbers.
 pub(super) fn claimed(runs: &[(u32, u32)], len: u32) -> Option<Vec<u32>> {
     let mut end = 0;
     for &(first, count) in runs {

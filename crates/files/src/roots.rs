@@ -1,4 +1,4 @@
-//! How the paths of a content map to places on disk. Decides names only; opening goes through [`Dir`].
+//! Maps the paths of a content to places on disk. Decides names only; opening goes through [`Dir`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::identity::Identity;
 use super::{StoreError, locked};
 use swarm_core::manifest::{EntryPath, Manifest};
 
-/// Where each entry of a content lies.
+/// The place of each entry of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots(Shape);
 
@@ -20,17 +20,17 @@ enum Shape {
     Folder(PathBuf),
     /// Entries lie below the folder of their first component.
     Tops(BTreeMap<String, PathBuf>),
-    /// The only file of the content, under whatever name.
+    /// The only file of the content, under any name.
     OneFile(PathBuf),
 }
 
 impl Roots {
-    /// Every entry lies below this folder, as a fetch leaves it.
+    /// Every entry lies below this folder, as after a fetch.
     pub fn folder(path: impl Into<PathBuf>) -> Self {
         Self(Shape::Folder(path.into()))
     }
 
-    /// The roots by which a person who names `path` means this content: the folder it was fetched into, the folder that is
+    /// The roots that a user means by `path`: the folder that the content was fetched into, the folder that is
     /// the content's only top entry, or its only file.
     pub fn find(manifest: &Manifest, path: &Path) -> Result<Self, StoreError> {
         let metadata = std::fs::metadata(path).map_err(StoreError::disk(path, "stat"))?;
@@ -54,12 +54,12 @@ impl Roots {
         }
     }
 
-    /// Each first component of a path, and the folder that holds it.
+    /// Maps each first component of a path to the folder that holds it.
     pub(super) fn tops(tops: BTreeMap<String, PathBuf>) -> Self {
         Self(Shape::Tops(tops))
     }
 
-    /// The place of an entry, for messages.
+    /// The path of an entry, for messages.
     pub fn path(&self, entry: &EntryPath) -> PathBuf {
         let (folder, relative) = self.split(entry);
         folder.join(relative)
@@ -85,9 +85,9 @@ impl Roots {
 #[derive(Debug)]
 pub(super) struct OpenRoots {
     roots: Roots,
-    /// A handful: one for each folder that holds a seeded path.
+    /// One for each folder that holds a seeded path: only a few.
     dirs: Mutex<BTreeMap<PathBuf, Arc<Dir>>>,
-    /// The file systems that the folders of entries lay on at first.
+    /// The file systems of the entries' folders at the start.
     devices: BTreeMap<PathBuf, u64>,
 }
 
@@ -96,7 +96,7 @@ impl OpenRoots {
         Self { roots, dirs: Mutex::new(BTreeMap::new()), devices: BTreeMap::new() }
     }
 
-    /// Roots that know later whether what is missing was removed, or its disk is away.
+    /// Opens roots, and notes their file systems: later that tells a removed file from an unmounted disk.
     pub(super) fn of(roots: Roots, manifest: &Manifest) -> Self {
         let mut devices = BTreeMap::new();
         for file in manifest.files() {
@@ -111,7 +111,7 @@ impl OpenRoots {
         Self { devices, ..Self::new(roots) }
     }
 
-    /// Whether an entry that is missing lies on something that is not there: its disk, or all of the content with it.
+    /// Whether the disk, or the whole folder, of a missing entry is gone.
     pub(super) fn is_away(&self, entry: &EntryPath) -> bool {
         let (root, relative) = self.roots.split(entry);
         let whole = relative.components().next().filter(|_| relative.components().count() > 1);
@@ -120,12 +120,12 @@ impl OpenRoots {
         }
         let path = root.join(relative);
         let folder = path.parent().unwrap_or(Path::new(""));
-        // Where a disk was, a mount point is left, or the folder that held it.
+        // An unmounted disk leaves its mount point, or the folder that held that.
         let there = folder.ancestors().find_map(device_of);
         self.devices.get(folder).is_some_and(|device| there != Some(*device))
     }
 
-    /// Opens folders anew from now on.
+    /// Closes all folders, so that they are opened anew.
     pub(super) fn forget(&self) {
         locked(&self.dirs).clear();
     }
@@ -134,13 +134,13 @@ impl OpenRoots {
         &self.roots
     }
 
-    /// Opens an entry for reading, through no link below its root.
+    /// Opens an entry for reading, through no symbolic link below its root.
     pub(super) fn open(&self, entry: &EntryPath) -> Result<File, StoreError> {
         let (dir, relative) = self.place(entry)?;
         dir.open_file(&relative, Access::Read)
     }
 
-    /// The held folder of an entry, and its path below.
+    /// The open folder of an entry, and the path below it.
     pub(super) fn place(&self, entry: &EntryPath) -> Result<(Arc<Dir>, PathBuf), StoreError> {
         let (folder, relative) = self.roots.split(entry);
         let mut dirs = locked(&self.dirs);
@@ -153,7 +153,7 @@ impl OpenRoots {
     }
 }
 
-/// The file system that something lies on; `None` if there is nothing.
+/// The file system of a path; `None` if there is no entry.
 fn device_of(path: &Path) -> Option<u64> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     std::fs::metadata(path).ok().map(|metadata| Identity::of_metadata(&metadata).device())

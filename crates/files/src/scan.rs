@@ -1,5 +1,5 @@
-//! What a folder holds of a content, by hashing it, or by remembering what an earlier scan of unchanged files found. Reads
-//! only; decides nothing about it.
+//! Finds which chunks of a content a folder holds, by hashing its files or from an earlier scan of unchanged ones. Reads
+//! only; the caller decides what follows.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,60 +19,60 @@ use super::{ErrorKind, StoreError};
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{ChunkIndex, EntryPath, FileIndex, Manifest};
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug)]
 pub struct Scan {
-    /// Chunks that are what the manifest says.
+    /// Chunks that match the manifest.
     pub good: Bitfield,
     /// Every file of the manifest, in its order.
     pub files: Vec<FileReport>,
-    /// Empty folders of the manifest that are not there.
+    /// Empty folders of the manifest that are missing.
     pub missing_directories: Vec<EntryPath>,
-    /// Where the entries were looked for.
+    /// The places where the entries were searched.
     pub roots: Roots,
-    /// Files that were not read, since they are what they were at an earlier scan.
+    /// Number of files that were not read, because they are unchanged since an earlier scan.
     pub reused_files: usize,
 }
 
-/// What a scan found of one file.
+/// The result for one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileReport {
     /// The file.
     pub file: FileIndex,
-    /// Where it was looked for.
+    /// The path where it was searched.
     pub path: PathBuf,
-    /// What is there.
+    /// The state of the file.
     pub state: FileState,
-    /// Its chunks that are good.
+    /// Number of its chunks that are good.
     pub good_chunks: u32,
-    /// All its chunks.
+    /// Number of all its chunks.
     pub chunks: u32,
 }
 
-/// What is at a file's place.
+/// The state of a file on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileState {
-    /// The file, byte for byte.
+    /// Every byte is right.
     Good,
     /// A file of the right length with wrong bytes.
     Damaged,
-    /// A file of another length, bytes; some chunks may be good.
+    /// A file of another length, in bytes; some chunks may be good.
     OtherLen(u64),
-    /// Nothing.
+    /// There is no file.
     Missing,
-    /// Something that could not be read: the error, as text.
+    /// The file could not be read: the error, as text.
     Unreadable(String),
 }
 
 impl Scan {
-    /// Every file and folder of the content is there and right.
+    /// Whether every file and folder of the content is there and right.
     pub fn is_whole(&self) -> bool {
         self.missing_directories.is_empty() && self.files.iter().all(|file| file.state == FileState::Good)
     }
 }
 
-/// Hashes what `root` (a folder, or the only file) holds of a content, on all cores. Files that are missing, damaged or
-/// unreadable are part of the answer; an error means that `root` itself cannot be looked at.
+/// Hashes the files of a content below `root` (a folder, or the only file), on all cores. Missing, damaged or
+/// unreadable files are part of the result; an error means that `root` itself cannot be read.
 pub fn scan(
     manifest: &Manifest,
     root: &Path,
@@ -81,7 +81,7 @@ pub fn scan(
     scan_with(manifest, root, None, progress)
 }
 
-/// Like [`scan`], but files whose stamps are those of an earlier scan of this content here are not read again.
+/// As [`scan`], but files with the stamps of an earlier scan of this content are not read again.
 pub fn scan_remembering(
     manifest: &Manifest,
     root: &Path,
@@ -133,13 +133,13 @@ fn scan_with(
     Ok(Scan { good, files, missing_directories, roots, reused_files })
 }
 
-/// What an earlier scan found, and what stands there now.
+/// The results of an earlier scan, and the present stamps.
 struct Memory<'a> {
     cache: &'a IndexCache,
-    /// Names the content and the place in the cache.
+    /// The content and place as a key of the cache.
     key: PathBuf,
     stamps: BTreeMap<FileIndex, Stamp>,
-    /// A byte for each chunk of a file that is what it was: 1 if it is good.
+    /// A byte for each chunk of an unchanged file: 1 if it is good.
     known: BTreeMap<FileIndex, Bytes>,
 }
 
@@ -180,7 +180,7 @@ impl<'a> Memory<'a> {
         }
     }
 
-    /// Remembers every file that nobody wrote to meanwhile.
+    /// Caches the result of every file that no process wrote to meanwhile.
     fn store(&self, manifest: &Manifest, open: &OpenRoots, good: &Bitfield) {
         let verdicts = |file: FileIndex| {
             let range = manifest.geometry().file_chunk_range(file);
@@ -211,7 +211,7 @@ fn stamp(manifest: &Manifest, open: &OpenRoots, file: FileIndex) -> Option<Stamp
     Stamp::of(&opened).ok()
 }
 
-/// Hashes these chunks on all cores; those that cannot be read, or of whose file `open` gives nothing, are not good.
+/// Hashes these chunks on all cores; chunks that cannot be read, or whose file `open` does not give, are not good.
 pub(super) fn good_chunks(
     manifest: &Manifest,
     chunks: &[ChunkIndex],
@@ -235,7 +235,7 @@ pub(super) fn good_chunks(
     Ok(good)
 }
 
-/// What can be told without reading; a file of the right length counts as damaged until its chunks are hashed.
+/// The state as far as it shows without reading; a file of the right length counts as damaged until its chunks are hashed.
 fn look_at(manifest: &Manifest, open: &OpenRoots, index: FileIndex) -> FileReport {
     let file = manifest.file(index);
     let state = match open.place(&file.path).and_then(|(dir, at)| dir.stat(&at)) {
@@ -278,7 +278,7 @@ mod tests {
             let states = found.files.iter().map(|report| report.state == FileState::Good);
             assert_eq!((found.reused_files, states.collect::<Vec<_>>()), (reused_files, good.to_vec()));
         };
-        // Seen from long ago every file is young: a further change might not show.
+        // At a time long past every file is young: a further change might not show.
         check(1, 0, [true, true]);
         check(1 << 33, 0, [true, true]);
         check(1 << 33, 2, [true, true]);

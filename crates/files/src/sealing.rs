@@ -1,5 +1,5 @@
-//! Makes a sealed content of what was indexed: reads every chunk once more, seals it in memory, keeps what proves it. Nothing is
-//! written; whoever serves the content seals it again as it is read.
+//! Makes a sealed content of an index: reads every chunk once more, seals it in memory, and keeps its hash and tag. Writes
+//! nothing; a seed seals each chunk again when it reads it.
 
 use std::os::unix::fs::FileExt as _;
 
@@ -11,10 +11,10 @@ use super::open_files::OpenFiles;
 use super::roots::OpenRoots;
 use swarm_core::manifest::{ChunkHasher, ChunkIndex, ContentKey, Hash, Manifest, Sealer, Tag};
 
-/// The sealed content of what was indexed, opened. `progress` is called from hashing threads.
+/// The sealed content of an index, already opened. `progress` is called from hashing threads.
 ///
 /// # Errors
-/// If a file cannot be read any more, or is not what it was when it was indexed.
+/// If a file can no longer be read, or has changed since it was indexed.
 pub fn seal(
     index: &Index,
     key: &ContentKey,
@@ -57,7 +57,7 @@ mod tests {
         ContentKey::from_bytes([7; 32])
     }
 
-    /// A folder with a film and a note, and what it is sealed.
+    /// A folder with a film and a note, and their sealed content.
     fn source() -> (tempfile::TempDir, Index, Manifest) {
         let folder = tempfile::tempdir().expect("a folder");
         let film: Vec<u8> = (0..3_000_000u32).flat_map(|i| i.to_le_bytes()).collect();
@@ -70,7 +70,7 @@ mod tests {
         (folder, index, sealed)
     }
 
-    /// Moves every chunk, some in slices, from a store to one in `out`.
+    /// Copies every chunk, some in slices, from a store to one in `out`.
     fn fetch(from: &dyn Store, manifest: &Manifest, out: &Path) -> TargetStore {
         let all = Bitfield::full(manifest.geometry().chunk_count());
         let opened = TargetStore::open(out, manifest.clone(), all, TargetOptions::default(), &|_| {});
@@ -91,7 +91,7 @@ mod tests {
         to
     }
 
-    /// Whether any file below a folder has these words in it; fewer would be in so many random bytes by chance.
+    /// Whether any file below a folder holds these words; shorter words could occur in random bytes by chance.
     fn holds(folder: &Path, words: &str) -> bool {
         let mut entries = walkdir::WalkDir::new(folder).into_iter().flatten();
         entries.any(|entry| {
@@ -125,7 +125,7 @@ mod tests {
                 [reader_dir.path(), folder.path()].map(|dir| fs::read(dir.join(name)).expect("a file"));
             assert!(ours == theirs, "{name}");
         }
-        // What the reader has it serves sealed, the first time and from then on.
+        // The reader serves its chunks sealed, at the first read and from the verified state.
         let again = tempfile::tempdir().expect("a folder");
         fetch(&reader, &shut, again.path());
         assert!(!holds(again.path(), NOTE));

@@ -1,6 +1,6 @@
 //! Serves files in place, read-only. Invariant: a chunk is hashed in this process before a byte of it is given out, and again
-//! when its file's stamp has moved; see [`super::guard`]. That a file cannot be read now says nothing about its bytes: only what was
-//! seen to differ, or to be gone from a disk that is there, counts as changed.
+//! when its file's stamp has changed; see [`super::guard`]. A read error says nothing about the bytes: only a chunk that was
+//! seen to differ, or a file that is gone from a mounted disk, counts as changed.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,7 +13,7 @@ use super::{Store, StoreError, Verdict, check_range};
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{ChunkIndex, FileIndex, Manifest};
 
-/// A store over files that belong to someone else.
+/// A store over files of the user.
 #[derive(Debug)]
 pub struct SeedStore {
     manifest: Manifest,
@@ -25,7 +25,7 @@ pub struct SeedStore {
 }
 
 impl SeedStore {
-    /// Serves the chunks in `good` (all, after indexing; those a scan found, of a partial copy). `clock` tells the present: a
+    /// Serves the chunks in `good` (all after indexing; those a scan found of a partial copy). `clock` reads the time of day: a
     /// file that changed within the last two seconds is hashed at every read, since a further change might not show.
     pub fn new(manifest: Manifest, roots: Roots, good: Bitfield, clock: fn() -> SystemTime) -> Self {
         let guard = Guard::new(manifest.geometry().chunk_count());
@@ -33,7 +33,7 @@ impl SeedStore {
         Self { manifest, roots, good, files: OpenFiles::default(), guard, clock }
     }
 
-    /// The chunks it set out to serve.
+    /// The chunks that it was given to serve.
     pub fn good(&self) -> &Bitfield {
         &self.good
     }
@@ -42,8 +42,8 @@ impl SeedStore {
         self.files.get(file, || self.roots.open(&self.manifest.file(file).path))
     }
 
-    /// What an error says of a chunk. Whatever it is, files and folders are opened anew next time: a disk that comes back is
-    /// another one to the system.
+    /// The error of a chunk that could not be read. In any case files and folders are opened anew next time: a disk that comes back
+    /// is a different one for the system.
     fn unreadable(&self, chunk: ChunkIndex, error: StoreError) -> StoreError {
         let file = self.manifest.geometry().span(chunk).file;
         self.files.forget(file);
@@ -63,7 +63,7 @@ impl SeedStore {
 
     fn changed(&self, chunk: ChunkIndex) -> StoreError {
         let file = self.manifest.geometry().span(chunk).file;
-        // It may have been replaced: look at the new one next time.
+        // The file may have been replaced: the next read opens it anew.
         self.files.forget(file);
         StoreError::Changed {
             path: self.roots.roots().path(&self.manifest.file(file).path),
@@ -111,7 +111,7 @@ impl Store for SeedStore {
         Err(StoreError::ReadOnlyStore)
     }
 
-    /// Nothing is ever written, so nothing becomes durable.
+    /// Nothing is written, so no chunk becomes durable.
     fn flush(&self) -> Result<Vec<ChunkIndex>, StoreError> {
         Ok(Vec::new())
     }

@@ -1,5 +1,5 @@
-//! A folder that holds many contents, each below a folder of its own that is named by its id, so that two may hold the same
-//! names. Invariant: nothing is made or removed outside of it, nor through a symbolic link.
+//! A folder of many contents, each in its own folder named by its id, so that two of them may hold equal
+//! names. Invariant: nothing is created or removed outside of it, nor through a symbolic link.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::file::File;
 use super::journal::open_locked;
 use swarm_core::base::ContentId;
 
-/// A held folder of contents.
+/// A folder of contents that is held open.
 #[derive(Debug)]
 pub struct Shelf {
     dir: Dir,
@@ -18,34 +18,34 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// Holds the folder at an absolute path, made if it is missing, for this process alone: another would take away what this
+    /// Opens the folder at an absolute path, creates it if missing, and locks it: another process could remove contents that this
     /// one has promised to keep.
     ///
     /// # Errors
-    /// If it cannot be made or written, or another process holds it.
+    /// If it cannot be created or written, or another process holds it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let dir = Dir::create(path)?;
         let lock = open_locked(&dir, Path::new(LOCK))?;
         Ok(Self { dir, path: path.to_owned(), _lock: lock })
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where a content has its place.
+    /// The folder of a content.
     pub fn place(&self, content: ContentId) -> PathBuf {
         self.path.join(content.to_string())
     }
 
-    /// Makes the place of a content, durably. Only a folder may stand there.
+    /// Creates the folder of a content, durably. An existing entry must be a folder.
     pub fn make_place(&self, content: ContentId) -> Result<(), StoreError> {
         self.dir.make_directory(Path::new(&content.to_string()))?;
         self.dir.sync_directory(Path::new(""))
     }
 
-    /// Takes a content off the shelf: its folder is renamed at once, and goes with [`Shelf::clear`].
+    /// Discards a content: renames its folder at once; [`Shelf::clear`] removes it.
     pub fn discard(&self, content: ContentId) -> Result<(), StoreError> {
         let (from, to) = (content.to_string(), format!("{content}{DISCARDED}"));
         if self.dir.stat(Path::new(&from))? == Standing::Nothing {
@@ -56,7 +56,7 @@ impl Shelf {
         self.dir.sync_directory(Path::new(""))
     }
 
-    /// Removes what was discarded, also by a process that ended before it could.
+    /// Removes discarded contents, also those of a process that ended before it could.
     pub fn clear(&self) -> Result<(), StoreError> {
         for name in self.dir.names(Path::new(""))? {
             let is_discarded = name.to_str().and_then(|name| name.strip_suffix(DISCARDED));
@@ -68,7 +68,7 @@ impl Shelf {
     }
 }
 
-/// What the folder of a content that goes away is called, after the id.
+/// Suffix of the folder of a discarded content, after the id.
 const DISCARDED: &str = ".evicted";
 const LOCK: &str = ".swarm-store.lock";
 
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_discarded_goes_whole_and_nothing_else_does() {
+    fn a_discarded_content_is_removed_whole_and_nothing_else_is() {
         let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(outside.path().join("secret"), b"x").unwrap();
         let shelf = Shelf::open(&folder.path().join("new/store")).unwrap();
@@ -97,7 +97,7 @@ mod tests {
             shelf.discard(content).unwrap();
             assert!(shelf.place(content).symlink_metadata().is_err());
         }
-        // Another process does the rest.
+        // The next process removes the rest.
         assert!(matches!(Shelf::open(shelf.path()), Err(StoreError::Busy { .. })));
         let place = shelf.path().to_owned();
         drop(shelf);

@@ -1,5 +1,5 @@
 //! Writes one file in order to a stream, as its chunks are verified. Invariant: bytes leave in order, each once, verified.
-//! How far ahead chunks are held is bounded by how far ahead the caller asks for them.
+//! The caller bounds how many chunks are held, by how far ahead it requests them.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,7 +12,7 @@ use super::{Store, StoreError, Verdict, check_range, locked};
 use swarm_core::base::RangeSet;
 use swarm_core::manifest::{ChunkHasher, ChunkIndex, FileIndex, Manifest};
 
-/// A store that passes one file on.
+/// A store that writes one file to a stream.
 pub struct StreamStore {
     manifest: Manifest,
     file: FileIndex,
@@ -21,7 +21,7 @@ pub struct StreamStore {
 }
 
 struct Held {
-    /// The chunk whose bytes leave next.
+    /// The next chunk to write.
     next: u32,
     verified: BTreeMap<u32, Vec<u8>>,
     kept: BTreeMap<u32, Kept>,
@@ -36,12 +36,12 @@ struct Kept {
 struct Out {
     write: Box<dyn Write + Send>,
     sha256: Option<Sha256>,
-    /// A write failed part way: what the other side has is not known.
+    /// Whether a write failed part way: then it is unknown which bytes the reader has.
     broken: bool,
 }
 
 impl StreamStore {
-    /// Passes `file` on to `out`.
+    /// Writes `file` to `out`.
     pub fn new(manifest: Manifest, file: FileIndex, out: Box<dyn Write + Send>) -> Self {
         let next = manifest.geometry().file_chunk_range(file).start;
         let sha256 = manifest.file(file).sha256.map(|_| Sha256::new());
@@ -62,7 +62,7 @@ impl StreamStore {
         Err(StoreError::Unwanted { path, chunk: self.manifest.geometry().number_in_file(chunk) })
     }
 
-    /// Takes chunks that may leave now, one at a time so that each frees its memory when it is written.
+    /// The next chunk that may be written; one at a time, so that each frees its memory when it is written.
     fn take_next(&self) -> Option<(ChunkIndex, Vec<u8>)> {
         let mut held = locked(&self.held);
         let next = held.next;
@@ -140,7 +140,7 @@ impl Store for StreamStore {
         whole.map_or(Ok(Verdict::Corrupt), |kept| self.write_chunk(chunk, &kept.bytes))
     }
 
-    /// Durable means handed over: the chunks returned are with whoever reads the stream.
+    /// Durable here means written to the stream: its reader has the returned chunks.
     fn flush(&self) -> Result<Vec<ChunkIndex>, StoreError> {
         let mut out = locked(&self.out);
         let mut written = Vec::new();

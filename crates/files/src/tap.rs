@@ -1,33 +1,33 @@
-//! Where the tests of this room look in: every operation on a fetch's files and folders passes here first. In production a
-//! tap is nothing, neither bytes nor time; in tests it may count operations, write them down, let one fail or keep it waiting.
+//! Lets the tests of this crate observe every operation on a fetch's files and folders. In production a
+//! tap is empty and costs nothing; in tests it may count operations, record them, let one fail or delay it.
 
 use std::path::Path;
 
 use super::dir::Access;
 
-/// One operation, before it is done.
+/// One operation, before it is performed.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(test), expect(dead_code, reason = "only tests look at what is done"))]
 pub(super) enum Op<'a> {
-    /// Opens a file, and perhaps makes it.
+    /// Opens a file, and creates it if the access says so.
     Open { path: &'a Path, access: Access },
-    /// Looks at what stands at a place.
+    /// Reads the kind of an entry.
     Stat,
     /// Renames a file.
     Rename { from: &'a Path, to: &'a Path },
     /// Removes a file or an empty folder.
     Remove { path: &'a Path },
-    /// Makes one folder.
+    /// Creates one folder.
     MakeDirectory { path: &'a Path },
     /// Makes the names in a folder durable.
     SyncDirectory { path: &'a Path },
-    /// Makes everything durable.
+    /// Makes the whole file system durable.
     SyncFileSystem,
     /// Takes the lock of an open file.
     Lock,
-    /// Asks an open file for its length and times.
+    /// Reads length and times of an open file.
     Metadata,
-    /// Reads so many bytes at most.
+    /// Reads bytes of a file.
     Read,
     /// Writes these bytes.
     Write { offset: u64, data: &'a [u8] },
@@ -35,7 +35,7 @@ pub(super) enum Op<'a> {
     SetLen { len: u64 },
     /// Makes a range a hole.
     Punch { offset: u64, len: u64 },
-    /// Sets space aside beyond the end.
+    /// Allocates space beyond the end.
     Reserve,
     /// Makes a file executable.
     SetPermissions,
@@ -46,7 +46,7 @@ pub(super) enum Op<'a> {
 #[cfg(test)]
 pub(super) use super::tests::watch::Tap;
 
-/// Nothing.
+/// Empty in production.
 #[cfg(not(test))]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tap(());
@@ -60,13 +60,13 @@ impl Tap {
         Self(())
     }
 
-    /// Does an operation.
+    /// Performs an operation.
     #[inline]
     pub(super) fn run<T, E>(&self, _op: Op<'_>, perform: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         perform()
     }
 
-    /// As much of some bytes as one call takes.
+    /// The part of some bytes that one call writes.
     #[inline]
     pub(super) fn cut<'a>(&self, data: &'a [u8]) -> &'a [u8] {
         data

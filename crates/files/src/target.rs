@@ -1,6 +1,6 @@
-//! Fetches a content into a folder. Invariants: bytes reach a chunk's place only under its lock and never once it is verified;
-//! the journal learns of a chunk only after its file was synced; after a sync that failed it learns nothing more, since the
-//! system may have dropped what it could not write.
+//! Fetches a content into a folder. Invariants: bytes are written to a chunk's place only under its lock and never once it is
+//! verified; the journal records a chunk only after its file was synced; after a failed sync it records nothing more, because the
+//! system may have dropped the bytes that it could not write.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt as _;
@@ -24,29 +24,29 @@ use crate::limits::SYNC_FILES_MAX;
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{ChunkHasher, ChunkIndex, EntryPath, FileIndex, Manifest};
 
-/// How a content is fetched into a folder.
+/// Options of a fetch into a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetOptions {
-    /// Whether files that stand in the way are replaced (when the new ones are complete).
+    /// Whether files in the way are replaced (once the new ones are complete).
     pub overwrite: bool,
-    /// Empty files and empty folders that are not wanted; files with bytes are left out by their chunks.
+    /// Empty files and folders that are not wanted; files with bytes are left out by their chunks.
     pub unwanted_empty: BTreeSet<EntryPath>,
 }
 
-/// What was there when a fetch began.
+/// The state of the folder when the fetch started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
     /// Chunks that need not be fetched.
     pub durable: Bitfield,
-    /// Chunks that were hashed to find out.
+    /// Number of chunks that were hashed to find out.
     pub hashed_chunks: u32,
-    /// An earlier fetch is gone on with.
+    /// Whether the fetch continues an earlier one.
     pub resumed: bool,
-    /// The journal of the earlier fetch was not believed, so all that was there was hashed.
+    /// Whether the journal of the earlier fetch was not believed, so that every file was hashed.
     pub doubted: bool,
-    /// The chunks that the store wants: those that were asked for, without those of entries that are left out.
+    /// The chunks that the store wants: the requested ones, without those of entries that are left out.
     pub wanted: Bitfield,
-    /// What was asked for and the target cannot hold.
+    /// Requested entries that the target cannot hold.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -61,7 +61,7 @@ pub struct TargetStore {
     writers: ChunkLocks,
     last_look: Option<LastLook>,
     state: Mutex<State>,
-    /// Held through a flush: there is one at a time.
+    /// Locked during a flush, so that there is one at a time.
     journal: Mutex<Journal>,
 }
 
@@ -69,22 +69,22 @@ pub struct TargetStore {
 struct State {
     verified: Bitfield,
     durable: Bitfield,
-    /// Verified, to be synced.
+    /// Verified chunks, not yet synced.
     pending: BTreeSet<ChunkIndex>,
-    /// Durable, to be told to the caller.
+    /// Durable chunks, not yet reported to the caller.
     unreported: Vec<ChunkIndex>,
-    /// Files that may be complete, to be given their final names.
+    /// Files that may be complete, and then get their final names.
     touched: BTreeSet<FileIndex>,
     sync_failed: bool,
-    /// Files whose `.part` is ours.
+    /// Files whose `.part` belongs to this fetch.
     ours: Bitfield,
-    /// Complete files may have their own names: there is no last look, or it is over.
+    /// Whether complete files may get their final names: there is no final check, or it has passed.
     may_promote: bool,
 }
 
 impl TargetStore {
-    /// Begins a fetch into `dir`, made if it is missing, or goes on with one. `wanted` are the chunks to be fetched. May hash
-    /// what is there, on all cores; `progress` is then called from hashing threads.
+    /// Starts or continues a fetch into `dir`, which is created if missing. `wanted` are the chunks to fetch. May hash
+    /// existing files on all cores; `progress` is then called from hashing threads.
     pub fn open(
         dir: &Path,
         manifest: Manifest,
@@ -102,7 +102,7 @@ impl TargetStore {
         options: TargetOptions,
         progress: &(dyn Fn(HashProgress) + Sync),
     ) -> Result<(Self, Opened), StoreError> {
-        // Until this one's names are written down and compared with those of others, no other fetch begins in the folder.
+        // No other fetch starts in the folder until the names of this one are recorded and compared with those of others.
         let turn = dir.take_turn();
         let (mut journal, recovered) = Journal::open(&dir, &manifest)?;
         let existed = recovered.existed;
@@ -145,7 +145,7 @@ impl TargetStore {
         Ok((store, opened))
     }
 
-    /// Makes the longest files at once: the target may not take their lengths. What it does not take is wanted no longer.
+    /// Creates the longest files at once, because the target may refuse their lengths. Refused files are no longer wanted.
     fn try_lengths(&mut self) -> Result<Vec<LeftOut>, StoreError> {
         self.check_file_limit()?;
         let mut left_out = Vec::new();
@@ -162,14 +162,14 @@ impl TargetStore {
                         self.wanted.remove(chunk);
                     });
                 }
-                // Whatever else it is, the first write meets it too and knows what to do.
+                // Any other error: the first write meets it too, and handles it.
                 Ok(_) | Err(_) => {}
             }
         }
         Ok(left_out)
     }
 
-    /// Whether this process may write files as long as those that are still to be written.
+    /// Whether this process may write files of the lengths that are still to be written.
     fn check_file_limit(&self) -> Result<(), StoreError> {
         let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Fsize).current else {
             return Ok(());
@@ -189,7 +189,7 @@ impl TargetStore {
         }
     }
 
-    /// Reads every wanted chunk from the disk again before any file gets its own name.
+    /// Adds a final check: every wanted chunk is read from the disk again before any file gets its final name.
     pub fn looking_again(self, look: LastLook) -> Self {
         locked(&self.state).may_promote = false;
         Self { last_look: Some(look), ..self }
@@ -247,7 +247,7 @@ impl TargetStore {
         })
     }
 
-    /// The caller holds the chunk's lock and has seen its hash to be right.
+    /// The caller holds the chunk's lock and has verified its hash.
     fn mark_verified(&self, chunk: ChunkIndex) {
         self.guard.mark(&self.manifest, chunk, Stamp::OURS);
         let mut state = locked(&self.state);
@@ -255,7 +255,7 @@ impl TargetStore {
         state.pending.insert(chunk);
     }
 
-    /// Writes verified bytes as their reader wants them.
+    /// Writes verified bytes decrypted.
     fn put_opened(&self, chunk: ChunkIndex, data: &[u8]) -> Result<(), StoreError> {
         let Some(opening) = self.manifest.opening() else { return self.put(chunk, data) };
         let mut opened = data.to_vec();
@@ -274,7 +274,7 @@ impl TargetStore {
         if is_zero(data) {
             match file.punch(span.file_offset, span.len.into()) {
                 Ok(()) => return Ok(()),
-                // Whatever it was: zeros that are written say the same.
+                // Any refusal: written zeros read the same.
                 Err(reason) => {
                     self.files.dir.niceties().note(Nicety::Hole, || self.files.path(span.file), reason)
                 }
@@ -298,7 +298,7 @@ impl TargetStore {
     }
 
     fn make_durable(&self, journal: &mut Journal, batch: &BTreeSet<ChunkIndex>) -> Result<(), StoreError> {
-        // The journal speaks of names: it must not claim what lies under none.
+        // The journal identifies files by their names: it must not claim chunks of a file that no longer has its name.
         let files: BTreeSet<FileIndex> = batch.iter().map(|&chunk| self.file_of(chunk)).collect();
         files.iter().try_for_each(|file| self.files.check_part(*file))?;
         if let Err(error) = self.sync(batch) {
@@ -315,13 +315,13 @@ impl TargetStore {
         Ok(())
     }
 
-    /// Renames what is complete. A file that cannot be renamed is tried again at the next flush.
+    /// Renames complete files. If a rename fails, the next flush tries it again.
     fn promote_complete(&self) -> Result<(), StoreError> {
         let touched = {
             let state = locked(&self.state);
             if state.may_promote { state.touched.clone() } else { BTreeSet::new() }
         };
-        // A folder of a hundred thousand files spends half its time here.
+        // In parallel: a folder of a hundred thousand files spends half its time here.
         touched.into_par_iter().try_for_each(|file| {
             if self.missing_of(file) == 0 && self.files.promote(file)? {
                 self.trust_final(file)?;
@@ -331,7 +331,7 @@ impl TargetStore {
         })
     }
 
-    /// What was verified under the temporary name is known of the final one, until someone touches it.
+    /// Chunks that were verified under the temporary name stay verified under the final one, until another process changes the file.
     fn trust_final(&self, file: FileIndex) -> Result<(), StoreError> {
         if let Some((open, _)) = self.files.existing(file)? {
             let stamp = Stamp::of(&open).map_err(StoreError::disk(&self.files.path(file), "stat"))?;
@@ -340,7 +340,7 @@ impl TargetStore {
         Ok(())
     }
 
-    /// What an error of a read says of a chunk: nothing, if it may pass.
+    /// The chunk that a read error marks as bad: none, if the error may be transient.
     fn unreadable(&self, chunk: ChunkIndex, error: StoreError) -> StoreError {
         let file = self.file_of(chunk);
         self.files.forget(file);
@@ -394,7 +394,7 @@ impl TargetStore {
         Ok(std::mem::take(&mut locked(&self.state).unreported))
     }
 
-    /// Looks at everything once more, if that was asked for, and names what is complete.
+    /// Runs the final check, if one was requested, and renames complete files.
     fn look_again(&self) -> Result<(), StoreError> {
         let Some(look) = &self.last_look else { return Ok(()) };
         let geometry = self.manifest.geometry();
@@ -410,7 +410,7 @@ impl TargetStore {
         self.promote_complete()
     }
 
-    /// Final names are not believed either: at the end each leads to the file that was written.
+    /// Checks that each final name leads to the file that was written: other processes may have replaced it.
     fn check_finals(&self) -> Result<(), StoreError> {
         let geometry = self.manifest.geometry();
         let wanted = (0..geometry.file_count()).into_par_iter().filter_map(|index| geometry.file(index));
@@ -419,7 +419,7 @@ impl TargetStore {
         wanted.filter(is_wanted).try_for_each(|file| self.files.check_final(file))
     }
 
-    /// What lies under names that lead elsewhere now is no longer claimed: the next run would believe it after a few samples.
+    /// Removes the claims to files whose names lead elsewhere now: the next run would believe them after a few samples.
     fn disown_replaced(&self, journal: &mut Journal) {
         let geometry = self.manifest.geometry();
         let is_replaced = |file: &FileIndex| {
@@ -546,7 +546,7 @@ impl Store for TargetStore {
             return Ok(Verdict::Corrupt);
         }
         if self.manifest.opening().is_some() {
-            // Slices are kept as they came.
+            // Slices are kept on disk unverified, as they came.
             let mut data = vec![0; span.len as usize];
             file.read_exact_at(&mut data, span.file_offset)
                 .map_err(StoreError::disk(&self.files.path(span.file), "read"))?;
@@ -584,13 +584,13 @@ impl Store for TargetStore {
     }
 }
 
-/// A fetch that cannot begin leaves no journal behind, unless there was one.
+/// A fetch that cannot start leaves no journal behind, unless there was one before.
 fn abandon(journal: &Journal, dir: &Dir, existed: bool, error: StoreError) -> StoreError {
     let removed = if existed { Ok(()) } else { journal.remove(dir) };
     removed.err().unwrap_or(error)
 }
 
-/// Writes down what is known, unless the journal says just that.
+/// Rewrites the journal, unless it already says the same.
 fn record(
     journal: &mut Journal,
     dir: &Dir,

@@ -1,5 +1,5 @@
-//! The files of a fetch: `.part` while they grow, their own names once complete. Invariant: a final name shows nothing, what
-//! stood there before, or the complete file. Names are not believed: what is opened by one must be the file that was written.
+//! The files of a fetch: `.part` while they are incomplete, their final names afterwards. Invariant: a final name shows nothing, the
+//! old file, or the complete new one. Names are not trusted: a file opened by its name must be the one that was written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -23,7 +23,7 @@ use swarm_core::manifest::{EntryPath, FileIndex, Manifest};
 /// Where the bytes of a file are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Nowhere yet.
+    /// The file was not created yet.
     Nothing,
     /// Under the temporary name.
     Part,
@@ -31,14 +31,14 @@ pub(super) enum Place {
     Final,
 }
 
-/// What of the files was there before.
+/// Files that existed before.
 #[derive(Debug, Default)]
 pub(super) struct FoundFiles {
-    /// Where each file is.
+    /// The place of each file.
     pub(super) places: Vec<Place>,
-    /// Which file lies there, by index.
+    /// The identity of each existing file, by index.
     pub(super) identities: BTreeMap<usize, Identity>,
-    /// The locks of those that are not complete.
+    /// The locks of incomplete files.
     pub(super) locks: PartLocks,
 }
 
@@ -47,13 +47,13 @@ pub(super) struct FoundFiles {
 pub(super) struct TargetFiles {
     pub(super) dir: Dir,
     manifest: Manifest,
-    /// Whether what stands in the way is replaced.
+    /// Whether files in the way are replaced.
     overwrite: bool,
     open: OpenFiles,
-    /// The long ones among them, opened for writing past the page cache.
+    /// Long files, opened a second time for direct writes.
     open_direct: OpenFiles,
     direct: DirectWrites,
-    /// One at a time: two into one file spin on its lock in the kernel, on the core that could verify meanwhile.
+    /// One cached write at a time: two writes into one file spin on its lock in the kernel, on the core that could verify meanwhile.
     cached_writes: Mutex<()>,
     locks: PartLocks,
     made: Mutex<Made>,
@@ -62,7 +62,7 @@ pub(super) struct TargetFiles {
 #[derive(Debug)]
 struct Made {
     places: Vec<Place>,
-    /// Which file lies at each of them, by index.
+    /// The identity of each file, by index.
     identities: BTreeMap<usize, Identity>,
     /// Folders with names that are not durable yet.
     unsynced: BTreeSet<PathBuf>,
@@ -90,14 +90,14 @@ impl TargetFiles {
         locked(&self.made).places[file.get()]
     }
 
-    /// The final place, for messages.
+    /// The final path, for messages.
     pub(super) fn path(&self, file: FileIndex) -> PathBuf {
         self.dir.full(final_path(&self.manifest, file))
     }
 
-    /// The file where it is now, with its place. `None` if there is nothing yet.
+    /// The open file and its place. `None` if it was not created yet.
     pub(super) fn existing(&self, file: FileIndex) -> Result<Option<(Arc<File>, Place)>, StoreError> {
-        // A file may be renamed between the look and the open: then the second look is right.
+        // The file may be renamed between the look-up and the open: then the second look-up is right.
         let place = self.place(file);
         match self.open_at(file, place) {
             Err(error) if error.is_missing() && self.place(file) != place => {
@@ -107,7 +107,7 @@ impl TargetFiles {
         }
     }
 
-    /// The file to write to, made at its full length if it is not there.
+    /// The file to write to; created at its full length if missing.
     pub(super) fn to_write(&self, file: FileIndex) -> Result<Arc<File>, StoreError> {
         if let Some((open, _)) = self.existing(file)? {
             return Ok(open);
@@ -117,7 +117,7 @@ impl TargetFiles {
             let part = part_path(&self.dir, &self.manifest, file);
             self.make_folders(&part, &mut made.unsynced)?;
             let new = Arc::new(self.open_file(&part, Access::CreateNew)?);
-            // Before it has its length: another fetch may have taken it for a leftover.
+            // Locked before its length is set: another fetch might take it for a leftover.
             self.locks.take(file, &self.dir.full(&part), Arc::clone(&new))?;
             if let Err(error) = new.set_len(self.manifest.file(file).len) {
                 self.locks.release(file);
@@ -134,7 +134,7 @@ impl TargetFiles {
         opened.map(|(open, _)| open).ok_or_else(|| StoreError::TargetExists { path: self.path(file) })
     }
 
-    /// Writes to a file of [`Self::to_write`], past the page cache where that is worth it.
+    /// Writes to a file of [`Self::to_write`], directly where that is worthwhile.
     pub(super) fn write(
         &self,
         file: FileIndex,
@@ -173,7 +173,7 @@ impl TargetFiles {
         direct
     }
 
-    /// Gives a complete file its final name and executable bit; false if it had them.
+    /// Gives a complete file its final name and executable bit; false if it already has them.
     pub(super) fn promote(&self, file: FileIndex) -> Result<bool, StoreError> {
         if self.place(file) != Place::Part {
             return Ok(false);
@@ -182,7 +182,7 @@ impl TargetFiles {
         let Some((open, Place::Part)) = self.existing(file)? else { return Ok(false) };
         let len = open.metadata().map_err(StoreError::disk(&self.path(file), "stat"))?.len();
         if len != self.manifest.file(file).len {
-            // Somebody cut it short meanwhile; its journal is not to be believed any more.
+            // Another process cut the file meanwhile, so the journal must not be believed any more.
             return Err(StoreError::Cut { path: self.path(file) });
         }
         self.check_sha256(file, &part, &open)?;
@@ -190,11 +190,11 @@ impl TargetFiles {
         self.check_name(&part, &open)?;
         self.dir.rename(&part, name, self.overwrite)?;
         if let Err(error) = self.check_name(name, &open) {
-            // Another file took the temporary name after it was looked at: that one gets it back, if nothing stands there.
+            // Another file took the temporary name after the check: it gets the name back, if that is free.
             let _ = self.dir.rename(name, &part, false);
             return Err(error);
         }
-        // While anybody has it open for writing, it cannot be run.
+        // A file cannot be executed while a process has it open for writing.
         self.open.forget(file);
         self.open_direct.forget(file);
         self.locks.release(file);
@@ -204,7 +204,7 @@ impl TargetFiles {
         Ok(true)
     }
 
-    /// Opens a file anew next time it is read.
+    /// Makes the next read open a file anew.
     pub(super) fn forget(&self, file: FileIndex) {
         self.open.forget(file);
     }
@@ -240,11 +240,11 @@ impl TargetFiles {
         }
     }
 
-    /// Makes the names made so far durable.
+    /// Makes all new names durable.
     pub(super) fn sync_names(&self) -> Result<(), StoreError> {
         let unsynced = std::mem::take(&mut locked(&self.made).unsynced);
         let are_many = unsynced.len() > crate::limits::SYNC_FILES_MAX;
-        // The data in them is synced: if all at once fails, one by one may do.
+        // The data of these files is synced: if syncing all at once fails, syncing one by one may succeed.
         let synced = if are_many && matches!(self.dir.sync_file_system(), Ok(true)) {
             Ok(())
         } else {
@@ -256,20 +256,20 @@ impl TargetFiles {
         synced
     }
 
-    /// That the temporary name of a file still leads to what was written.
+    /// Checks that the temporary name of a file still leads to the file that was written.
     pub(super) fn check_part(&self, file: FileIndex) -> Result<(), StoreError> {
         if self.place(file) != Place::Part {
             return Ok(());
         }
         let part = part_path(&self.dir, &self.manifest, file);
         match self.check_identity(file, &part) {
-            // Renamed between the two looks.
+            // The file was renamed between the two looks.
             Err(_) if self.place(file) == Place::Final => Ok(()),
             checked => checked,
         }
     }
 
-    /// That the final name of a complete file leads to what was written, or to nothing: it may have been taken away since.
+    /// Checks that the final name of a complete file leads to the file that was written, or to nothing: the user may have moved it.
     pub(super) fn check_final(&self, file: FileIndex) -> Result<(), StoreError> {
         let name = final_path(&self.manifest, file);
         if self.place(file) != Place::Final || self.dir.stat(name)? == Standing::Nothing {
@@ -305,10 +305,10 @@ impl TargetFiles {
         locked(&self.made).identities.get(&file.get()).copied()
     }
 
-    /// Opens a file; locks are given up where there are no descriptors left for that.
+    /// Opens a file; where no descriptors are left, it closes locked files and tries again.
     fn open_file(&self, path: &Path, access: Access) -> Result<File, StoreError> {
         match self.dir.open_file(path, access) {
-            // Only where it was not opened at all: what was made is not made twice.
+            // Only if the open itself failed: a created file must not be created twice.
             Err(error @ StoreError::Disk { op: "open", .. })
                 if error.is_out_of_descriptors() && self.locks.release_all() =>
             {
@@ -332,7 +332,7 @@ impl TargetFiles {
     fn open_at(&self, file: FileIndex, place: Place) -> Result<Option<(Arc<File>, Place)>, StoreError> {
         let open = || match place {
             Place::Nothing | Place::Part => self.open_part(file),
-            // Who reads it looks at its bytes again if it is not what it was.
+            // The reader verifies the bytes again if the file has changed.
             Place::Final => self.open_file(final_path(&self.manifest, file), Access::Read),
         };
         match place {
@@ -372,7 +372,7 @@ impl TargetFiles {
         if found == expected { Ok(()) } else { Err(StoreError::Integrity { path }) }
     }
 
-    /// Whoever may read may then execute, as if the file had been made so under the same umask.
+    /// Every user who may read the file may then execute it, as if it had been created executable under the same umask.
     fn set_executable(&self, file: FileIndex, open: &File) -> Result<(), StoreError> {
         if !self.manifest.file(file).executable {
             return Ok(());
@@ -390,33 +390,33 @@ impl TargetFiles {
     }
 }
 
-/// The final name, below the folder.
+/// The final name, relative to the folder.
 pub(super) fn final_path(manifest: &Manifest, file: FileIndex) -> &Path {
     Path::new(manifest.file(file).path.as_str())
 }
 
-/// The temporary name: `<name>.part` beside the final place, unless the content itself wants that name or
-/// it is too long, here or for the target.
+/// The temporary name: `<name>.part` beside the final one, unless an entry of the content has that name, or it is too
+/// long here or for the target.
 pub(super) fn part_path(dir: &Dir, manifest: &Manifest, file: FileIndex) -> PathBuf {
     let mut names = part_paths(manifest, file);
     let last = names.pop().expect("one name is always among them");
     names.into_iter().find(|name| !dir.refuses(name)).unwrap_or(last)
 }
 
-/// All temporary names that a file may have, the preferred one first; which of them it has, the target decides.
+/// All possible temporary names of a file, the preferred one first; the target decides which can be used.
 pub(super) fn part_paths(manifest: &Manifest, file: FileIndex) -> Vec<PathBuf> {
     let entry = &manifest.file(file).path;
     let hash = blake3::hash(&[manifest.id().as_bytes().as_slice(), entry.as_str().as_bytes()].concat());
     let hidden = format!(".swarm-{}.part", HEXLOWER.encode(&hash.as_bytes()[..8]));
     let beside = entry.parent().map_or_else(|| hidden.clone(), |folder| format!("{folder}/{hidden}"));
     let candidates = [format!("{}.part", entry.as_str()), beside, hidden];
-    // All three are taken only if the manifest was built around its own hash; the last name is then still one of ours.
+    // All three are taken only if the manifest was built around its own hash; the last name belongs to this fetch even then.
     let last = format!(".swarm-{}.part", HEXLOWER.encode(hash.as_bytes()));
     let free = candidates.into_iter().filter(|name| is_free(manifest, name));
     free.chain([last]).map(PathBuf::from).collect()
 }
 
-/// Whether a name can be used and no entry of the content is, or lies below, it.
+/// Whether a name can be used: no entry of the content has it, or lies below it.
 fn is_free(manifest: &Manifest, name: &str) -> bool {
     let Ok(entry) = EntryPath::new(name) else { return false };
     let below = format!("{name}/");

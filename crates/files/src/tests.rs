@@ -1,4 +1,4 @@
-//! The room's promises, tried on real folders.
+//! Tests of the crate's promises on real folders.
 
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
@@ -21,7 +21,7 @@ mod crashes;
 mod injected;
 mod refused;
 
-/// Files of this content, made in a folder and indexed with 16 KiB chunks.
+/// The files of a content, created in a folder and indexed with 16 KiB chunks.
 struct World {
     source: tempfile::TempDir,
     target: tempfile::TempDir,
@@ -115,7 +115,7 @@ impl World {
         self.target.path().join(journal::file_name(self.manifest().id()))
     }
 
-    /// Reads every chunk that is said to be there: each must be right or be refused.
+    /// Reads every chunk that the store claims: each must be right or be refused.
     fn check_reads(&self, store: &dyn Store) {
         for chunk in self.manifest().geometry().chunks() {
             let data = self.data(chunk);
@@ -340,7 +340,7 @@ fn a_part_that_changed_since_is_noticed_and_hashed_whole() {
 }
 
 #[test]
-fn no_damage_to_the_journal_makes_a_wrong_claim_believed() {
+fn no_wrong_claim_of_a_damaged_journal_is_believed() {
     let world = world(&[("a", bytes(1, 50_000))]);
     let (store, _) = world.open();
     world.write(&store, [0]);
@@ -375,7 +375,7 @@ fn no_damage_to_the_journal_makes_a_wrong_claim_believed() {
 
 #[test]
 fn a_torn_record_does_not_harm_the_next() {
-    // Long ones leave something behind the next record, which may look like records that are wrong.
+    // Long records leave bytes behind the next one that may look like wrong records.
     let long = |shift| [&4001_u32.to_le_bytes()[..], &[0; 4][..shift], &[1, 0, 0, 0].repeat(100)].concat();
     let short = [&[9, 0, 0, 0, 1, 2, 3][..], &[5; 15]].concat();
     for torn in [short, long(0), long(1), long(2), long(3)] {
@@ -397,7 +397,7 @@ fn a_torn_record_does_not_harm_the_next() {
 }
 
 #[test]
-fn files_of_others_are_not_touched_unless_told() {
+fn files_of_others_are_replaced_only_on_request() {
     for (name, data, survives) in
         [("a", bytes(7, 50_000), true), ("a", b"x".to_vec(), true), ("a.part", bytes(7, 50_000), false)]
     {
@@ -461,7 +461,7 @@ fn slices_are_kept_verified_and_never_overwrite_what_is_verified() {
     assert_eq!(store.verify_kept(chunk).unwrap(), Verdict::Verified);
     store.keep_slice(chunk, 0, &[0; 100]).unwrap();
     world.check_reads(&store);
-    // Zeros over kept garbage: the hole has to be made, not assumed.
+    // Zeros over unverified bytes: the hole must be punched, not assumed.
     store.keep_slice(world.chunk(5), 0, &[1; 500]).unwrap();
     world.finish_and_check(&store);
 }
@@ -553,7 +553,7 @@ fn a_wrong_sha256_keeps_the_file_from_its_name() {
 }
 
 #[test]
-fn a_finished_file_that_someone_changes_is_not_served() {
+fn a_finished_file_that_was_changed_is_not_served() {
     let world = three_files();
     let (store, _) = world.open();
     world.finish_and_check(&store);

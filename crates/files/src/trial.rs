@@ -1,6 +1,6 @@
-//! What a target can hold, found out by trying before anything is fetched: names that some file systems refuse, and files
-//! longer than they take. Invariant: an entry is left out only after the target refused it. Names that every file system takes
-//! are not tried, so that most fetches try none.
+//! Finds by trial which names and lengths a target cannot hold, before any chunk is fetched: names that some file systems refuse,
+//! and files longer than they accept. Invariant: an entry is left out only after the target refused it. Names that every file
+//! system accepts are not tried, so that most fetches try none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -20,29 +20,29 @@ use swarm_core::manifest::{EntryPath, FileIndex, Manifest};
 pub struct LeftOut {
     /// Its path in the content.
     pub path: EntryPath,
-    /// What the target refused.
+    /// The refused part of the entry.
     pub why: LeftOutWhy,
 }
 
-/// What a target refused of an entry.
+/// The part of an entry that a target refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeftOutWhy {
-    /// The name of it, or of a folder above it.
+    /// The name of the entry, or of a folder above it.
     Name {
-        /// The name.
+        /// The refused name.
         name: String,
-        /// What the system said.
+        /// The error of the system.
         reason: Errno,
     },
-    /// Its length, bytes.
+    /// The length of the file, bytes.
     Length(u64),
 }
 
-/// Names that a target refused, and why.
+/// Names that a target refused, with its errors.
 pub(super) type RefusedNames = BTreeMap<OsString, Errno>;
 
-/// Tries every name of the wanted entries that some file system might refuse, and the temporary names of long ones. They are
-/// tried in a folder of their own: a final name shows nothing before the file is complete.
+/// Tries every name of the wanted entries that some file system might refuse, and the temporary names of long ones. The trial
+/// uses its own folder, because a final name must show nothing before its file is complete.
 pub(super) fn try_names(
     dir: &Dir,
     manifest: &Manifest,
@@ -65,7 +65,7 @@ pub(super) fn try_names(
     Ok(refused)
 }
 
-/// The wanted entries with a refused name in their path; they are wanted no longer.
+/// Finds the wanted entries with a refused name in their path; they are no longer wanted.
 pub(super) fn leave_out_names(
     refused: &RefusedNames,
     manifest: &Manifest,
@@ -96,7 +96,7 @@ pub(super) fn leave_out_names(
     left_out
 }
 
-/// Files so long that some file system might refuse them.
+/// Files of a length that some file system might refuse.
 pub(super) fn doubtful_lengths(manifest: &Manifest, wanted: &Bitfield) -> Vec<FileIndex> {
     let geometry = manifest.geometry();
     let files = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
@@ -137,7 +137,7 @@ fn doubtful_names(manifest: &Manifest, wanted: &Bitfield, options: &TargetOption
         let path = &manifest.file(file).path;
         path.components().for_each(&mut doubt);
         let part = format!("{}.part", path.name());
-        // A longer one is not used.
+        // A longer name is never used.
         if part.len() > PLAIN_LEN_MAX && EntryPath::new(part.as_str()).is_ok() {
             doubt(&part);
         }
@@ -149,7 +149,7 @@ fn doubtful_names(manifest: &Manifest, wanted: &Bitfield, options: &TargetOption
     names
 }
 
-/// Whether every file system takes this name.
+/// Whether every file system accepts this name.
 fn is_plain(name: &str) -> bool {
     let is_fine = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !b"\"*/:<>?\\|".contains(&byte);
     name.len() <= PLAIN_LEN_MAX
@@ -158,7 +158,7 @@ fn is_plain(name: &str) -> bool {
         && !is_device(name.split('.').next().unwrap_or(name).trim_end())
 }
 
-/// Whether Windows, and file systems that follow it, mean a device by this name.
+/// Whether the name stands for a device on Windows, and on file systems that follow it.
 fn is_device(stem: &str) -> bool {
     let stem = stem.to_ascii_lowercase();
     let numbered = ["com", "lpt"].iter().filter_map(|prefix| stem.strip_prefix(prefix));
@@ -166,7 +166,7 @@ fn is_device(stem: &str) -> bool {
         || numbered.into_iter().any(|n| n.len() == 1 && n.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether this is how a file system says that it does not take a name. (exFAT in user space finds "no such file".)
+/// Whether a file system refuses names by this error. (exFAT in user space reports "no such file".)
 pub(super) fn is_name_refusal(errno: Errno) -> bool {
     matches!(
         errno,
@@ -201,7 +201,7 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// The longest name that needs no trial, bytes: eCryptfs takes 143, and `.part` is to fit behind it.
+/// The longest name that needs no trial, bytes: eCryptfs accepts 143, and `.part` has to fit behind the name.
 const PLAIN_LEN_MAX: usize = 100;
 /// The longest file that needs no trial, bytes: old network file systems end here, FAT at twice as much.
 const SURE_LEN_MAX: u64 = (1 << 31) - 1;

@@ -1,5 +1,5 @@
-//! Which files of a tree belong to fetches that are not finished: journals, and the `.part` files of the contents that these
-//! name. Files alike that no journal knows are the user's own. Reads names and journals only; changes nothing.
+//! Finds the files of unfinished fetches in a tree: journals, and the `.part` files of the contents that these
+//! name. Similar files without a journal belong to the user. Reads names and journals only; changes nothing.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::journal;
 use super::target_files::part_paths;
 use swarm_core::manifest::FileIndex;
 
-/// What was found so far.
+/// The files found so far.
 #[derive(Debug, Default)]
 pub(super) struct Unfinished {
     folders: BTreeSet<PathBuf>,
@@ -16,12 +16,12 @@ pub(super) struct Unfinished {
 }
 
 impl Unfinished {
-    /// Looks for journals in a folder, once; what lies below it may belong to them.
+    /// Looks for journals in a folder, once; files below the folder may belong to them.
     pub(super) fn look_into(&mut self, folder: &Path) {
         if !self.folders.insert(folder.to_owned()) {
             return;
         }
-        // A folder that cannot be read is an error where its files are wanted, not here.
+        // An unreadable folder is an error where its files are indexed, not here.
         let Ok(entries) = std::fs::read_dir(folder) else { return };
         for entry in entries.flatten().filter(|entry| journal::is_file_name(&entry.file_name())) {
             let path = entry.path();
@@ -34,7 +34,7 @@ impl Unfinished {
         }
     }
 
-    /// Whether a file belongs to a fetch of a folder that was looked into.
+    /// Whether a file belongs to a fetch whose journal was found.
     pub(super) fn has(&self, path: &Path) -> bool {
         self.files.contains(path)
     }

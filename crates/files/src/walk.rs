@@ -1,5 +1,5 @@
-//! What lies below the paths that are to be indexed: names, lengths and stamps; no hashing. Links and special files inside a
-//! tree are left out and named; a path given by the user that is one is an error.
+//! Lists the entries below the paths to index: names, lengths and stamps; no hashing. Links and special files inside a
+//! tree are left out and reported; a path given by the user that is one of them is an error.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -17,16 +17,16 @@ use swarm_core::base::Shown;
 use swarm_core::base::limits::FILES_MAX;
 use swarm_core::manifest::{EntryPath, ManifestError};
 
-/// Something in a tree that no content can hold.
+/// An entry that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// Where it is.
+    /// The path of the entry.
     pub path: PathBuf,
-    /// What it is.
+    /// The reason.
     pub why: SkippedWhy,
 }
 
-/// Why something was left out.
+/// Why an entry was left out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SkippedWhy {
     /// A symbolic link.
@@ -35,22 +35,22 @@ pub enum SkippedWhy {
     /// A device, socket or pipe.
     #[error("not a file or folder")]
     Special,
-    /// A file that holds data and says that it is empty, as those of /proc do: how much to serve is not known.
+    /// A file with data and a length of zero, as in /proc: the amount to serve is unknown.
     #[error("it says that it is empty, and holds data: copy it to a file and seed that")]
     NoLength,
-    /// It belongs to a fetch that is not finished.
+    /// A file of an unfinished fetch.
     #[error("a fetch that is not finished keeps it; fetch with --keep-seeding to serve what is there")]
     Unfinished,
-    /// The caller asked for that.
+    /// A file that the caller excluded.
     #[error("the manifest is written there, and is no part of its content")]
     LeftOut,
-    /// Its name is not text.
+    /// The name is not UTF-8.
     #[error("its name is not UTF-8")]
     NotUtf8,
-    /// Its path breaks a rule of manifests.
+    /// The path breaks a rule of manifests.
     #[error("{0}")]
     Name(&'static str),
-    /// Another entry has this name already, where case or Unicode form does not count.
+    /// The name equals that of another entry where case or Unicode form does not count.
     #[error("where case or Unicode form does not count, it is one name with `{}`", Shown(.0))]
     SameName(String),
 }
@@ -60,32 +60,32 @@ pub enum SkippedWhy {
 pub(super) struct Found {
     pub(super) entry: EntryPath,
     pub(super) path: PathBuf,
-    /// Index of the path given by the user that it lies below.
+    /// Index of the user's path that it lies below.
     pub(super) root: usize,
     pub(super) stamp: Stamp,
     pub(super) executable: bool,
 }
 
-/// Everything that was found.
+/// The result of a walk.
 #[derive(Debug, Default)]
 pub(super) struct Walked {
     pub(super) files: Vec<Found>,
     pub(super) empty_directories: Vec<EntryPath>,
     pub(super) skipped: Vec<Skipped>,
-    /// What no content can hold because of its name, with all that is below it.
+    /// Entries that no content can hold because of their names, with their children.
     pub(super) unusable: Vec<Skipped>,
-    /// The paths given, absolute.
+    /// The user's paths, made absolute.
     pub(super) roots: Vec<PathBuf>,
-    /// The name of each, and the folder that holds it.
+    /// The name of each of the user's paths, and the folder that holds it.
     pub(super) tops: BTreeMap<String, PathBuf>,
-    /// Files in folders that are to be passed over.
+    /// Files that are skipped where a folder holds them.
     left_out: Vec<PathBuf>,
     unfinished: Unfinished,
 }
 
-/// Walks all paths. `left_out` are files that are passed over where a folder holds them.
+/// Walks all paths. Files in `left_out` are skipped where a folder holds them.
 pub(super) fn walk(paths: &[PathBuf], left_out: &[PathBuf]) -> Result<Walked, IndexError> {
-    // Whatever is not there is in no folder either.
+    // A path that does not exist is in no folder either.
     let left_out = left_out.iter().filter_map(|path| absolute(path).ok()).collect();
     let mut walked = Walked { left_out, ..Walked::default() };
     for path in paths {
@@ -117,9 +117,9 @@ pub(super) fn walk(paths: &[PathBuf], left_out: &[PathBuf]) -> Result<Walked, In
 
 impl Walked {
     fn walk_tree(&mut self, root: &Path, name: &str) -> Result<(), IndexError> {
-        // A fetch writes its journal at the top of what it fetches into.
+        // A fetch writes its journal at the top of its target, which may be above the user's path.
         root.ancestors().skip(1).for_each(|folder| self.unfinished.look_into(folder));
-        // Folders above the one being walked, each with whether it holds anything.
+        // The folders above the current one, each with whether it has entries.
         let mut open: Vec<(EntryPath, bool)> = Vec::new();
         let mut walk = WalkDir::new(root).follow_links(false).sort_by_file_name().into_iter();
         while let Some(item) = walk.next() {
@@ -170,7 +170,7 @@ impl Walked {
         self.unfinished.has(path).then_some(SkippedWhy::Unfinished)
     }
 
-    /// The path that an entry has in the content; noted as unusable if it can have none.
+    /// The path of an entry in the content; an entry that can have none is noted as unusable.
     fn usable(&mut self, text: Option<&str>, path: &Path) -> Option<EntryPath> {
         let entry = text.ok_or(SkippedWhy::NotUtf8);
         let entry =
@@ -195,12 +195,12 @@ impl Walked {
     }
 }
 
-/// Whether a file that says it is empty is not, or does not tell. Only reading shows it.
+/// Whether a file of length zero has data, or may have. Only reading shows it.
 fn hides_data(path: &Path, metadata: &Metadata) -> Result<bool, IndexError> {
     if metadata.len() > 0 {
         return Ok(false);
     }
-    // NONBLOCK: some of these wait for data that may never come. NOFOLLOW: it was a file a moment ago.
+    // NONBLOCK: reading some of these files waits for data that may never come. NOFOLLOW: the entry was a file when it was listed.
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
     let opened = std::fs::File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path);
     let mut file = opened.map_err(IndexError::disk(path, "open"))?;
@@ -213,14 +213,14 @@ fn hides_data(path: &Path, metadata: &Metadata) -> Result<bool, IndexError> {
     }
 }
 
-/// The innermost open folder is not empty.
+/// Notes that the innermost open folder is not empty.
 fn mark_holding(open: &mut [(EntryPath, bool)]) {
     if let Some((_, holds)) = open.last_mut() {
         *holds = true;
     }
 }
 
-/// The absolute path: links above it are resolved, the last component is left to be judged.
+/// The absolute path: links above the last component are resolved, the last one is left for the caller to check.
 fn absolute(path: &Path) -> Result<PathBuf, IndexError> {
     let find = |path: &Path| path.canonicalize().map_err(IndexError::disk(path, "find"));
     let Some(name) = path.file_name() else { return find(path) };
@@ -231,7 +231,7 @@ fn absolute(path: &Path) -> Result<PathBuf, IndexError> {
     Ok(find(parent)?.join(name))
 }
 
-/// The path below the content's top; `None` if it is not text.
+/// The path below the content's top; `None` if it is not UTF-8.
 fn text_below(root: &Path, name: &str, path: &Path) -> Option<String> {
     let below = path.strip_prefix(root).unwrap_or(path).to_str()?;
     Some(if below.is_empty() { name.to_owned() } else { format!("{name}/{below}") })

@@ -1,5 +1,5 @@
-//! Chunk streams: one run of chunk bytes each, one way. Invariant: a stream ends cleanly only if its sender said so; dropped
-//! before [`ChunkSender::finish`] it is reset, so that a receiver never takes a part for the whole.
+//! Chunk streams: one run of chunk bytes each, one way. Invariant: a stream ends cleanly only if its sender finished it; a sender
+//! dropped before [`ChunkSender::finish`] resets the stream, so that a receiver never takes a part for the whole.
 
 use bytes::Bytes;
 use quinn::{ReadError, ReadExactError, RecvStream, SendStream, VarInt, WriteError};
@@ -17,20 +17,20 @@ pub struct ChunkSender {
 #[derive(Debug)]
 pub struct ChunkReceiver {
     stream: RecvStream,
-    /// QUIC would show a stream stopped here as one that ended cleanly.
+    /// Needed because QUIC shows a stream that this side stopped as one that ended cleanly.
     is_stopped: bool,
 }
 
 /// Why bytes cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The receiver wants no more of this stream: it cancelled.
+    /// The receiver cancelled: it wants no more of this stream.
     #[error("the peer asked to stop the stream (code {0})")]
     Stopped(u64),
-    /// The stream was finished or reset here before.
+    /// This side finished or reset the stream earlier.
     #[error("the stream has ended")]
     Ended,
-    /// The frame has this many bytes.
+    /// The length of the refused frame, bytes.
     #[error("a frame of {0} bytes is above the cap")]
     FrameTooLong(usize),
     /// The link is closed.
@@ -38,16 +38,16 @@ pub enum SendError {
     LinkLost(#[from] CloseReason),
 }
 
-/// Why bytes do not come.
+/// Why bytes cannot be received.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiveError {
-    /// The sender gave the stream up.
-    #[error("the peer gave the stream up (code {0})")]
+    /// The sender reset the stream, with this code.
+    #[error("the peer reset the stream (code {0})")]
     Reset(u64),
-    /// The stream ended this many bytes into what was to be read.
+    /// The stream ended after this many bytes of the wanted piece.
     #[error("the stream ended too early: {0} bytes into the piece")]
     EndedEarly(usize),
-    /// The stream was stopped here before.
+    /// This side stopped the stream earlier.
     #[error("the stream has ended")]
     Ended,
     /// The link is closed.
@@ -62,7 +62,7 @@ impl ChunkSender {
 
     /// Writes all bytes, without copying them; waits for the peer to read. Large pieces are fast: gather small ones first.
     ///
-    /// Not to be cancelled unless the stream is then reset: a part may have been written.
+    /// If the future is dropped early, reset the stream: a part may have been written.
     ///
     /// # Errors
     /// If the peer stopped the stream, it has ended, or the link is closed.
@@ -70,8 +70,8 @@ impl ChunkSender {
         Ok(self.stream.write_chunk(bytes).await?)
     }
 
-    /// Writes as much as there is room for, at least one byte; waits for room. What is left stays in `bytes`. To be cancelled by
-    /// dropping the future: nothing was written then.
+    /// Waits for room and writes as much as fits, at least one byte. The rest stays in `bytes`. Dropping the future cancels it:
+    /// nothing was written then.
     ///
     /// # Errors
     /// As [`Self::write_all`].
@@ -80,28 +80,28 @@ impl ChunkSender {
         Ok(())
     }
 
-    /// As [`Self::write_all`], for a list, which is left with empty pieces.
+    /// As [`Self::write_all`], for a list of pieces; they are left empty.
     pub async fn write_all_pieces(&mut self, pieces: &mut [Bytes]) -> Result<(), SendError> {
         Ok(self.stream.write_all_chunks(pieces).await?)
     }
 
-    /// Ends the stream after what was written.
+    /// Ends the stream after the written bytes.
     ///
     /// # Errors
-    /// If it has ended before.
+    /// If the stream has ended before.
     pub fn finish(&mut self) -> Result<(), SendError> {
         self.is_ended = true;
         self.stream.finish().map_err(|_| SendError::Ended)
     }
 
-    /// Gives the stream up, for the reason that `code` tells the peer; what the peer has not read is dropped.
+    /// Resets the stream with a code for the peer; bytes that the peer has not read are lost.
     pub fn reset(&mut self, code: u32) {
         self.is_ended = true;
-        // That it was stopped or has ended is fine too.
+        // A stream that was stopped or has ended needs no reset.
         let _ = self.stream.reset(VarInt::from_u32(code));
     }
 
-    /// Waits until the stream is over: the peer's code if it stopped the stream, `None` if it has all bytes up to the end.
+    /// Waits for the end of the stream: the peer's code if it stopped the stream, `None` if it has received every byte.
     ///
     /// # Errors
     /// If the link is closed before that.
@@ -126,11 +126,11 @@ impl ChunkReceiver {
         Self { stream, is_stopped: false }
     }
 
-    /// Reads what has come, at least one byte, straight into `buffer`; 0 is the end of the stream (or an empty buffer). To be
-    /// cancelled by dropping the future: nothing is lost.
+    /// Waits for bytes and reads them straight into `buffer`, at least one; 0 is the end of the stream (or an empty buffer).
+    /// Dropping the future cancels it without loss.
     ///
     /// # Errors
-    /// If the peer gave the stream up, it was stopped here, or the link is closed.
+    /// If the peer reset the stream, this side stopped it, or the link is closed.
     pub async fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, ReceiveError> {
         if self.is_stopped {
             return Err(ReceiveError::Ended);
@@ -138,7 +138,7 @@ impl ChunkReceiver {
         Ok(self.stream.read(buffer).await?.unwrap_or(0))
     }
 
-    /// Fills `buffer`. Not to be cancelled if the bytes read so far matter.
+    /// Fills `buffer`. Dropping the future early loses the bytes read so far.
     ///
     /// # Errors
     /// As [`Self::read_some`], or if the stream ends before the buffer is full.
@@ -153,11 +153,10 @@ impl ChunkReceiver {
         }
     }
 
-    /// Asks the sender to stop, for the reason that `code` tells it. What has come and was not read is dropped: read first
-    /// what is to be kept.
+    /// Asks the sender to stop, with a code. Received bytes that were not read are lost: read first what is to be kept.
     pub fn stop(&mut self, code: u32) {
         self.is_stopped = true;
-        // A stream that is over needs no stopping.
+        // A stream that has ended needs no stop.
         let _ = self.stream.stop(VarInt::from_u32(code));
     }
 }
@@ -167,7 +166,7 @@ impl From<WriteError> for SendError {
         match error {
             WriteError::Stopped(code) => Self::Stopped(code.into_inner()),
             WriteError::ConnectionLost(error) => Self::LinkLost(error.into()),
-            // 0-RTT is not done here.
+            // 0-RTT is not used, so it is never rejected.
             WriteError::ClosedStream | WriteError::ZeroRttRejected => Self::Ended,
         }
     }
@@ -178,7 +177,7 @@ impl From<ReadError> for ReceiveError {
         match error {
             ReadError::Reset(code) => Self::Reset(code.into_inner()),
             ReadError::ConnectionLost(error) => Self::LinkLost(error.into()),
-            // Neither is done here: reads out of order, 0-RTT.
+            // Reads out of order and 0-RTT are not used.
             ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected => {
                 Self::Ended
             }

@@ -1,5 +1,5 @@
-//! QUIC settings, and what they were chosen by. Two sets: for peers across a network and for peers on this machine, which
-//! take longer datagrams.
+//! QUIC settings, and the measurements behind them. Two sets: for peers across a network, and for peers on this machine, which
+//! accept longer datagrams.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use swarm_core::base::limits::LINK_IDLE_TIMEOUT;
 /// Bytes that one link may hold in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkOptions {
-    /// Received and not yet read, over all streams, bytes. Bounds the rate to this much per round trip.
+    /// Bytes received and not yet read, over all streams. It bounds the rate to this much per round trip.
     pub receive_window_len: u32,
-    /// Received and not yet read on one stream, bytes.
+    /// Bytes received and not yet read on one stream.
     pub stream_receive_window_len: u32,
-    /// Written and not yet acknowledged, over all streams, bytes.
+    /// Bytes written and not yet acknowledged, over all streams.
     pub send_window_len: u32,
     /// Longest UDP payload that path MTU discovery tries, bytes, [`DATAGRAM_LEN_MIN`] to [`DATAGRAM_LEN_MAX_LOCAL`]; `None` is
     /// [`DATAGRAM_LEN_MAX`], and [`DATAGRAM_LEN_MAX_LOCAL`] within one machine.
@@ -34,7 +34,7 @@ pub struct LinkOptions {
 }
 
 impl LinkOptions {
-    /// The QUIC settings of a link within one machine, which has a short send window; also for measuring what QUIC alone can do.
+    /// The QUIC settings of a link within one machine, which has a short send window. Also used to measure the speed of QUIC alone.
     pub fn local_transport(self) -> TransportConfig {
         let send_window_len = self.send_window_len.min(LOCAL_SEND_WINDOW_LEN);
         transport(Self { send_window_len, ..self }, DATAGRAM_LEN_MAX_LOCAL)
@@ -42,8 +42,8 @@ impl LinkOptions {
 }
 
 impl Default for LinkOptions {
-    /// 8 MiB, 4 MiB, 8 MiB; one link takes 16 MiB at most. Of 500 Mbit/s at 50 ms that lose one datagram in a thousand, content
-    /// took 81 % with 4 MiB to send, and 89 with 8 (`transport/tests/long_path.rs`).
+    /// 8 MiB, 4 MiB, 8 MiB: one link holds 16 MiB at most. On a path of 500 Mbit/s and 50 ms that loses one datagram in a thousand,
+    /// content took 81 % of the line with a send window of 4 MiB, and 89 % with 8 (`tests/long_path.rs`).
     fn default() -> Self {
         Self {
             receive_window_len: 8 << 20,
@@ -54,9 +54,9 @@ impl Default for LinkOptions {
     }
 }
 
-/// Threads for everything but hashing and disks: half of the processor's cores, the rest is left to those. Packets, their
-/// encryption and the copies out of them stay on one core where there are two: with two threads a lock on a counter that both
-/// touch for every packet, and waking each other, cost about a tenth of the time (`docs/performance.md`).
+/// Threads for all work but hashing and disks: half of the processor's cores, because hashing and disks need the rest. On two
+/// cores, packets, their encryption and the copies out of them stay on one: with two threads, contention for a counter that both
+/// touch for every packet, and wake-ups, cost about a tenth of the time (`docs/performance.md`).
 pub fn network_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
@@ -74,16 +74,16 @@ impl Transports {
         let mut local = options.local_transport();
         network.congestion_controller_factory(Arc::new(ForgivingCubic));
         for config in [&mut network, &mut local] {
-            // Credit cannot be taken back: what a link may hold is given when it is of use.
+            // QUIC credit cannot be taken back, so a link gets a wide window only once it has something to receive.
             config.receive_window(VarInt::from_u32(options.receive_window_len.min(EARLY_RECEIVE_WINDOW_LEN)));
         }
         Self { network: Arc::new(network), local: Arc::new(local) }
     }
 }
 
-/// The same, for the node with this identity: whoever still has a link to it that it does not know any more, since it was killed
-/// and started again, is told so at once (a stateless reset, RFC 9000, section 10.3) and need not wait for
-/// [`LINK_IDLE_TIMEOUT`]. That takes keys that outlive the process.
+/// Settings of the endpoint of one identity. Its reset key outlives the process: when a node was killed and started again, a peer
+/// that still holds a link to it gets a stateless reset at once (RFC 9000, section 10.3) and need not wait for
+/// [`LINK_IDLE_TIMEOUT`].
 pub(super) fn endpoint_config_of(identity: &Identity) -> EndpointConfig {
     let reset_key = ResetKey(identity.derive("swarm 2026 QUIC stateless reset"));
     let [a, b, c, d, e, f, g, h, ..] = identity.derive("swarm 2026 QUIC connection ids");
@@ -106,12 +106,12 @@ impl HmacKey for ResetKey {
     }
 
     fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
-        // A hash is compared with a slice in constant time.
+        // `blake3::Hash` compares in constant time, so that the time tells nothing of the signature.
         if blake3::keyed_hash(&self.0, data) == *signature { Ok(()) } else { Err(CryptoError) }
     }
 }
 
-/// Settings of the socket: it takes the longest datagram that any peer may send.
+/// Settings of the socket: it accepts the longest datagram that any peer may send.
 pub fn endpoint_config() -> EndpointConfig {
     let mut config = EndpointConfig::default();
     config.max_udp_payload_size(DATAGRAM_LEN_MAX_LOCAL).expect("more than the 1200 that QUIC demands");
@@ -131,8 +131,8 @@ fn transport(options: LinkOptions, usual_datagram_len_max: u16) -> TransportConf
         .receive_window(VarInt::from_u32(options.receive_window_len))
         .stream_receive_window(VarInt::from_u32(options.stream_receive_window_len))
         .send_window(u64::from(options.send_window_len))
-        // Streams one after another, oldest first: a run is verified and served on sooner, and fewer are half done. Measured
-        // on loopback, 4 and 16 streams: 2.1 GB/s against 1.9 in turns. Asking for fewer ACKs (ack_frequency_config) halved it.
+        // Streams one after another, oldest first: a run is verified and served on sooner, and fewer are incomplete. Measured
+        // on loopback with 4 and 16 streams: 2.1 GB/s against 1.9 in turns. Fewer ACKs (ack_frequency_config) halved it.
         .send_fairness(false)
         .datagram_receive_buffer_size(None)
         .mtu_discovery_config(Some(mtu));

@@ -1,13 +1,13 @@
-//! How fast a link may send across a network: CUBIC, which takes no loss for congestion that cannot be one. CUBIC alone cuts its
-//! window at each loss; on a path of 40 ms that loses one datagram in 200 (radio, a bad cable) it then uses a tenth of 50 Mbit/s.
+//! Congestion control of links across a network: CUBIC that ignores losses which no congestion caused. Plain CUBIC cuts its window
+//! at each loss; on a path of 40 ms that loses one datagram in 200 (radio, a bad cable) it then uses a tenth of 50 Mbit/s.
 //!
-//! A cut leaves what the path holds without a queue, and no more than [`KEPT_PERCENT_MAX`]: beside a short queue CUBIC's 30 % leave
-//! a long fat path idle for ten seconds and more. (H-TCP's adaptive back-off, Leith and Shorten 2004; 85 % as in RFC 8511.)
+//! A cut leaves as much as the path holds without a queue, and at most [`KEPT_PERCENT_MAX`]: where the queue is short, CUBIC's cut
+//! of 30 % leaves a long fat path idle for ten seconds and more. (H-TCP's adaptive back-off, Leith and Shorten 2004; 85 % as in RFC 8511.)
 //!
-//! A loss is forgiven if no queue stands on the path, so that nothing was too fast, and if no more than [`FORGIVEN_SHARE`] of what
-//! was sent is lost. So a full queue is seen as CUBIC sees it; where a policer drops without a queue, what is lost stays at that
-//! share, which is also what BBR (version 2 and 3) takes for no congestion. Tried instead, and not kept: quinn's BBR. It fills
-//! such a path too, but among eight peers that feed each other it took 1.5 times the time that CUBIC takes.
+//! A loss is ignored if no queue stands on the path, so that nothing was sent too fast, and if at most [`FORGIVEN_SHARE`] of the
+//! sent bytes is lost. A full queue is thus handled as by CUBIC. Behind a policer, which drops without a queue, the loss stays at
+//! that share, which BBR (versions 2 and 3) ignores as well. quinn's BBR was tried and not kept: it fills such a path too, but
+//! among eight peers that feed each other it took 1.5 times as long as CUBIC.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ struct Forgiving {
     cubic: Box<dyn Controller>,
     credit: Credit,
     queue: Queue,
-    /// What the last cut left, bytes; CUBIC's own window may be less until it has grown again.
+    /// The window that the last cut left, bytes; CUBIC's own window may be smaller until it has grown again.
     floor_len: u64,
-    /// What was sent before it is part of the last event.
+    /// Losses of packets sent before this instant belong to the last cut: one congestion event cuts once.
     cut_at: Option<Instant>,
 }
 
@@ -41,7 +41,7 @@ impl Forgiving {
         Self { cubic, credit: Credit::default(), queue: Queue::default(), floor_len: 0, cut_at: None }
     }
 
-    /// Some time after a cut, and while no queue stands, the window grows by an eighth a round trip.
+    /// Grows the window by an eighth a round trip, from some time after a cut and while no queue stands.
     fn grow(&mut self, now: Instant, acked_len: u64) {
         let is_settled = self.cut_at.is_some_and(|cut_at| {
             now.saturating_duration_since(cut_at) > self.queue.usual_time() * SETTLE_ROUND_TRIPS
@@ -71,7 +71,7 @@ impl Controller for Forgiving {
     }
 
     fn on_congestion_event(&mut self, now: Instant, sent: Instant, is_persistent: bool, lost_bytes: u64) {
-        // Without lost bytes it is a router's mark, and that is always meant.
+        // An event without lost bytes is an ECN mark of a router, which always means congestion.
         let is_loss = lost_bytes > 0 && !is_persistent;
         if is_loss && !self.queue.stands() && self.credit.spend(lost_bytes) {
             return;
@@ -118,28 +118,28 @@ impl Controller for Forgiving {
     }
 }
 
-/// What may still be lost without being taken for congestion.
+/// Bytes that may still be lost without counting as congestion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Credit {
-    /// Hundredths of a byte, so that no acknowledgement is too small to count.
+    /// Hundredths of a byte, so that even the smallest acknowledgement counts.
     centi_len: u64,
 }
 
 impl Default for Credit {
-    /// The first datagrams may be lost by chance, too.
+    /// A new link has some credit: its first datagrams may be lost by chance as well.
     fn default() -> Self {
         Self { centi_len: CREDIT_LEN_MIN * 100 }
     }
 }
 
 impl Credit {
-    /// A share of what arrives is credit; no more is kept than two windows give, or a few datagrams.
+    /// Adds a share of the acknowledged bytes. The credit is capped at the share of two windows, or at a few datagrams.
     fn on_acked(&mut self, len: u64, window_len: u64) {
         let most = (2 * window_len * FORGIVEN_SHARE).max(CREDIT_LEN_MIN * 100);
         self.centi_len = (self.centi_len + len * FORGIVEN_SHARE).min(most);
     }
 
-    /// False if there is not enough of it.
+    /// False if the credit does not suffice.
     fn spend(&mut self, len: u64) -> bool {
         let left = self.centi_len.checked_sub(len * 100);
         self.centi_len = left.unwrap_or(self.centi_len);
@@ -147,13 +147,13 @@ impl Credit {
     }
 }
 
-/// What round trips tell of queues on the path: one stands if even the shortest of the last round trips is long. Single ones are
-/// long wherever processes wait for their turn.
+/// Detects queues on the path from round-trip times. A queue stands if even the shortest of the last round trips is long: single
+/// round trips are long wherever processes wait for their turn.
 ///
-/// Of all that is acknowledged at one instant only the shortest counts, and the shortest of the path is taken of medians: on a
-/// busy machine whole batches were seen with round trips shorter than light allows (18 ms where 40 are the least; probably a
-/// thread waited between looking at the clock and at the socket). That would be believed for [`PATH_TIME`], a queue would seem
-/// to stand all the while, and no loss would be forgiven: seen with a first round trip that came out too short.
+/// Of all acknowledgements at one instant only the shortest round trip counts, and the minimum of the path is taken over medians:
+/// on a busy machine whole batches had round trips shorter than light allows (18 ms on a path of at least 40; probably a thread
+/// waited between reading the clock and reading the socket). Such a minimum would hold for [`PATH_TIME`]: a queue would seem to
+/// stand all the while, and no loss would be ignored. A first round trip that was too short had this effect.
 #[derive(Clone, Copy, Debug, Default)]
 struct Queue {
     batch: Option<(Instant, Duration)>,
@@ -181,19 +181,19 @@ impl Queue {
         self.of_path.on_sample(now, median, PATH_TIME);
     }
 
-    /// A usual round trip of now.
+    /// The median of the last round trips.
     fn usual_time(&self) -> Duration {
         self.last.median().unwrap_or_default()
     }
 
-    /// Of what is under way, so much stands in no queue; nothing while that is not known.
+    /// The share of the bytes in flight that is not in a queue; zero while that is unknown.
     fn kept_percent(&self) -> u64 {
         let Some(now) = self.last.median().filter(|now| !now.is_zero()) else { return 0 };
         let percent = self.of_path.get().as_micros() * 100 / now.as_micros().max(1);
         u64::try_from(percent).unwrap_or(0).min(KEPT_PERCENT_MAX)
     }
 
-    /// Before anything is known one stands.
+    /// Without measurements a queue is assumed, so that CUBIC decides.
     fn stands(&self) -> bool {
         let least = self.of_path.get();
         self.of_path.since.is_none() || self.recent.get().saturating_sub(least) > (least / 8).max(JITTER)
@@ -213,7 +213,7 @@ impl Last {
         self.count += 1;
     }
 
-    /// `None` as long as too few are known.
+    /// `None` while too few are known.
     fn median(&self) -> Option<Duration> {
         let mut sorted = self.samples;
         sorted.sort_unstable();
@@ -221,7 +221,7 @@ impl Last {
     }
 }
 
-/// The shortest time in a span at least, and in two at most.
+/// The shortest time of the last one to two spans: two buckets, so that no list has to be kept.
 #[derive(Clone, Copy, Debug, Default)]
 struct Shortest {
     since: Option<Instant>,
@@ -245,22 +245,21 @@ impl Shortest {
     }
 }
 
-/// After a cut CUBIC takes long: on a link of 500 Mbit/s and 50 ms, from 44 KB after an early loss to 1.8 MB, 15 s were measured.
-/// Some round trips after it (as many as a cycle of BBR has), and while no queue stands, the window grows by
-/// an eighth in each.
+/// CUBIC recovers slowly after a cut: on a link of 500 Mbit/s and 50 ms it took 15 s from 44 KB after an early loss to 1.8 MB.
+/// After this many round trips (a cycle of BBR), and while no queue stands, the window grows by an eighth in each.
 const SETTLE_ROUND_TRIPS: u32 = 8;
 const GROWTH_SHARE: u64 = 8;
-/// What a cut leaves at most.
+/// Largest window after a cut, percent of the window before.
 const KEPT_PERCENT_MAX: u64 = 85;
-/// Three of them may be wrong.
+/// Number of round trips in a median: up to three of them may be wrong.
 const LAST_COUNT: usize = 7;
-/// In hundredths: 2 %, as BBR's `LossThresh`.
+/// Percent of the sent bytes that may be lost: 2, as BBR's `LossThresh`.
 const FORGIVEN_SHARE: u64 = 2;
-/// Three datagrams: one that was lost while the window is small is no sign of anything.
+/// Three datagrams: while the window is small, one lost datagram is no sign of congestion.
 const CREDIT_LEN_MIN: u64 = 3 * 1452;
-/// Round trips vary by so much on an idle path, by the two computers alone.
+/// Jitter that two busy computers alone cause on an idle path.
 const JITTER: Duration = Duration::from_millis(2);
-/// What was longer ago may have been another path. CUBIC empties a queue by its cuts within it.
+/// Older round trips may be of another path. Within this time CUBIC's cuts empty a queue.
 const PATH_TIME: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
@@ -290,7 +289,7 @@ mod tests {
         assert!(!credit.spend(1200));
     }
 
-    /// A queue after these round trips, 10 ms from one to the next; true if one stands.
+    /// Whether a queue is detected after these round trips, 10 ms from one to the next.
     fn stands_after(millis: &[u64]) -> bool {
         let mut queue = Queue::default();
         for (step, millis) in (0..).zip(millis) {
@@ -329,7 +328,7 @@ mod tests {
         assert!(controller.window() < before / 2, "{} of {before}", controller.window());
     }
 
-    /// The window before a cut, after it, and so many round trips later, of 40 ms and what a queue adds since the cut.
+    /// The window before a cut, after it, and `round_trips` of 40 ms plus `queue` later.
     fn windows_around_a_cut(round_trips: u32, queue: Duration) -> [u64; 3] {
         let rtt = Duration::from_millis(40);
         let (mut controller, mut now) = (Forgiving::new(start(), 1452), start());
@@ -338,7 +337,7 @@ mod tests {
             controller.queue.on_round_trip(now, rtt);
         }
         let before = controller.window();
-        // More than is forgiven.
+        // More than the credit.
         controller.on_congestion_event(now, now, false, 10 * 1452);
         let after = controller.window();
         for _ in 0..round_trips {
@@ -361,13 +360,13 @@ mod tests {
     }
 
     #[test]
-    fn computers_that_are_busy_are_no_queue() {
+    fn jitter_of_busy_computers_is_no_queue() {
         let jittery = [70, 41, 55, 90, 48, 62].repeat(20);
         assert!(!stands_after(&[vec![40; 50], jittery].concat()));
     }
 
     #[test]
-    fn one_round_trip_that_cannot_be_is_not_believed() {
+    fn one_impossibly_short_round_trip_is_ignored() {
         assert!(!stands_after(&[&[40; 50], &[18][..], &[40; 50]].concat()));
         assert!(!stands_after(&[&[18][..], &[40; 50]].concat()), "the first one");
     }

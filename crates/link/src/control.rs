@@ -1,4 +1,4 @@
-//! The control stream of a link: frames each way. It goes before all chunk bytes. Reads no frame's content.
+//! The control stream of a link: frames in each direction, sent before all chunk bytes. Does not read the content of a frame.
 
 use bytes::{Bytes, BytesMut};
 use quinn::{ReadError, RecvStream, SendStream};
@@ -7,7 +7,7 @@ use super::chunk_stream::SendError;
 use super::frame::{self, FrameBuffer, FrameError};
 use crate::limits::FRAMES_GATHERED_LEN;
 
-/// The sending half of a control stream. Dropped, it ends the stream after what was written.
+/// The sending half of a control stream. Dropping it ends the stream after the written frames.
 #[derive(Debug)]
 pub struct FrameWriter {
     stream: SendStream,
@@ -22,17 +22,17 @@ pub struct FrameReader {
 
 impl FrameWriter {
     pub(super) fn new(stream: SendStream) -> Self {
-        // A new stream takes any priority; a lost link shows with the first write.
+        // Setting a priority fails only on a closed stream; a lost link shows with the first write.
         let _ = stream.set_priority(CONTROL_PRIORITY);
         Self { stream }
     }
 
     /// Writes frames, gathered into as few writes as [`FRAMES_GATHERED_LEN`] allows. Waits for the peer to read.
     ///
-    /// Not to be cancelled: a frame may be left half written.
+    /// Must not be cancelled: half a frame may have been written.
     ///
     /// # Errors
-    /// If a frame is above the cap (then it and what follows is not written), the peer stopped the stream, or the link is
+    /// If a frame exceeds the cap (that frame and those after it are not written), the peer stopped the stream, or the link is
     /// closed.
     pub async fn write_frames(&mut self, frames: &[Bytes]) -> Result<(), SendError> {
         let mut gathered = BytesMut::new();
@@ -48,7 +48,7 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Ends the stream, and waits until the peer's QUIC has all of it or the link is closed.
+    /// Ends the stream, and waits until the peer's QUIC stack has all of it or the link is closed.
     pub(super) async fn delivered(mut self) {
         if self.stream.finish().is_ok() {
             let _ = self.stream.stopped().await;
@@ -61,10 +61,10 @@ impl FrameReader {
         Self { stream, buffer: FrameBuffer::default() }
     }
 
-    /// The next frame; `None` when the peer ended the stream. To be cancelled by dropping the future: nothing is lost.
+    /// The next frame; `None` after the peer ended the stream. Dropping the future cancels it without loss.
     ///
     /// # Errors
-    /// If the peer breaks the framing, gave the stream up, or the link is closed.
+    /// If the peer breaks the framing or reset the stream, or the link is closed.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FrameError> {
         loop {
             if let Some(frame) = self.buffer.take()? {
@@ -85,7 +85,7 @@ impl From<ReadError> for FrameError {
         match error {
             ReadError::Reset(code) => Self::Reset(code.into_inner()),
             ReadError::ConnectionLost(error) => Self::LinkLost(error.into()),
-            // Neither is done here: reads out of order, 0-RTT, reads after the end.
+            // Reads out of order, 0-RTT and reads after the end are not used.
             ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected => {
                 Self::CutShort
             }
@@ -93,8 +93,8 @@ impl From<ReadError> for FrameError {
     }
 }
 
-/// Before all chunk streams, which have 0.
+/// Above chunk streams, which have 0: a request must not wait behind megabytes of chunks.
 const CONTROL_PRIORITY: i32 = 1;
 
-/// Bytes read at once.
+/// Bytes of one read.
 const READ_LEN: usize = 64 << 10;

@@ -1,5 +1,5 @@
-//! One dial: the addresses of a node raced against each other with a head start for the earlier (RFC 8305). Invariant: when it
-//! ends, however it ends, no attempt goes on. Decides nothing about whom to dial, or when to dial again.
+//! One dial: races the addresses of a node against each other, each with a head start over the next (RFC 8305). Invariant: once
+//! the dial ends, however it ends, no attempt goes on. Decides neither which node to dial nor when to dial it again.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -32,8 +32,8 @@ pub enum DialError {
     /// The node is this one.
     #[error("{} is this node itself: dial another", .0.short())]
     Myself(NodeId),
-    /// Nothing to try.
-    #[error("no address is known for node {}: it takes one, as in NODEID@host:port", .0.short())]
+    /// There is no address to try.
+    #[error("no address is known for node {}: give one, as in NODEID@host:port", .0.short())]
     NoAddress(NodeId),
     /// Another node answered.
     #[error(
@@ -41,11 +41,11 @@ pub enum DialError {
         found.short(), expected.short()
     )]
     WrongKey {
-        /// Where.
+        /// The address that answered.
         address: SocketAddr,
         /// The node that was dialed.
         expected: NodeId,
-        /// The key met instead; shown, not proved.
+        /// The key that the handshake met. The other side shows it; nothing has proved it.
         found: NodeId,
     },
     /// No address led to the node.
@@ -53,15 +53,15 @@ pub enum DialError {
     Unreachable {
         /// The node that was dialed.
         node: NodeId,
-        /// What was tried.
+        /// All attempts, each with its error.
         attempts: Vec<Attempt>,
     },
-    /// The node is who it should be, and this node may have no link to it.
+    /// The node proved its key, but this node's policy denies it a link.
     #[error("node {} may not link to this node: {denial}", node.short())]
     Denied {
         /// The node that was dialed.
         node: NodeId,
-        /// Why.
+        /// The rule that denies the link.
         denial: Denial,
     },
     /// The endpoint was closed.
@@ -72,19 +72,19 @@ pub enum DialError {
 /// One address that did not lead to the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// As it was given, or what the name stands for.
+    /// The address as given, or one that a host name resolved to.
     pub address: Address,
-    /// Why not.
+    /// The cause of the failure.
     pub error: AttemptError,
 }
 
 /// Why one address did not lead to the node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AttemptError {
-    /// The name stands for no address.
+    /// The host name resolves to no address.
     #[error("is a name that does not resolve ({0})")]
     Unresolved(String),
-    /// The address is none to dial, or not from the address that this node listens at.
+    /// The address cannot be dialed at all, or not from the address that this node listens on.
     #[error("cannot be dialed from here")]
     NotRoutable,
     /// This machine has no route to it: no network, or no IPv6.
@@ -93,16 +93,16 @@ pub enum AttemptError {
     /// This machine refuses to send there.
     #[error("is blocked: a firewall or a route of this machine forbids UDP to it")]
     Blocked,
-    /// Another node is there.
+    /// Another node answered, with this key.
     #[error("shows key {}", .0.short())]
     WrongKey(NodeId),
-    /// Nobody answered in time.
+    /// No answer came in time.
     #[error("does not answer")]
     NoAnswer,
-    /// Nobody answered in time, and its machine says that nobody listens there.
-    #[error("refuses: nobody listens on that port")]
+    /// No answer came in time, and the other machine reports that no process listens there.
+    #[error("refuses: no process listens on that port")]
     NotListening,
-    /// Somebody answered and then closed.
+    /// A node answered and then closed the link.
     #[error("answers, but {0}")]
     Closed(CloseReason),
     /// The endpoint was closed.
@@ -110,17 +110,17 @@ pub enum AttemptError {
     Stopping,
 }
 
-/// What an attempt needs of the endpoint.
+/// The parts of the endpoint that an attempt needs.
 #[derive(Clone)]
 pub(super) struct Dialer {
     pub(super) quinn: quinn::Endpoint,
     pub(super) identity: Identity,
     pub(super) transports: Transports,
-    /// What for.
+    /// The protocol to agree on.
     pub(super) protocol: Protocol,
-    /// Addresses of this machine.
+    /// Addresses of this machine: links to them use the settings for one machine.
     pub(super) own: Arc<[IpAddr]>,
-    /// Where the socket is bound.
+    /// The address that the socket is bound to.
     pub(super) bound: SocketAddr,
 }
 
@@ -150,13 +150,13 @@ pub(super) async fn dial(
 struct Race {
     dialer: Dialer,
     node: NodeId,
-    /// Still to be tried, best first.
+    /// Addresses still to try, best first.
     waiting: VecDeque<Target>,
     seen: BTreeSet<SocketAddr>,
     running: JoinSet<(usize, Outcome)>,
-    /// Every attempt begun, with what is to be said of it if it does not end in time.
+    /// Every attempt begun, with the error to report if it does not end in time.
     attempts: Vec<(Target, AttemptError)>,
-    /// Of these, names whose addresses are attempts of their own.
+    /// Indexes of attempts that are host names; the addresses they resolved to are attempts of their own.
     resolved: BTreeSet<usize>,
 }
 
@@ -186,7 +186,7 @@ impl Race {
             let may_begin = !self.waiting.is_empty();
             tokio::select! {
                 Some(done) = self.running.join_next() => {
-                    let (index, outcome) = done.expect("an attempt does not panic and nobody aborts it");
+                    let (index, outcome) = done.expect("an attempt does not panic and is never aborted");
                     if let Some(link) = self.on_outcome(index, outcome) {
                         return Some(link);
                     }
@@ -229,7 +229,7 @@ impl Race {
         None
     }
 
-    /// Asks the system about those that did not answer: what it knows of a path it tells for a connected socket alone.
+    /// Asks the system about addresses that did not answer: it reports path errors to connected sockets only.
     async fn explain_silence(&mut self) {
         let bound = self.dialer.bound.ip();
         let silent = self.attempts.iter_mut().filter(|(_, error)| *error == AttemptError::NoAnswer);
@@ -242,7 +242,7 @@ impl Race {
         if probes.is_empty() {
             return;
         }
-        // As long as the answer of a host on the same network takes, and most others.
+        // Enough for a host on the same network to answer, and for most others.
         sleep(PROBE_WAIT).await;
         for (probe, error) in probes {
             if let Some(known) = probe.outcome() {
@@ -251,8 +251,8 @@ impl Race {
         }
     }
 
-    /// Another key is what is most worth telling, but not if it was met on loopback alone: tickets name the loopback of the
-    /// machine they were made on, where here another node may listen.
+    /// A wrong key is the most useful error, unless it was met on loopback alone: a ticket names the loopback address of the machine
+    /// that made it, and here another node may listen on that address.
     fn into_error(self) -> DialError {
         let node = self.node;
         if self.attempts.iter().any(|(_, error)| *error == AttemptError::Stopping) {
@@ -296,8 +296,8 @@ async fn attempt(dialer: &Dialer, node: NodeId, target: Target) -> Outcome {
     }
 }
 
-/// Names are looked up side by side, each on a thread that nothing can interrupt: a few at a time, or dead name servers would
-/// take all of them, and disks have to wait.
+/// Host names are resolved side by side, each on a thread that nothing can interrupt. Their number is limited: dead name servers
+/// would otherwise occupy every blocking thread, and disk work would wait.
 async fn resolve(address: &Address) -> Outcome {
     let Ok(turn) = RESOLVING.acquire().await else { return Outcome::Failed(AttemptError::Stopping) };
     let name = address.clone();
@@ -309,7 +309,7 @@ async fn resolve(address: &Address) -> Outcome {
     match resolving.await {
         Ok(Ok(sockets)) => Outcome::Resolved(sockets),
         Ok(Err(error)) => Outcome::Failed(AttemptError::Unresolved(error.to_string())),
-        // The runtime ends.
+        // The runtime is shutting down.
         Err(_) => Outcome::Failed(AttemptError::Stopping),
     }
 }
@@ -359,7 +359,7 @@ fn list(attempts: &[Attempt]) -> String {
     shown.join(", ")
 }
 
-/// What may help. What is wrong with this machine comes first: it is the nearest.
+/// Advice for a failed dial. Faults of this machine come first, because the user can mend them at once.
 fn way_out(attempts: &[Attempt]) -> &'static str {
     let has = |error: AttemptError| attempts.iter().any(|attempt| attempt.error == error);
     let is_no_route = |attempt: &Attempt| attempt.error == AttemptError::NoRoute;

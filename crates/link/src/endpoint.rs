@@ -1,7 +1,7 @@
-//! A node's place in the network: one UDP socket that dials and listens, and the handshakes going on at it.
+//! A node's presence on the network: one UDP socket that dials and listens, and its handshakes.
 //!
-//! Invariant: at most [`HANDSHAKES_MAX`] handshakes of strangers go on at once, and none of them can fail the endpoint.
-//! A link goes to whoever proves a key and is admitted by the authoriser; no way leads around that.
+//! Invariant: at most [`HANDSHAKES_MAX`] handshakes of unknown nodes go on at once, and none of them can fail the endpoint.
+//! A link goes only to a node that proves its key and that the authoriser admits.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -32,20 +32,20 @@ use swarm_core::base::NodeId;
 use swarm_core::manifest::{Address, SigningKey, Source};
 use swarm_core::trust::{Applicant, Authoriser, Denial, Open, Role};
 
-/// Where a node dials from and is dialed at. Clones are the same endpoint; it holds its node's key as long as it lives.
+/// Dials nodes and accepts their links. Clones share one endpoint; it holds its node's key as long as it lives.
 #[derive(Clone)]
 pub struct Endpoint {
     shared: Arc<Shared>,
-    /// Also keeps its key from being taken by another process.
+    /// Held also for its lock: no other process can take the key meanwhile.
     identity: Identity,
 }
 
 struct Shared {
     quinn: quinn::Endpoint,
     bound: SocketAddr,
-    /// The port of the last start, which could not be had again.
+    /// The port of the last start, if this start could not have it.
     lost_port: Option<u16>,
-    /// Addresses of this machine when the socket was bound.
+    /// Addresses that this machine had when the socket was bound.
     own: Arc<[IpAddr]>,
     options: LinkOptions,
     transports: Transports,
@@ -55,33 +55,33 @@ struct Shared {
     gate: watch::Sender<Gate>,
 }
 
-/// Who decides about links, and the clock that certificates are held against.
+/// The authoriser of links, and the clock that certificates are checked against.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    /// Who decides.
+    /// Admits or denies each link.
     pub authoriser: Arc<dyn Authoriser>,
-    /// The time of day.
+    /// Reads the time of day.
     pub clock: fn() -> SystemTime,
 }
 
-/// Addresses that this machine does not have itself and yet is reached at.
+/// Addresses that are not this machine's own but lead to it, such as a port of its gateway.
 #[derive(Default)]
 struct Learned {
-    /// Newest last.
+    /// In the order in which they were learned, newest last.
     addresses: Vec<SocketAddr>,
-    /// Whoever looks for them has found some, or there are none for now.
+    /// The search for outside addresses has found one, or found that there is none for now.
     is_settled: bool,
 }
 
-/// The accepting side's settings, for peers across a network and on this machine.
+/// Server settings for peers across a network and on this machine.
 struct Accepting {
     network: Arc<ServerConfig>,
     local: Arc<ServerConfig>,
 }
 
 impl Endpoint {
-    /// Binds the node's socket: to `listen`, or to any port on all addresses, where the port of the identity's last start is
-    /// preferred. Must be called within a tokio runtime, which then also drives the socket.
+    /// Binds the node's socket to `listen`, or to any port on all addresses; then it prefers the port of the identity's last start.
+    /// Must be called within a tokio runtime, which then also drives the socket.
     ///
     /// # Errors
     /// If the port is taken or forbidden, or the address is not this machine's.
@@ -123,13 +123,13 @@ impl Endpoint {
         Ok(Self { shared: Arc::new(shared), identity })
     }
 
-    /// A link to `node` for `protocol`, which is tried at all of `addresses`, each a little after the one before; the first that proves the
-    /// node's key wins and the others are dropped. To be cancelled by dropping the future.
+    /// Links to `node` for `protocol`. Tries all of `addresses`, each a little after the one before; the first that proves the
+    /// node's key wins, and the other attempts are dropped. Dropping the future cancels the dial.
     ///
-    /// The peer checks this node's key after this future is ready: if it refuses, the link closes at once.
+    /// The peer checks this node's key after the future is ready: if it refuses, it closes the link at once.
     ///
     /// # Errors
-    /// If `node` is this node, has no address, proved another key, may have no link, or did not answer in [`DIAL_TIMEOUT`].
+    /// If `node` is this node, has no address, proved another key, is denied a link, or did not answer in [`DIAL_TIMEOUT`].
     ///
     /// [`DIAL_TIMEOUT`]: crate::limits::DIAL_TIMEOUT
     pub async fn dial(
@@ -141,7 +141,7 @@ impl Endpoint {
         self.dial_within(DIAL_TIMEOUT, node, protocol, addresses).await
     }
 
-    /// The same, for whoever has less time than [`DIAL_TIMEOUT`].
+    /// As [`Endpoint::dial`], for a caller with less time than [`DIAL_TIMEOUT`].
     ///
     /// # Errors
     /// As [`Endpoint::dial`].
@@ -172,10 +172,10 @@ impl Endpoint {
         }
     }
 
-    /// The node that answers at an address. It gets no link, and is not told who asks. To be cancelled by dropping the future.
+    /// The node that answers at an address. It gets no link, and does not learn who asks. Dropping the future cancels it.
     ///
     /// # Errors
-    /// If nobody answers there in [`IDENTIFY_TIMEOUT`], or what answers proves no node's key.
+    /// If no node answers within [`IDENTIFY_TIMEOUT`], or the answer proves no node's key.
     ///
     /// [`IDENTIFY_TIMEOUT`]: crate::limits::IDENTIFY_TIMEOUT
     pub async fn identify(&self, address: SocketAddr) -> Result<NodeId, AttemptError> {
@@ -184,7 +184,7 @@ impl Endpoint {
 
     /// The next link that another node dialed, once it proved its key; `None` when the endpoint is closed.
     ///
-    /// Handshakes begin only while somebody waits here. To be cancelled by dropping the future: nothing is lost.
+    /// Handshakes start only while a caller waits here: the caller bounds them. Dropping the future cancels it without loss.
     pub async fn accept(&self) -> Option<QuicLink> {
         let mut handshakes = self.shared.handshakes.lock().await;
         loop {
@@ -203,20 +203,20 @@ impl Endpoint {
         }
     }
 
-    /// From now on this one decides who may link. Links that stand stay until somebody asks [`Endpoint::admits`].
+    /// Replaces the authoriser. Existing links stay until the caller checks them with [`Endpoint::admits`].
     pub fn set_gate(&self, gate: Gate) {
         self.shared.gate.send_replace(gate);
     }
 
-    /// Who decides, and whenever that changes.
+    /// The current gate, and its later replacements.
     pub fn gate(&self) -> watch::Receiver<Gate> {
         self.shared.gate.subscribe()
     }
 
-    /// What the node at the other end of a link may be, as things stand.
+    /// The role of the peer of a link under the current gate.
     ///
     /// # Errors
-    /// Why it may have no link.
+    /// Why the peer may not be linked.
     pub fn admits(&self, link: &QuicLink) -> Result<Role, Denial> {
         let Gate { authoriser, clock } = self.shared.gate.borrow().clone();
         let unix_secs = clock().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -233,17 +233,17 @@ impl Endpoint {
         admitted.is_ok()
     }
 
-    /// The same socket, for dialing by another key: who is dialed sees another node. It accepts nothing of its own.
+    /// An endpoint on the same socket that dials under another key: peers see another node. It accepts no links.
     pub fn disguised(&self, identity: Identity) -> Self {
         Self { shared: Arc::clone(&self.shared), identity }
     }
 
-    /// The key that signs in this node's name.
+    /// The key that signs as this node.
     pub fn signing_key(&self) -> SigningKey {
         self.identity.signing_key()
     }
 
-    /// The key of this node.
+    /// The public key of this node.
     pub fn node_id(&self) -> NodeId {
         self.identity.node_id()
     }
@@ -258,7 +258,7 @@ impl Endpoint {
         self.shared.lost_port
     }
 
-    /// What one link may hold in memory.
+    /// Bytes that one link may hold in memory.
     pub fn link_options(&self) -> LinkOptions {
         self.shared.options
     }
@@ -268,14 +268,14 @@ impl Endpoint {
         self.shared.bound
     }
 
-    /// Addresses by which others may reach this node, the widest reach first, loopback last. As seen from this machine, and
-    /// with those that were learned.
+    /// Addresses at which others may reach this node, the widest reach first, loopback last: those of this machine, and those that
+    /// were learned.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         let own = interfaces::addresses().unwrap_or_else(|_| self.shared.own.to_vec());
         interfaces::reachable_at(self.shared.bound, &own, &self.learned())
     }
 
-    /// Adds an address outside, as a gateway gave it to this node; the newest [`LEARNED_ADDRESSES_MAX`] are kept.
+    /// Adds an outside address that a gateway mapped to this node; the newest [`LEARNED_ADDRESSES_MAX`] are kept.
     ///
     /// [`LEARNED_ADDRESSES_MAX`]: crate::limits::LEARNED_ADDRESSES_MAX
     pub fn learn_address(&self, address: SocketAddr) {
@@ -289,24 +289,24 @@ impl Endpoint {
         });
     }
 
-    /// Takes an address back that no longer leads here.
+    /// Removes an outside address that no longer leads here.
     pub fn forget_address(&self, address: SocketAddr) {
         self.shared.learned.send_modify(|learned| learned.addresses.retain(|known| *known != address));
     }
 
-    /// Says that no address outside is to be had for now.
+    /// Notes that there is no outside address for now, so that [`Endpoint::settled_addresses`] need not wait.
     pub fn settle_addresses(&self) {
         self.shared.learned.send_modify(|learned| learned.is_settled = true);
     }
 
-    /// Waits until an address outside was learned, or it is known that there is none for now. To be cancelled by dropping the
-    /// future.
+    /// Waits until an outside address was learned, or it is known that there is none for now. Dropping the future cancels the
+    /// wait.
     pub async fn settled_addresses(&self) {
         let mut learned = self.shared.learned.subscribe();
         let _ = learned.wait_for(|learned| learned.is_settled).await;
     }
 
-    /// The UDP port by which the world outside reaches this node, as far as it is known: a mapped one, or its own.
+    /// The UDP port at which the outside world reaches this node, as far as it is known: a mapped port, or its own.
     pub fn outer_port(&self) -> u16 {
         self.learned().last().map_or(self.port(), SocketAddr::port)
     }
@@ -315,14 +315,14 @@ impl Endpoint {
         self.shared.learned.borrow().addresses.clone()
     }
 
-    /// This node as others may reach it: at `advertised`, or else at its own addresses.
+    /// This node as a source for others: at `advertised`, or else at its own addresses.
     pub fn source(&self, advertised: &[Address]) -> Source {
         let own = || self.local_addresses().into_iter().map(Address::from).collect();
         let addresses = if advertised.is_empty() { own() } else { advertised.to_vec() };
         Source { node: self.node_id(), addresses }
     }
 
-    /// Closes all links and accepts no more; peers are told, once: whoever misses it sees the silence.
+    /// Closes all links and accepts no more. Each peer is told once; a peer that misses the packet notices the idle timeout.
     pub async fn close(&self, code: u32, reason: &str) {
         self.shared.quinn.close(VarInt::from_u32(code), reason.as_bytes());
         let _ = timeout(ENDPOINT_CLOSE_TIMEOUT, self.shared.quinn.wait_idle()).await;
@@ -331,7 +331,7 @@ impl Endpoint {
     fn admit(&self, incoming: Incoming, handshakes: &mut JoinSet<Option<QuicLink>>) {
         let remote = canonical(incoming.remote_address());
         if handshakes.len() >= HANDSHAKES_UNPROVEN_MAX && !incoming.remote_address_validated() {
-            // A forged sender address never gets past this; refused where it cannot even be asked.
+            // A client with a forged address never answers a Retry. Where QUIC does not allow one, the client is refused.
             let _ = incoming.retry();
             return;
         }

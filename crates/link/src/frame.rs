@@ -1,12 +1,12 @@
-//! Frames on a byte stream: a LEB128 length of at most 5 bytes, then that many bytes. Pure: no stream is known here.
-//! Invariant: no length is believed before it was held against [`FRAME_LEN_MAX`].
+//! Frames on a byte stream: a LEB128 length of at most 5 bytes, then that many bytes. Pure: knows no stream.
+//! Invariant: every length is compared with [`FRAME_LEN_MAX`] before any memory is allocated for it.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::link::CloseReason;
 use swarm_core::base::limits::FRAME_LEN_MAX;
 
-/// Why no frame can be read from a control stream.
+/// Why a control stream cannot be read any further.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The peer announced a frame longer than [`FRAME_LEN_MAX`].
@@ -18,15 +18,15 @@ pub enum FrameError {
     /// The stream ended inside a frame.
     #[error("the control stream ended inside a frame")]
     CutShort,
-    /// The peer gave the stream up, with this code.
-    #[error("the peer gave the control stream up (code {0})")]
+    /// The peer reset the stream, with this code.
+    #[error("the peer reset the control stream (code {0})")]
     Reset(u64),
     /// The link is closed.
     #[error(transparent)]
     LinkLost(#[from] CloseReason),
 }
 
-/// Bytes that came, out of which frames are taken.
+/// Received bytes that are split into frames.
 #[derive(Debug, Default)]
 pub(super) struct FrameBuffer {
     bytes: BytesMut,
@@ -41,7 +41,7 @@ impl FrameBuffer {
         self.bytes.is_empty()
     }
 
-    /// The next whole frame, if it has come.
+    /// The next complete frame, if there is one.
     pub(super) fn take(&mut self) -> Result<Option<Bytes>, FrameError> {
         let Some((prefix_len, body_len)) = read_prefix(&self.bytes)? else { return Ok(None) };
         if self.bytes.len() < prefix_len + body_len {
@@ -49,7 +49,7 @@ impl FrameBuffer {
         }
         let frame = self.bytes.split_to(prefix_len + body_len).freeze().slice(prefix_len..);
         if self.bytes.is_empty() {
-            // An idle link keeps no buffer.
+            // An idle link keeps no buffer: thousands of links would hold much memory.
             self.bytes = BytesMut::new();
         }
         Ok(Some(frame))
@@ -59,7 +59,7 @@ impl FrameBuffer {
 /// Appends a frame.
 ///
 /// # Errors
-/// Gives the length back if it is above [`FRAME_LEN_MAX`].
+/// Returns the length if it exceeds [`FRAME_LEN_MAX`].
 pub(super) fn put(into: &mut BytesMut, body: &[u8]) -> Result<(), usize> {
     if body.len() > FRAME_LEN_MAX {
         return Err(body.len());
@@ -74,7 +74,7 @@ pub(super) fn put(into: &mut BytesMut, body: &[u8]) -> Result<(), usize> {
     Ok(())
 }
 
-/// Lengths of the prefix and of the body.
+/// Lengths of the prefix and of the body; `None` while the prefix is incomplete.
 fn read_prefix(bytes: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
     let mut value = 0u64;
     for (index, byte) in bytes.iter().take(PREFIX_LEN_MAX).enumerate() {

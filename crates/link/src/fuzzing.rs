@@ -1,4 +1,4 @@
-//! The decoders of this room, for those who try them with any bytes: the fuzz targets and their replay. Nothing else uses this.
+//! Lets the fuzz targets and their replay reach the decoders of this crate. No other code uses it.
 
 use bytes::{Bytes, BytesMut};
 use rustls::pki_types::CertificateDer;
@@ -9,7 +9,7 @@ use super::key_store::Claim;
 use super::{key_file, tls};
 use swarm_core::base::NodeId;
 
-/// The frames that come out of a stream which came in these pieces, and what ended them: an error, or how it is at the end.
+/// Splits a stream that arrives in these pieces into frames, and tells its end: an error, or whether it is clean.
 pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Bytes>, Result<bool, FrameError>) {
     let (mut buffer, mut frames) = (FrameBuffer::default(), Vec::new());
     for piece in pieces {
@@ -25,14 +25,14 @@ pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Bytes>, Result
     (frames, Ok(buffer.is_empty()))
 }
 
-/// A stream of these frames; `None` if one is too long.
+/// The bytes of a stream of these frames; `None` if one is too long.
 pub fn stream_of(frames: &[Bytes]) -> Option<Bytes> {
     let mut stream = BytesMut::new();
     frames.iter().try_for_each(|body| frame::put(&mut stream, body)).ok()?;
     Some(stream.freeze())
 }
 
-/// The node that a certificate (DER) is of.
+/// The node whose key a certificate (DER) holds.
 pub fn node_of_certificate(bytes: &[u8]) -> Option<NodeId> {
     tls::node_of(&CertificateDer::from(bytes)).ok()
 }
@@ -47,7 +47,7 @@ pub fn key(text: &str) -> Option<[u8; 32]> {
     key_file::parse(text).map(|seed| *seed)
 }
 
-/// A claim on a key, as it would be written again.
+/// Parses a claim on a key and writes it again.
 pub fn claim(text: &str) -> Option<String> {
     Claim::parse(text).map(Claim::to_text)
 }

@@ -1,5 +1,5 @@
-//! Who is at an address: a handshake that ends, by this side's will, when the other has proved its key. The other side gets
-//! no link of it, and does not learn who asked.
+//! Finds which node answers at an address: a handshake that this side ends once the other side has proved its key. The other
+//! side gets no link, and does not learn who asked.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Who a node is: an Ed25519 secret, and the certificate that proves it in TLS. Invariant: while an identity from a file
+//! The identity of a node: an Ed25519 secret, and the certificate that proves it in TLS. Invariant: while an identity from a file
 //! lives, no other process on this machine runs with its key.
 
 use std::fmt;
@@ -14,7 +14,7 @@ use super::key_store::Slot;
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
 
-/// A node's secret key and what follows from it. Clones share the lock on the key.
+/// A node's secret key and its certificate. Clones share the lock on the key.
 #[derive(Clone)]
 pub struct Identity {
     seed: Seed,
@@ -23,10 +23,10 @@ pub struct Identity {
     hold: Hold,
 }
 
-/// What keeps other processes from taking the same key.
+/// Keeps other processes from using the same key.
 #[derive(Clone)]
 pub(super) enum Hold {
-    /// Nothing: the key came from no file.
+    /// No lock: the key came from no file.
     Free,
     /// The lock on a key file that the user named.
     File(#[expect(dead_code, reason = "held for its lock")] Arc<std::fs::File>),
@@ -35,7 +35,7 @@ pub(super) enum Hold {
 }
 
 impl Identity {
-    /// The identity with this secret (RFC 8032 seed). Nothing keeps another process from using it too.
+    /// The identity with this secret (RFC 8032 seed). It holds no lock: another process may use the secret too.
     pub fn from_seed(seed: [u8; 32]) -> Self {
         Self::new(Zeroizing::new(seed), Hold::Free)
     }
@@ -43,15 +43,15 @@ impl Identity {
     /// A new identity that lasts as long as the process.
     ///
     /// # Errors
-    /// If the system gives no random bytes.
+    /// If the system has no random bytes.
     pub fn ephemeral() -> Result<Self, IdentityError> {
         Ok(Self::new(key_file::random_seed()?, Hold::Free))
     }
 
-    /// The identity in this file, which is made, with a new key, if there is none.
+    /// The identity in this file. A missing file is created with a new key.
     ///
     /// # Errors
-    /// If others can read the file, if it holds no key, or if another process runs with it.
+    /// If other users can read the file, it holds no key, or another process runs with the key.
     pub fn from_file(path: &Path) -> Result<Self, IdentityError> {
         let key = key_file::open_or_create(path)?;
         Ok(Self::new(key.seed, Hold::File(Arc::new(key.file))))
@@ -63,10 +63,10 @@ impl Identity {
         Self { seed, node, certificate, hold }
     }
 
-    /// The same, which shows this certificate (DER) in place of one of its own making.
+    /// The same identity with this certificate (DER) in place of a self-signed one.
     ///
     /// # Errors
-    /// Whose the certificate is, if it is another node's; `None` if it is nobody's.
+    /// The node that the certificate belongs to, if it is not this one; `None` if it names no node.
     pub fn showing(self, certificate: Vec<u8>) -> Result<Self, Option<NodeId>> {
         let certificate = CertificateDer::from(certificate);
         match super::tls::node_of(&certificate) {
@@ -81,7 +81,7 @@ impl Identity {
         self.node
     }
 
-    /// The key that signs manifests in this node's name.
+    /// The key that signs manifests as this node.
     pub fn signing_key(&self) -> SigningKey {
         SigningKey::from_seed(&self.seed)
     }
@@ -94,7 +94,7 @@ impl Identity {
         }
     }
 
-    /// Notes the UDP port for the next start, so that old tickets stay good. Does nothing for a key without a claim.
+    /// Stores the UDP port for the next start, so that old tickets stay valid. Does nothing for a key without a claim.
     pub fn remember_port(&self, port: u16) -> Result<(), IdentityError> {
         match &self.hold {
             Hold::Free | Hold::File(_) => Ok(()),
@@ -102,7 +102,7 @@ impl Identity {
         }
     }
 
-    /// A secret for one purpose, the same after every start; from it nothing follows about the key.
+    /// A secret for one purpose, the same at every start. It reveals nothing about the key.
     pub(super) fn derive(&self, purpose: &str) -> [u8; 32] {
         blake3::derive_key(purpose, self.seed.as_slice())
     }
@@ -122,7 +122,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The key is all that counts in this certificate: it names nobody, and is valid from 1975 to 4096.
+/// Only the key in this certificate counts: it has no name, and is valid from 1975 to 4096.
 fn self_signed(seed: &Seed) -> CertificateDer<'static> {
     let key = KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8(seed), &PKCS_ED25519).expect("32 bytes are a key");
     let mut params = CertificateParams::new(Vec::new()).expect("no names, so none that is malformed");

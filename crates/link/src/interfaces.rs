@@ -1,6 +1,5 @@
-//! Which addresses of this machine others can reach it by. Order: public, then private, then loopback, which serves nodes
-//! on the same machine; among equals what was learned goes first. Link-local addresses are left out: they mean nothing on
-//! another machine.
+//! Addresses of this machine at which others can reach it. Order: public, then private, then loopback, which serves nodes on the
+//! same machine; of equal ones the learned come first. Link-local addresses are left out: they mean nothing on another machine.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +13,7 @@ pub(super) fn addresses() -> io::Result<Vec<IpAddr>> {
     Ok(by_reach(up.map(if_addrs::Interface::ip)))
 }
 
-/// Where a socket bound to `bound` is reached, given the addresses of this machine and those that lead to it from outside.
+/// Addresses of a socket bound to `bound`, given those of this machine and the learned ones that lead to it from outside.
 pub(super) fn reachable_at(bound: SocketAddr, own: &[IpAddr], learned: &[SocketAddr]) -> Vec<SocketAddr> {
     let is_dual_stack = bound.is_ipv6();
     let candidates = if bound.ip().is_unspecified() { own } else { &[bound.ip()] };
@@ -24,13 +23,13 @@ pub(super) fn reachable_at(bound: SocketAddr, own: &[IpAddr], learned: &[SocketA
         .map(|&ip| SocketAddr::new(ip, bound.port()))
         .filter(|address| !learned.contains(address));
     let mut all: Vec<SocketAddr> = learned.iter().rev().copied().chain(own).collect();
-    // Stable: what was learned stays first among those that reach as far.
+    // The sort is stable: learned addresses stay first among those of equal reach.
     all.sort_by_key(|address| reach(address.ip()));
     all.truncate(SOURCE_ADDRESSES_MAX);
     all
 }
 
-/// IPv4 peers of a dual-stack socket show as `::ffff:a.b.c.d`; this shows them as what they are.
+/// A dual-stack socket shows IPv4 peers as `::ffff:a.b.c.d`; this gives the IPv4 address.
 pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -1,5 +1,5 @@
-//! A secret key on disk: 64 hex digits in a file that its owner alone can read. Invariant: a key file at its path is whole,
-//! and a key in use is locked. Decides nothing about which key a node takes (`key_store`).
+//! A secret key on disk: 64 hex digits in a file that only its owner can read. Invariant: a key file at its path is complete,
+//! and a key in use is locked. Does not choose the key of a node (`key_store` does).
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -18,7 +18,7 @@ pub(super) type Seed = Zeroizing<[u8; 32]>;
 /// A key read from a file, and the lock on that file.
 pub(super) struct LockedKey {
     pub(super) seed: Seed,
-    /// Nobody else takes this key until it is dropped.
+    /// While it lives, no other process can take the key.
     pub(super) file: File,
 }
 
@@ -28,24 +28,24 @@ pub enum IdentityError {
     /// The file system refused.
     #[error("cannot {action} {}: {source}", Shown(path))]
     Io {
-        /// What was tried: `read`, `create`.
+        /// The operation that failed: `read`, `create`.
         action: &'static str,
-        /// On what.
+        /// Its file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Others than the owner may open a key file or its folder.
+    /// Other users may open a key file or its folder.
     #[error("{} is open to other users (mode {mode:04o}): run chmod {wanted:o} {}", Shown(path), Shown(path))]
     Exposed {
         /// The file or folder.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
-        /// What they should be.
+        /// The permission bits that it should have.
         wanted: u32,
     },
-    /// The file holds something else.
+    /// The file does not hold a key.
     #[error("{} holds no key, which is 64 hex digits: restore it, or remove it and get a new key", Shown(.0))]
     Malformed(PathBuf),
     /// Another process runs with this key.
@@ -54,13 +54,13 @@ pub enum IdentityError {
     /// Every key of the folder is in use.
     #[error("all {KEY_SLOTS_MAX} keys in {} are in use: stop a process that holds one", Shown(.0))]
     AllInUse(PathBuf),
-    /// No random bytes for a new key.
+    /// The system has no random bytes for a new key.
     #[error("the operating system gives no random bytes for a key")]
     Randomness,
 }
 
 impl IdentityError {
-    /// Its category.
+    /// The category of the cause: it decides the exit code.
     pub fn category(&self) -> Category {
         match self {
             Self::Io { .. } => Category::Disk,
@@ -70,7 +70,7 @@ impl IdentityError {
     }
 }
 
-/// Opens and locks the key at `path`; makes it first if there is none. The path always shows a whole key or nothing.
+/// Opens and locks the key at `path`; creates a missing one. The path always shows a complete key or nothing.
 pub(super) fn open_or_create(path: &Path) -> Result<LockedKey, IdentityError> {
     match open(path) {
         Err(IdentityError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -100,20 +100,20 @@ pub(super) fn open(path: &Path) -> Result<LockedKey, IdentityError> {
     Ok(LockedKey { seed, file })
 }
 
-/// Makes a folder, and those above it, for the owner alone; refuses one that is open to others.
+/// Creates a folder and its parents, for the owner alone; refuses one that is open to other users.
 pub(super) fn private_folder(path: &Path) -> Result<(), IdentityError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("create", path))?;
     let mode = fs::metadata(path).map_err(io_error("read", path))?.permissions().mode();
     refuse_exposed(path, mode, 0o700)
 }
 
-/// Puts a file of the owner's at `path` in one step, over what was there.
+/// Replaces the file at `path` in one step; only the owner may read it.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), IdentityError> {
     let new = write_beside(path, text.as_bytes())?;
     fs::rename(&new, path).map_err(io_error("create", path))
 }
 
-/// Gives a failed call the path it failed on.
+/// Adds the operation and the path to an I/O error.
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> IdentityError {
     move |source| IdentityError::Io { action, path: path.to_owned(), source }
 }
@@ -121,11 +121,11 @@ pub(super) fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) 
 fn create(path: &Path, seed: &[u8; 32]) -> Result<(), IdentityError> {
     let text = Zeroizing::new(HEXLOWER.encode(seed) + "\n");
     let new = write_beside(path, text.as_bytes())?;
-    // A link never replaces a key that another process made meanwhile; that one is then taken.
+    // A hard link never replaces a key that another process created meanwhile; that key is used then.
     match fs::hard_link(&new, path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        // Some file systems know no hard links.
+        // Some file systems have no hard links.
         Err(_) => return fs::rename(&new, path).map_err(io_error("create", path)),
     }
     fs::remove_file(&new).map_err(io_error("remove", &new))?;
@@ -138,7 +138,7 @@ fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, IdentityError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
-    // What a killed process with the same number left behind.
+    // A killed process with the same number may have left this file.
     let _ = fs::remove_file(&new);
     let written =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).and_then(|mut file| {
@@ -149,10 +149,10 @@ fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf, IdentityError> {
     Ok(new)
 }
 
-/// 32 bytes that nobody can guess.
+/// 32 secret random bytes.
 ///
 /// # Errors
-/// If the system gives none.
+/// If the system has none.
 pub fn random_bytes() -> Result<[u8; 32], IdentityError> {
     random_seed().map(|seed| *seed)
 }
@@ -167,7 +167,7 @@ pub(super) fn random_seed() -> Result<Seed, IdentityError> {
 }
 
 pub(super) fn parse(text: &str) -> Option<Seed> {
-    // A byte order mark is no part of the key.
+    // Some editors write a byte order mark in front.
     let digits = text.trim_start_matches('\u{feff}').trim();
     let mut seed = Zeroizing::new([0; 32]);
     if digits.len() != 64 {

@@ -1,5 +1,5 @@
-//! Which key a process takes. Keys are slots in one folder: `node.key`, `node-2.key` and so on, and a slot that a seed used
-//! is claimed for its content (`node-2.claim`), so that the seed is the same node after a restart and old tickets stay good.
+//! Chooses the key of a process. Keys are slots in one folder: `node.key`, `node-2.key` and so on. A seed claims its slot for its
+//! content (`node-2.claim`), so that it is the same node after a restart and old tickets stay valid.
 //! Invariant: no two processes hold one slot. A fetch leaves no claim.
 
 use std::fs::{self, File, OpenOptions};
@@ -36,27 +36,27 @@ pub(super) struct Claim {
 struct Candidate {
     number: u32,
     claim: Option<Claim>,
-    /// When the claim was last written.
+    /// When the claim was last written; the oldest claim is given up first.
     claimed_at: Option<SystemTime>,
 }
 
 impl IdentityStore {
-    /// The store in this state folder. Both folders are made, for the owner alone, if they are missing.
+    /// The store in this state folder. Missing folders are created, for the owner alone.
     ///
     /// # Errors
-    /// If a folder cannot be made, or if others can look into the one with the keys.
+    /// If a folder cannot be created, or other users can look into the folder of the keys.
     pub fn open(state_folder: &Path) -> Result<Self, IdentityError> {
         let folder = state_folder.join("keys");
         key_file::private_folder(&folder)?;
         Ok(Self { folder })
     }
 
-    /// Takes a key that no other process has, for a seed of `claim` or, with none, for a fetch.
+    /// Takes a free key for a seed of content `claim` or, without one, for a fetch.
     ///
-    /// A seed gets the key it had the last time if that is free. Blocks while another process is choosing.
+    /// A seed gets the key of its last run if that is free. Blocks while another process chooses.
     ///
     /// # Errors
-    /// If a key file is exposed, broken or cannot be read, or if all keys are in use.
+    /// If a key file is open to other users, malformed or unreadable, or if all keys are in use.
     pub fn acquire(&self, claim: Option<ContentId>) -> Result<Identity, IdentityError> {
         let _turn = self.wait_for_turn()?;
         let mut candidates = self.candidates();
@@ -74,7 +74,7 @@ impl IdentityStore {
         Err(IdentityError::AllInUse(self.folder.clone()))
     }
 
-    /// Processes choose one after another, so that two that start at once do not both make the next key.
+    /// Processes choose one after another: otherwise two that start at once would both create the next key.
     fn wait_for_turn(&self) -> Result<File, IdentityError> {
         let path = self.folder.join("lock");
         let file = OpenOptions::new()
@@ -88,7 +88,7 @@ impl IdentityStore {
         Ok(file)
     }
 
-    /// The slots that have a key, and the lowest that has none.
+    /// The slots that have a key, and the lowest one that has none.
     fn candidates(&self) -> Vec<Candidate> {
         let (taken, free): (Vec<u32>, Vec<u32>) =
             (1..=KEY_SLOTS_MAX).partition(|&number| self.key_path(number).exists());
@@ -132,8 +132,8 @@ impl IdentityStore {
 }
 
 impl Candidate {
-    /// Least is best: the slot of this very content, then the lowest that nobody claimed. The slot of another content is
-    /// taken only when there can be no more slots; then the one not used for longest.
+    /// The smallest wins: the slot of this content, then the lowest slot without a claim. The slot of another content is taken
+    /// only when no slot can be added; then the one that was not used for longest.
     fn key(&self, wanted: Option<ContentId>) -> impl Ord + use<> {
         let (rank, claimed_at) = match self.claim {
             Some(claim) if Some(claim.content) == wanted => (0, None),
@@ -163,7 +163,7 @@ impl Claim {
         format!("content {}\n{}", self.content, port.unwrap_or_default())
     }
 
-    /// A claim that cannot be read is none: the worst that follows is another NodeId.
+    /// An unreadable claim counts as none: at worst the seed gets another NodeId.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let field = |name| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Some(Self {
@@ -181,7 +181,7 @@ mod tests {
     const FILM: Option<ContentId> = Some(ContentId::from_bytes([1; 32]));
     const SONG: Option<ContentId> = Some(ContentId::from_bytes([2; 32]));
 
-    /// Runs a script of `NAME=claim` (acquire) and `-NAME` (drop); after it, says which slot each name got.
+    /// Runs a script of `NAME=claim` (acquire) and `-NAME` (drop), and compares the slot that each name got.
     fn check_slots(script: &str, expected: &str) {
         let state = tempfile::tempdir().expect("a folder");
         let store = IdentityStore::open(state.path()).expect("opened");

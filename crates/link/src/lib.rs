@@ -1,7 +1,8 @@
-//! Links: authenticated QUIC connections between nodes, and the key that a node proves itself with.
+//! Links: authenticated QUIC connections between nodes, and the keys that prove nodes.
 //!
-//! Invariant: a [`QuicLink`] exists only after its peer proved the Ed25519 key that [`QuicLink::peer`] names. This room moves bytes
-//! and reports facts. Absent here: what frames mean (wire), who may connect (trust says so at the endpoint's gate), when to dial and when to give up (engine).
+//! Invariant: a [`QuicLink`] exists only after its peer proved the Ed25519 key that [`QuicLink::peer`] names. This crate moves bytes
+//! and reports facts. Absent here: the meaning of frames (wire), the right to connect (the endpoint's gate asks trust), and the
+//! decision when to dial and when to give up (engine).
 
 pub mod limits;
 

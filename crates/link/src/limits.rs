@@ -6,28 +6,28 @@ use swarm_core::base::limits::{LINK_IDLE_TIMEOUT, SOURCE_ADDRESSES_MAX};
 
 /// Chunk streams a peer may have open towards this node.
 pub const CHUNK_STREAMS_PER_LINK_MAX: u32 = 64;
-/// Longest time from the wish for a link to a finished handshake, over all addresses of a node.
+/// Longest dial, from its start to a finished handshake, over all addresses of a node.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Head start that one address has over the next (RFC 8305 recommends 250 ms).
 pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
-/// Names of hosts that are looked up at a time, over all dials; further ones wait.
+/// Host names resolved at once, over all dials; others wait. A resolver call occupies a blocking thread until it returns.
 pub const RESOLVES_AT_ONCE: usize = 64;
 /// Longest handshake of a node that dials in.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same, while half of the places for handshakes are taken: whoever begins many and finishes none is to be in the way of
-/// others for no longer. On a path of 500 ms one takes 1 s.
+/// Longest handshake of a node that dials in while half of the handshake slots are taken: a client that starts many and finishes
+/// none must not block others for longer. On a path of 500 ms a handshake takes 1 s.
 pub const HANDSHAKE_TIMEOUT_CROWDED: Duration = Duration::from_secs(2);
-/// Handshakes of dialing nodes that go on at once; further ones wait.
+/// Handshakes of dialing nodes at once; others wait.
 pub const HANDSHAKES_MAX: usize = 256;
-/// Handshakes going on from which a dialing node has to prove first that its address is its own.
+/// Number of handshakes from which on a dialing node must first prove its address (a QUIC Retry).
 pub const HANDSHAKES_UNPROVEN_MAX: usize = 64;
-/// Dialing nodes that wait for their handshake to begin; further ones are refused.
+/// Dialing nodes that wait for their handshake to start; others are refused.
 pub const HANDSHAKES_WAITING_MAX: usize = 256;
-/// Early bytes kept for one waiting dialer, and for all of them.
+/// Early bytes kept for one waiting dialer.
 pub const HANDSHAKE_WAITING_LEN_MAX: u64 = 16 << 10;
-/// See [`HANDSHAKE_WAITING_LEN_MAX`].
+/// Early bytes kept for all waiting dialers.
 pub const HANDSHAKES_WAITING_LEN_MAX: u64 = 4 << 20;
-/// Silence after which a sign of life is sent; three may be lost. NAT mappings of UDP live 30 s and longer.
+/// A link that is idle for so long sends a keep-alive; three may be lost. NAT mappings of UDP live 30 s and longer.
 pub const LINK_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Longest wait for the last control frames to be acknowledged before a link closes.
 pub const LINK_FINISH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,32 +35,32 @@ pub const LINK_FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 pub const ENDPOINT_CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Longest reason given or kept when a link closes, bytes.
 pub const CLOSE_REASON_LEN_MAX: usize = 256;
-/// Received and not yet read on a link over which nothing long was asked for, bytes: before its control stream stands nobody reads
-/// there, later there is little to say, and it costs its sender nothing but a key.
+/// Bytes received and not yet read on a link over which nothing long was requested: before its control stream stands no task
+/// reads there, and later little is said. A peer needs only a key to fill this window, so it is small.
 pub const EARLY_RECEIVE_WINDOW_LEN: u32 = 64 << 10;
-/// Written and not yet acknowledged on a link within one machine, bytes: the path is short, and what waits here no longer than it
-/// must is still in the processor's cache when it is encrypted.
+/// Bytes written and not yet acknowledged on a link within one machine: the path is short, and bytes that wait here briefly are
+/// still in the processor's cache when they are encrypted.
 pub const LOCAL_SEND_WINDOW_LEN: u32 = 2 << 20;
 /// Control frames are gathered into writes of about this many bytes.
 pub const FRAMES_GATHERED_LEN: usize = 64 << 10;
-/// Kernel buffer asked for the UDP socket, each way, bytes. The usual 208 KiB overflow at once above 1 Gbit/s.
+/// Kernel buffer requested for the UDP socket, each way, bytes. The usual 208 KiB overflow at once above 1 Gbit/s.
 pub const UDP_BUFFER_LEN: usize = 8 << 20;
 /// Longest UDP payload searched for on a network: Ethernet's 1500 less IPv6 and UDP headers.
 pub const DATAGRAM_LEN_MAX: u16 = 1452;
 /// Longest UDP payload searched for within one machine: 1.9 GB/s where 1452 gives 0.7, and still 1.3 with the kernel buffers
 /// of 208 KiB that an unprivileged user gets. A batch of 10 stays below the 64 KiB of one send; above, throughput collapses.
 pub const DATAGRAM_LEN_MAX_LOCAL: u16 = 6500;
-/// What QUIC demands of every path (RFC 9000, 14).
+/// QUIC requires every path to carry it (RFC 9000, section 14).
 pub const DATAGRAM_LEN_MIN: u16 = 1200;
-/// Longest handshake that asks who is at an address.
+/// Longest handshake that only identifies the node at an address.
 pub const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Addresses outside that a node is told of; more than one only where a gateway changes its own.
+/// Outside addresses that a node keeps; more than one only where a gateway changes its own.
 pub const LEARNED_ADDRESSES_MAX: usize = 4;
-/// Most keys in one state folder, thus most nodes of one user at once.
+/// Most keys in one state folder, and so most nodes that one user runs at once.
 pub const KEY_SLOTS_MAX: u32 = 256;
 /// Longest key or claim file that is read, bytes.
 pub const KEY_FILE_LEN_MAX: u64 = 4096;
-/// Received and not yet read on a link to a coordinator, bytes.
+/// Bytes received and not yet read on a link to a coordinator.
 pub const COORDINATOR_RECEIVE_WINDOW_LEN: u32 = 256 << 10;
 
 const _: () = assert!(EARLY_RECEIVE_WINDOW_LEN <= COORDINATOR_RECEIVE_WINDOW_LEN);

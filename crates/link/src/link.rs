@@ -1,5 +1,5 @@
-//! One QUIC connection to a node that proved its key. Its shape is what another transport can offer too: one control stream
-//! of frames, chunk streams each way, a close with a code and a reason. Decides nothing; reads no frame.
+//! One QUIC connection to a node that proved its key. Another transport could offer the same: one control stream
+//! of frames, chunk streams each way, a close with a code and a reason. Decides nothing; does not read frames.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct QuicLink {
     certificate: CertificateDer<'static>,
     protocol: Protocol,
     is_control_taken: Arc<AtomicBool>,
-    /// The peer is on this machine.
+    /// Whether the peer is on this machine.
     is_local: bool,
 }
 
@@ -43,18 +43,18 @@ pub enum CloseReason {
     ClosedByPeer {
         /// The peer's code; `u32::MAX` stands for any greater one.
         code: u32,
-        /// The peer's words, cut to [`CLOSE_REASON_LEN_MAX`] and without control characters.
+        /// The peer's text, cut to [`CLOSE_REASON_LEN_MAX`] and without control characters.
         reason: String,
     },
-    /// Nothing was heard for [`LINK_IDLE_TIMEOUT`].
+    /// Nothing arrived for [`LINK_IDLE_TIMEOUT`].
     ///
     /// [`LINK_IDLE_TIMEOUT`]: swarm_core::base::limits::LINK_IDLE_TIMEOUT
-    #[error("the peer fell silent")]
+    #[error("the link timed out: the peer sent nothing")]
     TimedOut,
-    /// The peer does not know the link: it was restarted.
+    /// The peer was restarted and does not know the link.
     #[error("the peer was restarted")]
     Reset,
-    /// QUIC or TLS failed, with its words.
+    /// QUIC or TLS failed, with this text.
     #[error("the connection failed: {0}")]
     Transport(String),
     /// This node closed it.
@@ -62,7 +62,7 @@ pub enum CloseReason {
     ClosedHere,
 }
 
-/// What a link has moved so far, and how its path is.
+/// Traffic of a link so far, and the state of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkStats {
     /// UDP payload sent, bytes.
@@ -71,19 +71,18 @@ pub struct LinkStats {
     pub received_len: u64,
     /// Packets sent.
     pub sent_packets: u64,
-    /// Packets sent and lost.
+    /// Packets sent and then declared lost.
     pub lost_packets: u64,
-    /// Bytes that congestion control allows in flight.
+    /// Bytes in flight that congestion control allows.
     pub congestion_window_len: u64,
-    /// Longest UDP payload the path takes, bytes.
+    /// Longest UDP payload that the path carries, bytes.
     pub datagram_len: u16,
     /// Smoothed round-trip time.
     pub rtt: Duration,
 }
 
 impl QuicLink {
-    /// `None` if the connection's other side showed no node's key or agreed on no protocol, which the handshake has ruled
-    /// out.
+    /// `None` if the other side showed no node's key or agreed on no protocol; the handshake rules both out.
     pub(super) fn new(connection: Connection, is_local: bool) -> Option<Self> {
         let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
         let certificate = certificates.first()?.clone();
@@ -92,7 +91,7 @@ impl QuicLink {
         let protocol = Protocol::of_alpn(handshake.protocol.as_deref()?)?;
         match protocol {
             Protocol::Peer => {}
-            // Nothing but frames travels here.
+            // A link to a coordinator carries frames alone.
             Protocol::Coordinator => {
                 connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
                 connection.set_receive_window(VarInt::from_u32(COORDINATOR_RECEIVE_WINDOW_LEN));
@@ -106,27 +105,27 @@ impl QuicLink {
         self.peer
     }
 
-    /// The certificate in which the peer showed its key, DER.
+    /// The certificate (DER) that holds the peer's key.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
     }
 
-    /// Closes it because the peer may have none; the peer is told why.
+    /// Closes the link because the peer may not have one, and tells the peer the reason.
     pub fn turn_away(&self, denial: &Denial) {
         self.close(CloseCode::TurnedAway.code(), &denial.to_string());
     }
 
-    /// What it is for.
+    /// The protocol that both ends agreed on.
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
 
-    /// Where the peer is now; it may move.
+    /// The peer's current address; it may change.
     pub fn remote_address(&self) -> SocketAddr {
         canonical(self.connection.remote_address())
     }
 
-    /// Whether this node dialed; the peer then accepted.
+    /// Whether this node dialed the link; otherwise the peer did.
     pub fn is_dialer(&self) -> bool {
         self.connection.side() == Side::Client
     }
@@ -136,7 +135,7 @@ impl QuicLink {
         self.connection.rtt()
     }
 
-    /// What it has moved so far.
+    /// Traffic so far, and the state of the path.
     pub fn stats(&self) -> LinkStats {
         let stats = self.connection.stats();
         LinkStats {
@@ -150,8 +149,8 @@ impl QuicLink {
         }
     }
 
-    /// From now on: bytes received and not yet read, and written and not yet acknowledged. What is there already stays. Until
-    /// this is called a link receives no more than [`EARLY_RECEIVE_WINDOW_LEN`]. Within one machine no more than
+    /// Sets the windows from now on: bytes received and not yet read, and bytes written and not yet acknowledged. Bytes that are
+    /// already there stay. Before the first call a link receives at most [`EARLY_RECEIVE_WINDOW_LEN`]. Within one machine at most
     /// [`LOCAL_SEND_WINDOW_LEN`] is written ahead.
     ///
     /// [`EARLY_RECEIVE_WINDOW_LEN`]: crate::limits::EARLY_RECEIVE_WINDOW_LEN
@@ -162,14 +161,14 @@ impl QuicLink {
         self.connection.set_send_window(send_len.into());
     }
 
-    /// The control stream, once. The dialer opens it; the acceptor sees it with the dialer's first frame, so the dialer speaks
-    /// first, and a peer that never speaks keeps the acceptor waiting here until the caller gives up.
+    /// The control stream, once. The dialer opens it, and the acceptor sees it with the dialer's first frame: so the dialer must
+    /// speak first. A peer that never speaks keeps the acceptor waiting until the caller gives up.
     ///
     /// # Errors
     /// If the link is closed.
     ///
     /// # Panics
-    /// If it is asked for again.
+    /// If it is called twice.
     pub async fn control(&self) -> Result<(FrameWriter, FrameReader), CloseReason> {
         let is_again = self.is_control_taken.swap(true, Ordering::Relaxed);
         assert!(!is_again, "a link has one control stream, and it is taken");
@@ -180,7 +179,7 @@ impl QuicLink {
         Ok((FrameWriter::new(sender), FrameReader::new(receiver)))
     }
 
-    /// A new stream for one run of chunk bytes. Waits while the peer has [`CHUNK_STREAMS_PER_LINK_MAX`] of them open.
+    /// Opens a stream for one run of chunk bytes. Waits while the peer has [`CHUNK_STREAMS_PER_LINK_MAX`] of them open.
     ///
     /// # Errors
     /// If the link is closed.
@@ -190,7 +189,7 @@ impl QuicLink {
         Ok(ChunkSender::new(self.connection.open_uni().await?))
     }
 
-    /// The next chunk stream that the peer opened and wrote to. To be cancelled by dropping the future.
+    /// The next chunk stream that the peer opened and wrote to. Dropping the future cancels it without loss.
     ///
     /// # Errors
     /// If the link is closed.
@@ -198,7 +197,7 @@ impl QuicLink {
         Ok(ChunkReceiver::new(self.connection.accept_uni().await?))
     }
 
-    /// Closes at once: what was written and not yet acknowledged may be lost. The reason is cut to [`CLOSE_REASON_LEN_MAX`].
+    /// Closes at once: bytes that are not yet acknowledged may be lost. The reason is cut to [`CLOSE_REASON_LEN_MAX`].
     pub fn close(&self, code: u32, reason: &str) {
         let reason = &reason.as_bytes()[..reason.len().min(CLOSE_REASON_LEN_MAX)];
         self.connection.close(VarInt::from_u32(code), reason);
@@ -206,13 +205,13 @@ impl QuicLink {
 
     /// Closes after the frames written so far have reached the peer, or after [`LINK_FINISH_TIMEOUT`].
     ///
-    /// The peer reads them, and then [`CloseReason::ClosedByPeer`]. Chunk streams that are still open are cut off.
+    /// The peer reads them, and then [`CloseReason::ClosedByPeer`]. Open chunk streams are cut off.
     pub async fn finish(&self, control: FrameWriter, code: u32, reason: &str) {
         let _ = timeout(LINK_FINISH_TIMEOUT, control.delivered()).await;
         self.close(code, reason);
     }
 
-    /// Waits until the link is closed, by whomever.
+    /// Waits until either side closes the link.
     pub async fn closed(&self) -> CloseReason {
         self.connection.closed().await.into()
     }
@@ -222,7 +221,7 @@ impl QuicLink {
         matches!(self.connection.close_reason(), Some(ConnectionError::LocallyClosed))
     }
 
-    /// Why the link is closed, if it is.
+    /// The reason, if the link is closed.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.connection.close_reason().map(Into::into)
     }
@@ -247,7 +246,7 @@ impl From<ConnectionError> for CloseReason {
 }
 
 impl CloseReason {
-    /// What the peer said if it closed the link because this node may have none.
+    /// The peer's text, if it closed the link because this node may not have one.
     pub fn denial(&self) -> Option<&str> {
         match self {
             Self::ClosedByPeer { code, reason } => {
@@ -258,7 +257,7 @@ impl CloseReason {
     }
 }
 
-/// What a peer says may end up on somebody's terminal.
+/// Removes control characters from the peer's text, because it may reach a terminal.
 fn printable(words: &[u8]) -> String {
     let words = String::from_utf8_lossy(&words[..words.len().min(CLOSE_REASON_LEN_MAX)]);
     words.chars().filter(|c| !c.is_control()).collect()

@@ -1,24 +1,24 @@
-//! What this machine's own network stack says of a way to an address: no route, forbidden, nobody listens. QUIC's socket is
-//! connected to nobody, so the system tells it none of that. Nothing here ends a dial that may still come through: a NAT
-//! refuses until the other side has dialed, too.
+//! Asks the network stack of this machine about the path to an address: no route, forbidden, no listener. QUIC's socket is not
+//! connected, so the system reports none of this to it. An error found here never ends a dial that may still succeed: a NAT
+//! refuses packets until the other side has dialed too.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use super::dial::AttemptError;
 
-/// A socket connected to the address of a peer that does not answer; one empty datagram went out on it.
+/// A socket connected to the address of a peer that does not answer; it has sent one empty datagram.
 pub(super) struct Probe {
     socket: UdpSocket,
     sent: Result<(), AttemptError>,
 }
 
-/// Whether packets may leave for an address at all, by the routes of this machine. Sends nothing.
+/// Whether the routes of this machine let packets leave for an address. Sends nothing.
 pub(super) fn check(bound: IpAddr, address: SocketAddr) -> Result<(), AttemptError> {
     connected(bound, address).map(drop)
 }
 
-/// Asks an address that did not answer whether anybody listens. `None` if this machine has no socket to spare.
+/// Asks an address that did not answer whether a process listens there. `None` if this machine has no free socket.
 pub(super) fn probe(bound: IpAddr, address: SocketAddr) -> Option<Probe> {
     let socket = connected(bound, address).ok()??;
     let sent = socket.send(&[]);
@@ -27,20 +27,20 @@ pub(super) fn probe(bound: IpAddr, address: SocketAddr) -> Option<Probe> {
 }
 
 impl Probe {
-    /// What is known of the address by now.
+    /// The error reported so far.
     pub(super) fn outcome(self) -> Option<AttemptError> {
         self.sent.err().or_else(|| match self.socket.recv(&mut [0]) {
             Err(error) => known(&error),
-            // Nobody answers what is empty.
+            // An answer to an empty datagram means nothing.
             Ok(_) => None,
         })
     }
 }
 
-/// `Ok(None)` if this machine has no socket to spare.
+/// `Ok(None)` if this machine has no free socket.
 fn connected(bound: IpAddr, address: SocketAddr) -> Result<Option<UdpSocket>, AttemptError> {
     if bound.is_ipv4() && address.is_ipv6() {
-        // The node's own socket says what there is to say.
+        // The error then shows on the node's own socket.
         return Ok(None);
     }
     let any =
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_where_nobody_listens_is_told_from_one_that_is_silent() {
+    fn an_address_without_a_listener_is_told_from_one_that_does_not_answer() {
         let silent = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let dead = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let dead_address = dead.local_addr().expect("it is bound");

@@ -1,19 +1,19 @@
-//! What a link is for: the two ends agree on it in the handshake (ALPN, RFC 7301), so that roles of one endpoint stay apart.
+//! The protocol of a link: both ends agree on it in the handshake (ALPN, RFC 7301), so that the roles of one endpoint stay apart.
 
-/// What is spoken on a link.
+/// The protocol that a link carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// Chunks between peers.
+    /// Chunks and control messages between peers.
     Peer,
-    /// Announcing to a coordinator, and hearing of others from it.
+    /// Announcements to a coordinator, and its answers.
     Coordinator,
 }
 
 impl Protocol {
-    /// Every one, for the side that accepts.
+    /// All protocols, for the accepting side.
     pub(super) const ALL: [Self; 2] = [Self::Peer, Self::Coordinator];
 
-    /// Its name on the wire.
+    /// The name of the protocol on the wire.
     pub(super) const fn alpn(self) -> &'static [u8] {
         match self {
             Self::Peer => b"swarm/1",
@@ -21,7 +21,7 @@ impl Protocol {
         }
     }
 
-    /// The one with this name.
+    /// The protocol with this name.
     pub(super) fn of_alpn(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|protocol| protocol.alpn() == name)
     }

@@ -15,27 +15,27 @@ pub(super) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr
 /// Why a node cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Somebody has the port.
+    /// Another process listens on the port.
     #[error("UDP port {} is taken on {}: stop what listens there, or take another port, or 0 for any", .0.port(), .0.ip())]
     PortTaken(SocketAddr),
-    /// The address is another machine's.
+    /// The address is not one of this machine's.
     #[error("{} is no address of this machine: take one that is, or [::] for all", .0.ip())]
     NotOurs(SocketAddr),
-    /// Ports below 1024 are for the administrator.
+    /// Ports below 1024 need a privilege.
     #[error("no permission for UDP port {}: take one above 1023", .0.port())]
     Forbidden(SocketAddr),
     /// The system refused for another reason.
     #[error("cannot open a UDP socket on {address}: {source}")]
     Socket {
-        /// Where.
+        /// The requested address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl BindError {
-    /// Its category.
+    /// The category of the cause: it decides the exit code.
     pub fn category(&self) -> Category {
         match self {
             Self::PortTaken(_) => Category::Held,
@@ -44,7 +44,7 @@ impl BindError {
     }
 }
 
-/// A UDP socket as a node has it, bound to `listen`, or to any port on all addresses.
+/// A UDP socket with the settings of a node, bound to `listen`, or to any port on all addresses.
 ///
 /// # Errors
 /// If the port is taken or forbidden, or the address is not this machine's.
@@ -52,8 +52,8 @@ pub fn bind_socket(listen: Option<SocketAddr>) -> Result<UdpSocket, BindError> {
     bind(listen, None).map(|(socket, _)| socket)
 }
 
-/// Binds to `listen`, or to all addresses; where it leaves the port open, to `last_port` if that can be had. If not, `last_port`
-/// comes back beside the socket.
+/// Binds to `listen`, or to all addresses. If it leaves the port open, `last_port` is tried first; if that cannot be had, it is
+/// returned beside the socket.
 pub(super) fn bind(
     listen: Option<SocketAddr>,
     last_port: Option<u16>,
@@ -66,7 +66,7 @@ pub(super) fn bind(
     }
 }
 
-/// IPv4 alone where all addresses are asked for and there is no IPv6.
+/// Falls back to IPv4 alone where all addresses are requested and the machine has no IPv6.
 fn bind_either(wanted: SocketAddr) -> Result<UdpSocket, BindError> {
     match bind_exactly(wanted) {
         Err(BindError::Socket { .. } | BindError::NotOurs(_)) if wanted.ip() == Ipv6Addr::UNSPECIFIED => {
@@ -93,7 +93,7 @@ fn bind_exactly(address: SocketAddr) -> Result<UdpSocket, BindError> {
     Ok(socket.into())
 }
 
-/// A small buffer costs speed, never correctness: whatever the system grants will do.
+/// A small buffer costs speed, not correctness: every size that the system grants is accepted.
 fn enlarge_buffers(socket: &Socket) {
     if force_buffers(socket).is_err() {
         let _ = sockopt::set_socket_recv_buffer_size(socket, UDP_BUFFER_LEN);
@@ -106,7 +106,7 @@ fn enlarge_buffers(socket: &Socket) {
     );
 }
 
-/// Past the system-wide maximum, which the administrator may go.
+/// Exceeds the system-wide maximum, which takes a privilege.
 #[cfg(target_os = "linux")]
 fn force_buffers(socket: &Socket) -> rustix::io::Result<()> {
     sockopt::set_socket_recv_buffer_size_force(socket, UDP_BUFFER_LEN)?;

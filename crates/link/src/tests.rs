@@ -33,7 +33,7 @@ fn loopback_of(endpoint: &Endpoint) -> Vec<Address> {
     at(&format!("127.0.0.1:{}", endpoint.port()))
 }
 
-/// Links as their dialer and as their acceptor hold them, and the endpoints, which must stay.
+/// Links at their dialers and at their acceptors, and the endpoints, which must outlive them.
 struct Pair {
     dialed: QuicLink,
     accepted: QuicLink,
@@ -49,7 +49,7 @@ async fn link(dialer: Endpoint, acceptor: Endpoint) -> Pair {
     let (dialed, accepted) =
         tokio::join!(dialer.dial(acceptor.node_id(), Protocol::Peer, &addresses), acceptor.accept());
     let (dialed, accepted) = (dialed.expect("dialed"), accepted.expect("accepted"));
-    // As a node does when a link's control stream stands.
+    // As a node does once a link's control stream stands.
     for link in [&dialed, &accepted] {
         let options = LinkOptions::default();
         link.set_windows(options.receive_window_len, options.send_window_len);
@@ -57,7 +57,7 @@ async fn link(dialer: Endpoint, acceptor: Endpoint) -> Pair {
     Pair { dialed, accepted, endpoints: [dialer, acceptor] }
 }
 
-/// The control streams of both ends: they come to be with the dialer's first frame.
+/// The control streams of both ends, which the dialer's first frame opens.
 async fn controls(pair: &Pair) -> ((FrameWriter, FrameReader), (FrameWriter, FrameReader)) {
     let mut dialer = pair.dialed.control().await.expect("opened");
     dialer.0.write_frames(&[Bytes::from_static(b"hello")]).await.expect("written");
@@ -66,14 +66,14 @@ async fn controls(pair: &Pair) -> ((FrameWriter, FrameReader), (FrameWriter, Fra
     (dialer, acceptor)
 }
 
-/// A chunk stream as its sender and its receiver hold it, begun with `first`.
+/// A chunk stream at its sender and at its receiver, opened with `first`.
 async fn chunk_stream(pair: &Pair, first: &'static [u8]) -> (ChunkSender, ChunkReceiver) {
     let mut sender = pair.dialed.open_chunk_stream().await.expect("opened");
     sender.write_all(Bytes::from_static(first)).await.expect("written");
     (sender, pair.accepted.accept_chunk_stream().await.expect("accepted"))
 }
 
-/// A connection that follows the protocol's TLS only as far as `config` does.
+/// A connection whose TLS settings are `config`, not those of the protocol.
 async fn connect_raw(to: &Endpoint, config: rustls::ClientConfig) -> Result<Connection, ConnectionError> {
     let config = QuicClientConfig::try_from(config).expect("a suite");
     let raw = quinn::Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bound");
@@ -82,7 +82,7 @@ async fn connect_raw(to: &Endpoint, config: rustls::ClientConfig) -> Result<Conn
     raw.connect_with(config, address, tls::SERVER_NAME).expect("begun").await
 }
 
-/// Whom a node accepts first when `stranger` comes before a proper one.
+/// The node that is accepted first when `stranger` connects before a proper one.
 async fn first_accepted(
     acceptor: &Endpoint,
     stranger: impl Future<Output = Result<Connection, ConnectionError>>,
@@ -406,7 +406,7 @@ async fn a_taken_port_is_told_with_the_way_out() {
     }
 }
 
-/// Starts a seed, says who and where it is, and stops it with its runtime, as a process ends.
+/// Starts a seed, returns its node and port, and stops it with its runtime, as at the end of a process.
 fn start_seed(store: &IdentityStore) -> (NodeId, u16) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -424,7 +424,7 @@ fn a_restarted_seed_listens_where_it_did_if_that_is_free() {
     let (node, port) = start_seed(&store);
     let (node_again, port_again) = start_seed(&store);
     assert_eq!(node_again, node);
-    // Another test may have got hold of the port meanwhile.
+    // Another test may have taken the port meanwhile.
     let is_taken = || UdpSocket::bind(("0.0.0.0", port)).is_err();
     assert!(port_again == port || is_taken());
 
@@ -480,7 +480,7 @@ async fn who_is_at_an_address_is_found_out_without_a_link() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_where_nobody_answers_is_nobodys() {
+async fn an_address_without_an_answer_has_no_node() {
     let silent = UdpSocket::bind("127.0.0.1:0").expect("bound");
     let found = endpoint(1).identify(silent.local_addr().expect("bound")).await;
     assert_eq!(found, Err(AttemptError::NoAnswer));

@@ -1,6 +1,6 @@
-//! TLS 1.3 with both sides authenticated by a bare key: the certificate is an envelope for an Ed25519 key, which the
-//! handshake proves possession of. Names, dates and issuers in it mean nothing. No resumption, no 0-RTT: a replayed
-//! request is not worth the round trip it saves.
+//! TLS 1.3 in which both sides prove a bare key: the certificate is only an envelope for an Ed25519 key, and the handshake
+//! proves its possession. Names, dates and issuers in it mean nothing here. No resumption and no 0-RTT: the round trip that
+//! they save is not worth the risk of replayed requests.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,24 +17,24 @@ use super::identity::Identity;
 use super::protocol::Protocol;
 use swarm_core::base::NodeId;
 
-/// Stands where TLS wants a host name; it is neither sent nor checked.
+/// The host name that the TLS library asks for; it is neither sent nor checked.
 pub(super) const SERVER_NAME: &str = "swarm.invalid";
 
-/// Whom to accept as the other side.
+/// The keys to accept from the other side.
 #[derive(Clone, Debug)]
 enum Trust {
-    /// Whoever proves a key; who may do what is decided above.
+    /// Every proved key; the endpoint's gate decides about its rights.
     AnyKey,
     /// This node alone.
     Pinned { node: NodeId, found: FoundKey },
-    /// Nobody: the key is noted once it is proved, and then the handshake ends.
+    /// None: the key is noted once it is proved, and then the handshake fails.
     Reveal { found: FoundKey },
 }
 
-/// The key that a handshake met, for the error that names it.
+/// The key that a handshake met: the error names it.
 pub(super) type FoundKey = Arc<OnceLock<NodeId>>;
 
-/// Configuration of the side that accepts.
+/// Settings of the accepting side.
 pub(super) fn accepting(identity: &Identity) -> ServerConfig {
     let provider = provider();
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -50,7 +50,7 @@ pub(super) fn accepting(identity: &Identity) -> ServerConfig {
     config
 }
 
-/// Configuration of one dial to `node`; `found` learns the key that was met in its place.
+/// Settings of one dial to `node`; `found` receives the key of another node that answered.
 pub(super) fn dialing(
     identity: &Identity,
     node: NodeId,
@@ -73,8 +73,8 @@ pub(super) fn dialing(
     config
 }
 
-/// Configuration of a handshake that ends as soon as the other side has proved its key, which `found` learns. This side
-/// has not shown its own by then.
+/// Settings of a handshake that fails as soon as the other side has proved its key, which `found` receives. This side has not
+/// shown its own key by then.
 pub(super) fn identifying(found: &FoundKey) -> ClientConfig {
     let provider = provider();
     let trust = Trust::Reveal { found: Arc::clone(found) };
@@ -91,10 +91,10 @@ pub(super) fn identifying(found: &FoundKey) -> ClientConfig {
     config
 }
 
-/// The node whose key a certificate carries.
+/// The node whose key a certificate holds.
 ///
 /// # Errors
-/// If it is no certificate, or carries a key of another kind.
+/// If it is not a certificate, or holds a key of another kind.
 pub(super) fn node_of(certificate: &CertificateDer<'_>) -> Result<NodeId, Error> {
     let parsed = ParsedCertificate::try_from(certificate)?;
     let key = parsed.subject_public_key_info();
@@ -102,7 +102,7 @@ pub(super) fn node_of(certificate: &CertificateDer<'_>) -> Result<NodeId, Error>
     key.ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))
 }
 
-/// AES-128 first: the security is that of the X25519 exchange either way, and it is the faster one.
+/// AES-128 first, because it is faster: the X25519 exchange bounds the security either way.
 fn provider() -> Arc<CryptoProvider> {
     let suites = vec![
         ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
@@ -116,7 +116,7 @@ fn verifier(provider: &CryptoProvider, trust: Trust) -> Arc<PeerVerifier> {
     Arc::new(PeerVerifier { trust, algorithms: provider.signature_verification_algorithms })
 }
 
-/// Checks the other side's certificate, whichever side that is.
+/// Checks the other side's certificate, as client and as server.
 #[derive(Debug)]
 struct PeerVerifier {
     trust: Trust,
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_key_admits_its_node_alone_and_tells_whom_it_met() {
+    fn a_pinned_key_admits_its_node_alone_and_names_another_one() {
         let (one, other) = (Identity::from_seed([1; 32]), Identity::from_seed([2; 32]));
         let found = FoundKey::default();
         let trust = Trust::Pinned { node: one.node_id(), found: Arc::clone(&found) };

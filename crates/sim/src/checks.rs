@@ -1,4 +1,4 @@
-//! Checkers, apart from the engine: what must hold whatever it decides. A finding is a bug in the engine or in the simulator.
+//! Checkers, separate from the engine: rules that hold whatever the engine decides. A finding is a bug in the engine or in the simulator.
 
 use swarm_core::base::limits::RUN_LEN_TARGET;
 use swarm_core::manifest::{Manifest, Run};
@@ -9,22 +9,22 @@ use super::link::{Expected, Link};
 use super::node::{Node, index_of};
 use super::scenario::{Has, Honesty};
 
-/// Something that must not be.
+/// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Nanoseconds of virtual time.
+    /// Virtual time, nanoseconds.
     pub at: u64,
-    /// Where.
+    /// Index of the node.
     pub node: u32,
-    /// What.
+    /// The rule and the values that break it.
     pub what: String,
 }
 
-/// What the checkers remember.
+/// State of the checkers.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
     pub(super) findings: Vec<Finding>,
-    /// Who was woken last at which instant, and how often.
+    /// The node last woken, at which instant, and how often at that instant.
     still: (u32, u64, u32),
 }
 
@@ -35,7 +35,7 @@ impl Checks {
         }
     }
 
-    /// An engine that wants to be woken again and again at one instant is in a busy loop.
+    /// An engine that asks to be woken at one instant again and again is in a busy loop.
     pub(super) fn on_armed(&mut self, now: u64, node: u32, at: u64, timer: Timer) {
         let is_past = at <= now;
         self.still = match self.still {
@@ -47,7 +47,7 @@ impl Checks {
         }
     }
 
-    /// Nothing is asked for twice at once, and no pipeline is deeper than its caps.
+    /// No chunk is requested twice at once, and no pipeline exceeds its caps.
     pub(super) fn on_receive(
         &mut self,
         now: u64,
@@ -77,7 +77,7 @@ impl Checks {
         }
     }
 
-    /// A request is over.
+    /// A request has ended.
     pub(super) fn on_released(node: &mut Node, manifest: &Manifest, run: Run) {
         for piece in manifest.geometry().pieces(run) {
             let asked = &mut node.asked[piece.chunk.get() as usize];
@@ -85,7 +85,7 @@ impl Checks {
         }
     }
 
-    /// A link's streams come one after the other, so a receiver holds at most one that is not whole, and that is short.
+    /// A link's streams arrive one after another, so a receiver holds at most one incomplete stream, and that is short.
     pub(super) fn on_unit(&mut self, now: u64, index: u32, manifest: &Manifest, expected: &[Expected]) {
         let begun: Vec<u32> = expected.iter().map(|e| e.received_len).filter(|len| *len > 0).collect();
         let held_len: u64 = begun.iter().map(|len| u64::from(*len)).sum();
@@ -99,8 +99,8 @@ impl Checks {
         }
     }
 
-    /// What is on its way to a node fits its windows: each link's its share, all together the budget and, while they are shared
-    /// out anew, one newcomer's.
+    /// The bytes on their way to a node fit its windows: each link its share, all together the budget and, while the shares change,
+    /// those of one new link.
     pub(super) fn on_held(
         &mut self,
         now: u64,
@@ -120,7 +120,7 @@ impl Checks {
         }
     }
 
-    /// No peer is sent more than it asked for, or has more streams at once than it may; nor have all together.
+    /// No peer is sent more than it requested, or has more streams at once than it may; nor have all peers together.
     pub(super) fn on_upload_totals(
         &mut self,
         now: u64,
@@ -143,7 +143,7 @@ impl Checks {
         }
     }
 
-    /// Nothing unverified is served.
+    /// No unverified chunk is served.
     pub(super) fn on_upload(&mut self, now: u64, index: u32, node: &Node, manifest: &Manifest, run: Run) {
         let is_bound = node.spec.honesty != Honesty::Boaster;
         for piece in manifest.geometry().pieces(run).filter(|_| is_bound) {
@@ -153,7 +153,7 @@ impl Checks {
         }
     }
 
-    /// Only liars are banned for corruption, and nobody for anything else.
+    /// Only corrupt peers are banned, and only for corruption.
     pub(super) fn on_event(&mut self, now: u64, index: u32, event: &Event, nodes: &[Node]) {
         if let Event::PeerBanned { node, violation } = event {
             let other = &nodes[index_of(*node) as usize];
@@ -165,14 +165,14 @@ impl Checks {
         if let Event::Completed { .. } = event
             && !nodes[index as usize].store.durable.is_full()
             && nodes[index as usize].spec.honesty != Honesty::Boaster
-            // Who brings something to a sink wants no more than it has.
+            // A source of a sink scenario wants only the chunks that it has.
             && !(nodes[0].spec.is_sink && index > 0)
         {
             self.find(now, index, "it says complete, and its store is not".to_owned());
         }
     }
 
-    /// What the engine says it has is what the store has; whoever was to finish did.
+    /// The engine's chunks equal the store's; every node that had to finish did.
     pub(super) fn at_end(&mut self, now: u64, index: u32, node: &Node) {
         if !node.is_alive || node.spec.honesty == Honesty::Boaster {
             if node.spec.is_measured && node.completed_at.is_none() {
@@ -184,7 +184,7 @@ impl Checks {
         let Some(content) = snapshot.contents.first() else { return };
         let count = u64::from(node.store.verified.len());
         let recount = content.wanted_len / count.max(1) * u64::from(node.store.verified.count());
-        // Who brings a part to a sink wants no more than that.
+        // A source of a sink scenario wants only its own part.
         let wants_all = node.spec.is_measured || !matches!(node.spec.has, Has::Share(_));
         if wants_all && content.verified_len != recount {
             let what = format!("it counts {} bytes verified, the store {recount}", content.verified_len);
@@ -205,7 +205,7 @@ impl Checks {
 
 const FINDINGS_MAX: usize = 20;
 const STILL_MAX: u32 = 1000;
-/// Copies of one chunk that may be on their way at once: one. A steal cancels before it asks again.
+/// Copies of one chunk on their way at once: one. A reassignment cancels the old request first.
 const COPIES_MAX: u8 = 1;
 const PIPELINE_LEN_ALLOWED: u64 = 64 << 20;
 const UPLOADS_PER_LINK_ALLOWED: usize = 3;

@@ -1,4 +1,4 @@
-//! What a script does to a world: crashes, partitions, clocks that jump.
+//! Applies the operations of a script to a world: crashes, partitions, clock jumps.
 
 use swarm_engine::{Input, LinkId};
 
@@ -39,7 +39,7 @@ impl World {
         }
     }
 
-    /// The first seed goes when it has sent as much as the scenario allows.
+    /// Removes the first seed once it has sent as much as the scenario allows.
     pub(super) fn maybe_seed_leaves(&mut self) {
         if self.stats.seed_leaves_after_len.is_some_and(|len| self.nodes[0].uplink.sent_len >= len) {
             self.stats.seed_leaves_after_len = None;
@@ -52,7 +52,7 @@ impl World {
             return;
         }
         for number in self.nodes[index as usize].links.clone() {
-            self.hang_up(index, number, "the link fell silent");
+            self.hang_up(index, number, "the link timed out");
         }
         let node = &mut self.nodes[index as usize];
         node.is_alive = false;

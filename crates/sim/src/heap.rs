@@ -1,20 +1,20 @@
-//! What happens when. Invariant: events come out by time, and in the order they went in where times are equal.
+//! The event heap. Invariant: events come out by time, and those of equal times in the order of insertion.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// One thing that is to happen; kept small, because there are millions.
+/// One future event; kept small, because there are millions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
-    /// A part of a chunk stream has come through the receiver's downlink.
+    /// A part of a chunk stream has passed the receiver's downlink.
     Unit { link: u32, direction: u8, request: u32, len: u32 },
     /// A node's uplink is free.
     UplinkFree(u32),
-    /// A node's engine wanted to be woken.
+    /// A node's engine asked to be woken now.
     Wakeup(u32),
-    /// An input for a node is due; the number is its place among the parked.
+    /// An input for a node is due; the number is its index in [`Parked`].
     Input(u32),
-    /// A dial comes to its end.
+    /// A dial ends.
     Dialed { from: u32, to: u32, link_draw: u32 },
     /// A node gets new neighbours if it has too few.
     Introduce(u32),
@@ -22,18 +22,18 @@ pub(super) enum What {
     Step(u32),
 }
 
-/// The event heap. Times are nanoseconds. With ten thousand nodes half a million events wait, and one heap of them all misses
-/// the cache at every step of a sift: so only those of the slot that is going on are in a heap, those of the next two
-/// seconds lie unsorted in their slots, and the rest is in a heap of its own until its slot comes near.
+/// The event heap. Times are nanoseconds. With ten thousand nodes half a million events wait, and one heap of all would miss the
+/// cache at every step of a sift. So a heap holds only the events of the current slot; those of the next two seconds lie unsorted in
+/// their slots, and a second heap holds the rest until its slot comes near.
 #[derive(Debug)]
 pub(super) struct Heap {
-    /// Of the slot that is going on, and of slots that are over.
+    /// Events of the current slot, and of earlier ones.
     now: BinaryHeap<Reverse<Entry>>,
-    /// Of the slots after it, by slot modulo [`SLOTS`].
+    /// Events of the following slots, by slot modulo [`SLOTS`].
     soon: Vec<Vec<Entry>>,
     soon_count: usize,
     far: BinaryHeap<Reverse<Entry>>,
-    /// The slot that is going on.
+    /// The current slot.
     slot: u64,
     sequence: u64,
 }
@@ -80,7 +80,7 @@ impl Heap {
         }
     }
 
-    /// Goes on to the next slot, or to the first that has an event if all are far. `None` if there is none.
+    /// Advances to the next slot, or to the first with an event if all are far. `None` without events.
     fn turn(&mut self) -> Option<()> {
         let first_far = self.far.peek().map(|Reverse((at, ..))| at >> SLOT_NANOS_LOG2);
         self.slot = if self.soon_count > 0 { self.slot + 1 } else { first_far? };
@@ -97,12 +97,12 @@ impl Heap {
     }
 }
 
-/// A quarter of a millisecond: some thousand events, where half a million wait.
+/// A quarter of a millisecond: some thousand events when half a million wait.
 const SLOT_NANOS_LOG2: u32 = 18;
-/// Two seconds.
+/// Two seconds of slots.
 const SLOTS: u64 = 8192;
 
-/// Things waiting for their event, by number.
+/// Inputs that wait for their event, by number: events themselves stay small.
 #[derive(Debug)]
 pub(super) struct Parked<T> {
     items: Vec<Option<T>>,
@@ -116,7 +116,7 @@ impl<T> Default for Parked<T> {
 }
 
 impl<T> Parked<T> {
-    /// Parks a thing; returns its number.
+    /// Stores an item; returns its number.
     pub(super) fn park(&mut self, item: T) -> u32 {
         if let Some(place) = self.free.pop() {
             self.items[place as usize] = Some(item);
@@ -126,7 +126,7 @@ impl<T> Parked<T> {
         (self.items.len() - 1) as u32
     }
 
-    /// Takes a thing out.
+    /// Removes an item.
     pub(super) fn take(&mut self, place: u32) -> Option<T> {
         let item = self.items.get_mut(place as usize)?.take();
         if item.is_some() {
@@ -151,7 +151,7 @@ mod tests {
             let (mut heap, mut plain, mut now) = (Heap::default(), Vec::new(), 0);
             for (number, ((is_push, scale), wait)) in (0u32..).zip(steps.into_iter().zip(waits)) {
                 if is_push {
-                    // Now and within the slot, soon, far.
+                    // Now and within the slot, within the next slots, and beyond.
                     let at = now + wait * scale % (1 << (12 * (scale + 1)));
                     heap.push(at, What::Wakeup(number));
                     plain.push((at, number));

@@ -1,4 +1,4 @@
-//! Who joins, and whom each node is told of: the coordinator's registry answers, as it does for real nodes.
+//! Lets nodes join, and tells each of its neighbours: the coordinator's registry answers, as it does for real nodes.
 
 use swarm_core::base::{Bitfield, Instant, NodeId, Rate};
 use swarm_core::registry::{Announce, Ask};
@@ -9,7 +9,7 @@ use super::scenario::Honesty;
 use super::world::World;
 
 impl World {
-    /// A node joins, or announces itself again; whoever lacks neighbours is told of some.
+    /// A node joins, or announces itself again; if it lacks neighbours it is told of some.
     pub(super) fn introduce(&mut self, index: u32) {
         let node = &self.nodes[index as usize];
         if !node.is_alive && !node.has_left && node.life == 0 {
@@ -36,7 +36,7 @@ impl World {
         self.heap.push(self.now + wait, What::Introduce(index));
     }
 
-    /// What a node's coordinator client says.
+    /// Announces a node as its coordinator client would.
     pub(super) fn announce(&mut self, index: u32) {
         let node = &self.nodes[index as usize];
         let others = node.links.iter().map(|&link| self.links[link as usize].other(index));
@@ -55,7 +55,7 @@ impl World {
             links,
         };
         self.registry.expire(Instant::from_nanos(self.now));
-        // A simulated swarm is far smaller than the registry's limits.
+        // Cannot fail: a simulated swarm is far below the registry's limits.
         let _ = self.registry.announce(Instant::from_nanos(self.now), announce);
     }
 
@@ -89,7 +89,7 @@ impl World {
         };
         let manifest = Some(self.manifest.clone());
         self.input(index, Input::Join(Box::new(Join { content, manifest, order, patience: None })));
-        // Who brings something to a sink wants nothing.
+        // A source of a sink scenario fetches nothing.
         let wanted = if self.has_sink() && index > 0 { durable.clone() } else { Bitfield::full(count) };
         self.input(index, Input::StoreOpened { content, durable, wanted });
     }
@@ -100,5 +100,5 @@ impl World {
 }
 
 const INTRODUCE_INTERVAL: u64 = 10_000_000_000;
-/// Whoever has too few neighbours asks sooner.
+/// Interval of a node with too few neighbours, nanoseconds.
 const LACKING_INTERVAL: u64 = 1_000_000_000;

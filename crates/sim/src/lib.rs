@@ -1,8 +1,8 @@
 //! The deterministic simulator: the production [`swarm_engine::Engine`] among thousands of peers under a virtual clock.
 //!
-//! A scenario states a world, faults and a goal ([`Swarm`]); running it gives a [`Report`] that says how far the swarm stayed
-//! from the bound that no system can beat, and what the checkers found. The same seed gives the same trace, in any build.
-//! Absent here: clocks, threads, files, sockets, hash maps, and any decision that is the engine's.
+//! A scenario states a world, faults and a goal ([`Swarm`]). Its run gives a [`Report`]: how far the swarm stayed from the bound
+//! that no system can beat, and the findings of the checkers. The same seed gives the same trace, in any build.
+//! Absent here: clocks, threads, files, sockets, hash maps, and every decision that is the engine's.
 
 mod library;
 mod scenario;

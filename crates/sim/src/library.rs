@@ -1,4 +1,4 @@
-//! The scenarios by name. Each states a world, faults and a goal; figures are bytes a second unless named otherwise.
+//! The scenarios by name. Each states a world, faults and a goal; figures are bytes a second unless they say otherwise.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use swarm_engine::Order;
 use super::op::Op;
 use super::scenario::{Has, Honesty, Swarm};
 
-/// A world that is worth watching.
+/// A named world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
     /// One seed, all leeches at once, equal links.
     FlashCrowd,
-    /// The same, where each leech knows the seed alone and all else from its peers.
+    /// As `FlashCrowd`, but each leech knows only the seed, and learns of all others from its peers.
     FlashCrowdExchange,
     /// One seed, a leech every second.
     SteadyArrival,
@@ -31,28 +31,28 @@ pub enum Scenario {
     SeedLeaves,
     /// Four zones with thin links between them.
     Zones,
-    /// Everybody has everything but one chunk, which one slow peer holds.
+    /// All nodes have everything but one chunk, which one slow peer holds.
     LastChunk,
-    /// One leech plays the content while it comes.
+    /// One leech plays the content while it fetches.
     Streaming,
-    /// Some boast, some never send, some trickle, some are cut off for a while, links lose.
+    /// Some peers claim chunks that they lack, some never send, some send very slowly, some are cut off for a while; links lose datagrams.
     Faults,
 }
 
-/// What the command line may change of a scenario.
+/// The parameters of a scenario that the command line may change.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScenarioArgs {
-    /// Peers beside the seed.
+    /// Number of peers besides the seed.
     pub peers: u32,
     /// Chunks of the content.
     pub chunks: u32,
     /// Chunk length as a power of two.
     pub chunk_len_log2: u8,
-    /// All the chance there is.
+    /// Seed of every random choice.
     pub seed: u64,
-    /// Upload capacity where the scenario says nothing else, bytes a second.
+    /// Upload capacity, bytes a second, where the scenario does not set one.
     pub up_per_sec: u64,
-    /// Download capacity through upload capacity.
+    /// Download capacity divided by upload capacity.
     pub down_factor: f64,
 }
 
@@ -62,7 +62,7 @@ pub struct ScenarioArgs {
 pub struct UnknownScenario(String);
 
 impl Scenario {
-    /// All of them, with their names.
+    /// All scenarios, with their names.
     pub const ALL: [(Self, &'static str); 13] = [
         (Self::FlashCrowd, "flash-crowd"),
         (Self::FlashCrowdExchange, "flash-crowd-exchange"),

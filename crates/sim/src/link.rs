@@ -1,4 +1,4 @@
-//! One link between two simulated nodes: what each end sends on it and expects from it. Decides nothing.
+//! One link between two simulated nodes: the bytes under way and the requests that wait for them. Decides nothing.
 
 use std::collections::VecDeque;
 
@@ -11,30 +11,30 @@ pub(super) struct Link {
     pub(super) ends: [u32; 2],
     /// Whether each end still takes part.
     pub(super) is_up: [bool; 2],
-    /// One way, nanoseconds.
+    /// One-way delay, nanoseconds.
     pub(super) delay: u64,
-    /// Units that may be on their way at once, each direction.
+    /// Units that may be under way at once in each direction.
     pub(super) window: u32,
     pub(super) directions: [Direction; 2],
 }
 
-/// One way of a link.
+/// One direction of a link.
 #[derive(Debug, Default)]
 pub(super) struct Direction {
-    /// Sent one after the other, as the transport does.
+    /// Streams under way, sent one after another, as the transport does.
     pub(super) uploads: VecDeque<Upload>,
     pub(super) in_flight: u32,
-    /// The same in bytes: what the receiver's window holds.
+    /// Bytes under way: they occupy the receiver's window.
     pub(super) in_flight_len: u64,
-    /// The sender's uplink has it in its round.
+    /// Whether the sender's uplink serves this direction now.
     pub(super) is_in_round: bool,
-    /// Streams and messages keep their order.
+    /// When the last unit arrives: streams and messages stay in order.
     pub(super) last_unit_at: u64,
     pub(super) last_message_at: u64,
-    /// Payload that the receiving end asked this one for, and that this one began to send, bytes.
+    /// Payload that the receiving end requested and this end began to send, bytes.
     pub(super) asked_len: u64,
     pub(super) answered_len: u64,
-    /// What the receiving end waits for.
+    /// Requests whose answer the receiving end waits for.
     pub(super) expected: Vec<Expected>,
 }
 
@@ -52,12 +52,12 @@ pub(super) struct Expected {
     pub(super) request: RequestId,
     pub(super) run: Run,
     pub(super) received_len: u32,
-    /// Received and not yet told to the engine.
+    /// Received and not yet reported to the engine.
     pub(super) unreported_len: u32,
 }
 
 impl Link {
-    /// Which end a node is.
+    /// The end that a node is.
     pub(super) fn end_of(&self, node: u32) -> usize {
         usize::from(self.ends[0] != node)
     }
@@ -69,7 +69,7 @@ impl Link {
 }
 
 impl Direction {
-    /// Takes out what the receiver expects under this name.
+    /// Removes the request of this id from those that the receiver waits for.
     pub(super) fn take_expected(&mut self, request: RequestId) -> Option<Expected> {
         let at = self.expected.iter().position(|expected| expected.request == request)?;
         Some(self.expected.remove(at))

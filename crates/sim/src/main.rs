@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Ok(scenario) => scenario,
         Err(error) => return fail(&error),
     };
-    // Ten minutes of work are not to end with a picture that cannot be written.
+    // Checked before the run: ten minutes of work must not end with a plot that cannot be written.
     if let Some(path) = &args.plot
         && let Err(error) = std::fs::write(path, "")
     {
@@ -99,7 +99,7 @@ fn fail(error: &UnknownScenario) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// One line for people. May be lost: a full disk ends no run.
+/// Prints one line for people. Errors are ignored: a full disk must not end a run.
 fn note(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{}", Shown(line));
 }

@@ -1,4 +1,4 @@
-//! One simulated node: the production engine, a store that is three sets, an uplink with a round of streams.
+//! One simulated node: the production engine, a store of three sets, an uplink that serves its streams in turn.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -15,42 +15,42 @@ pub(super) struct Node {
     pub(super) spec: NodeSpec,
     pub(super) engine: Engine,
     pub(super) is_alive: bool,
-    /// It ended in good order and does not come back.
+    /// Whether it left in good order; it does not come back.
     pub(super) has_left: bool,
-    /// Inputs for an earlier life are dropped.
+    /// Number of restarts: inputs for an earlier life are dropped.
     pub(super) life: u32,
     pub(super) links: Vec<u32>,
     pub(super) store: SimStore,
     pub(super) uplink: Uplink,
     pub(super) downlink: Downlink,
-    /// How its links share what it may hold of them.
+    /// Divides its memory among its links.
     pub(super) windows: Windows,
-    /// On its way to it, over all links, and not yet read, bytes.
+    /// Bytes under way to it and not yet read, over all links.
     pub(super) unread_len: u64,
-    /// When it is to be woken; `u64::MAX` if it is not.
+    /// When it is woken; `u64::MAX` means never.
     pub(super) wakeup_at: u64,
-    /// Its clock less the world's, nanoseconds.
+    /// Its clock minus the world's, nanoseconds.
     pub(super) skew: i64,
     pub(super) completed_at: Option<u64>,
-    /// When each percent of the bytes was there.
+    /// When each percent of the bytes was verified.
     pub(super) marks: Vec<u64>,
-    /// When each chunk was there, for those who play while it comes; else empty.
+    /// When each chunk was verified; only for nodes that play while they fetch, else empty.
     pub(super) verified_at: Vec<u64>,
-    /// Open requests for each chunk.
+    /// Number of open requests for each chunk.
     pub(super) asked: Vec<u8>,
 }
 
-/// What is sent, stream after stream in turn.
+/// The uplink: sends a unit of each stream in turn.
 #[derive(Debug)]
 pub(super) struct Uplink {
     pub(super) per_sec: u64,
     pub(super) is_busy: bool,
-    /// Links and directions that have something to send and room in their window.
+    /// Links and directions with something to send and room in their window.
     pub(super) round: VecDeque<(u32, u8)>,
     pub(super) sent_len: u64,
 }
 
-/// What comes in waits its turn: a queue that drains at the downlink's capacity.
+/// The downlink: a queue that drains at its capacity.
 #[derive(Debug)]
 pub(super) struct Downlink {
     per_sec: u64,
@@ -58,13 +58,13 @@ pub(super) struct Downlink {
     updated_at: u64,
 }
 
-/// What is on disk.
+/// The chunks on disk.
 #[derive(Debug)]
 pub(super) struct SimStore {
     pub(super) verified: Bitfield,
     pub(super) durable: Bitfield,
     pub(super) unflushed: Vec<ChunkIndex>,
-    /// Chunks with a part from a liar.
+    /// Chunks that hold bytes of a corrupt peer.
     pub(super) tainted: BTreeSet<u32>,
     pub(super) written_count: u32,
     pub(super) busy_until: u64,
@@ -113,17 +113,17 @@ impl Node {
         }
     }
 
-    /// The world's time on this node's clock.
+    /// World time converted to this node's clock.
     pub(super) fn clock(&self, now: u64) -> Instant {
         Instant::from_nanos(now.saturating_add_signed(self.skew))
     }
 
-    /// What this node's clock says, as the world's time.
+    /// This node's clock converted to world time.
     pub(super) fn world_time(&self, at: Instant) -> u64 {
         at.as_nanos().saturating_add_signed(-self.skew)
     }
 
-    /// A new life with what is durable.
+    /// Restarts the node with its durable chunks.
     pub(super) fn revive(&mut self, seed: u64) {
         self.life += 1;
         self.engine = Engine::new(self.id, mix(seed, u64::from(self.life)));
@@ -138,7 +138,7 @@ impl Node {
 }
 
 impl Downlink {
-    /// When bytes that arrive then are through.
+    /// When bytes that arrive at a given time have passed the downlink.
     pub(super) fn through_at(&mut self, now: u64, arrives_at: u64, len: u32) -> u64 {
         let drained = u128::from(now - self.updated_at) * u128::from(self.per_sec) / 1_000_000_000;
         self.backlog_len = self.backlog_len.saturating_sub(u64::try_from(drained).unwrap_or(u64::MAX));
@@ -149,7 +149,7 @@ impl Downlink {
 }
 
 impl SimStore {
-    /// When a chunk that came now is checked and written; `None` if the disk refuses it.
+    /// When a chunk that arrived now is checked and written; `None` if the disk refuses it.
     pub(super) fn write(&mut self, now: u64, len: u32, disk: Disk) -> Option<u64> {
         self.written_count += 1;
         match disk {
@@ -163,7 +163,7 @@ impl SimStore {
     }
 }
 
-/// Of a node with so much memory, as the command line shares it out.
+/// The windows of a node with this much memory, divided as the command line does it.
 fn windows(memory_len: u64) -> Windows {
     let widest = (memory_len / 16).clamp(1 << 20, 32 << 20) as u32;
     Windows::new(memory_len / 2, memory_len / 2, WindowShare { receive_len: widest, send_len: widest })
@@ -176,12 +176,12 @@ fn up_per_sec(spec: &NodeSpec) -> u64 {
     }
 }
 
-/// Nanoseconds that so many bytes take.
+/// Nanoseconds that a number of bytes takes.
 pub(super) fn nanos_for(len: u64, per_sec: u64) -> u64 {
     u64::try_from(u128::from(len) * 1_000_000_000 / u128::from(per_sec.max(1))).unwrap_or(u64::MAX / 4)
 }
 
-/// The number of a node that was made by [`Node::new`].
+/// The index of a node made by [`Node::new`].
 pub(super) fn index_of(id: swarm_core::base::NodeId) -> u32 {
     let bytes = id.as_bytes();
     u32::from_be_bytes([bytes[28], bytes[29], bytes[30], bytes[31]])
@@ -208,5 +208,5 @@ fn held(has: Has, chunk_count: u32, rng: &mut Rng) -> Bitfield {
 
 /// One transfer unit of a chunk of 1 MiB in half a minute, all peers together.
 const TRICKLE_PER_SEC: u64 = 2_000;
-/// Hashing and writing a chunk on a disk that keeps up.
+/// Time to hash and write a chunk on a fast disk, nanoseconds.
 const CHECK_TIME: u64 = 1_000_000;

@@ -1,47 +1,47 @@
-//! What can happen to a world from outside, as data: scenarios, property tests and the fuzz target use the same operations.
+//! Faults and events of a world, as data: scenarios, property tests and the fuzz target use the same operations.
 
 use std::time::Duration;
 
-/// One thing that happens.
+/// One fault or event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// The node is gone without a word; what was not durable is lost.
+    /// The node disappears without a message; chunks that were not durable are lost.
     Crash {
-        /// Which.
+        /// Index of the node.
         node: u32,
     },
-    /// The node comes back with what its journal holds.
+    /// The node comes back with the chunks of its journal.
     Restart {
-        /// Which.
+        /// Index of the node.
         node: u32,
     },
-    /// The node ends in good order and does not come back.
+    /// The node leaves in good order and does not come back.
     Leave {
-        /// Which.
+        /// Index of the node.
         node: u32,
     },
-    /// All links between two nodes are cut, and new ones fail until it heals.
+    /// Cuts all links between two groups of nodes; new ones fail until [`Op::Heal`].
     Partition {
-        /// Nodes with a number below this are on one side.
+        /// Nodes with a smaller index are one group, the others the second.
         below: u32,
     },
-    /// The network is whole again.
+    /// Ends a partition.
     Heal,
     /// A node's clock jumps.
     ClockJump {
-        /// Which.
+        /// Index of the node.
         node: u32,
-        /// Milliseconds, ahead or back.
+        /// Milliseconds, forward or back.
         millis: i32,
     },
     /// A node's uplink gets another capacity.
     Uplink {
-        /// Which.
+        /// Index of the node.
         node: u32,
-        /// Bytes a second.
+        /// New capacity, bytes a second.
         per_sec: u32,
     },
-    /// The first seed leaves as soon as so many percent of the content have been sent by seeds.
+    /// The first seed leaves once seeds have sent this much.
     SeedLeavesAfter {
         /// Percent of the content.
         percent: u32,
@@ -49,7 +49,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// The node that it happens to; scripts may name one that a small world lacks.
+    /// The node that the operation concerns; a script may name one that a small world lacks.
     pub(super) fn node(&self) -> Option<u32> {
         match *self {
             Self::Crash { node }
@@ -62,7 +62,7 @@ impl Op {
     }
 }
 
-/// Operations and when they happen.
+/// Operations and their times.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     pub(super) steps: Vec<(Duration, Op)>,
@@ -74,8 +74,8 @@ impl Script {
         self.steps.push((at, op));
     }
 
-    /// Any bytes are a script for a world of so many nodes: six bytes a step, all within the first minute. Whatever is cut
-    /// or gone for a while comes back before the end of it.
+    /// Makes a script for a world of `node_count` nodes from any bytes: six bytes a step, all within the first minute. Nodes and
+    /// links that go down come back before its end.
     pub fn from_bytes(bytes: &[u8], node_count: u32) -> Self {
         let mut script = Self::default();
         for step in bytes.chunks_exact(6).take(STEPS_MAX) {

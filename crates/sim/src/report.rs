@@ -1,60 +1,60 @@
-//! What a run came to, beside the bounds that no system can beat.
+//! The figures of a run, beside the bounds that no system can beat.
 
 use super::checks::Finding;
 use super::op::Op;
 use super::scenario::{Has, Honesty, NodeSpec};
 use super::world::World;
 
-/// Times of completion since each node joined, seconds, and what they cost.
+/// Completion times, in seconds since each node joined, and the cost of the run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// The seed that gives this run again.
+    /// The seed that repeats this run.
     pub seed: u64,
-    /// Nodes, and those that had to finish.
+    /// Number of nodes.
     pub nodes: u32,
-    /// Those that had to finish.
+    /// Number of nodes that had to finish.
     pub measured: u32,
-    /// Those of them that did.
+    /// Number of measured nodes that finished.
     pub finished: u32,
-    /// How long they took.
+    /// Completion times of the measured nodes.
     pub times: Times,
-    /// Who finished last.
+    /// The measured node that finished last.
     pub slowest: Slowest,
-    /// What they could not beat.
+    /// Lower bounds of the slowest completion time.
     pub bounds: Bounds,
-    /// Slowest time through the fluid bound.
+    /// Slowest completion time divided by the fluid bound.
     pub ratio: f64,
-    /// Payload received and not needed, as a share of what was needed.
+    /// Payload received twice or more, as a share of the payload needed.
     pub duplicate_share: f64,
-    /// Time from 99 % of all measured bytes to the last, as a share of the slowest time.
+    /// Time from 99 % of all measured bytes to the last one, as a share of the slowest time.
     pub tail_share: f64,
-    /// Payload that seeds had sent when one full copy was out, in lengths of the content.
+    /// Payload sent by seeds until every chunk was out once, in lengths of the content.
     pub seed_copies: Option<f64>,
-    /// Slowest rate through the mean rate.
+    /// Slowest rate divided by the mean rate.
     pub fairness: f64,
     /// Control bytes as a share of the payload sent.
     pub control_share: f64,
-    /// Of the summed upload, what was used until 98 % of the measured bytes were there.
+    /// Share of the summed upload capacity that was used until 98 % of the measured bytes had arrived.
     pub upload_used: f64,
-    /// Corrupt chunks received, and bans.
+    /// Corrupt chunks received by all nodes.
     pub corrupt_chunks: u64,
-    /// Bans spoken by all nodes together.
+    /// Bans issued by all nodes.
     pub banned: u64,
-    /// Most corrupt chunks one node got from one other.
+    /// Most corrupt chunks that one node received from one other node.
     pub corrupt_per_pair_max: u64,
-    /// Seconds that players stood still, all together.
+    /// Seconds that players stood still, all players together.
     pub stalled: f64,
-    /// Events handled.
+    /// Number of handled events.
     pub events: u64,
-    /// Hash of every event and order, in sequence.
+    /// Hash of every event and output, in order.
     pub trace: u64,
-    /// What the checkers found; nothing in a good run.
+    /// Broken rules; empty in a good run.
     pub findings: Vec<Finding>,
-    /// Share of the summed upload that was used in each second.
+    /// Share of the summed upload capacity used in each second.
     pub upload_by_second: Vec<f64>,
     /// Times at which nodes completed, seconds, rising.
     pub completions: Vec<f64>,
-    /// For up to 64 nodes: when each percent was there, seconds.
+    /// For up to 64 nodes: when each percent had arrived, seconds.
     pub timelines: Vec<Vec<f64>>,
 }
 
@@ -71,10 +71,10 @@ pub struct Times {
     pub p100: f64,
 }
 
-/// How the last one to finish fell behind.
+/// The node that finished last, compared with the median.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slowest {
-    /// Its number.
+    /// Index of the node.
     pub node: u32,
     /// Seconds behind the median peer at 10 %, 20 % .. 100 % of the content.
     pub behind: Vec<f64>,
@@ -96,17 +96,17 @@ impl Slowest {
     }
 }
 
-/// Times that no system can beat, seconds.
+/// Lower bounds of completion times, seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bounds {
-    /// max(F / u of the seeds, F / d of the slowest, missing bytes / all honest uploads, whoever a fault keeps away).
+    /// max(F / u of the seeds, F / d of the slowest, missing bytes / all honest uploads, the bound of nodes that faults cut off).
     pub fluid: f64,
-    /// The same with whole chunks passed on: K - 1 + log2(N + 1) rounds, where uploads are equal.
+    /// The bound for whole chunks: K - 1 + log2(N + 1) rounds, where uploads are equal.
     pub discrete: f64,
 }
 
 impl Report {
-    /// What a world came to.
+    /// The report of a finished world.
     pub(super) fn of(world: &World) -> Self {
         let measured = || world.nodes.iter().filter(|node| node.spec.is_measured);
         let took = |at: u64, spec: &NodeSpec| at as f64 / 1e9 - spec.joins_at.as_secs_f64();
@@ -220,8 +220,8 @@ impl Bounds {
     }
 }
 
-/// When the last of those that the script cuts off from every seed, or takes down for a while, can have everything at best: each
-/// had no more before than came in that time, and what it lacks then comes no faster than its downlink takes it.
+/// The earliest time at which the last node that the script cuts off from every seed, or takes down, can have everything: before
+/// the fault it has no more than could arrive by then, and afterwards the rest arrives no faster than its downlink carries it.
 fn by_faults(world: &World) -> f64 {
     let len = world.manifest.geometry().content_len() as f64;
     let nodes = || (0u32..).zip(&world.swarm.nodes);
@@ -260,7 +260,7 @@ fn by_faults(world: &World) -> f64 {
     latest
 }
 
-/// About what a node lacks at the start, bytes.
+/// Approximate length of the chunks that a node lacks at the start, bytes.
 fn missing_len(world: &World, spec: &NodeSpec) -> u64 {
     let len = world.manifest.geometry().content_len();
     match spec.has {
@@ -287,5 +287,5 @@ fn stalled(world: &World, node: &super::node::Node) -> f64 {
 }
 
 const TIMELINES_MAX: usize = 64;
-/// Seconds before a player starts.
+/// Seconds of fetching before a player starts.
 const START_UP: f64 = 5.0;

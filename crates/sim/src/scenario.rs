@@ -1,4 +1,4 @@
-//! A world, its faults and its goal, stated fluently. Draws everything random from one seed; runs nothing itself.
+//! Builds a world with its faults and its goal. Draws every random choice from one seed; runs nothing itself.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::op::{Op, Script};
 use super::report::Report;
 use super::world::World;
 
-/// A swarm to be simulated. Methods that add nodes use the link profile stated last.
+/// A swarm to simulate. Methods that add nodes use the link profile set last.
 #[derive(Clone, Debug)]
 pub struct Swarm {
     pub(super) seed: u64,
@@ -31,7 +31,7 @@ pub struct Swarm {
 /// One node of a world.
 #[derive(Clone, Debug)]
 pub struct NodeSpec {
-    /// What it holds at the start.
+    /// Its chunks at the start.
     pub has: Has,
     /// Upload capacity, bytes a second.
     pub up_per_sec: u64,
@@ -39,30 +39,30 @@ pub struct NodeSpec {
     pub down_per_sec: u64,
     /// When it joins.
     pub joins_at: Duration,
-    /// How it behaves.
+    /// Whether it follows the protocol, and how it breaks it.
     pub honesty: Honesty,
-    /// In which order it fetches.
+    /// The order in which it fetches chunks.
     pub order: Order,
-    /// What its disk does.
+    /// Speed and faults of its disk.
     pub disk: Disk,
-    /// What it may hold of chunks on their way, bytes, as `--memory` says it.
+    /// Memory for chunks under way, bytes, as `--memory` sets it.
     pub memory_len: u64,
-    /// Where it is; links between zones may be thin.
+    /// Number of its zone; links between zones may be thin.
     pub zone: u32,
-    /// It must have everything at the end, and its time counts.
+    /// Whether it has to have everything at the end, and its time counts.
     pub is_measured: bool,
-    /// It links only to those that hold everything at the start (and they to it).
+    /// Whether it links only to nodes that have everything at the start (and they only to it).
     pub is_sink: bool,
 }
 
-/// What a node holds at the start.
+/// The chunks of a node at the start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Has {
     /// Nothing.
     Nothing,
     /// Every chunk.
     All,
-    /// About this share of the chunks, at random.
+    /// About this share of the chunks, chosen at random.
     Share(f64),
     /// Every chunk but this one.
     AllBut(u32),
@@ -70,34 +70,34 @@ pub enum Has {
     Only(u32),
 }
 
-/// How a node behaves.
+/// Whether a node follows the protocol, and how it breaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Honesty {
-    /// As it should.
+    /// Follows the protocol.
     Honest,
     /// Every chunk it sends is corrupt.
     Corrupt,
-    /// It says it has everything, and sends rubbish.
+    /// Announces every chunk, and sends corrupt ones.
     Boaster,
-    /// It takes requests and never sends.
+    /// Accepts requests and never sends.
     Mute,
-    /// It takes requests and sends a few bytes now and then, so that it never falls silent.
+    /// Accepts requests and sends a few bytes now and then, so that it never counts as stalled.
     Trickle,
 }
 
-/// What a node's disk does.
+/// The speed and faults of a node's disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disk {
-    /// Checks and writes a chunk in no time to speak of.
+    /// Checks and writes a chunk in a millisecond.
     Fast,
-    /// Writes so many bytes a second.
+    /// Writes this many bytes a second.
     Slow(u64),
-    /// Fails after so many chunks.
+    /// Refuses every write after this many chunks.
     FullAfter(u32),
 }
 
 impl Swarm {
-    /// An empty world that this seed always gives.
+    /// An empty world; every random choice follows from the seed.
     pub fn seed(seed: u64) -> Self {
         Self {
             seed,
@@ -117,29 +117,29 @@ impl Swarm {
         }
     }
 
-    /// What is to be spread: so many chunks of a power of two.
+    /// Sets the content: a number of chunks, each a power of two long.
     pub fn content(mut self, chunk_count: u32, chunk_len_log2: u8) -> Self {
         (self.chunk_count, self.chunk_len_log2) = (chunk_count, chunk_len_log2);
         self
     }
 
-    /// Capacity of the nodes added from here on, bytes a second.
+    /// Sets the capacity of the nodes added after it, bytes a second.
     pub fn link(mut self, up_per_sec: u64, down_per_sec: u64) -> Self {
         self.profile = (up_per_sec, down_per_sec);
         self
     }
 
-    /// Nodes that hold everything.
+    /// Adds nodes that hold every chunk.
     pub fn seeds(self, count: u32) -> Self {
         self.add(count, |spec| (spec.has, spec.is_measured) = (Has::All, false))
     }
 
-    /// Nodes that hold nothing.
+    /// Adds nodes without chunks.
     pub fn leeches(self, count: u32) -> Self {
         self.add(count, |_| {})
     }
 
-    /// Nodes as the closure makes them out of a leech.
+    /// Adds leeches, each changed by the closure.
     pub fn add(mut self, count: u32, make: impl Fn(&mut NodeSpec)) -> Self {
         for _ in 0..count {
             let mut spec = NodeSpec {
@@ -161,7 +161,7 @@ impl Swarm {
         self
     }
 
-    /// Changes nodes by their number, with chance of the world's own.
+    /// Changes nodes by their index, with random numbers of the world.
     pub fn each(mut self, change: impl Fn(usize, &mut NodeSpec, &mut Rng)) -> Self {
         let mut rng = Rng::seeded(mix(self.seed, 0xeac4));
         for (index, spec) in self.nodes.iter_mut().enumerate() {
@@ -170,55 +170,55 @@ impl Swarm {
         self
     }
 
-    /// Neighbours each node is given.
+    /// Sets the number of neighbours that each node is told of.
     pub fn neighbours(mut self, count: u32) -> Self {
         self.neighbours = count;
         self
     }
 
-    /// Nobody tells nodes of each other but they themselves: each knows the first node alone.
+    /// Only peers tell nodes of each other: each node knows the first node alone at the start.
     pub fn exchange_alone(mut self) -> Self {
         self.has_registry = false;
         self
     }
 
-    /// One-way delay of links, drawn evenly between the two.
+    /// Sets the one-way delay of links, drawn evenly from a range.
     pub fn delay(mut self, least: Duration, most: Duration) -> Self {
         self.delay = (least, most.max(least));
         self
     }
 
-    /// Share of the transfer units that are lost and come a round trip later.
+    /// Sets the share of transfer units that are lost and arrive a round trip later.
     pub fn loss(mut self, share: f64) -> Self {
         self.loss = share;
         self
     }
 
-    /// Share of the pairs of nodes that cannot reach each other.
+    /// Sets the share of the pairs of nodes that cannot link.
     pub fn unreachable(mut self, share: f64) -> Self {
         self.unreachable_share = share;
         self
     }
 
-    /// Links between zones carry no more than this, bytes a second each.
+    /// Sets the capacity of each link between zones, bytes a second.
     pub fn zone_links(mut self, per_sec: u64) -> Self {
         self.zone_links = Some(per_sec);
         self
     }
 
-    /// Those who fetch in order play so many bytes a second from 5 s after their start.
+    /// Nodes that fetch in order play this many bytes a second, from 5 s after their start.
     pub fn play(mut self, per_sec: u64) -> Self {
         self.play_per_sec = Some(per_sec);
         self
     }
 
-    /// Something that happens at a time.
+    /// Adds one operation at a time.
     pub fn at(mut self, at: Duration, op: Op) -> Self {
         self.script.push(at, op);
         self
     }
 
-    /// That share of the leeches leaves every minute, half of them for good and half to come back from their journal 20 s
+    /// This share of the leeches goes every minute: half of them for good, half of them come back from their journal 20 s
     /// later; as many new ones join as leave for good.
     pub fn churn_per_min(mut self, share: f64) -> Self {
         let mut rng = Rng::seeded(mix(self.seed, 0xc4a2));
@@ -243,13 +243,13 @@ impl Swarm {
         self
     }
 
-    /// All operations of a script.
+    /// Adds all operations of a script.
     pub fn script(mut self, script: Script) -> Self {
         self.script.steps.extend(script.steps);
         self
     }
 
-    /// Gives up after that much virtual time.
+    /// Sets the virtual time after which the run is given up.
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
@@ -261,5 +261,5 @@ impl Swarm {
     }
 }
 
-/// Nobody is still fetching after that in any scenario with churn.
+/// In every scenario with churn all fetches end within this time.
 const CHURN_HORIZON: Duration = Duration::from_mins(5);

@@ -1,4 +1,4 @@
-//! Small worlds full of trouble: every test run goes through hundreds of them, and the fuzz target through as many as it can.
+//! Small worlds with many faults: every test run goes through hundreds of them, and the fuzz target through as many as it can.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::op::Script;
 use super::scenario::{Disk, Has, Honesty, NodeSpec, Swarm};
 
 impl Swarm {
-    /// A world with faults that this seed always gives; everything that is broken heals.
+    /// A random world with faults, all of which heal; the seed repeats it.
     pub fn random(seed: u64) -> Self {
         let mut rng = Rng::seeded(mix(seed, 0x3a11));
         let leeches = 2 + rng.below(9) as u32;
@@ -21,7 +21,7 @@ impl Swarm {
         Self::small(seed, leeches, &script[..steps * 6])
     }
 
-    /// One seed, some leeches of every kind, and whatever operations the bytes say.
+    /// One seed, leeches of every kind, and the operations that the bytes encode.
     pub fn small(seed: u64, leeches: u32, script: &[u8]) -> Self {
         let chunks = 8 + (mix(seed, 1) % 57) as u32;
         Self::seed(seed)
@@ -40,7 +40,7 @@ impl Swarm {
     }
 }
 
-/// Most are honest; the rest lie, are slow, late, full, or have a part.
+/// Most nodes are honest; the others are corrupt, slow, late, out of disk space, or hold a part of the content.
 fn become_something(spec: &mut NodeSpec, rng: &mut Rng) {
     spec.up_per_sec = 200_000 + rng.below(2_000_000);
     spec.down_per_sec = spec.up_per_sec * 2;

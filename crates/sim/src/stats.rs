@@ -1,4 +1,4 @@
-//! What is counted while a world runs, and the hash of its trace.
+//! Counters of a running world, and the hash of its trace.
 
 use swarm_core::base::{Bitfield, mix};
 use swarm_engine::Output;
@@ -14,19 +14,19 @@ pub(super) struct Stats {
     pub(super) trace: u64,
     pub(super) control_len: u64,
     pub(super) sent_len: u64,
-    /// Handed to engines.
+    /// Payload handed to engines.
     pub(super) received_len: u64,
-    /// Came when nobody wanted it any more.
+    /// Payload that arrived after its request was cancelled.
     pub(super) unread_len: u64,
     pub(super) corrupt_chunks: u64,
     pub(super) banned: u64,
     pub(super) closes: u64,
-    /// Measured nodes that lack something.
+    /// Measured nodes that lack chunks.
     pub(super) unfinished: u32,
     pub(super) seed_sent_len: u64,
-    /// Payload put on the wire in each second.
+    /// Payload sent in each second.
     pub(super) sent_by_second: Vec<u64>,
-    /// What seeds had sent when every chunk had reached somebody else.
+    /// Payload sent by seeds when every chunk had reached another node.
     pub(super) seed_sent_at_copy: Option<u64>,
     pub(super) seed_leaves_after_len: Option<u64>,
     pub(super) last_step_done: u32,
@@ -35,7 +35,7 @@ pub(super) struct Stats {
 }
 
 impl Stats {
-    /// Nothing has happened yet.
+    /// Counters at the start of a run.
     pub(super) fn new(nodes: &[Node], chunk_count: u32) -> Self {
         let unfinished = nodes.iter().filter(|node| node.spec.is_measured).count() as u32;
         Self {
@@ -128,7 +128,7 @@ impl Stats {
         }
     }
 
-    /// A node leaves for good: it need not finish.
+    /// A node leaves for good, so it need not finish.
     pub(super) fn on_gone(&mut self, node: &mut Node) {
         if node.spec.is_measured && node.completed_at.is_none() {
             self.unfinished -= 1;

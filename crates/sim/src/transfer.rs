@@ -1,5 +1,5 @@
-//! Bytes on their way: the uplink's round, windows, delay and loss, the downlink's queue, and what a receiver reports of it.
-//! Keeps the node's order: chunks and parts of a stream are told before its end, checks come after.
+//! Moves bytes: the uplink's turns, windows, delay and loss, the downlink's queue, and the receiver's reports.
+//! Keeps the node's order: chunks and parts of a stream are reported before its end, checks come after.
 
 use swarm_core::manifest::ChunkIndex;
 use swarm_core::wire::RequestId;
@@ -14,7 +14,7 @@ use super::scenario::Honesty;
 use super::world::World;
 
 impl World {
-    /// A direction that has something to send and room in its window takes part in the sender's round.
+    /// A direction with something to send and room in its window takes its turn on the sender's uplink.
     pub(super) fn join_round(&mut self, sender: u32, number: u32, end: usize) {
         let has_room = self.has_room(number, end);
         let link = &mut self.links[number as usize];
@@ -27,7 +27,7 @@ impl World {
         }
     }
 
-    /// Whether one more unit fits what the way carries and the window that the receiver gives each of its links.
+    /// Whether one more unit fits the path and the window that the receiver gives this link.
     fn has_room(&self, number: u32, end: usize) -> bool {
         let link = &self.links[number as usize];
         let receiver = &self.nodes[link.ends[1 - end] as usize];
@@ -37,14 +37,14 @@ impl World {
         direction.in_flight < link.window && filled_len <= u64::from(window_len)
     }
 
-    /// Puts the next unit on the wire, if the uplink is free.
+    /// Sends the next unit, if the uplink is free.
     pub(super) fn send_unit(&mut self, sender: u32) {
         let node = &mut self.nodes[sender as usize];
         if node.uplink.is_busy || !node.is_alive {
             return;
         }
         let Some((number, end)) = node.uplink.round.pop_front() else { return };
-        // The window may have been narrowed since.
+        // The window may have become smaller since.
         let has_room = self.has_room(number, end as usize);
         let link = &mut self.links[number as usize];
         let direction = &mut link.directions[end as usize];
@@ -82,7 +82,7 @@ impl World {
         }
     }
 
-    /// What is on its way fills the receiver's window until it is read.
+    /// Bytes under way occupy the receiver's window until they are read.
     fn hold(&mut self, number: u32, end: usize, len: u32) {
         let link = &self.links[number as usize];
         if link.is_up[1 - end] {
@@ -142,14 +142,14 @@ impl World {
             self.stats.received_len += u64::from(len);
             self.input(receiver, Input::Received { link: link_id, request, len });
         }
-        // The engine may have abandoned it just now.
+        // The engine may have abandoned the request just now.
         let direction = &mut self.links[number as usize].directions[end as usize];
         if is_whole && let Some(expected) = direction.take_expected(request) {
             self.settle(receiver, sender, link_id, expected);
         }
     }
 
-    /// The engine wants no more of a request: what came is kept.
+    /// The engine cancels a request: the bytes that arrived are kept.
     pub(super) fn abandon(&mut self, receiver: u32, link: LinkId, request: RequestId) {
         let state = &mut self.links[link.0 as usize];
         let end = state.end_of(receiver);
@@ -172,7 +172,7 @@ impl World {
         }
     }
 
-    /// What a receiver tells of a stream that is over, in order; the checks come later by themselves.
+    /// The receiver's reports of a stream that ended, in order; the checks of its chunks follow later.
     fn settlement(&mut self, receiver: u32, sender: u32, link: LinkId, expected: Expected) -> Vec<Input> {
         Checks::on_released(&mut self.nodes[receiver as usize], &self.manifest, expected.run);
         let request = expected.request;

@@ -1,4 +1,4 @@
-//! The world: nodes, links and the events between them. Performs every order of every engine; decides nothing for them.
+//! The world: nodes, links and the events between them. Performs every output of every engine; decides nothing for them.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// A world with nobody in it yet.
+    /// A world before any node has joined.
     pub(super) fn new(swarm: Swarm) -> Self {
         let manifest = manifest_of(swarm.chunk_count, swarm.chunk_len_log2);
         let count = manifest.geometry().chunk_count();
@@ -64,7 +64,7 @@ impl World {
 
     /// Runs until the goal is reached or the time is over.
     pub(super) fn run(mut self) -> Report {
-        // Those who come together know of each other: all announce themselves before anybody asks.
+        // Nodes that join at once know of each other: all announce themselves before any asks.
         for index in 0..self.nodes.len() as u32 {
             if self.nodes[index as usize].spec.joins_at.is_zero() {
                 self.announce(index);
@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    /// What this room must do itself before the engine hears of it.
+    /// Updates the world before the engine hears of an input.
     pub(super) fn admit(&mut self, node: u32, input: Input) {
         match &input {
             Input::ChunkChecked { chunk, verdict: swarm_engine::ChunkVerdict::Verified, .. } => {
@@ -146,7 +146,7 @@ impl World {
         self.input(node, input);
     }
 
-    /// Hands one fact to an engine, performs what it orders, and sees when it wants to be woken.
+    /// Hands one input to an engine, performs its outputs, and reads when it wants to be woken.
     pub(super) fn input(&mut self, index: u32, input: Input) {
         let node = &mut self.nodes[index as usize];
         if !node.is_alive {
@@ -185,7 +185,7 @@ impl World {
         }
     }
 
-    /// A fact that a node learns of later.
+    /// Schedules an input of a node.
     pub(super) fn later(&mut self, at: u64, node: u32, input: Input) {
         let life = self.nodes[node as usize].life;
         let place = self.inputs.park((node, life, input));
@@ -237,7 +237,7 @@ impl World {
                 }
             }
             Output::VerifyKept { chunk, .. } => self.verify_kept(index, chunk),
-            // No disk here has trouble with reading.
+            // Simulated disks have no transient read errors.
             Output::Reread { content, chunk } => {
                 self.later(self.now, index, Input::Reread { content, chunk, found: Reread::Readable });
             }
@@ -309,7 +309,7 @@ impl World {
         self.hang_up(index, number, &reason.to_string());
     }
 
-    /// One end is gone; the other learns of it after everything that was said before.
+    /// Closes one end; the other learns of it after every message sent before.
     pub(super) fn hang_up(&mut self, index: u32, number: u32, reason: &str) {
         let link = &mut self.links[number as usize];
         let (end, other) = (link.end_of(index), link.other(index));
@@ -322,12 +322,12 @@ impl World {
         }
     }
 
-    /// An end takes no part in a link any more: its streams are gone.
+    /// Removes an end from a link: its streams are gone.
     fn forget_end(&mut self, index: u32, number: u32) {
         let link = &mut self.links[number as usize];
         let end = link.end_of(index);
         if std::mem::take(&mut link.is_up[end]) {
-            // Its windows are gone with it.
+            // The bytes in the windows of the link are gone with it.
             self.nodes[index as usize].unread_len -= link.directions[1 - end].in_flight_len;
         }
         link.directions[end].uploads = std::collections::VecDeque::new();
@@ -382,7 +382,7 @@ impl World {
     }
 }
 
-/// A content of whole chunks with made-up chunk values: engines never see the bytes.
+/// A content of equal chunks with invented chunk values: engines never see the bytes.
 fn manifest_of(chunk_count: u32, chunk_len_log2: u8) -> Manifest {
     let value = |chunk: u64| {
         let mut value = [0; 32];
@@ -407,11 +407,11 @@ pub(super) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Bytes around a message: frame length, and its part of a datagram's head.
+/// Bytes around a message: the frame's length, and its part of a datagram's header.
 const FRAME_OVERHEAD_LEN: u64 = 4;
 const FLUSH_TIME: u64 = 5_000_000;
-/// Three announcements missed.
+/// Three announcement intervals: a node is forgotten after three missed announcements.
 const REGISTRY_LIFE: Duration = Duration::from_secs(30);
 const DIAL_TIME: u64 = 3_000_000_000;
-/// Units on their way at once, beside the product of rate and round trip.
+/// Units under way at once, in addition to the product of rate and round trip.
 const WINDOW_UNITS_MIN: u32 = 4;

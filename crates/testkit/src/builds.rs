@@ -49,7 +49,11 @@ pub fn old_build() -> Option<Build> {
 fn find_old() -> Result<Build, String> {
     if let Some(path) = std::env::var_os("SWARM_OLD_BINARY") {
         let path = PathBuf::from(path);
-        return if path.is_file() { Ok(Build { path }) } else { Err(format!("{path:?} is not a file")) };
+        return if path.is_file() {
+            Ok(Build { path })
+        } else {
+            Err(format!("{} is not a file", path.to_string_lossy()))
+        };
     }
     let is_set = |name| std::env::var_os(name).is_some();
     if !is_set("SWARM_LONG_TESTS") && !is_set("SWARM_COMPAT_TESTS") {
@@ -76,7 +80,7 @@ fn unpack(repository: &Path, source: &Path) -> Result<(), String> {
     if source.join("Cargo.toml").exists() {
         return Ok(());
     }
-    std::fs::create_dir_all(source).map_err(|error| format!("{source:?}: {error}"))?;
+    std::fs::create_dir_all(source).map_err(|error| format!("{}: {error}", source.to_string_lossy()))?;
     let mut archive = Command::new("git");
     archive.current_dir(repository).args(["archive", OLD_COMMIT]).stdout(Stdio::piped());
     let mut archive = archive.spawn().map_err(|error| format!("git: {error}"))?;

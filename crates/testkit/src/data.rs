@@ -76,7 +76,7 @@ pub fn assert_same_file(one: &Path, other: &Path) {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tree(pub BTreeMap<String, Entry>);
 
-/// What stands at a path.
+/// The entry at a path.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Entry {
     Folder,

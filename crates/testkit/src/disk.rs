@@ -9,7 +9,7 @@ pub struct Tmpfs {
 }
 
 impl Tmpfs {
-    /// Mounts one; `None`, with a line that says so, where that is not allowed.
+    /// Mounts one; `None`, with a line on stderr, where that is not allowed.
     #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
     pub fn mount(at: &Path, options: &str) -> Option<Self> {
         std::fs::create_dir_all(at).expect("a folder");
@@ -36,22 +36,22 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        // Lazily: a process that the test is about to kill may still be in there.
+        // A lazy unmount: a process that the test is about to kill may still use it.
         let _ = Command::new("umount").arg("-l").arg(&self.at).status();
     }
 }
 
-/// An image of a file system from another world; unmounted when dropped.
+/// An image of a foreign file system; unmounted when dropped.
 pub struct OddDisk {
     at: PathBuf,
     device: String,
 }
 
 impl OddDisk {
-    /// Those that refuse names which Linux takes: by the kernel, or by a program in user space.
+    /// File systems that refuse names which Linux accepts: in the kernel, or by a program in user space.
     pub const KINDS: [&'static str; 4] = ["exfat", "vfat", "exfat-fuse", "ntfs-3g"];
 
-    /// Makes and mounts one of so many MiB; `None` where this machine or user cannot.
+    /// Creates and mounts one of `mib` MiB; `None` where this machine or user cannot.
     pub fn mount(kind: &str, at: &Path, mib: u64) -> Option<Self> {
         let image = at.with_extension("img");
         std::fs::create_dir_all(at).expect("a folder");

@@ -1,4 +1,4 @@
-//! Web servers: one with a file, good for one request, and one that does with each request what a script says.
+//! Web servers: one serves a file for one request, one passes each request to a script.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -17,12 +17,12 @@ impl HttpFile {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
         std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().expect("somebody asks");
+            let (mut stream, _) = listener.accept().expect("a client connects");
             let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
             while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
             let head =
                 format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", bytes.len());
-            // The client may have enough of it.
+            // The client may have closed the connection.
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&bytes));
         });
         Self { url: format!("http://127.0.0.1:{port}/film.swarm") }
@@ -53,7 +53,7 @@ impl HttpScript {
                     let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
                     let first = lines.next().and_then(Result::ok).unwrap_or_default();
                     while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-                    // Told once is enough.
+                    // The first request is enough, so a full channel is fine.
                     let _ = tell.try_send(());
                     script(&first, stream);
                 });

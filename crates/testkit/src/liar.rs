@@ -1,4 +1,4 @@
-//! A seed that lies: made of the library, with a store that gives out wrong bytes.
+//! A corrupt seed: built from the library, with a store that returns wrong bytes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use swarm_node::clock::wall_clock;
 use swarm_node::{Node, Options};
 use tokio::runtime::Runtime;
 
-/// The lying seed. Ends with its runtime.
+/// The corrupt seed. Ends with its runtime.
 pub struct Liar {
     runtime: Option<Runtime>,
     _node: Node,
@@ -27,7 +27,7 @@ impl Liar {
         Self::begin(file, key, Vec::new())
     }
 
-    /// The same, known to this coordinator.
+    /// The same, announced to this coordinator.
     pub fn start_announced(file: &Path, key: u8, coordinator: &str) -> Self {
         Self::begin(file, key, vec![coordinator.parse().expect("a place")])
     }

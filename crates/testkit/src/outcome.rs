@@ -1,4 +1,4 @@
-//! How a process ended, and what must hold whatever the test was about.
+//! The end of a process, and the checks that apply to every test.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 /// A process that has ended.
 #[derive(Debug)]
 pub struct Outcome {
-    /// `None`: ended by a signal.
+    /// `None`: a signal ended it.
     pub code: Option<i32>,
     pub out: Vec<String>,
     pub err: Vec<String>,
@@ -24,7 +24,7 @@ pub struct Done {
     pub peers: Vec<DonePeer>,
 }
 
-/// One peer in it.
+/// The figures of one peer in it.
 #[derive(Debug, Deserialize)]
 pub struct DonePeer {
     pub node: String,
@@ -40,7 +40,7 @@ impl Outcome {
         outcome
     }
 
-    /// It ended with this code.
+    /// Checks the exit code.
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
@@ -59,7 +59,7 @@ impl Outcome {
         self.json().into_iter().filter(|line| line["event"] == event).collect()
     }
 
-    /// It is a fetch that ended well: the last line says so, and its figures add up.
+    /// Checks that a fetch succeeded: the last line says so, and its figures add up.
     pub fn done(&self) -> Done {
         assert_eq!(self.code, Some(0), "{self:#?}");
         let last = self.json().pop().unwrap_or_else(|| panic!("nothing on stdout: {self:#?}"));
@@ -88,7 +88,7 @@ impl Outcome {
         last["message"].as_str().expect("a message").to_owned()
     }
 
-    /// The one line on stderr that tells people why it failed; the last.
+    /// The last line on stderr, which tells the reason of the failure.
     pub fn failure_line(&self) -> &str {
         let lines: Vec<&String> = self.err.iter().filter(|line| line.starts_with("swarm: ")).collect();
         let [line] = lines.as_slice() else { panic!("not exactly one `swarm: ` line: {self:#?}") };

@@ -1,4 +1,4 @@
-//! One process: its lines are collected as they come, and it is killed when the test lets go of it.
+//! One process: its lines are collected as they come, and it is killed when the test drops it.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -13,9 +13,9 @@ use super::outcome::Outcome;
 pub struct Process {
     child: Child,
     said: Arc<Said>,
-    /// Lines of stdout that were looked at.
+    /// Number of stdout lines that the test has read.
     seen: usize,
-    /// Left to the test where stdout is payload.
+    /// Stdout, if the test reads it itself because it carries content.
     stdout: Option<ChildStdout>,
 }
 
@@ -24,19 +24,19 @@ pub struct Process {
 pub enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// What a service manager sends first.
+    /// The first signal of a service manager.
     Terminate,
-    /// "Read your configuration again."
+    /// Reload the configuration.
     HangUp,
-    /// No chance to do anything.
+    /// Cannot be handled.
     Kill,
-    /// It stands still.
+    /// Pauses it.
     Stop,
-    /// It goes on.
+    /// Resumes it.
     Continue,
 }
 
-/// What a process printed so far.
+/// The lines printed so far.
 #[derive(Default)]
 struct Said {
     lines: Mutex<Lines>,
@@ -69,7 +69,7 @@ impl Process {
     pub fn start_piped(command: &mut Command, stdin: &[u8]) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
-        // A process that ends early does not read: that shows in its exit code.
+        // A process that ends early does not read its stdin; its exit code shows that.
         let _ = child.stdin.take().expect("stdin is piped").write_all(stdin);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let process = Self { child, said: Arc::default(), seen: 0, stdout };
@@ -89,7 +89,7 @@ impl Process {
         (process, stdin)
     }
 
-    /// Its stdout, where that is payload.
+    /// Its stdout, which carries content.
     pub fn take_stdout(&mut self) -> ChildStdout {
         self.stdout.take().expect("started by start_piped, taken once")
     }
@@ -99,7 +99,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits for the next JSON line that `pick` takes. Every line before it must be JSON, too.
+    /// Waits for the next JSON line for which `pick` returns a value. Every line before it must be JSON, too.
     pub fn wait_json<T>(&mut self, pick: impl Fn(&Value) -> Option<T>) -> T {
         let give_up_at = now() + DEADLINE;
         loop {
@@ -108,12 +108,12 @@ impl Process {
             if let Some(picked) = pick(&value) {
                 return picked;
             }
-            // What reports every second never ends by itself.
+            // A process that reports every second would otherwise never reach the deadline.
             assert!(now() < give_up_at, "not what was waited for: {line}");
         }
     }
 
-    /// Waits for the next line on stdout that `pick` takes.
+    /// Waits for the next stdout line for which `pick` returns a value.
     pub fn wait_line<T>(&mut self, pick: impl Fn(&str) -> Option<T>) -> T {
         loop {
             if let Some(picked) = pick(&self.next_line()) {

@@ -77,7 +77,7 @@ impl World {
         Process::start(&mut command, b"")
     }
 
-    /// `swarm` in a network of its own, in which `setup` was run before. `None`, and a line that says so, where that cannot be had.
+    /// Runs `swarm` in its own network namespace after `setup`. `None`, with a line on stderr, where that is not possible.
     #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
     pub fn start_in_own_network(&self, setup: &str, args: &[OsString]) -> Option<Process> {
         let tools = format!("/usr/sbin:/sbin:{}", std::env::var("PATH").unwrap_or_default());
@@ -152,12 +152,12 @@ impl Seed {
     }
 }
 
-/// How often a test kills; `SWARM_KILLS` for a longer run.
+/// Kills of one test; `SWARM_KILLS` for a longer run.
 pub fn kill_count() -> u64 {
     std::env::var("SWARM_KILLS").map_or(20, |count| count.parse().expect("a number"))
 }
 
-/// Held by tests that need much disk, memory or time for themselves: one at a time.
+/// Held by tests that need much disk space, memory or time, so that they run one at a time.
 pub fn heavy() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)

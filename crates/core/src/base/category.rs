@@ -1,4 +1,4 @@
-//! What kind of trouble an error is. Exit codes, answers of a service and rules for trying again come from the category of an
+//! Kinds of errors. Exit codes, answers of a service and rules for trying again come from the category of an
 //! error's cause, never from the words of its message.
 
 use std::io;
@@ -43,7 +43,7 @@ impl Category {
         Self::Other,
     ];
 
-    /// Of a refusal of the system to use a file that a person named: a wrong name is theirs to mend, the rest is the disk's.
+    /// The category of an I/O error on a file that a person named: a wrong name is for that person to mend, the rest is the disk's.
     pub fn of_io(kind: io::ErrorKind) -> Self {
         match kind {
             io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => Self::Usage,

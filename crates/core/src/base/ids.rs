@@ -1,4 +1,4 @@
-//! The two ids: who (a public key) and what (a hash). Both are 32 bytes and print as 64 hex digits.
+//! The two ids: of a node (its public key) and of a content (its hash). Both are 32 bytes and print as 64 hex digits.
 
 use std::fmt;
 use std::str::FromStr;

@@ -11,7 +11,7 @@ pub const MANIFEST_FILE_LEN_MAX: usize = MANIFEST_BODY_LEN_MAX + (1 << 20);
 pub const MANIFEST_PAGE_LEN: usize = 64 << 10;
 /// Manifest pages asked for before the first has come.
 pub const MANIFEST_PAGES_IN_FLIGHT: u32 = 16;
-/// Most files one content may hold.
+/// Most files in one content. The cap bounds the memory that a manifest from outside can cost.
 pub const FILES_MAX: usize = 1 << 20;
 /// Most chunks one content may hold; a bitfield is then 512 KiB.
 pub const CHUNKS_MAX: u32 = 1 << 22;
@@ -51,17 +51,17 @@ pub const RUN_LEN_TARGET: u32 = 1 << 20;
 pub const RUN_CHUNKS_MAX: u32 = 1024;
 /// Longest frame on a control stream, bytes.
 pub const FRAME_LEN_MAX: usize = 128 << 10;
-/// Most gap/run numbers in one Have or Lost.
+/// Most gap/run numbers in one Have or Lost: as varints they fit in one frame.
 pub const HAVE_RUNS_MAX: usize = 8192;
 /// Most feature names in a Hello, and the longest of them.
 pub const FEATURES_MAX: usize = 64;
 /// Longest feature or agent name, bytes.
 pub const NAME_LEN_MAX: usize = 64;
-/// Silence after which a link is lost.
+/// A link on which nothing arrives for so long is lost.
 pub const LINK_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often a node looks whether those that are linked may still be: certificates end.
+/// How often a node asks again whether its linked peers may still be linked: certificates expire while a link stands.
 pub const ADMISSION_CHECK_INTERVAL: Duration = Duration::from_secs(2);
-/// Nodes on one list of who may link, or of who may have a content.
+/// Nodes on one allow list (of nodes that may link, or of the readers of a content).
 pub const MEMBERS_MAX: usize = 100_000;
 /// Contents that a registry knows.
 pub const REGISTRY_CONTENTS_MAX: usize = 16 << 10;
@@ -69,7 +69,7 @@ pub const REGISTRY_CONTENTS_MAX: usize = 16 << 10;
 pub const REGISTRY_NODES_MAX: usize = 64 << 10;
 /// Announcements in all, about 1 KiB each.
 pub const REGISTRY_ENTRIES_MAX: usize = 256 << 10;
-/// What a coordinator forgets unless it is announced again.
+/// A coordinator forgets an announcement after this time, unless it is repeated.
 pub const ANNOUNCE_TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
 /// Time between two announcements of what has not changed: two may be lost.
 pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(100);
@@ -81,15 +81,15 @@ pub const ANNOUNCE_LINKS_MAX: usize = 64;
 pub const ZONE_LEN_MAX: usize = 64;
 /// Longest signed body of an announcement, bytes.
 pub const ANNOUNCE_LEN_MAX: usize = 10 << 10;
-/// Addresses that a coordinator hands out of one node.
+/// Addresses of one node that a coordinator passes on.
 pub const NEIGHBOUR_ADDRESSES_MAX: usize = 8;
 /// Coordinators that one content is announced to.
 pub const COORDINATORS_MAX: usize = 8;
-/// Neighbours each node is brought to: with about ten a random regular graph of any size hangs together and is shallow.
+/// Neighbours that each node is introduced to: a random regular graph with about ten is connected and shallow at any size.
 pub const NEIGHBOURS_TARGET: u32 = 10;
-/// Peers told of in one message: more than anybody lacks.
+/// Peers named in one message: more than a node ever lacks.
 pub const PEX_SOURCES_MAX: usize = 16;
-/// Addresses of each: one that worked and a few others.
+/// Addresses of each such peer: one that worked and a few others.
 pub const PEX_ADDRESSES_MAX: usize = 4;
 
 const _: () = assert!(MANIFEST_PAGE_LEN + 64 <= FRAME_LEN_MAX);

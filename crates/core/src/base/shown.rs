@@ -1,6 +1,6 @@
-//! Text that others chose, as it may be shown to people. Invariant: what comes out has no character that moves a cursor,
-//! begins a control sequence or a line, turns the direction of text, or takes no place. Ordinary Unicode stays as it is, and
-//! so do backslashes and quotes, so that showing text twice is showing it once. Data (JSON, files, the wire) stays raw.
+//! Text from outside, made safe to show to people. Invariant: the output has no character that moves a cursor, begins a
+//! control sequence or a line, changes the direction of text, or is invisible. Ordinary Unicode stays as it is, and so do
+//! backslashes and quotes: showing a text twice gives what showing it once gives. Data (JSON, files, the wire) stays raw.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<T>(pub T);
 
-/// Text that somebody else may have chosen.
+/// A value with text that another person or program may have chosen.
 pub trait Outside {
-    /// Writes it.
+    /// Writes the text through the escaping writer.
     fn write_to(&self, out: &mut Escaping<'_, '_>) -> fmt::Result;
 }
 
@@ -22,7 +22,7 @@ impl<T: Outside> fmt::Display for Shown<T> {
     }
 }
 
-/// Passes text on, escaped.
+/// Escapes the text that is written to it.
 pub struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl fmt::Write for Escaping<'_, '_> {
@@ -89,8 +89,8 @@ impl<T: Outside + ?Sized> Outside for &T {
     }
 }
 
-/// Whether a terminal, or a reader's eye, takes a character for something else than itself: control characters (C0, DEL, C1),
-/// ends of lines and paragraphs, what overrides or isolates a direction, and what is invisible.
+/// Whether a terminal acts on a character, or a reader cannot see it: control characters (C0, DEL, C1), line and paragraph
+/// separators, marks that override or isolate a direction, and invisible characters.
 pub fn is_hidden(char: char) -> bool {
     char.is_control()
         || matches!(

@@ -1,13 +1,13 @@
-//! Text that people write into files with any editor: UTF-8, with or without a byte order mark in front. UTF-16 is refused by its
-//! name, because a list in it looks right in the editor that wrote it.
+//! Text files that people write with any editor: UTF-8, with or without a byte order mark. UTF-16 is refused by name, because
+//! a list in it looks right in the editor that wrote it.
 
 /// Why bytes are not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// What some editors and shells write by default.
+    /// UTF-16, which some editors and shells write by default.
     #[error("it is UTF-16 text: save it as UTF-8")]
     Utf16,
-    /// Any other encoding, or no text.
+    /// Any other encoding, or binary data: the offset of the first byte that is not UTF-8.
     #[error("it is not UTF-8 text from byte {0} on: save it as UTF-8")]
     NotUtf8(usize),
 }

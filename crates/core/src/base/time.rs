@@ -21,7 +21,7 @@ impl Instant {
         self.0
     }
 
-    /// Time since `earlier`; zero if that lies ahead (a clock that jumped back is no reason to stop).
+    /// Time since `earlier`; zero if `earlier` lies ahead: a clock that jumped back must not end the process.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

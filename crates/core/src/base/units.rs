@@ -24,7 +24,7 @@ pub enum ParseUnitError {
 }
 
 impl Rate {
-    /// The rate that moved `len` bytes in `time`; zero if no time went by.
+    /// The rate that transferred `len` bytes in `time`; zero if `time` is zero.
     pub fn over(len: u64, time: Duration) -> Self {
         let nanos = time.as_nanos();
         if nanos == 0 {
@@ -41,7 +41,7 @@ impl Rate {
         Duration::from_secs_f64((len as f64 / self.0 as f64).min(1e9))
     }
 
-    /// Bytes that this rate moves in `time`.
+    /// Bytes that this rate transfers in `time`.
     pub fn len_in(self, time: Duration) -> u64 {
         (self.0 as f64 * time.as_secs_f64()) as u64
     }

@@ -1,35 +1,35 @@
-//! How links share what a node may hold of their bytes: few links get wide windows, many get narrow ones, for they share one
-//! line and none needs all of it. Invariant: as long as no share is at its least, all links together hold no more than the
-//! budget. Knows no links, only how many there are.
+//! Divides the node's budget for bytes in QUIC windows among its links: a few links get wide windows, many links get narrow
+//! ones, because they share one line and none of them needs all of it. Invariant: while no share is at its minimum, all links
+//! together hold no more than the budget. Knows the number of links, not the links.
 
 /// Windows of all links, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
-    /// What all links together may hold, received and not yet read.
+    /// Budget of all links together for bytes received and not yet read.
     receive_len: u64,
-    /// What all links together may hold, written and not yet acknowledged.
+    /// Budget of all links together for bytes written and not yet acknowledged.
     send_len: u64,
-    /// The widest windows of one link.
+    /// The windows of a link that is alone.
     widest: WindowShare,
 }
 
 /// Windows of one link, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowShare {
-    /// Received and not yet read.
+    /// Bytes received and not yet read.
     pub receive_len: u32,
-    /// Written and not yet acknowledged.
+    /// Bytes written and not yet acknowledged.
     pub send_len: u32,
 }
 
 impl Windows {
-    /// So many bytes for all links together, each way, and the widest windows of one.
+    /// Budgets of all links together in each direction, in bytes, and the widest windows of one link.
     pub fn new(receive_len: u64, send_len: u64, widest: WindowShare) -> Self {
         Self { receive_len, send_len, widest }
     }
 
-    /// What each of so many links has. Changes only when their number doubles or halves, so that not every newcomer touches
-    /// all others.
+    /// The windows of each of `link_count` links. They change only when the number of links doubles or halves: otherwise every
+    /// new link would resize all others.
     pub fn share_of(&self, link_count: usize) -> WindowShare {
         let parts = link_count.next_power_of_two() as u64;
         let share = |all: u64, least: u32, most: u32| {
@@ -41,19 +41,20 @@ impl Windows {
         }
     }
 
-    /// What so many links may hold together of what was received, bytes: the budget, or the least share of each.
+    /// Most received bytes that `link_count` links hold together: the budget, or the minimum share of each link if that is more.
     pub fn received_len_max(&self, link_count: usize) -> u64 {
         self.receive_len.max(link_count as u64 * u64::from(RECEIVE_LEN_MIN))
     }
 
-    /// What each link has as long as it is the only one.
+    /// The windows of a link that is alone.
     pub fn widest(&self) -> WindowShare {
         self.widest
     }
 }
 
-/// 40 Mbit/s at 50 ms.
+/// The bandwidth-delay product of 40 Mbit/s at 50 ms: below it, one link could not fill a common line.
 const RECEIVE_LEN_MIN: u32 = 256 << 10;
+/// As [`RECEIVE_LEN_MIN`].
 const SEND_LEN_MIN: u32 = 256 << 10;
 
 #[cfg(test)]

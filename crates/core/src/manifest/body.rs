@@ -27,18 +27,18 @@ struct Inner {
     files: Vec<File>,
     empty_directories: Vec<EntryPath>,
     geometry: Geometry,
-    /// Of a sealed content: what its readers alone can read.
+    /// The part of a sealed content that only its readers can decrypt.
     seal: Option<Bytes>,
-    /// Of one whose key is known.
+    /// The keys to the chunks, once the content was opened.
     opening: Option<Arc<Opening>>,
 }
 
 /// One file of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Where it goes, below the target folder.
+    /// Relative to the target folder.
     pub path: EntryPath,
-    /// Bytes.
+    /// In bytes.
     pub len: u64,
     /// The executable bit.
     pub executable: bool,
@@ -70,10 +70,10 @@ pub enum ManifestError {
     /// A path that no content may hold.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// Two entries want the same place.
+    /// Two entries with one path, or a path that is both a file and a folder.
     #[error("path `{0}` is in the manifest twice, or is both a file and a folder")]
     PathTaken(EntryPath),
-    /// Two names that many systems take for one; as they can be told apart.
+    /// Two names that many systems take for one, each escaped so that a reader sees the difference.
     #[error(
         "`{0}` and `{1}` are one name on systems where case or Unicode form does not count, and could not be stored there: \
          rename one of them before it is seeded"
@@ -102,7 +102,7 @@ impl Manifest {
         Self::validated(body, files, Vec::new(), Some(seal))
     }
 
-    /// The same content under the names that its readers see.
+    /// The same content under the names that its readers see: id, body and chunks are unchanged.
     pub(super) fn renamed(
         &self,
         files: Vec<File>,
@@ -152,27 +152,27 @@ impl Manifest {
         &self.0.files
     }
 
-    /// One of its files.
+    /// The file at an index.
     pub fn file(&self, index: FileIndex) -> &File {
         &self.0.files[index.get()]
     }
 
-    /// Folders that hold nothing, by path.
+    /// Folders without entries, by path.
     pub fn empty_directories(&self) -> &[EntryPath] {
         &self.0.empty_directories
     }
 
-    /// What is sealed, if the content is.
+    /// The encrypted part of a sealed content.
     pub(super) fn seal(&self) -> Option<&Bytes> {
         self.0.seal.as_ref()
     }
 
-    /// Whether its chunks are sealed: then they are of no use without a key.
+    /// Whether its chunks are sealed: they are useless without a key.
     pub fn is_sealed(&self) -> bool {
         self.0.seal.is_some()
     }
 
-    /// What opens its chunks, if it was opened.
+    /// The keys to the chunks, if the content was opened.
     pub fn opening(&self) -> Option<&Opening> {
         self.0.opening.as_deref()
     }
@@ -266,8 +266,8 @@ fn file_to_proto(file: &File) -> proto::File {
 
 type Entries = (Vec<File>, Vec<EntryPath>, Option<Bytes>);
 
-/// Entry by entry, because a few bytes of protobuf can stand for a large struct: what is too short to be a file is refused
-/// before anything is made of it.
+/// Decodes entry by entry, because a few bytes of protobuf can stand for a large struct: an entry too short to be a file is
+/// refused before a struct is made of it.
 fn decode_entries(mut body: Bytes) -> Result<Entries, ManifestError> {
     let malformed = |_| ManifestError::Malformed("it is cut short or not a manifest");
     let (mut files, mut empty_directories, mut seal) = (Vec::new(), Vec::new(), None);
@@ -348,7 +348,7 @@ fn check_places(files: &[File], empty_directories: &[EntryPath]) -> Result<(), M
 
 fn check_hashes(file: &File) -> Result<(), ManifestError> {
     if file.chunk_len_log2 == 0 {
-        // One chunk or none: the hash itself proves it, and it must fit in a chunk.
+        // A file of one chunk or none: its own hash proves it, so it must fit in a chunk.
         if file.len > 1 << ONE_CHUNK_LOG2 {
             return Err(ManifestError::ChunkLen(file.path.clone()));
         }
@@ -374,7 +374,7 @@ fn check_hashes(file: &File) -> Result<(), ManifestError> {
     }
 }
 
-/// A file without chunk hashes is one chunk, whatever its length up to the longest chunk.
+/// A file without chunk hashes is one chunk, whatever its length up to that of the longest chunk.
 const ONE_CHUNK_LOG2: u8 = CHUNK_LEN_LOG2_MAX;
 /// A path of one byte and a hash, with their keys and lengths.
 const FILE_ENTRY_LEN_MIN: usize = 3 + 34;

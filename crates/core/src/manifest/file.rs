@@ -1,7 +1,7 @@
-//! A `.swarm` file: the body, and what may stand around it without changing the content: sources, a comment, signatures.
+//! A `.swarm` file: the body, and parts around it that do not change the content: sources, a comment, signatures.
 //!
 //! Layout: 16 bytes of magic, a protobuf `ManifestFile`, 32 bytes of BLAKE3 over all before it. The checksum tells a damaged
-//! file from a forged one; the ContentId is what others are held to.
+//! file from a forged one; only the ContentId proves the content.
 
 use bytes::{Buf as _, Bytes};
 use prost::Message as _;
@@ -20,26 +20,26 @@ use crate::proto;
 pub struct ManifestFile {
     /// The content.
     pub manifest: Manifest,
-    /// Where to start looking for it.
+    /// Nodes that had the content when the file was made.
     pub sources: Vec<Source>,
-    /// Who knows more of them.
+    /// Coordinators that know more sources.
     pub coordinators: Vec<Source>,
-    /// For people.
+    /// Free text for people.
     pub comment: String,
-    /// Publishers that signed it; each was checked.
+    /// Signatures of publishers over the content; each was verified.
     pub signatures: Vec<Signature>,
 }
 
 /// Why bytes are not a `.swarm` file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestFileError {
-    /// Another kind of file.
+    /// The first bytes are not those of a `.swarm` file.
     #[error("not a swarm manifest")]
     Magic,
     /// Longer than a manifest may be.
     #[error("longer than a manifest may be ({MANIFEST_FILE_LEN_MAX} bytes)")]
     TooLong,
-    /// A flipped bit, or an end that is missing.
+    /// A flipped bit, or a missing end.
     #[error("the manifest is damaged or cut short: get it again")]
     Checksum,
     /// The checksum holds, the schema does not.
@@ -48,7 +48,7 @@ pub enum ManifestFileError {
     /// A signature that its key did not make over this content.
     #[error("a signature on the manifest is not valid: do not trust it")]
     Signature,
-    /// The body is not one.
+    /// The checksum holds, the body is not a manifest.
     #[error(transparent)]
     Body(#[from] ManifestError),
 }
@@ -103,7 +103,7 @@ impl ManifestFile {
     }
 }
 
-/// The parts of a file as they are read, each within its limits.
+/// The parts of a file while it is read; each is checked against its limit as it comes.
 #[derive(Default)]
 struct Around {
     body: Bytes,
@@ -114,15 +114,15 @@ struct Around {
 }
 
 impl Around {
-    /// Entry by entry, because two bytes of protobuf can stand for a large struct: what is too much is refused before anything is
-    /// made of it.
+    /// Decodes entry by entry, because two bytes of protobuf can stand for a large struct: an entry beyond a limit is refused
+    /// before a struct is made of it.
     fn read(mut file: Bytes) -> Result<Self, ManifestFileError> {
         let malformed = |_| ManifestFileError::Malformed("it does not follow the schema");
         let mut around = Self::default();
         while file.has_remaining() {
             let (field, wire_type) = decode_key(&mut file).map_err(malformed)?;
             if !(1..=5).contains(&field) {
-                // Of a later version.
+                // A field of a later version: skipped, so that old builds read new files.
                 skip_field(wire_type, field, &mut file, DecodeContext::default()).map_err(malformed)?;
                 continue;
             }

@@ -19,7 +19,7 @@ pub struct FileIndex(u32);
 /// Where one chunk lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkSpan {
-    /// The file it belongs to.
+    /// The file that holds it.
     pub file: FileIndex,
     /// Bytes before it in that file.
     pub file_offset: u64,
@@ -42,13 +42,13 @@ pub struct Run {
 /// The part of a run that lies in one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// The chunk.
+    /// The chunk that holds it.
     pub chunk: ChunkIndex,
     /// Bytes before the piece in that chunk.
     pub offset: u32,
     /// Bytes of the piece; never zero.
     pub len: u32,
-    /// The piece is the chunk, whole.
+    /// Whether the piece is a whole chunk.
     pub is_whole: bool,
 }
 
@@ -99,7 +99,7 @@ impl Run {
         self.len
     }
 
-    /// Never: a run has bytes.
+    /// Always false: a run has bytes. It is here because clippy asks for it beside `len`.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -200,7 +200,7 @@ impl Geometry {
         self.file_chunk_range(file).map(ChunkIndex)
     }
 
-    /// A chunk's number in its file, from 0: how people are told of it.
+    /// The chunk's number in its file, from 0: the number that messages to people name.
     pub fn number_in_file(&self, chunk: ChunkIndex) -> u32 {
         chunk.get() - self.file_chunk_range(self.span(chunk).file).start
     }
@@ -255,7 +255,7 @@ pub fn auto_chunk_len_log2(file_len: u64) -> u8 {
     (chunk_len.trailing_zeros() as u8).clamp(CHUNK_LEN_LOG2_AUTO_MIN, CHUNK_LEN_LOG2_AUTO_MAX)
 }
 
-/// Chunks of a file of `len` bytes.
+/// Number of chunks in a file of `len` bytes.
 pub fn chunk_count_for(len: u64, chunk_len_log2: u8) -> u64 {
     len.div_ceil(1 << chunk_len_log2)
 }

@@ -1,4 +1,4 @@
-//! What a content is: paths, lengths and chunk hashes, and how they prove each other. Pure: reads no files.
+//! The description of a content: paths, lengths and chunk hashes, and how they prove each other. Pure: reads no files.
 //!
 //! Invariant: a [`Manifest`] in memory has been validated whole, so indexes minted by its [`Geometry`] are always in range
 //! and its chunk hashes combine into its files' BLAKE3 roots. Absent here: reading data (storage), the wire.

@@ -1,5 +1,5 @@
-//! Names that one folder cannot hold side by side where case or Unicode form does not count, as on most machines that are no
-//! Linux. A content with two such names could be stored whole by some and never by others: so there is none. Knows no files.
+//! Names that one folder cannot hold side by side on systems where case or Unicode form does not count (macOS and Windows by
+//! default). Such systems could never store a content with two of them, so no content has them. Knows no files.
 
 use caseless::Caseless as _;
 use unicode_normalization::UnicodeNormalization as _;
@@ -8,20 +8,20 @@ use super::body::ManifestError;
 use super::path::EntryPath;
 use crate::base::Shown;
 
-/// Two different names of one folder that are the same where case or Unicode form does not count.
+/// Two different names in one folder that are equal where case or Unicode form does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SameName {
-    /// The first by bytes, down to where they differ.
+    /// The path whose bytes sort first, cut after the component that differs.
     pub first: String,
-    /// Another one.
+    /// The path that collides with it.
     pub other: String,
 }
 
-/// Refuses two different names of one folder that are the same by case folding or canonical equivalence (Unicode, D145), of
-/// files as of folders. `paths` may come in any order; it is quickest if they are sorted.
+/// Refuses two different names of files or folders in one folder that are equal by case folding or canonical equivalence
+/// (Unicode, D145). `paths` may come in any order; sorted ones are fastest.
 ///
 /// # Errors
-/// Names both, as far as they are different.
+/// Names the two paths, each cut after the component that differs.
 pub fn check_names<'a>(paths: impl Iterator<Item = &'a EntryPath>) -> Result<(), ManifestError> {
     match pairs(&folded_names(paths)).next() {
         Some((first, other)) => Err(ManifestError::SameName(shown(first, other), shown(other, first))),
@@ -29,22 +29,22 @@ pub fn check_names<'a>(paths: impl Iterator<Item = &'a EntryPath>) -> Result<(),
     }
 }
 
-/// All that [`check_names`] would refuse. Without each `other` and what is below it, nothing is left to refuse.
+/// All pairs that [`check_names`] would refuse. A content without each `other` and its children is accepted.
 pub fn same_names<'a>(paths: impl Iterator<Item = &'a EntryPath>) -> Vec<SameName> {
     let names = folded_names(paths);
-    // Where two folders are the same, what they hold is not looked at: one of them has to go.
+    // Two folders that collide are reported once, not once for each of their children: one of the folders has to go.
     let is_own = |(first, other): &(&str, &str)| parent(first) == parent(other);
     let same = |(first, other): (&str, &str)| SameName { first: first.to_owned(), other: other.to_owned() };
     pairs(&names).filter(is_own).map(same).collect()
 }
 
-/// Each name of a group that is not its first, with the first.
+/// Pairs each name of a group of equal names with the first one of the group.
 fn pairs<'a>(names: &[(String, &'a str)]) -> impl Iterator<Item = (&'a str, &'a str)> {
     let groups = names.chunk_by(|a, b| a.0 == b.0);
     groups.flat_map(|group| group[1..].iter().map(|(_, other)| (group[0].1, *other)))
 }
 
-/// All names with all folders above them, each once, those that are the same to some systems side by side.
+/// All names and all folders above them, each once, sorted so that names which some systems take for one are neighbours.
 fn folded_names<'a>(paths: impl Iterator<Item = &'a EntryPath>) -> Vec<(String, &'a str)> {
     let mut names: Vec<(String, &str)> = Vec::new();
     let mut before = "";
@@ -65,7 +65,7 @@ fn parent(path: &str) -> Option<&str> {
     path.rsplit_once('/').map(|(parent, _)| parent)
 }
 
-/// Equal for names that are the same to somebody.
+/// A key that is equal for names which some file system takes for one.
 fn folded(path: &str) -> String {
     if path.is_ascii() {
         return path.to_ascii_lowercase();
@@ -73,7 +73,7 @@ fn folded(path: &str) -> String {
     path.nfd().default_case_fold().nfd().collect()
 }
 
-/// A name as it can be told from another one: two forms of one text look alike.
+/// A name with its differences from the other one made visible: two Unicode forms of one text look alike.
 fn shown(name: &str, other: &str) -> String {
     if name.nfc().eq(other.nfc()) { name.escape_default().to_string() } else { Shown(name).to_string() }
 }

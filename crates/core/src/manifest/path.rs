@@ -6,14 +6,14 @@ use crate::base::Shown;
 use crate::base::limits::{PATH_COMPONENT_LEN_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX};
 
 /// A validated path: relative, UTF-8, no empty, `.` or `..` component, no control character. It may have a name that Windows
-/// cannot store: a receiver there refuses it, all others take it.
+/// cannot store: a receiver on Windows refuses it, all others accept it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryPath(Box<str>);
 
 /// Why a string is not a path that a content may hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// Nothing there.
+    /// A path without characters.
     #[error("a path is empty")]
     Empty,
     /// Longer than a file system takes.
@@ -41,7 +41,7 @@ impl EntryPath {
         Ok(Self(path))
     }
 
-    /// The path as data: whoever made the content chose it, so it is not fit to be shown.
+    /// The path as data. The author of the content chose it, so it must be escaped before it is shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -61,12 +61,13 @@ impl EntryPath {
         self.0.rsplit_once('/').map(|(parent, _)| parent)
     }
 
-    /// Down to its first component that Windows cannot store, if there is one.
+    /// The path down to its first component that Windows cannot store, if it has one.
     pub fn unfit_for_windows(&self) -> Option<&str> {
         self.through(is_unfit_for_windows)
     }
 
-    /// Down to its first component that Windows takes for a device, if there is one. Builds up to 0.1.0 refuse such a content.
+    /// The path down to its first component that Windows takes for a device, if it has one. Builds up to 0.1.0 refuse such a
+    /// content, so indexing warns of it.
     pub fn device(&self) -> Option<&str> {
         self.through(is_device)
     }
@@ -90,7 +91,7 @@ impl EntryPath {
 }
 
 impl PathError {
-    /// What is wrong, without the path.
+    /// The fault alone, for a message that names the path itself.
     pub fn why(&self) -> &'static str {
         match self {
             Self::Empty => "it is empty",
@@ -103,7 +104,7 @@ impl PathError {
     }
 }
 
-/// For people: escaped. As data it is [`EntryPath::as_str`].
+/// Shows the path to people, escaped. [`EntryPath::as_str`] gives the data.
 impl fmt::Display for EntryPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Shown(self.as_str()), f)
@@ -149,14 +150,14 @@ fn beginning(text: &str) -> String {
     Shown(text.chars().take(64).collect::<String>()).to_string()
 }
 
-/// Whether Windows takes a name for a device, ends it elsewhere or refuses it.
+/// Whether Windows takes a name for a device, cuts its end off or refuses it.
 fn is_unfit_for_windows(component: &str) -> bool {
     component.ends_with(['.', ' '])
         || component.contains(['<', '>', ':', '"', '|', '?', '*', '\\'])
         || is_device(component)
 }
 
-/// What stands before the first dot counts: `aux.c` is the device `aux`.
+/// Only the part before the first dot counts: `aux.c` is the device `aux`.
 fn is_device(component: &str) -> bool {
     let stem = component.split('.').next().unwrap_or(component).trim_end().to_ascii_lowercase();
     let is_port = |prefix: &str| {

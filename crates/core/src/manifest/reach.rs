@@ -1,10 +1,10 @@
-//! How far an address reaches, and thus whom it may be told to. Knows nobody's interfaces; judges the address alone.
+//! How far an address reaches, and thus which peers may be told of it. Judges the address alone, without the host's interfaces.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::source::Address;
 
-/// From where an address can be dialed; the nearest first.
+/// The part of the network from which an address can be dialed; the nearest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
     Machine,
@@ -14,10 +14,10 @@ enum Reach {
 }
 
 impl Address {
-    /// Whether a peer that is seen at `peer` is told of this address by somebody else, and believed if it tells of it: the
-    /// address must reach at least as far as the peer's own does. So nobody learns the inside of a network it is not in, and
-    /// nobody is sent into its own network, or to itself, by one from outside. Names, whose owner might point them
-    /// anywhere, and what can be no node's address are told to nobody.
+    /// Whether a third node may tell the peer seen at `peer` of this address, and is believed when it tells of it: the address
+    /// must reach at least as far as the peer's own. So a peer never learns the inside of a network that it is not in, and a peer
+    /// from outside cannot direct a node into that node's own network, or to itself. Names, whose owner might point them
+    /// anywhere, and addresses that no node can have are never passed on.
     pub fn may_be_told_to(&self, peer: &Self) -> bool {
         let (own, other) = (self.reach(), peer.reach());
         own.is_some() && other.is_some() && own >= other
@@ -34,7 +34,7 @@ impl Address {
 
 fn reach_v4(ip: Ipv4Addr) -> Option<Reach> {
     let [a, b, ..] = ip.octets();
-    // 100.64/10 is a provider's own network (RFC 6598).
+    // 100.64/10 is the inner network of a provider (RFC 6598).
     let is_shared = a == 100 && (64..128).contains(&b);
     if a == 0 || a >= 240 || ip.is_multicast() {
         None
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_what_is_no_nodes_address_are_told_to_nobody() {
+    fn names_and_impossible_addresses_are_never_passed_on() {
         for host in
             ["localhost", "seed.example", "0.0.0.0", "[::]", "224.0.0.1", "[ff02::1]", "255.255.255.255"]
         {

@@ -1,7 +1,7 @@
-//! Sealed contents: whoever has the chunks cannot read them without the content's key, and whoever has the key can check and
-//! read each chunk by itself. The format is in `docs/sealed.md`. Invariants: no key stream is ever used for two different texts,
-//! since a file's key follows from what the file holds and how it is cut; and a content opens with one key alone, since it holds what
-//! follows from the key.
+//! Sealed contents: a node without the content's key can hold, check and serve the chunks, but not read them; a reader with
+//! the key checks and reads each chunk by itself. The format is in `docs/sealed.md`. Invariants: no key stream is used for two
+//! different texts, because a file's key is derived from its data and its chunk length; and a content opens with one key alone,
+//! because it holds a value derived from that key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,19 +31,19 @@ pub struct ContentKey([u8; 32]);
 /// Why a sealed content is not opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// It is for everybody to read.
-    #[error("the content is not sealed: leave the key away")]
+    /// The content is not encrypted.
+    #[error("the content is not sealed: leave out the key")]
     NotSealed,
-    /// The key is another one's, or the manifest was tampered with before it was published.
+    /// The key belongs to another content, or the manifest was changed before it was published.
     #[error("the key does not open this content: ask for the right one")]
     WrongKey,
-    /// The key is right, and what it opens makes no sense.
+    /// The key is right, but the decrypted part is not well-formed.
     #[error("what is sealed in the manifest is malformed: ask its publisher for another")]
     Malformed,
 }
 
 impl SealError {
-    /// Its category.
+    /// The category of the cause: it decides the exit code.
     pub fn category(&self) -> Category {
         match self {
             Self::NotSealed | Self::Malformed => Category::Usage,
@@ -52,16 +52,16 @@ impl SealError {
     }
 }
 
-/// A text that is no content key.
+/// A text that is not a content key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a content key: it starts with `{PREFIX}`, and has 52 letters and digits after that")]
 pub struct ParseKeyError;
 
-/// What opens the chunks of one content.
+/// The keys and tags that decrypt the chunks of one content.
 pub struct Opening {
-    /// By file.
+    /// One key for each file, in the order of the manifest.
     keys: Vec<FileKey>,
-    /// By chunk.
+    /// One tag for each chunk.
     tags: Vec<Tag>,
 }
 
@@ -70,7 +70,7 @@ pub type Tag = [u8; 16];
 
 type FileKey = [u8; 32];
 
-/// Makes a sealed content of one that is not: [`Sealer::seal`] every chunk, then [`Sealer::finish`].
+/// Makes a sealed content from a plain one: [`Sealer::seal`] every chunk, then [`Sealer::finish`].
 pub struct Sealer {
     plain: Manifest,
     key: ContentKey,
@@ -78,17 +78,17 @@ pub struct Sealer {
 }
 
 impl ContentKey {
-    /// The key of these 32 bytes, which nobody can guess.
+    /// A key of 32 bytes, which must come from a secure random source.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes: whoever has them can read the content.
+    /// The bytes of the key: with them, anyone can read the content.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Of one file, by what it holds, how it is cut and its place: no two texts share a key stream.
+    /// The key of one file, derived from its data, its chunk length and its path: no two texts share a key stream.
     fn file_key(&self, path: &EntryPath, blake3: &Hash, chunk_len_log2: u8) -> FileKey {
         let mut hasher = blake3::Hasher::new_keyed(&self.derived(FILE_CONTEXT));
         hasher.update(blake3).update(&[chunk_len_log2]).update(path.as_str().as_bytes());
@@ -127,14 +127,14 @@ impl FromStr for ContentKey {
 }
 
 impl Sealer {
-    /// Seals a content that is not sealed. The same content and key make the same sealed content.
+    /// Starts to seal a plain content. Equal contents under equal keys give equal sealed contents.
     pub fn new(plain: &Manifest, key: &ContentKey) -> Self {
         let key_of = |file: &File| key.file_key(&file.path, &file.blake3, file.chunk_len_log2);
         let keys = plain.files().iter().map(key_of).collect();
         Self { plain: plain.clone(), key: key.clone(), keys }
     }
 
-    /// Seals a chunk's bytes where they are. Returns what proves the sealed chunk, and its tag.
+    /// Seals a chunk in place. Returns the value that proves the sealed chunk, and its tag.
     ///
     /// # Panics
     /// If `data` is not as long as the chunk.
@@ -148,7 +148,7 @@ impl Sealer {
         (ChunkHasher::hash(&span, data), tag.into())
     }
 
-    /// The sealed content, opened, of what was sealed: one entry for each chunk, in order.
+    /// The sealed content, already opened. `chunks` has the result of [`Sealer::seal`] for each chunk, in order.
     ///
     /// # Errors
     /// If it is longer than a manifest may be.
@@ -179,7 +179,7 @@ impl Sealer {
 }
 
 impl ContentKey {
-    /// The nonce follows from the text, so that equal contents under one key are equal when sealed.
+    /// The nonce is derived from the text: equal contents under one key are equal when sealed, and no nonce serves two texts.
     fn sealed_entries(&self, entries: &[u8]) -> Bytes {
         let digest = blake3::keyed_hash(&self.derived(NONCE_CONTEXT), entries);
         let nonce: [u8; NONCE_LEN] = *digest.as_bytes().first_chunk().expect("a hash is longer");
@@ -190,8 +190,8 @@ impl ContentKey {
         [head.as_slice(), &nonce, &text].concat().into()
     }
 
-    /// What a seal begins with: the version, and what binds it to this key. The ciphers alone do not: a text can be made that two keys
-    /// open (<https://eprint.iacr.org/2019/016>).
+    /// A seal begins with its version and a commitment to the key. The ciphers alone do not commit: a text can be made that
+    /// decrypts under two keys (<https://eprint.iacr.org/2019/016>).
     fn head(&self) -> [u8; HEAD_LEN] {
         let mut head = [VERSION; HEAD_LEN];
         head[1..].copy_from_slice(&self.derived(COMMITMENT_CONTEXT));
@@ -216,8 +216,8 @@ impl ContentKey {
 }
 
 impl Manifest {
-    /// The same content as its readers see it: with its names, and with what opens its chunks. Id, body and chunks stay as they
-    /// are, so that it is served as it came.
+    /// The same content as its readers see it: with its names, and with the keys to its chunks. Id, body and chunks stay
+    /// unchanged, so that a reader serves the content as it received it.
     ///
     /// # Errors
     /// If it is not sealed, or with another key.
@@ -253,19 +253,19 @@ impl Manifest {
 }
 
 impl Opening {
-    /// Seals a part of a chunk where it is, as whoever fetches it from here is to get it.
+    /// Seals a part of a chunk in place, for a peer that fetches it from this reader.
     ///
     /// # Panics
     /// If `manifest` is not the one that this opens.
     pub fn seal_part(&self, manifest: &Manifest, chunk: ChunkIndex, offset: u32, data: &mut [u8]) {
         let span = manifest.geometry().span(chunk);
         let mut cipher = ChaCha20::new(&self.keys[span.file.get()].into(), &nonce(manifest, chunk).into());
-        // The first block of the key stream is Poly1305's (RFC 8439, section 2.6).
+        // The first block of the key stream is the Poly1305 key (RFC 8439, section 2.6).
         cipher.seek(BLOCK_LEN + u64::from(offset));
         cipher.apply_keystream(data);
     }
 
-    /// Opens a whole chunk where it is. False if it was not sealed with this key, which the chunk's hash does not show.
+    /// Opens a whole chunk in place. False if it was not sealed with this key; the chunk's hash alone does not show that.
     ///
     /// # Panics
     /// If `manifest` is not the one that this opens.
@@ -283,7 +283,7 @@ impl fmt::Debug for Opening {
     }
 }
 
-/// Entry by entry, because two bytes of protobuf can stand for a large struct: no more are made than there are files.
+/// Decodes entry by entry, because two bytes of protobuf can stand for a large struct: stops after `file_count` entries.
 fn read_entries(mut text: Bytes, file_count: usize) -> Option<proto::SealedEntries> {
     let mut entries = proto::SealedEntries::default();
     while text.has_remaining() {
@@ -306,7 +306,7 @@ fn read_entries(mut text: Bytes, file_count: usize) -> Option<proto::SealedEntri
     Some(entries)
 }
 
-/// A chunk's number in its file: unique under the file's key.
+/// The chunk's number in its file: unique under the file's key, so that no nonce repeats.
 fn nonce(manifest: &Manifest, chunk: ChunkIndex) -> [u8; 12] {
     let geometry = manifest.geometry();
     let file = geometry.span(chunk).file;
@@ -316,7 +316,7 @@ fn nonce(manifest: &Manifest, chunk: ChunkIndex) -> [u8; 12] {
     nonce
 }
 
-/// Numbers sort as the paths do.
+/// The public names of sealed files are numbers of equal width, so that they sort as the real paths do.
 fn sealed_file(number: usize, file: &File, values: &[Hash]) -> Result<File, ManifestError> {
     let blake3 = match values {
         [] => *blake3::hash(&[]).as_bytes(),

@@ -36,14 +36,14 @@ impl SigningKey {
         Signature { key: self.public(), signature: self.sign_bytes(CONTEXT, content.as_bytes()) }
     }
 
-    /// Signs bytes; a signature made in one context holds in no other.
+    /// Signs bytes in a context: the signature is invalid in every other context, so that no use of the key can stand for another.
     pub fn sign_bytes(&self, context: &[u8], bytes: &[u8]) -> [u8; 64] {
         self.0.sign(&[context, bytes].concat()).to_bytes()
     }
 }
 
 impl Signature {
-    /// Takes a signature if it is one, over this content.
+    /// The signature, if it is valid for this content.
     pub fn verified(content: ContentId, key: &[u8], signature: &[u8]) -> Option<Self> {
         let key = NodeId::from_slice(key)?;
         let signature: [u8; 64] = signature.try_into().ok()?;
@@ -57,12 +57,12 @@ impl Signature {
         }
     }
 
-    /// The signature, if it is one over this content.
+    /// The signature, if it is valid for this content.
     pub(super) fn from_proto(content: ContentId, signed: &proto::Signature) -> Option<Self> {
         Self::verified(content, &signed.key, &signed.signature)
     }
 
-    /// Who signed.
+    /// The public key of the publisher.
     pub fn key(&self) -> NodeId {
         self.key
     }
@@ -80,6 +80,7 @@ pub fn verify(key: NodeId, context: &[u8], bytes: &[u8], signature: &[u8; 64]) -
     key.is_ok_and(|key| key.verify_strict(&[context, bytes].concat(), &signature).is_ok())
 }
 
+/// Bound into the signature: a signature made for another purpose cannot pass for one over a content.
 const CONTEXT: &[u8] = b"swarm manifest signature v1";
 
 #[cfg(test)]

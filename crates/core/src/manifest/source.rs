@@ -1,4 +1,4 @@
-//! Where a content may be had: a node and the addresses it may be reached at.
+//! A source of a content: a node and the addresses at which it may be reached.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,12 +22,12 @@ pub struct AddressError(pub String);
 #[error("`{0}` is not a node: write NODEID@HOST:PORT, with the 64 hex digits of its key before the @")]
 pub struct SourceError(pub String);
 
-/// A node that has (some of) a content, and where to dial it.
+/// A node that has (some of) a content, and the addresses to dial.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
     /// The key its connection must prove.
     pub node: NodeId,
-    /// Places to try.
+    /// In the order in which they are tried.
     pub addresses: Vec<Address>,
 }
 
@@ -51,7 +51,7 @@ impl FromStr for Address {
         let bad = || AddressError(text.chars().filter(|c| !c.is_control()).take(80).collect());
         let (host, digits) = text.rsplit_once(':').ok_or_else(bad)?;
         let port: u16 = digits.parse().map_err(|_| bad())?;
-        // One place has one text: no sign, no zeros in front.
+        // One port has one text (no sign, no leading zeros): equal addresses must be equal strings.
         let is_plain = digits.starts_with(|first: char| matches!(first, '1'..='9'));
         let is_name = !host.is_empty()
             && !host.starts_with('-')
@@ -84,7 +84,7 @@ impl Source {
         }
     }
 
-    /// `None` if the node is no key, an address is none, or there are more than [`SOURCE_ADDRESSES_MAX`] of them.
+    /// `None` if the node's key or an address is invalid, or there are more than [`SOURCE_ADDRESSES_MAX`] addresses.
     pub(crate) fn from_proto(source: &proto::Source) -> Option<Self> {
         if source.addresses.len() > SOURCE_ADDRESSES_MAX {
             return None;

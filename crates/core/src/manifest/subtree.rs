@@ -19,7 +19,7 @@ pub struct ChunkHasher {
 }
 
 impl ChunkHasher {
-    /// A hasher for the chunk that lies there.
+    /// A hasher for the chunk at a span.
     pub fn new(span: &ChunkSpan) -> Self {
         let mut hasher = Hasher::new();
         if !span.is_whole_file {
@@ -39,7 +39,7 @@ impl ChunkHasher {
         if self.is_root { *self.hasher.finalize().as_bytes() } else { self.hasher.finalize_non_root() }
     }
 
-    /// The value of a chunk whose bytes are all there.
+    /// The value of a chunk in one buffer.
     pub fn hash(span: &ChunkSpan, bytes: &[u8]) -> Hash {
         Self::new(span).update(bytes).finalize()
     }

@@ -15,27 +15,27 @@ use crate::base::ContentId;
 use crate::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, SOURCES_MAX, TICKET_LEN_MAX, WRAPPED_KEYS_MAX};
 use crate::proto;
 
-/// A content, and where to start looking for it.
+/// A content, its first sources and, if it is sealed, its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// What to fetch.
+    /// The content to fetch.
     pub content: ContentId,
     /// Nodes that had it when the ticket was made.
     pub sources: Vec<Source>,
-    /// Who knows more of them.
+    /// Coordinators that know more sources.
     pub coordinators: Vec<Source>,
     /// Publishers that signed the content; each was checked.
     pub signatures: Vec<Signature>,
-    /// Of a sealed content: its key, for whoever has the ticket.
+    /// The key of a sealed content, for every holder of the ticket.
     pub key: Option<ContentKey>,
-    /// Of a sealed content: its key, for some nodes alone.
+    /// The key of a sealed content, encrypted for single nodes.
     pub wrapped_keys: Vec<WrappedKey>,
 }
 
 /// Why a string is not a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TicketError {
-    /// No `swarm` in front.
+    /// The text does not start with `swarm1`.
     #[error("not a ticket: a ticket starts with `swarm1`")]
     Prefix,
     /// Longer than a ticket may be.
@@ -48,31 +48,31 @@ pub enum TicketError {
     #[error("a signature on the ticket is not valid: do not trust it")]
     Signature,
     /// A text with tickets for more than one content.
-    #[error("tickets for several contents stand here: give one of them")]
+    #[error("the text has tickets for several contents: give one of them")]
     Several,
     /// The checksum holds, the rest does not.
-    #[error("the ticket was made by something that does not follow the format")]
+    #[error("the ticket does not follow the format: ask for a new one")]
     Malformed,
 }
 
 impl Ticket {
-    /// A ticket that names nothing but the content.
+    /// A ticket that holds the content id alone.
     pub fn new(content: ContentId) -> Self {
         let (sources, coordinators, signatures) = (Vec::new(), Vec::new(), Vec::new());
         Self { content, sources, coordinators, signatures, key: None, wrapped_keys: Vec::new() }
     }
 
-    /// Whether a string looks meant as a ticket.
+    /// Whether a string looks like a ticket.
     pub fn is_like(text: &str) -> bool {
         text.get(..PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(PREFIX))
             && text.bytes().all(|b| b.is_ascii_alphanumeric())
     }
 
-    /// The ticket in a text as people hand it on: in quotes or brackets, at the end of a sentence, wrapped over lines, with characters
-    /// that no screen shows, as a whole command, or as what a seed printed. The checksum tells where it ends.
+    /// The ticket in a text as people pass it on: in quotes or brackets, at the end of a sentence, wrapped over lines, with
+    /// invisible characters, as a whole command, or as the output of a seed. The checksum tells where it ends.
     ///
     /// # Errors
-    /// [`TicketError::Prefix`] if nothing in the text looks meant as a ticket; [`TicketError::Several`] if it names several contents.
+    /// [`TicketError::Prefix`] if nothing in the text looks like a ticket; [`TicketError::Several`] if it names several contents.
     pub fn in_text(text: &str) -> Result<Self, TicketError> {
         let text: String = text.chars().take(TEXT_LEN_MAX).filter(|c| !is_invisible(*c)).collect();
         let mut found: Option<Self> = None;
@@ -95,13 +95,13 @@ impl Ticket {
                 }
             }
         }
-        // A short word is meant as a ticket where nothing else stands.
+        // A short word that starts like a ticket is taken for one (with a typo) only where it is the whole text.
         let none = if Self::is_like(text.trim()) { TicketError::Checksum } else { TicketError::Prefix };
         found.ok_or(wrong.unwrap_or(none))
     }
 }
 
-/// Where the next word begins that starts like a ticket.
+/// Offset of the next word that starts like a ticket.
 fn start_of_ticket(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     (0..bytes.len().saturating_sub(PREFIX.len() - 1)).find(|&at| {
@@ -110,8 +110,8 @@ fn start_of_ticket(text: &str) -> Option<usize> {
     })
 }
 
-/// The ticket that a text begins with, and how long it is there: its first word, or that with the words that follow, one after
-/// the other, as mail programs wrap it. `None` in place of an error if it does not look meant as a ticket.
+/// The ticket at the start of a text, and its length there: the first word, or the first word joined with those after it, as
+/// mail programs wrap lines. `None` in place of an error if the text does not look like a ticket.
 fn joined(text: &str, tries_left: &mut usize) -> Result<(Ticket, usize), Option<TicketError>> {
     let bytes = text.as_bytes();
     let (mut digits, mut at, mut first_error) = (String::new(), 0, None);
@@ -125,7 +125,7 @@ fn joined(text: &str, tries_left: &mut usize) -> Result<(Ticket, usize), Option<
         *tries_left -= 1;
         match digits.parse::<Ticket>() {
             Ok(ticket) => return Ok((ticket, at)),
-            // Beyond the checksum it is a whole ticket, and a bad one.
+            // The checksum holds, so this is the whole ticket, and it is invalid: more words cannot mend it.
             Err(error @ (TicketError::Signature | TicketError::Malformed)) => return Err(Some(error)),
             Err(error) => first_error = first_error.or((len >= WORD_LEN_MIN).then_some(error)),
         }
@@ -134,12 +134,12 @@ fn joined(text: &str, tries_left: &mut usize) -> Result<(Ticket, usize), Option<
     Err(first_error)
 }
 
-/// What stands between the parts of a wrapped ticket: white space, the mark of a quoted line, the sign that a line goes on.
+/// What may stand between the parts of a wrapped ticket: white space, a quotation mark of mail, a continuation sign.
 fn is_between_lines(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'>' | b'|' | b'\\' | b'=')
 }
 
-/// Characters without a width, which chats and web pages put into long words.
+/// Zero-width characters, which chats and web pages insert into long words.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
@@ -213,11 +213,11 @@ fn checksum(bytes: &[u8]) -> [u8; 4] {
 }
 
 const PREFIX: &str = "swarm1";
-/// How much of a text is searched for a ticket, characters.
+/// Searched length of a text, characters.
 const TEXT_LEN_MAX: usize = 1 << 20;
-/// How often a text may be tried as a ticket: the longest one in lines of 16, and more.
+/// Attempts to read a ticket in one text: more than the longest ticket in lines of 16 characters takes.
 const TRIES_MAX: usize = 8192;
-/// A shorter word that begins like a ticket may be a name.
+/// A shorter word that starts like a ticket may be an ordinary name.
 const WORD_LEN_MIN: usize = 40;
 const _: () = assert!(TRIES_MAX > TICKET_LEN_MAX / 16);
 

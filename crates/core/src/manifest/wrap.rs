@@ -19,8 +19,8 @@ use crate::base::{ContentId, NodeId};
 pub struct WrappedKey([u8; WRAPPED_LEN]);
 
 impl WrappedKey {
-    /// Wraps the key of a content for a node. `chance` is used for this alone, and nobody can guess it. `None` if the node's id
-    /// is no key.
+    /// Encrypts the key of a content for a node. `chance` must be secret random bytes that are used only here. `None` if the
+    /// node's id is not a valid public key.
     pub fn new(key: &ContentKey, content: ContentId, node: NodeId, chance: [u8; 32]) -> Option<Self> {
         let public = VerifyingKey::from_bytes(node.as_bytes()).ok()?.to_montgomery();
         let public = <X25519HkdfSha256 as hpke::Kem>::PublicKey::from_bytes(public.as_bytes()).ok()?;
@@ -38,17 +38,17 @@ impl WrappedKey {
         bytes.try_into().ok().map(Self)
     }
 
-    /// The bytes that were wrapped: an encapsulated key, and the content key with its tag.
+    /// The encrypted key: an HPKE encapsulated key, and the content key with its tag.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Takes bytes that have the right length.
+    /// Accepts bytes of the right length.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// The key, if it was wrapped for this node and content.
+    /// The content key, if it was encrypted for this node and content.
     pub fn unwrap(&self, content: ContentId, node: &SigningKey) -> Option<ContentKey> {
         let (encapsulated, sealed) = self.0.split_at(ENCAPSULATED_LEN);
         let secret = <X25519HkdfSha256 as hpke::Kem>::PrivateKey::from_bytes(&node.x25519()).ok()?;
@@ -65,7 +65,7 @@ impl WrappedKey {
     }
 }
 
-/// Chance that was given, drawn out.
+/// Expands the given random bytes into a generator for HPKE, which asks for one.
 struct Chance(blake3::OutputReader);
 
 impl TryRng for Chance {

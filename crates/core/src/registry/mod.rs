@@ -1,6 +1,6 @@
-//! Who takes part in which content, and who is told of whom: the memory of a coordinator, and of the simulator's.
+//! The nodes of each content, and which of them a node is told of: the memory of a coordinator, and of the simulator's.
 //! Invariant: every listed entry stands in one index of its content, and all in the expiries; nothing outlives its time to
-//! live. Knows no addresses, no sockets, no files, no clock; what an announcement claims was checked by whoever passes it on.
+//! live. Knows no addresses, sockets, files or clock; the caller checks an announcement before it passes it on.
 
 mod neighbours;
 
@@ -12,35 +12,35 @@ use crate::base::{ContentId, Instant, NodeId, Rate, Rng, Zone};
 
 use neighbours::Neighbourhood;
 
-/// What a node says of itself and one content.
+/// The claims of a node about itself and one content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announce {
-    /// Of what it has chunks, or wants them.
+    /// The content that the node has or wants.
     pub content: ContentId,
-    /// Who.
+    /// The node that signed the announcement.
     pub node: NodeId,
-    /// Others may be told of it. If not, it may ask all the same.
+    /// Whether others may be told of it. An unlisted node may still ask.
     pub is_listed: bool,
-    /// Verified chunks.
+    /// Number of verified chunks.
     pub have_count: u32,
-    /// Chunks of the content; zero while its manifest is not known to the node.
+    /// Number of chunks of the content; zero while the node lacks the manifest.
     pub chunk_count: u32,
-    /// Its upload capacity; zero if it does not know.
+    /// Upload capacity; zero if the node does not know it.
     pub up: Rate,
-    /// Where it stands, in words of the operators' own; nodes of one zone are near each other.
+    /// A label that operators choose; nodes of one zone are near each other.
     pub zone: Option<Zone>,
-    /// Peers it is linked to.
+    /// Linked peers that take part in the content.
     pub links: Vec<NodeId>,
 }
 
-/// A node that asks for others.
+/// A request for neighbours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// For what.
+    /// The content to find nodes for.
     pub content: ContentId,
-    /// Who asks.
+    /// The node that asks: it is never named to itself.
     pub node: NodeId,
-    /// How many neighbours it wants to have in all.
+    /// Number of neighbours that the node wants to have in all.
     pub wanted: u32,
 }
 
@@ -59,15 +59,15 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty registry that forgets after that time. The seed is all the chance it will ever have.
+    /// An empty registry whose entries expire after `time_to_live`. All its random choices follow from `seed`.
     pub fn new(time_to_live: Duration, seed: u64) -> Self {
         Self { time_to_live, contents: BTreeMap::new(), expiries: BTreeSet::new(), rng: Rng::seeded(seed) }
     }
 
-    /// Takes an announcement in place of an earlier one of the same node.
+    /// Stores an announcement, and replaces an earlier one of the same node.
     ///
     /// # Errors
-    /// If there are too many contents, or nodes of this one. What is known is kept.
+    /// If there are too many contents, or too many nodes of this one. Earlier entries are kept.
     pub fn announce(&mut self, now: Instant, announce: Announce) -> Result<(), Full> {
         let (content, node) = (announce.content, announce.node);
         if !self.contents.contains_key(&content) && self.contents.len() >= REGISTRY_CONTENTS_MAX {
@@ -88,7 +88,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes back what was known before a restart, with the time that is left to it.
+    /// Stores an entry that was known before a restart, with the rest of its time to live.
     ///
     /// # Errors
     /// If the registry is full.
@@ -119,17 +119,17 @@ impl Registry {
         }
     }
 
-    /// Nodes for one that asks: random, with more weight on upload capacity, first those that have few neighbours so that
-    /// everybody ends with about as many; near ones where zones are known, but two far ones at least. Both of each pair
-    /// count as neighbours for a while, until their announcements say that they are linked. No more than half of what is
-    /// wanted at a time: the others come by asking for this node. If early askers took all, they would know none of each
-    /// other (1000 peers, 256 chunks: 1.34 times the bound, against 1.29).
+    /// Neighbours for a node that asks: a random choice, weighted by upload capacity. Nodes with few neighbours come first, so
+    /// that the degrees of all nodes even out; near nodes come first where zones are known, except for two far ones. Both nodes
+    /// of a pair count as neighbours for a while, until their announcements show the link. An answer fills at most half of the
+    /// wanted number; the rest are later nodes that are told of this one. If early nodes filled up at once, they would be
+    /// linked only to other early nodes (1000 peers, 256 chunks: 1.34 times the bound, against 1.29).
     pub fn ask(&mut self, now: Instant, ask: &Ask) -> Vec<Announce> {
         let Some(hood) = self.contents.get_mut(&ask.content) else { return Vec::new() };
         hood.hand_out(now, ask, &mut self.rng)
     }
 
-    /// Forgets what has not been announced again in time. Returns what that was.
+    /// Removes the entries that were not announced again in time, and returns them.
     pub fn expire(&mut self, now: Instant) -> Vec<(ContentId, NodeId)> {
         let mut forgotten = Vec::new();
         while let Some(&(at, content, node)) = self.expiries.first()
@@ -141,7 +141,7 @@ impl Registry {
         forgotten
     }
 
-    /// Lets others be told of a node, or no more.
+    /// Sets whether others are told of a node.
     pub fn list(&mut self, content: ContentId, node: NodeId, is_listed: bool) {
         if let Some(hood) = self.contents.get_mut(&content) {
             hood.list(node, is_listed);
@@ -158,17 +158,17 @@ impl Registry {
         self.expiries.first().map(|(at, ..)| *at)
     }
 
-    /// What one node announced of a content.
+    /// The announcement of one node for a content.
     pub fn entry(&self, content: ContentId, node: NodeId) -> Option<&Announce> {
         self.contents.get(&content)?.announce(node)
     }
 
-    /// Everything that is known, by content and node.
+    /// All announcements, by content and node.
     pub fn entries(&self) -> impl Iterator<Item = &Announce> {
         self.contents.values().flat_map(Neighbourhood::announces)
     }
 
-    /// Contents that somebody has or wants.
+    /// Contents with at least one node.
     pub fn contents(&self) -> impl Iterator<Item = ContentId> {
         self.contents.keys().copied()
     }

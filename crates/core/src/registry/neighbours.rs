@@ -1,5 +1,5 @@
-//! The nodes of one content and how they are handed out. Invariant: a listed node stands in `open` if it has fewer neighbours than
-//! the target, else in `full`, each under its current key. Policy is [`key`] and the order of the two indexes.
+//! The nodes of one content, and how neighbours are chosen among them. Invariant: a listed node stands in `open` if it has fewer
+//! neighbours than the target, else in `full`, each under its current key. Policy is [`key`] and the order of the two indexes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,9 +21,9 @@ pub(super) struct Neighbourhood {
 struct Entry {
     announce: Announce,
     expires_at: Instant,
-    /// Those it is linked to by its own word, and those it may be linked to by now.
+    /// Links that the node announced, and pairs in `told` that may be linked by now.
     degree: u32,
-    /// Whom it was told of, or who was told of it, and when; without those it is linked to.
+    /// Nodes that were paired with this one in an answer, and when; without those that are linked.
     told: BTreeMap<NodeId, Instant>,
     key: u64,
 }
@@ -34,22 +34,22 @@ impl Neighbourhood {
         self.entries.len()
     }
 
-    /// When a node is forgotten; `None` if it is not known.
+    /// When a node expires; `None` if it is unknown.
     pub(super) fn expires_at(&self, node: NodeId) -> Option<Instant> {
         self.entries.get(&node).map(|entry| entry.expires_at)
     }
 
-    /// What a node announced.
+    /// The announcement of a node.
     pub(super) fn announce(&self, node: NodeId) -> Option<&Announce> {
         self.entries.get(&node).map(|entry| &entry.announce)
     }
 
-    /// What all nodes announced.
+    /// The announcements of all nodes.
     pub(super) fn announces(&self) -> impl Iterator<Item = &Announce> {
         self.entries.values().map(|entry| &entry.announce)
     }
 
-    /// Adds a node, or takes its new word for the old one.
+    /// Adds a node, or replaces its announcement.
     pub(super) fn put(&mut self, now: Instant, announce: Announce, expires_at: Instant, rng: &mut Rng) {
         let node = announce.node;
         self.unindex(node);
@@ -60,7 +60,7 @@ impl Neighbourhood {
         self.index(node);
     }
 
-    /// Lets others be told of a node, or no more.
+    /// Sets whether others are told of a node.
     pub(super) fn list(&mut self, node: NodeId, is_listed: bool) {
         self.unindex(node);
         if let Some(entry) = self.entries.get_mut(&node) {
@@ -69,15 +69,15 @@ impl Neighbourhood {
         self.index(node);
     }
 
-    /// Forgets a node. Returns when it would have expired.
+    /// Removes a node. Returns when it would have expired.
     pub(super) fn remove(&mut self, node: NodeId) -> Option<Instant> {
         self.unindex(node);
         self.entries.remove(&node).map(|entry| entry.expires_at)
     }
 
-    /// Chooses nodes for one that asks, and counts each pair.
+    /// Chooses neighbours for a node that asks, and counts each pair.
     pub(super) fn hand_out(&mut self, now: Instant, ask: &Ask, rng: &mut Rng) -> Vec<Announce> {
-        // Who has not announced itself is not remembered, and could ask for all of them.
+        // A node that has not announced itself has no record here: it could ask for every node, one answer after the other.
         let Some(degree) = self.entries.get(&ask.node).map(|entry| entry.degree) else { return Vec::new() };
         let most = ask.wanted.min(NEIGHBOURS_TARGET);
         let wanted = most.saturating_sub(degree).min(most.div_ceil(2)) as usize;
@@ -89,8 +89,8 @@ impl Neighbourhood {
         chosen.iter().filter_map(|node| self.announce(*node).cloned()).collect()
     }
 
-    /// In the order of the indexes. Of those that have enough neighbours already only so many that a newcomer gets half of
-    /// what it wants: the rest comes from later newcomers, or all would have more and more.
+    /// In the order of the indexes. Nodes that have enough neighbours fill only half of what a newcomer wants: later newcomers
+    /// fill the rest, or the degrees of the old nodes would grow without end.
     fn candidates(&self, ask: &Ask, wanted: usize) -> Vec<NodeId> {
         let own = self.entries.get(&ask.node);
         let is_new = |node: &NodeId| {
@@ -107,7 +107,7 @@ impl Neighbourhood {
         found
     }
 
-    /// Near ones first, but for two far ones: groups that know only each other would be locked out.
+    /// Near nodes first, except for two far ones: without these, zones would form groups that are not connected.
     fn near_and_far(&self, asker: NodeId, candidates: Vec<NodeId>, wanted: usize) -> Vec<NodeId> {
         let zone = |node: NodeId| self.announce(node).and_then(|announce| announce.zone.as_ref());
         let own = zone(asker);
@@ -150,8 +150,8 @@ impl Neighbourhood {
 }
 
 /// Drawn anew after each choice. The smallest of exponential draws over weights is a weighted choice (Efraimidis and
-/// Spirakis, "Weighted random sampling with a reservoir", 2006). The square root keeps the fast from taking all.
-/// Whoever has everything comes first while it has few neighbours: the rest lives on what it gives out.
+/// Spirakis, "Weighted random sampling with a reservoir", 2006). The square root keeps the fast nodes from taking all places.
+/// A seed comes first while it has few neighbours, because every chunk starts from a seed.
 fn key(announce: &Announce, rng: &mut Rng) -> u64 {
     let is_complete = announce.chunk_count > 0 && announce.have_count == announce.chunk_count;
     if is_complete {
@@ -162,22 +162,24 @@ fn key(announce: &Announce, rng: &mut Rng) -> u64 {
     (draw * KEY_SCALE) as u64
 }
 
-/// Neighbours beyond which nobody is named any more.
+/// A node with more neighbours than this is no longer named to others.
 const CROWDED: u32 = NEIGHBOURS_TARGET * 3 / 2;
+/// Neighbours from other zones: without them the zones would be separate graphs.
 const FAR_MIN: usize = 2;
-/// A pair that was told of each other is linked by then, or never.
+/// Two nodes that were told of each other are linked after this time, or never will be.
 const DIALING_TIME: Duration = Duration::from_secs(10);
-/// Entries looked at for one question, in each index.
+/// Entries inspected for one answer, in each index: bounds the work that one request causes.
 const SCANNED_MAX: usize = 512;
-/// So many times what is wanted is looked at to find near ones.
+/// Candidates, as a multiple of the wanted number, among which near nodes are looked for.
 const ZONED_CANDIDATES: usize = 8;
-/// Bytes a second of a node that does not know its capacity.
+/// Assumed upload capacity, bytes a second, of a node that does not know its own.
 const UP_UNKNOWN: u64 = 125_000;
+/// Makes whole numbers of the draws, which are floating-point and so have no total order.
 const KEY_SCALE: f64 = 1e15;
 
 #[cfg(test)]
 impl Neighbourhood {
-    /// How many nodes the indexes hold, each in its right one.
+    /// How many nodes the indexes hold; panics if one stands in the wrong index.
     pub(super) fn indexed(&self) -> usize {
         let is_open = |node: &NodeId| self.entries[node].degree < NEIGHBOURS_TARGET;
         assert!(self.open.iter().all(|(key, node)| is_open(node) && self.entries[node].key == *key));

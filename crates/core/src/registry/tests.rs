@@ -84,7 +84,7 @@ proptest! {
 }
 
 #[test]
-fn nobody_is_named_to_itself_to_a_known_one_or_twice() {
+fn a_node_is_told_of_no_neighbour_twice_and_never_of_itself() {
     let mut registry = Registry::new(LIFE, 3);
     (0..4).for_each(|n| registry.announce(Instant::ZERO, announce(n)).expect("there is room"));
     let linked = Announce { links: vec![node(1)], ..announce(0) };
@@ -98,12 +98,12 @@ fn nobody_is_named_to_itself_to_a_known_one_or_twice() {
     assert_eq!(ask_of(Instant::ZERO, 0), [node(2), node(3)]);
     assert_eq!(ask_of(Instant::ZERO, 0), []);
     assert_eq!(ask_of(Instant::ZERO, 2), [node(1), node(3)]);
-    // Who did not come to be linked is named again.
+    // A node that did not become linked is named again.
     assert_eq!(ask_of(Instant::ZERO + LIFE / 2, 0), [node(2), node(3)]);
 }
 
 #[test]
-fn what_is_not_announced_again_is_forgotten() {
+fn an_entry_that_is_not_announced_again_expires() {
     let mut registry = Registry::new(LIFE, 3);
     registry.announce(Instant::ZERO, announce(1)).expect("there is room");
     registry.announce(Instant::ZERO, announce(2)).expect("there is room");
@@ -117,7 +117,7 @@ fn what_is_not_announced_again_is_forgotten() {
 }
 
 #[test]
-fn near_ones_come_first_but_two_are_far() {
+fn nodes_of_one_zone_come_first_but_for_two_others() {
     let mut registry = Registry::new(LIFE, 5);
     for n in 0..40 {
         let zone = Some(if n % 2 == 0 { "here" } else { "there" }.parse().expect("a zone"));
@@ -130,7 +130,7 @@ fn near_ones_come_first_but_two_are_far() {
 }
 
 #[test]
-fn whoever_uploads_faster_is_named_more_often() {
+fn a_faster_uploader_is_named_more_often() {
     let mut registry = Registry::new(LIFE, 5);
     for n in 0..400 {
         let up = Rate(if n % 2 == 0 { 100_000_000 } else { 1_000_000 });

@@ -1,4 +1,4 @@
-//! Lists of who may have which content. A content without a list is for everybody who may link.
+//! The readers of each content. A content without a list is open to every linked node.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ impl AccessList {
         Self::default()
     }
 
-    /// From now on these alone may have the content.
+    /// Limits a content to these readers from now on.
     pub fn restrict(&mut self, content: ContentId, readers: Members) {
         self.0.insert(content, readers);
     }

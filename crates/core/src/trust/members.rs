@@ -7,27 +7,27 @@ use super::{AccessTable, Applicant, Authoriser, Denial, Role};
 use crate::base::NodeId;
 use crate::base::limits::MEMBERS_MAX;
 
-/// Nodes that may link, and nobody else.
+/// Nodes that may link; every other node is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members(BTreeMap<NodeId, Role>);
 
-/// Why a text is no list of nodes.
+/// Why a text is not an allow list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MembersError {
-    /// Something else than a node and a role.
+    /// A line that is not a node and a role.
     #[error("line {line}: `{}` is no node: write NODEID, or NODEID mirror, and comments after #", text.escape_debug())]
     Line {
-        /// From 1.
+        /// Counted from 1.
         line: usize,
-        /// What stands there, cut to 80 characters.
+        /// The text of the line, cut to 80 characters.
         text: String,
     },
     /// The same node twice, with two roles.
-    #[error("line {line}: node {} stands here before, with another role: keep one line", node.short())]
+    #[error("line {line}: node {} is already listed with another role: keep one line", node.short())]
     Twice {
-        /// From 1.
+        /// Line of the second entry, counted from 1.
         line: usize,
-        /// Which node.
+        /// The node that stands twice.
         node: NodeId,
     },
     /// Longer than a list may be.
@@ -45,7 +45,7 @@ impl Members {
 impl FromStr for Members {
     type Err = MembersError;
 
-    /// One node a line: its id, then its role if it is not a full one, then a comment after `#`. Empty lines are nothing.
+    /// Reads one node a line: its id, then its role if it is not a full member, then a comment after `#`. Empty lines are skipped.
     fn from_str(text: &str) -> Result<Self, MembersError> {
         let mut members = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {

@@ -1,6 +1,6 @@
-//! Who may link to this node, and who may have which content. An [`Authoriser`] is asked by the transport before a link is
-//! handed out; the [`AccessTable`] that it gives is what the engine looks at before a content is opened. Reads no file and no
-//! clock; knows no protocol.
+//! Decides which nodes may link to this one, and which may have a content. The transport asks an [`Authoriser`] before it hands
+//! out a link; the engine looks at the [`AccessTable`] that it gives before it opens a content. Reads no file and no clock; knows
+//! no protocol.
 
 mod access;
 mod members;
@@ -15,29 +15,29 @@ pub use access::AccessList;
 pub use members::{Members, MembersError};
 pub use table::AccessTable;
 
-/// Decides. What it says may not change: whoever thinks again is a new one.
+/// Decides. Its answers never change: a new decision is a new `Authoriser`, so that its holders know when to ask again.
 pub trait Authoriser: fmt::Debug + Send + Sync {
-    /// Whether a node that has proved its key may have a link, and as what.
+    /// Whether a node that proved its key may link, and with which role.
     ///
     /// # Errors
-    /// Why it may not.
+    /// Why the node may not link.
     fn admit(&self, applicant: &Applicant<'_>) -> Result<Role, Denial>;
 
-    /// What nodes that have a link may have, as data.
+    /// The contents that linked nodes may have, as data.
     fn access(&self) -> AccessTable;
 
-    /// Whether anybody may link: then nobody has to be looked at again.
+    /// Whether every node may link: links then need no repeated check.
     fn is_open(&self) -> bool {
         false
     }
 }
 
-/// A node that wants a link, or has one.
+/// A node that asks for a link, or has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Applicant<'a> {
-    /// It has proved this key.
+    /// The key that the handshake proved.
     pub node: NodeId,
-    /// The certificate that it showed with the key, DER: made by itself, or by an authority.
+    /// The certificate that came with the key, DER: self-signed, or issued by an authority.
     pub certificate: &'a [u8],
     /// Seconds since 1970.
     pub unix_secs: u64,
@@ -46,43 +46,43 @@ pub struct Applicant<'a> {
 /// What an admitted node may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Fetch, serve on, and offer contents that are new here.
+    /// May fetch, serve, and offer contents that are new here.
     #[default]
     Full,
-    /// Fetch and serve on; what it offers that is new here is not taken up.
+    /// May fetch and serve; its offers of new contents are declined.
     Mirror,
 }
 
 /// Why a node may not link.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
-    /// Nobody listed it.
-    #[error("it is not on the list of nodes that may link: ask whoever keeps the list")]
+    /// The node is on no list.
+    #[error("it is not on the list of nodes that may link: ask the operator of the node that denies it")]
     NotListed,
-    /// Certificates are asked for, and it has none.
-    #[error("it shows no certificate of the authority: get one from whoever runs the authority")]
+    /// A certificate is required, and the node shows none.
+    #[error("it shows no certificate of the authority: get one from the operator of the authority")]
     NoCertificate,
-    /// The certificate is somebody else's work.
-    #[error("its certificate is of another authority: get one of the right authority")]
+    /// Another authority issued the certificate.
+    #[error("another authority issued its certificate: get one of the right authority")]
     UnknownAuthority,
-    /// The certificate is out of date.
+    /// The certificate expired.
     #[error("its certificate has expired: get a new one")]
     Expired,
-    /// The time of the authority itself is over.
-    #[error("the authority that is asked for has expired: whoever runs it makes a new one")]
+    /// The certificate of the authority itself expired.
+    #[error("the authority's own certificate has expired: its operator has to make a new authority")]
     AuthorityExpired,
     /// The certificate is not valid yet, or a clock is wrong.
     #[error("its certificate is not valid yet: check the clocks of both machines")]
     NotYetValid,
-    /// The authority took the certificate back.
-    #[error("its certificate was revoked: ask whoever runs the authority")]
+    /// The authority revoked the certificate.
+    #[error("its certificate was revoked: ask the operator of the authority")]
     Revoked,
-    /// The certificate is none.
+    /// The certificate does not parse, or is not fit for this use.
     #[error("its certificate cannot be used ({0}): get a new one")]
     BadCertificate(String),
 }
 
-/// Lets everybody link who can, and have what it can name: a ticket is the capability.
+/// Admits every node to every content: knowledge of the content id (a ticket) is the right to have it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Open;
 
@@ -100,7 +100,7 @@ impl Authoriser for Open {
     }
 }
 
-/// Asks several, each of which must agree. The narrowest role counts. Of none, it is [`Open`].
+/// Admits a node only if each of several authorisers does; the narrowest role counts. Without any, it is [`Open`].
 #[derive(Clone, Debug, Default)]
 pub struct All(pub Vec<Arc<dyn Authoriser>>);
 
@@ -119,7 +119,7 @@ impl Authoriser for All {
 }
 
 impl Role {
-    /// The word for it in files and certificates.
+    /// The name of the role in files and certificates.
     pub fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_one_of_several_denies_is_denied_and_the_narrowest_role_counts() {
+    fn one_denial_is_enough_and_the_narrowest_role_counts() {
         let node = NodeId::from_bytes([1; 32]);
         let both = All(vec![members(&format!("{node} mirror")), members(&node.to_string())]);
         assert_eq!(both.admit(&applicant(1)), Ok(Role::Mirror));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn of_none_everybody_is_admitted() {
+    fn without_authorisers_every_node_is_admitted() {
         assert!(All::default().is_open() && All::default().admit(&applicant(1)).is_ok());
         assert!(!All(vec![members("")]).is_open());
     }

@@ -1,10 +1,10 @@
-//! Why a link between peers ends, as the QUIC application error code says it: the one table of codes. The words that go along are
-//! for people, and nothing follows from them.
+//! Why a link between peers ends, as a QUIC application error code: the one table of codes. The text that comes with a code is for
+//! people; no decision depends on it.
 
-/// A close code that means something here.
+/// A close code that this build knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CloseCode {
-    /// Nothing more to do.
+    /// Nothing is left to do.
     Done,
     /// Another link to the same node is kept.
     Duplicate,
@@ -12,33 +12,33 @@ pub enum CloseCode {
     TooManyLinks,
     /// The peer is banned.
     Banned,
-    /// The peer holds things up; it may come again.
+    /// The peer stalled: it may link again.
     OfNoUse,
-    /// What the peer may have has changed.
+    /// The rights of the peer changed: it may link again under the new ones.
     AccessChanged,
-    /// The peer may have no link.
+    /// The peer is not allowed to link.
     TurnedAway,
     /// A frame or message that does not follow the wire format.
     Malformed,
-    /// Another major version.
+    /// The peer speaks another major version.
     Version,
-    /// A message out of its order.
+    /// A message that is not allowed at this point of the protocol.
     OutOfOrder,
-    /// A handle that was not opened.
+    /// A message named a handle that was not opened.
     Handle,
-    /// A chunk or byte range that the content does not have.
+    /// A message named a chunk or byte range that the content does not have.
     Range,
-    /// A manifest that is not the content's.
+    /// The manifest does not have the content's id.
     Manifest,
-    /// A manifest page that was not asked for.
+    /// A manifest page that was not requested.
     UnexpectedPage,
-    /// A chunk stream that answers nothing that was asked.
+    /// A chunk stream that matches no request.
     ChunkStream,
     /// A chunk that failed verification.
     Corrupt,
-    /// The control stream is not read.
+    /// The peer does not read its control stream.
     ControlStuck,
-    /// No control stream, or no Hello on it.
+    /// The peer opened no control stream, or sent no Hello on it.
     ControlSilent,
     /// The node is no coordinator.
     NoCoordinator,
@@ -68,7 +68,7 @@ impl CloseCode {
         Self::NoCoordinator,
     ];
 
-    /// As it goes on the wire.
+    /// The code on the wire.
     pub const fn code(self) -> u32 {
         match self {
             Self::Done => 0,
@@ -93,7 +93,7 @@ impl CloseCode {
         }
     }
 
-    /// What a code from a peer means; `None` for one of a later build.
+    /// The meaning of a peer's code; `None` for one of a later build.
     pub fn from_code(code: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.code() == code)
     }

@@ -1,4 +1,4 @@
-//! Protobuf to messages and back. Every cap on what a peer says is checked here or, where it takes the geometry, in the engine.
+//! Protobuf to messages and back. Every cap on a message is checked here or, where the check needs the geometry, in the engine.
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -224,7 +224,7 @@ fn decline_to_number(reason: DeclineReason) -> u32 {
     }
 }
 
-/// A reason that this build does not know is none: the content is declined all the same.
+/// An unknown reason, as of a later build, is read as "not here": the content is declined all the same.
 fn decline_from_number(number: u32) -> DeclineReason {
     match number {
         1 => DeclineReason::NotAccepted,
@@ -367,7 +367,7 @@ mod tests {
         assert!(ChunkRuns::checked(vec![1; HAVE_RUNS_MAX_PLUS]).is_none());
     }
 
-    /// A frame of so many bytes with a message that this build does not know: field 100, as a later version may have.
+    /// A frame of this length with a message that this build does not know: field 100 stands for a later version.
     fn later_message(frame_len: usize) -> Bytes {
         // The tag takes two bytes; the length, of 16 KiB and more, three.
         let len = frame_len - 5;

@@ -17,80 +17,80 @@ use crate::proto::coordinator_frame::Message as Proto;
 /// One message on the control stream of a link to a coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Coordination {
-    /// First, from the node.
+    /// The first message of the node.
     Hello(Hello),
     /// The coordinator's answer.
     Welcome(Welcome),
-    /// "I take part in this content."
+    /// The node takes part in a content.
     Announce {
-        /// What the node signed.
+        /// The claims of the node, signed.
         announce: SignedAnnounce,
-        /// Neighbours it wants to have in all; 0 asks for none.
+        /// Number of neighbours that the node wants in all; 0 asks for none.
         wanted: u32,
-        /// Peers that it is linked to for this content.
+        /// Linked peers that take part in the content; not signed.
         links: Vec<NodeId>,
     },
-    /// "I take no part in this content any more."
+    /// The node no longer takes part in a content.
     Withdraw {
-        /// Which.
+        /// The content that the node leaves.
         content: ContentId,
     },
-    /// Others that take part.
+    /// Other nodes that take part in a content.
     Neighbours {
-        /// In what.
+        /// The content that they take part in.
         content: ContentId,
-        /// Who, and where.
+        /// Their signed announcements, and their addresses.
         neighbours: Vec<Neighbour>,
     },
-    /// An announcement is not taken.
+    /// The coordinator refuses an announcement.
     Refused {
-        /// Of what.
+        /// The content of the announcement.
         content: ContentId,
-        /// For people.
+        /// Text for people.
         reason: String,
     },
-    /// "This node dials you now: dial it too."
+    /// The named node dials the receiver now, which must dial back: the packets of both sides open both NATs.
     Meet {
-        /// For what.
+        /// The content that both take part in.
         content: ContentId,
-        /// Who, and where.
+        /// The node to dial.
         neighbour: Neighbour,
     },
 }
 
-/// What a coordinator answers to Hello.
+/// The coordinator's answer to Hello.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Welcome {
-    /// What it says of itself.
+    /// Version and features of the coordinator.
     pub hello: Hello,
-    /// Where the node is, seen from there.
+    /// The node's address as the coordinator sees it.
     pub observed: Address,
-    /// Announce again after so many seconds.
+    /// Seconds until the next announcement is expected.
     pub interval_s: u32,
-    /// What is not announced again is forgotten after so many seconds.
+    /// Seconds after which an announcement expires unless it is repeated.
     pub time_to_live_s: u32,
 }
 
-/// What a node says of itself and one content.
+/// The claims of a node about itself and one content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnnounceBody {
-    /// Of what it has chunks, or wants them.
+    /// The content that the node has or wants.
     pub content: ContentId,
-    /// Who.
+    /// The node that signs.
     pub node: NodeId,
-    /// Where it says that it is reached.
+    /// Addresses at which the node claims to be reachable.
     pub addresses: Vec<Address>,
-    /// Verified chunks.
+    /// Number of verified chunks.
     pub have_count: u32,
-    /// Chunks in all; zero while the manifest is not known.
+    /// Number of chunks; zero while the node lacks the manifest.
     pub chunk_count: u32,
-    /// Upload capacity; zero if it is not known.
+    /// Upload capacity; zero if unknown.
     pub up: Rate,
-    /// Where it stands, in words of the operators' own.
+    /// A label that operators choose; nodes of one zone are near each other.
     pub zone: Option<Zone>,
 }
 
-/// A body, and the bytes that its node signed. Exists only if the signature holds.
+/// An announcement and the bytes that its node signed. Exists only if the signature is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedAnnounce {
     body: AnnounceBody,
@@ -98,12 +98,12 @@ pub struct SignedAnnounce {
     signature: [u8; 64],
 }
 
-/// A node that was announced, and where to try.
+/// An announced node, and the addresses to dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbour {
-    /// What the node signed.
+    /// The claims of the node, signed.
     pub announce: SignedAnnounce,
-    /// Where the coordinator knows it to be; at most [`NEIGHBOUR_ADDRESSES_MAX`].
+    /// Addresses that the coordinator passes on; at most [`NEIGHBOUR_ADDRESSES_MAX`].
     pub addresses: Vec<Address>,
 }
 
@@ -114,13 +114,13 @@ impl SignedAnnounce {
     /// If the key is not that of the body's node, or the body is outside its caps.
     pub fn sign(key: &SigningKey, body: AnnounceBody) -> Self {
         assert_eq!(key.public(), body.node, "a node speaks for itself alone");
-        assert!(body.is_within_caps(), "an announcement that nobody would take");
+        assert!(body.is_within_caps(), "an announcement that every coordinator would refuse");
         let bytes: Bytes = body.to_proto().encode_to_vec().into();
         let signature = key.sign_bytes(CONTEXT, &bytes);
         Self { body, bytes, signature }
     }
 
-    /// What was signed.
+    /// The verified claims.
     pub fn body(&self) -> &AnnounceBody {
         &self.body
     }
@@ -133,7 +133,7 @@ impl SignedAnnounce {
     /// Reads what [`SignedAnnounce::encode`] wrote.
     ///
     /// # Errors
-    /// If it is none, or not signed by the node that it speaks for.
+    /// If the bytes are not an announcement, or the node it speaks for did not sign it.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         Self::from_proto(proto::SignedAnnounce::decode(bytes).map_err(|_| WireError::Schema)?)
     }
@@ -313,6 +313,7 @@ fn addresses(texts: &[String], count_max: usize) -> Result<Vec<Address>, WireErr
     texts.iter().map(|text| address(text)).collect()
 }
 
+/// Bound into the signature: a signature over a manifest cannot pass for an announcement.
 const CONTEXT: &[u8] = b"swarm announce v1";
 const REASON_CHARS_MAX: usize = 200;
 
@@ -369,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn words_put_into_a_nodes_mouth_are_refused() {
+    fn a_changed_announcement_is_refused() {
         let signed = SignedAnnounce::sign(&key(), body()).to_proto();
         let other = AnnounceBody { have_count: 7, ..body() };
         let forged =
@@ -395,7 +396,7 @@ mod tests {
         check(AnnounceBody { addresses: many, ..body() });
     }
 
-    /// Signed by [`key`], whatever it is.
+    /// Signed by [`key`], valid or not.
     fn signed_anyway(bytes: Vec<u8>) -> proto::SignedAnnounce {
         let signature = key().sign_bytes(CONTEXT, &bytes).to_vec().into();
         proto::SignedAnnounce { body: bytes.into(), signature }
@@ -433,13 +434,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a node speaks for itself alone")]
-    fn nobody_signs_for_another_node() {
+    fn a_node_cannot_sign_for_another_one() {
         SignedAnnounce::sign(&SigningKey::from_seed(&[4; 32]), body());
     }
 
     #[test]
-    #[should_panic(expected = "nobody would take")]
-    fn what_nobody_would_take_is_not_signed() {
+    #[should_panic(expected = "every coordinator would refuse")]
+    fn an_announcement_that_every_coordinator_refuses_is_not_signed() {
         SignedAnnounce::sign(&key(), AnnounceBody { have_count: 8, ..body() });
     }
 

@@ -29,7 +29,7 @@ impl ChunkStreamHeader {
         bytes
     }
 
-    /// Any bytes are a header; whether it answers a request is for the receiver to see.
+    /// Every 20 bytes are a header; the receiver checks that it matches a request.
     pub fn decode(bytes: &[u8; CHUNK_STREAM_HEADER_LEN]) -> Self {
         let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let request = u64::from(word(0)) << 32 | u64::from(word(4));

@@ -6,79 +6,79 @@ use crate::base::limits::HAVE_RUNS_MAX;
 use crate::base::{Bitfield, ContentId, NodeId};
 use crate::manifest::Source;
 
-/// Another major version is another protocol.
+/// Nodes with different major versions cannot link.
 pub const PROTOCOL_MAJOR: u32 = 1;
-/// A higher minor version understands all of a lower one.
+/// A build understands all lower minor versions of its major version.
 pub const PROTOCOL_MINOR: u32 = 0;
-/// Peers tell each other of others.
+/// The feature by which peers tell each other of other peers.
 pub const FEATURE_PEX: &str = "pex";
 
-/// A number that the sender of a message bound to a content.
+/// A number that stands for a content on one link; the sender of a message chose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(pub u32);
 
-/// Names a request on its link; chosen by the requester, rising.
+/// The requester's number for a request, unique on its link and rising.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
 /// One message on a control stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// First, both ways.
+    /// The first message of each side.
     Hello(Hello),
     /// The sender takes part in this content and calls it by this handle.
     Open {
-        /// The sender's name for it.
+        /// The sender's number for the content.
         handle: Handle,
-        /// What it is.
+        /// The content that the handle stands for.
         content: ContentId,
         /// The sender has the manifest: it can read Haves and serve manifest pages.
         knows_manifest: bool,
-        /// "Take it from me and keep it."
+        /// The sender asks the receiver to fetch the content and keep it.
         is_offer: bool,
     },
     /// The sender does not take part in this content.
     Decline {
-        /// What was opened.
+        /// The content that the receiver opened.
         content: ContentId,
-        /// Why.
+        /// The cause, as far as the sender tells it.
         reason: DeclineReason,
     },
-    /// "Send me this page of the manifest."
+    /// Asks for a page of the manifest.
     ManifestRequest {
         /// The sender's handle.
         handle: Handle,
-        /// From 0.
+        /// Number of the page, from 0.
         page: u32,
     },
     /// A page of the manifest's canonical body.
     ManifestPage {
         /// The sender's handle.
         handle: Handle,
-        /// From 0.
+        /// Number of the page, from 0.
         page: u32,
-        /// Bytes of the whole body.
+        /// Length of the whole body, bytes.
         body_len: u64,
-        /// The page.
+        /// The bytes of the page.
         data: Bytes,
     },
     /// Chunks the sender can serve from now on.
     Have {
         /// The sender's handle.
         handle: Handle,
-        /// Which.
+        /// New chunks, in addition to those of earlier messages.
         chunks: ChunkRuns,
     },
     /// Chunks the sender can serve no longer.
     Lost {
         /// The sender's handle.
         handle: Handle,
-        /// Which.
+        /// Chunks that are gone.
         chunks: ChunkRuns,
     },
-    /// "Send me these bytes on one chunk stream."
+    /// Asks for a run of bytes on one chunk stream.
     Request {
-        /// The requester's name for it.
+        /// The requester's number for it.
         request: RequestId,
         /// The sender's handle.
         handle: Handle,
@@ -89,24 +89,24 @@ pub enum Message {
         /// Bytes of the run.
         len: u32,
     },
-    /// "I do not want that any more."
+    /// The sender no longer wants an earlier request.
     Cancel {
-        /// Which request.
+        /// The number of that request.
         request: RequestId,
     },
-    /// "You will not get that."
+    /// The sender will not serve a request.
     Reject {
-        /// Which request.
+        /// The number of that request.
         request: RequestId,
-        /// Why.
+        /// The cause, which decides when the requester asks again.
         reason: RejectReason,
     },
-    /// Whether requests are served now.
+    /// Whether the sender serves requests of the receiver now.
     Choke {
-        /// They are not.
+        /// True: requests are rejected until the next Choke.
         choked: bool,
     },
-    /// The sender has all of this content, synced to its disk and at its place. Said to those who offered it.
+    /// The sender has all of this content, synced to its disk under its final names. It goes to peers that offered the content.
     Durable {
         /// The sender's handle.
         handle: Handle,
@@ -115,17 +115,17 @@ pub enum Message {
     BadChunk {
         /// The sender's handle.
         handle: Handle,
-        /// Which chunk.
+        /// Index of the chunk.
         chunk: u32,
     },
     /// Another node gave the sender more than one wrong chunk of a content.
     BadPeer {
         /// The sender's handle.
         handle: Handle,
-        /// Who.
+        /// The accused node.
         node: NodeId,
     },
-    /// Others that take part in a content; only between two that name [`FEATURE_PEX`].
+    /// Other nodes that take part in a content; only between two peers that both name [`FEATURE_PEX`].
     Peers {
         /// The sender's handle.
         handle: Handle,
@@ -135,16 +135,16 @@ pub enum Message {
     },
 }
 
-/// Who speaks, and what it can.
+/// Version, features and name of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// Of the protocol.
+    /// Major version of the protocol.
     pub major: u32,
-    /// Of the protocol.
+    /// Minor version of the protocol.
     pub minor: u32,
-    /// Only what both name is used.
+    /// A feature is used only if both sides name it.
     pub features: Vec<String>,
-    /// For people: program and version.
+    /// Program and version, for people.
     pub agent: String,
 }
 
@@ -157,21 +157,21 @@ pub enum RejectReason {
     NotHeld,
     /// More requests wait than the limit.
     TooMany,
-    /// The disk said no.
+    /// The disk could not be read.
     Unreadable,
 }
 
 /// Why a node does not take part in a content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeclineReason {
-    /// It does not have it, and does not want it from anybody.
+    /// The node does not have the content and does not want it.
     #[default]
     NotHere,
-    /// It does not take it from this node.
+    /// The node does not accept the content from this peer.
     NotAccepted,
-    /// It has no room for it.
+    /// The node lacks disk space for it.
     NoRoom,
-    /// The receiver may not have it, or may not offer it.
+    /// The receiver may not have the content, or may not offer it.
     NotAuthorised,
 }
 
@@ -180,12 +180,12 @@ pub enum DeclineReason {
 pub struct ChunkRuns(Vec<u32>);
 
 impl Hello {
-    /// Whether the sender can that.
+    /// Whether the sender of this Hello supports a feature.
     pub fn has_feature(&self, feature: &str) -> bool {
         self.features.iter().any(|named| named == feature)
     }
 
-    /// What this build says of itself.
+    /// The Hello of this build.
     pub fn ours() -> Self {
         Self {
             major: PROTOCOL_MAJOR,
@@ -197,7 +197,7 @@ impl Hello {
 }
 
 impl ChunkRuns {
-    /// A set of chunks in as few messages' worth of runs as the limit allows. Nothing for the empty set.
+    /// Divides a set of chunks into as few messages as the limit allows. None for the empty set.
     pub fn of(chunks: &Bitfield) -> Vec<Self> {
         let (mut messages, mut numbers, mut at) = (Vec::new(), Vec::new(), 0);
         for (first, count) in chunks.runs() {
@@ -214,7 +214,7 @@ impl ChunkRuns {
         messages
     }
 
-    /// Takes numbers from the wire, if they are few enough and in pairs, with no empty run.
+    /// Accepts numbers from the wire if they are within the limit, come in pairs, and have no empty run.
     pub(super) fn checked(numbers: Vec<u32>) -> Option<Self> {
         let in_pairs = numbers.len().is_multiple_of(2) && numbers.len() <= HAVE_RUNS_MAX;
         (in_pairs && numbers.iter().skip(1).step_by(2).all(|&count| count > 0)).then_some(Self(numbers))

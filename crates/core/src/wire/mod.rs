@@ -1,5 +1,5 @@
-//! Messages of the control stream and the header of a chunk stream. Decoding validates: what comes out of this room is
-//! within every cap. Absent here: sockets, framing by length (transport), what a message means (engine).
+//! Messages of the control stream and the header of a chunk stream. Decoding validates: every decoded value is within its
+//! caps. Absent here: sockets, framing by length (transport), the meaning of a message (engine).
 
 mod close;
 mod codec;

@@ -1,4 +1,4 @@
-//! One coordinator: a link to it, announcements out, neighbours in.
+//! The client of one coordinator: a link to it, announcements out, neighbours in.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Client {
         Self { coordinator, zone, surroundings, key, announcer: Announcer::new(ANNOUNCE_INTERVAL) }
     }
 
-    /// Never ends by itself: to be cancelled by dropping the future.
+    /// Never returns; dropping the future ends it.
     pub(super) async fn run(mut self) {
         let (mut wait, mut is_told) = (RETRY_MIN, false);
         loop {
@@ -68,8 +68,8 @@ impl Client {
         }
     }
 
-    /// Waits before the next dial, but no longer than until this machine has other addresses: what failed on the old network,
-    /// or without one, may work now. True if it has.
+    /// Waits before the next dial, but only until this machine has other addresses: a dial that failed on the old network, or
+    /// without one, may succeed now. True if the addresses changed.
     async fn rest(&self, wait: Duration) -> bool {
         let endpoint = &self.surroundings.endpoint;
         let (before, mut left) = (endpoint.local_addresses(), wait);
@@ -84,7 +84,7 @@ impl Client {
         false
     }
 
-    /// Talks until the link ends; says why it did.
+    /// Exchanges messages until the link ends; returns the reason.
     async fn talk(&mut self, link: &QuicLink) -> String {
         let reason = match self.exchange(link).await {
             Ok(never) => match never {},
@@ -102,7 +102,7 @@ impl Client {
         let welcome = welcome.map_err(|_| "it gives no answer".to_owned())??;
         let coordinator = self.coordinator.node.short();
         info!(coordinator, observed = %welcome.observed, "a coordinator is there");
-        // What was said before it was away may be forgotten there.
+        // The coordinator may have forgotten the announcements made before this link.
         self.announcer = Announcer::new(interval(&welcome));
         let mut participation = self.surroundings.participation.clone();
         let mut tick = tokio::time::interval(LOOK_INTERVAL);
@@ -122,7 +122,7 @@ impl Client {
         }
     }
 
-    /// Says what is due.
+    /// Sends the announcements and withdrawals that are due.
     async fn say(&mut self, writer: &mut FrameWriter) -> Result<(), String> {
         let participation = self.surroundings.participation.borrow().clone();
         let is_ours = |presence: &&Presence| self.is_concerned(&participation, presence.content);
@@ -138,7 +138,7 @@ impl Client {
                 messages.push_back(self.announce(presence, participation.up, &addresses, wanted));
             }
         }
-        // A coordinator bounds how many it takes at once.
+        // A coordinator limits the messages that it accepts at once.
         while !messages.is_empty() {
             let batch: Vec<Coordination> = messages.drain(..messages.len().min(BATCH)).collect();
             write(writer, &batch).await?;
@@ -196,7 +196,7 @@ impl Client {
         Ok(())
     }
 
-    /// Reports a neighbour, if it was named for what this node asked about.
+    /// Reports a neighbour, if this node asked about its content.
     async fn found(&self, content: ContentId, neighbour: Neighbour, way: Way) -> Result<(), String> {
         let body = neighbour.announce.body();
         let is_asked = self.is_concerned(&self.surroundings.participation.borrow(), content);
@@ -220,7 +220,7 @@ async fn welcome(reader: &mut FrameReader) -> Result<Welcome, String> {
     }
 }
 
-/// As the coordinator wishes, within reason.
+/// The coordinator's interval, within limits: a bad one must neither flood nor silence this node.
 fn interval(welcome: &Welcome) -> Duration {
     Duration::from_secs(welcome.interval_s.into()).clamp(INTERVAL_MIN, ANNOUNCE_TIME_TO_LIVE)
 }
@@ -235,8 +235,13 @@ async fn write(writer: &mut FrameWriter, messages: &[Coordination]) -> Result<()
 }
 
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+/// A coordinator that does not read for so long is dialed again.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the announcer is asked for due announcements: milestones wait as long anyway.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a waiting client looks for new addresses of this machine.
 const ADDRESSES_INTERVAL: Duration = Duration::from_secs(3);
+/// Shortest interval that a coordinator may demand.
 const INTERVAL_MIN: Duration = Duration::from_secs(10);
+/// Messages of one write; as many as a coordinator accepts from one node in a second.
 const BATCH: usize = 64;

@@ -1,4 +1,4 @@
-//! Addresses that the table named, and who was found there. Invariant: at most [`DHT_ADDRESSES_MAX`], each asked once in
+//! Addresses that the DHT named, and the nodes found there. Invariant: at most [`DHT_ADDRESSES_MAX`], each asked once in
 //! [`DHT_ADDRESS_LIFE`]. Time is an argument.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,21 +10,21 @@ use swarm_core::base::{ContentId, Instant, NodeId};
 #[derive(Default)]
 pub(in super::super) struct Addresses {
     entries: BTreeMap<SocketAddrV4, Entry>,
-    /// Oldest first.
+    /// Sorted by age, oldest first: those are dropped when there are too many.
     by_age: BTreeSet<(Instant, SocketAddrV4)>,
 }
 
 struct Entry {
     asked_at: Instant,
-    /// Known once it has answered.
+    /// `None` until the address has answered.
     node: Option<NodeId>,
-    /// Contents it was named for and not yet reported.
+    /// Contents that the address was named for and not yet reported for.
     waiting: BTreeSet<ContentId>,
     reported: BTreeSet<ContentId>,
 }
 
 impl Addresses {
-    /// Notes that the table names an address for a content; true if it is to be asked who is there.
+    /// Notes that the DHT names an address for a content; true if the address is to be asked for its node.
     pub(in super::super) fn hear(&mut self, now: Instant, address: SocketAddrV4, content: ContentId) -> bool {
         self.expire(now);
         let is_new = !self.entries.contains_key(&address);
@@ -41,14 +41,14 @@ impl Addresses {
         is_new
     }
 
-    /// Who is there; `None` if nobody, or nobody to report.
+    /// Notes the node at an address; `None` if none answered, or it is not to be reported.
     pub(in super::super) fn on_probed(&mut self, address: SocketAddrV4, node: Option<NodeId>) {
         if let Some(entry) = self.entries.get_mut(&address) {
             entry.node = node;
         }
     }
 
-    /// Who is there for which contents, each told once.
+    /// Reports the node at an address for each content that it was named for; each pair once.
     pub(in super::super) fn report(&mut self, address: SocketAddrV4) -> Vec<(ContentId, NodeId)> {
         let Some(entry) = self.entries.get_mut(&address) else { return Vec::new() };
         let Some(node) = entry.node else { return Vec::new() };
@@ -80,7 +80,7 @@ impl Addresses {
     }
 }
 
-/// Anybody may announce an address; what is no host's, or nobody's in public, is not asked.
+/// Any node of the DHT may announce any address. One that no host has, or that is not public, is not asked.
 pub(in super::super) fn is_worth_asking(address: SocketAddrV4, is_private: bool) -> bool {
     let ip = *address.ip();
     let is_no_host = ip.octets()[0] == 0 || ip.is_multicast() || ip.octets()[0] >= 240;
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nobodys_in_public_is_asked_in_private_alone() {
+    fn a_private_address_is_asked_in_a_private_dht_alone() {
         let check = |address: &str, in_public: bool, in_private: bool| {
             let found = (is_worth_asking(at(address), false), is_worth_asking(at(address), true));
             assert_eq!(found, (in_public, in_private), "{address}");

@@ -1,4 +1,4 @@
-//! The hash that stands for a content in the table, and the addresses that a lookup yields.
+//! The hash that stands for a content in the DHT, and the addresses that a lookup returns.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -11,17 +11,17 @@ use mainline::async_dht::GetStream;
 
 use swarm_core::base::ContentId;
 
-/// Derived, and not the content's id cut short: whoever watches the table learns which hashes are asked for, and could fetch
-/// if these were ids. Who knows the content finds the hash; nobody finds the content from it.
+/// The hash is derived from the content's id, not cut from it: an observer of the DHT learns which hashes are asked for, and could
+/// fetch the contents if these were ids. A node that knows the content finds the hash; the content cannot be derived from the hash.
 pub(super) fn info_hash(content: ContentId) -> Id {
     let derived = blake3::derive_key("swarm dht content v1", content.as_bytes());
     Id::from_bytes(&derived[..20]).expect("an id has 20 bytes")
 }
 
-/// Addresses one by one, as they come.
+/// The addresses of a lookup, one by one as they arrive.
 pub(super) struct Peers {
     stream: GetStream<Vec<SocketAddrV4>>,
-    /// Of the last answer.
+    /// Addresses of the last answer that were not returned yet.
     waiting: VecDeque<SocketAddrV4>,
 }
 
@@ -30,7 +30,7 @@ impl Peers {
         Self { stream, waiting: VecDeque::new() }
     }
 
-    /// The next; `None` when the lookup is done.
+    /// The next address; `None` when the lookup has ended.
     pub(super) async fn next(&mut self) -> Option<SocketAddrV4> {
         while self.waiting.is_empty() {
             self.waiting = poll_fn(|context| Pin::new(&mut self.stream).poll_next(context)).await?.into();

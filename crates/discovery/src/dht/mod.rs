@@ -1,12 +1,12 @@
-//! Nodes anywhere, by BitTorrent's distributed hash table (BEP 5): who takes part in a content announces its UDP port under a
-//! hash derived from the content's id, and who wants the content looks that hash up.
+//! Finds nodes anywhere by BitTorrent's distributed hash table (BEP 5): a node announces its UDP port under a hash derived from
+//! the content's id, and a node that wants the content looks that hash up.
 //!
-//! The table gives addresses, not keys. Whoever answers at an address is asked for its key by a handshake that goes no further
-//! ([`Endpoint::identify`]), so what is reported was proved. The other way, a mutable item (BEP 44) with keys in it, could be
-//! overwritten by anybody who knows the content; an announcement is its sender's alone.
+//! The table gives addresses, not keys. Each address is asked for its node's key by a handshake that goes no further
+//! ([`Endpoint::identify`]), so that every reported key is proved. The alternative, a mutable item (BEP 44) with keys in it, could
+//! be overwritten by every node that knows the content; an announcement can be made only from its own address.
 //!
-//! Invariant: the table never sees a content's id, and an address is asked once in ten minutes at most. Absent here: whether to
-//! dial; IPv6, which the table of IPv4 does not carry.
+//! Invariant: the table never sees a content's id, and an address is asked once in ten minutes at most. Absent here: the decision
+//! to dial; IPv6, which the table of IPv4 does not carry.
 //!
 //! [`Endpoint::identify`]: swarm_link::Endpoint::identify
 
@@ -29,9 +29,9 @@ use crate::limits::{DHT_ADDRESSES_PER_LOOKUP_MAX, DHT_PROBES_MAX, DHT_QUERIES_MA
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{Address, Source};
 
-/// Announces what this node takes part in and reports those who have what it wants, until the participation is written no more.
-/// What was announced cannot be taken back: the table forgets it within the hour. The table is entered by the `bootstrap` nodes,
-/// or by those of the public one.
+/// Announces the contents of this node, and reports nodes that have the wanted ones, until the sender of the participation is
+/// dropped. Announcements cannot be taken back: the table forgets them within the hour. The table is entered by the `bootstrap`
+/// nodes, or by those of the public one.
 pub(super) async fn run(bootstrap: Vec<Address>, mut surroundings: Surroundings) {
     let IpAddr::V4(bind) = to_ipv4(surroundings.endpoint.bound_address().ip()) else {
         let why =
@@ -123,7 +123,7 @@ impl Finder {
         }
     }
 
-    /// The table sees this node's address; only the port has to be said.
+    /// The table sees this node's address; only the port has to be sent.
     fn port(&self) -> u16 {
         let advertised = self.surroundings.advertise.first().map(Address::port);
         advertised.unwrap_or_else(|| self.surroundings.endpoint.outer_port())
@@ -139,7 +139,7 @@ impl Finder {
         self.probes.spawn(async move {
             let identified = endpoint.identify(address.into()).await;
             if let Err(error) = &identified {
-                tracing::debug!(%address, %error, "nobody is where the DHT says");
+                tracing::debug!(%address, %error, "no node answers at an address of the DHT");
             }
             (address, identified.ok())
         });
@@ -152,7 +152,7 @@ impl Finder {
         self.report(address).await
     }
 
-    /// Hands over who is at an address, for each content it was not reported for; false if nobody takes it.
+    /// Reports the node at an address for each content that it was not reported for; false if the receiver is gone.
     async fn report(&mut self, address: SocketAddrV4) -> bool {
         for (content, node) in self.addresses.report(address) {
             let source = Source { node, addresses: vec![SocketAddr::from(address).into()] };
@@ -164,7 +164,7 @@ impl Finder {
     }
 }
 
-/// Whether it was done.
+/// Runs one query; true if it succeeded.
 async fn perform(
     dht: &AsyncDht,
     query: Query,
@@ -206,8 +206,8 @@ async fn perform(
     }
 }
 
-/// Binds a socket and resolves names, which may take long: on a thread where that harms nobody. The table's own thread ends
-/// with what is returned.
+/// Binds a socket and resolves host names, which may take long: so on a blocking thread. The table's own thread ends when the
+/// returned handle is dropped.
 async fn start(bootstrap: Vec<Address>, bind: Ipv4Addr) -> Result<AsyncDht, StartError> {
     let build = move || {
         let mut builder = Dht::builder();
@@ -225,7 +225,7 @@ async fn start(bootstrap: Vec<Address>, bind: Ipv4Addr) -> Result<AsyncDht, Star
     spawn_blocking(build).await.map_err(|_| StartError::Stopping)?
 }
 
-/// Why the table cannot be asked.
+/// Why the table cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error("no socket: {0}")]
@@ -240,7 +240,7 @@ fn list(addresses: &[Address]) -> String {
     addresses.iter().map(Address::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// When the participation is written no more.
+/// Resolves when the sender of the participation is dropped.
 async fn ended(surroundings: &mut Surroundings) {
     while surroundings.participation.changed().await.is_ok() {}
 }

@@ -1,4 +1,4 @@
-//! When each content is announced and looked up. Invariant: of each kind at most one query a content goes on. Time is an argument.
+//! When each content is announced and looked up. Invariant: each content has at most one query of each kind under way. Time is an argument.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::limits::{DHT_ANNOUNCE_INTERVAL, DHT_LOOKUP_INTERVAL, DHT_RETRY_MIN};
 use swarm_core::base::{ContentId, Instant};
 use swarm_core::presence::Presence;
 
-/// One thing to ask of the table.
+/// One announcement or lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Query {
     pub(super) content: ContentId,
@@ -23,13 +23,13 @@ pub(super) enum QueryKind {
 #[derive(Default)]
 pub(super) struct Schedule {
     entries: BTreeMap<Query, Entry>,
-    /// What waits, soonest first.
+    /// Waiting queries, soonest first.
     due: BTreeSet<(Instant, Query)>,
 }
 
 struct Entry {
     state: State,
-    /// Queries in a row without success: a lookup that left this node without peers, an announcement that failed.
+    /// Consecutive failures: a lookup that left this node without peers, an announcement that failed. Backoff grows with it.
     failed_count: u32,
     has_peers: bool,
 }
@@ -41,7 +41,7 @@ enum State {
 }
 
 impl Schedule {
-    /// What is to be announced and looked up from now on.
+    /// Sets the contents to announce and look up from now on.
     pub(super) fn on_presences(&mut self, now: Instant, presences: &[Presence]) {
         let mut gone: BTreeSet<Query> = self.entries.keys().copied().collect();
         for presence in presences {
@@ -60,7 +60,7 @@ impl Schedule {
         }
     }
 
-    /// The next query whose time has come; it goes on until [`Self::on_ended`].
+    /// The next query that is due; it is under way until [`Self::on_ended`].
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Query> {
         let &(at, query) = self.due.first()?;
         if at > now {
@@ -71,7 +71,7 @@ impl Schedule {
         Some(query)
     }
 
-    /// A query ended; whether it did what it was to do.
+    /// A query ended; `is_done` if it had success.
     pub(super) fn on_ended(&mut self, now: Instant, query: Query, is_done: bool) {
         let Some(entry) = self.entries.get_mut(&query) else { return };
         if entry.state != State::GoingOn {
@@ -87,7 +87,7 @@ impl Schedule {
         self.due.insert((now + wait, query));
     }
 
-    /// When something is due next.
+    /// When the next query is due.
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.due.first().map(|&(at, _)| at)
     }
@@ -143,7 +143,7 @@ mod tests {
         Presence { content, have_count: 0, chunk_count: 0, is_wanting, links }
     }
 
-    /// What is asked in the first half hour, at which second.
+    /// The queries of the first half hour, with the second of each.
     fn asked(presences: &[Presence], is_done: bool) -> String {
         let start = Instant::ZERO;
         let mut schedule = Schedule::default();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_peers_looks_sooner_again() {
+    fn a_node_without_peers_looks_up_again_sooner() {
         let only_lookups = |shown: String| {
             shown.split(", ").filter(|query| query.starts_with("lookup")).collect::<Vec<_>>().join(", ")
         };
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_asked_no_more_and_lost_peers_are_looked_for_soon() {
+    fn a_left_content_is_not_looked_up_and_lost_peers_are_looked_for_soon() {
         let start = Instant::ZERO;
         let mut schedule = Schedule::default();
         schedule.on_presences(start, &[presence(true, true)]);

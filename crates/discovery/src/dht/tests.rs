@@ -1,4 +1,4 @@
-//! Nodes that find each other by a table of a few nodes on loopback.
+//! Nodes that find each other by a DHT of a few nodes on loopback.
 
 use std::sync::Arc;
 
@@ -62,13 +62,13 @@ async fn a_table_that_cannot_be_entered_is_told() {
 }
 
 #[tokio::test]
-async fn who_wants_a_content_finds_who_announced_it_and_knows_its_key() {
+async fn a_lookup_finds_the_announcing_node_and_proves_its_key() {
     let table = spawn_blocking(|| Testnet::builder(4).build().expect("a table")).await.expect("built");
     let seed = party(&table, 2, presence(false));
     let asked = table.nodes[0].clone().as_async();
     let look = || lookup::Peers::new(asked.get_peers(lookup::info_hash(content())));
     while look().next().await.is_none() {}
-    // Handshakes begin only while somebody waits for links; none is to come of this one.
+    // Handshakes start only while a caller waits for links; this wait is to yield none.
     let listening = seed.endpoint.clone();
     let mut fetcher = party(&table, 1, presence(true));
     let found = tokio::select! {

@@ -1,4 +1,4 @@
-//! Who was heard on the local network, and what was already reported of them. Invariant: at most [`LAN_NODES_MAX`] nodes.
+//! Nodes heard on the local network, and for which contents each was reported. Invariant: at most [`LAN_NODES_MAX`] nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,11 @@ use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
 
-/// An announcement and where it can be answered.
+/// A node's announcement, and its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) announcement: Announcement,
-    /// Best first.
+    /// Addresses to dial, best first.
     pub(super) addresses: Vec<Address>,
 }
 
@@ -57,13 +57,13 @@ impl Book {
         self.entries.remove(name);
     }
 
-    /// Whether another node named this content.
+    /// Whether another node announced this content.
     pub(super) fn is_asked_for(&self, content: ContentId) -> bool {
         let id = ShortId::of(content);
         self.entries.values().any(|entry| entry.seen.announcement.contents.contains(&id))
     }
 
-    /// Those who have what is wanted and were not reported for it since they moved.
+    /// Nodes that have a wanted content and were not reported for it since their addresses changed.
     pub(super) fn report(&mut self, presences: &[Presence]) -> Vec<(ContentId, Source)> {
         let wanted: BTreeMap<ContentId, ShortId> = presences
             .iter()
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_announcement_is_nobody_and_the_book_has_an_end() {
+    fn a_nodes_own_announcement_is_ignored_and_the_book_is_bounded() {
         let mut book = Book::new(NodeId::from_bytes([2; 32]));
         book.hear("own".to_owned(), seen(2, &[7], "10.0.0.2:4"));
         assert!(!book.is_asked_for(content(7)));

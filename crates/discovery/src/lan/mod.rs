@@ -1,8 +1,8 @@
-//! Nodes on the same network: each announces itself by multicast DNS (RFC 6762, 6763) as an instance of `_swarm._udp.local.`,
-//! with its key and a short id of every content it takes part in, and hears the others.
+//! Finds nodes on the same network: each announces itself by multicast DNS (RFC 6762, 6763) as an instance of `_swarm._udp.local.`,
+//! with its key and a short id of each of its contents, and hears the others.
 //!
-//! Invariant: who does not know a content learns nothing of it from an announcement but that the same short id is there again.
-//! Whatever is heard is checked and bounded before it is kept. Absent here: whether to dial.
+//! Invariant: an announcement tells a node that does not know the content nothing but that one short id is there again.
+//! Everything received is checked and bounded before it is kept. Absent here: the decision to dial.
 
 mod book;
 pub(super) mod record;
@@ -17,8 +17,8 @@ use super::{Found, Surroundings};
 use crate::limits::LAN_TURN;
 use swarm_core::presence::Presence;
 
-/// Announces what this node takes part in and reports those who have what it wants, until the participation is written no more;
-/// then the announcement is taken back.
+/// Announces the contents of this node, and reports nodes that have the wanted ones, until the sender of the participation is
+/// dropped; then it takes the announcement back.
 pub(super) async fn run(network: Network, surroundings: Surroundings) {
     let address = surroundings.endpoint.bound_address().ip();
     if address.is_loopback() && !network.with_loopback {
@@ -31,12 +31,12 @@ pub(super) async fn run(network: Network, surroundings: Surroundings) {
     }
 }
 
-/// Where announcements go.
+/// The network that announcements go to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Network {
     /// UDP port of multicast DNS.
     pub(super) port: u16,
-    /// Also within this machine alone: for tests.
+    /// Whether loopback counts too: for tests.
     pub(super) with_loopback: bool,
 }
 
@@ -51,7 +51,7 @@ struct Lan {
     surroundings: Surroundings,
     book: Book,
     announced: Option<Announcement>,
-    /// Counts the turns of contents that do not fit.
+    /// Number of rotations of the contents that do not fit into one announcement.
     turn: usize,
 }
 
@@ -89,7 +89,7 @@ impl Lan {
     async fn on_turn(&mut self) {
         self.turn += 1;
         if self.responder.is_flooded().await {
-            self.restart("somebody floods it");
+            self.restart("another host floods it");
         }
     }
 
@@ -99,7 +99,7 @@ impl Lan {
         self.responder.restart();
     }
 
-    /// Tells the network what this node takes part in, if that is not what it was told last.
+    /// Announces the contents of this node, if they changed since the last announcement.
     fn announce(&mut self) {
         let presences = self.surroundings.participation.borrow_and_update().presences.clone();
         let asked_for = |presence: &Presence| self.book.is_asked_for(presence.content);
@@ -119,7 +119,7 @@ impl Lan {
         }
     }
 
-    /// Hands over those who were not reported yet; false if nobody takes them.
+    /// Reports the nodes that were not reported yet; false if the receiver is gone.
     async fn report(&mut self) -> bool {
         let presences = self.surroundings.participation.borrow().presences.clone();
         for (content, source) in self.book.report(&presences) {

@@ -1,4 +1,4 @@
-//! What a TXT record says of a node. Decoding is checking: nothing else is made of what came.
+//! The TXT record of a node. Decoding validates: an invalid record is dropped whole.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use crate::limits::{LAN_CONTENTS_MAX, LAN_IDS_PER_STRING};
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::presence::Presence;
 
-/// Stands for a content towards those who know it.
+/// Stands for a content towards nodes that know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) struct ShortId(pub(in super::super) [u8; 8]);
 
-/// A node, and what it takes part in.
+/// A node and its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Announcement {
     pub(in super::super) node: NodeId,
@@ -21,7 +21,7 @@ pub(in super::super) struct Announcement {
 }
 
 impl ShortId {
-    /// Derived with a key of its own, so that it is the id of nothing else. Two contents with the same one cost a dial.
+    /// Derived with a key of its own, so that no other purpose has the same value. Two contents with equal short ids cost a dial.
     pub(super) fn of(content: ContentId) -> Self {
         let derived = blake3::derive_key("swarm lan content v1", content.as_bytes());
         let [a, b, c, d, e, f, g, h, ..] = derived;
@@ -30,7 +30,7 @@ impl ShortId {
 }
 
 impl Announcement {
-    /// What to say of this node: first what it looks for, then what others here ask for, then the rest by turns.
+    /// Chooses the contents to announce: first the wanted ones, then those that other nodes here ask for, then the rest in turns.
     pub(super) fn new(
         node: NodeId,
         presences: &[Presence],
@@ -48,7 +48,7 @@ impl Announcement {
         Self { node, contents: contents.map(|presence| ShortId::of(presence.content)).collect() }
     }
 
-    /// As it stands in the record.
+    /// The properties of the TXT record.
     pub(in super::super) fn to_txt(&self) -> Vec<TxtProperty> {
         let mut txt = vec![TxtProperty::from((NODE, self.node.to_string()))];
         let ids: Vec<ShortId> = self.contents.iter().copied().collect();
@@ -59,7 +59,7 @@ impl Announcement {
         txt
     }
 
-    /// `None` if the record names no node or is otherwise not of this making. Unknown keys are for later builds.
+    /// `None` if the record names no node or is malformed. Unknown keys are skipped: later builds may add some.
     pub(in super::super) fn from_txt(txt: &TxtProperties) -> Option<Self> {
         let node = txt.get_property_val_str(NODE)?.parse().ok()?;
         let mut contents = BTreeSet::new();
@@ -77,7 +77,7 @@ impl Announcement {
 }
 
 const NODE: &str = "node";
-/// With a number behind it.
+/// The key of a list of contents; a number follows.
 const CONTENTS: &str = "has";
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_id_stays_what_it_is_and_is_no_piece_of_the_content_id() {
+    fn a_short_id_is_stable_and_no_part_of_the_content_id() {
         let content = ContentId::from_bytes([7; 32]);
         assert_eq!(ShortId::of(content).0, [135, 122, 219, 43, 180, 159, 72, 58]);
     }

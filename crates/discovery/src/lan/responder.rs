@@ -1,5 +1,5 @@
-//! The multicast DNS responder, which runs on a thread of its own: its life, and its words turned into ours. Invariant: the
-//! thread ends with this.
+//! The multicast DNS responder, which runs on its own thread: starts and stops it, and converts its events. Invariant: the thread
+//! ends with this value.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -18,9 +18,9 @@ use swarm_link::Endpoint;
 pub(super) struct Responder {
     network: Network,
     is_ipv4_only: bool,
-    /// `None` between an end and a start that failed.
+    /// `None` after an end, while it cannot be started again.
     running: Option<Running>,
-    /// Name of the service as announced.
+    /// Name of the announced service.
     announced: Option<String>,
 }
 
@@ -29,13 +29,13 @@ struct Running {
     events: Receiver<ServiceEvent>,
 }
 
-/// News of the network.
+/// An event on the network.
 pub(super) enum Heard {
-    /// This service is there, or says something else than before.
+    /// A service appeared or changed.
     Node(String, Seen),
-    /// This service is there no more.
+    /// A service disappeared.
     Gone(String),
-    /// The responder ended, or could not keep up.
+    /// The responder ended, or dropped events because it was too slow.
     Stopped,
 }
 
@@ -50,7 +50,7 @@ impl Responder {
         Ok(Self { network, is_ipv4_only, running: Some(running), announced: None })
     }
 
-    /// The next news. To be cancelled by dropping the future: nothing is lost.
+    /// The next event. Dropping the future cancels it without loss.
     pub(super) async fn next(&mut self) -> Heard {
         let Some(running) = &self.running else { return std::future::pending().await };
         let with_loopback = self.network.with_loopback;
@@ -69,7 +69,7 @@ impl Responder {
         }
     }
 
-    /// Says this, in place of what was said before.
+    /// Announces this, in place of the last announcement.
     pub(super) fn announce(
         &mut self,
         announcement: &Announcement,
@@ -81,7 +81,7 @@ impl Responder {
         running.daemon.register(service)
     }
 
-    /// Says that this node takes part in nothing any more.
+    /// Takes the announcement back: this node has no content any more.
     pub(super) fn withdraw(&mut self) -> Result<(), mdns_sd::Error> {
         if let (Some(running), Some(name)) = (&self.running, self.announced.take()) {
             running.daemon.unregister(&name)?;
@@ -89,7 +89,7 @@ impl Responder {
         Ok(())
     }
 
-    /// Whether it remembers more than there can honestly be.
+    /// Whether its cache holds more records than honest nodes could cause.
     pub(super) async fn is_flooded(&self) -> bool {
         let Some(running) = &self.running else { return false };
         let Ok(answer) = running.daemon.get_metrics() else { return false };
@@ -98,7 +98,7 @@ impl Responder {
         CACHED.iter().map(|name| count(name)).sum::<i64>() > LAN_RECORDS_MAX
     }
 
-    /// Forgets everything it heard. What was announced is to be announced again.
+    /// Restarts the responder with an empty cache. The announcement has to be made again.
     pub(super) fn restart(&mut self) {
         self.running = None;
         self.announced = None;
@@ -143,12 +143,12 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It only asks: a thread that has ended already says so, and that is as good.
+        // Only a request: it fails if the thread has already ended, which is as good.
         let _ = self.daemon.shutdown();
     }
 }
 
-/// Names are made of the key, so nobody else has them in good faith, and there is nothing to probe for.
+/// The service's name is made of the key, so no honest node has the same one, and probing for conflicts is needless.
 fn service(announcement: &Announcement, endpoint: &Endpoint) -> Result<ServiceInfo, mdns_sd::Error> {
     let name = instance(announcement.node);
     let host = format!("{name}.local.");
@@ -163,14 +163,14 @@ fn service(announcement: &Announcement, endpoint: &Endpoint) -> Result<ServiceIn
     Ok(service)
 }
 
-/// A label has 63 bytes at most: half of the key.
+/// Half of the key: a DNS label has 63 bytes at most.
 fn instance(node: NodeId) -> String {
     let mut name = node.to_string();
     name.truncate(32);
     name
 }
 
-/// `None` if nobody can be dialed by it.
+/// `None` if no address of the service can be dialed.
 fn seen(service: &ResolvedService, with_loopback: bool) -> Option<Seen> {
     let announcement = Announcement::from_txt(&service.txt_properties)?;
     let ips: BTreeSet<IpAddr> = service.addresses.iter().map(mdns_sd::ScopedIp::to_ip_addr).collect();
@@ -183,7 +183,7 @@ fn seen(service: &ResolvedService, with_loopback: bool) -> Option<Seen> {
     (!addresses.is_empty()).then_some(Seen { announcement, addresses })
 }
 
-/// Link-local IPv6 addresses mean nothing without the interface, which an address has no place for.
+/// Link-local IPv6 addresses mean nothing without their interface, which an [`Address`] cannot hold.
 fn is_dialable(ip: IpAddr, with_loopback: bool) -> bool {
     let is_link_local = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
     let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
@@ -191,9 +191,9 @@ fn is_dialable(ip: IpAddr, with_loopback: bool) -> bool {
     !is_no_place && (with_loopback || !ip.is_loopback())
 }
 
-/// The kind of service that all nodes are.
+/// The service type of all nodes.
 const SERVICE: &str = "_swarm._udp.local.";
-/// What the responder counts its memory by.
+/// The counters whose sum is the size of the responder's cache.
 const CACHED: [&str; 6] =
     ["cached-ptr", "cached-srv", "cached-addr", "cached-txt", "cached-nsec", "cached-subtype"];
 

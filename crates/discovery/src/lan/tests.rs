@@ -1,4 +1,4 @@
-//! Nodes that hear each other on loopback, each test at a port of its own.
+//! Nodes that hear each other on loopback, each test on its own port.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl Party {
 }
 
 #[tokio::test]
-async fn a_node_finds_who_has_what_it_wants_and_nobody_finds_without_wanting() {
+async fn a_node_finds_holders_of_wanted_contents_alone() {
     let mut fetcher = party(45_353, 1, "127.0.0.1:0");
     let mut seed = party(45_353, 2, "127.0.0.1:0");
     fetcher.takes_part_in(&[presence(7, true), presence(8, true)]);
@@ -65,7 +65,7 @@ async fn a_node_finds_who_has_what_it_wants_and_nobody_finds_without_wanting() {
     assert_eq!(found.source.addresses, [seed.endpoint.bound_address().into()]);
     assert!(seed.found.try_recv().is_err());
 
-    // Contents that come later are announced too.
+    // Contents that are added later are announced too.
     seed.takes_part_in(&[presence(9, false), presence(8, false)]);
     let found = fetcher.found.recv().await.expect("found");
     assert_eq!(found.content, presence(8, true).content);

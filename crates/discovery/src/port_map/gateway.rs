@@ -1,15 +1,15 @@
-//! Where the gateway is, and which address of this machine it knows.
+//! The addresses of the gateway, and the address of this machine that it sees.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tokio::net::UdpSocket;
 
-/// Whom to ask for a port.
+/// The gateways to ask for a port.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Gateways {
-    /// Speaks PCP or NAT-PMP, at the port of these protocols; `None` is the way out of this network.
+    /// The gateway that speaks PCP or NAT-PMP; `None` is the default gateway of this network.
     pmp: Option<Ipv4Addr>,
-    /// Where UPnP gateways are called, a multicast group as a rule.
+    /// Where UPnP gateways are searched, usually a multicast group.
     upnp: SocketAddr,
 }
 
@@ -20,28 +20,28 @@ impl Default for Gateways {
 }
 
 impl Gateways {
-    /// Gateways of a test's own.
+    /// Gateways of a test.
     #[cfg(test)]
     pub(super) fn fake(pmp: Ipv4Addr, upnp: SocketAddr) -> Self {
         Self { pmp: Some(pmp), upnp }
     }
 
-    /// Whether it is not a test's.
+    /// Whether these are not a test's.
     pub(super) fn is_real(&self) -> bool {
         self.pmp.is_none()
     }
 
-    /// Who may speak PCP or NAT-PMP.
+    /// The gateway to ask by PCP or NAT-PMP.
     pub(super) fn pmp(&self) -> Option<Ipv4Addr> {
         self.pmp.or_else(default_gateway)
     }
 
-    /// Addresses that a UPnP gateway may have beside its own: none, but a test's is on this machine.
+    /// Addresses that a UPnP gateway may have besides its own: none, but a test's gateway is on this machine.
     pub(super) fn also_trusted(&self) -> Vec<IpAddr> {
         if self.is_real() { Vec::new() } else { vec![self.upnp.ip()] }
     }
 
-    /// Where UPnP gateways are called.
+    /// Where UPnP gateways are searched.
     pub(super) fn upnp(&self) -> SocketAddr {
         self.upnp
     }
@@ -49,7 +49,7 @@ impl Gateways {
 
 /// This machine's address as the gateway sees it.
 pub(super) async fn address_towards(gateway: IpAddr) -> std::io::Result<IpAddr> {
-    // Nothing is sent: the kernel only chooses a way.
+    // Connecting sends nothing: the kernel only chooses a route, and thus the source address.
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
     socket.connect((gateway, 9)).await?;
     Ok(socket.local_addr()?.ip())
@@ -60,14 +60,14 @@ fn default_gateway() -> Option<Ipv4Addr> {
     in_routes(&std::fs::read_to_string("/proc/net/route").ok()?)
 }
 
-/// Elsewhere there is no file to read it from; UPnP finds the gateway by itself.
+/// Other systems have no file with the routes; UPnP finds the gateway without it.
 #[cfg(not(target_os = "linux"))]
 fn default_gateway() -> Option<Ipv4Addr> {
     None
 }
 
-/// The gateway of the default route with the least metric, in the kernel's table: addresses are in hexadecimal, as they lie in
-/// memory.
+/// The gateway of the default route with the smallest metric, in the kernel's table: addresses are hexadecimal, in the byte order
+/// of memory.
 pub(in super::super) fn in_routes(table: &str) -> Option<Ipv4Addr> {
     let routes = table.lines().skip(1).filter_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();

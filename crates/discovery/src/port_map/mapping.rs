@@ -1,4 +1,4 @@
-//! One mapping, whichever protocol it was made by: asked for, renewed, given back.
+//! One mapping, by any of the protocols: requested, renewed, released.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
@@ -15,7 +15,7 @@ use super::is_outside;
 use crate::limits::{PORT_LEASE_TIME_MAX, PORT_SEARCH_TIMEOUT};
 use swarm_link::Endpoint;
 
-/// A port of the gateway's that leads here.
+/// A port of the gateway that leads to this node.
 pub(super) enum Mapping {
     Pmp { mapping: PortMapping, outer: SocketAddr },
     Upnp(Upnp),
@@ -24,7 +24,7 @@ pub(super) enum Mapping {
 /// A mapping by UPnP.
 pub(super) struct Upnp {
     gateway: igd_next::aio::Gateway<Tokio>,
-    /// This node, as the gateway reaches it.
+    /// This node's address as the gateway sees it.
     inner: SocketAddr,
     outer: SocketAddr,
     lease_secs: u32,
@@ -53,7 +53,7 @@ pub(super) enum MapError {
     NotOutside(IpAddr),
 }
 
-/// A port that leads to this endpoint, from the first protocol by which somebody gives one.
+/// Requests a port that leads to this endpoint, by each protocol in turn until a gateway grants one.
 pub(super) async fn ask(gateways: &Gateways, endpoint: &Endpoint) -> Result<Mapping, MapError> {
     let pmp = match ask_pmp(gateways, endpoint).await {
         Ok(mapping) => return Ok(mapping),
@@ -90,7 +90,7 @@ async fn ask_upnp(gateways: &Gateways, endpoint: &Endpoint) -> Result<Upnp, MapE
     let mut upnp =
         Upnp { gateway, inner, outer: SocketAddr::new(ip, inner.port()), lease_secs: lease_secs() };
     if upnp.add().await.is_err() {
-        // The port is taken, most often by a second node behind the same gateway.
+        // The wanted port is taken, usually by a second node behind the same gateway.
         let port = upnp.gateway.add_any_port(UDP, inner, upnp.lease_secs, NAME).await?;
         upnp.outer.set_port(port);
     }
@@ -98,7 +98,7 @@ async fn ask_upnp(gateways: &Gateways, endpoint: &Endpoint) -> Result<Upnp, MapE
 }
 
 impl Mapping {
-    /// Where the world reaches this node.
+    /// The outside address of this node.
     pub(super) fn outer(&self) -> SocketAddr {
         match self {
             Self::Pmp { outer, .. } => *outer,
@@ -106,11 +106,11 @@ impl Mapping {
         }
     }
 
-    /// For how long the gateway keeps it.
+    /// How long the gateway keeps the mapping.
     pub(super) fn lease(&self) -> Duration {
         let secs = match self {
             Self::Pmp { mapping, .. } => mapping.lifetime(),
-            // Zero is for ever; it is renewed all the same, as gateways forget when they restart.
+            // Zero means for ever; it is renewed all the same, because gateways forget mappings when they restart.
             Self::Upnp(upnp) if upnp.lease_secs == 0 => lease_secs(),
             Self::Upnp(upnp) => upnp.lease_secs,
         };
@@ -128,7 +128,7 @@ impl Mapping {
         }
     }
 
-    /// Has it last longer. The outer address may be another afterwards.
+    /// Extends the lease. The outer address may change by that.
     pub(super) async fn renew(&mut self) -> Result<(), MapError> {
         match self {
             Self::Pmp { mapping, outer } => {
@@ -144,7 +144,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// Gives it back.
+    /// Releases the mapping.
     pub(super) async fn release(self) {
         let error = match self {
             Self::Pmp { mapping, .. } => mapping.try_drop().await.err().map(|(error, _)| error.to_string()),
@@ -160,7 +160,7 @@ impl Mapping {
 }
 
 impl Upnp {
-    /// Maps the outer port, or has it last longer. Some gateways know no leases: theirs last until they are taken back.
+    /// Maps the outer port, or extends its lease. Some gateways know no leases: theirs last until they are released.
     async fn add(&mut self) -> Result<(), AddPortError> {
         let port = self.outer.port();
         let added = self.gateway.add_port(UDP, port, self.inner, self.lease_secs, NAME).await;
@@ -193,7 +193,7 @@ fn lease_secs() -> u32 {
     u32::try_from(PORT_LEASE_TIME_MAX.as_secs()).unwrap_or(u32::MAX)
 }
 
-/// Shown by gateways in their lists.
+/// The description that gateways show in their lists.
 const NAME: &str = "swarm";
 const UDP: PortMappingProtocol = PortMappingProtocol::UDP;
 /// Four datagrams in 3.75 seconds: a gateway is one hop away.

@@ -1,8 +1,8 @@
-//! A port of the gateway's own that leads to this node, so that peers outside a home network reach it: asked for by PCP or
-//! NAT-PMP, else by UPnP; renewed while the node runs, and given back at its end.
+//! A port of the gateway that leads to this node, so that peers outside a home network can reach it: requested by PCP or
+//! NAT-PMP, else by UPnP; renewed while the node runs, and released at its end.
 //!
-//! Invariant: the endpoint knows the outer address exactly while the mapping is believed to hold. Whether a gateway's word is
-//! true shows when somebody dials. Absent here: IPv6, which has no ports to map.
+//! Invariant: the endpoint has the outer address exactly while the mapping is believed to hold. Only an incoming dial proves that a
+//! gateway told the truth. Absent here: IPv6, which has no ports to map.
 
 pub(super) mod gateway;
 mod mapping;
@@ -20,7 +20,7 @@ use crate::limits::{
 };
 use swarm_link::Endpoint;
 
-/// Keeps a port mapped until the participation is written no more.
+/// Keeps a port mapped until the sender of the participation is dropped.
 pub(super) async fn run(gateways: Gateways, mut surroundings: Surroundings) {
     let endpoint = surroundings.endpoint.clone();
     let bound = endpoint.bound_address().ip();
@@ -42,13 +42,13 @@ pub(super) async fn run(gateways: Gateways, mut surroundings: Surroundings) {
     }
 }
 
-/// A mapping, and the address that the endpoint was told.
+/// A mapping, and the address that the endpoint has learned.
 struct Held {
     mapping: Mapping,
     outer: SocketAddr,
 }
 
-/// Never ends; what it holds is in `held`, for whoever ends it.
+/// Never returns; the caller that drops it releases the mapping in `held`.
 async fn keep_mapped(gateways: &Gateways, endpoint: &Endpoint, held: &mut Option<Held>) {
     let mut is_first = true;
     loop {
@@ -77,7 +77,7 @@ async fn keep_mapped(gateways: &Gateways, endpoint: &Endpoint, held: &mut Option
     }
 }
 
-/// Renews each half of a lease; ends, with the reason, when the lease is over all the same.
+/// Renews the mapping at half of each lease; returns the reason when a lease ends all the same.
 async fn renew_while_it_holds(held: &mut Held, endpoint: &Endpoint) -> String {
     loop {
         let lease = lease(held.mapping.lease());
@@ -101,17 +101,17 @@ async fn renew_while_it_holds(held: &mut Held, endpoint: &Endpoint) -> String {
     }
 }
 
-/// A gateway that grants no time at all, or all of it, is asked again all the same.
+/// Limits the granted lease: a gateway that grants no time, or unlimited time, is asked again all the same.
 fn lease(granted: Duration) -> Duration {
     granted.clamp(PORT_LEASE_TIME_MIN, PORT_LEASE_TIME_MAX)
 }
 
-/// When the participation is written no more.
+/// Resolves when the sender of the participation is dropped.
 async fn ended(surroundings: &mut Surroundings) {
     while surroundings.participation.changed().await.is_ok() {}
 }
 
-/// What cannot be an address outside is not believed.
+/// Whether an address can be an outside address; others are not believed.
 fn is_outside(ip: IpAddr) -> bool {
     let is_broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast() || v4.is_link_local());
     !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || is_broadcast)

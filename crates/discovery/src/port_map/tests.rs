@@ -1,4 +1,4 @@
-//! Gateways that keep a book of what they are asked, on loopback addresses of their own.
+//! Gateways on their own loopback addresses that record the requests they get.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use swarm_link::{Identity, LinkOptions};
 
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 
-/// What a gateway was asked to do.
+/// The requests that a gateway got.
 type Asked = mpsc::Receiver<String>;
 
 struct World {
@@ -48,7 +48,7 @@ impl World {
         self.asked.recv().await.expect("the gateway is there")
     }
 
-    /// Waits until the node knows, or no longer knows, an address outside.
+    /// Waits until the node knows, or no longer knows, an outside address.
     async fn until_reached(&self, is_reached: bool) {
         while self.endpoint.local_addresses().iter().any(|address| address.ip() == OUTSIDE) != is_reached {
             tokio::task::yield_now().await;
@@ -56,7 +56,7 @@ impl World {
     }
 }
 
-/// Answers PCP, or NAT-PMP alone, at the port that both have.
+/// A gateway that answers PCP and NAT-PMP, or NAT-PMP alone, on their common port.
 async fn pmp_gateway(at: Ipv4Addr, has_pcp: bool) -> (JoinSet<()>, Asked) {
     let socket = UdpSocket::bind((at, crab_nat::GATEWAY_PORT)).await.expect("a free address");
     let (sender, asked) = mpsc::channel(16);
@@ -76,7 +76,7 @@ async fn pmp_gateway(at: Ipv4Addr, has_pcp: bool) -> (JoinSet<()>, Asked) {
     (tasks, asked)
 }
 
-/// RFC 6886 and RFC 6887, as far as a mapping goes. The outer port is 1 more than the one that was wished for.
+/// RFC 6886 and RFC 6887, as far as mappings go. The outer port is the requested one plus 1.
 fn answer(request: &[u8], has_pcp: bool) -> (Vec<u8>, Option<String>) {
     let epoch = [0, 0, 0, 9];
     match (request[0], request[1]) {
@@ -103,7 +103,7 @@ fn answer(request: &[u8], has_pcp: bool) -> (Vec<u8>, Option<String>) {
     }
 }
 
-/// Answers a search, and HTTP at a port of its own.
+/// A gateway that answers a search, and HTTP on its own port.
 async fn upnp_gateway() -> (SocketAddr, JoinSet<()>, Asked) {
     let search = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
     let http = TcpListener::bind("127.0.0.1:0").await.expect("bound");
@@ -179,15 +179,15 @@ const ACTIONS: &str = "<scpd><actionList><action><name>AddPortMapping</name><arg
 const FAULT_ONLY_PERMANENT: &str = "<Envelope><Body><Fault><detail><UPnPError><errorCode>725</errorCode>\
     <errorDescription>OnlyPermanentLeasesSupported</errorDescription></UPnPError></detail></Fault></Body></Envelope>";
 
-/// Nobody listens there.
-fn nobody() -> SocketAddr {
+/// An address without a listener.
+fn no_listener() -> SocketAddr {
     "127.0.0.1:9".parse().expect("an address")
 }
 
-/// From the wish to the end, at a gateway that speaks one of the two protocols.
+/// A mapping from the request to the release, at a gateway that speaks one of the two protocols.
 async fn check_pmp(at: Ipv4Addr, has_pcp: bool, name: &str) {
     let (tasks, asked) = pmp_gateway(at, has_pcp).await;
-    let mut world = world(Gateways::fake(at, nobody()), asked, tasks);
+    let mut world = world(Gateways::fake(at, no_listener()), asked, tasks);
     assert_eq!(world.asked().await, format!("{name} map"));
     world.until_reached(true).await;
     let outer = SocketAddr::from((OUTSIDE, world.endpoint.port() + 1));
@@ -195,7 +195,7 @@ async fn check_pmp(at: Ipv4Addr, has_pcp: bool, name: &str) {
     assert_eq!(world.endpoint.outer_port(), outer.port());
     assert_eq!(world.endpoint.source(&[]).addresses[0], outer.into());
 
-    // Half the lease later it is renewed, and asked for another port, as this gateway adds one.
+    // At half of the lease it is renewed; this gateway then grants another port, one higher.
     tokio::time::pause();
     tokio::time::advance(PORT_LEASE_TIME_MAX / 2).await;
     tokio::time::resume();
@@ -234,7 +234,7 @@ async fn a_port_is_mapped_by_upnp_at_a_gateway_that_knows_no_leases() {
 }
 
 #[test]
-fn what_cannot_be_outside_is_not_believed() {
+fn an_impossible_outside_address_is_not_believed() {
     let check =
         |ip: &str, expected: bool| assert_eq!(is_outside(ip.parse().expect("an address")), expected, "{ip}");
     check("198.51.100.7", true);

@@ -1,5 +1,5 @@
 //! Every crash of a small fetch: after each of its operations, and with every kind of loss that the missing syncs allow. Each
-//! state of the disk is built anew and the same fetch is run again on it by the production code.
+//! such state of the disk is rebuilt, and the production code runs the same fetch on it again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,14 +12,14 @@ use super::watch::{Done, Plan, Watch};
 use crate::locked;
 use swarm_core::base::Rng;
 
-/// A state that a crash may leave, and what was promised before.
+/// A state that a crash may leave, and the chunks reported as durable before it.
 struct Crash {
     disk: Disk,
     promised: BTreeSet<u32>,
     what: String,
 }
 
-/// What came of a scenario.
+/// The results of a scenario.
 #[derive(Debug, Default)]
 struct Tally {
     states: usize,
@@ -39,12 +39,12 @@ fn no_crash_of_a_fetch_that_goes_on_does_either() {
     let content = small();
     let half = stopped_at(&content, 3, 5);
     check_crashes("resume", &content, &half);
-    // A journal that was damaged is written anew.
+    // A damaged journal is rewritten.
     let mut damaged = half;
     let journal = damaged.files.iter().position(|bytes| bytes.starts_with(b"swarmjnl")).unwrap();
     damaged.files[journal][70] ^= 1;
     check_crashes("resume with doubt", &content, &damaged);
-    // And nothing of what had been begun is any good yet.
+    // None of the chunks fetched so far is valid any more.
     let mut begun = damaged;
     let is_part = |name: &std::path::Path| name.extension().is_some_and(|end| end == "part");
     for (name, file) in &begun.names {
@@ -78,14 +78,14 @@ fn small() -> Content {
     Content::of(&[("film", bytes(1, FILM_LEN)), ("d/song", bytes(2, 9000)), ("d/empty", vec![])])
 }
 
-/// What a fetch leaves that is killed after so many of its operations (as parts of the whole).
+/// The disk after a fetch that was killed after a share of its operations.
 fn stopped_at(content: &Content, part: usize, of: usize) -> Disk {
     let log = recorded(content, &Disk::default());
     let log = &log[..log.len() * part / of];
     Disk::default().after(log, &vec![Fate::Kept; log.len()])
 }
 
-/// Everything that a whole fetch does to what is there.
+/// The operations of a whole fetch on this disk.
 fn recorded(content: &Content, before: &Disk) -> Vec<Done> {
     let folder = folder();
     before.restore(folder.path());
@@ -96,7 +96,7 @@ fn recorded(content: &Content, before: &Disk) -> Vec<Done> {
 }
 
 fn check_crashes(scenario: &str, content: &Content, before: &Disk) -> Tally {
-    // The numbers of files are those that the watch gives.
+    // Files are numbered as the watch numbers them.
     let before = {
         let folder = folder();
         before.restore(folder.path());
@@ -123,7 +123,7 @@ fn check_crashes(scenario: &str, content: &Content, before: &Disk) -> Tally {
     tally
 }
 
-/// Every state that a crash of this log may leave, as far as it is tried.
+/// States that a crash of this log may leave, up to the limit.
 fn crashes(before: &Disk, log: &[Done]) -> Vec<Crash> {
     let (mut crashes, mut known) = (Vec::new(), BTreeSet::new());
     let mut promised = BTreeSet::new();
@@ -143,8 +143,8 @@ fn crashes(before: &Disk, log: &[Done]) -> Vec<Crash> {
     crashes
 }
 
-/// Ways in which a crash at the end of this log may go. Everything can be lost in every combination; tried are all and none,
-/// each alone lost or kept or torn, each file's and the names' share, and random mixtures.
+/// Possible losses of a crash at the end of this log. Operations can be lost in every combination; tried are all and none,
+/// each one alone lost or kept or torn, those of each file and those of the names, and random mixtures.
 fn fates(log: &[Done], seed: u64) -> Vec<(String, Vec<Fate>)> {
     let volatile = volatile(log);
     let kept = vec![Fate::Kept; log.len()];
@@ -187,7 +187,7 @@ fn fates(log: &[Done], seed: u64) -> Vec<(String, Vec<Fate>)> {
     all
 }
 
-/// Whose bytes an operation changes; `None` for names.
+/// The file whose bytes an operation changes; `None` if it changes names.
 fn file_of(done: &Done) -> Option<usize> {
     match done {
         Done::Write { file, .. } | Done::SetLen { file, .. } | Done::Punch { file, .. } => Some(*file),
@@ -218,7 +218,7 @@ impl Tally {
     }
 }
 
-/// Mixtures for each operation; `SWARM_CRASH_MIXTURES` for a longer search, of which no state is left out.
+/// Random mixtures for each operation; `SWARM_CRASH_MIXTURES` sets more, and then every state is tried.
 fn random_count() -> u64 {
     std::env::var(MIXTURES).map_or(6, |count| count.parse().expect("a number"))
 }
@@ -228,7 +228,7 @@ fn is_long_search() -> bool {
 }
 
 const MIXTURES: &str = "SWARM_CRASH_MIXTURES";
-/// States tried of each scenario, chosen by a fixed seed where there are more.
+/// States tried of each scenario, chosen by a fixed seed if there are more.
 const STATES_MAX: usize = 2000;
 
 /// 40 chunks of 16 KiB, the last one short.

@@ -7,33 +7,33 @@ use std::path::{Path, PathBuf};
 use super::watch::Done;
 use swarm_core::base::{Rng, Shown};
 
-/// What a folder holds.
+/// The contents of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Disk {
     /// Bytes of files, by number; a file without a name is lost.
     pub(super) files: Vec<Vec<u8>>,
     pub(super) names: BTreeMap<PathBuf, usize>,
-    /// Folders below the one, which itself is always there.
+    /// Folders below the root, which always exists.
     folders: BTreeSet<PathBuf>,
 }
 
-/// What a crash makes of one operation.
+/// The effect of a crash on one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It reached the disk.
+    /// The operation reached the disk.
     Kept,
-    /// It did not.
+    /// The operation did not reach the disk.
     Lost,
-    /// Of a write, some sectors did; the seed tells which.
+    /// Some sectors of a write reached the disk; the seed selects them.
     Torn(u64),
-    /// Of a write, the length did, and it reads as zeros.
+    /// The length of a write reached the disk, and the bytes read as zeros.
     Zeros,
-    /// Of a write, the length did, and what is read is whatever lay there.
+    /// The length of a write reached the disk, and the bytes are old data of other files.
     Garbage,
 }
 
 impl Disk {
-    /// What is in a folder.
+    /// Reads a folder.
     pub(super) fn of(root: &Path) -> Self {
         let mut disk = Self::default();
         for found in walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name() {
@@ -64,7 +64,7 @@ impl Disk {
         self.names.get(name).map(|file| self.files[*file].as_slice())
     }
 
-    /// Tells states apart.
+    /// A hash that differs between states.
     pub(super) fn sum(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         for folder in &self.folders {
@@ -77,7 +77,7 @@ impl Disk {
         hasher.finalize()
     }
 
-    /// What a crash leaves after these operations, each with its fate.
+    /// The disk that a crash leaves after these operations, each with its fate.
     pub(super) fn after(&self, log: &[Done], fates: &[Fate]) -> Self {
         let mut disk = self.clone();
         for (done, fate) in log.iter().zip(fates) {
@@ -109,7 +109,7 @@ impl Disk {
                 bytes[start..end].fill(0);
             }
             (Done::Rename { file, from, to }, _) => {
-                // That the file was made may be lost while this is not.
+                // The creation of the file may be lost while its rename is not.
                 self.names.remove(from);
                 self.names.insert(to.clone(), *file);
             }
@@ -149,7 +149,7 @@ impl Disk {
         }
     }
 
-    /// What lies in a folder whose own name was lost is lost.
+    /// Removes entries of folders whose own names were lost.
     fn drop_unreachable(&mut self) {
         let is_there = |folders: &BTreeSet<PathBuf>, path: &Path| {
             path.ancestors().skip(1).all(|at| at.as_os_str().is_empty() || folders.contains(at))
@@ -161,7 +161,7 @@ impl Disk {
     }
 }
 
-/// Which operations a crash at the end of this log may undo: those that no later sync covers.
+/// Operations that a crash at the end of this log may undo: those that no later sync covers.
 pub(super) fn volatile(log: &[Done]) -> Vec<usize> {
     let is_covered = |index: usize| log[index + 1..].iter().any(|later| covers(later, &log[index]));
     let can_be_lost = |done: &Done| match done {
@@ -177,7 +177,7 @@ pub(super) fn volatile(log: &[Done]) -> Vec<usize> {
     (0..log.len()).filter(|&index| can_be_lost(&log[index]) && !is_covered(index)).collect()
 }
 
-/// Whether the first, later, makes the second durable. The sync of a file does not cover its name.
+/// Whether the later operation makes the earlier one durable. The sync of a file does not cover its name.
 fn covers(sync: &Done, done: &Done) -> bool {
     match (sync, done) {
         (Done::SyncFileSystem, _) => true,
@@ -196,5 +196,5 @@ fn covers(sync: &Done, done: &Done) -> bool {
     }
 }
 
-/// What a disk writes whole or not at all, bytes.
+/// The unit that a disk writes completely or not at all, bytes.
 const SECTOR_LEN: usize = 512;

@@ -1,4 +1,4 @@
-//! One fetch as the node does it, told what becomes durable, and the check that a later one goes on from whatever it left.
+//! One fetch as the node does it, with its reports of durable chunks, and the check that a later fetch continues from any state it left.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,25 +14,25 @@ use crate::{Opened, Store, StoreError, TargetOptions, TargetStore, Verdict};
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{ChunkIndex, Manifest};
 
-/// A content with its bytes at hand.
+/// A content and its bytes.
 pub(super) struct Content {
     pub(super) manifest: Manifest,
     files: Vec<Vec<u8>>,
     overwrite: bool,
-    /// What stood at final names before and may still stand there.
+    /// Files that had the final names before, and may still have them.
     old: Disk,
     _world: World,
 }
 
-/// What whoever fetches was promised.
+/// The reports that the caller of a fetch has received.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) durable: BTreeSet<u32>,
-    /// What was there when the store was opened, if it was.
+    /// The durable chunks when the store was opened, if that succeeded.
     pub(super) opened: Option<BTreeSet<u32>>,
 }
 
-/// What a resume found.
+/// The state that a resume found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Resumed {
     pub(super) existed: bool,
@@ -50,7 +50,7 @@ impl Content {
         Self { manifest, files, overwrite: false, old: Disk::default(), _world: world }
     }
 
-    /// The same, over files that stand in the way.
+    /// The same content, fetched over existing files.
     pub(super) fn over(self, old: Disk) -> Self {
         Self { overwrite: true, old, ..self }
     }
@@ -74,8 +74,8 @@ impl Content {
         TargetStore::open_in(dir, self.manifest.clone(), wanted, options, &|_| {})
     }
 
-    /// Fetches into a folder, watched, until it is complete or an operation fails. What the node does after a failure is done
-    /// too: one flush more, which may succeed.
+    /// Fetches into a folder, watched, until the content is complete or an operation fails. After a failure it flushes once more,
+    /// as the node does; that may succeed.
     pub(super) fn fetch(&self, dir: &Path, watch: &Arc<Watch>, heard: &mut Heard) -> Result<(), StoreError> {
         let dir = Dir::open(dir)?.tapped(Tap::of(watch));
         let (store, opened) = self.open(dir)?;
@@ -89,7 +89,7 @@ impl Content {
         ended
     }
 
-    /// Three windows: most of it, then a chunk that comes in slices, then the rest.
+    /// Three flush windows: most chunks, then one that arrives in slices, then the rest.
     fn fill(
         &self,
         store: &TargetStore,
@@ -128,7 +128,7 @@ impl Content {
         Ok(())
     }
 
-    /// Reads a chunk that is verified.
+    /// Reads a verified chunk.
     pub(super) fn check_read(&self, store: &TargetStore, chunk: u32) {
         let chunk = self.chunk(chunk);
         let mut read = vec![0; self.data(chunk).len()];
@@ -136,8 +136,8 @@ impl Content {
         assert!(read == self.data(chunk), "chunk {} is wrong", chunk.get());
     }
 
-    /// Runs the same fetch again on a healthy disk: nothing wrong is believed, nothing that was promised is lost, and it ends
-    /// with the content. Any panic in here is a finding.
+    /// Runs the same fetch again on a healthy disk: it believes no wrong chunk, loses no promised one, and completes the content.
+    /// A panic here is a finding.
     pub(super) fn check_resume(&self, dir: &Path, promised: &BTreeSet<u32>) -> Resumed {
         let left = Disk::of(dir);
         self.check_final_names(&left);
@@ -156,7 +156,7 @@ impl Content {
         Resumed { existed: opened.resumed, doubted: opened.doubted, durable_count: opened.durable.count() }
     }
 
-    /// Every file is there and right, and nothing else.
+    /// Checks that every file is there and right, and that there are no others.
     pub(super) fn check_complete(&self, dir: &Path) {
         let disk = Disk::of(dir);
         for (file, bytes) in self.manifest.files().iter().zip(&self.files) {
@@ -171,7 +171,7 @@ impl Content {
         }
     }
 
-    /// A final name shows nothing, what stood there before, or the complete file.
+    /// Checks that a final name shows nothing, the old file, or the complete new one.
     fn check_final_names(&self, disk: &Disk) {
         for (file, bytes) in self.manifest.files().iter().zip(&self.files) {
             let path = Path::new(file.path.as_str());
@@ -199,15 +199,15 @@ fn flush(store: &TargetStore, watch: &Watch, heard: &mut Heard) -> Result<(), St
     Ok(())
 }
 
-/// A folder in memory where there is one: thousands are made, and their syncs wait for nothing.
+/// A folder in memory if the system has one: thousands are created, and their syncs need not wait.
 pub(super) fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Does the same with each item on all cores, each thread with one worker for the parallel parts of storage: what a fetch does
-/// has one order then.
+/// Runs `work` on each item on all cores. Each thread has one worker for the parallel parts of the store, so that the operations
+/// of a fetch have one order.
 pub(super) fn each<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = std::sync::atomic::AtomicUsize::new(0);
@@ -225,7 +225,7 @@ pub(super) fn each<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
     });
 }
 
-/// Does something with one worker for the parallel parts of storage.
+/// Runs `work` with one worker for the parallel parts of the store.
 pub(super) fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(work)
 }

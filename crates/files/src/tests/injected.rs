@@ -1,5 +1,5 @@
-//! Operations that fail, each in its turn: the fetch ends with an error that says what happened, nothing that was promised is
-//! lost, and the same fetch on a healthy disk ends with the content.
+//! Lets each operation fail in turn: the fetch ends with an error that names the cause, no promised chunk is lost, and the same
+//! fetch completes on a healthy disk.
 
 use std::sync::Mutex;
 
@@ -14,7 +14,7 @@ use super::watch::{Plan, Tap, Watch, is_sync};
 use crate::{Store as _, StoreError, TargetOptions, TargetStore, locked};
 use swarm_core::base::Bitfield;
 
-/// What fetches with a fault came to.
+/// Results of fetches with a fault.
 #[derive(Debug, Default)]
 struct Tally {
     runs: usize,
@@ -35,7 +35,7 @@ fn each_operation_may_fail_once() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_now_is_not_taken_for_bad() {
+fn a_file_that_cannot_be_opened_now_does_not_count_as_bad() {
     let content = content();
     let [_, (_, half), _] = starts(&content);
     let numbers: Vec<usize> = (0..OPENING_OPS_MAX).collect();
@@ -60,7 +60,7 @@ fn a_disk_may_be_full_from_any_operation_on() {
 }
 
 #[test]
-fn no_sync_may_succeed_from_any_operation_on() {
+fn every_sync_may_fail_from_any_operation_on() {
     let no_sync = |at| Plan::NoSync { at };
     let tally = check_faults("no sync from here on", &no_sync, &|error| {
         assert!(error.to_string().contains("cannot sync"), "{error}");
@@ -69,7 +69,7 @@ fn no_sync_may_succeed_from_any_operation_on() {
 }
 
 #[test]
-fn interrupted_and_short_operations_are_taken_up_again() {
+fn interrupted_and_short_operations_are_continued() {
     let interrupted = |at| Plan::Fail { at, errno: Errno::INTR };
     let tally = check_faults("interrupted", &interrupted, &|error| panic!("{error}"));
     assert_eq!(tally.failed, 0);
@@ -79,12 +79,12 @@ fn interrupted_and_short_operations_are_taken_up_again() {
 }
 
 #[test]
-fn a_slow_sync_keeps_nobody_waiting() {
+fn a_slow_sync_blocks_no_reader_or_writer() {
     check_slow("sync", is_sync);
 }
 
 #[test]
-fn a_slow_write_keeps_no_reader_waiting() {
+fn a_slow_write_blocks_no_reader() {
     let content = content();
     let (watch, arrivals, let_go) = Watch::holding(|op| matches!(op, Op::Write { offset: 16_384, .. }));
     let (folder, store) = opened(&content, &watch);
@@ -99,11 +99,11 @@ fn a_slow_write_keeps_no_reader_waiting() {
     content.check_complete(folder.path());
 }
 
-/// While an operation of a flush is held up, chunks are written and read.
+/// Checks that chunks are written and read while an operation of a flush is delayed.
 fn check_slow(what: &str, kind: fn(&Op<'_>) -> bool) {
     let content = content();
     let (watch, arrivals, let_go) = Watch::holding(kind);
-    // The journal is made durable when the store is opened.
+    // Opening the store syncs the journal, which must not be delayed.
     let (folder, store) = std::thread::scope(|scope| {
         let opening = scope.spawn(|| opened(&content, &watch));
         while !opening.is_finished() {
@@ -141,14 +141,14 @@ fn finish(content: &Content, store: &TargetStore) {
     store.finish().unwrap();
 }
 
-/// Zeros too: their place is made a hole.
+/// With zeros, whose place is made a hole.
 fn content() -> Content {
     let mut film = bytes(1, 9 * 16_384 + 5);
     film[16_384 * 3..16_384 * 4].fill(0);
     Content::of(&[("d/film", film), ("song", bytes(2, 20_000)), ("e/empty", vec![])])
 }
 
-/// Lets each operation go wrong in its turn, of a fetch from nothing, of one that goes on, and of one that has to doubt.
+/// Lets each operation fail in turn, in a new fetch, in one that continues, and in one whose journal is in doubt.
 fn check_faults(
     what: &str,
     plan: &(dyn Fn(usize) -> Plan + Sync),
@@ -219,7 +219,7 @@ fn starts(content: &Content) -> [(&'static str, Disk); 3] {
     [("from nothing", Disk::default()), ("going on", half), ("in doubt", damaged)]
 }
 
-/// More operations than opening a store takes, while none of them reads or writes chunks.
+/// More operations than opening a store takes, if it reads or writes no chunk.
 const OPENING_OPS_MAX: usize = 40;
 
 impl Tally {

@@ -1,5 +1,5 @@
-//! Names that lead elsewhere while a fetch runs: nothing that it did not write gets a final name or is called complete, and
-//! what another living fetch holds is left alone.
+//! Names that lead to other files during a fetch: a file that the fetch did not write gets no final name and never counts as
+//! complete, and files that another running fetch holds are left alone.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::{Bitfield, World, bytes, three_files, world};
 use crate::{LastLook, Store as _, StoreError, TargetOptions, TargetStore};
 
-/// Puts a copy of a file under its own name: other inode, same bytes.
+/// Replaces a file by a copy of itself: another inode, the same bytes.
 fn replace_by_copy(path: &Path) {
     let copy = path.with_extension("copy");
     fs::copy(path, &copy).unwrap();
@@ -36,7 +36,7 @@ fn check_replaced(what: &str, replace: impl Fn(&Path)) {
         assert!(matches!(refused, StoreError::Replaced { .. }), "{what}: {refused}");
         assert!(!world.at("film").exists(), "{what}");
         drop(store);
-        // What lies there now is hashed, however sure the journal was.
+        // The file that is there now is hashed, in spite of the journal.
         match world.try_open(true) {
             Ok((store, _)) => world.finish_and_check(&store),
             Err(error) => panic!("{what}: {error}"),
@@ -76,10 +76,10 @@ fn a_finished_file_that_was_replaced_before_the_end_is_noticed() {
     world.write_all(&store);
     let refused = store.finish().unwrap_err();
     assert!(matches!(&refused, StoreError::Replaced { path } if path.ends_with("c/a")), "{refused}");
-    assert_eq!(fs::read(world.at("a")).unwrap(), bytes(9, 50_000), "it is somebody's");
+    assert_eq!(fs::read(world.at("a")).unwrap(), bytes(9, 50_000), "it belongs to another program");
     drop(store);
     assert!(matches!(world.try_open(false), Err(StoreError::TargetExists { .. })));
-    // One that was taken away is nobody's loss.
+    // A file that was moved away is no error.
     let world = three_files();
     let (store, _) = world.open();
     world.write(&store, 0..4);
@@ -116,7 +116,7 @@ fn a_name_that_a_living_fetch_holds_is_refused_whatever_is_asked_for() {
     one.write_all(&first);
     first.finish().unwrap();
     assert_eq!(fs::read(one.at("film")).unwrap(), bytes(1, 50_000));
-    // It is done with: now it may be replaced.
+    // The first fetch has ended, so its file may be replaced.
     assert!(matches!(open_at(&two, folder, false), Err(StoreError::TargetExists { .. })));
     let second = open_at(&two, folder, true).unwrap();
     two.write_all(&second);
@@ -125,7 +125,7 @@ fn a_name_that_a_living_fetch_holds_is_refused_whatever_is_asked_for() {
 }
 
 #[test]
-fn a_lock_ends_with_its_fetch_and_names_of_its_own_keep_nobody_out() {
+fn a_lock_ends_with_its_fetch_and_does_not_block_other_names() {
     let one = world(&[("film", bytes(1, 50_000)), ("song", bytes(3, 20_000))]);
     let two = world(&[("song", bytes(2, 20_000)), ("text", bytes(4, 20_000))]);
     let folder = one.target.path();
@@ -141,7 +141,7 @@ fn a_lock_ends_with_its_fetch_and_names_of_its_own_keep_nobody_out() {
     drop(beside);
     one.write(&first, 0..1);
     drop(first);
-    // Killed midway, its names are free again.
+    // A killed fetch releases its names.
     let second = open_at(&two, folder, true).unwrap();
     two.write_all(&second);
     second.finish().unwrap();
@@ -149,7 +149,7 @@ fn a_lock_ends_with_its_fetch_and_names_of_its_own_keep_nobody_out() {
 
 #[test]
 fn fetches_into_a_folder_and_into_one_inside_it_do_not_take_each_others_files() {
-    // The same first half, so that the one would go on with the file of the other.
+    // Equal first halves, so that one fetch would continue with the file of the other.
     let (mut old, mut new) = (bytes(1, 10 * 16_384), bytes(1, 10 * 16_384));
     old[9 * 16_384..].fill(1);
     new[9 * 16_384..].fill(2);
@@ -181,7 +181,7 @@ fn looking_again(world: &World) -> (TargetStore, Arc<Mutex<u64>>) {
 }
 
 #[test]
-fn the_last_look_finds_what_was_written_into_a_part_by_others() {
+fn the_final_check_finds_bytes_that_others_wrote_into_a_part() {
     let world = three_files();
     let (store, seen) = looking_again(&world);
     world.write(&store, 0..4);
@@ -207,7 +207,7 @@ fn the_last_look_finds_what_was_written_into_a_part_by_others() {
 }
 
 #[test]
-fn the_last_look_can_be_stopped_and_begun_again() {
+fn the_final_check_can_be_stopped_and_repeated() {
     let world = three_files();
     let look = LastLook::new(|_| {});
     let store = world.open().0.looking_again(look.clone());

@@ -1,4 +1,4 @@
-//! Trouble with reading that passes, and change that does not.
+//! Transient read errors, and permanent changes.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -22,7 +22,7 @@ fn read(world: &World, store: &dyn Store, chunk: u32) -> Result<(), StoreError> 
 }
 
 #[test]
-fn system_errors_say_nothing_of_the_bytes_and_concern_as_much_as_they_can() {
+fn system_errors_do_not_count_as_changes_of_the_bytes() {
     let check = |op: &'static str, errno: Errno, trouble: Option<Trouble>| {
         let error = StoreError::disk("film".as_ref(), op)(errno.into());
         assert_eq!(error.trouble(), trouble, "{error}");
@@ -81,7 +81,7 @@ fn a_file_that_is_gone_from_a_disk_that_is_there_has_changed_and_so_has_one_that
 
 #[test]
 fn a_disk_that_is_not_mounted_is_away_and_an_emptied_folder_has_changed() {
-    // A link stands for the mount point: it leads to a disk, or to what lies under the mount point.
+    // A symbolic link stands for the mount point: it leads to a disk, or to the folder under the mount point.
     let (Some(disk), beside) = (memory_folder(), tempfile::tempdir().unwrap()) else { return };
     let device = |path: &Path| fs::metadata(path).unwrap().dev();
     if device(disk.path()) == device(beside.path()) {
@@ -115,7 +115,7 @@ fn a_disk_that_is_not_mounted_is_away_and_an_emptied_folder_has_changed() {
     read().unwrap();
 }
 
-/// A folder on another file system than that of temporary folders, if there is one.
+/// A folder on another file system than temporary folders, if there is one.
 fn memory_folder() -> Option<tempfile::TempDir> {
     tempfile::tempdir_in("/dev/shm").ok()
 }
@@ -135,7 +135,7 @@ fn a_read_that_fails_once_in_a_fetch_that_serves_loses_nothing() {
     read(&world, &store, 1).unwrap();
     store.finish().unwrap();
     read(&world, &store, 2).unwrap();
-    // Taken away, what is open is served on.
+    // After a move the open file is still served.
     fs::rename(world.at("film"), world.at("moved")).unwrap();
     read(&world, &store, 2).unwrap();
 }

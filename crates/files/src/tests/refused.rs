@@ -1,4 +1,4 @@
-//! Targets that refuse: niceties, which a fetch does without, and names and lengths, without which it finishes the rest.
+//! Targets that refuse operations: optional ones, which a fetch does without, and names and lengths, whose entries it leaves out.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -54,14 +54,14 @@ fn the_sync_of_data_is_no_nicety() {
     let world = executables();
     let target = folder();
     let kind: Kind = |op| matches!(op, Op::SyncData) && is_sync(op);
-    // The journal is synced when the store is opened.
+    // Opening the store syncs the journal, which must succeed.
     let watch = Watch::new(Plan::Refuse { kind, errno: Errno::IO }, &Disk::default());
     let error = open(&world, target.path(), &watch).map(drop).unwrap_err();
     assert!(error.to_string().contains("cannot sync"), "{error}");
 }
 
 #[test]
-fn what_has_a_refused_name_is_left_out_and_the_rest_is_fetched() {
+fn an_entry_with_a_refused_name_is_left_out_and_the_rest_is_fetched() {
     for errno in [Errno::INVAL, Errno::NOENT, Errno::ILSEQ] {
         let world = world(&[
             ("a?b", bytes(1, 20_000)),
@@ -79,7 +79,7 @@ fn what_has_a_refused_name_is_left_out_and_the_rest_is_fetched() {
         store.finish().unwrap();
         check_complete(&world, target.path(), &left_out);
         assert_eq!(Disk::of(target.path()).names.len(), 1, "nothing else is left there");
-        // The same once more: all that can be there is.
+        // A second run: every entry that can be there is there.
         let (_, again) = open(&world, target.path(), &refusing()).unwrap();
         assert_eq!((&again.left_out, &again.durable), (&opened.left_out, &opened.wanted));
     }
@@ -90,7 +90,7 @@ fn a_name_that_fits_without_part_is_fetched_under_a_short_one_and_resumed() {
     let (long, longer) = ("x".repeat(140), "y".repeat(144));
     let world = world(&[(&long, bytes(1, 40_000)), (&longer, bytes(2, 40_000)), ("film", bytes(3, 40_000))]);
     let target = folder();
-    // As eCryptfs has it.
+    // The limit of eCryptfs.
     let kind: Kind = |op| places(op).iter().any(|path| path.iter().any(|name| name.len() > 143));
     let refusing = |disk: &Disk| Watch::new(Plan::Refuse { kind, errno: Errno::NAMETOOLONG }, disk);
     let (store, opened) = open(&world, target.path(), &refusing(&Disk::default())).unwrap();
@@ -111,7 +111,7 @@ fn a_name_that_fits_without_part_is_fetched_under_a_short_one_and_resumed() {
 }
 
 #[test]
-fn a_part_of_an_older_version_is_gone_on_with() {
+fn a_part_of_an_older_version_is_continued() {
     let name = "z".repeat(140);
     let world = world(&[(&name, bytes(1, 40_000))]);
     let (store, _) = world.open();
@@ -144,7 +144,7 @@ fn a_file_that_is_too_long_for_the_target_is_left_out_and_the_rest_is_fetched() 
 }
 
 #[test]
-fn what_was_not_tried_says_what_to_do() {
+fn an_untried_refusal_names_the_way_out() {
     let world = world(&[("film", bytes(1, 40_000))]);
     let target = folder();
     let kind: Kind = |op| matches!(op, Op::SetLen { .. });
@@ -173,7 +173,7 @@ fn executables() -> World {
     World { source, target: tempfile::tempdir().unwrap(), index }
 }
 
-/// Three gibibytes that are nowhere, and a song.
+/// A file of three gibibytes without data, and a song.
 fn with_a_long_file() -> Manifest {
     let (len, log2) = (3u64 << 30, 24);
     let values = vec![[7; 32]; (len >> log2) as usize];
@@ -204,7 +204,7 @@ fn open(world: &World, target: &Path, watch: &Arc<Watch>) -> Result<(TargetStore
     TargetStore::open_in(dir, world.manifest().clone(), all, TargetOptions::default(), &|_| {})
 }
 
-/// The names that an operation makes.
+/// The names that an operation creates.
 fn places<'a>(op: &Op<'a>) -> Vec<&'a Path> {
     match *op {
         Op::Open { path, access: Access::Create | Access::CreateNew } | Op::MakeDirectory { path } => {
@@ -215,7 +215,7 @@ fn places<'a>(op: &Op<'a>) -> Vec<&'a Path> {
     }
 }
 
-/// Every file has its bytes, and none its temporary name.
+/// Checks that every file has its bytes, and none its temporary name.
 fn check_complete(world: &World, target: &Path, left_out: &[&str]) {
     for file in world.manifest().files() {
         let name = file.path.as_str();

@@ -1,5 +1,5 @@
-//! The tap of the tests: it numbers the operations of a fetch, writes down those that change the disk, and lets a chosen one go
-//! wrong. Knows no chunks.
+//! The tap of the tests: numbers the operations of a fetch, records those that change the disk, and lets a chosen one
+//! fail. Knows no chunks.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use super::super::tap::Op;
 use super::disk::Disk;
 use crate::locked;
 
-/// Looks into the operations on one folder, or on one file in it; by default into nothing.
+/// Observes the operations on one folder, or on one file in it; by default none.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tap {
     watch: Option<Arc<Watch>>,
-    /// The open file.
+    /// The number of the open file.
     file: Option<usize>,
 }
 
-/// What is seen and decided of the operations of one fetch.
+/// Records the operations of one fetch, and decides which fail.
 #[derive(Debug)]
 pub(super) struct Watch {
     plan: Plan,
@@ -30,39 +30,39 @@ pub(super) struct Watch {
     state: Mutex<State>,
 }
 
-/// What goes wrong.
+/// The planned fault.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// Nothing.
+    /// No fault.
     Nothing,
     /// The operation of this number fails, once.
     Fail { at: usize, errno: Errno },
     /// Every operation of this kind fails, until it is healed.
     FailKind { kind: fn(&Op<'_>) -> bool, errno: Errno },
-    /// From this number on whatever needs space fails.
+    /// From this number on every operation that needs space fails.
     Full { at: usize },
-    /// From this number on no file that is there can be opened for reading.
+    /// From this number on no existing file can be opened for reading.
     NoDescriptors { at: usize },
     /// From this number on every sync fails.
     NoSync { at: usize },
     /// Every operation of this kind fails.
     Refuse { kind: fn(&Op<'_>) -> bool, errno: Errno },
-    /// The operation of this number, if it writes, takes only a part.
+    /// The operation of this number, if it is a write, writes only a part.
     Short { at: usize },
-    /// Every operation of this kind says that it is there, and waits to be let go.
+    /// Every operation of this kind reports its arrival, and waits for its release.
     Hold { kind: fn(&Op<'_>) -> bool, arrived: SyncSender<()>, leave: Mutex<Receiver<()>> },
 }
 
 #[derive(Debug, Default)]
 struct State {
     count: usize,
-    /// Files by their names; numbers are never used twice.
+    /// Numbers of files by name; a number is never used twice.
     names: BTreeMap<PathBuf, usize>,
     file_count: usize,
     log: Vec<Done>,
 }
 
-/// An operation that changed the disk, or what the one who fetches was told.
+/// An operation that changed the disk, or a report to the caller of the fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Done {
     Create {
@@ -101,7 +101,7 @@ pub(super) enum Done {
         path: PathBuf,
     },
     SyncFileSystem,
-    /// These chunks were said to be durable.
+    /// These chunks were reported as durable.
     Said(Vec<u32>),
 }
 
@@ -138,14 +138,14 @@ impl Tap {
 }
 
 impl Watch {
-    /// Watches a folder that holds this.
+    /// Watches a folder in this state.
     pub(super) fn new(plan: Plan, disk: &Disk) -> Arc<Self> {
         let names = disk.names.clone();
         let state = State { names, file_count: disk.files.len(), ..State::default() };
         Arc::new(Self { plan, is_healed: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
-    /// One that holds up a kind of operation: each sends on the first channel and waits for the second.
+    /// Delays operations of a kind: each sends on the first channel and waits for the second.
     pub(super) fn holding(kind: fn(&Op<'_>) -> bool) -> (Arc<Self>, Receiver<()>, SyncSender<()>) {
         let (arrived, arrivals) = sync_channel(1000);
         let (let_go, leave) = sync_channel(1000);
@@ -153,22 +153,22 @@ impl Watch {
         (Self::new(plan, &Disk::default()), arrivals, let_go)
     }
 
-    /// What went wrong goes well from now on.
+    /// Ends the fault: every later operation succeeds.
     pub(super) fn heal(&self) {
         self.is_healed.store(true, Ordering::Relaxed);
     }
 
-    /// Operations so far.
+    /// Number of operations so far.
     pub(super) fn count(&self) -> usize {
         locked(&self.state).count
     }
 
-    /// What was done so far.
+    /// Operations and reports so far.
     pub(super) fn log(&self) -> Vec<Done> {
         locked(&self.state).log.clone()
     }
 
-    /// The one who fetches was told that these are durable.
+    /// Records that these chunks were reported as durable.
     pub(super) fn said(&self, chunks: &[u32]) {
         locked(&self.state).log.push(Done::Said(chunks.to_vec()));
     }
@@ -189,7 +189,7 @@ impl Watch {
             Plan::NoSync { at } if number >= *at && is_sync(op) => Err(Errno::IO),
             Plan::Refuse { kind, errno } if kind(op) => Err(*errno),
             Plan::Hold { kind, arrived, leave } if kind(op) => {
-                // Whoever let go of the channels waits for nothing any more.
+                // If the test dropped the channels, the operation need not wait.
                 let _ = arrived.send(());
                 let _ = locked(leave).recv();
                 Ok(())

@@ -1,5 +1,5 @@
-//! A link over a path of the test's own: both ends are quinn's state machines with this project's settings, and time is a number,
-//! so that what a path makes of a rule of congestion control does not depend on how busy the machine is.
+//! A link over a simulated path: both ends are quinn's state machines with this project's settings, and time is a number, so
+//! that the figures of congestion control do not depend on the load of the machine.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,39 +16,39 @@ use quinn_proto::{
 use super::super::config::Transports;
 use super::super::{Identity, LinkOptions, Protocol, config, tls};
 
-/// What the path does.
+/// The properties of the path.
 #[derive(Clone, Copy)]
 struct Path {
-    /// Frames of Ethernet, bits a second, each way.
+    /// Rate of Ethernet frames, bits a second, each way.
     bits_per_sec: u64,
-    /// One way.
+    /// In one direction.
     delay: Duration,
-    /// Towards the receiver.
+    /// Datagrams lost towards the receiver, of a thousand.
     lost_per_mille: u32,
 }
 
 const FAT: Path = Path { bits_per_sec: 500_000_000, delay: Duration::from_millis(25), lost_per_mille: 1 };
 
-/// A queue as long as a good router has, and as the relay of the network tests has.
+/// Length of the queue: that of a good router, and of the relay of the network tests.
 const QUEUE_TIME: Duration = Duration::from_millis(50);
 /// Ethernet, IPv4 and UDP.
 const FRAME_HEADERS_LEN: usize = 42;
 const CHUNK_LEN: usize = 1 << 20;
 
-/// An end: the receiver is the first, senders are the others.
+/// One end: the receiver is the first, the others are senders.
 struct End {
     endpoint: Endpoint,
     connections: BTreeMap<ConnectionHandle, Connection>,
 }
 
-/// What travels, and to whom.
+/// A datagram under way, and its receiver.
 struct Datagram {
     from: usize,
     to: usize,
     data: BytesMut,
 }
 
-/// One receiver, senders, and one line that they share on the way to it.
+/// One receiver, its senders, and the line towards it that they share.
 struct Net {
     path: Path,
     now: Instant,
@@ -58,10 +58,10 @@ struct Net {
     /// When the line is free again, towards the receiver and away from it.
     free_at: [Instant; 2],
     chance: fastrand::Rng,
-    /// Streams that are being written, by sender.
+    /// Open streams, by sender.
     writing: BTreeMap<usize, Option<(StreamId, usize)>>,
     received_len: usize,
-    /// Frames that came to the receiver, with their headers.
+    /// Bytes of all frames that arrived at the receiver, with their headers.
     arrived_len: usize,
 }
 
@@ -110,7 +110,7 @@ impl Net {
             client.transport_config(Arc::clone(&transport));
             let (handle, mut connection) =
                 ends[0].endpoint.connect(now, client, address(sender), tls::SERVER_NAME).expect("begun");
-            // As a node does when something is asked for over the link.
+            // As a node does once it requests something over the link.
             connection.set_receive_window(VarInt::from_u32(options.receive_window_len));
             ends[0].connections.insert(handle, connection);
         }
@@ -144,7 +144,7 @@ impl Net {
         self.under_way.insert(due, Datagram { from, to, data: data.into() });
     }
 
-    /// All that an end has to send and to tell itself.
+    /// Sends all pending datagrams and events of an end.
     fn drive(&mut self, index: usize) {
         let mut buffer = Vec::new();
         let mut sent = Vec::new();
@@ -243,7 +243,7 @@ impl Net {
         }
     }
 
-    /// Of the line, the part that frames took which arrived, from the first of the handshake on until so much content had come.
+    /// The share of the line that arrived frames used, from the start of the handshake until `len` bytes of content arrived.
     fn share_of_line(mut self, len: usize) -> f64 {
         let begin = self.now;
         self.drive(0);
@@ -255,7 +255,7 @@ impl Net {
     }
 }
 
-/// Chunk after chunk, each on a stream of its own, as far as QUIC takes it.
+/// Writes chunk after chunk, each on its own stream, as far as QUIC accepts bytes.
 fn write(connection: &mut Connection, writing: &mut Option<(StreamId, usize)>) {
     let block = Bytes::from_static(&[0; 64 << 10]);
     loop {
@@ -282,7 +282,7 @@ fn write(connection: &mut Connection, writing: &mut Option<(StreamId, usize)>) {
     }
 }
 
-/// All that can be read of a stream.
+/// Reads all available bytes of a stream.
 fn read(connection: &mut Connection, stream: StreamId) -> usize {
     let mut stream = connection.recv_stream(stream);
     let Ok(mut chunks) = stream.read(true) else { return 0 };
@@ -294,8 +294,7 @@ fn read(connection: &mut Connection, stream: StreamId) -> usize {
     len
 }
 
-/// 512 MiB, slow start and all. With a window of 4 MiB for what is sent and not acknowledged, one link's content took 81 %
-/// of the line; it takes 89 with 8.
+/// 512 MiB, with slow start. With a send window of 4 MiB one link's content took 81 % of the line; with 8 it takes 89.
 #[test]
 fn one_link_fills_a_long_fat_path_that_loses_datagrams_and_so_do_four() {
     for (senders, least) in [(1, 0.92), (4, 0.93)] {

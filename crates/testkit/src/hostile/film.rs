@@ -1,4 +1,4 @@
-//! What is moved in all cases: one file of random bytes, and its manifest.
+//! The content of all cases: one file of random bytes, and its manifest.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use swarm_files::{IndexOptions, index};
 use super::talk::{Asked, all_chunks};
 use crate::World;
 
-/// A file that everybody may have.
+/// A file that both victims and hostile peers have.
 #[derive(Clone)]
 pub struct Film {
     path: PathBuf,
@@ -20,7 +20,7 @@ pub struct Film {
 }
 
 impl Film {
-    /// One of that length, with chunks of 1 MiB.
+    /// A film of this length, with chunks of 1 MiB.
     pub fn new(world: &World, len: u64) -> Self {
         let path = world.file("film.bin", len);
         let made =

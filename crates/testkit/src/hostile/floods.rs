@@ -1,8 +1,8 @@
-//! Much of the same, as fast as the victim takes it.
+//! Sends one message again and again, as fast as the victim reads.
 
 use super::talk::Talk;
 
-/// Says `bytes` so many times while it reads, and drops, what comes. Returns how often it got that far.
+/// Sends `bytes` up to `times` times while it reads and drops the answers. Returns how often it succeeded.
 pub async fn flood(talk: &mut Talk, bytes: &[u8], times: usize) -> usize {
     let (send, drain) = talk.halves();
     let said = async {

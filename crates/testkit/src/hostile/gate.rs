@@ -1,4 +1,4 @@
-//! A gate before a seed: whoever dials the seed there waits until it is opened.
+//! A gate before a seed: packets of a dialer wait there until it is opened.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -14,7 +14,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Shut. It lives on the hostile peer's threads.
+    /// A closed gate. It runs on the hostile peer's threads.
     pub(crate) fn before(seed: SocketAddr, hostile: &Hostile) -> Self {
         let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
         let (inside, outside) = hostile.run(async { (bind().await, bind().await) });
@@ -22,7 +22,7 @@ impl Gate {
         let address = inside.local_addr().expect("it is bound");
         let (opener, opened) = oneshot::channel();
         hostile.spawn(async move {
-            // Until then packets wait in the socket.
+            // Until the gate opens, packets wait in the socket.
             if opened.await.is_ok() {
                 pass(&inside, &outside, seed).await;
             }

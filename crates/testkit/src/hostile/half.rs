@@ -1,5 +1,5 @@
-//! Handshakes that never finish: real first packets, from sockets that answer a Retry and nothing else. To the victim each is another
-//! dialer that has proved its address.
+//! Handshakes that never finish: real first packets, from sockets that answer a Retry and nothing else. The victim sees each as a
+//! different dialer with a proven address.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use tokio::task::JoinSet;
 
 use super::peer::Hostile;
 
-/// They last as long as this.
+/// Unfinished handshakes; dropping the value ends them.
 pub struct HalfHandshakes {
     _relays: JoinSet<()>,
 }
 
 impl HalfHandshakes {
-    /// Begins so many, from 127.0.0.2; ready when the victim has answered, or passed over, the first packet of each.
+    /// Starts `count` handshakes from 127.0.0.2; ready when the victim has answered, or ignored, the first packet of each.
     pub async fn begin(hostile: &Hostile, victim: SocketAddr, count: u32) -> Self {
         let mut relays = JoinSet::new();
         for _ in 0..count {
@@ -32,7 +32,7 @@ impl HalfHandshakes {
     }
 }
 
-/// Passes on the first packet, and the second if the victim wants the first again with a token.
+/// Forwards the first packet, and the second if the victim answers with a Retry.
 async fn relay(
     inside: Arc<UdpSocket>,
     outside: Arc<UdpSocket>,

@@ -1,4 +1,4 @@
-//! A node's key as any program may have one: Ed25519 in a self-signed certificate, and TLS that trusts everybody.
+//! A node's key as any program can make one: Ed25519 in a self-signed certificate, and TLS that accepts every peer.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, ServerConfig, Signature
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
 
-/// A key, and what proves it.
+/// A key and its certificate.
 #[derive(Clone)]
 pub(crate) struct Key {
     seed: [u8; 32],

@@ -1,4 +1,4 @@
-//! The hostile peer: a QUIC endpoint with a proven key and without any of the product's manners. What it says is a script of the test's.
+//! The hostile peer: a QUIC endpoint with a proven key that follows none of the product's rules. Each test scripts its messages.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use tokio::runtime::Runtime;
 use super::key::Key;
 use super::talk::Talk;
 
-/// A hostile node. Its links and scripts end with it.
+/// A hostile node. Dropping it ends its links and scripts.
 pub struct Hostile {
-    /// Taken when it ends, since a runtime must not wait for scripts that never end.
+    /// Shut down in the background on drop, because a runtime would wait for scripts that never end.
     runtime: Option<Runtime>,
     endpoint: Endpoint,
     key: Key,
     role: Role,
 }
 
-/// What is spoken.
+/// The protocol that it speaks.
 #[derive(Clone, Copy, Debug)]
 pub enum Role {
     Peer,
@@ -42,7 +42,7 @@ impl Hostile {
         Self::in_role(key, Role::Peer)
     }
 
-    /// The same, for another protocol.
+    /// A peer that speaks another protocol.
     pub fn in_role(key: u32, role: Role) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -71,7 +71,7 @@ impl Hostile {
         format!("{}@{}", self.node(), self.endpoint.local_addr().expect("it is bound"))
     }
 
-    /// Every link that comes in gets this script.
+    /// Runs this script on every incoming link.
     pub fn serve<F>(&self, script: impl Fn(Talk) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -87,7 +87,7 @@ impl Hostile {
         });
     }
 
-    /// Every connection that comes in gets this script, before anything is said on it.
+    /// Runs this script on every incoming connection, before a message is sent on it.
     pub fn serve_bare<F>(&self, script: impl Fn(Connection) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -103,7 +103,7 @@ impl Hostile {
         });
     }
 
-    /// Accepts nobody's handshake: takes the first packet and says nothing.
+    /// Accepts no handshake: receives the first packet and never answers.
     pub fn hold_handshakes(&self) {
         let endpoint = self.endpoint.clone();
         self.runtime().spawn(async move {
@@ -114,12 +114,12 @@ impl Hostile {
         });
     }
 
-    /// A script beside the test.
+    /// Runs a script beside the test.
     pub fn spawn(&self, script: impl Future<Output = ()> + Send + 'static) {
         self.runtime().spawn(script);
     }
 
-    /// A script that the test waits for.
+    /// Runs a script and waits for it.
     pub fn run<T>(&self, script: impl Future<Output = T>) -> T {
         self.runtime().block_on(script)
     }
@@ -129,7 +129,7 @@ impl Hostile {
         Dialer { endpoint: self.endpoint.clone(), key: self.key.clone(), role: self.role, is_narrow: false }
     }
 
-    /// One that takes next to nothing before it reads, by another key.
+    /// A dialer with another key that receives almost nothing before it reads.
     pub fn narrow_dialer(&self, number: u32) -> Dialer {
         Dialer { is_narrow: true, ..self.dialer().with_key(number) }
     }
@@ -139,7 +139,7 @@ impl Hostile {
     }
 }
 
-/// Dials, by one key or by as many as it likes.
+/// Dials under one key or several.
 #[derive(Clone)]
 pub struct Dialer {
     endpoint: Endpoint,
@@ -153,7 +153,7 @@ impl Dialer {
         self.key.node()
     }
 
-    /// The same socket, another key.
+    /// A dialer on the same socket with another key.
     pub fn with_key(&self, number: u32) -> Self {
         Self { key: Key::of(number), ..self.clone() }
     }
@@ -164,13 +164,13 @@ impl Dialer {
         self.endpoint.connect_with(config, victim, "swarm.invalid").ok()?.await.ok()
     }
 
-    /// A link with its control stream, on which nothing was said.
+    /// A link with its control stream, on which nothing was sent.
     pub async fn dial(&self, victim: SocketAddr) -> Option<Talk> {
         Talk::open(self.connect(victim).await?).await
     }
 }
 
-/// Generous where the product is careful.
+/// Wide limits where the product's are narrow.
 fn transport() -> Arc<TransportConfig> {
     Arc::new(generous())
 }

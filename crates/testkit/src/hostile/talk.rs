@@ -1,4 +1,4 @@
-//! One link as the hostile peer holds it: says messages or any bytes, hears messages, opens streams.
+//! One link of the hostile peer: sends messages or any bytes, receives messages, opens streams.
 
 use bytes::{Bytes, BytesMut};
 use quinn::{Connection, RecvStream, SendStream};
@@ -17,7 +17,7 @@ pub struct Talk {
     heard: BytesMut,
 }
 
-/// A request of the victim's.
+/// A request that the victim sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
     pub request: RequestId,
@@ -27,19 +27,19 @@ pub struct Asked {
 }
 
 impl Talk {
-    /// As the side that dialed.
+    /// The link of the dialing side.
     pub async fn open(connection: Connection) -> Option<Self> {
         let (send, recv) = connection.open_bi().await.ok()?;
         Some(Self { connection, send, recv, heard: BytesMut::new() })
     }
 
-    /// As the side that was dialed.
+    /// The link of the accepting side.
     pub async fn accept(connection: Connection) -> Option<Self> {
         let (send, recv) = connection.accept_bi().await.ok()?;
         Some(Self { connection, send, recv, heard: BytesMut::new() })
     }
 
-    /// False if the victim has closed the link.
+    /// Sends bytes; false if the victim has closed the link.
     pub async fn say_bytes(&mut self, bytes: &[u8]) -> bool {
         self.send.write_all(bytes).await.is_ok()
     }
@@ -52,17 +52,17 @@ impl Talk {
         self.say(&Message::Hello(Hello::ours())).await
     }
 
-    /// Greets, and says that requests are served.
+    /// Greets, and unchokes the victim.
     pub async fn greet(&mut self) -> bool {
         self.say_hello().await && self.say(&Message::Choke { choked: false }).await
     }
 
-    /// Greets, takes part and says that it has everything.
+    /// Greets, opens the film and announces every chunk.
     pub async fn offer(&mut self, film: &Film) -> bool {
         self.take_part(film).await && self.say_have(film).await
     }
 
-    /// Greets, and takes part. Ready when the victim has said that it knows the manifest, too: then it reads Haves.
+    /// Greets and opens the film. Ready when the victim has opened it with its manifest as well: then it accepts Haves.
     pub async fn take_part(&mut self, film: &Film) -> bool {
         if !(self.greet().await && self.say(&opened(film, HANDLE)).await) {
             return false;
@@ -82,7 +82,7 @@ impl Talk {
         self.say(&Message::Have { handle: HANDLE, chunks: film.all_chunks() }).await
     }
 
-    /// The next message; `None` when the link or the stream is over.
+    /// The next message; `None` when the link or the stream has ended.
     pub async fn hear(&mut self) -> Option<Message> {
         loop {
             if let Some(frame) = take_frame(&mut self.heard) {
@@ -96,7 +96,7 @@ impl Talk {
         }
     }
 
-    /// The next frame, whoever says it.
+    /// The next frame of any kind.
     pub async fn hear_frame(&mut self) -> Option<Bytes> {
         loop {
             if let Some(frame) = take_frame(&mut self.heard) {
@@ -107,7 +107,7 @@ impl Talk {
         }
     }
 
-    /// The next request; other messages are passed over.
+    /// The next request; other messages are skipped.
     pub async fn hear_request(&mut self) -> Option<Asked> {
         loop {
             if let Message::Request { request, chunk, offset, len, .. } = self.hear().await? {
@@ -116,40 +116,40 @@ impl Talk {
         }
     }
 
-    /// Hears until the victim closes the link; what it gave as the reason. Frames are not decoded: what comes may
-    /// be a peer's or a coordinator's.
+    /// Reads until the victim closes the link; returns its reason. Frames are not decoded, because they may come from
+    /// a peer or from a coordinator.
     pub async fn hear_the_end(&mut self) -> String {
         while self.hear_frame().await.is_some() {}
         self.connection.closed().await.to_string()
     }
 
-    /// The sending half, and the future that reads and drops all that comes until the link is over.
+    /// The sending half, and a future that reads and drops everything until the link ends.
     pub fn halves(&mut self) -> (&mut SendStream, impl Future<Output = ()> + '_) {
         let recv = &mut self.recv;
         let drain = async move { while let Ok(Some(_)) = recv.read_chunk(64 << 10, true).await {} };
         (&mut self.send, drain)
     }
 
-    /// Listens for as long as the link lasts.
+    /// Reads until the link ends.
     pub async fn idle(&mut self) {
         self.hear_the_end().await;
     }
 }
 
-/// A stream with this header, and then these bytes; ended.
+/// Sends a stream with this header and these bytes, and finishes it.
 pub async fn stream(connection: &Connection, header: ChunkStreamHeader, bytes: &[u8]) -> bool {
     let Some(mut stream) = begin(connection, header).await else { return false };
     stream.write_all(bytes).await.is_ok() && stream.finish().is_ok()
 }
 
-/// A stream with this header, and nothing else yet.
+/// Opens a stream and sends this header alone.
 pub async fn begin(connection: &Connection, header: ChunkStreamHeader) -> Option<SendStream> {
     let mut stream = connection.open_uni().await.ok()?;
     stream.write_all(&header.encode()).await.ok()?;
     Some(stream)
 }
 
-/// Answers a request as an honest seed would.
+/// Answers a request as an honest seed does.
 pub async fn answer_well(connection: &Connection, film: &Film, asked: Asked) -> bool {
     stream(connection, asked.header(), film.run(asked)).await
 }
@@ -160,7 +160,7 @@ impl Asked {
     }
 }
 
-/// Open, as one who has the manifest.
+/// An Open of a node that has the manifest.
 pub fn opened(film: &Film, handle: Handle) -> Message {
     Message::Open { handle, content: film.content(), knows_manifest: true, is_offer: false }
 }
@@ -172,7 +172,7 @@ pub fn framed(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A frame of a message that no build knows.
+/// A frame of an unknown message.
 pub fn raw_message(field: u64, body: &[u8]) -> Vec<u8> {
     let mut bytes = varint(field << 3 | 2);
     bytes.extend(varint(body.len() as u64));
@@ -191,7 +191,7 @@ pub fn varint(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// All chunks up to `count`.
+/// The chunks below `count`.
 pub(crate) fn all_chunks(count: u32) -> ChunkRuns {
     ChunkRuns::of(&Bitfield::full(count)).remove(0)
 }
@@ -209,6 +209,6 @@ fn take_frame(heard: &mut BytesMut) -> Option<Bytes> {
     (heard.len() >= at + len).then(|| heard.split_to(at + len).freeze().slice(at..))
 }
 
-/// What the hostile peer calls the film.
+/// The hostile peer's handle for the film.
 pub const HANDLE: Handle = Handle(7);
 const _: () = assert!(CHUNK_STREAM_HEADER_LEN == 20);

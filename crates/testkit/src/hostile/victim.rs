@@ -1,5 +1,5 @@
-//! The victims: a fetch that has one honest seed beside the hostile peer, and a seed that has an honest leech beside it. Both are
-//! the real binary. Invariant of every case: the victim ends with the right bytes, and within twice the memory of an honest run.
+//! The victims: a fetch with one honest seed beside the hostile peer, and a seed with an honest leech beside it. Both are
+//! the real binary. Invariant of every case: the victim ends with the right bytes, within twice the memory of an honest run.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ pub struct SeedVictim {
     leeches: u32,
 }
 
-/// A victim that came through: what it said, and what it spent.
+/// A victim that survived: its output, and the resources it used.
 pub struct Settled {
     case: &'static str,
     outcome: Outcome,
@@ -39,7 +39,7 @@ pub struct Settled {
 }
 
 impl FetchVictim {
-    /// The honest seed is up, and slow enough for the hostile peer to have its turn.
+    /// An honest seed is up, slow enough that the hostile peer is asked too.
     pub fn new() -> Self {
         let world = World::new();
         let film = Film::new(&world, FILM_LEN);
@@ -49,17 +49,17 @@ impl FetchVictim {
         Self { world, film, honest }
     }
 
-    /// Fetches by the manifest from the honest seed and these, and says when all is there.
+    /// Fetches with the manifest from the honest seed and these peers; returns when the film is complete.
     pub fn fetch(&self, case: &'static str, hostile: &[&Hostile]) -> Settled {
         self.settle(case, self.start("film.swarm".into(), hostile), honest_fetch())
     }
 
-    /// The same by the ticket: the manifest comes from peers, too.
+    /// Fetches with the ticket, so that peers send the manifest too.
     pub fn fetch_by_ticket(&self, case: &'static str, hostile: &[&Hostile]) -> Settled {
         self.settle(case, self.start(self.honest.ticket().into(), hostile), honest_fetch())
     }
 
-    /// By a ticket, with the hostile peer as the only source until it is banned; then the honest seed is there, too.
+    /// Fetches with a ticket; the hostile peer is the only source until it is banned, then the honest seed starts.
     pub fn fetch_when_banned(&self, case: &'static str, hostile: &Hostile) -> Settled {
         let ticket: Ticket = self.honest.ticket().parse().expect("a ticket");
         let seed = ticket.sources[0].addresses[0].as_str().parse().expect("loopback");
@@ -99,7 +99,7 @@ impl SeedVictim {
         Self::with(&[])
     }
 
-    /// With more arguments.
+    /// A seed with more arguments.
     pub fn with(more: &[&str]) -> Self {
         let world = World::new();
         let film = Film::new(&world, FILM_LEN);
@@ -110,13 +110,13 @@ impl SeedVictim {
         Self { world, film, seed: Seed { process, ready }, leeches: 0 }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         let ticket: swarm_core::manifest::Ticket = self.seed.ticket().parse().expect("a ticket");
         ticket.sources[0].addresses[0].as_str().parse().expect("loopback")
     }
 
-    /// An honest leech fetches all of it now.
+    /// Checks that an honest leech can fetch the whole film now.
     pub fn serves_well(&mut self) -> Done {
         self.leeches += 1;
         let out = format!("leech-{}", self.leeches);
@@ -126,7 +126,7 @@ impl SeedVictim {
         done
     }
 
-    /// It has come through.
+    /// Ends the victim, and checks that it is still up.
     pub fn settle(self, case: &'static str) -> Settled {
         self.settle_against(case, honest_seed())
     }
@@ -138,7 +138,7 @@ impl SeedVictim {
 }
 
 impl Settled {
-    /// Another victim than those two, that is up still; compared with an honest run of the same.
+    /// Ends another kind of victim, which must still be up; compares it with an honest run of the same kind.
     pub fn ended(case: &'static str, victim: Process, honest: impl FnOnce() -> Spent) -> Self {
         let (spent, outcome) = end(victim);
         let is_honest = case.starts_with("an honest");
@@ -150,13 +150,13 @@ impl Settled {
         self.spent
     }
 
-    /// It banned this node, for that.
+    /// The victim banned this node for this reason.
     pub fn banned(&self, node: NodeId, why: &str) {
         self.told(node, "banned", why);
         self.passed(&format!("banned: {why}"));
     }
 
-    /// It said of this node that it left, or was sent away, for that.
+    /// The victim reported that this node left, or was closed, for this reason.
     pub fn told(&self, node: NodeId, state: &str, why: &str) {
         let is_it = |line: &serde_json::Value| {
             line["node"] == node.to_string()
@@ -171,19 +171,19 @@ impl Settled {
         );
     }
 
-    /// It banned nobody.
-    pub fn banned_nobody(&self) {
+    /// The victim banned no node.
+    pub fn banned_no_node(&self) {
         let banned = self.outcome.events("peer").into_iter().find(|line| line["state"] == "banned");
         assert!(banned.is_none(), "{}: {banned:?}: {:#?}", self.case, self.outcome);
     }
 
-    /// Its log names this, of that node where one is given; that is the outcome.
+    /// The victim's log has this text, about the node if one is given; the text is the reported outcome.
     pub fn logged(&self, node: Option<NodeId>, why: &str) {
         self.has_logged(node, why);
         self.passed(&format!("log: {why}"));
     }
 
-    /// Its log names this, of that node where one is given.
+    /// The victim's log has this text, about the node if one is given.
     pub fn has_logged(&self, node: Option<NodeId>, why: &str) {
         let short = node.map(|node| node.short()).unwrap_or_default();
         let is_it = |line: &String| line.contains(why) && line.contains(&short);
@@ -195,7 +195,7 @@ impl Settled {
         );
     }
 
-    /// Its log names this of that node in one line, however often there was reason to.
+    /// The victim's log has this text about the node in one line only, however often the cause occurred.
     pub fn has_logged_once(&self, node: NodeId, why: &str) {
         let short = node.short();
         let lines =
@@ -203,17 +203,17 @@ impl Settled {
         assert_eq!(lines, 1, "{}: lines with `{why}` of `{short}` in the log", self.case);
     }
 
-    /// What it printed.
+    /// The output of the victim.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
 
-    /// Prints the line of the table, and holds the victim to its bounds.
+    /// Prints the line of the table, and checks the victim's bounds.
     pub fn passed(&self, outcome: &str) {
         self.passed_beside(Spent { peak_len: 0, cpu: Duration::ZERO }, outcome);
     }
 
-    /// The same, where an honest run of that kind takes so much more.
+    /// As [`Self::passed`], where an honest run of that kind may use this much more.
     pub fn passed_beside(&self, more: Spent, outcome: &str) {
         report(self.case, self.spent, self.honest, outcome);
         assert!(
@@ -237,7 +237,7 @@ pub fn start_logging(world: &World, args: &[OsString]) -> Process {
     Process::start(world.command(args).env("RUST_LOG", "swarm=debug"), b"")
 }
 
-/// Ends a victim that is to be up still.
+/// Ends a victim that must still be up.
 fn end(mut victim: Process) -> (Spent, Outcome) {
     let peak_len = victim.peak_memory_len().expect("these tests need /proc");
     let spent = Spent::of(victim.pid(), peak_len);
@@ -245,7 +245,7 @@ fn end(mut victim: Process) -> (Spent, Outcome) {
     (spent, victim.end())
 }
 
-/// What the same fetch spends among honest peers.
+/// The resources of the same fetch among honest peers.
 fn honest_fetch() -> Spent {
     static SPENT: OnceLock<Spent> = OnceLock::new();
     *SPENT.get_or_init(|| {
@@ -255,7 +255,7 @@ fn honest_fetch() -> Spent {
     })
 }
 
-/// What a seed spends on one honest leech.
+/// The resources of a seed with one honest leech.
 fn honest_seed() -> Spent {
     static SPENT: OnceLock<Spent> = OnceLock::new();
     *SPENT.get_or_init(|| {
@@ -267,7 +267,7 @@ fn honest_seed() -> Spent {
 }
 
 const FILM_LEN: u64 = 12 * MIB;
-/// A fetch from the honest seed alone takes two seconds.
+/// At this rate a fetch from the honest seed alone takes two seconds.
 const HONEST_RATE: &str = "6MiB/s";
-/// A flood that is read and refused costs something; a loop without end costs more.
+/// Processor time that reading and refusing a flood may cost; an endless loop would exceed it.
 const CPU_MORE_MAX: Duration = Duration::from_secs(8);

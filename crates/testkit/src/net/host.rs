@@ -41,27 +41,27 @@ impl Host {
         outer
     }
 
-    /// Its switch drops everything to and from it; the host is not told.
+    /// Cuts the line: its switch drops all frames to and from it; the host does not notice.
     pub fn cut(&self) {
         self.set_port("nomaster");
     }
 
-    /// The other way round.
+    /// Ends a cut.
     pub fn mend(&self) {
         self.set_port(&format!("master {BRIDGE}"));
     }
 
-    /// Takes its interface down: it knows that it has no network, and cannot even send.
+    /// Takes its interface down: the host notices that it has no network, and cannot send.
     pub fn take_down(&self) {
         run(&format!("ip -n {} link set {HOST_INTERFACE} down", self.netns));
     }
 
-    /// The other way round.
+    /// Brings its interface up again.
     pub fn bring_back(&self) {
         run(&format!("ip -n {} link set {HOST_INTERFACE} up", self.netns));
     }
 
-    /// Takes its address, and gives it another one. (In this order: with its first address a host loses all of that network.)
+    /// Gives it another address in place of its own. (The new one is added last: removing the first address removes its network.)
     pub fn move_away(&self) {
         let [a, b, c, d] = self.address.octets();
         let other = Ipv4Addr::new(a, b, c ^ 1, d);
@@ -69,12 +69,12 @@ impl Host {
         run(&format!("ip -n {} address add {other}/16 dev {HOST_INTERFACE}", self.netns));
     }
 
-    /// A UDP socket on this host; it may be used from anywhere.
+    /// A UDP socket on this host, which any thread may use.
     pub fn udp_socket(&self, port: u16) -> UdpSocket {
         within(&self.netns, move || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).expect("a free port"))
     }
 
-    /// Sends what goes to `network` by way of `gateway`.
+    /// Routes `network` by way of `gateway`.
     pub fn route(&self, network: &str, gateway: Ipv4Addr) {
         run(&format!("ip -n {} route add {network} via {gateway}", self.netns));
     }
@@ -85,7 +85,7 @@ impl Host {
     }
 }
 
-/// Does something in a namespace, on a thread of its own: whoever enters one does not come back.
+/// Runs `work` in a namespace, on a thread of its own, because a thread cannot leave a namespace.
 pub(super) fn within<T: Send + 'static>(netns: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let path = PathBuf::from("/run/netns").join(netns);
     let entering = move || {

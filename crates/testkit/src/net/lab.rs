@@ -1,5 +1,5 @@
-//! A laboratory: a switch and hosts, all in network namespaces of its own, so that this machine's own network is not touched.
-//! Names hold the process's number: what a killed run has left is found by it and taken away by the next one.
+//! A laboratory: a switch and hosts, each in its own network namespace, so that this machine's network is not touched.
+//! Names contain the process id: the next run finds by it what a killed run left, and removes that.
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -14,12 +14,12 @@ use super::nat::Nat;
 use super::relay::Relay;
 use super::shell::{run, try_run};
 
-/// The laboratory; gone when dropped, with every process in it.
+/// The laboratory; dropping it removes it, with every process in it.
 pub struct Lab {
     name: String,
     hosts: AtomicU32,
     relays: Mutex<Vec<Relay>>,
-    /// One at a time: they share the processors, and some look at the clock.
+    /// Laboratories run one at a time: they share the processors, and some measure time.
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -33,7 +33,7 @@ impl Lab {
             let test = std::thread::current().name().unwrap_or("a test").to_owned();
             let required = std::env::var_os("SWARM_NET_TESTS").is_some_and(|value| value == "required");
             assert!(!required, "SWARM_NET_TESTS=required, but {why}");
-            // Not by eprintln, which shows nothing of tests that pass.
+            // Not by eprintln, because that hides the output of passed tests.
             let _ = writeln!(std::io::stderr(), "NOT RUN: net {test}: {why}");
             return None;
         }
@@ -46,7 +46,7 @@ impl Lab {
         Some(lab)
     }
 
-    /// The same for a scenario that takes long: `None`, and a line that says so, unless such are asked for.
+    /// A laboratory for a long scenario: `None`, with a line on stderr, unless long scenarios are enabled.
     pub fn for_long() -> Option<Self> {
         let is_set = |name| std::env::var_os(name).is_some();
         if is_set("SWARM_LONG_TESTS") || is_set("SWARM_NET_TESTS") {
@@ -105,8 +105,8 @@ pub(super) fn add_switch(netns: &str) {
     run(&format!("ip -n {netns} link set {BRIDGE} addrgenmode none up"));
 }
 
-/// A line without delay between two namespaces, each with its interface. Frames cross it one by one, as on a cable: the kernel
-/// may not hand on many as one, or a lost one would be ten.
+/// A line without delay between two namespaces, each with its interface. Frames cross it one by one, as on a cable: if the kernel
+/// combined several frames, losing one of them would lose all.
 pub(super) fn join(host: (&str, &str), switch: (&str, &str)) {
     let ((netns, interface), (switch, port)) = (host, switch);
     run(&format!("ip -n {switch} link add {port} type veth peer name {interface} netns {netns}"));
@@ -126,7 +126,7 @@ pub(super) fn bring_up(netns: &str, address: &str) {
     run(&format!("ip -n {netns} link set {HOST_INTERFACE} addrgenmode none up"));
 }
 
-/// Whether this machine can have a laboratory, found out once; if not, why, and what would help.
+/// Whether this machine can run a laboratory, tested once; if not, the reason and the way out.
 fn is_possible() -> Result<(), &'static str> {
     static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
     let find = || {
@@ -140,7 +140,7 @@ fn is_possible() -> Result<(), &'static str> {
         let made = try_run(&format!("ip netns add {probe}"), "");
         let rules = made.and_then(|_| try_run(&format!("ip netns exec {probe} nft list ruleset"), ""));
         let _ = try_run(&format!("ip netns del {probe}"), "");
-        rules.map_err(|error| format!("this machine lets nobody make network namespaces: {error}"))?;
+        rules.map_err(|error| format!("this machine cannot create network namespaces: {error}"))?;
         let tun = std::fs::metadata("/dev/net/tun");
         tun.map_err(|error| format!("/dev/net/tun: {error}: load the kernel module tun"))?;
         Ok(())
@@ -154,7 +154,7 @@ fn namespaces() -> Vec<String> {
     list.lines().filter_map(name).filter(|name| name.starts_with(PREFIX)).collect()
 }
 
-/// What runs left that were killed.
+/// Removes namespaces that killed runs left behind.
 fn remove_leftovers() {
     for netns in namespaces() {
         let process = netns[PREFIX.len()..].split('-').next().unwrap_or_default();
@@ -164,7 +164,7 @@ fn remove_leftovers() {
     }
 }
 
-/// Takes a namespace away, and the processes in it: without their names nobody would find them again.
+/// Removes a namespace and the processes in it: without its name they could not be found again.
 fn remove(netns: &str) {
     let inside = try_run(&format!("ip netns pids {netns}"), "").unwrap_or_default();
     for pid in inside.lines().filter_map(|line| line.trim().parse().ok()).filter_map(Pid::from_raw) {
@@ -173,7 +173,7 @@ fn remove(netns: &str) {
     let _ = try_run(&format!("ip netns del {netns}"), "");
 }
 
-/// Every namespace's name begins with it; then come the process, the laboratory and the host.
+/// Prefix of every namespace's name; the process, the laboratory and the host follow.
 const PREFIX: &str = "swarm-net-";
 pub(super) const BRIDGE: &str = "br0";
 pub(super) const HOST_INTERFACE: &str = "eth0";

@@ -1,4 +1,4 @@
-//! What joins a host to its switch: rates, delay and loss.
+//! The line between a host and its switch: rates, delay and loss.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub struct Line {
     down_mbit: Option<u32>,
     /// One way.
     pub(super) delay: Duration,
-    /// Of the datagrams that arrive, so many in a thousand are lost.
+    /// Datagrams lost, of a thousand that arrive.
     lost_per_mille: u32,
 }
 
@@ -52,5 +52,5 @@ impl Line {
     }
 }
 
-/// A bucket of some twenty frames, and as long a queue as a good home router has: what waits longer than this is dropped.
+/// A bucket of some twenty frames, and the queue of a good home router: frames that would wait longer are dropped.
 const BUCKET: &str = "burst 32k latency 50ms";

@@ -1,4 +1,4 @@
-//! A home router: hosts behind it share its address, and nobody outside reaches them unasked.
+//! A home router: hosts behind it share its address, and datagrams from outside reach them only in answer to theirs.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -44,8 +44,8 @@ impl Nat {
         Host { netns, address, port: (self.inside.clone(), port) }
     }
 
-    /// A NAT-PMP server on it, as home routers have one: for a thread of the test's own. It maps every port to itself, opens
-    /// the way in, and ends when the laboratory does.
+    /// A NAT-PMP server on it, as home routers have one; run it on a thread of its own. It maps every port to itself, opens
+    /// the way in, and ends with the laboratory.
     pub fn serve_nat_pmp(&self) {
         let netns = self.outside.netns.clone();
         let socket = within(&netns, || UdpSocket::bind((INNER_ADDRESS, NAT_PMP_PORT)).expect("a free port"));
@@ -64,13 +64,13 @@ impl Nat {
         });
     }
 
-    /// As the world sees all hosts behind it.
+    /// The address of all hosts behind it, as seen from outside.
     pub fn address(&self) -> Ipv4Addr {
         self.outside.address
     }
 }
 
-/// RFC 6886. Other versions, PCP's among them, are told that this is the one.
+/// RFC 6886. Requests of other versions, such as PCP, are answered with "unsupported version".
 fn nat_pmp(request: &[u8], outside: Ipv4Addr, map: impl Fn(u16, bool)) -> Vec<u8> {
     let epoch = [0, 0, 0, 1];
     match request {
@@ -100,7 +100,7 @@ insert rule ip guard passing iifname "eth0" ip daddr {inside} udp dport {port} a
 
 const SHUT: &str = "delete table ip mapped";
 const NAT_PMP_PORT: u16 = 5351;
-/// Longer than any test: the thread is not to outlive them by much.
+/// Longer than any test: the thread ends soon after its test.
 const NAT_PMP_SILENCE_MAX: Duration = Duration::from_secs(120);
 const INNER_INTERFACE: &str = "inner";
 const INNER_PORT: &str = "router";

@@ -37,7 +37,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // That is what wakes up who reads from them.
+        // Removing the interface wakes the thread that reads from it.
         for (netns, name) in &self.ends {
             let _ = try_run(&format!("ip -n {netns} link del {name}"), "");
         }
@@ -69,7 +69,7 @@ fn take(from: &SyncDevice, sender: &SyncSender<Delayed>, delay: Duration) {
 fn give(to: &SyncDevice, receiver: &Receiver<Delayed>) {
     while let Ok((due, frame)) = receiver.recv() {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        // An interface that is down takes none: that is what a cut is.
+        // A cut line has its interface down, and drops the frame.
         let _ = to.send(&frame);
     }
 }

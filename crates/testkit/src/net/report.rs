@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::Outcome;
 
-/// What a fetch says of itself when it is done.
+/// The figures in the last line of a fetch.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Figures {
     pub fetched_bytes: u64,
@@ -18,7 +18,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Of a fetch that ended well.
+    /// The figures of a successful fetch.
     pub fn of(outcome: &Outcome) -> Self {
         outcome.done();
         let last = outcome.json().pop().expect("it has just been looked at");
@@ -55,14 +55,14 @@ impl Stopwatch {
     }
 }
 
-/// Prints a line of the table. Not by println, which shows nothing of tests that pass.
+/// Prints a line of the table. Not by println, because that hides the output of passed tests.
 pub fn report(scenario: &str, figures: &str) {
     let _ = writeln!(std::io::stderr(), "net: {scenario}: {figures}");
 }
 
 /// The longest datagram that is sent across a network, UDP payload; most are that long.
 const DATAGRAM_LEN: f64 = 1452.0;
-/// What lies around it in a frame: Ethernet 14 (its checksum is not counted by the kernel), IPv4 20, UDP 8. Inside of it QUIC takes
+/// Headers around it in a frame: Ethernet 14 (its checksum is not counted by the kernel), IPv4 20, UDP 8. Inside of it QUIC takes
 /// 11 (first byte 1, connection 8, packet number 2), its tag 16, and a stream frame's head some 10: of 1494 bytes 1415 are
 /// content, 94.7 %. That is the most that a share of content can be.
 const FRAME_HEADERS_LEN: f64 = 42.0;

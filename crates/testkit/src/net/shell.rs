@@ -1,4 +1,4 @@
-//! The system's own tools, run to their end.
+//! Runs tools of the system to their end.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 /// Runs a command line (words without quoting) and returns its stdout.
 ///
 /// # Errors
-/// What it said, if it did not end well.
+/// The output of the tool, if it failed.
 pub(super) fn try_run(line: &str, stdin: &str) -> Result<String, String> {
     let mut words = line.split_whitespace();
     let program = words.next().expect("a command line has a program");
     let mut command = Command::new(program);
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("`{line}`: {error}"))?;
-    // What ends early does not read: that shows in its exit code.
+    // A tool that ends early does not read its stdin; its exit code shows that.
     let _ = child.stdin.take().expect("stdin is piped").write_all(stdin.as_bytes());
     let output = child.wait_with_output().map_err(|error| format!("`{line}`: {error}"))?;
     if !output.status.success() {
@@ -22,7 +22,7 @@ pub(super) fn try_run(line: &str, stdin: &str) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The same, where anything but success is a fault of the laboratory.
+/// Runs a command line; a failure is a fault of the laboratory.
 pub(super) fn run(line: &str) -> String {
     try_run(line, "").unwrap_or_else(|error| panic!("{error}"))
 }

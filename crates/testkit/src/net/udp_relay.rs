@@ -1,5 +1,5 @@
-//! A long fat path for UDP: a host that passes datagrams on, each a fixed time later, no faster than a rate, and some of them not at
-//! all. It takes and gives many in one call, so that half a gigabit a second leaves the machine time for the ends; the relay of
+//! A long fat path for UDP: a host that forwards datagrams with a fixed delay, at a limited rate, and drops some of them.
+//! It receives and sends many in one call, so that half a gigabit a second leaves processor time for both ends; the relay of
 //! whole frames ends at some 300 Mbit/s.
 
 use std::io::{self, IoSliceMut};
@@ -14,23 +14,23 @@ use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 
 use super::host::Host;
 
-/// What the path does to datagrams, each way.
+/// The properties of the path, each way.
 #[derive(Clone, Copy, Debug)]
 pub struct Path {
     /// Frames of Ethernet, as lines count them.
     pub mbit: u32,
     pub delay: Duration,
-    /// On the way to who dialed, so many in a thousand are lost.
+    /// Datagrams lost towards the dialing side, of a thousand.
     pub lost_per_mille: u32,
 }
 
-/// Passes on what comes to one port of a host, and the answers. It ends when dropped.
+/// Forwards datagrams of one port of a host, and the answers. Dropping it ends it.
 pub struct UdpRelay {
     is_over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// When a line is free again. Clones are the same line.
+/// When a line is free again. Clones share the line.
 #[derive(Clone)]
 pub struct Bottleneck(Arc<Mutex<Instant>>);
 
@@ -39,7 +39,7 @@ impl Bottleneck {
         Self(Arc::new(Mutex::new(now())))
     }
 
-    /// When a datagram that comes now has left the line; `None` if the queue is full.
+    /// When a datagram that arrives now has left the line; `None` if the queue is full.
     fn pass(&self, at: Instant, len: usize, mbit: u32) -> Option<Instant> {
         let mut free_at = self.0.lock().expect("no panic");
         let begin = at.max(*free_at);
@@ -53,7 +53,7 @@ impl Bottleneck {
 }
 
 impl UdpRelay {
-    /// Between `port` of a host and `to`; what goes back shares `back` with other relays.
+    /// Forwards between `port` of a host and `to`; the way back shares the line `back` with other relays.
     pub fn start(host: &Host, port: u16, to: SocketAddr, path: Path, back: &Bottleneck) -> Self {
         let [near, far] = [port, 0].map(|port| Arc::new(host.udp_socket(port)));
         far.connect(to).expect("there is a way");
@@ -95,12 +95,12 @@ impl Drop for UdpRelay {
 
 type Due = (Instant, Vec<u8>);
 
-/// One way through the relay.
+/// One direction of the relay.
 struct Way {
     from: Arc<UdpSocket>,
     line: Bottleneck,
     path: Path,
-    /// Where answers go: to whoever sent last.
+    /// The address that sent last: answers go there.
     learned: Option<Arc<Mutex<Option<SocketAddr>>>>,
     is_over: Arc<AtomicBool>,
 }
@@ -115,7 +115,7 @@ impl Way {
             let received = state.recv((&*self.from).into(), &mut [IoSliceMut::new(&mut buffer)], &mut meta);
             let at = now();
             let [RecvMeta { addr, len, stride, .. }] = meta;
-            // Timed out, or the other end is not there yet.
+            // A timeout, or the other end does not listen yet.
             let Ok(1) = received else { continue };
             if let Some(learned) = &self.learned {
                 *learned.lock().expect("no panic") = Some(addr);
@@ -133,7 +133,7 @@ impl Way {
     }
 }
 
-/// Datagrams of one length that are due together leave in one call.
+/// Sends datagrams of one length that are due together in one call.
 fn give(to: &UdpSocket, due: &Receiver<Due>, destination: impl Fn() -> Option<SocketAddr>) {
     let state = blocking(to);
     let mut next = None;

@@ -18,7 +18,7 @@ pub struct World {
     dir: TempDir,
 }
 
-/// What will run, or runs, on a host.
+/// The node of a host, running or not.
 pub struct Node {
     pub host: Host,
     /// For `--peer`.
@@ -66,18 +66,18 @@ impl Node {
         self.dir.join(name)
     }
 
-    /// The same node, if it announces itself to its network.
+    /// The same node with announcements on its network.
     pub fn on_lan(self) -> Self {
         Self { is_on_lan: true, ..self }
     }
 
-    /// For `--peer`, of whoever reaches it by this address.
+    /// An argument for `--peer` of a node that reaches it by this address.
     pub fn peer_at(&self, address: SocketAddr) -> String {
         let node = self.peer.split('@').next().expect("its key");
         format!("{node}@{address}")
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn listens_at(&self) -> SocketAddr {
         (self.host.address(), PORT).into()
     }
@@ -87,7 +87,7 @@ impl Node {
         self.seed_and_ticket(manifest, data, more).0
     }
 
-    /// The same, and its ticket.
+    /// Starts a seed and waits until it is ready; returns its ticket, too.
     pub fn seed_and_ticket(&self, manifest: &Path, data: &Path, more: &[&str]) -> (Process, String) {
         let mut args: Vec<OsString> = vec!["seed".into(), "--manifest".into(), manifest.into(), data.into()];
         args.extend(more.iter().map(OsString::from));
@@ -116,7 +116,7 @@ impl Node {
         self.start(&args)
     }
 
-    /// A node that collects, into `store`, what anybody offers.
+    /// Starts an aggregator that collects into `store` and accepts offers of every node.
     pub fn aggregate(&self) -> Process {
         let mut process = self.start(&[
             "aggregate".into(),
@@ -129,7 +129,7 @@ impl Node {
         process
     }
 
-    /// A node that offers what it has to an aggregator, until all is on the disk there.
+    /// Starts a node that offers its data to an aggregator, and ends when the aggregator has it on disk.
     pub fn join(&self, manifest: &Path, data: &Path, aggregator: &str) -> Process {
         let words = ["join", "--until-replicated", "--manifest"].map(OsString::from);
         let args: Vec<OsString> =
@@ -137,7 +137,7 @@ impl Node {
         self.start(&args)
     }
 
-    /// What a running service says of the UDP payload that it received.
+    /// UDP payload that a running service received, from its status, bytes.
     pub fn wire_received_bytes(&self) -> u64 {
         let mut command = Build::under_test().command(&["status".into(), "--json".into()]);
         command.env("SWARM_STATE_DIR", self.path("state"));
@@ -157,7 +157,7 @@ impl Node {
         if self.is_on_lan {
             command.env_remove("SWARM_NO_LAN");
         }
-        // To look closer at one scenario: SWARM_NET_LOG=swarm=debug,quinn_proto=debug.
+        // For a closer look at one scenario: SWARM_NET_LOG=swarm=debug,quinn_proto=debug.
         if let Some(filter) = std::env::var_os("SWARM_NET_LOG") {
             command.env("RUST_LOG", filter);
         }

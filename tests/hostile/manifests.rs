@@ -76,8 +76,6 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("an escape for terminals", paths(&["evil\x1b[2J"]), "control character"),
         ("a dot", paths(&["./evil"]), "could leave its folder"),
         ("nothing between slashes", paths(&["a//evil"]), "could leave its folder"),
-        ("a device", paths(&["evil/nul"]), "names a device"),
-        ("a device with an ending", paths(&["CON.txt"]), "names a device"),
         ("no name", paths(&["", "evil"]), "is too short"),
         ("a long name", paths(&[&"evil".repeat(64)]), "is too long"),
         ("a long path", paths(&[&["evil"; 1000].join("/")]), "is too long"),
@@ -175,10 +173,10 @@ fn drive_letters_and_backslashes_stay_below_the_folder() {
 #[test]
 fn a_folder_with_names_that_collide_elsewhere_is_not_indexed_and_both_are_named() {
     let world = World::new();
-    for (one, other, why) in [
-        ("Film.mkv", "film.mkv", "`tree/Film.mkv` and `tree/film.mkv` are one name"),
-        ("cafe\u{301}", "caf\u{e9}", "`tree/cafe\\u{301}` and `tree/caf\\u{e9}` are one name"),
-        ("Straße/a", "strasse/b", "`tree/Straße` and `tree/strasse` are one name"),
+    for (one, other, names) in [
+        ("Film.mkv", "film.mkv", ["film.mkv` (", "one name with `tree/Film.mkv`"]),
+        ("cafe\u{301}", "caf\u{e9}", ["caf\u{e9}` (", "one name with `tree/cafe\u{301}`"]),
+        ("Straße/a", "strasse/b", ["strasse` (", "one name with `tree/Straße`"]),
     ] {
         let tree = world.path("tree");
         let _ = std::fs::remove_dir_all(&tree);
@@ -187,7 +185,8 @@ fn a_folder_with_names_that_collide_elsewhere_is_not_indexed_and_both_are_named(
         for command in [args!["seed", tree], args!["manifest", "create", "-o", "made.swarm", tree]] {
             let outcome = world.run(&command).expect_code(2);
             let line = outcome.failure_line();
-            assert!(line.contains(why) && line.contains("rename one of them"), "{line}");
+            assert!(names.iter().all(|name| line.contains(name)), "{line}");
+            assert!(line.contains("rename them"), "{line}");
         }
     }
 }

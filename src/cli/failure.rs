@@ -121,10 +121,15 @@ impl From<CoordinatorError> for Failure {
     }
 }
 
+/// A fetch to stdout meets a closed pipe as an error of its store; files have none.
+fn is_closed_stdout(error: &StoreError) -> bool {
+    matches!(error, StoreError::Disk { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         if let StoreError::Disk { source, .. } = &error
-            && source.kind() == std::io::ErrorKind::BrokenPipe
+            && is_closed_stdout(&error)
         {
             return Self::stdout(source);
         }
@@ -200,6 +205,9 @@ impl From<ClientError> for Failure {
 
 /// A folder that a fetch cannot fill.
 pub(super) fn of_target(error: StoreError) -> Failure {
+    if is_closed_stdout(&error) {
+        return error.into();
+    }
     let way = ways::target(&error);
     Failure::of(error.category(), error, way)
 }

@@ -11,6 +11,7 @@ use swarm_credentials::CredentialsError;
 use swarm_engine::{Bottleneck, FetchFailure, Refusal};
 use swarm_files::{IndexError, StoreError};
 use swarm_host::client::ClientError;
+use swarm_host::jobs::SelectionError;
 use swarm_host::{ConfigError, ControlError, ServiceError};
 use swarm_link::{BindError, IdentityError};
 
@@ -218,15 +219,35 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Failure {
     Failure::new(refusal.cause.category().into(), format_args!("{refusal}{}", way.unwrap_or_default()))
 }
 
+/// Patterns of `--include` that choose nothing.
+pub(super) fn of_selection(error: SelectionError) -> Failure {
+    let exit = error.category().into();
+    let message = match error {
+        SelectionError::Empty => {
+            "--include names nothing: give a name or a pattern, or leave it out for all files".to_owned()
+        }
+        SelectionError::NotAPattern { pattern, why } => {
+            let shown = pattern.escape_debug();
+            format!("--include: no file is named `{shown}`, and it is no pattern: {why}")
+        }
+        SelectionError::NoMatch { patterns: given, files, more } => {
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let shown: Vec<String> = files.iter().map(|file| format!("`{}`", file.escape_debug())).collect();
+            let (given, shown) = (patterns(&given), shown.join(", "));
+            format!("--include {given} matches no file of this content: it has {shown}{more}")
+        }
+    };
+    Failure::new(exit, message)
+}
+
+/// Patterns as messages name them.
+pub(super) fn patterns(patterns: &[String]) -> String {
+    let shown: Vec<String> = patterns.iter().map(|pattern| format!("`{}`", pattern.escape_debug())).collect();
+    shown.join(" and ")
+}
+
 /// A fetch that the engine gave up.
-pub(super) fn of_fetch(
-    failure: &FetchFailure,
-    store_error: Option<StoreError>,
-    describe: impl FnOnce(&Bottleneck) -> String,
-) -> Failure {
-    if let Some(error) = store_error {
-        return of_target(error);
-    }
+pub(super) fn of_fetch(failure: &FetchFailure, describe: impl FnOnce(&Bottleneck) -> String) -> Failure {
     let message = match failure {
         FetchFailure::Refused(refusal) => return of_refusal(refusal),
         FetchFailure::Store => "the store failed; run the same command again".to_owned(),
@@ -343,7 +364,7 @@ mod tests {
         failures.push((FetchFailure::Manifest(words.to_owned()), 2));
         failures.push((FetchFailure::Store, 6));
         for (failure, code) in failures {
-            let ended = of_fetch(&failure, None, |_| words.to_owned());
+            let ended = of_fetch(&failure, |_| words.to_owned());
             assert_eq!((ended.exit as u8, code_of_answer(failure.category())), (code, code), "{failure:?}");
             assert!(ended.error.to_string().lines().count() == 1, "{failure:?}");
         }

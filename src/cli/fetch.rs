@@ -1,47 +1,33 @@
-//! `swarm fetch`: fetch a content from all its sources at once.
+//! `swarm fetch`: fetch a content from all its sources at once. Makes a plan of the arguments and shows what the job says; decides
+//! nothing of the fetch itself.
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
 
 use super::args::{FetchArgs, Global};
 use super::failure::{self, Exit, Failure};
-use super::include::{Chosen, Include};
 use super::memory::Memory;
 use super::output::{self, Done, FetchView, HashView, Json};
-use super::place::Place;
-use super::seal;
-use super::seed::{moved, own_source};
+use super::seed::moved;
 use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use super::steps::{Progress, Steps};
 use super::trust;
-use swarm_core::base::limits::{COORDINATORS_MAX, SIGNATURES_MAX, WRAPPED_KEYS_MAX};
-use swarm_core::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Rate, Shown};
-use swarm_core::manifest::{
-    ChunkIndex, ContentKey, Manifest, SealError, Signature, Source, Ticket, WrappedKey,
-};
+use swarm_core::base::{ByteLen, NodeId, Rate, Shown};
+use swarm_core::manifest::{ChunkIndex, ContentKey, Manifest};
 use swarm_core::wire::DeclineReason;
-use swarm_engine::{
-    Bottleneck, ContentSnapshot, DialFailure, Event, FetchFailure, Join, Order, Patience, Purpose,
+use swarm_engine::{Bottleneck, ContentSnapshot, Order};
+use swarm_files::{HashProgress, LeftOut, find_manifest};
+use swarm_host::jobs::{
+    ChunkNews, Destination, FetchEnd, FetchError, FetchJob, FetchPlan, FolderPlan, JobEvent, PeerNews, Ready,
+    Selection,
 };
-use swarm_files::{
-    LastLook, LeftOut, Opened, Opening, Store, StoreError, StreamStore, Target, TargetOptions, find_manifest,
-    free_len,
-};
-use swarm_host::Guard;
-use swarm_link::{Endpoint, Identity};
-use swarm_node::clock::{Clock, wall_clock};
-use swarm_node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
+use swarm_link::Identity;
+use swarm_node::{Limits, NodeSnapshot, Options};
 
 pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure> {
-    // Whoever takes stdout for the file must find nothing else there.
+    // Nothing else may go to stdout when that takes the file.
     let is_json = args.json && !is_stdout(&args.out);
     let result = fetch(args, global, &mut |_| {}).await;
     result.map_err(|failure| output::told(failure, is_json))
@@ -53,15 +39,7 @@ pub(super) async fn fetch(
     global: &Global,
     observe: &mut dyn FnMut(&ContentSnapshot),
 ) -> Result<(), Failure> {
-    if args.json && is_stdout(&args.out) {
-        return Err(Failure::new(Exit::Usage, "--json and -o - both want stdout: choose one"));
-    }
-    if args.verify_at_end && is_stdout(&args.out) {
-        let message = "--verify-at-end reads files again, -o - writes none: choose one";
-        return Err(Failure::new(Exit::Usage, message));
-    }
-    args.find.check()?;
-    let include = Include::new(&args.include)?;
+    let selection = check(&args)?;
     let mut interrupts = Interrupts::catch()?;
     let mut steps = Steps::new(&mut interrupts, patience(&args));
     let wanted = find(&args, &mut steps).await?;
@@ -70,60 +48,75 @@ pub(super) async fn fetch(
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
     let readers = args.readers.as_ref().map(|path| (wanted.content, path));
     let guard = trust::guard(&endpoint, args.trust.files(readers), &mut steps).await?;
+    let plan = FetchPlan { selection, content_key, ..plan(&args, wanted, memory.window_len) };
+    let mut job = FetchJob::start(endpoint, guard, options(&args, &memory), plan);
+    let mut screen = Screen::new(args, observe);
+    let result = job.run(&mut |event| screen.show(event), interrupts.next()).await;
+    screen.clear();
+    let end = tokio::select! {
+        end = job.end() => end,
+        () = interrupts.next() => return Err(screen.failed(FetchError::Stopped { percent: 0 })),
+    };
+    match result {
+        Ok(()) => {
+            screen.conclude(&end);
+            screen.check_whole()
+        }
+        Err(error) => Err(screen.failed(error)),
+    }
+}
+
+/// Refuses arguments that do not go together.
+fn check(args: &FetchArgs) -> Result<Selection, Failure> {
+    if args.json && is_stdout(&args.out) {
+        return Err(Failure::new(Exit::Usage, "--json and -o - both want stdout: choose one"));
+    }
+    if args.verify_at_end && is_stdout(&args.out) {
+        let message = "--verify-at-end reads files again, -o - writes none: choose one";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    args.find.check()?;
+    Selection::new(&args.include).map_err(failure::of_selection)
+}
+
+/// What is asked for. A program that reads stdout gets it in order, no further ahead than `window_len` bytes.
+fn plan(args: &FetchArgs, wanted: Wanted, window_len: u64) -> FetchPlan {
+    let Wanted { content, manifest, sources, coordinators, signatures, key, wrapped_keys } = wanted;
+    let (destination, order) = if is_stdout(&args.out) {
+        let order = Order::Sequential { window_len: Some(window_len) };
+        (Destination::Stream(|| Box::new(output::Stdout)), order)
+    } else {
+        let (overwrite, verify_at_end) = (args.overwrite, args.verify_at_end);
+        let folder = FolderPlan { out: args.out.clone(), overwrite, verify_at_end };
+        let order = if args.sequential { Order::Sequential { window_len: None } } else { Order::RarestFirst };
+        (Destination::Folder(folder), order)
+    };
+    FetchPlan {
+        content,
+        manifest,
+        sources,
+        coordinators,
+        signatures,
+        ticket_key: key,
+        wrapped_keys,
+        content_key: None,
+        must_be_sealed: args.content_key.is_some(),
+        selection: Selection::default(),
+        destination,
+        order,
+        patience: patience(args),
+        keeps_seeding: args.keep_seeding,
+    }
+}
+
+fn options(args: &FetchArgs, memory: &Memory) -> Options {
     let limits = Limits {
         down: args.down_limit.limit_down,
         down_per_peer: args.down_limit.limit_down_per_peer,
         ..args.limit.limits(memory.buffers_len, memory.windows_len)
     };
-    let options = Options {
-        limits,
-        finders: args.find.finders(),
-        dial_timeout: dial_timeout(args.timeout),
-        ..Options::default()
-    };
-    let (node, mut events, task) = Node::start(endpoint.clone(), options);
-    let mut fetch = Fetch {
-        clock: Clock::start(),
-        view: FetchView::new(args.json),
-        content: wanted.content,
-        manifest: None,
-        include,
-        node,
-        endpoint,
-        opening: None,
-        present_len: 0,
-        source_count: wanted.sources.len(),
-        coordinators: wanted.coordinators.clone(),
-        signatures: wanted.signatures.clone(),
-        ticket_key: wanted.key.clone(),
-        wrapped_keys: wanted.wrapped_keys.clone(),
-        content_key,
-        store_error: None,
-        left_out_count: 0,
-        last_look: None,
-        is_looking: Arc::default(),
-        is_complete: false,
-        place: None,
-        trouble: None,
-        told: BTreeSet::new(),
-        guard,
-        args,
-    };
-    let result = fetch.work(wanted, &mut events, &mut interrupts, observe).await;
-    fetch.view.clear();
-    let elapsed = fetch.clock.now() - Instant::ZERO;
-    fetch.node.stop().await;
-    let last = tokio::select! {
-        last = task => last.unwrap_or_default(),
-        () = interrupts.next() => return Err(fetch.interrupted(0)),
-    };
-    match result {
-        Ok(()) => {
-            fetch.conclude(&last, elapsed);
-            fetch.check_whole()
-        }
-        Err(failure) => Err(failure),
-    }
+    let (finders, dial_timeout) = (args.find.finders(), dial_timeout(args.timeout));
+    Options { limits, finders, dial_timeout, ..Options::default() }
 }
 
 /// How long a fetch goes on without any progress; `None` for ever.
@@ -160,236 +153,221 @@ async fn keys(
     steps.run("reading keys", read).await
 }
 
-struct Fetch {
-    clock: Clock,
-    view: FetchView,
+/// The events of a job, as people or readers of JSON see them.
+struct Screen<'a> {
     args: FetchArgs,
-    content: ContentId,
+    observe: &'a mut dyn FnMut(&ContentSnapshot),
+    view: FetchView,
+    /// Of what is there, while the target is opened.
+    hashing: Option<HashView>,
+    /// Of --verify-at-end.
+    last_look: Option<HashView>,
+    /// Hashing has a bar of its own: the other is not drawn.
+    is_hashing: bool,
     manifest: Option<Manifest>,
-    include: Include,
-    node: Node,
-    endpoint: Endpoint,
-    opening: Option<JoinHandle<Result<OpenedStore, Failure>>>,
-    present_len: u64,
-    source_count: usize,
-    /// Of the ticket or manifest.
-    coordinators: Vec<Source>,
-    signatures: Vec<Signature>,
-    /// As the ticket had them, for tickets of one's own.
-    ticket_key: Option<ContentKey>,
-    wrapped_keys: Vec<WrappedKey>,
-    /// What this node opens the content with, if it is sealed.
-    content_key: Option<ContentKey>,
-    store_error: Option<StoreError>,
+    pictures: u32,
     /// Entries that the target cannot hold.
     left_out_count: usize,
-    /// Of --verify-at-end, once the store is open, and whether it has begun.
-    last_look: Option<LastLook>,
-    is_looking: Arc<AtomicBool>,
-    is_complete: bool,
-    /// Where this node is reached, once others were told.
-    place: Option<Place>,
-    /// What last kept a finder from working.
-    trouble: Option<String>,
     /// Troubles with peers that were told once.
     told: BTreeSet<(NodeId, String)>,
-    guard: Guard,
 }
 
-struct OpenedStore {
-    store: Arc<dyn Store>,
-    durable: Bitfield,
-    wanted: Bitfield,
-    is_resumed: bool,
-    is_doubted: bool,
-    left_out: Vec<LeftOut>,
-}
+impl<'a> Screen<'a> {
+    fn new(args: FetchArgs, observe: &'a mut dyn FnMut(&ContentSnapshot)) -> Self {
+        Self {
+            view: FetchView::new(args.json),
+            args,
+            observe,
+            hashing: None,
+            last_look: None,
+            is_hashing: false,
+            manifest: None,
+            pictures: 0,
+            left_out_count: 0,
+            told: BTreeSet::new(),
+        }
+    }
 
-impl Fetch {
-    async fn work(
-        &mut self,
-        wanted: Wanted,
-        events: &mut mpsc::Receiver<NodeEvent>,
-        interrupts: &mut Interrupts,
-        observe: &mut dyn FnMut(&ContentSnapshot),
-    ) -> Result<(), Failure> {
-        self.join(wanted).await?;
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut ticks = 0u32;
-        loop {
-            tokio::select! {
-                Some(event) = events.recv() => {
-                    if self.on_event(event)? {
-                        return Ok(());
-                    }
+    fn show(&mut self, event: JobEvent) {
+        match event {
+            JobEvent::Sealed => self.view.note(
+                "the content is sealed, and the ticket holds no key for this node: fetching it as it is; --content-key FILE opens it",
+            ),
+            JobEvent::Opening(manifest) => (self.manifest, self.is_hashing) = (Some(*manifest), true),
+            JobEvent::Unmatched(patterns) if !self.args.json => output::note(format_args!(
+                "no file matches --include {}: going on with the others",
+                failure::patterns(&patterns)
+            )),
+            // Only seeds serve from the start.
+            JobEvent::Unmatched(_) | JobEvent::Serving { .. } => {}
+            JobEvent::Hashing(progress) => self.show_hashing(progress),
+            JobEvent::LastLook(progress) => self.show_last_look(progress),
+            JobEvent::Ready(ready) => self.show_ready(&ready),
+            JobEvent::LittleRoom { free_len, needed_len } => self.view.note(&format!(
+                "only {} are free at {}, {} are needed: make space meanwhile",
+                ByteLen(free_len),
+                Shown(&self.args.out),
+                ByteLen(needed_len)
+            )),
+            JobEvent::LeftOut(entry) => self.show_left_out(&entry),
+            JobEvent::Progress(snapshot) => self.show_progress(&snapshot),
+            JobEvent::Peer(node, news) => self.show_peer(node, news),
+            JobEvent::Chunk(chunk, news) => self.show_chunk(chunk, news),
+            JobEvent::Trouble(trouble) => self.tell(|| Json::trouble(&trouble), &trouble.reason),
+            JobEvent::Warning(warning) => {
+                let message = warning.to_string();
+                self.tell(|| Json::Warning { message: message.clone() }, &message);
+            }
+            JobEvent::Trust(error) => {
+                let line = format!("{error}; going on with what held before");
+                self.tell(|| Json::trust(&line), &line);
+            }
+            JobEvent::Seeding(ticket) => {
+                self.view.note("complete; going on as a seed. Others fetch it with: swarm fetch TICKET");
+                if !self.args.json {
+                    output::report(ticket);
                 }
-                opened = wait_for(&mut self.opening) => self.on_opened(opened?).await?,
-                _ = tick.tick() => {
-                    self.show(observe, ticks.is_multiple_of(JSON_EVERY_TICKS)).await;
-                    ticks += 1;
-                }
-                () = interrupts.next() => {
-                    self.last_look.iter().for_each(LastLook::stop);
-                    let percent = self.percent().await;
-                    return if self.is_complete { Ok(()) } else { Err(self.interrupted(percent)) };
-                }
+            }
+            JobEvent::Moved(ticket) => {
+                let message = "this node is reached elsewhere now: hand out the new ticket".to_owned();
+                self.view.clear();
+                moved(self.args.json, message, Some(&ticket));
             }
         }
     }
 
-    async fn join(&mut self, wanted: Wanted) -> Result<(), Failure> {
-        if !self.may_find(&wanted.sources) && wanted.manifest.is_none() {
-            return Err(no_source());
-        }
-        let order = match (is_stdout(&self.args.out), self.args.sequential) {
-            (true, _) => Order::Sequential {
-                window_len: Some(
-                    Memory::split(self.args.memory, is_stdout(&self.args.out), self.args.limit.link())
-                        .window_len,
-                ),
-            },
-            (false, true) => Order::Sequential { window_len: None },
-            (false, false) => Order::RarestFirst,
-        };
-        let patience =
-            patience(&self.args).map(|idle| Patience { idle, search: self.search_time().min(idle) });
-        let (content, manifest) = (wanted.content, wanted.manifest.clone());
-        if let Some(manifest) = &manifest {
-            self.open(manifest.clone())?;
-        }
-        self.node.join(Join { content, manifest, order, patience }).await;
-        for source in wanted.sources {
-            self.node.add_source(content, source, Purpose::Fetch).await;
-        }
-        self.node.add_coordinators(content, wanted.coordinators).await;
-        Ok(())
-    }
-
-    /// Opens the store on a thread of its own: it may have to hash what is there.
-    fn open(&mut self, manifest: Manifest) -> Result<(), Failure> {
-        let manifest = self.unsealed(manifest)?;
-        self.manifest = Some(manifest.clone());
-        let (args, include) = (self.args.clone(), self.include.clone());
-        self.last_look = self.args.verify_at_end.then(|| self.make_last_look());
-        let look = self.last_look.clone();
-        self.opening = Some(tokio::task::spawn_blocking(move || open_store(&args, &include, look, manifest)));
-        Ok(())
-    }
-
-    fn make_last_look(&self) -> LastLook {
-        let (is_json, is_looking) = (self.args.json, Arc::clone(&self.is_looking));
-        let view = OnceLock::new();
-        LastLook::new(move |progress| {
-            is_looking.store(progress.hashed_len < progress.total_len, Ordering::Relaxed);
-            view.get_or_init(|| HashView::of_last_look(is_json)).show(progress);
-        })
-    }
-
-    /// As this node can read it; what it has no key for it fetches as it is, as a mirror does.
-    fn unsealed(&self, manifest: Manifest) -> Result<Manifest, Failure> {
-        match &self.content_key {
-            Some(_) if !manifest.is_sealed() && self.args.content_key.is_some() => {
-                Err(SealError::NotSealed.into())
-            }
-            _ if !manifest.is_sealed() => Ok(manifest),
-            Some(key) => seal::opened(&manifest, key),
-            None => {
-                self.view.note(
-                    "the content is sealed, and the ticket holds no key for this node: fetching it as it is; --content-key FILE opens it",
-                );
-                Ok(manifest)
-            }
-        }
-    }
-
-    /// How long finders may take to find somebody who is there.
-    fn search_time(&self) -> Duration {
-        let finders = self.args.find.finders();
-        let asks_far = finders.dht || !finders.coordinators.is_empty() || !self.coordinators.is_empty();
-        match (asks_far, finders.lan) {
-            (true, _) => FAR_SEARCH_TIME,
-            (false, true) => LAN_SEARCH_TIME,
-            (false, false) => Duration::ZERO,
-        }
-    }
-
-    /// Whether there is anybody to begin with, or to ask.
-    fn may_find(&self, sources: &[Source]) -> bool {
-        !sources.is_empty() || !self.coordinators.is_empty() || self.args.find.finders().has_any()
-    }
-
-    async fn on_opened(&mut self, opened: OpenedStore) -> Result<(), Failure> {
-        let Some(manifest) = self.manifest.clone() else { return Ok(()) };
-        let len_of = |set: &Bitfield| -> u64 {
-            let geometry = manifest.geometry();
-            geometry
-                .chunks()
-                .filter(|chunk| set.contains(chunk.get()))
-                .map(|chunk| u64::from(geometry.chunk_len(chunk)))
-                .sum()
-        };
-        let (wanted_len, present_len) = (len_of(&opened.wanted), len_of(&opened.durable));
-        self.present_len = present_len;
-        if present_len < wanted_len && self.source_count == 0 && !self.may_find(&[]) {
-            return Err(no_source());
-        }
-        self.tell_opened(&manifest, &opened, wanted_len);
-        self.tell_left_out(&opened.left_out);
-        self.node.open_store(self.content, opened.store, opened.durable, opened.wanted).await;
-        Ok(())
-    }
-
-    fn tell_opened(&self, manifest: &Manifest, opened: &OpenedStore, wanted_len: u64) {
+    fn tell(&self, json: impl FnOnce() -> Json, line: &str) {
         if self.args.json {
+            json().print();
+        } else {
+            self.view.note(line);
+        }
+    }
+
+    fn show_hashing(&mut self, progress: HashProgress) {
+        let is_json = self.args.json;
+        self.hashing.get_or_insert_with(|| HashView::new("verifying", is_json)).show(progress);
+    }
+
+    fn show_last_look(&mut self, progress: HashProgress) {
+        self.is_hashing = progress.hashed_len < progress.total_len;
+        let is_json = self.args.json;
+        self.last_look.get_or_insert_with(|| HashView::of_last_look(is_json)).show(progress);
+    }
+
+    fn show_ready(&mut self, ready: &Ready) {
+        (self.hashing, self.is_hashing) = (None, false);
+        let Some(manifest) = &self.manifest else { return };
+        if self.args.json {
+            let geometry = manifest.geometry();
             let ready = Json::Ready {
-                node: self.endpoint.node_id().to_string(),
-                content: self.content.to_string(),
+                node: ready.node.to_string(),
+                content: ready.ticket.content.to_string(),
                 name: manifest.name(),
-                ticket: Some(self.own_ticket().to_string()),
-                bytes: wanted_len,
-                present_bytes: self.present_len,
-                files: manifest.geometry().file_count(),
-                chunks: manifest.geometry().chunk_count(),
-                sources: self.source_count,
+                ticket: Some(ready.ticket.to_string()),
+                bytes: ready.wanted_len,
+                present_bytes: ready.present_len,
+                files: geometry.file_count(),
+                chunks: geometry.chunk_count(),
+                sources: ready.sources,
             };
             return ready.print();
         }
-        let from = match self.source_count {
+        let from = match ready.sources {
             0 => "looking for sources".to_owned(),
             count => format!("from {}", output::count(count, "source")),
         };
-        let mut line = format!("fetching {}, {}, {from}", manifest.name(), ByteLen(wanted_len));
-        if opened.is_doubted {
-            line += &format!("; re-hashed what is there, {} are good", ByteLen(self.present_len));
-        } else if opened.is_resumed && self.present_len > 0 {
-            line += &format!("; going on after {}", ByteLen(self.present_len));
-        } else if self.present_len > 0 {
-            line += &format!("; {} are there", ByteLen(self.present_len));
+        let mut line = format!("fetching {}, {}, {from}", manifest.name(), ByteLen(ready.wanted_len));
+        let present = ByteLen(ready.present_len);
+        if ready.is_doubted {
+            line += &format!("; re-hashed what is there, {present} are good");
+        } else if ready.is_resumed && ready.present_len > 0 {
+            line += &format!("; going on after {present}");
+        } else if ready.present_len > 0 {
+            line += &format!("; {present} are there");
         }
         self.view.note(&line);
-        let free = if is_stdout(&self.args.out) { None } else { free_len(&self.args.out) };
-        let left_len = wanted_len - self.present_len;
-        if let Some(free) = free.filter(|free| *free < left_len) {
-            let out = Shown(&self.args.out);
-            self.view.note(&format!(
-                "only {} are free at {out}, {} are needed: make space meanwhile",
-                ByteLen(free),
-                ByteLen(left_len)
-            ));
+    }
+
+    fn show_left_out(&mut self, entry: &LeftOut) {
+        self.left_out_count += 1;
+        let (path, message) = (entry.path.to_string(), entry.to_string());
+        self.tell(|| Json::LeftOut { path, message }, &format!("left out {entry}"));
+    }
+
+    fn show_progress(&mut self, snapshot: &NodeSnapshot) {
+        if let Some(content) = snapshot.engine.contents.first() {
+            (self.observe)(content);
+        }
+        if self.last_look.is_some() && self.is_hashing {
+            self.view.clear();
+        } else if !self.is_hashing {
+            self.view.show(snapshot, self.manifest.as_ref());
+        }
+        if self.args.json && self.pictures.is_multiple_of(JSON_EVERY_PICTURES) {
+            let progress = Json::progress(snapshot, self.view.rate().0, self.manifest.as_ref());
+            progress.iter().for_each(Json::print);
+        }
+        self.pictures += 1;
+    }
+
+    fn show_peer(&mut self, node: NodeId, news: PeerNews) {
+        let (state, short) = (news.state(), node.short());
+        let (detail, is_news) = match news {
+            PeerNews::Found(way) => (way.name().to_owned(), false),
+            PeerNews::ToldBy(by) => (format!("told of by peer {}", by.short()), false),
+            PeerNews::Joined { agent } => (agent, false),
+            PeerNews::Left { reason } => (reason, false),
+            PeerNews::Unreachable { reason } => (reason, true),
+            PeerNews::Refused(refusal) => (refusal.words, true),
+            PeerNews::Declined(DeclineReason::NotAuthorised) => {
+                (format!("node {short} does not let this node have it"), true)
+            }
+            PeerNews::Declined(
+                DeclineReason::NotHere | DeclineReason::NotAccepted | DeclineReason::NoRoom,
+            ) => (format!("node {short} does not have this content"), true),
+            PeerNews::Denied => ("it may not have this".to_owned(), false),
+            PeerNews::Banned(violation) => (format!("banned peer {short}: it {violation}"), true),
+            PeerNews::Blames(chunk) => {
+                let name = output::chunk_name(chunk, self.manifest.as_ref());
+                (format!("peer {short} says {name} from here was corrupt: check this machine"), true)
+            }
+            PeerNews::Accused { by } => {
+                (format!("peer {} says that {short} gave it wrong chunks", by.short()), true)
+            }
+            PeerNews::Completed => ("it has everything now".to_owned(), false),
+            PeerNews::Durable => return,
+        };
+        if self.args.json {
+            Json::peer(node, state, Some(detail)).print();
+        } else if is_news && self.told.insert((node, detail.clone())) {
+            self.view.note(&detail);
         }
     }
 
-    fn tell_left_out(&mut self, left_out: &[LeftOut]) {
-        self.left_out_count = left_out.len();
-        for entry in left_out {
-            if self.args.json {
-                let (path, message) = (entry.path.to_string(), entry.to_string());
-                Json::LeftOut { path, message }.print();
-            } else {
-                self.view.note(&format!("left out {entry}"));
+    fn show_chunk(&self, chunk: ChunkIndex, news: ChunkNews) {
+        let Some(manifest) = &self.manifest else { return };
+        let (number, path) = output::chunk_place(chunk, manifest);
+        match news {
+            ChunkNews::Withdrawn => {
+                let name = output::chunk_name(chunk, Some(manifest));
+                self.view.note(&format!("withdrew {name}: it changed on disk"));
+            }
+            ChunkNews::Unreadable { reason } => {
+                let line = output::read_trouble(&reason);
+                self.tell(|| Json::ReadTrouble { chunk: number, path, message: reason }, &line);
+            }
+            ChunkNews::Readable => {
+                let line = output::read_again(&path);
+                self.tell(|| Json::ReadAgain { chunk: number, path }, &line);
             }
         }
+    }
+
+    /// Takes all bars away.
+    fn clear(&mut self) {
+        self.view.clear();
+        (self.hashing, self.last_look) = (None, None);
     }
 
     /// Whether the target holds all that was asked for.
@@ -407,221 +385,50 @@ impl Fetch {
         ))
     }
 
-    /// True when the fetch is over.
-    fn on_event(&mut self, event: NodeEvent) -> Result<bool, Failure> {
-        let event = match event {
-            NodeEvent::Engine(event) => event,
-            NodeEvent::StoreError { error, .. } => {
-                self.store_error.get_or_insert(error);
-                return Ok(false);
+    fn failed(&self, error: FetchError) -> Failure {
+        let exit = error.category().into();
+        match error {
+            FetchError::NoSource => Failure::new(
+                exit,
+                "nobody is known to have this content: name a source with --peer NODEID@HOST:PORT or --peer TICKET",
+            ),
+            FetchError::Stopped { percent } if is_stdout(&self.args.out) => {
+                Failure::new(exit, format_args!("interrupted at {percent} %"))
             }
-            NodeEvent::StoreWarning { warning, .. } => {
-                let message = warning.to_string();
-                if self.args.json {
-                    Json::Warning { message }.print();
-                } else {
-                    self.view.note(&message);
-                }
-                return Ok(false);
+            FetchError::Stopped { percent } => Failure::new(
+                exit,
+                format_args!(
+                    "interrupted at {percent} %; what is verified is kept: run the same command again to go on"
+                ),
+            ),
+            FetchError::Selection(error) => failure::of_selection(error),
+            FetchError::NotOneFile { count } => Failure::new(
+                exit,
+                format_args!("-o - takes one file, this content has {count}: choose one with --include"),
+            ),
+            FetchError::Seal(error) => error.into(),
+            FetchError::Target(error) => failure::of_target(error),
+            FetchError::GaveUp { failure, trouble } => {
+                failure::of_fetch(&failure, |bottleneck| match (bottleneck, trouble) {
+                    (Bottleneck::NoPeer(None), Some(trouble)) => trouble,
+                    _ => output::bottleneck(bottleneck, self.manifest.as_ref()),
+                })
             }
-            NodeEvent::FinderTrouble(trouble) => {
-                self.trouble = Some(trouble.reason.clone());
-                if self.args.json {
-                    Json::trouble(&trouble).print();
-                } else {
-                    self.view.note(&trouble.reason);
-                }
-                return Ok(false);
+            FetchError::Died => {
+                Failure::new(exit, "opening the target failed: this is a bug, please report it")
             }
-            NodeEvent::Found(found) => {
-                self.tell(found.source.node, "found", found.way.name().to_owned(), false);
-                return Ok(false);
-            }
-        };
-        match event {
-            Event::ManifestComplete { manifest } => self.open(manifest)?,
-            Event::PeerJoined { node, agent } => self.tell(node, "joined", agent, false),
-            Event::PeerLeft { node, reason } => self.tell(node, "left", reason, false),
-            Event::PeerUnreachable { node, failure } => match failure {
-                DialFailure::Unreachable(reason) => self.tell(node, "unreachable", reason, true),
-                DialFailure::Refused(refusal) => self.tell(node, "refused", refusal.words, true),
-            },
-            Event::PeerDeclined { node, reason, .. } => {
-                let short = node.short();
-                let line = match reason {
-                    DeclineReason::NotAuthorised => format!("node {short} does not let this node have it"),
-                    DeclineReason::NotHere | DeclineReason::NotAccepted | DeclineReason::NoRoom => {
-                        format!("node {short} does not have this content")
-                    }
-                };
-                self.tell(node, "declined", line, true);
-            }
-            Event::PeerBanned { node, violation } => {
-                self.tell(node, "banned", format!("banned peer {}: it {violation}", node.short()), true);
-            }
-            Event::BlamedByPeer { node, chunk, .. } => {
-                let name = output::chunk_name(chunk, self.manifest.as_ref());
-                let line =
-                    format!("peer {} says {name} from here was corrupt: check this machine", node.short());
-                self.tell(node, "blames us", line, true);
-            }
-            Event::PeerAccused { node, by, .. } => {
-                let line = format!("peer {} says that {} gave it wrong chunks", by.short(), node.short());
-                self.tell(node, "accused", line, true);
-            }
-            Event::ChunkLost { chunk, .. } => {
-                let name = output::chunk_name(chunk, self.manifest.as_ref());
-                self.view.note(&format!("withdrew {name}: it changed on disk"));
-            }
-            Event::ReadTrouble { chunk, reason, .. } => {
-                self.tell_read(chunk, output::read_trouble(&reason), |chunk, path| Json::ReadTrouble {
-                    chunk,
-                    path,
-                    message: reason,
-                });
-            }
-            Event::ReadAgain { chunk, .. } => {
-                let path = self.manifest.as_ref().map(|manifest| output::chunk_place(chunk, manifest).1);
-                let line = output::read_again(&path.unwrap_or_default());
-                self.tell_read(chunk, line, |chunk, path| Json::ReadAgain { chunk, path });
-            }
-            Event::PeerCompleted { node, .. } => {
-                self.tell(node, "completed", "it has everything now".to_owned(), false)
-            }
-            Event::Completed { .. } => return Ok(self.on_completed()),
-            Event::Failed { failure, .. } => return Err(self.failed(&failure)),
-            Event::PeerDenied { node, .. } => {
-                self.tell(node, "denied", "it may not have this".to_owned(), false)
-            }
-            Event::PeerFound { node, by } => {
-                self.tell(node, "found", format!("told of by peer {}", by.short()), false);
-            }
-            Event::Offered { .. } | Event::PeerDurable { .. } | Event::Left { .. } | Event::Stopped => {}
-        }
-        Ok(false)
-    }
-
-    fn on_completed(&mut self) -> bool {
-        self.is_complete = true;
-        if self.args.keep_seeding {
-            self.view.note("complete; going on as a seed. Others fetch it with: swarm fetch TICKET");
-            if !self.args.json {
-                output::report(self.own_ticket());
-            }
-            let source = own_source(&self.endpoint, &[]);
-            self.place = Some(Place::new(&self.endpoint, &[], &source));
-        }
-        !self.args.keep_seeding
-    }
-
-    fn look_at_place(&mut self) {
-        if self.place.as_mut().and_then(Place::look).is_some() {
-            let message = "this node is reached elsewhere now: hand out the new ticket".to_owned();
-            self.view.clear();
-            moved(self.args.json, message, Some(&self.own_ticket()));
         }
     }
 
-    fn failed(&mut self, failure: &FetchFailure) -> Failure {
-        let manifest = self.manifest.as_ref();
-        let trouble = self.trouble.clone();
-        failure::of_fetch(failure, self.store_error.take(), |bottleneck| match (bottleneck, trouble) {
-            (Bottleneck::NoPeer(None), Some(trouble)) => trouble,
-            _ => output::bottleneck(bottleneck, manifest),
-        })
-    }
-
-    fn tell(&mut self, node: NodeId, state: &'static str, detail: String, is_news: bool) {
-        if self.args.json {
-            Json::peer(node, state, Some(detail)).print();
-        } else if is_news && self.told.insert((node, detail.clone())) {
-            self.view.note(&detail);
-        }
-    }
-
-    fn tell_read(&self, chunk: ChunkIndex, line: String, json: impl FnOnce(u32, String) -> Json) {
-        match &self.manifest {
-            Some(manifest) if self.args.json => {
-                let (chunk, path) = output::chunk_place(chunk, manifest);
-                json(chunk, path).print();
-            }
-            Some(_) | None => self.view.note(&line),
-        }
-    }
-
-    fn look_at_trust(&mut self) {
-        let Err(error) = self.guard.look() else { return };
-        let line = format!("{error}; going on with what held before");
-        if self.args.json {
-            Json::trust(&line).print();
-        } else {
-            self.view.note(&line);
-        }
-    }
-
-    async fn show(&mut self, observe: &mut dyn FnMut(&ContentSnapshot), is_json_due: bool) {
-        self.look_at_trust();
-        self.look_at_place();
-        let snapshot = self.node.snapshot().await;
-        if let Some(content) = snapshot.engine.contents.first() {
-            observe(content);
-        }
-        // While the store is opened, hashing has its own bar.
-        if self.is_looking.load(Ordering::Relaxed) {
-            // So has the last look.
-            self.view.clear();
-        } else if self.opening.is_none() {
-            self.view.show(&snapshot, self.manifest.as_ref());
-        }
-        if self.args.json && is_json_due {
-            let progress = Json::progress(&snapshot, self.view.rate().0, self.manifest.as_ref());
-            progress.iter().for_each(Json::print);
-        }
-    }
-
-    async fn percent(&self) -> u64 {
-        let snapshot = self.node.snapshot().await;
-        snapshot
-            .engine
-            .contents
-            .first()
-            .map_or(0, |content| content.verified_len * 100 / content.wanted_len.max(1))
-    }
-
-    fn interrupted(&self, percent: u64) -> Failure {
-        let message = if is_stdout(&self.args.out) {
-            format!("interrupted at {percent} %")
-        } else {
-            format!(
-                "interrupted at {percent} %; what is verified is kept: run the same command again to go on"
-            )
-        };
-        Failure::new(Exit::Interrupted, message)
-    }
-
-    fn own_ticket(&self) -> Ticket {
-        let mut coordinators = self.args.find.coordinator.clone();
-        coordinators.extend(self.coordinators.iter().cloned());
-        coordinators.truncate(COORDINATORS_MAX);
-        let sources = vec![own_source(&self.endpoint, &[])];
-        Ticket {
-            sources,
-            coordinators,
-            signatures: self.signatures.iter().take(SIGNATURES_MAX).cloned().collect(),
-            key: self.ticket_key.clone(),
-            wrapped_keys: self.wrapped_keys.iter().take(WRAPPED_KEYS_MAX).cloned().collect(),
-            ..Ticket::new(self.content)
-        }
-    }
-
-    fn conclude(&self, last: &NodeSnapshot, elapsed: Duration) {
-        let Some(done) = Done::of(self.content, last, self.present_len, elapsed.as_secs_f64()) else {
+    fn conclude(&self, end: &FetchEnd) {
+        let FetchEnd { content, last, present_len, elapsed } = end;
+        let Some(done) = Done::of(*content, last, *present_len, elapsed.as_secs_f64()) else {
             return;
         };
         if self.args.json {
             return Json::Done(done).print();
         }
-        let name = self.manifest.as_ref().map_or_else(|| self.content.short(), Manifest::name);
+        let name = self.manifest.as_ref().map_or_else(|| content.short(), Manifest::name);
         let name = match self.left_out_count {
             0 => name,
             _ => format!("what the target can hold of {name}"),
@@ -632,91 +439,19 @@ impl Fetch {
                 ByteLen(done.present_bytes)
             ));
         }
-        let rate = Rate::over(done.fetched_bytes, elapsed);
+        let rate = Rate::over(done.fetched_bytes, *elapsed);
         let seconds = elapsed.as_secs_f64();
         output::note(format_args!(
             "{name} is complete and verified: {} in {seconds:.1} s, {rate}",
             ByteLen(done.fetched_bytes)
         ));
-        output::notes(&output::peer_table(&last.engine.peers, elapsed));
+        output::notes(&output::peer_table(&last.engine.peers, *elapsed));
         let (duplicate, corrupt) = (ByteLen(done.duplicate_bytes), ByteLen(done.corrupt_bytes));
         output::note(format_args!(
             "  received and not needed: {duplicate}; corrupt: {corrupt}; on the wire: {}",
             ByteLen(done.wire_bytes)
         ));
     }
-}
-
-async fn wait_for(
-    opening: &mut Option<JoinHandle<Result<OpenedStore, Failure>>>,
-) -> Result<OpenedStore, Failure> {
-    let Some(task) = opening else { return std::future::pending().await };
-    let opened = task.await;
-    *opening = None;
-    opened.map_err(|_| {
-        Failure::new(Exit::Other, "opening the target failed: this is a bug, please report it")
-    })?
-}
-
-fn open_store(
-    args: &FetchArgs,
-    include: &Include,
-    last_look: Option<LastLook>,
-    manifest: Manifest,
-) -> Result<OpenedStore, Failure> {
-    let Chosen { files, unwanted_empty, unmatched } = include.choose(&manifest)?;
-    if let (false, false) = (unmatched.is_empty(), args.json) {
-        output::note(format_args!(
-            "no file matches --include {}: going on with the others",
-            unmatched.join(" and ")
-        ));
-    }
-    let count = manifest.geometry().chunk_count();
-    let mut wanted = Bitfield::new(count);
-    for file in &files {
-        manifest.geometry().file_chunk_range(*file).for_each(|chunk| {
-            wanted.insert(chunk);
-        });
-    }
-    if is_stdout(&args.out) {
-        let [file] = files.as_slice() else {
-            let message =
-                format!("-o - takes one file, this content has {}: choose one with --include", files.len());
-            return Err(Failure::new(Exit::Usage, message));
-        };
-        let store = StreamStore::new(manifest, *file, Box::new(output::Stdout));
-        let (store, durable) = (Arc::new(store), Bitfield::new(count));
-        let (is_resumed, is_doubted, left_out) = (false, false, Vec::new());
-        return Ok(OpenedStore { store, durable, wanted, is_resumed, is_doubted, left_out });
-    }
-    let view = HashView::new("verifying", args.json);
-    let options = TargetOptions { overwrite: args.overwrite, unwanted_empty };
-    let show = |progress| view.show(progress);
-    let opening = Opening { progress: &show, clock: wall_clock };
-    let target = Target::open(&args.out, &manifest, &wanted, &options, opening);
-    Ok(match target.map_err(failure::of_target)? {
-        Target::Filled(store, opened) => {
-            let (is_resumed, is_doubted) = (opened.resumed, opened.doubted);
-            let Opened { durable, wanted, left_out, .. } = opened;
-            let store = match last_look {
-                Some(look) => store.looking_again(look),
-                None => *store,
-            };
-            OpenedStore { store: Arc::new(store), durable, wanted, is_resumed, is_doubted, left_out }
-        }
-        Target::Complete(store) => {
-            let durable = store.good().clone();
-            let (is_resumed, is_doubted, left_out) = (false, false, Vec::new());
-            OpenedStore { store: Arc::new(*store), durable, wanted, is_resumed, is_doubted, left_out }
-        }
-    })
-}
-
-fn no_source() -> Failure {
-    Failure::new(
-        Exit::NoSource,
-        "nobody is known to have this content: name a source with --peer NODEID@HOST:PORT or --peer TICKET",
-    )
 }
 
 /// A dial ends a little before patience does: the message at the end says what came of it.
@@ -728,9 +463,5 @@ fn is_stdout(out: &Path) -> bool {
     out == Path::new("-")
 }
 
-/// A coordinator answers within a round trip, a DHT within some ten seconds.
-const FAR_SEARCH_TIME: Duration = Duration::from_secs(15);
-/// Found are those who are there within a tenth of a second.
-const LAN_SEARCH_TIME: Duration = Duration::from_secs(2);
-const TICK: Duration = Duration::from_millis(200);
-const JSON_EVERY_TICKS: u32 = 5;
+/// About every second; pictures come every fifth of one.
+const JSON_EVERY_PICTURES: u32 = 5;

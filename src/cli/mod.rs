@@ -3,7 +3,6 @@
 mod args;
 mod download;
 mod failure;
-mod include;
 mod limits;
 mod man;
 mod memory;

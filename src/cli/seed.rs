@@ -1,32 +1,26 @@
 //! `swarm seed`: serve files in place.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::MissedTickBehavior;
 
 use super::args::{Global, SeedArgs};
-use super::failure::{Exit, Failure};
-use super::join::Joining;
+use super::failure::{self, Exit, Failure};
+use super::join::{self, Joining};
 use super::manifest::{self, index_paths, write_manifest};
 use super::output::{self, Done, HashView, Json, SeedView};
-use super::place::{self, Place};
+use super::place;
 use super::seal;
 use super::setup::{self, Interrupts};
 use super::source::manifest_file;
 use super::steps::{Progress, Steps};
 use super::trust;
 use crate::cli::limits::SEED_WINDOWS_LEN;
-use swarm_core::base::{Bitfield, ByteLen, ContentId, Instant, NodeId, Shown};
-use swarm_core::manifest::{Address, Manifest, ManifestFile, Source, Ticket};
-use swarm_discovery::limits::PORT_MAP_PATIENCE;
-use swarm_engine::{Event, Join, Order};
+use swarm_core::base::{Bitfield, ByteLen, ContentId, NodeId, Shown};
+use swarm_core::manifest::{Address, ChunkIndex, ManifestFile, Source, Ticket};
 use swarm_files::{IndexOptions, SeedStore, scan};
-use swarm_host::Guard;
+use swarm_host::jobs::{ChunkNews, JobEvent, PeerNews, SeedEnd, SeedError, SeedJob, SeedPlan};
 use swarm_link::{Endpoint, Identity};
-use swarm_node::clock::{Clock, wall_clock};
-use swarm_node::{Node, NodeEvent, Options};
+use swarm_node::Options;
+use swarm_node::clock::wall_clock;
 
 pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> {
     let is_json = args.json;
@@ -46,10 +40,10 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     let prepare =
         move |_: &Progress| open(&preparing, &globals).map(|(file, store)| (preparing, file, store));
     let (args, mut file, store) = steps.run("hashing", prepare).await?;
-    let manifest = file.manifest.clone();
-    let (identity, ticket) = keys(&args, manifest.id(), global, &mut steps).await?;
+    let content = file.manifest.id();
+    let (identity, ticket) = keys(&args, content, global, &mut steps).await?;
     let endpoint = setup::endpoint(args.listen, &identity, args.limit.link())?;
-    let readers = args.readers.as_ref().map(|path| (manifest.id(), path));
+    let readers = args.readers.as_ref().map(|path| (content, path));
     let guard = trust::guard(&endpoint, args.trust.files(readers), &mut steps).await?;
     if args.listen.is_none() {
         identity.remember_port(endpoint.port())?;
@@ -57,68 +51,74 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     if let Some(message) = place::lost_port(&endpoint) {
         moved(args.json, message, None);
     }
-    let good = store.good().clone();
-    let limits = args.limit.limits(0, SEED_WINDOWS_LEN);
-    let options = Options {
-        limits,
-        finders: args.find.finders(),
-        advertise: args.advertise.clone(),
-        ..Options::default()
-    };
-    let (node, mut events, task) = Node::start(endpoint.clone(), options);
-    if args.find.map_port {
-        // A ticket is for outside: it is to name the mapped port.
-        tokio::select! {
-            _ = tokio::time::timeout(PORT_MAP_PATIENCE, endpoint.settled_addresses()) => {}
-            () = interrupts.next() => {
-                node.stop().await;
-                let _ = task.await;
-                return Ok(());
-            }
-        }
-    }
-    let source = own_source(&endpoint, &args.advertise);
-    let coordinators = args.find.coordinator.clone();
     if args.sign {
         manifest::sign(&mut file, &identity);
     }
-    let signatures = file.signatures.clone();
-    let ticket = Ticket { sources: vec![source.clone()], coordinators, signatures, ..ticket };
-    let place = Place::new(&endpoint, &args.advertise, &source);
     file.coordinators.clone_from(&args.find.coordinator);
-    name_first(&mut file, source);
+    let plan = plan(&args, &file, ticket, joining.as_ref());
+    let options = Options {
+        limits: args.limit.limits(0, SEED_WINDOWS_LEN),
+        finders: args.find.finders(),
+        ..Options::default()
+    };
+    let mut job = SeedJob::start(endpoint.clone(), guard, options, plan);
+    let settled = tokio::select! {
+        biased;
+        ticket = job.settle() => Some(ticket),
+        () = interrupts.next() => None,
+    };
+    let Some(ticket) = settled else {
+        job.end().await;
+        return Ok(());
+    };
+    ticket.sources.iter().for_each(|source| name_first(&mut file, source.clone()));
     if let Some(out) = args.manifest_out.clone() {
         let file = file.clone();
         let mut steps = Steps::new(&mut interrupts, None);
         steps.run("writing the manifest", move |_| write_manifest(&out, &file)).await?;
     }
-    let join = Join {
-        content: manifest.id(),
-        manifest: Some(manifest.clone()),
-        order: Order::RarestFirst,
-        patience: None,
-    };
-    node.join(join).await;
-    let nothing = Bitfield::new(good.len());
-    node.open_store(manifest.id(), Arc::new(store), good.clone(), nothing).await;
-    if let Some(joining) = &joining {
-        joining.begin(&node, manifest.id()).await;
-    }
-    let (clock, present_len) = (Clock::start(), announce(&args, &endpoint, &manifest, &good, &ticket));
-    let mut seed =
-        Seed { view: SeedView::new(), manifest, taken: 0, args, joining, guard, place, file, ticket };
-    let result = seed.watch(&node, &mut events, &mut interrupts).await;
-    node.stop().await;
-    let last = tokio::select! {
-        last = task => last.unwrap_or_default(),
+    let is_json = args.json;
+    let mut screen = Screen { view: SeedView::new(), args, joining, file, endpoint, ticket };
+    let result = job.run(store, &mut |event| screen.show(event), interrupts.next()).await;
+    let result = result.map_err(failed);
+    let end = tokio::select! {
+        end = job.end() => end,
         () = interrupts.next() => return result,
     };
-    if let (true, Ok(())) = (seed.args.json, &result) {
-        let elapsed = clock.now() - Instant::ZERO;
-        let done = Done::of(seed.manifest.id(), &last, present_len, elapsed.as_secs_f64());
+    if let (true, Ok(())) = (is_json, &result) {
+        let SeedEnd { content, last, present_len, elapsed } = end;
+        let done = Done::of(content, &last, present_len, elapsed.as_secs_f64());
         done.into_iter().for_each(|done| Json::Done(done).print());
     }
     result
+}
+
+/// What is served, with a ticket that holds keys.
+fn plan(args: &SeedArgs, file: &ManifestFile, ticket: Ticket, joining: Option<&Joining>) -> SeedPlan {
+    let (coordinators, signatures) = (args.find.coordinator.clone(), file.signatures.clone());
+    SeedPlan {
+        manifest: file.manifest.clone(),
+        ticket: Ticket { coordinators, signatures, ..ticket },
+        advertise: args.advertise.clone(),
+        takers: if args.once { Some(1) } else { args.count },
+        replica: joining.map(Joining::plan),
+    }
+}
+
+fn failed(error: SeedError) -> Failure {
+    let exit = error.category().into();
+    match error {
+        SeedError::Stopped => Failure::new(exit, "interrupted; run the same command to serve again"),
+        SeedError::Declined(node, reason) => Failure::new(exit, join::declined(node, reason)),
+        SeedError::Refused(refusal) => failure::of_refusal(&refusal),
+        SeedError::Banned(node, violation) => Failure::new(
+            exit,
+            format_args!(
+                "node {} misbehaved, nothing more is exchanged with it: it {violation}",
+                node.short()
+            ),
+        ),
+    }
 }
 
 /// Makes this node the first source of a manifest.
@@ -206,118 +206,94 @@ fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), F
     Ok((file, store))
 }
 
-/// This node as others may reach it.
-pub(super) fn own_source(endpoint: &Endpoint, advertised: &[Address]) -> Source {
-    endpoint.source(advertised)
-}
-
-/// Tells that it is ready. Returns how many bytes it serves.
-fn announce(
-    args: &SeedArgs,
-    endpoint: &Endpoint,
-    manifest: &Manifest,
-    good: &Bitfield,
-    ticket: &Ticket,
-) -> u64 {
-    let geometry = manifest.geometry();
-    let present_len: u64 = geometry
-        .chunks()
-        .filter(|chunk| good.contains(chunk.get()))
-        .map(|chunk| u64::from(geometry.chunk_len(chunk)))
-        .sum();
-    if args.json {
-        let ready = Json::Ready {
-            node: endpoint.node_id().to_string(),
-            content: manifest.id().to_string(),
-            name: manifest.name(),
-            ticket: Some(ticket.to_string()),
-            bytes: geometry.content_len(),
-            present_bytes: present_len,
-            files: geometry.file_count(),
-            chunks: geometry.chunk_count(),
-            sources: 1,
-        };
-        ready.print();
-        return present_len;
-    }
-    let part =
-        if good.is_full() { String::new() } else { format!(" ({} of {} chunks)", good.count(), good.len()) };
-    let addresses: Vec<String> =
-        ticket.sources.iter().flat_map(|s| &s.addresses).map(ToString::to_string).collect();
-    output::note(format_args!(
-        "seeding {}, {}{part}, at {}",
-        manifest.name(),
-        ByteLen(present_len),
-        addresses.join(" ")
-    ));
-    if ticket.sources.iter().all(|source| place::is_cut_off(endpoint, source)) {
-        output::note(
-            "this machine has no network yet, so the ticket is good on this machine alone: a new one comes with the network",
-        );
-    }
-    output::note("others fetch it with: swarm fetch TICKET");
-    output::report(ticket);
-    present_len
-}
-
-struct Seed {
+/// The events of a job, as people or readers of JSON see them.
+struct Screen {
     args: SeedArgs,
     view: SeedView,
-    manifest: Manifest,
-    taken: u64,
     joining: Option<Joining>,
-    guard: Guard,
-    place: Place,
     /// As it is written to `--manifest-out`.
     file: ManifestFile,
+    endpoint: Endpoint,
     ticket: Ticket,
 }
 
-impl Seed {
-    async fn watch(
-        &mut self,
-        node: &Node,
-        events: &mut tokio::sync::mpsc::Receiver<NodeEvent>,
-        interrupts: &mut Interrupts,
-    ) -> Result<(), Failure> {
-        let wanted = if self.args.once { Some(1) } else { self.args.count };
-        let mut tick = tokio::time::interval(Duration::from_secs(1));
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                Some(event) = events.recv() => {
-                    if let Some(end) = self.on_joined_event(&event) {
-                        return end;
-                    }
-                    self.on_event(event);
-                }
-                _ = tick.tick() => {
-                    self.look_at_trust();
-                    self.look_at_place();
-                    self.show(node).await;
-                }
-                () = interrupts.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; run the same command to serve again")),
+impl Screen {
+    fn show(&mut self, event: JobEvent) {
+        match event {
+            JobEvent::Serving { good, present_len } => self.show_serving(&good, present_len),
+            JobEvent::Progress(snapshot) if self.args.json => {
+                Json::progress(&snapshot, 0, Some(&self.file.manifest)).iter().for_each(Json::print);
             }
-            if wanted.is_some_and(|wanted| self.taken >= wanted) {
-                return Ok(());
+            JobEvent::Progress(snapshot) => self.view.show(&snapshot),
+            JobEvent::Peer(node, news) => self.show_peer(node, news),
+            JobEvent::Chunk(chunk, news) => self.show_chunk(chunk, news),
+            JobEvent::Trouble(trouble) => self.tell(Json::trouble(&trouble), Some(trouble.reason)),
+            JobEvent::Trust(error) => {
+                let line = format!("{error}; going on with what held before");
+                self.tell(Json::trust(&line), Some(line));
             }
+            JobEvent::Moved(ticket) => self.show_moved(*ticket),
+            // Of fetches.
+            JobEvent::Sealed
+            | JobEvent::Opening(_)
+            | JobEvent::Unmatched(_)
+            | JobEvent::Hashing(_)
+            | JobEvent::LastLook(_)
+            | JobEvent::Ready(_)
+            | JobEvent::LittleRoom { .. }
+            | JobEvent::LeftOut(_)
+            | JobEvent::Warning(_)
+            | JobEvent::Seeding(_) => {}
         }
     }
 
-    fn look_at_trust(&mut self) {
-        if let Err(error) = self.guard.look() {
-            let line = format!("{error}; going on with what held before");
-            self.tell(Json::trust(&line), Some(line));
+    fn show_serving(&self, good: &Bitfield, present_len: u64) {
+        let (manifest, ticket) = (&self.file.manifest, &self.ticket);
+        let geometry = manifest.geometry();
+        if self.args.json {
+            let ready = Json::Ready {
+                node: self.endpoint.node_id().to_string(),
+                content: manifest.id().to_string(),
+                name: manifest.name(),
+                ticket: Some(ticket.to_string()),
+                bytes: geometry.content_len(),
+                present_bytes: present_len,
+                files: geometry.file_count(),
+                chunks: geometry.chunk_count(),
+                sources: 1,
+            };
+            return ready.print();
         }
+        let part = if good.is_full() {
+            String::new()
+        } else {
+            format!(" ({} of {} chunks)", good.count(), good.len())
+        };
+        let addresses: Vec<String> =
+            ticket.sources.iter().flat_map(|s| &s.addresses).map(ToString::to_string).collect();
+        output::note(format_args!(
+            "seeding {}, {}{part}, at {}",
+            manifest.name(),
+            ByteLen(present_len),
+            addresses.join(" ")
+        ));
+        if ticket.sources.iter().all(|source| place::is_cut_off(&self.endpoint, source)) {
+            output::note(
+                "this machine has no network yet, so the ticket is good on this machine alone: a new one comes with the network",
+            );
+        }
+        output::note("others fetch it with: swarm fetch TICKET");
+        output::report(ticket);
     }
 
-    fn look_at_place(&mut self) {
-        let Some(source) = self.place.look() else { return };
-        let addresses: Vec<&str> = source.addresses.iter().map(Address::as_str).collect();
+    fn show_moved(&mut self, ticket: Ticket) {
+        self.ticket = ticket;
+        let sources = &self.ticket.sources;
+        let addresses: Vec<&str> =
+            sources.iter().flat_map(|source| &source.addresses).map(Address::as_str).collect();
         let message = format!("this node is reached at {} now: hand out the new ticket", addresses.join(" "));
-        self.ticket.sources = vec![source.clone()];
         // Before the ticket is shown: who reads the one may read the other.
-        name_first(&mut self.file, source);
+        sources.iter().for_each(|source| name_first(&mut self.file, source.clone()));
         let written = self.args.manifest_out.iter().try_for_each(|out| write_manifest(out, &self.file));
         if let Err(failure) = written {
             output::note(format_args!(
@@ -328,86 +304,53 @@ impl Seed {
         moved(self.args.json, message, Some(&self.ticket));
     }
 
-    async fn show(&mut self, node: &Node) {
-        let snapshot = node.snapshot().await;
-        if !self.args.json {
-            self.view.show(&snapshot);
-        } else if let Some(progress) = Json::progress(&snapshot, 0, Some(&self.manifest)) {
-            progress.print();
-        }
-    }
-
-    fn on_joined_event(&mut self, event: &NodeEvent) -> Option<Result<(), Failure>> {
-        match (event, &mut self.joining) {
-            (NodeEvent::Engine(event), Some(joining)) => joining.on_event(event),
-            _ => None,
-        }
-    }
-
-    fn on_event(&mut self, event: NodeEvent) {
-        let event = match event {
-            NodeEvent::Engine(event) => event,
-            NodeEvent::Found(found) => {
-                let (node, way) = (found.source.node, found.way.name());
-                return self.tell(Json::peer(node, "found", Some(way.to_owned())), None);
+    fn show_peer(&mut self, node: NodeId, news: PeerNews) {
+        self.joining.iter_mut().for_each(|joining| joining.show(node, &news));
+        let (state, short) = (news.state(), node.short());
+        let (detail, line) = match news {
+            PeerNews::Found(way) => (Some(way.name().to_owned()), None),
+            PeerNews::Joined { agent } => (Some(agent), None),
+            PeerNews::Left { reason } => (Some(reason), None),
+            PeerNews::Denied => (None, Some(format!("peer {short} asked for what it may not have"))),
+            PeerNews::Completed => (None, Some(format!("peer {short} has everything now"))),
+            PeerNews::Banned(violation) => {
+                (Some(violation.to_string()), Some(format!("banned peer {short}: {violation}")))
             }
-            NodeEvent::FinderTrouble(trouble) => {
-                return self.tell(Json::trouble(&trouble), Some(trouble.reason));
+            PeerNews::Blames(chunk) => {
+                let name = output::chunk_name(chunk, Some(&self.file.manifest));
+                let line = format!("peer {short} says {name} from here was corrupt: check this machine");
+                (Some(line.clone()), Some(line))
             }
-            NodeEvent::StoreError { .. } | NodeEvent::StoreWarning { .. } => return,
+            PeerNews::Accused { by } => {
+                let line = format!("peer {} says that {short} gave it wrong chunks", by.short());
+                (Some(line.clone()), Some(line))
+            }
+            PeerNews::ToldBy(_)
+            | PeerNews::Unreachable { .. }
+            | PeerNews::Refused(_)
+            | PeerNews::Declined(_)
+            | PeerNews::Durable => return,
         };
-        match event {
-            Event::PeerJoined { node, agent } => self.tell(Json::peer(node, "joined", Some(agent)), None),
-            Event::PeerLeft { node, reason } => self.tell(Json::peer(node, "left", Some(reason)), None),
-            Event::PeerDenied { node, .. } => {
-                let line = format!("peer {} asked for what it may not have", node.short());
-                self.tell(Json::peer(node, "denied", None), Some(line));
-            }
-            Event::PeerCompleted { node, .. } => {
-                self.taken += 1;
-                let line = format!("peer {} has everything now", node.short());
-                self.tell(Json::peer(node, "completed", None), Some(line));
-            }
-            Event::PeerBanned { node, violation } => {
-                let line = format!("banned peer {}: {violation}", node.short());
-                self.tell(Json::peer(node, "banned", Some(violation.to_string())), Some(line));
-            }
-            Event::BlamedByPeer { node, chunk, .. } => {
-                let name = output::chunk_name(chunk, Some(&self.manifest));
-                let line =
-                    format!("peer {} says {name} from here was corrupt: check this machine", node.short());
-                self.tell(Json::peer(node, "blames us", Some(line.clone())), Some(line));
-            }
-            Event::PeerAccused { node, by, .. } => {
-                let line = format!("peer {} says that {} gave it wrong chunks", by.short(), node.short());
-                self.tell(Json::peer(node, "accused", Some(line.clone())), Some(line));
-            }
-            Event::ChunkLost { chunk, .. } => {
-                let name = output::chunk_name(chunk, Some(&self.manifest));
+        self.tell(Json::peer(node, state, detail), line);
+    }
+
+    fn show_chunk(&self, chunk: ChunkIndex, news: ChunkNews) {
+        let manifest = &self.file.manifest;
+        let (number, path) = output::chunk_place(chunk, manifest);
+        match news {
+            ChunkNews::Withdrawn => {
+                let name = output::chunk_name(chunk, Some(manifest));
                 let line = format!("withdrew {name}: the data changed; seed it anew");
-                let (chunk, path) = output::chunk_place(chunk, &self.manifest);
-                self.tell(Json::ChunkLost { chunk, path }, Some(line));
+                self.tell(Json::ChunkLost { chunk: number, path }, Some(line));
             }
-            Event::ReadTrouble { chunk, reason, .. } => {
+            ChunkNews::Unreadable { reason } => {
                 let line = output::read_trouble(&reason);
-                let (chunk, path) = output::chunk_place(chunk, &self.manifest);
-                self.tell(Json::ReadTrouble { chunk, path, message: reason }, Some(line));
+                self.tell(Json::ReadTrouble { chunk: number, path, message: reason }, Some(line));
             }
-            Event::ReadAgain { chunk, .. } => {
-                let (chunk, path) = output::chunk_place(chunk, &self.manifest);
+            ChunkNews::Readable => {
                 let line = output::read_again(&path);
-                self.tell(Json::ReadAgain { chunk, path }, Some(line));
+                self.tell(Json::ReadAgain { chunk: number, path }, Some(line));
             }
-            Event::ManifestComplete { .. }
-            | Event::PeerUnreachable { .. }
-            | Event::PeerDeclined { .. }
-            | Event::PeerDurable { .. }
-            | Event::Offered { .. }
-            | Event::PeerFound { .. }
-            | Event::Completed { .. }
-            | Event::Failed { .. }
-            | Event::Left { .. }
-            | Event::Stopped => {}
         }
     }
 

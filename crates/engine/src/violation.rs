@@ -50,9 +50,9 @@ impl Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(what) => write!(f, "malformed: {what}"),
+            Self::Malformed(what) => write!(f, "sent a malformed message: {what}"),
             Self::Version(major) => write!(f, "speaks protocol version {major}, this node speaks 1"),
-            Self::OutOfOrder(what) => write!(f, "message out of order: {what}"),
+            Self::OutOfOrder(what) => write!(f, "sent a message out of order: {what}"),
             Self::Handle => f.write_str("a handle that was not opened"),
             Self::Range(what) => write!(f, "{what} that the content does not have"),
             Self::Manifest => f.write_str("sent a manifest that is not the content's"),

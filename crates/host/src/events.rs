@@ -5,107 +5,98 @@ use tracing::{debug, info, warn};
 use super::contents::{Entry, Spec, State};
 use super::opening::Refusal;
 use super::run::Running;
-use swarm_core::base::ContentId;
+use crate::jobs::{ChunkNews, Meaning, News, PeerNews, meaning_of};
+use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::ChunkIndex;
-use swarm_engine::{Event, FetchFailure};
+use swarm_engine::FetchFailure;
 use swarm_node::NodeEvent;
 
 impl Running {
     pub(super) async fn on_event(&mut self, event: NodeEvent) {
-        match event {
-            NodeEvent::Engine(event) => self.on_engine_event(event).await,
-            NodeEvent::FinderTrouble(trouble) => warn!("{}", trouble.reason),
-            NodeEvent::Found(found) => {
-                let (peer, content) = (found.source.node.short(), found.content.short());
-                info!(peer, content, way = found.way.name(), "found a peer");
-            }
-            NodeEvent::StoreWarning { content, warning } => {
+        match meaning_of(event) {
+            Meaning::Tell(News::Peer { node, content, news }) => self.on_peer(node, content, news),
+            Meaning::Tell(News::Chunk { content, chunk, news }) => self.on_chunk(content, chunk, news),
+            Meaning::Tell(News::Trouble(trouble)) => warn!("{}", trouble.reason),
+            Meaning::Tell(News::Warning { content, warning }) => {
                 warn!(content = %content.short(), "{warning}");
             }
-            // The engine's Failed follows if it ends a fetch.
-            NodeEvent::StoreError { content, error } => {
-                warn!(content = %content.short(), %error, "the store failed");
-                self.refuse_content(content, error.into()).await;
-            }
-        }
-    }
-
-    async fn on_engine_event(&mut self, event: Event) {
-        match event {
-            Event::ManifestComplete { manifest } => {
+            Meaning::Open(manifest) => {
                 if let Some(id) = self.work.contents.find(manifest.id())
                     && self.admit(id, &manifest).await
                 {
                     self.work.open(id, Some(manifest));
                 }
             }
-            Event::Completed { content } => self.on_completed(content),
-            Event::Failed { content, failure } => {
-                let category = failure.category();
-                let message = match failure {
-                    FetchFailure::Refused(refusal) => refusal.words,
-                    FetchFailure::Manifest(reason) => reason,
-                    FetchFailure::NoSource(_) => "no source made progress".to_owned(),
-                    FetchFailure::Store => "the store failed".to_owned(),
-                };
-                if !self.forget_unheard(content).await {
-                    self.refuse_content(content, Refusal { category, message }).await;
-                }
+            Meaning::Complete(content) => self.on_completed(content),
+            Meaning::GaveUp(content, failure) => self.on_gave_up(content, failure).await,
+            Meaning::StoreFailed(content, error) => {
+                warn!(content = %content.short(), %error, "the store failed");
+                self.refuse_content(content, error.into()).await;
             }
-            Event::ChunkLost { content, chunk } => {
-                let (path, chunk) = self.place_of(content, chunk);
-                warn!(content = %content.short(), path, chunk, "withdrew a chunk: the data changed");
-                if let Some(entry) = self.entry_of(content) {
-                    entry.lost_chunks += 1;
-                }
+            Meaning::Offer(node, content) => self.on_offered(node, content).await,
+            Meaning::Nothing => {}
+        }
+    }
+
+    async fn on_gave_up(&mut self, content: ContentId, failure: FetchFailure) {
+        let category = failure.category();
+        let message = match failure {
+            FetchFailure::Refused(refusal) => refusal.words,
+            FetchFailure::Manifest(reason) => reason,
+            FetchFailure::NoSource(_) => "no source made progress".to_owned(),
+            FetchFailure::Store => "the store failed".to_owned(),
+        };
+        if !self.forget_unheard(content).await {
+            self.refuse_content(content, Refusal { category, message }).await;
+        }
+    }
+
+    fn on_chunk(&mut self, content: ContentId, chunk: ChunkIndex, news: ChunkNews) {
+        let (path, number) = self.place_of(content, chunk);
+        let short = content.short();
+        match &news {
+            ChunkNews::Withdrawn => {
+                warn!(content = %short, path, chunk = number, "withdrew a chunk: the data changed");
             }
-            Event::ReadTrouble { content, chunk, reason } => {
-                warn!(content = %content.short(), %reason, "not served for now: it is read again until that is over");
-                if let Some(entry) = self.entry_of(content) {
-                    entry.unreadable.insert(chunk.get(), reason);
-                }
+            ChunkNews::Unreadable { reason } => {
+                warn!(content = %short, %reason, "not served for now: it is read again until that is over");
             }
-            Event::ReadAgain { content, chunk } => {
-                let (path, _) = self.place_of(content, chunk);
-                info!(content = %content.short(), path, "served again: it can be read");
-                if let Some(entry) = self.entry_of(content) {
-                    entry.unreadable.remove(&chunk.get());
-                }
-            }
-            Event::PeerJoined { node, agent } => info!(peer = %node.short(), agent, "a peer joined"),
-            Event::PeerLeft { node, reason } => info!(peer = %node.short(), reason, "a peer left"),
-            Event::PeerUnreachable { node, failure } => {
-                debug!(peer = %node.short(), ?failure, "a peer is not reached")
-            }
-            Event::PeerDeclined { node, content, .. } => {
-                info!(peer = %node.short(), content = %content.short(), "a peer does not have it");
-            }
-            Event::PeerDenied { node, content } => {
-                info!(peer = %node.short(), content = %content.short(), "denied a peer what it may not have");
-            }
-            Event::PeerFound { node, by } => {
-                debug!(peer = %node.short(), by = %by.short(), "heard of a peer")
-            }
-            Event::Offered { node, content } => self.on_offered(node, content).await,
-            Event::PeerBanned { node, violation } => {
-                warn!(peer = %node.short(), %violation, "banned a peer");
+            ChunkNews::Readable => info!(content = %short, path, "served again: it can be read"),
+        }
+        let Some(entry) = self.entry_of(content) else { return };
+        match news {
+            ChunkNews::Withdrawn => entry.lost_chunks += 1,
+            ChunkNews::Unreadable { reason } => drop(entry.unreadable.insert(chunk.get(), reason)),
+            ChunkNews::Readable => drop(entry.unreadable.remove(&chunk.get())),
+        }
+    }
+
+    fn on_peer(&mut self, node: NodeId, content: Option<ContentId>, news: PeerNews) {
+        let (peer, of) = (node.short(), content.map(|content| content.short()).unwrap_or_default());
+        match news {
+            PeerNews::Found(way) => info!(peer, content = of, way = way.name(), "found a peer"),
+            PeerNews::Joined { agent } => info!(%peer, agent, "a peer joined"),
+            PeerNews::Left { reason } => info!(%peer, reason, "a peer left"),
+            PeerNews::Unreachable { reason } => debug!(%peer, reason, "a peer is not reached"),
+            PeerNews::Refused(refusal) => debug!(%peer, ?refusal, "a peer is not reached"),
+            PeerNews::Declined(_) => info!(%peer, content = %of, "a peer does not have it"),
+            PeerNews::Denied => info!(%peer, content = %of, "denied a peer what it may not have"),
+            PeerNews::ToldBy(by) => debug!(%peer, by = %by.short(), "heard of a peer"),
+            PeerNews::Banned(violation) => {
+                warn!(%peer, %violation, "banned a peer");
                 // Written down at the next tick.
                 self.has_banned = true;
             }
-            Event::BlamedByPeer { node, content, chunk } => {
-                let (path, chunk) = self.place_of(content, chunk);
-                warn!(peer = %node.short(), content = %content.short(), path, chunk, "a peer says that a chunk from here was corrupt: check this machine");
+            PeerNews::Blames(chunk) => {
+                let (path, chunk) =
+                    content.map_or((String::new(), chunk.get()), |content| self.place_of(content, chunk));
+                warn!(%peer, content = %of, path, chunk, "a peer says that a chunk from here was corrupt: check this machine");
             }
-            Event::PeerAccused { node, by, content } => {
-                warn!(peer = %node.short(), by = %by.short(), content = %content.short(), "a peer says that another gave it wrong chunks");
+            PeerNews::Accused { by } => {
+                warn!(%peer, by = %by.short(), content = %of, "a peer says that another gave it wrong chunks");
             }
-            Event::PeerCompleted { node, content } => {
-                info!(peer = %node.short(), content = %content.short(), "a peer has everything now");
-            }
-            Event::PeerDurable { node, content } => {
-                info!(peer = %node.short(), content = %content.short(), "a peer has everything on its disk");
-            }
-            Event::Left { .. } | Event::Stopped => {}
+            PeerNews::Completed => info!(%peer, content = %of, "a peer has everything now"),
+            PeerNews::Durable => info!(%peer, content = %of, "a peer has everything on its disk"),
         }
     }
 

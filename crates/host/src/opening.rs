@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::contents::Spec;
 use super::saved::{Saved, SavedError, read};
+use crate::jobs::{FolderPlan, OpenedTarget, TargetPlan, len_of, open_folder};
 use swarm_core::base::limits::MANIFEST_FILE_LEN_MAX;
 use swarm_core::base::{Bitfield, Category, ContentId, Shown};
 use swarm_core::manifest::{Manifest, ManifestFile};
 use swarm_files::{
-    HashProgress, Index, IndexCache, IndexError, IndexOptions, Opening, SeedStore, Skipped, Store,
-    StoreError, Target, TargetOptions, index, scan_remembering,
+    HashProgress, Index, IndexCache, IndexError, IndexOptions, SeedStore, Skipped, Store, StoreError,
+    TargetOptions, index, scan_remembering,
 };
 use swarm_node::clock::wall_clock;
 
@@ -87,16 +88,19 @@ impl Opener {
                 }
                 self.saved.keep_manifest(&manifest)?;
                 let all = Bitfield::full(manifest.geometry().chunk_count());
-                let options = TargetOptions::default();
-                let opening = Opening { progress, clock: wall_clock };
-                let (store, opened) = match Target::open(out, &manifest, &all, &options, opening)? {
-                    Target::Filled(store, opened) => (Arc::new(*store), opened),
-                    Target::Complete(store) => return Ok(Opened::seed(manifest, *store, spec)),
-                };
-                for left_out in &opened.left_out {
+                let folder = FolderPlan { out: out.clone(), overwrite: false, verify_at_end: false };
+                let (options, last_look) = (TargetOptions::default(), None);
+                let plan =
+                    TargetPlan { folder: &folder, manifest: &manifest, wanted: &all, options, last_look };
+                let OpenedTarget { store, durable, mut wanted, is_whole, left_out, .. } =
+                    open_folder(plan, progress)?;
+                if is_whole {
+                    // There is nothing to fetch: it is served as it is.
+                    wanted = Bitfield::new(wanted.len());
+                }
+                for left_out in &left_out {
                     tracing::warn!(out = %Shown(out), "left out: {left_out}");
                 }
-                let (durable, wanted) = (opened.durable, opened.wanted);
                 let present_len = len_of(&manifest, &durable);
                 Ok(Opened { manifest, store, durable, wanted, present_len, spec, remarks: Vec::new() })
             }
@@ -182,12 +186,6 @@ fn scanned(
 ) -> Result<SeedStore, Refusal> {
     let found = scan_remembering(manifest, root, cache, progress)?;
     Ok(SeedStore::new(manifest.clone(), found.roots, found.good, wall_clock))
-}
-
-fn len_of(manifest: &Manifest, chunks: &Bitfield) -> u64 {
-    let geometry = manifest.geometry();
-    let held = geometry.chunks().filter(|chunk| chunks.contains(chunk.get()));
-    held.map(|chunk| u64::from(geometry.chunk_len(chunk))).sum()
 }
 
 /// Lines of one answer on the control socket about what was left out.

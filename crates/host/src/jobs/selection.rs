@@ -1,17 +1,52 @@
-//! `--include`: which files of a content are wanted. A pattern is first taken for the name of a file or folder, as it stands, and
-//! only then for a glob: names with brackets are common.
+//! Which files of a content are wanted. A pattern is first taken for the name of a file or folder, as it stands, and only then for a
+//! glob: names with brackets are common.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::failure::{Exit, Failure};
+use swarm_core::base::Category;
 use swarm_core::manifest::{EntryPath, FileIndex, Manifest};
 
-/// The patterns, as they were given.
-#[derive(Clone)]
-pub(super) struct Include(Vec<String>);
+/// Patterns, as they were given; without any, every file is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection(Vec<String>);
+
+/// Why patterns choose nothing. Names and patterns in it are not escaped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectionError {
+    /// A pattern has no name in it.
+    #[error("a pattern names nothing: give a name or a pattern, or none for all files")]
+    Empty,
+    /// No file has this name, and it is no pattern.
+    #[error("no file is named `{pattern}`, and it is no pattern: {why}")]
+    NotAPattern {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No pattern matches a file.
+    #[error("{} matches no file of this content", .patterns.join(" and "))]
+    NoMatch {
+        /// As they were given.
+        patterns: Vec<String>,
+        /// The first files of the content.
+        files: Vec<String>,
+        /// How many more it has.
+        more: usize,
+    },
+}
+
+impl SelectionError {
+    /// Its category.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Empty | Self::NotAPattern { .. } | Self::NoMatch { .. } => Category::Usage,
+        }
+    }
+}
 
 /// What they choose of a content.
 #[derive(Debug)]
@@ -20,7 +55,7 @@ pub(super) struct Chosen {
     pub(super) files: Vec<FileIndex>,
     /// Empty files and folders that are not wanted.
     pub(super) unwanted_empty: BTreeSet<EntryPath>,
-    /// Patterns that match nothing, as they are shown.
+    /// Patterns that match nothing, as they were given.
     pub(super) unmatched: Vec<String>,
 }
 
@@ -40,18 +75,20 @@ struct Name {
     is_folder: bool,
 }
 
-impl Include {
+impl Selection {
     /// Takes the patterns; none at all choose everything.
-    pub(super) fn new(patterns: &[String]) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// If a pattern names nothing.
+    pub fn new(patterns: &[String]) -> Result<Self, SelectionError> {
         if patterns.iter().any(|pattern| pattern.trim_matches('/').is_empty()) {
-            let message = "--include names nothing: give a name or a pattern, or leave it out for all files";
-            return Err(Failure::new(Exit::Usage, message));
+            return Err(SelectionError::Empty);
         }
         Ok(Self(patterns.to_vec()))
     }
 
     /// What is wanted of a content.
-    pub(super) fn choose(&self, manifest: &Manifest) -> Result<Chosen, Failure> {
+    pub(super) fn choose(&self, manifest: &Manifest) -> Result<Chosen, SelectionError> {
         let geometry = manifest.geometry();
         let all = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
         if self.0.is_empty() {
@@ -67,14 +104,14 @@ impl Include {
         for pattern in &self.0 {
             let rule = Rule::of(pattern, &paths)?;
             if !paths.iter().any(|path| rule.matches(path)) {
-                unmatched.push(format!("`{}`", pattern.escape_debug()));
+                unmatched.push(pattern.clone());
             }
             rules.push(rule);
         }
         let is_wanted = |path: &EntryPath| rules.iter().any(|rule| rule.matches(path.as_str()));
         let files: Vec<FileIndex> = all.filter(|file| is_wanted(&manifest.file(*file).path)).collect();
         if files.is_empty() {
-            return Err(nothing_matches(&unmatched, manifest));
+            return Err(nothing_matches(unmatched, manifest));
         }
         let empty_files = manifest.files().iter().filter(|file| file.len == 0).map(|file| &file.path);
         let empty = empty_files.chain(manifest.empty_directories());
@@ -84,7 +121,7 @@ impl Include {
 }
 
 impl Rule {
-    fn of(pattern: &str, paths: &[&str]) -> Result<Self, Failure> {
+    fn of(pattern: &str, paths: &[&str]) -> Result<Self, SelectionError> {
         let text = pattern.strip_prefix("./").unwrap_or(pattern);
         let (text, is_folder) = (text.trim_end_matches('/'), text.ends_with('/'));
         let name = || Name { text: text.trim_start_matches('/').to_owned(), is_folder };
@@ -97,10 +134,9 @@ impl Rule {
         let anchored = if text.contains('/') { text.to_owned() } else { format!("**/{text}") };
         let anchored = if is_folder { anchored + "/**" } else { anchored };
         let glob = GlobBuilder::new(&anchored).literal_separator(true).build();
-        let glob = glob.map_err(|error| {
-            let (shown, why) = (pattern.escape_debug(), error.kind());
-            let message = format!("--include: no file is named `{shown}`, and it is no pattern: {why}");
-            Failure::new(Exit::Usage, message)
+        let glob = glob.map_err(|error| SelectionError::NotAPattern {
+            pattern: pattern.to_owned(),
+            why: error.kind().to_string(),
         })?;
         Ok(Self::Glob(glob.compile_matcher()))
     }
@@ -128,21 +164,11 @@ fn entries(manifest: &Manifest) -> impl Iterator<Item = &EntryPath> {
     manifest.files().iter().map(|file| &file.path).chain(manifest.empty_directories())
 }
 
-fn nothing_matches(patterns: &[String], manifest: &Manifest) -> Failure {
-    let shown: Vec<String> = manifest
-        .files()
-        .iter()
-        .take(SHOWN_MAX)
-        .map(|file| format!("`{}`", file.path.as_str().escape_debug()))
-        .collect();
-    let more = manifest.files().len() - shown.len();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let message = format!(
-        "--include {} matches no file of this content: it has {}{more}",
-        patterns.join(" and "),
-        shown.join(", ")
-    );
-    Failure::new(Exit::Usage, message)
+fn nothing_matches(patterns: Vec<String>, manifest: &Manifest) -> SelectionError {
+    let files: Vec<String> =
+        manifest.files().iter().take(SHOWN_MAX).map(|file| file.path.as_str().to_owned()).collect();
+    let more = manifest.files().len() - files.len();
+    SelectionError::NoMatch { patterns, files, more }
 }
 
 /// Names in a message; more would hide what it says.
@@ -185,7 +211,7 @@ mod tests {
     #[test]
     fn a_pattern_of_nothing_is_refused() {
         for pattern in ["", "/"] {
-            assert!(Include::new(&[pattern.to_owned()]).is_err(), "{pattern}");
+            assert!(Selection::new(&[pattern.to_owned()]).is_err(), "{pattern}");
         }
         assert!(Rule::of("[", &["film"]).is_err());
     }

@@ -87,6 +87,10 @@ fn the_last_look_ends_with_the_integrity_code_and_the_next_run_mends_it() {
         || args!["-o", "out", "--verify-at-end", "--sequential", "--limit-down", "8MiB/s", seed.ticket()];
     let mut fetch = world.fetch(args());
     wait_for_a_quarter(&mut fetch);
+    // Even in order, chunks arrive side by side: a later one may be on the disk before chunk 1, which is written once.
+    while bytes_at(&world.path("out/film.part"), MIB) != bytes_at(&film, MIB) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     crate::support::flip_byte(&world.path("out/film.part"), MIB + 5);
     let outcome = fetch.end().expect_code(5);
     assert!(outcome.error_message().contains("chunk 1 of "), "{outcome:#?}");
@@ -96,6 +100,14 @@ fn the_last_look_ends_with_the_integrity_code_and_the_next_run_mends_it() {
     let read = again.events("verifying").pop().expect("it tells how far the last look is");
     assert_eq!((&read["read_bytes"], &read["bytes"]), (&LEN.into(), &LEN.into()));
     assert_same_file(&film, &world.path("out/film"));
+}
+
+/// A chunk's worth of bytes.
+fn bytes_at(path: &std::path::Path, at: u64) -> Vec<u8> {
+    use std::os::unix::fs::FileExt as _;
+    let mut bytes = vec![0; MIB as usize];
+    std::fs::File::open(path).and_then(|file| file.read_exact_at(&mut bytes, at)).expect("it is long enough");
+    bytes
 }
 
 fn wait_for_a_quarter(fetch: &mut Process) {

@@ -493,7 +493,7 @@ mod tests {
             cannot write `out/film.mov`: Input/output error (os error 5); check the disk and run the same command again
             chunk 17 of `out/film.mov` is not what the manifest says: the file changed, seed it anew
             `out/film.mov` exists and is not this content: move it away
-            cannot write `out/film.mov`: File too large (os error 27); its file system or a limit of this process (ulimit -f) holds no file of that length: choose another folder or raise the limit
+            cannot write `out/film.mov`: File too large (os error 27); choose a folder on a file system for longer files, or raise the limit (ulimit -f)
             `out/film.mov` leads through a symbolic link or out of the folder: remove it or choose another folder"]]
         .assert_eq(&shown.join("\n"));
         assert!(disk(Errno::DQUOT).is_full());

@@ -91,7 +91,7 @@ impl Failure {
     /// what a shell gives for a program that the closed pipe ended.
     pub(super) fn stdout(error: &std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
-            return Self { is_shown: true, ..Self::new(Exit::Closed, "nobody reads stdout any more") };
+            return Self { is_shown: true, ..Self::new(Exit::Closed, "the reader of stdout is gone") };
         }
         Self::new(
             Exit::Disk,

@@ -119,7 +119,7 @@ fn add_signature(path: &Path, is_json: bool, global: &Global) -> Result<(), Fail
     Ok(())
 }
 
-/// Where the manifest of each of these paths goes if nobody says where.
+/// Where the manifest of each of these paths goes by default.
 fn default_outs(paths: &[PathBuf]) -> Vec<PathBuf> {
     let name = |path: &PathBuf| path.canonicalize().ok()?.file_name()?.to_str().map(str::to_owned);
     paths.iter().filter_map(name).map(|name| PathBuf::from(format!("{name}.swarm"))).collect()
@@ -156,7 +156,7 @@ fn refuse_to_replace(path: &Path) -> Result<(), Failure> {
     Err(Failure::new(Exit::TargetDiffers, message))
 }
 
-/// Writes a manifest so that nobody ever reads a half of it.
+/// Writes a manifest so that no reader ever sees a half of it.
 pub(super) fn write_manifest(path: &Path, file: &ManifestFile) -> Result<(), Failure> {
     refuse_to_replace(path)?;
     replace_manifest(path, file)

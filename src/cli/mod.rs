@@ -49,7 +49,7 @@ pub(crate) fn main() -> ExitCode {
     match args.command {
         // A node's log is as its configuration says.
         Command::Node(_) | Command::Aggregate(_) => {}
-        // Whoever runs it for months reads its log.
+        // It runs for months, and its operator reads the log.
         Command::Coordinator(_) => setup::node_logging(args.global.verbose, LogFormat::Text),
         _ => setup::logging(args.global.verbose),
     }

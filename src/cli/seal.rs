@@ -53,7 +53,7 @@ pub(super) fn sealed(index: &Index, key: &ContentKey, is_json: bool) -> Result<M
     Ok(swarm_files::seal(index, key, &|progress| view.show(progress))?)
 }
 
-/// A manifest as whoever has this key sees it.
+/// A manifest as a holder of this key sees it.
 pub(super) fn opened(manifest: &Manifest, key: &ContentKey) -> Result<Manifest, Failure> {
     Ok(manifest.opened(key)?)
 }

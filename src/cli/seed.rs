@@ -154,7 +154,7 @@ async fn keys(
     steps.run("reading keys", read).await
 }
 
-/// A ticket with the key of a sealed content, for everybody or for those who are named.
+/// A ticket with the key of a sealed content, for every holder or for the named nodes alone.
 fn ticket_with_key(seal: Option<&Path>, seal_for: &[NodeId], content: ContentId) -> Result<Ticket, Failure> {
     let ticket = Ticket::new(content);
     let Some(path) = seal else { return Ok(ticket) };

@@ -25,7 +25,7 @@ pub(super) struct Wanted {
     pub(super) sources: Vec<Source>,
     pub(super) coordinators: Vec<Source>,
     pub(super) signatures: Vec<Signature>,
-    /// Of a sealed content, for whoever has the ticket.
+    /// Of a sealed content, for every holder of the ticket.
     pub(super) key: Option<ContentKey>,
     /// The same for some nodes.
     pub(super) wrapped_keys: Vec<WrappedKey>,

@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_window_counts_only_if_somebody_waited_from_its_beginning_to_its_end() {
-        // Sends of a megabyte a second from 0 to 40 s; nobody waits at the given second.
+        // Sends of a megabyte a second from 0 to 40 s; no peer waits at the given second.
         let capacity = |idle_at: Option<u64>| {
             let mut meter = UploadMeter::default();
             (0..=40).for_each(|second| meter.on_sent(at(second), 1_000_000, Some(second) != idle_at));

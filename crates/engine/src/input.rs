@@ -53,7 +53,7 @@ pub enum Input {
         role: Role,
         /// This node dialed.
         dialed: bool,
-        /// Where the peer is, as seen from here. Every node dials and listens on one socket, so whoever dialed in can be
+        /// Where the peer is, as seen from here. Every node dials and listens on one socket, so a peer that dialed in can be
         /// dialed there.
         address: Option<Address>,
     },

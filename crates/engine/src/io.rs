@@ -364,7 +364,7 @@ pub enum Bottleneck {
     NoManifest,
     /// No linked peer has this chunk.
     NoPeerHas(ChunkIndex),
-    /// Everybody who has something useful chokes this node.
+    /// Every peer that has something useful chokes this node.
     AllChoked,
     /// Chunks wait to be checked and written.
     Disk,

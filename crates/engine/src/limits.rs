@@ -16,7 +16,7 @@ pub const LINKS_MAX: usize = 4096;
 pub const PEERS_MAX: usize = 16 << 10;
 /// A receiver tells the engine of payload this often, bytes; what the engine knows is at most so much behind.
 pub const PROGRESS_REPORT_LEN: u32 = 256 << 10;
-/// Neighbours of one content beyond which a node dials nobody to fetch, unless more of them bring more: half of them come by
+/// Neighbours of one content beyond which a node dials no more to fetch, unless more of them bring more: half of them come by
 /// themselves, so both sides of the target are its own.
 pub const NEIGHBOURS_DIALED_MAX: usize = 2 * NEIGHBOURS_TARGET as usize;
 /// And where more bring more.

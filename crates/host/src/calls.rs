@@ -98,7 +98,7 @@ fn may_add(contents: &Contents, spec: &Spec) -> Result<(), String> {
     }
 }
 
-/// Whoever asked may be gone.
+/// The client that asked may be gone.
 fn reply(to: oneshot::Sender<Answer>, answer: Answer) {
     let _ = to.send(answer);
 }

@@ -18,7 +18,7 @@ pub struct Client {
 /// Why a node did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens.
+    /// No process listens.
     #[error("no node runs with the control socket `{}`: start one with swarm node, or name its socket by --control", Shown(.0))]
     NoNode(PathBuf),
     /// The socket is another user's.

@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::contents::{Collected, Entry, EntryId, Spec, State};
+use super::disk_space::{Held, needed, victims};
 use super::policy::Collecting;
 use super::protocol::StoreStatus;
-use super::room::{Held, needed, victims};
 use super::run::Running;
 use crate::limits::{CONTENTS_MAX, STORE_FREE_LEN_MIN, UNHEARD_OFFER_TIMEOUT, WANTED_SAVE_INTERVAL};
 use swarm_core::base::{ByteLen, ContentId, Instant, NodeId, Shown};
@@ -25,7 +25,7 @@ pub(super) struct Collector {
     policy: Collecting,
     shelf: Arc<Shelf>,
     clearing: JoinSet<()>,
-    /// When somebody last wanted what is not on disk yet.
+    /// When a peer last wanted what is not on disk yet.
     unsaved_since: Option<Instant>,
 }
 
@@ -200,7 +200,7 @@ impl Running {
         }
     }
 
-    /// A content that was offered turned out to be none that anybody can have: true if it is gone.
+    /// A content that was offered turned out to be none that a node can have: true if it is gone.
     pub(super) async fn forget_unheard(&mut self, content: ContentId) -> bool {
         let Some(id) = self.work.contents.find(content) else { return false };
         let collected = self.work.contents.get(id).and_then(|entry| entry.collected);
@@ -243,7 +243,7 @@ impl Running {
             self.save_wanted();
         }
         for id in unheard {
-            info!("whoever offered a content went away before it told what it is");
+            info!("the peer that offered a content left before it sent the manifest");
             self.forget(id, DeclineReason::NotHere).await;
         }
     }

@@ -33,7 +33,7 @@ pub enum Spec {
     },
     /// It is to be fetched into a folder and then served.
     Fetch {
-        /// What, and from whom.
+        /// The content, and its sources.
         ticket: String,
         /// Absolute path of the folder.
         out: PathBuf,
@@ -47,7 +47,7 @@ pub enum Spec {
 pub(super) struct Collected {
     /// Bytes of all of it, since it was let in.
     pub(super) len: Option<u64>,
-    /// When somebody last wanted it, milliseconds since 1970.
+    /// When a peer last wanted it, milliseconds since 1970.
     pub(super) wanted_at_ms: u64,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Entry {
     /// For people: what was left out when it was opened last.
     pub(super) remarks: Vec<String>,
     pub(super) progress: watch::Sender<HashProgress>,
-    /// Whoever waits for it to be served.
+    /// Clients that wait for it to be served.
     pub(super) waiter: Option<oneshot::Sender<Answer>>,
 }
 
@@ -112,7 +112,7 @@ pub(super) enum PrefixError {
 }
 
 impl Entry {
-    /// One that nobody watches.
+    /// One that no client watches.
     pub(super) fn of(spec: Spec, is_configured: bool) -> Self {
         let nothing = HashProgress { hashed_len: 0, total_len: 0 };
         Self::new(spec, is_configured, watch::Sender::new(nothing))
@@ -167,7 +167,7 @@ impl Entry {
         }
     }
 
-    /// Tells whoever waits for it, if they still do.
+    /// Tells the clients that still wait for it.
     pub(super) fn answer(&mut self, answer: Answer) {
         if let Some(waiter) = self.waiter.take() {
             let _ = waiter.send(answer);

@@ -225,13 +225,13 @@ fn stopping() -> Answer {
     Answer::error(Category::Other, "the node is stopping: ask again when it runs")
 }
 
-/// Whoever may connect is decided by the socket's mode; this holds where a system ignores it.
+/// The mode of the socket decides which users may connect; this holds where a system ignores it.
 fn is_allowed(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid().as_raw();
     stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
 }
 
-/// Whoever holds this lock may have the socket; it goes with the process, whatever ends it.
+/// The process that holds this lock may have the socket; the lock ends with the process, whatever ends that.
 fn lock(path: &Path) -> Result<File, ControlError> {
     let lock_path = beside(path, ".lck");
     let file = OpenOptions::new()
@@ -298,7 +298,7 @@ mod tests {
         assert!(!path.exists());
         // As a killed node leaves it.
         drop(StdListener::bind(&path).expect("a place"));
-        drop(ControlSocket::bind(&path).expect("nobody listens there"));
+        drop(ControlSocket::bind(&path).expect("no process listens there"));
         // Another program's, that takes no lock.
         let _other = StdListener::bind(&path).expect("a place");
         assert!(matches!(ControlSocket::bind(&path), Err(ControlError::InUse(_))));

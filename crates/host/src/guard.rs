@@ -25,7 +25,7 @@ pub struct Guard {
 type Looked = (Watched, Result<Option<Arc<dyn Authoriser>>, CredentialsError>);
 
 impl Guard {
-    /// Sets the gate for the first time; before the node is started, so that nobody slips in.
+    /// Sets the gate for the first time; before the node is started, so that no peer links before.
     ///
     /// # Errors
     /// If a file cannot be read or is not what it should be.
@@ -57,7 +57,7 @@ impl Guard {
                 (self.watched, self.looking) = (Some(watched), None);
                 found
             }
-            // Under way; or the runtime is ending, and nobody looks any more.
+            // Under way; or the runtime is ending, and the result is not needed.
             Some(Err(TryRecvError::Empty | TryRecvError::Disconnected)) => return Ok(()),
         };
         self.begin_look();

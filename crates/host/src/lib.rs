@@ -20,9 +20,9 @@ mod schedule;
 mod settings;
 
 mod contents;
+mod disk_space;
 mod opening;
 mod reputations;
-mod room;
 mod saved;
 
 mod rates;

@@ -53,7 +53,7 @@ impl Collecting {
 }
 
 impl<T: Ord> Allowed<T> {
-    /// Those that are named; nobody if none is.
+    /// Those that are named; none if none is.
     pub fn of(list: impl IntoIterator<Item = AnyOr<T>>) -> Self {
         let mut allowed = Self { is_any: false, named: BTreeSet::new() };
         for item in list {
@@ -67,12 +67,12 @@ impl<T: Ord> Allowed<T> {
         allowed
     }
 
-    /// Everybody.
+    /// Every node.
     pub fn any() -> Self {
         Self::of([AnyOr::Any])
     }
 
-    /// Nobody is let in.
+    /// No node is let in.
     pub fn is_empty(&self) -> bool {
         !self.is_any && self.named.is_empty()
     }

@@ -40,7 +40,7 @@ pub enum Request {
     },
     /// Fetch a content and go on serving it. Answered by `added` as soon as the fetch has begun.
     AddFetch {
-        /// What, and from whom.
+        /// The content, and its sources.
         ticket: String,
         /// Absolute path of the folder.
         out: PathBuf,
@@ -160,7 +160,7 @@ pub struct Status {
     pub contents: Vec<ContentStatus>,
     /// Peers that are linked.
     pub peers: Vec<PeerStatus>,
-    /// Peers with whom nothing is exchanged.
+    /// Banned peers.
     #[serde(default)]
     pub banned: Vec<BannedStatus>,
 }
@@ -179,7 +179,7 @@ pub struct StoreStatus {
 /// What a coordinator knows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CoordinatorStatus {
-    /// Contents that somebody takes part in.
+    /// Contents that some node takes part in.
     pub contents: usize,
     /// Announcements: nodes, counted once for each content.
     pub announcements: usize,
@@ -263,7 +263,7 @@ pub struct PeerStatus {
     pub reputation: ReputationStatus,
 }
 
-/// A peer with whom nothing is exchanged.
+/// A banned peer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BannedStatus {
     /// Its key.

@@ -66,7 +66,7 @@ impl Reputations {
         past.decayed(uptime).with(&peer.totals)
     }
 
-    /// Writes down what everybody is worth now, if anything happened since the last time.
+    /// Writes down what each peer is worth now, if anything happened since the last time.
     pub(super) fn store(
         &mut self,
         peers: &[PeerSnapshot],
@@ -174,7 +174,7 @@ mod tests {
         let third = Reputations::open(folder.path(), later).expect("a list");
         let forgiven = third.past().next().expect("still known").1;
         assert!(!forgiven.is_bad() && forgiven.bad_chunks > 0.49, "{forgiven:?}");
-        // A clock that was set back makes nobody worse.
+        // A clock that was set back makes no peer worse.
         let back = Reputations::open(folder.path(), now).expect("a list");
         assert_eq!(back.past().next().expect("still known").1, forgiven);
     }

@@ -121,7 +121,7 @@ pub(super) struct Running {
     pub(super) reputations: Reputations,
     /// When they were written down last.
     remembered_at: Instant,
-    /// Somebody since.
+    /// Whether a peer was banned since then.
     pub(super) has_banned: bool,
     pub(super) collector: Option<Collector>,
     pub(super) coordinating: Option<Coordinating>,
@@ -242,7 +242,7 @@ impl Service {
         );
         notify(&[sd_notify::NotifyState::Ready]);
         running.serve(&mut events, &mut call_queue, &mut signals).await;
-        // Whoever asks from now on is told that the node is stopping.
+        // Clients that ask from now on are told that the node is stopping.
         drop(call_queue);
         notify(&[sd_notify::NotifyState::Stopping]);
         running.stop(node_task, &mut signals, &ending, &tasks).await
@@ -382,7 +382,7 @@ fn listen(address: std::net::SocketAddr) -> Result<TcpListener, ServiceError> {
     TcpListener::from_std(listener).map_err(failed)
 }
 
-/// Where there is no systemd nobody hears it.
+/// Without systemd it has no effect.
 fn notify(state: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         warn!(%error, "cannot tell systemd how the node stands");

@@ -134,7 +134,7 @@ impl Running {
         true
     }
 
-    /// A content cannot be served: whoever added it is told, and it was never there; otherwise it is tried again.
+    /// A content cannot be served. If a client waits for it, the client is told and the content is dropped; otherwise it is tried again.
     pub(super) async fn refuse(&mut self, id: EntryId, refusal: Refusal) {
         let retry_at = self.work.clock.now() + OPENING_RETRY;
         let Some(entry) = self.work.contents.get_mut(id) else { return };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// The blocks that nobody uses. Clones share them.
+/// The blocks that are free. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Blocks {
     spare: Arc<Mutex<Spare>>,

@@ -10,7 +10,7 @@ pub use swarm_link::Clock;
 /// Engine time that stands still while the process does: while its machine sleeps, or it was stopped by a signal.
 ///
 /// Without that, everything that was due meanwhile would be due at once when the process goes on, before a single packet that
-/// waits is read: a fetch would give up sources that are there. Invariant: whoever holds it looks at it every [`BEAT`], so that
+/// waits is read: a fetch would give up sources that are there. Invariant: its owner looks at it every [`BEAT`], so that
 /// a long time between two looks is known for what it is.
 pub(super) struct AwakeClock {
     clock: Clock,

@@ -1,4 +1,4 @@
-//! Looks again at links that stand: when somebody else decides who may link, and as certificates end.
+//! Checks links that stand again: when the rules of who may link change, and as certificates end.
 
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};

@@ -1,4 +1,4 @@
-//! Finders beside the engine: what this node takes part in goes to them, whom they find comes back. Decides nothing: a node that
+//! Finders beside the engine: tells them what this node takes part in, and takes the nodes that they find. Decides nothing: a node that
 //! was found is a source like any other.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +112,7 @@ impl Finding {
         self.told.len() < PEERS_MAX && self.told.insert(news)
     }
 
-    /// Has finders told soon of a content that was joined: whoever waits for it waits for nothing else.
+    /// Has finders told soon of a content that was joined: a fetch that waits for it waits for nothing else.
     pub(super) fn look_soon(&mut self) {
         self.look.reset_after(LOOK_SOON);
     }

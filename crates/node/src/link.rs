@@ -39,7 +39,7 @@ pub(super) struct LinkHandle<L> {
     /// What this peer alone may be sent.
     pub(super) up: Throttle,
     pub(super) control: mpsc::Sender<ControlOut>,
-    /// Whoever sends a chunk stream holds it: one after the other, so that the first has come whole soonest.
+    /// The task that sends a chunk stream holds it: one after the other, so that the first has come whole soonest.
     pub(super) pen: Arc<tokio::sync::Mutex<()>>,
     requests: Requests,
 }

@@ -23,7 +23,7 @@ impl Throttle {
         Self(Arc::new(watch::Sender::new(rate.map(Bucket::new))))
     }
 
-    /// Another rate from now on, for whoever waits already too.
+    /// Another rate from now on, for tasks that wait already, too.
     pub(super) fn set(&self, rate: Option<Rate>) {
         self.0.send_replace(rate.map(Bucket::new));
     }

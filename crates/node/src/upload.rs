@@ -97,7 +97,7 @@ async fn write<L: Link>(
     while !bytes.is_empty() {
         let [all, peer] = &task.throttles;
         let mut piece = bytes.split_to(all.piece_len(peer.piece_len(bytes.len())));
-        // The narrower gate first: whoever waits at it takes no share of the others'.
+        // The narrower gate first: an upload that waits there takes no share of the others'.
         peer.wait(piece.len()).await;
         all.wait(piece.len()).await;
         while !piece.is_empty() {

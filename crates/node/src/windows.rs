@@ -30,7 +30,7 @@ impl Windows {
         }
     }
 
-    /// Gives a link that is up its share. Whoever was asked for nothing has little to say: credit cannot be taken back, and what
+    /// Gives a link that is up its share. A peer that was asked for nothing has little to say: credit cannot be taken back, and what
     /// is sent unasked would fill it.
     pub(super) fn give<L: Link>(&self, handle: &LinkHandle<L>) {
         let receive_len = if handle.is_asked {

@@ -60,7 +60,7 @@ pub(super) fn report(line: impl Display) {
 fn report_text(text: &str) {
     static IS_TOLD: AtomicBool = AtomicBool::new(false);
     let Err(error) = streams::to_stdout(text.as_bytes()) else { return };
-    // Nobody may be reading: that is their choice.
+    // The reader may have enough: that is its choice.
     if error.kind() != ErrorKind::BrokenPipe && !IS_TOLD.swap(true, Ordering::Relaxed) {
         note(format_args!("cannot write to stdout: {error}; going on without it"));
     }

@@ -49,7 +49,7 @@ pub(super) fn to_stderr(text: &str) {
                 bytes = &bytes[len..];
             }
             Err(rustix::io::Errno::INTR) => {}
-            // A full disk or pipe, or nobody at the other end: the work matters more than its report.
+            // A full disk or pipe, or no reader at the other end: the work matters more than its report.
             Ok(_) | Err(_) => return,
         }
     }

@@ -1,4 +1,4 @@
-//! The peer book: who is dialed when, who is forgotten, what is told of whom.
+//! The peer book: which peers are dialed when, which are forgotten, and which of them others are told of.
 
 use super::super::refusal::RefusalCause;
 use super::peer::BACKOFF_MIN;
@@ -138,7 +138,7 @@ fn somebody_heard_of_is_tried_once_and_nothing_is_kept_of_whoever_did_not_answer
     assert!(!book.begin_trial(NODE, CONTENT, &there), "it is in hand");
     assert!(book.end_trial(NODE) && !book.end_trial(NODE));
     assert_eq!(book.iter().count(), 0);
-    // Whoever was of use, is accused, or is being met is kept, and dialed by its own word alone.
+    // A peer that was of use, is accused, or is being met is kept, and dialed by its own word alone.
     let cases: [fn(&mut PeerBook); 3] = [
         |book| book.totals(NODE).expect("it is known").verified_len = 1,
         |book| assert!(book.on_accused(NODE, NodeId::from_bytes([7; 32]))),
@@ -152,7 +152,7 @@ fn somebody_heard_of_is_tried_once_and_nothing_is_kept_of_whoever_did_not_answer
         assert_eq!(book.iter().count(), 1);
         assert!(book.addresses(NODE).is_empty() && book.pop_due(Instant::ZERO, |_, _| true).is_none());
     }
-    // Whoever answered is a peer like any other.
+    // A peer that answered is one like any other.
     let mut book = PeerBook::default();
     assert!(book.begin_trial(NODE, CONTENT, &there));
     book.on_linked(NODE);

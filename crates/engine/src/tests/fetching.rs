@@ -1,4 +1,4 @@
-//! One engine fetches from peers whose words the test speaks: what is asked of whom, and what is said of how it goes.
+//! One engine fetches from peers whose words the test speaks: which chunks are requested of which peer, and which events tell of it.
 
 use super::living::id;
 use super::single::{Single, has_all, link_of, sent};

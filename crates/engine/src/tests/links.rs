@@ -1,4 +1,4 @@
-//! One engine, and links that come and go: which of two stays, how long nobody is enough, how many are looked for.
+//! One engine, and links that come and go: which of two stays, how long no link is enough, how many are looked for.
 
 use super::living::{address, id};
 use super::single::{Single, dialed, has_all, link_of, sources};
@@ -129,7 +129,7 @@ fn the_net_is_cast_wider_while_that_brings_more() {
     answer(&mut single, &manifest, &second);
     let third = dialed(&single.pass(Duration::from_secs(1)));
     assert!(third.len() > NEIGHBOURS_DIALED_MAX, "as many as may be dialed at a time: {}", third.len());
-    // A content that was left dials nobody.
+    // No peer is dialed for a content that was left.
     single.input(Input::Leave { content: manifest.id(), reason: DeclineReason::NotHere });
     assert_eq!(dialed(&single.pass(Duration::from_secs(10))), []);
 }
@@ -235,7 +235,7 @@ fn a_fetch_without_hope_ends_at_once_and_one_whose_last_chunk_is_being_checked_d
         let join = Join { content, manifest: Some(manifest.clone()), order, patience };
         single.input(Input::Join(Box::new(join)));
         open_store(&mut single, &manifest);
-        assert_eq!(failures(&single.pass(Duration::from_secs(1))), 0, "nobody was named yet");
+        assert_eq!(failures(&single.pass(Duration::from_secs(1))), 0, "no peer was named yet");
         assert_eq!(dialed(&add_source(&mut single, &manifest, 1)), [id(1)]);
         answer(&mut single, &manifest, &[id(1)]);
         single.hear(1, has_all(1));

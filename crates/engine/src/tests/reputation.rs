@@ -110,7 +110,7 @@ fn one_that_accuses_everybody_is_heard_for_a_while() {
         let (node, purpose) = (accused(byte), Purpose::Fetch);
         pair.input(0, Input::AddSource { content, node, addresses: Vec::new(), purpose });
     }
-    // Itself, the one that listens, one that nobody knows: these are not heard.
+    // Accusations of itself, of the listener and of an unknown node are ignored.
     for node in [id(1), id(0), accused(200)].into_iter().chain((10..100).map(accused)) {
         let message = Message::BadPeer { handle: Handle(1), node };
         pair.input(0, Input::Message { link: LINK, message: message.clone() });

@@ -300,13 +300,13 @@ fn a_lone_seed_serves_more_at_once_as_long_as_that_brings_more() {
         assert_eq!(unchoked.len(), 12);
         let mut rate = 1_000_000;
         for number in 0..4 {
-            let asking = *unchoked.first().expect("somebody");
+            let asking = *unchoked.first().expect("one peer is unchoked");
             let mut outputs = single.hear(asking, request(&manifest, number, number as u32));
             outputs.extend(single.input(ended(asking, number, rate, UploadEnd::Sent)));
             outputs.extend(single.pass(Duration::from_secs(4)));
             note_chokes(&outputs, 60, &mut unchoked);
             rate *= growth;
-            // Whoever has a slot makes use of it.
+            // A peer that has a slot makes use of it.
             for peer in unchoked.clone() {
                 let outputs = single.hear(peer, request(&manifest, 1000 + number, 190));
                 note_chokes(&outputs, 60, &mut unchoked);

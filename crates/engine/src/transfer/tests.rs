@@ -82,7 +82,9 @@ impl Scene {
         for chunk in chunks.geometry().chunks() {
             let askers = chunks.askers(chunk);
             match chunks.state(chunk) {
-                ChunkState::Active => assert!(!askers.is_empty(), "{chunk:?} is active and nobody is asked"),
+                ChunkState::Active => {
+                    assert!(!askers.is_empty(), "{chunk:?} is active and requested of no peer")
+                }
                 ChunkState::Queued => {
                     assert!(askers.is_empty(), "{chunk:?} is queued and {askers:?} are asked")
                 }

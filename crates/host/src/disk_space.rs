@@ -8,7 +8,7 @@ pub(super) struct Held {
     pub(super) content: ContentId,
     /// Bytes of all of it.
     pub(super) len: u64,
-    /// When somebody last wanted it, milliseconds since 1970.
+    /// When a peer last wanted it, milliseconds since 1970.
     pub(super) wanted_at_ms: u64,
     /// It is being fetched, or a peer that is linked lacks some of it, or the operator named it.
     pub(super) must_stay: bool,

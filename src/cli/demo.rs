@@ -42,7 +42,7 @@ pub(super) async fn run(args: DemoArgs, _global: &Global) -> Result<(), Failure>
         () = interrupts.next() => return Err(interrupted()),
         () = std::future::ready(()) => {}
     }
-    let result = demo.play().await;
+    let result = demo.play(&mut interrupts).await;
     demo.end();
     result.map_err(|failure| if failure.exit == Exit::Interrupted { interrupted() } else { failure })
 }
@@ -138,12 +138,12 @@ impl Demo {
         self.check_interrupted()
     }
 
-    async fn play(&mut self) -> Result<(), Failure> {
+    async fn play(&mut self, interrupts: &mut Interrupts) -> Result<(), Failure> {
         let out = self.folder.0.join("fetched");
         let args = fetch_args(&self.manifest_path(), &out, std::mem::take(&mut self.peers));
         let doomed = self.seeds.pop();
         let mut killer = Killer { doomed };
-        fetch::fetch(args, &self.state(), &mut |content| killer.observe(content)).await?;
+        fetch::fetch(args, &self.state(), interrupts, &mut |content| killer.observe(content)).await?;
         let manifest = manifest_file(&self.manifest_path())?.manifest;
         let found = scan(&manifest, &out, &|_| {})?;
         let digest = manifest.files().first().map(|file| data_encoding::HEXLOWER.encode(&file.blake3));

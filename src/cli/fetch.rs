@@ -29,19 +29,23 @@ use swarm_node::{Limits, NodeSnapshot, Options};
 pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure> {
     // Nothing else may go to stdout when that takes the file.
     let is_json = args.json && !is_stdout(&args.out);
-    let result = fetch(args, global, &mut |_| {}).await;
+    let mut interrupts = match Interrupts::catch() {
+        Ok(interrupts) => interrupts,
+        Err(failure) => return Err(output::told(failure, is_json)),
+    };
+    let result = fetch(args, global, &mut interrupts, &mut |_| {}).await;
     result.map_err(|failure| output::told(failure, is_json))
 }
 
-/// Fetches; `observe` is called with the state of things several times a second.
+/// Fetches; signals are those of the caller, so that none is lost before the fetch listens. `observe` is called with the state of things several times a second.
 pub(super) async fn fetch(
     args: FetchArgs,
     global: &Global,
+    interrupts: &mut Interrupts,
     observe: &mut dyn FnMut(&ContentSnapshot),
 ) -> Result<(), Failure> {
     let selection = check(&args)?;
-    let mut interrupts = Interrupts::catch()?;
-    let mut steps = Steps::new(&mut interrupts, patience(&args));
+    let mut steps = Steps::new(interrupts, patience(&args));
     let wanted = find(&args, &mut steps).await?;
     let (identity, content_key) = keys(&args, &wanted, global, &mut steps).await?;
     let memory = Memory::split(args.memory, is_stdout(&args.out), args.limit.link());
@@ -55,7 +59,7 @@ pub(super) async fn fetch(
     screen.clear();
     let end = tokio::select! {
         end = job.end() => end,
-        () = interrupts.next() => return Err(screen.failed(FetchError::Stopped { percent: 0 })),
+        () = interrupts.next() => return result.map_or_else(|error| Err(screen.failed(error)), |()| screen.check_whole()),
     };
     match result {
         Ok(()) => {

@@ -56,13 +56,14 @@ pub(super) fn try_names(
     }
     let folder = trial_folder(manifest);
     dir.make_directory(&folder)?;
-    for name in names {
+    let tried = names.into_iter().try_for_each(|name| {
         if let Some(reason) = dir.try_name(&folder, name.as_ref())? {
             refused.insert(name.into(), reason);
         }
-    }
+        Ok(())
+    });
     dir.remove_tree(&folder)?;
-    Ok(refused)
+    tried.map(|()| refused)
 }
 
 /// Finds the wanted entries with a refused name in their path; they are no longer wanted.

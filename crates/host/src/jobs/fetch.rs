@@ -262,7 +262,13 @@ impl FetchJob {
         let wanted_len = len_of(manifest, &opened.wanted);
         self.present_len = len_of(manifest, &opened.durable);
         let present_len = self.present_len;
-        if present_len < wanted_len && !self.plan.may_find(&self.finders) {
+        // An earlier, wider fetch may have left chunks that are not wanted now.
+        let mut lacking = opened.wanted.clone();
+        opened.durable.iter().for_each(|chunk| {
+            lacking.remove(chunk);
+        });
+        let needed_len = len_of(manifest, &lacking);
+        if needed_len > 0 && !self.plan.may_find(&self.finders) {
             return Err(FetchError::NoSource);
         }
         let (ticket, sources) = (self.ticket(), self.plan.sources.len());
@@ -270,7 +276,6 @@ impl FetchJob {
         let node = self.endpoint.node_id();
         let ready = Ready { node, ticket, wanted_len, present_len, sources, is_resumed, is_doubted };
         show(JobEvent::Ready(Box::new(ready)));
-        let needed_len = wanted_len - present_len;
         let free = self.plan.destination.folder().and_then(|folder| free_len(&folder.out));
         if let Some(free_len) = free.filter(|free| *free < needed_len) {
             show(JobEvent::LittleRoom { free_len, needed_len });

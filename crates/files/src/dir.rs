@@ -25,6 +25,7 @@ pub(crate) struct Dir {
     path: PathBuf,
     tap: Tap,
     niceties: Niceties,
+    keeps_inodes: bool,
     /// Names that a trial found the file system to refuse.
     refused_names: RefusedNames,
 }
@@ -72,7 +73,8 @@ impl Dir {
         let fd = rustix::fs::open(at, flags, Mode::empty())
             .map_err(|errno| StoreError::disk(at, OPEN_FOLDER)(errno.into()))?;
         let (tap, niceties, refused_names) = Default::default();
-        Ok(Self { fd, path: at.to_owned(), tap, niceties, refused_names })
+        let keeps_inodes = keeps_inodes(&fd);
+        Ok(Self { fd, path: at.to_owned(), tap, niceties, keeps_inodes, refused_names })
     }
 
     /// The same folder, with the operations in it visible to a test.
@@ -330,6 +332,11 @@ impl Dir {
         name.file_name().is_some_and(|name| self.refused_names.contains_key(name))
     }
 
+    /// Whether a file has the same inode number whenever it is looked at. Where it has not, only open files can be told apart.
+    pub(super) fn keeps_inodes(&self) -> bool {
+        self.keeps_inodes
+    }
+
     /// Operations that the target may refuse without harm, and those that it has refused.
     pub(super) fn niceties(&self) -> &Niceties {
         &self.niceties
@@ -545,6 +552,19 @@ const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
 const TRAVERSE: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
 const TRAVERSE: OFlags = OFlags::RDONLY;
+
+/// These file systems may number an inode anew each time it is loaded into the cache.
+#[cfg(target_os = "linux")]
+fn keeps_inodes(folder: &OwnedFd) -> bool {
+    /// FAT, exFAT, FUSE, CIFS and SMB2 (statfs(2), linux/magic.h).
+    const RENUMBERING: [u64; 5] = [0x4d44, 0x2011_bab0, 0x6573_5546, 0xff53_4d42, 0xfe53_4d42];
+    rustix::fs::fstatfs(folder).is_ok_and(|stat| !RENUMBERING.contains(&(stat.f_type as u64 & 0xffff_ffff)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keeps_inodes(_: &OwnedFd) -> bool {
+    true
+}
 
 #[cfg(test)]
 mod tests {

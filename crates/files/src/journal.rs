@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::StoreError;
@@ -169,7 +170,12 @@ pub fn find_manifest(dir: &Path, content: ContentId) -> Option<Manifest> {
 
 /// The manifest in the journal at this path, if it is intact.
 pub(super) fn manifest_in(path: &Path) -> Option<Manifest> {
-    let file = std::fs::File::open(path).ok()?;
+    // Any file may have this name: opening a pipe must not wait for its writer.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
     let mut bytes = Vec::new();
     file.take((HEADER_LEN + MANIFEST_BODY_LEN_MAX) as u64).read_to_end(&mut bytes).ok()?;
     Manifest::decode(Bytes::copy_from_slice(read_header(&bytes)?)).ok()

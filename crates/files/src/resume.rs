@@ -371,7 +371,7 @@ impl Survey<'_> {
         name: &Path,
     ) -> Result<(), StoreError> {
         match candidate {
-            Some(candidate) if candidate.identity != open.identity() => {
+            Some(candidate) if self.dir.keeps_inodes() && candidate.identity != open.identity() => {
                 Err(StoreError::Replaced { path: self.dir.full(name) })
             }
             Some(_) | None => Ok(()),

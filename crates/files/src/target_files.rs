@@ -233,8 +233,11 @@ impl TargetFiles {
     pub(super) fn finish_executable(&self, file: FileIndex) -> Result<(), StoreError> {
         match self.place(file) {
             Place::Final if self.manifest.file(file).executable => {
-                let open = self.dir.open_file(final_path(&self.manifest, file), Access::Read)?;
-                self.set_executable(file, &open)
+                match self.dir.open_file(final_path(&self.manifest, file), Access::Read) {
+                    // A user may move a finished file away while the others are fetched.
+                    Err(error) if error.is_missing() => Ok(()),
+                    opened => self.set_executable(file, &opened?),
+                }
             }
             Place::Final | Place::Part | Place::Nothing => Ok(()),
         }
@@ -302,6 +305,9 @@ impl TargetFiles {
     }
 
     fn identity(&self, file: FileIndex) -> Option<Identity> {
+        if !self.dir.keeps_inodes() {
+            return None;
+        }
         locked(&self.made).identities.get(&file.get()).copied()
     }
 

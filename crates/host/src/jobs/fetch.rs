@@ -166,7 +166,8 @@ impl FetchJob {
         tokio::pin!(stop);
         loop {
             let stepped = tokio::select! {
-                Some(event) = self.events.recv() => {
+                event = self.events.recv() => {
+                    let Some(event) = event else { return Err(FetchError::Died) };
                     tell_hashing(show, &mut hashed, &mut looked);
                     if self.on_event(event, show)? {
                         return Ok(());

@@ -419,7 +419,7 @@ impl<'a> Screen<'a> {
                 })
             }
             FetchError::Died => {
-                Failure::new(exit, "opening the target failed: this is a bug, please report it")
+                Failure::new(exit, "fetching ended unexpectedly: this is a bug, please report it")
             }
         }
     }

@@ -118,6 +118,7 @@ fn failed(error: SeedError) -> Failure {
                 node.short()
             ),
         ),
+        SeedError::Died => Failure::new(exit, "serving ended unexpectedly: this is a bug, please report it"),
     }
 }
 

@@ -16,9 +16,10 @@ use super::violation::Violation;
 pub enum Input {
     /// Nothing but time went by.
     Wakeup,
-    /// This node stood still, asleep or stopped. The time of [`Engine::handle`](super::Engine::handle) did not count that.
+    /// This node heard nothing of its peers for a while: it was asleep, stopped, or waited for its product. The time of
+    /// [`Engine::handle`](super::Engine::handle) did not count that.
     Woke {
-        /// For how long.
+        /// For how long the process stood still. Zero if it ran and kept its links alive.
         slept: Duration,
     },
     /// Take part in a content.

@@ -47,25 +47,32 @@ fn is_journal(name: &OsStr) -> bool {
 /// Every name that the fetch of this journal writes; `None` if the journal does not list them.
 fn held_by(journal: &File) -> Option<BTreeSet<PathBuf>> {
     let (manifest, records) = journal::read(journal)?;
+    let held = recorded_files(&manifest, &records)?;
     let geometry = manifest.geometry();
-    let mut held = Bitfield::new(manifest.files().len() as u32);
-    for record in &records {
-        match record {
-            Record::Ours(runs) => claimed(runs, held.len())?.into_iter().for_each(|file| {
-                held.insert(file);
-            }),
-            Record::Durable(runs) => {
-                let chunks = claimed(runs, geometry.chunk_count())?.into_iter();
-                chunks.filter_map(|chunk| geometry.chunk(chunk)).for_each(|chunk| {
-                    held.insert(geometry.span(chunk).file.get() as u32);
-                });
-            }
-        }
-    }
     // The fetch has only started, and has not recorded its names yet.
     let is_unknown = records.is_empty();
     let all = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
     Some(names(&manifest, all.filter(|file| is_unknown || held.contains(file.get() as u32))))
+}
+
+/// The files that the records of a journal name, by themselves or by a chunk; `None` if a record fits no such content.
+pub(super) fn recorded_files(manifest: &Manifest, records: &[Record]) -> Option<Bitfield> {
+    let geometry = manifest.geometry();
+    let mut files = Bitfield::new(manifest.files().len() as u32);
+    for record in records {
+        match record {
+            Record::Ours(runs) => claimed(runs, files.len())?.into_iter().for_each(|file| {
+                files.insert(file);
+            }),
+            Record::Durable(runs) => {
+                let chunks = claimed(runs, geometry.chunk_count())?.into_iter();
+                chunks.filter_map(|chunk| geometry.chunk(chunk)).for_each(|chunk| {
+                    files.insert(geometry.span(chunk).file.get() as u32);
+                });
+            }
+        }
+    }
+    Some(files)
 }
 
 fn files_of<'a>(manifest: &'a Manifest, wanted: &'a Bitfield) -> impl Iterator<Item = FileIndex> + 'a {

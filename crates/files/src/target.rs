@@ -109,7 +109,11 @@ impl TargetStore {
         let announced = if existed { Ok(()) } else { journal.rewrite(&dir, &manifest, &[]) };
         let claimed = announced.and_then(|()| claims::check(&dir, &manifest, &wanted));
         drop(turn);
-        let refused_names = match claimed.and_then(|()| try_names(&dir, &manifest, &wanted, &options)) {
+        // A journal with damage may have named any file.
+        let every_file = || Bitfield::full(manifest.files().len() as u32);
+        let begun = claims::recorded_files(&manifest, &recovered.records).unwrap_or_else(every_file);
+        let tried = claimed.and_then(|()| try_names(&dir, &manifest, &wanted, &options, &begun));
+        let refused_names = match tried {
             Ok(refused) => refused,
             Err(error) => return Err(abandon(&journal, &dir, existed, error)),
         };

@@ -41,15 +41,19 @@ pub enum LeftOutWhy {
 /// Names that a target refused, with its errors.
 pub(super) type RefusedNames = BTreeMap<OsString, Errno>;
 
-/// Tries every name of the wanted entries that some file system might refuse, and the temporary names of long ones. The trial
-/// uses its own folder, because a final name must show nothing before its file is complete.
+/// Tries every name of the wanted entries that some file system might refuse, and the temporary names of long ones; those of the
+/// files that an earlier fetch began, too, because where their bytes stand depends on it. The trial uses its own folder, because a
+/// final name must show nothing before its file is complete.
 pub(super) fn try_names(
     dir: &Dir,
     manifest: &Manifest,
     wanted: &Bitfield,
     options: &TargetOptions,
+    begun: &Bitfield,
 ) -> Result<RefusedNames, StoreError> {
-    let names = doubtful_names(manifest, wanted, options);
+    let begun = begun.iter().filter_map(|file| manifest.geometry().file(file as usize));
+    let files = wanted_files(manifest, wanted, options).into_iter().chain(begun);
+    let names = doubtful_names(manifest, files, options);
     let mut refused = RefusedNames::new();
     if names.is_empty() {
         return Ok(refused);
@@ -127,14 +131,18 @@ fn forget(manifest: &Manifest, file: FileIndex, wanted: &mut Bitfield, options: 
     }
 }
 
-fn doubtful_names(manifest: &Manifest, wanted: &Bitfield, options: &TargetOptions) -> BTreeSet<String> {
+fn doubtful_names(
+    manifest: &Manifest,
+    files: impl Iterator<Item = FileIndex>,
+    options: &TargetOptions,
+) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut doubt = |name: &str| {
         if !is_plain(name) && !names.contains(name) {
             names.insert(name.to_owned());
         }
     };
-    for file in wanted_files(manifest, wanted, options) {
+    for file in files {
         let path = &manifest.file(file).path;
         path.components().for_each(&mut doubt);
         let part = format!("{}.part", path.name());

@@ -16,6 +16,8 @@ pub(super) struct AwakeClock {
     clock: Clock,
     looked_at: Reading,
     now: Instant,
+    /// The loop has waited for its product since the last look.
+    was_held_up: bool,
 }
 
 /// What the system's clocks show.
@@ -30,10 +32,16 @@ struct Reading {
 impl AwakeClock {
     /// Begins at zero, and is this clock as long as the process runs.
     pub(super) fn start(clock: Clock) -> Self {
-        Self { clock, looked_at: Reading::now(), now: Instant::ZERO }
+        Self { clock, looked_at: Reading::now(), now: Instant::ZERO, was_held_up: false }
     }
 
-    /// Looks at the system's clocks. If the process stood still since the last look: for how long.
+    /// The loop waits for its product: until the next look nothing is heard of peers, but the process runs and keeps its links.
+    pub(super) fn on_held_up(&mut self) {
+        self.was_held_up = true;
+    }
+
+    /// Looks at the system's clocks. If engine time stood still since the last look: for how long the process did, which is zero if
+    /// it was only held up.
     pub(super) fn look(&mut self) -> Option<Duration> {
         self.look_at(Reading::now())
     }
@@ -53,12 +61,13 @@ impl AwakeClock {
         let awake = reading.awake.saturating_duration_since(self.looked_at.awake);
         let passed = awake.max(reading.ever.saturating_sub(self.looked_at.ever));
         self.looked_at = reading;
-        let gap = (passed >= GAP_MIN).then_some(passed);
-        if gap.is_some() {
+        let was_held_up = std::mem::take(&mut self.was_held_up);
+        let has_gap = passed >= GAP_MIN;
+        if has_gap {
             self.clock = self.clock.without(awake);
         }
         self.now = self.now.max(self.clock.at(reading.awake));
-        gap
+        has_gap.then_some(if was_held_up { Duration::ZERO } else { passed })
     }
 }
 
@@ -133,6 +142,23 @@ mod tests {
         assert_eq!(look(72_500, 72_500), (None, 2_500));
         assert_eq!(look(72_500, 3_672_500), (Some(3_600_000), 2_500), "a machine that slept");
         assert_eq!(look(73_000, 3_673_000), (None, 3_000));
+    }
+
+    #[test]
+    fn a_loop_that_waited_for_its_product_did_not_sleep() {
+        let mut clock = AwakeClock::start(Clock::start());
+        let start = clock.looked_at;
+        let mut look = |secs: u64, is_held_up: bool| {
+            if is_held_up {
+                clock.on_held_up();
+            }
+            let passed = Duration::from_secs(secs);
+            let gap = clock.look_at(Reading { awake: start.awake + passed, ever: start.ever + passed });
+            (gap.map(|gap| gap.as_secs()), (clock.now() - Instant::ZERO).as_secs())
+        };
+        assert_eq!(look(1, true), (None, 1), "for a moment only");
+        assert_eq!(look(61, true), (Some(0), 1), "peers were not heard, and links live");
+        assert_eq!(look(121, false), (Some(60), 1), "the next gap is a sleep again");
     }
 
     #[test]

@@ -42,9 +42,12 @@ impl<N: Network> Driver<N> {
 
     pub(super) async fn run(mut self) -> NodeSnapshot {
         while !self.io.is_stopped() {
+            if self.io.is_held_up() {
+                self.clock.on_held_up();
+            }
             let wakeup = self.clock.next_look(self.engine.next_wakeup().map(|(at, _)| at));
             for fact in self.io.next_facts(wakeup).await {
-                // What is held up hears nothing of peers: that is no silence of theirs.
+                // A loop that is held up hears nothing of peers, so engine time stands still: no peer has stalled.
                 if !self.io.is_held_up()
                     && let Some(slept) = self.clock.look()
                 {

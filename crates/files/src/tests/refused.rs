@@ -111,6 +111,39 @@ fn a_name_that_fits_without_part_is_fetched_under_a_short_one_and_resumed() {
 }
 
 #[test]
+fn a_narrower_fetch_keeps_what_stands_under_a_short_name() {
+    let long = "x".repeat(140);
+    let world = world(&[(&long, bytes(1, 40_000)), ("film", bytes(3, 40_000))]);
+    let target = folder();
+    let kind: Kind = |op| places(op).iter().any(|path| path.iter().any(|name| name.len() > 143));
+    let refusing = |disk: &Disk| Watch::new(Plan::Refuse { kind, errno: Errno::NAMETOOLONG }, disk);
+    let (store, _) = open(&world, target.path(), &refusing(&Disk::default())).unwrap();
+    let geometry = world.manifest().geometry();
+    let is_long = |chunk: &u32| {
+        let file = geometry.chunk(*chunk).map(|chunk| geometry.span(chunk).file).unwrap();
+        world.manifest().file(file).path.name() == long
+    };
+    let (of_long, of_film): (Vec<u32>, Vec<u32>) = (0..geometry.chunk_count()).partition(is_long);
+    world.write(&store, of_long[..1].iter().copied());
+    store.flush().unwrap();
+    drop(store);
+    let mut wanted = Bitfield::new(geometry.chunk_count());
+    for &chunk in &of_film {
+        wanted.insert(chunk);
+    }
+    let narrower = |wanted: Bitfield| {
+        let disk = Disk::of(target.path());
+        let dir = Dir::open(target.path()).unwrap().tapped(Tap::of(&refusing(&disk)));
+        TargetStore::open_in(dir, world.manifest().clone(), wanted, TargetOptions::default(), &|_| {}).unwrap()
+    };
+    let (store, opened) = narrower(wanted);
+    assert!(opened.durable.contains(of_long[0]), "{opened:?}");
+    drop(store);
+    let (_, opened) = narrower(Bitfield::full(geometry.chunk_count()));
+    assert!(opened.durable.contains(of_long[0]), "{opened:?}");
+}
+
+#[test]
 fn a_part_of_an_older_version_is_continued() {
     let name = "z".repeat(140);
     let world = world(&[(&name, bytes(1, 40_000))]);

@@ -50,7 +50,7 @@ pub enum FetchError {
         /// What last kept a finder from working.
         trouble: Option<String>,
     },
-    /// The thread that opened the target died.
+    /// The node's task died, or the thread that opened the target.
     Died,
 }
 

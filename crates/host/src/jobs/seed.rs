@@ -57,6 +57,8 @@ pub enum SeedError {
     Refused(Refusal),
     /// The aggregator misbehaved.
     Banned(NodeId, Violation),
+    /// The node's task died.
+    Died,
 }
 
 /// The figures of a seed that has ended.
@@ -99,7 +101,7 @@ impl SeedError {
             Self::Declined(_, DeclineReason::NoRoom | DeclineReason::NotHere) => Category::NoSource,
             Self::Declined(_, DeclineReason::NotAccepted | DeclineReason::NotAuthorised) => Category::Denied,
             Self::Refused(refusal) => refusal.cause.category(),
-            Self::Banned(..) => Category::Other,
+            Self::Banned(..) | Self::Died => Category::Other,
         }
     }
 }
@@ -142,7 +144,8 @@ impl SeedJob {
         tokio::pin!(stop);
         loop {
             tokio::select! {
-                Some(event) = self.events.recv() => {
+                event = self.events.recv() => {
+                    let Some(event) = event else { return Err(SeedError::Died) };
                     if let Some(end) = self.on_event(event, show) {
                         return end;
                     }

@@ -1,10 +1,11 @@
-//! A rate limit that many tasks share: a token bucket (GCRA) of bytes. It can be changed while tasks wait for it.
+//! A rate limit that many tasks share: a token bucket (GCRA) of bytes. Invariant: tasks that wait pass in the order in which they came,
+//! so that uploads share the rate evenly. It can be changed while tasks wait for it.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use swarm_core::base::Rate;
 
@@ -15,6 +16,9 @@ pub(super) struct Throttle(Arc<watch::Sender<Option<Arc<Bucket>>>>);
 struct Bucket {
     limiter: DefaultDirectRateLimiter,
     burst: NonZeroU32,
+    /// Held by the task that waits for tokens; tokio hands it on first in, first out. Without it all waiting tasks wake at the same
+    /// instant, and the order of the timers decides: measured with two uploads, one of them got 43 of 48 pieces.
+    turn: Mutex<()>,
 }
 
 impl Throttle {
@@ -44,8 +48,7 @@ impl Throttle {
             let Some(bucket) = changes.borrow_and_update().clone() else { return };
             let Some(piece) = NonZeroU32::new(left.min(bucket.burst.get())) else { return };
             tokio::select! {
-                // A piece is never more than a burst, so it can always pass some time.
-                _ = bucket.limiter.until_n_ready(piece) => left -= piece.get(),
+                () = bucket.pass(piece) => left -= piece.get(),
                 _ = changes.changed() => {}
             }
         }
@@ -57,7 +60,13 @@ impl Bucket {
         let rate = NonZeroU32::new(u32::try_from(bytes).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new((rate.get() / BURSTS_PER_SEC).max(BURST_LEN_MIN)).unwrap_or(rate);
         let limiter = RateLimiter::direct(Quota::per_second(rate).allow_burst(burst));
-        Arc::new(Self { limiter, burst })
+        Arc::new(Self { limiter, burst, turn: Mutex::new(()) })
+    }
+
+    async fn pass(&self, piece: NonZeroU32) {
+        let _turn = self.turn.lock().await;
+        // The piece is never more than a burst, which is the only error.
+        let _ = self.limiter.until_n_ready(piece).await;
     }
 }
 
@@ -69,7 +78,30 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_waits_at_a_limit_goes_on_when_it_is_lifted() {
+    async fn tasks_that_share_a_limit_pass_by_turns() {
+        let throttle = Throttle::new(Some(Rate(1 << 20)));
+        let (passed, mut order) = tokio::sync::mpsc::channel(90);
+        for name in ['a', 'b', 'c'] {
+            let (throttle, passed) = (throttle.clone(), passed.clone());
+            tokio::spawn(async move {
+                for _ in 0..30 {
+                    throttle.wait(4 << 10).await;
+                    passed.send(name).await.expect("the test listens");
+                }
+            });
+        }
+        drop(passed);
+        let mut names = Vec::new();
+        while let Some(name) = order.recv().await {
+            names.push(name);
+        }
+        // The first task takes the burst that passes without waiting, 13 pieces, and is the first to end.
+        let mut shared = names[15..60].chunks_exact(3);
+        assert!(shared.all(|turn| ['a', 'b', 'c'].iter().all(|name| turn.contains(name))), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_waits_at_a_limit_goes_on_when_it_is_lifted() {
         let throttle = Throttle::new(Some(Rate(1)));
         // A burst may pass at once; a gigabyte at a byte a second would take 30 years.
         let waiting = throttle.clone();

@@ -134,7 +134,8 @@ fn a_narrower_fetch_keeps_what_stands_under_a_short_name() {
     let narrower = |wanted: Bitfield| {
         let disk = Disk::of(target.path());
         let dir = Dir::open(target.path()).unwrap().tapped(Tap::of(&refusing(&disk)));
-        TargetStore::open_in(dir, world.manifest().clone(), wanted, TargetOptions::default(), &|_| {}).unwrap()
+        TargetStore::open_in(dir, world.manifest().clone(), wanted, TargetOptions::default(), &|_| {})
+            .unwrap()
     };
     let (store, opened) = narrower(wanted);
     assert!(opened.durable.contains(of_long[0]), "{opened:?}");

@@ -81,9 +81,10 @@ mod tests {
     async fn tasks_that_share_a_limit_pass_by_turns() {
         let throttle = Throttle::new(Some(Rate(1 << 20)));
         let (passed, mut order) = tokio::sync::mpsc::channel(90);
+        let mut tasks = tokio::task::JoinSet::new();
         for name in ['a', 'b', 'c'] {
             let (throttle, passed) = (throttle.clone(), passed.clone());
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 for _ in 0..30 {
                     throttle.wait(4 << 10).await;
                     passed.send(name).await.expect("the test listens");

@@ -17,8 +17,8 @@ FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/
 test: fmt clippy wasm unit docs deny
 	@echo "all checks passed"
 
-# The same, with the long scenarios on network namespaces (four minutes instead of one), a minute of mutated inputs for each
-# decoder (five minutes instead of a quarter of one), and an older binary, built from the history, beside this one (tests/compat).
+# The same, with the long scenarios on network namespaces (four minutes instead of one), mutated inputs for each
+# decoder (a minute for each instead of three seconds), and an older binary, built from the history, beside this one (tests/compat).
 test-long: export SWARM_LONG_TESTS = 1
 test-long: test
 

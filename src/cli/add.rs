@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::args::{AddArgs, Global};
 use super::control;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::{self, HashView};
 use super::setup::Interrupts;
 use super::source::Wanted;
 use super::steps::{Progress, Steps};
-use swarm_core::base::ByteLen;
+use swarm_core::base::{ByteLen, Category};
 use swarm_core::manifest::Ticket;
 use swarm_files::{HashProgress, check_folder};
 use swarm_host::client::Client;
@@ -80,7 +80,7 @@ fn request(args: &AddArgs, wanted: Option<Wanted>) -> Result<Request, Failure> {
     match <[_; 1]>::try_from(paths) {
         Ok([path]) => Ok(Request::AddCopy { manifest, path }),
         Err(_) => Err(Failure::new(
-            Exit::Usage,
+            Category::Usage,
             "--manifest takes one PATH: the folder that holds (a part of) the content",
         )),
     }
@@ -89,12 +89,12 @@ fn request(args: &AddArgs, wanted: Option<Wanted>) -> Result<Request, Failure> {
 fn fetch(wanted: Wanted, out: &Path) -> Result<Request, Failure> {
     if out == Path::new("-") {
         let message = "-o - is not possible, the node writes files: name a folder";
-        return Err(Failure::new(Exit::Usage, message));
+        return Err(Failure::new(Category::Usage, message));
     }
     if wanted.sources.is_empty() && wanted.coordinators.is_empty() {
         let message =
             "nobody is known to have this content: take a ticket, or a manifest that names a source";
-        return Err(Failure::new(Exit::NoSource, message));
+        return Err(Failure::new(Category::NoSource, message));
     }
     // It answers before it has the manifest and looks at the folder: what no fetch could fill is refused here.
     check_folder(out)?;

@@ -2,11 +2,11 @@
 
 use super::args::{AggregateArgs, Global};
 use super::control::absolute;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::node;
 use super::output::{self, Json};
 use super::setup;
-use swarm_core::base::{ByteLen, Shown};
+use swarm_core::base::{ByteLen, Category, Shown};
 use swarm_discovery::Finders;
 use swarm_host::{Allowed, Collecting, Config, Fixed, Live, LogFormat, PeerLimits, Rates};
 use swarm_link::Endpoint;
@@ -27,7 +27,7 @@ fn config(args: &AggregateArgs) -> Result<Config, Failure> {
     let nodes = Allowed::of(args.accept.iter().copied());
     if nodes.is_empty() {
         let message = "nobody may offer anything yet: write --accept NODEID for each node that may, or --accept any if everybody may";
-        return Err(Failure::new(Exit::Usage, message));
+        return Err(Failure::new(Category::Usage, message));
     }
     let contents = match args.content.as_slice() {
         [] => Allowed::any(),

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 use super::args::{CertCommand, Global, IdArgs};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::{self, Json};
 use super::setup;
-use swarm_core::base::{NodeId, Shown};
+use swarm_core::base::{Category, NodeId, Shown};
 use swarm_core::trust::Role;
 use swarm_credentials::{AuthorityBook, Issued};
 use swarm_node::clock::wall_clock;
@@ -59,7 +59,7 @@ fn issue(
     let is_stdout = out == std::path::Path::new("-");
     if !is_stdout && out.exists() {
         let message = format!("`{}` is there already: remove it, or name another file by -o", Shown(&out));
-        return Err(Failure::new(Exit::TargetDiffers, message));
+        return Err(Failure::new(Category::TargetDiffers, message));
     }
     let role = if mirror { Role::Mirror } else { Role::Full };
     let pem = AuthorityBook::open(dir)?.issue(node, role, days, now())?;
@@ -97,7 +97,7 @@ pub(super) fn id(args: &IdArgs, global: &Global) -> Result<(), Failure> {
     if global.key.is_none() {
         let message =
             "nodes without --key take a free key each time: name the key file by --key, there and here";
-        return Err(Failure::new(Exit::Usage, message));
+        return Err(Failure::new(Category::Usage, message));
     }
     let node = setup::identity(global, None)?.node_id();
     if args.json { output::json(&Json::Id { node: node.to_string() }) } else { output::result(node) }

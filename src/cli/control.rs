@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{ControlArgs, Global};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::setup;
+use swarm_core::base::Category;
 use swarm_host::client::Client;
 use swarm_host::default_control;
 use swarm_host::protocol::{Answer, Request};
@@ -31,7 +32,7 @@ pub(super) fn ask(
 pub(super) fn done(answer: Answer) -> Result<Answer, Failure> {
     match answer {
         Answer::Error { kind, category, message } => {
-            Err(Failure::new(kind.category(category.as_deref()).into(), message))
+            Err(Failure::new(kind.category(category.as_deref()), message))
         }
         answer @ (Answer::Progress { .. }
         | Answer::Added { .. }
@@ -43,7 +44,7 @@ pub(super) fn done(answer: Answer) -> Result<Answer, Failure> {
 
 /// An answer of another kind than was asked for.
 pub(super) fn odd(_answer: Answer) -> Failure {
-    Failure::new(Exit::Other, "the node answered something else: use the swarm that it was started with")
+    Failure::new(Category::Other, "the node answered something else: use the swarm that it was started with")
 }
 
 /// The node runs in another folder: it is told whole paths.

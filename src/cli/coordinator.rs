@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::args::{CoordinatorArgs, Global};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::{self, Json};
 use super::place;
 use super::seed::moved;
@@ -15,6 +15,7 @@ use super::setup::{self, Interrupts};
 use super::steps::{Progress, Steps};
 use super::trust;
 use swarm_coordinator::Coordinator;
+use swarm_core::base::Category;
 use swarm_host::limits::NODE_STOP_TIMEOUT;
 use swarm_link::{Endpoint, LinkOptions};
 use swarm_node::clock::wall_clock;
@@ -101,7 +102,10 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
         _ = tokio::time::timeout(NODE_STOP_TIMEOUT, orderly) => {}
         () = interrupts.next() => {}
     }
-    Err(Failure::new(Exit::Interrupted, "interrupted; what is known is kept: run the same command to go on"))
+    Err(Failure::new(
+        Category::Interrupted,
+        "interrupted; what is known is kept: run the same command to go on",
+    ))
 }
 
 fn announce(args: &CoordinatorArgs, endpoint: &Endpoint) {

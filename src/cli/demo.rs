@@ -16,7 +16,7 @@ use super::manifest::{index_paths, write_manifest};
 use super::output;
 use super::setup::Interrupts;
 use super::source::manifest_file;
-use swarm_core::base::{ByteLen, Shown};
+use swarm_core::base::{ByteLen, Category, Shown};
 use swarm_core::manifest::{Manifest, ManifestFile, Ticket};
 use swarm_engine::ContentSnapshot;
 use swarm_files::{IndexOptions, free_len, scan};
@@ -34,7 +34,7 @@ pub(super) async fn run(args: DemoArgs, _global: &Global) -> Result<(), Failure>
             tokio::time::timeout(END_TIMEOUT, preparing).await.map_err(|_| interrupted())?
         }
     };
-    let bug = |_| Failure::new(Exit::Other, "preparing the demo failed: this is a bug, please report it");
+    let bug = |_| Failure::new(Category::Other, "preparing the demo failed: this is a bug, please report it");
     let mut demo = prepared.map_err(bug)??;
     tokio::select! {
         biased;
@@ -44,11 +44,13 @@ pub(super) async fn run(args: DemoArgs, _global: &Global) -> Result<(), Failure>
     }
     let result = demo.play(&mut interrupts).await;
     demo.end();
-    result.map_err(|failure| if failure.exit == Exit::Interrupted { interrupted() } else { failure })
+    result.map_err(
+        |failure| if failure.exit == Exit::from(Category::Interrupted) { interrupted() } else { failure },
+    )
 }
 
 fn interrupted() -> Failure {
-    Failure::new(Exit::Interrupted, "interrupted; what the demo made is removed")
+    Failure::new(Category::Interrupted, "interrupted; what the demo made is removed")
 }
 
 struct Demo {
@@ -105,7 +107,7 @@ impl Demo {
                     ByteLen(needed_len),
                     ByteLen(free)
                 );
-                Err(Failure::new(Exit::Disk, message))
+                Err(Failure::new(Category::Disk, message))
             }
             _ => Ok(()),
         }
@@ -119,7 +121,7 @@ impl Demo {
                 .manifest;
         if manifest.geometry().chunk_count() < self.args.seeds {
             return Err(Failure::new(
-                Exit::Usage,
+                Category::Usage,
                 "the file has fewer chunks than there are seeds: take a longer one or fewer --seeds",
             ));
         }
@@ -149,7 +151,7 @@ impl Demo {
         let digest = manifest.files().first().map(|file| data_encoding::HEXLOWER.encode(&file.blake3));
         if !found.is_whole() {
             return Err(Failure::new(
-                Exit::Integrity,
+                Category::Integrity,
                 "the fetched file differs from the original: this is a bug, please report it",
             ));
         }
@@ -211,8 +213,9 @@ impl Demo {
     }
 
     fn start_seed(&mut self, copy: &Path, manifest: &Path) -> Result<Ticket, Failure> {
-        let failed =
-            |error: std::io::Error| Failure::new(Exit::Other, format_args!("cannot start a seed: {error}"));
+        let failed = |error: std::io::Error| {
+            Failure::new(Category::Other, format_args!("cannot start a seed: {error}"))
+        };
         let mut child = Command::new(std::env::current_exe().map_err(failed)?)
             .arg("seed")
             .arg(copy)
@@ -234,7 +237,7 @@ impl Demo {
         }
         line.parse().map_err(|_| {
             Failure::new(
-                Exit::Other,
+                Category::Other,
                 "a seed process ended before it was ready: run `swarm seed` by hand to see why",
             )
         })
@@ -326,5 +329,5 @@ fn random() -> blake3::OutputReader {
 }
 
 fn disk(op: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Disk, format_args!("cannot {op} `{}`: {error}", Shown(&path)))
+    Failure::new(Category::Disk, format_args!("cannot {op} `{}`: {error}", Shown(&path)))
 }

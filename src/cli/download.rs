@@ -6,8 +6,9 @@ use std::io::Read as _;
 use bytes::Bytes;
 use ureq::http::header::LOCATION;
 
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::steps::Progress;
+use swarm_core::base::Category;
 use swarm_core::base::limits::MANIFEST_FILE_LEN_MAX;
 
 /// Whether an argument is meant as a URL.
@@ -18,7 +19,7 @@ pub(super) fn is_url(text: &str) -> bool {
 /// What stands at a URL, up to a byte more than a manifest may have.
 pub(super) fn download(url: &str, progress: &Progress) -> Result<Bytes, Failure> {
     let failed = |why: &dyn std::fmt::Display| {
-        Failure::new(Exit::NoSource, format_args!("cannot get {}: {why}", url.escape_debug()))
+        Failure::new(Category::NoSource, format_args!("cannot get {}: {why}", url.escape_debug()))
     };
     // Redirects are followed here, where each can be looked at.
     let agent: ureq::Agent = ureq::Agent::config_builder().max_redirects(0).build().into();

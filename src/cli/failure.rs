@@ -44,6 +44,7 @@ impl From<Category> for Exit {
             Category::Denied => Self::NotAuthorised,
             Category::NoNode => Self::NoNode,
             Category::Interrupted => Self::Interrupted,
+            Category::Partial => Self::Partial,
             // A script that waits for another process learns no more from the code than from the message.
             Category::Held | Category::Other => Self::Other,
         }
@@ -67,20 +68,20 @@ pub(super) struct Failure {
 
 impl Failure {
     /// A failure with a message.
-    pub(super) fn new(exit: Exit, message: impl Display) -> Self {
-        Self { exit, error: anyhow::anyhow!("{message}"), is_shown: false }
+    pub(super) fn new(exit: impl Into<Exit>, message: impl Display) -> Self {
+        Self { exit: exit.into(), error: anyhow::anyhow!("{message}"), is_shown: false }
     }
 
     /// An error of the library, with the way out of its cause that the command line knows beside the library's own.
     fn of(category: Category, error: impl Display, way: Option<&'static str>) -> Self {
-        Self::new(category.into(), format_args!("{error}{}", way.unwrap_or_default()))
+        Self::new(category, format_args!("{error}{}", way.unwrap_or_default()))
     }
 
     /// Refuses a path of the command line at which there is nothing.
     pub(super) fn unless_there(path: &std::path::Path) -> Result<(), Self> {
         match path.symlink_metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Self::new(
-                Exit::Usage,
+                Category::Usage,
                 format_args!("there is nothing at `{}`: check the path", Shown(&path)),
             )),
             _ => Ok(()),
@@ -94,15 +95,17 @@ impl Failure {
             return Self { is_shown: true, ..Self::new(Exit::Closed, "the reader of stdout is gone") };
         }
         Self::new(
-            Exit::Disk,
+            Category::Disk,
             format_args!("cannot write to stdout: {error}; make room for it and run the same command again"),
         )
     }
 
     /// A file that cannot be read or written.
     pub(super) fn file(op: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
-        let exit = Category::of_io(error.kind()).into();
-        Self::new(exit, format_args!("cannot {op} `{}`: {error}{}", Shown(&path), past_limit(error)))
+        Self::new(
+            Category::of_io(error.kind()),
+            format_args!("cannot {op} `{}`: {error}{}", Shown(&path), past_limit(error)),
+        )
     }
 }
 
@@ -216,12 +219,12 @@ pub(super) fn of_target(error: StoreError) -> Failure {
 /// A node that refuses this one, or lacks the content.
 pub(super) fn of_refusal(refusal: &Refusal) -> Failure {
     let way = ways::refusal(refusal.cause);
-    Failure::new(refusal.cause.category().into(), format_args!("{refusal}{}", way.unwrap_or_default()))
+    Failure::new(refusal.cause.category(), format_args!("{refusal}{}", way.unwrap_or_default()))
 }
 
 /// Patterns of `--include` that choose nothing.
 pub(super) fn of_selection(error: SelectionError) -> Failure {
-    let exit = error.category().into();
+    let category = error.category();
     let message = match error {
         SelectionError::Empty => {
             "--include names nothing: give a name or a pattern, or leave it out for all files".to_owned()
@@ -237,7 +240,7 @@ pub(super) fn of_selection(error: SelectionError) -> Failure {
             format!("--include {given} matches no file of this content: it has {shown}{more}")
         }
     };
-    Failure::new(exit, message)
+    Failure::new(category, message)
 }
 
 /// Patterns as messages name them.
@@ -260,7 +263,7 @@ pub(super) fn of_fetch(failure: &FetchFailure, describe: impl FnOnce(&Bottleneck
             format!("no source made progress{why}; run the same command again to go on")
         }
     };
-    Failure::new(failure.category().into(), message)
+    Failure::new(failure.category(), message)
 }
 
 #[cfg(test)]
@@ -344,6 +347,7 @@ mod tests {
             ("no_node", 8),
             ("held", 1),
             ("interrupted", 130),
+            ("partial", 9),
             ("other", 1),
         ];
         assert_eq!(codes, expected);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::args::{FetchArgs, Global};
-use super::failure::{self, Exit, Failure};
+use super::failure::{self, Failure};
 use super::memory::Memory;
 use super::output::{self, Done, FetchView, HashView, Json};
 use super::seed::moved;
@@ -14,7 +14,7 @@ use super::setup::{self, Interrupts};
 use super::source::Wanted;
 use super::steps::{Progress, Steps};
 use super::trust;
-use swarm_core::base::{ByteLen, NodeId, Rate, Shown};
+use swarm_core::base::{ByteLen, Category, NodeId, Rate, Shown};
 use swarm_core::manifest::{ChunkIndex, ContentKey, Manifest};
 use swarm_core::wire::DeclineReason;
 use swarm_engine::{Bottleneck, ContentSnapshot, Order};
@@ -73,11 +73,11 @@ pub(super) async fn fetch(
 /// Refuses arguments that do not go together.
 fn check(args: &FetchArgs) -> Result<Selection, Failure> {
     if args.json && is_stdout(&args.out) {
-        return Err(Failure::new(Exit::Usage, "--json and -o - both want stdout: choose one"));
+        return Err(Failure::new(Category::Usage, "--json and -o - both want stdout: choose one"));
     }
     if args.verify_at_end && is_stdout(&args.out) {
         let message = "--verify-at-end reads files again, -o - writes none: choose one";
-        return Err(Failure::new(Exit::Usage, message));
+        return Err(Failure::new(Category::Usage, message));
     }
     args.find.check()?;
     Selection::new(&args.include).map_err(failure::of_selection)
@@ -380,7 +380,7 @@ impl<'a> Screen<'a> {
             return Ok(());
         }
         Err(Failure::new(
-            Exit::Partial,
+            Category::Partial,
             format_args!(
                 "`{}` cannot hold {} of this content, named above; the rest is complete and verified: fetch them into a folder on another file system by --include",
                 Shown(&self.args.out),
@@ -390,24 +390,24 @@ impl<'a> Screen<'a> {
     }
 
     fn failed(&self, error: FetchError) -> Failure {
-        let exit = error.category().into();
+        let category = error.category();
         match error {
             FetchError::NoSource => Failure::new(
-                exit,
+                category,
                 "nobody is known to have this content: name a source with --peer NODEID@HOST:PORT or --peer TICKET",
             ),
             FetchError::Stopped { percent } if is_stdout(&self.args.out) => {
-                Failure::new(exit, format_args!("interrupted at {percent} %"))
+                Failure::new(category, format_args!("interrupted at {percent} %"))
             }
             FetchError::Stopped { percent } => Failure::new(
-                exit,
+                category,
                 format_args!(
                     "interrupted at {percent} %; what is verified is kept: run the same command again to go on"
                 ),
             ),
             FetchError::Selection(error) => failure::of_selection(error),
             FetchError::NotOneFile { count } => Failure::new(
-                exit,
+                category,
                 format_args!("-o - takes one file, this content has {count}: choose one with --include"),
             ),
             FetchError::Seal(error) => error.into(),
@@ -419,7 +419,7 @@ impl<'a> Screen<'a> {
                 })
             }
             FetchError::Died => {
-                Failure::new(exit, "fetching ended unexpectedly: this is a bug, please report it")
+                Failure::new(category, "fetching ended unexpectedly: this is a bug, please report it")
             }
         }
     }

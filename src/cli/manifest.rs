@@ -7,13 +7,13 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 use super::args::{CreateArgs, Global, ManifestCommand};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::{self, HashView};
 use super::seal;
 use super::setup;
 use super::source::manifest_file;
 use swarm_core::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MAX, SIGNATURES_MAX};
-use swarm_core::base::{Bitfield, ByteLen, Shown};
+use swarm_core::base::{Bitfield, ByteLen, Category, Shown};
 use swarm_core::manifest::{File, Manifest, ManifestFile, Source};
 use swarm_files::{FileReport, FileState, Index, IndexCache, IndexOptions, Scan, index_without, scan};
 use swarm_link::Identity;
@@ -37,7 +37,7 @@ pub(super) fn run(command: ManifestCommand, global: &Global) -> Result<(), Failu
 fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
     if args.comment.len() > COMMENT_LEN_MAX {
         return Err(Failure::new(
-            Exit::Usage,
+            Category::Usage,
             format_args!("the comment is longer than {COMMENT_LEN_MAX} bytes"),
         ));
     }
@@ -66,7 +66,7 @@ fn create(args: &CreateArgs, global: &Global) -> Result<(), Failure> {
         (output::count(manifest.files().len(), "file"), ByteLen(manifest.geometry().content_len()));
     if is_stdout {
         output::bytes(&file.encode())
-            .map_err(|error| Failure::new(Exit::Disk, format_args!("cannot write to stdout: {error}")))?;
+            .map_err(|error| Failure::new(Category::Disk, format_args!("cannot write to stdout: {error}")))?;
         output::note(format_args!("{}: {files}, {len}, content {}", manifest.name(), manifest.id()));
         return Ok(());
     }
@@ -88,7 +88,7 @@ fn check_stdout(is_json: bool) -> Result<(), Failure> {
         (false, true) => "a manifest is not for a terminal: name a file, or send stdout to one",
         (false, false) => return Ok(()),
     };
-    Err(Failure::new(Exit::Usage, message))
+    Err(Failure::new(Category::Usage, message))
 }
 
 /// Signs with a node's key; what it signed before stays as it is.
@@ -100,12 +100,15 @@ pub(super) fn sign(file: &mut ManifestFile, identity: &Identity) {
 
 fn add_signature(path: &Path, is_json: bool, global: &Global) -> Result<(), Failure> {
     if path == Path::new("-") {
-        return Err(Failure::new(Exit::Usage, "a signature is written into the manifest's file: name that"));
+        return Err(Failure::new(
+            Category::Usage,
+            "a signature is written into the manifest's file: name that",
+        ));
     }
     let mut file = manifest_file(path)?;
     if file.signatures.len() >= SIGNATURES_MAX {
         let message = format!("`{}` has {SIGNATURES_MAX} signatures, and no more fit", Shown(&path));
-        return Err(Failure::new(Exit::Usage, message));
+        return Err(Failure::new(Category::Usage, message));
     }
     let identity = setup::identity(global, None)?;
     sign(&mut file, &identity);
@@ -153,7 +156,7 @@ fn refuse_to_replace(path: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("`{}` exists and is not a manifest: choose another name", Shown(&path));
-    Err(Failure::new(Exit::TargetDiffers, message))
+    Err(Failure::new(Category::TargetDiffers, message))
 }
 
 /// Writes a manifest so that no reader ever sees a half of it.
@@ -164,7 +167,7 @@ pub(super) fn write_manifest(path: &Path, file: &ManifestFile) -> Result<(), Fai
 
 fn replace_manifest(path: &Path, file: &ManifestFile) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
-        Failure::new(Exit::Disk, format_args!("cannot write `{}`: {error}", Shown(&path)))
+        Failure::new(Category::Disk, format_args!("cannot write `{}`: {error}", Shown(&path)))
     };
     let temporary = temporary(path);
     std::fs::write(&temporary, file.encode()).map_err(failed)?;
@@ -182,7 +185,7 @@ fn chunk_len_log2(ByteLen(len): ByteLen) -> Result<u8, Failure> {
     let log2 = len.trailing_zeros() as u8;
     let is_fit = len.is_power_of_two() && (CHUNK_LEN_LOG2_MIN..=CHUNK_LEN_LOG2_MAX).contains(&log2);
     let message = "the chunk length must be a power of two from 16KiB to 16MiB";
-    if is_fit { Ok(log2) } else { Err(Failure::new(Exit::Usage, message)) }
+    if is_fit { Ok(log2) } else { Err(Failure::new(Category::Usage, message)) }
 }
 
 fn show(path: &Path, is_json: bool) -> Result<(), Failure> {
@@ -291,13 +294,13 @@ fn verify(path: &Path, dir: &Path, content_key: Option<&Path>, is_json: bool) ->
     if let Some(report) = found.files.iter().find(|report| matches!(report.state, FileState::Unreadable(_))) {
         let message =
             format!("`{}` cannot be read: get the permission and verify again", Shown(&report.path));
-        return Err(Failure { is_shown: is_json, ..Failure::new(Exit::Disk, message) });
+        return Err(Failure { is_shown: is_json, ..Failure::new(Category::Disk, message) });
     }
     let bad_files = found.files.iter().filter(|report| report.state != FileState::Good).count();
     let message = format!(
         "{bad_files} files and {bad_chunks} chunks are bad or missing: fetch again with --overwrite to mend them"
     );
-    Err(Failure { is_shown: is_json, ..Failure::new(Exit::Integrity, message) })
+    Err(Failure { is_shown: is_json, ..Failure::new(Category::Integrity, message) })
 }
 
 fn report_json(report: &FileReport, manifest: &Manifest, good: &Bitfield) -> Value {

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{Global, NodeArgs};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output;
 use super::place;
 use super::setup::{self, Interrupts};
 use super::steps::{Progress, Steps};
 use super::trust;
-use swarm_core::base::Shown;
+use swarm_core::base::{Category, Shown};
 use swarm_host::{Config, ControlSocket, Ending, Service, Signals};
 use swarm_link::{Endpoint, LinkOptions};
 
@@ -18,7 +18,7 @@ pub(super) async fn run(args: NodeArgs, global: &Global) -> Result<(), Failure> 
         return output::text(&format!("{:#}\n", Config::schema()));
     }
     let path =
-        args.config.ok_or_else(|| Failure::new(Exit::Usage, "no configuration: name one by --config"))?;
+        args.config.ok_or_else(|| Failure::new(Category::Usage, "no configuration: name one by --config"))?;
     let mut interrupts = Interrupts::catch()?;
     let (doing, of_step) = (format!("reading `{}`", Shown(&path)), path.clone());
     let load = move |_: &Progress| Ok(Config::load(&of_step)?);
@@ -41,7 +41,7 @@ pub(super) async fn serve(
     announce: &dyn Fn(&Endpoint),
 ) -> Result<(), Failure> {
     let signals = Signals::catch()
-        .map_err(|error| Failure::new(Exit::Other, format_args!("cannot catch signals: {error}")))?;
+        .map_err(|error| Failure::new(Category::Other, format_args!("cannot catch signals: {error}")))?;
     let mut interrupts = Interrupts::catch()?;
     let global = global.clone();
     let prepare = move |_: &Progress| prepare(path, config, &global);
@@ -51,7 +51,7 @@ pub(super) async fn serve(
     drop(endpoint);
     match service.run(signals).await {
         Ending::Done => Ok(()),
-        Ending::Forced => Err(Failure::new(Exit::Interrupted, "ended at once by a second signal")),
+        Ending::Forced => Err(Failure::new(Category::Interrupted, "ended at once by a second signal")),
     }
 }
 

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::HashView;
 use super::source::Wanted;
 use swarm_core::base::limits::WRAPPED_KEYS_MAX;
 use swarm_core::base::text::text_of;
-use swarm_core::base::{ContentId, NodeId, Shown};
+use swarm_core::base::{Category, ContentId, NodeId, Shown};
 use swarm_core::manifest::{ContentKey, Manifest, WrappedKey};
 use swarm_files::Index;
 use swarm_link::{Identity, random_bytes};
@@ -37,10 +37,10 @@ pub(super) fn key_in(path: &Path) -> Result<ContentKey, Failure> {
     let file = std::fs::File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
         let message = format!("`{}` can be read by others: chmod 600 it", Shown(&path));
-        return Err(Failure::new(Exit::Usage, message));
+        return Err(Failure::new(Category::Usage, message));
     }
     let unusable = |error: &dyn std::fmt::Display| {
-        Failure::new(Exit::Usage, format_args!("`{}`: {error}", Shown(&path)))
+        Failure::new(Category::Usage, format_args!("`{}`: {error}", Shown(&path)))
     };
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize));
     file.take(KEY_FILE_LEN_MAX).read_to_end(&mut bytes).map_err(failed)?;
@@ -67,12 +67,12 @@ pub(super) fn wrapped(
     if nodes.len() > WRAPPED_KEYS_MAX {
         let message =
             format!("a ticket holds the key for at most {WRAPPED_KEYS_MAX} nodes: make several tickets");
-        return Err(Failure::new(Exit::Usage, message));
+        return Err(Failure::new(Category::Usage, message));
     }
     let wrap = |node: &NodeId| {
         WrappedKey::new(key, content, *node, random_bytes()?).ok_or_else(|| {
             Failure::new(
-                Exit::Usage,
+                Category::Usage,
                 format_args!("{node} is no node's id: `swarm id --key FILE` prints one"),
             )
         })

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{Global, SeedArgs};
-use super::failure::{self, Exit, Failure};
+use super::failure::{self, Failure};
 use super::join::{self, Joining};
 use super::manifest::{self, index_paths, write_manifest};
 use super::output::{self, Done, HashView, Json, SeedView};
@@ -14,7 +14,7 @@ use super::source::manifest_file;
 use super::steps::{Progress, Steps};
 use super::trust;
 use crate::cli::limits::SEED_WINDOWS_LEN;
-use swarm_core::base::{Bitfield, ByteLen, ContentId, NodeId, Shown};
+use swarm_core::base::{Bitfield, ByteLen, Category, ContentId, NodeId, Shown};
 use swarm_core::manifest::{Address, ChunkIndex, ManifestFile, Source, Ticket};
 use swarm_files::{IndexOptions, SeedStore, scan};
 use swarm_host::jobs::{ChunkNews, JobEvent, PeerNews, SeedEnd, SeedError, SeedJob, SeedPlan};
@@ -32,7 +32,7 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     args.find.check()?;
     if args.manifest_out.as_deref() == Some(Path::new("-")) {
         let message = "--manifest-out - is not possible, stdout is for the ticket: name a file";
-        return Err(Failure::new(Exit::Usage, message));
+        return Err(Failure::new(Category::Usage, message));
     }
     let mut interrupts = Interrupts::catch()?;
     let mut steps = Steps::new(&mut interrupts, None);
@@ -106,19 +106,21 @@ fn plan(args: &SeedArgs, file: &ManifestFile, ticket: Ticket, joining: Option<&J
 }
 
 fn failed(error: SeedError) -> Failure {
-    let exit = error.category().into();
+    let category = error.category();
     match error {
-        SeedError::Stopped => Failure::new(exit, "interrupted; run the same command to serve again"),
-        SeedError::Declined(node, reason) => Failure::new(exit, join::declined(node, reason)),
+        SeedError::Stopped => Failure::new(category, "interrupted; run the same command to serve again"),
+        SeedError::Declined(node, reason) => Failure::new(category, join::declined(node, reason)),
         SeedError::Refused(refusal) => failure::of_refusal(&refusal),
         SeedError::Banned(node, violation) => Failure::new(
-            exit,
+            category,
             format_args!(
                 "node {} misbehaved, nothing more is exchanged with it: it {violation}",
                 node.short()
             ),
         ),
-        SeedError::Died => Failure::new(exit, "serving ended unexpectedly: this is a bug, please report it"),
+        SeedError::Died => {
+            Failure::new(category, "serving ended unexpectedly: this is a bug, please report it")
+        }
     }
 }
 
@@ -190,7 +192,7 @@ fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), F
     }
     let [root] = args.paths.as_slice() else {
         return Err(Failure::new(
-            Exit::Usage,
+            Category::Usage,
             "--manifest takes one PATH: the folder that holds (a part of) the content",
         ));
     };
@@ -201,7 +203,7 @@ fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), F
     if found.good.is_empty() && file.manifest.geometry().chunk_count() > 0 {
         let message =
             format!("`{}` holds no chunk of {}: name the folder that does", Shown(&root), Shown(&path));
-        return Err(Failure::new(Exit::Integrity, message));
+        return Err(Failure::new(Category::Integrity, message));
     }
     let store = SeedStore::new(file.manifest.clone(), found.roots, found.good, wall_clock);
     Ok((file, store))

@@ -8,10 +8,10 @@ use etcetera::BaseStrategy as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::Global;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output;
 use super::steps::Steps;
-use swarm_core::base::ContentId;
+use swarm_core::base::{Category, ContentId};
 use swarm_host::LogFormat;
 use swarm_link::{Endpoint, Identity, IdentityStore, LinkOptions};
 
@@ -66,7 +66,7 @@ fn block_on_threads(
         .worker_threads(threads)
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
-        .map_err(|error| Failure::new(Exit::Other, format_args!("cannot start threads: {error}")))?;
+        .map_err(|error| Failure::new(Category::Other, format_args!("cannot start threads: {error}")))?;
     let result = runtime.block_on(command);
     // A thread that the system holds, in a read from a pipe or a mount or a write to one, must not keep the process.
     runtime.shutdown_background();
@@ -91,7 +91,7 @@ fn check_threads(count: usize) -> Result<(), Failure> {
         let message = format!(
             "cannot start {count} threads: {error}; raise the limit on processes (ulimit -u, or pids.max of the container) and run the same command again"
         );
-        Failure::new(Exit::Other, message)
+        Failure::new(Category::Other, message)
     })
 }
 
@@ -129,7 +129,9 @@ pub(super) fn state_dir(global: &Global) -> Result<PathBuf, Failure> {
     }
     let dirs = etcetera::choose_base_strategy();
     let dir = dirs.map(|dirs| dirs.state_dir().unwrap_or_else(|| dirs.data_dir()).join("swarm"));
-    dir.map_err(|_| Failure::new(Exit::Usage, "there is no home folder: name a state folder by --state-dir"))
+    dir.map_err(|_| {
+        Failure::new(Category::Usage, "there is no home folder: name a state folder by --state-dir")
+    })
 }
 
 /// The folder for remembered hashes.
@@ -162,7 +164,7 @@ pub(super) fn hang_ups() -> Result<Signal, Failure> {
 }
 
 fn caught(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind).map_err(|error| Failure::new(Exit::Other, format_args!("cannot catch signals: {error}")))
+    signal(kind).map_err(|error| Failure::new(Category::Other, format_args!("cannot catch signals: {error}")))
 }
 
 /// Ctrl-C and SIGTERM.

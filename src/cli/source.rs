@@ -8,11 +8,11 @@ use bytes::Bytes;
 
 use super::args::{FetchArgs, Peer};
 use super::download::{download, is_url};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::steps::Progress;
 use swarm_core::base::limits::{MANIFEST_FILE_LEN_MAX, TICKET_LEN_MAX};
 use swarm_core::base::text::{TextError, text_of};
-use swarm_core::base::{ContentId, NodeId, Shown};
+use swarm_core::base::{Category, ContentId, NodeId, Shown};
 use swarm_core::manifest::{
     ContentKey, Manifest, ManifestFile, ManifestFileError, Signature, Source, Ticket, TicketError, WrappedKey,
 };
@@ -50,7 +50,7 @@ impl Wanted {
                     let message = format!(
                         "the ticket given by --peer is for content {other}, not for {this}: take one for the same content"
                     );
-                    return Err(Failure::new(Exit::Usage, message));
+                    return Err(Failure::new(Category::Usage, message));
                 }
             }
         }
@@ -72,7 +72,7 @@ impl Wanted {
             "content {} is signed by {by}, not by {publisher}: ask that publisher for a ticket or manifest, made with --sign",
             self.content.short()
         );
-        Err(Failure::new(Exit::NotAuthorised, message))
+        Err(Failure::new(Category::Denied, message))
     }
 
     /// What reading it is called in messages. A ticket is not repeated: it may hold a key.
@@ -89,7 +89,7 @@ impl Wanted {
     pub(super) fn named(what: &str, progress: &Progress) -> Result<Self, Failure> {
         if what == "-" {
             let bytes = read(std::io::stdin().lock(), progress)
-                .map_err(|error| Failure::new(Exit::Other, format_args!("cannot read stdin: {error}")))?;
+                .map_err(|error| Failure::new(Category::Other, format_args!("cannot read stdin: {error}")))?;
             return Self::read("stdin", &bytes);
         }
         if is_url(what) {
@@ -104,9 +104,9 @@ impl Wanted {
                     "there is no file `{}`, and it is not a ticket or an http(s) URL",
                     what.escape_debug()
                 );
-                return Err(Failure::new(Exit::Usage, message));
+                return Err(Failure::new(Category::Usage, message));
             }
-            Err(error) => return Err(Failure::new(Exit::Usage, error)),
+            Err(error) => return Err(Failure::new(Category::Usage, error)),
         }
         let bytes = File::open(path).and_then(|file| read(file, progress));
         let bytes = bytes.map_err(|error| Failure::file("read", path, &error))?;
@@ -116,7 +116,7 @@ impl Wanted {
     /// What bytes are: a manifest, or a text with a ticket.
     fn read(name: &str, bytes: &Bytes) -> Result<Self, Failure> {
         let usage =
-            |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, format_args!("{name}: {error}"));
+            |error: &dyn std::fmt::Display| Failure::new(Category::Usage, format_args!("{name}: {error}"));
         let not_manifest = match ManifestFile::decode(bytes) {
             Ok(file) => return Ok(file.into()),
             Err(error @ ManifestFileError::Magic) => error,
@@ -159,7 +159,7 @@ pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Failure> {
     let bytes = bytes.map_err(|error| Failure::file("read", path, &error))?;
     ManifestFile::decode(&bytes).map_err(|error| {
         let hint = if holds_ticket(&bytes) { "; it holds a ticket: give that to swarm fetch" } else { "" };
-        Failure::new(Exit::Usage, format_args!("{name}: {error}{hint}"))
+        Failure::new(Category::Usage, format_args!("{name}: {error}{hint}"))
     })
 }
 

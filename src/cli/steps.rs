@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::setup::Interrupts;
+use swarm_core::base::Category;
 
 /// The steps of one command.
 pub(super) struct Steps<'a> {
@@ -43,12 +44,12 @@ impl<'a> Steps<'a> {
             () = self.interrupts.next() => Err(interrupted(doing)),
             done = done => done.unwrap_or_else(|_| {
                 let message = format!("{doing} failed: this is a bug, please report it");
-                Err(Failure::new(Exit::Other, message))
+                Err(Failure::new(Category::Other, message))
             }),
             patience = stalled(&progress, self.patience) => {
                 let seconds = patience.as_secs();
                 let message = format!("{doing} made no progress for {seconds} s: try again when there is an answer");
-                Err(Failure::new(Exit::NoSource, message))
+                Err(Failure::new(Category::NoSource, message))
             }
         }
     }
@@ -79,7 +80,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 fn interrupted(doing: &str) -> Failure {
-    Failure::new(Exit::Interrupted, format_args!("interrupted while {doing}; run the same command again"))
+    Failure::new(Category::Interrupted, format_args!("interrupted while {doing}; run the same command again"))
 }
 
 /// Ends, with the patience, when that has passed and fewer bytes came in it than a line that is alive brings. Counts looks and not

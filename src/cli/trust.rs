@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{Global, TrustArgs};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::setup;
 use super::steps::Steps;
 use swarm_core::base::text::without_mark;
-use swarm_core::base::{ContentId, Shown};
+use swarm_core::base::{Category, ContentId, Shown};
 use swarm_credentials::{CredentialsError, TrustFiles, certificate_of};
 use swarm_host::Guard;
 use swarm_link::{Endpoint, Identity};
@@ -46,7 +46,7 @@ pub(super) fn identity(
     identity.showing(certificate).map_err(|found| match found {
         Some(found) => CredentialsError::WrongNode { path: path.to_owned(), found, node }.into(),
         None => Failure::new(
-            Exit::Usage,
+            Category::Usage,
             format_args!(
                 "the certificate in `{}` is for no node: make one by `swarm cert node`",
                 Shown(&path)
@@ -73,6 +73,6 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     read.map_err(|error| Failure::file("read", path, &error))?;
     let bytes = without_mark(&bytes);
     let bytes =
-        bytes.map_err(|error| Failure::new(Exit::Usage, format_args!("`{}`: {error}", Shown(&path))))?;
+        bytes.map_err(|error| Failure::new(Category::Usage, format_args!("`{}`: {error}", Shown(&path))))?;
     Ok(bytes.to_vec())
 }

@@ -429,13 +429,17 @@ impl World {
 
     /// The snapshot adds up, and the engine ends when it is told to.
     fn end(mut self) {
-        for shown in self.engine.snapshot().contents {
+        for shown in self.engine.survey().snapshot().contents {
             assert!(
                 shown.durable_len <= shown.verified_len && shown.verified_len <= shown.wanted_len,
                 "{shown:?}"
             );
         }
-        self.engine.presences().iter().for_each(|shown| assert!(shown.have_count <= shown.chunk_count));
+        self.engine
+            .survey()
+            .presences()
+            .iter()
+            .for_each(|shown| assert!(shown.have_count <= shown.chunk_count));
         self.input(Input::Stop);
         for _ in 0..WAKEUPS_MAX {
             if self.facts.is_empty() {

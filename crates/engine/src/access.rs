@@ -15,7 +15,7 @@ impl Engine {
             self.close(link, CloseReason::AccessChanged);
         }
         self.transfer.fill_all(&mut self.turn);
-        self.give_up_without_hope();
+        self.contents.give_up_without_hope(&mut self.turn, &mut self.transfer, &self.dialing);
     }
 
     /// The peer lets this node have no link: trying again is of no use.
@@ -25,7 +25,7 @@ impl Engine {
         self.on_link_down(link, &said);
         let refusal = Refusal::new(RefusalCause::TurnedAway, said);
         self.dialing.peers.on_refused(self.turn.now, node, &refusal, &mut self.turn.rng);
-        self.give_up_without_hope();
+        self.contents.give_up_without_hope(&mut self.turn, &mut self.transfer, &self.dialing);
     }
 }
 

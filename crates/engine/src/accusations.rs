@@ -1,27 +1,10 @@
 //! Accusations: word of nodes that gave more than one wrong chunk, to all peers and from them. What others say bans no node, or liars
 //! would have honest nodes banned: a node that is accused by more peers than it gave chunks here is dialed after all others.
 
-use swarm_core::base::{ContentId, NodeId};
-use swarm_core::wire::Message;
+use swarm_core::base::NodeId;
 
-use super::Engine;
 use super::io::Event;
 use super::part::Part;
-
-impl Engine {
-    /// A second wrong chunk is no accident: all that take part hear of it, once.
-    pub(super) fn accuse_if_repeated(&mut self, content: ContentId, node: NodeId) {
-        if !self.dialing.peers.begin_accusing(node) {
-            return;
-        }
-        let Some(handle) = self.contents.get(&content).map(|state| state.handle) else { return };
-        for link in self.transfer.downloads.introduced(content) {
-            if self.sessions.by_link.get(&link).is_some_and(|session| session.node != node) {
-                self.turn.send(link, Message::BadPeer { handle, node });
-            }
-        }
-    }
-}
 
 impl Part<'_> {
     pub(super) fn on_bad_peer(&mut self, node: NodeId) {

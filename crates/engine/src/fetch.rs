@@ -24,7 +24,7 @@ impl Engine {
         let is_unknown = join.manifest.is_none();
         self.transfer.join(content, handle);
         self.serving.forget(content);
-        self.contents.insert(content, Content::new(self.turn.now, handle, join));
+        self.contents.by_id.insert(content, Content::new(self.turn.now, handle, join));
         if let Some(patience) = patience {
             self.turn.timers.set(Timer::Patience(content), self.turn.now + patience.idle);
             self.turn.timers.set(Timer::Search(content), self.turn.now + patience.search);
@@ -33,14 +33,14 @@ impl Engine {
             // A peer that is linked already may know it.
             let links: Vec<LinkId> = self.sessions.by_link.keys().copied().collect();
             links.into_iter().for_each(|link| self.open(link, content));
-            self.ask_for_manifests();
+            self.contents.ask_for_manifests(&mut self.turn, &self.sessions.by_link);
         }
         self.dial_due();
     }
 
     pub(super) fn on_store_opened(&mut self, content: ContentId, durable: &Bitfield, wanted: &Bitfield) {
         let salt_seed = self.turn.rng.next_u64();
-        let Some(state) = self.contents.get_mut(&content) else { return };
+        let Some(state) = self.contents.by_id.get_mut(&content) else { return };
         let Phase::Opening(manifest) = &state.phase else { return };
         let chunks = Chunks::new(manifest.clone(), durable, wanted, state.order, salt_seed);
         let wants = !chunks.is_durable();
@@ -60,11 +60,11 @@ impl Engine {
             self.open(link, content);
             self.introduce(link, content);
         }
-        if let Some(state) = self.contents.get_mut(&content) {
+        if let Some(state) = self.contents.by_id.get_mut(&content) {
             state.finish_if_durable(&mut self.turn, content, &mut self.transfer);
         }
         self.dial_due();
-        self.give_up_without_hope();
+        self.contents.give_up_without_hope(&mut self.turn, &mut self.transfer, &self.dialing);
     }
 
     pub(super) fn on_received(&mut self, link: LinkId, request: RequestId, len: u32) {
@@ -73,7 +73,7 @@ impl Engine {
         if let Some(totals) = node.and_then(|node| self.dialing.peers.totals(node)) {
             totals.received_len += u64::from(len);
         }
-        if let Some(state) = self.contents.get_mut(&content) {
+        if let Some(state) = self.contents.by_id.get_mut(&content) {
             state.last_progress_at = self.turn.now;
         }
     }
@@ -110,7 +110,7 @@ impl Engine {
                 self.transfer.on_verified(&mut self.turn, content, chunk, from);
                 self.serving.on_verified(&mut self.turn, content, chunk);
                 let is_last = self.transfer.downloads.chunks(content).is_some_and(Chunks::is_verified);
-                if let Some(state) = self.contents.get_mut(&content) {
+                if let Some(state) = self.contents.by_id.get_mut(&content) {
                     state.on_verified(&mut self.turn, content, len, is_last);
                 }
             }
@@ -125,7 +125,14 @@ impl Engine {
         if let Some(totals) = self.dialing.peers.totals(node) {
             totals.corrupt_chunks += 1;
         }
-        self.accuse_if_repeated(content, node);
+        let downloads = &self.transfer.downloads;
+        // A second wrong chunk is no accident: all that take part hear of it, once.
+        if self.dialing.peers.begin_accusing(node)
+            && let Some(handle) = downloads.handle(content)
+        {
+            let links = downloads.introduced(content);
+            self.sessions.say_accusation(&mut self.turn, &links, handle, node);
+        }
         let violation = Violation::Corrupt(chunk.get());
         let Some((&link, session)) = self.sessions.by_link.iter().find(|(_, session)| session.node == node)
         else {
@@ -134,7 +141,7 @@ impl Engine {
                 self.turn.emit(Event::PeerBanned { node, violation });
             }
             self.transfer.fill_all(&mut self.turn);
-            self.give_up_without_hope();
+            self.contents.give_up_without_hope(&mut self.turn, &mut self.transfer, &self.dialing);
             return;
         };
         // On a link that is newer than the chunk, the peer may not know the handle yet.
@@ -145,17 +152,9 @@ impl Engine {
         self.punish(link, violation);
     }
 
-    pub(super) fn on_flushed(&mut self, content: ContentId, flushed: &[ChunkIndex]) {
-        let Some(state) = self.contents.get_mut(&content) else { return };
-        state.on_flushed(&mut self.turn, content, &mut self.transfer, flushed, self.is_stopping);
-        if state.has_window() {
-            self.transfer.fill_all(&mut self.turn);
-        }
-    }
-
     pub(super) fn on_finished(&mut self, content: ContentId) {
         self.serving.announce(&mut self.turn, &self.transfer.downloads, content);
-        let Some(state) = self.contents.get_mut(&content) else { return };
+        let Some(state) = self.contents.by_id.get_mut(&content) else { return };
         if matches!(state.phase, Phase::Finishing) {
             state.phase = Phase::Complete;
         }

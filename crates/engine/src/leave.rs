@@ -11,7 +11,7 @@ impl Engine {
     /// Ends this node's part in a content: peers are told that nothing of it is here any more, waiting requests rejected, uploads
     /// stopped, own requests taken back. Unknown contents are left already.
     pub(super) fn on_leave(&mut self, content: ContentId, reason: DeclineReason) {
-        if self.contents.contains_key(&content) {
+        if self.contents.by_id.contains_key(&content) {
             // First, or a peer that is rejected would take this node for a liar.
             if let Some(handle) = self.transfer.downloads.handle(content) {
                 let chunks = self.transfer.downloads.chunks(content);
@@ -23,7 +23,7 @@ impl Engine {
             self.transfer.cancel_all(&mut self.turn, content);
             // What came during a flush that is still running would find no content here to begin another for, and be lost to a
             // later fetch into the same folder.
-            if self.contents.get(&content).is_some_and(|state| state.flush.has_pending()) {
+            if self.contents.by_id.get(&content).is_some_and(|state| state.flush.has_pending()) {
                 self.turn.order(Output::Flush { content });
             }
             self.forget_content(content);
@@ -32,7 +32,7 @@ impl Engine {
     }
 
     fn forget_content(&mut self, content: ContentId) {
-        self.contents.remove(&content);
+        self.contents.by_id.remove(&content);
         self.transfer.forget(content);
         self.serving.forget(content);
         self.pex.forget(content);
@@ -154,7 +154,8 @@ mod tests {
         assert_eq!(said(&mut engine), "reject");
         ask(&mut engine, 2, 6);
         assert_eq!(said(&mut engine), "upload");
-        let contents: Vec<_> = engine.snapshot().contents.iter().map(|state| state.content).collect();
+        let contents: Vec<_> =
+            engine.survey().snapshot().contents.iter().map(|state| state.content).collect();
         assert_eq!(contents, [kept.id()]);
     }
 

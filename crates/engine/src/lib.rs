@@ -24,6 +24,7 @@ mod sources;
 mod waking;
 
 mod content;
+mod contents;
 mod flush;
 mod manifest_fetch;
 mod participation;
@@ -58,11 +59,9 @@ mod reputation;
 mod timers;
 mod turn;
 
-use std::collections::BTreeMap;
+use swarm_core::base::{Instant, NodeId};
 
-use swarm_core::base::{ContentId, Instant, NodeId};
-
-use content::Content;
+use contents::Contents;
 use dialing::Dialing;
 use pex::{Crowd, Pex};
 use serving::Serving;
@@ -76,7 +75,7 @@ pub use io::{Bottleneck, CloseReason, Event, Extent, FetchFailure, LinkId, Outpu
 pub use peers::{PeerStanding, PeerTotals};
 pub use refusal::{Refusal, RefusalCause};
 pub use reputation::Reputation;
-pub use snapshot::{ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot};
+pub use snapshot::{ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot, Survey};
 pub use timers::Timer;
 pub use violation::Violation;
 
@@ -84,7 +83,7 @@ pub use violation::Violation;
 #[derive(Debug)]
 pub struct Engine {
     node: NodeId,
-    contents: BTreeMap<ContentId, Content>,
+    contents: Contents,
     sessions: Sessions,
     transfer: Transfer,
     serving: Serving,
@@ -92,9 +91,17 @@ pub struct Engine {
     pex: Pex,
     turn: Turn,
     takes_offers: bool,
-    is_stopping: bool,
-    is_stopped: bool,
+    life: Life,
     next_handle: u32,
+}
+
+/// How far a node is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Running,
+    /// Links are closed, and what is verified is made durable.
+    Stopping,
+    Stopped,
 }
 
 impl Engine {
@@ -102,7 +109,7 @@ impl Engine {
     pub fn new(node: NodeId, seed: u64) -> Self {
         Self {
             node,
-            contents: BTreeMap::new(),
+            contents: Contents::default(),
             sessions: Sessions::default(),
             transfer: Transfer::default(),
             serving: Serving::default(),
@@ -110,8 +117,7 @@ impl Engine {
             pex: Pex::default(),
             turn: Turn::new(seed),
             takes_offers: false,
-            is_stopping: false,
-            is_stopped: false,
+            life: Life::Running,
             next_handle: 0,
         }
     }
@@ -161,11 +167,15 @@ impl Engine {
                 self.on_chunk_checked(content, chunk, from, verdict)
             }
             Input::StoreFailed { content } => {
-                if let Some(state) = self.contents.get_mut(&content) {
-                    state.fail(&mut self.turn, content, &mut self.transfer, FetchFailure::Store);
+                self.contents.fail(&mut self.turn, &mut self.transfer, content, FetchFailure::Store);
+            }
+            Input::Flushed { content, chunks } => {
+                let (turn, transfer, is_stopping) =
+                    (&mut self.turn, &mut self.transfer, self.life != Life::Running);
+                if self.contents.on_flushed(turn, transfer, (content, &chunks), is_stopping) {
+                    self.transfer.fill_all(&mut self.turn);
                 }
             }
-            Input::Flushed { content, chunks } => self.on_flushed(content, &chunks),
             Input::Reread { content, chunk, found } => {
                 self.serving.on_reread(&mut self.turn, &mut self.transfer.downloads, (content, chunk), found);
             }
@@ -175,7 +185,7 @@ impl Engine {
             }
             Input::Leave { content, reason } => self.on_leave(content, reason),
             Input::Refuse { node, content, reason } => {
-                if !self.contents.contains_key(&content) {
+                if !self.contents.by_id.contains_key(&content) {
                     self.sessions.refuse(&mut self.turn, node, content, reason);
                 }
             }
@@ -184,12 +194,20 @@ impl Engine {
         while let Some(timer) = self.turn.timers.pop_due(self.turn.now) {
             self.on_timer(timer);
         }
-        self.maybe_stopped();
+        if self.life == Life::Stopping && !self.contents.is_flushing() {
+            self.life = Life::Stopped;
+            self.turn.emit(Event::Stopped);
+        }
     }
 
     /// The next order, in sequence.
     pub fn poll(&mut self) -> Option<Output> {
         self.turn.poll()
+    }
+
+    /// The state of things, to look at.
+    pub fn survey(&self) -> Survey<'_> {
+        Survey::of(self)
     }
 
     /// When to come back with [`Input::Wakeup`] if nothing else happens, and what for.
@@ -201,7 +219,7 @@ impl Engine {
         match timer {
             Timer::Haves(content) => self.serving.announce(&mut self.turn, &self.transfer.downloads, content),
             Timer::Flush(content) => {
-                if let Some(state) = self.contents.get_mut(&content) {
+                if let Some(state) = self.contents.by_id.get_mut(&content) {
                     state.flush(&mut self.turn, content);
                 }
             }
@@ -212,9 +230,15 @@ impl Engine {
                 }
             }
             Timer::Reassign => self.transfer.reassign_all(&mut self.turn),
-            Timer::Manifest(content) => self.on_manifest_timer(content),
+            Timer::Manifest(content) => {
+                if let Some(link) = self.contents.on_manifest_timer(&mut self.turn, content) {
+                    self.close(link, CloseReason::OfNoUse("did not send the manifest"));
+                }
+            }
             Timer::Patience(content) => self.on_patience_timer(content),
-            Timer::Search(_) => self.give_up_without_hope(),
+            Timer::Search(_) => {
+                self.contents.give_up_without_hope(&mut self.turn, &mut self.transfer, &self.dialing)
+            }
             Timer::Dial => self.dial_due(),
             Timer::Widen(content) => {
                 let (dialing, turn, mut sights) = self.dialing();
@@ -243,22 +267,16 @@ impl Engine {
     }
 
     fn on_stop(&mut self) {
-        self.is_stopping = true;
-        for (content, state) in &mut self.contents {
+        if self.life == Life::Running {
+            self.life = Life::Stopping;
+        }
+        for (content, state) in &mut self.contents.by_id {
             self.serving.announce(&mut self.turn, &self.transfer.downloads, *content);
             state.flush(&mut self.turn, *content);
         }
         let links: Vec<LinkId> = self.sessions.by_link.keys().copied().collect();
         for link in links {
             self.close(link, CloseReason::Done);
-        }
-    }
-
-    fn maybe_stopped(&mut self) {
-        let is_flushing = self.contents.values().any(|content| content.flush.is_running());
-        if self.is_stopping && !self.is_stopped && !is_flushing {
-            self.is_stopped = true;
-            self.turn.emit(Event::Stopped);
         }
     }
 }

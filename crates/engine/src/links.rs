@@ -1,21 +1,21 @@
 //! Links coming and going: duplicates, bans, patience. Which nodes this one dials is decided in `dialing`.
 
-use crate::limits::LINKS_MAX;
 use swarm_core::base::{Bitfield, ContentId, NodeId};
 use swarm_core::manifest::Address;
 use swarm_core::trust::Role;
 use swarm_core::wire::{Hello, Message};
 
-use super::Engine;
 use super::chunks::Chunks;
-use super::content::{Content, Phase};
+use super::content::Phase;
 use super::input::Patience;
-use super::io::{Bottleneck, CloseReason, Event, FetchFailure, LinkId, Output};
+use super::io::{CloseReason, Event, FetchFailure, LinkId, Output};
 use super::pipeline::Pipeline;
 use super::session::Session;
+use super::sessions::Admission;
 use super::snapshot::Survey;
 use super::timers::Timer;
 use super::violation::Violation;
+use super::{Engine, Life};
 
 impl Engine {
     pub(super) fn on_link_up(
@@ -28,18 +28,21 @@ impl Engine {
         if dialed {
             self.dialing.peers.end_meeting(node);
         }
-        let refusal = if self.is_stopping {
-            Some(CloseReason::Done)
-        } else if self.dialing.peers.is_banned(node) {
-            Some(CloseReason::Banned)
-        } else if self.sessions.by_link.len() >= LINKS_MAX && !self.make_room() {
-            Some(CloseReason::TooManyLinks)
-        } else {
-            self.duplicate(node, dialed)
+        let is_complete = |link: LinkId, content: ContentId| {
+            let state = self.contents.by_id.get(&content);
+            state.is_some_and(|state| matches!(state.phase, Phase::Complete))
+                && self.transfer.downloads.has(link, content).is_some_and(Bitfield::is_full)
         };
-        if let Some(reason) = refusal {
-            self.turn.order(Output::Close { link, reason });
-            return;
+        let is_kept = |node| self.dialing.peers.has_pushes(node);
+        let admission = match self.life {
+            Life::Stopping | Life::Stopped => Admission::Refused(CloseReason::Done),
+            Life::Running if self.dialing.peers.is_banned(node) => Admission::Refused(CloseReason::Banned),
+            Life::Running => self.sessions.admit((self.node, node), dialed, is_complete, is_kept),
+        };
+        match admission {
+            Admission::Free => {}
+            Admission::Replaces(other, reason) => self.close(other, reason),
+            Admission::Refused(reason) => return self.turn.order(Output::Close { link, reason }),
         }
         self.dialing.peers.on_linked(node);
         self.serving.look_at_slots(&mut self.turn);
@@ -49,31 +52,6 @@ impl Engine {
         self.serving.on_link_up(&mut self.turn, link);
         // A dial has ended: a node that waited for that may be dialed.
         self.dial_due();
-    }
-
-    /// This node holds as many links as it may: one that is of no use to either side goes.
-    fn make_room(&mut self) -> bool {
-        let is_complete = |link: LinkId, content: ContentId| {
-            let is_here =
-                self.contents.get(&content).is_some_and(|state| matches!(state.phase, Phase::Complete));
-            is_here && self.transfer.downloads.has(link, content).is_some_and(Bitfield::is_full)
-        };
-        let spare = self.sessions.find_done(is_complete, |node| self.dialing.peers.has_pushes(node));
-        if let Some(link) = spare {
-            self.close(link, CloseReason::Done);
-        }
-        spare.is_some()
-    }
-
-    /// Of two links to one node, both ends keep the one that the smaller key dialed; of two in the same direction, the newer.
-    fn duplicate(&mut self, node: NodeId, dialed: bool) -> Option<CloseReason> {
-        let (old, session) = self.sessions.find_node(node)?;
-        let is_kept = session.dialed == dialed || dialed == (self.node < node);
-        if !is_kept {
-            return Some(CloseReason::Duplicate);
-        }
-        self.close(old, CloseReason::Duplicate);
-        None
     }
 
     pub(super) fn on_link_down(&mut self, link: LinkId, reason: &str) {
@@ -95,7 +73,7 @@ impl Engine {
             self.dial_hearsay(*content);
         }
         self.transfer.fill_all(&mut self.turn);
-        self.give_up_without_hope();
+        self.contents.give_up_without_hope(&mut self.turn, &mut self.transfer, &self.dialing);
     }
 
     /// Ends a link from this side.
@@ -131,7 +109,7 @@ impl Engine {
         self.close(link, CloseReason::Violation(violation.clone()));
         self.turn.emit(Event::PeerBanned { node, violation });
         self.transfer.fill_all(&mut self.turn);
-        self.give_up_without_hope();
+        self.contents.give_up_without_hope(&mut self.turn, &mut self.transfer, &self.dialing);
     }
 
     fn drop_session(&mut self, link: LinkId) -> Option<(Session, Pipeline)> {
@@ -142,10 +120,7 @@ impl Engine {
             self.serving.on_part_ended(&mut self.turn, &self.transfer.downloads, link, *content);
         }
         let pipeline = self.transfer.on_link_down(link)?;
-        for fetch in self.contents.values_mut().filter_map(Content::manifest_fetch) {
-            fetch.on_link_down(link);
-        }
-        self.ask_for_manifests();
+        self.contents.on_link_down(&mut self.turn, link, &self.sessions.by_link);
         self.pex.on_link_down(link, session.node);
         // What went to it was in the way of others.
         self.serving.serve(&mut self.turn, &self.transfer.downloads);
@@ -153,7 +128,9 @@ impl Engine {
     }
 
     pub(super) fn on_patience_timer(&mut self, content: ContentId) {
-        let Some(state) = self.contents.get(&content).filter(|state| state.wants_peers()) else { return };
+        let Some(state) = self.contents.by_id.get(&content).filter(|state| state.wants_peers()) else {
+            return;
+        };
         let Some(Patience { idle: patience, .. }) = state.patience else { return };
         let is_checking = self.transfer.downloads.chunks(content).is_some_and(Chunks::has_checking);
         // The disk, or opening the store, is this node's own affair: no reason to give up on peers.
@@ -166,34 +143,8 @@ impl Engine {
             self.turn.timers.set(Timer::Patience(content), deadline);
         } else {
             let bottleneck = Survey::of(self).bottleneck(content);
-            if let Some(state) = self.contents.get_mut(&content) {
-                state.fail(&mut self.turn, content, &mut self.transfer, FetchFailure::NoSource(bottleneck));
-            }
-        }
-    }
-
-    /// Ends fetches for which no source is left.
-    pub(super) fn give_up_without_hope(&mut self) {
-        let is_hopeless = |(content, state): (&ContentId, &super::content::Content)| {
-            let is_over = state.patience.is_some()
-                && state.wants_peers()
-                && self.turn.now >= state.search_until
-                && self.dialing.peers.is_given_up(*content)
-                && !self.dialing.hearsay.has(*content);
-            (is_over
-                && !self.transfer.downloads.chunks(*content).is_some_and(Chunks::has_checking)
-                && !matches!(state.phase, Phase::Opening(_)))
-            .then_some(*content)
-        };
-        let hopeless: Vec<ContentId> = self.contents.iter().filter_map(is_hopeless).collect();
-        for content in hopeless {
-            let failure = match self.dialing.peers.refusal(content) {
-                Some(refusal) => FetchFailure::Refused(refusal),
-                None => FetchFailure::NoSource(Bottleneck::NoPeer(self.dialing.peers.last_failure(content))),
-            };
-            if let Some(state) = self.contents.get_mut(&content) {
-                state.fail(&mut self.turn, content, &mut self.transfer, failure);
-            }
+            let failure = FetchFailure::NoSource(bottleneck);
+            self.contents.fail(&mut self.turn, &mut self.transfer, content, failure);
         }
     }
 }

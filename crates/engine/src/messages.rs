@@ -6,14 +6,12 @@ use swarm_core::wire::{DeclineReason, FEATURE_PEX, Hello, Message, PROTOCOL_MAJO
 use super::Engine;
 use super::content::Content;
 use super::io::{CloseReason, Event, LinkId};
-use super::manifest_fetch::Deadline;
 use super::participation::{Participation, Said};
 use super::peers::{Rank, Tie};
 use super::pex::Pex;
 use super::refusal::{Refusal, RefusalCause};
 use super::session::Greeting;
 use super::sessions::{Opening, Stance};
-use super::timers::Timer;
 use super::transfer::Rejection;
 use super::violation::Violation;
 
@@ -76,6 +74,7 @@ impl Engine {
         self.turn.emit(Event::PeerJoined { node, agent: hello.agent });
         let wanted: Vec<ContentId> = self
             .contents
+            .by_id
             .iter()
             .filter(|(content, state)| state.wants_peers() || self.dialing.peers.is_pushed(node, **content))
             .map(|(content, _)| *content)
@@ -96,7 +95,7 @@ impl Engine {
 
     fn on_open(&mut self, link: LinkId, open: Opening) -> Result<(), Violation> {
         let content = open.content;
-        let state = self.contents.get(&content);
+        let state = self.contents.by_id.get(&content);
         let stance = Stance {
             takes_part: state.is_some_and(Content::is_live),
             is_joined: state.is_some(),
@@ -112,7 +111,7 @@ impl Engine {
         self.open(link, content);
         if open.said == Said::OpenWithManifest && !was_known {
             self.introduce(link, content);
-            self.ask_for_manifests();
+            self.contents.ask_for_manifests(&mut self.turn, &self.sessions.by_link);
         }
         if !was_known {
             Pex::on_participant(&mut self.turn, content);
@@ -132,7 +131,7 @@ impl Engine {
         self.transfer.downloads.introduce(link, content);
         self.serving.introduce(&mut self.turn, &self.transfer.downloads, link, content);
         if let Some(state) =
-            self.contents.get(&content).filter(|state| state.is_kept(&self.transfer, content))
+            self.contents.by_id.get(&content).filter(|state| state.is_kept(&self.transfer, content))
         {
             self.sessions.say_durable(&mut self.turn, link, (content, state.handle));
         }
@@ -164,24 +163,7 @@ impl Engine {
         };
         self.dialing.peers.on_refused(self.turn.now, node, &refusal, &mut self.turn.rng);
         self.close(link, CloseReason::Done);
-        self.give_up_without_hope();
-    }
-
-    /// Asks for each manifest that is missing and not on its way.
-    pub(super) fn ask_for_manifests(&mut self) {
-        for (content, state) in &mut self.contents {
-            state.ask_for_manifest(&mut self.turn, *content, &self.sessions.by_link);
-        }
-    }
-
-    /// Leaves a peer that does not send the manifest it was asked for.
-    pub(super) fn on_manifest_timer(&mut self, content: ContentId) {
-        let fetch = self.contents.get_mut(&content).and_then(Content::manifest_fetch);
-        match fetch.map_or(Deadline::None, |fetch| fetch.deadline(self.turn.now)) {
-            Deadline::At(at) => self.turn.timers.set(Timer::Manifest(content), at),
-            Deadline::Missed(link) => self.close(link, CloseReason::OfNoUse("did not send the manifest")),
-            Deadline::None => {}
-        }
+        self.contents.give_up_without_hope(&mut self.turn, &mut self.transfer, &self.dialing);
     }
 
     fn on_reject(&mut self, link: LinkId, request: RequestId, reason: RejectReason) {

@@ -22,31 +22,23 @@ pub(super) struct Part<'a> {
 }
 
 impl Engine {
-    /// The content that the peer calls by this handle. `None` if this node takes no part in it or the peer may not have it, which is
-    /// no fault: either may have changed while the message was on its way.
-    pub(super) fn part(&mut self, link: LinkId, handle: Handle) -> Result<Option<Part<'_>>, Violation> {
-        let Some(session) = self.sessions.by_link.get(&link) else { return Ok(None) };
-        let content = session.opens.content(handle)?;
-        let is_open = self.contents.contains_key(&content) && self.sessions.may_have(link, content);
-        Ok(is_open.then_some(Part { engine: self, link, content }))
-    }
-
-    /// Handles a message about a content that the peer names by its handle.
+    /// Handles a message about a content that the peer names by its handle. If this node takes no part in it or the peer may not have
+    /// it, that is no fault: either may have changed while the message was on its way.
     pub(super) fn on_part(
         &mut self,
         link: LinkId,
         handle: Handle,
         message: Message,
     ) -> Result<(), Violation> {
-        match self.part(link, handle)? {
-            Some(mut part) => part.on_message(message),
-            None => {
-                if let Message::Request { request, .. } = message {
-                    reject(&mut self.turn, link, request, RejectReason::NotHeld);
-                }
-                Ok(())
-            }
+        let Some(session) = self.sessions.by_link.get(&link) else { return Ok(()) };
+        let content = session.opens.content(handle)?;
+        if self.contents.by_id.contains_key(&content) && self.sessions.may_have(link, content) {
+            return Part { engine: self, link, content }.on_message(message);
         }
+        if let Message::Request { request, .. } = message {
+            reject(&mut self.turn, link, request, RejectReason::NotHeld);
+        }
+        Ok(())
     }
 }
 
@@ -86,7 +78,7 @@ impl Part<'_> {
 
     fn on_manifest_request(&mut self, page: u32) -> Result<(), Violation> {
         let (link, content) = (self.link, self.content);
-        let Some(state) = self.engine.contents.get(&content) else { return Ok(()) };
+        let Some(state) = self.engine.contents.by_id.get(&content) else { return Ok(()) };
         let chunks = self.engine.transfer.downloads.chunks(content);
         let Some(manifest) = chunks.map(super::chunks::Chunks::manifest).or(state.opening()) else {
             return Err(Violation::OutOfOrder("a manifest was asked for that this node never offered"));
@@ -116,7 +108,7 @@ impl Part<'_> {
     fn on_manifest_page(&mut self, page: (u32, u64), data: &[u8]) -> Result<(), Violation> {
         let (link, content) = (self.link, self.content);
         let now = self.engine.turn.now;
-        let Some(state) = self.engine.contents.get_mut(&content) else { return Ok(()) };
+        let Some(state) = self.engine.contents.by_id.get_mut(&content) else { return Ok(()) };
         let handle = state.handle;
         let Some(fetch) = state.manifest_fetch() else { return Ok(()) };
         let outcome = fetch.on_page(now, content, link, page, data)?;

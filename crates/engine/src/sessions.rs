@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::limits::HANDLES_PER_LINK_MAX;
+use crate::limits::{HANDLES_PER_LINK_MAX, LINKS_MAX};
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::trust::{AccessTable, Role};
 use swarm_core::wire::{ChunkRuns, DeclineReason, Handle, Message};
 
-use super::io::{Event, LinkId};
+use super::io::{CloseReason, Event, LinkId};
 use super::participation::{Participation, Said};
 use super::session::{Remote, Session};
 use super::turn::Turn;
@@ -39,6 +39,16 @@ pub(super) struct Stance {
     pub(super) is_joined: bool,
     /// The product answers offers of what is new here.
     pub(super) takes_offers: bool,
+}
+
+/// Whether a new link may stand.
+#[derive(Debug)]
+pub(super) enum Admission {
+    Free,
+    /// Another one ends for it.
+    Replaces(LinkId, CloseReason),
+    /// It is to end itself.
+    Refused(CloseReason),
 }
 
 impl Sessions {
@@ -140,8 +150,34 @@ impl Sessions {
         })
     }
 
+    /// Whether a new link to a node may stand. Of two links to one node, both ends keep the one that the smaller key dialed; of two in the
+    /// same direction, the newer. A node that holds as many links as it may ends one that is of no use to either side.
+    pub(super) fn admit(
+        &self,
+        (own, node): (NodeId, NodeId),
+        dialed: bool,
+        is_complete: impl Fn(LinkId, ContentId) -> bool,
+        is_kept: impl Fn(NodeId) -> bool,
+    ) -> Admission {
+        if let Some((other, session)) = self.find_node(node) {
+            let wins = session.dialed == dialed || dialed == (own < node);
+            return if wins {
+                Admission::Replaces(other, CloseReason::Duplicate)
+            } else {
+                Admission::Refused(CloseReason::Duplicate)
+            };
+        }
+        if self.by_link.len() < LINKS_MAX {
+            return Admission::Free;
+        }
+        match self.find_done(is_complete, is_kept) {
+            Some(spare) => Admission::Replaces(spare, CloseReason::Done),
+            None => Admission::Refused(CloseReason::TooManyLinks),
+        }
+    }
+
     /// A link on which both sides have all of what both take part in, and nothing is opened that may be taken up yet.
-    pub(super) fn find_done(
+    fn find_done(
         &self,
         is_complete: impl Fn(LinkId, ContentId) -> bool,
         is_kept: impl Fn(NodeId) -> bool,
@@ -157,7 +193,7 @@ impl Sessions {
     }
 
     /// A link to this node, and which way it was dialed.
-    pub(super) fn find_node(&self, node: NodeId) -> Option<(LinkId, &Session)> {
+    fn find_node(&self, node: NodeId) -> Option<(LinkId, &Session)> {
         self.by_link.iter().find(|(_, session)| session.node == node).map(|(link, session)| (*link, session))
     }
 
@@ -192,6 +228,15 @@ impl Sessions {
     pub(super) fn say_durable(&self, turn: &mut Turn, link: LinkId, (content, handle): (ContentId, Handle)) {
         if self.by_link.get(&link).is_some_and(|session| session.opens.is_offered(content)) {
             turn.send(link, Message::Durable { handle });
+        }
+    }
+
+    /// Tells those on these links that a node gave more than one wrong chunk, but not that node itself.
+    pub(super) fn say_accusation(&self, turn: &mut Turn, links: &[LinkId], handle: Handle, accused: NodeId) {
+        for link in links {
+            if self.by_link.get(link).is_some_and(|session| session.node != accused) {
+                turn.send(*link, Message::BadPeer { handle, node: accused });
+            }
         }
     }
 

@@ -100,29 +100,38 @@ pub struct LinkSnapshot {
     pub have_count: u32,
 }
 
-impl Engine {
+/// Reads one engine.
+pub struct Survey<'a> {
+    engine: &'a Engine,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn of(engine: &'a Engine) -> Self {
+        Self { engine }
+    }
+
     /// Everything at this instant.
     pub fn snapshot(&self) -> Snapshot {
-        let survey = Survey::of(self);
-        let contents = self.contents.keys().filter_map(|content| survey.content(*content)).collect();
+        let contents =
+            self.engine.contents.by_id.keys().filter_map(|content| self.content(*content)).collect();
         // Looked up, not searched for: a node may know thousands of peers and be asked every second.
         let sessions: BTreeMap<NodeId, LinkId> =
-            self.sessions.by_link.iter().rev().map(|(link, session)| (session.node, *link)).collect();
-        let peers = self.dialing.peers.iter().map(|(node, totals, standing)| PeerSnapshot {
+            self.engine.sessions.by_link.iter().rev().map(|(link, session)| (session.node, *link)).collect();
+        let peers = self.engine.dialing.peers.iter().map(|(node, totals, standing)| PeerSnapshot {
             node,
             totals: totals.clone(),
-            accusers: self.dialing.peers.accusers(node),
+            accusers: self.engine.dialing.peers.accusers(node),
             standing,
-            link: sessions.get(&node).and_then(|link| survey.link(*link)),
+            link: sessions.get(&node).and_then(|link| self.link(*link)),
         });
         Snapshot { contents, peers: peers.collect() }
     }
 
     /// What this node takes part in, by id; contents that failed are left out.
     pub fn presences(&self) -> Vec<Presence> {
-        let live = self.contents.iter().filter(|(_, state)| state.is_live());
+        let live = self.engine.contents.by_id.iter().filter(|(_, state)| state.is_live());
         let presence = |(content, state): (&ContentId, &Content)| {
-            let chunks = self.transfer.downloads.chunks(*content);
+            let chunks = self.engine.transfer.downloads.chunks(*content);
             let manifest = chunks.map(Chunks::manifest).or(state.opening());
             let takes_part = |session: &&Session| session.takes_part(*content);
             Presence {
@@ -131,6 +140,7 @@ impl Engine {
                 chunk_count: manifest.map_or(0, |manifest| manifest.geometry().chunk_count()),
                 is_wanting: state.wants_peers() && !chunks.is_some_and(Chunks::is_verified),
                 links: self
+                    .engine
                     .sessions
                     .by_link
                     .values()
@@ -145,22 +155,11 @@ impl Engine {
     /// The highest rate at which payload went out to all peers together over ten seconds of the last five minutes in which
     /// a request always waited; zero if there were none: the uplink was never full.
     pub fn upload_capacity(&self) -> Rate {
-        self.serving.capacity(&self.turn)
-    }
-}
-
-/// Reads one engine.
-pub(super) struct Survey<'a> {
-    engine: &'a Engine,
-}
-
-impl<'a> Survey<'a> {
-    pub(super) fn of(engine: &'a Engine) -> Self {
-        Self { engine }
+        self.engine.serving.capacity(&self.engine.turn)
     }
 
     fn content(&self, content: ContentId) -> Option<ContentSnapshot> {
-        let state = self.engine.contents.get(&content)?;
+        let state = self.engine.contents.by_id.get(&content)?;
         let chunks = self.engine.transfer.downloads.chunks(content);
         let tally = chunks.map(Chunks::tally).unwrap_or_default();
         let manifest = chunks.map(Chunks::manifest).or(state.opening());
@@ -212,7 +211,7 @@ impl<'a> Survey<'a> {
 
     /// What holds a fetch up.
     pub(super) fn bottleneck(&self, content: ContentId) -> Bottleneck {
-        let Some(state) = self.engine.contents.get(&content) else { return Bottleneck::None };
+        let Some(state) = self.engine.contents.by_id.get(&content) else { return Bottleneck::None };
         let joined = || self.engine.sessions.by_link.iter().filter(|(_, session)| session.is_greeted());
         if state.wants_peers() && joined().next().is_none() {
             return Bottleneck::NoPeer(self.engine.dialing.peers.last_failure(content));

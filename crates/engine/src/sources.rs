@@ -4,7 +4,6 @@
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{Address, Source};
 
-use super::Engine;
 use super::dialing::{Dialing, Sights};
 use super::hearsay::Heard;
 use super::input::{DialFailure, Purpose};
@@ -12,15 +11,16 @@ use super::io::Event;
 use super::part::Part;
 use super::peers::Tie;
 use super::turn::Turn;
+use super::{Engine, Life};
 
 impl Engine {
     /// Dialing, and what it looks at.
     pub(super) fn dialing(&mut self) -> (&mut Dialing, &mut Turn, Sights<'_>) {
         let sights = Sights {
-            contents: &mut self.contents,
+            contents: &mut self.contents.by_id,
             sessions: &self.sessions.by_link,
             transfer: &self.transfer,
-            is_stopping: self.is_stopping,
+            is_stopping: self.life != Life::Running,
         };
         (&mut self.dialing, &mut self.turn, sights)
     }
@@ -48,7 +48,7 @@ impl Engine {
         let tie = match purpose {
             Purpose::Fetch => Tie::Fetch,
             Purpose::Push => Tie::Push,
-            Purpose::Meet if self.is_stopping => return,
+            Purpose::Meet if self.life != Life::Running => return,
             Purpose::Meet => return self.dialing.meet(&mut self.turn, node, addresses),
         };
         let (dialing, turn, mut sights) = self.dialing();
@@ -77,9 +77,9 @@ impl Engine {
             self.turn.emit(Event::PeerUnreachable { node, failure });
         }
         self.dial_due();
-        let contents: Vec<ContentId> = self.contents.keys().copied().collect();
+        let contents: Vec<ContentId> = self.contents.by_id.keys().copied().collect();
         contents.into_iter().for_each(|content| self.dial_hearsay(content));
-        self.give_up_without_hope();
+        self.contents.give_up_without_hope(&mut self.turn, &mut self.transfer, &self.dialing);
     }
 }
 

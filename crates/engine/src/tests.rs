@@ -1,12 +1,12 @@
 //! Two or more engines talk to each other through a test's own hands: no network, no clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::*;
-use swarm_core::base::Bitfield;
+use swarm_core::base::{Bitfield, ContentId};
 use swarm_core::manifest::{ChunkHasher, ChunkIndex, EntryPath, File, Geometry, Manifest, Run};
 use swarm_core::trust::Role;
 use swarm_core::wire::{ChunkRuns, Handle, Message, RequestId};
@@ -309,7 +309,7 @@ impl World {
     }
 
     fn has_all(&self, node: usize) -> bool {
-        self.nodes[node].engine.snapshot().contents[0].phase == FetchPhase::Complete
+        self.nodes[node].engine.survey().snapshot().contents[0].phase == FetchPhase::Complete
     }
 
     fn completed_at(&mut self, node: usize, limit: Duration) -> Option<Duration> {

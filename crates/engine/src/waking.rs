@@ -21,7 +21,7 @@ impl Engine {
             }
         }
         self.transfer.on_woke(self.turn.now);
-        for (content, state) in &mut self.contents {
+        for (content, state) in &mut self.contents.by_id {
             state.last_progress_at = self.turn.now;
             if let Some(fetch) = state.manifest_fetch() {
                 fetch.on_woke(self.turn.now);

@@ -326,6 +326,7 @@ impl From<Category> for ErrorKind {
             | Category::NoNode
             | Category::Held
             | Category::Interrupted
+            | Category::Partial
             | Category::Other => Self::Other,
         }
     }

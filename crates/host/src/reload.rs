@@ -1,4 +1,4 @@
-//! SIGHUP: the contents and limits of the configuration as it is now, and another try for what has trouble.
+//! SIGHUP: takes contents, limits, schedule and trust from the configuration as it is now, and tries again what could not be served.
 
 use tracing::{info, warn};
 
@@ -7,7 +7,7 @@ use super::contents::Entry;
 use super::run::{Running, Work};
 
 impl Running {
-    /// Takes the contents and limits of the configuration as it is now; the rest needs a restart.
+    /// Takes the live settings of the configuration as it is now; the fixed ones need a restart.
     pub(super) async fn reload(&mut self) {
         let Some(path) = &self.config_path else {
             for content in self.work.contents.renew() {

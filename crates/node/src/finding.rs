@@ -134,9 +134,9 @@ impl Finding {
 
     /// Tells finders what the engine takes part in.
     pub(super) fn update(&mut self, engine: &Engine) {
-        let measured = Some(engine.upload_capacity()).filter(|rate| rate.0 > 0);
+        let measured = Some(engine.survey().upload_capacity()).filter(|rate| rate.0 > 0);
         let up = measured.into_iter().chain(self.up_max).min().unwrap_or_default();
-        let presences: Arc<[Presence]> = engine.presences().into();
+        let presences: Arc<[Presence]> = engine.survey().presences().into();
         self.own_coordinators
             .retain(|content, _| presences.iter().any(|presence| presence.content == *content));
         let coordinators = presences.iter().map(|presence| presence.content);

@@ -357,8 +357,8 @@ impl<N: Network> Io<N> {
     /// Everything at this instant.
     pub(super) fn snapshot(&self, engine: &Engine) -> NodeSnapshot {
         NodeSnapshot {
-            engine: engine.snapshot(),
-            presences: engine.presences(),
+            engine: engine.survey().snapshot(),
+            presences: engine.survey().presences(),
             wire: self.links.wire(),
             wire_total: self.links.wire_total(),
         }

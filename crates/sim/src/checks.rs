@@ -180,7 +180,7 @@ impl Checks {
             }
             return;
         }
-        let snapshot = node.engine.snapshot();
+        let snapshot = node.engine.survey().snapshot();
         let Some(content) = snapshot.contents.first() else { return };
         let count = u64::from(node.store.verified.len());
         let recount = content.wanted_len / count.max(1) * u64::from(node.store.verified.count());

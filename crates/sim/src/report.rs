@@ -116,7 +116,7 @@ impl Report {
         let times = Times::of(&completions);
         let bounds = Bounds::of(world);
         let stats = &world.stats;
-        let totals = |node: &super::node::Node| node.engine.snapshot();
+        let totals = |node: &super::node::Node| node.engine.survey().snapshot();
         let mut report = Self {
             seed: world.swarm.seed,
             nodes: world.nodes.len() as u32,

@@ -2,9 +2,9 @@
 
 use clap::builder::FalseyValueParser;
 
-use crate::cli::failure::{Exit, Failure};
-use swarm_core::base::Zone;
+use crate::cli::failure::Failure;
 use swarm_core::base::limits::COORDINATORS_MAX;
+use swarm_core::base::{Category, Zone};
 use swarm_core::manifest::{Address, Source};
 use swarm_discovery::Finders;
 
@@ -43,7 +43,7 @@ impl FindArgs {
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.coordinator.len() > COORDINATORS_MAX {
             let message = format!("more than {COORDINATORS_MAX} coordinators: name fewer by --coordinator");
-            return Err(Failure::new(Exit::Usage, message));
+            return Err(Failure::new(Category::Usage, message));
         }
         Ok(())
     }

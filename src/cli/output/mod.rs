@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use super::failure::{Exit, Failure};
-use swarm_core::base::{Shown, is_hidden};
+use swarm_core::base::{Category, Shown, is_hidden};
 
 /// One line for people. May be lost.
 pub(super) fn note(line: impl Display) {
@@ -114,5 +114,5 @@ pub(super) fn parsed(error: &clap::Error) -> ExitCode {
         // In colours, where there are some. May be lost.
         let _ = error.print();
     }
-    Exit::Usage.into()
+    Exit::from(Category::Usage).into()
 }

@@ -24,13 +24,15 @@ pub enum Category {
     Held,
     /// A signal ended it.
     Interrupted,
+    /// All is done but for what the target cannot hold, which was named.
+    Partial,
     /// Anything else: the network cannot be used, or a bug.
     Other,
 }
 
 impl Category {
     /// Every category there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Usage,
         Self::NoSource,
         Self::TargetDiffers,
@@ -40,6 +42,7 @@ impl Category {
         Self::NoNode,
         Self::Held,
         Self::Interrupted,
+        Self::Partial,
         Self::Other,
     ];
 
@@ -63,6 +66,7 @@ impl Category {
             Self::NoNode => "no_node",
             Self::Held => "held",
             Self::Interrupted => "interrupted",
+            Self::Partial => "partial",
             Self::Other => "other",
         }
     }

@@ -91,7 +91,7 @@ fn streams_that_end_whole_are_not_held_against_anybody() {
         brought += manifest.geometry().pieces(request.1).count();
     }
     assert_eq!(brought, 100);
-    let snapshot = single.engine.snapshot();
+    let snapshot = single.engine.survey().snapshot();
     let totals = &snapshot.contents[0].totals;
     assert_eq!((totals.fetched_len, totals.duplicate_len, totals.corrupt_len), (100 << 14, 0, 0));
     let peer = &snapshot.peers[0].totals;
@@ -134,7 +134,7 @@ fn whoever_lacks_a_chunk_is_not_asked_for_it_again_and_for_others_it_is() {
     }
     assert_eq!(chunks.len(), 2);
     assert!(!chunks.contains(&lacking));
-    assert_eq!(single.engine.snapshot().contents[0].bottleneck, Bottleneck::NoPeerHas(lacking));
+    assert_eq!(single.engine.survey().snapshot().contents[0].bottleneck, Bottleneck::NoPeerHas(lacking));
     // Another brings it.
     let requests = serve(&mut single, &manifest, 2);
     assert_eq!(requests.iter().map(|(_, run)| run.first()).collect::<Vec<_>>(), [lacking]);
@@ -169,7 +169,7 @@ fn how_far_a_fetch_is_and_what_holds_it_up_is_told() {
     let (content, count) = (manifest.id(), 4);
     let mut single = Single::new();
     let of = |single: &Single| {
-        let snapshot = single.engine.snapshot();
+        let snapshot = single.engine.survey().snapshot();
         (snapshot.contents[0].phase, snapshot.contents[0].bottleneck.clone())
     };
     let (order, patience) = (Order::RarestFirst, None);
@@ -205,8 +205,8 @@ fn how_far_a_fetch_is_and_what_holds_it_up_is_told() {
     single.input(Input::Flushed { content, chunks });
     single.input(Input::Finished { content });
     assert_eq!(of(&single), (FetchPhase::Complete, Bottleneck::None));
-    assert_eq!(single.engine.snapshot().contents[0].durable_len, 4 << 14);
-    assert_eq!(single.engine.snapshot().contents[0].lacking_peers, 0);
+    assert_eq!(single.engine.survey().snapshot().contents[0].durable_len, 4 << 14);
+    assert_eq!(single.engine.survey().snapshot().contents[0].lacking_peers, 0);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_disk_that_is_behind_is_named() {
         for piece in manifest.geometry().pieces(run) {
             outputs.extend(single.input(Input::ChunkArrived { link, request, chunk: piece.chunk }));
             checking_len += u64::from(piece.len);
-            let bottleneck = single.engine.snapshot().contents[0].bottleneck.clone();
+            let bottleneck = single.engine.survey().snapshot().contents[0].bottleneck.clone();
             let is_behind = checking_len >= 32 << 20;
             assert_eq!(bottleneck == Bottleneck::Disk, is_behind, "{checking_len}");
         }
@@ -258,7 +258,7 @@ fn what_came_of_a_broken_stream_is_kept_and_the_rest_is_asked_for() {
         |output: &&Output| matches!(output, Output::VerifyKept { chunk: of, .. } if *of == chunk);
     assert_eq!(outputs.iter().filter(is_checked).count(), 1);
     single.input(Input::StreamEnded { link, request: rest.0 });
-    assert_eq!(single.engine.snapshot().contents[0].totals.duplicate_len, 0);
+    assert_eq!(single.engine.survey().snapshot().contents[0].totals.duplicate_len, 0);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn a_silent_peer_loses_its_requests_to_the_others_and_is_called_silent() {
     let cancelled =
         sent(&outputs, 1).iter().filter(|message| matches!(message, Message::Cancel { .. })).count();
     assert!(cancelled >= requests.len() - 1, "{cancelled} of {}", requests.len());
-    let peer = single.engine.snapshot().peers.remove(0);
+    let peer = single.engine.survey().snapshot().peers.remove(0);
     assert!(peer.link.expect("it stands").is_stalled);
     assert!(peer.totals.stalls >= 1);
 }
@@ -372,7 +372,7 @@ fn whoever_takes_part_and_lacks_something_is_counted() {
     let manifest = one_file(4);
     let mut single = Single::new();
     single.join(&manifest, Order::RarestFirst, 4);
-    let lacking = |single: &Single| single.engine.snapshot().contents[0].lacking_peers;
+    let lacking = |single: &Single| single.engine.survey().snapshot().contents[0].lacking_peers;
     single.link(1, Hello::ours());
     assert_eq!(lacking(&single), 0, "it takes no part");
     single.take_part(1, &manifest);
@@ -446,7 +446,7 @@ fn a_chunk_that_is_not_there_is_a_lie_and_one_that_cannot_be_read_is_none() {
         let manifest = one_file(4);
         let (mut single, requests) = fetch(&manifest);
         single.hear(1, Message::Reject { request: requests[0].0, reason });
-        assert_eq!(single.engine.snapshot().peers[0].totals.lies, lies, "{reason:?}");
+        assert_eq!(single.engine.survey().snapshot().peers[0].totals.lies, lies, "{reason:?}");
     }
 }
 
@@ -477,7 +477,8 @@ fn the_last_chunk_is_flushed_as_soon_as_the_flush_before_it_has_ended() {
 fn a_rate_is_shown_while_something_is_asked_for() {
     let manifest = one_file(2);
     let (mut single, mut requests) = fetch(&manifest);
-    let rate = |single: &Single| single.engine.snapshot().peers[0].link.clone().expect("it stands").rate.0;
+    let rate =
+        |single: &Single| single.engine.survey().snapshot().peers[0].link.clone().expect("it stands").rate.0;
     single.pass(Duration::from_millis(100));
     let (request, run) = requests.remove(0);
     single.input(Input::Received { link: link_of(1), request, len: run.len() / 2 });

@@ -116,7 +116,7 @@ impl Pair {
 
     /// Chunks that an engine knows its peer to have.
     fn seen(&self, index: usize) -> u32 {
-        let link = self.engines[index].snapshot().peers.into_iter().find_map(|peer| peer.link);
+        let link = self.engines[index].survey().snapshot().peers.into_iter().find_map(|peer| peer.link);
         link.map_or(0, |link| link.have_count)
     }
 }
@@ -133,7 +133,7 @@ fn what_is_offered_is_declined_and_taken_up_when_it_is_joined() {
     assert_eq!((pair.offers(1), pair.is_up), (1, true));
     assert!(pair.join_unknown(1, content));
     assert_eq!(pair.seen(1), 4);
-    let is_asked = pair.engines[0].snapshot().peers.iter().any(|peer| peer.link.is_some());
+    let is_asked = pair.engines[0].survey().snapshot().peers.iter().any(|peer| peer.link.is_some());
     assert!(is_asked && pair.is_up);
 }
 
@@ -306,11 +306,11 @@ fn whoever_did_not_name_the_feature_may_not_use_it() {
 #[test]
 fn presences_say_what_is_here_and_who_takes_part() {
     let pair = linked(true);
-    let [leech, seed] = [0, 1].map(|index| pair.engines[index].presences().remove(0));
+    let [leech, seed] = [0, 1].map(|index| pair.engines[index].survey().presences().remove(0));
     assert_eq!((leech.have_count, leech.chunk_count, leech.is_wanting), (0, 4, true));
     assert_eq!((seed.have_count, seed.chunk_count, seed.is_wanting), (4, 4, false));
     assert_eq!((leech.links, seed.links), (vec![id(1)], vec![id(0)]));
-    assert_eq!(pair.engines[1].upload_capacity(), swarm_core::base::Rate(0));
+    assert_eq!(pair.engines[1].survey().upload_capacity(), swarm_core::base::Rate(0));
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn fetching() -> (Pair, ContentId) {
 }
 
 fn totals(pair: &Pair) -> PeerTotals {
-    let peers = pair.engines[0].snapshot().peers;
+    let peers = pair.engines[0].survey().snapshot().peers;
     peers.into_iter().find(|peer| peer.node == id(1)).expect("it was linked").totals
 }
 
@@ -54,7 +54,7 @@ fn whoever_gave_a_wrong_chunk_at_an_earlier_run_is_banned() {
     pair.engines[0].remember(id(1), Reputation { bad_chunks: 0.6, ..Reputation::default() });
     pair.link();
     assert!(!pair.is_up);
-    let peers = pair.engines[0].snapshot().peers;
+    let peers = pair.engines[0].survey().snapshot().peers;
     assert_eq!(peers[0].standing, PeerStanding::Banned(Violation::Remembered));
 }
 
@@ -83,7 +83,7 @@ fn a_second_wrong_chunk_is_told_to_all_and_bans_nobody_there() {
     };
     let accused: Vec<_> = world.log.iter().filter_map(accusation).collect();
     assert_eq!(accused, [(second, liar_id, first_id)]);
-    let peers = world.nodes[second].engine.snapshot().peers;
+    let peers = world.nodes[second].engine.survey().snapshot().peers;
     let heard = peers.iter().find(|peer| peer.node == liar_id).expect("it was named");
     assert_eq!((heard.accusers, &heard.standing), (1, &PeerStanding::Away(None)));
 }
@@ -116,7 +116,7 @@ fn one_that_accuses_everybody_is_heard_for_a_while() {
         pair.input(0, Input::Message { link: LINK, message: message.clone() });
         pair.input(0, Input::Message { link: LINK, message });
     }
-    let peers = pair.engines[0].snapshot().peers;
+    let peers = pair.engines[0].survey().snapshot().peers;
     let heard: usize = peers.iter().map(|peer| peer.accusers).sum();
     assert_eq!(heard, (32 - 6) / 2);
     assert!(peers.iter().all(|peer| peer.node != accused(200)));

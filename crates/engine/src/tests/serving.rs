@@ -152,7 +152,7 @@ fn what_cannot_be_read_now_is_not_offered_until_it_can_be_and_is_then_served() {
         assert_eq!(told(&outputs, 2, 4).0, concerned);
         // It is no news from others, and nothing is lost of what counts as here.
         single.hear(2, request(&manifest, 20, 1));
-        let tally = single.engine.snapshot().contents[0].clone();
+        let tally = single.engine.survey().snapshot().contents[0].clone();
         assert_eq!((tally.verified_len, tally.durable_len), (tally.wanted_len, tally.wanted_len));
         let content = manifest.id();
         let chunk = manifest.geometry().chunk(1).expect("there is one");
@@ -222,7 +222,7 @@ fn what_was_sent_is_counted_and_who_reads_nothing_loses_its_link() {
     single.hear(2, request(&manifest, 20, 1));
     single.input(ended(1, 10, 16_384, UploadEnd::Sent));
     let outputs = single.input(ended(2, 20, 5000, UploadEnd::Stalled));
-    let snapshot = single.engine.snapshot();
+    let snapshot = single.engine.survey().snapshot();
     assert_eq!(snapshot.contents[0].totals.sent_len, 21_384);
     let sent_to: Vec<u64> = snapshot.peers.iter().map(|peer| peer.totals.sent_len).collect();
     assert_eq!(sent_to, [16_384, 5000]);
@@ -233,7 +233,7 @@ fn what_was_sent_is_counted_and_who_reads_nothing_loses_its_link() {
     assert_eq!(outputs.iter().filter_map(closed).collect::<Vec<_>>(), [link_of(2)]);
     // An end of what never began is nothing.
     single.input(ended(1, 10, 16_384, UploadEnd::Sent));
-    assert_eq!(single.engine.snapshot().contents[0].totals.sent_len, 21_384);
+    assert_eq!(single.engine.survey().snapshot().contents[0].totals.sent_len, 21_384);
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn what_the_uplink_carries_is_known_after_seconds_in_which_somebody_always_waite
     for peer in [1, 2] {
         (0..4).for_each(|number| drop(single.hear(peer, request(&manifest, number, number as u32))));
     }
-    assert_eq!(single.engine.upload_capacity(), swarm_core::base::Rate(0));
+    assert_eq!(single.engine.survey().upload_capacity(), swarm_core::base::Rate(0));
     for number in 0..44 {
         single.pass(Duration::from_millis(500));
         for peer in [1, 2] {
@@ -363,7 +363,7 @@ fn what_the_uplink_carries_is_known_after_seconds_in_which_somebody_always_waite
             single.input(ended(peer, number, 500_000, UploadEnd::Sent));
         }
     }
-    let rate = single.engine.upload_capacity().0;
+    let rate = single.engine.survey().upload_capacity().0;
     assert!((1_900_000..=2_200_000).contains(&rate), "{rate}");
 }
 
@@ -424,7 +424,7 @@ fn complaints_of_a_peer_are_passed_on_a_few_times() {
 fn what_this_node_says_of_itself() {
     let manifest = one_file(4);
     let presence = |single: &Single| {
-        let presence = single.engine.presences().remove(0);
+        let presence = single.engine.survey().presences().remove(0);
         (presence.have_count, presence.chunk_count, presence.is_wanting, presence.links)
     };
     let (single, _, _) = seed(4, 2);

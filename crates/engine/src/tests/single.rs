@@ -116,7 +116,7 @@ fn the_round_trip_time_that_was_measured_is_told() {
     single.link(1, Hello::ours());
     single.input(Input::Measured { link: link_of(1), rtt: Duration::from_millis(42) });
     single.input(Input::Measured { link: link_of(2), rtt: Duration::from_secs(1) });
-    let peer = single.engine.snapshot().peers.remove(0);
+    let peer = single.engine.survey().snapshot().peers.remove(0);
     assert_eq!(peer.link.map(|link| link.rtt), Some(Duration::from_millis(42)));
 }
 

@@ -9,11 +9,11 @@ fn a_leech_gets_manifest_and_chunks_from_one_seed() {
     let leech = world.node(1, |_| false);
     world.link(leech, seed);
     world.run(MINUTE);
-    assert!(world.has_all(leech), "{:?}", world.nodes[leech].engine.snapshot());
+    assert!(world.has_all(leech), "{:?}", world.nodes[leech].engine.survey().snapshot());
     assert!(
         world.log.iter().any(|(node, event)| *node == seed && matches!(event, Event::PeerCompleted { .. }))
     );
-    let totals = world.nodes[leech].engine.snapshot().contents[0].totals;
+    let totals = world.nodes[leech].engine.survey().snapshot().contents[0].totals;
     assert_eq!((totals.fetched_len, totals.duplicate_len, totals.corrupt_len), (300 * (16 << 10), 0, 0));
 }
 
@@ -58,7 +58,7 @@ fn a_liar_is_banned_after_its_first_chunk_and_named() {
         .filter_map(|(_, event)| if let Event::PeerBanned { node, .. } = event { Some(*node) } else { None })
         .collect();
     assert_eq!(banned, [liar]);
-    let snapshot = world.nodes[leech].engine.snapshot();
+    let snapshot = world.nodes[leech].engine.survey().snapshot();
     let totals = snapshot.peers.iter().find(|peer| peer.node == liar).expect("it is in the book");
     assert!(totals.totals.corrupt_chunks >= 1 && totals.totals.verified_chunks == 0);
 }
@@ -74,7 +74,7 @@ fn a_seed_fifty_times_slower_does_not_hold_up_the_end() {
     let time = world.completed_at(leech, MINUTE).expect("it ends");
     let bound = Duration::from_secs_f64(600.0 * 16384.0 / 1_020_000.0);
     assert!(time < bound.mul_f64(1.15), "{time:?} against {bound:?}");
-    let totals = world.nodes[leech].engine.snapshot().contents[0].totals;
+    let totals = world.nodes[leech].engine.survey().snapshot().contents[0].totals;
     assert!(totals.duplicate_len * 100 <= totals.fetched_len, "{totals:?}");
 }
 
@@ -199,6 +199,9 @@ fn what_a_peer_says_out_of_turn_or_out_of_range_closes_the_link() {
             seed,
             Input::LinkUp { link: LinkId(51), node, role: Role::Full, dialed: false, address: None },
         );
-        assert!(world.nodes[seed].engine.snapshot().peers.iter().all(|peer| peer.link.is_none()), "{name}");
+        assert!(
+            world.nodes[seed].engine.survey().snapshot().peers.iter().all(|peer| peer.link.is_none()),
+            "{name}"
+        );
     }
 }

@@ -36,7 +36,7 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
         move |_: &Progress| trust::identity(&globals, Some(swarm_coordinator::key_claim()), cert.as_deref());
     let identity = steps.run("reading keys", key).await?;
     let endpoint = setup::endpoint(args.listen, &identity, LinkOptions::default())?;
-    let mut guard = trust::guard(&endpoint, args.trust.files(None), &mut steps).await?;
+    let mut admission_files = trust::admission_files(&endpoint, args.trust.files(None), &mut steps).await?;
     if args.listen.is_none_or(|listen| listen.port() == 0) {
         identity.remember_port(endpoint.port())?;
     }
@@ -66,7 +66,7 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
                 tracing::debug!(?event, "the node");
             }
             _ = tick.tick() => {
-                if let Err(error) = guard.look() {
+                if let Err(error) = admission_files.look() {
                     tracing::warn!(%error, "going on with who belonged before");
                 }
                 let totals = *coordinator.totals().borrow();
@@ -83,7 +83,7 @@ async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failur
                 }
                 told = Some(totals);
             }
-            _ = hang_ups.recv() => match guard.look() {
+            _ = hang_ups.recv() => match admission_files.look() {
                 Ok(()) => tracing::info!("looking again at who belongs"),
                 Err(error) => tracing::warn!(%error, "going on with who belonged before"),
             },

@@ -51,9 +51,9 @@ pub(super) async fn fetch(
     let memory = Memory::split(args.memory, is_stdout(&args.out), args.limit.link());
     let endpoint = setup::endpoint(args.listen, &identity, memory.link)?;
     let readers = args.readers.as_ref().map(|path| (wanted.content, path));
-    let guard = trust::guard(&endpoint, args.trust.files(readers), &mut steps).await?;
+    let admission_files = trust::admission_files(&endpoint, args.trust.files(readers), &mut steps).await?;
     let plan = FetchPlan { selection, content_key, ..plan(&args, wanted, memory.window_len) };
-    let mut job = FetchJob::start(endpoint, guard, options(&args, &memory), plan);
+    let mut job = FetchJob::start(endpoint, admission_files, options(&args, &memory), plan);
     let mut screen = Screen::new(args, observe);
     let result = job.run(&mut |event| screen.show(event), interrupts.next()).await;
     screen.clear();

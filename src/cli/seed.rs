@@ -44,7 +44,7 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
     let (identity, ticket) = keys(&args, content, global, &mut steps).await?;
     let endpoint = setup::endpoint(args.listen, &identity, args.limit.link())?;
     let readers = args.readers.as_ref().map(|path| (content, path));
-    let guard = trust::guard(&endpoint, args.trust.files(readers), &mut steps).await?;
+    let admission_files = trust::admission_files(&endpoint, args.trust.files(readers), &mut steps).await?;
     if args.listen.is_none() {
         identity.remember_port(endpoint.port())?;
     }
@@ -61,7 +61,7 @@ pub(super) async fn serve(args: SeedArgs, joining: Option<Joining>, global: &Glo
         finders: args.find.finders(),
         ..Options::default()
     };
-    let mut job = SeedJob::start(endpoint.clone(), guard, options, plan);
+    let mut job = SeedJob::start(endpoint.clone(), admission_files, options, plan);
     let settled = tokio::select! {
         biased;
         ticket = job.settle() => Some(ticket),

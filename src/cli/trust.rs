@@ -9,7 +9,7 @@ use super::steps::Steps;
 use swarm_core::base::text::without_mark;
 use swarm_core::base::{Category, ContentId, Shown};
 use swarm_credentials::{CredentialsError, TrustFiles, certificate_of};
-use swarm_host::Guard;
+use swarm_host::AdmissionFiles;
 use swarm_link::{Endpoint, Identity};
 use swarm_node::clock::wall_clock;
 
@@ -55,14 +55,14 @@ pub(super) fn identity(
     })
 }
 
-/// Sets the gate of an endpoint and keeps it as the files say.
-pub(super) async fn guard(
+/// Sets the admission rules of an endpoint, and replaces them when the files change.
+pub(super) async fn admission_files(
     endpoint: &Endpoint,
     files: TrustFiles,
     steps: &mut Steps<'_>,
-) -> Result<Guard, Failure> {
+) -> Result<AdmissionFiles, Failure> {
     let endpoint = endpoint.clone();
-    steps.run("reading who belongs", move |_| Ok(Guard::set(&endpoint, files, wall_clock)?)).await
+    steps.run("reading who belongs", move |_| Ok(AdmissionFiles::set(&endpoint, files, wall_clock)?)).await
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -111,15 +111,15 @@ impl ServeTask {
 
     /// Waits until the node may no longer have a link, and returns the reason.
     async fn denied(&self) -> Denial {
-        let mut gate = self.endpoint.gate();
+        let mut admission = self.endpoint.admission();
         loop {
-            let is_open = gate.borrow_and_update().authoriser.is_open();
+            let is_open = admission.borrow_and_update().rules.is_open();
             if let Err(denial) = self.endpoint.admits(&self.link) {
                 self.link.turn_away(&denial);
                 return denial;
             }
             tokio::select! {
-                Ok(()) = gate.changed() => {}
+                Ok(()) = admission.changed() => {}
                 () = tokio::time::sleep(ADMISSION_CHECK_INTERVAL), if !is_open => {}
                 else => std::future::pending().await,
             }

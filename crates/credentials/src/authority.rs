@@ -12,7 +12,7 @@ use webpki::{
 };
 
 use super::CredentialsError;
-use swarm_core::trust::{AccessTable, Applicant, Authoriser, Denial, Role};
+use swarm_core::trust::{AccessTable, AdmissionRules, Applicant, Denial, Role};
 
 /// Admits nodes that show a certificate of this authority.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Authority {
     }
 }
 
-impl Authoriser for Authority {
+impl AdmissionRules for Authority {
     fn admit(&self, applicant: &Applicant<'_>) -> Result<Role, Denial> {
         if applicant.unix_secs > self.ends_at {
             return Err(Denial::AuthorityExpired);

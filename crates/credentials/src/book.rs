@@ -288,7 +288,7 @@ const LAST_UNIX_SECS: i64 = 253_402_300_799;
 mod tests {
     use super::*;
     use crate::{Authority, certificate_of};
-    use swarm_core::trust::{Applicant, Authoriser as _, Denial};
+    use swarm_core::trust::{AdmissionRules as _, Applicant, Denial};
 
     const NOW: u64 = 1_800_000_000;
     const DAY: u64 = 24 * 3600;

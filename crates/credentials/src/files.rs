@@ -1,4 +1,4 @@
-//! The credential files that an operator named, and the authoriser built from them. Invariant: a change that cannot be read
+//! The credential files that an operator named, and the rules built from them. Invariant: a change that cannot be read
 //! changes nothing; the rules before it stay in force.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use super::{Authority, CredentialsError};
 use crate::limits::CREDENTIALS_LEN_MAX;
 use swarm_core::base::ContentId;
 use swarm_core::base::text::{TextError, text_of, without_mark};
-use swarm_core::trust::{AccessList, All, Authoriser, Members};
+use swarm_core::trust::{AccessList, AdmissionRules, All, Members};
 
 /// Paths of the files that decide which nodes belong. Without any, every node does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,13 +36,16 @@ impl TrustFiles {
     ///
     /// # Errors
     /// If a file cannot be read or is malformed.
-    pub fn load(&self) -> Result<Arc<dyn Authoriser>, CredentialsError> {
+    pub fn load(&self) -> Result<Arc<dyn AdmissionRules>, CredentialsError> {
         self.load_without(&BTreeSet::new())
     }
 
     /// Reads all files; the contents in `missing`, whose lists are gone, are closed to every node.
-    fn load_without(&self, missing: &BTreeSet<ContentId>) -> Result<Arc<dyn Authoriser>, CredentialsError> {
-        let mut all: Vec<Arc<dyn Authoriser>> = Vec::new();
+    fn load_without(
+        &self,
+        missing: &BTreeSet<ContentId>,
+    ) -> Result<Arc<dyn AdmissionRules>, CredentialsError> {
+        let mut all: Vec<Arc<dyn AdmissionRules>> = Vec::new();
         if let Some(path) = &self.allow {
             all.push(Arc::new(members(path)?));
         }
@@ -98,7 +101,7 @@ impl TrustFiles {
 
 /// The files, checked for changes again and again.
 #[derive(Debug)]
-pub struct Watched {
+pub struct WatchedFiles {
     files: TrustFiles,
     /// The state of the files at the last look; `None` makes the next look read them in any case.
     seen: Option<Vec<Option<Stamp>>>,
@@ -108,17 +111,17 @@ pub struct Watched {
     trouble: Option<String>,
 }
 
-impl Watched {
+impl WatchedFiles {
     /// Reads them for the first time.
     ///
     /// # Errors
     /// If a file cannot be read or is malformed.
-    pub fn load(files: TrustFiles) -> Result<(Self, Arc<dyn Authoriser>), CredentialsError> {
+    pub fn load(files: TrustFiles) -> Result<(Self, Arc<dyn AdmissionRules>), CredentialsError> {
         // Taken before the files are read: a change during the read then shows at the next look.
         let seen = Some(files.stamps());
-        let authoriser = files.load()?;
+        let rules = files.load()?;
         let listed = files.lists()?.into_iter().map(|(content, _)| content).collect();
-        Ok((Self { files, seen, listed, trouble: None }, authoriser))
+        Ok((Self { files, seen, listed, trouble: None }, rules))
     }
 
     /// Whether no file is named, and the last look has seen that.
@@ -135,18 +138,18 @@ impl Watched {
         }
     }
 
-    /// A new authoriser if a file has changed since the last look, also if that look failed.
+    /// Other rules if a file has changed since the last look, also if that look failed.
     ///
     /// # Errors
     /// If a file cannot be read or is malformed now: the rules before stay in force.
-    pub fn look(&mut self) -> Result<Option<Arc<dyn Authoriser>>, CredentialsError> {
+    pub fn look(&mut self) -> Result<Option<Arc<dyn AdmissionRules>>, CredentialsError> {
         let seen = Some(self.files.stamps());
         if seen == self.seen {
             return Ok(None);
         }
-        let loaded = self.files.load_without(&self.listed).and_then(|authoriser| {
+        let loaded = self.files.load_without(&self.listed).and_then(|rules| {
             self.listed.extend(self.files.lists()?.into_iter().map(|(content, _)| content));
-            Ok(authoriser)
+            Ok(rules)
         });
         // An I/O error may pass without any change of the file, so the next look reads it again.
         if !matches!(loaded, Err(CredentialsError::Io { .. })) {
@@ -203,8 +206,8 @@ mod tests {
     use swarm_core::base::NodeId;
     use swarm_core::trust::Applicant;
 
-    fn is_admitted(authoriser: &dyn Authoriser, node: NodeId) -> bool {
-        authoriser.admit(&Applicant { node, certificate: &[], unix_secs: 0 }).is_ok()
+    fn is_admitted(rules: &dyn AdmissionRules, node: NodeId) -> bool {
+        rules.admit(&Applicant { node, certificate: &[], unix_secs: 0 }).is_ok()
     }
 
     #[test]
@@ -214,7 +217,7 @@ mod tests {
         let [one, other] = [1, 2].map(|byte| NodeId::from_bytes([byte; 32]));
         fs::write(&path, one.to_string()).expect("written");
         let files = TrustFiles { allow: Some(path.clone()), ..TrustFiles::default() };
-        let (mut watched, first) = Watched::load(files).expect("read");
+        let (mut watched, first) = WatchedFiles::load(files).expect("read");
         assert!(is_admitted(&*first, one) && !is_admitted(&*first, other));
         assert!(watched.look().expect("nothing new").is_none());
         fs::write(&path, format!("{one}\n{other}")).expect("written");
@@ -241,7 +244,7 @@ mod tests {
         fs::write(&path, reader.to_string()).expect("written");
         let readers_dir = Some(folder.path().to_owned());
         let (mut watched, first) =
-            Watched::load(TrustFiles { readers_dir, ..TrustFiles::default() }).expect("read");
+            WatchedFiles::load(TrustFiles { readers_dir, ..TrustFiles::default() }).expect("read");
         assert!(first.access().grants(reader, content));
         fs::remove_file(&path).expect("there");
         let second = watched.look().expect("read").expect("something new");

@@ -15,7 +15,7 @@ use swarm_core::trust::MembersError;
 
 pub use authority::{Authority, certificate_of};
 pub use book::{AuthorityBook, Issued};
-pub use files::{TrustFiles, Watched};
+pub use files::{TrustFiles, WatchedFiles};
 
 /// Why a credential file is not accepted, or cannot be made.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use super::input::Patience;
 use super::io::{CloseReason, Event, FetchFailure, LinkId, Output};
 use super::pipeline::Pipeline;
 use super::session::Session;
-use super::sessions::Admission;
+use super::sessions::LinkVerdict;
 use super::snapshot::Survey;
 use super::timers::Timer;
 use super::violation::Violation;
@@ -34,15 +34,15 @@ impl Engine {
                 && self.transfer.downloads.has(link, content).is_some_and(Bitfield::is_full)
         };
         let is_kept = |node| self.dialing.peers.has_pushes(node);
-        let admission = match self.life {
-            Life::Stopping | Life::Stopped => Admission::Refused(CloseReason::Done),
-            Life::Running if self.dialing.peers.is_banned(node) => Admission::Refused(CloseReason::Banned),
+        let verdict = match self.life {
+            Life::Stopping | Life::Stopped => LinkVerdict::Refused(CloseReason::Done),
+            Life::Running if self.dialing.peers.is_banned(node) => LinkVerdict::Refused(CloseReason::Banned),
             Life::Running => self.sessions.admit((self.node, node), dialed, is_complete, is_kept),
         };
-        match admission {
-            Admission::Free => {}
-            Admission::Replaces(other, reason) => self.close(other, reason),
-            Admission::Refused(reason) => return self.turn.order(Output::Close { link, reason }),
+        match verdict {
+            LinkVerdict::Free => {}
+            LinkVerdict::Replaces(other, reason) => self.close(other, reason),
+            LinkVerdict::Refused(reason) => return self.turn.order(Output::Close { link, reason }),
         }
         self.dialing.peers.on_linked(node);
         self.serving.look_at_slots(&mut self.turn);

@@ -43,7 +43,7 @@ pub(super) struct Stance {
 
 /// Whether a new link may stand.
 #[derive(Debug)]
-pub(super) enum Admission {
+pub(super) enum LinkVerdict {
     Free,
     /// Another one ends for it.
     Replaces(LinkId, CloseReason),
@@ -158,21 +158,21 @@ impl Sessions {
         dialed: bool,
         is_complete: impl Fn(LinkId, ContentId) -> bool,
         is_kept: impl Fn(NodeId) -> bool,
-    ) -> Admission {
+    ) -> LinkVerdict {
         if let Some((other, session)) = self.find_node(node) {
             let wins = session.dialed == dialed || dialed == (own < node);
             return if wins {
-                Admission::Replaces(other, CloseReason::Duplicate)
+                LinkVerdict::Replaces(other, CloseReason::Duplicate)
             } else {
-                Admission::Refused(CloseReason::Duplicate)
+                LinkVerdict::Refused(CloseReason::Duplicate)
             };
         }
         if self.by_link.len() < LINKS_MAX {
-            return Admission::Free;
+            return LinkVerdict::Free;
         }
         match self.find_done(is_complete, is_kept) {
-            Some(spare) => Admission::Replaces(spare, CloseReason::Done),
-            None => Admission::Refused(CloseReason::TooManyLinks),
+            Some(spare) => LinkVerdict::Replaces(spare, CloseReason::Done),
+            None => LinkVerdict::Refused(CloseReason::TooManyLinks),
         }
     }
 

@@ -17,11 +17,11 @@ mod nicety;
 
 mod dir;
 mod direct;
-mod guard;
 mod hashing;
 mod open_files;
 mod part_locks;
 mod roots;
+mod stamps;
 
 mod cache;
 mod index;

@@ -1,14 +1,14 @@
 //! Serves files in place, read-only. Invariant: a chunk is hashed in this process before a byte of it is given out, and again
-//! when its file's stamp has changed; see [`super::guard`]. A read error says nothing about the bytes: only a chunk that was
+//! when its file's stamp has changed; see [`super::stamps`]. A read error says nothing about the bytes: only a chunk that was
 //! seen to differ, or a file that is gone from a mounted disk, counts as changed.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::guard::{Guard, Guarded, Stamped};
 use super::hashing::{Copied, nanos_of};
 use super::open_files::OpenFiles;
 use super::roots::{OpenRoots, Roots};
+use super::stamps::{Guarded, Stamped, Stamps};
 use super::{Store, StoreError, Verdict, check_range};
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{ChunkIndex, FileIndex, Manifest};
@@ -20,7 +20,7 @@ pub struct SeedStore {
     roots: OpenRoots,
     good: Bitfield,
     files: OpenFiles,
-    guard: Guard,
+    stamps: Stamps,
     clock: fn() -> SystemTime,
 }
 
@@ -28,9 +28,9 @@ impl SeedStore {
     /// Serves the chunks in `good` (all after indexing; those a scan found of a partial copy). `clock` reads the time of day: a
     /// file that changed within the last two seconds is hashed at every read, since a further change might not show.
     pub fn new(manifest: Manifest, roots: Roots, good: Bitfield, clock: fn() -> SystemTime) -> Self {
-        let guard = Guard::new(manifest.geometry().chunk_count());
+        let stamps = Stamps::new(manifest.geometry().chunk_count());
         let roots = OpenRoots::of(roots, &manifest);
-        Self { manifest, roots, good, files: OpenFiles::default(), guard, clock }
+        Self { manifest, roots, good, files: OpenFiles::default(), stamps, clock }
     }
 
     /// The chunks that it was given to serve.
@@ -89,7 +89,7 @@ impl Store for SeedStore {
         }
         let file = self.open(index).map_err(|error| self.unreadable(chunk, error))?;
         let stamped = Stamped::AsOf(nanos_of((self.clock)()));
-        match self.guard.read(&self.manifest, chunk, &file, stamped, Copied { offset, buf }) {
+        match self.stamps.read(&self.manifest, chunk, &file, stamped, Copied { offset, buf }) {
             Ok(Guarded::Good) => Ok(()),
             Ok(Guarded::Changed) => Err(self.changed(chunk)),
             Err(error) => {

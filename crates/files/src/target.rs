@@ -11,12 +11,12 @@ use rayon::prelude::*;
 
 use super::claims;
 use super::dir::Dir;
-use super::guard::{ChunkLocks, Guard, Guarded, Stamped};
 use super::hashing::{Copied, HashProgress, Stamp, hash_chunk};
 use super::journal::{Journal, Record};
 use super::last_look::LastLook;
 use super::nicety::{Nicety, StoreWarning};
 use super::resume::{Resumed, Survey};
+use super::stamps::{ChunkLocks, Guarded, Stamped, Stamps};
 use super::target_files::{Place, TargetFiles};
 use super::trial::{LeftOut, LeftOutWhy, doubtful_lengths, leave_out_names, try_names};
 use super::{Store, StoreError, Verdict, check_range, locked};
@@ -57,7 +57,7 @@ pub struct TargetStore {
     wanted: Bitfield,
     unwanted_empty: BTreeSet<EntryPath>,
     files: TargetFiles,
-    guard: Guard,
+    stamps: Stamps,
     writers: ChunkLocks,
     last_look: Option<LastLook>,
     state: Mutex<State>,
@@ -223,7 +223,7 @@ impl TargetStore {
         Self {
             wanted,
             unwanted_empty: options.unwanted_empty,
-            guard: Guard::new(geometry.chunk_count()),
+            stamps: Stamps::new(geometry.chunk_count()),
             files: TargetFiles::new(dir, manifest.clone(), options.overwrite, resumed.found),
             manifest,
             writers: ChunkLocks::new(),
@@ -253,7 +253,7 @@ impl TargetStore {
 
     /// The caller holds the chunk's lock and has verified its hash.
     fn mark_verified(&self, chunk: ChunkIndex) {
-        self.guard.mark(&self.manifest, chunk, Stamp::OURS);
+        self.stamps.mark(&self.manifest, chunk, Stamp::OURS);
         let mut state = locked(&self.state);
         state.verified.insert(chunk.get());
         state.pending.insert(chunk);
@@ -339,7 +339,7 @@ impl TargetStore {
     fn trust_final(&self, file: FileIndex) -> Result<(), StoreError> {
         if let Some((open, _)) = self.files.existing(file)? {
             let stamp = Stamp::of(&open).map_err(StoreError::disk(&self.files.path(file), "stat"))?;
-            self.guard.restamp(file, stamp);
+            self.stamps.restamp(file, stamp);
         }
         Ok(())
     }
@@ -492,7 +492,7 @@ impl Store for TargetStore {
             Place::Final => Stamped::AsOf(i128::MAX),
             Place::Part | Place::Nothing => Stamped::Ours,
         };
-        match self.guard.read(&self.manifest, chunk, &open, stamped, Copied { offset, buf }) {
+        match self.stamps.read(&self.manifest, chunk, &open, stamped, Copied { offset, buf }) {
             Ok(Guarded::Good) => Ok(()),
             Ok(Guarded::Changed) => Err(StoreError::Changed {
                 path: self.files.path(file),

@@ -28,8 +28,8 @@ mod saved;
 mod rates;
 mod status;
 
+mod admission_files;
 mod control;
-mod guard;
 mod http;
 mod metrics;
 mod signals;
@@ -48,9 +48,9 @@ pub mod fuzzing;
 
 use swarm_core::base::ContentId;
 
+pub use admission_files::AdmissionFiles;
 pub use config::{Allowed, AnyOr, AnyOrError, Collecting, Config, ConfigError, Rates};
 pub use control::{ControlError, ControlSocket};
-pub use guard::Guard;
 pub use run::{Ending, Service, ServiceError};
 pub use saved::SavedError;
 pub use settings::{Fixed, Live, LogFormat, PeerLimits, PeersMax, PeersMaxError};

@@ -49,7 +49,7 @@ impl Running {
         }
         // Rates and schedule are looked at every second, the contents were compared above.
         self.config.live = config.live;
-        self.guard.use_files(self.config.live.trust.clone());
+        self.admission_files.use_files(self.config.live.trust.clone());
         info!(contents = self.work.contents.len(), "took the configuration anew");
     }
 }

@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::admission_files::AdmissionFiles;
 use super::collecting::Collector;
 use super::config::Config;
 use super::contents::{Contents, Entry, EntryId};
 use super::control::{Call, ControlSocket};
 use super::coordinating::{self, Coordinating, next_neighbours};
-use super::guard::Guard;
 use super::http;
 use super::opening::{Opened, Opener, Refusal};
 use super::rates::RecentRates;
@@ -49,7 +49,7 @@ pub struct Service {
     reputations: Reputations,
     collector: Option<Collector>,
     coordinator: Option<coordinating::Started>,
-    guard: Guard,
+    admission_files: AdmissionFiles,
     work: Work,
 }
 
@@ -127,7 +127,7 @@ pub(super) struct Running {
     pub(super) coordinating: Option<Coordinating>,
     /// Named in tickets.
     coordinators: Vec<Source>,
-    pub(super) guard: Guard,
+    pub(super) admission_files: AdmissionFiles,
     pub(super) work: Work,
 }
 
@@ -170,7 +170,7 @@ impl Service {
         let coordinator =
             config.fixed.is_coordinator.then(|| coordinating::Started::new(&endpoint, state_dir));
         let (coordinator, control) = (coordinator.transpose()?, Arc::new(control));
-        let guard = Guard::set(&endpoint, config.live.trust.clone(), wall_clock)?;
+        let admission_files = AdmissionFiles::set(&endpoint, config.live.trust.clone(), wall_clock)?;
         Ok(Self {
             config_path,
             config,
@@ -181,7 +181,7 @@ impl Service {
             reputations,
             collector,
             coordinator,
-            guard,
+            admission_files,
             work,
         })
     }
@@ -231,7 +231,7 @@ impl Service {
             collector: self.collector,
             coordinating,
             coordinators,
-            guard: self.guard,
+            admission_files: self.admission_files,
             work: self.work,
         };
         info!(
@@ -321,7 +321,7 @@ impl Running {
     }
 
     async fn on_tick(&mut self) {
-        if let Err(error) = self.guard.look() {
+        if let Err(error) = self.admission_files.look() {
             warn!(%error, "going on with who belonged before");
         }
         let now = self.work.clock.now();

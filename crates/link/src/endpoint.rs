@@ -1,7 +1,7 @@
 //! A node's presence on the network: one UDP socket that dials and listens, and its handshakes.
 //!
 //! Invariant: at most [`HANDSHAKES_MAX`] handshakes of unknown nodes go on at once, and none of them can fail the endpoint.
-//! A link goes only to a node that proves its key and that the authoriser admits.
+//! A link goes only to a node that proves its key and that the admission rules let in.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -30,7 +30,7 @@ use crate::limits::{
 };
 use swarm_core::base::NodeId;
 use swarm_core::manifest::{Address, SigningKey, Source};
-use swarm_core::trust::{Applicant, Authoriser, Denial, Open, Role};
+use swarm_core::trust::{AdmissionRules, Applicant, Denial, Open, Role};
 
 /// Dials nodes and accepts their links. Clones share one endpoint; it holds its node's key as long as it lives.
 #[derive(Clone)]
@@ -52,14 +52,14 @@ struct Shared {
     accepting: Accepting,
     handshakes: Mutex<JoinSet<Option<QuicLink>>>,
     learned: watch::Sender<Learned>,
-    gate: watch::Sender<Gate>,
+    admission: watch::Sender<Admission>,
 }
 
-/// The authoriser of links, and the clock that certificates are checked against.
+/// The rules that decide about links, and the clock that certificates are checked against.
 #[derive(Clone, Debug)]
-pub struct Gate {
+pub struct Admission {
     /// Admits or denies each link.
-    pub authoriser: Arc<dyn Authoriser>,
+    pub rules: Arc<dyn AdmissionRules>,
     /// Reads the time of day.
     pub clock: fn() -> SystemTime,
 }
@@ -107,7 +107,7 @@ impl Endpoint {
         let handshakes = Mutex::new(JoinSet::new());
         let identity = identity.clone();
         let learned = watch::Sender::new(Learned::default());
-        let gate = watch::Sender::new(Gate { authoriser: Arc::new(Open), clock: || UNIX_EPOCH });
+        let admission = watch::Sender::new(Admission { rules: Arc::new(Open), clock: || UNIX_EPOCH });
         let shared = Shared {
             quinn,
             bound,
@@ -118,7 +118,7 @@ impl Endpoint {
             accepting,
             handshakes,
             learned,
-            gate,
+            admission,
         };
         Ok(Self { shared: Arc::new(shared), identity })
     }
@@ -203,25 +203,25 @@ impl Endpoint {
         }
     }
 
-    /// Replaces the authoriser. Existing links stay until the caller checks them with [`Endpoint::admits`].
-    pub fn set_gate(&self, gate: Gate) {
-        self.shared.gate.send_replace(gate);
+    /// Replaces the admission rules. Existing links stay until the caller checks them with [`Endpoint::admits`].
+    pub fn set_admission(&self, admission: Admission) {
+        self.shared.admission.send_replace(admission);
     }
 
-    /// The current gate, and its later replacements.
-    pub fn gate(&self) -> watch::Receiver<Gate> {
-        self.shared.gate.subscribe()
+    /// The current admission rules, and their later replacements.
+    pub fn admission(&self) -> watch::Receiver<Admission> {
+        self.shared.admission.subscribe()
     }
 
-    /// The role of the peer of a link under the current gate.
+    /// The role of the peer of a link by the current admission rules.
     ///
     /// # Errors
     /// Why the peer may not be linked.
     pub fn admits(&self, link: &QuicLink) -> Result<Role, Denial> {
-        let Gate { authoriser, clock } = self.shared.gate.borrow().clone();
+        let Admission { rules, clock } = self.shared.admission.borrow().clone();
         let unix_secs = clock().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let (node, certificate) = (link.peer(), link.certificate());
-        authoriser.admit(&Applicant { node, certificate, unix_secs })
+        rules.admit(&Applicant { node, certificate, unix_secs })
     }
 
     fn lets_in(&self, link: &QuicLink) -> bool {

@@ -1,7 +1,7 @@
 //! Links: authenticated QUIC connections between nodes, and the keys that prove nodes.
 //!
 //! Invariant: a [`QuicLink`] exists only after its peer proved the Ed25519 key that [`QuicLink::peer`] names. This crate moves bytes
-//! and reports facts. Absent here: the meaning of frames (wire), the right to connect (the endpoint's gate asks trust), and the
+//! and reports facts. Absent here: the meaning of frames (wire), the right to connect (the endpoint asks its admission rules), and the
 //! decision when to dial and when to give up (engine).
 
 pub mod limits;
@@ -43,7 +43,7 @@ pub use clock::Clock;
 pub use config::{LinkOptions, endpoint_config, network_threads};
 pub use control::{FrameReader, FrameWriter};
 pub use dial::{Attempt, AttemptError, DialError};
-pub use endpoint::{Endpoint, Gate};
+pub use endpoint::{Admission, Endpoint};
 pub use frame::FrameError;
 pub use identity::Identity;
 pub use key_file::{IdentityError, random_bytes};

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::chunk_stream::{ReceiveError, SendError};
 use super::config::LinkOptions;
 use super::dial::DialError;
-use super::endpoint::Gate;
+use super::endpoint::Admission;
 use super::frame::FrameError;
 use super::link::{CloseReason, LinkStats};
 use super::protocol::Protocol;
@@ -26,7 +26,7 @@ use swarm_core::manifest::Address;
 use swarm_core::trust::{Denial, Role};
 use swarm_core::wire::CloseCode;
 
-/// A node's place in a network. Clones are the same place. Invariant: no link is handed out that the gate does not admit.
+/// A node's place in a network. Clones are the same place. Invariant: no link is handed out that the admission rules do not allow.
 pub trait Network: Clone + Send + Sync + 'static {
     /// What it gives.
     type Link: Link;
@@ -49,7 +49,7 @@ pub trait Network: Clone + Send + Sync + 'static {
     fn accept(&self) -> impl Future<Output = Option<Self::Link>> + Send;
 
     /// Who decides about links, and whenever that changes.
-    fn gate(&self) -> watch::Receiver<Gate>;
+    fn admission(&self) -> watch::Receiver<Admission>;
 
     /// What the node at the other end of a link may be, as things stand; or why it may have no link.
     fn admits(&self, link: &Self::Link) -> Result<Role, Denial>;

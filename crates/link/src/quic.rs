@@ -9,7 +9,7 @@ use super::chunk_stream::{ChunkReceiver, ChunkSender, ReceiveError, SendError};
 use super::config::LinkOptions;
 use super::control::{FrameReader, FrameWriter};
 use super::dial::DialError;
-use super::endpoint::{Endpoint, Gate};
+use super::endpoint::{Admission, Endpoint};
 use super::frame::FrameError;
 use super::link::{CloseReason, LinkStats, QuicLink};
 use super::network::{ChunkReceive, ChunkSend, FrameRead, FrameWrite, Link, Network};
@@ -42,8 +42,8 @@ impl Network for Endpoint {
         self.accept().await
     }
 
-    fn gate(&self) -> watch::Receiver<Gate> {
-        self.gate()
+    fn admission(&self) -> watch::Receiver<Admission> {
+        self.admission()
     }
 
     fn admits(&self, link: &QuicLink) -> Result<Role, Denial> {

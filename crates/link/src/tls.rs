@@ -23,7 +23,7 @@ pub(super) const SERVER_NAME: &str = "swarm.invalid";
 /// The keys to accept from the other side.
 #[derive(Clone, Debug)]
 enum Trust {
-    /// Every proved key; the endpoint's gate decides about its rights.
+    /// Every proved key; the endpoint's admission rules decide about its rights.
     AnyKey,
     /// This node alone.
     Pinned { node: NodeId, found: FoundKey },

@@ -11,13 +11,13 @@ use tracing::{debug, warn};
 
 use super::blocks::Blocks;
 use super::budget::Budget;
-use super::door::Door;
 use super::events::Events;
 use super::fact::{Command, End, Fact, Report};
 use super::finding::Finding;
 use super::ground::Ground;
 use super::link::{self, ControlOut, Expected, LinkHandle};
 use super::links::Links;
+use super::readmission::Readmission;
 use super::stores::Stores;
 use super::throttle::Throttle;
 use super::upload::UploadTask;
@@ -43,7 +43,7 @@ struct Linked<L> {
 
 pub(super) struct Io<N: Network> {
     network: N,
-    door: Door,
+    readmission: Readmission,
     finding: Finding,
     dial_timeout: Duration,
     commands: mpsc::Receiver<Command>,
@@ -90,7 +90,7 @@ impl<N: Network> Io<N> {
         let windows_len = if limits.windows_len == 0 { u64::MAX } else { limits.windows_len };
         let windows = Windows::new(windows_len, windows_len, network.link_options());
         Self {
-            door: Door::new(network.gate()),
+            readmission: Readmission::new(network.admission()),
             network,
             finding,
             dial_timeout: dial_timeout.map_or(DIAL_TIMEOUT, |limit| limit.min(DIAL_TIMEOUT)),
@@ -131,7 +131,7 @@ impl<N: Network> Io<N> {
             biased;
             Some(command) = self.commands.recv() => facts.push(Fact::Command(command)),
             // Before facts: a peer that is to go could keep those coming.
-            fact = self.door.next() => facts.push(fact),
+            fact = self.readmission.next() => facts.push(fact),
             () = self.events.relieved() => {}
             Some(linked) = self.linked.recv(), if goes_on => facts.extend(self.admit_link(linked).map(Fact::Input)),
             _ = self.facts.recv_many(&mut facts, FACTS_AT_ONCE), if goes_on => {}
@@ -328,7 +328,7 @@ impl<N: Network> Io<N> {
 
     /// The access table of this moment, with an epoch of its own.
     pub(super) fn access(&mut self) -> Input {
-        Input::Access(self.door.access())
+        Input::Access(self.readmission.access())
     }
 
     /// Ends links whose peers may have none any more, or in another role.

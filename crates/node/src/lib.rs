@@ -16,12 +16,12 @@ mod events;
 mod fact;
 mod ground;
 
-mod door;
 mod drive;
 mod finding;
 mod io;
 mod link;
 mod links;
+mod readmission;
 mod receive;
 mod stores;
 mod traced;

@@ -8,7 +8,7 @@ pub const CONTROL_QUEUE_FRAMES: usize = 4096;
 pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Nodes that were found and wait to be looked at.
 pub const FOUND_WAITING_MAX: usize = 256;
-/// Events that wait for the product beside its full queue. At the limit the loop takes commands and looks at the gate, and nothing else:
+/// Events that wait for the product beside its full queue. At the limit the loop takes commands and checks links again, and nothing else:
 /// facts wait in their bounded queue, streams and disks wait for that, and peers for those. Engine time stands still meanwhile, as if
 /// the machine slept, so that no peer is given up for it.
 pub const LATE_EVENTS_MAX: usize = 4096;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AccessTable, Applicant, Authoriser, Denial, Members, Role};
+use super::{AccessTable, AdmissionRules, Applicant, Denial, Members, Role};
 use crate::base::ContentId;
 
 /// Readers by content.
@@ -21,7 +21,7 @@ impl AccessList {
     }
 }
 
-impl Authoriser for AccessList {
+impl AdmissionRules for AccessList {
     fn admit(&self, _applicant: &Applicant<'_>) -> Result<Role, Denial> {
         Ok(Role::Full)
     }

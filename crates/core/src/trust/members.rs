@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::{AccessTable, Applicant, Authoriser, Denial, Role};
+use super::{AccessTable, AdmissionRules, Applicant, Denial, Role};
 use crate::base::NodeId;
 use crate::base::limits::MEMBERS_MAX;
 
@@ -71,7 +71,7 @@ impl FromStr for Members {
     }
 }
 
-impl Authoriser for Members {
+impl AdmissionRules for Members {
     fn admit(&self, applicant: &Applicant<'_>) -> Result<Role, Denial> {
         self.0.get(&applicant.node).copied().ok_or(Denial::NotListed)
     }

@@ -1,4 +1,4 @@
-//! Decides which nodes may link to this one, and which may have a content. The transport asks an [`Authoriser`] before it hands
+//! Decides which nodes may link to this one, and which may have a content. The endpoint asks [`AdmissionRules`] before it hands
 //! out a link; the engine looks at the [`AccessTable`] that it gives before it opens a content. Reads no file and no clock; knows
 //! no protocol.
 
@@ -15,8 +15,8 @@ pub use access::AccessList;
 pub use members::{Members, MembersError};
 pub use table::AccessTable;
 
-/// Decides. Its answers never change: a new decision is a new `Authoriser`, so that its holders know when to ask again.
-pub trait Authoriser: fmt::Debug + Send + Sync {
+/// What an operator allows. The answers never change: other rules are another value, so that its holders know when to ask again.
+pub trait AdmissionRules: fmt::Debug + Send + Sync {
     /// Whether a node that proved its key may link, and with which role.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ pub enum Denial {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Open;
 
-impl Authoriser for Open {
+impl AdmissionRules for Open {
     fn admit(&self, _applicant: &Applicant<'_>) -> Result<Role, Denial> {
         Ok(Role::Full)
     }
@@ -100,11 +100,11 @@ impl Authoriser for Open {
     }
 }
 
-/// Admits a node only if each of several authorisers does; the narrowest role counts. Without any, it is [`Open`].
+/// Admits a node only if each of several rules does; the narrowest role counts. Without any, it is [`Open`].
 #[derive(Clone, Debug, Default)]
-pub struct All(pub Vec<Arc<dyn Authoriser>>);
+pub struct All(pub Vec<Arc<dyn AdmissionRules>>);
 
-impl Authoriser for All {
+impl AdmissionRules for All {
     fn admit(&self, applicant: &Applicant<'_>) -> Result<Role, Denial> {
         self.0.iter().try_fold(Role::Full, |role, one| Ok(role.max(one.admit(applicant)?)))
     }
@@ -141,7 +141,7 @@ mod tests {
         Applicant { node: NodeId::from_bytes([byte; 32]), certificate: &[], unix_secs: 0 }
     }
 
-    fn members(text: &str) -> Arc<dyn Authoriser> {
+    fn members(text: &str) -> Arc<dyn AdmissionRules> {
         Arc::new(text.parse::<Members>().expect("a list"))
     }
 
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn without_authorisers_every_node_is_admitted() {
+    fn without_rules_every_node_is_admitted() {
         assert!(All::default().is_open() && All::default().admit(&applicant(1)).is_ok());
         assert!(!All(vec![members("")]).is_open());
     }

@@ -12,7 +12,7 @@ use super::place::Place;
 use super::plan::FetchPlan;
 use super::selection::{Chosen, SelectionError};
 use super::target::{self, OpenedTarget};
-use crate::Guard;
+use crate::AdmissionFiles;
 use swarm_core::base::{Bitfield, Category, ContentId, Instant};
 use swarm_core::manifest::{Manifest, SealError, Ticket};
 use swarm_discovery::Finders;
@@ -72,7 +72,7 @@ pub struct FetchJob {
     plan: FetchPlan,
     endpoint: Endpoint,
     finders: Finders,
-    guard: Guard,
+    admission_files: AdmissionFiles,
     node: Node,
     events: mpsc::Receiver<NodeEvent>,
     task: JoinHandle<NodeSnapshot>,
@@ -129,8 +129,13 @@ impl FetchError {
 }
 
 impl FetchJob {
-    /// Starts a node on this endpoint, whose gate `guard` keeps. Must be called within a tokio runtime; [`FetchJob::run`] fetches.
-    pub fn start(endpoint: Endpoint, guard: Guard, options: Options, plan: FetchPlan) -> Self {
+    /// Starts a node on this endpoint, whose admission rules are those of `admission_files`. Must be called within a tokio runtime; [`FetchJob::run`] fetches.
+    pub fn start(
+        endpoint: Endpoint,
+        admission_files: AdmissionFiles,
+        options: Options,
+        plan: FetchPlan,
+    ) -> Self {
         let finders = options.finders.clone();
         let (node, events, task) = Node::start(endpoint.clone(), options);
         let nothing = HashProgress { hashed_len: 0, total_len: 0 };
@@ -139,7 +144,7 @@ impl FetchJob {
             plan,
             endpoint,
             finders,
-            guard,
+            admission_files,
             node,
             events,
             task,
@@ -331,7 +336,7 @@ impl FetchJob {
     }
 
     async fn look_around(&mut self, show: Show<'_>) {
-        if let Err(error) = self.guard.look() {
+        if let Err(error) = self.admission_files.look() {
             show(JobEvent::Trust(error));
         }
         if self.place.as_mut().and_then(Place::look).is_some() {

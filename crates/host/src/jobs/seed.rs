@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::events::{JobEvent, Meaning, News, PeerNews, meaning_of};
 use super::fetch::len_of;
 use super::place::Place;
-use crate::Guard;
+use crate::AdmissionFiles;
 use swarm_core::base::{Bitfield, Category, ContentId, Instant, NodeId};
 use swarm_core::manifest::{Address, Manifest, Source, Ticket};
 use swarm_core::wire::DeclineReason;
@@ -78,7 +78,7 @@ pub struct SeedEnd {
 pub struct SeedJob {
     plan: SeedPlan,
     endpoint: Endpoint,
-    guard: Guard,
+    admission_files: AdmissionFiles,
     maps_port: bool,
     node: Node,
     events: mpsc::Receiver<NodeEvent>,
@@ -107,14 +107,31 @@ impl SeedError {
 }
 
 impl SeedJob {
-    /// Starts a node on this endpoint, whose gate `guard` keeps. Must be called within a tokio runtime; [`SeedJob::run`] serves.
-    pub fn start(endpoint: Endpoint, guard: Guard, options: Options, plan: SeedPlan) -> Self {
+    /// Starts a node on this endpoint, whose admission rules are those of `admission_files`. Must be called within a tokio runtime; [`SeedJob::run`] serves.
+    pub fn start(
+        endpoint: Endpoint,
+        admission_files: AdmissionFiles,
+        options: Options,
+        plan: SeedPlan,
+    ) -> Self {
         let maps_port = options.finders.map_port;
         let options = Options { advertise: plan.advertise.clone(), ..options };
         let (node, events, task) = Node::start(endpoint.clone(), options);
         let clock = Clock::start();
         let (present_len, place, taken) = (0, None, 0);
-        Self { plan, endpoint, guard, maps_port, node, events, task, clock, present_len, place, taken }
+        Self {
+            plan,
+            endpoint,
+            admission_files,
+            maps_port,
+            node,
+            events,
+            task,
+            clock,
+            present_len,
+            place,
+            taken,
+        }
     }
 
     /// Waits until it is known where others reach this node. Returns a ticket that says so.
@@ -240,7 +257,7 @@ impl SeedJob {
     }
 
     async fn look_around(&mut self, show: Show<'_>) {
-        if let Err(error) = self.guard.look() {
+        if let Err(error) = self.admission_files.look() {
             show(JobEvent::Trust(error));
         }
         if let Some(source) = self.place.as_mut().and_then(Place::look) {

@@ -12,7 +12,7 @@ use swarm_core::base::NodeId;
 use swarm_core::manifest::Address;
 use swarm_core::trust::{Applicant, Denial, Open, Role};
 use swarm_link::{
-    ChunkReceive, ChunkSend, CloseReason, DialError, FrameError, FrameRead, FrameWrite, Gate, Link,
+    Admission, ChunkReceive, ChunkSend, CloseReason, DialError, FrameError, FrameRead, FrameWrite, Link,
     LinkOptions, LinkStats, Network, Protocol, ReceiveError, SendError,
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Place {
     node: NodeId,
     world: World,
     incoming: Arc<tokio::sync::Mutex<mpsc::Receiver<MemoryLink>>>,
-    gate: Arc<watch::Sender<Gate>>,
+    admission: Arc<watch::Sender<Admission>>,
     links: Arc<Mutex<Vec<MemoryLink>>>,
 }
 
@@ -98,12 +98,12 @@ impl World {
     pub(super) fn place(&self, node: NodeId) -> Place {
         let (sender, incoming) = mpsc::channel(QUEUE_MAX);
         locked(&self.0).insert(node, sender);
-        let gate = Gate { authoriser: Arc::new(Open), clock: || SystemTime::UNIX_EPOCH };
+        let admission = Admission { rules: Arc::new(Open), clock: || SystemTime::UNIX_EPOCH };
         Place {
             node,
             world: self.clone(),
             incoming: Arc::new(tokio::sync::Mutex::new(incoming)),
-            gate: Arc::new(watch::Sender::new(gate)),
+            admission: Arc::new(watch::Sender::new(admission)),
             links: Arc::default(),
         }
     }
@@ -134,13 +134,13 @@ impl Network for Place {
         Some(link)
     }
 
-    fn gate(&self) -> watch::Receiver<Gate> {
-        self.gate.subscribe()
+    fn admission(&self) -> watch::Receiver<Admission> {
+        self.admission.subscribe()
     }
 
     fn admits(&self, link: &MemoryLink) -> Result<Role, Denial> {
-        let authoriser = self.gate.borrow().authoriser.clone();
-        authoriser.admit(&Applicant { node: link.peer, certificate: &[], unix_secs: 0 })
+        let rules = self.admission.borrow().rules.clone();
+        rules.admit(&Applicant { node: link.peer, certificate: &[], unix_secs: 0 })
     }
 
     async fn close(&self, code: u32, reason: &str) {

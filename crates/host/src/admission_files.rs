@@ -1,31 +1,31 @@
-//! Keeps an endpoint's gate as the files of a product say, as long as it runs. The files are looked at on a thread of their own: a
+//! Replaces the admission rules of an endpoint when the files behind them change. The files are looked at on a thread of their own: a
 //! mount that hangs must not hold up the loop that looks.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::SystemTime;
 
-use swarm_core::trust::Authoriser;
-use swarm_credentials::{CredentialsError, TrustFiles, Watched};
-use swarm_link::{Endpoint, Gate};
+use swarm_core::trust::AdmissionRules;
+use swarm_credentials::{CredentialsError, TrustFiles, WatchedFiles};
+use swarm_link::{Admission, Endpoint};
 
 /// The files, and the endpoint that they are for.
 #[derive(Debug)]
-pub struct Guard {
+pub struct AdmissionFiles {
     endpoint: Endpoint,
     clock: fn() -> SystemTime,
     /// `None` while they are looked at.
-    watched: Option<Watched>,
+    watched: Option<WatchedFiles>,
     looking: Option<Receiver<Looked>>,
     /// Other files, for the next look.
     next_files: Option<TrustFiles>,
 }
 
 /// The files, and what a look at them found.
-type Looked = (Watched, Result<Option<Arc<dyn Authoriser>>, CredentialsError>);
+type Looked = (WatchedFiles, Result<Option<Arc<dyn AdmissionRules>>, CredentialsError>);
 
-impl Guard {
-    /// Sets the gate for the first time; before the node is started, so that no peer links before.
+impl AdmissionFiles {
+    /// Sets the rules for the first time: before the node is started, so that no peer links without them.
     ///
     /// # Errors
     /// If a file cannot be read or is not what it should be.
@@ -34,8 +34,8 @@ impl Guard {
         files: TrustFiles,
         clock: fn() -> SystemTime,
     ) -> Result<Self, CredentialsError> {
-        let (watched, authoriser) = Watched::load(files)?;
-        endpoint.set_gate(Gate { authoriser, clock });
+        let (watched, rules) = WatchedFiles::load(files)?;
+        endpoint.set_admission(Admission { rules, clock });
         let (endpoint, watched) = (endpoint.clone(), Some(watched));
         Ok(Self { endpoint, clock, watched, looking: None, next_files: None })
     }
@@ -45,7 +45,7 @@ impl Guard {
         self.next_files = Some(files);
     }
 
-    /// Sets the gate anew if the last look found that a file has changed, and begins the next look. Must be called within a tokio
+    /// Sets the rules anew if the last look found that a file has changed, and begins the next look. Must be called within a tokio
     /// runtime.
     ///
     /// # Errors
@@ -61,9 +61,9 @@ impl Guard {
             Some(Err(TryRecvError::Empty | TryRecvError::Disconnected)) => return Ok(()),
         };
         self.begin_look();
-        if let Some(authoriser) = found? {
+        if let Some(rules) = found? {
             tracing::info!("took the files that say who belongs anew");
-            self.endpoint.set_gate(Gate { authoriser, clock: self.clock });
+            self.endpoint.set_admission(Admission { rules, clock: self.clock });
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl ChunkLocks {
 
 /// The verified chunks of each file, and the stamp of the file at that time.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct Stamps {
     seen: Mutex<Seen>,
     locks: ChunkLocks,
 }
@@ -60,7 +60,7 @@ pub(super) enum Stamped {
     Ours,
 }
 
-impl Guard {
+impl Stamps {
     pub(super) fn new(chunk_count: u32) -> Self {
         let seen = Seen { good: Bitfield::new(chunk_count), stamps: BTreeMap::new() };
         Self { seen: Mutex::new(seen), locks: ChunkLocks::new() }

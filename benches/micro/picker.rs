@@ -8,7 +8,7 @@ use swarm_core::base::{Bitfield, ContentId, Instant, NodeId};
 use swarm_core::manifest::{ChunkIndex, EntryPath, File, Geometry, Manifest, Run, combine_chunk_values};
 use swarm_core::trust::Role;
 use swarm_core::wire::{ChunkRuns, Handle, Hello, Message, RequestId};
-use swarm_engine::{ChunkVerdict, Engine, Event, Input, Join, LinkId, Order, Output};
+use swarm_engine::{ChunkVerdict, Engine, Event, Input, Join, LinkId, Order, Output, RunRequest};
 
 /// A fetch by the engine alone from 200 peers that all have everything: requests are answered in the order in which they were
 /// made, one every 100 microseconds. The figure is for all 10 000 chunks with every message, so a ten-thousandth of it is a chunk's.
@@ -122,7 +122,9 @@ impl Fetch {
         self.engine.handle(self.now, input);
         while let Some(output) = self.engine.poll() {
             match output {
-                Output::Receive { link, request, run, .. } => self.due.push_back((link, request, run)),
+                Output::Receive(RunRequest { link, request, run, .. }) => {
+                    self.due.push_back((link, request, run))
+                }
                 Output::Flush { content } => {
                     let chunks = std::mem::take(&mut self.verified);
                     self.handle(Input::Flushed { content, chunks });

@@ -14,7 +14,7 @@ use swarm_core::wire::{DeclineReason, Hello, Message, RequestId};
 use swarm_engine::limits::REQUESTS_OPEN_MAX;
 use swarm_engine::{
     ChunkVerdict, DialFailure, Engine, Event, Extent, Input, Join, LinkId, Order, Output, Patience, Purpose,
-    Refusal, RefusalCause, Reread, UploadEnd, Violation,
+    Refusal, RefusalCause, Reread, RunRequest, UploadEnd, Violation,
 };
 use swarm_sim::Swarm;
 
@@ -338,7 +338,7 @@ impl World {
                 assert!(written.len() <= FRAME_LEN_MAX);
                 assert_eq!(Message::decode(written), Ok(Some(message)));
             }
-            Output::Receive { link, request, content, run } => {
+            Output::Receive(RunRequest { link, request, content, run }) => {
                 assert!(self.links.contains_key(&link), "something is asked of a link that is gone");
                 assert!(self.receiving.insert((link, request), (content, run)).is_none());
                 let open = self.receiving.keys().filter(|(of, _)| *of == link).count();
@@ -350,7 +350,9 @@ impl World {
                     self.facts.push(Input::StreamEnded { link, request });
                 }
             }
-            Output::Upload { link, request, content, run } => self.upload((link, request), content, run),
+            Output::Upload(RunRequest { link, request, content, run }) => {
+                self.upload((link, request), content, run)
+            }
             Output::StopUpload { link, request } => {
                 if self.uploading.remove(&(link, request)).is_some() {
                     let end = UploadEnd::Stopped;

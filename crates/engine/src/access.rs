@@ -97,7 +97,7 @@ mod tests {
         let outputs =
             [opened, asked.into_iter().flat_map(|message| say(&mut engine, message)).collect()].concat();
         let tells = |output: &Output| match output {
-            Output::Upload { .. } => true,
+            Output::Upload(_) => true,
             Output::Send { message, .. } => matches!(
                 message,
                 Message::Open { .. }
@@ -135,7 +135,7 @@ mod tests {
         engine.handle(Instant::ZERO, readers(1, manifest.id(), &[]));
         let asked = Message::Request { request: RequestId(1), handle: HANDLE, chunk: 0, offset: 0, len: 100 };
         let outputs = say(&mut engine, asked);
-        assert!(outputs.iter().any(|output| matches!(output, Output::Upload { .. })), "{outputs:?}");
+        assert!(outputs.iter().any(|output| matches!(output, Output::Upload(_))), "{outputs:?}");
     }
 
     #[test]

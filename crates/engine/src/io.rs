@@ -45,6 +45,19 @@ pub enum UploadEnd {
     },
 }
 
+/// A run that one side of a link requested and the other sends. Both sides know it by the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunRequest {
+    /// The link to the other side.
+    pub link: LinkId,
+    /// Its name on that link; the requesting side chose it.
+    pub request: RequestId,
+    /// The content of the bytes.
+    pub content: ContentId,
+    /// Which bytes.
+    pub run: Run,
+}
+
 /// One order, in the sequence in which they are to be performed.
 #[derive(Clone, Debug)]
 pub enum Output {
@@ -71,16 +84,7 @@ pub enum Output {
     },
     /// A chunk stream for this request will come: read it, check and write whole chunks, keep parts, answer with
     /// `StreamEnded` at last.
-    Receive {
-        /// From where.
-        link: LinkId,
-        /// For which request.
-        request: RequestId,
-        /// Of which content.
-        content: ContentId,
-        /// Which bytes.
-        run: Run,
-    },
+    Receive(RunRequest),
     /// Read no more of this request; keep what came.
     Abandon {
         /// From where.
@@ -89,16 +93,7 @@ pub enum Output {
         request: RequestId,
     },
     /// Send bytes on a chunk stream; answer with `UploadEnded`.
-    Upload {
-        /// Where to.
-        link: LinkId,
-        /// For which request.
-        request: RequestId,
-        /// Of which content.
-        content: ContentId,
-        /// Which bytes.
-        run: Run,
-    },
+    Upload(RunRequest),
     /// Reset that chunk stream, unless the peer has it: also one that was reported as sent.
     StopUpload {
         /// Where to.

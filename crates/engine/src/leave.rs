@@ -118,7 +118,7 @@ mod tests {
             Output::Send { message: Message::Lost { .. }, .. } => "lost",
             Output::Send { message: Message::Decline { .. }, .. } => "decline",
             Output::Send { message: Message::Reject { .. }, .. } => "reject",
-            Output::Upload { .. } => "upload",
+            Output::Upload(_) => "upload",
             Output::StopUpload { .. } => "stop-upload",
             Output::Close { .. } => "close",
             Output::Event(Event::Left { .. }) => "left",

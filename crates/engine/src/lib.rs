@@ -71,7 +71,7 @@ use turn::Turn;
 
 pub use content::ContentTotals;
 pub use input::{ChunkVerdict, DialFailure, Input, Join, Order, Patience, Purpose, Reread};
-pub use io::{Bottleneck, CloseReason, Event, Extent, FetchFailure, LinkId, Output, UploadEnd};
+pub use io::{Bottleneck, CloseReason, Event, Extent, FetchFailure, LinkId, Output, RunRequest, UploadEnd};
 pub use peers::{PeerStanding, PeerTotals};
 pub use refusal::{Refusal, RefusalCause};
 pub use reputation::Reputation;

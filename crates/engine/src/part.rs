@@ -7,11 +7,10 @@ use swarm_core::wire::{ChunkRuns, Handle, Message, RejectReason, RequestId};
 
 use super::Engine;
 use super::content::Phase;
-use super::io::{CloseReason, Event, FetchFailure, LinkId};
+use super::io::{CloseReason, Event, FetchFailure, LinkId, RunRequest};
 use super::manifest_fetch::PageOutcome;
 use super::serving::reject;
 use super::timers::Timer;
-use super::uploads::Wanted;
 use super::violation::Violation;
 
 /// One content on one link: the peer opened it, this node takes part, and the access table grants it to the peer.
@@ -213,8 +212,7 @@ impl Part<'_> {
         engine.serving.on_request(
             &mut engine.turn,
             &engine.transfer.downloads,
-            link,
-            Wanted { request, content, run },
+            RunRequest { link, request, content, run },
         );
         Ok(())
     }

@@ -11,13 +11,13 @@ use swarm_core::wire::{ChunkRuns, Message, RejectReason, RequestId};
 
 use super::capacity::{Slots, UploadMeter};
 use super::download::Downloads;
-use super::io::{LinkId, Output};
+use super::io::{LinkId, Output, RunRequest};
 use super::session::Session;
 use super::super_seeding::SuperSeeding;
 use super::timers::Timer;
 use super::turn::Turn;
 use super::unreadable::Unreadable;
-use super::uploads::{Need, Uploads, Wanted};
+use super::uploads::{Need, Uploads};
 
 #[derive(Debug, Default)]
 pub(super) struct Serving {
@@ -103,14 +103,8 @@ impl Serving {
     }
 
     /// A peer asks for a run that is here in part or whole.
-    pub(super) fn on_request(
-        &mut self,
-        turn: &mut Turn,
-        downloads: &Downloads,
-        link: LinkId,
-        wanted: Wanted,
-    ) {
-        let (request, content, run) = (wanted.request, wanted.content, wanted.run);
+    pub(super) fn on_request(&mut self, turn: &mut Turn, downloads: &Downloads, wanted: RunRequest) {
+        let RunRequest { link, request, content, run } = wanted;
         self.on_reveal_taken(turn, downloads, link, content, run);
         let Some(chunks) = downloads.chunks(content) else { return };
         let is_held = chunks.geometry().pieces(run).all(|piece| chunks.have().contains(piece.chunk.get()));
@@ -120,7 +114,7 @@ impl Serving {
             // Its slot ended while it asked; it wants one.
             self.uploads.on_alive(turn.now, link);
             reject(turn, link, request, RejectReason::Choked);
-        } else if !self.uploads.push(link, wanted) {
+        } else if !self.uploads.push(wanted) {
             reject(turn, link, request, RejectReason::TooMany);
         } else {
             self.serve(turn, downloads);
@@ -136,18 +130,17 @@ impl Serving {
 
     /// Starts uploads as long as there is room.
     pub(super) fn serve(&mut self, turn: &mut Turn, downloads: &Downloads) {
-        let is_one_by_one = |link: LinkId, wanted: &Wanted| {
+        let is_one_by_one = |wanted: &RunRequest| {
             // A peer that lacks more has something else to fetch meanwhile, and would take this one for slow.
             let lacks_little = |has: &Bitfield| has.len() - has.count() <= LACKING_LITTLE;
             let is_rare = |run: Run| {
                 let chunks = downloads.chunks(wanted.content);
                 chunks.is_some_and(|chunks| chunks.picker.is_rarer_than(RARE_BELOW, run.first().get()))
             };
-            downloads.has(link, wanted.content).is_some_and(lacks_little) && is_rare(wanted.run)
+            downloads.has(wanted.link, wanted.content).is_some_and(lacks_little) && is_rare(wanted.run)
         };
-        while let Some((link, wanted)) = self.uploads.pop(turn.now, is_one_by_one) {
-            let (request, content, run) = (wanted.request, wanted.content, wanted.run);
-            turn.order(Output::Upload { link, request, content, run });
+        while let Some(wanted) = self.uploads.pop(turn.now, is_one_by_one) {
+            turn.order(Output::Upload(wanted));
         }
         if self.uploads.has_waiting() {
             // What waits for another peer may go when that takes too long.
@@ -161,7 +154,7 @@ impl Serving {
         turn: &mut Turn,
         (link, request): (LinkId, RequestId),
         sent_len: u64,
-    ) -> Option<Wanted> {
+    ) -> Option<RunRequest> {
         let ended = self.uploads.on_ended(link, request)?;
         self.meter.on_sent(turn.now, sent_len, self.uploads.has_waiting());
         Some(ended)
@@ -301,7 +294,7 @@ mod tests {
             Output::Send { message: Message::Have { .. }, .. } => "have",
             Output::Send { message: Message::Lost { .. }, .. } => "lost",
             Output::Send { message: Message::Reject { .. }, .. } => "reject",
-            Output::Upload { .. } => "upload",
+            Output::Upload(_) => "upload",
             Output::StopUpload { .. } => "stop",
             Output::Event(Event::ChunkLost { .. }) => "told-of-loss",
             other => panic!("{other:?}"),
@@ -309,10 +302,10 @@ mod tests {
         std::iter::from_fn(|| turn.poll()).map(word).collect::<Vec<_>>().join(" ")
     }
 
-    fn wanted(downloads: &Downloads, content: ContentId, request: u64, chunk: u32) -> Wanted {
+    fn wanted(downloads: &Downloads, content: ContentId, request: u64, chunk: u32) -> RunRequest {
         let geometry = downloads.chunks(content).expect("it is open").geometry();
         let run = geometry.run(chunk, 0, 16 << 10).expect("one chunk");
-        Wanted { request: RequestId(request), content, run }
+        RunRequest { link: LINK, request: RequestId(request), content, run }
     }
 
     #[test]
@@ -321,7 +314,7 @@ mod tests {
         assert_eq!(words(&mut turn), "unchoke have unchoke have");
         for (chunk, expected) in [(0, "upload"), (3, "reject")] {
             let wanted = wanted(&transfer.downloads, content, u64::from(chunk), chunk);
-            serving.on_request(&mut turn, &transfer.downloads, LINK, wanted);
+            serving.on_request(&mut turn, &transfer.downloads, wanted);
             assert_eq!(words(&mut turn), expected, "chunk {chunk}");
         }
         serving.stop(&mut turn, content);

@@ -186,14 +186,14 @@ impl World {
                     self.later(other, DELAY, Input::Message { link: there, message });
                 }
             }
-            Output::Receive { link, request, run, .. } => {
+            Output::Receive(RunRequest { link, request, run, .. }) => {
                 self.nodes[index].expected.insert((link, request), run);
             }
             Output::Abandon { link, request } => {
                 self.nodes[index].expected.remove(&(link, request));
                 self.later(index, Duration::ZERO, Input::StreamEnded { link, request });
             }
-            Output::Upload { link, request, run, .. } => self.upload(index, link, request, run),
+            Output::Upload(RunRequest { link, request, run, .. }) => self.upload(index, link, request, run),
             Output::StopUpload { link, request } => {
                 let sending = &mut self.nodes[index].sending;
                 if let Some(at) = sending.iter().position(|upload| (upload.0, upload.1) == (link, request)) {

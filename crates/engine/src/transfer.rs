@@ -12,7 +12,7 @@ use swarm_core::wire::{Handle, Message, RejectReason, RequestId};
 
 use super::chunks::Chunks;
 use super::download::Downloads;
-use super::io::{LinkId, Output};
+use super::io::{LinkId, Output, RunRequest};
 use super::pipeline::Pipeline;
 use super::reassignment::{REASSIGN_INTERVAL, Reassignment};
 use super::timers::Timer;
@@ -168,7 +168,7 @@ impl Transfer {
         let request = pipeline.on_asked(turn.now, content, run);
         chunks.on_asked(run, link, request);
         turn.timers.set_if_unset(Timer::Stall(link), turn.now + pipeline.stall_timeout());
-        turn.order(Output::Receive { link, request, content, run });
+        turn.order(Output::Receive(RunRequest { link, request, content, run }));
         let (chunk, offset, len) = (run.first().get(), run.offset(), run.len());
         turn.send(link, Message::Request { request, handle: download.handle, chunk, offset, len });
     }

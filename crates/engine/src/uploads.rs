@@ -10,7 +10,7 @@ use swarm_core::base::{ContentId, Instant};
 use swarm_core::manifest::Run;
 use swarm_core::wire::RequestId;
 
-use super::io::LinkId;
+use super::io::{LinkId, RunRequest};
 
 /// Requests of peers: waiting and being served.
 #[derive(Debug)]
@@ -24,19 +24,11 @@ pub(super) struct Uploads {
     trials: usize,
 }
 
-/// A request of a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) request: RequestId,
-    pub(super) content: ContentId,
-    pub(super) run: Run,
-}
-
 #[derive(Debug)]
 struct Queue {
-    waiting: VecDeque<Wanted>,
+    waiting: VecDeque<RunRequest>,
     /// With the time at which each began.
-    active: BTreeMap<RequestId, (Wanted, Instant)>,
+    active: BTreeMap<RequestId, (RunRequest, Instant)>,
     /// Bytes given so far, for the turn; a newcomer starts where the others stand.
     turn_len: u64,
     is_unchoked: bool,
@@ -98,8 +90,8 @@ impl Uploads {
     }
 
     /// Takes a request; false if too many wait or its name is in use.
-    pub(super) fn push(&mut self, link: LinkId, wanted: Wanted) -> bool {
-        let Some(queue) = self.queues.get_mut(&link) else { return false };
+    pub(super) fn push(&mut self, wanted: RunRequest) -> bool {
+        let Some(queue) = self.queues.get_mut(&wanted.link) else { return false };
         (queue.has_asked, queue.unused_slots) = (true, 0);
         let is_known = queue.active.contains_key(&wanted.request)
             || queue.waiting.iter().any(|w| w.request == wanted.request);
@@ -133,12 +125,12 @@ impl Uploads {
     pub(super) fn pop(
         &mut self,
         now: Instant,
-        is_one_by_one: impl Fn(LinkId, &Wanted) -> bool,
-    ) -> Option<(LinkId, Wanted)> {
+        is_one_by_one: impl Fn(&RunRequest) -> bool,
+    ) -> Option<RunRequest> {
         if self.in_the_way(now) >= UPLOADS_MAX || self.active >= UPLOADS_HELD_MAX {
             return None;
         }
-        let is_sent = |wanted: &Wanted| {
+        let is_sent = |wanted: &RunRequest| {
             let mut active = self.queues.values().flat_map(|queue| queue.active.values());
             active.any(|(other, since)| {
                 let is_same = other.content == wanted.content && other.run.first() == wanted.run.first();
@@ -146,7 +138,7 @@ impl Uploads {
             })
         };
         let first_ready = |(link, queue): (&LinkId, &Queue)| {
-            let can_go = |wanted: &Wanted| !(is_one_by_one(*link, wanted) && is_sent(wanted));
+            let can_go = |wanted: &RunRequest| !(is_one_by_one(wanted) && is_sent(wanted));
             let has_room = queue.active.len() < UPLOADS_PER_LINK;
             let at = queue.waiting.iter().position(can_go).filter(|_| has_room)?;
             Some((queue.turn_len, *link, at))
@@ -157,7 +149,7 @@ impl Uploads {
         queue.turn_len += u64::from(wanted.run.len());
         queue.active.insert(wanted.request, (wanted, now));
         self.active += 1;
-        Some((link, wanted))
+        Some(wanted)
     }
 
     /// Uploads that keep others waiting: not those that their peers take very long to read, or a few such would keep all others
@@ -182,14 +174,14 @@ impl Uploads {
     }
 
     /// An upload is over.
-    pub(super) fn on_ended(&mut self, link: LinkId, request: RequestId) -> Option<Wanted> {
+    pub(super) fn on_ended(&mut self, link: LinkId, request: RequestId) -> Option<RunRequest> {
         let (ended, _) = self.queues.get_mut(&link)?.active.remove(&request)?;
         self.active -= 1;
         Some(ended)
     }
 
     /// Takes out the waiting requests that want something of a content that is not there any more.
-    pub(super) fn take_waiting(&mut self, is_gone: impl Fn(&Wanted) -> bool) -> Vec<(LinkId, RequestId)> {
+    pub(super) fn take_waiting(&mut self, is_gone: impl Fn(&RunRequest) -> bool) -> Vec<(LinkId, RequestId)> {
         let mut taken = Vec::new();
         for (link, queue) in &mut self.queues {
             taken.extend(queue.waiting.iter().filter(|w| is_gone(w)).map(|w| (*link, w.request)));

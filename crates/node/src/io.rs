@@ -24,13 +24,14 @@ use super::upload::UploadTask;
 use super::uploads::Uploads;
 use super::windows::Windows;
 use super::{Limits, NodeEvent, NodeSnapshot, Options};
-use swarm_core::base::{ContentId, NodeId, Rate};
-use swarm_core::manifest::{Address, Run, Source};
+use swarm_core::base::{NodeId, Rate};
+use swarm_core::manifest::{Address, Source};
 use swarm_core::trust::{Denial, Role};
 use swarm_core::wire::{CloseCode, Message, RequestId};
 use swarm_discovery::{Found, Way};
 use swarm_engine::{
     CloseReason, DialFailure, Engine, Event, Input, LinkId, Output, Purpose, Refusal, RefusalCause,
+    RunRequest,
 };
 use swarm_link::limits::DIAL_TIMEOUT;
 use swarm_link::{DialError, Link as _, Network, Protocol};
@@ -293,9 +294,9 @@ impl<N: Network> Io<N> {
             Output::Dial { node, addresses } => self.dial(node, addresses),
             Output::Close { link, reason } => self.close(link, &reason),
             Output::Send { link, message } => self.send(link, message),
-            Output::Receive { link, request, content, run } => self.expect(link, request, content, run),
+            Output::Receive(wanted) => self.expect(wanted),
             Output::Abandon { link, request } => self.abandon(link, request),
-            Output::Upload { link, request, content, run } => self.upload(link, request, content, run),
+            Output::Upload(wanted) => self.upload(wanted),
             Output::StopUpload { link, request } => self.uploads.stop(link, request),
             Output::VerifyKept { content, chunk } => self.stores.verify_kept(content, chunk),
             Output::Reread { content, chunk } => self.stores.reread(content, chunk),
@@ -402,11 +403,10 @@ impl<N: Network> Io<N> {
         }
     }
 
-    fn expect(&mut self, link: LinkId, request: RequestId, content: ContentId, run: Run) {
-        let Some(store) = self.stores.get(content) else { return };
-        let Some(handle) = self.links.make_room(link) else { return };
-        let expected = Expected { content, run, store, cancel: CancellationToken::new(), begun: false };
-        handle.expect(request, expected);
+    fn expect(&mut self, wanted: RunRequest) {
+        let Some(store) = self.stores.get(wanted.content) else { return };
+        let Some(handle) = self.links.make_room(wanted.link) else { return };
+        handle.expect(Expected { wanted, store, cancel: CancellationToken::new(), begun: false });
     }
 
     fn abandon(&mut self, link: LinkId, request: RequestId) {
@@ -416,14 +416,13 @@ impl<N: Network> Io<N> {
         }
     }
 
-    fn upload(&mut self, link: LinkId, request: RequestId, content: ContentId, run: Run) {
-        let (Some(handle), Some(store)) = (self.links.get(link), self.stores.get(content)) else { return };
+    fn upload(&mut self, wanted: RunRequest) {
+        let (handle, store) = (self.links.get(wanted.link), self.stores.get(wanted.content));
+        let (Some(handle), Some(store)) = (handle, store) else { return };
         self.uploads.start(UploadTask {
-            id: link,
+            wanted,
             link: handle.link.clone(),
             pen: Arc::clone(&handle.pen),
-            request,
-            run,
             store,
             throttles: [self.shared.up.clone(), handle.up.clone()],
             block_len: self.links.block_len(),

@@ -18,11 +18,9 @@ use super::receive;
 use super::throttle::Throttle;
 use super::traced::Brief;
 use crate::limits::CONTROL_QUEUE_FRAMES;
-use swarm_core::base::ContentId;
-use swarm_core::manifest::Run;
 use swarm_core::trust::Role;
 use swarm_core::wire::{CloseCode, Message, RequestId};
-use swarm_engine::{Input, LinkId, Violation};
+use swarm_engine::{Input, LinkId, RunRequest, Violation};
 use swarm_files::Store;
 use swarm_link::limits::FRAMES_GATHERED_LEN;
 use swarm_link::{FrameRead as _, FrameWrite as _, Link};
@@ -83,8 +81,7 @@ impl Context {
 /// A chunk stream that is to come, or is coming.
 #[derive(Clone)]
 pub(super) struct Expected {
-    pub(super) content: ContentId,
-    pub(super) run: Run,
+    pub(super) wanted: RunRequest,
     pub(super) store: Arc<dyn Store>,
     pub(super) cancel: CancellationToken,
     pub(super) begun: bool,
@@ -121,8 +118,8 @@ impl<L: Link> LinkHandle<L> {
     }
 
     /// A chunk stream for this request will come.
-    pub(super) fn expect(&self, request: RequestId, expected: Expected) {
-        self.requests.lock().insert(request, expected);
+    pub(super) fn expect(&self, expected: Expected) {
+        self.requests.lock().insert(expected.wanted.request, expected);
     }
 
     /// Stops a stream. True if it has not begun and is over with this; otherwise its task reports the end.

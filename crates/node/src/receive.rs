@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::budget::Buffer;
 use super::fact::{Fact, Report};
 use super::link::{Context, Expected, Requests};
@@ -13,7 +11,7 @@ use swarm_core::base::NodeId;
 use swarm_core::manifest::Piece;
 use swarm_core::wire::{CHUNK_STREAM_HEADER_LEN, ChunkStreamHeader, RequestId};
 use swarm_engine::limits::PROGRESS_REPORT_LEN;
-use swarm_engine::{Input, LinkId, Violation};
+use swarm_engine::{Input, LinkId, RunRequest, Violation};
 use swarm_files::{Store, StoreError};
 use swarm_link::ChunkReceive;
 
@@ -37,9 +35,9 @@ impl ReceiveTask {
             stream.stop(0);
             return;
         };
-        let run = expected.run;
+        let run = expected.wanted.run;
         if (header.chunk, header.offset, header.len) == (run.first().get(), run.offset(), run.len()) {
-            self.receive(stream, header.request, &expected).await;
+            self.receive(stream, &expected).await;
         } else {
             stream.stop(0);
             self.violated("it is not what was asked for").await;
@@ -48,26 +46,26 @@ impl ReceiveTask {
         self.report(Input::StreamEnded { link: self.link, request: header.request }).await;
     }
 
-    async fn receive(&self, mut stream: impl ChunkReceive, request: RequestId, expected: &Expected) {
+    async fn receive(&self, mut stream: impl ChunkReceive, expected: &Expected) {
         let cancel = &expected.cancel;
         let buffer = tokio::select! {
-            buffer = self.context.budget.buffer(expected.run.len()) => buffer,
+            buffer = self.context.budget.buffer(expected.wanted.run.len()) => buffer,
             () = cancel.cancelled() => return stream.stop(0),
         };
-        let (buffer, received_len) = self.fill(&mut stream, request, buffer, cancel).await;
+        let (buffer, received_len) = self.fill(&mut stream, expected, buffer).await;
         // Whatever a peer sends beyond what was asked for is not read.
         stream.stop(0);
-        self.settle(request, expected, buffer, received_len).await;
+        self.settle(expected, buffer, received_len).await;
     }
 
     /// Reads until the buffer is full, the stream ends, or it is cancelled. Returns how much came.
     async fn fill(
         &self,
         stream: &mut impl ChunkReceive,
-        request: RequestId,
+        expected: &Expected,
         mut buffer: Buffer,
-        cancel: &CancellationToken,
     ) -> (Buffer, usize) {
+        let (request, cancel) = (expected.wanted.request, &expected.cancel);
         let (mut filled, mut reported) = (0, 0);
         let mut reported_at = self.context.clock.now();
         let bytes = buffer.as_mut_slice();
@@ -97,10 +95,11 @@ impl ReceiveTask {
     }
 
     /// Whole chunks are checked and written while the next stream is read; parts are kept before the end is reported.
-    async fn settle(&self, request: RequestId, expected: &Expected, buffer: Buffer, received_len: usize) {
+    async fn settle(&self, expected: &Expected, buffer: Buffer, received_len: usize) {
+        let RunRequest { request, content, run, .. } = expected.wanted;
         let (mut whole, mut parts) = (Vec::new(), Vec::new());
         let mut at = 0;
-        for mut piece in expected.store.manifest().geometry().pieces(expected.run) {
+        for mut piece in expected.store.manifest().geometry().pieces(run) {
             let len = (piece.len as usize).min(received_len - at);
             if len == piece.len as usize && piece.is_whole {
                 whole.push((piece, at));
@@ -122,7 +121,6 @@ impl ReceiveTask {
             report: self.context.report.clone(),
         };
         let is_kept_first = !parts.is_empty();
-        let content = expected.content;
         let work = tokio::task::spawn_blocking(move || {
             if let Err(error) = job.run(&whole, &parts) {
                 let _ = job.report.blocking_send(Fact::StoreFailed { content, error });

@@ -13,18 +13,16 @@ use super::blocks::Blocks;
 use super::clock::timeout;
 use super::throttle::Throttle;
 use crate::limits::UPLOAD_STALL_TIMEOUT;
-use swarm_core::manifest::{ChunkIndex, Piece, Run};
-use swarm_core::wire::{ChunkStreamHeader, RequestId};
-use swarm_engine::{Extent, LinkId, Reread, UploadEnd};
+use swarm_core::manifest::{ChunkIndex, Piece};
+use swarm_core::wire::ChunkStreamHeader;
+use swarm_engine::{Extent, Reread, RunRequest, UploadEnd};
 use swarm_files::{Store, StoreError, Trouble};
 use swarm_link::{ChunkSend as _, Link};
 
 pub(super) struct UploadTask<L> {
-    pub(super) id: LinkId,
+    pub(super) wanted: RunRequest,
     pub(super) link: L,
     pub(super) pen: Arc<Mutex<()>>,
-    pub(super) request: RequestId,
-    pub(super) run: Run,
     pub(super) store: Arc<dyn Store>,
     /// Of all peers together, and of this one.
     pub(super) throttles: [Throttle; 2],
@@ -69,8 +67,9 @@ async fn send<L: Link>(
     stream: &mut L::ChunkSender,
     sent_len: &mut u64,
 ) -> Result<(), UploadEnd> {
-    let (request, chunk) = (task.request, task.run.first().get());
-    let header = ChunkStreamHeader { request, chunk, offset: task.run.offset(), len: task.run.len() };
+    let RunRequest { request, run, .. } = task.wanted;
+    let header =
+        ChunkStreamHeader { request, chunk: run.first().get(), offset: run.offset(), len: run.len() };
     let mut head = Some(Bytes::copy_from_slice(&header.encode()));
     let mut pen = None;
     for block in blocks(task) {
@@ -112,7 +111,7 @@ async fn write<L: Link>(
 fn blocks<L>(task: &UploadTask<L>) -> Vec<Vec<Piece>> {
     let mut blocks: Vec<Vec<Piece>> = Vec::new();
     let mut room = 0;
-    for piece in task.store.manifest().geometry().pieces(task.run) {
+    for piece in task.store.manifest().geometry().pieces(task.wanted.run) {
         let (mut offset, mut left) = (piece.offset, piece.len);
         while left > 0 {
             if room == 0 {

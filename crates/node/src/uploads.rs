@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::fact::{Fact, Report};
 use super::upload::{self, UploadTask};
 use swarm_core::wire::RequestId;
-use swarm_engine::{Input, LinkId};
+use swarm_engine::{Input, LinkId, RunRequest};
 use swarm_link::Link;
 
 pub(super) struct Uploads {
@@ -23,11 +23,11 @@ impl Uploads {
     }
 
     pub(super) fn start<L: Link>(&mut self, task: UploadTask<L>) {
-        self.running.insert((task.id, task.request), task.cancel.clone());
+        let RunRequest { link, request, .. } = task.wanted;
+        self.running.insert((link, request), task.cancel.clone());
         let report = self.report.clone();
         self.tasks.spawn(async move {
             let (sent_len, end, stream) = upload::run(&task).await;
-            let (link, request) = (task.id, task.request);
             // The node may have ended.
             let _ = report.send(Fact::Input(Input::UploadEnded { link, request, sent_len, end })).await;
             if let Some(stream) = stream {

@@ -1,7 +1,7 @@
 //! Counters of a running world, and the hash of its trace.
 
 use swarm_core::base::{Bitfield, mix};
-use swarm_engine::Output;
+use swarm_engine::{Output, RunRequest};
 
 use super::heap::What;
 use super::node::Node;
@@ -80,9 +80,9 @@ impl Stats {
             Output::Dial { .. } => 1,
             Output::Close { .. } => 2,
             Output::Send { .. } => 3,
-            Output::Receive { run, .. } => 16 + u64::from(run.first().get()),
+            Output::Receive(RunRequest { run, .. }) => 16 + u64::from(run.first().get()),
             Output::Abandon { .. } => 4,
-            Output::Upload { run, .. } => (1 << 24) + u64::from(run.first().get()),
+            Output::Upload(RunRequest { run, .. }) => (1 << 24) + u64::from(run.first().get()),
             Output::StopUpload { .. } => 5,
             Output::VerifyKept { .. } | Output::Reread { .. } => 6,
             Output::Flush { .. } => 7,

@@ -7,7 +7,7 @@ use swarm_core::manifest::{Address, File, Manifest, combine_chunk_values};
 use swarm_core::registry::Registry;
 use swarm_core::trust::Role;
 use swarm_core::wire::Message;
-use swarm_engine::{CloseReason, DialFailure, Event, Input, LinkId, Output, Reread, UploadEnd};
+use swarm_engine::{CloseReason, DialFailure, Event, Input, LinkId, Output, Reread, RunRequest, UploadEnd};
 
 use super::checks::Checks;
 use super::heap::{Heap, Parked, What};
@@ -204,7 +204,7 @@ impl World {
             }
             Output::Close { link, reason } => self.close(index, link, &reason),
             Output::Send { link, message } => self.send(index, link, message),
-            Output::Receive { link, request, run, .. } => {
+            Output::Receive(RunRequest { link, request, run, .. }) => {
                 let number = link.0 as usize;
                 let end = self.links[number].end_of(index);
                 let expected = Expected { request, run, received_len: 0, unreported_len: 0 };
@@ -214,7 +214,7 @@ impl World {
                 self.checks.on_receive(self.now, index, node, &self.manifest, expected);
             }
             Output::Abandon { link, request } => self.abandon(index, link, request),
-            Output::Upload { link, request, run, .. } => {
+            Output::Upload(RunRequest { link, request, run, .. }) => {
                 let number = link.0 as usize;
                 let end = self.links[number].end_of(index);
                 self.links[number].directions[end].uploads.push_back(Upload { request, run, sent_len: 0 });

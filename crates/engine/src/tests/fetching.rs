@@ -9,7 +9,9 @@ use swarm_core::wire::{Hello, RejectReason};
 /// What a peer was asked for.
 fn asked(outputs: &[Output], peer: usize) -> Vec<(RequestId, Run)> {
     let receive = |output: &Output| match output {
-        Output::Receive { link, request, run, .. } if *link == link_of(peer) => Some((*request, *run)),
+        Output::Receive(RunRequest { link, request, run, .. }) if *link == link_of(peer) => {
+            Some((*request, *run))
+        }
         _ => None,
     };
     outputs.iter().filter_map(receive).collect()
@@ -326,7 +328,7 @@ fn what_a_peer_declines_is_cancelled_there_and_what_else_it_gives_goes_on() {
 
 fn asked_of(outputs: &[Output]) -> Vec<(RequestId, ContentId, Run)> {
     let receive = |output: &Output| match output {
-        Output::Receive { request, content, run, .. } => Some((*request, *content, *run)),
+        Output::Receive(RunRequest { request, content, run, .. }) => Some((*request, *content, *run)),
         _ => None,
     };
     outputs.iter().filter_map(receive).collect()

@@ -82,7 +82,7 @@ fn a_fetch_gives_up_when_nothing_comes_and_not_while_this_node_is_busy_itself() 
     checking.hear(1, has_all(4));
     let outputs = checking.hear(1, Message::Choke { choked: false });
     let asked = |output: &Output| match output {
-        Output::Receive { request, run, .. } => Some((*request, run.first())),
+        Output::Receive(RunRequest { request, run, .. }) => Some((*request, run.first())),
         _ => None,
     };
     let (request, chunk) = outputs.iter().find_map(asked).expect("it serves and has all");
@@ -284,7 +284,7 @@ fn a_source_whose_link_this_node_closed_is_dialed_again_though_others_are_linked
     // It takes requests and breaks every stream off.
     let mut outputs = single.hear(1, Message::Choke { choked: false });
     let request = |output: &Output| match output {
-        Output::Receive { request, .. } => Some(*request),
+        Output::Receive(RunRequest { request, .. }) => Some(*request),
         _ => None,
     };
     while closed(&outputs).is_empty() {

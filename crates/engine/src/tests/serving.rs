@@ -32,7 +32,7 @@ fn ended(peer: usize, request: u64, sent_len: u64, end: UploadEnd) -> Input {
 /// Uploads that begin.
 fn uploads(outputs: &[Output]) -> Vec<(LinkId, u64, u32)> {
     let upload = |output: &Output| match output {
-        Output::Upload { link, request, run, .. } => Some((*link, request.0, run.first().get())),
+        Output::Upload(RunRequest { link, request, run, .. }) => Some((*link, request.0, run.first().get())),
         _ => None,
     };
     outputs.iter().filter_map(upload).collect()

@@ -1,10 +1,10 @@
 use super::*;
 use swarm_core::manifest::Geometry;
 
-fn wanted(request: u64) -> Wanted {
+fn wanted(link: LinkId, request: u64) -> RunRequest {
     let geometry = Geometry::new([(1 << 20, 20)]).expect("a small file");
     let run = geometry.run(0, 0, 1 << 20).expect("the one chunk");
-    Wanted { request: RequestId(request), content: ContentId::from_bytes([0; 32]), run }
+    RunRequest { link, request: RequestId(request), content: ContentId::from_bytes([0; 32]), run }
 }
 
 #[test]
@@ -14,13 +14,13 @@ fn peers_take_turns_by_bytes() {
         assert!(uploads.on_link_up(Instant::ZERO, link));
     }
     for request in 0..6 {
-        assert!(uploads.push(LinkId(1), wanted(request)));
+        assert!(uploads.push(wanted(LinkId(1), request)));
     }
-    assert!(uploads.push(LinkId(2), wanted(0)));
+    assert!(uploads.push(wanted(LinkId(2), 0)));
     let mut turns = Vec::new();
-    while let Some((link, wanted)) = uploads.pop(Instant::ZERO, |_, _| false) {
-        turns.push(link.0);
-        uploads.on_ended(link, wanted.request);
+    while let Some(wanted) = uploads.pop(Instant::ZERO, |_| false) {
+        turns.push(wanted.link.0);
+        uploads.on_ended(wanted.link, wanted.request);
     }
     assert_eq!(turns, [1, 2, 1, 1, 1, 1, 1]);
 }
@@ -29,9 +29,9 @@ fn peers_take_turns_by_bytes() {
 fn a_peer_has_a_few_uploads_at_once_and_cancelled_ones_are_stopped() {
     let mut uploads = Uploads::default();
     uploads.on_link_up(Instant::ZERO, LinkId(1));
-    (0..5).for_each(|request| assert!(uploads.push(LinkId(1), wanted(request))));
-    assert!(!uploads.push(LinkId(1), wanted(4)));
-    assert_eq!(std::iter::from_fn(|| uploads.pop(Instant::ZERO, |_, _| false)).count(), UPLOADS_PER_LINK);
+    (0..5).for_each(|request| assert!(uploads.push(wanted(LinkId(1), request))));
+    assert!(!uploads.push(wanted(LinkId(1), 4)));
+    assert_eq!(std::iter::from_fn(|| uploads.pop(Instant::ZERO, |_| false)).count(), UPLOADS_PER_LINK);
     assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(0)), Some(true));
     assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(4)), Some(false));
     assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(4)), None);
@@ -43,20 +43,20 @@ fn a_peer_has_a_few_uploads_at_once_and_cancelled_ones_are_stopped() {
 fn a_peer_may_ask_for_so_many_at_a_time_sent_or_waiting_and_no_name_twice() {
     let mut uploads = Uploads::default();
     let link = LinkId(1);
-    assert!(!uploads.push(link, wanted(0)), "there is no such link");
+    assert!(!uploads.push(wanted(link, 0)), "there is no such link");
     uploads.on_link_up(Instant::ZERO, link);
     for request in 0..2 {
-        assert!(uploads.push(link, wanted(request)));
-        assert!(uploads.pop(Instant::ZERO, |_, _| false).is_some());
+        assert!(uploads.push(wanted(link, request)));
+        assert!(uploads.pop(Instant::ZERO, |_| false).is_some());
     }
     for request in 2..REQUESTS_PER_LINK_MAX as u64 {
-        assert!(uploads.push(link, wanted(request)));
-        assert!(!uploads.push(link, wanted(request)));
+        assert!(uploads.push(wanted(link, request)));
+        assert!(!uploads.push(wanted(link, request)));
     }
-    assert!(!uploads.push(link, wanted(0)), "it is being sent");
-    assert!(!uploads.push(link, wanted(9999)), "too many");
+    assert!(!uploads.push(wanted(link, 0)), "it is being sent");
+    assert!(!uploads.push(wanted(link, 9999)), "too many");
     assert_eq!(uploads.on_cancelled(link, RequestId(2)), Some(false));
-    assert!(uploads.push(link, wanted(9999)));
+    assert!(uploads.push(wanted(link, 9999)));
 }
 
 #[test]
@@ -64,12 +64,12 @@ fn what_nobody_else_has_goes_to_one_after_the_other() {
     let mut uploads = Uploads::default();
     for link in [LinkId(1), LinkId(2)] {
         uploads.on_link_up(Instant::ZERO, link);
-        assert!(uploads.push(link, wanted(0)));
+        assert!(uploads.push(wanted(link, 0)));
     }
-    assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), Some((LinkId(1), wanted(0))));
-    assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), None);
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true), Some(wanted(LinkId(1), 0)));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true), None);
     uploads.on_ended(LinkId(1), RequestId(0));
-    assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), Some((LinkId(2), wanted(0))));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true), Some(wanted(LinkId(2), 0)));
 }
 
 #[test]
@@ -77,15 +77,15 @@ fn who_does_not_read_a_rare_chunk_keeps_others_from_it_for_a_while_and_from_noth
     let mut uploads = Uploads::default();
     for link in [LinkId(1), LinkId(2)] {
         uploads.on_link_up(Instant::ZERO, link);
-        assert!(uploads.push(link, wanted(0)));
+        assert!(uploads.push(wanted(link, 0)));
     }
-    let other = Wanted { content: ContentId::from_bytes([1; 32]), ..wanted(1) };
-    assert!(uploads.push(LinkId(2), other));
-    assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), Some((LinkId(1), wanted(0))));
-    assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), Some((LinkId(2), other)));
-    assert_eq!(uploads.pop(Instant::ZERO, |_, _| true), None);
+    let other = RunRequest { content: ContentId::from_bytes([1; 32]), ..wanted(LinkId(2), 1) };
+    assert!(uploads.push(other));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true), Some(wanted(LinkId(1), 0)));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true), Some(other));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true), None);
     let later = Instant::ZERO + ONE_BY_ONE_MAX;
-    assert_eq!(uploads.pop(later, |_, _| true), Some((LinkId(2), wanted(0))));
+    assert_eq!(uploads.pop(later, |_| true), Some(wanted(LinkId(2), 0)));
 }
 
 #[test]
@@ -94,9 +94,9 @@ fn peers_that_read_nothing_keep_others_waiting_for_a_while_and_hold_no_more_than
     let links = (UPLOADS_HELD_MAX / UPLOADS_PER_LINK + 2) as u64;
     for link in (0..links).map(LinkId) {
         uploads.on_link_up(Instant::ZERO, link);
-        (0..5).for_each(|request| assert!(uploads.push(link, wanted(request))));
+        (0..5).for_each(|request| assert!(uploads.push(wanted(link, request))));
     }
-    let mut begun_at = |now| std::iter::from_fn(|| uploads.pop(now, |_, _| false)).collect::<Vec<_>>().len();
+    let mut begun_at = |now| std::iter::from_fn(|| uploads.pop(now, |_| false)).collect::<Vec<_>>().len();
     assert_eq!(begun_at(Instant::ZERO), UPLOADS_MAX);
     assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX / 2), 0);
     assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX), UPLOADS_MAX);
@@ -170,7 +170,7 @@ fn a_newcomer_gets_its_slot_soon_beside_thousands_that_ask_for_nothing() {
     for request in 0..30 {
         if uploads.is_unchoked(newcomer) {
             turns += 1;
-            assert!(uploads.push(newcomer, wanted(request)));
+            assert!(uploads.push(wanted(newcomer, request)));
         }
         now = now + Duration::from_secs(2);
         uploads.rotate(now, |_| Need::Starving);
@@ -188,7 +188,7 @@ fn whoever_just_heard_of_something_has_time_to_ask_and_whoever_asked_keeps_its_p
         assert!(uploads.on_link_up(at(0), first) && !uploads.on_link_up(at(0), other));
         assert!(uploads.has_choked());
         if has_asked {
-            assert!(uploads.push(first, wanted(0)));
+            assert!(uploads.push(wanted(first, 0)));
         }
         uploads.on_alive(at(alive_at), first);
         uploads.rotate(at(looked_at), |_| Need::More).choked.len()
@@ -204,7 +204,7 @@ fn when_there_are_fewer_slots_than_before_who_has_had_one_longest_goes_though_no
     let at = |secs| Instant::ZERO + Duration::from_secs(secs);
     for link in 0..20 {
         assert!(uploads.on_link_up(at(link), LinkId(link)));
-        assert!(uploads.push(LinkId(link), wanted(0)));
+        assert!(uploads.push(wanted(LinkId(link), 0)));
     }
     assert_eq!(uploads.rotate(at(30), |_| Need::More), Rotation::default());
     uploads.set_slots(12);
@@ -250,7 +250,7 @@ fn whoever_asked_for_nothing_is_no_different_from_others_when_there_is_something
     assert!(uploads.on_link_up(Instant::ZERO, idle) && !uploads.on_link_up(Instant::ZERO, other));
     let at = |secs| Instant::ZERO + Duration::from_secs(secs);
     assert_eq!(uploads.rotate(at(2), |_| Need::More).unchoked, [other]);
-    assert!(uploads.push(other, wanted(0)));
+    assert!(uploads.push(wanted(other, 0)));
     assert_eq!(uploads.rotate(at(13), |_| Need::More), Rotation::default());
     uploads.on_alive(at(13), idle);
     assert_eq!(uploads.rotate(at(13), |_| Need::More).unchoked, [idle]);

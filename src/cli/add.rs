@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::args::{AddArgs, Global};
 use super::control;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::output::{self, HashView};
 use super::setup::Interrupts;
 use super::source::Wanted;
@@ -14,6 +14,7 @@ use swarm_core::base::{ByteLen, Category};
 use swarm_core::manifest::Ticket;
 use swarm_files::{HashProgress, check_folder};
 use swarm_host::client::Client;
+use swarm_host::jobs::Selection;
 use swarm_host::protocol::{Answer, ContentState, Request};
 
 pub(super) async fn run(args: AddArgs, global: &Global) -> Result<(), Failure> {
@@ -69,7 +70,7 @@ fn ask(args: &AddArgs, mut client: Client, wanted: Option<Wanted>) -> Result<(),
 
 fn request(args: &AddArgs, wanted: Option<Wanted>) -> Result<Request, Failure> {
     if let (Some(wanted), Some(out)) = (wanted, &args.out) {
-        return fetch(wanted, out);
+        return fetch(args, wanted, out);
     }
     args.paths.iter().try_for_each(|path| Failure::unless_there(path))?;
     let paths = args.paths.iter().map(|path| control::absolute(path)).collect::<Result<Vec<_>, _>>()?;
@@ -86,10 +87,13 @@ fn request(args: &AddArgs, wanted: Option<Wanted>) -> Result<Request, Failure> {
     }
 }
 
-fn fetch(wanted: Wanted, out: &Path) -> Result<Request, Failure> {
+fn fetch(args: &AddArgs, wanted: Wanted, out: &Path) -> Result<Request, Failure> {
     if out == Path::new("-") {
         let message = "-o - is not possible, the node writes files: name a folder";
         return Err(Failure::new(Category::Usage, message));
+    }
+    if let Some(publisher) = args.publisher {
+        wanted.check_publisher(publisher)?;
     }
     if wanted.sources.is_empty() && wanted.coordinators.is_empty() {
         let message =
@@ -98,10 +102,13 @@ fn fetch(wanted: Wanted, out: &Path) -> Result<Request, Failure> {
     }
     // It answers before it has the manifest and looks at the folder: what no fetch could fill is refused here.
     check_folder(out)?;
-    // The node keeps what it fetches as it comes: a key would be of no use to it.
+    Selection::new(&args.include).map_err(failure::of_selection)?;
+    let content_key = args.content_key.as_deref().map(control::absolute).transpose()?;
+    // A key in the ticket is not for the node: it opens only what it is told to open.
     let Wanted { content, sources, coordinators, signatures, .. } = wanted;
     let ticket = Ticket { sources, coordinators, signatures, ..Ticket::new(content) };
-    Ok(Request::AddFetch { ticket: ticket.to_string(), out: control::absolute(out)? })
+    let (ticket, out, include) = (ticket.to_string(), control::absolute(out)?, args.include.clone());
+    Ok(Request::AddFetch { ticket, out, include, content_key })
 }
 
 /// How long the node, or the server of a manifest, may be silent.

@@ -11,8 +11,8 @@ use swarm_credentials::CredentialsError;
 use swarm_engine::{Bottleneck, FetchFailure, Refusal};
 use swarm_files::{IndexError, StoreError};
 use swarm_host::client::ClientError;
-use swarm_host::jobs::SelectionError;
-use swarm_host::{ConfigError, ControlError, ServiceError};
+use swarm_host::jobs::{CopyError, SelectionError};
+use swarm_host::{ConfigError, ContentKeyError, ControlError, ServiceError};
 use swarm_link::{BindError, IdentityError};
 
 /// The exit codes, as documented in `swarm --help` and docs/reference/exit-codes.md.
@@ -121,6 +121,21 @@ impl From<CoordinatorError> for Failure {
     fn from(error: CoordinatorError) -> Self {
         let way = ways::coordinator(&error);
         Self::of(error.category(), error, way)
+    }
+}
+
+impl From<ContentKeyError> for Failure {
+    fn from(error: ContentKeyError) -> Self {
+        Self::of(error.category(), error, None)
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Store(error) => error.into(),
+            CopyError::Nothing { .. } => Self::of(error.category(), error, None),
+        }
     }
 }
 

@@ -1,20 +1,18 @@
 //! Keys of sealed contents: in files, in tickets, wrapped for nodes.
 
 use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-
-use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::output::HashView;
 use super::source::Wanted;
 use swarm_core::base::limits::WRAPPED_KEYS_MAX;
-use swarm_core::base::text::text_of;
-use swarm_core::base::{Category, ContentId, NodeId, Shown};
+use swarm_core::base::{Category, ContentId, NodeId};
 use swarm_core::manifest::{ContentKey, Manifest, WrappedKey};
 use swarm_files::Index;
+use swarm_host::content_key_in;
 use swarm_link::{Identity, random_bytes};
 
 /// The key in a file, which is made, with a new key, if there is none.
@@ -33,18 +31,7 @@ pub(super) fn key_or_new(path: &Path) -> Result<ContentKey, Failure> {
 
 /// The key in a file that is there.
 pub(super) fn key_in(path: &Path) -> Result<ContentKey, Failure> {
-    let failed = |error: std::io::Error| Failure::file("read", path, &error);
-    let file = std::fs::File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
-        let message = format!("`{}` can be read by others: chmod 600 it", Shown(&path));
-        return Err(Failure::new(Category::Usage, message));
-    }
-    let unusable = |error: &dyn std::fmt::Display| {
-        Failure::new(Category::Usage, format_args!("`{}`: {error}", Shown(&path)))
-    };
-    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize));
-    file.take(KEY_FILE_LEN_MAX).read_to_end(&mut bytes).map_err(failed)?;
-    text_of(&bytes).map_err(|error| unusable(&error))?.parse().map_err(|error| unusable(&error))
+    Ok(content_key_in(path)?)
 }
 
 /// The sealed content of what was indexed, opened.
@@ -96,5 +83,3 @@ impl Wanted {
         Ok(self.key.clone().or_else(unwrapped))
     }
 }
-
-const KEY_FILE_LEN_MAX: u64 = 4096;

@@ -14,10 +14,10 @@ use super::source::manifest_file;
 use super::steps::{Progress, Steps};
 use super::trust;
 use crate::cli::limits::SEED_WINDOWS_LEN;
-use swarm_core::base::{Bitfield, ByteLen, Category, ContentId, NodeId, Shown};
+use swarm_core::base::{Bitfield, ByteLen, Category, ContentId, NodeId};
 use swarm_core::manifest::{Address, ChunkIndex, ManifestFile, Source, Ticket};
-use swarm_files::{IndexOptions, SeedStore, scan};
-use swarm_host::jobs::{ChunkNews, JobEvent, PeerNews, SeedEnd, SeedError, SeedJob, SeedPlan};
+use swarm_files::{IndexOptions, SeedStore};
+use swarm_host::jobs::{ChunkNews, JobEvent, PeerNews, SeedEnd, SeedError, SeedJob, SeedPlan, open_copy};
 use swarm_link::{Endpoint, Identity};
 use swarm_node::Options;
 use swarm_node::clock::wall_clock;
@@ -198,14 +198,8 @@ fn open(args: &SeedArgs, global: &Global) -> Result<(ManifestFile, SeedStore), F
     };
     Failure::unless_there(root)?;
     let view = HashView::new("verifying", args.json);
-    let found = scan(&file.manifest, root, &|progress| view.show(progress))?;
+    let store = open_copy((&file.manifest, path), root, None, &|progress| view.show(progress))?;
     drop(view);
-    if found.good.is_empty() && file.manifest.geometry().chunk_count() > 0 {
-        let message =
-            format!("`{}` holds no chunk of {}: name the folder that does", Shown(&root), Shown(&path));
-        return Err(Failure::new(Category::Integrity, message));
-    }
-    let store = SeedStore::new(file.manifest.clone(), found.roots, found.good, wall_clock);
     Ok((file, store))
 }
 

@@ -61,7 +61,7 @@ impl Wanted {
     }
 
     /// Refuses what the publisher did not sign.
-    fn check_publisher(&self, publisher: NodeId) -> Result<(), Failure> {
+    pub(super) fn check_publisher(&self, publisher: NodeId) -> Result<(), Failure> {
         let signers: Vec<NodeId> = self.signatures.iter().map(Signature::key).collect();
         if signers.contains(&publisher) {
             return Ok(());

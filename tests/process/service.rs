@@ -209,6 +209,41 @@ fn a_node_fetches_and_then_serves_on_its_own() {
 }
 
 #[test]
+fn a_node_fetches_chosen_files_of_a_sealed_content_and_opens_them() {
+    let world = World::new();
+    let film = world.file("box/film.mkv", 3 * MIB);
+    world.file("box/song.ogg", MIB);
+    let seed = world.seed(args!["--seal", "content.key", "--sign", "--key", "publisher", "box"]);
+    let node = Service::start(&world, "");
+    let add = args![
+        "--fetch",
+        seed.ticket(),
+        "--out",
+        "store",
+        "--include",
+        "*.mkv",
+        "--content-key",
+        "content.key"
+    ];
+    let stranger = world.run(&args!["id", "--key", "stranger"]).expect_code(0).out[0].clone();
+    node.run(&[args!["add", "--publisher", stranger], add.clone()].concat()).expect_code(7);
+    let ticket = node.add(add);
+    node.wait_serving("box");
+    assert_same_file(&film, &world.path("store/box/film.mkv"));
+    assert!(!world.path("store/box/song.ogg").exists());
+    seed.process.kill();
+    node.stop();
+    let node = Service::start(&world, "");
+    node.wait_serving("box");
+    // What it opened it serves sealed; the ticket of the node holds no key.
+    let fetch =
+        args!["fetch", "-o", "first", "--include", "film.mkv", "--content-key", "content.key", ticket];
+    world.run(&fetch).expect_code(0);
+    assert_same_file(&film, &world.path("first/box/film.mkv"));
+    node.stop();
+}
+
+#[test]
 fn a_node_remembers_the_peer_that_sent_a_wrong_chunk() {
     let world = World::new();
     let song = world.file("song.bin", 8 * MIB);

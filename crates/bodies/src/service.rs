@@ -166,7 +166,15 @@ pub(super) fn control_samples() -> Samples {
     let requests = [
         ("add_paths", Request::AddPaths { paths: vec!["/a".into(), "/b".into()], skip_unportable: false }),
         ("add_copy", Request::AddCopy { manifest: "/a.swarm".into(), path: "/a".into() }),
-        ("add_fetch", Request::AddFetch { ticket: "swarm1".to_owned(), out: "/o".into() }),
+        (
+            "add_fetch",
+            Request::AddFetch {
+                ticket: "swarm1".to_owned(),
+                out: "/o".into(),
+                include: Vec::new(),
+                content_key: None,
+            },
+        ),
         ("remove", Request::Remove { content: "1f6b".to_owned() }),
         ("list", Request::List),
         ("status", Request::Status),

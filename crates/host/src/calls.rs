@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-use super::contents::{Contents, Entry, Spec};
+use super::contents::{Contents, Entry, FetchSpec, Spec};
 use super::control::Call;
 use super::protocol::{Answer, Request};
 use super::run::Running;
@@ -18,7 +18,9 @@ impl Running {
         let spec = match call.request {
             Request::AddPaths { paths, skip_unportable } => Spec::Paths { paths, skip_unportable },
             Request::AddCopy { manifest, path } => Spec::Copy { manifest, path },
-            Request::AddFetch { ticket, out } => Spec::Fetch { ticket, out, is_complete: false },
+            Request::AddFetch { ticket, out, include, content_key } => {
+                Spec::Fetch(FetchSpec { ticket, out, is_complete: false, include, content_key })
+            }
             Request::Remove { content } => {
                 let answer = self.remove(&content).await;
                 return reply(call.answer, answer);
@@ -83,12 +85,12 @@ fn may_add(contents: &Contents, spec: &Spec) -> Result<(), String> {
         }
         Spec::Paths { paths, .. } => paths.iter().collect(),
         Spec::Copy { manifest, path } => vec![manifest, path],
-        Spec::Fetch { out, .. } => vec![out],
+        Spec::Fetch(fetch) => vec![&fetch.out],
     };
     if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
         return Err(format!("`{}` is not an absolute path: name it from the root", Shown(&path)));
     }
-    let Spec::Fetch { ticket, .. } = spec else { return Ok(()) };
+    let Spec::Fetch(FetchSpec { ticket, .. }) = spec else { return Ok(()) };
     match ticket.parse::<Ticket>() {
         Err(error) => Err(error.to_string()),
         Ok(ticket) if contents.find(ticket.content).is_some() => {

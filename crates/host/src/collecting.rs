@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
-use super::contents::{Collected, Entry, EntryId, Spec, State};
+use super::contents::{Collected, Entry, EntryId, FetchSpec, Spec, State};
 use super::disk_space::{Held, needed, victims};
 use super::policy::Collecting;
 use super::protocol::StoreStatus;
@@ -81,7 +81,7 @@ impl Running {
         }
         info!(peer, content = id, "taking what a peer offers");
         let ticket = Ticket::new(content).to_string();
-        let spec = Spec::Fetch { ticket, out: collector.shelf.place(content), is_complete: false };
+        let spec = Spec::Fetch(FetchSpec::whole(ticket, collector.shelf.place(content)));
         let mut entry = Entry::of(spec, false);
         entry.content = Some(content);
         entry.collected = Some(Collected { len: None, wanted_at_ms: now_ms() });
@@ -153,7 +153,7 @@ impl Running {
         let claim = |(_, entry): (EntryId, &Entry)| {
             let len = entry.collected?.len?;
             // What is looked at after a restart was all there before, if it was complete.
-            let was_complete = matches!(entry.spec, Spec::Fetch { is_complete: true, .. });
+            let was_complete = matches!(entry.spec, Spec::Fetch(FetchSpec { is_complete: true, .. }));
             let present_len = here(entry.content?).unwrap_or(entry.present_len);
             match entry.state {
                 State::Serving => None,

@@ -32,14 +32,31 @@ pub enum Spec {
         path: PathBuf,
     },
     /// It is to be fetched into a folder and then served.
-    Fetch {
-        /// The content, and its sources.
-        ticket: String,
-        /// Absolute path of the folder.
-        out: PathBuf,
-        /// It was complete once.
-        is_complete: bool,
-    },
+    Fetch(FetchSpec),
+}
+
+/// A content that is to be fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchSpec {
+    /// The content, and its sources.
+    pub ticket: String,
+    /// Absolute path of the folder.
+    pub out: PathBuf,
+    /// It was complete once.
+    pub is_complete: bool,
+    /// Names and patterns of the wanted files; without any, all are wanted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// Absolute path of the file with the key that opens the content. Without it a sealed content stays sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_key: Option<PathBuf>,
+}
+
+impl FetchSpec {
+    /// All of a content, as it comes.
+    pub(super) fn whole(ticket: String, out: PathBuf) -> Self {
+        Self { ticket, out, is_complete: false, include: Vec::new(), content_key: None }
+    }
 }
 
 /// What is remembered of a content because others offered it.
@@ -287,7 +304,7 @@ impl std::fmt::Display for Spec {
                 f.write_str(&shown.join(" "))
             }
             Self::Copy { path, .. } => write!(f, "{}", Shown(&path)),
-            Self::Fetch { out, .. } => write!(f, "a fetch into {}", Shown(&out)),
+            Self::Fetch(fetch) => write!(f, "a fetch into {}", Shown(&fetch.out)),
         }
     }
 }

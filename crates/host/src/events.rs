@@ -2,7 +2,7 @@
 
 use tracing::{debug, info, warn};
 
-use super::contents::{Entry, Spec, State};
+use super::contents::{Entry, FetchSpec, Spec, State};
 use super::opening::Refusal;
 use super::run::Running;
 use crate::jobs::{ChunkNews, Meaning, News, PeerNews, meaning_of};
@@ -124,7 +124,7 @@ impl Running {
         info!(content = %content.short(), name = %entry.name, "fetched, and serving");
         entry.state = State::Serving;
         entry.present_len = entry.content_len;
-        if let Spec::Fetch { is_complete, .. } = &mut entry.spec {
+        if let Spec::Fetch(FetchSpec { is_complete, .. }) = &mut entry.spec {
             *is_complete = true;
         }
         if let Err(error) = self.saved.store(&self.work.contents) {

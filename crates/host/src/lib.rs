@@ -19,6 +19,7 @@ mod policy;
 mod schedule;
 mod settings;
 
+mod content_key;
 mod contents;
 mod disk_space;
 mod opening;
@@ -50,6 +51,7 @@ use swarm_core::base::ContentId;
 
 pub use admission_files::AdmissionFiles;
 pub use config::{Allowed, AnyOr, AnyOrError, Collecting, Config, ConfigError, Rates};
+pub use content_key::{ContentKeyError, content_key_in};
 pub use control::{ControlError, ControlSocket};
 pub use run::{Ending, Service, ServiceError};
 pub use saved::SavedError;

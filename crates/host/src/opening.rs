@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::contents::Spec;
+use super::content_key::{ContentKeyError, content_key_in};
+use super::contents::{FetchSpec, Spec};
 use super::saved::{Saved, SavedError, read};
-use crate::jobs::{FolderPlan, OpenedTarget, TargetPlan, len_of, open_folder};
+use crate::jobs::{
+    CopyError, FolderPlan, OpenedTarget, Selection, SelectionError, len_of, open_copy, open_folder, scanned,
+};
 use swarm_core::base::limits::MANIFEST_FILE_LEN_MAX;
 use swarm_core::base::{Bitfield, Category, ContentId, Shown};
-use swarm_core::manifest::{Manifest, ManifestFile};
+use swarm_core::manifest::{Manifest, ManifestFile, SealError};
 use swarm_files::{
-    HashProgress, Index, IndexCache, IndexError, IndexOptions, SeedStore, Skipped, Store, StoreError,
-    TargetOptions, index, scan_remembering,
+    HashProgress, Index, IndexCache, IndexError, IndexOptions, SeedStore, Skipped, Store, StoreError, index,
 };
 use swarm_node::clock::wall_clock;
 
@@ -64,45 +66,20 @@ impl Opener {
             }
             Spec::Copy { manifest: path, path: root } => {
                 let manifest = read_manifest(path)?;
-                let store = scanned(&manifest, root, &cache, progress)?;
-                if store.good().is_empty() && manifest.geometry().chunk_count() > 0 {
-                    let message = format!(
-                        "`{}` holds no chunk of {}: name the folder that does",
-                        Shown(&root),
-                        Shown(&path)
-                    );
-                    return Err(Refusal { category: Category::Integrity, message });
-                }
+                let store = open_copy((&manifest, path), root, Some(&cache), progress)?;
                 // A manifest that a user named may go away: the node keeps its own.
                 let kept = if is_configured { path.clone() } else { self.saved.keep_manifest(&manifest)? };
                 let spec = Spec::Copy { manifest: kept, path: root.clone() };
                 Ok(Opened::seed(manifest, store, spec))
             }
-            Spec::Fetch { out, is_complete, .. } => {
+            Spec::Fetch(fetch) => {
                 let manifest = manifest.ok_or_else(Refusal::bug)?;
-                if *is_complete
-                    && let Ok(store) = scanned(&manifest, out, &cache, progress)
-                    && store.good().is_full()
-                {
-                    return Ok(Opened::seed(manifest, store, spec));
-                }
                 self.saved.keep_manifest(&manifest)?;
-                let all = Bitfield::full(manifest.geometry().chunk_count());
-                let folder = FolderPlan { out: out.clone(), overwrite: false, verify_at_end: false };
-                let (options, last_look) = (TargetOptions::default(), None);
-                let plan =
-                    TargetPlan { folder: &folder, manifest: &manifest, wanted: &all, options, last_look };
-                let OpenedTarget { store, durable, mut wanted, is_whole, left_out, .. } =
-                    open_folder(plan, progress)?;
-                if is_whole {
-                    // There is nothing to fetch: it is served as it is.
-                    wanted = Bitfield::new(wanted.len());
-                }
-                for left_out in &left_out {
-                    tracing::warn!(out = %Shown(out), "left out: {left_out}");
-                }
-                let present_len = len_of(&manifest, &durable);
-                Ok(Opened { manifest, store, durable, wanted, present_len, spec, remarks: Vec::new() })
+                let manifest = match &fetch.content_key {
+                    Some(path) => manifest.opened(&content_key_in(path)?)?,
+                    None => manifest,
+                };
+                open_fetch(fetch, manifest, &cache, progress)
             }
         }
     }
@@ -145,6 +122,30 @@ impl From<IndexError> for Refusal {
     }
 }
 
+impl From<SelectionError> for Refusal {
+    fn from(error: SelectionError) -> Self {
+        Self { category: error.category(), message: error.to_string() }
+    }
+}
+
+impl From<SealError> for Refusal {
+    fn from(error: SealError) -> Self {
+        Self { category: error.category(), message: error.to_string() }
+    }
+}
+
+impl From<ContentKeyError> for Refusal {
+    fn from(error: ContentKeyError) -> Self {
+        Self { category: error.category(), message: error.to_string() }
+    }
+}
+
+impl From<CopyError> for Refusal {
+    fn from(error: CopyError) -> Self {
+        Self { category: error.category(), message: error.to_string() }
+    }
+}
+
 impl From<SavedError> for Refusal {
     fn from(error: SavedError) -> Self {
         Self { category: error.category(), message: error.to_string() }
@@ -178,14 +179,35 @@ fn read_manifest(path: &Path) -> Result<Manifest, Refusal> {
     Ok(file.manifest)
 }
 
-fn scanned(
-    manifest: &Manifest,
-    root: &Path,
+/// Opens the folder of a fetch: as it stands if it was complete once and still is, otherwise to be filled.
+fn open_fetch(
+    fetch: &FetchSpec,
+    manifest: Manifest,
     cache: &IndexCache,
     progress: &(dyn Fn(HashProgress) + Sync),
-) -> Result<SeedStore, Refusal> {
-    let found = scan_remembering(manifest, root, cache, progress)?;
-    Ok(SeedStore::new(manifest.clone(), found.roots, found.good, wall_clock))
+) -> Result<Opened, Refusal> {
+    let chosen = Selection::new(&fetch.include)?.choose(&manifest)?;
+    let spec = Spec::Fetch(fetch.clone());
+    if fetch.is_complete
+        && let Ok(store) = scanned(&manifest, &fetch.out, Some(cache), progress)
+        && !chosen.chunks(&manifest).has_beyond(store.good())
+    {
+        return Ok(Opened::seed(manifest, store, spec));
+    }
+    let unmatched = |pattern: &String| format!("`{}` matches nothing", Shown(pattern));
+    let remarks = chosen.unmatched.iter().map(unmatched).collect();
+    let folder = FolderPlan { out: fetch.out.clone(), overwrite: false, verify_at_end: false };
+    let opened = open_folder(&folder, &manifest, chosen, None, progress)?;
+    let OpenedTarget { store, durable, mut wanted, is_whole, left_out, .. } = opened;
+    if is_whole {
+        // There is nothing to fetch: it is served as it is.
+        wanted = Bitfield::new(wanted.len());
+    }
+    for left_out in &left_out {
+        tracing::warn!(out = %Shown(&fetch.out), "left out: {left_out}");
+    }
+    let present_len = len_of(&manifest, &durable);
+    Ok(Opened { manifest, store, durable, wanted, present_len, spec, remarks })
 }
 
 /// Lines of one answer on the control socket about what was left out.

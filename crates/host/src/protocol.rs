@@ -44,6 +44,12 @@ pub enum Request {
         ticket: String,
         /// Absolute path of the folder.
         out: PathBuf,
+        /// Names and patterns of the wanted files; without any, all are wanted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        include: Vec<String>,
+        /// Absolute path of the file with the key that opens the content. Without it a sealed content stays sealed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content_key: Option<PathBuf>,
     },
     /// Serve it no longer. Answered by `removed`.
     Remove {

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use tracing::{info, warn};
 
-use super::contents::{Entry, EntryId, Spec, State};
+use super::contents::{Entry, EntryId, FetchSpec, Spec, State};
 use super::opening::{Opened, Refusal};
 use super::protocol::{Answer, ContentStatus};
 use super::run::{Running, Work};
@@ -103,7 +103,8 @@ impl Running {
     }
 
     async fn add_sources(&self, id: EntryId) {
-        let Some(Spec::Fetch { ticket, .. }) = self.work.contents.get(id).map(|entry| &entry.spec) else {
+        let Some(Spec::Fetch(FetchSpec { ticket, .. })) = self.work.contents.get(id).map(|entry| &entry.spec)
+        else {
             return;
         };
         let Ok(ticket) = ticket.parse::<Ticket>() else { return };
@@ -180,7 +181,8 @@ enum Prepared {
 
 impl Work {
     fn prepare(&self, id: EntryId) -> Prepared {
-        let Some(Spec::Fetch { ticket, .. }) = self.contents.get(id).map(|entry| &entry.spec) else {
+        let Some(Spec::Fetch(FetchSpec { ticket, .. })) = self.contents.get(id).map(|entry| &entry.spec)
+        else {
             return Prepared::Open(None);
         };
         let ticket: Ticket = match ticket.parse() {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 
+use swarm_core::base::NodeId;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct NodeArgs {
     /// The configuration, in TOML
@@ -45,6 +47,15 @@ pub(crate) struct AddArgs {
     /// Folder to fetch into, made if it is missing
     #[arg(short, long, value_name = "DIR", requires = "fetch")]
     pub(crate) out: Option<PathBuf>,
+    /// Fetch only this file, what is below this folder (`season1/`), or what matches this pattern (`*.mkv`); may be given more than once
+    #[arg(long, value_name = "GLOB", requires = "fetch")]
+    pub(crate) include: Vec<String>,
+    /// File with the key of a sealed content: the node stores it opened [default: as it comes, which the node cannot read]
+    #[arg(long, value_name = "FILE", requires = "fetch")]
+    pub(crate) content_key: Option<PathBuf>,
+    /// Take only what this publisher signed: a NODEID
+    #[arg(long, value_name = "NODEID", requires = "fetch")]
+    pub(crate) publisher: Option<NodeId>,
     /// Print a JSON object instead of the ticket
     #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,

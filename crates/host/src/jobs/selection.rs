@@ -6,7 +6,7 @@ use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use swarm_core::base::Category;
+use swarm_core::base::{Bitfield, Category};
 use swarm_core::manifest::{EntryPath, FileIndex, Manifest};
 
 /// Patterns, as they were given; without any, every file is wanted.
@@ -50,13 +50,13 @@ impl SelectionError {
 
 /// What they choose of a content.
 #[derive(Debug)]
-pub(super) struct Chosen {
+pub(crate) struct Chosen {
     /// Files, in the order of the manifest.
     pub(super) files: Vec<FileIndex>,
     /// Empty files and folders that are not wanted.
     pub(super) unwanted_empty: BTreeSet<EntryPath>,
     /// Patterns that match nothing, as they were given.
-    pub(super) unmatched: Vec<String>,
+    pub(crate) unmatched: Vec<String>,
 }
 
 /// What a pattern means for one content.
@@ -88,7 +88,7 @@ impl Selection {
     }
 
     /// What is wanted of a content.
-    pub(super) fn choose(&self, manifest: &Manifest) -> Result<Chosen, SelectionError> {
+    pub(crate) fn choose(&self, manifest: &Manifest) -> Result<Chosen, SelectionError> {
         let geometry = manifest.geometry();
         let all = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
         if self.0.is_empty() {
@@ -117,6 +117,18 @@ impl Selection {
         let empty = empty_files.chain(manifest.empty_directories());
         let unwanted_empty = empty.filter(|path| !is_wanted(path)).cloned().collect();
         Ok(Chosen { files, unwanted_empty, unmatched })
+    }
+}
+
+impl Chosen {
+    /// The chunks of the chosen files.
+    pub(crate) fn chunks(&self, manifest: &Manifest) -> Bitfield {
+        let geometry = manifest.geometry();
+        let mut chunks = Bitfield::new(geometry.chunk_count());
+        for chunk in self.files.iter().flat_map(|file| geometry.file_chunk_range(*file)) {
+            chunks.insert(chunk);
+        }
+        chunks
     }
 }
 

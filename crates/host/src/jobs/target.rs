@@ -14,15 +14,6 @@ use super::fetch::FetchError;
 use super::plan::{Destination, FolderPlan};
 use super::selection::Chosen;
 
-/// A folder to fill, and with what.
-pub(crate) struct TargetPlan<'a> {
-    pub(crate) folder: &'a FolderPlan,
-    pub(crate) manifest: &'a Manifest,
-    pub(crate) wanted: &'a Bitfield,
-    pub(crate) options: TargetOptions,
-    pub(crate) last_look: Option<LastLook>,
-}
-
 /// A store that takes a content, and what it holds already.
 pub(crate) struct OpenedTarget {
     pub(crate) store: Arc<dyn Store>,
@@ -38,14 +29,18 @@ pub(crate) struct OpenedTarget {
     pub(crate) left_out: Vec<LeftOut>,
 }
 
-/// Opens a folder. Blocks until everything is hashed that has to be.
+/// Opens a folder for the files that were chosen. Blocks until everything is hashed that has to be.
 pub(crate) fn open_folder(
-    plan: TargetPlan<'_>,
+    folder: &FolderPlan,
+    manifest: &Manifest,
+    chosen: Chosen,
+    last_look: Option<LastLook>,
     progress: &(dyn Fn(HashProgress) + Sync),
 ) -> Result<OpenedTarget, StoreError> {
-    let TargetPlan { folder, manifest, wanted, options, last_look } = plan;
+    let wanted = chosen.chunks(manifest);
+    let options = TargetOptions { overwrite: folder.overwrite, unwanted_empty: chosen.unwanted_empty };
     let opening = Opening { progress, clock: wall_clock };
-    Ok(match Target::open(&folder.out, manifest, wanted, &options, opening)? {
+    Ok(match Target::open(&folder.out, manifest, &wanted, &options, opening)? {
         Target::Filled(store, opened) => {
             let (is_resumed, is_doubted) = (opened.resumed, opened.doubted);
             let Opened { durable, wanted, left_out, .. } = opened;
@@ -57,7 +52,7 @@ pub(crate) fn open_folder(
             OpenedTarget { store, durable, wanted, is_resumed, is_doubted, is_whole: false, left_out }
         }
         Target::Complete(store) => {
-            let (durable, wanted) = (store.good().clone(), wanted.clone());
+            let durable = store.good().clone();
             OpenedTarget { is_whole: true, ..OpenedTarget::new(Arc::new(*store), durable, wanted) }
         }
     })
@@ -71,22 +66,15 @@ pub(super) fn open(
     last_look: Option<LastLook>,
     progress: &(dyn Fn(HashProgress) + Sync),
 ) -> Result<OpenedTarget, FetchError> {
-    let geometry = manifest.geometry();
-    let mut wanted = Bitfield::new(geometry.chunk_count());
-    for chunk in chosen.files.iter().flat_map(|file| geometry.file_chunk_range(*file)) {
-        wanted.insert(chunk);
-    }
     match destination {
         Destination::Folder(folder) => {
-            let options =
-                TargetOptions { overwrite: folder.overwrite, unwanted_empty: chosen.unwanted_empty };
-            let plan = TargetPlan { folder, manifest: &manifest, wanted: &wanted, options, last_look };
-            open_folder(plan, progress).map_err(FetchError::Target)
+            open_folder(folder, &manifest, chosen, last_look, progress).map_err(FetchError::Target)
         }
         Destination::Stream(out) => {
             let [file] = chosen.files.as_slice() else {
                 return Err(FetchError::NotOneFile { count: chosen.files.len() });
             };
+            let wanted = chosen.chunks(&manifest);
             let nothing = Bitfield::new(wanted.len());
             let store = StreamStore::new(manifest, *file, out());
             Ok(OpenedTarget::new(Arc::new(store), nothing, wanted))

@@ -1,0 +1,72 @@
+//! The key of a sealed content in a file. Reads no more than a key needs, and no file that others may read.
+
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use swarm_core::base::text::{TextError, text_of};
+use swarm_core::base::{Category, Shown};
+use swarm_core::manifest::{ContentKey, ParseKeyError};
+
+/// Why a file gives no key.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentKeyError {
+    /// It cannot be read.
+    #[error("cannot read `{}`: {error}", Shown(.path))]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Its mode lets others read it.
+    #[error("`{}` can be read by others: chmod 600 it", Shown(.0))]
+    Exposed(PathBuf),
+    /// It holds no text.
+    #[error("`{}`: {error}", Shown(.path))]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: TextError,
+    },
+    /// Its text is not a key.
+    #[error("`{}`: {error}", Shown(.path))]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ParseKeyError,
+    },
+}
+
+impl ContentKeyError {
+    /// The category of the cause.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Read { error, .. } => Category::of_io(error.kind()),
+            Self::Exposed(_) | Self::Text { .. } | Self::Key { .. } => Category::Usage,
+        }
+    }
+}
+
+/// Reads the key in a file.
+///
+/// # Errors
+/// If the file cannot be read, can be read by others, or holds no key.
+pub fn content_key_in(path: &Path) -> Result<ContentKey, ContentKeyError> {
+    let failed = |error| ContentKeyError::Read { path: path.to_owned(), error };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+        return Err(ContentKeyError::Exposed(path.to_owned()));
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize));
+    file.take(KEY_FILE_LEN_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    let text = text_of(&bytes).map_err(|error| ContentKeyError::Text { path: path.to_owned(), error })?;
+    text.parse().map_err(|error| ContentKeyError::Key { path: path.to_owned(), error })
+}
+
+/// A key has 60 characters; comments and blank lines may stand around it.
+const KEY_FILE_LEN_MAX: u64 = 4096;

@@ -13,7 +13,7 @@ FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/
 
 .PHONY: test test-long install fmt clippy wasm unit net docs deny book reference bench bench-compare fuzz demo clean
 
-# Building takes the most time here; of the tests, those of hostile peers take two minutes, and no others as long.
+# Building takes the most time here; of the tests, those in tests/process take five minutes, and those in tests/hostile two.
 test: fmt clippy wasm unit docs deny
 	@echo "all checks passed"
 

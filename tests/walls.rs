@@ -1,4 +1,4 @@
-//! Checks rules that the compiler does not: the table of crates in ARCHITECTURE.md, the dependencies and imports of pure crates, and
+//! Checks rules that the compiler does not: the intended table of crates, the dependencies and imports of pure crates, and
 //! the arrows between rooms of `core`. Arrows between crates need no check: their `Cargo.toml` files hold them.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Finds nodes that have a content. Each finder is one task that reads the contents of this node and reports nodes with their
+//! Finds nodes that have a content. One task runs all finders: each reads the contents of this node and reports nodes with their
 //! addresses. A finder decides nothing: the engine decides which nodes are dialed.
 //!
 //! Invariant: a bounded queue carries the reports; a reported node must prove its key when it is dialed, so that a lie costs one

@@ -1,5 +1,7 @@
 //! What goes into the engine. The node, the simulator and the browser build these; they are data, so that a run can be replayed.
 
+#![expect(missing_docs, reason = "a field that its name and type explain has no comment")]
+
 use std::time::Duration;
 
 use swarm_core::base::{Bitfield, ContentId, NodeId};
@@ -26,7 +28,6 @@ pub enum Input {
     Join(Box<Join>),
     /// The store of a content is open (after [`Event::ManifestComplete`](super::Event::ManifestComplete) or with `Join`).
     StoreOpened {
-        /// Which content.
         content: ContentId,
         /// Chunks that are there, verified and durable.
         durable: Bitfield,
@@ -35,11 +36,8 @@ pub enum Input {
     },
     /// A node that is to be dialed for this content.
     AddSource {
-        /// Which content.
         content: ContentId,
-        /// Who.
         node: NodeId,
-        /// Where.
         addresses: Vec<Address>,
         /// What for.
         purpose: Purpose,
@@ -78,55 +76,35 @@ pub enum Input {
     DialFailed {
         /// Who was dialed.
         node: NodeId,
-        /// Why.
         failure: DialFailure,
     },
     /// A message came on a control stream.
-    Message {
-        /// From where.
-        link: LinkId,
-        /// What.
-        message: Message,
-    },
+    Message { link: LinkId, message: Message },
     /// Bytes came on a link that are no message or no chunk stream.
     Malformed {
-        /// From where.
         link: LinkId,
         /// What was wrong.
         violation: Violation,
     },
     /// The transport measured a round trip.
     Measured {
-        /// Where.
         link: LinkId,
         /// Smoothed round-trip time.
         rtt: Duration,
     },
     /// Payload came for a request.
     Received {
-        /// From where.
         link: LinkId,
-        /// For which request.
         request: RequestId,
         /// Bytes since the last report.
         len: u32,
     },
     /// A whole chunk is in memory; its check is under way.
-    ChunkArrived {
-        /// From where.
-        link: LinkId,
-        /// For which request.
-        request: RequestId,
-        /// Which chunk.
-        chunk: ChunkIndex,
-    },
+    ChunkArrived { link: LinkId, request: RequestId, chunk: ChunkIndex },
     /// A part of a chunk is on disk, unverified.
     SliceKept {
-        /// From where.
         link: LinkId,
-        /// For which request.
         request: RequestId,
-        /// Which chunk.
         chunk: ChunkIndex,
         /// Bytes before the part in that chunk.
         offset: u32,
@@ -134,17 +112,10 @@ pub enum Input {
         len: u32,
     },
     /// The last word on a request that [`Output::Receive`](super::Output::Receive) announced; comes exactly once, unless the link goes down.
-    StreamEnded {
-        /// From where.
-        link: LinkId,
-        /// For which request.
-        request: RequestId,
-    },
+    StreamEnded { link: LinkId, request: RequestId },
     /// A chunk was checked, and written if it is good.
     ChunkChecked {
-        /// Of which content.
         content: ContentId,
-        /// Which chunk.
         chunk: ChunkIndex,
         /// Who sent it whole; `None` if it was put together from slices.
         from: Option<NodeId>,
@@ -152,36 +123,26 @@ pub enum Input {
         verdict: ChunkVerdict,
     },
     /// The disk failed; nothing more can be written for this content.
-    StoreFailed {
-        /// Of which content.
-        content: ContentId,
-    },
+    StoreFailed { content: ContentId },
     /// These chunks are fsynced and journalled. Answers [`Output::Flush`](super::Output::Flush).
     Flushed {
-        /// Of which content.
         content: ContentId,
         /// Which chunks became durable.
         chunks: Vec<ChunkIndex>,
     },
     /// A chunk that could not be read was read again. Answers [`Output::Reread`](super::Output::Reread).
     Reread {
-        /// Of which content.
         content: ContentId,
-        /// Which chunk.
         chunk: ChunkIndex,
         /// What came of it.
         found: Reread,
     },
     /// Everything stands complete at its place. Answers [`Output::Finish`](super::Output::Finish).
-    Finished {
-        /// Which content.
-        content: ContentId,
-    },
+    Finished { content: ContentId },
     /// An upload is over. Answers [`Output::Upload`](super::Output::Upload) exactly once, unless the link goes down.
     UploadEnded {
         /// To where.
         link: LinkId,
-        /// For which request.
         request: RequestId,
         /// Payload bytes handed to the transport.
         sent_len: u64,
@@ -190,7 +151,6 @@ pub enum Input {
     },
     /// Take no part in a content any more. Answered with [`Event::Left`](super::Event::Left).
     Leave {
-        /// Which content.
         content: ContentId,
         /// What peers are told.
         reason: DeclineReason,
@@ -199,7 +159,6 @@ pub enum Input {
     Refuse {
         /// Who offered it.
         node: NodeId,
-        /// What.
         content: ContentId,
         /// What it is told.
         reason: DeclineReason,
@@ -223,7 +182,6 @@ pub enum Purpose {
 /// What `Join` needs to know.
 #[derive(Clone, Debug)]
 pub struct Join {
-    /// Which content.
     pub content: ContentId,
     /// Its manifest, if it is known.
     pub manifest: Option<Manifest>,

@@ -1,5 +1,7 @@
 //! What comes out of the engine. The node, the simulator and the browser match these without a wildcard.
 
+#![expect(missing_docs, reason = "a field that its name and type explain has no comment")]
+
 use swarm_core::base::{Category, ContentId, NodeId};
 use swarm_core::manifest::{Address, ChunkIndex, Manifest, Run};
 use swarm_core::wire::{CloseCode, DeclineReason, Message, RequestId};
@@ -36,7 +38,6 @@ pub enum UploadEnd {
     Lost(ChunkIndex),
     /// This chunk cannot be read just now, which says nothing of its bytes.
     Unreadable {
-        /// Which one.
         chunk: ChunkIndex,
         /// What else cannot be read for the same reason.
         extent: Extent,
@@ -54,7 +55,6 @@ pub struct RunRequest {
     pub request: RequestId,
     /// The content of the bytes.
     pub content: ContentId,
-    /// Which bytes.
     pub run: Run,
 }
 
@@ -69,62 +69,26 @@ pub enum Output {
         addresses: Vec<Address>,
     },
     /// End a link after what was sent before. No input of it is wanted any more.
-    Close {
-        /// Which.
-        link: LinkId,
-        /// Why.
-        reason: CloseReason,
-    },
+    Close { link: LinkId, reason: CloseReason },
     /// Send a message.
-    Send {
-        /// Where to.
-        link: LinkId,
-        /// What.
-        message: Message,
-    },
+    Send { link: LinkId, message: Message },
     /// A chunk stream for this request will come: read it, check and write whole chunks, keep parts, answer with
     /// `StreamEnded` at last.
     Receive(RunRequest),
     /// Read no more of this request; keep what came.
-    Abandon {
-        /// From where.
-        link: LinkId,
-        /// Which request.
-        request: RequestId,
-    },
+    Abandon { link: LinkId, request: RequestId },
     /// Send bytes on a chunk stream; answer with `UploadEnded`.
     Upload(RunRequest),
     /// Reset that chunk stream, unless the peer has it: also one that was reported as sent.
-    StopUpload {
-        /// Where to.
-        link: LinkId,
-        /// Which request.
-        request: RequestId,
-    },
+    StopUpload { link: LinkId, request: RequestId },
     /// Check a chunk that was put together from slices; answer with `ChunkChecked`.
-    VerifyKept {
-        /// Of which content.
-        content: ContentId,
-        /// Which chunk.
-        chunk: ChunkIndex,
-    },
+    VerifyKept { content: ContentId, chunk: ChunkIndex },
     /// Read a chunk that could not be read; answer with `Reread`.
-    Reread {
-        /// Of which content.
-        content: ContentId,
-        /// Which chunk.
-        chunk: ChunkIndex,
-    },
+    Reread { content: ContentId, chunk: ChunkIndex },
     /// Make what is verified durable; answer with `Flushed`.
-    Flush {
-        /// Of which content.
-        content: ContentId,
-    },
+    Flush { content: ContentId },
     /// All wanted chunks are durable: put everything in its place; answer with `Finished`.
-    Finish {
-        /// Which content.
-        content: ContentId,
-    },
+    Finish { content: ContentId },
     /// Something for the product to show or act on.
     Event(Event),
 }
@@ -188,28 +152,16 @@ pub enum Event {
     },
     /// A peer takes part.
     PeerJoined {
-        /// Who.
         node: NodeId,
         /// What it says of itself.
         agent: String,
     },
     /// A peer is gone.
-    PeerLeft {
-        /// Who.
-        node: NodeId,
-        /// Why.
-        reason: String,
-    },
+    PeerLeft { node: NodeId, reason: String },
     /// A dial came to nothing.
-    PeerUnreachable {
-        /// Who.
-        node: NodeId,
-        /// Why.
-        failure: DialFailure,
-    },
+    PeerUnreachable { node: NodeId, failure: DialFailure },
     /// A peer does not take part in the content.
     PeerDeclined {
-        /// Who.
         node: NodeId,
         /// What was asked for.
         content: ContentId,
@@ -219,21 +171,18 @@ pub enum Event {
     /// A peer offers a content that this node does not take part in. It was declined, unless this node takes offers; a Join
     /// of that content takes it up where it stands.
     Offered {
-        /// Who.
         node: NodeId,
         /// What it has, or wants.
         content: ContentId,
     },
     /// A node that a peer told of is dialed for the first time.
     PeerFound {
-        /// Who.
         node: NodeId,
         /// Who told of it.
         by: NodeId,
     },
     /// A peer misbehaved; nothing is exchanged with it any more.
     PeerBanned {
-        /// Who.
         node: NodeId,
         /// What it did.
         violation: Violation,
@@ -242,9 +191,7 @@ pub enum Event {
     BlamedByPeer {
         /// Who says so.
         node: NodeId,
-        /// Which content.
         content: ContentId,
-        /// Which chunk.
         chunk: ChunkIndex,
     },
     /// A peer says that another gave it more than one wrong chunk.
@@ -253,40 +200,22 @@ pub enum Event {
         node: NodeId,
         /// Who says so.
         by: NodeId,
-        /// Of which content.
         content: ContentId,
     },
     /// A peer asked for a content that it may not have.
     PeerDenied {
-        /// Who.
         node: NodeId,
         /// What it asked for.
         content: ContentId,
     },
     /// A peer has all chunks now and lacked some before.
-    PeerCompleted {
-        /// Who.
-        node: NodeId,
-        /// Which content.
-        content: ContentId,
-    },
+    PeerCompleted { node: NodeId, content: ContentId },
     /// A peer that this node offers a content to has all of it, synced to its disk.
-    PeerDurable {
-        /// Who.
-        node: NodeId,
-        /// Which content.
-        content: ContentId,
-    },
+    PeerDurable { node: NodeId, content: ContentId },
     /// A chunk that was offered cannot be served any more; it was withdrawn.
-    ChunkLost {
-        /// Which content.
-        content: ContentId,
-        /// Which chunk.
-        chunk: ChunkIndex,
-    },
+    ChunkLost { content: ContentId, chunk: ChunkIndex },
     /// Chunks cannot be read just now: they are not offered until they can be.
     ReadTrouble {
-        /// Which content.
         content: ContentId,
         /// The chunk that was to be read.
         chunk: ChunkIndex,
@@ -295,28 +224,16 @@ pub enum Event {
     },
     /// What could not be read can be read again, and is offered again.
     ReadAgain {
-        /// Which content.
         content: ContentId,
         /// The chunk that was named before.
         chunk: ChunkIndex,
     },
     /// Everything wanted is there, verified and durable, at its place.
-    Completed {
-        /// Which content.
-        content: ContentId,
-    },
+    Completed { content: ContentId },
     /// A fetch ended without success; what is verified is kept.
-    Failed {
-        /// Which content.
-        content: ContentId,
-        /// Why.
-        failure: FetchFailure,
-    },
+    Failed { content: ContentId, failure: FetchFailure },
     /// This node takes no part in a content any more; its store is not needed.
-    Left {
-        /// Which content.
-        content: ContentId,
-    },
+    Left { content: ContentId },
     /// All links are closed and all that was verified is durable.
     Stopped,
 }

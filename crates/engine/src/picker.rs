@@ -22,9 +22,17 @@ pub(super) struct Picker {
     begun: Bitfield,
 }
 
-/// Smallest first: what is begun, what the fewest have, then a salt of this node's own that keeps neighbours in small files
-/// together, then the index.
-type Key = (bool, u16, u32, u32);
+/// The order of requests. The fields are compared from the first to the last; the smallest key comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    /// Nothing of it is on disk: what is begun comes first.
+    is_fresh: bool,
+    /// Peers that have it, without those that have everything: the rarest first.
+    availability: u16,
+    /// This node's own, so that nodes choose differently; the same for neighbours in small files, which make one run.
+    salt: u32,
+    chunk: u32,
+}
 
 impl Picker {
     /// An empty queue. The seed makes nodes that see the same availability choose differently.
@@ -73,7 +81,7 @@ impl Picker {
             return chunks.min_by_key(|&chunk| self.key(geometry, chunk, self.begun.contains(chunk.get())));
         }
         let found =
-            self.order.iter().map(|key| key.3).find(|&chunk| has.contains(chunk) && in_window(chunk))?;
+            self.order.iter().map(|key| key.chunk).find(|&chunk| has.contains(chunk) && in_window(chunk))?;
         geometry.chunk(found)
     }
 
@@ -95,7 +103,7 @@ impl Picker {
 
     /// The first of the queue that no peer has.
     pub(super) fn first_unavailable(&self) -> Option<u32> {
-        self.order.iter().map(|key| key.3).find(|&chunk| self.is_nowhere(chunk))
+        self.order.iter().map(|key| key.chunk).find(|&chunk| self.is_nowhere(chunk))
     }
 
     fn is_nowhere(&self, chunk: u32) -> bool {
@@ -129,11 +137,12 @@ impl Picker {
 
     fn key(&self, geometry: &Geometry, chunk: ChunkIndex, is_begun: bool) -> Key {
         if self.is_sequential {
-            return (!is_begun, 0, 0, chunk.get());
+            return Key { is_fresh: !is_begun, availability: 0, salt: 0, chunk: chunk.get() };
         }
         let group = geometry.span(chunk).content_offset / u64::from(RUN_LEN_TARGET);
         let salt = (mix(self.salt_seed, group) >> 32) as u32;
-        (!is_begun, self.availability[chunk.get() as usize], salt, chunk.get())
+        let availability = self.availability[chunk.get() as usize];
+        Key { is_fresh: !is_begun, availability, salt, chunk: chunk.get() }
     }
 
     /// Moves each chunk to its new place; where that is most of them, builds the order anew.
@@ -143,7 +152,7 @@ impl Picker {
         let mut queued = Vec::new();
         if is_bulk {
             for key in std::mem::take(&mut self.order) {
-                if key.0 { queued.push(key.3) } else { begun.push(key.3) }
+                if key.is_fresh { queued.push(key.chunk) } else { begun.push(key.chunk) }
             }
         }
         for &index in chunks {

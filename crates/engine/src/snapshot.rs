@@ -1,5 +1,7 @@
 //! The state of things, for people and for `--json`. Reads everything, changes nothing.
 
+#![expect(missing_docs, reason = "a field that its name and type explain has no comment")]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -27,7 +29,6 @@ pub struct Snapshot {
 /// One content.
 #[derive(Clone, Debug)]
 pub struct ContentSnapshot {
-    /// Which.
     pub content: ContentId,
     /// A name for people, once the manifest is known.
     pub name: Option<String>,
@@ -69,7 +70,6 @@ pub enum FetchPhase {
 /// One node.
 #[derive(Clone, Debug)]
 pub struct PeerSnapshot {
-    /// Who.
     pub node: NodeId,
     /// Over all its links.
     pub totals: PeerTotals,

@@ -75,7 +75,7 @@ pub enum Answer {
     },
     /// A content is served or being fetched.
     Added {
-        /// Which.
+        /// The content as it was added.
         content: Box<ContentStatus>,
         /// It was before, too.
         was_there: bool,

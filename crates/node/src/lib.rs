@@ -103,16 +103,16 @@ pub enum NodeEvent {
     Engine(Event),
     /// A store could not do what it was told; the engine's `Failed` follows if that ends a fetch.
     StoreError {
-        /// Of which content.
+        /// The content whose store failed.
         content: ContentId,
-        /// Why.
+        /// The cause.
         error: StoreError,
     },
     /// A store did without something that its place cannot do; the bytes are all there.
     StoreWarning {
-        /// Of which content.
+        /// The content whose store it concerns.
         content: ContentId,
-        /// What.
+        /// What a person should know of it.
         warning: StoreWarning,
     },
     /// A finder names a node; it is told once a node, content and way.

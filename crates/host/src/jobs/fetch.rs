@@ -36,7 +36,7 @@ pub enum FetchError {
     Selection(SelectionError),
     /// A stream takes one file, and so many are chosen.
     NotOneFile {
-        /// How many.
+        /// Files that the selection chooses.
         count: usize,
     },
     /// The key does not fit.
@@ -45,7 +45,7 @@ pub enum FetchError {
     Target(StoreError),
     /// The engine gave it up.
     GaveUp {
-        /// Why.
+        /// The last word of the engine.
         failure: FetchFailure,
         /// What last kept a finder from working.
         trouble: Option<String>,

@@ -15,7 +15,7 @@ use super::Selection;
 /// One fetch.
 #[derive(Clone, Debug)]
 pub struct FetchPlan {
-    /// What.
+    /// The content to fetch.
     pub content: ContentId,
     /// The manifest, if it need not come from peers.
     pub manifest: Option<Manifest>,
@@ -33,7 +33,7 @@ pub struct FetchPlan {
     pub content_key: Option<ContentKey>,
     /// The key was asked for by name: that the content is not sealed is then an error.
     pub must_be_sealed: bool,
-    /// Which files.
+    /// The files that are wanted.
     pub selection: Selection,
     /// Where they go.
     pub destination: Destination,

@@ -7,6 +7,7 @@ use super::args::{AddArgs, Global};
 use super::control;
 use super::failure::{self, Failure};
 use super::output::{self, HashView};
+use super::seal;
 use super::setup::Interrupts;
 use super::source::Wanted;
 use super::steps::{Progress, Steps};
@@ -103,6 +104,8 @@ fn fetch(args: &AddArgs, wanted: Wanted, out: &Path) -> Result<Request, Failure>
     // It answers before it has the manifest and looks at the folder: what no fetch could fill is refused here.
     check_folder(out)?;
     Selection::new(&args.include).map_err(failure::of_selection)?;
+    // The node reads it anew; a file that gives no key is refused before anything begins.
+    args.content_key.as_deref().map(seal::key_in).transpose()?;
     let content_key = args.content_key.as_deref().map(control::absolute).transpose()?;
     // A key in the ticket is not for the node: it opens only what it is told to open.
     let Wanted { content, sources, coordinators, signatures, .. } = wanted;

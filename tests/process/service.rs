@@ -227,8 +227,13 @@ fn a_node_fetches_chosen_files_of_a_sealed_content_and_opens_them() {
     ];
     let stranger = world.run(&args!["id", "--key", "stranger"]).expect_code(0).out[0].clone();
     node.run(&[args!["add", "--publisher", stranger], add.clone()].concat()).expect_code(7);
+    fs::write(world.path("open.key"), "no key").expect("a place");
+    for file in ["open.key", "nothing.key", "."] {
+        let wrong = args!["add", "--fetch", seed.ticket(), "--out", "store", "--content-key", file];
+        node.run(&wrong).expect_code(2);
+    }
     let ticket = node.add(add);
-    node.wait_serving("box");
+    assert_eq!(node.wait_serving("box")["present_bytes"], 3 * MIB);
     assert_same_file(&film, &world.path("store/box/film.mkv"));
     assert!(!world.path("store/box/song.ogg").exists());
     seed.process.kill();

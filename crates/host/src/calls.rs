@@ -93,9 +93,10 @@ fn may_add(contents: &Contents, spec: &Spec) -> Result<(), String> {
     let Spec::Fetch(FetchSpec { ticket, .. }) = spec else { return Ok(()) };
     match ticket.parse::<Ticket>() {
         Err(error) => Err(error.to_string()),
-        Ok(ticket) if contents.find(ticket.content).is_some() => {
-            Err(format!("content {} is here already: see `swarm ls`", ticket.content.short()))
-        }
+        Ok(ticket) if contents.find(ticket.content).is_some() => Err(format!(
+            "content {} is here already (`swarm ls` shows it): to fetch it otherwise, `swarm remove` it first",
+            ticket.content.short()
+        )),
         Ok(_) => Ok(()),
     }
 }

@@ -21,6 +21,9 @@ pub enum ContentKeyError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// It is a folder, a device or the like.
+    #[error("`{}` is not a file: name the file with the key", Shown(.0))]
+    NotAFile(PathBuf),
     /// Its mode lets others read it.
     #[error("`{}` can be read by others: chmod 600 it", Shown(.0))]
     Exposed(PathBuf),
@@ -47,7 +50,7 @@ impl ContentKeyError {
     pub fn category(&self) -> Category {
         match self {
             Self::Read { error, .. } => Category::of_io(error.kind()),
-            Self::Exposed(_) | Self::Text { .. } | Self::Key { .. } => Category::Usage,
+            Self::NotAFile(_) | Self::Exposed(_) | Self::Text { .. } | Self::Key { .. } => Category::Usage,
         }
     }
 }
@@ -59,7 +62,11 @@ impl ContentKeyError {
 pub fn content_key_in(path: &Path) -> Result<ContentKey, ContentKeyError> {
     let failed = |error| ContentKeyError::Read { path: path.to_owned(), error };
     let file = std::fs::File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(ContentKeyError::NotAFile(path.to_owned()));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
         return Err(ContentKeyError::Exposed(path.to_owned()));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize));

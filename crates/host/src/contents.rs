@@ -86,6 +86,8 @@ pub(super) struct Entry {
     pub(super) state: State,
     pub(super) content_len: u64,
     pub(super) present_len: u64,
+    /// Bytes that are here when its fetch is complete: less than the content where files were chosen or left out.
+    pub(super) complete_len: u64,
     pub(super) lost_chunks: u64,
     /// What it is, once it was opened.
     pub(super) manifest: Option<Manifest>,
@@ -145,6 +147,7 @@ impl Entry {
             state: State::Waiting,
             content_len: 0,
             present_len: 0,
+            complete_len: 0,
             lost_chunks: 0,
             manifest: None,
             unreadable: BTreeMap::new(),

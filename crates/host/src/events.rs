@@ -123,7 +123,7 @@ impl Running {
         }
         info!(content = %content.short(), name = %entry.name, "fetched, and serving");
         entry.state = State::Serving;
-        entry.present_len = entry.content_len;
+        entry.present_len = entry.complete_len;
         if let Spec::Fetch(FetchSpec { is_complete, .. }) = &mut entry.spec {
             *is_complete = true;
         }

@@ -91,6 +91,15 @@ impl Opener {
 }
 
 impl Opened {
+    /// Bytes of the chunks that are here or are to come.
+    pub(super) fn complete_len(&self) -> u64 {
+        let mut all = self.durable.clone();
+        self.wanted.iter().for_each(|chunk| {
+            all.insert(chunk);
+        });
+        len_of(&self.manifest, &all)
+    }
+
     fn seed(manifest: Manifest, store: SeedStore, spec: Spec) -> Self {
         let durable = store.good().clone();
         let (wanted, present_len) = (Bitfield::new(durable.len()), len_of(&manifest, &durable));

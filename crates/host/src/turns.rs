@@ -82,6 +82,7 @@ impl Running {
         entry.name = opened.manifest.name();
         entry.manifest = Some(opened.manifest.clone());
         entry.unreadable.clear();
+        entry.complete_len = opened.complete_len();
         entry.spec = opened.spec;
         entry.content_len = opened.manifest.geometry().content_len();
         entry.present_len = opened.present_len;

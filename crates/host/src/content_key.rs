@@ -1,7 +1,7 @@
 //! The key of a sealed content in a file. Reads no more than a key needs, and no file that others may read.
 
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -21,7 +21,7 @@ pub enum ContentKeyError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// It is a folder, a device or the like.
+    /// It is a folder or a device.
     #[error("`{}` is not a file: name the file with the key", Shown(.0))]
     NotAFile(PathBuf),
     /// Its mode lets others read it.
@@ -63,7 +63,9 @@ pub fn content_key_in(path: &Path) -> Result<ContentKey, ContentKeyError> {
     let failed = |error| ContentKeyError::Read { path: path.to_owned(), error };
     let file = std::fs::File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
+    let kind = metadata.file_type();
+    // A pipe may bring a key, from a password manager for instance.
+    if kind.is_dir() || kind.is_char_device() || kind.is_block_device() {
         return Err(ContentKeyError::NotAFile(path.to_owned()));
     }
     if metadata.permissions().mode() & 0o077 != 0 {

@@ -7,7 +7,6 @@ use super::args::{AddArgs, Global};
 use super::control;
 use super::failure::{self, Failure};
 use super::output::{self, HashView};
-use super::seal;
 use super::setup::Interrupts;
 use super::source::Wanted;
 use super::steps::{Progress, Steps};
@@ -16,6 +15,7 @@ use swarm_core::manifest::Ticket;
 use swarm_files::{HashProgress, check_folder};
 use swarm_host::client::Client;
 use swarm_host::jobs::Selection;
+use swarm_host::lasting_content_key_in;
 use swarm_host::protocol::{Answer, ContentState, Request};
 
 pub(super) async fn run(args: AddArgs, global: &Global) -> Result<(), Failure> {
@@ -105,7 +105,7 @@ fn fetch(args: &AddArgs, wanted: Wanted, out: &Path) -> Result<Request, Failure>
     check_folder(out)?;
     Selection::new(&args.include).map_err(failure::of_selection)?;
     // The node reads it anew; a file that gives no key is refused before anything begins.
-    args.content_key.as_deref().map(seal::key_in).transpose()?;
+    args.content_key.as_deref().map(lasting_content_key_in).transpose()?;
     let content_key = args.content_key.as_deref().map(control::absolute).transpose()?;
     // A key in the ticket is not for the node: it opens only what it is told to open.
     let Wanted { content, sources, coordinators, signatures, .. } = wanted;

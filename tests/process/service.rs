@@ -228,7 +228,11 @@ fn a_node_fetches_chosen_files_of_a_sealed_content_and_opens_them() {
     let stranger = world.run(&args!["id", "--key", "stranger"]).expect_code(0).out[0].clone();
     node.run(&[args!["add", "--publisher", stranger], add.clone()].concat()).expect_code(7);
     fs::write(world.path("open.key"), "no key").expect("a place");
-    for file in ["open.key", "nothing.key", "."] {
+    // A pipe gives a key once, and the node reads it at each start.
+    let status =
+        std::process::Command::new("mkfifo").args(["-m", "600"]).arg(world.path("pipe.key")).status();
+    assert!(status.expect("mkfifo is there").success());
+    for file in ["open.key", "nothing.key", ".", "pipe.key"] {
         let wrong = args!["add", "--fetch", seed.ticket(), "--out", "store", "--content-key", file];
         node.run(&wrong).expect_code(2);
     }

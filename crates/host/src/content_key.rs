@@ -21,7 +21,7 @@ pub enum ContentKeyError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// It is a folder or a device.
+    /// It is a folder or a device, or a pipe where the file is read more than once.
     #[error("`{}` is not a file: name the file with the key", Shown(.0))]
     NotAFile(PathBuf),
     /// Its mode lets others read it.
@@ -75,6 +75,20 @@ pub fn content_key_in(path: &Path) -> Result<ContentKey, ContentKeyError> {
     file.take(KEY_FILE_LEN_MAX).read_to_end(&mut bytes).map_err(failed)?;
     let text = text_of(&bytes).map_err(|error| ContentKeyError::Text { path: path.to_owned(), error })?;
     text.parse().map_err(|error| ContentKeyError::Key { path: path.to_owned(), error })
+}
+
+/// Reads the key in a file that a node reads anew at each start: no pipe, which gives it once.
+///
+/// # Errors
+/// As [`content_key_in`], and if it is not a regular file.
+pub fn lasting_content_key_in(path: &Path) -> Result<ContentKey, ContentKeyError> {
+    // Looked at first: opening a pipe waits for its writer.
+    let metadata =
+        std::fs::metadata(path).map_err(|error| ContentKeyError::Read { path: path.to_owned(), error })?;
+    if !metadata.is_file() {
+        return Err(ContentKeyError::NotAFile(path.to_owned()));
+    }
+    content_key_in(path)
 }
 
 /// A key has 60 characters; comments and blank lines may stand around it.

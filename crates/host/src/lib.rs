@@ -51,7 +51,7 @@ use swarm_core::base::ContentId;
 
 pub use admission_files::AdmissionFiles;
 pub use config::{Allowed, AnyOr, AnyOrError, Collecting, Config, ConfigError, Rates};
-pub use content_key::{ContentKeyError, content_key_in};
+pub use content_key::{ContentKeyError, content_key_in, lasting_content_key_in};
 pub use control::{ControlError, ControlSocket};
 pub use run::{Ending, Service, ServiceError};
 pub use saved::SavedError;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::content_key::{ContentKeyError, content_key_in};
+use super::content_key::{ContentKeyError, lasting_content_key_in};
 use super::contents::{FetchSpec, Spec};
 use super::saved::{Saved, SavedError, read};
 use crate::jobs::{
@@ -74,12 +74,11 @@ impl Opener {
             }
             Spec::Fetch(fetch) => {
                 let manifest = manifest.ok_or_else(Refusal::bug)?;
-                self.saved.keep_manifest(&manifest)?;
                 let manifest = match &fetch.content_key {
-                    Some(path) => manifest.opened(&content_key_in(path)?)?,
+                    Some(path) => manifest.opened(&lasting_content_key_in(path)?)?,
                     None => manifest,
                 };
-                open_fetch(fetch, manifest, &cache, progress)
+                open_fetch(&self.saved, fetch, manifest, &cache, progress)
             }
         }
     }
@@ -190,6 +189,7 @@ fn read_manifest(path: &Path) -> Result<Manifest, Refusal> {
 
 /// Opens the folder of a fetch: as it stands if it was complete once and still is, otherwise to be filled.
 fn open_fetch(
+    saved: &Saved,
     fetch: &FetchSpec,
     manifest: Manifest,
     cache: &IndexCache,
@@ -203,6 +203,7 @@ fn open_fetch(
     {
         return Ok(Opened::seed(manifest, store, spec));
     }
+    saved.keep_manifest(&manifest)?;
     let unmatched = |pattern: &String| format!("`{}` matches nothing", Shown(pattern));
     let remarks = chosen.unmatched.iter().map(unmatched).collect();
     let folder = FolderPlan { out: fetch.out.clone(), overwrite: false, verify_at_end: false };

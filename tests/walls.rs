@@ -13,6 +13,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("engine", &["core"]),
     ("sim", &["core", "engine"]),
+    ("sync", &["core"]),
     ("link", &["core"]),
     ("files", &["core"]),
     ("credentials", &["core"]),
@@ -39,6 +40,7 @@ const PURE_DEPENDENCIES: &[&str] = &[
     "fastrand",
     "hpke",
     "prost",
+    "serde",
     "thiserror",
     "unicode-normalization",
 ];
@@ -55,7 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without async, clock, sockets, files, threads and hash maps.
-const PURE: &[&str] = &["core", "engine", "sim"];
+const PURE: &[&str] = &["core", "engine", "sync", "sim"];
 
 /// Names that pure crates must not use. `std::net::SocketAddr` is a value, not a socket.
 const IMPURE: &[&str] = &[

@@ -1,0 +1,41 @@
+//! Where three trees are not the same.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Entry, FileId, Kind, PerSide, Side, TreePath};
+
+/// What both sides agreed on at a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseEntry {
+    /// What stood there.
+    pub kind: Kind,
+    /// The later of both sides' times of change, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// The number of the file on each side: it tells a moved file from a new one.
+    pub ids: PerSide<Option<FileId>>,
+}
+
+/// A path at which not all three trees have the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The path.
+    pub path: TreePath,
+    /// What stands there now.
+    pub now: PerSide<Option<Entry>>,
+    /// What both agreed on last.
+    pub base: Option<BaseEntry>,
+}
+
+impl Difference {
+    /// Whether a side has what the base has.
+    pub fn is_unchanged(&self, side: Side) -> bool {
+        let now = self.now.of(side).as_ref().map(|entry| &entry.kind);
+        now == self.base.as_ref().map(|base| &base.kind)
+    }
+
+    /// Whether both sides have the same.
+    pub fn agrees(&self) -> bool {
+        let kind = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.kind.clone());
+        kind(&self.now.local) == kind(&self.now.remote)
+    }
+}

@@ -1,0 +1,12 @@
+//! Limits of what is accepted from a disk, a plan file or another machine.
+
+/// Longest path below the root, in bytes (`PATH_MAX` of Linux).
+pub const PATH_LEN_MAX: usize = 4096;
+/// Longest name, in bytes (`NAME_MAX` of Linux).
+pub const NAME_LEN_MAX: usize = 255;
+/// Longest target of a symbolic link, in bytes.
+pub const LINK_LEN_MAX: usize = 4096;
+/// Files above this length are not merged as text, in bytes.
+pub const MERGE_LEN_MAX: u64 = 4 << 20;
+/// Files of more lines are not merged as text: a hostile file of 50 000 lines takes seconds.
+pub const MERGE_LINES_MAX: usize = 20_000;

@@ -15,13 +15,26 @@ mod plan;
 mod conflict;
 mod policy;
 
+mod run_id;
+
+mod index;
+mod observe;
+mod replica;
+
 pub mod limits;
 
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
+pub use index::{Deed, DeedEnd, Index, IndexStep, KeptId, Known};
+pub use observe::{Observation, Observer, Tally, observe};
 pub use op::{Op, OpKind, Source};
 pub use path::{PathFault, TreePath};
 pub use plan::{Hold, MergeTask, Plan};
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};
+pub use replica::{
+    Blind, BlindWhy, ContentSource, Done, Found, FoundKind, Replica, ReplicaError, Seen, StageJob, Staged,
+    Walk,
+};
+pub use run_id::{NotARun, RunId};
 pub use side::{PerSide, Side};

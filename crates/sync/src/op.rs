@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConflictId, Entry, Kind, TreePath};
+use crate::{ConflictId, Entry, KeptId, Kind, TreePath};
 
 /// An operation on one side of a pair. Operations are performed in the order in which a plan has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,5 +58,10 @@ pub enum Source {
     Settled {
         /// The conflict.
         conflict: ConflictId,
+    },
+    /// A kept version of the same side.
+    Kept {
+        /// The version.
+        kept: KeptId,
     },
 }

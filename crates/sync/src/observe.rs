@@ -1,0 +1,200 @@
+//! Brings what is known of a side up to date with what stands there. A file is read only if the disk tells something else of it than
+//! when it was last read. Invariant: a place that cannot be seen is never taken for one at which nothing stands.
+
+use std::cmp::Ordering;
+use std::iter::Peekable;
+
+use crate::{Blind, Entry, Found, FoundKind, Kind, ReplicaError, Seen, TreePath};
+
+/// What was found out about a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// The path.
+    pub path: TreePath,
+    /// What stands there; `None` if nothing does.
+    pub entry: Option<Entry>,
+}
+
+/// The sum of an observation of a side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Entries found.
+    pub found: u64,
+    /// Files read.
+    pub hashed: u64,
+    /// Bytes of the files read.
+    pub hashed_len: u64,
+    /// Paths at which something else stands than was known.
+    pub changed: u64,
+    /// Places that could not be seen.
+    pub blind: Vec<Blind>,
+    /// Entries whose names are not UTF-8, escaped.
+    pub unnamed: Vec<String>,
+}
+
+/// What an observation does to the world outside.
+pub trait Observer {
+    /// An error of the index.
+    type Error: From<ReplicaError>;
+
+    /// Reads and hashes files.
+    fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>>;
+
+    /// Remembers what was found out, all of it or nothing.
+    fn remember(&mut self, batch: Vec<Observation>) -> Result<(), Self::Error>;
+
+    /// Is told how far it is, after each batch.
+    fn progress(&mut self, tally: &Tally);
+}
+
+/// Compares a walk with what is known of the same place, both in path order. `thorough` reads every file, whatever the disk tells of it.
+pub fn observe<O: Observer>(
+    walk: impl Iterator<Item = Result<Seen, ReplicaError>>,
+    known: impl Iterator<Item = Result<(TreePath, Entry), O::Error>>,
+    thorough: bool,
+    observer: &mut O,
+) -> Result<Tally, O::Error> {
+    let mut known = known.peekable();
+    let mut work =
+        Work { observer, tally: Tally::default(), files: Vec::new(), files_len: 0, batch: Vec::new() };
+    for seen in walk {
+        match seen? {
+            Seen::Unnamed { shown } => work.tally.unnamed.push(shown),
+            Seen::Blind(blind) => {
+                work.forget_before(&mut known, &blind.path)?;
+                while next_is(&mut known, |path| path.is_at_or_below(&blind.path))? {
+                    known.next();
+                }
+                work.tally.blind.push(blind);
+            }
+            Seen::Entry(found) => {
+                work.forget_before(&mut known, &found.path)?;
+                let known =
+                    if next_is(&mut known, |path| *path == found.path)? { known.next() } else { None };
+                let known = known.transpose()?.map(|(_, entry)| entry);
+                work.take(found, known, thorough)?;
+            }
+        }
+    }
+    for vanished in known {
+        work.note(vanished?.0, None)?;
+    }
+    work.finish()
+}
+
+/// Whether the next known path is so. An error of the index is returned here, and not lost.
+fn next_is<E>(
+    known: &mut Peekable<impl Iterator<Item = Result<(TreePath, Entry), E>>>,
+    is_so: impl Fn(&TreePath) -> bool,
+) -> Result<bool, E> {
+    match known.peek() {
+        Some(Ok((path, _))) => Ok(is_so(path)),
+        None => Ok(false),
+        Some(Err(_)) => match known.next() {
+            Some(Err(error)) => Err(error),
+            Some(Ok(_)) | None => Ok(false),
+        },
+    }
+}
+
+struct Work<'a, O> {
+    observer: &'a mut O,
+    tally: Tally,
+    /// Files to read.
+    files: Vec<Found>,
+    files_len: u64,
+    batch: Vec<Observation>,
+}
+
+impl<O: Observer> Work<'_, O> {
+    /// What was known before this path, and was not found, has vanished.
+    fn forget_before(
+        &mut self,
+        known: &mut Peekable<impl Iterator<Item = Result<(TreePath, Entry), O::Error>>>,
+        path: &TreePath,
+    ) -> Result<(), O::Error> {
+        while next_is(known, |next| next.cmp(path) == Ordering::Less)? {
+            if let Some(vanished) = known.next() {
+                self.note(vanished?.0, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, found: Found, known: Option<Entry>, thorough: bool) -> Result<(), O::Error> {
+        self.tally.found += 1;
+        let kind = match &found.kind {
+            FoundKind::Folder => Kind::Folder,
+            FoundKind::Symlink { target } => Kind::Symlink { target: target.clone() },
+            FoundKind::File { len, .. } => {
+                if !thorough && known.as_ref().is_some_and(|known| is_as_known(&found, known)) {
+                    return Ok(());
+                }
+                self.files_len += len;
+                self.files.push(found);
+                return if self.files.len() >= FILES_MAX || self.files_len >= FILES_LEN_MAX {
+                    self.read()
+                } else {
+                    Ok(())
+                };
+            }
+        };
+        let entry = Entry { kind, modified_ns: found.modified_ns, stamp: found.stamp };
+        // The times of a folder change with what stands in it; only its number counts.
+        if known.is_some_and(|known| known.kind == entry.kind && known.stamp.id == entry.stamp.id) {
+            return Ok(());
+        }
+        self.note(found.path, Some(entry))
+    }
+
+    fn read(&mut self) -> Result<(), O::Error> {
+        self.files_len = 0;
+        for result in self.observer.hash(std::mem::take(&mut self.files)) {
+            match result {
+                Ok((path, entry)) => {
+                    self.tally.hashed += 1;
+                    self.tally.hashed_len += entry.file().map_or(0, |content| content.len);
+                    self.note(path, Some(entry))?;
+                }
+                Err(blind) => self.tally.blind.push(blind),
+            }
+        }
+        self.observer.progress(&self.tally);
+        Ok(())
+    }
+
+    fn note(&mut self, path: TreePath, entry: Option<Entry>) -> Result<(), O::Error> {
+        self.tally.changed += 1;
+        self.batch.push(Observation { path, entry });
+        if self.batch.len() >= BATCH_MAX { self.remember() } else { Ok(()) }
+    }
+
+    fn remember(&mut self) -> Result<(), O::Error> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() { Ok(()) } else { self.observer.remember(batch) }
+    }
+
+    fn finish(mut self) -> Result<Tally, O::Error> {
+        self.read()?;
+        self.remember()?;
+        Ok(self.tally)
+    }
+}
+
+/// Whether the disk tells of a file what it told when the file was read.
+fn is_as_known(found: &Found, known: &Entry) -> bool {
+    let (FoundKind::File { len, executable }, Some(content)) = (&found.kind, known.file()) else {
+        return false;
+    };
+    content.len == *len
+        && content.executable == *executable
+        && known.modified_ns == found.modified_ns
+        && known.stamp == found.stamp
+}
+
+/// Files that are read at once: enough for all cores.
+const FILES_MAX: usize = 4096;
+/// Bytes that are read at once: progress is told after them.
+const FILES_LEN_MAX: u64 = 256 << 20;
+/// Paths in one transaction of the index.
+const BATCH_MAX: usize = 10_000;

@@ -39,3 +39,14 @@ impl Difference {
         kind(&self.now.local) == kind(&self.now.remote)
     }
 }
+
+impl BaseEntry {
+    /// The base of two entries that agree.
+    pub fn of(local: &Entry, remote: &Entry) -> Self {
+        Self {
+            kind: local.kind.clone(),
+            modified_ns: local.modified_ns.max(remote.modified_ns),
+            ids: PerSide { local: local.stamp.id, remote: remote.stamp.id },
+        }
+    }
+}

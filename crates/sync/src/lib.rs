@@ -18,8 +18,12 @@ mod policy;
 mod run_id;
 
 mod index;
+mod memory;
 mod observe;
 mod replica;
+
+mod run;
+mod undo;
 
 pub mod limits;
 
@@ -27,6 +31,7 @@ pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
 pub use index::{Deed, DeedEnd, Index, IndexStep, KeptId, Known};
+pub use memory::MemoryIndex;
 pub use observe::{Observation, Observer, Tally, observe};
 pub use op::{Op, OpKind, Source};
 pub use path::{PathFault, TreePath};
@@ -36,5 +41,7 @@ pub use replica::{
     Blind, BlindWhy, ContentSource, Done, Found, FoundKind, Replica, ReplicaError, Seen, StageJob, Staged,
     Walk,
 };
+pub use run::{Run, RunError, RunEvent, read_whole};
 pub use run_id::{NotARun, RunId};
 pub use side::{PerSide, Side};
+pub use undo::{Undo, undo};

@@ -38,7 +38,7 @@ pub trait Replica {
         carried: &(dyn Fn(u64) + Sync),
     ) -> Vec<Result<Staged, ReplicaError>>;
 
-    /// Makes all that was staged and performed durable.
+    /// Makes all that stands on this side durable: what was staged and performed, and what users wrote.
     fn settle(&mut self) -> Result<(), ReplicaError>;
 
     /// Performs operations in their order; a refused one does not keep the others from being tried. Each has what was staged for it,

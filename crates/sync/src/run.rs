@@ -1,0 +1,337 @@
+//! One run: performs a plan on both sides and remembers what came of it. Operations go in groups: contents are staged and made durable,
+//! then they take their places, then both sides are durable, and only then does the index believe it. A run may be cut off
+//! between any two of these steps; the next one sees from the trees what was done.
+
+use crate::{
+    ContentHash, ContentSource, Deed, DeedEnd, Difference, Done, FileContent, Index, IndexStep, Kind,
+    Observation, Op, OpKind, PerSide, Plan, Replica, ReplicaError, RunId, Side, Source, StageJob, Staged,
+    TreePath,
+};
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError<E: std::error::Error> {
+    /// A side can do nothing more.
+    #[error("{error}")]
+    Replica {
+        /// The side.
+        side: Side,
+        /// Its error.
+        error: ReplicaError,
+    },
+    /// The index cannot be read or written.
+    #[error(transparent)]
+    Index(E),
+}
+
+/// What happens in a run, for whoever watches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunEvent {
+    /// An operation was performed.
+    Performed {
+        /// On which side.
+        side: Side,
+        /// The operation.
+        op: Op,
+    },
+    /// An operation was not performed. The rest goes on.
+    Refused {
+        /// On which side.
+        side: Side,
+        /// The operation.
+        op: Op,
+        /// The reason.
+        error: ReplicaError,
+    },
+}
+
+/// What a run uses.
+pub struct Run<'a, I> {
+    /// Its name: versions that it displaces are kept under it.
+    pub id: RunId,
+    /// Both sides.
+    pub sides: PerSide<&'a mut dyn Replica>,
+    /// The memory of the pair.
+    pub index: &'a mut I,
+    /// Is told what happens, in its order.
+    pub on_event: &'a mut dyn FnMut(RunEvent),
+    /// Is told of bytes as they are copied to a side, from several threads at once.
+    pub carried: &'a (dyn Fn(Side, u64) + Sync),
+}
+
+impl<I: Index> Run<'_, I> {
+    /// Performs a plan. `differences` are those that it was made from.
+    pub fn carry_out(&mut self, plan: &Plan, differences: &[Difference]) -> Result<(), RunError<I::Error>> {
+        self.agree(&plan.agreed)?;
+        let mut work = Work { run: self, differences, moves: PerSide::default(), number: 0 };
+        for side in Side::BOTH {
+            for group in groups(plan.ops.of(side)) {
+                work.perform(side, group)?;
+            }
+        }
+        self.agree_where_equal()?;
+        self.remember(vec![IndexStep::Conflicts(plan.conflicts.clone())])
+    }
+
+    /// Moves the base at all paths at which both sides have the same by now.
+    fn agree_where_equal(&mut self) -> Result<(), RunError<I::Error>> {
+        let left = self.index.differences().map_err(RunError::Index)?;
+        let equal: Vec<TreePath> =
+            left.into_iter().filter(Difference::agrees).map(|difference| difference.path).collect();
+        self.agree(&equal)
+    }
+
+    fn agree(&mut self, paths: &[TreePath]) -> Result<(), RunError<I::Error>> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        // The base must not claim what a power cut could still take from one side.
+        self.settle()?;
+        for batch in paths.chunks(BATCH_MAX) {
+            self.remember(batch.iter().cloned().map(IndexStep::Agree).collect())?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), RunError<I::Error>> {
+        Side::BOTH.into_iter().try_for_each(|side| self.settle_side(side))
+    }
+
+    fn settle_side(&mut self, side: Side) -> Result<(), RunError<I::Error>> {
+        self.sides.of_mut(side).settle().map_err(|error| RunError::Replica { side, error })
+    }
+
+    fn remember(&mut self, steps: Vec<IndexStep>) -> Result<(), RunError<I::Error>> {
+        self.index.apply(steps).map_err(RunError::Index)
+    }
+}
+
+/// The state of a plan that is being performed.
+struct Work<'run, 'a, I> {
+    run: &'run mut Run<'a, I>,
+    differences: &'run [Difference],
+    /// Moves that were performed, in their order: where a path of the plan stands now.
+    moves: PerSide<Vec<(TreePath, TreePath)>>,
+    /// Number of the next operation.
+    number: u64,
+}
+
+impl<I: Index> Work<'_, '_, I> {
+    fn perform(&mut self, side: Side, ops: &[Op]) -> Result<(), RunError<I::Error>> {
+        let first = self.number;
+        self.number += ops.len() as u64;
+        let intents = (first..).zip(ops).map(|(number, op)| self.deed(number, side, op, DeedEnd::Intended));
+        let intents = intents.collect();
+        self.run.remember(intents)?;
+
+        let mut staged = self.stage(side, ops)?;
+        let mut wanted = Vec::new();
+        let mut results: Vec<Option<Result<Done, ReplicaError>>> = Vec::new();
+        for (op, staged) in ops.iter().zip(&mut staged) {
+            match staged.take() {
+                Some(Err(error)) => results.push(Some(Err(error))),
+                Some(Ok(staged)) => {
+                    wanted.push((op.clone(), Some(staged)));
+                    results.push(None);
+                }
+                None => {
+                    wanted.push((op.clone(), None));
+                    results.push(None);
+                }
+            }
+        }
+        let mut performed = self.run.sides.of_mut(side).perform(self.run.id, wanted).into_iter();
+        let missing = || Err(ReplicaError::Stopped);
+        let results: Vec<Result<Done, ReplicaError>> = results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|| performed.next().unwrap_or_else(missing)))
+            .collect();
+        self.record(side, first, ops, results)
+    }
+
+    /// What is staged for each operation; nothing for one that puts no file.
+    #[expect(clippy::type_complexity, reason = "one entry for each operation: none, staged, or refused")]
+    fn stage(
+        &mut self,
+        side: Side,
+        ops: &[Op],
+    ) -> Result<Vec<Option<Result<Staged, ReplicaError>>>, RunError<I::Error>> {
+        let mut jobs = Vec::new();
+        let mut staged: Vec<Option<Result<Staged, ReplicaError>>> = Vec::new();
+        let mut waiting = Vec::new();
+        for (at, op) in ops.iter().enumerate() {
+            staged.push(None);
+            let OpKind::Put { content: Kind::File(content), modified_ns, source } = &op.kind else {
+                continue;
+            };
+            match self.source(side, op, source)? {
+                Some(source) => {
+                    let (path, content) = (op.path.clone(), *content);
+                    jobs.push(StageJob { path, content, modified_ns: *modified_ns, source });
+                    waiting.push(at);
+                }
+                None => staged[at] = Some(Err(ReplicaError::Changed { path: op.path.clone() })),
+            }
+        }
+        if jobs.is_empty() {
+            return Ok(staged);
+        }
+        let carried = self.run.carried;
+        let results = self.run.sides.of_mut(side).stage(jobs, &|len| carried(side, len));
+        let ends =
+            results.iter().find_map(|result| result.as_ref().err().filter(|error| error.ends_run())).cloned();
+        if let Some(error) = ends {
+            return Err(RunError::Replica { side, error });
+        }
+        waiting.into_iter().zip(results).for_each(|(at, result)| staged[at] = Some(result));
+        // A name must not lead to bytes that a power cut could still take.
+        self.run.settle_side(side)?;
+        Ok(staged)
+    }
+
+    /// Where the bytes for an operation come from; `None` if they are nowhere any more.
+    fn source(
+        &mut self,
+        side: Side,
+        op: &Op,
+        source: &Source,
+    ) -> Result<Option<Box<dyn ContentSource>>, RunError<I::Error>> {
+        Ok(match source {
+            Source::Kept { kept } => Some(self.run.sides.of(side).kept_source(kept)),
+            Source::Settled { .. } => {
+                let OpKind::Put { content: Kind::File(FileContent { hash, .. }), .. } = &op.kind else {
+                    return Ok(None);
+                };
+                let text = self.run.index.text(hash).map_err(RunError::Index)?;
+                text.map(|bytes| Box::new(Bytes(bytes)) as Box<dyn ContentSource>)
+            }
+            Source::Other { path } => {
+                let other = side.other();
+                let at = self.differences.binary_search_by(|difference| difference.path.cmp(path));
+                let seen = at.ok().and_then(|at| self.differences[at].now.of(other).as_ref());
+                seen.map(|seen| self.run.sides.of(other).source(&self.now_at(other, path), seen))
+            }
+        })
+    }
+
+    /// Where an entry stands now that was observed at `path`.
+    fn now_at(&self, side: Side, path: &TreePath) -> TreePath {
+        let moves = self.moves.of(side).iter();
+        moves.fold(path.clone(), |path, (from, to)| path.moved(from, to).unwrap_or(path))
+    }
+
+    fn record(
+        &mut self,
+        side: Side,
+        first: u64,
+        ops: &[Op],
+        results: Vec<Result<Done, ReplicaError>>,
+    ) -> Result<(), RunError<I::Error>> {
+        let mut steps = Vec::new();
+        let mut ends = None;
+        for ((number, op), result) in (first..).zip(ops).zip(results) {
+            match result {
+                Ok(done) => {
+                    if let OpKind::Move { from } = &op.kind {
+                        self.moves.of_mut(side).push((from.clone(), op.path.clone()));
+                        steps.push(IndexStep::Moved { side, from: from.clone(), to: op.path.clone() });
+                    }
+                    let seen = Observation { path: op.path.clone(), entry: done.now.clone() };
+                    steps.extend([IndexStep::Observe(side, seen), IndexStep::Agree(op.path.clone())]);
+                    let end = DeedEnd::Done { now: done.now, kept: done.kept };
+                    steps.push(self.deed(number, side, op, end));
+                    (self.run.on_event)(RunEvent::Performed { side, op: op.clone() });
+                }
+                Err(error) => {
+                    // Whether an operation that was cut off was performed is not known: it stays intended.
+                    if error.ends_run() {
+                        ends.get_or_insert(error);
+                        continue;
+                    }
+                    steps.push(self.deed(number, side, op, DeedEnd::Refused));
+                    (self.run.on_event)(RunEvent::Refused { side, op: op.clone(), error });
+                }
+            }
+        }
+        // What was done before the end counts too, if it can still be made durable.
+        let settled = self.run.settle().and_then(|()| self.run.remember(steps));
+        ends.map_or(settled, |error| Err(RunError::Replica { side, error }))
+    }
+
+    fn deed(&self, number: u64, side: Side, op: &Op, end: DeedEnd) -> IndexStep {
+        IndexStep::Deed(self.run.id, Box::new(Deed { number, side, op: op.clone(), end }))
+    }
+}
+
+/// The operations in groups, each of which is durable before the next begins.
+fn groups(ops: &[Op]) -> impl Iterator<Item = &[Op]> {
+    let mut rest = ops;
+    std::iter::from_fn(move || {
+        let mut len = 0_u64;
+        let fits = |op: &&Op| {
+            let fits = len < GROUP_LEN_MAX;
+            len = len.saturating_add(put_len(op));
+            fits
+        };
+        let count = rest.iter().take(GROUP_OPS_MAX).take_while(fits).count();
+        let (group, after) = rest.split_at(count);
+        rest = after;
+        (!group.is_empty()).then_some(group)
+    })
+}
+
+/// Bytes that an operation copies.
+fn put_len(op: &Op) -> u64 {
+    match &op.kind {
+        OpKind::Put { content: Kind::File(content), .. } => content.len,
+        OpKind::Put { .. }
+        | OpKind::MakeFolder
+        | OpKind::Move { .. }
+        | OpKind::SetExecutable { .. }
+        | OpKind::Remove => 0,
+    }
+}
+
+/// A content in memory.
+struct Bytes(Vec<u8>);
+
+impl ContentSource for Bytes {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, ReplicaError> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..)).unwrap_or_default();
+        let len = rest.len().min(buf.len());
+        buf[..len].copy_from_slice(&rest[..len]);
+        Ok(len)
+    }
+
+    fn as_any(&mut self) -> &mut dyn std::any::Any {
+        self
+    }
+}
+
+/// Reads a whole content of at most `len_max` bytes and proves it by its hash.
+pub fn read_whole(
+    source: &mut dyn ContentSource,
+    path: &TreePath,
+    content: &FileContent,
+) -> Result<Vec<u8>, ReplicaError> {
+    let mut bytes = vec![0; usize::try_from(content.len).unwrap_or(0)];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match source.read_at(filled as u64, &mut bytes[filled..])? {
+            0 => break,
+            read_len => filled += read_len,
+        }
+    }
+    if filled == bytes.len() && ContentHash::of(&bytes) == content.hash {
+        Ok(bytes)
+    } else {
+        Err(ReplicaError::Changed { path: path.clone() })
+    }
+}
+
+/// Operations in one group: two flushes of the file system for so many are cheap, and a crash costs at most this many.
+const GROUP_OPS_MAX: usize = 8192;
+/// Bytes after which a group ends.
+const GROUP_LEN_MAX: u64 = 256 << 20;
+/// Paths in one transaction of the index.
+const BATCH_MAX: usize = 10_000;

@@ -14,6 +14,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("engine", &["core"]),
     ("sim", &["core", "engine"]),
     ("sync", &["core"]),
+    ("index", &["core", "sync"]),
     ("link", &["core"]),
     ("files", &["core"]),
     ("credentials", &["core"]),

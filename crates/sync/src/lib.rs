@@ -15,13 +15,20 @@ mod plan;
 mod conflict;
 mod policy;
 
+mod lines;
+mod merge;
+mod unified;
+
 pub mod limits;
 
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
+pub use lines::is_text;
+pub use merge::{Merged, merge};
 pub use op::{Op, OpKind, Source};
 pub use path::{PathFault, TreePath};
 pub use plan::{Hold, MergeTask, Plan};
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};
 pub use side::{PerSide, Side};
+pub use unified::{DiffNames, unified_diff};

@@ -22,8 +22,11 @@ mod memory;
 mod observe;
 mod replica;
 
+mod lines;
+mod merge;
 mod run;
 mod undo;
+mod unified;
 
 pub mod limits;
 
@@ -31,7 +34,9 @@ pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
 pub use index::{Deed, DeedEnd, Index, IndexStep, KeptId, Known};
+pub use lines::is_text;
 pub use memory::MemoryIndex;
+pub use merge::{Merged, merge};
 pub use observe::{Observation, Observer, Tally, observe};
 pub use op::{Op, OpKind, Source};
 pub use path::{PathFault, TreePath};
@@ -45,3 +50,4 @@ pub use run::{Run, RunError, RunEvent, read_whole};
 pub use run_id::{NotARun, RunId};
 pub use side::{PerSide, Side};
 pub use undo::{Undo, undo};
+pub use unified::{DiffNames, unified_diff};

@@ -15,6 +15,11 @@ mod plan;
 mod conflict;
 mod policy;
 
+mod planner;
+
+#[doc(hidden)]
+pub mod model;
+
 pub mod limits;
 
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
@@ -23,5 +28,6 @@ pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
 pub use op::{Op, OpKind, Source};
 pub use path::{PathFault, TreePath};
 pub use plan::{Hold, MergeTask, Plan};
+pub use planner::plan;
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};
 pub use side::{PerSide, Side};

@@ -47,10 +47,14 @@ impl Options {
     fn parse(args: &[String]) -> Self {
         let named: BTreeMap<&str, &str> =
             args.chunks(2).map(|pair| (pair[0].as_str(), pair.get(1).map_or("", String::as_str))).collect();
-        let number = |name: &str, default: u64| named.get(name).map_or(default, |text| text.parse().expect("a number"));
+        let number = |name: &str, default: u64| {
+            named.get(name).map_or(default, |text| text.parse().expect("a number"))
+        };
         let cases = named.get("--cases").copied().unwrap_or("equal,fresh,delta,rename,latency");
         Self {
-            dir: named.get("--dir").map_or_else(|| std::env::temp_dir().join("swarm-bench-sync"), PathBuf::from),
+            dir: named
+                .get("--dir")
+                .map_or_else(|| std::env::temp_dir().join("swarm-bench-sync"), PathBuf::from),
             files: number("--files", 1_000_000),
             small: number("--small", 100_000),
             big: number("--big", 10 << 30),

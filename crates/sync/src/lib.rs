@@ -24,9 +24,14 @@ mod replica;
 
 mod lines;
 mod merge;
+mod pass;
+mod planner;
 mod run;
 mod undo;
 mod unified;
+
+#[doc(hidden)]
+pub mod model;
 
 pub mod limits;
 
@@ -39,8 +44,10 @@ pub use memory::MemoryIndex;
 pub use merge::{Merged, merge};
 pub use observe::{Observation, Observer, Tally, observe};
 pub use op::{Op, OpKind, Source};
+pub use pass::{Pass, Proposal, Rules, keep_text, keep_texts, observe_side, pass, propose};
 pub use path::{PathFault, TreePath};
 pub use plan::{Hold, MergeTask, Plan};
+pub use planner::plan;
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};
 pub use replica::{
     Blind, BlindWhy, ContentSource, Done, Found, FoundKind, Replica, ReplicaError, Seen, StageJob, Staged,

@@ -141,13 +141,19 @@ impl SqliteIndex {
         })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, IndexError> {
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, IndexError> {
         read(&self.db).map_err(|fault| fault.at(&self.path))
     }
 
     /// Does all of it or nothing. The transaction takes the right to write at once: one that began by reading could not wait for it.
-    fn write<T>(&mut self, write: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, IndexError> {
-        let mut perform = || -> Result<T, Fault> {
+    pub(crate) fn write<T>(
+        &mut self,
+        write: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, IndexError> {
+        let perform = || -> Result<T, Fault> {
             let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let written = write(&transaction)?;
             transaction.commit()?;

@@ -15,6 +15,9 @@ mod plan;
 mod conflict;
 mod policy;
 
+mod ignore;
+mod pattern;
+
 mod lines;
 mod merge;
 mod unified;
@@ -24,10 +27,14 @@ pub mod limits;
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
+pub use ignore::{
+    BadLine, BadPattern, IGNORE_FILE_NAME, IgnoreRules, RuleRef, RuleSource, STATE_FOLDER_NAME,
+};
 pub use lines::is_text;
 pub use merge::{Merged, merge};
 pub use op::{Op, OpKind, Source};
 pub use path::{PathFault, TreePath};
+pub use pattern::{Pattern, PatternFault};
 pub use plan::{Hold, MergeTask, Plan};
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};
 pub use side::{PerSide, Side};

@@ -15,6 +15,15 @@ mod plan;
 mod conflict;
 mod policy;
 
+mod ignore;
+mod pattern;
+
+mod lines;
+mod merge;
+mod unified;
+
+mod planner;
+
 mod run_id;
 
 mod index;
@@ -22,13 +31,9 @@ mod memory;
 mod observe;
 mod replica;
 
-mod lines;
-mod merge;
 mod pass;
-mod planner;
 mod run;
 mod undo;
-mod unified;
 
 #[doc(hidden)]
 pub mod model;
@@ -38,6 +43,9 @@ pub mod limits;
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
+pub use ignore::{
+    BadLine, BadPattern, IGNORE_FILE_NAME, IgnoreRules, RuleRef, RuleSource, STATE_FOLDER_NAME,
+};
 pub use index::{Deed, DeedEnd, Index, IndexStep, KeptId, Known};
 pub use lines::is_text;
 pub use memory::MemoryIndex;
@@ -46,6 +54,7 @@ pub use observe::{Observation, Observer, Tally, observe};
 pub use op::{Op, OpKind, Source};
 pub use pass::{Pass, Proposal, Rules, keep_text, keep_texts, observe_side, pass, propose};
 pub use path::{PathFault, TreePath};
+pub use pattern::{Pattern, PatternFault};
 pub use plan::{Hold, MergeTask, Plan};
 pub use planner::plan;
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};

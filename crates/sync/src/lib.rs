@@ -17,13 +17,19 @@ mod policy;
 
 mod ignore;
 mod pattern;
+mod strategy;
 
 mod lines;
 mod merge;
 mod unified;
 
+mod change;
+mod retention;
+mod timestamp;
+
 pub mod limits;
 
+pub use change::{Change, ChangeKind, ChangeLog, RunInfo, changes_of};
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
@@ -37,5 +43,8 @@ pub use path::{PathFault, TreePath};
 pub use pattern::{Pattern, PatternFault};
 pub use plan::{Hold, MergeTask, Plan};
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};
+pub use retention::{Kept, Retention, expired};
 pub use side::{PerSide, Side};
+pub use strategy::{BadStrategyRule, StrategyRule, StrategyRules, UnknownStrategy};
+pub use timestamp::{BadTimestamp, Timestamp};
 pub use unified::{DiffNames, unified_diff};

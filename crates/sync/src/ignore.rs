@@ -314,13 +314,13 @@ mod tests {
         check(
             &rules,
             &["x.log", "keep.log", "a/x.log", "b/x.log", "a/x.txt"],
-            expect![[r#"
+            expect![[r"
             x.log: ignored .swarmignore:1 *.log on x.log
             keep.log: synced .swarmignore:2 !keep.log on keep.log
             a/x.log: synced a/.swarmignore:3 !*.log on a/x.log
             b/x.log: ignored .swarmignore:1 *.log on b/x.log
             a/x.txt: synced
-        "#]],
+        "]],
         );
     }
 
@@ -330,12 +330,12 @@ mod tests {
         check(
             &rules,
             &["build/", "build/keep", "build", "a/build/x"],
-            expect![[r#"
+            expect![[r"
             build/: ignored .swarmignore:1 build/ on build
             build/keep: ignored .swarmignore:1 build/ on build
             build: synced
             a/build/x: ignored .swarmignore:1 build/ on a/build
-        "#]],
+        "]],
         );
     }
 
@@ -345,12 +345,12 @@ mod tests {
         check(
             &rules,
             &[".swarm/", ".swarm/index", "a/.swarm/", ".swarmignore"],
-            expect![[r#"
+            expect![[r"
             .swarm/: ignored StateFolder  on .swarm
             .swarm/index: ignored StateFolder  on .swarm
             a/.swarm/: synced Exclude !.swarm on a/.swarm
             .swarmignore: synced
-        "#]],
+        "]],
         );
     }
 
@@ -361,10 +361,10 @@ mod tests {
         check(
             &rules,
             &["a/big.iso", "small.iso"],
-            expect![[r#"
+            expect![[r"
             a/big.iso: ignored Exclude *.iso on a/big.iso
             small.iso: synced Exclude !small.iso on small.iso
-        "#]],
+        "]],
         );
     }
 
@@ -377,7 +377,7 @@ mod tests {
         check(
             &rules,
             &paths,
-            expect![[r#"
+            expect![[r"
             docs/: synced
             docs/a.md: synced
             docs/a.txt: ignored NoInclude  on docs/a.txt
@@ -386,7 +386,7 @@ mod tests {
             draft/: ignored .swarmignore:1 draft* on draft
             src/draft.rs: ignored .swarmignore:1 draft* on src/draft.rs
             a: ignored NoInclude  on a
-        "#]],
+        "]],
         );
     }
 

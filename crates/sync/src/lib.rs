@@ -17,6 +17,7 @@ mod policy;
 
 mod ignore;
 mod pattern;
+mod strategy;
 
 mod lines;
 mod merge;
@@ -25,6 +26,7 @@ mod unified;
 mod planner;
 
 mod run_id;
+mod timestamp;
 
 mod index;
 mod memory;
@@ -35,11 +37,15 @@ mod pass;
 mod run;
 mod undo;
 
+mod change;
+mod retention;
+
 #[doc(hidden)]
 pub mod model;
 
 pub mod limits;
 
+pub use change::{Change, ChangeKind, ChangeLog, RunInfo, changes_of};
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
@@ -62,8 +68,11 @@ pub use replica::{
     Blind, BlindWhy, ContentSource, Done, Found, FoundKind, Replica, ReplicaError, Seen, StageJob, Staged,
     Walk,
 };
+pub use retention::{Kept, Retention, expired};
 pub use run::{Run, RunError, RunEvent, read_whole};
 pub use run_id::{NotARun, RunId};
 pub use side::{PerSide, Side};
+pub use strategy::{BadStrategyRule, StrategyRule, StrategyRules, UnknownStrategy};
+pub use timestamp::{BadTimestamp, Timestamp};
 pub use undo::{Undo, undo};
 pub use unified::{DiffNames, unified_diff};

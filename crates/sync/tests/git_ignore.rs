@@ -44,7 +44,7 @@ fn compare(root: &Path, entries: &[Entry], files: &[(Option<&str>, String)]) -> 
         let folder = folder.map(|folder| TreePath::new(folder).expect("a path"));
         rules.set_file(folder.as_ref(), text);
     }
-    let input: String = entries.iter().map(|(path, _)| format!("{}\0", path.as_str())).collect();
+    let input: String = entries.iter().flat_map(|(path, _)| [path.as_str(), "\0"]).collect();
     let output = git(root, &["check-ignore", "--no-index", "-v", "-n", "-z", "--stdin"], &input);
     let fields: Vec<&str> = output.split_terminator('\0').collect();
     assert_eq!(fields.len(), 4 * entries.len());

@@ -24,13 +24,15 @@ impl Class {
         if is_negated {
             class.0 = class.0.map(|bits| !bits);
         }
-        class.0[usize::from(b'/' / 64)] &= !(1 << (b'/' % 64));
+        let (word, bit) = place(b'/');
+        class.0[word] &= !bit;
         Ok((class, &rest[1..]))
     }
 
     /// Whether the byte is in the class.
     pub(super) fn has(self, byte: u8) -> bool {
-        self.0[usize::from(byte / 64)] >> (byte % 64) & 1 == 1
+        let (word, bit) = place(byte);
+        self.0[word] & bit != 0
     }
 
     fn take_item<'a>(&mut self, previous: Option<u8>, text: &'a [u8]) -> Result<Item<'a>, PatternFault> {
@@ -59,7 +61,8 @@ impl Class {
     }
 
     fn add(&mut self, byte: u8) {
-        self.0[usize::from(byte / 64)] |= 1 << (byte % 64);
+        let (word, bit) = place(byte);
+        self.0[word] |= bit;
     }
 
     fn add_named(&mut self, name: &[u8]) -> Result<(), PatternFault> {
@@ -82,6 +85,11 @@ impl Class {
         (0..=u8::MAX).filter(is_member).for_each(|byte| self.add(byte));
         Ok(())
     }
+}
+
+/// The word and the bit of a byte.
+fn place(byte: u8) -> (usize, u64) {
+    (usize::from(byte / 64), 1 << (byte % 64))
 }
 
 /// The byte that was read, if a range can begin with it, and what stands behind it.

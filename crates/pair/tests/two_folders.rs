@@ -86,7 +86,7 @@ fn read(root: &Path, folder: &Path, tree: &mut BTreeMap<String, String>) {
             tree.insert(format!("{name}/"), String::new());
             read(root, &path, tree);
         } else if kind.is_symlink() {
-            tree.insert(name, format!("-> {}", fs::read_link(&path).unwrap().display()));
+            tree.insert(name, format!("-> {}", fs::read_link(&path).unwrap().to_str().unwrap()));
         } else {
             tree.insert(name, fs::read_to_string(&path).unwrap());
         }

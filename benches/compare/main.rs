@@ -18,6 +18,7 @@ mod data;
 mod idle;
 mod measure;
 mod report;
+mod sync;
 
 use cases::Case;
 use data::World;
@@ -37,6 +38,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     if args.first().is_some_and(|arg| arg == "baseline") {
         return baseline::run(&args[1..]);
+    }
+    if args.first().is_some_and(|arg| arg == "sync") {
+        return sync::run(&args[1..]);
     }
     let options = match Options::parse(&args) {
         Ok(options) => options,

@@ -141,6 +141,16 @@ impl SqliteIndex {
         })
     }
 
+    /// A number that changes whenever another connection has written: a decision of another process.
+    pub fn data_version(&self) -> Result<i64, IndexError> {
+        self.read(|db| Ok(db.query_row("PRAGMA data_version", [], |row| row.get(0))?))
+    }
+
+    /// Whether both sides ever agreed on anything.
+    pub fn has_base(&self) -> Result<bool, IndexError> {
+        self.read(|db| Ok(db.query_row("SELECT EXISTS (SELECT 1 FROM base)", [], |row| row.get(0))?))
+    }
+
     pub(crate) fn read<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, Fault>,

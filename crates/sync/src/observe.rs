@@ -43,7 +43,7 @@ pub trait Observer {
     /// Remembers what was found out, all of it or nothing.
     fn remember(&mut self, batch: Vec<Observation>) -> Result<(), Self::Error>;
 
-    /// Is told how far it is, after each batch.
+    /// Is told how far it is, every so often.
     fn progress(&mut self, tally: &Tally);
 }
 
@@ -123,6 +123,9 @@ impl<O: Observer> Work<'_, O> {
 
     fn take(&mut self, found: Found, known: Option<Entry>, thorough: bool) -> Result<(), O::Error> {
         self.tally.found += 1;
+        if self.tally.found.is_multiple_of(PROGRESS_INTERVAL) {
+            self.observer.progress(&self.tally);
+        }
         let kind = match &found.kind {
             FoundKind::Folder => Kind::Folder,
             FoundKind::Symlink { target } => Kind::Symlink { target: target.clone() },
@@ -192,6 +195,8 @@ fn is_as_known(found: &Found, known: &Entry) -> bool {
         && known.stamp == found.stamp
 }
 
+/// Entries between two reports of how far it is.
+const PROGRESS_INTERVAL: u64 = 10_000;
 /// Files that are read at once: enough for all cores.
 const FILES_MAX: usize = 4096;
 /// Bytes that are read at once: progress is told after them.

@@ -77,6 +77,9 @@ pub struct Policy {
     pub names: PerSide<NameRules>,
     /// What a side could not read, or what changed while it was read: nothing is planned there or below.
     pub blind: PerSide<Vec<TreePath>>,
+    /// Unchanged paths beside those that differ. Only where a side takes different names for one, or for the names of conflict copies:
+    /// what is not told here is not known to the planner.
+    pub standing: Vec<TreePath>,
     /// Number of paths that each side has, for the guard.
     pub totals: PerSide<u64>,
     /// Written into the names of conflict copies: `film (conflict 2026-11-29 10.15.00).mp4`.

@@ -1,0 +1,215 @@
+//! One pass over a pair: both sides are put in order and observed, a plan is made, and it is performed. Products that scan in several
+//! threads call the steps one by one; the simulator and tests call the pass.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Blind, Choice, ContentHash, Difference, Entry, FileContent, Found, Guard, Index, IndexStep, Kind,
+    MergeTask, Merged, Observation, Observer, PerSide, Plan, Policy, Replica, ReplicaError, Run, RunError,
+    Side, Strategy, Tally, TreePath, is_text, limits, merge, observe, plan, read_whole,
+};
+
+/// What a user said about a pair, beside the fixed part of its policy.
+pub struct Rules<'a> {
+    /// What does not depend on the trees. The rest of it is filled in here.
+    pub policy: Policy,
+    /// The strategy of a path, if a pattern names one.
+    pub strategy_of: &'a dyn Fn(&TreePath) -> Option<Strategy>,
+    /// Whether a path, or a folder above it, is left out. The flag says whether it is a folder.
+    pub is_ignored: &'a dyn Fn(&TreePath, bool) -> bool,
+}
+
+/// A plan, and what it was made from.
+#[derive(Clone, Debug, Default)]
+pub struct Proposal {
+    /// Where the three trees are not the same.
+    pub differences: Vec<Difference>,
+    /// What is to be done about it.
+    pub plan: Plan,
+    /// The plan's policy, filled in.
+    pub policy: Policy,
+}
+
+/// What a pass found and did.
+#[derive(Clone, Debug, Default)]
+pub struct Pass {
+    /// What was observed on each side.
+    pub tallies: PerSide<Tally>,
+    /// The plan. It was performed, unless it is held.
+    pub proposal: Proposal,
+}
+
+/// Observes, plans and performs once. A held plan is returned and not performed.
+pub fn pass<I: Index>(
+    run: &mut Run<'_, I>,
+    rules: &Rules<'_>,
+    thorough: bool,
+) -> Result<Pass, RunError<I::Error>> {
+    let mut pass = Pass::default();
+    for side in Side::BOTH {
+        run.sides.of_mut(side).recover().map_err(|error| RunError::Replica { side, error })?;
+    }
+    for side in Side::BOTH {
+        *pass.tallies.of_mut(side) = observe_side(run, side, None, thorough)?;
+    }
+    let blind = PerSide::each(|side| pass.tallies.of(side).blind.clone());
+    pass.proposal = propose(run, rules, &blind)?;
+    if pass.proposal.plan.held.is_none() {
+        run.carry_out(&pass.proposal.plan, &pass.proposal.differences)?;
+        keep_texts(run, &pass.proposal)?;
+    }
+    Ok(pass)
+}
+
+/// Brings what is known of a side up to date, at a place and below it or everywhere, in one thread.
+pub fn observe_side<I: Index>(
+    run: &mut Run<'_, I>,
+    side: Side,
+    place: Option<&TreePath>,
+    thorough: bool,
+) -> Result<Tally, RunError<I::Error>> {
+    let known = run.index.known(side, place).map_err(RunError::Index)?;
+    let known = known.collect::<Result<Vec<_>, _>>().map_err(RunError::Index)?;
+    let replica = run.sides.of_mut(side);
+    let refused = |error| RunError::Replica { side, error };
+    let walk = replica.walk(place).map_err(refused)?;
+    let mut noted = Noted { replica: &mut **replica, seen: Vec::new() };
+    let tally = observe(walk, known.into_iter().map(Ok), thorough, &mut noted).map_err(refused)?;
+    let steps = noted.seen.into_iter().map(|seen| IndexStep::Observe(side, seen)).collect();
+    run.index.apply(steps).map_err(RunError::Index)?;
+    Ok(tally)
+}
+
+/// Notes what was seen, to be remembered at the end.
+struct Noted<'a> {
+    replica: &'a mut dyn Replica,
+    seen: Vec<Observation>,
+}
+
+impl Observer for Noted<'_> {
+    type Error = ReplicaError;
+
+    fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
+        self.replica.hash(files)
+    }
+
+    fn remember(&mut self, batch: Vec<Observation>) -> Result<(), ReplicaError> {
+        self.seen.extend(batch);
+        Ok(())
+    }
+
+    fn progress(&mut self, _: &Tally) {}
+}
+
+/// Makes the plan for what was observed. Paths that are ignored now are forgotten, and not taken for deleted ones. Texts that
+/// are to be merged are merged; what does not merge is left as a conflict.
+pub fn propose<I: Index>(
+    run: &mut Run<'_, I>,
+    rules: &Rules<'_>,
+    blind: &PerSide<Vec<Blind>>,
+) -> Result<Proposal, RunError<I::Error>> {
+    let found = run.index.differences().map_err(RunError::Index)?;
+    let (ignored, differences): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|difference| is_ignored(difference, rules));
+    let forgotten = ignored.into_iter().map(|difference| IndexStep::Forget(difference.path)).collect();
+    run.index.apply(forgotten).map_err(RunError::Index)?;
+
+    let mut policy = rules.policy.clone();
+    // Counting a million paths takes longer than all the rest of a small pass, and few differences are never held for their share.
+    if differences.len() as u64 >= Guard::DELETED_MIN.min(policy.guard.paths_max) {
+        policy.totals = run.index.totals().map_err(RunError::Index)?;
+    }
+    policy.names = PerSide::each(|side| run.sides.of(side).names());
+    policy.blind = PerSide::each(|side| blind.of(side).iter().map(|blind| blind.path.clone()).collect());
+    policy.choices.extend(run.index.choices().map_err(RunError::Index)?);
+    let strategies = differences.iter().map(|difference| &difference.path);
+    let named = strategies.filter_map(|path| Some((path.clone(), (rules.strategy_of)(path)?)));
+    policy.strategies = named.collect::<BTreeMap<_, _>>();
+
+    let first = plan(&differences, &policy);
+    let mut merged = false;
+    for task in &first.merges {
+        if let Some(choice) = settle_by_merging(run, &differences, task)? {
+            policy.choices.insert(task.conflict, choice);
+            merged = true;
+        }
+    }
+    let plan = if merged { plan(&differences, &policy) } else { first };
+    Ok(Proposal { differences, plan, policy })
+}
+
+/// Whether a path is left out now. A path at which nothing stands any more is judged by what the base has.
+fn is_ignored(difference: &Difference, rules: &Rules<'_>) -> bool {
+    let kinds =
+        [&difference.now.local, &difference.now.remote].into_iter().flatten().map(|entry| &entry.kind);
+    let mut kinds = kinds.chain(difference.base.iter().map(|base| &base.kind));
+    kinds.any(|kind| (rules.is_ignored)(&difference.path, matches!(kind, Kind::Folder)))
+}
+
+/// Merges one text; `None` if it does not merge, or if a version of it is not there any more.
+fn settle_by_merging<I: Index>(
+    run: &mut Run<'_, I>,
+    differences: &[Difference],
+    task: &MergeTask,
+) -> Result<Option<Choice>, RunError<I::Error>> {
+    let Some(base) = run.index.text(&task.base.hash).map_err(RunError::Index)? else { return Ok(None) };
+    let Ok(at) = differences.binary_search_by(|difference| difference.path.cmp(&task.path)) else {
+        return Ok(None);
+    };
+    let read = |side: Side| -> Option<Vec<u8>> {
+        let entry = differences[at].now.of(side).as_ref()?;
+        let mut source = run.sides.of(side).source(&task.path, entry);
+        read_whole(&mut *source, &task.path, task.versions.of(side)).ok()
+    };
+    let (Some(local), Some(remote)) = (read(Side::Local), read(Side::Remote)) else { return Ok(None) };
+    let Merged::Clean(text) = merge(&base, &local, &remote) else { return Ok(None) };
+    let hash = ContentHash::of(&text);
+    let executable = |side: Side| task.versions.of(side).executable;
+    let was = task.base.executable;
+    // A bit that one side changed is changed; two sides that changed a bit changed it to the same.
+    let executable =
+        if executable(Side::Local) == was { executable(Side::Remote) } else { executable(Side::Local) };
+    let choice = Choice::Settled { len: text.len() as u64, hash, executable };
+    run.index.apply(vec![IndexStep::KeepText(hash, text)]).map_err(RunError::Index)?;
+    Ok(Some(choice))
+}
+
+/// Keeps the texts that both sides agreed on in this pass, where the policy merges: the next merge needs them as its base.
+pub fn keep_texts<I: Index>(run: &mut Run<'_, I>, proposal: &Proposal) -> Result<(), RunError<I::Error>> {
+    for difference in &proposal.differences {
+        if proposal.policy.strategy_of(&difference.path) == Strategy::AutoMerge {
+            keep_text(run, &difference.path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the text at a path, if it is one that may be merged later. A file that cannot be read any more is not kept.
+pub fn keep_text<I: Index>(run: &mut Run<'_, I>, path: &TreePath) -> Result<(), RunError<I::Error>> {
+    let Some((entry, content)) = known_file(run.index, path)? else { return Ok(()) };
+    let is_kept = |index: &I| index.text(&content.hash).map(|text| text.is_some()).map_err(RunError::Index);
+    if content.len > limits::MERGE_LEN_MAX || is_kept(run.index)? {
+        return Ok(());
+    }
+    let mut source = run.sides.local.source(path, &entry);
+    match read_whole(&mut *source, path, &content) {
+        Ok(text) if is_text(&text) => {
+            run.index.apply(vec![IndexStep::KeepText(content.hash, text)]).map_err(RunError::Index)
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// The file that is known to stand at a path on the local side.
+fn known_file<I: Index>(
+    index: &I,
+    path: &TreePath,
+) -> Result<Option<(Entry, FileContent)>, RunError<I::Error>> {
+    let first = index.known(Side::Local, Some(path)).map_err(RunError::Index)?.next();
+    let entry = first
+        .transpose()
+        .map_err(RunError::Index)?
+        .filter(|(known, _)| known == path)
+        .map(|(_, entry)| entry);
+    Ok(entry.and_then(|entry| entry.file().copied().map(|content| (entry, content))))
+}

@@ -1,0 +1,76 @@
+//! The planner: three trees and a policy in, the operations of each side out. It decides in five steps:
+//!
+//! 1. `moves`: which entries of a side are entries of the base under another name.
+//! 2. `nodes`: every entry becomes a node, which has a place (a folder's node and a name) in each tree. A folder that moves takes
+//!    along what stands in it, because its children's places do not change.
+//! 3. `merge`: each node by itself, by this table. What does not fit becomes a dispute, which `disputes` settles or holds.
+//!
+//! | one side | other side | outcome |
+//! |---|---|---|
+//! | same change | same change | agreed |
+//! | changed (made, modified, moved, deleted) | unchanged | the same on the other side |
+//! | modified | modified otherwise | conflict `SimultaneousEdit` |
+//! | modified | moved | both: the new content at the new place |
+//! | executable bit | bytes | both |
+//! | deleted | modified or moved | conflict `Deletion` |
+//! | moved | moved elsewhere | conflict `Structure` |
+//!
+//! 4. `structure`: what only the tree as a whole shows: a living entry in a deleted folder (the folder lives), two entries at one
+//!    place, folders in each other (conflict `Structure`), names that a side cannot hold (conflict `Name`).
+//! 5. `sequence`: the operations that turn each side's tree into its target, each one possible when its turn comes.
+//!
+//! Invariants: a conflict holds its entries and what stands below them as they are, on each side; everything else ends up the same
+//! on both. Nothing is planned on a side that is not observed there. Absent here: disks, clocks, chance.
+
+mod moves;
+mod nodes;
+
+mod disputes;
+mod merge;
+mod names;
+mod structure;
+
+mod guard;
+mod sequence;
+
+use std::collections::BTreeSet;
+
+use merge::{Fate, Merge};
+
+use crate::{Difference, Direction, PerSide, Plan, Policy, Side, TreePath};
+
+/// Plans what makes both sides the same. `differences` holds, in path order, every path at which the three trees are not all the
+/// same; a path that is not among them is unchanged on both sides, or exists nowhere.
+pub fn plan(differences: &[Difference], policy: &Policy) -> Plan {
+    let differences: Vec<&Difference> =
+        differences.iter().filter(|one| !is_blind(&one.path, policy)).collect();
+    let merge = Merge::run(&differences, policy);
+    let ops = PerSide::each(|side| match (policy.direction, side) {
+        (Direction::ToRemote, Side::Local) => Vec::new(),
+        (Direction::ToRemote, Side::Remote) | (Direction::Both, _) => sequence::ops(&merge, side),
+    });
+    let held = guard::hold(&ops, policy);
+    let agreed = agreed(&differences, &merge, &ops);
+    let (conflicts, merges) = merge.into_conflicts();
+    Plan { ops, agreed, conflicts, merges, held }
+}
+
+/// Whether a side could not look at the path.
+fn is_blind(path: &TreePath, policy: &Policy) -> bool {
+    let blind = |side| policy.blind.of(side).iter().any(|blind| path.is_at_or_below(blind));
+    Side::BOTH.into_iter().any(blind)
+}
+
+/// Paths at which both sides have the same, and nothing is to be done or decided.
+fn agreed(differences: &[&Difference], merge: &Merge<'_>, ops: &PerSide<Vec<crate::Op>>) -> Vec<TreePath> {
+    let acted_on: BTreeSet<&TreePath> =
+        Side::BOTH.into_iter().flat_map(|side| ops.of(side)).map(|op| &op.path).collect();
+    let is_held = |path: &TreePath| {
+        merge.forest.all_at(path).into_iter().any(|node| matches!(merge.fates[node], Fate::Held))
+    };
+    let is_agreed = |one: &&&Difference| one.agrees() && !acted_on.contains(&one.path) && !is_held(&one.path);
+    differences.iter().filter(is_agreed).map(|one| one.path.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Names: which ones a side takes for one, which it cannot hold, and names for conflict copies.
+
+use caseless::Caseless as _;
+use swarm_core::manifest::EntryPath;
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::merge::Merge;
+use super::nodes::{NodeId, Place};
+use crate::limits::NAME_LEN_MAX;
+use crate::{NameRules, Side};
+
+/// A key that is equal for names which a side takes for one.
+pub(super) fn key(name: &str, rules: NameRules) -> String {
+    match (rules.ignores_case, rules.ignores_form) {
+        (false, false) => name.to_owned(),
+        (false, true) => name.nfc().collect(),
+        (true, false) => name.chars().default_case_fold().collect(),
+        (true, true) => name.nfd().default_case_fold().nfc().collect(),
+    }
+}
+
+/// Why a side cannot hold a name.
+pub(super) fn unfit(name: &str, rules: NameRules) -> Option<String> {
+    let len_max = rules.name_len_max.map_or(NAME_LEN_MAX, usize::from);
+    if name.len() > len_max {
+        return Some(format!("the name has {} bytes, and {len_max} is the most there", name.len()));
+    }
+    let is_unfit = |name: &str| match EntryPath::new(name) {
+        Ok(path) => path.unfit_for_windows().is_some(),
+        // Control characters, mostly.
+        Err(_) => true,
+    };
+    (rules.refuses_windows_names && is_unfit(name)).then(|| "Windows refuses the name".to_owned())
+}
+
+/// A free place beside another one, for the version that does not get the name.
+pub(super) fn copy_place(merge: &mut Merge<'_>, place: &Place, is_folder: bool) -> Place {
+    let taken = |name: &str| is_taken(merge, place.parent, name);
+    let name = (1..).map(|number| copy_name(&place.name, &merge.policy.copy_label, number, is_folder));
+    let name = name.into_iter().find(|name| !taken(name)).expect("numbers do not end before entries do");
+    let place = Place { parent: place.parent, name: name.into() };
+    merge.copies.insert(place.clone());
+    place
+}
+
+fn is_taken(merge: &Merge<'_>, parent: NodeId, name: &str) -> bool {
+    let strict = NameRules { ignores_case: true, ignores_form: true, ..NameRules::default() };
+    let is_same = |other: &str| key(other, strict) == key(name, strict);
+    let is_now = |side: Side| {
+        let children = merge.forest.children(parent, side).iter();
+        children.filter_map(|child| merge.forest.now(*child, side)).any(|one| is_same(&one.place.name))
+    };
+    let copies = || merge.copies.iter().any(|copy| copy.parent == parent && is_same(&copy.name));
+    is_now(Side::Local) || is_now(Side::Remote) || copies()
+}
+
+/// `film (conflict LABEL).mp4`, `film (conflict LABEL) 2.mp4`.
+fn copy_name(name: &str, label: &str, number: u32, is_folder: bool) -> String {
+    let split = if is_folder { None } else { name.rfind('.').filter(|at| *at > 0) };
+    let (stem, extension) = name.split_at(split.unwrap_or(name.len()));
+    let space = if label.is_empty() { "" } else { " " };
+    let number = if number == 1 { String::new() } else { format!(" {number}") };
+    let suffix = format!(" (conflict{space}{label}){number}{extension}");
+    let room = NAME_LEN_MAX.saturating_sub(suffix.len());
+    let end = (0..=stem.len().min(room)).rev().find(|end| stem.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}{suffix}", &stem[..end])
+}

@@ -1,0 +1,294 @@
+//! The operations that turn what a side has into what it is to have. Invariant: each one is possible when all before it are done: the
+//! folder of its path stands, the path is free or holds what is expected. Entries are moved rather than copied; a circle of moves goes
+//! through a name of its own.
+
+use std::collections::BTreeMap;
+
+use super::merge::{Fate, Merge, Want, same_bytes};
+use super::names;
+use super::nodes::{NodeId, Place, ROOT};
+use crate::{Entry, Kind, NameRules, Op, OpKind, Side, Source, TreePath};
+
+/// The operations of a side.
+pub(super) fn ops(merge: &Merge<'_>, side: Side) -> Vec<Op> {
+    let mut sequence = Sequence::new(merge, side);
+    let order = sequence.target_order();
+    for &node in &order {
+        if sequence.place[node].is_some() || sequence.is_folder(node) {
+            sequence.bring(node);
+        }
+    }
+    for &node in &order {
+        sequence.put(node);
+    }
+    for &node in &order {
+        sequence.set_executable(node);
+    }
+    for node in sequence.dead() {
+        sequence.bring(node);
+    }
+    sequence.ops
+}
+
+/// A side while its operations are planned.
+struct Sequence<'a> {
+    merge: &'a Merge<'a>,
+    side: Side,
+    rules: NameRules,
+    /// Where each node stands after the operations so far.
+    place: Vec<Option<Place>>,
+    at: BTreeMap<(NodeId, String), NodeId>,
+    is_done: Vec<bool>,
+    ops: Vec<Op>,
+}
+
+/// Why a node cannot come to its place yet.
+#[derive(Clone, Copy)]
+enum Obstacle {
+    /// This one has to come to its place first.
+    First(NodeId),
+    /// This one stands there.
+    Occupant(NodeId),
+}
+
+impl<'a> Sequence<'a> {
+    fn new(merge: &'a Merge<'a>, side: Side) -> Self {
+        let rules = *merge.policy.names.of(side);
+        let place = |node: &super::nodes::Node| node.now.of(side).as_ref().map(|one| one.place.clone());
+        let place: Vec<Option<Place>> = merge.forest.nodes.iter().map(place).collect();
+        let at = place.iter().enumerate().filter_map(|(node, place)| {
+            let place = place.as_ref()?;
+            Some(((place.parent, names::key(&place.name, rules)), node))
+        });
+        let at = at.collect();
+        let mut is_done = vec![false; place.len()];
+        is_done[ROOT] = true;
+        Self { merge, side, rules, place, at, is_done, ops: Vec::new() }
+    }
+
+    /// All nodes that are to stand, in the order of their paths.
+    fn target_order(&self) -> Vec<NodeId> {
+        let mut below: BTreeMap<NodeId, Vec<(&str, NodeId)>> = BTreeMap::new();
+        for node in self.merge.forest.ids() {
+            if let Some(place) = self.target(node) {
+                below.entry(place.parent).or_default().push((&place.name, node));
+            }
+        }
+        below.values_mut().for_each(|children| children.sort_unstable_by(|a, b| b.cmp(a)));
+        let mut order = Vec::new();
+        let mut open = vec![ROOT];
+        while let Some(node) = open.pop() {
+            order.push(node);
+            open.extend(below.get(&node).into_iter().flatten().map(|(_, child)| *child));
+        }
+        order.remove(0);
+        order
+    }
+
+    /// All nodes that are to go, those that stand deepest first.
+    fn dead(&self) -> Vec<NodeId> {
+        let is_dead = |node: &NodeId| self.place[*node].is_some() && self.target(*node).is_none();
+        let mut dead: Vec<(TreePath, NodeId)> = self
+            .merge
+            .forest
+            .ids()
+            .filter(is_dead)
+            .filter_map(|node| Some((self.path(node)?, node)))
+            .collect();
+        dead.sort();
+        dead.into_iter().rev().map(|(_, node)| node).collect()
+    }
+
+    fn target(&self, node: NodeId) -> Option<&'a Place> {
+        self.merge.target(node, self.side)
+    }
+
+    fn entry(&self, node: NodeId) -> Option<&'a Entry> {
+        self.merge.forest.now(node, self.side).map(|standing| &standing.entry)
+    }
+
+    fn want(&self, node: NodeId) -> Option<&'a Want> {
+        match &self.merge.fates[node] {
+            Fate::Live(want) => Some(want),
+            Fate::Dead | Fate::Held => None,
+        }
+    }
+
+    fn is_folder(&self, node: NodeId) -> bool {
+        self.want(node).is_some_and(|want| want.kind == Kind::Folder)
+    }
+
+    /// Brings a node to its place, or removes it, and before it all that is in its way.
+    fn bring(&mut self, node: NodeId) {
+        let mut waiting = vec![node];
+        let mut occupants: Vec<Option<NodeId>> = vec![None];
+        while let Some(&node) = waiting.last() {
+            let obstacle = if self.is_done[node] { None } else { self.obstacle(node) };
+            let (first, occupant) = match obstacle {
+                None => {
+                    self.finish(node);
+                    waiting.pop();
+                    occupants.pop();
+                    continue;
+                }
+                Some(Obstacle::First(first)) => (first, None),
+                Some(Obstacle::Occupant(occupant)) => (occupant, Some(occupant)),
+            };
+            match waiting.iter().position(|other| *other == first) {
+                None => {
+                    waiting.push(first);
+                    occupants.push(occupant);
+                }
+                // They wait for each other: what stands in the way goes aside. Folders wait for folders above them alone, so there is one.
+                Some(start) => {
+                    let circle = occupants[start + 1..].iter().rev().copied().chain([occupant]);
+                    let aside = occupant.or_else(|| circle.flatten().next());
+                    let aside = aside.expect("entries wait for each other in a circle through a name alone");
+                    self.step_aside(aside);
+                    waiting.truncate(start + 1);
+                    occupants.truncate(start + 1);
+                }
+            }
+        }
+    }
+
+    fn obstacle(&self, node: NodeId) -> Option<Obstacle> {
+        let Some(target) = self.target(node) else {
+            return self.children(node).next().map(Obstacle::First);
+        };
+        if !self.is_done[target.parent] {
+            return Some(Obstacle::First(target.parent));
+        }
+        let occupant = self.at.get(&self.key(target)).copied();
+        occupant.filter(|occupant| *occupant != node).map(Obstacle::Occupant)
+    }
+
+    fn key(&self, place: &Place) -> (NodeId, String) {
+        (place.parent, names::key(&place.name, self.rules))
+    }
+
+    fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
+        let range = (node, String::new())..(node + 1, String::new());
+        self.at.range(range).map(|(_, child)| *child)
+    }
+
+    /// The node has come to its place, or goes.
+    fn finish(&mut self, node: NodeId) {
+        if std::mem::replace(&mut self.is_done[node], true) {
+            return;
+        }
+        match (self.place[node].is_some(), self.target(node)) {
+            (true, Some(target)) => self.relocate(node, target.clone()),
+            (true, None) => self.remove(node),
+            (false, Some(target)) => self.make(node, target.clone()),
+            (false, None) => {}
+        }
+    }
+
+    fn relocate(&mut self, node: NodeId, target: Place) {
+        if self.place[node].as_ref() == Some(&target) {
+            return;
+        }
+        let from = self.path(node);
+        self.set_place(node, Some(target));
+        if let (Some(from), Some(path)) = (from, self.path(node)) {
+            self.ops.push(Op { path, kind: OpKind::Move { from }, expected: self.entry(node).cloned() });
+        }
+    }
+
+    fn remove(&mut self, node: NodeId) {
+        if let Some(path) = self.path(node) {
+            self.ops.push(Op { path, kind: OpKind::Remove, expected: self.entry(node).cloned() });
+        }
+        self.set_place(node, None);
+    }
+
+    fn make(&mut self, node: NodeId, target: Place) {
+        self.set_place(node, Some(target));
+        if let Some(path) = self.path(node) {
+            self.ops.push(Op { path, kind: OpKind::MakeFolder, expected: None });
+        }
+    }
+
+    /// Moves a node to a name that nothing else has, in the folder where it stands.
+    fn step_aside(&mut self, node: NodeId) {
+        let (Some(place), Some(path)) = (self.place[node].clone(), self.path(node)) else { return };
+        let id = blake3::hash(path.as_str().as_bytes());
+        let name = format!(".swarm-move-{}", &id.to_hex()[..8]);
+        self.relocate(node, Place { parent: place.parent, name: name.into() });
+    }
+
+    fn set_place(&mut self, node: NodeId, place: Option<Place>) {
+        if let Some(old) = self.place[node].take() {
+            let key = self.key(&old);
+            self.at.remove(&key);
+        }
+        if let Some(new) = &place {
+            let key = self.key(new);
+            self.at.insert(key, node);
+        }
+        self.place[node] = place;
+    }
+
+    fn path(&self, node: NodeId) -> Option<TreePath> {
+        let mut names: Vec<&str> = Vec::new();
+        let mut above = node;
+        while above != ROOT {
+            let place = self.place[above].as_ref()?;
+            names.push(&place.name);
+            above = place.parent;
+        }
+        names.reverse();
+        TreePath::new(names.join("/")).ok()
+    }
+
+    /// Puts what a file or link is to hold.
+    fn put(&mut self, node: NodeId) {
+        let Some(want) = self.want(node) else { return };
+        let has_bytes = self.entry(node).is_some_and(|entry| same_bytes(&entry.kind, &want.kind));
+        if want.kind == Kind::Folder || has_bytes {
+            return;
+        }
+        let expected = match self.place[node] {
+            Some(_) => self.entry(node).cloned(),
+            None => self.make_way(node, &want.place),
+        };
+        let source = match want.settled {
+            Some(conflict) => Source::Settled { conflict },
+            None => match self.merge.forest.now(node, self.side.other()) {
+                Some(other) => Source::Other { path: other.path.clone() },
+                None => return,
+            },
+        };
+        if let Some(path) = self.path(node) {
+            let (content, modified_ns) = (want.kind.clone(), want.modified_ns);
+            self.ops.push(Op { path, kind: OpKind::Put { content, modified_ns, source }, expected });
+        }
+    }
+
+    /// Frees the place of a new file: a file that goes is replaced, a folder that goes is removed.
+    fn make_way(&mut self, node: NodeId, target: &Place) -> Option<Entry> {
+        let occupant = self.at.get(&self.key(target)).copied();
+        let mut expected = None;
+        if let Some(occupant) = occupant {
+            let is_same_name = self.place[occupant].as_ref().is_some_and(|place| place.name == target.name);
+            if is_same_name && self.entry(occupant).is_some_and(|entry| !entry.is_folder()) {
+                expected = self.entry(occupant).cloned();
+                self.set_place(occupant, None);
+            } else {
+                self.bring(occupant);
+            }
+        }
+        self.set_place(node, Some(target.clone()));
+        expected
+    }
+
+    fn set_executable(&mut self, node: NodeId) {
+        let (Some(want), Some(entry)) = (self.want(node), self.entry(node)) else { return };
+        let (Some(content), Some(path)) = (want.kind.file(), self.path(node)) else { return };
+        if want.kind != entry.kind && same_bytes(&want.kind, &entry.kind) {
+            let kind = OpKind::SetExecutable { executable: content.executable };
+            self.ops.push(Op { path, kind, expected: Some(entry.clone()) });
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Random pairs: a base, each side edited by itself, then runs until nothing is left to do. Checked: every operation is possible, no
+//! content is lost, both sides become the same outside of conflicts, and a second run has nothing to do.
+
+use std::collections::BTreeSet;
+
+use swarm_core::base::{Rng, mix};
+
+use crate::model::{Pair, describe, random_edits, random_tree};
+use crate::{Conflict, ConflictId, Kind, PerSide, Plan, Policy, Side, Strategy, TreePath};
+
+const ROUNDS_MAX: usize = 4;
+
+fn world(seed: u64) -> Pair {
+    let mut rng = Rng::seeded(seed);
+    let mut local = random_tree(&mut rng, 12);
+    let mut remote = local.clone();
+    for tree in [&mut local, &mut remote] {
+        tree.has_ids = rng.below(4) > 0;
+        if !tree.has_ids {
+            tree.entries.values_mut().for_each(|entry| entry.stamp.id = None);
+        }
+    }
+    let mut pair = if rng.below(8) == 0 {
+        Pair { trees: PerSide { local, remote }, ..Pair::default() }
+    } else {
+        Pair::of(PerSide { local, remote })
+    };
+    for side in Side::BOTH {
+        random_edits(&mut rng, pair.trees.of_mut(side), 6);
+    }
+    pair
+}
+
+fn policy(strategy: Strategy) -> Policy {
+    Policy { strategy, copy_label: "L".to_owned(), ..Policy::default() }
+}
+
+fn text(pair: &Pair) -> String {
+    let mut lines = String::new();
+    for one in pair.differences() {
+        let kind = |kind: Option<&Kind>| kind.map_or("-".to_owned(), |kind| format!("{kind:?}"));
+        let id = |side: Side| one.now.of(side).as_ref().and_then(|e| e.stamp.id).map_or(0, |id| id.inode);
+        let now = |side: Side| kind(one.now.of(side).as_ref().map(|entry| &entry.kind));
+        let base = one.base.as_ref();
+        let ids = base.map(|b| [b.ids.local.map_or(0, |i| i.inode), b.ids.remote.map_or(0, |i| i.inode)]);
+        lines += &format!(
+            "  {}: base {} {ids:?} | local {} #{} | remote {} #{}\n",
+            one.path,
+            kind(base.map(|base| &base.kind)),
+            now(Side::Local),
+            id(Side::Local),
+            now(Side::Remote),
+            id(Side::Remote)
+        );
+    }
+    lines
+}
+
+fn lost(before: &[Kind], pair: &Pair) -> Option<Kind> {
+    let trees = [&pair.trees.local, &pair.trees.remote];
+    let kept = trees.into_iter().flat_map(|tree| &tree.kept);
+    let bytes = |kind: &Kind| kind.file().map(|file| file.hash);
+    let there: Vec<&Kind> = pair.contents().into_iter().chain(kept).collect();
+    let has = |kind: &Kind| {
+        there.iter().any(|other| *other == kind || (bytes(kind).is_some() && bytes(other) == bytes(kind)))
+    };
+    before.iter().find(|kind| !has(kind)).cloned()
+}
+
+/// Whether a path is held by a conflict: it is about the path, or a folder above or below it.
+fn is_held(path: &TreePath, conflicts: &[Conflict]) -> bool {
+    let about = |conflict: &Conflict| {
+        let versions = Side::BOTH.into_iter().filter_map(|side| conflict.versions.of(side).as_ref());
+        let mut places = std::iter::once(&conflict.path).chain(versions.map(|one| &one.path));
+        places.any(|place| path.is_at_or_below(place) || place.is_below(path))
+    };
+    conflicts.iter().any(about)
+}
+
+fn run(seed: u64, strategy: Strategy) -> Result<(), String> {
+    let mut pair = world(seed);
+    let policy = policy(strategy);
+    let before: Vec<Kind> = pair.contents().into_iter().cloned().collect();
+    let mut story = format!("seed {seed} {strategy:?}\n");
+    let mut last: Option<Plan> = None;
+    for _ in 0..ROUNDS_MAX {
+        story += &text(&pair);
+        let plan = crate::plan(&pair.differences(), &policy);
+        story += &describe(&plan);
+        pair.perform(&plan).map_err(|fault| format!("{story}{fault}"))?;
+        if let Some(lost) = lost(&before, &pair) {
+            return Err(format!("{story}lost {lost:?}"));
+        }
+        let unequal = pair.unequal().into_iter().find(|path| !is_held(path, &plan.conflicts));
+        if let Some(path) = unequal {
+            return Err(format!("{story}unequal at {path}"));
+        }
+        let ids = |plan: &Plan| plan.conflicts.iter().map(|one| one.id).collect::<BTreeSet<ConflictId>>();
+        let is_quiet = plan.ops.local.is_empty() && plan.ops.remote.is_empty() && plan.agreed.is_empty();
+        if let Some(last) = last.replace(plan.clone())
+            && is_quiet
+        {
+            if ids(&last) != ids(&plan) {
+                return Err(format!("{story}other conflicts"));
+            }
+            let is_settled = strategy == Strategy::Manual || plan.conflicts.is_empty();
+            return if is_settled { Ok(()) } else { Err(format!("{story}conflicts are left")) };
+        }
+    }
+    Err(format!("{story}does not come to rest"))
+}
+
+fn run_all(seeds: std::ops::Range<u64>) {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for seed in seeds.clone() {
+        for strategy in
+            [Strategy::Manual, Strategy::KeepLocal, Strategy::KeepRemote, Strategy::KeepBoth, Strategy::Newer]
+        {
+            if let Err(story) = run(mix(seed, 0), strategy) {
+                count += 1;
+                failures.push(story);
+            }
+        }
+    }
+    failures.sort_by_key(String::len);
+    let shortest: Vec<String> = failures.into_iter().take(3).collect();
+    assert!(count == 0, "{count} of {seeds:?} fail\n{}", shortest.join("\n"));
+}
+
+#[test]
+fn random_pairs_come_together() {
+    let seeds = std::env::var("SWARM_PLANNER_SEEDS").ok().and_then(|text| text.parse().ok());
+    run_all(0..seeds.unwrap_or(2000));
+}

@@ -27,7 +27,7 @@ pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
 pub use op::{Op, OpKind, Source};
 pub use path::{PathFault, TreePath};
-pub use plan::{Hold, MergeTask, Plan};
+pub use plan::{Hold, MergeTask, Plan, Rebase};
 pub use planner::plan;
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};
 pub use side::{PerSide, Side};

@@ -31,11 +31,12 @@ mod names;
 mod structure;
 
 mod guard;
+mod rebase;
 mod sequence;
 
 use std::collections::BTreeSet;
 
-use merge::{Fate, Merge};
+use merge::Merge;
 
 use crate::{Difference, Direction, PerSide, Plan, Policy, Side, TreePath};
 
@@ -51,8 +52,9 @@ pub fn plan(differences: &[Difference], policy: &Policy) -> Plan {
     });
     let held = guard::hold(&ops, policy);
     let agreed = agreed(&differences, &merge, &ops);
+    let rebased = rebase::rebased(&merge);
     let (conflicts, merges) = merge.into_conflicts();
-    Plan { ops, agreed, conflicts, merges, held }
+    Plan { ops, agreed, rebased, conflicts, merges, held }
 }
 
 /// Whether a side could not look at the path.
@@ -65,9 +67,8 @@ fn is_blind(path: &TreePath, policy: &Policy) -> bool {
 fn agreed(differences: &[&Difference], merge: &Merge<'_>, ops: &PerSide<Vec<crate::Op>>) -> Vec<TreePath> {
     let acted_on: BTreeSet<&TreePath> =
         Side::BOTH.into_iter().flat_map(|side| ops.of(side)).map(|op| &op.path).collect();
-    let is_held = |path: &TreePath| {
-        merge.forest.all_at(path).into_iter().any(|node| matches!(merge.fates[node], Fate::Held))
-    };
+    let waiting = rebase::waiting(merge);
+    let is_held = |path: &TreePath| merge.forest.all_at(path).iter().any(|node| waiting.contains(node));
     let is_agreed = |one: &&&Difference| one.agrees() && !acted_on.contains(&one.path) && !is_held(&one.path);
     differences.iter().filter(is_agreed).map(|one| one.path.clone()).collect()
 }

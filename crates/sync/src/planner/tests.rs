@@ -29,13 +29,13 @@ fn a_change_goes_to_the_side_that_has_none() {
         "base: a=1 b=1 c=1",
         "local: a=2 b=1 d/ d/x=3",
         "remote: a=1 b=2 c=1",
-        expect![[r#"
+        expect![[r"
         local: replace b=2
         remote: make d/
         remote: replace a=2
         remote: put d/x=3
         remote: remove c
-    "#]],
+    "]],
     );
 }
 

@@ -132,6 +132,19 @@ fn the_base_has_the_numbers_of_files_as_they_are_now() {
 }
 
 #[test]
+fn a_first_load_after_an_agreement_brings_the_base_up_to_date_too() {
+    let (_folder, at) = place();
+    let mut index = SqliteIndex::open(&at).expect("opened");
+    let both = Side::BOTH.map(|side| seen(side, "a", Some(file("a", 1))));
+    index.apply(both.into_iter().chain([IndexStep::Agree(path("a"))]).collect()).expect("applied");
+    index.apply(vec![seen(Side::Remote, "a", Some(file("a", 77)))]).expect("applied");
+    assert_eq!(index.counts().expect("counted").open, None);
+    assert_eq!(differing(&mut index), [""; 0]);
+    let ids = index.base(&path("a")).expect("read").expect("there").ids;
+    assert_eq!(ids.remote.map(|id| id.inode), Some(77));
+}
+
+#[test]
 fn a_moved_folder_takes_along_what_stands_in_it_and_nothing_else() {
     let (_folder, at) = place();
     let mut index = SqliteIndex::open(&at).expect("opened");

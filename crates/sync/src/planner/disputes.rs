@@ -104,10 +104,9 @@ impl Merge<'_> {
     /// Holds a node and everything below it. What was disputed in it alone is part of the dispute from now on.
     pub(super) fn freeze(&mut self, node: NodeId, by: Option<ConflictId>) {
         let subtree = self.forest.subtree(node);
-        let is_inside = |nodes: &[NodeId]| nodes.iter().all(|node| subtree.binary_search(node).is_ok());
-        self.conflicts.retain(|id, (_, nodes)| Some(*id) == by || !is_inside(nodes));
-        let conflicts = &self.conflicts;
-        self.merges.retain(|id, _| conflicts.contains_key(id) || Some(*id) == by);
+        if subtree.iter().any(|below| self.is_disputed[*below]) {
+            self.drop_conflicts_in(&subtree, by);
+        }
         for &below in &subtree {
             self.fates[below] = Fate::Held;
             self.is_disputed[below] = true;
@@ -116,8 +115,18 @@ impl Merge<'_> {
         }
     }
 
+    fn drop_conflicts_in(&mut self, subtree: &[NodeId], by: Option<ConflictId>) {
+        let is_inside = |nodes: &[NodeId]| nodes.iter().all(|node| subtree.binary_search(node).is_ok());
+        self.conflicts.retain(|id, (_, nodes)| Some(*id) == by || !is_inside(nodes));
+        let conflicts = &self.conflicts;
+        self.merges.retain(|id, _| conflicts.contains_key(id) || Some(*id) == by);
+    }
+
     /// Takes back the conflicts about a node that is decided in another way now, and merges anew what they held.
     fn release(&mut self, node: NodeId) {
+        if !self.is_disputed[node] {
+            return;
+        }
         let about = |(_, (_, nodes)): &(&ConflictId, &(Conflict, Vec<NodeId>))| nodes.contains(&node);
         let gone: Vec<ConflictId> = self.conflicts.iter().filter(about).map(|(id, _)| *id).collect();
         self.is_disputed[node] = false;

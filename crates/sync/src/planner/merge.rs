@@ -45,8 +45,8 @@ pub(super) struct Merge<'a> {
     pub(super) rulings: Vec<u8>,
     /// Nodes that were decided together with a folder above them.
     pub(super) is_taken: BTreeSet<NodeId>,
-    /// Names of conflict copies.
-    pub(super) copies: BTreeSet<Place>,
+    /// The names in folders in which there are conflict copies.
+    pub(super) taken: BTreeMap<NodeId, BTreeSet<String>>,
     pub(super) conflicts: BTreeMap<ConflictId, (Conflict, Vec<NodeId>)>,
     pub(super) merges: BTreeMap<ConflictId, MergeTask>,
 }
@@ -69,7 +69,7 @@ impl<'a> Merge<'a> {
             held_by: vec![None; count],
             rulings: vec![0; count],
             is_taken: BTreeSet::new(),
-            copies: BTreeSet::new(),
+            taken: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             merges: BTreeMap::new(),
         };

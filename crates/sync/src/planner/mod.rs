@@ -38,13 +38,16 @@ use std::collections::BTreeSet;
 
 use merge::Merge;
 
-use crate::{Difference, Direction, PerSide, Plan, Policy, Side, TreePath};
+use crate::{Difference, Direction, Op, PerSide, Plan, Policy, Side, TreePath};
 
 /// Plans what makes both sides the same. `differences` holds, in path order, every path at which the three trees are not all the
 /// same; a path that is not among them is unchanged on both sides, or exists nowhere.
 pub fn plan(differences: &[Difference], policy: &Policy) -> Plan {
+    let blind: BTreeSet<&TreePath> = Side::BOTH.into_iter().flat_map(|side| policy.blind.of(side)).collect();
+    let is_seen =
+        |path: &TreePath| !blind.contains(path) && !path.ancestors().any(|above| blind.contains(&above));
     let differences: Vec<&Difference> =
-        differences.iter().filter(|one| !is_blind(&one.path, policy)).collect();
+        differences.iter().filter(|one| blind.is_empty() || is_seen(&one.path)).collect();
     let merge = Merge::run(&differences, policy);
     let ops = PerSide::each(|side| match (policy.direction, side) {
         (Direction::ToRemote, Side::Local) => Vec::new(),
@@ -57,14 +60,8 @@ pub fn plan(differences: &[Difference], policy: &Policy) -> Plan {
     Plan { ops, agreed, rebased, conflicts, merges, held }
 }
 
-/// Whether a side could not look at the path.
-fn is_blind(path: &TreePath, policy: &Policy) -> bool {
-    let blind = |side| policy.blind.of(side).iter().any(|blind| path.is_at_or_below(blind));
-    Side::BOTH.into_iter().any(blind)
-}
-
 /// Paths at which both sides have the same, and nothing is to be done or decided.
-fn agreed(differences: &[&Difference], merge: &Merge<'_>, ops: &PerSide<Vec<crate::Op>>) -> Vec<TreePath> {
+fn agreed(differences: &[&Difference], merge: &Merge<'_>, ops: &PerSide<Vec<Op>>) -> Vec<TreePath> {
     let acted_on: BTreeSet<&TreePath> =
         Side::BOTH.into_iter().flat_map(|side| ops.of(side)).map(|op| &op.path).collect();
     let waiting = rebase::waiting(merge);

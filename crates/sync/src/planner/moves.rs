@@ -19,7 +19,7 @@ pub(super) fn find(differences: &[&Difference]) -> PerSide<Moves> {
     }
     let mut moves = PerSide { local: searches.local.moves, remote: searches.remote.moves };
     drop_equal_goals(differences, &mut moves);
-    while drop_one_edited(differences, &mut moves) {}
+    while drop_edited(differences, &mut moves) {}
     moves
 }
 
@@ -250,7 +250,7 @@ fn drop_equal_goals(differences: &[&Difference], moves: &mut PerSide<Moves>) {
 
 /// A file that was saved under its old name while its old version got another name: if the other side changed it, those two are the
 /// versions that meet, and the old version is a copy.
-fn drop_one_edited(differences: &[&Difference], moves: &mut PerSide<Moves>) -> bool {
+fn drop_edited(differences: &[&Difference], moves: &mut PerSide<Moves>) -> bool {
     for side in Side::BOTH {
         let goals: BTreeSet<&TreePath> = moves.of(side).values().collect();
         let is_edited = |from: &&TreePath| {
@@ -260,9 +260,11 @@ fn drop_one_edited(differences: &[&Difference], moves: &mut PerSide<Moves>) -> b
             let is_changed = !one.is_unchanged(side.other());
             is_file && is_saved_anew && is_changed && !goals.contains(from)
         };
-        let found = moves.of(side).keys().find(is_edited).cloned();
-        if let Some(from) = found {
-            moves.of_mut(side).remove(&from);
+        let found: Vec<TreePath> = moves.of(side).keys().filter(is_edited).cloned().collect();
+        for from in &found {
+            moves.of_mut(side).remove(from);
+        }
+        if !found.is_empty() {
             return true;
         }
     }

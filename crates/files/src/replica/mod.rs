@@ -1,0 +1,22 @@
+//! A folder as a replica: one side of a pair that is kept the same.
+//!
+//! Invariants: every effect looks again at what stands there, and what it displaces is renamed into `.swarm/versions`; bytes come under
+//! their name by a rename, after they were proven and synced; nothing outside the folder is touched, and no link is followed.
+//! Absent here: what to do (`swarm-sync` plans it), and what was known before (its index).
+//!
+//! A file keeps its bytes, time of change and executable bit. Extended attributes and access lists are not carried. A file that replaces
+//! another takes its permissions and owner, as far as the system lets it.
+
+mod beneath;
+mod fault;
+mod look;
+mod root;
+
+mod hashing;
+mod listing;
+mod names;
+mod walk;
+
+mod folder;
+
+pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};

@@ -517,7 +517,8 @@ fn as_loop(at: BorrowedFd<'_>, name: &OsStr, errno: Errno) -> Errno {
     if errno == Errno::NOTDIR && is_link() { Errno::LOOP } else { errno }
 }
 
-fn rename(
+/// Renames an entry; without `replace` only to a name that is free.
+pub(super) fn rename(
     old_parent: BorrowedFd<'_>,
     old: &OsStr,
     new_parent: BorrowedFd<'_>,

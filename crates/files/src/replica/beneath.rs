@@ -2,14 +2,14 @@
 //! link, as all of [`Dir`] does. Errors are the system's: the caller knows what they mean for its operation.
 
 use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::look::{Look, look_at, look_open};
-use crate::dir::{Access, Dir};
+use crate::dir::{Access, Dir, rename};
 use crate::file::File;
 use crate::tap::Op;
 
@@ -61,6 +61,40 @@ impl Dir {
         })
     }
 
+    /// Makes a symbolic link that says this; the name must be free.
+    pub(super) fn make_link(&self, target: &str, relative: &Path) -> Result<(), Errno> {
+        self.run(Op::MakeLink { path: relative }, || {
+            let (parent, name) = self.parent(relative)?;
+            rustix::fs::symlinkat(target, parent.as_fd(self), name)
+        })
+    }
+
+    /// Makes one folder; the name must be free, and the folder above be there.
+    pub(super) fn make_one_folder(&self, relative: &Path) -> Result<(), Errno> {
+        self.run(Op::MakeDirectory { path: relative }, || {
+            let (parent, name) = self.parent(relative)?;
+            rustix::fs::mkdirat(parent.as_fd(self), name, Mode::from_raw_mode(0o777))
+        })
+    }
+
+    /// Renames any entry to a name that is free.
+    pub(super) fn rename_to_free(&self, from: &Path, to: &Path) -> Result<(), Errno> {
+        self.run(Op::Rename { from, to }, || {
+            let (old_parent, old) = self.parent(from)?;
+            let (new_parent, new) = self.parent(to)?;
+            rename(old_parent.as_fd(self), old, new_parent.as_fd(self), new, false)
+        })
+    }
+
+    /// Lets two entries change places, in one step; an error where the file system cannot.
+    pub(super) fn exchange(&self, one: &Path, other: &Path) -> Result<(), Errno> {
+        self.run(Op::Exchange { one, other }, || {
+            let (one_parent, one_name) = self.parent(one)?;
+            let (other_parent, other_name) = self.parent(other)?;
+            exchange(one_parent.as_fd(self), one_name, other_parent.as_fd(self), other_name)
+        })
+    }
+
     /// The first name in the folder itself that has a letter, with the same name in the other case; to find out whether case counts.
     pub(super) fn name_in_both_cases(&self) -> Option<(String, String)> {
         let names = rustix::fs::Dir::read_from(self.as_fd()).ok()?.take(NAMES_MAX);
@@ -81,6 +115,21 @@ impl Dir {
 pub(super) fn os(name: &std::ffi::CStr) -> &OsStr {
     use std::os::unix::ffi::OsStrExt as _;
     OsStr::from_bytes(name.to_bytes())
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(
+    one_parent: BorrowedFd<'_>,
+    one: &OsStr,
+    other_parent: BorrowedFd<'_>,
+    other: &OsStr,
+) -> Result<(), Errno> {
+    rustix::fs::renameat_with(one_parent, one, other_parent, other, rustix::fs::RenameFlags::EXCHANGE)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: BorrowedFd<'_>, _: &OsStr, _: BorrowedFd<'_>, _: &OsStr) -> Result<(), Errno> {
+    Err(Errno::NOSYS)
 }
 
 #[cfg(target_os = "linux")]

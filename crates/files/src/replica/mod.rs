@@ -12,11 +12,24 @@ mod fault;
 mod look;
 mod root;
 
-mod hashing;
 mod listing;
 mod names;
+
+mod hashing;
 mod walk;
+
+mod incoming;
+mod source;
+mod stage;
+
+mod again;
+mod apply;
+mod put;
+mod record;
+mod recover;
+mod versions;
 
 mod folder;
 
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
+pub use versions::KeptVersion;

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use expect_test::{Expect, expect};
 use rustix::io::Errno;
-use swarm_sync::{ReplicaError, Seen};
+use swarm_sync::{Replica as _, ReplicaError, Seen};
 
 use super::super::watch::Plan;
 use super::{Side, path, picture};

@@ -29,7 +29,10 @@ mod record;
 mod recover;
 mod versions;
 
+mod watch;
+
 mod folder;
 
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
 pub use versions::KeptVersion;
+pub use watch::{Hint, WatchError, Watcher};

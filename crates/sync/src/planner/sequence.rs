@@ -137,7 +137,9 @@ impl<'a> Sequence<'a> {
                 }
                 Some(start) => {
                     self.break_circle(&waiting[start + 1..], next);
-                    waiting.drain(start + 1..).for_each(|one| drop(since.remove(&one.node)));
+                    for one in waiting.drain(start + 1..) {
+                        since.remove(&one.node);
+                    }
                 }
             }
         }

@@ -62,7 +62,7 @@ impl From<Exit> for ExitCode {
 pub(super) struct Failure {
     pub(super) exit: Exit,
     pub(super) error: anyhow::Error,
-    /// It was shown already, or goes to a reader of JSON.
+    /// Nothing is said of it: the reader of stdout is gone, and the code tells.
     pub(super) is_shown: bool,
 }
 

@@ -294,13 +294,13 @@ fn verify(path: &Path, dir: &Path, content_key: Option<&Path>, is_json: bool) ->
     if let Some(report) = found.files.iter().find(|report| matches!(report.state, FileState::Unreadable(_))) {
         let message =
             format!("`{}` cannot be read: get the permission and verify again", Shown(&report.path));
-        return Err(Failure { is_shown: is_json, ..Failure::new(Category::Disk, message) });
+        return Err(Failure::new(Category::Disk, message));
     }
     let bad_files = found.files.iter().filter(|report| report.state != FileState::Good).count();
     let message = format!(
         "{bad_files} files and {bad_chunks} chunks are bad or missing: fetch again with --overwrite to mend them"
     );
-    Err(Failure { is_shown: is_json, ..Failure::new(Category::Integrity, message) })
+    Err(Failure::new(Category::Integrity, message))
 }
 
 fn report_json(report: &FileReport, manifest: &Manifest, good: &Bitfield) -> Value {

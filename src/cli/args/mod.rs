@@ -13,7 +13,7 @@ mod seed;
 mod service;
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -117,6 +117,39 @@ pub(super) enum Command {
         #[arg(value_name = "DIR")]
         dir: PathBuf,
     },
+}
+
+impl Command {
+    /// Whether a program reads stdout: a failure is then an event there. A file that goes to stdout has it alone.
+    pub(super) fn wants_json(&self) -> bool {
+        let is_stdout = |out: &Path| out == Path::new("-");
+        match self {
+            Self::Seed(args) => args.json,
+            Self::Fetch(args) => args.json && !is_stdout(&args.out),
+            Self::Manifest(ManifestCommand::Create(args)) => {
+                args.json && !args.out.as_deref().is_some_and(is_stdout)
+            }
+            Self::Manifest(
+                ManifestCommand::Show { json, .. }
+                | ManifestCommand::Sign { json, .. }
+                | ManifestCommand::Verify { json, .. },
+            )
+            | Self::Cert(CertCommand::Ls { json, .. }) => *json,
+            Self::Aggregate(args) => args.json,
+            Self::Join(args) => args.seed.json,
+            Self::Coordinator(args) => args.json,
+            Self::Add(args) => args.json,
+            Self::Remove(args) => args.json,
+            Self::Ls(args) => args.json,
+            Self::Status(args) => args.json,
+            Self::Id(args) => args.json,
+            Self::Cert(CertCommand::Ca { .. } | CertCommand::Node { .. } | CertCommand::Revoke { .. })
+            | Self::Demo(_)
+            | Self::Node(_)
+            | Self::Completions { .. }
+            | Self::Man { .. } => false,
+        }
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes:

@@ -78,19 +78,18 @@ pub(super) fn bytes(bytes: &[u8]) -> std::io::Result<()> {
     stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
-/// A failure, told as JSON if that is wanted; it is then not shown again.
-pub(super) fn told(failure: Failure, is_json: bool) -> Failure {
-    if is_json && !failure.is_shown {
-        Json::Error { code: failure.exit as u8, message: failure.error.to_string() }.print();
+/// Why the command failed: an event on stdout if a program reads that, otherwise a line on stderr.
+pub(super) fn failure(failure: &Failure, wants_json: bool) {
+    if failure.is_shown {
+        return;
     }
-    Failure { is_shown: is_json || failure.is_shown, ..failure }
-}
-
-/// Why the command failed.
-pub(super) fn failure(failure: &Failure) {
-    if !failure.is_shown {
-        // The messages hold their causes already.
-        note(format_args!("swarm: {}", failure.error));
+    // The messages hold their causes already.
+    let message = failure.error.to_string();
+    let line = format!("swarm: {message}");
+    let event = Json::Error { code: failure.exit as u8, message };
+    let is_told = wants_json && streams::to_stdout(json_line(&event).as_bytes()).is_ok();
+    if !is_told {
+        note(line);
     }
 }
 
@@ -101,7 +100,7 @@ pub(super) fn parsed(error: &clap::Error) -> ExitCode {
             Ok(()) => Exit::Done.into(),
             Err(error) => {
                 let unwritten = Failure::stdout(&error);
-                failure(&unwritten);
+                failure(&unwritten, false);
                 unwritten.exit.into()
             }
         };

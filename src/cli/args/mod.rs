@@ -16,6 +16,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
+use clap::builder::styling::Styles;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -40,10 +41,19 @@ pub(super) struct Args {
     pub(super) global: Global,
 }
 
-/// The arguments of this process; an error where they are wrong, or ask for help.
+/// The arguments of this process; an error where they are wrong, or ask for help. What is said of wrong ones has no styles: every
+/// escape sequence in it comes from an argument.
 pub(super) fn read() -> Result<Args, clap::Error> {
-    let matches = command().try_get_matches()?;
-    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+    parsed(command()).map_err(|error| {
+        let is_wrong = error.use_stderr();
+        let plain = is_wrong.then(|| parsed(command().styles(Styles::plain())).err()).flatten();
+        plain.unwrap_or(error)
+    })
+}
+
+fn parsed(mut command: clap::Command) -> Result<Args, clap::Error> {
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// The parser. An environment variable that is set to nothing counts as not set.

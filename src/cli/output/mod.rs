@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use super::failure::{Exit, Failure};
-use swarm_core::base::{Category, Shown, is_hidden};
+use swarm_core::base::{Category, Shown};
 
 /// One line for people. May be lost.
 pub(super) fn note(line: impl Display) {
@@ -93,7 +93,8 @@ pub(super) fn failure(failure: &Failure, wants_json: bool) {
     }
 }
 
-/// What the parser of arguments has to say: help on stdout, or on stderr what is wrong with them.
+/// What the parser of arguments has to say: help on stdout, or on stderr what is wrong with them. The latter shows arguments as they
+/// were given, and they may be pasted from anywhere: its lines are escaped.
 pub(super) fn parsed(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return match error.print().and_then(|()| std::io::stdout().flush()) {
@@ -105,13 +106,7 @@ pub(super) fn parsed(error: &clap::Error) -> ExitCode {
             }
         };
     }
-    let plain = error.render().to_string();
-    if plain.contains(|char| char != '\n' && is_hidden(char)) {
-        // The parser shows arguments as they were given, and they may be pasted from anywhere.
-        notes(&plain);
-    } else {
-        // In colours, where there are some. May be lost.
-        let _ = error.print();
-    }
+    // With its escape sequences, which are otherwise dropped without a trace.
+    notes(&error.render().ansi().to_string());
     Exit::from(Category::Usage).into()
 }

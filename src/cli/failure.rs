@@ -210,7 +210,8 @@ impl From<SealError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        Self::of(error.category(), error, None)
+        let way = ways::client(&error);
+        Self::of(error.category(), error, way)
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn credentials(error: &CredentialsError) -> Option<&'static str> {
         | CredentialsError::TooLong(_)
         | CredentialsError::NotPem { .. }
         | CredentialsError::Unusable { .. }
-        | CredentialsError::Readable(_)
+        | CredentialsError::Exposed { .. }
         | CredentialsError::Members { .. }
         | CredentialsError::Exists(_)
         | CredentialsError::NotIssued { .. } => None,

@@ -1,4 +1,5 @@
-//! The arguments of every command, those of several commands first. Each flag has an environment variable of the same name.
+//! The arguments of every command, those of several commands first. A flag that a service or a script would set has an environment
+//! variable, too.
 
 mod find;
 mod limits;
@@ -170,8 +171,8 @@ const EXIT_CODES: &str = "Exit codes:
     4  the target exists and differs
     5  data is not what the manifest says
     6  the disk is full, or cannot be read or written
-    7  not authorised: a node proved another key, refused this node or its content, or is another user's
+    7  not authorised: a node proved a wrong key, or refused; or the running node is another user's
     8  no node runs at the control socket
-    9  complete and verified but for what the target cannot hold, which is named
+    9  complete and verified, except what the target cannot hold; the command names that
   141  the reader of stdout went away before it had everything
   130  interrupted";

@@ -62,7 +62,7 @@ impl From<Exit> for ExitCode {
 pub(super) struct Failure {
     pub(super) exit: Exit,
     pub(super) error: anyhow::Error,
-    /// It was shown already, or goes to a reader of JSON.
+    /// Nothing is said of it: the reader of stdout is gone, and the code tells.
     pub(super) is_shown: bool,
 }
 
@@ -210,7 +210,8 @@ impl From<SealError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        Self::of(error.category(), error, None)
+        let way = ways::client(&error);
+        Self::of(error.category(), error, way)
     }
 }
 

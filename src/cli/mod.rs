@@ -46,6 +46,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return output::parsed(&error),
     };
+    let wants_json = args.command.wants_json();
     match args.command {
         // A node's log is as its configuration says.
         Command::Node(_) | Command::Aggregate(_) => {}
@@ -79,7 +80,7 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
-            output::failure(&failure);
+            output::failure(&failure, wants_json);
             failure.exit.into()
         }
     }

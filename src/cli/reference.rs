@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::args::Args;
 use super::output::Json;
 use swarm_host::Config;
+use swarm_host::protocol::{ReputationStatus, Status};
 
 /// Compares what stands between the marks of a page, or writes it.
 fn check(page: &str, generated: &str) {
@@ -135,6 +136,19 @@ fn the_page_of_json_events_is_what_their_types_are() {
     let _ = write!(page, "### Each of `peers` in `done`\n\n");
     field_list(&schema["$defs"]["PeerLine"], &schema, &mut page);
     check("json.md", &page);
+}
+
+#[test]
+fn the_page_of_json_names_every_field_of_a_status() {
+    let status = serde_json::to_value(Status::default()).expect("it is JSON");
+    let reputation = serde_json::to_value(ReputationStatus::default()).expect("it is JSON");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/json.md");
+    let page = std::fs::read_to_string(path).expect("the page is there");
+    let fields =
+        [status, reputation].into_iter().flat_map(|value| value.as_object().cloned().unwrap_or_default());
+    for (field, _) in fields {
+        assert!(page.contains(&code(&field)), "docs/reference/json.md lacks `{field}`");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The arguments of every command, those of several commands first. Each flag has an environment variable of the same name.
+//! The arguments of every command, those of several commands first. A flag that a service or a script would set has an environment
+//! variable, too.
 
 mod find;
 mod limits;
@@ -13,9 +14,10 @@ mod seed;
 mod service;
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
+use clap::builder::styling::Styles;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -40,10 +42,19 @@ pub(super) struct Args {
     pub(super) global: Global,
 }
 
-/// The arguments of this process; an error where they are wrong, or ask for help.
+/// The arguments of this process; an error where they are wrong, or ask for help. What is said of wrong ones has no styles: every
+/// escape sequence in it comes from an argument.
 pub(super) fn read() -> Result<Args, clap::Error> {
-    let matches = command().try_get_matches()?;
-    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+    parsed(command()).map_err(|error| {
+        let is_wrong = error.use_stderr();
+        let plain = is_wrong.then(|| parsed(command().styles(Styles::plain())).err()).flatten();
+        plain.unwrap_or(error)
+    })
+}
+
+fn parsed(mut command: clap::Command) -> Result<Args, clap::Error> {
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// The parser. An environment variable that is set to nothing counts as not set.
@@ -119,6 +130,39 @@ pub(super) enum Command {
     },
 }
 
+impl Command {
+    /// Whether a program reads stdout: a failure is then an event there. A file that goes to stdout has it alone.
+    pub(super) fn wants_json(&self) -> bool {
+        let is_stdout = |out: &Path| out == Path::new("-");
+        match self {
+            Self::Seed(args) => args.json,
+            Self::Fetch(args) => args.json && !is_stdout(&args.out),
+            Self::Manifest(ManifestCommand::Create(args)) => {
+                args.json && !args.out.as_deref().is_some_and(is_stdout)
+            }
+            Self::Manifest(
+                ManifestCommand::Show { json, .. }
+                | ManifestCommand::Sign { json, .. }
+                | ManifestCommand::Verify { json, .. },
+            )
+            | Self::Cert(CertCommand::Ls { json, .. }) => *json,
+            Self::Aggregate(args) => args.json,
+            Self::Join(args) => args.seed.json,
+            Self::Coordinator(args) => args.json,
+            Self::Add(args) => args.json,
+            Self::Remove(args) => args.json,
+            Self::Ls(args) => args.json,
+            Self::Status(args) => args.json,
+            Self::Id(args) => args.json,
+            Self::Cert(CertCommand::Ca { .. } | CertCommand::Node { .. } | CertCommand::Revoke { .. })
+            | Self::Demo(_)
+            | Self::Node(_)
+            | Self::Completions { .. }
+            | Self::Man { .. } => false,
+        }
+    }
+}
+
 const EXIT_CODES: &str = "Exit codes:
     0  done
     1  something else went wrong
@@ -127,8 +171,8 @@ const EXIT_CODES: &str = "Exit codes:
     4  the target exists and differs
     5  data is not what the manifest says
     6  the disk is full, or cannot be read or written
-    7  not authorised: a node proved another key, refused this node or its content, or is another user's
+    7  not authorised: a node proved a wrong key, or refused; or the running node is another user's
     8  no node runs at the control socket
-    9  complete and verified but for what the target cannot hold, which is named
+    9  complete and verified, except what the target cannot hold; the command names that
   141  the reader of stdout went away before it had everything
   130  interrupted";

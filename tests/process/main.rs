@@ -30,5 +30,6 @@ mod sealed;
 mod service;
 mod several;
 mod starting;
+mod sync;
 mod trees;
 mod trust;

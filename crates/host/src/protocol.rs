@@ -333,6 +333,7 @@ impl From<Category> for ErrorKind {
             | Category::Held
             | Category::Interrupted
             | Category::Partial
+            | Category::Undecided
             | Category::Other => Self::Other,
         }
     }

@@ -12,6 +12,7 @@ mod fetch;
 mod manifest;
 mod seed;
 mod service;
+mod sync;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,10 @@ pub(super) use limits::{DownLimitArgs, LimitArgs};
 pub(super) use manifest::{CreateArgs, ManifestCommand};
 pub(super) use seed::{JoinArgs, SeedArgs};
 pub(super) use service::{AddArgs, ControlArgs, LsArgs, NodeArgs, RemoveArgs, StatusArgs};
+pub(super) use sync::{
+    ChangesArgs, ConflictsArgs, ExplainArgs, MaxDelete, Resolve, ResolveArgs, RestoreArgs, Since, SyncArgs,
+    UndoArgs, VersionsArgs,
+};
 pub(super) use trust::TrustArgs;
 
 /// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.
@@ -91,6 +96,22 @@ pub(super) enum Command {
     Seed(Box<SeedArgs>),
     /// Fetch a content from all its sources at once; run it again to continue where it stopped
     Fetch(Box<FetchArgs>),
+    /// Keep two folders the same; nothing is lost: what is replaced or deleted is kept as a version
+    Sync(Box<SyncArgs>),
+    /// Show the conflicts of a pair that `swarm sync` keeps the same, and what each choice would do
+    Conflicts(ConflictsArgs),
+    /// Decide a conflict; the next `swarm sync` carries it out
+    Resolve(ResolveArgs),
+    /// List the kept versions of a path
+    Versions(VersionsArgs),
+    /// Bring a kept version back
+    Restore(RestoreArgs),
+    /// Take back what a run of `swarm sync` did, in both folders
+    Undo(UndoArgs),
+    /// List what runs of `swarm sync` changed
+    Changes(ChangesArgs),
+    /// Say what is known of a path, and why it is as it is
+    Explain(ExplainArgs),
     /// Make, show and check manifests
     #[command(subcommand)]
     Manifest(ManifestCommand),
@@ -146,6 +167,12 @@ impl Command {
                 | ManifestCommand::Verify { json, .. },
             )
             | Self::Cert(CertCommand::Ls { json, .. }) => *json,
+            Self::Sync(args) => args.json,
+            Self::Conflicts(args) => args.json,
+            Self::Resolve(args) => args.json,
+            Self::Versions(args) => args.json,
+            Self::Undo(args) => args.json,
+            Self::Changes(args) => args.json,
             Self::Aggregate(args) => args.json,
             Self::Join(args) => args.seed.json,
             Self::Coordinator(args) => args.json,
@@ -155,6 +182,8 @@ impl Command {
             Self::Status(args) => args.json,
             Self::Id(args) => args.json,
             Self::Cert(CertCommand::Ca { .. } | CertCommand::Node { .. } | CertCommand::Revoke { .. })
+            | Self::Restore(_)
+            | Self::Explain(_)
             | Self::Demo(_)
             | Self::Node(_)
             | Self::Completions { .. }
@@ -173,6 +202,6 @@ const EXIT_CODES: &str = "Exit codes:
     6  the disk is full, or cannot be read or written
     7  not authorised: a node proved a wrong key, or refused; or the running node is another user's
     8  no node runs at the control socket
-    9  complete and verified, except what the target cannot hold; the command names that
+    9  something needs a decision: a conflict, a run that is held, or what the target cannot hold; each is named
   141  the reader of stdout went away before it had everything
   130  interrupted";

@@ -6,6 +6,7 @@ mod json;
 mod lines;
 mod log;
 mod streams;
+mod sync;
 mod table;
 mod text;
 
@@ -14,6 +15,10 @@ pub(super) use json::{Done, Json};
 pub(super) use lines::SeedView;
 pub(super) use log::start_log;
 pub(super) use streams::Stdout;
+pub(super) use sync::{
+    ConflictJson, Names, PairJson, SyncJson, SyncView, VersionJson, changes_table, conflict_text,
+    explanation_text, hold, pairs_table, plan_text, versions_table,
+};
 pub(super) use table::{contents_table, status_screen};
 pub(super) use text::{bottleneck, chunk_name, chunk_place, count, peer_table, read_again, read_trouble};
 
@@ -35,6 +40,11 @@ pub(super) fn note(line: impl Display) {
 /// Several lines for people, whose values are escaped already. May be lost.
 pub(super) fn notes(lines: &str) {
     lines.lines().for_each(note);
+}
+
+/// A question to a person, who answers on the same line.
+pub(super) fn prompt(question: &str) {
+    streams::to_stderr(question);
 }
 
 /// One line of what the command was asked for. An error if it cannot be written.

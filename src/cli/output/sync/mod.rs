@@ -3,6 +3,7 @@
 mod conflict;
 mod json;
 mod plan;
+mod progress;
 mod view;
 mod words;
 

@@ -4,16 +4,14 @@ use std::io::IsTerminal as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
-
-use super::super::bars::{RecentRate, style};
 use super::super::text;
 use super::json::{self, ConflictJson, SyncJson};
 use super::plan;
+use super::progress::{Bars, Work, table};
 use super::words::{self, Names};
 use swarm_core::base::{ByteLen, Category, Instant, Rate, Shown};
 use swarm_node::clock::Clock;
-use swarm_pair::{ConflictView, Report, SideSummary, Summary, SyncEvent};
+use swarm_pair::{ConflictView, Report, Summary, SyncEvent};
 use swarm_sync::{BlindWhy, Op, PerSide, Plan, ReplicaError, RunId, Side};
 
 /// Shows what happens, and remembers what the end of the command depends on. Events come from several threads.
@@ -41,21 +39,6 @@ struct Scanned {
     read_len: u64,
 }
 
-/// A plan that is being carried out.
-struct Work {
-    began_at: Instant,
-    planned: Summary,
-    done: PerSide<SideSummary>,
-    /// Operations that were performed or refused.
-    ops: u64,
-    /// Bytes that were copied.
-    len: u64,
-    /// The side that was written to last.
-    side: Side,
-    len_rate: RecentRate,
-    ops_rate: RecentRate,
-}
-
 /// What did not go as it should.
 #[derive(Default)]
 struct Troubles {
@@ -75,12 +58,6 @@ pub(in crate::cli) struct Refused {
     pub(in crate::cli) category: Category,
     /// In words.
     pub(in crate::cli) worst: String,
-}
-
-struct Bars {
-    all: MultiProgress,
-    lines: PerSide<ProgressBar>,
-    why: ProgressBar,
 }
 
 impl SyncView {
@@ -350,44 +327,6 @@ impl SyncView {
     }
 }
 
-impl Work {
-    fn of(planned: Summary, began_at: Instant) -> Self {
-        Self {
-            began_at,
-            planned,
-            done: PerSide::default(),
-            ops: 0,
-            len: 0,
-            side: Side::Remote,
-            len_rate: RecentRate::default(),
-            ops_rate: RecentRate::default(),
-        }
-    }
-
-    fn ops_total(&self) -> u64 {
-        Side::BOTH.into_iter().map(|side| self.planned.sides.of(side).count_all()).sum()
-    }
-
-    fn len_total(&self) -> u64 {
-        Side::BOTH.into_iter().map(|side| self.planned.sides.of(side).copied_len).sum()
-    }
-
-    /// Why it is not faster, where that is known.
-    fn slow_because(&self, rate: Rate, ops_per_sec: u64, limit: Option<Rate>) -> Option<&'static str> {
-        if limit.is_some_and(|limit| rate.0 >= limit.0 / 10 * 9) {
-            return Some(match self.side {
-                Side::Local => "--limit-down is reached",
-                Side::Remote => "--limit-up is reached",
-            });
-        }
-        if self.len < self.len_total() && rate == Rate(0) && ops_per_sec == 0 {
-            return Some("the disk is writing out what was copied");
-        }
-        let is_small = ops_per_sec > 0 && rate.0 / ops_per_sec < SMALL_FILE_LEN;
-        (is_small && self.len_total() > 0).then_some("many small files")
-    }
-}
-
 impl Troubles {
     /// Of several causes, the one that comes first in the list of categories matters most.
     fn add(&mut self, category: Category, message: &str) {
@@ -398,63 +337,6 @@ impl Troubles {
     }
 }
 
-impl Bars {
-    fn new() -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
-        let line = || {
-            let bar = all.add(ProgressBar::new(0));
-            bar.set_style(style("{msg}"));
-            bar
-        };
-        let (lines, why) = (PerSide::each(|_| line()), line());
-        Self { all, lines, why }
-    }
-
-    fn print(&self, text: &str) {
-        // A bar that cannot be drawn is no reason to stop.
-        drop(self.all.println(Shown(text).to_string()));
-    }
-
-    /// Nothing but what stays.
-    fn blank(&self) {
-        Side::BOTH.into_iter().for_each(|side| self.lines.of(side).set_message(""));
-    }
-
-    fn progress(&self, work: &Work, rate: Rate, ops_per_sec: u64, slow: Option<&str>) {
-        let bar = &self.lines.local;
-        // Without bytes to copy, operations are what is left.
-        let len_total = work.len_total();
-        let (done, total) = if len_total > 0 { (work.len, len_total) } else { (work.ops, work.ops_total()) };
-        bar.set_length(total.max(1));
-        bar.set_position(done);
-        bar.set_prefix("copying");
-        bar.set_style(style("{prefix:>10} [{bar:30}] {msg}"));
-        let left = match rate {
-            Rate(0) => "ETA unknown".to_owned(),
-            rate => format!("ETA {}", text::duration(rate.time_for(len_total.saturating_sub(work.len)))),
-        };
-        let (len, len_total) = (ByteLen(work.len), ByteLen(len_total));
-        // Files take their places a group at a time.
-        let files = if ops_per_sec > 0 { format!("  {ops_per_sec} files/s") } else { String::new() };
-        bar.set_message(format!("{len} of {len_total}  {rate}  {left}{files}"));
-        self.why.set_message(slow.map(|slow| format!("           slow: {slow}")).unwrap_or_default());
-    }
-}
-
-/// What was done, by side, and how long it took.
-fn table(work: &Work, elapsed: Duration, run: RunId, names: &Names) -> String {
-    let mut table = format!("{:>8}{:>9}{:>8}{:>9}{:>12}\n", "new", "changed", "moved", "deleted", "copied");
-    for side in [Side::Remote, Side::Local] {
-        let SideSummary { created, changed, moved, deleted, folders, copied_len } = *work.done.of(side);
-        let (new, len, name) = (created + folders, ByteLen(copied_len), names.of(side));
-        table += &format!("{new:>8}{changed:>9}{moved:>8}{deleted:>9}{len:>12}  -> {name}\n");
-    }
-    let (time, rate) = (text::duration(elapsed), Rate::over(work.len, elapsed));
-    let done = Side::BOTH.into_iter().any(|side| work.done.of(side).count_all() > 0);
-    let undo = if done { format!("; `swarm undo {run}` takes it back") } else { String::new() };
-    table + &format!("in {time}, {rate}{undo}\n")
-}
-
 /// JSON readers are told about every second.
 const JSON_INTERVAL: Duration = Duration::from_secs(1);
 /// As often as the bars are drawn.
@@ -463,31 +345,9 @@ const BARS_INTERVAL: Duration = Duration::from_millis(125);
 const RATE_TIME_MIN: Duration = Duration::from_secs(2);
 /// A person reads no more of them; a reader of JSON gets all.
 const WARNINGS_MAX: u64 = 20;
-/// Below this mean length, opening and naming files takes longer than copying their bytes.
-const SMALL_FILE_LEN: u64 = 64 << 10;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn work(len: u64, copied_len: u64) -> Work {
-        let remote = SideSummary { created: 10, copied_len, ..SideSummary::default() };
-        let planned =
-            Summary { sides: PerSide { local: SideSummary::default(), remote }, ..Summary::default() };
-        Work { len, ..Work::of(planned, Instant::ZERO) }
-    }
-
-    #[test]
-    fn the_reason_for_slowness_is_the_limit_the_disk_or_small_files() {
-        let check = |rate: u64, ops: u64, limit: Option<Rate>, why: Option<&str>| {
-            assert_eq!(work(5, 1 << 30).slow_because(Rate(rate), ops, limit), why, "{rate} {ops}");
-        };
-        check(95, 1, Some(Rate(100)), Some("--limit-up is reached"));
-        check(0, 0, None, Some("the disk is writing out what was copied"));
-        check(4096 * 500, 500, None, Some("many small files"));
-        check(100 << 20, 3, None, None);
-        assert_eq!(work(0, 0).slow_because(Rate(0), 500, None), None, "deletions copy nothing");
-    }
 
     #[test]
     fn a_full_disk_matters_more_than_a_file_that_changed() {

@@ -66,7 +66,10 @@ pub use journal::find_manifest;
 pub use last_look::LastLook;
 pub use nicety::{Nicety, StoreWarning};
 pub use portable::{UnusableNames, WindowsNames};
-pub use replica::{FolderOptions, FolderReplica, Ignore, KeptVersion, RootIdentity};
+pub use replica::{
+    FolderOptions, FolderReplica, FolderWatcher, Hint, Hints, Ignore, KeptVersion, RootIdentity, Scope,
+    Settling, WatchError, WatcherGone,
+};
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
 pub use sealing::seal;

@@ -29,7 +29,12 @@ mod record;
 mod recover;
 mod versions;
 
+mod settling;
+mod watch;
+
 mod folder;
 
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
+pub use settling::{Scope, Settling};
 pub use versions::KeptVersion;
+pub use watch::{FolderWatcher, Hint, Hints, WatchError, WatcherGone};

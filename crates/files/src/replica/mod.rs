@@ -35,4 +35,4 @@ mod folder;
 
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
 pub use versions::KeptVersion;
-pub use watch::{Hint, WatchError, Watcher};
+pub use watch::{FolderWatcher, Hint, Hints, WatchError, WatcherGone};

@@ -15,6 +15,8 @@ mod plan;
 mod conflict;
 mod policy;
 
+pub mod delta;
+
 pub mod limits;
 
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};

@@ -10,3 +10,5 @@ pub const LINK_LEN_MAX: usize = 4096;
 pub const MERGE_LEN_MAX: u64 = 4 << 20;
 /// Files of more lines are not merged as text: a hostile file of 50 000 lines takes seconds.
 pub const MERGE_LINES_MAX: usize = 20_000;
+/// Most pieces of a recipe: 256 GiB of pieces of average length, 80 MiB encoded. A longer file has a recipe for each part of it.
+pub const RECIPE_PIECES_MAX: u32 = 1 << 22;

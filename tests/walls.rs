@@ -15,7 +15,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sim", &["core", "engine"]),
     ("sync", &["core"]),
     ("link", &["core"]),
-    ("files", &["core"]),
+    ("files", &["core", "sync"]),
     ("credentials", &["core"]),
     ("discovery", &["core", "link"]),
     ("coordinator", &["core", "link"]),

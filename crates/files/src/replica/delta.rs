@@ -8,17 +8,20 @@
 //! File systems share whole blocks at block boundaries. Bytes that moved by anything else (a byte inserted at the front) are written again
 //! from there on, though a plan for a network (`swarm_sync::delta`) would name little. Where no clone can be made all is written.
 
+mod source;
+
 use std::fs::File;
 use std::io;
-use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use rustix::fs::{Advice, fadvise, ioctl_ficlone};
+use rustix::fs::ioctl_ficlone;
 use swarm_sync::ContentHash;
+
+use source::{Part, Source};
 
 /// What became of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +52,14 @@ pub(crate) enum Base {
 pub(crate) fn fill_from_old(new: &File, old: &File, target: &File) -> io::Result<FillReport> {
     if ioctl_ficlone(target, new).is_ok() {
         // The new version may change from here on; the clone does not.
-        return fill(target, target, Base::New);
+        return fill(&Source::of_clone(target)?, target, Base::New);
     }
+    // Sampling brings blocks into the cache: ask first what it has.
+    let source = Source::of_file(new)?;
     if is_mostly_the_same(new, old)? && ioctl_ficlone(target, old).is_ok() {
-        return fill(new, target, Base::Old);
+        return fill(&source, target, Base::Old);
     }
-    fill(new, target, Base::Hole)
+    fill(&source, target, Base::Hole)
 }
 
 /// Whether it pays to read the old version too: [`SAMPLES_MAX`] blocks at most, evenly spread, are compared at the same offsets.
@@ -69,47 +74,47 @@ fn is_mostly_the_same(new: &File, old: &File) -> io::Result<bool> {
     for sample in 0..samples {
         let at = len / samples * sample / BLOCK_LEN as u64 * BLOCK_LEN as u64;
         let [of_new, of_old] = &mut blocks;
-        let lens = [read_up_to(new, of_new, at)?, read_up_to(old, of_old, at)?];
+        let lens = [source::read_up_to(new, of_new, at)?, source::read_up_to(old, of_old, at)?];
         equal += u64::from(lens == [BLOCK_LEN; 2] && of_new == of_old);
     }
     Ok(equal * SAMES_MIN_ONE_IN >= samples)
 }
 
-/// Reads and compares here, and hashes on another thread: hashing takes as long as the rest.
-fn fill(new: &File, target: &File, base: Base) -> io::Result<FillReport> {
-    let (to_hash, blocks) = sync_channel(PARTS_IN_FLIGHT);
-    let (give_back, hashed) = sync_channel(PARTS_IN_FLIGHT + 1);
+/// Two threads read and one hashes, so that both disks and both cores have work; comparing and writing is done here.
+fn fill(new: &Source<'_>, target: &File, base: Base) -> io::Result<FillReport> {
+    let held = Source::of_clone(target)?;
+    let (to_compare, of_new) = sync_channel(PARTS_IN_FLIGHT);
+    let (to_hash, hashing) = sync_channel(PARTS_IN_FLIGHT);
+    let (from_held, of_held) = sync_channel(PARTS_IN_FLIGHT);
     let (totals, hash) = thread::scope(|scope| {
-        let hasher = thread::Builder::new().name("hash".into());
-        let hasher = hasher.spawn_scoped(scope, move || hash_parts(&blocks, &give_back))?;
-        let mut filling = Filling { new, target, base, to_hash, hashed, taken: 0 };
-        let totals = filling.run()?;
-        drop(filling);
+        let start = |name: &str| thread::Builder::new().name(name.into());
+        let hasher = start("hash").spawn_scoped(scope, move || hash_parts(&hashing))?;
+        start("read new").spawn_scoped(scope, move || new.send_parts(&to_compare))?;
+        if base == Base::Old {
+            start("read old").spawn_scoped(scope, move || held.send_parts(&from_held))?;
+        }
+        let totals = Filling { target, base, of_new, of_held, to_hash }.run()?;
         Ok::<_, io::Error>((totals, hasher.join().expect("hashing does not panic")))
     })?;
     target.set_len(totals.len)?;
     Ok(FillReport { hash, len: totals.len, written_len: totals.written_len, base })
 }
 
-fn hash_parts(parts: &Receiver<Arc<Vec<u8>>>, give_back: &SyncSender<Arc<Vec<u8>>>) -> ContentHash {
+fn hash_parts(parts: &Receiver<Arc<Part>>) -> ContentHash {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
-        hasher.update(&part);
-        // Nobody waits for buffers after the last part.
-        let _ = give_back.send(part);
+        hasher.update(part.bytes());
     }
     ContentHash(hasher.finalize().into())
 }
 
-/// A pass over the new version.
+/// A pass over the new version. Dropping it ends the threads that feed it.
 struct Filling<'a> {
-    new: &'a File,
     target: &'a File,
     base: Base,
-    to_hash: SyncSender<Arc<Vec<u8>>>,
-    hashed: Receiver<Arc<Vec<u8>>>,
-    /// Buffers made so far.
-    taken: usize,
+    of_new: Receiver<io::Result<Part>>,
+    of_held: Receiver<io::Result<Part>>,
+    to_hash: SyncSender<Arc<Part>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -119,61 +124,28 @@ struct Totals {
 }
 
 impl Filling<'_> {
-    fn run(&mut self) -> io::Result<Totals> {
+    fn run(self) -> io::Result<Totals> {
         let mut totals = Totals::default();
-        let mut held = vec![0; PART_LEN];
-        loop {
-            self.read_ahead(totals.len);
-            let mut part = self.buffer();
-            part.resize(PART_LEN, 0);
-            let len = read_up_to(self.new, &mut part, totals.len)?;
-            part.truncate(len);
-            let part = Arc::new(part);
+        while let Ok(part) = self.of_new.recv() {
+            let part = Arc::new(part?);
             if self.to_hash.send(Arc::clone(&part)).is_err() {
                 return Err(io::Error::other("the thread that hashes is gone"));
             }
-            totals.written_len += self.write_differences(&part, &mut held, totals.len)?;
-            totals.len += len as u64;
-            if len < PART_LEN {
-                return Ok(totals);
-            }
+            totals.written_len += self.write_differences(part.bytes(), totals.len)?;
+            totals.len += part.bytes().len() as u64;
         }
-    }
-
-    /// Lets the disks work on both files while one of them is waited for: the kernel's own readahead keeps a disk half idle here.
-    fn read_ahead(&self, at: u64) {
-        let window =
-            if at == 0 { 0..READ_AHEAD_LEN } else { READ_AHEAD_LEN - PART_LEN as u64..READ_AHEAD_LEN };
-        let len = NonZeroU64::new(window.end - window.start);
-        for file in [Some(self.new), (self.base == Base::Old).then_some(self.target)].into_iter().flatten() {
-            // A file system that takes no advice reads as well without.
-            let _ = fadvise(file, at + window.start, len, Advice::WillNeed);
-        }
-    }
-
-    /// Memory of a part that is hashed, once as many as may wait are on their way.
-    fn buffer(&mut self) -> Vec<u8> {
-        if self.taken > PARTS_IN_FLIGHT {
-            return self.hashed.recv().ok().and_then(Arc::into_inner).unwrap_or_default();
-        }
-        self.taken += 1;
-        Vec::new()
+        Ok(totals)
     }
 
     /// How many bytes it wrote.
-    fn write_differences(&self, part: &[u8], held: &mut [u8], at: u64) -> io::Result<u64> {
-        let held = &mut held[..part.len()];
-        match self.base {
+    fn write_differences(&self, part: &[u8], at: u64) -> io::Result<u64> {
+        let held = match self.base {
             Base::New => return Ok(0),
-            Base::Old => {
-                // Beyond the end of a file stand the zeros that extending it brings.
-                let read = read_up_to(self.target, held, at)?;
-                held[read..].fill(0);
-            }
-            Base::Hole => {}
-        }
+            Base::Old => self.of_held.recv().ok().transpose()?,
+            Base::Hole => None,
+        };
         let mut written = 0;
-        for range in differences(part, held) {
+        for range in differences(part, held.as_ref().map_or(&[], Part::bytes)) {
             self.target.write_all_at(&part[range.clone()], at + range.start as u64)?;
             written += range.len() as u64;
         }
@@ -181,47 +153,32 @@ impl Filling<'_> {
     }
 }
 
-/// The ranges of whole blocks in which two runs of equal length differ.
+/// The ranges of whole blocks in which bytes differ from those that are held. Beyond the end of a file stand the zeros that extending it
+/// brings.
 fn differences(new: &[u8], held: &[u8]) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     if new == held {
         return ranges;
     }
-    for (index, (new, held)) in new.chunks(BLOCK_LEN).zip(held.chunks(BLOCK_LEN)).enumerate() {
+    let is_held = |block: &[u8], at: usize| {
+        let held = held.get(at..held.len().min(at + block.len())).unwrap_or_default();
+        block.starts_with(held) && block[held.len()..].iter().all(|&byte| byte == 0)
+    };
+    for (index, block) in new.chunks(BLOCK_LEN).enumerate() {
         let start = index * BLOCK_LEN;
-        if new == held {
-            continue;
-        }
         match ranges.last_mut() {
-            Some(last) if last.end == start => last.end = start + new.len(),
-            Some(_) | None => ranges.push(start..start + new.len()),
+            _ if is_held(block, start) => {}
+            Some(last) if last.end == start => last.end = start + block.len(),
+            Some(_) | None => ranges.push(start..start + block.len()),
         }
     }
     ranges
 }
 
-/// Reads until the buffer is full or the file ends: how many bytes it read.
-fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
 /// What file systems share and write at least, in bytes.
 const BLOCK_LEN: usize = 4 << 10;
-/// Read, hashed and compared at once, in bytes.
-const PART_LEN: usize = 1 << 20;
-/// Asked of the disk before it is read, of each file, in bytes.
-const READ_AHEAD_LEN: u64 = 16 << 20;
-/// Parts that are read and not yet hashed.
-const PARTS_IN_FLIGHT: usize = 4;
+/// Parts that wait in front of each thread.
+const PARTS_IN_FLIGHT: usize = 2;
 /// A shorter file is written whole, in bytes: there is little to save.
 const DELTA_LEN_MIN: u64 = 1 << 20;
 /// Blocks that are compared before the old version is read.

@@ -4,7 +4,8 @@ use std::process::Command;
 
 use swarm_sync::ContentHash;
 
-use super::{BLOCK_LEN, Base, FillReport, PART_LEN, differences, fill_from_old};
+use super::source::PART_LEN;
+use super::{BLOCK_LEN, Base, FillReport, differences, fill_from_old};
 
 const MIB: usize = 1 << 20;
 
@@ -132,6 +133,12 @@ fn check_shared(kind: &str) {
     assert_eq!(written(&old, &[&old[..], &vec![0; MIB]].concat()), (Base::Old, 0));
     assert_eq!(written(&old, &[b"x", &old[..]].concat()), (Base::Hole, old.len() as u64 + 1));
     assert_eq!(written(&old, &random(2, 8 * MIB)), (Base::Hole, 8 * MIB as u64));
+    let long = random(4, 70 * MIB + 5);
+    assert_eq!(
+        written(&long, &overwritten(&long, 65 * MIB, MIB)),
+        (Base::Old, MIB as u64),
+        "read past the cache"
+    );
     let same_disk = filled(&disk.at, &disk.at, &old, &random(3, 8 * MIB));
     assert_eq!((same_disk.base, same_disk.written_len), (Base::New, 0));
 }

@@ -43,6 +43,7 @@ mod target_files;
 mod trial;
 mod unfinished;
 
+mod replica;
 mod stream;
 
 mod replica;

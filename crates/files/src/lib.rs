@@ -46,8 +46,6 @@ mod unfinished;
 mod replica;
 mod stream;
 
-mod replica;
-
 #[doc(hidden)]
 pub mod fuzzing;
 

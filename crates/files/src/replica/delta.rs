@@ -25,20 +25,20 @@ use source::{Part, Source};
 
 /// What became of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FillReport {
+pub(super) struct FillReport {
     /// Of the bytes that the target holds.
-    pub(crate) hash: ContentHash,
+    pub(super) hash: ContentHash,
     /// Of the target, in bytes.
-    pub(crate) len: u64,
+    pub(super) len: u64,
     /// What was written, in bytes, in blocks of [`BLOCK_LEN`].
-    pub(crate) written_len: u64,
+    pub(super) written_len: u64,
     /// What the rest is.
-    pub(crate) base: Base,
+    pub(super) base: Base,
 }
 
 /// What the target began as. Bytes that were not written are its.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Base {
+pub(super) enum Base {
     /// The new version itself: both are on one file system, and nothing is written.
     New,
     /// The old version.
@@ -48,18 +48,23 @@ pub(crate) enum Base {
 }
 
 /// Fills `target`, an empty file, with the bytes of `new`. `old` is the version that the target's file system has. `target` has to be
-/// open for reading too.
-pub(crate) fn fill_from_old(new: &File, old: &File, target: &File) -> io::Result<FillReport> {
+/// open for reading too. `told` hears of each part that was read, and may end it by an error.
+pub(super) fn fill_from_old(
+    new: &File,
+    old: &File,
+    target: &File,
+    told: &dyn Fn(u64) -> io::Result<()>,
+) -> io::Result<FillReport> {
     if ioctl_ficlone(target, new).is_ok() {
         // The new version may change from here on; the clone does not.
-        return fill(&Source::of_clone(target)?, target, Base::New);
+        return fill(&Source::of_clone(target)?, target, Base::New, told);
     }
     // Sampling brings blocks into the cache: ask first what it has.
     let source = Source::of_file(new)?;
     if is_mostly_the_same(new, old)? && ioctl_ficlone(target, old).is_ok() {
-        return fill(&source, target, Base::Old);
+        return fill(&source, target, Base::Old, told);
     }
-    fill(&source, target, Base::Hole)
+    fill(&source, target, Base::Hole, told)
 }
 
 /// Whether it pays to read the old version too: [`SAMPLES_MAX`] blocks at most, evenly spread, are compared at the same offsets.
@@ -81,7 +86,12 @@ fn is_mostly_the_same(new: &File, old: &File) -> io::Result<bool> {
 }
 
 /// Two threads read and one hashes, so that both disks and both cores have work; comparing and writing is done here.
-fn fill(new: &Source<'_>, target: &File, base: Base) -> io::Result<FillReport> {
+fn fill(
+    new: &Source<'_>,
+    target: &File,
+    base: Base,
+    told: &dyn Fn(u64) -> io::Result<()>,
+) -> io::Result<FillReport> {
     let held = Source::of_clone(target)?;
     let (to_compare, of_new) = sync_channel(PARTS_IN_FLIGHT);
     let (to_hash, hashing) = sync_channel(PARTS_IN_FLIGHT);
@@ -93,7 +103,7 @@ fn fill(new: &Source<'_>, target: &File, base: Base) -> io::Result<FillReport> {
         if base == Base::Old {
             start("read old").spawn_scoped(scope, move || held.send_parts(&from_held))?;
         }
-        let totals = Filling { target, base, of_new, of_held, to_hash }.run()?;
+        let totals = Filling { target, base, of_new, of_held, to_hash, told }.run()?;
         Ok::<_, io::Error>((totals, hasher.join().expect("hashing does not panic")))
     })?;
     target.set_len(totals.len)?;
@@ -115,6 +125,7 @@ struct Filling<'a> {
     of_new: Receiver<io::Result<Part>>,
     of_held: Receiver<io::Result<Part>>,
     to_hash: SyncSender<Arc<Part>>,
+    told: &'a dyn Fn(u64) -> io::Result<()>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -133,6 +144,7 @@ impl Filling<'_> {
             }
             totals.written_len += self.write_differences(part.bytes(), totals.len)?;
             totals.len += part.bytes().len() as u64;
+            (self.told)(part.bytes().len() as u64)?;
         }
         Ok(totals)
     }
@@ -180,7 +192,7 @@ const BLOCK_LEN: usize = 4 << 10;
 /// Parts that wait in front of each thread.
 const PARTS_IN_FLIGHT: usize = 2;
 /// A shorter file is written whole, in bytes: there is little to save.
-const DELTA_LEN_MIN: u64 = 1 << 20;
+pub(super) const DELTA_LEN_MIN: u64 = 1 << 20;
 /// Blocks that are compared before the old version is read.
 const SAMPLES_MAX: u64 = 64;
 /// Reading the old version costs about as much as writing a quarter of it.

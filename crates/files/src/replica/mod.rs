@@ -18,6 +18,7 @@ mod names;
 mod hashing;
 mod walk;
 
+mod delta;
 mod incoming;
 mod source;
 mod stage;

@@ -32,7 +32,8 @@ fn filled(here: &Path, there: &Path, old: &[u8], new: &[u8]) -> FillReport {
     std::fs::write(&paths[0], new).expect("written");
     std::fs::write(&paths[1], old).expect("written");
     let open = |path: &Path| File::open(path).expect("open");
-    let report = fill_from_old(&open(&paths[0]), &open(&paths[1]), &fresh(&paths[2])).expect("filled");
+    let report =
+        fill_from_old(&open(&paths[0]), &open(&paths[1]), &fresh(&paths[2]), &|_| Ok(())).expect("filled");
     assert!(std::fs::read(&paths[2]).expect("read") == new, "the target holds the new version");
     assert!(std::fs::read(&paths[1]).expect("read") == old, "the old version is as it was");
     assert_eq!((report.hash, report.len), (ContentHash::of(new), new.len() as u64));

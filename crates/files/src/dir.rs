@@ -359,8 +359,17 @@ impl Dir {
         Ok(false)
     }
 
+    /// What observes the operations in it.
+    pub(super) fn tap(&self) -> &Tap {
+        &self.tap
+    }
+
     /// Performs an operation, and repeats it if a signal interrupted it.
-    fn run<T>(&self, op: Op<'_>, perform: impl Fn() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    pub(super) fn run<T>(
+        &self,
+        op: Op<'_>,
+        perform: impl Fn() -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
         rustix::io::retry_on_intr(|| self.tap.run(op, &perform))
     }
 
@@ -371,7 +380,8 @@ impl Dir {
         })
     }
 
-    fn parent<'a>(&self, relative: &'a Path) -> rustix::io::Result<(Parent, &'a OsStr)> {
+    /// The folder of an entry, open for operations in it, and the entry's name.
+    pub(super) fn parent<'a>(&self, relative: &'a Path) -> rustix::io::Result<(Parent, &'a OsStr)> {
         let name = relative.file_name().ok_or(Errno::INVAL)?;
         let folder = relative.parent().unwrap_or(Path::new(""));
         if folder.as_os_str().is_empty() {
@@ -380,7 +390,8 @@ impl Dir {
         Ok((Parent::Below(self.open_at(folder, TRAVERSE | OFlags::DIRECTORY)?), name))
     }
 
-    fn open_at(&self, relative: &Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
+    /// Opens what stands at a path. The error tells a link from other entries: [`Errno::LOOP`].
+    pub(super) fn open_at(&self, relative: &Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
         let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match resolve_beneath(self.fd.as_fd(), relative, how) {
             // An old kernel, a sandbox that forbids the call, or a path that is too long for one call. The walk also tells a link
@@ -403,17 +414,26 @@ impl Dir {
     }
 }
 
-enum Parent {
+/// An open folder that an operation acts in.
+pub(super) enum Parent {
+    /// The held folder itself.
     Root,
+    /// A folder below it.
     Below(OwnedFd),
 }
 
 impl Parent {
-    fn as_fd<'a>(&'a self, dir: &'a Dir) -> BorrowedFd<'a> {
+    pub(super) fn as_fd<'a>(&'a self, dir: &'a Dir) -> BorrowedFd<'a> {
         match self {
             Self::Root => dir.fd.as_fd(),
             Self::Below(fd) => fd.as_fd(),
         }
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
@@ -497,7 +517,8 @@ fn as_loop(at: BorrowedFd<'_>, name: &OsStr, errno: Errno) -> Errno {
     if errno == Errno::NOTDIR && is_link() { Errno::LOOP } else { errno }
 }
 
-fn rename(
+/// Renames an entry; without `replace` only to a name that is free.
+pub(super) fn rename(
     old_parent: BorrowedFd<'_>,
     old: &OsStr,
     new_parent: BorrowedFd<'_>,

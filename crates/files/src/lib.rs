@@ -45,6 +45,8 @@ mod unfinished;
 
 mod stream;
 
+mod replica;
+
 #[doc(hidden)]
 pub mod fuzzing;
 
@@ -64,6 +66,9 @@ pub use journal::find_manifest;
 pub use last_look::LastLook;
 pub use nicety::{Nicety, StoreWarning};
 pub use portable::{UnusableNames, WindowsNames};
+pub use replica::{
+    FolderOptions, FolderReplica, Hint, Ignore, KeptVersion, RootIdentity, WatchError, Watcher,
+};
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
 pub use sealing::seal;

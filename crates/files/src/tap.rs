@@ -13,8 +13,14 @@ pub(super) enum Op<'a> {
     Open { path: &'a Path, access: Access },
     /// Reads the kind of an entry.
     Stat,
-    /// Renames a file.
+    /// Opens a folder to list what stands in it.
+    List { path: &'a Path },
+    /// Renames a file or folder.
     Rename { from: &'a Path, to: &'a Path },
+    /// Lets two entries change places.
+    Exchange { one: &'a Path, other: &'a Path },
+    /// Makes a symbolic link.
+    MakeLink { path: &'a Path },
     /// Removes a file or an empty folder.
     Remove { path: &'a Path },
     /// Creates one folder.

@@ -141,13 +141,29 @@ impl SqliteIndex {
         })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, IndexError> {
+    /// A number that changes whenever another connection has written: a decision of another process.
+    pub fn data_version(&self) -> Result<i64, IndexError> {
+        self.read(|db| Ok(db.query_row("PRAGMA data_version", [], |row| row.get(0))?))
+    }
+
+    /// Whether both sides ever agreed on anything.
+    pub fn has_base(&self) -> Result<bool, IndexError> {
+        self.read(|db| Ok(db.query_row("SELECT EXISTS (SELECT 1 FROM base)", [], |row| row.get(0))?))
+    }
+
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, IndexError> {
         read(&self.db).map_err(|fault| fault.at(&self.path))
     }
 
     /// Does all of it or nothing. The transaction takes the right to write at once: one that began by reading could not wait for it.
-    fn write<T>(&mut self, write: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, IndexError> {
-        let mut perform = || -> Result<T, Fault> {
+    pub(crate) fn write<T>(
+        &mut self,
+        write: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, IndexError> {
+        let perform = || -> Result<T, Fault> {
             let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let written = write(&transaction)?;
             transaction.commit()?;

@@ -20,6 +20,10 @@ pub trait Index {
     fn apply(&mut self, steps: Vec<IndexStep>) -> Result<(), Self::Error>;
 
     /// Every path at which the three trees are not the same, in path order.
+    ///
+    /// Two things are agreed on here and not returned. If the base is empty, it becomes what both sides have the same: a million equal
+    /// files of a first run are no million differences. And where all three have the same kind, the base gets the numbers and times of
+    /// files as they are now: they change when a disk is mounted anew, and a move is recognized by them.
     fn differences(&mut self) -> Result<Vec<Difference>, Self::Error>;
 
     /// Number of paths that each side has.
@@ -49,7 +53,7 @@ pub enum IndexStep {
         side: Side,
         /// Where it stood.
         from: TreePath,
-        /// Where it stands.
+        /// Where it stands. Whatever was known at this path and below it is forgotten.
         to: TreePath,
     },
     /// The base becomes what both sides have at this path. Does nothing if they do not have the same: the base is only ever what

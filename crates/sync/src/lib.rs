@@ -15,29 +15,43 @@ mod plan;
 mod conflict;
 mod policy;
 
+mod ignore;
+mod pattern;
+mod strategy;
+
+mod lines;
+mod merge;
+mod unified;
+
+mod planner;
+
 mod run_id;
+mod timestamp;
 
 mod index;
 mod memory;
 mod observe;
 mod replica;
 
-mod lines;
-mod merge;
 mod pass;
-mod planner;
 mod run;
 mod undo;
-mod unified;
+
+mod change;
+mod retention;
 
 #[doc(hidden)]
 pub mod model;
 
 pub mod limits;
 
+pub use change::{Change, ChangeKind, ChangeLog, RunInfo, changes_of};
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
+pub use ignore::{
+    BadLine, BadPattern, IGNORE_FILE_NAME, IgnoreRules, RuleRef, RuleSource, STATE_FOLDER_NAME,
+};
 pub use index::{Deed, DeedEnd, Index, IndexStep, KeptId, Known};
 pub use lines::is_text;
 pub use memory::MemoryIndex;
@@ -46,6 +60,7 @@ pub use observe::{Observation, Observer, Tally, observe};
 pub use op::{Op, OpKind, Source};
 pub use pass::{Pass, Proposal, Rules, keep_text, keep_texts, observe_side, pass, propose};
 pub use path::{PathFault, TreePath};
+pub use pattern::{Pattern, PatternFault};
 pub use plan::{Hold, MergeTask, Plan};
 pub use planner::plan;
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};
@@ -53,8 +68,11 @@ pub use replica::{
     Blind, BlindWhy, ContentSource, Done, Found, FoundKind, Replica, ReplicaError, Seen, StageJob, Staged,
     Walk,
 };
+pub use retention::{Kept, Retention, expired};
 pub use run::{Run, RunError, RunEvent, read_whole};
 pub use run_id::{NotARun, RunId};
 pub use side::{PerSide, Side};
+pub use strategy::{BadStrategyRule, StrategyRule, StrategyRules, UnknownStrategy};
+pub use timestamp::{BadTimestamp, Timestamp};
 pub use undo::{Undo, undo};
 pub use unified::{DiffNames, unified_diff};

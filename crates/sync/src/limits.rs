@@ -10,3 +10,7 @@ pub const LINK_LEN_MAX: usize = 4096;
 pub const MERGE_LEN_MAX: u64 = 4 << 20;
 /// Files of more lines are not merged as text: a hostile file of 50 000 lines takes seconds.
 pub const MERGE_LINES_MAX: usize = 20_000;
+/// Longest pattern of paths, in bytes.
+pub const PATTERN_LEN_MAX: usize = PATH_LEN_MAX;
+/// Most patterns of one `.swarmignore`: each path is compared with all of them.
+pub const IGNORE_LINES_MAX: usize = 10_000;

@@ -45,9 +45,12 @@ impl MemoryIndex {
             }
             IndexStep::Moved { side, from, to } => {
                 let rows = std::mem::take(self.sides.of_mut(side));
-                let moved = |path: TreePath| path.moved(&from, &to).unwrap_or(path);
+                let moved = |path: TreePath| {
+                    let stays = || (!path.is_at_or_below(&to)).then(|| path.clone());
+                    path.moved(&from, &to).or_else(stays)
+                };
                 *self.sides.of_mut(side) =
-                    rows.into_iter().map(|(path, entry)| (moved(path), entry)).collect();
+                    rows.into_iter().filter_map(|(path, entry)| Some((moved(path)?, entry))).collect();
             }
             IndexStep::Agree(path) => self.agree(path),
             IndexStep::Forget(path) => {
@@ -85,6 +88,19 @@ impl MemoryIndex {
             (Some(_) | None, Some(_)) | (Some(_), None) => {}
         }
     }
+
+    /// Agrees on what needs no decision: paths at which all three trees have the same, and all equal paths of an empty base.
+    fn agree_on_equals(&mut self) {
+        let is_first = self.base.is_empty();
+        for (path, local) in &self.sides.local {
+            let Some(remote) = self.sides.remote.get(path).filter(|remote| remote.agrees(local)) else {
+                continue;
+            };
+            if is_first || self.base.get(path).is_some_and(|base| base.kind == local.kind) {
+                self.base.insert(path.clone(), BaseEntry::of(local, remote));
+            }
+        }
+    }
 }
 
 impl Index for MemoryIndex {
@@ -103,6 +119,7 @@ impl Index for MemoryIndex {
     }
 
     fn differences(&mut self) -> Result<Vec<Difference>, Infallible> {
+        self.agree_on_equals();
         let sides = self.sides.local.keys().chain(self.sides.remote.keys());
         let paths: BTreeSet<&TreePath> = sides.chain(self.base.keys()).collect();
         let difference = |path: &TreePath| Difference {

@@ -151,7 +151,7 @@ mod tests {
 
     /// Letters stand for lines.
     fn check(base: &str, local: &str, remote: &str, expected: Expect) {
-        let text = |letters: &str| letters.chars().map(|letter| format!("{letter}\n")).collect::<String>();
+        let text = |letters: &str| letters.chars().flat_map(|letter| [letter, '\n']).collect::<String>();
         let [base, local, remote] = [base, local, remote].map(text);
         let merged = merge(base.as_bytes(), local.as_bytes(), remote.as_bytes());
         assert_eq!(merge(base.as_bytes(), remote.as_bytes(), local.as_bytes()), merged, "sides swapped");

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Blind, Choice, ContentHash, Difference, Entry, FileContent, Found, Index, IndexStep, Kind, MergeTask,
-    Merged, Observation, Observer, PerSide, Plan, Policy, Replica, ReplicaError, Run, RunError, Side,
-    Strategy, Tally, TreePath, is_text, limits, merge, observe, plan, read_whole,
+    Blind, Choice, ContentHash, Difference, Entry, FileContent, Found, Guard, Index, IndexStep, Kind,
+    MergeTask, Merged, Observation, Observer, PerSide, Plan, Policy, Replica, ReplicaError, Run, RunError,
+    Side, Strategy, Tally, TreePath, is_text, limits, merge, observe, plan, read_whole,
 };
 
 /// What a user said about a pair, beside the fixed part of its policy.
@@ -115,7 +115,10 @@ pub fn propose<I: Index>(
     run.index.apply(forgotten).map_err(RunError::Index)?;
 
     let mut policy = rules.policy.clone();
-    policy.totals = run.index.totals().map_err(RunError::Index)?;
+    // Counting a million paths takes longer than all the rest of a small pass, and few differences are never held for their share.
+    if differences.len() as u64 >= Guard::DELETED_MIN.min(policy.guard.paths_max) {
+        policy.totals = run.index.totals().map_err(RunError::Index)?;
+    }
     policy.names = PerSide::each(|side| run.sides.of(side).names());
     policy.blind = PerSide::each(|side| blind.of(side).iter().map(|blind| blind.path.clone()).collect());
     policy.choices.extend(run.index.choices().map_err(RunError::Index)?);

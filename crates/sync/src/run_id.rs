@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
+
 /// When a run began, in milliseconds since 1970. The caller takes care that no two runs of a pair have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -27,19 +29,13 @@ impl RunId {
 
     /// Reads what `Display` writes.
     pub fn parse(text: &str) -> Result<Self, NotARun> {
-        let bytes = text.as_bytes();
-        let is_shaped = bytes.len() == 20 && bytes[8] == b'T' && bytes[15] == b'.' && bytes[19] == b'Z';
-        let digits = |from: usize, to: usize| -> Result<u64, NotARun> {
-            let part = text.get(from..to).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-            part.and_then(|part| part.parse().ok()).ok_or(NotARun)
-        };
-        if !is_shaped {
-            return Err(NotARun);
-        }
-        let days = days_of(digits(0, 4)?, digits(4, 6)?, digits(6, 8)?).ok_or(NotARun)?;
-        let secs = days * 86_400 + digits(9, 11)? * 3600 + digits(11, 13)? * 60 + digits(13, 15)?;
-        let run = Self::at_ms(secs * 1000 + digits(16, 19)?);
-        // A text such as 20260231T... names another day: only what `Display` writes is a name.
+        let part = |from: usize, to: usize| text.get(from..to).ok_or(NotARun);
+        let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
+        let (hour, minute, rest) = (part(9, 11)?, part(11, 13)?, part(13, text.len())?);
+        let moment = format!("{year}-{month}-{day}T{hour}:{minute}:{rest}");
+        let Timestamp(at_ns) = moment.parse().map_err(|_| NotARun)?;
+        let run = Self::at_ms(u64::try_from(at_ns / NS_PER_MS).map_err(|_| NotARun)?);
+        // Only what `Display` writes is a name: there are further ways to write a moment.
         if run.to_string() == text { Ok(run) } else { Err(NotARun) }
     }
 }
@@ -47,11 +43,9 @@ impl RunId {
 /// `20261129T101500.123Z`: the time in UTC, to the millisecond.
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (secs, ms) = (self.0 / 1000, self.0 % 1000);
-        let (year, month, day) = date_of(secs / 86_400);
-        let of_day = secs % 86_400;
-        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        write!(f, "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}.{ms:03}Z")
+        let secs_ns = self.0.cast_signed() / 1000 * 1000 * NS_PER_MS;
+        let moment = Timestamp(secs_ns).to_string().replace(['-', ':', 'Z'], "");
+        write!(f, "{moment}.{:03}Z", self.0 % 1000)
     }
 }
 
@@ -69,35 +63,9 @@ impl From<RunId> for String {
     }
 }
 
-/// Year, month and day, so many days after 1970-01-01 (proleptic Gregorian).
-fn date_of(days: u64) -> (u64, u64, u64) {
-    // Counted from 0000-03-01: the leap day is the last of its year then.
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
-}
-
-/// Days from 1970-01-01 to a date; `None` before that.
-fn days_of(year: u64, month: u64, day: u64) -> Option<u64> {
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year / 400, year % 400);
-    let shifted = if month > 2 { month - 3 } else { month + 9 };
-    let of_year = (153 * shifted + 2) / 5 + day - 1;
-    let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year;
-    (era * 146_097 + of_era).checked_sub(719_468)
-}
-
-/// 9999-12-31T23:59:59.999Z: a year has four digits.
-const LAST_MS: u64 = 253_402_300_799_999;
+const NS_PER_MS: i64 = 1_000_000;
+/// 2262-04-11T23:47:16.854Z: the last moment that is a number of nanoseconds.
+const LAST_MS: u64 = i64::MAX.cast_unsigned() / NS_PER_MS.cast_unsigned();
 
 #[cfg(test)]
 mod tests {
@@ -112,7 +80,8 @@ mod tests {
         check(0, "19700101T000000.000Z");
         check(951_782_400_000, "20000229T000000.000Z");
         check(1_795_947_300_123, "20261129T101500.123Z");
-        check(u64::MAX, "99991231T235959.999Z");
+        check(LAST_MS, "22620411T234716.854Z");
+        assert_eq!(RunId::at_ms(u64::MAX), RunId::at_ms(LAST_MS));
         for text in
             ["", "20260231T000000.000Z", "20261129T101500.123", "2026-11-29T10:15:00Z", "2026112éT101500.12Z"]
         {

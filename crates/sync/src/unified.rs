@@ -105,7 +105,7 @@ mod tests {
         check(
             "1\n2\n3\n4\n5\n6\n7\n8\n9\n",
             "1\n2\n3\n4\nFIVE\n6\n7\n8\n9\n",
-            expect![[r#"
+            expect![[r"
                 --- A
                 +++ B
                 @@ -2,7 +2,7 @@
@@ -117,7 +117,7 @@ mod tests {
                  6
                  7
                  8
-            "#]],
+            "]],
         );
     }
 
@@ -126,7 +126,7 @@ mod tests {
         check(
             "1\n2\n3\n4\n5\n6\n7\n8\n9\n",
             "0\n1\n2\n3\n4\n5\n6\n7\n8\n",
-            expect![[r#"
+            expect![[r"
                 --- A
                 +++ B
                 @@ -1,3 +1,4 @@
@@ -139,7 +139,7 @@ mod tests {
                  7
                  8
                 -9
-            "#]],
+            "]],
         );
     }
 
@@ -148,7 +148,7 @@ mod tests {
         check(
             "a\nb",
             "a\nb\n",
-            expect![[r#"
+            expect![[r"
                 --- A
                 +++ B
                 @@ -1,2 +1,2 @@
@@ -156,7 +156,7 @@ mod tests {
                 -b
                 \ No newline at end of file
                 +b
-            "#]],
+            "]],
         );
     }
 
@@ -165,12 +165,12 @@ mod tests {
         check(
             "",
             "a\n",
-            expect![[r#"
+            expect![[r"
                 --- A
                 +++ B
                 @@ -0,0 +1 @@
                 +a
-            "#]],
+            "]],
         );
     }
 

@@ -238,7 +238,13 @@ impl State {
             Op::SetLen { len } => Done::SetLen { file: of_file(), len },
             Op::Punch { offset, len } => Done::Punch { file: of_file(), offset, len },
             Op::SyncData => Done::SyncData { file: of_file() },
-            Op::Stat | Op::Lock | Op::Metadata | Op::Read | Op::Reserve | Op::SetPermissions => return,
+            Op::Stat
+            | Op::List { .. }
+            | Op::Lock
+            | Op::Metadata
+            | Op::Read
+            | Op::Reserve
+            | Op::SetPermissions => return,
         };
         self.log.push(done);
     }
@@ -259,6 +265,7 @@ fn needs_space(op: &Op<'_>) -> bool {
             true
         }
         Op::Stat
+        | Op::List { .. }
         | Op::Rename { .. }
         | Op::Remove { .. }
         | Op::SyncDirectory { .. }

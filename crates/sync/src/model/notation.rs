@@ -100,6 +100,7 @@ fn describe_op(op: &Op) -> String {
                 Source::Other { path: other } if other == path => String::new(),
                 Source::Other { path } => format!(" from {path}"),
                 Source::Settled { .. } => " as settled".to_owned(),
+                Source::Kept { .. } => " as kept".to_owned(),
             };
             format!("{over} {path}{}{from}", describe_kind(content))
         }

@@ -184,7 +184,7 @@ fn check_source(path: &TreePath, content: &Kind, source: &Source, other: &Tree) 
     };
     let has_source = match source {
         Source::Other { path } => other.entries.get(path).is_some_and(|entry| has_bytes(&entry.kind)),
-        Source::Settled { .. } => true,
+        Source::Settled { .. } | Source::Kept { .. } => true,
     };
     if has_source && *content != Kind::Folder { Ok(()) } else { Err(Fault::NoSource(path.clone())) }
 }

@@ -1,0 +1,121 @@
+//! The replica itself: which of its parts does what.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde::{Deserialize, Serialize};
+use swarm_sync::{
+    Blind, ContentSource, Done, Entry, Found, KeptId, NameRules, Op, Replica, ReplicaError, RunId, StageJob,
+    Staged, TreePath, Walk,
+};
+
+use super::incoming::Incoming;
+use super::root::Root;
+use super::source::FolderSource;
+use super::versions::KeptVersion;
+use super::{apply, hashing, names, recover, stage, versions, walk};
+
+/// Says whether the user excluded a path; told whether a folder stands there. An excluded folder is not entered.
+pub type Ignore = Arc<dyn Fn(&TreePath, bool) -> bool + Send + Sync>;
+
+/// How a folder is used.
+#[derive(Clone)]
+pub struct FolderOptions {
+    /// Set to true by another thread, it ends what runs: effects and long reads return [`ReplicaError::Stopped`].
+    pub stop: Arc<AtomicBool>,
+    /// What the user excluded.
+    pub ignore: Option<Ignore>,
+}
+
+/// Tells whether a root is the one of last time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootIdentity {
+    /// The device; its number may be another one after a restart.
+    pub device: u64,
+    /// The number of the folder on its file system.
+    pub inode: u64,
+    /// The file system as it names itself; zero where it does not.
+    pub file_system: u64,
+}
+
+/// A folder as a replica.
+pub struct FolderReplica {
+    root: Arc<Root>,
+    incoming: Incoming,
+}
+
+impl FolderReplica {
+    /// Opens a folder. It is held open: its path must lead to it for as long as it is used.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Gone`] if it is missing or no folder.
+    pub fn open(root: &Path, options: FolderOptions) -> Result<Self, ReplicaError> {
+        Ok(Self { root: Root::open(root, options)?, incoming: Incoming::default() })
+    }
+
+    /// A replica in a folder that a test opened.
+    #[cfg(test)]
+    pub(crate) fn over(dir: crate::dir::Dir, options: FolderOptions) -> Result<Self, ReplicaError> {
+        Ok(Self { root: Root::over(dir, options)?, incoming: Incoming::default() })
+    }
+
+    /// Which folder it is, for a comparison with last time.
+    pub fn identity(&self) -> RootIdentity {
+        self.root.identity()
+    }
+
+    /// The versions that runs displaced at `place` and below, or everywhere; by run, then path.
+    pub fn kept(&self, place: Option<&TreePath>) -> Result<Vec<KeptVersion>, ReplicaError> {
+        versions::list_kept(&self.root, place)
+    }
+
+    /// Removes kept versions for good. One that is not there is no error.
+    pub fn remove_kept(&self, ids: &[KeptId]) -> Result<(), ReplicaError> {
+        self.root.check()?;
+        versions::remove_kept(&self.root, ids)
+    }
+}
+
+impl Replica for FolderReplica {
+    fn names(&self) -> NameRules {
+        names::rules(&self.root)
+    }
+
+    fn recover(&mut self) -> Result<(), ReplicaError> {
+        recover::recover(&self.root, &self.incoming)
+    }
+
+    fn walk(&mut self, place: Option<&TreePath>) -> Result<Walk, ReplicaError> {
+        walk::walk(&self.root, place)
+    }
+
+    fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
+        hashing::hash_all(&self.root, files)
+    }
+
+    fn source(&self, path: &TreePath, expected: &Entry) -> Box<dyn ContentSource> {
+        let place = PathBuf::from(path.as_str());
+        Box::new(FolderSource::new(&self.root, place, path.clone(), Some(expected.clone())))
+    }
+
+    fn kept_source(&self, kept: &KeptId) -> Box<dyn ContentSource> {
+        Box::new(FolderSource::new(&self.root, versions::place(kept), kept.path.clone(), None))
+    }
+
+    fn stage(
+        &mut self,
+        jobs: Vec<StageJob>,
+        carried: &(dyn Fn(u64) + Sync),
+    ) -> Vec<Result<Staged, ReplicaError>> {
+        stage::stage_all(&self.root, &self.incoming, jobs, carried)
+    }
+
+    fn settle(&mut self) -> Result<(), ReplicaError> {
+        self.incoming.settle(&self.root)
+    }
+
+    fn perform(&mut self, run: RunId, ops: Vec<(Op, Option<Staged>)>) -> Vec<Result<Done, ReplicaError>> {
+        apply::perform_all(&self.root, &self.incoming, run, ops)
+    }
+}

@@ -1,0 +1,187 @@
+//! Contents that stand beside the tree, in `.swarm/incoming`, until they take their places. Invariant: a number names one file for as long
+//! as the replica lives, and is never used again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rustix::io::Errno;
+use swarm_core::base::Shown;
+use swarm_sync::{FileContent, ReplicaError, Staged, TreePath};
+
+use super::fault::fault;
+use super::look::Look;
+use super::root::Root;
+use crate::dir::Access;
+use crate::error::StoreError;
+use crate::file::File;
+use crate::locked;
+
+/// What stands beside the tree.
+#[derive(Default)]
+pub(super) struct Incoming {
+    next: AtomicU64,
+    is_made: AtomicBool,
+    /// Copies that no sync covers yet.
+    has_unsynced_copies: AtomicBool,
+    /// Anything that no sync covers yet.
+    is_unsynced: AtomicBool,
+    staged: Mutex<BTreeMap<u64, Copied>>,
+    left: Mutex<Left>,
+}
+
+/// What stays beside the tree until the effects are durable.
+#[derive(Default)]
+struct Left {
+    records: Vec<PathBuf>,
+    /// Numbers of displaced entries that could neither be put back nor kept: only a recovery may touch them.
+    held: BTreeSet<u64>,
+}
+
+/// A content that was copied and proven.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copied {
+    pub(super) content: FileContent,
+    pub(super) look: Look,
+}
+
+impl Incoming {
+    /// A number for an entry beside the tree.
+    pub(super) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Makes the folder when something comes for the first time.
+    pub(super) fn make_folder(&self, root: &Root, path: &TreePath) -> Result<(), ReplicaError> {
+        if self.is_made.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        root.dir
+            .make_directory(Path::new(INCOMING))
+            .map_err(|error| store_fault(path, "make .swarm for", &error))?;
+        self.is_made.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes a file beside the tree.
+    pub(super) fn create(&self, root: &Root, path: &TreePath) -> Result<(u64, File), ReplicaError> {
+        self.make_folder(root, path)?;
+        loop {
+            let number = self.number();
+            match root.dir.open_file(&place(number), Access::CreateNew) {
+                Ok(file) => return Ok((number, file)),
+                // An earlier run left it, and was not recovered from yet.
+                Err(StoreError::TargetExists { .. }) => {}
+                Err(error) => return Err(store_fault(path, "create a copy of", &error)),
+            }
+        }
+    }
+
+    pub(super) fn insert(&self, number: u64, copied: Copied) -> Staged {
+        self.has_unsynced_copies.store(true, Ordering::Relaxed);
+        self.mark_unsynced();
+        locked(&self.staged).insert(number, copied);
+        Staged(number)
+    }
+
+    pub(super) fn get(&self, staged: Staged) -> Option<Copied> {
+        locked(&self.staged).get(&staged.0).copied()
+    }
+
+    /// Removes a copy that is not needed.
+    pub(super) fn discard(&self, root: &Root, number: u64) {
+        self.forget(number);
+        // What stays is removed by the next recovery.
+        if let Err(error) = root.dir.remove_file(&place(number)) {
+            tracing::debug!(%error, number, "a copy beside the tree stays");
+        }
+    }
+
+    /// A displaced entry stays beside the tree.
+    pub(super) fn hold(&self, number: u64) {
+        locked(&self.left).held.insert(number);
+    }
+
+    pub(super) fn is_held(&self, number: u64) -> bool {
+        locked(&self.left).held.contains(&number)
+    }
+
+    /// A record was written here.
+    pub(super) fn add_record(&self, place: PathBuf) {
+        locked(&self.left).records.push(place);
+    }
+
+    /// Something was changed that no sync covers.
+    pub(super) fn mark_unsynced(&self) {
+        self.is_unsynced.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.is_unsynced.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_unsynced_copies(&self) -> bool {
+        self.has_unsynced_copies.load(Ordering::Relaxed)
+    }
+
+    /// Makes everything durable that was changed below the root, if anything was.
+    pub(super) fn sync(&self, root: &Root) -> Result<(), ReplicaError> {
+        if !self.is_unsynced() {
+            return Ok(());
+        }
+        let failed = |error: StoreError| ReplicaError::Io {
+            path: Shown(root.dir.path()).to_string(),
+            op: "sync",
+            why: error.to_string(),
+        };
+        if !root.dir.sync_file_system().map_err(failed)? {
+            // The one call that every system has: it syncs all that is mounted.
+            rustix::fs::sync();
+        }
+        self.is_unsynced.store(false, Ordering::Relaxed);
+        self.has_unsynced_copies.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes everything durable; then no record is needed any more.
+    pub(super) fn settle(&self, root: &Root) -> Result<(), ReplicaError> {
+        root.check()?;
+        self.sync(root)?;
+        let mut left = locked(&self.left);
+        if left.held.is_empty() {
+            for record in left.records.drain(..) {
+                // One that stays is found to be of no use by the next recovery.
+                if let Err(error) = root.dir.remove_file(&record) {
+                    tracing::debug!(%error, "a record beside the tree stays");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The copy took its place.
+    pub(super) fn forget(&self, number: u64) {
+        locked(&self.staged).remove(&number);
+    }
+}
+
+/// Where the entry of a number stands, below the root.
+pub(super) fn place(number: u64) -> PathBuf {
+    Path::new(INCOMING).join(number.to_string())
+}
+
+/// The meaning of a failure that a fetch would report, for a path of the tree.
+pub(super) fn store_fault(path: &TreePath, op: &'static str, error: &StoreError) -> ReplicaError {
+    match error {
+        StoreError::Disk { source, .. } => match Errno::from_io_error(source) {
+            Some(errno) => fault(path, op, errno),
+            None => ReplicaError::Io { path: path.to_string(), op, why: source.to_string() },
+        },
+        StoreError::NoInodes { .. } => ReplicaError::Full { path: path.clone() },
+        error => ReplicaError::Io { path: path.to_string(), op, why: error.to_string() },
+    }
+}
+
+/// Below the root, on its file system, so that contents are renamed from it to their places.
+pub(super) const INCOMING: &str = ".swarm/incoming";

@@ -1,0 +1,37 @@
+//! A folder as a replica: one side of a pair that is kept the same.
+//!
+//! Invariants: every effect looks again at what stands there, and what it displaces is renamed into `.swarm/versions`; bytes come under
+//! their name by a rename, after they were proven and synced; nothing outside the folder is touched, and no link is followed.
+//! Absent here: what to do (`swarm-sync` plans it), and what was known before (its index).
+//!
+//! A file keeps its bytes, time of change and executable bit. Extended attributes and access lists are not carried. A file that replaces
+//! another takes its permissions and owner, as far as the system lets it.
+
+mod beneath;
+mod fault;
+mod look;
+mod root;
+
+mod listing;
+mod names;
+
+mod hashing;
+mod walk;
+mod watch;
+
+mod incoming;
+mod source;
+mod stage;
+
+mod again;
+mod apply;
+mod put;
+mod record;
+mod recover;
+mod versions;
+
+mod folder;
+
+pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
+pub use versions::KeptVersion;
+pub use watch::{Hint, WatchError, Watcher};

@@ -1,0 +1,167 @@
+//! Copies contents beside the tree, on all cores, and proves each by its hash. Nothing is synced here: many copies share one sync.
+//!
+//! A content comes by the cheapest of these ways: as a clone that shares the blocks of its source, where both are on one file system that
+//! can; otherwise by reading and writing. `copy_file_range` saves nothing over the latter: the bytes have to be read for their hash anyway.
+
+use std::os::unix::fs::FileExt as _;
+
+use rayon::prelude::*;
+use rustix::fs::{Timespec, Timestamps};
+use swarm_sync::{ContentHash, ReplicaError, StageJob, Staged};
+
+use super::fault::{fault, io_fault};
+use super::incoming::{Copied, Incoming};
+use super::look::{Look, look_open};
+use super::root::Root;
+use super::source::FolderSource;
+use crate::file::File;
+
+/// Copies all, each or an error.
+pub(super) fn stage_all(
+    root: &Root,
+    incoming: &Incoming,
+    jobs: Vec<StageJob>,
+    carried: &(dyn Fn(u64) + Sync),
+) -> Vec<Result<Staged, ReplicaError>> {
+    let stage = |buf: &mut Vec<u8>, job| stage_one(root, incoming, job, buf, carried);
+    jobs.into_par_iter().map_init(Vec::new, stage).collect()
+}
+
+fn stage_one(
+    root: &Root,
+    incoming: &Incoming,
+    mut job: StageJob,
+    buf: &mut Vec<u8>,
+    carried: &(dyn Fn(u64) + Sync),
+) -> Result<Staged, ReplicaError> {
+    root.check_stop()?;
+    let (number, file) = incoming.create(root, &job.path)?;
+    let copied = fill(root, &mut job, &file, buf, carried).and_then(|()| dress(&job, &file));
+    match copied {
+        Ok(look) => Ok(incoming.insert(number, Copied { content: job.content, look })),
+        Err(error) => {
+            incoming.discard(root, number);
+            Err(error)
+        }
+    }
+}
+
+/// Brings the bytes, and compares their hash with what it has to be.
+fn fill(
+    root: &Root,
+    job: &mut StageJob,
+    to: &File,
+    buf: &mut Vec<u8>,
+    carried: &(dyn Fn(u64) + Sync),
+) -> Result<(), ReplicaError> {
+    let is_cloned = job.content.len >= CLONED_LEN_MIN && clone(job, to)?;
+    let hash =
+        if is_cloned { hash_clone(root, job, to, buf, carried)? } else { copy(root, job, to, buf, carried)? };
+    if hash == job.content.hash { Ok(()) } else { Err(mismatch(job)) }
+}
+
+/// Makes the new file share the blocks of its source. False where the file systems cannot.
+#[cfg(target_os = "linux")]
+fn clone(job: &mut StageJob, to: &File) -> Result<bool, ReplicaError> {
+    let Some(source) = job.source.as_any().downcast_mut::<FolderSource>() else { return Ok(false) };
+    let (from, look) = source.file()?;
+    let is_one_file_system = to.metadata().is_ok_and(|there| {
+        use std::os::unix::fs::MetadataExt as _;
+        there.dev() == look.id.device
+    });
+    Ok(is_one_file_system && rustix::fs::ioctl_ficlone(to, from).is_ok())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn clone(_: &mut StageJob, _: &File) -> Result<bool, ReplicaError> {
+    Ok(false)
+}
+
+/// Hashes what was cloned: the source may have changed since, the clone does not.
+fn hash_clone(
+    root: &Root,
+    job: &StageJob,
+    clone: &File,
+    buf: &mut Vec<u8>,
+    carried: &(dyn Fn(u64) + Sync),
+) -> Result<ContentHash, ReplicaError> {
+    pieces(root, job.content.len, buf, carried, &mut |offset, piece| {
+        let read = clone.read_at(piece, offset).map_err(|error| io_fault(&job.path, "read", &error))?;
+        if read == 0 { Err(ReplicaError::Changed { path: job.path.clone() }) } else { Ok(read) }
+    })
+}
+
+fn copy(
+    root: &Root,
+    job: &mut StageJob,
+    to: &File,
+    buf: &mut Vec<u8>,
+    carried: &(dyn Fn(u64) + Sync),
+) -> Result<ContentHash, ReplicaError> {
+    let StageJob { path, content, source, .. } = job;
+    pieces(root, content.len, buf, carried, &mut |offset, piece| {
+        let read = source.read_at(offset, piece)?;
+        if read == 0 {
+            return Err(ReplicaError::Changed { path: path.clone() });
+        }
+        to.write_all_at(&piece[..read], offset).map_err(|error| io_fault(path, "write a copy of", &error))?;
+        Ok(read)
+    })
+}
+
+/// Hashes so many bytes, piece by piece; `next` fills a part of a piece and says how much.
+fn pieces(
+    root: &Root,
+    len: u64,
+    buf: &mut Vec<u8>,
+    carried: &(dyn Fn(u64) + Sync),
+    next: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize, ReplicaError>,
+) -> Result<ContentHash, ReplicaError> {
+    let piece_len = usize::try_from(len).map_or(PIECE_LEN, |len| PIECE_LEN.min(len));
+    if buf.len() < piece_len {
+        buf.resize(piece_len, 0);
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut offset = 0;
+    while offset < len {
+        root.check_stop()?;
+        let left = usize::try_from(len - offset).map_or(piece_len, |left| piece_len.min(left));
+        let got = next(offset, &mut buf[..left])?;
+        hasher.update(&buf[..got]);
+        offset += got as u64;
+        carried(got as u64);
+    }
+    Ok(ContentHash(hasher.finalize().into()))
+}
+
+fn mismatch(job: &mut StageJob) -> ReplicaError {
+    match job.source.as_any().downcast_mut::<FolderSource>() {
+        Some(source) => source.mismatch(),
+        None => ReplicaError::Integrity { path: job.path.clone() },
+    }
+}
+
+/// Gives the file its executable bit and its time of change.
+fn dress(job: &StageJob, file: &File) -> Result<Look, ReplicaError> {
+    let failed = |op| move |errno| fault(&job.path, op, errno);
+    if job.content.executable {
+        let look = look_open(file).map_err(failed("look at a copy of"))?;
+        // A file system without the bit shows so at the next scan.
+        let _ = file.set_mode((look.mode | (look.mode & READABLE) >> 2).into());
+    }
+    rustix::fs::futimens(file, &modified_at(job.modified_ns)).map_err(failed("set the time of"))?;
+    look_open(file).map_err(failed("look at a copy of"))
+}
+
+fn modified_at(ns: i64) -> Timestamps {
+    let last_modification =
+        Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
+    Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT }, last_modification }
+}
+
+/// Whoever may read it may then execute it.
+const READABLE: rustix::fs::RawMode = 0o444;
+/// Below this length, reading and writing is as fast as asking for a clone.
+const CLONED_LEN_MIN: u64 = 1 << 20;
+/// As in hashing.
+const PIECE_LEN: usize = 1 << 20;

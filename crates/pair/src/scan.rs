@@ -1,0 +1,104 @@
+//! Scans both sides at once, each in a thread of its own. Both write to one index, a batch at a time.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use swarm_files::FolderReplica;
+use swarm_index::{IndexReader, SqliteIndex};
+use swarm_sync::{
+    Blind, Entry, Found, Index as _, IndexStep, Observation, Observer, PerSide, Replica as _, ReplicaError,
+    Side, Tally, TreePath, observe,
+};
+
+use crate::{PairError, SyncEvent};
+
+/// One side that is scanned.
+pub(crate) struct SideScan<'a> {
+    pub(crate) side: Side,
+    pub(crate) replica: &'a mut FolderReplica,
+    pub(crate) known: IndexReader,
+    pub(crate) expected: u64,
+    pub(crate) root: &'a Path,
+}
+
+/// Brings what is known of both sides up to date.
+pub(crate) fn scan_both(
+    sides: PerSide<SideScan<'_>>,
+    index: &mut SqliteIndex,
+    thorough: bool,
+    on_event: &(dyn Fn(SyncEvent) + Sync),
+) -> Result<PerSide<Tally>, PairError> {
+    let index = Mutex::new(index);
+    let (local, remote) = std::thread::scope(|scope| {
+        let local = scope.spawn(|| scan_side(sides.local, &index, thorough, on_event));
+        let remote = scan_side(sides.remote, &index, thorough, on_event);
+        (local.join(), remote)
+    });
+    let local = local.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    Ok(PerSide { local: local?, remote: remote? })
+}
+
+fn scan_side(
+    scan: SideScan<'_>,
+    index: &Mutex<&mut SqliteIndex>,
+    thorough: bool,
+    on_event: &(dyn Fn(SyncEvent) + Sync),
+) -> Result<Tally, PairError> {
+    let SideScan { side, replica, known, expected, root } = scan;
+    let walk = replica.walk(None).map_err(Failed::Replica);
+    let mut observer = ToIndex { side, replica, index, expected, on_event };
+    let observed = walk.and_then(|walk| {
+        let known = known.known(side, None).map(|row| row.map_err(Failed::from));
+        observe(walk, known, thorough, &mut observer)
+    });
+    observed.map_err(|failed| match failed {
+        Failed::Index(error) => error.into(),
+        Failed::Replica(error) => PairError::Replica { root: root.to_owned(), error },
+    })
+}
+
+/// Why a scan ended early.
+enum Failed {
+    Index(swarm_index::IndexError),
+    Replica(ReplicaError),
+}
+
+impl From<ReplicaError> for Failed {
+    fn from(error: ReplicaError) -> Self {
+        Self::Replica(error)
+    }
+}
+
+impl From<swarm_index::IndexError> for Failed {
+    fn from(error: swarm_index::IndexError) -> Self {
+        Self::Index(error)
+    }
+}
+
+struct ToIndex<'a, 'i> {
+    side: Side,
+    replica: &'a mut FolderReplica,
+    index: &'a Mutex<&'i mut SqliteIndex>,
+    expected: u64,
+    on_event: &'a (dyn Fn(SyncEvent) + Sync),
+}
+
+impl Observer for ToIndex<'_, '_> {
+    type Error = Failed;
+
+    fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
+        self.replica.hash(files)
+    }
+
+    fn remember(&mut self, batch: Vec<Observation>) -> Result<(), Failed> {
+        let steps = batch.into_iter().map(|seen| IndexStep::Observe(self.side, seen)).collect();
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(index.apply(steps)?)
+    }
+
+    fn progress(&mut self, tally: &Tally) {
+        let Tally { found, hashed, hashed_len, .. } = *tally;
+        let (side, expected) = (self.side, self.expected);
+        (self.on_event)(SyncEvent::Scanning { side, found, expected, hashed, hashed_len });
+    }
+}

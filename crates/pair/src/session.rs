@@ -1,0 +1,318 @@
+//! One process at work on a pair. It holds the pair's lock: a second one waits. Steps are called one by one, so that a product can
+//! show the plan, or ask, before anything is done.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use swarm_files::{FolderOptions, FolderReplica, RootIdentity};
+use swarm_index::{IndexError, IndexLock, SqliteIndex};
+use swarm_sync::{
+    Blind, Choice, ConflictId, IgnoreRules, Index as _, IndexStep, PerSide, Plan, Policy, Proposal,
+    Replica as _, ReplicaError, Rules, Run, RunError, RunEvent, RunId, Side, StrategyRules, Tally, TreePath,
+    keep_texts, propose,
+};
+
+use crate::pace::Pace;
+use crate::scan::{SideScan, scan_both};
+use crate::store::Pair;
+use crate::{Options, PairError, Summary, SyncEvent, clock, history, plan_file};
+
+/// A pair that this process works on.
+pub struct Session {
+    pub(crate) pair: Pair,
+    pub(crate) options: Options,
+    pub(crate) index: SqliteIndex,
+    _lock: IndexLock,
+    pub(crate) sides: PerSide<FolderReplica>,
+    pub(crate) ignore: Arc<IgnoreRules>,
+    strategies: StrategyRules,
+    pub(crate) run: RunId,
+    /// Where nothing can be said of a side.
+    pub(crate) blind: PerSide<Vec<Blind>>,
+    pace: PerSide<Pace>,
+}
+
+/// What a session did with a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What the plan was to do.
+    pub planned: Summary,
+    /// Operations that were performed.
+    pub performed: u64,
+    /// Operations that were refused. The next run tries again.
+    pub refused: u64,
+    /// Conflicts that are open.
+    pub conflicts: u64,
+    /// Places that could not be looked at.
+    pub blind: u64,
+}
+
+impl Pair {
+    /// Starts to work on the pair: takes its lock and opens both folders. Waits while another process works on it.
+    pub fn begin(
+        mut self,
+        options: Options,
+        stop: &Arc<AtomicBool>,
+        on_event: &(dyn Fn(SyncEvent) + Sync),
+    ) -> Result<Session, PairError> {
+        self.save()?;
+        let path = self.index_path();
+        let lock = match IndexLock::try_lock(&path) {
+            Err(IndexError::HeldBy { pid, .. }) => {
+                on_event(SyncEvent::Waiting { pid });
+                IndexLock::wait(&path)?
+            }
+            other => other?,
+        };
+        let index = SqliteIndex::open(&path)?;
+        let ignore = Arc::new(self.ignore_rules(&options)?);
+        let strategies =
+            StrategyRules::parse(&options.strategies).map_err(|error| PairError::Usage(error.to_string()))?;
+        let open = |side: Side| {
+            let rules = Arc::clone(&ignore);
+            // The walk asks from the root down, and does not enter what is ignored.
+            let is_ignored =
+                move |path: &TreePath, is_folder: bool| rules.is_ignored_in_folder(path, is_folder);
+            let how = FolderOptions { ignore: Some(Arc::new(is_ignored)), stop: Arc::clone(stop) };
+            let root = self.root(side);
+            FolderReplica::open(root, how)
+                .map_err(|error| PairError::Replica { root: root.to_owned(), error })
+        };
+        let sides = PerSide { local: open(Side::Local)?, remote: open(Side::Remote)? };
+        self.check_roots(&sides, &options)?;
+        self.record.options = options.clone();
+        self.save()?;
+        let last = self.record.last_run.map_or(0, RunId::ms);
+        let run = RunId::at_ms(clock::now_ms().max(last + 1));
+        let pace = PerSide::each(|side| Pace::new(*options.rates.of(side)));
+        let blind = PerSide::default();
+        Ok(Session { pair: self, options, index, _lock: lock, sides, ignore, strategies, run, blind, pace })
+    }
+
+    /// A root that is another folder than last time may be an empty mount point, or the wrong disk.
+    fn check_roots(&mut self, sides: &PerSide<FolderReplica>, options: &Options) -> Result<(), PairError> {
+        for side in Side::BOTH {
+            let now = sides.of(side).identity();
+            let known = self.record.identities.of_mut(side);
+            // The number of a device may be another one after a restart.
+            let is_other =
+                |known: &RootIdentity| (known.inode, known.file_system) != (now.inode, now.file_system);
+            if !options.accept_root && known.as_ref().is_some_and(is_other) {
+                return Err(PairError::OtherRoot(self.root(side).to_owned()));
+            }
+            *known = Some(now);
+        }
+        Ok(())
+    }
+
+    /// What is left out: what the options say, and the files `.swarmignore` at the top of both roots.
+    pub(crate) fn ignore_rules(&self, options: &Options) -> Result<IgnoreRules, PairError> {
+        let usage = |error: swarm_sync::BadPattern| PairError::Usage(error.to_string());
+        let rules = IgnoreRules::new().with_excludes(&options.excludes).map_err(usage)?;
+        let mut rules = rules.with_includes(&options.includes).map_err(usage)?;
+        let mut text = String::new();
+        for side in Side::BOTH {
+            let path = self.root(side).join(swarm_sync::IGNORE_FILE_NAME);
+            match std::fs::read(&path) {
+                Ok(bytes) => {
+                    text += &String::from_utf8_lossy(&bytes);
+                    text += "\n";
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(PairError::state(&path, "read")(error)),
+            }
+        }
+        // A line that says nothing leaves out nothing.
+        for bad in rules.set_file(None, &text) {
+            tracing::warn!("{}: {bad}", swarm_sync::IGNORE_FILE_NAME);
+        }
+        Ok(rules)
+    }
+}
+
+impl Session {
+    /// Both roots.
+    pub fn roots(&self) -> PerSide<&Path> {
+        PerSide { local: self.pair.root(Side::Local), remote: self.pair.root(Side::Remote) }
+    }
+
+    /// The name of this run.
+    pub fn run_id(&self) -> RunId {
+        self.run
+    }
+
+    /// Puts in order what an interrupted run left, and looks at both sides as they are now.
+    pub fn scan(&mut self, on_event: &(dyn Fn(SyncEvent) + Sync)) -> Result<(), PairError> {
+        for side in Side::BOTH {
+            self.sides.of_mut(side).recover().map_err(|error| self.refused(side, error))?;
+        }
+        let expected = self.index.totals()?;
+        let readers = PerSide { local: self.index.reader()?, remote: self.index.reader()? };
+        let PerSide { local, remote } = &mut self.sides;
+        let sides = PerSide {
+            local: SideScan {
+                side: Side::Local,
+                replica: local,
+                known: readers.local,
+                expected: expected.local,
+                root: self.pair.root(Side::Local),
+            },
+            remote: SideScan {
+                side: Side::Remote,
+                replica: remote,
+                known: readers.remote,
+                expected: expected.remote,
+                root: self.pair.root(Side::Remote),
+            },
+        };
+        let tallies = scan_both(sides, &mut self.index, self.options.thorough, on_event)?;
+        for side in Side::BOTH {
+            self.take_tally(side, tallies.of(side), on_event)?;
+        }
+        Ok(())
+    }
+
+    fn take_tally(
+        &mut self,
+        side: Side,
+        tally: &Tally,
+        on_event: &(dyn Fn(SyncEvent) + Sync),
+    ) -> Result<(), PairError> {
+        if tally.found == 0 && !self.options.accept_empty && self.index.has_base()? {
+            let known = self.index.counts()?.base;
+            return Err(PairError::Emptied { root: self.pair.root(side).to_owned(), known });
+        }
+        for Blind { path, why } in tally.blind.iter().cloned() {
+            on_event(SyncEvent::Blind { side, path, why });
+        }
+        for shown in tally.unnamed.iter().cloned() {
+            on_event(SyncEvent::Unnamed { side, shown });
+        }
+        self.blind.of_mut(side).clone_from(&tally.blind);
+        Ok(())
+    }
+
+    /// What is to be done about what was seen. Changes nothing in the folders.
+    pub fn propose(&mut self) -> Result<Proposal, PairError> {
+        let strategies = self.strategies.clone();
+        let ignore = Arc::clone(&self.ignore);
+        let policy = Policy {
+            strategy: self.options.strategy,
+            direction: self.options.direction,
+            guard: self.options.guard,
+            copy_label: self.run.to_string(),
+            ..Policy::default()
+        };
+        let rules = Rules {
+            policy,
+            strategy_of: &|path: &TreePath| strategies.strategy_of(path),
+            is_ignored: &|path: &TreePath, is_folder: bool| ignore.is_ignored(path, is_folder),
+        };
+        let blind = self.blind.clone();
+        let proposed = propose(&mut self.bare_run(&mut |_| {}), &rules, &blind);
+        proposed.map_err(|error| self.ended(error))
+    }
+
+    /// Notes what somebody decided about a conflict; `None` takes it back. The next proposal goes by it.
+    pub fn choose(&mut self, conflict: ConflictId, choice: Option<Choice>) -> Result<(), PairError> {
+        Ok(self.index.apply(vec![IndexStep::Choose(conflict, choice)])?)
+    }
+
+    /// Performs a plan, held or not: who calls this has seen it.
+    pub fn carry_out(
+        &mut self,
+        proposal: &Proposal,
+        on_event: &(dyn Fn(SyncEvent) + Sync),
+    ) -> Result<Report, PairError> {
+        let planned = Summary::of(&proposal.plan);
+        let mut report = Report { planned, conflicts: planned.conflicts, ..Report::default() };
+        report.blind = Side::BOTH.into_iter().map(|side| self.blind.of(side).len() as u64).sum();
+        self.index.begin_run(self.run, clock::now_ms())?;
+        let mut count = |event: RunEvent| match event {
+            RunEvent::Performed { side, op } => {
+                report.performed += 1;
+                on_event(SyncEvent::Performed { side, op });
+            }
+            RunEvent::Refused { side, op, error } => {
+                report.refused += 1;
+                on_event(SyncEvent::Refused { side, op, error });
+            }
+        };
+        let done = self.perform(proposal, &mut count, on_event);
+        self.end_run(&report, done)?;
+        Ok(report)
+    }
+
+    fn perform(
+        &mut self,
+        proposal: &Proposal,
+        on_run_event: &mut dyn FnMut(RunEvent),
+        on_event: &(dyn Fn(SyncEvent) + Sync),
+    ) -> Result<(), PairError> {
+        let Self { sides, index, run, pace, .. } = self;
+        let carried = |side: Side, len: u64| {
+            on_event(SyncEvent::Carried { side, len });
+            pace.of(side).spend(len);
+        };
+        let mut run = Run {
+            id: *run,
+            sides: PerSide { local: &mut sides.local, remote: &mut sides.remote },
+            index,
+            on_event: on_run_event,
+            carried: &carried,
+        };
+        let done = run.carry_out(&proposal.plan, &proposal.differences);
+        let done = done.and_then(|()| keep_texts(&mut run, proposal));
+        done.map_err(|error| self.ended(error))
+    }
+
+    fn end_run(&mut self, report: &Report, done: Result<(), PairError>) -> Result<(), PairError> {
+        let summary = serde_json::to_string(&report.planned).unwrap_or_default();
+        self.index.end_run(self.run, clock::now_ms(), &summary)?;
+        done?;
+        history::prune(self)?;
+        self.pair.record.last_run = Some(self.run);
+        self.pair.record.conflicts = report.conflicts;
+        self.pair.save()?;
+        // The next plan of this session is a run of its own.
+        self.run = RunId::at_ms(clock::now_ms().max(self.run.ms() + 1));
+        Ok(())
+    }
+
+    /// Writes a plan to a file that does not exist yet.
+    pub fn write_plan(&self, path: &Path, plan: &Plan) -> Result<(), PairError> {
+        plan_file::write(path, &self.pair.record.roots, plan)
+    }
+
+    /// A plan from a file, with what is seen now: its operations are performed where what they expect still stands.
+    pub fn read_plan(&mut self, path: &Path) -> Result<Proposal, PairError> {
+        let reviewed = plan_file::read(path, &self.pair.record.roots)?;
+        let mut proposal = self.propose()?;
+        let conflicts = std::mem::take(&mut proposal.plan.conflicts);
+        let agreed = std::mem::take(&mut proposal.plan.agreed);
+        proposal.plan = Plan { ops: reviewed.ops, agreed, conflicts, ..Plan::default() };
+        Ok(proposal)
+    }
+
+    pub(crate) fn bare_run<'a>(&'a mut self, on_event: &'a mut dyn FnMut(RunEvent)) -> Run<'a, SqliteIndex> {
+        Run {
+            id: self.run,
+            sides: PerSide { local: &mut self.sides.local, remote: &mut self.sides.remote },
+            index: &mut self.index,
+            on_event,
+            carried: &|_, _| {},
+        }
+    }
+
+    pub(crate) fn refused(&self, side: Side, error: ReplicaError) -> PairError {
+        PairError::Replica { root: self.pair.root(side).to_owned(), error }
+    }
+
+    pub(crate) fn ended(&self, error: RunError<swarm_index::IndexError>) -> PairError {
+        match error {
+            RunError::Replica { side, error } => self.refused(side, error),
+            RunError::Index(error) => error.into(),
+        }
+    }
+}

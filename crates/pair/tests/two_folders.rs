@@ -1,0 +1,227 @@
+//! A pair of real folders, as a product uses it.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use swarm_pair::{Decision, Options, PairError, PairStore, Report, Session, Summary};
+use swarm_sync::{PerSide, Side, Strategy};
+
+/// Two folders and a state folder.
+struct World {
+    folder: tempfile::TempDir,
+    options: Options,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        Self { folder, options: Options::default() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn store(&self) -> PairStore {
+        PairStore::open(&self.path("state"))
+    }
+
+    fn begin(&self) -> Result<Session, PairError> {
+        let pair = self.store().pair(&self.path("a"), &self.path("b"))?;
+        pair.begin(self.options.clone(), &Arc::new(AtomicBool::new(false)), &|_| {})
+    }
+
+    fn sync(&self) -> Result<Report, PairError> {
+        let mut session = self.begin()?;
+        session.scan(&|_| {})?;
+        let proposal = session.propose()?;
+        if proposal.plan.held.is_some() {
+            return Ok(Report { planned: Summary::of(&proposal.plan), ..Report::default() });
+        }
+        let events = std::sync::Mutex::new(Vec::new());
+        let report =
+            session.carry_out(&proposal, &|event| events.lock().unwrap().push(format!("{event:?}")))?;
+        assert_eq!(report.refused, 0, "{:?}", events.lock().unwrap());
+        Ok(report)
+    }
+
+    /// What stands in a folder, without the state of sync.
+    fn tree(&self, name: &str) -> BTreeMap<String, String> {
+        let mut tree = BTreeMap::new();
+        read(&self.path(name), &self.path(name), &mut tree);
+        tree
+    }
+
+    fn assert_same(&self, expected: &[(&str, &str)]) {
+        let expected: BTreeMap<String, String> =
+            expected.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+        assert_eq!(self.tree("a"), expected, "a");
+        assert_eq!(self.tree("b"), expected, "b");
+    }
+}
+
+fn read(root: &Path, folder: &Path, tree: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let (path, name) =
+            (entry.path(), entry.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+        if name == ".swarm" {
+            continue;
+        }
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            tree.insert(format!("{name}/"), String::new());
+            read(root, &path, tree);
+        } else if kind.is_symlink() {
+            tree.insert(name, format!("-> {}", fs::read_link(&path).unwrap().to_str().unwrap()));
+        } else {
+            tree.insert(name, fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn two_folders_become_the_same_both_ways() {
+    let world = World::new();
+    world.write("a/docs/one.txt", "1");
+    world.write("b/two.txt", "2");
+    std::os::unix::fs::symlink("docs/one.txt", world.path("a/link")).unwrap();
+    world.sync().unwrap();
+    let both = [("docs/", ""), ("docs/one.txt", "1"), ("two.txt", "2"), ("link", "-> docs/one.txt")];
+    world.assert_same(&both);
+    let again = world.sync().unwrap();
+    assert!(again.planned.is_empty(), "{again:?}");
+
+    world.write("a/two.txt", "two");
+    fs::remove_file(world.path("b/docs/one.txt")).unwrap();
+    fs::rename(world.path("b/link"), world.path("b/docs/link")).unwrap();
+    world.sync().unwrap();
+    world.assert_same(&[("docs/", ""), ("two.txt", "two"), ("docs/link", "-> docs/one.txt")]);
+}
+
+#[test]
+fn a_renamed_folder_is_moved_and_not_copied() {
+    let world = World::new();
+    for number in 0..50 {
+        world.write(&format!("a/old/{number}"), &format!("content {number}"));
+    }
+    world.sync().unwrap();
+    fs::rename(world.path("a/old"), world.path("a/new")).unwrap();
+    let report = world.sync().unwrap();
+    assert_eq!(report.planned.sides.remote.moved, 1, "{report:?}");
+    assert_eq!(report.performed, 1, "{report:?}");
+    assert_eq!(world.tree("a"), world.tree("b"));
+    assert!(world.sync().unwrap().planned.is_empty());
+}
+
+#[test]
+fn a_conflict_waits_for_a_decision_and_what_loses_is_kept() {
+    let world = World::new();
+    world.write("a/f", "base");
+    world.sync().unwrap();
+    world.write("a/f", "local");
+    world.write("b/f", "remote");
+    assert_eq!(world.sync().unwrap().conflicts, 1);
+    let pair = world.store().find(&world.path("a/f")).unwrap().pair;
+    let conflict = pair.conflicts().unwrap().remove(0).conflict;
+    pair.decide(&conflict, &Decision::KeepRemote).unwrap();
+    assert_eq!(world.sync().unwrap().conflicts, 0);
+    world.assert_same(&[("f", "remote")]);
+    let versions = pair.versions(conflict.path.parent().as_ref()).unwrap();
+    assert_eq!(versions.len(), 1, "{versions:?}");
+
+    let mut session = world.begin().unwrap();
+    session.restore(&versions[0], &|_| {}).unwrap();
+    drop(session);
+    world.sync().unwrap();
+    world.assert_same(&[("f", "local")]);
+}
+
+#[test]
+fn texts_are_merged_where_that_is_asked_for() {
+    let mut world = World::new();
+    world.options.strategy = Strategy::AutoMerge;
+    world.write("a/f", "1\n2\n3\n4\n5\n");
+    world.sync().unwrap();
+    world.write("a/f", "one\n2\n3\n4\n5\n");
+    world.write("b/f", "1\n2\n3\n4\nfive\n");
+    let report = world.sync().unwrap();
+    assert_eq!(report.conflicts, 0, "{report:?}");
+    world.assert_same(&[("f", "one\n2\n3\n4\nfive\n")]);
+}
+
+#[test]
+fn many_deletions_are_held_and_undone() {
+    let world = World::new();
+    let names: Vec<String> = (0..10).map(|number| format!("f{number}")).collect();
+    names.iter().for_each(|name| world.write(&format!("a/{name}"), name));
+    world.sync().unwrap();
+    names.iter().take(6).for_each(|name| fs::remove_file(world.path(&format!("a/{name}"))).unwrap());
+    let held = world.sync().unwrap();
+    assert!(held.planned.held.is_some() && held.performed == 0, "{held:?}");
+    assert_eq!(world.tree("b").len(), 10);
+
+    let mut session = world.begin().unwrap();
+    session.scan(&|_| {}).unwrap();
+    let proposal = session.propose().unwrap();
+    let run = session.run_id();
+    session.carry_out(&proposal, &|_| {}).unwrap();
+    assert_eq!(world.tree("b").len(), 4);
+    session.undo(run, &|_| {}).unwrap();
+    drop(session);
+    world.sync().unwrap();
+    let all: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    world.assert_same(&all);
+}
+
+#[test]
+fn roots_that_make_no_sense_are_refused() {
+    let world = World::new();
+    world.write("a/in/f", "x");
+    let pair = |a: &str, b: &str| world.store().pair(&world.path(a), &world.path(b)).map(drop);
+    assert!(matches!(pair("a", "a"), Err(PairError::SameFolder(_))));
+    assert!(matches!(pair("a", "a/in"), Err(PairError::Nested { .. })));
+    assert!(matches!(pair("a", "missing"), Err(PairError::Missing(_))));
+    assert!(matches!(pair("a", "a/in/f"), Err(PairError::NotAFolder(_))));
+    world.sync().unwrap();
+    assert!(matches!(pair("b", "a"), Err(PairError::Swapped { .. })));
+}
+
+#[test]
+fn an_emptied_root_deletes_nothing() {
+    let world = World::new();
+    world.write("a/f", "x");
+    world.sync().unwrap();
+    fs::remove_file(world.path("a/f")).unwrap();
+    fs::remove_dir_all(world.path("a/.swarm")).ok();
+    assert!(matches!(world.sync(), Err(PairError::Emptied { .. })));
+    assert_eq!(world.tree("b").len(), 1);
+}
+
+#[test]
+fn a_side_alone_is_mirrored() {
+    let mut world = World::new();
+    world.options.direction = swarm_sync::Direction::ToRemote;
+    world.write("a/f", "1");
+    world.write("b/other", "2");
+    world.sync().unwrap();
+    world.assert_same(&[("f", "1")]);
+    let PerSide { local, remote } =
+        PerSide::each(|side| world.store().list().unwrap()[0].root(side).to_owned());
+    assert!(local.ends_with("a") && remote.ends_with("b"));
+    let versions = world.store().list().unwrap()[0].versions(None).unwrap();
+    assert_eq!(versions.iter().map(|version| version.side).collect::<Vec<_>>(), [Side::Remote]);
+}

@@ -121,7 +121,7 @@ pub(super) struct Disk {
     /// Number of the change that is under way. Its steps survive a power cut together or not at all.
     change: u64,
     /// What stood where at some time that no power cut can take back.
-    past: BTreeSet<Past>,
+    past: BTreeMap<TreePath, Vec<Option<Kind>>>,
     /// The same since the last settle, each with the number of its change.
     recent: Vec<(u64, Past)>,
     /// Numbers of removed entries, to be used again: the last one first, as ext4 does.
@@ -148,7 +148,7 @@ impl Disk {
             staged: BTreeMap::new(),
             journal: Vec::new(),
             change: 0,
-            past: BTreeSet::new(),
+            past: BTreeMap::new(),
             recent: Vec::new(),
             free: Vec::new(),
             next_inode: 10,
@@ -210,7 +210,7 @@ impl Disk {
 
     /// Whether this stood at a path at some time, and no power cut can take that back.
     pub(super) fn was_durable(&self, past: &Past) -> bool {
-        self.past.contains(past)
+        self.past.get(&past.0).is_some_and(|kinds| kinds.contains(&past.1))
     }
 
     /// Begins a change: its steps survive a power cut together or not at all.
@@ -271,7 +271,12 @@ impl Disk {
     /// Makes durable what stands here.
     pub(super) fn settle(&mut self) {
         self.journal.clear();
-        self.past.extend(self.recent.drain(..).map(|(_, past)| past));
+        for (_, (path, kind)) in self.recent.drain(..) {
+            let kinds = self.past.entry(path).or_default();
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
         let nodes = self.live.values_mut().chain(self.kept.values_mut()).chain(self.staged.values_mut());
         nodes.for_each(|node| node.unsettled = None);
     }

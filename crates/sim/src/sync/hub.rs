@@ -61,7 +61,7 @@ pub(super) struct Hub {
     pub(super) until: u64,
     /// The last number that bytes were made from.
     pub(super) token: u32,
-    refusals: BTreeMap<usize, Refusal>,
+    pub(super) refusals: BTreeMap<usize, Refusal>,
     pub(super) counts: BTreeMap<&'static str, u64>,
     /// Hash of all that happened.
     pub(super) trace: u64,

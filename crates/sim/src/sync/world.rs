@@ -24,6 +24,8 @@ pub(super) struct World {
     has_decided: bool,
     /// When the next run begins, in milliseconds.
     next_run_ms: u64,
+    /// Replicas that were edited since all were equal last.
+    editors: BTreeSet<usize>,
 }
 
 /// What came of a world.
@@ -76,7 +78,7 @@ impl World {
         hub.until = mode.until.unwrap_or(u64::MAX);
         let hub = Shared::new(hub);
         let indexes = setup.pairs.iter().map(|pair| SimIndex::new(hub.clone(), *pair)).collect();
-        Self { hub, setup, indexes, steps: Vec::new(), is_ignoring: false, has_decided: false, next_run_ms: 1000 }
+        Self { hub, setup, indexes, steps: Vec::new(), is_ignoring: false, has_decided: false, next_run_ms: 1000, editors: BTreeSet::new() }
     }
 
     /// Writes a script while it happens.
@@ -181,6 +183,9 @@ impl World {
             Act::Event(event) => {
                 let mut hub = self.hub.lock();
                 hub.ticks += 20;
+                if let Event::Edit(at, _) = &event {
+                    self.editors.insert(*at);
+                }
                 hub.happen(&event);
                 Vec::new()
             }
@@ -248,6 +253,7 @@ impl World {
     fn quiet_pass(&mut self, pair: usize, thorough: bool) -> Passed {
         let mut before = Director::Script(Vec::new());
         std::mem::swap(&mut self.hub.lock().director, &mut before);
+        self.hub.lock().refusals.clear();
         let mut passed = Passed::default();
         self.watched(pair, |world| passed = world.pass(pair, thorough, true));
         self.hub.lock().director = before;
@@ -320,7 +326,12 @@ impl World {
     fn spread(&mut self, writer: usize) {
         let wanted = self.tree(writer);
         self.hub.lock().ticks += 20;
-        if !self.round_up() || self.setup.names.iter().any(|names| names.ignores_case || names.ignores_form) {
+        let is_alone = self.editors.iter().all(|editor| *editor == writer);
+        if !self.round_up() {
+            return;
+        }
+        self.editors.clear();
+        if !is_alone || self.setup.names.iter().any(|names| names.ignores_case || names.ignores_form) {
             return;
         }
         self.hub.lock().count("spread from one replica");

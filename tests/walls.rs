@@ -17,7 +17,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("index", &["core", "sync"]),
     ("link", &["core"]),
     ("files", &["core", "sync"]),
-    ("pair", &["core", "sync", "files", "index"]),
     ("credentials", &["core"]),
     ("discovery", &["core", "link"]),
     ("coordinator", &["core", "link"]),

@@ -66,9 +66,7 @@ pub use journal::find_manifest;
 pub use last_look::LastLook;
 pub use nicety::{Nicety, StoreWarning};
 pub use portable::{UnusableNames, WindowsNames};
-pub use replica::{
-    FolderOptions, FolderReplica, Hint, Ignore, KeptVersion, RootIdentity, WatchError, Watcher,
-};
+pub use replica::{FolderOptions, FolderReplica, Ignore, KeptVersion, RootIdentity};
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
 pub use sealing::seal;

@@ -21,6 +21,8 @@ mod crashes;
 mod injected;
 mod refused;
 
+mod replica;
+
 /// The files of a content, created in a folder and indexed with 16 KiB chunks.
 struct World {
     source: tempfile::TempDir,

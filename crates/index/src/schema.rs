@@ -77,7 +77,6 @@ fn create(db: &mut Connection) -> Result<(), Fault> {
     // Another process may have made it since it was examined.
     if examine(&transaction)? {
         transaction.execute_batch(TABLES)?;
-        transaction.execute("INSERT INTO meta (key, value) VALUES (?1, '')", [ALL_OPEN])?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }

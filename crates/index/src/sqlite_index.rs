@@ -226,6 +226,7 @@ fn perform(db: &Connection, trees: &Trees<'_>, step: IndexStep) -> Result<(), Fa
         IndexStep::Observe(side, seen) => trees.observe(side, &seen),
         IndexStep::Moved { side, from, to } => trees.move_all(side, &from, &to),
         IndexStep::Agree(path) => trees.agree(&path),
+        IndexStep::Rebase(entries) => trees.rebase(&entries),
         IndexStep::Forget(path) => trees.forget(&path),
         IndexStep::KeepText(hash, bytes) => texts::keep(db, &hash, &bytes),
         IndexStep::Deed(run, deed) => records::put_deed(db, run, &deed),

@@ -108,6 +108,9 @@ fn only_changed_paths_are_open_and_a_rescan_writes_nothing() {
         .expect("applied");
     assert_eq!(index.counts().expect("counted").open, Some(0));
     assert_eq!(index.base(&path("c")).expect("read"), None);
+    let steps = vec![seen(Side::Local, "a", None), IndexStep::Forget(path("a"))];
+    index.apply(steps).expect("applied");
+    assert_eq!(index.counts().expect("counted").open, Some(0));
 }
 
 #[test]
@@ -119,6 +122,26 @@ fn the_base_has_the_numbers_of_files_as_they_are_now() {
     assert_eq!(differing(&mut index), [""; 0]);
     let ids = index.base(&path("a")).expect("read").expect("there").ids;
     assert_eq!((ids.local.map(|id| id.inode), ids.remote.map(|id| id.inode)), (Some(1), Some(77)));
+    for inode in [None, Some(78)] {
+        let steps = ["a", "b"].map(|name| seen(Side::Remote, name, inode.map(|inode| file(name, inode))));
+        index.apply(steps.into()).expect("applied");
+    }
+    assert_eq!(differing(&mut index), [""; 0]);
+    let ids = index.base(&path("b")).expect("read").expect("there").ids;
+    assert_eq!((ids.local.map(|id| id.inode), ids.remote.map(|id| id.inode)), (Some(2), Some(78)));
+}
+
+#[test]
+fn a_first_load_after_an_agreement_brings_the_base_up_to_date_too() {
+    let (_folder, at) = place();
+    let mut index = SqliteIndex::open(&at).expect("opened");
+    let both = Side::BOTH.map(|side| seen(side, "a", Some(file("a", 1))));
+    index.apply(both.into_iter().chain([IndexStep::Agree(path("a"))]).collect()).expect("applied");
+    index.apply(vec![seen(Side::Remote, "a", Some(file("a", 77)))]).expect("applied");
+    assert_eq!(index.counts().expect("counted").open, None);
+    assert_eq!(differing(&mut index), [""; 0]);
+    let ids = index.base(&path("a")).expect("read").expect("there").ids;
+    assert_eq!(ids.remote.map(|id| id.inode), Some(77));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use swarm_sync::limits::PATH_LEN_MAX;
-use swarm_sync::{BaseEntry, Entry, Observation, Side, TreePath};
+use swarm_sync::{BaseEntry, Entry, Observation, Rebase, Side, TreePath};
 
 use crate::differences::AGREE;
 use crate::error::Fault;
@@ -100,6 +100,45 @@ impl<'a> Trees<'a> {
         }
         let sql = if agreed == 0 { CLOSE_IF_NOTHING } else { CLOSE };
         self.db.prepare_cached(sql)?.execute([&key])?;
+        Ok(())
+    }
+
+    /// Gives entries of the base other paths, all at once: two may change places.
+    pub(crate) fn rebase(&self, entries: &[Rebase]) -> Result<(), Fault> {
+        let mut moved = Vec::new();
+        for Rebase { from, to } in entries {
+            if let Some(entry) = base(self.db, from)? {
+                let key = key_of(from);
+                self.db.prepare_cached("DELETE FROM base WHERE path = ?1")?.execute([&key])?;
+                self.open(&key)?;
+                moved.push((key_of(to), entry));
+            }
+        }
+        for (key, entry) in moved {
+            self.put_base(&key, &entry)?;
+            self.open(&key)?;
+        }
+        Ok(())
+    }
+
+    fn put_base(&self, key: &[u8], entry: &BaseEntry) -> Result<(), Fault> {
+        let KindColumns { kind, len, content } = KindColumns::of(&entry.kind);
+        let id = |side: Side| entry.ids.of(side).map(|id| (id.device.cast_signed(), id.inode.cast_signed()));
+        let (local, remote) = (id(Side::Local), id(Side::Remote));
+        let row = params![
+            key,
+            kind,
+            len,
+            content,
+            entry.modified_ns,
+            local.map(|id| id.0),
+            local.map(|id| id.1),
+            remote.map(|id| id.0),
+            remote.map(|id| id.1)
+        ];
+        let sql = "INSERT OR REPLACE INTO base (path, kind, len, content, modified_ns, local_device, local_inode, remote_device, remote_inode)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        self.db.prepare_cached(sql)?.execute(row)?;
         Ok(())
     }
 

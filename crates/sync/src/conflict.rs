@@ -51,6 +51,9 @@ pub struct Conflict {
     pub base: Option<Kind>,
     /// The cause in words, where the kind alone does not tell: `moved to a and to b`.
     pub detail: String,
+    /// Paths that wait for the decision beside those of the versions, with all below them: where the entries stand on the other side.
+    #[serde(default)]
+    pub holds: Vec<TreePath>,
 }
 
 /// What a user decided about a conflict.

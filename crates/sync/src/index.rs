@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Choice, Conflict, ConflictId, ContentHash, Difference, Entry, Observation, Op, PerSide, RunId, Side,
-    TreePath,
+    Choice, Conflict, ConflictId, ContentHash, Difference, Entry, Observation, Op, PerSide, Rebase, RunId,
+    Side, TreePath,
 };
 
 /// The memory of a pair.
@@ -59,6 +59,8 @@ pub enum IndexStep {
     /// The base becomes what both sides have at this path. Does nothing if they do not have the same: the base is only ever what
     /// both had.
     Agree(TreePath),
+    /// Entries of the base have another path now, all at once.
+    Rebase(Vec<Rebase>),
     /// The path is no part of the pair any more (it is ignored now): all three trees forget it.
     Forget(TreePath),
     /// Keeps a short content for merging or as a decision.

@@ -61,7 +61,7 @@ pub use op::{Op, OpKind, Source};
 pub use pass::{Pass, Proposal, Rules, keep_text, keep_texts, observe_side, pass, propose};
 pub use path::{PathFault, TreePath};
 pub use pattern::{Pattern, PatternFault};
-pub use plan::{Hold, MergeTask, Plan};
+pub use plan::{Hold, MergeTask, Plan, Rebase};
 pub use planner::plan;
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};
 pub use replica::{

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use crate::{
     BaseEntry, Choice, Conflict, ConflictId, ContentHash, Deed, Difference, Entry, Index, IndexStep, Known,
-    PerSide, RunId, Side, TreePath,
+    PerSide, Rebase, RunId, Side, TreePath,
 };
 
 /// The memory of a pair, in maps.
@@ -53,6 +53,12 @@ impl MemoryIndex {
                     rows.into_iter().filter_map(|(path, entry)| Some((moved(path)?, entry))).collect();
             }
             IndexStep::Agree(path) => self.agree(path),
+            IndexStep::Rebase(entries) => {
+                let moved =
+                    |entry: &Rebase| self.base.remove(&entry.from).map(|base| (entry.to.clone(), base));
+                let moved: Vec<_> = entries.iter().filter_map(moved).collect();
+                self.base.extend(moved);
+            }
             IndexStep::Forget(path) => {
                 self.base.remove(&path);
                 self.sides.local.remove(&path);

@@ -11,12 +11,23 @@ pub struct Plan {
     pub ops: PerSide<Vec<Op>>,
     /// Paths at which both sides have the same already, or nothing: the base moves, nothing else.
     pub agreed: Vec<TreePath>,
+    /// Entries of the base that wait for a decision below a folder that moves: what is held of them moves along.
+    pub rebased: Vec<Rebase>,
     /// What somebody has to decide, in path order.
     pub conflicts: Vec<Conflict>,
     /// Texts that the policy wants merged. The plan is made again with the results as choices.
     pub merges: Vec<MergeTask>,
     /// Why no operation may be performed until somebody says so.
     pub held: Option<Hold>,
+}
+
+/// An entry of the base that has another path after the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rebase {
+    /// Its path in the base before.
+    pub from: TreePath,
+    /// Its path in the base afterwards.
+    pub to: TreePath,
 }
 
 /// A text that both sides changed, and that the policy wants merged.

@@ -2,6 +2,8 @@
 //! then they take their places, then both sides are durable, and only then does the index believe it. A run may be cut off
 //! between any two of these steps; the next one sees from the trees what was done.
 
+use std::collections::BTreeSet;
+
 use crate::{
     ContentHash, ContentSource, Deed, DeedEnd, Difference, Done, FileContent, Index, IndexStep, Kind,
     Observation, Op, OpKind, PerSide, Plan, Replica, ReplicaError, RunId, Side, Source, StageJob, Staged,
@@ -69,16 +71,27 @@ impl<I: Index> Run<'_, I> {
                 work.perform(side, group)?;
             }
         }
-        self.agree_where_equal()?;
+        self.remember(vec![IndexStep::Rebase(plan.rebased.clone())])?;
+        self.agree_on_moved(plan, differences)?;
         self.remember(vec![IndexStep::Conflicts(plan.conflicts.clone())])
     }
 
-    /// Moves the base at all paths at which both sides have the same by now.
-    fn agree_where_equal(&mut self) -> Result<(), RunError<I::Error>> {
-        let left = self.index.differences().map_err(RunError::Index)?;
-        let equal: Vec<TreePath> =
-            left.into_iter().filter(Difference::agrees).map(|difference| difference.path).collect();
-        self.agree(&equal)
+    /// Moves the base of what stood below moved entries. The base of entries that wait for a decision stays, even where both sides have
+    /// nothing: it tells what the conflict is about.
+    fn agree_on_moved(&mut self, plan: &Plan, differences: &[Difference]) -> Result<(), RunError<I::Error>> {
+        let has_move = |side: Side| plan.ops.of(side).iter().any(|op| matches!(op.kind, OpKind::Move { .. }));
+        if differences.is_empty() || !Side::BOTH.into_iter().any(has_move) {
+            return Ok(());
+        }
+        let agreed: BTreeSet<&TreePath> = plan.agreed.iter().collect();
+        let equal =
+            differences.iter().filter(|difference| difference.agrees()).map(|difference| &difference.path);
+        let mut waiting: BTreeSet<&TreePath> = equal.filter(|path| !agreed.contains(path)).collect();
+        waiting.extend(plan.rebased.iter().map(|rebased| &rebased.to));
+        let left = self.index.differences().map_err(RunError::Index)?.into_iter().filter(Difference::agrees);
+        let moved: Vec<TreePath> =
+            left.map(|difference| difference.path).filter(|path| !waiting.contains(path)).collect();
+        self.agree(&moved)
     }
 
     fn agree(&mut self, paths: &[TreePath]) -> Result<(), RunError<I::Error>> {

@@ -18,8 +18,8 @@ pub struct NotARun;
 
 impl RunId {
     /// The run that began so many milliseconds after 1970.
-    pub fn at_ms(at_ms: u64) -> Self {
-        Self(at_ms.min(LAST_MS))
+    pub const fn at_ms(at_ms: u64) -> Self {
+        Self(if at_ms < LAST_MS { at_ms } else { LAST_MS })
     }
 
     /// When it began, in milliseconds since 1970.

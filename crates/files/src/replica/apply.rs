@@ -111,7 +111,7 @@ impl Batch<'_> {
         if !look.has_bytes_of(&before) {
             return Err(changed(path));
         }
-        file.set_mode(mode(look.mode, executable).into()).map_err(failed)?;
+        file.set_mode(mode(look.mode, executable)).map_err(failed)?;
         self.done(path, &Kind::File(swarm_sync::FileContent { executable, ..*content }), &before)
     }
 
@@ -167,6 +167,6 @@ fn known(root: &Root, kind: &Kind, look: &Look) -> Entry {
 }
 
 /// Permissions with the executable bit set for those who may read, or cleared for all. Never with set-id bits.
-pub(super) fn mode(mode: rustix::fs::RawMode, executable: bool) -> rustix::fs::RawMode {
+pub(super) fn mode(mode: u32, executable: bool) -> u32 {
     if executable { mode & 0o777 | (mode & 0o444) >> 2 } else { mode & 0o666 }
 }

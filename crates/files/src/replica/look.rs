@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, RawMode};
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 use swarm_sync::{FileId, Stamp};
 
@@ -12,7 +12,7 @@ use swarm_sync::{FileId, Stamp};
 pub(super) struct Look {
     pub(super) kind: FileType,
     /// Permissions, with the set-id bits.
-    pub(super) mode: RawMode,
+    pub(super) mode: u32,
     pub(super) id: FileId,
     /// The mount through which it is seen, if the system tells: a bind mount has the device of its source.
     pub(super) mount: Option<u64>,
@@ -81,11 +81,10 @@ fn look<P: rustix::path::Arg + Copy>(at: BorrowedFd<'_>, name: P, how: AtFlags) 
         Err(Errno::NOSYS) => return look_plainly(at, name, how),
         Err(errno) => return Err(errno),
     };
-    let mode = RawMode::from(told.stx_mode);
     let device = rustix::fs::makedev(told.stx_dev_major, told.stx_dev_minor);
     Ok(Look {
-        kind: FileType::from_raw_mode(mode),
-        mode: mode & PERMISSIONS,
+        kind: FileType::from_raw_mode(told.stx_mode.into()),
+        mode: u32::from(told.stx_mode) & PERMISSIONS,
         id: FileId { device, inode: told.stx_ino },
         mount: (told.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(told.stx_mnt_id),
         owner: told.stx_uid,
@@ -114,7 +113,7 @@ fn look_plainly<P: rustix::path::Arg + Copy>(
     }?;
     Ok(Look {
         kind: FileType::from_raw_mode(told.st_mode),
-        mode: told.st_mode & PERMISSIONS,
+        mode: u32::try_from(wide(told.st_mode)).unwrap_or(0) & PERMISSIONS,
         id: FileId { device: wide(told.st_dev), inode: wide(told.st_ino) },
         mount: None,
         owner: told.st_uid,
@@ -139,5 +138,5 @@ fn nanoseconds(secs: i64, nanos: i64) -> i64 {
     secs.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
-const OWNER_EXECUTES: RawMode = 0o100;
-const PERMISSIONS: RawMode = 0o7777;
+const OWNER_EXECUTES: u32 = 0o100;
+const PERMISSIONS: u32 = 0o7777;

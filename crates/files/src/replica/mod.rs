@@ -17,7 +17,6 @@ mod names;
 
 mod hashing;
 mod walk;
-mod watch;
 
 mod incoming;
 mod source;
@@ -34,4 +33,3 @@ mod folder;
 
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
 pub use versions::KeptVersion;
-pub use watch::{Hint, WatchError, Watcher};

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use rustix::io::Errno;
-use swarm_sync::{Done, Entry, Kind, ReplicaError, TreePath};
+use swarm_sync::{Done, Entry, Kind, ReplicaError, Staged, TreePath};
 
 use super::again::{changed, look_again, relative};
 use super::apply::{Batch, mode};
@@ -61,7 +61,7 @@ impl Put<'_> {
                 look.ok_or_else(|| changed(self.path))
             }
             Kind::File(content) => {
-                let copied = self.batch.incoming.get(swarm_sync::Staged(self.number));
+                let copied = self.batch.incoming.get(Staged(self.number));
                 let copied = copied.filter(|copied| copied.content == *content);
                 copied
                     .map(|copied| copied.look)
@@ -143,7 +143,7 @@ impl Put<'_> {
                 let _ = rustix::fs::fchown(&file, None, Some(group));
             }
         }
-        let _ = file.set_mode(mode.into());
+        let _ = file.set_mode(mode);
     }
 
     fn fault(&self, op: &'static str, errno: Errno) -> ReplicaError {

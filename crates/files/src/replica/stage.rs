@@ -109,13 +109,16 @@ fn copy(
     })
 }
 
-/// Hashes so many bytes, piece by piece; `next` fills a part of a piece and says how much.
+/// Fills a part of a piece, from an offset on, and says how much.
+type Next<'a> = dyn FnMut(u64, &mut [u8]) -> Result<usize, ReplicaError> + 'a;
+
+/// Hashes so many bytes, piece by piece.
 fn pieces(
     root: &Root,
     len: u64,
     buf: &mut Vec<u8>,
     carried: &(dyn Fn(u64) + Sync),
-    next: &mut dyn FnMut(u64, &mut [u8]) -> Result<usize, ReplicaError>,
+    next: &mut Next<'_>,
 ) -> Result<ContentHash, ReplicaError> {
     let piece_len = usize::try_from(len).map_or(PIECE_LEN, |len| PIECE_LEN.min(len));
     if buf.len() < piece_len {
@@ -147,7 +150,7 @@ fn dress(job: &StageJob, file: &File) -> Result<Look, ReplicaError> {
     if job.content.executable {
         let look = look_open(file).map_err(failed("look at a copy of"))?;
         // A file system without the bit shows so at the next scan.
-        let _ = file.set_mode((look.mode | (look.mode & READABLE) >> 2).into());
+        let _ = file.set_mode(look.mode | (look.mode & READABLE) >> 2);
     }
     rustix::fs::futimens(file, &modified_at(job.modified_ns)).map_err(failed("set the time of"))?;
     look_open(file).map_err(failed("look at a copy of"))
@@ -160,7 +163,7 @@ fn modified_at(ns: i64) -> Timestamps {
 }
 
 /// Whoever may read it may then execute it.
-const READABLE: rustix::fs::RawMode = 0o444;
+const READABLE: u32 = 0o444;
 /// Below this length, reading and writing is as fast as asking for a clone.
 const CLONED_LEN_MIN: u64 = 1 << 20;
 /// As in hashing.

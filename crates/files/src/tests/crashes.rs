@@ -194,6 +194,8 @@ fn file_of(done: &Done) -> Option<usize> {
         Done::Create { .. }
         | Done::SyncData { .. }
         | Done::Rename { .. }
+        | Done::RenameFolder { .. }
+        | Done::Exchange { .. }
         | Done::Remove { .. }
         | Done::MakeDirectory { .. }
         | Done::SyncDirectory { .. }

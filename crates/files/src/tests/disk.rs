@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::watch::Done;
+use super::watch::{Done, move_below};
 use swarm_core::base::{Rng, Shown};
 
 /// The contents of a folder.
@@ -113,8 +113,22 @@ impl Disk {
                 self.names.remove(from);
                 self.names.insert(to.clone(), *file);
             }
+            (Done::RenameFolder { from, to }, _) => {
+                move_below(&mut self.names, from, to);
+                let moved: Vec<_> = self.folders.iter().filter(|at| at.starts_with(from)).cloned().collect();
+                for folder in moved {
+                    self.folders.remove(&folder);
+                    let rest = folder.strip_prefix(from).unwrap();
+                    self.folders.insert(if rest.as_os_str().is_empty() { to.clone() } else { to.join(rest) });
+                }
+            }
+            (Done::Exchange { one, other }, _) => {
+                self.names.insert(one.1.clone(), other.0);
+                self.names.insert(other.1.clone(), one.0);
+            }
             (Done::Remove { path }, _) => {
                 self.names.remove(path);
+                self.folders.remove(path);
             }
             (Done::MakeDirectory { path }, _) => {
                 self.folders.insert(path.clone());
@@ -170,6 +184,8 @@ pub(super) fn volatile(log: &[Done]) -> Vec<usize> {
         | Done::SetLen { .. }
         | Done::Punch { .. }
         | Done::Rename { .. }
+        | Done::RenameFolder { .. }
+        | Done::Exchange { .. }
         | Done::Remove { .. }
         | Done::MakeDirectory { .. } => true,
         Done::SyncData { .. } | Done::SyncDirectory { .. } | Done::SyncFileSystem | Done::Said(_) => false,

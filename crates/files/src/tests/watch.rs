@@ -51,7 +51,12 @@ pub(super) enum Plan {
     Short { at: usize },
     /// Every operation of this kind reports its arrival, and waits for its release.
     Hold { kind: fn(&Op<'_>) -> bool, arrived: SyncSender<()>, leave: Mutex<Receiver<()>> },
+    /// Somebody else acts immediately before the first operation of this kind.
+    Meanwhile { kind: fn(&Op<'_>) -> bool, act: Act },
 }
+
+/// What somebody else does, once.
+pub(super) struct Act(Mutex<Option<Box<dyn FnOnce() + Send>>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -101,8 +106,29 @@ pub(super) enum Done {
         path: PathBuf,
     },
     SyncFileSystem,
+    RenameFolder {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    /// Two files have each other's name now.
+    Exchange {
+        one: (usize, PathBuf),
+        other: (usize, PathBuf),
+    },
     /// These chunks were reported as durable.
     Said(Vec<u32>),
+}
+
+impl Act {
+    pub(super) fn of(act: impl FnOnce() + Send + 'static) -> Self {
+        Self(Mutex::new(Some(Box::new(act))))
+    }
+}
+
+impl std::fmt::Debug for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an act")
+    }
 }
 
 impl Tap {
@@ -194,6 +220,12 @@ impl Watch {
                 let _ = locked(leave).recv();
                 Ok(())
             }
+            Plan::Meanwhile { kind, act } if kind(op) => {
+                if let Some(act) = locked(&act.0).take() {
+                    act();
+                }
+                Ok(())
+            }
             Plan::Nothing
             | Plan::Fail { .. }
             | Plan::FailKind { .. }
@@ -202,7 +234,8 @@ impl Watch {
             | Plan::NoSync { .. }
             | Plan::Refuse { .. }
             | Plan::Short { .. }
-            | Plan::Hold { .. } => Ok(()),
+            | Plan::Hold { .. }
+            | Plan::Meanwhile { .. } => Ok(()),
         }
     }
 }
@@ -222,10 +255,27 @@ impl State {
                     return;
                 }
             },
-            Op::Rename { from, to } => {
-                let file = self.names.remove(from).expect("what is renamed was there");
-                self.names.insert(to.to_owned(), file);
-                Done::Rename { file, from: from.to_owned(), to: to.to_owned() }
+            Op::Rename { from, to } => match self.names.remove(from) {
+                Some(file) => {
+                    self.names.insert(to.to_owned(), file);
+                    Done::Rename { file, from: from.to_owned(), to: to.to_owned() }
+                }
+                None => {
+                    move_below(&mut self.names, from, to);
+                    Done::RenameFolder { from: from.to_owned(), to: to.to_owned() }
+                }
+            },
+            Op::Exchange { one, other } => {
+                let [one_file, other_file] = [one, other].map(|path| self.names[path]);
+                self.names.insert(one.to_owned(), other_file);
+                self.names.insert(other.to_owned(), one_file);
+                Done::Exchange { one: (one_file, one.to_owned()), other: (other_file, other.to_owned()) }
+            }
+            Op::MakeLink { path } => {
+                let file = self.file_count;
+                self.file_count += 1;
+                self.names.insert(path.to_owned(), file);
+                Done::Create { file, path: path.to_owned() }
             }
             Op::Remove { path } => {
                 self.names.remove(path);
@@ -250,6 +300,15 @@ impl State {
     }
 }
 
+/// Files of a folder that was renamed.
+pub(super) fn move_below(names: &mut BTreeMap<PathBuf, usize>, from: &Path, to: &Path) {
+    let moved: Vec<_> = names.keys().filter(|name| name.starts_with(from)).cloned().collect();
+    for name in moved {
+        let file = names.remove(&name).expect("it was listed");
+        names.insert(to.join(name.strip_prefix(from).expect("it is below")), file);
+    }
+}
+
 pub(super) fn is_sync(op: &Op<'_>) -> bool {
     matches!(op, Op::SyncData | Op::SyncDirectory { .. } | Op::SyncFileSystem)
 }
@@ -261,12 +320,16 @@ fn is_read_open(op: &Op<'_>) -> bool {
 fn needs_space(op: &Op<'_>) -> bool {
     match op {
         Op::Open { access, .. } => matches!(access, Access::Create | Access::CreateNew),
-        Op::Write { .. } | Op::SetLen { .. } | Op::Punch { .. } | Op::Reserve | Op::MakeDirectory { .. } => {
-            true
-        }
+        Op::Write { .. }
+        | Op::SetLen { .. }
+        | Op::Punch { .. }
+        | Op::Reserve
+        | Op::MakeDirectory { .. }
+        | Op::MakeLink { .. } => true,
         Op::Stat
         | Op::List { .. }
         | Op::Rename { .. }
+        | Op::Exchange { .. }
         | Op::Remove { .. }
         | Op::SyncDirectory { .. }
         | Op::SyncFileSystem

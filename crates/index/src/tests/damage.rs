@@ -93,6 +93,31 @@ fn random_damage_gives_an_error_or_a_good_answer() {
     assert!(errors > 100, "only {errors} of 200 were noticed");
 }
 
+/// A page may be whole and its keys not: a cursor that went on after such a key could go round for ever.
+#[test]
+fn paths_out_of_order_are_damage() {
+    let (_folder, at) = place();
+    let names: Vec<_> = (100..200).map(|number| format!("middle {number}")).collect();
+    let mut index = SqliteIndex::open(&at).expect("opened");
+    agreed(&mut index, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    index.apply(vec![seen(Side::Local, "middle 150", None)]).expect("applied");
+    drop(index);
+    let mut bytes = fs::read(&at).expect("read");
+    let (good, bad) = (b"middle 150", b"before 150");
+    let places: Vec<_> = (0..bytes.len() - good.len()).filter(|at| bytes[*at..].starts_with(good)).collect();
+    assert!(places.len() >= 3, "a side, the base, and what is open");
+    for place in places {
+        bytes[place..place + bad.len()].copy_from_slice(bad);
+    }
+    fs::write(&at, bytes).expect("written");
+    let index = SqliteIndex::open(&at).expect("opened");
+    let known: Result<Vec<_>, _> = index.known(Side::Remote, None).expect("known").collect();
+    assert!(
+        matches!(&known, Err(IndexError::Damaged { what, .. }) if what == "paths are out of order"),
+        "{known:?}"
+    );
+}
+
 #[test]
 fn what_is_no_index_is_refused_and_left_as_it_is() {
     let check = |make: &dyn Fn(&Path), expected: &str| {

@@ -121,7 +121,7 @@ fn free_path(rng: &mut Rng, tree: &Tree) -> Option<TreePath> {
     let folders: Vec<&TreePath> =
         tree.entries.iter().filter(|(_, entry)| entry.is_folder()).map(|(path, _)| path).collect();
     let folder = rng.below(folders.len() as u64 + 1) as usize;
-    let name = ["a", "b", "c", "d", "e"][rng.below(5) as usize];
+    let name = ["a", "b", "c", "d", "e", "A"][rng.below(6) as usize];
     let path = TreePath::below(folders.get(folder).copied(), name).ok()?;
     tree.is_free(&path).then_some(path)
 }

@@ -7,6 +7,6 @@ mod pair;
 mod tree;
 
 pub use edits::{random_edits, random_tree};
-pub use notation::{describe, read_tree};
+pub use notation::{describe, describe_kind, read_tree};
 pub use pair::Pair;
 pub use tree::{Fault, Tree};

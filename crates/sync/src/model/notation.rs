@@ -69,8 +69,10 @@ pub fn describe(plan: &Plan) -> String {
         };
         let detail =
             if conflict.detail.is_empty() { String::new() } else { format!(" ({})", conflict.detail) };
+        let holds: Vec<String> = conflict.holds.iter().map(ToString::to_string).collect();
+        let holds = if holds.is_empty() { String::new() } else { format!(" holds {}", holds.join(" ")) };
         let (local, remote) = (version(Side::Local), version(Side::Remote));
-        let _ = writeln!(text, "{:?} {}: {local} | {remote}{detail}", conflict.kind, conflict.path);
+        let _ = writeln!(text, "{:?} {}: {local} | {remote}{detail}{holds}", conflict.kind, conflict.path);
     }
     for task in &plan.merges {
         let _ = writeln!(text, "merge: {}", task.path);
@@ -112,7 +114,7 @@ fn describe_op(op: &Op) -> String {
 }
 
 /// As in a tree; contents of one or two characters are named by trying them.
-fn describe_kind(kind: &Kind) -> String {
+pub fn describe_kind(kind: &Kind) -> String {
     match kind {
         Kind::Folder => "/".to_owned(),
         Kind::Symlink { target } => format!("->{target}"),

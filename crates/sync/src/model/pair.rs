@@ -65,7 +65,13 @@ impl Pair {
                 }
             }
         }
-        done.iter().for_each(|path| self.agree(path));
+        let moved: Vec<Option<BaseEntry>> =
+            plan.rebased.iter().map(|one| self.base.remove(&one.from)).collect();
+        // From below: a folder of the base stays as long as the base of something held stands in it.
+        done.iter().rev().for_each(|path| self.agree(path));
+        for (one, entry) in plan.rebased.iter().zip(moved) {
+            self.base.extend(entry.map(|entry| (one.to.clone(), entry)));
+        }
     }
 
     /// All paths at or below this one, in any tree, now or before.
@@ -80,7 +86,11 @@ impl Pair {
         let now = PerSide::each(|side| self.trees.of(side).entries.get(path));
         match (now.local, now.remote) {
             (None, None) => {
-                self.base.remove(path);
+                let from_here = self.base.range(path.clone()..).map(|(path, _)| path);
+                let is_empty = from_here.take_while(|other| other.is_at_or_below(path)).count() <= 1;
+                if is_empty {
+                    self.base.remove(path);
+                }
             }
             (Some(local), Some(remote)) if local.agrees(remote) => {
                 let ids = PerSide { local: local.stamp.id, remote: remote.stamp.id };

@@ -54,62 +54,98 @@ impl Dispute {
 
 impl Merge<'_> {
     /// Settles a dispute, or holds its nodes.
-    pub(super) fn on_dispute(&mut self, mut dispute: Dispute) {
-        let conflict = self.conflict(&mut dispute);
+    pub(super) fn on_dispute(&mut self, dispute: Dispute) {
+        let conflict = self.conflict(&dispute);
         let ruling = self.ruling(&conflict, &dispute);
-        let done = match ruling {
-            Ruling::Hold | Ruling::Merge => false,
-            Ruling::Side(side) => self.give_way(&dispute, side),
-            Ruling::Both => self.keep_both(&dispute, &conflict),
-            Ruling::Settled(content) => self.put_settled(&dispute, &conflict, content),
-        };
-        if done {
-            return;
-        }
         if matches!(ruling, Ruling::Merge) {
             self.merges.extend(merge_task(&conflict).map(|task| (task.conflict, task)));
         }
-        self.hold(&dispute, conflict);
+        let ruling = self.limited(&dispute, ruling);
+        if !self.settle(&dispute, &conflict, ruling) {
+            self.hold(&dispute, conflict);
+        }
+    }
+
+    /// Rulings of different paths may contradict each other, so that the same entries are disputed again and again. Then the local side
+    /// has its way: its entries have no two places. If that does not help, somebody decides.
+    fn limited(&mut self, dispute: &Dispute, ruling: Ruling) -> Ruling {
+        let nodes = dispute.all_nodes();
+        let count = nodes.iter().map(|node| self.rulings[*node]).max().unwrap_or(0);
+        if matches!(dispute.kind, ConflictKind::Structure | ConflictKind::Name) {
+            nodes.into_iter().for_each(|node| self.rulings[node] = self.rulings[node].saturating_add(1));
+        }
+        match (ruling, dispute.kind) {
+            (Ruling::Hold | Ruling::Merge, _) => ruling,
+            _ if count < RULINGS_MAX => ruling,
+            (_, ConflictKind::Structure) if count < 2 * RULINGS_MAX => Ruling::Side(Side::Local),
+            _ => Ruling::Hold,
+        }
+    }
+
+    /// Whether a ruling could be carried out.
+    fn settle(&mut self, dispute: &Dispute, conflict: &Conflict, ruling: Ruling) -> bool {
+        match ruling {
+            Ruling::Hold | Ruling::Merge => false,
+            Ruling::Side(side) => self.give_way(dispute, side),
+            Ruling::Both => self.keep_both(dispute, conflict),
+            Ruling::Settled(content) => self.put_settled(dispute, conflict, content),
+        }
     }
 
     /// Holds the nodes of a dispute and everything below them.
     fn hold(&mut self, dispute: &Dispute, conflict: Conflict) {
         let nodes = dispute.all_nodes();
         for &node in &nodes {
-            self.freeze(node);
+            self.freeze(node, Some(conflict.id));
         }
         self.conflicts.insert(conflict.id, (conflict, nodes));
     }
 
-    /// Holds a node and everything below it. What was disputed in it is part of the dispute from now on.
-    pub(super) fn freeze(&mut self, node: NodeId) {
-        for below in self.forest.subtree(node) {
-            self.forget_conflict(below);
+    /// Holds a node and everything below it. What was disputed in it alone is part of the dispute from now on.
+    pub(super) fn freeze(&mut self, node: NodeId, by: Option<ConflictId>) {
+        let subtree = self.forest.subtree(node);
+        if subtree.iter().any(|below| self.is_disputed[*below]) {
+            self.drop_conflicts_in(&subtree, by);
+        }
+        for &below in &subtree {
             self.fates[below] = Fate::Held;
             self.is_disputed[below] = true;
+            self.held_by[below] = by;
             self.is_taken.insert(below);
         }
     }
 
-    fn forget_conflict(&mut self, node: NodeId) {
+    fn drop_conflicts_in(&mut self, subtree: &[NodeId], by: Option<ConflictId>) {
+        let is_inside = |nodes: &[NodeId]| nodes.iter().all(|node| subtree.binary_search(node).is_ok());
+        self.conflicts.retain(|id, (_, nodes)| Some(*id) == by || !is_inside(nodes));
+        let conflicts = &self.conflicts;
+        self.merges.retain(|id, _| conflicts.contains_key(id) || Some(*id) == by);
+    }
+
+    /// Takes back the conflicts about a node that is decided in another way now, and merges anew what they held.
+    fn release(&mut self, node: NodeId) {
         if !self.is_disputed[node] {
             return;
         }
-        let gone: Vec<ConflictId> = self
-            .conflicts
-            .iter()
-            .filter(|(_, (_, nodes))| nodes.contains(&node))
-            .map(|(id, _)| *id)
-            .collect();
+        let about = |(_, (_, nodes)): &(&ConflictId, &(Conflict, Vec<NodeId>))| nodes.contains(&node);
+        let gone: Vec<ConflictId> = self.conflicts.iter().filter(about).map(|(id, _)| *id).collect();
+        self.is_disputed[node] = false;
+        self.held_by[node] = None;
         for id in gone {
             self.conflicts.remove(&id);
             self.merges.remove(&id);
+            let held: Vec<NodeId> =
+                self.forest.ids().filter(|held| *held != node && self.held_by[*held] == Some(id)).collect();
+            for &held in &held {
+                self.is_disputed[held] = false;
+                self.held_by[held] = None;
+            }
+            held.into_iter().for_each(|held| self.merge_one(held));
         }
-        self.is_disputed[node] = false;
     }
 
     /// What a plan says of a dispute.
-    fn conflict(&self, dispute: &mut Dispute) -> Conflict {
+    fn conflict(&self, dispute: &Dispute) -> Conflict {
         let version = |side: Side| {
             let node = *dispute.nodes.of(side);
             let standing = self.forest.now(node, side)?;
@@ -121,14 +157,22 @@ impl Merge<'_> {
             (ConflictKind::Structure, [Some(local), Some(remote)], true) => {
                 format!("moved to {local} and to {remote}")
             }
-            _ => std::mem::take(&mut dispute.detail),
+            _ => dispute.detail.clone(),
         };
         let [local, remote] = paths;
         let path = local.or(remote).unwrap_or_else(|| self.path_after(dispute.nodes.local, Side::Local));
         let base = self.forest.nodes[dispute.nodes.local].base.as_ref();
         let base =
             base.or(self.forest.nodes[dispute.nodes.remote].base.as_ref()).map(|base| base.kind.clone());
-        Conflict { id: ConflictId::of(&path, &versions), path, kind: dispute.kind, versions, base, detail }
+        Conflict {
+            id: ConflictId::of(&path, &versions),
+            path,
+            kind: dispute.kind,
+            versions,
+            base,
+            detail,
+            holds: Vec::new(),
+        }
     }
 
     /// Where a node stands on a side once what is not disputed is done: so the id of a conflict stays the same meanwhile.
@@ -136,7 +180,7 @@ impl Merge<'_> {
         let mut names: Vec<&str> = Vec::new();
         let mut above = node;
         while above != ROOT {
-            let place = self.place_after(above, side);
+            let place = self.place_after(above, side, above != node);
             // A circle of folders in each other has no path but the present one.
             let Some(place) = place.filter(|_| names.len() < self.forest.nodes.len()) else { break };
             names.push(&place.name);
@@ -154,14 +198,15 @@ impl Merge<'_> {
         found.or_else(now).expect("a node of a dispute stands on a side")
     }
 
-    fn place_after(&self, node: NodeId, side: Side) -> Option<&Place> {
+    /// The folders above a disputed entry go where they are moved to; the entry itself stays in its folder.
+    fn place_after(&self, node: NodeId, side: Side, is_above: bool) -> Option<&Place> {
         let node = &self.forest.nodes[node];
         let at = |side| node.now.of(side).as_ref();
         let (Some(this), Some(other)) = (at(side), at(side.other())) else {
             return at(side).or(at(side.other())).map(|standing| &standing.place);
         };
         let base = node.base.as_ref().map(|base| &base.place);
-        Some(if base == Some(&this.place) { &other.place } else { &this.place })
+        Some(if is_above && base == Some(&this.place) { &other.place } else { &this.place })
     }
 
     fn ruling(&self, conflict: &Conflict, dispute: &Dispute) -> Ruling {
@@ -200,7 +245,7 @@ impl Merge<'_> {
         match dispute.kind {
             ConflictKind::SimultaneousEdit => self.take_content(dispute.nodes.local, side),
             ConflictKind::Deletion => self.take_all(dispute.nodes.local, side),
-            ConflictKind::Structure => return self.take_places(dispute, side),
+            ConflictKind::Structure => self.take_places(dispute, side),
             ConflictKind::Name => {
                 let node = dispute.nodes.local;
                 // The version that cannot be held by the other side cannot have its way there.
@@ -233,35 +278,37 @@ impl Merge<'_> {
         }
     }
 
-    /// The node and everything below it that is not on both sides becomes what it is on this side.
+    /// The node and everything below it that is not on both sides becomes what it is on this side. What both have, and the other side
+    /// moved into a folder that goes now, stays where this side has it.
     fn take_all(&mut self, node: NodeId, side: Side) {
-        for below in self.forest.subtree(node) {
-            if below != node && self.forest.is_on_both(below) {
-                continue;
-            }
-            self.forget_conflict(below);
+        let subtree = self.forest.subtree(node);
+        let is_apart = |below: &&NodeId| **below == node || !self.forest.is_on_both(**below);
+        let apart: Vec<NodeId> = subtree.iter().filter(is_apart).copied().collect();
+        for below in apart {
+            self.release(below);
             self.is_taken.insert(below);
             match self.forest.now(below, side).map(|standing| standing.place.clone()) {
                 Some(place) => self.live_at(below, side, place),
                 None => self.fates[below] = Fate::Dead,
             }
         }
+        for &below in subtree.iter().filter(|below| **below != node) {
+            let parent = self.target(below, side).map(|place| place.parent);
+            let is_homeless = parent.is_some_and(|parent| self.fates[parent] == Fate::Dead);
+            let place = self.forest.now(below, side).map(|standing| standing.place.clone());
+            if let Some(place) = place.filter(|_| is_homeless && self.forest.is_on_both(below)) {
+                self.is_taken.insert(below);
+                self.place_at(below, place);
+            }
+        }
     }
 
-    fn take_places(&mut self, dispute: &Dispute, side: Side) -> bool {
-        let nodes = dispute.all_nodes();
-        if nodes.iter().any(|node| self.rulings[*node] >= RULINGS_MAX) {
-            return false;
-        }
-        for node in nodes {
-            self.rulings[node] += 1;
-            self.take_place(node, side);
-        }
-        true
+    fn take_places(&mut self, dispute: &Dispute, side: Side) {
+        dispute.all_nodes().into_iter().for_each(|node| self.take_place(node, side));
     }
 
     fn take_place(&mut self, node: NodeId, side: Side) {
-        self.forget_conflict(node);
+        self.release(node);
         match self.forest.now(node, side).map(|standing| standing.place.clone()) {
             Some(place) if self.forest.is_on_both(node) => self.place_at(node, place),
             Some(place) => self.live_at(node, side, place),
@@ -288,7 +335,8 @@ impl Merge<'_> {
             (ConflictKind::Structure, true) => self.stand_twice(dispute.nodes.local),
             // Folders in each other have no two versions, only two orders.
             (ConflictKind::Structure, false) if !dispute.others.is_empty() => {
-                self.take_places(dispute, Side::Local)
+                self.take_places(dispute, Side::Local);
+                true
             }
             (ConflictKind::Structure, false) => self.rename_remote(dispute),
             (ConflictKind::Name, _) => self.rename_anew(dispute.nodes.local),
@@ -323,6 +371,7 @@ impl Merge<'_> {
         let copy = self.forest.split(node, Side::Remote);
         self.fates.push(Fate::Held);
         self.is_disputed.push(false);
+        self.held_by.push(None);
         self.rulings.push(0);
         self.is_taken.extend([node, copy]);
         copy
@@ -331,15 +380,11 @@ impl Merge<'_> {
     /// Two entries at one place: the remote one gets a name of its own.
     fn rename_remote(&mut self, dispute: &Dispute) -> bool {
         let PerSide { local, remote } = dispute.nodes;
-        if self.rulings[remote] >= RULINGS_MAX {
-            return false;
-        }
         let Some(place) = self.target(local, Side::Local).cloned() else { return false };
         let is_folder = self.forest.now(remote, Side::Remote).is_some_and(|one| one.entry.is_folder());
         let copy_place = names::copy_place(self, &place, is_folder);
         for (node, side, place) in [(local, Side::Local, place), (remote, Side::Remote, copy_place)] {
-            self.rulings[node] += 1;
-            self.forget_conflict(node);
+            self.release(node);
             match &mut self.fates[node] {
                 Fate::Live(want) => want.place = place,
                 Fate::Dead | Fate::Held => self.live_at(node, side, place),
@@ -351,8 +396,7 @@ impl Merge<'_> {
     /// A name beside which another one cannot stand is replaced on both sides.
     fn rename_anew(&mut self, node: NodeId) -> bool {
         let place = Side::BOTH.into_iter().find_map(|side| self.target(node, side).cloned());
-        let Some(place) = place.filter(|_| self.rulings[node] < RULINGS_MAX) else { return false };
-        self.rulings[node] += 1;
+        let Some(place) = place else { return false };
         let is_folder = Side::BOTH.into_iter().filter_map(|side| self.forest.now(node, side));
         let is_folder = is_folder.map(|standing| standing.entry.is_folder()).next().unwrap_or(false);
         let copy_place = names::copy_place(self, &place, is_folder);
@@ -373,7 +417,10 @@ impl Merge<'_> {
                 true
             }
             ConflictKind::Deletion => self.keep_both(dispute, conflict),
-            ConflictKind::Structure => self.take_places(dispute, Side::Local),
+            ConflictKind::Structure => {
+                self.take_places(dispute, Side::Local);
+                true
+            }
             ConflictKind::Name => false,
         };
         if let (true, Fate::Live(want)) = (given, &mut self.fates[node]) {
@@ -385,8 +432,7 @@ impl Merge<'_> {
     }
 }
 
-/// A dispute that comes up again after this many decisions about the same entry is left to somebody: strategies of different paths
-/// may contradict each other.
+/// So many decisions about one entry are carried out as they are.
 const RULINGS_MAX: u8 = 2;
 
 /// The side whose version was modified later.

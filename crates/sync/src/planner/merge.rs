@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::disputes::Dispute;
-use super::nodes::{Forest, Node, NodeId, Place, Standing};
+use super::nodes::{Forest, Node, NodeId, Place, ROOT, Standing};
 use super::{moves, structure};
 use crate::{
     Conflict, ConflictId, ConflictKind, Difference, Direction, FileContent, Kind, MergeTask, Policy, Side,
+    TreePath,
 };
 
 /// What becomes of a node.
@@ -38,12 +39,14 @@ pub(super) struct Merge<'a> {
     pub(super) fates: Vec<Fate>,
     /// Nodes at or below a conflict: their fate does not change anymore.
     pub(super) is_disputed: Vec<bool>,
+    /// The conflict that holds a node.
+    pub(super) held_by: Vec<Option<ConflictId>>,
     /// How often a node lost or won a dispute about the structure.
     pub(super) rulings: Vec<u8>,
     /// Nodes that were decided together with a folder above them.
     pub(super) is_taken: BTreeSet<NodeId>,
-    /// Names of conflict copies.
-    pub(super) copies: BTreeSet<Place>,
+    /// The names in folders in which there are conflict copies.
+    pub(super) taken: BTreeMap<NodeId, BTreeSet<String>>,
     pub(super) conflicts: BTreeMap<ConflictId, (Conflict, Vec<NodeId>)>,
     pub(super) merges: BTreeMap<ConflictId, MergeTask>,
 }
@@ -63,9 +66,10 @@ impl<'a> Merge<'a> {
             policy,
             fates: vec![Fate::Held; count],
             is_disputed: vec![false; count],
+            held_by: vec![None; count],
             rulings: vec![0; count],
             is_taken: BTreeSet::new(),
-            copies: BTreeSet::new(),
+            taken: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             merges: BTreeMap::new(),
         };
@@ -75,8 +79,18 @@ impl<'a> Merge<'a> {
     }
 
     pub(super) fn into_conflicts(self) -> (Vec<Conflict>, Vec<MergeTask>) {
-        let mut conflicts: Vec<Conflict> =
-            self.conflicts.into_values().map(|(conflict, _)| conflict).collect();
+        let mut held: BTreeMap<ConflictId, Vec<TreePath>> = BTreeMap::new();
+        for node in self.forest.ids() {
+            let Some(by) = self.held_by[node] else { continue };
+            let paths = Side::BOTH.into_iter().filter_map(|side| self.target_path(node, side));
+            held.entry(by).or_default().extend(paths);
+        }
+        let with_holds = |(id, (conflict, _)): (&ConflictId, &(Conflict, Vec<NodeId>))| {
+            let mut paths = held.remove(id).unwrap_or_default();
+            paths.sort_unstable();
+            Conflict { holds: holds(conflict, &paths), ..conflict.clone() }
+        };
+        let mut conflicts: Vec<Conflict> = self.conflicts.iter().map(with_holds).collect();
         conflicts.sort_by(|a, b| (&a.path, a.id).cmp(&(&b.path, b.id)));
         let mut merges: Vec<MergeTask> = self.merges.into_values().collect();
         merges.sort_by(|a, b| (&a.path, a.conflict).cmp(&(&b.path, b.conflict)));
@@ -92,6 +106,19 @@ impl<'a> Merge<'a> {
         }
     }
 
+    /// The path at which a node is to stand on a side.
+    fn target_path(&self, node: NodeId, side: Side) -> Option<TreePath> {
+        let mut names: Vec<&str> = Vec::new();
+        let mut above = node;
+        while above != ROOT {
+            let place = self.target(above, side)?;
+            names.push(&place.name);
+            above = place.parent;
+        }
+        names.reverse();
+        TreePath::new(names.join("/")).ok()
+    }
+
     /// Lets a node stand on both sides as it stands on this one, at a place.
     pub(super) fn live_at(&mut self, node: NodeId, side: Side, place: Place) {
         if let Some(standing) = self.forest.now(node, side) {
@@ -103,26 +130,31 @@ impl<'a> Merge<'a> {
     fn merge_each(&mut self) {
         // New nodes come up while this runs: copies of conflicts. They are decided already.
         for node in self.forest.ids() {
-            if self.is_taken.contains(&node) {
-                continue;
+            if !self.is_taken.contains(&node) {
+                self.merge_one(node);
             }
-            let merged = match self.policy.direction {
-                Direction::Both => merge(&self.forest.nodes[node], node),
-                Direction::ToRemote => Merged::Fate(mirrored(&self.forest.nodes[node])),
-            };
-            match merged {
-                Merged::Fate(fate) => self.fates[node] = fate,
-                Merged::Dispute(dispute) => self.on_dispute(dispute),
-            }
+        }
+    }
+
+    pub(super) fn merge_one(&mut self, node: NodeId) {
+        let merged = match self.policy.direction {
+            Direction::Both => merge(&self.forest.nodes[node], node),
+            Direction::ToRemote => Merged::Fate(mirrored(&self.forest.nodes[node])),
+        };
+        self.on_merged(node, merged);
+    }
+
+    fn on_merged(&mut self, node: NodeId, merged: Merged) {
+        match merged {
+            Merged::Fate(fate) => self.fates[node] = fate,
+            Merged::Dispute(dispute) => self.on_dispute(dispute),
         }
     }
 
     /// Merges the content of a node whose place is decided.
     pub(super) fn merge_content(&mut self, node: NodeId, place: Place) {
-        match content(&self.forest.nodes[node], node, place) {
-            Merged::Fate(fate) => self.fates[node] = fate,
-            Merged::Dispute(dispute) => self.on_dispute(dispute),
-        }
+        let merged = content(&self.forest.nodes[node], node, place);
+        self.on_merged(node, merged);
     }
 }
 
@@ -131,6 +163,20 @@ impl Want {
         let Standing { place, entry, .. } = standing;
         Self { place: place.clone(), kind: entry.kind.clone(), modified_ns: entry.modified_ns, settled: None }
     }
+}
+
+/// The paths of a conflict that are neither its versions' nor below another one of them.
+fn holds(conflict: &Conflict, paths: &[TreePath]) -> Vec<TreePath> {
+    let versions = [&conflict.versions.local, &conflict.versions.remote];
+    let mut covered: Vec<&TreePath> = versions.into_iter().flatten().map(|version| &version.path).collect();
+    covered.push(&conflict.path);
+    let known = covered.len();
+    for path in paths {
+        if !covered.iter().any(|place| path.is_at_or_below(place)) {
+            covered.push(path);
+        }
+    }
+    covered.into_iter().skip(known).cloned().collect()
 }
 
 /// The remote side becomes what the local one is.

@@ -31,19 +31,23 @@ mod names;
 mod structure;
 
 mod guard;
+mod rebase;
 mod sequence;
 
 use std::collections::BTreeSet;
 
-use merge::{Fate, Merge};
+use merge::Merge;
 
-use crate::{Difference, Direction, PerSide, Plan, Policy, Side, TreePath};
+use crate::{Difference, Direction, Op, PerSide, Plan, Policy, Side, TreePath};
 
 /// Plans what makes both sides the same. `differences` holds, in path order, every path at which the three trees are not all the
 /// same; a path that is not among them is unchanged on both sides, or exists nowhere.
 pub fn plan(differences: &[Difference], policy: &Policy) -> Plan {
+    let blind: BTreeSet<&TreePath> = Side::BOTH.into_iter().flat_map(|side| policy.blind.of(side)).collect();
+    let is_seen =
+        |path: &TreePath| !blind.contains(path) && !path.ancestors().any(|above| blind.contains(&above));
     let differences: Vec<&Difference> =
-        differences.iter().filter(|one| !is_blind(&one.path, policy)).collect();
+        differences.iter().filter(|one| blind.is_empty() || is_seen(&one.path)).collect();
     let merge = Merge::run(&differences, policy);
     let ops = PerSide::each(|side| match (policy.direction, side) {
         (Direction::ToRemote, Side::Local) => Vec::new(),
@@ -51,23 +55,17 @@ pub fn plan(differences: &[Difference], policy: &Policy) -> Plan {
     });
     let held = guard::hold(&ops, policy);
     let agreed = agreed(&differences, &merge, &ops);
+    let rebased = rebase::rebased(&merge);
     let (conflicts, merges) = merge.into_conflicts();
-    Plan { ops, agreed, conflicts, merges, held }
-}
-
-/// Whether a side could not look at the path.
-fn is_blind(path: &TreePath, policy: &Policy) -> bool {
-    let blind = |side| policy.blind.of(side).iter().any(|blind| path.is_at_or_below(blind));
-    Side::BOTH.into_iter().any(blind)
+    Plan { ops, agreed, rebased, conflicts, merges, held }
 }
 
 /// Paths at which both sides have the same, and nothing is to be done or decided.
-fn agreed(differences: &[&Difference], merge: &Merge<'_>, ops: &PerSide<Vec<crate::Op>>) -> Vec<TreePath> {
+fn agreed(differences: &[&Difference], merge: &Merge<'_>, ops: &PerSide<Vec<Op>>) -> Vec<TreePath> {
     let acted_on: BTreeSet<&TreePath> =
         Side::BOTH.into_iter().flat_map(|side| ops.of(side)).map(|op| &op.path).collect();
-    let is_held = |path: &TreePath| {
-        merge.forest.all_at(path).into_iter().any(|node| matches!(merge.fates[node], Fate::Held))
-    };
+    let waiting = rebase::waiting(merge);
+    let is_held = |path: &TreePath| merge.forest.all_at(path).iter().any(|node| waiting.contains(node));
     let is_agreed = |one: &&&Difference| one.agrees() && !acted_on.contains(&one.path) && !is_held(&one.path);
     differences.iter().filter(is_agreed).map(|one| one.path.clone()).collect()
 }

@@ -1,11 +1,13 @@
 //! Names: which ones a side takes for one, which it cannot hold, and names for conflict copies.
 
+use std::collections::BTreeSet;
+
 use caseless::Caseless as _;
 use swarm_core::manifest::EntryPath;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::merge::Merge;
-use super::nodes::{NodeId, Place};
+use super::nodes::{Forest, NodeId, Place};
 use crate::limits::NAME_LEN_MAX;
 use crate::{NameRules, Side};
 
@@ -35,23 +37,26 @@ pub(super) fn unfit(name: &str, rules: NameRules) -> Option<String> {
 
 /// A free place beside another one, for the version that does not get the name.
 pub(super) fn copy_place(merge: &mut Merge<'_>, place: &Place, is_folder: bool) -> Place {
-    let taken = |name: &str| is_taken(merge, place.parent, name);
-    let name = (1..).map(|number| copy_name(&place.name, &merge.policy.copy_label, number, is_folder));
-    let name = name.into_iter().find(|name| !taken(name)).expect("numbers do not end before entries do");
-    let place = Place { parent: place.parent, name: name.into() };
-    merge.copies.insert(place.clone());
-    place
+    let label = &merge.policy.copy_label;
+    let forest = &merge.forest;
+    let taken = merge.taken.entry(place.parent).or_insert_with(|| names_in(forest, place.parent));
+    let mut names = (1..).map(|number| copy_name(&place.name, label, number, is_folder));
+    let is_free = |name: &String| taken.insert(key(name, STRICT));
+    let name = names.find(is_free).expect("numbers do not end before entries do");
+    Place { parent: place.parent, name: name.into() }
 }
 
-fn is_taken(merge: &Merge<'_>, parent: NodeId, name: &str) -> bool {
-    let strict = NameRules { ignores_case: true, ignores_form: true, ..NameRules::default() };
-    let is_same = |other: &str| key(other, strict) == key(name, strict);
-    let is_now = |side: Side| {
-        let children = merge.forest.children(parent, side).iter();
-        children.filter_map(|child| merge.forest.now(*child, side)).any(|one| is_same(&one.place.name))
+/// A copy is to have a name that is free wherever it may be carried later.
+const STRICT: NameRules =
+    NameRules { ignores_case: true, ignores_form: true, refuses_windows_names: false, name_len_max: None };
+
+/// The names in a folder on both sides.
+fn names_in(forest: &Forest, parent: NodeId) -> BTreeSet<String> {
+    let on = |side: Side| {
+        let now = forest.children(parent, side).iter().filter_map(move |child| forest.now(*child, side));
+        now.map(|standing| key(&standing.place.name, STRICT))
     };
-    let copies = || merge.copies.iter().any(|copy| copy.parent == parent && is_same(&copy.name));
-    is_now(Side::Local) || is_now(Side::Remote) || copies()
+    on(Side::Local).chain(on(Side::Remote)).collect()
 }
 
 /// `film (conflict LABEL).mp4`, `film (conflict LABEL) 2.mp4`.

@@ -30,6 +30,7 @@ pub(super) struct Standing {
 /// What both sides agreed on last.
 #[derive(Clone, Debug)]
 pub(super) struct Based {
+    pub(super) path: TreePath,
     pub(super) place: Place,
     pub(super) kind: Kind,
 }
@@ -184,7 +185,7 @@ impl Forest {
             let Some(base) = &one.base else { continue };
             let place = Place { parent: self.parent(&one.path, None), name: one.path.name().into() };
             let node = self.base_at[&one.path];
-            self.nodes[node].base = Some(Based { place, kind: base.kind.clone() });
+            self.nodes[node].base = Some(Based { path: one.path.clone(), place, kind: base.kind.clone() });
         }
     }
 
@@ -211,7 +212,7 @@ impl Forest {
         let entry = Entry { kind: Kind::Folder, modified_ns: 0, stamp: Stamp::default() };
         let node = self.push();
         self.base_at.insert(path.clone(), node);
-        self.nodes[node].base = Some(Based { place: place.clone(), kind: Kind::Folder });
+        self.nodes[node].base = Some(Based { path: path.clone(), place: place.clone(), kind: Kind::Folder });
         for side in Side::BOTH {
             let standing = Standing { place: place.clone(), path: path.clone(), entry: entry.clone() };
             self.set_now(node, side, standing);

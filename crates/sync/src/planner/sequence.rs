@@ -42,13 +42,12 @@ struct Sequence<'a> {
     ops: Vec<Op>,
 }
 
-/// Why a node cannot come to its place yet.
+/// A node that has to come to its place before another one can.
 #[derive(Clone, Copy)]
-enum Obstacle {
-    /// This one has to come to its place first.
-    First(NodeId),
-    /// This one stands there.
-    Occupant(NodeId),
+struct Waiting {
+    node: NodeId,
+    /// Whether it stands at the place of the other one.
+    is_occupant: bool,
 }
 
 impl<'a> Sequence<'a> {
@@ -118,49 +117,51 @@ impl<'a> Sequence<'a> {
         self.want(node).is_some_and(|want| want.kind == Kind::Folder)
     }
 
-    /// Brings a node to its place, or removes it, and before it all that is in its way.
+    /// Brings a node to its place, or removes it, and before it all that is in its way. Without recursion: a chain of renamed files can
+    /// be as long as a folder.
     fn bring(&mut self, node: NodeId) {
-        let mut waiting = vec![node];
-        let mut occupants: Vec<Option<NodeId>> = vec![None];
-        while let Some(&node) = waiting.last() {
+        let mut waiting = vec![Waiting { node, is_occupant: false }];
+        let mut since = BTreeMap::from([(node, 0)]);
+        while let Some(&Waiting { node, .. }) = waiting.last() {
             let obstacle = if self.is_done[node] { None } else { self.obstacle(node) };
-            let (first, occupant) = match obstacle {
-                None => {
-                    self.finish(node);
-                    waiting.pop();
-                    occupants.pop();
-                    continue;
-                }
-                Some(Obstacle::First(first)) => (first, None),
-                Some(Obstacle::Occupant(occupant)) => (occupant, Some(occupant)),
+            let Some(next) = obstacle else {
+                self.finish(node);
+                waiting.pop();
+                since.remove(&node);
+                continue;
             };
-            match waiting.iter().position(|other| *other == first) {
+            match since.get(&next.node).copied() {
                 None => {
-                    waiting.push(first);
-                    occupants.push(occupant);
+                    since.insert(next.node, waiting.len());
+                    waiting.push(next);
                 }
-                // They wait for each other: what stands in the way goes aside. Folders wait for folders above them alone, so there is one.
                 Some(start) => {
-                    let circle = occupants[start + 1..].iter().rev().copied().chain([occupant]);
-                    let aside = occupant.or_else(|| circle.flatten().next());
-                    let aside = aside.expect("entries wait for each other in a circle through a name alone");
-                    self.step_aside(aside);
-                    waiting.truncate(start + 1);
-                    occupants.truncate(start + 1);
+                    self.break_circle(&waiting[start + 1..], next);
+                    waiting.drain(start + 1..).for_each(|one| drop(since.remove(&one.node)));
                 }
             }
         }
     }
 
-    fn obstacle(&self, node: NodeId) -> Option<Obstacle> {
+    /// Nodes wait for each other: one that stands at another one's place goes aside. There is one, since folders wait for folders above
+    /// them alone.
+    fn break_circle(&mut self, circle: &[Waiting], last: Waiting) {
+        let occupants = circle.iter().rev().chain([&last]).filter(|one| one.is_occupant);
+        let aside = if last.is_occupant { Some(last.node) } else { occupants.map(|one| one.node).next() };
+        self.step_aside(aside.expect("a circle goes through a name"));
+    }
+
+    /// What has to come to its place before this node can.
+    fn obstacle(&self, node: NodeId) -> Option<Waiting> {
+        let first = |node: NodeId| Waiting { node, is_occupant: false };
         let Some(target) = self.target(node) else {
-            return self.children(node).next().map(Obstacle::First);
+            return self.children(node).next().map(first);
         };
         if !self.is_done[target.parent] {
-            return Some(Obstacle::First(target.parent));
+            return Some(first(target.parent));
         }
-        let occupant = self.at.get(&self.key(target)).copied();
-        occupant.filter(|occupant| *occupant != node).map(Obstacle::Occupant)
+        let occupant = self.at.get(&self.key(target)).copied().filter(|occupant| *occupant != node);
+        occupant.map(|node| Waiting { node, is_occupant: true })
     }
 
     fn key(&self, place: &Place) -> (NodeId, String) {

@@ -7,7 +7,7 @@ use super::disputes::Dispute;
 use super::merge::{Fate, Merge};
 use super::names;
 use super::nodes::{NodeId, Place, ROOT};
-use crate::{ConflictKind, PerSide, Side, TreePath};
+use crate::{ConflictId, ConflictKind, PerSide, Side, TreePath};
 
 /// Settles what the nodes, each merged by itself, do to each other.
 pub(super) fn settle(merge: &mut Merge<'_>) {
@@ -18,6 +18,7 @@ pub(super) fn settle(merge: &mut Merge<'_>) {
             || revive(merge)
             || break_circle(merge)
             || part_collisions(merge)
+            || spare_bases(merge)
             || refuse_names(merge);
         if !has_changed {
             return;
@@ -48,7 +49,7 @@ fn pin(merge: &mut Merge<'_>, pins: &[NodeId]) -> bool {
         };
         match &merge.fates[node] {
             Fate::Dead => merge.fates[node] = Fate::Held,
-            Fate::Live(want) if moves(&want.place) => merge.freeze(node),
+            Fate::Live(want) if moves(&want.place) => merge.freeze(node, None),
             Fate::Live(_) | Fate::Held => continue,
         }
         has_changed = true;
@@ -80,7 +81,8 @@ fn revive(merge: &mut Merge<'_>) -> bool {
 /// The folder of a living entry lives; the folder of a held one is kept where it is. What goes into a disputed folder waits with it.
 fn revive_parent(merge: &mut Merge<'_>, node: NodeId, parent: NodeId) -> bool {
     if merge.is_disputed[parent] {
-        merge.freeze(node);
+        let by = merge.held_by[parent];
+        merge.freeze(node, by);
     } else if merge.fates[node] == Fate::Held {
         merge.fates[parent] = Fate::Held;
     } else {
@@ -157,6 +159,24 @@ fn part_collisions(merge: &mut Merge<'_>) -> bool {
         }
     }
     has_changed
+}
+
+/// The base has one entry at a path. As long as one is held that was there, nothing else comes there: what both sides agreed on last
+/// about the held one would be forgotten.
+fn spare_bases(merge: &mut Merge<'_>) -> bool {
+    let mut held: BTreeMap<&Place, NodeId> = BTreeMap::new();
+    for node in merge.forest.ids().filter(|node| merge.fates[*node] == Fate::Held) {
+        held.extend(merge.forest.nodes[node].base.as_ref().map(|base| (&base.place, node)));
+    }
+    let comes_there = |node: NodeId| match &merge.fates[node] {
+        Fate::Live(want) => held.get(&want.place).map(|held| (node, merge.held_by[*held])),
+        Fate::Dead | Fate::Held => None,
+    };
+    let waiting: Vec<(NodeId, Option<ConflictId>)> = merge.forest.ids().filter_map(comes_there).collect();
+    for &(node, by) in &waiting {
+        merge.freeze(node, by);
+    }
+    !waiting.is_empty()
 }
 
 fn collision(merge: &Merge<'_>, one: NodeId, other: NodeId) -> Dispute {

@@ -1,20 +1,34 @@
 //! Pictures of plans, and random pairs that have to come together.
 
-use expect_test::{Expect, expect};
+mod table;
+
+mod conflicts;
+mod moves;
+
+mod limits;
+mod names;
+
+mod canopy;
+
+use expect_test::Expect;
 
 use crate::model::{Pair, describe, read_tree};
-use crate::{PerSide, Policy};
+use crate::{Direction, Guard, NameRules, PerSide, Policy, Strategy, TreePath};
 
 /// Checks what is planned for three trees.
-fn check(base: &str, local: &str, remote: &str, expected: Expect) {
+fn check(base: &'static str, local: &'static str, remote: &'static str, expected: Expect) {
     check_with(&Policy::default(), base, local, remote, expected);
 }
 
-fn check_with(policy: &Policy, base: &str, local: &str, remote: &str, expected: Expect) {
-    let tree = |text: &str, name: &str| read_tree(text.strip_prefix(name).expect("the name of the tree"));
-    let base = tree(base, "base:");
-    let mut pair = Pair::of(PerSide { local: base.clone(), remote: base });
-    pair.trees = PerSide { local: tree(local, "local:"), remote: tree(remote, "remote:") };
+fn check_with(
+    policy: &Policy,
+    base: &'static str,
+    local: &'static str,
+    remote: &'static str,
+    expected: Expect,
+) {
+    let text = |text: &'static str, name: &str| text.strip_prefix(name).expect("the name of the tree");
+    let mut pair = pair(text(base, "base:"), text(local, "local:"), text(remote, "remote:"));
     let mut policy = policy.clone();
     policy.totals = PerSide::each(|side| pair.trees.of(side).entries.len() as u64);
     policy.copy_label = "L".to_owned();
@@ -23,20 +37,31 @@ fn check_with(policy: &Policy, base: &str, local: &str, remote: &str, expected: 
     pair.perform(&plan).expect("each operation is possible");
 }
 
-#[test]
-fn a_change_goes_to_the_side_that_has_none() {
-    check(
-        "base: a=1 b=1 c=1",
-        "local: a=2 b=1 d/ d/x=3",
-        "remote: a=1 b=2 c=1",
-        expect![[r#"
-        local: replace b=2
-        remote: make d/
-        remote: replace a=2
-        remote: put d/x=3
-        remote: remove c
-    "#]],
-    );
+fn pair(base: &str, local: &str, remote: &str) -> Pair {
+    let pair = Pair::of(PerSide { local: read_tree(base), remote: read_tree(base) });
+    Pair { trees: PerSide { local: read_tree(local), remote: read_tree(remote) }, ..pair }
 }
 
-mod canopy;
+fn with(strategy: Strategy) -> Policy {
+    Policy { strategy, ..Policy::default() }
+}
+
+/// The remote side takes names for one that differ in case or form, and refuses those of Windows.
+fn windows() -> Policy {
+    let remote =
+        NameRules { ignores_case: true, ignores_form: true, refuses_windows_names: true, name_len_max: None };
+    Policy { names: PerSide { local: NameRules::default(), remote }, ..Policy::default() }
+}
+
+fn mirror() -> Policy {
+    Policy { direction: Direction::ToRemote, ..Policy::default() }
+}
+
+fn blind(path: &str) -> Policy {
+    let remote = vec![TreePath::new(path).expect("a path")];
+    Policy { blind: PerSide { local: Vec::new(), remote }, ..Policy::default() }
+}
+
+fn approved() -> Policy {
+    Policy { guard: Guard { approved: true, ..Guard::default() }, ..Policy::default() }
+}

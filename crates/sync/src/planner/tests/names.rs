@@ -1,0 +1,81 @@
+//! Names that a side cannot hold.
+
+use expect_test::expect;
+
+use super::{check_with, pair, windows};
+use crate::{Policy, TreePath};
+
+#[test]
+fn names_that_a_side_cannot_hold_are_conflicts_and_the_rest_goes_on() {
+    check_with(
+        &windows(),
+        "base:",
+        "local: aux.txt=1 b=2 d/ d/a?=3",
+        "remote: c=1",
+        expect![[r"
+        local: put c=1
+        remote: make d/
+        remote: put b=2
+        Name aux.txt: aux.txt=1 | nothing (Windows refuses the name)
+        Name d/a?: d/a?=3 | nothing (Windows refuses the name)
+    "]],
+    );
+    check_with(
+        &windows(),
+        "base:",
+        "local: A=1 a=2 b=3",
+        "remote:",
+        expect![[r"
+        remote: put A=1
+        remote: put b=3
+        Name a: a=2 | nothing (A is the same name there)
+    "]],
+    );
+}
+
+#[test]
+fn two_forms_of_one_name_are_one_name_there() {
+    let pair = pair("", "\u{e9}=1 e\u{301}=2", "");
+    let plan = crate::plan(&pair.differences(), &windows());
+    let put: Vec<&str> = plan.ops.remote.iter().map(|op| op.path.as_str()).collect();
+    let held: Vec<&str> = plan.conflicts.iter().map(|conflict| conflict.path.as_str()).collect();
+    assert_eq!((put, held), (vec!["e\u{301}"], vec!["\u{e9}"]));
+}
+
+#[test]
+fn unchanged_names_that_the_policy_tells_of_are_minded() {
+    let standing = vec![TreePath::new("d/a").expect("a path")];
+    let policy = Policy { standing, ..windows() };
+    check_with(
+        &policy,
+        "base: d/ d/a=1",
+        "local: d/ d/a=1 d/A=2",
+        "remote: d/ d/a=1",
+        expect![[r"
+        Name d/A: d/A=2 | nothing (a is the same name there)
+    "]],
+    );
+}
+
+#[test]
+fn a_name_may_change_its_case_alone() {
+    check_with(
+        &windows(),
+        "base: a=1#1",
+        "local: A=1#1",
+        "remote: a=1#8",
+        expect![[r"
+        remote: move a -> A
+    "]],
+    );
+    check_with(
+        &windows(),
+        "base: d/ a=1#1",
+        "local: d/ A=2#2",
+        "remote: d/ a=1#8",
+        expect![[r"
+        remote: remove a
+        remote: put A=2
+    "]],
+    );
+}

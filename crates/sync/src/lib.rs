@@ -35,6 +35,7 @@ mod replica;
 
 mod pass;
 mod run;
+mod standing;
 mod undo;
 
 mod change;

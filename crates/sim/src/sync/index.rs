@@ -142,11 +142,21 @@ impl Index for SimIndex {
     }
 
     fn differences(&mut self) -> Result<Vec<Difference>, IndexFault> {
+        let had_base = !self.memory.base().is_empty();
         let mut all = self.memory.differences().unwrap_or_else(|never| match never {});
+        if !had_base {
+            let agreed: Vec<TreePath> = self.memory.base().keys().cloned().collect();
+            let mut hub = self.hub.lock();
+            agreed.iter().for_each(|path| self.check_agreed(&mut hub, path));
+        }
         if self.hub.lock().has(Bug::LastDifferenceMissing) && all.len() > 1 {
             all.pop();
         }
         Ok(all)
+    }
+
+    fn has_base(&self) -> Result<bool, IndexFault> {
+        Ok(self.memory.has_base().unwrap_or_else(|never| match never {}))
     }
 
     fn totals(&self) -> Result<PerSide<u64>, IndexFault> {

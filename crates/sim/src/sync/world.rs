@@ -278,19 +278,21 @@ impl World {
         }
     }
 
+    /// Whether both disks of a pair can be read and written everywhere.
+    fn is_well(&self, pair: usize) -> bool {
+        let hub = self.hub.lock();
+        let is_well = |at: usize| {
+            let disk = &hub.disks[at];
+            let is_odd = |node: &Node| node.locked || node.body == Body::Special;
+            !disk.away && !disk.full && !disk.read_only && !disk.live().values().any(is_odd)
+        };
+        let (local, remote) = self.setup.pairs[pair];
+        is_well(local) && is_well(remote)
+    }
+
     /// A plan that is performed on replicas that nobody touches is performed as a whole.
     fn check_quiet(&self, pair: usize, passed: &Passed) {
-        let (local, remote) = self.setup.pairs[pair];
-        let is_whole = {
-            let hub = self.hub.lock();
-            let is_well = |at: usize| {
-                let disk = &hub.disks[at];
-                !disk.away && !disk.full && !disk.read_only
-                    && !disk.live().values().any(|node| node.locked || node.body == Body::Special)
-            };
-            is_well(local) && is_well(remote) && !self.is_ignoring && passed.blind_count == 0
-        };
-        if !is_whole {
+        if !self.is_well(pair) || self.is_ignoring || passed.blind_count > 0 {
             return;
         }
         if let Some(refused) = passed.refused.first() {
@@ -330,7 +332,10 @@ impl World {
         if !self.round_up() {
             return;
         }
-        self.editors.clear();
+        let trees: Vec<_> = (0..self.setup.names.len()).map(|at| self.tree(at)).collect();
+        if trees.iter().all(|tree| *tree == trees[0]) {
+            self.editors.clear();
+        }
         if !is_alone || self.setup.names.iter().any(|names| names.ignores_case || names.ignores_form) {
             return;
         }
@@ -372,6 +377,9 @@ impl World {
         }
         let by = self.next_run();
         let refused = !passed.refused.is_empty();
+        if !self.is_well(pair) {
+            return;
+        }
         let mut director = Director::Script(Vec::new());
         std::mem::swap(&mut self.hub.lock().director, &mut director);
         let mut end = Ok(());
@@ -515,7 +523,7 @@ impl World {
 /// Whether a conflict holds what stands at a path.
 fn holds(conflict: &Conflict, path: &TreePath) -> bool {
     let versions = Side::BOTH.into_iter().filter_map(|side| conflict.versions.of(side).as_ref());
-    let mut places = versions.map(|version| &version.path).chain([&conflict.path]);
+    let mut places = versions.map(|version| &version.path).chain([&conflict.path]).chain(&conflict.holds);
     // A folder that holds one is held with it.
     places.any(|place| path.is_at_or_below(place) || place.is_below(path))
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::standing::standing;
+use crate::standing::{has_copies, standing};
 use crate::{
     Blind, Choice, ContentHash, Difference, Entry, FileContent, Found, Guard, Index, IndexStep, Kind,
     MergeTask, Merged, Observation, Observer, PerSide, Plan, Policy, Replica, ReplicaError, Run, RunError,
@@ -131,9 +131,14 @@ pub fn propose<I: Index>(
     let named = strategies.filter_map(|path| Some((path.clone(), (rules.strategy_of)(path)?)));
     policy.strategies = named.collect::<BTreeMap<_, _>>();
 
-    policy.standing = standing(&*run.index, &differences, &policy.names).map_err(RunError::Index)?;
+    policy.standing = standing(&*run.index, &differences, &policy.names, None).map_err(RunError::Index)?;
 
-    let first = plan(&differences, &policy);
+    let mut first = plan(&differences, &policy);
+    if has_copies(&first) {
+        policy.standing =
+            standing(&*run.index, &differences, &policy.names, Some(&first)).map_err(RunError::Index)?;
+        first = plan(&differences, &policy);
+    }
     let mut merged = false;
     for task in &first.merges {
         if let Some(choice) = settle_by_merging(run, &differences, task)? {

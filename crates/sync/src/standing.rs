@@ -4,17 +4,20 @@
 use std::collections::BTreeSet;
 
 use crate::planner::name_key;
-use crate::{Difference, Index, NameRules, PerSide, Side, TreePath};
+use crate::{Difference, Index, NameRules, PerSide, Plan, Side, TreePath};
 
-/// Unchanged paths beside those that differ, in path order, as far as a plan needs them.
+/// Unchanged paths beside those that differ, in path order, as far as a plan needs them. Names of conflict copies are looked for where a
+/// first plan makes copies.
 pub(crate) fn standing<I: Index>(
     index: &I,
     differences: &[Difference],
     names: &PerSide<NameRules>,
+    first: Option<&Plan>,
 ) -> Result<Vec<TreePath>, I::Error> {
     let mut found = BTreeSet::new();
     for side in Side::BOTH {
-        let wanted = Wanted::new(differences, side, *names.of(side));
+        let mut wanted = Wanted::new(differences, side, *names.of(side));
+        wanted.folders.extend(first.into_iter().flat_map(folders_of_copies));
         for folder in &wanted.folders {
             for row in index.known(side, folder.as_ref())? {
                 let (path, _) = row?;
@@ -28,6 +31,17 @@ pub(crate) fn standing<I: Index>(
     Ok(found.into_iter().collect())
 }
 
+/// Whether a plan makes a conflict copy.
+pub(crate) fn has_copies(plan: &Plan) -> bool {
+    folders_of_copies(plan).next().is_some()
+}
+
+/// Folders in which a plan makes conflict copies.
+fn folders_of_copies(plan: &Plan) -> impl Iterator<Item = Option<TreePath>> {
+    let ops = Side::BOTH.into_iter().flat_map(|side| plan.ops.of(side));
+    ops.filter(|op| op.path.name().contains(COPY_MARK)).map(|op| op.path.parent())
+}
+
 /// What is looked for on a side.
 struct Wanted {
     rules: NameRules,
@@ -35,24 +49,17 @@ struct Wanted {
     folders: BTreeSet<Option<TreePath>>,
     /// Keys of names that are new on the side, with their folders.
     new: BTreeSet<(Option<TreePath>, String)>,
-    /// Folders in which a conflict copy may be made.
-    disputed: BTreeSet<Option<TreePath>>,
 }
 
 impl Wanted {
     fn new(differences: &[Difference], side: Side, rules: NameRules) -> Self {
-        let mut wanted =
-            Self { rules, folders: BTreeSet::new(), new: BTreeSet::new(), disputed: BTreeSet::new() };
+        let mut wanted = Self { rules, folders: BTreeSet::new(), new: BTreeSet::new() };
         let is_one_for_many = rules.ignores_case || rules.ignores_form;
         for difference in differences {
             let folder = difference.path.parent();
             let is_new = difference.now.of(side).is_none() && difference.now.of(side.other()).is_some();
             if is_new && is_one_for_many {
                 wanted.new.insert((folder.clone(), name_key(difference.path.name(), rules)));
-                wanted.folders.insert(folder.clone());
-            }
-            if Side::BOTH.into_iter().all(|side| !difference.is_unchanged(side)) && !difference.agrees() {
-                wanted.disputed.insert(folder.clone());
                 wanted.folders.insert(folder);
             }
         }
@@ -60,9 +67,7 @@ impl Wanted {
     }
 
     fn has(&self, path: &TreePath) -> bool {
-        let folder = path.parent();
-        (path.name().contains(COPY_MARK) && self.disputed.contains(&folder))
-            || self.new.contains(&(folder, name_key(path.name(), self.rules)))
+        path.name().contains(COPY_MARK) || self.new.contains(&(path.parent(), name_key(path.name(), self.rules)))
     }
 }
 

@@ -203,6 +203,15 @@ impl Disk {
         self.live.values().filter_map(Node::content).collect()
     }
 
+    /// The same, with the number of entries that have it.
+    pub(super) fn live_counts(&self) -> BTreeMap<ContentHash, u32> {
+        let mut counts = BTreeMap::new();
+        for content in self.live.values().filter_map(Node::content) {
+            *counts.entry(content).or_default() += 1;
+        }
+        counts
+    }
+
     /// The same of what stands here under its name or as a kept version.
     pub(super) fn contents(&self) -> BTreeSet<ContentHash> {
         self.live.values().chain(self.kept.values()).filter_map(Node::content).collect()

@@ -174,9 +174,9 @@ impl Hub {
             Event::Edit(at, edit) => {
                 let now_ns = self.now_ns(*at);
                 let disk = &mut self.disks[*at];
-                let before = disk.live_contents();
+                let before = disk.live_counts();
                 if edit.perform(disk, now_ns) {
-                    let after = disk.live_contents();
+                    let after = disk.live_counts();
                     self.oracle.on_edit(&before, &after);
                     let is_amid = self.running.is_some();
                     self.count(edit.word());

@@ -24,11 +24,13 @@ pub(super) struct SimIndex {
     pub(super) hub: Shared,
     pub(super) pair: (usize, usize),
     pub(super) memory: MemoryIndex,
+    /// Moves so far: what stood below a moved folder was there under another path.
+    moves: Vec<(Side, TreePath, TreePath)>,
 }
 
 impl SimIndex {
     pub(super) fn new(hub: Shared, pair: (usize, usize)) -> Self {
-        Self { hub, pair, memory: MemoryIndex::default() }
+        Self { hub, pair, memory: MemoryIndex::default(), moves: Vec::new() }
     }
 
     fn replica(&self, side: Side) -> usize {
@@ -43,8 +45,10 @@ impl SimIndex {
         let base: Option<Kind> = self.memory.base().get(path).map(|base| base.kind.clone());
         for side in Side::BOTH {
             let at = self.replica(side);
-            let past = (path.clone(), base.clone());
-            if base.is_some() && !hub.disks[at].was_durable(&past) {
+            let before = self.moves.iter().filter(|(of, ..)| *of == side);
+            let before = before.filter_map(|(_, from, to)| path.moved(to, from));
+            let mut paths = before.chain([path.clone()]);
+            if base.is_some() && !paths.any(|path| hub.disks[at].was_durable(&(path, base.clone()))) {
                 hub.find(format!("the base has {base:?} at {path}, which replica {at} never had, or might lose again"));
             }
         }
@@ -56,6 +60,9 @@ impl SimIndex {
             .filter_map(|step| if let IndexStep::Agree(path) = step { Some(path.clone()) } else { None })
             .collect();
         for step in steps {
+            if let IndexStep::Moved { side, from, to } = &step {
+                self.moves.push((*side, from.clone(), to.clone()));
+            }
             if let IndexStep::KeepText(hash, text) = &step
                 && ContentHash::of(text) == *hash
             {

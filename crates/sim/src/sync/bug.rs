@@ -84,8 +84,6 @@ pub enum Bug {
     RacyStampTrusted,
     /// The time of change of metadata is not looked at.
     StampHasNoTime,
-    /// Files have no numbers.
-    StampHasNoNumber,
     /// The executable bit is not looked at.
     ExecutableUnseen,
     // Index.
@@ -111,8 +109,6 @@ pub enum Bug {
     ConflictsForgotten,
     /// Decisions are not remembered.
     ChoicesForgotten,
-    /// Texts are not kept.
-    TextsForgotten,
     /// A kept text loses its last byte.
     TextsCut,
     /// What was done is not remembered.
@@ -200,7 +196,6 @@ impl Bug {
         Self::HalfIsHashed,
         Self::RacyStampTrusted,
         Self::StampHasNoTime,
-        Self::StampHasNoNumber,
         Self::ExecutableUnseen,
         Self::AgreeLooksAtNothing,
         Self::AgreeDoesNothing,
@@ -213,7 +208,6 @@ impl Bug {
         Self::ObservedOnWrongSide,
         Self::ConflictsForgotten,
         Self::ChoicesForgotten,
-        Self::TextsForgotten,
         Self::TextsCut,
         Self::DeedsForgotten,
         Self::DeedsOnWrongSide,
@@ -279,7 +273,6 @@ impl Bug {
             Self::HalfIsHashed => "only the first half of a file is hashed",
             Self::RacyStampTrusted => "a time that the next change could have, too, is trusted",
             Self::StampHasNoTime => "the time of change of metadata is not looked at",
-            Self::StampHasNoNumber => "files have no numbers",
             Self::ExecutableUnseen => "the executable bit is not looked at",
             Self::AgreeLooksAtNothing => "the base becomes what the local side has",
             Self::AgreeDoesNothing => "the base never moves",
@@ -292,7 +285,6 @@ impl Bug {
             Self::ObservedOnWrongSide => "an observation goes to the other side now and then",
             Self::ConflictsForgotten => "open conflicts are not remembered",
             Self::ChoicesForgotten => "decisions are not remembered",
-            Self::TextsForgotten => "texts are not kept",
             Self::TextsCut => "a kept text loses its last byte",
             Self::DeedsForgotten => "what was done is not remembered",
             Self::DeedsOnWrongSide => "what was done is remembered of the other side",

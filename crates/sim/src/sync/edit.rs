@@ -252,7 +252,8 @@ pub(super) fn any_edit(rng: &mut Rng, disk: &Disk, token: u32) -> Edit {
         len => there[rng.below(len as u64) as usize].clone(),
     };
     match rng.below(32) {
-        0..=6 => Edit::Write(any_path(rng), token),
+        0..=5 => Edit::Write(any_path(rng), token),
+        6 => Edit::Lock(some(rng)),
         7..=9 => Edit::Line(some(rng), rng.below(3) as u8, token),
         10 => Edit::Append(some(rng), token),
         11..=12 => Edit::Replace(some(rng), token),

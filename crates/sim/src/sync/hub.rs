@@ -11,7 +11,7 @@ use swarm_sync::{Done, Entry, FileContent, Kind, Op, OpKind, ReplicaError, Stamp
 use super::bug::Bug;
 use super::disk::{Body, Disk, Node};
 use super::oracle::Oracle;
-use super::script::{Event, Refusal, any_event};
+use super::script::{Event, Refusal, any_event, edit_at};
 
 /// Shared by the replicas, sources and indexes of one world.
 #[derive(Clone)]
@@ -62,6 +62,8 @@ pub(super) struct Hub {
     /// The last number that bytes were made from.
     pub(super) token: u32,
     pub(super) refusals: BTreeMap<usize, Refusal>,
+    /// What the pass looks at or changes at this moment, and where.
+    focus: Option<(usize, TreePath)>,
     pub(super) counts: BTreeMap<&'static str, u64>,
     /// Hash of all that happened.
     pub(super) trace: u64,
@@ -95,6 +97,7 @@ impl Hub {
             until: u64::MAX,
             token: 0,
             refusals: BTreeMap::new(),
+            focus: None,
             counts: BTreeMap::new(),
             trace: 0,
             lines: is_told.then(Vec::new),
@@ -150,7 +153,11 @@ impl Hub {
         let events: Vec<Event> = match &mut self.director {
             Director::Chance { rng, one_in, edits_only } => {
                 if *one_in > 0 && rng.below(*one_in) == 0 {
-                    vec![any_event(rng, &self.disks, Some(pair), &mut self.token, *edits_only)]
+                    let focus = self.focus.as_ref().filter(|_| rng.below(2) == 0);
+                    vec![match focus {
+                        Some((at, path)) => edit_at(rng, *at, path, &mut self.token),
+                        None => any_event(rng, &self.disks, Some(pair), &mut self.token, *edits_only),
+                    }]
                 } else {
                     Vec::new()
                 }
@@ -251,6 +258,9 @@ impl Hub {
         op: &'static str,
         path: Option<&TreePath>,
     ) -> Result<(), ReplicaError> {
+        if let Some(path) = path {
+            self.focus = Some((at, path.clone()));
+        }
         self.advance();
         let running = self.running.as_ref();
         if running.is_some_and(|running| running.is_dead || (running.is_stopped && need != Need::Settle)) {
@@ -310,9 +320,6 @@ impl Hub {
         let mut stamp = node.stamp();
         if self.has(Bug::StampHasNoTime) {
             stamp.changed_ns = 1;
-        }
-        if self.has(Bug::StampHasNoNumber) {
-            stamp.id = None;
         }
         stamp
     }

@@ -82,7 +82,6 @@ impl SimIndex {
             | (Some(Bug::MovedForgotten), IndexStep::Moved { .. })
             | (Some(Bug::VanishedForgotten), IndexStep::Observe(_, Observation { entry: None, .. }))
             | (Some(Bug::ForgetDoesNothing), IndexStep::Forget(_))
-            | (Some(Bug::TextsForgotten), IndexStep::KeepText(..))
             | (Some(Bug::ConflictsForgotten), IndexStep::Conflicts(_))
             | (Some(Bug::ChoicesForgotten), IndexStep::Choose(..)) => Vec::new(),
             (Some(Bug::SomeObservationsLost), IndexStep::Observe(..)) if hub.ticks % 8 == 0 => Vec::new(),
@@ -171,6 +170,9 @@ impl Index for SimIndex {
     }
 
     fn choices(&self) -> Result<Vec<(ConflictId, Choice)>, IndexFault> {
+        if self.hub.lock().has(Bug::ChoicesIgnored) {
+            return Ok(Vec::new());
+        }
         Ok(self.memory.choices().unwrap_or_else(|never| match never {}))
     }
 

@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use swarm_sync::{
     ConflictKind, Difference, Guard, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run, RunError, RunEvent, RunId,
-    Side, Source, Strategy, keep_texts, observe_side, propose, undo,
+    Side, Source, Strategy, TreePath, keep_texts, observe_side, propose, undo,
 };
 
 use super::bug::Bug;
+use super::disk::{Body, Node};
 use super::hub::Shared;
 use super::index::{IndexFault, SimIndex};
 use super::replica::SimReplica;
@@ -73,9 +74,9 @@ fn steps(
     passed: &mut Passed,
 ) -> Result<(), RunError<IndexFault>> {
     let bug = hub.lock().bug;
-    let (local, remote) = index.pair;
-    let mut local = SimReplica { hub: hub.clone(), at: local };
-    let mut remote = SimReplica { hub: hub.clone(), at: remote };
+    let pair = index.pair;
+    let mut local = SimReplica { hub: hub.clone(), at: pair.0 };
+    let mut remote = SimReplica { hub: hub.clone(), at: pair.1 };
     let Passed { performed, removed, refused, .. } = passed;
     let mut on_event = |event| match event {
         RunEvent::Performed { side, op } => {
@@ -92,6 +93,7 @@ fn steps(
         on_event: &mut on_event,
         carried: &|_, _| (),
     };
+    let odd = PerSide::each(|side| odd_places(hub, pair, side));
     for side in Side::BOTH {
         run.sides.of_mut(side).recover().map_err(|error| RunError::Replica { side, error })?;
     }
@@ -115,11 +117,33 @@ fn steps(
     mutate(&mut passed.proposal, bug);
     let Proposal { plan, differences, .. } = &passed.proposal;
     note_plan(hub, plan, differences);
+    for side in Side::BOTH {
+        let still = odd_places(hub, pair, side);
+        let odd: Vec<TreePath> = odd.of(side).iter().filter(|path| still.contains(path)).cloned().collect();
+        check_odd(hub, plan, &odd);
+    }
     if plan.held.is_none() || bug == Some(Bug::HoldIgnored) {
         run.carry_out(plan, differences)?;
         keep_texts(&mut run, &passed.proposal)?;
     }
     Ok(())
+}
+
+/// Places of a side that nothing can be said of.
+fn odd_places(hub: &Shared, pair: (usize, usize), side: Side) -> Vec<TreePath> {
+    let at = if side == Side::Local { pair.0 } else { pair.1 };
+    let hub = hub.lock();
+    let is_odd = |node: &Node| node.body == Body::Special || (node.locked && node.is_folder());
+    hub.disks[at].live().iter().filter(|(_, node)| is_odd(node)).map(|(path, _)| path.clone()).collect()
+}
+
+/// Nothing is planned where nothing could be seen, from before the pass until the plan.
+fn check_odd(hub: &Shared, plan: &Plan, odd: &[TreePath]) {
+    for op in Side::BOTH.into_iter().flat_map(|side| plan.ops.of(side)) {
+        if let Some(place) = odd.iter().find(|place| op.path.is_at_or_below(place)) {
+            hub.lock().find(format!("{place} cannot be seen, and {op:?} is planned"));
+        }
+    }
 }
 
 fn policy(settings: Settings<'_>, bug: Option<Bug>) -> Policy {

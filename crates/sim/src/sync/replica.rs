@@ -24,13 +24,17 @@ pub(super) struct SimReplica {
 
 impl Replica for SimReplica {
     fn names(&self) -> NameRules {
-        self.hub.lock().disks[self.at].names
+        let hub = self.hub.lock();
+        if hub.has(Bug::NamesIgnored) { NameRules::default() } else { hub.disks[self.at].names }
     }
 
     fn recover(&mut self) -> Result<(), ReplicaError> {
         let mut hub = self.hub.lock();
         let here = TreePath::new("staging").ok();
-        hub.effect(self.at, Need::Names, "recover", here.as_ref())?;
+        match hub.effect(self.at, Need::Names, "recover", here.as_ref()) {
+            Err(ReplicaError::Gone(_)) if hub.has(Bug::AwayLooksEmpty) => return Ok(()),
+            result => result?,
+        }
         let staged: Vec<u64> = hub.disks[self.at].staged().keys().copied().collect();
         let drops_kept = hub.has(Bug::RecoverDropsKept) && !staged.is_empty();
         hub.change(self.at, |disk| {
@@ -128,7 +132,8 @@ impl Iterator for Steps {
         }
         let shared = self.hub.clone();
         let mut hub = shared.lock();
-        if let Err(error) = hub.effect(self.at, Need::Read, "read", None) {
+        let near = self.last.clone().or_else(|| TreePath::new("top").ok());
+        if let Err(error) = hub.effect(self.at, Need::Read, "read", near.as_ref()) {
             self.has_ended = true;
             let is_hidden = hub.has(Bug::WalkHidesItsEnd);
             return (!is_hidden).then_some(Err(error));
@@ -215,7 +220,7 @@ fn hash(hub: &mut Hub, at: usize, found: &Found) -> Result<(TreePath, Entry), Bl
         hash: if hub.has(Bug::HalfIsHashed) { ContentHash::of(&bytes[..half]) } else { ContentHash::of(&bytes) },
         executable: *executable && !hub.has(Bug::ExecutableUnseen),
     };
-    let stamp = hub.trusted_stamp(at, &after);
+    let stamp = if hub.has(Bug::ChangingFileHashed) { after.stamp() } else { hub.trusted_stamp(at, &after) };
     Ok((found.path.clone(), Entry { kind: Kind::File(content), modified_ns: after.modified_ns, stamp }))
 }
 

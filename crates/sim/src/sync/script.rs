@@ -4,7 +4,7 @@ use swarm_core::base::Rng;
 use swarm_sync::{Direction, NameRules, Strategy, TreePath};
 
 use super::disk::Disk;
-use super::edit::{Edit, any_edit};
+use super::edit::{Edit, any_edit, any_path};
 
 /// Something that happens to a disk or to a pass, at any moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +168,25 @@ pub(super) fn any_event(
             Event::Clock(at, sign * secs * 1_000_000_007)
         }
     }
+}
+
+/// An edit of what a pass is looking at.
+pub(super) fn edit_at(rng: &mut Rng, at: usize, path: &TreePath, token: &mut u32) -> Event {
+    *token += 1;
+    let (path, token) = (path.clone(), *token);
+    let below = |name: &str| TreePath::below(Some(&path), name).unwrap_or_else(|_| path.clone());
+    let edit = match rng.below(10) {
+        0 => Edit::Write(path, token),
+        1..=2 => Edit::Line(path, rng.below(3) as u8, token),
+        3 => Edit::Sneak(path, token),
+        4 => Edit::Replace(path, token),
+        5 => Edit::Remove(path),
+        6 => Edit::Executable(path),
+        7 => Edit::Write(below("a"), token),
+        8 => Edit::Folder(path),
+        _ => Edit::Rename(path, any_path(rng)),
+    };
+    Event::Edit(at, edit)
 }
 
 /// Whether a path, or a folder above it, has the name that worlds leave out at times.

@@ -12,7 +12,7 @@ use super::edit::{Edit, any_edit, any_path};
 use super::hub::{Director, Hub, Running, Shared};
 use super::index::SimIndex;
 use super::pass::{Passed, Settings, pass, undo_run};
-use super::script::{Act, Event, Script, Setup, Step, any_event};
+use super::script::{Act, Event, Script, Setup, Step, any_event, is_ignored_name};
 
 pub(super) struct World {
     hub: Shared,
@@ -144,6 +144,9 @@ impl World {
     fn write_wild(&mut self, rng: &mut Rng) {
         let pairs = self.setup.pairs.len() as u64;
         let pair = rng.below(pairs) as usize;
+        if rng.below(8) == 0 {
+            self.write_both(rng, pair);
+        }
         let act = match rng.below(32) {
             0..=13 => {
                 let mut hub = self.hub.lock();
@@ -162,9 +165,30 @@ impl World {
         self.act(act);
     }
 
+    /// Both users of a pair change the same file, in lines that may be far enough from each other.
+    fn write_both(&mut self, rng: &mut Rng, pair: usize) {
+        let (local, remote) = self.setup.pairs[pair];
+        let (one, other) = (self.tree(local), self.tree(remote));
+        let is_shared = |path: &TreePath, kind: &Kind| kind.file().is_some() && other.get(path) == Some(kind);
+        let shared: Vec<&TreePath> =
+            one.iter().filter(|(path, kind)| is_shared(path, kind)).map(|(path, _)| path).collect();
+        if shared.is_empty() {
+            return;
+        }
+        let path = shared[rng.below(shared.len() as u64) as usize].clone();
+        for (at, line) in [(local, 0), (remote, rng.below(3) as u8)] {
+            let token = {
+                let mut hub = self.hub.lock();
+                hub.token += 1;
+                hub.token
+            };
+            self.act(Act::Event(Event::Edit(at, Edit::Line(path.clone(), line, token))));
+        }
+    }
+
     /// How often something happens during the next pass.
     fn pace(&self, rng: &mut Rng, may_be_wild: bool) {
-        let one_in = if may_be_wild { [0, 0, 80, 30, 12][rng.below(5) as usize] } else { 0 };
+        let one_in = if may_be_wild { [0, 60, 25, 12, 6][rng.below(5) as usize] } else { 0 };
         let only = rng.below(3) == 0;
         if let Director::Chance { one_in: is, edits_only, .. } = &mut self.hub.lock().director {
             (*is, *edits_only) = (one_in, only);
@@ -273,6 +297,11 @@ impl World {
     /// What a pass that was performed leaves open is what it reported.
     fn check_conflicts(&self, pair: usize, passed: &Passed) {
         let is_done = passed.error.is_none() && passed.proposal.plan.held.is_none();
+        let forgets = |path: &TreePath| self.is_ignoring && is_ignored_name(path);
+        let left = self.indexes[pair].memory.clone().differences().unwrap_or_else(|never| match never {});
+        if is_done && let Some(left) = left.iter().find(|one| one.base.is_some() && forgets(&one.path)) {
+            self.find(format!("{} is left out, and pair {pair} remembers what it was", left.path));
+        }
         if is_done && self.indexes[pair].memory.conflicts() != passed.proposal.plan.conflicts {
             self.find(format!("pair {pair} remembers other conflicts than its last pass reported"));
         }
@@ -312,6 +341,9 @@ impl World {
                 // Once in this order, once in the other.
                 let pair = if round % 2 == 0 { turn } else { pairs - 1 - turn };
                 is_idle &= self.quiet_pass(pair, false).is_idle();
+                if !self.is_over() && !self.quiet_pass(pair, false).is_idle() && self.is_well(pair) {
+                    self.find(format!("nothing happened, and a second pass over pair {pair} has something to do"));
+                }
                 if self.is_over() {
                     return false;
                 }

@@ -64,6 +64,8 @@ pub(super) struct Hub {
     pub(super) refusals: BTreeMap<usize, Refusal>,
     /// What the pass looks at or changes at this moment, and where.
     focus: Option<(usize, TreePath)>,
+    /// The pass changes something at this moment: more happens then.
+    is_acting: bool,
     pub(super) counts: BTreeMap<&'static str, u64>,
     /// Hash of all that happened.
     pub(super) trace: u64,
@@ -98,6 +100,7 @@ impl Hub {
             token: 0,
             refusals: BTreeMap::new(),
             focus: None,
+            is_acting: false,
             counts: BTreeMap::new(),
             trace: 0,
             lines: is_told.then(Vec::new),
@@ -152,7 +155,7 @@ impl Hub {
         let pair = running.pair;
         let events: Vec<Event> = match &mut self.director {
             Director::Chance { rng, one_in, edits_only } => {
-                if *one_in > 0 && rng.below(*one_in) == 0 {
+                if *one_in > 0 && rng.below(*one_in) <= u64::from(self.is_acting) {
                     let focus = self.focus.as_ref().filter(|_| rng.below(2) == 0);
                     vec![match focus {
                         Some((at, path)) => edit_at(rng, *at, path, &mut self.token),
@@ -261,6 +264,7 @@ impl Hub {
         if let Some(path) = path {
             self.focus = Some((at, path.clone()));
         }
+        self.is_acting = need != Need::Read;
         self.advance();
         let running = self.running.as_ref();
         if running.is_some_and(|running| running.is_dead || (running.is_stopped && need != Need::Settle)) {
@@ -396,7 +400,7 @@ impl Hub {
 const EPOCH_NS: i64 = 1_795_910_400_000_000_000;
 /// Time that an effect takes.
 pub(super) const TICK_NS: i64 = 1_000_000;
-/// The clock that entries get their times from moves in steps: 4 ms, as Linux does at 250 Hz.
-const GRAIN_NS: i64 = 4_000_000;
+/// The clock that entries get their times from moves in steps: 10 ms, as Linux does at 100 Hz.
+const GRAIN_NS: i64 = 10_000_000;
 /// Effects of one pass over a tree of a dozen entries: more means that it does not end.
 const EFFECTS_MAX: u32 = 5000;

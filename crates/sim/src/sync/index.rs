@@ -63,19 +63,20 @@ impl SimIndex {
             if let IndexStep::Moved { side, from, to } = &step {
                 self.moves.push((*side, from.clone(), to.clone()));
             }
+            let is_merged = matches!(&step, IndexStep::KeepText(hash, _) if !hub.oracle.unknown(&BTreeSet::from([*hash])).is_empty());
             if let IndexStep::KeepText(hash, text) = &step
                 && ContentHash::of(text) == *hash
             {
                 hub.oracle.on_merge(*hash);
             }
-            self.memory.apply(self.mutated(hub, step)).unwrap_or_else(|never| match never {});
+            self.memory.apply(self.mutated(hub, step, is_merged)).unwrap_or_else(|never| match never {});
         }
         let agreed: BTreeSet<TreePath> = agreed.into_iter().collect();
         agreed.iter().for_each(|path| self.check_agreed(hub, path));
     }
 
     /// The step as it is applied: itself, unless a bug is planted.
-    fn mutated(&self, hub: &Hub, step: IndexStep) -> Vec<IndexStep> {
+    fn mutated(&self, hub: &Hub, step: IndexStep, is_merged: bool) -> Vec<IndexStep> {
         match (hub.bug, step) {
             (Some(Bug::AgreeLooksAtNothing), IndexStep::Agree(path)) => self.forced(path),
             (Some(Bug::AgreeDoesNothing), IndexStep::Agree(_))
@@ -100,7 +101,7 @@ impl SimIndex {
                 deed.side = deed.side.other();
                 vec![IndexStep::Deed(run, deed)]
             }
-            (Some(Bug::TextsCut), IndexStep::KeepText(hash, mut text)) => {
+            (Some(Bug::TextsCut), IndexStep::KeepText(hash, mut text)) if is_merged => {
                 text.pop();
                 vec![IndexStep::KeepText(hash, text)]
             }

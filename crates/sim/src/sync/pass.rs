@@ -1,6 +1,7 @@
 //! One pass in a world, put together from the product's parts, with a place for a planted bug at each seam between them. Checks what holds
 //! for each pass by itself.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use swarm_sync::{
@@ -94,6 +95,7 @@ fn steps(
         carried: &|_, _| (),
     };
     let odd = PerSide::each(|side| odd_places(hub, pair, side));
+    let before = PerSide::each(|side| hub.lock().disks[replica_of(pair, side)].live().clone());
     for side in Side::BOTH {
         run.sides.of_mut(side).recover().map_err(|error| RunError::Replica { side, error })?;
     }
@@ -117,6 +119,7 @@ fn steps(
     mutate(&mut passed.proposal, bug);
     let Proposal { plan, differences, .. } = &passed.proposal;
     note_plan(hub, plan, differences);
+    check_removals(hub, plan, pair, &before);
     for side in Side::BOTH {
         let still = odd_places(hub, pair, side);
         let odd: Vec<TreePath> = odd.of(side).iter().filter(|path| still.contains(path)).cloned().collect();
@@ -129,9 +132,31 @@ fn steps(
     Ok(())
 }
 
+fn replica_of(pair: (usize, usize), side: Side) -> usize {
+    match side {
+        Side::Local => pair.0,
+        Side::Remote => pair.1,
+    }
+}
+
+/// Nothing is removed on one side while the same stood on the other, from before the pass until the plan.
+fn check_removals(hub: &Shared, plan: &Plan, pair: (usize, usize), before: &PerSide<BTreeMap<TreePath, Node>>) {
+    let mut hub = hub.lock();
+    for side in Side::BOTH {
+        let (was, other) = (before.of(side.other()), replica_of(pair, side.other()));
+        for op in plan.ops.of(side).iter().filter(|op| op.kind == OpKind::Remove) {
+            let kind = op.expected.as_ref().map(|entry| entry.kind.clone());
+            let is = hub.disks[other].live().get(&op.path).cloned();
+            if is.is_some() && is.as_ref() == was.get(&op.path) && is.as_ref().and_then(Node::kind) == kind {
+                hub.find(format!("{} stands on the other side, and its removal is planned", op.path));
+            }
+        }
+    }
+}
+
 /// Places of a side that nothing can be said of.
 fn odd_places(hub: &Shared, pair: (usize, usize), side: Side) -> Vec<TreePath> {
-    let at = if side == Side::Local { pair.0 } else { pair.1 };
+    let at = replica_of(pair, side);
     let hub = hub.lock();
     let is_odd = |node: &Node| node.body == Body::Special || (node.locked && node.is_folder());
     hub.disks[at].live().iter().filter(|(_, node)| is_odd(node)).map(|(path, _)| path.clone()).collect()

@@ -110,7 +110,7 @@ impl Setup {
             pairs: pairs(count, rng),
             strategy: strategies[rng.below(7) as usize],
             direction,
-            delete_max: if rng.below(4) == 0 { 2 } else { u64::MAX },
+            delete_max: if rng.below(3) == 0 { 1 } else { u64::MAX },
             is_calm,
         }
     }
@@ -149,7 +149,7 @@ pub(super) fn any_event(
             return Event::ReadOnly(at, false);
         }
     }
-    if edits_only || rng.below(10) < 7 {
+    if edits_only || rng.below(10) < 6 {
         *token += 1;
         return Event::Edit(at, any_edit(rng, disk, *token));
     }
@@ -178,9 +178,8 @@ pub(super) fn edit_at(rng: &mut Rng, at: usize, path: &TreePath, token: &mut u32
     let edit = match rng.below(10) {
         0 => Edit::Write(path, token),
         1..=2 => Edit::Line(path, rng.below(3) as u8, token),
-        3 => Edit::Sneak(path, token),
-        4 => Edit::Replace(path, token),
-        5 => Edit::Remove(path),
+        3..=4 => Edit::Sneak(path, token),
+        5 => if rng.below(2) == 0 { Edit::Replace(path, token) } else { Edit::Remove(path) },
         6 => Edit::Executable(path),
         7 => Edit::Write(below("a"), token),
         8 => Edit::Folder(path),

@@ -144,7 +144,8 @@ impl World {
     fn write_wild(&mut self, rng: &mut Rng) {
         let pairs = self.setup.pairs.len() as u64;
         let pair = rng.below(pairs) as usize;
-        if rng.below(8) == 0 {
+        let one_in = if self.setup.strategy == Strategy::AutoMerge { 2 } else { 6 };
+        if rng.below(one_in) == 0 {
             self.write_both(rng, pair);
         }
         let act = match rng.below(32) {
@@ -165,7 +166,7 @@ impl World {
         self.act(act);
     }
 
-    /// Both users of a pair change the same file, in lines that may be far enough from each other.
+    /// Both users of a pair do something to the same file: they move it, or change lines that may be far enough from each other.
     fn write_both(&mut self, rng: &mut Rng, pair: usize) {
         let (local, remote) = self.setup.pairs[pair];
         let (one, other) = (self.tree(local), self.tree(remote));
@@ -176,13 +177,20 @@ impl World {
             return;
         }
         let path = shared[rng.below(shared.len() as u64) as usize].clone();
-        for (at, line) in [(local, 0), (remote, rng.below(3) as u8)] {
+        let manner = if self.setup.strategy == Strategy::AutoMerge { 9 } else { rng.below(4) };
+        for (at, line) in [(local, 0), (remote, 1 + rng.below(2) as u8)] {
             let token = {
                 let mut hub = self.hub.lock();
                 hub.token += 1;
                 hub.token
             };
-            self.act(Act::Event(Event::Edit(at, Edit::Line(path.clone(), line, token))));
+            let edit = match (manner, line) {
+                (0, _) => Edit::Rename(path.clone(), any_path(rng)),
+                (1, 0) => Edit::Remove(path.clone()),
+                (1, _) => Edit::Rename(path.clone(), any_path(rng)),
+                (_, _) => Edit::Line(path.clone(), line, token),
+            };
+            self.act(Act::Event(Event::Edit(at, edit)));
         }
     }
 

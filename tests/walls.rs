@@ -12,7 +12,7 @@ use serde_json::Value;
 const CRATES: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("engine", &["core"]),
-    ("sim", &["core", "engine"]),
+    ("sim", &["core", "engine", "sync"]),
     ("sync", &["core"]),
     ("index", &["core", "sync"]),
     ("pair", &["core", "files", "index", "sync"]),

@@ -14,12 +14,17 @@ use crate::trees::{is_all_open, is_empty};
 /// sides have the same become the base here, unreturned: a million equal files are no million differences.
 pub(crate) fn differences(db: &Connection) -> Result<Vec<Difference>, Fault> {
     let is_all_open = is_all_open(db)?;
-    if is_empty(db, "SELECT NOT EXISTS (SELECT 1 FROM base)")? {
+    if !has_base(db)? {
         db.execute(AGREE_ALL, [])?;
     } else {
         db.execute(if is_all_open { REFRESH_ALL } else { REFRESH_OPEN }, [])?;
     }
     if is_all_open { of_all_paths(db) } else { of_open_paths(db) }
+}
+
+/// Whether both sides agreed on anything yet.
+pub(crate) fn has_base(db: &Connection) -> Result<bool, Fault> {
+    Ok(!is_empty(db, "SELECT NOT EXISTS (SELECT 1 FROM base)")?)
 }
 
 /// Reads the open paths, having closed those at which all three have the same.

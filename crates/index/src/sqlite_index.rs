@@ -189,6 +189,10 @@ impl Index for SqliteIndex {
         self.write(differences::differences)
     }
 
+    fn has_base(&self) -> Result<bool, IndexError> {
+        self.read(differences::has_base)
+    }
+
     fn totals(&self) -> Result<PerSide<u64>, IndexError> {
         self.read(reader::totals)
     }

@@ -23,11 +23,14 @@ mod op;
 mod report;
 mod stats;
 
+mod sync;
+
 pub use checks::Finding;
 pub use library::{Scenario, ScenarioArgs, UnknownScenario};
 pub use op::{Op, Script};
 pub use report::{Bounds, Report, Slowest, Times};
 pub use scenario::{Disk, Has, Honesty, NodeSpec, Swarm};
+pub use sync::{Bug, Shrunken, SyncWorld, shrink_sync_world, sync_world, worlds_to_catch};
 
 #[cfg(test)]
 mod tests;

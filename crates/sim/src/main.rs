@@ -1,4 +1,6 @@
-//! The simulator's command: runs one scenario and prints how far it stayed from the bound.
+//! The simulator's command: runs one scenario and prints how far it stayed from the bound; `sync` runs worlds of replicas.
+
+mod worlds;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,10 @@ use swarm_sim::{Report, Scenario, ScenarioArgs, UnknownScenario};
 
 /// Runs the production engine among simulated peers.
 #[derive(Debug, Parser)]
-#[command(name = "swarm-sim", version)]
+#[command(name = "swarm-sim", version, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Which world: flash-crowd, flash-crowd-exchange, steady-arrival, sink, spread, churn, corrupt, one-slow, seed-leaves,
     /// zones, last-chunk, streaming or faults.
     #[arg(long, default_value = "flash-crowd")]
@@ -46,8 +50,19 @@ struct Args {
     plot: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Runs worlds of replicas that are kept the same, under edits and faults.
+    Sync(worlds::SyncArgs),
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Command::Sync(sync)) = &args.command {
+        let told = sync.run();
+        let is_told = std::io::stdout().write_all(told.text.as_bytes()).is_ok();
+        return if told.is_well && is_told { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let scenario: Scenario = match args.scenario.parse() {
         Ok(scenario) => scenario,
         Err(error) => return fail(&error),

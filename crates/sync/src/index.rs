@@ -26,6 +26,10 @@ pub trait Index {
     /// files as they are now: they change when a disk is mounted anew, and a move is recognized by them.
     fn differences(&mut self) -> Result<Vec<Difference>, Self::Error>;
 
+    /// Whether the base is not empty. If it is, what both sides have the same has to be durable before the differences are asked for:
+    /// they agree on it.
+    fn has_base(&self) -> Result<bool, Self::Error>;
+
     /// Number of paths that each side has.
     fn totals(&self) -> Result<PerSide<u64>, Self::Error>;
 

@@ -37,6 +37,7 @@ mod replica;
 
 mod pass;
 mod run;
+mod standing;
 mod undo;
 
 mod change;

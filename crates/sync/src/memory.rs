@@ -138,6 +138,10 @@ impl Index for MemoryIndex {
         Ok(paths.into_iter().map(difference).filter(is_open).collect())
     }
 
+    fn has_base(&self) -> Result<bool, Infallible> {
+        Ok(!self.base.is_empty())
+    }
+
     fn totals(&self) -> Result<PerSide<u64>, Infallible> {
         Ok(PerSide::each(|side| self.sides.of(side).len() as u64))
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::standing::{has_copies, standing};
 use crate::{
     Blind, Choice, ContentHash, Difference, Entry, FileContent, Found, Guard, Index, IndexStep, Kind,
     MergeTask, Merged, Observation, Observer, PerSide, Plan, Policy, Replica, ReplicaError, Run, RunError,
@@ -108,6 +109,10 @@ pub fn propose<I: Index>(
     rules: &Rules<'_>,
     blind: &PerSide<Vec<Blind>>,
 ) -> Result<Proposal, RunError<I::Error>> {
+    if !run.index.has_base().map_err(RunError::Index)? {
+        // A first look agrees on what both sides have: a power cut must not take it from one side after that.
+        run.settle()?;
+    }
     let found = run.index.differences().map_err(RunError::Index)?;
     let (ignored, differences): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|difference| is_ignored(difference, rules));
@@ -126,7 +131,14 @@ pub fn propose<I: Index>(
     let named = strategies.filter_map(|path| Some((path.clone(), (rules.strategy_of)(path)?)));
     policy.strategies = named.collect::<BTreeMap<_, _>>();
 
-    let first = plan(&differences, &policy);
+    policy.standing = standing(&*run.index, &differences, &policy.names, None).map_err(RunError::Index)?;
+
+    let mut first = plan(&differences, &policy);
+    if has_copies(&first) {
+        policy.standing =
+            standing(&*run.index, &differences, &policy.names, Some(&first)).map_err(RunError::Index)?;
+        first = plan(&differences, &policy);
+    }
     let mut merged = false;
     for task in &first.merges {
         if let Some(choice) = settle_by_merging(run, &differences, task)? {

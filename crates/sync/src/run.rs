@@ -4,8 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use std::collections::BTreeMap;
+
 use crate::{
-    ContentHash, ContentSource, Deed, DeedEnd, Difference, Done, FileContent, Index, IndexStep, Kind,
+    ContentHash, ContentSource, Deed, DeedEnd, Difference, Done, Entry, FileContent, Index, IndexStep, Kind,
     Observation, Op, OpKind, PerSide, Plan, Replica, ReplicaError, RunId, Side, Source, StageJob, Staged,
     TreePath,
 };
@@ -65,7 +67,7 @@ impl<I: Index> Run<'_, I> {
     /// Performs a plan. `differences` are those that it was made from.
     pub fn carry_out(&mut self, plan: &Plan, differences: &[Difference]) -> Result<(), RunError<I::Error>> {
         self.agree(&plan.agreed)?;
-        let mut work = Work { run: self, differences, moves: PerSide::default(), number: 0 };
+        let mut work = Work { run: self, differences, moves: PerSide::default(), marked: PerSide::default(), number: 0 };
         for side in Side::BOTH {
             for group in groups(plan.ops.of(side)) {
                 work.perform(side, group)?;
@@ -106,7 +108,8 @@ impl<I: Index> Run<'_, I> {
         Ok(())
     }
 
-    fn settle(&mut self) -> Result<(), RunError<I::Error>> {
+    /// Makes both sides durable.
+    pub(crate) fn settle(&mut self) -> Result<(), RunError<I::Error>> {
         Side::BOTH.into_iter().try_for_each(|side| self.settle_side(side))
     }
 
@@ -125,6 +128,8 @@ struct Work<'run, 'a, I> {
     differences: &'run [Difference],
     /// Moves that were performed, in their order: where a path of the plan stands now.
     moves: PerSide<Vec<(TreePath, TreePath)>>,
+    /// Files whose executable bit was changed, as they are now: the other side may read their bytes after that.
+    marked: PerSide<BTreeMap<TreePath, Entry>>,
     /// Number of the next operation.
     number: u64,
 }
@@ -226,7 +231,9 @@ impl<I: Index> Work<'_, '_, I> {
                 let other = side.other();
                 let at = self.differences.binary_search_by(|difference| difference.path.cmp(path));
                 let seen = at.ok().and_then(|at| self.differences[at].now.of(other).as_ref());
-                seen.map(|seen| self.run.sides.of(other).source(&self.now_at(other, path), seen))
+                let now_at = self.now_at(other, path);
+                let now = self.marked.of(other).get(&now_at).or(seen);
+                now.map(|now| self.run.sides.of(other).source(&now_at, now))
             }
         })
     }
@@ -252,6 +259,9 @@ impl<I: Index> Work<'_, '_, I> {
                     if let OpKind::Move { from } = &op.kind {
                         self.moves.of_mut(side).push((from.clone(), op.path.clone()));
                         steps.push(IndexStep::Moved { side, from: from.clone(), to: op.path.clone() });
+                    }
+                    if let (OpKind::SetExecutable { .. }, Some(now)) = (&op.kind, &done.now) {
+                        self.marked.of_mut(side).insert(op.path.clone(), now.clone());
                     }
                     let seen = Observation { path: op.path.clone(), entry: done.now.clone() };
                     steps.extend([IndexStep::Observe(side, seen), IndexStep::Agree(op.path.clone())]);

@@ -28,6 +28,7 @@ mod nodes;
 mod disputes;
 mod merge;
 mod names;
+pub(crate) use names::key as name_key;
 mod structure;
 
 mod guard;

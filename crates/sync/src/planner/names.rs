@@ -12,7 +12,7 @@ use crate::limits::NAME_LEN_MAX;
 use crate::{NameRules, Side};
 
 /// A key that is equal for names which a side takes for one.
-pub(super) fn key(name: &str, rules: NameRules) -> String {
+pub(crate) fn key(name: &str, rules: NameRules) -> String {
     match (rules.ignores_case, rules.ignores_form) {
         (false, false) => name.to_owned(),
         (false, true) => name.nfc().collect(),

@@ -1,0 +1,178 @@
+//! `swarm-sim sync`: runs worlds of replicas that are kept the same, on all cores, and prints what they did. Part of the command: it alone
+//! has threads and a clock.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use swarm_sim::{Bug, SyncWorld, shrink_sync_world, sync_world, worlds_to_catch};
+
+/// Runs worlds of replicas that are kept the same.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SyncArgs {
+    /// Worlds to run, each of its own seed.
+    #[arg(long, default_value_t = 2000)]
+    worlds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Runs the world of the seed alone and prints what happens in it, up to this step.
+    #[arg(long)]
+    until: Option<u64>,
+    /// Plants each bug in turn, and prints how many worlds it takes to find it.
+    #[arg(long)]
+    bugs: bool,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is to be printed, and whether all is well.
+pub(crate) struct Told {
+    pub(crate) text: String,
+    pub(crate) is_well: bool,
+}
+
+impl SyncArgs {
+    /// Runs what the arguments ask for.
+    pub(crate) fn run(&self) -> Told {
+        match (self.until, self.bugs) {
+            (Some(until), _) => self.one(until),
+            (None, true) => self.catch_bugs(),
+            (None, false) => self.all(),
+        }
+    }
+
+    fn one(&self, until: u64) -> Told {
+        let world = sync_world(self.seed, None, true, Some(until));
+        let is_well = world.findings.is_empty();
+        let text = if self.json {
+            format!("{}\n", serde_json::json!({ "seed": self.seed, "trace": world.lines, "findings": world.findings }))
+        } else {
+            lines(&world.lines)
+        };
+        Told { text, is_well }
+    }
+
+    fn all(&self) -> Told {
+        let began = now();
+        let (sum, failed) = on_all_cores(self.worlds, Sum::default, |sum, at| {
+            sum.add(sync_world(self.seed.wrapping_add(at), None, false, None));
+        })
+        .into_iter()
+        .fold((BTreeMap::new(), Vec::new()), Sum::into);
+        let secs = now().saturating_sub(began).as_secs_f64();
+        let rate = self.worlds as f64 / secs.max(0.001);
+        let is_well = failed.is_empty();
+        if self.json {
+            let failed: Vec<_> = failed.iter().map(|(seed, what)| serde_json::json!({ "seed": seed, "finding": what })).collect();
+            let figures = serde_json::json!({
+                "worlds": self.worlds, "seed": self.seed, "worlds_per_sec": rate, "counts": sum, "failed": failed,
+            });
+            return Told { text: format!("{figures}\n"), is_well };
+        }
+        let mut text = String::new();
+        for (word, count) in &sum {
+            let _ = writeln!(text, "{count:>10}  {word}");
+        }
+        let _ = writeln!(text, "{:>10}  worlds, {rate:.0} a second, {} failed", self.worlds, failed.len());
+        for (seed, what) in failed.iter().take(FAILED_SHOWN) {
+            let _ = writeln!(text, "seed {seed}: {what}");
+        }
+        if let Some(shrunken) = failed.first().and_then(|(seed, _)| shrink_sync_world(*seed, None)) {
+            let _ = write!(
+                text,
+                "\nthe first of them, shortened:\n{}\nits trace:\n{}\nwhat was found:\n{}",
+                lines(&shrunken.script),
+                lines(&shrunken.lines),
+                lines(&shrunken.findings)
+            );
+        }
+        Told { text, is_well }
+    }
+
+    fn catch_bugs(&self) -> Told {
+        let rows = on_all_cores(Bug::ALL.len() as u64, Vec::new, |rows, at| {
+            let bug = Bug::ALL[at as usize];
+            rows.push((bug, worlds_to_catch(bug, self.seed, self.worlds)));
+        });
+        let mut rows: Vec<(Bug, Option<u64>)> = rows.into_iter().flatten().collect();
+        rows.sort();
+        let caught = rows.iter().filter(|(_, after)| after.is_some()).count();
+        let is_well = caught == rows.len();
+        if self.json {
+            let rows: BTreeMap<String, Option<u64>> = rows.iter().map(|(bug, after)| (format!("{bug:?}"), *after)).collect();
+            return Told { text: format!("{}\n", serde_json::json!({ "worlds_to_catch": rows })), is_well };
+        }
+        let mut text = String::new();
+        for (bug, after) in &rows {
+            let after = after.map_or("never".to_owned(), |after| after.to_string());
+            let _ = writeln!(text, "{after:>6}  {bug:<24?} {}", bug.words());
+        }
+        let _ = writeln!(text, "{caught} of {} planted bugs found, each within {} worlds at most", rows.len(), self.worlds);
+        Told { text, is_well }
+    }
+}
+
+/// What one thread has seen.
+#[derive(Default)]
+struct Sum {
+    counts: BTreeMap<&'static str, u64>,
+    failed: Vec<(u64, String)>,
+}
+
+impl Sum {
+    fn add(&mut self, world: SyncWorld) {
+        for (word, count) in world.counts {
+            *self.counts.entry(word).or_default() += count;
+        }
+        self.failed.extend(world.findings.into_iter().next().map(|what| (world.seed, what)));
+    }
+
+    fn into(
+        (mut counts, mut failed): (BTreeMap<&'static str, u64>, Vec<(u64, String)>),
+        sum: Self,
+    ) -> (BTreeMap<&'static str, u64>, Vec<(u64, String)>) {
+        for (word, count) in sum.counts {
+            *counts.entry(word).or_default() += count;
+        }
+        failed.extend(sum.failed);
+        failed.sort();
+        (counts, failed)
+    }
+}
+
+/// Does numbered work on all cores; gives what each thread made of its part.
+fn on_all_cores<T: Send>(count: u64, begin: impl Fn() -> T + Sync, work: impl Fn(&mut T, u64) + Sync) -> Vec<T> {
+    let next = AtomicU64::new(0);
+    let part = || {
+        let mut mine = begin();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= count {
+                return mine;
+            }
+            work(&mut mine, at);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(part)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    })
+}
+
+/// For the rate alone.
+#[expect(clippy::disallowed_methods, reason = "the command measures itself; worlds have no clock")]
+fn now() -> Duration {
+    let began = std::time::SystemTime::now();
+    began.duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}
+
+fn lines(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Failing seeds that are printed.
+const FAILED_SHOWN: usize = 20;

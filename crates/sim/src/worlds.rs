@@ -48,7 +48,10 @@ impl SyncArgs {
         let world = sync_world(self.seed, None, true, Some(until));
         let is_well = world.findings.is_empty();
         let text = if self.json {
-            format!("{}\n", serde_json::json!({ "seed": self.seed, "trace": world.lines, "findings": world.findings }))
+            format!(
+                "{}\n",
+                serde_json::json!({ "seed": self.seed, "trace": world.lines, "findings": world.findings })
+            )
         } else {
             lines(&world.lines)
         };
@@ -66,7 +69,10 @@ impl SyncArgs {
         let rate = self.worlds as f64 / secs.max(0.001);
         let is_well = failed.is_empty();
         if self.json {
-            let failed: Vec<_> = failed.iter().map(|(seed, what)| serde_json::json!({ "seed": seed, "finding": what })).collect();
+            let failed: Vec<_> = failed
+                .iter()
+                .map(|(seed, what)| serde_json::json!({ "seed": seed, "finding": what }))
+                .collect();
             let figures = serde_json::json!({
                 "worlds": self.worlds, "seed": self.seed, "worlds_per_sec": rate, "counts": sum, "failed": failed,
             });
@@ -102,7 +108,8 @@ impl SyncArgs {
         let caught = rows.iter().filter(|(_, after)| after.is_some()).count();
         let is_well = caught == rows.len();
         if self.json {
-            let rows: BTreeMap<String, Option<u64>> = rows.iter().map(|(bug, after)| (format!("{bug:?}"), *after)).collect();
+            let rows: BTreeMap<String, Option<u64>> =
+                rows.iter().map(|(bug, after)| (format!("{bug:?}"), *after)).collect();
             return Told { text: format!("{}\n", serde_json::json!({ "worlds_to_catch": rows })), is_well };
         }
         let mut text = String::new();
@@ -110,7 +117,12 @@ impl SyncArgs {
             let after = after.map_or("never".to_owned(), |after| after.to_string());
             let _ = writeln!(text, "{after:>6}  {bug:<24?} {}", bug.words());
         }
-        let _ = writeln!(text, "{caught} of {} planted bugs found, each within {} worlds at most", rows.len(), self.worlds);
+        let _ = writeln!(
+            text,
+            "{caught} of {} planted bugs found, each within {} worlds at most",
+            rows.len(),
+            self.worlds
+        );
         Told { text, is_well }
     }
 }
@@ -144,7 +156,11 @@ impl Sum {
 }
 
 /// Does numbered work on all cores; gives what each thread made of its part.
-fn on_all_cores<T: Send>(count: u64, begin: impl Fn() -> T + Sync, work: impl Fn(&mut T, u64) + Sync) -> Vec<T> {
+fn on_all_cores<T: Send>(
+    count: u64,
+    begin: impl Fn() -> T + Sync,
+    work: impl Fn(&mut T, u64) + Sync,
+) -> Vec<T> {
     let next = AtomicU64::new(0);
     let part = || {
         let mut mine = begin();

@@ -11,7 +11,7 @@ FUZZ_LEN_MAX ?= 1024
 FUZZ_FLAGS ?=
 FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 
-.PHONY: test test-long install fmt clippy wasm unit net docs deny book reference bench bench-compare fuzz demo clean
+.PHONY: test test-long install fmt clippy wasm unit net docs deny book reference bench bench-compare bench-sync fuzz demo clean
 
 # Building takes the most time here; of the tests, those in tests/process take five minutes, and those in tests/hostile two.
 test: fmt clippy wasm unit docs deny
@@ -73,6 +73,10 @@ bench:
 bench-compare:
 	benches/compare/install.sh
 	$(CARGO) bench --locked --bench compare -- $(COMPARE)
+
+# Folders kept the same, beside rsync, Unison and rclone, which have to be installed.
+bench-sync:
+	$(CARGO) bench --locked --bench compare -- sync $(COMPARE)
 
 # Every target in turn, for so many seconds each; FUZZ_TARGETS=ticket picks one. What is found new stays in fuzz/target.
 # libFuzzer wants flags that stable rustc keeps to itself.

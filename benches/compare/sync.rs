@@ -82,11 +82,11 @@ fn floors(options: &Options) {
     let start = now();
     (0..10_000).for_each(|at| fs::write(dir.join(at.to_string()), [0; 4096]).expect("a file"));
     let files = start.elapsed();
-    let rate = |time: Duration| (512 << 20) as f64 / time.as_secs_f64() / 1e6;
+    let rate = |time: Duration| f64::from(512 << 20) / time.as_secs_f64() / 1e6;
     println!(
         "floors in {}: written to the page cache {:.0} MB/s, to the disk {:.0} MB/s, read from the page cache {:.0} MB/s, \
          files of 4 KiB made {:.0} a second",
-        options.dir.display(),
+        swarm_core::base::Shown(&options.dir),
         rate(cached),
         rate(synced),
         rate(reading),
@@ -423,7 +423,7 @@ fn assert_same(a: &Path, b: &Path) {
         std::io::copy(&mut file, &mut hasher).expect("it can be read");
         hasher.finalize()
     };
-    assert_eq!(hash(a), hash(b), "{} was not carried over", a.display());
+    assert_eq!(hash(a), hash(b), "{} was not carried over", swarm_core::base::Shown(a));
 }
 
 /// Bytes that were written to the disk that a folder is on, since the machine started.

@@ -19,11 +19,6 @@ use swarm_host::lasting_content_key_in;
 use swarm_host::protocol::{Answer, ContentState, Request};
 
 pub(super) async fn run(args: AddArgs, global: &Global) -> Result<(), Failure> {
-    let is_json = args.json;
-    add(args, global).await.map_err(|failure| output::told(failure, is_json))
-}
-
-async fn add(args: AddArgs, global: &Global) -> Result<(), Failure> {
     let mut interrupts = Interrupts::catch()?;
     let (of_step, global) = (args.node.clone(), global.clone());
     let connect = move |_: &Progress| control::connect(&of_step, &global);

@@ -12,11 +12,6 @@ use swarm_host::{Allowed, Collecting, Config, Fixed, Live, LogFormat, PeerLimits
 use swarm_link::Endpoint;
 
 pub(super) async fn run(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
-    let is_json = args.json;
-    aggregate(args, global).await.map_err(|failure| output::told(failure, is_json))
-}
-
-async fn aggregate(args: AggregateArgs, global: &Global) -> Result<(), Failure> {
     let config = config(&args)?;
     setup::node_logging(global.verbose, LogFormat::Text);
     let announce = |endpoint: &Endpoint| announce(&args, endpoint);

@@ -22,11 +22,6 @@ use swarm_node::clock::wall_clock;
 use swarm_node::{Node, NodeEvent, Options};
 
 pub(super) async fn run(args: CoordinatorArgs, global: &Global) -> Result<(), Failure> {
-    let is_json = args.json;
-    coordinate(args, global).await.map_err(|failure| output::told(failure, is_json))
-}
-
-async fn coordinate(args: CoordinatorArgs, global: &Global) -> Result<(), Failure> {
     let mut interrupts = Interrupts::catch()?;
     // A coordinator outlives the terminal that it was started from, as a service does.
     let mut hang_ups = setup::hang_ups()?;

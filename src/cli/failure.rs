@@ -14,6 +14,7 @@ use swarm_host::client::ClientError;
 use swarm_host::jobs::{CopyError, SelectionError};
 use swarm_host::{ConfigError, ContentKeyError, ControlError, ServiceError};
 use swarm_link::{BindError, IdentityError};
+use swarm_pair::PairError;
 
 /// The exit codes, as documented in `swarm --help` and docs/reference/exit-codes.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub(super) enum Exit {
     Disk = 6,
     NotAuthorised = 7,
     NoNode = 8,
-    Partial = 9,
+    Undecided = 9,
     Closed = 141,
     Interrupted = 130,
 }
@@ -44,7 +45,7 @@ impl From<Category> for Exit {
             Category::Denied => Self::NotAuthorised,
             Category::NoNode => Self::NoNode,
             Category::Interrupted => Self::Interrupted,
-            Category::Partial => Self::Partial,
+            Category::Partial | Category::Undecided => Self::Undecided,
             // A script that waits for another process learns no more from the code than from the message.
             Category::Held | Category::Other => Self::Other,
         }
@@ -62,7 +63,7 @@ impl From<Exit> for ExitCode {
 pub(super) struct Failure {
     pub(super) exit: Exit,
     pub(super) error: anyhow::Error,
-    /// It was shown already, or goes to a reader of JSON.
+    /// Nothing is said of it: the reader of stdout is gone, and the code tells.
     pub(super) is_shown: bool,
 }
 
@@ -202,6 +203,12 @@ impl From<ServiceError> for Failure {
     }
 }
 
+impl From<PairError> for Failure {
+    fn from(error: PairError) -> Self {
+        Self::of(error.category(), error, None)
+    }
+}
+
 impl From<SealError> for Failure {
     fn from(error: SealError) -> Self {
         Self::of(error.category(), error, None)
@@ -210,7 +217,8 @@ impl From<SealError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        Self::of(error.category(), error, None)
+        let way = ways::client(&error);
+        Self::of(error.category(), error, way)
     }
 }
 
@@ -363,6 +371,7 @@ mod tests {
             ("held", 1),
             ("interrupted", 130),
             ("partial", 9),
+            ("undecided", 9),
             ("other", 1),
         ];
         assert_eq!(codes, expected);

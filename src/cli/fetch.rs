@@ -27,14 +27,8 @@ use swarm_link::Identity;
 use swarm_node::{Limits, NodeSnapshot, Options};
 
 pub(super) async fn run(args: FetchArgs, global: &Global) -> Result<(), Failure> {
-    // Nothing else may go to stdout when that takes the file.
-    let is_json = args.json && !is_stdout(&args.out);
-    let mut interrupts = match Interrupts::catch() {
-        Ok(interrupts) => interrupts,
-        Err(failure) => return Err(output::told(failure, is_json)),
-    };
-    let result = fetch(args, global, &mut interrupts, &mut |_| {}).await;
-    result.map_err(|failure| output::told(failure, is_json))
+    let mut interrupts = Interrupts::catch()?;
+    fetch(args, global, &mut interrupts, &mut |_| {}).await
 }
 
 /// Fetches; signals are those of the caller, so that none is lost before the fetch listens. `observe` is called with the state of things several times a second.

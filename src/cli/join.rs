@@ -16,7 +16,7 @@ pub(super) async fn run(args: JoinArgs, global: &Global) -> Result<(), Failure> 
     coordinators.retain(|known| known.node != aggregator.node);
     coordinators.insert(0, aggregator.clone());
     let joining = Joining { aggregator, is_until_replicated: until_replicated, is_json, last_news: None };
-    seed::serve(seed, Some(joining), global).await.map_err(|failure| output::told(failure, is_json))
+    seed::serve(seed, Some(joining), global).await
 }
 
 /// The link to the node that collects, as people see it.

@@ -7,10 +7,6 @@ use super::output;
 use swarm_host::protocol::{Answer, Request};
 
 pub(super) fn run(args: &LsArgs, global: &Global) -> Result<(), Failure> {
-    ls(args, global).map_err(|failure| output::told(failure, args.json))
-}
-
-fn ls(args: &LsArgs, global: &Global) -> Result<(), Failure> {
     let mut client = control::connect(&args.node, global)?;
     let answer = control::ask(&mut client, Request::List, &mut |_, _| {})?;
     let Answer::Contents { contents } = answer else { return Err(control::odd(answer)) };

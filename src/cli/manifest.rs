@@ -12,6 +12,7 @@ use super::output::{self, HashView};
 use super::seal;
 use super::setup;
 use super::source::manifest_file;
+use super::ways;
 use swarm_core::base::limits::{CHUNK_LEN_LOG2_MAX, CHUNK_LEN_LOG2_MIN, COMMENT_LEN_MAX, SIGNATURES_MAX};
 use swarm_core::base::{Bitfield, ByteLen, Category, Shown};
 use swarm_core::manifest::{File, Manifest, ManifestFile, Source};
@@ -142,7 +143,8 @@ pub(super) fn index_paths(
     let made = index_without(paths, &left_out, &options, Some(&cache), &|progress| view.show(progress))?;
     drop(view);
     for skipped in &made.skipped {
-        output::note(format_args!("skipped `{}`: {}", Shown(&skipped.path), skipped.why));
+        let way = ways::skipped(&skipped.why).unwrap_or_default();
+        output::note(format_args!("skipped `{}`: {}{way}", Shown(&skipped.path), skipped.why));
     }
     if !made.windows_names.is_empty() {
         output::note(format_args!("warning: {}", made.windows_names));
@@ -294,13 +296,13 @@ fn verify(path: &Path, dir: &Path, content_key: Option<&Path>, is_json: bool) ->
     if let Some(report) = found.files.iter().find(|report| matches!(report.state, FileState::Unreadable(_))) {
         let message =
             format!("`{}` cannot be read: get the permission and verify again", Shown(&report.path));
-        return Err(Failure { is_shown: is_json, ..Failure::new(Category::Disk, message) });
+        return Err(Failure::new(Category::Disk, message));
     }
     let bad_files = found.files.iter().filter(|report| report.state != FileState::Good).count();
     let message = format!(
         "{bad_files} files and {bad_chunks} chunks are bad or missing: fetch again with --overwrite to mend them"
     );
-    Err(Failure { is_shown: is_json, ..Failure::new(Category::Integrity, message) })
+    Err(Failure::new(Category::Integrity, message))
 }
 
 fn report_json(report: &FileReport, manifest: &Manifest, good: &Bitfield) -> Value {

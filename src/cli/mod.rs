@@ -29,6 +29,19 @@ mod seed;
 mod control;
 mod node;
 
+mod pair;
+
+mod ask;
+mod sync;
+
+mod changes;
+mod conflicts;
+mod explain;
+mod resolve;
+mod restore;
+mod undo;
+mod versions;
+
 mod add;
 mod ls;
 mod remove;
@@ -46,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return output::parsed(&error),
     };
+    let wants_json = args.command.wants_json();
     match args.command {
         // A node's log is as its configuration says.
         Command::Node(_) | Command::Aggregate(_) => {}
@@ -67,6 +81,18 @@ pub(crate) fn main() -> ExitCode {
         Command::Remove(remove) => setup::run_blocking(move || remove::run(&remove, &args.global)),
         Command::Ls(ls) => setup::run_blocking(move || ls::run(&ls, &args.global)),
         Command::Status(status) => setup::run_blocking(move || status::run(&status, &args.global)),
+        Command::Sync(sync) => setup::run_until_stopped(move |stop| sync::run(&sync, &args.global, &stop)),
+        Command::Restore(restore) => {
+            setup::run_until_stopped(move |stop| restore::run(&restore, &args.global, &stop))
+        }
+        Command::Undo(undo) => setup::run_until_stopped(move |stop| undo::run(&undo, &args.global, &stop)),
+        Command::Conflicts(conflicts) => {
+            setup::run_blocking(move || conflicts::run(&conflicts, &args.global))
+        }
+        Command::Resolve(resolve) => setup::run_blocking(move || resolve::run(&resolve, &args.global)),
+        Command::Versions(versions) => setup::run_blocking(move || versions::run(&versions, &args.global)),
+        Command::Changes(changes) => setup::run_blocking(move || changes::run(&changes, &args.global)),
+        Command::Explain(explain) => setup::run_blocking(move || explain::run(&explain, &args.global)),
         Command::Cert(command) => setup::run_blocking(move || cert::run(command)),
         Command::Id(id) => setup::run_blocking(move || cert::id(&id, &args.global)),
         Command::Man { dir } => setup::run_blocking(move || man::run(&dir)),
@@ -79,7 +105,7 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
-            output::failure(&failure);
+            output::failure(&failure, wants_json);
             failure.exit.into()
         }
     }

@@ -9,8 +9,9 @@ use clap::{Arg, Command, CommandFactory as _};
 use serde_json::Value;
 
 use super::args::Args;
-use super::output::Json;
+use super::output::{Json, PairJson, SyncJson, VersionJson};
 use swarm_host::Config;
+use swarm_host::protocol::{ReputationStatus, Status};
 
 /// Compares what stands between the marks of a page, or writes it.
 fn check(page: &str, generated: &str) {
@@ -126,15 +127,53 @@ fn the_page_of_exit_codes_is_what_help_says() {
 #[test]
 fn the_page_of_json_events_is_what_their_types_are() {
     let schema = schemars::schema_for!(Json).to_value();
-    let mut page = String::new();
+    let mut page = "## Events of contents\n\n".to_owned();
+    events(&schema, &mut page);
+    let _ = write!(page, "### Each of `peers` in `done`\n\n");
+    field_list(&schema["$defs"]["PeerLine"], &schema, &mut page);
+    let schema = schemars::schema_for!(SyncJson).to_value();
+    let _ = write!(page, "## Events of `swarm sync`, `resolve` and `undo`\n\n{}\n\n", text_of(&schema));
+    events(&schema, &mut page);
+    for (heading, table) in [
+        ("`local` and `remote` in `plan` and `done`", "CountsJson"),
+        ("`held` in `plan`", "HeldJson"),
+        ("`local_version` and `remote_version` in `conflict`", "ConflictVersion"),
+    ] {
+        let _ = write!(page, "### {heading}\n\n{}\n\n", text_of(&schema["$defs"][table]));
+        field_list(&schema["$defs"][table], &schema, &mut page);
+    }
+    page += "## Objects of the commands about a pair\n\n";
+    objects(&schemars::schema_for!(PairJson).to_value(), "swarm sync --list", &mut page);
+    objects(&schemars::schema_for!(VersionJson).to_value(), "swarm versions", &mut page);
+    check("json.md", &page);
+}
+
+/// Every event of an enum.
+fn events(schema: &Value, page: &mut String) {
     for event in schema["oneOf"].as_array().expect("an enum of objects") {
         let name = event["properties"]["event"]["const"].as_str().expect("a tag");
         let _ = write!(page, "### `{name}`\n\n{}\n\n", text_of(event));
-        field_list(&resolved(event, &schema), &schema, &mut page);
+        field_list(&resolved(event, schema), schema, page);
     }
-    let _ = write!(page, "### Each of `peers` in `done`\n\n");
-    field_list(&schema["$defs"]["PeerLine"], &schema, &mut page);
-    check("json.md", &page);
+}
+
+/// What a command prints.
+fn objects(schema: &Value, command: &str, page: &mut String) {
+    let _ = write!(page, "### `{command}`\n\n{}\n\n", text_of(schema));
+    field_list(schema, schema, page);
+}
+
+#[test]
+fn the_page_of_json_names_every_field_of_a_status() {
+    let status = serde_json::to_value(Status::default()).expect("it is JSON");
+    let reputation = serde_json::to_value(ReputationStatus::default()).expect("it is JSON");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/json.md");
+    let page = std::fs::read_to_string(path).expect("the page is there");
+    let fields =
+        [status, reputation].into_iter().flat_map(|value| value.as_object().cloned().unwrap_or_default());
+    for (field, _) in fields {
+        assert!(page.contains(&code(&field)), "docs/reference/json.md lacks `{field}`");
+    }
 }
 
 #[test]
@@ -179,7 +218,8 @@ fn field_list(object: &Value, schema: &Value, page: &mut String) {
     let properties = object["properties"].as_object().expect("an object").iter();
     let fields = properties.filter(|(name, _)| *name != "event");
     let shown = fields.map(|(name, property)| format!("{} ({})", code(name), kind(property, schema)));
-    let _ = write!(page, "{}.\n\n", shown.collect::<Vec<_>>().join(", "));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let _ = write!(page, "{}.\n\n", if shown.is_empty() { "No fields" } else { &shown });
 }
 
 /// The keys of a table of the configuration.

@@ -7,10 +7,6 @@ use super::output;
 use swarm_host::protocol::{Answer, Request};
 
 pub(super) fn run(args: &RemoveArgs, global: &Global) -> Result<(), Failure> {
-    remove(args, global).map_err(|failure| output::told(failure, args.json))
-}
-
-fn remove(args: &RemoveArgs, global: &Global) -> Result<(), Failure> {
     let mut client = control::connect(&args.node, global)?;
     let request = Request::Remove { content: args.content.clone() };
     let answer = control::ask(&mut client, request, &mut |_, _| {})?;

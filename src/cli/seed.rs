@@ -23,8 +23,7 @@ use swarm_node::Options;
 use swarm_node::clock::wall_clock;
 
 pub(super) async fn run(args: SeedArgs, global: &Global) -> Result<(), Failure> {
-    let is_json = args.json;
-    serve(args, None, global).await.map_err(|failure| output::told(failure, is_json))
+    serve(args, None, global).await
 }
 
 /// Serves until the arguments say that it is enough, or what it joined does.

@@ -1,8 +1,11 @@
 //! What several commands set up: logging, the runtime, the state folder, this node's key and endpoint.
 
 use std::future::Future;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use etcetera::BaseStrategy as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -49,6 +52,41 @@ pub(super) fn run_blocking(
         let mut interrupts = Interrupts::catch()?;
         Steps::new(&mut interrupts, None).run("working", move |_| command()).await
     })
+}
+
+/// Runs a command that can stop at a safe point: the first signal tells it to, the second one ends the process.
+pub(super) fn run_until_stopped(
+    command: impl FnOnce(Arc<AtomicBool>) -> Result<(), Failure> + Send + 'static,
+) -> Result<(), Failure> {
+    block_on_threads(1, async {
+        let mut interrupts = Interrupts::catch()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut steps = tokio::task::spawn_blocking({
+            let stop = Arc::clone(&stop);
+            move || command(stop)
+        });
+        let done = tokio::select! {
+            biased;
+            done = &mut steps => done,
+            () = interrupts.next() => {
+                stop.store(true, Ordering::Relaxed);
+                if std::io::stderr().is_terminal() {
+                    output::note("stopping at a safe point; Ctrl-C again ends at once");
+                }
+                tokio::select! {
+                    done = &mut steps => done,
+                    () = interrupts.next() => return Err(interrupted()),
+                }
+            }
+        };
+        done.unwrap_or_else(|_| {
+            Err(Failure::new(Category::Other, "working failed: this is a bug, please report it"))
+        })
+    })
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Category::Interrupted, "interrupted; run the same command again to go on")
 }
 
 /// The same for a command that has next to nothing to do but talk.

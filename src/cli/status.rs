@@ -10,10 +10,6 @@ use super::output;
 use swarm_host::protocol::{Answer, Request};
 
 pub(super) fn run(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
-    status(args, global).map_err(|failure| output::told(failure, args.json))
-}
-
-fn status(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
     let mut client = control::connect(&args.node, global)?;
     let is_screen = args.watch && !args.json && std::io::stdout().is_terminal();
     loop {

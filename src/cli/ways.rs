@@ -5,7 +5,8 @@ use swarm_coordinator::{BookError, CoordinatorError};
 use swarm_core::manifest::ManifestError;
 use swarm_credentials::CredentialsError;
 use swarm_engine::RefusalCause;
-use swarm_files::{IndexError, StoreError};
+use swarm_files::{IndexError, SkippedWhy, StoreError};
+use swarm_host::client::ClientError;
 
 /// For a folder that `swarm fetch` cannot fill.
 pub(super) fn target(error: &StoreError) -> Option<&'static str> {
@@ -64,7 +65,7 @@ pub(super) fn credentials(error: &CredentialsError) -> Option<&'static str> {
         | CredentialsError::TooLong(_)
         | CredentialsError::NotPem { .. }
         | CredentialsError::Unusable { .. }
-        | CredentialsError::Readable(_)
+        | CredentialsError::Exposed { .. }
         | CredentialsError::Members { .. }
         | CredentialsError::Exists(_)
         | CredentialsError::NotIssued { .. } => None,
@@ -84,6 +85,7 @@ pub(super) fn coordinator(error: &CoordinatorError) -> Option<&'static str> {
 pub(super) fn index(error: &IndexError) -> Option<&'static str> {
     match error {
         IndexError::Manifest(ManifestError::TooManyChunks) => Some(" (`swarm manifest create --chunk-len`)"),
+        IndexError::Unusable(_) => Some(" with --skip-unportable"),
         IndexError::Manifest(_)
         | IndexError::Disk { .. }
         | IndexError::Symlink { .. }
@@ -91,9 +93,30 @@ pub(super) fn index(error: &IndexError) -> Option<&'static str> {
         | IndexError::NoLength { .. }
         | IndexError::NoName { .. }
         | IndexError::SameName { .. }
-        | IndexError::Unusable(_)
         | IndexError::Changed { .. }
         | IndexError::ChunkLen(_)
         | IndexError::Store(_) => None,
+    }
+}
+
+/// For an entry that is left out.
+pub(super) fn skipped(why: &SkippedWhy) -> Option<&'static str> {
+    match why {
+        SkippedWhy::Unfinished => Some(" (fetch with --keep-seeding)"),
+        SkippedWhy::Symlink
+        | SkippedWhy::Special
+        | SkippedWhy::NoLength
+        | SkippedWhy::LeftOut
+        | SkippedWhy::NotUtf8
+        | SkippedWhy::Name(_)
+        | SkippedWhy::SameName(_) => None,
+    }
+}
+
+/// For a node that does not answer.
+pub(super) fn client(error: &ClientError) -> Option<&'static str> {
+    match error {
+        ClientError::NoNode(_) => Some(": start one with swarm node, or name its socket by --control"),
+        ClientError::NotAllowed(_) | ClientError::Broken { .. } | ClientError::Malformed { .. } => None,
     }
 }

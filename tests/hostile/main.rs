@@ -2,7 +2,7 @@
 //! case the victim stays up, ends with the right bytes (or goes on serving them), uses at most twice the memory of an honest
 //! run, and names the culprit: by a ban or, for faults that cost only a link, in its log. No test waits for a fixed time.
 //!
-//! `cargo test --test hostile -- --nocapture` prints a line a case. Absent here: the right to link, and bad networks.
+//! `cargo test --workspace --test hostile -- --nocapture` prints a line a case. Absent here: the right to link, and bad networks.
 #![cfg(target_os = "linux")]
 
 use swarm_testkit::hostile as support;

@@ -11,7 +11,9 @@ fn it_says_its_version() {
 #[test]
 fn help_names_every_command_and_every_exit_code() {
     let help = World::new().run(&args!["--help"]).expect_code(0).out.join("\n");
-    for part in ["seed", "fetch", "manifest", "demo", "completions", "Exit codes:", "130  interrupted"] {
+    for part in
+        ["seed", "fetch", "sync", "manifest", "demo", "completions", "Exit codes:", "130  interrupted"]
+    {
         assert!(help.contains(part), "no `{part}` in:\n{help}");
     }
 }

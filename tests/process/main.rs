@@ -1,6 +1,6 @@
 //! The real binary as a user at a shell sees it: every test starts `swarm` processes on loopback, with its own folder and
-//! state folder, and removes both at the end. No test waits for a fixed time: tests wait for lines and for ends
-//! of processes, with one generous deadline. Absent here: bad networks (the simulator and `tests/net` have those).
+//! state folder, and removes both at the end. Tests wait for lines and for ends of processes, with one generous deadline, and for a fixed
+//! time only while a process is paused. Absent here: bad networks (the simulator and `tests/net` have those).
 
 use swarm_testkit as support;
 
@@ -30,5 +30,6 @@ mod sealed;
 mod service;
 mod several;
 mod starting;
+mod sync;
 mod trees;
 mod trust;

@@ -85,7 +85,9 @@ fn verify_lists_what_is_bad_or_missing_by_its_chunks() {
         ]
     );
     bad.failure_line();
-    let report = json(&verify(&["--json"]).expect_code(5));
+    let verified = verify(&["--json"]).expect_code(5);
+    assert!(verified.error_message().contains("bad or missing"), "{verified:#?}");
+    let [report, _error] = &verified.json()[..] else { panic!("not a report and an error: {verified:#?}") };
     assert_eq!((&report["complete"], &report["bad_chunks"]), (&false.into(), &7.into()));
     assert_eq!(report["files"][0]["bad_chunks"], serde_json::json!([2, 5, 6, 8]));
 }

@@ -203,3 +203,34 @@ fn usage_that_the_parser_refuses_has_its_exit_code() {
         assert!(outcome.out.is_empty() && !outcome.err.is_empty(), "{outcome:#?}");
     }
 }
+
+#[test]
+fn each_command_with_json_reports_its_failure_as_an_event() {
+    let world = World::new();
+    world.run(&args!["id", "--key", "key"]).expect_code(0);
+    fs::write(world.path("noise"), "no manifest").expect("a place");
+    for (code, args) in [
+        (2, args!["seed", "missing"]),
+        (2, args!["join", format!("{}@127.0.0.1:1", "1".repeat(64)), "missing"]),
+        (2, args!["fetch", "missing"]),
+        (2, args!["aggregate", "--store", "store"]),
+        (6, args!["coordinator", "--key", "missing/key"]),
+        (8, args!["add", "key"]),
+        (8, args!["remove", "00"]),
+        (8, args!["ls"]),
+        (8, args!["status"]),
+        (2, args!["manifest", "create", "missing"]),
+        (2, args!["manifest", "show", "missing"]),
+        (2, args!["manifest", "sign", "noise"]),
+        (2, args!["manifest", "verify", "noise", "."]),
+        (2, args!["cert", "ls", "--ca", "missing"]),
+        (2, args!["id"]),
+        (6, args!["id", "--key", "missing/key"]),
+    ] {
+        let args = [args, args!["--json"]].concat();
+        let outcome = world.run(&args).expect_code(code);
+        let message = outcome.error_message();
+        assert!(!message.is_empty() && outcome.out.len() == 1, "{args:?}: {outcome:#?}");
+        assert!(!outcome.err.iter().any(|line| line.starts_with("swarm: ")), "{args:?}: {outcome:#?}");
+    }
+}

@@ -248,6 +248,25 @@ fn hostile_names_of_files_are_escaped_wherever_they_are_shown() {
     assert!(tells_of(&seed.err, "received", "Request {"), "{seed:#?}");
 }
 
+#[test]
+fn a_wrong_argument_is_escaped_where_a_terminal_shows_it() {
+    let world = World::new();
+    for args in [
+        args!["fetch", "--peer", TITLE, "ticket"],
+        args!["fetch", format!("--{TITLE}"), "ticket"],
+        args!["seed", "--limit-up", TITLE, "film"],
+        args![TITLE],
+    ] {
+        // As on a terminal: what is written to a pipe loses its escape sequences by default.
+        let mut command = world.command(&args);
+        let output = command.env("CLICOLOR_FORCE", "1").stdin(Stdio::null()).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(!said.contains(|char| char != '\n' && is_hidden(char)), "{args:?}: {said:?}");
+        assert!(said.contains(SHOWN_TITLE) && said.contains("\nFor more information"), "{args:?}: {said}");
+    }
+}
+
 /// Whether one line of the log is of such a message, and says of which peer.
 fn tells_of(log: &[String], way: &str, message: &str) -> bool {
     log.iter().any(|line| ["TRACE", "peer=", way, message].iter().all(|part| line.contains(part)))

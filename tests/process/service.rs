@@ -209,6 +209,29 @@ fn a_node_fetches_and_then_serves_on_its_own() {
 }
 
 #[test]
+fn a_fetch_whose_source_is_dead_says_so_and_goes_on_trying() {
+    let world = World::new();
+    let film = world.file("film.bin", MIB);
+    let seed = world.seed(args![film]);
+    let (ticket, address) = (seed.ticket().to_owned(), seed.address());
+    seed.process.kill();
+    let node = Service::start(&world, "");
+    node.add(args!["--fetch", ticket, "--out", "store"]);
+    let detail = node.wait(|status| {
+        let detail = status["contents"][0]["detail"].as_str()?;
+        detail.starts_with("no peer is linked (").then(|| detail.to_owned())
+    });
+    assert!(detail.ends_with("; trying again"), "{detail}");
+    let table = node.run(&args!["ls"]).expect_code(0).out;
+    let here: Vec<&str> = table[1].split_whitespace().skip(1).take(3).collect();
+    assert_eq!(here, ["fetching", "-", "-"], "{table:#?}");
+    assert!(table[2].contains(&detail), "{table:#?}");
+    let _seed = world.seed_at(&address, args![film]);
+    node.wait_serving("film.bin");
+    node.stop();
+}
+
+#[test]
 fn a_node_fetches_chosen_files_of_a_sealed_content_and_opens_them() {
     let world = World::new();
     let film = world.file("box/film.mkv", 3 * MIB);

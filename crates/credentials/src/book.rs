@@ -245,9 +245,9 @@ fn lock(dir: &Path) -> Result<File, CredentialsError> {
 
 /// Refuses a secret that other users can read: it may be known to them.
 fn refuse_if_others_read(path: &Path) -> Result<(), CredentialsError> {
-    let mode = fs::metadata(path).map_err(CredentialsError::io("stat", path))?.permissions().mode();
+    let mode = fs::metadata(path).map_err(CredentialsError::io("stat", path))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(CredentialsError::Readable(path.to_owned()));
+        return Err(CredentialsError::Exposed { path: path.to_owned(), mode });
     }
     Ok(())
 }
@@ -391,7 +391,7 @@ mod tests {
         let key = folder.path().join(KEY);
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("it is ours");
         let opened = AuthorityBook::open(folder.path());
-        assert!(matches!(opened.err(), Some(CredentialsError::Readable(_))));
+        assert!(matches!(opened.err(), Some(CredentialsError::Exposed { mode: 0o644, .. })));
     }
 
     #[test]

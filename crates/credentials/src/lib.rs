@@ -55,9 +55,18 @@ pub enum CredentialsError {
     /// Another authority signed the revocation list.
     #[error("`{}` is the revocation list of another authority: name the one that belongs to it", Shown(.0))]
     ForeignList(PathBuf),
-    /// Other users can read the authority's key.
-    #[error("`{}` can be read by others: run chmod 600 on it, and replace the authority if one of them may have read it", Shown(.0))]
-    Readable(PathBuf),
+    /// Other users may open the authority's key.
+    #[error(
+        "{} is open to other users (mode {mode:04o}): run chmod 600 {}, and replace the authority if one of them may have read it",
+        Shown(path),
+        Shown(path)
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The authority is the one for development, whose key is public.
     #[error("`{}` is the authority for development, whose key is public: make an authority of your own", Shown(.0))]
     Development(PathBuf),
@@ -107,7 +116,7 @@ impl CredentialsError {
             | Self::NotAnAuthority(_)
             | Self::ForeignList(_)
             | Self::Development(_)
-            | Self::Readable(_)
+            | Self::Exposed { .. }
             | Self::Members { .. }
             | Self::WrongNode { .. }
             | Self::NotIssued { .. }

@@ -39,6 +39,11 @@ impl File {
         Self { system, tap: Tap::default(), identity }
     }
 
+    /// The file itself, for code that reads and writes it in several threads. Taps do not see what is done with it.
+    pub(super) fn system(&self) -> &std::fs::File {
+        &self.system
+    }
+
     /// Length, times and identity.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         uninterrupted(|| self.tap.run(Op::Metadata, || self.system.metadata()))

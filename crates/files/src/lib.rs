@@ -43,9 +43,8 @@ mod target_files;
 mod trial;
 mod unfinished;
 
-mod stream;
-
 mod replica;
+mod stream;
 
 #[doc(hidden)]
 pub mod fuzzing;
@@ -66,7 +65,10 @@ pub use journal::find_manifest;
 pub use last_look::LastLook;
 pub use nicety::{Nicety, StoreWarning};
 pub use portable::{UnusableNames, WindowsNames};
-pub use replica::{FolderOptions, FolderReplica, Ignore, KeptVersion, RootIdentity};
+pub use replica::{
+    FolderOptions, FolderReplica, FolderWatcher, Hint, Hints, Ignore, KeptVersion, RootIdentity, WatchError,
+    WatcherGone,
+};
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};
 pub use sealing::seal;

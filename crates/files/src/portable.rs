@@ -81,7 +81,7 @@ impl fmt::Display for UnusableNames {
             write!(f, "{comma}`{}` ({why})", Shown(path))?;
         }
         write_more(f, self.count - self.listed.len())?;
-        write!(f, "; rename them, or leave them out with --skip-unportable")
+        write!(f, "; rename them, or leave them out")
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
             why: SkippedWhy::Name("it has a control character"),
         };
         let one = UnusableNames::new(vec![unusable(0)]).to_string();
-        expect!["1 name cannot be in a manifest: `tree/Icon\\r0` (it has a control character); rename them, or leave them out with --skip-unportable"]
+        expect!["1 name cannot be in a manifest: `tree/Icon\\r0` (it has a control character); rename them, or leave them out"]
             .assert_eq(&one);
         let many = UnusableNames::new((0..1000).map(unusable).collect());
         assert!(many.to_string().starts_with("1000 names cannot"), "{many}");

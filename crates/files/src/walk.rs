@@ -39,7 +39,7 @@ pub enum SkippedWhy {
     #[error("it says that it is empty, and holds data: copy it to a file and seed that")]
     NoLength,
     /// A file of an unfinished fetch.
-    #[error("a fetch that is not finished keeps it; fetch with --keep-seeding to serve what is there")]
+    #[error("a fetch that is not finished keeps it, and can serve what is there")]
     Unfinished,
     /// A file that the caller excluded.
     #[error("the manifest is written there, and is no part of its content")]

@@ -19,7 +19,7 @@ pub struct Client {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No process listens.
-    #[error("no node runs with the control socket `{}`: start one with swarm node, or name its socket by --control", Shown(.0))]
+    #[error("no node runs with the control socket `{}`", Shown(.0))]
     NoNode(PathBuf),
     /// The socket is another user's.
     #[error("the control socket `{}` is another user's: run this as the user of the node, or as root", Shown(.0))]

@@ -24,9 +24,14 @@ pub enum ContentKeyError {
     /// It is a folder or a device, or a pipe where the file is read more than once.
     #[error("`{}` is not a file: name the file with the key", Shown(.0))]
     NotAFile(PathBuf),
-    /// Its mode lets others read it.
-    #[error("`{}` can be read by others: chmod 600 it", Shown(.0))]
-    Exposed(PathBuf),
+    /// Other users may open it.
+    #[error("{} is open to other users (mode {mode:04o}): run chmod 600 {}", Shown(path), Shown(path))]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// It holds no text.
     #[error("`{}`: {error}", Shown(.path))]
     Text {
@@ -50,7 +55,9 @@ impl ContentKeyError {
     pub fn category(&self) -> Category {
         match self {
             Self::Read { error, .. } => Category::of_io(error.kind()),
-            Self::NotAFile(_) | Self::Exposed(_) | Self::Text { .. } | Self::Key { .. } => Category::Usage,
+            Self::NotAFile(_) | Self::Exposed { .. } | Self::Text { .. } | Self::Key { .. } => {
+                Category::Usage
+            }
         }
     }
 }
@@ -58,7 +65,7 @@ impl ContentKeyError {
 /// Reads the key in a file.
 ///
 /// # Errors
-/// If the file cannot be read, can be read by others, or holds no key.
+/// If the file cannot be read, is open to other users, or holds no key.
 pub fn content_key_in(path: &Path) -> Result<ContentKey, ContentKeyError> {
     let failed = |error| ContentKeyError::Read { path: path.to_owned(), error };
     let file = std::fs::File::open(path).map_err(failed)?;
@@ -68,8 +75,9 @@ pub fn content_key_in(path: &Path) -> Result<ContentKey, ContentKeyError> {
     if kind.is_dir() || kind.is_char_device() || kind.is_block_device() {
         return Err(ContentKeyError::NotAFile(path.to_owned()));
     }
-    if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(ContentKeyError::Exposed(path.to_owned()));
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(ContentKeyError::Exposed { path: path.to_owned(), mode });
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LEN_MAX as usize));
     file.take(KEY_FILE_LEN_MAX).read_to_end(&mut bytes).map_err(failed)?;
@@ -93,3 +101,19 @@ pub fn lasting_content_key_in(path: &Path) -> Result<ContentKey, ContentKeyError
 
 /// A key has 60 characters; comments and blank lines may stand around it.
 const KEY_FILE_LEN_MAX: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_open_to_other_users_is_refused_with_the_way_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("k");
+        std::fs::write(&path, "swarmkey1").expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("it is ours");
+        let error = content_key_in(&path).expect_err("it is open to a group").to_string();
+        let expected = "K is open to other users (mode 0640): run chmod 600 K";
+        assert_eq!(error.replace(&*path.to_string_lossy(), "K"), expected);
+    }
+}

@@ -4,7 +4,7 @@
 //! `jobs` is what is done for one content, by this process or by a command. `settings` is what it is told, `config` the file with it,
 //! `run` the loop (`calls`, `events`, `turns`, `reload`, `collecting` and `coordinating` are its parts), `contents` what there is to
 //! serve, `saved` what of it outlives a restart, `opening` the blocking work before a content can be served; `policy` who may offer
-//! contents to a node that collects, `room` what goes for them; `protocol`, `control` and `client` are the socket; `status`, `rates`,
+//! contents to a node that collects, `disk_space` whether there is room for them; `protocol`, `control` and `client` are the socket; `status`, `rates`,
 //! `metrics` and `http` tell how things stand. Invariant: one control socket belongs to one node. Absent here: printing,
 //! arguments.
 

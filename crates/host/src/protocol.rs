@@ -206,7 +206,7 @@ pub struct ContentStatus {
     pub is_configured: bool,
     /// How far it is.
     pub state: ContentState,
-    /// What is to be said beside the state.
+    /// What is wrong or awaited, in words.
     pub detail: Option<String>,
     /// The name of the [`Category`] of what went wrong, if anything did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -333,6 +333,7 @@ impl From<Category> for ErrorKind {
             | Category::Held
             | Category::Interrupted
             | Category::Partial
+            | Category::Undecided
             | Category::Other => Self::Other,
         }
     }

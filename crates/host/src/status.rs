@@ -13,7 +13,7 @@ use super::schedule::Rates;
 use swarm_coordinator::Totals;
 use swarm_core::base::ContentId;
 use swarm_core::manifest::{Source, Ticket};
-use swarm_engine::{ContentSnapshot, PeerSnapshot, PeerStanding};
+use swarm_engine::{Bottleneck, ContentSnapshot, PeerSnapshot, PeerStanding};
 use swarm_node::NodeSnapshot;
 
 /// What is known of a node at one instant.
@@ -101,7 +101,7 @@ impl View<'_> {
             name: entry.name.clone(),
             is_configured: entry.is_configured,
             state: entry.state.word(),
-            detail: entry.trouble(),
+            detail: entry.trouble().or_else(|| awaited(entry, snapshot?)),
             category: entry.trouble_category().map(|category| category.name().to_owned()),
             bytes: len,
             present_bytes: present_len,
@@ -156,5 +156,23 @@ impl View<'_> {
 
     fn troubles(&self) -> Vec<String> {
         self.contents.iter().filter_map(|(_, entry)| entry.trouble()).collect()
+    }
+}
+
+/// What a fetch waits for that no peer of it gives, in words. It goes on by itself: no trouble of the node.
+fn awaited(entry: &Entry, snapshot: &ContentSnapshot) -> Option<String> {
+    if entry.state != State::Fetching {
+        return None;
+    }
+    match &snapshot.bottleneck {
+        Bottleneck::NoPeer(None) => Some("no peer is linked yet".to_owned()),
+        Bottleneck::NoPeer(Some(reason)) => Some(format!("no peer is linked ({reason}); trying again")),
+        Bottleneck::AllDeclined => Some("no linked peer has this content; trying again".to_owned()),
+        // It is on its way, or the next look shows it otherwise.
+        Bottleneck::None
+        | Bottleneck::NoManifest
+        | Bottleneck::NoPeerHas(_)
+        | Bottleneck::AllChoked
+        | Bottleneck::Disk => None,
     }
 }

@@ -127,7 +127,8 @@ impl SideSummary {
         summary
     }
 
-    fn count(&mut self, op: &Op) {
+    /// Counts one operation more.
+    pub fn count(&mut self, op: &Op) {
         match &op.kind {
             OpKind::MakeFolder => self.folders += 1,
             OpKind::Move { .. } => self.moved += 1,

@@ -195,21 +195,30 @@ impl Session {
 impl Found {
     /// Copies a kept version to a file that does not exist yet. Needs no lock: kept versions do not change.
     pub fn copy_out(&self, version: &VersionView, out: &Path) -> Result<(), PairError> {
-        let root = self.pair.root(version.side);
-        let refused = |error| PairError::Replica { root: root.to_owned(), error };
-        let mut source = self.pair.replica(version.side)?.kept_source(&version.id);
         let file = std::fs::File::create_new(out).map_err(PairError::state(out, "make"))?;
+        let copied = self.copy_to(version, &mut &file)?;
+        copied.and_then(|()| file.sync_all()).map_err(PairError::state(out, "write"))
+    }
+
+    /// Copies a kept version to a stream. The inner error is that of the stream.
+    pub fn copy_to(
+        &self,
+        version: &VersionView,
+        out: &mut dyn std::io::Write,
+    ) -> Result<std::io::Result<()>, PairError> {
+        let root = self.pair.root(version.side);
+        let mut source = self.pair.replica(version.side)?.kept_source(&version.id);
         let mut failed = None;
         let copied = each_block(&mut *source, |block| {
-            std::io::Write::write_all(&mut &file, block).map_err(|error| {
+            out.write_all(block).map_err(|error| {
                 failed = Some(error);
                 ReplicaError::Stopped
             })
         });
         match failed {
-            Some(error) => Err(PairError::state(out, "write")(error)),
+            Some(error) => Ok(Err(error)),
             None => {
-                copied.map_err(refused).and_then(|_| file.sync_all().map_err(PairError::state(out, "write")))
+                copied.map(|_| Ok(())).map_err(|error| PairError::Replica { root: root.to_owned(), error })
             }
         }
     }

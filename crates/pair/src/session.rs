@@ -3,7 +3,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use swarm_files::{FolderOptions, FolderReplica, RootIdentity};
 use swarm_index::{IndexError, IndexLock, SqliteIndex};
@@ -56,15 +57,18 @@ impl Pair {
         stop: &Arc<AtomicBool>,
         on_event: &(dyn Fn(SyncEvent) + Sync),
     ) -> Result<Session, PairError> {
-        self.save()?;
+        std::fs::create_dir_all(&self.folder).map_err(PairError::state(&self.folder, "make"))?;
         let path = self.index_path();
         let lock = match IndexLock::try_lock(&path) {
             Err(IndexError::HeldBy { pid, .. }) => {
                 on_event(SyncEvent::Waiting { pid });
-                IndexLock::wait(&path)?
+                self.wait_for_lock(stop)?
             }
             other => other?,
         };
+        // Only who has the lock writes the record. Another process may have written it since it was read.
+        self.read_again()?;
+        self.save()?;
         let index = SqliteIndex::open(&path)?;
         let ignore = Arc::new(self.ignore_rules(&options)?);
         let strategies =
@@ -88,6 +92,20 @@ impl Pair {
         let pace = PerSide::each(|side| Pace::new(*options.rates.of(side)));
         let blind = PerSide::default();
         Ok(Session { pair: self, options, index, _lock: lock, sides, ignore, strategies, run, blind, pace })
+    }
+
+    /// Waits until no other process works on the pair, or until it is told to stop.
+    fn wait_for_lock(&self, stop: &AtomicBool) -> Result<IndexLock, PairError> {
+        loop {
+            match IndexLock::try_lock(&self.index_path()) {
+                Err(IndexError::HeldBy { .. }) if stop.load(Ordering::Relaxed) => {
+                    let root = self.root(Side::Local).to_owned();
+                    return Err(PairError::Replica { root, error: ReplicaError::Stopped });
+                }
+                Err(IndexError::HeldBy { .. }) => std::thread::sleep(LOCK_PAUSE),
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// A root that is another folder than last time may be an empty mount point, or the wrong disk.
@@ -316,3 +334,6 @@ impl Session {
         }
     }
 }
+
+/// How often a process that waits for another one looks whether that is done.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);

@@ -152,6 +152,14 @@ impl Pair {
         self.folder.join("index.db")
     }
 
+    /// Takes over what another process wrote into the record.
+    pub(crate) fn read_again(&mut self) -> Result<(), PairError> {
+        if let Some(record) = read_record(&self.folder)? {
+            self.record = record;
+        }
+        Ok(())
+    }
+
     /// Writes the record anew: whole, or not at all.
     pub(crate) fn save(&self) -> Result<(), PairError> {
         fs::create_dir_all(&self.folder).map_err(PairError::state(&self.folder, "make"))?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use swarm_files::{Hint, Watcher};
+use swarm_files::{FolderWatcher, Hint};
 use swarm_sync::{Blind, BlindWhy, PerSide, Side, TreePath, observe_side};
 
 use crate::{PairError, Report, Session, SyncEvent, clock};
@@ -64,11 +64,19 @@ impl Session {
         Ok(())
     }
 
-    fn watch_side(&self, side: Side, inbox: Arc<Inbox>) -> Result<Watcher, String> {
+    fn watch_side(&self, side: Side, inbox: Arc<Inbox>) -> Result<FolderWatcher, String> {
         let ignore = Arc::clone(&self.ignore);
         let is_ignored = Arc::new(move |path: &TreePath, is_folder: bool| ignore.is_ignored(path, is_folder));
-        let tell = move |hint: Hint| inbox.take(side, hint);
-        Watcher::start(self.pair.root(side), Some(is_ignored), tell).map_err(|error| error.to_string())
+        let started = FolderWatcher::start(self.pair.root(side), Some(is_ignored));
+        let (watcher, hints) = started.map_err(|error| error.to_string())?;
+        // The thread ends when the watcher is dropped.
+        let gather = move || {
+            while let Ok(hint) = hints.next(FULL_SCAN_INTERVAL) {
+                hint.into_iter().for_each(|hint| inbox.take(side, hint));
+            }
+        };
+        let spawned = std::thread::Builder::new().name("hints".to_owned()).spawn(gather);
+        spawned.map(|_| watcher).map_err(|error| error.to_string())
     }
 
     /// Looks at these places, or everywhere.
@@ -200,7 +208,7 @@ impl Places {
                 self.everything |= self.of_side.of(side).len() > PLACES_MAX;
             }
             Hint::Everything => self.everything = true,
-            Hint::CannotWatch { why } => self.unwatched.push((side, why)),
+            Hint::CannotWatch(why) => self.unwatched.push((side, why.to_string())),
         }
     }
 }

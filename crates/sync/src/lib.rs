@@ -19,6 +19,8 @@ mod ignore;
 mod pattern;
 mod strategy;
 
+pub mod delta;
+
 mod lines;
 mod merge;
 mod unified;

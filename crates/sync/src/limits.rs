@@ -14,3 +14,5 @@ pub const MERGE_LINES_MAX: usize = 20_000;
 pub const PATTERN_LEN_MAX: usize = PATH_LEN_MAX;
 /// Most patterns of one `.swarmignore`: each path is compared with all of them.
 pub const IGNORE_LINES_MAX: usize = 10_000;
+/// Most pieces of a recipe: 256 GiB of pieces of average length, 80 MiB encoded. A longer file has a recipe for each part of it.
+pub const RECIPE_PIECES_MAX: u32 = 1 << 22;

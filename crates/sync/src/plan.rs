@@ -11,7 +11,7 @@ pub struct Plan {
     pub ops: PerSide<Vec<Op>>,
     /// Paths at which both sides have the same already, or nothing: the base moves, nothing else.
     pub agreed: Vec<TreePath>,
-    /// Entries of the base that wait for a decision below a folder that moves: what is held of them moves along.
+    /// Entries of the base that no operation tells of. All of them leave their paths before any comes to another one.
     pub rebased: Vec<Rebase>,
     /// What somebody has to decide, in path order.
     pub conflicts: Vec<Conflict>,
@@ -21,13 +21,14 @@ pub struct Plan {
     pub held: Option<Hold>,
 }
 
-/// An entry of the base that has another path after the run.
+/// An entry of the base that has another path after the run: it waits for a decision below a folder that moves. Or it has none: it is
+/// gone on both sides or elsewhere, while something that waits for a decision stands at its path on one side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rebase {
     /// Its path in the base before.
     pub from: TreePath,
     /// Its path in the base afterwards.
-    pub to: TreePath,
+    pub to: Option<TreePath>,
 }
 
 /// A text that both sides changed, and that the policy wants merged.

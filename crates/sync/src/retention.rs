@@ -27,7 +27,7 @@ pub struct Retention {
     pub max_count: Option<usize>,
     /// All together take at most so many bytes, except those younger than [`Retention::SPACE_AGE_MIN_SECS`]: the oldest go first.
     pub max_bytes: Option<u64>,
-    /// The older they are, the fewer stay of each path: one in 30 seconds of the last hour, one an hour of the last day, one a day of the
+    /// The older they are, the fewer stay of each path: all of the last hour, one an hour of the last day, one a day of the
     /// last 30 days, then one a week.
     pub staggered: bool,
 }
@@ -68,7 +68,8 @@ pub fn expired(versions: &[Kept], now_ns: i64, retention: &Retention) -> Vec<usi
 
 const DAY_SECS: u64 = 24 * 60 * 60;
 /// Up to an age in seconds, the least distance between two versions of one path.
-const STEPS: [(u64, u64); 3] = [(60 * 60, 30), (DAY_SECS, 60 * 60), (30 * DAY_SECS, DAY_SECS)];
+/// The last hour is whole: a run must be undone in it, however soon it came after another one.
+const STEPS: [(u64, u64); 3] = [(60 * 60, 0), (DAY_SECS, 60 * 60), (30 * DAY_SECS, DAY_SECS)];
 /// The least distance of older ones.
 const LAST_STEP_SECS: u64 = 7 * DAY_SECS;
 
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn the_older_the_fewer_stay() {
         let retention = Retention { staggered: true, ..NOTHING };
-        check(retention, "90s 80s 60s 59s 20s", "90s 60s 20s");
+        check(retention, "59m 80s 60s 59s 20s 1s", "59m 80s 60s 59s 20s 1s");
         check(retention, "5h 280m 3h 121m 2h", "5h 3h 2h");
         check(retention, "9d 200h 8d 7d 150h 6d", "9d 8d 7d 6d");
         check(retention, "60d 54d 53d 47d 46d 40d", "60d 53d 46d");
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn each_path_is_thinned_out_on_its_own() {
         let retention = Retention { staggered: true, ..NOTHING };
-        check(retention, "a:10s b:5s a:1s", "a:10s b:5s");
+        check(retention, "a:5h b:280m a:279m", "a:5h b:280m");
     }
 
     #[test]

@@ -138,9 +138,13 @@ impl<I: Index> Work<'_, '_, I> {
     fn perform(&mut self, side: Side, ops: &[Op]) -> Result<(), RunError<I::Error>> {
         let first = self.number;
         self.number += ops.len() as u64;
-        let intents = (first..).zip(ops).map(|(number, op)| self.deed(number, side, op, DeedEnd::Intended));
-        let intents = intents.collect();
-        self.run.remember(intents)?;
+        // What displaces or moves nothing needs no intent: if the run is killed, a new file that is not known as its deed is no loss.
+        let displacing = (first..).zip(ops).filter(|(_, op)| op.expected.is_some());
+        let intents: Vec<IndexStep> =
+            displacing.map(|(number, op)| self.deed(number, side, op, DeedEnd::Intended)).collect();
+        if !intents.is_empty() {
+            self.run.remember(intents)?;
+        }
 
         let mut staged = self.stage(side, ops)?;
         let mut wanted = Vec::new();

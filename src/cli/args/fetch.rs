@@ -24,7 +24,7 @@ pub(crate) struct FetchArgs {
     pub(crate) find: FindArgs,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
-    /// List of the nodes that may have this content from this fetch, which serves what it has verified: one NODEID a line; read again when it changes [default: all nodes that may connect]
+    /// List of the nodes to which this fetch may serve the content: one NODEID a line; read again when it changes [default: all nodes that may connect]
     #[arg(long, value_name = "FILE", env = "SWARM_READERS")]
     pub(crate) readers: Option<PathBuf>,
     /// File with the key of a sealed content, where the ticket holds none for this node

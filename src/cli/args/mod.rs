@@ -1,4 +1,5 @@
-//! The arguments of every command, those of several commands first. Each flag has an environment variable of the same name.
+//! The arguments of every command, those of several commands first. A flag that a service or a script would set has an environment
+//! variable, too.
 
 mod find;
 mod limits;
@@ -11,11 +12,13 @@ mod fetch;
 mod manifest;
 mod seed;
 mod service;
+mod sync;
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
+use clap::builder::styling::Styles;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -28,6 +31,10 @@ pub(super) use limits::{DownLimitArgs, LimitArgs};
 pub(super) use manifest::{CreateArgs, ManifestCommand};
 pub(super) use seed::{JoinArgs, SeedArgs};
 pub(super) use service::{AddArgs, ControlArgs, LsArgs, NodeArgs, RemoveArgs, StatusArgs};
+pub(super) use sync::{
+    ChangesArgs, ConflictsArgs, ExplainArgs, MaxDelete, Resolve, ResolveArgs, RestoreArgs, Since, SyncArgs,
+    UndoArgs, VersionsArgs,
+};
 pub(super) use trust::TrustArgs;
 
 /// Moves big files from many peers at once over QUIC: verified, resumable, encrypted.
@@ -40,10 +47,19 @@ pub(super) struct Args {
     pub(super) global: Global,
 }
 
-/// The arguments of this process; an error where they are wrong, or ask for help.
+/// The arguments of this process; an error where they are wrong, or ask for help. What is said of wrong ones has no styles: every
+/// escape sequence in it comes from an argument.
 pub(super) fn read() -> Result<Args, clap::Error> {
-    let matches = command().try_get_matches()?;
-    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+    parsed(command()).map_err(|error| {
+        let is_wrong = error.use_stderr();
+        let plain = is_wrong.then(|| parsed(command().styles(Styles::plain())).err()).flatten();
+        plain.unwrap_or(error)
+    })
+}
+
+fn parsed(mut command: clap::Command) -> Result<Args, clap::Error> {
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// The parser. An environment variable that is set to nothing counts as not set.
@@ -80,6 +96,22 @@ pub(super) enum Command {
     Seed(Box<SeedArgs>),
     /// Fetch a content from all its sources at once; run it again to continue where it stopped
     Fetch(Box<FetchArgs>),
+    /// Keep two folders the same; nothing is lost: what is replaced or deleted is kept as a version
+    Sync(Box<SyncArgs>),
+    /// Show the conflicts of a pair that `swarm sync` keeps the same, and what each choice would do
+    Conflicts(ConflictsArgs),
+    /// Decide a conflict; the next `swarm sync` carries it out
+    Resolve(ResolveArgs),
+    /// List the kept versions of a path
+    Versions(VersionsArgs),
+    /// Bring a kept version back
+    Restore(RestoreArgs),
+    /// Take back what a run of `swarm sync` did, in both folders
+    Undo(UndoArgs),
+    /// List what runs of `swarm sync` changed
+    Changes(ChangesArgs),
+    /// Say what is known of a path, and why it is as it is
+    Explain(ExplainArgs),
     /// Make, show and check manifests
     #[command(subcommand)]
     Manifest(ManifestCommand),
@@ -119,6 +151,47 @@ pub(super) enum Command {
     },
 }
 
+impl Command {
+    /// Whether a program reads stdout: a failure is then an event there. A file that goes to stdout has it alone.
+    pub(super) fn wants_json(&self) -> bool {
+        let is_stdout = |out: &Path| out == Path::new("-");
+        match self {
+            Self::Seed(args) => args.json,
+            Self::Fetch(args) => args.json && !is_stdout(&args.out),
+            Self::Manifest(ManifestCommand::Create(args)) => {
+                args.json && !args.out.as_deref().is_some_and(is_stdout)
+            }
+            Self::Manifest(
+                ManifestCommand::Show { json, .. }
+                | ManifestCommand::Sign { json, .. }
+                | ManifestCommand::Verify { json, .. },
+            )
+            | Self::Cert(CertCommand::Ls { json, .. }) => *json,
+            Self::Sync(args) => args.json,
+            Self::Conflicts(args) => args.json,
+            Self::Resolve(args) => args.json,
+            Self::Versions(args) => args.json,
+            Self::Undo(args) => args.json,
+            Self::Changes(args) => args.json,
+            Self::Aggregate(args) => args.json,
+            Self::Join(args) => args.seed.json,
+            Self::Coordinator(args) => args.json,
+            Self::Add(args) => args.json,
+            Self::Remove(args) => args.json,
+            Self::Ls(args) => args.json,
+            Self::Status(args) => args.json,
+            Self::Id(args) => args.json,
+            Self::Cert(CertCommand::Ca { .. } | CertCommand::Node { .. } | CertCommand::Revoke { .. })
+            | Self::Restore(_)
+            | Self::Explain(_)
+            | Self::Demo(_)
+            | Self::Node(_)
+            | Self::Completions { .. }
+            | Self::Man { .. } => false,
+        }
+    }
+}
+
 const EXIT_CODES: &str = "Exit codes:
     0  done
     1  something else went wrong
@@ -127,8 +200,8 @@ const EXIT_CODES: &str = "Exit codes:
     4  the target exists and differs
     5  data is not what the manifest says
     6  the disk is full, or cannot be read or written
-    7  not authorised: a node proved another key, refused this node or its content, or is another user's
+    7  not authorised: a node proved a wrong key, or refused; or the running node is another user's
     8  no node runs at the control socket
-    9  complete and verified but for what the target cannot hold, which is named
+    9  something needs a decision: a conflict, a run that is held, or what the target cannot hold; each is named
   141  the reader of stdout went away before it had everything
   130  interrupted";

@@ -50,7 +50,7 @@ pub(crate) struct AddArgs {
     /// Fetch only this file, what is below this folder (`season1/`), or what matches this pattern (`*.mkv`); may be given more than once
     #[arg(long, value_name = "GLOB", requires = "fetch")]
     pub(crate) include: Vec<String>,
-    /// File with the key of a sealed content: the node stores it opened [default: as it comes, which the node cannot read]
+    /// File with the key of a sealed content: the node stores it opened [default: the node stores it sealed, and cannot read it]
     #[arg(long, value_name = "FILE", requires = "fetch")]
     pub(crate) content_key: Option<PathBuf>,
     /// Take only what this publisher signed: a NODEID

@@ -33,7 +33,7 @@ struct Bars {
 
 /// The rate over the last seconds, from samples of a total.
 #[derive(Default)]
-struct RecentRate(std::collections::VecDeque<(Instant, u64)>);
+pub(super) struct RecentRate(std::collections::VecDeque<(Instant, u64)>);
 
 impl FetchView {
     /// A view; silent if JSON is printed instead.
@@ -139,7 +139,7 @@ impl TruncateBars for Vec<ProgressBar> {
 }
 
 impl RecentRate {
-    fn sample(&mut self, now: Instant, total: u64) -> Rate {
+    pub(super) fn sample(&mut self, now: Instant, total: u64) -> Rate {
         self.0.push_back((now, total));
         while self.0.len() > 2 && now - self.0[0].0 > RATE_WINDOW {
             self.0.pop_front();
@@ -211,7 +211,7 @@ fn eta(content: &ContentSnapshot, rate: Rate) -> String {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .expect("the templates in this file are well-formed")
         .progress_chars("=> ")

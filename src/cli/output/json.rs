@@ -17,7 +17,8 @@ use swarm_node::{NodeSnapshot, WireTotals};
 pub(in crate::cli) enum Json {
     /// A list of `--allow`, `--revoked` or `--readers` changed and cannot be read; the one before stays in force.
     Trust { message: String },
-    /// A certificate that an authority issued (`swarm cert ls`); it expires at `until_unix_secs`, seconds since 1970.
+    /// A certificate that an authority issued (`swarm cert ls`); it expires at `until_unix_secs`, seconds since 1970. `role` is `full` or
+    /// `mirror`, `state` is `good`, `expired` or `revoked`.
     Certificate { node: String, role: &'static str, state: &'static str, until_unix_secs: u64 },
     /// The id of a key (`swarm id`).
     Id { node: String },

@@ -6,6 +6,7 @@ mod json;
 mod lines;
 mod log;
 mod streams;
+mod sync;
 mod table;
 mod text;
 
@@ -14,6 +15,10 @@ pub(super) use json::{Done, Json};
 pub(super) use lines::SeedView;
 pub(super) use log::start_log;
 pub(super) use streams::Stdout;
+pub(super) use sync::{
+    ConflictJson, Names, PairJson, SyncJson, SyncView, VersionJson, changes_table, conflict_text,
+    explanation_text, hold, pairs_table, plan_text, versions_table,
+};
 pub(super) use table::{contents_table, status_screen};
 pub(super) use text::{bottleneck, chunk_name, chunk_place, count, peer_table, read_again, read_trouble};
 
@@ -25,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use super::failure::{Exit, Failure};
-use swarm_core::base::{Category, Shown, is_hidden};
+use swarm_core::base::{Category, Shown};
 
 /// One line for people. May be lost.
 pub(super) fn note(line: impl Display) {
@@ -35,6 +40,11 @@ pub(super) fn note(line: impl Display) {
 /// Several lines for people, whose values are escaped already. May be lost.
 pub(super) fn notes(lines: &str) {
     lines.lines().for_each(note);
+}
+
+/// A question to a person, who answers on the same line.
+pub(super) fn prompt(question: &str) {
+    streams::to_stderr(question);
 }
 
 /// One line of what the command was asked for. An error if it cannot be written.
@@ -78,41 +88,35 @@ pub(super) fn bytes(bytes: &[u8]) -> std::io::Result<()> {
     stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
-/// A failure, told as JSON if that is wanted; it is then not shown again.
-pub(super) fn told(failure: Failure, is_json: bool) -> Failure {
-    if is_json && !failure.is_shown {
-        Json::Error { code: failure.exit as u8, message: failure.error.to_string() }.print();
+/// Why the command failed: an event on stdout if a program reads that, otherwise a line on stderr.
+pub(super) fn failure(failure: &Failure, wants_json: bool) {
+    if failure.is_shown {
+        return;
     }
-    Failure { is_shown: is_json || failure.is_shown, ..failure }
+    // The messages hold their causes already.
+    let message = failure.error.to_string();
+    let line = format!("swarm: {message}");
+    let event = Json::Error { code: failure.exit as u8, message };
+    let is_told = wants_json && streams::to_stdout(json_line(&event).as_bytes()).is_ok();
+    if !is_told {
+        note(line);
+    }
 }
 
-/// Why the command failed.
-pub(super) fn failure(failure: &Failure) {
-    if !failure.is_shown {
-        // The messages hold their causes already.
-        note(format_args!("swarm: {}", failure.error));
-    }
-}
-
-/// What the parser of arguments has to say: help on stdout, or on stderr what is wrong with them.
+/// What the parser of arguments has to say: help on stdout, or on stderr what is wrong with them. The latter shows arguments as they
+/// were given, and they may be pasted from anywhere: its lines are escaped.
 pub(super) fn parsed(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return match error.print().and_then(|()| std::io::stdout().flush()) {
             Ok(()) => Exit::Done.into(),
             Err(error) => {
                 let unwritten = Failure::stdout(&error);
-                failure(&unwritten);
+                failure(&unwritten, false);
                 unwritten.exit.into()
             }
         };
     }
-    let plain = error.render().to_string();
-    if plain.contains(|char| char != '\n' && is_hidden(char)) {
-        // The parser shows arguments as they were given, and they may be pasted from anywhere.
-        notes(&plain);
-    } else {
-        // In colours, where there are some. May be lost.
-        let _ = error.print();
-    }
+    // With its escape sequences, which are otherwise dropped without a trace.
+    notes(&error.render().ansi().to_string());
     Exit::from(Category::Usage).into()
 }

@@ -7,7 +7,7 @@ use super::text;
 use swarm_core::base::{ByteLen, Rate, Shown};
 use swarm_host::protocol::{ContentState, ContentStatus, PeerStatus, ReputationStatus, Status};
 
-/// One row a content.
+/// One row a content, and a line with what there is to say beside it.
 pub(in crate::cli) fn contents_table(contents: &[ContentStatus]) -> String {
     let mut table = format!(
         "{:<10}{:<10}{:>10}{:>8}{:>11}{:>13}  NAME\n",
@@ -21,11 +21,14 @@ pub(in crate::cli) fn contents_table(contents: &[ContentStatus]) -> String {
             "{:<10}{:<10}{:>10}{:>8}{:>11}{:>13}  {name}",
             short(id),
             content.state.as_str(),
-            ByteLen(content.bytes),
+            size(content),
             here(content),
             ByteLen(content.sent_bytes),
             rate,
         );
+        if let Some(detail) = &content.detail {
+            let _ = writeln!(table, "{:<10}{}", "", Shown(detail));
+        }
     }
     table
 }
@@ -56,7 +59,10 @@ pub(in crate::cli) fn status_screen(status: &Status) -> String {
         let (nodes, contents) = (text::count(known.nodes, "node"), text::count(known.contents, "content"));
         let _ = writeln!(screen, "coordinating {nodes}, {contents}");
     }
-    for trouble in &status.troubles {
+    // What a row of the contents says is not said twice.
+    let is_in_a_row =
+        |trouble: &&String| status.contents.iter().any(|content| content.detail.as_ref() == Some(*trouble));
+    for trouble in status.troubles.iter().filter(|trouble| !is_in_a_row(trouble)) {
         let _ = writeln!(screen, "trouble: {}", Shown(trouble));
     }
     if !status.contents.is_empty() {
@@ -118,9 +124,19 @@ fn short(id: &str) -> String {
     Shown(id.get(..8).unwrap_or(id)).to_string()
 }
 
+/// Whether nothing is known of it but its id: a content without bytes is served at once.
+fn is_unheard(content: &ContentStatus) -> bool {
+    content.bytes == 0 && content.state != ContentState::Serving
+}
+
+fn size(content: &ContentStatus) -> String {
+    if is_unheard(content) { "-".to_owned() } else { ByteLen(content.bytes).to_string() }
+}
+
 /// How much of it is here.
 fn here(content: &ContentStatus) -> String {
     match (content.state, content.bytes) {
+        _ if is_unheard(content) => "-".to_owned(),
         (ContentState::Waiting | ContentState::Failed, _) => "-".to_owned(),
         (_, 0) => "all".to_owned(),
         (_, bytes) if content.present_bytes >= bytes => "all".to_owned(),
@@ -171,7 +187,7 @@ mod tests {
         let status = Status {
             node: evil(),
             addresses: vec![evil()],
-            troubles: vec![evil()],
+            troubles: vec![evil(), evil() + "!"],
             store: Some(StoreStatus { path: EVIL.into(), used_bytes: 0, quota_bytes: None }),
             contents: vec![content],
             peers: vec![peer],
@@ -181,6 +197,6 @@ mod tests {
         let screen = status_screen(&status);
         assert!(!screen.contains(|char| char != '\n' && is_hidden(char)), "{screen:?}");
         assert!(!screen.contains("\nforged"), "{screen:?}");
-        assert_eq!(screen.matches("forged").count(), 6, "{screen}");
+        assert_eq!(screen.matches("forged").count(), 7, "{screen}");
     }
 }

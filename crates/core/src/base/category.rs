@@ -26,13 +26,15 @@ pub enum Category {
     Interrupted,
     /// All is done but for what the target cannot hold, which was named.
     Partial,
+    /// Nothing is wrong, and somebody has to decide before it can go on.
+    Undecided,
     /// Anything else: the network cannot be used, or a bug.
     Other,
 }
 
 impl Category {
     /// Every category there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Usage,
         Self::NoSource,
         Self::TargetDiffers,
@@ -43,6 +45,7 @@ impl Category {
         Self::Held,
         Self::Interrupted,
         Self::Partial,
+        Self::Undecided,
         Self::Other,
     ];
 
@@ -67,6 +70,7 @@ impl Category {
             Self::Held => "held",
             Self::Interrupted => "interrupted",
             Self::Partial => "partial",
+            Self::Undecided => "undecided",
             Self::Other => "other",
         }
     }

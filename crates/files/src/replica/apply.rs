@@ -34,17 +34,19 @@ pub(super) fn perform_all(
     let begun = root.check().and_then(|()| Record::of(run, &numbered).write(root, incoming));
     let mut ended = begun.err();
     let batch = Batch { root, incoming, run };
-    let mut perform = |(op, number): (Op, Option<u64>)| match &ended {
+    let mut perform = |(at, (op, number)): (usize, (Op, Option<u64>))| match &ended {
         Some(error) => Err(error.clone()),
         None => {
-            let done = batch.perform(&op, number);
+            // The root is held open, so what follows acts in it at worst after it was moved away.
+            let checked = if at % CHECKED_EACH == 0 { root.check() } else { root.check_stop() };
+            let done = checked.and_then(|()| batch.perform(&op, number));
             if let Err(error) = &done {
                 ended = error.ends_run().then(|| error.clone());
             }
             done
         }
     };
-    numbered.into_iter().map(&mut perform).collect()
+    numbered.into_iter().enumerate().map(&mut perform).collect()
 }
 
 /// Links have no staged content: what is put for them is made beside the tree as well.
@@ -59,7 +61,6 @@ fn number(incoming: &Incoming, op: Op, staged: Option<Staged>) -> (Op, Option<u6
 
 impl Batch<'_> {
     fn perform(&self, op: &Op, number: Option<u64>) -> Result<Done, ReplicaError> {
-        self.root.check()?;
         self.incoming.mark_unsynced();
         let (path, expected) = (&op.path, op.expected.as_ref());
         match &op.kind {
@@ -170,3 +171,6 @@ fn known(root: &Root, kind: &Kind, look: &Look) -> Entry {
 pub(super) fn mode(mode: u32, executable: bool) -> u32 {
     if executable { mode & 0o777 | (mode & 0o444) >> 2 } else { mode & 0o666 }
 }
+
+/// Operations between two checks that the path of the root still leads to it.
+const CHECKED_EACH: usize = 64;

@@ -18,6 +18,7 @@ mod names;
 mod hashing;
 mod walk;
 
+mod delta;
 mod incoming;
 mod source;
 mod stage;
@@ -29,7 +30,10 @@ mod record;
 mod recover;
 mod versions;
 
+mod watch;
+
 mod folder;
 
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
 pub use versions::KeptVersion;
+pub use watch::{FolderWatcher, Hint, Hints, WatchError, WatcherGone};

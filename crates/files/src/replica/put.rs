@@ -41,7 +41,11 @@ struct Put<'a> {
 
 impl Put<'_> {
     fn perform(&self, expected: Option<&Entry>) -> Result<Done, ReplicaError> {
-        let standing = look_again(self.batch.root, self.path, expected)?;
+        // Where nothing is to stand, the rename itself refuses to replace anything.
+        let standing = match expected {
+            Some(_) => look_again(self.batch.root, self.path, expected)?,
+            None => None,
+        };
         let new = self.beside()?;
         match standing {
             None => self.place(&new),

@@ -3,17 +3,21 @@
 //! A content comes by the cheapest of these ways: as a clone that shares the blocks of its source, where both are on one file system that
 //! can; otherwise by reading and writing. `copy_file_range` saves nothing over the latter: the bytes have to be read for their hash anyway.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 
 use rayon::prelude::*;
 use rustix::fs::{Timespec, Timestamps};
 use swarm_sync::{ContentHash, ReplicaError, StageJob, Staged};
 
+use super::again::relative;
+use super::delta::{DELTA_LEN_MIN, fill_from_old};
 use super::fault::{fault, io_fault};
 use super::incoming::{Copied, Incoming};
 use super::look::{Look, look_open};
 use super::root::Root;
 use super::source::FolderSource;
+use crate::dir::Access;
 use crate::file::File;
 
 /// Copies all, each or an error.
@@ -54,10 +58,40 @@ fn fill(
     buf: &mut Vec<u8>,
     carried: &(dyn Fn(u64) + Sync),
 ) -> Result<(), ReplicaError> {
+    if job.content.len >= DELTA_LEN_MIN
+        && let Some(hash) = fill_by_difference(root, job, to, carried)?
+    {
+        return if hash == job.content.hash { Ok(()) } else { Err(mismatch(job)) };
+    }
     let is_cloned = job.content.len >= CLONED_LEN_MIN && clone(job, to)?;
     let hash =
         if is_cloned { hash_clone(root, job, to, buf, carried)? } else { copy(root, job, to, buf, carried)? };
     if hash == job.content.hash { Ok(()) } else { Err(mismatch(job)) }
+}
+
+/// Begins with a clone of the version that stands there, and writes what differs; `None` where none stands there, or the source is no file.
+fn fill_by_difference(
+    root: &Root,
+    job: &mut StageJob,
+    to: &File,
+    carried: &(dyn Fn(u64) + Sync),
+) -> Result<Option<ContentHash>, ReplicaError> {
+    let Some(source) = job.source.as_any().downcast_mut::<FolderSource>() else { return Ok(None) };
+    let Ok(old) = root.dir.open_file(relative(&job.path), Access::Read) else { return Ok(None) };
+    let told = |len: u64| {
+        carried(len);
+        root.check_stop().map_err(|_| ErrorKind::Interrupted.into())
+    };
+    match fill_from_old(source.file()?.0.system(), old.system(), to.system(), &told) {
+        Ok(filled) => {
+            tracing::debug!(path = %job.path, filled.written_len, filled.len, base = ?filled.base, "filled by difference");
+            Ok(Some(filled.hash))
+        }
+        Err(error) => {
+            root.check_stop()?;
+            Err(io_fault(&job.path, "copy", &error))
+        }
+    }
 }
 
 /// Makes the new file share the blocks of its source. False where the file systems cannot.

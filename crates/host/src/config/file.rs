@@ -78,7 +78,7 @@ struct File {
     /// Ask the router to forward a port to this node (PCP, NAT-PMP, UPnP).
     #[serde(default)]
     map_port: bool,
-    /// Folder for keys, remembered hashes and the list of what was added at run time; --state-dir overrides it.
+    /// Folder for keys, remembered hashes and the list of what was added at run time; --state-dir and SWARM_STATE_DIR override it.
     state_dir: Option<PathBuf>,
     /// Path of the control socket. Without it: control.sock in the state folder.
     control: Option<PathBuf>,

@@ -159,5 +159,6 @@ pub(super) fn conflict(rng: &mut Rng, id: u8) -> Conflict {
         versions: PerSide::default(),
         base: None,
         detail: "é\n\"".into(),
+        holds: Vec::new(),
     }
 }

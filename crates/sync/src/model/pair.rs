@@ -70,7 +70,7 @@ impl Pair {
         // From below: a folder of the base stays as long as the base of something held stands in it.
         done.iter().rev().for_each(|path| self.agree(path));
         for (one, entry) in plan.rebased.iter().zip(moved) {
-            self.base.extend(entry.map(|entry| (one.to.clone(), entry)));
+            self.base.extend(one.to.clone().zip(entry));
         }
     }
 

@@ -1,6 +1,8 @@
 //! Disputes: changes that do not fit, and how a choice or a strategy settles them. What nobody settles is a conflict, and holds its
 //! nodes and all below them.
 
+use std::collections::BTreeSet;
+
 use super::merge::{Fate, Merge, merged_place};
 use super::names;
 use super::nodes::{NodeId, Place, ROOT};
@@ -77,7 +79,7 @@ impl Merge<'_> {
         match (ruling, dispute.kind) {
             (Ruling::Hold | Ruling::Merge, _) => ruling,
             _ if count < RULINGS_MAX => ruling,
-            (_, ConflictKind::Structure) if count < 2 * RULINGS_MAX => Ruling::Side(Side::Local),
+            (_, ConflictKind::Structure) if count < LOCAL_RULINGS_MAX => Ruling::Side(Side::Local),
             _ => Ruling::Hold,
         }
     }
@@ -115,11 +117,17 @@ impl Merge<'_> {
         }
     }
 
+    /// Drops the conflicts about nodes of this subtree alone. What they held, inside or elsewhere, is held by the new one.
     fn drop_conflicts_in(&mut self, subtree: &[NodeId], by: Option<ConflictId>) {
         let is_inside = |nodes: &[NodeId]| nodes.iter().all(|node| subtree.binary_search(node).is_ok());
-        self.conflicts.retain(|id, (_, nodes)| Some(*id) == by || !is_inside(nodes));
-        let conflicts = &self.conflicts;
-        self.merges.retain(|id, _| conflicts.contains_key(id) || Some(*id) == by);
+        let inside = self.conflicts.iter().filter(|(id, (_, nodes))| Some(**id) != by && is_inside(nodes));
+        let gone: BTreeSet<ConflictId> = inside.map(|(id, _)| *id).collect();
+        for id in &gone {
+            self.conflicts.remove(id);
+            self.merges.remove(id);
+        }
+        let is_gone = |held_by: &&mut Option<ConflictId>| held_by.is_some_and(|id| gone.contains(&id));
+        self.held_by.iter_mut().filter(is_gone).for_each(|held_by| *held_by = by);
     }
 
     /// Takes back the conflicts about a node that is decided in another way now, and merges anew what they held.
@@ -434,6 +442,8 @@ impl Merge<'_> {
 
 /// So many decisions about one entry are carried out as they are.
 const RULINGS_MAX: u8 = 2;
+/// So many more go to the local side. Two entries at their local places never meet, so a few are enough.
+const LOCAL_RULINGS_MAX: u8 = 16;
 
 /// The side whose version was modified later.
 fn newer(conflict: &Conflict, dispute: &Dispute) -> Ruling {

@@ -107,7 +107,7 @@ impl<'a> Merge<'a> {
     }
 
     /// The path at which a node is to stand on a side.
-    fn target_path(&self, node: NodeId, side: Side) -> Option<TreePath> {
+    pub(super) fn target_path(&self, node: NodeId, side: Side) -> Option<TreePath> {
         let mut names: Vec<&str> = Vec::new();
         let mut above = node;
         while above != ROOT {

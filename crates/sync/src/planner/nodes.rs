@@ -103,8 +103,12 @@ impl Forest {
 
     /// The nodes that stand at a path in any of the trees.
     pub(super) fn all_at(&self, path: &TreePath) -> Vec<NodeId> {
-        let now = |side| self.now_at.of(side).get(path);
-        [self.base_at.get(path), now(Side::Local), now(Side::Remote)].into_iter().flatten().copied().collect()
+        self.base_at.get(path).copied().into_iter().chain(self.all_now_at(path)).collect()
+    }
+
+    /// The nodes that stand at a path on the sides.
+    pub(super) fn all_now_at(&self, path: &TreePath) -> Vec<NodeId> {
+        Side::BOTH.into_iter().filter_map(|side| self.now_at.of(side).get(path)).copied().collect()
     }
 
     /// Makes a new node of what stands on one side of this one.

@@ -1,21 +1,27 @@
-//! Where the base of a held entry is found after a run: it goes along with the folders above it. Otherwise a conflict would forget what
-//! both sides agreed on.
+//! What becomes of the base where a run does not make both sides the same: the base of a held entry goes along with the folders above
+//! it, and the base of what left a path does not stay behind for a held entry that stands there.
 
 use std::collections::BTreeSet;
 
 use super::merge::{Fate, Merge};
 use super::nodes::{NodeId, Place, ROOT};
-use crate::{Rebase, TreePath};
+use crate::{Rebase, Side, TreePath};
 
-/// The entries of the base that are held and have another path after the run.
+/// The entries of the base that have another path after the run, or none, where the operations do not tell.
 pub(super) fn rebased(merge: &Merge<'_>) -> Vec<Rebase> {
-    let held = merge.forest.ids().filter(|node| merge.fates[*node] == Fate::Held);
+    let is_held = |node: &NodeId| merge.fates[*node] == Fate::Held;
+    let on_sides = |node| Side::BOTH.into_iter().filter_map(move |side| merge.target_path(node, side));
+    let held_at: BTreeSet<TreePath> = merge.forest.ids().filter(is_held).flat_map(on_sides).collect();
+    let waiting = waiting(merge);
     let rebase = |node: NodeId| {
-        let from = merge.forest.nodes[node].base.as_ref()?.path.clone();
-        let to = path_after(merge, node).filter(|to| *to != from)?;
-        Some(Rebase { from, to })
+        let from = &merge.forest.nodes[node].base.as_ref()?.path;
+        // Elsewhere both sides have the same afterwards, and the base is what both have.
+        let is_left_behind = || held_at.contains(from) && !waiting.contains(&node);
+        (is_held(&node) || is_left_behind()).then_some(())?;
+        let to = if is_held(&node) { path_after(merge, node) } else { None };
+        (to.as_ref() != Some(from)).then(|| Rebase { from: from.clone(), to })
     };
-    held.filter_map(rebase).collect()
+    merge.forest.ids().filter_map(rebase).collect()
 }
 
 /// Nodes that are held, and the folders of the base that held ones stood in: their base does not move.

@@ -122,7 +122,10 @@ impl<'a> Sequence<'a> {
     fn bring(&mut self, node: NodeId) {
         let mut waiting = vec![Waiting { node, is_occupant: false }];
         let mut since = BTreeMap::from([(node, 0)]);
+        let mut turn = 0;
         while let Some(&Waiting { node, .. }) = waiting.last() {
+            turn += 1;
+            assert!(turn < 100_000, "bring");
             let obstacle = if self.is_done[node] { None } else { self.obstacle(node) };
             let Some(next) = obstacle else {
                 self.finish(node);
@@ -137,7 +140,9 @@ impl<'a> Sequence<'a> {
                 }
                 Some(start) => {
                     self.break_circle(&waiting[start + 1..], next);
-                    waiting.drain(start + 1..).for_each(|one| drop(since.remove(&one.node)));
+                    for one in waiting.drain(start + 1..) {
+                        since.remove(&one.node);
+                    }
                 }
             }
         }
@@ -146,9 +151,9 @@ impl<'a> Sequence<'a> {
     /// Nodes wait for each other: one that stands at another one's place goes aside. There is one, since folders wait for folders above
     /// them alone.
     fn break_circle(&mut self, circle: &[Waiting], last: Waiting) {
-        let occupants = circle.iter().rev().chain([&last]).filter(|one| one.is_occupant);
-        let aside = if last.is_occupant { Some(last.node) } else { occupants.map(|one| one.node).next() };
-        self.step_aside(aside.expect("a circle goes through a name"));
+        let mut back = std::iter::once(&last).chain(circle.iter().rev());
+        let aside = back.find(|one| one.is_occupant).expect("a circle goes through a name");
+        self.step_aside(aside.node);
     }
 
     /// What has to come to its place before this node can.

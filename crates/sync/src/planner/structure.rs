@@ -7,14 +7,16 @@ use super::disputes::Dispute;
 use super::merge::{Fate, Merge};
 use super::names;
 use super::nodes::{NodeId, Place, ROOT};
-use crate::{ConflictId, ConflictKind, PerSide, Side, TreePath};
+use crate::{ConflictKind, PerSide, Side, TreePath};
 
 /// Settles what the nodes, each merged by itself, do to each other.
 pub(super) fn settle(merge: &mut Merge<'_>) {
     let pins = pins(merge);
+    let walls = walls(merge);
     // Each turn decides or holds at least one node, and a node is decided a limited number of times.
-    loop {
+    for _ in 0..TURNS_MAX {
         let has_changed = pin(merge, &pins)
+            || wall_off(merge, &walls)
             || revive(merge)
             || break_circle(merge)
             || part_collisions(merge)
@@ -24,20 +26,33 @@ pub(super) fn settle(merge: &mut Merge<'_>) {
             return;
         }
     }
+    // Trees that contradict themselves, such as a base with an entry in a folder that it does not have, could go on for ever: better
+    // nothing is done.
+    merge.fates.fill(Fate::Held);
 }
+
+/// Random trees need less than twenty turns.
+const TURNS_MAX: usize = 1000;
 
 /// Folders above what a side could not look at: they must not vanish or move.
 fn pins(merge: &Merge<'_>) -> Vec<NodeId> {
     let blind = Side::BOTH.into_iter().flat_map(|side| merge.policy.blind.of(side));
     let above: BTreeSet<TreePath> = blind.flat_map(TreePath::ancestors).collect();
-    let stands = |node: NodeId, side: Side| {
-        merge.forest.now(node, side).is_some_and(|standing| above.contains(&standing.path))
-    };
-    if above.is_empty() {
-        return Vec::new();
-    }
-    let is_pin = |node: &NodeId| Side::BOTH.into_iter().any(|side| stands(*node, side));
-    merge.forest.ids().filter(is_pin).collect()
+    let nodes: BTreeSet<NodeId> = above.iter().flat_map(|path| merge.forest.all_now_at(path)).collect();
+    nodes.into_iter().collect()
+}
+
+/// The places that a side could not look at: something unknown may stand there.
+fn walls(merge: &Merge<'_>) -> BTreeSet<Place> {
+    let blind = Side::BOTH.into_iter().flat_map(|side| merge.policy.blind.of(side));
+    let places = blind.flat_map(|path| {
+        let parents = match path.parent() {
+            Some(parent) => merge.forest.all_now_at(&parent),
+            None => vec![ROOT],
+        };
+        parents.into_iter().map(|parent| Place { parent, name: path.name().into() })
+    });
+    places.collect()
 }
 
 fn pin(merge: &mut Merge<'_>, pins: &[NodeId]) -> bool {
@@ -55,6 +70,19 @@ fn pin(merge: &mut Merge<'_>, pins: &[NodeId]) -> bool {
         has_changed = true;
     }
     has_changed
+}
+
+fn wall_off(merge: &mut Merge<'_>, walls: &BTreeSet<Place>) -> bool {
+    let comes_there = |node: &NodeId| match &merge.fates[*node] {
+        Fate::Live(want) => walls.contains(&want.place),
+        Fate::Dead | Fate::Held => false,
+    };
+    if walls.is_empty() {
+        return false;
+    }
+    let found: Vec<NodeId> = merge.forest.ids().filter(comes_there).collect();
+    found.iter().for_each(|node| merge.freeze(*node, None));
+    !found.is_empty()
 }
 
 /// What stands has living folders above it.
@@ -169,12 +197,16 @@ fn spare_bases(merge: &mut Merge<'_>) -> bool {
         held.extend(merge.forest.nodes[node].base.as_ref().map(|base| (&base.place, node)));
     }
     let comes_there = |node: NodeId| match &merge.fates[node] {
-        Fate::Live(want) => held.get(&want.place).map(|held| (node, merge.held_by[*held])),
+        Fate::Live(want) => held.get(&want.place).map(|held| (node, *held)),
         Fate::Dead | Fate::Held => None,
     };
-    let waiting: Vec<(NodeId, Option<ConflictId>)> = merge.forest.ids().filter_map(comes_there).collect();
-    for &(node, by) in &waiting {
-        merge.freeze(node, by);
+    let waiting: Vec<(NodeId, NodeId)> = merge.forest.ids().filter_map(comes_there).collect();
+    for &(node, held) in &waiting {
+        // The folder above it may have been held just now.
+        if merge.fates[node] != Fate::Held {
+            let by = merge.held_by[held];
+            merge.freeze(node, by);
+        }
     }
     !waiting.is_empty()
 }

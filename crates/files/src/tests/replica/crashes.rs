@@ -2,6 +2,7 @@
 //! the order of their names, so that of names a crash loses the last ones; bytes are lost in any combination.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use swarm_core::base::Rng;
 use swarm_sync::{Op, OpKind, Replica as _};
@@ -81,6 +82,9 @@ fn check_crashes(plan: Plan) {
     for end in 0..=log.len() {
         for (what, fates) in fates(&log[..end], end as u64) {
             let disk = before.after(&log[..end], &fates);
+            if end == log.len() {
+                check_settled(&disk, &what);
+            }
             if known.insert(*disk.sum().as_bytes()) {
                 let last = end.checked_sub(1).map(|last| &log[last]);
                 returned +=
@@ -115,6 +119,16 @@ fn fates(log: &[Done], seed: u64) -> Vec<(String, Vec<Fate>)> {
         all.push((format!("{kept} names kept, some bytes"), fates));
     }
     all
+}
+
+/// After the batch was settled a crash undoes nothing of it.
+fn check_settled(disk: &Disk, what: &str) {
+    let text =
+        |name: &str| String::from_utf8_lossy(disk.read(Path::new(name)).unwrap_or_default()).into_owned();
+    let settled = ["d/a", "new", "e/b", "x", "y", "gone", "b"].map(text);
+    let expected =
+        ["the new text of a", "the text of a new file", "what is moved", "second", "first", "", ""];
+    assert_eq!(settled, expected, "settled: {what}");
 }
 
 /// Recovers a state of the disk, and checks it. Says whether an entry stood beside the tree.

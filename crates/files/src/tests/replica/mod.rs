@@ -5,6 +5,7 @@ mod effects;
 mod hashing;
 mod staging;
 mod walking;
+mod watching;
 
 use std::fs;
 use std::path::Path;

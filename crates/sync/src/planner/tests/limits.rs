@@ -127,3 +127,15 @@ fn an_approved_run_is_not_held() {
         "]],
     );
 }
+
+#[test]
+fn nothing_is_done_with_a_base_that_contradicts_itself() {
+    check(
+        "base: a/c/#2 a/c/c=1#3",
+        "local: a=1#3",
+        "remote: a/#4 a/c/#2",
+        expect![[r"
+        Structure a: a=1 | a/ (two entries have this name)
+    "]],
+    );
+}

@@ -1,0 +1,14 @@
+//! What `swarm sync` and the commands about a pair show: progress, plans, conflicts, versions and changes, as text and as JSON.
+
+mod conflict;
+mod json;
+mod plan;
+mod progress;
+mod view;
+mod words;
+
+pub(in crate::cli) use conflict::conflict_text;
+pub(in crate::cli) use json::{ConflictJson, PairJson, SyncJson, VersionJson};
+pub(in crate::cli) use plan::{hold, plan_text};
+pub(in crate::cli) use view::SyncView;
+pub(in crate::cli) use words::{Names, changes_table, explanation_text, pairs_table, versions_table};

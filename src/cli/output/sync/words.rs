@@ -1,0 +1,202 @@
+//! Words about a pair: its sides, counts, times, and tables of runs and versions.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use swarm_core::base::{ByteLen, Shown};
+use swarm_pair::{Explanation, PairInfo, SideSummary, Summary, VersionView};
+use swarm_sync::{Change, ChangeKind, DeedEnd, FoundKind, Kind, PerSide, RuleRef, RuleSource, Side};
+
+use super::super::text::count;
+use super::plan;
+
+/// The two folders as the user named them, escaped.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Names(PerSide<String>);
+
+impl Names {
+    /// The names of folders at these paths.
+    pub(in crate::cli) fn new(local: &Path, remote: &Path) -> Self {
+        Self(PerSide { local: Shown(local).to_string(), remote: Shown(remote).to_string() })
+    }
+
+    pub(in crate::cli) fn of(&self, side: Side) -> &str {
+        self.0.of(side)
+    }
+}
+
+/// `12 new, 3 changed, 1 moved, 2 deleted -> B; 1 conflict`.
+pub(super) fn summary(summary: &Summary, names: &Names) -> String {
+    let side = |side: Side| {
+        let words = counts(summary.sides.of(side));
+        (!words.is_empty()).then(|| format!("{words} -> {}", names.of(side)))
+    };
+    let mut parts: Vec<String> = [Side::Remote, Side::Local].into_iter().filter_map(side).collect();
+    if summary.conflicts > 0 {
+        parts.push(count(summary.conflicts as usize, "conflict"));
+    }
+    if parts.is_empty() {
+        return format!("{} and {} are the same", names.of(Side::Local), names.of(Side::Remote));
+    }
+    parts.join("; ")
+}
+
+/// `12 new, 2 deleted`; empty if there are none. New folders count as new, as deleted ones count as deleted.
+fn counts(summary: &SideSummary) -> String {
+    let SideSummary { created, changed, moved, deleted, folders, copied_len: _ } = *summary;
+    let words = [(created + folders, "new"), (changed, "changed"), (moved, "moved"), (deleted, "deleted")];
+    let some = words.iter().filter(|(number, _)| *number > 0);
+    some.map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Local time, to the second.
+pub(super) fn time_of_ns(ns: i64) -> String {
+    let time = jiff::Timestamp::from_nanosecond(i128::from(ns));
+    time.map_or_else(
+        |_| "?".to_owned(),
+        |time| time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
+/// Local time of milliseconds.
+pub(super) fn time_of_ms(ms: u64) -> String {
+    time_of_ns(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000_000))
+}
+
+/// What stands somewhere: its length, or what else it is.
+pub(super) fn kind(kind: &Kind) -> String {
+    match kind {
+        Kind::File(content) => ByteLen(content.len).to_string(),
+        Kind::Folder => "folder".to_owned(),
+        Kind::Symlink { target } => format!("link to {}", Shown(&**target)),
+    }
+}
+
+/// One row a pair.
+pub(in crate::cli) fn pairs_table(pairs: &[PairInfo]) -> String {
+    let mut table = format!("{:<20}{:>10}  FOLDERS\n", "LAST RUN", "CONFLICTS");
+    for pair in pairs {
+        let last = pair.last_run.map_or_else(|| "never".to_owned(), |run| time_of_ms(run.ms()));
+        let (local, remote) = (Shown(&pair.roots.local), Shown(&pair.roots.remote));
+        let _ = writeln!(table, "{last:<20}{:>10}  {local} and {remote}", pair.conflicts);
+    }
+    table
+}
+
+/// One row a kept version.
+pub(in crate::cli) fn versions_table(versions: &[VersionView], names: &Names) -> String {
+    let mut table = format!("{:<22}{:<21}{:>10}  STOOD AT\n", "VERSION", "MODIFIED", "SIZE");
+    for version in versions {
+        let size = match version.kind {
+            FoundKind::File { .. } => ByteLen(version.len).to_string(),
+            FoundKind::Folder => "folder".to_owned(),
+            FoundKind::Symlink { .. } => "link".to_owned(),
+        };
+        let (run, modified) = (version.id.run.to_string(), time_of_ns(version.modified_ns));
+        let _ = writeln!(
+            table,
+            "{run:<22}{modified:<21}{size:>10}  {}/{}",
+            names.of(version.side),
+            version.id.path
+        );
+    }
+    table
+}
+
+/// What is known of a path: what stands there, what both sides had last, and what was done there.
+pub(in crate::cli) fn explanation_text(explanation: &Explanation, names: &Names) -> String {
+    let mut text = format!("{}\n", explanation.path);
+    if let Some(rule) = explanation.ignored_by.as_ref().filter(|rule| rule.ignores) {
+        let _ = writeln!(text, "  left out: {}", rule_line(rule));
+    }
+    for side in Side::BOTH {
+        let entry = explanation.sides.of(side).as_ref();
+        let what = entry.map_or_else(
+            || "nothing".to_owned(),
+            |entry| format!("{}, modified {}", kind(&entry.kind), time_of_ns(entry.modified_ns)),
+        );
+        let _ = writeln!(text, "  in {}, when it was last looked at: {what}", names.of(side));
+    }
+    match &explanation.base {
+        Some(base) => {
+            let _ = writeln!(text, "  both had last: {}", kind(&base.kind));
+        }
+        None => text += "  both never had the same there\n",
+    }
+    if let Some(conflict) = &explanation.conflict {
+        let _ =
+            writeln!(text, "  conflict {} at {}: {}", conflict.id, conflict.path, plan::cause(conflict.kind));
+    }
+    for view in &explanation.deeds {
+        let how = match view.deed.end {
+            DeedEnd::Done { .. } => "",
+            DeedEnd::Intended => ", cut off",
+            DeedEnd::Refused => ", refused",
+        };
+        let (word, name) = (plan::kind(&view.deed.op).1, names.of(view.deed.side));
+        let _ = writeln!(text, "  run {}: {word} in {name}{how}", view.run);
+    }
+    text
+}
+
+/// Why a path is left out.
+fn rule_line(rule: &RuleRef) -> String {
+    let text = Shown(&rule.text);
+    match &rule.source {
+        RuleSource::StateFolder => "it is swarm's own state".to_owned(),
+        RuleSource::File { file, .. } => format!("`{text}` in {file} matches {}", rule.matched),
+        RuleSource::Exclude => format!("--exclude `{text}` matches {}", rule.matched),
+        RuleSource::NoInclude => "no --include matches it".to_owned(),
+    }
+}
+
+/// One row a change, those of a run together.
+pub(in crate::cli) fn changes_table(changes: &[Change], names: &Names) -> String {
+    let mut table = String::new();
+    for run in changes.chunk_by(|one, next| one.run == next.run) {
+        let _ = writeln!(table, "run {}, {}", run[0].run, time_of_ns(run[0].at.0));
+        for change in run {
+            let from = change.from.as_ref().map(|from| format!("{from} -> ")).unwrap_or_default();
+            let (path, name, author) = (&change.path, names.of(change.side), Shown(&change.author));
+            let _ = writeln!(table, "  {:<9}{from}{path}  in {name}, by {author}", word(change.kind));
+        }
+    }
+    table
+}
+
+fn word(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Created => "new",
+        ChangeKind::Modified => "changed",
+        ChangeKind::Deleted => "deleted",
+        ChangeKind::Moved => "moved",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(created: u64, changed: u64, moved: u64, deleted: u64) -> SideSummary {
+        SideSummary { created, changed, moved, deleted, ..SideSummary::default() }
+    }
+
+    #[test]
+    fn a_plan_is_one_line() {
+        let check = |local: SideSummary, remote: SideSummary, conflicts: u64, line: &str| {
+            let planned = Summary { sides: PerSide { local, remote }, conflicts, ..Summary::default() };
+            assert_eq!(summary(&planned, &Names::new(Path::new("A"), Path::new("B"))), line);
+        };
+        let none = SideSummary::default();
+        check(none, side(12, 3, 1, 2), 1, "12 new, 3 changed, 1 moved, 2 deleted -> B; 1 conflict");
+        check(side(0, 1, 0, 0), side(2, 0, 0, 0), 0, "2 new -> B; 1 changed -> A");
+        check(none, none, 2, "2 conflicts");
+        check(none, none, 0, "A and B are the same");
+    }
+
+    #[test]
+    fn names_of_folders_are_escaped() {
+        let names = Names::new(Path::new("a\u{1b}[2J"), Path::new("b\n"));
+        assert_eq!((names.of(Side::Local), names.of(Side::Remote)), ("a\\u{1b}[2J", "b\\n"));
+    }
+}

@@ -1,0 +1,56 @@
+//! `swarm sync --watch`: changes are carried over as they are made.
+
+use std::time::Duration;
+
+use super::Folders;
+use crate::support::{Process, Signal, args};
+
+/// A watch that has caught up.
+fn watching(folders: &Folders) -> Process {
+    let mut watch = folders.start(args!["--watch", "--json"]);
+    watch.wait_json(|line| (line["event"] == "idle").then_some(()));
+    watch
+}
+
+/// Waits until it is so; a change takes a moment.
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..2000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{what} took longer than 20 s");
+}
+
+#[test]
+fn changes_of_both_sides_are_carried_at_once() {
+    let folders = Folders::agreed(&["page", "docs/one"]);
+    let mut watch = watching(&folders);
+    folders.write("a/page", "edited in a");
+    folders.write("b/new/deep/file", "new in b");
+    folders.rename("a/docs", "a/texts");
+    wait_until("carrying", || {
+        folders.tree("a") == folders.tree("b") && folders.path("a/new/deep/file").exists()
+    });
+    assert_eq!(folders.read("b/page"), "edited in a");
+    assert!(folders.path("b/texts/one").exists() && !folders.path("b/docs").exists());
+    folders.remove("b/page");
+    wait_until("deleting", || !folders.path("a/page").exists());
+    watch.signal(Signal::Interrupt);
+    watch.end().expect_code(130);
+    folders.assert_same();
+}
+
+#[test]
+fn a_conflict_is_told_and_the_rest_goes_on() {
+    let folders = Folders::agreed(&["page", "other"]);
+    folders.write("a/page", "from a");
+    folders.write("b/page", "from b");
+    let mut watch = folders.start(args!["--watch", "--json"]);
+    watch.wait_json(|line| (line["event"] == "conflict").then_some(()));
+    folders.write("a/other", "edited");
+    wait_until("carrying", || folders.read("b/other") == "edited");
+    watch.signal(Signal::Terminate);
+    watch.end().expect_code(130);
+}

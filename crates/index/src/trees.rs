@@ -103,7 +103,7 @@ impl<'a> Trees<'a> {
         Ok(())
     }
 
-    /// Gives entries of the base other paths, all at once: two may change places.
+    /// Gives entries of the base other paths or takes them out, all at once: two may change places.
     pub(crate) fn rebase(&self, entries: &[Rebase]) -> Result<(), Fault> {
         let mut moved = Vec::new();
         for Rebase { from, to } in entries {
@@ -111,7 +111,7 @@ impl<'a> Trees<'a> {
                 let key = key_of(from);
                 self.db.prepare_cached("DELETE FROM base WHERE path = ?1")?.execute([&key])?;
                 self.open(&key)?;
-                moved.push((key_of(to), entry));
+                moved.extend(to.as_ref().map(|to| (key_of(to), entry)));
             }
         }
         for (key, entry) in moved {

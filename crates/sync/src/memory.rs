@@ -54,10 +54,9 @@ impl MemoryIndex {
             }
             IndexStep::Agree(path) => self.agree(path),
             IndexStep::Rebase(entries) => {
-                let moved =
-                    |entry: &Rebase| self.base.remove(&entry.from).map(|base| (entry.to.clone(), base));
-                let moved: Vec<_> = entries.iter().filter_map(moved).collect();
-                self.base.extend(moved);
+                let left = |entry: &Rebase| Some((entry.to.clone(), self.base.remove(&entry.from)?));
+                let left: Vec<_> = entries.iter().filter_map(left).collect();
+                self.base.extend(left.into_iter().filter_map(|(to, base)| Some((to?, base))));
             }
             IndexStep::Forget(path) => {
                 self.base.remove(&path);

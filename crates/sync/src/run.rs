@@ -67,7 +67,8 @@ impl<I: Index> Run<'_, I> {
     /// Performs a plan. `differences` are those that it was made from.
     pub fn carry_out(&mut self, plan: &Plan, differences: &[Difference]) -> Result<(), RunError<I::Error>> {
         self.agree(&plan.agreed)?;
-        let mut work = Work { run: self, differences, moves: PerSide::default(), marked: PerSide::default(), number: 0 };
+        let mut work =
+            Work { run: self, differences, moves: PerSide::default(), marked: PerSide::default(), number: 0 };
         for side in Side::BOTH {
             for group in groups(plan.ops.of(side)) {
                 work.perform(side, group)?;
@@ -89,7 +90,7 @@ impl<I: Index> Run<'_, I> {
         let equal =
             differences.iter().filter(|difference| difference.agrees()).map(|difference| &difference.path);
         let mut waiting: BTreeSet<&TreePath> = equal.filter(|path| !agreed.contains(path)).collect();
-        waiting.extend(plan.rebased.iter().map(|rebased| &rebased.to));
+        waiting.extend(plan.rebased.iter().filter_map(|rebased| rebased.to.as_ref()));
         let left = self.index.differences().map_err(RunError::Index)?.into_iter().filter(Difference::agrees);
         let moved: Vec<TreePath> =
             left.map(|difference| difference.path).filter(|path| !waiting.contains(path)).collect();

@@ -67,7 +67,8 @@ impl Wanted {
     }
 
     fn has(&self, path: &TreePath) -> bool {
-        path.name().contains(COPY_MARK) || self.new.contains(&(path.parent(), name_key(path.name(), self.rules)))
+        path.name().contains(COPY_MARK)
+            || self.new.contains(&(path.parent(), name_key(path.name(), self.rules)))
     }
 }
 

@@ -257,7 +257,8 @@ impl Disk {
             paths.into_iter().map(|path| (path.clone(), self.set(Slot::Live(path), None))).collect();
         for (path, node) in nodes {
             let moved = path.moved(from, to).unwrap_or_else(|| to.clone());
-            let node = node.map(|node| if path == *from { Node { changed_ns: now_ns, ..node } } else { node });
+            let node =
+                node.map(|node| if path == *from { Node { changed_ns: now_ns, ..node } } else { node });
             self.set(Slot::Live(moved), node);
         }
     }

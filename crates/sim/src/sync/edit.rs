@@ -90,15 +90,15 @@ impl Edit {
                 true
             }),
             Self::Link(path, token) => make(disk, path, Body::Symlink(format!("to-{token}").into()), now_ns),
-            Self::Folder(path) => {
-                disk.find(path).is_none() && make(disk, path, Body::Folder, now_ns)
-            }
+            Self::Folder(path) => disk.find(path).is_none() && make(disk, path, Body::Folder, now_ns),
             Self::Touch(path) => change(disk, path, now_ns, |node| {
                 node.modified_ns = now_ns + 1;
                 true
             }),
             Self::Lock(path) => change(disk, path, now_ns, |node| !std::mem::replace(&mut node.locked, true)),
-            Self::Unlock(path) => change(disk, path, now_ns, |node| std::mem::replace(&mut node.locked, false)),
+            Self::Unlock(path) => {
+                change(disk, path, now_ns, |node| std::mem::replace(&mut node.locked, false))
+            }
             Self::Special(path) => disk.find(path).is_none() && make(disk, path, Body::Special, now_ns),
         }
     }
@@ -116,7 +116,9 @@ fn line_of(token: u32) -> String {
 fn with_line(old: &[u8], line: u8, token: u32) -> Vec<u8> {
     let lines = old.split_inclusive(|byte| *byte == b'\n').enumerate();
     let changed = line_of(token);
-    lines.flat_map(|(at, old)| if at == usize::from(line) { changed.as_bytes() } else { old }.to_vec()).collect()
+    lines
+        .flat_map(|(at, old)| if at == usize::from(line) { changed.as_bytes() } else { old }.to_vec())
+        .collect()
 }
 
 /// A new entry with nothing at its place, or a file or link there.
@@ -238,9 +240,16 @@ fn swap(disk: &mut Disk, one: &TreePath, other: &TreePath, now_ns: i64) -> bool 
 
 /// A path from few: collisions are what worlds are for.
 pub(super) fn any_path(rng: &mut Rng) -> TreePath {
-    let names = ["a", "b", "A", "d", "e", "d/a", "d/b", "e/a", "d/e", "d/e/a", "e/d", "ig", "d/ig", "\u{e9}", "e\u{301}"];
+    let names = [
+        "a", "b", "A", "d", "e", "d/a", "d/b", "e/a", "d/e", "d/e/a", "e/d", "ig", "d/ig", "\u{e9}",
+        "e\u{301}",
+    ];
     // Names that trouble some disks are rarer.
-    let at = if rng.below(4) == 0 { rng.below(names.len() as u64) } else { [0, 1, 3, 4, 5, 6, 7, 8, 9, 10][rng.below(10) as usize] };
+    let at = if rng.below(4) == 0 {
+        rng.below(names.len() as u64)
+    } else {
+        [0, 1, 3, 4, 5, 6, 7, 8, 9, 10][rng.below(10) as usize]
+    };
     TreePath::new(names[at as usize]).unwrap_or_else(|fault| unreachable!("{fault}"))
 }
 
@@ -265,7 +274,13 @@ pub(super) fn any_edit(rng: &mut Rng, disk: &Disk, token: u32) -> Edit {
         25 => Edit::Link(any_path(rng), token),
         26..=28 => Edit::Folder(any_path(rng)),
         29 => Edit::Touch(some(rng)),
-        30 => if rng.below(2) == 0 { Edit::Lock(some(rng)) } else { Edit::Special(any_path(rng)) },
+        30 => {
+            if rng.below(2) == 0 {
+                Edit::Lock(some(rng))
+            } else {
+                Edit::Special(any_path(rng))
+            }
+        }
         _ => Edit::Unlock(some(rng)),
     }
 }

@@ -240,7 +240,9 @@ impl Hub {
         let before = self.disks[at].contents();
         let torn = self.disks[at].power_cut(&mut Rng::seeded(luck));
         if !torn.is_empty() {
-            self.find(format!("a power cut tore what was put at {torn:?}: a name led to bytes that were not durable"));
+            self.find(format!(
+                "a power cut tore what was put at {torn:?}: a name led to bytes that were not durable"
+            ));
         }
         let elsewhere = self.disks.iter().flat_map(Disk::live_contents).collect();
         let after = self.disks[at].contents();
@@ -331,7 +333,10 @@ impl Hub {
     /// What may be remembered of an entry whose bytes were just read: a time that the next change could have, too, is left out.
     pub(super) fn trusted_stamp(&self, at: usize, node: &Node) -> Stamp {
         let stamp = self.stamp_of(node);
-        if self.is_racy(at, node.changed_ns) && !self.has(Bug::RacyStampTrusted) && !self.has(Bug::StampHasNoTime) {
+        if self.is_racy(at, node.changed_ns)
+            && !self.has(Bug::RacyStampTrusted)
+            && !self.has(Bug::StampHasNoTime)
+        {
             Stamp { changed_ns: 0, ..stamp }
         } else {
             stamp
@@ -352,7 +357,9 @@ impl Hub {
         let node = self.disks[at].live().get(&op.path);
         let now = node.and_then(Node::kind);
         let is_dated = match (&op.kind, node) {
-            (OpKind::Put { content: Kind::File(_), modified_ns, .. }, Some(node)) => node.modified_ns == *modified_ns,
+            (OpKind::Put { content: Kind::File(_), modified_ns, .. }, Some(node)) => {
+                node.modified_ns == *modified_ns
+            }
             _ => true,
         };
         let wanted = match (&op.kind, &op.expected) {
@@ -378,7 +385,10 @@ impl Hub {
                 Body::Folder => format!("{path}/"),
                 Body::File { bytes, executable } => {
                     let star = if *executable { "*" } else { "" };
-                    format!("{path}{star}={}", String::from_utf8_lossy(bytes.as_slice()).replace('\n', " ").trim_end())
+                    format!(
+                        "{path}{star}={}",
+                        String::from_utf8_lossy(bytes.as_slice()).replace('\n', " ").trim_end()
+                    )
                 }
                 Body::Symlink(target) => format!("{path}->{target}"),
                 Body::Special => format!("{path}=socket"),

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use swarm_sync::{
-    Choice, ConflictId, ContentHash, Deed, DeedEnd, Difference, Entry, Index, IndexStep, Kind, Known, MemoryIndex,
-    Observation, PerSide, RunId, Side, TreePath,
+    Choice, ConflictId, ContentHash, Deed, DeedEnd, Difference, Entry, Index, IndexStep, Kind, Known,
+    MemoryIndex, Observation, PerSide, RunId, Side, TreePath,
 };
 
 use super::bug::Bug;
@@ -49,7 +49,9 @@ impl SimIndex {
             let before = before.filter_map(|(_, from, to)| path.moved(to, from));
             let mut paths = before.chain([path.clone()]);
             if base.is_some() && !paths.any(|path| hub.disks[at].was_durable(&(path, base.clone()))) {
-                hub.find(format!("the base has {base:?} at {path}, which replica {at} never had, or might lose again"));
+                hub.find(format!(
+                    "the base has {base:?} at {path}, which replica {at} never had, or might lose again"
+                ));
             }
         }
     }
@@ -91,12 +93,18 @@ impl SimIndex {
             }
             (Some(Bug::MovedTopAlone), IndexStep::Moved { side, from, to }) => {
                 let below = self.memory.side(side).keys().filter(|path| path.is_below(&from));
-                let gone = |path: &TreePath| IndexStep::Observe(side, Observation { path: path.clone(), entry: None });
+                let gone = |path: &TreePath| {
+                    IndexStep::Observe(side, Observation { path: path.clone(), entry: None })
+                };
                 let mut steps: Vec<IndexStep> = below.map(gone).collect();
                 steps.push(IndexStep::Moved { side, from, to });
                 steps
             }
-            (Some(Bug::DeedsForgotten), IndexStep::Deed(_, deed)) if matches!(deed.end, DeedEnd::Done { .. }) => Vec::new(),
+            (Some(Bug::DeedsForgotten), IndexStep::Deed(_, deed))
+                if matches!(deed.end, DeedEnd::Done { .. }) =>
+            {
+                Vec::new()
+            }
             (Some(Bug::DeedsOnWrongSide), IndexStep::Deed(run, mut deed)) => {
                 deed.side = deed.side.other();
                 vec![IndexStep::Deed(run, deed)]
@@ -109,7 +117,10 @@ impl SimIndex {
                 let sides = PerSide::each(|side| self.memory.side(side).get(&path).cloned());
                 let mut steps = vec![IndexStep::Forget(path.clone())];
                 steps.extend(Side::BOTH.map(|side| {
-                    IndexStep::Observe(side, Observation { path: path.clone(), entry: sides.of(side).clone() })
+                    IndexStep::Observe(
+                        side,
+                        Observation { path: path.clone(), entry: sides.of(side).clone() },
+                    )
                 }));
                 steps
             }

@@ -28,11 +28,16 @@ pub(super) struct Oracle {
 impl Oracle {
     /// A user changed what a replica shows: so many entries had each content before, and have it now. Who removes one of two entries with
     /// the same content may mean both: a change of the other one may be on its way.
-    pub(super) fn on_edit(&mut self, before: &BTreeMap<ContentHash, u32>, after: &BTreeMap<ContentHash, u32>) {
+    pub(super) fn on_edit(
+        &mut self,
+        before: &BTreeMap<ContentHash, u32>,
+        after: &BTreeMap<ContentHash, u32>,
+    ) {
         for new in after.keys().filter(|new| !before.contains_key(*new)) {
             self.written.insert(*new, Fate::Wanted);
         }
-        for (gone, _) in before.iter().filter(|(hash, count)| after.get(*hash).is_none_or(|now| now < *count)) {
+        for (gone, _) in before.iter().filter(|(hash, count)| after.get(*hash).is_none_or(|now| now < *count))
+        {
             self.discard(gone, Fate::Discarded);
         }
     }

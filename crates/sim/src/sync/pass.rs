@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use swarm_sync::{
-    ConflictKind, Difference, Guard, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run, RunError, RunEvent, RunId,
-    Side, Source, Strategy, TreePath, keep_texts, observe_side, propose, undo,
+    ConflictKind, Difference, Guard, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run, RunError,
+    RunEvent, RunId, Side, Source, Strategy, TreePath, keep_texts, observe_side, propose, undo,
 };
 
 use super::bug::Bug;
@@ -140,7 +140,12 @@ fn replica_of(pair: (usize, usize), side: Side) -> usize {
 }
 
 /// Nothing is removed on one side while the same stood on the other, from before the pass until the plan.
-fn check_removals(hub: &Shared, plan: &Plan, pair: (usize, usize), before: &PerSide<BTreeMap<TreePath, Node>>) {
+fn check_removals(
+    hub: &Shared,
+    plan: &Plan,
+    pair: (usize, usize),
+    before: &PerSide<BTreeMap<TreePath, Node>>,
+) {
     let mut hub = hub.lock();
     for side in Side::BOTH {
         let (was, other) = (before.of(side.other()), replica_of(pair, side.other()));
@@ -202,7 +207,9 @@ fn mutate_ops(ops: &mut Vec<Op>, differences: &[Difference], bug: Option<Bug>) {
         Some(Bug::PutsFromElsewhere) => {
             let first = differences.first().map(|difference| difference.path.clone());
             for op in ops {
-                if let (OpKind::Put { source: Source::Other { path }, .. }, Some(first)) = (&mut op.kind, &first) {
+                if let (OpKind::Put { source: Source::Other { path }, .. }, Some(first)) =
+                    (&mut op.kind, &first)
+                {
                     *path = first.clone();
                 }
             }

@@ -100,7 +100,9 @@ fn look(hub: &Hub, at: usize, op: &Op, path: &TreePath, skips: Bug) -> Result<Op
         (Some((name, node)), Some(expected)) if name == path && stands_as(hub, node, expected) => {
             Ok(Some(node.clone()))
         }
-        (Some((_, node)), None) if hub.has(Bug::PutTakesOtherCase) && node.kind().is_some() => Ok(Some(node.clone())),
+        (Some((_, node)), None) if hub.has(Bug::PutTakesOtherCase) && node.kind().is_some() => {
+            Ok(Some(node.clone()))
+        }
         (Some(_) | None, Some(_)) | (Some(_), None) => Err(changed(op)),
     }
 }
@@ -157,7 +159,8 @@ fn go(hub: &mut Hub, at: usize, op: &Op, from: &TreePath) -> Result<Done, Replic
     hub.change(at, |disk| {
         disk.rename(from, &place, now_ns);
         if leaves {
-            let below: Vec<TreePath> = disk.live().keys().filter(|path| path.is_below(&place)).cloned().collect();
+            let below: Vec<TreePath> =
+                disk.live().keys().filter(|path| path.is_below(&place)).cloned().collect();
             below.iter().for_each(|path| disk.unlink(path));
         }
     });

@@ -51,7 +51,9 @@ impl Replica for SimReplica {
     fn walk(&mut self, place: Option<&TreePath>) -> Result<Walk, ReplicaError> {
         let mut hub = self.hub.lock();
         match hub.effect(self.at, Need::Read, "read", None) {
-            Err(ReplicaError::Gone(_)) if hub.has(Bug::AwayLooksEmpty) => return Ok(Box::new(std::iter::empty())),
+            Err(ReplicaError::Gone(_)) if hub.has(Bug::AwayLooksEmpty) => {
+                return Ok(Box::new(std::iter::empty()));
+            }
             result => result?,
         }
         let (hub, place) = (self.hub.clone(), place.cloned());
@@ -210,14 +212,20 @@ fn hash(hub: &mut Hub, at: usize, found: &Found) -> Result<(TreePath, Entry), Bl
         hub.count("file changed while it was hashed");
         return Err(changing());
     }
-    let (Body::File { bytes: first, .. }, Body::File { bytes: then, executable }) = (&before.body, &after.body) else {
+    let (Body::File { bytes: first, .. }, Body::File { bytes: then, executable }) =
+        (&before.body, &after.body)
+    else {
         return Err(changing());
     };
     let half = first.as_slice().len() / 2;
     let bytes = [&first.as_slice()[..half], then.as_slice().get(half..).unwrap_or_default()].concat();
     let content = FileContent {
         len: bytes.len() as u64,
-        hash: if hub.has(Bug::HalfIsHashed) { ContentHash::of(&bytes[..half]) } else { ContentHash::of(&bytes) },
+        hash: if hub.has(Bug::HalfIsHashed) {
+            ContentHash::of(&bytes[..half])
+        } else {
+            ContentHash::of(&bytes)
+        },
         executable: *executable && !hub.has(Bug::ExecutableUnseen),
     };
     let stamp = if hub.has(Bug::ChangingFileHashed) { after.stamp() } else { hub.trusted_stamp(at, &after) };
@@ -262,7 +270,8 @@ fn stage(
     hub.change(at, |disk| {
         let inode = disk.inode();
         let body = Body::File { bytes: Bytes::new(bytes), executable };
-        let node = Node { inode, body, modified_ns, changed_ns, locked: false, unsettled: Some(Author::Sync) };
+        let node =
+            Node { inode, body, modified_ns, changed_ns, locked: false, unsettled: Some(Author::Sync) };
         disk.set(Slot::Staged(number), Some(node));
     });
     hub.effect(at, Need::Space, "write", Some(&job.path))?;

@@ -61,9 +61,10 @@ fn word(one: &Difference, local: Change, remote: Change) -> &'static str {
         (Moved, Modified) | (Modified, Moved) => "rule: moved | modified",
         (Moved, Moved) => "rule: moved | moved",
         (Moved, Deleted) | (Deleted, Moved) => "rule: moved | deleted",
-        (None, None) | (Deleted, Deleted) | (Made, Modified | Deleted | Moved) | (Modified | Deleted | Moved, Made) => {
-            "rule: other"
-        }
+        (None, None)
+        | (Deleted, Deleted)
+        | (Made, Modified | Deleted | Moved)
+        | (Modified | Deleted | Moved, Made) => "rule: other",
     }
 }
 

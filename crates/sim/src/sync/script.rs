@@ -41,13 +41,22 @@ pub(super) enum Refusal {
 pub(super) enum Act {
     Event(Event),
     /// A pass over a pair; `thorough` reads every file.
-    Pass { pair: usize, thorough: bool },
+    Pass {
+        pair: usize,
+        thorough: bool,
+    },
     /// All pairs, in turn, until nothing changes. Every replica has to be as this one is now.
-    Spread { writer: usize },
+    Spread {
+        writer: usize,
+    },
     /// The index of a pair is deleted.
     DropIndex(usize),
     /// Somebody decides an open conflict of a pair.
-    Decide { pair: usize, conflict: u64, choice: u64 },
+    Decide {
+        pair: usize,
+        conflict: u64,
+        choice: u64,
+    },
     /// A pass over a pair, which is then taken back.
     Undo(usize),
     /// Paths named `ig` are left out from now on, or no more.
@@ -181,7 +190,13 @@ pub(super) fn edit_at(rng: &mut Rng, at: usize, path: &TreePath, token: &mut u32
         0 | 11 => Edit::Write(path, token),
         1..=2 => Edit::Line(path, rng.below(3) as u8, token),
         3..=4 => Edit::Sneak(path, token),
-        5 => if rng.below(2) == 0 { Edit::Replace(path, token) } else { Edit::Remove(path) },
+        5 => {
+            if rng.below(2) == 0 {
+                Edit::Replace(path, token)
+            } else {
+                Edit::Remove(path)
+            }
+        }
         6 => Edit::Executable(path),
         7 => Edit::Write(below("a"), token),
         8 => Edit::Folder(path),

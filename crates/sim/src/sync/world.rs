@@ -78,7 +78,16 @@ impl World {
         hub.until = mode.until.unwrap_or(u64::MAX);
         let hub = Shared::new(hub);
         let indexes = setup.pairs.iter().map(|pair| SimIndex::new(hub.clone(), *pair)).collect();
-        Self { hub, setup, indexes, steps: Vec::new(), is_ignoring: false, has_decided: false, next_run_ms: 1000, editors: BTreeSet::new() }
+        Self {
+            hub,
+            setup,
+            indexes,
+            steps: Vec::new(),
+            is_ignoring: false,
+            has_decided: false,
+            next_run_ms: 1000,
+            editors: BTreeSet::new(),
+        }
     }
 
     /// Writes a script while it happens.
@@ -350,7 +359,9 @@ impl World {
                 let pair = if round % 2 == 0 { turn } else { pairs - 1 - turn };
                 is_idle &= self.quiet_pass(pair, false).is_idle();
                 if !self.is_over() && !self.quiet_pass(pair, false).is_idle() && self.is_well(pair) {
-                    self.find(format!("nothing happened, and a second pass over pair {pair} has something to do"));
+                    self.find(format!(
+                        "nothing happened, and a second pass over pair {pair} has something to do"
+                    ));
                 }
                 if self.is_over() {
                     return false;
@@ -382,7 +393,9 @@ impl World {
         self.hub.lock().count("spread from one replica");
         for at in 0..self.setup.names.len() {
             if let Some(path) = first_unlike(&self.tree(at), &wanted, |_| false) {
-                self.find(format!("only replica {writer} was edited, and replica {at} has something else at {path}"));
+                self.find(format!(
+                    "only replica {writer} was edited, and replica {at} has something else at {path}"
+                ));
             }
         }
         if self.indexes.iter().any(|index| !index.memory.conflicts().is_empty()) {
@@ -398,7 +411,9 @@ impl World {
 
     fn decide(&mut self, pair: usize, conflict: usize, choice: u64) {
         let index = &mut self.indexes[pair];
-        let Some(conflict) = index.memory.conflicts().get(conflict).map(|conflict| conflict.id) else { return };
+        let Some(conflict) = index.memory.conflicts().get(conflict).map(|conflict| conflict.id) else {
+            return;
+        };
         let choice = [Choice::KeepLocal, Choice::KeepRemote, Choice::KeepBoth][choice as usize % 3];
         if index.apply(vec![IndexStep::Choose(conflict, Some(choice))]).is_ok() {
             self.has_decided = true;
@@ -433,7 +448,9 @@ impl World {
         for (at, before) in [local, remote].into_iter().zip(before) {
             let path = first_unlike(&self.tree(at), &before, |_| false);
             if let Some(path) = path.filter(|_| !refused) {
-                self.find(format!("undoing a run of pair {pair} left replica {at} with something else at {path}"));
+                self.find(format!(
+                    "undoing a run of pair {pair} left replica {at} with something else at {path}"
+                ));
             }
         }
     }

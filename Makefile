@@ -5,13 +5,15 @@ WASM = wasm32-unknown-unknown
 DENY_VERSION = 0.20.2
 MDBOOK_VERSION = 0.5.4
 FUZZ_VERSION = 0.13.2
+WORLDS ?= 100000
+SEED ?= 0
 FUZZ_SECS ?= 600
 FUZZ_LEN_MAX ?= 1024
 # As -s none: without the address sanitizer.
 FUZZ_FLAGS ?=
 FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 
-.PHONY: test test-long install fmt clippy wasm unit net docs deny book reference bench bench-compare bench-sync fuzz demo clean
+.PHONY: test test-long install fmt clippy wasm unit net docs deny book reference worlds bench bench-compare bench-sync fuzz demo clean
 
 # Building takes the most time here; of the tests, those in tests/process take five minutes, and those in tests/hostile two.
 test: fmt clippy wasm unit docs deny
@@ -61,6 +63,12 @@ deny:
 book:
 	mdbook --version 2>/dev/null | grep -qx "mdbook v$(MDBOOK_VERSION)" || $(CARGO) install mdbook --locked --no-default-features --features search --version $(MDBOOK_VERSION)
 	mdbook build docs --dest-dir $(CURDIR)/target/book
+
+# Worlds of replicas that are kept the same, on all cores: WORLDS of them from SEED on, and what they did; then each planted bug. A
+# hundred thousand take minutes, and ten million hours.
+worlds:
+	$(CARGO) run --release --locked -p swarm-sim -- sync --worlds $(WORLDS) --seed $(SEED)
+	$(CARGO) run --release --locked -p swarm-sim -- sync --bugs --worlds 1000 --seed $(SEED)
 
 # Writes the generated parts of docs/reference anew, which `make test` compares.
 reference:

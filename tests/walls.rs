@@ -190,8 +190,8 @@ fn sources(of: &str) -> Vec<(String, String)> {
         let found = found.expect("the source can be read");
         let path = found.path().strip_prefix(&src).expect("it is below").to_string_lossy().into_owned();
         let is_test = path.ends_with("tests.rs") || path.contains("tests/");
-        // The command of the simulator reads its arguments and writes plots.
-        let is_command = path == "main.rs";
+        // The command of the simulator reads its arguments, writes plots, and runs worlds on all cores.
+        let is_command = path == "main.rs" || path == "worlds.rs";
         if found.path().extension().is_some_and(|end| end == "rs") && !is_test && !is_command {
             sources.push((path, fs::read_to_string(found.path()).expect("UTF-8")));
         }

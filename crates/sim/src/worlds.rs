@@ -155,28 +155,52 @@ impl Sum {
     }
 }
 
-/// Does numbered work on all cores; gives what each thread made of its part.
+/// Does numbered work on all cores; gives what each thread made of its part. Work that does not end is named, and ends the process: a
+/// thread cannot be stopped from outside.
 fn on_all_cores<T: Send>(
     count: u64,
     begin: impl Fn() -> T + Sync,
     work: impl Fn(&mut T, u64) + Sync,
 ) -> Vec<T> {
     let next = AtomicU64::new(0);
-    let part = || {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let present: Vec<AtomicU64> = (0..threads).map(|_| AtomicU64::new(DONE)).collect();
+    let part = |present: &AtomicU64| {
         let mut mine = begin();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             if at >= count {
+                present.store(DONE, Ordering::Relaxed);
                 return mine;
             }
+            present.store(at, Ordering::Relaxed);
             work(&mut mine, at);
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let part = &part;
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(part)).collect();
+        let threads: Vec<_> = present.iter().map(|present| scope.spawn(move || part(present))).collect();
+        let is_done = || threads.iter().all(std::thread::ScopedJoinHandle::is_finished);
+        watch(&present, is_done);
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     })
+}
+
+/// Waits for the end of all work, and ends the process if one piece takes far too long.
+fn watch(present: &[AtomicU64], is_done: impl Fn() -> bool) {
+    let mut before: Vec<(u64, Duration)> = present.iter().map(|_| (DONE, now())).collect();
+    while !is_done() {
+        std::thread::sleep(Duration::from_millis(10));
+        for (present, (at, since)) in present.iter().zip(&mut before) {
+            let is = present.load(Ordering::Relaxed);
+            if is != *at {
+                (*at, *since) = (is, now());
+            } else if is != DONE && now().saturating_sub(*since) > STUCK_AFTER {
+                crate::note(format_args!("number {is} from the first seed on does not end"));
+                std::process::exit(1);
+            }
+        }
+    }
 }
 
 /// For the rate alone.
@@ -190,5 +214,9 @@ fn lines(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
+/// No work is under way.
+const DONE: u64 = u64::MAX;
+/// A world takes milliseconds; a thousand of them, for one planted bug, take a second.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
 /// Failing seeds that are printed.
 const FAILED_SHOWN: usize = 20;

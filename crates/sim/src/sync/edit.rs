@@ -273,7 +273,13 @@ pub(super) fn any_edit(rng: &mut Rng, disk: &Disk, token: u32) -> Edit {
         24 => Edit::Executable(some(rng)),
         25 => Edit::Link(any_path(rng), token),
         26..=28 => Edit::Folder(any_path(rng)),
-        29 => Edit::Touch(some(rng)),
+        29 => {
+            if rng.below(3) == 0 {
+                Edit::Touch(some(rng))
+            } else {
+                Edit::Executable(some(rng))
+            }
+        }
         30 => {
             if rng.below(2) == 0 {
                 Edit::Lock(some(rng))

@@ -263,7 +263,8 @@ impl Hub {
         op: &'static str,
         path: Option<&TreePath>,
     ) -> Result<(), ReplicaError> {
-        if let Some(path) = path {
+        // Putting in order is about no path of the tree.
+        if let Some(path) = path.filter(|_| op != "recover") {
             self.focus = Some((at, path.clone()));
         }
         self.is_acting = need != Need::Read;

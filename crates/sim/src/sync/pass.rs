@@ -139,7 +139,8 @@ fn replica_of(pair: (usize, usize), side: Side) -> usize {
     }
 }
 
-/// Nothing is removed on one side while the same stood on the other, from before the pass until the plan.
+/// No file or link is removed on one side while the same stood on the other, from before the pass until the plan. An empty folder may go
+/// for another one that is moved to its place.
 fn check_removals(
     hub: &Shared,
     plan: &Plan,
@@ -152,6 +153,7 @@ fn check_removals(
         for op in plan.ops.of(side).iter().filter(|op| op.kind == OpKind::Remove) {
             let kind = op.expected.as_ref().map(|entry| entry.kind.clone());
             let is = hub.disks[other].live().get(&op.path).cloned();
+            let is = is.filter(|node| !node.is_folder());
             if is.is_some() && is.as_ref() == was.get(&op.path) && is.as_ref().and_then(Node::kind) == kind {
                 hub.find(format!("{} stands on the other side, and its removal is planned", op.path));
             }

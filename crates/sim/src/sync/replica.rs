@@ -134,7 +134,7 @@ impl Iterator for Steps {
         }
         let shared = self.hub.clone();
         let mut hub = shared.lock();
-        let near = self.last.clone().or_else(|| TreePath::new("top").ok());
+        let near = self.last.clone().or_else(|| TreePath::new("a").ok());
         if let Err(error) = hub.effect(self.at, Need::Read, "read", near.as_ref()) {
             self.has_ended = true;
             let is_hidden = hub.has(Bug::WalkHidesItsEnd);

@@ -172,9 +172,10 @@ pub(super) fn any_event(
         12 => Event::ReadOnly(at, true),
         13 => Event::Away(at, true),
         _ => {
-            let secs = [1, 60, 3600, 86_400][rng.below(4) as usize];
-            let sign = if rng.below(2) == 0 { 1 } else { -1 };
-            Event::Clock(at, sign * secs * 1_000_000_007)
+            // Odd amounts: two files must not get the same times by accident.
+            let most = 1 << [30, 36, 42, 48][rng.below(4) as usize];
+            let by_ns = rng.below(most) as i64;
+            Event::Clock(at, if rng.below(2) == 0 { by_ns } else { -by_ns })
         }
     }
 }
@@ -184,8 +185,9 @@ pub(super) fn edit_at(rng: &mut Rng, at: usize, path: &TreePath, token: &mut u32
     *token += 1;
     let (path, token) = (path.clone(), *token);
     let below = |name: &str| TreePath::below(Some(&path), name).unwrap_or_else(|_| path.clone());
-    let edit = match rng.below(10) {
-        0 => Edit::Write(path, token),
+    let edit = match rng.below(12) {
+        10 => return Event::PowerCut(at, rng.next_u64() >> 32),
+        0 | 11 => Edit::Write(path, token),
         1..=2 => Edit::Line(path, rng.below(3) as u8, token),
         3..=4 => Edit::Sneak(path, token),
         5 => {

@@ -357,12 +357,7 @@ impl World {
             for turn in 0..pairs {
                 // Once in this order, once in the other.
                 let pair = if round % 2 == 0 { turn } else { pairs - 1 - turn };
-                is_idle &= self.quiet_pass(pair, false).is_idle();
-                if !self.is_over() && !self.quiet_pass(pair, false).is_idle() && self.is_well(pair) {
-                    self.find(format!(
-                        "nothing happened, and a second pass over pair {pair} has something to do"
-                    ));
-                }
+                is_idle &= self.settled_pass(pair);
                 if self.is_over() {
                     return false;
                 }
@@ -373,6 +368,21 @@ impl World {
         }
         self.find(format!("after {ROUNDS_MAX} rounds without an edit there is still something to do"));
         false
+    }
+
+    /// A pass and another one, which has nothing to do, unless the first left a conflict: what that holds may be free afterwards. Tells
+    /// whether the first one had nothing to do.
+    fn settled_pass(&mut self, pair: usize) -> bool {
+        let first = self.quiet_pass(pair, false);
+        if self.is_over() {
+            return false;
+        }
+        let is_open = !first.proposal.plan.conflicts.is_empty();
+        let second = self.quiet_pass(pair, false);
+        if !second.is_idle() && !is_open && self.is_well(pair) {
+            self.find(format!("nothing happened, and a second pass over pair {pair} has something to do"));
+        }
+        first.is_idle() && second.is_idle()
     }
 
     /// All replicas become what this one is: nobody else changed anything since the last time.

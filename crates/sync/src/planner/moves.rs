@@ -19,7 +19,10 @@ pub(super) fn find(differences: &[&Difference]) -> PerSide<Moves> {
     }
     let mut moves = PerSide { local: searches.local.moves, remote: searches.remote.moves };
     drop_equal_goals(differences, &mut moves);
-    while drop_edited(differences, &mut moves) {}
+    while drop_edited(differences, &mut moves) {
+        // The same move on both sides may be a move of one side now, to a path at which both have the same.
+        drop_equal_goals(differences, &mut moves);
+    }
     moves
 }
 

@@ -86,6 +86,10 @@ struct ToIndex<'a, 'i> {
 impl Observer for ToIndex<'_, '_> {
     type Error = Failed;
 
+    fn keeps_executable(&self) -> bool {
+        self.replica.keeps_executable()
+    }
+
     fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
         self.replica.hash(files)
     }

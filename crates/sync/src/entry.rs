@@ -75,6 +75,14 @@ impl Entry {
         self.kind.file()
     }
 
+    /// The same entry with this executable bit, if it is a file and a bit is given.
+    pub(crate) fn with_executable(mut self, bit: Option<bool>) -> Self {
+        if let (Kind::File(content), Some(executable)) = (&mut self.kind, bit) {
+            content.executable = executable;
+        }
+        self
+    }
+
     /// Whether it is a folder.
     pub fn is_folder(&self) -> bool {
         matches!(self.kind, Kind::Folder)

@@ -40,6 +40,9 @@ pub trait Observer {
     /// Reads and hashes files.
     fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>>;
 
+    /// Whether the side keeps executable bits. Where it does not, a file has the bit that is known of it.
+    fn keeps_executable(&self) -> bool;
+
     /// Remembers what was found out, all of it or nothing.
     fn remember(&mut self, batch: Vec<Observation>) -> Result<(), Self::Error>;
 
@@ -55,8 +58,14 @@ pub fn observe<O: Observer>(
     observer: &mut O,
 ) -> Result<Tally, O::Error> {
     let mut known = known.peekable();
-    let mut work =
-        Work { observer, tally: Tally::default(), files: Vec::new(), files_len: 0, batch: Vec::new() };
+    let mut work = Work {
+        observer,
+        tally: Tally::default(),
+        files: Vec::new(),
+        bits: Vec::new(),
+        files_len: 0,
+        batch: Vec::new(),
+    };
     for seen in walk {
         match seen? {
             Seen::Unnamed { shown } => work.tally.unnamed.push(shown),
@@ -102,6 +111,8 @@ struct Work<'a, O> {
     tally: Tally,
     /// Files to read.
     files: Vec<Found>,
+    /// Of each, the bit that it has whatever the disk says.
+    bits: Vec<Option<bool>>,
     files_len: u64,
     batch: Vec<Observation>,
 }
@@ -121,10 +132,17 @@ impl<O: Observer> Work<'_, O> {
         Ok(())
     }
 
-    fn take(&mut self, found: Found, known: Option<Entry>, thorough: bool) -> Result<(), O::Error> {
+    fn take(&mut self, mut found: Found, known: Option<Entry>, thorough: bool) -> Result<(), O::Error> {
         self.tally.found += 1;
         if self.tally.found.is_multiple_of(PROGRESS_INTERVAL) {
             self.observer.progress(&self.tally);
+        }
+        let mut bit = None;
+        if let FoundKind::File { executable, .. } = &mut found.kind
+            && !self.observer.keeps_executable()
+        {
+            *executable = known.as_ref().and_then(Entry::file).is_some_and(|content| content.executable);
+            bit = Some(*executable);
         }
         let kind = match &found.kind {
             FoundKind::Folder => Kind::Folder,
@@ -135,6 +153,7 @@ impl<O: Observer> Work<'_, O> {
                 }
                 self.files_len += len;
                 self.files.push(found);
+                self.bits.push(bit);
                 return if self.files.len() >= FILES_MAX || self.files_len >= FILES_LEN_MAX {
                     self.read()
                 } else {
@@ -152,9 +171,12 @@ impl<O: Observer> Work<'_, O> {
 
     fn read(&mut self) -> Result<(), O::Error> {
         self.files_len = 0;
-        for result in self.observer.hash(std::mem::take(&mut self.files)) {
+        let bits = std::mem::take(&mut self.bits);
+        let results = self.observer.hash(std::mem::take(&mut self.files));
+        for (result, bit) in results.into_iter().zip(bits) {
             match result {
                 Ok((path, entry)) => {
+                    let entry = entry.with_executable(bit);
                     self.tally.hashed += 1;
                     self.tally.hashed_len += entry.file().map_or(0, |content| content.len);
                     self.note(path, Some(entry))?;

@@ -16,6 +16,18 @@ pub struct Op {
     pub expected: Option<Entry>,
 }
 
+impl Op {
+    /// The executable bit of the file that stands at the path afterwards; `None` if none does.
+    pub(crate) fn executable(&self) -> Option<bool> {
+        match &self.kind {
+            OpKind::Put { content, .. } => content.file().map(|content| content.executable),
+            OpKind::SetExecutable { executable } => Some(*executable),
+            OpKind::Move { .. } => self.expected.as_ref()?.file().map(|content| content.executable),
+            OpKind::MakeFolder | OpKind::Remove => None,
+        }
+    }
+}
+
 /// What an operation does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

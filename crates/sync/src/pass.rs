@@ -90,6 +90,10 @@ struct Noted<'a> {
 impl Observer for Noted<'_> {
     type Error = ReplicaError;
 
+    fn keeps_executable(&self) -> bool {
+        self.replica.keeps_executable()
+    }
+
     fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
         self.replica.hash(files)
     }
@@ -114,10 +118,14 @@ pub fn propose<I: Index>(
         run.settle()?;
     }
     let found = run.index.differences().map_err(RunError::Index)?;
-    let (ignored, differences): (Vec<_>, Vec<_>) =
+    let (ignored, mut differences): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|difference| is_ignored(difference, rules));
-    let forgotten = ignored.into_iter().map(|difference| IndexStep::Forget(difference.path)).collect();
-    run.index.apply(forgotten).map_err(RunError::Index)?;
+    let forgotten = ignored.into_iter().map(|difference| IndexStep::Forget(difference.path));
+    let mut steps: Vec<IndexStep> = forgotten.collect();
+    for side in Side::BOTH.into_iter().filter(|side| !run.sides.of(*side).keeps_executable()) {
+        steps.extend(differences.iter_mut().filter_map(|difference| take_bit_across(difference, side)));
+    }
+    run.index.apply(steps).map_err(RunError::Index)?;
 
     let mut policy = rules.policy.clone();
     // Counting a million paths takes longer than all the rest of a small pass, and few differences are never held for their share.
@@ -148,6 +156,16 @@ pub fn propose<I: Index>(
     }
     let plan = if merged { plan(&differences, &policy) } else { first };
     Ok(Proposal { differences, plan, policy })
+}
+
+/// A side that keeps no executable bits has the one of the other side, or of the base. Returns what is known of the side then.
+fn take_bit_across(difference: &mut Difference, side: Side) -> Option<IndexStep> {
+    let executable = |kind: &Kind| kind.file().map(|content| content.executable);
+    let across = difference.now.of(side.other()).as_ref().and_then(|entry| executable(&entry.kind));
+    let bit = across.or_else(|| difference.base.as_ref().and_then(|base| executable(&base.kind)))?;
+    let entry = difference.now.of_mut(side).as_mut().filter(|entry| executable(&entry.kind) == Some(!bit))?;
+    *entry = entry.clone().with_executable(Some(bit));
+    Some(IndexStep::Observe(side, Observation { path: difference.path.clone(), entry: Some(entry.clone()) }))
 }
 
 /// Whether a path is left out now. A path at which nothing stands any more is judged by what the base has.

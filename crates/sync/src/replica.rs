@@ -16,6 +16,11 @@ pub trait Replica {
     /// Which names it can hold.
     fn names(&self) -> NameRules;
 
+    /// Whether it keeps executable bits. Where it does not, what it says of them counts for nothing.
+    fn keeps_executable(&self) -> bool {
+        true
+    }
+
     /// Puts in order what an interrupted run left: unfinished copies go, entries under a temporary name return to their place.
     fn recover(&mut self) -> Result<(), ReplicaError>;
 
@@ -187,6 +192,12 @@ pub enum ReplicaError {
         /// The place.
         path: TreePath,
     },
+    /// A folder that is to go holds entries that are no part of the tree.
+    #[error("`{path}` stays: it holds entries that are left out of sync")]
+    NotEmpty {
+        /// The folder.
+        path: TreePath,
+    },
     /// The bytes are not what they were said to be.
     #[error("`{path}` failed verification: its bytes are not what they were when it was looked at")]
     Integrity {
@@ -218,7 +229,7 @@ impl ReplicaError {
     /// The category of the cause: it decides the exit code.
     pub fn category(&self) -> Category {
         match self {
-            Self::Changed { .. } | Self::Name { .. } => Category::Partial,
+            Self::Changed { .. } | Self::Name { .. } | Self::NotEmpty { .. } => Category::Partial,
             Self::Denied { .. } => Category::Denied,
             Self::Integrity { .. } => Category::Integrity,
             Self::Full { .. } | Self::Io { .. } | Self::ReadOnly => Category::Disk,
@@ -235,6 +246,7 @@ impl ReplicaError {
             | Self::Denied { .. }
             | Self::Full { .. }
             | Self::Name { .. }
+            | Self::NotEmpty { .. }
             | Self::Integrity { .. }
             | Self::Io { .. } => false,
         }

@@ -264,9 +264,11 @@ impl<I: Index> Work<'_, '_, I> {
                     if let (OpKind::SetExecutable { .. }, Some(now)) = (&op.kind, &done.now) {
                         self.marked.of_mut(side).insert(op.path.clone(), now.clone());
                     }
-                    let seen = Observation { path: op.path.clone(), entry: done.now.clone() };
+                    let bit = op.executable().filter(|_| !self.run.sides.of(side).keeps_executable());
+                    let now = done.now.map(|now| now.with_executable(bit));
+                    let seen = Observation { path: op.path.clone(), entry: now.clone() };
                     steps.extend([IndexStep::Observe(side, seen), IndexStep::Agree(op.path.clone())]);
-                    let end = DeedEnd::Done { now: done.now, kept: done.kept };
+                    let end = DeedEnd::Done { now, kept: done.kept };
                     steps.push(self.deed(number, side, op, end));
                     (self.run.on_event)(RunEvent::Performed { side, op: op.clone() });
                 }

@@ -84,7 +84,8 @@ fn file_again(
     content: &FileContent,
     expected: &Entry,
 ) -> Result<Look, ReplicaError> {
-    if content.len != look.len || content.executable != look.is_executable() {
+    let keeps_bits = !root.file_system.is_of_windows;
+    if content.len != look.len || (keeps_bits && content.executable != look.is_executable()) {
         return Err(changed(path));
     }
     if (expected.modified_ns, expected.stamp) == (look.modified_ns, look.stamp()) {
@@ -92,7 +93,8 @@ fn file_again(
     }
     let (file, before) = root.dir.open_to_read(relative(path)).map_err(|errno| fault(path, "open", errno))?;
     let (entry, after) = hash_open(root, path, &file, &before, &mut Vec::new())?;
-    if entry.kind == expected.kind { Ok(after) } else { Err(changed(path)) }
+    let is_same = |found: &FileContent| found.hash == content.hash && found.len == content.len;
+    if entry.file().is_some_and(is_same) { Ok(after) } else { Err(changed(path)) }
 }
 
 fn says(root: &Root, path: &TreePath, target: &str) -> Result<bool, ReplicaError> {

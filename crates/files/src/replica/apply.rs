@@ -119,7 +119,10 @@ impl Batch<'_> {
     fn remove(&self, path: &TreePath, expected: Option<&Entry>) -> Result<Done, ReplicaError> {
         let Some(before) = look_again(self.root, path, expected)? else { return Err(changed(path)) };
         if before.kind == FileType::Directory {
-            self.root.dir.remove_folder(relative(path)).map_err(|errno| fault(path, "remove", errno))?;
+            self.root.dir.remove_folder(relative(path)).map_err(|errno| match errno {
+                Errno::NOTEMPTY | Errno::EXIST => ReplicaError::NotEmpty { path: path.clone() },
+                errno => fault(path, "remove", errno),
+            })?;
             return Ok(Done { now: None, kept: None });
         }
         let kept = versions::slot(self.root, self.run, path)?;

@@ -82,6 +82,10 @@ impl Replica for FolderReplica {
         names::rules(&self.root)
     }
 
+    fn keeps_executable(&self) -> bool {
+        !self.root.file_system.is_of_windows
+    }
+
     fn recover(&mut self) -> Result<(), ReplicaError> {
         recover::recover(&self.root, &self.incoming)
     }

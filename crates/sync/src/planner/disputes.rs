@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::merge::{Fate, Merge, merged_place};
 use super::names;
-use super::nodes::{NodeId, Place, ROOT};
+use super::nodes::{NodeId, Place, path_by};
 use crate::limits::MERGE_LEN_MAX;
 use crate::{
     Choice, Conflict, ConflictId, ConflictKind, FileContent, Kind, MergeTask, PerSide, Side, SideVersion,
@@ -185,17 +185,8 @@ impl Merge<'_> {
 
     /// Where a node stands on a side once what is not disputed is done: so the id of a conflict stays the same meanwhile.
     fn path_after(&self, node: NodeId, side: Side) -> TreePath {
-        let mut names: Vec<&str> = Vec::new();
-        let mut above = node;
-        while above != ROOT {
-            let place = self.place_after(above, side, above != node);
-            // A circle of folders in each other has no path but the present one.
-            let Some(place) = place.filter(|_| names.len() < self.forest.nodes.len()) else { break };
-            names.push(&place.name);
-            above = place.parent;
-        }
-        names.reverse();
-        let found = if above == ROOT { TreePath::new(names.join("/")).ok() } else { None };
+        // Folders in each other have no path but the present one.
+        let found = path_by(node, |above| self.place_after(above, side, above != node));
         let now = || {
             let sides = [side, side.other()];
             sides

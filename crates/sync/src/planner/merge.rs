@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::disputes::Dispute;
-use super::nodes::{Forest, Node, NodeId, Place, ROOT, Standing};
+use super::nodes::{Forest, Node, NodeId, Place, Standing, path_by};
 use super::{moves, structure};
 use crate::{
     Conflict, ConflictId, ConflictKind, Difference, Direction, FileContent, Kind, MergeTask, Policy, Side,
@@ -108,15 +108,7 @@ impl<'a> Merge<'a> {
 
     /// The path at which a node is to stand on a side.
     pub(super) fn target_path(&self, node: NodeId, side: Side) -> Option<TreePath> {
-        let mut names: Vec<&str> = Vec::new();
-        let mut above = node;
-        while above != ROOT {
-            let place = self.target(above, side)?;
-            names.push(&place.name);
-            above = place.parent;
-        }
-        names.reverse();
-        TreePath::new(names.join("/")).ok()
+        path_by(node, |above| self.target(above, side))
     }
 
     /// Lets a node stand on both sides as it stands on this one, at a place.

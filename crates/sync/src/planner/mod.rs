@@ -49,16 +49,33 @@ pub fn plan(differences: &[Difference], policy: &Policy) -> Plan {
         |path: &TreePath| !blind.contains(path) && !path.ancestors().any(|above| blind.contains(&above));
     let differences: Vec<&Difference> =
         differences.iter().filter(|one| blind.is_empty() || is_seen(&one.path)).collect();
+    let (differences, equal) = without_equal(differences);
     let merge = Merge::run(&differences, policy);
     let ops = PerSide::each(|side| match (policy.direction, side) {
         (Direction::ToRemote, Side::Local) => Vec::new(),
         (Direction::ToRemote, Side::Remote) | (Direction::Both, _) => sequence::ops(&merge, side),
     });
     let held = guard::hold(&ops, policy);
-    let agreed = agreed(&differences, &merge, &ops);
+    let mut agreed = agreed(&differences, &merge, &ops);
+    agreed.extend(equal);
+    agreed.sort();
     let rebased = rebase::rebased(&merge);
     let (conflicts, merges) = merge.into_conflicts();
     Plan { ops, agreed, rebased, conflicts, merges, held }
+}
+
+/// Two folders that are synced for the first time are often the same already, in a million paths: what both have is agreed, and takes no
+/// part in the merge unless something else stands in the same folder, whose name may depend on it.
+fn without_equal(differences: Vec<&Difference>) -> (Vec<&Difference>, Vec<TreePath>) {
+    let is_first = differences.iter().all(|one| one.base.is_none());
+    if !is_first {
+        return (differences, Vec::new());
+    }
+    let open = differences.iter().filter(|one| !one.agrees());
+    let folders: BTreeSet<Option<TreePath>> = open.map(|one| one.path.parent()).collect();
+    let (open, equal): (Vec<_>, Vec<_>) =
+        differences.into_iter().partition(|one| !one.agrees() || folders.contains(&one.path.parent()));
+    (open, equal.into_iter().map(|one| one.path.clone()).collect())
 }
 
 /// Paths at which both sides have the same, and nothing is to be done or decided.

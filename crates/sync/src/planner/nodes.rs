@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::moves::Moves;
+use crate::limits::PATH_LEN_MAX;
 use crate::{Difference, Entry, Kind, PerSide, Side, Stamp, TreePath};
 
 /// Number of a node.
@@ -129,7 +130,10 @@ impl Forest {
         let mut made = self.made_on_local();
         for one in differences {
             let Some(entry) = one.now.of(side) else { continue };
-            let place = Place { parent: self.parent(&one.path, Some(side)), name: one.path.name().into() };
+            let place = Place {
+                parent: self.parent(differences, &one.path, Some(side)),
+                name: one.path.name().into(),
+            };
             let node = match (claims.get(&one.path), side) {
                 (Some(node), _) => *node,
                 (None, Side::Local) => self.push(),
@@ -187,14 +191,15 @@ impl Forest {
     fn add_base(&mut self, differences: &[&Difference]) {
         for one in differences {
             let Some(base) = &one.base else { continue };
-            let place = Place { parent: self.parent(&one.path, None), name: one.path.name().into() };
+            let place =
+                Place { parent: self.parent(differences, &one.path, None), name: one.path.name().into() };
             let node = self.base_at[&one.path];
             self.nodes[node].base = Some(Based { path: one.path.clone(), place, kind: base.kind.clone() });
         }
     }
 
     /// The node of the folder that a path stands in, in the tree of a side or in the base.
-    fn parent(&mut self, path: &TreePath, side: Option<Side>) -> NodeId {
+    fn parent(&mut self, differences: &[&Difference], path: &TreePath, side: Option<Side>) -> NodeId {
         let Some(parent) = path.parent() else { return ROOT };
         let tree = match side {
             Some(side) => self.now_at.of(side),
@@ -202,6 +207,8 @@ impl Forest {
         };
         match tree.get(&parent) {
             Some(node) => *node,
+            // A tree that contradicts itself: this folder stands nowhere.
+            None if find(differences, &parent).is_some() => self.push(),
             None => self.standing(&parent),
         }
     }
@@ -234,6 +241,19 @@ impl Forest {
         self.children.of_mut(side).entry(standing.place.parent).or_default().push(node);
         *self.nodes[node].now.of_mut(side) = Some(standing);
     }
+}
+
+/// The path of a node, if `place` tells the place of it and of each folder above it. `None` for folders in each other.
+pub(super) fn path_by<'a>(node: NodeId, place: impl Fn(NodeId) -> Option<&'a Place>) -> Option<TreePath> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut above = node;
+    while above != ROOT {
+        let place = place(above).filter(|_| names.len() < PATH_LEN_MAX)?;
+        names.push(&place.name);
+        above = place.parent;
+    }
+    names.reverse();
+    TreePath::new(names.join("/")).ok()
 }
 
 /// The difference at a path.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::merge::{Fate, Merge};
-use super::nodes::{NodeId, Place, ROOT};
+use super::nodes::{NodeId, Place, ROOT, path_by};
 use crate::{Rebase, Side, TreePath};
 
 /// The entries of the base that have another path after the run, or none, where the operations do not tell.
@@ -16,9 +16,9 @@ pub(super) fn rebased(merge: &Merge<'_>) -> Vec<Rebase> {
     let rebase = |node: NodeId| {
         let from = &merge.forest.nodes[node].base.as_ref()?.path;
         // Elsewhere both sides have the same afterwards, and the base is what both have.
-        let is_left_behind = || held_at.contains(from) && !waiting.contains(&node);
-        (is_held(&node) || is_left_behind()).then_some(())?;
-        let to = if is_held(&node) { path_after(merge, node) } else { None };
+        let waits = waiting.contains(&node);
+        (waits || held_at.contains(from)).then_some(())?;
+        let to = if waits { path_by(node, |above| place_after(merge, above)) } else { None };
         (to.as_ref() != Some(from)).then(|| Rebase { from: from.clone(), to })
     };
     merge.forest.ids().filter_map(rebase).collect()
@@ -37,18 +37,6 @@ pub(super) fn waiting(merge: &Merge<'_>) -> BTreeSet<NodeId> {
         }
     }
     waiting
-}
-
-fn path_after(merge: &Merge<'_>, node: NodeId) -> Option<TreePath> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut above = node;
-    while above != ROOT {
-        let place = place_after(merge, above).filter(|_| names.len() < merge.forest.nodes.len())?;
-        names.push(&place.name);
-        above = place.parent;
-    }
-    names.reverse();
-    TreePath::new(names.join("/")).ok()
 }
 
 fn place_after<'a>(merge: &'a Merge<'_>, node: NodeId) -> Option<&'a Place> {

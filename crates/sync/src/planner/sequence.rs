@@ -2,11 +2,11 @@
 //! folder of its path stands, the path is free or holds what is expected. Entries are moved rather than copied; a circle of moves goes
 //! through a name of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::merge::{Fate, Merge, Want, same_bytes};
 use super::names;
-use super::nodes::{NodeId, Place, ROOT};
+use super::nodes::{NodeId, Place, ROOT, path_by};
 use crate::{Entry, Kind, NameRules, Op, OpKind, Side, Source, TreePath};
 
 /// The operations of a side.
@@ -39,6 +39,7 @@ struct Sequence<'a> {
     place: Vec<Option<Place>>,
     at: BTreeMap<(NodeId, String), NodeId>,
     is_done: Vec<bool>,
+    is_aside: BTreeSet<NodeId>,
     ops: Vec<Op>,
 }
 
@@ -62,7 +63,7 @@ impl<'a> Sequence<'a> {
         let at = at.collect();
         let mut is_done = vec![false; place.len()];
         is_done[ROOT] = true;
-        Self { merge, side, rules, place, at, is_done, ops: Vec::new() }
+        Self { merge, side, rules, place, at, is_done, is_aside: BTreeSet::new(), ops: Vec::new() }
     }
 
     /// All nodes that are to stand, in the order of their paths.
@@ -122,10 +123,7 @@ impl<'a> Sequence<'a> {
     fn bring(&mut self, node: NodeId) {
         let mut waiting = vec![Waiting { node, is_occupant: false }];
         let mut since = BTreeMap::from([(node, 0)]);
-        let mut turn = 0;
         while let Some(&Waiting { node, .. }) = waiting.last() {
-            turn += 1;
-            assert!(turn < 100_000, "bring");
             let obstacle = if self.is_done[node] { None } else { self.obstacle(node) };
             let Some(next) = obstacle else {
                 self.finish(node);
@@ -153,7 +151,12 @@ impl<'a> Sequence<'a> {
     fn break_circle(&mut self, circle: &[Waiting], last: Waiting) {
         let mut back = std::iter::once(&last).chain(circle.iter().rev());
         let aside = back.find(|one| one.is_occupant).expect("a circle goes through a name");
-        self.step_aside(aside.node);
+        if self.is_aside.insert(aside.node) {
+            self.step_aside(aside.node);
+        } else {
+            // Two entries at one place, which no tree has: better one stays where it is than that this goes on for ever.
+            self.is_done[aside.node] = true;
+        }
     }
 
     /// What has to come to its place before this node can.
@@ -237,15 +240,7 @@ impl<'a> Sequence<'a> {
     }
 
     fn path(&self, node: NodeId) -> Option<TreePath> {
-        let mut names: Vec<&str> = Vec::new();
-        let mut above = node;
-        while above != ROOT {
-            let place = self.place[above].as_ref()?;
-            names.push(&place.name);
-            above = place.parent;
-        }
-        names.reverse();
-        TreePath::new(names.join("/")).ok()
+        path_by(node, |above| self.place[above].as_ref())
     }
 
     /// Puts what a file or link is to hold.

@@ -31,7 +31,7 @@ pub(super) fn settle(merge: &mut Merge<'_>) {
     merge.fates.fill(Fate::Held);
 }
 
-/// Random trees need less than twenty turns.
+/// A million random pairs need less than 100 turns.
 const TURNS_MAX: usize = 1000;
 
 /// Folders above what a side could not look at: they must not vanish or move.

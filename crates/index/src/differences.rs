@@ -14,10 +14,10 @@ use crate::trees::{is_all_open, is_empty};
 /// sides have the same become the base here, unreturned: a million equal files are no million differences.
 pub(crate) fn differences(db: &Connection) -> Result<Vec<Difference>, Fault> {
     let is_all_open = is_all_open(db)?;
-    if !has_base(db)? {
-        db.execute(AGREE_ALL, [])?;
-    } else {
+    if has_base(db)? {
         db.execute(if is_all_open { REFRESH_ALL } else { REFRESH_OPEN }, [])?;
+    } else {
+        db.execute(AGREE_ALL, [])?;
     }
     if is_all_open { of_all_paths(db) } else { of_open_paths(db) }
 }

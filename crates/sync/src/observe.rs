@@ -225,3 +225,112 @@ const FILES_MAX: usize = 4096;
 const FILES_LEN_MAX: u64 = 256 << 20;
 /// Paths in one transaction of the index.
 const BATCH_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::{BlindWhy, ContentHash, FileContent, Stamp};
+
+    /// Answers with bytes of the length that was found, and writes down what it is told.
+    struct Notes {
+        keeps_executable: bool,
+        read: Vec<String>,
+        seen: Vec<String>,
+    }
+
+    impl Observer for Notes {
+        type Error = ReplicaError;
+
+        fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
+            self.read.extend(files.iter().map(|found| found.path.to_string()));
+            files.into_iter().map(|found| Ok((found.path.clone(), entry_of(&found)))).collect()
+        }
+
+        fn keeps_executable(&self) -> bool {
+            self.keeps_executable
+        }
+
+        fn remember(&mut self, batch: Vec<Observation>) -> Result<(), ReplicaError> {
+            let shown = |seen: &Observation| match &seen.entry {
+                Some(entry) => {
+                    let bit = if entry.file().is_some_and(|content| content.executable) { "*" } else { "" };
+                    format!("{}{bit}", seen.path)
+                }
+                None => format!("-{}", seen.path),
+            };
+            self.seen.extend(batch.iter().map(shown));
+            Ok(())
+        }
+
+        fn progress(&mut self, _: &Tally) {}
+    }
+
+    fn path(text: &str) -> TreePath {
+        TreePath::new(text).expect("a path")
+    }
+
+    /// `d/`, `f=3` (a file of that length), `x=3*` (an executable one), `?d` (blind).
+    fn seen(text: &str) -> Seen {
+        if let Some(place) = text.strip_prefix('?') {
+            return Seen::Blind(Blind { path: path(place), why: BlindWhy::Special });
+        }
+        let (place, kind) = match text.split_once('=') {
+            Some((place, len)) => {
+                let executable = len.ends_with('*');
+                let len = len.trim_end_matches('*').parse().expect("a length");
+                (place, FoundKind::File { len, executable })
+            }
+            None => (text.trim_end_matches('/'), FoundKind::Folder),
+        };
+        Seen::Entry(Found { path: path(place), kind, modified_ns: 0, stamp: Stamp::default() })
+    }
+
+    fn entry_of(found: &Found) -> Entry {
+        let kind = match &found.kind {
+            FoundKind::Folder => Kind::Folder,
+            FoundKind::Symlink { target } => Kind::Symlink { target: target.clone() },
+            FoundKind::File { len, executable } => {
+                let hash = ContentHash::of(&len.to_le_bytes());
+                Kind::File(FileContent { len: *len, hash, executable: *executable })
+            }
+        };
+        Entry { kind, modified_ns: 0, stamp: found.stamp }
+    }
+
+    fn check(known: &str, walk: &str, keeps_executable: bool, expected: Expect) {
+        let known = known.split_whitespace().map(|text| match seen(text) {
+            Seen::Entry(found) => Ok((found.path.clone(), entry_of(&found))),
+            Seen::Blind(_) | Seen::Unnamed { .. } => panic!("nothing blind is known"),
+        });
+        let walk: Vec<_> = walk.split_whitespace().map(|text| Ok(seen(text))).collect();
+        let mut notes = Notes { keeps_executable, read: Vec::new(), seen: Vec::new() };
+        let tally = observe(walk.into_iter(), known, false, &mut notes).expect("nothing fails");
+        notes.seen.sort();
+        let Notes { read, seen, .. } = notes;
+        expected.assert_eq(&format!("read {read:?}, seen {seen:?}, blind {}", tally.blind.len()));
+    }
+
+    #[test]
+    fn only_what_the_disk_tells_something_new_of_is_read() {
+        check(
+            "a=1 b=2 d/ d/x=3",
+            "a=1 b=9 d/ d/new=1 d/x=3",
+            true,
+            expect![[r#"read ["b", "d/new"], seen ["b", "d/new"], blind 0"#]],
+        );
+    }
+
+    #[test]
+    fn what_is_not_found_has_vanished_and_what_is_blind_has_not() {
+        check("a=1 d/ d/x=3 e/ e/y=1", "?d e/", true, expect![[r#"read [], seen ["-a", "-e/y"], blind 1"#]]);
+    }
+
+    #[test]
+    fn a_side_without_executable_bits_has_those_that_are_known() {
+        check("a=1* b=2", "a=1 b=2*", false, expect![[r#"read [], seen [], blind 0"#]]);
+        check("a=1*", "a=7 new=1*", false, expect![[r#"read ["a", "new"], seen ["a*", "new"], blind 0"#]]);
+        check("a=1*", "a=1", true, expect![[r#"read ["a"], seen ["a"], blind 0"#]]);
+    }
+}

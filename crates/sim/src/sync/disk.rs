@@ -332,7 +332,7 @@ impl Disk {
     fn part_states(&mut self, before: &BTreeMap<TreePath, Node>) {
         for (path, node) in &mut self.live {
             let is_alike = |was: &&Node| was.stamp() == node.stamp() && was.kind() != node.kind();
-            if before.get(path).filter(is_alike).is_some() {
+            if before.get(path).as_ref().is_some_and(is_alike) {
                 node.changed_ns += 1;
             }
         }

@@ -106,7 +106,7 @@ impl Edit {
 
 /// A new file of three lines, each of them unlike any other.
 pub(super) fn text(token: u32) -> Vec<u8> {
-    (1..=3).map(|line| format!("{token:05}.{line}\n")).collect::<String>().into_bytes()
+    format!("{token:05}.1\n{token:05}.2\n{token:05}.3\n").into_bytes()
 }
 
 fn line_of(token: u32) -> String {

@@ -138,7 +138,7 @@ impl Hub {
     }
 
     fn clock_ns(&self, replica: usize) -> i64 {
-        EPOCH_NS + self.ticks as i64 * TICK_NS + self.disks[replica].clock_ns
+        EPOCH_NS + self.ticks.cast_signed() * TICK_NS + self.disks[replica].clock_ns
     }
 
     /// Whether an entry changed so lately that the next change could have the same time.

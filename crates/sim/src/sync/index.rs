@@ -87,8 +87,12 @@ impl SimIndex {
             | (Some(Bug::ForgetDoesNothing), IndexStep::Forget(_))
             | (Some(Bug::ConflictsForgotten), IndexStep::Conflicts(_))
             | (Some(Bug::ChoicesForgotten), IndexStep::Choose(..)) => Vec::new(),
-            (Some(Bug::SomeObservationsLost), IndexStep::Observe(..)) if hub.ticks % 8 == 0 => Vec::new(),
-            (Some(Bug::ObservedOnWrongSide), IndexStep::Observe(side, seen)) if hub.ticks % 8 == 0 => {
+            (Some(Bug::SomeObservationsLost), IndexStep::Observe(..)) if hub.ticks.is_multiple_of(8) => {
+                Vec::new()
+            }
+            (Some(Bug::ObservedOnWrongSide), IndexStep::Observe(side, seen))
+                if hub.ticks.is_multiple_of(8) =>
+            {
                 vec![IndexStep::Observe(side.other(), seen)]
             }
             (Some(Bug::MovedTopAlone), IndexStep::Moved { side, from, to }) => {
@@ -113,7 +117,7 @@ impl SimIndex {
                 text.pop();
                 vec![IndexStep::KeepText(hash, text)]
             }
-            (Some(Bug::BaseForgotten), IndexStep::Agree(path)) if hub.ticks % 8 == 0 => {
+            (Some(Bug::BaseForgotten), IndexStep::Agree(path)) if hub.ticks.is_multiple_of(8) => {
                 let sides = PerSide::each(|side| self.memory.side(side).get(&path).cloned());
                 let mut steps = vec![IndexStep::Forget(path.clone())];
                 steps.extend(Side::BOTH.map(|side| {

@@ -18,6 +18,7 @@ mod source;
 mod pass;
 mod rules;
 
+mod ending;
 mod script;
 mod world;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use swarm_sync::{
-    ConflictKind, Difference, Guard, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run, RunError,
-    RunEvent, RunId, Side, Source, Strategy, TreePath, keep_texts, observe_side, propose, undo,
+    ConflictKind, Difference, Direction, Guard, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run,
+    RunError, RunEvent, RunId, Side, Source, Strategy, TreePath, keep_texts, observe_side, propose, undo,
 };
 
 use super::bug::Bug;
@@ -181,7 +181,7 @@ fn check_odd(hub: &Shared, plan: &Plan, odd: &[TreePath]) {
 fn policy(settings: Settings<'_>, bug: Option<Bug>) -> Policy {
     let setup = settings.setup;
     let strategy = if bug == Some(Bug::LocalAlwaysWins) { Strategy::KeepLocal } else { setup.strategy };
-    let direction = if bug == Some(Bug::DirectionIgnored) { Default::default() } else { setup.direction };
+    let direction = if bug == Some(Bug::DirectionIgnored) { Direction::default() } else { setup.direction };
     // The share is for folders of more than a few files.
     let guard = Guard { paths_max: setup.delete_max, percent_max: 100, approved: settings.approved };
     Policy { strategy, direction, guard, copy_label: "c".to_owned(), ..Policy::default() }
@@ -280,7 +280,7 @@ fn check(hub: &Shared, passed: &Passed, settings: Settings<'_>) {
     if plan.ops.local.len() + plan.ops.remote.len() > 8 * paths + 8 {
         hub.find(format!("a plan for {paths} differences has too many operations"));
     }
-    if settings.setup.direction == swarm_sync::Direction::ToRemote && passed.performed.local > 0 {
+    if settings.setup.direction == Direction::ToRemote && passed.performed.local > 0 {
         hub.find("a pass to the remote side changed the local one".to_owned());
     }
     for side in Side::BOTH {

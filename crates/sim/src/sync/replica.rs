@@ -184,7 +184,7 @@ impl Steps {
         if hub.has(Bug::WalkSkipsLockedFiles) && node.locked {
             return None;
         }
-        if hub.has(Bug::WalkSkipsSome) && hub.ticks % 16 == 0 {
+        if hub.has(Bug::WalkSkipsSome) && hub.ticks.is_multiple_of(16) {
             return None;
         }
         Some(Seen::Entry(Found { path, kind, modified_ns: node.modified_ns, stamp: hub.stamp_of(node) }))

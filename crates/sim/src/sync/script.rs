@@ -173,8 +173,8 @@ pub(super) fn any_event(
         13 => Event::Away(at, true),
         _ => {
             // Odd amounts: two files must not get the same times by accident.
-            let most = 1 << [30, 36, 42, 48][rng.below(4) as usize];
-            let by_ns = rng.below(most) as i64;
+            let most = 1 << [40, 43, 46, 48][rng.below(4) as usize];
+            let by_ns = rng.below(most).cast_signed();
             Event::Clock(at, if rng.below(2) == 0 { by_ns } else { -by_ns })
         }
     }

@@ -3,7 +3,11 @@
 use std::io::Write as _;
 
 use swarm_core::base::mix;
+use swarm_sync::{Direction, NameRules, Strategy, TreePath};
 
+use super::edit::Edit;
+use super::script::{Act, Event, Script, Setup, Step};
+use super::world::{Mode, replay};
 use super::{Bug, shrink_sync_world, sync_world, worlds_to_catch};
 
 /// Runs one world for each seed. The first that fails is shown as short as it gets.
@@ -58,4 +62,67 @@ fn a_failing_world_is_shortened_to_what_makes_it_fail() {
         "{:?}",
         shrunken.findings
     );
+}
+
+const PASS: Act = Act::Pass { pair: 0, thorough: false };
+
+fn edit(at: usize, edit: Edit) -> Act {
+    Act::Event(Event::Edit(at, edit))
+}
+
+fn path(text: &str) -> TreePath {
+    TreePath::new(text).expect("a good path")
+}
+
+/// Nothing is found in a world of two replicas, the second with these names.
+fn check_script(names: NameRules, acts: Vec<Act>) {
+    let setup = Setup {
+        names: vec![NameRules::default(), names],
+        pairs: vec![(0, 1)],
+        strategy: Strategy::Manual,
+        direction: Direction::Both,
+        delete_max: u64::MAX,
+        is_calm: false,
+    };
+    let steps = acts.into_iter().map(|act| Step { act, during: Vec::new() }).collect();
+    let end = replay(&Script { setup, steps }, Mode { is_told: true, ..Mode::default() });
+    assert!(end.findings.is_empty(), "{:#?}", end.lines);
+}
+
+#[test]
+fn what_both_have_at_first_is_durable_before_it_is_agreed() {
+    for luck in 0..20 {
+        let write = |at| edit(at, Edit::Write(path("a"), 1));
+        let cut = Act::Event(Event::PowerCut(0, luck));
+        check_script(NameRules::default(), vec![write(0), write(1), PASS, cut]);
+    }
+}
+
+#[test]
+fn bytes_of_one_side_and_the_executable_bit_of_the_other_meet_in_one_pass() {
+    let changes = |one, other| {
+        let write = edit(0, Edit::Write(path("a"), 1));
+        let line = edit(one, Edit::Line(path("a"), 0, 2));
+        vec![write, PASS, line, edit(other, Edit::Executable(path("a")))]
+    };
+    check_script(NameRules::default(), changes(0, 1));
+    check_script(NameRules::default(), changes(1, 0));
+}
+
+#[test]
+fn a_new_name_in_another_case_is_a_conflict_however_long_the_other_stands() {
+    let names = NameRules { ignores_case: true, ..NameRules::default() };
+    let lower = edit(1, Edit::Write(path("a"), 1));
+    check_script(names, vec![lower, PASS, edit(0, Edit::Write(path("A"), 2))]);
+}
+
+#[test]
+fn a_conflict_copy_stands_beside_the_one_before_it() {
+    let clash = |token| {
+        let write = |at, token| edit(at, Edit::Replace(path("a"), token));
+        let decide = Act::Decide { pair: 0, conflict: 0, choice: 2 };
+        vec![write(0, token), write(1, token + 1), PASS, decide, PASS]
+    };
+    let first = vec![edit(0, Edit::Write(path("a"), 1)), PASS];
+    check_script(NameRules::default(), [first, clash(10), clash(20), clash(30)].concat());
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use swarm_core::base::Rng;
-use swarm_sync::{Choice, Conflict, Direction, Index, IndexStep, Kind, RunId, Side, Strategy, TreePath};
+use swarm_sync::{Choice, Index, IndexStep, Kind, RunId, Strategy, TreePath};
 
 use super::bug::Bug;
 use super::disk::{Body, Disk, Node};
@@ -15,13 +15,13 @@ use super::pass::{Passed, Settings, pass, undo_run};
 use super::script::{Act, Event, Script, Setup, Step, any_event, is_ignored_name};
 
 pub(super) struct World {
-    hub: Shared,
-    setup: Setup,
-    indexes: Vec<SimIndex>,
-    steps: Vec<Step>,
-    is_ignoring: bool,
+    pub(super) hub: Shared,
+    pub(super) setup: Setup,
+    pub(super) indexes: Vec<SimIndex>,
+    pub(super) steps: Vec<Step>,
+    pub(super) is_ignoring: bool,
     /// Somebody decided a conflict or took a run back: what lost is a kept version from then on, and under no name.
-    has_decided: bool,
+    pub(super) has_decided: bool,
     /// When the next run begins, in milliseconds.
     next_run_ms: u64,
     /// Replicas that were edited since all were equal last.
@@ -134,7 +134,7 @@ impl World {
 
     fn write_calm(&mut self, rng: &mut Rng) {
         let writer = rng.below(self.setup.names.len() as u64) as usize;
-        for _ in 0..1 + rng.below(4) {
+        for _ in 0..=rng.below(4) {
             let edit = {
                 let mut hub = self.hub.lock();
                 hub.token += 1;
@@ -194,9 +194,8 @@ impl World {
                 hub.token
             };
             let edit = match (manner, line) {
-                (0, _) => Edit::Rename(path.clone(), any_path(rng)),
                 (1, 0) => Edit::Remove(path.clone()),
-                (1, _) => Edit::Rename(path.clone(), any_path(rng)),
+                (0 | 1, _) => Edit::Rename(path.clone(), any_path(rng)),
                 (_, _) => Edit::Line(path.clone(), line, token),
             };
             self.act(Act::Event(Event::Edit(at, edit)));
@@ -212,7 +211,7 @@ impl World {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let hub = self.hub.lock();
         !hub.oracle.findings.is_empty() || hub.ticks >= hub.until
     }
@@ -291,7 +290,7 @@ impl World {
     }
 
     /// A pass during which nothing happens.
-    fn quiet_pass(&mut self, pair: usize, thorough: bool) -> Passed {
+    pub(super) fn quiet_pass(&mut self, pair: usize, thorough: bool) -> Passed {
         let mut before = Director::Script(Vec::new());
         std::mem::swap(&mut self.hub.lock().director, &mut before);
         self.hub.lock().refusals.clear();
@@ -307,7 +306,7 @@ impl World {
         RunId::at_ms(self.next_run_ms)
     }
 
-    fn find(&self, what: String) {
+    pub(super) fn find(&self, what: String) {
         self.hub.lock().find(what);
     }
 
@@ -350,7 +349,7 @@ impl World {
     }
 
     /// Makes passes over all pairs in turn until nothing changes. Tells whether it came to that.
-    fn round_up(&mut self) -> bool {
+    pub(super) fn round_up(&mut self) -> bool {
         let pairs = self.setup.pairs.len();
         for round in 0..ROUNDS_MAX {
             let mut is_idle = true;
@@ -413,13 +412,13 @@ impl World {
         }
     }
 
-    fn tree(&self, at: usize) -> BTreeMap<TreePath, Kind> {
+    pub(super) fn tree(&self, at: usize) -> BTreeMap<TreePath, Kind> {
         let hub = self.hub.lock();
         let kinds = hub.disks[at].live().iter();
         kinds.filter_map(|(path, node)| Some((path.clone(), node.kind()?))).collect()
     }
 
-    fn decide(&mut self, pair: usize, conflict: usize, choice: u64) {
+    pub(super) fn decide(&mut self, pair: usize, conflict: usize, choice: u64) {
         let index = &mut self.indexes[pair];
         let Some(conflict) = index.memory.conflicts().get(conflict).map(|conflict| conflict.id) else {
             return;
@@ -464,139 +463,10 @@ impl World {
             }
         }
     }
-
-    /// Mends everything, makes passes until nothing changes, and looks.
-    fn end(mut self, mode: Mode) -> End {
-        let is_cut = self.hub.lock().ticks >= mode.until.unwrap_or(u64::MAX);
-        if self.hub.lock().oracle.findings.is_empty() && !is_cut {
-            self.hub.lock().tell(format_args!("the end: everything is mended"));
-            self.mend();
-            self.finish();
-        }
-        let hub = self.hub.lock();
-        End {
-            script: Script { setup: self.setup.clone(), steps: std::mem::take(&mut self.steps) },
-            findings: hub.oracle.findings.clone(),
-            trace: hub.trace,
-            ticks: hub.ticks,
-            counts: hub.counts.clone(),
-            lines: hub.lines.clone().unwrap_or_default(),
-        }
-    }
-
-    fn mend(&mut self) {
-        self.is_ignoring = false;
-        let mut hub = self.hub.lock();
-        hub.ticks += 20;
-        hub.mend();
-        for at in 0..hub.disks.len() {
-            let broken = |(path, node): (&TreePath, &Node)| match node.body {
-                Body::Special => Some(Edit::Remove(path.clone())),
-                _ if node.locked => Some(Edit::Unlock(path.clone())),
-                _ => None,
-            };
-            let edits: Vec<Edit> = hub.disks[at].live().iter().filter_map(broken).collect();
-            for edit in edits {
-                hub.happen(&Event::Edit(at, edit));
-            }
-        }
-    }
-
-    fn finish(&mut self) {
-        if !self.round_up() {
-            return;
-        }
-        self.check_equal();
-        if self.is_over() {
-            return;
-        }
-        if self.setup.direction == Direction::Both {
-            self.check_live();
-            self.decide_all();
-        }
-        self.check_thorough();
-        self.check_wanted();
-    }
-
-    /// What nobody removed and nobody decided against stands under a name.
-    fn check_live(&self) {
-        let keeps_all = matches!(self.setup.strategy, Strategy::Manual | Strategy::KeepBoth);
-        if self.has_decided || !keeps_all {
-            return;
-        }
-        let hub = self.hub.lock();
-        let live: BTreeSet<_> = hub.disks.iter().flat_map(Disk::live_contents).collect();
-        let missing = hub.oracle.missing(&live);
-        drop(hub);
-        if let Some(missing) = missing.first() {
-            self.find(format!("nobody removed {missing:?}, and it stands nowhere"));
-        }
-    }
-
-    /// What nobody removed stands under a name or is a kept version.
-    fn check_wanted(&self) {
-        let hub = self.hub.lock();
-        let there: BTreeSet<_> = hub.disks.iter().flat_map(Disk::contents).collect();
-        let missing = hub.oracle.missing(&there);
-        drop(hub);
-        if let Some(missing) = missing.first() {
-            self.find(format!("nobody removed {missing:?}, and it is nowhere, not even a kept version"));
-        }
-    }
-
-    /// Both replicas of each pair are equal, but for what a conflict holds.
-    fn check_equal(&self) {
-        for (at, index) in self.indexes.iter().enumerate() {
-            let conflicts = index.memory.conflicts();
-            let is_held = |path: &TreePath| conflicts.iter().any(|conflict| holds(conflict, path));
-            let (local, remote) = index.pair;
-            if let Some(path) = first_unlike(&self.tree(local), &self.tree(remote), is_held) {
-                self.find(format!("pair {at} has nothing left to do, and its replicas differ at {path}"));
-            }
-        }
-    }
-
-    /// Decides conflicts until none is left: then all replicas are equal.
-    fn decide_all(&mut self) {
-        for turn in 0..DECISIONS_MAX {
-            let open = self.indexes.iter().position(|index| !index.memory.conflicts().is_empty());
-            let Some(pair) = open else { return };
-            if turn + 1 == DECISIONS_MAX {
-                self.find("decisions do not end the conflicts".to_owned());
-            }
-            let count = self.indexes[pair].memory.conflicts().len();
-            (0..count).for_each(|conflict| self.decide(pair, conflict, turn));
-            if self.is_over() || !self.round_up() {
-                return;
-            }
-            self.check_equal();
-        }
-    }
-
-    /// Reading every file finds nothing that was overlooked.
-    fn check_thorough(&mut self) {
-        for pair in 0..self.setup.pairs.len() {
-            if self.is_over() {
-                return;
-            }
-            let passed = self.quiet_pass(pair, true);
-            if !passed.is_idle() {
-                self.find(format!("reading every file of pair {pair} found what was overlooked before"));
-            }
-        }
-    }
-}
-
-/// Whether a conflict holds what stands at a path.
-fn holds(conflict: &Conflict, path: &TreePath) -> bool {
-    let versions = Side::BOTH.into_iter().filter_map(|side| conflict.versions.of(side).as_ref());
-    let mut places = versions.map(|version| &version.path).chain([&conflict.path]).chain(&conflict.holds);
-    // A folder that holds one is held with it.
-    places.any(|place| path.is_at_or_below(place) || place.is_below(path))
 }
 
 /// The first path at which two trees differ.
-fn first_unlike(
+pub(super) fn first_unlike(
     one: &BTreeMap<TreePath, Kind>,
     other: &BTreeMap<TreePath, Kind>,
     is_excused: impl Fn(&TreePath) -> bool,
@@ -608,5 +478,3 @@ fn first_unlike(
 /// Rounds of passes over all pairs after which nothing may be left to do: a change crosses the longest chain of five replicas in two rounds, a
 /// conflict copy comes back the same way.
 const ROUNDS_MAX: u32 = 12;
-/// Turns of decisions after which no conflict may be left.
-const DECISIONS_MAX: u64 = 12;

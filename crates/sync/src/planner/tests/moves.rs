@@ -368,3 +368,16 @@ fn a_chain_of_ten_thousand_moves_is_planned() {
     assert_eq!((plan.ops.local.len(), plan.ops.remote.len()), (0, 10_000));
     assert!(pair.unequal().is_empty());
 }
+
+#[test]
+fn a_file_that_both_have_at_its_new_name_is_agreed_though_its_old_name_was_edited_on_one_side() {
+    check(
+        "base: a=1#1 e/",
+        "local: e/ e/a=1#9",
+        "remote: a=2#5 e/ e/a=1#1",
+        expect![[r"
+        agreed: e/a
+        Deletion a: nothing | a=2
+    "]],
+    );
+}

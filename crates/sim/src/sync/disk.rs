@@ -135,6 +135,8 @@ pub(super) struct Disk {
     pub(super) away: bool,
     /// Nothing can be written for lack of rights.
     pub(super) read_only: bool,
+    /// Moves to a name for the time of a batch, from and to: known before they are performed, so no power cut takes them.
+    detours: Vec<(TreePath, TreePath)>,
     /// Settles so far, for a planted bug.
     settles: u64,
 }
@@ -156,6 +158,7 @@ impl Disk {
             full: false,
             away: false,
             read_only: false,
+            detours: Vec::new(),
             settles: 0,
         }
     }
@@ -289,6 +292,21 @@ impl Disk {
         }
         let nodes = self.live.values_mut().chain(self.kept.values_mut()).chain(self.staged.values_mut());
         nodes.for_each(|node| node.unsettled = None);
+    }
+
+    /// A batch is about to move an entry to a name that it has for the time of the batch alone.
+    pub(super) fn note_detour(&mut self, from: TreePath, at: TreePath) {
+        self.detours.push((from, at));
+    }
+
+    /// Entries that still have such a name go back to where they came from, or stay if that is taken.
+    pub(super) fn end_detours(&mut self, now_ns: i64) {
+        for (from, at) in std::mem::take(&mut self.detours) {
+            let is_free = self.find(&from).is_none() && self.place(&from).is_some();
+            if self.live.contains_key(&at) && is_free {
+                self.rename(&at, &from, now_ns);
+            }
+        }
     }
 
     /// Whether this is the second of two settles: a planted bug leaves out the first.

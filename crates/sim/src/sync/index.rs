@@ -45,10 +45,12 @@ impl SimIndex {
         let base: Option<Kind> = self.memory.base().get(path).map(|base| base.kind.clone());
         for side in Side::BOTH {
             let at = self.replica(side);
-            let before = self.moves.iter().filter(|(of, ..)| *of == side);
-            let before = before.filter_map(|(_, from, to)| path.moved(to, from));
-            let mut paths = before.chain([path.clone()]);
-            if base.is_some() && !paths.any(|path| hub.disks[at].was_durable(&(path, base.clone()))) {
+            let mut paths = vec![path.clone()];
+            for (_, from, to) in self.moves.iter().rev().filter(|(of, ..)| *of == side) {
+                paths.extend(paths.iter().filter_map(|path| path.moved(to, from)).collect::<Vec<_>>());
+            }
+            let was_durable = |path: TreePath| hub.disks[at].was_durable(&(path, base.clone()));
+            if base.is_some() && !paths.into_iter().any(was_durable) {
                 hub.find(format!(
                     "the base has {base:?} at {path}, which replica {at} never had, or might lose again"
                 ));
@@ -61,6 +63,7 @@ impl SimIndex {
             .iter()
             .filter_map(|step| if let IndexStep::Agree(path) = step { Some(path.clone()) } else { None })
             .collect();
+        let before = self.memory.base().clone();
         for step in steps {
             if let IndexStep::Moved { side, from, to } = &step {
                 self.moves.push((*side, from.clone(), to.clone()));
@@ -74,7 +77,8 @@ impl SimIndex {
             self.memory.apply(self.mutated(hub, step, is_merged)).unwrap_or_else(|never| match never {});
         }
         let agreed: BTreeSet<TreePath> = agreed.into_iter().collect();
-        agreed.iter().for_each(|path| self.check_agreed(hub, path));
+        let has_moved = |path: &&TreePath| before.get(*path) != self.memory.base().get(*path);
+        agreed.iter().filter(has_moved).for_each(|path| self.check_agreed(hub, path));
     }
 
     /// The step as it is applied: itself, unless a bug is planted.

@@ -41,6 +41,16 @@ pub(super) struct Passed {
 }
 
 impl Passed {
+    /// Whether something was moved to where something else was removed: what both have there is agreed on in the next pass.
+    pub(super) fn has_moved_over(&self) -> bool {
+        let ops = &self.proposal.plan.ops;
+        Side::BOTH.into_iter().map(|side| ops.of(side)).any(|ops| {
+            let removed =
+                |path: &TreePath| ops.iter().any(|op| op.kind == OpKind::Remove && op.path == *path);
+            ops.iter().any(|op| matches!(op.kind, OpKind::Move { .. }) && removed(&op.path))
+        })
+    }
+
     /// Whether nothing was left to do.
     pub(super) fn is_idle(&self) -> bool {
         let plan = &self.proposal.plan;
@@ -148,6 +158,10 @@ fn check_removals(
     before: &PerSide<BTreeMap<TreePath, Node>>,
 ) {
     let mut hub = hub.lock();
+    // A power cut may have brought back what was removed.
+    if hub.running.as_ref().is_some_and(|running| running.is_dead) {
+        return;
+    }
     for side in Side::BOTH {
         let (was, other) = (before.of(side.other()), replica_of(pair, side.other()));
         for op in plan.ops.of(side).iter().filter(|op| op.kind == OpKind::Remove) {

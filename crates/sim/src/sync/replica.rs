@@ -7,7 +7,7 @@ use std::ops::Bound;
 
 use swarm_sync::{
     Blind, BlindWhy, ContentHash, ContentSource, Done, Entry, FileContent, Found, FoundKind, KeptId, Kind,
-    NameRules, Op, Replica, ReplicaError, RunId, Seen, StageJob, Staged, TreePath, Walk,
+    NameRules, Op, OpKind, Replica, ReplicaError, RunId, Seen, StageJob, Staged, TreePath, Walk,
 };
 
 use super::bug::Bug;
@@ -37,7 +37,9 @@ impl Replica for SimReplica {
         }
         let staged: Vec<u64> = hub.disks[self.at].staged().keys().copied().collect();
         let drops_kept = hub.has(Bug::RecoverDropsKept) && !staged.is_empty();
+        let now_ns = hub.now_ns(self.at);
         hub.change(self.at, |disk| {
+            disk.end_detours(now_ns);
             for number in staged {
                 disk.set(Slot::Staged(number), None);
             }
@@ -101,6 +103,13 @@ impl Replica for SimReplica {
     }
 
     fn perform(&mut self, run: RunId, ops: Vec<(Op, Option<Staged>)>) -> Vec<Result<Done, ReplicaError>> {
+        for (op, _) in &ops {
+            if let OpKind::Move { from } = &op.kind
+                && op.path.name().starts_with(".swarm-move-")
+            {
+                self.hub.lock().disks[self.at].note_detour(from.clone(), op.path.clone());
+            }
+        }
         let mut ended = None;
         let mut each = |(op, staged): (Op, Option<Staged>)| {
             if let Some(error) = &ended {

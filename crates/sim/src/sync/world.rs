@@ -378,7 +378,7 @@ impl World {
         }
         let is_open = !first.proposal.plan.conflicts.is_empty();
         let second = self.quiet_pass(pair, false);
-        if !second.is_idle() && !is_open && self.is_well(pair) {
+        if !second.is_idle() && !first.has_moved_over() && !is_open && self.is_well(pair) {
             self.find(format!("nothing happened, and a second pass over pair {pair} has something to do"));
         }
         first.is_idle() && second.is_idle()

@@ -163,12 +163,14 @@ impl<'a> Sequence<'a> {
     fn obstacle(&self, node: NodeId) -> Option<Waiting> {
         let first = |node: NodeId| Waiting { node, is_occupant: false };
         let Some(target) = self.target(node) else {
-            return self.children(node).next().map(first);
+            return self.children(node).find(|child| !self.is_done[*child]).map(first);
         };
         if !self.is_done[target.parent] {
             return Some(first(target.parent));
         }
-        let occupant = self.at.get(&self.key(target)).copied().filter(|occupant| *occupant != node);
+        // One that has come to its place does not go away again: waiting for it would not end.
+        let is_waited_for = |occupant: &NodeId| *occupant != node && !self.is_done[*occupant];
+        let occupant = self.at.get(&self.key(target)).copied().filter(is_waited_for);
         occupant.map(|node| Waiting { node, is_occupant: true })
     }
 

@@ -79,3 +79,19 @@ fn a_name_may_change_its_case_alone() {
     "]],
     );
 }
+
+#[test]
+fn two_names_that_are_one_and_were_both_seen_on_a_side_are_planned_to_an_end() {
+    // A folder was renamed to its other case while it was walked.
+    let standing = vec![TreePath::new("E").expect("a path")];
+    let policy = Policy { standing, ..windows() };
+    check_with(
+        &policy,
+        "base: E/",
+        "local: E/",
+        "remote: E/ e/",
+        expect![[r#"
+            local: make e/
+        "#]],
+    );
+}

@@ -41,14 +41,13 @@ pub(super) struct Passed {
 }
 
 impl Passed {
-    /// Whether something was moved to where something else was removed: what both have there is agreed on in the next pass.
-    pub(super) fn has_moved_over(&self) -> bool {
+    /// Whether no operation was left; after moves there may be something to agree on.
+    pub(super) fn is_quiet(&self, before: &Self) -> bool {
         let ops = &self.proposal.plan.ops;
-        Side::BOTH.into_iter().map(|side| ops.of(side)).any(|ops| {
-            let removed =
-                |path: &TreePath| ops.iter().any(|op| op.kind == OpKind::Remove && op.path == *path);
-            ops.iter().any(|op| matches!(op.kind, OpKind::Move { .. }) && removed(&op.path))
-        })
+        let moves = |op: &Op| matches!(op.kind, OpKind::Move { .. });
+        let has_moved =
+            Side::BOTH.into_iter().any(|side| before.proposal.plan.ops.of(side).iter().any(moves));
+        self.is_idle() || (has_moved && self.error.is_none() && ops.local.is_empty() && ops.remote.is_empty())
     }
 
     /// Whether nothing was left to do.
@@ -149,8 +148,8 @@ fn replica_of(pair: (usize, usize), side: Side) -> usize {
     }
 }
 
-/// No file or link is removed on one side while the same stood on the other, from before the pass until the plan. An empty folder may go
-/// for another one that is moved to its place.
+/// No file or link is removed on one side while the same stood on the other, from before the pass until the plan. One of two
+/// with the same content may go: the other takes its place.
 fn check_removals(
     hub: &Shared,
     plan: &Plan,
@@ -168,7 +167,13 @@ fn check_removals(
             let kind = op.expected.as_ref().map(|entry| entry.kind.clone());
             let is = hub.disks[other].live().get(&op.path).cloned();
             let is = is.filter(|node| !node.is_folder());
-            if is.is_some() && is.as_ref() == was.get(&op.path) && is.as_ref().and_then(Node::kind) == kind {
+            let mine = hub.disks[replica_of(pair, side)].live().values();
+            let has_twin = mine.filter(|node| node.kind() == kind).count() > 1;
+            if is.is_some()
+                && is.as_ref() == was.get(&op.path)
+                && !has_twin
+                && is.as_ref().and_then(Node::kind) == kind
+            {
                 hub.find(format!("{} stands on the other side, and its removal is planned", op.path));
             }
         }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use swarm_core::base::Rng;
-use swarm_sync::{Choice, Index, IndexStep, Kind, RunId, Strategy, TreePath};
+use swarm_sync::{Choice, Index, IndexStep, Kind, RunId, Side, Strategy, TreePath};
 
 use super::bug::Bug;
 use super::disk::{Body, Disk, Node};
@@ -340,11 +340,28 @@ impl World {
         if !self.is_well(pair) || self.is_ignoring || passed.blind_count > 0 {
             return;
         }
+        if passed.error.is_none() && passed.proposal.plan.held.is_none() {
+            self.check_known(pair);
+        }
         if let Some(refused) = passed.refused.first() {
             self.find(format!("pair {pair}: nothing happened, and an operation was refused: {refused}"));
         }
         if let Some(error) = &passed.error {
             self.find(format!("pair {pair}: nothing happened, and a pass ended early: {error}"));
+        }
+    }
+
+    /// What an index remembers of its sides is what stands there.
+    fn check_known(&self, pair: usize) {
+        let (index, (local, remote)) = (&self.indexes[pair], self.setup.pairs[pair]);
+        for (side, at) in [(Side::Local, local), (Side::Remote, remote)] {
+            let known =
+                index.memory.side(side).iter().map(|(path, entry)| (path.clone(), entry.kind.clone()));
+            if let Some(path) = first_unlike(&known.collect(), &self.tree(at), |_| false) {
+                self.find(format!(
+                    "nothing happened, and pair {pair} remembers something else of replica {at} at {path}"
+                ));
+            }
         }
     }
 
@@ -378,7 +395,7 @@ impl World {
         }
         let is_open = !first.proposal.plan.conflicts.is_empty();
         let second = self.quiet_pass(pair, false);
-        if !second.is_idle() && !first.has_moved_over() && !is_open && self.is_well(pair) {
+        if !second.is_quiet(&first) && !is_open && self.is_well(pair) {
             self.find(format!("nothing happened, and a second pass over pair {pair} has something to do"));
         }
         first.is_idle() && second.is_idle()
@@ -440,7 +457,10 @@ impl World {
             return;
         }
         let by = self.next_run();
-        let refused = !passed.refused.is_empty();
+        // A detour that could not end before may end at the beginning of the next pass.
+        let has_detour =
+            before.iter().flat_map(BTreeMap::keys).any(|path| path.as_str().contains(".swarm-move-"));
+        let refused = !passed.refused.is_empty() || has_detour;
         if !self.is_well(pair) {
             return;
         }

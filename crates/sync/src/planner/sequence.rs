@@ -224,7 +224,9 @@ impl<'a> Sequence<'a> {
     /// Moves a node to a name that nothing else has, in the folder where it stands.
     fn step_aside(&mut self, node: NodeId) {
         let (Some(place), Some(path)) = (self.place[node].clone(), self.path(node)) else { return };
-        let id = blake3::hash(path.as_str().as_bytes());
+        // Another name for another entry: one that could not return from a detour keeps its name, and would be in the way.
+        let times = self.entry(node).map_or([0, 0], |entry| [entry.modified_ns, entry.stamp.changed_ns]);
+        let id = blake3::hash(format!("{path} {times:?}").as_bytes());
         let name = format!(".swarm-move-{}", &id.to_hex()[..8]);
         self.relocate(node, Place { parent: place.parent, name: name.into() });
     }

@@ -172,22 +172,22 @@ fn two_files_swap_their_names() {
         "base: a=1#1 b=2#2",
         "local: a=2#2 b=1#1",
         "remote: a=1#8 b=2#9",
-        expect![[r"
-        remote: move b -> .swarm-move-10e5cf3d
-        remote: move a -> b
-        remote: move .swarm-move-10e5cf3d -> a
-    "]],
+        expect![[r#"
+            remote: move b -> .swarm-move-50431693
+            remote: move a -> b
+            remote: move .swarm-move-50431693 -> a
+        "#]],
     );
     check(
         "base: a=1#1 b=2#2",
         "local: a=2#2 b=1#1",
         "remote: a=3#8 b=2#9",
-        expect![[r"
-        local: replace b=3 from a
-        remote: move b -> .swarm-move-10e5cf3d
-        remote: move a -> b
-        remote: move .swarm-move-10e5cf3d -> a
-    "]],
+        expect![[r#"
+            local: replace b=3 from a
+            remote: move b -> .swarm-move-50431693
+            remote: move a -> b
+            remote: move .swarm-move-50431693 -> a
+        "#]],
     );
 }
 
@@ -224,12 +224,12 @@ fn a_circle_of_moves_goes_through_a_name_of_its_own() {
         "base: a=1#1 b=2#2 c=3#3",
         "local: b=1#1 c=2#2 a=3#3",
         "remote: a=1#7 b=2#8 c=3#9",
-        expect![[r"
-        remote: move c -> .swarm-move-ea7aa1fc
-        remote: move b -> c
-        remote: move a -> b
-        remote: move .swarm-move-ea7aa1fc -> a
-    "]],
+        expect![[r#"
+            remote: move c -> .swarm-move-b30c13bf
+            remote: move b -> c
+            remote: move a -> b
+            remote: move .swarm-move-b30c13bf -> a
+        "#]],
     );
 }
 

@@ -224,10 +224,10 @@ fn a_file_becomes_a_folder_and_back() {
         "base: a/ a/x=1#5",
         "local: a=1#5",
         "remote: a/ a/x=1#6",
-        expect![[r"
-        remote: move a -> .swarm-move-17762fdd
-        remote: move .swarm-move-17762fdd/x -> a
-        remote: remove .swarm-move-17762fdd
-    "]],
+        expect![[r#"
+            remote: move a -> .swarm-move-f3a08fe1
+            remote: move .swarm-move-f3a08fe1/x -> a
+            remote: remove .swarm-move-f3a08fe1
+        "#]],
     );
 }

@@ -106,10 +106,10 @@ mod tests {
     use swarm_core::base::is_hidden;
     use swarm_sync::{ConflictId, ContentHash, FileContent, Kind, PerSide, TreePath};
 
-    fn version(path: &str, len: u64, modified_ns: i64) -> Option<SideVersion> {
+    fn version(path: &str, len: u64, modified_ns: i64) -> SideVersion {
         let content = FileContent { len, hash: ContentHash([0; 32]), executable: false };
         let path = TreePath::new(path).expect("a path");
-        Some(SideVersion { path, kind: Kind::File(content), modified_ns })
+        SideVersion { path, kind: Kind::File(content), modified_ns }
     }
 
     fn conflict(kind: ConflictKind, path: &str, versions: PerSide<Option<SideVersion>>) -> Conflict {
@@ -127,9 +127,10 @@ mod tests {
 
     #[test]
     fn both_versions_the_diff_and_the_choices_are_shown() {
-        let versions = PerSide { local: version("page.md", 12, 0), remote: version("page.md", 1300, 1) };
+        let versions =
+            PerSide { local: Some(version("page.md", 12, 0)), remote: Some(version("page.md", 1300, 1)) };
         let mut edited = conflict(ConflictKind::SimultaneousEdit, "page.md", versions);
-        edited.base = version("page.md", 11, 0).map(|version| version.kind);
+        edited.base = Some(version("page.md", 11, 0).kind);
         let text = conflict_text(&edited, Some("-one\n+two\n"), &Names::new(Path::new("A"), Path::new("B")));
         for part in [
             "0707070707070707  page.md",
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_deletion_is_not_merged() {
-        let versions = PerSide { local: None, remote: version("page.md", 12, 0) };
+        let versions = PerSide { local: None, remote: Some(version("page.md", 12, 0)) };
         let deleted = conflict(ConflictKind::Deletion, "page.md", versions);
         let text = conflict_text(&deleted, None, &Names::new(Path::new("A"), Path::new("B")));
         assert!(text.contains("A/page.md: deleted") && text.contains("it is deleted in both"), "{text}");
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn no_name_and_no_line_of_a_file_acts_on_a_terminal() {
         let evil = "\u{1b}[2J\u{202e}";
-        let versions = PerSide { local: version(evil, 1, 0), remote: version(evil, 1, 0) };
+        let versions = PerSide { local: Some(version(evil, 1, 0)), remote: Some(version(evil, 1, 0)) };
         let mut edited = conflict(ConflictKind::SimultaneousEdit, evil, versions);
         edited.detail = evil.to_owned();
         let text = conflict_text(&edited, Some(evil), &Names::new(Path::new(evil), Path::new("B")));

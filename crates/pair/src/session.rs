@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use swarm_files::{FolderOptions, FolderReplica, RootIdentity};
 use swarm_index::{IndexError, IndexLock, SqliteIndex};
@@ -32,6 +32,8 @@ pub struct Session {
     /// Where nothing can be said of a side.
     pub(crate) blind: PerSide<Vec<Blind>>,
     pace: PerSide<Pace>,
+    /// When expired versions were looked for last.
+    pruned_at: Option<Instant>,
 }
 
 /// What a session did with a plan.
@@ -91,7 +93,19 @@ impl Pair {
         let run = RunId::at_ms(clock::now_ms().max(last + 1));
         let pace = PerSide::each(|side| Pace::new(*options.rates.of(side)));
         let blind = PerSide::default();
-        Ok(Session { pair: self, options, index, _lock: lock, sides, ignore, strategies, run, blind, pace })
+        Ok(Session {
+            pair: self,
+            options,
+            index,
+            _lock: lock,
+            sides,
+            ignore,
+            strategies,
+            run,
+            blind,
+            pace,
+            pruned_at: None,
+        })
     }
 
     /// Waits until no other process works on the pair, or until it is told to stop.
@@ -289,7 +303,12 @@ impl Session {
         let summary = serde_json::to_string(&report.planned).unwrap_or_default();
         self.index.end_run(self.run, clock::now_ms(), &summary)?;
         done?;
-        history::prune(self)?;
+        // Listing all versions after each edit of a watched pair would take longer than carrying the edit over.
+        if self.pruned_at.is_none_or(|at| clock::moment() - at >= PRUNE_INTERVAL) {
+            history::prune(self)?;
+            self.index.prune_runs(RUNS_KEPT)?;
+            self.pruned_at = Some(clock::moment());
+        }
         self.pair.record.last_run = Some(self.run);
         self.pair.record.conflicts = report.conflicts;
         self.pair.save()?;
@@ -337,3 +356,7 @@ impl Session {
 
 /// How often a process that waits for another one looks whether that is done.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+/// Runs that can be undone and listed.
+const RUNS_KEPT: u32 = 10_000;
+/// How often a session that watches removes expired versions.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(600);

@@ -50,7 +50,7 @@ fn put_back(
     let view = place.view(false);
     let mut session = place.begin(stop, &view)?;
     session.scan(&|event| view.on_event(event)).map_err(ended)?;
-    session.restore(version, &|event| view.on_event(event)).map_err(ended)?;
+    session.restore(version, place.found.side, &|event| view.on_event(event)).map_err(ended)?;
     view.clear();
     pair::verdict(&view, 0, &place.names)?;
     output::note(format_args!("restored `{}` from version {}", Shown(path), version.id.run));

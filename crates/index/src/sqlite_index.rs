@@ -231,7 +231,6 @@ fn perform(db: &Connection, trees: &Trees<'_>, step: IndexStep) -> Result<(), Fa
         IndexStep::Moved { side, from, to } => trees.move_all(side, &from, &to),
         IndexStep::Agree(path) => trees.agree(&path),
         IndexStep::Rebase(entries) => trees.rebase(&entries),
-        IndexStep::Forget(path) => trees.forget(&path),
         IndexStep::KeepText(hash, bytes) => texts::keep(db, &hash, &bytes),
         IndexStep::Deed(run, deed) => records::put_deed(db, run, &deed),
         IndexStep::Conflicts(conflicts) => records::set_conflicts(db, &conflicts),

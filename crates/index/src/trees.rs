@@ -142,19 +142,6 @@ impl<'a> Trees<'a> {
         Ok(())
     }
 
-    pub(crate) fn forget(&self, path: &TreePath) -> Result<(), Fault> {
-        let key = key_of(path);
-        for sql in [
-            "DELETE FROM local WHERE path = ?1",
-            "DELETE FROM remote WHERE path = ?1",
-            "DELETE FROM base WHERE path = ?1",
-            CLOSE,
-        ] {
-            self.db.prepare_cached(sql)?.execute([&key])?;
-        }
-        Ok(())
-    }
-
     /// Writes an entry; nothing is written, and zero returned, if the same stands there.
     fn put(&self, side: Side, key: &[u8], entry: &Entry) -> Result<usize, Fault> {
         let KindColumns { kind, len, content } = KindColumns::of(&entry.kind);

@@ -5,9 +5,9 @@ use std::path::Path;
 use swarm_files::{FolderOptions, FolderReplica, KeptVersion};
 use swarm_index::SqliteIndex;
 use swarm_sync::{
-    BaseEntry, Conflict, ContentHash, ContentSource, Deed, DeedEnd, Entry, FileContent, FoundKind, Kept,
-    KeptId, Kind, Op, OpKind, PerSide, Plan, Proposal, Replica as _, ReplicaError, RuleRef, RunId, Side,
-    Source, TreePath, Undo, expired, undo,
+    BaseEntry, Conflict, ContentHash, ContentSource, Deed, DeedEnd, Entry, FileContent, FoundKind, IndexStep,
+    Kept, KeptId, Kind, Op, OpKind, PerSide, Plan, Proposal, Rebase, Replica as _, ReplicaError, RuleRef,
+    RunId, Side, Source, TreePath, Undo, expired, undo,
 };
 
 use crate::store::{Found, Pair};
@@ -129,28 +129,43 @@ impl Session {
             )));
         }
         let way_back = undo(&deeds);
-        let report = self.perform_ops(way_back.ops.clone(), on_event)?;
+        let undone = std::sync::Mutex::new(Vec::new());
+        let report = self.perform_ops(way_back.ops.clone(), &|event| {
+            if let SyncEvent::Performed { op, .. } = &event
+                && !matches!(op.kind, OpKind::Move { .. })
+            {
+                undone.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(op.path.clone());
+            }
+            on_event(event);
+        })?;
+        // Without a base, the next run takes nothing that was undone for a change of the side that it was undone on: what differs is
+        // asked about, and what one side alone has is copied.
+        let undone = undone.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let forgotten = undone.into_iter().map(|from| Rebase { from, to: None }).collect();
+        swarm_sync::Index::apply(&mut self.index, vec![IndexStep::Rebase(forgotten)])?;
         Ok((report, way_back))
     }
 
-    /// Puts a kept version back to its path, or to where its file stands now. What stands there becomes a kept version.
+    /// Puts a kept version, of whichever side, back to its path on a side. What stands there becomes a kept version; the next run carries
+    /// it to the other side.
     pub fn restore(
         &mut self,
         version: &VersionView,
+        side: Side,
         on_event: &(dyn Fn(SyncEvent) + Sync),
     ) -> Result<Report, PairError> {
         let found = self.kept_kind(version)?;
-        let expected = self.index.entry(version.side, &version.id.path)?;
+        let expected = self.index.entry(side, &version.id.path)?;
         let put = OpKind::Put {
             content: found,
             modified_ns: version.modified_ns,
-            source: Source::Kept { kept: version.id.clone() },
+            source: Source::Kept { kept: version.id.clone(), side: version.side },
         };
-        let folders = self.missing_folders(version.side, &version.id.path)?;
+        let folders = self.missing_folders(side, &version.id.path)?;
         let mut ops = PerSide::<Vec<Op>>::default();
         let make = |path: TreePath| Op { path, kind: OpKind::MakeFolder, expected: None };
-        ops.of_mut(version.side).extend(folders.into_iter().map(make));
-        ops.of_mut(version.side).push(Op { path: version.id.path.clone(), kind: put, expected });
+        ops.of_mut(side).extend(folders.into_iter().map(make));
+        ops.of_mut(side).push(Op { path: version.id.path.clone(), kind: put, expected });
         self.perform_ops(ops, on_event)
     }
 

@@ -8,10 +8,12 @@ mod error;
 mod event;
 mod options;
 
+mod bounded;
 mod clock;
 mod pace;
 
 mod plan_file;
+mod rules;
 mod store;
 
 mod scan;

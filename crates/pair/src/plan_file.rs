@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use swarm_sync::{PerSide, Plan};
 
-use crate::PairError;
+use crate::{PairError, bounded};
 
 #[derive(Serialize, Deserialize)]
 struct PlanFile {
@@ -30,7 +30,7 @@ pub(crate) fn write(path: &Path, roots: &PerSide<PathBuf>, plan: &Plan) -> Resul
 /// Reads a plan of this pair.
 pub(crate) fn read(path: &Path, roots: &PerSide<PathBuf>) -> Result<Plan, PairError> {
     let bad = |why: String| PairError::BadFile { path: path.to_owned(), what: "plan", why };
-    let text = std::fs::read(path).map_err(PairError::state(path, "read"))?;
+    let text = bounded::read(path, LEN_MAX).map_err(PairError::state(path, "read"))?;
     let file: PlanFile = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
     if file.version != VERSION {
         return Err(bad(format!(
@@ -45,3 +45,5 @@ pub(crate) fn read(path: &Path, roots: &PerSide<PathBuf>) -> Result<Plan, PairEr
 }
 
 const VERSION: u32 = 1;
+/// A plan of a million operations has some 500 MB.
+const LEN_MAX: u64 = 4 << 30;

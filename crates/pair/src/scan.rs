@@ -10,6 +10,7 @@ use swarm_sync::{
     Side, Tally, TreePath, observe,
 };
 
+use crate::rules::SharedRules;
 use crate::{PairError, SyncEvent};
 
 /// One side that is scanned.
@@ -19,6 +20,7 @@ pub(crate) struct SideScan<'a> {
     pub(crate) known: IndexReader,
     pub(crate) expected: u64,
     pub(crate) root: &'a Path,
+    pub(crate) rules: &'a SharedRules,
 }
 
 /// Brings what is known of both sides up to date.
@@ -44,9 +46,9 @@ fn scan_side(
     thorough: bool,
     on_event: &(dyn Fn(SyncEvent) + Sync),
 ) -> Result<Tally, PairError> {
-    let SideScan { side, replica, known, expected, root } = scan;
+    let SideScan { side, replica, known, expected, root, rules } = scan;
     let walk = replica.walk(None).map_err(Failed::Replica);
-    let mut observer = ToIndex { side, replica, index, expected, on_event };
+    let mut observer = ToIndex { side, replica, index, expected, rules, on_event };
     let observed = walk.and_then(|walk| {
         let known = known.known(side, None).map(|row| row.map_err(Failed::from));
         observe(walk, known, thorough, &mut observer)
@@ -80,6 +82,7 @@ struct ToIndex<'a, 'i> {
     replica: &'a mut FolderReplica,
     index: &'a Mutex<&'i mut SqliteIndex>,
     expected: u64,
+    rules: &'a SharedRules,
     on_event: &'a (dyn Fn(SyncEvent) + Sync),
 }
 
@@ -88,6 +91,10 @@ impl Observer for ToIndex<'_, '_> {
 
     fn keeps_executable(&self) -> bool {
         self.replica.keeps_executable()
+    }
+
+    fn is_ignored(&self, path: &TreePath, is_folder: bool) -> bool {
+        self.rules.is_ignored(path, is_folder)
     }
 
     fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {

@@ -15,9 +15,10 @@ use swarm_sync::{
 };
 
 use crate::pace::Pace;
+use crate::rules::SharedRules;
 use crate::scan::{SideScan, scan_both};
 use crate::store::Pair;
-use crate::{Options, PairError, Summary, SyncEvent, clock, history, plan_file};
+use crate::{Options, PairError, Summary, SyncEvent, bounded, clock, history, plan_file};
 
 /// A pair that this process works on.
 pub struct Session {
@@ -26,7 +27,7 @@ pub struct Session {
     pub(crate) index: SqliteIndex,
     _lock: IndexLock,
     pub(crate) sides: PerSide<FolderReplica>,
-    pub(crate) ignore: Arc<IgnoreRules>,
+    pub(crate) ignore: Arc<SharedRules>,
     strategies: StrategyRules,
     pub(crate) run: RunId,
     /// Where nothing can be said of a side.
@@ -72,7 +73,7 @@ impl Pair {
         self.read_again()?;
         self.save()?;
         let index = SqliteIndex::open(&path)?;
-        let ignore = Arc::new(self.ignore_rules(&options)?);
+        let ignore = Arc::new(SharedRules::new(self.ignore_rules(&options)?));
         let strategies =
             StrategyRules::parse(&options.strategies).map_err(|error| PairError::Usage(error.to_string()))?;
         let open = |side: Side| {
@@ -146,7 +147,7 @@ impl Pair {
         let mut text = String::new();
         for side in Side::BOTH {
             let path = self.root(side).join(swarm_sync::IGNORE_FILE_NAME);
-            match std::fs::read(&path) {
+            match bounded::read(&path, IGNORE_LEN_MAX) {
                 Ok(bytes) => {
                     text += &String::from_utf8_lossy(&bytes);
                     text += "\n";
@@ -174,6 +175,12 @@ impl Session {
         self.run
     }
 
+    /// Takes over what the files of rules say now.
+    pub(crate) fn reload_rules(&mut self) -> Result<(), PairError> {
+        self.ignore.replace(self.pair.ignore_rules(&self.options)?);
+        Ok(())
+    }
+
     /// Puts in order what an interrupted run left, and looks at both sides as they are now.
     pub fn scan(&mut self, on_event: &(dyn Fn(SyncEvent) + Sync)) -> Result<(), PairError> {
         for side in Side::BOTH {
@@ -181,6 +188,7 @@ impl Session {
         }
         let expected = self.index.totals()?;
         let readers = PerSide { local: self.index.reader()?, remote: self.index.reader()? };
+        let rules = Arc::clone(&self.ignore);
         let PerSide { local, remote } = &mut self.sides;
         let sides = PerSide {
             local: SideScan {
@@ -189,6 +197,7 @@ impl Session {
                 known: readers.local,
                 expected: expected.local,
                 root: self.pair.root(Side::Local),
+                rules: &rules,
             },
             remote: SideScan {
                 side: Side::Remote,
@@ -196,6 +205,7 @@ impl Session {
                 known: readers.remote,
                 expected: expected.remote,
                 root: self.pair.root(Side::Remote),
+                rules: &rules,
             },
         };
         let tallies = scan_both(sides, &mut self.index, self.options.thorough, on_event)?;
@@ -211,7 +221,11 @@ impl Session {
         tally: &Tally,
         on_event: &(dyn Fn(SyncEvent) + Sync),
     ) -> Result<(), PairError> {
-        if tally.found == 0 && !self.options.accept_empty && self.index.has_base()? {
+        if tally.found == 0
+            && !self.options.accept_empty
+            && self.index.has_base()?
+            && is_bare(self.pair.root(side))
+        {
             let known = self.index.counts()?.base;
             return Err(PairError::Emptied { root: self.pair.root(side).to_owned(), known });
         }
@@ -267,7 +281,8 @@ impl Session {
                 on_event(SyncEvent::Performed { side, op });
             }
             RunEvent::Refused { side, op, error } => {
-                report.refused += 1;
+                // A folder with entries that are left out stays for as long as they do: trying again does not help.
+                report.refused += u64::from(!matches!(error, ReplicaError::NotEmpty { .. }));
                 on_event(SyncEvent::Refused { side, op, error });
             }
         };
@@ -354,6 +369,15 @@ impl Session {
     }
 }
 
+/// Whether a root has nothing but the state of sync. One of which all is left out is not bare.
+fn is_bare(root: &Path) -> bool {
+    let is_ours = |entry: &std::fs::DirEntry| entry.file_name() == swarm_sync::STATE_FOLDER_NAME;
+    std::fs::read_dir(root)
+        .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| is_ours(&entry))))
+}
+
+/// Longest file of rules, in bytes.
+const IGNORE_LEN_MAX: u64 = 4 << 20;
 /// How often a process that waits for another one looks whether that is done.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// Runs that can be undone and listed.

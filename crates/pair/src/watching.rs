@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use swarm_files::{FolderWatcher, Hint};
-use swarm_sync::{Blind, BlindWhy, PerSide, Side, TreePath, observe_side};
+use swarm_sync::{Blind, BlindWhy, IGNORE_FILE_NAME, PerSide, Side, TreePath, observe_side};
 
 use crate::{PairError, Report, Session, SyncEvent, clock};
 
@@ -81,12 +81,20 @@ impl Session {
 
     /// Looks at these places, or everywhere.
     fn look(&mut self, places: &Places, on_event: &(dyn Fn(SyncEvent) + Sync)) -> Result<(), PairError> {
-        if places.everything {
+        let has_rules =
+            |side: Side| places.of_side.of(side).iter().any(|place| place.as_str() == IGNORE_FILE_NAME);
+        if Side::BOTH.into_iter().any(has_rules) {
+            self.reload_rules()?;
+        }
+        if places.everything || Side::BOTH.into_iter().any(has_rules) {
             return self.scan(on_event);
         }
+        let rules = Arc::clone(&self.ignore);
+        let is_ignored = move |path: &TreePath, is_folder: bool| rules.is_ignored(path, is_folder);
         for side in Side::BOTH {
             for place in places.of_side.of(side) {
-                let observed = observe_side(&mut self.bare_run(&mut |_| {}), side, Some(place), false);
+                let observed =
+                    observe_side(&mut self.bare_run(&mut |_| {}), side, Some(place), false, &is_ignored);
                 let tally = observed.map_err(|error| self.ended(error))?;
                 let blind = self.blind.of_mut(side);
                 blind.retain(|known| !known.path.is_at_or_below(place));

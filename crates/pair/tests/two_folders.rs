@@ -144,7 +144,7 @@ fn a_conflict_waits_for_a_decision_and_what_loses_is_kept() {
     assert_eq!(versions.len(), 1, "{versions:?}");
 
     let mut session = world.begin().unwrap();
-    session.restore(&versions[0], &|_| {}).unwrap();
+    session.restore(&versions[0], Side::Local, &|_| {}).unwrap();
     drop(session);
     world.sync().unwrap();
     world.assert_same(&[("f", "local")]);

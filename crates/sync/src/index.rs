@@ -65,8 +65,6 @@ pub enum IndexStep {
     Agree(TreePath),
     /// Entries of the base have another path now, all at once.
     Rebase(Vec<Rebase>),
-    /// The path is no part of the pair any more (it is ignored now): all three trees forget it.
-    Forget(TreePath),
     /// Keeps a short content for merging or as a decision.
     KeepText(ContentHash, Vec<u8>),
     /// A run is about to do this, or has done it: replaces the deed of this run with the same number.

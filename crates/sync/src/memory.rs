@@ -58,11 +58,6 @@ impl MemoryIndex {
                 let left: Vec<_> = entries.iter().filter_map(left).collect();
                 self.base.extend(left.into_iter().filter_map(|(to, base)| Some((to?, base))));
             }
-            IndexStep::Forget(path) => {
-                self.base.remove(&path);
-                self.sides.local.remove(&path);
-                self.sides.remote.remove(&path);
-            }
             IndexStep::KeepText(hash, text) => {
                 self.texts.insert(hash, text);
             }

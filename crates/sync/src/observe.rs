@@ -43,6 +43,9 @@ pub trait Observer {
     /// Whether the side keeps executable bits. Where it does not, a file has the bit that is known of it.
     fn keeps_executable(&self) -> bool;
 
+    /// Whether a path is left out of sync. What is known of such a path stays known: that a walk does not find it says nothing.
+    fn is_ignored(&self, path: &TreePath, is_folder: bool) -> bool;
+
     /// Remembers what was found out, all of it or nothing.
     fn remember(&mut self, batch: Vec<Observation>) -> Result<(), Self::Error>;
 
@@ -86,7 +89,7 @@ pub fn observe<O: Observer>(
         }
     }
     for vanished in known {
-        work.note(vanished?.0, None)?;
+        work.note_vanished(vanished?)?;
     }
     work.finish()
 }
@@ -126,7 +129,7 @@ impl<O: Observer> Work<'_, O> {
     ) -> Result<(), O::Error> {
         while next_is(known, |next| next.cmp(path) == Ordering::Less)? {
             if let Some(vanished) = known.next() {
-                self.note(vanished?.0, None)?;
+                self.note_vanished(vanished?)?;
             }
         }
         Ok(())
@@ -186,6 +189,10 @@ impl<O: Observer> Work<'_, O> {
         }
         self.observer.progress(&self.tally);
         Ok(())
+    }
+
+    fn note_vanished(&mut self, (path, entry): (TreePath, Entry)) -> Result<(), O::Error> {
+        if self.observer.is_ignored(&path, entry.is_folder()) { Ok(()) } else { self.note(path, None) }
     }
 
     fn note(&mut self, path: TreePath, entry: Option<Entry>) -> Result<(), O::Error> {
@@ -250,6 +257,10 @@ mod tests {
 
         fn keeps_executable(&self) -> bool {
             self.keeps_executable
+        }
+
+        fn is_ignored(&self, path: &TreePath, _: bool) -> bool {
+            path.name() == "ignored"
         }
 
         fn remember(&mut self, batch: Vec<Observation>) -> Result<(), ReplicaError> {
@@ -325,6 +336,11 @@ mod tests {
     #[test]
     fn what_is_not_found_has_vanished_and_what_is_blind_has_not() {
         check("a=1 d/ d/x=3 e/ e/y=1", "?d e/", true, expect![[r#"read [], seen ["-a", "-e/y"], blind 1"#]]);
+    }
+
+    #[test]
+    fn what_is_ignored_stays_known() {
+        check("a=1 d/ d/ignored=3 ignored=2", "d/", true, expect![[r#"read [], seen ["-a"], blind 0"#]]);
     }
 
     #[test]

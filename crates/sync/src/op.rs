@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConflictId, Entry, KeptId, Kind, TreePath};
+use crate::{ConflictId, Entry, KeptId, Kind, Side, TreePath};
 
 /// An operation on one side of a pair. Operations are performed in the order in which a plan has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,9 +71,11 @@ pub enum Source {
         /// The conflict.
         conflict: ConflictId,
     },
-    /// A kept version of the same side.
+    /// A kept version.
     Kept {
         /// The version.
         kept: KeptId,
+        /// The side that keeps it.
+        side: Side,
     },
 }

@@ -51,7 +51,7 @@ pub fn pass<I: Index>(
         run.sides.of_mut(side).recover().map_err(|error| RunError::Replica { side, error })?;
     }
     for side in Side::BOTH {
-        *pass.tallies.of_mut(side) = observe_side(run, side, None, thorough)?;
+        *pass.tallies.of_mut(side) = observe_side(run, side, None, thorough, rules.is_ignored)?;
     }
     let blind = PerSide::each(|side| pass.tallies.of(side).blind.clone());
     pass.proposal = propose(run, rules, &blind)?;
@@ -68,13 +68,14 @@ pub fn observe_side<I: Index>(
     side: Side,
     place: Option<&TreePath>,
     thorough: bool,
+    is_ignored: &dyn Fn(&TreePath, bool) -> bool,
 ) -> Result<Tally, RunError<I::Error>> {
     let known = run.index.known(side, place).map_err(RunError::Index)?;
     let known = known.collect::<Result<Vec<_>, _>>().map_err(RunError::Index)?;
     let replica = run.sides.of_mut(side);
     let refused = |error| RunError::Replica { side, error };
     let walk = replica.walk(place).map_err(refused)?;
-    let mut noted = Noted { replica: &mut **replica, seen: Vec::new() };
+    let mut noted = Noted { replica: &mut **replica, is_ignored, seen: Vec::new() };
     let tally = observe(walk, known.into_iter().map(Ok), thorough, &mut noted).map_err(refused)?;
     let steps = noted.seen.into_iter().map(|seen| IndexStep::Observe(side, seen)).collect();
     run.index.apply(steps).map_err(RunError::Index)?;
@@ -84,6 +85,7 @@ pub fn observe_side<I: Index>(
 /// Notes what was seen, to be remembered at the end.
 struct Noted<'a> {
     replica: &'a mut dyn Replica,
+    is_ignored: &'a dyn Fn(&TreePath, bool) -> bool,
     seen: Vec<Observation>,
 }
 
@@ -92,6 +94,10 @@ impl Observer for Noted<'_> {
 
     fn keeps_executable(&self) -> bool {
         self.replica.keeps_executable()
+    }
+
+    fn is_ignored(&self, path: &TreePath, is_folder: bool) -> bool {
+        (self.is_ignored)(path, is_folder)
     }
 
     fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
@@ -106,7 +112,7 @@ impl Observer for Noted<'_> {
     fn progress(&mut self, _: &Tally) {}
 }
 
-/// Makes the plan for what was observed. Paths that are ignored now are forgotten, and not taken for deleted ones. Texts that
+/// Makes the plan for what was observed. Paths that are ignored now are no part of it; what both sides agreed on there stays known. Texts that
 /// are to be merged are merged; what does not merge is left as a conflict.
 pub fn propose<I: Index>(
     run: &mut Run<'_, I>,
@@ -118,10 +124,9 @@ pub fn propose<I: Index>(
         run.settle()?;
     }
     let found = run.index.differences().map_err(RunError::Index)?;
-    let (ignored, mut differences): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|difference| is_ignored(difference, rules));
-    let forgotten = ignored.into_iter().map(|difference| IndexStep::Forget(difference.path));
-    let mut steps: Vec<IndexStep> = forgotten.collect();
+    let mut differences: Vec<Difference> =
+        found.into_iter().filter(|difference| !is_ignored(difference, rules)).collect();
+    let mut steps = Vec::new();
     for side in Side::BOTH.into_iter().filter(|side| !run.sides.of(*side).keeps_executable()) {
         steps.extend(differences.iter_mut().filter_map(|difference| take_bit_across(difference, side)));
     }

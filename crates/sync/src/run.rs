@@ -220,7 +220,7 @@ impl<I: Index> Work<'_, '_, I> {
         source: &Source,
     ) -> Result<Option<Box<dyn ContentSource>>, RunError<I::Error>> {
         Ok(match source {
-            Source::Kept { kept } => Some(self.run.sides.of(side).kept_source(kept)),
+            Source::Kept { kept, side } => Some(self.run.sides.of(*side).kept_source(kept)),
             Source::Settled { .. } => {
                 let OpKind::Put { content: Kind::File(FileContent { hash, .. }), .. } = &op.kind else {
                     return Ok(None);

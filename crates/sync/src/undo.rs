@@ -20,7 +20,7 @@ pub fn undo(deeds: &[Deed]) -> Undo {
             DeedEnd::Refused => {}
             DeedEnd::Intended => undo.unknown.push(deed.clone()),
             DeedEnd::Done { now, kept } => {
-                undo.ops.of_mut(deed.side).extend(reversed(&deed.op, now.as_ref(), kept.as_ref()));
+                undo.ops.of_mut(deed.side).extend(reversed(deed, now.as_ref(), kept.as_ref()));
             }
         }
     }
@@ -28,7 +28,8 @@ pub fn undo(deeds: &[Deed]) -> Undo {
 }
 
 /// The operation that leads back; `None` if there is nothing to do.
-fn reversed(op: &Op, now: Option<&Entry>, kept: Option<&KeptId>) -> Option<Op> {
+fn reversed(deed: &Deed, now: Option<&Entry>, kept: Option<&KeptId>) -> Option<Op> {
+    let Deed { op, side, .. } = deed;
     let at = |kind: OpKind| Op { path: op.path.clone(), kind, expected: now.cloned() };
     Some(match (&op.kind, &op.expected) {
         (OpKind::Move { from }, _) => {
@@ -41,7 +42,7 @@ fn reversed(op: &Op, now: Option<&Entry>, kept: Option<&KeptId>) -> Option<Op> {
             Kind::File(_) | Kind::Symlink { .. } => at(OpKind::Put {
                 content: before.kind.clone(),
                 modified_ns: before.modified_ns,
-                source: Source::Kept { kept: kept?.clone() },
+                source: Source::Kept { kept: kept?.clone(), side: *side },
             }),
         },
         (OpKind::Remove, None) => return None,

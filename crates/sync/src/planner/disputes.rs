@@ -8,8 +8,8 @@ use super::names;
 use super::nodes::{NodeId, Place, path_by};
 use crate::limits::MERGE_LEN_MAX;
 use crate::{
-    Choice, Conflict, ConflictId, ConflictKind, FileContent, Kind, MergeTask, PerSide, Side, SideVersion,
-    Strategy, TreePath,
+    Choice, Conflict, ConflictId, ConflictKind, Direction, FileContent, Kind, MergeTask, PerSide, Side,
+    SideVersion, Strategy, TreePath,
 };
 
 /// Changes that do not fit.
@@ -392,8 +392,12 @@ impl Merge<'_> {
         true
     }
 
-    /// A name beside which another one cannot stand is replaced on both sides.
+    /// A name beside which another one cannot stand is replaced on both sides. A mirror leaves the local side alone, so the next pass would
+    /// find the old name again: there it stays a conflict.
     fn rename_anew(&mut self, node: NodeId) -> bool {
+        if self.policy.direction == Direction::ToRemote {
+            return false;
+        }
         let place = Side::BOTH.into_iter().find_map(|side| self.target(node, side).cloned());
         let Some(place) = place else { return false };
         let is_folder = Side::BOTH.into_iter().filter_map(|side| self.forest.now(node, side));

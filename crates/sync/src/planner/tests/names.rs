@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::{check_with, pair, windows};
-use crate::{Policy, TreePath};
+use crate::{Direction, Policy, Strategy, TreePath};
 
 #[test]
 fn names_that_a_side_cannot_hold_are_conflicts_and_the_rest_goes_on() {
@@ -92,6 +92,21 @@ fn two_names_that_are_one_and_were_both_seen_on_a_side_are_planned_to_an_end() {
         "remote: E/ e/",
         expect![[r#"
             local: make e/
+        "#]],
+    );
+}
+
+#[test]
+fn a_mirror_makes_no_copies_of_names_that_it_cannot_hold() {
+    let policy = Policy { strategy: Strategy::KeepBoth, direction: Direction::ToRemote, ..windows() };
+    check_with(
+        &policy,
+        "base:",
+        "local: A=1 a=2",
+        "remote:",
+        expect![[r#"
+            remote: put A=1
+            Name a: a=2 | nothing (A is the same name there)
         "#]],
     );
 }

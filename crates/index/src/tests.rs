@@ -108,7 +108,8 @@ fn only_changed_paths_are_open_and_a_rescan_writes_nothing() {
         .expect("applied");
     assert_eq!(index.counts().expect("counted").open, Some(0));
     assert_eq!(index.base(&path("c")).expect("read"), None);
-    let steps = vec![seen(Side::Local, "a", None), IndexStep::Forget(path("a"))];
+    let steps =
+        vec![seen(Side::Local, "a", None), seen(Side::Remote, "a", None), IndexStep::Agree(path("a"))];
     index.apply(steps).expect("applied");
     assert_eq!(index.counts().expect("counted").open, Some(0));
 }

@@ -3,7 +3,8 @@
 use fastrand::Rng;
 use swarm_sync::{
     Choice, Conflict, ConflictId, ConflictKind, ContentHash, Deed, DeedEnd, Entry, FileContent, FileId,
-    Index, IndexStep, Kind, MemoryIndex, Observation, Op, OpKind, PerSide, RunId, Side, Stamp, TreePath,
+    Index, IndexStep, Kind, MemoryIndex, Observation, Op, OpKind, PerSide, Rebase, RunId, Side, Stamp,
+    TreePath,
 };
 
 use super::{path, place, quick};
@@ -84,7 +85,10 @@ fn step(rng: &mut Rng) -> IndexStep {
     match rng.u8(0..24) {
         0 => IndexStep::Moved { side, from: some_path(rng), to: some_path(rng) },
         1..=5 => IndexStep::Agree(some_path(rng)),
-        6 => IndexStep::Forget(some_path(rng)),
+        6 => {
+            let to = rng.bool().then(|| some_path(rng));
+            IndexStep::Rebase(vec![Rebase { from: some_path(rng), to }])
+        }
         7 => {
             let text = some_text(rng);
             IndexStep::KeepText(ContentHash::of(&text), text)

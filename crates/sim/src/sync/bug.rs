@@ -99,8 +99,6 @@ pub enum Bug {
     MovedTopAlone,
     /// What vanished is not remembered.
     VanishedForgotten,
-    /// Paths that are left out are not forgotten.
-    ForgetDoesNothing,
     /// An observation is lost now and then.
     SomeObservationsLost,
     /// An observation goes to the other side now and then.
@@ -203,7 +201,6 @@ impl Bug {
         Self::MovedForgotten,
         Self::MovedTopAlone,
         Self::VanishedForgotten,
-        Self::ForgetDoesNothing,
         Self::SomeObservationsLost,
         Self::ObservedOnWrongSide,
         Self::ConflictsForgotten,
@@ -280,7 +277,6 @@ impl Bug {
             Self::MovedForgotten => "moves are not remembered",
             Self::MovedTopAlone => "what stands below a moved folder is not remembered",
             Self::VanishedForgotten => "what vanished is not remembered",
-            Self::ForgetDoesNothing => "paths that are left out are not forgotten",
             Self::SomeObservationsLost => "an observation is lost now and then",
             Self::ObservedOnWrongSide => "an observation goes to the other side now and then",
             Self::ConflictsForgotten => "open conflicts are not remembered",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use swarm_sync::{
     Choice, ConflictId, ContentHash, Deed, DeedEnd, Difference, Entry, Index, IndexStep, Kind, Known,
-    MemoryIndex, Observation, PerSide, RunId, Side, TreePath,
+    MemoryIndex, Observation, PerSide, Rebase, RunId, Side, TreePath,
 };
 
 use super::bug::Bug;
@@ -88,7 +88,6 @@ impl SimIndex {
             (Some(Bug::AgreeDoesNothing), IndexStep::Agree(_))
             | (Some(Bug::MovedForgotten), IndexStep::Moved { .. })
             | (Some(Bug::VanishedForgotten), IndexStep::Observe(_, Observation { entry: None, .. }))
-            | (Some(Bug::ForgetDoesNothing), IndexStep::Forget(_))
             | (Some(Bug::ConflictsForgotten), IndexStep::Conflicts(_))
             | (Some(Bug::ChoicesForgotten), IndexStep::Choose(..)) => Vec::new(),
             (Some(Bug::SomeObservationsLost), IndexStep::Observe(..)) if hub.ticks.is_multiple_of(8) => {
@@ -123,7 +122,11 @@ impl SimIndex {
             }
             (Some(Bug::BaseForgotten), IndexStep::Agree(path)) if hub.ticks.is_multiple_of(8) => {
                 let sides = PerSide::each(|side| self.memory.side(side).get(&path).cloned());
-                let mut steps = vec![IndexStep::Forget(path.clone())];
+                let mut steps = vec![
+                    IndexStep::Rebase(vec![Rebase { from: path.clone(), to: None }]),
+                    IndexStep::Observe(Side::Local, Observation { path: path.clone(), entry: None }),
+                    IndexStep::Observe(Side::Remote, Observation { path: path.clone(), entry: None }),
+                ];
                 steps.extend(Side::BOTH.map(|side| {
                     IndexStep::Observe(
                         side,

@@ -108,9 +108,11 @@ fn steps(
     for side in Side::BOTH {
         run.sides.of_mut(side).recover().map_err(|error| RunError::Replica { side, error })?;
     }
+    let is_ignoring = settings.is_ignoring && bug != Some(Bug::IgnoredIsPlanned);
+    let is_ignored = |path: &TreePath, _: bool| is_ignoring && is_ignored_name(path);
     let mut blind: PerSide<Vec<_>> = PerSide::default();
     for side in Side::BOTH {
-        *blind.of_mut(side) = observe_side(&mut run, side, None, settings.thorough)?.blind;
+        *blind.of_mut(side) = observe_side(&mut run, side, None, settings.thorough, &is_ignored)?.blind;
         passed.blind_count += blind.of(side).len();
     }
     match bug {
@@ -118,12 +120,7 @@ fn steps(
         Some(Bug::BlindRemoteIgnored) => blind.remote = Vec::new(),
         _ => {}
     }
-    let is_ignoring = settings.is_ignoring && bug != Some(Bug::IgnoredIsPlanned);
-    let rules = Rules {
-        policy: policy(settings, bug),
-        strategy_of: &|_| None,
-        is_ignored: &|path, _| is_ignoring && is_ignored_name(path),
-    };
+    let rules = Rules { policy: policy(settings, bug), strategy_of: &|_| None, is_ignored: &is_ignored };
     passed.proposal = propose(&mut run, &rules, &blind)?;
     mutate(&mut passed.proposal, bug);
     let Proposal { plan, differences, .. } = &passed.proposal;

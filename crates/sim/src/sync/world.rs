@@ -12,7 +12,7 @@ use super::edit::{Edit, any_edit, any_path};
 use super::hub::{Director, Hub, Running, Shared};
 use super::index::SimIndex;
 use super::pass::{Passed, Settings, pass, undo_run};
-use super::script::{Act, Event, Script, Setup, Step, any_event, is_ignored_name};
+use super::script::{Act, Event, Script, Setup, Step, any_event};
 
 pub(super) struct World {
     pub(super) hub: Shared,
@@ -313,11 +313,6 @@ impl World {
     /// What a pass that was performed leaves open is what it reported.
     fn check_conflicts(&self, pair: usize, passed: &Passed) {
         let is_done = passed.error.is_none() && passed.proposal.plan.held.is_none();
-        let forgets = |path: &TreePath| self.is_ignoring && is_ignored_name(path);
-        let left = self.indexes[pair].memory.clone().differences().unwrap_or_else(|never| match never {});
-        if is_done && let Some(left) = left.iter().find(|one| one.base.is_some() && forgets(&one.path)) {
-            self.find(format!("{} is left out, and pair {pair} remembers what it was", left.path));
-        }
         if is_done && self.indexes[pair].memory.conflicts() != passed.proposal.plan.conflicts {
             self.find(format!("pair {pair} remembers other conflicts than its last pass reported"));
         }

@@ -1,6 +1,7 @@
 //! A plan in a file: written by one run, read by a person, performed by a later run. Each operation says what it expects, so one whose place
 //! has changed since is refused, and nothing is lost.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,10 @@ pub(crate) fn write(path: &Path, roots: &PerSide<PathBuf>, plan: &Plan) -> Resul
 /// Reads a plan of this pair.
 pub(crate) fn read(path: &Path, roots: &PerSide<PathBuf>) -> Result<Plan, PairError> {
     let bad = |why: String| PairError::BadFile { path: path.to_owned(), what: "plan", why };
-    let text = bounded::read(path, LEN_MAX).map_err(PairError::state(path, "read"))?;
+    let text = bounded::read(path, LEN_MAX).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => bad(error.to_string()),
+        _ => PairError::state(path, "read")(error),
+    })?;
     let file: PlanFile = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
     if file.version != VERSION {
         return Err(bad(format!(

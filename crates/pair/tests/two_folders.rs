@@ -225,3 +225,44 @@ fn a_side_alone_is_mirrored() {
     let versions = world.store().list().unwrap()[0].versions(None).unwrap();
     assert_eq!(versions.iter().map(|version| version.side).collect::<Vec<_>>(), [Side::Remote]);
 }
+
+#[test]
+fn what_is_left_out_for_one_run_is_no_deletion_in_the_next() {
+    let mut world = World::new();
+    world.write("a/raw/1", "1");
+    world.write("a/raw/2", "2");
+    world.write("a/kept", "k");
+    world.sync().unwrap();
+    world.options.excludes = vec!["raw/".to_owned()];
+    world.sync().unwrap();
+    world.options.excludes.clear();
+    fs::remove_file(world.path("a/raw/1")).unwrap();
+    world.write("a/raw/2", "two");
+    assert_eq!(world.sync().unwrap().conflicts, 0);
+    world.assert_same(&[("kept", "k"), ("raw/", ""), ("raw/2", "two")]);
+}
+
+#[test]
+fn what_was_undone_is_asked_about_and_reverses_nobodys_change() {
+    let world = World::new();
+    world.write("a/f", "1");
+    world.sync().unwrap();
+    world.write("a/f", "2");
+    world.write("b/new", "n");
+    let run = {
+        let mut session = world.begin().unwrap();
+        session.scan(&|_| {}).unwrap();
+        let proposal = session.propose().unwrap();
+        let run = session.run_id();
+        session.carry_out(&proposal, &|_| {}).unwrap();
+        run
+    };
+    let mut session = world.begin().unwrap();
+    session.undo(run, &|_| {}).unwrap();
+    drop(session);
+    assert_eq!(world.tree("b")["f"], "1");
+    // The edit of one side is neither lost nor turned back, and the new file is where it was made.
+    assert_eq!(world.sync().unwrap().conflicts, 1);
+    assert_eq!((world.tree("a")["f"].as_str(), world.tree("b")["f"].as_str()), ("2", "1"));
+    assert_eq!(world.tree("b")["new"], "n");
+}

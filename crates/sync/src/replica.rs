@@ -192,8 +192,8 @@ pub enum ReplicaError {
         /// The place.
         path: TreePath,
     },
-    /// A folder that is to go holds entries that are no part of the tree.
-    #[error("`{path}` stays: it holds entries that are left out of sync")]
+    /// A folder that is to go holds entries that the plan does not know.
+    #[error("`{path}` stays: what it holds is left out of sync, or new")]
     NotEmpty {
         /// The folder.
         path: TreePath,

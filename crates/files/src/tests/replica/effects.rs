@@ -113,7 +113,10 @@ fn links_are_put_moved_and_removed_as_what_they_say() {
 fn a_removed_file_is_kept_and_a_folder_goes_only_empty() {
     let mut side = Side::of(&[("d/a", "text"), ("e/b", "")]);
     let (folder, file) = (side.entry("d"), side.entry("d/a"));
-    assert_eq!(side.perform(op("d", OpKind::Remove, Some(folder.clone())), None), Err(changed("d")));
+    assert_eq!(
+        side.perform(op("d", OpKind::Remove, Some(folder.clone())), None),
+        Err(ReplicaError::NotEmpty { path: path("d") })
+    );
     let done = side.perform(op("d/a", OpKind::Remove, Some(file.clone())), None).unwrap();
     assert_eq!(done.now, None);
     assert_eq!(side.perform(op("d", OpKind::Remove, Some(folder)), None), Ok(Done { now: None, kept: None }));

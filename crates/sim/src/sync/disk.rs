@@ -348,9 +348,10 @@ impl Disk {
     /// Two states of a file within one step of the clock, and a power cut that goes back from one to the other, are told apart by nothing
     /// but its bytes. Worlds leave that out: it would hide everything else.
     fn part_states(&mut self, before: &BTreeMap<TreePath, Node>) {
-        for (path, node) in &mut self.live {
-            let is_alike = |was: &&Node| was.stamp() == node.stamp() && was.kind() != node.kind();
-            if before.get(path).as_ref().is_some_and(is_alike) {
+        for node in self.live.values_mut() {
+            // It may have had another name by then.
+            let is_alike = |was: &Node| was.stamp() == node.stamp() && was.kind() != node.kind();
+            if before.values().any(is_alike) {
                 node.changed_ns += 1;
             }
         }

@@ -50,6 +50,7 @@ fn change(one: &Difference, side: Side, ids: &BTreeMap<FileId, TreePath>) -> Cha
 fn word(one: &Difference, local: Change, remote: Change) -> &'static str {
     use Change::{Deleted, Made, Modified, Moved, None};
     match (local, remote) {
+        (Moved, Moved) => "rule: moved | moved",
         _ if one.agrees() => "rule: same change on both",
         (None, Made) | (Made, None) => "rule: made | unchanged",
         (None, Modified) | (Modified, None) => "rule: modified | unchanged",
@@ -59,7 +60,6 @@ fn word(one: &Difference, local: Change, remote: Change) -> &'static str {
         (Made, Made) => "rule: made | made",
         (Deleted, Modified) | (Modified, Deleted) => "rule: deleted | modified",
         (Moved, Modified) | (Modified, Moved) => "rule: moved | modified",
-        (Moved, Moved) => "rule: moved | moved",
         (Moved, Deleted) | (Deleted, Moved) => "rule: moved | deleted",
         (None, None)
         | (Deleted, Deleted)

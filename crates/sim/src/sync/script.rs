@@ -125,6 +125,23 @@ impl Setup {
     }
 }
 
+impl Setup {
+    /// What the world is like, for the histogram.
+    pub(super) fn words(&self) -> Vec<&'static str> {
+        let is_ring = self.pairs.len() == self.names.len();
+        let is_any = |is_so: fn(&NameRules) -> bool| self.names.iter().any(is_so);
+        let all = [
+            (is_ring, "world: a ring"),
+            (!is_ring, "world: a star"),
+            (is_any(|names| names.ignores_case), "world: a side ignores case"),
+            (is_any(|names| names.ignores_form), "world: a side ignores Unicode form"),
+            (self.direction == Direction::ToRemote, "world: a mirror"),
+            (self.is_calm, "world: one writer at a time"),
+        ];
+        all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect()
+    }
+}
+
 /// A star or a ring.
 fn pairs(count: usize, rng: &mut Rng) -> Vec<(usize, usize)> {
     let is_ring = count > 2 && rng.below(2) == 0;

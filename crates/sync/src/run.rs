@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     ContentHash, ContentSource, Deed, DeedEnd, Difference, Done, Entry, FileContent, Index, IndexStep, Kind,
-    Observation, Op, OpKind, PerSide, Plan, Replica, ReplicaError, RunId, Side, Source, StageJob, Staged,
-    TreePath,
+    Observation, Op, OpKind, PerSide, Plan, Rebase, Replica, ReplicaError, RunId, Side, Source, StageJob,
+    Staged, TreePath,
 };
 
 /// Why a run ended early.
@@ -258,6 +258,8 @@ impl<I: Index> Work<'_, '_, I> {
             match result {
                 Ok(done) => {
                     if let OpKind::Move { from } = &op.kind {
+                        let rebased = self.rebased(side, op, from);
+                        steps.extend(rebased.map(|rebased| IndexStep::Rebase(vec![rebased])));
                         self.moves.of_mut(side).push((from.clone(), op.path.clone()));
                         steps.push(IndexStep::Moved { side, from: from.clone(), to: op.path.clone() });
                     }
@@ -286,6 +288,23 @@ impl<I: Index> Work<'_, '_, I> {
         // What was done before the end counts too, if it can still be made durable.
         let settled = self.run.settle().and_then(|()| self.run.remember(steps));
         ends.map_or(settled, |error| Err(RunError::Replica { side, error }))
+    }
+
+    /// The base goes along with an entry that is moved where the other side has it already. Left behind, it would tell of one entry at two
+    /// paths, and make a deletion of the next move.
+    fn rebased(&self, side: Side, op: &Op, from: &TreePath) -> Option<Rebase> {
+        let to = Some(op.path.clone());
+        let moves = self.moves.of(side);
+        if moves.iter().any(|(_, to)| to == from) {
+            return Some(Rebase { from: from.clone(), to });
+        }
+        // The base of what stands below a moved folder is where it was.
+        let origin =
+            moves.iter().rev().fold(from.clone(), |path, (from, to)| path.moved(to, from).unwrap_or(path));
+        let at = self.differences.binary_search_by(|difference| difference.path.cmp(&origin)).ok()?;
+        let base = self.differences[at].base.as_ref()?;
+        let is_it = op.expected.as_ref().is_some_and(|entry| entry.stamp.id == *base.ids.of(side));
+        is_it.then_some(Rebase { from: origin, to })
     }
 
     fn deed(&self, number: u64, side: Side, op: &Op, end: DeedEnd) -> IndexStep {

@@ -258,8 +258,8 @@ impl<I: Index> Work<'_, '_, I> {
             match result {
                 Ok(done) => {
                     if let OpKind::Move { from } = &op.kind {
-                        let rebased = self.rebased(side, op, from);
-                        steps.extend(rebased.map(|rebased| IndexStep::Rebase(vec![rebased])));
+                        let left = self.left_behind(side, op, from);
+                        steps.extend(left.map(|left| IndexStep::Rebase(vec![left])));
                         self.moves.of_mut(side).push((from.clone(), op.path.clone()));
                         steps.push(IndexStep::Moved { side, from: from.clone(), to: op.path.clone() });
                     }
@@ -290,21 +290,16 @@ impl<I: Index> Work<'_, '_, I> {
         ends.map_or(settled, |error| Err(RunError::Replica { side, error }))
     }
 
-    /// The base goes along with an entry that is moved where the other side has it already. Left behind, it would tell of one entry at two
-    /// paths, and make a deletion of the next move.
-    fn rebased(&self, side: Side, op: &Op, from: &TreePath) -> Option<Rebase> {
-        let to = Some(op.path.clone());
-        let moves = self.moves.of(side);
-        if moves.iter().any(|(_, to)| to == from) {
-            return Some(Rebase { from: from.clone(), to });
-        }
+    /// The base of an entry that is moved where the other side has it already leaves its old path. Left there, it would tell of one entry
+    /// at two paths, and make a deletion of the next move.
+    fn left_behind(&self, side: Side, op: &Op, from: &TreePath) -> Option<Rebase> {
         // The base of what stands below a moved folder is where it was.
-        let origin =
-            moves.iter().rev().fold(from.clone(), |path, (from, to)| path.moved(to, from).unwrap_or(path));
+        let moves = self.moves.of(side).iter().rev();
+        let origin = moves.fold(from.clone(), |path, (from, to)| path.moved(to, from).unwrap_or(path));
         let at = self.differences.binary_search_by(|difference| difference.path.cmp(&origin)).ok()?;
         let base = self.differences[at].base.as_ref()?;
         let is_it = op.expected.as_ref().is_some_and(|entry| entry.stamp.id == *base.ids.of(side));
-        is_it.then_some(Rebase { from: origin, to })
+        is_it.then_some(Rebase { from: origin, to: None })
     }
 
     fn deed(&self, number: u64, side: Side, op: &Op, end: DeedEnd) -> IndexStep {

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::output::{self, Names, SyncView};
 use super::setup;
 use swarm_core::base::{Category, Shown};
-use swarm_pair::{Found, PairError, PairStore, Session};
+use swarm_pair::{Found, Options, PairError, PairStore, Session};
 use swarm_sync::{PerSide, Side, TreePath};
 
 /// The pairs that are known here.
@@ -43,7 +43,8 @@ impl Place {
     /// Begins to work on it as the last run did; nobody else does meanwhile.
     pub(super) fn begin(&self, stop: &Arc<AtomicBool>, view: &SyncView) -> Result<Session, Failure> {
         let pair = self.found.pair.clone();
-        let options = pair.last_options().clone();
+        // A folder whose last file was deleted is what somebody restores from.
+        let options = Options { accept_empty: true, ..pair.last_options().clone() };
         pair.begin(options, stop, &|event| view.on_event(event)).map_err(ended)
     }
 

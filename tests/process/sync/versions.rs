@@ -119,3 +119,13 @@ fn a_path_is_explained() {
     assert!(explained("a/x.tmp").contains(".swarmignore"), "{}", explained("a/x.tmp"));
     assert!(!explained("b/other").is_empty());
 }
+
+#[test]
+fn the_last_file_of_a_folder_is_restored() {
+    let folders = Folders::agreed(&["one", "two"]);
+    folders.write("a/one", "changed");
+    folders.sync(args![]).expect_code(0);
+    ["a/one", "a/two"].iter().for_each(|name| folders.remove(name));
+    folders.run(args!["restore", "a/one"]).expect_code(0);
+    assert!(folders.path("a/one").exists());
+}

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -28,6 +29,15 @@ pub(crate) struct Dir {
     keeps_inodes: bool,
     /// Names that a trial found the file system to refuse.
     refused_names: RefusedNames,
+    /// Folders below this one that are used so often that they are held open too.
+    held: RwLock<Vec<Arc<Held>>>,
+}
+
+/// A folder below another one, held open.
+#[derive(Debug)]
+pub(super) struct Held {
+    path: PathBuf,
+    fd: OwnedFd,
 }
 
 /// The mode in which a file is opened.
@@ -72,9 +82,9 @@ impl Dir {
         let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let fd = rustix::fs::open(at, flags, Mode::empty())
             .map_err(|errno| StoreError::disk(at, OPEN_FOLDER)(errno.into()))?;
-        let (tap, niceties, refused_names) = Default::default();
+        let (tap, niceties, refused_names, held) = Default::default();
         let keeps_inodes = keeps_inodes(&fd);
-        Ok(Self { fd, path: at.to_owned(), tap, niceties, keeps_inodes, refused_names })
+        Ok(Self { fd, path: at.to_owned(), tap, niceties, keeps_inodes, refused_names, held })
     }
 
     /// The same folder, with the operations in it visible to a test.
@@ -387,11 +397,25 @@ impl Dir {
         if folder.as_os_str().is_empty() {
             return Ok((Parent::Root, name));
         }
+        if let Some(held) = self.held(folder) {
+            return Ok((Parent::Held(held), name));
+        }
         Ok((Parent::Below(self.open_at(folder, TRAVERSE | OFlags::DIRECTORY)?), name))
     }
 
     /// Opens what stands at a path. The error tells a link from other entries: [`Errno::LOOP`].
     pub(super) fn open_at(&self, relative: &Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
+        let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if let (Some(folder), Some(name)) = (relative.parent(), relative.file_name())
+            && let Some(held) = self.held(folder)
+        {
+            return rustix::fs::openat(&held.fd, name, how, FILE_MODE)
+                .map_err(|errno| as_loop(held.fd.as_fd(), name, errno));
+        }
+        self.open_below(relative, how)
+    }
+
+    fn open_below(&self, relative: &Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
         let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match resolve_beneath(self.fd.as_fd(), relative, how) {
             // An old kernel, a sandbox that forbids the call, or a path that is too long for one call. The walk also tells a link
@@ -401,6 +425,20 @@ impl Dir {
             ) => walk(self.fd.as_fd(), relative, how),
             done => done,
         }
+    }
+
+    /// Holds a folder below this one open, as it is now: what is done directly in it needs no search for it any more.
+    pub(super) fn hold(&self, relative: &Path) -> rustix::io::Result<()> {
+        let mut all = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|held| held.path != relative);
+        let fd = self.open_below(relative, TRAVERSE | OFlags::DIRECTORY)?;
+        all.push(Arc::new(Held { path: relative.to_owned(), fd }));
+        Ok(())
+    }
+
+    fn held(&self, folder: &Path) -> Option<Arc<Held>> {
+        let all = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find(|held| held.path.as_os_str() == folder.as_os_str()).cloned()
     }
 
     fn refused(&self, relative: &Path, op: &'static str, errno: Errno) -> StoreError {
@@ -420,6 +458,8 @@ pub(super) enum Parent {
     Root,
     /// A folder below it.
     Below(OwnedFd),
+    /// A folder below it that stays open.
+    Held(Arc<Held>),
 }
 
 impl Parent {
@@ -427,6 +467,7 @@ impl Parent {
         match self {
             Self::Root => dir.fd.as_fd(),
             Self::Below(fd) => fd.as_fd(),
+            Self::Held(held) => held.fd.as_fd(),
         }
     }
 }

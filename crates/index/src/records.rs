@@ -1,5 +1,5 @@
-//! What runs did and what is to be decided: conflicts, decisions, deeds, runs, and settings of the pair. All but the numbers is JSON: it
-//! is read back whole, and checked as it is read.
+//! What runs did and what is to be decided: conflicts, decisions, deeds, runs, and settings of the pair. Deeds, of which
+//! there are many, are in postcard's format (its specification: postcard.jamesmunns.com), the rest is JSON. All is checked as it is read.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -82,31 +82,31 @@ pub(crate) fn put_deed(db: &Connection, run: RunId, deed: &Deed) -> Result<(), F
         OpKind::Move { from } => Some(key_of(from)),
         OpKind::MakeFolder | OpKind::Put { .. } | OpKind::SetExecutable { .. } | OpKind::Remove => None,
     };
+    let bytes = postcard::to_allocvec(deed).map_err(|_| Fault::Damaged("a deed has no form"))?;
     let sql =
-        "INSERT OR REPLACE INTO deeds (run, number, path, moved_from, json) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let row =
-        params![run_ms(run), deed.number.cast_signed(), key_of(&deed.op.path), moved_from, json_of(deed)?];
+        "INSERT OR REPLACE INTO deeds (run, number, path, moved_from, deed) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let row = params![run_ms(run), deed.number.cast_signed(), key_of(&deed.op.path), moved_from, bytes];
     db.prepare_cached(sql)?.execute(row)?;
     Ok(())
 }
 
 /// The deeds of one run, in their order.
 pub(crate) fn deeds(db: &Connection, run: RunId) -> Result<Vec<Deed>, Fault> {
-    rows(db, "SELECT json FROM deeds WHERE run = ?1 ORDER BY number", [run_ms(run)], |row| {
-        of_json(row.get_ref(0)?)
+    rows(db, "SELECT deed FROM deeds WHERE run = ?1 ORDER BY number", [run_ms(run)], |row| {
+        deed_of(row.get_ref(0)?)
     })
 }
 
 /// The deeds of runs that began at this time or later, in their order.
 pub(crate) fn deeds_since(db: &Connection, since_ms: u64, limit: u32) -> Result<Vec<(RunId, Deed)>, Fault> {
     let since = run_ms(RunId::at_ms(since_ms));
-    let sql = "SELECT run, json FROM deeds WHERE run >= ?1 ORDER BY run, number LIMIT ?2";
+    let sql = "SELECT run, deed FROM deeds WHERE run >= ?1 ORDER BY run, number LIMIT ?2";
     rows(db, sql, params![since, limit], run_and_deed)
 }
 
 /// The deeds at a path, and moves away from it, the latest first.
 pub(crate) fn deeds_of_path(db: &Connection, path: &TreePath) -> Result<Vec<(RunId, Deed)>, Fault> {
-    let sql = "SELECT run, json FROM deeds WHERE path = ?1 OR moved_from = ?1 ORDER BY run DESC, number DESC";
+    let sql = "SELECT run, deed FROM deeds WHERE path = ?1 OR moved_from = ?1 ORDER BY run DESC, number DESC";
     rows(db, sql, [key_of(path)], run_and_deed)
 }
 
@@ -170,7 +170,11 @@ fn rows<T>(
 }
 
 fn run_and_deed(row: &Row<'_>) -> Result<(RunId, Deed), Fault> {
-    Ok((run_at(row, 0)?, of_json(row.get_ref(1)?)?))
+    Ok((run_at(row, 0)?, deed_of(row.get_ref(1)?)?))
+}
+
+fn deed_of(value: ValueRef<'_>) -> Result<Deed, Fault> {
+    postcard::from_bytes(value.as_blob()?).map_err(|_| Fault::Damaged("a deed is not what was written"))
 }
 
 fn run_at(row: &Row<'_>, at: usize) -> Result<RunId, Fault> {

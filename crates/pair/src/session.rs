@@ -81,7 +81,11 @@ impl Pair {
             // The walk asks from the root down, and does not enter what is ignored.
             let is_ignored =
                 move |path: &TreePath, is_folder: bool| rules.is_ignored_in_folder(path, is_folder);
-            let how = FolderOptions { ignore: Some(Arc::new(is_ignored)), stop: Arc::clone(stop) };
+            let how = FolderOptions {
+                ignore: Some(Arc::new(is_ignored)),
+                stop: Arc::clone(stop),
+                chunk_values: Some(self.folder.join(CHUNK_VALUES)),
+            };
             let root = self.root(side);
             FolderReplica::open(root, how)
                 .map_err(|error| PairError::Replica { root: root.to_owned(), error })
@@ -384,3 +388,5 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 const RUNS_KEPT: u32 = 10_000;
 /// How often a session that watches removes expired versions.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
+/// The folder of a pair for the values of long files' chunks.
+const CHUNK_VALUES: &str = "chunk-values";

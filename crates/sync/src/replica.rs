@@ -140,8 +140,10 @@ pub trait ContentSource: Send {
 
 /// One content to stage.
 pub struct StageJob {
-    /// Where it will stand, for messages, and for the version there, of which parts may be used again.
+    /// Where it will stand.
     pub path: TreePath,
+    /// What stands there now, as it was observed: parts of it may be used again.
+    pub standing: Option<Entry>,
     /// What the bytes have to be.
     pub content: FileContent,
     /// The time of change to give the file, nanoseconds since 1970.

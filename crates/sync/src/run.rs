@@ -189,8 +189,9 @@ impl<I: Index> Work<'_, '_, I> {
             };
             match self.source(side, op, source)? {
                 Some(source) => {
-                    let (path, content) = (op.path.clone(), *content);
-                    jobs.push(StageJob { path, content, modified_ns: *modified_ns, source });
+                    let (path, standing) = (op.path.clone(), op.expected.clone());
+                    let (content, modified_ns) = (*content, *modified_ns);
+                    jobs.push(StageJob { path, standing, content, modified_ns, source });
                     waiting.push(at);
                 }
                 None => staged[at] = Some(Err(ReplicaError::Changed { path: op.path.clone() })),
@@ -374,7 +375,7 @@ pub fn read_whole(
 }
 
 /// Operations in one group: two flushes of the file system for so many are cheap, and a crash costs at most this many.
-const GROUP_OPS_MAX: usize = 8192;
+const GROUP_OPS_MAX: usize = 32_768;
 /// Bytes after which a group ends.
 const GROUP_LEN_MAX: u64 = 256 << 20;
 /// Paths in one transaction of the index.

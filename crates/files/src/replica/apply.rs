@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use swarm_sync::{Done, Entry, Kind, Op, OpKind, ReplicaError, RunId, Staged, TreePath};
@@ -34,19 +35,28 @@ pub(super) fn perform_all(
     let begun = root.check().and_then(|()| Record::of(run, &numbered).write(root, incoming));
     let mut ended = begun.err();
     let batch = Batch { root, incoming, run };
-    let mut perform = |(at, (op, number)): (usize, (Op, Option<u64>))| match &ended {
-        Some(error) => Err(error.clone()),
-        None => {
-            // The root is held open, so what follows acts in it at worst after it was moved away.
-            let checked = if at % CHECKED_EACH == 0 { root.check() } else { root.check_stop() };
-            let done = checked.and_then(|()| batch.perform(&op, number));
-            if let Err(error) = &done {
-                ended = error.ends_run().then(|| error.clone());
-            }
-            done
-        }
+    let perform = |(at, (op, number)): (usize, &(Op, Option<u64>))| {
+        // The root is held open, so what follows acts in it at worst after it was moved away.
+        let checked = if at % CHECKED_EACH == 0 { root.check() } else { root.check_stop() };
+        checked.and_then(|()| batch.perform(op, *number))
     };
-    numbered.into_iter().enumerate().map(&mut perform).collect()
+    let mut done = Vec::with_capacity(numbered.len());
+    for group in numbered.chunk_by(|(one, _), (next, _)| is_new_file(one) && is_new_file(next)) {
+        if let Some(error) = &ended {
+            done.extend(group.iter().map(|_| Err(error.clone())));
+            continue;
+        }
+        let first = done.len();
+        done.par_extend(group.par_iter().enumerate().map(|(at, op)| perform((first + at, op))));
+        let mut failed = done[first..].iter().filter_map(|done| done.as_ref().err());
+        ended = failed.find(|error| error.ends_run()).cloned();
+    }
+    done
+}
+
+/// Operations of which one does not depend on another: what they stand in was made before all of them.
+fn is_new_file(op: &Op) -> bool {
+    op.expected.is_none() && matches!(op.kind, OpKind::Put { .. })
 }
 
 /// Links have no staged content: what is put for them is made beside the tree as well.
@@ -91,9 +101,9 @@ impl Batch<'_> {
         let (Some(before), Some(expected)) = (look_again(self.root, from, expected)?, expected) else {
             return Err(changed(from));
         };
-        let moved = self.root.dir.rename_to_free(relative(from), relative(to));
-        moved.map_err(|errno| fault(to, "move to", errno))?;
-        self.done(to, &expected.kind, &before)
+        let moved = self.root.dir.rename_and_look(relative(from), relative(to));
+        let now = moved.map_err(|errno| fault(to, "move to", errno))?;
+        self.done(to, &expected.kind, &before, Some(now))
     }
 
     fn set_executable(
@@ -113,7 +123,8 @@ impl Batch<'_> {
             return Err(changed(path));
         }
         file.set_mode(mode(look.mode, executable)).map_err(failed)?;
-        self.done(path, &Kind::File(swarm_sync::FileContent { executable, ..*content }), &before)
+        let kind = Kind::File(swarm_sync::FileContent { executable, ..*content });
+        self.done(path, &kind, &before, self.look(path)?)
     }
 
     fn remove(&self, path: &TreePath, expected: Option<&Entry>) -> Result<Done, ReplicaError> {
@@ -142,9 +153,15 @@ impl Batch<'_> {
         matches!(self.root.dir.look(place), Ok(Some(now)) if now.has_bytes_of(before))
     }
 
-    /// What stands at the path after an effect: the known content, if its bytes are those that were looked at before.
-    pub(super) fn done(&self, path: &TreePath, kind: &Kind, before: &Look) -> Result<Done, ReplicaError> {
-        let now = match self.look(path)? {
+    /// What stands at the path after an effect, which was looked at then: the known content, if its bytes are those that were looked at before.
+    pub(super) fn done(
+        &self,
+        path: &TreePath,
+        kind: &Kind,
+        before: &Look,
+        now: Option<Look>,
+    ) -> Result<Done, ReplicaError> {
+        let now = match now {
             Some(look) if look.has_bytes_of(before) || (look.id == before.id && kind == &Kind::Folder) => {
                 Some(known(self.root, kind, &look))
             }
@@ -153,7 +170,7 @@ impl Batch<'_> {
         Ok(Done { now, kept: None })
     }
 
-    fn look(&self, path: &TreePath) -> Result<Option<Look>, ReplicaError> {
+    pub(super) fn look(&self, path: &TreePath) -> Result<Option<Look>, ReplicaError> {
         self.root.dir.look(relative(path)).map_err(|errno| fault(path, "look at", errno))
     }
 }

@@ -53,6 +53,14 @@ impl Dir {
         }
     }
 
+    /// Makes a file, for reading and writing; the name must be free.
+    pub(super) fn create_file(&self, relative: &Path) -> Result<File, Errno> {
+        let how = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let created =
+            self.run(Op::Open { path: relative, access: Access::CreateNew }, || self.open_at(relative, how))?;
+        Ok(File::new(created.into(), relative, self.tap()))
+    }
+
     /// What a symbolic link says.
     pub(super) fn read_link(&self, relative: &Path) -> Result<CString, Errno> {
         self.run(Op::Stat, || {
@@ -84,6 +92,16 @@ impl Dir {
             let (new_parent, new) = self.parent(to)?;
             rename(old_parent.as_fd(self), old, new_parent.as_fd(self), new, false)
         })
+    }
+
+    /// Renames any entry to a name that is free, and looks at it there.
+    pub(super) fn rename_and_look(&self, from: &Path, to: &Path) -> Result<Look, Errno> {
+        let (old_parent, old) = self.parent(from)?;
+        let (new_parent, new) = self.parent(to)?;
+        self.run(Op::Rename { from, to }, || {
+            rename(old_parent.as_fd(self), old, new_parent.as_fd(self), new, false)
+        })?;
+        self.run(Op::Stat, || look_at(new_parent.as_fd(self), new))
     }
 
     /// Lets two entries change places, in one step; an error where the file system cannot.

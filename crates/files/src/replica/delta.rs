@@ -8,7 +8,8 @@
 //! File systems share whole blocks at block boundaries. Bytes that moved by anything else (a byte inserted at the front) are written again
 //! from there on, though a plan for a network (`swarm_sync::delta`) would name little. Where no clone can be made all is written.
 
-mod source;
+pub(super) mod source;
+mod valued;
 
 use std::fs::File;
 use std::io;
@@ -22,6 +23,8 @@ use rustix::fs::ioctl_ficlone;
 use swarm_sync::ContentHash;
 
 use source::{Part, Source};
+
+pub(super) use valued::{Filled, Versions, fill_by_values};
 
 /// What became of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,6 +26,9 @@ pub struct FolderOptions {
     pub stop: Arc<AtomicBool>,
     /// What the user excluded.
     pub ignore: Option<Ignore>,
+    /// A folder outside the root for the values of long files' chunks: a new version is compared with them instead of with the old one.
+    /// It may be removed at any time.
+    pub chunk_values: Option<PathBuf>,
 }
 
 /// Tells whether a root is the one of last time.

@@ -10,6 +10,8 @@ use swarm_sync::{
     Blind, BlindWhy, ContentHash, Entry, FileContent, Found, Kind, ReplicaError, Stamp, TreePath,
 };
 
+use super::chunk_values::{CHUNK_LEN, ChunkValues, VALUED_LEN_MIN, value_of};
+use super::delta::source::{PART_LEN, Source};
 use super::fault::{io_fault, words};
 use super::look::{Look, look_open};
 use super::root::Root;
@@ -60,7 +62,11 @@ pub(super) fn hash_open(
     buf: &mut Vec<u8>,
 ) -> Result<(Entry, Look), ReplicaError> {
     let changed = || ReplicaError::Changed { path: path.clone() };
-    let (hash, read_len) = digest(root, path, file, before.len, buf)?;
+    let (hash, read_len) = if before.len >= VALUED_LEN_MIN {
+        digest_long(root, path, file, before.len)?
+    } else {
+        digest(root, path, file, before.len, buf)?
+    };
     let after = look_open(file).map_err(|errno| io_fault(path, "look at", &errno.into()))?;
     if read_len != before.len || !after.is_unchanged_since(before) {
         return Err(changed());
@@ -104,6 +110,36 @@ fn digest(
             return Ok((ContentHash(hasher.finalize().into()), offset));
         }
     }
+}
+
+/// Hashes a long file on all cores, and remembers the values of its chunks. If it has another length by now, the next look tells.
+fn digest_long(
+    root: &Root,
+    path: &TreePath,
+    file: &File,
+    len: u64,
+) -> Result<(ContentHash, u64), ReplicaError> {
+    let failed = |error| io_fault(path, "read", &error);
+    let source = Source::of_file(file.system()).map_err(failed)?;
+    let values_at = |at: u64| {
+        root.check_stop()?;
+        let part = source.read_part(at).map_err(failed)?;
+        let chunks = part.bytes().chunks(CHUNK_LEN as usize);
+        let values = (at..).step_by(CHUNK_LEN as usize).zip(chunks);
+        Ok((at, values.map(|(at, chunk)| value_of(at, chunk)).collect::<Vec<_>>()))
+    };
+    // Each thread takes the next part: the disk sees one reader that goes from start to end.
+    let parts = (0..len).step_by(PART_LEN).par_bridge().map(values_at);
+    let mut parts = parts.collect::<Result<Vec<_>, _>>()?;
+    parts.sort_unstable_by_key(|(at, _)| *at);
+    let values = parts.into_iter().flat_map(|(_, values)| values).collect();
+    let Some((values, hash)) = ChunkValues::new(len, values) else {
+        return Err(ReplicaError::Changed { path: path.clone() });
+    };
+    if let Some(known) = root.chunk_values() {
+        known.put(&hash, &values);
+    }
+    Ok((hash, len))
 }
 
 /// Large enough that a call costs nothing beside its bytes, small enough to stay in the cache of a core.

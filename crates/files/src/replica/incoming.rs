@@ -1,8 +1,10 @@
 //! Contents that stand beside the tree, in `.swarm/incoming`, until they take their places. Invariant: a number names one file for as long
 //! as the replica lives, and is never used again.
+//!
+//! Each thread has a folder of its own there: file systems let one thread at a time make files in a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -13,7 +15,6 @@ use swarm_sync::{FileContent, ReplicaError, Staged, TreePath};
 use super::fault::fault;
 use super::look::Look;
 use super::root::Root;
-use crate::dir::Access;
 use crate::error::StoreError;
 use crate::file::File;
 use crate::locked;
@@ -21,8 +22,8 @@ use crate::locked;
 /// What stands beside the tree.
 #[derive(Default)]
 pub(super) struct Incoming {
-    next: AtomicU64,
-    is_made: AtomicBool,
+    next: [AtomicU64; LANES],
+    is_made: [AtomicBool; LANES],
     /// Copies that no sync covers yet.
     has_unsynced_copies: AtomicBool,
     /// Anything that no sync covers yet.
@@ -47,33 +48,39 @@ pub(super) struct Copied {
 }
 
 impl Incoming {
-    /// A number for an entry beside the tree.
+    /// A number for an entry beside the tree. It tells the folder that it stands in.
     pub(super) fn number(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
+        let lane = rayon::current_thread_index().unwrap_or(0) % LANES;
+        self.next[lane].fetch_add(1, Ordering::Relaxed) * LANES as u64 + lane as u64
     }
 
-    /// Makes the folder when something comes for the first time.
-    pub(super) fn make_folder(&self, root: &Root, path: &TreePath) -> Result<(), ReplicaError> {
-        if self.is_made.load(Ordering::Relaxed) {
+    /// Makes the folder of the entry with this number when something comes there for the first time.
+    pub(super) fn make_folder(&self, root: &Root, path: &TreePath, number: u64) -> Result<(), ReplicaError> {
+        let is_made = &self.is_made[lane(number)];
+        if is_made.load(Ordering::Relaxed) {
             return Ok(());
         }
-        root.dir
-            .make_directory(Path::new(INCOMING))
-            .map_err(|error| store_fault(path, "make .swarm for", &error))?;
-        self.is_made.store(true, Ordering::Relaxed);
+        let folder = folder(number);
+        root.dir.make_directory(&folder).map_err(|error| store_fault(path, "make .swarm for", &error))?;
+        root.dir.hold(&folder).map_err(|errno| fault(path, "open .swarm for", errno))?;
+        is_made.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// Makes a file beside the tree.
     pub(super) fn create(&self, root: &Root, path: &TreePath) -> Result<(u64, File), ReplicaError> {
-        self.make_folder(root, path)?;
         loop {
             let number = self.number();
-            match root.dir.open_file(&place(number), Access::CreateNew) {
+            self.make_folder(root, path, number)?;
+            match root.dir.create_file(&place(number)) {
                 Ok(file) => return Ok((number, file)),
                 // An earlier run left it, and was not recovered from yet.
-                Err(StoreError::TargetExists { .. }) => {}
-                Err(error) => return Err(store_fault(path, "create a copy of", &error)),
+                Err(Errno::EXIST) => {}
+                Err(errno) => {
+                    // If somebody removed the folder, the next one makes it again.
+                    self.is_made[lane(number)].store(false, Ordering::Relaxed);
+                    return Err(fault(path, "create a copy of", errno));
+                }
             }
         }
     }
@@ -168,7 +175,21 @@ impl Incoming {
 
 /// Where the entry of a number stands, below the root.
 pub(super) fn place(number: u64) -> PathBuf {
-    Path::new(INCOMING).join(number.to_string())
+    PathBuf::from(format!("{INCOMING}/{LANE}{}/{number}", lane(number)))
+}
+
+/// The folder that the entry of a number stands in, below the root.
+fn folder(number: u64) -> PathBuf {
+    PathBuf::from(format!("{INCOMING}/{LANE}{}", lane(number)))
+}
+
+fn lane(number: u64) -> usize {
+    (number % LANES as u64) as usize
+}
+
+/// Whether a name in [`INCOMING`] is that of a folder of copies.
+pub(super) fn is_lane(name: &str) -> bool {
+    name.strip_prefix(LANE).is_some_and(|number| number.parse::<usize>().is_ok_and(|number| number < LANES))
 }
 
 /// The meaning of a failure that a fetch would report, for a path of the tree.
@@ -185,3 +206,6 @@ pub(super) fn store_fault(path: &TreePath, op: &'static str, error: &StoreError)
 
 /// Below the root, on its file system, so that contents are renamed from it to their places.
 pub(super) const INCOMING: &str = ".swarm/incoming";
+/// More threads than this share folders.
+const LANES: usize = 8;
+const LANE: &str = "lane-";

@@ -18,6 +18,7 @@ mod names;
 mod hashing;
 mod walk;
 
+mod chunk_values;
 mod delta;
 mod incoming;
 mod source;

@@ -59,7 +59,7 @@ impl Put<'_> {
         let (root, place) = (self.batch.root, place(self.number));
         match self.content {
             Kind::Symlink { target } => {
-                self.batch.incoming.make_folder(root, self.path)?;
+                self.batch.incoming.make_folder(root, self.path, self.number)?;
                 root.dir.make_link(target, &place).map_err(|errno| self.fault("make", errno))?;
                 let look = root.dir.look(&place).map_err(|errno| self.fault("look at", errno))?;
                 look.ok_or_else(|| changed(self.path))
@@ -77,9 +77,9 @@ impl Put<'_> {
 
     /// Where nothing stands.
     fn place(&self, new: &Look) -> Result<Done, ReplicaError> {
-        let placed = self.batch.root.dir.rename_to_free(&place(self.number), relative(self.path));
-        placed.map_err(|errno| self.fault("put", errno))?;
-        self.batch.done(self.path, self.content, new)
+        let placed = self.batch.root.dir.rename_and_look(&place(self.number), relative(self.path));
+        let now = placed.map_err(|errno| self.fault("put", errno))?;
+        self.batch.done(self.path, self.content, new, Some(now))
     }
 
     /// In place of what stands there.
@@ -101,7 +101,7 @@ impl Put<'_> {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.replace_in_two_steps(&version, old)?,
             Err(errno) => return Err(self.fault("replace", errno)),
         }
-        let done = self.batch.done(self.path, self.content, new)?;
+        let done = self.batch.done(self.path, self.content, new, self.batch.look(self.path)?)?;
         Ok(Done { kept: Some(kept), ..done })
     }
 

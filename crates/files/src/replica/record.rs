@@ -70,8 +70,9 @@ impl Record {
             // Without the sync, a crash could leave half a content under its name.
             return if incoming.has_unsynced_copies() { incoming.sync(root) } else { Ok(()) };
         };
-        incoming.make_folder(root, path)?;
-        let place = Path::new(INCOMING).join(format!("{RECORD}{}", incoming.number()));
+        let number = incoming.number();
+        incoming.make_folder(root, path, number)?;
+        let place = Path::new(INCOMING).join(format!("{RECORD}{number}"));
         let file = root
             .dir
             .open_file(&place, Access::CreateNew)
@@ -106,9 +107,9 @@ pub(super) fn is_record(name: &str) -> bool {
     name.strip_prefix(RECORD).is_some_and(is_number)
 }
 
-/// Whether a name beside the tree is that of a copy.
+/// Whether a name beside the tree is that of a copy: a number, in the folder of a thread or not.
 pub(super) fn is_copy(name: &str) -> bool {
-    is_number(name)
+    is_number(name.rsplit_once('/').map_or(name, |(_, name)| name))
 }
 
 fn is_number(name: &str) -> bool {

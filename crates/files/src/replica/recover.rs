@@ -8,7 +8,7 @@ use swarm_sync::{KeptId, Kind, ReplicaError, RunId, TreePath};
 
 use super::again::{entry_of, relative};
 use super::fault::{fault, words};
-use super::incoming::{INCOMING, Incoming, place};
+use super::incoming::{INCOMING, Incoming, is_lane, place};
 use super::listing::list;
 use super::record::{Detour, Record, Replaced, beside, is_copy, is_record};
 use super::root::Root;
@@ -47,9 +47,18 @@ pub(super) fn sweep(root: &Root, names: &[String]) -> Result<(), ReplicaError> {
     Ok(())
 }
 
-/// The names of what stands beside the tree.
+/// The names of what stands beside the tree, each below the folder for it.
 pub(super) fn names(root: &Root) -> Result<Vec<String>, ReplicaError> {
-    let listed = match root.dir.open_folder(Path::new(INCOMING)) {
+    let mut names = names_in(root, Path::new(INCOMING))?;
+    for lane in names.extract_if(.., |name| is_lane(name)).collect::<Vec<_>>() {
+        let inside = names_in(root, &beside(&lane))?;
+        names.extend(inside.into_iter().map(|name| format!("{lane}/{name}")));
+    }
+    Ok(names)
+}
+
+fn names_in(root: &Root, folder: &Path) -> Result<Vec<String>, ReplicaError> {
+    let listed = match root.dir.open_folder(folder) {
         Ok(folder) => list(&folder),
         Err(Errno::NOENT) => return Ok(Vec::new()),
         Err(errno) => Err(errno),

@@ -10,6 +10,7 @@ use rustix::time::ClockId;
 use swarm_core::base::Shown;
 use swarm_sync::{ReplicaError, TreePath};
 
+use super::chunk_values::ValueFolder;
 use super::fault::words;
 use super::look::{Look, look_open};
 use super::{FolderOptions, RootIdentity};
@@ -70,6 +71,11 @@ impl Root {
         RootIdentity { device: id.device, inode: id.inode, file_system: self.file_system.id }
     }
 
+    /// Where the values of chunks are kept.
+    pub(super) fn chunk_values(&self) -> Option<ValueFolder> {
+        self.options.chunk_values.clone().map(ValueFolder::new)
+    }
+
     /// Whether the user excluded this path or a folder above it.
     pub(super) fn ignores(&self, path: &TreePath, is_folder: bool) -> bool {
         self.options.ignore.as_ref().is_some_and(|ignore| ignore(path, is_folder))
@@ -99,7 +105,7 @@ impl FileSystem {
 
 impl Default for FolderOptions {
     fn default() -> Self {
-        Self { stop: Arc::new(AtomicBool::new(false)), ignore: None }
+        Self { stop: Arc::new(AtomicBool::new(false)), ignore: None, chunk_values: None }
     }
 }
 

@@ -1,17 +1,21 @@
 //! Copies contents beside the tree, on all cores, and proves each by its hash. Nothing is synced here: many copies share one sync.
 //!
-//! A content comes by the cheapest of these ways: as a clone that shares the blocks of its source, where both are on one file system that
-//! can; otherwise by reading and writing. `copy_file_range` saves nothing over the latter: the bytes have to be read for their hash anyway.
+//! A content comes by the cheapest of these ways: as a clone of the version that stands there, with the chunks written that differ by their
+//! known values; as a clone that shares the blocks of its source, where both are on one file system that can; by comparing both versions;
+//! otherwise by reading and writing. `copy_file_range` saves nothing over the latter: the bytes have to be read for their hash anyway.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use rayon::prelude::*;
 use rustix::fs::{Timespec, Timestamps};
 use swarm_sync::{ContentHash, ReplicaError, StageJob, Staged};
 
 use super::again::relative;
-use super::delta::{DELTA_LEN_MIN, fill_from_old};
+use super::chunk_values::VALUED_LEN_MIN;
+use super::delta::{DELTA_LEN_MIN, Filled, Versions, fill_by_values, fill_from_old};
 use super::fault::{fault, io_fault};
 use super::incoming::{Copied, Incoming};
 use super::look::{Look, look_open};
@@ -27,8 +31,30 @@ pub(super) fn stage_all(
     jobs: Vec<StageJob>,
     carried: &(dyn Fn(u64) + Sync),
 ) -> Vec<Result<Staged, ReplicaError>> {
-    let stage = |buf: &mut Vec<u8>, job| stage_one(root, incoming, job, buf, carried);
-    jobs.into_par_iter().map_init(Vec::new, stage).collect()
+    let count = AtomicUsize::new(0);
+    let is_long = jobs.len() >= 2 * WRITTEN_BACK_EACH;
+    let copy_all = |ahead: Option<&SyncSender<()>>| {
+        let stage = |buf: &mut Vec<u8>, job| {
+            let staged = stage_one(root, incoming, job, buf, carried);
+            if count.fetch_add(1, Ordering::Relaxed) % WRITTEN_BACK_EACH == WRITTEN_BACK_EACH - 1 {
+                // If the last one still runs, the next one covers these copies too.
+                let _ = ahead.map(|ahead| ahead.try_send(()));
+            }
+            staged
+        };
+        jobs.into_par_iter().map_init(Vec::new, stage).collect()
+    };
+    if !is_long {
+        return copy_all(None);
+    }
+    std::thread::scope(|scope| {
+        let (ahead, asked) = sync_channel(1);
+        let started = std::thread::Builder::new().name("write back".into()).spawn_scoped(scope, move || {
+            // The sync that counts comes when all is copied: this one only lets the disk begin.
+            asked.iter().for_each(|()| drop(root.dir.sync_file_system()));
+        });
+        copy_all(started.is_ok().then_some(&ahead))
+    })
 }
 
 fn stage_one(
@@ -58,6 +84,9 @@ fn fill(
     buf: &mut Vec<u8>,
     carried: &(dyn Fn(u64) + Sync),
 ) -> Result<(), ReplicaError> {
+    if job.content.len >= VALUED_LEN_MIN && fill_by_known_values(root, job, to, carried)? {
+        return Ok(());
+    }
     if job.content.len >= DELTA_LEN_MIN
         && let Some(hash) = fill_by_difference(root, job, to, carried)?
     {
@@ -67,6 +96,49 @@ fn fill(
     let hash =
         if is_cloned { hash_clone(root, job, to, buf, carried)? } else { copy(root, job, to, buf, carried)? };
     if hash == job.content.hash { Ok(()) } else { Err(mismatch(job)) }
+}
+
+/// Clones the version that stands there, and writes the chunks that have other values. False where that is not possible.
+fn fill_by_known_values(
+    root: &Root,
+    job: &mut StageJob,
+    to: &File,
+    carried: &(dyn Fn(u64) + Sync),
+) -> Result<bool, ReplicaError> {
+    let Some(known) = root.chunk_values() else { return Ok(false) };
+    let Some(standing) = job.standing.clone() else { return Ok(false) };
+    let Some(old_content) = standing.file().filter(|old| old.len >= VALUED_LEN_MIN) else { return Ok(false) };
+    let Some(source) = job.source.as_any().downcast_mut::<FolderSource>() else { return Ok(false) };
+    let Ok((old, _)) = root.dir.open_to_read(relative(&job.path)) else { return Ok(false) };
+    let (Some(of_new), Some(of_old)) =
+        (known.get(&job.content.hash, job.content.len), known.get(&old_content.hash, old_content.len))
+    else {
+        return Ok(false);
+    };
+    let is_old = || {
+        look_open(&old).is_ok_and(|look| {
+            (look.len, look.modified_ns, look.stamp())
+                == (old_content.len, standing.modified_ns, standing.stamp)
+        })
+    };
+    let told = |len: u64| {
+        carried(len);
+        root.check_stop().map_err(|_| ErrorKind::Interrupted.into())
+    };
+    let versions =
+        Versions { new: (source.file()?.0.system(), &of_new, job.content.len), old: (old.system(), &of_old) };
+    match fill_by_values(&versions, to.system(), &is_old, &told) {
+        Ok(Filled::Whole { written_len }) => {
+            tracing::debug!(path = %job.path, written_len, job.content.len, "filled by chunk values");
+            Ok(true)
+        }
+        Ok(Filled::NotAtAll) => Ok(false),
+        Ok(Filled::Mismatch) => Err(mismatch(job)),
+        Err(error) => {
+            root.check_stop()?;
+            Err(io_fault(&job.path, "copy", &error))
+        }
+    }
 }
 
 /// Begins with a clone of the version that stands there, and writes what differs; `None` where none stands there, or the source is no file.
@@ -202,3 +274,5 @@ const READABLE: u32 = 0o444;
 const CLONED_LEN_MIN: u64 = 1 << 20;
 /// As in hashing.
 const PIECE_LEN: usize = 1 << 20;
+/// Copies after which the disk may begin to write them.
+const WRITTEN_BACK_EACH: usize = 4096;

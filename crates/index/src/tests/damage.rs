@@ -135,7 +135,7 @@ fn what_is_no_index_is_refused_and_left_as_it_is() {
             SqliteIndex::open(at).map(drop).expect("made");
             sql(at, "PRAGMA user_version = 7");
         },
-        "`pair.index` was written by a newer swarm (its format is 7, this one knows 1): update swarm, or move the file away: then both sides are merged and nothing is deleted",
+        "`pair.index` was written by a newer swarm (its format is 7, this one knows 2): update swarm, or move the file away: then both sides are merged and nothing is deleted",
     );
     check(
         &|at| sql(at, "CREATE TABLE t (x)"),

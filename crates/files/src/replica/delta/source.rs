@@ -13,14 +13,14 @@ use rustix::io::{Errno, IoSliceMut, ReadWriteFlags, preadv2};
 use crate::direct::DIRECT_ALIGN;
 
 /// A file that is read once, from start to end.
-pub(super) struct Source<'a> {
+pub(in crate::replica) struct Source<'a> {
     cached: &'a File,
     /// The same file, open past the cache; `None` where that does not pay or is refused.
     direct: Option<File>,
 }
 
 /// Bytes in memory that is aligned for direct reads.
-pub(super) struct Part {
+pub(in crate::replica) struct Part {
     memory: Vec<u8>,
     start: usize,
     len: usize,
@@ -28,7 +28,7 @@ pub(super) struct Part {
 
 impl<'a> Source<'a> {
     /// A file that may be in the cache: somebody just wrote it.
-    pub(super) fn of_file(file: &'a File) -> io::Result<Self> {
+    pub(in crate::replica) fn of_file(file: &'a File) -> io::Result<Self> {
         let len = file.metadata()?.len();
         let is_cold = len >= DIRECT_LEN_MIN && is_cold(file, len);
         Ok(Self { cached: file, direct: if is_cold { open_direct(file) } else { None } })
@@ -54,7 +54,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn read_part(&self, at: u64) -> io::Result<Part> {
+    /// The bytes from an offset on: [`PART_LEN`], or fewer where the file ends.
+    pub(in crate::replica) fn read_part(&self, at: u64) -> io::Result<Part> {
         let mut part = Part::new();
         let buffer = &mut part.memory[part.start..][..PART_LEN];
         let direct = self.direct.as_ref().map_or(Ok(0), |direct| read_direct(direct, buffer, at))?;
@@ -70,7 +71,7 @@ impl Part {
         Self { memory, start, len: 0 }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::replica) fn bytes(&self) -> &[u8] {
         &self.memory[self.start..][..self.len]
     }
 }
@@ -116,7 +117,7 @@ fn is_cold(file: &File, len: u64) -> bool {
 }
 
 /// Read, hashed and compared at once, in bytes.
-pub(super) const PART_LEN: usize = 4 << 20;
+pub(in crate::replica) const PART_LEN: usize = 4 << 20;
 /// A shorter file does no harm to the cache, in bytes.
 const DIRECT_LEN_MIN: u64 = 64 << 20;
 const SAMPLES: u64 = 32;

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use swarm_sync::{Done, Kind, OpKind, Replica as _, ReplicaError, Source};
 
 use super::super::watch::{Act, Plan};
-use super::{RUN, Side, changed, op, path, picture, put};
+use super::{RUN, Side, beside, changed, op, path, picture, put};
 use crate::tap::Op;
 
 fn link(name: &str, target: &str, expected: Option<swarm_sync::Entry>) -> swarm_sync::Op {
@@ -283,9 +283,7 @@ fn an_edit_of_what_was_just_displaced_is_kept() {
     check_meanwhile(
         keeps,
         |root| {
-            let displaced =
-                fs::read_dir(root.join(".swarm/incoming")).unwrap().map(|entry| entry.unwrap().path());
-            let old = displaced.filter(|at| fs::read(at).unwrap() == b"old");
+            let old = beside(root).into_iter().filter(|at| fs::read(at).unwrap() == b"old");
             old.for_each(|at| fs::write(at, "written through an open file").unwrap());
         },
         expect![[r"

@@ -8,7 +8,7 @@ mod walking;
 mod watching;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use swarm_sync::{
@@ -78,7 +78,13 @@ impl Side {
 
     fn try_stage(&mut self, name: &str, text: &str) -> Result<Staged, ReplicaError> {
         let source = Box::new(Text(text.as_bytes().to_vec()));
-        let job = StageJob { path: path(name), content: content(text), modified_ns: LONG_AGO_NS, source };
+        let job = StageJob {
+            path: path(name),
+            standing: None,
+            content: content(text),
+            modified_ns: LONG_AGO_NS,
+            source,
+        };
         self.replica.stage(vec![job], &|_| {}).remove(0)
     }
 
@@ -105,11 +111,10 @@ impl Side {
         self.replica.kept(None).unwrap().iter().map(line).collect()
     }
 
-    /// What stands beside the tree.
+    /// The names of what stands beside the tree.
     fn beside(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path().join(".swarm/incoming")) else { return Vec::new() };
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let name = |at: PathBuf| at.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut names: Vec<_> = beside(self.path()).into_iter().map(name).collect();
         names.sort();
         names
     }
@@ -199,3 +204,14 @@ impl swarm_sync::ContentSource for Text {
 const LONG_AGO_NS: i64 = 1_000_000_000_123_456_789;
 /// `20010909T014640.000Z`.
 const RUN: RunId = RunId::at_ms(1_000_000_000_000);
+
+/// The files that stand beside the tree, whichever thread made them.
+fn beside(root: &Path) -> Vec<PathBuf> {
+    let list = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).map_or(Vec::new(), |all| all.map(|entry| entry.unwrap().path()).collect())
+    };
+    let (folders, mut files): (Vec<_>, Vec<_>) =
+        list(&root.join(".swarm/incoming")).into_iter().partition(|at| at.is_dir());
+    files.extend(folders.iter().flat_map(|folder| list(folder)));
+    files
+}

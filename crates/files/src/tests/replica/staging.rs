@@ -9,13 +9,19 @@ use rustix::io::Errno;
 use swarm_sync::{Entry, FileContent, Replica as _, ReplicaError, StageJob};
 
 use super::super::watch::Plan;
-use super::{LONG_AGO_NS, Side, changed, content, path};
+use super::{LONG_AGO_NS, Side, beside, changed, content, path};
 use crate::tap::Op;
 
 /// A job that copies what was observed on another side.
 fn job(from: &Side, name: &str, entry: &Entry) -> StageJob {
     let source = from.replica.source(&path(name), entry);
-    StageJob { path: path(name), content: *entry.file().unwrap(), modified_ns: LONG_AGO_NS, source }
+    StageJob {
+        path: path(name),
+        standing: None,
+        content: *entry.file().unwrap(),
+        modified_ns: LONG_AGO_NS,
+        source,
+    }
 }
 
 #[test]
@@ -34,7 +40,8 @@ fn a_copy_has_the_bytes_the_time_and_the_bit_of_its_source() {
         carried.fetch_add(len, Ordering::Relaxed);
     });
     for (name, staged) in names.iter().zip(staged) {
-        let place = to.path().join(format!(".swarm/incoming/{}", staged.unwrap().0));
+        let number = staged.unwrap().0.to_string();
+        let place = beside(to.path()).into_iter().find(|at| at.ends_with(&number)).unwrap();
         let metadata = fs::metadata(&place).unwrap();
         assert_eq!(fs::read(&place).unwrap(), from.read(name).as_bytes(), "{name}");
         assert_eq!(metadata.modified().unwrap(), UNIX_EPOCH + Duration::from_nanos(LONG_AGO_NS as u64));
@@ -71,12 +78,12 @@ fn a_source_that_changed_since_it_was_observed_is_not_copied() {
 fn bytes_that_are_not_what_was_said_fail_verification() {
     let mut side = Side::new();
     let source = Box::new(super::Text(b"other".to_vec()));
-    let job = StageJob { path: path("a"), content: content("bytes"), modified_ns: 0, source };
+    let job = StageJob { path: path("a"), standing: None, content: content("bytes"), modified_ns: 0, source };
     let staged = side.replica.stage(vec![job], &|_| {});
     assert_eq!(staged, [Err(ReplicaError::Integrity { path: path("a") })]);
     // Fewer bytes than were said are no content either.
     let source = Box::new(super::Text(b"byt".to_vec()));
-    let job = StageJob { path: path("a"), content: content("bytes"), modified_ns: 0, source };
+    let job = StageJob { path: path("a"), standing: None, content: content("bytes"), modified_ns: 0, source };
     assert_eq!(side.replica.stage(vec![job], &|_| {}), [Err(changed("a"))]);
     assert_eq!(side.beside(), [""; 0]);
 }

@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod options;
 
+mod beside;
 mod bounded;
 mod clock;
 mod pace;

@@ -14,6 +14,7 @@ use swarm_sync::{
     keep_texts, propose,
 };
 
+use crate::beside::OnTwoThreads;
 use crate::pace::Pace;
 use crate::rules::SharedRules;
 use crate::scan::{SideScan, scan_both};
@@ -298,7 +299,7 @@ impl Session {
     fn perform(
         &mut self,
         proposal: &Proposal,
-        on_run_event: &mut dyn FnMut(RunEvent),
+        on_run_event: &mut (dyn FnMut(RunEvent) + Send),
         on_event: &(dyn Fn(SyncEvent) + Sync),
     ) -> Result<(), PairError> {
         let Self { sides, index, run, pace, .. } = self;
@@ -308,10 +309,12 @@ impl Session {
         };
         let mut run = Run {
             id: *run,
-            sides: PerSide { local: &mut sides.local, remote: &mut sides.remote },
+            sides: PerSide { local: &sides.local, remote: &sides.remote },
             index,
             on_event: on_run_event,
             carried: &carried,
+            beside: &OnTwoThreads,
+            group_ops_max: swarm_sync::limits::GROUP_OPS_MAX,
         };
         let done = run.carry_out(&proposal.plan, &proposal.differences);
         let done = done.and_then(|()| keep_texts(&mut run, proposal));
@@ -351,13 +354,18 @@ impl Session {
         Ok(proposal)
     }
 
-    pub(crate) fn bare_run<'a>(&'a mut self, on_event: &'a mut dyn FnMut(RunEvent)) -> Run<'a, SqliteIndex> {
+    pub(crate) fn bare_run<'a>(
+        &'a mut self,
+        on_event: &'a mut (dyn FnMut(RunEvent) + Send),
+    ) -> Run<'a, SqliteIndex> {
         Run {
             id: self.run,
-            sides: PerSide { local: &mut self.sides.local, remote: &mut self.sides.remote },
+            sides: PerSide { local: &self.sides.local, remote: &self.sides.remote },
             index: &mut self.index,
             on_event,
             carried: &|_, _| {},
+            beside: &OnTwoThreads,
+            group_ops_max: swarm_sync::limits::GROUP_OPS_MAX,
         }
     }
 

@@ -9,9 +9,9 @@ use crate::{
 };
 
 /// The memory of a pair.
-pub trait Index {
+pub trait Index: Send {
     /// Why it could not be read or written.
-    type Error: std::error::Error;
+    type Error: std::error::Error + Send;
 
     /// What is known of a side at `place` and below it, in path order; of all of it without a place.
     fn known(&self, side: Side, place: Option<&TreePath>) -> Result<Known<'_, Self::Error>, Self::Error>;

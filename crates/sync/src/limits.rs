@@ -16,3 +16,5 @@ pub const PATTERN_LEN_MAX: usize = PATH_LEN_MAX;
 pub const IGNORE_LINES_MAX: usize = 10_000;
 /// Most pieces of a recipe: 256 GiB of pieces of average length, 80 MiB encoded. A longer file has a recipe for each part of it.
 pub const RECIPE_PIECES_MAX: u32 = 1 << 22;
+/// Operations that a run performs as one group: a flush of the file system for so many is cheap, and a crash costs at most this many.
+pub const GROUP_OPS_MAX: usize = 1 << 14;

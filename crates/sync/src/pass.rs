@@ -48,7 +48,7 @@ pub fn pass<I: Index>(
 ) -> Result<Pass, RunError<I::Error>> {
     let mut pass = Pass::default();
     for side in Side::BOTH {
-        run.sides.of_mut(side).recover().map_err(|error| RunError::Replica { side, error })?;
+        run.sides.of(side).recover().map_err(|error| RunError::Replica { side, error })?;
     }
     for side in Side::BOTH {
         *pass.tallies.of_mut(side) = observe_side(run, side, None, thorough, rules.is_ignored)?;
@@ -72,10 +72,10 @@ pub fn observe_side<I: Index>(
 ) -> Result<Tally, RunError<I::Error>> {
     let known = run.index.known(side, place).map_err(RunError::Index)?;
     let known = known.collect::<Result<Vec<_>, _>>().map_err(RunError::Index)?;
-    let replica = run.sides.of_mut(side);
+    let replica = *run.sides.of(side);
     let refused = |error| RunError::Replica { side, error };
     let walk = replica.walk(place).map_err(refused)?;
-    let mut noted = Noted { replica: &mut **replica, is_ignored, seen: Vec::new() };
+    let mut noted = Noted { replica, is_ignored, seen: Vec::new() };
     let tally = observe(walk, known.into_iter().map(Ok), thorough, &mut noted).map_err(refused)?;
     let steps = noted.seen.into_iter().map(|seen| IndexStep::Observe(side, seen)).collect();
     run.index.apply(steps).map_err(RunError::Index)?;
@@ -84,7 +84,7 @@ pub fn observe_side<I: Index>(
 
 /// Notes what was seen, to be remembered at the end.
 struct Noted<'a> {
-    replica: &'a mut dyn Replica,
+    replica: &'a dyn Replica,
     is_ignored: &'a dyn Fn(&TreePath, bool) -> bool,
     seen: Vec<Observation>,
 }

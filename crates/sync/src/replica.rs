@@ -3,7 +3,7 @@
 //!
 //! What every replica promises: `perform` looks at what stands there immediately before it changes anything, and refuses if that is not
 //! what the operation expects; what it displaces becomes a kept version; nothing appears under its name before all of its bytes are there;
-//! what was performed before a `settle` survives a power cut after it.
+//! what was performed before a `settle` survives a power cut after it. Contents may be staged while operations are performed.
 
 use std::any::Any;
 
@@ -12,7 +12,7 @@ use swarm_core::base::Category;
 use crate::{Entry, FileContent, KeptId, NameRules, Op, RunId, Stamp, TreePath};
 
 /// One side of a pair. Blocking.
-pub trait Replica {
+pub trait Replica: Sync {
     /// Which names it can hold.
     fn names(&self) -> NameRules;
 
@@ -22,13 +22,13 @@ pub trait Replica {
     }
 
     /// Puts in order what an interrupted run left: unfinished copies go, entries under a temporary name return to their place.
-    fn recover(&mut self) -> Result<(), ReplicaError>;
+    fn recover(&self) -> Result<(), ReplicaError>;
 
     /// What stands at `place` and below it, or below the root, in path order. The root itself is not among it.
-    fn walk(&mut self, place: Option<&TreePath>) -> Result<Walk, ReplicaError>;
+    fn walk(&self, place: Option<&TreePath>) -> Result<Walk, ReplicaError>;
 
     /// Reads and hashes files that a walk found. Each result stands for the file at the same index.
-    fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>>;
+    fn hash(&self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>>;
 
     /// The bytes of a file that was observed. Opened when it is read first; reading fails if another file stands there by then.
     fn source(&self, path: &TreePath, expected: &Entry) -> Box<dyn ContentSource>;
@@ -37,18 +37,18 @@ pub trait Replica {
     fn kept_source(&self, kept: &KeptId) -> Box<dyn ContentSource>;
 
     /// Copies contents to this side, beside the tree, and proves each by its hash. `carried` is told of bytes as they come.
-    fn stage(
-        &mut self,
-        jobs: Vec<StageJob>,
-        carried: &(dyn Fn(u64) + Sync),
-    ) -> Vec<Result<Staged, ReplicaError>>;
+    fn stage(&self, jobs: Vec<StageJob>, carried: &(dyn Fn(u64) + Sync))
+    -> Vec<Result<Staged, ReplicaError>>;
+
+    /// Makes durable what was staged. It may be called while operations are performed, for others than these.
+    fn settle_staged(&self) -> Result<(), ReplicaError>;
 
     /// Makes all that stands on this side durable: what was staged and performed, and what users wrote.
-    fn settle(&mut self) -> Result<(), ReplicaError>;
+    fn settle(&self) -> Result<(), ReplicaError>;
 
     /// Performs operations in their order; a refused one does not keep the others from being tried. Each has what was staged for it,
     /// if it puts a file. Stops early only at an error that [`ReplicaError::ends_run`]; the rest has that error too.
-    fn perform(&mut self, run: RunId, ops: Vec<(Op, Option<Staged>)>) -> Vec<Result<Done, ReplicaError>>;
+    fn perform(&self, run: RunId, ops: Vec<(Op, Option<Staged>)>) -> Vec<Result<Done, ReplicaError>>;
 }
 
 /// What a walk gives.

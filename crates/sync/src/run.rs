@@ -1,5 +1,6 @@
 //! One run: performs a plan on both sides and remembers what came of it. Operations go in groups: contents are staged and made durable,
-//! then they take their places, then both sides are durable, and only then does the index believe it. A run may be cut off
+//! then they take their places, then both sides are durable, and only then does the index believe it. Meanwhile the contents of the
+//! next group are staged. A run may be cut off
 //! between any two of these steps; the next one sees from the trees what was done.
 
 use std::collections::BTreeSet;
@@ -54,13 +55,33 @@ pub struct Run<'a, I> {
     /// Its name: versions that it displaces are kept under it.
     pub id: RunId,
     /// Both sides.
-    pub sides: PerSide<&'a mut dyn Replica>,
+    pub sides: PerSide<&'a dyn Replica>,
     /// The memory of the pair.
     pub index: &'a mut I,
     /// Is told what happens, in its order.
-    pub on_event: &'a mut dyn FnMut(RunEvent),
+    pub on_event: &'a mut (dyn FnMut(RunEvent) + Send),
     /// Is told of bytes as they are copied to a side, from several threads at once.
     pub carried: &'a (dyn Fn(Side, u64) + Sync),
+    /// Does pieces of work at once that do not depend on each other.
+    pub beside: &'a dyn Beside,
+    /// Most operations of a group: [`GROUP_OPS_MAX`](crate::limits::GROUP_OPS_MAX), if there is no reason for fewer.
+    pub group_ops_max: usize,
+}
+
+/// Does two pieces of work that do not depend on each other.
+pub trait Beside: Sync {
+    /// Returns when both are done.
+    fn both(&self, one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send));
+}
+
+/// Does one piece of work after the other.
+pub struct InTurn;
+
+impl Beside for InTurn {
+    fn both(&self, one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
+        one();
+        other();
+    }
 }
 
 impl<I: Index> Run<'_, I> {
@@ -70,9 +91,7 @@ impl<I: Index> Run<'_, I> {
         let mut work =
             Work { run: self, differences, moves: PerSide::default(), marked: PerSide::default(), number: 0 };
         for side in Side::BOTH {
-            for group in groups(plan.ops.of(side)) {
-                work.perform(side, group)?;
-            }
+            work.perform(side, plan.ops.of(side))?;
         }
         self.remember(vec![IndexStep::Rebase(plan.rebased.clone())])?;
         self.agree_on_moved(plan, differences)?;
@@ -115,7 +134,7 @@ impl<I: Index> Run<'_, I> {
     }
 
     fn settle_side(&mut self, side: Side) -> Result<(), RunError<I::Error>> {
-        self.sides.of_mut(side).settle().map_err(|error| RunError::Replica { side, error })
+        self.sides.of(side).settle().map_err(|error| RunError::Replica { side, error })
     }
 
     fn remember(&mut self, steps: Vec<IndexStep>) -> Result<(), RunError<I::Error>> {
@@ -135,35 +154,64 @@ struct Work<'run, 'a, I> {
     number: u64,
 }
 
-impl<I: Index> Work<'_, '_, I> {
+impl<'a, I: Index> Work<'_, 'a, I> {
+    /// Performs all operations of a side. While those of one group are performed and recorded, the contents of the next one are staged.
     fn perform(&mut self, side: Side, ops: &[Op]) -> Result<(), RunError<I::Error>> {
+        let mut groups = groups(ops, self.run.group_ops_max).peekable();
+        let Some(first) = groups.peek() else { return Ok(()) };
+        let mut staged = self.stage_jobs(side, first)?.stage()?;
+        while let Some(group) = groups.next() {
+            let first = self.intend(side, group)?;
+            let ahead = groups.peek().map(|next| self.stage_jobs(side, next)).transpose()?;
+            let (mut ahead, now) = (ahead.map(|ahead| move || ahead.stage()), staged);
+            let (mut recorded, mut next) = (Ok(()), Ok(Vec::new()));
+            let mut now = Some(now);
+            let beside = self.run.beside;
+            beside.both(
+                &mut || recorded = self.perform_group(side, first, group, now.take().unwrap_or_default()),
+                &mut || next = ahead.take().map_or(Ok(Vec::new()), |stage| stage()),
+            );
+            recorded?;
+            staged = next?;
+        }
+        Ok(())
+    }
+
+    /// Numbers a group, and remembers what it is about to do. What displaces or moves nothing needs no intent: if the run is killed, a new
+    /// file that is not known as its deed is no loss.
+    fn intend(&mut self, side: Side, ops: &[Op]) -> Result<u64, RunError<I::Error>> {
         let first = self.number;
         self.number += ops.len() as u64;
-        // What displaces or moves nothing needs no intent: if the run is killed, a new file that is not known as its deed is no loss.
         let displacing = (first..).zip(ops).filter(|(_, op)| op.expected.is_some());
         let intents: Vec<IndexStep> =
             displacing.map(|(number, op)| self.deed(number, side, op, DeedEnd::Intended)).collect();
-        if !intents.is_empty() {
-            self.run.remember(intents)?;
-        }
+        if intents.is_empty() { Ok(first) } else { self.run.remember(intents).map(|()| first) }
+    }
 
-        let mut staged = self.stage(side, ops)?;
+    fn perform_group(
+        &mut self,
+        side: Side,
+        first: u64,
+        ops: &[Op],
+        mut staged: Vec<StagedOp>,
+    ) -> Result<(), RunError<I::Error>> {
         let mut wanted = Vec::new();
         let mut results: Vec<Option<Result<Done, ReplicaError>>> = Vec::new();
         for (op, staged) in ops.iter().zip(&mut staged) {
-            match staged.take() {
-                Some(Err(error)) => results.push(Some(Err(error))),
+            let refused = match staged.take() {
+                Some(Err(error)) => Some(Err(error)),
                 Some(Ok(staged)) => {
                     wanted.push((op.clone(), Some(staged)));
-                    results.push(None);
+                    None
                 }
                 None => {
                     wanted.push((op.clone(), None));
-                    results.push(None);
+                    None
                 }
-            }
+            };
+            results.push(refused);
         }
-        let mut performed = self.run.sides.of_mut(side).perform(self.run.id, wanted).into_iter();
+        let mut performed = self.run.sides.of(side).perform(self.run.id, wanted).into_iter();
         let missing = || Err(ReplicaError::Stopped);
         let results: Vec<Result<Done, ReplicaError>> = results
             .into_iter()
@@ -172,18 +220,13 @@ impl<I: Index> Work<'_, '_, I> {
         self.record(side, first, ops, results)
     }
 
-    /// What is staged for each operation; nothing for one that puts no file.
-    #[expect(clippy::type_complexity, reason = "one entry for each operation: none, staged, or refused")]
-    fn stage(
-        &mut self,
-        side: Side,
-        ops: &[Op],
-    ) -> Result<Vec<Option<Result<Staged, ReplicaError>>>, RunError<I::Error>> {
-        let mut jobs = Vec::new();
-        let mut staged: Vec<Option<Result<Staged, ReplicaError>>> = Vec::new();
-        let mut waiting = Vec::new();
+    /// What has to be staged for a group.
+    fn stage_jobs(&mut self, side: Side, ops: &[Op]) -> Result<Staging<'a>, RunError<I::Error>> {
+        let (replica, carried) = (*self.run.sides.of(side), self.run.carried);
+        let mut staging =
+            Staging { side, replica, carried, jobs: Vec::new(), waiting: Vec::new(), staged: Vec::new() };
         for (at, op) in ops.iter().enumerate() {
-            staged.push(None);
+            staging.staged.push(None);
             let OpKind::Put { content: Kind::File(content), modified_ns, source } = &op.kind else {
                 continue;
             };
@@ -191,26 +234,13 @@ impl<I: Index> Work<'_, '_, I> {
                 Some(source) => {
                     let (path, standing) = (op.path.clone(), op.expected.clone());
                     let (content, modified_ns) = (*content, *modified_ns);
-                    jobs.push(StageJob { path, standing, content, modified_ns, source });
-                    waiting.push(at);
+                    staging.jobs.push(StageJob { path, standing, content, modified_ns, source });
+                    staging.waiting.push(at);
                 }
-                None => staged[at] = Some(Err(ReplicaError::Changed { path: op.path.clone() })),
+                None => staging.staged[at] = Some(Err(ReplicaError::Changed { path: op.path.clone() })),
             }
         }
-        if jobs.is_empty() {
-            return Ok(staged);
-        }
-        let carried = self.run.carried;
-        let results = self.run.sides.of_mut(side).stage(jobs, &|len| carried(side, len));
-        let ends =
-            results.iter().find_map(|result| result.as_ref().err().filter(|error| error.ends_run())).cloned();
-        if let Some(error) = ends {
-            return Err(RunError::Replica { side, error });
-        }
-        waiting.into_iter().zip(results).for_each(|(at, result)| staged[at] = Some(result));
-        // A name must not lead to bytes that a power cut could still take.
-        self.run.settle_side(side)?;
-        Ok(staged)
+        Ok(staging)
     }
 
     /// Where the bytes for an operation come from; `None` if they are nowhere any more.
@@ -308,8 +338,43 @@ impl<I: Index> Work<'_, '_, I> {
     }
 }
 
+/// What is staged for an operation: nothing for one that puts no file.
+type StagedOp = Option<Result<Staged, ReplicaError>>;
+
+/// The contents of a group on their way to a side.
+struct Staging<'a> {
+    side: Side,
+    replica: &'a dyn Replica,
+    carried: &'a (dyn Fn(Side, u64) + Sync),
+    jobs: Vec<StageJob>,
+    /// The operation of each job, by its place in the group.
+    waiting: Vec<usize>,
+    /// One for each operation of the group.
+    staged: Vec<StagedOp>,
+}
+
+impl Staging<'_> {
+    /// Brings them beside the tree, and makes them durable there.
+    fn stage<E: std::error::Error>(self) -> Result<Vec<StagedOp>, RunError<E>> {
+        let Self { side, replica, carried, jobs, waiting, mut staged } = self;
+        if jobs.is_empty() {
+            return Ok(staged);
+        }
+        let failed = |error| RunError::Replica { side, error };
+        let results = replica.stage(jobs, &|len| carried(side, len));
+        let mut errors = results.iter().filter_map(|result| result.as_ref().err());
+        if let Some(error) = errors.find(|error| error.ends_run()) {
+            return Err(failed(error.clone()));
+        }
+        waiting.into_iter().zip(results).for_each(|(at, result)| staged[at] = Some(result));
+        // A name must not lead to bytes that a power cut could still take.
+        replica.settle_staged().map_err(failed)?;
+        Ok(staged)
+    }
+}
+
 /// The operations in groups, each of which is durable before the next begins.
-fn groups(ops: &[Op]) -> impl Iterator<Item = &[Op]> {
+fn groups(ops: &[Op], ops_max: usize) -> impl Iterator<Item = &[Op]> {
     let mut rest = ops;
     std::iter::from_fn(move || {
         let mut len = 0_u64;
@@ -318,7 +383,7 @@ fn groups(ops: &[Op]) -> impl Iterator<Item = &[Op]> {
             len = len.saturating_add(put_len(op));
             fits
         };
-        let count = rest.iter().take(GROUP_OPS_MAX).take_while(fits).count();
+        let count = rest.iter().take(ops_max).take_while(fits).count();
         let (group, after) = rest.split_at(count);
         rest = after;
         (!group.is_empty()).then_some(group)
@@ -374,8 +439,6 @@ pub fn read_whole(
     }
 }
 
-/// Operations in one group: two flushes of the file system for so many are cheap, and a crash costs at most this many.
-const GROUP_OPS_MAX: usize = 32_768;
 /// Bytes after which a group ends.
 const GROUP_LEN_MAX: u64 = 256 << 20;
 /// Paths in one transaction of the index.

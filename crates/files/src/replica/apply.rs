@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use swarm_sync::{Done, Entry, Kind, Op, OpKind, ReplicaError, RunId, Staged, TreePath};
@@ -35,28 +34,19 @@ pub(super) fn perform_all(
     let begun = root.check().and_then(|()| Record::of(run, &numbered).write(root, incoming));
     let mut ended = begun.err();
     let batch = Batch { root, incoming, run };
-    let perform = |(at, (op, number)): (usize, &(Op, Option<u64>))| {
-        // The root is held open, so what follows acts in it at worst after it was moved away.
-        let checked = if at % CHECKED_EACH == 0 { root.check() } else { root.check_stop() };
-        checked.and_then(|()| batch.perform(op, *number))
-    };
-    let mut done = Vec::with_capacity(numbered.len());
-    for group in numbered.chunk_by(|(one, _), (next, _)| is_new_file(one) && is_new_file(next)) {
-        if let Some(error) = &ended {
-            done.extend(group.iter().map(|_| Err(error.clone())));
-            continue;
+    let mut perform = |(at, (op, number)): (usize, (Op, Option<u64>))| match &ended {
+        Some(error) => Err(error.clone()),
+        None => {
+            // The root is held open, so what follows acts in it at worst after it was moved away.
+            let checked = if at % CHECKED_EACH == 0 { root.check() } else { root.check_stop() };
+            let done = checked.and_then(|()| batch.perform(&op, number));
+            if let Err(error) = &done {
+                ended = error.ends_run().then(|| error.clone());
+            }
+            done
         }
-        let first = done.len();
-        done.par_extend(group.par_iter().enumerate().map(|(at, op)| perform((first + at, op))));
-        let mut failed = done[first..].iter().filter_map(|done| done.as_ref().err());
-        ended = failed.find(|error| error.ends_run()).cloned();
-    }
-    done
-}
-
-/// Operations of which one does not depend on another: what they stand in was made before all of them.
-fn is_new_file(op: &Op) -> bool {
-    op.expected.is_none() && matches!(op.kind, OpKind::Put { .. })
+    };
+    numbered.into_iter().enumerate().map(&mut perform).collect()
 }
 
 /// Links have no staged content: what is put for them is made beside the tree as well.

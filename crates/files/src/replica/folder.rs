@@ -89,15 +89,15 @@ impl Replica for FolderReplica {
         !self.root.file_system.is_of_windows
     }
 
-    fn recover(&mut self) -> Result<(), ReplicaError> {
+    fn recover(&self) -> Result<(), ReplicaError> {
         recover::recover(&self.root, &self.incoming)
     }
 
-    fn walk(&mut self, place: Option<&TreePath>) -> Result<Walk, ReplicaError> {
+    fn walk(&self, place: Option<&TreePath>) -> Result<Walk, ReplicaError> {
         walk::walk(&self.root, place)
     }
 
-    fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
+    fn hash(&self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
         hashing::hash_all(&self.root, files)
     }
 
@@ -111,18 +111,23 @@ impl Replica for FolderReplica {
     }
 
     fn stage(
-        &mut self,
+        &self,
         jobs: Vec<StageJob>,
         carried: &(dyn Fn(u64) + Sync),
     ) -> Vec<Result<Staged, ReplicaError>> {
         stage::stage_all(&self.root, &self.incoming, jobs, carried)
     }
 
-    fn settle(&mut self) -> Result<(), ReplicaError> {
+    fn settle_staged(&self) -> Result<(), ReplicaError> {
+        self.root.check()?;
+        self.incoming.sync(&self.root)
+    }
+
+    fn settle(&self) -> Result<(), ReplicaError> {
         self.incoming.settle(&self.root)
     }
 
-    fn perform(&mut self, run: RunId, ops: Vec<(Op, Option<Staged>)>) -> Vec<Result<Done, ReplicaError>> {
+    fn perform(&self, run: RunId, ops: Vec<(Op, Option<Staged>)>) -> Vec<Result<Done, ReplicaError>> {
         apply::perform_all(&self.root, &self.incoming, run, ops)
     }
 }

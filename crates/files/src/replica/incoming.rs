@@ -28,6 +28,8 @@ pub(super) struct Incoming {
     has_unsynced_copies: AtomicBool,
     /// Anything that no sync covers yet.
     is_unsynced: AtomicBool,
+    /// Held while a sync is under way.
+    syncing: Mutex<()>,
     staged: Mutex<BTreeMap<u64, Copied>>,
     left: Mutex<Left>,
 }
@@ -51,19 +53,19 @@ impl Incoming {
     /// A number for an entry beside the tree. It tells the folder that it stands in.
     pub(super) fn number(&self) -> u64 {
         let lane = rayon::current_thread_index().unwrap_or(0) % LANES;
-        self.next[lane].fetch_add(1, Ordering::Relaxed) * LANES as u64 + lane as u64
+        self.next[lane].fetch_add(1, Ordering::SeqCst) * LANES as u64 + lane as u64
     }
 
     /// Makes the folder of the entry with this number when something comes there for the first time.
     pub(super) fn make_folder(&self, root: &Root, path: &TreePath, number: u64) -> Result<(), ReplicaError> {
         let is_made = &self.is_made[lane(number)];
-        if is_made.load(Ordering::Relaxed) {
+        if is_made.load(Ordering::SeqCst) {
             return Ok(());
         }
         let folder = folder(number);
         root.dir.make_directory(&folder).map_err(|error| store_fault(path, "make .swarm for", &error))?;
         root.dir.hold(&folder).map_err(|errno| fault(path, "open .swarm for", errno))?;
-        is_made.store(true, Ordering::Relaxed);
+        is_made.store(true, Ordering::SeqCst);
         Ok(())
     }
 
@@ -78,7 +80,7 @@ impl Incoming {
                 Err(Errno::EXIST) => {}
                 Err(errno) => {
                     // If somebody removed the folder, the next one makes it again.
-                    self.is_made[lane(number)].store(false, Ordering::Relaxed);
+                    self.is_made[lane(number)].store(false, Ordering::SeqCst);
                     return Err(fault(path, "create a copy of", errno));
                 }
             }
@@ -86,7 +88,7 @@ impl Incoming {
     }
 
     pub(super) fn insert(&self, number: u64, copied: Copied) -> Staged {
-        self.has_unsynced_copies.store(true, Ordering::Relaxed);
+        self.has_unsynced_copies.store(true, Ordering::SeqCst);
         self.mark_unsynced();
         locked(&self.staged).insert(number, copied);
         Staged(number)
@@ -121,22 +123,35 @@ impl Incoming {
 
     /// Something was changed that no sync covers.
     pub(super) fn mark_unsynced(&self) {
-        self.is_unsynced.store(true, Ordering::Relaxed);
+        self.is_unsynced.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn is_unsynced(&self) -> bool {
-        self.is_unsynced.load(Ordering::Relaxed)
+        self.is_unsynced.load(Ordering::SeqCst)
     }
 
     pub(super) fn has_unsynced_copies(&self) -> bool {
-        self.has_unsynced_copies.load(Ordering::Relaxed)
+        self.has_unsynced_copies.load(Ordering::SeqCst)
     }
 
     /// Makes everything durable that was changed below the root, if anything was.
     pub(super) fn sync(&self, root: &Root) -> Result<(), ReplicaError> {
-        if !self.is_unsynced() {
+        // Who finds that a sync is under way waits for it: it may be the one that covers what was done here.
+        let _turn = locked(&self.syncing);
+        // What is done from here on is left to the next sync.
+        let had_copies = self.has_unsynced_copies.swap(false, Ordering::SeqCst);
+        if !self.is_unsynced.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
+        let synced = Self::sync_file_system(root);
+        if synced.is_err() {
+            self.has_unsynced_copies.fetch_or(had_copies, Ordering::SeqCst);
+            self.mark_unsynced();
+        }
+        synced
+    }
+
+    fn sync_file_system(root: &Root) -> Result<(), ReplicaError> {
         let failed = |error: StoreError| ReplicaError::Io {
             path: Shown(root.dir.path()).to_string(),
             op: "sync",
@@ -146,8 +161,6 @@ impl Incoming {
             // The one call that every system has: it syncs all that is mounted.
             rustix::fs::sync();
         }
-        self.is_unsynced.store(false, Ordering::Relaxed);
-        self.has_unsynced_copies.store(false, Ordering::Relaxed);
         Ok(())
     }
 

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use swarm_core::base::mix;
 use swarm_sync::{
-    ConflictKind, Difference, Direction, Guard, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run,
-    RunError, RunEvent, RunId, Side, Source, Strategy, TreePath, keep_texts, observe_side, propose, undo,
+    Beside, ConflictKind, Difference, Direction, Guard, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules,
+    Run, RunError, RunEvent, RunId, Side, Source, Strategy, TreePath, keep_texts, limits, observe_side,
+    propose, undo,
 };
 
 use super::bug::Bug;
@@ -85,8 +87,8 @@ fn steps(
 ) -> Result<(), RunError<IndexFault>> {
     let bug = hub.lock().bug;
     let pair = index.pair;
-    let mut local = SimReplica { hub: hub.clone(), at: pair.0 };
-    let mut remote = SimReplica { hub: hub.clone(), at: pair.1 };
+    let local = SimReplica { hub: hub.clone(), at: pair.0 };
+    let remote = SimReplica { hub: hub.clone(), at: pair.1 };
     let Passed { performed, removed, refused, .. } = passed;
     let mut on_event = |event| match event {
         RunEvent::Performed { side, op } => {
@@ -98,15 +100,17 @@ fn steps(
     };
     let mut run = Run {
         id: settings.run,
-        sides: PerSide { local: &mut local, remote: &mut remote },
+        sides: PerSide { local: &local, remote: &remote },
         index,
         on_event: &mut on_event,
         carried: &|_, _| (),
+        beside: &EitherFirst(hub.clone()),
+        group_ops_max: group_ops_max(settings.run),
     };
     let odd = PerSide::each(|side| odd_places(hub, pair, side));
     let before = PerSide::each(|side| hub.lock().disks[replica_of(pair, side)].live().clone());
     for side in Side::BOTH {
-        run.sides.of_mut(side).recover().map_err(|error| RunError::Replica { side, error })?;
+        run.sides.of(side).recover().map_err(|error| RunError::Replica { side, error })?;
     }
     let is_ignoring = settings.is_ignoring && bug != Some(Bug::IgnoredIsPlanned);
     let is_ignored = |path: &TreePath, _: bool| is_ignoring && is_ignored_name(path);
@@ -323,12 +327,12 @@ pub(super) fn undo_run(hub: &Shared, index: &mut SimIndex, run: RunId, by: RunId
         return Err(format!("the fate of {:?} is not known", way.unknown));
     }
     let (local, remote) = index.pair;
-    let mut local = SimReplica { hub: hub.clone(), at: local };
-    let mut remote = SimReplica { hub: hub.clone(), at: remote };
+    let local = SimReplica { hub: hub.clone(), at: local };
+    let remote = SimReplica { hub: hub.clone(), at: remote };
     let mut refused = Vec::new();
     let mut run = Run {
         id: by,
-        sides: PerSide { local: &mut local, remote: &mut remote },
+        sides: PerSide { local: &local, remote: &remote },
         index,
         on_event: &mut |event| {
             if let RunEvent::Refused { op, error, .. } = event {
@@ -336,8 +340,32 @@ pub(super) fn undo_run(hub: &Shared, index: &mut SimIndex, run: RunId, by: RunId
             }
         },
         carried: &|_, _| (),
+        beside: &EitherFirst(hub.clone()),
+        group_ops_max: group_ops_max(by),
     };
     let plan = Plan { ops: way.ops, ..Plan::default() };
     run.carry_out(&plan, &[]).map_err(|error| error.to_string())?;
     if refused.is_empty() { Ok(()) } else { Err(format!("refused: {refused:?}")) }
+}
+
+/// Does one piece of work after the other, this or that one first. What they do is told apart by the disk alone, so any order stands for
+/// all that threads could do.
+struct EitherFirst(Shared);
+
+impl Beside for EitherFirst {
+    fn both(&self, one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
+        let is_turned = self.0.lock().ticks % 2 == 1;
+        if is_turned {
+            other();
+        }
+        one();
+        if !is_turned {
+            other();
+        }
+    }
+}
+
+/// Small groups show what happens between two of them.
+fn group_ops_max(run: RunId) -> usize {
+    [1, 2, 5, limits::GROUP_OPS_MAX][(mix(0, run.ms()) % 4) as usize]
 }

@@ -28,7 +28,7 @@ impl Replica for SimReplica {
         if hub.has(Bug::NamesIgnored) { NameRules::default() } else { hub.disks[self.at].names }
     }
 
-    fn recover(&mut self) -> Result<(), ReplicaError> {
+    fn recover(&self) -> Result<(), ReplicaError> {
         let mut hub = self.hub.lock();
         let here = TreePath::new("staging").ok();
         match hub.effect(self.at, Need::Names, "recover", here.as_ref()) {
@@ -50,7 +50,7 @@ impl Replica for SimReplica {
         Ok(())
     }
 
-    fn walk(&mut self, place: Option<&TreePath>) -> Result<Walk, ReplicaError> {
+    fn walk(&self, place: Option<&TreePath>) -> Result<Walk, ReplicaError> {
         let mut hub = self.hub.lock();
         match hub.effect(self.at, Need::Read, "read", None) {
             Err(ReplicaError::Gone(_)) if hub.has(Bug::AwayLooksEmpty) => {
@@ -62,7 +62,7 @@ impl Replica for SimReplica {
         Ok(Box::new(Steps { hub, at: self.at, place, last: None, skipped: None, has_ended: false }))
     }
 
-    fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
+    fn hash(&self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
         files.into_iter().map(|found| hash(&mut self.hub.lock(), self.at, &found)).collect()
     }
 
@@ -75,14 +75,18 @@ impl Replica for SimReplica {
     }
 
     fn stage(
-        &mut self,
+        &self,
         jobs: Vec<StageJob>,
         carried: &(dyn Fn(u64) + Sync),
     ) -> Vec<Result<Staged, ReplicaError>> {
         jobs.into_iter().map(|job| stage(&self.hub, self.at, job, carried)).collect()
     }
 
-    fn settle(&mut self) -> Result<(), ReplicaError> {
+    fn settle_staged(&self) -> Result<(), ReplicaError> {
+        self.settle()
+    }
+
+    fn settle(&self) -> Result<(), ReplicaError> {
         let mut hub = self.hub.lock();
         hub.effect(self.at, Need::Settle, "settle", None)?;
         let is_remote = hub.running.as_ref().is_some_and(|running| running.pair.1 == self.at);
@@ -102,7 +106,7 @@ impl Replica for SimReplica {
         hub.effect(self.at, Need::Settle, "settle", None)
     }
 
-    fn perform(&mut self, run: RunId, ops: Vec<(Op, Option<Staged>)>) -> Vec<Result<Done, ReplicaError>> {
+    fn perform(&self, run: RunId, ops: Vec<(Op, Option<Staged>)>) -> Vec<Result<Done, ReplicaError>> {
         for (op, _) in &ops {
             if let OpKind::Move { from } = &op.kind
                 && op.path.name().starts_with(".swarm-move-")

@@ -28,6 +28,8 @@ mod nodes;
 mod disputes;
 mod merge;
 mod names;
+mod outcomes;
+mod rulings;
 pub(crate) use names::key as name_key;
 mod structure;
 

@@ -3,6 +3,7 @@
 mod table;
 
 mod conflicts;
+mod decided;
 mod moves;
 
 mod limits;

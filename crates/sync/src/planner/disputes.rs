@@ -47,8 +47,16 @@ impl Merge<'_> {
             self.merges.extend(merge_task(&conflict).map(|task| (task.conflict, task)));
         }
         let ruling = self.limited(&dispute, ruling);
+        let below = self.pass_down(&conflict, &dispute, ruling);
         if !self.settle(&dispute, &conflict, ruling) {
             self.hold(&dispute, conflict);
+            return;
+        }
+        for node in below {
+            if self.held_by[node].is_some() {
+                self.release(node);
+                self.merge_one(node);
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Outcomes: what a ruling makes of the nodes of a dispute.
 
+use std::collections::BTreeSet;
+
 use super::disputes::Dispute;
 use super::merge::{Fate, Merge, merged_place};
 use super::names;
@@ -59,10 +61,8 @@ impl Merge<'_> {
     /// The node and everything below it that is not on both sides becomes what it is on this side. What both have, and the other side
     /// moved into a folder that goes now, stays where this side has it.
     fn take_all(&mut self, node: NodeId, side: Side) {
-        let subtree = self.forest.subtree(node);
-        let is_apart = |below: &&NodeId| **below == node || !self.forest.is_on_both(**below);
-        let apart: Vec<NodeId> = subtree.iter().filter(is_apart).copied().collect();
-        for below in apart {
+        let (apart, shared) = self.parted_below(node);
+        for below in std::iter::once(node).chain(apart) {
             self.release(below);
             self.is_taken.insert(below);
             match self.forest.now(below, side).map(|standing| standing.place.clone()) {
@@ -70,15 +70,32 @@ impl Merge<'_> {
                 None => self.fates[below] = Fate::Dead,
             }
         }
-        for &below in subtree.iter().filter(|below| **below != node) {
+        for below in shared {
             let parent = self.target(below, side).map(|place| place.parent);
             let is_homeless = parent.is_some_and(|parent| self.fates[parent] == Fate::Dead);
             let place = self.forest.now(below, side).map(|standing| standing.place.clone());
-            if let Some(place) = place.filter(|_| is_homeless && self.forest.is_on_both(below)) {
+            if let Some(place) = place.filter(|_| is_homeless) {
                 self.is_taken.insert(below);
                 self.place_at(below, place);
             }
         }
+    }
+
+    /// What stands below a node: what is on one side alone, and what is on both. What is below one of these stands elsewhere on the other
+    /// side, and goes where it goes.
+    fn parted_below(&self, node: NodeId) -> (Vec<NodeId>, Vec<NodeId>) {
+        let (mut apart, mut shared) = (BTreeSet::new(), BTreeSet::new());
+        let mut open = vec![node];
+        while let Some(next) = open.pop() {
+            for &child in Side::BOTH.iter().flat_map(|side| self.forest.children(next, *side)) {
+                if self.forest.is_on_both(child) {
+                    shared.insert(child);
+                } else if apart.insert(child) {
+                    open.push(child);
+                }
+            }
+        }
+        (apart.into_iter().collect(), shared.into_iter().collect())
     }
 
     fn take_places(&mut self, dispute: &Dispute, side: Side) {
@@ -89,8 +106,7 @@ impl Merge<'_> {
         self.release(node);
         match self.forest.now(node, side).map(|standing| standing.place.clone()) {
             Some(place) if self.forest.is_on_both(node) => self.place_at(node, place),
-            Some(place) => self.live_at(node, side, place),
-            None => self.take_all(node, side),
+            Some(_) | None => self.take_all(node, side),
         }
     }
 
@@ -131,18 +147,39 @@ impl Merge<'_> {
         true
     }
 
-    /// An entry that was moved to two places: a file stands at both. A folder is not doubled, it goes where the local side moved it.
+    /// An entry that was moved to two places stands at both, and so does all that both sides have below it.
     fn stand_twice(&mut self, node: NodeId) -> bool {
-        let place = |side| self.forest.now(node, side).map(|standing| standing.place.clone());
-        let (Some(local), Some(remote)) = (place(Side::Local), place(Side::Remote)) else { return false };
-        if self.forest.now(node, Side::Local).is_some_and(|standing| standing.entry.is_folder()) {
-            self.place_at(node, local);
-            return true;
+        if !self.forest.is_on_both(node) {
+            return false;
         }
-        let copy = self.split_remote(node);
-        self.live_at(node, Side::Local, local);
-        self.live_at(copy, Side::Remote, remote);
+        let local = self.forest.below(node, Side::Local);
+        let mut open = vec![node];
+        while let Some(next) = open.pop() {
+            let copy = self.stand_alone(next, Side::Remote);
+            for child in self.forest.children(copy, Side::Remote).to_vec() {
+                if local.contains(&child) || !self.forest.is_on_both(child) {
+                    open.push(child);
+                }
+            }
+        }
+        for next in std::iter::once(node).chain(local) {
+            if !self.forest.is_on_both(next) {
+                self.stand_alone(next, Side::Local);
+            }
+        }
         true
+    }
+
+    /// What stands on a side lives as it is there; what the other side has becomes another node, and what that moved out of a folder goes
+    /// where it is moved to.
+    fn stand_alone(&mut self, node: NodeId, side: Side) -> NodeId {
+        self.release(node);
+        let node = if self.forest.is_on_both(node) { self.split_remote(node) } else { node };
+        self.is_taken.insert(node);
+        if let Some(place) = self.forest.now(node, side).map(|standing| standing.place.clone()) {
+            self.live_at(node, side, place);
+        }
+        node
     }
 
     fn split_remote(&mut self, node: NodeId) -> NodeId {
@@ -151,6 +188,7 @@ impl Merge<'_> {
         self.is_disputed.push(false);
         self.held_by.push(None);
         self.rulings.push(0);
+        self.chosen.push(self.chosen[node]);
         self.is_taken.extend([node, copy]);
         copy
     }
@@ -163,6 +201,9 @@ impl Merge<'_> {
         let copy_place = names::copy_place(self, &place, is_folder);
         for (node, side, place) in [(local, Side::Local, place), (remote, Side::Remote, copy_place)] {
             self.release(node);
+            if !self.forest.is_on_both(node) {
+                self.take_all(node, side);
+            }
             match &mut self.fates[node] {
                 Fate::Live(want) => want.place = place,
                 Fate::Dead | Fate::Held => self.live_at(node, side, place),

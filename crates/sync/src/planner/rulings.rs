@@ -2,13 +2,14 @@
 
 use super::disputes::Dispute;
 use super::merge::Merge;
+use super::nodes::NodeId;
 use crate::limits::MERGE_LEN_MAX;
 use crate::{
     Choice, Conflict, ConflictKind, FileContent, Kind, MergeTask, PerSide, Side, SideVersion, Strategy,
 };
 
 /// How a dispute ends.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Ruling {
     Hold,
     /// This side has its way.
@@ -30,6 +31,11 @@ impl Merge<'_> {
             }
             None => {}
         }
+        let chosen =
+            [dispute.nodes.local, dispute.nodes.remote].into_iter().find_map(|node| self.chosen[node]);
+        if let Some(chosen) = chosen.filter(|_| conflict.kind != ConflictKind::Name) {
+            return chosen;
+        }
         let strategy = self.strategy(conflict, dispute);
         match (conflict.kind, strategy) {
             // A strategy must not delete what a side merely cannot hold.
@@ -41,6 +47,25 @@ impl Merge<'_> {
             (_, Strategy::Newer) => newer(conflict, dispute),
             (_, Strategy::AutoMerge) => merge_task(conflict).map_or(Ruling::Hold, |_| Ruling::Merge),
         }
+    }
+
+    /// What a user chose about an entry holds for all that is in doubt at and below it. Gives what is below it.
+    pub(super) fn pass_down(
+        &mut self,
+        conflict: &Conflict,
+        dispute: &Dispute,
+        ruling: Ruling,
+    ) -> Vec<NodeId> {
+        let is_chosen = self.policy.choices.contains_key(&conflict.id);
+        if !is_chosen || !matches!(ruling, Ruling::Side(_) | Ruling::Both) {
+            return Vec::new();
+        }
+        let nodes = dispute.all_nodes();
+        let mut subtrees: Vec<NodeId> = nodes.iter().flat_map(|node| self.forest.subtree(*node)).collect();
+        // What they come upon where they go now is decided with them.
+        subtrees.iter().for_each(|node| self.chosen[*node] = Some(ruling));
+        subtrees.retain(|below| !nodes.contains(below));
+        subtrees
     }
 
     /// Patterns are matched to the paths of a run: those that stand now, before anything is moved.

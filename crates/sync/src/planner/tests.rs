@@ -14,7 +14,7 @@ mod canopy;
 use expect_test::Expect;
 
 use crate::model::{Pair, describe, read_tree};
-use crate::{Direction, Guard, NameRules, PerSide, Policy, Strategy, TreePath};
+use crate::{Choice, Direction, Guard, NameRules, PerSide, Policy, Strategy, TreePath};
 
 /// Checks what is planned for three trees.
 fn check(base: &'static str, local: &'static str, remote: &'static str, expected: Expect) {
@@ -28,14 +28,36 @@ fn check_with(
     remote: &'static str,
     expected: Expect,
 ) {
-    let text = |text: &'static str, name: &str| text.strip_prefix(name).expect("the name of the tree");
-    let mut pair = pair(text(base, "base:"), text(local, "local:"), text(remote, "remote:"));
-    let mut policy = policy.clone();
-    policy.totals = PerSide::each(|side| pair.trees.of(side).entries.len() as u64);
-    policy.copy_label = "L".to_owned();
-    let plan = crate::plan(&pair.differences(), &policy);
+    let mut pair = pair_of(base, local, remote);
+    let plan = crate::plan(&pair.differences(), &labelled(policy, &pair));
     expected.assert_eq(&describe(&plan));
     pair.perform(&plan).expect("each operation is possible");
+}
+
+/// Checks what is planned where nobody is asked, and then this was chosen about every conflict.
+fn check_chosen(
+    choice: Choice,
+    base: &'static str,
+    local: &'static str,
+    remote: &'static str,
+    expected: Expect,
+) {
+    let pair = pair_of(base, local, remote);
+    let mut policy = labelled(&Policy::default(), &pair);
+    let conflicts = crate::plan(&pair.differences(), &policy).conflicts;
+    policy.choices = conflicts.iter().map(|conflict| (conflict.id, choice)).collect();
+    check_with(&policy, base, local, remote, expected);
+}
+
+fn labelled(policy: &Policy, pair: &Pair) -> Policy {
+    let totals = PerSide::each(|side| pair.trees.of(side).entries.len() as u64);
+    Policy { totals, copy_label: "L".to_owned(), ..policy.clone() }
+}
+
+/// The pair of three trees that begin with their names.
+fn pair_of(base: &str, local: &str, remote: &str) -> Pair {
+    let text = |text: &str, name: &str| text.strip_prefix(name).expect("the name of the tree").to_owned();
+    pair(&text(base, "base:"), &text(local, "local:"), &text(remote, "remote:"))
 }
 
 fn pair(base: &str, local: &str, remote: &str) -> Pair {

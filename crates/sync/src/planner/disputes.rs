@@ -46,7 +46,7 @@ impl Merge<'_> {
         if matches!(ruling, Ruling::Merge) {
             self.merges.extend(merge_task(&conflict).map(|task| (task.conflict, task)));
         }
-        let ruling = self.limited(&dispute, ruling);
+        let ruling = self.limited(&conflict, &dispute, ruling);
         let below = self.pass_down(&conflict, &dispute, ruling);
         if !self.settle(&dispute, &conflict, ruling) {
             self.hold(&dispute, conflict);

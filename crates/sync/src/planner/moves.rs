@@ -237,18 +237,19 @@ fn has_other_id(one: &Difference, side: Side) -> bool {
     matches!((base_id(one, side), now), (Some(base), Some(now)) if base != now)
 }
 
-/// Two sides have the same at a path, though not by the same move: that is agreed, and none of it was a move.
+/// Two sides have the same at a path, though not by the same move: that is agreed, and none of it was a move. Of a folder, all that stands
+/// in it has to be the same, too.
 fn drop_equal_goals(differences: &[&Difference], moves: &mut PerSide<Moves>) {
     for side in Side::BOTH {
         let other = moves.of(side.other()).clone();
-        let is_kept = |from: &TreePath, to: &TreePath| {
-            let one = at(differences, to);
-            let is_file =
-                one.is_some_and(|one| one.now.of(side).as_ref().is_some_and(|entry| !entry.is_folder()));
-            !is_file || other.get(from) == Some(to) || !one.is_some_and(Difference::agrees)
-        };
-        moves.of_mut(side).retain(|from, to| is_kept(from, to));
+        moves.of_mut(side).retain(|from, to| other.get(from) == Some(to) || !has_equal_goal(differences, to));
     }
+}
+
+fn has_equal_goal(differences: &[&Difference], to: &TreePath) -> bool {
+    let start = differences.partition_point(|one| one.path < *to);
+    let mut there = differences[start..].iter().take_while(|one| one.path.is_at_or_below(to)).peekable();
+    there.peek().is_some_and(|one| one.path == *to) && there.all(|one| one.agrees())
 }
 
 /// A file that was saved under its old name while its old version got another name: if the other side changed it, those two are the

@@ -78,7 +78,8 @@ impl Merge<'_> {
 
     /// Rulings of different paths may contradict each other, so that the same entries are disputed again and again. Then the local side
     /// has its way: its entries have no two places. If that does not help, somebody decides.
-    pub(super) fn limited(&mut self, dispute: &Dispute, ruling: Ruling) -> Ruling {
+    /// What a user chose is not overruled by what strategies did before.
+    pub(super) fn limited(&mut self, conflict: &Conflict, dispute: &Dispute, ruling: Ruling) -> Ruling {
         let nodes = dispute.all_nodes();
         let count = nodes.iter().map(|node| self.rulings[*node]).max().unwrap_or(0);
         if matches!(dispute.kind, ConflictKind::Structure | ConflictKind::Name) {
@@ -87,6 +88,7 @@ impl Merge<'_> {
         match (ruling, dispute.kind) {
             (Ruling::Hold | Ruling::Merge, _) => ruling,
             _ if count < RULINGS_MAX => ruling,
+            _ if self.policy.choices.contains_key(&conflict.id) && count < LOCAL_RULINGS_MAX => ruling,
             (_, ConflictKind::Structure) if count < LOCAL_RULINGS_MAX => Ruling::Side(Side::Local),
             _ => Ruling::Hold,
         }

@@ -34,7 +34,7 @@ fn check_with(
     pair.perform(&plan).expect("each operation is possible");
 }
 
-/// Checks what is planned where nobody is asked, and then this was chosen about every conflict.
+/// Checks what is planned after this was chosen about every conflict.
 fn check_chosen(
     choice: Choice,
     base: &'static str,
@@ -42,8 +42,19 @@ fn check_chosen(
     remote: &'static str,
     expected: Expect,
 ) {
+    check_chosen_with(&Policy::default(), choice, base, local, remote, expected);
+}
+
+fn check_chosen_with(
+    policy: &Policy,
+    choice: Choice,
+    base: &'static str,
+    local: &'static str,
+    remote: &'static str,
+    expected: Expect,
+) {
     let pair = pair_of(base, local, remote);
-    let mut policy = labelled(&Policy::default(), &pair);
+    let mut policy = labelled(policy, &pair);
     let conflicts = crate::plan(&pair.differences(), &policy).conflicts;
     policy.choices = conflicts.iter().map(|conflict| (conflict.id, choice)).collect();
     check_with(&policy, base, local, remote, expected);

@@ -381,3 +381,26 @@ fn a_file_that_both_have_at_its_new_name_is_agreed_though_its_old_name_was_edite
     "]],
     );
 }
+
+#[test]
+fn a_folder_moved_to_where_the_other_side_has_the_same_is_agreed_there() {
+    check(
+        "base: d/#1 d/x=1#2",
+        "local: d/#1 d/x=1#2 e/#3 e/x=2#4",
+        "remote: e/#1 e/x=2#2",
+        expect![[r#"
+        local: remove d/x
+        local: remove d
+        agreed: e e/x
+    "#]],
+    );
+    check(
+        "base: d/#1 d/x=1#2",
+        "local: d/#1 d/x=3#2 e/#3 e/x=1#4",
+        "remote: e/#1 e/x=1#2",
+        expect![[r#"
+        agreed: e e/x
+        Deletion d/x: d/x=3 | nothing
+    "#]],
+    );
+}

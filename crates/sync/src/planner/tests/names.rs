@@ -2,8 +2,8 @@
 
 use expect_test::expect;
 
-use super::{check_with, pair, windows};
-use crate::{Direction, Policy, Strategy, TreePath};
+use super::{check_chosen_with, check_with, pair, windows};
+use crate::{Choice, Direction, Policy, Strategy, TreePath};
 
 #[test]
 fn names_that_a_side_cannot_hold_are_conflicts_and_the_rest_goes_on() {
@@ -107,6 +107,51 @@ fn a_mirror_makes_no_copies_of_names_that_it_cannot_hold() {
         expect![[r#"
             remote: put A=1
             Name a: a=2 | nothing (A is the same name there)
+        "#]],
+    );
+}
+
+#[test]
+fn a_conflict_that_ends_at_a_name_which_a_side_cannot_hold_is_decided_by_a_choice() {
+    let (base, local, remote) =
+        ("base: a=3#1 e=2#2 A=3#3", "local: A=3#3 a=9#4 f=5#2", "remote: A=3#3 f=3#1");
+    let standing = vec![TreePath::new("A").expect("a path")];
+    let policy = Policy { strategy: Strategy::KeepLocal, standing, ..windows() };
+    check_with(
+        &policy,
+        base,
+        local,
+        remote,
+        expect![[r#"
+            agreed: e
+            Structure f: f=5 | f=3 (two entries have this name) holds a
+        "#]],
+    );
+    check_chosen_with(
+        &policy,
+        Choice::KeepRemote,
+        base,
+        local,
+        remote,
+        expect![[r#"
+            local: remove f
+            local: move a -> f
+            remote: replace f=9 from a
+            agreed: e
+        "#]],
+    );
+    check_chosen_with(
+        &policy,
+        Choice::KeepBoth,
+        base,
+        local,
+        remote,
+        expect![[r#"
+            local: move a -> f (conflict L)
+            remote: move f -> f (conflict L)
+            remote: put f=5
+            remote: replace f (conflict L)=9 from a
+            agreed: e
         "#]],
     );
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use swarm_sync::{
-    ConflictKind, Difference, Direction, Guard, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run,
-    RunError, RunEvent, RunId, Side, Source, Strategy, TreePath, keep_texts, observe_side, propose, undo,
+    ConflictKind, Difference, Direction, Guard, IndexStep, Op, OpKind, PerSide, Plan, Policy, Proposal,
+    Rules, Run, RunError, RunEvent, RunId, Side, Source, Strategy, TreePath, forgotten, keep_texts,
+    observe_side, propose, undo,
 };
 
 use super::bug::Bug;
@@ -325,19 +326,20 @@ pub(super) fn undo_run(hub: &Shared, index: &mut SimIndex, run: RunId, by: RunId
     let (local, remote) = index.pair;
     let mut local = SimReplica { hub: hub.clone(), at: local };
     let mut remote = SimReplica { hub: hub.clone(), at: remote };
-    let mut refused = Vec::new();
+    let (mut refused, mut performed) = (Vec::new(), Vec::new());
     let mut run = Run {
         id: by,
         sides: PerSide { local: &mut local, remote: &mut remote },
-        index,
-        on_event: &mut |event| {
-            if let RunEvent::Refused { op, error, .. } = event {
-                refused.push(format!("{op:?}: {error}"));
-            }
+        index: &mut *index,
+        on_event: &mut |event| match event {
+            RunEvent::Performed { op, .. } => performed.push(op),
+            RunEvent::Refused { op, error, .. } => refused.push(format!("{op:?}: {error}")),
         },
         carried: &|_, _| (),
     };
     let plan = Plan { ops: way.ops, ..Plan::default() };
     run.carry_out(&plan, &[]).map_err(|error| error.to_string())?;
+    let gone = forgotten(index, &performed).map_err(|error| error.to_string())?;
+    swarm_sync::Index::apply(index, vec![IndexStep::Rebase(gone)]).map_err(|error| error.to_string())?;
     if refused.is_empty() { Ok(()) } else { Err(format!("refused: {refused:?}")) }
 }

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use swarm_core::base::Rng;
-use swarm_sync::{Choice, Index, IndexStep, Kind, RunId, Side, Strategy, TreePath};
+use swarm_sync::{
+    Choice, Direction, Index, IndexStep, Kind, Op, OpKind, PerSide, RunId, Side, Strategy, TreePath,
+};
 
 use super::bug::Bug;
 use super::disk::{Body, Disk, Node};
@@ -476,6 +478,7 @@ impl World {
         self.hub.lock().count("run undone");
         if let Err(error) = end {
             self.find(format!("undoing a run of pair {pair}: {error}"));
+            return;
         }
         for (at, before) in [local, remote].into_iter().zip(before) {
             let path = first_unlike(&self.tree(at), &before, |_| false);
@@ -484,6 +487,30 @@ impl World {
                     "undoing a run of pair {pair} left replica {at} with something else at {path}"
                 ));
             }
+        }
+        self.check_not_carried(pair, &passed.proposal.plan.ops);
+    }
+
+    /// After a run was taken back, the next one removes and moves nothing because of that.
+    fn check_not_carried(&mut self, pair: usize, undone: &PerSide<Vec<Op>>) {
+        if self.is_over()
+            || self.setup.strategy != Strategy::Manual
+            || self.setup.direction != Direction::Both
+        {
+            return;
+        }
+        let froms = |op: &Op| if let OpKind::Move { from } = &op.kind { Some(from.clone()) } else { None };
+        let ops = undone.local.iter().chain(&undone.remote);
+        let touched: Vec<TreePath> =
+            ops.flat_map(|op| froms(op).into_iter().chain([op.path.clone()])).collect();
+        let next = self.quiet_pass(pair, false).proposal.plan.ops;
+        let gone = next.local.iter().chain(&next.remote).filter_map(|op| match &op.kind {
+            OpKind::Remove => Some(&op.path),
+            OpKind::Move { from } => Some(from),
+            OpKind::MakeFolder | OpKind::Put { .. } | OpKind::SetExecutable { .. } => None,
+        });
+        for path in gone.filter(|path| touched.iter().any(|place| path.is_at_or_below(place))) {
+            self.find(format!("a run of pair {pair} was undone, and the next one takes away {path}"));
         }
     }
 }

@@ -226,9 +226,13 @@ impl<'a> Sequence<'a> {
         let (Some(place), Some(path)) = (self.place[node].clone(), self.path(node)) else { return };
         // Another name for another entry: one that could not return from a detour keeps its name, and would be in the way.
         let times = self.entry(node).map_or([0, 0], |entry| [entry.modified_ns, entry.stamp.changed_ns]);
-        let id = blake3::hash(format!("{path} {times:?}").as_bytes());
-        let name = format!(".swarm-move-{}", &id.to_hex()[..8]);
-        self.relocate(node, Place { parent: place.parent, name: name.into() });
+        let mut id = blake3::hash(format!("{path} {times:?}").as_bytes());
+        let mut aside = detour(place.parent, &id);
+        while self.at.contains_key(&self.key(&aside)) {
+            id = blake3::hash(id.as_bytes());
+            aside = detour(place.parent, &id);
+        }
+        self.relocate(node, aside);
     }
 
     fn set_place(&mut self, node: NodeId, place: Option<Place>) {
@@ -296,4 +300,9 @@ impl<'a> Sequence<'a> {
             self.ops.push(Op { path, kind, expected: Some(entry.clone()) });
         }
     }
+}
+
+/// A name for the time of a run, in a folder.
+fn detour(parent: NodeId, id: &blake3::Hash) -> Place {
+    Place { parent, name: format!(".swarm-move-{}", &id.to_hex()[..8]).into() }
 }

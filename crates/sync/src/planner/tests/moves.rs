@@ -404,3 +404,18 @@ fn a_folder_moved_to_where_the_other_side_has_the_same_is_agreed_there() {
     "#]],
     );
 }
+
+#[test]
+fn a_name_for_the_time_of_a_run_is_one_that_nothing_has() {
+    check(
+        "base: a=1#1 b=2#2",
+        "local: a=2#2 b=1#1",
+        "remote: a=1#8 b=2#9 .swarm-move-50431693=3#7",
+        expect![[r#"
+            local: put .swarm-move-50431693=3
+            remote: move b -> .swarm-move-97b7afb3
+            remote: move a -> b
+            remote: move .swarm-move-97b7afb3 -> a
+        "#]],
+    );
+}

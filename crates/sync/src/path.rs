@@ -3,16 +3,18 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use swarm_core::base::Shown;
 
 use crate::limits::{NAME_LEN_MAX, PATH_LEN_MAX};
 
-/// The path of an entry below the root of a replica.
+/// The path of an entry below the root of a replica. Cloning it copies no text: a difference, its operations and all that a plan is made with
+/// share one.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct TreePath(Box<str>);
+pub struct TreePath(Arc<str>);
 
 /// Why a text is no path in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,8 +38,8 @@ pub enum PathFault {
 
 impl TreePath {
     /// Checks a path.
-    pub fn new(text: impl Into<Box<str>>) -> Result<Self, PathFault> {
-        let text: Box<str> = text.into();
+    pub fn new(text: impl Into<Arc<str>>) -> Result<Self, PathFault> {
+        let text: Arc<str> = text.into();
         if text.is_empty() {
             return Err(PathFault::Empty);
         }
@@ -146,7 +148,7 @@ impl TryFrom<String> for TreePath {
 
 impl From<TreePath> for String {
     fn from(path: TreePath) -> Self {
-        path.0.into()
+        path.as_str().to_owned()
     }
 }
 

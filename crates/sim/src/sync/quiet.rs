@@ -172,7 +172,10 @@ impl World {
                 ));
             }
         }
-        self.check_not_carried(pair, &passed.proposal.plan.ops);
+        // What was refused was not undone either.
+        if !refused {
+            self.check_not_carried(pair, &passed.proposal.plan.ops);
+        }
     }
 
     /// After a run was taken back, the next one removes and moves nothing because of that.

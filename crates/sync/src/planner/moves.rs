@@ -192,9 +192,8 @@ impl<'a> Search<'a> {
         one.now.of(self.side).as_ref()
     }
 
-    /// Nothing, or something of another class, stands where an entry of the base stood.
     fn is_gone(&self, one: &Difference) -> bool {
-        one.base.is_some() && !is_same_class(one, self.side)
+        is_gone(one, self.side)
     }
 
     /// Something stands where the base has nothing, or something of another class.
@@ -203,12 +202,22 @@ impl<'a> Search<'a> {
     }
 
     fn has_left(&self, one: &Difference) -> bool {
-        self.is_gone(one) || has_other_id(one, self.side)
+        has_left(one, self.side)
     }
 
     fn has_come(&self, one: &Difference) -> bool {
         self.is_new(one) || has_other_id(one, self.side)
     }
+}
+
+/// Nothing, or something of another class, stands where an entry of the base stood.
+fn is_gone(one: &Difference, side: Side) -> bool {
+    one.base.is_some() && !is_same_class(one, side)
+}
+
+/// Whether an entry of the base may stand elsewhere now.
+pub(super) fn has_left(one: &Difference, side: Side) -> bool {
+    is_gone(one, side) || has_other_id(one, side)
 }
 
 /// The folders of a moved file that have moved along: those above it, as long as the rest of both paths is the same.

@@ -6,8 +6,8 @@ use swarm_files::{FolderOptions, FolderReplica, KeptVersion};
 use swarm_index::SqliteIndex;
 use swarm_sync::{
     BaseEntry, Conflict, ContentHash, ContentSource, Deed, DeedEnd, Entry, FileContent, FoundKind, IndexStep,
-    Kept, KeptId, Kind, Op, OpKind, PerSide, Plan, Proposal, Rebase, Replica as _, ReplicaError, RuleRef,
-    RunId, Side, Source, TreePath, Undo, expired, undo,
+    Kept, KeptId, Kind, Op, OpKind, PerSide, Plan, Proposal, Replica as _, ReplicaError, RuleRef, RunId,
+    Side, Source, TreePath, Undo, expired, forgotten, undo,
 };
 
 use crate::store::{Found, Pair};
@@ -116,7 +116,7 @@ fn views(deeds: Vec<(RunId, Deed)>) -> Vec<ChangeView> {
 }
 
 impl Session {
-    /// Leads back from what a run did, where nothing else was done since. The next run carries it to the other side.
+    /// Leads back from what a run did, where nothing else was done since. The next run takes none of it for a user's change.
     pub fn undo(
         &mut self,
         run: RunId,
@@ -131,18 +131,14 @@ impl Session {
         let way_back = undo(&deeds);
         let undone = std::sync::Mutex::new(Vec::new());
         let report = self.perform_ops(way_back.ops.clone(), &|event| {
-            if let SyncEvent::Performed { op, .. } = &event
-                && !matches!(op.kind, OpKind::Move { .. })
-            {
-                undone.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(op.path.clone());
+            if let SyncEvent::Performed { op, .. } = &event {
+                undone.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(op.clone());
             }
             on_event(event);
         })?;
-        // Without a base, the next run takes nothing that was undone for a change of the side that it was undone on: what differs is
-        // asked about, and what one side alone has is copied.
         let undone = undone.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let forgotten = undone.into_iter().map(|from| Rebase { from, to: None }).collect();
-        swarm_sync::Index::apply(&mut self.index, vec![IndexStep::Rebase(forgotten)])?;
+        let gone = forgotten(&self.index, &undone)?;
+        swarm_sync::Index::apply(&mut self.index, vec![IndexStep::Rebase(gone)])?;
         Ok((report, way_back))
     }
 

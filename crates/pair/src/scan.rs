@@ -30,10 +30,11 @@ pub(crate) fn scan_both(
     thorough: bool,
     on_event: &(dyn Fn(SyncEvent) + Sync),
 ) -> Result<PerSide<Tally>, PairError> {
+    let forgets_unseen = !index.has_base()?;
     let index = Mutex::new(index);
     let (local, remote) = std::thread::scope(|scope| {
-        let local = scope.spawn(|| scan_side(sides.local, &index, thorough, on_event));
-        let remote = scan_side(sides.remote, &index, thorough, on_event);
+        let local = scope.spawn(|| scan_side(sides.local, &index, forgets_unseen, thorough, on_event));
+        let remote = scan_side(sides.remote, &index, forgets_unseen, thorough, on_event);
         (local.join(), remote)
     });
     let local = local.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -43,12 +44,13 @@ pub(crate) fn scan_both(
 fn scan_side(
     scan: SideScan<'_>,
     index: &Mutex<&mut SqliteIndex>,
+    forgets_unseen: bool,
     thorough: bool,
     on_event: &(dyn Fn(SyncEvent) + Sync),
 ) -> Result<Tally, PairError> {
     let SideScan { side, replica, known, expected, root, rules } = scan;
     let walk = replica.walk(None).map_err(Failed::Replica);
-    let mut observer = ToIndex { side, replica, index, expected, rules, on_event };
+    let mut observer = ToIndex { side, replica, index, expected, rules, forgets_unseen, on_event };
     let observed = walk.and_then(|walk| {
         let known = known.known(side, None).map(|row| row.map_err(Failed::from));
         observe(walk, known, thorough, &mut observer)
@@ -83,6 +85,7 @@ struct ToIndex<'a, 'i> {
     index: &'a Mutex<&'i mut SqliteIndex>,
     expected: u64,
     rules: &'a SharedRules,
+    forgets_unseen: bool,
     on_event: &'a (dyn Fn(SyncEvent) + Sync),
 }
 
@@ -95,6 +98,10 @@ impl Observer for ToIndex<'_, '_> {
 
     fn is_ignored(&self, path: &TreePath, is_folder: bool) -> bool {
         self.rules.is_ignored(path, is_folder)
+    }
+
+    fn forgets_unseen(&self) -> bool {
+        self.forgets_unseen
     }
 
     fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {

@@ -266,3 +266,31 @@ fn what_was_undone_is_asked_about_and_reverses_nobodys_change() {
     assert_eq!((world.tree("a")["f"].as_str(), world.tree("b")["f"].as_str()), ("2", "1"));
     assert_eq!(world.tree("b")["new"], "n");
 }
+
+#[test]
+fn a_move_that_was_undone_moves_nothing_on_the_other_side() {
+    let world = World::new();
+    world.write("a/d/f", "1");
+    world.write("a/d/s/g", "2");
+    world.sync().unwrap();
+    std::fs::rename(world.path("a/d"), world.path("a/e")).unwrap();
+    let run = {
+        let mut session = world.begin().unwrap();
+        session.scan(&|_| {}).unwrap();
+        let proposal = session.propose().unwrap();
+        let run = session.run_id();
+        session.carry_out(&proposal, &|_| {}).unwrap();
+        run
+    };
+    world.begin().unwrap().undo(run, &|_| {}).unwrap();
+    assert!(world.tree("b").contains_key("d/f"));
+    // What was renamed keeps its new name, and what was moved back its old one.
+    assert_eq!(world.sync().unwrap().conflicts, 0);
+    let both = |folder: &str| {
+        [("/", ""), ("/f", "1"), ("/s/", ""), ("/s/g", "2")].map(|(n, t)| (format!("{folder}{n}"), t))
+    };
+    let expected: Vec<(String, &str)> = both("d").into_iter().chain(both("e")).collect();
+    let expected: Vec<(&str, &str)> = expected.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    world.assert_same(&expected);
+    assert_eq!(world.sync().unwrap().performed, 0);
+}

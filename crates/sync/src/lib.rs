@@ -77,5 +77,5 @@ pub use run_id::{NotARun, RunId};
 pub use side::{PerSide, Side};
 pub use strategy::{BadStrategyRule, StrategyRule, StrategyRules, UnknownStrategy};
 pub use timestamp::{BadTimestamp, Timestamp};
-pub use undo::{Undo, undo};
+pub use undo::{Undo, forgotten, undo};
 pub use unified::{DiffNames, unified_diff};

@@ -46,6 +46,10 @@ pub trait Observer {
     /// Whether a path is left out of sync. What is known of such a path stays known: that a walk does not find it says nothing.
     fn is_ignored(&self, path: &TreePath, is_folder: bool) -> bool;
 
+    /// Whether what is known of a place that this walk does not look at is forgotten: one that is blind or ignored. So without a base: what
+    /// both sides have the same is agreed on then, and what was known before may be gone, by a power cut.
+    fn forgets_unseen(&self) -> bool;
+
     /// Remembers what was found out, all of it or nothing.
     fn remember(&mut self, batch: Vec<Observation>) -> Result<(), Self::Error>;
 
@@ -75,7 +79,9 @@ pub fn observe<O: Observer>(
             Seen::Blind(blind) => {
                 work.forget_before(&mut known, &blind.path)?;
                 while next_is(&mut known, |path| path.is_at_or_below(&blind.path))? {
-                    known.next();
+                    if let Some(unseen) = known.next() {
+                        work.note_unseen(unseen?.0)?;
+                    }
                 }
                 work.tally.blind.push(blind);
             }
@@ -184,7 +190,10 @@ impl<O: Observer> Work<'_, O> {
                     self.tally.hashed_len += entry.file().map_or(0, |content| content.len);
                     self.note(path, Some(entry))?;
                 }
-                Err(blind) => self.tally.blind.push(blind),
+                Err(blind) => {
+                    self.note_unseen(blind.path.clone())?;
+                    self.tally.blind.push(blind);
+                }
             }
         }
         self.observer.progress(&self.tally);
@@ -192,7 +201,12 @@ impl<O: Observer> Work<'_, O> {
     }
 
     fn note_vanished(&mut self, (path, entry): (TreePath, Entry)) -> Result<(), O::Error> {
-        if self.observer.is_ignored(&path, entry.is_folder()) { Ok(()) } else { self.note(path, None) }
+        let is_ignored = self.observer.is_ignored(&path, entry.is_folder());
+        if is_ignored { self.note_unseen(path) } else { self.note(path, None) }
+    }
+
+    fn note_unseen(&mut self, path: TreePath) -> Result<(), O::Error> {
+        if self.observer.forgets_unseen() { self.note(path, None) } else { Ok(()) }
     }
 
     fn note(&mut self, path: TreePath, entry: Option<Entry>) -> Result<(), O::Error> {
@@ -243,6 +257,7 @@ mod tests {
     /// Answers with bytes of the length that was found, and writes down what it is told.
     struct Notes {
         keeps_executable: bool,
+        forgets_unseen: bool,
         read: Vec<String>,
         seen: Vec<String>,
     }
@@ -261,6 +276,10 @@ mod tests {
 
         fn is_ignored(&self, path: &TreePath, _: bool) -> bool {
             path.name() == "ignored"
+        }
+
+        fn forgets_unseen(&self) -> bool {
+            self.forgets_unseen
         }
 
         fn remember(&mut self, batch: Vec<Observation>) -> Result<(), ReplicaError> {
@@ -311,12 +330,16 @@ mod tests {
     }
 
     fn check(known: &str, walk: &str, keeps_executable: bool, expected: Expect) {
+        let notes = Notes { keeps_executable, forgets_unseen: false, read: Vec::new(), seen: Vec::new() };
+        check_with(notes, known, walk, expected);
+    }
+
+    fn check_with(mut notes: Notes, known: &str, walk: &str, expected: Expect) {
         let known = known.split_whitespace().map(|text| match seen(text) {
             Seen::Entry(found) => Ok((found.path.clone(), entry_of(&found))),
             Seen::Blind(_) | Seen::Unnamed { .. } => panic!("nothing blind is known"),
         });
         let walk: Vec<_> = walk.split_whitespace().map(|text| Ok(seen(text))).collect();
-        let mut notes = Notes { keeps_executable, read: Vec::new(), seen: Vec::new() };
         let tally = observe(walk.into_iter(), known, false, &mut notes).expect("nothing fails");
         notes.seen.sort();
         let Notes { read, seen, .. } = notes;
@@ -341,6 +364,19 @@ mod tests {
     #[test]
     fn what_is_ignored_stays_known() {
         check("a=1 d/ d/ignored=3 ignored=2", "d/", true, expect![[r#"read [], seen ["-a"], blind 0"#]]);
+    }
+
+    #[test]
+    fn without_a_base_what_cannot_be_seen_is_forgotten() {
+        let notes =
+            Notes { keeps_executable: true, forgets_unseen: true, read: Vec::new(), seen: Vec::new() };
+        let known = "a=1 d/ d/ignored=3 d/x=3 e=1";
+        check_with(
+            notes,
+            known,
+            "a=1 ?d e=1",
+            expect![[r#"read [], seen ["-d", "-d/ignored", "-d/x"], blind 1"#]],
+        );
     }
 
     #[test]

@@ -70,12 +70,13 @@ pub fn observe_side<I: Index>(
     thorough: bool,
     is_ignored: &dyn Fn(&TreePath, bool) -> bool,
 ) -> Result<Tally, RunError<I::Error>> {
+    let forgets_unseen = !run.index.has_base().map_err(RunError::Index)?;
     let known = run.index.known(side, place).map_err(RunError::Index)?;
     let known = known.collect::<Result<Vec<_>, _>>().map_err(RunError::Index)?;
     let replica = *run.sides.of(side);
     let refused = |error| RunError::Replica { side, error };
     let walk = replica.walk(place).map_err(refused)?;
-    let mut noted = Noted { replica, is_ignored, seen: Vec::new() };
+    let mut noted = Noted { replica, is_ignored, forgets_unseen, seen: Vec::new() };
     let tally = observe(walk, known.into_iter().map(Ok), thorough, &mut noted).map_err(refused)?;
     let steps = noted.seen.into_iter().map(|seen| IndexStep::Observe(side, seen)).collect();
     run.index.apply(steps).map_err(RunError::Index)?;
@@ -86,6 +87,7 @@ pub fn observe_side<I: Index>(
 struct Noted<'a> {
     replica: &'a dyn Replica,
     is_ignored: &'a dyn Fn(&TreePath, bool) -> bool,
+    forgets_unseen: bool,
     seen: Vec<Observation>,
 }
 
@@ -98,6 +100,10 @@ impl Observer for Noted<'_> {
 
     fn is_ignored(&self, path: &TreePath, is_folder: bool) -> bool {
         (self.is_ignored)(path, is_folder)
+    }
+
+    fn forgets_unseen(&self) -> bool {
+        self.forgets_unseen
     }
 
     fn hash(&mut self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {

@@ -1,7 +1,9 @@
 //! Undoes a run: the operations that lead back, the last one first. They are performed like any others, so each refuses where something
 //! else stands by now, and what they displace is kept.
 
-use crate::{Deed, DeedEnd, Entry, KeptId, Kind, Op, OpKind, PerSide, Source};
+use std::collections::BTreeSet;
+
+use crate::{Deed, DeedEnd, Entry, Index, KeptId, Kind, Op, OpKind, PerSide, Rebase, Side, Source};
 
 /// What undoing a run takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,27 @@ pub fn undo(deeds: &[Deed]) -> Undo {
         }
     }
     undo
+}
+
+/// The entries of the base that go after these operations led back from a run. Without them, the next run takes nothing that was undone
+/// for a change of the side that it was undone on: what one side alone has is copied, and what differs is asked about. What was moved
+/// back stands at its old path on one side and at its new one on the other, with all below it, and so does the base of it go at both.
+pub fn forgotten<I: Index>(index: &I, performed: &[Op]) -> Result<Vec<Rebase>, I::Error> {
+    let mut gone = BTreeSet::new();
+    for op in performed {
+        gone.insert(op.path.clone());
+        let OpKind::Move { from } = &op.kind else { continue };
+        for (one, other) in [(from, &op.path), (&op.path, from)] {
+            for side in Side::BOTH {
+                for row in index.known(side, Some(one))? {
+                    let (path, _) = row?;
+                    gone.extend(path.moved(one, other));
+                    gone.insert(path);
+                }
+            }
+        }
+    }
+    Ok(gone.into_iter().map(|from| Rebase { from, to: None }).collect())
 }
 
 /// The operation that leads back; `None` if there is nothing to do.

@@ -331,27 +331,28 @@ impl Disk {
             1 => self.change,
             _ => first + rng.below(self.change - first + 1),
         };
-        let before = self.live.clone();
+        // All that was seen under a name since, torn bytes among it.
+        let mut undone: Vec<Node> = self.live.values().cloned().collect();
         while self.journal.last().is_some_and(|(change, ..)| *change > last) {
             if let Some((_, slot, before)) = self.journal.pop() {
-                self.put(slot, before);
+                undone.extend(self.put(slot, before));
             }
         }
         self.recent.retain(|(change, _)| *change <= last);
         self.free.clear();
         let torn = self.tear(rng);
-        self.part_states(&before);
+        self.part_states(&undone);
         self.settle();
         torn
     }
 
     /// Two states of a file within one step of the clock, and a power cut that goes back from one to the other, are told apart by nothing
     /// but its bytes. Worlds leave that out: it would hide everything else.
-    fn part_states(&mut self, before: &BTreeMap<TreePath, Node>) {
+    fn part_states(&mut self, undone: &[Node]) {
         for node in self.live.values_mut() {
-            // It may have had another name by then.
+            // It may have had another name by then, and changed again after that.
             let is_alike = |was: &Node| was.stamp() == node.stamp() && was.kind() != node.kind();
-            if before.values().any(is_alike) {
+            if undone.iter().any(is_alike) {
                 node.changed_ns += 1;
             }
         }

@@ -7,8 +7,9 @@ use swarm_sync::{Conflict, Direction, Side, Strategy, TreePath};
 
 use super::disk::{Body, Disk, Node};
 use super::edit::Edit;
+use super::quiet::first_unlike;
 use super::script::{Event, Script};
-use super::world::{End, Mode, World, first_unlike};
+use super::world::{End, Mode, World};
 
 impl World {
     /// Mends everything, makes passes until nothing changes, and looks.

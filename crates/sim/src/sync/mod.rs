@@ -19,7 +19,9 @@ mod pass;
 mod rules;
 
 mod ending;
+mod quiet;
 mod script;
+mod story;
 mod world;
 
 mod shrink;

@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use swarm_core::base::mix;
 use swarm_sync::{
-    Beside, ConflictKind, Difference, Direction, Guard, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules,
-    Run, RunError, RunEvent, RunId, Side, Source, Strategy, TreePath, keep_texts, limits, observe_side,
-    propose, undo,
+    Beside, ConflictKind, Difference, Direction, Guard, IndexStep, Op, OpKind, PerSide, Plan, Policy,
+    Proposal, Rules, Run, RunError, RunEvent, RunId, Side, Source, Strategy, TreePath, forgotten, keep_texts,
+    limits, observe_side, propose, undo,
 };
 
 use super::bug::Bug;
@@ -329,15 +329,14 @@ pub(super) fn undo_run(hub: &Shared, index: &mut SimIndex, run: RunId, by: RunId
     let (local, remote) = index.pair;
     let local = SimReplica { hub: hub.clone(), at: local };
     let remote = SimReplica { hub: hub.clone(), at: remote };
-    let mut refused = Vec::new();
+    let (mut refused, mut performed) = (Vec::new(), Vec::new());
     let mut run = Run {
         id: by,
         sides: PerSide { local: &local, remote: &remote },
-        index,
-        on_event: &mut |event| {
-            if let RunEvent::Refused { op, error, .. } = event {
-                refused.push(format!("{op:?}: {error}"));
-            }
+        index: &mut *index,
+        on_event: &mut |event| match event {
+            RunEvent::Performed { op, .. } => performed.push(op),
+            RunEvent::Refused { op, error, .. } => refused.push(format!("{op:?}: {error}")),
         },
         carried: &|_, _| (),
         beside: &EitherFirst(hub.clone()),
@@ -345,6 +344,8 @@ pub(super) fn undo_run(hub: &Shared, index: &mut SimIndex, run: RunId, by: RunId
     };
     let plan = Plan { ops: way.ops, ..Plan::default() };
     run.carry_out(&plan, &[]).map_err(|error| error.to_string())?;
+    let gone = forgotten(index, &performed).map_err(|error| error.to_string())?;
+    swarm_sync::Index::apply(index, vec![IndexStep::Rebase(gone)]).map_err(|error| error.to_string())?;
     if refused.is_empty() { Ok(()) } else { Err(format!("refused: {refused:?}")) }
 }
 

@@ -36,6 +36,26 @@ fn two_thousand_fixed_worlds_lose_nothing_and_become_equal() {
 }
 
 #[test]
+fn without_a_base_nothing_is_agreed_on_that_cannot_be_seen() {
+    check_worlds([5_068_153, 748_924].into_iter());
+}
+
+#[test]
+fn a_folder_moved_to_where_an_equal_one_stands_rewrites_nothing() {
+    check_worlds([5_053_964, 113_239].into_iter());
+}
+
+#[test]
+fn a_conflict_that_ends_at_a_name_is_decided_by_a_choice() {
+    check_worlds([5_117_695].into_iter());
+}
+
+#[test]
+fn a_power_cut_leaves_no_state_with_the_times_of_another_one() {
+    check_worlds([5_031_161, 5_131_764].into_iter());
+}
+
+#[test]
 fn two_hundred_fresh_worlds_lose_nothing_and_become_equal() {
     let fresh = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
     // Written past the test harness, which hides the output of passed tests.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::disputes::Dispute;
 use super::nodes::{Forest, Node, NodeId, Place, Standing, path_by};
+use super::rulings::Ruling;
 use super::{moves, structure};
 use crate::{
     Conflict, ConflictId, ConflictKind, Difference, Direction, FileContent, Kind, MergeTask, Policy, Side,
@@ -43,6 +44,8 @@ pub(super) struct Merge<'a> {
     pub(super) held_by: Vec<Option<ConflictId>>,
     /// How often a node lost or won a dispute about the structure.
     pub(super) rulings: Vec<u8>,
+    /// What a user chose about a node, or about a folder above it on either side.
+    pub(super) chosen: Vec<Option<Ruling>>,
     /// Nodes that were decided together with a folder above them.
     pub(super) is_taken: BTreeSet<NodeId>,
     /// The names in folders in which there are conflict copies.
@@ -68,6 +71,7 @@ impl<'a> Merge<'a> {
             is_disputed: vec![false; count],
             held_by: vec![None; count],
             rulings: vec![0; count],
+            chosen: vec![None; count],
             is_taken: BTreeSet::new(),
             taken: BTreeMap::new(),
             conflicts: BTreeMap::new(),

@@ -1,4 +1,5 @@
-//! The planner: three trees and a policy in, the operations of each side out. It decides in five steps:
+//! The planner: three trees and a policy in, the operations of each side out. What is new on one side and meets nothing is `fresh`: it is
+//! made on the other side. All else is decided in five steps:
 //!
 //! 1. `moves`: which entries of a side are entries of the base under another name.
 //! 2. `nodes`: every entry becomes a node, which has a place (a folder's node and a name) in each tree. A folder that moves takes
@@ -22,12 +23,16 @@
 //! Invariants: a conflict holds its entries and what stands below them as they are, on each side; everything else ends up the same
 //! on both. Nothing is planned on a side that is not observed there. Absent here: disks, clocks, chance.
 
+mod fresh;
+
 mod moves;
 mod nodes;
 
 mod disputes;
 mod merge;
 mod names;
+mod outcomes;
+mod rulings;
 pub(crate) use names::key as name_key;
 mod structure;
 
@@ -49,11 +54,12 @@ pub fn plan(differences: &[Difference], policy: &Policy) -> Plan {
         |path: &TreePath| !blind.contains(path) && !path.ancestors().any(|above| blind.contains(&above));
     let differences: Vec<&Difference> =
         differences.iter().filter(|one| blind.is_empty() || is_seen(&one.path)).collect();
+    let (differences, fresh) = fresh::part(differences, policy);
     let (differences, equal) = without_equal(differences);
     let merge = Merge::run(&differences, policy);
     let ops = PerSide::each(|side| match (policy.direction, side) {
         (Direction::ToRemote, Side::Local) => Vec::new(),
-        (Direction::ToRemote, Side::Remote) | (Direction::Both, _) => sequence::ops(&merge, side),
+        (Direction::ToRemote, Side::Remote) | (Direction::Both, _) => sequence::ops(&merge, &fresh, side),
     });
     let held = guard::hold(&ops, policy);
     let mut agreed = agreed(&differences, &merge, &ops);
@@ -80,12 +86,13 @@ fn without_equal(differences: Vec<&Difference>) -> (Vec<&Difference>, Vec<TreePa
 
 /// Paths at which both sides have the same, and nothing is to be done or decided.
 fn agreed(differences: &[&Difference], merge: &Merge<'_>, ops: &PerSide<Vec<Op>>) -> Vec<TreePath> {
-    let acted_on: BTreeSet<&TreePath> =
-        Side::BOTH.into_iter().flat_map(|side| ops.of(side)).map(|op| &op.path).collect();
     let waiting = rebase::waiting(merge);
     let is_held = |path: &TreePath| merge.forest.all_at(path).iter().any(|node| waiting.contains(node));
-    let is_agreed = |one: &&&Difference| one.agrees() && !acted_on.contains(&one.path) && !is_held(&one.path);
-    differences.iter().filter(is_agreed).map(|one| one.path.clone()).collect()
+    let is_open = |one: &&&Difference| one.agrees() && !is_held(&one.path);
+    let open: BTreeSet<&TreePath> = differences.iter().filter(is_open).map(|one| &one.path).collect();
+    let ops = Side::BOTH.into_iter().flat_map(|side| ops.of(side));
+    let acted_on: BTreeSet<&TreePath> = ops.map(|op| &op.path).filter(|path| open.contains(path)).collect();
+    open.difference(&acted_on).map(|path| (*path).clone()).collect()
 }
 
 #[cfg(test)]

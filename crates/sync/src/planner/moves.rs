@@ -192,9 +192,8 @@ impl<'a> Search<'a> {
         one.now.of(self.side).as_ref()
     }
 
-    /// Nothing, or something of another class, stands where an entry of the base stood.
     fn is_gone(&self, one: &Difference) -> bool {
-        one.base.is_some() && !is_same_class(one, self.side)
+        is_gone(one, self.side)
     }
 
     /// Something stands where the base has nothing, or something of another class.
@@ -203,12 +202,22 @@ impl<'a> Search<'a> {
     }
 
     fn has_left(&self, one: &Difference) -> bool {
-        self.is_gone(one) || has_other_id(one, self.side)
+        has_left(one, self.side)
     }
 
     fn has_come(&self, one: &Difference) -> bool {
         self.is_new(one) || has_other_id(one, self.side)
     }
+}
+
+/// Nothing, or something of another class, stands where an entry of the base stood.
+fn is_gone(one: &Difference, side: Side) -> bool {
+    one.base.is_some() && !is_same_class(one, side)
+}
+
+/// Whether an entry of the base may stand elsewhere now.
+pub(super) fn has_left(one: &Difference, side: Side) -> bool {
+    is_gone(one, side) || has_other_id(one, side)
 }
 
 /// The folders of a moved file that have moved along: those above it, as long as the rest of both paths is the same.
@@ -237,18 +246,19 @@ fn has_other_id(one: &Difference, side: Side) -> bool {
     matches!((base_id(one, side), now), (Some(base), Some(now)) if base != now)
 }
 
-/// Two sides have the same at a path, though not by the same move: that is agreed, and none of it was a move.
+/// Two sides have the same at a path, though not by the same move: that is agreed, and none of it was a move. Of a folder, all that stands
+/// in it has to be the same, too.
 fn drop_equal_goals(differences: &[&Difference], moves: &mut PerSide<Moves>) {
     for side in Side::BOTH {
         let other = moves.of(side.other()).clone();
-        let is_kept = |from: &TreePath, to: &TreePath| {
-            let one = at(differences, to);
-            let is_file =
-                one.is_some_and(|one| one.now.of(side).as_ref().is_some_and(|entry| !entry.is_folder()));
-            !is_file || other.get(from) == Some(to) || !one.is_some_and(Difference::agrees)
-        };
-        moves.of_mut(side).retain(|from, to| is_kept(from, to));
+        moves.of_mut(side).retain(|from, to| other.get(from) == Some(to) || !has_equal_goal(differences, to));
     }
+}
+
+fn has_equal_goal(differences: &[&Difference], to: &TreePath) -> bool {
+    let start = differences.partition_point(|one| one.path < *to);
+    let mut there = differences[start..].iter().take_while(|one| one.path.is_at_or_below(to)).peekable();
+    there.peek().is_some_and(|one| one.path == *to) && there.all(|one| one.agrees())
 }
 
 /// A file that was saved under its old name while its old version got another name: if the other side changed it, those two are the

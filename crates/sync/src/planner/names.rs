@@ -35,12 +35,20 @@ pub(super) fn unfit(name: &str, rules: NameRules) -> Option<String> {
     (rules.refuses_windows_names && is_unfit(name)).then(|| "Windows refuses the name".to_owned())
 }
 
-/// A free place beside another one, for the version that does not get the name.
+/// A free place beside another one, for the version that does not get the name. Both sides can hold its name, if that is long enough.
 pub(super) fn copy_place(merge: &mut Merge<'_>, place: &Place, is_folder: bool) -> Place {
     let label = &merge.policy.copy_label;
     let forest = &merge.forest;
     let taken = merge.taken.entry(place.parent).or_insert_with(|| names_in(forest, place.parent));
-    let mut names = (1..).map(|number| copy_name(&place.name, label, number, is_folder));
+    let sides = [merge.policy.names.local, merge.policy.names.remote];
+    let name = if sides.iter().any(|rules| rules.refuses_windows_names) {
+        without_forbidden(&place.name)
+    } else {
+        (*place.name).to_owned()
+    };
+    let len_max = sides.iter().filter_map(|rules| rules.name_len_max).map(usize::from).min();
+    let len_max = len_max.unwrap_or(NAME_LEN_MAX);
+    let mut names = (1..).map(|number| copy_name(&name, label, number, is_folder, len_max));
     let is_free = |name: &String| taken.insert(key(name, STRICT));
     let name = names.find(is_free).expect("numbers do not end before entries do");
     Place { parent: place.parent, name: name.into() }
@@ -59,14 +67,20 @@ fn names_in(forest: &Forest, parent: NodeId) -> BTreeSet<String> {
     on(Side::Local).chain(on(Side::Remote)).collect()
 }
 
+/// A name with `_` for each character that Windows forbids.
+fn without_forbidden(name: &str) -> String {
+    let is_forbidden = |letter: char| letter.is_control() || "<>:\"|?*\\".contains(letter);
+    name.chars().map(|letter| if is_forbidden(letter) { '_' } else { letter }).collect()
+}
+
 /// `film (conflict LABEL).mp4`, `film (conflict LABEL) 2.mp4`.
-fn copy_name(name: &str, label: &str, number: u32, is_folder: bool) -> String {
+fn copy_name(name: &str, label: &str, number: u32, is_folder: bool, len_max: usize) -> String {
     let split = if is_folder { None } else { name.rfind('.').filter(|at| *at > 0) };
     let (stem, extension) = name.split_at(split.unwrap_or(name.len()));
     let space = if label.is_empty() { "" } else { " " };
     let number = if number == 1 { String::new() } else { format!(" {number}") };
     let suffix = format!(" (conflict{space}{label}){number}{extension}");
-    let room = NAME_LEN_MAX.saturating_sub(suffix.len());
+    let room = len_max.saturating_sub(suffix.len());
     let end = (0..=stem.len().min(room)).rev().find(|end| stem.is_char_boundary(*end)).unwrap_or(0);
     format!("{}{suffix}", &stem[..end])
 }

@@ -102,6 +102,16 @@ impl Forest {
         seen.into_iter().collect()
     }
 
+    /// Everything below a node on a side.
+    pub(super) fn below(&self, node: NodeId, side: Side) -> BTreeSet<NodeId> {
+        let mut below = BTreeSet::new();
+        let mut open = vec![node];
+        while let Some(next) = open.pop() {
+            open.extend(self.children(next, side).iter().filter(|child| below.insert(**child)));
+        }
+        below
+    }
+
     /// The nodes that stand at a path in any of the trees.
     pub(super) fn all_at(&self, path: &TreePath) -> Vec<NodeId> {
         self.base_at.get(path).copied().into_iter().chain(self.all_now_at(path)).collect()
@@ -112,7 +122,7 @@ impl Forest {
         Side::BOTH.into_iter().filter_map(|side| self.now_at.of(side).get(path)).copied().collect()
     }
 
-    /// Makes a new node of what stands on one side of this one.
+    /// Makes a new node of what stands on one side of this one. What stands in it there stands in the new one.
     pub(super) fn split(&mut self, node: NodeId, side: Side) -> NodeId {
         let new = self.nodes.len();
         let mut split = Node::default();
@@ -123,6 +133,13 @@ impl Forest {
             siblings.iter_mut().filter(|child| **child == node).for_each(|child| *child = new);
         }
         self.nodes.push(split);
+        let below = self.children.of_mut(side).remove(&node).unwrap_or_default();
+        for &child in &below {
+            if let Some(standing) = self.nodes[child].now.of_mut(side) {
+                standing.place.parent = new;
+            }
+        }
+        self.children.of_mut(side).insert(new, below);
         new
     }
 

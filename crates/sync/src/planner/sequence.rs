@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::merge::{Fate, Merge, Want, same_bytes};
-use super::names;
 use super::nodes::{NodeId, Place, ROOT, path_by};
-use crate::{Entry, Kind, NameRules, Op, OpKind, Side, Source, TreePath};
+use super::{fresh, names};
+use crate::{Difference, Entry, Kind, NameRules, Op, OpKind, Side, Source, TreePath};
 
-/// The operations of a side.
-pub(super) fn ops(merge: &Merge<'_>, side: Side) -> Vec<Op> {
+/// The operations of a side: for what was merged, and for what is fresh.
+pub(super) fn ops(merge: &Merge<'_>, fresh: &[&Difference], side: Side) -> Vec<Op> {
     let mut sequence = Sequence::new(merge, side);
     let order = sequence.target_order();
     for &node in &order {
@@ -18,9 +18,12 @@ pub(super) fn ops(merge: &Merge<'_>, side: Side) -> Vec<Op> {
             sequence.bring(node);
         }
     }
+    sequence.ops.reserve_exact(fresh::count(fresh, side));
+    sequence.ops.extend(fresh::folders(fresh, side));
     for &node in &order {
         sequence.put(node);
     }
+    sequence.ops.extend(fresh::contents(fresh, side));
     for &node in &order {
         sequence.set_executable(node);
     }
@@ -226,9 +229,13 @@ impl<'a> Sequence<'a> {
         let (Some(place), Some(path)) = (self.place[node].clone(), self.path(node)) else { return };
         // Another name for another entry: one that could not return from a detour keeps its name, and would be in the way.
         let times = self.entry(node).map_or([0, 0], |entry| [entry.modified_ns, entry.stamp.changed_ns]);
-        let id = blake3::hash(format!("{path} {times:?}").as_bytes());
-        let name = format!(".swarm-move-{}", &id.to_hex()[..8]);
-        self.relocate(node, Place { parent: place.parent, name: name.into() });
+        let mut id = blake3::hash(format!("{path} {times:?}").as_bytes());
+        let mut aside = detour(place.parent, &id);
+        while self.at.contains_key(&self.key(&aside)) {
+            id = blake3::hash(id.as_bytes());
+            aside = detour(place.parent, &id);
+        }
+        self.relocate(node, aside);
     }
 
     fn set_place(&mut self, node: NodeId, place: Option<Place>) {
@@ -297,3 +304,11 @@ impl<'a> Sequence<'a> {
         }
     }
 }
+
+/// A name for the time of a run, in a folder.
+fn detour(parent: NodeId, id: &blake3::Hash) -> Place {
+    Place { parent, name: format!("{DETOUR_MARK}{}", &id.to_hex()[..8]).into() }
+}
+
+/// How the name of a detour begins.
+pub(super) const DETOUR_MARK: &str = ".swarm-move-";

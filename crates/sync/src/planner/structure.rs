@@ -180,7 +180,7 @@ fn part_collisions(merge: &mut Merge<'_>) -> bool {
     for side in Side::BOTH {
         for (one, other) in pairs(merge, side, |place| place.name.to_string()) {
             if merge.target(one, side).is_some() && merge.target(one, side) == merge.target(other, side) {
-                let dispute = collision(merge, one, other);
+                let dispute = collision(merge, side, one, other);
                 merge.on_dispute(dispute);
                 has_changed = true;
             }
@@ -211,9 +211,10 @@ fn spare_bases(merge: &mut Merge<'_>) -> bool {
     !waiting.is_empty()
 }
 
-fn collision(merge: &Merge<'_>, one: NodeId, other: NodeId) -> Dispute {
+/// The dispute about two entries that come to one place on this side. A held one may stand elsewhere on the other side.
+fn collision(merge: &Merge<'_>, side: Side, one: NodeId, other: NodeId) -> Dispute {
     let place = |node: NodeId, side: Side| merge.forest.now(node, side).map(|standing| &standing.place);
-    let wanted = Side::BOTH.into_iter().find_map(|side| merge.target(one, side));
+    let wanted = merge.target(one, side);
     let is_local = |node: NodeId| wanted.is_some() && place(node, Side::Local) == wanted;
     let (local, remote) = if is_local(other) && !is_local(one) { (other, one) } else { (one, other) };
     Dispute {

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::{check_with, pair, with};
+use super::{check_chosen, check_with, pair, with};
 use crate::model::{describe, read_tree};
 use crate::{Choice, ContentHash, Entry, Policy, Side, Strategy};
 
@@ -452,4 +452,212 @@ fn a_settled_content_is_put_on_both_sides() {
         let is_settled = |side: Side| pair.trees.of(side).entries.values().any(has_it);
         assert!(is_settled(Side::Local) && is_settled(Side::Remote), "{}", describe(&plan));
     }
+}
+
+#[test]
+fn a_folder_that_keeps_its_place_keeps_all_that_its_side_has() {
+    let (base, local, remote) =
+        ("base: a/ a/x=1 a/s/ a/s/y=2", "local: a/ a/x=5 a/s/ a/s/y=2 a/new=6", "remote: a->f");
+    check_with(
+        &with(Strategy::KeepLocal),
+        base,
+        local,
+        remote,
+        expect![[r#"
+        remote: remove a
+        remote: make a/
+        remote: make a/s/
+        remote: put a/new=6
+        remote: put a/s/y=2
+        remote: put a/x=5
+    "#]],
+    );
+    check_with(
+        &with(Strategy::KeepBoth),
+        base,
+        local,
+        remote,
+        expect![[r#"
+        local: put a (conflict L)->f from a
+        remote: move a -> a (conflict L)
+        remote: make a/
+        remote: make a/s/
+        remote: put a/new=6
+        remote: put a/s/y=2
+        remote: put a/x=5
+    "#]],
+    );
+    check_with(
+        &with(Strategy::KeepRemote),
+        base,
+        local,
+        remote,
+        expect![[r#"
+        local: remove a/new
+        local: remove a/s/y
+        local: remove a/s
+        local: remove a/x
+        local: remove a
+        local: put a->f
+        held: local deletes 5, replaces 0 of 5
+    "#]],
+    );
+    check_chosen(
+        Choice::KeepLocal,
+        base,
+        local,
+        remote,
+        expect![[r#"
+        remote: remove a
+        remote: make a/
+        remote: make a/s/
+        remote: put a/new=6
+        remote: put a/s/y=2
+        remote: put a/x=5
+    "#]],
+    );
+    check_chosen(
+        Choice::KeepBoth,
+        base,
+        local,
+        remote,
+        expect![[r#"
+        local: put a (conflict L)->f from a
+        remote: move a -> a (conflict L)
+        remote: make a/
+        remote: make a/s/
+        remote: put a/new=6
+        remote: put a/s/y=2
+        remote: put a/x=5
+    "#]],
+    );
+    check_chosen(
+        Choice::KeepRemote,
+        base,
+        local,
+        remote,
+        expect![[r#"
+        local: remove a/new
+        local: remove a/s/y
+        local: remove a/s
+        local: remove a/x
+        local: remove a
+        local: put a->f
+        held: local deletes 5, replaces 0 of 5
+    "#]],
+    );
+}
+
+#[test]
+fn a_choice_about_a_folder_holds_for_all_below_it() {
+    let (base, local, remote) = (
+        "base: d/#1 d/x=1#2 d/y=1#3 d/z=1#4",
+        "local: e/#1 e/x=2#2 e/y=1#3",
+        "remote: f/#1 f/x=3#2 f/y=1#3 f/z=4#4",
+    );
+    check_chosen(
+        Choice::KeepLocal,
+        base,
+        local,
+        remote,
+        expect![[r#"
+        remote: move f -> e
+        remote: replace e/x=2
+        remote: remove e/z
+        agreed: d d/x d/y d/z
+    "#]],
+    );
+    check_chosen(
+        Choice::KeepRemote,
+        base,
+        local,
+        remote,
+        expect![[r#"
+        local: move e -> f
+        local: replace f/x=3
+        local: put f/z=4
+        agreed: d d/x d/y d/z
+    "#]],
+    );
+}
+
+#[test]
+fn what_was_moved_out_of_a_folder_that_loses_goes_on_with_what_is_new_in_it() {
+    check_with(
+        &with(Strategy::KeepLocal),
+        "base: d/#1 d/x=1#2 d/s/#3 d/s/y=2#4",
+        "local: e/#1 e/x=1#2 e/s/#3 e/s/y=2#4",
+        "remote: s/#3 s/y=2#4 s/new=5#9",
+        expect![[r#"
+            local: move e/s -> s
+            local: put s/new=5
+            remote: make e/
+            remote: put e/x=1
+            agreed: d d/s d/s/y d/x
+        "#]],
+    );
+    check_with(
+        &with(Strategy::KeepRemote),
+        "base: d/#1 d/x=1#2 d/s/#3 d/s/y=2#4",
+        "local: e/#1 e/x=1#2 e/s/#3 e/s/y=2#4",
+        "remote: s/#3 s/y=2#4 s/new=5#9",
+        expect![[r#"
+            local: move e/s -> s
+            local: put s/new=5
+            local: remove e/x
+            local: remove e
+            agreed: d d/s d/s/y d/x
+        "#]],
+    );
+}
+
+#[test]
+fn a_folder_moved_to_two_places_stands_at_both_with_what_each_side_has() {
+    let (base, local, remote) = (
+        "base: d/#1 d/s/#2 d/s/x=1#3 d/y=2#4 d/g=3#5 d/h=4#6",
+        "local: e/#1 e/s/#2 e/s/x=1#3 e/y=5#4 e/new=6#9 h=4#6",
+        "remote: f/#1 f/s/#2 f/s/x=1#3 f/y=2#4 f/h=4#6 g=3#5",
+    );
+    check_with(
+        &with(Strategy::KeepBoth),
+        base,
+        local,
+        remote,
+        expect![[r#"
+        local: make f/
+        local: make f/s/
+        local: put f/h=4
+        local: put f/s/x=1
+        local: put f/y=2
+        local: put g=3
+        remote: make e/
+        remote: make e/s/
+        remote: put e/new=6
+        remote: put e/s/x=1
+        remote: put e/y=5
+        remote: put h=4
+        agreed: d d/g d/h d/s d/s/x d/y
+    "#]],
+    );
+    check_chosen(
+        Choice::KeepBoth,
+        base,
+        local,
+        remote,
+        expect![[r#"
+        local: make f/
+        local: make f/s/
+        local: put f/h=4
+        local: put f/s/x=1
+        local: put f/y=2
+        local: put g=3
+        remote: make e/
+        remote: make e/s/
+        remote: put e/new=6
+        remote: put e/s/x=1
+        remote: put e/y=5
+        remote: put h=4
+        agreed: d d/g d/h d/s d/s/x d/y
+    "#]],
+    );
 }

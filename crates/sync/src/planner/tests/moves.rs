@@ -381,3 +381,41 @@ fn a_file_that_both_have_at_its_new_name_is_agreed_though_its_old_name_was_edite
     "]],
     );
 }
+
+#[test]
+fn a_folder_moved_to_where_the_other_side_has_the_same_is_agreed_there() {
+    check(
+        "base: d/#1 d/x=1#2",
+        "local: d/#1 d/x=1#2 e/#3 e/x=2#4",
+        "remote: e/#1 e/x=2#2",
+        expect![[r#"
+        local: remove d/x
+        local: remove d
+        agreed: e e/x
+    "#]],
+    );
+    check(
+        "base: d/#1 d/x=1#2",
+        "local: d/#1 d/x=3#2 e/#3 e/x=1#4",
+        "remote: e/#1 e/x=1#2",
+        expect![[r#"
+        agreed: e e/x
+        Deletion d/x: d/x=3 | nothing
+    "#]],
+    );
+}
+
+#[test]
+fn a_name_for_the_time_of_a_run_is_one_that_nothing_has() {
+    check(
+        "base: a=1#1 b=2#2",
+        "local: a=2#2 b=1#1",
+        "remote: a=1#8 b=2#9 .swarm-move-50431693=3#7",
+        expect![[r#"
+            local: put .swarm-move-50431693=3
+            remote: move b -> .swarm-move-97b7afb3
+            remote: move a -> b
+            remote: move .swarm-move-97b7afb3 -> a
+        "#]],
+    );
+}

@@ -3,7 +3,7 @@
 use std::io::BufRead as _;
 
 use super::failure::Failure;
-use super::output::{self, Names};
+use super::output::{self, Comparison, Names};
 use swarm_core::base::Category;
 use swarm_pair::{Decision, Pair};
 use swarm_sync::Conflict;
@@ -22,7 +22,8 @@ pub(super) fn about_all(pair: &Pair, conflicts: &[Conflict], names: &Names) -> R
 }
 
 fn about(pair: &Pair, conflict: &Conflict, names: &Names) -> Result<(), Failure> {
-    output::notes(&output::conflict_text(conflict, None, names));
+    let compared = Comparison { diff: None, merge: pair.merged(conflict)?.map(drop) };
+    output::notes(&output::conflict_text(conflict, &compared, names));
     loop {
         match read()? {
             Answer::Skip => return Ok(()),

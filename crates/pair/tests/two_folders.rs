@@ -220,9 +220,9 @@ fn a_side_alone_is_mirrored() {
     world.sync().unwrap();
     world.assert_same(&[("f", "1")]);
     let PerSide { local, remote } =
-        PerSide::each(|side| world.store().list().unwrap()[0].root(side).to_owned());
+        PerSide::each(|side| world.store().list().unwrap().pairs[0].root(side).to_owned());
     assert!(local.ends_with("a") && remote.ends_with("b"));
-    let versions = world.store().list().unwrap()[0].versions(None).unwrap();
+    let versions = world.store().list().unwrap().pairs[0].versions(None).unwrap();
     assert_eq!(versions.iter().map(|version| version.side).collect::<Vec<_>>(), [Side::Remote]);
 }
 

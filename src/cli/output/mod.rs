@@ -16,7 +16,7 @@ pub(super) use lines::SeedView;
 pub(super) use log::start_log;
 pub(super) use streams::Stdout;
 pub(super) use sync::{
-    ConflictJson, Names, PairJson, SyncJson, SyncView, VersionJson, changes_table, conflict_text,
+    Comparison, ConflictJson, Names, PairJson, SyncJson, SyncView, VersionJson, changes_table, conflict_text,
     explanation_text, hold, pairs_table, plan_text, versions_table,
 };
 pub(super) use table::{contents_table, status_screen};

@@ -54,3 +54,22 @@ fn a_conflict_is_told_and_the_rest_goes_on() {
     watch.signal(Signal::Terminate);
     watch.end().expect_code(130);
 }
+
+#[test]
+fn a_file_that_grows_is_told_of_once() {
+    use std::io::Write as _;
+    let folders = Folders::agreed(&["page"]);
+    let mut watch = folders.start(args!["--watch", "--json", "--limit-up", "16MiB/s"]);
+    watch.wait_json(|line| (line["event"] == "idle").then_some(()));
+    folders.world.file("a/log", 16 * crate::support::MIB);
+    for number in 0..700 {
+        let mut log = std::fs::File::options().append(true).open(folders.path("a/log")).expect("it is there");
+        writeln!(log, "line {number}").expect("the disk has room");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    wait_until("carrying", || folders.tree("a") == folders.tree("b"));
+    watch.signal(Signal::Interrupt);
+    let ended = watch.end().expect_code(130);
+    let told = ended.events("refused").len() + ended.events("left_out").len();
+    assert!(told <= 1, "{ended:#?}");
+}

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::merge::{Fate, Merge, Want, same_bytes};
 use super::names;
 use super::nodes::{NodeId, Place, ROOT, path_by};
-use crate::{Entry, Kind, NameRules, Op, OpKind, Side, Source, TreePath};
+use crate::{DETOUR_PREFIX, Entry, Kind, NameRules, Op, OpKind, Side, Source, TreePath};
 
 /// The operations of a side.
 pub(super) fn ops(merge: &Merge<'_>, side: Side) -> Vec<Op> {
@@ -227,7 +227,7 @@ impl<'a> Sequence<'a> {
         // Another name for another entry: one that could not return from a detour keeps its name, and would be in the way.
         let times = self.entry(node).map_or([0, 0], |entry| [entry.modified_ns, entry.stamp.changed_ns]);
         let id = blake3::hash(format!("{path} {times:?}").as_bytes());
-        let name = format!(".swarm-move-{}", &id.to_hex()[..8]);
+        let name = format!("{DETOUR_PREFIX}{}", &id.to_hex()[..8]);
         self.relocate(node, Place { parent: place.parent, name: name.into() });
     }
 

@@ -4,13 +4,24 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use swarm_core::base::Shown;
+use swarm_pair::NoMerge;
 use swarm_sync::{Conflict, ConflictKind, Side, SideVersion};
 
+use super::super::text::count;
 use super::plan;
 use super::words::{self, Names};
 
-/// All of it; `diff` is a unified diff, if both are texts.
-pub(in crate::cli) fn conflict_text(conflict: &Conflict, diff: Option<&str>, names: &Names) -> String {
+/// What comparing both versions gave.
+#[derive(Debug)]
+pub(in crate::cli) struct Comparison {
+    /// A unified diff, if both are texts.
+    pub(in crate::cli) diff: Option<String>,
+    /// Whether they can be merged.
+    pub(in crate::cli) merge: Result<(), NoMerge>,
+}
+
+/// All of it.
+pub(in crate::cli) fn conflict_text(conflict: &Conflict, compared: &Comparison, names: &Names) -> String {
     let mut text = format!("{}  {}\n  {}", conflict.id, conflict.path, plan::cause(conflict.kind));
     if !conflict.detail.is_empty() {
         let _ = write!(text, ": {}", Shown(&conflict.detail));
@@ -19,17 +30,17 @@ pub(in crate::cli) fn conflict_text(conflict: &Conflict, diff: Option<&str>, nam
     for side in Side::BOTH {
         let _ = writeln!(text, "  {}", version_line(conflict, side, names));
     }
-    if let Some(diff) = diff {
+    if let Some(diff) = &compared.diff {
         for line in diff.lines().take(DIFF_LINES_MAX) {
             let _ = writeln!(text, "    {}", Shown(line));
         }
         let more = diff.lines().count().saturating_sub(DIFF_LINES_MAX);
         if more > 0 {
-            let _ = writeln!(text, "    and {more} more lines");
+            let _ = writeln!(text, "    and {}", count(more, "more line"));
         }
     }
     let _ = writeln!(text, "  swarm resolve {} CHOICE, where CHOICE is", conflict.id);
-    for (choice, effect) in choices(conflict, names) {
+    for (choice, effect) in choices(conflict, compared.merge, names) {
         let _ = writeln!(text, "    {choice:<12}{effect}");
     }
     text
@@ -58,7 +69,7 @@ fn place(root: &str, path: &str) -> String {
 }
 
 /// Each choice that makes sense, and what it would do.
-fn choices(conflict: &Conflict, names: &Names) -> Vec<(&'static str, String)> {
+fn choices(conflict: &Conflict, merge: Result<(), NoMerge>, names: &Names) -> Vec<(&'static str, String)> {
     let kept = |side: Side| format!("what {} has is kept as a version", names.of(side));
     let keep = |side: Side| match conflict.versions.of(side) {
         Some(_) => format!("both get what {} has; {}", names.of(side), kept(side.other())),
@@ -71,13 +82,14 @@ fn choices(conflict: &Conflict, names: &Names) -> Vec<(&'static str, String)> {
                 "keep-both",
                 format!("both get both; that of {} under a name of its own", names.of(Side::Remote)),
             ));
-            // Without what both had last, nobody can tell which side changed a line.
-            if conflict.base.as_ref().is_some_and(|base| base.file().is_some()) {
-                choices.push((
-                    "merge",
-                    "both get one text with the changes of both, if none overlap and what both had last was kept"
-                        .to_owned(),
-                ));
+            match merge {
+                Ok(()) => {
+                    choices.push(("merge", "both get one text with the changes of both".to_owned()));
+                }
+                Err(why @ (NoMerge::NoBase | NoMerge::Overlap)) => {
+                    choices.push(("merge", format!("not possible: {why}")));
+                }
+                Err(NoMerge::NeverAgreed | NoMerge::NoText | NoMerge::NotMergeable) => {}
             }
             choices.push((
                 "FILE",
@@ -131,7 +143,8 @@ mod tests {
             PerSide { local: Some(version("page.md", 12, 0)), remote: Some(version("page.md", 1300, 1)) };
         let mut edited = conflict(ConflictKind::SimultaneousEdit, "page.md", versions);
         edited.base = Some(version("page.md", 11, 0).kind);
-        let text = conflict_text(&edited, Some("-one\n+two\n"), &Names::new(Path::new("A"), Path::new("B")));
+        let compared = Comparison { diff: Some("-one\n+two\n".to_owned()), merge: Ok(()) };
+        let text = conflict_text(&edited, &compared, &Names::new(Path::new("A"), Path::new("B")));
         for part in [
             "0707070707070707  page.md",
             "A/page.md: 12 B",
@@ -148,7 +161,8 @@ mod tests {
     fn a_deletion_is_not_merged() {
         let versions = PerSide { local: None, remote: Some(version("page.md", 12, 0)) };
         let deleted = conflict(ConflictKind::Deletion, "page.md", versions);
-        let text = conflict_text(&deleted, None, &Names::new(Path::new("A"), Path::new("B")));
+        let compared = Comparison { diff: None, merge: Err(NoMerge::NoText) };
+        let text = conflict_text(&deleted, &compared, &Names::new(Path::new("A"), Path::new("B")));
         assert!(text.contains("A/page.md: deleted") && text.contains("it is deleted in both"), "{text}");
         assert!(!text.contains("merge"), "{text}");
     }
@@ -159,7 +173,8 @@ mod tests {
         let versions = PerSide { local: Some(version(evil, 1, 0)), remote: Some(version(evil, 1, 0)) };
         let mut edited = conflict(ConflictKind::SimultaneousEdit, evil, versions);
         edited.detail = evil.to_owned();
-        let text = conflict_text(&edited, Some(evil), &Names::new(Path::new(evil), Path::new("B")));
+        let compared = Comparison { diff: Some(evil.to_owned()), merge: Err(NoMerge::NoBase) };
+        let text = conflict_text(&edited, &compared, &Names::new(Path::new(evil), Path::new("B")));
         assert!(!text.contains(|char| char != '\n' && is_hidden(char)), "{text:?}");
     }
 }

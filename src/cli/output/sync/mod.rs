@@ -7,7 +7,7 @@ mod progress;
 mod view;
 mod words;
 
-pub(in crate::cli) use conflict::conflict_text;
+pub(in crate::cli) use conflict::{Comparison, conflict_text};
 pub(in crate::cli) use json::{ConflictJson, PairJson, SyncJson, VersionJson};
 pub(in crate::cli) use plan::{hold, plan_text};
 pub(in crate::cli) use view::SyncView;

@@ -113,7 +113,11 @@ impl Bars {
         };
         let (len, len_total) = (ByteLen(work.len), ByteLen(len_total));
         // Files take their places a group at a time.
-        let files = if ops_per_sec > 0 { format!("  {ops_per_sec} files/s") } else { String::new() };
+        let files = if ops_per_sec > 0 {
+            format!("  {}/s", text::count(ops_per_sec as usize, "file"))
+        } else {
+            String::new()
+        };
         bar.set_message(format!("{len} of {len_total}  {rate}  {left}{files}"));
         self.why.set_message(slow.map(|slow| format!("           slow: {slow}")).unwrap_or_default());
     }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use swarm_core::base::{ByteLen, Shown};
 use swarm_pair::{Explanation, PairInfo, SideSummary, Summary, VersionView};
-use swarm_sync::{Change, ChangeKind, DeedEnd, FoundKind, Kind, PerSide, RuleRef, RuleSource, Side};
+use swarm_sync::{
+    Change, ChangeCause, ChangeKind, DeedEnd, FoundKind, Kind, PerSide, RuleRef, RuleSource, Side,
+};
 
 use super::super::text::count;
 use super::plan;
@@ -133,8 +135,13 @@ pub(in crate::cli) fn explanation_text(explanation: &Explanation, names: &Names)
             DeedEnd::Intended => ", cut off",
             DeedEnd::Refused => ", refused",
         };
+        let mark = match view.purpose.cause {
+            ChangeCause::Sync => "",
+            ChangeCause::Undo => " by undo",
+            ChangeCause::Restore => " by restore",
+        };
         let (word, name) = (plan::kind(&view.deed.op).1, names.of(view.deed.side));
-        let _ = writeln!(text, "  run {}: {word} in {name}{how}", view.run);
+        let _ = writeln!(text, "  run {}: {word} in {name}{mark}{how}", view.run);
     }
     text
 }
@@ -154,7 +161,13 @@ fn rule_line(rule: &RuleRef) -> String {
 pub(in crate::cli) fn changes_table(changes: &[Change], names: &Names) -> String {
     let mut table = String::new();
     for run in changes.chunk_by(|one, next| one.run == next.run) {
-        let _ = writeln!(table, "run {}, {}", run[0].run, time_of_ns(run[0].at.0));
+        let mark = match (run[0].cause, run[0].undone_run) {
+            (ChangeCause::Sync, _) => String::new(),
+            (ChangeCause::Undo, Some(undone)) => format!(": undo of run {undone}"),
+            (ChangeCause::Undo, None) => ": undo".to_owned(),
+            (ChangeCause::Restore, _) => ": restore".to_owned(),
+        };
+        let _ = writeln!(table, "run {}, {}{mark}", run[0].run, time_of_ns(run[0].at.0));
         for change in run {
             let from = change.from.as_ref().map(|from| format!("{from} -> ")).unwrap_or_default();
             let (path, name, author) = (&change.path, names.of(change.side), Shown(&change.author));

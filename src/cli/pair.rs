@@ -36,7 +36,7 @@ impl Place {
             }
             error => error.into(),
         })?;
-        let names = Names::new(found.pair.root(Side::Local), found.pair.root(Side::Remote));
+        let names = Names::near(found.pair.root(Side::Local), found.pair.root(Side::Remote));
         Ok(Self { found, names })
     }
 
@@ -79,7 +79,7 @@ pub(super) fn interrupted() -> Failure {
 pub(super) fn verdict(view: &SyncView, conflicts: u64, names: &Names) -> Result<(), Failure> {
     verdict_on_asked(view)?;
     if conflicts > 0 {
-        return Err(undecided(conflicts, ", all else is done", names));
+        return Err(undecided(conflicts, ", all else is done:", names));
     }
     match view.unseen() {
         0 => Ok(()),
@@ -108,11 +108,11 @@ pub(super) fn verdict_on_asked(view: &SyncView) -> Result<(), Failure> {
     Err(Failure::new(refused.category, message))
 }
 
-/// Conflicts that are open; `rest` says what became of all else.
+/// Conflicts that are open; `rest` says what became of all else, or what to do first.
 pub(super) fn undecided(conflicts: u64, rest: &str, names: &Names) -> Failure {
     let count = output::count(conflicts as usize, "conflict");
     let verb = if conflicts == 1 { "needs" } else { "need" };
-    let name = names.of(Side::Local);
-    let message = format!("{count} {verb} a decision{rest}: `swarm conflicts {name}` shows what there is");
+    let name = names.word(Side::Local);
+    let message = format!("{count} {verb} a decision{rest} `swarm conflicts {name}` shows what there is");
     Failure::new(Category::Undecided, message)
 }

@@ -208,6 +208,6 @@ fn propose(
     match proposal.plan.conflicts.len() as u64 {
         0 => Ok(()),
         // They are on record once a run has met them.
-        count => Err(pair::undecided(count, "; after a run", names)),
+        count => Err(pair::undecided(count, ": without --dry-run they are noted, and then", names)),
     }
 }

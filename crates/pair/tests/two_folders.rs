@@ -266,3 +266,56 @@ fn what_was_undone_is_asked_about_and_reverses_nobodys_change() {
     assert_eq!((world.tree("a")["f"].as_str(), world.tree("b")["f"].as_str()), ("2", "1"));
     assert_eq!(world.tree("b")["new"], "n");
 }
+
+/// Random files of rules in all folders of one side: what comes to the other side is what git would take.
+#[test]
+fn rules_in_folders_leave_out_what_git_would() {
+    if std::process::Command::new("git").arg("--version").output().is_err() {
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"NOT RUN: no git here, so nothing is known about rules in folders\n",
+        );
+        return;
+    }
+    let mut rng = fastrand::Rng::with_seed(11);
+    let mut left_out = 0;
+    for _ in 0..20 {
+        let world = World::new();
+        for folder in ["", "x/", "y/", "x/y/", "x/y/z/", "build/", "y/build/"] {
+            for name in ["a.o", "b.o", "keep.o", "build", "x", "c.txt"] {
+                let path = format!("a/{folder}{name}");
+                if !world.path(&path).is_dir() && !["", "y/"].contains(&folder) || name.contains('.') {
+                    world.write(&path, &path);
+                }
+            }
+            if rng.bool() {
+                let lines =
+                    ["*.o", "!keep.o", "/build", "build/", "!*.o", "x/", "y/z", "c.*", "!c.txt", "**/z/a.*"];
+                let text: Vec<&str> = (0..rng.usize(1..4)).filter_map(|_| rng.choice(lines)).collect();
+                world.write(&format!("a/{folder}.swarmignore"), &text.join("\n"));
+            }
+        }
+        world.sync().unwrap();
+        let mut git = std::process::Command::new("git");
+        git.args(["ls-files", "-o", "-z", "--exclude-per-directory=.swarmignore"])
+            .current_dir(world.path("a"));
+        let init = ["init", "--quiet", "--template="];
+        assert!(
+            std::process::Command::new("git")
+                .args(init)
+                .current_dir(world.path("a"))
+                .status()
+                .unwrap()
+                .success()
+        );
+        let output = String::from_utf8(git.output().unwrap().stdout).unwrap();
+        let expected: std::collections::BTreeSet<&str> =
+            output.split_terminator('\0').filter(|path| !path.starts_with(".swarm/")).collect();
+        let there = world.tree("b");
+        let there: std::collections::BTreeSet<&str> =
+            there.keys().map(String::as_str).filter(|path| !path.ends_with('/')).collect();
+        assert_eq!(there, expected);
+        left_out += 42 - there.len().min(42);
+    }
+    assert!(left_out > 100, "rules that leave out hardly anything test hardly anything: {left_out}");
+}

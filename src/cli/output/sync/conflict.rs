@@ -8,6 +8,7 @@ use swarm_pair::NoMerge;
 use swarm_sync::{Conflict, ConflictKind, Side, SideVersion};
 
 use super::super::text::count;
+use super::paint::Paint;
 use super::plan;
 use super::words::{self, Names};
 
@@ -20,28 +21,62 @@ pub(in crate::cli) struct Comparison {
     pub(in crate::cli) merge: Result<(), NoMerge>,
 }
 
-/// All of it.
-pub(in crate::cli) fn conflict_text(conflict: &Conflict, compared: &Comparison, names: &Names) -> String {
-    let mut text = format!("{}  {}\n  {}", conflict.id, conflict.path, plan::cause(conflict.kind));
+/// All of it, and how it is decided.
+pub(in crate::cli) fn conflict_text(
+    conflict: &Conflict,
+    compared: &Comparison,
+    names: &Names,
+    paint: Paint,
+) -> String {
+    let mut text = head(conflict, names, paint);
+    if let Some(diff) = &compared.diff {
+        text += &diff_text(diff, paint);
+    }
+    let _ = writeln!(text, "  swarm resolve {} CHOICE, where CHOICE is", conflict.id);
+    for (choice, effect) in choices(conflict, compared.merge, names) {
+        let _ = writeln!(text, "    {choice:<12}{effect}");
+    }
+    text
+}
+
+/// The same for somebody who is asked: what each answer would do.
+pub(in crate::cli) fn conflict_question(
+    conflict: &Conflict,
+    compared: &Comparison,
+    names: &Names,
+    paint: Paint,
+) -> String {
+    let mut text = head(conflict, names, paint);
+    for (choice, effect) in choices(conflict, compared.merge, names) {
+        if choice != FILE {
+            let _ = writeln!(text, "    {choice:<12}{effect}");
+        }
+    }
+    text
+}
+
+/// A diff, indented and no longer than a person reads.
+pub(in crate::cli) fn diff_text(diff: &str, paint: Paint) -> String {
+    let mut text = String::new();
+    for line in diff.lines().take(DIFF_LINES_MAX) {
+        let _ = writeln!(text, "    {}", paint.diff_line(&Shown(line).to_string()));
+    }
+    let more = diff.lines().count().saturating_sub(DIFF_LINES_MAX);
+    if more > 0 {
+        let _ = writeln!(text, "    and {}", count(more, "more line"));
+    }
+    text
+}
+
+fn head(conflict: &Conflict, names: &Names, paint: Paint) -> String {
+    let (id, path) = (paint.faint(&conflict.id.to_string()), paint.bold(&conflict.path.to_string()));
+    let mut text = format!("{id}  {path}\n  {}", plan::cause(conflict.kind));
     if !conflict.detail.is_empty() {
         let _ = write!(text, ": {}", Shown(&conflict.detail));
     }
     text.push('\n');
     for side in Side::BOTH {
         let _ = writeln!(text, "  {}", version_line(conflict, side, names));
-    }
-    if let Some(diff) = &compared.diff {
-        for line in diff.lines().take(DIFF_LINES_MAX) {
-            let _ = writeln!(text, "    {}", Shown(line));
-        }
-        let more = diff.lines().count().saturating_sub(DIFF_LINES_MAX);
-        if more > 0 {
-            let _ = writeln!(text, "    and {}", count(more, "more line"));
-        }
-    }
-    let _ = writeln!(text, "  swarm resolve {} CHOICE, where CHOICE is", conflict.id);
-    for (choice, effect) in choices(conflict, compared.merge, names) {
-        let _ = writeln!(text, "    {choice:<12}{effect}");
     }
     text
 }
@@ -80,7 +115,7 @@ fn choices(conflict: &Conflict, merge: Result<(), NoMerge>, names: &Names) -> Ve
         ConflictKind::SimultaneousEdit => {
             choices.push((
                 "keep-both",
-                format!("both get both; that of {} under a name of its own", names.of(Side::Remote)),
+                format!("both get both, that of {} under a name of its own", names.of(Side::Remote)),
             ));
             match merge {
                 Ok(()) => {
@@ -91,16 +126,12 @@ fn choices(conflict: &Conflict, merge: Result<(), NoMerge>, names: &Names) -> Ve
                 }
                 Err(NoMerge::NeverAgreed | NoMerge::NoText | NoMerge::NotMergeable) => {}
             }
-            choices.push((
-                "FILE",
-                "both get the bytes of this file; what they have is kept as versions".to_owned(),
-            ));
+            choices
+                .push((FILE, "both get the bytes of a file; what they have is kept as versions".to_owned()));
         }
         ConflictKind::Deletion => {
-            choices.push((
-                "FILE",
-                "both get the bytes of this file; what is there is kept as a version".to_owned(),
-            ));
+            choices
+                .push((FILE, "both get the bytes of a file; what is there is kept as a version".to_owned()));
         }
         ConflictKind::Structure | ConflictKind::Name => {
             choices.push(("keep-both", "both stand, one of them under a name of its own".to_owned()));
@@ -109,6 +140,8 @@ fn choices(conflict: &Conflict, merge: Result<(), NoMerge>, names: &Names) -> Ve
     choices
 }
 
+/// The choice that is the name of a file.
+const FILE: &str = "FILE";
 /// A longer diff is better read in an editor.
 const DIFF_LINES_MAX: usize = 200;
 
@@ -144,7 +177,8 @@ mod tests {
         let mut edited = conflict(ConflictKind::SimultaneousEdit, "page.md", versions);
         edited.base = Some(version("page.md", 11, 0).kind);
         let compared = Comparison { diff: Some("-one\n+two\n".to_owned()), merge: Ok(()) };
-        let text = conflict_text(&edited, &compared, &Names::new(Path::new("A"), Path::new("B")));
+        let text =
+            conflict_text(&edited, &compared, &Names::new(Path::new("A"), Path::new("B")), Paint::NONE);
         for part in [
             "0707070707070707  page.md",
             "A/page.md: 12 B",
@@ -162,7 +196,8 @@ mod tests {
         let versions = PerSide { local: None, remote: Some(version("page.md", 12, 0)) };
         let deleted = conflict(ConflictKind::Deletion, "page.md", versions);
         let compared = Comparison { diff: None, merge: Err(NoMerge::NoText) };
-        let text = conflict_text(&deleted, &compared, &Names::new(Path::new("A"), Path::new("B")));
+        let text =
+            conflict_text(&deleted, &compared, &Names::new(Path::new("A"), Path::new("B")), Paint::NONE);
         assert!(text.contains("A/page.md: deleted") && text.contains("it is deleted in both"), "{text}");
         assert!(!text.contains("merge"), "{text}");
     }
@@ -174,7 +209,8 @@ mod tests {
         let mut edited = conflict(ConflictKind::SimultaneousEdit, evil, versions);
         edited.detail = evil.to_owned();
         let compared = Comparison { diff: Some(evil.to_owned()), merge: Err(NoMerge::NoBase) };
-        let text = conflict_text(&edited, &compared, &Names::new(Path::new(evil), Path::new("B")));
+        let text =
+            conflict_text(&edited, &compared, &Names::new(Path::new(evil), Path::new("B")), Paint::NONE);
         assert!(!text.contains(|char| char != '\n' && is_hidden(char)), "{text:?}");
     }
 }

@@ -90,7 +90,7 @@ pub(in crate::cli) fn hold(hold: &Hold, names: &Names) -> String {
         (0, replaced) => format!("replace {replaced}"),
         (deleted, replaced) => format!("delete {deleted} and replace {replaced}"),
     };
-    let (name, local, remote) = (names.of(*side), names.of(Side::Local), names.of(Side::Remote));
+    let (name, local, remote) = (names.of(*side), names.word(Side::Local), names.word(Side::Remote));
     format!(
         "held, nothing was changed: the run would {lost} of {} in {name}; look at it with \
          `swarm sync --dry-run {local} {remote}`, and approve it with --max-delete {}, or with --plan-out and --plan",

@@ -141,10 +141,10 @@ impl SyncView {
             }
             .print();
         } else if state.bars.is_some() {
-            let table = table(work, elapsed, run, &self.names);
+            let table = work.has_done().then(|| table(work, elapsed, run, &self.names));
             drop(state);
             self.clear();
-            super::super::notes(&table);
+            super::super::notes(&table.unwrap_or_default());
         }
     }
 
@@ -170,7 +170,7 @@ impl SyncView {
         if self.is_json {
             return open.iter().for_each(|view| SyncJson::Conflict(ConflictJson::from(view)).print());
         }
-        let (count, name) = (text::count(open.len(), "conflict"), self.names.of(Side::Local));
+        let (count, name) = (text::count(open.len(), "conflict"), self.names.word(Side::Local));
         self.note(&format!("{count} to decide: `swarm conflicts {name}` shows what there is"));
     }
 

@@ -100,7 +100,8 @@ impl Bars {
 
     /// Nothing but what stays.
     pub(super) fn blank(&self) {
-        Side::BOTH.into_iter().for_each(|side| self.lines.of(side).set_message(""));
+        self.lines.local.set_style(style("{msg}"));
+        [&self.lines.local, &self.lines.remote, &self.why].into_iter().for_each(|line| line.set_message(""));
     }
 
     pub(super) fn progress(&self, work: &Work, rate: Rate, ops_per_sec: u64, slow: Option<&str>) {
@@ -110,8 +111,13 @@ impl Bars {
         let (done, total) = if len_total > 0 { (work.len, len_total) } else { (work.ops, work.ops_total()) };
         bar.set_length(total.max(1));
         bar.set_position(done);
-        bar.set_prefix("copying");
+        bar.set_prefix(if len_total > 0 { "copying" } else { "changing" });
         bar.set_style(style("{prefix} [{wide_bar}] {msg}"));
+        if len_total == 0 {
+            let total = text::count(work.ops_total() as usize, "path");
+            bar.set_message(format!("{} of {total}", work.ops));
+            return self.why.set_message("");
+        }
         let left = match rate {
             Rate(0) => "ETA unknown".to_owned(),
             rate => format!("ETA {}", text::duration(rate.time_for(len_total.saturating_sub(work.len)))),

@@ -109,7 +109,11 @@ impl SyncView {
                 ));
             }
             SyncEvent::Idle if self.is_json => SyncJson::Idle {}.print(),
-            SyncEvent::Idle => {}
+            SyncEvent::Idle => {
+                if let Some(bars) = &self.state().bars {
+                    bars.blank();
+                }
+            }
         }
     }
 

@@ -68,7 +68,7 @@ book:
 # hundred thousand take minutes, and ten million hours.
 worlds:
 	$(CARGO) run --release --locked -p swarm-sim -- sync --worlds $(WORLDS) --seed $(SEED)
-	$(CARGO) run --release --locked -p swarm-sim -- sync --bugs --worlds 1000 --seed $(SEED)
+	$(CARGO) run --release --locked -p swarm-sim -- sync --bugs --worlds 2000 --seed $(SEED)
 
 # Writes the generated parts of docs/reference anew, which `make test` compares.
 reference:
@@ -82,8 +82,9 @@ bench-compare:
 	benches/compare/install.sh
 	$(CARGO) bench --locked --bench compare -- $(COMPARE)
 
-# Folders kept the same, beside rsync, Unison and rclone, which have to be installed.
+# Folders kept the same, beside rsync, Unison and rclone. What is installed for it makes tests of deltas run on XFS and Btrfs, too.
 bench-sync:
+	benches/compare/install.sh sync
 	$(CARGO) bench --locked --bench compare -- sync $(COMPARE)
 
 # Every target in turn, for so many seconds each; FUZZ_TARGETS=ticket picks one. What is found new stays in fuzz/target.

@@ -1,25 +1,40 @@
 #!/usr/bin/env bash
-# Installs what swarm is compared with, where it is missing. Crates take minutes to build: only with CRATES=1.
+# Installs what swarm is compared with, where it is missing: for fetches, or with `sync` for folders that are kept the same, and
+# what makes the file systems on which tests of deltas run. Crates take minutes to build: only with CRATES=1.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-peers=target/compare-peers
-mkdir -p "$peers"
 
 missing=()
-need() { PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null || missing+=("$2"); }
+need() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || missing+=("$2"); }
+install_missing() {
+    if ((${#missing[@]})); then
+        echo "installing ${missing[*]}" >&2
+        local as_root=()
+        if ((EUID != 0)); then as_root=(sudo); fi
+        "${as_root[@]}" apt-get install -y --no-install-recommends "${missing[@]}"
+    fi
+}
+
+if [[ ${1:-} == sync ]]; then
+    need rsync rsync
+    need unison unison
+    need rclone rclone
+    need mkfs.xfs xfsprogs
+    need mkfs.btrfs btrfs-progs
+    install_missing
+    exit
+fi
+
 need nginx nginx-light
 need curl curl
 need aria2c aria2
 need rsync rsync
 need sshd openssh-server
 need b3sum b3sum
-if ((${#missing[@]})); then
-    echo "installing ${missing[*]}" >&2
-    as_root=()
-    if ((EUID != 0)); then as_root=(sudo); fi
-    "${as_root[@]}" apt-get install -y --no-install-recommends "${missing[@]}"
-fi
+install_missing
 
+peers=target/compare-peers
+mkdir -p "$peers"
 if ! "$peers/python/bin/python3" -c 'import libtorrent' 2>/dev/null; then
     python3 -m venv "$peers/python"
     "$peers/python/bin/pip" install --quiet libtorrent==2.1.1

@@ -3,7 +3,7 @@
 use std::io::BufRead as _;
 
 use super::failure::Failure;
-use super::output::{self, Names};
+use super::output::{self, Comparison, Names, Paint};
 use swarm_core::base::Category;
 use swarm_pair::{Decision, Pair};
 use swarm_sync::Conflict;
@@ -22,13 +22,18 @@ pub(super) fn about_all(pair: &Pair, conflicts: &[Conflict], names: &Names) -> R
 }
 
 fn about(pair: &Pair, conflict: &Conflict, names: &Names) -> Result<(), Failure> {
-    output::notes(&output::conflict_text(conflict, None, names));
+    let compared = Comparison { diff: None, merge: pair.merged(conflict)?.map(drop) };
+    let paint = Paint::stderr();
+    output::painted(&format!("\n{}", output::conflict_question(conflict, &compared, names, paint)));
     loop {
-        match read()? {
+        match read(compared.merge.is_ok())? {
             Answer::Skip => return Ok(()),
             Answer::Diff => {
                 let diff = super::conflicts::diff(pair, conflict, names)?;
-                output::notes(diff.as_deref().unwrap_or(NO_DIFF));
+                match diff {
+                    Some(diff) => output::painted(&output::diff_text(&diff, paint)),
+                    None => output::note(NO_DIFF),
+                }
             }
             Answer::Decide(decision) => match pair.decide(conflict, &decision) {
                 Ok(()) => return Ok(()),
@@ -40,13 +45,14 @@ fn about(pair: &Pair, conflict: &Conflict, names: &Names) -> Result<(), Failure>
 }
 
 /// Asks until one of the letters is typed.
-fn read() -> Result<Answer, Failure> {
+fn read(can_merge: bool) -> Result<Answer, Failure> {
+    let merge = if can_merge { "[m]erge, " } else { "" };
     loop {
-        output::prompt("keep [l]ocal, keep [r]emote, keep [b]oth, [m]erge, [s]kip, [d]iff? ");
+        output::prompt(&format!("keep [l]ocal, keep [r]emote, keep [b]oth, {merge}[s]kip, [d]iff? "));
         let mut line = String::new();
         match std::io::stdin().lock().read_line(&mut line) {
             Ok(0) => return Ok(Answer::Skip),
-            Ok(_) => {}
+            Ok(_) => output::answered(),
             Err(error) => {
                 let message = format!("cannot read the answer: {error}; nothing was changed");
                 return Err(Failure::new(Category::Other, message));

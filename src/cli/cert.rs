@@ -17,7 +17,8 @@ pub(super) fn run(command: CertCommand) -> Result<(), Failure> {
         CertCommand::Ca { dir, name, days } => {
             let book = AuthorityBook::create(&dir, &name, days, now())?;
             output::note(format_args!(
-                "made the authority `{name}`, good for {days} days; its key is in {}: keep that to yourself",
+                "made the authority `{name}`, good for {}; its key is in {}: keep that to yourself",
+                output::count(days as usize, "day"),
                 Shown(&dir)
             ));
             output::note(format_args!(
@@ -69,9 +70,10 @@ fn issue(
         std::fs::write(&out, pem).map_err(|error| Failure::file("write", &out, &error))?;
     }
     output::note(format_args!(
-        "a certificate for node {}, role {}, good for {days} days: the node shows it by --cert",
+        "a certificate for node {}, role {}, good for {}: the node shows it by --cert",
         node.short(),
-        role.name()
+        role.name(),
+        output::count(days as usize, "day")
     ));
     if is_stdout { Ok(()) } else { output::result(Shown(&out)) }
 }

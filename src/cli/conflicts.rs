@@ -2,7 +2,7 @@
 
 use super::args::{ConflictsArgs, Global};
 use super::failure::Failure;
-use super::output::{self, ConflictJson, Names};
+use super::output::{self, Comparison, ConflictJson, Names, Paint};
 use super::pair::Place;
 use swarm_pair::Pair;
 use swarm_sync::{Conflict, DiffNames, Side, unified_diff};
@@ -16,9 +16,15 @@ pub(super) fn run(args: &ConflictsArgs, global: &Global) -> Result<(), Failure> 
     if open.is_empty() {
         output::note("no conflicts");
     }
-    for view in &open {
-        let diff = diff(&place.found.pair, &view.conflict, &place.names)?;
-        output::text(&output::conflict_text(&view.conflict, diff.as_deref(), &place.names))?;
+    let paint = Paint::stdout();
+    for (index, view) in open.iter().enumerate() {
+        if index > 0 {
+            output::text("\n")?;
+        }
+        let pair = &place.found.pair;
+        let diff = diff(pair, &view.conflict, &place.names)?;
+        let compared = Comparison { diff, merge: pair.merged(&view.conflict)?.map(drop) };
+        output::text(&output::conflict_text(&view.conflict, &compared, &place.names, paint))?;
         if view.choice.is_some() {
             output::result("  decided: the next `swarm sync` carries it out")?;
         }

@@ -200,9 +200,10 @@ fn show(path: &Path, is_json: bool) -> Result<(), Failure> {
     output::result(format_args!("name      {}", manifest.name()))?;
     let (files, len) = (geometry.file_count(), geometry.content_len());
     output::result(format_args!(
-        "files     {files}, {} ({len} bytes), {} chunks",
+        "files     {files}, {} ({}), {}",
         ByteLen(len),
-        geometry.chunk_count()
+        output::count(len as usize, "byte"),
+        output::count(geometry.chunk_count() as usize, "chunk")
     ))?;
     if !file.comment.is_empty() {
         output::result(format_args!("comment   {}", file.comment))?;
@@ -299,9 +300,9 @@ fn verify(path: &Path, dir: &Path, content_key: Option<&Path>, is_json: bool) ->
         return Err(Failure::new(Category::Disk, message));
     }
     let bad_files = found.files.iter().filter(|report| report.state != FileState::Good).count();
-    let message = format!(
-        "{bad_files} files and {bad_chunks} chunks are bad or missing: fetch again with --overwrite to mend them"
-    );
+    let (files, chunks) = (output::count(bad_files, "file"), output::count(bad_chunks as usize, "chunk"));
+    let message =
+        format!("{files} and {chunks} are bad or missing: fetch again with --overwrite to mend them");
     Err(Failure::new(Category::Integrity, message))
 }
 
@@ -318,7 +319,8 @@ fn print_report(found: &Scan, manifest: &Manifest) -> Result<(), Failure> {
     for report in found.files.iter().filter(|report| report.state != FileState::Good) {
         let detail = match &report.state {
             FileState::OtherLen(len) => {
-                format!(" ({len} bytes instead of {})", manifest.file(report.file).len)
+                let len = output::count(*len as usize, "byte");
+                format!(" ({len} instead of {})", manifest.file(report.file).len)
             }
             FileState::Unreadable(error) => format!(" ({error})"),
             FileState::Good | FileState::Damaged | FileState::Missing => String::new(),
@@ -335,7 +337,10 @@ fn print_report(found: &Scan, manifest: &Manifest) -> Result<(), Failure> {
         output::result(format_args!("missing: {directory}/"))?;
     }
     if found.is_whole() {
-        output::result(format_args!("all {} files are good", found.files.len()))?;
+        match found.files.len() {
+            1 => output::result("the file is good")?,
+            count => output::result(format_args!("all {count} files are good"))?,
+        }
     }
     Ok(())
 }

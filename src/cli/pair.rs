@@ -36,7 +36,7 @@ impl Place {
             }
             error => error.into(),
         })?;
-        let names = Names::new(found.pair.root(Side::Local), found.pair.root(Side::Remote));
+        let names = Names::near(found.pair.root(Side::Local), found.pair.root(Side::Remote));
         Ok(Self { found, names })
     }
 
@@ -77,19 +77,9 @@ pub(super) fn interrupted() -> Failure {
 
 /// How a run ends of which this was seen: with what matters most of what is left.
 pub(super) fn verdict(view: &SyncView, conflicts: u64, names: &Names) -> Result<(), Failure> {
-    if let Some(refused) = view.refused() {
-        let others = match refused.count {
-            1 => String::new(),
-            count => format!(" (and {} others)", count - 1),
-        };
-        let message = format!(
-            "{}{others}; the rest is done: run the same command again when that is mended",
-            refused.worst
-        );
-        return Err(Failure::new(refused.category, message));
-    }
+    verdict_on_asked(view)?;
     if conflicts > 0 {
-        return Err(undecided(conflicts, ", all else is done", names));
+        return Err(undecided(conflicts, ", all else is done:", names));
     }
     match view.unseen() {
         0 => Ok(()),
@@ -103,11 +93,26 @@ pub(super) fn verdict(view: &SyncView, conflicts: u64, names: &Names) -> Result<
     }
 }
 
-/// Conflicts that are open; `rest` says what became of all else.
+/// How a command ends that was asked for something alone: other paths that cannot be synced were told of, and are no failure of it.
+pub(super) fn verdict_on_asked(view: &SyncView) -> Result<(), Failure> {
+    let Some(refused) = view.refused() else { return Ok(()) };
+    let others = match refused.count {
+        1 => String::new(),
+        2 => " (and 1 other)".to_owned(),
+        count => format!(" (and {} others)", count - 1),
+    };
+    let message = format!(
+        "{}{others}; the rest is done: run the same command again when that is mended",
+        refused.worst
+    );
+    Err(Failure::new(refused.category, message))
+}
+
+/// Conflicts that are open; `rest` says what became of all else, or what to do first.
 pub(super) fn undecided(conflicts: u64, rest: &str, names: &Names) -> Failure {
     let count = output::count(conflicts as usize, "conflict");
     let verb = if conflicts == 1 { "needs" } else { "need" };
-    let name = names.of(Side::Local);
-    let message = format!("{count} {verb} a decision{rest}: `swarm conflicts {name}` shows what there is");
+    let name = names.word(Side::Local);
+    let message = format!("{count} {verb} a decision{rest} `swarm conflicts {name}` shows what there is");
     Failure::new(Category::Undecided, message)
 }

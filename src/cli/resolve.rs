@@ -25,7 +25,7 @@ pub(super) fn run(args: &ResolveArgs, global: &Global) -> Result<(), Failure> {
     }
     if !args.json {
         let (count, names) = (output::count(chosen.len(), "conflict"), &place.names);
-        let (local, remote) = (names.of(Side::Local), names.of(Side::Remote));
+        let (local, remote) = (names.word(Side::Local), names.word(Side::Remote));
         output::note(format_args!("decided {count}: `swarm sync {local} {remote}` carries it out"));
     }
     Ok(())

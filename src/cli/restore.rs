@@ -52,7 +52,7 @@ fn put_back(
     session.scan(&|event| view.on_event(event)).map_err(ended)?;
     session.restore(version, place.found.side, &|event| view.on_event(event)).map_err(ended)?;
     view.clear();
-    pair::verdict(&view, 0, &place.names)?;
+    pair::verdict_on_asked(&view)?;
     output::note(format_args!("restored `{}` from version {}", Shown(path), version.id.run));
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::output::{self, Names, PairJson, SyncJson, SyncView};
 use super::pair::{self, ended};
 use swarm_core::base::{Category, Shown};
-use swarm_pair::{Options, Pair, PairStore, Report, Session};
+use swarm_pair::{Options, Pair, PairList, PairStore, Report, Session};
 use swarm_sync::{Direction, Guard, PerSide, Proposal, Side};
 
 pub(super) fn run(args: &SyncArgs, global: &Global, stop: &Arc<AtomicBool>) -> Result<(), Failure> {
@@ -22,15 +22,19 @@ pub(super) fn run(args: &SyncArgs, global: &Global, stop: &Arc<AtomicBool>) -> R
 }
 
 fn list(args: &SyncArgs, global: &Global) -> Result<(), Failure> {
-    let pairs: Vec<_> = pair::store(global)?.list()?.iter().map(Pair::info).collect();
+    let PairList { pairs, mut bad } = pair::store(global)?.list()?;
+    let pairs: Vec<_> = pairs.iter().map(Pair::info).collect();
     if args.json {
-        pairs.iter().try_for_each(|pair| output::json(&PairJson::from(pair)))
-    } else if pairs.is_empty() {
+        pairs.iter().try_for_each(|pair| output::json(&PairJson::from(pair)))?;
+    } else if !pairs.is_empty() {
+        output::text(&output::pairs_table(&pairs))?;
+    } else if bad.is_empty() {
         output::note("no pairs yet: `swarm sync A B` makes one");
-        Ok(())
-    } else {
-        output::text(&output::pairs_table(&pairs))
     }
+    // One of them is how the command ends.
+    let last = bad.pop();
+    bad.iter().for_each(output::note);
+    last.map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn sync(
@@ -74,8 +78,15 @@ fn make_if_new(a: &Path, b: &Path, store: &PairStore) -> Result<(), Failure> {
         return Ok(());
     };
     let new = above.join(name);
-    let is_known = store.list()?.iter().any(|pair| Side::BOTH.into_iter().any(|side| pair.root(side) == new));
-    if !is_missing || is_known || !a.is_dir() || new.starts_with(&a) {
+    if !is_missing || !a.is_dir() || new.starts_with(&a) {
+        return Ok(());
+    }
+    let PairList { pairs, bad } = store.list()?;
+    // It may be a folder of a pair whose record cannot be read.
+    if let Some(error) = bad.into_iter().next() {
+        return Err(error.into());
+    }
+    if pairs.iter().any(|pair| Side::BOTH.into_iter().any(|side| pair.root(side) == new)) {
         return Ok(());
     }
     std::fs::create_dir(b).map_err(|error| Failure::file("make", b, &error))
@@ -123,11 +134,14 @@ fn watch(
     stop: &Arc<AtomicBool>,
 ) -> Result<(), Failure> {
     view.watching();
-    let mut told = Vec::new();
+    let (mut told, mut held) = (Vec::new(), None);
     let mut on_report = |report: &Report| {
-        if let Some(hold) = &report.planned.held {
+        if let Some(hold) = &report.planned.held
+            && report.planned.held != held
+        {
             view.note(&output::hold(hold, names));
         }
+        held = report.planned.held;
         // They can be looked at again in `swarm conflicts`, if they cannot be read just now.
         let open = pair.conflicts().unwrap_or_default();
         let ids: Vec<_> = open.iter().map(|conflict| conflict.conflict.id).collect();
@@ -194,6 +208,6 @@ fn propose(
     match proposal.plan.conflicts.len() as u64 {
         0 => Ok(()),
         // They are on record once a run has met them.
-        count => Err(pair::undecided(count, "; after a run", names)),
+        count => Err(pair::undecided(count, ": without --dry-run they are noted, and then", names)),
     }
 }

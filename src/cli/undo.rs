@@ -5,8 +5,10 @@ use std::sync::atomic::AtomicBool;
 
 use super::args::{Global, UndoArgs};
 use super::failure::Failure;
+use super::output;
 use super::pair::{self, Place, ended};
 use swarm_core::base::Category;
+use swarm_sync::{DETOUR_PREFIX, OpKind};
 
 pub(super) fn run(args: &UndoArgs, global: &Global, stop: &Arc<AtomicBool>) -> Result<(), Failure> {
     let place = Place::of(&args.of.pair, global)?;
@@ -22,11 +24,22 @@ pub(super) fn run(args: &UndoArgs, global: &Global, stop: &Arc<AtomicBool>) -> R
     let of_undo = session.run_id();
     let (report, way_back) = session.undo(run, &|event| view.on_event(event)).map_err(ended)?;
     for deed in &way_back.unknown {
-        view.note(&format!(
-            "cannot undo what was being done to `{}` when run {run} was cut off",
-            deed.op.path
-        ));
+        let path = match &deed.op.kind {
+            OpKind::Move { from } if deed.op.path.name().starts_with(DETOUR_PREFIX) => from,
+            _ => &deed.op.path,
+        };
+        view.note(&format!("cannot undo what was being done to `{path}` when run {run} was cut off"));
     }
     view.done(&report, of_undo);
-    pair::verdict(&view, 0, &place.names)
+    pair::verdict_on_asked(&view)?;
+    match way_back.unknown.len() {
+        0 => Ok(()),
+        count => {
+            let count = output::count(count, "operation");
+            let message = format!(
+                "all is undone but for {count} that run {run} was cut off in: `swarm versions` lists what was kept of a path"
+            );
+            Err(Failure::new(Category::Partial, message))
+        }
+    }
 }

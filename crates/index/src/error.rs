@@ -24,7 +24,10 @@ pub enum IndexError {
         known: i64,
     },
     /// The file is a database of another program.
-    #[error("`{}` is the database of another program: name another place for the index", Shown(path))]
+    #[error(
+        "`{}` is the database of another program: move the file away: then both sides are merged and nothing is deleted",
+        Shown(path)
+    )]
     Foreign {
         /// The file.
         path: PathBuf,

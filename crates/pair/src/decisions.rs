@@ -21,6 +21,26 @@ pub struct ConflictView {
     pub choice: Option<Choice>,
 }
 
+/// Why two versions are not merged into one text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoMerge {
+    /// Without it, nobody can tell which side changed a line.
+    #[error("what both folders had last was not kept")]
+    NoBase,
+    /// They never agreed on a text there.
+    #[error("both folders never had the same text there")]
+    NeverAgreed,
+    /// One of them is deleted, no file, or another one by now.
+    #[error("one folder has no text there that can be read")]
+    NoText,
+    /// The changes are not apart from each other.
+    #[error("both changed the same lines")]
+    Overlap,
+    /// At least one is no text, or one of too many bytes or lines.
+    #[error("not both are texts, or one is too long")]
+    NotMergeable,
+}
+
 /// What somebody decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -72,31 +92,39 @@ impl Pair {
             Decision::KeepLocal => Choice::KeepLocal,
             Decision::KeepRemote => Choice::KeepRemote,
             Decision::KeepBoth => Choice::KeepBoth,
-            Decision::Merge => settled(conflict, self.merged(&index, conflict)?, &mut steps),
+            Decision::Merge => {
+                let merged = self.merged(conflict)?.map_err(|why| {
+                    let (id, path) = (conflict.id, &conflict.path);
+                    let way = format!(
+                        "put the text that is to stand into a file, and run `swarm resolve {id} FILE`"
+                    );
+                    PairError::Usage(format!("`{path}` cannot be merged: {why}; {way}"))
+                })?;
+                settled(conflict, merged, &mut steps)
+            }
             Decision::Bytes(bytes) => settled(conflict, bytes.clone(), &mut steps),
         };
         steps.push(IndexStep::Choose(conflict.id, Some(choice)));
         Ok(index.apply(steps)?)
     }
 
-    fn merged(&self, index: &SqliteIndex, conflict: &Conflict) -> Result<Vec<u8>, PairError> {
-        let cannot = |why: &str| PairError::Usage(format!("{} cannot be merged: {why}", conflict.path));
-        let base = conflict.base.as_ref().and_then(Kind::file);
-        let base = base.map(|base| index.text(&base.hash)).transpose()?.flatten();
-        let base = base.ok_or_else(|| {
-            cannot("the version that both sides had last was not kept; it is kept where --resolve has auto-merge for the path")
-        })?;
+    /// One text with the changes of both versions, or why there is none.
+    pub fn merged(&self, conflict: &Conflict) -> Result<Result<Vec<u8>, NoMerge>, PairError> {
+        let Some(base) = conflict.base.as_ref().and_then(Kind::file) else {
+            return Ok(Err(NoMerge::NeverAgreed));
+        };
         let texts = self.texts(conflict)?;
         let (Some(local), Some(remote)) = (&texts.local, &texts.remote) else {
-            return Err(cannot("one side has no file there that can be read as text"));
+            return Ok(Err(NoMerge::NoText));
         };
-        match merge(&base, local, remote) {
+        let Some(base) = SqliteIndex::open(&self.index_path())?.text(&base.hash)? else {
+            return Ok(Err(NoMerge::NoBase));
+        };
+        Ok(match merge(&base, local, remote) {
             Merged::Clean(text) => Ok(text),
-            Merged::Overlap => {
-                Err(cannot("both sides changed the same lines; merge them by hand and name the file"))
-            }
-            Merged::NotText | Merged::TooLong => Err(cannot("it is no text, or too long a one")),
-        }
+            Merged::Overlap => Err(NoMerge::Overlap),
+            Merged::NotText | Merged::TooLong => Err(NoMerge::NotMergeable),
+        })
     }
 
     /// The bytes of both versions, where they are short files that still stand there.

@@ -45,8 +45,9 @@ pub enum PairError {
     NotAFolder(PathBuf),
     /// A root that had entries is empty.
     #[error(
-        "`{}` is empty, and had {known} entries at the last run: connect its disk; if they were deleted on purpose, run `swarm sync` with --accept-empty",
-        Shown(root)
+        "`{}` is empty, and had {} at the last run: connect its disk; if all was deleted on purpose, run `swarm sync` with --accept-empty",
+        Shown(root),
+        entries(*known)
     )]
     Emptied {
         /// The root.
@@ -70,7 +71,7 @@ pub enum PairError {
     #[error("{0}")]
     Usage(String),
     /// A side could not be read or written at all.
-    #[error("{}: {error}", Shown(root))]
+    #[error("{}{error}", prefix(root, error))]
     Replica {
         /// The root.
         root: PathBuf,
@@ -100,6 +101,16 @@ pub enum PairError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+/// The root, unless the error names it.
+fn prefix(root: &std::path::Path, error: &ReplicaError) -> String {
+    let root = Shown(root).to_string();
+    if error.to_string().contains(&root) { String::new() } else { format!("{root}: ") }
+}
+
+fn entries(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "entry" } else { "entries" })
 }
 
 impl PairError {

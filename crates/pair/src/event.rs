@@ -1,7 +1,9 @@
 //! What happens in a session, as products show it.
 
 use serde::Serialize;
-use swarm_sync::{BlindWhy, Hold, Op, OpKind, PerSide, Plan, ReplicaError, Side, TreePath};
+use swarm_sync::{
+    BlindWhy, Hold, Op, OpKind, PerSide, Plan, RunEvent, Side, TreePath, UnnamedWhy, shown_ops,
+};
 
 /// One event of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +35,14 @@ pub enum SyncEvent {
         /// The reason.
         why: BlindWhy,
     },
-    /// An entry has a name that is not UTF-8: it is left alone.
+    /// An entry whose path is none in a tree: it is left alone.
     Unnamed {
         /// The side.
         side: Side,
         /// Its path, escaped.
         shown: String,
+        /// What is wrong with it.
+        why: UnnamedWhy,
     },
     /// The plan is made.
     Planned(Summary),
@@ -49,21 +53,16 @@ pub enum SyncEvent {
         /// Number of bytes since the last such event of this side.
         len: u64,
     },
-    /// An operation was performed.
-    Performed {
+    /// An operation was performed, or refused while the rest goes on. Its paths are those that people know, without detours.
+    Run(RunEvent),
+    /// A folder that was deleted on the other side stays, because something that is no part of the tree stands in it.
+    Stays {
         /// The side.
         side: Side,
-        /// The operation.
-        op: Op,
-    },
-    /// An operation was not performed; the rest goes on.
-    Refused {
-        /// The side.
-        side: Side,
-        /// The operation.
-        op: Op,
-        /// The reason.
-        error: ReplicaError,
+        /// The folder.
+        path: TreePath,
+        /// An entry in it that is left out of sync; `None` if it holds something new.
+        holds: Option<TreePath>,
     },
     /// Folders cannot be watched: they are scanned every so often.
     NotWatched {
@@ -123,7 +122,7 @@ impl Summary {
 impl SideSummary {
     fn of(ops: &[Op]) -> Self {
         let mut summary = Self::default();
-        ops.iter().for_each(|op| summary.count(op));
+        shown_ops(ops).for_each(|op| summary.count(&op));
         summary
     }
 

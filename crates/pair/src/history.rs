@@ -1,17 +1,18 @@
 //! The past of a pair: kept versions, getting one back, undoing a run, what changed when, and why a path is as it is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use swarm_files::{FolderOptions, FolderReplica, KeptVersion};
 use swarm_index::SqliteIndex;
 use swarm_sync::{
-    BaseEntry, Conflict, ContentHash, ContentSource, Deed, DeedEnd, Entry, FileContent, FoundKind, IndexStep,
-    Kept, KeptId, Kind, Op, OpKind, PerSide, Plan, Proposal, Replica as _, ReplicaError, RuleRef, RunId,
-    Side, Source, TreePath, Undo, expired, forgotten, undo,
+    BaseEntry, ChangeCause, Conflict, ContentHash, ContentSource, Deed, DeedEnd, Entry, FileContent,
+    FoundKind, IndexStep, Kept, KeptId, Kind, Op, OpKind, PerSide, Plan, Proposal, Replica as _,
+    ReplicaError, RuleRef, RunId, Side, Source, TreePath, Undo, expired, forgotten, undo,
 };
 
 use crate::store::{Found, Pair};
-use crate::{PairError, Report, Session, SyncEvent, clock};
+use crate::{PairError, Purpose, Report, Session, SyncEvent, clock};
 
 /// A kept version of a path, on one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +32,10 @@ pub struct VersionView {
 /// One line of the change log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeView {
-    /// The run that carried it over.
+    /// The run that did it.
     pub run: RunId,
+    /// What the run was for.
+    pub purpose: Purpose,
     /// The operation, and how it went.
     pub deed: Deed,
 }
@@ -68,7 +71,7 @@ impl Pair {
         Ok(views)
     }
 
-    fn replica(&self, side: Side) -> Result<FolderReplica, PairError> {
+    pub(crate) fn replica(&self, side: Side) -> Result<FolderReplica, PairError> {
         let root = self.root(side);
         let opened = FolderReplica::open(root, FolderOptions::default());
         opened.map_err(|error| PairError::Replica { root: root.to_owned(), error })
@@ -77,7 +80,8 @@ impl Pair {
     /// What runs did since a time in milliseconds since 1970, the oldest first.
     pub fn changes(&self, since_ms: u64, count_max: u32) -> Result<Vec<ChangeView>, PairError> {
         let index = SqliteIndex::open(&self.index_path())?;
-        Ok(views(index.deeds_since(since_ms, count_max)?))
+        let deeds = index.deeds_since(since_ms, count_max)?;
+        views(&index, deeds)
     }
 
     /// The run that did something last.
@@ -103,16 +107,21 @@ impl Pair {
         Ok(Explanation {
             path: path.clone(),
             base: index.base(path)?,
-            ignored_by: self.ignore_rules(self.last_options())?.decided_by(path, is_folder),
+            ignored_by: self.rules(self.last_options())?.reader().decided_by(path, is_folder),
             conflict: conflicts.find(|conflict| path.is_at_or_below(&conflict.path)),
-            deeds: views(index.deeds_of_path(path)?),
+            deeds: views(&index, index.deeds_of_path(path)?)?,
             sides,
         })
     }
 }
 
-fn views(deeds: Vec<(RunId, Deed)>) -> Vec<ChangeView> {
-    deeds.into_iter().map(|(run, deed)| ChangeView { run, deed }).collect()
+fn views(index: &SqliteIndex, deeds: Vec<(RunId, Deed)>) -> Result<Vec<ChangeView>, PairError> {
+    let runs = if deeds.is_empty() { Vec::new() } else { index.runs(u32::MAX)? };
+    let purposes: BTreeMap<RunId, Purpose> =
+        runs.iter().map(|record| (record.run, Purpose::of_kept(record.summary.as_deref()))).collect();
+    let purpose = |run: RunId| purposes.get(&run).copied().unwrap_or_default();
+    let views = deeds.into_iter().map(|(run, deed)| ChangeView { run, purpose: purpose(run), deed });
+    Ok(views.collect())
 }
 
 impl Session {
@@ -129,14 +138,11 @@ impl Session {
             )));
         }
         let way_back = undo(&deeds);
-        let undone = std::sync::Mutex::new(Vec::new());
-        let report = self.perform_ops(way_back.ops.clone(), &|event| {
-            if let SyncEvent::Performed { op, .. } = &event {
-                undone.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(op.clone());
-            }
-            on_event(event);
+        let mut undone = Vec::new();
+        let purpose = Purpose { cause: ChangeCause::Undo, undone_run: Some(run) };
+        let report = self.perform_ops(purpose, way_back.ops.clone(), on_event, &mut |op| {
+            undone.push(op.clone());
         })?;
-        let undone = undone.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let gone = forgotten(&self.index, &undone)?;
         swarm_sync::Index::apply(&mut self.index, vec![IndexStep::Rebase(gone)])?;
         Ok((report, way_back))
@@ -162,7 +168,8 @@ impl Session {
         let make = |path: TreePath| Op { path, kind: OpKind::MakeFolder, expected: None };
         ops.of_mut(side).extend(folders.into_iter().map(make));
         ops.of_mut(side).push(Op { path: version.id.path.clone(), kind: put, expected });
-        self.perform_ops(ops, on_event)
+        let purpose = Purpose { cause: ChangeCause::Restore, undone_run: None };
+        self.perform_ops(purpose, ops, on_event, &mut |_| {})
     }
 
     fn missing_folders(&self, side: Side, path: &TreePath) -> Result<Vec<TreePath>, PairError> {
@@ -194,12 +201,14 @@ impl Session {
 
     fn perform_ops(
         &mut self,
+        purpose: Purpose,
         ops: PerSide<Vec<Op>>,
         on_event: &(dyn Fn(SyncEvent) + Sync),
+        on_performed: &mut (dyn FnMut(&Op) + Send),
     ) -> Result<Report, PairError> {
         let conflicts = self.index.conflicts()?.into_iter().map(|(conflict, _)| conflict).collect();
         let plan = Plan { ops, conflicts, ..Plan::default() };
-        self.carry_out(&Proposal { plan, ..Proposal::default() }, on_event)
+        self.carry_out_for(purpose, &Proposal { plan, ..Proposal::default() }, on_event, on_performed)
     }
 }
 

@@ -14,20 +14,24 @@ mod clock;
 mod pace;
 
 mod plan_file;
+mod purpose;
 mod rules;
 mod store;
 
 mod scan;
 mod session;
+mod telling;
+mod told;
 mod watching;
 
 mod decisions;
 mod history;
 
-pub use decisions::{ConflictView, Decision};
+pub use decisions::{ConflictView, Decision, NoMerge};
 pub use error::PairError;
 pub use event::{SideSummary, Summary, SyncEvent};
 pub use history::{ChangeView, Explanation, VersionView};
 pub use options::Options;
+pub use purpose::Purpose;
 pub use session::{Report, Session};
-pub use store::{Found, Pair, PairInfo, PairStore};
+pub use store::{Found, Pair, PairInfo, PairList, PairStore};

@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use swarm_sync::{PerSide, Plan};
+use swarm_sync::limits::LINK_LEN_MAX;
+use swarm_sync::{Kind, Op, OpKind, PerSide, Plan, STATE_FOLDER_NAME, Side, Source};
 
 use crate::{PairError, bounded};
 
@@ -45,7 +46,41 @@ pub(crate) fn read(path: &Path, roots: &PerSide<PathBuf>) -> Result<Plan, PairEr
     if file.roots != *roots {
         return Err(bad("it was made for two other folders".to_owned()));
     }
+    Side::BOTH.into_iter().flat_map(|side| file.plan.ops.of(side)).try_for_each(check).map_err(bad)?;
     Ok(file.plan)
+}
+
+/// Refuses what no plan has, however it came into the file. Paths are such below a root: reading them checked that.
+fn check(op: &Op) -> Result<(), String> {
+    let mut paths = vec![&op.path];
+    match &op.kind {
+        OpKind::Move { from } => paths.push(from),
+        OpKind::Put { content, source, .. } => {
+            check_content(op, content)?;
+            match source {
+                Source::Other { path } => paths.push(path),
+                Source::Kept { kept, .. } => paths.push(&kept.path),
+                Source::Settled { .. } => {}
+            }
+        }
+        OpKind::MakeFolder | OpKind::SetExecutable { .. } | OpKind::Remove => {}
+    }
+    match paths.into_iter().find(|path| path.components().next() == Some(STATE_FOLDER_NAME)) {
+        Some(path) => Err(format!(
+            "it names `{path}`, and what is in `{STATE_FOLDER_NAME}` is not for plans: plan again"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_content(op: &Op, content: &Kind) -> Result<(), String> {
+    match content {
+        Kind::Folder => Err(format!("it puts a folder at `{}` as if it were a file: plan again", op.path)),
+        Kind::Symlink { target } if target.len() > LINK_LEN_MAX || target.contains('\0') => {
+            Err(format!("the target of the link `{}` is none: plan again", op.path))
+        }
+        Kind::File(_) | Kind::Symlink { .. } => Ok(()),
+    }
 }
 
 const VERSION: u32 = 1;

@@ -10,7 +10,7 @@ use swarm_sync::{
     Side, Tally, TreePath, observe,
 };
 
-use crate::rules::SharedRules;
+use crate::rules::RulesReader;
 use crate::{PairError, SyncEvent};
 
 /// One side that is scanned.
@@ -20,7 +20,7 @@ pub(crate) struct SideScan<'a> {
     pub(crate) known: IndexReader,
     pub(crate) expected: u64,
     pub(crate) root: &'a Path,
-    pub(crate) rules: &'a SharedRules,
+    pub(crate) rules: RulesReader,
 }
 
 /// Brings what is known of both sides up to date.
@@ -84,7 +84,7 @@ struct ToIndex<'a, 'i> {
     replica: &'a mut FolderReplica,
     index: &'a Mutex<&'i mut SqliteIndex>,
     expected: u64,
-    rules: &'a SharedRules,
+    rules: RulesReader,
     forgets_unseen: bool,
     on_event: &'a (dyn Fn(SyncEvent) + Sync),
 }

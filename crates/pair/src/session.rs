@@ -9,17 +9,19 @@ use std::time::{Duration, Instant};
 use swarm_files::{FolderOptions, FolderReplica, RootIdentity};
 use swarm_index::{IndexError, IndexLock, SqliteIndex};
 use swarm_sync::{
-    Blind, Choice, ConflictId, IgnoreRules, Index as _, IndexStep, PerSide, Plan, Policy, Proposal,
-    Replica as _, ReplicaError, Rules, Run, RunError, RunEvent, RunId, Side, StrategyRules, Tally, TreePath,
-    keep_texts, propose,
+    Blind, Choice, ConflictId, Index as _, IndexStep, Op, PerSide, Plan, Policy, Proposal, Replica as _,
+    ReplicaError, Rules, Run, RunError, RunEvent, RunId, Side, StrategyRules, Tally, TreePath, keep_texts,
+    propose,
 };
 
 use crate::beside::OnTwoThreads;
 use crate::pace::Pace;
+use crate::purpose::{Ended, Purpose};
 use crate::rules::SharedRules;
 use crate::scan::{SideScan, scan_both};
 use crate::store::Pair;
-use crate::{Options, PairError, Summary, SyncEvent, bounded, clock, history, plan_file};
+use crate::telling::Teller;
+use crate::{Options, PairError, Summary, SyncEvent, clock, history, plan_file};
 
 /// A pair that this process works on.
 pub struct Session {
@@ -74,11 +76,13 @@ impl Pair {
         self.read_again()?;
         self.save()?;
         let index = SqliteIndex::open(&path)?;
-        let ignore = Arc::new(SharedRules::new(self.ignore_rules(&options)?));
+        // A root that cannot be opened is told of before what stands in it.
+        Side::BOTH.into_iter().try_for_each(|side| self.replica(side).map(drop))?;
+        let ignore = self.rules(&options)?;
         let strategies =
             StrategyRules::parse(&options.strategies).map_err(|error| PairError::Usage(error.to_string()))?;
         let open = |side: Side| {
-            let rules = Arc::clone(&ignore);
+            let rules = ignore.reader();
             // The walk asks from the root down, and does not enter what is ignored.
             let is_ignored =
                 move |path: &TreePath, is_folder: bool| rules.is_ignored_in_folder(path, is_folder);
@@ -144,28 +148,9 @@ impl Pair {
         Ok(())
     }
 
-    /// What is left out: what the options say, and the files `.swarmignore` at the top of both roots.
-    pub(crate) fn ignore_rules(&self, options: &Options) -> Result<IgnoreRules, PairError> {
-        let usage = |error: swarm_sync::BadPattern| PairError::Usage(error.to_string());
-        let rules = IgnoreRules::new().with_excludes(&options.excludes).map_err(usage)?;
-        let mut rules = rules.with_includes(&options.includes).map_err(usage)?;
-        let mut text = String::new();
-        for side in Side::BOTH {
-            let path = self.root(side).join(swarm_sync::IGNORE_FILE_NAME);
-            match bounded::read(&path, IGNORE_LEN_MAX) {
-                Ok(bytes) => {
-                    text += &String::from_utf8_lossy(&bytes);
-                    text += "\n";
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(PairError::state(&path, "read")(error)),
-            }
-        }
-        // A line that says nothing leaves out nothing.
-        for bad in rules.set_file(None, &text) {
-            tracing::warn!("{}: {bad}", swarm_sync::IGNORE_FILE_NAME);
-        }
-        Ok(rules)
+    /// What is left out.
+    pub(crate) fn rules(&self, options: &Options) -> Result<Arc<SharedRules>, PairError> {
+        SharedRules::of(self.record.roots.clone(), options)
     }
 }
 
@@ -182,8 +167,7 @@ impl Session {
 
     /// Takes over what the files of rules say now.
     pub(crate) fn reload_rules(&mut self) -> Result<(), PairError> {
-        self.ignore.replace(self.pair.ignore_rules(&self.options)?);
-        Ok(())
+        self.ignore.reload(&self.options)
     }
 
     /// Puts in order what an interrupted run left, and looks at both sides as they are now.
@@ -193,7 +177,7 @@ impl Session {
         }
         let expected = self.index.totals()?;
         let readers = PerSide { local: self.index.reader()?, remote: self.index.reader()? };
-        let rules = Arc::clone(&self.ignore);
+        let rules = PerSide::each(|_| self.ignore.reader());
         let PerSide { local, remote } = &mut self.sides;
         let sides = PerSide {
             local: SideScan {
@@ -202,7 +186,7 @@ impl Session {
                 known: readers.local,
                 expected: expected.local,
                 root: self.pair.root(Side::Local),
-                rules: &rules,
+                rules: rules.local,
             },
             remote: SideScan {
                 side: Side::Remote,
@@ -210,7 +194,7 @@ impl Session {
                 known: readers.remote,
                 expected: expected.remote,
                 root: self.pair.root(Side::Remote),
-                rules: &rules,
+                rules: rules.remote,
             },
         };
         let tallies = scan_both(sides, &mut self.index, self.options.thorough, on_event)?;
@@ -237,8 +221,8 @@ impl Session {
         for Blind { path, why } in tally.blind.iter().cloned() {
             on_event(SyncEvent::Blind { side, path, why });
         }
-        for shown in tally.unnamed.iter().cloned() {
-            on_event(SyncEvent::Unnamed { side, shown });
+        for (shown, why) in tally.unnamed.iter().cloned() {
+            on_event(SyncEvent::Unnamed { side, shown, why });
         }
         self.blind.of_mut(side).clone_from(&tally.blind);
         Ok(())
@@ -247,7 +231,7 @@ impl Session {
     /// What is to be done about what was seen. Changes nothing in the folders.
     pub fn propose(&mut self) -> Result<Proposal, PairError> {
         let strategies = self.strategies.clone();
-        let ignore = Arc::clone(&self.ignore);
+        let (ignore, shared) = (self.ignore.reader(), Arc::clone(&self.ignore));
         let policy = Policy {
             strategy: self.options.strategy,
             direction: self.options.direction,
@@ -262,6 +246,8 @@ impl Session {
         };
         let blind = self.blind.clone();
         let proposed = propose(&mut self.bare_run(&mut |_| {}), &rules, &blind);
+        // Without all rules, what is left out could be taken for something to sync.
+        shared.check()?;
         proposed.map_err(|error| self.ended(error))
     }
 
@@ -276,23 +262,41 @@ impl Session {
         proposal: &Proposal,
         on_event: &(dyn Fn(SyncEvent) + Sync),
     ) -> Result<Report, PairError> {
+        self.carry_out_for(Purpose::default(), proposal, on_event, &mut |_| {})
+    }
+
+    /// The same for a run with a purpose; `on_performed` is told of operations as they are, with detours.
+    pub(crate) fn carry_out_for(
+        &mut self,
+        purpose: Purpose,
+        proposal: &Proposal,
+        on_event: &(dyn Fn(SyncEvent) + Sync),
+        on_performed: &mut (dyn FnMut(&Op) + Send),
+    ) -> Result<Report, PairError> {
         let planned = Summary::of(&proposal.plan);
         let mut report = Report { planned, conflicts: planned.conflicts, ..Report::default() };
         report.blind = Side::BOTH.into_iter().map(|side| self.blind.of(side).len() as u64).sum();
         self.index.begin_run(self.run, clock::now_ms())?;
-        let mut count = |event: RunEvent| match event {
-            RunEvent::Performed { side, op } => {
-                report.performed += 1;
-                on_event(SyncEvent::Performed { side, op });
-            }
-            RunEvent::Refused { side, op, error } => {
+        let (rules, pair) = (self.ignore.reader(), self.pair.clone());
+        let roots = PerSide::each(|side| pair.root(side));
+        let mut teller = Teller::new(&proposal.plan, roots, &rules);
+        let mut count = |event: RunEvent| {
+            match &event {
+                RunEvent::Performed { op, .. } => {
+                    report.performed += 1;
+                    on_performed(op);
+                }
                 // A folder with entries that are left out stays for as long as they do: trying again does not help.
-                report.refused += u64::from(!matches!(error, ReplicaError::NotEmpty { .. }));
-                on_event(SyncEvent::Refused { side, op, error });
+                RunEvent::Refused { error, .. } => {
+                    report.refused += u64::from(!matches!(error, ReplicaError::NotEmpty { .. }));
+                }
+            }
+            if let Some(event) = teller.told(event) {
+                on_event(event);
             }
         };
         let done = self.perform(proposal, &mut count, on_event);
-        self.end_run(&report, done)?;
+        self.end_run(&report, purpose, done)?;
         Ok(report)
     }
 
@@ -321,8 +325,14 @@ impl Session {
         done.map_err(|error| self.ended(error))
     }
 
-    fn end_run(&mut self, report: &Report, done: Result<(), PairError>) -> Result<(), PairError> {
-        let summary = serde_json::to_string(&report.planned).unwrap_or_default();
+    fn end_run(
+        &mut self,
+        report: &Report,
+        purpose: Purpose,
+        done: Result<(), PairError>,
+    ) -> Result<(), PairError> {
+        let ended = Ended { planned: report.planned, purpose };
+        let summary = serde_json::to_string(&ended).unwrap_or_default();
         self.index.end_run(self.run, clock::now_ms(), &summary)?;
         done?;
         // Listing all versions after each edit of a watched pair would take longer than carrying the edit over.
@@ -388,8 +398,6 @@ fn is_bare(root: &Path) -> bool {
         .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| is_ours(&entry))))
 }
 
-/// Longest file of rules, in bytes.
-const IGNORE_LEN_MAX: u64 = 4 << 20;
 /// How often a process that waits for another one looks whether that is done.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// Runs that can be undone and listed.

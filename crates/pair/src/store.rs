@@ -36,6 +36,15 @@ pub struct PairInfo {
     pub conflicts: u64,
 }
 
+/// The pairs that are known, and what keeps others from being known.
+#[derive(Debug, Default)]
+pub struct PairList {
+    /// By their roots.
+    pub pairs: Vec<Pair>,
+    /// One error for each record that cannot be read.
+    pub bad: Vec<PairError>,
+}
+
 /// A pair, and a path inside one of its roots.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -86,32 +95,34 @@ impl PairStore {
         }
     }
 
-    /// All pairs that were synced at least once, by their roots.
-    pub fn list(&self) -> Result<Vec<Pair>, PairError> {
+    /// All pairs that were synced at least once.
+    pub fn list(&self) -> Result<PairList, PairError> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(PairList::default()),
             Err(error) => return Err(PairError::state(&self.folder, "read")(error)),
         };
-        let mut pairs = Vec::new();
+        let PairList { mut pairs, mut bad } = PairList::default();
         for entry in entries {
             let folder = entry.map_err(PairError::state(&self.folder, "read"))?.path();
-            if let Some(record) = read_record(&folder)? {
-                pairs.push(Pair { folder, record });
+            match read_record(&folder) {
+                Ok(record) => pairs.extend(record.map(|record| Pair { folder, record })),
+                Err(error) => bad.push(error),
             }
         }
         pairs.sort_by(|a, b| {
             (&a.record.roots.local, &a.record.roots.remote)
                 .cmp(&(&b.record.roots.local, &b.record.roots.remote))
         });
-        Ok(pairs)
+        Ok(PairList { pairs, bad })
     }
 
     /// The pair that a path lies in. It need not exist any more.
     pub fn find(&self, path: &Path) -> Result<Found, PairError> {
         let path = absolute(path)?;
         let mut found: Option<Found> = None;
-        for pair in self.list()? {
+        let PairList { pairs, bad } = self.list()?;
+        for pair in pairs {
             for side in Side::BOTH {
                 let Ok(below) = path.strip_prefix(pair.record.roots.of(side)) else { continue };
                 let Ok(below) = tree_path(below) else { continue };
@@ -126,7 +137,8 @@ impl PairStore {
                 }
             }
         }
-        found.ok_or(PairError::NoPair(path))
+        // The pair that is meant may be the one whose record cannot be read.
+        found.ok_or_else(|| bad.into_iter().next().unwrap_or(PairError::NoPair(path)))
     }
 }
 
@@ -192,7 +204,7 @@ fn read_record(folder: &Path) -> Result<Option<Record>, PairError> {
     };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         let why = format!(
-            "{error}; move it away, and the pair is made anew: nothing is deleted then, both sides are merged"
+            "{error}; move it away, and run `swarm sync` on the two folders: what both had last is kept in another file"
         );
         PairError::BadFile { path, what: "record of a pair", why }
     })

@@ -7,8 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use swarm_files::{FolderWatcher, Hint};
-use swarm_sync::{Blind, BlindWhy, IGNORE_FILE_NAME, PerSide, Side, TreePath, observe_side};
+use swarm_sync::{Blind, BlindWhy, IGNORE_FILE_NAME, PerSide, Side, Tally, TreePath, observe_side};
 
+use crate::told::Told;
 use crate::{PairError, Report, Session, SyncEvent, clock};
 
 /// Where to look next.
@@ -51,9 +52,16 @@ impl Session {
             }
         }
         let mut places = Places { everything: true, ..Places::default() };
+        let told = Told::default();
+        let on_news = |event: SyncEvent| {
+            if told.is_news(&event) {
+                on_event(event);
+            }
+        };
         while !stop.load(Ordering::Relaxed) {
-            self.look(&places, on_event)?;
-            self.settle_differences(on_event, on_report)?;
+            self.look(&places, &on_news)?;
+            self.settle_differences(&told, &on_news, on_report)?;
+            told.keep(&self.blind);
             on_event(SyncEvent::Idle);
             places = self.wait(&inbox, is_watched, stop)?;
             for (side, why) in std::mem::take(&mut places.unwatched) {
@@ -65,7 +73,7 @@ impl Session {
     }
 
     fn watch_side(&self, side: Side, inbox: Arc<Inbox>) -> Result<FolderWatcher, String> {
-        let ignore = Arc::clone(&self.ignore);
+        let ignore = self.ignore.reader();
         let is_ignored = Arc::new(move |path: &TreePath, is_folder: bool| ignore.is_ignored(path, is_folder));
         let started = FolderWatcher::start(self.pair.root(side), Some(is_ignored));
         let (watcher, hints) = started.map_err(|error| error.to_string())?;
@@ -82,39 +90,62 @@ impl Session {
     /// Looks at these places, or everywhere.
     fn look(&mut self, places: &Places, on_event: &(dyn Fn(SyncEvent) + Sync)) -> Result<(), PairError> {
         let has_rules =
-            |side: Side| places.of_side.of(side).iter().any(|place| place.as_str() == IGNORE_FILE_NAME);
-        if Side::BOTH.into_iter().any(has_rules) {
-            self.reload_rules()?;
-        }
+            |side: Side| places.of_side.of(side).iter().any(|place| place.name() == IGNORE_FILE_NAME);
         if places.everything || Side::BOTH.into_iter().any(has_rules) {
+            self.reload_rules()?;
             return self.scan(on_event);
         }
-        let rules = Arc::clone(&self.ignore);
+        // A folder may have come with a file of rules, or gone with one.
+        Side::BOTH
+            .into_iter()
+            .flat_map(|side| places.of_side.of(side))
+            .for_each(|place| self.ignore.forget(place));
+        let rules = self.ignore.reader();
         let is_ignored = move |path: &TreePath, is_folder: bool| rules.is_ignored(path, is_folder);
         for side in Side::BOTH {
             for place in places.of_side.of(side) {
                 let observed =
                     observe_side(&mut self.bare_run(&mut |_| {}), side, Some(place), false, &is_ignored);
                 let tally = observed.map_err(|error| self.ended(error))?;
-                let blind = self.blind.of_mut(side);
-                blind.retain(|known| !known.path.is_at_or_below(place));
-                blind.extend(tally.blind);
+                self.take_tally_of(side, place, tally, on_event);
             }
         }
         Ok(())
     }
 
+    fn take_tally_of(
+        &mut self,
+        side: Side,
+        place: &TreePath,
+        tally: Tally,
+        on_event: &(dyn Fn(SyncEvent) + Sync),
+    ) {
+        for Blind { path, why } in tally.blind.iter().cloned() {
+            on_event(SyncEvent::Blind { side, path, why });
+        }
+        for (shown, why) in tally.unnamed {
+            on_event(SyncEvent::Unnamed { side, shown, why });
+        }
+        let blind = self.blind.of_mut(side);
+        blind.retain(|known| !known.path.is_at_or_below(place));
+        blind.extend(tally.blind);
+    }
+
     fn settle_differences(
         &mut self,
+        told: &Told,
         on_event: &(dyn Fn(SyncEvent) + Sync),
         on_report: &mut dyn FnMut(&Report),
     ) -> Result<(), PairError> {
         let proposal = self.propose()?;
         let summary = crate::Summary::of(&proposal.plan);
+        let is_new = told.is_new_plan(&proposal.plan);
         if proposal.plan.is_empty() && proposal.plan.agreed.is_empty() {
             return Ok(());
         }
-        on_event(SyncEvent::Planned(summary));
+        if is_new {
+            on_event(SyncEvent::Planned(summary));
+        }
         let report = if summary.held.is_some() {
             Report { planned: summary, conflicts: summary.conflicts, ..Report::default() }
         } else {

@@ -220,9 +220,9 @@ fn a_side_alone_is_mirrored() {
     world.sync().unwrap();
     world.assert_same(&[("f", "1")]);
     let PerSide { local, remote } =
-        PerSide::each(|side| world.store().list().unwrap()[0].root(side).to_owned());
+        PerSide::each(|side| world.store().list().unwrap().pairs[0].root(side).to_owned());
     assert!(local.ends_with("a") && remote.ends_with("b"));
-    let versions = world.store().list().unwrap()[0].versions(None).unwrap();
+    let versions = world.store().list().unwrap().pairs[0].versions(None).unwrap();
     assert_eq!(versions.iter().map(|version| version.side).collect::<Vec<_>>(), [Side::Remote]);
 }
 
@@ -293,4 +293,57 @@ fn a_move_that_was_undone_moves_nothing_on_the_other_side() {
     let expected: Vec<(&str, &str)> = expected.iter().map(|(name, text)| (name.as_str(), *text)).collect();
     world.assert_same(&expected);
     assert_eq!(world.sync().unwrap().performed, 0);
+}
+
+/// Random files of rules in all folders of one side: what comes to the other side is what git would take.
+#[test]
+fn rules_in_folders_leave_out_what_git_would() {
+    if std::process::Command::new("git").arg("--version").output().is_err() {
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"NOT RUN: no git here, so nothing is known about rules in folders\n",
+        );
+        return;
+    }
+    let mut rng = fastrand::Rng::with_seed(11);
+    let mut left_out = 0;
+    for _ in 0..20 {
+        let world = World::new();
+        for folder in ["", "x/", "y/", "x/y/", "x/y/z/", "build/", "y/build/"] {
+            for name in ["a.o", "b.o", "keep.o", "build", "x", "c.txt"] {
+                let path = format!("a/{folder}{name}");
+                if !world.path(&path).is_dir() && !["", "y/"].contains(&folder) || name.contains('.') {
+                    world.write(&path, &path);
+                }
+            }
+            if rng.bool() {
+                let lines =
+                    ["*.o", "!keep.o", "/build", "build/", "!*.o", "x/", "y/z", "c.*", "!c.txt", "**/z/a.*"];
+                let text: Vec<&str> = (0..rng.usize(1..4)).filter_map(|_| rng.choice(lines)).collect();
+                world.write(&format!("a/{folder}.swarmignore"), &text.join("\n"));
+            }
+        }
+        world.sync().unwrap();
+        let mut git = std::process::Command::new("git");
+        git.args(["ls-files", "-o", "-z", "--exclude-per-directory=.swarmignore"])
+            .current_dir(world.path("a"));
+        let init = ["init", "--quiet", "--template="];
+        assert!(
+            std::process::Command::new("git")
+                .args(init)
+                .current_dir(world.path("a"))
+                .status()
+                .unwrap()
+                .success()
+        );
+        let output = String::from_utf8(git.output().unwrap().stdout).unwrap();
+        let expected: std::collections::BTreeSet<&str> =
+            output.split_terminator('\0').filter(|path| !path.starts_with(".swarm/")).collect();
+        let there = world.tree("b");
+        let there: std::collections::BTreeSet<&str> =
+            there.keys().map(String::as_str).filter(|path| !path.ends_with('/')).collect();
+        assert_eq!(there, expected);
+        left_out += 42 - there.len().min(42);
+    }
+    assert!(left_out > 100, "rules that leave out hardly anything test hardly anything: {left_out}");
 }

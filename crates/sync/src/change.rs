@@ -24,6 +24,25 @@ pub struct Change {
     pub side: Side,
     /// The run that did it.
     pub run: RunId,
+    /// What the run was for.
+    #[serde(default)]
+    pub cause: ChangeCause,
+    /// Of an undo, the run that it took back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub undone_run: Option<RunId>,
+}
+
+/// What a run was for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeCause {
+    /// To carry changes of one side to the other.
+    #[default]
+    Sync,
+    /// To take back what another run did.
+    Undo,
+    /// To bring back a kept version.
+    Restore,
 }
 
 /// What happened to a path.
@@ -58,6 +77,10 @@ pub struct RunInfo<'a> {
     pub at: Timestamp,
     /// Who made the changes.
     pub author: &'a str,
+    /// What the run was for.
+    pub cause: ChangeCause,
+    /// Of an undo, the run that it took back.
+    pub undone_run: Option<RunId>,
 }
 
 /// The changes that these operations made, in their order.
@@ -74,7 +97,8 @@ fn change_of(op: &Op, info: RunInfo<'_>) -> Change {
         OpKind::Remove => (ChangeKind::Deleted, None),
     };
     let (path, author) = (op.path.clone(), info.author.to_owned());
-    Change { kind, path, from, at: info.at, author, side: info.side, run: info.run }
+    let RunInfo { run, side, at, author: _, cause, undone_run } = info;
+    Change { kind, path, from, at, author, side, run, cause, undone_run }
 }
 
 #[cfg(test)]
@@ -107,6 +131,8 @@ mod tests {
             side: Side::Remote,
             at: Timestamp(1_795_946_400_000_000_000),
             author: "ann",
+            cause: ChangeCause::Undo,
+            undone_run: Some(RunId::at_ms(6)),
         }
     }
 
@@ -140,7 +166,9 @@ mod tests {
                   "timestamp": "2026-11-29T10:00:00Z",
                   "author": "ann",
                   "side": "remote",
-                  "run": "19700101T000000.007Z"
+                  "run": "19700101T000000.007Z",
+                  "cause": "undo",
+                  "undone_run": "19700101T000000.006Z"
                 },
                 {
                   "type": "moved",
@@ -149,7 +177,9 @@ mod tests {
                   "timestamp": "2026-11-29T10:00:00Z",
                   "author": "ann",
                   "side": "remote",
-                  "run": "19700101T000000.007Z"
+                  "run": "19700101T000000.007Z",
+                  "cause": "undo",
+                  "undone_run": "19700101T000000.006Z"
                 }
               ]
             }"#]]

@@ -113,6 +113,18 @@ impl IgnoreRules {
         bad_lines
     }
 
+    /// Whether a file with rules is known of a folder.
+    pub fn has_file(&self, folder: &TreePath) -> bool {
+        self.files.contains_key(folder.as_str())
+    }
+
+    /// Forgets the files at a place and in folders below it.
+    pub fn forget_files(&mut self, place: &TreePath) {
+        self.files.retain(|folder, _| {
+            folder.strip_prefix(place.as_str()).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        });
+    }
+
     /// Adds `--exclude` patterns: lines as in a file at the root.
     pub fn with_excludes(mut self, patterns: &[String]) -> Result<Self, BadPattern> {
         for text in patterns {

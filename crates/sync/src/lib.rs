@@ -41,6 +41,7 @@ mod standing;
 mod undo;
 
 mod change;
+mod detour;
 mod retention;
 
 #[doc(hidden)]
@@ -48,8 +49,9 @@ pub mod model;
 
 pub mod limits;
 
-pub use change::{Change, ChangeKind, ChangeLog, RunInfo, changes_of};
+pub use change::{Change, ChangeCause, ChangeKind, ChangeLog, RunInfo, changes_of};
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
+pub use detour::{DETOUR_PREFIX, Detours, shown_ops};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};
 pub use ignore::{
@@ -61,15 +63,15 @@ pub use memory::MemoryIndex;
 pub use merge::{Merged, merge};
 pub use observe::{Observation, Observer, Tally, observe};
 pub use op::{Op, OpKind, Source};
-pub use pass::{Pass, Proposal, Rules, keep_text, keep_texts, observe_side, pass, propose};
-pub use path::{PathFault, TreePath};
+pub use pass::{Pass, Proposal, Rules, keep_texts, observe_side, pass, propose};
+pub use path::{BadPath, PathFault, TreePath};
 pub use pattern::{Pattern, PatternFault};
 pub use plan::{Hold, MergeTask, Plan, Rebase};
 pub use planner::plan;
 pub use policy::{Direction, Guard, NameRules, Policy, Strategy};
 pub use replica::{
     Blind, BlindWhy, ContentSource, Done, Found, FoundKind, Replica, ReplicaError, Seen, StageJob, Staged,
-    Walk,
+    UnnamedWhy, Walk,
 };
 pub use retention::{Kept, Retention, expired};
 pub use run::{Beside, InTurn, Run, RunError, RunEvent, read_whole};

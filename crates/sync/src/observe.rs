@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
-use crate::{Blind, Entry, Found, FoundKind, Kind, ReplicaError, Seen, TreePath};
+use crate::{Blind, Entry, Found, FoundKind, Kind, ReplicaError, Seen, TreePath, UnnamedWhy};
 
 /// What was found out about a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub struct Tally {
     pub changed: u64,
     /// Places that could not be seen.
     pub blind: Vec<Blind>,
-    /// Entries whose names are not UTF-8, escaped.
-    pub unnamed: Vec<String>,
+    /// Entries whose paths are none in a tree, escaped, and why.
+    pub unnamed: Vec<(String, UnnamedWhy)>,
 }
 
 /// What an observation does to the world outside.
@@ -75,7 +75,7 @@ pub fn observe<O: Observer>(
     };
     for seen in walk {
         match seen? {
-            Seen::Unnamed { shown } => work.tally.unnamed.push(shown),
+            Seen::Unnamed { shown, why } => work.tally.unnamed.push((shown, why)),
             Seen::Blind(blind) => {
                 work.forget_before(&mut known, &blind.path)?;
                 while next_is(&mut known, |path| path.is_at_or_below(&blind.path))? {

@@ -215,30 +215,65 @@ fn settle_by_merging<I: Index>(
     Ok(Some(choice))
 }
 
-/// Keeps the texts that both sides agreed on in this pass, where the policy merges: the next merge needs them as its base.
+/// Keeps texts that both sides agreed on in this pass, as the base of a merge: all of them where the policy merges, and of the others
+/// as many as cost little, those first that were edited before.
 pub fn keep_texts<I: Index>(run: &mut Run<'_, I>, proposal: &Proposal) -> Result<(), RunError<I::Error>> {
-    for difference in &proposal.differences {
-        if proposal.policy.strategy_of(&difference.path) == Strategy::AutoMerge {
-            keep_text(run, &difference.path)?;
+    let merges =
+        |difference: &&Difference| proposal.policy.strategy_of(&difference.path) == Strategy::AutoMerge;
+    let carried = |is_edit: bool| {
+        let all = proposal.differences.iter();
+        let others =
+            all.filter(move |difference| difference.base.is_some() == is_edit && !merges(difference));
+        others.filter_map(|difference| Some((difference, carried_text_len(difference)?)))
+    };
+    let mut left = CHEAP_LEN_MAX;
+    let cheap = carried(true).chain(carried(false)).filter(|(_, len)| {
+        let fits = *len <= left;
+        left -= if fits { *len } else { 0 };
+        fits
+    });
+    let cheap = cheap.map(|(difference, _)| difference).take(CHEAP_COUNT_MAX);
+    let (mut batch, mut batch_len) = (Vec::new(), 0);
+    for difference in proposal.differences.iter().filter(merges).chain(cheap) {
+        let Some((hash, text)) = text_to_keep(run, &difference.path)? else { continue };
+        batch_len += text.len();
+        batch.push(IndexStep::KeepText(hash, text));
+        if batch_len >= BATCH_LEN_MAX {
+            run.index.apply(std::mem::take(&mut batch)).map_err(RunError::Index)?;
+            batch_len = 0;
         }
     }
-    Ok(())
+    if batch.is_empty() { Ok(()) } else { run.index.apply(batch).map_err(RunError::Index) }
 }
 
-/// Keeps the text at a path, if it is one that may be merged later. A file that cannot be read any more is not kept.
-pub fn keep_text<I: Index>(run: &mut Run<'_, I>, path: &TreePath) -> Result<(), RunError<I::Error>> {
-    let Some((entry, content)) = known_file(run.index, path)? else { return Ok(()) };
-    let is_kept = |index: &I| index.text(&content.hash).map(|text| text.is_some()).map_err(RunError::Index);
-    if content.len > limits::MERGE_LEN_MAX || is_kept(run.index)? {
-        return Ok(());
+/// The length of a file that one side made or changed, or that both have: what both agree on after the run. `None` where both sides
+/// changed it, each in its own way, and where it is too long to be merged.
+fn carried_text_len(difference: &Difference) -> Option<u64> {
+    let is_unchanged = Side::BOTH.map(|side| difference.is_unchanged(side));
+    let side = match is_unchanged {
+        [false, true] => Side::Local,
+        [true, false] => Side::Remote,
+        [false, false] if difference.agrees() => Side::Local,
+        [false, false] | [true, true] => return None,
+    };
+    let len = difference.now.of(side).as_ref()?.file()?.len;
+    (len <= limits::MERGE_LEN_MAX).then_some(len)
+}
+
+/// A text, and its hash.
+type Text = (ContentHash, Vec<u8>);
+
+/// The text at a path, if it is one that may be merged later and is not kept yet. A file that cannot be read any more is not kept.
+fn text_to_keep<I: Index>(run: &mut Run<'_, I>, path: &TreePath) -> Result<Option<Text>, RunError<I::Error>> {
+    let Some((entry, content)) = known_file(run.index, path)? else { return Ok(None) };
+    if content.len > limits::MERGE_LEN_MAX
+        || run.index.text(&content.hash).map_err(RunError::Index)?.is_some()
+    {
+        return Ok(None);
     }
     let mut source = run.sides.local.source(path, &entry);
-    match read_whole(&mut *source, path, &content) {
-        Ok(text) if is_text(&text) => {
-            run.index.apply(vec![IndexStep::KeepText(content.hash, text)]).map_err(RunError::Index)
-        }
-        Ok(_) | Err(_) => Ok(()),
-    }
+    let text = read_whole(&mut *source, path, &content).ok().filter(|text| is_text(text));
+    Ok(text.map(|text| (content.hash, text)))
 }
 
 /// The file that is known to stand at a path on the local side.
@@ -254,3 +289,10 @@ fn known_file<I: Index>(
         .map(|(_, entry)| entry);
     Ok(entry.and_then(|entry| entry.file().copied().map(|content| (entry, content))))
 }
+
+/// Bytes of texts that a run reads only because a later one may merge them.
+const CHEAP_LEN_MAX: u64 = 8 << 20;
+/// Number of such texts: reading as many takes some ten milliseconds.
+const CHEAP_COUNT_MAX: usize = 1000;
+/// Bytes of texts in one transaction of the index.
+const BATCH_LEN_MAX: usize = 16 << 20;

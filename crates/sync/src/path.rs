@@ -36,6 +36,16 @@ pub enum PathFault {
     Nul,
 }
 
+/// A text in a file that is no path in a tree.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{path}` is no path below a folder: {fault}")]
+pub struct BadPath {
+    /// How it begins, escaped.
+    pub path: String,
+    /// What is wrong with it.
+    pub fault: PathFault,
+}
+
 impl TreePath {
     /// Checks a path.
     pub fn new(text: impl Into<Arc<str>>) -> Result<Self, PathFault> {
@@ -139,10 +149,12 @@ impl PartialOrd for TreePath {
 }
 
 impl TryFrom<String> for TreePath {
-    type Error = PathFault;
+    type Error = BadPath;
 
-    fn try_from(text: String) -> Result<Self, PathFault> {
-        Self::new(text)
+    fn try_from(text: String) -> Result<Self, BadPath> {
+        let start = text.char_indices().nth(SHOWN_MAX).map_or(&*text, |(end, _)| &text[..end]);
+        let path = Shown(start).to_string();
+        Self::new(text).map_err(|fault| BadPath { path, fault })
     }
 }
 
@@ -164,6 +176,9 @@ impl fmt::Debug for TreePath {
         write!(f, "{:?}", self.0)
     }
 }
+
+/// Characters of a faulty path that are shown.
+const SHOWN_MAX: usize = 100;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,8 @@ use std::any::Any;
 
 use swarm_core::base::Category;
 
-use crate::{Entry, FileContent, KeptId, NameRules, Op, RunId, Stamp, TreePath};
+use crate::limits::{NAME_LEN_MAX, PATH_LEN_MAX};
+use crate::{Entry, FileContent, KeptId, NameRules, Op, PathFault, RunId, Stamp, TreePath};
 
 /// One side of a pair. Blocking.
 pub trait Replica: Sync {
@@ -61,11 +62,37 @@ pub enum Seen {
     Entry(Found),
     /// A place that nothing can be said of: nothing is planned there or below.
     Blind(Blind),
-    /// An entry that is no part of the tree, because its name is not UTF-8: shown to the user, and left alone.
+    /// An entry that is no part of the tree, because its path is none: shown to the user, and left alone.
     Unnamed {
         /// Its path, escaped.
         shown: String,
+        /// What is wrong with it.
+        why: UnnamedWhy,
     },
+}
+
+/// Why the path of an entry is none in a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnnamedWhy {
+    /// The name is no text.
+    #[error("its name is not UTF-8: rename it")]
+    NotUtf8,
+    /// The name is longer than all systems allow.
+    #[error("its name is longer than {NAME_LEN_MAX} bytes: give it a shorter one")]
+    LongName,
+    /// The path below the root is longer than all systems allow.
+    #[error("its path is longer than {PATH_LEN_MAX} bytes: give it, or the folders above it, shorter names")]
+    LongPath,
+}
+
+/// A disk has no other faulty names than too long ones.
+impl From<PathFault> for UnnamedWhy {
+    fn from(fault: PathFault) -> Self {
+        match fault {
+            PathFault::NameTooLong => Self::LongName,
+            PathFault::TooLong | PathFault::Empty | PathFault::Component | PathFault::Nul => Self::LongPath,
+        }
+    }
 }
 
 /// An entry as a walk finds it: nothing was read yet.
@@ -232,9 +259,8 @@ impl ReplicaError {
     pub fn category(&self) -> Category {
         match self {
             Self::Changed { .. } | Self::Name { .. } | Self::NotEmpty { .. } => Category::Partial,
-            Self::Denied { .. } => Category::Denied,
             Self::Integrity { .. } => Category::Integrity,
-            Self::Full { .. } | Self::Io { .. } | Self::ReadOnly => Category::Disk,
+            Self::Denied { .. } | Self::Full { .. } | Self::Io { .. } | Self::ReadOnly => Category::Disk,
             Self::Gone(_) => Category::Usage,
             Self::Stopped => Category::Interrupted,
         }

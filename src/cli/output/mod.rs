@@ -16,8 +16,9 @@ pub(super) use lines::SeedView;
 pub(super) use log::start_log;
 pub(super) use streams::Stdout;
 pub(super) use sync::{
-    ConflictJson, Names, PairJson, SyncJson, SyncView, VersionJson, changes_table, conflict_text,
-    explanation_text, hold, pairs_table, plan_text, versions_table,
+    Comparison, ConflictJson, Names, Paint, PairJson, SyncJson, SyncView, VersionJson, changes_table,
+    conflict_question, conflict_text, diff_text, explanation_text, hold, pairs_table, plan_text,
+    versions_table,
 };
 pub(super) use table::{contents_table, status_screen};
 pub(super) use text::{bottleneck, chunk_name, chunk_place, count, peer_table, read_again, read_trouble};
@@ -42,9 +43,19 @@ pub(super) fn notes(lines: &str) {
     lines.lines().for_each(note);
 }
 
+/// The same as they are, with colours.
+pub(super) fn painted(lines: &str) {
+    streams::to_stderr(lines);
+}
+
 /// A question to a person, who answers on the same line.
 pub(super) fn prompt(question: &str) {
     streams::to_stderr(question);
+}
+
+/// The answer came: with it, the terminal is at the begin of a line.
+pub(super) fn answered() {
+    streams::begin_line();
 }
 
 /// One line of what the command was asked for. An error if it cannot be written.

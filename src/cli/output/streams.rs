@@ -55,6 +55,11 @@ pub(super) fn to_stderr(text: &str) {
     }
 }
 
+/// Somebody else ended the line on stderr.
+pub(super) fn begin_line() {
+    *STDERR.lock().unwrap_or_else(PoisonError::into_inner) = false;
+}
+
 /// JSON text with what a terminal would act on written as JSON escapes, which leaves the data the same. The serializer has
 /// escaped the characters below U+0020 already.
 pub(super) fn json_text(text: &str) -> Cow<'_, str> {

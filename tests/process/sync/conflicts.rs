@@ -215,3 +215,35 @@ fn a_person_at_a_terminal_is_asked() {
     folders.assert_same();
     assert_eq!(folders.read("a/page"), MERGED);
 }
+
+#[test]
+fn texts_are_merged_though_nobody_asked_for_it_before() {
+    let folders = Folders::new();
+    folders.write("a/page", "one\ntwo\nthree\nfour\nfive\n");
+    folders.sync(args![]).expect_code(0);
+    folders.write("a/page", OURS);
+    folders.write("b/page", THEIRS);
+    check(&folders, "merge", &[MERGED]);
+}
+
+#[test]
+fn a_merge_without_what_both_had_last_says_what_to_do() {
+    let folders = Folders::new();
+    let text = format!("line{}\n", " words".repeat(20)).repeat(8000);
+    (1..=9).for_each(|number| {
+        folders.write(&format!("a/{number}"), &text.replace("line", &format!("l{number}")))
+    });
+    folders.sync(args![]).expect_code(0);
+    // No more than some megabytes are kept for merging.
+    folders.write("a/9", "from a\n");
+    folders.write("b/9", "from b\n");
+    folders.sync(args![]).expect_code(9);
+    let shown = folders.run(args!["conflicts", "a"]).expect_code(0).out.join("\n");
+    assert!(shown.contains("merge       not possible: what both folders had last was not kept"), "{shown}");
+    let refused = folders.run(args!["resolve", "a/9", "merge"]).expect_code(2);
+    let [id] = &folders.conflicts()[..] else { panic!("not one conflict") };
+    assert!(refused.failure_line().contains(&format!("swarm resolve {id} FILE")), "{refused:#?}");
+    folders.write("mine", "my own");
+    check(&folders, "mine", &[]);
+    assert_eq!(folders.read("b/9"), "my own");
+}

@@ -111,3 +111,33 @@ fn a_file_that_is_no_plan_is_refused() {
     let refused = folders.sync(args!["--plan", "other.json"]).expect_code(2);
     assert!(refused.failure_line().contains("other.json"), "{refused:#?}");
 }
+
+#[test]
+fn a_plan_that_names_what_no_plan_has_is_refused_whole() {
+    let folders = Folders::agreed(&["one"]);
+    folders.write("a/new", "new");
+    folders.write("a/two", "two");
+    folders.sync(args!["--plan-out", "plan.json"]).expect_code(0);
+    let plan = folders.read("plan.json");
+    let long = "x/".repeat(3000) + "x";
+    let paths = [
+        (".swarm", "`.swarm`"),
+        (".swarm/versions/x", "`.swarm/versions/x`"),
+        ("../x", "`../x`"),
+        ("a/../../x", "`a/../../x`"),
+        ("/etc/x", "`/etc/x`"),
+        ("a\\u0000b", "NUL"),
+        ("", "empty"),
+        ("a//b", "`a//b`"),
+        (&long, "longer than 4096 bytes"),
+    ];
+    for (path, part) in paths {
+        folders.write("hostile.json", &plan.replace("\"new\"", &format!("\"{path}\"")));
+        let refused = folders.sync(args!["--plan", "hostile.json"]).expect_code(2);
+        let line = refused.failure_line();
+        assert!(line.contains("`hostile.json` is no plan") && line.contains(part), "{path}: {line}");
+        assert_eq!(folders.tree("b").len(), 1, "nothing was done");
+    }
+    folders.sync(args!["--plan", "plan.json"]).expect_code(0);
+    folders.assert_same();
+}

@@ -198,15 +198,59 @@ fn a_damaged_memory_of_the_pair_loses_nothing() {
     }
     assert!(damaged > 0);
     folders.write("a/three", "three");
-    let first = folders.sync(args![]);
-    if first.code != Some(0) {
-        // It says what to do; that helps.
-        assert!(first.failure_line().contains("state"), "{first:#?}");
-        fs::remove_dir_all(folders.path("state")).expect("ours");
-        folders.sync(args![]).expect_code(0);
+    folders.remove("b/one");
+    let first = folders.sync(args![]).expect_code(5);
+    let line = first.failure_line();
+    assert!(line.contains("index.db") && line.contains("move the file away"), "{line}");
+    // What it says helps.
+    for entry in walkdir::WalkDir::new(folders.path("state")).into_iter().map(|entry| entry.expect("ours")) {
+        if entry.file_name() == "index.db" {
+            fs::remove_file(entry.path()).expect("ours");
+        }
     }
+    folders.sync(args![]).expect_code(0);
     folders.assert_same();
     assert_eq!(folders.tree("b").len(), 3);
+}
+
+#[test]
+fn a_folder_that_may_not_be_read_is_told_of_with_the_code_of_disks() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folders = Folders::agreed(&["one"]);
+    let mode = |path: &std::path::Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+    };
+    // Root may read everything.
+    let binary = folders.path("swarm");
+    fs::copy(env!("CARGO_BIN_EXE_swarm"), &binary).expect("a copy");
+    for entry in walkdir::WalkDir::new(folders.path("")).into_iter().map(|entry| entry.expect("ours")) {
+        mode(entry.path(), 0o777);
+    }
+    let user = format!("setpriv --reuid {0} --regid {0} --clear-groups", 1_000_000 + std::process::id());
+    let run = |words: &str| {
+        let shell = format!("exec {user} {} {words}", binary.to_string_lossy());
+        let mut command = std::process::Command::new("/bin/sh");
+        command
+            .args(["-c", &shell])
+            .current_dir(folders.path(""))
+            .env_clear()
+            .env("SWARM_STATE_DIR", folders.path("state"));
+        crate::support::Process::start(&mut command, b"").end()
+    };
+    if run("--version").code != Some(0) {
+        eprintln!(
+            "NOT RUN: no other user can be taken on, so nothing is known about folders that may not be read"
+        );
+        return;
+    }
+    for (side, name) in [("a", "a"), ("b", "b")] {
+        mode(&folders.path(side), 0o000);
+        let refused = run("sync a b").expect_code(6);
+        let line = refused.failure_line();
+        assert!(line.contains(&format!("/{name}`: permission denied: get the permission")), "{line}");
+        mode(&folders.path(side), 0o777);
+    }
+    run("sync a b").expect_code(0);
 }
 
 #[test]

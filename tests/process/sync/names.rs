@@ -82,3 +82,46 @@ fn odd_names_and_deep_folders_are_carried() {
     folders.sync(args!["--max-delete", "1000"]).expect_code(0);
     folders.assert_same();
 }
+
+#[test]
+fn a_path_that_is_too_long_is_called_that() {
+    let folders = Folders::agreed(&["one"]);
+    // No call takes such a path as a whole.
+    let deeper = format!(
+        "name={}; i=0; while [ $i -lt 17 ]; do mkdir $name; cd -P $name; i=$((i+1)); done; echo x > leaf",
+        "n".repeat(250)
+    );
+    let made = std::process::Command::new("sh").args(["-c", &deeper]).current_dir(folders.path("a")).status();
+    assert!(made.expect("a shell").success());
+    folders.write("a/two", "two");
+    let done = folders.sync(args![]).expect_code(9);
+    let line = done.err.iter().find(|line| line.contains("left out")).expect("a line");
+    assert!(line.contains("longer than 4096 bytes") && !line.contains("UTF-8"), "{line}");
+    assert_eq!(folders.read("b/two"), "two");
+}
+
+#[test]
+fn a_name_that_only_a_plan_has_is_never_shown() {
+    let folders = Folders::agreed(&["page", "other", "third"]);
+    folders.rename("a/page", "a/aside");
+    folders.rename("a/other", "a/page");
+    folders.rename("a/aside", "a/other");
+    let planned = folders.sync(args!["--dry-run"]).expect_code(0);
+    let said = planned.out.join("\n");
+    assert!(said.contains("other -> page") && said.contains("page -> other"), "{said}");
+    assert!(said.contains("2 moved -> b"), "{said}");
+    let all = [
+        planned,
+        folders.sync(args!["--dry-run", "--json"]).expect_code(0),
+        folders.sync(args!["--json"]).expect_code(0),
+        folders.run(args!["changes", "--pair", "a"]).expect_code(0),
+        folders.run(args!["changes", "--pair", "a", "--json"]).expect_code(0),
+        folders.run(args!["explain", "a/page"]).expect_code(0),
+        folders.run(args!["undo", "--pair", "a", "--json"]).expect_code(0),
+        folders.run(args!["changes", "--pair", "a"]).expect_code(0),
+    ];
+    for outcome in all {
+        assert!(!format!("{outcome:?}").contains("swarm-move"), "{outcome:#?}");
+    }
+    assert_eq!((folders.read("b/page"), folders.read("b/other")), ("page".to_owned(), "other".to_owned()));
+}

@@ -30,7 +30,9 @@ fn a_terminal_gets_the_plan_and_a_table() {
     folders.remove("a/deleted");
     folders.world.file("a/film.bin", 4 * MIB);
     let Some(said) = folders.at_a_terminal("sync a b", "") else { return };
-    for part in ["1 new, 1 changed, 1 moved, 1 deleted -> b", "copied", "-> a", "swarm undo"] {
+    for part in
+        ["1 new, 1 changed, 1 moved, 1 deleted -> b", "copied", "1        1       1        1", "swarm undo"]
+    {
         assert!(said.contains(part), "no `{part}` in:\n{said}");
     }
     let Some(said) = folders.at_a_terminal("sync a b", "") else { return };
@@ -75,4 +77,33 @@ fn pairs_are_listed_with_what_is_open() {
     assert!(listed.contains(&*a.to_string_lossy()) && listed.contains(&*b.to_string_lossy()), "{listed}");
     let pair = folders.run(args!["sync", "--list", "--json"]).expect_code(0).json().pop().expect("a line");
     assert_eq!(number(&pair, "open_conflicts"), 1, "{pair}");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_hides_no_other_pair() {
+    let folders = Folders::agreed(&["page"]);
+    folders.write("c/one", "one");
+    folders.run(args!["sync", "c", "d"]).expect_code(0);
+    let listed = folders.run(args!["sync", "--list", "--json"]).expect_code(0).json();
+    let of_c = listed.iter().find(|pair| pair["local"].as_str().is_some_and(|local| local.ends_with("/c")));
+    let record =
+        format!("state/sync/{}/pair.json", of_c.expect("it is listed")["pair"].as_str().expect("a name"));
+    folders.write(&record, "{");
+    let ended = folders.run(args!["sync", "--list"]).expect_code(2);
+    assert!(ended.out.iter().any(|line| line.contains("/a")), "{ended:#?}");
+    let line = ended.failure_line();
+    assert!(line.contains(&record) && line.contains("move it away"), "{line}");
+    // Other pairs go on, this one says why it does not; what the message says to do helps.
+    folders.sync(args![]).expect_code(0);
+    folders.run(args!["changes", "--pair", "b"]).expect_code(0);
+    for args in [args!["sync", "c", "d"], args!["changes", "--pair", "d"]] {
+        let refused = folders.run(args).expect_code(2);
+        assert!(refused.failure_line().contains(&record), "{refused:#?}");
+    }
+    folders.remove(&record);
+    folders.remove("c/one");
+    folders.write("c/two", "two");
+    folders.run(args!["sync", "c", "d"]).expect_code(0);
+    assert!(!folders.path("d/one").exists(), "what both had last is known still");
+    folders.run(args!["sync", "--list"]).expect_code(0);
 }

@@ -188,3 +188,63 @@ fn a_deleted_memory_of_the_pair_loses_nothing() {
     let texts: Vec<String> = folders.tree("a").into_values().collect();
     assert!(texts.contains(&"\"two\"".to_owned()) && texts.contains(&"\"edited\"".to_owned()), "{texts:?}");
 }
+
+#[test]
+fn a_deleted_folder_stays_for_what_is_left_out_in_it() {
+    let folders = Folders::agreed(&["docs/deep/page", "other", "third"]);
+    folders.write("b/.swarmignore", "*.tmp\n");
+    folders.write("b/docs/deep/x.tmp", "left out");
+    fs::remove_dir_all(folders.path("a/docs")).expect("ours");
+    for _ in 0..2 {
+        let done = folders.sync(args![]).expect_code(0);
+        let [line] = &done.err[..] else { panic!("{done:#?}") };
+        for part in
+            ["`docs/deep` was deleted in a and stays in b", "`docs/deep/x.tmp`", "left out", "delete or move"]
+        {
+            assert!(line.contains(part), "no `{part}` in {line}");
+        }
+    }
+    let lines = folders.sync(args!["--json"]).expect_code(0);
+    assert_eq!(lines.events("left_out").len(), 1, "{lines:#?}");
+    folders.remove("b/docs/deep/x.tmp");
+    let done = folders.sync(args![]).expect_code(0);
+    assert!(done.err.is_empty() && !folders.path("b/docs").exists(), "{done:#?}");
+}
+
+#[test]
+fn files_of_rules_in_folders_hold_there_on_both_sides() {
+    let folders = Folders::agreed(&["kept"]);
+    folders.write("a/.swarmignore", "*.o\n");
+    folders.write("a/lib/.swarmignore", "!keep.o\n/build/\n");
+    folders.write("b/docs/.swarmignore", "*.pdf\n");
+    for name in
+        ["a/x.o", "a/lib/x.o", "a/lib/keep.o", "a/lib/build/y", "a/lib/sub/build/z", "a/docs/page.pdf"]
+    {
+        folders.write(name, name);
+    }
+    folders.write("b/lib/build/theirs", "theirs");
+    folders.sync(args![]).expect_code(0);
+    let files: Vec<String> =
+        folders.tree("b").into_keys().filter(|path| folders.path(&format!("b/{path}")).is_file()).collect();
+    let there = [
+        ".swarmignore",
+        "docs/.swarmignore",
+        "kept",
+        "lib/.swarmignore",
+        "lib/build/theirs",
+        "lib/keep.o",
+        "lib/sub/build/z",
+    ];
+    assert_eq!(files, there);
+    assert!(!folders.path("a/lib/build/theirs").exists());
+    let explained = folders.run(args!["explain", "a/lib/build/y"]).expect_code(0).out.join("\n");
+    assert!(explained.contains("lib/.swarmignore"), "{explained}");
+    // What is left out from now on stays where it is; what is no more is carried.
+    folders.write("a/lib/.swarmignore", "/sub/\n");
+    folders.remove("a/lib/sub/build/z");
+    folders.sync(args![]).expect_code(0);
+    assert!(folders.path("b/lib/sub/build/z").exists());
+    folders.sync(args![]).expect_code(0);
+    assert!(folders.path("a/lib/build/theirs").exists() && folders.path("b/lib/build/y").exists());
+    assert!(!folders.path("b/lib/x.o").exists());
+}

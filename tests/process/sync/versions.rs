@@ -129,3 +129,37 @@ fn the_last_file_of_a_folder_is_restored() {
     folders.run(args!["restore", "a/one"]).expect_code(0);
     assert!(folders.path("a/one").exists());
 }
+
+#[test]
+fn a_path_that_cannot_be_synced_fails_nothing_that_was_asked_of_another() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folders = Folders::agreed(&["page", "other"]);
+    folders.write("a/page", "second");
+    folders.sync(args![]).expect_code(0);
+    let odd = folders.path("a").join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    std::fs::write(odd, "odd").expect("a place");
+    let restored = folders.run(args!["restore", "b/page"]).expect_code(0);
+    assert_eq!(folders.read("b/page"), "page");
+    assert!(restored.err.iter().any(|line| line.contains("caf\\xe9")), "{restored:#?}");
+    let undone = folders.run(args!["undo", "--pair", "a"]).expect_code(0);
+    assert_eq!(folders.read("b/page"), "second");
+    assert!(undone.err.iter().any(|line| line.contains("caf\\xe9")), "{undone:#?}");
+}
+
+#[test]
+fn changes_tell_what_was_undone_and_restored() {
+    let folders = Folders::agreed(&["page", "other"]);
+    folders.write("a/page", "second");
+    folders.sync(args![]).expect_code(0);
+    folders.run(args!["undo", "--pair", "a"]).expect_code(0);
+    folders.run(args!["restore", "b/page"]).expect_code(0);
+    let log =
+        folders.run(args!["changes", "--pair", "a", "--json"]).expect_code(0).json().pop().expect("one");
+    let changes = log["changes"].as_array().expect("a list");
+    let causes: Vec<&str> = changes.iter().map(|change| change["cause"].as_str().expect("a word")).collect();
+    assert_eq!(causes, ["sync", "sync", "sync", "undo", "restore"], "{log:#}");
+    assert_eq!(changes[3]["undone_run"], changes[2]["run"], "{log:#}");
+    let shown = folders.run(args!["changes", "--pair", "a"]).expect_code(0).out.join("\n");
+    let undone = changes[2]["run"].as_str().expect("a name");
+    assert!(shown.contains(&format!(": undo of run {undone}")) && shown.contains(": restore"), "{shown}");
+}

@@ -54,3 +54,44 @@ fn a_conflict_is_told_and_the_rest_goes_on() {
     watch.signal(Signal::Terminate);
     watch.end().expect_code(130);
 }
+
+#[test]
+fn a_file_that_grows_is_told_of_once() {
+    use std::io::Write as _;
+    let folders = Folders::agreed(&["page"]);
+    let mut watch = folders.start(args!["--watch", "--json", "--limit-up", "16MiB/s"]);
+    watch.wait_json(|line| (line["event"] == "idle").then_some(()));
+    folders.world.file("a/log", 16 * crate::support::MIB);
+    for number in 0..700 {
+        let mut log = std::fs::File::options().append(true).open(folders.path("a/log")).expect("it is there");
+        writeln!(log, "line {number}").expect("the disk has room");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    wait_until("carrying", || folders.tree("a") == folders.tree("b"));
+    watch.signal(Signal::Interrupt);
+    let ended = watch.end().expect_code(130);
+    let told = ended.events("refused").len() + ended.events("left_out").len();
+    assert!(told <= 1, "{ended:#?}");
+}
+
+#[test]
+fn rules_that_come_into_a_folder_hold_at_once() {
+    let folders = Folders::agreed(&["docs/page", "other"]);
+    let mut watch = watching(&folders);
+    folders.write("a/docs/.swarmignore", "*.tmp\n");
+    wait_until("carrying the rules", || folders.path("b/docs/.swarmignore").exists());
+    folders.write("a/docs/x.tmp", "x");
+    folders.write("moved/.swarmignore", "*.o\n");
+    folders.write("moved/x.o", "x");
+    folders.write("moved/y", "y");
+    folders.rename("moved", "a/docs/moved");
+    folders.write("a/docs/later", "later");
+    wait_until("carrying", || {
+        folders.path("b/docs/later").exists() && folders.path("b/docs/moved/y").exists()
+    });
+    assert!(!folders.path("b/docs/x.tmp").exists() && !folders.path("b/docs/moved/x.o").exists());
+    folders.remove("a/docs/.swarmignore");
+    wait_until("carrying what is left out no more", || folders.path("b/docs/x.tmp").exists());
+    watch.signal(Signal::Interrupt);
+    watch.end().expect_code(130);
+}

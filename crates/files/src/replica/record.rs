@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use swarm_sync::{Kind, Op, OpKind, ReplicaError, RunId, TreePath};
+use swarm_sync::{DETOUR_PREFIX, Kind, Op, OpKind, ReplicaError, RunId, TreePath};
 
 use super::fault::io_fault;
 use super::incoming::{INCOMING, Incoming, store_fault};
@@ -52,7 +52,7 @@ impl Record {
             _ => None,
         });
         let detours = ops.iter().filter_map(|(op, _)| match &op.kind {
-            OpKind::Move { from } if op.path.name().starts_with(TEMPORARY) => {
+            OpKind::Move { from } if op.path.name().starts_with(DETOUR_PREFIX) => {
                 let to = ops.iter().find_map(|(next, _)| match &next.kind {
                     OpKind::Move { from } if *from == op.path => Some(next.path.clone()),
                     _ => None,
@@ -123,5 +123,3 @@ pub(super) fn beside(name: &str) -> PathBuf {
 
 const RECORD: &str = "run-";
 const RECORDING: &str = "record what is done to";
-/// How a plan names entries that are on a detour.
-const TEMPORARY: &str = ".swarm-move-";

@@ -1,6 +1,7 @@
 //! The root of a replica, held open. Invariant: whoever acts in it first asks [`Root::check`], so that a disk that was unmounted, or a
 //! folder that was replaced, is never taken for an empty one.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use super::chunk_values::ValueFolder;
 use super::fault::words;
 use super::look::{Look, look_open};
 use super::{FolderOptions, RootIdentity};
+use crate::StoreError;
 use crate::dir::Dir;
 
 /// The root of a replica.
@@ -40,7 +42,10 @@ pub(super) struct FileSystem {
 impl Root {
     /// Opens the folder; links in its path are followed, because the user gave it.
     pub(super) fn open(path: &Path, options: FolderOptions) -> Result<Arc<Self>, ReplicaError> {
-        let dir = Dir::open(path).map_err(|_| away(path))?;
+        let dir = Dir::open(path).map_err(|error| match error {
+            StoreError::Disk { source, .. } if source.kind() == ErrorKind::PermissionDenied => locked(path),
+            _ => away(path),
+        })?;
         Self::over(dir, options)
     }
 
@@ -116,12 +121,16 @@ fn away(path: &Path) -> ReplicaError {
             "was replaced by another folder, or another file system is mounted there"
         }
         Ok(_) => "is not a folder",
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            "cannot be opened: permission denied"
-        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return locked(path),
         Err(_) => "is not there: mount its disk, or make the folder if it is to be empty",
     };
     ReplicaError::Gone(format!("`{}` {why}", Shown(path)))
+}
+
+/// A root that this user may not read.
+fn locked(path: &Path) -> ReplicaError {
+    let why = "permission denied: get the permission to read and write it, and run the same command again";
+    ReplicaError::Io { path: Shown(path).to_string(), op: "open", why: why.to_owned() }
 }
 
 /// The time that the system stamps files with.

@@ -16,7 +16,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use swarm_core::base::Shown;
 use swarm_sync::limits::LINK_LEN_MAX;
-use swarm_sync::{Blind, BlindWhy, Found, FoundKind, ReplicaError, Seen, TreePath, Walk};
+use swarm_sync::{Blind, BlindWhy, Found, FoundKind, ReplicaError, Seen, TreePath, UnnamedWhy, Walk};
 
 use super::beneath::os;
 use super::fault::words;
@@ -157,9 +157,8 @@ impl Walker {
             }
             let Some(looked) = frame.looked.pop() else { continue };
             match frame.path_of(looked.index) {
-                Ok(Some(path)) => self.take(path, looked.look, looked.target)?,
-                Ok(None) => {}
-                Err(shown) => self.send(Ok(Seen::Unnamed { shown }))?,
+                Ok(path) => self.take(path, looked.look, looked.target)?,
+                Err((shown, why)) => self.send(Ok(Seen::Unnamed { shown, why }))?,
             }
         }
         Ok(())
@@ -299,11 +298,11 @@ impl Frame {
         from < to
     }
 
-    /// The path of an entry; an error is what to show of one that is no part of the tree.
-    fn path_of(&self, index: usize) -> Result<Option<TreePath>, String> {
+    /// The path of an entry; an error is what to show of one that is no part of the tree, and why it is none.
+    fn path_of(&self, index: usize) -> Result<TreePath, (String, UnnamedWhy)> {
         let name = self.listing.name(index);
-        let path = name.to_str().ok().and_then(|name| TreePath::below(self.path.as_ref(), name).ok());
-        path.map(Some).ok_or_else(|| self.shown(name))
+        let text = name.to_str().map_err(|_| (self.shown(name), UnnamedWhy::NotUtf8))?;
+        TreePath::below(self.path.as_ref(), text).map_err(|fault| (self.shown(name), fault.into()))
     }
 
     fn shown(&self, name: &CStr) -> String {

@@ -139,7 +139,7 @@ fn what_is_no_index_is_refused_and_left_as_it_is() {
     );
     check(
         &|at| sql(at, "CREATE TABLE t (x)"),
-        "`pair.index` is the database of another program: name another place for the index",
+        "`pair.index` is the database of another program: move the file away: then both sides are merged and nothing is deleted",
     );
     check(
         &|at| fs::write(at, vec![b'x'; 5000]).expect("written"),

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::moves::has_left;
-use super::sequence::DETOUR_MARK;
 use crate::{
-    ContentHash, Difference, Direction, Entry, FileId, NameRules, Op, OpKind, Policy, Side, Source, TreePath,
+    ContentHash, DETOUR_PREFIX, Difference, Direction, Entry, FileId, NameRules, Op, OpKind, Policy, Side,
+    Source, TreePath,
 };
 
 /// The differences that take part in the merge, and those that are fresh, both in path order.
@@ -119,7 +119,7 @@ fn drop_names_of_copies(differences: &[&Difference], is_fresh: &mut [bool]) {
     let others = differences.iter().zip(&*is_fresh).filter(|(_, is_fresh)| !**is_fresh);
     let folders: BTreeSet<Option<TreePath>> = others.map(|(one, _)| one.path.parent()).collect();
     for (one, is_fresh) in differences.iter().zip(is_fresh) {
-        let is_like_one = one.path.name().contains('(') || one.path.name().starts_with(DETOUR_MARK);
+        let is_like_one = one.path.name().contains('(') || one.path.name().starts_with(DETOUR_PREFIX);
         *is_fresh &= !(is_like_one && folders.contains(&one.path.parent()));
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::merge::{Fate, Merge, Want, same_bytes};
 use super::nodes::{NodeId, Place, ROOT, path_by};
 use super::{fresh, names};
-use crate::{Difference, Entry, Kind, NameRules, Op, OpKind, Side, Source, TreePath};
+use crate::{DETOUR_PREFIX, Difference, Entry, Kind, NameRules, Op, OpKind, Side, Source, TreePath};
 
 /// The operations of a side: for what was merged, and for what is fresh.
 pub(super) fn ops(merge: &Merge<'_>, fresh: &[&Difference], side: Side) -> Vec<Op> {
@@ -307,8 +307,5 @@ impl<'a> Sequence<'a> {
 
 /// A name for the time of a run, in a folder.
 fn detour(parent: NodeId, id: &blake3::Hash) -> Place {
-    Place { parent, name: format!("{DETOUR_MARK}{}", &id.to_hex()[..8]).into() }
+    Place { parent, name: format!("{DETOUR_PREFIX}{}", &id.to_hex()[..8]).into() }
 }
-
-/// How the name of a detour begins.
-pub(super) const DETOUR_MARK: &str = ".swarm-move-";

@@ -4,33 +4,79 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use swarm_core::base::Shown;
+use swarm_pair::NoMerge;
 use swarm_sync::{Conflict, ConflictKind, Side, SideVersion};
 
+use super::super::text::count;
+use super::paint::Paint;
 use super::plan;
 use super::words::{self, Names};
 
-/// All of it; `diff` is a unified diff, if both are texts.
-pub(in crate::cli) fn conflict_text(conflict: &Conflict, diff: Option<&str>, names: &Names) -> String {
-    let mut text = format!("{}  {}\n  {}", conflict.id, conflict.path, plan::cause(conflict.kind));
+/// What comparing both versions gave.
+#[derive(Debug)]
+pub(in crate::cli) struct Comparison {
+    /// A unified diff, if both are texts.
+    pub(in crate::cli) diff: Option<String>,
+    /// Whether they can be merged.
+    pub(in crate::cli) merge: Result<(), NoMerge>,
+}
+
+/// All of it, and how it is decided.
+pub(in crate::cli) fn conflict_text(
+    conflict: &Conflict,
+    compared: &Comparison,
+    names: &Names,
+    paint: Paint,
+) -> String {
+    let mut text = head(conflict, names, paint);
+    if let Some(diff) = &compared.diff {
+        text += &diff_text(diff, paint);
+    }
+    let _ = writeln!(text, "  swarm resolve {} CHOICE, where CHOICE is", conflict.id);
+    for (choice, effect) in choices(conflict, compared.merge, names) {
+        let _ = writeln!(text, "    {choice:<12}{effect}");
+    }
+    text
+}
+
+/// The same for somebody who is asked: what each answer would do.
+pub(in crate::cli) fn conflict_question(
+    conflict: &Conflict,
+    compared: &Comparison,
+    names: &Names,
+    paint: Paint,
+) -> String {
+    let mut text = head(conflict, names, paint);
+    for (choice, effect) in choices(conflict, compared.merge, names) {
+        if choice != FILE {
+            let _ = writeln!(text, "    {choice:<12}{effect}");
+        }
+    }
+    text
+}
+
+/// A diff, indented and no longer than a person reads.
+pub(in crate::cli) fn diff_text(diff: &str, paint: Paint) -> String {
+    let mut text = String::new();
+    for line in diff.lines().take(DIFF_LINES_MAX) {
+        let _ = writeln!(text, "    {}", paint.diff_line(&Shown(line).to_string()));
+    }
+    let more = diff.lines().count().saturating_sub(DIFF_LINES_MAX);
+    if more > 0 {
+        let _ = writeln!(text, "    and {}", count(more, "more line"));
+    }
+    text
+}
+
+fn head(conflict: &Conflict, names: &Names, paint: Paint) -> String {
+    let (id, path) = (paint.faint(&conflict.id.to_string()), paint.bold(&conflict.path.to_string()));
+    let mut text = format!("{id}  {path}\n  {}", plan::cause(conflict.kind));
     if !conflict.detail.is_empty() {
         let _ = write!(text, ": {}", Shown(&conflict.detail));
     }
     text.push('\n');
     for side in Side::BOTH {
         let _ = writeln!(text, "  {}", version_line(conflict, side, names));
-    }
-    if let Some(diff) = diff {
-        for line in diff.lines().take(DIFF_LINES_MAX) {
-            let _ = writeln!(text, "    {}", Shown(line));
-        }
-        let more = diff.lines().count().saturating_sub(DIFF_LINES_MAX);
-        if more > 0 {
-            let _ = writeln!(text, "    and {more} more lines");
-        }
-    }
-    let _ = writeln!(text, "  swarm resolve {} CHOICE, where CHOICE is", conflict.id);
-    for (choice, effect) in choices(conflict, names) {
-        let _ = writeln!(text, "    {choice:<12}{effect}");
     }
     text
 }
@@ -58,7 +104,7 @@ fn place(root: &str, path: &str) -> String {
 }
 
 /// Each choice that makes sense, and what it would do.
-fn choices(conflict: &Conflict, names: &Names) -> Vec<(&'static str, String)> {
+fn choices(conflict: &Conflict, merge: Result<(), NoMerge>, names: &Names) -> Vec<(&'static str, String)> {
     let kept = |side: Side| format!("what {} has is kept as a version", names.of(side));
     let keep = |side: Side| match conflict.versions.of(side) {
         Some(_) => format!("both get what {} has; {}", names.of(side), kept(side.other())),
@@ -69,26 +115,23 @@ fn choices(conflict: &Conflict, names: &Names) -> Vec<(&'static str, String)> {
         ConflictKind::SimultaneousEdit => {
             choices.push((
                 "keep-both",
-                format!("both get both; that of {} under a name of its own", names.of(Side::Remote)),
+                format!("both get both, that of {} under a name of its own", names.of(Side::Remote)),
             ));
-            // Without what both had last, nobody can tell which side changed a line.
-            if conflict.base.as_ref().is_some_and(|base| base.file().is_some()) {
-                choices.push((
-                    "merge",
-                    "both get one text with the changes of both, if none overlap and what both had last was kept"
-                        .to_owned(),
-                ));
+            match merge {
+                Ok(()) => {
+                    choices.push(("merge", "both get one text with the changes of both".to_owned()));
+                }
+                Err(why @ (NoMerge::NoBase | NoMerge::Overlap)) => {
+                    choices.push(("merge", format!("not possible: {why}")));
+                }
+                Err(NoMerge::NeverAgreed | NoMerge::NoText | NoMerge::NotMergeable) => {}
             }
-            choices.push((
-                "FILE",
-                "both get the bytes of this file; what they have is kept as versions".to_owned(),
-            ));
+            choices
+                .push((FILE, "both get the bytes of a file; what they have is kept as versions".to_owned()));
         }
         ConflictKind::Deletion => {
-            choices.push((
-                "FILE",
-                "both get the bytes of this file; what is there is kept as a version".to_owned(),
-            ));
+            choices
+                .push((FILE, "both get the bytes of a file; what is there is kept as a version".to_owned()));
         }
         ConflictKind::Structure | ConflictKind::Name => {
             choices.push(("keep-both", "both stand, one of them under a name of its own".to_owned()));
@@ -97,6 +140,8 @@ fn choices(conflict: &Conflict, names: &Names) -> Vec<(&'static str, String)> {
     choices
 }
 
+/// The choice that is the name of a file.
+const FILE: &str = "FILE";
 /// A longer diff is better read in an editor.
 const DIFF_LINES_MAX: usize = 200;
 
@@ -131,7 +176,9 @@ mod tests {
             PerSide { local: Some(version("page.md", 12, 0)), remote: Some(version("page.md", 1300, 1)) };
         let mut edited = conflict(ConflictKind::SimultaneousEdit, "page.md", versions);
         edited.base = Some(version("page.md", 11, 0).kind);
-        let text = conflict_text(&edited, Some("-one\n+two\n"), &Names::new(Path::new("A"), Path::new("B")));
+        let compared = Comparison { diff: Some("-one\n+two\n".to_owned()), merge: Ok(()) };
+        let text =
+            conflict_text(&edited, &compared, &Names::new(Path::new("A"), Path::new("B")), Paint::NONE);
         for part in [
             "0707070707070707  page.md",
             "A/page.md: 12 B",
@@ -148,7 +195,9 @@ mod tests {
     fn a_deletion_is_not_merged() {
         let versions = PerSide { local: None, remote: Some(version("page.md", 12, 0)) };
         let deleted = conflict(ConflictKind::Deletion, "page.md", versions);
-        let text = conflict_text(&deleted, None, &Names::new(Path::new("A"), Path::new("B")));
+        let compared = Comparison { diff: None, merge: Err(NoMerge::NoText) };
+        let text =
+            conflict_text(&deleted, &compared, &Names::new(Path::new("A"), Path::new("B")), Paint::NONE);
         assert!(text.contains("A/page.md: deleted") && text.contains("it is deleted in both"), "{text}");
         assert!(!text.contains("merge"), "{text}");
     }
@@ -159,7 +208,9 @@ mod tests {
         let versions = PerSide { local: Some(version(evil, 1, 0)), remote: Some(version(evil, 1, 0)) };
         let mut edited = conflict(ConflictKind::SimultaneousEdit, evil, versions);
         edited.detail = evil.to_owned();
-        let text = conflict_text(&edited, Some(evil), &Names::new(Path::new(evil), Path::new("B")));
+        let compared = Comparison { diff: Some(evil.to_owned()), merge: Err(NoMerge::NoBase) };
+        let text =
+            conflict_text(&edited, &compared, &Names::new(Path::new(evil), Path::new("B")), Paint::NONE);
         assert!(!text.contains(|char| char != '\n' && is_hidden(char)), "{text:?}");
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use swarm_pair::{ConflictView, PairInfo, SideSummary, Summary, VersionView};
 use swarm_sync::{
     Conflict, ConflictKind, FoundKind, Hold, Kind, Op, OpKind, PerSide, Plan, Side, SideVersion, Timestamp,
+    shown_ops,
 };
 
 use super::plan;
@@ -40,7 +41,7 @@ pub(in crate::cli) enum SyncJson {
     },
     /// An operation was not done; the others are. Run the same command again when its cause is over.
     Refused { side: &'static str, path: String, message: String },
-    /// A path was left out: it cannot be read, or is nothing that is synced.
+    /// A path was left out: it cannot be read, or is nothing that is synced; or a deleted folder stays because of what it holds.
     LeftOut { side: &'static str, path: String, message: String },
     /// Somebody has to decide this.
     Conflict(ConflictJson),
@@ -148,8 +149,8 @@ impl SyncJson {
 
     /// Every operation of a plan.
     pub(in crate::cli) fn operations(plan: &Plan) -> impl Iterator<Item = Self> {
-        let ops = Side::BOTH.into_iter().flat_map(|side| plan.ops.of(side).iter().map(move |op| (side, op)));
-        ops.map(|(side, op)| Self::operation(side, op))
+        let of = |side: Side| shown_ops(plan.ops.of(side)).map(move |op| Self::operation(side, &op));
+        Side::BOTH.into_iter().flat_map(of)
     }
 
     fn operation(side: Side, op: &Op) -> Self {

@@ -2,13 +2,15 @@
 
 mod conflict;
 mod json;
+mod paint;
 mod plan;
 mod progress;
 mod view;
 mod words;
 
-pub(in crate::cli) use conflict::conflict_text;
+pub(in crate::cli) use conflict::{Comparison, conflict_question, conflict_text, diff_text};
 pub(in crate::cli) use json::{ConflictJson, PairJson, SyncJson, VersionJson};
+pub(in crate::cli) use paint::Paint;
 pub(in crate::cli) use plan::{hold, plan_text};
 pub(in crate::cli) use view::SyncView;
 pub(in crate::cli) use words::{Names, changes_table, explanation_text, pairs_table, versions_table};

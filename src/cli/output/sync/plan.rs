@@ -4,20 +4,21 @@ use std::fmt::Write as _;
 
 use swarm_core::base::{ByteLen, Shown};
 use swarm_pair::Summary;
-use swarm_sync::{ConflictKind, Hold, Kind, Op, OpKind, Plan, Side};
+use swarm_sync::{ConflictKind, Entry, Hold, Kind, Op, OpKind, Plan, Side, shown_ops};
 
+use super::super::text::count;
 use super::words::{self, Names};
 
 /// The whole plan: the operations of each side, the conflicts, and the sum.
 pub(in crate::cli) fn plan_text(plan: &Plan, names: &Names) -> String {
     let mut text = String::new();
     for side in [Side::Remote, Side::Local] {
-        let ops = plan.ops.of(side);
-        if !ops.is_empty() {
+        let mut ops = shown_ops(plan.ops.of(side)).peekable();
+        if ops.peek().is_some() {
             let _ = writeln!(text, "in {}:", names.of(side));
-            for op in ops {
-                let _ = writeln!(text, "  {}", op_line(op));
-            }
+        }
+        for op in ops {
+            let _ = writeln!(text, "  {}", op_line(&op));
         }
     }
     if !plan.conflicts.is_empty() {
@@ -32,8 +33,9 @@ pub(in crate::cli) fn plan_text(plan: &Plan, names: &Names) -> String {
 /// `changed  docs/page.md  4.5 kB`.
 fn op_line(op: &Op) -> String {
     let (path, (_, word)) = (&op.path, kind(op));
+    let slash = if op.expected.as_ref().is_some_and(Entry::is_folder) { "/" } else { "" };
     match &op.kind {
-        OpKind::Move { from } => format!("{word:<9}{from} -> {path}"),
+        OpKind::Move { from } => format!("{word:<9}{from}{slash} -> {path}{slash}"),
         OpKind::MakeFolder => format!("{word:<9}{path}/"),
         OpKind::Put { content: Kind::File(content), .. } => {
             format!("{word:<9}{path}  {}", ByteLen(content.len))
@@ -44,7 +46,7 @@ fn op_line(op: &Op) -> String {
         OpKind::SetExecutable { executable } => {
             format!("{word:<9}{path}  {}", if *executable { "executable" } else { "not executable" })
         }
-        OpKind::Put { content: Kind::Folder, .. } | OpKind::Remove => format!("{word:<9}{path}"),
+        OpKind::Put { content: Kind::Folder, .. } | OpKind::Remove => format!("{word:<9}{path}{slash}"),
     }
 }
 
@@ -58,14 +60,15 @@ pub(super) fn kind(op: &Op) -> (&'static str, &'static str) {
     }
 }
 
-/// What an operation is about to do, as a verb.
-pub(super) fn verb(op: &Op) -> &'static str {
+/// What an operation is about to do, in words: "write `page`".
+pub(super) fn task(op: &Op) -> String {
+    let path = &op.path;
     match &op.kind {
-        OpKind::MakeFolder => "make",
-        OpKind::Put { .. } => "write",
-        OpKind::SetExecutable { .. } => "change the mode of",
-        OpKind::Move { .. } => "move",
-        OpKind::Remove => "delete",
+        OpKind::MakeFolder => format!("make `{path}`"),
+        OpKind::Put { .. } => format!("write `{path}`"),
+        OpKind::SetExecutable { .. } => format!("change the mode of `{path}`"),
+        OpKind::Move { from } => format!("move `{from}` to `{path}`"),
+        OpKind::Remove => format!("delete `{path}`"),
     }
 }
 
@@ -87,10 +90,11 @@ pub(in crate::cli) fn hold(hold: &Hold, names: &Names) -> String {
         (0, replaced) => format!("replace {replaced}"),
         (deleted, replaced) => format!("delete {deleted} and replace {replaced}"),
     };
-    let (name, local, remote) = (names.of(*side), names.of(Side::Local), names.of(Side::Remote));
+    let (name, local, remote) = (names.of(*side), names.word(Side::Local), names.word(Side::Remote));
     format!(
-        "held, nothing was changed: the run would {lost} of {total} paths in {name}; look at it with \
+        "held, nothing was changed: the run would {lost} of {} in {name}; look at it with \
          `swarm sync --dry-run {local} {remote}`, and approve it with --max-delete {}, or with --plan-out and --plan",
+        count(*total as usize, "path"),
         deleted + replaced
     )
 }

@@ -51,6 +51,11 @@ impl Work {
         Side::BOTH.into_iter().map(|side| self.planned.sides.of(side).count_all()).sum()
     }
 
+    /// Whether anything was done to a side.
+    pub(super) fn has_done(&self) -> bool {
+        Side::BOTH.into_iter().any(|side| self.done.of(side).count_all() > 0)
+    }
+
     pub(super) fn len_total(&self) -> u64 {
         Side::BOTH.into_iter().map(|side| self.planned.sides.of(side).copied_len).sum()
     }
@@ -95,7 +100,8 @@ impl Bars {
 
     /// Nothing but what stays.
     pub(super) fn blank(&self) {
-        Side::BOTH.into_iter().for_each(|side| self.lines.of(side).set_message(""));
+        self.lines.local.set_style(style("{msg}"));
+        [&self.lines.local, &self.lines.remote, &self.why].into_iter().for_each(|line| line.set_message(""));
     }
 
     pub(super) fn progress(&self, work: &Work, rate: Rate, ops_per_sec: u64, slow: Option<&str>) {
@@ -105,17 +111,26 @@ impl Bars {
         let (done, total) = if len_total > 0 { (work.len, len_total) } else { (work.ops, work.ops_total()) };
         bar.set_length(total.max(1));
         bar.set_position(done);
-        bar.set_prefix("copying");
-        bar.set_style(style("{prefix:>10} [{bar:30}] {msg}"));
+        bar.set_prefix(if len_total > 0 { "copying" } else { "changing" });
+        bar.set_style(style("{prefix} [{wide_bar}] {msg}"));
+        if len_total == 0 {
+            let total = text::count(work.ops_total() as usize, "path");
+            bar.set_message(format!("{} of {total}", work.ops));
+            return self.why.set_message("");
+        }
         let left = match rate {
             Rate(0) => "ETA unknown".to_owned(),
             rate => format!("ETA {}", text::duration(rate.time_for(len_total.saturating_sub(work.len)))),
         };
         let (len, len_total) = (ByteLen(work.len), ByteLen(len_total));
         // Files take their places a group at a time.
-        let files = if ops_per_sec > 0 { format!("  {ops_per_sec} files/s") } else { String::new() };
+        let files = if ops_per_sec > 0 {
+            format!("  {}/s", text::count(ops_per_sec as usize, "file"))
+        } else {
+            String::new()
+        };
         bar.set_message(format!("{len} of {len_total}  {rate}  {left}{files}"));
-        self.why.set_message(slow.map(|slow| format!("           slow: {slow}")).unwrap_or_default());
+        self.why.set_message(slow.map(|slow| format!("slow: {slow}")).unwrap_or_default());
     }
 }
 
@@ -124,13 +139,24 @@ pub(super) fn table(work: &Work, elapsed: Duration, run: RunId, names: &Names) -
     let mut table = format!("{:>8}{:>9}{:>8}{:>9}{:>12}\n", "new", "changed", "moved", "deleted", "copied");
     for side in [Side::Remote, Side::Local] {
         let SideSummary { created, changed, moved, deleted, folders, copied_len } = *work.done.of(side);
-        let (new, len, name) = (created + folders, ByteLen(copied_len), names.of(side));
-        table += &format!("{new:>8}{changed:>9}{moved:>8}{deleted:>9}{len:>12}  -> {name}\n");
+        let [new, changed, moved, deleted] = [created + folders, changed, moved, deleted].map(some);
+        let (len, name) = (ByteLen(copied_len), names.of(side));
+        if work.done.of(side).count_all() > 0 {
+            table += &format!("{new:>8}{changed:>9}{moved:>8}{deleted:>9}{len:>12}  -> {name}\n");
+        }
     }
-    let (time, rate) = (text::duration(elapsed), Rate::over(work.len, elapsed));
-    let done = Side::BOTH.into_iter().any(|side| work.done.of(side).count_all() > 0);
-    let undo = if done { format!("; `swarm undo {run}` takes it back") } else { String::new() };
-    table + &format!("in {time}, {rate}{undo}\n")
+    // The rate of a moment says nothing.
+    let took = match elapsed.as_secs() {
+        0 => format!("in {:.1} s", elapsed.as_secs_f64()),
+        _ if work.len == 0 => format!("in {}", text::duration(elapsed)),
+        _ => format!("in {}, {}", text::duration(elapsed), Rate::over(work.len, elapsed)),
+    };
+    table + &format!("{took}; `swarm undo {run}` takes it back\n")
+}
+
+/// A number that says something.
+fn some(number: u64) -> String {
+    if number == 0 { "-".to_owned() } else { number.to_string() }
 }
 
 /// Below this mean length, opening and naming files takes longer than copying their bytes.

@@ -12,7 +12,7 @@ use super::words::{self, Names};
 use swarm_core::base::{ByteLen, Category, Instant, Rate, Shown};
 use swarm_node::clock::Clock;
 use swarm_pair::{ConflictView, Report, Summary, SyncEvent};
-use swarm_sync::{BlindWhy, Op, PerSide, Plan, ReplicaError, RunId, Side};
+use swarm_sync::{BlindWhy, Op, PerSide, Plan, ReplicaError, RunEvent, RunId, Side, TreePath};
 
 /// Shows what happens, and remembers what the end of the command depends on. Events come from several threads.
 pub(in crate::cli) struct SyncView {
@@ -84,14 +84,15 @@ impl SyncView {
             }
             SyncEvent::Planned(summary) => self.begin(summary),
             SyncEvent::Carried { side, len } => self.carried(side, len),
-            SyncEvent::Performed { side, op } => self.performed(side, &op),
-            SyncEvent::Refused { side, op, error } => self.refuse(side, &op, &error),
+            SyncEvent::Run(RunEvent::Performed { side, op }) => self.performed(side, &op),
+            SyncEvent::Run(RunEvent::Refused { side, op, error }) => self.refuse(side, &op, &error),
+            SyncEvent::Stays { side, path, holds } => self.stays(side, &path, holds.as_ref()),
             SyncEvent::Blind { side, path, why } => {
                 let is_expected = matches!(why, BlindWhy::Special | BlindWhy::Mount);
                 self.leave_out(side, path.as_str(), &why.to_string(), is_expected);
             }
-            SyncEvent::Unnamed { side, shown } => {
-                self.leave_out(side, &shown, "its name is not UTF-8: rename it", false);
+            SyncEvent::Unnamed { side, shown, why } => {
+                self.leave_out(side, &shown, &why.to_string(), false);
             }
             SyncEvent::Waiting { pid } if self.is_json => SyncJson::Waiting { pid }.print(),
             SyncEvent::Waiting { pid } => {
@@ -108,7 +109,11 @@ impl SyncView {
                 ));
             }
             SyncEvent::Idle if self.is_json => SyncJson::Idle {}.print(),
-            SyncEvent::Idle => {}
+            SyncEvent::Idle => {
+                if let Some(bars) = &self.state().bars {
+                    bars.blank();
+                }
+            }
         }
     }
 
@@ -140,10 +145,10 @@ impl SyncView {
             }
             .print();
         } else if state.bars.is_some() {
-            let table = table(work, elapsed, run, &self.names);
+            let table = work.has_done().then(|| table(work, elapsed, run, &self.names));
             drop(state);
             self.clear();
-            super::super::notes(&table);
+            super::super::notes(&table.unwrap_or_default());
         }
     }
 
@@ -169,7 +174,7 @@ impl SyncView {
         if self.is_json {
             return open.iter().for_each(|view| SyncJson::Conflict(ConflictJson::from(view)).print());
         }
-        let (count, name) = (text::count(open.len(), "conflict"), self.names.of(Side::Local));
+        let (count, name) = (text::count(open.len(), "conflict"), self.names.word(Side::Local));
         self.note(&format!("{count} to decide: `swarm conflicts {name}` shows what there is"));
     }
 
@@ -232,7 +237,7 @@ impl SyncView {
     }
 
     fn refuse(&self, side: Side, op: &Op, error: &ReplicaError) {
-        let message = format!("cannot {} `{}` in {}: {error}", plan::verb(op), op.path, self.names.of(side));
+        let message = format!("cannot {} in {}: {error}", plan::task(op), self.names.of(side));
         let mut state = self.state();
         state.work.ops += 1;
         state.troubles.add(error.category(), &message);
@@ -242,6 +247,27 @@ impl SyncView {
             SyncJson::Refused { side, path, message: error.to_string() }.print();
         } else {
             self.warn(&message);
+        }
+    }
+
+    fn stays(&self, side: Side, path: &TreePath, holds: Option<&TreePath>) {
+        let mut state = self.state();
+        state.work.ops += 1;
+        state.troubles.left_out += 1;
+        drop(state);
+        let why = match holds {
+            Some(held) => format!(
+                "it holds `{held}`, which is left out of sync (`swarm explain` says why): delete or move that, and the next run deletes the folder"
+            ),
+            None => "it holds something new, which the next run looks at".to_owned(),
+        };
+        if self.is_json {
+            let path = path.as_str().to_owned();
+            SyncJson::LeftOut { side: json::name(side), path, message: format!("the folder stays: {why}") }
+                .print();
+        } else {
+            let (name, other) = (self.names.of(side), self.names.of(side.other()));
+            self.warn(&format!("`{path}` was deleted in {other} and stays in {name}: {why}"));
         }
     }
 
@@ -295,8 +321,9 @@ impl SyncView {
         for side in Side::BOTH {
             let Scanned { entries, read_len, .. } = *state.scanned.of(side);
             let (name, per_sec) = (self.names.of(side), Rate::over(entries, elapsed).0);
+            let noun = if entries == 1 { "entry" } else { "entries" };
             let line =
-                format!("looking at {name}: {entries} entries, {per_sec}/s, read {}", ByteLen(read_len));
+                format!("looking at {name}: {entries} {noun}, {per_sec}/s, read {}", ByteLen(read_len));
             bars.lines.of(side).set_message(line);
         }
     }

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use swarm_core::base::{ByteLen, Shown};
 use swarm_pair::{Explanation, PairInfo, SideSummary, Summary, VersionView};
-use swarm_sync::{Change, ChangeKind, DeedEnd, FoundKind, Kind, PerSide, RuleRef, RuleSource, Side};
+use swarm_sync::{
+    Change, ChangeCause, ChangeKind, DeedEnd, FoundKind, Kind, PerSide, RuleRef, RuleSource, Side,
+};
 
 use super::super::text::count;
 use super::plan;
 
-/// The two folders as the user named them, escaped.
+/// The two folders as the user named or would name them, escaped.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Names(PerSide<String>);
 
@@ -20,8 +22,32 @@ impl Names {
         Self(PerSide { local: Shown(local).to_string(), remote: Shown(remote).to_string() })
     }
 
+    /// The same of absolute paths: below the current folder, they are named from there.
+    pub(in crate::cli) fn near(local: &Path, remote: &Path) -> Self {
+        let here = std::env::current_dir().unwrap_or_default();
+        Self::new(near(local, &here), near(remote, &here))
+    }
+
     pub(in crate::cli) fn of(&self, side: Side) -> &str {
         self.0.of(side)
+    }
+
+    /// As a word of a command line.
+    pub(in crate::cli) fn word(&self, side: Side) -> String {
+        let name = self.of(side);
+        let is_plain = |char: char| char.is_alphanumeric() || "_-./+,:@%=".contains(char);
+        if !name.is_empty() && name.chars().all(is_plain) {
+            return name.to_owned();
+        }
+        format!("'{}'", name.replace('\'', "'\\''"))
+    }
+}
+
+fn near<'a>(path: &'a Path, here: &Path) -> &'a Path {
+    match path.strip_prefix(here) {
+        Ok(rest) if rest.as_os_str().is_empty() => Path::new("."),
+        Ok(rest) => rest,
+        Err(_) => path,
     }
 }
 
@@ -78,7 +104,7 @@ pub(in crate::cli) fn pairs_table(pairs: &[PairInfo]) -> String {
     for pair in pairs {
         let last = pair.last_run.map_or_else(|| "never".to_owned(), |run| time_of_ms(run.ms()));
         let (local, remote) = (Shown(&pair.roots.local), Shown(&pair.roots.remote));
-        let _ = writeln!(table, "{last:<20}{:>10}  {local} and {remote}", pair.conflicts);
+        let _ = writeln!(table, "{last:<20}{:>10}  {local}\n{:<32}{remote}", pair.conflicts, "");
     }
     table
 }
@@ -133,8 +159,13 @@ pub(in crate::cli) fn explanation_text(explanation: &Explanation, names: &Names)
             DeedEnd::Intended => ", cut off",
             DeedEnd::Refused => ", refused",
         };
+        let mark = match view.purpose.cause {
+            ChangeCause::Sync => "",
+            ChangeCause::Undo => " by undo",
+            ChangeCause::Restore => " by restore",
+        };
         let (word, name) = (plan::kind(&view.deed.op).1, names.of(view.deed.side));
-        let _ = writeln!(text, "  run {}: {word} in {name}{how}", view.run);
+        let _ = writeln!(text, "  run {}: {word} in {name}{mark}{how}", view.run);
     }
     text
 }
@@ -150,15 +181,28 @@ fn rule_line(rule: &RuleRef) -> String {
     }
 }
 
-/// One row a change, those of a run together.
+/// One row a change, those of a run and of a folder together.
 pub(in crate::cli) fn changes_table(changes: &[Change], names: &Names) -> String {
     let mut table = String::new();
     for run in changes.chunk_by(|one, next| one.run == next.run) {
-        let _ = writeln!(table, "run {}, {}", run[0].run, time_of_ns(run[0].at.0));
-        for change in run {
-            let from = change.from.as_ref().map(|from| format!("{from} -> ")).unwrap_or_default();
-            let (path, name, author) = (&change.path, names.of(change.side), Shown(&change.author));
-            let _ = writeln!(table, "  {:<9}{from}{path}  in {name}, by {author}", word(change.kind));
+        let mark = match (run[0].cause, run[0].undone_run) {
+            (ChangeCause::Sync, _) => String::new(),
+            (ChangeCause::Undo, Some(undone)) => format!(": undo of run {undone}"),
+            (ChangeCause::Undo, None) => ": undo".to_owned(),
+            (ChangeCause::Restore, _) => ": restore".to_owned(),
+        };
+        let _ = writeln!(table, "run {}, {}{mark}", run[0].run, time_of_ns(run[0].at.0));
+        for of_side in run.chunk_by(|one, next| one.side == next.side) {
+            let (side, cause) = (of_side[0].side, of_side[0].cause);
+            let from = match cause {
+                ChangeCause::Sync => format!(", from {}", names.of(side.other())),
+                ChangeCause::Undo | ChangeCause::Restore => String::new(),
+            };
+            let _ = writeln!(table, "  in {}{from}:", names.of(side));
+            for change in of_side {
+                let from = change.from.as_ref().map(|from| format!("{from} -> ")).unwrap_or_default();
+                let _ = writeln!(table, "    {:<9}{from}{}", word(change.kind), change.path);
+            }
         }
     }
     table
@@ -192,6 +236,28 @@ mod tests {
         check(side(0, 1, 0, 0), side(2, 0, 0, 0), 0, "2 new -> B; 1 changed -> A");
         check(none, none, 2, "2 conflicts");
         check(none, none, 0, "A and B are the same");
+    }
+
+    #[test]
+    fn folders_below_the_current_one_are_named_from_there() {
+        let check = |path: &str, name: &str| {
+            assert_eq!(near(Path::new(path), Path::new("/home/ann")), Path::new(name));
+        };
+        check("/home/ann/photos", "photos");
+        check("/home/ann", ".");
+        check("/home/anna", "/home/anna");
+        check("/mnt/backup", "/mnt/backup");
+    }
+
+    #[test]
+    fn a_name_is_one_word_of_a_command_line() {
+        let check = |name: &str, word: &str| {
+            assert_eq!(Names::new(Path::new(name), Path::new("b")).word(Side::Local), word);
+        };
+        check("photos/2025", "photos/2025");
+        check("my photos", "'my photos'");
+        check("it's", "'it'\\''s'");
+        check("", "''");
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn picture(seen: &[Seen]) -> String {
             FoundKind::Symlink { target } => format!("l {} -> {target}\n", found.path),
         },
         Seen::Blind(blind) => format!("! {}: {}\n", blind.path, blind.why),
-        Seen::Unnamed { shown } => format!("? {shown}\n"),
+        Seen::Unnamed { shown, why: _ } => format!("? {shown}\n"),
     };
     seen.iter().map(line).collect()
 }

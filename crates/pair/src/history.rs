@@ -155,13 +155,17 @@ impl Session {
         let put = OpKind::Put {
             content: found,
             modified_ns: version.modified_ns,
-            source: Source::Kept { kept: version.id.clone(), side: version.side },
+            source: Source::Kept { kept: Box::new(version.id.clone()), side: version.side },
         };
         let folders = self.missing_folders(side, &version.id.path)?;
         let mut ops = PerSide::<Vec<Op>>::default();
         let make = |path: TreePath| Op { path, kind: OpKind::MakeFolder, expected: None };
         ops.of_mut(side).extend(folders.into_iter().map(make));
-        ops.of_mut(side).push(Op { path: version.id.path.clone(), kind: put, expected });
+        ops.of_mut(side).push(Op {
+            path: version.id.path.clone(),
+            kind: put,
+            expected: expected.map(Box::new),
+        });
         self.perform_ops(ops, on_event)
     }
 

@@ -177,7 +177,12 @@ fn a_strategy_decides_about_names_only_where_nothing_is_lost() {
     };
     let plans: BTreeSet<String> = strategies.into_iter().map(plan_of).collect();
     assert_eq!(plans.len(), 1, "{plans:#?}");
-    check_with(&short_names(), "base:", UNFIT, "remote:", expect![[r#"
+    check_with(
+        &short_names(),
+        "base:",
+        UNFIT,
+        "remote:",
+        expect![[r#"
         remote: make d/
         remote: make e/
         remote: put d/A=1
@@ -187,9 +192,15 @@ fn a_strategy_decides_about_names_only_where_nothing_is_lost() {
         Name e/é: e/é=4 | nothing (é is the same name there)
         Name nul: nul=5 | nothing (Windows refuses the name)
         Name q?: q?=6 | nothing (Windows refuses the name)
-    "#]]);
+    "#]],
+    );
     let both = Policy { strategy: Strategy::KeepBoth, ..short_names() };
-    check_with(&both, "base:", UNFIT, "remote:", expect![[r#"
+    check_with(
+        &both,
+        "base:",
+        UNFIT,
+        "remote:",
+        expect![[r#"
         local: move a-name-that-is-long -> a-n (conflict L)
         local: move d/a -> d/a (conflict L)
         local: move e/é -> e/é (conflict L)
@@ -204,13 +215,20 @@ fn a_strategy_decides_about_names_only_where_nothing_is_lost() {
         remote: put e/é (conflict L)=4 from e/é
         remote: put nul (conflict L)=5 from nul
         remote: put q_ (conflict L)=6 from q?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_choice_about_a_name_can_be_each() {
     let (base, remote) = ("base:", "remote:");
-    check_chosen_with(&short_names(), Choice::KeepLocal, base, UNFIT, remote, expect![[r#"
+    check_chosen_with(
+        &short_names(),
+        Choice::KeepLocal,
+        base,
+        UNFIT,
+        remote,
+        expect![[r#"
         remote: make d/
         remote: make e/
         remote: put d/A=1
@@ -220,8 +238,15 @@ fn a_choice_about_a_name_can_be_each() {
         Name e/é: e/é=4 | nothing (é is the same name there)
         Name nul: nul=5 | nothing (Windows refuses the name)
         Name q?: q?=6 | nothing (Windows refuses the name)
-    "#]]);
-    check_chosen_with(&short_names(), Choice::KeepRemote, base, UNFIT, remote, expect![[r#"
+    "#]],
+    );
+    check_chosen_with(
+        &short_names(),
+        Choice::KeepRemote,
+        base,
+        UNFIT,
+        remote,
+        expect![[r#"
         local: remove q?
         local: remove nul
         local: remove e/é
@@ -232,8 +257,15 @@ fn a_choice_about_a_name_can_be_each() {
         remote: put d/A=1
         remote: put e/é=3
         held: local deletes 5, replaces 0 of 9
-    "#]]);
-    check_chosen_with(&short_names(), Choice::KeepBoth, base, UNFIT, remote, expect![[r#"
+    "#]],
+    );
+    check_chosen_with(
+        &short_names(),
+        Choice::KeepBoth,
+        base,
+        UNFIT,
+        remote,
+        expect![[r#"
         local: move a-name-that-is-long -> a-n (conflict L)
         local: move d/a -> d/a (conflict L)
         local: move e/é -> e/é (conflict L)
@@ -248,7 +280,8 @@ fn a_choice_about_a_name_can_be_each() {
         remote: put e/é (conflict L)=4 from e/é
         remote: put nul (conflict L)=5 from nul
         remote: put q_ (conflict L)=6 from q?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -258,17 +291,29 @@ fn names_of_moved_entries_are_decided_like_those_of_new_ones() {
         "local: nul=1#1 A=2#2 q?/#3 q?/x=1#4",
         "remote: a=1#1 b=2#2 d/#3 d/x=1#4",
     );
-    check_with(&short_names(), base, local, remote, expect![[r#"
+    check_with(
+        &short_names(),
+        base,
+        local,
+        remote,
+        expect![[r#"
         Name A: A=2 | b=2 (a is the same name there)
         Name nul: nul=1 | a=1 (Windows refuses the name)
         Name q?: q?/ | d/ (Windows refuses the name)
-    "#]]);
+    "#]],
+    );
     let both = Policy { strategy: Strategy::KeepBoth, ..short_names() };
-    check_with(&both, base, local, remote, expect![[r#"
+    check_with(
+        &both,
+        base,
+        local,
+        remote,
+        expect![[r#"
         local: move nul -> nul (conflict L)
         local: move q? -> q_ (conflict L)
         remote: move a -> nul (conflict L)
         remote: move b -> A
         remote: move d -> q_ (conflict L)
-    "#]]);
+    "#]],
+    );
 }

@@ -37,7 +37,7 @@ fn of_open_paths(db: &Connection) -> Result<Vec<Difference>, Fault> {
         let key = row.get_ref(0)?.as_blob()?;
         order.take(key)?;
         let now = PerSide { local: entry_at(row, 1)?, remote: entry_at(row, 1 + ENTRY_COLUMNS)? };
-        let base = base_at(row, 1 + 2 * ENTRY_COLUMNS)?;
+        let base = base_at(row, 1 + 2 * ENTRY_COLUMNS)?.map(Box::new);
         found.push(Difference { path: path_of(key)?, now, base });
     }
     Ok(found)
@@ -76,7 +76,7 @@ fn difference_at(key: &[u8], trees: &[Cursor<'_>; 3]) -> Result<Option<Differenc
     }
     let entry = |row: Option<&Row<'_>>| row.map_or(Ok(None), |row| entry_at(row, 1));
     let now = PerSide { local: entry(local)?, remote: entry(remote)? };
-    let base = base.map_or(Ok(None), |row| base_at(row, 1))?;
+    let base = base.map_or(Ok(None), |row| base_at(row, 1))?.map(Box::new);
     Ok(Some(Difference { path: path_of(key)?, now, base }))
 }
 

@@ -167,7 +167,11 @@ impl Session {
         let mut ops = PerSide::<Vec<Op>>::default();
         let make = |path: TreePath| Op { path, kind: OpKind::MakeFolder, expected: None };
         ops.of_mut(side).extend(folders.into_iter().map(make));
-        ops.of_mut(side).push(Op { path: version.id.path.clone(), kind: put, expected });
+        ops.of_mut(side).push(Op {
+            path: version.id.path.clone(),
+            kind: put,
+            expected: expected.map(Box::new),
+        });
         let purpose = Purpose { cause: ChangeCause::Restore, undone_run: None };
         self.perform_ops(purpose, ops, on_event, &mut |_| {})
     }

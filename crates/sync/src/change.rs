@@ -118,7 +118,7 @@ mod tests {
 
     fn op(place: &str, kind: OpKind, is_there: bool) -> Op {
         let entry = Entry { kind: link(), modified_ns: 0, stamp: Stamp::default() };
-        Op { path: path(place), kind, expected: is_there.then_some(entry) }
+        Op { path: path(place), kind, expected: is_there.then(|| Box::new(entry)) }
     }
 
     fn put() -> OpKind {

@@ -23,7 +23,7 @@ pub struct Difference {
     /// What stands there now.
     pub now: PerSide<Option<Entry>>,
     /// What both agreed on last.
-    pub base: Option<BaseEntry>,
+    pub base: Option<Box<BaseEntry>>,
 }
 
 impl Difference {

@@ -125,7 +125,7 @@ impl Index for MemoryIndex {
         let difference = |path: &TreePath| Difference {
             path: path.clone(),
             now: PerSide::each(|side| self.sides.of(side).get(path).cloned()),
-            base: self.base.get(path).cloned(),
+            base: self.base.get(path).cloned().map(Box::new),
         };
         let is_open =
             |difference: &Difference| !Side::BOTH.into_iter().all(|side| difference.is_unchanged(side));

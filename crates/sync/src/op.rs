@@ -13,7 +13,7 @@ pub struct Op {
     /// What it does.
     pub kind: OpKind,
     /// What has to stand at `path` before; of a move, at its `from`. What stood at `path` becomes a kept version.
-    pub expected: Option<Entry>,
+    pub expected: Option<Box<Entry>>,
 }
 
 impl Op {
@@ -74,7 +74,7 @@ pub enum Source {
     /// A kept version.
     Kept {
         /// The version.
-        kept: KeptId,
+        kept: Box<KeptId>,
         /// The side that keeps it.
         side: Side,
     },

@@ -232,7 +232,7 @@ impl<'a, I: Index> Work<'_, 'a, I> {
             };
             match self.source(side, op, source)? {
                 Some(source) => {
-                    let (path, standing) = (op.path.clone(), op.expected.clone());
+                    let (path, standing) = (op.path.clone(), op.expected.as_deref().cloned());
                     let (content, modified_ns) = (*content, *modified_ns);
                     staging.jobs.push(StageJob { path, standing, content, modified_ns, source });
                     staging.waiting.push(at);

@@ -53,11 +53,13 @@ pub fn forgotten<I: Index>(index: &I, performed: &[Op]) -> Result<Vec<Rebase>, I
 /// The operation that leads back; `None` if there is nothing to do.
 fn reversed(deed: &Deed, now: Option<&Entry>, kept: Option<&KeptId>) -> Option<Op> {
     let Deed { op, side, .. } = deed;
-    let at = |kind: OpKind| Op { path: op.path.clone(), kind, expected: now.cloned() };
+    let at = |kind: OpKind| Op { path: op.path.clone(), kind, expected: now.cloned().map(Box::new) };
     Some(match (&op.kind, &op.expected) {
-        (OpKind::Move { from }, _) => {
-            Op { path: from.clone(), kind: OpKind::Move { from: op.path.clone() }, expected: now.cloned() }
-        }
+        (OpKind::Move { from }, _) => Op {
+            path: from.clone(),
+            kind: OpKind::Move { from: op.path.clone() },
+            expected: now.cloned().map(Box::new),
+        },
         (OpKind::SetExecutable { executable }, _) => at(OpKind::SetExecutable { executable: !executable }),
         (OpKind::MakeFolder, _) | (OpKind::Put { .. }, None) => at(OpKind::Remove),
         (OpKind::Put { .. } | OpKind::Remove, Some(before)) => match &before.kind {
@@ -65,7 +67,7 @@ fn reversed(deed: &Deed, now: Option<&Entry>, kept: Option<&KeptId>) -> Option<O
             Kind::File(_) | Kind::Symlink { .. } => at(OpKind::Put {
                 content: before.kind.clone(),
                 modified_ns: before.modified_ns,
-                source: Source::Kept { kept: kept?.clone(), side: *side },
+                source: Source::Kept { kept: Box::new(kept?.clone()), side: *side },
             }),
         },
         (OpKind::Remove, None) => return None,

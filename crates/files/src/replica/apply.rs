@@ -62,7 +62,7 @@ fn number(incoming: &Incoming, op: Op, staged: Option<Staged>) -> (Op, Option<u6
 impl Batch<'_> {
     fn perform(&self, op: &Op, number: Option<u64>) -> Result<Done, ReplicaError> {
         self.incoming.mark_unsynced();
-        let (path, expected) = (&op.path, op.expected.as_ref());
+        let (path, expected) = (&op.path, op.expected.as_deref());
         match &op.kind {
             OpKind::MakeFolder => self.make_folder(path),
             OpKind::Move { from } => self.move_from(from, path, expected),

@@ -249,7 +249,11 @@ fn decide_deletions(plan: &mut Plan, differences: &[Difference]) {
         for side in Side::BOTH {
             if let Some(entry) = at.and_then(|at| at.now.of(side).clone()) {
                 let path = conflict.path.clone();
-                plan.ops.of_mut(side).push(Op { path, kind: OpKind::Remove, expected: Some(entry) });
+                plan.ops.of_mut(side).push(Op {
+                    path,
+                    kind: OpKind::Remove,
+                    expected: Some(Box::new(entry)),
+                });
             }
         }
     }

@@ -215,7 +215,8 @@ fn put(
         }
         disk.set(Slot::Live(place.clone()), Some(node));
     });
-    let now = if hub.has(Bug::DoneTellsWhatWas) { op.expected.clone() } else { entry(hub, at, &place) };
+    let now =
+        if hub.has(Bug::DoneTellsWhatWas) { op.expected.as_deref().cloned() } else { entry(hub, at, &place) };
     Ok(Done { now, kept })
 }
 

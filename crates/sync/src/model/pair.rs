@@ -29,7 +29,7 @@ impl Pair {
         let one = |path: &TreePath| Difference {
             path: path.clone(),
             now: PerSide::each(|side| self.trees.of(side).entries.get(path).cloned()),
-            base: self.base.get(path).cloned(),
+            base: self.base.get(path).cloned().map(Box::new),
         };
         let is_different = |one: &Difference| Side::BOTH.into_iter().any(|side| !one.is_unchanged(side));
         paths.into_iter().map(one).filter(is_different).collect()

@@ -53,7 +53,7 @@ impl Tree {
                 &op.path
             }
         };
-        self.check_expected(place, op.expected.as_ref())?;
+        self.check_expected(place, op.expected.as_deref())?;
         self.check_folder(&op.path)?;
         match &op.kind {
             OpKind::MakeFolder => self.make(&op.path, Kind::Folder, None),

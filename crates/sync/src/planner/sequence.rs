@@ -110,6 +110,10 @@ impl<'a> Sequence<'a> {
         self.merge.forest.now(node, self.side).map(|standing| &standing.entry)
     }
 
+    fn expected(&self, node: NodeId) -> Option<Box<Entry>> {
+        self.entry(node).cloned().map(Box::new)
+    }
+
     fn want(&self, node: NodeId) -> Option<&'a Want> {
         match &self.merge.fates[node] {
             Fate::Live(want) => Some(want),
@@ -206,13 +210,13 @@ impl<'a> Sequence<'a> {
         let from = self.path(node);
         self.set_place(node, Some(target));
         if let (Some(from), Some(path)) = (from, self.path(node)) {
-            self.ops.push(Op { path, kind: OpKind::Move { from }, expected: self.entry(node).cloned() });
+            self.ops.push(Op { path, kind: OpKind::Move { from }, expected: self.expected(node) });
         }
     }
 
     fn remove(&mut self, node: NodeId) {
         if let Some(path) = self.path(node) {
-            self.ops.push(Op { path, kind: OpKind::Remove, expected: self.entry(node).cloned() });
+            self.ops.push(Op { path, kind: OpKind::Remove, expected: self.expected(node) });
         }
         self.set_place(node, None);
     }
@@ -262,7 +266,7 @@ impl<'a> Sequence<'a> {
             return;
         }
         let expected = match self.place[node] {
-            Some(_) => self.entry(node).cloned(),
+            Some(_) => self.expected(node),
             None => self.make_way(node, &want.place),
         };
         let source = match want.settled {
@@ -279,13 +283,13 @@ impl<'a> Sequence<'a> {
     }
 
     /// Frees the place of a new file: a file that goes is replaced, a folder that goes is removed.
-    fn make_way(&mut self, node: NodeId, target: &Place) -> Option<Entry> {
+    fn make_way(&mut self, node: NodeId, target: &Place) -> Option<Box<Entry>> {
         let occupant = self.at.get(&self.key(target)).copied();
         let mut expected = None;
         if let Some(occupant) = occupant {
             let is_same_name = self.place[occupant].as_ref().is_some_and(|place| place.name == target.name);
             if is_same_name && self.entry(occupant).is_some_and(|entry| !entry.is_folder()) {
-                expected = self.entry(occupant).cloned();
+                expected = self.expected(occupant);
                 self.set_place(occupant, None);
             } else {
                 self.bring(occupant);
@@ -300,7 +304,7 @@ impl<'a> Sequence<'a> {
         let (Some(content), Some(path)) = (want.kind.file(), self.path(node)) else { return };
         if want.kind != entry.kind && same_bytes(&want.kind, &entry.kind) {
             let kind = OpKind::SetExecutable { executable: content.executable };
-            self.ops.push(Op { path, kind, expected: Some(entry.clone()) });
+            self.ops.push(Op { path, kind, expected: Some(Box::new(entry.clone())) });
         }
     }
 }

@@ -33,7 +33,7 @@ pub(in crate::cli) fn plan_text(plan: &Plan, names: &Names) -> String {
 /// `changed  docs/page.md  4.5 kB`.
 fn op_line(op: &Op) -> String {
     let (path, (_, word)) = (&op.path, kind(op));
-    let slash = if op.expected.as_ref().is_some_and(Entry::is_folder) { "/" } else { "" };
+    let slash = if op.expected.as_deref().is_some_and(Entry::is_folder) { "/" } else { "" };
     match &op.kind {
         OpKind::Move { from } => format!("{word:<9}{from}{slash} -> {path}{slash}"),
         OpKind::MakeFolder => format!("{word:<9}{path}/"),

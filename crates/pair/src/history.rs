@@ -161,7 +161,7 @@ impl Session {
         let put = OpKind::Put {
             content: found,
             modified_ns: version.modified_ns,
-            source: Source::Kept { kept: version.id.clone(), side: version.side },
+            source: Source::Kept { kept: Box::new(version.id.clone()), side: version.side },
         };
         let folders = self.missing_folders(side, &version.id.path)?;
         let mut ops = PerSide::<Vec<Op>>::default();

@@ -133,7 +133,7 @@ fn check_settled(disk: &Disk, what: &str) {
 
 /// Recovers a state of the disk, and checks it. Says whether an entry stood beside the tree.
 fn check_state(disk: &Disk, what: &str) -> bool {
-    let mut side = Side::new();
+    let side = Side::new();
     disk.restore(side.path());
     let has_left = !side.beside().is_empty();
     side.replica.recover().unwrap_or_else(|error| panic!("{what}: {error}"));

@@ -200,7 +200,7 @@ fn nothing_is_done_once_the_root_is_replaced() {
     let parent = tempfile::tempdir().unwrap();
     let root = parent.path().join("root");
     fs::create_dir(&root).unwrap();
-    let mut replica = crate::FolderReplica::open(&root, crate::FolderOptions::default()).unwrap();
+    let replica = crate::FolderReplica::open(&root, crate::FolderOptions::default()).unwrap();
     fs::rename(&root, parent.path().join("away")).unwrap();
     let ops = vec![(op("d", OpKind::MakeFolder, None), None), (op("e", OpKind::MakeFolder, None), None)];
     let done = replica.perform(RUN, ops);

@@ -64,7 +64,7 @@ fn a_file_that_grows_while_it_is_read_is_changing() {
     let found = side.found("log");
     let (watch, arrivals, let_go) = Watch::holding(|op| matches!(op, Op::Read));
     let dir = Dir::open(side.path()).unwrap().tapped(Tap::of(&watch));
-    let mut replica = FolderReplica::over(dir, FolderOptions::default()).unwrap();
+    let replica = FolderReplica::over(dir, FolderOptions::default()).unwrap();
     let hashed = std::thread::scope(|scope| {
         let hashing = scope.spawn(|| replica.hash(vec![found]));
         while !hashing.is_finished() {

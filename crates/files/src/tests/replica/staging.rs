@@ -53,8 +53,8 @@ fn a_copy_has_the_bytes_the_time_and_the_bit_of_its_source() {
 
 #[test]
 fn a_source_that_changed_since_it_was_observed_is_not_copied() {
-    let mut to = Side::new();
-    let mut check = |edit: fn(&std::path::Path), expected: ReplicaError| {
+    let to = Side::new();
+    let check = |edit: fn(&std::path::Path), expected: ReplicaError| {
         let mut from = Side::of(&[("a", "as observed")]);
         let entry = from.entry("a");
         edit(&from.path().join("a"));
@@ -76,7 +76,7 @@ fn a_source_that_changed_since_it_was_observed_is_not_copied() {
 
 #[test]
 fn bytes_that_are_not_what_was_said_fail_verification() {
-    let mut side = Side::new();
+    let side = Side::new();
     let source = Box::new(super::Text(b"other".to_vec()));
     let job = StageJob { path: path("a"), standing: None, content: content("bytes"), modified_ns: 0, source };
     let staged = side.replica.stage(vec![job], &|_| {});

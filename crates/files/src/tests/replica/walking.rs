@@ -139,7 +139,7 @@ fn a_root_that_cannot_be_listed_is_an_error_and_not_empty() {
 #[test]
 fn another_mount_is_not_crossed() {
     // /proc and /dev are mounts of their own on every Linux; the walk stops at the first of them.
-    let mut replica = FolderReplica::open(Path::new("/"), FolderOptions::default()).unwrap();
+    let replica = FolderReplica::open(Path::new("/"), FolderOptions::default()).unwrap();
     for name in ["proc", "dev"] {
         let seen: Vec<_> = replica.walk(Some(&path(name))).unwrap().collect::<Result<_, _>>().unwrap();
         assert_eq!(picture(&seen), format!("! {name}: another file system is mounted there\n"));
@@ -184,8 +184,8 @@ fn what_the_user_excluded_is_not_entered() {
     let side = Side::of(&[("a/skip/f", ""), ("a/keep", ""), ("skip", "")]);
     let ignore = |path: &swarm_sync::TreePath, is_folder: bool| is_folder && path.name() == "skip";
     let options = FolderOptions { ignore: Some(Arc::new(ignore)), ..FolderOptions::default() };
-    let mut replica = FolderReplica::open(side.path(), options).unwrap();
-    let mut walk = |place: Option<&str>| {
+    let replica = FolderReplica::open(side.path(), options).unwrap();
+    let walk = |place: Option<&str>| {
         let seen: Result<Vec<_>, _> = replica.walk(place.map(path).as_ref()).unwrap().collect();
         picture(&seen.unwrap())
     };
@@ -202,7 +202,7 @@ fn a_root_that_is_away_is_said_so() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
     fs::create_dir(&root).unwrap();
-    let mut replica = FolderReplica::open(&root, FolderOptions::default()).unwrap();
+    let replica = FolderReplica::open(&root, FolderOptions::default()).unwrap();
     let first = replica.identity();
     fs::rename(&root, folder.path().join("moved")).unwrap();
     assert!(matches!(replica.walk(None), Err(ReplicaError::Gone(_))));
@@ -223,7 +223,7 @@ fn a_walk_ends_when_its_reader_does_or_the_run_is_stopped() {
     let side = Side::of(&files);
     let options = FolderOptions::default();
     let stop = Arc::clone(&options.stop);
-    let mut replica = FolderReplica::open(side.path(), options).unwrap();
+    let replica = FolderReplica::open(side.path(), options).unwrap();
     drop(replica.walk(None).unwrap().next());
     let walk = replica.walk(None).unwrap();
     stop.store(true, Ordering::Relaxed);

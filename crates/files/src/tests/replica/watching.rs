@@ -59,7 +59,7 @@ fn what_is_ours_or_excluded_is_not_hinted_at() {
 
 #[test]
 fn everything_written_into_new_nested_folders_is_found() {
-    let mut side = Side::new();
+    let side = Side::new();
     let (_watcher, hints) = watch(side.path(), None);
     let mut written = BTreeSet::new();
     for number in 0..300 {

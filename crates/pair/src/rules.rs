@@ -90,12 +90,9 @@ impl SharedRules {
         if lock(&self.without).contains(&hash) {
             return;
         }
-        let Ok(place) = TreePath::new(folder) else { return };
-        let rules = self.rules();
-        if rules.has_file(&place) || rules.is_ignored_in_folder(&place, true) {
+        if self.rules().has_file(folder) {
             return;
         }
-        drop(rules);
         match text_in(&self.roots, folder) {
             Ok(None) => {
                 let mut without = lock(&self.without);
@@ -103,16 +100,17 @@ impl SharedRules {
                     without.insert(hash);
                 }
             }
-            Ok(Some(text)) => self.take(&place, &text),
+            Ok(Some(text)) => self.take(folder, &text),
             Err(error) => drop(lock(&self.trouble).get_or_insert(error)),
         }
     }
 
-    fn take(&self, folder: &TreePath, text: &str) {
+    fn take(&self, folder: &str, text: &str) {
+        let Ok(place) = TreePath::new(folder) else { return };
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         // The walk of the other side may have been here meanwhile.
         if !rules.has_file(folder) {
-            warn_of(folder.as_str(), rules.set_file(Some(folder), text));
+            warn_of(folder, rules.set_file(Some(&place), text));
         }
     }
 }

@@ -16,8 +16,8 @@ pub(crate) struct Told(Mutex<Known>);
 struct Known {
     /// Places that are left out, and why.
     left_out: BTreeMap<Place, String>,
-    /// Entries whose paths are none in a tree.
-    unnamed: BTreeSet<Place>,
+    /// What is told once for good: entries whose paths are none in a tree, and why a side is not watched.
+    once: BTreeSet<Place>,
     /// Files that are written to, and how often in a row they were met so.
     changing: BTreeMap<Place, u32>,
     /// Operations that were refused, and why.
@@ -41,7 +41,8 @@ impl Told {
             SyncEvent::Blind { side, path, why } => {
                 is_other(&mut known.left_out, (*side, path.to_string()), why.to_string())
             }
-            SyncEvent::Unnamed { side, shown, .. } => known.unnamed.insert((*side, shown.clone())),
+            SyncEvent::Unnamed { side, shown, .. } => known.once.insert((*side, shown.clone())),
+            SyncEvent::NotWatched { side, why } => known.once.insert((*side, why.clone())),
             SyncEvent::Run(RunEvent::Refused { side, op, error: ReplicaError::Changed { path } }) => {
                 known.refuse((*side, op.path.to_string()), String::new());
                 known.change((side.other(), path.to_string()))
@@ -55,7 +56,6 @@ impl Told {
             | SyncEvent::Scanning { .. }
             | SyncEvent::Planned(_)
             | SyncEvent::Carried { .. }
-            | SyncEvent::NotWatched { .. }
             | SyncEvent::Idle => true,
         }
     }

@@ -39,26 +39,23 @@ impl Session {
         on_report: &mut dyn FnMut(&Report),
     ) -> Result<(), PairError> {
         let inbox = Arc::new(Inbox::default());
-        // Watched before it is scanned: what changes in between is in both, and not in neither.
-        let mut is_watched = true;
-        let mut watchers = Vec::new();
-        for side in Side::BOTH {
-            match self.watch_side(side, Arc::clone(&inbox)) {
-                Ok(watcher) => watchers.push(watcher),
-                Err(why) => {
-                    is_watched = false;
-                    on_event(SyncEvent::NotWatched { side, why });
-                }
-            }
-        }
-        let mut places = Places { everything: true, ..Places::default() };
         let told = Told::default();
         let on_news = |event: SyncEvent| {
             if told.is_news(&event) {
                 on_event(event);
             }
         };
+        // Watched before it is scanned: what changes in between is in both, and not in neither.
+        let (mut watchers, mut is_watched) = self.watch_both(&inbox, &on_news);
+        let mut places = Places { everything: true, ..Places::default() };
         while !stop.load(Ordering::Relaxed) {
+            if places.have_rules() {
+                self.reload_rules()?;
+                places.everything = true;
+                // Other folders are left out now. The old watches go first: their number is limited.
+                watchers.clear();
+                (watchers, is_watched) = self.watch_both(&inbox, &on_news);
+            }
             self.look(&places, &on_news)?;
             self.settle_differences(&told, &on_news, on_report)?;
             told.keep(&self.blind);
@@ -66,10 +63,27 @@ impl Session {
             places = self.wait(&inbox, is_watched, stop)?;
             for (side, why) in std::mem::take(&mut places.unwatched) {
                 is_watched = false;
-                on_event(SyncEvent::NotWatched { side, why });
+                on_news(SyncEvent::NotWatched { side, why });
             }
         }
         Ok(())
+    }
+
+    /// Starts to watch both sides; also says whether all of them is watched.
+    fn watch_both(
+        &self,
+        inbox: &Arc<Inbox>,
+        on_event: &(dyn Fn(SyncEvent) + Sync),
+    ) -> (Vec<FolderWatcher>, bool) {
+        let mut watchers = Vec::new();
+        for side in Side::BOTH {
+            match self.watch_side(side, Arc::clone(inbox)) {
+                Ok(watcher) => watchers.push(watcher),
+                Err(why) => on_event(SyncEvent::NotWatched { side, why }),
+            }
+        }
+        let is_watched = watchers.len() == Side::BOTH.len();
+        (watchers, is_watched)
     }
 
     fn watch_side(&self, side: Side, inbox: Arc<Inbox>) -> Result<FolderWatcher, String> {
@@ -89,9 +103,7 @@ impl Session {
 
     /// Looks at these places, or everywhere.
     fn look(&mut self, places: &Places, on_event: &(dyn Fn(SyncEvent) + Sync)) -> Result<(), PairError> {
-        let has_rules =
-            |side: Side| places.of_side.of(side).iter().any(|place| place.name() == IGNORE_FILE_NAME);
-        if places.everything || Side::BOTH.into_iter().any(has_rules) {
+        if places.everything {
             self.reload_rules()?;
             return self.scan(on_event);
         }
@@ -234,6 +246,12 @@ impl Places {
             && self.of_side.local.is_empty()
             && self.of_side.remote.is_empty()
             && self.unwatched.is_empty()
+    }
+
+    /// Whether a file of rules is among them.
+    fn have_rules(&self) -> bool {
+        let mut places = Side::BOTH.into_iter().flat_map(|side| self.of_side.of(side));
+        places.any(|place| place.name() == IGNORE_FILE_NAME)
     }
 
     fn take(&mut self, side: Side, hint: Hint) {

@@ -114,8 +114,8 @@ impl IgnoreRules {
     }
 
     /// Whether a file with rules is known of a folder.
-    pub fn has_file(&self, folder: &TreePath) -> bool {
-        self.files.contains_key(folder.as_str())
+    pub fn has_file(&self, folder: &str) -> bool {
+        self.files.contains_key(folder)
     }
 
     /// Forgets the files at a place and in folders below it.

@@ -78,9 +78,10 @@ fn a_file_that_grows_is_told_of_once() {
 fn rules_that_come_into_a_folder_hold_at_once() {
     let folders = Folders::agreed(&["docs/page", "other"]);
     let mut watch = watching(&folders);
-    folders.write("a/docs/.swarmignore", "*.tmp\n");
+    folders.write("a/docs/.swarmignore", "*.tmp\nbuild/\n");
     wait_until("carrying the rules", || folders.path("b/docs/.swarmignore").exists());
     folders.write("a/docs/x.tmp", "x");
+    folders.write("a/docs/build/old", "old");
     folders.write("moved/.swarmignore", "*.o\n");
     folders.write("moved/x.o", "x");
     folders.write("moved/y", "y");
@@ -89,9 +90,14 @@ fn rules_that_come_into_a_folder_hold_at_once() {
     wait_until("carrying", || {
         folders.path("b/docs/later").exists() && folders.path("b/docs/moved/y").exists()
     });
-    assert!(!folders.path("b/docs/x.tmp").exists() && !folders.path("b/docs/moved/x.o").exists());
+    assert!(!folders.path("b/docs/x.tmp").exists() && !folders.path("b/docs/build").exists());
+    assert!(!folders.path("b/docs/moved/x.o").exists());
     folders.remove("a/docs/.swarmignore");
-    wait_until("carrying what is left out no more", || folders.path("b/docs/x.tmp").exists());
+    wait_until("carrying what is left out no more", || {
+        folders.path("b/docs/x.tmp").exists() && folders.path("b/docs/build/old").exists()
+    });
+    folders.write("a/docs/build/new", "new");
+    wait_until("carrying from a folder that was left out", || folders.path("b/docs/build/new").exists());
     watch.signal(Signal::Interrupt);
     watch.end().expect_code(130);
 }

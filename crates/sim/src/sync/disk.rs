@@ -323,7 +323,7 @@ impl Disk {
 
     /// The power goes. Names are as they were after some change since the last settle; bytes that were not settled may be torn. Gives the
     /// torn files that a synchronisation had put under their names.
-    pub(super) fn power_cut(&mut self, rng: &mut Rng) -> Vec<TreePath> {
+    pub(super) fn power_cut(&mut self, rng: &mut Rng) -> Torn {
         let first = self.journal.first().map_or(self.change, |(change, ..)| change.saturating_sub(1));
         // All, none, or some of it: the ends are what a settle in the wrong place is found by.
         let last = match rng.below(3) {
@@ -358,13 +358,15 @@ impl Disk {
         }
     }
 
-    fn tear(&mut self, rng: &mut Rng) -> Vec<TreePath> {
-        let mut torn = Vec::new();
+    fn tear(&mut self, rng: &mut Rng) -> Torn {
+        let mut torn = Torn::default();
         for (path, node) in &mut self.live {
+            let was = node.kind();
             if let Some(author) = tear(node, rng) {
                 self.recent.push((self.change, (path.clone(), node.kind())));
-                if author == Author::Sync {
-                    torn.push(path.clone());
+                match author {
+                    Author::Sync => torn.of_sync.push(path.clone()),
+                    Author::User => torn.of_users.extend(was.as_ref().and_then(Kind::file).map(|was| was.hash)),
                 }
             }
         }
@@ -373,6 +375,15 @@ impl Disk {
         }
         torn
     }
+}
+
+/// What a power cut left in part.
+#[derive(Debug, Default)]
+pub(super) struct Torn {
+    /// Where a synchronisation put it.
+    pub(super) of_sync: Vec<TreePath>,
+    /// What users wrote. What is left looks like an edit of theirs.
+    pub(super) of_users: Vec<ContentHash>,
 }
 
 /// Loses a part of bytes that were not settled. Gives their author if anything was lost.

@@ -239,14 +239,16 @@ impl Hub {
         }
         let before = self.disks[at].contents();
         let torn = self.disks[at].power_cut(&mut Rng::seeded(luck));
-        if !torn.is_empty() {
+        if !torn.of_sync.is_empty() {
+            let at = &torn.of_sync;
             self.find(format!(
-                "a power cut tore what was put at {torn:?}: a name led to bytes that were not durable"
+                "a power cut tore what was put at {at:?}: a name led to bytes that were not durable"
             ));
         }
         let elsewhere = self.disks.iter().flat_map(Disk::live_contents).collect();
         let after = self.disks[at].contents();
         self.oracle.on_power_cut(&before, &after, &elsewhere);
+        self.oracle.on_torn(&torn.of_users);
     }
 
     /// Something is wrong.

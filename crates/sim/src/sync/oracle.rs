@@ -55,6 +55,11 @@ impl Oracle {
         }
     }
 
+    /// A power cut left a part of what users wrote: they may have written the same bytes again over durable ones.
+    pub(super) fn on_torn(&mut self, torn: &[ContentHash]) {
+        torn.iter().for_each(|gone| self.discard(gone, Fate::Lost));
+    }
+
     fn discard(&mut self, gone: &ContentHash, fate: Fate) {
         if let Some(is) = self.written.get_mut(gone) {
             *is = fate;

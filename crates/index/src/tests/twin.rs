@@ -148,7 +148,7 @@ fn some_choice(rng: &mut Rng) -> Choice {
 }
 
 pub(super) fn deed(rng: &mut Rng) -> Deed {
-    let expected = rng.bool().then(|| entry(rng));
+    let expected = rng.bool().then(|| Box::new(entry(rng)));
     let kind = if rng.bool() { OpKind::Remove } else { OpKind::Move { from: some_path(rng) } };
     let op = Op { path: some_path(rng), kind, expected };
     let end = if rng.bool() { DeedEnd::Intended } else { DeedEnd::Done { now: None, kept: None } };

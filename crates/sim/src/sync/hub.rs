@@ -363,7 +363,7 @@ impl Hub {
             }
             _ => true,
         };
-        let wanted = match (&op.kind, &op.expected) {
+        let wanted = match (&op.kind, op.expected.as_deref()) {
             (OpKind::MakeFolder, _) => Some(Kind::Folder),
             (OpKind::Put { content, .. }, _) => Some(content.clone()),
             (OpKind::Move { .. }, Some(moved)) => Some(moved.kind.clone()),

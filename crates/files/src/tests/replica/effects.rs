@@ -129,18 +129,21 @@ fn files_and_folders_are_moved_to_free_names() {
     let mut side = Side::of(&[("a", "1"), ("b", "2"), ("d/e/f", "3")]);
     let file = side.entry("a");
     let to = |name: &str, from: &str| op(name, OpKind::Move { from: path(from) }, None);
-    let done = side.perform(swarm_sync::Op { expected: Some(file.clone()), ..to("d/c", "a") }, None).unwrap();
+    let done = side
+        .perform(swarm_sync::Op { expected: Some(Box::new(file.clone())), ..to("d/c", "a") }, None)
+        .unwrap();
     check_now(&mut side, "d/c", &done);
     let folder = side.entry("d");
-    let done = side.perform(swarm_sync::Op { expected: Some(folder), ..to("g", "d") }, None).unwrap();
+    let done =
+        side.perform(swarm_sync::Op { expected: Some(Box::new(folder)), ..to("g", "d") }, None).unwrap();
     check_now(&mut side, "g", &done);
     let file = side.entry("b");
     assert_eq!(
-        side.perform(swarm_sync::Op { expected: Some(file.clone()), ..to("g/c", "b") }, None),
+        side.perform(swarm_sync::Op { expected: Some(Box::new(file.clone())), ..to("g/c", "b") }, None),
         Err(changed("g/c"))
     );
     assert_eq!(
-        side.perform(swarm_sync::Op { expected: Some(file), ..to("x", "g/c") }, None),
+        side.perform(swarm_sync::Op { expected: Some(Box::new(file)), ..to("x", "g/c") }, None),
         Err(changed("g/c")),
         "another file stands there"
     );

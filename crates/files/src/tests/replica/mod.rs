@@ -169,11 +169,11 @@ fn put(name: &str, text: &str, expected: Option<Entry>) -> Op {
 fn put_content(name: &str, content: FileContent, expected: Option<Entry>) -> Op {
     let source = Source::Other { path: path(name) };
     let kind = OpKind::Put { content: Kind::File(content), modified_ns: LONG_AGO_NS, source };
-    Op { path: path(name), kind, expected }
+    Op { path: path(name), kind, expected: expected.map(Box::new) }
 }
 
 fn op(name: &str, kind: OpKind, expected: Option<Entry>) -> Op {
-    Op { path: path(name), kind, expected }
+    Op { path: path(name), kind, expected: expected.map(Box::new) }
 }
 
 fn changed(name: &str) -> ReplicaError {

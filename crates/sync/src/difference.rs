@@ -26,6 +26,9 @@ pub struct Difference {
     pub base: Option<Box<BaseEntry>>,
 }
 
+/// A first run of a million new files has a million of these, and few have a base.
+const _: () = assert!(size_of::<Difference>() <= 200);
+
 impl Difference {
     /// Whether a side has what the base has.
     pub fn is_unchanged(&self, side: Side) -> bool {

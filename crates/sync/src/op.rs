@@ -16,6 +16,9 @@ pub struct Op {
     pub expected: Option<Box<Entry>>,
 }
 
+/// A plan for a million new files has a million of these.
+const _: () = assert!(size_of::<Op>() <= 104);
+
 impl Op {
     /// The executable bit of the file that stands at the path afterwards; `None` if none does.
     pub(crate) fn executable(&self) -> Option<bool> {

@@ -68,7 +68,7 @@ book:
 # hundred thousand take minutes, and ten million hours.
 worlds:
 	$(CARGO) run --release --locked -p swarm-sim -- sync --worlds $(WORLDS) --seed $(SEED)
-	$(CARGO) run --release --locked -p swarm-sim -- sync --bugs --worlds 2000 --seed $(SEED)
+	$(CARGO) run --release --locked -p swarm-sim -- sync --bugs --worlds 1000 --seed $(SEED)
 
 # Writes the generated parts of docs/reference anew, which `make test` compares.
 reference:

@@ -65,8 +65,8 @@ fn two_hundred_fresh_worlds_lose_nothing_and_become_equal() {
 }
 
 #[test]
-fn every_planted_bug_is_found_within_two_thousand_worlds() {
-    let missed: Vec<&Bug> = Bug::ALL.iter().filter(|bug| worlds_to_catch(**bug, 0, 2000).is_none()).collect();
+fn every_planted_bug_is_found_within_a_thousand_worlds() {
+    let missed: Vec<&Bug> = Bug::ALL.iter().filter(|bug| worlds_to_catch(**bug, 0, 1000).is_none()).collect();
     assert!(missed.is_empty(), "not found: {missed:?}");
 }
 

@@ -366,7 +366,9 @@ impl Disk {
                 self.recent.push((self.change, (path.clone(), node.kind())));
                 match author {
                     Author::Sync => torn.of_sync.push(path.clone()),
-                    Author::User => torn.of_users.extend(was.as_ref().and_then(Kind::file).map(|was| was.hash)),
+                    Author::User => {
+                        torn.of_users.extend(was.as_ref().and_then(Kind::file).map(|was| was.hash))
+                    }
                 }
             }
         }

@@ -1,7 +1,5 @@
 //! Names that a side cannot hold.
 
-#![expect(clippy::unicode_not_nfc, reason = "some names are not, on purpose")]
-
 use std::collections::BTreeSet;
 
 use expect_test::expect;

@@ -66,8 +66,8 @@ pub use last_look::LastLook;
 pub use nicety::{Nicety, StoreWarning};
 pub use portable::{UnusableNames, WindowsNames};
 pub use replica::{
-    FolderOptions, FolderReplica, FolderWatcher, Hint, Hints, Ignore, KeptVersion, RootIdentity, WatchError,
-    WatcherGone,
+    FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints, Ignore, KeptVersion, RootIdentity,
+    WatchError, WatcherGone,
 };
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

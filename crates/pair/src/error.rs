@@ -45,15 +45,18 @@ pub enum PairError {
     NotAFolder(PathBuf),
     /// A root that had entries is empty.
     #[error(
-        "`{}` is empty, and had {} at the last run: connect its disk; if all was deleted on purpose, run `swarm sync` with --accept-empty",
+        "`{}` is empty, and had {} at the last run: connect its disk; to fill it from the other folder, move `{}` away and run `swarm sync` again; if all was deleted on purpose, --accept-empty deletes it in the other folder too",
         Shown(root),
-        entries(*known)
+        entries(*known),
+        Shown(index)
     )]
     Emptied {
         /// The root.
         root: PathBuf,
         /// Entries that both sides agreed on last.
         known: u64,
+        /// The index of the pair: without it, both sides are merged.
+        index: PathBuf,
     },
     /// A root is on another file system than last time.
     #[error(

@@ -1,6 +1,7 @@
 //! Keeps copies below a rate: who copied too much sleeps before it copies on. Shared by the threads that copy to one side.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use swarm_core::base::Rate;
@@ -13,11 +14,14 @@ pub(crate) struct Pace {
     bytes_per_sec: Option<u64>,
     /// When the bytes so far are allowed.
     allowed_at: Mutex<Instant>,
+    /// Ends all waiting.
+    stop: Arc<AtomicBool>,
 }
 
 impl Pace {
-    pub(crate) fn new(rate: Option<Rate>) -> Self {
-        Self { bytes_per_sec: rate.map(|rate| rate.0.max(1)), allowed_at: Mutex::new(clock::moment()) }
+    pub(crate) fn new(rate: Option<Rate>, stop: &Arc<AtomicBool>) -> Self {
+        let bytes_per_sec = rate.map(|rate| rate.0.max(1));
+        Self { bytes_per_sec, allowed_at: Mutex::new(clock::moment()), stop: Arc::clone(stop) }
     }
 
     /// Sleeps until these bytes are allowed.
@@ -31,6 +35,15 @@ impl Pace {
             *allowed_at = (*allowed_at).max(now) + cost;
             *allowed_at
         };
-        std::thread::sleep(until.saturating_duration_since(now));
+        loop {
+            let left = until.saturating_duration_since(clock::moment());
+            if left.is_zero() || self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(left.min(STOP_INTERVAL));
+        }
     }
 }
+
+/// How long a stop may stay unseen.
+const STOP_INTERVAL: Duration = Duration::from_millis(50);

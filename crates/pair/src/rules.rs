@@ -176,12 +176,23 @@ fn text_in(roots: &PerSide<PathBuf>, folder: &str) -> Result<Option<String>, Pai
     joined([&roots.local, &roots.remote].map(|root| {
         let path = root.join(folder).join(IGNORE_FILE_NAME);
         match path.symlink_metadata() {
-            Ok(metadata) if metadata.is_file() => text_of(&path),
+            Ok(metadata) if metadata.is_file() && is_below_folders(root, folder) => text_of(&path),
             Ok(_) => Ok(None),
-            Err(error) if is_absence(error.kind()) => Ok(None),
+            // What cannot even be looked for stands in a place that nothing is planned in.
+            Err(error) if is_absence(error.kind()) || error.kind() == ErrorKind::PermissionDenied => Ok(None),
+            Err(_) if !is_below_folders(root, folder) => Ok(None),
             Err(error) => Err(PairError::state(&path, "read")(error)),
         }
     }))
+}
+
+/// Whether no part of the path is a link: what a link leads to is no part of the tree.
+fn is_below_folders(root: &Path, folder: &str) -> bool {
+    let mut place = root.to_owned();
+    folder.split('/').filter(|name| !name.is_empty()).all(|name| {
+        place.push(name);
+        place.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
+    })
 }
 
 fn text_of(path: &Path) -> Result<Option<String>, PairError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use swarm_files::{FolderOptions, FolderReplica, RootIdentity};
+use swarm_files::{FolderOptions, FolderReplica, FolderTurn, RootIdentity};
 use swarm_index::{IndexError, IndexLock, SqliteIndex};
 use swarm_sync::{
     Blind, Choice, ConflictId, Index as _, IndexStep, Op, PerSide, Plan, Policy, Proposal, Replica as _,
@@ -36,6 +36,7 @@ pub struct Session {
     /// Where nothing can be said of a side.
     pub(crate) blind: PerSide<Vec<Blind>>,
     pace: PerSide<Pace>,
+    stop: Arc<AtomicBool>,
     /// When expired versions were looked for last.
     pruned_at: Option<Instant>,
 }
@@ -73,8 +74,7 @@ impl Pair {
             other => other?,
         };
         // Only who has the lock writes the record. Another process may have written it since it was read.
-        self.read_again()?;
-        self.save()?;
+        self.register()?;
         let index = SqliteIndex::open(&path)?;
         // A root that cannot be opened is told of before what stands in it.
         Side::BOTH.into_iter().try_for_each(|side| self.replica(side).map(drop))?;
@@ -101,7 +101,7 @@ impl Pair {
         self.save()?;
         let last = self.record.last_run.map_or(0, RunId::ms);
         let run = RunId::at_ms(clock::now_ms().max(last + 1));
-        let pace = PerSide::each(|side| Pace::new(*options.rates.of(side)));
+        let pace = PerSide::each(|side| Pace::new(*options.rates.of(side), stop));
         let blind = PerSide::default();
         Ok(Session {
             pair: self,
@@ -114,6 +114,7 @@ impl Pair {
             run,
             blind,
             pace,
+            stop: Arc::clone(stop),
             pruned_at: None,
         })
     }
@@ -198,6 +199,10 @@ impl Session {
             },
         };
         let tallies = scan_both(sides, &mut self.index, self.options.thorough, on_event)?;
+        if self.stop.load(Ordering::Relaxed) {
+            // Files that were not read any more are no files that cannot be read.
+            return Err(self.refused(Side::Local, ReplicaError::Stopped));
+        }
         for side in Side::BOTH {
             self.take_tally(side, tallies.of(side), on_event)?;
         }
@@ -216,7 +221,8 @@ impl Session {
             && is_bare(self.pair.root(side))
         {
             let known = self.index.counts()?.base;
-            return Err(PairError::Emptied { root: self.pair.root(side).to_owned(), known });
+            let (root, index) = (self.pair.root(side).to_owned(), self.pair.index_path());
+            return Err(PairError::Emptied { root, known, index });
         }
         for Blind { path, why } in tally.blind.iter().cloned() {
             on_event(SyncEvent::Blind { side, path, why });
@@ -306,6 +312,7 @@ impl Session {
         on_run_event: &mut (dyn FnMut(RunEvent) + Send),
         on_event: &(dyn Fn(SyncEvent) + Sync),
     ) -> Result<(), PairError> {
+        let _turns = self.take_turns(&proposal.plan, on_event)?;
         let Self { sides, index, run, pace, .. } = self;
         let carried = |side: Side, len: u64| {
             on_event(SyncEvent::Carried { side, len });
@@ -323,6 +330,24 @@ impl Session {
         let done = run.carry_out(&proposal.plan, &proposal.differences);
         let done = done.and_then(|()| keep_texts(&mut run, proposal));
         done.map_err(|error| self.ended(error))
+    }
+
+    /// The right to change each folder that the plan changes. Everybody asks in the same order, so that no two wait for each other.
+    fn take_turns(
+        &self,
+        plan: &Plan,
+        on_event: &(dyn Fn(SyncEvent) + Sync),
+    ) -> Result<Vec<FolderTurn>, PairError> {
+        let mut sides: Vec<Side> =
+            Side::BOTH.into_iter().filter(|side| !plan.ops.of(*side).is_empty()).collect();
+        sides.sort_by_key(|side| {
+            let identity = self.sides.of(*side).identity();
+            (identity.device, identity.inode)
+        });
+        let waiting = || on_event(SyncEvent::Waiting { pid: None });
+        let take =
+            |side: Side| self.sides.of(side).take_turn(&waiting).map_err(|error| self.refused(side, error));
+        sides.into_iter().map(take).collect()
     }
 
     fn end_run(

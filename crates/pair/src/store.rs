@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use swarm_files::RootIdentity;
+use swarm_index::IndexLock;
 use swarm_sync::{PerSide, RunId, Side, TreePath};
 
 use crate::PairError;
@@ -81,14 +82,11 @@ impl PairStore {
     pub fn pair(&self, local: &Path, remote: &Path) -> Result<Pair, PairError> {
         let roots = PerSide { local: root(local)?, remote: root(remote)? };
         check_apart(&roots)?;
-        let swapped = PerSide { local: roots.remote.clone(), remote: roots.local.clone() };
-        if read_record(&self.folder.join(id_of(&swapped)))?.is_some() {
-            return Err(PairError::Swapped { local: swapped.local, remote: swapped.remote });
-        }
         let folder = self.folder.join(id_of(&roots));
         match read_record(&folder)? {
             Some(record) => Ok(Pair { folder, record }),
             None => {
+                check_not_swapped(&self.folder, &roots)?;
                 let (identities, options, last_run, conflicts) = Default::default();
                 Ok(Pair { folder, record: Record { roots, identities, options, last_run, conflicts } })
             }
@@ -105,6 +103,9 @@ impl PairStore {
         let PairList { mut pairs, mut bad } = PairList::default();
         for entry in entries {
             let folder = entry.map_err(PairError::state(&self.folder, "read"))?.path();
+            if !folder.is_dir() {
+                continue;
+            }
             match read_record(&folder) {
                 Ok(record) => pairs.extend(record.map(|record| Pair { folder, record })),
                 Err(error) => bad.push(error),
@@ -142,6 +143,15 @@ impl PairStore {
     }
 }
 
+/// Two folders are one pair, whichever is named first.
+fn check_not_swapped(store: &Path, roots: &PerSide<PathBuf>) -> Result<(), PairError> {
+    let swapped = PerSide { local: roots.remote.clone(), remote: roots.local.clone() };
+    match read_record(&store.join(id_of(&swapped)))? {
+        Some(_) => Err(PairError::Swapped { local: swapped.local, remote: swapped.remote }),
+        None => Ok(()),
+    }
+}
+
 impl Pair {
     /// What a list shows of it.
     pub fn info(&self) -> PairInfo {
@@ -165,9 +175,20 @@ impl Pair {
     }
 
     /// Takes over what another process wrote into the record.
-    pub(crate) fn read_again(&mut self) -> Result<(), PairError> {
-        if let Some(record) = read_record(&self.folder)? {
-            self.record = record;
+    fn read_again(&mut self) -> Result<bool, PairError> {
+        let record = read_record(&self.folder)?;
+        let is_known = record.is_some();
+        self.record = record.unwrap_or_else(|| self.record.clone());
+        Ok(is_known)
+    }
+
+    /// Reads the record again, or writes the first one, unless another process wrote one of these two folders meanwhile the other way round.
+    pub(crate) fn register(&mut self) -> Result<(), PairError> {
+        let Some(store) = self.folder.parent().map(Path::to_owned) else { return self.save() };
+        let _turn = IndexLock::wait(&store.join(STORE))?;
+        if !self.read_again()? {
+            check_not_swapped(&store, &self.record.roots)?;
+            self.save()?;
         }
         Ok(())
     }
@@ -272,3 +293,5 @@ fn id_of(roots: &PerSide<PathBuf>) -> String {
 }
 
 const RECORD: &str = "pair.json";
+/// The lock of the list of pairs is beside this name in their folder.
+const STORE: &str = "pairs";

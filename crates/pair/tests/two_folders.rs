@@ -347,3 +347,34 @@ fn rules_in_folders_leave_out_what_git_would() {
     }
     assert!(left_out > 100, "rules that leave out hardly anything test hardly anything: {left_out}");
 }
+
+#[test]
+fn a_link_in_place_of_a_folder_brings_no_rules() {
+    for target in ["../out", "d"] {
+        let world = World::new();
+        world.write("out/.swarmignore", "*");
+        world.write("a/d/f", "1");
+        world.write("a/e", "1");
+        world.sync().unwrap();
+        std::fs::remove_dir_all(world.path("b/d")).unwrap();
+        std::os::unix::fs::symlink(target, world.path("b/d")).unwrap();
+        world.write("a/d/g", "2");
+        world.write("a/e", "12");
+        assert_eq!(world.sync().unwrap().conflicts, 1, "{target}");
+        assert_eq!(world.tree("b")["e"], "12", "{target}");
+    }
+}
+
+#[test]
+fn two_folders_are_one_pair_whichever_is_named_first() {
+    let world = World::new();
+    let pair = |one: &str, other: &str| world.store().pair(&world.path(one), &world.path(other));
+    let (first, second) = (pair("a", "b").unwrap(), pair("b", "a").unwrap());
+    let stop = Arc::new(AtomicBool::new(false));
+    let session = first.begin(Options::default(), &stop, &|_| {}).unwrap();
+    let refused = second.begin(Options::default(), &stop, &|_| {}).map(drop).unwrap_err();
+    assert!(matches!(refused, PairError::Swapped { .. }), "{refused}");
+    drop(session);
+    assert!(matches!(pair("b", "a"), Err(PairError::Swapped { .. })));
+    world.sync().unwrap();
+}

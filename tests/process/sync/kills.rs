@@ -29,6 +29,18 @@ fn an_interrupted_run_ends_cleanly_and_is_continued() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// At this rate the copy would take an hour.
+#[test]
+fn an_interrupt_does_not_wait_for_the_rate() {
+    let folders = Folders::new();
+    folders.world.file("a/long.bin", 4 * MIB);
+    let mut sync = folders.start(args!["--json", "--limit-up", "1KiB/s"]);
+    sync.wait_json(|line| (line["event"] == "plan").then_some(()));
+    std::thread::sleep(Duration::from_millis(300));
+    sync.signal(Signal::Interrupt);
+    sync.end().expect_code(130);
+}
+
 #[test]
 fn a_killed_run_loses_nothing_whenever_it_was() {
     let folders = Folders::new();

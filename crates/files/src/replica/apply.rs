@@ -60,8 +60,14 @@ fn number(incoming: &Incoming, op: Op, staged: Option<Staged>) -> (Op, Option<u6
 }
 
 impl Batch<'_> {
+    /// Another thread may sync while this goes on, and covers what was done so far: what is done after that needs a sync of its own.
     fn perform(&self, op: &Op, number: Option<u64>) -> Result<Done, ReplicaError> {
+        let done = self.act(op, number);
         self.incoming.mark_unsynced();
+        done
+    }
+
+    fn act(&self, op: &Op, number: Option<u64>) -> Result<Done, ReplicaError> {
         let (path, expected) = (&op.path, op.expected.as_deref());
         match &op.kind {
             OpKind::MakeFolder => self.make_folder(path),

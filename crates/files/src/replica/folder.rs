@@ -13,6 +13,7 @@ use swarm_sync::{
 use super::incoming::Incoming;
 use super::root::Root;
 use super::source::FolderSource;
+use super::turn::{self, FolderTurn};
 use super::versions::KeptVersion;
 use super::{apply, hashing, names, recover, stage, versions, walk};
 
@@ -73,6 +74,14 @@ impl FolderReplica {
         versions::list_kept(&self.root, place)
     }
 
+    /// The right to change the folder, which another process may have by way of another pair; waits for it, and calls `waiting` first. Copies
+    /// that a process left there which is dead are removed.
+    pub fn take_turn(&self, waiting: &dyn Fn()) -> Result<FolderTurn, ReplicaError> {
+        let turn = turn::take(&self.root, waiting)?;
+        recover::recover(&self.root, &self.incoming)?;
+        Ok(turn)
+    }
+
     /// Removes kept versions for good. One that is not there is no error.
     pub fn remove_kept(&self, ids: &[KeptId]) -> Result<(), ReplicaError> {
         self.root.check()?;
@@ -90,7 +99,11 @@ impl Replica for FolderReplica {
     }
 
     fn recover(&self) -> Result<(), ReplicaError> {
-        recover::recover(&self.root, &self.incoming)
+        // If another process is at work here, what stands beside the tree is its.
+        match turn::try_take(&self.root)? {
+            Some(_turn) => recover::recover(&self.root, &self.incoming),
+            None => Ok(()),
+        }
     }
 
     fn walk(&self, place: Option<&TreePath>) -> Result<Walk, ReplicaError> {

@@ -120,6 +120,8 @@ fn digest_long(
     len: u64,
 ) -> Result<(ContentHash, u64), ReplicaError> {
     let failed = |error| io_fault(path, "read", &error);
+    // A page that a program has mapped and written to may be written again without a new time of change until it is on the disk.
+    let is_settled = file.sync_data().is_ok();
     let source = Source::of_file(file.system()).map_err(failed)?;
     let values_at = |at: u64| {
         root.check_stop()?;
@@ -136,7 +138,7 @@ fn digest_long(
     let Some((values, hash)) = ChunkValues::new(len, values) else {
         return Err(ReplicaError::Changed { path: path.clone() });
     };
-    if let Some(known) = root.chunk_values() {
+    if let Some(known) = root.chunk_values().filter(|_| is_settled) {
         known.put(&hash, &values);
     }
     Ok((hash, len))

@@ -29,6 +29,7 @@ mod apply;
 mod put;
 mod record;
 mod recover;
+mod turn;
 mod versions;
 
 mod watch;
@@ -36,5 +37,6 @@ mod watch;
 mod folder;
 
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
+pub use turn::FolderTurn;
 pub use versions::KeptVersion;
 pub use watch::{FolderWatcher, Hint, Hints, WatchError, WatcherGone};

@@ -5,7 +5,8 @@ use std::process::Command;
 use swarm_sync::ContentHash;
 
 use super::source::PART_LEN;
-use super::{BLOCK_LEN, Base, FillReport, differences, fill_from_old};
+use super::{BLOCK_LEN, Base, FillReport, Filled, Versions, differences, fill_by_values, fill_from_old};
+use crate::replica::chunk_values::{CHUNK_LEN, ChunkValues, value_of};
 
 const MIB: usize = 1 << 20;
 
@@ -152,4 +153,59 @@ fn xfs_writes_only_blocks_that_differ() {
 #[test]
 fn btrfs_writes_only_blocks_that_differ() {
     check_shared("btrfs");
+}
+
+fn values_of(bytes: &[u8]) -> ChunkValues {
+    let chunks = (0..).step_by(CHUNK_LEN as usize).zip(bytes.chunks(CHUNK_LEN as usize));
+    let values = chunks.map(|(at, chunk)| value_of(at, chunk)).collect();
+    ChunkValues::new(bytes.len() as u64, values).expect("more than one chunk").0
+}
+
+fn check_by_values(kind: &str) {
+    let Some(disk) = SharingDisk::mount(kind) else { return };
+    let elsewhere = tempfile::tempdir_in("/dev/shm").expect("a folder");
+    let filled = |old: &[u8], new: &[u8], values: &[u8], is_old: bool| {
+        let paths = [elsewhere.path().join("new"), disk.at.join("old"), disk.at.join("incoming")];
+        std::fs::write(&paths[0], new).expect("written");
+        std::fs::write(&paths[1], old).expect("written");
+        let [new_file, old_file] = [&paths[0], &paths[1]].map(|path| File::open(path).expect("open"));
+        let (of_new, of_old) = (values_of(values), values_of(old));
+        let versions = Versions { new: (&new_file, &of_new, new.len() as u64), old: (&old_file, &of_old) };
+        let filled = fill_by_values(&versions, &fresh(&paths[2]), &|| is_old, &|_| Ok(())).expect("filled");
+        let bytes = std::fs::read(&paths[2]).expect("read");
+        paths.iter().for_each(|path| std::fs::remove_file(path).expect("removed"));
+        (filled, bytes)
+    };
+    let check = |old: &[u8], new: &[u8], written_len: u64| {
+        let (filled, bytes) = filled(old, new, new, true);
+        assert_eq!(filled, Filled::Whole { written_len });
+        assert!(bytes == new, "the target holds the new version");
+    };
+    let old = random(1, 8 * MIB + 5);
+    let block = BLOCK_LEN as u64;
+    check(&old, &old, 0);
+    check(&old, &overwritten(&old, 2 * MIB - 50, 100), 2 * block);
+    check(&old, &old[..5 * MIB + 9], 0);
+    check(&old, &[&old[..], b"more"].concat(), 9);
+    check(&old, &[&old[..], &random(2, MIB)].concat(), MIB as u64 + 5);
+    let none = (Filled::NotAtAll, Vec::new());
+    assert_eq!(
+        filled(&old, &random(3, 8 * MIB), &random(3, 8 * MIB), true),
+        none,
+        "it has little of the new one"
+    );
+    let new = overwritten(&old, MIB, 100);
+    assert_eq!(filled(&old, &new, &new, false), none, "the old version changed meanwhile");
+    let other = [&new[..MIB], &[0; 50], &new[MIB + 50..]].concat();
+    assert_eq!(filled(&old, &other, &new, true).0, Filled::Mismatch);
+}
+
+#[test]
+fn xfs_gets_the_chunks_that_have_other_values() {
+    check_by_values("xfs");
+}
+
+#[test]
+fn btrfs_gets_the_chunks_that_have_other_values() {
+    check_by_values("btrfs");
 }

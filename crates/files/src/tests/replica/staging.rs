@@ -123,3 +123,20 @@ fn a_staged_content_is_put_only_as_what_it_is() {
     fs::remove_file(side.path().join("a")).unwrap();
     assert!(side.perform(op, Some(staged)).is_err(), "a copy is used once");
 }
+
+#[test]
+fn copies_of_a_process_that_is_at_work_are_left_alone() {
+    let mut from = Side::of(&[("a", "text")]);
+    let to = Side::new();
+    let entry = from.entry("a");
+    let turn = to.replica.take_turn(&|| unreachable!("nobody else is here")).unwrap();
+    let staged = to.replica.stage(vec![job(&from, "a", &entry)], &|_| {});
+    assert!(staged[0].is_ok());
+    let other = crate::FolderReplica::open(to.path(), crate::FolderOptions::default()).unwrap();
+    other.recover().unwrap();
+    assert_eq!(to.beside(), ["0"]);
+    drop(turn);
+    let turn = other.take_turn(&|| unreachable!("nobody is at work any more")).unwrap();
+    assert_eq!(to.beside(), [""; 0], "what a dead process left is removed");
+    drop(turn);
+}

@@ -75,6 +75,12 @@ impl Pair {
         };
         // Only who has the lock writes the record. Another process may have written it since it was read.
         self.register()?;
+        if self.record.last_run.is_some() && !path.exists() {
+            tracing::warn!(
+                "`{}` is gone: both folders are merged, and nothing is deleted",
+                swarm_core::base::Shown(&path)
+            );
+        }
         let index = SqliteIndex::open(&path)?;
         // A root that cannot be opened is told of before what stands in it.
         Side::BOTH.into_iter().try_for_each(|side| self.replica(side).map(drop))?;

@@ -3,13 +3,16 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use expect_test::{Expect, expect};
 use rustix::io::Errno;
-use swarm_sync::{Done, Kind, OpKind, Replica as _, ReplicaError, Source};
+use swarm_sync::{Done, Kind, OpKind, Replica as _, ReplicaError, Source, StageJob};
 
-use super::super::watch::{Act, Plan};
-use super::{RUN, Side, beside, changed, op, path, picture, put};
+use super::super::disk::Disk;
+use super::super::watch::{Act, Done as Noted, Plan, Tap, Watch};
+use super::{RUN, Side, Text, beside, changed, content, op, path, picture, put};
+use crate::dir::Dir;
 use crate::tap::Op;
 
 fn link(name: &str, target: &str, expected: Option<swarm_sync::Entry>) -> swarm_sync::Op {
@@ -356,4 +359,27 @@ fn every_failing_operation_leaves_the_old_or_the_new() {
         }
         assert!(at > 60, "{at}");
     }
+}
+
+/// The next group's copies are synced while this one's take their places: that sync may have begun before the rename.
+#[test]
+fn what_is_performed_during_a_sync_is_synced_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Arc::new(OnceLock::<crate::FolderReplica>::new());
+    let beside = Arc::clone(&replica);
+    let act = Act::of(move || beside.get().unwrap().settle_staged().unwrap());
+    let to_place = |op: &Op<'_>| matches!(op, Op::Rename { to, .. } if *to == Path::new("new"));
+    let watch = Watch::new(Plan::Meanwhile { kind: to_place, act }, &Disk::of(folder.path()));
+    let dir = Dir::open(folder.path()).unwrap().tapped(Tap::of(&watch));
+    let replica = replica.get_or_init(|| crate::FolderReplica::over(dir, Default::default()).unwrap());
+    let source = Box::new(Text(b"text".to_vec()));
+    let job =
+        StageJob { path: path("new"), standing: None, content: content("text"), modified_ns: 0, source };
+    let staged = replica.stage(vec![job], &|_| {}).remove(0).unwrap();
+    replica.settle_staged().unwrap();
+    replica.perform(RUN, vec![(put("new", "text", None), Some(staged))]).remove(0).unwrap();
+    replica.settle().unwrap();
+    let log = watch.log();
+    let place = log.iter().rposition(|done| matches!(done, Noted::Rename { .. })).unwrap();
+    assert!(log[place..].contains(&Noted::SyncFileSystem), "{log:?}");
 }

@@ -371,7 +371,8 @@ fn what_is_performed_during_a_sync_is_synced_again() {
     let to_place = |op: &Op<'_>| matches!(op, Op::Rename { to, .. } if *to == Path::new("new"));
     let watch = Watch::new(Plan::Meanwhile { kind: to_place, act }, &Disk::of(folder.path()));
     let dir = Dir::open(folder.path()).unwrap().tapped(Tap::of(&watch));
-    let replica = replica.get_or_init(|| crate::FolderReplica::over(dir, Default::default()).unwrap());
+    let replica =
+        replica.get_or_init(|| crate::FolderReplica::over(dir, crate::FolderOptions::default()).unwrap());
     let source = Box::new(Text(b"text".to_vec()));
     let job =
         StageJob { path: path("new"), standing: None, content: content("text"), modified_ns: 0, source };

@@ -81,6 +81,7 @@ impl Batch<'_> {
     fn make_folder(&self, path: &TreePath) -> Result<Done, ReplicaError> {
         match self.root.dir.make_one_folder(relative(path)) {
             Ok(()) | Err(Errno::EXIST) => {}
+            Err(Errno::NOENT) => return Err(self.missing(path)),
             Err(errno) => return Err(fault(path, "make", errno)),
         }
         let look = self.look(path)?.filter(|look| look.kind == FileType::Directory);
@@ -164,6 +165,14 @@ impl Batch<'_> {
             Some(_) | None => entry_at(self.root, path)?,
         };
         Ok(Done { now, kept: None })
+    }
+
+    /// Why nothing could be made under a name: the folder above is gone, or the file system has no such names (some call that missing).
+    pub(super) fn missing(&self, path: &TreePath) -> ReplicaError {
+        let has_folder = path.parent().is_none_or(|above| {
+            self.look(&above).is_ok_and(|look| look.is_some_and(|look| look.kind == FileType::Directory))
+        });
+        if has_folder { ReplicaError::Name { path: path.clone() } } else { changed(path) }
     }
 
     pub(super) fn look(&self, path: &TreePath) -> Result<Option<Look>, ReplicaError> {

@@ -78,7 +78,12 @@ impl Put<'_> {
     /// Where nothing stands.
     fn place(&self, new: &Look) -> Result<Done, ReplicaError> {
         let placed = self.batch.root.dir.rename_and_look(&place(self.number), relative(self.path));
-        let now = placed.map_err(|errno| self.fault("put", errno))?;
+        let now = placed.map_err(|errno| match errno {
+            Errno::NOENT if self.batch.root.dir.look(&place(self.number)).is_ok_and(|new| new.is_some()) => {
+                self.batch.missing(self.path)
+            }
+            errno => self.fault("put", errno),
+        })?;
         self.batch.done(self.path, self.content, new, Some(now))
     }
 

@@ -384,3 +384,19 @@ fn what_is_performed_during_a_sync_is_synced_again() {
     let place = log.iter().rposition(|done| matches!(done, Noted::Rename { .. })).unwrap();
     assert!(log[place..].contains(&Noted::SyncFileSystem), "{log:?}");
 }
+
+#[test]
+fn a_name_that_a_file_system_calls_missing_is_refused_as_a_name() {
+    let mut side = Side::of(&[("d/", "")]);
+    let is_odd = |op: &Op<'_>| match op {
+        Op::Rename { to, .. } => to.ends_with("a:b"),
+        Op::MakeDirectory { path } => path.ends_with("c:d"),
+        _ => false,
+    };
+    side.tapped(Plan::Refuse { kind: is_odd, errno: Errno::NOENT });
+    let refused = |name: &str| Err(ReplicaError::Name { path: path(name) });
+    assert_eq!(side.put("d/a:b", "text", None), refused("d/a:b"));
+    assert_eq!(side.perform(op("d/c:d", OpKind::MakeFolder, None), None), refused("d/c:d"));
+    assert_eq!(side.put("gone/a:b", "text", None), Err(changed("gone/a:b")));
+    assert_eq!(side.beside(), [""; 0]);
+}

@@ -56,6 +56,11 @@ fn a_power_cut_leaves_no_state_with_the_times_of_another_one() {
 }
 
 #[test]
+fn a_copy_whose_name_nobody_could_look_at_is_no_reason_to_remove_a_version() {
+    check_worlds([20_113_183].into_iter());
+}
+
+#[test]
 fn two_hundred_fresh_worlds_lose_nothing_and_become_equal() {
     let fresh = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
     // Written past the test harness, which hides the output of passed tests.

@@ -7,9 +7,9 @@ use swarm_core::manifest::EntryPath;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::merge::Merge;
-use super::nodes::{Forest, NodeId, Place};
+use super::nodes::{Forest, NodeId, Place, ROOT};
 use crate::limits::NAME_LEN_MAX;
-use crate::{NameRules, Side};
+use crate::{NameRules, Policy, Side, TreePath};
 
 /// A key that is equal for names which a side takes for one.
 pub(crate) fn key(name: &str, rules: NameRules) -> String {
@@ -39,7 +39,8 @@ pub(super) fn unfit(name: &str, rules: NameRules) -> Option<String> {
 pub(super) fn copy_place(merge: &mut Merge<'_>, place: &Place, is_folder: bool) -> Place {
     let label = &merge.policy.copy_label;
     let forest = &merge.forest;
-    let taken = merge.taken.entry(place.parent).or_insert_with(|| names_in(forest, place.parent));
+    let taken =
+        merge.taken.entry(place.parent).or_insert_with(|| names_in(forest, merge.policy, place.parent));
     let sides = [merge.policy.names.local, merge.policy.names.remote];
     let name = if sides.iter().any(|rules| rules.refuses_windows_names) {
         without_forbidden(&place.name)
@@ -58,13 +59,19 @@ pub(super) fn copy_place(merge: &mut Merge<'_>, place: &Place, is_folder: bool) 
 const STRICT: NameRules =
     NameRules { ignores_case: true, ignores_form: true, refuses_windows_names: false, name_len_max: None };
 
-/// The names in a folder on both sides.
-fn names_in(forest: &Forest, parent: NodeId) -> BTreeSet<String> {
+/// The names in a folder on both sides, and those of what could not be looked at.
+fn names_in(forest: &Forest, policy: &Policy, parent: NodeId) -> BTreeSet<String> {
     let on = |side: Side| {
         let now = forest.children(parent, side).iter().filter_map(move |child| forest.now(*child, side));
         now.map(|standing| key(&standing.place.name, STRICT))
     };
-    on(Side::Local).chain(on(Side::Remote)).collect()
+    let is_here = |path: &&TreePath| match path.parent() {
+        Some(above) => forest.all_now_at(&above).contains(&parent),
+        None => parent == ROOT,
+    };
+    let blind = Side::BOTH.into_iter().flat_map(|side| policy.blind.of(side));
+    let blind = blind.filter(is_here).map(|path| key(path.name(), STRICT));
+    on(Side::Local).chain(on(Side::Remote)).chain(blind).collect()
 }
 
 /// A name with `_` for each character that Windows forbids.

@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::{approved, blind, check, check_with, mirror};
+use crate::{Policy, Strategy, TreePath};
 
 #[test]
 fn a_mirror_makes_the_remote_side_equal_and_leaves_the_local_one() {
@@ -137,5 +138,24 @@ fn nothing_is_done_with_a_base_that_contradicts_itself() {
         expect![[r"
         Structure a: a=1 | a/ (two entries have this name)
     "]],
+    );
+}
+
+/// A name that one side could not look at, and the next one that the other could not: neither is free for the copy.
+#[test]
+fn a_conflict_copy_goes_to_no_place_that_was_not_looked_at() {
+    let mut policy = Policy { strategy: Strategy::KeepBoth, ..blind("a (conflict L) 2") };
+    policy.blind.local = vec![TreePath::new("a (conflict L)").expect("a path")];
+    check_with(
+        &policy,
+        "base:",
+        "local: a=6",
+        "remote: a/ a/a=1",
+        expect![[r#"
+            local: make a (conflict L) 3/
+            local: put a (conflict L) 3/a=1 from a/a
+            remote: move a -> a (conflict L) 3
+            remote: put a=6
+        "#]],
     );
 }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::StoreError;
 use super::error::OPEN_FOLDER;
 use super::file::File;
+use super::held::HeldFolders;
 use super::identity::Identity;
 use super::nicety::{Niceties, Nicety};
 use super::tap::{Op, Tap};
@@ -30,14 +31,7 @@ pub(crate) struct Dir {
     /// Names that a trial found the file system to refuse.
     refused_names: RefusedNames,
     /// Folders below this one that are used so often that they are held open too.
-    held: RwLock<Vec<Arc<Held>>>,
-}
-
-/// A folder below another one, held open.
-#[derive(Debug)]
-pub(super) struct Held {
-    path: PathBuf,
-    fd: OwnedFd,
+    held: HeldFolders,
 }
 
 /// The mode in which a file is opened.
@@ -397,7 +391,7 @@ impl Dir {
         if folder.as_os_str().is_empty() {
             return Ok((Parent::Root, name));
         }
-        if let Some(held) = self.held(folder) {
+        if let Some(held) = self.held.get(folder) {
             return Ok((Parent::Held(held), name));
         }
         Ok((Parent::Below(self.open_at(folder, TRAVERSE | OFlags::DIRECTORY)?), name))
@@ -407,10 +401,10 @@ impl Dir {
     pub(super) fn open_at(&self, relative: &Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
         let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         if let (Some(folder), Some(name)) = (relative.parent(), relative.file_name())
-            && let Some(held) = self.held(folder)
+            && let Some(held) = self.held.get(folder)
         {
-            return rustix::fs::openat(&held.fd, name, how, FILE_MODE)
-                .map_err(|errno| as_loop(held.fd.as_fd(), name, errno));
+            return rustix::fs::openat(&*held, name, how, FILE_MODE)
+                .map_err(|errno| as_loop(held.as_fd(), name, errno));
         }
         self.open_below(relative, how)
     }
@@ -429,16 +423,8 @@ impl Dir {
 
     /// Holds a folder below this one open, as it is now: what is done directly in it needs no search for it any more.
     pub(super) fn hold(&self, relative: &Path) -> rustix::io::Result<()> {
-        let mut all = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|held| held.path != relative);
-        let fd = self.open_below(relative, TRAVERSE | OFlags::DIRECTORY)?;
-        all.push(Arc::new(Held { path: relative.to_owned(), fd }));
+        self.held.put(relative, self.open_below(relative, TRAVERSE | OFlags::DIRECTORY)?);
         Ok(())
-    }
-
-    fn held(&self, folder: &Path) -> Option<Arc<Held>> {
-        let all = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        all.iter().find(|held| held.path.as_os_str() == folder.as_os_str()).cloned()
     }
 
     fn refused(&self, relative: &Path, op: &'static str, errno: Errno) -> StoreError {
@@ -459,7 +445,7 @@ pub(super) enum Parent {
     /// A folder below it.
     Below(OwnedFd),
     /// A folder below it that stays open.
-    Held(Arc<Held>),
+    Held(Arc<OwnedFd>),
 }
 
 impl Parent {
@@ -467,7 +453,7 @@ impl Parent {
         match self {
             Self::Root => dir.fd.as_fd(),
             Self::Below(fd) => fd.as_fd(),
-            Self::Held(held) => held.fd.as_fd(),
+            Self::Held(held) => held.as_fd(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod tap;
 
 mod file;
+mod held;
 mod holder;
 mod identity;
 mod nicety;

@@ -71,6 +71,11 @@ pub enum SyncEvent {
         /// The reason, with the way out.
         why: String,
     },
+    /// Something that the user should know, and that keeps nothing from being done.
+    Warning {
+        /// The fact, with the way out.
+        message: String,
+    },
     /// All changes so far are on both sides; the session waits for the next one.
     Idle,
 }

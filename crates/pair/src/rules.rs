@@ -27,6 +27,8 @@ pub(crate) struct SharedRules {
     generation: AtomicU64,
     /// Why a file was not read: nothing may be planned then.
     trouble: Mutex<Option<PairError>>,
+    /// Lines that say nothing.
+    warnings: Mutex<Vec<String>>,
 }
 
 /// Asks about paths. One that asks in path order looks into each folder once.
@@ -46,14 +48,16 @@ struct Last {
 impl SharedRules {
     /// The rules of a pair.
     pub(crate) fn of(roots: PerSide<PathBuf>, options: &Options) -> Result<Arc<Self>, PairError> {
-        let rules = top_rules(&roots, options)?;
+        let (rules, warnings) = top_rules(&roots, options)?;
+        let (rules, warnings) = (RwLock::new(rules), Mutex::new(warnings));
         let (without, hasher, generation, trouble) = Default::default();
-        Ok(Arc::new(Self { roots, rules: RwLock::new(rules), without, hasher, generation, trouble }))
+        Ok(Arc::new(Self { roots, rules, without, hasher, generation, trouble, warnings }))
     }
 
     /// Forgets all files, and reads those at the top anew.
     pub(crate) fn reload(&self, options: &Options) -> Result<(), PairError> {
-        let rules = top_rules(&self.roots, options)?;
+        let (rules, warnings) = top_rules(&self.roots, options)?;
+        *lock(&self.warnings) = warnings;
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
         self.forget_absent();
         Ok(())
@@ -78,6 +82,11 @@ impl SharedRules {
     /// An error if a file of rules could not be read since this was asked last.
     pub(crate) fn check(&self) -> Result<(), PairError> {
         lock(&self.trouble).take().map_or(Ok(()), Err)
+    }
+
+    /// What was wrong in files of rules since this was asked last, a line each.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.warnings))
     }
 
     fn rules(&self) -> RwLockReadGuard<'_, IgnoreRules> {
@@ -110,7 +119,13 @@ impl SharedRules {
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         // The walk of the other side may have been here meanwhile.
         if !rules.has_file(folder) {
-            warn_of(folder, rules.set_file(Some(&place), text));
+            let mut warnings = lock(&self.warnings);
+            for warning in warnings_of(folder, rules.set_file(Some(&place), text)) {
+                // A file of bad lines alone is read again for the other side.
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
         }
     }
 }
@@ -162,13 +177,14 @@ fn common_folder<'a>(one: &'a str, other: &str) -> &'a str {
 }
 
 /// What the options and the files at the top of both roots say.
-fn top_rules(roots: &PerSide<PathBuf>, options: &Options) -> Result<IgnoreRules, PairError> {
+fn top_rules(roots: &PerSide<PathBuf>, options: &Options) -> Result<(IgnoreRules, Vec<String>), PairError> {
     let usage = |error: swarm_sync::BadPattern| PairError::Usage(error.to_string());
     let rules = IgnoreRules::new().with_excludes(&options.excludes).map_err(usage)?;
     let mut rules = rules.with_includes(&options.includes).map_err(usage)?;
     let texts = [&roots.local, &roots.remote].map(|root| text_of(&root.join(IGNORE_FILE_NAME)));
-    warn_of("", rules.set_file(None, &joined(texts)?.unwrap_or_default()));
-    Ok(rules)
+    let bad_lines = rules.set_file(None, &joined(texts)?.unwrap_or_default());
+    let warnings = warnings_of("", bad_lines).collect();
+    Ok((rules, warnings))
 }
 
 /// The text of the files in a folder of both roots; `None` if there are none. Links are not followed.
@@ -217,11 +233,9 @@ fn joined(texts: [Result<Option<String>, PairError>; 2]) -> Result<Option<String
 }
 
 /// A line that says nothing leaves out nothing.
-fn warn_of(folder: &str, bad_lines: Vec<swarm_sync::BadLine>) {
+fn warnings_of(folder: &str, bad_lines: Vec<swarm_sync::BadLine>) -> impl Iterator<Item = String> {
     let path = Path::new(folder).join(IGNORE_FILE_NAME);
-    for bad in bad_lines {
-        tracing::warn!("{}: {bad}", swarm_core::base::Shown(&path));
-    }
+    bad_lines.into_iter().map(move |bad| format!("{}: {bad}", swarm_core::base::Shown(&path)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -76,10 +76,9 @@ impl Pair {
         // Only who has the lock writes the record. Another process may have written it since it was read.
         self.register()?;
         if self.record.last_run.is_some() && !path.exists() {
-            tracing::warn!(
-                "`{}` is gone: both folders are merged, and nothing is deleted",
-                swarm_core::base::Shown(&path)
-            );
+            let path = swarm_core::base::Shown(&path);
+            let message = format!("`{path}` is gone: both folders are merged, and nothing is deleted");
+            on_event(SyncEvent::Warning { message });
         }
         let index = SqliteIndex::open(&path)?;
         // A root that cannot be opened is told of before what stands in it.
@@ -208,6 +207,9 @@ impl Session {
         if self.stop.load(Ordering::Relaxed) {
             // Files that were not read any more are no files that cannot be read.
             return Err(self.refused(Side::Local, ReplicaError::Stopped));
+        }
+        for message in self.ignore.take_warnings() {
+            on_event(SyncEvent::Warning { message });
         }
         for side in Side::BOTH {
             self.take_tally(side, tallies.of(side), on_event)?;

@@ -42,6 +42,7 @@ impl Told {
                 is_other(&mut known.left_out, (*side, path.to_string()), why.to_string())
             }
             SyncEvent::Unnamed { side, shown, .. } => known.once.insert((*side, shown.clone())),
+            SyncEvent::Warning { message } => known.once.insert((Side::Local, message.clone())),
             SyncEvent::NotWatched { side, why } => known.once.insert((*side, why.clone())),
             SyncEvent::Run(RunEvent::Refused { side, op, error: ReplicaError::Changed { path } }) => {
                 known.refuse((*side, op.path.to_string()), String::new());

@@ -378,3 +378,32 @@ fn two_folders_are_one_pair_whichever_is_named_first() {
     assert!(matches!(pair("b", "a"), Err(PairError::Swapped { .. })));
     world.sync().unwrap();
 }
+
+#[test]
+fn what_a_user_should_know_is_told() {
+    let world = World::new();
+    world.write("a/.swarmignore", "[a\n*.tmp");
+    world.write("a/d/.swarmignore", "[b");
+    world.write("a/f", "1");
+    world.sync().unwrap();
+    let warnings = || {
+        let warnings = std::sync::Mutex::new(Vec::new());
+        let note = |event| {
+            if let swarm_pair::SyncEvent::Warning { message } = event {
+                warnings.lock().unwrap().push(message);
+            }
+        };
+        let pair = world.store().pair(&world.path("a"), &world.path("b")).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        pair.begin(Options::default(), &stop, &note).unwrap().scan(&note).unwrap();
+        warnings.into_inner().unwrap()
+    };
+    let told = warnings();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with(".swarmignore: ") && told[1].starts_with("d/.swarmignore: "), "{told:?}");
+    for pair in fs::read_dir(world.path("state/sync")).unwrap().map(|entry| entry.unwrap().path()) {
+        let _ = fs::remove_file(pair.join("index.db"));
+    }
+    let told = warnings();
+    assert!(told[0].ends_with("is gone: both folders are merged, and nothing is deleted"), "{told:?}");
+}

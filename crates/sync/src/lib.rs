@@ -74,7 +74,7 @@ pub use replica::{
     UnnamedWhy, Walk,
 };
 pub use retention::{Kept, Retention, expired};
-pub use run::{Beside, InTurn, Run, RunError, RunEvent, read_whole};
+pub use run::{Beside, Run, RunError, RunEvent, read_whole};
 pub use run_id::{NotARun, RunId};
 pub use side::{PerSide, Side};
 pub use strategy::{BadStrategyRule, StrategyRule, StrategyRules, UnknownStrategy};

@@ -74,16 +74,6 @@ pub trait Beside: Sync {
     fn both(&self, one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send));
 }
 
-/// Does one piece of work after the other.
-pub struct InTurn;
-
-impl Beside for InTurn {
-    fn both(&self, one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
-        one();
-        other();
-    }
-}
-
 impl<I: Index> Run<'_, I> {
     /// Performs a plan. `differences` are those that it was made from.
     pub fn carry_out(&mut self, plan: &Plan, differences: &[Difference]) -> Result<(), RunError<I::Error>> {

@@ -49,6 +49,8 @@ pub(in crate::cli) enum SyncJson {
     Waiting { pid: Option<u32> },
     /// Changes of a side cannot be watched: it is looked at again from time to time.
     NotWatched { side: &'static str, message: String },
+    /// Something that you should know, and that keeps nothing from being done.
+    Warning { message: String },
     /// Every change was carried over; --watch waits for the next one.
     Idle {},
     /// The run ended; an `error` follows if something is left to be decided or to be mended.

@@ -108,6 +108,8 @@ impl SyncView {
                     self.names.of(side)
                 ));
             }
+            SyncEvent::Warning { message } if self.is_json => SyncJson::Warning { message }.print(),
+            SyncEvent::Warning { message } => self.note(&message),
             SyncEvent::Idle if self.is_json => SyncJson::Idle {}.print(),
             SyncEvent::Idle => {
                 if let Some(bars) = &self.state().bars {

@@ -14,6 +14,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("engine", &["core"]),
     ("sim", &["core", "engine", "sync"]),
     ("sync", &["core"]),
+    ("library", &["core", "sync"]),
     ("index", &["core", "sync"]),
     ("pair", &["core", "files", "index", "sync"]),
     ("link", &["core"]),
@@ -60,7 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without async, clock, sockets, files, threads and hash maps.
-const PURE: &[&str] = &["core", "engine", "sync", "sim"];
+const PURE: &[&str] = &["core", "engine", "sync", "library", "sim"];
 
 /// Names that pure crates must not use. `std::net::SocketAddr` is a value, not a socket.
 const IMPURE: &[&str] = &[

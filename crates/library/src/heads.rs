@@ -1,0 +1,187 @@
+//! The versions of one path that hold at once: those that no other version includes. Invariant: none includes another. The order in which
+//! versions come makes no difference: equal entries made apart stay two versions, so that a version made from one of them replaces that one.
+
+use std::cmp::Ordering;
+
+use swarm_core::base::NodeId;
+use swarm_sync::ContentHash;
+
+use crate::limits::HEADS_MAX;
+use crate::{RecordRef, State, Vector};
+
+/// One version that no other includes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Where its record is.
+    pub record: RecordRef,
+    /// What stands there.
+    pub state: State,
+    /// Which versions it includes.
+    pub vector: Vector,
+    /// The file that it was made from.
+    pub parent: Option<ContentHash>,
+}
+
+/// All versions of a path that hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heads(Vec<Head>);
+
+/// What a version did to the heads of its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is included in what was known.
+    Known,
+    /// It holds now.
+    Holds,
+    /// There are too many versions that exclude each other.
+    TooMany,
+}
+
+impl Heads {
+    /// Takes heads that were stored.
+    pub fn of(heads: Vec<Head>) -> Self {
+        Self(heads)
+    }
+
+    /// All that hold.
+    pub fn all(&self) -> &[Head] {
+        &self.0
+    }
+
+    /// Takes a version.
+    pub fn take(&mut self, head: Head) -> Taken {
+        if self.0.iter().any(|known| known.vector.includes(&head.vector)) {
+            return Taken::Known;
+        }
+        self.0.retain(|known| !head.vector.includes(&known.vector));
+        if self.0.len() >= HEADS_MAX {
+            return Taken::TooMany;
+        }
+        self.0.push(head);
+        self.0.sort_by_key(|head| head.record);
+        Taken::Holds
+    }
+
+    /// The version that all nodes take for now: an entry before a deletion, then the one with the greatest last counter, then by its author.
+    /// With all the same heads, all nodes have the same winner; which one it is matters little.
+    pub fn winner(&self) -> Option<&Head> {
+        self.0.iter().max_by(|one, other| compare(one, other))
+    }
+
+    /// Whether versions exclude each other and say different things.
+    pub fn is_disputed(&self) -> bool {
+        let mut all = self.0.iter();
+        all.next().is_some_and(|first| all.any(|head| !head.state.says_the_same(&first.state)))
+    }
+
+    /// What a version includes that is made from the winner: all versions that say the same as it.
+    pub fn vector_of_winner(&self) -> Vector {
+        let Some(winner) = self.winner() else { return Vector::default() };
+        let same = self.0.iter().filter(|head| head.state.says_the_same(&winner.state));
+        same.fold(Vector::default(), |vector, head| vector.joined(&head.vector))
+    }
+
+    /// The version that a node made itself and that lost against another entry: its user has to hear of it.
+    pub fn lost_of(&self, author: &NodeId) -> Option<&Head> {
+        let winner = self.winner()?;
+        let is_lost =
+            |head: &&Head| head.record.author == *author && !head.state.says_the_same(&winner.state);
+        self.0.iter().find(is_lost)
+    }
+}
+
+fn compare(one: &Head, other: &Head) -> Ordering {
+    let key = |head: &Head| {
+        let counter = head.vector.counter(&head.record.author);
+        (head.state.is_live(), counter, head.record)
+    };
+    key(one).cmp(&key(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use swarm_sync::{FileContent, Kind};
+
+    use super::*;
+    use crate::Live;
+
+    fn node(name: char) -> NodeId {
+        NodeId::from_bytes([name as u8; 32])
+    }
+
+    /// `x:a1b2` is the content x, made by the last author named; `-` for a deletion.
+    fn head(text: &str) -> Head {
+        let (content, vector) = text.split_once(':').expect("a colon");
+        let letters: Vec<char> = vector.chars().collect();
+        let counters: Vec<(NodeId, u64)> = letters
+            .chunks(2)
+            .map(|pair| (node(pair[0]), u64::from(pair[1].to_digit(10).expect("a digit"))))
+            .collect();
+        let (author, seq) = *counters.last().expect("one");
+        let hash = ContentHash::of(content.as_bytes());
+        let kind = Kind::File(FileContent { len: 1, hash, executable: false });
+        let state = match content {
+            "-" => State::Deleted,
+            _ => State::Live(Live { kind, modified_ns: 0, sha256: None }),
+        };
+        let vector = Vector::from_counters(counters).expect("valid");
+        Head { record: RecordRef { author, seq, index: 0 }, state, vector, parent: None }
+    }
+
+    /// All orders of these versions come to these heads, the winner last.
+    fn check(versions: &[&str], expected: &[&str]) {
+        let mut orders = vec![Vec::new()];
+        for version in versions {
+            let grown = orders.iter().flat_map(|order: &Vec<&str>| {
+                (0..=order.len()).map(|at| {
+                    let mut order = order.clone();
+                    order.insert(at, version);
+                    order
+                })
+            });
+            orders = grown.collect();
+        }
+        for order in orders {
+            let mut heads = Heads::default();
+            for version in &order {
+                let _ = heads.take(head(version));
+            }
+            let mut found: Vec<Head> = heads.all().to_vec();
+            found.sort_by(compare);
+            let states: Vec<(State, Vector)> =
+                found.into_iter().map(|head| (head.state, head.vector)).collect();
+            let wanted = expected.iter().map(|text| head(text)).map(|head| (head.state, head.vector));
+            assert_eq!(states, wanted.collect::<Vec<_>>(), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_replaces_what_it_includes() {
+        check(&["x:a1", "y:a2"], &["y:a2"]);
+        check(&["x:a1", "y:a1b1", "z:a1b2"], &["z:a1b2"]);
+    }
+
+    #[test]
+    fn versions_that_exclude_each_other_stay_and_one_wins() {
+        check(&["x:a1", "y:b2"], &["x:a1", "y:b2"]);
+        check(&["x:a2", "y:b1"], &["y:b1", "x:a2"]);
+        check(&["-:a9", "y:b1"], &["-:a9", "y:b1"]);
+    }
+
+    #[test]
+    fn the_same_entry_made_twice_is_no_dispute() {
+        check(&["x:a1", "x:b1"], &["x:a1", "x:b1"]);
+        let mut heads = Heads::default();
+        let _ = (heads.take(head("x:a1")), heads.take(head("x:b1")));
+        assert!(!heads.is_disputed());
+        assert_eq!(heads.vector_of_winner(), head("x:a1b1").vector);
+        let _ = heads.take(head("y:a2"));
+        assert!(heads.is_disputed());
+        assert_eq!(heads.vector_of_winner(), head("y:a2").vector);
+    }
+
+    #[test]
+    fn a_decision_ends_a_dispute() {
+        check(&["x:a1", "y:b1", "x:a1b2"], &["x:a1b2"]);
+    }
+}

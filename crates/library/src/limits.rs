@@ -1,0 +1,43 @@
+//! Caps on what other nodes can cause with libraries.
+
+/// Records of one commit.
+pub const COMMIT_RECORDS_MAX: usize = 8192;
+/// Bytes of the files that one commit carries: 64 GiB.
+pub const COMMIT_CONTENT_LEN_MAX: u64 = 64 << 30;
+/// Bytes of an encoded commit. 8192 records of long paths fit; an author that has longer ones makes smaller commits.
+pub const COMMIT_LEN_MAX: usize = 8 << 20;
+/// Bytes of records after which an author begins another commit.
+pub const COMMIT_LEN_TARGET: usize = 4 << 20;
+/// Authors of one library.
+pub const AUTHORS_MAX: usize = 1024;
+/// Authors that one version vector counts.
+pub const VECTOR_AUTHORS_MAX: usize = 64;
+/// Versions of one path that exclude each other; further ones are not taken.
+pub const HEADS_MAX: usize = 16;
+/// Votes about one proposal, of one voter each.
+pub const VOTES_PER_PROPOSAL_MAX: usize = 256;
+/// Proposals of one library that wait at once.
+pub const PROPOSALS_MAX: usize = 4096;
+/// Bytes of a reason that somebody gives.
+pub const WHY_LEN_MAX: usize = 500;
+/// Locks of one library at once.
+pub const LOCKS_MAX: usize = 1024;
+/// Longest time that a lock holds, milliseconds: a day.
+pub const LOCK_TIME_MAX_MS: u64 = 24 * 3600 * 1000;
+/// Contents that one Seek names.
+pub const SEEK_CONTENTS_MAX: usize = 256;
+/// Peers of one list.
+pub const LISTED_PEERS_MAX: usize = 256;
+/// Users of one list.
+pub const LISTED_USERS_MAX: usize = 256;
+/// Votes of one message.
+pub const VOTES_PER_FRAME_MAX: usize = 256;
+/// Bytes of a commit in one frame.
+pub const PIECE_LEN: usize = 64 << 10;
+/// Bytes of a recipe: ten million pieces are a file of 600 GB.
+pub const RECIPE_LEN_MAX: usize = 64 << 20;
+/// Bytes of a name, user, password or activity.
+pub const TEXT_LEN_MAX: usize = 1024;
+
+const _: () = assert!(COMMIT_LEN_TARGET * 2 <= COMMIT_LEN_MAX);
+const _: () = assert!(PIECE_LEN + 1024 <= swarm_core::base::limits::FRAME_LEN_MAX);

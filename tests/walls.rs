@@ -15,7 +15,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sim", &["core", "engine", "sync"]),
     ("sync", &["core"]),
     ("library", &["core", "sync"]),
-    ("index", &["core", "sync"]),
+    ("index", &["core", "library", "sync"]),
     ("pair", &["core", "files", "index", "sync"]),
     ("link", &["core"]),
     ("files", &["core", "sync"]),

@@ -13,6 +13,8 @@ mod trees;
 mod records;
 mod texts;
 
+mod library;
+
 mod reader;
 mod row;
 mod schema;
@@ -24,6 +26,10 @@ mod error;
 pub mod limits;
 
 pub use error::IndexError;
+pub use library::{
+    Acceptance, Digest, HeldRecord, KnownCommit, KnownProposal, LibraryBook, ProposalEnd, Stored, Taken,
+    ViewEntry, ViewFigures,
+};
 pub use lock::IndexLock;
 pub use reader::IndexReader;
 pub use records::RunRecord;

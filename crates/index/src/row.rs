@@ -73,7 +73,7 @@ pub(crate) fn base_at(row: &Row<'_>, at: usize) -> Result<Option<BaseEntry>, Fau
     Ok(Some(BaseEntry { kind, modified_ns, ids }))
 }
 
-fn kind_at(row: &Row<'_>, at: usize) -> Result<Option<Kind>, Fault> {
+pub(crate) fn kind_at(row: &Row<'_>, at: usize) -> Result<Option<Kind>, Fault> {
     let Some(kind) = row.get_ref(at)?.as_i64_or_null()? else { return Ok(None) };
     match kind {
         FOLDER => Ok(Some(Kind::Folder)),

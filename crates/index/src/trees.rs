@@ -121,6 +121,18 @@ impl<'a> Trees<'a> {
         Ok(())
     }
 
+    /// Makes the base of a path this, whatever both sides have.
+    pub(crate) fn set_base(&self, path: &TreePath, entry: Option<&BaseEntry>) -> Result<(), Fault> {
+        let key = key_of(path);
+        match entry {
+            Some(entry) => self.put_base(&key, entry)?,
+            None => {
+                self.db.prepare_cached("DELETE FROM base WHERE path = ?1")?.execute([&key])?;
+            }
+        }
+        self.open(&key)
+    }
+
     fn put_base(&self, key: &[u8], entry: &BaseEntry) -> Result<(), Fault> {
         let KindColumns { kind, len, content } = KindColumns::of(&entry.kind);
         let id = |side: Side| entry.ids.of(side).map(|id| (id.device.cast_signed(), id.inode.cast_signed()));

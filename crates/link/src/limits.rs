@@ -62,6 +62,8 @@ pub const KEY_SLOTS_MAX: u32 = 256;
 pub const KEY_FILE_LEN_MAX: u64 = 4096;
 /// Bytes received and not yet read on a link to a coordinator.
 pub const COORDINATOR_RECEIVE_WINDOW_LEN: u32 = 256 << 10;
+/// Receive window of a link between nodes that keep libraries, bytes: half a million records come in some 80 MB of frames.
+pub const LIBRARY_RECEIVE_WINDOW_LEN: u32 = 1 << 20;
 
 const _: () = assert!(EARLY_RECEIVE_WINDOW_LEN <= COORDINATOR_RECEIVE_WINDOW_LEN);
 const _: () = assert!(DATAGRAM_LEN_MAX_LOCAL as usize * 10 < 65_507);

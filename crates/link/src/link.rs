@@ -17,7 +17,8 @@ use super::interfaces::canonical;
 use super::protocol::Protocol;
 use super::tls;
 use crate::limits::{
-    CLOSE_REASON_LEN_MAX, COORDINATOR_RECEIVE_WINDOW_LEN, LINK_FINISH_TIMEOUT, LOCAL_SEND_WINDOW_LEN,
+    CLOSE_REASON_LEN_MAX, COORDINATOR_RECEIVE_WINDOW_LEN, LIBRARY_RECEIVE_WINDOW_LEN, LINK_FINISH_TIMEOUT,
+    LOCAL_SEND_WINDOW_LEN,
 };
 use swarm_core::base::NodeId;
 use swarm_core::trust::Denial;
@@ -95,6 +96,11 @@ impl QuicLink {
             Protocol::Coordinator => {
                 connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
                 connection.set_receive_window(VarInt::from_u32(COORDINATOR_RECEIVE_WINDOW_LEN));
+            }
+            // Frames alone, too, but commits and recipes are megabytes.
+            Protocol::Library => {
+                connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
+                connection.set_receive_window(VarInt::from_u32(LIBRARY_RECEIVE_WINDOW_LEN));
             }
         }
         Some(Self { connection, peer, certificate, protocol, is_control_taken: Arc::default(), is_local })

@@ -7,17 +7,20 @@ pub enum Protocol {
     Peer,
     /// Announcements to a coordinator, and its answers.
     Coordinator,
+    /// Commits and votes of libraries.
+    Library,
 }
 
 impl Protocol {
     /// All protocols, for the accepting side.
-    pub(super) const ALL: [Self; 2] = [Self::Peer, Self::Coordinator];
+    pub(super) const ALL: [Self; 3] = [Self::Peer, Self::Coordinator, Self::Library];
 
     /// The name of the protocol on the wire.
     pub(super) const fn alpn(self) -> &'static [u8] {
         match self {
             Self::Peer => b"swarm/1",
             Self::Coordinator => b"swarm-coordinator/1",
+            Self::Library => b"swarm-library/1",
         }
     }
 

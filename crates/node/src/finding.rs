@@ -28,6 +28,8 @@ pub(super) struct Finding {
     coordinators: Vec<Source>,
     /// For one content each, beside those.
     own_coordinators: BTreeMap<ContentId, Vec<Source>>,
+    /// What is announced in place of the engine's contents.
+    meeting_places: Option<watch::Receiver<Vec<ContentId>>>,
     /// The limit on uploads.
     up_max: Option<Rate>,
     /// What the product was told already.
@@ -89,11 +91,22 @@ impl Finding {
             troubles,
             coordinators,
             own_coordinators: BTreeMap::new(),
+            meeting_places: None,
             up_max: None,
             told: BTreeSet::new(),
             look,
         };
         (finding, Plugs { participation: participation_watch, found: report, troubles: trouble_report })
+    }
+
+    /// With contents that are announced in place of those that the node takes part in.
+    pub(super) fn at(self, meeting_places: Option<watch::Receiver<Vec<ContentId>>>) -> Self {
+        Self { meeting_places, ..self }
+    }
+
+    /// Whether nodes of this content are no sources of the engine's.
+    pub(super) fn is_meeting_place(&self, content: &ContentId) -> bool {
+        self.meeting_places.as_ref().is_some_and(|places| places.borrow().contains(content))
     }
 
     /// What a finder says, or that it is time to tell them again what this node takes part in. To be cancelled by dropping the
@@ -136,7 +149,10 @@ impl Finding {
     pub(super) fn update(&mut self, engine: &Engine) {
         let measured = Some(engine.survey().upload_capacity()).filter(|rate| rate.0 > 0);
         let up = measured.into_iter().chain(self.up_max).min().unwrap_or_default();
-        let presences: Arc<[Presence]> = engine.survey().presences().into();
+        let presences: Arc<[Presence]> = match &self.meeting_places {
+            Some(places) => places.borrow().iter().map(|content| meeting_at(*content)).collect(),
+            None => engine.survey().presences().into(),
+        };
         self.own_coordinators
             .retain(|content, _| presences.iter().any(|presence| presence.content == *content));
         let coordinators = presences.iter().map(|presence| presence.content);
@@ -159,6 +175,11 @@ impl Finding {
         coordinators.truncate(COORDINATORS_MAX);
         coordinators
     }
+}
+
+/// A place where nodes meet is announced as a content of which nothing is known yet.
+fn meeting_at(content: ContentId) -> Presence {
+    Presence { content, have_count: 0, chunk_count: 0, is_wanting: true, links: Vec::new() }
 }
 
 const TROUBLES_WAITING_MAX: usize = 16;

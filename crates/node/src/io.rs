@@ -23,7 +23,7 @@ use super::throttle::Throttle;
 use super::upload::UploadTask;
 use super::uploads::Uploads;
 use super::windows::Windows;
-use super::{Limits, NodeEvent, NodeSnapshot, Options};
+use super::{Limits, NodeEvent, NodeSnapshot, Options, OtherLinks};
 use swarm_core::base::{NodeId, Rate};
 use swarm_core::manifest::{Address, Source};
 use swarm_core::trust::{Denial, Role};
@@ -77,7 +77,7 @@ struct Shared {
 impl<N: Network> Io<N> {
     pub(super) fn new(
         network: N,
-        (mut finding, coordination): (Finding, Option<mpsc::Sender<N::Link>>),
+        (mut finding, others): (Finding, OtherLinks<N::Link>),
         ground: Ground,
         options: &Options,
         (commands, events): (mpsc::Receiver<Command>, mpsc::Sender<NodeEvent>),
@@ -85,7 +85,7 @@ impl<N: Network> Io<N> {
         let (report, facts) = mpsc::channel(FACTS_WAITING_MAX);
         let (linked_report, linked) = mpsc::channel(LINKED_WAITING_MAX);
         let Options { limits, dial_timeout, .. } = options;
-        let accepting = accept(network.clone(), linked_report.clone(), coordination, ground.ending.clone());
+        let accepting = accept(network.clone(), linked_report.clone(), others, ground.ending.clone());
         ground.tasks.spawn(accepting);
         finding.set_up(limits.up);
         let windows_len = if limits.windows_len == 0 { u64::MAX } else { limits.windows_len };
@@ -147,7 +147,7 @@ impl<N: Network> Io<N> {
         match fact {
             Fact::Input(input) => return Some(input),
             Fact::Wakeup => return Some(Input::Wakeup),
-            Fact::Found(found) => return Some(self.admit_found(found)),
+            Fact::Found(found) => return self.admit_found(found),
             Fact::Command(command) => return self.admit_command(command, engine),
             Fact::ControlReady { link } => return self.admit_up(link),
             Fact::Ended { link, end } => return Some(self.admit_end(link, end)),
@@ -207,18 +207,21 @@ impl<N: Network> Io<N> {
         }
     }
 
-    fn admit_found(&mut self, found: Found) -> Input {
+    fn admit_found(&mut self, found: Found) -> Option<Input> {
         let Found { content, source, way } = found.clone();
         if self.finding.is_news(&found) {
             let (node, content) = (source.node.short(), content.short());
             tracing::info!(node, content, way = way.name(), "found peer");
             self.events.tell(NodeEvent::Found(found));
         }
+        if self.finding.is_meeting_place(&content) {
+            return None;
+        }
         let purpose = match way {
             Way::Meeting => Purpose::Meet,
             Way::Coordinator | Way::Lan | Way::Dht => Purpose::Fetch,
         };
-        Input::AddSource { content, node: source.node, addresses: source.addresses, purpose }
+        Some(Input::AddSource { content, node: source.node, addresses: source.addresses, purpose })
     }
 
     /// Starts the tasks of a link, if it may stand; the engine hears of it when its control stream stands.
@@ -448,7 +451,7 @@ impl Shared {
 async fn accept<N: Network>(
     network: N,
     linked: mpsc::Sender<Linked<N::Link>>,
-    coordination: Option<mpsc::Sender<N::Link>>,
+    others: OtherLinks<N::Link>,
     ending: CancellationToken,
 ) {
     while let Some(Some(link)) = ending.run_until_cancelled(network.accept()).await {
@@ -458,10 +461,14 @@ async fn accept<N: Network>(
                     break;
                 }
             }
-            Protocol::Coordinator => match &coordination {
-                // A full queue is no reason to keep peers waiting.
+            // A full queue is no reason to keep peers waiting.
+            Protocol::Coordinator => match &others.coordination {
                 Some(coordination) => drop(coordination.try_send(link)),
                 None => link.close(CloseCode::NoCoordinator.code(), "this node is no coordinator"),
+            },
+            Protocol::Library => match &others.libraries {
+                Some(libraries) => drop(libraries.try_send(link)),
+                None => link.close(CloseCode::NoLibraries.code(), "this node keeps no libraries"),
             },
         }
     }

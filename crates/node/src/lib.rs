@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use self::fact::Command;
@@ -82,6 +82,10 @@ pub struct Options {
     pub takes_offers: bool,
     /// Takes links to a coordinator, if this node is one.
     pub coordination: Option<mpsc::Sender<QuicLink>>,
+    /// Takes links about libraries, if this node keeps some.
+    pub libraries: Option<mpsc::Sender<QuicLink>>,
+    /// What finders announce and look for in place of the contents that the node takes part in: their nodes are told to the product alone.
+    pub meeting_places: Option<watch::Receiver<Vec<ContentId>>>,
     /// What nodes were worth at earlier runs.
     pub past: Vec<(NodeId, Reputation)>,
     /// Longest dial, where that is to be less than [`DIAL_TIMEOUT`]: who waits no longer learns what went wrong, too.
@@ -94,6 +98,20 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Node {
     commands: mpsc::Sender<Command>,
+}
+
+/// Who takes links of other protocols than the peers'.
+struct OtherLinks<L> {
+    coordination: Option<mpsc::Sender<L>>,
+    libraries: Option<mpsc::Sender<L>>,
+}
+
+impl<L> OtherLinks<L> {
+    /// Nobody.
+    #[cfg(test)]
+    fn none() -> Self {
+        Self { coordination: None, libraries: None }
+    }
 }
 
 /// Something that happened, for the product.
@@ -161,14 +179,16 @@ impl Node {
         let (finders, advertise) =
             (std::mem::take(&mut options.finders), std::mem::take(&mut options.advertise));
         let finding = Finding::start(&endpoint, finders, advertise, &ground);
-        let coordination = options.coordination.take();
-        Self::start_on(endpoint, (finding, coordination), ground, options)
+        let finding = finding.at(options.meeting_places.take());
+        let others =
+            OtherLinks { coordination: options.coordination.take(), libraries: options.libraries.take() };
+        Self::start_on(endpoint, (finding, others), ground, options)
     }
 
-    /// The same on any network, with these finders and who takes links to a coordinator.
+    /// The same on any network, with these finders and who takes links that are none of a peer's.
     fn start_on<N: Network>(
         network: N,
-        beside: (Finding, Option<mpsc::Sender<N::Link>>),
+        beside: (Finding, OtherLinks<N::Link>),
         ground: Ground,
         options: Options,
     ) -> (Self, mpsc::Receiver<NodeEvent>, JoinHandle<NodeSnapshot>) {

@@ -42,11 +42,13 @@ pub enum CloseCode {
     ControlSilent,
     /// The node is no coordinator.
     NoCoordinator,
+    /// The node keeps no libraries.
+    NoLibraries,
 }
 
 impl CloseCode {
     /// Every code there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Done,
         Self::Duplicate,
         Self::TooManyLinks,
@@ -66,6 +68,7 @@ impl CloseCode {
         Self::ControlStuck,
         Self::ControlSilent,
         Self::NoCoordinator,
+        Self::NoLibraries,
     ];
 
     /// The code on the wire.
@@ -90,6 +93,7 @@ impl CloseCode {
             Self::ControlStuck => 25,
             Self::ControlSilent => 26,
             Self::NoCoordinator => 27,
+            Self::NoLibraries => 28,
         }
     }
 

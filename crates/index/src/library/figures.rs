@@ -1,0 +1,47 @@
+//! How far this node is with a library.
+
+use super::LibraryBook;
+use crate::IndexError;
+
+/// Sums over the view. Bytes and files count regular files alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ViewFigures {
+    /// Files of the view.
+    pub files: u64,
+    /// Their bytes.
+    pub len: u64,
+    /// Files that are not here, or with other bytes.
+    pub files_lacking: u64,
+    /// Their bytes.
+    pub lacking_len: u64,
+    /// Entries here that the view has no longer.
+    pub deletions_to_do: u64,
+    /// Paths at which versions exclude each other.
+    pub disputed: u64,
+}
+
+impl LibraryBook {
+    /// The sums now. Takes some 50 ms for half a million files.
+    pub fn figures(&self) -> Result<ViewFigures, IndexError> {
+        self.read(|db| {
+            let pair = |sql: &str| -> Result<(u64, u64), crate::error::Fault> {
+                Ok(db.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+            };
+            let (files, len) = pair(ALL)?;
+            let (files_lacking, lacking_len) = pair(LACKING)?;
+            let (deletions_to_do, _) = pair(TO_DELETE)?;
+            let (disputed, _) = pair(DISPUTED)?;
+            Ok(ViewFigures { files, len, files_lacking, lacking_len, deletions_to_do, disputed })
+        })
+    }
+}
+
+const ALL: &str = "SELECT count(*), coalesce(sum(len), 0) FROM heads WHERE is_winner = 1 AND kind IN (1, 2)";
+/// Only open paths are looked at: at all others, both sides have the same.
+const LACKING: &str = "SELECT count(*), coalesce(sum(remote.len), 0) FROM open
+    JOIN remote ON remote.path = open.path LEFT JOIN local ON local.path = open.path
+    WHERE remote.kind IN (1, 2) AND remote.content IS NOT local.content";
+const TO_DELETE: &str = "SELECT count(*), 0 FROM open
+    JOIN base ON base.path = open.path JOIN local ON local.path = open.path LEFT JOIN remote ON remote.path = open.path
+    WHERE remote.path IS NULL";
+const DISPUTED: &str = "SELECT count(DISTINCT path), 0 FROM heads WHERE is_winner = 0";

@@ -1,0 +1,89 @@
+//! What a node remembers of a library, in the same file as the trees: commits as they came, the versions of each path that hold, what waits
+//! for votes, digests of contents. The view is the remote tree: a version that begins to hold changes its row in the same transaction.
+//!
+//! Invariant: the row of a path in the remote tree is the winner among its heads, or what a run of this node made of it meanwhile and the
+//! heads hold back. Absent here: who is trusted and what is held (`swarm-library` decides, the caller passes it in), and the network.
+
+mod authors;
+mod commits;
+mod digests;
+mod figures;
+mod heads;
+mod proposals;
+mod take;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::Fault;
+use crate::{IndexError, schema};
+
+pub use commits::{KnownCommit, Stored};
+pub use digests::Digest;
+pub use figures::ViewFigures;
+pub use heads::ViewEntry;
+pub use proposals::{HeldRecord, KnownProposal, ProposalEnd};
+pub use take::{Acceptance, Taken};
+
+/// A connection to the memory of a library. Several may be open; one at a time writes.
+#[derive(Debug)]
+pub struct LibraryBook {
+    db: Connection,
+    path: PathBuf,
+}
+
+impl LibraryBook {
+    /// Opens the memory of a library in this file; makes it if it is not there.
+    pub fn open(path: &Path) -> Result<Self, IndexError> {
+        let db = schema::open(path)?;
+        let made = db.execute_batch(TABLES).map_err(|error| Fault::from(error).at(path));
+        made.map(|()| Self { db, path: path.into() })
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, IndexError> {
+        read(&self.db).map_err(|fault| fault.at(&self.path))
+    }
+
+    fn write<T>(&mut self, write: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, IndexError> {
+        let perform = || -> Result<T, Fault> {
+            let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let written = write(&transaction)?;
+            transaction.commit()?;
+            Ok(written)
+        };
+        perform().map_err(|fault| fault.at(&self.path))
+    }
+}
+
+/// `heads.kind` is NULL for a deletion. `is_winner` is 1 for one head of each path. `held` are records that wait for votes.
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS authors (number INTEGER PRIMARY KEY, node BLOB NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS commits (
+    author INTEGER NOT NULL, seq INTEGER NOT NULL, id BLOB NOT NULL, content BLOB, made_at_ms INTEGER NOT NULL,
+    seen_at_ms INTEGER NOT NULL, is_applied INTEGER NOT NULL, bytes BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS commits_author ON commits (author, seq);
+CREATE INDEX IF NOT EXISTS commits_content ON commits (content) WHERE content IS NOT NULL;
+CREATE TABLE IF NOT EXISTS heads (
+    path BLOB NOT NULL, author INTEGER NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL, is_winner INTEGER NOT NULL,
+    kind INTEGER, len INTEGER, content BLOB, modified_ns INTEGER NOT NULL, sha256 BLOB, vector BLOB NOT NULL, parent BLOB,
+    PRIMARY KEY (path, author, seq, place)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS heads_content ON heads (content, seq) WHERE content IS NOT NULL;
+CREATE INDEX IF NOT EXISTS local_content ON local (content) WHERE kind IN (1, 2);
+CREATE TABLE IF NOT EXISTS proposals (
+    id BLOB PRIMARY KEY NOT NULL, author INTEGER NOT NULL, seq INTEGER NOT NULL, records_hash BLOB NOT NULL, votes INTEGER NOT NULL,
+    seen_at_ms INTEGER NOT NULL, ended INTEGER, ended_at_ms INTEGER
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (
+    author INTEGER NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL, path BLOB NOT NULL, is_deletion INTEGER NOT NULL,
+    PRIMARY KEY (author, seq, place)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS held_path ON held (path);
+CREATE TABLE IF NOT EXISTS votes (id BLOB NOT NULL, voter BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (id, voter)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS digests (content BLOB PRIMARY KEY NOT NULL, sha256 BLOB NOT NULL, chunks BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS flags (
+    content BLOB NOT NULL, path BLOB NOT NULL, source BLOB, times INTEGER NOT NULL, PRIMARY KEY (content, path)
+) WITHOUT ROWID;
+";

@@ -1,0 +1,248 @@
+//! Records that wait for votes, and the votes.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use swarm_core::base::NodeId;
+use swarm_library::{Commit, CommitId, Record};
+use swarm_sync::TreePath;
+
+use super::LibraryBook;
+use super::authors::{node_of, number_of};
+use crate::IndexError;
+use crate::error::Fault;
+use crate::row::{key_of, path_of};
+
+/// How a proposal ended on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProposalEnd {
+    /// Enough votes came: its records hold.
+    Approved,
+    /// Somebody refused it.
+    Refused,
+    /// It waited too long.
+    Expired,
+    /// Its author took it back.
+    Withdrawn,
+}
+
+/// A commit of which records wait, or waited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownProposal {
+    /// The commit.
+    pub id: CommitId,
+    /// Its author.
+    pub author: NodeId,
+    /// Its number.
+    pub seq: u64,
+    /// BLAKE3 of its records: votes name it.
+    pub records_hash: [u8; 32],
+    /// Votes that it needs by the policy of this node.
+    pub votes: u32,
+    /// Milliseconds since 1970, when it came here.
+    pub seen_at_ms: u64,
+    /// How it ended, and when.
+    pub ended: Option<(ProposalEnd, u64)>,
+}
+
+/// A record that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRecord {
+    /// Its place in the commit.
+    pub place: u32,
+    /// Its path.
+    pub path: TreePath,
+    /// Whether it deletes.
+    pub is_deletion: bool,
+}
+
+impl LibraryBook {
+    /// Proposals that wait, or all that are remembered; the oldest first.
+    pub fn proposals(&self, with_ended: bool) -> Result<Vec<KnownProposal>, IndexError> {
+        self.read(|db| {
+            let sql =
+                "SELECT id, author, seq, records_hash, votes, seen_at_ms, ended, ended_at_ms FROM proposals
+                WHERE ended IS NULL OR ?1 ORDER BY seen_at_ms, id";
+            let mut statement = db.prepare_cached(sql)?;
+            let mut rows = statement.query([with_ended])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let ended: Option<i64> = row.get(6)?;
+                let ended_at_ms = row.get::<_, Option<i64>>(7)?.unwrap_or(0).cast_unsigned();
+                let ended = ended.map(end_of).transpose()?.map(|end| (end, ended_at_ms));
+                found.push(KnownProposal {
+                    id: CommitId(row.get(0)?),
+                    author: node_of(db, row.get(1)?)?,
+                    seq: row.get::<_, i64>(2)?.cast_unsigned(),
+                    records_hash: row.get(3)?,
+                    votes: row.get(4)?,
+                    seen_at_ms: row.get::<_, i64>(5)?.cast_unsigned(),
+                    ended,
+                });
+            }
+            Ok(found)
+        })
+    }
+
+    /// Records of a commit that wait, at most `limit`.
+    pub fn held_of(&self, author: &NodeId, seq: u64, limit: usize) -> Result<Vec<HeldRecord>, IndexError> {
+        self.read(|db| {
+            let sql = "SELECT place, path, is_deletion FROM held
+                WHERE author = ?1 AND seq = ?2 ORDER BY place LIMIT ?3";
+            let mut statement = db.prepare_cached(sql)?;
+            let mut rows = statement.query(params![number_of(db, author)?, seq.cast_signed(), limit])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let path = path_of(row.get_ref(1)?.as_blob()?)?;
+                found.push(HeldRecord { place: row.get(0)?, path, is_deletion: row.get(2)? });
+            }
+            Ok(found)
+        })
+    }
+
+    /// How many records of a commit wait.
+    pub fn held_count(&self, author: &NodeId, seq: u64) -> Result<u64, IndexError> {
+        self.read(|db| {
+            let mut found = db.prepare_cached("SELECT count(*) FROM held WHERE author = ?1 AND seq = ?2")?;
+            Ok(found.query_row(params![number_of(db, author)?, seq.cast_signed()], |row| row.get(0))?)
+        })
+    }
+
+    /// Whether this author proposed that nothing stands at a path, and it waits.
+    pub fn is_deletion_held(&self, author: &NodeId, path: &TreePath) -> Result<bool, IndexError> {
+        self.read(|db| {
+            let sql =
+                "SELECT EXISTS (SELECT 1 FROM held WHERE path = ?1 AND author = ?2 AND is_deletion = 1)";
+            let row = params![key_of(path), number_of(db, author)?];
+            Ok(db.prepare_cached(sql)?.query_row(row, |row| row.get(0))?)
+        })
+    }
+
+    /// Whether a record of this author at a path waits.
+    pub fn is_held(&self, author: &NodeId, path: &TreePath) -> Result<bool, IndexError> {
+        self.read(|db| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM held WHERE path = ?1 AND author = ?2)";
+            let row = params![key_of(path), number_of(db, author)?];
+            Ok(db.prepare_cached(sql)?.query_row(row, |row| row.get(0))?)
+        })
+    }
+
+    /// Notes how a proposal ended. Its records are forgotten, unless they were taken before; returns their paths.
+    pub fn end_proposal(
+        &mut self,
+        id: &CommitId,
+        end: ProposalEnd,
+        now_ms: u64,
+    ) -> Result<Vec<TreePath>, IndexError> {
+        self.write(|db| {
+            let place = db
+                .prepare_cached("SELECT author, seq FROM proposals WHERE id = ?1")?
+                .query_row([&id.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+                .optional()?;
+            let Some((author, seq)) = place else { return Ok(Vec::new()) };
+            let mut paths = Vec::new();
+            {
+                let mut statement =
+                    db.prepare_cached("SELECT path FROM held WHERE author = ?1 AND seq = ?2")?;
+                let mut rows = statement.query([author, seq])?;
+                while let Some(row) = rows.next()? {
+                    paths.push(path_of(row.get_ref(0)?.as_blob()?)?);
+                }
+            }
+            db.prepare_cached("DELETE FROM held WHERE author = ?1 AND seq = ?2")?.execute([author, seq])?;
+            db.prepare_cached("UPDATE proposals SET ended = ?2, ended_at_ms = ?3 WHERE id = ?1")?
+                .execute(params![id.0, number_of_end(end), now_ms.cast_signed()])?;
+            Ok(paths)
+        })
+    }
+
+    /// Changes how many votes a proposal needs: the policy changed.
+    pub fn set_needed_votes(&mut self, id: &CommitId, votes: u32) -> Result<(), IndexError> {
+        self.write(|db| {
+            db.prepare_cached("UPDATE proposals SET votes = ?2 WHERE id = ?1")?
+                .execute(params![id.0, votes])?;
+            Ok(())
+        })
+    }
+
+    /// Remembers a vote; replaces an earlier one of the same voter.
+    pub fn put_vote(&mut self, id: &CommitId, voter: &NodeId, bytes: &[u8]) -> Result<(), IndexError> {
+        self.write(|db| {
+            let sql = "INSERT OR REPLACE INTO votes (id, voter, bytes) VALUES (?1, ?2, ?3)";
+            db.prepare_cached(sql)?.execute(params![id.0, voter.as_bytes(), bytes])?;
+            Ok(())
+        })
+    }
+
+    /// Votes about a commit, or all; at most `limit`.
+    pub fn votes(&self, id: Option<&CommitId>, limit: usize) -> Result<Vec<Vec<u8>>, IndexError> {
+        self.read(|db| {
+            let sql = "SELECT bytes FROM votes WHERE ?1 IS NULL OR id = ?1 ORDER BY id, voter LIMIT ?2";
+            let mut statement = db.prepare_cached(sql)?;
+            let rows = statement.query_map(params![id.map(|id| id.0), limit], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// How many votes there are about a commit.
+    pub fn vote_count(&self, id: &CommitId) -> Result<u64, IndexError> {
+        self.read(|db| {
+            let mut found = db.prepare_cached("SELECT count(*) FROM votes WHERE id = ?1")?;
+            Ok(found.query_row([&id.0], |row| row.get(0))?)
+        })
+    }
+}
+
+/// Notes that a record waits.
+pub(super) fn hold(
+    db: &Connection,
+    commit: &Commit,
+    place: u32,
+    record: &Record,
+    votes: u32,
+    now_ms: u64,
+) -> Result<(), Fault> {
+    let header = commit.header();
+    let (author, seq) = (number_of(db, &header.author)?, header.seq.cast_signed());
+    let sql = "INSERT INTO proposals (id, author, seq, records_hash, votes, seen_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT (id) DO UPDATE SET votes = max(votes, ?5)";
+    let row = params![commit.id().0, author, seq, header.records_hash, votes, now_ms.cast_signed()];
+    db.prepare_cached(sql)?.execute(row)?;
+    let is_deletion = !record.state.is_live();
+    let row = params![author, seq, place, key_of(&record.path), is_deletion];
+    let sql =
+        "INSERT OR REPLACE INTO held (author, seq, place, path, is_deletion) VALUES (?1, ?2, ?3, ?4, ?5)";
+    db.prepare_cached(sql)?.execute(row)?;
+    Ok(())
+}
+
+/// The places of a commit's records that wait; they wait no longer.
+pub(super) fn take_held(db: &Connection, commit: &Commit) -> Result<Vec<u32>, Fault> {
+    let header = commit.header();
+    let row = params![number_of(db, &header.author)?, header.seq.cast_signed()];
+    let places = {
+        let mut statement =
+            db.prepare_cached("SELECT place FROM held WHERE author = ?1 AND seq = ?2 ORDER BY place")?;
+        let rows = statement.query_map(row, |row| row.get(0))?;
+        rows.collect::<Result<Vec<u32>, _>>()?
+    };
+    db.prepare_cached("DELETE FROM held WHERE author = ?1 AND seq = ?2")?.execute(row)?;
+    Ok(places)
+}
+
+fn number_of_end(end: ProposalEnd) -> i64 {
+    match end {
+        ProposalEnd::Approved => 1,
+        ProposalEnd::Refused => 2,
+        ProposalEnd::Expired => 3,
+        ProposalEnd::Withdrawn => 4,
+    }
+}
+
+fn end_of(number: i64) -> Result<ProposalEnd, Fault> {
+    match number {
+        1 => Ok(ProposalEnd::Approved),
+        2 => Ok(ProposalEnd::Refused),
+        3 => Ok(ProposalEnd::Expired),
+        4 => Ok(ProposalEnd::Withdrawn),
+        _ => Err(Fault::Damaged("a proposal has an unknown end")),
+    }
+}

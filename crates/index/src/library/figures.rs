@@ -38,7 +38,8 @@ impl LibraryBook {
 
 const ALL: &str = "SELECT count(*), coalesce(sum(len), 0) FROM heads WHERE is_winner = 1 AND kind IN (1, 2)";
 /// Only open paths are looked at: at all others, both sides have the same.
-const LACKING: &str = "SELECT count(*), coalesce(sum(remote.len), 0) FROM open
+const LACKING: &str = "SELECT count(*), coalesce(sum(remote.len), 0)
+    FROM (SELECT path FROM open UNION ALL SELECT path FROM parked) AS open
     JOIN remote ON remote.path = open.path LEFT JOIN local ON local.path = open.path
     WHERE remote.kind IN (1, 2) AND remote.content IS NOT local.content";
 const TO_DELETE: &str = "SELECT count(*), 0 FROM open

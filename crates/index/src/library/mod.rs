@@ -9,6 +9,7 @@ mod commits;
 mod digests;
 mod figures;
 mod heads;
+mod parked;
 mod proposals;
 mod take;
 
@@ -82,6 +83,8 @@ CREATE TABLE IF NOT EXISTS held (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS held_path ON held (path);
 CREATE TABLE IF NOT EXISTS votes (id BLOB NOT NULL, voter BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (id, voter)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parked (path BLOB PRIMARY KEY NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS parked_content ON parked (content);
 CREATE TABLE IF NOT EXISTS digests (content BLOB PRIMARY KEY NOT NULL, sha256 BLOB NOT NULL, chunks BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS flags (
     content BLOB NOT NULL, path BLOB NOT NULL, source BLOB, times INTEGER NOT NULL, PRIMARY KEY (content, path)

@@ -67,8 +67,8 @@ pub use last_look::LastLook;
 pub use nicety::{Nicety, StoreWarning};
 pub use portable::{UnusableNames, WindowsNames};
 pub use replica::{
-    FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints, Ignore, KeptVersion, RootIdentity,
-    WatchError, WatcherGone,
+    Digest, Digests, FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints, Ignore,
+    KeptVersion, RootIdentity, WatchError, WatcherGone,
 };
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

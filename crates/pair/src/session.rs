@@ -95,6 +95,7 @@ impl Pair {
                 ignore: Some(Arc::new(is_ignored)),
                 stop: Arc::clone(stop),
                 chunk_values: Some(self.folder.join(CHUNK_VALUES)),
+                digests: None,
             };
             let root = self.root(side);
             FolderReplica::open(root, how)

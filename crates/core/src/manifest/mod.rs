@@ -11,6 +11,7 @@ mod subtree;
 
 mod body;
 mod file;
+mod library;
 mod reach;
 mod sign;
 mod source;
@@ -24,11 +25,14 @@ pub use file::{ManifestFile, ManifestFileError};
 pub use geometry::{
     ChunkIndex, ChunkSpan, FileIndex, Geometry, Piece, Run, auto_chunk_len_log2, chunk_count_for,
 };
+pub use library::{
+    ContentFile, content_chunk_len_log2, content_hash_of, content_name, is_library_manifest, library_manifest,
+};
 pub use names::{SameName, check_names, same_names};
 pub use path::{EntryPath, PathError};
 pub use seal::{ContentKey, Opening, ParseKeyError, SealError, Sealer, Tag};
 pub use sign::{Signature, SigningKey, verify};
 pub use source::{Address, AddressError, Source, SourceError};
-pub use subtree::{ChunkHasher, Hash, combine_chunk_values};
+pub use subtree::{ChunkHasher, Hash, combine_chunk_values, regroup_chunk_values};
 pub use ticket::{Ticket, TicketError};
 pub use wrap::WrappedKey;

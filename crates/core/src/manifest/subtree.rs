@@ -56,6 +56,20 @@ pub fn combine_chunk_values(file_len: u64, chunk_len_log2: u8, values: &[Hash]) 
     Some(*merge_subtrees_root(&left, &right, Mode::Hash).as_bytes())
 }
 
+/// The values of a file's chunks of a longer length, from those of a shorter one: no byte is hashed again. `None` unless there are exactly
+/// as many values as the file has short chunks, and it has two long ones at least.
+pub fn regroup_chunk_values(file_len: u64, from_log2: u8, to_log2: u8, values: &[Hash]) -> Option<Vec<Hash>> {
+    let chunk_count = super::geometry::chunk_count_for;
+    let is_possible = from_log2 <= to_log2 && chunk_count(file_len, to_log2) >= 2;
+    if !is_possible || values.len() as u64 != chunk_count(file_len, from_log2) {
+        return None;
+    }
+    let lens =
+        (0..chunk_count(file_len, to_log2)).map(|number| (file_len - (number << to_log2)).min(1 << to_log2));
+    let groups = values.chunks(1 << (to_log2 - from_log2));
+    Some(lens.zip(groups).map(|(len, group)| value(len, from_log2, group)).collect())
+}
+
 fn split(len: u64, chunk_len_log2: u8, values: &[Hash]) -> (Hash, Hash) {
     let left_len = left_subtree_len(len);
     let (left, right) = values.split_at((left_len >> chunk_len_log2) as usize);
@@ -92,6 +106,23 @@ mod tests {
                 many => prop_assert_eq!(combine_chunk_values(len as u64, log2, many), Some(expected)),
             }
             prop_assert_eq!(combine_chunk_values(len as u64, log2, &values[1..]), None);
+        }
+
+        #[test]
+        fn values_of_short_chunks_combine_into_those_of_long_ones(len in 1usize..600_000, from in 14u8..=16, more in 0u8..=3) {
+            let data: Vec<u8> = (0..len).map(|i| (i as u8).wrapping_mul(31) ^ (i >> 8) as u8).collect();
+            let values_of = |log2| -> Vec<Hash> {
+                let geometry = Geometry::new([(len as u64, log2)]).expect("one small file");
+                let value = |chunk| {
+                    let span = geometry.span(chunk);
+                    ChunkHasher::hash(&span, &data[span.file_offset as usize..][..span.len as usize])
+                };
+                geometry.chunks().map(value).collect()
+            };
+            let (short, long) = (values_of(from), values_of(from + more));
+            let regrouped = regroup_chunk_values(len as u64, from, from + more, &short);
+            prop_assert_eq!(regrouped, (long.len() >= 2).then_some(long));
+            prop_assert_eq!(regroup_chunk_values(len as u64, from, from + more, &short[1..]), None);
         }
     }
 }

@@ -38,6 +38,11 @@ impl ChunkValues {
             .collect()
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &[Hash] {
+        &self.values
+    }
+
     /// Number of chunks.
     pub(super) fn count(&self) -> usize {
         self.values.len()
@@ -112,7 +117,7 @@ fn make_room(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-const CHUNK_LEN_LOG2: u8 = 16;
+pub(super) const CHUNK_LEN_LOG2: u8 = 16;
 /// In bytes. A file of 10 GB has 5 MB of values.
 pub(super) const CHUNK_LEN: u64 = 1 << CHUNK_LEN_LOG2;
 const VALUE_LEN: u64 = size_of::<Hash>() as u64;

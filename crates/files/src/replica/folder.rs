@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 use swarm_sync::{
-    Blind, ContentSource, Done, Entry, Found, KeptId, NameRules, Op, Replica, ReplicaError, RunId, StageJob,
-    Staged, TreePath, Walk,
+    Blind, ContentSource, Done, Entry, FileContent, Found, KeptId, NameRules, Op, Replica, ReplicaError,
+    RunId, StageJob, Staged, TreePath, Walk,
 };
 
+use super::digests::{Digest, Digests};
 use super::incoming::Incoming;
 use super::root::Root;
 use super::source::FolderSource;
@@ -30,6 +31,8 @@ pub struct FolderOptions {
     /// A folder outside the root for the values of long files' chunks: a new version is compared with them instead of with the old one.
     /// It may be removed at any time.
     pub chunk_values: Option<PathBuf>,
+    /// Is told the SHA-256 and the chunk hashes of each content that is read whole, from the same pass over its bytes.
+    pub digests: Option<Arc<dyn Digests>>,
 }
 
 /// Tells whether a root is the one of last time.
@@ -80,6 +83,14 @@ impl FolderReplica {
         let turn = turn::take(&self.root, waiting)?;
         recover::recover(&self.root, &self.incoming)?;
         Ok(turn)
+    }
+
+    /// Reads a file once more for what proves its content. Of a copy that was staged only the BLAKE3 is known.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Changed`] if no file stands there, or it changes while it is read.
+    pub fn digest_of(&self, path: &TreePath) -> Result<(FileContent, Digest), ReplicaError> {
+        hashing::digest_of(&self.root, path)
     }
 
     /// Removes kept versions for good. One that is not there is no error.

@@ -15,6 +15,7 @@ mod root;
 mod listing;
 mod names;
 
+mod digests;
 mod hashing;
 mod walk;
 
@@ -36,6 +37,7 @@ mod watch;
 
 mod folder;
 
+pub use digests::{Digest, Digests};
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
 pub use turn::FolderTurn;
 pub use versions::KeptVersion;

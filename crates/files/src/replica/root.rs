@@ -110,7 +110,7 @@ impl FileSystem {
 
 impl Default for FolderOptions {
     fn default() -> Self {
-        Self { stop: Arc::new(AtomicBool::new(false)), ignore: None, chunk_values: None }
+        Self { stop: Arc::new(AtomicBool::new(false)), ignore: None, chunk_values: None, digests: None }
     }
 }
 

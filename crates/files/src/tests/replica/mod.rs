@@ -1,6 +1,7 @@
 //! The folder as a replica, on real folders.
 
 mod crashes;
+mod digests;
 mod effects;
 mod hashing;
 mod staging;

@@ -6,7 +6,7 @@ use prost::Message as _;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{SigningKey, verify};
 
-use crate::limits::{COMMIT_LEN_MAX, COMMIT_RECORDS_MAX};
+use crate::limits::{COMMIT_LEN_MAX, COMMIT_RECORDS_MAX, SEQ_MAX};
 use crate::{LibraryKey, Record, proto, record_codec};
 
 /// BLAKE3 of a commit's header.
@@ -253,8 +253,6 @@ impl std::fmt::Display for CommitId {
 const CONTEXT: &[u8] = b"swarm library commit v1";
 /// The signature and the keys of three fields.
 const SIGNATURE_ROOM: usize = 128;
-/// SQLite and JSON have no greater whole numbers.
-const SEQ_MAX: u64 = 1 << 53;
 
 #[cfg(test)]
 mod tests {

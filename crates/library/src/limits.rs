@@ -10,6 +10,8 @@ pub const COMMIT_LEN_MAX: usize = 8 << 20;
 pub const COMMIT_LEN_TARGET: usize = 4 << 20;
 /// Authors of one library.
 pub const AUTHORS_MAX: usize = 1024;
+/// The greatest number of a commit. SQLite and JSON have no greater whole numbers.
+pub const SEQ_MAX: u64 = 1 << 53;
 /// Authors that one version vector counts.
 pub const VECTOR_AUTHORS_MAX: usize = 64;
 /// Versions of one path that exclude each other; further ones are not taken.
@@ -22,6 +24,10 @@ pub const PROPOSALS_MAX: usize = 4096;
 pub const WHY_LEN_MAX: usize = 500;
 /// Locks of one library at once.
 pub const LOCKS_MAX: usize = 1024;
+/// Locks of one holder, so that one node cannot take all.
+pub const LOCKS_PER_HOLDER_MAX: usize = 256;
+/// Bytes of an encoded lock with its signature.
+pub const LOCK_LEN_MAX: usize = 5 << 10;
 /// Longest time that a lock holds, milliseconds: a day.
 pub const LOCK_TIME_MAX_MS: u64 = 24 * 3600 * 1000;
 /// Contents that one Seek names.
@@ -29,9 +35,13 @@ pub const SEEK_CONTENTS_MAX: usize = 256;
 /// Peers of one list.
 pub const LISTED_PEERS_MAX: usize = 256;
 /// Users of one list.
-pub const LISTED_USERS_MAX: usize = 256;
+pub const LISTED_USERS_MAX: usize = 128;
+/// Bytes of a name in such a list.
+pub const LISTED_NAME_LEN_MAX: usize = 96;
 /// Votes of one message.
-pub const VOTES_PER_FRAME_MAX: usize = 256;
+pub const VOTES_PER_FRAME_MAX: usize = 128;
+/// Bytes of an encoded vote with its signature.
+pub const VOTE_LEN_MAX: usize = 900;
 /// Bytes of a commit in one frame.
 pub const PIECE_LEN: usize = 64 << 10;
 /// Bytes of a recipe: ten million pieces are a file of 600 GB.
@@ -41,3 +51,15 @@ pub const TEXT_LEN_MAX: usize = 1024;
 
 const _: () = assert!(COMMIT_LEN_TARGET * 2 <= COMMIT_LEN_MAX);
 const _: () = assert!(PIECE_LEN + 1024 <= swarm_core::base::limits::FRAME_LEN_MAX);
+// What a message may hold fits in a frame: positions of all authors, the longest votes, the longest lists.
+const _: () = assert!(AUTHORS_MAX * 96 + 1024 <= swarm_core::base::limits::FRAME_LEN_MAX);
+const _: () =
+    assert!(VOTES_PER_FRAME_MAX * (VOTE_LEN_MAX + 8) + 64 <= swarm_core::base::limits::FRAME_LEN_MAX);
+const _: () = assert!(
+    LISTED_PEERS_MAX * (48 + swarm_core::base::limits::ADDRESS_LEN_MAX + LISTED_NAME_LEN_MAX)
+        + LISTED_USERS_MAX * (24 + LISTED_NAME_LEN_MAX)
+        <= swarm_core::base::limits::FRAME_LEN_MAX
+);
+const _: () = assert!(5 * 40 + 64 + WHY_LEN_MAX <= VOTE_LEN_MAX);
+const _: () = assert!(swarm_sync::limits::PATH_LEN_MAX + WHY_LEN_MAX + 300 <= LOCK_LEN_MAX);
+const _: () = assert!(LOCKS_PER_HOLDER_MAX * 4 <= LOCKS_MAX);

@@ -1,0 +1,325 @@
+use proptest::prelude::*;
+use swarm_core::manifest::SigningKey;
+
+use super::*;
+use crate::{Guid, Lock, Subject, Verdict};
+
+fn key() -> SigningKey {
+    SigningKey::from_seed(&[1; 32])
+}
+
+fn lib(name: &str) -> LibraryKey {
+    Guid::new(name).expect("a GUID").key()
+}
+
+fn sample_vote(library: LibraryKey, why: &str) -> SignedVote {
+    let subject = Subject { library, commit: CommitId([1; 32]), records_hash: [2; 32] };
+    SignedVote::sign(&key(), subject, Verdict::Yes, why, u64::MAX)
+}
+
+fn numbered(number: u16) -> NodeId {
+    let mut bytes = [7; 32];
+    bytes[..2].copy_from_slice(&number.to_le_bytes());
+    NodeId::from_bytes(bytes)
+}
+
+fn longest_address() -> Address {
+    let label = "a".repeat(62);
+    let host = [label.as_str(); 4].join(".");
+    format!("{host}:65535").parse().expect("an address")
+}
+
+/// The longest of each message that has a list.
+fn longest() -> Vec<Message> {
+    let library = lib("a");
+    let position = |number| Position { author: numbered(number), seq: SEQ_MAX, id: CommitId([1; 32]) };
+    let all = 0..AUTHORS_MAX as u16;
+    let policy = Policy {
+        delete_votes: u32::MAX,
+        move_votes: u32::MAX,
+        bulk_changes: u32::MAX,
+        bulk_votes: u32::MAX,
+        expiry_days: u32::MAX,
+        refused_by_one: true,
+    };
+    let name = "n".repeat(LISTED_NAME_LEN_MAX);
+    let peer = ListedPeer { node: numbered(1), address: Some(longest_address()), name: name.clone() };
+    let lock = Lock {
+        library,
+        holder: key().public(),
+        path: TreePath::new(vec!["p".repeat(255); 16].join("/")).expect("a path"),
+        holds_ms: u64::MAX,
+        made_at_ms: u64::MAX,
+        why: "w".repeat(WHY_LEN_MAX),
+    };
+    vec![
+        Message::Frontier(Standing {
+            library,
+            frontier: Frontier::from_positions(all.clone().map(position)).expect("valid"),
+            votes_digest: Some([1; 32]),
+            policy: Some(policy),
+        }),
+        Message::CommitsRequest {
+            library,
+            after: all.map(|number| After { author: numbered(number), seq: SEQ_MAX }).collect(),
+        },
+        Message::Votes {
+            library,
+            votes: vec![sample_vote(library, &"w".repeat(WHY_LEN_MAX)); VOTES_PER_FRAME_MAX],
+        },
+        Message::Seek { library, contents: vec![ContentId::from_bytes([1; 32]); SEEK_CONTENTS_MAX] },
+        Message::PeerList {
+            peers: vec![peer; LISTED_PEERS_MAX],
+            users: vec![ListedUser { name, role: Role::Viewer }; LISTED_USERS_MAX],
+        },
+        Message::Lock(SignedLock::sign(&key(), lock)),
+        Message::CommitPiece(CommitPiece {
+            library,
+            author: numbered(1),
+            seq: SEQ_MAX,
+            part: Part { len: COMMIT_LEN_MAX as u32, offset: 0, data: vec![1; PIECE_LEN].into() },
+        }),
+    ]
+}
+
+#[test]
+fn the_longest_messages_fit_in_a_frame() {
+    for message in longest() {
+        let frame = message.encode();
+        assert!(frame.len() <= FRAME_LEN_MAX, "{} bytes", frame.len());
+        assert_eq!(Message::decode(frame), Ok(Some(message)));
+    }
+}
+
+fn check_refused(message: Message, expected: WireError) {
+    assert_eq!(Message::decode(message.encode()), Err(expected));
+}
+
+#[test]
+fn what_is_over_a_limit_is_refused() {
+    let library = lib("a");
+    let content = ContentId::from_bytes([1; 32]);
+    let contents = vec![content; SEEK_CONTENTS_MAX + 1];
+    check_refused(Message::Seek { library, contents: contents.clone() }, WireError::Field("contents"));
+    check_refused(Message::Serving { library, contents }, WireError::Field("contents"));
+    let peer = ListedPeer { node: numbered(1), address: None, name: String::new() };
+    let peers = vec![peer; LISTED_PEERS_MAX + 1];
+    check_refused(Message::PeerList { peers, users: vec![] }, WireError::Field("peers"));
+    let user = ListedUser { name: String::new(), role: Role::Viewer };
+    let users = vec![user; LISTED_USERS_MAX + 1];
+    check_refused(Message::PeerList { peers: vec![], users }, WireError::Field("users"));
+    let votes = vec![sample_vote(library, ""); VOTES_PER_FRAME_MAX + 1];
+    check_refused(Message::Votes { library, votes }, WireError::Field("votes"));
+    let after = |number| After { author: numbered(number), seq: 0 };
+    let all = (0..=AUTHORS_MAX as u16).map(after).collect();
+    check_refused(Message::CommitsRequest { library, after: all }, WireError::Field("after"));
+    let twice = vec![after(1), after(1)];
+    check_refused(Message::CommitsRequest { library, after: twice }, WireError::Field("after"));
+    let file = ContentHash([1; 32]);
+    check_refused(Message::RecipeRequest { library, file, len: u64::MAX }, WireError::Field("len"));
+    let long = Bytes::from(vec![0; FRAME_LEN_MAX + 1]);
+    assert_eq!(Message::decode(long), Err(WireError::FrameTooLong(FRAME_LEN_MAX + 1)));
+}
+
+#[test]
+fn a_part_is_within_its_whole() {
+    let check = |len, offset, data_len, expected: Result<(), &'static str>| {
+        let data = vec![1; data_len].into();
+        let part = Part { len, offset, data };
+        let piece = CommitPiece { library: lib("a"), author: numbered(1), seq: 1, part };
+        let decoded = Message::decode(Message::CommitPiece(piece.clone()).encode());
+        let expected = expected.map(|()| Some(Message::CommitPiece(piece))).map_err(WireError::Field);
+        assert_eq!(decoded, expected, "{len} {offset} {data_len}");
+    };
+    check(10, 0, 10, Ok(()));
+    check(10, 4, 6, Ok(()));
+    check(10, 4, 7, Err("offset"));
+    check(10, u32::MAX, 1, Err("offset"));
+    check(10, 0, 0, Err("data"));
+    check(COMMIT_LEN_MAX as u32, 0, PIECE_LEN, Ok(()));
+    check(COMMIT_LEN_MAX as u32, 0, PIECE_LEN + 1, Err("data"));
+    check(COMMIT_LEN_MAX as u32 + 1, 0, 1, Err("len"));
+}
+
+#[test]
+fn a_vote_for_another_library_is_not_let_in() {
+    let votes = vec![sample_vote(lib("b"), "")];
+    check_refused(Message::Votes { library: lib("a"), votes }, WireError::Field("library of a vote"));
+}
+
+#[test]
+fn texts_are_cut_by_the_sender_and_refused_by_the_receiver() {
+    let refusal = |why: &str| Refusal { library: None, code: RefusalCode::TooMuch, why: why.to_owned() };
+    let sent = Message::Refusal(refusal(&"w\n".repeat(WHY_LEN_MAX)));
+    let read = Message::decode(sent.encode());
+    assert_eq!(read, Ok(Some(Message::Refusal(refusal(&"w ".repeat(WHY_LEN_MAX / 2))))));
+    let raw = |why: String| {
+        let refusal = proto::Refusal { library: Bytes::new(), code: 4, why };
+        proto::LibraryFrame { message: Some(Proto::Refusal(refusal)) }.encode_to_vec()
+    };
+    for why in ["w".repeat(WHY_LEN_MAX + 1), "\u{1b}[2J".to_owned()] {
+        assert_eq!(Message::decode(raw(why).into()), Err(WireError::Field("why")));
+    }
+}
+
+#[test]
+fn what_a_later_version_says_is_passed_over() {
+    // Field 99, 3 bytes.
+    assert_eq!(Message::decode(Bytes::from_static(&[0x9a, 0x06, 3, 1, 2, 3])), Ok(None));
+    let code =
+        |code| Refusal::from_proto(proto::Refusal { code, ..Default::default() }).map(|read| read.code);
+    assert_eq!([code(3), code(77)], [Ok(RefusalCode::NotHere), Ok(RefusalCode::Other)]);
+    let user = |role: &str| proto::ListedUser { name: String::new(), role: role.to_owned() };
+    let role = |text: &str| ListedUser::from_proto(&user(text)).map(|read| read.role);
+    assert_eq!([role("admin"), role("curator")], [Ok(Role::Admin), Ok(Role::Viewer)]);
+}
+
+#[test]
+fn a_password_is_not_shown() {
+    let hello = Hello {
+        major: 1,
+        minor: 0,
+        user: "me".to_owned(),
+        password: "secret".to_owned(),
+        name: String::new(),
+        api: None,
+    };
+    assert!(!format!("{:?}", Message::Hello(hello)).contains("secret"));
+}
+
+fn addresses() -> impl Strategy<Value = Option<Address>> {
+    prop::option::of(any::<std::net::SocketAddrV4>().prop_filter_map("a port", |address| {
+        (address.port() > 0).then(|| std::net::SocketAddr::from(address).into())
+    }))
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    "[a-zäß -]{0,20}"
+}
+
+fn libraries() -> impl Strategy<Value = LibraryKey> {
+    any::<[u8; 32]>().prop_filter_map("32 bytes", |bytes| LibraryKey::from_slice(&bytes))
+}
+
+fn hashes() -> impl Strategy<Value = ContentHash> {
+    any::<[u8; 32]>().prop_map(ContentHash)
+}
+
+fn nodes() -> impl Strategy<Value = NodeId> {
+    any::<[u8; 32]>().prop_map(NodeId::from_bytes)
+}
+
+fn standings() -> impl Strategy<Value = Standing> {
+    let position = (nodes(), 1..=SEQ_MAX, any::<[u8; 32]>()).prop_map(|(author, seq, id)| Position {
+        author,
+        seq,
+        id: CommitId(id),
+    });
+    let policy = (any::<[u32; 5]>(), any::<bool>()).prop_map(|(n, refused_by_one)| Policy {
+        delete_votes: n[0],
+        move_votes: n[1],
+        bulk_changes: n[2],
+        bulk_votes: n[3],
+        expiry_days: n[4],
+        refused_by_one,
+    });
+    let digest = prop::option::of(any::<[u8; 32]>());
+    let positions = prop::collection::vec(position, 0..5);
+    (libraries(), positions, digest, prop::option::of(policy)).prop_filter_map(
+        "distinct authors",
+        |(library, positions, votes_digest, policy)| {
+            let frontier = Frontier::from_positions(positions)?;
+            Some(Standing { library, frontier, votes_digest, policy })
+        },
+    )
+}
+
+fn parts() -> impl Strategy<Value = Part> {
+    (prop::collection::vec(any::<u8>(), 1..50), 0..1000u32, 0..1000u32).prop_map(|(data, offset, rest)| {
+        Part { len: offset + data.len() as u32 + rest, offset, data: data.into() }
+    })
+}
+
+fn lists() -> impl Strategy<Value = Message> {
+    let peer =
+        (nodes(), addresses(), texts()).prop_map(|(node, address, name)| ListedPeer { node, address, name });
+    let user = (texts(), prop::sample::select(Role::ALL.to_vec()))
+        .prop_map(|(name, role)| ListedUser { name, role });
+    (prop::collection::vec(peer, 0..4), prop::collection::vec(user, 0..4))
+        .prop_map(|(peers, users)| Message::PeerList { peers, users })
+}
+
+fn messages() -> impl Strategy<Value = Message> {
+    let hello = (any::<[u32; 2]>(), texts(), texts(), texts(), addresses()).prop_map(
+        |([major, minor], user, password, name, api)| {
+            Message::Hello(Hello { major, minor, user, password, name, api })
+        },
+    );
+    let after = (nodes(), 0..=SEQ_MAX).prop_map(|(author, seq)| After { author, seq });
+    let request = (libraries(), prop::collection::vec(after, 0..4))
+        .prop_map(|(library, after)| Message::CommitsRequest { library, after });
+    let piece = (libraries(), nodes(), 1..=SEQ_MAX, parts()).prop_map(|(library, author, seq, part)| {
+        Message::CommitPiece(CommitPiece { library, author, seq, part })
+    });
+    let votes = (libraries(), prop::collection::vec(texts(), 0..3)).prop_map(|(library, whys)| {
+        let votes = whys.iter().map(|why| sample_vote(library, why)).collect();
+        Message::Votes { library, votes }
+    });
+    let contents = prop::collection::vec(any::<[u8; 32]>().prop_map(ContentId::from_bytes), 0..4).boxed();
+    let seek =
+        (libraries(), contents.clone()).prop_map(|(library, contents)| Message::Seek { library, contents });
+    let serving =
+        (libraries(), contents).prop_map(|(library, contents)| Message::Serving { library, contents });
+    let progress = (libraries(), any::<[u64; 5]>(), texts()).prop_map(|(library, n, activity)| {
+        let pair = |one: u64, other: u64| (one.min(other), one.max(other));
+        let completion = Completion::of(pair(n[0], n[1]), pair(n[2], n[3]), n[4]).expect("valid");
+        Message::Progress(Progress { library, completion, activity })
+    });
+    let flag = (libraries(), "[a-z]{1,9}(/[a-z]{1,9}){0,3}", hashes(), prop::option::of(nodes())).prop_map(
+        |(library, path, file, source)| {
+            let path = TreePath::new(path).expect("a path");
+            Message::Flag(Flag { library, path, file, source })
+        },
+    );
+    let lock = (libraries(), "[a-z]{1,9}", any::<[u64; 2]>(), texts()).prop_map(
+        |(library, path, [holds_ms, made_at_ms], why)| {
+            let path = TreePath::new(path).expect("a path");
+            let lock = Lock { library, holder: key().public(), path, holds_ms, made_at_ms, why };
+            Message::Lock(SignedLock::sign(&key(), lock))
+        },
+    );
+    let refusal = (prop::option::of(libraries()), prop::sample::select(RefusalCode::ALL.to_vec()), texts())
+        .prop_map(|(library, code, why)| Message::Refusal(Refusal { library, code, why }));
+    let recipe_request = (libraries(), hashes(), 0..=FILE_LEN_MAX)
+        .prop_map(|(library, file, len)| Message::RecipeRequest { library, file, len });
+    let recipe_piece = (libraries(), hashes(), parts())
+        .prop_map(|(library, file, part)| Message::RecipePiece(RecipePiece { library, file, part }));
+    prop_oneof![
+        hello,
+        standings().prop_map(Message::Frontier),
+        request,
+        piece,
+        votes,
+        seek,
+        serving,
+        progress,
+        lists(),
+        flag,
+        lock,
+        refusal,
+        recipe_request,
+        recipe_piece,
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_message_survives_the_wire(message in messages()) {
+        prop_assert_eq!(Message::decode(message.encode()), Ok(Some(message)));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = Message::decode(bytes.into());
+    }
+}

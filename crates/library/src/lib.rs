@@ -3,7 +3,7 @@
 //!
 //! `record` is one version of one path, `commit` a signed batch of them; `vector` says which versions a version was made from, `heads`
 //! which versions of a path hold. `policy` says which changes are held, `proposal` whether the votes about one suffice, `trust` what counts of
-//! whom. `wire` has the messages, `assembly` puts commits together from them, `frontier` says what to ask for. `key` is a library's name on the wire. Invariant: nothing here depends on the order in which commits come.
+//! whom. `taking` is what a record does to its path, `drafts` what operations of this node come to. `wire` has the messages, `assembly` puts commits together from them, `frontier` says what to ask for. `key` is a library's name on the wire. Invariant: nothing here depends on the order in which commits come.
 //! Absent here: bytes of files (the engine moves them), what is done about a difference (sync).
 
 pub mod limits;
@@ -20,6 +20,9 @@ pub mod record_codec;
 
 mod commit;
 mod heads;
+
+mod drafts;
+mod taking;
 
 mod frontier;
 
@@ -41,6 +44,7 @@ mod wire_codec;
 
 pub use assembly::{AssemblyError, CommitAssembly, pieces_of};
 pub use commit::{Commit, CommitError, CommitId, Draft, Header};
+pub use drafts::{Drafted, Drafter, Drafts, ViewReader};
 pub use frontier::{After, Equivocation, Frontier, Position};
 pub use heads::{Head, Heads, Taken};
 pub use key::{BadGuid, GUID_LEN_MAX, Guid, LibraryKey};
@@ -49,6 +53,7 @@ pub use locks::{LockTaken, Locks};
 pub use policy::{Cause, Need, Policy, held};
 pub use proposal::{Ballots, Outcome, Proposal, VoteSet, VoteTaken};
 pub use record::{Live, Record, RecordRef, State};
+pub use taking::{BaseChange, Step, take};
 pub use trust::{Permission, Role, Trust, counts, may};
 pub use vector::Vector;
 pub use view::Completion;

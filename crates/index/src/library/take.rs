@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use swarm_core::base::NodeId;
-use swarm_library::{Commit, Head, Heads, Record, RecordRef, State};
+use swarm_library::{BaseChange, Commit, Head, Live, Record, RecordRef, State, Step};
 use swarm_sync::{BaseEntry, Entry, Observation, PerSide, Side, Stamp, TreePath};
 
 use super::heads::{load, store};
@@ -98,7 +98,7 @@ impl LibraryBook {
             let trees = Trees::new(db)?;
             for place in proposals::take_held(db, commit)? {
                 let record = records.get(place as usize).ok_or(Fault::Damaged("a held record is missing"))?;
-                take(db, Some((&trees, me)), record_ref(commit, place), record, &mut taken)?;
+                take(db, (Some(&trees), me), record_ref(commit, place), record, &mut taken)?;
             }
             Ok(taken)
         })
@@ -135,8 +135,8 @@ fn apply(
         trees.expect_load(Side::Remote)?;
     }
     let rows = match way {
-        Way::Own => None,
-        Way::Peer { me } => Some((&trees, me)),
+        Way::Own => (None, &commit.header().author),
+        Way::Peer { me } => (Some(&trees), me),
     };
     for (place, record) in (0_u32..).zip(records) {
         match votes.get(place as usize).copied().unwrap_or(0) {
@@ -156,57 +156,41 @@ fn record_ref(commit: &Commit, index: u32) -> RecordRef {
 
 fn take(
     db: &Connection,
-    rows: Option<(&Trees<'_>, &NodeId)>,
+    (trees, me): (Option<&Trees<'_>>, &NodeId),
     reference: RecordRef,
     record: &Record,
     taken: &mut Taken,
 ) -> Result<(), Fault> {
     let key = key_of(&record.path);
     let before = load(db, &key)?;
-    let mut now = before.clone();
     let Record { state, vector, parent, .. } = record.clone();
-    match now.take(Head { record: reference, state, vector, parent }) {
-        swarm_library::Taken::Holds => {}
-        swarm_library::Taken::Known | swarm_library::Taken::TooMany => return Ok(()),
+    let head = Head { record: reference, state, vector, parent };
+    let Some(Step { heads, is_changed, base }) = swarm_library::take(&before, head, me) else {
+        return Ok(());
+    };
+    store(db, &key, &before, &heads)?;
+    taken.disputed += u64::from(heads.is_disputed());
+    taken.changed += u64::from(is_changed);
+    let Some(trees) = trees else { return Ok(()) };
+    if is_changed {
+        trees.observe(Side::Remote, &row_of(&record.path, heads.winner()))?;
     }
-    store(db, &key, &before, &now)?;
-    taken.disputed += u64::from(now.is_disputed());
-    if before.winner().map(|head| &head.state) == now.winner().map(|head| &head.state) {
-        return match rows {
-            Some((trees, me)) => fix_base(db, trees, (&record.path, me), &before, &now),
-            None => Ok(()),
-        };
-    }
-    taken.changed += 1;
-    let Some((trees, me)) = rows else { return Ok(()) };
-    trees.observe(Side::Remote, &row_of(&record.path, now.winner()))?;
-    fix_base(db, trees, (&record.path, me), &before, &now)
+    set_base(db, trees, &record.path, base)
 }
 
-/// Tells the planner about a version that this node made itself and that lost: it sees both against what they were made from, and calls
-/// it a conflict. Once a version includes the lost one, the planner sees it as what both had: the new version follows it.
-fn fix_base(
-    db: &Connection,
-    trees: &Trees<'_>,
-    (path, me): (&TreePath, &NodeId),
-    before: &Heads,
-    now: &Heads,
-) -> Result<(), Fault> {
-    let base = match (before.lost_of(me), now.lost_of(me)) {
-        (None, None) => return Ok(()),
-        (_, Some(lost)) => match lost.parent {
-            Some(parent) => base_of_content(db, path, parent)?,
-            None => None,
-        },
-        (Some(lost), None) => base_of(&lost.state),
+fn set_base(db: &Connection, trees: &Trees<'_>, path: &TreePath, change: BaseChange) -> Result<(), Fault> {
+    let base = match change {
+        BaseChange::Keep => return Ok(()),
+        BaseChange::Parent(None) => None,
+        BaseChange::Parent(Some(parent)) => base_of_content(db, path, parent)?,
+        BaseChange::Settled(live) => live.map(base_of),
     };
     trees.set_base(path, base.as_ref())
 }
 
-fn base_of(state: &State) -> Option<BaseEntry> {
-    let State::Live(live) = state else { return None };
+fn base_of(live: Live) -> BaseEntry {
     let ids = PerSide { local: None, remote: None };
-    Some(BaseEntry { kind: live.kind.clone(), modified_ns: live.modified_ns, ids })
+    BaseEntry { kind: live.kind, modified_ns: live.modified_ns, ids }
 }
 
 /// The base with the content that a lost version was made from. Its length is known from the base or from a kept text: without either,

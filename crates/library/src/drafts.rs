@@ -1,0 +1,374 @@
+//! Records that this node is about to sign: operations of a run on the view, as records. Invariant: a path has one draft, and each draft
+//! includes the version that the run saw there and the own one that lost to it. Absent here: commits.
+
+use std::collections::BTreeMap;
+
+use swarm_core::base::NodeId;
+use swarm_sync::{ContentHash, Entry, Kind, Op, OpKind, TreePath};
+
+use crate::limits::{COMMIT_CONTENT_LEN_MAX, COMMIT_LEN_TARGET, COMMIT_RECORDS_MAX};
+use crate::{Head, Heads, Live, Record, State, Vector, record_codec};
+
+/// What drafts are made from.
+pub trait ViewReader {
+    /// Why it cannot be read.
+    type Error;
+
+    /// The versions of a path that hold.
+    fn heads(&self, path: &TreePath) -> Result<Heads, Self::Error>;
+
+    /// The live winners below a place, in path order.
+    fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Head)>, Self::Error>;
+
+    /// SHA-256 of a file with these bytes, where it is known.
+    fn sha256(&self, hash: &ContentHash) -> Result<Option<[u8; 32]>, Self::Error>;
+
+    /// Whether this node proposed a change at a path that waits for votes, and whether it deletes.
+    fn proposed(&self, path: &TreePath) -> Result<Option<bool>, Self::Error>;
+}
+
+/// What became of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drafted {
+    /// It is drafted, or stands already.
+    Done,
+    /// Another entry stands there than the operation expects.
+    Changed,
+}
+
+/// Records in the order in which their paths were drafted first.
+#[derive(Debug, Default)]
+pub struct Drafts {
+    records: Vec<Record>,
+    at: BTreeMap<TreePath, usize>,
+}
+
+/// Who drafts, and when, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub struct Drafter {
+    /// This node.
+    pub me: NodeId,
+    /// By its clock.
+    pub now_s: u64,
+}
+
+impl Drafts {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Drafts an operation.
+    pub fn draft<R: ViewReader>(&mut self, op: &Op, view: &R, drafter: Drafter) -> Result<Drafted, R::Error> {
+        let expected = op.expected.as_deref();
+        match &op.kind {
+            OpKind::MakeFolder => self.put(&op.path, live(Kind::Folder, 0), None, view, drafter),
+            OpKind::Put { content, modified_ns, .. } => {
+                let state = live(content.clone(), *modified_ns);
+                self.put(&op.path, state, expected, view, drafter)
+            }
+            OpKind::SetExecutable { executable } => {
+                let Some(entry) = expected else { return Ok(Drafted::Changed) };
+                let Kind::File(mut file) = entry.kind else { return Ok(Drafted::Changed) };
+                file.executable = *executable;
+                self.put(&op.path, live(Kind::File(file), entry.modified_ns), expected, view, drafter)
+            }
+            OpKind::Remove => self.put(&op.path, State::Deleted, expected, view, drafter),
+            OpKind::Move { from } => self.move_all(from, &op.path, expected, view, drafter),
+        }
+    }
+
+    /// Drafts that this node follows the winner, where a version of its own lost and the winner stands on its disk now: the dispute ends.
+    pub fn settle<R: ViewReader>(
+        &mut self,
+        path: &TreePath,
+        view: &R,
+        drafter: Drafter,
+    ) -> Result<(), R::Error> {
+        let heads = view.heads(path)?;
+        let Some(winner) = heads.winner().filter(|_| heads.lost_of(&drafter.me).is_some()) else {
+            return Ok(());
+        };
+        self.add(path, winner.state.clone(), None, &heads, view, drafter)
+    }
+
+    /// Takes the drafts out, in batches that each fit a commit. The ends of a move are in one batch.
+    pub fn take_batches(&mut self) -> Vec<Vec<Record>> {
+        self.at.clear();
+        let (mut batches, mut batch) = (Vec::new(), Batch::default());
+        for record in std::mem::take(&mut self.records) {
+            let is_pair = record.moved_from.as_ref() == batch.records.last().map(|last| &last.path);
+            if batch.is_full_for(&record) && !is_pair {
+                batches.push(std::mem::take(&mut batch).records);
+            }
+            batch.push(record);
+        }
+        if !batch.records.is_empty() {
+            batches.push(batch.records);
+        }
+        batches
+    }
+
+    fn put<R: ViewReader>(
+        &mut self,
+        path: &TreePath,
+        state: State,
+        expected: Option<&Entry>,
+        view: &R,
+        drafter: Drafter,
+    ) -> Result<Drafted, R::Error> {
+        let heads = view.heads(path)?;
+        let standing = self.standing(path, &heads);
+        if standing.as_ref() == state.kind() {
+            return Ok(Drafted::Done);
+        }
+        if let Some(is_deletion) = view.proposed(path)?
+            && !self.at.contains_key(path)
+            && is_deletion != state.is_live()
+        {
+            return Ok(Drafted::Done);
+        }
+        if standing.as_ref() != expected.map(|entry| &entry.kind) {
+            return Ok(Drafted::Changed);
+        }
+        self.add(path, state, None, &heads, view, drafter)?;
+        Ok(Drafted::Done)
+    }
+
+    fn move_all<R: ViewReader>(
+        &mut self,
+        from: &TreePath,
+        to: &TreePath,
+        expected: Option<&Entry>,
+        view: &R,
+        drafter: Drafter,
+    ) -> Result<Drafted, R::Error> {
+        let heads = view.heads(from)?;
+        let standing = self.standing(from, &heads);
+        let (Some(kind), Some(expected)) = (standing, expected) else {
+            // A run that was cut off after the records were signed does it again.
+            let there = view.heads(to)?;
+            let is_there = self.standing(to, &there).is_some();
+            return Ok(if is_there { Drafted::Done } else { Drafted::Changed });
+        };
+        if kind != expected.kind {
+            return Ok(Drafted::Changed);
+        }
+        let modified_ns = expected.modified_ns;
+        let mut moved = vec![(from.clone(), live(kind, modified_ns))];
+        moved.extend(view.below(from)?.into_iter().map(|(path, head)| (path, head.state)));
+        let drafted: Vec<(TreePath, State)> = self.below(from);
+        for (path, state) in drafted {
+            moved.retain(|(known, _)| *known != path);
+            moved.extend(state.is_live().then_some((path, state)));
+        }
+        for (path, state) in moved {
+            let Some(goal) = path.moved(from, to) else { continue };
+            let (old, new) = (view.heads(&path)?, view.heads(&goal)?);
+            self.add(&path, State::Deleted, None, &old, view, drafter)?;
+            self.add(&goal, state, Some(path), &new, view, drafter)?;
+        }
+        Ok(Drafted::Done)
+    }
+
+    /// Drafts below a place.
+    fn below(&self, place: &TreePath) -> Vec<(TreePath, State)> {
+        let drafts = self.at.iter().filter(|(path, _)| path.is_below(place));
+        drafts.map(|(path, at)| (path.clone(), self.records[*at].state.clone())).collect()
+    }
+
+    /// What stands at a path once the drafts hold.
+    fn standing(&self, path: &TreePath, heads: &Heads) -> Option<Kind> {
+        let drafted = self.at.get(path).map(|at| &self.records[*at].state);
+        let state = drafted.or_else(|| heads.winner().map(|head| &head.state));
+        state.and_then(State::kind).cloned()
+    }
+
+    fn add<R: ViewReader>(
+        &mut self,
+        path: &TreePath,
+        mut state: State,
+        moved_from: Option<TreePath>,
+        heads: &Heads,
+        view: &R,
+        drafter: Drafter,
+    ) -> Result<(), R::Error> {
+        if let State::Live(live) = &mut state
+            && let Kind::File(file) = &live.kind
+        {
+            live.sha256 = view.sha256(&file.hash)?;
+        }
+        if let Some(at) = self.at.get(path) {
+            let record = &mut self.records[*at];
+            record.state = state;
+            if moved_from.is_some() {
+                record.moved_from = moved_from;
+            }
+            return Ok(());
+        }
+        let file = heads.winner().and_then(|head| head.state.kind()).and_then(Kind::file);
+        let parent = file.map(|file| file.hash);
+        let vector = vector_of(heads, drafter);
+        self.at.insert(path.clone(), self.records.len());
+        self.records.push(Record { path: path.clone(), state, vector, parent, moved_from });
+        Ok(())
+    }
+}
+
+/// A version made from the winner, and from the version of this node that lost to it: the run saw both.
+fn vector_of(heads: &Heads, drafter: Drafter) -> Vector {
+    let mut vector = heads.vector_of_winner();
+    if let Some(lost) = heads.lost_of(&drafter.me) {
+        vector = vector.joined(&lost.vector);
+    }
+    vector.next(drafter.me, drafter.now_s)
+}
+
+fn live(kind: Kind, modified_ns: i64) -> State {
+    State::Live(Live { kind, modified_ns, sha256: None })
+}
+
+/// Records of one commit.
+#[derive(Default)]
+struct Batch {
+    records: Vec<Record>,
+    len: usize,
+    content_len: u64,
+}
+
+impl Batch {
+    fn is_full_for(&self, record: &Record) -> bool {
+        // Room for the other end of a move.
+        self.records.len() + 2 > COMMIT_RECORDS_MAX
+            || self.len + record_codec::encoded_len_max(record) > COMMIT_LEN_TARGET
+            || (self.content_len + record.content_len() > COMMIT_CONTENT_LEN_MAX && !self.records.is_empty())
+    }
+
+    fn push(&mut self, record: Record) {
+        self.len += record_codec::encoded_len_max(&record);
+        self.content_len = self.content_len.saturating_add(record.content_len());
+        self.records.push(record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use swarm_sync::{FileContent, Stamp};
+
+    use super::*;
+    use crate::RecordRef;
+
+    fn node(name: char) -> NodeId {
+        NodeId::from_bytes([name as u8; 32])
+    }
+
+    fn path(text: &str) -> TreePath {
+        TreePath::new(text).expect("a path")
+    }
+
+    fn kind(content: &str) -> Kind {
+        let hash = ContentHash::of(content.as_bytes());
+        Kind::File(FileContent { len: 1, hash, executable: false })
+    }
+
+    /// `d/x=1` is a file with the content 1 by another node.
+    struct World(BTreeMap<TreePath, Heads>);
+
+    impl World {
+        fn of(text: &str) -> Self {
+            let entry = |word: &str| {
+                let (name, content) = word.split_once('=').expect("a file");
+                let head = Head {
+                    record: RecordRef { author: node('b'), seq: 1, index: 0 },
+                    state: live(kind(content), 0),
+                    vector: Vector::of(node('b'), 1),
+                    parent: None,
+                };
+                (path(name), Heads::of(vec![head]))
+            };
+            Self(text.split_whitespace().map(entry).collect())
+        }
+    }
+
+    impl ViewReader for World {
+        type Error = Infallible;
+
+        fn heads(&self, path: &TreePath) -> Result<Heads, Infallible> {
+            Ok(self.0.get(path).cloned().unwrap_or_default())
+        }
+
+        fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Head)>, Infallible> {
+            let below = self.0.iter().filter(|(path, _)| path.is_below(place));
+            Ok(below.map(|(path, heads)| (path.clone(), heads.all()[0].clone())).collect())
+        }
+
+        fn sha256(&self, _: &ContentHash) -> Result<Option<[u8; 32]>, Infallible> {
+            Ok(None)
+        }
+
+        fn proposed(&self, _: &TreePath) -> Result<Option<bool>, Infallible> {
+            Ok(None)
+        }
+    }
+
+    fn op(path_text: &str, kind: OpKind, expected: Option<&str>) -> Op {
+        let entry =
+            |content: &str| Entry { kind: self::kind(content), modified_ns: 0, stamp: Stamp::default() };
+        Op { path: path(path_text), kind, expected: expected.map(|content| Box::new(entry(content))) }
+    }
+
+    fn put(path_text: &str, content: &str, expected: Option<&str>) -> Op {
+        let source = swarm_sync::Source::Other { path: path(path_text) };
+        op(path_text, OpKind::Put { content: kind(content), modified_ns: 0, source }, expected)
+    }
+
+    /// What operations come to: `changed` where one is refused, and the drafts.
+    fn check(world: &str, ops: &[Op], expected: &str) {
+        let world = World::of(world);
+        let (mut drafts, mut shown) = (Drafts::default(), Vec::new());
+        for op in ops {
+            let drafted = drafts.draft(op, &world, Drafter { me: node('a'), now_s: 0 }).expect("infallible");
+            if drafted == Drafted::Changed {
+                shown.push("changed".to_owned());
+            }
+        }
+        let names: BTreeMap<ContentHash, &str> =
+            ["1", "2", "3"].into_iter().map(|name| (ContentHash::of(name.as_bytes()), name)).collect();
+        for record in drafts.take_batches().into_iter().flatten() {
+            let content = match record.state.kind() {
+                Some(Kind::File(file)) => names[&file.hash],
+                Some(_) => "/",
+                None => "-",
+            };
+            let from = record.moved_from.map(|from| format!("<{from}")).unwrap_or_default();
+            assert_eq!(record.vector.counter(&node('a')), 1);
+            shown.push(format!("{}={content}{from}", record.path));
+        }
+        assert_eq!(shown.join(" "), expected);
+    }
+
+    #[test]
+    fn operations_become_records() {
+        check("x=1", &[put("x", "2", Some("1")), put("y", "3", None)], "x=2 y=3");
+        check("x=1", &[op("x", OpKind::Remove, Some("1"))], "x=-");
+        check("", &[op("d", OpKind::MakeFolder, None)], "d=/");
+    }
+
+    #[test]
+    fn an_operation_on_something_else_is_refused_and_one_that_was_done_is_done() {
+        check("x=1", &[put("x", "2", Some("3"))], "changed");
+        check("x=1", &[put("x", "2", None)], "changed");
+        check("x=2", &[put("x", "2", Some("1"))], "");
+        check("", &[op("x", OpKind::Remove, Some("1"))], "");
+    }
+
+    #[test]
+    fn a_move_is_a_record_for_each_end() {
+        let moved = |from: &str| OpKind::Move { from: path(from) };
+        check("x=1", &[op("y", moved("x"), Some("1"))], "x=- y=1<x");
+        check("x=1", &[op("y", moved("x"), Some("1")), put("x", "2", None)], "x=2 y=1<x");
+        check("", &[op("y", moved("x"), Some("1"))], "changed");
+    }
+}

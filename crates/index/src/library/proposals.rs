@@ -106,22 +106,12 @@ impl LibraryBook {
         })
     }
 
-    /// Whether this author proposed that nothing stands at a path, and it waits.
-    pub fn is_deletion_held(&self, author: &NodeId, path: &TreePath) -> Result<bool, IndexError> {
+    /// Whether a change of `author` at a path waits, and whether it deletes.
+    pub fn held_at(&self, author: &NodeId, path: &TreePath) -> Result<Option<bool>, IndexError> {
         self.read(|db| {
-            let sql =
-                "SELECT EXISTS (SELECT 1 FROM held WHERE path = ?1 AND author = ?2 AND is_deletion = 1)";
+            let sql = "SELECT is_deletion FROM held WHERE path = ?1 AND author = ?2 ORDER BY seq DESC LIMIT 1";
             let row = params![key_of(path), number_of(db, author)?];
-            Ok(db.prepare_cached(sql)?.query_row(row, |row| row.get(0))?)
-        })
-    }
-
-    /// Whether a record of this author at a path waits.
-    pub fn is_held(&self, author: &NodeId, path: &TreePath) -> Result<bool, IndexError> {
-        self.read(|db| {
-            let sql = "SELECT EXISTS (SELECT 1 FROM held WHERE path = ?1 AND author = ?2)";
-            let row = params![key_of(path), number_of(db, author)?];
-            Ok(db.prepare_cached(sql)?.query_row(row, |row| row.get(0))?)
+            Ok(db.prepare_cached(sql)?.query_row(row, |row| row.get(0)).optional()?)
         })
     }
 

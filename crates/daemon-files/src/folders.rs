@@ -158,22 +158,27 @@ fn check_guids(
 
 /// A folder as it is written, and as the disk resolves it.
 fn forms(dir: &Path) -> BTreeSet<PathBuf> {
-    let mut written = PathBuf::new();
-    let mut resolved = PathBuf::new();
-    for component in dir.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                written.pop();
-                resolved.pop();
-            }
-            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => {
-                written.push(component);
-                resolved.push(component);
-                // What does not exist yet stays as it is written.
-                resolved = resolved.canonicalize().unwrap_or(resolved);
-            }
+    BTreeSet::from([joined(PathBuf::new(), dir), resolved(dir)])
+}
+
+/// With symbolic links followed in as much of it as exists.
+fn resolved(dir: &Path) -> PathBuf {
+    for existing in dir.ancestors() {
+        if let (Ok(real), Ok(rest)) = (existing.canonicalize(), dir.strip_prefix(existing)) {
+            return joined(real, rest);
         }
     }
-    BTreeSet::from([written, resolved])
+    joined(PathBuf::new(), dir)
+}
+
+/// A path behind another, where `..` takes the last name away.
+fn joined(mut to: PathBuf, path: &Path) -> PathBuf {
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(to.pop()),
+            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => to.push(component),
+        }
+    }
+    to
 }

@@ -4,6 +4,7 @@ mod edits;
 mod errors;
 mod random;
 mod schemas;
+mod values;
 mod watching;
 
 use std::fs;

@@ -383,6 +383,52 @@ fn the_file_that_came_later_is_at_fault() {
     assert_eq!(world.folder.libraries().len(), 1);
 }
 
+/// One library and one subscription in these folders, both written between two polls.
+fn write_both(world: &mut World, library: &str, subscription: &str, priority: i8) -> String {
+    let mount = format!("{{\"dir\": \"{library}\", \"libpath\": \"/\", \"sync\": true}}");
+    world.write(FileName::Libraries, &format!("{{\"L\": {{\"guid\": \"l\", \"mounts\": [{mount}]}}}}"));
+    let rest = format!("\"localSyncDir\": \"{subscription}\", \"priority\": {priority}");
+    world.write(FileName::Subscriptions, &format!("[{{\"guid\": \"s\", {rest}}}]"));
+    world.reload()
+}
+
+#[test]
+fn of_two_files_that_changed_at_once_as_much_is_taken_as_holds_together() {
+    let mut told = String::new();
+    for (library, subscription, what) in [
+        ("p/b", "p/a", "they swap folders: both are taken"),
+        (
+            "p/b/x",
+            "p/b",
+            "the library does not fit to the old subscription either: the subscription is taken",
+        ),
+        ("p/a/x", "p/a", "the subscription does not fit to the old library either: the library is taken"),
+        ("p/c", "p/c", "each fits to what was before: the library is taken"),
+        ("p/b/x", "p", "neither fits to what was before: none is taken"),
+    ] {
+        let mut world = World::new();
+        assert_eq!(write_both(&mut world, "p/a", "p/b", 0).lines().count(), 2);
+        told += &format!("-- {what}\n{}\n", write_both(&mut world, library, subscription, 1));
+    }
+    expect![[r#"
+        -- they swap folders: both are taken
+        changed: libraries.json
+        changed: subscriptions.json
+        -- the library does not fit to the old subscription either: the subscription is taken
+        libraries.json line 1: L.mounts[0].dir: TMP/daemon/p/b/x is inside TMP/daemon/p/b, the folder of subscription s (subscriptions.json line 1): expected a folder apart from it
+        changed: subscriptions.json
+        -- the subscription does not fit to the old library either: the library is taken
+        subscriptions.json line 1: [0].localSyncDir: TMP/daemon/p/a holds TMP/daemon/p/a/x, the sync target of library "L" (libraries.json line 1): expected a folder apart from it
+        changed: libraries.json
+        -- each fits to what was before: the library is taken
+        subscriptions.json line 1: [0].localSyncDir: TMP/daemon/p/c is the sync target of library "L" (libraries.json line 1): expected a folder apart from it
+        changed: libraries.json
+        -- neither fits to what was before: none is taken
+        libraries.json line 1: L.mounts[0].dir: TMP/daemon/p/b/x is inside TMP/daemon/p, the folder of subscription s (subscriptions.json line 1): expected a folder apart from it
+        subscriptions.json line 1: [0].localSyncDir: TMP/daemon/p holds TMP/daemon/p/b/x, the sync target of library "L" (libraries.json line 1): expected a folder apart from it
+    "#]].assert_eq(&told);
+}
+
 #[test]
 fn a_symbolic_link_does_not_hide_that_folders_nest() {
     let mut world = World::new();

@@ -25,6 +25,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("node", &["core", "engine", "link", "discovery", "files"]),
     ("host", &["core", "engine", "link", "discovery", "files", "node", "credentials", "coordinator"]),
     ("testkit", &["core", "engine", "link", "discovery", "files", "node"]),
+    ("daemon-files", &["core", "sync"]),
     ("bodies", &["core", "engine", "sim", "link", "discovery", "files", "host"]),
 ];
 

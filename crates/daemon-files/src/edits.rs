@@ -1,0 +1,410 @@
+//! Edits that the daemon and its commands make: one entry found by its name, one key set. All else in the file stays.
+
+use std::io;
+
+use swarm_core::base::NodeId;
+
+use crate::error::EditError;
+use crate::files_local::{self, LocalFile};
+use crate::json::{Json, quoted};
+use crate::{DaemonFolder, FileName, Guid, Reloaded, Role, Secret};
+
+/// A peer to add.
+#[derive(Clone, Debug, Default)]
+pub struct NewPeer {
+    /// `host:port` or `NODEID@host:port`.
+    pub address: String,
+    /// Whether its versions and votes count.
+    pub trusted: bool,
+    /// What it must show to this node.
+    pub username: String,
+    /// The password that goes with it.
+    pub password: Secret,
+    /// Whether it only carries contents onward.
+    pub is_mirror: bool,
+    /// What people call it.
+    pub name: Option<String>,
+}
+
+/// A mount to add.
+#[derive(Clone, Debug)]
+pub struct NewMount {
+    /// The folder, absolute or relative to the daemon's.
+    pub dir: String,
+    /// Where it stands in the library.
+    pub libpath: String,
+    /// Whether it is the sync target; otherwise it is read-only.
+    pub is_sync: bool,
+}
+
+/// A subscription to add.
+#[derive(Clone, Debug)]
+pub struct NewSubscription {
+    /// Which library.
+    pub guid: Guid,
+    /// Where its files go, absolute or relative to the daemon's folder.
+    pub local_sync_dir: String,
+    /// Peers to fetch from; empty for all.
+    pub from: Vec<String>,
+    /// Patterns of paths to fetch; empty for all.
+    pub include: Vec<String>,
+    /// Patterns of paths to leave out.
+    pub exclude: Vec<String>,
+    /// The peer whose version is followed.
+    pub version_of: Option<String>,
+}
+
+/// What has settings of its own: a library that is kept, or one that is subscribed to.
+#[derive(Clone, Copy, Debug)]
+pub enum Followed<'a> {
+    /// By its name in `libraries.json`.
+    Library(&'a str),
+    /// By its GUID in `subscriptions.json`.
+    Subscription(&'a Guid),
+}
+
+impl DaemonFolder {
+    /// Adds a peer.
+    pub fn add_peer(&mut self, peer: &NewPeer) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Peers, |json| {
+            let what = format!("peer {}", quoted(&peer.address));
+            absent(json, |entry| is_peer(entry, &peer.address), FileName::Peers, &what)?;
+            push(json, peer.entry());
+            Ok(())
+        })
+    }
+
+    /// Takes a peer out, named by its address, NodeId or name.
+    pub fn remove_peer(&mut self, which: &str) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Peers, |json| {
+            remove(json, |entry| is_peer(entry, which), FileName::Peers, &format!("peer {}", quoted(which)))
+        })
+    }
+
+    /// Trusts a peer, or no longer. A mirror that is trusted is no mirror any more.
+    pub fn set_peer_trusted(&mut self, which: &str, trusted: bool) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Peers, |json| {
+            let peer = peer_in(json, which)?;
+            peer.set("trusted", trusted.into());
+            if trusted {
+                peer.remove("role");
+            }
+            Ok(())
+        })
+    }
+
+    /// Pins the key of a peer that has none yet. A peer that has another one stays as it is, and is an error.
+    pub fn pin_peer(&mut self, which: &str, node: NodeId) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Peers, |json| {
+            let peer = peer_in(json, which)?;
+            let pinned = peer.get("node").and_then(Json::as_str).map(str::to_owned);
+            match pinned {
+                Some(pinned) if pinned.parse::<NodeId>() != Ok(node) => {
+                    let what = format!("node {pinned} for peer {}", quoted(which));
+                    Err(EditError::Exists { file: FileName::Peers, what })
+                }
+                Some(_) => Ok(()),
+                None => {
+                    peer.set("node", node.to_string().as_str().into());
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    /// Adds a user with the argon2 hash of a password.
+    pub fn add_user(&mut self, user: &str, hash: &str, role: Option<Role>) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Users, |json| {
+            absent(json, |entry| has(entry, "user", user), FileName::Users, &user_named(user))?;
+            let mut entry = Json::object([("user", user.into()), ("hash", hash.into())]);
+            set_or_remove(&mut entry, "role", role.map(|role| role.as_str().into()));
+            push(json, entry);
+            Ok(())
+        })
+    }
+
+    /// Takes a user out.
+    pub fn remove_user(&mut self, user: &str) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Users, |json| {
+            remove(json, |entry| has(entry, "user", user), FileName::Users, &user_named(user))
+        })
+    }
+
+    /// Sets what a user may do; `None` takes the key out.
+    pub fn set_user_role(&mut self, user: &str, role: Option<Role>) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Users, |json| {
+            let role = role.map(|role| role.as_str().into());
+            set_or_remove(user_in(json, user)?, "role", role);
+            Ok(())
+        })
+    }
+
+    /// Sets what a user may do in one library, by name or GUID; `None` takes the entry out.
+    pub fn set_user_role_in(
+        &mut self,
+        user: &str,
+        library: &str,
+        role: Option<Role>,
+    ) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Users, |json| {
+            let user = user_in(json, user)?;
+            let mut roles = user.get("libraries").cloned().unwrap_or_else(|| Json::object::<&str>([]));
+            set_or_remove(&mut roles, library, role.map(|role| role.as_str().into()));
+            user.set("libraries", roles);
+            Ok(())
+        })
+    }
+
+    /// Puts a hash in the place of the password that it was made from. If the password is another one by now, nothing changes.
+    pub fn replace_pass(&mut self, user: &str, pass: &Secret, hash: &str) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Users, |json| {
+            let user = user_in(json, user)?;
+            if has(user, "pass", pass.expose()) {
+                user.replace("pass", "hash", hash.into());
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a library.
+    pub fn add_library(
+        &mut self,
+        name: &str,
+        guid: &Guid,
+        mounts: &[NewMount],
+    ) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Libraries, |json| {
+            if json.get(name).is_some() {
+                return Err(EditError::Exists { file: FileName::Libraries, what: library_named(name) });
+            }
+            let mounts = Json::list(mounts.iter().map(NewMount::entry));
+            json.set(name, Json::object([("guid", guid.as_str().into()), ("mounts", mounts)]));
+            Ok(())
+        })
+    }
+
+    /// Takes a library out. Its folders stay.
+    pub fn remove_library(&mut self, name: &str) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Libraries, |json| {
+            let missing = || EditError::Missing { file: FileName::Libraries, what: library_named(name) };
+            json.remove(name).map(drop).ok_or_else(missing)
+        })
+    }
+
+    /// Adds a mount to a library, as its last.
+    pub fn add_mount(&mut self, library: &str, mount: &NewMount) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Libraries, |json| {
+            let library = Followed::Library(library).entry_in(json)?;
+            if library.get("mounts").is_none() {
+                library.set("mounts", Json::list([]));
+            }
+            if let Some(mounts) = library.get_mut("mounts") {
+                push(mounts, mount.entry());
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a subscription.
+    pub fn add_subscription(&mut self, new: &NewSubscription) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Subscriptions, |json| {
+            let what = format!("subscription {}", new.guid);
+            absent(json, |entry| has(entry, "guid", new.guid.as_str()), FileName::Subscriptions, &what)?;
+            push(json, new.entry());
+            Ok(())
+        })
+    }
+
+    /// Takes a subscription out. Its folder stays.
+    pub fn remove_subscription(&mut self, guid: &Guid) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Subscriptions, |json| {
+            let what = format!("subscription {guid}");
+            remove(json, |entry| has(entry, "guid", guid.as_str()), FileName::Subscriptions, &what)
+        })
+    }
+
+    /// Pauses or resumes a library.
+    pub fn set_paused(&mut self, which: Followed<'_>, paused: bool) -> Result<Reloaded, EditError> {
+        self.set_in(which, "paused", paused.then(|| true.into()))
+    }
+
+    /// Sets a library's priority, from -100 to 100.
+    pub fn set_priority(&mut self, which: Followed<'_>, priority: i8) -> Result<Reloaded, EditError> {
+        self.set_in(which, "priority", Some(i64::from(priority).into()))
+    }
+
+    /// Sets a library's rates as text, as in "20MB/s"; `None` for no limit.
+    pub fn set_limits(
+        &mut self,
+        which: Followed<'_>,
+        up: Option<&str>,
+        down: Option<&str>,
+    ) -> Result<Reloaded, EditError> {
+        let rates = [("up", up), ("down", down)].into_iter();
+        let rates = rates.filter_map(|(key, rate)| rate.map(|rate| (key, Json::from(rate))));
+        let limits = Json::object(rates);
+        self.set_in(which, "limits", (!limits.members().is_empty()).then_some(limits))
+    }
+
+    /// Sets which paths of a subscription are fetched.
+    pub fn set_patterns(
+        &mut self,
+        guid: &Guid,
+        include: &[String],
+        exclude: &[String],
+    ) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Subscriptions, |json| {
+            let entry = Followed::Subscription(guid).entry_in(json)?;
+            set_or_remove(entry, "include", texts(include));
+            set_or_remove(entry, "exclude", texts(exclude));
+            Ok(())
+        })
+    }
+
+    /// Writes `files-local.json` from libraries and their files, in one pass. If an entry is an error, the old file stays.
+    pub fn write_files_local<'a, F>(
+        &self,
+        libraries: impl IntoIterator<Item = (impl AsRef<str>, F)>,
+    ) -> io::Result<()>
+    where
+        F: IntoIterator<Item = io::Result<LocalFile<'a>>>,
+    {
+        files_local::write(&self.path(FileName::FilesLocal), libraries)
+    }
+
+    fn set_in(&mut self, which: Followed<'_>, key: &str, value: Option<Json>) -> Result<Reloaded, EditError> {
+        self.edit(which.file(), |json| {
+            set_or_remove(which.entry_in(json)?, key, value.clone());
+            Ok(())
+        })
+    }
+}
+
+impl NewPeer {
+    fn entry(&self) -> Json {
+        let mut entry = Json::object([
+            ("address", self.address.as_str().into()),
+            ("trusted", self.trusted.into()),
+            ("username", self.username.as_str().into()),
+            ("password", self.password.expose().into()),
+        ]);
+        set_or_remove(&mut entry, "role", self.is_mirror.then(|| "mirror".into()));
+        set_or_remove(&mut entry, "name", self.name.as_deref().map(Json::from));
+        entry
+    }
+}
+
+impl NewMount {
+    fn entry(&self) -> Json {
+        let kind = if self.is_sync { "sync" } else { "readonly" };
+        let (dir, libpath) = (self.dir.as_str(), self.libpath.as_str());
+        Json::object([("dir", dir.into()), ("libpath", libpath.into()), (kind, true.into())])
+    }
+}
+
+impl NewSubscription {
+    fn entry(&self) -> Json {
+        let dir = self.local_sync_dir.as_str();
+        let mut entry = Json::object([("guid", self.guid.as_str().into()), ("localSyncDir", dir.into())]);
+        for (key, list) in [("from", &self.from), ("include", &self.include), ("exclude", &self.exclude)] {
+            set_or_remove(&mut entry, key, texts(list));
+        }
+        set_or_remove(&mut entry, "versionOf", self.version_of.as_deref().map(Json::from));
+        entry
+    }
+}
+
+impl Followed<'_> {
+    fn file(self) -> FileName {
+        match self {
+            Self::Library(_) => FileName::Libraries,
+            Self::Subscription(_) => FileName::Subscriptions,
+        }
+    }
+
+    fn entry_in(self, json: &mut Json) -> Result<&mut Json, EditError> {
+        match self {
+            Self::Library(name) => {
+                let what = library_named(name);
+                json.get_mut(name).ok_or(EditError::Missing { file: FileName::Libraries, what })
+            }
+            Self::Subscription(guid) => {
+                let is_it = |entry: &Json| has(entry, "guid", guid.as_str());
+                entry_in(json, is_it, FileName::Subscriptions, &format!("subscription {guid}"))
+            }
+        }
+    }
+}
+
+fn user_named(user: &str) -> String {
+    format!("user {}", quoted(user))
+}
+
+fn library_named(name: &str) -> String {
+    format!("library {}", quoted(name))
+}
+
+fn peer_in<'a>(json: &'a mut Json, which: &str) -> Result<&'a mut Json, EditError> {
+    entry_in(json, |entry| is_peer(entry, which), FileName::Peers, &format!("peer {}", quoted(which)))
+}
+
+fn user_in<'a>(json: &'a mut Json, user: &str) -> Result<&'a mut Json, EditError> {
+    entry_in(json, |entry| has(entry, "user", user), FileName::Users, &user_named(user))
+}
+
+/// Whether an entry is the peer with this address, NodeId or name.
+fn is_peer(entry: &Json, which: &str) -> bool {
+    let address = entry.get("address").and_then(Json::as_str).unwrap_or_default();
+    let (node, place) = address.split_once('@').unwrap_or(("", address));
+    let wanted_place = which.rsplit_once('@').map_or(which, |(_, place)| place);
+    place == wanted_place || node == which || has(entry, "node", which) || has(entry, "name", which)
+}
+
+fn has(entry: &Json, key: &str, text: &str) -> bool {
+    entry.get(key).and_then(Json::as_str) == Some(text)
+}
+
+fn entry_in<'a>(
+    json: &'a mut Json,
+    is_it: impl Fn(&Json) -> bool,
+    file: FileName,
+    what: &str,
+) -> Result<&'a mut Json, EditError> {
+    let found = json.items_mut().and_then(|items| items.iter_mut().find(|entry| is_it(entry)));
+    found.ok_or_else(|| EditError::Missing { file, what: what.to_owned() })
+}
+
+fn absent(json: &Json, is_it: impl Fn(&Json) -> bool, file: FileName, what: &str) -> Result<(), EditError> {
+    let exists = json.items().iter().any(is_it);
+    if exists { Err(EditError::Exists { file, what: what.to_owned() }) } else { Ok(()) }
+}
+
+fn remove(
+    json: &mut Json,
+    is_it: impl Fn(&Json) -> bool,
+    file: FileName,
+    what: &str,
+) -> Result<(), EditError> {
+    let missing = || EditError::Missing { file, what: what.to_owned() };
+    let at = json.items().iter().position(is_it).ok_or_else(missing)?;
+    json.items_mut().ok_or_else(missing)?.remove(at);
+    Ok(())
+}
+
+fn push(json: &mut Json, entry: Json) {
+    if let Some(items) = json.items_mut() {
+        items.push(entry);
+    }
+}
+
+fn set_or_remove(entry: &mut Json, key: &str, value: Option<Json>) {
+    match value {
+        Some(value) => entry.set(key, value),
+        None => drop(entry.remove(key)),
+    }
+}
+
+/// A list of strings; `None` if it is empty.
+fn texts(list: &[String]) -> Option<Json> {
+    (!list.is_empty()).then(|| Json::list(list.iter().map(|text| text.as_str().into())))
+}

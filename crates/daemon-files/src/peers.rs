@@ -1,0 +1,151 @@
+//! `peers.json`: the nodes that this one knows, and which of them it trusts. Invariant: addresses and pinned nodes are distinct;
+//! a mirror is not trusted.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use swarm_core::base::NodeId;
+use swarm_core::manifest::{Address, Source};
+
+use crate::key_path::KeyPath;
+use crate::limits::PEERS_MAX;
+use crate::read::Wrong;
+use crate::values::{Parsed, Secret, name_fault, plain};
+
+/// A node that this one knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it is reached.
+    pub address: Address,
+    /// Whether its versions and votes count.
+    pub trusted: bool,
+    /// What it shows to this node; empty for nothing.
+    pub username: String,
+    /// The password that goes with it.
+    pub password: Secret,
+    /// Its key, pinned at first contact; `None` before that.
+    pub node: Option<NodeId>,
+    /// Whether it only carries contents onward.
+    pub is_mirror: bool,
+    /// What people call it.
+    pub name: Option<String>,
+}
+
+/// A peer's address, with its key or without.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerAddress(Address, Option<NodeId>);
+
+/// The peers of this node.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(title = "peers.json", transparent)]
+#[serde(transparent)]
+pub(crate) struct FilePeers(Vec<FilePeer>);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "peer")]
+struct FilePeer {
+    /// Where the peer is reached: "host:port", or "NODEID@host:port".
+    address: Parsed<PeerAddress>,
+    /// Whether the peer's versions, votes and list of peers count here. Without it: false.
+    #[serde(default)]
+    trusted: bool,
+    /// The user name that the peer must show to this node.
+    #[serde(default)]
+    username: String,
+    /// The password that the peer must show to this node.
+    #[serde(default)]
+    password: Secret,
+    /// The peer's NodeId. The daemon writes it at first contact, and from then on accepts no other.
+    node: Option<Parsed<NodeId>>,
+    /// "mirror": carries contents onward, and sees neither users, peers nor votes. Only if it is not trusted.
+    role: Option<PeerRole>,
+    /// What you call this peer, for lists and messages.
+    name: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum PeerRole {
+    Mirror,
+}
+
+impl std::str::FromStr for PeerAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !text.contains('@') {
+            return text.parse().map(|address| Self(address, None)).map_err(|error| format!("{error}"));
+        }
+        let mut source: Source = text.parse().map_err(|error| format!("{error}"))?;
+        Ok(Self(source.addresses.remove(0), Some(source.node)))
+    }
+}
+
+impl FilePeers {
+    pub(crate) fn checked(self) -> Result<Vec<Peer>, Wrong> {
+        if self.0.len() > PEERS_MAX {
+            let message = format!("expected at most {PEERS_MAX} peers, found {}", self.0.len());
+            return Err(Wrong::new(KeyPath::default(), message));
+        }
+        let at = |index| KeyPath::default().index(index);
+        let peers = self.0.into_iter().enumerate().map(|(index, peer)| peer.checked(&at(index)));
+        let peers = peers.collect::<Result<Vec<_>, _>>()?;
+        distinct(peers.iter().map(|peer| Some(peer.address.as_str())), "address")?;
+        distinct(peers.iter().map(|peer| peer.node), "node")?;
+        distinct(peers.iter().map(|peer| peer.name.as_deref()), "name")?;
+        Ok(peers)
+    }
+}
+
+impl FilePeer {
+    fn checked(self, at: &KeyPath) -> Result<Peer, Wrong> {
+        let Parsed(PeerAddress(address, own)) = self.address;
+        let node = plain(self.node);
+        if let (Some(own), Some(node)) = (own, node)
+            && own != node
+        {
+            let message = format!("expected {own}, the node that the address names, or no key \"node\"");
+            return Err(Wrong::new(at.key("node"), message));
+        }
+        if self.trusted && self.role.is_some() {
+            let message = "a mirror is never trusted: expected false, or no key \"role\"";
+            return Err(Wrong::new(at.key("trusted"), message));
+        }
+        if let Some(fault) = self.name.as_deref().and_then(name_fault) {
+            return Err(Wrong::new(at.key("name"), fault));
+        }
+        Ok(Peer {
+            address,
+            trusted: self.trusted,
+            username: self.username,
+            password: self.password,
+            node: node.or(own),
+            is_mirror: self.role.is_some(),
+            name: self.name,
+        })
+    }
+}
+
+/// That no two entries of a list have the same value.
+pub(crate) fn distinct<T: Ord>(values: impl Iterator<Item = Option<T>>, key: &str) -> Result<(), Wrong> {
+    let mut first = BTreeMap::new();
+    for (index, value) in values.enumerate() {
+        let Some(value) = value else { continue };
+        if let Some(other) = first.insert(value, index) {
+            let message = format!("[{other}] has the same one: take one out");
+            return Err(Wrong::new(KeyPath::default().index(index).key(key), message));
+        }
+    }
+    Ok(())
+}
+
+impl Peer {
+    /// What the peer is called in other files: its address, node and name.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let node = self.node.map(|node| node.to_string());
+        let full = node.as_ref().map(|node| format!("{node}@{}", self.address));
+        [Some(self.address.to_string()), node, full, self.name.clone()].into_iter().flatten().collect()
+    }
+}

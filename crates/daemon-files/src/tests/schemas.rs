@@ -1,0 +1,182 @@
+//! The schemas name and describe every key.
+
+use expect_test::expect;
+use serde_json::Value;
+
+use crate::{FileName, schema};
+
+/// Every key of a schema with its description, by the name of what it belongs to.
+fn keys(of: &Value, name: &str, out: &mut Vec<String>) {
+    for (key, described) in of["properties"].as_object().into_iter().flatten() {
+        let text = described["description"].as_str().unwrap_or_default();
+        assert!(text.len() > 4, "{name}.{key} is not described");
+        out.push(format!("{name}.{key}"));
+    }
+    for (inner, of) in of["$defs"].as_object().into_iter().flatten() {
+        keys(of, inner, out);
+    }
+}
+
+#[test]
+fn the_schemas_describe_every_key() {
+    let mut all = Vec::new();
+    for file in FileName::ALL {
+        let schema = schema(file);
+        assert_eq!(schema["title"], file.as_str());
+        assert!(schema["description"].as_str().is_some_and(|text| text.len() > 10), "{file}: {schema}");
+        keys(&schema, file.as_str(), &mut all);
+    }
+    expect![[r#"
+        config.json.allowPlainHttp
+        config.json.coordinators
+        config.json.defaultSyncRoot
+        config.json.dht
+        config.json.lan
+        config.json.limits
+        config.json.listen
+        config.json.metrics
+        config.json.minFree
+        config.json.password
+        config.json.port
+        config.json.tls
+        config.json.username
+        config.json.zone
+        limits.down
+        limits.up
+        tls.cert
+        tls.key
+        peer.address
+        peer.name
+        peer.node
+        peer.password
+        peer.role
+        peer.trusted
+        peer.username
+        user.hash
+        user.libraries
+        user.pass
+        user.role
+        user.user
+        approvals.bulk
+        approvals.bulkApprovals
+        approvals.delete
+        approvals.expiryDays
+        approvals.move
+        approvals.refuseByOne
+        library.approvals
+        library.conflicts
+        library.guid
+        library.limits
+        library.mounts
+        library.paused
+        library.priority
+        library.retention
+        library.role
+        library.sealed
+        limits.down
+        limits.up
+        mount.dir
+        mount.libpath
+        mount.minFree
+        mount.readonly
+        mount.sync
+        retention.bytes
+        retention.count
+        retention.days
+        limits.down
+        limits.up
+        subscription.exclude
+        subscription.from
+        subscription.guid
+        subscription.include
+        subscription.limits
+        subscription.localSyncDir
+        subscription.paused
+        subscription.priority
+        subscription.versionOf
+        file.blake3
+        file.length
+        file.mtime
+        file.path
+        file.sha256"#]]
+    .assert_eq(&all.join("\n"));
+}
+
+#[test]
+fn files_are_named_with_or_without_their_ending() {
+    assert_eq!("peers".parse(), Ok(FileName::Peers));
+    assert_eq!("files-local.json".parse(), Ok(FileName::FilesLocal));
+    assert_eq!("peer".parse::<FileName>(), Err(crate::FileNameError));
+}
+
+#[test]
+fn a_schema_is_plain() {
+    let peers = serde_json::to_string_pretty(&schema(FileName::Peers)).expect("JSON");
+    expect![[r##"
+        {
+          "$defs": {
+            "Secret": {
+              "description": "A password, which no log shows.",
+              "type": "string"
+            },
+            "peer": {
+              "properties": {
+                "address": {
+                  "description": "Where the peer is reached: \"host:port\", or \"NODEID@host:port\".",
+                  "type": "string"
+                },
+                "name": {
+                  "description": "What you call this peer, for lists and messages.",
+                  "type": [
+                    "string",
+                    "null"
+                  ]
+                },
+                "node": {
+                  "description": "The peer's NodeId. The daemon writes it at first contact, and from then on accepts no other.",
+                  "type": [
+                    "string",
+                    "null"
+                  ]
+                },
+                "password": {
+                  "$ref": "#/$defs/Secret",
+                  "description": "The password that the peer must show to this node."
+                },
+                "role": {
+                  "description": "\"mirror\": carries contents onward, and sees neither users, peers nor votes. Only if it is not trusted.",
+                  "enum": [
+                    "mirror",
+                    null
+                  ],
+                  "type": [
+                    "string",
+                    "null"
+                  ]
+                },
+                "trusted": {
+                  "default": false,
+                  "description": "Whether the peer's versions, votes and list of peers count here. Without it: false.",
+                  "type": "boolean"
+                },
+                "username": {
+                  "default": "",
+                  "description": "The user name that the peer must show to this node.",
+                  "type": "string"
+                }
+              },
+              "required": [
+                "address"
+              ],
+              "type": "object"
+            }
+          },
+          "$schema": "https://json-schema.org/draft/2020-12/schema",
+          "description": "The peers of this node.",
+          "items": {
+            "$ref": "#/$defs/peer"
+          },
+          "title": "peers.json",
+          "type": "array"
+        }"##]].assert_eq(&peers);
+}

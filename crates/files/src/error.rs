@@ -49,6 +49,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The folder or disk of a copy is not there now. Other files of the content may stand elsewhere.
+    #[error("`{}` cannot be read, because its folder or disk is not there: put that back", Shown(path))]
+    PlaceAway {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// A read of a chunk that has not been verified here.
     #[error("chunk {chunk} of `{}` is not here yet: ask again when it is verified", Shown(path))]
     NotVerified {
@@ -296,7 +302,7 @@ impl StoreError {
             | Self::NotOneFile { .. } => ErrorKind::InTheWay,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::SyncFailed { .. } | Self::FileLimit { .. } => ErrorKind::Disk,
-            Self::Away { .. } => ErrorKind::Missing,
+            Self::Away { .. } | Self::PlaceAway { .. } => ErrorKind::Missing,
             Self::NotVerified { .. }
             | Self::Unwanted { .. }
             | Self::Range { .. }
@@ -311,6 +317,7 @@ impl StoreError {
     pub fn trouble(&self) -> Option<Trouble> {
         match self {
             Self::Away { .. } => Some(Trouble::Everything),
+            Self::PlaceAway { .. } => Some(Trouble::File),
             Self::Disk { source, op, .. } => trouble_of(source, op),
             _ => None,
         }
@@ -329,6 +336,7 @@ impl StoreError {
             | Self::NotAFile { .. } => Category::TargetDiffers,
             Self::Disk { .. }
             | Self::Away { .. }
+            | Self::PlaceAway { .. }
             | Self::NoInodes { .. }
             | Self::FileLimit { .. }
             | Self::SyncFailed { .. } => Category::Disk,
@@ -506,6 +514,7 @@ mod tests {
         for error in [
             StoreError::disk(&path(), "write")(Errno::IO.into()),
             StoreError::Changed { path: path(), chunk: 1 },
+            StoreError::PlaceAway { path: path() },
             StoreError::NotVerified { path: path(), chunk: 1 },
             StoreError::Unwanted { path: path(), chunk: 1 },
             StoreError::TargetExists { path: path() },

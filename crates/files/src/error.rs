@@ -49,10 +49,13 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The folder or disk of a copy is not there now. Other files of the content may stand elsewhere.
-    #[error("`{}` cannot be read, because its folder or disk is not there: put that back", Shown(path))]
+    /// A copy is not there now, and may be elsewhere soon. Other files of the content are not concerned.
+    #[error(
+        "`{}` is not there just now: it is being moved, or its folder or disk has to be put back",
+        Shown(path)
+    )]
     PlaceAway {
-        /// The file or folder.
+        /// The file, or the folder that holds it.
         path: PathBuf,
     },
     /// A read of a chunk that has not been verified here.

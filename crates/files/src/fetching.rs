@@ -41,9 +41,19 @@ impl Fetching {
         wanted: Bitfield,
     ) -> Result<(Self, Opened), StoreError> {
         let path = folder_of(fetched, manifest);
+        let dir = Dir::create(&path)?;
+        Self::open_in(dir, path, manifest, wanted)
+    }
+
+    pub(super) fn open_in(
+        dir: Dir,
+        path: PathBuf,
+        manifest: &Manifest,
+        wanted: Bitfield,
+    ) -> Result<(Self, Opened), StoreError> {
         // What stands there and is not the content is left over from a fetch that went wrong: nobody else writes there.
         let options = TargetOptions { overwrite: true, ..TargetOptions::default() };
-        let (store, opened) = TargetStore::open(&path, manifest.clone(), wanted, options, &|_| {})?;
+        let (store, opened) = TargetStore::open_in(dir, manifest.clone(), wanted, options, &|_| {})?;
         let geometry = manifest.geometry();
         let is_wanted =
             |file: &FileIndex| geometry.file_chunk_range(*file).any(|chunk| opened.wanted.contains(chunk));

@@ -1,6 +1,9 @@
 //! A content whose files stand anywhere: on the disks of this node under the names that its user gave them, or in a folder that they are
 //! fetched into. Invariant: as [`super::SeedStore`], a chunk is hashed in this process before a byte of it is given out, and again when its file is
 //! another one or its stamp has changed; a copy that is not the content is passed over, and the next one is tried.
+//!
+//! A chunk is lost only if its bytes were seen to differ, or if its content stands nowhere. A copy that is not where it was told to stand says
+//! neither: its user may have given it another name, or it is being adopted, and [`Places`] tells that soon.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +18,7 @@ use super::replica::{FetchedSource, fetched_source};
 use super::stamps::{Guarded, Stamped, Stamps};
 use super::trial::LeftOut;
 use super::{Store, StoreError, StoreWarning, Verdict, check_range};
+use crate::limits::OPEN_GATHERED_FILES_MAX;
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{ChunkIndex, FileIndex, Manifest, content_name};
 use swarm_sync::ContentHash;
@@ -68,7 +72,7 @@ impl GatheredStore {
             Some(fetching)
         };
         let stamps = Stamps::new(manifest.geometry().chunk_count());
-        let files = OpenFiles::default();
+        let files = OpenFiles::at_most(OPEN_GATHERED_FILES_MAX);
         Ok((Self { manifest, places, files, stamps, clock, fetching }, gathered))
     }
 
@@ -107,8 +111,10 @@ impl GatheredStore {
 
     /// The copies of a file, best first: the one in the folder may be moved away at any time.
     fn copies(&self, file: FileIndex) -> Vec<StandsAt> {
+        // Asked first: what is released in this moment has a place by then.
+        let fetched = self.fetching.as_ref().and_then(|fetching| fetching.place(file));
         let mut copies = self.places.places(&self.hash_of(file), self.manifest.file(file).len);
-        copies.extend(self.fetching.as_ref().and_then(|fetching| fetching.place(file)));
+        copies.extend(fetched);
         copies
     }
 
@@ -128,7 +134,7 @@ impl GatheredStore {
                 Ok(Guarded::Changed) => tracing::debug!(?copy, "a copy is not the content any more"),
                 Err(error) => {
                     tracing::debug!(%error, "a copy cannot be read");
-                    trouble = trouble.or(Some(error).filter(|error| error.trouble().is_some()));
+                    trouble = trouble.or_else(|| trouble_of(copy, error));
                 }
             }
         }
@@ -229,6 +235,14 @@ impl std::fmt::Debug for GatheredStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GatheredStore").field("manifest", &self.manifest).finish_non_exhaustive()
     }
+}
+
+/// The error of a copy, unless it tells that the bytes are others.
+fn trouble_of(copy: &StandsAt, error: StoreError) -> Option<StoreError> {
+    if error.is_missing() {
+        return Some(StoreError::PlaceAway { path: copy.folder.full(&copy.relative) });
+    }
+    Some(error).filter(|error| error.trouble().is_some())
 }
 
 /// The chunks that stand somewhere, and those that are missing.

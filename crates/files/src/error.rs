@@ -49,6 +49,15 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A copy is not there now, and may be elsewhere soon. Other files of the content are not concerned.
+    #[error(
+        "`{}` is not there just now: it is being moved, or its folder or disk has to be put back",
+        Shown(path)
+    )]
+    PlaceAway {
+        /// The file, or the folder that holds it.
+        path: PathBuf,
+    },
     /// A read of a chunk that has not been verified here.
     #[error("chunk {chunk} of `{}` is not here yet: ask again when it is verified", Shown(path))]
     NotVerified {
@@ -296,7 +305,7 @@ impl StoreError {
             | Self::NotOneFile { .. } => ErrorKind::InTheWay,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::SyncFailed { .. } | Self::FileLimit { .. } => ErrorKind::Disk,
-            Self::Away { .. } => ErrorKind::Missing,
+            Self::Away { .. } | Self::PlaceAway { .. } => ErrorKind::Missing,
             Self::NotVerified { .. }
             | Self::Unwanted { .. }
             | Self::Range { .. }
@@ -311,6 +320,7 @@ impl StoreError {
     pub fn trouble(&self) -> Option<Trouble> {
         match self {
             Self::Away { .. } => Some(Trouble::Everything),
+            Self::PlaceAway { .. } => Some(Trouble::File),
             Self::Disk { source, op, .. } => trouble_of(source, op),
             _ => None,
         }
@@ -329,6 +339,7 @@ impl StoreError {
             | Self::NotAFile { .. } => Category::TargetDiffers,
             Self::Disk { .. }
             | Self::Away { .. }
+            | Self::PlaceAway { .. }
             | Self::NoInodes { .. }
             | Self::FileLimit { .. }
             | Self::SyncFailed { .. } => Category::Disk,
@@ -506,6 +517,7 @@ mod tests {
         for error in [
             StoreError::disk(&path(), "write")(Errno::IO.into()),
             StoreError::Changed { path: path(), chunk: 1 },
+            StoreError::PlaceAway { path: path() },
             StoreError::NotVerified { path: path(), chunk: 1 },
             StoreError::Unwanted { path: path(), chunk: 1 },
             StoreError::TargetExists { path: path() },

@@ -44,6 +44,10 @@ mod target_files;
 mod trial;
 mod unfinished;
 
+mod fetching;
+mod gathered;
+mod places;
+
 mod replica;
 mod stream;
 
@@ -60,15 +64,17 @@ pub use complete::{Opening, Target};
 pub use dir::{check_folder, free_len};
 pub use direct::DIRECT_ALIGN;
 pub use error::{ErrorKind, StoreError, Trouble};
+pub use gathered::{Gathered, GatheredStore};
 pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index, index_without};
 pub use journal::find_manifest;
 pub use last_look::LastLook;
 pub use nicety::{Nicety, StoreWarning};
+pub use places::{Places, ServedFolder, StandsAt};
 pub use portable::{UnusableNames, WindowsNames};
 pub use replica::{
-    Digest, Digests, FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints, Ignore,
-    KeptVersion, RootIdentity, WatchError, WatcherGone,
+    Digest, Digests, FetchedSource, FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints,
+    Ignore, KeptVersion, RootIdentity, WatchError, WatcherGone, fetched_source,
 };
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

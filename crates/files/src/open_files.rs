@@ -36,19 +36,32 @@ impl OpenFiles {
     pub(super) fn get(
         &self,
         index: FileIndex,
-        mut open: impl FnMut() -> Result<File, StoreError>,
+        open: impl FnMut() -> Result<File, StoreError>,
     ) -> Result<Arc<File>, StoreError> {
-        if let Some(file) = locked(&self.0).used(index.get()) {
+        if let Some(file) = self.held(index) {
             return Ok(file);
         }
         // Opened without the lock, so that a slow disk holds up one file only. If two threads open the same file, one handle is kept.
-        let file = loop {
+        let file = Arc::new(self.opened(open)?);
+        Ok(locked(&self.0).keep(index.get(), file))
+    }
+
+    /// The file, if it is in the set.
+    pub(super) fn held(&self, index: FileIndex) -> Option<Arc<File>> {
+        locked(&self.0).used(index.get())
+    }
+
+    /// A file that `open` opens. Where no descriptors are left, files of the set are closed for it.
+    pub(super) fn opened(
+        &self,
+        mut open: impl FnMut() -> Result<File, StoreError>,
+    ) -> Result<File, StoreError> {
+        loop {
             match open() {
                 Err(error) if error.is_out_of_descriptors() && locked(&self.0).shed() => {}
-                opened => break Arc::new(opened?),
+                opened => return opened,
             }
-        };
-        Ok(locked(&self.0).keep(index.get(), file))
+        }
     }
 
     /// Number of files in the set.
@@ -57,7 +70,7 @@ impl OpenFiles {
         locked(&self.0).files.len()
     }
 
-    /// Adds a file that was just created.
+    /// Adds a file that was just created or opened.
     pub(super) fn put(&self, index: FileIndex, file: Arc<File>) -> Arc<File> {
         locked(&self.0).keep(index.get(), file)
     }

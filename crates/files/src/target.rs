@@ -193,6 +193,21 @@ impl TargetStore {
         }
     }
 
+    /// Whether a file has its final name. Somebody may have moved it away since.
+    pub(super) fn has_final(&self, file: FileIndex) -> bool {
+        self.files.place(file) == Place::Final
+    }
+
+    /// Makes the final names durable.
+    pub(super) fn sync_names(&self) -> Result<(), StoreError> {
+        self.files.sync_names()
+    }
+
+    /// Closes a file that is not read here any more.
+    pub(super) fn forget(&self, file: FileIndex) {
+        self.files.forget(file);
+    }
+
     /// Adds a final check: every wanted chunk is read from the disk again before any file gets its final name.
     pub fn looking_again(self, look: LastLook) -> Self {
         locked(&self.state).may_promote = false;

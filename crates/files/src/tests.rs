@@ -14,6 +14,7 @@ pub(super) mod watch;
 
 mod disk;
 mod fetch;
+mod gathered;
 mod names;
 mod reading;
 

@@ -94,6 +94,15 @@ impl Dir {
         })
     }
 
+    /// Moves an entry from another folder to a name that is free; [`Errno::XDEV`] from another file system.
+    pub(super) fn take_from(&self, other: &Dir, from: &Path, to: &Path) -> Result<(), Errno> {
+        self.run(Op::Rename { from, to }, || {
+            let (old_parent, old) = other.parent(from)?;
+            let (new_parent, new) = self.parent(to)?;
+            rename(old_parent.as_fd(other), old, new_parent.as_fd(self), new, false)
+        })
+    }
+
     /// Renames any entry to a name that is free, and looks at it there.
     pub(super) fn rename_and_look(&self, from: &Path, to: &Path) -> Result<Look, Errno> {
         let (old_parent, old) = self.parent(from)?;

@@ -13,6 +13,7 @@ use swarm_core::base::Shown;
 use swarm_sync::{FileContent, ReplicaError, Staged, TreePath};
 
 use super::fault::fault;
+use super::fetched::{Moved, Origin};
 use super::look::Look;
 use super::root::Root;
 use crate::error::StoreError;
@@ -31,6 +32,8 @@ pub(super) struct Incoming {
     /// Held while a sync is under way.
     syncing: Mutex<()>,
     staged: Mutex<BTreeMap<u64, Copied>>,
+    /// Where those came from that were moved here.
+    taken: Mutex<BTreeMap<u64, Origin>>,
     left: Mutex<Left>,
 }
 
@@ -87,6 +90,39 @@ impl Incoming {
         }
     }
 
+    /// Moves a fetched file beside the tree. `None` if it is on another file system.
+    pub(super) fn take(
+        &self,
+        root: &Root,
+        path: &TreePath,
+        origin: Origin,
+    ) -> Result<Option<u64>, ReplicaError> {
+        loop {
+            let number = self.number();
+            self.make_folder(root, path, number)?;
+            match origin.move_to(path, &root.dir, &place(number)) {
+                Ok(Moved::Here) => {
+                    locked(&self.taken).insert(number, origin);
+                    return Ok(Some(number));
+                }
+                Ok(Moved::TooFar) => return Ok(None),
+                Ok(Moved::NameTaken) => {}
+                Err(error) => {
+                    // As in `create`.
+                    self.is_made[lane(number)].store(false, Ordering::SeqCst);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// A file that was taken is ready. Its bytes were synced by the fetch; only its names, its time and its permissions were not.
+    pub(super) fn insert_taken(&self, number: u64, copied: Copied) -> Staged {
+        self.mark_unsynced();
+        locked(&self.staged).insert(number, copied);
+        Staged(number)
+    }
+
     pub(super) fn insert(&self, number: u64, copied: Copied) -> Staged {
         self.has_unsynced_copies.store(true, Ordering::SeqCst);
         self.mark_unsynced();
@@ -98,9 +134,13 @@ impl Incoming {
         locked(&self.staged).get(&staged.0).copied()
     }
 
-    /// Removes a copy that is not needed.
+    /// Removes a copy that is not needed; one that was taken goes back to where it came from.
     pub(super) fn discard(&self, root: &Root, number: u64) {
+        let origin = locked(&self.taken).remove(&number);
         self.forget(number);
+        if origin.is_some_and(|origin| origin.take_back(&root.dir, &place(number))) {
+            return;
+        }
         // What stays is removed by the next recovery.
         if let Err(error) = root.dir.remove_file(&place(number)) {
             tracing::debug!(%error, number, "a copy beside the tree stays");
@@ -183,6 +223,7 @@ impl Incoming {
     /// The copy took its place.
     pub(super) fn forget(&self, number: u64) {
         locked(&self.staged).remove(&number);
+        locked(&self.taken).remove(&number);
     }
 }
 

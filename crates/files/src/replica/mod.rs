@@ -21,6 +21,7 @@ mod walk;
 
 mod chunk_values;
 mod delta;
+mod fetched;
 mod incoming;
 mod source;
 mod stage;
@@ -38,6 +39,7 @@ mod watch;
 mod folder;
 
 pub use digests::{Digest, Digests};
+pub use fetched::{FetchedSource, fetched_source};
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
 pub use turn::FolderTurn;
 pub use versions::KeptVersion;

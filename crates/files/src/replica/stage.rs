@@ -1,4 +1,5 @@
-//! Copies contents beside the tree, on all cores, and proves each by its hash. Nothing is synced here: many copies share one sync.
+//! Copies contents beside the tree, on all cores, and proves each by its hash. Nothing is synced here: many copies share one sync. A fetched
+//! file that was proven before is moved there instead, if it may be.
 //!
 //! A content comes by the cheapest of these ways: as a clone of the version that stands there, with the chunks written that differ by their
 //! known values; as a clone that shares the blocks of its source, where both are on one file system that can; by comparing both versions;
@@ -13,11 +14,13 @@ use rayon::prelude::*;
 use rustix::fs::{Timespec, Timestamps};
 use swarm_sync::{ContentHash, ReplicaError, StageJob, Staged};
 
-use super::again::relative;
+use super::again::{changed, relative};
+use super::apply::mode;
 use super::chunk_values::VALUED_LEN_MIN;
 use super::delta::{DELTA_LEN_MIN, Filled, Versions, fill_by_values, fill_from_old};
 use super::fault::{fault, io_fault};
-use super::incoming::{Copied, Incoming};
+use super::fetched::FetchedSource;
+use super::incoming::{Copied, Incoming, place};
 use super::look::{Look, look_open};
 use super::root::Root;
 use super::source::FolderSource;
@@ -65,6 +68,10 @@ fn stage_one(
     carried: &(dyn Fn(u64) + Sync),
 ) -> Result<Staged, ReplicaError> {
     root.check_stop()?;
+    if let Some(staged) = take(root, incoming, &mut job)? {
+        carried(job.content.len);
+        return Ok(staged);
+    }
     let (number, file) = incoming.create(root, &job.path)?;
     let copied = fill(root, &mut job, &file, buf, carried).and_then(|()| dress(&job, &file));
     match copied {
@@ -74,6 +81,41 @@ fn stage_one(
             Err(error)
         }
     }
+}
+
+/// Moves a fetched file, which was proven, where it is on the same file system. `None` for every other source.
+fn take(root: &Root, incoming: &Incoming, job: &mut StageJob) -> Result<Option<Staged>, ReplicaError> {
+    let StageJob { path, source, .. } = job;
+    let Some(source) = source.as_any().downcast_mut::<FetchedSource>() else { return Ok(None) };
+    source.goes_to(path);
+    if !source.may_take() {
+        return Ok(None);
+    }
+    let Some(number) = incoming.take(root, path, source.origin())? else { return Ok(None) };
+    match dress_taken(root, job, number) {
+        Ok(look) => {
+            tracing::debug!(path = %job.path, job.content.len, "took a fetched file");
+            Ok(Some(incoming.insert_taken(number, Copied { content: job.content, look })))
+        }
+        Err(error) => {
+            incoming.discard(root, number);
+            Err(error)
+        }
+    }
+}
+
+/// Makes a taken file what a copy would be. Its length tells whether it is the file that was fetched.
+fn dress_taken(root: &Root, job: &StageJob, number: u64) -> Result<Look, ReplicaError> {
+    let failed = |errno| fault(&job.path, "open the fetched file of", errno);
+    let (file, look) = root.dir.open_to_read(&place(number)).map_err(failed)?;
+    if look.len != job.content.len {
+        return Err(changed(&job.path));
+    }
+    if look.is_executable() && !job.content.executable {
+        // It was staged before, as another file.
+        let _ = file.set_mode(mode(look.mode, false));
+    }
+    dress(job, &file)
 }
 
 /// Brings the bytes, and compares their hash with what it has to be.

@@ -172,7 +172,7 @@ fn put(name: &str, text: &str, expected: Option<Entry>) -> Op {
     put_content(name, content(text), expected)
 }
 
-fn put_content(name: &str, content: FileContent, expected: Option<Entry>) -> Op {
+pub(super) fn put_content(name: &str, content: FileContent, expected: Option<Entry>) -> Op {
     let source = Source::Other { path: path(name) };
     let kind = OpKind::Put { content: Kind::File(content), modified_ns: LONG_AGO_NS, source };
     Op { path: path(name), kind, expected: expected.map(Box::new) }
@@ -204,7 +204,7 @@ impl swarm_sync::ContentSource for Text {
 
 const LONG_AGO_NS: i64 = 1_000_000_000_123_456_789;
 /// `20010909T014640.000Z`.
-const RUN: RunId = RunId::at_ms(1_000_000_000_000);
+pub(super) const RUN: RunId = RunId::at_ms(1_000_000_000_000);
 
 /// The files that stand beside the tree, whichever thread made them.
 fn beside(root: &Path) -> Vec<PathBuf> {

@@ -111,6 +111,10 @@ pub struct Standing {
     pub votes_digest: Option<[u8; 32]>,
     /// Its policy; `None` if the receiver is not told.
     pub policy: Option<Policy>,
+    /// What the sender calls the library; empty if the receiver is not told.
+    pub name: String,
+    /// The GUID of the library, for a member that does not have it yet; empty if the receiver is not told.
+    pub guid: String,
 }
 
 /// A part of an encoded commit. The parts of a commit come in order, one commit after the other.

@@ -20,7 +20,8 @@ use crate::wire::{
     RefusalCode, Standing, WireError,
 };
 use crate::{
-    After, CommitId, Completion, Frontier, LibraryKey, Policy, Position, Role, SignedLock, SignedVote, proto,
+    After, CommitId, Completion, Frontier, GUID_LEN_MAX, LibraryKey, Policy, Position, Role, SignedLock,
+    SignedVote, proto,
 };
 
 impl Message {
@@ -159,6 +160,8 @@ impl Standing {
             positions: self.frontier.positions().map(Position::to_proto).collect(),
             votes_digest: self.votes_digest.map(|hash| to_bytes(&hash)).unwrap_or_default(),
             policy: self.policy.map(Policy::to_proto),
+            name: cut(&self.name, TEXT_LEN_MAX),
+            guid: cut(&self.guid, GUID_LEN_MAX),
         }
     }
 
@@ -169,6 +172,8 @@ impl Standing {
             frontier: Frontier::from_positions(positions).ok_or(WireError::Field("positions"))?,
             votes_digest: optional32(&frontier.votes_digest, WireError::Field("votes_digest"))?,
             policy: frontier.policy.as_ref().map(Policy::from_proto),
+            name: told(frontier.name.clone(), TEXT_LEN_MAX, "name")?,
+            guid: told(frontier.guid.clone(), GUID_LEN_MAX, "guid")?,
         })
     }
 }

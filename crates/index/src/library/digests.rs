@@ -10,8 +10,8 @@ use crate::row::path_of;
 /// The other hashes of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digest {
-    /// SHA-256 of all bytes.
-    pub sha256: [u8; 32],
+    /// SHA-256 of all bytes, where it was computed.
+    pub sha256: Option<[u8; 32]>,
     /// 32 bytes a chunk; empty if there is one chunk.
     pub chunk_hashes: Vec<u8>,
 }
@@ -24,6 +24,20 @@ impl LibraryBook {
             let mut put = db.prepare_cached(sql)?;
             for (hash, digest) in digests {
                 put.execute(params![hash.0, digest.sha256, digest.chunk_hashes])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Remembers chunk values that a peer's manifest proved, with the SHA-256 of a record of the content, if one has it.
+    pub fn learn_chunks(&mut self, digests: &[(ContentHash, Digest)]) -> Result<(), IndexError> {
+        self.write(|db| {
+            let sql = "INSERT INTO digests (content, sha256, chunks)
+                VALUES (?1, (SELECT sha256 FROM heads WHERE content = ?1 AND sha256 IS NOT NULL LIMIT 1), ?2)
+                ON CONFLICT (content) DO NOTHING";
+            let mut put = db.prepare_cached(sql)?;
+            for (hash, digest) in digests {
+                put.execute(params![hash.0, digest.chunk_hashes])?;
             }
             Ok(())
         })

@@ -12,6 +12,7 @@ mod heads;
 mod parked;
 mod proposals;
 mod take;
+mod whiteouts;
 
 use std::path::{Path, PathBuf};
 
@@ -85,7 +86,9 @@ CREATE INDEX IF NOT EXISTS held_path ON held (path);
 CREATE TABLE IF NOT EXISTS votes (id BLOB NOT NULL, voter BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (id, voter)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parked (path BLOB PRIMARY KEY NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS parked_content ON parked (content);
-CREATE TABLE IF NOT EXISTS digests (content BLOB PRIMARY KEY NOT NULL, sha256 BLOB NOT NULL, chunks BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS whiteouts (path BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS heads_lost ON heads (path) WHERE is_winner = 0;
+CREATE TABLE IF NOT EXISTS digests (content BLOB PRIMARY KEY NOT NULL, sha256 BLOB, chunks BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS flags (
     content BLOB NOT NULL, path BLOB NOT NULL, source BLOB, times INTEGER NOT NULL, PRIMARY KEY (content, path)
 ) WITHOUT ROWID;

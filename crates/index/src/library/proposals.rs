@@ -109,9 +109,23 @@ impl LibraryBook {
     /// Whether a change of `author` at a path waits, and whether it deletes.
     pub fn held_at(&self, author: &NodeId, path: &TreePath) -> Result<Option<bool>, IndexError> {
         self.read(|db| {
-            let sql = "SELECT is_deletion FROM held WHERE path = ?1 AND author = ?2 ORDER BY seq DESC LIMIT 1";
+            let sql =
+                "SELECT is_deletion FROM held WHERE path = ?1 AND author = ?2 ORDER BY seq DESC LIMIT 1";
             let row = params![key_of(path), number_of(db, author)?];
             Ok(db.prepare_cached(sql)?.query_row(row, |row| row.get(0)).optional()?)
+        })
+    }
+
+    /// Whose changes at a path wait.
+    pub fn holders_at(&self, path: &TreePath) -> Result<Vec<NodeId>, IndexError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT DISTINCT author FROM held WHERE path = ?1")?;
+            let mut rows = statement.query([key_of(path)])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(node_of(db, row.get(0)?)?);
+            }
+            Ok(found)
         })
     }
 

@@ -123,7 +123,14 @@ fn messages() -> Vec<(&'static str, Message)> {
     let votes = vec![SignedVote::sign(&key, subject, Verdict::Yes, "", 1)];
     let lock = Lock { library, holder: node, path: path.clone(), holds_ms: 1, made_at_ms: 1, why: text() };
     let (frontier, policy) = (Frontier::default(), Some(Policy::default()));
-    let standing = Standing { library, frontier, votes_digest: Some([1; 32]), policy };
+    let standing = Standing {
+        library,
+        frontier,
+        votes_digest: Some([1; 32]),
+        policy,
+        name: "films".to_owned(),
+        guid: "g".to_owned(),
+    };
     let progress = Progress { library, completion: Completion::default(), activity: text() };
     let api = None;
     vec![

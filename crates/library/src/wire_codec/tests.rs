@@ -58,6 +58,8 @@ fn longest() -> Vec<Message> {
             frontier: Frontier::from_positions(all.clone().map(position)).expect("valid"),
             votes_digest: Some([1; 32]),
             policy: Some(policy),
+            name: "Lib 1".to_owned(),
+            guid: "jdfhdhdbe484746".to_owned(),
         }),
         Message::CommitsRequest {
             library,
@@ -229,7 +231,8 @@ fn standings() -> impl Strategy<Value = Standing> {
         "distinct authors",
         |(library, positions, votes_digest, policy)| {
             let frontier = Frontier::from_positions(positions)?;
-            Some(Standing { library, frontier, votes_digest, policy })
+            let (name, guid) = ("films".to_owned(), "g".to_owned());
+            Some(Standing { library, frontier, votes_digest, policy, name, guid })
         },
     )
 }

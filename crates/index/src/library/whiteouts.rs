@@ -1,0 +1,52 @@
+//! Paths at which read-only mounts show nothing.
+
+use swarm_sync::TreePath;
+
+use super::LibraryBook;
+use crate::IndexError;
+use crate::row::{key_of, path_of};
+
+impl LibraryBook {
+    /// All whiteouts, in path order.
+    pub fn whiteouts(&self) -> Result<Vec<TreePath>, IndexError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT path FROM whiteouts ORDER BY path")?;
+            let mut rows = statement.query([])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(path_of(row.get_ref(0)?.as_blob()?)?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// Adds whiteouts, or removes them.
+    pub fn set_whiteouts(&mut self, paths: &[TreePath], is_there: bool) -> Result<(), IndexError> {
+        self.write(|db| {
+            let sql = if is_there {
+                "INSERT OR IGNORE INTO whiteouts (path) VALUES (?1)"
+            } else {
+                "DELETE FROM whiteouts WHERE path = ?1"
+            };
+            let mut statement = db.prepare_cached(sql)?;
+            for path in paths {
+                statement.execute([key_of(path)])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Paths at which versions exclude each other, in path order, at most `limit`.
+    pub fn disputed(&self, limit: usize) -> Result<Vec<TreePath>, IndexError> {
+        self.read(|db| {
+            let sql = "SELECT DISTINCT path FROM heads WHERE is_winner = 0 ORDER BY path LIMIT ?1";
+            let mut statement = db.prepare_cached(sql)?;
+            let mut rows = statement.query([limit])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(path_of(row.get_ref(0)?.as_blob()?)?);
+            }
+            Ok(found)
+        })
+    }
+}

@@ -19,6 +19,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pair", &["core", "files", "index", "sync"]),
     ("link", &["core"]),
     ("files", &["core", "sync"]),
+    ("mounts", &["core", "files", "sync"]),
     ("credentials", &["core"]),
     ("discovery", &["core", "link"]),
     ("coordinator", &["core", "link"]),

@@ -47,6 +47,7 @@ impl Detours {
             ReplicaError::Full { path } => ReplicaError::Full { path: self.known(&path) },
             ReplicaError::Name { path } => ReplicaError::Name { path: self.known(&path) },
             ReplicaError::NotEmpty { path } => ReplicaError::NotEmpty { path: self.known(&path) },
+            ReplicaError::NoTarget { path } => ReplicaError::NoTarget { path: self.known(&path) },
             ReplicaError::Integrity { path } => ReplicaError::Integrity { path: self.known(&path) },
             ReplicaError::Io { path, op, why } => {
                 let known = TreePath::new(path.as_str()).map(|place| self.known(&place).to_string());

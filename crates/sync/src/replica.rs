@@ -233,6 +233,12 @@ pub enum ReplicaError {
         /// The place.
         path: TreePath,
     },
+    /// Only read-only folders have a place for it. The run goes on: the next one may find a folder that can be written.
+    #[error("no folder of this side may be written for `{path}`: name a sync target")]
+    NoTarget {
+        /// The place.
+        path: TreePath,
+    },
     /// Any other error of the system.
     #[error("cannot {op} `{path}`: {why}")]
     Io {
@@ -258,7 +264,9 @@ impl ReplicaError {
     /// The category of the cause: it decides the exit code.
     pub fn category(&self) -> Category {
         match self {
-            Self::Changed { .. } | Self::Name { .. } | Self::NotEmpty { .. } => Category::Partial,
+            Self::Changed { .. } | Self::Name { .. } | Self::NotEmpty { .. } | Self::NoTarget { .. } => {
+                Category::Partial
+            }
             Self::Integrity { .. } => Category::Integrity,
             Self::Denied { .. } | Self::Full { .. } | Self::Io { .. } | Self::ReadOnly => Category::Disk,
             Self::Gone(_) => Category::Usage,
@@ -276,6 +284,7 @@ impl ReplicaError {
             | Self::Name { .. }
             | Self::NotEmpty { .. }
             | Self::Integrity { .. }
+            | Self::NoTarget { .. }
             | Self::Io { .. } => false,
         }
     }

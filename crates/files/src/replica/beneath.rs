@@ -27,29 +27,32 @@ impl Dir {
         }
     }
 
-    /// Opens a folder for listing; the empty path is this folder itself.
+    /// Opens a folder for listing, where the system allows it without a trace in its time of access; the empty path is this folder itself.
     pub(super) fn open_folder(&self, relative: &Path) -> Result<OwnedFd, Errno> {
         let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
         let how = OFlags::RDONLY | OFlags::DIRECTORY;
-        self.run(Op::List { path: relative }, || self.open_at(relative, how))
+        self.run(Op::List { path: relative }, || self.open_quietly(relative, how))
     }
 
     /// Opens a regular file for reading, without waiting and, where the system allows it, without a trace in its time of access; with what
     /// the disk tells of it. [`Errno::NXIO`] if another kind of entry stands there.
     pub(super) fn open_to_read(&self, relative: &Path) -> Result<(File, Look), Errno> {
         let how = OFlags::RDONLY | OFlags::NONBLOCK;
-        let opened = self.run(Op::Open { path: relative, access: Access::Read }, || {
-            match self.open_at(relative, how | QUIET) {
-                // Only the owner of a file may read it without a trace.
-                Err(Errno::PERM) => self.open_at(relative, how),
-                opened => opened,
-            }
-        })?;
+        let opened =
+            self.run(Op::Open { path: relative, access: Access::Read }, || self.open_quietly(relative, how))?;
         let look = look_open(&opened)?;
         if look.kind == FileType::RegularFile {
             Ok((File::new(opened.into(), relative, self.tap()), look))
         } else {
             Err(Errno::NXIO)
+        }
+    }
+
+    fn open_quietly(&self, relative: &Path, how: OFlags) -> Result<OwnedFd, Errno> {
+        match self.open_at(relative, how | QUIET) {
+            // Only the owner of an entry may read it without a trace.
+            Err(Errno::PERM) => self.open_at(relative, how),
+            opened => opened,
         }
     }
 

@@ -48,8 +48,8 @@ pub struct RootIdentity {
 
 /// A folder as a replica.
 pub struct FolderReplica {
-    root: Arc<Root>,
-    incoming: Incoming,
+    pub(super) root: Arc<Root>,
+    pub(super) incoming: Incoming,
 }
 
 impl FolderReplica {

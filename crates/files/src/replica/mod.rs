@@ -14,6 +14,7 @@ mod root;
 
 mod listing;
 mod names;
+mod reading;
 
 mod digests;
 mod hashing;

@@ -1,0 +1,278 @@
+//! Performs operations. What stands in the sync target is changed there. What stands in a read-only mount is shadowed by the sync target,
+//! or hidden by a whiteout. Invariant: every operation looks again at what the library shows where it acts, immediately before.
+
+use swarm_sync::{Done, Entry, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
+
+use crate::Overlay;
+use crate::batch::{Batch, TargetStep};
+use crate::layer::Inward;
+use crate::standing::{Lower, Upper};
+
+/// Performs all in their order. One that is refused does not keep the others from being tried.
+pub(crate) fn perform_all(
+    overlay: &Overlay,
+    run: RunId,
+    ops: Vec<(Op, Option<Staged>)>,
+) -> Vec<Result<Done, ReplicaError>> {
+    let ended = overlay.check_mounts().err();
+    let mut work = Work { overlay, run, batch: Batch::default(), results: Vec::new(), ended };
+    ops.into_iter().for_each(|(op, staged)| work.take(&op, staged));
+    work.flush();
+    work.results.into_iter().map(|result| result.unwrap_or(Err(ReplicaError::Stopped))).collect()
+}
+
+struct Work<'a> {
+    overlay: &'a Overlay,
+    run: RunId,
+    batch: Batch,
+    /// Nothing yet for those that wait.
+    results: Vec<Option<Result<Done, ReplicaError>>>,
+    /// Why nothing more is done.
+    ended: Option<ReplicaError>,
+}
+
+/// What is left of an operation after all was looked at.
+enum Step {
+    /// Nothing.
+    Done(Done),
+    /// An operation in the sync target.
+    Target(TargetStep),
+}
+
+impl Work<'_> {
+    fn take(&mut self, op: &Op, staged: Option<Staged>) {
+        if self.batch.touches(op) {
+            self.flush();
+        }
+        let at = self.results.len();
+        if let Some(error) = &self.ended {
+            self.results.push(Some(Err(error.clone())));
+            return;
+        }
+        self.results.push(None);
+        match self.decide(op) {
+            Ok(Step::Target(step)) => self.batch.push(at, op, step, staged),
+            Ok(Step::Done(done)) => self.set(at, Ok(done)),
+            Err(error) => {
+                if let (Some(staged), Some(target)) = (staged, &self.overlay.target) {
+                    target.layer.replica.discard(staged);
+                }
+                self.set(at, Err(error));
+            }
+        }
+    }
+
+    /// Performs what waits.
+    fn flush(&mut self) {
+        for (at, result) in std::mem::take(&mut self.batch).perform(self.overlay, self.run) {
+            self.set(at, result);
+        }
+    }
+
+    fn set(&mut self, at: usize, result: Result<Done, ReplicaError>) {
+        if let Err(error) = &result
+            && error.ends_run()
+        {
+            self.ended.get_or_insert(error.clone());
+        }
+        self.results[at] = Some(result);
+    }
+
+    fn decide(&mut self, op: &Op) -> Result<Step, ReplicaError> {
+        let expected = op.expected.as_deref();
+        match &op.kind {
+            OpKind::MakeFolder => self.make_folder(op),
+            OpKind::Put { .. } => self.put(op, expected),
+            OpKind::Remove => self.remove(op, expected),
+            OpKind::SetExecutable { executable } => self.set_executable(op, expected, *executable),
+            OpKind::Move { from } => self.move_from(op, from, expected),
+        }
+    }
+
+    fn make_folder(&self, op: &Op) -> Result<Step, ReplicaError> {
+        if let Some(shown) = self.overlay.shown(&op.path)? {
+            let entry = shown.folder_entry().ok_or_else(|| changed(&op.path))?;
+            return Ok(Step::Done(Done { now: Some(entry), kept: None }));
+        }
+        let inside = self.free_place(&op.path)?;
+        self.step(op, inside, None)
+    }
+
+    fn put(&self, op: &Op, expected: Option<&Entry>) -> Result<Step, ReplicaError> {
+        let inside = match self.overlay.upper(&op.path)? {
+            Upper::Stands { inside, .. } => return self.step(op, inside, op.expected.clone()),
+            Upper::Free { inside } => inside,
+            Upper::Outside => return Err(ReplicaError::NoTarget { path: op.path.clone() }),
+            Upper::Shadowed | Upper::Fixed => return Err(changed(&op.path)),
+        };
+        match self.overlay.lower(&op.path)? {
+            None if expected.is_none() => {}
+            Some(lower) if !lower.is_folder() => self.overlay.confirm_lower(&op.path, &lower, expected)?,
+            None | Some(_) => return Err(changed(&op.path)),
+        }
+        self.step(op, inside, None)
+    }
+
+    fn remove(&self, op: &Op, expected: Option<&Entry>) -> Result<Step, ReplicaError> {
+        let path = &op.path;
+        match self.overlay.upper(path)? {
+            Upper::Stands { inside, .. } => {
+                let lower = self.overlay.lower(path)?;
+                if lower.as_ref().is_some_and(Lower::is_folder) && expected.is_some_and(Entry::is_folder) {
+                    self.check_empty(path)?;
+                }
+                let step = self.target_step(op, inside, op.expected.clone())?;
+                let whiteout = lower.is_some().then(|| path.clone());
+                Ok(Step::Target(TargetStep { whiteout, ..step }))
+            }
+            Upper::Fixed => Err(ReplicaError::NotEmpty { path: path.clone() }),
+            Upper::Shadowed => Err(changed(path)),
+            Upper::Free { .. } | Upper::Outside => {
+                let lower = self.overlay.lower(path)?.ok_or_else(|| changed(path))?;
+                self.overlay.confirm_lower(path, &lower, expected)?;
+                if lower.is_folder() {
+                    self.check_empty(path)?;
+                }
+                self.overlay.veil.store(std::slice::from_ref(path))?;
+                Ok(Step::Done(Done { now: None, kept: None }))
+            }
+        }
+    }
+
+    fn set_executable(
+        &mut self,
+        op: &Op,
+        expected: Option<&Entry>,
+        executable: bool,
+    ) -> Result<Step, ReplicaError> {
+        let path = &op.path;
+        match self.overlay.upper(path)? {
+            Upper::Stands { inside, .. } => return self.step(op, inside, op.expected.clone()),
+            Upper::Free { .. } => {}
+            Upper::Outside => return Err(ReplicaError::NoTarget { path: path.clone() }),
+            Upper::Shadowed | Upper::Fixed => return Err(changed(path)),
+        }
+        let lower = self.overlay.lower(path)?.ok_or_else(|| changed(path))?;
+        let expected = expected.filter(|entry| entry.file().is_some()).ok_or_else(|| changed(path))?;
+        self.overlay.confirm_lower(path, &lower, Some(expected))?;
+        let now = self.overlay.copy_file(self.run, path, expected, path, executable)?;
+        Ok(Step::Done(Done { now: Some(now), kept: None }))
+    }
+
+    fn move_from(
+        &mut self,
+        op: &Op,
+        from: &TreePath,
+        expected: Option<&Entry>,
+    ) -> Result<Step, ReplicaError> {
+        let expected = expected.ok_or_else(|| changed(from))?;
+        let inside = self.free_place(&op.path)?;
+        if self.overlay.lower(&op.path)?.is_some() {
+            return Err(changed(&op.path));
+        }
+        match self.overlay.upper(from)? {
+            Upper::Stands { inside: inside_from, .. } => {
+                let lower = self.overlay.lower(from)?;
+                if lower.as_ref().is_some_and(Lower::is_folder) && expected.is_folder() {
+                    self.gather(from)?;
+                }
+                let kind = OpKind::Move { from: inside_from };
+                let op = Op { kind, ..op.clone() };
+                let step = self.target_step(&op, inside, op.expected.clone())?;
+                let whiteout = lower.is_some().then(|| from.clone());
+                Ok(Step::Target(TargetStep { whiteout, ..step }))
+            }
+            Upper::Free { .. } | Upper::Outside => self.move_out(from, &op.path, expected),
+            Upper::Shadowed => Err(changed(from)),
+            Upper::Fixed => Err(ReplicaError::Io {
+                path: from.to_string(),
+                op: "move",
+                why: "the sync target is mounted there: change the mounts of the library".to_owned(),
+            }),
+        }
+    }
+
+    /// Moves what only read-only mounts have: a copy goes to the sync target, and then a whiteout hides it. The whiteout waits until the
+    /// copy is durable.
+    fn move_out(&mut self, from: &TreePath, to: &TreePath, expected: &Entry) -> Result<Step, ReplicaError> {
+        let lower = self.overlay.lower(from)?.ok_or_else(|| changed(from))?;
+        self.overlay.confirm_lower(from, &lower, Some(expected))?;
+        let now = match expected.file() {
+            Some(content) => self.overlay.copy_file(self.run, from, expected, to, content.executable)?,
+            None => {
+                self.flush();
+                self.overlay.copy_tree(self.run, from, to)?
+            }
+        };
+        self.overlay.veil.add_waiting(from.clone());
+        Ok(Step::Done(Done { now: Some(now), kept: None }))
+    }
+
+    /// Brings all of a folder that read-only mounts have a part of to the sync target, so that it can be renamed there. What the library
+    /// shows stays the same meanwhile, and the copies are durable before they are the only ones.
+    fn gather(&mut self, folder: &TreePath) -> Result<(), ReplicaError> {
+        self.flush();
+        self.overlay.copy_tree(self.run, folder, folder)?;
+        let target = self.overlay.target_for(folder)?;
+        target.layer.replica.settle().map_err(|error| target.layer.outward_error(error))
+    }
+
+    /// Where something goes at which the sync target has nothing.
+    fn free_place(&self, path: &TreePath) -> Result<TreePath, ReplicaError> {
+        match self.overlay.upper(path)? {
+            Upper::Free { inside } => Ok(inside),
+            Upper::Outside => Err(ReplicaError::NoTarget { path: path.clone() }),
+            Upper::Stands { .. } | Upper::Shadowed | Upper::Fixed => Err(changed(path)),
+        }
+    }
+
+    fn check_empty(&self, folder: &TreePath) -> Result<(), ReplicaError> {
+        if self.overlay.lower_has_entries(folder)? {
+            return Err(ReplicaError::NotEmpty { path: folder.clone() });
+        }
+        Ok(())
+    }
+
+    fn step(&self, op: &Op, inside: TreePath, expected: Option<Box<Entry>>) -> Result<Step, ReplicaError> {
+        self.target_step(op, inside, expected).map(Step::Target)
+    }
+
+    fn target_step(
+        &self,
+        op: &Op,
+        inside: TreePath,
+        expected: Option<Box<Entry>>,
+    ) -> Result<TargetStep, ReplicaError> {
+        let parents = self.overlay.parents_to_make(&op.path)?;
+        let op = Op { path: inside, kind: op.kind.clone(), expected };
+        Ok(TargetStep { parents, op, whiteout: None })
+    }
+}
+
+impl Overlay {
+    /// The folders above a path that the sync target lacks, outermost first, below its root.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Changed`] if the library shows no folder there.
+    pub(crate) fn parents_to_make(&self, path: &TreePath) -> Result<Vec<TreePath>, ReplicaError> {
+        let Some(parent) = path.parent() else { return Ok(Vec::new()) };
+        if !self.shown(&parent)?.is_some_and(|shown| shown.is_folder()) {
+            return Err(changed(path));
+        }
+        let layer = &self.target_for(path)?.layer;
+        let mut parents = Vec::new();
+        for above in path.ancestors() {
+            let Inward::Below(inside) = layer.inward(&above) else { break };
+            if layer.replica.find(&inside).map_err(|error| layer.outward_error(error))?.is_some() {
+                break;
+            }
+            parents.push(inside);
+        }
+        parents.reverse();
+        Ok(parents)
+    }
+}
+
+pub(crate) fn changed(path: &TreePath) -> ReplicaError {
+    ReplicaError::Changed { path: path.clone() }
+}

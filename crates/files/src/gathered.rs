@@ -50,7 +50,7 @@ impl GatheredStore {
     /// there are any. `clock` reads the time of day, as for [`super::SeedStore::new`].
     ///
     /// # Errors
-    /// As [`super::TargetStore::open`].
+    /// As [`super::TargetStore::open`]: [`StoreError::Busy`] while an earlier store of this content still fetches. Let go of that first.
     pub fn open(
         manifest: Manifest,
         wanted: &dyn Fn(&ContentHash) -> bool,

@@ -549,6 +549,40 @@ fn a_taken_file_that_finds_no_place_goes_back_and_is_taken_again() {
     assert_eq!(done.now.unwrap().file(), Some(&library.content(0)), "it is not executable any more");
 }
 
+#[test]
+fn what_a_stopped_run_took_goes_back_with_the_replica_or_at_the_next_turn() {
+    let library = Library::of_two();
+    let folder = left(&library, &library.contents[0]);
+    for is_dropped in [true, false] {
+        let replica = library.replica();
+        let source = fetched_source(&folder, &library.hash(0), true);
+        replica.stage(vec![job(source, "a", library.content(0))], &|_| {}).remove(0).unwrap();
+        assert!(!is_left(&folder, &library));
+        if is_dropped {
+            drop(replica);
+        } else {
+            drop(replica.take_turn(&|| unreachable!("nobody else is here")).unwrap());
+        }
+        assert!(is_left(&folder, &library), "dropped {is_dropped}");
+    }
+    assert_eq!(fs::read(folder.join(library.hash(0).to_string())).unwrap(), library.contents[0]);
+}
+
+#[test]
+fn an_entry_of_the_user_is_never_taken_for_what_was_fetched() {
+    let library = Library::of_two();
+    let folder = left(&library, &library.contents[0]);
+    let replica = library.replica();
+    let source = fetched_source(&folder, &library.hash(0), true);
+    let staged = replica.stage(vec![job(source, "a", library.content(0))], &|_| {}).remove(0).unwrap();
+    let lane = library.at("tree").join(crate::replica::place_beside(staged.0));
+    fs::remove_file(&lane).unwrap();
+    fs::write(&lane, "displaced").unwrap();
+    drop(replica);
+    assert!(!is_left(&folder, &library));
+    assert_eq!(fs::read(lane).unwrap(), b"displaced");
+}
+
 fn hex(manifest: &Manifest) -> String {
     data_encoding::HEXLOWER.encode(manifest.id().as_bytes())
 }

@@ -46,11 +46,12 @@ pub struct Gathered {
 }
 
 impl GatheredStore {
-    /// Opens a content. Files that are wanted and stand nowhere are fetched into a folder of this content below `fetched`, which is made when
+    /// Opens a content of [`swarm_core::manifest::library_manifest`]; whether a manifest that came from outside is one tells
+    /// [`swarm_core::manifest::is_library_manifest`]. Files that are wanted and stand nowhere are fetched into a folder of this content below `fetched`, which is made when
     /// there are any. `clock` reads the time of day, as for [`super::SeedStore::new`].
     ///
     /// # Errors
-    /// As [`super::TargetStore::open`].
+    /// As [`super::TargetStore::open`]: [`StoreError::Busy`] while an earlier store of this content still fetches. Let go of that first.
     pub fn open(
         manifest: Manifest,
         wanted: &dyn Fn(&ContentHash) -> bool,

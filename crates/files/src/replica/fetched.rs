@@ -1,6 +1,6 @@
 //! A file that a fetch left in a folder of its own, under the digits of its hash. Invariant: each of its chunks was hashed when it was
 //! fetched, and synced before the file got its name; nobody but the fetch writes in that folder. So a replica may take the file without
-//! reading it again: it is moved, and its bytes are written once. A crash after that and before the file has its place loses it, for the
+//! reading it again: it is moved, and its bytes are written once. If it finds no place, it goes back. A crash between both loses it, for the
 //! recovery of a replica removes what was staged: then it is fetched anew.
 
 use std::any::Any;
@@ -34,7 +34,8 @@ pub(super) struct Origin {
 /// The content that a fetch left in a folder, whole and durable. If it may be taken, a replica on the same file system moves it; everybody
 /// else copies it.
 ///
-/// A content that may be taken is not hashed again: name none that was not proven when it was fetched.
+/// A content that may be taken is not hashed again: name none that was not proven when it was fetched. It can be taken once: whoever needs it
+/// at several places copies it to all but the last.
 pub fn fetched_source(folder: &Path, hash: &ContentHash, may_take: bool) -> FetchedSource {
     let name = hash.to_string();
     let path = TreePath::new(name.as_str()).expect("64 digits are a good path");

@@ -100,6 +100,13 @@ impl FolderReplica {
     }
 }
 
+/// A run that was stopped leaves what it staged. Copies are removed by the next recovery; what was taken goes back.
+impl Drop for FolderReplica {
+    fn drop(&mut self) {
+        self.incoming.return_taken(&self.root);
+    }
+}
+
 impl Replica for FolderReplica {
     fn names(&self) -> NameRules {
         names::rules(&self.root)

@@ -137,14 +137,34 @@ impl Incoming {
     /// Removes a copy that is not needed; one that was taken goes back to where it came from.
     pub(super) fn discard(&self, root: &Root, number: u64) {
         let origin = locked(&self.taken).remove(&number);
-        self.forget(number);
-        if origin.is_some_and(|origin| origin.take_back(&root.dir, &place(number))) {
-            return;
+        if origin.is_some_and(|origin| self.give_back(root, number, &origin)) {
+            return self.forget(number);
         }
+        self.forget(number);
         // What stays is removed by the next recovery.
         if let Err(error) = root.dir.remove_file(&place(number)) {
             tracing::debug!(%error, number, "a copy beside the tree stays");
         }
+    }
+
+    /// Returns what was taken and found no place, since a recovery would remove it. The caller took care that no effect is under way.
+    pub(super) fn return_taken(&self, root: &Root) {
+        let taken = std::mem::take(&mut *locked(&self.taken));
+        for (number, origin) in taken {
+            if self.give_back(root, number, &origin) {
+                self.forget(number);
+            }
+        }
+    }
+
+    /// Moves a taken file back, unless something else stands beside the tree by now: an entry of the user that it changed places with.
+    fn give_back(&self, root: &Root, number: u64, origin: &Origin) -> bool {
+        let is_same = |copied: Copied| {
+            root.dir
+                .look(&place(number))
+                .is_ok_and(|look| look.is_some_and(|look| look.has_bytes_of(&copied.look)))
+        };
+        self.get(Staged(number)).is_none_or(is_same) && origin.take_back(&root.dir, &place(number))
     }
 
     /// A displaced entry stays beside the tree.
@@ -228,7 +248,7 @@ impl Incoming {
 }
 
 /// Where the entry of a number stands, below the root.
-pub(super) fn place(number: u64) -> PathBuf {
+pub(crate) fn place(number: u64) -> PathBuf {
     PathBuf::from(format!("{INCOMING}/{LANE}{}/{number}", lane(number)))
 }
 

@@ -39,6 +39,9 @@ mod watch;
 
 mod folder;
 
+#[cfg(test)]
+pub(crate) use incoming::place as place_beside;
+
 pub use digests::{Digest, Digests};
 pub use fetched::{FetchedSource, fetched_source};
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};

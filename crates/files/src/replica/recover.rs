@@ -17,6 +17,7 @@ use super::versions;
 /// Recovers, if anything stands beside the tree.
 pub(super) fn recover(root: &Root, incoming: &Incoming) -> Result<(), ReplicaError> {
     root.check()?;
+    incoming.return_taken(root);
     let names = names(root)?;
     for record in names.iter().filter(|name| is_record(name)) {
         let Some(record) = Record::read(&root.dir, &beside(record)) else { continue };

@@ -1,9 +1,11 @@
 //! Contents without names: served from wherever they stand, fetched into a folder of their own, adopted by a replica.
 
+mod adopting;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +19,7 @@ use crate::dir::Dir;
 use crate::fetching::Fetching;
 use crate::{
     FetchedSource, FolderOptions, FolderReplica, Gathered, GatheredStore, Places, ServedFolder, StandsAt,
-    Store as _, StoreError, Trouble, Verdict, fetched_source,
+    Store as _, StoreError, Trouble, Verdict,
 };
 use swarm_core::base::Bitfield;
 use swarm_core::manifest::{
@@ -483,70 +485,6 @@ fn known_bytes_are_filled_in_before_the_rest_is_fetched() {
     library.write(&store, 1);
     store.flush().unwrap();
     assert_eq!(store.take_whole(), [library.hash(1)]);
-}
-
-/// A file as a fetch leaves it.
-fn left(library: &Library, data: &[u8]) -> PathBuf {
-    let folder = library.at("left");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(library.hash(0).to_string()), data).unwrap();
-    folder
-}
-
-fn is_left(folder: &Path, library: &Library) -> bool {
-    folder.join(library.hash(0).to_string()).exists()
-}
-
-#[test]
-fn a_fetched_file_that_may_not_be_taken_is_copied_and_hashed() {
-    let library = Library::of_two();
-    let folder = left(&library, &library.contents[0]);
-    let source = fetched_source(&folder, &library.hash(0), false);
-    library.stage(source, "a", library.content(0)).unwrap();
-    assert!(is_left(&folder, &library));
-    let folder = left(&library, &bytes(9, 5000));
-    let source = fetched_source(&folder, &library.hash(0), false);
-    let path = TreePath::new("a").unwrap();
-    assert_eq!(library.stage(source, "a", library.content(0)), Err(ReplicaError::Integrity { path }));
-}
-
-#[test]
-fn a_fetched_file_that_is_away_or_of_another_length_changed() {
-    let library = Library::of_two();
-    let folder = left(&library, b"short");
-    let changed = || Err(ReplicaError::Changed { path: TreePath::new("a").unwrap() });
-    for may_take in [true, false] {
-        let source = fetched_source(&folder, &library.hash(0), may_take);
-        assert_eq!(library.stage(source, "a", library.content(0)), changed());
-        assert!(is_left(&folder, &library), "it went back");
-        for nowhere in [fetched_source(&folder, &library.hash(1), may_take), {
-            fetched_source(&library.at("nowhere"), &library.hash(0), may_take)
-        }] {
-            assert_eq!(library.stage(nowhere, "a", library.content(0)), changed());
-        }
-    }
-}
-
-#[test]
-fn a_taken_file_that_finds_no_place_goes_back_and_is_taken_again() {
-    let library = Library::of_two();
-    let folder = left(&library, &library.contents[0]);
-    let replica = library.replica();
-    let executable = FileContent { executable: true, ..library.content(0) };
-    let source = fetched_source(&folder, &library.hash(0), true);
-    let staged = replica.stage(vec![job(source, "a", executable)], &|_| {}).remove(0).unwrap();
-    assert!(!is_left(&folder, &library));
-    fs::write(library.at("tree/a"), "somebody was faster").unwrap();
-    let op = super::replica::put_content("a", executable, None);
-    let refused = replica.perform(super::replica::RUN, vec![(op, Some(staged))]).remove(0);
-    assert_eq!(refused, Err(ReplicaError::Changed { path: TreePath::new("a").unwrap() }));
-    assert!(is_left(&folder, &library));
-
-    let source = fetched_source(&folder, &library.hash(0), true);
-    let staged = replica.stage(vec![job(source, "b", library.content(0))], &|_| {}).remove(0).unwrap();
-    let op = super::replica::put_content("b", library.content(0), None);
-    let done = replica.perform(super::replica::RUN, vec![(op, Some(staged))]).remove(0).unwrap();
-    assert_eq!(done.now.unwrap().file(), Some(&library.content(0)), "it is not executable any more");
 }
 
 fn hex(manifest: &Manifest) -> String {

@@ -37,7 +37,7 @@ fn bytes(len: usize) -> Vec<u8> {
 
 #[test]
 fn a_content_that_is_read_whole_is_told_with_its_sha256_and_chunk_hashes() {
-    for len in [0, 1, 1 << 20, (1 << 20) + 1, (3 << 20) + 5, (16 << 20) + 1, (20 << 20)] {
+    for len in [0, 1, 1 << 20, (1 << 20) + 1, (3 << 20) + 5, (16 << 20) + 1, 20 << 20, (41 << 20) + 3] {
         let mut side = Side::new();
         let data = bytes(len);
         fs::write(side.path().join("file"), &data).unwrap();

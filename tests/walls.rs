@@ -25,6 +25,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("coordinator", &["core", "link"]),
     ("node", &["core", "engine", "link", "discovery", "files"]),
     ("host", &["core", "engine", "link", "discovery", "files", "node", "credentials", "coordinator"]),
+    (
+        "daemon",
+        &["core", "daemon-files", "discovery", "engine", "files", "index", "library", "link", "mounts", "node", "sync"],
+    ),
     ("testkit", &["core", "engine", "link", "discovery", "files", "node"]),
     ("daemon-files", &["core", "sync"]),
     ("bodies", &["core", "engine", "sim", "link", "discovery", "files", "host"]),

@@ -118,6 +118,18 @@ fn past_limit(error: &std::io::Error) -> &'static str {
     }
 }
 
+impl From<swarm_daemon::DaemonError> for Failure {
+    fn from(error: swarm_daemon::DaemonError) -> Self {
+        Self::new(error.category(), error)
+    }
+}
+
+impl From<swarm_daemon::AskError> for Failure {
+    fn from(error: swarm_daemon::AskError) -> Self {
+        Self::new(error.category(), error)
+    }
+}
+
 impl From<CoordinatorError> for Failure {
     fn from(error: CoordinatorError) -> Self {
         let way = ways::coordinator(&error);

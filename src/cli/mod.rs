@@ -29,6 +29,8 @@ mod seed;
 mod control;
 mod node;
 
+mod daemon;
+
 mod pair;
 
 mod ask;
@@ -62,7 +64,7 @@ pub(crate) fn main() -> ExitCode {
     let wants_json = args.command.wants_json();
     match args.command {
         // A node's log is as its configuration says.
-        Command::Node(_) | Command::Aggregate(_) => {}
+        Command::Node(_) | Command::Aggregate(_) | Command::Daemon(_) => {}
         // It runs for months, and its operator reads the log.
         Command::Coordinator(_) => setup::node_logging(args.global.verbose, LogFormat::Text),
         _ => setup::logging(args.global.verbose),
@@ -77,6 +79,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Manifest(command) => setup::run_blocking(move || manifest::run(command, &args.global)),
         Command::Demo(demo) => setup::block_on(demo::run(demo, &args.global)),
         Command::Node(node) => setup::block_on(node::run(node, &args.global)),
+        Command::Daemon(daemon) => setup::block_on(daemon::run(daemon, &args.global)),
         Command::Add(add) => setup::block_on(add::run(add, &args.global)),
         Command::Remove(remove) => setup::run_blocking(move || remove::run(&remove, &args.global)),
         Command::Ls(ls) => setup::run_blocking(move || ls::run(&ls, &args.global)),

@@ -3,13 +3,17 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use super::args::{Global, StatusArgs};
+use super::args::{DaemonDir, Global, StatusArgs};
 use super::control;
+use super::daemon;
 use super::failure::Failure;
 use super::output;
 use swarm_host::protocol::{Answer, Request};
 
 pub(super) fn run(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
+    if args.dir.is_some() {
+        return daemon_status(args, global);
+    }
     let mut client = control::connect(&args.node, global)?;
     let is_screen = args.watch && !args.json && std::io::stdout().is_terminal();
     loop {
@@ -21,6 +25,20 @@ pub(super) fn run(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
                 output::text(&format!("{TO_TOP}{}{CLEAR_BELOW}", output::status_screen(&status)))?;
             }
             (false, false) => output::text(&output::status_screen(&status))?,
+        }
+        if !args.watch {
+            return Ok(());
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+fn daemon_status(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
+    let folder = DaemonDir { dir: args.dir.clone() };
+    loop {
+        let reply = daemon::ask(&folder, global, &swarm_daemon::Request::Status)?;
+        if let swarm_daemon::Reply::Status(status) = reply {
+            output::json(&status)?;
         }
         if !args.watch {
             return Ok(());

@@ -198,6 +198,8 @@ impl Service {
             advertise,
             takes_offers: self.collector.is_some(),
             coordination: self.coordinator.as_ref().map(coordinating::Started::links),
+            libraries: None,
+            meeting_places: None,
             past: self.reputations.past().collect(),
             dial_timeout: None,
         };

@@ -32,6 +32,7 @@ impl Opening<'_> {
             stop: Arc::clone(&self.options.stop),
             ignore: ignore.clone(),
             chunk_values: self.options.chunk_values.clone(),
+            digests: self.options.digests.clone(),
         };
         let replica = FolderReplica::open(&dir, how).map_err(failed)?;
         let layer = Layer { dir, libpath: spec.libpath.clone(), replica, ignore };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
-use swarm_files::{Ignore, RootIdentity};
+use swarm_files::{Digests, Ignore, RootIdentity};
 use swarm_sync::TreePath;
 
 /// A folder that is shown in a library.
@@ -41,6 +41,8 @@ pub struct OverlayOptions {
     pub ignore: Option<Ignore>,
     /// A folder for the values of long files' chunks, outside of all mounts.
     pub chunk_values: Option<PathBuf>,
+    /// Is told digests of what is read whole.
+    pub digests: Option<Arc<dyn Digests>>,
     /// What the folders were when they were used last. One that is not among them is new.
     pub known: Vec<MountIdentity>,
 }
@@ -53,6 +55,7 @@ impl OverlayOptions {
             stop: Arc::new(AtomicBool::new(false)),
             ignore: None,
             chunk_values: None,
+            digests: None,
             known: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ mod cert;
 mod coordinator;
 mod demo;
 mod fetch;
+mod library;
 mod manifest;
 mod seed;
 mod service;
@@ -27,6 +28,7 @@ pub(super) use coordinator::{AggregateArgs, CoordinatorArgs};
 pub(super) use demo::DemoArgs;
 pub(super) use fetch::{FetchArgs, Peer};
 pub(super) use find::FindArgs;
+pub(super) use library::{DaemonArgs, DaemonDir};
 pub(super) use limits::{DownLimitArgs, LimitArgs};
 pub(super) use manifest::{CreateArgs, ManifestCommand};
 pub(super) use seed::{JoinArgs, SeedArgs};
@@ -125,6 +127,8 @@ pub(super) enum Command {
     Coordinator(CoordinatorArgs),
     /// Run a service that serves many contents, as its configuration says
     Node(NodeArgs),
+    /// Run a daemon that keeps libraries the same on the machines of a team, as the JSON files of its folder say
+    Daemon(DaemonArgs),
     /// Make the running node serve files, or fetch a content and then serve it; prints the ticket
     Add(AddArgs),
     /// Make the running node stop serving a content; its files stay
@@ -186,6 +190,7 @@ impl Command {
             | Self::Explain(_)
             | Self::Demo(_)
             | Self::Node(_)
+            | Self::Daemon(_)
             | Self::Completions { .. }
             | Self::Man { .. } => false,
         }

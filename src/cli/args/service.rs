@@ -86,6 +86,9 @@ pub(crate) struct LsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatusArgs {
+    /// Show the daemon of this folder in place of the running node
+    #[arg(long, value_name = "DIR", env = "SWARM_DAEMON_DIR")]
+    pub(crate) dir: Option<PathBuf>,
     /// Show it again every second
     #[arg(short, long, env = "SWARM_WATCH", value_parser = FalseyValueParser::new())]
     pub(crate) watch: bool,

@@ -1,0 +1,430 @@
+//! What commands ask of a daemon, answered: orders go to the worker of their library, the status is put together here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use swarm_core::base::{Category, NodeId};
+use swarm_library::{Lock, LibraryKey, SignedLock, Trust, Verdict};
+use swarm_mounts::MountKind;
+use swarm_sync::TreePath;
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::control::Call;
+use crate::daemon::{Desk, Running};
+use crate::exchange::{self, PeerLibrary, PeerState};
+use crate::library::{Answer, Input, LibraryState, Question};
+use crate::protocol::{Reply, Request};
+use crate::status::{
+    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,
+};
+
+/// Answers one call. Libraries are asked in a task of their own: one that is busy holds nobody up.
+pub(crate) async fn answer(desk: &mut Desk, call: Call) {
+    let Call { request, reply } = call;
+    let now = match request {
+        Request::Status => Some(Reply::Status(Box::new(status(desk)))),
+        Request::ProposedUsers => Some(Reply::ProposedUsers { users: desk.proposed.clone() }),
+        Request::Lock { library, path, seconds, why } => Some(lock(desk, &library, &path, seconds, why).await),
+        request => match questions(desk, request) {
+            Ok(questions) => return ask(desk, questions, reply),
+            Err(reply) => Some(reply),
+        },
+    };
+    if let Some(now) = now {
+        // Who asked may be gone.
+        let _ = reply.send(now);
+    }
+}
+
+/// Which libraries are asked what, and whether one answer is enough.
+struct Questions {
+    of: Vec<(LibraryKey, Question)>,
+    is_one: bool,
+}
+
+fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
+    let one = |library: &str, question: Question| {
+        Ok(Questions { of: vec![(find(desk, library)?, question)], is_one: true })
+    };
+    match request {
+        Request::Sync { library } => one(&library, Question::Sync),
+        Request::ApproveHere { library } => one(&library, Question::ApproveHere),
+        Request::Log { library, limit } => one(&library, Question::Log { limit: limit.min(LIMIT_MAX) }),
+        Request::Tree { library, place, start, limit } => {
+            let (place, start) = (path_of(place)?, path_of(start)?);
+            one(&library, Question::Tree { place, start, limit: limit.min(LIMIT_MAX) })
+        }
+        Request::Explain { library, path } => {
+            let Some(path) = path_of(Some(path))? else {
+                return Err(Reply::failed(Category::Usage, "name a path in the library"));
+            };
+            one(&library, Question::Explain { path })
+        }
+        Request::Approvals { library, all } => {
+            let keys = match library {
+                Some(library) => vec![find(desk, &library)?],
+                None => desk.libraries.keys().copied().collect(),
+            };
+            let question = |key| (key, Question::Proposals { with_ended: all });
+            Ok(Questions { of: keys.into_iter().map(question).collect(), is_one: false })
+        }
+        Request::Vote { id, verdict, why } => {
+            let verdict = match verdict.as_str() {
+                "yes" => Verdict::Yes,
+                "no" => Verdict::No,
+                "withdraw" => Verdict::Withdrawn,
+                _ => return Err(Reply::failed(Category::Usage, "a vote is yes, no or withdraw")),
+            };
+            let id = id.trim().to_ascii_lowercase();
+            if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(Reply::failed(Category::Usage, "name a proposal by the first digits of its id: see `swarm approvals`"));
+            }
+            let question = |key: &LibraryKey| (*key, Question::Vote { id: id.clone(), verdict, why: why.clone() });
+            Ok(Questions { of: desk.libraries.keys().map(question).collect(), is_one: false })
+        }
+        Request::Status | Request::ProposedUsers | Request::Lock { .. } => Err(Reply::Done),
+    }
+}
+
+fn ask(desk: &Desk, questions: Questions, reply: oneshot::Sender<Reply>) {
+    let Questions { of, is_one } = questions;
+    let mut asked = Vec::new();
+    for (key, question) in of {
+        let Some(running) = desk.libraries.get(&key) else { continue };
+        let name = running.settings().name.clone();
+        match running {
+            Running::Works { handle, .. } => asked.push((name, Ok((handle.inputs.clone(), question)))),
+            Running::Stands { why, .. } => asked.push((name, Err(why.clone()))),
+        }
+    }
+    desk.tasks().spawn(async move {
+        let mut answers = BTreeMap::new();
+        for (name, asked) in asked {
+            let answer = match asked {
+                Ok((inputs, question)) => {
+                    let (sender, answered) = oneshot::channel();
+                    let asking = async {
+                        let _ = inputs.send(Input::Ask(question, sender)).await;
+                        answered.await.ok()
+                    };
+                    let answer = tokio::time::timeout(ANSWER_TIMEOUT, asking).await.ok().flatten();
+                    answer.unwrap_or_else(|| failed("the library is busy: try again later"))
+                }
+                Err(why) => failed(&why),
+            };
+            answers.insert(name, answer);
+        }
+        let said = match answers.len() {
+            1 if is_one => answers.pop_first().map(|(name, answer)| Reply::Library { name, answer }),
+            _ => Some(Reply::Libraries { answers }),
+        };
+        let _ = reply.send(said.unwrap_or(Reply::Done));
+    });
+}
+
+fn failed(message: &str) -> Answer {
+    Answer::Failed { category: Category::Held.name().to_owned(), message: message.to_owned() }
+}
+
+async fn lock(desk: &mut Desk, library: &str, path: &str, seconds: u64, why: String) -> Reply {
+    let key = match find(desk, library) {
+        Ok(key) => key,
+        Err(reply) => return reply,
+    };
+    let path = match path_of(Some(path.to_owned())) {
+        Ok(Some(path)) => path,
+        Ok(None) => return Reply::failed(Category::Usage, "name a path in the library"),
+        Err(reply) => return reply,
+    };
+    let holder = desk.endpoint.node_id();
+    let lock = Lock {
+        library: key,
+        holder,
+        path,
+        holds_ms: seconds.saturating_mul(1000),
+        made_at_ms: clock::now_ms(),
+        why,
+    };
+    let signed = SignedLock::sign(&desk.endpoint.signing_key(), lock);
+    desk.take_lock(signed.clone());
+    desk.to_exchange(exchange::Input::Lock(signed)).await;
+    Reply::Done
+}
+
+/// The library of this name or GUID.
+fn find(desk: &Desk, which: &str) -> Result<LibraryKey, Reply> {
+    let is_it = |running: &Running| {
+        let settings = running.settings();
+        settings.name == which || settings.guid.as_str() == which
+    };
+    let found: Vec<LibraryKey> =
+        desk.libraries.iter().filter(|(_, running)| is_it(running)).map(|(key, _)| *key).collect();
+    match found.as_slice() {
+        [key] => Ok(*key),
+        [] => Err(Reply::failed(Category::Usage, format!("no library `{which}` here: see `swarm library ls`"))),
+        _ => Err(Reply::failed(Category::Usage, format!("several libraries are called `{which}`: name its GUID"))),
+    }
+}
+
+fn path_of(text: Option<String>) -> Result<Option<TreePath>, Reply> {
+    let Some(text) = text else { return Ok(None) };
+    let text = text.trim_matches('/');
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bad = |fault| Reply::failed(Category::Usage, format!("`{text}` is no path in a library: {fault}"));
+    TreePath::new(text).map(Some).map_err(bad)
+}
+
+/// How everything stands.
+fn status(desk: &Desk) -> Status {
+    let uptime = desk.began_at.elapsed();
+    let states = desk.peers.borrow().clone();
+    let mut status = Status {
+        node: desk.endpoint.node_id().to_string(),
+        address: own_address(desk),
+        uptime: shown(uptime),
+        uptime_seconds: uptime.as_secs(),
+        rate_down: desk.traffic.down,
+        rate_up: desk.traffic.up,
+        file_errors: desk.folder.errors().iter().map(ToString::to_string).collect(),
+        file_warnings: desk.folder.warnings().iter().map(ToString::to_string).collect(),
+        ..Status::default()
+    };
+    for (key, running) in &desk.libraries {
+        let library = library_status(desk, key, running, &states, &mut status.errors);
+        status.libraries.push(library);
+    }
+    status.libraries.sort_by(|one, other| one.name.cmp(&other.name));
+    status.peers = peers(desk, &states);
+    for peer in &status.peers {
+        let of_peer = peer.libraries.iter().filter(|library| library.is_shared && !library.percent.is_empty());
+        let percents: BTreeMap<String, String> =
+            of_peer.map(|library| (library.name.clone(), format!("{}%", library.percent))).collect();
+        if !percents.is_empty() {
+            status.peer_sync.insert(peer.address.clone(), percents);
+        }
+    }
+    for (from, flag) in &desk.flags {
+        let guid = desk.libraries.get(&flag.library).map(|running| running.settings().guid.to_string());
+        let source = flag.source.map(|node| format!(" from {}", node.short())).unwrap_or_default();
+        status.errors.push(StatusError {
+            guid: guid.unwrap_or_default(),
+            file: flag.path.to_string(),
+            issue: "hash-mismatch".to_owned(),
+            detail: format!("node {} reports wrong bytes{source}", from.short()),
+        });
+    }
+    status
+}
+
+/// As another node's peers.json takes it.
+fn own_address(desk: &Desk) -> String {
+    let source = desk.endpoint.source(&[]);
+    let address = source.addresses.first().map(ToString::to_string).unwrap_or_default();
+    format!("{}@{address}", source.node)
+}
+
+fn library_status(
+    desk: &Desk,
+    key: &LibraryKey,
+    running: &Running,
+    states: &[PeerState],
+    errors: &mut Vec<StatusError>,
+) -> LibraryStatus {
+    let settings = running.settings();
+    let guid = settings.guid.to_string();
+    let mounts = settings.mounts.iter().map(|mount| MountStatus {
+        dir: mount.dir.display().to_string(),
+        libpath: mount.libpath.as_ref().map_or_else(|| "/".to_owned(), |path| format!("/{}", path.as_str())),
+        sync: mount.kind == MountKind::SyncTarget,
+    });
+    let mounts = mounts.collect();
+    let mut error = |file: &str, issue: &str, detail: &str| {
+        let (guid, file, issue) = (guid.clone(), file.to_owned(), issue.to_owned());
+        errors.push(StatusError { guid, file, issue, detail: detail.to_owned() });
+    };
+    let state = match running {
+        Running::Stands { why, .. } => {
+            error("", "stopped", why);
+            let (name, state) = (settings.name.clone(), "stopped".to_owned());
+            return LibraryStatus { name, guid, state, mounts, activity: why.clone(), ..LibraryStatus::default() };
+        }
+        Running::Works { handle, .. } => handle.state.borrow().clone(),
+    };
+    if let Some(trouble) = &state.trouble {
+        error("", "stopped", trouble);
+    }
+    for (path, why) in &state.refused {
+        error(path, "refused", why);
+    }
+    for node in &state.equivocators {
+        error("", "equivocation", &format!("node {} signed two histories: nothing more is taken from it", node.short()));
+    }
+    let figures = state.figures;
+    let (files_here, bytes_here) =
+        (figures.files.saturating_sub(figures.files_lacking), figures.len.saturating_sub(figures.lacking_len));
+    let is_complete = figures.files_lacking == 0 && figures.deletions_to_do == 0;
+    let eta_seconds = (!is_complete && desk.traffic.down > 0).then(|| figures.lacking_len / desk.traffic.down);
+    LibraryStatus {
+        name: settings.name.clone(),
+        guid,
+        state: state_word(&state, settings.is_paused, is_complete).to_owned(),
+        percent: percent(bytes_here, figures.len, is_complete),
+        files: figures.files,
+        files_here,
+        bytes: figures.len,
+        bytes_here,
+        deletions_to_do: figures.deletions_to_do,
+        conflicts: state.conflicts,
+        proposals: state.proposals,
+        held_here: state.held_here,
+        activity: state.activity.clone(),
+        mounts,
+        commits: state.frontier.positions().map(|position| position.seq).sum(),
+        eta_seconds,
+        policy_differences: policy_differences(key, settings.policy, states),
+        locks: locks(desk, key),
+    }
+}
+
+fn state_word(state: &LibraryState, is_paused: bool, is_complete: bool) -> &'static str {
+    match state {
+        LibraryState { trouble: Some(_), .. } => "stopped",
+        _ if is_paused => "paused",
+        LibraryState { held_here: Some(_), .. } => "held",
+        LibraryState { is_scanned: false, .. } => "scanning",
+        _ if is_complete => "up to date",
+        _ => "syncing",
+    }
+}
+
+/// With one decimal; 100 only if all is there.
+fn percent(here: u64, all: u64, is_complete: bool) -> String {
+    if is_complete {
+        return "100.0".to_owned();
+    }
+    let tenths = if all == 0 { 0 } else { (u128::from(here) * 1000 / u128::from(all)).min(999) };
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+fn policy_differences(key: &LibraryKey, own: swarm_library::Policy, states: &[PeerState]) -> Vec<String> {
+    let differs = |state: &PeerState| {
+        let policy = state.libraries.get(key)?.policy?;
+        (policy != own).then(|| format!("{} {policy:?}", state.node.short()))
+    };
+    states.iter().filter_map(differs).collect()
+}
+
+fn locks(desk: &Desk, key: &LibraryKey) -> Vec<LockStatus> {
+    let now_ms = clock::now_ms();
+    let Some(locks) = desk.locks.get(key) else { return Vec::new() };
+    let shown = |signed: &SignedLock| {
+        let lock = signed.lock();
+        let left = (lock.made_at_ms + lock.holds_ms).saturating_sub(now_ms) / 1000;
+        LockStatus {
+            path: lock.path.to_string(),
+            holder: lock.holder.to_string(),
+            seconds_left: left,
+            why: lock.why.clone(),
+        }
+    };
+    locks.holding(now_ms).map(shown).collect()
+}
+
+fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
+    let mut shown = Vec::new();
+    let mut seen: BTreeSet<NodeId> = BTreeSet::new();
+    for peer in desk.folder.peers() {
+        let state = peer.node.and_then(|node| states.iter().find(|state| state.node == node));
+        seen.extend(peer.node);
+        let trust = match (peer.is_mirror, peer.trusted) {
+            (true, _) => Trust::Mirror,
+            (false, true) => Trust::Trusted,
+            (false, false) => Trust::Untrusted,
+        };
+        let address = peer.address.to_string();
+        shown.push(PeerStatus {
+            trouble: desk.dial_troubles.get(&address).filter(|_| state.is_none()).cloned(),
+            address,
+            node: peer.node.map(|node| node.to_string()),
+            name: peer.name.clone().or_else(|| state.map(|state| state.name.clone())).unwrap_or_default(),
+            trust: trust_word(trust).to_owned(),
+            connected: state.is_some(),
+            told_by: Vec::new(),
+            libraries: state.map(|state| peer_libraries(desk, state)).unwrap_or_default(),
+        });
+    }
+    for (node, told) in &desk.told {
+        if !seen.insert(*node) {
+            continue;
+        }
+        let state = states.iter().find(|state| state.node == *node);
+        let address = told.values().find_map(|peer| peer.address.as_ref()).map(ToString::to_string);
+        shown.push(PeerStatus {
+            address: address.unwrap_or_default(),
+            node: Some(node.to_string()),
+            name: told.values().map(|peer| peer.name.clone()).next().unwrap_or_default(),
+            trust: "unknown".to_owned(),
+            connected: state.is_some(),
+            trouble: None,
+            told_by: told.keys().map(NodeId::to_string).collect(),
+            libraries: state.map(|state| peer_libraries(desk, state)).unwrap_or_default(),
+        });
+    }
+    for state in states.iter().filter(|state| !seen.contains(&state.node)) {
+        shown.push(PeerStatus {
+            address: state.address.to_string(),
+            node: Some(state.node.to_string()),
+            name: state.name.clone(),
+            trust: "unknown".to_owned(),
+            connected: true,
+            libraries: peer_libraries(desk, state),
+            ..PeerStatus::default()
+        });
+    }
+    shown
+}
+
+fn peer_libraries(desk: &Desk, state: &PeerState) -> Vec<PeerLibraryStatus> {
+    let line = |(key, known): (&LibraryKey, &PeerLibrary)| {
+        let ours = desk.libraries.get(key).map(Running::settings);
+        let completion = known.completion;
+        let is_known = known.role.is_some();
+        PeerLibraryStatus {
+            name: ours.map_or_else(|| known.name.clone(), |settings| settings.name.clone()),
+            guid: ours.map_or_else(|| known.guid.clone(), |settings| settings.guid.to_string()),
+            is_shared: ours.is_some(),
+            percent: if is_known {
+                percent(completion.bytes_here(), completion.bytes(), completion.is_complete())
+            } else {
+                String::new()
+            },
+            activity: known.activity.clone(),
+            deletions_to_do: completion.deletions_to_do,
+        }
+    };
+    state.libraries.iter().map(line).collect()
+}
+
+fn trust_word(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Trusted => "trusted",
+        Trust::Untrusted => "untrusted",
+        Trust::Mirror => "mirror",
+    }
+}
+
+fn shown(uptime: Duration) -> String {
+    let (hours, minutes, seconds) = (uptime.as_secs() / 3600, uptime.as_secs() / 60 % 60, uptime.as_secs() % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m {seconds}s"),
+        (hours, minutes) => format!("{hours}h {minutes}m"),
+    }
+}
+
+/// Entries of one answer.
+const LIMIT_MAX: usize = 10_000;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,374 @@
+//! Contents of libraries in the engine: which are joined, to fetch or to serve, and when they are left. A commit's files are one content; it is
+//! joined when files of it are wanted here or sought by a peer, and left when nobody wants it any more, so that a node with hundreds of commits
+//! holds the manifests of a few.
+//!
+//! Invariant: a content is served from wherever its files stand on this disk. Absent here: the order of chunks and which peer sends them (the
+//! engine), and where files go (the library's worker).
+
+mod opening;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use swarm_core::base::ContentId;
+use swarm_core::manifest::{Manifest, Source};
+use swarm_engine::{Event, Join, Order, Purpose};
+use swarm_files::GatheredStore;
+use swarm_library::LibraryKey;
+use swarm_node::{Node, NodeEvent};
+use swarm_sync::ContentHash;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::library::{Input as LibraryInput, LibraryHandle};
+use crate::limits::{FETCHES_MAX, JOINED_MAX};
+use opening::{Assigned, Opened, Served};
+
+/// What the contents are told.
+pub(crate) enum Input {
+    /// Paths of a library wait for these contents, with their lengths.
+    Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// A peer asks for contents to be served.
+    Seek {
+        /// Where the answer goes.
+        link: u64,
+        library: LibraryKey,
+        contents: Vec<ContentId>,
+    },
+    /// A peer serves contents.
+    Serving { source: Source, contents: Vec<ContentId> },
+    /// The libraries there are.
+    Libraries(BTreeMap<LibraryKey, LibraryHandle>),
+}
+
+/// What the contents ask of the exchange.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Peers that have the library are to serve these.
+    Seek(LibraryKey, Vec<ContentId>),
+    /// An answer to a link.
+    Serving { link: u64, library: LibraryKey, contents: Vec<ContentId> },
+}
+
+/// One task that owns all of it.
+pub(crate) struct Contents {
+    node: Node,
+    libraries: BTreeMap<LibraryKey, LibraryHandle>,
+    joined: BTreeMap<ContentId, Joined>,
+    waiting: VecDeque<(LibraryKey, ContentId)>,
+    /// What is wanted of each content that waits or is fetched.
+    wanted: BTreeMap<ContentId, BTreeSet<ContentHash>>,
+    outputs: mpsc::Sender<Output>,
+    tasks: JoinSet<Done>,
+    stopping: bool,
+}
+
+/// A content in the engine.
+struct Joined {
+    library: LibraryKey,
+    store: Option<Arc<GatheredStore>>,
+    /// It is fetched, and not complete.
+    is_fetching: bool,
+    /// When somebody wanted it last.
+    used_at: Instant,
+    /// When peers were asked to serve it last.
+    sought_at: Option<Instant>,
+    /// Links that asked before it was ready.
+    asking: Vec<u64>,
+}
+
+/// What a blocking task came to.
+enum Done {
+    Assigned(LibraryKey, Assigned),
+    Served(LibraryKey, ContentId, Option<Served>),
+    Opened(LibraryKey, ContentId, Option<Opened>),
+}
+
+impl Contents {
+    pub(crate) fn new(node: Node, outputs: mpsc::Sender<Output>) -> Self {
+        Self {
+            node,
+            libraries: BTreeMap::new(),
+            joined: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            wanted: BTreeMap::new(),
+            outputs,
+            tasks: JoinSet::new(),
+            stopping: false,
+        }
+    }
+
+    /// Runs until the inputs end.
+    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut events: mpsc::Receiver<NodeEvent>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !self.stopping {
+            tokio::select! {
+                input = inputs.recv() => match input {
+                    Some(input) => self.on_input(input).await,
+                    None => self.stopping = true,
+                },
+                Some(event) = events.recv() => self.on_event(event).await,
+                Some(Ok(done)) = self.tasks.join_next() => self.on_done(done).await,
+                _ = tick.tick() => self.on_tick().await,
+            }
+        }
+        // The node has to be heard until it has ended.
+        while events.recv().await.is_some() {}
+    }
+
+    async fn on_input(&mut self, input: Input) {
+        match input {
+            Input::Wanted(library, wanted) => self.assign(library, wanted),
+            Input::Seek { link, library, contents } => {
+                for content in contents {
+                    self.on_sought(link, library, content).await;
+                }
+            }
+            Input::Serving { source, contents } => {
+                for content in contents {
+                    if self.joined.get(&content).is_some_and(|joined| joined.is_fetching) {
+                        self.node.add_source(content, source.clone(), Purpose::Fetch).await;
+                    }
+                }
+            }
+            Input::Libraries(libraries) => self.libraries = libraries,
+        }
+    }
+
+    /// Finds out which contents carry what is wanted.
+    fn assign(&mut self, library: LibraryKey, wanted: BTreeMap<ContentHash, u64>) {
+        let Some(handle) = self.libraries.get(&library) else { return };
+        let (path, joined) = (handle.index_path.clone(), self.wanted.keys().copied().collect());
+        self.tasks.spawn_blocking(move || Done::Assigned(library, opening::assign(&path, &wanted, &joined)));
+    }
+
+    async fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Assigned(library, assigned) => {
+                for (content, hashes) in assigned {
+                    let known = self.wanted.entry(content).or_default();
+                    let before = known.len();
+                    known.extend(hashes);
+                    let is_more = known.len() > before;
+                    let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
+                    let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
+                    if is_more && !is_fetching && !waits {
+                        self.waiting.push_back((library, content));
+                    }
+                }
+                self.start_fetches().await;
+            }
+            Done::Served(library, content, served) => self.on_served(library, content, served).await,
+            Done::Opened(library, content, opened) => self.on_opened(library, content, opened).await,
+        }
+    }
+
+    /// Begins fetches, as long as there is room.
+    async fn start_fetches(&mut self) {
+        while self.joined.values().filter(|joined| joined.is_fetching).count() < FETCHES_MAX {
+            let Some((library, content)) = self.waiting.pop_front() else { return };
+            // One that was served until now is opened anew, with what is wanted of it.
+            if self.joined.remove(&content).is_some() {
+                self.node.leave(content).await;
+            }
+            self.joined.insert(content, Joined::new(library, true));
+            let Some(handle) = self.libraries.get(&library) else { continue };
+            let path = handle.index_path.clone();
+            self.tasks.spawn_blocking(move || Done::Served(library, content, opening::manifest_of(&path, content)));
+        }
+    }
+
+    /// The manifest of a content was made from the index, or could not be.
+    async fn on_served(&mut self, library: LibraryKey, content: ContentId, served: Option<Served>) {
+        let Some(joined) = self.joined.get_mut(&content) else { return };
+        let is_fetching = joined.is_fetching;
+        let manifest = served.map(|served| served.manifest);
+        if !is_fetching && manifest.is_none() {
+            // It cannot be served without its manifest.
+            self.joined.remove(&content);
+            return;
+        }
+        let join = Join { content, manifest: manifest.clone(), order: Order::RarestFirst, patience: None };
+        self.node.join(join).await;
+        if let Some(manifest) = manifest {
+            self.open(library, content, manifest);
+        }
+        if is_fetching {
+            self.seek(library, content).await;
+        }
+    }
+
+    fn open(&mut self, library: LibraryKey, content: ContentId, manifest: Manifest) {
+        let Some(handle) = self.libraries.get(&library).cloned() else { return };
+        let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
+        let wanted = if is_fetching { self.wanted.get(&content).cloned() } else { None };
+        self.tasks.spawn_blocking(move || {
+            Done::Opened(library, content, opening::open(&handle, manifest, wanted.unwrap_or_default()))
+        });
+    }
+
+    async fn on_opened(&mut self, library: LibraryKey, content: ContentId, opened: Option<Opened>) {
+        let Some(opened) = opened else {
+            if self.joined.remove(&content).is_some() {
+                self.wanted.remove(&content);
+                self.node.leave(content).await;
+            }
+            return;
+        };
+        let Some(joined) = self.joined.get_mut(&content) else { return };
+        let store = Arc::new(opened.store);
+        joined.store = Some(Arc::clone(&store));
+        let asking = std::mem::take(&mut joined.asking);
+        self.node.open_store(content, store, opened.durable, opened.wanted).await;
+        for link in asking {
+            self.say(Output::Serving { link, library, contents: vec![content] }).await;
+        }
+        self.report_whole(content).await;
+    }
+
+    async fn seek(&mut self, library: LibraryKey, content: ContentId) {
+        if let Some(joined) = self.joined.get_mut(&content) {
+            joined.sought_at = Some(clock::moment());
+        }
+        self.say(Output::Seek(library, vec![content])).await;
+    }
+
+    async fn on_sought(&mut self, link: u64, library: LibraryKey, content: ContentId) {
+        if let Some(joined) = self.joined.get_mut(&content) {
+            joined.used_at = clock::moment();
+            if joined.store.is_some() {
+                self.say(Output::Serving { link, library, contents: vec![content] }).await;
+            } else {
+                joined.asking.push(link);
+            }
+            return;
+        }
+        let Some(handle) = self.libraries.get(&library) else { return };
+        if self.joined.len() >= JOINED_MAX {
+            return;
+        }
+        let path = handle.index_path.clone();
+        self.joined.insert(content, Joined { asking: vec![link], ..Joined::new(library, false) });
+        self.tasks.spawn_blocking(move || Done::Served(library, content, opening::manifest_of(&path, content)));
+    }
+
+    async fn on_event(&mut self, event: NodeEvent) {
+        match event {
+            NodeEvent::Engine(Event::ManifestComplete { manifest }) => {
+                let content = manifest.id();
+                if let Some(joined) = self.joined.get(&content) {
+                    let library = joined.library;
+                    self.remember_chunks(library, &manifest);
+                    self.open(library, content, manifest);
+                }
+            }
+            NodeEvent::Engine(Event::Completed { content }) => {
+                self.report_whole(content).await;
+                self.wanted.remove(&content);
+                if let Some(joined) = self.joined.get_mut(&content) {
+                    (joined.is_fetching, joined.used_at) = (false, clock::moment());
+                }
+                self.start_fetches().await;
+            }
+            NodeEvent::Engine(Event::Failed { content, failure }) => {
+                tracing::warn!(content = content.short(), ?failure, "a fetch of a library ended");
+                self.joined.remove(&content);
+                self.node.leave(content).await;
+                self.start_fetches().await;
+            }
+            NodeEvent::StoreError { content, error } => {
+                tracing::warn!(content = content.short(), %error, "a store of a library failed");
+            }
+            NodeEvent::Engine(_)
+            | NodeEvent::StoreWarning { .. }
+            | NodeEvent::Found(_)
+            | NodeEvent::FinderTrouble(_) => {}
+        }
+    }
+
+    /// Chunk values of long files, which this node needs to serve the content later.
+    fn remember_chunks(&mut self, library: LibraryKey, manifest: &Manifest) {
+        let Some(handle) = self.libraries.get(&library) else { return };
+        let (path, manifest) = (handle.index_path.clone(), manifest.clone());
+        self.tasks.spawn_blocking(move || {
+            opening::remember_chunks(&path, &manifest);
+            Done::Assigned(library, Assigned::default())
+        });
+    }
+
+    /// Tells the worker of files that are whole.
+    async fn report_whole(&mut self, content: ContentId) {
+        let Some(joined) = self.joined.get(&content) else { return };
+        let Some(store) = joined.store.clone() else { return };
+        let whole = store.take_whole();
+        let Some(handle) = self.libraries.get(&joined.library).filter(|_| !whole.is_empty()) else { return };
+        // A worker that has ended needs nothing more.
+        let _ = handle.inputs.send(LibraryInput::Arrived(whole, store)).await;
+    }
+
+    async fn on_tick(&mut self) {
+        let fetching: Vec<(ContentId, LibraryKey, bool)> = self
+            .joined
+            .iter()
+            .filter(|(_, joined)| joined.is_fetching)
+            .map(|(content, joined)| {
+                let is_due = joined.sought_at.is_none_or(|at| at.elapsed() >= SEEK_INTERVAL);
+                (*content, joined.library, is_due)
+            })
+            .collect();
+        for (content, library, is_due) in fetching {
+            self.report_whole(content).await;
+            if is_due {
+                self.seek(library, content).await;
+            }
+        }
+        self.leave_idle().await;
+    }
+
+    async fn leave_idle(&mut self) {
+        let is_idle = |joined: &Joined| !joined.is_fetching && joined.used_at.elapsed() >= IDLE_TIMEOUT;
+        let idle: Vec<ContentId> =
+            self.joined.iter().filter(|(_, joined)| is_idle(joined)).map(|(content, _)| *content).collect();
+        if idle.is_empty() {
+            return;
+        }
+        let snapshot = self.node.snapshot().await;
+        for content in idle {
+            let wanted = snapshot.presences.iter().any(|presence| presence.content == content && !presence.links.is_empty());
+            if let Some(joined) = self.joined.get_mut(&content).filter(|_| wanted) {
+                joined.used_at = clock::moment();
+                continue;
+            }
+            self.joined.remove(&content);
+            self.node.leave(content).await;
+        }
+    }
+
+    /// The exchange takes outputs for as long as it lives.
+    async fn say(&self, output: Output) {
+        let _ = self.outputs.send(output).await;
+    }
+}
+
+impl Joined {
+    fn new(library: LibraryKey, is_fetching: bool) -> Self {
+        Self {
+            library,
+            store: None,
+            is_fetching,
+            used_at: clock::moment(),
+            sought_at: None,
+            asking: Vec::new(),
+        }
+    }
+}
+
+/// How often whole files are looked for, and idle contents.
+const TICK: Duration = Duration::from_millis(100);
+/// How often peers are asked again for what is being fetched: some came meanwhile, or got what they had not.
+const SEEK_INTERVAL: Duration = Duration::from_secs(5);
+/// A content that nobody wanted for so long is left.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,108 @@
+//! The blocking work for contents of libraries: which content carries a file, its manifest, its store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use swarm_core::base::{Bitfield, ContentId};
+use swarm_core::manifest::{Manifest, library_manifest};
+use swarm_files::{GatheredStore, Places};
+use swarm_index::{Digest, IndexError, LibraryBook};
+use swarm_library::Commit;
+use swarm_sync::ContentHash;
+
+use crate::library::{LibraryHandle, content_files};
+
+/// Which files are to come with which content.
+pub(super) type Assigned = BTreeMap<ContentId, BTreeSet<ContentHash>>;
+
+/// What is needed to serve a content.
+pub(super) struct Served {
+    pub(super) manifest: Manifest,
+}
+
+/// A store, and what it has.
+pub(super) struct Opened {
+    pub(super) store: GatheredStore,
+    pub(super) durable: Bitfield,
+    pub(super) wanted: Bitfield,
+}
+
+/// Chooses a content for each file: one that is fetched already, otherwise that of the latest commit.
+pub(super) fn assign(
+    index: &Path,
+    wanted: &BTreeMap<ContentHash, u64>,
+    fetched: &BTreeSet<ContentId>,
+) -> Assigned {
+    let mut assigned = Assigned::new();
+    let found = LibraryBook::open(index).and_then(|book| {
+        for hash in wanted.keys() {
+            let carriers = book.carriers_of(hash)?;
+            let chosen = carriers.iter().find(|content| fetched.contains(content) || assigned.contains_key(content));
+            if let Some(content) = chosen.or(carriers.first()).copied() {
+                assigned.entry(content).or_default().insert(*hash);
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = found {
+        tracing::warn!(%error, "cannot look up which commits carry what is wanted");
+    }
+    assigned
+}
+
+/// The manifest of a commit's content; `None` if this node cannot make it.
+pub(super) fn manifest_of(index: &Path, content: ContentId) -> Option<Served> {
+    let made = || -> Result<Option<Manifest>, IndexError> {
+        let book = LibraryBook::open(index)?;
+        let Some(bytes) = book.commit_of_content(&content)? else { return Ok(None) };
+        let records = Commit::decode(bytes).ok().and_then(|commit| commit.records().ok());
+        let Some(files) = content_files(&book, &records.unwrap_or_default())? else { return Ok(None) };
+        Ok(library_manifest(files).ok().filter(|manifest| manifest.id() == content))
+    };
+    match made() {
+        Ok(manifest) => manifest.map(|manifest| Served { manifest }),
+        Err(error) => {
+            tracing::warn!(%error, "cannot read the commit of a content");
+            None
+        }
+    }
+}
+
+/// Opens the store of a content; what is `wanted` and not here is fetched.
+pub(super) fn open(handle: &LibraryHandle, manifest: Manifest, wanted: BTreeSet<ContentHash>) -> Option<Opened> {
+    let fetched = handle.fetched.borrow().clone();
+    let places: Arc<dyn Places> = Arc::clone(&handle.places) as Arc<dyn Places>;
+    // Without a sync target nothing is wanted, and nothing is written.
+    let is_wanted = |hash: &ContentHash| fetched.is_some() && wanted.contains(hash);
+    let folder = fetched.clone().unwrap_or_default();
+    match GatheredStore::open(manifest, &is_wanted, places, &folder, wall_clock) {
+        Ok((store, gathered)) => {
+            Some(Opened { store, durable: gathered.durable, wanted: gathered.wanted })
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot open a content of a library");
+            None
+        }
+    }
+}
+
+/// Remembers the chunk values of the long files of a manifest that peers sent.
+pub(super) fn remember_chunks(index: &Path, manifest: &Manifest) {
+    let long = manifest.files().iter().filter(|file| !file.chunk_hashes.is_empty());
+    let digests: Vec<(ContentHash, Digest)> = long
+        .map(|file| {
+            let digest = Digest { sha256: None, chunk_hashes: file.chunk_hashes.to_vec() };
+            (ContentHash(file.blake3), digest)
+        })
+        .collect();
+    let stored = LibraryBook::open(index).and_then(|mut book| book.learn_chunks(&digests));
+    if let Err(error) = stored {
+        tracing::warn!(%error, "cannot remember what proves the chunks of a content");
+    }
+}
+
+fn wall_clock() -> SystemTime {
+    swarm_node::clock::wall_clock()
+}

@@ -1,0 +1,649 @@
+//! The daemon itself: starts what there is to start, and ties it together in one loop. Invariant: one daemon has a folder; what is wrong in one
+//! of its files changes nothing, and is told until it is mended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use swarm_core::base::{ContentId, NodeId};
+use swarm_daemon_files::{DaemonFolder, NewMount, Proof, Reloaded};
+use swarm_discovery::Finders;
+use swarm_library::wire::{Hello, ListedPeer, PROTOCOL_MAJOR, PROTOCOL_MINOR};
+use swarm_library::{Guid, LibraryKey, Locks, Role, SignedLock};
+use swarm_link::{Endpoint, IdentityStore, LinkOptions};
+use swarm_node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::contents::{self, Contents};
+use crate::control::{Call, ControlSocket, socket_path};
+use crate::error::DaemonError;
+use crate::exchange::{self, Dialed, Exchange, PeerState, Target, hash_password, keep_linked};
+use crate::library::{self, Input as LibraryInput, LibraryHandle, LibrarySettings, Output as LibraryOutput};
+use crate::protocol::ProposedUser;
+use crate::settings::Settings;
+
+/// A daemon that is ready to run.
+pub struct Daemon {
+    folder: DaemonFolder,
+    state: PathBuf,
+    _lock: File,
+    endpoint: Endpoint,
+    control: ControlSocket,
+}
+
+/// How a daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// In order.
+    Done,
+    /// At once, at a second signal.
+    Forced,
+}
+
+/// A library that runs, or does not start.
+pub(crate) enum Running {
+    Works { handle: LibraryHandle, task: JoinHandle<()>, settings: LibrarySettings },
+    Stands { why: String, settings: LibrarySettings, tried_at: Instant },
+}
+
+/// What the loop works on.
+pub(crate) struct Desk {
+    pub(crate) folder: DaemonFolder,
+    state: PathBuf,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) node: Node,
+    pub(crate) libraries: BTreeMap<LibraryKey, Running>,
+    authors: BTreeSet<NodeId>,
+    pub(crate) peers: watch::Receiver<Vec<PeerState>>,
+    /// Why peers are not linked, by address.
+    pub(crate) dial_troubles: BTreeMap<String, String>,
+    /// Peers that trusted peers told of: node, then who told, with the address.
+    pub(crate) told: BTreeMap<NodeId, BTreeMap<NodeId, ListedPeer>>,
+    pub(crate) proposed: Vec<ProposedUser>,
+    pub(crate) locks: BTreeMap<LibraryKey, Locks>,
+    /// Files that failed verification, as peers report them.
+    pub(crate) flags: Vec<(NodeId, swarm_library::wire::Flag)>,
+    pub(crate) began_at: Instant,
+    pub(crate) traffic: Traffic,
+    dialing: BTreeMap<Target, CancellationToken>,
+    exchange: mpsc::Sender<exchange::Input>,
+    contents: mpsc::Sender<contents::Input>,
+    outputs: mpsc::Sender<LibraryOutput>,
+    dialed: mpsc::Sender<Dialed>,
+    meeting_places: watch::Sender<Vec<ContentId>>,
+    tasks: TaskTracker,
+    ending: CancellationToken,
+}
+
+/// Bytes that came and went, for rates.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    at: Option<Instant>,
+    received_len: u64,
+    sent_len: u64,
+    /// Bytes a second, over the last seconds.
+    pub(crate) down: u64,
+    pub(crate) up: u64,
+}
+
+impl Daemon {
+    /// Takes a folder, makes what is missing in it, and binds its sockets. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If a file of the folder is wrong, another daemon has it, or a port is taken.
+    pub fn prepare(dir: &Path) -> Result<Self, DaemonError> {
+        let mut folder = DaemonFolder::open(dir)?;
+        let state = folder.dir().join(STATE_FOLDER);
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&state);
+        made.map_err(failed("make", &state))?;
+        let lock = lock(&state, dir)?;
+        hash_passwords(&mut folder);
+        let identity = IdentityStore::open(&state)?.acquire(Some(key_claim()))?;
+        let config = folder.config();
+        let address = config.listen.unwrap_or(std::net::Ipv6Addr::UNSPECIFIED.into());
+        let listen = (config.port != 0 || config.listen.is_some()).then(|| (address, config.port).into());
+        let endpoint = Endpoint::bind(listen, &identity, LinkOptions::default())?;
+        let socket = socket_path(folder.dir());
+        let control = ControlSocket::bind(&socket).map_err(failed("listen at", &socket))?;
+        Ok(Self { folder, state, _lock: lock, endpoint, control })
+    }
+
+    /// This node.
+    pub fn node_id(&self) -> NodeId {
+        self.endpoint.node_id()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.endpoint.bound_address()
+    }
+
+    /// What is odd in the files, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        self.folder.warnings().iter().map(ToString::to_string).collect()
+    }
+
+    /// Runs until `stop` is ready.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self { folder, state, _lock, endpoint, control } = self;
+        let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
+        let config = folder.config();
+        let finders = Finders {
+            coordinators: config.coordinators.clone(),
+            zone: config.zone.clone(),
+            lan: config.lan,
+            dht: config.dht,
+            ..Finders::default()
+        };
+        let limits = Limits {
+            buffers_len: BUFFERS_LEN,
+            windows_len: WINDOWS_LEN,
+            up: config.limits.up,
+            down: config.limits.down,
+            ..Limits::default()
+        };
+        let (links, mut link_queue) = mpsc::channel(QUEUE);
+        let (meeting_places, meeting_watch) = watch::channel(Vec::new());
+        let options = Options {
+            limits,
+            finders,
+            libraries: Some(links),
+            meeting_places: Some(meeting_watch),
+            ..Options::default()
+        };
+        let (node, node_events, node_task) = Node::start(endpoint.clone(), options);
+        let (exchange, exchange_queue) = mpsc::channel(QUEUE);
+        let (contents, contents_queue) = mpsc::channel(QUEUE);
+        let (contents_outputs, mut contents_said) = mpsc::channel(QUEUE);
+        let (exchange_outputs, mut exchange_said) = mpsc::channel(QUEUE);
+        let (outputs, mut library_said) = mpsc::channel(QUEUE);
+        let (dialed, mut dialed_queue) = mpsc::channel(QUEUE);
+        let (found, mut found_queue) = mpsc::channel(QUEUE);
+        let own = Hello {
+            major: PROTOCOL_MAJOR,
+            minor: PROTOCOL_MINOR,
+            user: config.username.clone(),
+            password: config.password.expose().to_owned(),
+            name: host_name(),
+            api: None,
+        };
+        let start = exchange::Start {
+            endpoint: endpoint.clone(),
+            own,
+            access: Settings::of(&folder, endpoint.node_id()).access,
+            contents: contents.clone(),
+            outputs: exchange_outputs,
+            tasks: tasks.clone(),
+            ending: ending.clone(),
+        };
+        let (exchange_task, peers) = Exchange::new(start, exchange.clone());
+        tasks.spawn(exchange_task.run(exchange_queue));
+        let (engine_events, engine_queue) = mpsc::channel(QUEUE);
+        tasks.spawn(sort_events(node_events, engine_events, found));
+        tasks.spawn(Contents::new(node.clone(), contents_outputs).run(contents_queue, engine_queue));
+        let (calls, mut call_queue) = mpsc::channel(QUEUE);
+        tasks.spawn(control.serve(calls, ending.clone(), tasks.clone()));
+        let mut desk = Desk {
+            folder,
+            state,
+            endpoint,
+            node,
+            libraries: BTreeMap::new(),
+            authors: BTreeSet::new(),
+            peers,
+            dial_troubles: BTreeMap::new(),
+            told: BTreeMap::new(),
+            proposed: Vec::new(),
+            locks: BTreeMap::new(),
+            flags: Vec::new(),
+            began_at: clock::moment(),
+            traffic: Traffic::default(),
+            dialing: BTreeMap::new(),
+            exchange,
+            contents,
+            outputs,
+            dialed,
+            meeting_places,
+            tasks,
+            ending,
+        };
+        desk.apply().await;
+        tokio::pin!(stop);
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(link) = link_queue.recv() => desk.to_exchange(exchange::Input::Up { link, dialed: false }).await,
+                Some(output) = contents_said.recv() => desk.to_exchange(exchange::Input::Contents(output)).await,
+                Some(output) = exchange_said.recv() => desk.on_exchange(output).await,
+                Some(output) = library_said.recv() => desk.on_library(output).await,
+                Some(dialed) = dialed_queue.recv() => desk.on_dialed(dialed).await,
+                Some(found) = found_queue.recv() => desk.on_found(&found).await,
+                Some(call) = call_queue.recv() => desk.on_call(call).await,
+                _ = look.tick() => desk.look().await,
+            }
+        }
+        desk.stop(node_task, library_said).await;
+    }
+}
+
+impl Desk {
+    /// Makes everything as the files say now.
+    async fn apply(&mut self) {
+        let settings = Settings::of(&self.folder, self.endpoint.node_id());
+        let Settings { libraries, access, targets, authors } = settings;
+        self.authors.clone_from(&authors);
+        let gone: Vec<LibraryKey> =
+            self.libraries.keys().filter(|key| !libraries.contains_key(key)).copied().collect();
+        for key in gone {
+            self.end_library(key).await;
+        }
+        for (key, settings) in libraries {
+            self.apply_library(key, settings).await;
+        }
+        let handles: BTreeMap<LibraryKey, LibraryHandle> = self.handles();
+        let guids = self.libraries.values().map(|running| &running.settings().guid);
+        self.meeting_places.send_replace(guids.map(LibraryKey::rendezvous).collect());
+        self.to_contents(contents::Input::Libraries(handles.clone())).await;
+        self.to_exchange(exchange::Input::Access(Box::new(access))).await;
+        self.to_exchange(exchange::Input::Libraries(handles)).await;
+        self.say_own_list().await;
+        self.dial(targets);
+    }
+
+    async fn apply_library(&mut self, key: LibraryKey, settings: LibrarySettings) {
+        if let Some(Running::Works { handle, settings: known, .. }) = self.libraries.get_mut(&key) {
+            let _ = handle.inputs.send(LibraryInput::Authors(self.authors.clone())).await;
+            if *known != settings {
+                let _ = handle.inputs.send(LibraryInput::Settings(Box::new(settings.clone()))).await;
+                *known = settings;
+            }
+            return;
+        }
+        let start = library::Start {
+            settings: settings.clone(),
+            folder: self.state.join(LIBRARIES_FOLDER).join(settings.guid.as_str()),
+            key: self.endpoint.signing_key(),
+            authors: self.authors.clone(),
+            outputs: self.outputs.clone(),
+        };
+        let running = match library::start(start) {
+            Ok((handle, task)) => Running::Works { handle, task, settings },
+            Err(error) => {
+                let why = error.to_string();
+                let is_news = !matches!(self.libraries.get(&key), Some(Running::Stands { why: known, .. }) if *known == why);
+                if is_news {
+                    tracing::warn!(library = settings.name, %error, "a library does not start");
+                }
+                Running::Stands { why, settings, tried_at: clock::moment() }
+            }
+        };
+        self.libraries.insert(key, running);
+    }
+
+    async fn end_library(&mut self, key: LibraryKey) {
+        if let Some(Running::Works { handle, task, .. }) = self.libraries.remove(&key) {
+            handle.stop.store(true, Ordering::Relaxed);
+            drop(handle);
+            // It ends at its next look at the flag, and holds the lock of its index until then.
+            let _ = tokio::time::timeout(STOP_TIMEOUT, task).await;
+        }
+    }
+
+    fn handles(&self) -> BTreeMap<LibraryKey, LibraryHandle> {
+        let works = self.libraries.iter().filter_map(|(key, running)| match running {
+            Running::Works { handle, .. } => Some((*key, handle.clone())),
+            Running::Stands { .. } => None,
+        });
+        works.collect()
+    }
+
+    fn dial(&mut self, targets: BTreeSet<Target>) {
+        let gone: Vec<Target> = self.dialing.keys().filter(|target| !targets.contains(target)).cloned().collect();
+        for target in gone {
+            if let Some(ending) = self.dialing.remove(&target) {
+                ending.cancel();
+            }
+            self.dial_troubles.remove(&target.address);
+        }
+        for target in targets {
+            if self.dialing.contains_key(&target) || target.node == Some(self.endpoint.node_id()) {
+                continue;
+            }
+            let ending = self.ending.child_token();
+            let dialing = keep_linked(
+                self.endpoint.clone(),
+                target.clone(),
+                self.peers.clone(),
+                (self.exchange.clone(), self.dialed.clone()),
+                ending.clone(),
+            );
+            self.tasks.spawn(dialing);
+            self.dialing.insert(target, ending);
+        }
+    }
+
+    /// Looks whether files changed, and whether a library that stands can work now.
+    async fn look(&mut self) {
+        if self.folder.changed() {
+            let reloaded = self.folder.reload();
+            self.on_reloaded(reloaded).await;
+        }
+        let waiting: Vec<LibraryKey> = self
+            .libraries
+            .iter()
+            .filter(|(_, running)| matches!(running, Running::Stands { tried_at, .. } if tried_at.elapsed() >= RETRY_INTERVAL))
+            .map(|(key, _)| *key)
+            .collect();
+        if !waiting.is_empty() {
+            self.apply().await;
+        }
+        if self.traffic.at.is_none_or(|at| at.elapsed() >= TRAFFIC_INTERVAL) {
+            let snapshot = self.node.snapshot().await;
+            self.traffic.take(&snapshot);
+        }
+    }
+
+    async fn on_reloaded(&mut self, reloaded: Reloaded) {
+        for error in &reloaded.errors {
+            tracing::error!("{error}; going on with what it said before");
+        }
+        for warning in &reloaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        if !reloaded.changed.is_empty() {
+            let names: Vec<String> = reloaded.changed.iter().map(ToString::to_string).collect();
+            tracing::info!(files = names.join(" "), "taken over");
+            hash_passwords(&mut self.folder);
+            self.apply().await;
+        }
+    }
+
+    async fn on_library(&mut self, output: LibraryOutput) {
+        match output {
+            LibraryOutput::Wanted(library, wanted) => {
+                self.to_contents(contents::Input::Wanted(library, wanted)).await;
+            }
+            LibraryOutput::Changed(library) => self.to_exchange(exchange::Input::Changed(library)).await,
+            LibraryOutput::NeedsTarget(library) => self.make_target(library).await,
+        }
+    }
+
+    /// Files come to a library without a sync target: it gets one below the default folder.
+    async fn make_target(&mut self, library: LibraryKey) {
+        let Some(settings) = self.libraries.get(&library).map(Running::settings) else { return };
+        if settings.has_target() {
+            return;
+        }
+        let (name, dir) = (settings.name.clone(), settings.default_target.display().to_string());
+        let mount = NewMount { dir: dir.clone(), libpath: "/".to_owned(), is_sync: true };
+        match self.folder.add_mount(&name, &mount) {
+            Ok(reloaded) => {
+                tracing::info!(library = name, dir, "files arrive: made a folder for them");
+                self.on_reloaded(reloaded).await;
+                self.apply().await;
+            }
+            Err(error) => tracing::warn!(library = name, %error, "files arrive, and no folder can be made for them"),
+        }
+    }
+
+    async fn on_exchange(&mut self, output: exchange::Output) {
+        match output {
+            exchange::Output::PeerList { from, peers, users } => {
+                for told in self.told.values_mut() {
+                    told.remove(&from);
+                }
+                for peer in peers.into_iter().filter(|peer| peer.node != self.endpoint.node_id()) {
+                    self.told.entry(peer.node).or_default().insert(from, peer);
+                }
+                self.told.retain(|_, told| !told.is_empty());
+                self.proposed.retain(|user| user.by != from.to_string());
+                self.proposed.extend(users.into_iter().map(|user| ProposedUser {
+                    name: user.name,
+                    role: user.role.as_str().to_owned(),
+                    by: from.to_string(),
+                }));
+                let targets = self.all_targets();
+                self.dial(targets);
+            }
+            exchange::Output::Flag { from, flag } => {
+                if self.flags.len() < FLAGS_MAX && !self.flags.iter().any(|(_, known)| *known == flag) {
+                    self.flags.push((from, flag));
+                }
+            }
+            exchange::Output::Lock(lock) => self.take_lock(lock),
+        }
+    }
+
+    pub(crate) fn take_lock(&mut self, lock: SignedLock) {
+        let _ = self.locks.entry(lock.lock().library).or_default().take(lock, clock::now_ms());
+    }
+
+    /// Own peers, and those that trusted peers told of.
+    fn all_targets(&self) -> BTreeSet<Target> {
+        let mut targets = Settings::of(&self.folder, self.endpoint.node_id()).targets;
+        let known: BTreeSet<NodeId> = targets.iter().filter_map(|target| target.node).collect();
+        for (node, told) in &self.told {
+            let address = told.values().find_map(|peer| peer.address.as_ref());
+            if let Some(address) = address.filter(|_| !known.contains(node)) {
+                targets.insert(Target { address: address.to_string(), node: Some(*node) });
+            }
+        }
+        targets
+    }
+
+    async fn on_dialed(&mut self, dialed: Dialed) {
+        match dialed {
+            Dialed::Identified { address, node } => {
+                self.dial_troubles.remove(&address);
+                match self.folder.pin_peer(&address, node) {
+                    Ok(_) => {
+                        tracing::info!(address, node = %node, "pinned the key of a peer at first contact");
+                        self.apply().await;
+                    }
+                    Err(error) => tracing::warn!(address, %error, "cannot pin the key of a peer"),
+                }
+            }
+            Dialed::Failed { address, reason } => {
+                if self.dial_troubles.get(&address) != Some(&reason) {
+                    tracing::debug!(address, reason, "a peer is away");
+                }
+                self.dial_troubles.insert(address, reason);
+            }
+        }
+    }
+
+    /// A finder names a node that has a library of ours: it is linked, and gets what its user or trust allows.
+    async fn on_found(&mut self, found: &swarm_discovery::Found) {
+        let node = found.source.node;
+        let known = Settings::of(&self.folder, self.endpoint.node_id()).access.peers.contains_key(&node);
+        if !known || node == self.endpoint.node_id() {
+            return;
+        }
+        let linked = exchange::linked(&self.peers.borrow()).contains(&node);
+        if linked {
+            return;
+        }
+        let dialed = self.endpoint.dial(node, swarm_link::Protocol::Library, &found.source.addresses).await;
+        if let Ok(link) = dialed {
+            self.to_exchange(exchange::Input::Up { link, dialed: true }).await;
+        }
+    }
+
+    /// Tells trusted peers whom this node trusts.
+    async fn say_own_list(&self) {
+        let peers = self.folder.peers().iter().filter(|peer| peer.trusted).filter_map(|peer| {
+            let name = peer.name.clone().unwrap_or_default();
+            Some(ListedPeer { node: peer.node?, address: Some(peer.address.clone()), name })
+        });
+        let users = self.folder.users().iter().filter_map(|user| {
+            let role = match user.role? {
+                swarm_daemon_files::Role::Admin => Role::Admin,
+                swarm_daemon_files::Role::Editor => Role::Editor,
+                swarm_daemon_files::Role::Viewer => Role::Viewer,
+                swarm_daemon_files::Role::Mirror => Role::Mirror,
+            };
+            Some(swarm_library::wire::ListedUser { name: user.user.clone(), role })
+        });
+        let own = exchange::Input::OwnList { peers: peers.collect(), users: users.collect() };
+        self.to_exchange(own).await;
+    }
+
+    /// The parts of a daemon take what they are told for as long as they live.
+    pub(crate) async fn to_exchange(&self, input: exchange::Input) {
+        let _ = self.exchange.send(input).await;
+    }
+
+    async fn to_contents(&self, input: contents::Input) {
+        let _ = self.contents.send(input).await;
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    async fn on_call(&mut self, call: Call) {
+        crate::answering::answer(self, call).await;
+    }
+
+    async fn stop(self, node_task: JoinHandle<NodeSnapshot>, library_said: mpsc::Receiver<LibraryOutput>) {
+        let Self { libraries, node, ending, tasks, contents, exchange, outputs, .. } = self;
+        // Workers that wait to say something are not held up.
+        drop((library_said, outputs));
+        let mut workers = Vec::new();
+        for running in libraries.into_values() {
+            if let Running::Works { handle, task, .. } = running {
+                handle.stop.store(true, Ordering::Relaxed);
+                workers.push(task);
+            }
+        }
+        ending.cancel();
+        drop((contents, exchange));
+        let orderly = async {
+            node.stop().await;
+            drop(node);
+            // A node that panicked has said so.
+            let _ = node_task.await;
+            for worker in workers {
+                let _ = worker.await;
+            }
+            tasks.close();
+            tasks.wait().await;
+        };
+        if tokio::time::timeout(STOP_TIMEOUT, orderly).await.is_err() {
+            tracing::warn!("something did not end in time");
+        }
+    }
+}
+
+impl Running {
+    pub(crate) fn settings(&self) -> &LibrarySettings {
+        match self {
+            Self::Works { settings, .. } | Self::Stands { settings, .. } => settings,
+        }
+    }
+}
+
+impl Traffic {
+    fn take(&mut self, snapshot: &NodeSnapshot) {
+        let now = clock::moment();
+        let (received_len, sent_len) = (snapshot.wire_total.received_len, snapshot.wire_total.sent_len);
+        if let Some(at) = self.at {
+            let secs = now.duration_since(at).as_secs_f64().max(0.001);
+            let rate = |now: u64, before: u64| (now.saturating_sub(before) as f64 / secs) as u64;
+            (self.down, self.up) = (rate(received_len, self.received_len), rate(sent_len, self.sent_len));
+        }
+        (self.at, self.received_len, self.sent_len) = (Some(now), received_len, sent_len);
+    }
+}
+
+/// Nodes that finders name go to the desk, the rest to the contents.
+async fn sort_events(
+    mut events: mpsc::Receiver<NodeEvent>,
+    engine: mpsc::Sender<NodeEvent>,
+    found: mpsc::Sender<swarm_discovery::Found>,
+) {
+    while let Some(event) = events.recv().await {
+        match event {
+            // Found again later, if the desk is busy.
+            NodeEvent::Found(node) => drop(found.try_send(node)),
+            NodeEvent::FinderTrouble(trouble) => tracing::warn!("{}", trouble.reason),
+            event => drop(engine.send(event).await),
+        }
+    }
+}
+
+/// Replaces passwords that somebody wrote into users.json by their hashes.
+fn hash_passwords(folder: &mut DaemonFolder) {
+    let plain: Vec<(String, swarm_daemon_files::Secret)> = folder
+        .users()
+        .iter()
+        .filter_map(|user| match &user.proof {
+            Proof::Pass(pass) => Some((user.user.clone(), pass.clone())),
+            Proof::Hash(_) => None,
+        })
+        .collect();
+    for (user, pass) in plain {
+        let Some(hash) = hash_password(pass.expose()) else { continue };
+        match folder.replace_pass(&user, &pass, &hash) {
+            Ok(_) => tracing::info!(user, "users.json: replaced the password by its hash"),
+            Err(error) => tracing::warn!(user, %error, "users.json: the password stays as it is"),
+        }
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The claim on a key that stands for a daemon, so that it is the same node at every start.
+fn key_claim() -> ContentId {
+    ContentId::from_bytes(*blake3::hash(b"swarm daemon").as_bytes())
+}
+
+fn lock(state: &Path, dir: &Path) -> Result<File, DaemonError> {
+    let path = state.join("lock");
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = opened.map_err(failed("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(DaemonError::InUse(dir.to_owned())),
+        Err(fs::TryLockError::Error(source)) => Err(failed("lock", &path)(source)),
+    }
+}
+
+fn failed(op: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> DaemonError + use<> {
+    let path = path.to_owned();
+    move |source| DaemonError::Io { op, path, source }
+}
+
+/// A daemon's state, below its folder.
+pub(crate) const STATE_FOLDER: &str = ".swarm";
+const LIBRARIES_FOLDER: &str = "libraries";
+const QUEUE: usize = 256;
+/// How often files are looked at: an edit is to be noticed within a second.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+const TRAFFIC_INTERVAL: Duration = Duration::from_secs(2);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// As a node of `swarm node` has it.
+const BUFFERS_LEN: u64 = 64 << 20;
+const WINDOWS_LEN: u64 = 64 << 20;
+const FLAGS_MAX: usize = 1000;
+
+/// A GUID for a new library: 128 bits of chance.
+pub fn new_guid() -> Option<Guid> {
+    let mut bytes = [0; 16];
+    let identity = swarm_link::Identity::ephemeral().ok()?;
+    bytes.copy_from_slice(&identity.node_id().as_bytes()[..16]);
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Guid::new(&digits).ok()
+}

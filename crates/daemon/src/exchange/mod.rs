@@ -1,0 +1,640 @@
+//! What nodes that keep libraries say to each other: one task that owns all links about libraries, and decides what is asked of whom. Bytes of
+//! files go another way (`contents`).
+//!
+//! `links` are the tasks of one link, `dialing` those that keep a link to each known peer, `access` says who may have what. Invariant: a peer is
+//! told of a library only if it may have it; a commit is asked of one peer at a time.
+
+mod access;
+mod dialing;
+mod links;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use swarm_core::base::NodeId;
+use swarm_core::manifest::Source;
+use swarm_library::wire::{Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing};
+use swarm_library::{After, Completion, Frontier, LibraryKey, Policy, Role, SignedLock, SignedVote};
+use swarm_link::{Endpoint, QuicLink};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use access::{Access, LibraryRule, PeerRule, UserRule, hash_password, verify_password};
+pub(crate) use dialing::{Dialed, Target, keep_linked};
+
+use crate::clock;
+use crate::contents;
+use crate::library::{Input as LibraryInput, LibraryHandle, LibraryState};
+use crate::limits::LINKS_MAX;
+use links::{LinkStart, Outgoing};
+
+/// What the exchange is told.
+pub(crate) enum Input {
+    /// A link stands; both ends are proven.
+    Up { link: QuicLink, dialed: bool },
+    /// A message came.
+    Message { link: u64, message: Message },
+    /// A commit came and was taken by the worker.
+    CommitTaken { link: u64, library: LibraryKey, author: NodeId, seq: u64 },
+    /// A link is gone.
+    Down { link: u64, reason: String },
+    /// A library changed.
+    Changed(LibraryKey),
+    /// The contents want something said.
+    Contents(contents::Output),
+    /// The libraries there are.
+    Libraries(BTreeMap<LibraryKey, LibraryHandle>),
+    /// Who may have what.
+    Access(Box<Access>),
+    /// A password was compared.
+    Verified { link: u64, user: Option<String> },
+    /// What trusted peers are told of peers and users.
+    OwnList { peers: Vec<ListedPeer>, users: Vec<ListedUser> },
+    /// A lock of this node.
+    Lock(SignedLock),
+}
+
+/// What the exchange tells the daemon.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// A trusted peer's list.
+    PeerList { from: NodeId, peers: Vec<ListedPeer>, users: Vec<ListedUser> },
+    /// A peer reports a file that failed verification.
+    Flag { from: NodeId, flag: swarm_library::wire::Flag },
+    /// A lock came.
+    Lock(SignedLock),
+}
+
+/// A peer, as the status shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerState {
+    pub(crate) node: NodeId,
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) libraries: BTreeMap<LibraryKey, PeerLibrary>,
+    pub(crate) sent_len: u64,
+    pub(crate) received_len: u64,
+}
+
+/// How far a peer is with a library.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PeerLibrary {
+    pub(crate) completion: Completion,
+    pub(crate) activity: String,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) role: Option<Role>,
+    /// As the peer calls it; empty if it does not tell.
+    pub(crate) name: String,
+    pub(crate) guid: String,
+}
+
+/// What the exchange is started with.
+pub(crate) struct Start {
+    pub(crate) endpoint: Endpoint,
+    /// What this node shows to peers.
+    pub(crate) own: Hello,
+    pub(crate) access: Access,
+    pub(crate) contents: mpsc::Sender<contents::Input>,
+    pub(crate) outputs: mpsc::Sender<Output>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) ending: CancellationToken,
+}
+
+/// One task that owns all links.
+pub(crate) struct Exchange {
+    start: Start,
+    inputs: mpsc::Sender<Input>,
+    libraries: BTreeMap<LibraryKey, LibraryHandle>,
+    links: BTreeMap<u64, Linked>,
+    next_link: u64,
+    /// From which link the commits of an author are coming.
+    asked: BTreeMap<(LibraryKey, NodeId), (u64, Instant)>,
+    states: watch::Sender<Vec<PeerState>>,
+    own_list: (Vec<ListedPeer>, Vec<ListedUser>),
+    locks: BTreeMap<LibraryKey, Vec<SignedLock>>,
+    /// What was said of a library last: it is not said again.
+    said: BTreeMap<LibraryKey, (Frontier, [u8; 32])>,
+}
+
+/// A link that stands.
+struct Linked {
+    node: NodeId,
+    link: QuicLink,
+    /// Who dialed: of two links between two nodes, the one that the lesser dialed stays.
+    dialer: NodeId,
+    outgoing: mpsc::Sender<Outgoing>,
+    hello: Option<Hello>,
+    user: Option<String>,
+    is_verifying: bool,
+    standing: BTreeMap<LibraryKey, Standing>,
+    peer: PeerState,
+}
+
+impl Exchange {
+    pub(crate) fn new(start: Start, inputs: mpsc::Sender<Input>) -> (Self, watch::Receiver<Vec<PeerState>>) {
+        let (states, watch) = watch::channel(Vec::new());
+        let exchange = Self {
+            start,
+            inputs,
+            libraries: BTreeMap::new(),
+            links: BTreeMap::new(),
+            next_link: 1,
+            asked: BTreeMap::new(),
+            states,
+            own_list: Default::default(),
+            locks: BTreeMap::new(),
+            said: BTreeMap::new(),
+        };
+        (exchange, watch)
+    }
+
+    /// Runs until the node ends.
+    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        let ending = self.start.ending.clone();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = ending.cancelled() => break,
+                _ = tick.tick() => self.on_tick(),
+                input = inputs.recv() => match input {
+                    Some(input) => self.on_input(input).await,
+                    None => break,
+                },
+            }
+        }
+        for linked in self.links.values() {
+            linked.link.close(0, "the daemon is stopping");
+        }
+    }
+
+    async fn on_input(&mut self, input: Input) {
+        match input {
+            Input::Up { link, dialed } => self.on_up(link, dialed),
+            Input::Message { link, message } => self.on_message(link, message).await,
+            Input::CommitTaken { link, library, author, seq } => self.on_commit_taken(link, library, author, seq),
+            Input::Down { link, reason } => self.on_down(link, &reason),
+            Input::Changed(library) => self.on_changed(library),
+            Input::Contents(output) => self.on_contents(output),
+            Input::Libraries(libraries) => {
+                self.libraries = libraries;
+                self.said.clear();
+                let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
+                keys.into_iter().for_each(|library| self.on_changed(library));
+            }
+            Input::Access(access) => self.on_access(*access),
+            Input::Verified { link, user } => self.on_verified(link, user),
+            Input::OwnList { peers, users } => {
+                self.own_list = (peers, users);
+                let links: Vec<u64> = self.links.keys().copied().collect();
+                links.into_iter().for_each(|link| self.say_own_list(link));
+            }
+            Input::Lock(lock) => self.pass_lock_on(&lock, None),
+        }
+        self.publish();
+    }
+
+    fn on_up(&mut self, link: QuicLink, dialed: bool) {
+        let (me, node) = (self.start.endpoint.node_id(), link.peer());
+        let dialer = if dialed { me } else { node };
+        if self.links.len() >= LINKS_MAX {
+            link.close(2, "this node has as many links about libraries as it may");
+            return;
+        }
+        if let Some((number, known)) = self.links.iter().find(|(_, known)| known.node == node) {
+            if known.dialer <= dialer && !known.link.is_closed_here() && known.link.close_reason().is_none() {
+                link.close(1, "this link is the second one");
+                return;
+            }
+            let number = *number;
+            self.on_down(number, "another link took its place");
+        }
+        let number = self.next_link;
+        self.next_link += 1;
+        let starting = LinkStart {
+            number,
+            link: link.clone(),
+            inputs: self.inputs.clone(),
+            libraries: self.libraries.clone(),
+            tasks: self.start.tasks.clone(),
+            ending: self.start.ending.clone(),
+        };
+        let outgoing = links::start(starting);
+        let peer = PeerState {
+            node,
+            name: String::new(),
+            address: link.remote_address(),
+            libraries: BTreeMap::new(),
+            sent_len: 0,
+            received_len: 0,
+        };
+        let linked = Linked {
+            node,
+            link,
+            dialer,
+            outgoing,
+            hello: None,
+            user: None,
+            is_verifying: false,
+            standing: BTreeMap::new(),
+            peer,
+        };
+        self.links.insert(number, linked);
+        let hello = self.start.access.hello_for(&node, &self.start.own);
+        self.send(number, Message::Hello(hello));
+    }
+
+    fn on_down(&mut self, link: u64, reason: &str) {
+        if let Some(linked) = self.links.remove(&link) {
+            linked.link.close(0, reason);
+            tracing::debug!(node = linked.node.short(), reason, "a link about libraries is gone");
+        }
+        self.asked.retain(|_, (asked, _)| *asked != link);
+        // Others may have what this one was to send.
+        let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
+        keys.into_iter().for_each(|library| self.ask_around(library));
+    }
+
+    async fn on_message(&mut self, link: u64, message: Message) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        if let Message::Hello(hello) = message {
+            return self.on_hello(link, hello);
+        }
+        if linked.hello.is_none() {
+            return self.on_down(link, "it says something before Hello");
+        }
+        match message {
+            Message::Hello(_) => {}
+            Message::Frontier(standing) => self.on_frontier(link, standing),
+            Message::CommitsRequest { library, after } => self.on_request(link, library, after),
+            Message::CommitPiece(_) => {}
+            Message::Votes { library, votes } => self.on_votes(link, library, votes).await,
+            Message::Seek { library, contents } => {
+                if self.role_of(link, &library).is_some() {
+                    let seek = contents::Input::Seek { link, library, contents };
+                    let _ = self.start.contents.send(seek).await;
+                }
+            }
+            Message::Serving { contents, .. } => {
+                let source = Source { node: linked.node, addresses: vec![linked.link.remote_address().into()] };
+                let _ = self.start.contents.send(contents::Input::Serving { source, contents }).await;
+            }
+            Message::Progress(progress) => self.on_progress(link, progress),
+            Message::PeerList { peers, users } => {
+                let from = linked.node;
+                if self.start.access.is_trusted(&from) {
+                    self.tell(Output::PeerList { from, peers, users });
+                }
+            }
+            Message::Flag(flag) => {
+                let from = linked.node;
+                if self.role_of(link, &flag.library).is_some() {
+                    self.tell(Output::Flag { from, flag });
+                }
+            }
+            Message::Lock(lock) => {
+                let library = lock.lock().library;
+                if self.role_of(link, &library).is_some() && self.start.access.counts(&lock.lock().holder) {
+                    self.pass_lock_on(&lock, Some(link));
+                    self.tell(Output::Lock(lock));
+                }
+            }
+            Message::Refusal(refusal) => {
+                tracing::info!(node = linked.node.short(), why = refusal.why, "a peer refuses");
+            }
+            Message::RecipeRequest { library, .. } => {
+                let why = "recipes are not made here".to_owned();
+                let refusal = Refusal { library: Some(library), code: RefusalCode::NotHere, why };
+                self.send(link, Message::Refusal(refusal));
+            }
+            Message::RecipePiece(_) => {}
+        }
+    }
+
+    fn on_hello(&mut self, link: u64, hello: Hello) {
+        if hello.major != PROTOCOL_MAJOR {
+            return self.on_down(link, "another version of the protocol of libraries is spoken here");
+        }
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        if linked.hello.is_some() {
+            return self.on_down(link, "it says Hello twice");
+        }
+        hello.name.clone_into(&mut linked.peer.name);
+        linked.hello = Some(hello.clone());
+        let node = linked.node;
+        if !hello.user.is_empty()
+            && let Some(check) = self.start.access.check_of(&hello.user)
+        {
+            linked.is_verifying = true;
+            let inputs = self.inputs.clone();
+            self.start.tasks.spawn(async move {
+                let Hello { user, password, .. } = hello;
+                let checked = tokio::task::spawn_blocking(move || verify_password(&check, &password));
+                let is_right = checked.await.unwrap_or(false);
+                let user = is_right.then_some(user);
+                let _ = inputs.send(Input::Verified { link, user }).await;
+            });
+            return;
+        }
+        tracing::debug!(node = node.short(), "a peer said Hello");
+        self.greet(link);
+    }
+
+    fn on_verified(&mut self, link: u64, user: Option<String>) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        linked.is_verifying = false;
+        if user.is_none() {
+            let why = "no user with that name and password".to_owned();
+            let refusal = Refusal { library: None, code: RefusalCode::BadCredentials, why };
+            self.send(link, Message::Refusal(refusal));
+        }
+        if let Some(linked) = self.links.get_mut(&link) {
+            linked.user = user;
+        }
+        self.greet(link);
+    }
+
+    /// Tells a peer what it may know.
+    fn greet(&mut self, link: u64) {
+        let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
+        for library in keys {
+            self.say_frontier(link, library);
+        }
+        self.say_own_list(link);
+        self.hear_again(link);
+    }
+
+    /// A peer that was let in now may have told what it has before.
+    fn hear_again(&mut self, link: u64) {
+        let Some(linked) = self.links.get(&link) else { return };
+        let known: Vec<LibraryKey> = linked.standing.keys().copied().collect();
+        known.into_iter().for_each(|library| self.ask_around(library));
+    }
+
+    fn on_frontier(&mut self, link: u64, standing: Standing) {
+        let library = standing.library;
+        let role = self.role_of(link, &library);
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        if linked.standing.len() >= STANDINGS_MAX && !linked.standing.contains_key(&library) {
+            return;
+        }
+        if let Some(policy) = standing.policy {
+            let known = linked.peer.libraries.entry(library).or_default();
+            known.policy = Some(policy);
+            (known.name, known.guid) = (standing.name.clone(), standing.guid.clone());
+        }
+        let digest = standing.votes_digest;
+        linked.standing.insert(library, standing);
+        let Some(role) = role else { return };
+        if swarm_library::may(role, swarm_library::Permission::ReadVotes)
+            && digest.is_some_and(|digest| digest != self.state_of(&library).votes_digest)
+        {
+            self.send_votes(link, library);
+        }
+        self.ask_around(library);
+    }
+
+    /// Asks for commits that peers have and this node lacks: those of one author of one peer.
+    fn ask_around(&mut self, library: LibraryKey) {
+        let Some(handle) = self.libraries.get(&library) else { return };
+        let (ours, now) = (handle.state.borrow().frontier.clone(), clock::moment());
+        self.asked.retain(|_, (_, at)| now.duration_since(*at) < ASKED_TIMEOUT);
+        let mut requests: BTreeMap<u64, Vec<After>> = BTreeMap::new();
+        for (number, linked) in &self.links {
+            let Some(standing) = linked.standing.get(&library) else { continue };
+            for after in ours.lacking(&standing.frontier) {
+                let key = (library, after.author);
+                if !self.asked.contains_key(&key) {
+                    self.asked.insert(key, (*number, now));
+                    requests.entry(*number).or_default().push(after);
+                }
+            }
+        }
+        for (link, after) in requests {
+            self.send(link, Message::CommitsRequest { library, after });
+        }
+    }
+
+    fn on_commit_taken(&mut self, link: u64, library: LibraryKey, author: NodeId, seq: u64) {
+        let Some(linked) = self.links.get(&link) else { return };
+        let theirs = linked.standing.get(&library).map_or(0, |standing| standing.frontier.seq(&author));
+        if seq >= theirs {
+            self.asked.remove(&(library, author));
+        } else if let Some((_, at)) = self.asked.get_mut(&(library, author)) {
+            *at = clock::moment();
+        }
+    }
+
+    fn on_request(&mut self, link: u64, library: LibraryKey, after: Vec<After>) {
+        if self.role_of(link, &library).is_none() {
+            let why = "this node's users say nothing of you for this library: ask its operator".to_owned();
+            let refusal = Refusal { library: Some(library), code: RefusalCode::NotAuthorised, why };
+            return self.send(link, Message::Refusal(refusal));
+        }
+        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else { return };
+        links::send_commits(&self.start.tasks, handle.index_path.clone(), after, linked.outgoing.clone());
+    }
+
+    async fn on_votes(&mut self, link: u64, library: LibraryKey, votes: Vec<SignedVote>) {
+        let may = self.role_of(link, &library).is_some_and(|role| swarm_library::may(role, swarm_library::Permission::ReadVotes));
+        if let Some(handle) = self.libraries.get(&library).filter(|_| may) {
+            let _ = handle.inputs.send(LibraryInput::Votes(votes)).await;
+        }
+    }
+
+    fn on_progress(&mut self, link: u64, progress: Progress) {
+        let role = self.role_of(link, &progress.library);
+        if let Some(linked) = self.links.get_mut(&link).filter(|_| role.is_some()) {
+            let known = linked.peer.libraries.entry(progress.library).or_default();
+            (known.completion, known.activity, known.role) = (progress.completion, progress.activity, role);
+        }
+    }
+
+    /// Tells peers how a library stands, if that is news; and asks them for what is lacking.
+    fn on_changed(&mut self, library: LibraryKey) {
+        let state = self.state_of(&library);
+        let now = (state.frontier.clone(), state.votes_digest);
+        if self.said.get(&library) != Some(&now) {
+            self.said.insert(library, now);
+            let links: Vec<u64> = self.links.keys().copied().collect();
+            for link in links {
+                self.say_frontier(link, library);
+            }
+        }
+        self.ask_around(library);
+    }
+
+    fn on_tick(&mut self) {
+        let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
+        for library in keys {
+            self.ask_around(library);
+            self.say_progress(library);
+        }
+        self.publish();
+    }
+
+    fn say_progress(&mut self, library: LibraryKey) {
+        let state = self.state_of(&library);
+        let figures = state.figures;
+        let files = (figures.files.saturating_sub(figures.files_lacking), figures.files);
+        let bytes = (figures.len.saturating_sub(figures.lacking_len), figures.len);
+        let Some(completion) = Completion::of(files, bytes, figures.deletions_to_do) else { return };
+        let links: Vec<u64> = self.links.keys().copied().collect();
+        for link in links {
+            if self.role_of(link, &library).is_some() {
+                let activity = state.trouble.clone().unwrap_or_else(|| state.activity.clone());
+                let activity = activity.chars().take(ACTIVITY_CHARS).collect();
+                self.send(link, Message::Progress(Progress { library, completion, activity }));
+            }
+        }
+    }
+
+    fn on_contents(&mut self, output: contents::Output) {
+        match output {
+            contents::Output::Seek(library, contents) => {
+                let links: Vec<u64> = self
+                    .links
+                    .iter()
+                    .filter(|(_, linked)| linked.standing.contains_key(&library))
+                    .map(|(link, _)| *link)
+                    .collect();
+                for link in links {
+                    self.send(link, Message::Seek { library, contents: contents.clone() });
+                }
+            }
+            contents::Output::Serving { link, library, contents } => {
+                self.send(link, Message::Serving { library, contents });
+            }
+        }
+    }
+
+    fn on_access(&mut self, access: Access) {
+        self.start.access = access;
+        self.said.clear();
+        let links: Vec<u64> = self.links.keys().copied().collect();
+        for link in links {
+            if self.links.get(&link).is_some_and(|linked| linked.hello.is_some() && !linked.is_verifying) {
+                self.greet(link);
+            }
+        }
+    }
+
+    fn say_frontier(&mut self, link: u64, library: LibraryKey) {
+        if self.role_of(link, &library).is_none() || self.libraries.get(&library).is_none() {
+            return;
+        }
+        let state = self.state_of(&library);
+        let Some(LibraryRule { name, guid, policy }) = self.start.access.libraries.get(&library).cloned() else { return };
+        let (frontier, votes_digest, policy) = (state.frontier, Some(state.votes_digest), Some(policy));
+        let standing = Standing { library, frontier, votes_digest, policy, name, guid };
+        self.send(link, Message::Frontier(standing));
+    }
+
+    fn say_own_list(&mut self, link: u64) {
+        let Some(linked) = self.links.get(&link) else { return };
+        let (peers, users) = self.own_list.clone();
+        if self.start.access.is_trusted(&linked.node) && linked.hello.is_some() && !(peers.is_empty() && users.is_empty()) {
+            let peers = peers.into_iter().filter(|peer| peer.node != linked.node).collect();
+            self.send(link, Message::PeerList { peers, users });
+        }
+    }
+
+    fn send_votes(&mut self, link: u64, library: LibraryKey) {
+        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else { return };
+        links::send_votes(&self.start.tasks, (library, handle.index_path.clone()), linked.outgoing.clone());
+    }
+
+    fn pass_lock_on(&mut self, lock: &SignedLock, from: Option<u64>) {
+        let library = lock.lock().library;
+        let known = self.locks.entry(library).or_default();
+        if known.contains(lock) {
+            return;
+        }
+        known.push(lock.clone());
+        if known.len() > swarm_library::limits::LOCKS_MAX {
+            known.remove(0);
+        }
+        let links: Vec<u64> = self.links.keys().copied().filter(|link| Some(*link) != from).collect();
+        for link in links {
+            if self.role_of(link, &library).is_some() {
+                self.send(link, Message::Lock(lock.clone()));
+            }
+        }
+    }
+
+    fn state_of(&self, library: &LibraryKey) -> LibraryState {
+        self.libraries.get(library).map(|handle| handle.state.borrow().clone()).unwrap_or_default()
+    }
+
+    /// What the peer of a link may do in a library that this node keeps.
+    fn role_of(&self, link: u64, library: &LibraryKey) -> Option<Role> {
+        let linked = self.links.get(&link)?;
+        if linked.hello.is_none() || linked.is_verifying || !self.libraries.contains_key(library) {
+            return None;
+        }
+        self.start.access.role_of(&linked.node, linked.user.as_deref(), library)
+    }
+
+    /// A link whose peer does not read is ended: what it lacks it asks for at the next one.
+    fn send(&mut self, link: u64, message: Message) {
+        let Some(linked) = self.links.get(&link) else { return };
+        let role = match &message {
+            Message::Hello(_) | Message::Refusal(_) => Role::Admin,
+            other => library_of(other)
+                .and_then(|library| self.role_of(link, &library))
+                .or_else(|| self.start.access.is_trusted(&linked.node).then_some(Role::Admin))
+                .unwrap_or(Role::Mirror),
+        };
+        let Some(message) = message.for_role(role) else { return };
+        if let Err(mpsc::error::TrySendError::Full(_)) = linked.outgoing.try_send(Outgoing::One(message)) {
+            self.on_down(link, "it does not read what it is told");
+        }
+    }
+
+    fn tell(&self, output: Output) {
+        // The daemon is busy: the peer says it again at the next link.
+        let _ = self.start.outputs.try_send(output);
+    }
+
+    fn publish(&mut self) {
+        let states = self.links.values_mut().filter(|linked| linked.hello.is_some()).map(|linked| {
+            let stats = linked.link.stats();
+            (linked.peer.sent_len, linked.peer.received_len) = (stats.sent_len, stats.received_len);
+            linked.peer.clone()
+        });
+        self.states.send_replace(states.collect());
+    }
+}
+
+fn library_of(message: &Message) -> Option<LibraryKey> {
+    match message {
+        Message::Frontier(standing) => Some(standing.library),
+        Message::CommitsRequest { library, .. }
+        | Message::Votes { library, .. }
+        | Message::Seek { library, .. }
+        | Message::Serving { library, .. }
+        | Message::RecipeRequest { library, .. } => Some(*library),
+        Message::CommitPiece(piece) => Some(piece.library),
+        Message::Progress(progress) => Some(progress.library),
+        Message::Flag(flag) => Some(flag.library),
+        Message::Lock(lock) => Some(lock.lock().library),
+        Message::RecipePiece(piece) => Some(piece.library),
+        Message::Hello(_) | Message::PeerList { .. } | Message::Refusal(_) => None,
+    }
+}
+
+/// Nodes that are linked, for those who dial.
+pub(crate) fn linked(states: &[PeerState]) -> BTreeSet<NodeId> {
+    states.iter().map(|state| state.node).collect()
+}
+
+/// How often peers are told how far this node is.
+const TICK: Duration = Duration::from_secs(1);
+/// A peer that was asked for commits and sends none for so long: others are asked.
+const ASKED_TIMEOUT: Duration = Duration::from_secs(15);
+/// Libraries that one peer may name.
+const STANDINGS_MAX: usize = 1024;
+/// Characters of an activity.
+const ACTIVITY_CHARS: usize = 200;

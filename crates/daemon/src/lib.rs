@@ -1,0 +1,31 @@
+//! A node that keeps libraries: `swarm daemon`. Its folder has the files that people edit; each library has a worker, a thread that owns its
+//! folders and its memory; `exchange` is what nodes say to each other, `contents` which contents the engine moves, `daemon` the loop that ties
+//! them together. `control` and `protocol` are how commands ask, `status` is what they are told.
+//!
+//! Invariants: what is decided about trees, versions, trust and votes is decided in pure crates; what a peer says changes this disk only by a
+//! library's worker. Absent here: printing, the bytes of files (the engine), HTTP.
+
+mod clock;
+pub mod limits;
+
+mod library;
+
+mod contents;
+mod exchange;
+
+mod settings;
+
+mod control;
+mod protocol;
+mod status;
+
+mod answering;
+mod daemon;
+mod error;
+
+pub use control::{AskError, ask};
+pub use daemon::{Daemon, Ending, new_guid};
+pub use error::DaemonError;
+pub use library::{Answer, CommitView, EntryView, LibraryError, PathView, ProposalView, VersionLine};
+pub use protocol::{ProposedUser, Reply, Request};
+pub use status::{LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError};

@@ -1,0 +1,292 @@
+//! What people ask of a library, and the answers. Invariant: an answer is data; words for people are made where it is shown.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use swarm_core::base::{Category, NodeId};
+use swarm_library::{Commit, SignedVote, State, Verdict};
+use swarm_sync::{Kind, TreePath};
+
+use super::error::LibraryError;
+use super::session::Session;
+
+/// A question, or an order, to one library.
+#[derive(Clone, Debug)]
+pub(crate) enum Question {
+    /// Says yes or no to a proposal, named by the first digits of its id.
+    Vote { id: String, verdict: Verdict, why: String },
+    /// The deletions that this disk shows are meant.
+    ApproveHere,
+    /// Look at the folders now.
+    Sync,
+    /// What waits for votes, or all.
+    Proposals { with_ended: bool },
+    /// Entries of the view at a place.
+    Tree { place: Option<TreePath>, start: Option<TreePath>, limit: usize },
+    /// The last commits.
+    Log { limit: usize },
+    /// Why a path is as it is.
+    Explain { path: TreePath },
+}
+
+/// An answer of a library.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// It is not done, because of this.
+    Failed {
+        /// The category of the cause.
+        category: String,
+        /// For people.
+        message: String,
+    },
+    /// Proposals.
+    Proposals(Vec<ProposalView>),
+    /// Entries of the view.
+    Tree(Vec<EntryView>),
+    /// Commits.
+    Log(Vec<CommitView>),
+    /// Why a path is as it is.
+    Explain(Box<PathView>),
+}
+
+/// A proposal, for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProposalView {
+    /// The id of its commit.
+    pub id: String,
+    /// Who proposes.
+    pub author: String,
+    /// How many yes it needs.
+    pub needed: u32,
+    /// Who said yes, the author included.
+    pub yes: Vec<String>,
+    /// Who said no, and why.
+    pub no: Vec<(String, String)>,
+    /// Records that wait.
+    pub changes: u64,
+    /// Of these, deletions among those that are named.
+    pub deletions: u64,
+    /// Some of the paths.
+    pub paths: Vec<String>,
+    /// Milliseconds since 1970, when it came here.
+    pub seen_at_ms: u64,
+    /// How it ended: `approved`, `refused`, `expired` or `withdrawn`.
+    pub ended: Option<String>,
+}
+
+/// An entry of the view.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EntryView {
+    /// Its path.
+    pub path: String,
+    /// `file`, `folder` or `symlink`.
+    pub kind: String,
+    /// In bytes.
+    pub len: u64,
+    /// Nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// BLAKE3 of a file.
+    pub blake3: Option<String>,
+    /// SHA-256 of a file, where it is known.
+    pub sha256: Option<String>,
+    /// Who made this version.
+    pub author: String,
+    /// Whether other versions exclude it.
+    pub is_disputed: bool,
+    /// Whether the bytes are on this disk.
+    pub is_here: bool,
+}
+
+/// A commit, for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CommitView {
+    /// Its id.
+    pub id: String,
+    /// Who signed it.
+    pub author: String,
+    /// Its number.
+    pub seq: u64,
+    /// Milliseconds since 1970, by its author.
+    pub made_at_ms: u64,
+    /// Milliseconds since 1970, when it came here.
+    pub seen_at_ms: u64,
+    /// How many records it has.
+    pub records: u64,
+    /// Whether it counts here; otherwise it is only carried.
+    pub counts: bool,
+    /// Some of its paths, with what became of each: `+` there, `-` gone.
+    pub paths: Vec<String>,
+}
+
+/// Why a path is as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PathView {
+    /// The path.
+    pub path: String,
+    /// What stands on this disk.
+    pub here: Option<EntryView>,
+    /// The versions that hold, the winner first.
+    pub versions: Vec<VersionLine>,
+    /// Who has proposed what here, if it waits.
+    pub held_by: Vec<String>,
+    /// Where the file is on this disk.
+    pub place: Option<String>,
+    /// Whether it is left out by the selection.
+    pub is_left_out: bool,
+    /// Whether its bytes are on their way.
+    pub is_waiting: bool,
+}
+
+/// A version of a path.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VersionLine {
+    /// Who made it.
+    pub author: String,
+    /// The number of the commit.
+    pub seq: u64,
+    /// `file`, `folder`, `symlink` or `deleted`.
+    pub kind: String,
+    /// In bytes.
+    pub len: u64,
+    /// BLAKE3 of a file.
+    pub blake3: Option<String>,
+    /// Whether all nodes take it.
+    pub wins: bool,
+}
+
+impl Answer {
+    /// Why it was not done.
+    pub(crate) fn failed(error: &LibraryError) -> Self {
+        Self::Failed { category: error.category().name().to_owned(), message: error.to_string() }
+    }
+
+    /// It cannot be done as it was asked.
+    pub(crate) fn refused(message: String) -> Self {
+        Self::Failed { category: Category::Usage.name().to_owned(), message }
+    }
+}
+
+/// Answers what changes nothing. `wants_pass` is set where the answer calls for a pass.
+pub(crate) fn answer(
+    session: &mut Session,
+    authors: &BTreeSet<NodeId>,
+    question: Question,
+    _wants_pass: &mut bool,
+) -> Result<Answer, LibraryError> {
+    match question {
+        Question::Proposals { with_ended } => proposals(session, authors, with_ended).map(Answer::Proposals),
+        Question::Tree { place, start, limit } => {
+            let page = session.book.view(place.as_ref(), start.as_ref(), limit)?;
+            let mut entries = Vec::new();
+            for entry in page {
+                let State::Live(live) = &entry.winner.state else { continue };
+                let is_here = session.has(&entry.path, &live.kind)?;
+                entries.push(EntryView {
+                    path: entry.path.to_string(),
+                    modified_ns: live.modified_ns,
+                    sha256: live.sha256.map(|hash| hex(&hash)),
+                    author: entry.winner.record.author.to_string(),
+                    is_disputed: entry.is_disputed,
+                    is_here,
+                    ..shape_of(&live.kind)
+                });
+            }
+            Ok(Answer::Tree(entries))
+        }
+        Question::Log { limit } => log(session, limit).map(Answer::Log),
+        Question::Explain { path } => session.explain(&path).map(|view| Answer::Explain(Box::new(view))),
+        Question::Vote { .. } | Question::ApproveHere | Question::Sync => Ok(Answer::Done),
+    }
+}
+
+fn proposals(
+    session: &Session,
+    authors: &BTreeSet<NodeId>,
+    with_ended: bool,
+) -> Result<Vec<ProposalView>, LibraryError> {
+    let mut views = Vec::new();
+    for known in session.book.proposals(with_ended)? {
+        let held = session.book.held_of(&known.author, known.seq, PATHS_SHOWN)?;
+        let (mut yes, mut no) = (Vec::new(), Vec::new());
+        if authors.contains(&known.author) {
+            yes.push(known.author.to_string());
+        }
+        for bytes in session.book.votes(Some(&known.id), swarm_library::limits::VOTES_PER_PROPOSAL_MAX)? {
+            let Ok(vote) = SignedVote::decode(bytes.into()) else { continue };
+            let vote = vote.vote();
+            if !authors.contains(&vote.voter) || vote.subject.records_hash != known.records_hash {
+                continue;
+            }
+            match vote.verdict {
+                Verdict::Yes if vote.voter != known.author => yes.push(vote.voter.to_string()),
+                Verdict::No => no.push((vote.voter.to_string(), vote.why.clone())),
+                Verdict::Yes | Verdict::Withdrawn => {}
+            }
+        }
+        views.push(ProposalView {
+            id: known.id.to_string(),
+            author: known.author.to_string(),
+            needed: known.votes,
+            yes,
+            no,
+            changes: session.book.held_count(&known.author, known.seq)?,
+            deletions: held.iter().filter(|record| record.is_deletion).count() as u64,
+            paths: held.iter().map(|record| record.path.to_string()).collect(),
+            seen_at_ms: known.seen_at_ms,
+            ended: known.ended.map(|(end, _)| format!("{end:?}").to_lowercase()),
+        });
+    }
+    Ok(views)
+}
+
+fn log(session: &Session, limit: usize) -> Result<Vec<CommitView>, LibraryError> {
+    let mut views = Vec::new();
+    for known in session.book.log(limit)? {
+        let bytes = session.book.commit(&known.author, known.seq)?;
+        let records = bytes.and_then(|bytes| Commit::decode(bytes).ok()?.records().ok()).unwrap_or_default();
+        let line = |record: &swarm_library::Record| {
+            format!("{} {}", if record.state.is_live() { '+' } else { '-' }, record.path)
+        };
+        views.push(CommitView {
+            id: known.id.to_string(),
+            author: known.author.to_string(),
+            seq: known.seq,
+            made_at_ms: known.made_at_ms,
+            seen_at_ms: known.seen_at_ms,
+            records: records.len() as u64,
+            counts: known.is_applied,
+            paths: records.iter().take(PATHS_SHOWN).map(line).collect(),
+        });
+    }
+    Ok(views)
+}
+
+/// What is told of any entry of this kind.
+pub(crate) fn shape_of(kind: &Kind) -> EntryView {
+    let (name, len, blake3) = match kind {
+        Kind::File(file) => ("file", file.len, Some(file.hash.to_string())),
+        Kind::Folder => ("folder", 0, None),
+        Kind::Symlink { .. } => ("symlink", 0, None),
+    };
+    EntryView {
+        path: String::new(),
+        kind: name.to_owned(),
+        len,
+        modified_ns: 0,
+        blake3,
+        sha256: None,
+        author: String::new(),
+        is_disputed: false,
+        is_here: false,
+    }
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    NodeId::from_bytes(*bytes).to_string()
+}
+
+/// Paths that an answer names.
+const PATHS_SHOWN: usize = 100;

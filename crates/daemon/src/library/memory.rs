@@ -1,0 +1,64 @@
+//! What this node must never forget of its own commits, beside the index: an index that is lost can be made anew from disks and peers, but a
+//! number that is used twice is a second history, and peers would take nothing more from this node.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use swarm_core::base::NodeId;
+use swarm_library::CommitId;
+
+/// The last commit that this node signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastCommit {
+    pub(crate) seq: u64,
+    pub(crate) id: CommitId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Text {
+    author: String,
+    seq: u64,
+    id: String,
+}
+
+/// A small file.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorMemory {
+    path: PathBuf,
+    author: NodeId,
+}
+
+impl AuthorMemory {
+    /// In the folder of a library's state.
+    pub(crate) fn new(folder: &Path, author: NodeId) -> Self {
+        Self { path: folder.join("author.json"), author }
+    }
+
+    /// What was written last. That of another key says nothing.
+    pub(crate) fn read(&self) -> io::Result<Option<LastCommit>> {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let text: Text = serde_json::from_slice(&text)?;
+        if text.author != self.author.to_string() {
+            return Ok(None);
+        }
+        let id: NodeId = text.id.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        Ok(Some(LastCommit { seq: text.seq, id: CommitId(*id.as_bytes()) }))
+    }
+
+    /// Writes it; durable when this returns.
+    pub(crate) fn write(&self, last: LastCommit) -> io::Result<()> {
+        let text = Text { author: self.author.to_string(), seq: last.seq, id: last.id.to_string() };
+        let next = self.path.with_extension("json.new");
+        let mut file = File::create(&next)?;
+        file.write_all(&serde_json::to_vec(&text)?)?;
+        file.sync_all()?;
+        fs::rename(&next, &self.path)?;
+        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    }
+}

@@ -1,0 +1,65 @@
+//! Where contents of a library stand on the disks of this node.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use swarm_files::{Places, ServedFolder, StandsAt};
+use swarm_index::LibraryBook;
+use swarm_sync::{ContentHash, TreePath};
+
+/// The folders of a library, and the index that knows what is in them.
+pub(crate) struct LibraryPlaces {
+    book: Mutex<LibraryBook>,
+    roots: Mutex<Vec<Root>>,
+}
+
+/// One mount.
+#[derive(Clone)]
+pub(crate) struct Root {
+    libpath: Option<TreePath>,
+    folder: Arc<ServedFolder>,
+}
+
+impl Root {
+    pub(crate) fn new(libpath: Option<TreePath>, dir: PathBuf) -> Self {
+        Self { libpath, folder: Arc::new(ServedFolder::new(dir)) }
+    }
+
+    /// The place of a path of the library below this mount.
+    fn relative(&self, path: &TreePath) -> Option<PathBuf> {
+        let text = match &self.libpath {
+            None => path.as_str(),
+            Some(libpath) => path.as_str().strip_prefix(libpath.as_str())?.strip_prefix('/')?,
+        };
+        Some(PathBuf::from(text))
+    }
+}
+
+impl LibraryPlaces {
+    pub(crate) fn new(book: LibraryBook) -> Self {
+        Self { book: Mutex::new(book), roots: Mutex::default() }
+    }
+
+    /// Takes over other mounts, the sync target first: what it has hides what others have.
+    pub(crate) fn set_roots(&self, roots: Vec<Root>) {
+        *self.roots.lock().unwrap_or_else(PoisonError::into_inner) = roots;
+    }
+}
+
+impl Places for LibraryPlaces {
+    fn places(&self, hash: &ContentHash, _len: u64) -> Vec<StandsAt> {
+        let paths = self.book.lock().unwrap_or_else(PoisonError::into_inner).places_of(hash);
+        let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let paths = paths.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot look up where a content stands");
+            Vec::new()
+        });
+        let at = |path: &TreePath| -> Vec<StandsAt> {
+            let at = |root: &Root| {
+                Some(StandsAt { folder: Arc::clone(&root.folder), relative: root.relative(path)? })
+            };
+            roots.iter().filter_map(at).collect()
+        };
+        paths.iter().flat_map(at).collect()
+    }
+}

@@ -1,0 +1,533 @@
+//! One library at work, in the thread of its worker: looks at the mounts, takes commits, plans and performs. Every decision about trees is made
+//! in `swarm-sync`, every one about versions in `swarm-library`.
+//!
+//! Invariant: what peers say changes a disk only by way of a plan whose operations look again at what stands there; a path whose content is
+//! not here is left out of the plan until it is.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use swarm_core::base::NodeId;
+use swarm_core::manifest::SigningKey;
+use swarm_files::Digests;
+use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
+use swarm_library::{Commit, CommitError, CommitId, Record};
+use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
+use swarm_sync::{
+    Beside, Blind, ContentHash, Guard, IgnoreRules, Index as _, Kind, Op, OpKind, PerSide, Policy, Proposal, Replica as _,
+    ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally, TreePath, keep_texts, observe_side, propose,
+};
+
+use super::arrivals::Arrivals;
+use super::ask::{EntryView, PathView, VersionLine, shape_of};
+use super::digests::DigestQueue;
+use super::error::LibraryError;
+use super::memory::AuthorMemory;
+use super::places::{LibraryPlaces, Root};
+use super::settings::LibrarySettings;
+use super::view_side::{Signer, ViewSide, votes_of};
+use super::whiteouts::StoredWhiteouts;
+use crate::clock;
+
+/// A library that this process works on.
+pub(crate) struct Session {
+    pub(crate) settings: LibrarySettings,
+    folder: PathBuf,
+    index: SqliteIndex,
+    pub(crate) book: LibraryBook,
+    _lock: IndexLock,
+    overlay: Overlay,
+    pub(crate) signer: Signer,
+    pub(crate) arrivals: Arc<Arrivals>,
+    digests: Arc<DigestQueue>,
+    pub(crate) places: Arc<LibraryPlaces>,
+    whiteouts: Arc<StoredWhiteouts>,
+    ignore: IgnoreRules,
+    blind: PerSide<Vec<Blind>>,
+    stop: Arc<AtomicBool>,
+    last_run_ms: u64,
+}
+
+/// What a pass did.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PassReport {
+    /// Operations that were performed on the mounts.
+    pub(crate) performed: u64,
+    /// Operations that were refused: the next pass tries again.
+    pub(crate) refused: Vec<(TreePath, String)>,
+    /// Commits that were signed.
+    pub(crate) commits: u64,
+    /// Contents that paths wait for, and their lengths.
+    pub(crate) wanted: BTreeMap<ContentHash, u64>,
+    /// Conflicts that wait for a decision.
+    pub(crate) conflicts: u64,
+    /// Why nothing was done: too much would have been deleted at once.
+    pub(crate) held: Option<u64>,
+}
+
+/// What a session is made from.
+pub(crate) struct Opening {
+    pub(crate) settings: LibrarySettings,
+    /// The folder of the library's state.
+    pub(crate) folder: PathBuf,
+    pub(crate) key: SigningKey,
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Opens the index and the mounts.
+    pub(crate) fn open(opening: Opening) -> Result<Self, LibraryError> {
+        let Opening { settings, folder, key, stop } = opening;
+        std::fs::create_dir_all(&folder).map_err(LibraryError::state(&folder, "make"))?;
+        let path = folder.join(INDEX);
+        let lock = IndexLock::try_lock(&path)?;
+        let index = SqliteIndex::open(&path)?;
+        let mut book = LibraryBook::open(&path)?;
+        book.unpark_all()?;
+        let memory = AuthorMemory::new(&folder, key.public());
+        let signer = Signer { library: settings.guid.key(), key, memory, policy: settings.policy };
+        let whiteouts = Arc::new(StoredWhiteouts::open(LibraryBook::open(&path)?)?);
+        let places = Arc::new(LibraryPlaces::new(LibraryBook::open(&path)?));
+        let (arrivals, digests) = (Arc::new(Arrivals::default()), Arc::new(DigestQueue::default()));
+        let ignore = ignore_rules(&settings)?;
+        let mounts = Mounting { settings: &settings, folder: &folder, whiteouts: &whiteouts, digests: &digests, ignore: &ignore, stop: &stop };
+        let overlay = mounts.open()?;
+        places.set_roots(roots_of(&settings));
+        let blind = PerSide::default();
+        Ok(Self {
+            settings,
+            folder,
+            index,
+            book,
+            _lock: lock,
+            overlay,
+            signer,
+            arrivals,
+            digests,
+            places,
+            whiteouts,
+            ignore,
+            blind,
+            stop,
+            last_run_ms: 0,
+        })
+    }
+
+    /// The file of the index, for connections of others.
+    pub(crate) fn index_path(&self) -> PathBuf {
+        self.folder.join(INDEX)
+    }
+
+    /// Takes over what the files say now.
+    pub(crate) fn set_settings(&mut self, settings: LibrarySettings) -> Result<(), LibraryError> {
+        let is_same_place = (&settings.mounts, &settings.includes, &settings.excludes)
+            == (&self.settings.mounts, &self.settings.includes, &self.settings.excludes);
+        self.signer.policy = settings.policy;
+        if !is_same_place {
+            self.ignore = ignore_rules(&settings)?;
+            let mounts = Mounting {
+                settings: &settings,
+                folder: &self.folder,
+                whiteouts: &self.whiteouts,
+                digests: &self.digests,
+                ignore: &self.ignore,
+                stop: &self.stop,
+            };
+            self.overlay = mounts.open()?;
+            self.places.set_roots(roots_of(&settings));
+            self.book.unpark_all()?;
+        }
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// The folders of the library, for a watcher each.
+    pub(crate) fn watched(&self) -> Vec<(Option<TreePath>, PathBuf)> {
+        self.settings.mounts.iter().map(|mount| (mount.libpath.clone(), mount.dir.clone())).collect()
+    }
+
+    /// Whether what others changed needs a sync target, and there is none.
+    pub(crate) fn needs_target(&self) -> bool {
+        self.overlay.needs_target()
+    }
+
+    /// Looks at the mounts, at these places or everywhere.
+    pub(crate) fn look(&mut self, places: Option<&[TreePath]>, thorough: bool) -> Result<(), LibraryError> {
+        self.overlay.recover().map_err(LibraryError::Mounts)?;
+        match places {
+            None => {
+                let tally = self.observe(None, thorough)?;
+                self.blind.local = tally.blind;
+            }
+            Some(places) => {
+                for place in places {
+                    let tally = self.observe(Some(place), thorough)?;
+                    self.blind.local.retain(|blind| !blind.path.is_at_or_below(place));
+                    self.blind.local.extend(tally.blind);
+                }
+            }
+        }
+        self.digests.store(&mut self.book)?;
+        Ok(())
+    }
+
+    fn observe(&mut self, place: Option<&TreePath>, thorough: bool) -> Result<Tally, LibraryError> {
+        let rules = self.ignore.clone();
+        let is_ignored = move |path: &TreePath, is_folder: bool| rules.is_ignored(path, is_folder);
+        self.with_run(&mut |_| {}, |run| {
+            observe_side(run, Side::Local, place, thorough, &is_ignored).map_err(LibraryError::from)
+        })
+        .map(|(tally, _)| tally)
+    }
+
+    /// Runs something with both sides; also says how many commits were signed.
+    fn with_run<T>(
+        &mut self,
+        on_event: &mut (dyn FnMut(RunEvent) + Send),
+        work: impl FnOnce(&mut Run<'_, SqliteIndex>) -> Result<T, LibraryError>,
+    ) -> Result<(T, u64), LibraryError> {
+        let view = ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
+        let mut run = Run {
+            id: RunId::at_ms(self.last_run_ms),
+            sides: PerSide { local: &self.overlay, remote: &view },
+            index: &mut self.index,
+            on_event,
+            carried: &|_, _| {},
+            beside: &OnTwoThreads,
+            group_ops_max: swarm_sync::limits::GROUP_OPS_MAX,
+        };
+        let done = work(&mut run)?;
+        Ok((done, view.made()))
+    }
+
+    /// Takes a commit that a peer sent and that follows its author's last one.
+    pub(crate) fn take(&mut self, commit: &Commit, counts: bool) -> Result<swarm_index::Taken, LibraryError> {
+        use swarm_index::Acceptance;
+        let (me, now_ms) = (self.signer.key.public(), clock::now_ms());
+        let records = if counts { records_of(commit) } else { None };
+        let Some(records) = records else {
+            return Ok(self.book.take(commit, &Acceptance::CarryOnly, &me, now_ms)?);
+        };
+        let votes = votes_of(&self.signer.policy, &records, &self.book)?;
+        let acceptance = Acceptance::Take { records: &records, votes: &votes };
+        Ok(self.book.take(commit, &acceptance, &me, now_ms)?)
+    }
+
+    /// Takes commits of an author that were only carried so far. Returns how many.
+    pub(crate) fn take_carried(&mut self, author: &NodeId) -> Result<usize, LibraryError> {
+        let (me, now_ms) = (self.signer.key.public(), clock::now_ms());
+        let carried = self.book.carried_of(author)?;
+        for seq in &carried {
+            let Some(bytes) = self.book.commit(author, *seq)? else { continue };
+            let commit = Commit::decode(bytes)?;
+            let Some(records) = records_of(&commit) else { continue };
+            let votes = votes_of(&self.signer.policy, &records, &self.book)?;
+            self.book.take_carried(&commit, &records, &votes, &me, now_ms)?;
+        }
+        Ok(carried.len())
+    }
+
+    /// The records of a proposal hold now.
+    pub(crate) fn take_held(&mut self, id: &CommitId) -> Result<(), LibraryError> {
+        let me = self.signer.key.public();
+        let Some(bytes) = self.book.commit_by_id(id)? else { return Ok(()) };
+        let commit = Commit::decode(bytes)?;
+        let Some(records) = records_of(&commit) else { return Ok(()) };
+        self.book.take_held(&commit, &records, &me)?;
+        Ok(())
+    }
+
+    /// The folder that contents are fetched into: on the file system of the sync target, so that they are renamed to their places.
+    pub(crate) fn fetched_folder(&self) -> Option<PathBuf> {
+        let target = self.settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget)?;
+        Some(target.dir.join(swarm_sync::STATE_FOLDER_NAME).join(FETCHED))
+    }
+
+    /// Whether the entry of the view at a path stands on this disk.
+    pub(crate) fn has(&self, path: &TreePath, kind: &Kind) -> Result<bool, LibraryError> {
+        Ok(self.index.entry(Side::Local, path)?.is_some_and(|entry| entry.kind == *kind))
+    }
+
+    /// Why a path is as it is.
+    pub(crate) fn explain(&self, path: &TreePath) -> Result<PathView, LibraryError> {
+        let heads = self.book.heads(path)?;
+        let winner = heads.winner().map(|head| head.record);
+        let mut versions: Vec<VersionLine> = heads.all().iter().map(|head| version_line(head, Some(head.record) == winner)).collect();
+        versions.sort_by_key(|line| !line.wins);
+        let entry = self.index.entry(Side::Local, path)?;
+        let here = entry.as_ref().map(|entry| EntryView {
+            path: path.to_string(),
+            modified_ns: entry.modified_ns,
+            is_here: true,
+            ..shape_of(&entry.kind)
+        });
+        let hash = heads.winner().and_then(|head| head.state.kind()?.file()).map(|file| file.hash);
+        let is_waiting = match hash {
+            Some(hash) => self.book.parked_at(&hash, PARKED_LOOKED_AT)?.contains(path),
+            None => false,
+        };
+        Ok(PathView {
+            path: path.to_string(),
+            here,
+            versions,
+            held_by: self.book.holders_at(path)?.iter().map(NodeId::to_string).collect(),
+            place: self.overlay.file_path(path).map(|place| place.display().to_string()),
+            is_left_out: self.ignore.is_ignored(path, entry.is_some_and(|entry| entry.is_folder())),
+            is_waiting,
+        })
+    }
+
+    /// Plans and performs once.
+    pub(crate) fn pass(&mut self, approved: bool) -> Result<PassReport, LibraryError> {
+        let mut report = PassReport::default();
+        self.last_run_ms = clock::now_ms().max(self.last_run_ms + 1);
+        let mut proposal = self.propose()?;
+        for _ in 0..REPLANS_MAX {
+            let lacking = self.lacking(&proposal)?;
+            if lacking.is_empty() {
+                break;
+            }
+            let parked: Vec<(TreePath, ContentHash)> =
+                lacking.iter().map(|(path, hash, _)| (path.clone(), *hash)).collect();
+            self.book.park(&parked)?;
+            report.wanted.extend(lacking.into_iter().map(|(_, hash, len)| (hash, len)));
+            proposal = self.propose()?;
+        }
+        report.conflicts = proposal.plan.conflicts.len() as u64;
+        let deletions = deletions_of(&proposal.plan.ops.remote);
+        if !approved && self.is_too_much(deletions)? {
+            report.held = Some(deletions);
+            return Ok(report);
+        }
+        self.carry_out(&proposal, &mut report)?;
+        report.commits += self.settle_disputes()?;
+        Ok(report)
+    }
+
+    /// Whether so many deletions on this disk are more than one expects: an emptied folder is not to empty those of the team.
+    fn is_too_much(&self, deletions: u64) -> Result<bool, LibraryError> {
+        if deletions < Guard::DELETED_MIN || self.signer.policy.delete_votes >= 2 {
+            return Ok(false);
+        }
+        let all = self.index.totals()?.remote;
+        Ok(deletions > Guard::PATHS_MAX || deletions * 100 > all * u64::from(Guard::PERCENT_MAX))
+    }
+
+    fn propose(&mut self) -> Result<Proposal, LibraryError> {
+        let (rules, blind) = (self.ignore.clone(), self.blind.clone());
+        let policy = Policy {
+            strategy: self.settings.strategy,
+            guard: Guard { paths_max: u64::MAX, percent_max: 100, approved: true },
+            copy_label: RunId::at_ms(self.last_run_ms).to_string(),
+            ..Policy::default()
+        };
+        let rules = Rules {
+            policy,
+            strategy_of: &|_| None,
+            is_ignored: &|path: &TreePath, is_folder: bool| rules.is_ignored(path, is_folder),
+        };
+        let proposed = self.with_run(&mut |_| {}, |run| Ok(propose(run, &rules, &blind)?));
+        proposed.map(|(proposal, _)| proposal)
+    }
+
+    /// Files that a plan puts on this disk and whose bytes are not here.
+    fn lacking(&self, proposal: &Proposal) -> Result<Vec<(TreePath, ContentHash, u64)>, LibraryError> {
+        let mut lacking = Vec::new();
+        for op in &proposal.plan.ops.local {
+            let OpKind::Put { content: Kind::File(content), source: Source::Other { path }, .. } = &op.kind else {
+                continue;
+            };
+            if content.len == 0 || self.arrivals.has(&content.hash) || !self.book.places_of(&content.hash)?.is_empty() {
+                continue;
+            }
+            lacking.push((path.clone(), content.hash, content.len));
+            if op.path != *path {
+                lacking.push((op.path.clone(), content.hash, content.len));
+            }
+        }
+        Ok(lacking)
+    }
+
+    fn carry_out(&mut self, proposal: &Proposal, report: &mut PassReport) -> Result<(), LibraryError> {
+        let plan = &proposal.plan;
+        if plan.ops.local.is_empty() && plan.ops.remote.is_empty() && plan.agreed.is_empty() && plan.rebased.is_empty() {
+            // Conflicts may have come or gone.
+            return self.index.apply(vec![swarm_sync::IndexStep::Conflicts(plan.conflicts.clone())]).map_err(Into::into);
+        }
+        let _turn = self.overlay.take_turn(&|| {}).map_err(LibraryError::Mounts)?;
+        let (mut performed, mut refused, mut arrived) = (0, Vec::new(), Vec::new());
+        let mut on_event = |event: RunEvent| match event {
+            RunEvent::Performed { side: Side::Local, op } => {
+                performed += 1;
+                arrived.extend(file_put(&op));
+            }
+            RunEvent::Performed { side: Side::Remote, .. } => {}
+            RunEvent::Refused { op, error, .. } => {
+                if refused.len() < REFUSED_MAX {
+                    refused.push((op.path, error.to_string()));
+                }
+            }
+        };
+        self.index.begin_run(RunId::at_ms(self.last_run_ms), self.last_run_ms)?;
+        let done = self.with_run(&mut on_event, |run| {
+            run.carry_out(&proposal.plan, &proposal.differences)?;
+            Ok(keep_texts(run, proposal)?)
+        });
+        self.index.end_run(RunId::at_ms(self.last_run_ms), clock::now_ms(), "")?;
+        self.arrivals.release(arrived);
+        (report.performed, report.refused) = (performed, refused);
+        report.commits += done?.1;
+        Ok(())
+    }
+
+    /// Where a version of this node lost and the winner stands on its disk, the dispute is over.
+    fn settle_disputes(&mut self) -> Result<u64, LibraryError> {
+        let me = self.signer.key.public();
+        let mut settled = Vec::new();
+        for path in self.book.disputed(DISPUTES_AT_ONCE)? {
+            let heads = self.book.heads(&path)?;
+            let Some(winner) = heads.winner().filter(|_| heads.lost_of(&me).is_some()) else { continue };
+            let here = self.index.entry(Side::Local, &path)?;
+            if here.as_ref().map(|entry| &entry.kind) == winner.state.kind() {
+                settled.push(path);
+            }
+        }
+        if settled.is_empty() {
+            return Ok(0);
+        }
+        let view = ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
+        view.settle_disputes(&settled).map_err(LibraryError::Mounts)?;
+        Ok(view.made())
+    }
+}
+
+/// The records of a commit; `None` if its author signed something that no node can read: it counts for nothing then.
+fn records_of(commit: &Commit) -> Option<Vec<Record>> {
+    match commit.records() {
+        Ok(records) => Some(records),
+        Err(CommitError::Sealed) => None,
+        Err(error) => {
+            tracing::warn!(author = commit.header().author.short(), seq = commit.header().seq, %error, "a commit is not taken");
+            None
+        }
+    }
+}
+
+fn version_line(head: &swarm_library::Head, wins: bool) -> VersionLine {
+    let shape = head.state.kind().map(shape_of);
+    VersionLine {
+        author: head.record.author.to_string(),
+        seq: head.record.seq,
+        kind: shape.as_ref().map_or_else(|| "deleted".to_owned(), |shape| shape.kind.clone()),
+        len: shape.as_ref().map_or(0, |shape| shape.len),
+        blake3: shape.and_then(|shape| shape.blake3),
+        wins,
+    }
+}
+
+fn deletions_of(ops: &[Op]) -> u64 {
+    ops.iter().filter(|op| matches!(op.kind, OpKind::Remove)).count() as u64
+}
+
+fn file_put(op: &Op) -> Option<ContentHash> {
+    match &op.kind {
+        OpKind::Put { content: Kind::File(content), .. } => Some(content.hash),
+        OpKind::Put { .. } | OpKind::MakeFolder | OpKind::Move { .. } | OpKind::SetExecutable { .. } | OpKind::Remove => None,
+    }
+}
+
+fn ignore_rules(settings: &LibrarySettings) -> Result<IgnoreRules, LibraryError> {
+    let bad = |error: swarm_sync::BadPattern| LibraryError::Pattern(error.to_string());
+    let rules = IgnoreRules::new().with_excludes(&settings.excludes).map_err(bad)?;
+    rules.with_includes(&settings.includes).map_err(bad)
+}
+
+/// The mounts as places, the sync target first.
+fn roots_of(settings: &LibrarySettings) -> Vec<Root> {
+    let root = |mount: &MountSpec| Root::new(mount.libpath.clone(), mount.dir.clone());
+    let (targets, others): (Vec<&MountSpec>, Vec<&MountSpec>) =
+        settings.mounts.iter().partition(|mount| mount.kind == MountKind::SyncTarget);
+    targets.into_iter().chain(others).map(root).collect()
+}
+
+/// What the mounts are opened with.
+struct Mounting<'a> {
+    settings: &'a LibrarySettings,
+    folder: &'a std::path::Path,
+    whiteouts: &'a Arc<StoredWhiteouts>,
+    digests: &'a Arc<DigestQueue>,
+    ignore: &'a IgnoreRules,
+    stop: &'a Arc<AtomicBool>,
+}
+
+impl Mounting<'_> {
+    /// Opens the mounts. A folder that is new to this library is made and marked, and remembered: a later one at its path is another.
+    fn open(&self) -> Result<Overlay, LibraryError> {
+        let known_path = self.folder.join(MOUNTS);
+        let known: Vec<MountIdentity> = match std::fs::read(&known_path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| LibraryError::state(&known_path, "read")(error.into()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(LibraryError::state(&known_path, "read")(error)),
+        };
+        let guid = self.settings.guid.as_str();
+        for mount in &self.settings.mounts {
+            let is_new = !known.iter().any(|known| known.dir == mount.dir);
+            if mount.kind == MountKind::SyncTarget && is_new {
+                std::fs::create_dir_all(&mount.dir).map_err(LibraryError::state(&mount.dir, "make"))?;
+                mark_target(&mount.dir, guid)?;
+            }
+        }
+        let rules = self.ignore.clone();
+        let ignore = move |path: &TreePath, is_folder: bool| rules.is_ignored_in_folder(path, is_folder);
+        let digests: Arc<dyn Digests> = Arc::clone(self.digests) as Arc<dyn Digests>;
+        let options = OverlayOptions {
+            stop: Arc::clone(self.stop),
+            ignore: Some(Arc::new(ignore)),
+            chunk_values: Some(self.folder.join(CHUNK_VALUES)),
+            known,
+            digests: Some(digests),
+            ..OverlayOptions::new(guid)
+        };
+        let whiteouts: Arc<dyn swarm_mounts::Whiteouts> = Arc::clone(self.whiteouts) as Arc<dyn swarm_mounts::Whiteouts>;
+        let overlay = Overlay::open(self.settings.mounts.clone(), whiteouts, options)?;
+        let text = serde_json::to_vec_pretty(&overlay.identities()).map_err(|error| LibraryError::state(&known_path, "write")(error.into()))?;
+        std::fs::write(&known_path, text).map_err(LibraryError::state(&known_path, "write"))?;
+        Ok(overlay)
+    }
+}
+
+/// A thread for one piece of work, while the caller's does the other.
+struct OnTwoThreads;
+
+impl Beside for OnTwoThreads {
+    fn both(&self, one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
+        std::thread::scope(|scope| {
+            let beside = scope.spawn(one);
+            other();
+            beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        });
+    }
+}
+
+const INDEX: &str = "library.db";
+const MOUNTS: &str = "mounts.json";
+/// Below the state folder of the sync target.
+const FETCHED: &str = "fetched";
+/// Paths with one content that are looked through.
+const PARKED_LOOKED_AT: usize = 10_000;
+const CHUNK_VALUES: &str = "chunk-values";
+/// A plan without what is lacking may want what was hidden by it, once or twice.
+const REPLANS_MAX: usize = 4;
+/// Refused operations that a report names.
+const REFUSED_MAX: usize = 100;
+/// Disputes that are looked at in one pass.
+const DISPUTES_AT_ONCE: usize = 1000;
+
+/// An error that a mount made is one of a replica.
+impl From<ReplicaError> for LibraryError {
+    fn from(error: ReplicaError) -> Self {
+        Self::Mounts(error)
+    }
+}

@@ -1,0 +1,49 @@
+//! What the files of the daemon say about one library, as its worker goes by it.
+
+use std::path::PathBuf;
+
+use swarm_core::base::NodeId;
+use swarm_library::{Guid, Policy};
+use swarm_mounts::{MountKind, MountSpec};
+use swarm_sync::{Strategy, TreePath};
+
+/// What is said about a library. A change takes effect at the next pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LibrarySettings {
+    pub(crate) name: String,
+    pub(crate) guid: Guid,
+    pub(crate) mounts: Vec<MountSpec>,
+    /// The folder that becomes the sync target when files arrive and there is none.
+    pub(crate) default_target: PathBuf,
+    pub(crate) policy: Policy,
+    pub(crate) strategy: Strategy,
+    pub(crate) includes: Vec<String>,
+    pub(crate) excludes: Vec<String>,
+    /// Where versions exclude each other, those of this author are taken.
+    pub(crate) version_of: Option<NodeId>,
+    /// What this node deletes counts for nothing for others, or it keeps what is deleted.
+    pub(crate) is_mirror: bool,
+    pub(crate) is_paused: bool,
+    pub(crate) priority: i8,
+    pub(crate) retention: Retention,
+}
+
+/// How long versions are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Retention {
+    pub(crate) days: Option<u32>,
+    pub(crate) count: Option<u32>,
+    pub(crate) bytes: Option<u64>,
+}
+
+impl LibrarySettings {
+    /// The libpath of a file as a path; `None` for the root.
+    pub(crate) fn libpath(text: &str) -> Option<TreePath> {
+        TreePath::new(text.trim_matches('/')).ok()
+    }
+
+    /// Whether a folder takes what others change.
+    pub(crate) fn has_target(&self) -> bool {
+        self.mounts.iter().any(|mount| mount.kind == MountKind::SyncTarget)
+    }
+}

@@ -1,0 +1,346 @@
+//! The view of a library as the remote side of a sync. Its bytes are those that peers sent, or that stand on this disk under any name; what a
+//! run changes on it becomes records, and at the next settling signed commits. Invariant: a commit is stored, and its number remembered,
+//! before the run goes on; no peer hears of it earlier.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use swarm_core::base::{ContentId, NodeId};
+use swarm_core::manifest::{ContentFile, SigningKey, library_manifest};
+use swarm_index::{IndexError, LibraryBook};
+use swarm_library::{
+    Commit, Draft, Drafted, Drafter, Drafts, Head, Heads, LibraryKey, Policy, Record, ViewReader, held,
+};
+use swarm_mounts::Overlay;
+use swarm_sync::{
+    Blind, BlindWhy, ContentHash, ContentSource, Done, Entry, FileContent, Found, KeptId, Kind, NameRules, Op, OpKind,
+    Replica, ReplicaError, RunId, Stamp, Staged, StageJob, TreePath, Walk,
+};
+
+use super::arrivals::Arrivals;
+use super::digests::DigestQueue;
+use super::hashing::digest_of;
+use super::memory::{AuthorMemory, LastCommit};
+use crate::clock;
+
+/// What signs commits of this node in one library.
+pub(crate) struct Signer {
+    pub(crate) key: SigningKey,
+    pub(crate) library: LibraryKey,
+    pub(crate) memory: AuthorMemory,
+    pub(crate) policy: Policy,
+}
+
+/// The view during one run.
+pub(crate) struct ViewSide<'a> {
+    pub(crate) local: &'a Overlay,
+    pub(crate) arrivals: &'a Arrivals,
+    pub(crate) digests: &'a DigestQueue,
+    pub(crate) signer: &'a Signer,
+    state: Mutex<State<'a>>,
+}
+
+struct State<'a> {
+    book: &'a mut LibraryBook,
+    drafts: Drafts,
+    staged: u64,
+    /// Commits that were made in this run.
+    made: u64,
+}
+
+impl<'a> ViewSide<'a> {
+    pub(crate) fn new(
+        local: &'a Overlay,
+        (arrivals, digests): (&'a Arrivals, &'a DigestQueue),
+        signer: &'a Signer,
+        book: &'a mut LibraryBook,
+    ) -> Self {
+        let state = State { book, drafts: Drafts::default(), staged: 0, made: 0 };
+        Self { local, arrivals, digests, signer, state: Mutex::new(state) }
+    }
+
+    /// Ends disputes at these paths, where the winner stands on this disk.
+    pub(crate) fn settle_disputes(&self, paths: &[TreePath]) -> Result<(), ReplicaError> {
+        let mut state = self.lock();
+        let State { book, drafts, .. } = &mut *state;
+        for path in paths {
+            drafts.settle(path, &BookReader { book, me: self.signer.key.public() }, self.drafter()).map_err(|error| failed(path, &error))?;
+        }
+        self.commit(&mut state)
+    }
+
+    /// How many commits were made.
+    pub(crate) fn made(&self) -> u64 {
+        self.lock().made
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<'a>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drafter(&self) -> Drafter {
+        Drafter { me: self.signer.key.public(), now_s: clock::now_ms() / 1000 }
+    }
+
+    fn perform_one(&self, state: &mut State<'a>, op: &Op) -> Result<Done, ReplicaError> {
+        let State { book, drafts, .. } = state;
+        let drafted = drafts.draft(op, &BookReader { book, me: self.signer.key.public() }, self.drafter());
+        match drafted.map_err(|error| failed(&op.path, &error))? {
+            Drafted::Changed => Err(ReplicaError::Changed { path: op.path.clone() }),
+            Drafted::Done => Ok(Done { now: entry_after(op), kept: None }),
+        }
+    }
+
+    /// Signs and stores what was drafted.
+    fn commit(&self, state: &mut State<'a>) -> Result<(), ReplicaError> {
+        if state.drafts.is_empty() {
+            return Ok(());
+        }
+        self.digests.store(state.book).map_err(|error| lost(&error))?;
+        for records in state.drafts.take_batches() {
+            self.commit_batch(state, &records)?;
+        }
+        Ok(())
+    }
+
+    fn commit_batch(&self, state: &mut State<'a>, records: &[Record]) -> Result<(), ReplicaError> {
+        let author = self.signer.key.public();
+        let remembered = self.signer.memory.read().map_err(|error| lost(&error))?;
+        let known = state.book.last_of(&author).map_err(|error| lost(&error))?;
+        let known = known.map(|(seq, id)| LastCommit { seq, id });
+        // The greater of both: the index may be a new one, the memory older by one commit that no peer heard of.
+        let last = [remembered, known].into_iter().flatten().max_by_key(|last| last.seq);
+        let draft = Draft {
+            library: self.signer.library,
+            after: last.map(|last| (last.seq, last.id)),
+            content: content_of(state.book, records).map_err(|error| lost(&error))?,
+            made_at_ms: clock::now_ms(),
+            covers: 0,
+            records,
+        };
+        let commit = Commit::sign(&self.signer.key, &draft).map_err(|error| lost(&error))?;
+        let votes = votes_of(&self.signer.policy, records, state.book).map_err(|error| lost(&error))?;
+        let taken = state.book.take_own(&commit, records, &votes, clock::now_ms());
+        taken.map_err(|error| lost(&error))?;
+        let last = LastCommit { seq: commit.header().seq, id: commit.id() };
+        self.signer.memory.write(last).map_err(|error| lost(&error))?;
+        state.made += 1;
+        Ok(())
+    }
+}
+
+/// The votes that each record needs; nothing if none is held.
+pub(crate) fn votes_of(policy: &Policy, records: &[Record], book: &LibraryBook) -> Result<Vec<u32>, IndexError> {
+    if policy.holds_nothing() {
+        return Ok(Vec::new());
+    }
+    let mut standing: BTreeMap<TreePath, Option<Kind>> = BTreeMap::new();
+    for path in records.iter().flat_map(|record| [Some(&record.path), record.moved_from.as_ref()]).flatten() {
+        if !standing.contains_key(path) {
+            let heads = book.heads(path)?;
+            standing.insert(path.clone(), heads.winner().and_then(|head| head.state.kind()).cloned());
+        }
+    }
+    let needs = held(policy, records, &|path: &TreePath| standing.get(path).cloned().flatten());
+    Ok(needs.into_iter().map(|need| need.map_or(0, |need| need.votes)).collect())
+}
+
+/// The content that carries the files of these records; `None` if they have no bytes.
+pub(crate) fn content_of(book: &LibraryBook, records: &[Record]) -> Result<Option<ContentId>, IndexError> {
+    let files = content_files(book, records)?;
+    let Some(files) = files.filter(|files| !files.is_empty()) else { return Ok(None) };
+    Ok(library_manifest(files).ok().map(|manifest| manifest.id()))
+}
+
+/// The files of the content of these records; `None` if the values of their chunks are not known.
+pub(crate) fn content_files(
+    book: &LibraryBook,
+    records: &[Record],
+) -> Result<Option<Vec<ContentFile>>, IndexError> {
+    let mut files = Vec::new();
+    for content in records.iter().filter_map(|record| record.state.kind()?.file()).filter(|file| file.len > 0) {
+        let chunk_hashes = if swarm_core::manifest::content_chunk_len_log2(content.len) == 0 {
+            Vec::new()
+        } else {
+            let Some(digest) = book.digest(&content.hash)? else { return Ok(None) };
+            digest.chunk_hashes
+        };
+        files.push(ContentFile { hash: content.hash.0, len: content.len, chunk_hashes: chunk_hashes.into() });
+    }
+    Ok(Some(files))
+}
+
+impl Replica for ViewSide<'_> {
+    /// Any name stands in a view: a side that cannot hold it says so.
+    fn names(&self) -> NameRules {
+        NameRules::default()
+    }
+
+    fn recover(&self) -> Result<(), ReplicaError> {
+        Ok(())
+    }
+
+    /// The rows of the view are kept by the taking of commits: nothing is walked.
+    fn walk(&self, _: Option<&TreePath>) -> Result<Walk, ReplicaError> {
+        Ok(Box::new(std::iter::empty()))
+    }
+
+    fn hash(&self, files: Vec<Found>) -> Vec<Result<(TreePath, Entry), Blind>> {
+        files.into_iter().map(|file| Err(Blind { path: file.path, why: BlindWhy::Changing })).collect()
+    }
+
+    fn source(&self, path: &TreePath, expected: &Entry) -> Box<dyn ContentSource> {
+        let Some(content) = expected.file() else { return Box::new(Nowhere(path.clone())) };
+        if content.len == 0 {
+            return Box::new(Empty);
+        }
+        if let Some(source) = self.arrivals.source(&content.hash) {
+            return source;
+        }
+        let state = self.lock();
+        for place in state.book.places_of(&content.hash).unwrap_or_default() {
+            let entry = Entry { kind: Kind::File(*content), ..expected.clone() };
+            if self.local.file_path(&place).is_some() {
+                return self.local.source(&place, &entry);
+            }
+        }
+        Box::new(Nowhere(path.clone()))
+    }
+
+    fn kept_source(&self, kept: &KeptId) -> Box<dyn ContentSource> {
+        Box::new(Nowhere(kept.path.clone()))
+    }
+
+    /// Nothing is copied: the bytes stand on this disk. What proves their chunks to others is computed, if it is not known.
+    fn stage(
+        &self,
+        jobs: Vec<StageJob>,
+        carried: &(dyn Fn(u64) + Sync),
+    ) -> Vec<Result<Staged, ReplicaError>> {
+        let mut state = self.lock();
+        if let Err(error) = self.digests.store(state.book) {
+            let error = lost(&error);
+            return jobs.into_iter().map(|_| Err(error.clone())).collect();
+        }
+        let mut computed = Vec::new();
+        let mut stage = |mut job: StageJob| {
+            if job.content.len > 0 {
+                let known = state.book.digest(&job.content.hash).map_err(|error| lost(&error))?;
+                if known.is_none() {
+                    computed.push((job.content.hash, digest_of(&mut *job.source, &job.path, &job.content)?));
+                }
+            }
+            carried(job.content.len);
+            state.staged += 1;
+            Ok(Staged(state.staged))
+        };
+        let staged: Vec<Result<Staged, ReplicaError>> = jobs.into_iter().map(&mut stage).collect();
+        match state.book.put_digests(&computed) {
+            Ok(()) => staged,
+            Err(error) => staged.into_iter().map(|staged| staged.and(Err(lost(&error)))).collect(),
+        }
+    }
+
+    fn settle_staged(&self) -> Result<(), ReplicaError> {
+        Ok(())
+    }
+
+    fn settle(&self) -> Result<(), ReplicaError> {
+        self.commit(&mut self.lock())
+    }
+
+    fn perform(&self, _: RunId, ops: Vec<(Op, Option<Staged>)>) -> Vec<Result<Done, ReplicaError>> {
+        let mut state = self.lock();
+        ops.into_iter().map(|(op, _)| self.perform_one(&mut state, &op)).collect()
+    }
+}
+
+/// What stands at the path of an operation after it.
+fn entry_after(op: &Op) -> Option<Entry> {
+    let entry = |kind: Kind, modified_ns: i64| Some(Entry { kind, modified_ns, stamp: Stamp::default() });
+    match &op.kind {
+        OpKind::MakeFolder => entry(Kind::Folder, 0),
+        OpKind::Put { content, modified_ns, .. } => entry(content.clone(), *modified_ns),
+        OpKind::Move { .. } => {
+            let expected = op.expected.as_deref()?;
+            entry(expected.kind.clone(), expected.modified_ns)
+        }
+        OpKind::SetExecutable { executable } => {
+            let expected = op.expected.as_deref()?;
+            let file = FileContent { executable: *executable, ..*expected.file()? };
+            entry(Kind::File(file), expected.modified_ns)
+        }
+        OpKind::Remove => None,
+    }
+}
+
+/// What drafts read of the index.
+struct BookReader<'a> {
+    book: &'a LibraryBook,
+    me: NodeId,
+}
+
+impl ViewReader for BookReader<'_> {
+    type Error = IndexError;
+
+    fn heads(&self, path: &TreePath) -> Result<Heads, IndexError> {
+        self.book.heads(path)
+    }
+
+    fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Head)>, IndexError> {
+        let (mut found, mut start): (Vec<(TreePath, Head)>, _) = (Vec::new(), place.clone());
+        loop {
+            let page = self.book.view(Some(place), Some(&start), PAGE_ENTRIES)?;
+            let Some(last) = page.last() else { return Ok(found) };
+            start = last.path.clone();
+            found.extend(page.into_iter().map(|entry| (entry.path, entry.winner)));
+        }
+    }
+
+    fn sha256(&self, hash: &ContentHash) -> Result<Option<[u8; 32]>, IndexError> {
+        Ok(self.book.digest(hash)?.and_then(|digest| digest.sha256))
+    }
+
+    fn proposed(&self, path: &TreePath) -> Result<Option<bool>, IndexError> {
+        self.book.held_at(&self.me, path)
+    }
+}
+
+/// A file without bytes.
+struct Empty;
+
+impl ContentSource for Empty {
+    fn read_at(&mut self, _: u64, _: &mut [u8]) -> Result<usize, ReplicaError> {
+        Ok(0)
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// A content that is not here: the next pass asks for it again.
+struct Nowhere(TreePath);
+
+impl ContentSource for Nowhere {
+    fn read_at(&mut self, _: u64, _: &mut [u8]) -> Result<usize, ReplicaError> {
+        Err(ReplicaError::Changed { path: self.0.clone() })
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+fn failed(path: &TreePath, error: &IndexError) -> ReplicaError {
+    ReplicaError::Io { path: path.to_string(), op: "record", why: error.to_string() }
+}
+
+/// The records of a run cannot be kept: nothing more can be done in it.
+fn lost(error: &dyn std::fmt::Display) -> ReplicaError {
+    ReplicaError::Gone(format!("cannot record changes of the library: {error}"))
+}
+
+/// Entries of a view that are read at once.
+const PAGE_ENTRIES: usize = 4096;

@@ -1,0 +1,504 @@
+//! The thread of one library: takes what peers, watchers and people say, one after the other, and makes a pass when something changed.
+//! Invariant: the index and the mounts of a library are changed in this thread alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use swarm_core::base::NodeId;
+use swarm_core::manifest::SigningKey;
+use swarm_files::GatheredStore;
+use swarm_index::{ProposalEnd, Stored, ViewFigures};
+use swarm_library::{
+    Commit, CommitId, Frontier, LibraryKey, Outcome, Position, Proposal, SignedVote, Subject, Verdict, Vote, votes_digest,
+};
+use swarm_sync::{ContentHash, TreePath};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::ask::{Answer, Question};
+use super::error::LibraryError;
+use super::places::LibraryPlaces;
+use super::session::{Opening, PassReport, Session};
+use super::settings::LibrarySettings;
+use super::watching::Watchers;
+use crate::clock;
+use crate::limits::{INPUTS_AT_ONCE, INPUTS_WAITING_MAX};
+
+/// What a worker is told.
+pub(crate) enum Input {
+    /// A commit whose signature holds.
+    Commit(Box<Commit>),
+    /// Votes whose signatures hold.
+    Votes(Vec<SignedVote>),
+    /// Contents that are whole on the disk.
+    Arrived(Vec<ContentHash>, Arc<GatheredStore>),
+    /// Something may have changed at these places, or anywhere.
+    Look(Option<Vec<TreePath>>),
+    /// What the files say.
+    Settings(Box<LibrarySettings>),
+    /// Whose records and votes count.
+    Authors(BTreeSet<NodeId>),
+    /// Somebody asks.
+    Ask(Question, oneshot::Sender<Answer>),
+}
+
+/// What a worker tells others of its library.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LibraryState {
+    pub(crate) frontier: Frontier,
+    pub(crate) votes_digest: [u8; 32],
+    pub(crate) figures: ViewFigures,
+    pub(crate) activity: String,
+    /// Why it stands still.
+    pub(crate) trouble: Option<String>,
+    pub(crate) conflicts: u64,
+    pub(crate) proposals: u64,
+    /// Deletions on this disk that wait for a yes here.
+    pub(crate) held_here: Option<u64>,
+    /// Operations that were refused in the last pass.
+    pub(crate) refused: Vec<(String, String)>,
+    /// Authors that signed two histories.
+    pub(crate) equivocators: BTreeSet<NodeId>,
+    pub(crate) is_scanned: bool,
+}
+
+/// What a worker asks of the rest of the daemon.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Contents that paths wait for.
+    Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// Files come, and there is no sync target.
+    NeedsTarget(LibraryKey),
+    /// Its state changed: peers are to hear of it.
+    Changed(LibraryKey),
+}
+
+/// A library that works.
+#[derive(Clone)]
+pub(crate) struct LibraryHandle {
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) state: watch::Receiver<LibraryState>,
+    pub(crate) index_path: PathBuf,
+    pub(crate) places: Arc<LibraryPlaces>,
+    pub(crate) stop: Arc<AtomicBool>,
+    /// Where contents are fetched into; nothing while there is no sync target.
+    pub(crate) fetched: watch::Receiver<Option<PathBuf>>,
+}
+
+/// What a worker is started with.
+pub(crate) struct Start {
+    pub(crate) settings: LibrarySettings,
+    pub(crate) folder: PathBuf,
+    pub(crate) key: SigningKey,
+    pub(crate) authors: BTreeSet<NodeId>,
+    pub(crate) outputs: mpsc::Sender<Output>,
+}
+
+/// Starts a library. The worker ends when its handle's inputs are closed and `stop` is set.
+pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHandle<()>), LibraryError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let Start { settings, folder, key, authors, outputs } = start;
+    let opening = Opening { settings, folder, key, stop: Arc::clone(&stop) };
+    let session = Session::open(opening)?;
+    let library = session.signer.library;
+    let (inputs, input_queue) = mpsc::channel(INPUTS_WAITING_MAX);
+    let (state, state_watch) = watch::channel(LibraryState::default());
+    let (fetched, fetched_watch) = watch::channel(session.fetched_folder());
+    let handle = LibraryHandle {
+        inputs: inputs.clone(),
+        state: state_watch,
+        index_path: session.index_path(),
+        places: Arc::clone(&session.places),
+        stop: Arc::clone(&stop),
+        fetched: fetched_watch,
+    };
+    let mut worker = Worker {
+        session,
+        library,
+        authors,
+        inputs: input_queue,
+        hints: inputs.downgrade(),
+        outputs,
+        state,
+        fetched,
+        stop,
+        watchers: Watchers::default(),
+        known: LibraryState::default(),
+        approved_here: false,
+        figured_at: None,
+        is_complete_look_due: true,
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let task = tokio::task::spawn_blocking(move || worker.run(&runtime));
+    Ok((handle, task))
+}
+
+struct Worker {
+    session: Session,
+    library: LibraryKey,
+    authors: BTreeSet<NodeId>,
+    inputs: mpsc::Receiver<Input>,
+    /// For watchers: it does not keep the queue open.
+    hints: mpsc::WeakSender<Input>,
+    outputs: mpsc::Sender<Output>,
+    state: watch::Sender<LibraryState>,
+    fetched: watch::Sender<Option<PathBuf>>,
+    stop: Arc<AtomicBool>,
+    watchers: Watchers,
+    known: LibraryState,
+    /// Somebody said yes to the deletions that this disk shows.
+    approved_here: bool,
+    figured_at: Option<Instant>,
+    is_complete_look_due: bool,
+}
+
+/// What a batch of inputs calls for.
+#[derive(Default)]
+struct Due {
+    pass: bool,
+    look: Option<Places>,
+    tally: bool,
+}
+
+/// Where to look.
+enum Places {
+    Everywhere,
+    At(BTreeSet<TreePath>),
+}
+
+impl Due {
+    fn look(&mut self, places: Option<Vec<TreePath>>) {
+        self.pass = true;
+        let places = match (self.look.take(), places) {
+            (Some(Places::Everywhere), _) | (_, None) => Places::Everywhere,
+            (None, Some(places)) => Places::At(places.into_iter().collect()),
+            (Some(Places::At(mut known)), Some(places)) => {
+                known.extend(places);
+                if known.len() > PLACES_MAX { Places::Everywhere } else { Places::At(known) }
+            }
+        };
+        self.look = Some(places);
+    }
+}
+
+impl Worker {
+    fn run(&mut self, runtime: &tokio::runtime::Handle) {
+        self.watch();
+        let mut due = Due { pass: true, look: Some(Places::Everywhere), tally: true };
+        loop {
+            if let Err(error) = self.work(&due) {
+                self.trouble(&error);
+                self.is_complete_look_due = true;
+            }
+            self.publish();
+            due = Due::default();
+            let wait = if self.known.trouble.is_some() { TROUBLE_PAUSE } else { TICK };
+            let first = runtime.block_on(async { tokio::time::timeout(wait, self.inputs.recv()).await });
+            match first {
+                Ok(None) => return,
+                Err(_) if self.stop.load(Ordering::Relaxed) => return,
+                Err(_) => self.on_tick(&mut due),
+                Ok(Some(input)) => {
+                    self.take_noting(input, &mut due);
+                    for _ in 0..INPUTS_AT_ONCE {
+                        let Ok(input) = self.inputs.try_recv() else { break };
+                        self.take_noting(input, &mut due);
+                    }
+                }
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    }
+
+    fn on_tick(&mut self, due: &mut Due) {
+        due.tally = true;
+        if self.known.trouble.is_some() || self.is_complete_look_due {
+            due.look(None);
+        }
+        if !self.known.refused.is_empty() {
+            due.pass = true;
+        }
+    }
+
+    fn take_noting(&mut self, input: Input, due: &mut Due) {
+        if let Err(error) = self.take(input, due) {
+            self.trouble(&error);
+        }
+    }
+
+    fn take(&mut self, input: Input, due: &mut Due) -> Result<(), LibraryError> {
+        match input {
+            Input::Commit(commit) => self.take_commit(&commit, due)?,
+            Input::Votes(votes) => self.take_votes(&votes, due)?,
+            Input::Arrived(hashes, store) => {
+                for hash in &hashes {
+                    self.session.arrivals.insert(*hash, &store);
+                }
+                due.pass |= self.session.book.unpark(&hashes)? > 0;
+            }
+            Input::Look(places) => due.look(places),
+            Input::Settings(settings) => {
+                self.session.set_settings(*settings)?;
+                self.fetched.send_replace(self.session.fetched_folder());
+                self.watch();
+                self.known.trouble = None;
+                due.tally = true;
+                due.look(None);
+            }
+            Input::Authors(authors) => self.set_authors(authors, due)?,
+            Input::Ask(question, reply) => {
+                let answer = self.answer(question, due);
+                // Who asked may be gone.
+                let _ = reply.send(answer.unwrap_or_else(|error| Answer::failed(&error)));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_commit(&mut self, commit: &Commit, due: &mut Due) -> Result<(), LibraryError> {
+        let author = commit.header().author;
+        match self.session.book.place_of(commit)? {
+            Stored::Next => {}
+            Stored::Known | Stored::Gap => return Ok(()),
+            Stored::Equivocation => {
+                if self.known.equivocators.insert(author) {
+                    tracing::warn!(author = author.short(), seq = commit.header().seq, "an author signed two histories: nothing more is taken from it");
+                }
+                return Ok(());
+            }
+        }
+        if self.known.equivocators.contains(&author) {
+            return Ok(());
+        }
+        let counts = self.authors.contains(&author);
+        let taken = self.session.take(commit, counts)?;
+        due.pass |= taken.changed > 0 || taken.disputed > 0;
+        due.tally |= taken.held > 0;
+        Ok(())
+    }
+
+    fn set_authors(&mut self, authors: BTreeSet<NodeId>, due: &mut Due) -> Result<(), LibraryError> {
+        for author in authors.difference(&self.authors.clone()) {
+            due.pass |= self.session.take_carried(author)? > 0;
+        }
+        due.tally = true;
+        self.authors = authors;
+        Ok(())
+    }
+
+    fn take_votes(&mut self, votes: &[SignedVote], due: &mut Due) -> Result<(), LibraryError> {
+        for signed in votes {
+            let Vote { subject, voter, .. } = signed.vote();
+            if subject.library != self.library || self.session.book.commit_by_id(&subject.commit)?.is_none() {
+                continue;
+            }
+            let known = self.votes_about(&subject.commit)?;
+            let of_voter = known.iter().find(|known| known.vote().voter == *voter);
+            let is_new = of_voter.is_none_or(|known| known.vote().made_at_ms < signed.vote().made_at_ms);
+            if is_new && known.len() < swarm_library::limits::VOTES_PER_PROPOSAL_MAX {
+                self.session.book.put_vote(&subject.commit, voter, &signed.encode())?;
+                due.tally = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn votes_about(&self, id: &CommitId) -> Result<Vec<SignedVote>, LibraryError> {
+        let votes = self.session.book.votes(Some(id), swarm_library::limits::VOTES_PER_PROPOSAL_MAX)?;
+        Ok(votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).collect())
+    }
+
+    /// What is to be done after a batch of inputs.
+    fn work(&mut self, due: &Due) -> Result<(), LibraryError> {
+        if due.tally {
+            self.tally()?;
+        }
+        if self.session.settings.is_paused {
+            return Ok(());
+        }
+        if let Some(places) = &due.look {
+            self.activity("looking at the folders");
+            match places {
+                Places::Everywhere => {
+                    self.session.look(None, false)?;
+                    self.is_complete_look_due = false;
+                }
+                Places::At(places) => {
+                    let places: Vec<TreePath> = places.iter().cloned().collect();
+                    self.session.look(Some(&places), false)?;
+                }
+            }
+            self.known.is_scanned = true;
+        }
+        if due.pass || due.look.is_some() || due.tally {
+            let report = self.session.pass(self.approved_here)?;
+            self.take_report(report);
+        }
+        self.known.trouble = None;
+        Ok(())
+    }
+
+    fn take_report(&mut self, report: PassReport) {
+        let PassReport { refused, wanted, conflicts, held, .. } = report;
+        self.approved_here &= held.is_some();
+        self.known.held_here = held;
+        self.known.conflicts = conflicts;
+        self.known.refused =
+            refused.into_iter().map(|(path, why)| (path.to_string(), why)).collect();
+        if !wanted.is_empty() {
+            self.say(Output::Wanted(self.library, wanted));
+        }
+        if self.session.needs_target() {
+            self.say(Output::NeedsTarget(self.library));
+        }
+    }
+
+    /// Counts the votes about what is held, and does what they come to.
+    fn tally(&mut self) -> Result<(), LibraryError> {
+        let (me, now_ms) = (self.session.signer.key.public(), clock::now_ms());
+        let policy = self.session.signer.policy;
+        for known in self.session.book.proposals(false)? {
+            let subject = Subject { library: self.library, commit: known.id, records_hash: known.records_hash };
+            let proposal = Proposal {
+                subject,
+                author: known.author,
+                needed: known.votes,
+                refused_by_one: policy.refused_by_one,
+                waits_ms: (policy.expiry_days > 0).then(|| u64::from(policy.expiry_days) * DAY_MS),
+            };
+            let votes = self.votes_about(&known.id)?;
+            let trusted = |node: &NodeId| self.authors.contains(node);
+            let end = match proposal.tally(&votes, &trusted, now_ms, known.seen_at_ms) {
+                Outcome::Waiting { .. } => continue,
+                Outcome::Approved => ProposalEnd::Approved,
+                Outcome::Refused { .. } => ProposalEnd::Refused,
+                Outcome::Expired => ProposalEnd::Expired,
+                Outcome::Withdrawn => ProposalEnd::Withdrawn,
+            };
+            if end == ProposalEnd::Approved {
+                self.session.take_held(&known.id)?;
+                self.session.book.end_proposal(&known.id, end, now_ms)?;
+                continue;
+            }
+            let paths = self.session.book.end_proposal(&known.id, end, now_ms)?;
+            if known.author == me {
+                // What this disk shows is not what the view says any more: the next pass brings it back.
+                for path in &paths {
+                    self.session.book.restore_row(path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn trouble(&mut self, error: &LibraryError) {
+        let words = error.to_string();
+        if self.known.trouble.as_ref() != Some(&words) {
+            tracing::warn!(library = %self.session.settings.name, %error, "a library stands still");
+        }
+        self.known.trouble = Some(words);
+    }
+
+    fn activity(&mut self, what: &str) {
+        if self.known.activity != what {
+            what.clone_into(&mut self.known.activity);
+            self.state.send_replace(self.known.clone());
+        }
+    }
+
+    /// Tells others how the library stands.
+    fn publish(&mut self) {
+        let refreshed = self.refresh();
+        if let Err(error) = refreshed {
+            self.trouble(&error);
+        }
+        self.state.send_replace(self.known.clone());
+        self.say(Output::Changed(self.library));
+    }
+
+    fn refresh(&mut self) -> Result<(), LibraryError> {
+        let positions = self.session.book.frontier()?;
+        let positions = positions.into_iter().map(|(author, seq, id)| Position { author, seq, id });
+        self.known.frontier = Frontier::from_positions(positions).unwrap_or_default();
+        let votes = self.session.book.votes(None, VOTES_MAX)?;
+        let ids = votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).map(|vote| vote.id());
+        self.known.votes_digest = votes_digest(ids);
+        self.known.proposals = self.session.book.proposals(false)?.len() as u64;
+        self.known.activity = if self.session.settings.is_paused { "paused" } else { "" }.to_owned();
+        let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= FIGURES_INTERVAL);
+        if is_due {
+            self.known.figures = self.session.book.figures()?;
+            self.figured_at = Some(clock::moment());
+        }
+        Ok(())
+    }
+
+    /// The rest of the daemon takes outputs for as long as it lives.
+    fn say(&self, output: Output) {
+        let _ = self.outputs.blocking_send(output);
+    }
+
+    fn watch(&mut self) {
+        self.watchers = Watchers::start(&self.session.watched(), &self.hints);
+        for trouble in self.watchers.troubles() {
+            tracing::warn!(library = %self.session.settings.name, "{trouble}");
+        }
+    }
+
+    fn answer(&mut self, question: Question, due: &mut Due) -> Result<Answer, LibraryError> {
+        match question {
+            Question::Vote { id, verdict, why } => self.vote(&id, verdict, &why, due),
+            Question::ApproveHere => {
+                self.approved_here = true;
+                due.pass = true;
+                Ok(Answer::Done)
+            }
+            Question::Sync => {
+                due.look(None);
+                Ok(Answer::Done)
+            }
+            other => super::ask::answer(&mut self.session, &self.authors, other, due_pass(due)),
+        }
+    }
+
+    fn vote(&mut self, prefix: &str, verdict: Verdict, why: &str, due: &mut Due) -> Result<Answer, LibraryError> {
+        let proposals = self.session.book.proposals(false)?;
+        let found: Vec<_> =
+            proposals.iter().filter(|known| known.id.to_string().starts_with(prefix)).collect();
+        let [known] = found.as_slice() else {
+            let count = found.len();
+            return Ok(Answer::refused(format!("{count} proposals begin with `{prefix}`: see `swarm approvals`")));
+        };
+        let me = self.session.signer.key.public();
+        if verdict == Verdict::Withdrawn && known.author != me {
+            return Ok(Answer::refused("only its author withdraws a proposal: refuse it instead".to_owned()));
+        }
+        let subject = Subject { library: self.library, commit: known.id, records_hash: known.records_hash };
+        let mine = self.votes_about(&known.id)?.into_iter().find(|vote| vote.vote().voter == me);
+        let after = mine.map_or(0, |vote| vote.vote().made_at_ms + 1);
+        let vote = SignedVote::sign(&self.session.signer.key, subject, verdict, why, clock::now_ms().max(after));
+        self.session.book.put_vote(&known.id, &me, &vote.encode())?;
+        due.tally = true;
+        Ok(Answer::Done)
+    }
+}
+
+fn due_pass(due: &mut Due) -> &mut bool {
+    &mut due.pass
+}
+
+/// How often a library looks whether something is due.
+const TICK: Duration = Duration::from_secs(5);
+/// How soon a library that stands still tries again.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
+/// More places than these, and one scan of everything is cheaper.
+const PLACES_MAX: usize = 10_000;
+/// The figures of half a million files take some 50 ms.
+const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
+/// Votes of one library.
+const VOTES_MAX: usize = 64 << 10;
+const DAY_MS: u64 = 24 * 3600 * 1000;

@@ -1,0 +1,133 @@
+//! Requests on the control socket of a daemon, and its replies: a JSON line each. Words for people are made where a reply is shown.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use swarm_core::base::Category;
+
+use crate::library::Answer;
+use crate::status::Status;
+
+/// What a command asks of the daemon.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// How everything stands.
+    Status,
+    /// Look at the folders of a library now.
+    Sync {
+        /// Its name or GUID.
+        library: String,
+    },
+    /// Proposals of a library, or of all.
+    Approvals {
+        /// Its name or GUID.
+        library: Option<String>,
+        /// Those that ended, too.
+        all: bool,
+    },
+    /// A vote about a proposal.
+    Vote {
+        /// The first digits of its id.
+        id: String,
+        /// `yes`, `no` or `withdraw`.
+        verdict: String,
+        /// For people.
+        why: String,
+    },
+    /// The deletions that this node's disk shows are meant.
+    ApproveHere {
+        /// The library's name or GUID.
+        library: String,
+    },
+    /// Entries of a library.
+    Tree {
+        /// Its name or GUID.
+        library: String,
+        /// Below this path.
+        place: Option<String>,
+        /// After this path.
+        start: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// The last commits of a library.
+    Log {
+        /// Its name or GUID.
+        library: String,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Why a path is as it is.
+    Explain {
+        /// The library's name or GUID.
+        library: String,
+        /// The path in it.
+        path: String,
+    },
+    /// Users that trusted peers propose.
+    ProposedUsers,
+    /// Puts an advisory lock on a path, or ends it.
+    Lock {
+        /// The library's name or GUID.
+        library: String,
+        /// The path in it.
+        path: String,
+        /// For how long; zero ends it.
+        seconds: u64,
+        /// For people.
+        why: String,
+    },
+}
+
+/// What the daemon replies.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// How everything stands.
+    Status(Box<Status>),
+    /// The answer of one library.
+    Library {
+        /// Its name.
+        name: String,
+        /// What it says.
+        answer: Answer,
+    },
+    /// The answers of several libraries, by name.
+    Libraries {
+        /// What each says.
+        answers: BTreeMap<String, Answer>,
+    },
+    /// Users that trusted peers propose.
+    ProposedUsers {
+        /// In no order.
+        users: Vec<ProposedUser>,
+    },
+    /// It is done.
+    Done,
+    /// It is not done.
+    Failed {
+        /// The category of the cause.
+        category: String,
+        /// For people.
+        message: String,
+    },
+}
+
+/// A user that a trusted peer proposes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposedUser {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: String,
+    /// The node that proposes it.
+    pub by: String,
+}
+
+impl Reply {
+    /// It is not done, because of this.
+    pub fn failed(category: Category, message: impl Into<String>) -> Self {
+        Self::Failed { category: category.name().to_owned(), message: message.into() }
+    }
+}

@@ -1,0 +1,150 @@
+//! How a daemon stands, as data: for the command, the page and scripts.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How everything stands.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// This node.
+    pub node: String,
+    /// Where it listens: `NODEID@host:port` for others.
+    pub address: String,
+    /// Since when it runs, as in `3h 12m`.
+    pub uptime: String,
+    /// The same in seconds.
+    pub uptime_seconds: u64,
+    /// How far each peer is with each library, in percent: by peer, then by name of the library.
+    #[serde(rename = "peerSync")]
+    pub peer_sync: BTreeMap<String, BTreeMap<String, String>>,
+    /// What is wrong.
+    pub errors: Vec<StatusError>,
+    /// Libraries of this node.
+    pub libraries: Vec<LibraryStatus>,
+    /// Peers of this node.
+    pub peers: Vec<PeerStatus>,
+    /// Bytes a second that come and go, over the last seconds.
+    pub rate_down: u64,
+    /// The same for what goes.
+    pub rate_up: u64,
+    /// What is wrong in the files of the daemon's folder, a line each.
+    pub file_errors: Vec<String>,
+    /// What is odd in them.
+    pub file_warnings: Vec<String>,
+}
+
+/// Something that is wrong with a library or a file of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusError {
+    /// Of which library.
+    pub guid: String,
+    /// Which file; empty for the whole library.
+    pub file: String,
+    /// What it is: `hash-mismatch`, `refused`, `stopped`, `equivocation`.
+    pub issue: String,
+    /// For people.
+    pub detail: String,
+}
+
+/// One library.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LibraryStatus {
+    /// What this node calls it.
+    pub name: String,
+    /// What all nodes call it.
+    pub guid: String,
+    /// `up to date`, `syncing`, `scanning`, `paused`, `stopped` or `held`.
+    pub state: String,
+    /// Of the bytes, in percent with one decimal.
+    pub percent: String,
+    /// Files of the view.
+    pub files: u64,
+    /// Of these, on this disk.
+    pub files_here: u64,
+    /// Bytes of the view.
+    pub bytes: u64,
+    /// Of these, on this disk.
+    pub bytes_here: u64,
+    /// Entries on this disk that are to be deleted.
+    pub deletions_to_do: u64,
+    /// Conflicts that wait for a decision.
+    pub conflicts: u64,
+    /// Proposals that wait for votes.
+    pub proposals: u64,
+    /// Deletions on this disk that wait for a yes here: `swarm approve --here`.
+    pub held_here: Option<u64>,
+    /// What it does.
+    pub activity: String,
+    /// Its folders.
+    pub mounts: Vec<MountStatus>,
+    /// Commits that are known of it.
+    pub commits: u64,
+    /// Seconds until all is here at the present rate; nothing if that cannot be said.
+    pub eta_seconds: Option<u64>,
+    /// Where peers have another policy: the peer, and what differs.
+    pub policy_differences: Vec<String>,
+    /// Locks that hold: path, holder, seconds left, reason.
+    pub locks: Vec<LockStatus>,
+}
+
+/// One mount.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MountStatus {
+    /// The folder.
+    pub dir: String,
+    /// Where it stands in the library.
+    pub libpath: String,
+    /// Whether changes of others are written to it.
+    pub sync: bool,
+}
+
+/// An advisory lock.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LockStatus {
+    /// What is edited.
+    pub path: String,
+    /// Who edits.
+    pub holder: String,
+    /// Seconds for which it holds.
+    pub seconds_left: u64,
+    /// For people.
+    pub why: String,
+}
+
+/// One peer.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// As peers.json has it, or where it was seen.
+    pub address: String,
+    /// Its key, once it is known.
+    pub node: Option<String>,
+    /// For people.
+    pub name: String,
+    /// `trusted`, `untrusted`, `mirror` or `unknown`.
+    pub trust: String,
+    /// Whether a link stands.
+    pub connected: bool,
+    /// Why not.
+    pub trouble: Option<String>,
+    /// Who told of it, if it is not of this node's own list.
+    pub told_by: Vec<String>,
+    /// Libraries that both have, or that the peer offers.
+    pub libraries: Vec<PeerLibraryStatus>,
+}
+
+/// How far a peer is with a library.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PeerLibraryStatus {
+    /// What it is called.
+    pub name: String,
+    /// Its GUID.
+    pub guid: String,
+    /// Whether this node has it, too.
+    pub is_shared: bool,
+    /// In percent with one decimal; empty if it is not known.
+    pub percent: String,
+    /// What the peer does.
+    pub activity: String,
+    /// Deletions that it has to do.
+    pub deletions_to_do: u64,
+}

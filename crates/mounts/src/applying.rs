@@ -5,6 +5,7 @@ use swarm_sync::{Done, Entry, Op, OpKind, Replica as _, ReplicaError, RunId, Sta
 
 use crate::Overlay;
 use crate::batch::{Batch, TargetStep};
+use crate::hidden;
 use crate::layer::Inward;
 use crate::standing::{Lower, Upper};
 
@@ -105,12 +106,15 @@ impl Work<'_> {
             Upper::Outside => return Err(ReplicaError::NoTarget { path: op.path.clone() }),
             Upper::Shadowed | Upper::Fixed => return Err(changed(&op.path)),
         };
-        match self.overlay.lower(&op.path)? {
+        let lower = self.overlay.lower(&op.path)?;
+        match &lower {
             None if expected.is_none() => {}
-            Some(lower) if !lower.is_folder() => self.overlay.confirm_lower(&op.path, &lower, expected)?,
+            Some(lower) if !lower.is_folder() => self.overlay.confirm_lower(&op.path, lower, expected)?,
             None | Some(_) => return Err(changed(&op.path)),
         }
-        self.step(op, inside, None)
+        let step = self.target_step(op, inside, None)?;
+        let hides = lower.map(|_| hidden::name(self.run, &op.path));
+        Ok(Step::Target(TargetStep { hides, ..step }))
     }
 
     fn remove(&self, op: &Op, expected: Option<&Entry>) -> Result<Step, ReplicaError> {
@@ -134,7 +138,8 @@ impl Work<'_> {
                     self.check_empty(path)?;
                 }
                 self.overlay.veil.store(std::slice::from_ref(path))?;
-                Ok(Step::Done(Done { now: None, kept: None }))
+                let kept = (!lower.is_folder()).then(|| hidden::name(self.run, path));
+                Ok(Step::Done(Done { now: None, kept }))
             }
         }
     }
@@ -245,7 +250,7 @@ impl Work<'_> {
     ) -> Result<TargetStep, ReplicaError> {
         let parents = self.overlay.parents_to_make(&op.path)?;
         let op = Op { path: inside, kind: op.kind.clone(), expected };
-        Ok(TargetStep { parents, op, whiteout: None })
+        Ok(TargetStep { parents, op, whiteout: None, hides: None })
     }
 }
 

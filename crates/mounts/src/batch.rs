@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use swarm_sync::{Done, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
+use swarm_sync::{Done, KeptId, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
 
 use crate::Overlay;
 use crate::overlay::Target;
@@ -18,6 +18,8 @@ pub(crate) struct TargetStep {
     pub(crate) op: Op,
     /// Where a read-only mount would show through afterwards, in the library.
     pub(crate) whiteout: Option<TreePath>,
+    /// What it hides in a read-only mount.
+    pub(crate) hides: Option<KeptId>,
 }
 
 /// What waits.
@@ -81,9 +83,9 @@ impl Batch {
 
     fn perform_in(self, target: &Target, run: RunId) -> Vec<Result<Done, ReplicaError>> {
         let mut ops = Vec::new();
-        let mut parent_counts = Vec::new();
-        for Waiting { step: TargetStep { parents, op, .. }, staged, .. } in self.waiting {
-            parent_counts.push(parents.len());
+        let mut waiting = Vec::new();
+        for Waiting { step: TargetStep { parents, op, hides, .. }, staged, .. } in self.waiting {
+            waiting.push((parents.len(), hides));
             ops.extend(
                 parents.into_iter().map(|path| (Op { path, kind: OpKind::MakeFolder, expected: None }, None)),
             );
@@ -91,17 +93,18 @@ impl Batch {
         }
         let layer = &target.layer;
         let mut results = layer.replica.perform(run, ops).into_iter();
-        let mut of_op = |parents: usize| {
+        let mut of_op = |(parents, hides): (usize, Option<KeptId>)| {
             let mut of_parents = results.by_ref().take(parents);
             let refused = of_parents.find_map(Result::err);
             of_parents.for_each(drop);
             let own = results.next().unwrap_or(Err(ReplicaError::Stopped));
             // That a folder could not be made tells more than that it is missing.
             let own = own.map_err(|error| refused.unwrap_or(error));
-            let outward = |done: Done| Done { kept: done.kept.map(|kept| layer.outward_kept(kept)), ..done };
+            let kept = |kept: Option<KeptId>| kept.map(|kept| layer.outward_kept(kept)).or(hides);
+            let outward = |done: Done| Done { kept: kept(done.kept), ..done };
             own.map(outward).map_err(|error| layer.outward_error(error))
         };
-        parent_counts.into_iter().map(&mut of_op).collect()
+        waiting.into_iter().map(&mut of_op).collect()
     }
 
     fn refuse(self, target: &Target, error: &ReplicaError) -> Vec<(usize, Result<Done, ReplicaError>)> {

@@ -212,8 +212,36 @@ fn what_is_displaced_in_the_sync_target_is_a_kept_version() {
     assert_eq!(names(Some(&path("w/z"))), [""; 0]);
     world.overlay.remove_kept(&[kept]).unwrap();
     assert!(world.overlay.kept(None).unwrap().is_empty());
-    let op = world.op("put w/v/y=2");
-    assert_eq!(world.perform(vec![op]).remove(0).unwrap().kept, None, "the read-only one stays where it is");
+}
+
+/// An operation that hides what a read-only mount has: what it is told to have displaced is read from there.
+fn check_hidden(op: &str, bytes: &str) {
+    let mut world = World::new("ro /v: a=1 b=2 | target: v/b=9");
+    let op = world.op(op);
+    let kept = world.perform(vec![op]).remove(0).unwrap().kept.expect("a version");
+    assert_eq!(read(world.overlay.kept_source(&kept)).unwrap(), bytes);
+    world.overlay.remove_kept(std::slice::from_ref(&kept)).unwrap();
+    let is_gone = read(world.overlay.kept_source(&kept)).is_err();
+    assert_eq!(is_gone, bytes == "9", "no version is removed from a read-only mount");
+}
+
+#[test]
+fn what_is_hidden_in_a_read_only_mount_is_a_version_without_a_copy() {
+    check_hidden("put v/a=5", "1");
+    check_hidden("rm v/a", "1");
+    check_hidden("put v/b=5", "9");
+    check_hidden("rm v/b", "9");
+}
+
+#[test]
+fn a_power_cut_before_all_is_durable_leaves_a_moved_file_at_both_places() {
+    let mut world = World::new("ro /: a=1 | target:");
+    let TestOp { op, .. } = world.op("mv a b");
+    let results = world.overlay.perform(swarm_sync::RunId::at_ms(1), vec![(op, None)]);
+    assert!(results[0].is_ok(), "{results:?}");
+    assert_eq!(show(&world.nodes(None)), "b=1");
+    world.reopen();
+    assert_eq!(show(&world.nodes(None)), "a=1 b=1");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Performs operations. What stands in the sync target is changed there. What stands in a read-only mount is shadowed by the sync target,
 //! or hidden by a whiteout. Invariant: every operation looks again at what the library shows where it acts, immediately before.
 
-use swarm_sync::{Done, Entry, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
+use swarm_sync::{Done, Entry, KeptId, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
 
 use crate::Overlay;
 use crate::batch::{Batch, TargetStep};
@@ -38,11 +38,13 @@ enum Step {
     Done(Done),
     /// An operation in the sync target.
     Target(TargetStep),
+    /// A whiteout, with the name of what it hides.
+    Hide(Option<KeptId>),
 }
 
 impl Work<'_> {
     fn take(&mut self, op: &Op, staged: Option<Staged>) {
-        if self.batch.touches(op) {
+        if self.batch.has_to_go_before(op) {
             self.flush();
         }
         let at = self.results.len();
@@ -53,6 +55,7 @@ impl Work<'_> {
         self.results.push(None);
         match self.decide(op) {
             Ok(Step::Target(step)) => self.batch.push(at, op, step, staged),
+            Ok(Step::Hide(kept)) => self.batch.push_hiding(at, &op.path, kept),
             Ok(Step::Done(done)) => self.set(at, Ok(done)),
             Err(error) => {
                 if let (Some(staged), Some(target)) = (staged, &self.overlay.target) {
@@ -137,9 +140,7 @@ impl Work<'_> {
                 if lower.is_folder() {
                     self.check_empty(path)?;
                 }
-                self.overlay.veil.store(std::slice::from_ref(path))?;
-                let kept = (!lower.is_folder()).then(|| hidden::name(self.run, path));
-                Ok(Step::Done(Done { now: None, kept }))
+                Ok(Step::Hide((!lower.is_folder()).then(|| hidden::name(self.run, path))))
             }
         }
     }

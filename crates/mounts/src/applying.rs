@@ -1,10 +1,11 @@
 //! Performs operations. What stands in the sync target is changed there. What stands in a read-only mount is shadowed by the sync target,
 //! or hidden by a whiteout. Invariant: every operation looks again at what the library shows where it acts, immediately before.
 
-use swarm_sync::{Done, Entry, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
+use swarm_sync::{Done, Entry, KeptId, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
 
 use crate::Overlay;
 use crate::batch::{Batch, TargetStep};
+use crate::hidden;
 use crate::layer::Inward;
 use crate::standing::{Lower, Upper};
 
@@ -37,11 +38,13 @@ enum Step {
     Done(Done),
     /// An operation in the sync target.
     Target(TargetStep),
+    /// A whiteout, with the name of what it hides.
+    Hide(Option<KeptId>),
 }
 
 impl Work<'_> {
     fn take(&mut self, op: &Op, staged: Option<Staged>) {
-        if self.batch.touches(op) {
+        if self.batch.has_to_go_before(op) {
             self.flush();
         }
         let at = self.results.len();
@@ -52,6 +55,7 @@ impl Work<'_> {
         self.results.push(None);
         match self.decide(op) {
             Ok(Step::Target(step)) => self.batch.push(at, op, step, staged),
+            Ok(Step::Hide(kept)) => self.batch.push_hiding(at, &op.path, kept),
             Ok(Step::Done(done)) => self.set(at, Ok(done)),
             Err(error) => {
                 if let (Some(staged), Some(target)) = (staged, &self.overlay.target) {
@@ -105,12 +109,15 @@ impl Work<'_> {
             Upper::Outside => return Err(ReplicaError::NoTarget { path: op.path.clone() }),
             Upper::Shadowed | Upper::Fixed => return Err(changed(&op.path)),
         };
-        match self.overlay.lower(&op.path)? {
+        let lower = self.overlay.lower(&op.path)?;
+        match &lower {
             None if expected.is_none() => {}
-            Some(lower) if !lower.is_folder() => self.overlay.confirm_lower(&op.path, &lower, expected)?,
+            Some(lower) if !lower.is_folder() => self.overlay.confirm_lower(&op.path, lower, expected)?,
             None | Some(_) => return Err(changed(&op.path)),
         }
-        self.step(op, inside, None)
+        let step = self.target_step(op, inside, None)?;
+        let hides = lower.map(|_| hidden::name(self.run, &op.path));
+        Ok(Step::Target(TargetStep { hides, ..step }))
     }
 
     fn remove(&self, op: &Op, expected: Option<&Entry>) -> Result<Step, ReplicaError> {
@@ -133,8 +140,7 @@ impl Work<'_> {
                 if lower.is_folder() {
                     self.check_empty(path)?;
                 }
-                self.overlay.veil.store(std::slice::from_ref(path))?;
-                Ok(Step::Done(Done { now: None, kept: None }))
+                Ok(Step::Hide((!lower.is_folder()).then(|| hidden::name(self.run, path))))
             }
         }
     }
@@ -245,7 +251,7 @@ impl Work<'_> {
     ) -> Result<TargetStep, ReplicaError> {
         let parents = self.overlay.parents_to_make(&op.path)?;
         let op = Op { path: inside, kind: op.kind.clone(), expected };
-        Ok(TargetStep { parents, op, whiteout: None })
+        Ok(TargetStep { parents, op, whiteout: None, hides: None })
     }
 }
 

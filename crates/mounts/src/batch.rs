@@ -1,9 +1,9 @@
-//! Operations that wait to be performed in the sync target together: a batch costs one record on disk. Invariant: no two of a batch are at,
-//! above or below one path, so that what was looked at for one is not changed by another.
+//! Operations that wait to be performed together: a batch costs one record in the sync target, and whiteouts are stored once. Invariant: no
+//! two of a batch are at, above or below one path, so that what was looked at for one is not changed by another.
 
 use std::collections::BTreeSet;
 
-use swarm_sync::{Done, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
+use swarm_sync::{Done, KeptId, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
 
 use crate::Overlay;
 use crate::overlay::Target;
@@ -18,12 +18,16 @@ pub(crate) struct TargetStep {
     pub(crate) op: Op,
     /// Where a read-only mount would show through afterwards, in the library.
     pub(crate) whiteout: Option<TreePath>,
+    /// What it hides in a read-only mount.
+    pub(crate) hides: Option<KeptId>,
 }
 
 /// What waits.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    waiting: Vec<Waiting>,
+    in_target: Vec<Waiting>,
+    /// Operations that are done when their whiteouts are stored.
+    hiding: Vec<Hiding>,
     /// Paths that the operations act on, in the library.
     touched: BTreeSet<TreePath>,
     /// Folders that one of them makes already.
@@ -38,79 +42,104 @@ struct Waiting {
     staged: Option<Staged>,
 }
 
+#[derive(Debug)]
+struct Hiding {
+    /// The place of its result.
+    at: usize,
+    path: TreePath,
+    /// What is hidden.
+    kept: Option<KeptId>,
+}
+
+/// Results, each with its place.
+type Results = Vec<(usize, Result<Done, ReplicaError>)>;
+
 impl Batch {
-    /// Whether an operation acts where one that waits does.
-    pub(crate) fn touches(&self, op: &Op) -> bool {
-        paths(op).any(|path| {
+    /// Whether an operation acts where one that waits does, or enough wait.
+    pub(crate) fn has_to_go_before(&self, op: &Op) -> bool {
+        let is_touched = |path: &TreePath| {
             let below = self.touched.range(path.clone()..).next();
             below.is_some_and(|touched| touched.is_at_or_below(path))
                 || path.ancestors().any(|above| self.touched.contains(&above))
-        })
+        };
+        self.in_target.len() + self.hiding.len() >= BATCH_MAX || paths(op).any(is_touched)
     }
 
-    /// Adds an operation. `op` is the same one with paths in the library.
+    /// Adds an operation in the sync target. `op` is the same one with paths in the library.
     pub(crate) fn push(&mut self, at: usize, op: &Op, mut step: TargetStep, staged: Option<Staged>) {
         self.touched.extend(paths(op).cloned());
         step.parents.retain(|parent| self.made.insert(parent.clone()));
-        self.waiting.push(Waiting { at, step, staged });
+        self.in_target.push(Waiting { at, step, staged });
     }
 
-    /// Performs all. Returns each result with its place.
-    pub(crate) fn perform(self, overlay: &Overlay, run: RunId) -> Vec<(usize, Result<Done, ReplicaError>)> {
-        let Some(target) = overlay.target.as_ref().filter(|_| !self.waiting.is_empty()) else {
-            return Vec::new();
-        };
+    /// Adds the removal of what only read-only mounts have.
+    pub(crate) fn push_hiding(&mut self, at: usize, path: &TreePath, kept: Option<KeptId>) {
+        self.touched.insert(path.clone());
+        self.hiding.push(Hiding { at, path: path.clone(), kept });
+    }
+
+    /// Performs all.
+    pub(crate) fn perform(self, overlay: &Overlay, run: RunId) -> Results {
         // Before what they hide shows through.
-        let whiteouts: Vec<TreePath> =
-            self.waiting.iter().filter_map(|waiting| waiting.step.whiteout.clone()).collect();
-        if let Err(error) = overlay.veil.store(&whiteouts) {
-            return self.refuse(target, &error);
+        if let Err(error) = overlay.veil.store(&self.whiteouts()) {
+            return self.refuse(overlay, &error);
         }
+        let Self { in_target, hiding, .. } = self;
+        let hidden = hiding.into_iter().map(|Hiding { at, kept, .. }| (at, Ok(Done { now: None, kept })));
+        let mut results: Results = hidden.collect();
+        let Some(target) = overlay.target.as_ref().filter(|_| !in_target.is_empty()) else { return results };
         let places: Vec<(usize, Option<TreePath>)> =
-            self.waiting.iter().map(|waiting| (waiting.at, waiting.step.whiteout.clone())).collect();
-        let results = self.perform_in(target, run);
-        let done = places.into_iter().zip(results);
-        done.map(|((at, whiteout), result)| {
+            in_target.iter().map(|waiting| (waiting.at, waiting.step.whiteout.clone())).collect();
+        for ((at, whiteout), result) in places.into_iter().zip(perform_in(target, run, in_target)) {
             if result.is_err() {
                 take_back(overlay, whiteout);
             }
-            (at, result)
-        })
-        .collect()
-    }
-
-    fn perform_in(self, target: &Target, run: RunId) -> Vec<Result<Done, ReplicaError>> {
-        let mut ops = Vec::new();
-        let mut parent_counts = Vec::new();
-        for Waiting { step: TargetStep { parents, op, .. }, staged, .. } in self.waiting {
-            parent_counts.push(parents.len());
-            ops.extend(
-                parents.into_iter().map(|path| (Op { path, kind: OpKind::MakeFolder, expected: None }, None)),
-            );
-            ops.push((op, staged));
+            results.push((at, result));
         }
-        let layer = &target.layer;
-        let mut results = layer.replica.perform(run, ops).into_iter();
-        let mut of_op = |parents: usize| {
-            let mut of_parents = results.by_ref().take(parents);
-            let refused = of_parents.find_map(Result::err);
-            of_parents.for_each(drop);
-            let own = results.next().unwrap_or(Err(ReplicaError::Stopped));
-            // That a folder could not be made tells more than that it is missing.
-            let own = own.map_err(|error| refused.unwrap_or(error));
-            let outward = |done: Done| Done { kept: done.kept.map(|kept| layer.outward_kept(kept)), ..done };
-            own.map(outward).map_err(|error| layer.outward_error(error))
-        };
-        parent_counts.into_iter().map(&mut of_op).collect()
+        results
     }
 
-    fn refuse(self, target: &Target, error: &ReplicaError) -> Vec<(usize, Result<Done, ReplicaError>)> {
-        let refuse = |waiting: Waiting| {
-            waiting.staged.into_iter().for_each(|staged| target.layer.replica.discard(staged));
-            (waiting.at, Err(error.clone()))
-        };
-        self.waiting.into_iter().map(refuse).collect()
+    fn whiteouts(&self) -> Vec<TreePath> {
+        let hiding = self.hiding.iter().map(|hiding| hiding.path.clone());
+        hiding.chain(self.in_target.iter().filter_map(|waiting| waiting.step.whiteout.clone())).collect()
     }
+
+    fn refuse(self, overlay: &Overlay, error: &ReplicaError) -> Results {
+        let hiding = self.hiding.iter().map(|hiding| hiding.at);
+        let places: Vec<usize> = self.in_target.iter().map(|waiting| waiting.at).chain(hiding).collect();
+        if let Some(target) = &overlay.target {
+            let staged = self.in_target.into_iter().filter_map(|waiting| waiting.staged);
+            staged.for_each(|staged| target.layer.replica.discard(staged));
+        }
+        places.into_iter().map(|at| (at, Err(error.clone()))).collect()
+    }
+}
+
+/// Performs operations in the sync target; a result for each.
+fn perform_in(target: &Target, run: RunId, in_target: Vec<Waiting>) -> Vec<Result<Done, ReplicaError>> {
+    let mut ops = Vec::new();
+    let mut parts = Vec::new();
+    for Waiting { step: TargetStep { parents, op, hides, .. }, staged, .. } in in_target {
+        parts.push((parents.len(), hides));
+        ops.extend(
+            parents.into_iter().map(|path| (Op { path, kind: OpKind::MakeFolder, expected: None }, None)),
+        );
+        ops.push((op, staged));
+    }
+    let layer = &target.layer;
+    let mut results = layer.replica.perform(run, ops).into_iter();
+    let mut of_op = |(parents, hides): (usize, Option<KeptId>)| {
+        let mut of_parents = results.by_ref().take(parents);
+        let refused = of_parents.find_map(Result::err);
+        of_parents.for_each(drop);
+        let own = results.next().unwrap_or(Err(ReplicaError::Stopped));
+        // That a folder could not be made tells more than that it is missing.
+        let own = own.map_err(|error| refused.unwrap_or(error));
+        let kept = |kept: Option<KeptId>| kept.map(|kept| layer.outward_kept(kept)).or(hides);
+        let outward = |done: Done| Done { kept: kept(done.kept), ..done };
+        own.map(outward).map_err(|error| layer.outward_error(error))
+    };
+    parts.into_iter().map(&mut of_op).collect()
 }
 
 /// Removes the whiteout of an operation that was not performed: what it was to uncover still stands.
@@ -132,3 +161,6 @@ fn paths(op: &Op) -> impl Iterator<Item = &TreePath> {
     };
     std::iter::once(&op.path).chain(from)
 }
+
+/// What was looked at for an operation is at most as old as so many operations.
+const BATCH_MAX: usize = 64;

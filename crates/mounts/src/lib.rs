@@ -22,6 +22,7 @@ mod standing;
 mod walking;
 
 mod carrying;
+mod hidden;
 
 mod applying;
 mod batch;

@@ -17,7 +17,7 @@ use crate::opening::{Opening, check_specs};
 use crate::shape::Shape;
 use crate::standing::Shown;
 use crate::whiteouts::Veil;
-use crate::{MountIdentity, MountKind, MountSpec, OverlayError, OverlayOptions, Whiteouts, marker};
+use crate::{MountIdentity, MountKind, MountSpec, OverlayError, OverlayOptions, Whiteouts, hidden, marker};
 
 /// Several folders as one replica.
 pub struct Overlay {
@@ -130,7 +130,8 @@ impl Overlay {
     /// Removes kept versions for good. One that is not there is no error.
     pub fn remove_kept(&self, ids: &[KeptId]) -> Result<(), ReplicaError> {
         let Some(Target { layer, .. }) = &self.target else { return Ok(()) };
-        let ids: Vec<KeptId> = ids.iter().filter_map(|id| layer.inward_kept(id)).collect();
+        let ids = ids.iter().filter(|id| !hidden::is_hidden(id));
+        let ids: Vec<KeptId> = ids.filter_map(|id| layer.inward_kept(id)).collect();
         layer.replica.remove_kept(&ids).map_err(|error| layer.outward_error(error))
     }
 
@@ -199,13 +200,18 @@ impl Replica for Overlay {
 
     fn source(&self, path: &TreePath, expected: &Entry) -> Box<dyn ContentSource> {
         match self.shown(path) {
-            Ok(Some(Shown::In { layer, inside, .. })) => layer.replica.source_as(&inside, path, expected),
+            Ok(Some(Shown::In { layer, inside, .. })) => {
+                layer.replica.source_as(&inside, path, Some(expected))
+            }
             Ok(Some(Shown::Shape) | None) => Box::new(NoSource(ReplicaError::Changed { path: path.clone() })),
             Err(error) => Box::new(NoSource(error)),
         }
     }
 
     fn kept_source(&self, kept: &KeptId) -> Box<dyn ContentSource> {
+        if hidden::is_hidden(kept) {
+            return self.hidden_source(&kept.path);
+        }
         let layer = self.target.as_ref().map(|target| &target.layer);
         match layer.and_then(|layer| Some((layer, layer.inward_kept(kept)?))) {
             Some((layer, inside)) => layer.replica.kept_source(&inside),

@@ -84,10 +84,15 @@ impl FolderReplica {
         Ok((0..listing.len()).map(|index| listing.name(index).to_string_lossy().into_owned()).collect())
     }
 
-    /// The bytes of a file that was observed, with errors that name it by another path.
-    pub fn source_as(&self, path: &TreePath, shown: &TreePath, expected: &Entry) -> Box<dyn ContentSource> {
+    /// The bytes of a file, with errors that name it by another path. Without an expected entry, whatever stands there is read.
+    pub fn source_as(
+        &self,
+        path: &TreePath,
+        shown: &TreePath,
+        expected: Option<&Entry>,
+    ) -> Box<dyn ContentSource> {
         let place = PathBuf::from(path.as_str());
-        Box::new(FolderSource::new(&self.root, place, shown.clone(), Some(expected.clone())))
+        Box::new(FolderSource::new(&self.root, place, shown.clone(), expected.cloned()))
     }
 
     /// Removes a content that was staged and will not be put.

@@ -6,4 +6,5 @@ mod layers;
 mod mounts;
 mod pictures;
 mod random;
+mod synced;
 mod untouched;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use swarm_files::Hint;
 use swarm_mounts::{
-    MemoryWhiteouts, MountKind, MountSpec, Overlay, OverlayError, OverlayOptions, Whiteouts as _, mark_target,
+    MemoryWhiteouts, MountKind, MountSpec, Overlay, OverlayError, OverlayOptions, Whiteouts, mark_target,
 };
 use swarm_sync::{Kind, OpKind, Replica as _, ReplicaError, StageJob, TreePath};
 
@@ -212,8 +213,36 @@ fn what_is_displaced_in_the_sync_target_is_a_kept_version() {
     assert_eq!(names(Some(&path("w/z"))), [""; 0]);
     world.overlay.remove_kept(&[kept]).unwrap();
     assert!(world.overlay.kept(None).unwrap().is_empty());
-    let op = world.op("put w/v/y=2");
-    assert_eq!(world.perform(vec![op]).remove(0).unwrap().kept, None, "the read-only one stays where it is");
+}
+
+/// An operation that hides what a read-only mount has: what it is told to have displaced is read from there.
+fn check_hidden(op: &str, bytes: &str) {
+    let mut world = World::new("ro /v: a=1 b=2 | target: v/b=9");
+    let op = world.op(op);
+    let kept = world.perform(vec![op]).remove(0).unwrap().kept.expect("a version");
+    assert_eq!(read(world.overlay.kept_source(&kept)).unwrap(), bytes);
+    world.overlay.remove_kept(std::slice::from_ref(&kept)).unwrap();
+    let is_gone = read(world.overlay.kept_source(&kept)).is_err();
+    assert_eq!(is_gone, bytes == "9", "no version is removed from a read-only mount");
+}
+
+#[test]
+fn what_is_hidden_in_a_read_only_mount_is_a_version_without_a_copy() {
+    check_hidden("put v/a=5", "1");
+    check_hidden("rm v/a", "1");
+    check_hidden("put v/b=5", "9");
+    check_hidden("rm v/b", "9");
+}
+
+#[test]
+fn a_power_cut_before_all_is_durable_leaves_a_moved_file_at_both_places() {
+    let mut world = World::new("ro /: a=1 | target:");
+    let TestOp { op, .. } = world.op("mv a b");
+    let results = world.overlay.perform(swarm_sync::RunId::at_ms(1), vec![(op, None)]);
+    assert!(results[0].is_ok(), "{results:?}");
+    assert_eq!(show(&world.nodes(None)), "b=1");
+    world.reopen();
+    assert_eq!(show(&world.nodes(None)), "a=1 b=1");
 }
 
 #[test]
@@ -307,4 +336,54 @@ fn an_operation_in_a_batch_sees_what_those_before_it_did() {
     let results = world.perform(ops);
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     assert_eq!(show(&world.nodes(None)), "d/ d/c=5");
+}
+
+/// Whiteouts that cannot be stored, and how often that was tried.
+#[derive(Default)]
+struct Full(AtomicUsize);
+
+impl Whiteouts for Full {
+    fn contains(&self, _: &TreePath) -> bool {
+        false
+    }
+
+    fn insert(&self, paths: &[TreePath]) -> Result<(), ReplicaError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Err(ReplicaError::Full { path: paths[0].clone() })
+    }
+
+    fn remove(&self, _: &[TreePath]) -> Result<(), ReplicaError> {
+        Ok(())
+    }
+
+    fn all(&self) -> Result<Vec<TreePath>, ReplicaError> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn nothing_is_removed_that_would_come_back() {
+    let mut world = World::new("ro /: a=1 b=2 c=3 | target: a=9 x=4");
+    let full = Arc::new(Full::default());
+    world.overlay =
+        Overlay::open(world.specs.clone(), Arc::clone(&full) as _, OverlayOptions::new(GUID)).unwrap();
+    let ops = ["rm a", "rm b", "rm c"].map(|op| world.op(op));
+    let results = world.perform(ops.into());
+    assert!(results.iter().all(|result| matches!(result, Err(ReplicaError::Full { .. }))), "{results:?}");
+    assert_eq!(full.0.load(Ordering::Relaxed), 1, "those of a batch are stored at once");
+    assert_eq!(show(&world.nodes(None)), "a=9 b=2 c=3 x=4");
+    let op = world.op("rm x");
+    assert!(world.perform(vec![op])[0].is_ok(), "no read-only mount has it");
+}
+
+#[test]
+fn a_moved_file_is_at_both_places_until_its_whiteout_is_stored() {
+    let mut world = World::new("ro /: a=1 | target:");
+    let full = Arc::new(Full::default());
+    world.overlay = Overlay::open(world.specs.clone(), full, OverlayOptions::new(GUID)).unwrap();
+    let TestOp { op, .. } = world.op("mv a b");
+    let results = world.overlay.perform(swarm_sync::RunId::at_ms(1), vec![(op, None)]);
+    assert!(results[0].is_ok(), "{results:?}");
+    assert!(matches!(world.overlay.settle(), Err(ReplicaError::Full { .. })));
+    assert_eq!(show(&world.nodes(None)), "b=1", "the whiteout still waits");
 }

@@ -14,7 +14,8 @@ pub(super) fn target(error: &StoreError) -> Option<&'static str> {
         StoreError::TargetExists { .. } => Some(", or pass --overwrite"),
         StoreError::Unwanted { .. } => Some(": widen --include to fetch it"),
         StoreError::Disk { .. }
-        | StoreError::Away { .. } | StoreError::PlaceAway { .. }
+        | StoreError::Away { .. }
+        | StoreError::PlaceAway { .. }
         | StoreError::Replaced { .. }
         | StoreError::Damaged { .. }
         | StoreError::Stopped { .. }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use swarm_core::base::{Category, NodeId};
-use swarm_library::{Lock, LibraryKey, SignedLock, Trust, Verdict};
+use swarm_library::{LibraryKey, Lock, SignedLock, Trust, Verdict};
 use swarm_mounts::MountKind;
 use swarm_sync::TreePath;
 use tokio::sync::oneshot;
@@ -25,7 +25,9 @@ pub(crate) async fn answer(desk: &mut Desk, call: Call) {
     let now = match request {
         Request::Status => Some(Reply::Status(Box::new(status(desk)))),
         Request::ProposedUsers => Some(Reply::ProposedUsers { users: desk.proposed.clone() }),
-        Request::Lock { library, path, seconds, why } => Some(lock(desk, &library, &path, seconds, why).await),
+        Request::Lock { library, path, seconds, why } => {
+            Some(lock(desk, &library, &path, seconds, why).await)
+        }
         request => match questions(desk, request) {
             Ok(questions) => return ask(desk, questions, reply),
             Err(reply) => Some(reply),
@@ -78,9 +80,13 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
             };
             let id = id.trim().to_ascii_lowercase();
             if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err(Reply::failed(Category::Usage, "name a proposal by the first digits of its id: see `swarm approvals`"));
+                return Err(Reply::failed(
+                    Category::Usage,
+                    "name a proposal by the first digits of its id: see `swarm approvals`",
+                ));
             }
-            let question = |key: &LibraryKey| (*key, Question::Vote { id: id.clone(), verdict, why: why.clone() });
+            let question =
+                |key: &LibraryKey| (*key, Question::Vote { id: id.clone(), verdict, why: why.clone() });
             Ok(Questions { of: desk.libraries.keys().map(question).collect(), is_one: false })
         }
         Request::Status | Request::ProposedUsers | Request::Lock { .. } => Err(Reply::Done),
@@ -162,8 +168,13 @@ fn find(desk: &Desk, which: &str) -> Result<LibraryKey, Reply> {
         desk.libraries.iter().filter(|(_, running)| is_it(running)).map(|(key, _)| *key).collect();
     match found.as_slice() {
         [key] => Ok(*key),
-        [] => Err(Reply::failed(Category::Usage, format!("no library `{which}` here: see `swarm library ls`"))),
-        _ => Err(Reply::failed(Category::Usage, format!("several libraries are called `{which}`: name its GUID"))),
+        [] => {
+            Err(Reply::failed(Category::Usage, format!("no library `{which}` here: see `swarm library ls`")))
+        }
+        _ => Err(Reply::failed(
+            Category::Usage,
+            format!("several libraries are called `{which}`: name its GUID"),
+        )),
     }
 }
 
@@ -199,7 +210,8 @@ fn status(desk: &Desk) -> Status {
     status.libraries.sort_by(|one, other| one.name.cmp(&other.name));
     status.peers = peers(desk, &states);
     for peer in &status.peers {
-        let of_peer = peer.libraries.iter().filter(|library| library.is_shared && !library.percent.is_empty());
+        let of_peer =
+            peer.libraries.iter().filter(|library| library.is_shared && !library.percent.is_empty());
         let percents: BTreeMap<String, String> =
             of_peer.map(|library| (library.name.clone(), format!("{}%", library.percent))).collect();
         if !percents.is_empty() {
@@ -236,7 +248,7 @@ fn library_status(
     let settings = running.settings();
     let guid = settings.guid.to_string();
     let mounts = settings.mounts.iter().map(|mount| MountStatus {
-        dir: mount.dir.display().to_string(),
+        dir: mount.dir.to_string_lossy().into_owned(),
         libpath: mount.libpath.as_ref().map_or_else(|| "/".to_owned(), |path| format!("/{}", path.as_str())),
         sync: mount.kind == MountKind::SyncTarget,
     });
@@ -249,7 +261,14 @@ fn library_status(
         Running::Stands { why, .. } => {
             error("", "stopped", why);
             let (name, state) = (settings.name.clone(), "stopped".to_owned());
-            return LibraryStatus { name, guid, state, mounts, activity: why.clone(), ..LibraryStatus::default() };
+            return LibraryStatus {
+                name,
+                guid,
+                state,
+                mounts,
+                activity: why.clone(),
+                ..LibraryStatus::default()
+            };
         }
         Running::Works { handle, .. } => handle.state.borrow().clone(),
     };
@@ -260,13 +279,20 @@ fn library_status(
         error(path, "refused", why);
     }
     for node in &state.equivocators {
-        error("", "equivocation", &format!("node {} signed two histories: nothing more is taken from it", node.short()));
+        error(
+            "",
+            "equivocation",
+            &format!("node {} signed two histories: nothing more is taken from it", node.short()),
+        );
     }
     let figures = state.figures;
-    let (files_here, bytes_here) =
-        (figures.files.saturating_sub(figures.files_lacking), figures.len.saturating_sub(figures.lacking_len));
+    let (files_here, bytes_here) = (
+        figures.files.saturating_sub(figures.files_lacking),
+        figures.len.saturating_sub(figures.lacking_len),
+    );
     let is_complete = figures.files_lacking == 0 && figures.deletions_to_do == 0;
-    let eta_seconds = (!is_complete && desk.traffic.down > 0).then(|| figures.lacking_len / desk.traffic.down);
+    let eta_seconds =
+        (!is_complete && desk.traffic.down > 0).then(|| figures.lacking_len / desk.traffic.down);
     LibraryStatus {
         name: settings.name.clone(),
         guid,
@@ -417,7 +443,8 @@ fn trust_word(trust: Trust) -> &'static str {
 }
 
 fn shown(uptime: Duration) -> String {
-    let (hours, minutes, seconds) = (uptime.as_secs() / 3600, uptime.as_secs() / 60 % 60, uptime.as_secs() % 60);
+    let (hours, minutes, seconds) =
+        (uptime.as_secs() / 3600, uptime.as_secs() / 60 % 60, uptime.as_secs() % 60);
     match (hours, minutes) {
         (0, 0) => format!("{seconds}s"),
         (0, minutes) => format!("{minutes}m {seconds}s"),

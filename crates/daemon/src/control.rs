@@ -40,7 +40,12 @@ impl ControlSocket {
     }
 
     /// Takes clients until the daemon ends.
-    pub(crate) async fn serve(self, calls: mpsc::Sender<Call>, ending: CancellationToken, tasks: TaskTracker) {
+    pub(crate) async fn serve(
+        self,
+        calls: mpsc::Sender<Call>,
+        ending: CancellationToken,
+        tasks: TaskTracker,
+    ) {
         while let Some(accepted) = ending.run_until_cancelled(self.listener.accept()).await {
             match accepted {
                 Ok((stream, _)) => {

@@ -223,7 +223,7 @@ impl Daemon {
                 () = &mut stop => break,
                 Some(link) = link_queue.recv() => desk.to_exchange(exchange::Input::Up { link, dialed: false }).await,
                 Some(output) = contents_said.recv() => desk.to_exchange(exchange::Input::Contents(output)).await,
-                Some(output) = exchange_said.recv() => desk.on_exchange(output).await,
+                Some(output) = exchange_said.recv() => desk.on_exchange(output),
                 Some(output) = library_said.recv() => desk.on_library(output).await,
                 Some(dialed) = dialed_queue.recv() => desk.on_dialed(dialed).await,
                 Some(found) = found_queue.recv() => desk.on_found(&found).await,
@@ -307,7 +307,8 @@ impl Desk {
     }
 
     fn dial(&mut self, targets: BTreeSet<Target>) {
-        let gone: Vec<Target> = self.dialing.keys().filter(|target| !targets.contains(target)).cloned().collect();
+        let gone: Vec<Target> =
+            self.dialing.keys().filter(|target| !targets.contains(target)).cloned().collect();
         for target in gone {
             if let Some(ending) = self.dialing.remove(&target) {
                 ending.cancel();
@@ -383,7 +384,7 @@ impl Desk {
         if settings.has_target() {
             return;
         }
-        let (name, dir) = (settings.name.clone(), settings.default_target.display().to_string());
+        let (name, dir) = (settings.name.clone(), settings.default_target.to_string_lossy().into_owned());
         let mount = NewMount { dir: dir.clone(), libpath: "/".to_owned(), is_sync: true };
         match self.folder.add_mount(&name, &mount) {
             Ok(reloaded) => {
@@ -391,11 +392,13 @@ impl Desk {
                 self.on_reloaded(reloaded).await;
                 self.apply().await;
             }
-            Err(error) => tracing::warn!(library = name, %error, "files arrive, and no folder can be made for them"),
+            Err(error) => {
+                tracing::warn!(library = name, %error, "files arrive, and no folder can be made for them")
+            }
         }
     }
 
-    async fn on_exchange(&mut self, output: exchange::Output) {
+    fn on_exchange(&mut self, output: exchange::Output) {
         match output {
             exchange::Output::PeerList { from, peers, users } => {
                 for told in self.told.values_mut() {
@@ -644,6 +647,5 @@ pub fn new_guid() -> Option<Guid> {
     let mut bytes = [0; 16];
     let identity = swarm_link::Identity::ephemeral().ok()?;
     bytes.copy_from_slice(&identity.node_id().as_bytes()[..16]);
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Guid::new(&digits).ok()
+    Guid::new(&format!("{:032x}", u128::from_be_bytes(bytes))).ok()
 }

@@ -38,12 +38,13 @@ impl DaemonError {
     /// The category of the cause.
     pub fn category(&self) -> Category {
         match self {
-            Self::Files(OpenError::Io { source, .. }) => Category::of_io(source.kind()),
             Self::Files(OpenError::Files(_)) => Category::Usage,
             Self::InUse(_) => Category::Held,
             Self::Identity(error) => error.category(),
             Self::Bind(error) => error.category(),
-            Self::Io { source, .. } => Category::of_io(source.kind()),
+            Self::Files(OpenError::Io { source, .. }) | Self::Io { source, .. } => {
+                Category::of_io(source.kind())
+            }
         }
     }
 }

@@ -28,4 +28,6 @@ pub use daemon::{Daemon, Ending, new_guid};
 pub use error::DaemonError;
 pub use library::{Answer, CommitView, EntryView, LibraryError, PathView, ProposalView, VersionLine};
 pub use protocol::{ProposedUser, Reply, Request};
-pub use status::{LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError};
+pub use status::{
+    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,
+};

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use swarm_core::base::NodeId;
-use swarm_daemon_files::{Approvals, DaemonFolder, Library, Peer, Proof, Retention as FileRetention, Role as FileRole, Subscription};
+use swarm_daemon_files::{
+    Approvals, DaemonFolder, Library, Peer, Proof, Retention as FileRetention, Role as FileRole, Subscription,
+};
 use swarm_library::{Guid, LibraryKey, Policy, Role, Trust};
 use swarm_mounts::{MountKind, MountSpec};
 use swarm_sync::Strategy;
@@ -103,7 +105,8 @@ fn of_subscription(subscription: &Subscription, peers: &[Peer], min_free: u64) -
         };
         peers.iter().find(is_it)?.node
     });
-    let name = target.file_name().map_or_else(|| guid.to_string(), |name| name.to_string_lossy().into_owned());
+    let name =
+        target.file_name().map_or_else(|| guid.to_string(), |name| name.to_string_lossy().into_owned());
     Some(LibrarySettings {
         name,
         guid,
@@ -143,7 +146,8 @@ fn peer_rule(peer: &Peer) -> Option<(NodeId, PeerRule)> {
         (false, true) => Trust::Trusted,
         (false, false) => Trust::Untrusted,
     };
-    let shown = (!peer.username.is_empty()).then(|| (peer.username.clone(), peer.password.expose().to_owned()));
+    let shown =
+        (!peer.username.is_empty()).then(|| (peer.username.clone(), peer.password.expose().to_owned()));
     Some((peer.node?, PeerRule { trust, shown }))
 }
 

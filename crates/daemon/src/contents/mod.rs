@@ -83,7 +83,7 @@ struct Joined {
 enum Done {
     Assigned(LibraryKey, Assigned),
     Served(LibraryKey, ContentId, Option<Served>),
-    Opened(LibraryKey, ContentId, Option<Opened>),
+    Opened(LibraryKey, ContentId, Option<Box<Opened>>),
 }
 
 impl Contents {
@@ -101,7 +101,11 @@ impl Contents {
     }
 
     /// Runs until the inputs end.
-    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut events: mpsc::Receiver<NodeEvent>) {
+    pub(crate) async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut events: mpsc::Receiver<NodeEvent>,
+    ) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.stopping {
@@ -177,7 +181,8 @@ impl Contents {
             self.joined.insert(content, Joined::new(library, true));
             let Some(handle) = self.libraries.get(&library) else { continue };
             let path = handle.index_path.clone();
-            self.tasks.spawn_blocking(move || Done::Served(library, content, opening::manifest_of(&path, content)));
+            self.tasks
+                .spawn_blocking(move || Done::Served(library, content, opening::manifest_of(&path, content)));
         }
     }
 
@@ -206,11 +211,15 @@ impl Contents {
         let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
         let wanted = if is_fetching { self.wanted.get(&content).cloned() } else { None };
         self.tasks.spawn_blocking(move || {
-            Done::Opened(library, content, opening::open(&handle, manifest, wanted.unwrap_or_default()))
+            Done::Opened(
+                library,
+                content,
+                opening::open(&handle, manifest, wanted.unwrap_or_default()).map(Box::new),
+            )
         });
     }
 
-    async fn on_opened(&mut self, library: LibraryKey, content: ContentId, opened: Option<Opened>) {
+    async fn on_opened(&mut self, library: LibraryKey, content: ContentId, opened: Option<Box<Opened>>) {
         let Some(opened) = opened else {
             if self.joined.remove(&content).is_some() {
                 self.wanted.remove(&content);
@@ -252,7 +261,8 @@ impl Contents {
         }
         let path = handle.index_path.clone();
         self.joined.insert(content, Joined { asking: vec![link], ..Joined::new(library, false) });
-        self.tasks.spawn_blocking(move || Done::Served(library, content, opening::manifest_of(&path, content)));
+        self.tasks
+            .spawn_blocking(move || Done::Served(library, content, opening::manifest_of(&path, content)));
     }
 
     async fn on_event(&mut self, event: NodeEvent) {
@@ -337,7 +347,10 @@ impl Contents {
         }
         let snapshot = self.node.snapshot().await;
         for content in idle {
-            let wanted = snapshot.presences.iter().any(|presence| presence.content == content && !presence.links.is_empty());
+            let wanted = snapshot
+                .presences
+                .iter()
+                .any(|presence| presence.content == content && !presence.links.is_empty());
             if let Some(joined) = self.joined.get_mut(&content).filter(|_| wanted) {
                 joined.used_at = clock::moment();
                 continue;

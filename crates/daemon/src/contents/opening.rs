@@ -39,7 +39,8 @@ pub(super) fn assign(
     let found = LibraryBook::open(index).and_then(|book| {
         for hash in wanted.keys() {
             let carriers = book.carriers_of(hash)?;
-            let chosen = carriers.iter().find(|content| fetched.contains(content) || assigned.contains_key(content));
+            let chosen =
+                carriers.iter().find(|content| fetched.contains(content) || assigned.contains_key(content));
             if let Some(content) = chosen.or(carriers.first()).copied() {
                 assigned.entry(content).or_default().insert(*hash);
             }
@@ -71,16 +72,18 @@ pub(super) fn manifest_of(index: &Path, content: ContentId) -> Option<Served> {
 }
 
 /// Opens the store of a content; what is `wanted` and not here is fetched.
-pub(super) fn open(handle: &LibraryHandle, manifest: Manifest, wanted: BTreeSet<ContentHash>) -> Option<Opened> {
+pub(super) fn open(
+    handle: &LibraryHandle,
+    manifest: Manifest,
+    wanted: BTreeSet<ContentHash>,
+) -> Option<Opened> {
     let fetched = handle.fetched.borrow().clone();
     let places: Arc<dyn Places> = Arc::clone(&handle.places) as Arc<dyn Places>;
     // Without a sync target nothing is wanted, and nothing is written.
     let is_wanted = |hash: &ContentHash| fetched.is_some() && wanted.contains(hash);
     let folder = fetched.clone().unwrap_or_default();
     match GatheredStore::open(manifest, &is_wanted, places, &folder, wall_clock) {
-        Ok((store, gathered)) => {
-            Some(Opened { store, durable: gathered.durable, wanted: gathered.wanted })
-        }
+        Ok((store, gathered)) => Some(Opened { store, durable: gathered.durable, wanted: gathered.wanted }),
         Err(error) => {
             tracing::warn!(%error, "cannot open a content of a library");
             None

@@ -96,7 +96,9 @@ async fn dial(
 }
 
 async fn identify(endpoint: &Endpoint, address: &str) -> Result<NodeId, String> {
-    let resolved = tokio::net::lookup_host(address).await.map_err(|error| format!("cannot look up {address}: {error}"))?;
+    let resolved = tokio::net::lookup_host(address)
+        .await
+        .map_err(|error| format!("cannot look up {address}: {error}"))?;
     let mut reason = format!("{address} has no address");
     for address in resolved.collect::<Vec<SocketAddr>>() {
         match endpoint.identify(address).await {

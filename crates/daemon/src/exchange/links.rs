@@ -94,7 +94,11 @@ async fn read(start: &LinkStart, mut reader: FrameReader) -> String {
     }
 }
 
-async fn take_piece(start: &LinkStart, assembly: &mut CommitAssembly, piece: CommitPiece) -> Result<(), String> {
+async fn take_piece(
+    start: &LinkStart,
+    assembly: &mut CommitAssembly,
+    piece: CommitPiece,
+) -> Result<(), String> {
     let library = piece.library;
     let Some(commit) = assembly.take(piece).map_err(|error| error.to_string())? else { return Ok(()) };
     let Some(handle) = start.libraries.get(&library) else { return Ok(()) };
@@ -121,7 +125,12 @@ async fn write(mut writer: FrameWriter, mut queue: mpsc::Receiver<Outgoing>) -> 
 }
 
 /// Sends the commits of these authors that come after these numbers.
-pub(super) fn send_commits(tasks: &TaskTracker, index: PathBuf, after: Vec<After>, outgoing: mpsc::Sender<Outgoing>) {
+pub(super) fn send_commits(
+    tasks: &TaskTracker,
+    index: PathBuf,
+    after: Vec<After>,
+    outgoing: mpsc::Sender<Outgoing>,
+) {
     tasks.spawn_blocking(move || {
         let sent = LibraryBook::open(&index).map_err(|error| error.to_string()).and_then(|book| {
             for After { author, seq } in after {
@@ -154,7 +163,9 @@ pub(super) fn send_votes(
     tasks.spawn_blocking(move || {
         let votes = LibraryBook::open(&index).and_then(|book| book.votes(None, VOTES_MAX));
         let votes: Vec<SignedVote> = match votes {
-            Ok(votes) => votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).collect(),
+            Ok(votes) => {
+                votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).collect()
+            }
             Err(error) => return tracing::warn!(%error, "cannot send votes"),
         };
         for votes in votes.chunks(VOTES_PER_FRAME_MAX) {

@@ -8,13 +8,16 @@ mod access;
 mod dialing;
 mod links;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Source;
-use swarm_library::wire::{Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing};
+use swarm_library::wire::{
+    Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing,
+};
 use swarm_library::{After, Completion, Frontier, LibraryKey, Policy, Role, SignedLock, SignedVote};
 use swarm_link::{Endpoint, QuicLink};
 use tokio::sync::{mpsc, watch};
@@ -174,7 +177,9 @@ impl Exchange {
         match input {
             Input::Up { link, dialed } => self.on_up(link, dialed),
             Input::Message { link, message } => self.on_message(link, message).await,
-            Input::CommitTaken { link, library, author, seq } => self.on_commit_taken(link, library, author, seq),
+            Input::CommitTaken { link, library, author, seq } => {
+                self.on_commit_taken(link, library, author, seq)
+            }
             Input::Down { link, reason } => self.on_down(link, &reason),
             Input::Changed(library) => self.on_changed(library),
             Input::Contents(output) => self.on_contents(output),
@@ -266,10 +271,8 @@ impl Exchange {
             return self.on_down(link, "it says something before Hello");
         }
         match message {
-            Message::Hello(_) => {}
             Message::Frontier(standing) => self.on_frontier(link, standing),
             Message::CommitsRequest { library, after } => self.on_request(link, library, after),
-            Message::CommitPiece(_) => {}
             Message::Votes { library, votes } => self.on_votes(link, library, votes).await,
             Message::Seek { library, contents } => {
                 if self.role_of(link, &library).is_some() {
@@ -278,7 +281,8 @@ impl Exchange {
                 }
             }
             Message::Serving { contents, .. } => {
-                let source = Source { node: linked.node, addresses: vec![linked.link.remote_address().into()] };
+                let source =
+                    Source { node: linked.node, addresses: vec![linked.link.remote_address().into()] };
                 let _ = self.start.contents.send(contents::Input::Serving { source, contents }).await;
             }
             Message::Progress(progress) => self.on_progress(link, progress),
@@ -309,7 +313,8 @@ impl Exchange {
                 let refusal = Refusal { library: Some(library), code: RefusalCode::NotHere, why };
                 self.send(link, Message::Refusal(refusal));
             }
-            Message::RecipePiece(_) => {}
+            // Links take those out.
+            Message::Hello(_) | Message::CommitPiece(_) | Message::RecipePiece(_) => {}
         }
     }
 
@@ -405,9 +410,8 @@ impl Exchange {
         for (number, linked) in &self.links {
             let Some(standing) = linked.standing.get(&library) else { continue };
             for after in ours.lacking(&standing.frontier) {
-                let key = (library, after.author);
-                if !self.asked.contains_key(&key) {
-                    self.asked.insert(key, (*number, now));
+                if let Entry::Vacant(free) = self.asked.entry((library, after.author)) {
+                    free.insert((*number, now));
                     requests.entry(*number).or_default().push(after);
                 }
             }
@@ -433,12 +437,16 @@ impl Exchange {
             let refusal = Refusal { library: Some(library), code: RefusalCode::NotAuthorised, why };
             return self.send(link, Message::Refusal(refusal));
         }
-        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else { return };
+        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
+            return;
+        };
         links::send_commits(&self.start.tasks, handle.index_path.clone(), after, linked.outgoing.clone());
     }
 
     async fn on_votes(&mut self, link: u64, library: LibraryKey, votes: Vec<SignedVote>) {
-        let may = self.role_of(link, &library).is_some_and(|role| swarm_library::may(role, swarm_library::Permission::ReadVotes));
+        let may = self
+            .role_of(link, &library)
+            .is_some_and(|role| swarm_library::may(role, swarm_library::Permission::ReadVotes));
         if let Some(handle) = self.libraries.get(&library).filter(|_| may) {
             let _ = handle.inputs.send(LibraryInput::Votes(votes)).await;
         }
@@ -522,11 +530,14 @@ impl Exchange {
     }
 
     fn say_frontier(&mut self, link: u64, library: LibraryKey) {
-        if self.role_of(link, &library).is_none() || self.libraries.get(&library).is_none() {
+        if self.role_of(link, &library).is_none() || !self.libraries.contains_key(&library) {
             return;
         }
         let state = self.state_of(&library);
-        let Some(LibraryRule { name, guid, policy }) = self.start.access.libraries.get(&library).cloned() else { return };
+        let Some(LibraryRule { name, guid, policy }) = self.start.access.libraries.get(&library).cloned()
+        else {
+            return;
+        };
         let (frontier, votes_digest, policy) = (state.frontier, Some(state.votes_digest), Some(policy));
         let standing = Standing { library, frontier, votes_digest, policy, name, guid };
         self.send(link, Message::Frontier(standing));
@@ -535,14 +546,19 @@ impl Exchange {
     fn say_own_list(&mut self, link: u64) {
         let Some(linked) = self.links.get(&link) else { return };
         let (peers, users) = self.own_list.clone();
-        if self.start.access.is_trusted(&linked.node) && linked.hello.is_some() && !(peers.is_empty() && users.is_empty()) {
+        if self.start.access.is_trusted(&linked.node)
+            && linked.hello.is_some()
+            && !(peers.is_empty() && users.is_empty())
+        {
             let peers = peers.into_iter().filter(|peer| peer.node != linked.node).collect();
             self.send(link, Message::PeerList { peers, users });
         }
     }
 
     fn send_votes(&mut self, link: u64, library: LibraryKey) {
-        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else { return };
+        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
+            return;
+        };
         links::send_votes(&self.start.tasks, (library, handle.index_path.clone()), linked.outgoing.clone());
     }
 

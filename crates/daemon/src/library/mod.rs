@@ -14,8 +14,8 @@ mod watching;
 mod whiteouts;
 mod worker;
 
-pub use error::LibraryError;
 pub use ask::{Answer, CommitView, EntryView, PathView, ProposalView, VersionLine};
+pub use error::LibraryError;
 
 pub(crate) use ask::Question;
 pub(crate) use settings::{LibrarySettings, Retention};

@@ -16,8 +16,9 @@ use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, ContentHash, Guard, IgnoreRules, Index as _, Kind, Op, OpKind, PerSide, Policy, Proposal, Replica as _,
-    ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally, TreePath, keep_texts, observe_side, propose,
+    Beside, Blind, ContentHash, Guard, IgnoreRules, Index as _, Kind, Op, OpKind, PerSide, Policy, Proposal,
+    Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally, TreePath, keep_texts,
+    observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
@@ -92,7 +93,14 @@ impl Session {
         let places = Arc::new(LibraryPlaces::new(LibraryBook::open(&path)?));
         let (arrivals, digests) = (Arc::new(Arrivals::default()), Arc::new(DigestQueue::default()));
         let ignore = ignore_rules(&settings)?;
-        let mounts = Mounting { settings: &settings, folder: &folder, whiteouts: &whiteouts, digests: &digests, ignore: &ignore, stop: &stop };
+        let mounts = Mounting {
+            settings: &settings,
+            folder: &folder,
+            whiteouts: &whiteouts,
+            digests: &digests,
+            ignore: &ignore,
+            stop: &stop,
+        };
         let overlay = mounts.open()?;
         places.set_roots(roots_of(&settings));
         let blind = PerSide::default();
@@ -188,7 +196,8 @@ impl Session {
         on_event: &mut (dyn FnMut(RunEvent) + Send),
         work: impl FnOnce(&mut Run<'_, SqliteIndex>) -> Result<T, LibraryError>,
     ) -> Result<(T, u64), LibraryError> {
-        let view = ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
+        let view =
+            ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
         let mut run = Run {
             id: RunId::at_ms(self.last_run_ms),
             sides: PerSide { local: &self.overlay, remote: &view },
@@ -254,7 +263,8 @@ impl Session {
     pub(crate) fn explain(&self, path: &TreePath) -> Result<PathView, LibraryError> {
         let heads = self.book.heads(path)?;
         let winner = heads.winner().map(|head| head.record);
-        let mut versions: Vec<VersionLine> = heads.all().iter().map(|head| version_line(head, Some(head.record) == winner)).collect();
+        let mut versions: Vec<VersionLine> =
+            heads.all().iter().map(|head| version_line(head, Some(head.record) == winner)).collect();
         versions.sort_by_key(|line| !line.wins);
         let entry = self.index.entry(Side::Local, path)?;
         let here = entry.as_ref().map(|entry| EntryView {
@@ -273,7 +283,7 @@ impl Session {
             here,
             versions,
             held_by: self.book.holders_at(path)?.iter().map(NodeId::to_string).collect(),
-            place: self.overlay.file_path(path).map(|place| place.display().to_string()),
+            place: self.overlay.file_path(path).map(|place| place.to_string_lossy().into_owned()),
             is_left_out: self.ignore.is_ignored(path, entry.is_some_and(|entry| entry.is_folder())),
             is_waiting,
         })
@@ -336,10 +346,14 @@ impl Session {
     fn lacking(&self, proposal: &Proposal) -> Result<Vec<(TreePath, ContentHash, u64)>, LibraryError> {
         let mut lacking = Vec::new();
         for op in &proposal.plan.ops.local {
-            let OpKind::Put { content: Kind::File(content), source: Source::Other { path }, .. } = &op.kind else {
+            let OpKind::Put { content: Kind::File(content), source: Source::Other { path }, .. } = &op.kind
+            else {
                 continue;
             };
-            if content.len == 0 || self.arrivals.has(&content.hash) || !self.book.places_of(&content.hash)?.is_empty() {
+            if content.len == 0
+                || self.arrivals.has(&content.hash)
+                || !self.book.places_of(&content.hash)?.is_empty()
+            {
                 continue;
             }
             lacking.push((path.clone(), content.hash, content.len));
@@ -352,9 +366,16 @@ impl Session {
 
     fn carry_out(&mut self, proposal: &Proposal, report: &mut PassReport) -> Result<(), LibraryError> {
         let plan = &proposal.plan;
-        if plan.ops.local.is_empty() && plan.ops.remote.is_empty() && plan.agreed.is_empty() && plan.rebased.is_empty() {
+        if plan.ops.local.is_empty()
+            && plan.ops.remote.is_empty()
+            && plan.agreed.is_empty()
+            && plan.rebased.is_empty()
+        {
             // Conflicts may have come or gone.
-            return self.index.apply(vec![swarm_sync::IndexStep::Conflicts(plan.conflicts.clone())]).map_err(Into::into);
+            return self
+                .index
+                .apply(vec![swarm_sync::IndexStep::Conflicts(plan.conflicts.clone())])
+                .map_err(Into::into);
         }
         let _turn = self.overlay.take_turn(&|| {}).map_err(LibraryError::Mounts)?;
         let (mut performed, mut refused, mut arrived) = (0, Vec::new(), Vec::new());
@@ -397,7 +418,8 @@ impl Session {
         if settled.is_empty() {
             return Ok(0);
         }
-        let view = ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
+        let view =
+            ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
         view.settle_disputes(&settled).map_err(LibraryError::Mounts)?;
         Ok(view.made())
     }
@@ -434,7 +456,11 @@ fn deletions_of(ops: &[Op]) -> u64 {
 fn file_put(op: &Op) -> Option<ContentHash> {
     match &op.kind {
         OpKind::Put { content: Kind::File(content), .. } => Some(content.hash),
-        OpKind::Put { .. } | OpKind::MakeFolder | OpKind::Move { .. } | OpKind::SetExecutable { .. } | OpKind::Remove => None,
+        OpKind::Put { .. }
+        | OpKind::MakeFolder
+        | OpKind::Move { .. }
+        | OpKind::SetExecutable { .. }
+        | OpKind::Remove => None,
     }
 }
 
@@ -467,7 +493,8 @@ impl Mounting<'_> {
     fn open(&self) -> Result<Overlay, LibraryError> {
         let known_path = self.folder.join(MOUNTS);
         let known: Vec<MountIdentity> = match std::fs::read(&known_path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| LibraryError::state(&known_path, "read")(error.into()))?,
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|error| LibraryError::state(&known_path, "read")(error.into()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(LibraryError::state(&known_path, "read")(error)),
         };
@@ -490,9 +517,11 @@ impl Mounting<'_> {
             digests: Some(digests),
             ..OverlayOptions::new(guid)
         };
-        let whiteouts: Arc<dyn swarm_mounts::Whiteouts> = Arc::clone(self.whiteouts) as Arc<dyn swarm_mounts::Whiteouts>;
+        let whiteouts: Arc<dyn swarm_mounts::Whiteouts> =
+            Arc::clone(self.whiteouts) as Arc<dyn swarm_mounts::Whiteouts>;
         let overlay = Overlay::open(self.settings.mounts.clone(), whiteouts, options)?;
-        let text = serde_json::to_vec_pretty(&overlay.identities()).map_err(|error| LibraryError::state(&known_path, "write")(error.into()))?;
+        let text = serde_json::to_vec_pretty(&overlay.identities())
+            .map_err(|error| LibraryError::state(&known_path, "write")(error.into()))?;
         std::fs::write(&known_path, text).map_err(LibraryError::state(&known_path, "write"))?;
         Ok(overlay)
     }

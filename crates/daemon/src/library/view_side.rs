@@ -14,8 +14,8 @@ use swarm_library::{
 };
 use swarm_mounts::Overlay;
 use swarm_sync::{
-    Blind, BlindWhy, ContentHash, ContentSource, Done, Entry, FileContent, Found, KeptId, Kind, NameRules, Op, OpKind,
-    Replica, ReplicaError, RunId, Stamp, Staged, StageJob, TreePath, Walk,
+    Blind, BlindWhy, ContentHash, ContentSource, Done, Entry, FileContent, Found, KeptId, Kind, NameRules,
+    Op, OpKind, Replica, ReplicaError, RunId, StageJob, Staged, Stamp, TreePath, Walk,
 };
 
 use super::arrivals::Arrivals;
@@ -65,7 +65,9 @@ impl<'a> ViewSide<'a> {
         let mut state = self.lock();
         let State { book, drafts, .. } = &mut *state;
         for path in paths {
-            drafts.settle(path, &BookReader { book, me: self.signer.key.public() }, self.drafter()).map_err(|error| failed(path, &error))?;
+            drafts
+                .settle(path, &BookReader { book, me: self.signer.key.public() }, self.drafter())
+                .map_err(|error| failed(path, &error))?;
         }
         self.commit(&mut state)
     }
@@ -131,7 +133,11 @@ impl<'a> ViewSide<'a> {
 }
 
 /// The votes that each record needs; nothing if none is held.
-pub(crate) fn votes_of(policy: &Policy, records: &[Record], book: &LibraryBook) -> Result<Vec<u32>, IndexError> {
+pub(crate) fn votes_of(
+    policy: &Policy,
+    records: &[Record],
+    book: &LibraryBook,
+) -> Result<Vec<u32>, IndexError> {
     if policy.holds_nothing() {
         return Ok(Vec::new());
     }
@@ -159,7 +165,8 @@ pub(crate) fn content_files(
     records: &[Record],
 ) -> Result<Option<Vec<ContentFile>>, IndexError> {
     let mut files = Vec::new();
-    for content in records.iter().filter_map(|record| record.state.kind()?.file()).filter(|file| file.len > 0) {
+    for content in records.iter().filter_map(|record| record.state.kind()?.file()).filter(|file| file.len > 0)
+    {
         let chunk_hashes = if swarm_core::manifest::content_chunk_len_log2(content.len) == 0 {
             Vec::new()
         } else {

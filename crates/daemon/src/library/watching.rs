@@ -15,7 +15,7 @@ use crate::clock;
 /// The watchers of a library. They end when they are dropped.
 #[derive(Default)]
 pub(crate) struct Watchers {
-    _running: Vec<FolderWatcher>,
+    running: Vec<FolderWatcher>,
     troubles: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl Watchers {
                     let spawned =
                         std::thread::Builder::new().name("hints".to_owned()).spawn(move || gathering.run());
                     match spawned {
-                        Ok(_) => watchers._running.push(watcher),
+                        Ok(_) => watchers.running.push(watcher),
                         Err(error) => watchers.troubles.push(error.to_string()),
                     }
                 }

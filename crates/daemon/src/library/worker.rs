@@ -12,7 +12,8 @@ use swarm_core::manifest::SigningKey;
 use swarm_files::GatheredStore;
 use swarm_index::{ProposalEnd, Stored, ViewFigures};
 use swarm_library::{
-    Commit, CommitId, Frontier, LibraryKey, Outcome, Position, Proposal, SignedVote, Subject, Verdict, Vote, votes_digest,
+    Commit, CommitId, Frontier, LibraryKey, Outcome, Position, Proposal, SignedVote, Subject, Verdict, Vote,
+    votes_digest,
 };
 use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -266,7 +267,11 @@ impl Worker {
             Stored::Known | Stored::Gap => return Ok(()),
             Stored::Equivocation => {
                 if self.known.equivocators.insert(author) {
-                    tracing::warn!(author = author.short(), seq = commit.header().seq, "an author signed two histories: nothing more is taken from it");
+                    tracing::warn!(
+                        author = author.short(),
+                        seq = commit.header().seq,
+                        "an author signed two histories: nothing more is taken from it"
+                    );
                 }
                 return Ok(());
             }
@@ -347,8 +352,7 @@ impl Worker {
         self.approved_here &= held.is_some();
         self.known.held_here = held;
         self.known.conflicts = conflicts;
-        self.known.refused =
-            refused.into_iter().map(|(path, why)| (path.to_string(), why)).collect();
+        self.known.refused = refused.into_iter().map(|(path, why)| (path.to_string(), why)).collect();
         if !wanted.is_empty() {
             self.say(Output::Wanted(self.library, wanted));
         }
@@ -362,7 +366,8 @@ impl Worker {
         let (me, now_ms) = (self.session.signer.key.public(), clock::now_ms());
         let policy = self.session.signer.policy;
         for known in self.session.book.proposals(false)? {
-            let subject = Subject { library: self.library, commit: known.id, records_hash: known.records_hash };
+            let subject =
+                Subject { library: self.library, commit: known.id, records_hash: known.records_hash };
             let proposal = Proposal {
                 subject,
                 author: known.author,
@@ -425,10 +430,12 @@ impl Worker {
         let positions = positions.into_iter().map(|(author, seq, id)| Position { author, seq, id });
         self.known.frontier = Frontier::from_positions(positions).unwrap_or_default();
         let votes = self.session.book.votes(None, VOTES_MAX)?;
-        let ids = votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).map(|vote| vote.id());
+        let ids =
+            votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).map(|vote| vote.id());
         self.known.votes_digest = votes_digest(ids);
         self.known.proposals = self.session.book.proposals(false)?.len() as u64;
-        self.known.activity = if self.session.settings.is_paused { "paused" } else { "" }.to_owned();
+        let activity = if self.session.settings.is_paused { "paused" } else { "" };
+        activity.clone_into(&mut self.known.activity);
         let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= FIGURES_INTERVAL);
         if is_due {
             self.known.figures = self.session.book.figures()?;
@@ -465,13 +472,21 @@ impl Worker {
         }
     }
 
-    fn vote(&mut self, prefix: &str, verdict: Verdict, why: &str, due: &mut Due) -> Result<Answer, LibraryError> {
+    fn vote(
+        &mut self,
+        prefix: &str,
+        verdict: Verdict,
+        why: &str,
+        due: &mut Due,
+    ) -> Result<Answer, LibraryError> {
         let proposals = self.session.book.proposals(false)?;
         let found: Vec<_> =
             proposals.iter().filter(|known| known.id.to_string().starts_with(prefix)).collect();
         let [known] = found.as_slice() else {
             let count = found.len();
-            return Ok(Answer::refused(format!("{count} proposals begin with `{prefix}`: see `swarm approvals`")));
+            return Ok(Answer::refused(format!(
+                "{count} proposals begin with `{prefix}`: see `swarm approvals`"
+            )));
         };
         let me = self.session.signer.key.public();
         if verdict == Verdict::Withdrawn && known.author != me {
@@ -480,7 +495,8 @@ impl Worker {
         let subject = Subject { library: self.library, commit: known.id, records_hash: known.records_hash };
         let mine = self.votes_about(&known.id)?.into_iter().find(|vote| vote.vote().voter == me);
         let after = mine.map_or(0, |vote| vote.vote().made_at_ms + 1);
-        let vote = SignedVote::sign(&self.session.signer.key, subject, verdict, why, clock::now_ms().max(after));
+        let vote =
+            SignedVote::sign(&self.session.signer.key, subject, verdict, why, clock::now_ms().max(after));
         self.session.book.put_vote(&known.id, &me, &vote.encode())?;
         due.tally = true;
         Ok(Answer::Done)

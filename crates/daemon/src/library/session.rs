@@ -36,13 +36,13 @@ use crate::clock;
 pub(crate) struct Session {
     pub(crate) settings: LibrarySettings,
     folder: PathBuf,
-    index: SqliteIndex,
+    pub(super) index: SqliteIndex,
     pub(crate) book: LibraryBook,
     _lock: IndexLock,
-    overlay: Overlay,
+    pub(super) overlay: Overlay,
     pub(crate) signer: Signer,
     pub(crate) arrivals: Arc<Arrivals>,
-    digests: Arc<DigestQueue>,
+    pub(super) digests: Arc<DigestQueue>,
     pub(crate) places: Arc<LibraryPlaces>,
     whiteouts: Arc<StoredWhiteouts>,
     ignore: IgnoreRules,
@@ -190,8 +190,14 @@ impl Session {
         .map(|(tally, _)| tally)
     }
 
+    /// The name of a run that begins now.
+    pub(super) fn next_run(&mut self) -> RunId {
+        self.last_run_ms = clock::now_ms().max(self.last_run_ms + 1);
+        RunId::at_ms(self.last_run_ms)
+    }
+
     /// Runs something with both sides; also says how many commits were signed.
-    fn with_run<T>(
+    pub(super) fn with_run<T>(
         &mut self,
         on_event: &mut (dyn FnMut(RunEvent) + Send),
         work: impl FnOnce(&mut Run<'_, SqliteIndex>) -> Result<T, LibraryError>,
@@ -292,7 +298,7 @@ impl Session {
     /// Plans and performs once.
     pub(crate) fn pass(&mut self, approved: bool) -> Result<PassReport, LibraryError> {
         let mut report = PassReport::default();
-        self.last_run_ms = clock::now_ms().max(self.last_run_ms + 1);
+        self.next_run();
         let mut proposal = self.propose()?;
         for _ in 0..REPLANS_MAX {
             let lacking = self.lacking(&proposal)?;
@@ -540,7 +546,7 @@ impl Beside for OnTwoThreads {
     }
 }
 
-const INDEX: &str = "library.db";
+pub(crate) const INDEX: &str = "library.db";
 const MOUNTS: &str = "mounts.json";
 /// Below the state folder of the sync target.
 const FETCHED: &str = "fetched";

@@ -205,6 +205,9 @@ impl Replica for ViewSide<'_> {
         if let Some(source) = self.arrivals.source(&content.hash) {
             return source;
         }
+        if let Some(kept) = self.arrivals.kept_with(&content.hash) {
+            return self.local.kept_source(&kept);
+        }
         let state = self.lock();
         for place in state.book.places_of(&content.hash).unwrap_or_default() {
             let entry = Entry { kind: Kind::File(*content), ..expected.clone() };

@@ -468,6 +468,13 @@ impl Worker {
                 due.look(None);
                 Ok(Answer::Done)
             }
+            Question::Texts { path } => {
+                let (texts, wanted) = self.session.texts_at(&path)?;
+                if let Some(wanted) = wanted {
+                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted])));
+                }
+                Ok(Answer::Texts(Box::new(texts)))
+            }
             other => super::ask::answer(&mut self.session, &self.authors, other, due_pass(due)),
         }
     }

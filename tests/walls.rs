@@ -25,7 +25,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("node", &["core", "engine", "link", "discovery", "files"]),
     ("host", &["core", "engine", "link", "discovery", "files", "node", "credentials", "coordinator"]),
     ("testkit", &["core", "engine", "link", "discovery", "files", "node"]),
-    ("bodies", &["core", "engine", "sim", "link", "discovery", "files", "host"]),
+    ("bodies", &["core", "engine", "sync", "library", "sim", "link", "discovery", "files", "host"]),
 ];
 
 /// Crates for tests and benchmarks alone; these may depend on any other crate.

@@ -296,7 +296,8 @@ fn piece_of(op: &[u8], come_len: usize) -> CommitPiece {
     let mut data = encoded[start..end].to_vec();
     data[0] ^= wrong_if(0x80) as u8;
     let offset = (start + wrong_if(0x20)) as u32;
-    let len = (encoded.len() + wrong_if(0x40)) as u32;
+    // Megabytes, which are not to be reserved before they come.
+    let len = (encoded.len() + (wrong_if(0x40) << 15)) as u32;
     let seq = header.seq + wrong_if(0x10) as u64;
     let part = Part { len, offset, data: data.into() };
     CommitPiece { library: header.library, author: header.author, seq, part }
@@ -454,6 +455,7 @@ pub(super) fn message_samples() -> Samples {
         messages.iter().map(|(name, message)| (*name, raw(0, &message.encode()))).collect();
     samples.extend([
         ("signed_votes", raw(1, &[])),
+        ("votes_that_cannot_be_stored", raw(1, &field(9, &[7; 720]))),
         ("signed_lock", raw(2, &[0x20, 100, 0x28, 50])),
         ("tiny_positions", raw(0, &field(2, &field(2, b"").repeat(200)))),
         ("tiny_votes", raw(0, &field(5, &field(2, b"").repeat(200)))),

@@ -84,6 +84,12 @@ async fn read(start: &LinkStart, mut reader: FrameReader) -> String {
         };
         let done = match message {
             Message::CommitPiece(piece) => take_piece(start, &mut assembly, piece).await,
+            Message::Pack { library, files } => {
+                if let Some(handle) = start.libraries.get(&library) {
+                    let _ = handle.inputs.send(LibraryInput::Packed(files)).await;
+                }
+                Ok(())
+            }
             message => {
                 let sent = start.inputs.send(Input::Message { link: start.number, message }).await;
                 sent.map_err(|_| "the daemon is stopping".to_owned())
@@ -140,7 +146,8 @@ pub(super) fn send_commits(
                 while let Some(bytes) = book.commit(&author, next).map_err(|error| error.to_string())? {
                     let commit = Commit::decode(bytes).map_err(|error| error.to_string())?;
                     // First, so that nobody asks for them elsewhere.
-                    let packs = packs_of(&commit, &places).into_iter().map(|files| Message::Pack { library, files });
+                    let packs =
+                        packs_of(&commit, &places).into_iter().map(|files| Message::Pack { library, files });
                     for piece in packs.chain(pieces_of(&commit)) {
                         // The link is gone: nobody waits for the rest.
                         if outgoing.blocking_send(Outgoing::One(piece)).is_err() {

@@ -7,8 +7,8 @@ use swarm_core::base::ContentId;
 use swarm_core::base::limits::FRAME_LEN_MAX;
 use swarm_library::limits::{
     AUTHORS_MAX, COMMIT_LEN_MAX, COMMIT_RECORDS_MAX, LISTED_PEERS_MAX, LISTED_USERS_MAX, LOCK_LEN_MAX,
-    LOCK_TIME_MAX_MS, PIECE_LEN, RECIPE_LEN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX, TEXT_LEN_MAX,
-    VECTOR_AUTHORS_MAX, VOTE_LEN_MAX, VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
+    LOCK_TIME_MAX_MS, PACK_FILES_MAX, PACK_LEN_MAX, PIECE_LEN, RECIPE_LEN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX,
+    TEXT_LEN_MAX, VECTOR_AUTHORS_MAX, VOTE_LEN_MAX, VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
 };
 use swarm_library::wire::{
     CommitPiece, Flag, Hello, ListedPeer, ListedUser, Part, Progress, RecipePiece, Refusal, RefusalCode,
@@ -212,6 +212,8 @@ fn check_message(message: &Message) {
             }
         }
         Message::Frontier(standing) => {
+            check_text(&standing.name, TEXT_LEN_MAX);
+            check_text(&standing.guid, TEXT_LEN_MAX);
             let positions = standing.frontier.positions();
             assert!(positions.len() <= AUTHORS_MAX);
             standing.frontier.positions().for_each(|one| assert!((1..=SEQ_MAX).contains(&one.seq)));
@@ -240,6 +242,12 @@ fn check_message(message: &Message) {
         Message::Refusal(refusal) => check_text(&refusal.why, WHY_LEN_MAX),
         Message::RecipeRequest { len, .. } => assert!(i64::try_from(*len).is_ok()),
         Message::RecipePiece(piece) => check_part(&piece.part, RECIPE_LEN_MAX),
+        Message::Pack { files, .. } => {
+            assert!(
+                files.len() <= PACK_FILES_MAX
+                    && files.iter().map(|file| file.len()).sum::<usize>() <= PACK_LEN_MAX
+            );
+        }
     }
 }
 
@@ -423,7 +431,17 @@ pub(super) fn message_samples() -> Samples {
             "hello",
             Message::Hello(Hello { major: 1, minor: 0, user: text(), password: text(), name: text(), api }),
         ),
-        ("frontier", Message::Frontier(Standing { library, frontier, votes_digest: Some([1; 32]), policy })),
+        (
+            "frontier",
+            Message::Frontier(Standing {
+                library,
+                frontier,
+                votes_digest: Some([1; 32]),
+                policy,
+                name: text(),
+                guid: "g".to_owned(),
+            }),
+        ),
         (
             "commits_request",
             Message::CommitsRequest { library, after: vec![After { author: node(1), seq: 0 }] },
@@ -449,6 +467,7 @@ pub(super) fn message_samples() -> Samples {
         ("refusal", Message::Refusal(Refusal { library: None, code: RefusalCode::NotHere, why: text() })),
         ("recipe_request", Message::RecipeRequest { library, file, len: 5 }),
         ("recipe_piece", Message::RecipePiece(RecipePiece { library, file, part })),
+        ("pack", Message::Pack { library, files: vec![b"x".to_vec().into(), b"yz".to_vec().into()] }),
     ];
     let raw = |mode: u8, bytes: &[u8]| [&[mode], bytes].concat();
     let mut samples: Samples =

@@ -115,6 +115,8 @@ pub(crate) struct Exchange {
     start: Start,
     inputs: mpsc::Sender<Input>,
     libraries: BTreeMap<LibraryKey, LibraryHandle>,
+    /// The same, for the tasks of links.
+    handles: watch::Sender<BTreeMap<LibraryKey, LibraryHandle>>,
     links: BTreeMap<u64, Linked>,
     next_link: u64,
     /// From which link the commits of an author are coming.
@@ -147,6 +149,7 @@ impl Exchange {
             start,
             inputs,
             libraries: BTreeMap::new(),
+            handles: watch::channel(BTreeMap::new()).0,
             links: BTreeMap::new(),
             next_link: 1,
             asked: BTreeMap::new(),
@@ -190,6 +193,7 @@ impl Exchange {
             Input::Contents(output) => self.on_contents(output),
             Input::Libraries(libraries) => {
                 self.libraries = libraries;
+                self.handles.send_replace(self.libraries.clone());
                 self.said.clear();
                 let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
                 keys.into_iter().for_each(|library| self.on_changed(library));
@@ -227,7 +231,7 @@ impl Exchange {
             number,
             link: link.clone(),
             inputs: self.inputs.clone(),
-            libraries: self.libraries.clone(),
+            libraries: self.handles.subscribe(),
             tasks: self.start.tasks.clone(),
             ending: self.start.ending.clone(),
         };
@@ -320,7 +324,7 @@ impl Exchange {
                 self.send(link, Message::Refusal(refusal));
             }
             // Links take those out.
-            Message::Hello(_) | Message::CommitPiece(_) | Message::RecipePiece(_) => {}
+            Message::Hello(_) | Message::CommitPiece(_) | Message::RecipePiece(_) | Message::Pack { .. } => {}
         }
     }
 
@@ -447,7 +451,7 @@ impl Exchange {
         let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
             return;
         };
-        links::send_commits(&self.start.tasks, handle.index_path.clone(), after, linked.outgoing.clone());
+        links::send_commits(&self.start.tasks, (library, handle), after, linked.outgoing.clone());
     }
 
     async fn on_votes(&mut self, link: u64, library: LibraryKey, votes: Vec<SignedVote>) {
@@ -645,6 +649,7 @@ fn library_of(message: &Message) -> Option<LibraryKey> {
         | Message::Votes { library, .. }
         | Message::Seek { library, .. }
         | Message::Serving { library, .. }
+        | Message::Pack { library, .. }
         | Message::RecipeRequest { library, .. } => Some(*library),
         Message::CommitPiece(piece) => Some(piece.library),
         Message::Progress(progress) => Some(progress.library),

@@ -25,6 +25,7 @@ pub use verifying::VerifyView;
 
 pub(crate) use ask::Question;
 pub(crate) use asked::Deciding;
+pub(crate) use places::LibraryPlaces;
 pub(crate) use session::INDEX;
 pub(crate) use settings::{LibrarySettings, Retention};
 pub(crate) use verifying::verify;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
 use swarm_files::GatheredStore;
@@ -31,6 +32,8 @@ use crate::limits::{INPUTS_AT_ONCE, INPUTS_WAITING_MAX};
 pub(crate) enum Input {
     /// A commit whose signature holds.
     Commit(Box<Commit>),
+    /// Small files of commits that follow.
+    Packed(Vec<Bytes>),
     /// Votes whose signatures hold.
     Votes(Vec<SignedVote>),
     /// Contents that are whole on the disk.
@@ -239,6 +242,11 @@ impl Worker {
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }
+                due.pass |= self.session.book.unpark(&hashes)? > 0;
+            }
+            Input::Packed(files) => {
+                let hashes: Vec<ContentHash> =
+                    files.into_iter().map(|bytes| self.session.arrivals.insert_packed(bytes)).collect();
                 due.pass |= self.session.book.unpark(&hashes)? > 0;
             }
             Input::Look(places) => due.look(places),

@@ -132,6 +132,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         known: LibraryState::default(),
         approved_here: false,
         figured_at: None,
+        are_figures_due: false,
         is_complete_look_due: true,
     };
     let runtime = tokio::runtime::Handle::current();
@@ -155,6 +156,8 @@ struct Worker {
     /// Somebody said yes to the deletions that this disk shows.
     approved_here: bool,
     figured_at: Option<Instant>,
+    /// The figures are older than what they are about.
+    are_figures_due: bool,
     is_complete_look_due: bool,
 }
 
@@ -198,11 +201,17 @@ impl Worker {
             }
             self.publish();
             due = Due::default();
-            let wait = if self.known.trouble.is_some() { TROUBLE_PAUSE } else { TICK };
+            let wait = match self.known.trouble {
+                _ if self.are_figures_due => FIGURES_INTERVAL,
+                Some(_) => TROUBLE_PAUSE,
+                None => TICK,
+            };
             let first = runtime.block_on(async { tokio::time::timeout(wait, self.inputs.recv()).await });
             match first {
                 Ok(None) => return,
                 Err(_) if self.stop.load(Ordering::Relaxed) => return,
+                // What is due then is done in any case.
+                Err(_) if self.are_figures_due => {}
                 Err(_) => self.on_tick(&mut due),
                 Ok(Some(input)) => {
                     self.take_noting(input, &mut due);
@@ -445,6 +454,7 @@ impl Worker {
         let activity = if self.session.settings.is_paused { "paused" } else { "" };
         activity.clone_into(&mut self.known.activity);
         let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= FIGURES_INTERVAL);
+        self.are_figures_due = !is_due;
         if is_due {
             self.known.figures = self.session.book.figures()?;
             self.figured_at = Some(clock::moment());

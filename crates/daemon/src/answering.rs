@@ -310,7 +310,7 @@ fn library_status(
         mounts,
         commits: state.frontier.positions().map(|position| position.seq).sum(),
         eta_seconds,
-        policy_differences: policy_differences(key, settings.policy, states),
+        policy_differences: policy_differences(key, state.policy, states),
         locks: locks(desk, key),
     }
 }
@@ -378,8 +378,8 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             name: peer.name.clone().or_else(|| state.map(|state| state.name.clone())).unwrap_or_default(),
             trust: trust_word(trust).to_owned(),
             connected: state.is_some(),
-            told_by: Vec::new(),
             libraries: state.map(|state| peer_libraries(desk, state)).unwrap_or_default(),
+            ..PeerStatus::default()
         });
     }
     for (node, told) in &desk.told {
@@ -394,9 +394,9 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             name: told.values().map(|peer| peer.name.clone()).next().unwrap_or_default(),
             trust: "unknown".to_owned(),
             connected: state.is_some(),
-            trouble: None,
             told_by: told.keys().map(NodeId::to_string).collect(),
             libraries: state.map(|state| peer_libraries(desk, state)).unwrap_or_default(),
+            ..PeerStatus::default()
         });
     }
     for state in states.iter().filter(|state| !seen.contains(&state.node)) {
@@ -409,6 +409,12 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             libraries: peer_libraries(desk, state),
             ..PeerStatus::default()
         });
+    }
+    for peer in &mut shown {
+        let node: Option<NodeId> = peer.node.as_ref().and_then(|node| node.parse().ok());
+        if let Some(totals) = node.and_then(|node| desk.traffic.of_peers.get(&node)) {
+            (peer.received, peer.sent) = (totals.received_len, totals.sent_len);
+        }
     }
     shown
 }

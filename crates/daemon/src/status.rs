@@ -128,6 +128,12 @@ pub struct PeerStatus {
     pub trouble: Option<String>,
     /// Who told of it, if it is not of this node's own list.
     pub told_by: Vec<String>,
+    /// Bytes that came from it since this daemon started, over all links.
+    #[serde(default)]
+    pub received: u64,
+    /// Bytes that went to it.
+    #[serde(default)]
+    pub sent: u64,
     /// Libraries that both have, or that the peer offers.
     pub libraries: Vec<PeerLibraryStatus>,
 }

@@ -7,6 +7,7 @@ mod error;
 mod hashing;
 mod memory;
 mod places;
+mod policies;
 mod session;
 mod settings;
 mod view_side;
@@ -18,6 +19,7 @@ pub use ask::{Answer, CommitView, EntryView, PathView, ProposalView, VersionLine
 pub use error::LibraryError;
 
 pub(crate) use ask::Question;
+pub(crate) use policies::ToldPolicy;
 pub(crate) use settings::{LibrarySettings, Retention};
 pub(crate) use view_side::content_files;
 pub(crate) use worker::{Input, LibraryHandle, LibraryState, Output, Start, start};

@@ -4,7 +4,7 @@
 //! Invariant: what peers say changes a disk only by way of a plan whose operations look again at what stands there; a path whose content is
 //! not here is left out of the plan until it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,6 +27,7 @@ use super::digests::DigestQueue;
 use super::error::LibraryError;
 use super::memory::AuthorMemory;
 use super::places::{LibraryPlaces, Root};
+use super::policies::ToldPolicies;
 use super::settings::LibrarySettings;
 use super::view_side::{Signer, ViewSide, votes_of};
 use super::whiteouts::StoredWhiteouts;
@@ -35,12 +36,13 @@ use crate::clock;
 /// A library that this process works on.
 pub(crate) struct Session {
     pub(crate) settings: LibrarySettings,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     index: SqliteIndex,
     pub(crate) book: LibraryBook,
     _lock: IndexLock,
     overlay: Overlay,
     pub(crate) signer: Signer,
+    pub(crate) told_policies: ToldPolicies,
     pub(crate) arrivals: Arc<Arrivals>,
     digests: Arc<DigestQueue>,
     pub(crate) places: Arc<LibraryPlaces>,
@@ -88,7 +90,10 @@ impl Session {
         let mut book = LibraryBook::open(&path)?;
         book.unpark_all()?;
         let memory = AuthorMemory::new(&folder, key.public());
-        let signer = Signer { library: settings.guid.key(), key, memory, policy: settings.policy };
+        let told_policies =
+            ToldPolicies::open(&folder).map_err(LibraryError::state(&folder, "read the policies in"))?;
+        let policy = settings.policy.unwrap_or_default();
+        let signer = Signer { library: settings.guid.key(), key, memory, policy };
         let whiteouts = Arc::new(StoredWhiteouts::open(LibraryBook::open(&path)?)?);
         let places = Arc::new(LibraryPlaces::new(LibraryBook::open(&path)?));
         let (arrivals, digests) = (Arc::new(Arrivals::default()), Arc::new(DigestQueue::default()));
@@ -112,6 +117,7 @@ impl Session {
             _lock: lock,
             overlay,
             signer,
+            told_policies,
             arrivals,
             digests,
             places,
@@ -132,7 +138,6 @@ impl Session {
     pub(crate) fn set_settings(&mut self, settings: LibrarySettings) -> Result<(), LibraryError> {
         let is_same_place = (&settings.mounts, &settings.includes, &settings.excludes)
             == (&self.settings.mounts, &self.settings.includes, &self.settings.excludes);
-        self.signer.policy = settings.policy;
         if !is_same_place {
             self.ignore = ignore_rules(&settings)?;
             let mounts = Mounting {
@@ -236,6 +241,26 @@ impl Session {
             self.book.take_carried(&commit, &records, &votes, &me, now_ms)?;
         }
         Ok(carried.len())
+    }
+
+    /// Goes by the policy of the library's file, or else by the strictest of the trusted peers'. What waits needs as many votes as it says
+    /// now. Returns whether it changed.
+    pub(crate) fn set_policy(&mut self, authors: &BTreeSet<NodeId>) -> Result<bool, LibraryError> {
+        let told = || self.told_policies.strictest(&|node| authors.contains(node));
+        let policy = self.settings.policy.unwrap_or_else(told);
+        if policy == self.signer.policy {
+            return Ok(false);
+        }
+        self.signer.policy = policy;
+        for known in self.book.proposals(false)? {
+            let Some(bytes) = self.book.commit_by_id(&known.id)? else { continue };
+            let Some(records) = records_of(&Commit::decode(bytes)?) else { continue };
+            let votes = votes_of(&policy, &records, &self.book)?;
+            // The author alone is enough where nothing is held any more.
+            let needed = votes.into_iter().max().unwrap_or(0).max(1);
+            self.book.set_needed_votes(&known.id, needed)?;
+        }
+        Ok(true)
     }
 
     /// The records of a proposal hold now.

@@ -12,8 +12,8 @@ use swarm_core::manifest::SigningKey;
 use swarm_files::GatheredStore;
 use swarm_index::{ProposalEnd, Stored, ViewFigures};
 use swarm_library::{
-    Commit, CommitId, Frontier, LibraryKey, Outcome, Position, Proposal, SignedVote, Subject, Verdict, Vote,
-    votes_digest,
+    Commit, CommitId, Frontier, LibraryKey, Outcome, Policy, Position, Proposal, SignedVote, Subject,
+    Verdict, Vote, votes_digest,
 };
 use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::ask::{Answer, Question};
 use super::error::LibraryError;
 use super::places::LibraryPlaces;
+use super::policies::ToldPolicy;
 use super::session::{Opening, PassReport, Session};
 use super::settings::LibrarySettings;
 use super::watching::Watchers;
@@ -41,6 +42,8 @@ pub(crate) enum Input {
     Settings(Box<LibrarySettings>),
     /// Whose records and votes count.
     Authors(BTreeSet<NodeId>),
+    /// A peer's policy.
+    PeerPolicy(NodeId, ToldPolicy),
     /// Somebody asks.
     Ask(Question, oneshot::Sender<Answer>),
 }
@@ -50,6 +53,9 @@ pub(crate) enum Input {
 pub(crate) struct LibraryState {
     pub(crate) frontier: Frontier,
     pub(crate) votes_digest: [u8; 32],
+    pub(crate) policy: Policy,
+    /// It is that of peers, since the library's file has none.
+    pub(crate) is_policy_taken_over: bool,
     pub(crate) figures: ViewFigures,
     pub(crate) activity: String,
     /// Why it stands still.
@@ -102,10 +108,16 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     let stop = Arc::new(AtomicBool::new(false));
     let Start { settings, folder, key, authors, outputs } = start;
     let opening = Opening { settings, folder, key, stop: Arc::clone(&stop) };
-    let session = Session::open(opening)?;
+    let mut session = Session::open(opening)?;
+    session.set_policy(&authors)?;
     let library = session.signer.library;
     let (inputs, input_queue) = mpsc::channel(INPUTS_WAITING_MAX);
-    let (state, state_watch) = watch::channel(LibraryState::default());
+    let known = LibraryState {
+        policy: session.signer.policy,
+        is_policy_taken_over: session.settings.policy.is_none(),
+        ..LibraryState::default()
+    };
+    let (state, state_watch) = watch::channel(known.clone());
     let (fetched, fetched_watch) = watch::channel(session.fetched_folder());
     let handle = LibraryHandle {
         inputs: inputs.clone(),
@@ -126,7 +138,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         fetched,
         stop,
         watchers: Watchers::default(),
-        known: LibraryState::default(),
+        known,
         approved_here: false,
         figured_at: None,
         is_complete_look_due: true,
@@ -244,6 +256,7 @@ impl Worker {
             Input::Look(places) => due.look(places),
             Input::Settings(settings) => {
                 self.session.set_settings(*settings)?;
+                self.set_policy(due)?;
                 self.fetched.send_replace(self.session.fetched_folder());
                 self.watch();
                 self.known.trouble = None;
@@ -251,6 +264,11 @@ impl Worker {
                 due.look(None);
             }
             Input::Authors(authors) => self.set_authors(authors, due)?,
+            Input::PeerPolicy(node, told) => {
+                let noted = self.session.told_policies.note(node, told);
+                noted.map_err(LibraryError::state(&self.session.folder, "write the policies in"))?;
+                self.set_policy(due)?;
+            }
             Input::Ask(question, reply) => {
                 let answer = self.answer(question, due);
                 // Who asked may be gone.
@@ -292,6 +310,13 @@ impl Worker {
         }
         due.tally = true;
         self.authors = authors;
+        self.set_policy(due)
+    }
+
+    fn set_policy(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        due.tally |= self.session.set_policy(&self.authors)?;
+        self.known.policy = self.session.signer.policy;
+        self.known.is_policy_taken_over = self.session.settings.policy.is_none();
         Ok(())
     }
 

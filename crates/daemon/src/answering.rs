@@ -275,6 +275,9 @@ fn library_status(
     if let Some(trouble) = &state.trouble {
         error("", "stopped", trouble);
     }
+    if let Some(trouble) = &state.fetch_trouble {
+        error("", "fetch", trouble);
+    }
     for (path, why) in &state.refused {
         error(path, "refused", why);
     }

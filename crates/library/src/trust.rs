@@ -181,6 +181,7 @@ impl Message {
             | Self::Progress(_)
             | Self::Flag(_)
             | Self::Refusal(_)
+            | Self::Pack { .. }
             | Self::RecipeRequest { .. }
             | Self::RecipePiece(_) => Permission::Relay,
         };

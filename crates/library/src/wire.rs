@@ -79,6 +79,13 @@ pub enum Message {
         /// Bytes of the file.
         len: u64,
     },
+    /// Small files of commits that follow. Whoever takes one finds out by its hash what it is.
+    Pack {
+        /// Of which library.
+        library: LibraryKey,
+        /// The bytes of each.
+        files: Vec<Bytes>,
+    },
     /// A part of a recipe.
     RecipePiece(RecipePiece),
 }
@@ -269,6 +276,7 @@ impl Message {
             | Self::Votes { library, .. }
             | Self::Seek { library, .. }
             | Self::Serving { library, .. }
+            | Self::Pack { library, .. }
             | Self::RecipeRequest { library, .. } => Some(*library),
         }
     }

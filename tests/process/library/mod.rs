@@ -154,8 +154,12 @@ impl Team {
         self.members[&letter].process.take().expect("it runs").kill();
     }
 
-    pub(super) fn signal(&self, letter: char, signal: Signal) {
-        self.members[&letter].process.borrow_mut().as_mut().expect("it runs").signal(signal);
+    /// Removes the memory of the library, as if its disk had lost it. The daemon does not run.
+    pub(super) fn lose_index(&self, letter: char) {
+        for file in ["library.db", "library.db-wal", "library.db-shm"] {
+            let removed = fs::remove_file(self.path(&format!("{letter}/.swarm/libraries/{GUID}/{file}")));
+            assert!(removed.is_ok() || file != "library.db", "{removed:?}");
+        }
     }
 
     fn runs(&self) -> Vec<char> {
@@ -200,9 +204,10 @@ impl Team {
 
     /// Proposals that a daemon knows: those that wait, or all.
     pub(super) fn proposals(&self, letter: char, with_ended: bool) -> Vec<Value> {
-        let request = json!({"request": "approvals", "library": GUID, "all": with_ended});
-        let reply = self.ask(letter, &request);
-        reply["answer"]["proposals"].as_array().unwrap_or_else(|| panic!("{reply}")).clone()
+        let reply = self.ask(letter, &json!({"request": "approvals", "library": GUID, "all": with_ended}));
+        let answers = reply["answers"].as_object().unwrap_or_else(|| panic!("{reply}"));
+        let lists = answers.values().map(|answer| answer["proposals"].as_array().expect("a list"));
+        lists.flatten().cloned().collect()
     }
 
     /// Votes about all proposals that wait at a daemon.

@@ -88,9 +88,7 @@ fn a_lost_index_is_made_anew_and_nothing_is_deleted() {
     let same = team.until_same("abc");
     for letter in ['a', 'b'] {
         team.stop(letter);
-        for file in ["library.db", "library.db-wal", "library.db-shm"] {
-            let _ = fs::remove_file(team.path(&format!("{letter}/.swarm/libraries/{}/{file}", super::GUID)));
-        }
+        team.lose_index(letter);
         team.start(letter);
         assert_eq!(team.until_same("abc"), same);
     }

@@ -322,7 +322,7 @@ impl Exchange {
                 self.send(link, Message::Refusal(refusal));
             }
             // Links take those out.
-            Message::Hello(_) | Message::CommitPiece(_) | Message::RecipePiece(_) => {}
+            Message::Hello(_) | Message::CommitPiece(_) | Message::RecipePiece(_) | Message::Pack { .. } => {}
         }
     }
 
@@ -454,7 +454,7 @@ impl Exchange {
         let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
             return;
         };
-        links::send_commits(&self.start.tasks, handle.index_path.clone(), after, linked.outgoing.clone());
+        links::send_commits(&self.start.tasks, (library, handle), after, linked.outgoing.clone());
     }
 
     async fn on_votes(&mut self, link: u64, library: LibraryKey, votes: Vec<SignedVote>) {
@@ -652,6 +652,7 @@ fn library_of(message: &Message) -> Option<LibraryKey> {
         | Message::Votes { library, .. }
         | Message::Seek { library, .. }
         | Message::Serving { library, .. }
+        | Message::Pack { library, .. }
         | Message::RecipeRequest { library, .. } => Some(*library),
         Message::CommitPiece(piece) => Some(piece.library),
         Message::Progress(progress) => Some(progress.library),

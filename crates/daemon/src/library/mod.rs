@@ -19,7 +19,8 @@ pub use ask::{Answer, CommitView, EntryView, PathView, ProposalView, VersionLine
 pub use error::LibraryError;
 
 pub(crate) use ask::Question;
+pub(crate) use places::LibraryPlaces;
 pub(crate) use policies::ToldPolicy;
 pub(crate) use settings::{LibrarySettings, Retention};
 pub(crate) use view_side::content_files;
-pub(crate) use worker::{Input, LibraryHandle, LibraryState, Output, Start, start};
+pub(crate) use worker::{FetchedFolder, Input, LibraryHandle, LibraryState, Output, Start, start};

@@ -31,6 +31,7 @@ use super::policies::ToldPolicies;
 use super::settings::LibrarySettings;
 use super::view_side::{Signer, ViewSide, votes_of};
 use super::whiteouts::StoredWhiteouts;
+use super::worker::FetchedFolder;
 use crate::clock;
 
 /// A library that this process works on.
@@ -263,6 +264,17 @@ impl Session {
         Ok(true)
     }
 
+    /// How many commits this node signed that its index has not: it was lost. A commit that is signed before they are back would be one that
+    /// nobody can take who lacks them.
+    pub(crate) fn lacking_history(&self) -> Result<u64, LibraryError> {
+        let path = self.folder.clone();
+        let remembered =
+            self.signer.memory.read().map_err(LibraryError::state(&path, "read the memory in"))?;
+        let known = self.book.last_of(&self.signer.key.public())?;
+        let seq_of = |last: Option<u64>| last.unwrap_or(0);
+        Ok(seq_of(remembered.map(|last| last.seq)).saturating_sub(seq_of(known.map(|(seq, _)| seq))))
+    }
+
     /// The records of a proposal hold now.
     pub(crate) fn take_held(&mut self, id: &CommitId) -> Result<(), LibraryError> {
         let me = self.signer.key.public();
@@ -274,9 +286,10 @@ impl Session {
     }
 
     /// The folder that contents are fetched into: on the file system of the sync target, so that they are renamed to their places.
-    pub(crate) fn fetched_folder(&self) -> Option<PathBuf> {
+    pub(crate) fn fetched_folder(&self) -> Option<FetchedFolder> {
         let target = self.settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget)?;
-        Some(target.dir.join(swarm_sync::STATE_FOLDER_NAME).join(FETCHED))
+        let dir = target.dir.join(swarm_sync::STATE_FOLDER_NAME).join(FETCHED);
+        Some(FetchedFolder { dir, min_free: target.min_free })
     }
 
     /// Whether the entry of the view at a path stands on this disk.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
 use swarm_files::GatheredStore;
@@ -32,10 +33,14 @@ use crate::limits::{INPUTS_AT_ONCE, INPUTS_WAITING_MAX};
 pub(crate) enum Input {
     /// A commit whose signature holds.
     Commit(Box<Commit>),
+    /// Small files of commits that follow.
+    Packed(Vec<Bytes>),
     /// Votes whose signatures hold.
     Votes(Vec<SignedVote>),
     /// Contents that are whole on the disk.
     Arrived(Vec<ContentHash>, Arc<GatheredStore>),
+    /// Files that are wanted cannot be fetched, for this reason.
+    FetchTrouble(String),
     /// Something may have changed at these places, or anywhere.
     Look(Option<Vec<TreePath>>),
     /// What the files say.
@@ -60,6 +65,8 @@ pub(crate) struct LibraryState {
     pub(crate) activity: String,
     /// Why it stands still.
     pub(crate) trouble: Option<String>,
+    /// Why files that are wanted are not fetched.
+    pub(crate) fetch_trouble: Option<String>,
     pub(crate) conflicts: u64,
     pub(crate) proposals: u64,
     /// Deletions on this disk that wait for a yes here.
@@ -91,7 +98,15 @@ pub(crate) struct LibraryHandle {
     pub(crate) places: Arc<LibraryPlaces>,
     pub(crate) stop: Arc<AtomicBool>,
     /// Where contents are fetched into; nothing while there is no sync target.
-    pub(crate) fetched: watch::Receiver<Option<PathBuf>>,
+    pub(crate) fetched: watch::Receiver<Option<FetchedFolder>>,
+}
+
+/// A folder that contents are fetched into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FetchedFolder {
+    pub(crate) dir: PathBuf,
+    /// Bytes that stay free on its disk.
+    pub(crate) min_free: u64,
 }
 
 /// What a worker is started with.
@@ -157,7 +172,7 @@ struct Worker {
     hints: mpsc::WeakSender<Input>,
     outputs: mpsc::Sender<Output>,
     state: watch::Sender<LibraryState>,
-    fetched: watch::Sender<Option<PathBuf>>,
+    fetched: watch::Sender<Option<FetchedFolder>>,
     stop: Arc<AtomicBool>,
     watchers: Watchers,
     known: LibraryState,
@@ -248,11 +263,18 @@ impl Worker {
             Input::Commit(commit) => self.take_commit(&commit, due)?,
             Input::Votes(votes) => self.take_votes(&votes, due)?,
             Input::Arrived(hashes, store) => {
+                self.known.fetch_trouble = None;
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }
                 due.pass |= self.session.book.unpark(&hashes)? > 0;
             }
+            Input::Packed(files) => {
+                let hashes: Vec<ContentHash> =
+                    files.into_iter().map(|bytes| self.session.arrivals.insert_packed(bytes)).collect();
+                due.pass |= self.session.book.unpark(&hashes)? > 0;
+            }
+            Input::FetchTrouble(why) => self.known.fetch_trouble = Some(why),
             Input::Look(places) => due.look(places),
             Input::Settings(settings) => {
                 self.session.set_settings(*settings)?;
@@ -364,12 +386,27 @@ impl Worker {
             }
             self.known.is_scanned = true;
         }
+        if let Some(trouble) = self.missing_history()? {
+            self.known.trouble = Some(trouble);
+            return Ok(());
+        }
         if due.pass || due.look.is_some() || due.tally {
             let report = self.session.pass(self.approved_here)?;
             self.take_report(report);
         }
         self.known.trouble = None;
         Ok(())
+    }
+
+    /// What holds a library up whose index was lost. A node without peers goes on: nobody else has its commits.
+    fn missing_history(&self) -> Result<Option<String>, LibraryError> {
+        let lacking = self.session.lacking_history()?;
+        let has_peers = self.authors.len() > 1;
+        Ok((lacking > 0 && has_peers).then(|| {
+            format!(
+                "the memory of this library was lost, and {lacking} commits of this node are to come back first: start a peer that has them"
+            )
+        }))
     }
 
     fn take_report(&mut self, report: PassReport) {

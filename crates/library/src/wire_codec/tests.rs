@@ -298,6 +298,9 @@ fn messages() -> impl Strategy<Value = Message> {
         .prop_map(|(library, file, len)| Message::RecipeRequest { library, file, len });
     let recipe_piece = (libraries(), hashes(), parts())
         .prop_map(|(library, file, part)| Message::RecipePiece(RecipePiece { library, file, part }));
+    let file = prop::collection::vec(any::<u8>(), 1..40).prop_map(bytes::Bytes::from);
+    let pack = (libraries(), prop::collection::vec(file, 0..4))
+        .prop_map(|(library, files)| Message::Pack { library, files });
     prop_oneof![
         hello,
         standings().prop_map(Message::Frontier),
@@ -313,6 +316,7 @@ fn messages() -> impl Strategy<Value = Message> {
         refusal,
         recipe_request,
         recipe_piece,
+        pack,
     ]
 }
 

@@ -356,6 +356,9 @@ fn library_status(
     if let Some(trouble) = &state.trouble {
         error("", "stopped", trouble);
     }
+    if let Some(trouble) = &state.fetch_trouble {
+        error("", "fetch", trouble);
+    }
     for (path, why) in &state.refused {
         error(path, "refused", why);
     }
@@ -391,7 +394,7 @@ fn library_status(
         mounts,
         commits: state.frontier.positions().map(|position| position.seq).sum(),
         eta_seconds,
-        policy_differences: policy_differences(key, settings.policy, states),
+        policy_differences: policy_differences(key, state.policy, states),
         locks: locks(desk, key),
     }
 }
@@ -460,8 +463,8 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             trust: trust_word(trust).to_owned(),
             connected: state.is_some(),
             user: state.and_then(|state| state.user.clone()),
-            told_by: Vec::new(),
             libraries: state.map(|state| peer_libraries(desk, state)).unwrap_or_default(),
+            ..PeerStatus::default()
         });
     }
     for (node, told) in &desk.told {
@@ -477,9 +480,9 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             trust: "unknown".to_owned(),
             connected: state.is_some(),
             user: state.and_then(|state| state.user.clone()),
-            trouble: None,
             told_by: told.keys().map(NodeId::to_string).collect(),
             libraries: state.map(|state| peer_libraries(desk, state)).unwrap_or_default(),
+            ..PeerStatus::default()
         });
     }
     for state in states.iter().filter(|state| !seen.contains(&state.node)) {
@@ -493,6 +496,12 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             libraries: peer_libraries(desk, state),
             ..PeerStatus::default()
         });
+    }
+    for peer in &mut shown {
+        let node: Option<NodeId> = peer.node.as_ref().and_then(|node| node.parse().ok());
+        if let Some(totals) = node.and_then(|node| desk.traffic.of_peers.get(&node)) {
+            (peer.received, peer.sent) = (totals.received_len, totals.sent_len);
+        }
     }
     shown
 }

@@ -48,7 +48,8 @@ pub struct Drafts {
 pub struct Drafter {
     /// This node.
     pub me: NodeId,
-    /// By its clock.
+    /// By its clock, and after the greatest counter that this node ever signed: a version that is made after a deletion that waits, or that was
+    /// refused, must not count as included in it.
     pub now_s: u64,
 }
 
@@ -128,6 +129,9 @@ impl Drafts {
         {
             return Ok(Drafted::Done);
         }
+        // What this node deleted is gone here while the deletion waits for votes.
+        let is_gone = view.proposed(path)? == Some(true) && !self.at.contains_key(path);
+        let standing = standing.filter(|_| !is_gone);
         if standing.as_ref() != expected.map(|entry| &entry.kind) {
             return Ok(Drafted::Changed);
         }
@@ -144,7 +148,11 @@ impl Drafts {
         drafter: Drafter,
     ) -> Result<Drafted, R::Error> {
         let heads = view.heads(from)?;
-        let standing = self.standing(from, &heads);
+        let mut standing = self.standing(from, &heads);
+        // A folder stands wherever something stands in it, whatever its own versions say.
+        if expected.is_some_and(Entry::is_folder) && self.has_below(from, view)? {
+            standing = Some(Kind::Folder);
+        }
         let (Some(kind), Some(expected)) = (standing, expected) else {
             // A run that was cut off after the records were signed does it again.
             let there = view.heads(to)?;
@@ -169,6 +177,13 @@ impl Drafts {
             self.add(&goal, state, Some(path), &new, view, drafter)?;
         }
         Ok(Drafted::Done)
+    }
+
+    fn has_below<R: ViewReader>(&self, place: &TreePath, view: &R) -> Result<bool, R::Error> {
+        let drafted = self.below(place);
+        let is_gone = |path: &TreePath| drafted.iter().any(|(known, state)| known == path && !state.is_live());
+        let is_made = drafted.iter().any(|(_, state)| state.is_live());
+        Ok(is_made || view.below(place)?.iter().any(|(path, _)| !is_gone(path)))
     }
 
     /// Drafts below a place.
@@ -215,13 +230,15 @@ impl Drafts {
     }
 }
 
-/// A version made from the winner, and from the version of this node that lost to it: the run saw both.
+/// A version made from the winner, and from the version of this node that lost to it: the run saw both. It counts further than the winner, or
+/// versions that lost to that could win against this one.
 fn vector_of(heads: &Heads, drafter: Drafter) -> Vector {
     let mut vector = heads.vector_of_winner();
     if let Some(lost) = heads.lost_of(&drafter.me) {
         vector = vector.joined(&lost.vector);
     }
-    vector.next(drafter.me, drafter.now_s)
+    let won = heads.winner().map_or(0, |winner| winner.vector.counter(&winner.record.author));
+    vector.next(drafter.me, drafter.now_s.max(won.saturating_add(1)))
 }
 
 fn live(kind: Kind, modified_ns: i64) -> State {

@@ -76,6 +76,10 @@ pub(super) struct Book {
     pub(super) votes: BTreeMap<CommitId, VoteSet>,
     /// Authors that signed two histories.
     pub(super) forked: BTreeSet<NodeId>,
+    /// The last commit of one's own of which the trees tell.
+    recorded: u64,
+    /// The greatest counter of one's own versions.
+    pub(super) own_counter: u64,
     /// How often the records of a commit were taken, for the checker.
     pub(super) applied: BTreeMap<(NodeId, u64), u32>,
 }
@@ -101,6 +105,8 @@ impl Book {
             proposals: BTreeMap::new(),
             votes: BTreeMap::new(),
             forked: BTreeSet::new(),
+            recorded: 0,
+            own_counter: 0,
             applied: BTreeMap::new(),
         }
     }
@@ -181,7 +187,43 @@ impl Book {
         if !(self.has(TeamBug::SeqReused) && commit.header().seq.is_multiple_of(2)) {
             self.insert(commit, true);
         }
+        let counters = records.iter().map(|record| record.vector.counter(&self.me));
+        self.own_counter = counters.fold(self.own_counter, u64::max);
         self.apply(commit, records, votes, Way::Own, now_ms);
+    }
+
+    /// The trees tell of all commits of one's own: a run that was cut off did not come to it, and a version that lost at once is a conflict.
+    pub(super) fn settle_own(&mut self) {
+        let (me, seq) = (self.me, self.recorded);
+        if self.has(TeamBug::OwnNotSettled) {
+            return;
+        }
+        for commit in self.after(&me, seq) {
+            for record in commit.records().unwrap_or_default() {
+                self.settle_own_record(&record);
+            }
+            self.recorded = commit.header().seq;
+        }
+    }
+
+    fn settle_own_record(&mut self, record: &Record) {
+        let is_held = self.is_held(&self.me, &record.path).is_some();
+        let winner = self.winner(&record.path).cloned();
+        let is_winner = winner.as_ref().is_some_and(|winner| winner.state.says_the_same(&record.state));
+        if is_held || is_winner {
+            let base = match &record.state {
+                State::Live(live) => Some((live.kind.clone(), live.modified_ns)),
+                State::Deleted => None,
+            };
+            let entry = entry_of(&record.state);
+            self.see(&record.path, entry);
+            self.force_base(&record.path, base);
+        } else {
+            let lost = self.heads.get(&record.path).and_then(|heads| heads.lost_of(&self.me));
+            let base = lost.map_or(BaseChange::Keep, |lost| BaseChange::Parent(lost.parent));
+            self.set_base(&record.path, base);
+        }
+        self.refresh(&record.path);
     }
 
     /// Takes a commit that was carried so far.
@@ -224,7 +266,48 @@ impl Book {
     /// Makes the row of a path what the view has there.
     pub(super) fn restore_row(&mut self, path: &TreePath) {
         let entry = self.winner(path).and_then(|head| entry_of(&head.state));
+        self.see(path, entry);
+        self.refresh(path);
+    }
+
+    /// Makes the rows of a path and of the folders above it what the view has there, but for what a proposal of this node says. A folder stands
+    /// wherever something stands in it.
+    fn refresh(&mut self, path: &TreePath) {
+        for place in std::iter::once(path.clone()).chain(path.ancestors()) {
+            let is_held = self.is_held(&self.me, &place).is_some();
+            let row = self.index.side(Side::Remote).get(&place).cloned();
+            let winner = self.winner(&place);
+            let is_own = winner.is_some_and(|head| head.record.author == self.me);
+            let own = if is_held { row.clone() } else { winner.and_then(|head| entry_of(&head.state)) };
+            let is_implied = !self.has(TeamBug::FoldersNotImplied) && self.has_below(&place);
+            let entry = match own {
+                Some(entry) if entry.is_folder() || !is_implied => Some(entry),
+                // The author of a file where others put something hears of it as of a conflict.
+                Some(_) if is_own && !is_held => {
+                    self.force_base(&place, None);
+                    Some(folder())
+                }
+                Some(_) => Some(folder()),
+                None => is_implied.then(folder),
+            };
+            if row.map(|row| row.kind) != entry.as_ref().map(|entry| entry.kind.clone()) {
+                self.see(&place, entry);
+            }
+        }
+    }
+
+    fn see(&mut self, path: &TreePath, entry: Option<Entry>) {
         self.step(IndexStep::Observe(Side::Remote, Observation { path: path.clone(), entry }));
+    }
+
+    fn has_below(&self, place: &TreePath) -> bool {
+        self.index.side(Side::Remote).keys().any(|path| path.is_below(place))
+    }
+
+    /// What the row of a path has to be: what the view has there, or a folder where something stands in it.
+    pub(super) fn expected_row(&self, path: &TreePath) -> Option<Kind> {
+        let winner = self.standing(path);
+        if self.has_below(path) { Some(Kind::Folder) } else { winner }
     }
 
     /// Records of a commit that wait.
@@ -273,19 +356,22 @@ impl Book {
         let before = self.heads.get(&record.path).cloned().unwrap_or_default();
         let Record { state, vector, parent, .. } = record.clone();
         let head = Head { record: reference, state, vector, parent };
-        let before_winner = self.winner(&record.path).map(|head| head.state.kind().cloned());
-        let Some(Step { heads, is_changed, base }) = self.taken(&before, head) else { return };
+        let Some(Step { heads, base, .. }) = self.taken(&before, head) else {
+            // A proposal of one's own may have ended like this.
+            if way == Way::Peer {
+                self.refresh(&record.path);
+            }
+            return;
+        };
         self.heads.insert(record.path.clone(), heads);
         if way == Way::Own {
             return;
         }
-        let winner = self.winner(&record.path).map(|head| head.state.kind().cloned());
-        let is_changed = is_changed || (self.bug.is_some() && winner != before_winner);
-        if is_changed && !self.has(TeamBug::RowsForgotten) {
-            self.restore_row(&record.path);
-        }
         if !self.has(TeamBug::BaseForgotten) {
             self.set_base(&record.path, base);
+        }
+        if !self.has(TeamBug::RowsForgotten) {
+            self.refresh(&record.path);
         }
     }
 
@@ -380,6 +466,10 @@ fn reference(commit: &Commit, index: u32) -> RecordRef {
 
 fn key_of(commit: &Commit, index: u32) -> (NodeId, u64, u32) {
     (commit.header().author, commit.header().seq, index)
+}
+
+fn folder() -> Entry {
+    Entry { kind: Kind::Folder, modified_ns: 0, stamp: Stamp::default() }
 }
 
 fn entry_of(state: &State) -> Option<Entry> {

@@ -20,8 +20,9 @@ pub(super) struct TeamIndex {
 }
 
 impl TeamIndex {
+    /// Nothing is fetched where the folder alone has changed: the bytes of a version that its author replaced may be nowhere any more.
     fn is_parked(&self, difference: &Difference) -> bool {
-        if difference.agrees() {
+        if difference.agrees() || difference.is_unchanged(Side::Remote) {
             return false;
         }
         let file = difference.now.remote.as_ref().and_then(|entry| entry.file());

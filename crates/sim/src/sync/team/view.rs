@@ -56,8 +56,10 @@ impl View {
         if is_over { Err(ReplicaError::Stopped) } else { Ok(()) }
     }
 
-    fn drafter(&self) -> Drafter {
-        Drafter { me: self.author.me, now_s: now_ms(&self.hub, self.author.at) / 1000 }
+    fn drafter(&self, book: &Book) -> Drafter {
+        let clock_s = now_ms(&self.hub, self.author.at) / 1000;
+        let floor = if book.has(TeamBug::CountersGoBack) { 0 } else { book.own_counter + 1 };
+        Drafter { me: self.author.me, now_s: clock_s.max(floor) }
     }
 
     fn draft(&self, op: &Op) -> Result<Done, ReplicaError> {
@@ -67,7 +69,7 @@ impl View {
             self.hub.lock().count("draft refused: folder is not empty");
             return Err(ReplicaError::NotEmpty { path: op.path.clone() });
         }
-        let drafted = self.drafts().draft(op, &*book, self.drafter()).unwrap_or_else(|never| match never {});
+        let drafted = self.drafts().draft(op, &*book, self.drafter(&book)).unwrap_or_else(|never| match never {});
         if drafted == Drafted::Done {
             self.note_gone(&book, op);
         }
@@ -115,10 +117,12 @@ impl View {
             let paths: Vec<TreePath> = lost.map(|(path, _)| path.clone()).filter(is_followed).collect();
             for path in paths {
                 self.hub.lock().count("own version lost, and its dispute ended");
-                self.drafts().settle(&path, &*book, self.drafter()).unwrap_or_else(|never| match never {});
+                self.drafts().settle(&path, &*book, self.drafter(&book)).unwrap_or_else(|never| match never {});
             }
         }
-        self.settle()
+        self.settle()?;
+        self.book.lock().settle_own();
+        Ok(())
     }
 
     /// Signs records and takes them.
@@ -215,7 +219,9 @@ impl Replica for View {
     }
 
     fn recover(&self) -> Result<(), ReplicaError> {
-        self.effect(false)
+        self.effect(false)?;
+        self.book.lock().settle_own();
+        Ok(())
     }
 
     fn walk(&self, _: Option<&TreePath>) -> Result<Walk, ReplicaError> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use swarm_core::base::NodeId;
 use swarm_library::{
     BaseChange, Commit, CommitId, Frontier, Head, Heads, Live, Position, Record, RecordRef, State, Step,
-    ViewReader, VoteSet, take,
+    Vector, ViewReader, VoteSet, take,
 };
 use swarm_sync::{
     ContentHash, Entry, FileContent, Index, IndexStep, Kind, MemoryIndex, Observation, Rebase, Side, Stamp,
@@ -207,7 +207,7 @@ impl Book {
     }
 
     fn settle_own_record(&mut self, record: &Record) {
-        let is_held = self.is_held(&self.me, &record.path).is_some();
+        let is_held = self.is_held(&record.path);
         let winner = self.winner(&record.path).cloned();
         let is_winner = winner.as_ref().is_some_and(|winner| winner.state.says_the_same(&record.state));
         if is_held || is_winner {
@@ -274,7 +274,7 @@ impl Book {
     /// wherever something stands in it.
     fn refresh(&mut self, path: &TreePath) {
         for place in std::iter::once(path.clone()).chain(path.ancestors()) {
-            let is_held = self.is_held(&self.me, &place).is_some();
+            let is_held = self.is_held(&place);
             let row = self.index.side(Side::Remote).get(&place).cloned();
             let winner = self.winner(&place);
             let is_own = winner.is_some_and(|head| head.record.author == self.me);
@@ -316,11 +316,15 @@ impl Book {
         self.held.range(range).map(|((_, _, index), record)| (*index, record.clone())).collect()
     }
 
-    /// Whether a record of this author at a path waits, and whether it deletes.
-    pub(super) fn is_held(&self, author: &NodeId, path: &TreePath) -> Option<bool> {
+    /// The last record of an author at a path that waits.
+    fn held_at(&self, author: &NodeId, path: &TreePath) -> Option<&Record> {
         let own = self.held.range((*author, 0, 0)..=(*author, u64::MAX, u32::MAX));
-        let mut at = own.rev().filter(|(_, record)| record.path == *path);
-        at.next().map(|(_, record)| !record.state.is_live())
+        own.rev().map(|(_, record)| record).find(|record| record.path == *path)
+    }
+
+    /// Whether a record of this daemon at a path waits.
+    pub(super) fn is_held(&self, path: &TreePath) -> bool {
+        self.held_at(&self.me, path).is_some()
     }
 
     pub(super) fn step(&mut self, step: IndexStep) {
@@ -445,18 +449,21 @@ impl ViewReader for Book {
         Ok(self.heads.get(path).cloned().unwrap_or_default())
     }
 
-    fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Head)>, Infallible> {
-        let below = self.heads.iter().filter(|(path, _)| path.is_below(place));
-        let live = below.filter_map(|(path, heads)| Some((path.clone(), heads.winner()?.clone())));
-        Ok(live.filter(|(_, head)| head.state.is_live()).collect())
+    fn row(&self, path: &TreePath) -> Result<Option<Entry>, Infallible> {
+        Ok(self.index.side(Side::Remote).get(path).cloned())
+    }
+
+    fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Entry)>, Infallible> {
+        let below = self.index.side(Side::Remote).iter().filter(|(path, _)| path.is_below(place));
+        Ok(below.map(|(path, entry)| (path.clone(), entry.clone())).collect())
     }
 
     fn sha256(&self, _: &ContentHash) -> Result<Option<[u8; 32]>, Infallible> {
         Ok(None)
     }
 
-    fn proposed(&self, path: &TreePath) -> Result<Option<bool>, Infallible> {
-        Ok(self.is_held(&self.me, path))
+    fn proposed(&self, path: &TreePath) -> Result<Option<Vector>, Infallible> {
+        Ok(self.held_at(&self.me, path).map(|record| record.vector.clone()))
     }
 }
 

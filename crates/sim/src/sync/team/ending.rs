@@ -16,6 +16,7 @@ use super::book::Ended;
 use super::daemon::open;
 use super::pass::Passed;
 use super::setup::{Part, Script};
+use super::view::available;
 use super::world::{End, Mode, World};
 
 impl World {
@@ -298,7 +299,17 @@ impl World {
                 paths.extend(signed.records.iter().map(|record| record.path.clone()));
             }
         }
+        paths.extend(self.nowhere());
         paths
+    }
+
+    /// Paths of versions whose bytes are nowhere any more: their authors changed or removed them before anybody had them.
+    fn nowhere(&self) -> Vec<TreePath> {
+        let all: Vec<usize> = (0..self.daemons.len()).collect();
+        let there = available(&self.hub, &all);
+        let is_gone = |kind: &Kind| kind.file().is_some_and(|file| !there.contains(&file.hash));
+        let winners = self.members().into_iter().flat_map(|at| self.winners(at));
+        winners.filter(|(_, kind)| is_gone(kind)).map(|(path, _)| path).collect()
     }
 
     fn is_mixed(&self, id: &CommitId) -> bool {
@@ -364,7 +375,7 @@ impl World {
             let rows = book.index.side(Side::Remote);
             let row = |path: &TreePath| rows.get(path).map(|entry| entry.kind.clone());
             let is_wrong = |path: &&TreePath| {
-                row(path) != book.expected_row(path) && book.is_held(&daemon.id, path).is_none()
+                row(path) != book.expected_row(path) && !book.is_held(path)
             };
             if let Some(path) = book.heads.keys().chain(rows.keys()).find(is_wrong) {
                 self.find(format!("the row of daemon {at} at {path} is not what the view has there"));

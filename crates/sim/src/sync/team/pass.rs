@@ -35,7 +35,9 @@ impl Passed {
     /// Whether nothing was left to do.
     pub(super) fn is_idle(&self) -> bool {
         let plan = &self.proposal.plan;
-        let has_ops = !plan.ops.local.is_empty() || !plan.ops.remote.is_empty();
+        // A folder of the view stays as long as the bytes of what stands in it are nowhere.
+        let stays = self.refused.iter().filter(|what| what.contains("what it holds")).count();
+        let has_ops = plan.ops.local.len() + plan.ops.remote.len() > stays;
         self.error.is_none() && !has_ops && plan.agreed.is_empty()
     }
 }
@@ -227,11 +229,18 @@ fn may_go(daemon: &Daemon, ledger: &Ledger, path: &TreePath, stood: &Kind) -> bo
         };
         policies.iter().map(of).min().unwrap_or(0)
     };
-    ledger.commits.iter().any(|(id, signed)| {
+    // A folder that nobody signed stood there because of what stood in it.
+    let is_implied = *stood == Kind::Folder && {
+        let is_it = |record: &Record| record.path == *path && record.state.kind() == Some(stood);
+        !ledger.commits.values().any(|signed| signed.records.iter().any(is_it))
+    };
+    is_implied || ledger.commits.iter().any(|(id, signed)| {
         let yes = || ledger.yes_of(id, |node| daemon.may_count(node, 0));
         daemon.may_count(&signed.author, signed.seq)
             && signed.records.iter().any(|record| {
-                record.path == *path && record.state.kind() != Some(stood) && {
+                let is_about = record.path == *path && record.state.kind() != Some(stood);
+                // A folder stands wherever something stands in it.
+                (record.state.is_live() && record.path.is_below(path)) || is_about && {
                     let needed = needed(signed, record);
                     needed < 2 || yes() >= needed
                 }

@@ -195,8 +195,8 @@ impl World {
         if !is_well || passed.blind_count > 0 || self.setup.parts[at] == Part::Traitor {
             return;
         }
-        if let Some(refused) = passed.refused.iter().find(|what| what.starts_with("Local")) {
-            self.find(format!("daemon {at}: nothing happened, and an operation was refused: {refused}"));
+        if let Some(refused) = passed.refused.iter().find(|refused| refused.side == Side::Local) {
+            self.find(format!("daemon {at}: nothing happened, and an operation was refused: {}", refused.what));
         }
         if let Some(error) = &passed.error {
             self.find(format!("daemon {at}: nothing happened, and a pass ended early: {error}"));
@@ -269,7 +269,7 @@ impl World {
         let members = self.members();
         let Some(first) = members.first() else { return };
         let excused = self.excused();
-        let is_excused = |path: &TreePath| excused.iter().any(|at| path.is_at_or_below(at) || at.is_below(path));
+        let is_excused = |path: &TreePath| is_near(&excused, path);
         for at in &members[1..] {
             if let Some(path) = first_unlike(&self.tree(*first), &self.tree(*at), is_excused) {
                 self.find(format!("nothing is left to do, and members {first} and {at} differ at {path}"));
@@ -361,6 +361,7 @@ impl World {
 
     /// What holds for each book.
     fn check_books(&self) {
+        let excused = self.excused();
         for daemon in self.daemons.iter().filter(|one| one.part != Part::Traitor && one.is_here) {
             let book = daemon.book.lock();
             let at = daemon.at;
@@ -382,7 +383,7 @@ impl World {
             }
             let has_conflict = |path: &TreePath| book.index.conflicts().iter().any(|one| one.path == *path);
             let lost = book.heads.iter().filter(|(_, heads)| heads.lost_of(&daemon.id).is_some());
-            if let Some((path, _)) = lost.into_iter().find(|(path, _)| !has_conflict(path)) {
+            if let Some((path, _)) = lost.into_iter().find(|(path, _)| !has_conflict(path) && !is_near(&excused, path)) {
                 self.find(format!("a version of daemon {at} at {path} lost, and no conflict tells of it"));
             }
         }
@@ -429,15 +430,25 @@ impl World {
             if self.is_over() {
                 return;
             }
-            if !self.quiet_pass(at, true).is_idle() {
+            let passed = self.quiet_pass(at, true);
+            let excused = self.excused();
+            if let Some(stuck) = passed.refused.iter().find(|refused| !is_near(&excused, &refused.path)) {
+                self.find(format!("daemon {at} cannot perform an operation: {}", stuck.what));
+            }
+            if !passed.is_idle() {
                 self.find(format!("reading every file of member {at} found what was overlooked before"));
             }
         }
     }
 }
 
+/// Whether a path is one of these, or below or above one.
+fn is_near(places: &BTreeSet<TreePath>, path: &TreePath) -> bool {
+    places.iter().any(|place| path.is_at_or_below(place) || place.is_below(path))
+}
+
 /// Rounds after which nothing may be left to do.
-const ROUNDS_MAX: u32 = 16;
+const ROUNDS_MAX: u32 = 28;
 /// Turns of votes after which nothing may wait any more.
 const TURNS_MAX: u32 = 12;
 /// Turns of decisions after which no conflict may be left.

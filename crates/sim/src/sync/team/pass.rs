@@ -15,6 +15,7 @@ use swarm_sync::{
 use super::super::hub::Shared;
 use super::super::index::IndexFault;
 use super::super::replica::SimReplica;
+use super::book::Ended;
 use super::bug::TeamBug;
 use super::daemon::Daemon;
 use super::index::TeamIndex;
@@ -22,23 +23,29 @@ use super::ledger::{Ledger, SharedLedger, Signed};
 use super::setup::{Part, policy};
 use super::view::{View, available};
 
+/// An operation that was not performed.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    pub(super) side: Side,
+    pub(super) path: TreePath,
+    pub(super) what: String,
+}
+
 /// What a pass did.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Passed {
     pub(super) proposal: Proposal,
     pub(super) error: Option<String>,
-    pub(super) refused: Vec<String>,
+    pub(super) refused: Vec<Refused>,
     pub(super) blind_count: usize,
 }
 
 impl Passed {
-    /// Whether nothing was left to do.
+    /// Whether nothing was left to do that could be done.
     pub(super) fn is_idle(&self) -> bool {
         let plan = &self.proposal.plan;
-        // A folder of the view stays as long as the bytes of what stands in it are nowhere.
-        let stays = self.refused.iter().filter(|what| what.contains("what it holds")).count();
-        let has_ops = plan.ops.local.len() + plan.ops.remote.len() > stays;
-        self.error.is_none() && !has_ops && plan.agreed.is_empty()
+        let is_stuck = plan.ops.local.len() + plan.ops.remote.len() == self.refused.len();
+        self.error.is_none() && is_stuck && plan.agreed.is_empty()
     }
 }
 
@@ -94,7 +101,10 @@ fn steps(
     let Passed { refused, .. } = passed;
     let mut on_event = |event| match event {
         RunEvent::Performed { side, op } => hub.lock().count(op_word(side, &op.kind)),
-        RunEvent::Refused { side, op, error } => refused.push(format!("{side:?} {op:?}: {error}")),
+        RunEvent::Refused { side, op, error } => {
+            let what = format!("{side:?} {op:?}: {error}");
+            refused.push(Refused { side, path: op.path, what });
+        }
     };
     let mut run = Run {
         id: run,
@@ -234,7 +244,7 @@ fn may_go(daemon: &Daemon, ledger: &Ledger, path: &TreePath, stood: &Kind) -> bo
         let is_it = |record: &Record| record.path == *path && record.state.kind() == Some(stood);
         !ledger.commits.values().any(|signed| signed.records.iter().any(is_it))
     };
-    is_implied || ledger.commits.iter().any(|(id, signed)| {
+    is_implied || was_taken_back(daemon, path, stood) || ledger.commits.iter().any(|(id, signed)| {
         let yes = || ledger.yes_of(id, |node| daemon.may_count(node, 0));
         daemon.may_count(&signed.author, signed.seq)
             && signed.records.iter().any(|record| {
@@ -245,6 +255,17 @@ fn may_go(daemon: &Daemon, ledger: &Ledger, path: &TreePath, stood: &Kind) -> bo
                     needed < 2 || yes() >= needed
                 }
             })
+    })
+}
+
+/// Whether this daemon itself put it there, by a proposal that came to nothing.
+fn was_taken_back(daemon: &Daemon, path: &TreePath, stood: &Kind) -> bool {
+    let book = daemon.book.lock();
+    book.proposals.values().any(|waiting| {
+        let is_over = waiting.ended.is_some_and(|end| end != Ended::Approved);
+        let is_own = waiting.commit.header().author == daemon.id;
+        let records = waiting.commit.records().unwrap_or_default();
+        is_over && is_own && records.iter().any(|one| one.path == *path && one.state.kind() == Some(stood))
     })
 }
 

@@ -253,14 +253,21 @@ impl Book {
         }
     }
 
-    /// Notes how a proposal ended; its records are forgotten, unless they were taken before.
-    pub(super) fn end_proposal(&mut self, id: &CommitId, end: Ended) {
-        let Some(waiting) = self.proposals.get_mut(id) else { return };
+    /// Notes how a proposal ended; its records are forgotten, unless they were taken before. What a proposal of this daemon did to the view is
+    /// taken back in the same transaction: a kill must not come between the two.
+    pub(super) fn end_proposal(&mut self, id: &CommitId, end: Ended, restores: bool) -> Vec<TreePath> {
+        let Some(waiting) = self.proposals.get_mut(id) else { return Vec::new() };
         waiting.ended = Some(end);
         let commit = waiting.commit.clone();
-        for (index, _) in self.held_of(&commit) {
-            self.held.remove(&key_of(&commit, index));
+        let held = self.held_of(&commit);
+        held.iter().for_each(|(index, _)| {
+            self.held.remove(&key_of(&commit, *index));
+        });
+        let paths: Vec<TreePath> = held.into_iter().map(|(_, record)| record.path).collect();
+        if restores && commit.header().author == self.me {
+            paths.iter().for_each(|path| self.restore_row(path));
         }
+        paths
     }
 
     /// Makes the row of a path what the view has there.
@@ -294,6 +301,29 @@ impl Book {
                 self.see(&place, entry);
             }
         }
+    }
+
+    /// What is known of disputed paths, for the trace.
+    pub(super) fn words(&self) -> String {
+        let kind = |kind: Option<&Kind>| match kind {
+            None => "-".to_owned(),
+            Some(Kind::File(file)) => format!("{:?}", file.hash),
+            Some(other) => format!("{other:?}"),
+        };
+        let head = |head: &Head| {
+            let vector = head.vector.iter().map(|(node, n)| format!("{}:{}", node.as_bytes()[0], n % 100_000));
+            let vector: Vec<String> = vector.collect();
+            let (author, state) = (head.record.author.as_bytes()[0], kind(head.state.kind()));
+            format!("{state} by {author}[{}]", vector.join(" "))
+        };
+        let word = |(path, heads): (&TreePath, &Heads)| {
+            let all: Vec<String> = heads.all().iter().map(head).collect();
+            let row = kind(self.index.side(Side::Remote).get(path).map(|entry| &entry.kind));
+            let base = kind(self.index.base().get(path).map(|base| &base.kind));
+            let held = if self.is_held(path) { " held" } else { "" };
+            format!("{path}: {} row {row} base {base}{held}", all.join(" | "))
+        };
+        self.heads.iter().map(word).collect::<Vec<_>>().join("; ")
     }
 
     fn see(&mut self, path: &TreePath, entry: Option<Entry>) {

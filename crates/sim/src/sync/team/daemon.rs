@@ -175,7 +175,7 @@ impl Daemon {
                 waiting.votes = most.unwrap_or(0);
             }
             if book.has(TeamBug::PolicyForgetsHeld) {
-                book.end_proposal(&id, Ended::Approved);
+                book.end_proposal(&id, Ended::Approved, false);
             }
         }
     }
@@ -230,21 +230,15 @@ impl Daemon {
         let bug = book.bug;
         if end == Ended::Approved || bug == Some(TeamBug::RefusedIsTaken) {
             book.take_held(&commit);
-        } else if commit.header().author == self.id && bug != Some(TeamBug::RowsNotRestored) {
-            let held = book.held_of(&commit);
-            if bug == Some(TeamBug::EndedBeforeRestored) {
-                book.end_proposal(id, end);
-                drop(book);
-                if is_dead(hub) {
-                    return true;
-                }
-                book = self.book.lock();
-            }
-            held.iter().for_each(|(_, record)| book.restore_row(&record.path));
         }
         drop(book);
-        if !is_dead(hub) {
-            self.book.lock().end_proposal(id, end);
+        if is_dead(hub) {
+            return true;
+        }
+        let is_whole = !matches!(bug, Some(TeamBug::RowsNotRestored | TeamBug::EndedBeforeRestored));
+        let paths = self.book.lock().end_proposal(id, end, is_whole);
+        if bug == Some(TeamBug::EndedBeforeRestored) && !is_dead(hub) {
+            paths.iter().for_each(|path| self.book.lock().restore_row(path));
         }
         true
     }

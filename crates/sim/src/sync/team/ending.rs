@@ -305,7 +305,7 @@ impl World {
 
     /// Paths of versions whose bytes are nowhere any more: their authors changed or removed them before anybody had them.
     fn nowhere(&self) -> Vec<TreePath> {
-        let all: Vec<usize> = (0..self.daemons.len()).collect();
+        let all: Vec<usize> = (0..self.daemons.len()).filter(|at| self.daemons[*at].is_here).collect();
         let there = available(&self.hub, &all);
         let is_gone = |kind: &Kind| kind.file().is_some_and(|file| !there.contains(&file.hash));
         let winners = self.members().into_iter().flat_map(|at| self.winners(at));
@@ -383,7 +383,9 @@ impl World {
             }
             let has_conflict = |path: &TreePath| book.index.conflicts().iter().any(|one| one.path == *path);
             let lost = book.heads.iter().filter(|(_, heads)| heads.lost_of(&daemon.id).is_some());
-            if let Some((path, _)) = lost.into_iter().find(|(path, _)| !has_conflict(path) && !is_near(&excused, path)) {
+            if let Some((path, _)) = lost.into_iter().find(|(path, _)| {
+                !has_conflict(path) && !book.is_held(path) && !is_near(&excused, path)
+            }) {
                 self.find(format!("a version of daemon {at} at {path} lost, and no conflict tells of it"));
             }
         }

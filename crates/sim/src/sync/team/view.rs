@@ -112,7 +112,7 @@ impl View {
         {
             let book = self.book.lock();
             let local = book.index.side(Side::Local);
-            let is_followed = |path: &TreePath| local.get(path).map(|entry| &entry.kind) == book.standing(path).as_ref();
+            let is_followed = |path: &TreePath| local.get(path).map(|entry| entry.kind.clone()) == book.expected_row(path);
             let lost = book.heads.iter().filter(|(_, heads)| heads.lost_of(&self.author.me).is_some());
             let paths: Vec<TreePath> = lost.map(|(path, _)| path.clone()).filter(is_followed).collect();
             for path in paths {

@@ -196,6 +196,10 @@ impl World {
             hub.tell(format_args!("pass of daemon {at}"));
             hub.count("pass");
             hub.tell_disk(at, "has");
+            if hub.lines.is_some() {
+                let words = self.daemons[at].book.lock().words();
+                hub.tell(format_args!("  daemon {at} knows {words}"));
+            }
         }
         let reached = (0..self.daemons.len()).filter(|other| *other == at || self.reaches(at, *other)).collect();
         let (hub, ledger, daemon) = (&self.hub, &self.ledger, &self.daemons[at]);

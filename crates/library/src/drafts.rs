@@ -180,6 +180,21 @@ impl Drafts {
         }
     }
 
+    /// Which versions the run saw: while a proposal of this node hides the winner, those that the proposal was made from.
+    fn seen<R: ViewReader>(
+        &self,
+        path: &TreePath,
+        heads: &Heads,
+        view: &R,
+        drafter: Drafter,
+    ) -> Result<Vector, R::Error> {
+        let known = seen_by(heads, &drafter.me);
+        let Some(proposed) = view.proposed(path)? else { return Ok(known) };
+        let winner = heads.winner().and_then(|head| head.state.kind());
+        let is_hidden = view.row(path)?.map(|entry| entry.kind).as_ref() != winner;
+        Ok(if is_hidden { proposed } else { proposed.joined(&known) })
+    }
+
     fn add<R: ViewReader>(
         &mut self,
         path: &TreePath,
@@ -202,14 +217,22 @@ impl Drafts {
             }
             return Ok(());
         }
-        let file = heads.winner().and_then(|head| head.state.kind()).and_then(Kind::file);
-        let parent = file.map(|file| file.hash);
-        let seen = view.proposed(path)?.unwrap_or_default().joined(&seen_by(heads, &drafter.me));
-        let vector = seen.next(drafter.me, drafter.now_s.max(won_by(heads).saturating_add(1)));
+        let parent = parent_of(heads, &state, &drafter.me);
+        let vector = self.seen(path, heads, view, drafter)?.next(drafter.me, drafter.now_s.max(won_by(heads).saturating_add(1)));
         self.at.insert(path.clone(), self.records.len());
         self.records.push(Record { path: path.clone(), state, vector, parent, moved_from });
         Ok(())
     }
+}
+
+/// The file that a version is made from. What this node made from its own version is made from what that one was made from: if another
+/// node changed the file meanwhile, it had that one, and a merge from a later base would take this node's first change for undone there.
+fn parent_of(heads: &Heads, state: &State, me: &NodeId) -> Option<ContentHash> {
+    let winner = heads.winner()?;
+    if state.is_live() && winner.record.author == *me && winner.state.is_live() {
+        return winner.parent;
+    }
+    winner.state.kind().and_then(Kind::file).map(|file| file.hash)
 }
 
 /// The winner, and the version of this node that lost to it: the run saw both.

@@ -219,9 +219,7 @@ impl Book {
             self.see(&record.path, entry);
             self.force_base(&record.path, base);
         } else {
-            let lost = self.heads.get(&record.path).and_then(|heads| heads.lost_of(&self.me));
-            let base = lost.map_or(BaseChange::Keep, |lost| BaseChange::Parent(lost.parent));
-            self.set_base(&record.path, base);
+            self.set_base_of_lost(&record.path);
         }
         self.refresh(&record.path);
     }
@@ -275,6 +273,14 @@ impl Book {
         let entry = self.winner(path).and_then(|head| entry_of(&head.state));
         self.see(path, entry);
         self.refresh(path);
+    }
+
+    /// A version of this daemon that lost while a proposal hid that is a conflict from now on.
+    fn set_base_of_lost(&mut self, path: &TreePath) {
+        let lost = self.heads.get(path).and_then(|heads| heads.lost_of(&self.me)).map(|lost| lost.parent);
+        if let Some(parent) = lost.filter(|_| !self.is_held(path)) {
+            self.set_base(path, BaseChange::Parent(parent));
+        }
     }
 
     /// Makes the rows of a path and of the folders above it what the view has there, but for what a proposal of this node says. A folder stands
@@ -393,6 +399,7 @@ impl Book {
         let Some(Step { heads, base, .. }) = self.taken(&before, head) else {
             // A proposal of one's own may have ended like this.
             if way == Way::Peer {
+                self.set_base_of_lost(&record.path);
                 self.refresh(&record.path);
             }
             return;

@@ -331,7 +331,9 @@ impl World {
     /// What nobody removed and nobody decided against stands under a name.
     fn check_live(&self) {
         let keeps_all = matches!(self.setup.strategy, Strategy::Manual | Strategy::KeepBoth);
-        if self.has_decided || !keeps_all || !self.is_honest() {
+        // What a proposal put there is taken back when it comes to nothing.
+        let is_taken_back = self.has_ended(|end| end != Ended::Approved);
+        if self.has_decided || !keeps_all || !self.is_honest() || is_taken_back {
             return;
         }
         let hub = self.hub.lock();

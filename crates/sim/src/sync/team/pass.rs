@@ -249,8 +249,9 @@ fn may_go(daemon: &Daemon, ledger: &Ledger, path: &TreePath, stood: &Kind) -> bo
         daemon.may_count(&signed.author, signed.seq)
             && signed.records.iter().any(|record| {
                 let is_about = record.path == *path && record.state.kind() != Some(stood);
-                // A folder stands wherever something stands in it.
-                (record.state.is_live() && record.path.is_below(path)) || is_about && {
+                // A folder stands wherever something stands in it, and a file where others have a folder is a conflict.
+                let is_live = record.state.is_live();
+                (is_live && record.path.is_below(path)) || (is_live && path.is_below(&record.path)) || is_about && {
                     let needed = needed(signed, record);
                     needed < 2 || yes() >= needed
                 }

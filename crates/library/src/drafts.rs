@@ -180,21 +180,6 @@ impl Drafts {
         }
     }
 
-    /// Which versions the run saw: while a proposal of this node hides the winner, those that the proposal was made from.
-    fn seen<R: ViewReader>(
-        &self,
-        path: &TreePath,
-        heads: &Heads,
-        view: &R,
-        drafter: Drafter,
-    ) -> Result<Vector, R::Error> {
-        let known = seen_by(heads, &drafter.me);
-        let Some(proposed) = view.proposed(path)? else { return Ok(known) };
-        let winner = heads.winner().and_then(|head| head.state.kind());
-        let is_hidden = view.row(path)?.map(|entry| entry.kind).as_ref() != winner;
-        Ok(if is_hidden { proposed } else { proposed.joined(&known) })
-    }
-
     fn add<R: ViewReader>(
         &mut self,
         path: &TreePath,
@@ -218,7 +203,8 @@ impl Drafts {
             return Ok(());
         }
         let parent = parent_of(heads, &state, &drafter.me);
-        let vector = self.seen(path, heads, view, drafter)?.next(drafter.me, drafter.now_s.max(won_by(heads).saturating_add(1)));
+        let counted = drafter.now_s.max(won_by(heads).saturating_add(1));
+        let vector = seen(path, heads, view, &drafter.me)?.next(drafter.me, counted);
         self.at.insert(path.clone(), self.records.len());
         self.records.push(Record { path: path.clone(), state, vector, parent, moved_from });
         Ok(())
@@ -235,13 +221,14 @@ fn parent_of(heads: &Heads, state: &State, me: &NodeId) -> Option<ContentHash> {
     winner.state.kind().and_then(Kind::file).map(|file| file.hash)
 }
 
-/// The winner, and the version of this node that lost to it: the run saw both.
-fn seen_by(heads: &Heads, me: &NodeId) -> Vector {
-    let vector = heads.vector_of_winner();
-    match heads.lost_of(me) {
-        Some(lost) => vector.joined(&lost.vector),
-        None => vector,
-    }
+/// Which versions a run saw: the version of this node that lost, the one that waits for votes, and the winner, unless something that this
+/// node made hid it.
+fn seen<R: ViewReader>(path: &TreePath, heads: &Heads, view: &R, me: &NodeId) -> Result<Vector, R::Error> {
+    let row = view.row(path)?.map(|entry| entry.kind);
+    let is_hidden = row.as_ref() != heads.winner().and_then(|head| head.state.kind());
+    let winner = if is_hidden { Vector::default() } else { heads.vector_of_winner() };
+    let lost = heads.lost_of(me).map(|head| head.vector.clone()).unwrap_or_default();
+    Ok(winner.joined(&lost).joined(&view.proposed(path)?.unwrap_or_default()))
 }
 
 /// How far the winner counts. A version that is made from it counts further, or one that lost to the winner could win against it.

@@ -80,6 +80,8 @@ pub(super) struct Book {
     recorded: u64,
     /// The greatest counter of one's own versions.
     pub(super) own_counter: u64,
+    /// Records that were taken, for the checker.
+    taken: BTreeSet<(NodeId, u64, u32)>,
     /// How often the records of a commit were taken, for the checker.
     pub(super) applied: BTreeMap<(NodeId, u64), u32>,
 }
@@ -107,6 +109,7 @@ impl Book {
             forked: BTreeSet::new(),
             recorded: 0,
             own_counter: 0,
+            taken: BTreeSet::new(),
             applied: BTreeMap::new(),
         }
     }
@@ -317,7 +320,8 @@ impl Book {
             Some(other) => format!("{other:?}"),
         };
         let head = |head: &Head| {
-            let vector = head.vector.iter().map(|(node, n)| format!("{}:{}", node.as_bytes()[0], n % 100_000));
+            let vector =
+                head.vector.iter().map(|(node, n)| format!("{}:{}", node.as_bytes()[0], n % 100_000));
             let vector: Vec<String> = vector.collect();
             let (author, state) = (head.record.author.as_bytes()[0], kind(head.state.kind()));
             format!("{state} by {author}[{}]", vector.join(" "))
@@ -358,6 +362,14 @@ impl Book {
         own.rev().map(|(_, record)| record).find(|record| record.path == *path)
     }
 
+    /// Places of the records of a commit that were taken.
+    pub(super) fn taken_of(&self, commit: &Commit) -> BTreeSet<u32> {
+        let id = (commit.header().author, commit.header().seq);
+        let all = 0..commit.header().record_count;
+        let is_taken = |index: &u32| self.taken.contains(&(id.0, id.1, *index));
+        all.filter(is_taken).collect()
+    }
+
     /// Whether a record of this daemon at a path waits.
     pub(super) fn is_held(&self, path: &TreePath) -> bool {
         self.held_at(&self.me, path).is_some()
@@ -385,14 +397,14 @@ impl Book {
     }
 
     fn hold(&mut self, commit: &Commit, index: u32, record: &Record, votes: u32, now_ms: u64) {
-        let begin =
-            || Waiting { commit: commit.clone(), votes: 0, seen_at_ms: now_ms, ended: None };
+        let begin = || Waiting { commit: commit.clone(), votes: 0, seen_at_ms: now_ms, ended: None };
         let waiting = self.proposals.entry(commit.id()).or_insert_with(begin);
         waiting.votes = waiting.votes.max(votes);
         self.held.insert(key_of(commit, index), record.clone());
     }
 
     fn take(&mut self, reference: RecordRef, record: &Record, way: Way) {
+        self.taken.insert((reference.author, reference.seq, reference.index));
         let before = self.heads.get(&record.path).cloned().unwrap_or_default();
         let Record { state, vector, parent, .. } = record.clone();
         let head = Head { record: reference, state, vector, parent };

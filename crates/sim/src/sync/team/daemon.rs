@@ -7,8 +7,8 @@ use std::sync::Arc;
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
 use swarm_library::{
-    Commit, CommitId, Guid, LibraryKey, Need, Outcome, Permission, Policy, Proposal, Record, Role, SignedVote,
-    Subject, Trust, Verdict, VoteTaken, counts,
+    Commit, CommitId, Guid, LibraryKey, Need, Outcome, Permission, Policy, Proposal, Record, Role,
+    SignedVote, Subject, Trust, Verdict, VoteTaken, counts,
 };
 use swarm_sync::TreePath;
 
@@ -167,7 +167,9 @@ impl Daemon {
         let mut book = self.book.lock();
         let open: Vec<CommitId> = open(&book);
         for id in open {
-            let Some(commit) = book.proposals.get(&id).map(|waiting| waiting.commit.clone()) else { continue };
+            let Some(commit) = book.proposals.get(&id).map(|waiting| waiting.commit.clone()) else {
+                continue;
+            };
             let Ok(records) = commit.records() else { continue };
             let votes = needs(&book, &policy(which), &records);
             let most = book.held_of(&commit).iter().map(|(index, _)| votes[*index as usize]).max();
@@ -251,8 +253,10 @@ impl Daemon {
         let mut votes: Vec<SignedVote> =
             book.votes.get(id).into_iter().flat_map(|votes| votes.iter().cloned()).collect();
         if bug == Some(TeamBug::VotesOfOtherCommits) {
-            let all: BTreeSet<NodeId> = book.votes.values().flat_map(|votes| votes.iter().map(|vote| vote.vote().voter)).collect();
-            needed = needed.saturating_sub(all.iter().filter(|node| self.trusted.contains(*node)).count() as u32);
+            let all: BTreeSet<NodeId> =
+                book.votes.values().flat_map(|votes| votes.iter().map(|vote| vote.vote().voter)).collect();
+            needed =
+                needed.saturating_sub(all.iter().filter(|node| self.trusted.contains(*node)).count() as u32);
         }
         if bug == Some(TeamBug::OneVoteLess) {
             needed -= 1;

@@ -24,11 +24,21 @@ impl World {
             4 => self.send_old_votes(at),
             5..=6 => self.vote_for_all(at),
             7 => self.forge(at, &mut rng),
-            8 => self.sign_evil("traitor counts into the future", at, |world, now| world.future(at, now, &mut rng)),
-            9..=11 => self.sign_evil("traitor calls a deletion a move", at, |world, now| world.disguised(at, now, &mut rng)),
-            12 => self.sign_evil("traitor signs bytes that nobody has", at, |world, now| world.nothing(at, now, &mut rng)),
-            13 => self.sign_evil("traitor signs a file without its folder", at, |world, now| world.orphan(at, now, &mut rng)),
-            14 => self.sign_evil("traitor signs versions that exclude each other", at, |world, _| world.many(at, &mut rng)),
+            8 => self.sign_evil("traitor counts into the future", at, |world, now| {
+                world.future(at, now, &mut rng)
+            }),
+            9..=11 => self.sign_evil("traitor calls a deletion a move", at, |world, now| {
+                world.disguised(at, now, &mut rng)
+            }),
+            12 => self.sign_evil("traitor signs bytes that nobody has", at, |world, now| {
+                world.nothing(at, now, &mut rng)
+            }),
+            13 => self.sign_evil("traitor signs a file without its folder", at, |world, now| {
+                world.orphan(at, now, &mut rng)
+            }),
+            14 => self.sign_evil("traitor signs versions that exclude each other", at, |world, _| {
+                world.many(at, &mut rng)
+            }),
             _ => self.sign_evil("traitor deletes a file", at, |world, _| {
                 let all = world.deletions(at);
                 let len = all.len() as u64;
@@ -110,7 +120,8 @@ impl World {
             if let Some(commit) = commit {
                 let now = now_ms(&self.hub, at);
                 let subject = swarm_library::Subject::of(&commit);
-                let vote = swarm_library::SignedVote::sign(&self.daemons[at].key, subject, Verdict::Yes, "", now);
+                let vote =
+                    swarm_library::SignedVote::sign(&self.daemons[at].key, subject, Verdict::Yes, "", now);
                 self.ledger.lock().note_vote(&vote);
                 self.daemons[at].on_votes(&[vote]);
             }
@@ -121,7 +132,8 @@ impl World {
     fn forge(&self, at: usize, rng: &mut Rng) {
         let id = self.daemons[at].id;
         let book = self.daemons[at].book.lock();
-        let others: Vec<Commit> = book.all_commits().filter(|commit| commit.header().author != id).cloned().collect();
+        let others: Vec<Commit> =
+            book.all_commits().filter(|commit| commit.header().author != id).cloned().collect();
         drop(book);
         if others.is_empty() {
             return;
@@ -154,8 +166,12 @@ impl World {
     /// A deletion beside a record that names its path as the old place of other bytes.
     fn disguised(&self, at: usize, now_s: u64, rng: &mut Rng) -> Vec<Record> {
         let book = self.daemons[at].book.lock();
-        let files: Vec<TreePath> =
-            book.heads.keys().filter(|path| book.standing(path).as_ref().is_some_and(is_file)).cloned().collect();
+        let files: Vec<TreePath> = book
+            .heads
+            .keys()
+            .filter(|path| book.standing(path).as_ref().is_some_and(is_file))
+            .cloned()
+            .collect();
         if files.is_empty() {
             return Vec::new();
         }
@@ -203,7 +219,8 @@ impl World {
 }
 
 fn live(text: &str) -> Live {
-    let content = FileContent { len: text.len() as u64, hash: ContentHash::of(text.as_bytes()), executable: false };
+    let content =
+        FileContent { len: text.len() as u64, hash: ContentHash::of(text.as_bytes()), executable: false };
     Live { kind: Kind::File(content), modified_ns: 0, sha256: None }
 }
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use swarm_sync::{
-    Choice, ConflictId, ContentHash, Deed, Difference, Index, IndexStep, Known, PerSide, RunId, Side, TreePath,
+    Choice, ConflictId, ContentHash, Deed, Difference, Index, IndexStep, Known, PerSide, RunId, Side,
+    TreePath,
 };
 
 use super::super::hub::Shared;

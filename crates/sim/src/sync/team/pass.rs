@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use swarm_core::base::mix;
 use swarm_library::{Drafts, Record};
 use swarm_sync::{
-    Beside, Guard, Kind, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run, RunError, RunEvent, RunId,
+    Beside, ContentHash, Guard, Kind, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run, RunError, RunEvent, RunId,
     Side, Source, Strategy, TreePath, keep_texts, limits, observe_side, propose,
 };
 
@@ -195,34 +195,35 @@ fn check_plan(around: &Around<'_>, plan: &Plan) {
 }
 
 /// What is wrong with an operation on a folder.
-fn fault(
-    daemon: &Daemon,
-    ledger: &Ledger,
-    moves: &[(&TreePath, &TreePath)],
-    op: &Op,
-) -> Option<String> {
+fn fault(daemon: &Daemon, ledger: &Ledger, moves: &[(&TreePath, &TreePath)], op: &Op) -> Option<String> {
     let at = daemon.at;
     match &op.kind {
         OpKind::Remove => {
             let kind = op.expected.as_ref().map(|entry| &entry.kind)?;
-            let path = moves.iter().rev().fold(op.path.clone(), |path, (from, to)| {
-                path.moved(to, from).unwrap_or(path)
-            });
+            let path = moves
+                .iter()
+                .rev()
+                .fold(op.path.clone(), |path, (from, to)| path.moved(to, from).unwrap_or(path));
             let is_let = [&op.path, &path].into_iter().any(|path| may_go(daemon, ledger, path, kind));
             (!is_let).then(|| format!("daemon {at} removes {} without enough votes", op.path))
         }
         OpKind::Put { content, source: Source::Other { .. }, .. } => {
             let is_let = is_signed(daemon, ledger, content);
-            (!is_let).then(|| format!("daemon {at} puts {content:?} at {}, which nobody who counts signed", op.path))
+            (!is_let).then(|| {
+                format!("daemon {at} puts {content:?} at {}, which nobody who counts signed", op.path)
+            })
         }
         OpKind::MakeFolder | OpKind::Move { .. } | OpKind::Put { .. } | OpKind::SetExecutable { .. } => None,
     }
 }
 
 fn is_signed(daemon: &Daemon, ledger: &Ledger, content: &Kind) -> bool {
-    let hash = |kind: &Kind| kind.file().map(|file| file.hash);
+    let hash = file_hash;
     let is_it = |record: &Record| {
-        record.state.kind().is_some_and(|kind| kind == content || (hash(kind).is_some() && hash(kind) == hash(content)))
+        record
+            .state
+            .kind()
+            .is_some_and(|kind| kind == content || (hash(kind).is_some() && hash(kind) == hash(content)))
     };
     let mut all = ledger.commits.values();
     all.any(|signed| daemon.may_count(&signed.author, signed.seq) && signed.records.iter().any(is_it))
@@ -244,19 +245,29 @@ fn may_go(daemon: &Daemon, ledger: &Ledger, path: &TreePath, stood: &Kind) -> bo
         let is_it = |record: &Record| record.path == *path && record.state.kind() == Some(stood);
         !ledger.commits.values().any(|signed| signed.records.iter().any(is_it))
     };
-    is_implied || was_taken_back(daemon, path, stood) || ledger.commits.iter().any(|(id, signed)| {
-        let yes = || ledger.yes_of(id, |node| daemon.may_count(node, 0));
-        daemon.may_count(&signed.author, signed.seq)
-            && signed.records.iter().any(|record| {
-                let is_about = record.path == *path && record.state.kind() != Some(stood);
-                // A folder stands wherever something stands in it, and a file where others have a folder is a conflict.
-                let is_live = record.state.is_live();
-                (is_live && record.path.is_below(path)) || (is_live && path.is_below(&record.path)) || is_about && {
-                    let needed = needed(signed, record);
-                    needed < 2 || yes() >= needed
-                }
-            })
-    })
+    is_implied
+        || was_taken_back(daemon, path, stood)
+        || ledger.commits.iter().any(|(id, signed)| {
+            let yes = || ledger.yes_of(id, |node| daemon.may_count(node, 0));
+            daemon.may_count(&signed.author, signed.seq)
+                && signed.records.iter().any(|record| {
+                    // What a user moved away was deleted at its old place.
+                let is_old = !record.state.is_live() && record.parent.is_some() && record.parent == file_hash(stood);
+                let is_about = (record.path == *path || is_old) && record.state.kind() != Some(stood);
+                    // A folder stands wherever something stands in it, and a file where others have a folder is a conflict.
+                    let is_live = record.state.is_live();
+                    (is_live && record.path.is_below(path))
+                        || (is_live && path.is_below(&record.path))
+                        || is_about && {
+                            let needed = needed(signed, record);
+                            needed < 2 || yes() >= needed
+                        }
+                })
+        })
+}
+
+fn file_hash(kind: &Kind) -> Option<ContentHash> {
+    kind.file().map(|file| file.hash)
 }
 
 /// Whether this daemon itself put it there, by a proposal that came to nothing.
@@ -272,7 +283,7 @@ fn was_taken_back(daemon: &Daemon, path: &TreePath, stood: &Kind) -> bool {
 
 /// Whether the same bytes come to another path in the same commit.
 fn is_move(signed: &Signed, from: &TreePath, stood: &Kind) -> bool {
-    let hash = |kind: &Kind| kind.file().map(|file| file.hash);
+    let hash = file_hash;
     signed.records.iter().any(|record| {
         let kind = record.state.kind();
         record.moved_from.as_ref() == Some(from)

@@ -74,7 +74,9 @@ impl World {
             57 => self.any_trust(rng),
             58 => Act::Presence { at: self.member(rng), is_here: rng.below(3) > 0 },
             59 => Act::Decide { at, which: rng.below(4), choice: rng.below(3) },
-            _ if self.setup.parts[0] == Part::Traitor => Act::Evil { what: rng.below(16), luck: rng.next_u64() >> 32 },
+            _ if self.setup.parts[0] == Part::Traitor => {
+                Act::Evil { what: rng.below(16), luck: rng.next_u64() >> 32 }
+            }
             _ => Act::Pass { at, thorough: false },
         };
         self.pace(rng, true);
@@ -133,7 +135,8 @@ impl World {
     fn write_both(&mut self, rng: &mut Rng) {
         let (one, other) = (self.member(rng), self.member(rng));
         let (mine, theirs) = (self.tree(one), self.tree(other));
-        let is_shared = |path: &&TreePath| mine[*path].file().is_some() && theirs.get(*path) == mine.get(*path);
+        let is_shared =
+            |path: &&TreePath| mine[*path].file().is_some() && theirs.get(*path) == mine.get(*path);
         let shared: Vec<&TreePath> = mine.keys().filter(is_shared).collect();
         if one == other || shared.is_empty() {
             return;

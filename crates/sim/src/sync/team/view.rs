@@ -69,7 +69,8 @@ impl View {
             self.hub.lock().count("draft refused: folder is not empty");
             return Err(ReplicaError::NotEmpty { path: op.path.clone() });
         }
-        let drafted = self.drafts().draft(op, &*book, self.drafter(&book)).unwrap_or_else(|never| match never {});
+        let drafted =
+            self.drafts().draft(op, &*book, self.drafter(&book)).unwrap_or_else(|never| match never {});
         if drafted == Drafted::Done {
             self.note_gone(&book, op);
         }
@@ -112,12 +113,15 @@ impl View {
         {
             let book = self.book.lock();
             let local = book.index.side(Side::Local);
-            let is_followed = |path: &TreePath| local.get(path).map(|entry| entry.kind.clone()) == book.expected_row(path);
+            let is_followed =
+                |path: &TreePath| local.get(path).map(|entry| entry.kind.clone()) == book.expected_row(path);
             let lost = book.heads.iter().filter(|(_, heads)| heads.lost_of(&self.author.me).is_some());
             let paths: Vec<TreePath> = lost.map(|(path, _)| path.clone()).filter(is_followed).collect();
             for path in paths {
                 self.hub.lock().count("own version lost, and its dispute ended");
-                self.drafts().settle(&path, &*book, self.drafter(&book)).unwrap_or_else(|never| match never {});
+                self.drafts()
+                    .settle(&path, &*book, self.drafter(&book))
+                    .unwrap_or_else(|never| match never {});
             }
         }
         self.settle()?;

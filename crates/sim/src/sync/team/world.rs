@@ -201,9 +201,11 @@ impl World {
                 hub.tell(format_args!("  daemon {at} knows {words}"));
             }
         }
-        let reached = (0..self.daemons.len()).filter(|other| *other == at || self.reaches(at, *other)).collect();
+        let reached =
+            (0..self.daemons.len()).filter(|other| *other == at || self.reaches(at, *other)).collect();
         let (hub, ledger, daemon) = (&self.hub, &self.ledger, &self.daemons[at]);
-        let passed = pass(&Around { hub, ledger, daemon, reached, strategy: self.setup.strategy }, run, thorough);
+        let passed =
+            pass(&Around { hub, ledger, daemon, reached, strategy: self.setup.strategy }, run, thorough);
         self.hub.lock().tell_disk(at, "has now");
         passed
     }
@@ -280,7 +282,9 @@ impl World {
     }
 
     fn on_commit(&self, from: &usize, daemon: &Daemon, commit: &Commit) -> bool {
-        if self.ledger.lock().read.insert(commit.id()) && Commit::decode(commit.encode()).as_ref() != Ok(commit) {
+        if self.ledger.lock().read.insert(commit.id())
+            && Commit::decode(commit.encode()).as_ref() != Ok(commit)
+        {
             self.find("a commit is another one after it was read from its bytes".to_owned());
         }
         let author = commit.header().author;
@@ -336,7 +340,11 @@ impl World {
     fn link(&mut self, one: usize, other: usize, is_up: bool) {
         let pair = (one.min(other), one.max(other));
         self.count("link up or down");
-        if is_up { self.cut.remove(&pair) } else { self.cut.insert(pair) };
+        if is_up {
+            self.cut.remove(&pair)
+        } else {
+            self.cut.insert(pair)
+        };
     }
 
     fn partition(&mut self, groups: u64) {

@@ -52,6 +52,8 @@ pub(crate) struct Session {
     blind: PerSide<Vec<Blind>>,
     stop: Arc<AtomicBool>,
     last_run_ms: u64,
+    /// The last pass ended in the midst of a run.
+    is_cut_off: bool,
 }
 
 /// What a pass did.
@@ -90,6 +92,7 @@ impl Session {
         let index = SqliteIndex::open(&path)?;
         let mut book = LibraryBook::open(&path)?;
         book.unpark_all()?;
+        book.settle_own(&key.public(), true)?;
         let memory = AuthorMemory::new(&folder, key.public());
         let told_policies =
             ToldPolicies::open(&folder).map_err(LibraryError::state(&folder, "read the policies in"))?;
@@ -127,6 +130,7 @@ impl Session {
             blind,
             stop,
             last_run_ms: 0,
+            is_cut_off: false,
         })
     }
 
@@ -336,6 +340,10 @@ impl Session {
     /// Plans and performs once.
     pub(crate) fn pass(&mut self, approved: bool) -> Result<PassReport, LibraryError> {
         let mut report = PassReport::default();
+        if self.is_cut_off {
+            let me = self.signer.key.public();
+            self.book.settle_own(&me, true)?;
+        }
         self.next_run();
         let mut proposal = self.propose()?;
         for _ in 0..REPLANS_MAX {
@@ -355,8 +363,13 @@ impl Session {
             report.held = Some(deletions);
             return Ok(report);
         }
+        // What was signed before an error is in no tree yet.
+        self.is_cut_off = true;
         self.carry_out(&proposal, &mut report)?;
+        self.is_cut_off = false;
         report.commits += self.settle_disputes()?;
+        let me = self.signer.key.public();
+        self.book.settle_own(&me, false)?;
         Ok(report)
     }
 

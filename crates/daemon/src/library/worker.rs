@@ -457,16 +457,9 @@ impl Worker {
             };
             if end == ProposalEnd::Approved {
                 self.session.take_held(&known.id)?;
-                self.session.book.end_proposal(&known.id, end, now_ms)?;
-                continue;
             }
-            let paths = self.session.book.end_proposal(&known.id, end, now_ms)?;
-            if known.author == me {
-                // What this disk shows is not what the view says any more: the next pass brings it back.
-                for path in &paths {
-                    self.session.book.restore_row(path)?;
-                }
-            }
+            // What this disk shows may not be what the view says any more: the next pass brings it back.
+            self.session.book.end_proposal(&known.id, end, &me, now_ms)?;
         }
         Ok(())
     }

@@ -264,7 +264,9 @@ impl World {
             let count = |at: &usize| self.daemons[*at].book.lock().index.conflicts().len();
             let open: Vec<(usize, usize)> = (0..self.daemons.len())
                 .filter(|at| self.daemons[*at].is_here)
-                .map(|at| (at, count(&at))).filter(|(_, count)| *count > 0).collect();
+                .map(|at| (at, count(&at)))
+                .filter(|(_, count)| *count > 0)
+                .collect();
             let Some((at, count)) = open.first().copied() else { return };
             if turn + 1 == DECISIONS_MAX {
                 self.find("decisions do not end the conflicts".to_owned());

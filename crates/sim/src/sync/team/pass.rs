@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use swarm_core::base::mix;
 use swarm_library::{Drafts, Record};
 use swarm_sync::{
-    Beside, ContentHash, Guard, Kind, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run, RunError, RunEvent, RunId,
-    Side, Source, Strategy, TreePath, keep_texts, limits, observe_side, propose,
+    Beside, ContentHash, Guard, Kind, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run, RunError,
+    RunEvent, RunId, Side, Source, Strategy, TreePath, keep_texts, limits, observe_side, propose,
 };
 
 use super::super::hub::Shared;
@@ -252,8 +252,10 @@ fn may_go(daemon: &Daemon, ledger: &Ledger, path: &TreePath, stood: &Kind) -> bo
             daemon.may_count(&signed.author, signed.seq)
                 && signed.records.iter().any(|record| {
                     // What a user moved away was deleted at its old place.
-                let is_old = !record.state.is_live() && record.parent.is_some() && record.parent == file_hash(stood);
-                let is_about = (record.path == *path || is_old) && record.state.kind() != Some(stood);
+                    let is_old = !record.state.is_live()
+                        && record.parent.is_some()
+                        && record.parent == file_hash(stood);
+                    let is_about = (record.path == *path || is_old) && record.state.kind() != Some(stood);
                     // A folder stands wherever something stands in it, and a file where others have a folder is a conflict.
                     let is_live = record.state.is_live();
                     (is_live && record.path.is_below(path))

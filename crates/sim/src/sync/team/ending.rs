@@ -264,7 +264,9 @@ impl World {
             let count = |at: &usize| self.daemons[*at].book.lock().index.conflicts().len();
             let open: Vec<(usize, usize)> = (0..self.daemons.len())
                 .filter(|at| self.daemons[*at].is_here)
-                .map(|at| (at, count(&at))).filter(|(_, count)| *count > 0).collect();
+                .map(|at| (at, count(&at)))
+                .filter(|(_, count)| *count > 0)
+                .collect();
             let Some((at, count)) = open.first().copied() else { return };
             if turn + 1 == DECISIONS_MAX {
                 self.find("decisions do not end the conflicts".to_owned());
@@ -324,7 +326,7 @@ impl World {
         let all: Vec<usize> = (0..self.daemons.len()).filter(|at| self.daemons[*at].is_here).collect();
         let there = available(&self.hub, &all);
         let is_gone = |kind: &Kind| kind.file().is_some_and(|file| !there.contains(&file.hash));
-        let winners = self.members().into_iter().flat_map(|at| self.winners(at));
+        let winners = all.iter().flat_map(|at| self.winners(*at));
         winners.filter(|(_, kind)| is_gone(kind)).map(|(path, _)| path).collect()
     }
 

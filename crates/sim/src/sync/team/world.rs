@@ -144,8 +144,8 @@ impl World {
             Act::Pass { at, thorough } => self.watched(at, |world| {
                 world.pass(at, thorough);
             }),
-            Act::Tally(at) => self.watched(at, |world| {
-                world.daemons[at].tally(&world.hub);
+            Act::Tally { at, transactions } => self.watched(at, |world| {
+                world.daemons[at].tally(&world.hub, transactions);
             }),
             other => {
                 self.act_at_once(other);
@@ -157,7 +157,7 @@ impl World {
 
     fn act_at_once(&mut self, act: Act) {
         match act {
-            Act::Pass { .. } | Act::Tally(_) => {}
+            Act::Pass { .. } | Act::Tally { .. } => {}
             Act::Event(event) => {
                 if let Event::Edit(at, _) = &event {
                     self.editors.insert(*at);

@@ -146,7 +146,7 @@ impl Drafts {
             let is_there = self.standing(to, view)?.is_some();
             return Ok(if is_there { Drafted::Done } else { Drafted::Changed });
         };
-        if kind != expected.kind {
+        if kind != expected.kind || self.standing(to, view)?.is_some() {
             return Ok(Drafted::Changed);
         }
         let mut moved = vec![(from.clone(), live(kind, expected.modified_ns))];

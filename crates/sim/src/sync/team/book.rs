@@ -126,9 +126,8 @@ impl Book {
         match seq.cmp(&next) {
             std::cmp::Ordering::Greater => Place::Gap,
             std::cmp::Ordering::Equal if header.previous == last.map(|last| last.commit.id()) => Place::Next,
-            std::cmp::Ordering::Equal => Place::Equivocation,
             std::cmp::Ordering::Less if all[seq as usize - 1].commit.id() == commit.id() => Place::Known,
-            std::cmp::Ordering::Less => Place::Equivocation,
+            std::cmp::Ordering::Equal | std::cmp::Ordering::Less => Place::Equivocation,
         }
     }
 

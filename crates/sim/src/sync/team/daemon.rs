@@ -218,13 +218,15 @@ impl Daemon {
         Some(vote)
     }
 
-    /// Looks whether the votes about each proposal suffice; takes or drops its records. A kill may come between two transactions.
-    pub(super) fn tally(&self, hub: &Shared) -> usize {
+    /// Looks whether the votes about each proposal suffice; takes or drops its records. A kill may come between two transactions, and does
+    /// after so many of them.
+    pub(super) fn tally(&self, hub: &Shared, transactions: u32) -> usize {
         let open: Vec<CommitId> = open(&self.book.lock());
-        open.iter().filter(|id| self.tally_one(hub, id)).count()
+        let is_dead = || is_dead(hub, transactions);
+        open.iter().filter(|id| self.tally_one(hub, id, &is_dead)).count()
     }
 
-    fn tally_one(&self, hub: &Shared, id: &CommitId) -> bool {
+    fn tally_one(&self, hub: &Shared, id: &CommitId, is_dead: &dyn Fn() -> bool) -> bool {
         let Some((end, commit)) = self.outcome(id, now_ms(hub, self.at)) else { return false };
         hub.lock().count(word_of(end));
         hub.lock().tell(format_args!("  daemon {} ends a proposal: {end:?}", self.at));
@@ -234,12 +236,12 @@ impl Daemon {
             book.take_held(&commit);
         }
         drop(book);
-        if is_dead(hub) {
+        if is_dead() {
             return true;
         }
         let is_whole = !matches!(bug, Some(TeamBug::RowsNotRestored | TeamBug::EndedBeforeRestored));
         let paths = self.book.lock().end_proposal(id, end, is_whole);
-        if bug == Some(TeamBug::EndedBeforeRestored) && !is_dead(hub) {
+        if bug == Some(TeamBug::EndedBeforeRestored) && !is_dead() {
             paths.iter().for_each(|path| self.book.lock().restore_row(path));
         }
         true
@@ -290,10 +292,10 @@ pub(super) fn open(book: &Book) -> Vec<CommitId> {
 }
 
 /// Between two transactions something may happen.
-fn is_dead(hub: &Shared) -> bool {
+fn is_dead(hub: &Shared, transactions: u32) -> bool {
     let mut hub = hub.lock();
     hub.advance();
-    hub.running.as_ref().is_some_and(|running| running.is_dead)
+    hub.running.as_ref().is_some_and(|running| running.is_dead || running.effects > transactions)
 }
 
 fn word_of(end: Ended) -> &'static str {

@@ -252,20 +252,24 @@ fn may_go(daemon: &Daemon, ledger: &Ledger, path: &TreePath, stood: &Kind) -> bo
             daemon.may_count(&signed.author, signed.seq)
                 && signed.records.iter().any(|record| {
                     // What a user moved away was deleted at its old place.
-                    let is_old = !record.state.is_live()
-                        && record.parent.is_some()
-                        && record.parent == file_hash(stood);
+                    let is_old = !record.state.is_live() && had(ledger, &record.path, stood);
                     let is_about = (record.path == *path || is_old) && record.state.kind() != Some(stood);
                     // A folder stands wherever something stands in it, and a file where others have a folder is a conflict.
                     let is_live = record.state.is_live();
-                    (is_live && record.path.is_below(path))
-                        || (is_live && path.is_below(&record.path))
+                    (is_live && (record.path.is_below(path) || path.is_below(&record.path)))
                         || is_about && {
                             let needed = needed(signed, record);
                             needed < 2 || yes() >= needed
                         }
                 })
         })
+}
+
+/// Whether somebody signed these bytes for this path.
+fn had(ledger: &Ledger, path: &TreePath, stood: &Kind) -> bool {
+    let is_it =
+        |record: &Record| record.path == *path && record.state.kind().and_then(file_hash) == file_hash(stood);
+    file_hash(stood).is_some() && ledger.commits.values().any(|signed| signed.records.iter().any(is_it))
 }
 
 fn file_hash(kind: &Kind) -> Option<ContentHash> {

@@ -438,6 +438,7 @@ pub(super) fn message_samples() -> Samples {
                 frontier,
                 votes_digest: Some([1; 32]),
                 policy,
+                is_policy_taken_over: false,
                 name: text(),
                 guid: "g".to_owned(),
             }),

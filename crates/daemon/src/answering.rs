@@ -15,6 +15,7 @@ use crate::control::Call;
 use crate::daemon::{Desk, Running};
 use crate::exchange::{self, PeerLibrary, PeerState};
 use crate::library::{self, Answer, Deciding, Input, LibraryState, Question};
+use crate::policy_words;
 use crate::protocol::{Reply, Request};
 use crate::status::{
     LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,
@@ -356,6 +357,9 @@ fn library_status(
     if let Some(trouble) = &state.trouble {
         error("", "stopped", trouble);
     }
+    if let Some(trouble) = &state.fetch_trouble {
+        error("", "fetch", trouble);
+    }
     for (path, why) in &state.refused {
         error(path, "refused", why);
     }
@@ -391,7 +395,7 @@ fn library_status(
         mounts,
         commits: state.frontier.positions().map(|position| position.seq).sum(),
         eta_seconds,
-        policy_differences: policy_differences(key, settings.policy, states),
+        policy_differences: policy_differences(key, state.policy, states),
         locks: locks(desk, key),
     }
 }
@@ -419,7 +423,8 @@ fn percent(here: u64, all: u64, is_complete: bool) -> String {
 fn policy_differences(key: &LibraryKey, own: swarm_library::Policy, states: &[PeerState]) -> Vec<String> {
     let differs = |state: &PeerState| {
         let policy = state.libraries.get(key)?.policy?;
-        (policy != own).then(|| format!("{} {policy:?}", state.node.short()))
+        let words = policy_words::difference(&own, &policy)?;
+        Some(format!("{}: {words}", state.node.short()))
     };
     states.iter().filter_map(differs).collect()
 }
@@ -460,8 +465,8 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             trust: trust_word(trust).to_owned(),
             connected: state.is_some(),
             user: state.and_then(|state| state.user.clone()),
-            told_by: Vec::new(),
             libraries: state.map(|state| peer_libraries(desk, state)).unwrap_or_default(),
+            ..PeerStatus::default()
         });
     }
     for (node, told) in &desk.told {
@@ -477,9 +482,9 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             trust: "unknown".to_owned(),
             connected: state.is_some(),
             user: state.and_then(|state| state.user.clone()),
-            trouble: None,
             told_by: told.keys().map(NodeId::to_string).collect(),
             libraries: state.map(|state| peer_libraries(desk, state)).unwrap_or_default(),
+            ..PeerStatus::default()
         });
     }
     for state in states.iter().filter(|state| !seen.contains(&state.node)) {
@@ -493,6 +498,12 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             libraries: peer_libraries(desk, state),
             ..PeerStatus::default()
         });
+    }
+    for peer in &mut shown {
+        let node: Option<NodeId> = peer.node.as_ref().and_then(|node| node.parse().ok());
+        if let Some(totals) = node.and_then(|node| desk.traffic.of_peers.get(&node)) {
+            (peer.received, peer.sent) = (totals.received_len, totals.sent_len);
+        }
     }
     shown
 }

@@ -14,7 +14,7 @@ use swarm_discovery::Finders;
 use swarm_library::wire::{Hello, ListedPeer, PROTOCOL_MAJOR, PROTOCOL_MINOR};
 use swarm_library::{Guid, LibraryKey, Locks, Role, SignedLock};
 use swarm_link::{Endpoint, IdentityStore, LinkOptions};
-use swarm_node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
+use swarm_node::{Limits, Node, NodeEvent, NodeSnapshot, Options, WireTotals};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -84,7 +84,7 @@ pub(crate) struct Desk {
 }
 
 /// Bytes that came and went, for rates.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
     at: Option<Instant>,
     received_len: u64,
@@ -92,6 +92,8 @@ pub(crate) struct Traffic {
     /// Bytes a second, over the last seconds.
     pub(crate) down: u64,
     pub(crate) up: u64,
+    /// Of each peer, since the start.
+    pub(crate) of_peers: BTreeMap<NodeId, WireTotals>,
 }
 
 impl Daemon {
@@ -350,7 +352,7 @@ impl Desk {
         }
         if self.traffic.at.is_none_or(|at| at.elapsed() >= TRAFFIC_INTERVAL) {
             let snapshot = self.node.snapshot().await;
-            self.traffic.take(&snapshot);
+            self.traffic.take(snapshot);
         }
     }
 
@@ -570,7 +572,7 @@ impl Running {
 }
 
 impl Traffic {
-    fn take(&mut self, snapshot: &NodeSnapshot) {
+    fn take(&mut self, snapshot: NodeSnapshot) {
         let now = clock::moment();
         let (received_len, sent_len) = (snapshot.wire_total.received_len, snapshot.wire_total.sent_len);
         if let Some(at) = self.at {
@@ -579,6 +581,7 @@ impl Traffic {
             (self.down, self.up) = (rate(received_len, self.received_len), rate(sent_len, self.sent_len));
         }
         (self.at, self.received_len, self.sent_len) = (Some(now), received_len, sent_len);
+        self.of_peers = snapshot.wire;
     }
 }
 

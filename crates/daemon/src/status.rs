@@ -40,7 +40,7 @@ pub struct StatusError {
     pub guid: String,
     /// Which file; empty for the whole library.
     pub file: String,
-    /// What it is: `hash-mismatch`, `refused`, `stopped`, `equivocation`.
+    /// What it is: `hash-mismatch`, `refused`, `fetch`, `stopped`, `equivocation`.
     pub issue: String,
     /// For people.
     pub detail: String,
@@ -130,6 +130,12 @@ pub struct PeerStatus {
     pub user: Option<String>,
     /// Who told of it, if it is not of this node's own list.
     pub told_by: Vec<String>,
+    /// Bytes that came from it since this daemon started, over all links.
+    #[serde(default)]
+    pub received: u64,
+    /// Bytes that went to it.
+    #[serde(default)]
+    pub sent: u64,
     /// Libraries that both have, or that the peer offers.
     pub libraries: Vec<PeerLibraryStatus>,
 }

@@ -118,6 +118,8 @@ pub struct Standing {
     pub votes_digest: Option<[u8; 32]>,
     /// Its policy; `None` if the receiver is not told.
     pub policy: Option<Policy>,
+    /// Whether the sender took the policy over from its peers: whoever hears of it from its owner goes by the owner.
+    pub is_policy_taken_over: bool,
     /// What the sender calls the library; empty if the receiver is not told.
     pub name: String,
     /// The GUID of the library, for a member that does not have it yet; empty if the receiver is not told.

@@ -173,6 +173,7 @@ impl Standing {
             positions: self.frontier.positions().map(Position::to_proto).collect(),
             votes_digest: self.votes_digest.map(|hash| to_bytes(&hash)).unwrap_or_default(),
             policy: self.policy.map(Policy::to_proto),
+            is_policy_taken_over: self.is_policy_taken_over,
             name: cut(&self.name, TEXT_LEN_MAX),
             guid: cut(&self.guid, GUID_LEN_MAX),
         }
@@ -185,6 +186,7 @@ impl Standing {
             frontier: Frontier::from_positions(positions).ok_or(WireError::Field("positions"))?,
             votes_digest: optional32(&frontier.votes_digest, WireError::Field("votes_digest"))?,
             policy: frontier.policy.as_ref().map(Policy::from_proto),
+            is_policy_taken_over: frontier.is_policy_taken_over,
             name: told(frontier.name.clone(), TEXT_LEN_MAX, "name")?,
             guid: told(frontier.guid.clone(), GUID_LEN_MAX, "guid")?,
         })

@@ -7,7 +7,7 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, SaltStri
 use argon2::{Argon2, PasswordHash};
 use swarm_core::base::NodeId;
 use swarm_library::wire::Hello;
-use swarm_library::{LibraryKey, Policy, Role, Trust};
+use swarm_library::{LibraryKey, Role, Trust};
 
 /// A peer of this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,6 @@ pub(crate) struct Access {
 pub(crate) struct LibraryRule {
     pub(crate) name: String,
     pub(crate) guid: String,
-    pub(crate) policy: Policy,
 }
 
 impl Access {

@@ -30,7 +30,7 @@ pub(crate) use dialing::{Dialed, Target, keep_linked};
 
 use crate::clock;
 use crate::contents;
-use crate::library::{Input as LibraryInput, LibraryHandle, LibraryState};
+use crate::library::{Input as LibraryInput, LibraryHandle, LibraryState, ToldPolicy};
 use crate::limits::LINKS_MAX;
 use links::{LinkStart, Outgoing};
 
@@ -125,7 +125,15 @@ pub(crate) struct Exchange {
     own_list: (Vec<ListedPeer>, Vec<ListedUser>),
     locks: BTreeMap<LibraryKey, Vec<SignedLock>>,
     /// What was said of a library last: it is not said again.
-    said: BTreeMap<LibraryKey, (Frontier, [u8; 32])>,
+    said: BTreeMap<LibraryKey, Said>,
+}
+
+/// What peers are told whenever it changes.
+#[derive(PartialEq)]
+struct Said {
+    frontier: Frontier,
+    votes_digest: [u8; 32],
+    policy: Policy,
 }
 
 /// A link that stands.
@@ -281,7 +289,7 @@ impl Exchange {
             return self.on_down(link, "it says something before Hello");
         }
         match message {
-            Message::Frontier(standing) => self.on_frontier(link, standing),
+            Message::Frontier(standing) => self.on_frontier(link, standing).await,
             Message::CommitsRequest { library, after } => self.on_request(link, library, after),
             Message::Votes { library, votes } => self.on_votes(link, library, votes).await,
             Message::Seek { library, contents } => {
@@ -389,7 +397,7 @@ impl Exchange {
         known.into_iter().for_each(|library| self.ask_around(library));
     }
 
-    fn on_frontier(&mut self, link: u64, standing: Standing) {
+    async fn on_frontier(&mut self, link: u64, standing: Standing) {
         let library = standing.library;
         let role = self.role_of(link, &library);
         let Some(linked) = self.links.get_mut(&link) else { return };
@@ -401,9 +409,15 @@ impl Exchange {
             known.policy = Some(policy);
             (known.name, known.guid) = (standing.name.clone(), standing.guid.clone());
         }
-        let digest = standing.votes_digest;
+        let (node, digest) = (linked.node, standing.votes_digest);
+        let told =
+            standing.policy.map(|policy| ToldPolicy { policy, is_taken_over: standing.is_policy_taken_over });
         linked.standing.insert(library, standing);
         let Some(role) = role else { return };
+        // The worker hears of the policy before any commit that is asked for now.
+        if let (Some(told), Some(handle)) = (told, self.libraries.get(&library)) {
+            let _ = handle.inputs.send(LibraryInput::PeerPolicy(node, told)).await;
+        }
         if swarm_library::may(role, swarm_library::Permission::ReadVotes)
             && digest.is_some_and(|digest| digest != self.state_of(&library).votes_digest)
         {
@@ -474,7 +488,8 @@ impl Exchange {
     /// Tells peers how a library stands, if that is news; and asks them for what is lacking.
     fn on_changed(&mut self, library: LibraryKey) {
         let state = self.state_of(&library);
-        let now = (state.frontier.clone(), state.votes_digest);
+        let LibraryState { frontier, votes_digest, policy, .. } = state;
+        let now = Said { frontier, votes_digest, policy };
         if self.said.get(&library) != Some(&now) {
             self.said.insert(library, now);
             let links: Vec<u64> = self.links.keys().copied().collect();
@@ -545,12 +560,18 @@ impl Exchange {
             return;
         }
         let state = self.state_of(&library);
-        let Some(LibraryRule { name, guid, policy }) = self.start.access.libraries.get(&library).cloned()
-        else {
+        let Some(LibraryRule { name, guid }) = self.start.access.libraries.get(&library).cloned() else {
             return;
         };
-        let (frontier, votes_digest, policy) = (state.frontier, Some(state.votes_digest), Some(policy));
-        let standing = Standing { library, frontier, votes_digest, policy, name, guid };
+        let standing = Standing {
+            library,
+            frontier: state.frontier,
+            votes_digest: Some(state.votes_digest),
+            policy: Some(state.policy),
+            is_policy_taken_over: state.is_policy_taken_over,
+            name,
+            guid,
+        };
         self.send(link, Message::Frontier(standing));
     }
 

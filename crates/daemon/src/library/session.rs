@@ -4,7 +4,7 @@
 //! Invariant: what peers say changes a disk only by way of a plan whose operations look again at what stands there; a path whose content is
 //! not here is left out of the plan until it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,20 +27,23 @@ use super::digests::DigestQueue;
 use super::error::LibraryError;
 use super::memory::AuthorMemory;
 use super::places::{LibraryPlaces, Root};
+use super::policies::ToldPolicies;
 use super::settings::LibrarySettings;
 use super::view_side::{Signer, ViewSide, votes_of};
 use super::whiteouts::StoredWhiteouts;
+use super::worker::FetchedFolder;
 use crate::clock;
 
 /// A library that this process works on.
 pub(crate) struct Session {
     pub(crate) settings: LibrarySettings,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     pub(super) index: SqliteIndex,
     pub(crate) book: LibraryBook,
     _lock: IndexLock,
     pub(super) overlay: Overlay,
     pub(crate) signer: Signer,
+    pub(crate) told_policies: ToldPolicies,
     pub(crate) arrivals: Arc<Arrivals>,
     pub(super) digests: Arc<DigestQueue>,
     pub(crate) places: Arc<LibraryPlaces>,
@@ -88,7 +91,10 @@ impl Session {
         let mut book = LibraryBook::open(&path)?;
         book.unpark_all()?;
         let memory = AuthorMemory::new(&folder, key.public());
-        let signer = Signer { library: settings.guid.key(), key, memory, policy: settings.policy };
+        let told_policies =
+            ToldPolicies::open(&folder).map_err(LibraryError::state(&folder, "read the policies in"))?;
+        let policy = settings.policy.unwrap_or_default();
+        let signer = Signer { library: settings.guid.key(), key, memory, policy };
         let whiteouts = Arc::new(StoredWhiteouts::open(LibraryBook::open(&path)?)?);
         let places = Arc::new(LibraryPlaces::new(LibraryBook::open(&path)?));
         let (arrivals, digests) = (Arc::new(Arrivals::default()), Arc::new(DigestQueue::default()));
@@ -112,6 +118,7 @@ impl Session {
             _lock: lock,
             overlay,
             signer,
+            told_policies,
             arrivals,
             digests,
             places,
@@ -132,7 +139,6 @@ impl Session {
     pub(crate) fn set_settings(&mut self, settings: LibrarySettings) -> Result<(), LibraryError> {
         let is_same_place = (&settings.mounts, &settings.includes, &settings.excludes)
             == (&self.settings.mounts, &self.settings.includes, &self.settings.excludes);
-        self.signer.policy = settings.policy;
         if !is_same_place {
             self.ignore = ignore_rules(&settings)?;
             let mounts = Mounting {
@@ -244,6 +250,37 @@ impl Session {
         Ok(carried.len())
     }
 
+    /// Goes by the policy of the library's file, or else by the strictest of the trusted peers'. What waits needs as many votes as it says
+    /// now. Returns whether it changed.
+    pub(crate) fn set_policy(&mut self, authors: &BTreeSet<NodeId>) -> Result<bool, LibraryError> {
+        let told = || self.told_policies.strictest(&|node| authors.contains(node));
+        let policy = self.settings.policy.unwrap_or_else(told);
+        if policy == self.signer.policy {
+            return Ok(false);
+        }
+        self.signer.policy = policy;
+        for known in self.book.proposals(false)? {
+            let Some(bytes) = self.book.commit_by_id(&known.id)? else { continue };
+            let Some(records) = records_of(&Commit::decode(bytes)?) else { continue };
+            let votes = votes_of(&policy, &records, &self.book)?;
+            // The author alone is enough where nothing is held any more.
+            let needed = votes.into_iter().max().unwrap_or(0).max(1);
+            self.book.set_needed_votes(&known.id, needed)?;
+        }
+        Ok(true)
+    }
+
+    /// How many commits this node signed that its index has not: it was lost. A commit that is signed before they are back would be one that
+    /// nobody can take who lacks them.
+    pub(crate) fn lacking_history(&self) -> Result<u64, LibraryError> {
+        let path = self.folder.clone();
+        let remembered =
+            self.signer.memory.read().map_err(LibraryError::state(&path, "read the memory in"))?;
+        let known = self.book.last_of(&self.signer.key.public())?;
+        let seq_of = |last: Option<u64>| last.unwrap_or(0);
+        Ok(seq_of(remembered.map(|last| last.seq)).saturating_sub(seq_of(known.map(|(seq, _)| seq))))
+    }
+
     /// The records of a proposal hold now.
     pub(crate) fn take_held(&mut self, id: &CommitId) -> Result<(), LibraryError> {
         let me = self.signer.key.public();
@@ -255,9 +292,10 @@ impl Session {
     }
 
     /// The folder that contents are fetched into: on the file system of the sync target, so that they are renamed to their places.
-    pub(crate) fn fetched_folder(&self) -> Option<PathBuf> {
+    pub(crate) fn fetched_folder(&self) -> Option<FetchedFolder> {
         let target = self.settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget)?;
-        Some(target.dir.join(swarm_sync::STATE_FOLDER_NAME).join(FETCHED))
+        let dir = target.dir.join(swarm_sync::STATE_FOLDER_NAME).join(FETCHED);
+        Some(FetchedFolder { dir, min_free: target.min_free })
     }
 
     /// Whether the entry of the view at a path stands on this disk.

@@ -15,7 +15,8 @@ pub(crate) struct LibrarySettings {
     pub(crate) mounts: Vec<MountSpec>,
     /// The folder that becomes the sync target when files arrive and there is none.
     pub(crate) default_target: PathBuf,
-    pub(crate) policy: Policy,
+    /// `None` for the strictest that trusted peers tell.
+    pub(crate) policy: Option<Policy>,
     pub(crate) strategy: Strategy,
     pub(crate) includes: Vec<String>,
     pub(crate) excludes: Vec<String>,

@@ -13,8 +13,8 @@ use swarm_core::manifest::SigningKey;
 use swarm_files::GatheredStore;
 use swarm_index::{ProposalEnd, Stored, ViewFigures};
 use swarm_library::{
-    Commit, CommitId, Frontier, LibraryKey, Outcome, Position, Proposal, SignedVote, Subject, Verdict, Vote,
-    votes_digest,
+    Commit, CommitId, Frontier, LibraryKey, Outcome, Policy, Position, Proposal, SignedVote, Subject,
+    Verdict, Vote, votes_digest,
 };
 use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::ask::{Answer, Question};
 use super::error::LibraryError;
 use super::places::LibraryPlaces;
+use super::policies::ToldPolicy;
 use super::session::{Opening, PassReport, Session};
 use super::settings::LibrarySettings;
 use super::watching::Watchers;
@@ -38,12 +39,16 @@ pub(crate) enum Input {
     Votes(Vec<SignedVote>),
     /// Contents that are whole on the disk.
     Arrived(Vec<ContentHash>, Arc<GatheredStore>),
+    /// Files that are wanted cannot be fetched, for this reason.
+    FetchTrouble(String),
     /// Something may have changed at these places, or anywhere.
     Look(Option<Vec<TreePath>>),
     /// What the files say.
     Settings(Box<LibrarySettings>),
     /// Whose records and votes count.
     Authors(BTreeSet<NodeId>),
+    /// A peer's policy.
+    PeerPolicy(NodeId, ToldPolicy),
     /// Somebody asks.
     Ask(Question, oneshot::Sender<Answer>),
 }
@@ -53,10 +58,15 @@ pub(crate) enum Input {
 pub(crate) struct LibraryState {
     pub(crate) frontier: Frontier,
     pub(crate) votes_digest: [u8; 32],
+    pub(crate) policy: Policy,
+    /// It is that of peers, since the library's file has none.
+    pub(crate) is_policy_taken_over: bool,
     pub(crate) figures: ViewFigures,
     pub(crate) activity: String,
     /// Why it stands still.
     pub(crate) trouble: Option<String>,
+    /// Why files that are wanted are not fetched.
+    pub(crate) fetch_trouble: Option<String>,
     pub(crate) conflicts: u64,
     pub(crate) proposals: u64,
     /// Deletions on this disk that wait for a yes here.
@@ -88,7 +98,15 @@ pub(crate) struct LibraryHandle {
     pub(crate) places: Arc<LibraryPlaces>,
     pub(crate) stop: Arc<AtomicBool>,
     /// Where contents are fetched into; nothing while there is no sync target.
-    pub(crate) fetched: watch::Receiver<Option<PathBuf>>,
+    pub(crate) fetched: watch::Receiver<Option<FetchedFolder>>,
+}
+
+/// A folder that contents are fetched into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FetchedFolder {
+    pub(crate) dir: PathBuf,
+    /// Bytes that stay free on its disk.
+    pub(crate) min_free: u64,
 }
 
 /// What a worker is started with.
@@ -105,10 +123,16 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     let stop = Arc::new(AtomicBool::new(false));
     let Start { settings, folder, key, authors, outputs } = start;
     let opening = Opening { settings, folder, key, stop: Arc::clone(&stop) };
-    let session = Session::open(opening)?;
+    let mut session = Session::open(opening)?;
+    session.set_policy(&authors)?;
     let library = session.signer.library;
     let (inputs, input_queue) = mpsc::channel(INPUTS_WAITING_MAX);
-    let (state, state_watch) = watch::channel(LibraryState::default());
+    let known = LibraryState {
+        policy: session.signer.policy,
+        is_policy_taken_over: session.settings.policy.is_none(),
+        ..LibraryState::default()
+    };
+    let (state, state_watch) = watch::channel(known.clone());
     let (fetched, fetched_watch) = watch::channel(session.fetched_folder());
     let handle = LibraryHandle {
         inputs: inputs.clone(),
@@ -129,7 +153,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         fetched,
         stop,
         watchers: Watchers::default(),
-        known: LibraryState::default(),
+        known,
         approved_here: false,
         figured_at: None,
         are_figures_due: false,
@@ -149,7 +173,7 @@ struct Worker {
     hints: mpsc::WeakSender<Input>,
     outputs: mpsc::Sender<Output>,
     state: watch::Sender<LibraryState>,
-    fetched: watch::Sender<Option<PathBuf>>,
+    fetched: watch::Sender<Option<FetchedFolder>>,
     stop: Arc<AtomicBool>,
     watchers: Watchers,
     known: LibraryState,
@@ -248,6 +272,7 @@ impl Worker {
             Input::Commit(commit) => self.take_commit(&commit, due)?,
             Input::Votes(votes) => self.take_votes(&votes, due)?,
             Input::Arrived(hashes, store) => {
+                self.known.fetch_trouble = None;
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }
@@ -258,9 +283,11 @@ impl Worker {
                     files.into_iter().map(|bytes| self.session.arrivals.insert_packed(bytes)).collect();
                 due.pass |= self.session.book.unpark(&hashes)? > 0;
             }
+            Input::FetchTrouble(why) => self.known.fetch_trouble = Some(why),
             Input::Look(places) => due.look(places),
             Input::Settings(settings) => {
                 self.session.set_settings(*settings)?;
+                self.set_policy(due)?;
                 self.fetched.send_replace(self.session.fetched_folder());
                 self.watch();
                 self.known.trouble = None;
@@ -268,6 +295,11 @@ impl Worker {
                 due.look(None);
             }
             Input::Authors(authors) => self.set_authors(authors, due)?,
+            Input::PeerPolicy(node, told) => {
+                let noted = self.session.told_policies.note(node, told);
+                noted.map_err(LibraryError::state(&self.session.folder, "write the policies in"))?;
+                self.set_policy(due)?;
+            }
             Input::Ask(question, reply) => {
                 let answer = self.answer(question, due);
                 // Who asked may be gone.
@@ -309,6 +341,13 @@ impl Worker {
         }
         due.tally = true;
         self.authors = authors;
+        self.set_policy(due)
+    }
+
+    fn set_policy(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        due.tally |= self.session.set_policy(&self.authors)?;
+        self.known.policy = self.session.signer.policy;
+        self.known.is_policy_taken_over = self.session.settings.policy.is_none();
         Ok(())
     }
 
@@ -356,12 +395,27 @@ impl Worker {
             }
             self.known.is_scanned = true;
         }
+        if let Some(trouble) = self.missing_history()? {
+            self.known.trouble = Some(trouble);
+            return Ok(());
+        }
         if due.pass || due.look.is_some() || due.tally {
             let report = self.session.pass(self.approved_here)?;
             self.take_report(report);
         }
         self.known.trouble = None;
         Ok(())
+    }
+
+    /// What holds a library up whose index was lost. A node without peers goes on: nobody else has its commits.
+    fn missing_history(&self) -> Result<Option<String>, LibraryError> {
+        let lacking = self.session.lacking_history()?;
+        let has_peers = self.authors.len() > 1;
+        Ok((lacking > 0 && has_peers).then(|| {
+            format!(
+                "the memory of this library was lost, and {lacking} commits of this node are to come back first: start a peer that has them"
+            )
+        }))
     }
 
     fn take_report(&mut self, report: PassReport) {

@@ -58,6 +58,7 @@ fn longest() -> Vec<Message> {
             frontier: Frontier::from_positions(all.clone().map(position)).expect("valid"),
             votes_digest: Some([1; 32]),
             policy: Some(policy),
+            is_policy_taken_over: true,
             name: "Lib 1".to_owned(),
             guid: "jdfhdhdbe484746".to_owned(),
         }),
@@ -227,12 +228,12 @@ fn standings() -> impl Strategy<Value = Standing> {
     });
     let digest = prop::option::of(any::<[u8; 32]>());
     let positions = prop::collection::vec(position, 0..5);
-    (libraries(), positions, digest, prop::option::of(policy)).prop_filter_map(
+    (libraries(), positions, digest, prop::option::of(policy), any::<bool>()).prop_filter_map(
         "distinct authors",
-        |(library, positions, votes_digest, policy)| {
+        |(library, positions, votes_digest, policy, is_policy_taken_over)| {
             let frontier = Frontier::from_positions(positions)?;
             let (name, guid) = ("films".to_owned(), "g".to_owned());
-            Some(Standing { library, frontier, votes_digest, policy, name, guid })
+            Some(Standing { library, frontier, votes_digest, policy, is_policy_taken_over, name, guid })
         },
     )
 }

@@ -13,7 +13,7 @@ use super::super::failure::Failure;
 use super::super::output;
 use super::super::pair::interrupted;
 use super::super::setup::Interrupts;
-use super::address::Invitation;
+use super::address::{Invitation, user_of};
 use super::{absolute, odd};
 use std::path::{Path, PathBuf};
 use swarm_core::base::{Category, Shown};
@@ -26,14 +26,13 @@ pub(in super::super) async fn share(args: ShareArgs, global: &Global) -> Result<
     let is_running = swarm_daemon::ask(&dir, &Request::Status).is_ok();
     let mut folder = DaemonFolder::open(&dir)?;
     make_library(&mut folder, &args)?;
-    let secret = if args.invite || folder.peers().iter().all(|peer| !peer.trusted) {
+    let secret = if args.invite || is_running || folder.peers().iter().all(|peer| !peer.trusted) {
         Some(invite(&mut folder, &args.name)?)
     } else {
         None
     };
     let sharing = Sharing { dir: dir.clone(), name: args.name.clone(), secret };
     let served = if is_running {
-        output::note("the daemon of this folder runs already: it shares the library, too");
         tokio::select! {
             served = sharing.serve(false) => served,
             () = interrupts.next() => Err(interrupted()),
@@ -83,8 +82,13 @@ pub(super) async fn status_of(dir: &Path) -> Result<Status, Failure> {
 }
 
 fn make_library(folder: &mut DaemonFolder, args: &ShareArgs) -> Result<(), Failure> {
-    let dir = absolute(&args.target)?;
-    if let Some(known) = folder.libraries().iter().find(|known| known.name == args.name) {
+    let known = folder.libraries().iter().find(|known| known.name == args.name);
+    let Some(target) = &args.target else {
+        let message = format!("there is no library `{}` here: name the folder to share, too", args.name);
+        return known.map(drop).ok_or_else(|| Failure::new(Category::Usage, message));
+    };
+    let dir = absolute(target)?;
+    if let Some(known) = known {
         if known.mounts.iter().any(|mount| mount.dir == Path::new(&dir)) {
             return Ok(());
         }
@@ -106,11 +110,6 @@ fn invite(folder: &mut DaemonFolder, name: &str) -> Result<String, Failure> {
     folder.add_user(&user, &hash, None)?;
     folder.set_user_role_in(&user, name, Some(Role::Viewer))?;
     Ok(secret)
-}
-
-/// The user that an invitation to a library is.
-pub(super) fn user_of(name: &str) -> String {
-    format!("invited to {name}")
 }
 
 struct Sharing {

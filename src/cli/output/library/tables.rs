@@ -58,9 +58,10 @@ pub(in crate::cli) fn library_peers_table(peers: &[PeerStatus]) -> String {
         }
         for library in &peer.libraries {
             let name = Shown(&library.name);
-            let _ = match library.is_shared {
-                true => writeln!(table, "  {name}: {}", peer_percent(library)),
-                false => writeln!(table, "  offers {name} ({})", Shown(&library.guid)),
+            let _ = if library.is_shared {
+                writeln!(table, "  {name}: {}", peer_percent(library))
+            } else {
+                writeln!(table, "  offers {name} ({})", Shown(&library.guid))
             };
         }
     }

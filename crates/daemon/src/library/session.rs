@@ -11,14 +11,14 @@ use std::sync::atomic::AtomicBool;
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
-use swarm_files::Digests;
+use swarm_files::{Digests, KeptVersion};
 use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, ContentHash, Guard, IgnoreRules, Index as _, Kind, Op, OpKind, PerSide, Policy, Proposal,
-    Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally, TreePath, keep_texts,
-    observe_side, propose,
+    Beside, Blind, ContentHash, Guard, IgnoreRules, Index as _, Kept, KeptId, Kind, Op, OpKind, PerSide,
+    Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally, TreePath,
+    expired, keep_texts, observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
@@ -373,6 +373,24 @@ impl Session {
         Ok(report)
     }
 
+    /// Removes kept versions whose time is over, and forgets runs that nobody undoes any more.
+    pub(crate) fn prune(&mut self) -> Result<(), LibraryError> {
+        let versions = self.overlay.kept(None).map_err(LibraryError::Mounts)?;
+        let as_kept = |version: &KeptVersion| Kept {
+            path: version.id.path.clone(),
+            at_ns: i64::try_from(version.id.run.ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000),
+            len: version.len(),
+        };
+        let kept: Vec<Kept> = versions.iter().map(as_kept).collect();
+        let now_ns = i64::try_from(clock::now_ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let gone = expired(&kept, now_ns, &self.settings.retention).into_iter();
+        let gone: Vec<KeptId> =
+            gone.filter_map(|at| versions.get(at).map(|version| version.id.clone())).collect();
+        self.overlay.remove_kept(&gone).map_err(LibraryError::Mounts)?;
+        self.index.prune_runs(RUNS_KEPT)?;
+        Ok(())
+    }
+
     /// Whether so many deletions on this disk are more than one expects: an emptied folder is not to empty those of the team.
     fn is_too_much(&self, deletions: u64) -> Result<bool, LibraryError> {
         if deletions < Guard::DELETED_MIN || self.signer.policy.delete_votes >= 2 {
@@ -606,6 +624,8 @@ const PARKED_LOOKED_AT: usize = 10_000;
 const CHUNK_VALUES: &str = "chunk-values";
 /// A plan without what is lacking may want what was hidden by it, once or twice.
 const REPLANS_MAX: usize = 4;
+/// Runs that are remembered with their deeds.
+const RUNS_KEPT: u32 = 1000;
 /// Refused operations that a report names.
 const REFUSED_MAX: usize = 100;
 /// Disputes that are looked at in one pass.

@@ -94,6 +94,8 @@ pub(crate) enum Output {
 pub(crate) struct LibraryHandle {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) state: watch::Receiver<LibraryState>,
+    /// Contents of libraries with a greater one are fetched first.
+    pub(crate) priority: i8,
     pub(crate) index_path: PathBuf,
     pub(crate) places: Arc<LibraryPlaces>,
     pub(crate) stop: Arc<AtomicBool>,
@@ -137,6 +139,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     let handle = LibraryHandle {
         inputs: inputs.clone(),
         state: state_watch,
+        priority: session.settings.priority,
         index_path: session.index_path(),
         places: Arc::clone(&session.places),
         stop: Arc::clone(&stop),
@@ -156,6 +159,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         known,
         approved_here: false,
         figured_at: None,
+        pruned_at: None,
         are_figures_due: false,
         is_complete_look_due: true,
     };
@@ -180,6 +184,8 @@ struct Worker {
     /// Somebody said yes to the deletions that this disk shows.
     approved_here: bool,
     figured_at: Option<Instant>,
+    /// When expired versions were looked for last.
+    pruned_at: Option<Instant>,
     /// The figures are older than what they are about.
     are_figures_due: bool,
     is_complete_look_due: bool,
@@ -403,6 +409,10 @@ impl Worker {
             let report = self.session.pass(self.approved_here)?;
             self.take_report(report);
         }
+        if self.pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_INTERVAL) {
+            self.session.prune()?;
+            self.pruned_at = Some(clock::moment());
+        }
         self.known.trouble = None;
         Ok(())
     }
@@ -589,4 +599,6 @@ const PLACES_MAX: usize = 10_000;
 const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 /// Votes of one library.
 const VOTES_MAX: usize = 64 << 10;
+/// How often expired versions are looked for.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 const DAY_MS: u64 = 24 * 3600 * 1000;

@@ -160,6 +160,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         approved_here: false,
         figured_at: None,
         pruned_at: None,
+        looked_at: None,
         are_figures_due: false,
         is_complete_look_due: true,
     };
@@ -186,6 +187,8 @@ struct Worker {
     figured_at: Option<Instant>,
     /// When expired versions were looked for last.
     pruned_at: Option<Instant>,
+    /// When everything was looked at last.
+    looked_at: Option<Instant>,
     /// The figures are older than what they are about.
     are_figures_due: bool,
     is_complete_look_due: bool,
@@ -233,6 +236,7 @@ impl Worker {
             due = Due::default();
             let wait = match self.known.trouble {
                 _ if self.are_figures_due => FIGURES_INTERVAL,
+                None if self.is_complete_look_due => COMPLETE_LOOK_PAUSE,
                 Some(_) => TROUBLE_PAUSE,
                 None => TICK,
             };
@@ -267,6 +271,16 @@ impl Worker {
         }
     }
 
+    /// What a run writes is told by watchers as well: while many files come, everything is looked at now and then, and not for each of them.
+    fn take_hint(&mut self, places: Option<Vec<TreePath>>, due: &mut Due) {
+        let is_recent = self.looked_at.is_some_and(|at| at.elapsed() < COMPLETE_LOOK_PAUSE);
+        if places.is_none() && is_recent {
+            self.is_complete_look_due = true;
+        } else {
+            due.look(places);
+        }
+    }
+
     fn take_noting(&mut self, input: Input, due: &mut Due) {
         if let Err(error) = self.take(input, due) {
             self.trouble(&error);
@@ -290,7 +304,7 @@ impl Worker {
                 due.pass |= self.session.book.unpark(&hashes)? > 0;
             }
             Input::FetchTrouble(why) => self.known.fetch_trouble = Some(why),
-            Input::Look(places) => due.look(places),
+            Input::Look(places) => self.take_hint(places, due),
             Input::Settings(settings) => {
                 self.session.set_settings(*settings)?;
                 self.set_policy(due)?;
@@ -392,6 +406,7 @@ impl Worker {
             match places {
                 Places::Everywhere => {
                     self.session.look(None, false)?;
+                    self.looked_at = Some(clock::moment());
                     self.is_complete_look_due = false;
                 }
                 Places::At(places) => {
@@ -599,6 +614,8 @@ const PLACES_MAX: usize = 10_000;
 const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 /// Votes of one library.
 const VOTES_MAX: usize = 64 << 10;
+/// Everything is looked at no more often than this for what watchers tell.
+const COMPLETE_LOOK_PAUSE: Duration = Duration::from_secs(2);
 /// How often expired versions are looked for.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 const DAY_MS: u64 = 24 * 3600 * 1000;

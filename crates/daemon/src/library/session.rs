@@ -16,9 +16,9 @@ use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, ContentHash, Guard, IgnoreRules, Index as _, Kept, KeptId, Kind, Op, OpKind, PerSide,
-    Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally, TreePath,
-    expired, keep_texts, observe_side, propose,
+    Beside, Blind, ContentHash, Entry, Guard, IgnoreRules, Index as _, Kept, KeptId, Kind, Op, OpKind,
+    PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally,
+    TreePath, expired, keep_texts, observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
@@ -431,6 +431,11 @@ impl Session {
             {
                 continue;
             }
+            // What both sides agreed on is here, or was: the plan may be about a change of this disk, which has to be signed.
+            let agreed = self.index.base(path)?.map(|base| base.kind);
+            if agreed.is_some() && agreed == self.book.row(path)?.map(|row| row.kind) {
+                continue;
+            }
             lacking.push((path.clone(), content.hash, content.len));
             if op.path != *path {
                 lacking.push((op.path.clone(), content.hash, content.len));
@@ -486,7 +491,9 @@ impl Session {
             let heads = self.book.heads(&path)?;
             let Some(winner) = heads.winner().filter(|_| heads.lost_of(&me).is_some()) else { continue };
             let here = self.index.entry(Side::Local, &path)?;
-            if here.as_ref().map(|entry| &entry.kind) == winner.state.kind() {
+            let row = self.book.row(&path)?;
+            let kind = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.kind.clone());
+            if kind(&here) == kind(&row) && kind(&row) == winner.state.kind().cloned() {
                 settled.push(path);
             }
         }

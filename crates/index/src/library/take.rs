@@ -314,12 +314,9 @@ impl<'a> Rows<'a> {
         let is_winner = heads.winner().is_some_and(|winner| winner.state.says_the_same(&record.state));
         if is_winner || self.is_held(path)? {
             let entry = entry_of(&record.state);
-            let base = match &record.state {
-                State::Live(live) => Some(base_of(live.clone())),
-                State::Deleted => None,
-            };
             self.trees.observe(Side::Remote, &Observation { path: path.clone(), entry })?;
-            self.trees.set_base(path, base.as_ref())?;
+            // Only what this disk has as well is agreed on: its user may have gone on meanwhile.
+            self.trees.agree(path)?;
         } else {
             self.set_base_of_lost(path)?;
         }

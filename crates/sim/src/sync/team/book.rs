@@ -213,13 +213,9 @@ impl Book {
         let winner = self.winner(&record.path).cloned();
         let is_winner = winner.as_ref().is_some_and(|winner| winner.state.says_the_same(&record.state));
         if is_held || is_winner {
-            let base = match &record.state {
-                State::Live(live) => Some((live.kind.clone(), live.modified_ns)),
-                State::Deleted => None,
-            };
-            let entry = entry_of(&record.state);
-            self.see(&record.path, entry);
-            self.force_base(&record.path, base);
+            // The base is only ever what both have: the folder may have something else by now.
+            self.see(&record.path, entry_of(&record.state));
+            self.step(IndexStep::Agree(record.path.clone()));
         } else {
             self.set_base_of_lost(&record.path);
         }

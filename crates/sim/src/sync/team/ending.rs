@@ -310,7 +310,8 @@ impl World {
 
     /// All members know all commits, but for those of authors with two histories.
     fn check_frontiers(&self) {
-        let forked: BTreeSet<_> = self.daemons.iter().flat_map(|one| one.book.lock().forked.clone()).collect();
+        let forked: BTreeSet<_> =
+            self.daemons.iter().flat_map(|one| one.book.lock().forked.clone()).collect();
         let known = |at: usize| -> Vec<_> {
             let frontier = self.daemons[at].book.lock().frontier();
             frontier.positions().filter(|position| !forked.contains(&position.author)).collect()
@@ -337,7 +338,10 @@ impl World {
                     !record.state.is_live() && !is_moved
                 };
                 if yes < needed && book.taken_of(&commit).iter().any(is_low) {
-                    self.find(format!("daemon {} took a deletion that has {yes} votes of {needed}", daemon.at));
+                    self.find(format!(
+                        "daemon {} took a deletion that has {yes} votes of {needed}",
+                        daemon.at
+                    ));
                 }
             }
         }

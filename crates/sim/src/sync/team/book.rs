@@ -357,6 +357,15 @@ impl Book {
         own.rev().map(|(_, record)| record).find(|record| record.path == *path)
     }
 
+    /// Whether all commits of which records were taken or are held are known as such.
+    pub(super) fn is_marked(&self) -> bool {
+        let mut all = self.commits.values().flatten();
+        all.all(|stored| {
+            let header = stored.commit.header();
+            stored.is_applied || !self.applied.contains_key(&(header.author, header.seq))
+        })
+    }
+
     /// Places of the records of a commit that were taken.
     pub(super) fn taken_of(&self, commit: &Commit) -> BTreeSet<u32> {
         let id = (commit.header().author, commit.header().seq);

@@ -293,6 +293,10 @@ impl World {
     fn check_equal(&self) {
         let members = self.members();
         let Some(first) = members.first() else { return };
+        // A file that a user moves to where a traitor put bytes that nobody has stays apart.
+        if !self.is_honest() && !self.nowhere().is_empty() {
+            return;
+        }
         let excused = self.excused();
         let is_excused = |path: &TreePath| is_near(&excused, path);
         for at in &members[1..] {

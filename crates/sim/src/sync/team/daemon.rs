@@ -1,6 +1,7 @@
 //! One daemon: takes commits by its own trust and policy, tallies votes, and makes passes between its folder and the view. Put together from
 //! the product's parts, transaction by transaction. Absent here: what is checked about it.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -222,8 +223,15 @@ impl Daemon {
     /// after so many of them.
     pub(super) fn tally(&self, hub: &Shared, transactions: u32) -> usize {
         let open: Vec<CommitId> = open(&self.book.lock());
-        let is_dead = || is_dead(hub, transactions);
-        open.iter().filter(|id| self.tally_one(hub, id, &is_dead)).count()
+        let (is_over, mut count) = (Cell::new(false), 0);
+        let is_dead = || {
+            is_over.set(is_dead(hub, transactions));
+            is_over.get()
+        };
+        for id in open {
+            count += usize::from(!is_over.get() && self.tally_one(hub, &id, &is_dead));
+        }
+        count
     }
 
     fn tally_one(&self, hub: &Shared, id: &CommitId, is_dead: &dyn Fn() -> bool) -> bool {

@@ -80,6 +80,7 @@ impl World {
             _ if self.setup.parts[0] == Part::Traitor => {
                 Act::Evil { what: rng.below(16), luck: rng.next_u64() >> 32 }
             }
+            60..=61 => self.any_trust(rng),
             _ => Act::Pass { at, thorough: false },
         };
         self.pace(rng, true);

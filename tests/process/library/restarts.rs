@@ -47,7 +47,7 @@ fn a_kill_at_any_moment_loses_nothing() {
             team.write(&format!("{letter}/lib/new/{text}.txt"), &text);
             texts.insert(format!("{text:?}"));
         }
-        team.file(&format!("{other}/lib/big {}.bin", kill % 3), MIB + kill);
+        team.file(&format!("{other}/lib/big {} of {other}.bin", kill % 3), MIB + kill);
         let moved = team.path(&format!("a/lib/{}/{}.txt", kill % 7, kill % 7));
         if moved.exists() {
             fs::rename(moved, team.path(&format!("a/lib/moved {kill}.txt"))).expect("it is there");

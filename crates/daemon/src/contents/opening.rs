@@ -99,22 +99,22 @@ pub(super) fn open(
 
 /// Whether so much may be written to the disk of a folder.
 fn check_free(dir: &Path, len: u64, min_free: u64) -> Result<(), String> {
-    if min_free == 0 {
-        return Ok(());
-    }
     // A disk that does not tell is as good as one with room: writing tells.
     let Ok(stat) = rustix::fs::statvfs(dir) else { return Ok(()) };
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     if free >= len.saturating_add(min_free) {
         return Ok(());
     }
-    Err(format!(
-        "`{}`: {} to come, {} free, and {} are to stay free: make space, or lower minFree",
-        Shown(dir),
-        ByteLen(len),
-        ByteLen(free),
-        ByteLen(min_free)
-    ))
+    let (dir, len, free) = (Shown(dir), ByteLen(len), ByteLen(free));
+    Err(match min_free {
+        0 => format!("no space is left in `{dir}` for {len} that are to come, {free} are free: make space"),
+        _ => {
+            let min_free = ByteLen(min_free);
+            format!(
+                "`{dir}` has {free} free, {len} are to come, and {min_free} stay free: make space, or lower minFree"
+            )
+        }
+    })
 }
 
 /// Remembers the chunk values of the long files of a manifest that peers sent.

@@ -62,6 +62,8 @@ pub(crate) struct LibraryState {
     /// It is that of peers, since the library's file has none.
     pub(crate) is_policy_taken_over: bool,
     pub(crate) figures: ViewFigures,
+    /// Something happened after the figures were taken.
+    pub(crate) are_figures_old: bool,
     pub(crate) activity: String,
     /// Why it stands still.
     pub(crate) trouble: Option<String>,
@@ -222,11 +224,17 @@ impl Worker {
             }
             self.publish();
             due = Due::default();
-            let wait = if self.known.trouble.is_some() { TROUBLE_PAUSE } else { TICK };
+            let wait = match self.known.trouble {
+                _ if self.known.are_figures_old => FIGURES_INTERVAL,
+                Some(_) => TROUBLE_PAUSE,
+                None => TICK,
+            };
             let first = runtime.block_on(async { tokio::time::timeout(wait, self.inputs.recv()).await });
             match first {
                 Ok(None) => return,
                 Err(_) if self.stop.load(Ordering::Relaxed) => return,
+                // To publish them.
+                Err(_) if self.known.are_figures_old => {}
                 Err(_) => self.on_tick(&mut due),
                 Ok(Some(input)) => {
                     self.take_noting(input, &mut due);
@@ -503,6 +511,7 @@ impl Worker {
             self.known.figures = self.session.book.figures()?;
             self.figured_at = Some(clock::moment());
         }
+        self.known.are_figures_old = !is_due;
         Ok(())
     }
 
@@ -541,7 +550,8 @@ impl Worker {
         why: &str,
         due: &mut Due,
     ) -> Result<Answer, LibraryError> {
-        let proposals = self.session.book.proposals(false)?;
+        // What has ended here may still wait elsewhere for a yes of this node.
+        let proposals = self.session.book.proposals(verdict == Verdict::Yes)?;
         let found: Vec<_> =
             proposals.iter().filter(|known| known.id.to_string().starts_with(prefix)).collect();
         let [known] = found.as_slice() else {

@@ -27,6 +27,7 @@ use crate::error::DaemonError;
 use crate::exchange::{self, Dialed, Exchange, PeerState, Target, hash_password, keep_linked};
 use crate::library::{self, Input as LibraryInput, LibraryHandle, LibrarySettings, Output as LibraryOutput};
 use crate::protocol::ProposedUser;
+use crate::rejected;
 use crate::settings::Settings;
 
 /// A daemon that is ready to run.
@@ -428,6 +429,19 @@ impl Desk {
         }
     }
 
+    /// Users that trusted peers propose, without those that are known or were rejected.
+    pub(crate) fn proposed_users(&self) -> Vec<ProposedUser> {
+        let rejected = rejected::read(&self.state);
+        let is_known = |name: &str| self.folder.users().iter().any(|user| user.user == name);
+        let mut users = self.proposed.clone();
+        users.retain(|user| !is_known(&user.name) && !rejected.contains(&user.name));
+        users
+    }
+
+    pub(crate) fn reject_user(&self, name: &str) -> std::io::Result<()> {
+        rejected::add(&self.state, name)
+    }
+
     pub(crate) fn take_lock(&mut self, lock: SignedLock) {
         let _ = self.locks.entry(lock.lock().library).or_default().take(lock, clock::now_ms());
     }
@@ -644,6 +658,11 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const BUFFERS_LEN: u64 = 64 << 20;
 const WINDOWS_LEN: u64 = 64 << 20;
 const FLAGS_MAX: usize = 1000;
+
+/// Where the index of a library is, in the folder of a daemon: for commands that only read.
+pub fn index_path(folder: &Path, guid: &str) -> PathBuf {
+    folder.join(STATE_FOLDER).join(LIBRARIES_FOLDER).join(guid).join(library::INDEX)
+}
 
 /// A GUID for a new library: 128 bits of chance.
 pub fn new_guid() -> Option<Guid> {

@@ -126,6 +126,8 @@ pub struct PeerStatus {
     pub connected: bool,
     /// Why not.
     pub trouble: Option<String>,
+    /// The user of this node that it proved to be.
+    pub user: Option<String>,
     /// Who told of it, if it is not of this node's own list.
     pub told_by: Vec<String>,
     /// Bytes that came from it since this daemon started, over all links.
@@ -147,6 +149,8 @@ pub struct PeerLibraryStatus {
     pub guid: String,
     /// Whether this node has it, too.
     pub is_shared: bool,
+    /// Whether it and this node know the same commits.
+    pub is_level: bool,
     /// In percent with one decimal; empty if it is not known.
     pub percent: String,
     /// What the peer does.

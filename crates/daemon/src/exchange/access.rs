@@ -88,7 +88,7 @@ impl Access {
 }
 
 /// The argon2id hash of a password, in PHC form. Takes some 60 ms.
-pub(crate) fn hash_password(password: &str) -> Option<String> {
+pub fn hash_password(password: &str) -> Option<String> {
     // The seed of a new key is as good a salt as any.
     let chance = swarm_link::Identity::ephemeral().ok()?.node_id();
     let salt = SaltString::encode_b64(&chance.as_bytes()[..16]).ok()?;

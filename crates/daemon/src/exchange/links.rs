@@ -12,7 +12,7 @@ use swarm_library::limits::{PACK_FILES_MAX, PACK_LEN_MAX, VOTES_PER_FRAME_MAX};
 use swarm_library::wire::{CommitPiece, Message};
 use swarm_library::{After, Commit, CommitAssembly, LibraryKey, Record, SignedVote, pieces_of};
 use swarm_link::{FrameReader, FrameWriter, QuicLink};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,7 +32,8 @@ pub(super) struct LinkStart {
     pub(super) number: u64,
     pub(super) link: QuicLink,
     pub(super) inputs: mpsc::Sender<Input>,
-    pub(super) libraries: BTreeMap<LibraryKey, LibraryHandle>,
+    /// Those there are now: some may have come after the link.
+    pub(super) libraries: watch::Receiver<BTreeMap<LibraryKey, LibraryHandle>>,
     pub(super) tasks: TaskTracker,
     pub(super) ending: CancellationToken,
 }
@@ -85,7 +86,8 @@ async fn read(start: &LinkStart, mut reader: FrameReader) -> String {
         let done = match message {
             Message::CommitPiece(piece) => take_piece(start, &mut assembly, piece).await,
             Message::Pack { library, files } => {
-                if let Some(handle) = start.libraries.get(&library) {
+                let handle = start.libraries.borrow().get(&library).cloned();
+                if let Some(handle) = handle {
                     let _ = handle.inputs.send(LibraryInput::Packed(files)).await;
                 }
                 Ok(())
@@ -108,7 +110,8 @@ async fn take_piece(
 ) -> Result<(), String> {
     let library = piece.library;
     let Some(commit) = assembly.take(piece).map_err(|error| error.to_string())? else { return Ok(()) };
-    let Some(handle) = start.libraries.get(&library) else { return Ok(()) };
+    let handle = start.libraries.borrow().get(&library).cloned();
+    let Some(handle) = handle else { return Ok(()) };
     if commit.header().library != library {
         return Err("it sends commits of another library".to_owned());
     }

@@ -24,7 +24,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use access::{Access, LibraryRule, PeerRule, UserRule, hash_password, verify_password};
+pub use access::hash_password;
+pub(crate) use access::{Access, LibraryRule, PeerRule, UserRule, verify_password};
 pub(crate) use dialing::{Dialed, Target, keep_linked};
 
 use crate::clock;
@@ -77,6 +78,8 @@ pub(crate) struct PeerState {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
     pub(crate) libraries: BTreeMap<LibraryKey, PeerLibrary>,
+    /// The user of this node that it proved to be.
+    pub(crate) user: Option<String>,
     pub(crate) sent_len: u64,
     pub(crate) received_len: u64,
 }
@@ -88,6 +91,8 @@ pub(crate) struct PeerLibrary {
     pub(crate) activity: String,
     pub(crate) policy: Option<Policy>,
     pub(crate) role: Option<Role>,
+    /// Whether it and this node know the same commits.
+    pub(crate) is_level: bool,
     /// As the peer calls it; empty if it does not tell.
     pub(crate) name: String,
     pub(crate) guid: String,
@@ -110,6 +115,8 @@ pub(crate) struct Exchange {
     start: Start,
     inputs: mpsc::Sender<Input>,
     libraries: BTreeMap<LibraryKey, LibraryHandle>,
+    /// The same, for the tasks of links.
+    handles: watch::Sender<BTreeMap<LibraryKey, LibraryHandle>>,
     links: BTreeMap<u64, Linked>,
     next_link: u64,
     /// From which link the commits of an author are coming.
@@ -154,6 +161,7 @@ impl Exchange {
             start,
             inputs,
             libraries: BTreeMap::new(),
+            handles: watch::channel(BTreeMap::new()).0,
             links: BTreeMap::new(),
             next_link: 1,
             asked: BTreeMap::new(),
@@ -197,6 +205,7 @@ impl Exchange {
             Input::Contents(output) => self.on_contents(output),
             Input::Libraries(libraries) => {
                 self.libraries = libraries;
+                self.handles.send_replace(self.libraries.clone());
                 self.said.clear();
                 let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
                 keys.into_iter().for_each(|library| self.on_changed(library));
@@ -234,7 +243,7 @@ impl Exchange {
             number,
             link: link.clone(),
             inputs: self.inputs.clone(),
-            libraries: self.libraries.clone(),
+            libraries: self.handles.subscribe(),
             tasks: self.start.tasks.clone(),
             ending: self.start.ending.clone(),
         };
@@ -244,6 +253,7 @@ impl Exchange {
             name: String::new(),
             address: link.remote_address(),
             libraries: BTreeMap::new(),
+            user: None,
             sent_len: 0,
             received_len: 0,
         };
@@ -380,6 +390,7 @@ impl Exchange {
             self.send(link, Message::Refusal(refusal));
         }
         if let Some(linked) = self.links.get_mut(&link) {
+            linked.peer.user.clone_from(&user);
             linked.user = user;
         }
         self.greet(link);
@@ -673,6 +684,13 @@ impl Exchange {
         let states = self.links.values_mut().filter(|linked| linked.hello.is_some()).map(|linked| {
             let stats = linked.link.stats();
             (linked.peer.sent_len, linked.peer.received_len) = (stats.sent_len, stats.received_len);
+            for (library, known) in &mut linked.peer.libraries {
+                let ours = self.libraries.get(library).map(|handle| handle.state.borrow());
+                let theirs = linked.standing.get(library).map(|standing| &standing.frontier);
+                known.is_level = ours.zip(theirs).is_some_and(|(ours, theirs)| {
+                    ours.frontier.lacking(theirs).is_empty() && theirs.lacking(&ours.frontier).is_empty()
+                });
+            }
             linked.peer.clone()
         });
         self.states.send_replace(states.collect());

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use swarm_files::GatheredStore;
-use swarm_sync::{ContentHash, ContentSource, ReplicaError};
+use swarm_sync::{ContentHash, ContentSource, KeptId, ReplicaError};
 
 use crate::limits::PACKED_LEN_MAX;
 
@@ -22,6 +22,8 @@ struct Arrived {
     /// In the order in which they came: the first is dropped when there are too many.
     order: VecDeque<ContentHash>,
     packed_len: usize,
+    /// Versions that this disk kept, and that come back.
+    kept: BTreeMap<ContentHash, KeptId>,
 }
 
 impl Arrivals {
@@ -47,6 +49,16 @@ impl Arrivals {
         hash
     }
 
+    /// A kept version of this disk has the bytes of a content that is wanted again.
+    pub(crate) fn insert_kept(&self, hash: ContentHash, kept: KeptId) {
+        self.lock().kept.insert(hash, kept);
+    }
+
+    /// The kept version with the bytes of a content.
+    pub(crate) fn kept_with(&self, hash: &ContentHash) -> Option<KeptId> {
+        self.lock().kept.get(hash).cloned()
+    }
+
     /// The bytes of a content, which a folder on the same file system takes for its own.
     pub(crate) fn source(&self, hash: &ContentHash) -> Option<Box<dyn ContentSource>> {
         let arrived = self.lock();
@@ -60,7 +72,9 @@ impl Arrivals {
     /// Whether a content is here.
     pub(crate) fn has(&self, hash: &ContentHash) -> bool {
         let arrived = self.lock();
-        arrived.stores.contains_key(hash) || arrived.packed.contains_key(hash)
+        arrived.stores.contains_key(hash)
+            || arrived.packed.contains_key(hash)
+            || arrived.kept.contains_key(hash)
     }
 
     /// Contents that were taken to their places, or are of no use any more.
@@ -71,6 +85,7 @@ impl Arrivals {
                 store.release(&hash);
             }
             arrived.drop_packed(&hash);
+            arrived.kept.remove(&hash);
         }
     }
 

@@ -38,20 +38,22 @@ use crate::clock;
 pub(crate) struct Session {
     pub(crate) settings: LibrarySettings,
     pub(super) folder: PathBuf,
-    index: SqliteIndex,
+    pub(super) index: SqliteIndex,
     pub(crate) book: LibraryBook,
     _lock: IndexLock,
-    overlay: Overlay,
+    pub(super) overlay: Overlay,
     pub(crate) signer: Signer,
     pub(crate) told_policies: ToldPolicies,
     pub(crate) arrivals: Arc<Arrivals>,
-    digests: Arc<DigestQueue>,
+    pub(super) digests: Arc<DigestQueue>,
     pub(crate) places: Arc<LibraryPlaces>,
     whiteouts: Arc<StoredWhiteouts>,
     ignore: IgnoreRules,
     blind: PerSide<Vec<Blind>>,
     stop: Arc<AtomicBool>,
     last_run_ms: u64,
+    /// The last pass ended in the midst of a run.
+    is_cut_off: bool,
 }
 
 /// What a pass did.
@@ -90,6 +92,7 @@ impl Session {
         let index = SqliteIndex::open(&path)?;
         let mut book = LibraryBook::open(&path)?;
         book.unpark_all()?;
+        book.settle_own(&key.public(), true)?;
         let memory = AuthorMemory::new(&folder, key.public());
         let told_policies =
             ToldPolicies::open(&folder).map_err(LibraryError::state(&folder, "read the policies in"))?;
@@ -127,6 +130,7 @@ impl Session {
             blind,
             stop,
             last_run_ms: 0,
+            is_cut_off: false,
         })
     }
 
@@ -196,8 +200,14 @@ impl Session {
         .map(|(tally, _)| tally)
     }
 
+    /// The name of a run that begins now.
+    pub(super) fn next_run(&mut self) -> RunId {
+        self.last_run_ms = clock::now_ms().max(self.last_run_ms + 1);
+        RunId::at_ms(self.last_run_ms)
+    }
+
     /// Runs something with both sides; also says how many commits were signed.
-    fn with_run<T>(
+    pub(super) fn with_run<T>(
         &mut self,
         on_event: &mut (dyn FnMut(RunEvent) + Send),
         work: impl FnOnce(&mut Run<'_, SqliteIndex>) -> Result<T, LibraryError>,
@@ -330,7 +340,11 @@ impl Session {
     /// Plans and performs once.
     pub(crate) fn pass(&mut self, approved: bool) -> Result<PassReport, LibraryError> {
         let mut report = PassReport::default();
-        self.last_run_ms = clock::now_ms().max(self.last_run_ms + 1);
+        if self.is_cut_off {
+            let me = self.signer.key.public();
+            self.book.settle_own(&me, true)?;
+        }
+        self.next_run();
         let mut proposal = self.propose()?;
         for _ in 0..REPLANS_MAX {
             let lacking = self.lacking(&proposal)?;
@@ -349,8 +363,13 @@ impl Session {
             report.held = Some(deletions);
             return Ok(report);
         }
+        // What was signed before an error is in no tree yet.
+        self.is_cut_off = true;
         self.carry_out(&proposal, &mut report)?;
+        self.is_cut_off = false;
         report.commits += self.settle_disputes()?;
+        let me = self.signer.key.public();
+        self.book.settle_own(&me, false)?;
         Ok(report)
     }
 
@@ -578,7 +597,7 @@ impl Beside for OnTwoThreads {
     }
 }
 
-const INDEX: &str = "library.db";
+pub(crate) const INDEX: &str = "library.db";
 const MOUNTS: &str = "mounts.json";
 /// Below the state folder of the sync target.
 const FETCHED: &str = "fetched";

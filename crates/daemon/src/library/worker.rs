@@ -233,7 +233,7 @@ impl Worker {
             match first {
                 Ok(None) => return,
                 Err(_) if self.stop.load(Ordering::Relaxed) => return,
-                // To publish them.
+                // What is due then is done in any case.
                 Err(_) if self.known.are_figures_old => {}
                 Err(_) => self.on_tick(&mut due),
                 Ok(Some(input)) => {
@@ -456,16 +456,9 @@ impl Worker {
             };
             if end == ProposalEnd::Approved {
                 self.session.take_held(&known.id)?;
-                self.session.book.end_proposal(&known.id, end, now_ms)?;
-                continue;
             }
-            let paths = self.session.book.end_proposal(&known.id, end, now_ms)?;
-            if known.author == me {
-                // What this disk shows is not what the view says any more: the next pass brings it back.
-                for path in &paths {
-                    self.session.book.restore_row(path)?;
-                }
-            }
+            // What this disk shows may not be what the view says any more: the next pass brings it back.
+            self.session.book.end_proposal(&known.id, end, &me, now_ms)?;
         }
         Ok(())
     }
@@ -538,6 +531,13 @@ impl Worker {
             Question::Sync => {
                 due.look(None);
                 Ok(Answer::Done)
+            }
+            Question::Texts { path } => {
+                let (texts, wanted) = self.session.texts_at(&path)?;
+                if let Some(wanted) = wanted {
+                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted])));
+                }
+                Ok(Answer::Texts(Box::new(texts)))
             }
             other => super::ask::answer(&mut self.session, &self.authors, other, due_pass(due)),
         }

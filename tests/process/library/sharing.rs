@@ -1,5 +1,6 @@
 //! Files that come, change and go among daemons that trust each other.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -24,18 +25,21 @@ fn a_subscriber_gets_the_library_and_the_next_one_takes_from_both() {
     // So slow that the percent is seen on its way.
     for letter in ['a', 'b'] {
         let mut config = team.settings(letter, "config.json");
-        config["limits"] = json!({"up": "8MB/s"});
+        config["limits"] = json!({"up": "4MB/s"});
         team.set(letter, "config.json", &config);
     }
     team.start('a');
     team.start('b');
     let on_the_way =
         |percent: &str| percent.parse::<f64>().is_ok_and(|percent| percent > 0.0 && percent < 100.0);
-    team.until("the percent rises at the subscriber", || {
-        on_the_way(team.library('b')["percent"].as_str().expect("text"))
-    });
-    team.until("the percent of the subscriber is seen at the other", || {
-        team.peer_status('a', 'b')["libraries"][0]["percent"].as_str().is_some_and(on_the_way)
+    let seen = [Cell::new(false), Cell::new(false)];
+    team.until("the percent rises, and both see it", || {
+        let (own, at_peer) = (team.library('b'), team.peer_status('a', 'b'));
+        let percents = [&own["percent"], &at_peer["libraries"][0]["percent"]];
+        for (seen, percent) in seen.iter().zip(percents) {
+            seen.set(seen.get() || percent.as_str().is_some_and(on_the_way));
+        }
+        seen.iter().all(Cell::get)
     });
     team.until("all is there", || team.library('b')["percent"] == "100.0");
     assert_eq!(team.read("b/lib/notes/plan.txt"), "plan");

@@ -97,6 +97,18 @@ pub(super) fn open(
     Ok(Opened { store, durable: gathered.durable, wanted: gathered.wanted })
 }
 
+/// Removes the folders of contents that are not used. What cannot be removed now is removed another time.
+pub(super) fn remove_leftovers(fetched: &Path, used: &BTreeSet<ContentId>) {
+    let Ok(folders) = std::fs::read_dir(fetched) else { return };
+    for folder in folders.filter_map(Result::ok) {
+        let name = folder.file_name();
+        let content: Option<ContentId> = name.to_str().and_then(|name| name.parse().ok());
+        if content.is_some_and(|content| !used.contains(&content)) {
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
 /// Whether so much may be written to the disk of a folder.
 fn check_free(dir: &Path, len: u64, min_free: u64) -> Result<(), String> {
     // A disk that does not tell is as good as one with room: writing tells.

@@ -85,6 +85,8 @@ pub(crate) struct LibraryState {
 pub(crate) enum Output {
     /// Contents that paths wait for.
     Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// Nothing waits for bytes: what fetches left is of no use.
+    WantsNothing(LibraryKey),
     /// Files come, and there is no sync target.
     NeedsTarget(LibraryKey),
     /// Its state changed: peers are to hear of it.
@@ -258,6 +260,18 @@ impl Worker {
         if !self.known.refused.is_empty() {
             due.pass = true;
         }
+        if self.wants_nothing() {
+            self.say(Output::WantsNothing(self.library));
+        }
+    }
+
+    /// An index that cannot be read says so at the next look.
+    fn wants_nothing(&self) -> bool {
+        let is_quiet =
+            self.known.trouble.is_none() && self.known.refused.is_empty() && self.known.conflicts == 0;
+        is_quiet
+            && self.session.arrivals.is_empty()
+            && self.session.book.parked_contents(None, 1).is_ok_and(|parked| parked.is_empty())
     }
 
     fn take_noting(&mut self, input: Input, due: &mut Due) {
@@ -275,7 +289,8 @@ impl Worker {
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }
-                due.pass |= self.session.book.unpark(&hashes)? > 0;
+                // A conflict may have waited for them.
+                due.pass |= self.session.book.unpark(&hashes)? > 0 || self.known.conflicts > 0;
             }
             Input::Packed(files) => {
                 let hashes: Vec<ContentHash> =

@@ -386,6 +386,9 @@ impl Desk {
                 self.to_contents(contents::Input::Wanted(library, wanted)).await;
             }
             LibraryOutput::Changed(library) => self.to_exchange(exchange::Input::Changed(library)).await,
+            LibraryOutput::WantsNothing(library) => {
+                self.to_contents(contents::Input::WantsNothing(library)).await;
+            }
             LibraryOutput::NeedsTarget(library) => self.make_target(library).await,
         }
     }

@@ -30,6 +30,8 @@ use opening::{Assigned, Opened, Served};
 pub(crate) enum Input {
     /// Paths of a library wait for these contents, with their lengths.
     Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// No path of a library waits for anything.
+    WantsNothing(LibraryKey),
     /// A peer asks for contents to be served.
     Seek {
         /// Where the answer goes.
@@ -142,6 +144,7 @@ impl Contents {
     async fn on_input(&mut self, input: Input) {
         match input {
             Input::Wanted(library, wanted) => self.assign(library, wanted),
+            Input::WantsNothing(library) => self.remove_leftovers(library),
             Input::Seek { link, library, contents } => {
                 for content in contents {
                     self.on_sought(link, library, content).await;
@@ -163,6 +166,21 @@ impl Contents {
         let Some(handle) = self.libraries.get(&library) else { return };
         let (path, joined) = (handle.index_path.clone(), self.wanted.keys().copied().collect());
         self.tasks.spawn_blocking(move || Done::Assigned(library, opening::assign(&path, &wanted, &joined)));
+    }
+
+    /// Removes what ended fetches left: files that came another way, or that nobody wants any more.
+    fn remove_leftovers(&mut self, library: LibraryKey) {
+        let is_of = |known: LibraryKey| known == library;
+        let is_busy = self.joined.values().any(|joined| is_of(joined.library) && joined.is_fetching)
+            || self.waiting.iter().any(|(known, _)| is_of(*known))
+            || self.retries.values().any(|retry| is_of(retry.library) && retry.due_at.is_some());
+        let Some(handle) = self.libraries.get(&library).filter(|_| !is_busy) else { return };
+        let Some(fetched) = handle.fetched.borrow().clone() else { return };
+        let used = self.joined.keys().copied().collect();
+        self.tasks.spawn_blocking(move || {
+            opening::remove_leftovers(&fetched.dir, &used);
+            Done::Assigned(library, Assigned::default())
+        });
     }
 
     async fn on_done(&mut self, done: Done) {

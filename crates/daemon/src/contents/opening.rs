@@ -97,24 +97,36 @@ pub(super) fn open(
     Ok(Opened { store, durable: gathered.durable, wanted: gathered.wanted })
 }
 
+/// Removes the folders of contents that are not used. What cannot be removed now is removed another time.
+pub(super) fn remove_leftovers(fetched: &Path, used: &BTreeSet<ContentId>) {
+    let Ok(folders) = std::fs::read_dir(fetched) else { return };
+    for folder in folders.filter_map(Result::ok) {
+        let name = folder.file_name();
+        let content: Option<ContentId> = name.to_str().and_then(|name| name.parse().ok());
+        if content.is_some_and(|content| !used.contains(&content)) {
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
 /// Whether so much may be written to the disk of a folder.
 fn check_free(dir: &Path, len: u64, min_free: u64) -> Result<(), String> {
-    if min_free == 0 {
-        return Ok(());
-    }
     // A disk that does not tell is as good as one with room: writing tells.
     let Ok(stat) = rustix::fs::statvfs(dir) else { return Ok(()) };
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     if free >= len.saturating_add(min_free) {
         return Ok(());
     }
-    Err(format!(
-        "`{}`: {} to come, {} free, and {} are to stay free: make space, or lower minFree",
-        Shown(dir),
-        ByteLen(len),
-        ByteLen(free),
-        ByteLen(min_free)
-    ))
+    let (dir, len, free) = (Shown(dir), ByteLen(len), ByteLen(free));
+    Err(match min_free {
+        0 => format!("no space is left in `{dir}` for {len} that are to come, {free} are free: make space"),
+        _ => {
+            let min_free = ByteLen(min_free);
+            format!(
+                "`{dir}` has {free} free, {len} are to come, and {min_free} stay free: make space, or lower minFree"
+            )
+        }
+    })
 }
 
 /// Remembers the chunk values of the long files of a manifest that peers sent.

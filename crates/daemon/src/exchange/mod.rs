@@ -144,7 +144,11 @@ struct Linked {
     dialer: NodeId,
     outgoing: mpsc::Sender<Outgoing>,
     hello: Option<Hello>,
+    /// What this node showed.
+    shown: Hello,
     user: Option<String>,
+    /// The hash that the peer's password was compared with last.
+    compared_with: Option<String>,
     is_verifying: bool,
     standing: BTreeMap<LibraryKey, Standing>,
     peer: PeerState,
@@ -253,20 +257,22 @@ impl Exchange {
             sent_len: 0,
             received_len: 0,
         };
+        let shown = self.start.access.hello_for(&node, &self.start.own);
         let linked = Linked {
             node,
             link,
             dialer,
             outgoing,
             hello: None,
+            shown: shown.clone(),
             user: None,
+            compared_with: None,
             is_verifying: false,
             standing: BTreeMap::new(),
             peer,
         };
         self.links.insert(number, linked);
-        let hello = self.start.access.hello_for(&node, &self.start.own);
-        self.send(number, Message::Hello(hello));
+        self.send(number, Message::Hello(shown));
     }
 
     fn on_down(&mut self, link: u64, reason: &str) {
@@ -346,23 +352,33 @@ impl Exchange {
         }
         hello.name.clone_into(&mut linked.peer.name);
         linked.hello = Some(hello.clone());
-        let node = linked.node;
-        if !hello.user.is_empty()
-            && let Some(check) = self.start.access.check_of(&hello.user)
-        {
-            linked.is_verifying = true;
-            let inputs = self.inputs.clone();
-            self.start.tasks.spawn(async move {
-                let Hello { user, password, .. } = hello;
-                let checked = tokio::task::spawn_blocking(move || verify_password(&check, &password));
-                let is_right = checked.await.unwrap_or(false);
-                let user = is_right.then_some(user);
-                let _ = inputs.send(Input::Verified { link, user }).await;
-            });
-            return;
+        tracing::debug!(node = linked.node.short(), "a peer said Hello");
+        if !self.verify(link) {
+            self.greet(link);
         }
-        tracing::debug!(node = node.short(), "a peer said Hello");
-        self.greet(link);
+    }
+
+    /// Begins to compare the password of a peer with that of its user, if it was not compared with the one that users.json has now.
+    fn verify(&mut self, link: u64) -> bool {
+        let Some(linked) = self.links.get_mut(&link) else { return false };
+        let Some(Hello { user, password, .. }) = linked.hello.clone() else { return false };
+        let check = if user.is_empty() { None } else { self.start.access.check_of(&user) };
+        if linked.is_verifying || linked.compared_with == check {
+            return false;
+        }
+        linked.compared_with.clone_from(&check);
+        let Some(check) = check else {
+            linked.user = None;
+            return false;
+        };
+        linked.is_verifying = true;
+        let inputs = self.inputs.clone();
+        self.start.tasks.spawn(async move {
+            let checked = tokio::task::spawn_blocking(move || verify_password(&check, &password));
+            let user = checked.await.unwrap_or(false).then_some(user);
+            let _ = inputs.send(Input::Verified { link, user }).await;
+        });
+        true
     }
 
     fn on_verified(&mut self, link: u64, user: Option<String>) {
@@ -409,20 +425,18 @@ impl Exchange {
             known.policy = Some(policy);
             (known.name, known.guid) = (standing.name.clone(), standing.guid.clone());
         }
-        let (node, digest) = (linked.node, standing.votes_digest);
+        let node = linked.node;
         let told =
             standing.policy.map(|policy| ToldPolicy { policy, is_taken_over: standing.is_policy_taken_over });
         linked.standing.insert(library, standing);
-        let Some(role) = role else { return };
+        if role.is_none() {
+            return;
+        }
         // The worker hears of the policy before any commit that is asked for now.
         if let (Some(told), Some(handle)) = (told, self.libraries.get(&library)) {
             let _ = handle.inputs.send(LibraryInput::PeerPolicy(node, told)).await;
         }
-        if swarm_library::may(role, swarm_library::Permission::ReadVotes)
-            && digest.is_some_and(|digest| digest != self.state_of(&library).votes_digest)
-        {
-            self.send_votes(link, library);
-        }
+        self.send_votes_if_news(link, library);
         self.ask_around(library);
     }
 
@@ -496,6 +510,7 @@ impl Exchange {
             let links: Vec<u64> = self.links.keys().copied().collect();
             for link in links {
                 self.say_frontier(link, library);
+                self.send_votes_if_news(link, library);
             }
         }
         self.ask_around(library);
@@ -512,6 +527,10 @@ impl Exchange {
 
     fn say_progress(&mut self, library: LibraryKey) {
         let state = self.state_of(&library);
+        // Without a commit there is nothing of which it could have a part.
+        if state.frontier.positions().next().is_none() || state.are_figures_old {
+            return;
+        }
         let figures = state.figures;
         let files = (figures.files.saturating_sub(figures.files_lacking), figures.files);
         let bytes = (figures.len.saturating_sub(figures.lacking_len), figures.len);
@@ -553,7 +572,11 @@ impl Exchange {
         self.said.clear();
         let links: Vec<u64> = self.links.keys().copied().collect();
         for link in links {
-            if self.links.get(&link).is_some_and(|linked| linked.hello.is_some() && !linked.is_verifying) {
+            let Some(linked) = self.links.get(&link) else { continue };
+            if self.start.access.hello_for(&linked.node, &self.start.own) != linked.shown {
+                // Hello is said once on a link: the next one says the new one.
+                self.on_down(link, "this node shows itself as another user now");
+            } else if linked.hello.is_some() && !linked.is_verifying && !self.verify(link) {
                 self.greet(link);
             }
         }
@@ -588,6 +611,17 @@ impl Exchange {
         {
             let peers = peers.into_iter().filter(|peer| peer.node != linked.node).collect();
             self.send(link, Message::PeerList { peers, users });
+        }
+    }
+
+    /// Sends all votes to a peer that has others. Both ends do: each gets what it lacks.
+    fn send_votes_if_news(&mut self, link: u64, library: LibraryKey) {
+        let may = |role| swarm_library::may(role, swarm_library::Permission::ReadVotes);
+        let ours = self.state_of(&library).votes_digest;
+        let standing = self.links.get(&link).and_then(|linked| linked.standing.get(&library));
+        let theirs = standing.and_then(|standing| standing.votes_digest);
+        if theirs.is_some_and(|theirs| theirs != ours) && self.role_of(link, &library).is_some_and(may) {
+            self.send_votes(link, library);
         }
     }
 

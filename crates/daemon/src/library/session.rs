@@ -16,9 +16,9 @@ use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, ContentHash, Entry, Guard, IgnoreRules, Index as _, Kept, KeptId, Kind, Op, OpKind,
-    PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally,
-    TreePath, expired, keep_texts, observe_side, propose,
+    Beside, Blind, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId, Kind, Op,
+    OpKind, PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source,
+    Tally, TreePath, expired, keep_texts, observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
@@ -52,6 +52,8 @@ pub(crate) struct Session {
     blind: PerSide<Vec<Blind>>,
     stop: Arc<AtomicBool>,
     last_run_ms: u64,
+    /// What others have where this node has conflicts.
+    disputed: BTreeSet<ContentHash>,
     /// The last pass ended in the midst of a run.
     is_cut_off: bool,
 }
@@ -130,6 +132,7 @@ impl Session {
             blind,
             stop,
             last_run_ms: 0,
+            disputed: BTreeSet::new(),
             is_cut_off: false,
         })
     }
@@ -358,6 +361,7 @@ impl Session {
             proposal = self.propose()?;
         }
         report.conflicts = proposal.plan.conflicts.len() as u64;
+        let disputed = self.disputed_contents(&proposal, &mut report)?;
         let deletions = deletions_of(&proposal.plan.ops.remote);
         if !approved && self.is_too_much(deletions)? {
             report.held = Some(deletions);
@@ -367,6 +371,8 @@ impl Session {
         self.is_cut_off = true;
         self.carry_out(&proposal, &mut report)?;
         self.is_cut_off = false;
+        self.arrivals.release(self.disputed.difference(&disputed).copied());
+        self.disputed = disputed;
         report.commits += self.settle_disputes()?;
         let me = self.signer.key.public();
         self.book.settle_own(&me, false)?;
@@ -389,6 +395,36 @@ impl Session {
         self.overlay.remove_kept(&gone).map_err(LibraryError::Mounts)?;
         self.index.prune_runs(RUNS_KEPT)?;
         Ok(())
+    }
+
+    /// The contents that others have where this node has a conflict: a merge reads them. Those that are not here are wanted.
+    fn disputed_contents(
+        &self,
+        proposal: &Proposal,
+        report: &mut PassReport,
+    ) -> Result<BTreeSet<ContentHash>, LibraryError> {
+        let mut disputed = BTreeSet::new();
+        for conflict in proposal.plan.conflicts.iter().take(DISPUTES_AT_ONCE) {
+            let Some(content) = conflict.versions.remote.as_ref().and_then(|version| version.kind.file())
+            else {
+                continue;
+            };
+            if content.len == 0 || content.len > swarm_sync::limits::MERGE_LEN_MAX {
+                continue;
+            }
+            disputed.insert(content.hash);
+            if !self.is_here(content)? {
+                report.wanted.insert(content.hash, content.len);
+            }
+        }
+        Ok(disputed)
+    }
+
+    /// Whether the bytes of a file are on this disk, or in memory.
+    fn is_here(&self, content: &FileContent) -> Result<bool, LibraryError> {
+        Ok(content.len == 0
+            || self.arrivals.has(&content.hash)
+            || !self.book.places_of(&content.hash)?.is_empty())
     }
 
     /// Whether so many deletions on this disk are more than one expects: an emptied folder is not to empty those of the team.
@@ -425,10 +461,7 @@ impl Session {
             else {
                 continue;
             };
-            if content.len == 0
-                || self.arrivals.has(&content.hash)
-                || !self.book.places_of(&content.hash)?.is_empty()
-            {
+            if self.is_here(content)? {
                 continue;
             }
             // What both sides agreed on is here, or was: the plan may be about a change of this disk, which has to be signed.

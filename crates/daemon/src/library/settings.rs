@@ -27,6 +27,8 @@ pub(crate) struct LibrarySettings {
     pub(crate) from: Option<BTreeSet<NodeId>>,
     /// What this node deletes counts for nothing for others, or it keeps what is deleted.
     pub(crate) is_mirror: bool,
+    /// It is a subscription: before it has heard of the library, it has nothing of it.
+    pub(crate) is_followed: bool,
     pub(crate) is_paused: bool,
     pub(crate) priority: i8,
     pub(crate) retention: Retention,

@@ -62,6 +62,8 @@ pub(crate) struct LibraryState {
     /// It is that of peers, since the library's file has none.
     pub(crate) is_policy_taken_over: bool,
     pub(crate) figures: ViewFigures,
+    /// Something happened after the figures were taken.
+    pub(crate) are_figures_old: bool,
     pub(crate) activity: String,
     /// Why it stands still.
     pub(crate) trouble: Option<String>,
@@ -83,6 +85,8 @@ pub(crate) struct LibraryState {
 pub(crate) enum Output {
     /// Contents that paths wait for.
     Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// Nothing waits for bytes: what fetches left is of no use.
+    WantsNothing(LibraryKey),
     /// Files come, and there is no sync target.
     NeedsTarget(LibraryKey),
     /// Its state changed: peers are to hear of it.
@@ -161,7 +165,6 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         figured_at: None,
         pruned_at: None,
         looked_at: None,
-        are_figures_due: false,
         is_complete_look_due: true,
     };
     let runtime = tokio::runtime::Handle::current();
@@ -189,8 +192,6 @@ struct Worker {
     pruned_at: Option<Instant>,
     /// When everything was looked at last.
     looked_at: Option<Instant>,
-    /// The figures are older than what they are about.
-    are_figures_due: bool,
     is_complete_look_due: bool,
 }
 
@@ -235,7 +236,7 @@ impl Worker {
             self.publish();
             due = Due::default();
             let wait = match self.known.trouble {
-                _ if self.are_figures_due => FIGURES_INTERVAL,
+                _ if self.known.are_figures_old => FIGURES_INTERVAL,
                 None if self.is_complete_look_due => COMPLETE_LOOK_PAUSE,
                 Some(_) => TROUBLE_PAUSE,
                 None => TICK,
@@ -245,7 +246,7 @@ impl Worker {
                 Ok(None) => return,
                 Err(_) if self.stop.load(Ordering::Relaxed) => return,
                 // What is due then is done in any case.
-                Err(_) if self.are_figures_due => {}
+                Err(_) if self.known.are_figures_old => {}
                 Err(_) => self.on_tick(&mut due),
                 Ok(Some(input)) => {
                     self.take_noting(input, &mut due);
@@ -269,6 +270,18 @@ impl Worker {
         if !self.known.refused.is_empty() {
             due.pass = true;
         }
+        if self.wants_nothing() {
+            self.say(Output::WantsNothing(self.library));
+        }
+    }
+
+    /// An index that cannot be read says so at the next look.
+    fn wants_nothing(&self) -> bool {
+        let is_quiet =
+            self.known.trouble.is_none() && self.known.refused.is_empty() && self.known.conflicts == 0;
+        is_quiet
+            && self.session.arrivals.is_empty()
+            && self.session.book.parked_contents(None, 1).is_ok_and(|parked| parked.is_empty())
     }
 
     /// What a run writes is told by watchers as well: while many files come, everything is looked at now and then, and not for each of them.
@@ -296,7 +309,8 @@ impl Worker {
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }
-                due.pass |= self.session.book.unpark(&hashes)? > 0;
+                // A conflict may have waited for them.
+                due.pass |= self.session.book.unpark(&hashes)? > 0 || self.known.conflicts > 0;
             }
             Input::Packed(files) => {
                 let hashes: Vec<ContentHash> =
@@ -526,11 +540,11 @@ impl Worker {
         let activity = if self.session.settings.is_paused { "paused" } else { "" };
         activity.clone_into(&mut self.known.activity);
         let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= FIGURES_INTERVAL);
-        self.are_figures_due = !is_due;
         if is_due {
             self.known.figures = self.session.book.figures()?;
             self.figured_at = Some(clock::moment());
         }
+        self.known.are_figures_old = !is_due;
         Ok(())
     }
 
@@ -576,7 +590,8 @@ impl Worker {
         why: &str,
         due: &mut Due,
     ) -> Result<Answer, LibraryError> {
-        let proposals = self.session.book.proposals(false)?;
+        // What has ended here may still wait elsewhere for a yes of this node.
+        let proposals = self.session.book.proposals(verdict == Verdict::Yes)?;
         let found: Vec<_> =
             proposals.iter().filter(|known| known.id.to_string().starts_with(prefix)).collect();
         let [known] = found.as_slice() else {

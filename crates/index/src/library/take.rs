@@ -231,6 +231,9 @@ fn take(
     taken.disputed += u64::from(heads.is_disputed());
     taken.changed += u64::from(is_changed);
     let Some(rows) = rows else { return Ok(()) };
+    if is_changed {
+        rows.note_agreed(&record.path, before.winner())?;
+    }
     rows.set_base(&record.path, base)?;
     rows.refresh(&record.path)
 }
@@ -306,6 +309,20 @@ impl<'a> Rows<'a> {
         let key = key_of(path);
         let sql = "SELECT EXISTS (SELECT 1 FROM remote WHERE path > ?1 AND path < ?2)";
         Ok(self.db.prepare_cached(sql)?.query_row((&key, end_of(&key)), |row| row.get(0))?)
+    }
+
+    /// What stands on the disk is what the view had until now: both agree on it, though no run has said so yet. An index that is made anew
+    /// takes the history of the library while its disk has some version of it.
+    fn note_agreed(&self, path: &TreePath, winner: Option<&Head>) -> Result<(), Fault> {
+        let Some(State::Live(live)) = winner.map(|head| &head.state) else { return Ok(()) };
+        if trees::base(self.db, path)?.is_some() {
+            return Ok(());
+        }
+        let local = trees::entry(self.db, Side::Local, path)?;
+        if local.is_some_and(|local| local.kind == live.kind) {
+            self.trees.set_base(path, Some(&base_of(live.clone())))?;
+        }
+        Ok(())
     }
 
     fn settle_own(&self, record: &Record) -> Result<(), Fault> {

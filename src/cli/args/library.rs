@@ -250,6 +250,8 @@ pub(in super::super) enum PeerCommand {
     Add(PeerAddArgs),
     /// List the peers, with those that others told of
     Ls(ListArgs),
+    /// Print the address of this daemon, for `swarm peer add` at the others
+    Me(DaemonDir),
     /// Let a peer's changes and votes count here
     Trust(PeerArgs),
     /// Let a peer's changes and votes count no more; what came before stays

@@ -62,7 +62,7 @@ impl Invitation {
     pub(super) fn peer(&self) -> NewPeer {
         let mut peer = NewPeer { address: self.source.clone(), trusted: true, ..NewPeer::default() };
         if let Some(secret) = &self.secret {
-            peer.username = user_of(&self.name);
+            peer.username = user_of(&self.name, secret);
             peer.password = Secret::from(secret.clone());
         }
         peer
@@ -86,9 +86,15 @@ impl Invitation {
     }
 }
 
-/// The user that an invitation to a library is.
-pub(super) fn user_of(name: &str) -> String {
-    format!("invited to {name}")
+/// The user that an invitation to a library is: each has its own, so that one who used an earlier one is not taken for a newcomer.
+pub(super) fn user_of(name: &str, secret: &str) -> String {
+    let number = blake3::hash(secret.as_bytes()).to_hex();
+    format!("{}{}", users_of(name), &number.as_str()[..8])
+}
+
+/// What the users of all invitations to a library begin with.
+pub(super) fn users_of(name: &str) -> String {
+    format!("invited to {name} ")
 }
 
 fn decoded(text: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use super::super::args::{Global, ListArgs, PeerAddArgs, PeerArgs, PeerCommand};
 use super::super::failure::Failure;
 use super::super::output;
 use super::super::password;
-use super::{files, status_if_running};
+use super::{files, status, status_if_running};
 use swarm_daemon::PeerStatus;
 use swarm_daemon_files::{DaemonFolder, NewPeer, Peer, Secret};
 
@@ -12,6 +12,7 @@ pub(in super::super) fn run(command: &PeerCommand, global: &Global) -> Result<()
     match command {
         PeerCommand::Add(args) => add(args, global),
         PeerCommand::Ls(args) => ls(args, global),
+        PeerCommand::Me(folder) => output::result(status(folder, global)?.address),
         PeerCommand::Trust(args) => set_trusted(args, true, global),
         PeerCommand::Untrust(args) => set_trusted(args, false, global),
         PeerCommand::Remove(args) => {

@@ -78,7 +78,7 @@ fn settings_are_made_by_commands_before_the_daemon_runs() {
     team.run('a', args!["library", "remove", "Lib 1"]).expect_code(0);
     assert_eq!(team.settings('a', "libraries.json"), json!({}));
     assert!(team.is_there("video/film"));
-    team.run('a', args!["library", "show", "Lib 1"]).expect_code(3);
+    team.run('a', args!["library", "show", "Lib 1"]).expect_code(8);
 }
 
 #[test]
@@ -104,7 +104,11 @@ fn an_address_lets_one_machine_in_and_both_change_the_library() {
     assert_eq!(team.settings('a', "users.json"), json!([]));
     let refused = team.run('c', args!["subscribe", address.as_str(), "c/lib"]);
     assert_eq!(refused.code, Some(3), "{refused:#?}");
-    assert_eq!(team.peer_status('a', 'c')["trust"], Value::Null);
+    assert_ne!(team.peer_status('a', 'c')["trust"], "trusted");
+
+    // Who others told of is trusted by a command, too.
+    let me = team.printed('a', args!["peer", "me"]);
+    assert_eq!(me, team.status('a')["address"], "the address of others");
 
     let screen = team.printed('a', args!["status"]);
     for part in ["Lib 1", "up to date", "100.0 %", "trusted", "connected"] {
@@ -241,22 +245,29 @@ fn a_conflict_is_shown_and_decided() {
     team.write("b/lib/text", &base.replace("five", "FIVE"));
     team.write("b/lib/plain", "from b");
     team.start('b');
-    team.until("two conflicts", || team.library('b')["conflicts"] == 2);
+    let asked = || ['a', 'b'].into_iter().find(|letter| team.library(*letter)["conflicts"] == 2);
+    team.until("one of them asks about both", || asked().is_some());
+    let asked = asked().expect("it asked");
+    let (name, word, theirs, own) = match asked {
+        'a' => ("Lib 1", "'Lib 1'", "from b", "from a"),
+        _ => ("lib", "lib", "from a", "from b"),
+    };
     team.until("both texts are there", || {
-        let shown = team.printed('b', args!["conflicts", "lib"]);
-        shown.contains("-one") || shown.contains("+ONE") || shown.contains("-ONE")
+        let shown = team.printed(asked, args!["conflicts", name]);
+        shown.contains("both get one text") && shown.contains("-ONE") != shown.contains("+ONE")
     });
-    let screen = team.printed('b', args!["status"]);
-    assert!(screen.contains("lib: 2 conflicts: swarm conflicts lib"), "{screen}");
-    team.run('b', args!["resolve", "lib", "local"]).expect_code(2);
-    team.run('b', args!["resolve", "lib:/text", "perhaps"]).expect_code(2);
-    team.run('b', args!["resolve", "lib:/text", "merge"]).expect_code(0);
-    team.run('b', args!["resolve", "lib:/plain", "remote"]).expect_code(0);
+    let screen = team.printed(asked, args!["status"]);
+    assert!(screen.contains(&format!("{name}: 2 conflicts: swarm conflicts {word}")), "{screen}");
+    let at = |path: &str| format!("{name}:/{path}");
+    team.run(asked, args!["resolve", name, "local"]).expect_code(2);
+    team.run(asked, args!["resolve", at("text"), "perhaps"]).expect_code(2);
+    team.run(asked, args!["resolve", at("text"), "merge"]).expect_code(0);
+    team.run(asked, args!["resolve", at("plain"), "remote"]).expect_code(0);
     let merged = base.replace("one", "ONE").replace("five", "FIVE");
     team.until_text("ab", "text", &merged);
-    team.until_text("ab", "plain", "from a");
-    assert!(team.keeps("b/lib", "from b"));
-    team.until("no conflict is left", || team.library('b')["conflicts"] == 0);
+    team.until_text("ab", "plain", theirs);
+    assert!(team.keeps(&format!("{asked}/lib"), own));
+    team.until("no conflict is left", || "ab".chars().all(|letter| team.library(letter)["conflicts"] == 0));
 }
 
 #[test]

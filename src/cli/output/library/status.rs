@@ -91,7 +91,7 @@ fn error_line(error: &StatusError, library: &str) -> String {
 
 fn of_library(library: &LibraryStatus) -> Vec<String> {
     let name = Shown(&library.name);
-    let command = quoted(&library.name);
+    let command = quoted(&name.to_string());
     let mut lines = Vec::new();
     if library.conflicts > 0 {
         let count = text::count(library.conflicts as usize, "conflict");

@@ -223,7 +223,7 @@ impl Session {
         for (path, done) in paths.iter().zip(done) {
             match done {
                 // No run wrote this row: the next one carries it to this disk.
-                Ok(_) => self.book.restore_row(path)?,
+                Ok(_) => self.book.restore_row(path, &self.signer.key.public())?,
                 Err(error) => refuse(report, path, error.to_string()),
             }
         }

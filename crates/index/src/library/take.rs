@@ -143,6 +143,14 @@ impl LibraryBook {
         })
     }
 
+    /// Makes the row of a path in the remote tree what the view has there, but for what a proposal of this node says.
+    pub fn restore_row(&mut self, path: &TreePath, me: &NodeId) -> Result<(), IndexError> {
+        self.write(|db| {
+            let rows = Rows::new(db, me)?;
+            if rows.is_held(path)? { Ok(()) } else { rows.restore(path) }
+        })
+    }
+
     /// The greatest counter that this node signed.
     pub fn own_counter(&self) -> Result<u64, IndexError> {
         self.read(|db| number_in(db, OWN_COUNTER))

@@ -373,6 +373,9 @@ impl Desk {
             LibraryOutput::Wanted(library, wanted) => {
                 self.to_contents(contents::Input::Wanted(library, wanted)).await;
             }
+            LibraryOutput::Mirror(library, contents) => {
+                self.to_contents(contents::Input::Mirror(library, contents)).await;
+            }
             LibraryOutput::Changed(library) => self.to_exchange(exchange::Input::Changed(library)).await,
             LibraryOutput::NeedsTarget(library) => self.make_target(library).await,
         }

@@ -181,7 +181,8 @@ impl Message {
             | Self::Flag(_)
             | Self::Refusal(_)
             | Self::RecipeRequest { .. }
-            | Self::RecipePiece(_) => Permission::Relay,
+            | Self::RecipePiece(_)
+            | Self::KeyGrants { .. } => Permission::Relay,
         };
         may(role, needed)
     }

@@ -18,7 +18,9 @@ use swarm_core::manifest::Source;
 use swarm_library::wire::{
     Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing,
 };
-use swarm_library::{After, Completion, Frontier, LibraryKey, Policy, Role, SignedLock, SignedVote};
+use swarm_library::{
+    After, Completion, Frontier, LibraryKey, Policy, Role, SignedGrant, SignedLock, SignedVote,
+};
 use swarm_link::{Endpoint, QuicLink};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -118,7 +120,7 @@ pub(crate) struct Exchange {
     own_list: (Vec<ListedPeer>, Vec<ListedUser>),
     locks: BTreeMap<LibraryKey, Vec<SignedLock>>,
     /// What was said of a library last: it is not said again.
-    said: BTreeMap<LibraryKey, (Frontier, [u8; 32])>,
+    said: BTreeMap<LibraryKey, (Frontier, [u8; 32], Option<[u8; 32]>)>,
 }
 
 /// A link that stands.
@@ -271,9 +273,13 @@ impl Exchange {
             return self.on_down(link, "it says something before Hello");
         }
         match message {
-            Message::Frontier(standing) => self.on_frontier(link, standing),
+            Message::Frontier(standing) => {
+                self.note_heard(link, &standing).await;
+                self.on_frontier(link, standing);
+            }
             Message::CommitsRequest { library, after } => self.on_request(link, library, after),
             Message::Votes { library, votes } => self.on_votes(link, library, votes).await,
+            Message::KeyGrants { library, grants } => self.on_grants(link, library, grants).await,
             Message::Seek { library, contents } => {
                 if self.role_of(link, &library).is_some() {
                     let seek = contents::Input::Seek { link, library, contents };
@@ -390,7 +396,7 @@ impl Exchange {
             known.policy = Some(policy);
             (known.name, known.guid) = (standing.name.clone(), standing.guid.clone());
         }
-        let digest = standing.votes_digest;
+        let (digest, grants_digest) = (standing.votes_digest, standing.grants_digest);
         linked.standing.insert(library, standing);
         let Some(role) = role else { return };
         if swarm_library::may(role, swarm_library::Permission::ReadVotes)
@@ -398,7 +404,37 @@ impl Exchange {
         {
             self.send_votes(link, library);
         }
+        if self.state_of(&library).grants_digest.is_some_and(|ours| grants_digest != Some(ours)) {
+            self.send_grants(link, library);
+        }
         self.ask_around(library);
+    }
+
+    /// A library of others is written to only when somebody that counts told whether it is sealed.
+    async fn note_heard(&mut self, link: u64, standing: &Standing) {
+        let is_known = self.links.get(&link).is_some_and(|linked| {
+            let before = linked.standing.get(&standing.library);
+            before.is_some_and(|before| before.grants_digest.is_some() == standing.grants_digest.is_some())
+        });
+        let counts = self.links.get(&link).is_some_and(|linked| self.start.access.is_trusted(&linked.node));
+        if let Some(handle) = self.libraries.get(&standing.library).filter(|_| counts && !is_known) {
+            let is_sealed = standing.grants_digest.is_some();
+            let _ = handle.inputs.send(LibraryInput::Heard { is_sealed }).await;
+        }
+    }
+
+    async fn on_grants(&mut self, link: u64, library: LibraryKey, grants: Vec<SignedGrant>) {
+        let is_let_in = self.role_of(link, &library).is_some();
+        if let Some(handle) = self.libraries.get(&library).filter(|_| is_let_in) {
+            let _ = handle.inputs.send(LibraryInput::Grants(grants)).await;
+        }
+    }
+
+    fn send_grants(&mut self, link: u64, library: LibraryKey) {
+        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
+            return;
+        };
+        links::send_grants(&self.start.tasks, (library, handle.index_path.clone()), linked.outgoing.clone());
     }
 
     /// Asks for commits that peers have and this node lacks: those of one author of one peer.
@@ -463,7 +499,7 @@ impl Exchange {
     /// Tells peers how a library stands, if that is news; and asks them for what is lacking.
     fn on_changed(&mut self, library: LibraryKey) {
         let state = self.state_of(&library);
-        let now = (state.frontier.clone(), state.votes_digest);
+        let now = (state.frontier.clone(), state.votes_digest, state.grants_digest);
         if self.said.get(&library) != Some(&now) {
             self.said.insert(library, now);
             let links: Vec<u64> = self.links.keys().copied().collect();
@@ -539,7 +575,8 @@ impl Exchange {
             return;
         };
         let (frontier, votes_digest, policy) = (state.frontier, Some(state.votes_digest), Some(policy));
-        let standing = Standing { library, frontier, votes_digest, policy, name, guid };
+        let grants_digest = state.grants_digest;
+        let standing = Standing { library, frontier, votes_digest, policy, name, guid, grants_digest };
         self.send(link, Message::Frontier(standing));
     }
 
@@ -631,7 +668,8 @@ fn library_of(message: &Message) -> Option<LibraryKey> {
         | Message::Votes { library, .. }
         | Message::Seek { library, .. }
         | Message::Serving { library, .. }
-        | Message::RecipeRequest { library, .. } => Some(*library),
+        | Message::RecipeRequest { library, .. }
+        | Message::KeyGrants { library, .. } => Some(*library),
         Message::CommitPiece(piece) => Some(piece.library),
         Message::Progress(progress) => Some(progress.library),
         Message::Flag(flag) => Some(flag.library),

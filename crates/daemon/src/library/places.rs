@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use swarm_files::{Places, ServedFolder, StandsAt};
+use swarm_files::{BlobFolder, Places, ServedFolder, StandsAt};
 use swarm_index::LibraryBook;
 use swarm_sync::{ContentHash, TreePath};
 
@@ -11,6 +11,8 @@ use swarm_sync::{ContentHash, TreePath};
 pub(crate) struct LibraryPlaces {
     book: Mutex<LibraryBook>,
     roots: Mutex<Vec<Root>>,
+    /// What a mirror holds.
+    blobs: Mutex<Option<Arc<BlobFolder>>>,
 }
 
 /// One mount.
@@ -37,7 +39,17 @@ impl Root {
 
 impl LibraryPlaces {
     pub(crate) fn new(book: LibraryBook) -> Self {
-        Self { book: Mutex::new(book), roots: Mutex::default() }
+        Self { book: Mutex::new(book), roots: Mutex::default(), blobs: Mutex::default() }
+    }
+
+    /// Takes over what a mirror holds.
+    pub(crate) fn set_blobs(&self, blobs: Option<Arc<BlobFolder>>) {
+        *self.blobs.lock().unwrap_or_else(PoisonError::into_inner) = blobs;
+    }
+
+    fn kept(&self, hash: &ContentHash, len: u64) -> Vec<StandsAt> {
+        let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        blobs.map(|blobs| blobs.places(hash, len)).unwrap_or_default()
     }
 
     /// Takes over other mounts, the sync target first: what it has hides what others have.
@@ -47,7 +59,7 @@ impl LibraryPlaces {
 }
 
 impl Places for LibraryPlaces {
-    fn places(&self, hash: &ContentHash, _len: u64) -> Vec<StandsAt> {
+    fn places(&self, hash: &ContentHash, len: u64) -> Vec<StandsAt> {
         let paths = self.book.lock().unwrap_or_else(PoisonError::into_inner).places_of(hash);
         let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let paths = paths.unwrap_or_else(|error| {
@@ -60,6 +72,6 @@ impl Places for LibraryPlaces {
             };
             roots.iter().filter_map(at).collect()
         };
-        paths.iter().flat_map(at).collect()
+        paths.iter().flat_map(at).chain(self.kept(hash, len)).collect()
     }
 }

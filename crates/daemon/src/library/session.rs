@@ -11,20 +11,22 @@ use std::sync::atomic::AtomicBool;
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
-use swarm_files::Digests;
+use swarm_files::{BlobFolder, Digests, GatheredStore};
 use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, ContentHash, Guard, IgnoreRules, Index as _, Kind, Op, OpKind, PerSide, Policy, Proposal,
-    Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally, TreePath, keep_texts,
-    observe_side, propose,
+    Beside, Blind, ContentHash, FileContent, Guard, IgnoreRules, Index as _, Kind, Op, OpKind, PerSide,
+    Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally, TreePath,
+    keep_texts, observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
 use super::ask::{EntryView, PathView, VersionLine, shape_of};
 use super::digests::DigestQueue;
 use super::error::LibraryError;
+use super::hashing::digest_of;
+use super::keys::LibraryKeys;
 use super::memory::AuthorMemory;
 use super::places::{LibraryPlaces, Root};
 use super::settings::LibrarySettings;
@@ -49,6 +51,11 @@ pub(crate) struct Session {
     blind: PerSide<Vec<Blind>>,
     stop: Arc<AtomicBool>,
     last_run_ms: u64,
+    pub(crate) blobs: Option<Arc<BlobFolder>>,
+    /// Somebody that counts sealed something, or gave somebody a key.
+    pub(crate) is_seen_sealed: bool,
+    /// Somebody that counts was heard about this library.
+    pub(crate) is_heard: bool,
 }
 
 /// What a pass did.
@@ -87,8 +94,10 @@ impl Session {
         let index = SqliteIndex::open(&path)?;
         let mut book = LibraryBook::open(&path)?;
         book.unpark_all()?;
+        let is_heard = !book.frontier()?.is_empty();
         let memory = AuthorMemory::new(&folder, key.public());
-        let signer = Signer { library: settings.guid.key(), key, memory, policy: settings.policy };
+        let keys = Arc::new(LibraryKeys::open(&folder)?);
+        let signer = Signer { library: settings.guid.key(), key, memory, policy: settings.policy, keys };
         let whiteouts = Arc::new(StoredWhiteouts::open(LibraryBook::open(&path)?)?);
         let places = Arc::new(LibraryPlaces::new(LibraryBook::open(&path)?));
         let (arrivals, digests) = (Arc::new(Arrivals::default()), Arc::new(DigestQueue::default()));
@@ -104,7 +113,7 @@ impl Session {
         let overlay = mounts.open()?;
         places.set_roots(roots_of(&settings));
         let blind = PerSide::default();
-        Ok(Self {
+        let mut session = Self {
             settings,
             folder,
             index,
@@ -120,7 +129,12 @@ impl Session {
             blind,
             stop,
             last_run_ms: 0,
-        })
+            blobs: None,
+            is_seen_sealed: false,
+            is_heard,
+        };
+        session.open_blobs()?;
+        Ok(session)
     }
 
     /// The file of the index, for connections of others.
@@ -148,7 +162,7 @@ impl Session {
             self.book.unpark_all()?;
         }
         self.settings = settings;
-        Ok(())
+        self.open_blobs()
     }
 
     /// The folders of the library, for a watcher each.
@@ -215,7 +229,9 @@ impl Session {
     pub(crate) fn take(&mut self, commit: &Commit, counts: bool) -> Result<swarm_index::Taken, LibraryError> {
         use swarm_index::Acceptance;
         let (me, now_ms) = (self.signer.key.public(), clock::now_ms());
-        let records = if counts { records_of(commit) } else { None };
+        self.is_seen_sealed |= counts && commit.header().key_epoch != 0;
+        self.is_heard |= counts;
+        let records = if counts && !self.settings.is_mirror { self.records_of(commit) } else { None };
         let Some(records) = records else {
             return Ok(self.book.take(commit, &Acceptance::CarryOnly, &me, now_ms)?);
         };
@@ -226,16 +242,21 @@ impl Session {
 
     /// Takes commits of an author that were only carried so far. Returns how many.
     pub(crate) fn take_carried(&mut self, author: &NodeId) -> Result<usize, LibraryError> {
+        if self.settings.is_mirror {
+            return Ok(0);
+        }
+        let mut taken = 0;
         let (me, now_ms) = (self.signer.key.public(), clock::now_ms());
         let carried = self.book.carried_of(author)?;
         for seq in &carried {
             let Some(bytes) = self.book.commit(author, *seq)? else { continue };
             let commit = Commit::decode(bytes)?;
-            let Some(records) = records_of(&commit) else { continue };
+            let Some(records) = self.records_of(&commit) else { continue };
             let votes = votes_of(&self.signer.policy, &records, &self.book)?;
             self.book.take_carried(&commit, &records, &votes, &me, now_ms)?;
+            taken += 1;
         }
-        Ok(carried.len())
+        Ok(taken)
     }
 
     /// The records of a proposal hold now.
@@ -243,13 +264,16 @@ impl Session {
         let me = self.signer.key.public();
         let Some(bytes) = self.book.commit_by_id(id)? else { return Ok(()) };
         let commit = Commit::decode(bytes)?;
-        let Some(records) = records_of(&commit) else { return Ok(()) };
+        let Some(records) = self.records_of(&commit) else { return Ok(()) };
         self.book.take_held(&commit, &records, &me)?;
         Ok(())
     }
 
     /// The folder that contents are fetched into: on the file system of the sync target, so that they are renamed to their places.
     pub(crate) fn fetched_folder(&self) -> Option<PathBuf> {
+        if let Some(blobs) = &self.blobs {
+            return Some(blobs.incoming());
+        }
         let target = self.settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget)?;
         Some(target.dir.join(swarm_sync::STATE_FOLDER_NAME).join(FETCHED))
     }
@@ -292,6 +316,12 @@ impl Session {
     /// Plans and performs once.
     pub(crate) fn pass(&mut self, approved: bool) -> Result<PassReport, LibraryError> {
         let mut report = PassReport::default();
+        if self.settings.is_followed && !self.is_heard {
+            return Ok(report);
+        }
+        if (self.settings.is_sealed || self.is_seen_sealed) && self.signer.keys.current().is_none() {
+            return Err(LibraryError::NoKey);
+        }
         self.last_run_ms = clock::now_ms().max(self.last_run_ms + 1);
         let mut proposal = self.propose()?;
         for _ in 0..REPLANS_MAX {
@@ -314,6 +344,49 @@ impl Session {
         self.carry_out(&proposal, &mut report)?;
         report.commits += self.settle_disputes()?;
         Ok(report)
+    }
+
+    /// The records of a commit; `None` if they are sealed and cannot be opened, or its author signed something that no node can read: it counts
+    /// for nothing then.
+    pub(crate) fn records_of(&self, commit: &Commit) -> Option<Vec<Record>> {
+        match self.signer.keys.records_of(commit) {
+            Ok(records) => Some(records),
+            Err(CommitError::Sealed) => None,
+            Err(error) => {
+                tracing::warn!(author = commit.header().author.short(), seq = commit.header().seq, %error, "a commit is not taken");
+                None
+            }
+        }
+    }
+
+    /// Those of the fetched contents that are what their hash says. A sealed content proves only that its author sealed it.
+    pub(crate) fn proven(
+        &mut self,
+        hashes: Vec<ContentHash>,
+        store: &GatheredStore,
+    ) -> Result<Vec<ContentHash>, LibraryError> {
+        if !store.is_opened() {
+            return Ok(hashes);
+        }
+        let lens: BTreeMap<ContentHash, u64> = store.contents().collect();
+        let (mut proven, mut digests) = (Vec::new(), Vec::new());
+        for hash in hashes {
+            let content = FileContent { len: lens.get(&hash).copied().unwrap_or(0), hash, executable: false };
+            let Some(mut source) = store.source(&hash, false) else { continue };
+            let Ok(path) = TreePath::new(hash.to_string()) else { continue };
+            match digest_of(&mut source, &path, &content) {
+                Ok(digest) => {
+                    digests.push((hash, digest));
+                    proven.push(hash);
+                }
+                Err(error) => {
+                    tracing::warn!(content = %hash, %error, "what was sealed is not what its commit names");
+                    store.release(&hash);
+                }
+            }
+        }
+        self.book.put_digests(&digests)?;
+        Ok(proven)
     }
 
     /// Whether so many deletions on this disk are more than one expects: an emptied folder is not to empty those of the team.
@@ -422,18 +495,6 @@ impl Session {
             ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
         view.settle_disputes(&settled).map_err(LibraryError::Mounts)?;
         Ok(view.made())
-    }
-}
-
-/// The records of a commit; `None` if its author signed something that no node can read: it counts for nothing then.
-fn records_of(commit: &Commit) -> Option<Vec<Record>> {
-    match commit.records() {
-        Ok(records) => Some(records),
-        Err(CommitError::Sealed) => None,
-        Err(error) => {
-            tracing::warn!(author = commit.header().author.short(), seq = commit.header().seq, %error, "a commit is not taken");
-            None
-        }
     }
 }
 

@@ -21,8 +21,14 @@ pub(crate) struct LibrarySettings {
     pub(crate) excludes: Vec<String>,
     /// Where versions exclude each other, those of this author are taken.
     pub(crate) version_of: Option<NodeId>,
-    /// What this node deletes counts for nothing for others, or it keeps what is deleted.
+    /// This node carries and serves it, and has no view of it.
     pub(crate) is_mirror: bool,
+    /// Where the files of a mirror are.
+    pub(crate) mirror_folder: PathBuf,
+    /// Names and contents are sealed. A library of others is sealed too if they say so.
+    pub(crate) is_sealed: bool,
+    /// It is a library of others: whether it is sealed has to be heard before anything is signed.
+    pub(crate) is_followed: bool,
     pub(crate) is_paused: bool,
     pub(crate) priority: i8,
     pub(crate) retention: Retention,

@@ -7,19 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use swarm_core::base::NodeId;
+use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::SigningKey;
 use swarm_files::GatheredStore;
 use swarm_index::{ProposalEnd, Stored, ViewFigures};
+use swarm_library::limits::GRANTS_MAX;
 use swarm_library::{
-    Commit, CommitId, Frontier, LibraryKey, Outcome, Position, Proposal, SignedVote, Subject, Verdict, Vote,
-    votes_digest,
+    Commit, CommitId, Frontier, LibraryKey, Outcome, Position, Proposal, SignedGrant, SignedVote, Subject,
+    Verdict, Vote, grants_digest, votes_digest,
 };
 use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ask::{Answer, Question};
 use super::error::LibraryError;
+use super::keys::LibraryKeys;
 use super::places::LibraryPlaces;
 use super::session::{Opening, PassReport, Session};
 use super::settings::LibrarySettings;
@@ -33,8 +35,14 @@ pub(crate) enum Input {
     Commit(Box<Commit>),
     /// Votes whose signatures hold.
     Votes(Vec<SignedVote>),
+    /// Grants of keys whose signatures hold.
+    Grants(Vec<SignedGrant>),
+    /// A node that counts told of this library, and whether it is sealed.
+    Heard { is_sealed: bool },
     /// Contents that are whole on the disk.
     Arrived(Vec<ContentHash>, Arc<GatheredStore>),
+    /// All that was wanted of a content came.
+    Completed(ContentId, Arc<GatheredStore>),
     /// Something may have changed at these places, or anywhere.
     Look(Option<Vec<TreePath>>),
     /// What the files say.
@@ -50,6 +58,8 @@ pub(crate) enum Input {
 pub(crate) struct LibraryState {
     pub(crate) frontier: Frontier,
     pub(crate) votes_digest: [u8; 32],
+    /// `None` without grants of keys.
+    pub(crate) grants_digest: Option<[u8; 32]>,
     pub(crate) figures: ViewFigures,
     pub(crate) activity: String,
     /// Why it stands still.
@@ -70,6 +80,8 @@ pub(crate) struct LibraryState {
 pub(crate) enum Output {
     /// Contents that paths wait for.
     Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// Contents that a mirror fetches whole.
+    Mirror(LibraryKey, Vec<ContentId>),
     /// Files come, and there is no sync target.
     NeedsTarget(LibraryKey),
     /// Its state changed: peers are to hear of it.
@@ -86,6 +98,9 @@ pub(crate) struct LibraryHandle {
     pub(crate) stop: Arc<AtomicBool>,
     /// Where contents are fetched into; nothing while there is no sync target.
     pub(crate) fetched: watch::Receiver<Option<PathBuf>>,
+    pub(crate) keys: Arc<LibraryKeys>,
+    /// Whether contents are fetched whole, whoever wants what of them.
+    pub(crate) is_mirror: watch::Receiver<bool>,
 }
 
 /// What a worker is started with.
@@ -107,6 +122,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     let (inputs, input_queue) = mpsc::channel(INPUTS_WAITING_MAX);
     let (state, state_watch) = watch::channel(LibraryState::default());
     let (fetched, fetched_watch) = watch::channel(session.fetched_folder());
+    let (mirror, mirror_watch) = watch::channel(session.settings.is_mirror);
     let handle = LibraryHandle {
         inputs: inputs.clone(),
         state: state_watch,
@@ -114,6 +130,8 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         places: Arc::clone(&session.places),
         stop: Arc::clone(&stop),
         fetched: fetched_watch,
+        keys: Arc::clone(&session.signer.keys),
+        is_mirror: mirror_watch,
     };
     let mut worker = Worker {
         session,
@@ -124,6 +142,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         outputs,
         state,
         fetched,
+        mirror,
         stop,
         watchers: Watchers::default(),
         known: LibraryState::default(),
@@ -146,6 +165,7 @@ struct Worker {
     outputs: mpsc::Sender<Output>,
     state: watch::Sender<LibraryState>,
     fetched: watch::Sender<Option<PathBuf>>,
+    mirror: watch::Sender<bool>,
     stop: Arc<AtomicBool>,
     watchers: Watchers,
     known: LibraryState,
@@ -188,6 +208,10 @@ impl Worker {
     fn run(&mut self, runtime: &tokio::runtime::Handle) {
         self.watch();
         let mut due = Due { pass: true, look: Some(Places::Everywhere), tally: true };
+        let begun = self.look_after_keys(&mut due).and_then(|()| self.take_all_carried(&mut due));
+        if let Err(error) = begun {
+            self.trouble(&error);
+        }
         loop {
             if let Err(error) = self.work(&due) {
                 self.trouble(&error);
@@ -235,7 +259,22 @@ impl Worker {
         match input {
             Input::Commit(commit) => self.take_commit(&commit, due)?,
             Input::Votes(votes) => self.take_votes(&votes, due)?,
+            Input::Grants(grants) => {
+                if self.session.take_grants(&grants, &self.authors)? {
+                    self.look_after_keys(due)?;
+                }
+            }
+            Input::Heard { is_sealed } => {
+                due.pass |= !self.session.is_heard;
+                self.session.is_heard = true;
+                self.session.is_seen_sealed |= is_sealed;
+            }
+            Input::Arrived(hashes, store) if self.session.settings.is_mirror => {
+                self.session.keep(&hashes, &store)
+            }
+            Input::Completed(content, store) => self.session.note_mirrored(content, &store)?,
             Input::Arrived(hashes, store) => {
+                let hashes = self.session.proven(hashes, &store)?;
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }
@@ -245,6 +284,8 @@ impl Worker {
             Input::Settings(settings) => {
                 self.session.set_settings(*settings)?;
                 self.fetched.send_replace(self.session.fetched_folder());
+                self.mirror.send_replace(self.session.settings.is_mirror);
+                self.look_after_keys(due)?;
                 self.watch();
                 self.known.trouble = None;
                 due.tally = true;
@@ -292,6 +333,22 @@ impl Worker {
         }
         due.tally = true;
         self.authors = authors;
+        self.look_after_keys(due)
+    }
+
+    /// Takes and gives keys, and takes the commits that a new key opens.
+    fn look_after_keys(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        if self.session.look_after_keys(&self.authors)? {
+            self.take_all_carried(due)?;
+            due.pass = true;
+        }
+        Ok(())
+    }
+
+    fn take_all_carried(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        for author in self.authors.clone() {
+            due.pass |= self.session.take_carried(&author)? > 0;
+        }
         Ok(())
     }
 
@@ -323,6 +380,14 @@ impl Worker {
             self.tally()?;
         }
         if self.session.settings.is_paused {
+            return Ok(());
+        }
+        if self.session.settings.is_mirror {
+            let lacking = self.session.unmirrored(&self.authors)?;
+            if !lacking.is_empty() {
+                self.say(Output::Mirror(self.library, lacking));
+            }
+            self.known.trouble = None;
             return Ok(());
         }
         if let Some(places) = &due.look {
@@ -433,6 +498,8 @@ impl Worker {
         let ids =
             votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).map(|vote| vote.id());
         self.known.votes_digest = votes_digest(ids);
+        let grants = self.session.book.grant_ids(GRANTS_MAX)?;
+        self.known.grants_digest = (!grants.is_empty()).then(|| grants_digest(grants));
         self.known.proposals = self.session.book.proposals(false)?.len() as u64;
         let activity = if self.session.settings.is_paused { "paused" } else { "" };
         activity.clone_into(&mut self.known.activity);

@@ -174,7 +174,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Twenty targets, four at a time: with four cores a quarter of a minute, or five minutes.
+/// Twenty-six targets, four at a time: with four cores a third of a minute, or seven minutes.
 const SECS_SHORT: u64 = 3;
 const SECS_LONG: u64 = 60;
 /// On few cores several targets share one, so that the whole test still takes minutes.

@@ -43,7 +43,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("testkit", &["core", "engine", "link", "discovery", "files", "node"]),
     ("daemon-files", &["core", "sync"]),
-    ("bodies", &["core", "engine", "sim", "link", "discovery", "files", "host"]),
+    ("bodies", &["core", "engine", "sync", "library", "sim", "link", "discovery", "files", "host"]),
 ];
 
 /// Crates for tests and benchmarks alone; these may depend on any other crate.

@@ -2,12 +2,16 @@
 
 use super::args::{ConflictsArgs, Global};
 use super::failure::Failure;
+use super::library::{self, Named};
 use super::output::{self, Comparison, ConflictJson, Names, Paint};
 use super::pair::Place;
 use swarm_pair::Pair;
 use swarm_sync::{Conflict, DiffNames, Side, unified_diff};
 
 pub(super) fn run(args: &ConflictsArgs, global: &Global) -> Result<(), Failure> {
+    if let Some(named) = Named::of(&args.path, &args.folder, global)? {
+        return library::conflicts(&named, args, global);
+    }
     let place = Place::of(&args.path, global)?;
     let open = place.found.pair.conflicts_named(None, place.found.path.as_ref())?;
     if args.json {

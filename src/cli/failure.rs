@@ -130,6 +130,29 @@ impl From<swarm_daemon::AskError> for Failure {
     }
 }
 
+impl From<swarm_daemon_files::OpenError> for Failure {
+    fn from(error: swarm_daemon_files::OpenError) -> Self {
+        let category = match &error {
+            swarm_daemon_files::OpenError::Io { .. } => Category::Disk,
+            swarm_daemon_files::OpenError::Files(_) => Category::Usage,
+        };
+        Self::new(category, error)
+    }
+}
+
+impl From<swarm_daemon_files::EditError> for Failure {
+    fn from(error: swarm_daemon_files::EditError) -> Self {
+        use swarm_daemon_files::EditError;
+        let category = match &error {
+            EditError::Invalid(_) | EditError::Refused(_) | EditError::Missing { .. } => Category::Usage,
+            EditError::Exists { .. } => Category::TargetDiffers,
+            EditError::Busy(_) => Category::Held,
+            EditError::Io { .. } => Category::Disk,
+        };
+        Self::new(category, error)
+    }
+}
+
 impl From<CoordinatorError> for Failure {
     fn from(error: CoordinatorError) -> Self {
         let way = ways::coordinator(&error);

@@ -30,6 +30,8 @@ mod control;
 mod node;
 
 mod daemon;
+mod library;
+mod password;
 
 mod pair;
 
@@ -80,10 +82,27 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(demo) => setup::block_on(demo::run(demo, &args.global)),
         Command::Node(node) => setup::block_on(node::run(node, &args.global)),
         Command::Daemon(daemon) => setup::block_on(daemon::run(daemon, &args.global)),
+        Command::Share(share) => setup::block_on(library::share(share, &args.global)),
+        Command::Library(command) => setup::run_blocking(move || library::run(command, &args.global)),
+        Command::Subscribe(of) => setup::run_blocking(move || library::subscribe(&of, &args.global)),
+        Command::Unsubscribe(of) => setup::run_blocking(move || library::unsubscribe(&of, &args.global)),
+        Command::Peer(command) => setup::run_blocking(move || library::peer(&command, &args.global)),
+        Command::User(command) => setup::run_blocking(move || library::user(&command, &args.global)),
+        Command::Users(of) => setup::run_blocking(move || library::users(&of, &args.global)),
+        Command::Lock(of) => setup::run_blocking(move || library::lock(&of, &args.global)),
+        Command::Unlock(of) => setup::run_blocking(move || library::unlock(&of, &args.global)),
+        Command::Author(command) => setup::run_blocking(move || library::author(&command, &args.global)),
+        Command::Approvals(of) => setup::run_blocking(move || library::approvals(&of, &args.global)),
+        Command::Approve(of) => setup::run_blocking(move || library::approve(&of, &args.global)),
+        Command::Refuse(of) => setup::run_blocking(move || library::refuse(&of, &args.global)),
+        Command::Withdraw(of) => setup::run_blocking(move || library::withdraw(&of, &args.global)),
         Command::Add(add) => setup::block_on(add::run(add, &args.global)),
         Command::Remove(remove) => setup::run_blocking(move || remove::run(&remove, &args.global)),
         Command::Ls(ls) => setup::run_blocking(move || ls::run(&ls, &args.global)),
         Command::Status(status) => setup::run_blocking(move || status::run(&status, &args.global)),
+        Command::Sync(sync) if library::is_remote(&sync) => {
+            setup::block_on(library::join(*sync, &args.global))
+        }
         Command::Sync(sync) => setup::run_until_stopped(move |stop| sync::run(&sync, &args.global, &stop)),
         Command::Restore(restore) => {
             setup::run_until_stopped(move |stop| restore::run(&restore, &args.global, &stop))

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::args::{Global, ResolveArgs};
 use super::failure::Failure;
+use super::library::{self, Named};
 use super::output::{self, ConflictJson};
 use super::pair::Place;
 use swarm_core::base::{Category, Shown};
@@ -11,6 +12,9 @@ use swarm_pair::Decision;
 use swarm_sync::{ConflictId, Side};
 
 pub(super) fn run(args: &ResolveArgs, global: &Global) -> Result<(), Failure> {
+    if let Some(named) = Named::of(&args.target, &args.folder, global)? {
+        return library::resolve(&named, args, global);
+    }
     let decision = decision(&args.choice)?;
     let id = args.target.to_str().and_then(ConflictId::from_hex);
     let place = Place::of(if id.is_some() { &args.of.pair } else { &args.target }, global)?;

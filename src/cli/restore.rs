@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::args::{Global, RestoreArgs};
 use super::failure::Failure;
+use super::library::{self, Named};
 use super::output;
 use super::pair::{self, Place, ended};
 use swarm_core::base::{Category, Shown};
@@ -14,6 +15,9 @@ use swarm_sync::RunId;
 
 pub(super) fn run(args: &RestoreArgs, global: &Global, stop: &Arc<AtomicBool>) -> Result<(), Failure> {
     let (path, run) = split(&args.path);
+    if let Some(named) = Named::of(&path, &args.folder, global)? {
+        return library::restore(&named, run, args, global);
+    }
     let place = Place::of(&path, global)?;
     let tree_path = place.path()?;
     let mut versions = place.found.pair.versions(Some(tree_path))?;

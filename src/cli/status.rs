@@ -35,10 +35,17 @@ pub(super) fn run(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
 
 fn daemon_status(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
     let folder = DaemonDir { dir: args.dir.clone() };
+    let is_screen = args.watch && !args.json && std::io::stdout().is_terminal();
     loop {
         let reply = daemon::ask(&folder, global, &swarm_daemon::Request::Status)?;
-        if let swarm_daemon::Reply::Status(status) = reply {
-            output::json(&status)?;
+        let swarm_daemon::Reply::Status(status) = reply else { return Ok(()) };
+        match (args.json, is_screen) {
+            (true, _) => output::json(&status)?,
+            (false, true) => {
+                let screen = output::daemon_screen(&status).replace('\n', END_OF_LINE);
+                output::text(&format!("{TO_TOP}{screen}{CLEAR_BELOW}"))?;
+            }
+            (false, false) => output::text(&output::daemon_screen(&status))?,
         }
         if !args.watch {
             return Ok(());
@@ -50,4 +57,6 @@ fn daemon_status(args: &StatusArgs, global: &Global) -> Result<(), Failure> {
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The cursor home, and everything below it gone: no flicker, as clearing first would give.
 const TO_TOP: &str = "\x1b[H";
+/// Nothing of a longer line stays.
+const END_OF_LINE: &str = "\x1b[K\n";
 const CLEAR_BELOW: &str = "\x1b[J";

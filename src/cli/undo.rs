@@ -1,18 +1,27 @@
 //! `swarm undo`: takes back what a run did on both sides.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::args::{Global, UndoArgs};
 use super::failure::Failure;
+use super::library::{self, Named};
 use super::output;
 use super::pair::{self, Place, ended};
 use swarm_core::base::Category;
-use swarm_sync::{DETOUR_PREFIX, OpKind};
+use swarm_sync::{DETOUR_PREFIX, OpKind, RunId};
 
 pub(super) fn run(args: &UndoArgs, global: &Global, stop: &Arc<AtomicBool>) -> Result<(), Failure> {
+    if let Some(what) = &args.what
+        && let Some(named) = Named::of(Path::new(what), &args.folder, global)?
+    {
+        return library::undo(&named, args.run, args, global);
+    }
+    let run = args.what.as_deref().map(RunId::parse).transpose();
+    let run = run.map_err(|error| Failure::new(Category::Usage, error))?;
     let place = Place::of(&args.of.pair, global)?;
-    let run = match args.run {
+    let run = match run {
         Some(run) => run,
         None => place.found.pair.last_run_with_deeds()?.ok_or_else(|| {
             Failure::new(Category::Usage, "no run did anything yet: there is nothing to undo")

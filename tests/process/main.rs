@@ -16,6 +16,7 @@ mod full_disk;
 mod handed_on;
 mod kills;
 mod large;
+mod library;
 mod manifest;
 mod mistakes;
 mod names;

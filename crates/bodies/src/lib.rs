@@ -6,6 +6,7 @@
 mod discovery;
 mod engine;
 mod hostile;
+mod library;
 mod manifest;
 mod pieces;
 mod service;
@@ -61,6 +62,27 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lan_record", len_max: 512, body: discovery::record, samples: discovery::record_samples },
     Target { name: "lan_packet", len_max: 512, body: discovery::packet, samples: discovery::packet_samples },
     Target { name: "dht_addresses", len_max: 512, body: discovery::dht, samples: discovery::dht_samples },
+    Target { name: "library_commit", len_max: 1024, body: library::commit, samples: library::commit_samples },
+    Target {
+        name: "library_records",
+        len_max: 1024,
+        body: library::records,
+        samples: library::record_samples,
+    },
+    Target { name: "library_vote", len_max: 1024, body: library::vote, samples: library::vote_samples },
+    Target { name: "library_lock", len_max: 1024, body: library::lock, samples: library::lock_samples },
+    Target {
+        name: "library_message",
+        len_max: 1024,
+        body: library::message,
+        samples: library::message_samples,
+    },
+    Target {
+        name: "library_assembly",
+        len_max: 256,
+        body: library::assembly,
+        samples: library::assembly_samples,
+    },
     Target { name: "engine_peer", len_max: 2048, body: engine::peer, samples: hostile::samples },
     Target { name: "swarm_ops", len_max: 96, body: engine::ops, samples: engine::ops_samples },
 ];

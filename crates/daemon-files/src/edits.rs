@@ -16,7 +16,7 @@ pub struct NewPeer {
     pub address: String,
     /// Whether its versions and votes count.
     pub trusted: bool,
-    /// What it must show to this node.
+    /// What this node shows to it in place of what `config.json` says; empty for that.
     pub username: String,
     /// The password that goes with it.
     pub password: Secret,
@@ -52,6 +52,23 @@ pub struct NewSubscription {
     pub exclude: Vec<String>,
     /// The peer whose version is followed.
     pub version_of: Option<String>,
+}
+
+/// What is to change in the approvals of a library; `None` leaves it as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ApprovalsChange {
+    /// Peers that must agree to a deletion.
+    pub delete: Option<u32>,
+    /// The same for a move.
+    pub moves: Option<u32>,
+    /// Changes in one commit from which on it is a bulk change.
+    pub bulk: Option<u32>,
+    /// Peers that must agree to a bulk change.
+    pub bulk_approvals: Option<u32>,
+    /// Days after which a proposal expires.
+    pub expiry_days: Option<u32>,
+    /// Whether one no refuses a proposal.
+    pub refuse_by_one: Option<bool>,
 }
 
 /// What has settings of its own: a library that is kept, or one that is subscribed to.
@@ -191,6 +208,19 @@ impl DaemonFolder {
         })
     }
 
+    /// Changes how many must agree to what in a library.
+    pub fn set_approvals(&mut self, library: &str, change: &ApprovalsChange) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Libraries, |json| {
+            let library = Followed::Library(library).entry_in(json)?;
+            let mut approvals = library.get("approvals").cloned().unwrap_or_else(|| Json::object::<&str>([]));
+            for (key, value) in change.values() {
+                approvals.set(key, value);
+            }
+            library.set("approvals", approvals);
+            Ok(())
+        })
+    }
+
     /// Adds a mount to a library, as its last.
     pub fn add_mount(&mut self, library: &str, mount: &NewMount) -> Result<Reloaded, EditError> {
         self.edit(FileName::Libraries, |json| {
@@ -211,6 +241,15 @@ impl DaemonFolder {
             let what = format!("subscription {}", new.guid);
             absent(json, |entry| has(entry, "guid", new.guid.as_str()), FileName::Subscriptions, &what)?;
             push(json, new.entry());
+            Ok(())
+        })
+    }
+
+    /// Changes how a library is followed; its folder stays the same.
+    pub fn change_subscription(&mut self, new: &NewSubscription) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Subscriptions, |json| {
+            let entry = Followed::Subscription(&new.guid).entry_in(json)?;
+            new.set_in(entry);
             Ok(())
         })
     }
@@ -306,11 +345,30 @@ impl NewSubscription {
     fn entry(&self) -> Json {
         let dir = self.local_sync_dir.as_str();
         let mut entry = Json::object([("guid", self.guid.as_str().into()), ("localSyncDir", dir.into())]);
-        for (key, list) in [("from", &self.from), ("include", &self.include), ("exclude", &self.exclude)] {
-            set_or_remove(&mut entry, key, texts(list));
-        }
-        set_or_remove(&mut entry, "versionOf", self.version_of.as_deref().map(Json::from));
+        self.set_in(&mut entry);
         entry
+    }
+
+    fn set_in(&self, entry: &mut Json) {
+        for (key, list) in [("from", &self.from), ("include", &self.include), ("exclude", &self.exclude)] {
+            set_or_remove(entry, key, texts(list));
+        }
+        set_or_remove(entry, "versionOf", self.version_of.as_deref().map(Json::from));
+    }
+}
+
+impl ApprovalsChange {
+    fn values(&self) -> impl Iterator<Item = (&'static str, Json)> {
+        let numbers = [
+            ("delete", self.delete),
+            ("move", self.moves),
+            ("bulk", self.bulk),
+            ("bulkApprovals", self.bulk_approvals),
+            ("expiryDays", self.expiry_days),
+        ];
+        let numbers = numbers.into_iter();
+        let numbers = numbers.filter_map(|(key, number)| Some((key, i64::from(number?).into())));
+        numbers.chain(self.refuse_by_one.map(|refuse| ("refuseByOne", refuse.into())))
     }
 }
 

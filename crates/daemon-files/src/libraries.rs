@@ -142,7 +142,7 @@ struct FileMount {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "approvals")]
-struct FileApprovals {
+pub(crate) struct FileApprovals {
     /// Trusted peers, the author among them, that must agree to a deletion. Without it: 1.
     delete: Option<Positive>,
     /// Trusted peers, the author among them, that must agree to a move. Without it: 1.
@@ -160,7 +160,7 @@ struct FileApprovals {
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(rename = "retention")]
-struct FileRetention {
+pub(crate) struct FileRetention {
     /// Days for which a version is kept.
     days: Option<Positive>,
     /// Versions of one path that are kept.
@@ -174,7 +174,7 @@ struct FileRetention {
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 #[expect(dead_code, reason = "read by schemars alone")]
-enum StrategyName {
+pub(crate) enum StrategyName {
     Manual,
     KeepLocal,
     KeepRemote,

@@ -20,7 +20,7 @@ pub struct Peer {
     pub address: Address,
     /// Whether its versions and votes count.
     pub trusted: bool,
-    /// What it shows to this node; empty for nothing.
+    /// What this node shows to it in place of what `config.json` says; empty for that.
     pub username: String,
     /// The password that goes with it.
     pub password: Secret,
@@ -50,10 +50,10 @@ struct FilePeer {
     /// Whether the peer's versions, votes and list of peers count here. Without it: false.
     #[serde(default)]
     trusted: bool,
-    /// The user name that the peer must show to this node.
+    /// The user name that this node shows to this peer. Without it: the one of config.json.
     #[serde(default)]
     username: String,
-    /// The password that the peer must show to this node.
+    /// The password that goes with it.
     #[serde(default)]
     password: Secret,
     /// The peer's NodeId. The daemon writes it at first contact, and from then on accepts no other.

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use swarm_sync::Strategy;
 
 use crate::folders::absolute;
 use crate::key_path::KeyPath;
+use crate::libraries::{Approvals, FileApprovals, FileRetention, Retention, StrategyName};
 use crate::limits::{LIBRARIES_MAX, PATTERNS_MAX};
 use crate::peers::distinct;
 use crate::read::Wrong;
@@ -28,6 +30,12 @@ pub struct Subscription {
     pub exclude: Vec<String>,
     /// The peer (address, NodeId or name) whose version is followed; `None` for the version that trust gives.
     pub version_of: Option<String>,
+    /// How many must agree to what; `None` for the strictest that trusted peers tell.
+    pub approvals: Option<Approvals>,
+    /// How long what was replaced or deleted is kept.
+    pub retention: Retention,
+    /// How conflicts are decided; `None` for the default of the caller.
+    pub conflicts: Option<Strategy>,
     /// Whether nothing is sent or fetched.
     pub is_paused: bool,
     /// -100 to 100: higher goes first.
@@ -61,6 +69,15 @@ struct FileSubscription {
     exclude: Vec<String>,
     /// Follow the version of this peer (address, NodeId or name), whatever others have.
     version_of: Option<String>,
+    /// How many trusted peers must agree to deletions, moves and bulk changes on this disk. Without it: as many as the strictest of the
+    /// trusted peers asks for.
+    approvals: Option<FileApprovals>,
+    /// How long what was replaced or deleted is kept.
+    #[serde(default)]
+    retention: FileRetention,
+    /// How conflicts are decided. Without it somebody is asked.
+    #[schemars(with = "Option<StrategyName>")]
+    conflicts: Option<Strategy>,
     /// Send and fetch nothing for now.
     #[serde(default)]
     paused: bool,
@@ -100,6 +117,9 @@ impl FileSubscription {
             include: self.include,
             exclude: self.exclude,
             version_of: self.version_of,
+            approvals: self.approvals.map(Into::into),
+            retention: self.retention.into(),
+            conflicts: self.conflicts,
             is_paused: self.paused,
             priority: self.priority.map_or(0, Priority::get),
             limits: self.limits.into(),

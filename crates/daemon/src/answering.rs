@@ -1,19 +1,20 @@
 //! What commands ask of a daemon, answered: orders go to the worker of their library, the status is put together here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use swarm_core::base::{Category, NodeId};
 use swarm_library::{LibraryKey, Lock, SignedLock, Trust, Verdict};
 use swarm_mounts::MountKind;
-use swarm_sync::TreePath;
+use swarm_sync::{RunId, TreePath};
 use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::control::Call;
 use crate::daemon::{Desk, Running};
 use crate::exchange::{self, PeerLibrary, PeerState};
-use crate::library::{Answer, Input, LibraryState, Question};
+use crate::library::{self, Answer, Deciding, Input, LibraryState, Question};
 use crate::protocol::{Reply, Request};
 use crate::status::{
     LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,
@@ -24,10 +25,18 @@ pub(crate) async fn answer(desk: &mut Desk, call: Call) {
     let Call { request, reply } = call;
     let now = match request {
         Request::Status => Some(Reply::Status(Box::new(status(desk)))),
-        Request::ProposedUsers => Some(Reply::ProposedUsers { users: desk.proposed.clone() }),
+        Request::ProposedUsers => Some(Reply::ProposedUsers { users: desk.proposed_users() }),
+        Request::RejectUser { name } => Some(match desk.reject_user(&name) {
+            Ok(()) => Reply::Done,
+            Err(error) => Reply::failed(Category::Disk, format!("cannot remember that: {error}")),
+        }),
         Request::Lock { library, path, seconds, why } => {
             Some(lock(desk, &library, &path, seconds, why).await)
         }
+        Request::Verify { library } => match find(desk, &library) {
+            Ok(key) => return verify(desk, &key, reply),
+            Err(reply) => Some(reply),
+        },
         request => match questions(desk, request) {
             Ok(questions) => return ask(desk, questions, reply),
             Err(reply) => Some(reply),
@@ -57,12 +66,7 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
             let (place, start) = (path_of(place)?, path_of(start)?);
             one(&library, Question::Tree { place, start, limit: limit.min(LIMIT_MAX) })
         }
-        Request::Explain { library, path } => {
-            let Some(path) = path_of(Some(path))? else {
-                return Err(Reply::failed(Category::Usage, "name a path in the library"));
-            };
-            one(&library, Question::Explain { path })
-        }
+        Request::Explain { library, path } => one(&library, Question::Explain { path: named(path)? }),
         Request::Approvals { library, all } => {
             let keys = match library {
                 Some(library) => vec![find(desk, &library)?],
@@ -89,7 +93,33 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
                 |key: &LibraryKey| (*key, Question::Vote { id: id.clone(), verdict, why: why.clone() });
             Ok(Questions { of: desk.libraries.keys().map(question).collect(), is_one: false })
         }
-        Request::Status | Request::ProposedUsers | Request::Lock { .. } => Err(Reply::Done),
+        Request::Texts { library, path } => one(&library, Question::Texts { path: named(path)? }),
+        Request::Decide { library, path, choice, file, all } => {
+            let bytes = file.map(|file| read(&file)).transpose()?;
+            one(&library, Question::Decide(Deciding { place: path_of(path)?, choice, bytes, all }))
+        }
+        Request::Versions { library, path } => one(&library, Question::Versions { path: named(path)? }),
+        Request::Restore { library, path, run, out } => {
+            one(&library, Question::Restore { path: named(path)?, run: run_of(run)?, out })
+        }
+        Request::Undo { library, run } => one(&library, Question::Undo { run: run_of(run)? }),
+        Request::Authors { library } => one(&library, Question::Authors),
+        Request::TakeBack { library, author, since_ms, is_rehearsal } => {
+            let keys = match library {
+                Some(library) => vec![find(desk, &library)?],
+                None => desk.libraries.keys().copied().collect(),
+            };
+            let question = |key| {
+                let author = author.clone();
+                (key, Question::TakeBack { author, since_ms, is_rehearsal })
+            };
+            Ok(Questions { of: keys.into_iter().map(question).collect(), is_one: false })
+        }
+        Request::Status
+        | Request::ProposedUsers
+        | Request::RejectUser { .. }
+        | Request::Verify { .. }
+        | Request::Lock { .. } => Err(Reply::Done),
     }
 }
 
@@ -126,6 +156,29 @@ fn ask(desk: &Desk, questions: Questions, reply: oneshot::Sender<Reply>) {
             _ => Some(Reply::Libraries { answers }),
         };
         let _ = reply.send(said.unwrap_or(Reply::Done));
+    });
+}
+
+/// Reads a library's files beside its worker, for as long as that takes.
+fn verify(desk: &Desk, key: &LibraryKey, reply: oneshot::Sender<Reply>) {
+    let Some(running) = desk.libraries.get(key) else { return };
+    let settings = running.settings().clone();
+    let (index, stop) = match running {
+        Running::Works { handle, .. } => (handle.index_path.clone(), Arc::clone(&handle.stop)),
+        Running::Stands { why, .. } => {
+            let _ = reply.send(Reply::failed(Category::Held, why.clone()));
+            return;
+        }
+    };
+    desk.tasks().spawn(async move {
+        let mounts = settings.mounts;
+        let read = tokio::task::spawn_blocking(move || library::verify(&index, &mounts, &stop)).await;
+        let answer = match read {
+            Ok(Ok(view)) => Answer::Verified(Box::new(view)),
+            Ok(Err(error)) => Answer::failed(&error),
+            Err(_) => failed("reading the files failed: this is a bug, please report it"),
+        };
+        let _ = reply.send(Reply::Library { name: settings.name, answer });
     });
 }
 
@@ -186,6 +239,34 @@ fn path_of(text: Option<String>) -> Result<Option<TreePath>, Reply> {
     }
     let bad = |fault| Reply::failed(Category::Usage, format!("`{text}` is no path in a library: {fault}"));
     TreePath::new(text).map(Some).map_err(bad)
+}
+
+/// A path that has to be one below the library itself.
+fn named(text: String) -> Result<TreePath, Reply> {
+    path_of(Some(text))?.ok_or_else(|| Reply::failed(Category::Usage, "name a path in the library"))
+}
+
+fn run_of(text: Option<String>) -> Result<Option<RunId>, Reply> {
+    let bad = |error: swarm_sync::NotARun| Reply::failed(Category::Usage, error.to_string());
+    text.map(|text| RunId::parse(&text).map_err(bad)).transpose()
+}
+
+/// The bytes of a file that settles a conflict.
+fn read(file: &std::path::Path) -> Result<Vec<u8>, Reply> {
+    use std::io::Read as _;
+    let shown = swarm_core::base::Shown(&file).to_string();
+    let mut bytes = Vec::new();
+    let opened =
+        std::fs::File::open(file).and_then(|file| file.take(SETTLED_LEN_MAX + 1).read_to_end(&mut bytes));
+    if let Err(error) = opened {
+        return Err(Reply::failed(Category::of_io(error.kind()), format!("cannot read `{shown}`: {error}")));
+    }
+    if bytes.len() as u64 > SETTLED_LEN_MAX {
+        let message =
+            format!("`{shown}` is longer than a conflict can be settled with: put it in its place yourself");
+        return Err(Reply::failed(Category::Usage, message));
+    }
+    Ok(bytes)
 }
 
 /// How everything stands.
@@ -275,6 +356,9 @@ fn library_status(
     if let Some(trouble) = &state.trouble {
         error("", "stopped", trouble);
     }
+    if let Some(trouble) = &state.fetch_trouble {
+        error("", "fetch", trouble);
+    }
     for (path, why) in &state.refused {
         error(path, "refused", why);
     }
@@ -310,7 +394,7 @@ fn library_status(
         mounts,
         commits: state.frontier.positions().map(|position| position.seq).sum(),
         eta_seconds,
-        policy_differences: policy_differences(key, settings.policy, states),
+        policy_differences: policy_differences(key, state.policy, states),
         locks: locks(desk, key),
     }
 }
@@ -378,8 +462,9 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             name: peer.name.clone().or_else(|| state.map(|state| state.name.clone())).unwrap_or_default(),
             trust: trust_word(trust).to_owned(),
             connected: state.is_some(),
-            told_by: Vec::new(),
+            user: state.and_then(|state| state.user.clone()),
             libraries: state.map(|state| peer_libraries(desk, state)).unwrap_or_default(),
+            ..PeerStatus::default()
         });
     }
     for (node, told) in &desk.told {
@@ -394,9 +479,10 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             name: told.values().map(|peer| peer.name.clone()).next().unwrap_or_default(),
             trust: "unknown".to_owned(),
             connected: state.is_some(),
-            trouble: None,
+            user: state.and_then(|state| state.user.clone()),
             told_by: told.keys().map(NodeId::to_string).collect(),
             libraries: state.map(|state| peer_libraries(desk, state)).unwrap_or_default(),
+            ..PeerStatus::default()
         });
     }
     for state in states.iter().filter(|state| !seen.contains(&state.node)) {
@@ -406,9 +492,16 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             name: state.name.clone(),
             trust: "unknown".to_owned(),
             connected: true,
+            user: state.user.clone(),
             libraries: peer_libraries(desk, state),
             ..PeerStatus::default()
         });
+    }
+    for peer in &mut shown {
+        let node: Option<NodeId> = peer.node.as_ref().and_then(|node| node.parse().ok());
+        if let Some(totals) = node.and_then(|node| desk.traffic.of_peers.get(&node)) {
+            (peer.received, peer.sent) = (totals.received_len, totals.sent_len);
+        }
     }
     shown
 }
@@ -422,6 +515,7 @@ fn peer_libraries(desk: &Desk, state: &PeerState) -> Vec<PeerLibraryStatus> {
             name: ours.map_or_else(|| known.name.clone(), |settings| settings.name.clone()),
             guid: ours.map_or_else(|| known.guid.clone(), |settings| settings.guid.to_string()),
             is_shared: ours.is_some(),
+            is_level: known.is_level,
             percent: if is_known {
                 percent(completion.bytes_here(), completion.bytes(), completion.is_complete())
             } else {
@@ -454,4 +548,6 @@ fn shown(uptime: Duration) -> String {
 
 /// Entries of one answer.
 const LIMIT_MAX: usize = 10_000;
+/// A file that settles a conflict is kept in the index.
+const SETTLED_LEN_MAX: u64 = 64 << 20;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);

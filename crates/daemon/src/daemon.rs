@@ -14,7 +14,7 @@ use swarm_discovery::Finders;
 use swarm_library::wire::{Hello, ListedPeer, PROTOCOL_MAJOR, PROTOCOL_MINOR};
 use swarm_library::{Guid, LibraryKey, Locks, Role, SignedLock};
 use swarm_link::{Endpoint, IdentityStore, LinkOptions};
-use swarm_node::{Limits, Node, NodeEvent, NodeSnapshot, Options};
+use swarm_node::{Limits, Node, NodeEvent, NodeSnapshot, Options, WireTotals};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,7 @@ use crate::error::DaemonError;
 use crate::exchange::{self, Dialed, Exchange, PeerState, Target, hash_password, keep_linked};
 use crate::library::{self, Input as LibraryInput, LibraryHandle, LibrarySettings, Output as LibraryOutput};
 use crate::protocol::ProposedUser;
+use crate::rejected;
 use crate::settings::Settings;
 
 /// A daemon that is ready to run.
@@ -83,7 +84,7 @@ pub(crate) struct Desk {
 }
 
 /// Bytes that came and went, for rates.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
     at: Option<Instant>,
     received_len: u64,
@@ -91,6 +92,8 @@ pub(crate) struct Traffic {
     /// Bytes a second, over the last seconds.
     pub(crate) down: u64,
     pub(crate) up: u64,
+    /// Of each peer, since the start.
+    pub(crate) of_peers: BTreeMap<NodeId, WireTotals>,
 }
 
 impl Daemon {
@@ -349,7 +352,7 @@ impl Desk {
         }
         if self.traffic.at.is_none_or(|at| at.elapsed() >= TRAFFIC_INTERVAL) {
             let snapshot = self.node.snapshot().await;
-            self.traffic.take(&snapshot);
+            self.traffic.take(snapshot);
         }
     }
 
@@ -427,6 +430,19 @@ impl Desk {
             }
             exchange::Output::Lock(lock) => self.take_lock(lock),
         }
+    }
+
+    /// Users that trusted peers propose, without those that are known or were rejected.
+    pub(crate) fn proposed_users(&self) -> Vec<ProposedUser> {
+        let rejected = rejected::read(&self.state);
+        let is_known = |name: &str| self.folder.users().iter().any(|user| user.user == name);
+        let mut users = self.proposed.clone();
+        users.retain(|user| !is_known(&user.name) && !rejected.contains(&user.name));
+        users
+    }
+
+    pub(crate) fn reject_user(&self, name: &str) -> std::io::Result<()> {
+        rejected::add(&self.state, name)
     }
 
     pub(crate) fn take_lock(&mut self, lock: SignedLock) {
@@ -559,7 +575,7 @@ impl Running {
 }
 
 impl Traffic {
-    fn take(&mut self, snapshot: &NodeSnapshot) {
+    fn take(&mut self, snapshot: NodeSnapshot) {
         let now = clock::moment();
         let (received_len, sent_len) = (snapshot.wire_total.received_len, snapshot.wire_total.sent_len);
         if let Some(at) = self.at {
@@ -568,6 +584,7 @@ impl Traffic {
             (self.down, self.up) = (rate(received_len, self.received_len), rate(sent_len, self.sent_len));
         }
         (self.at, self.received_len, self.sent_len) = (Some(now), received_len, sent_len);
+        self.of_peers = snapshot.wire;
     }
 }
 
@@ -644,6 +661,11 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const BUFFERS_LEN: u64 = 64 << 20;
 const WINDOWS_LEN: u64 = 64 << 20;
 const FLAGS_MAX: usize = 1000;
+
+/// Where the index of a library is, in the folder of a daemon: for commands that only read.
+pub fn index_path(folder: &Path, guid: &str) -> PathBuf {
+    folder.join(STATE_FOLDER).join(LIBRARIES_FOLDER).join(guid).join(library::INDEX)
+}
 
 /// A GUID for a new library: 128 bits of chance.
 pub fn new_guid() -> Option<Guid> {

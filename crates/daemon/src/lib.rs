@@ -22,11 +22,16 @@ mod status;
 mod answering;
 mod daemon;
 mod error;
+mod rejected;
 
 pub use control::{AskError, ask};
-pub use daemon::{Daemon, Ending, new_guid};
+pub use daemon::{Daemon, Ending, index_path, new_guid};
 pub use error::DaemonError;
-pub use library::{Answer, CommitView, EntryView, LibraryError, PathView, ProposalView, VersionLine};
+pub use exchange::hash_password;
+pub use library::{
+    Answer, AuthorView, CommitView, DeedsView, EntryView, KeptView, LibraryError, PathView, ProposalView,
+    TakenBackPath, TakenBackView, TextsView, VerifyView, VersionLine,
+};
 pub use protocol::{ProposedUser, Reply, Request};
 pub use status::{
     LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,

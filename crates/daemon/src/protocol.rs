@@ -1,6 +1,7 @@
 //! Requests on the control socket of a daemon, and its replies: a JSON line each. Words for people are made where a reply is shown.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use swarm_core::base::Category;
@@ -51,6 +52,11 @@ pub enum Request {
         /// At most so many.
         limit: usize,
     },
+    /// Read all files of a library again, and compare them with what is known.
+    Verify {
+        /// Its name or GUID.
+        library: String,
+    },
     /// The last commits of a library.
     Log {
         /// Its name or GUID.
@@ -67,6 +73,72 @@ pub enum Request {
     },
     /// Users that trusted peers propose.
     ProposedUsers,
+    /// Hear no more of a user that is proposed.
+    RejectUser {
+        /// The user.
+        name: String,
+    },
+    /// The texts of the conflict at a path; those that peers have are fetched.
+    Texts {
+        /// The library's name or GUID.
+        library: String,
+        /// The path in it.
+        path: String,
+    },
+    /// Decide a conflict.
+    Decide {
+        /// The library's name or GUID.
+        library: String,
+        /// The path of the conflict, or of a folder with conflicts; nothing for the whole library.
+        path: Option<String>,
+        /// `keep-local`, `keep-remote`, `keep-both`, `merge` or `file`.
+        choice: String,
+        /// The file with the bytes that are to stand, if the choice is `file`: a whole path on the daemon's machine.
+        file: Option<PathBuf>,
+        /// All conflicts at the path and below it.
+        all: bool,
+    },
+    /// Kept versions of a path.
+    Versions {
+        /// The library's name or GUID.
+        library: String,
+        /// The path in it.
+        path: String,
+    },
+    /// Bring a kept version back.
+    Restore {
+        /// The library's name or GUID.
+        library: String,
+        /// The path in it.
+        path: String,
+        /// The version; nothing for the newest.
+        run: Option<String>,
+        /// A new file that it is copied to instead: a whole path on the daemon's machine.
+        out: Option<PathBuf>,
+    },
+    /// Take back what a run did on this disk.
+    Undo {
+        /// The library's name or GUID.
+        library: String,
+        /// The run; nothing for the last one.
+        run: Option<String>,
+    },
+    /// Who changed a library.
+    Authors {
+        /// The library's name or GUID.
+        library: String,
+    },
+    /// Take back what an author did.
+    TakeBack {
+        /// The library's name or GUID; nothing for all.
+        library: Option<String>,
+        /// The first digits of the author's id.
+        author: String,
+        /// Since when, by this node's clock: milliseconds since 1970.
+        since_ms: u64,
+        /// Only say what that would be.
+        is_rehearsal: bool,
+    },
     /// Puts an advisory lock on a path, or ends it.
     Lock {
         /// The library's name or GUID.

@@ -9,7 +9,6 @@ use swarm_daemon_files::{
 };
 use swarm_library::{Guid, LibraryKey, Policy, Role, Trust};
 use swarm_mounts::{MountKind, MountSpec};
-use swarm_sync::Strategy;
 
 use crate::exchange::{Access, LibraryRule, PeerRule, Target, UserRule};
 use crate::library::{LibrarySettings, Retention};
@@ -55,11 +54,7 @@ impl Settings {
         });
         let users = users.collect();
         let rules = libraries.iter().map(|(key, settings)| {
-            let rule = LibraryRule {
-                name: settings.name.clone(),
-                guid: settings.guid.to_string(),
-                policy: settings.policy,
-            };
+            let rule = LibraryRule { name: settings.name.clone(), guid: settings.guid.to_string() };
             (*key, rule)
         });
         let access = Access { peers, users, libraries: rules.collect() };
@@ -80,10 +75,11 @@ fn of_library(library: &Library, default_root: &std::path::Path, min_free: u64) 
     Some(LibrarySettings {
         name: library.name.clone(),
         mirror_folder: default_root.join(MIRRORS).join(guid.as_str()),
+        mirror_min_free: min_free,
         guid,
         mounts: mounts.collect(),
         default_target: default_root.join(&library.name),
-        policy: policy_of(library.approvals),
+        policy: Some(policy_of(library.approvals)),
         strategy: library.conflicts.unwrap_or_default(),
         includes: Vec::new(),
         excludes: Vec::new(),
@@ -116,18 +112,19 @@ fn of_subscription(subscription: &Subscription, peers: &[Peer], min_free: u64) -
         guid,
         mounts: vec![mount],
         default_target: target,
-        policy: Policy::default(),
-        strategy: Strategy::default(),
+        policy: subscription.approvals.map(policy_of),
+        strategy: subscription.conflicts.unwrap_or_default(),
         includes: subscription.include.clone(),
         excludes: subscription.exclude.clone(),
         version_of,
         is_mirror: false,
         mirror_folder: PathBuf::new(),
+        mirror_min_free: min_free,
         is_sealed: false,
         is_followed: true,
         is_paused: subscription.is_paused,
         priority: subscription.priority,
-        retention: Retention::default(),
+        retention: retention_of(subscription.retention),
     })
 }
 

@@ -40,7 +40,7 @@ pub struct StatusError {
     pub guid: String,
     /// Which file; empty for the whole library.
     pub file: String,
-    /// What it is: `hash-mismatch`, `refused`, `stopped`, `equivocation`.
+    /// What it is: `hash-mismatch`, `refused`, `fetch`, `stopped`, `equivocation`.
     pub issue: String,
     /// For people.
     pub detail: String,
@@ -126,8 +126,16 @@ pub struct PeerStatus {
     pub connected: bool,
     /// Why not.
     pub trouble: Option<String>,
+    /// The user of this node that it proved to be.
+    pub user: Option<String>,
     /// Who told of it, if it is not of this node's own list.
     pub told_by: Vec<String>,
+    /// Bytes that came from it since this daemon started, over all links.
+    #[serde(default)]
+    pub received: u64,
+    /// Bytes that went to it.
+    #[serde(default)]
+    pub sent: u64,
     /// Libraries that both have, or that the peer offers.
     pub libraries: Vec<PeerLibraryStatus>,
 }
@@ -141,6 +149,8 @@ pub struct PeerLibraryStatus {
     pub guid: String,
     /// Whether this node has it, too.
     pub is_shared: bool,
+    /// Whether it and this node know the same commits.
+    pub is_level: bool,
     /// In percent with one decimal; empty if it is not known.
     pub percent: String,
     /// What the peer does.

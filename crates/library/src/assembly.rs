@@ -201,11 +201,17 @@ mod tests {
     }
 
     #[test]
-    fn other_lengths_of_the_same_commit_end_the_assembly() {
-        let mut pieces = pieces(&commit(1, 2000));
-        let mut assembly = CommitAssembly::default();
-        assert_eq!(assembly.take(pieces.remove(0)), Ok(None));
-        pieces[0].part.len += 1;
-        assert_eq!(assembly.take(pieces.remove(0)), Err(AssemblyError::OutOfOrder));
+    fn another_name_or_length_ends_the_assembly() {
+        let check = |change: fn(&mut CommitPiece), expected| {
+            let mut pieces = pieces(&commit(2, 2000));
+            let mut assembly = CommitAssembly::default();
+            assert_eq!(assembly.take(pieces.remove(0)), Ok(None));
+            change(&mut pieces[0]);
+            assert_eq!(assembly.take(pieces.remove(0)), expected);
+        };
+        check(|_| (), Ok(None));
+        check(|piece| piece.part.len += 1, Err(AssemblyError::OutOfOrder));
+        check(|piece| piece.seq += 1, Err(AssemblyError::OutOfOrder));
+        check(|piece| piece.author = NodeId::from_bytes([9; 32]), Err(AssemblyError::OutOfOrder));
     }
 }

@@ -50,10 +50,10 @@ impl Heads {
 
     /// Takes a version.
     pub fn take(&mut self, head: Head) -> Taken {
-        if self.0.iter().any(|known| known.vector.includes(&head.vector)) {
+        if self.0.iter().any(|known| replaces(known, &head)) {
             return Taken::Known;
         }
-        self.0.retain(|known| !head.vector.includes(&known.vector));
+        self.0.retain(|known| !replaces(&head, known));
         if self.0.len() >= HEADS_MAX {
             return Taken::TooMany;
         }
@@ -90,6 +90,15 @@ impl Heads {
     }
 }
 
+/// Whether a version stands and the other one does not. No honest author gives two versions one vector; of such two, all nodes keep the same.
+fn replaces(one: &Head, other: &Head) -> bool {
+    match one.vector.compare(&other.vector) {
+        Some(Ordering::Greater) => true,
+        Some(Ordering::Equal) => compare(one, other).is_ge(),
+        Some(Ordering::Less) | None => false,
+    }
+}
+
 fn compare(one: &Head, other: &Head) -> Ordering {
     let key = |head: &Head| {
         let counter = head.vector.counter(&head.record.author);
@@ -100,6 +109,7 @@ fn compare(one: &Head, other: &Head) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use swarm_sync::{FileContent, Kind};
 
     use super::*;
@@ -183,5 +193,67 @@ mod tests {
     #[test]
     fn a_decision_ends_a_dispute() {
         check(&["x:a1", "y:b1", "x:a1b2"], &["x:a1b2"]);
+    }
+
+    #[test]
+    fn of_two_versions_with_one_vector_all_nodes_keep_the_same() {
+        let made_by = |content: &str, author| {
+            let head = head(&format!("{content}:a1b1"));
+            Head { record: RecordRef { author: node(author), ..head.record }, ..head }
+        };
+        for versions in [[made_by("x", 'b'), made_by("y", 'c')], [made_by("x", 'b'), made_by("-", 'c')]] {
+            let taken = |order: [usize; 2]| {
+                let mut heads = Heads::default();
+                let _ = order.map(|at| heads.take(versions[at].clone()));
+                heads
+            };
+            assert_eq!(taken([0, 1]), taken([1, 0]));
+            assert_eq!(taken([0, 1]).all().len(), 1);
+        }
+    }
+
+    /// Versions of three authors with any vectors, as no honest authors make them.
+    fn versions() -> impl Strategy<Value = Vec<Head>> {
+        let one = (prop::array::uniform3(0..4u64), 0..3u8, 0..3usize).prop_filter_map(
+            "a counter",
+            |(counters, content, author)| {
+                let nodes = ['a', 'b', 'c'].map(node);
+                let counted = nodes.into_iter().zip(counters).filter(|(_, counter)| *counter > 0);
+                let vector = Vector::from_counters(counted).filter(|vector| *vector != Vector::default())?;
+                let content = ["x", "y", "-"][usize::from(content)];
+                let record = RecordRef { author: nodes[author], seq: 0, index: 0 };
+                Some(Head { record, vector, ..head(&format!("{content}:a1")) })
+            },
+        );
+        prop::collection::vec(one, 1..12).prop_map(|mut heads| {
+            (1..).zip(&mut heads).for_each(|(seq, head)| head.record.seq = seq);
+            heads
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn versions_in_any_order_come_to_the_same_heads(
+            (versions, shuffled) in versions().prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+        ) {
+            let taken = |versions: &[Head]| {
+                let mut heads = Heads::default();
+                for version in versions {
+                    prop_assert_ne!(heads.take(version.clone()), Taken::TooMany);
+                }
+                Ok(heads)
+            };
+            let heads = taken(&versions)?;
+            prop_assert_eq!(&heads, &taken(&shuffled)?);
+            // Taken twice, nothing changes.
+            prop_assert_eq!(&heads, &taken(&[versions.clone(), shuffled].concat())?);
+            // No head includes another, and each version is included in one.
+            for head in heads.all() {
+                prop_assert!(heads.all().iter().all(|other| other == head || !other.vector.includes(&head.vector)));
+            }
+            for version in &versions {
+                prop_assert!(heads.all().iter().any(|head| head.vector.includes(&version.vector)));
+            }
+        }
     }
 }

@@ -52,6 +52,10 @@ pub const GRANTS_PER_FRAME_MAX: usize = 4;
 pub const GRANTS_MAX: usize = 4096;
 /// Bytes of a commit in one frame.
 pub const PIECE_LEN: usize = 64 << 10;
+/// Bytes of the files of one pack.
+pub const PACK_LEN_MAX: usize = 96 << 10;
+/// Files of one pack.
+pub const PACK_FILES_MAX: usize = 256;
 /// Bytes of a recipe: ten million pieces are a file of 600 GB.
 pub const RECIPE_LEN_MAX: usize = 64 << 20;
 /// Bytes of a name, user, password or activity.

@@ -93,6 +93,9 @@ impl SignedLock {
     }
 
     pub(crate) fn from_proto(signed: &proto::Lock) -> Result<Self, LockError> {
+        if signed.body.len() + SIGNATURE_ROOM > LOCK_LEN_MAX {
+            return Err(LockError::TooLong);
+        }
         let signature = signed.signature.as_ref().try_into().map_err(|_| LockError::Field("signature"))?;
         let body = proto::LockBody::decode(signed.body.clone()).map_err(|_| LockError::Schema)?;
         // The message names the library, so that it is routed like others; the signature covers the name inside.
@@ -137,6 +140,8 @@ impl Lock {
     }
 }
 
+/// A signature, a library, and the keys and lengths of three fields.
+const SIGNATURE_ROOM: usize = 108;
 /// Bound into the signature.
 const CONTEXT: &[u8] = b"swarm library lock v1";
 

@@ -75,6 +75,25 @@ impl Policy {
         self.delete_votes < 2 && self.move_votes < 2 && is_bulk_free
     }
 
+    /// As careful as both: it holds what either holds, for as many votes.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        // A part that is off says nothing about its number.
+        let least = |one: u32, other: u32| match (one, other) {
+            (0, other) => other,
+            (one, 0) => one,
+            (one, other) => one.min(other),
+        };
+        Self {
+            delete_votes: self.delete_votes.max(other.delete_votes),
+            move_votes: self.move_votes.max(other.move_votes),
+            bulk_changes: least(self.bulk_changes, other.bulk_changes),
+            bulk_votes: self.bulk_votes.max(other.bulk_votes),
+            expiry_days: least(self.expiry_days, other.expiry_days),
+            refused_by_one: self.refused_by_one || other.refused_by_one,
+        }
+    }
+
     fn need(&self, effect: Effect, is_bulk: bool) -> Option<Need> {
         let own = match effect {
             Effect::Deletes => Need { votes: self.delete_votes, cause: Cause::Deletion },
@@ -232,6 +251,7 @@ mod tests {
         check([2, 0, 0, 0], "a=x b=y", "-a b=z c=x", "d2 . .");
         check([3, 0, 0, 0], "", "-a", "d3");
         check([1, 0, 0, 0], "a=x", "-a", ".");
+        check([1, 2, 0, 0], "a=x", "-a", ".");
         check([0, 0, 0, 0], "a=x b=y", "-a b=z", ". .");
     }
 
@@ -270,6 +290,19 @@ mod tests {
         check([0, 0, 2, 2], stands, "-a d=x<a -b", "b2 b2 b2");
         check([0, 0, 2, 1], stands, "-a -b", ". .");
         check([0, 0, 0, 5], stands, "-a -b -c", ". . .");
+    }
+
+    #[test]
+    fn the_stricter_of_two_policies_is_as_careful_as_both() {
+        let policy = |[delete_votes, move_votes, bulk_changes, bulk_votes, expiry_days]: [u32; 5],
+                      refused_by_one| {
+            Policy { delete_votes, move_votes, bulk_changes, bulk_votes, expiry_days, refused_by_one }
+        };
+        let (one, other) = (policy([2, 1, 100, 2, 14], false), policy([1, 3, 0, 0, 7], true));
+        let both = policy([2, 3, 100, 2, 7], true);
+        assert_eq!((one.stricter(other), other.stricter(one)), (both, both));
+        assert_eq!(one.stricter(one), one);
+        assert_eq!(policy([0, 0, 0, 0, 0], false).stricter(one), one);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use prost::Message as _;
+use prost::{Message as _, decode_length_delimiter};
 use swarm_core::base::NodeId;
 use swarm_sync::limits::PATH_LEN_MAX;
 use swarm_sync::{ContentHash, FileContent, Kind, TreePath};
@@ -24,18 +24,39 @@ pub fn encoded_len_max(record: &Record) -> usize {
     to_proto(record, &mut Authors::default()).encoded_len() + record.vector.iter().count() * 40 + 8
 }
 
-/// Reads records.
+/// Reads records. They are counted first: an empty one takes two bytes there, and hundreds here.
 pub fn decode(encoded: Bytes) -> Result<Vec<Record>, CommitError> {
-    let list = proto::RecordList::decode(encoded).map_err(|_| CommitError::Schema)?;
-    if list.authors.len() > AUTHORS_MAX {
+    let (authors, records) = counts(&encoded).ok_or(CommitError::Schema)?;
+    if authors > AUTHORS_MAX {
         return Err(CommitError::Field("authors"));
     }
-    if list.records.len() > COMMIT_RECORDS_MAX {
+    if records > COMMIT_RECORDS_MAX {
         return Err(CommitError::Field("records"));
     }
+    let list = proto::RecordList::decode(encoded).map_err(|_| CommitError::Schema)?;
     let authors: Option<Vec<NodeId>> = list.authors.iter().map(|bytes| NodeId::from_slice(bytes)).collect();
     let authors = authors.ok_or(CommitError::Field("authors"))?;
     list.records.into_iter().map(|record| from_proto(record, &authors)).collect()
+}
+
+/// How many authors and records an encoded list has; `None` if it does not follow the schema.
+fn counts(mut encoded: &[u8]) -> Option<(usize, usize)> {
+    let (mut authors, mut records) = (0, 0);
+    while !encoded.is_empty() {
+        let key = decode_length_delimiter(&mut encoded).ok()?;
+        authors += usize::from(key == AUTHORS_KEY);
+        records += usize::from(key == RECORDS_KEY);
+        let len = match key & WIRE_TYPE {
+            // A number, which nothing is done with.
+            0 => decode_length_delimiter(&mut encoded).ok().map(|_| 0)?,
+            1 => 8,
+            2 => decode_length_delimiter(&mut encoded).ok()?,
+            5 => 4,
+            _ => return None,
+        };
+        encoded = encoded.get(len..)?;
+    }
+    Some((authors, records))
 }
 
 /// The authors of all vectors, by index.
@@ -131,9 +152,57 @@ fn hash_of(bytes: &Bytes, name: &'static str) -> Result<Option<[u8; 32]>, Commit
     bytes.as_ref().try_into().map(Some).map_err(|_| CommitError::Field(name))
 }
 
+/// Number and wire type of the fields of a RecordList.
+const AUTHORS_KEY: usize = 1 << 3 | 2;
+const RECORDS_KEY: usize = 2 << 3 | 2;
+const WIRE_TYPE: usize = 7;
 const KIND_FILE: u32 = 1;
 const KIND_FOLDER: u32 = 2;
 const KIND_SYMLINK: u32 = 3;
 const KIND_DELETED: u32 = 4;
 /// Longer files exist on no system.
 const LEN_MAX: u64 = i64::MAX as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Empty authors and records, then what a later version says.
+    fn check(authors: usize, records: usize, rest: &[u8], expected: Option<(usize, usize)>) {
+        let list = proto::RecordList {
+            authors: vec![Bytes::new(); authors],
+            records: vec![proto::RecordBody::default(); records],
+        };
+        let encoded = [&list.encode_to_vec(), rest].concat();
+        assert_eq!(counts(&encoded), expected, "{authors} {records} {rest:?}");
+    }
+
+    #[test]
+    fn records_are_counted_before_they_are_read() {
+        check(0, 0, &[], Some((0, 0)));
+        check(3, 2, &[], Some((3, 2)));
+        // A number, eight bytes, a text and four bytes of fields 9.
+        check(1, 1, &[0x48, 0x80, 1], Some((1, 1)));
+        check(1, 1, &[0x49, 1, 2, 3, 4, 5, 6, 7, 8], Some((1, 1)));
+        check(1, 1, &[0x4a, 2, 0x12, 0], Some((1, 1)));
+        check(1, 1, &[0x4d, 1, 2, 3, 4], Some((1, 1)));
+        check(1, 1, &[0x12], None);
+        check(1, 1, &[0x12, 1], None);
+        check(1, 1, &[0x4b, 0x4c], None);
+    }
+
+    #[test]
+    fn too_many_records_or_authors_are_refused() {
+        let refused = |authors, records| {
+            let list = proto::RecordList {
+                authors: vec![Bytes::new(); authors],
+                records: vec![proto::RecordBody::default(); records],
+            };
+            decode(list.encode_to_vec().into())
+        };
+        assert_eq!(refused(0, COMMIT_RECORDS_MAX + 1), Err(CommitError::Field("records")));
+        assert_eq!(refused(0, COMMIT_RECORDS_MAX), Err(CommitError::Field("vector")));
+        assert_eq!(refused(AUTHORS_MAX + 1, 0), Err(CommitError::Field("authors")));
+        assert_eq!(refused(0, 0), Ok(vec![]));
+    }
+}

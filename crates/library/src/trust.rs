@@ -145,6 +145,7 @@ impl Message {
             Self::Votes { .. } | Self::Lock(_) | Self::Flag(_) if !may(Permission::ReadVotes) => return None,
             Self::Frontier(mut frontier) if !may(Permission::ReadVotes) => {
                 (frontier.votes_digest, frontier.policy) = (None, None);
+                frontier.is_policy_taken_over = false;
                 (frontier.name, frontier.guid) = (String::new(), String::new());
                 Self::Frontier(frontier)
             }
@@ -180,6 +181,7 @@ impl Message {
             | Self::Progress(_)
             | Self::Flag(_)
             | Self::Refusal(_)
+            | Self::Pack { .. }
             | Self::RecipeRequest { .. }
             | Self::RecipePiece(_)
             | Self::KeyGrants { .. } => Permission::Relay,

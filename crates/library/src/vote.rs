@@ -124,7 +124,7 @@ impl SignedVote {
     }
 
     pub(crate) fn from_proto(signed: proto::SignedVote) -> Result<Self, VoteError> {
-        if signed.body.len() > VOTE_LEN_MAX {
+        if signed.body.len() + SIGNATURE_ROOM > VOTE_LEN_MAX {
             return Err(VoteError::TooLong);
         }
         let signature = signed.signature.as_ref().try_into().map_err(|_| VoteError::Field("signature"))?;
@@ -197,6 +197,8 @@ impl std::fmt::Display for VoteId {
     }
 }
 
+/// A signature, and the keys and lengths of two fields.
+const SIGNATURE_ROOM: usize = 72;
 /// Bound into the signature.
 const CONTEXT: &[u8] = b"swarm library vote v1";
 

@@ -80,6 +80,13 @@ pub enum Message {
         /// Bytes of the file.
         len: u64,
     },
+    /// Small files of commits that follow. Whoever takes one finds out by its hash what it is.
+    Pack {
+        /// Of which library.
+        library: LibraryKey,
+        /// The bytes of each.
+        files: Vec<Bytes>,
+    },
     /// A part of a recipe.
     RecipePiece(RecipePiece),
     /// Keys of a sealed library for its members.
@@ -119,6 +126,8 @@ pub struct Standing {
     pub votes_digest: Option<[u8; 32]>,
     /// Its policy; `None` if the receiver is not told.
     pub policy: Option<Policy>,
+    /// Whether the sender took the policy over from its peers: whoever hears of it from its owner goes by the owner.
+    pub is_policy_taken_over: bool,
     /// What the sender calls the library; empty if the receiver is not told.
     pub name: String,
     /// The GUID of the library, for a member that does not have it yet; empty if the receiver is not told.
@@ -280,6 +289,7 @@ impl Message {
             | Self::Votes { library, .. }
             | Self::Seek { library, .. }
             | Self::Serving { library, .. }
+            | Self::Pack { library, .. }
             | Self::RecipeRequest { library, .. }
             | Self::KeyGrants { library, .. } => Some(*library),
         }

@@ -12,8 +12,8 @@ use swarm_sync::{ContentHash, TreePath};
 use crate::fields::{bytes32, cut, optional32, text, to_bytes};
 use crate::limits::{
     AUTHORS_MAX, COMMIT_LEN_MAX, GRANTS_PER_FRAME_MAX, LISTED_NAME_LEN_MAX, LISTED_PEERS_MAX,
-    LISTED_USERS_MAX, PIECE_LEN, RECIPE_LEN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX, TEXT_LEN_MAX,
-    VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
+    LISTED_USERS_MAX, PACK_FILES_MAX, PACK_LEN_MAX, PIECE_LEN, RECIPE_LEN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX,
+    TEXT_LEN_MAX, VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
 };
 use crate::proto::library_frame::Message as Proto;
 use crate::wire::{
@@ -68,6 +68,9 @@ fn to_proto(message: &Message) -> Proto {
         Message::Flag(flag) => Proto::Flag(flag.to_proto()),
         Message::Lock(lock) => Proto::Lock(lock.to_proto()),
         Message::Refusal(refusal) => Proto::Refusal(refusal.to_proto()),
+        Message::Pack { library, files } => {
+            Proto::Pack(proto::Pack { library: of_library(library), files: files.clone() })
+        }
         Message::RecipeRequest { library, file, len } => Proto::RecipeRequest(proto::RecipeRequest {
             library: of_library(library),
             blake3: to_bytes(&file.0),
@@ -109,6 +112,7 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
             file: file(&request.blake3)?,
             len: Some(request.len).filter(|len| *len <= FILE_LEN_MAX).ok_or(WireError::Field("len"))?,
         },
+        Proto::Pack(pack) => pack_from_proto(pack)?,
         Proto::RecipePiece(piece) => Message::RecipePiece(RecipePiece::from_proto(piece)?),
         Proto::KeyGrants(grants) => grants_from_proto(grants)?,
     })
@@ -119,6 +123,14 @@ fn afters(positions: &[proto::Position]) -> Result<Vec<After>, WireError> {
     let afters = list(positions, AUTHORS_MAX, "after", After::from_proto)?;
     let authors: BTreeSet<NodeId> = afters.iter().map(|after| after.author).collect();
     if authors.len() == afters.len() { Ok(afters) } else { Err(WireError::Field("after")) }
+}
+
+fn pack_from_proto(pack: proto::Pack) -> Result<Message, WireError> {
+    let len: usize = pack.files.iter().map(Bytes::len).sum();
+    if pack.files.len() > PACK_FILES_MAX || len > PACK_LEN_MAX || pack.files.iter().any(Bytes::is_empty) {
+        return Err(WireError::Field("files"));
+    }
+    Ok(Message::Pack { library: library(&pack.library)?, files: pack.files })
 }
 
 /// A vote about another library would pass for one that its receiver may see.
@@ -180,6 +192,7 @@ impl Standing {
             positions: self.frontier.positions().map(Position::to_proto).collect(),
             votes_digest: self.votes_digest.map(|hash| to_bytes(&hash)).unwrap_or_default(),
             policy: self.policy.map(Policy::to_proto),
+            is_policy_taken_over: self.is_policy_taken_over,
             name: cut(&self.name, TEXT_LEN_MAX),
             guid: cut(&self.guid, GUID_LEN_MAX),
             grants_digest: self.grants_digest.map(|hash| to_bytes(&hash)).unwrap_or_default(),
@@ -193,6 +206,7 @@ impl Standing {
             frontier: Frontier::from_positions(positions).ok_or(WireError::Field("positions"))?,
             votes_digest: optional32(&frontier.votes_digest, WireError::Field("votes_digest"))?,
             policy: frontier.policy.as_ref().map(Policy::from_proto),
+            is_policy_taken_over: frontier.is_policy_taken_over,
             name: told(frontier.name.clone(), TEXT_LEN_MAX, "name")?,
             guid: told(frontier.guid.clone(), GUID_LEN_MAX, "guid")?,
             grants_digest: optional32(&frontier.grants_digest, WireError::Field("grants_digest"))?,

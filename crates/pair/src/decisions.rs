@@ -1,10 +1,12 @@
 //! Conflicts, and what somebody decides about them. A decision is noted without the pair's lock: a process that watches the pair takes it
 //! over, and otherwise the next run does.
 
+use std::path::Path;
+
 use swarm_index::SqliteIndex;
 use swarm_sync::{
-    Choice, Conflict, ConflictId, ContentHash, Index as _, IndexStep, Kind, Merged, PerSide, Side, TreePath,
-    limits, merge,
+    Choice, Conflict, ConflictId, ContentHash, Index as _, IndexStep, NoMerge, PerSide, Side, TreePath,
+    base_of, limits, merged, settled,
 };
 
 use crate::PairError;
@@ -19,26 +21,6 @@ pub struct ConflictView {
     pub first_seen_ms: u64,
     /// What was decided about it already; the next run acts on it.
     pub choice: Option<Choice>,
-}
-
-/// Why two versions are not merged into one text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoMerge {
-    /// Without it, nobody can tell which side changed a line.
-    #[error("what both folders had last was not kept")]
-    NoBase,
-    /// They never agreed on a text there.
-    #[error("both folders never had the same text there")]
-    NeverAgreed,
-    /// One of them is deleted, no file, or another one by now.
-    #[error("one folder has no text there that can be read")]
-    NoText,
-    /// The changes are not apart from each other.
-    #[error("both changed the same lines")]
-    Overlap,
-    /// At least one is no text, or one of too many bytes or lines.
-    #[error("not both are texts, or one is too long")]
-    NotMergeable,
 }
 
 /// What somebody decides.
@@ -56,18 +38,22 @@ pub enum Decision {
     Bytes(Vec<u8>),
 }
 
+/// The conflicts that are open in an index, in path order.
+pub fn conflicts_in(index: &Path) -> Result<Vec<ConflictView>, PairError> {
+    let index = SqliteIndex::open(index)?;
+    let choices = index.choices()?;
+    let chosen = |id: ConflictId| choices.iter().find(|(chosen, _)| *chosen == id).map(|(_, choice)| *choice);
+    let views = index.conflicts()?.into_iter().map(|(conflict, first_seen_ms)| {
+        let choice = chosen(conflict.id);
+        ConflictView { conflict, first_seen_ms, choice }
+    });
+    Ok(views.collect())
+}
+
 impl Pair {
     /// The conflicts that were open at the end of the last run, in path order.
     pub fn conflicts(&self) -> Result<Vec<ConflictView>, PairError> {
-        let index = SqliteIndex::open(&self.index_path())?;
-        let choices = index.choices()?;
-        let chosen =
-            |id: ConflictId| choices.iter().find(|(chosen, _)| *chosen == id).map(|(_, choice)| *choice);
-        let views = index.conflicts()?.into_iter().map(|(conflict, first_seen_ms)| {
-            let choice = chosen(conflict.id);
-            ConflictView { conflict, first_seen_ms, choice }
-        });
-        Ok(views.collect())
+        conflicts_in(&self.index_path())
     }
 
     /// The conflicts that a name means: an id, a path, or a folder with conflicts below it. No name means all.
@@ -100,9 +86,9 @@ impl Pair {
                     );
                     PairError::Usage(format!("`{path}` cannot be merged: {why}; {way}"))
                 })?;
-                settled(conflict, merged, &mut steps)
+                settle(conflict, merged, &mut steps)
             }
-            Decision::Bytes(bytes) => settled(conflict, bytes.clone(), &mut steps),
+            Decision::Bytes(bytes) => settle(conflict, bytes.clone(), &mut steps),
         };
         steps.push(IndexStep::Choose(conflict.id, Some(choice)));
         Ok(index.apply(steps)?)
@@ -110,21 +96,9 @@ impl Pair {
 
     /// One text with the changes of both versions, or why there is none.
     pub fn merged(&self, conflict: &Conflict) -> Result<Result<Vec<u8>, NoMerge>, PairError> {
-        let Some(base) = conflict.base.as_ref().and_then(Kind::file) else {
-            return Ok(Err(NoMerge::NeverAgreed));
-        };
-        let texts = self.texts(conflict)?;
-        let (Some(local), Some(remote)) = (&texts.local, &texts.remote) else {
-            return Ok(Err(NoMerge::NoText));
-        };
-        let Some(base) = SqliteIndex::open(&self.index_path())?.text(&base.hash)? else {
-            return Ok(Err(NoMerge::NoBase));
-        };
-        Ok(match merge(&base, local, remote) {
-            Merged::Clean(text) => Ok(text),
-            Merged::Overlap => Err(NoMerge::Overlap),
-            Merged::NotText | Merged::TooLong => Err(NoMerge::NotMergeable),
-        })
+        let index = SqliteIndex::open(&self.index_path())?;
+        let base = base_of(conflict).map(|hash| index.text(&hash)).transpose()?.flatten();
+        Ok(merged(conflict, base.as_deref(), &self.texts(conflict)?))
     }
 
     /// The bytes of both versions, where they are short files that still stand there.
@@ -141,11 +115,8 @@ impl Pair {
     }
 }
 
-fn settled(conflict: &Conflict, bytes: Vec<u8>, steps: &mut Vec<IndexStep>) -> Choice {
-    let hash = ContentHash::of(&bytes);
-    let len = bytes.len() as u64;
-    let kinds = Side::BOTH.into_iter().filter_map(|side| conflict.versions.of(side).as_ref()?.kind.file());
-    let executable = kinds.into_iter().any(|content| content.executable);
-    steps.push(IndexStep::KeepText(hash, bytes));
-    Choice::Settled { len, hash, executable }
+fn settle(conflict: &Conflict, bytes: Vec<u8>, steps: &mut Vec<IndexStep>) -> Choice {
+    let (choice, step) = settled(conflict, bytes);
+    steps.push(step);
+    choice
 }

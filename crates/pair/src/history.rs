@@ -79,9 +79,7 @@ impl Pair {
 
     /// What runs did since a time in milliseconds since 1970, the oldest first.
     pub fn changes(&self, since_ms: u64, count_max: u32) -> Result<Vec<ChangeView>, PairError> {
-        let index = SqliteIndex::open(&self.index_path())?;
-        let deeds = index.deeds_since(since_ms, count_max)?;
-        views(&index, deeds)
+        changes_in(&self.index_path(), since_ms, count_max)
     }
 
     /// The run that did something last.
@@ -113,6 +111,19 @@ impl Pair {
             sides,
         })
     }
+}
+
+/// What runs did that an index remembers, since a time in milliseconds since 1970, the oldest first.
+pub fn changes_in(index: &Path, since_ms: u64, count_max: u32) -> Result<Vec<ChangeView>, PairError> {
+    let index = SqliteIndex::open(index)?;
+    let deeds = index.deeds_since(since_ms, count_max)?;
+    views(&index, deeds)
+}
+
+/// What runs did at a path that an index remembers, the last first.
+pub fn deeds_in(index: &Path, path: &TreePath) -> Result<Vec<ChangeView>, PairError> {
+    let index = SqliteIndex::open(index)?;
+    views(&index, index.deeds_of_path(path)?)
 }
 
 fn views(index: &SqliteIndex, deeds: Vec<(RunId, Deed)>) -> Result<Vec<ChangeView>, PairError> {

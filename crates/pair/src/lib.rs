@@ -27,11 +27,13 @@ mod watching;
 mod decisions;
 mod history;
 
-pub use decisions::{ConflictView, Decision, NoMerge};
+pub use decisions::{ConflictView, Decision, conflicts_in};
 pub use error::PairError;
 pub use event::{SideSummary, Summary, SyncEvent};
-pub use history::{ChangeView, Explanation, VersionView};
+pub use history::{ChangeView, Explanation, VersionView, changes_in, deeds_in};
 pub use options::Options;
 pub use purpose::Purpose;
 pub use session::{Report, Session};
+pub use swarm_sync::NoMerge;
+
 pub use store::{Found, Pair, PairInfo, PairList, PairStore};

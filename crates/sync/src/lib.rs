@@ -21,6 +21,7 @@ mod strategy;
 
 pub mod delta;
 
+mod decision;
 mod lines;
 mod merge;
 mod unified;
@@ -51,6 +52,7 @@ pub mod limits;
 
 pub use change::{Change, ChangeCause, ChangeKind, ChangeLog, RunInfo, changes_of};
 pub use conflict::{Choice, Conflict, ConflictId, ConflictKind, SideVersion};
+pub use decision::{NoMerge, base_of, merged, settled};
 pub use detour::{DETOUR_PREFIX, Detours, shown_ops};
 pub use difference::{BaseEntry, Difference};
 pub use entry::{ContentHash, Entry, FileContent, FileId, Kind, Stamp};

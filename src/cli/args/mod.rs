@@ -28,7 +28,12 @@ pub(super) use coordinator::{AggregateArgs, CoordinatorArgs};
 pub(super) use demo::DemoArgs;
 pub(super) use fetch::{FetchArgs, Peer};
 pub(super) use find::FindArgs;
-pub(super) use library::{DaemonArgs, DaemonDir};
+pub(super) use library::{
+    ApprovalsArgs, ApproveArgs, AuthorCommand, AuthorUndoArgs, DaemonArgs, DaemonDir, LibraryArgs,
+    LibraryCommand, LibraryCreateArgs, LibraryPolicyArgs, LibraryTreeArgs, ListArgs, LockArgs, PatternArgs,
+    PeerAddArgs, PeerArgs, PeerCommand, RefuseArgs, ShareArgs, SubscribeArgs, UnlockArgs, UserAddArgs,
+    UserArgs, UserCommand, UsersArgs, WithdrawArgs,
+};
 pub(super) use limits::{DownLimitArgs, LimitArgs};
 pub(super) use manifest::{CreateArgs, ManifestCommand};
 pub(super) use seed::{JoinArgs, SeedArgs};
@@ -129,6 +134,38 @@ pub(super) enum Command {
     Node(NodeArgs),
     /// Run a daemon that keeps libraries the same on the machines of a team, as the JSON files of its folder say
     Daemon(DaemonArgs),
+    /// Share a folder with another machine, which keeps it the same by `swarm sync DIR swarm://..`; prints that address
+    Share(ShareArgs),
+    /// Make, list and set the libraries of a daemon
+    #[command(subcommand)]
+    Library(LibraryCommand),
+    /// Follow a library that others keep: its files come to a folder of this machine
+    Subscribe(SubscribeArgs),
+    /// Follow a library no more; its files stay
+    Unsubscribe(LibraryArgs),
+    /// Add, list and trust the peers of a daemon
+    #[command(subcommand)]
+    Peer(PeerCommand),
+    /// Add, list and remove those who may use a daemon
+    #[command(subcommand)]
+    User(UserCommand),
+    /// List those who may use a daemon, or whom trusted peers propose
+    Users(UsersArgs),
+    /// Tell others that you edit a path; it hinders nobody
+    Lock(LockArgs),
+    /// Tell others that you are done
+    Unlock(UnlockArgs),
+    /// List the nodes that changed a library, and take back what one of them did
+    #[command(subcommand)]
+    Author(AuthorCommand),
+    /// List the changes that wait for votes
+    Approvals(ApprovalsArgs),
+    /// Vote yes: a deletion, move or bulk change that waits is made once enough trusted peers agree
+    Approve(ApproveArgs),
+    /// Vote no
+    Refuse(RefuseArgs),
+    /// Take back a proposal of this node
+    Withdraw(WithdrawArgs),
     /// Make the running node serve files, or fetch a content and then serve it; prints the ticket
     Add(AddArgs),
     /// Make the running node stop serving a content; its files stay
@@ -177,6 +214,7 @@ impl Command {
             Self::Versions(args) => args.json,
             Self::Undo(args) => args.json,
             Self::Changes(args) => args.json,
+            Self::Explain(args) => args.json,
             Self::Aggregate(args) => args.json,
             Self::Join(args) => args.seed.json,
             Self::Coordinator(args) => args.json,
@@ -185,12 +223,27 @@ impl Command {
             Self::Ls(args) => args.json,
             Self::Status(args) => args.json,
             Self::Id(args) => args.json,
+            Self::Library(command) => command.wants_json(),
+            Self::Peer(PeerCommand::Ls(args)) => args.json,
+            Self::User(UserCommand::Ls(args)) | Self::Users(args) => args.list.json,
+            Self::Author(AuthorCommand::Ls { json, .. }) => *json,
+            Self::Author(AuthorCommand::Undo(args)) => args.json,
+            Self::Approvals(args) => args.list.json,
             Self::Cert(CertCommand::Ca { .. } | CertCommand::Node { .. } | CertCommand::Revoke { .. })
             | Self::Restore(_)
-            | Self::Explain(_)
             | Self::Demo(_)
             | Self::Node(_)
             | Self::Daemon(_)
+            | Self::Share(_)
+            | Self::Subscribe(_)
+            | Self::Unsubscribe(_)
+            | Self::Peer(_)
+            | Self::User(_)
+            | Self::Lock(_)
+            | Self::Unlock(_)
+            | Self::Approve(_)
+            | Self::Refuse(_)
+            | Self::Withdraw(_)
             | Self::Completions { .. }
             | Self::Man { .. } => false,
         }

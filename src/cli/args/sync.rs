@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::builder::FalseyValueParser;
 
+use super::library::DaemonDir;
 use swarm_core::base::Rate;
 use swarm_sync::{Guard, Strategy, StrategyRule, UnknownStrategy};
 
@@ -80,9 +81,11 @@ pub(crate) struct PairArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConflictsArgs {
-    /// Show those at this path of a pair and below it
+    /// Show those at this path of a pair and below it; with --dir, of a library (LIBRARY, or LIBRARY:/PATH)
     #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
     pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: DaemonDir,
     /// Print one JSON object a conflict
     #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -90,7 +93,7 @@ pub(crate) struct ConflictsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResolveArgs {
-    /// The conflict, by its id or path as `swarm conflicts` shows them
+    /// The conflict, by its id or path as `swarm conflicts` shows them; with --dir, LIBRARY:/PATH
     #[arg(value_name = "ID|PATH")]
     pub(crate) target: PathBuf,
     /// keep-local, keep-remote, keep-both, merge, or a file whose bytes both sides get
@@ -101,6 +104,8 @@ pub(crate) struct ResolveArgs {
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) of: PairArgs,
+    #[command(flatten)]
+    pub(crate) folder: DaemonDir,
     /// Print one JSON object a line on stdout
     #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -108,9 +113,11 @@ pub(crate) struct ResolveArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct VersionsArgs {
-    /// A path in one of the folders of a pair; it need not exist any more
+    /// A path in one of the folders of a pair; it need not exist any more; with --dir, LIBRARY:/PATH
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: DaemonDir,
     /// Print one JSON object a version
     #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -118,9 +125,12 @@ pub(crate) struct VersionsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RestoreArgs {
-    /// A path in one of the folders of a pair, and which version, as `swarm versions` shows it [default: the newest]
+    /// A path in one of the folders of a pair, and which version, as `swarm versions` shows it [default: the newest]; with --dir,
+    /// LIBRARY:/PATH
     #[arg(value_name = "PATH[@VERSION]")]
     pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: DaemonDir,
     /// Write it here instead, and change nothing in the pair; - is stdout
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -128,11 +138,16 @@ pub(crate) struct RestoreArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UndoArgs {
-    /// The run to undo, as `swarm changes` shows it [default: the last one]
+    /// The run to undo, as `swarm changes` shows it [default: the last one]; with --dir, a library
+    #[arg(value_name = "RUN|LIBRARY")]
+    pub(crate) what: Option<String>,
+    /// The run of that library
     #[arg(value_name = "RUN", value_parser = swarm_sync::RunId::parse)]
     pub(crate) run: Option<swarm_sync::RunId>,
     #[command(flatten)]
     pub(crate) of: PairArgs,
+    #[command(flatten)]
+    pub(crate) folder: DaemonDir,
     /// Print one JSON object a line on stdout
     #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -140,6 +155,11 @@ pub(crate) struct UndoArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ChangesArgs {
+    /// With --dir, a library [default: the pair of the current folder]
+    #[arg(value_name = "LIBRARY")]
+    pub(crate) library: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) folder: DaemonDir,
     /// Only those since then: 2h, 3days, 2026-11-29, 2026-11-29T10:15 or a RUN
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(crate) since: Option<Since>,
@@ -152,9 +172,14 @@ pub(crate) struct ChangesArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArgs {
-    /// A path in one of the folders of a pair
+    /// A path in one of the folders of a pair; with --dir, LIBRARY:/PATH
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: DaemonDir,
+    /// Print a JSON object; only with --dir
+    #[arg(long, env = "SWARM_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
 }
 
 /// How conflicts are decided.
@@ -223,7 +248,7 @@ pub(crate) enum Since {
     AtMs(u64),
 }
 
-fn since(text: &str) -> Result<Since, String> {
+pub(super) fn since(text: &str) -> Result<Since, String> {
     let at = |at: jiff::Timestamp| Since::AtMs(u64::try_from(at.as_millisecond()).unwrap_or(0));
     let local = |time: jiff::civil::DateTime| {
         time.to_zoned(jiff::tz::TimeZone::system()).map(|zoned| at(zoned.timestamp()))
@@ -245,6 +270,13 @@ fn since(text: &str) -> Result<Since, String> {
             text.escape_debug()
         )
     })
+}
+
+/// A span of time.
+pub(super) fn span(text: &str) -> Result<std::time::Duration, String> {
+    let span = text.parse::<jiff::SignedDuration>().or_else(|_| days(text));
+    let wrong = |_| format!("`{}` is no span of time: write 2h, 30min or 3days", text.escape_debug());
+    span.map(|span| span.unsigned_abs()).map_err(wrong)
 }
 
 /// A span that holds days or weeks, each day of 24 hours.

@@ -93,7 +93,7 @@ impl Folders {
 }
 
 /// Everything below a folder: what it is, whether it is executable, and its bytes or their hash.
-fn tree(root: &Path) -> BTreeMap<String, String> {
+pub(crate) fn tree(root: &Path) -> BTreeMap<String, String> {
     let walk = walkdir::WalkDir::new(root).min_depth(1).into_iter();
     let entries = walk.filter_entry(|entry| entry.depth() != 1 || entry.file_name() != ".swarm");
     let entries = entries.map(|entry| entry.expect("it can be read").into_path());

@@ -62,9 +62,20 @@ pub(crate) struct Contents {
     waiting: VecDeque<(LibraryKey, ContentId)>,
     /// What is wanted of each content that waits or is fetched.
     wanted: BTreeMap<ContentId, BTreeSet<ContentHash>>,
+    /// Fetches that came to nothing, and are tried again.
+    retries: BTreeMap<ContentId, Retry>,
     outputs: mpsc::Sender<Output>,
     tasks: JoinSet<Done>,
     stopping: bool,
+}
+
+/// When a fetch is tried again.
+struct Retry {
+    library: LibraryKey,
+    /// `None` while it is tried.
+    due_at: Option<Instant>,
+    /// How long it waited last.
+    wait: Duration,
 }
 
 /// A content in the engine.
@@ -79,13 +90,17 @@ struct Joined {
     sought_at: Option<Instant>,
     /// Links that asked before it was ready.
     asking: Vec<u64>,
+    /// The files that its store was opened for; those that are wanted later need another opening.
+    opened_for: BTreeSet<ContentHash>,
+    /// What its store said when it failed.
+    store_trouble: Option<String>,
 }
 
 /// What a blocking task came to.
 enum Done {
     Assigned(LibraryKey, Assigned),
     Served(LibraryKey, ContentId, Option<Served>),
-    Opened(LibraryKey, ContentId, Option<Box<Opened>>),
+    Opened(LibraryKey, ContentId, Result<Box<Opened>, String>),
 }
 
 impl Contents {
@@ -96,6 +111,7 @@ impl Contents {
             joined: BTreeMap::new(),
             waiting: VecDeque::new(),
             wanted: BTreeMap::new(),
+            retries: BTreeMap::new(),
             outputs,
             tasks: JoinSet::new(),
             stopping: false,
@@ -246,24 +262,24 @@ impl Contents {
 
     fn open(&mut self, library: LibraryKey, content: ContentId, manifest: Manifest) {
         let Some(handle) = self.libraries.get(&library).cloned() else { return };
-        let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
-        let wanted = if is_fetching { self.wanted.get(&content).cloned() } else { None };
+        let Some(joined) = self.joined.get_mut(&content) else { return };
+        let wanted = if joined.is_fetching { self.wanted.get(&content).cloned() } else { None };
+        let wanted = wanted.unwrap_or_default();
+        joined.opened_for.clone_from(&wanted);
         self.tasks.spawn_blocking(move || {
-            Done::Opened(
-                library,
-                content,
-                opening::open(&handle, manifest, wanted.unwrap_or_default()).map(Box::new),
-            )
+            Done::Opened(library, content, opening::open(&handle, manifest, wanted).map(Box::new))
         });
     }
 
-    async fn on_opened(&mut self, library: LibraryKey, content: ContentId, opened: Option<Box<Opened>>) {
-        let Some(opened) = opened else {
-            if self.joined.remove(&content).is_some() {
-                self.wanted.remove(&content);
-                self.node.leave(content).await;
-            }
-            return;
+    async fn on_opened(
+        &mut self,
+        library: LibraryKey,
+        content: ContentId,
+        opened: Result<Box<Opened>, String>,
+    ) {
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(why) => return self.give_up_for_now(library, content, Some(why)).await,
         };
         let Some(joined) = self.joined.get_mut(&content) else { return };
         let store = Arc::new(opened.store);
@@ -274,6 +290,38 @@ impl Contents {
             self.say(Output::Serving { link, library, contents: vec![content] }).await;
         }
         self.report_whole(content).await;
+    }
+
+    /// Leaves a content; what is wanted of it is fetched again after a while.
+    async fn give_up_for_now(&mut self, library: LibraryKey, content: ContentId, why: Option<String>) {
+        if self.joined.remove(&content).is_some() {
+            self.node.leave(content).await;
+        }
+        if !self.wanted.contains_key(&content) {
+            return;
+        }
+        let before = self.retries.get(&content).map(|retry| retry.wait);
+        let wait = before.map_or(RETRY_MIN, |wait| (wait * 2).min(RETRY_MAX));
+        let due_at = Some(clock::moment() + wait);
+        self.retries.insert(content, Retry { library, due_at, wait });
+        // The store that was open for serving goes in a moment: that is no trouble.
+        let why = why.filter(|_| wait >= TROUBLE_MIN);
+        if let (Some(why), Some(handle)) = (why, self.libraries.get(&library)) {
+            tracing::warn!(content = content.short(), why, "files of a library cannot be fetched now");
+            let _ = handle.inputs.send(LibraryInput::FetchTrouble(why)).await;
+        }
+    }
+
+    /// Begins again what came to nothing, once it has waited.
+    async fn retry(&mut self) {
+        let now = clock::moment();
+        for (content, retry) in &mut self.retries {
+            if retry.due_at.is_some_and(|at| at <= now) {
+                retry.due_at = None;
+                self.waiting.push_back((retry.library, *content));
+            }
+        }
+        self.start_fetches().await;
     }
 
     async fn seek(&mut self, library: LibraryKey, content: ContentId) {
@@ -316,25 +364,39 @@ impl Contents {
             NodeEvent::Engine(Event::Completed { content }) => {
                 self.report_whole(content).await;
                 self.report_completed(content).await;
-                self.wanted.remove(&content);
-                if let Some(joined) = self.joined.get_mut(&content) {
-                    (joined.is_fetching, joined.used_at) = (false, clock::moment());
-                }
+                self.on_completed(content);
                 self.start_fetches().await;
             }
             NodeEvent::Engine(Event::Failed { content, failure }) => {
-                tracing::warn!(content = content.short(), ?failure, "a fetch of a library ended");
-                self.joined.remove(&content);
-                self.node.leave(content).await;
+                tracing::debug!(content = content.short(), ?failure, "a fetch of a library ended");
+                if let Some(joined) = self.joined.get(&content) {
+                    let (library, why) = (joined.library, joined.store_trouble.clone());
+                    self.give_up_for_now(library, content, why).await;
+                }
                 self.start_fetches().await;
             }
             NodeEvent::StoreError { content, error } => {
-                tracing::warn!(content = content.short(), %error, "a store of a library failed");
+                if let Some(joined) = self.joined.get_mut(&content) {
+                    joined.store_trouble = Some(error.to_string());
+                }
             }
             NodeEvent::Engine(_)
             | NodeEvent::StoreWarning { .. }
             | NodeEvent::Found(_)
             | NodeEvent::FinderTrouble(_) => {}
+        }
+    }
+
+    /// What was wanted of a content is here. What is wanted since then is fetched by another opening.
+    fn on_completed(&mut self, content: ContentId) {
+        self.retries.remove(&content);
+        let Some(joined) = self.joined.get_mut(&content).filter(|joined| joined.is_fetching) else { return };
+        (joined.is_fetching, joined.used_at) = (false, clock::moment());
+        let mut wanted = self.wanted.remove(&content).unwrap_or_default();
+        wanted.retain(|hash| !joined.opened_for.contains(hash));
+        if !wanted.is_empty() {
+            self.waiting.push_back((joined.library, content));
+            self.wanted.insert(content, wanted);
         }
     }
 
@@ -388,6 +450,7 @@ impl Contents {
                 self.seek(library, content).await;
             }
         }
+        self.retry().await;
         self.take_turns().await;
         self.leave_idle().await;
     }
@@ -429,6 +492,8 @@ impl Joined {
             used_at: clock::moment(),
             sought_at: None,
             asking: Vec::new(),
+            opened_for: BTreeSet::new(),
+            store_trouble: None,
         }
     }
 }
@@ -439,5 +504,10 @@ const TICK: Duration = Duration::from_millis(100);
 const SEEK_INTERVAL: Duration = Duration::from_secs(5);
 /// What a mirror fetches gives way to what waits, when no file of it became whole for so long.
 const TURN: Duration = Duration::from_secs(120);
+/// How soon a fetch that came to nothing is tried again, at first and at most.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// A fetch that came to nothing so often that it waits for so long is a trouble.
+const TROUBLE_MIN: Duration = Duration::from_millis(400);
 /// A content that nobody wanted for so long is left.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);

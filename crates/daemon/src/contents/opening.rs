@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use swarm_core::base::{Bitfield, ContentId};
+use swarm_core::base::{Bitfield, ByteLen, ContentId, Shown};
 use swarm_core::manifest::{Manifest, library_manifest};
 use swarm_files::{GatheredStore, Places};
 use swarm_index::{Digest, IndexError, LibraryBook};
 use swarm_library::Commit;
 use swarm_sync::ContentHash;
 
-use crate::library::{LibraryHandle, content_files};
+use crate::library::{FetchedFolder, LibraryHandle, content_files};
 
 /// Which files are to come with which content.
 pub(super) type Assigned = BTreeMap<ContentId, BTreeSet<ContentHash>>;
@@ -75,25 +75,55 @@ pub(super) fn manifest_of(index: &Path, content: ContentId) -> Option<Served> {
 }
 
 /// Opens the store of a content; what is `wanted` and not here is fetched.
+///
+/// # Errors
+/// Why not, for people: the disk has no room, or another store of the content is still open.
 pub(super) fn open(
     handle: &LibraryHandle,
     manifest: Manifest,
     wanted: BTreeSet<ContentHash>,
-) -> Option<Opened> {
+) -> Result<Opened, String> {
     let fetched = handle.fetched.borrow().clone();
     let places: Arc<dyn Places> = Arc::clone(&handle.places) as Arc<dyn Places>;
     // Without a sync target nothing is wanted, and nothing is written.
     let takes_all = *handle.is_mirror.borrow();
     let is_wanted = |hash: &ContentHash| fetched.is_some() && (takes_all || wanted.contains(hash));
-    let manifest = if manifest.is_sealed() { handle.keys.opened(manifest)? } else { manifest };
-    let folder = fetched.clone().unwrap_or_default();
-    match GatheredStore::open(manifest, &is_wanted, places, &folder, wall_clock) {
-        Ok((store, gathered)) => Some(Opened { store, durable: gathered.durable, wanted: gathered.wanted }),
-        Err(error) => {
-            tracing::warn!(%error, "cannot open a content of a library");
-            None
-        }
+    let manifest = if manifest.is_sealed() {
+        handle.keys.opened(manifest).ok_or("a sealed content is none of a library")?
+    } else {
+        manifest
+    };
+    let FetchedFolder { dir, min_free } = fetched.clone().unwrap_or_default();
+    let geometry = manifest.geometry().clone();
+    let opened = GatheredStore::open(manifest, &is_wanted, places, &dir, wall_clock);
+    let (store, gathered) = opened.map_err(|error| error.to_string())?;
+    let is_lacking = |chunk: u32| gathered.wanted.contains(chunk) && !gathered.durable.contains(chunk);
+    let lacking = geometry.chunks().filter(|chunk| is_lacking(chunk.get()));
+    let len: u64 = lacking.map(|chunk| u64::from(geometry.chunk_len(chunk))).sum();
+    if len > 0 {
+        check_free(&dir, len, min_free)?;
     }
+    Ok(Opened { store, durable: gathered.durable, wanted: gathered.wanted })
+}
+
+/// Whether so much may be written to the disk of a folder.
+fn check_free(dir: &Path, len: u64, min_free: u64) -> Result<(), String> {
+    if min_free == 0 {
+        return Ok(());
+    }
+    // A disk that does not tell is as good as one with room: writing tells.
+    let Ok(stat) = rustix::fs::statvfs(dir) else { return Ok(()) };
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free >= len.saturating_add(min_free) {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}`: {} to come, {} free, and {} are to stay free: make space, or lower minFree",
+        Shown(dir),
+        ByteLen(len),
+        ByteLen(free),
+        ByteLen(min_free)
+    ))
 }
 
 /// Remembers of a manifest that peers sent what this node needs to serve the content later: chunk values of long files, or all of one that is

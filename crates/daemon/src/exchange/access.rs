@@ -7,7 +7,7 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, SaltStri
 use argon2::{Argon2, PasswordHash};
 use swarm_core::base::NodeId;
 use swarm_library::wire::Hello;
-use swarm_library::{LibraryKey, Policy, Role, Trust};
+use swarm_library::{LibraryKey, Role, Trust};
 
 /// A peer of this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,6 @@ pub(crate) struct Access {
 pub(crate) struct LibraryRule {
     pub(crate) name: String,
     pub(crate) guid: String,
-    pub(crate) policy: Policy,
 }
 
 impl Access {
@@ -89,7 +88,7 @@ impl Access {
 }
 
 /// The argon2id hash of a password, in PHC form. Takes some 60 ms.
-pub(crate) fn hash_password(password: &str) -> Option<String> {
+pub fn hash_password(password: &str) -> Option<String> {
     // The seed of a new key is as good a salt as any.
     let chance = swarm_link::Identity::ephemeral().ok()?.node_id();
     let salt = SaltString::encode_b64(&chance.as_bytes()[..16]).ok()?;

@@ -3,22 +3,25 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use swarm_index::LibraryBook;
-use swarm_library::limits::{GRANTS_MAX, GRANTS_PER_FRAME_MAX, VOTES_PER_FRAME_MAX};
+use swarm_library::limits::{
+    GRANTS_MAX, GRANTS_PER_FRAME_MAX, PACK_FILES_MAX, PACK_LEN_MAX, VOTES_PER_FRAME_MAX,
+};
 use swarm_library::wire::{CommitPiece, Message};
-use swarm_library::{After, Commit, CommitAssembly, LibraryKey, SignedGrant, SignedVote, pieces_of};
+use swarm_library::{After, Commit, CommitAssembly, LibraryKey, Record, SignedGrant, SignedVote, pieces_of};
 use swarm_link::{FrameReader, FrameWriter, QuicLink};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Input;
-use crate::library::{Input as LibraryInput, LibraryHandle};
-use crate::limits::QUEUE_FRAMES;
+use crate::library::{Input as LibraryInput, LibraryHandle, LibraryPlaces};
+use crate::limits::{PACKED_COMMIT_LEN_MAX, QUEUE_FRAMES};
 
 /// What is to be written.
 pub(crate) enum Outgoing {
@@ -31,7 +34,8 @@ pub(super) struct LinkStart {
     pub(super) number: u64,
     pub(super) link: QuicLink,
     pub(super) inputs: mpsc::Sender<Input>,
-    pub(super) libraries: BTreeMap<LibraryKey, LibraryHandle>,
+    /// Those there are now: some may have come after the link.
+    pub(super) libraries: watch::Receiver<BTreeMap<LibraryKey, LibraryHandle>>,
     pub(super) tasks: TaskTracker,
     pub(super) ending: CancellationToken,
 }
@@ -83,6 +87,13 @@ async fn read(start: &LinkStart, mut reader: FrameReader) -> String {
         };
         let done = match message {
             Message::CommitPiece(piece) => take_piece(start, &mut assembly, piece).await,
+            Message::Pack { library, files } => {
+                let handle = start.libraries.borrow().get(&library).cloned();
+                if let Some(handle) = handle {
+                    let _ = handle.inputs.send(LibraryInput::Packed(files)).await;
+                }
+                Ok(())
+            }
             message => {
                 let sent = start.inputs.send(Input::Message { link: start.number, message }).await;
                 sent.map_err(|_| "the daemon is stopping".to_owned())
@@ -101,7 +112,8 @@ async fn take_piece(
 ) -> Result<(), String> {
     let library = piece.library;
     let Some(commit) = assembly.take(piece).map_err(|error| error.to_string())? else { return Ok(()) };
-    let Some(handle) = start.libraries.get(&library) else { return Ok(()) };
+    let handle = start.libraries.borrow().get(&library).cloned();
+    let Some(handle) = handle else { return Ok(()) };
     if commit.header().library != library {
         return Err("it sends commits of another library".to_owned());
     }
@@ -127,17 +139,21 @@ async fn write(mut writer: FrameWriter, mut queue: mpsc::Receiver<Outgoing>) -> 
 /// Sends the commits of these authors that come after these numbers.
 pub(super) fn send_commits(
     tasks: &TaskTracker,
-    index: PathBuf,
+    (library, handle): (LibraryKey, &LibraryHandle),
     after: Vec<After>,
     outgoing: mpsc::Sender<Outgoing>,
 ) {
+    let (index, places) = (handle.index_path.clone(), Arc::clone(&handle.places));
     tasks.spawn_blocking(move || {
         let sent = LibraryBook::open(&index).map_err(|error| error.to_string()).and_then(|book| {
             for After { author, seq } in after {
                 let mut next = seq + 1;
                 while let Some(bytes) = book.commit(&author, next).map_err(|error| error.to_string())? {
                     let commit = Commit::decode(bytes).map_err(|error| error.to_string())?;
-                    for piece in pieces_of(&commit) {
+                    // First, so that nobody asks for them elsewhere.
+                    let packs =
+                        packs_of(&commit, &places).into_iter().map(|files| Message::Pack { library, files });
+                    for piece in packs.chain(pieces_of(&commit)) {
                         // The link is gone: nobody waits for the rest.
                         if outgoing.blocking_send(Outgoing::One(piece)).is_err() {
                             return Ok(());
@@ -152,6 +168,29 @@ pub(super) fn send_commits(
             tracing::warn!(error, "cannot send commits");
         }
     });
+}
+
+/// The files of a small commit; none of a sealed one, whose files go sealed.
+fn packs_of(commit: &Commit, places: &LibraryPlaces) -> Vec<Vec<Bytes>> {
+    let Ok(records) = commit.records() else { return Vec::new() };
+    if records.iter().map(Record::content_len).sum::<u64>() > PACKED_COMMIT_LEN_MAX {
+        return Vec::new();
+    }
+    let files = records.iter().filter_map(|record| record.state.kind()?.file()).filter(|file| file.len > 0);
+    let (mut packs, mut pack, mut len): (Vec<Vec<Bytes>>, Vec<Bytes>, usize) = (Vec::new(), Vec::new(), 0);
+    for file in files.filter(|file| file.len <= PACK_LEN_MAX as u64) {
+        let Some(bytes) = places.read_short(file) else { continue };
+        if len + bytes.len() > PACK_LEN_MAX || pack.len() >= PACK_FILES_MAX {
+            packs.push(std::mem::take(&mut pack));
+            len = 0;
+        }
+        len += bytes.len();
+        pack.push(bytes);
+    }
+    if !pack.is_empty() {
+        packs.push(pack);
+    }
+    packs
 }
 
 /// Sends all votes about a library.

@@ -26,12 +26,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use access::{Access, LibraryRule, PeerRule, UserRule, hash_password, verify_password};
+pub use access::hash_password;
+pub(crate) use access::{Access, LibraryRule, PeerRule, UserRule, verify_password};
 pub(crate) use dialing::{Dialed, Target, keep_linked};
 
 use crate::clock;
 use crate::contents;
-use crate::library::{Input as LibraryInput, LibraryHandle, LibraryState};
+use crate::library::{Input as LibraryInput, LibraryHandle, LibraryState, ToldPolicy};
 use crate::limits::LINKS_MAX;
 use links::{LinkStart, Outgoing};
 
@@ -79,6 +80,8 @@ pub(crate) struct PeerState {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
     pub(crate) libraries: BTreeMap<LibraryKey, PeerLibrary>,
+    /// The user of this node that it proved to be.
+    pub(crate) user: Option<String>,
     pub(crate) sent_len: u64,
     pub(crate) received_len: u64,
 }
@@ -90,6 +93,8 @@ pub(crate) struct PeerLibrary {
     pub(crate) activity: String,
     pub(crate) policy: Option<Policy>,
     pub(crate) role: Option<Role>,
+    /// Whether it and this node know the same commits.
+    pub(crate) is_level: bool,
     /// As the peer calls it; empty if it does not tell.
     pub(crate) name: String,
     pub(crate) guid: String,
@@ -112,6 +117,8 @@ pub(crate) struct Exchange {
     start: Start,
     inputs: mpsc::Sender<Input>,
     libraries: BTreeMap<LibraryKey, LibraryHandle>,
+    /// The same, for the tasks of links.
+    handles: watch::Sender<BTreeMap<LibraryKey, LibraryHandle>>,
     links: BTreeMap<u64, Linked>,
     next_link: u64,
     /// From which link the commits of an author are coming.
@@ -120,7 +127,16 @@ pub(crate) struct Exchange {
     own_list: (Vec<ListedPeer>, Vec<ListedUser>),
     locks: BTreeMap<LibraryKey, Vec<SignedLock>>,
     /// What was said of a library last: it is not said again.
-    said: BTreeMap<LibraryKey, (Frontier, [u8; 32], Option<[u8; 32]>)>,
+    said: BTreeMap<LibraryKey, Said>,
+}
+
+/// What peers are told whenever it changes.
+#[derive(PartialEq)]
+struct Said {
+    frontier: Frontier,
+    votes_digest: [u8; 32],
+    policy: Policy,
+    grants_digest: Option<[u8; 32]>,
 }
 
 /// A link that stands.
@@ -144,6 +160,7 @@ impl Exchange {
             start,
             inputs,
             libraries: BTreeMap::new(),
+            handles: watch::channel(BTreeMap::new()).0,
             links: BTreeMap::new(),
             next_link: 1,
             asked: BTreeMap::new(),
@@ -187,6 +204,7 @@ impl Exchange {
             Input::Contents(output) => self.on_contents(output),
             Input::Libraries(libraries) => {
                 self.libraries = libraries;
+                self.handles.send_replace(self.libraries.clone());
                 self.said.clear();
                 let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
                 keys.into_iter().for_each(|library| self.on_changed(library));
@@ -224,7 +242,7 @@ impl Exchange {
             number,
             link: link.clone(),
             inputs: self.inputs.clone(),
-            libraries: self.libraries.clone(),
+            libraries: self.handles.subscribe(),
             tasks: self.start.tasks.clone(),
             ending: self.start.ending.clone(),
         };
@@ -234,6 +252,7 @@ impl Exchange {
             name: String::new(),
             address: link.remote_address(),
             libraries: BTreeMap::new(),
+            user: None,
             sent_len: 0,
             received_len: 0,
         };
@@ -273,10 +292,7 @@ impl Exchange {
             return self.on_down(link, "it says something before Hello");
         }
         match message {
-            Message::Frontier(standing) => {
-                self.note_heard(link, &standing).await;
-                self.on_frontier(link, standing);
-            }
+            Message::Frontier(standing) => self.on_frontier(link, standing).await,
             Message::CommitsRequest { library, after } => self.on_request(link, library, after),
             Message::Votes { library, votes } => self.on_votes(link, library, votes).await,
             Message::KeyGrants { library, grants } => self.on_grants(link, library, grants).await,
@@ -320,7 +336,7 @@ impl Exchange {
                 self.send(link, Message::Refusal(refusal));
             }
             // Links take those out.
-            Message::Hello(_) | Message::CommitPiece(_) | Message::RecipePiece(_) => {}
+            Message::Hello(_) | Message::CommitPiece(_) | Message::RecipePiece(_) | Message::Pack { .. } => {}
         }
     }
 
@@ -362,6 +378,7 @@ impl Exchange {
             self.send(link, Message::Refusal(refusal));
         }
         if let Some(linked) = self.links.get_mut(&link) {
+            linked.peer.user.clone_from(&user);
             linked.user = user;
         }
         self.greet(link);
@@ -384,7 +401,7 @@ impl Exchange {
         known.into_iter().for_each(|library| self.ask_around(library));
     }
 
-    fn on_frontier(&mut self, link: u64, standing: Standing) {
+    async fn on_frontier(&mut self, link: u64, standing: Standing) {
         let library = standing.library;
         let role = self.role_of(link, &library);
         let Some(linked) = self.links.get_mut(&link) else { return };
@@ -396,9 +413,16 @@ impl Exchange {
             known.policy = Some(policy);
             (known.name, known.guid) = (standing.name.clone(), standing.guid.clone());
         }
-        let (digest, grants_digest) = (standing.votes_digest, standing.grants_digest);
+        let (node, digest, grants_digest) = (linked.node, standing.votes_digest, standing.grants_digest);
+        let told =
+            standing.policy.map(|policy| ToldPolicy { policy, is_taken_over: standing.is_policy_taken_over });
         linked.standing.insert(library, standing);
+        self.tell_heard(library);
         let Some(role) = role else { return };
+        // The worker hears of the policy before any commit that is asked for now.
+        if let (Some(told), Some(handle)) = (told, self.libraries.get(&library)) {
+            let _ = handle.inputs.send(LibraryInput::PeerPolicy(node, told)).await;
+        }
         if swarm_library::may(role, swarm_library::Permission::ReadVotes)
             && digest.is_some_and(|digest| digest != self.state_of(&library).votes_digest)
         {
@@ -411,15 +435,16 @@ impl Exchange {
     }
 
     /// A library of others is written to only when somebody that counts told whether it is sealed.
-    async fn note_heard(&mut self, link: u64, standing: &Standing) {
-        let is_known = self.links.get(&link).is_some_and(|linked| {
-            let before = linked.standing.get(&standing.library);
-            before.is_some_and(|before| before.grants_digest.is_some() == standing.grants_digest.is_some())
-        });
-        let counts = self.links.get(&link).is_some_and(|linked| self.start.access.is_trusted(&linked.node));
-        if let Some(handle) = self.libraries.get(&standing.library).filter(|_| counts && !is_known) {
-            let is_sealed = standing.grants_digest.is_some();
-            let _ = handle.inputs.send(LibraryInput::Heard { is_sealed }).await;
+    fn tell_heard(&self, library: LibraryKey) {
+        if self.state_of(&library).is_heard {
+            return;
+        }
+        let counts = self.links.values().filter(|linked| self.start.access.is_trusted(&linked.node));
+        let told: Vec<&Standing> = counts.filter_map(|linked| linked.standing.get(&library)).collect();
+        if let Some(handle) = self.libraries.get(&library).filter(|_| !told.is_empty()) {
+            let is_sealed = told.iter().any(|standing| standing.grants_digest.is_some());
+            // A worker that is busy is told at the next tick.
+            let _ = handle.inputs.try_send(LibraryInput::Heard { is_sealed });
         }
     }
 
@@ -476,7 +501,7 @@ impl Exchange {
         let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
             return;
         };
-        links::send_commits(&self.start.tasks, handle.index_path.clone(), after, linked.outgoing.clone());
+        links::send_commits(&self.start.tasks, (library, handle), after, linked.outgoing.clone());
     }
 
     async fn on_votes(&mut self, link: u64, library: LibraryKey, votes: Vec<SignedVote>) {
@@ -499,7 +524,8 @@ impl Exchange {
     /// Tells peers how a library stands, if that is news; and asks them for what is lacking.
     fn on_changed(&mut self, library: LibraryKey) {
         let state = self.state_of(&library);
-        let now = (state.frontier.clone(), state.votes_digest, state.grants_digest);
+        let LibraryState { frontier, votes_digest, policy, grants_digest, .. } = state;
+        let now = Said { frontier, votes_digest, policy, grants_digest };
         if self.said.get(&library) != Some(&now) {
             self.said.insert(library, now);
             let links: Vec<u64> = self.links.keys().copied().collect();
@@ -514,6 +540,7 @@ impl Exchange {
         let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
         for library in keys {
             self.ask_around(library);
+            self.tell_heard(library);
             self.say_progress(library);
         }
         self.publish();
@@ -570,13 +597,19 @@ impl Exchange {
             return;
         }
         let state = self.state_of(&library);
-        let Some(LibraryRule { name, guid, policy }) = self.start.access.libraries.get(&library).cloned()
-        else {
+        let Some(LibraryRule { name, guid }) = self.start.access.libraries.get(&library).cloned() else {
             return;
         };
-        let (frontier, votes_digest, policy) = (state.frontier, Some(state.votes_digest), Some(policy));
-        let grants_digest = state.grants_digest;
-        let standing = Standing { library, frontier, votes_digest, policy, name, guid, grants_digest };
+        let standing = Standing {
+            library,
+            frontier: state.frontier,
+            votes_digest: Some(state.votes_digest),
+            policy: Some(state.policy),
+            is_policy_taken_over: state.is_policy_taken_over,
+            name,
+            guid,
+            grants_digest: state.grants_digest,
+        };
         self.send(link, Message::Frontier(standing));
     }
 
@@ -655,6 +688,13 @@ impl Exchange {
         let states = self.links.values_mut().filter(|linked| linked.hello.is_some()).map(|linked| {
             let stats = linked.link.stats();
             (linked.peer.sent_len, linked.peer.received_len) = (stats.sent_len, stats.received_len);
+            for (library, known) in &mut linked.peer.libraries {
+                let ours = self.libraries.get(library).map(|handle| handle.state.borrow());
+                let theirs = linked.standing.get(library).map(|standing| &standing.frontier);
+                known.is_level = ours.zip(theirs).is_some_and(|(ours, theirs)| {
+                    ours.frontier.lacking(theirs).is_empty() && theirs.lacking(&ours.frontier).is_empty()
+                });
+            }
             linked.peer.clone()
         });
         self.states.send_replace(states.collect());
@@ -668,6 +708,7 @@ fn library_of(message: &Message) -> Option<LibraryKey> {
         | Message::Votes { library, .. }
         | Message::Seek { library, .. }
         | Message::Serving { library, .. }
+        | Message::Pack { library, .. }
         | Message::RecipeRequest { library, .. }
         | Message::KeyGrants { library, .. } => Some(*library),
         Message::CommitPiece(piece) => Some(piece.library),

@@ -1,44 +1,120 @@
-//! Contents that were fetched and wait to be taken to their places. Invariant: a content that is named here was whole, proven and on the disk
-//! when it came.
+//! Contents that came and wait to be taken to their places: in the folder that they were fetched into, or in memory, where a peer packed them
+//! with their commit. Invariant: a fetched content was whole, proven and on the disk when it came; a packed one has the hash that it is named by.
 
-use std::collections::BTreeMap;
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use swarm_files::GatheredStore;
-use swarm_sync::{ContentHash, ContentSource};
+use swarm_sync::{ContentHash, ContentSource, KeptId, ReplicaError};
 
-/// The stores that have fetched contents, by hash.
+use crate::limits::PACKED_LEN_MAX;
+
+/// What came, by hash.
 #[derive(Default)]
-pub(crate) struct Arrivals(Mutex<BTreeMap<ContentHash, Arc<GatheredStore>>>);
+pub(crate) struct Arrivals(Mutex<Arrived>);
+
+#[derive(Default)]
+struct Arrived {
+    stores: BTreeMap<ContentHash, Arc<GatheredStore>>,
+    packed: BTreeMap<ContentHash, Bytes>,
+    /// In the order in which they came: the first is dropped when there are too many.
+    order: VecDeque<ContentHash>,
+    packed_len: usize,
+    /// Versions that this disk kept, and that come back.
+    kept: BTreeMap<ContentHash, KeptId>,
+}
 
 impl Arrivals {
     /// A content came.
     pub(crate) fn insert(&self, hash: ContentHash, store: &Arc<GatheredStore>) {
-        self.lock().insert(hash, Arc::clone(store));
+        self.lock().stores.insert(hash, Arc::clone(store));
+    }
+
+    /// A content came in memory. Those that nothing waits for are dropped when others come.
+    pub(crate) fn insert_packed(&self, bytes: Bytes) -> ContentHash {
+        let hash = ContentHash::of(&bytes);
+        let mut arrived = self.lock();
+        arrived.packed_len += bytes.len();
+        if let Some(known) = arrived.packed.insert(hash, bytes) {
+            arrived.packed_len -= known.len();
+        } else {
+            arrived.order.push_back(hash);
+        }
+        while arrived.packed_len > PACKED_LEN_MAX {
+            let Some(first) = arrived.order.pop_front() else { break };
+            arrived.drop_packed(&first);
+        }
+        hash
+    }
+
+    /// A kept version of this disk has the bytes of a content that is wanted again.
+    pub(crate) fn insert_kept(&self, hash: ContentHash, kept: KeptId) {
+        self.lock().kept.insert(hash, kept);
+    }
+
+    /// The kept version with the bytes of a content.
+    pub(crate) fn kept_with(&self, hash: &ContentHash) -> Option<KeptId> {
+        self.lock().kept.get(hash).cloned()
     }
 
     /// The bytes of a content, which a folder on the same file system takes for its own.
     pub(crate) fn source(&self, hash: &ContentHash) -> Option<Box<dyn ContentSource>> {
-        let store = self.lock().get(hash).cloned()?;
+        let arrived = self.lock();
+        if let Some(bytes) = arrived.packed.get(hash) {
+            return Some(Box::new(Packed(bytes.clone())));
+        }
+        let store = arrived.stores.get(hash).cloned()?;
         Some(Box::new(store.source(hash, true)?))
     }
 
     /// Whether a content is here.
     pub(crate) fn has(&self, hash: &ContentHash) -> bool {
-        self.lock().contains_key(hash)
+        let arrived = self.lock();
+        arrived.stores.contains_key(hash)
+            || arrived.packed.contains_key(hash)
+            || arrived.kept.contains_key(hash)
     }
 
     /// Contents that were taken to their places, or are of no use any more.
     pub(crate) fn release(&self, hashes: impl IntoIterator<Item = ContentHash>) {
         let mut arrived = self.lock();
         for hash in hashes {
-            if let Some(store) = arrived.remove(&hash) {
+            if let Some(store) = arrived.stores.remove(&hash) {
                 store.release(&hash);
             }
+            arrived.drop_packed(&hash);
+            arrived.kept.remove(&hash);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ContentHash, Arc<GatheredStore>>> {
+    fn lock(&self) -> MutexGuard<'_, Arrived> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Arrived {
+    fn drop_packed(&mut self, hash: &ContentHash) {
+        if let Some(bytes) = self.packed.remove(hash) {
+            self.packed_len -= bytes.len();
+            self.order.retain(|known| known != hash);
+        }
+    }
+}
+
+/// The bytes of a small file.
+struct Packed(Bytes);
+
+impl ContentSource for Packed {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, ReplicaError> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..)).unwrap_or_default();
+        let len = rest.len().min(buf.len());
+        buf[..len].copy_from_slice(&rest[..len]);
+        Ok(len)
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
     }
 }

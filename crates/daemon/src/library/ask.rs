@@ -1,14 +1,18 @@
 //! What people ask of a library, and the answers. Invariant: an answer is data; words for people are made where it is shown.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use swarm_core::base::{Category, NodeId};
 use swarm_library::{Commit, SignedVote, State, Verdict};
-use swarm_sync::{Kind, TreePath};
+use swarm_sync::{Kind, RunId, TreePath};
 
+use super::asked::{Deciding, DeedsView, KeptView, TextsView};
 use super::error::LibraryError;
 use super::session::Session;
+use super::undoing::{AuthorView, TakenBackView};
+use super::verifying::VerifyView;
 
 /// A question, or an order, to one library.
 #[derive(Clone, Debug)]
@@ -27,6 +31,20 @@ pub(crate) enum Question {
     Log { limit: usize },
     /// Why a path is as it is.
     Explain { path: TreePath },
+    /// The texts of the conflict at a path.
+    Texts { path: TreePath },
+    /// Decide a conflict.
+    Decide(Deciding),
+    /// Kept versions.
+    Versions { path: TreePath },
+    /// Bring a kept version back, or copy it to a file outside.
+    Restore { path: TreePath, run: Option<RunId>, out: Option<PathBuf> },
+    /// Take back what a run did on this disk.
+    Undo { run: Option<RunId> },
+    /// Who signed commits.
+    Authors,
+    /// Take back what an author did since a time in milliseconds since 1970, or say what that would be.
+    TakeBack { author: String, since_ms: u64, is_rehearsal: bool },
 }
 
 /// An answer of a library.
@@ -50,6 +68,18 @@ pub enum Answer {
     Log(Vec<CommitView>),
     /// Why a path is as it is.
     Explain(Box<PathView>),
+    /// The texts of a conflict.
+    Texts(Box<TextsView>),
+    /// Kept versions.
+    Versions(Vec<KeptView>),
+    /// What was done on somebody's word.
+    Deeds(Box<DeedsView>),
+    /// Who signed commits.
+    Authors(Vec<AuthorView>),
+    /// What a reading of all files found.
+    Verified(Box<VerifyView>),
+    /// What was taken back.
+    TakenBack(Box<TakenBackView>),
 }
 
 /// A proposal, for people.
@@ -174,7 +204,7 @@ pub(crate) fn answer(
     session: &mut Session,
     authors: &BTreeSet<NodeId>,
     question: Question,
-    _wants_pass: &mut bool,
+    wants_pass: &mut bool,
 ) -> Result<Answer, LibraryError> {
     match question {
         Question::Proposals { with_ended } => proposals(session, authors, with_ended).map(Answer::Proposals),
@@ -198,8 +228,49 @@ pub(crate) fn answer(
         }
         Question::Log { limit } => log(session, limit).map(Answer::Log),
         Question::Explain { path } => session.explain(&path).map(|view| Answer::Explain(Box::new(view))),
-        Question::Vote { .. } | Question::ApproveHere | Question::Sync => Ok(Answer::Done),
+        Question::Decide(deciding) => {
+            *wants_pass = true;
+            session.decide(deciding)
+        }
+        Question::Versions { path } => session.versions(&path).map(Answer::Versions),
+        Question::Restore { path, run, out } => {
+            *wants_pass |= out.is_none();
+            session.restore(&path, run, out.as_deref())
+        }
+        Question::Undo { run } => {
+            *wants_pass = true;
+            session.undo(run)
+        }
+        Question::Authors => session.authors().map(Answer::Authors),
+        Question::TakeBack { author, since_ms, is_rehearsal } => {
+            *wants_pass |= !is_rehearsal;
+            take_back(session, &author, since_ms, is_rehearsal)
+        }
+        Question::Vote { .. } | Question::ApproveHere | Question::Sync | Question::Texts { .. } => {
+            Ok(Answer::Done)
+        }
     }
+}
+
+fn take_back(
+    session: &mut Session,
+    prefix: &str,
+    since_ms: u64,
+    is_rehearsal: bool,
+) -> Result<Answer, LibraryError> {
+    let frontier = session.book.frontier()?;
+    let mut authors = frontier.into_iter().map(|(author, ..)| author);
+    let author = match (authors.clone().filter(|node| node.to_string().starts_with(prefix)).count(), prefix) {
+        (1, _) => authors.find(|node| node.to_string().starts_with(prefix)),
+        (0, _) => return Ok(Answer::TakenBack(Box::default())),
+        _ => None,
+    };
+    let Some(author) = author else {
+        let message = format!("several authors begin with `{prefix}`: see `swarm author ls`");
+        return Ok(Answer::refused(message));
+    };
+    let report = session.take_back(&author, since_ms, is_rehearsal)?;
+    Ok(Answer::TakenBack(Box::new(report)))
 }
 
 fn proposals(

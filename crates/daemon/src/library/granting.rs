@@ -47,7 +47,9 @@ impl Session {
         ring.set_members(&authors.iter().filter(|node| **node != me).copied().collect());
         ring.take(&counts, &self.signer.key);
         ring.note(&counts);
-        self.is_seen_sealed |= !counts.is_empty();
+        if self.settings.is_sealed || !counts.is_empty() {
+            self.signer.keys.require();
+        }
         if ring.keys.is_empty() && !(self.settings.is_sealed && counts.is_empty()) {
             return Ok(false);
         }

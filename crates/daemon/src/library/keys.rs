@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use super::error::LibraryError;
 pub(crate) struct LibraryKeys {
     path: PathBuf,
     ring: Mutex<Keyring>,
+    is_required: AtomicBool,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -48,7 +50,23 @@ impl LibraryKeys {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Keyring::default(),
             Err(error) => return Err(LibraryError::state(&path, "read")(error)),
         };
-        Ok(Self { path, ring: Mutex::new(ring) })
+        Ok(Self { path, ring: Mutex::new(ring), is_required: AtomicBool::new(false) })
+    }
+
+    /// Nothing is signed from now on but what is sealed: the library's file says so, or somebody that counts.
+    pub(crate) fn require(&self) {
+        self.is_required.store(true, Ordering::Relaxed);
+    }
+
+    /// The epoch and the key that this node writes with; `None` if the library is not sealed.
+    ///
+    /// # Errors
+    /// [`LibraryError::NoKey`] if it is, and this node has no key.
+    pub(crate) fn sealing(&self) -> Result<Option<(u32, EpochKey)>, LibraryError> {
+        match self.current() {
+            None if self.is_required.load(Ordering::Relaxed) => Err(LibraryError::NoKey),
+            current => Ok(current),
+        }
     }
 
     /// What there is now.
@@ -67,7 +85,7 @@ impl LibraryKeys {
     }
 
     /// The epoch and the key that this node writes with.
-    pub(crate) fn current(&self) -> Option<(u32, EpochKey)> {
+    fn current(&self) -> Option<(u32, EpochKey)> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.current().map(|current| (current.epoch, current.key.clone()))
     }

@@ -54,11 +54,16 @@ impl AuthorMemory {
     /// Writes it; durable when this returns.
     pub(crate) fn write(&self, last: LastCommit) -> io::Result<()> {
         let text = Text { author: self.author.to_string(), seq: last.seq, id: last.id.to_string() };
-        let next = self.path.with_extension("json.new");
-        let mut file = File::create(&next)?;
-        file.write_all(&serde_json::to_vec(&text)?)?;
-        file.sync_all()?;
-        fs::rename(&next, &self.path)?;
-        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        write_durably(&self.path, &serde_json::to_vec(&text)?)
     }
+}
+
+/// Writes a small file of the state whole, or not at all; durable when this returns.
+pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let next = path.with_extension("json.new");
+    let mut file = File::create(&next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&next, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod ask;
+mod asked;
 mod digests;
 mod error;
 mod granting;
@@ -10,18 +11,29 @@ mod keys;
 mod memory;
 mod mirroring;
 mod places;
+mod policies;
 mod sealing;
 mod session;
 mod settings;
+mod undoing;
+mod verifying;
 mod view_side;
 mod watching;
 mod whiteouts;
 mod worker;
 
 pub use ask::{Answer, CommitView, EntryView, PathView, ProposalView, VersionLine};
+pub use asked::{DeedsView, KeptView, TextsView};
 pub use error::LibraryError;
+pub use undoing::{AuthorView, TakenBackPath, TakenBackView};
+pub use verifying::VerifyView;
 
 pub(crate) use ask::Question;
+pub(crate) use asked::Deciding;
+pub(crate) use places::LibraryPlaces;
+pub(crate) use policies::ToldPolicy;
+pub(crate) use session::INDEX;
 pub(crate) use settings::{LibrarySettings, Retention};
+pub(crate) use verifying::verify;
 pub(crate) use view_side::content_files;
-pub(crate) use worker::{Input, LibraryHandle, LibraryState, Output, Start, start};
+pub(crate) use worker::{FetchedFolder, Input, LibraryHandle, LibraryState, Output, Start, start};

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use swarm_files::{BlobFolder, Places, ServedFolder, StandsAt};
 use swarm_index::LibraryBook;
-use swarm_sync::{ContentHash, TreePath};
+use swarm_sync::{ContentHash, FileContent, TreePath};
 
 /// The folders of a library, and the index that knows what is in them.
 pub(crate) struct LibraryPlaces {
@@ -19,12 +20,13 @@ pub(crate) struct LibraryPlaces {
 #[derive(Clone)]
 pub(crate) struct Root {
     libpath: Option<TreePath>,
+    dir: PathBuf,
     folder: Arc<ServedFolder>,
 }
 
 impl Root {
     pub(crate) fn new(libpath: Option<TreePath>, dir: PathBuf) -> Self {
-        Self { libpath, folder: Arc::new(ServedFolder::new(dir)) }
+        Self { libpath, folder: Arc::new(ServedFolder::new(&dir)), dir }
     }
 
     /// The place of a path of the library below this mount.
@@ -55,6 +57,24 @@ impl LibraryPlaces {
     /// Takes over other mounts, the sync target first: what it has hides what others have.
     pub(crate) fn set_roots(&self, roots: Vec<Root>) {
         *self.roots.lock().unwrap_or_else(PoisonError::into_inner) = roots;
+    }
+}
+
+impl LibraryPlaces {
+    /// The bytes of a short content, if they stand here.
+    pub(crate) fn read_short(&self, content: &FileContent) -> Option<Bytes> {
+        let paths = self.book.lock().unwrap_or_else(PoisonError::into_inner).places_of(&content.hash).ok()?;
+        let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let files = paths
+            .iter()
+            .flat_map(|path| roots.iter().filter_map(move |root| Some(root.dir.join(root.relative(path)?))));
+        let mut found = files.filter_map(|file| {
+            let metadata = file.symlink_metadata().ok()?;
+            let bytes =
+                (metadata.is_file() && metadata.len() == content.len).then(|| std::fs::read(&file).ok());
+            bytes.flatten().filter(|bytes| ContentHash::of(bytes) == content.hash)
+        });
+        found.next().map(Bytes::from)
     }
 }
 

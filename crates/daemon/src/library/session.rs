@@ -4,7 +4,7 @@
 //! Invariant: what peers say changes a disk only by way of a plan whose operations look again at what stands there; a path whose content is
 //! not here is left out of the plan until it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,22 +29,25 @@ use super::hashing::digest_of;
 use super::keys::LibraryKeys;
 use super::memory::AuthorMemory;
 use super::places::{LibraryPlaces, Root};
+use super::policies::ToldPolicies;
 use super::settings::LibrarySettings;
 use super::view_side::{Signer, ViewSide, votes_of};
 use super::whiteouts::StoredWhiteouts;
+use super::worker::FetchedFolder;
 use crate::clock;
 
 /// A library that this process works on.
 pub(crate) struct Session {
     pub(crate) settings: LibrarySettings,
-    folder: PathBuf,
-    index: SqliteIndex,
+    pub(super) folder: PathBuf,
+    pub(super) index: SqliteIndex,
     pub(crate) book: LibraryBook,
     _lock: IndexLock,
-    overlay: Overlay,
+    pub(super) overlay: Overlay,
     pub(crate) signer: Signer,
+    pub(crate) told_policies: ToldPolicies,
     pub(crate) arrivals: Arc<Arrivals>,
-    digests: Arc<DigestQueue>,
+    pub(super) digests: Arc<DigestQueue>,
     pub(crate) places: Arc<LibraryPlaces>,
     whiteouts: Arc<StoredWhiteouts>,
     ignore: IgnoreRules,
@@ -52,10 +55,10 @@ pub(crate) struct Session {
     stop: Arc<AtomicBool>,
     last_run_ms: u64,
     pub(crate) blobs: Option<Arc<BlobFolder>>,
-    /// Somebody that counts sealed something, or gave somebody a key.
-    pub(crate) is_seen_sealed: bool,
     /// Somebody that counts was heard about this library.
     pub(crate) is_heard: bool,
+    /// The last pass ended in the midst of a run.
+    is_cut_off: bool,
 }
 
 /// What a pass did.
@@ -94,10 +97,14 @@ impl Session {
         let index = SqliteIndex::open(&path)?;
         let mut book = LibraryBook::open(&path)?;
         book.unpark_all()?;
+        book.settle_own(&key.public(), true)?;
         let is_heard = !book.frontier()?.is_empty();
         let memory = AuthorMemory::new(&folder, key.public());
+        let told_policies =
+            ToldPolicies::open(&folder).map_err(LibraryError::state(&folder, "read the policies in"))?;
+        let policy = settings.policy.unwrap_or_default();
         let keys = Arc::new(LibraryKeys::open(&folder)?);
-        let signer = Signer { library: settings.guid.key(), key, memory, policy: settings.policy, keys };
+        let signer = Signer { library: settings.guid.key(), key, memory, policy, keys };
         let whiteouts = Arc::new(StoredWhiteouts::open(LibraryBook::open(&path)?)?);
         let places = Arc::new(LibraryPlaces::new(LibraryBook::open(&path)?));
         let (arrivals, digests) = (Arc::new(Arrivals::default()), Arc::new(DigestQueue::default()));
@@ -121,6 +128,7 @@ impl Session {
             _lock: lock,
             overlay,
             signer,
+            told_policies,
             arrivals,
             digests,
             places,
@@ -130,8 +138,8 @@ impl Session {
             stop,
             last_run_ms: 0,
             blobs: None,
-            is_seen_sealed: false,
             is_heard,
+            is_cut_off: false,
         };
         session.open_blobs()?;
         Ok(session)
@@ -146,7 +154,6 @@ impl Session {
     pub(crate) fn set_settings(&mut self, settings: LibrarySettings) -> Result<(), LibraryError> {
         let is_same_place = (&settings.mounts, &settings.includes, &settings.excludes)
             == (&self.settings.mounts, &self.settings.includes, &self.settings.excludes);
-        self.signer.policy = settings.policy;
         if !is_same_place {
             self.ignore = ignore_rules(&settings)?;
             let mounts = Mounting {
@@ -204,8 +211,14 @@ impl Session {
         .map(|(tally, _)| tally)
     }
 
+    /// The name of a run that begins now.
+    pub(super) fn next_run(&mut self) -> RunId {
+        self.last_run_ms = clock::now_ms().max(self.last_run_ms + 1);
+        RunId::at_ms(self.last_run_ms)
+    }
+
     /// Runs something with both sides; also says how many commits were signed.
-    fn with_run<T>(
+    pub(super) fn with_run<T>(
         &mut self,
         on_event: &mut (dyn FnMut(RunEvent) + Send),
         work: impl FnOnce(&mut Run<'_, SqliteIndex>) -> Result<T, LibraryError>,
@@ -229,7 +242,9 @@ impl Session {
     pub(crate) fn take(&mut self, commit: &Commit, counts: bool) -> Result<swarm_index::Taken, LibraryError> {
         use swarm_index::Acceptance;
         let (me, now_ms) = (self.signer.key.public(), clock::now_ms());
-        self.is_seen_sealed |= counts && commit.header().key_epoch != 0;
+        if counts && commit.header().key_epoch != 0 {
+            self.signer.keys.require();
+        }
         self.is_heard |= counts;
         let records = if counts && !self.settings.is_mirror { self.records_of(commit) } else { None };
         let Some(records) = records else {
@@ -259,6 +274,37 @@ impl Session {
         Ok(taken)
     }
 
+    /// Goes by the policy of the library's file, or else by the strictest of the trusted peers'. What waits needs as many votes as it says
+    /// now. Returns whether it changed.
+    pub(crate) fn set_policy(&mut self, authors: &BTreeSet<NodeId>) -> Result<bool, LibraryError> {
+        let told = || self.told_policies.strictest(&|node| authors.contains(node));
+        let policy = self.settings.policy.unwrap_or_else(told);
+        if policy == self.signer.policy {
+            return Ok(false);
+        }
+        self.signer.policy = policy;
+        for known in self.book.proposals(false)? {
+            let Some(bytes) = self.book.commit_by_id(&known.id)? else { continue };
+            let Some(records) = self.records_of(&Commit::decode(bytes)?) else { continue };
+            let votes = votes_of(&policy, &records, &self.book)?;
+            // The author alone is enough where nothing is held any more.
+            let needed = votes.into_iter().max().unwrap_or(0).max(1);
+            self.book.set_needed_votes(&known.id, needed)?;
+        }
+        Ok(true)
+    }
+
+    /// How many commits this node signed that its index has not: it was lost. A commit that is signed before they are back would be one that
+    /// nobody can take who lacks them.
+    pub(crate) fn lacking_history(&self) -> Result<u64, LibraryError> {
+        let path = self.folder.clone();
+        let remembered =
+            self.signer.memory.read().map_err(LibraryError::state(&path, "read the memory in"))?;
+        let known = self.book.last_of(&self.signer.key.public())?;
+        let seq_of = |last: Option<u64>| last.unwrap_or(0);
+        Ok(seq_of(remembered.map(|last| last.seq)).saturating_sub(seq_of(known.map(|(seq, _)| seq))))
+    }
+
     /// The records of a proposal hold now.
     pub(crate) fn take_held(&mut self, id: &CommitId) -> Result<(), LibraryError> {
         let me = self.signer.key.public();
@@ -270,12 +316,13 @@ impl Session {
     }
 
     /// The folder that contents are fetched into: on the file system of the sync target, so that they are renamed to their places.
-    pub(crate) fn fetched_folder(&self) -> Option<PathBuf> {
+    pub(crate) fn fetched_folder(&self) -> Option<FetchedFolder> {
         if let Some(blobs) = &self.blobs {
-            return Some(blobs.incoming());
+            return Some(FetchedFolder { dir: blobs.incoming(), min_free: self.settings.mirror_min_free });
         }
         let target = self.settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget)?;
-        Some(target.dir.join(swarm_sync::STATE_FOLDER_NAME).join(FETCHED))
+        let dir = target.dir.join(swarm_sync::STATE_FOLDER_NAME).join(FETCHED);
+        Some(FetchedFolder { dir, min_free: target.min_free })
     }
 
     /// Whether the entry of the view at a path stands on this disk.
@@ -319,10 +366,12 @@ impl Session {
         if self.settings.is_followed && !self.is_heard {
             return Ok(report);
         }
-        if (self.settings.is_sealed || self.is_seen_sealed) && self.signer.keys.current().is_none() {
-            return Err(LibraryError::NoKey);
+        self.signer.keys.sealing()?;
+        if self.is_cut_off {
+            let me = self.signer.key.public();
+            self.book.settle_own(&me, true)?;
         }
-        self.last_run_ms = clock::now_ms().max(self.last_run_ms + 1);
+        self.next_run();
         let mut proposal = self.propose()?;
         for _ in 0..REPLANS_MAX {
             let lacking = self.lacking(&proposal)?;
@@ -341,8 +390,13 @@ impl Session {
             report.held = Some(deletions);
             return Ok(report);
         }
+        // What was signed before an error is in no tree yet.
+        self.is_cut_off = true;
         self.carry_out(&proposal, &mut report)?;
+        self.is_cut_off = false;
         report.commits += self.settle_disputes()?;
+        let me = self.signer.key.public();
+        self.book.settle_own(&me, false)?;
         Ok(report)
     }
 
@@ -601,7 +655,7 @@ impl Beside for OnTwoThreads {
     }
 }
 
-const INDEX: &str = "library.db";
+pub(crate) const INDEX: &str = "library.db";
 const MOUNTS: &str = "mounts.json";
 /// Below the state folder of the sync target.
 const FETCHED: &str = "fetched";

@@ -15,7 +15,8 @@ pub(crate) struct LibrarySettings {
     pub(crate) mounts: Vec<MountSpec>,
     /// The folder that becomes the sync target when files arrive and there is none.
     pub(crate) default_target: PathBuf,
-    pub(crate) policy: Policy,
+    /// `None` for the strictest that trusted peers tell.
+    pub(crate) policy: Option<Policy>,
     pub(crate) strategy: Strategy,
     pub(crate) includes: Vec<String>,
     pub(crate) excludes: Vec<String>,
@@ -25,6 +26,8 @@ pub(crate) struct LibrarySettings {
     pub(crate) is_mirror: bool,
     /// Where the files of a mirror are.
     pub(crate) mirror_folder: PathBuf,
+    /// Bytes that stay free on its disk.
+    pub(crate) mirror_min_free: u64,
     /// Names and contents are sealed. A library of others is sealed too if they say so.
     pub(crate) is_sealed: bool,
     /// It is a library of others: whether it is sealed has to be heard before anything is signed.

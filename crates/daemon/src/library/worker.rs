@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::SigningKey;
 use swarm_files::GatheredStore;
 use swarm_index::{ProposalEnd, Stored, ViewFigures};
 use swarm_library::limits::GRANTS_MAX;
 use swarm_library::{
-    Commit, CommitId, Frontier, LibraryKey, Outcome, Position, Proposal, SignedGrant, SignedVote, Subject,
-    Verdict, Vote, grants_digest, votes_digest,
+    Commit, CommitId, Frontier, LibraryKey, Outcome, Policy, Position, Proposal, SignedGrant, SignedVote,
+    Subject, Verdict, Vote, grants_digest, votes_digest,
 };
 use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,6 +24,7 @@ use super::ask::{Answer, Question};
 use super::error::LibraryError;
 use super::keys::LibraryKeys;
 use super::places::LibraryPlaces;
+use super::policies::ToldPolicy;
 use super::session::{Opening, PassReport, Session};
 use super::settings::LibrarySettings;
 use super::watching::Watchers;
@@ -33,6 +35,8 @@ use crate::limits::{INPUTS_AT_ONCE, INPUTS_WAITING_MAX};
 pub(crate) enum Input {
     /// A commit whose signature holds.
     Commit(Box<Commit>),
+    /// Small files of commits that follow.
+    Packed(Vec<Bytes>),
     /// Votes whose signatures hold.
     Votes(Vec<SignedVote>),
     /// Grants of keys whose signatures hold.
@@ -43,12 +47,16 @@ pub(crate) enum Input {
     Arrived(Vec<ContentHash>, Arc<GatheredStore>),
     /// All that was wanted of a content came.
     Completed(ContentId, Arc<GatheredStore>),
+    /// Files that are wanted cannot be fetched, for this reason.
+    FetchTrouble(String),
     /// Something may have changed at these places, or anywhere.
     Look(Option<Vec<TreePath>>),
     /// What the files say.
     Settings(Box<LibrarySettings>),
     /// Whose records and votes count.
     Authors(BTreeSet<NodeId>),
+    /// A peer's policy.
+    PeerPolicy(NodeId, ToldPolicy),
     /// Somebody asks.
     Ask(Question, oneshot::Sender<Answer>),
 }
@@ -58,12 +66,19 @@ pub(crate) enum Input {
 pub(crate) struct LibraryState {
     pub(crate) frontier: Frontier,
     pub(crate) votes_digest: [u8; 32],
+    /// Somebody that counts was heard about it.
+    pub(crate) is_heard: bool,
     /// `None` without grants of keys.
     pub(crate) grants_digest: Option<[u8; 32]>,
+    pub(crate) policy: Policy,
+    /// It is that of peers, since the library's file has none.
+    pub(crate) is_policy_taken_over: bool,
     pub(crate) figures: ViewFigures,
     pub(crate) activity: String,
     /// Why it stands still.
     pub(crate) trouble: Option<String>,
+    /// Why files that are wanted are not fetched.
+    pub(crate) fetch_trouble: Option<String>,
     pub(crate) conflicts: u64,
     pub(crate) proposals: u64,
     /// Deletions on this disk that wait for a yes here.
@@ -97,10 +112,18 @@ pub(crate) struct LibraryHandle {
     pub(crate) places: Arc<LibraryPlaces>,
     pub(crate) stop: Arc<AtomicBool>,
     /// Where contents are fetched into; nothing while there is no sync target.
-    pub(crate) fetched: watch::Receiver<Option<PathBuf>>,
+    pub(crate) fetched: watch::Receiver<Option<FetchedFolder>>,
     pub(crate) keys: Arc<LibraryKeys>,
     /// Whether contents are fetched whole, whoever wants what of them.
     pub(crate) is_mirror: watch::Receiver<bool>,
+}
+
+/// A folder that contents are fetched into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FetchedFolder {
+    pub(crate) dir: PathBuf,
+    /// Bytes that stay free on its disk.
+    pub(crate) min_free: u64,
 }
 
 /// What a worker is started with.
@@ -117,10 +140,16 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     let stop = Arc::new(AtomicBool::new(false));
     let Start { settings, folder, key, authors, outputs } = start;
     let opening = Opening { settings, folder, key, stop: Arc::clone(&stop) };
-    let session = Session::open(opening)?;
+    let mut session = Session::open(opening)?;
+    session.set_policy(&authors)?;
     let library = session.signer.library;
     let (inputs, input_queue) = mpsc::channel(INPUTS_WAITING_MAX);
-    let (state, state_watch) = watch::channel(LibraryState::default());
+    let known = LibraryState {
+        policy: session.signer.policy,
+        is_policy_taken_over: session.settings.policy.is_none(),
+        ..LibraryState::default()
+    };
+    let (state, state_watch) = watch::channel(known.clone());
     let (fetched, fetched_watch) = watch::channel(session.fetched_folder());
     let (mirror, mirror_watch) = watch::channel(session.settings.is_mirror);
     let handle = LibraryHandle {
@@ -145,9 +174,10 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         mirror,
         stop,
         watchers: Watchers::default(),
-        known: LibraryState::default(),
+        known,
         approved_here: false,
         figured_at: None,
+        are_figures_due: false,
         is_complete_look_due: true,
     };
     let runtime = tokio::runtime::Handle::current();
@@ -164,7 +194,7 @@ struct Worker {
     hints: mpsc::WeakSender<Input>,
     outputs: mpsc::Sender<Output>,
     state: watch::Sender<LibraryState>,
-    fetched: watch::Sender<Option<PathBuf>>,
+    fetched: watch::Sender<Option<FetchedFolder>>,
     mirror: watch::Sender<bool>,
     stop: Arc<AtomicBool>,
     watchers: Watchers,
@@ -172,6 +202,8 @@ struct Worker {
     /// Somebody said yes to the deletions that this disk shows.
     approved_here: bool,
     figured_at: Option<Instant>,
+    /// The figures are older than what they are about.
+    are_figures_due: bool,
     is_complete_look_due: bool,
 }
 
@@ -219,11 +251,17 @@ impl Worker {
             }
             self.publish();
             due = Due::default();
-            let wait = if self.known.trouble.is_some() { TROUBLE_PAUSE } else { TICK };
+            let wait = match self.known.trouble {
+                _ if self.are_figures_due => FIGURES_INTERVAL,
+                Some(_) => TROUBLE_PAUSE,
+                None => TICK,
+            };
             let first = runtime.block_on(async { tokio::time::timeout(wait, self.inputs.recv()).await });
             match first {
                 Ok(None) => return,
                 Err(_) if self.stop.load(Ordering::Relaxed) => return,
+                // What is due then is done in any case.
+                Err(_) if self.are_figures_due => {}
                 Err(_) => self.on_tick(&mut due),
                 Ok(Some(input)) => {
                     self.take_noting(input, &mut due);
@@ -267,22 +305,34 @@ impl Worker {
             Input::Heard { is_sealed } => {
                 due.pass |= !self.session.is_heard;
                 self.session.is_heard = true;
-                self.session.is_seen_sealed |= is_sealed;
+                if is_sealed {
+                    self.session.signer.keys.require();
+                }
             }
             Input::Arrived(hashes, store) if self.session.settings.is_mirror => {
                 self.session.keep(&hashes, &store)
             }
             Input::Completed(content, store) => self.session.note_mirrored(content, &store)?,
             Input::Arrived(hashes, store) => {
+                self.known.fetch_trouble = None;
                 let hashes = self.session.proven(hashes, &store)?;
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }
                 due.pass |= self.session.book.unpark(&hashes)? > 0;
             }
+            // A mirror fetches contents whole.
+            Input::Packed(_) if self.session.settings.is_mirror => {}
+            Input::Packed(files) => {
+                let hashes: Vec<ContentHash> =
+                    files.into_iter().map(|bytes| self.session.arrivals.insert_packed(bytes)).collect();
+                due.pass |= self.session.book.unpark(&hashes)? > 0;
+            }
+            Input::FetchTrouble(why) => self.known.fetch_trouble = Some(why),
             Input::Look(places) => due.look(places),
             Input::Settings(settings) => {
                 self.session.set_settings(*settings)?;
+                self.set_policy(due)?;
                 self.fetched.send_replace(self.session.fetched_folder());
                 self.mirror.send_replace(self.session.settings.is_mirror);
                 self.look_after_keys(due)?;
@@ -292,6 +342,11 @@ impl Worker {
                 due.look(None);
             }
             Input::Authors(authors) => self.set_authors(authors, due)?,
+            Input::PeerPolicy(node, told) => {
+                let noted = self.session.told_policies.note(node, told);
+                noted.map_err(LibraryError::state(&self.session.folder, "write the policies in"))?;
+                self.set_policy(due)?;
+            }
             Input::Ask(question, reply) => {
                 let answer = self.answer(question, due);
                 // Who asked may be gone.
@@ -333,6 +388,7 @@ impl Worker {
         }
         due.tally = true;
         self.authors = authors;
+        self.set_policy(due)?;
         self.look_after_keys(due)
     }
 
@@ -349,6 +405,13 @@ impl Worker {
         for author in self.authors.clone() {
             due.pass |= self.session.take_carried(&author)? > 0;
         }
+        Ok(())
+    }
+
+    fn set_policy(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        due.tally |= self.session.set_policy(&self.authors)?;
+        self.known.policy = self.session.signer.policy;
+        self.known.is_policy_taken_over = self.session.settings.policy.is_none();
         Ok(())
     }
 
@@ -404,12 +467,27 @@ impl Worker {
             }
             self.known.is_scanned = true;
         }
+        if let Some(trouble) = self.missing_history()? {
+            self.known.trouble = Some(trouble);
+            return Ok(());
+        }
         if due.pass || due.look.is_some() || due.tally {
             let report = self.session.pass(self.approved_here)?;
             self.take_report(report);
         }
         self.known.trouble = None;
         Ok(())
+    }
+
+    /// What holds a library up whose index was lost. A node without peers goes on: nobody else has its commits.
+    fn missing_history(&self) -> Result<Option<String>, LibraryError> {
+        let lacking = self.session.lacking_history()?;
+        let has_peers = self.authors.len() > 1;
+        Ok((lacking > 0 && has_peers).then(|| {
+            format!(
+                "the memory of this library was lost, and {lacking} commits of this node are to come back first: start a peer that has them"
+            )
+        }))
     }
 
     fn take_report(&mut self, report: PassReport) {
@@ -451,16 +529,9 @@ impl Worker {
             };
             if end == ProposalEnd::Approved {
                 self.session.take_held(&known.id)?;
-                self.session.book.end_proposal(&known.id, end, now_ms)?;
-                continue;
             }
-            let paths = self.session.book.end_proposal(&known.id, end, now_ms)?;
-            if known.author == me {
-                // What this disk shows is not what the view says any more: the next pass brings it back.
-                for path in &paths {
-                    self.session.book.restore_row(path)?;
-                }
-            }
+            // What this disk shows may not be what the view says any more: the next pass brings it back.
+            self.session.book.end_proposal(&known.id, end, &me, now_ms)?;
         }
         Ok(())
     }
@@ -498,12 +569,14 @@ impl Worker {
         let ids =
             votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).map(|vote| vote.id());
         self.known.votes_digest = votes_digest(ids);
+        self.known.is_heard = self.session.is_heard;
         let grants = self.session.book.grant_ids(GRANTS_MAX)?;
         self.known.grants_digest = (!grants.is_empty()).then(|| grants_digest(grants));
         self.known.proposals = self.session.book.proposals(false)?.len() as u64;
         let activity = if self.session.settings.is_paused { "paused" } else { "" };
         activity.clone_into(&mut self.known.activity);
         let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= FIGURES_INTERVAL);
+        self.are_figures_due = !is_due;
         if is_due {
             self.known.figures = self.session.book.figures()?;
             self.figured_at = Some(clock::moment());
@@ -534,6 +607,13 @@ impl Worker {
             Question::Sync => {
                 due.look(None);
                 Ok(Answer::Done)
+            }
+            Question::Texts { path } => {
+                let (texts, wanted) = self.session.texts_at(&path)?;
+                if let Some(wanted) = wanted {
+                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted])));
+                }
+                Ok(Answer::Texts(Box::new(texts)))
             }
             other => super::ask::answer(&mut self.session, &self.authors, other, due_pass(due)),
         }

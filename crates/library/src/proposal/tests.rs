@@ -152,6 +152,21 @@ fn a_flood_of_strangers_does_not_keep_trusted_voters_out() {
 }
 
 #[test]
+fn no_trusted_voter_makes_room_for_another() {
+    let proposal = proposal(3, true);
+    let stranger = numbered(0, Verdict::No);
+    let trusted = |node: &NodeId| *node != stranger.vote().voter;
+    let mut set = VoteSet::default();
+    let _ = set.take(&proposal, stranger.clone(), &trusted);
+    for number in 1..=VOTES_PER_PROPOSAL_MAX as u16 {
+        assert_eq!(set.take(&proposal, numbered(number, Verdict::Yes), &trusted), VoteTaken::New);
+    }
+    assert!(set.iter().all(|vote| trusted(&vote.vote().voter)));
+    assert_eq!(set.take(&proposal, numbered(9999, Verdict::Yes), &trusted), VoteTaken::Full);
+    assert_eq!(set.take(&proposal, stranger.clone(), &trusted), VoteTaken::Full);
+}
+
+#[test]
 fn votes_that_say_nothing_new_are_not_passed_on() {
     let mut set = VoteSet::default();
     let mut check = |text: &str, expected| {

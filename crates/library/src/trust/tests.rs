@@ -130,6 +130,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         frontier,
         votes_digest: Some([1; 32]),
         policy,
+        is_policy_taken_over: false,
         name: "films".to_owned(),
         guid: "g".to_owned(),
         grants_digest: Some([1; 32]),

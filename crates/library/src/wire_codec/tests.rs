@@ -69,6 +69,7 @@ fn longest() -> Vec<Message> {
             frontier: Frontier::from_positions(all.clone().map(position)).expect("valid"),
             votes_digest: Some([1; 32]),
             policy: Some(policy),
+            is_policy_taken_over: true,
             name: "Lib 1".to_owned(),
             guid: "jdfhdhdbe484746".to_owned(),
             grants_digest: Some([1; 32]),
@@ -240,13 +241,22 @@ fn standings() -> impl Strategy<Value = Standing> {
     });
     let digest = prop::option::of(any::<[u8; 32]>());
     let positions = prop::collection::vec(position, 0..5);
-    (libraries(), positions, digest, prop::option::of(policy)).prop_filter_map(
+    (libraries(), positions, digest, prop::option::of(policy), any::<bool>()).prop_filter_map(
         "distinct authors",
-        |(library, positions, votes_digest, policy)| {
+        |(library, positions, votes_digest, policy, is_policy_taken_over)| {
             let frontier = Frontier::from_positions(positions)?;
             let (name, guid) = ("films".to_owned(), "g".to_owned());
             let grants_digest = votes_digest.map(|digest| [digest[0]; 32]);
-            Some(Standing { library, frontier, votes_digest, policy, name, guid, grants_digest })
+            Some(Standing {
+                library,
+                frontier,
+                votes_digest,
+                policy,
+                is_policy_taken_over,
+                name,
+                guid,
+                grants_digest,
+            })
         },
     )
 }
@@ -318,6 +328,9 @@ fn messages() -> impl Strategy<Value = Message> {
         let draft = GrantDraft { library, epoch, key: &key, removed: &removed, nodes: &nodes, made_at_ms };
         Message::KeyGrants { library, grants: vec![SignedGrant::sign(&self::key(), &draft).expect("signed")] }
     });
+    let file = prop::collection::vec(any::<u8>(), 1..40).prop_map(bytes::Bytes::from);
+    let pack = (libraries(), prop::collection::vec(file, 0..4))
+        .prop_map(|(library, files)| Message::Pack { library, files });
     prop_oneof![
         hello,
         standings().prop_map(Message::Frontier),
@@ -334,6 +347,7 @@ fn messages() -> impl Strategy<Value = Message> {
         recipe_request,
         recipe_piece,
         grants,
+        pack,
     ]
 }
 

@@ -32,7 +32,7 @@ pub(in crate::cli) fn conflict_text(
     if let Some(diff) = &compared.diff {
         text += &diff_text(diff, paint);
     }
-    let _ = writeln!(text, "  swarm resolve {} CHOICE, where CHOICE is", conflict.id);
+    let _ = writeln!(text, "  swarm resolve {} CHOICE, where CHOICE is", names.target(conflict));
     for (choice, effect) in choices(conflict, compared.merge, names) {
         let _ = writeln!(text, "    {choice:<12}{effect}");
     }

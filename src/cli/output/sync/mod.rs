@@ -14,3 +14,4 @@ pub(in crate::cli) use paint::Paint;
 pub(in crate::cli) use plan::{hold, plan_text};
 pub(in crate::cli) use view::SyncView;
 pub(in crate::cli) use words::{Names, changes_table, explanation_text, pairs_table, versions_table};
+pub(super) use words::{quoted, run_line, time_of_ms, time_of_ns};

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use swarm_core::base::{ByteLen, Shown};
-use swarm_pair::{Explanation, PairInfo, SideSummary, Summary, VersionView};
+use swarm_pair::{ChangeView, Explanation, PairInfo, SideSummary, Summary, VersionView};
 use swarm_sync::{
-    Change, ChangeCause, ChangeKind, DeedEnd, FoundKind, Kind, PerSide, RuleRef, RuleSource, Side,
+    Change, ChangeCause, ChangeKind, Conflict, DeedEnd, FoundKind, Kind, PerSide, RuleRef, RuleSource, Side,
 };
 
 use super::super::text::count;
@@ -14,12 +14,31 @@ use super::plan;
 
 /// The two folders as the user named or would name them, escaped.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Names(PerSide<String>);
+pub(in crate::cli) struct Names {
+    sides: PerSide<String>,
+    /// The library that they are of, if they are no pair.
+    library: Option<String>,
+}
 
 impl Names {
     /// The names of folders at these paths.
     pub(in crate::cli) fn new(local: &Path, remote: &Path) -> Self {
-        Self(PerSide { local: Shown(local).to_string(), remote: Shown(remote).to_string() })
+        let sides = PerSide { local: Shown(local).to_string(), remote: Shown(remote).to_string() };
+        Self { sides, library: None }
+    }
+
+    /// Those of a library: this disk, and what all nodes have.
+    pub(in crate::cli) fn of_library(name: &str) -> Self {
+        let named = Self::new(Path::new("this disk"), Path::new("the library"));
+        Self { library: Some(name.to_owned()), ..named }
+    }
+
+    /// How a command names a conflict.
+    pub(super) fn target(&self, conflict: &Conflict) -> String {
+        match &self.library {
+            Some(library) => quoted(&format!("{}:/{}", Shown(library), conflict.path)),
+            None => conflict.id.to_string(),
+        }
     }
 
     /// The same of absolute paths: below the current folder, they are named from there.
@@ -29,18 +48,22 @@ impl Names {
     }
 
     pub(in crate::cli) fn of(&self, side: Side) -> &str {
-        self.0.of(side)
+        self.sides.of(side)
     }
 
     /// As a word of a command line.
     pub(in crate::cli) fn word(&self, side: Side) -> String {
-        let name = self.of(side);
-        let is_plain = |char: char| char.is_alphanumeric() || "_-./+,:@%=".contains(char);
-        if !name.is_empty() && name.chars().all(is_plain) {
-            return name.to_owned();
-        }
-        format!("'{}'", name.replace('\'', "'\\''"))
+        quoted(self.of(side))
     }
+}
+
+/// As a shell takes it.
+pub(in super::super) fn quoted(name: &str) -> String {
+    let is_plain = |char: char| char.is_alphanumeric() || "_-./+,:@%=".contains(char);
+    if !name.is_empty() && name.chars().all(is_plain) {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', "'\\''"))
 }
 
 fn near<'a>(path: &'a Path, here: &Path) -> &'a Path {
@@ -76,7 +99,7 @@ fn counts(summary: &SideSummary) -> String {
 }
 
 /// Local time, to the second.
-pub(super) fn time_of_ns(ns: i64) -> String {
+pub(in super::super) fn time_of_ns(ns: i64) -> String {
     let time = jiff::Timestamp::from_nanosecond(i128::from(ns));
     time.map_or_else(
         |_| "?".to_owned(),
@@ -85,7 +108,7 @@ pub(super) fn time_of_ns(ns: i64) -> String {
 }
 
 /// Local time of milliseconds.
-pub(super) fn time_of_ms(ms: u64) -> String {
+pub(in super::super) fn time_of_ms(ms: u64) -> String {
     time_of_ns(i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000_000))
 }
 
@@ -154,20 +177,25 @@ pub(in crate::cli) fn explanation_text(explanation: &Explanation, names: &Names)
             writeln!(text, "  conflict {} at {}: {}", conflict.id, conflict.path, plan::cause(conflict.kind));
     }
     for view in &explanation.deeds {
-        let how = match view.deed.end {
-            DeedEnd::Done { .. } => "",
-            DeedEnd::Intended => ", cut off",
-            DeedEnd::Refused => ", refused",
-        };
-        let mark = match view.purpose.cause {
-            ChangeCause::Sync => "",
-            ChangeCause::Undo => " by undo",
-            ChangeCause::Restore => " by restore",
-        };
-        let (word, name) = (plan::kind(&view.deed.op).1, names.of(view.deed.side));
-        let _ = writeln!(text, "  run {}: {word} in {name}{mark}{how}", view.run);
+        let _ = writeln!(text, "  {}", run_line(view, names));
     }
     text
+}
+
+/// What a run did at a path.
+pub(in super::super) fn run_line(view: &ChangeView, names: &Names) -> String {
+    let how = match view.deed.end {
+        DeedEnd::Done { .. } => "",
+        DeedEnd::Intended => ", cut off",
+        DeedEnd::Refused => ", refused",
+    };
+    let mark = match view.purpose.cause {
+        ChangeCause::Sync => "",
+        ChangeCause::Undo => " by undo",
+        ChangeCause::Restore => " by restore",
+    };
+    let (word, name) = (plan::kind(&view.deed.op).1, names.of(view.deed.side));
+    format!("run {}: {word} in {name}{mark}{how}", view.run)
 }
 
 /// Why a path is left out.

@@ -1,0 +1,239 @@
+//! `swarm sync DIR swarm://..`: the other end of `swarm share`. A daemon of its own, in the state folder, follows the library into the folder;
+//! the command ends when both sides have the same, or goes on with --watch.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::super::args::{Global, SyncArgs};
+use super::super::failure::Failure;
+use super::super::output;
+use super::super::setup::{self, Interrupts};
+use super::absolute;
+use super::address::{Invitation, SCHEME};
+use super::sharing::{beside, status_of, user_of};
+use swarm_core::base::{ByteLen, Category, Shown};
+use swarm_daemon::{Daemon, LibraryStatus, PeerLibraryStatus, PeerStatus, Status};
+use swarm_daemon_files::{DaemonFolder, Guid, NewPeer, NewSubscription, Secret};
+
+/// Whether the other folder is one of another machine.
+pub(in super::super) fn is_remote(args: &SyncArgs) -> bool {
+    args.b.as_ref().and_then(|b| b.to_str()).is_some_and(|b| b.starts_with(SCHEME))
+}
+
+pub(in super::super) async fn join(args: SyncArgs, global: &Global) -> Result<(), Failure> {
+    let (Some(target), Some(address)) = (&args.a, args.b.as_ref().and_then(|b| b.to_str())) else {
+        return Err(Failure::new(Category::Usage, "name a folder and an address"));
+    };
+    check_flags(&args)?;
+    let invitation: Invitation =
+        address.parse().map_err(|message: String| Failure::new(Category::Usage, message))?;
+    let dir = folder_of(target, &invitation, global)?;
+    let mut interrupts = Interrupts::catch()?;
+    prepare(&dir, &invitation)?;
+    let joining = Joining {
+        dir: dir.clone(),
+        target: absolute(target)?,
+        invitation,
+        include: args.include.clone(),
+        exclude: args.exclude.clone(),
+        is_for_ever: args.watch,
+    };
+    let daemon = Daemon::prepare(&dir)?;
+    beside(daemon, &mut interrupts, joining.follow()).await
+}
+
+/// Flags of `swarm sync` that are about two folders of this machine.
+fn check_flags(args: &SyncArgs) -> Result<(), Failure> {
+    let given = [
+        (args.dry_run, "--dry-run"),
+        (args.plan_out.is_some(), "--plan-out"),
+        (args.plan.is_some(), "--plan"),
+        (!args.resolve.is_empty(), "--resolve"),
+        (args.max_delete.is_some(), "--max-delete"),
+        (args.one_way, "--one-way"),
+        (args.accept_empty, "--accept-empty"),
+        (args.accept_root, "--accept-root"),
+        (args.checksum, "--checksum"),
+        (args.limit_up.is_some(), "--limit-up"),
+        (args.limit_down.is_some(), "--limit-down"),
+        (args.interactive, "--interactive"),
+        (args.json, "--json"),
+    ];
+    let Some((_, flag)) = given.iter().find(|(is_given, _)| *is_given) else { return Ok(()) };
+    let message = format!("{flag} is for two folders of one machine: leave it out with {SCHEME}");
+    Err(Failure::new(Category::Usage, message))
+}
+
+/// The daemon's folder: the same each time for the same folder and library.
+fn folder_of(target: &Path, invitation: &Invitation, global: &Global) -> Result<PathBuf, Failure> {
+    let key = format!("{}\n{}\n{}", absolute(target)?, invitation.source, invitation.name);
+    let hash = blake3::hash(key.as_bytes()).to_hex();
+    Ok(setup::state_dir(global)?.join("joined").join(&hash.as_str()[..16]))
+}
+
+/// Writes what the daemon goes by: any port, the one peer, and what lets this node in.
+fn prepare(dir: &Path, invitation: &Invitation) -> Result<(), Failure> {
+    let is_new = !dir.join("config.json").exists();
+    let mut folder = DaemonFolder::open(dir)?;
+    if is_new {
+        folder.edit_config(|json| {
+            json.set("port", 0.into());
+            json.set("lan", false.into());
+        })?;
+    }
+    let mut peer = NewPeer { address: invitation.source.clone(), trusted: true, ..NewPeer::default() };
+    if let Some(secret) = &invitation.secret {
+        peer.username = user_of(&invitation.name);
+        peer.password = Secret::from(secret.clone());
+    }
+    if invitation.secret.is_some() && !folder.peers().is_empty() && folder.subscriptions().is_empty() {
+        folder.remove_peer(&invitation.source)?;
+    }
+    if folder.peers().is_empty() {
+        folder.add_peer(&peer)?;
+    }
+    Ok(())
+}
+
+struct Joining {
+    dir: PathBuf,
+    target: String,
+    invitation: Invitation,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    is_for_ever: bool,
+}
+
+impl Joining {
+    async fn follow(self) -> Result<(), Failure> {
+        let guid = self.subscribed().await?;
+        output::note(format_args!(
+            "following `{}`: the other sync commands take --dir {}",
+            self.invitation.name,
+            Shown(&self.dir)
+        ));
+        let (mut shown, mut level) = (String::new(), 0);
+        loop {
+            let status = status_of(&self.dir).await?;
+            let here = status.libraries.iter().find(|library| library.guid == guid);
+            if let Some(here) = here {
+                let line = progress(here);
+                if line != shown {
+                    output::note(&line);
+                    shown = line;
+                }
+                level = if is_same(here, &status) { level + 1 } else { 0 };
+                if !self.is_for_ever && (level >= LEVEL_LOOKS || here.held_here.is_some()) {
+                    return self.verdict(here);
+                }
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    fn verdict(&self, here: &LibraryStatus) -> Result<(), Failure> {
+        let (name, dir) = (Shown(&here.name), Shown(&self.dir));
+        if let Some(held) = here.held_here {
+            let count = output::count(held as usize, "deletion");
+            let message = format!(
+                "{count} in `{}` are held: `swarm approve --here '{name}' --dir {dir}` while --watch runs tells the other side",
+                self.target
+            );
+            return Err(Failure::new(Category::Undecided, message));
+        }
+        if here.conflicts > 0 {
+            let count = output::count(here.conflicts as usize, "conflict");
+            let message = format!(
+                "{count} waiting, all else is done: `swarm conflicts '{name}' --dir {dir}` while --watch runs shows what there is"
+            );
+            return Err(Failure::new(Category::Undecided, message));
+        }
+        Ok(())
+    }
+
+    /// The GUID, once the folder follows the library.
+    async fn subscribed(&self) -> Result<String, Failure> {
+        let mut folder = DaemonFolder::open(&self.dir)?;
+        if let Some(known) = folder.subscriptions().first() {
+            return Ok(known.guid.to_string());
+        }
+        let mut looks = 0;
+        loop {
+            let (offered, trouble) = match status_of(&self.dir).await {
+                Ok(status) => (self.offered(&status), trouble_of(&status)),
+                // It starts.
+                Err(_) => (None, None),
+            };
+            if let Some(guid) = offered {
+                self.subscribe(&mut folder, &guid)?;
+                return Ok(guid);
+            }
+            looks += 1;
+            if looks > CONTACT_LOOKS && !self.is_for_ever {
+                let why = trouble.map(|why| format!(" ({why})")).unwrap_or_default();
+                let message = format!(
+                    "`{}` does not offer `{}` to this node{why}: `swarm share` has to run there, and an address lets in once",
+                    self.invitation.source, self.invitation.name
+                );
+                return Err(Failure::new(Category::NoSource, message));
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    fn offered(&self, status: &Status) -> Option<String> {
+        let libraries = status.peers.iter().flat_map(|peer| &peer.libraries);
+        let mut named = libraries.filter(|library| library.name == self.invitation.name);
+        named.find(|library| !library.guid.is_empty()).map(|library| library.guid.clone())
+    }
+
+    /// From now on the other side knows this node by its key: what let it in is forgotten.
+    fn subscribe(&self, folder: &mut DaemonFolder, guid: &str) -> Result<(), Failure> {
+        let guid: Guid =
+            guid.parse().map_err(|error| Failure::new(Category::Integrity, format_args!("{error}")))?;
+        let new = NewSubscription {
+            guid,
+            local_sync_dir: self.target.clone(),
+            from: Vec::new(),
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            version_of: None,
+        };
+        folder.add_subscription(&new)?;
+        Ok(())
+    }
+}
+
+fn trouble_of(status: &Status) -> Option<String> {
+    status.peers.iter().find_map(|peer| peer.trouble.clone()).or_else(|| {
+        let is_away = status.peers.iter().all(|peer: &PeerStatus| !peer.connected);
+        is_away.then(|| "it does not answer".to_owned())
+    })
+}
+
+/// Whether both have all of the same commits.
+fn is_same(here: &LibraryStatus, status: &Status) -> bool {
+    let is_it = |library: &&PeerLibraryStatus| library.guid == here.guid;
+    let of_peers = status.peers.iter().filter(|peer| peer.connected);
+    let there: Vec<&PeerLibraryStatus> =
+        of_peers.flat_map(|peer| peer.libraries.iter().filter(is_it)).collect();
+    here.state == "up to date"
+        && !there.is_empty()
+        && there.iter().all(|library| library.is_level && library.percent == "100.0")
+}
+
+fn progress(library: &LibraryStatus) -> String {
+    format!(
+        "{}: {} of {} here ({} %)",
+        library.state,
+        ByteLen(library.bytes_here),
+        ByteLen(library.bytes),
+        library.percent
+    )
+}
+
+const INTERVAL: Duration = Duration::from_millis(300);
+/// Looks at which both sides have the same, before that is believed: a change that was just made is heard of within them.
+const LEVEL_LOOKS: u32 = 5;
+/// Half a minute.
+const CONTACT_LOOKS: u32 = 100;

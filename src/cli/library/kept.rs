@@ -1,0 +1,233 @@
+//! `swarm library`: the libraries that a daemon keeps.
+
+use std::str::FromStr as _;
+
+use super::super::args::{
+    DaemonDir, Global, LibraryArgs, LibraryCommand, LibraryCreateArgs, LibraryPolicyArgs, LibraryTreeArgs,
+    ListArgs, PatternArgs,
+};
+use super::super::failure::Failure;
+use super::super::output;
+use super::{absolute, all_known, answer, files, known, odd, place, status, status_if_running};
+use swarm_core::base::Category;
+use swarm_daemon::{Answer, LibraryStatus, Request};
+use swarm_daemon_files::{ApprovalsChange, Guid, NewMount};
+
+pub(in super::super) fn run(command: LibraryCommand, global: &Global) -> Result<(), Failure> {
+    match command {
+        LibraryCommand::Ls(args) => ls(&args, global),
+        LibraryCommand::Create(args) => create(&args, global),
+        LibraryCommand::Show { of, json } => show(&of, json, global),
+        LibraryCommand::Log { of, json, limit } => log(&of, json, limit, global),
+        LibraryCommand::Tree(args) => tree(&args, global),
+        LibraryCommand::Sync(of) => {
+            let request = Request::Sync { library: of.library.clone() };
+            answer(&of.folder, global, &request).map(drop)
+        }
+        LibraryCommand::Remove(of) => remove(&of, global),
+        LibraryCommand::Pause(of) => set_paused(&of, true, global),
+        LibraryCommand::Resume(of) => set_paused(&of, false, global),
+        LibraryCommand::Priority { of, priority } => {
+            let mut folder = files(&of.folder, global)?;
+            let library = known(&folder, &of.library)?;
+            folder.set_priority(library.followed(), priority)?;
+            Ok(())
+        }
+        LibraryCommand::Policy(args) => policy(&args, global),
+        LibraryCommand::Verify { of, json } => verify(&of, json, global),
+        LibraryCommand::Select { of, patterns } => select(&of, &patterns, global),
+    }
+}
+
+/// What the daemon says, or what its files say if it does not run.
+fn ls(args: &ListArgs, global: &Global) -> Result<(), Failure> {
+    let libraries = match status_if_running(&args.folder, global)? {
+        Some(status) => status.libraries,
+        None => from_files(&args.folder, global)?,
+    };
+    if args.json {
+        return libraries.iter().try_for_each(output::json);
+    }
+    if libraries.is_empty() {
+        output::note(
+            "no libraries yet: `swarm library create` makes one, `swarm subscribe` follows one of a peer",
+        );
+        return Ok(());
+    }
+    output::text(&output::libraries_table(&libraries))
+}
+
+fn from_files(folder: &DaemonDir, global: &Global) -> Result<Vec<LibraryStatus>, Failure> {
+    let folder = files(folder, global)?;
+    let line = |known: super::Known| LibraryStatus {
+        name: known.name,
+        guid: known.guid.to_string(),
+        state: "not running".to_owned(),
+        ..LibraryStatus::default()
+    };
+    Ok(all_known(&folder).into_iter().map(line).collect())
+}
+
+fn create(args: &LibraryCreateArgs, global: &Global) -> Result<(), Failure> {
+    let guid = guid(args.guid.as_deref())?;
+    let mut mounts = Vec::new();
+    for mount in &args.mount {
+        Failure::unless_there(&mount.dir)?;
+        let (dir, libpath) = (absolute(&mount.dir)?, mount.libpath.clone());
+        mounts.push(NewMount { dir, libpath, is_sync: false });
+    }
+    if let Some(sync) = &args.sync {
+        mounts.push(NewMount { dir: absolute(sync)?, libpath: "/".to_owned(), is_sync: true });
+    }
+    files(&args.folder, global)?.add_library(&args.name, &guid, &mounts)?;
+    output::result(&guid)
+}
+
+pub(super) fn guid(wanted: Option<&str>) -> Result<Guid, Failure> {
+    let wrong = |error: swarm_daemon_files::GuidError| Failure::new(Category::Usage, error);
+    if let Some(text) = wanted {
+        return Guid::from_str(text).map_err(wrong);
+    }
+    let new = swarm_daemon::new_guid().ok_or_else(|| {
+        Failure::new(Category::Other, "the system gives no random bytes: name a GUID by --guid")
+    })?;
+    Guid::from_str(new.as_str()).map_err(wrong)
+}
+
+fn show(of: &LibraryArgs, is_json: bool, global: &Global) -> Result<(), Failure> {
+    let status = status(&of.folder, global)?;
+    let is_it = |library: &&LibraryStatus| library.name == of.library || library.guid == of.library;
+    let Some(library) = status.libraries.iter().find(is_it) else {
+        return known(&files(&of.folder, global)?, &of.library).map(drop);
+    };
+    if is_json {
+        return output::json(library);
+    }
+    output::text(&output::library_screen(library, &status))
+}
+
+fn log(of: &LibraryArgs, is_json: bool, limit: usize, global: &Global) -> Result<(), Failure> {
+    let request = Request::Log { library: of.library.clone(), limit };
+    let Answer::Log(commits) = answer(&of.folder, global, &request)? else { return Err(odd()) };
+    if is_json {
+        return commits.iter().try_for_each(output::json);
+    }
+    if commits.is_empty() {
+        output::note("no commits yet");
+    }
+    output::text(&output::commits_text(&commits))
+}
+
+/// All entries, page by page.
+fn tree(args: &LibraryTreeArgs, global: &Global) -> Result<(), Failure> {
+    let (library, below) = place(&args.place);
+    let mut start: Option<String> = None;
+    let mut count: usize = 0;
+    loop {
+        let request = Request::Tree {
+            library: library.to_owned(),
+            place: below.map(str::to_owned),
+            start: start.take(),
+            limit: PAGE_ENTRIES,
+        };
+        let Answer::Tree(entries) = answer(&args.folder, global, &request)? else { return Err(odd()) };
+        if args.json {
+            entries.iter().try_for_each(output::json)?;
+        } else if !entries.is_empty() {
+            output::text(&output::entries_table(&entries, count == 0))?;
+        }
+        count += entries.len();
+        match entries.last() {
+            Some(last) => start = Some(last.path.clone()),
+            None => break,
+        }
+    }
+    if count == 0 && !args.json {
+        output::note("nothing is there");
+    }
+    Ok(())
+}
+
+fn remove(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
+    let mut folder = files(&of.folder, global)?;
+    let library = known(&folder, &of.library)?;
+    if library.is_subscription {
+        folder.remove_subscription(&library.guid)?;
+    } else {
+        folder.remove_library(&library.name)?;
+    }
+    output::note(format_args!("forgot library `{}`; its files stay where they are", library.name));
+    Ok(())
+}
+
+fn set_paused(of: &LibraryArgs, paused: bool, global: &Global) -> Result<(), Failure> {
+    let mut folder = files(&of.folder, global)?;
+    let library = known(&folder, &of.library)?;
+    folder.set_paused(library.followed(), paused)?;
+    Ok(())
+}
+
+fn policy(args: &LibraryPolicyArgs, global: &Global) -> Result<(), Failure> {
+    let mut folder = files(&args.of.folder, global)?;
+    let library = known(&folder, &args.of.library)?;
+    if library.is_subscription {
+        let message = format!(
+            "library `{}` is subscribed to: it is kept as its authors' peers allow, and has no policy of its own here",
+            library.name
+        );
+        return Err(Failure::new(Category::Usage, message));
+    }
+    let change = ApprovalsChange {
+        delete: args.delete,
+        moves: args.moves,
+        bulk: args.bulk,
+        bulk_approvals: args.bulk_approvals,
+        expiry_days: args.expiry_days,
+        refuse_by_one: args.refuse_by_one,
+    };
+    if change != ApprovalsChange::default() {
+        folder.set_approvals(&library.name, &change)?;
+    }
+    let now = folder.libraries().iter().find(|known| known.name == library.name);
+    now.map_or(Ok(()), |library| output::text(&output::policy_text(&library.approvals)))
+}
+
+fn verify(of: &LibraryArgs, is_json: bool, global: &Global) -> Result<(), Failure> {
+    let request = Request::Verify { library: of.library.clone() };
+    let Answer::Verified(view) = answer(&of.folder, global, &request)? else { return Err(odd()) };
+    if is_json {
+        output::json(&view)?;
+    } else {
+        output::text(&output::verified_text(&view))?;
+    }
+    match view.bad.len() {
+        0 if view.unreadable.is_empty() => Ok(()),
+        0 => {
+            let count = output::count(view.unreadable.len(), "file");
+            Err(Failure::new(Category::Disk, format_args!("{count} cannot be read")))
+        }
+        bad => {
+            let count = output::count(bad, "file");
+            let way = "take them from a peer: move them away, and restore them from there";
+            Err(Failure::new(
+                Category::Integrity,
+                format_args!("{count} changed on the disk by itself: {way}"),
+            ))
+        }
+    }
+}
+
+fn select(of: &LibraryArgs, patterns: &PatternArgs, global: &Global) -> Result<(), Failure> {
+    let mut folder = files(&of.folder, global)?;
+    let library = known(&folder, &of.library)?;
+    if !library.is_subscription {
+        let message =
+            format!("library `{}` is kept here as a whole: only subscriptions have patterns", library.name);
+        return Err(Failure::new(Category::Usage, message));
+    }
+    folder.set_patterns(&library.guid, &patterns.include, &patterns.exclude)?;
+    Ok(())
+}
+
+/// Entries that are asked for at once.
+const PAGE_ENTRIES: usize = 4096;

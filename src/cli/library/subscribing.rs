@@ -1,0 +1,90 @@
+//! `swarm subscribe` and `swarm unsubscribe`.
+
+use std::collections::BTreeSet;
+use std::str::FromStr as _;
+
+use super::super::args::{Global, LibraryArgs, SubscribeArgs};
+use super::super::failure::Failure;
+use super::super::output;
+use super::{absolute, files, known, status_if_running};
+use swarm_core::base::{Category, Shown};
+use swarm_daemon::Status;
+use swarm_daemon_files::{Guid, NewSubscription};
+
+/// Follows a library. Who follows it already changes how.
+pub(in super::super) fn subscribe(args: &SubscribeArgs, global: &Global) -> Result<(), Failure> {
+    let status = status_if_running(&args.folder, global)?;
+    let guid = find(&args.library, status.as_ref())?;
+    let new = NewSubscription {
+        guid,
+        local_sync_dir: absolute(&args.target)?,
+        from: args.from.clone(),
+        include: args.patterns.include.clone(),
+        exclude: args.patterns.exclude.clone(),
+        version_of: args.version_of.clone(),
+    };
+    let mut folder = files(&args.folder, global)?;
+    let before = folder.subscriptions().iter().find(|known| known.guid == new.guid);
+    match before {
+        Some(before) if before.local_sync_dir.as_os_str() != new.local_sync_dir.as_str() => {
+            let message = format!(
+                "library {} goes to `{}` already: `swarm unsubscribe` first, then move the folder",
+                new.guid,
+                Shown(&before.local_sync_dir)
+            );
+            return Err(Failure::new(Category::TargetDiffers, message));
+        }
+        Some(_) => folder.change_subscription(&new)?,
+        None => folder.add_subscription(&new)?,
+    };
+    if status.is_none() {
+        output::note("the daemon does not run: the files come when it is started");
+    }
+    output::result(&new.guid)
+}
+
+pub(in super::super) fn unsubscribe(args: &LibraryArgs, global: &Global) -> Result<(), Failure> {
+    let mut folder = files(&args.folder, global)?;
+    let library = known(&folder, &args.library)?;
+    if !library.is_subscription {
+        let message =
+            format!("library `{}` is this node's own: `swarm library remove` forgets it", library.name);
+        return Err(Failure::new(Category::Usage, message));
+    }
+    let target = folder.subscriptions().iter().find(|known| known.guid == library.guid);
+    let target = target.map(|known| known.local_sync_dir.clone()).unwrap_or_default();
+    folder.remove_subscription(&library.guid)?;
+    output::note(format_args!("`{}` follows the library no more; its files stay", Shown(&target)));
+    Ok(())
+}
+
+/// The library of this name or GUID that a peer offers; a GUID that nobody offers yet may be followed, too.
+fn find(which: &str, status: Option<&Status>) -> Result<Guid, Failure> {
+    let offered = status.iter().flat_map(|status| &status.peers).flat_map(|peer| &peer.libraries);
+    let is_it = |name: &str, guid: &str| name == which || guid == which;
+    let guids: BTreeSet<&str> = offered
+        .filter(|library| is_it(&library.name, &library.guid))
+        .map(|library| library.guid.as_str())
+        .collect();
+    let guid = match guids.iter().collect::<Vec<_>>().as_slice() {
+        [guid] => **guid,
+        [] => which,
+        _ => {
+            let guids = guids.into_iter().collect::<Vec<_>>().join(", ");
+            let message =
+                format!("peers offer several libraries called `{which}`: name one of their GUIDs: {guids}");
+            return Err(Failure::new(Category::Usage, message));
+        }
+    };
+    if guids.is_empty() && status.is_some() && Guid::from_str(guid).is_ok() {
+        output::note(format_args!(
+            "no connected peer offers `{guid}` to this node yet: it is followed as a GUID"
+        ));
+    }
+    Guid::from_str(guid).map_err(|_| {
+        let message = format!(
+            "no connected peer offers a library `{which}`: `swarm peer ls` shows what they offer, or name its GUID"
+        );
+        Failure::new(Category::NoSource, message)
+    })
+}

@@ -1,0 +1,205 @@
+//! Changes that wait until enough agree.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Team;
+
+/// Deletions need two: the author, and another one. Only `a` has it in a file: the others take it over.
+fn careful(letters: &str, more: &serde_json::Value) -> Team {
+    let mut settings = json!({"approvals": {"delete": 2}});
+    settings["approvals"]
+        .as_object_mut()
+        .expect("an object")
+        .extend(more.as_object().expect("an object").clone());
+    let team = Team::new(letters);
+    for (number, letter) in letters.chars().enumerate() {
+        if number == 0 {
+            team.keep(letter, &settings)
+        } else {
+            team.subscribe(letter, &json!({}))
+        }
+        team.start(letter);
+    }
+    team
+}
+
+fn fill(team: &Team, letters: &str, count: u64) {
+    for number in 0..count {
+        team.write(&format!("a/lib/d/{number}.txt"), &format!("text {number}"));
+    }
+    team.write("a/lib/other.txt", "before");
+    team.until_text(letters, "other.txt", "before");
+    team.until("all files are known", || {
+        letters.chars().all(|letter| team.library(letter)["files"] == count + 1)
+    });
+    team.until_same(letters);
+}
+
+/// Waits until all records of a deletion of `count` entries wait at these daemons, and then until a later change went through all the same.
+fn until_held(team: &Team, letters: &str, count: u64) {
+    let waiting = |letter| {
+        let proposals = team.proposals(letter, false);
+        proposals.iter().map(|proposal| proposal["changes"].as_u64().expect("a number")).sum::<u64>()
+    };
+    team.until("the deletion waits everywhere", || letters.chars().all(|letter| waiting(letter) == count));
+    team.write("a/lib/other.txt", "after");
+    team.until_text(letters, "other.txt", "after");
+}
+
+fn files_in(team: &Team, letter: char) -> usize {
+    fs::read_dir(team.path(&format!("{letter}/lib/d"))).map_or(0, Iterator::count)
+}
+
+#[test]
+fn a_deletion_waits_for_the_second_yes_and_can_be_undone() {
+    let team = careful("abc", &json!({}));
+    fill(&team, "abc", 500);
+    fs::remove_dir_all(team.path("b/lib/d")).expect("it is there");
+    until_held(&team, "abc", 501);
+    assert_eq!((files_in(&team, 'a'), files_in(&team, 'b'), files_in(&team, 'c')), (500, 0, 500));
+    team.vote('c', "yes");
+    let gone = || "abc".chars().all(|letter| !team.is_there(&format!("{letter}/lib/d")));
+    team.within(Duration::from_secs(5), "it is gone everywhere", gone);
+    team.until("no proposal waits", || "abc".chars().all(|letter| team.proposals(letter, false).is_empty()));
+    for letter in ['a', 'c'] {
+        for number in [0, 250, 499] {
+            assert!(
+                team.keeps(&format!("{letter}/lib"), &format!("text {number}")),
+                "{letter} keeps {number}"
+            );
+        }
+    }
+    // The same votes and commits come again, at restarts and to one that knows nothing: they delete nothing more.
+    team.write("c/lib/d/7.txt", "new");
+    team.until_text("abc", "d/7.txt", "new");
+    for letter in ['a', 'b'] {
+        team.stop(letter);
+        team.lose_index(letter);
+        team.start(letter);
+    }
+    team.write("a/lib/other.txt", "at the end");
+    team.until_text("abc", "other.txt", "at the end");
+    team.until_text("abc", "d/7.txt", "new");
+}
+
+#[test]
+fn a_refused_deletion_comes_back_at_its_author() {
+    let team = careful("abc", &json!({"refuseByOne": true}));
+    fill(&team, "abc", 20);
+    fs::remove_dir_all(team.path("b/lib/d")).expect("it is there");
+    until_held(&team, "abc", 21);
+    team.vote('a', "no");
+    team.until("it is back", || files_in(&team, 'b') == 20);
+    assert_eq!((files_in(&team, 'a'), files_in(&team, 'c')), (20, 20));
+    let ended = team.proposals('c', true);
+    assert!(ended.iter().all(|proposal| proposal["ended"] == "refused"), "{ended:?}");
+    // A yes after the end changes nothing.
+    team.until_same("abc");
+}
+
+#[test]
+fn a_withdrawn_deletion_comes_back_at_its_author() {
+    let team = careful("ab", &json!({}));
+    fill(&team, "ab", 20);
+    fs::remove_dir_all(team.path("b/lib/d")).expect("it is there");
+    until_held(&team, "ab", 21);
+    team.vote('b', "withdraw");
+    team.until("it is back", || files_in(&team, 'b') == 20);
+    team.until("it ended", || {
+        team.proposals('a', true).iter().all(|proposal| proposal["ended"] == "withdrawn")
+    });
+    assert_eq!(files_in(&team, 'a'), 20);
+}
+
+#[test]
+fn an_expired_deletion_comes_back_at_its_author() {
+    let team = careful("ab", &json!({"expiryDays": 3}));
+    fill(&team, "ab", 20);
+    fs::remove_dir_all(team.path("b/lib/d")).expect("it is there");
+    until_held(&team, "ab", 21);
+    for days in [1, 4] {
+        for letter in ['a', 'b'] {
+            team.stop(letter);
+            team.start_ahead(letter, Duration::from_secs(days * 24 * 3600));
+        }
+        team.until("both look", || "ab".chars().all(|letter| team.library(letter)["state"] == "up to date"));
+        if days == 1 {
+            assert_eq!((files_in(&team, 'a'), files_in(&team, 'b')), (20, 0), "it waits");
+        }
+    }
+    team.until("it is back", || files_in(&team, 'b') == 20);
+    let is_expired =
+        |letter| team.proposals(letter, true).iter().all(|proposal| proposal["ended"] == "expired");
+    team.until("it ended", || is_expired('a') && is_expired('b'));
+    assert_eq!(files_in(&team, 'a'), 20);
+}
+
+/// `d` trusts the others, and of them `c` trusts `d`, too.
+#[test]
+fn a_yes_of_an_untrusted_peer_counts_for_those_alone_who_trust_it() {
+    let team = Team::new("abcd");
+    for letter in ['a', 'b'] {
+        let others = "abcd".chars().filter(|other| *other != letter);
+        let peers: Vec<_> = others.map(|other| team.peer(other, other != 'd')).collect();
+        team.set(letter, "peers.json", &json!(peers));
+    }
+    let settings = json!({"approvals": {"delete": 2}});
+    team.keep('a', &settings);
+    "bcd".chars().for_each(|letter| team.subscribe(letter, &settings));
+    "abcd".chars().for_each(|letter| team.start(letter));
+    fill(&team, "abcd", 20);
+    fs::remove_dir_all(team.path("a/lib/d")).expect("it is there");
+    until_held(&team, "abcd", 21);
+    team.vote('d', "yes");
+    team.until("it is gone where the vote counts", || files_in(&team, 'c') == 0 && files_in(&team, 'd') == 0);
+    team.write("c/lib/other.txt", "later");
+    team.until_text("abcd", "other.txt", "later");
+    assert_eq!(files_in(&team, 'b'), 20);
+    team.vote('c', "yes");
+    team.until_gone("abcd", "d");
+}
+
+#[test]
+fn votes_count_after_the_policy_changed_and_as_many_are_needed_as_it_says_now() {
+    let team = careful("abc", &json!({}));
+    fill(&team, "abc", 20);
+    team.stop('c');
+    fs::remove_dir_all(team.path("b/lib/d")).expect("it is there");
+    until_held(&team, "ab", 21);
+    // Three from now on: the yes of `a` is the second one.
+    team.keep('a', &json!({"approvals": {"delete": 3}}));
+    let needed = |letter| team.proposals(letter, false).iter().all(|proposal| proposal["needed"] == 3);
+    team.until("three are needed, at the subscriber too", || needed('a') && needed('b'));
+    team.vote('a', "yes");
+    team.until("the vote came", || {
+        team.proposals('b', false)[0]["yes"].as_array().is_some_and(|yes| yes.len() == 2)
+    });
+    team.write("b/lib/other.txt", "before c");
+    team.until_text("ab", "other.txt", "before c");
+    assert_eq!(files_in(&team, 'a'), 20);
+    // One that was away learns of it all.
+    team.start('c');
+    team.until_text("abc", "other.txt", "before c");
+    team.until("it waits there, too", || !team.proposals('c', false).is_empty() && needed('c'));
+    assert_eq!(files_in(&team, 'c'), 20);
+    team.keep('a', &json!({"approvals": {"delete": 2}}));
+    team.until_gone("abc", "d");
+    team.until_same("abc");
+}
+
+#[test]
+fn a_policy_that_was_taken_over_is_remembered_without_its_owner() {
+    let team = careful("abc", &json!({}));
+    fill(&team, "abc", 20);
+    ['a', 'b', 'c'].iter().for_each(|letter| drop(team.stop(*letter)));
+    team.start('b');
+    team.start('c');
+    fs::remove_dir_all(team.path("b/lib/d")).expect("it is there");
+    team.until("it waits", || !team.proposals('c', false).is_empty());
+    team.write("b/lib/other.txt", "later");
+    team.until_text("bc", "other.txt", "later");
+    assert_eq!(files_in(&team, 'c'), 20);
+}

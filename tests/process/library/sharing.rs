@@ -1,0 +1,99 @@
+//! Files that come, change and go among daemons that trust each other.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use serde_json::json;
+
+use super::{GUID, Team};
+use crate::support::MIB;
+
+/// The way of the guide: a library with a read-only and a sync mount, a subscriber, and a second one that takes from both.
+#[test]
+fn a_subscriber_gets_the_library_and_the_next_one_takes_from_both() {
+    let team = Team::new("abc");
+    team.file("video/film.bin", 24 * MIB);
+    team.write("a/libsync-Lib1/notes/plan.txt", "plan");
+    let mounts = json!([
+        {"dir": "../video", "libpath": "/video", "readonly": true},
+        {"dir": "libsync-Lib1", "libpath": "/", "sync": true},
+    ]);
+    team.set('a', "libraries.json", &json!({"Lib 1": {"guid": GUID, "mounts": mounts}}));
+    team.subscribe('b', &json!({}));
+    team.subscribe('c', &json!({}));
+    // So slow that the percent is seen on its way.
+    for letter in ['a', 'b'] {
+        let mut config = team.settings(letter, "config.json");
+        config["limits"] = json!({"up": "8MB/s"});
+        team.set(letter, "config.json", &config);
+    }
+    team.start('a');
+    team.start('b');
+    let on_the_way =
+        |percent: &str| percent.parse::<f64>().is_ok_and(|percent| percent > 0.0 && percent < 100.0);
+    team.until("the percent rises at the subscriber", || {
+        on_the_way(team.library('b')["percent"].as_str().expect("text"))
+    });
+    team.until("the percent of the subscriber is seen at the other", || {
+        team.peer_status('a', 'b')["libraries"][0]["percent"].as_str().is_some_and(on_the_way)
+    });
+    team.until("all is there", || team.library('b')["percent"] == "100.0");
+    assert_eq!(team.read("b/lib/notes/plan.txt"), "plan");
+    assert_eq!(team.tree("video")["film.bin"], team.tree("b/lib/video")["film.bin"]);
+    team.start('c');
+    team.until("all is there", || team.library('c')["percent"] == "100.0");
+    assert_eq!(team.tree("b/lib"), team.tree("c/lib"));
+    let came = |letter: char| team.peer_status('c', letter)["received"].as_u64().expect("a number");
+    team.until("both sent much of it", || came('a') * 4 > 24 * MIB && came('b') * 4 > 24 * MIB);
+}
+
+#[test]
+fn edits_go_both_ways_whatever_they_are() {
+    let team = Team::sharing("abc");
+    team.write("a/lib/from a.txt", "a");
+    team.write("b/lib/from b/deep/er.txt", "b");
+    team.write("c/lib/empty.txt", "");
+    fs::create_dir_all(team.path("c/lib/empty folder")).expect("a place");
+    symlink("from a.txt", team.path("a/lib/link")).expect("a place");
+    symlink("/nowhere", team.path("b/lib/dangling")).expect("a place");
+    team.write("b/lib/run.sh", "#!/bin/sh");
+    fs::set_permissions(team.path("b/lib/run.sh"), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let tree = |count| {
+        team.until("all is there", || {
+            team.library('a')["state"] == "up to date" && team.tree("a/lib").len() == count
+        })
+    };
+    tree(10);
+    let same = team.until_same("abc");
+    assert_eq!(same["run.sh"], r##"executable "#!/bin/sh""##);
+    assert_eq!(same["link"], "link to from a.txt");
+    assert_eq!((same["empty folder"].as_str(), same["empty.txt"].as_str()), ("folder", r#""""#));
+    // Changed, renamed, deleted, and a bit flipped, each at another one.
+    team.write("b/lib/from a.txt", "a, changed at b");
+    fs::rename(team.path("c/lib/from b"), team.path("c/lib/renamed")).expect("it is there");
+    fs::remove_file(team.path("a/lib/link")).expect("it is there");
+    fs::set_permissions(team.path("a/lib/run.sh"), fs::Permissions::from_mode(0o644)).expect("it is ours");
+    fs::remove_dir(team.path("a/lib/empty folder")).expect("it is there");
+    team.until_text("abc", "from a.txt", "a, changed at b");
+    team.until_text("abc", "renamed/deep/er.txt", "b");
+    ["link", "from b", "empty folder"].iter().for_each(|name| team.until_gone("abc", name));
+    team.until("the bit is gone", || team.tree("c/lib")["run.sh"] == r##""#!/bin/sh""##);
+    team.until_same("abc");
+}
+
+#[test]
+fn many_small_files_and_a_big_one_come_whole() {
+    let team = Team::sharing("abc");
+    for number in 0..2000 {
+        team.write(&format!("a/lib/{}/{number}.txt", number % 20), &format!("text {number}"));
+    }
+    team.file("b/lib/big.bin", 50 * MIB);
+    team.until("all files are known", || team.library('c')["files"] == 2001);
+    let same = team.until_same("abc");
+    assert_eq!(same.len(), 2000 + 20 + 1);
+    fs::rename(team.path("c/lib/7"), team.path("c/lib/seven")).expect("it is there");
+    team.until_gone("ab", "7");
+    let renamed = team.until_same("abc");
+    assert_eq!(renamed["seven/7.txt"], r#""text 7""#);
+    assert_eq!(renamed.len(), same.len());
+}

@@ -1,0 +1,93 @@
+//! Whose records count, whoever brings them.
+
+use serde_json::json;
+
+use super::Team;
+
+/// All link to all; each letter of `trusts` after `x:` is whom `x` trusts.
+fn team(letters: &str, trusts: &[(char, &str)]) -> Team {
+    let team = Team::new(letters);
+    trusts.iter().for_each(|(letter, trusted)| trust(&team, letters, *letter, trusted));
+    for (number, letter) in letters.chars().enumerate() {
+        if number == 0 {
+            team.keep(letter, &json!({}))
+        } else {
+            team.subscribe(letter, &json!({}))
+        }
+        team.start(letter);
+    }
+    team
+}
+
+fn trust(team: &Team, letters: &str, letter: char, trusted: &str) {
+    let others = letters.chars().filter(|other| *other != letter);
+    let peers: Vec<_> = others.map(|other| team.peer(other, trusted.contains(other))).collect();
+    team.set(letter, "peers.json", &json!(peers));
+}
+
+#[test]
+fn records_of_an_untrusted_peer_are_ignored_until_it_is_trusted() {
+    // `b` is fed by `a`, and may not feed it.
+    let team = team("ab", &[('a', ""), ('b', "a")]);
+    // A user lets `b` in, without trust.
+    team.set('a', "users.json", &json!([{"user": "bob", "pass": "secret", "role": "viewer"}]));
+    let mut peers = json!([team.peer('a', true)]);
+    peers[0]["username"] = json!("bob");
+    peers[0]["password"] = json!("secret");
+    team.set('b', "peers.json", &peers);
+    team.stop('b');
+    team.start('b');
+    team.write("a/lib/of a.txt", "a");
+    team.until_text("b", "of a.txt", "a");
+    team.write("b/lib/of b.txt", "b");
+    team.until("its commit is carried", || team.library('a')["commits"] == 2);
+    team.write("a/lib/later.txt", "later");
+    team.until_text("ab", "later.txt", "later");
+    assert!(!team.is_there("a/lib/of b.txt"));
+    assert_eq!(team.library('a')["files"], 2);
+    trust(&team, "ab", 'a', "b");
+    team.until_text("a", "of b.txt", "b");
+    // Revoked: what came stays, and nothing more comes.
+    trust(&team, "ab", 'a', "");
+    team.until("the trust is gone", || team.peer_status('a', 'b')["trust"] == "untrusted");
+    team.write("b/lib/of b 2.txt", "b");
+    let commits = team.library('b')["commits"].clone();
+    team.until("its commit is carried", || {
+        team.library('b')["commits"] != commits
+            && team.library('a')["commits"] == team.library('b')["commits"]
+    });
+    team.write("a/lib/at last.txt", "a");
+    team.until_text("ab", "at last.txt", "a");
+    assert_eq!(team.read("a/lib/of b.txt"), "b");
+    assert!(!team.is_there("a/lib/of b 2.txt"));
+}
+
+/// `c` hears of `a`, which it trusts, only through `m`, which it does not trust; `m` has a mirror's role at both.
+#[test]
+fn signed_commits_of_a_trusted_author_come_through_a_mirror() {
+    let letters = "amc";
+    let team = Team::new(letters);
+    let mirror = |letter| {
+        let mut peer = team.peer(letter, false);
+        peer["role"] = json!("mirror");
+        peer
+    };
+    // `a` and `c` know each other's key, and no address that answers.
+    team.keep('a', &json!({}));
+    team.subscribe('m', &json!({}));
+    team.subscribe('c', &json!({}));
+    team.set('a', "peers.json", &json!([mirror('m')]));
+    team.set('m', "peers.json", &json!([team.peer('a', true), team.peer('c', true)]));
+    team.set('c', "peers.json", &json!([mirror('m')]));
+    "amc".chars().for_each(|letter| team.start(letter));
+    let unreachable = |letter| json!({"address": "127.0.0.1:9", "node": team.node(letter), "trusted": true});
+    team.set('c', "peers.json", &json!([mirror('m'), unreachable('a')]));
+    team.set('a', "peers.json", &json!([mirror('m'), unreachable('c')]));
+    team.write("a/lib/of a.txt", "a");
+    team.write("m/lib/of m.txt", "m");
+    team.until_text("mc", "of a.txt", "a");
+    team.write("c/lib/of c.txt", "c");
+    team.until_text("am", "of c.txt", "c");
+    assert!(!team.is_there("a/lib/of m.txt") && !team.is_there("c/lib/of m.txt"));
+    assert_eq!(team.peer_status('c', 'a')["connected"], json!(false));
+}

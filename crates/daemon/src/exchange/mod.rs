@@ -456,6 +456,9 @@ impl Exchange {
     }
 
     fn send_grants(&mut self, link: u64, library: LibraryKey) {
+        if self.role_of(link, &library).is_none() {
+            return;
+        }
         let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
             return;
         };
@@ -531,9 +534,17 @@ impl Exchange {
             let links: Vec<u64> = self.links.keys().copied().collect();
             for link in links {
                 self.say_frontier(link, library);
+                if grants_digest.is_some() && self.grants_told(link, &library) != grants_digest {
+                    self.send_grants(link, library);
+                }
             }
         }
         self.ask_around(library);
+    }
+
+    /// The grants of keys that the peer of a link has, as it told last.
+    fn grants_told(&self, link: u64, library: &LibraryKey) -> Option<[u8; 32]> {
+        self.links.get(&link)?.standing.get(library)?.grants_digest
     }
 
     fn on_tick(&mut self) {

@@ -271,6 +271,7 @@ impl Session {
             self.book.take_carried(&commit, &records, &votes, &me, now_ms)?;
             taken += 1;
         }
+        self.is_heard |= taken > 0;
         Ok(taken)
     }
 

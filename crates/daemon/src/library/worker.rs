@@ -451,6 +451,7 @@ impl Worker {
                 self.say(Output::Mirror(self.library, lacking));
             }
             self.known.trouble = None;
+            self.known.is_scanned = true;
             return Ok(());
         }
         if let Some(places) = &due.look {

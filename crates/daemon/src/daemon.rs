@@ -385,6 +385,9 @@ impl Desk {
             LibraryOutput::Wanted(library, wanted) => {
                 self.to_contents(contents::Input::Wanted(library, wanted)).await;
             }
+            LibraryOutput::Mirror(library, contents) => {
+                self.to_contents(contents::Input::Mirror(library, contents)).await;
+            }
             LibraryOutput::Changed(library) => self.to_exchange(exchange::Input::Changed(library)).await,
             LibraryOutput::WantsNothing(library) => {
                 self.to_contents(contents::Input::WantsNothing(library)).await;

@@ -76,9 +76,12 @@ fn of_library(library: &Library, default_root: &std::path::Path, min_free: u64) 
         kind: if mount.is_sync { MountKind::SyncTarget } else { MountKind::ReadOnly },
         min_free: mount.min_free.unwrap_or(min_free),
     });
+    let guid = Guid::new(library.guid.as_str()).ok()?;
     Some(LibrarySettings {
         name: library.name.clone(),
-        guid: Guid::new(library.guid.as_str()).ok()?,
+        mirror_folder: default_root.join(MIRRORS).join(guid.as_str()),
+        mirror_min_free: min_free,
+        guid,
         mounts: mounts.collect(),
         default_target: default_root.join(&library.name),
         policy: Some(policy_of(library.approvals)),
@@ -88,6 +91,7 @@ fn of_library(library: &Library, default_root: &std::path::Path, min_free: u64) 
         version_of: None,
         from: None,
         is_mirror: library.role == Some(FileRole::Mirror),
+        is_sealed: library.is_sealed,
         is_followed: false,
         is_paused: library.is_paused,
         priority: library.priority,
@@ -124,12 +128,18 @@ fn of_subscription(subscription: &Subscription, peers: &[Peer], min_free: u64) -
         version_of,
         from,
         is_mirror: false,
+        mirror_folder: PathBuf::new(),
+        mirror_min_free: min_free,
+        is_sealed: false,
         is_followed: true,
         is_paused: subscription.is_paused,
         priority: subscription.priority,
         retention: retention_of(subscription.retention),
     })
 }
+
+/// Below the default folder: a folder for each library that is mirrored.
+const MIRRORS: &str = "mirrors";
 
 fn policy_of(approvals: Approvals) -> Policy {
     Policy {

@@ -32,6 +32,8 @@ pub(crate) enum Input {
     Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
     /// No path of a library waits for anything.
     WantsNothing(LibraryKey),
+    /// Contents that a mirror fetches whole.
+    Mirror(LibraryKey, Vec<ContentId>),
     /// A peer asks for contents to be served.
     Seek {
         /// Where the answer goes.
@@ -145,6 +147,7 @@ impl Contents {
         match input {
             Input::Wanted(library, wanted) => self.assign(library, wanted),
             Input::WantsNothing(library) => self.remove_leftovers(library),
+            Input::Mirror(library, contents) => self.mirror(library, contents).await,
             Input::Seek { link, library, contents } => {
                 for content in contents {
                     self.on_sought(link, library, content).await;
@@ -181,6 +184,41 @@ impl Contents {
             opening::remove_leftovers(&fetched.dir, &used);
             Done::Assigned(library, Assigned::default())
         });
+    }
+
+    /// Fetches contents whole, one after the other.
+    async fn mirror(&mut self, library: LibraryKey, contents: Vec<ContentId>) {
+        for content in contents {
+            let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
+            let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
+            if !is_fetching && !waits {
+                self.waiting.push_back((library, content));
+            }
+        }
+        self.start_fetches().await;
+    }
+
+    /// A mirror may want what nobody has any more: it lets others have their turn.
+    async fn take_turns(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let is_late = |joined: &Joined| {
+            let is_mirror = self.libraries.get(&joined.library).is_some_and(|of| *of.is_mirror.borrow());
+            is_mirror && joined.is_fetching && joined.used_at.elapsed() >= TURN
+        };
+        let late: Vec<(LibraryKey, ContentId)> = self
+            .joined
+            .iter()
+            .filter(|(_, joined)| is_late(joined))
+            .map(|(content, joined)| (joined.library, *content))
+            .collect();
+        for (library, content) in late {
+            self.joined.remove(&content);
+            self.node.leave(content).await;
+            self.waiting.push_back((library, content));
+        }
+        self.start_fetches().await;
     }
 
     async fn on_done(&mut self, done: Done) {
@@ -351,6 +389,7 @@ impl Contents {
             }
             NodeEvent::Engine(Event::Completed { content }) => {
                 self.report_whole(content).await;
+                self.report_completed(content).await;
                 self.on_completed(content);
                 self.start_fetches().await;
             }
@@ -402,9 +441,23 @@ impl Contents {
         let Some(joined) = self.joined.get(&content) else { return };
         let Some(store) = joined.store.clone() else { return };
         let whole = store.take_whole();
+        if !whole.is_empty()
+            && let Some(joined) = self.joined.get_mut(&content)
+        {
+            joined.used_at = clock::moment();
+        }
+        let Some(joined) = self.joined.get(&content) else { return };
         let Some(handle) = self.libraries.get(&joined.library).filter(|_| !whole.is_empty()) else { return };
         // A worker that has ended needs nothing more.
         let _ = handle.inputs.send(LibraryInput::Arrived(whole, store)).await;
+    }
+
+    /// Tells the worker that all that was wanted of a content is there.
+    async fn report_completed(&self, content: ContentId) {
+        let Some(joined) = self.joined.get(&content) else { return };
+        if let (Some(store), Some(handle)) = (joined.store.clone(), self.libraries.get(&joined.library)) {
+            let _ = handle.inputs.send(LibraryInput::Completed(content, store)).await;
+        }
     }
 
     async fn on_tick(&mut self) {
@@ -424,6 +477,7 @@ impl Contents {
             }
         }
         self.retry().await;
+        self.take_turns().await;
         self.leave_idle().await;
     }
 
@@ -474,6 +528,8 @@ impl Joined {
 const TICK: Duration = Duration::from_millis(100);
 /// How often peers are asked again for what is being fetched: some came meanwhile, or got what they had not.
 const SEEK_INTERVAL: Duration = Duration::from_secs(5);
+/// What a mirror fetches gives way to what waits, when no file of it became whole for so long.
+const TURN: Duration = Duration::from_secs(120);
 /// How soon a fetch that came to nothing is tried again, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);

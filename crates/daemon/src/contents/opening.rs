@@ -57,6 +57,9 @@ pub(super) fn assign(
 pub(super) fn manifest_of(index: &Path, content: ContentId) -> Option<Served> {
     let made = || -> Result<Option<Manifest>, IndexError> {
         let book = LibraryBook::open(index)?;
+        if let Some(body) = book.manifest(&content)? {
+            return Ok(Manifest::decode(body).ok().filter(|manifest| manifest.id() == content));
+        }
         let Some(bytes) = book.commit_of_content(&content)? else { return Ok(None) };
         let records = Commit::decode(bytes).ok().and_then(|commit| commit.records().ok());
         let Some(files) = content_files(&book, &records.unwrap_or_default())? else { return Ok(None) };
@@ -83,7 +86,13 @@ pub(super) fn open(
     let fetched = handle.fetched.borrow().clone();
     let places: Arc<dyn Places> = Arc::clone(&handle.places) as Arc<dyn Places>;
     // Without a sync target nothing is wanted, and nothing is written.
-    let is_wanted = |hash: &ContentHash| fetched.is_some() && wanted.contains(hash);
+    let takes_all = *handle.is_mirror.borrow();
+    let is_wanted = |hash: &ContentHash| fetched.is_some() && (takes_all || wanted.contains(hash));
+    let manifest = if manifest.is_sealed() {
+        handle.keys.opened(manifest).ok_or("a sealed content is none of a library")?
+    } else {
+        manifest
+    };
     let FetchedFolder { dir, min_free } = fetched.clone().unwrap_or_default();
     let geometry = manifest.geometry().clone();
     let opened = GatheredStore::open(manifest, &is_wanted, places, &dir, wall_clock);
@@ -129,8 +138,17 @@ fn check_free(dir: &Path, len: u64, min_free: u64) -> Result<(), String> {
     })
 }
 
-/// Remembers the chunk values of the long files of a manifest that peers sent.
+/// Remembers of a manifest that peers sent what this node needs to serve the content later: chunk values of long files, or all of one that is
+/// sealed, since it cannot be made from records.
 pub(super) fn remember_chunks(index: &Path, manifest: &Manifest) {
+    if manifest.is_sealed() {
+        let kept =
+            LibraryBook::open(index).and_then(|mut book| book.put_manifest(&manifest.id(), manifest.body()));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "cannot keep the manifest of a sealed content");
+        }
+        return;
+    }
     let long = manifest.files().iter().filter(|file| !file.chunk_hashes.is_empty());
     let digests: Vec<(ContentHash, Digest)> = long
         .map(|file| {

@@ -18,7 +18,9 @@ use swarm_core::manifest::Source;
 use swarm_library::wire::{
     Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing,
 };
-use swarm_library::{After, Completion, Frontier, LibraryKey, Policy, Role, SignedLock, SignedVote};
+use swarm_library::{
+    After, Completion, Frontier, LibraryKey, Policy, Role, SignedGrant, SignedLock, SignedVote,
+};
 use swarm_link::{Endpoint, QuicLink};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -134,6 +136,7 @@ struct Said {
     frontier: Frontier,
     votes_digest: [u8; 32],
     policy: Policy,
+    grants_digest: Option<[u8; 32]>,
 }
 
 /// A link that stands.
@@ -298,6 +301,7 @@ impl Exchange {
             Message::Frontier(standing) => self.on_frontier(link, standing).await,
             Message::CommitsRequest { library, after } => self.on_request(link, library, after),
             Message::Votes { library, votes } => self.on_votes(link, library, votes).await,
+            Message::KeyGrants { library, grants } => self.on_grants(link, library, grants).await,
             Message::Seek { library, contents } => {
                 if self.role_of(link, &library).is_some() {
                     let seek = contents::Input::Seek { link, library, contents };
@@ -425,10 +429,11 @@ impl Exchange {
             known.policy = Some(policy);
             (known.name, known.guid) = (standing.name.clone(), standing.guid.clone());
         }
-        let node = linked.node;
+        let (node, grants_digest) = (linked.node, standing.grants_digest);
         let told =
             standing.policy.map(|policy| ToldPolicy { policy, is_taken_over: standing.is_policy_taken_over });
         linked.standing.insert(library, standing);
+        self.tell_heard(library);
         if role.is_none() {
             return;
         }
@@ -437,7 +442,41 @@ impl Exchange {
             let _ = handle.inputs.send(LibraryInput::PeerPolicy(node, told)).await;
         }
         self.send_votes_if_news(link, library);
+        if self.state_of(&library).grants_digest.is_some_and(|ours| grants_digest != Some(ours)) {
+            self.send_grants(link, library);
+        }
         self.ask_around(library);
+    }
+
+    /// A library of others is written to only when somebody that counts told whether it is sealed.
+    fn tell_heard(&self, library: LibraryKey) {
+        if self.state_of(&library).is_heard {
+            return;
+        }
+        let counts = self.links.values().filter(|linked| self.start.access.is_trusted(&linked.node));
+        let told: Vec<&Standing> = counts.filter_map(|linked| linked.standing.get(&library)).collect();
+        if let Some(handle) = self.libraries.get(&library).filter(|_| !told.is_empty()) {
+            let is_sealed = told.iter().any(|standing| standing.grants_digest.is_some());
+            // A worker that is busy is told at the next tick.
+            let _ = handle.inputs.try_send(LibraryInput::Heard { is_sealed });
+        }
+    }
+
+    async fn on_grants(&mut self, link: u64, library: LibraryKey, grants: Vec<SignedGrant>) {
+        let is_let_in = self.role_of(link, &library).is_some();
+        if let Some(handle) = self.libraries.get(&library).filter(|_| is_let_in) {
+            let _ = handle.inputs.send(LibraryInput::Grants(grants)).await;
+        }
+    }
+
+    fn send_grants(&mut self, link: u64, library: LibraryKey) {
+        if self.role_of(link, &library).is_none() {
+            return;
+        }
+        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
+            return;
+        };
+        links::send_grants(&self.start.tasks, (library, handle.index_path.clone()), linked.outgoing.clone());
     }
 
     /// Asks for commits that peers have and this node lacks: those of one author of one peer.
@@ -503,23 +542,32 @@ impl Exchange {
     /// Tells peers how a library stands, if that is news; and asks them for what is lacking.
     fn on_changed(&mut self, library: LibraryKey) {
         let state = self.state_of(&library);
-        let LibraryState { frontier, votes_digest, policy, .. } = state;
-        let now = Said { frontier, votes_digest, policy };
+        let LibraryState { frontier, votes_digest, policy, grants_digest, .. } = state;
+        let now = Said { frontier, votes_digest, policy, grants_digest };
         if self.said.get(&library) != Some(&now) {
             self.said.insert(library, now);
             let links: Vec<u64> = self.links.keys().copied().collect();
             for link in links {
                 self.say_frontier(link, library);
                 self.send_votes_if_news(link, library);
+                if grants_digest.is_some() && self.grants_told(link, &library) != grants_digest {
+                    self.send_grants(link, library);
+                }
             }
         }
         self.ask_around(library);
+    }
+
+    /// The grants of keys that the peer of a link has, as it told last.
+    fn grants_told(&self, link: u64, library: &LibraryKey) -> Option<[u8; 32]> {
+        self.links.get(&link)?.standing.get(library)?.grants_digest
     }
 
     fn on_tick(&mut self) {
         let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
         for library in keys {
             self.ask_around(library);
+            self.tell_heard(library);
             self.say_progress(library);
         }
         self.publish();
@@ -598,6 +646,7 @@ impl Exchange {
             is_policy_taken_over: state.is_policy_taken_over,
             name,
             guid,
+            grants_digest: state.grants_digest,
         };
         self.send(link, Message::Frontier(standing));
     }
@@ -709,7 +758,8 @@ fn library_of(message: &Message) -> Option<LibraryKey> {
         | Message::Seek { library, .. }
         | Message::Serving { library, .. }
         | Message::Pack { library, .. }
-        | Message::RecipeRequest { library, .. } => Some(*library),
+        | Message::RecipeRequest { library, .. }
+        | Message::KeyGrants { library, .. } => Some(*library),
         Message::CommitPiece(piece) => Some(piece.library),
         Message::Progress(progress) => Some(progress.library),
         Message::Flag(flag) => Some(flag.library),

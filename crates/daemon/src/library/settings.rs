@@ -25,9 +25,15 @@ pub(crate) struct LibrarySettings {
     pub(crate) version_of: Option<NodeId>,
     /// Commits and contents come from these peers alone; `None` for all.
     pub(crate) from: Option<BTreeSet<NodeId>>,
-    /// What this node deletes counts for nothing for others, or it keeps what is deleted.
+    /// This node carries and serves it, and has no view of it.
     pub(crate) is_mirror: bool,
-    /// It is a subscription: before it has heard of the library, it has nothing of it.
+    /// Where the files of a mirror are.
+    pub(crate) mirror_folder: PathBuf,
+    /// Bytes that stay free on its disk.
+    pub(crate) mirror_min_free: u64,
+    /// Names and contents are sealed. A library of others is sealed too if they say so.
+    pub(crate) is_sealed: bool,
+    /// It is a library of others: whether it is sealed has to be heard before anything is signed.
     pub(crate) is_followed: bool,
     pub(crate) is_paused: bool,
     pub(crate) priority: i8,

@@ -4,13 +4,14 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use swarm_core::base::{ContentId, NodeId};
-use swarm_core::manifest::{ContentFile, SigningKey, library_manifest};
+use swarm_core::manifest::{ContentFile, Hash, SigningKey, Tag, library_manifest};
 use swarm_index::{IndexError, LibraryBook};
 use swarm_library::{
-    Commit, Draft, Drafted, Drafter, Drafts, Heads, LibraryKey, Policy, Record, Vector, ViewReader, held,
+    Commit, Draft, Drafted, Drafter, Drafts, EpochKey, Heads, LibraryKey, Policy, Record, Vector, ViewReader,
+    held,
 };
 use swarm_mounts::Overlay;
 use swarm_sync::{
@@ -21,7 +22,9 @@ use swarm_sync::{
 use super::arrivals::Arrivals;
 use super::digests::DigestQueue;
 use super::hashing::digest_of;
+use super::keys::LibraryKeys;
 use super::memory::{AuthorMemory, LastCommit};
+use super::sealing::{seal_file, sealed_content_of};
 use crate::clock;
 
 /// What signs commits of this node in one library.
@@ -30,6 +33,7 @@ pub(crate) struct Signer {
     pub(crate) library: LibraryKey,
     pub(crate) memory: AuthorMemory,
     pub(crate) policy: Policy,
+    pub(crate) keys: Arc<LibraryKeys>,
 }
 
 /// The view during one run.
@@ -91,7 +95,7 @@ impl<'a> ViewSide<'a> {
     fn reader<'b>(&self, book: &'b LibraryBook) -> Result<BookReader<'b>, ReplicaError> {
         let me = self.signer.key.public();
         let has_held = book.has_held(&me).map_err(|error| lost(&error))?;
-        Ok(BookReader { book, me, has_held })
+        Ok(BookReader { book, me, has_held, keys: Arc::clone(&self.signer.keys) })
     }
 
     fn perform_one(&self, state: &mut State<'a>, op: &Op, drafter: Drafter) -> Result<Done, ReplicaError> {
@@ -139,15 +143,26 @@ impl<'a> ViewSide<'a> {
         let known = known.map(|(seq, id)| LastCommit { seq, id });
         // The greater of both: the index may be a new one, the memory older by one commit that no peer heard of.
         let last = [remembered, known].into_iter().flatten().max_by_key(|last| last.seq);
+        let sealing = self.signer.keys.sealing().map_err(|error| lost(&error))?;
+        let content = match &sealing {
+            None => content_of(state.book, records).map_err(|error| lost(&error))?,
+            Some((_, key)) => sealed_content_of(state.book, records, key, &|book, record, content| {
+                self.seal_standing(book, record, content, key)
+            })?,
+        };
         let draft = Draft {
             library: self.signer.library,
             after: last.map(|last| (last.seq, last.id)),
-            content: content_of(state.book, records).map_err(|error| lost(&error))?,
+            content,
             made_at_ms: clock::now_ms(),
             covers: 0,
             records,
         };
-        let commit = Commit::sign(&self.signer.key, &draft).map_err(|error| lost(&error))?;
+        let signed = match &sealing {
+            None => Commit::sign(&self.signer.key, &draft),
+            Some((epoch, key)) => Commit::sign_sealed(&self.signer.key, &draft, (*epoch, key)),
+        };
+        let commit = signed.map_err(|error| lost(&error))?;
         let votes = votes_of(&self.signer.policy, records, state.book).map_err(|error| lost(&error))?;
         let taken = state.book.take_own(&commit, records, &votes, clock::now_ms());
         taken.map_err(|error| lost(&error))?;
@@ -155,6 +170,30 @@ impl<'a> ViewSide<'a> {
         self.signer.memory.write(last).map_err(|error| lost(&error))?;
         state.made += 1;
         Ok(())
+    }
+}
+
+impl ViewSide<'_> {
+    /// Seals a file that stands on this disk, and was not sealed with this key yet: one that was moved.
+    fn seal_standing(
+        &self,
+        book: &LibraryBook,
+        record: &Record,
+        content: &FileContent,
+        key: &EpochKey,
+    ) -> Result<Vec<(Hash, Tag)>, ReplicaError> {
+        for place in book.places_of(&content.hash).map_err(|error| lost(&error))? {
+            if self.local.file_path(&place).is_none() {
+                continue;
+            }
+            let kind = Kind::File(*content);
+            let entry = Entry { kind, modified_ns: 0, stamp: Stamp::default() };
+            let mut source = self.local.source(&place, &entry);
+            if let Ok(sealed) = seal_file(&mut *source, &record.path, content, key) {
+                return Ok(sealed);
+            }
+        }
+        Err(ReplicaError::Changed { path: record.path.clone() })
     }
 }
 
@@ -260,8 +299,18 @@ impl Replica for ViewSide<'_> {
             return jobs.into_iter().map(|_| Err(error.clone())).collect();
         }
         let mut computed = Vec::new();
+        let sealing = match self.signer.keys.sealing() {
+            Ok(sealing) => sealing.map(|(_, key)| key),
+            Err(error) => {
+                let error = lost(&error);
+                return jobs.into_iter().map(|_| Err(error.clone())).collect();
+            }
+        };
         let mut stage = |mut job: StageJob| {
             if job.content.len > 0 {
+                if let Some(key) = &sealing {
+                    seal_job(state.book, &mut job, key)?;
+                }
                 let known = state.book.digest(&job.content.hash).map_err(|error| lost(&error))?;
                 if known.is_none() {
                     computed.push((job.content.hash, digest_of(&mut *job.source, &job.path, &job.content)?));
@@ -294,6 +343,16 @@ impl Replica for ViewSide<'_> {
         };
         ops.into_iter().map(|(op, _)| self.perform_one(&mut state, &op, drafter)).collect()
     }
+}
+
+/// Remembers what the file of a job is sealed to, if that is not known: a file that changes meanwhile fails alone, before anything is signed.
+fn seal_job(book: &mut LibraryBook, job: &mut StageJob, key: &EpochKey) -> Result<(), ReplicaError> {
+    let id = key.id();
+    if book.sealed(&id, &job.content.hash).map_err(|error| lost(&error))?.is_some() {
+        return Ok(());
+    }
+    let chunks = seal_file(&mut *job.source, &job.path, &job.content, key)?;
+    book.put_sealed(&id, &job.content.hash, &chunks).map_err(|error| lost(&error))
 }
 
 /// What stands at the path of an operation after it.
@@ -331,6 +390,7 @@ struct BookReader<'a> {
     me: NodeId,
     /// Whether any proposal of this node waits.
     has_held: bool,
+    keys: Arc<LibraryKeys>,
 }
 
 impl ViewReader for BookReader<'_> {
@@ -358,7 +418,8 @@ impl ViewReader for BookReader<'_> {
         }
         let Some((seq, place)) = self.book.held_at(&self.me, path)? else { return Ok(None) };
         let bytes = self.book.commit(&self.me, seq)?;
-        let records = bytes.and_then(|bytes| Commit::decode(bytes).ok()?.records().ok()).unwrap_or_default();
+        let records = bytes.and_then(|bytes| self.keys.records_of(&Commit::decode(bytes).ok()?).ok());
+        let records = records.unwrap_or_default();
         Ok(records.into_iter().nth(place as usize).map(|record| record.vector))
     }
 }

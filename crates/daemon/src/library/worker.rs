@@ -8,19 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use swarm_core::base::NodeId;
+use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::SigningKey;
 use swarm_files::GatheredStore;
 use swarm_index::{ProposalEnd, Stored, ViewFigures};
+use swarm_library::limits::GRANTS_MAX;
 use swarm_library::{
-    Commit, CommitId, Frontier, LibraryKey, Outcome, Policy, Position, Proposal, SignedVote, Subject,
-    Verdict, Vote, votes_digest,
+    Commit, CommitId, Frontier, LibraryKey, Outcome, Policy, Position, Proposal, SignedGrant, SignedVote,
+    Subject, Verdict, Vote, grants_digest, votes_digest,
 };
 use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ask::{Answer, Question};
 use super::error::LibraryError;
+use super::keys::LibraryKeys;
 use super::places::LibraryPlaces;
 use super::policies::ToldPolicy;
 use super::session::{Opening, PassReport, Session};
@@ -37,8 +39,14 @@ pub(crate) enum Input {
     Packed(Vec<Bytes>),
     /// Votes whose signatures hold.
     Votes(Vec<SignedVote>),
+    /// Grants of keys whose signatures hold.
+    Grants(Vec<SignedGrant>),
+    /// A node that counts told of this library, and whether it is sealed.
+    Heard { is_sealed: bool },
     /// Contents that are whole on the disk.
     Arrived(Vec<ContentHash>, Arc<GatheredStore>),
+    /// All that was wanted of a content came.
+    Completed(ContentId, Arc<GatheredStore>),
     /// Files that are wanted cannot be fetched, for this reason.
     FetchTrouble(String),
     /// Something may have changed at these places, or anywhere.
@@ -58,6 +66,10 @@ pub(crate) enum Input {
 pub(crate) struct LibraryState {
     pub(crate) frontier: Frontier,
     pub(crate) votes_digest: [u8; 32],
+    /// Somebody that counts was heard about it.
+    pub(crate) is_heard: bool,
+    /// `None` without grants of keys.
+    pub(crate) grants_digest: Option<[u8; 32]>,
     pub(crate) policy: Policy,
     /// It is that of peers, since the library's file has none.
     pub(crate) is_policy_taken_over: bool,
@@ -87,6 +99,8 @@ pub(crate) enum Output {
     Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
     /// Nothing waits for bytes: what fetches left is of no use.
     WantsNothing(LibraryKey),
+    /// Contents that a mirror fetches whole.
+    Mirror(LibraryKey, Vec<ContentId>),
     /// Files come, and there is no sync target.
     NeedsTarget(LibraryKey),
     /// Its state changed: peers are to hear of it.
@@ -105,6 +119,9 @@ pub(crate) struct LibraryHandle {
     pub(crate) stop: Arc<AtomicBool>,
     /// Where contents are fetched into; nothing while there is no sync target.
     pub(crate) fetched: watch::Receiver<Option<FetchedFolder>>,
+    pub(crate) keys: Arc<LibraryKeys>,
+    /// Whether contents are fetched whole, whoever wants what of them.
+    pub(crate) is_mirror: watch::Receiver<bool>,
 }
 
 /// A folder that contents are fetched into.
@@ -140,6 +157,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     };
     let (state, state_watch) = watch::channel(known.clone());
     let (fetched, fetched_watch) = watch::channel(session.fetched_folder());
+    let (mirror, mirror_watch) = watch::channel(session.settings.is_mirror);
     let handle = LibraryHandle {
         inputs: inputs.clone(),
         state: state_watch,
@@ -148,6 +166,8 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         places: Arc::clone(&session.places),
         stop: Arc::clone(&stop),
         fetched: fetched_watch,
+        keys: Arc::clone(&session.signer.keys),
+        is_mirror: mirror_watch,
     };
     let mut worker = Worker {
         session,
@@ -158,6 +178,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         outputs,
         state,
         fetched,
+        mirror,
         stop,
         watchers: Watchers::default(),
         known,
@@ -182,6 +203,7 @@ struct Worker {
     outputs: mpsc::Sender<Output>,
     state: watch::Sender<LibraryState>,
     fetched: watch::Sender<Option<FetchedFolder>>,
+    mirror: watch::Sender<bool>,
     stop: Arc<AtomicBool>,
     watchers: Watchers,
     known: LibraryState,
@@ -228,6 +250,10 @@ impl Worker {
     fn run(&mut self, runtime: &tokio::runtime::Handle) {
         self.watch();
         let mut due = Due { pass: true, look: Some(Places::Everywhere), tally: true };
+        let begun = self.look_after_keys(&mut due).and_then(|()| self.take_all_carried(&mut due));
+        if let Err(error) = begun {
+            self.trouble(&error);
+        }
         loop {
             if let Err(error) = self.work(&due) {
                 self.trouble(&error);
@@ -304,14 +330,33 @@ impl Worker {
         match input {
             Input::Commit(commit) => self.take_commit(&commit, due)?,
             Input::Votes(votes) => self.take_votes(&votes, due)?,
+            Input::Grants(grants) => {
+                if self.session.take_grants(&grants, &self.authors)? {
+                    self.look_after_keys(due)?;
+                }
+            }
+            Input::Heard { is_sealed } => {
+                due.pass |= !self.session.is_heard;
+                self.session.is_heard = true;
+                if is_sealed {
+                    self.session.signer.keys.require();
+                }
+            }
+            Input::Arrived(hashes, store) if self.session.settings.is_mirror => {
+                self.session.keep(&hashes, &store)
+            }
+            Input::Completed(content, store) => self.session.note_mirrored(content, &store)?,
             Input::Arrived(hashes, store) => {
                 self.known.fetch_trouble = None;
+                let hashes = self.session.proven(hashes, &store)?;
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }
                 // A conflict may have waited for them.
                 due.pass |= self.session.book.unpark(&hashes)? > 0 || self.known.conflicts > 0;
             }
+            // A mirror fetches contents whole.
+            Input::Packed(_) if self.session.settings.is_mirror => {}
             Input::Packed(files) => {
                 let hashes: Vec<ContentHash> =
                     files.into_iter().map(|bytes| self.session.arrivals.insert_packed(bytes)).collect();
@@ -323,6 +368,8 @@ impl Worker {
                 self.session.set_settings(*settings)?;
                 self.set_policy(due)?;
                 self.fetched.send_replace(self.session.fetched_folder());
+                self.mirror.send_replace(self.session.settings.is_mirror);
+                self.look_after_keys(due)?;
                 self.watch();
                 self.known.trouble = None;
                 due.tally = true;
@@ -375,7 +422,24 @@ impl Worker {
         }
         due.tally = true;
         self.authors = authors;
-        self.set_policy(due)
+        self.set_policy(due)?;
+        self.look_after_keys(due)
+    }
+
+    /// Takes and gives keys, and takes the commits that a new key opens.
+    fn look_after_keys(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        if self.session.look_after_keys(&self.authors)? {
+            self.take_all_carried(due)?;
+            due.pass = true;
+        }
+        Ok(())
+    }
+
+    fn take_all_carried(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        for author in self.authors.clone() {
+            due.pass |= self.session.take_carried(&author)? > 0;
+        }
+        Ok(())
     }
 
     fn set_policy(&mut self, due: &mut Due) -> Result<(), LibraryError> {
@@ -413,6 +477,15 @@ impl Worker {
             self.tally()?;
         }
         if self.session.settings.is_paused {
+            return Ok(());
+        }
+        if self.session.settings.is_mirror {
+            let lacking = self.session.unmirrored(&self.authors)?;
+            if !lacking.is_empty() {
+                self.say(Output::Mirror(self.library, lacking));
+            }
+            self.known.trouble = None;
+            self.known.is_scanned = true;
             return Ok(());
         }
         if let Some(places) = &due.look {
@@ -536,6 +609,9 @@ impl Worker {
         let ids =
             votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).map(|vote| vote.id());
         self.known.votes_digest = votes_digest(ids);
+        self.known.is_heard = self.session.is_heard;
+        let grants = self.session.book.grant_ids(GRANTS_MAX)?;
+        self.known.grants_digest = (!grants.is_empty()).then(|| grants_digest(grants));
         self.known.proposals = self.session.book.proposals(false)?.len() as u64;
         let activity = if self.session.settings.is_paused { "paused" } else { "" };
         activity.clone_into(&mut self.known.activity);

@@ -88,6 +88,15 @@ impl Heads {
             |head: &&Head| head.record.author == *author && !head.state.says_the_same(&winner.state);
         self.0.iter().find(is_lost)
     }
+
+    /// The file that both the lost version of a node and the winner were made from; `None` inside if there is none. A version that a node makes
+    /// from its own one names what that one was made from, so the last common file is named by the version whose author saw a later one of
+    /// the other's: counters grow along a history.
+    pub fn origin_of_lost(&self, author: &NodeId) -> Option<Option<ContentHash>> {
+        let (lost, winner) = (self.lost_of(author)?, self.winner()?);
+        let seen = |one: &Head, other: &Head| one.vector.counter(&other.record.author);
+        Some(if seen(winner, lost) > seen(lost, winner) { winner.parent } else { lost.parent })
+    }
 }
 
 /// Whether a version stands and the other one does not. No honest author gives two versions one vector; of such two, all nodes keep the same.

@@ -38,9 +38,9 @@ pub fn take(before: &Heads, head: Head, me: &NodeId) -> Option<Step> {
     }
     let state = |heads: &Heads| heads.winner().map(|head| head.state.kind().cloned());
     let is_changed = state(before) != state(&heads);
-    let base = match (before.lost_of(me), heads.lost_of(me)) {
+    let base = match (before.lost_of(me), heads.origin_of_lost(me)) {
         (None, None) => BaseChange::Keep,
-        (_, Some(lost)) => BaseChange::Parent(lost.parent),
+        (_, Some(origin)) => BaseChange::Parent(origin),
         (Some(lost), None) => BaseChange::Settled(match &lost.state {
             State::Live(live) => Some(live.clone()),
             State::Deleted => None,
@@ -119,6 +119,14 @@ mod tests {
         check(&["x:c1<p", "y:b2<p"], "keep");
         // The own one won.
         check(&["x:a2<p", "y:b1<p"], "keep");
+    }
+
+    #[test]
+    fn the_base_is_the_last_version_that_both_came_from() {
+        // The author of `x` went on while another node changed it: that one names it.
+        check(&["x:a1", "y:a2", "z:a1b3<x"], "parent x");
+        // The other way round: this node changed what the other one made, and that one went on.
+        check(&["x:b1", "y:b1a2<x", "z:b3"], "parent x");
     }
 
     #[test]

@@ -351,8 +351,8 @@ impl<'a> Rows<'a> {
     /// A version of this node that lost while a proposal hid that is a conflict from now on.
     fn set_base_of_lost(&self, path: &TreePath) -> Result<(), Fault> {
         let heads = load(self.db, &key_of(path))?;
-        match heads.lost_of(self.me) {
-            Some(lost) if !self.is_held(path)? => self.set_base(path, BaseChange::Parent(lost.parent)),
+        match heads.origin_of_lost(self.me) {
+            Some(origin) if !self.is_held(path)? => self.set_base(path, BaseChange::Parent(origin)),
             Some(_) | None => Ok(()),
         }
     }

@@ -275,7 +275,7 @@ impl Book {
 
     /// A version of this daemon that lost while a proposal hid that is a conflict from now on.
     fn set_base_of_lost(&mut self, path: &TreePath) {
-        let lost = self.heads.get(path).and_then(|heads| heads.lost_of(&self.me)).map(|lost| lost.parent);
+        let lost = self.heads.get(path).and_then(|heads| heads.origin_of_lost(&self.me));
         if let Some(parent) = lost.filter(|_| !self.is_held(path)) {
             self.set_base(path, BaseChange::Parent(parent));
         }

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use swarm_core::base::NodeId;
-use swarm_sync::ContentHash;
+use swarm_sync::{ContentHash, Kind};
 
 use crate::limits::HEADS_MAX;
 use crate::{RecordRef, State, Vector};
@@ -95,7 +95,13 @@ impl Heads {
     pub fn origin_of_lost(&self, author: &NodeId) -> Option<Option<ContentHash>> {
         let (lost, winner) = (self.lost_of(author)?, self.winner()?);
         let seen = |one: &Head, other: &Head| one.vector.counter(&other.record.author);
-        Some(if seen(winner, lost) > seen(lost, winner) { winner.parent } else { lost.parent })
+        // A version that is the same file again is still a change: its author meant it against the other one.
+        let is_either = |hash: &ContentHash| {
+            let file = |head: &Head| head.state.kind().and_then(Kind::file).map(|file| file.hash);
+            file(lost) == Some(*hash) || file(winner) == Some(*hash)
+        };
+        let by_winner = winner.parent.filter(|_| seen(winner, lost) > seen(lost, winner));
+        Some(by_winner.filter(|hash| !is_either(hash)).or(lost.parent))
     }
 }
 
@@ -119,7 +125,7 @@ fn compare(one: &Head, other: &Head) -> Ordering {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use swarm_sync::{FileContent, Kind};
+    use swarm_sync::FileContent;
 
     use super::*;
     use crate::Live;

@@ -151,6 +151,7 @@ fn votes_are_given_by_the_first_digits_of_a_proposal() {
     let id = held(1);
     team.run('a', args!["withdraw", &id[..12]]).expect_code(0);
     team.until_text("ab", "two", "two");
+    team.until("nothing waits", || team.proposals('b', false).is_empty());
     fs::remove_file(team.path("a/lib/three")).expect("it is there");
     held(1);
     team.run('b', args!["approve", "--all", "lib"]).expect_code(0);

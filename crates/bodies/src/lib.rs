@@ -7,6 +7,7 @@ mod discovery;
 mod engine;
 mod hostile;
 mod library;
+mod library_sealed;
 mod manifest;
 mod pieces;
 mod service;
@@ -70,6 +71,18 @@ pub const TARGETS: &[Target] = &[
         samples: library::record_samples,
     },
     Target { name: "library_vote", len_max: 1024, body: library::vote, samples: library::vote_samples },
+    Target {
+        name: "library_grant",
+        len_max: 1024,
+        body: library_sealed::grant,
+        samples: library_sealed::grant_samples,
+    },
+    Target {
+        name: "library_sealed",
+        len_max: 1024,
+        body: library_sealed::sealed,
+        samples: library_sealed::sealed_samples,
+    },
     Target { name: "library_lock", len_max: 1024, body: library::lock, samples: library::lock_samples },
     Target {
         name: "library_message",

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use swarm_core::base::ContentId;
 use swarm_core::base::limits::FRAME_LEN_MAX;
 use swarm_library::limits::{
-    AUTHORS_MAX, COMMIT_LEN_MAX, COMMIT_RECORDS_MAX, LISTED_PEERS_MAX, LISTED_USERS_MAX, LOCK_LEN_MAX,
-    LOCK_TIME_MAX_MS, PACK_FILES_MAX, PACK_LEN_MAX, PIECE_LEN, RECIPE_LEN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX,
-    TEXT_LEN_MAX, VECTOR_AUTHORS_MAX, VOTE_LEN_MAX, VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
+    AUTHORS_MAX, COMMIT_LEN_MAX, COMMIT_RECORDS_MAX, GRANTS_PER_FRAME_MAX, LISTED_PEERS_MAX,
+    LISTED_USERS_MAX, LOCK_LEN_MAX, LOCK_TIME_MAX_MS, PACK_FILES_MAX, PACK_LEN_MAX, PIECE_LEN,
+    RECIPE_LEN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX, TEXT_LEN_MAX, VECTOR_AUTHORS_MAX, VOTE_LEN_MAX,
+    VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
 };
 use swarm_library::wire::{
     CommitPiece, Flag, Hello, ListedPeer, ListedUser, Part, Progress, RecipePiece, Refusal, RefusalCode,
@@ -21,6 +22,7 @@ use swarm_library::{
 };
 use swarm_sync::{ContentHash, FileContent, Kind, TreePath};
 
+use super::library_sealed::{check_grant, sample_grant};
 use super::pieces::{address, content, field, key, node};
 use super::{SLACK_LEN, Samples, assert_told, bounded};
 
@@ -242,6 +244,11 @@ fn check_message(message: &Message) {
         Message::Refusal(refusal) => check_text(&refusal.why, WHY_LEN_MAX),
         Message::RecipeRequest { len, .. } => assert!(i64::try_from(*len).is_ok()),
         Message::RecipePiece(piece) => check_part(&piece.part, RECIPE_LEN_MAX),
+        Message::KeyGrants { library, grants } => {
+            assert!(grants.len() <= GRANTS_PER_FRAME_MAX);
+            grants.iter().for_each(check_grant);
+            assert!(grants.iter().all(|signed| signed.grant().library == *library));
+        }
         Message::Pack { files, .. } => {
             assert!(
                 files.len() <= PACK_FILES_MAX
@@ -320,7 +327,7 @@ fn tree_path(text: &str) -> TreePath {
 }
 
 /// One record of each kind.
-fn sample_records() -> Vec<Record> {
+pub(super) fn sample_records() -> Vec<Record> {
     let file = FileContent { len: 5, hash: ContentHash([4; 32]), executable: true };
     let live = |kind, sha256| State::Live(Live { kind, modified_ns: -7, sha256 });
     let vector = Vector::of(node(1), 1_700_000_000).joined(&Vector::of(node(2), 3));
@@ -441,6 +448,7 @@ pub(super) fn message_samples() -> Samples {
                 is_policy_taken_over: false,
                 name: text(),
                 guid: "g".to_owned(),
+                grants_digest: Some([2; 32]),
             }),
         ),
         (
@@ -452,6 +460,7 @@ pub(super) fn message_samples() -> Samples {
             Message::CommitPiece(CommitPiece { library, author: node(1), seq: 1, part: part.clone() }),
         ),
         ("whole_commit", pieces_of(&signed(1, &sample_records()[..1])).next().expect("a part")),
+        ("key_grants", Message::KeyGrants { library, grants: vec![sample_grant()] }),
         ("votes", Message::Votes { library, votes: vec![sample_vote()] }),
         ("seek", Message::Seek { library, contents: contents.clone() }),
         ("serving", Message::Serving { library, contents }),

@@ -199,6 +199,8 @@ impl DaemonFolder {
             let mut replacement = Replacement::begin(&path, file.has_passwords())
                 .map_err(|source| failed("write beside", source))?;
             replacement.file().write_all(text.as_bytes()).map_err(|source| failed("write beside", source))?;
+            // The disk may take long: it is waited for before the look.
+            replacement.file().sync_all().map_err(|source| failed("write beside", source))?;
             // Between this look and the renaming a few microseconds remain.
             if Stamp::of(&path) == Some(stamp) {
                 replacement.finish().map_err(|source| failed("replace", source))?;

@@ -375,7 +375,9 @@ fn library_status(
         figures.files.saturating_sub(figures.files_lacking),
         figures.len.saturating_sub(figures.lacking_len),
     );
-    let is_complete = figures.files_lacking == 0 && figures.deletions_to_do == 0;
+    let is_known = !settings.is_followed || state.frontier.positions().next().is_some();
+    let is_complete =
+        is_known && !state.are_figures_old && figures.files_lacking == 0 && figures.deletions_to_do == 0;
     let eta_seconds =
         (!is_complete && desk.traffic.down > 0).then(|| figures.lacking_len / desk.traffic.down);
     LibraryStatus {

@@ -5,7 +5,8 @@
 //! A chunk is lost only if its bytes were seen to differ, or if its content stands nowhere. A copy that is not where it was told to stand says
 //! neither: its user may have given it another name, or it is being adopted, and [`Places`] tells that soon.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -20,7 +21,7 @@ use super::trial::LeftOut;
 use super::{Store, StoreError, StoreWarning, Verdict, check_range};
 use crate::limits::OPEN_GATHERED_FILES_MAX;
 use swarm_core::base::Bitfield;
-use swarm_core::manifest::{ChunkIndex, FileIndex, Manifest, content_name};
+use swarm_core::manifest::{self, ChunkIndex, FileIndex, Manifest, content_name, plain_hash_of};
 use swarm_sync::ContentHash;
 
 /// A store over files that stand wherever [`Places`] tells, which fetches those that stand nowhere.
@@ -31,6 +32,8 @@ pub struct GatheredStore {
     stamps: Stamps,
     clock: fn() -> SystemTime,
     fetching: Option<Fetching>,
+    /// The files of a sealed manifest that nobody opened, by hash: their names are numbers.
+    by_hash: BTreeMap<ContentHash, FileIndex>,
 }
 
 /// What is there and what is wanted when a store is opened.
@@ -47,7 +50,8 @@ pub struct Gathered {
 
 impl GatheredStore {
     /// Opens a content of [`swarm_core::manifest::library_manifest`]; whether a manifest that came from outside is one tells
-    /// [`swarm_core::manifest::is_library_manifest`]. Files that are wanted and stand nowhere are fetched into a folder of this content below `fetched`, which is made when
+    /// [`swarm_core::manifest::is_library_manifest`]. A sealed one that was opened is one of plain files, which are served sealed; one that was not
+    /// opened is one of sealed files, each under the hash of its sealed bytes. Files that are wanted and stand nowhere are fetched into a folder of this content below `fetched`, which is made when
     /// there are any. `clock` reads the time of day, as for [`super::SeedStore::new`].
     ///
     /// # Errors
@@ -74,7 +78,8 @@ impl GatheredStore {
         };
         let stamps = Stamps::new(manifest.geometry().chunk_count());
         let files = OpenFiles::at_most(OPEN_GATHERED_FILES_MAX);
-        Ok((Self { manifest, places, files, stamps, clock, fetching }, gathered))
+        let by_hash = if is_shut(&manifest) { files_by_hash(&manifest) } else { BTreeMap::new() };
+        Ok((Self { manifest, places, files, stamps, clock, fetching, by_hash }, gathered))
     }
 
     /// The contents that became whole and durable in the folder since the last call; the first call also names those that an earlier fetch
@@ -91,6 +96,24 @@ impl GatheredStore {
         Some(fetched_source(fetching.path(), hash, may_take))
     }
 
+    /// Where a content that is whole in the folder stands; nothing once it was released.
+    pub(super) fn whole_at(&self, hash: &ContentHash) -> Option<PathBuf> {
+        let fetching = self.fetching.as_ref()?;
+        let place = fetching.place(self.file_of(hash)?)?;
+        Some(fetching.path().join(place.relative))
+    }
+
+    /// The contents that it is about, and their lengths.
+    pub fn contents(&self) -> impl Iterator<Item = (ContentHash, u64)> + '_ {
+        self.manifest.files().iter().map(|file| (hash_of(&self.manifest, file), file.len))
+    }
+
+    /// Whether what was fetched is to be compared with its hash before it is used: the chunks of an opened content prove that its author sealed
+    /// them, and not that they are the bytes of that hash.
+    pub fn is_opened(&self) -> bool {
+        self.manifest.opening().is_some()
+    }
+
     /// A content was adopted, or is of no use: nothing stays of it in the folder, and it is read from its places from now on. The folder goes
     /// with the last one, once the fetch is finished.
     pub fn release(&self, hash: &ContentHash) {
@@ -100,10 +123,13 @@ impl GatheredStore {
     }
 
     fn hash_of(&self, file: FileIndex) -> ContentHash {
-        ContentHash(self.manifest.file(file).blake3)
+        hash_of(&self.manifest, self.manifest.file(file))
     }
 
     fn file_of(&self, hash: &ContentHash) -> Option<FileIndex> {
+        if is_shut(&self.manifest) {
+            return self.by_hash.get(hash).copied();
+        }
         let name = content_name(&hash.0);
         let files = self.manifest.files();
         let index = files.binary_search_by(|file| file.path.as_str().cmp(&name)).ok()?;
@@ -238,6 +264,23 @@ impl std::fmt::Debug for GatheredStore {
     }
 }
 
+/// The hash of a file's bytes as they stand on the disks of this node.
+fn hash_of(manifest: &Manifest, file: &manifest::File) -> ContentHash {
+    let plain = manifest.opening().and_then(|_| plain_hash_of(file));
+    ContentHash(plain.unwrap_or(file.blake3))
+}
+
+/// Whether it is sealed, and nobody here has its key.
+fn is_shut(manifest: &Manifest) -> bool {
+    manifest.is_sealed() && manifest.opening().is_none()
+}
+
+fn files_by_hash(manifest: &Manifest) -> BTreeMap<ContentHash, FileIndex> {
+    let geometry = manifest.geometry();
+    let indices = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
+    indices.map(|index| (ContentHash(manifest.file(index).blake3), index)).collect()
+}
+
 /// The error of a copy, unless it tells that the bytes are others.
 fn trouble_of(copy: &StandsAt, error: StoreError) -> Option<StoreError> {
     if error.is_missing() {
@@ -257,7 +300,7 @@ fn survey(
     let (mut durable, mut missing) = (none(), none());
     for file in (0..geometry.file_count()).filter_map(|index| geometry.file(index)) {
         let entry = manifest.file(file);
-        let hash = ContentHash(entry.blake3);
+        let hash = hash_of(manifest, entry);
         let set = if !places.places(&hash, entry.len).is_empty() {
             &mut durable
         } else if wanted(&hash) {

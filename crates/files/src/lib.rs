@@ -44,6 +44,7 @@ mod target_files;
 mod trial;
 mod unfinished;
 
+mod blobs;
 mod fetching;
 mod gathered;
 mod places;
@@ -59,6 +60,7 @@ mod tests;
 
 use swarm_core::manifest::{ChunkIndex, Manifest};
 
+pub use blobs::BlobFolder;
 pub use cache::IndexCache;
 pub use complete::{Opening, Target};
 pub use dir::{check_folder, free_len};

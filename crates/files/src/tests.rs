@@ -18,6 +18,7 @@ mod gathered;
 mod names;
 mod reading;
 
+mod blobs;
 mod crashes;
 mod injected;
 mod refused;

@@ -69,6 +69,9 @@ pub enum CommitError {
     /// Its records are sealed with a key that this node does not have.
     #[error("the records of a commit are sealed")]
     Sealed,
+    /// Its records are sealed with another key, or their author sealed something else.
+    #[error("the sealed records of a commit do not open with their key")]
+    NotOpened,
 }
 
 /// What an author says of a new commit.

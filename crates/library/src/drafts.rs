@@ -7,7 +7,7 @@ use swarm_core::base::NodeId;
 use swarm_sync::{ContentHash, Entry, Kind, Op, OpKind, TreePath};
 
 use crate::limits::{COMMIT_CONTENT_LEN_MAX, COMMIT_LEN_TARGET, COMMIT_RECORDS_MAX};
-use crate::{Head, Heads, Live, Record, State, Vector, record_codec};
+use crate::{Heads, Live, Record, State, Vector, record_codec};
 
 /// What drafts are made from.
 pub trait ViewReader {
@@ -17,14 +17,18 @@ pub trait ViewReader {
     /// The versions of a path that hold.
     fn heads(&self, path: &TreePath) -> Result<Heads, Self::Error>;
 
-    /// The live winners below a place, in path order.
-    fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Head)>, Self::Error>;
+    /// What the run saw at a path: the winner of its versions, what a proposal of this node says while it waits, or a folder in which
+    /// something stands.
+    fn row(&self, path: &TreePath) -> Result<Option<Entry>, Self::Error>;
+
+    /// The same below a place, in path order.
+    fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Entry)>, Self::Error>;
 
     /// SHA-256 of a file with these bytes, where it is known.
     fn sha256(&self, hash: &ContentHash) -> Result<Option<[u8; 32]>, Self::Error>;
 
-    /// Whether this node proposed a change at a path that waits for votes, and whether it deletes.
-    fn proposed(&self, path: &TreePath) -> Result<Option<bool>, Self::Error>;
+    /// The vector of the last version of this node at a path that waits for votes.
+    fn proposed(&self, path: &TreePath) -> Result<Option<Vector>, Self::Error>;
 }
 
 /// What became of an operation.
@@ -48,7 +52,8 @@ pub struct Drafts {
 pub struct Drafter {
     /// This node.
     pub me: NodeId,
-    /// By its clock.
+    /// By its clock, and after the greatest counter that this node ever signed: a version that is made after a deletion that waits, or that was
+    /// refused, must not count as included in it.
     pub now_s: u64,
 }
 
@@ -117,21 +122,14 @@ impl Drafts {
         view: &R,
         drafter: Drafter,
     ) -> Result<Drafted, R::Error> {
-        let heads = view.heads(path)?;
-        let standing = self.standing(path, &heads);
+        let standing = self.standing(path, view)?;
         if standing.as_ref() == state.kind() {
-            return Ok(Drafted::Done);
-        }
-        if let Some(is_deletion) = view.proposed(path)?
-            && !self.at.contains_key(path)
-            && is_deletion != state.is_live()
-        {
             return Ok(Drafted::Done);
         }
         if standing.as_ref() != expected.map(|entry| &entry.kind) {
             return Ok(Drafted::Changed);
         }
-        self.add(path, state, None, &heads, view, drafter)?;
+        self.add(path, state, None, &view.heads(path)?, view, drafter)?;
         Ok(Drafted::Done)
     }
 
@@ -143,20 +141,17 @@ impl Drafts {
         view: &R,
         drafter: Drafter,
     ) -> Result<Drafted, R::Error> {
-        let heads = view.heads(from)?;
-        let standing = self.standing(from, &heads);
-        let (Some(kind), Some(expected)) = (standing, expected) else {
+        let (Some(kind), Some(expected)) = (self.standing(from, view)?, expected) else {
             // A run that was cut off after the records were signed does it again.
-            let there = view.heads(to)?;
-            let is_there = self.standing(to, &there).is_some();
+            let is_there = self.standing(to, view)?.is_some();
             return Ok(if is_there { Drafted::Done } else { Drafted::Changed });
         };
-        if kind != expected.kind {
+        if kind != expected.kind || self.standing(to, view)?.is_some() {
             return Ok(Drafted::Changed);
         }
-        let modified_ns = expected.modified_ns;
-        let mut moved = vec![(from.clone(), live(kind, modified_ns))];
-        moved.extend(view.below(from)?.into_iter().map(|(path, head)| (path, head.state)));
+        let mut moved = vec![(from.clone(), live(kind, expected.modified_ns))];
+        let rows = view.below(from)?.into_iter();
+        moved.extend(rows.map(|(path, entry)| (path, live(entry.kind, entry.modified_ns))));
         let drafted: Vec<(TreePath, State)> = self.below(from);
         for (path, state) in drafted {
             moved.retain(|(known, _)| *known != path);
@@ -178,10 +173,11 @@ impl Drafts {
     }
 
     /// What stands at a path once the drafts hold.
-    fn standing(&self, path: &TreePath, heads: &Heads) -> Option<Kind> {
-        let drafted = self.at.get(path).map(|at| &self.records[*at].state);
-        let state = drafted.or_else(|| heads.winner().map(|head| &head.state));
-        state.and_then(State::kind).cloned()
+    fn standing<R: ViewReader>(&self, path: &TreePath, view: &R) -> Result<Option<Kind>, R::Error> {
+        match self.at.get(path) {
+            Some(at) => Ok(self.records[*at].state.kind().cloned()),
+            None => Ok(view.row(path)?.map(|entry| entry.kind)),
+        }
     }
 
     fn add<R: ViewReader>(
@@ -206,22 +202,38 @@ impl Drafts {
             }
             return Ok(());
         }
-        let file = heads.winner().and_then(|head| head.state.kind()).and_then(Kind::file);
-        let parent = file.map(|file| file.hash);
-        let vector = vector_of(heads, drafter);
+        let parent = parent_of(heads, &state, &drafter.me);
+        let counted = drafter.now_s.max(won_by(heads).saturating_add(1));
+        let vector = seen(path, heads, view, &drafter.me)?.next(drafter.me, counted);
         self.at.insert(path.clone(), self.records.len());
         self.records.push(Record { path: path.clone(), state, vector, parent, moved_from });
         Ok(())
     }
 }
 
-/// A version made from the winner, and from the version of this node that lost to it: the run saw both.
-fn vector_of(heads: &Heads, drafter: Drafter) -> Vector {
-    let mut vector = heads.vector_of_winner();
-    if let Some(lost) = heads.lost_of(&drafter.me) {
-        vector = vector.joined(&lost.vector);
+/// The file that a version is made from. What this node made from its own version is made from what that one was made from: if another
+/// node changed the file meanwhile, it had that one, and a merge from a later base would take this node's first change for undone there.
+fn parent_of(heads: &Heads, state: &State, me: &NodeId) -> Option<ContentHash> {
+    let winner = heads.winner()?;
+    if state.is_live() && winner.record.author == *me && winner.state.is_live() {
+        return winner.parent;
     }
-    vector.next(drafter.me, drafter.now_s)
+    winner.state.kind().and_then(Kind::file).map(|file| file.hash)
+}
+
+/// Which versions a run saw: the version of this node that lost, the one that waits for votes, and the winner, unless something that this
+/// node made hid it.
+fn seen<R: ViewReader>(path: &TreePath, heads: &Heads, view: &R, me: &NodeId) -> Result<Vector, R::Error> {
+    let row = view.row(path)?.map(|entry| entry.kind);
+    let is_hidden = row.as_ref() != heads.winner().and_then(|head| head.state.kind());
+    let winner = if is_hidden { Vector::default() } else { heads.vector_of_winner() };
+    let lost = heads.lost_of(me).map(|head| head.vector.clone()).unwrap_or_default();
+    Ok(winner.joined(&lost).joined(&view.proposed(path)?.unwrap_or_default()))
+}
+
+/// How far the winner counts. A version that is made from it counts further, or one that lost to the winner could win against it.
+fn won_by(heads: &Heads) -> u64 {
+    heads.winner().map_or(0, |winner| winner.vector.counter(&winner.record.author))
 }
 
 fn live(kind: Kind, modified_ns: i64) -> State {
@@ -258,7 +270,7 @@ mod tests {
     use swarm_sync::{FileContent, Stamp};
 
     use super::*;
-    use crate::RecordRef;
+    use crate::{Head, RecordRef};
 
     fn node(name: char) -> NodeId {
         NodeId::from_bytes([name as u8; 32])
@@ -299,18 +311,27 @@ mod tests {
             Ok(self.0.get(path).cloned().unwrap_or_default())
         }
 
-        fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Head)>, Infallible> {
+        fn row(&self, path: &TreePath) -> Result<Option<Entry>, Infallible> {
+            Ok(self.0.get(path).and_then(|heads| entry_of(&heads.all()[0])))
+        }
+
+        fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Entry)>, Infallible> {
             let below = self.0.iter().filter(|(path, _)| path.is_below(place));
-            Ok(below.map(|(path, heads)| (path.clone(), heads.all()[0].clone())).collect())
+            Ok(below.filter_map(|(path, heads)| Some((path.clone(), entry_of(&heads.all()[0])?))).collect())
         }
 
         fn sha256(&self, _: &ContentHash) -> Result<Option<[u8; 32]>, Infallible> {
             Ok(None)
         }
 
-        fn proposed(&self, _: &TreePath) -> Result<Option<bool>, Infallible> {
+        fn proposed(&self, _: &TreePath) -> Result<Option<Vector>, Infallible> {
             Ok(None)
         }
+    }
+
+    fn entry_of(head: &Head) -> Option<Entry> {
+        let State::Live(live) = &head.state else { return None };
+        Some(Entry { kind: live.kind.clone(), modified_ns: live.modified_ns, stamp: Stamp::default() })
     }
 
     fn op(path_text: &str, kind: OpKind, expected: Option<&str>) -> Op {
@@ -343,7 +364,9 @@ mod tests {
                 None => "-",
             };
             let from = record.moved_from.map(|from| format!("<{from}")).unwrap_or_default();
-            assert_eq!(record.vector.counter(&node('a')), 1);
+            // A version counts further than the one that it is made from.
+            let before = world.0.get(&record.path).map_or(0, won_by);
+            assert_eq!(record.vector.counter(&node('a')), before + 1);
             shown.push(format!("{}={content}{from}", record.path));
         }
         assert_eq!(shown.join(" "), expected);

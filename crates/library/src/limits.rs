@@ -42,6 +42,14 @@ pub const LISTED_NAME_LEN_MAX: usize = 96;
 pub const VOTES_PER_FRAME_MAX: usize = 128;
 /// Bytes of an encoded vote with its signature.
 pub const VOTE_LEN_MAX: usize = 900;
+/// Nodes that one grant of a key names; more need several grants.
+pub const GRANT_NODES_MAX: usize = 128;
+/// Bytes of an encoded grant with its signature.
+pub const GRANT_LEN_MAX: usize = 24 << 10;
+/// Grants of one message.
+pub const GRANTS_PER_FRAME_MAX: usize = 4;
+/// Grants of one library. Those of nodes that are not trusted take a quarter of it at most.
+pub const GRANTS_MAX: usize = 4096;
 /// Bytes of a commit in one frame.
 pub const PIECE_LEN: usize = 64 << 10;
 /// Bytes of the files of one pack.
@@ -64,6 +72,10 @@ const _: () = assert!(
         + LISTED_USERS_MAX * (24 + LISTED_NAME_LEN_MAX)
         <= swarm_core::base::limits::FRAME_LEN_MAX
 );
+const _: () =
+    assert!(GRANTS_PER_FRAME_MAX * (GRANT_LEN_MAX + 8) + 64 <= swarm_core::base::limits::FRAME_LEN_MAX);
+// A node, its key of 80 bytes, and the keys of their fields; a node that was removed.
+const _: () = assert!(GRANT_NODES_MAX * (32 + 80 + 8 + 36) + 256 <= GRANT_LEN_MAX);
 const _: () = assert!(5 * 40 + 64 + WHY_LEN_MAX <= VOTE_LEN_MAX);
 const _: () = assert!(swarm_sync::limits::PATH_LEN_MAX + WHY_LEN_MAX + 300 <= LOCK_LEN_MAX);
 const _: () = assert!(LOCKS_PER_HOLDER_MAX * 4 <= LOCKS_MAX);

@@ -183,7 +183,8 @@ impl Message {
             | Self::Refusal(_)
             | Self::Pack { .. }
             | Self::RecipeRequest { .. }
-            | Self::RecipePiece(_) => Permission::Relay,
+            | Self::RecipePiece(_)
+            | Self::KeyGrants { .. } => Permission::Relay,
         };
         may(role, needed)
     }

@@ -10,7 +10,8 @@ use swarm_core::manifest::Address;
 use swarm_sync::{ContentHash, TreePath};
 
 use crate::{
-    After, Completion, Frontier, LibraryKey, LockError, Policy, Role, SignedLock, SignedVote, VoteError,
+    After, Completion, Frontier, GrantError, LibraryKey, LockError, Policy, Role, SignedGrant, SignedLock,
+    SignedVote, VoteError,
 };
 
 /// Nodes with different major versions cannot link.
@@ -88,6 +89,13 @@ pub enum Message {
     },
     /// A part of a recipe.
     RecipePiece(RecipePiece),
+    /// Keys of a sealed library for its members.
+    KeyGrants {
+        /// Of which library.
+        library: LibraryKey,
+        /// Of anybody.
+        grants: Vec<SignedGrant>,
+    },
 }
 
 /// Who the sender is. Its `Debug` form has no password.
@@ -124,6 +132,8 @@ pub struct Standing {
     pub name: String,
     /// The GUID of the library, for a member that does not have it yet; empty if the receiver is not told.
     pub guid: String,
+    /// [`grants_digest`](crate::grants_digest) of its grants of keys; `None` if it has none: the library is not sealed, as far as it knows.
+    pub grants_digest: Option<[u8; 32]>,
 }
 
 /// A part of an encoded commit. The parts of a commit come in order, one commit after the other.
@@ -251,6 +261,9 @@ pub enum WireError {
     /// A lock that is none.
     #[error("a message has a lock that is none: {0}")]
     Lock(#[from] LockError),
+    /// A grant that is none.
+    #[error("a message has a grant that is none: {0}")]
+    Grant(#[from] GrantError),
 }
 
 impl Hello {
@@ -277,7 +290,8 @@ impl Message {
             | Self::Seek { library, .. }
             | Self::Serving { library, .. }
             | Self::Pack { library, .. }
-            | Self::RecipeRequest { library, .. } => Some(*library),
+            | Self::RecipeRequest { library, .. }
+            | Self::KeyGrants { library, .. } => Some(*library),
         }
     }
 }

@@ -11,9 +11,9 @@ use swarm_sync::{ContentHash, TreePath};
 
 use crate::fields::{bytes32, cut, optional32, text, to_bytes};
 use crate::limits::{
-    AUTHORS_MAX, COMMIT_LEN_MAX, LISTED_NAME_LEN_MAX, LISTED_PEERS_MAX, LISTED_USERS_MAX, PACK_FILES_MAX,
-    PACK_LEN_MAX, PIECE_LEN, RECIPE_LEN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX, TEXT_LEN_MAX, VOTES_PER_FRAME_MAX,
-    WHY_LEN_MAX,
+    AUTHORS_MAX, COMMIT_LEN_MAX, GRANTS_PER_FRAME_MAX, LISTED_NAME_LEN_MAX, LISTED_PEERS_MAX,
+    LISTED_USERS_MAX, PACK_FILES_MAX, PACK_LEN_MAX, PIECE_LEN, RECIPE_LEN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX,
+    TEXT_LEN_MAX, VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
 };
 use crate::proto::library_frame::Message as Proto;
 use crate::wire::{
@@ -21,8 +21,8 @@ use crate::wire::{
     RefusalCode, Standing, WireError,
 };
 use crate::{
-    After, CommitId, Completion, Frontier, GUID_LEN_MAX, LibraryKey, Policy, Position, Role, SignedLock,
-    SignedVote, proto,
+    After, CommitId, Completion, Frontier, GUID_LEN_MAX, LibraryKey, Policy, Position, Role, SignedGrant,
+    SignedLock, SignedVote, proto,
 };
 
 impl Message {
@@ -77,6 +77,10 @@ fn to_proto(message: &Message) -> Proto {
             len: *len,
         }),
         Message::RecipePiece(piece) => Proto::RecipePiece(piece.to_proto()),
+        Message::KeyGrants { library, grants } => Proto::KeyGrants(proto::KeyGrants {
+            library: of_library(library),
+            grants: grants.iter().map(SignedGrant::to_proto).collect(),
+        }),
     }
 }
 
@@ -110,6 +114,7 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
         },
         Proto::Pack(pack) => pack_from_proto(pack)?,
         Proto::RecipePiece(piece) => Message::RecipePiece(RecipePiece::from_proto(piece)?),
+        Proto::KeyGrants(grants) => grants_from_proto(grants)?,
     })
 }
 
@@ -140,6 +145,20 @@ fn votes_from_proto(message: proto::Votes) -> Result<Message, WireError> {
         return Err(WireError::Field("library of a vote"));
     }
     Ok(Message::Votes { library, votes })
+}
+
+/// A grant of another library would be carried where nobody asked for it.
+fn grants_from_proto(message: proto::KeyGrants) -> Result<Message, WireError> {
+    let library = library(&message.library)?;
+    if message.grants.len() > GRANTS_PER_FRAME_MAX {
+        return Err(WireError::Field("grants"));
+    }
+    let grants: Vec<SignedGrant> =
+        message.grants.into_iter().map(SignedGrant::from_proto).collect::<Result<_, _>>()?;
+    if grants.iter().any(|signed| signed.grant().library != library) {
+        return Err(WireError::Field("library of a grant"));
+    }
+    Ok(Message::KeyGrants { library, grants })
 }
 
 impl Hello {
@@ -176,6 +195,7 @@ impl Standing {
             is_policy_taken_over: self.is_policy_taken_over,
             name: cut(&self.name, TEXT_LEN_MAX),
             guid: cut(&self.guid, GUID_LEN_MAX),
+            grants_digest: self.grants_digest.map(|hash| to_bytes(&hash)).unwrap_or_default(),
         }
     }
 
@@ -189,6 +209,7 @@ impl Standing {
             is_policy_taken_over: frontier.is_policy_taken_over,
             name: told(frontier.name.clone(), TEXT_LEN_MAX, "name")?,
             guid: told(frontier.guid.clone(), GUID_LEN_MAX, "guid")?,
+            grants_digest: optional32(&frontier.grants_digest, WireError::Field("grants_digest"))?,
         })
     }
 }

@@ -30,7 +30,10 @@ pub use library::{Scenario, ScenarioArgs, UnknownScenario};
 pub use op::{Op, Script};
 pub use report::{Bounds, Report, Slowest, Times};
 pub use scenario::{Disk, Has, Honesty, NodeSpec, Swarm};
-pub use sync::{Bug, Shrunken, SyncWorld, shrink_sync_world, sync_world, worlds_to_catch};
+pub use sync::{
+    Bug, Shrunken, SyncWorld, TeamBug, shrink_sync_world, shrink_team_world, sync_world, team_world,
+    team_worlds_to_catch, worlds_to_catch,
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! The simulator's command: runs one scenario and prints how far it stayed from the bound; `sync` runs worlds of replicas.
+//! The simulator's command: runs one scenario and prints how far it stayed from the bound; `sync` runs worlds of replicas,
+//! `team` worlds of daemons.
 
 mod worlds;
 
@@ -53,13 +54,18 @@ struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Runs worlds of replicas that are kept the same, under edits and faults.
-    Sync(worlds::SyncArgs),
+    Sync(worlds::WorldsArgs),
+    /// Runs worlds of daemons that keep a library: members, strangers, mirrors and a traitor.
+    Team(worlds::WorldsArgs),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Some(Command::Sync(sync)) = &args.command {
-        let told = sync.run();
+    if let Some(command) = &args.command {
+        let told = match command {
+            Command::Sync(worlds) => worlds.run(worlds::Kind::Sync),
+            Command::Team(worlds) => worlds.run(worlds::Kind::Team),
+        };
         let is_told = std::io::stdout().write_all(told.text.as_bytes()).is_ok();
         return if told.is_well && is_told { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }

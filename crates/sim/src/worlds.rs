@@ -1,16 +1,67 @@
-//! `swarm-sim sync`: runs worlds of replicas that are kept the same, on all cores, and prints what they did. Part of the command: it alone
-//! has threads and a clock.
+//! `swarm-sim sync` and `swarm-sim team`: run worlds of replicas that are kept the same, or of daemons that keep a library, on all cores, and
+//! print what they did. Part of the command: it alone has threads and a clock.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use swarm_sim::{Bug, SyncWorld, shrink_sync_world, sync_world, worlds_to_catch};
+use swarm_sim::{
+    Bug, Shrunken, SyncWorld, TeamBug, shrink_sync_world, shrink_team_world, sync_world, team_world,
+    team_worlds_to_catch, worlds_to_catch,
+};
 
-/// Runs worlds of replicas that are kept the same.
+/// Which worlds are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Replicas.
+    Sync,
+    /// Daemons.
+    Team,
+}
+
+impl Kind {
+    fn world(self, seed: u64, is_told: bool, until: Option<u64>) -> SyncWorld {
+        match self {
+            Self::Sync => sync_world(seed, None, is_told, until),
+            Self::Team => team_world(seed, None, is_told, until),
+        }
+    }
+
+    fn shrink(self, seed: u64) -> Option<Shrunken> {
+        match self {
+            Self::Sync => shrink_sync_world(seed, None),
+            Self::Team => shrink_team_world(seed, None),
+        }
+    }
+
+    /// How many bugs can be planted.
+    fn bug_count(self) -> usize {
+        match self {
+            Self::Sync => Bug::ALL.len(),
+            Self::Team => TeamBug::ALL.len(),
+        }
+    }
+
+    /// The name of a planted bug, and what it is.
+    fn bug(self, at: usize) -> (String, &'static str) {
+        match self {
+            Self::Sync => (format!("{:?}", Bug::ALL[at]), Bug::ALL[at].words()),
+            Self::Team => (format!("{:?}", TeamBug::ALL[at]), TeamBug::ALL[at].words()),
+        }
+    }
+
+    fn worlds_to_catch(self, bug: usize, seed: u64, worlds_max: u64) -> Option<u64> {
+        match self {
+            Self::Sync => worlds_to_catch(Bug::ALL[bug], seed, worlds_max),
+            Self::Team => team_worlds_to_catch(TeamBug::ALL[bug], seed, worlds_max),
+        }
+    }
+}
+
+/// Runs worlds, each of its own seed.
 #[derive(Debug, clap::Args)]
-pub(crate) struct SyncArgs {
+pub(crate) struct WorldsArgs {
     /// Worlds to run, each of its own seed.
     #[arg(long, default_value_t = 2000)]
     worlds: u64,
@@ -34,18 +85,18 @@ pub(crate) struct Told {
     pub(crate) is_well: bool,
 }
 
-impl SyncArgs {
+impl WorldsArgs {
     /// Runs what the arguments ask for.
-    pub(crate) fn run(&self) -> Told {
+    pub(crate) fn run(&self, kind: Kind) -> Told {
         match (self.until, self.bugs) {
-            (Some(until), _) => self.one(until),
-            (None, true) => self.catch_bugs(),
-            (None, false) => self.all(),
+            (Some(until), _) => self.one(kind, until),
+            (None, true) => self.catch_bugs(kind),
+            (None, false) => self.all(kind),
         }
     }
 
-    fn one(&self, until: u64) -> Told {
-        let world = sync_world(self.seed, None, true, Some(until));
+    fn one(&self, kind: Kind, until: u64) -> Told {
+        let world = kind.world(self.seed, true, Some(until));
         let is_well = world.findings.is_empty();
         let text = if self.json {
             format!(
@@ -58,10 +109,10 @@ impl SyncArgs {
         Told { text, is_well }
     }
 
-    fn all(&self) -> Told {
+    fn all(&self, kind: Kind) -> Told {
         let began = now();
         let (sum, failed) = on_all_cores(self.worlds, Sum::default, |sum, at| {
-            sum.add(sync_world(self.seed.wrapping_add(at), None, false, None));
+            sum.add(kind.world(self.seed.wrapping_add(at), false, None));
         })
         .into_iter()
         .fold((BTreeMap::new(), Vec::new()), Sum::into);
@@ -86,7 +137,7 @@ impl SyncArgs {
         for (seed, what) in failed.iter().take(FAILED_SHOWN) {
             let _ = writeln!(text, "seed {seed}: {what}");
         }
-        if let Some(shrunken) = failed.first().and_then(|(seed, _)| shrink_sync_world(*seed, None)) {
+        if let Some(shrunken) = failed.first().and_then(|(seed, _)| kind.shrink(*seed)) {
             let _ = write!(
                 text,
                 "\nthe first of them, shortened:\n{}\nits trace:\n{}\nwhat was found:\n{}",
@@ -98,24 +149,25 @@ impl SyncArgs {
         Told { text, is_well }
     }
 
-    fn catch_bugs(&self) -> Told {
-        let rows = on_all_cores(Bug::ALL.len() as u64, Vec::new, |rows, at| {
-            let bug = Bug::ALL[at as usize];
-            rows.push((bug, worlds_to_catch(bug, self.seed, self.worlds)));
+    fn catch_bugs(&self, kind: Kind) -> Told {
+        let rows = on_all_cores(kind.bug_count() as u64, Vec::new, |rows, at| {
+            let at = at as usize;
+            rows.push((at, kind.worlds_to_catch(at, self.seed, self.worlds)));
         });
-        let mut rows: Vec<(Bug, Option<u64>)> = rows.into_iter().flatten().collect();
-        rows.sort();
+        let mut rows: Vec<(usize, Option<u64>)> = rows.into_iter().flatten().collect();
+        rows.sort_unstable();
         let caught = rows.iter().filter(|(_, after)| after.is_some()).count();
         let is_well = caught == rows.len();
         if self.json {
             let rows: BTreeMap<String, Option<u64>> =
-                rows.iter().map(|(bug, after)| (format!("{bug:?}"), *after)).collect();
+                rows.iter().map(|(bug, after)| (kind.bug(*bug).0, *after)).collect();
             return Told { text: format!("{}\n", serde_json::json!({ "worlds_to_catch": rows })), is_well };
         }
         let mut text = String::new();
         for (bug, after) in &rows {
+            let (name, words) = kind.bug(*bug);
             let after = after.map_or("never".to_owned(), |after| after.to_string());
-            let _ = writeln!(text, "{after:>6}  {bug:<24?} {}", bug.words());
+            let _ = writeln!(text, "{after:>6}  {name:<24} {words}");
         }
         let _ = writeln!(
             text,
@@ -216,7 +268,7 @@ fn lines(lines: &[String]) -> String {
 
 /// No work is under way.
 const DONE: u64 = u64::MAX;
-/// A world takes milliseconds; a thousand of them, for one planted bug, take a second.
-const STUCK_AFTER: Duration = Duration::from_secs(10);
+/// A world takes milliseconds; a thousand of them, for one planted bug, take seconds.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 /// Failing seeds that are printed.
 const FAILED_SHOWN: usize = 20;

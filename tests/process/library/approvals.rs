@@ -158,7 +158,7 @@ fn a_yes_of_an_untrusted_peer_counts_for_those_alone_who_trust_it() {
     team.write("c/lib/other.txt", "later");
     team.until_text("abcd", "other.txt", "later");
     assert_eq!(files_in(&team, 'b'), 20);
-    team.vote('c', "yes");
+    team.vote('b', "yes");
     team.until_gone("abcd", "d");
 }
 

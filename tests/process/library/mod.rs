@@ -9,6 +9,7 @@ mod conflicts;
 mod mounts;
 mod reload;
 mod restarts;
+mod sealed;
 mod sharing;
 mod trust;
 
@@ -29,6 +30,8 @@ use crate::sync::tree;
 pub(super) struct Team {
     world: World,
     members: BTreeMap<char, Member>,
+    /// Keys that were asked for.
+    nodes: RefCell<BTreeMap<char, String>>,
 }
 
 struct Member {
@@ -44,7 +47,7 @@ impl Team {
     pub(super) fn new(letters: &str) -> Self {
         let members =
             letters.chars().map(|letter| (letter, Member { port: free_port(), process: None.into() }));
-        let team = Self { world: World::new(), members: members.collect() };
+        let team = Self { world: World::new(), members: members.collect(), nodes: RefCell::default() };
         for letter in letters.chars() {
             fs::create_dir(team.path(&letter.to_string())).expect("a place");
             let config = json!({"port": team.members[&letter].port, "listen": "127.0.0.1", "lan": false});
@@ -233,6 +236,14 @@ impl Team {
     /// The node of a daemon.
     pub(super) fn node(&self, letter: char) -> String {
         self.status(letter)["node"].as_str().expect("a key").to_owned()
+    }
+
+    /// The same of one that ran before, and may be away.
+    pub(super) fn node_of(&self, letter: char) -> String {
+        let known = self.nodes.borrow().get(&letter).cloned();
+        let node = known.unwrap_or_else(|| self.node(letter));
+        self.nodes.borrow_mut().insert(letter, node.clone());
+        node
     }
 
     /// What a folder holds, by path, without the state of the daemon.

@@ -18,6 +18,7 @@ mod source;
 mod ticket;
 
 mod seal;
+mod sealed_library;
 mod wrap;
 
 pub use body::{File, Manifest, ManifestError};
@@ -31,6 +32,9 @@ pub use library::{
 pub use names::{SameName, check_names, same_names};
 pub use path::{EntryPath, PathError};
 pub use seal::{ContentKey, Opening, ParseKeyError, SealError, Sealer, Tag};
+pub use sealed_library::{
+    FileSealer, SealedFile, is_sealed_library_manifest, plain_hash_of, sealed_library_manifest,
+};
 pub use sign::{Signature, SigningKey, verify};
 pub use source::{Address, AddressError, Source, SourceError};
 pub use subtree::{ChunkHasher, Hash, combine_chunk_values, regroup_chunk_values};

@@ -17,7 +17,7 @@ use prost::Message as _;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
 use super::body::{File, Manifest, ManifestError};
-use super::geometry::ChunkIndex;
+use super::geometry::{ChunkIndex, Geometry};
 use super::path::EntryPath;
 use super::subtree::{ChunkHasher, Hash, combine_chunk_values};
 use crate::base::Category;
@@ -68,7 +68,7 @@ pub struct Opening {
 /// Poly1305 over a sealed chunk.
 pub type Tag = [u8; 16];
 
-type FileKey = [u8; 32];
+pub(super) type FileKey = [u8; 32];
 
 /// Makes a sealed content from a plain one: [`Sealer::seal`] every chunk, then [`Sealer::finish`].
 pub struct Sealer {
@@ -89,7 +89,7 @@ impl ContentKey {
     }
 
     /// The key of one file, derived from its data, its chunk length and its path: no two texts share a key stream.
-    fn file_key(&self, path: &EntryPath, blake3: &Hash, chunk_len_log2: u8) -> FileKey {
+    pub(super) fn file_key(&self, path: &EntryPath, blake3: &Hash, chunk_len_log2: u8) -> FileKey {
         let mut hasher = blake3::Hasher::new_keyed(&self.derived(FILE_CONTEXT));
         hasher.update(blake3).update(&[chunk_len_log2]).update(path.as_str().as_bytes());
         *hasher.finalize().as_bytes()
@@ -139,13 +139,9 @@ impl Sealer {
     /// # Panics
     /// If `data` is not as long as the chunk.
     pub fn seal(&self, chunk: ChunkIndex, data: &mut [u8]) -> (Hash, Tag) {
-        let span = self.plain.geometry().span(chunk);
-        assert_eq!(data.len(), span.len as usize, "a chunk is sealed whole");
-        let cipher = ChaCha20Poly1305::new(&self.keys[span.file.get()].into());
-        let nonce = nonce(&self.plain, chunk);
-        let tag = cipher.encrypt_inout_detached(&nonce.into(), &[], data.into());
-        let tag = tag.expect("a chunk is far shorter than 256 GiB");
-        (ChunkHasher::hash(&span, data), tag.into())
+        let geometry = self.plain.geometry();
+        let key = &self.keys[geometry.span(chunk).file.get()];
+        seal_chunk(key, geometry, chunk, data)
     }
 
     /// The sealed content, already opened. `chunks` has the result of [`Sealer::seal`] for each chunk, in order.
@@ -154,28 +150,53 @@ impl Sealer {
     /// If it is longer than a manifest may be.
     pub fn finish(self, chunks: &[(Hash, Tag)]) -> Result<Manifest, ManifestError> {
         let geometry = self.plain.geometry();
-        let (mut files, mut entries) = (Vec::new(), Vec::new());
-        for (number, index) in (0..geometry.file_count()).filter_map(|index| geometry.file(index)).enumerate()
-        {
+        let chunks_of = |index| {
             let range = geometry.file_chunk_range(index);
-            let chunks = &chunks[range.start as usize..range.end as usize];
-            let file = self.plain.file(index);
-            let values: Vec<Hash> = chunks.iter().map(|(hash, _)| *hash).collect();
-            files.push(sealed_file(number, file, &values)?);
-            entries.push(proto::SealedEntry {
-                path: file.path.as_str().to_owned(),
-                executable: file.executable,
-                blake3: file.blake3.to_vec().into(),
-                sha256: file.sha256.map(|hash| hash.to_vec().into()).unwrap_or_default(),
-                tags: chunks.iter().flat_map(|(_, tag)| *tag).collect::<Vec<u8>>().into(),
-            });
-        }
-        let empty = self.plain.empty_directories().iter().map(|path| path.as_str().to_owned());
-        let entries = proto::SealedEntries { files: entries, empty_directories: empty.collect() };
-        let seal = self.key.sealed_entries(&entries.encode_to_vec());
-        let sealed = Manifest::new_sealed(files, seal)?;
-        sealed.opened(&self.key).map_err(|_| ManifestError::Malformed("it does not open"))
+            (self.plain.file(index), &chunks[range.start as usize..range.end as usize])
+        };
+        let files = (0..geometry.file_count()).filter_map(|index| geometry.file(index)).map(chunks_of);
+        sealed_manifest(files, self.plain.empty_directories(), &self.key)
     }
+}
+
+/// Seals a chunk in place under the key of its file.
+pub(super) fn seal_chunk(
+    key: &FileKey,
+    geometry: &Geometry,
+    chunk: ChunkIndex,
+    data: &mut [u8],
+) -> (Hash, Tag) {
+    let span = geometry.span(chunk);
+    assert_eq!(data.len(), span.len as usize, "a chunk is sealed whole");
+    let cipher = ChaCha20Poly1305::new(&(*key).into());
+    let tag = cipher.encrypt_inout_detached(&nonce(geometry, chunk).into(), &[], data.into());
+    let tag = tag.expect("a chunk is far shorter than 256 GiB");
+    (ChunkHasher::hash(&span, data), tag.into())
+}
+
+/// The sealed content, already opened, of files in the order of their paths, each with what its chunks were sealed to.
+pub(super) fn sealed_manifest<'a>(
+    files: impl Iterator<Item = (&'a File, &'a [(Hash, Tag)])>,
+    empty_directories: &[EntryPath],
+    key: &ContentKey,
+) -> Result<Manifest, ManifestError> {
+    let (mut sealed, mut entries) = (Vec::new(), Vec::new());
+    for (number, (file, chunks)) in files.enumerate() {
+        let values: Vec<Hash> = chunks.iter().map(|(hash, _)| *hash).collect();
+        sealed.push(sealed_file(number, file, &values)?);
+        entries.push(proto::SealedEntry {
+            path: file.path.as_str().to_owned(),
+            executable: file.executable,
+            blake3: file.blake3.to_vec().into(),
+            sha256: file.sha256.map(|hash| hash.to_vec().into()).unwrap_or_default(),
+            tags: chunks.iter().flat_map(|(_, tag)| *tag).collect::<Vec<u8>>().into(),
+        });
+    }
+    let empty = empty_directories.iter().map(|path| path.as_str().to_owned());
+    let entries = proto::SealedEntries { files: entries, empty_directories: empty.collect() };
+    let seal = key.sealed_entries(&entries.encode_to_vec());
+    let sealed = Manifest::new_sealed(sealed, seal)?;
+    sealed.opened(key).map_err(|_| ManifestError::Malformed("it does not open"))
 }
 
 impl ContentKey {
@@ -259,7 +280,8 @@ impl Opening {
     /// If `manifest` is not the one that this opens.
     pub fn seal_part(&self, manifest: &Manifest, chunk: ChunkIndex, offset: u32, data: &mut [u8]) {
         let span = manifest.geometry().span(chunk);
-        let mut cipher = ChaCha20::new(&self.keys[span.file.get()].into(), &nonce(manifest, chunk).into());
+        let nonce = nonce(manifest.geometry(), chunk);
+        let mut cipher = ChaCha20::new(&self.keys[span.file.get()].into(), &nonce.into());
         // The first block of the key stream is the Poly1305 key (RFC 8439, section 2.6).
         cipher.seek(BLOCK_LEN + u64::from(offset));
         cipher.apply_keystream(data);
@@ -273,7 +295,8 @@ impl Opening {
         let span = manifest.geometry().span(chunk);
         let cipher = ChaCha20Poly1305::new(&self.keys[span.file.get()].into());
         let tag = self.tags[chunk.get() as usize].into();
-        cipher.decrypt_inout_detached(&nonce(manifest, chunk).into(), &[], data.into(), &tag).is_ok()
+        let nonce = nonce(manifest.geometry(), chunk);
+        cipher.decrypt_inout_detached(&nonce.into(), &[], data.into(), &tag).is_ok()
     }
 }
 
@@ -307,8 +330,7 @@ fn read_entries(mut text: Bytes, file_count: usize) -> Option<proto::SealedEntri
 }
 
 /// The chunk's number in its file: unique under the file's key, so that no nonce repeats.
-fn nonce(manifest: &Manifest, chunk: ChunkIndex) -> [u8; 12] {
-    let geometry = manifest.geometry();
+fn nonce(geometry: &Geometry, chunk: ChunkIndex) -> [u8; 12] {
     let file = geometry.span(chunk).file;
     let number = chunk.get() - geometry.file_chunk_range(file).start;
     let mut nonce = [0; 12];

@@ -30,6 +30,10 @@ use opening::{Assigned, Opened, Served};
 pub(crate) enum Input {
     /// Paths of a library wait for these contents, with their lengths.
     Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// No path of a library waits for anything.
+    WantsNothing(LibraryKey),
+    /// Contents that a mirror fetches whole.
+    Mirror(LibraryKey, Vec<ContentId>),
     /// A peer asks for contents to be served.
     Seek {
         /// Where the answer goes.
@@ -142,6 +146,8 @@ impl Contents {
     async fn on_input(&mut self, input: Input) {
         match input {
             Input::Wanted(library, wanted) => self.assign(library, wanted),
+            Input::WantsNothing(library) => self.remove_leftovers(library),
+            Input::Mirror(library, contents) => self.mirror(library, contents).await,
             Input::Seek { link, library, contents } => {
                 for content in contents {
                     self.on_sought(link, library, content).await;
@@ -165,6 +171,56 @@ impl Contents {
         self.tasks.spawn_blocking(move || Done::Assigned(library, opening::assign(&path, &wanted, &joined)));
     }
 
+    /// Removes what ended fetches left: files that came another way, or that nobody wants any more.
+    fn remove_leftovers(&mut self, library: LibraryKey) {
+        let is_of = |known: LibraryKey| known == library;
+        let is_busy = self.joined.values().any(|joined| is_of(joined.library) && joined.is_fetching)
+            || self.waiting.iter().any(|(known, _)| is_of(*known))
+            || self.retries.values().any(|retry| is_of(retry.library) && retry.due_at.is_some());
+        let Some(handle) = self.libraries.get(&library).filter(|_| !is_busy) else { return };
+        let Some(fetched) = handle.fetched.borrow().clone() else { return };
+        let used = self.joined.keys().copied().collect();
+        self.tasks.spawn_blocking(move || {
+            opening::remove_leftovers(&fetched.dir, &used);
+            Done::Assigned(library, Assigned::default())
+        });
+    }
+
+    /// Fetches contents whole, one after the other.
+    async fn mirror(&mut self, library: LibraryKey, contents: Vec<ContentId>) {
+        for content in contents {
+            let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
+            let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
+            if !is_fetching && !waits {
+                self.waiting.push_back((library, content));
+            }
+        }
+        self.start_fetches().await;
+    }
+
+    /// A mirror may want what nobody has any more: it lets others have their turn.
+    async fn take_turns(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let is_late = |joined: &Joined| {
+            let is_mirror = self.libraries.get(&joined.library).is_some_and(|of| *of.is_mirror.borrow());
+            is_mirror && joined.is_fetching && joined.used_at.elapsed() >= TURN
+        };
+        let late: Vec<(LibraryKey, ContentId)> = self
+            .joined
+            .iter()
+            .filter(|(_, joined)| is_late(joined))
+            .map(|(content, joined)| (joined.library, *content))
+            .collect();
+        for (library, content) in late {
+            self.joined.remove(&content);
+            self.node.leave(content).await;
+            self.waiting.push_back((library, content));
+        }
+        self.start_fetches().await;
+    }
+
     async fn on_done(&mut self, done: Done) {
         match done {
             Done::Assigned(library, assigned) => {
@@ -186,10 +242,18 @@ impl Contents {
         }
     }
 
+    /// The content that waited longest, of the library with the greatest priority.
+    fn next_waiting(&mut self) -> Option<(LibraryKey, ContentId)> {
+        let priority = |library: &LibraryKey| self.libraries.get(library).map(|handle| handle.priority);
+        let waiting = self.waiting.iter().enumerate();
+        let (at, _) = waiting.max_by_key(|(at, (library, _))| (priority(library), std::cmp::Reverse(*at)))?;
+        self.waiting.remove(at)
+    }
+
     /// Begins fetches, as long as there is room.
     async fn start_fetches(&mut self) {
         while self.joined.values().filter(|joined| joined.is_fetching).count() < FETCHES_MAX {
-            let Some((library, content)) = self.waiting.pop_front() else { return };
+            let Some((library, content)) = self.next_waiting() else { return };
             // One that was served until now is opened anew, with what is wanted of it.
             if self.joined.remove(&content).is_some() {
                 self.node.leave(content).await;
@@ -325,6 +389,7 @@ impl Contents {
             }
             NodeEvent::Engine(Event::Completed { content }) => {
                 self.report_whole(content).await;
+                self.report_completed(content).await;
                 self.on_completed(content);
                 self.start_fetches().await;
             }
@@ -376,9 +441,23 @@ impl Contents {
         let Some(joined) = self.joined.get(&content) else { return };
         let Some(store) = joined.store.clone() else { return };
         let whole = store.take_whole();
+        if !whole.is_empty()
+            && let Some(joined) = self.joined.get_mut(&content)
+        {
+            joined.used_at = clock::moment();
+        }
+        let Some(joined) = self.joined.get(&content) else { return };
         let Some(handle) = self.libraries.get(&joined.library).filter(|_| !whole.is_empty()) else { return };
         // A worker that has ended needs nothing more.
         let _ = handle.inputs.send(LibraryInput::Arrived(whole, store)).await;
+    }
+
+    /// Tells the worker that all that was wanted of a content is there.
+    async fn report_completed(&self, content: ContentId) {
+        let Some(joined) = self.joined.get(&content) else { return };
+        if let (Some(store), Some(handle)) = (joined.store.clone(), self.libraries.get(&joined.library)) {
+            let _ = handle.inputs.send(LibraryInput::Completed(content, store)).await;
+        }
     }
 
     async fn on_tick(&mut self) {
@@ -398,6 +477,7 @@ impl Contents {
             }
         }
         self.retry().await;
+        self.take_turns().await;
         self.leave_idle().await;
     }
 
@@ -448,6 +528,8 @@ impl Joined {
 const TICK: Duration = Duration::from_millis(100);
 /// How often peers are asked again for what is being fetched: some came meanwhile, or got what they had not.
 const SEEK_INTERVAL: Duration = Duration::from_secs(5);
+/// What a mirror fetches gives way to what waits, when no file of it became whole for so long.
+const TURN: Duration = Duration::from_secs(120);
 /// How soon a fetch that came to nothing is tried again, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);

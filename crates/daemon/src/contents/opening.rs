@@ -57,6 +57,9 @@ pub(super) fn assign(
 pub(super) fn manifest_of(index: &Path, content: ContentId) -> Option<Served> {
     let made = || -> Result<Option<Manifest>, IndexError> {
         let book = LibraryBook::open(index)?;
+        if let Some(body) = book.manifest(&content)? {
+            return Ok(Manifest::decode(body).ok().filter(|manifest| manifest.id() == content));
+        }
         let Some(bytes) = book.commit_of_content(&content)? else { return Ok(None) };
         let records = Commit::decode(bytes).ok().and_then(|commit| commit.records().ok());
         let Some(files) = content_files(&book, &records.unwrap_or_default())? else { return Ok(None) };
@@ -83,7 +86,13 @@ pub(super) fn open(
     let fetched = handle.fetched.borrow().clone();
     let places: Arc<dyn Places> = Arc::clone(&handle.places) as Arc<dyn Places>;
     // Without a sync target nothing is wanted, and nothing is written.
-    let is_wanted = |hash: &ContentHash| fetched.is_some() && wanted.contains(hash);
+    let takes_all = *handle.is_mirror.borrow();
+    let is_wanted = |hash: &ContentHash| fetched.is_some() && (takes_all || wanted.contains(hash));
+    let manifest = if manifest.is_sealed() {
+        handle.keys.opened(manifest).ok_or("a sealed content is none of a library")?
+    } else {
+        manifest
+    };
     let FetchedFolder { dir, min_free } = fetched.clone().unwrap_or_default();
     let geometry = manifest.geometry().clone();
     let opened = GatheredStore::open(manifest, &is_wanted, places, &dir, wall_clock);
@@ -97,28 +106,49 @@ pub(super) fn open(
     Ok(Opened { store, durable: gathered.durable, wanted: gathered.wanted })
 }
 
+/// Removes the folders of contents that are not used. What cannot be removed now is removed another time.
+pub(super) fn remove_leftovers(fetched: &Path, used: &BTreeSet<ContentId>) {
+    let Ok(folders) = std::fs::read_dir(fetched) else { return };
+    for folder in folders.filter_map(Result::ok) {
+        let name = folder.file_name();
+        let content: Option<ContentId> = name.to_str().and_then(|name| name.parse().ok());
+        if content.is_some_and(|content| !used.contains(&content)) {
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
 /// Whether so much may be written to the disk of a folder.
 fn check_free(dir: &Path, len: u64, min_free: u64) -> Result<(), String> {
-    if min_free == 0 {
-        return Ok(());
-    }
     // A disk that does not tell is as good as one with room: writing tells.
     let Ok(stat) = rustix::fs::statvfs(dir) else { return Ok(()) };
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     if free >= len.saturating_add(min_free) {
         return Ok(());
     }
-    Err(format!(
-        "`{}`: {} to come, {} free, and {} are to stay free: make space, or lower minFree",
-        Shown(dir),
-        ByteLen(len),
-        ByteLen(free),
-        ByteLen(min_free)
-    ))
+    let (dir, len, free) = (Shown(dir), ByteLen(len), ByteLen(free));
+    Err(match min_free {
+        0 => format!("no space is left in `{dir}` for {len} that are to come, {free} are free: make space"),
+        _ => {
+            let min_free = ByteLen(min_free);
+            format!(
+                "`{dir}` has {free} free, {len} are to come, and {min_free} stay free: make space, or lower minFree"
+            )
+        }
+    })
 }
 
-/// Remembers the chunk values of the long files of a manifest that peers sent.
+/// Remembers of a manifest that peers sent what this node needs to serve the content later: chunk values of long files, or all of one that is
+/// sealed, since it cannot be made from records.
 pub(super) fn remember_chunks(index: &Path, manifest: &Manifest) {
+    if manifest.is_sealed() {
+        let kept =
+            LibraryBook::open(index).and_then(|mut book| book.put_manifest(&manifest.id(), manifest.body()));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "cannot keep the manifest of a sealed content");
+        }
+        return;
+    }
     let long = manifest.files().iter().filter(|file| !file.chunk_hashes.is_empty());
     let digests: Vec<(ContentHash, Digest)> = long
         .map(|file| {

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use swarm_index::LibraryBook;
-use swarm_library::limits::{PACK_FILES_MAX, PACK_LEN_MAX, VOTES_PER_FRAME_MAX};
+use swarm_library::limits::{
+    GRANTS_MAX, GRANTS_PER_FRAME_MAX, PACK_FILES_MAX, PACK_LEN_MAX, VOTES_PER_FRAME_MAX,
+};
 use swarm_library::wire::{CommitPiece, Message};
-use swarm_library::{After, Commit, CommitAssembly, LibraryKey, Record, SignedVote, pieces_of};
+use swarm_library::{After, Commit, CommitAssembly, LibraryKey, Record, SignedGrant, SignedVote, pieces_of};
 use swarm_link::{FrameReader, FrameWriter, QuicLink};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -168,7 +170,7 @@ pub(super) fn send_commits(
     });
 }
 
-/// The files of a small commit.
+/// The files of a small commit; none of a sealed one, whose files go sealed.
 fn packs_of(commit: &Commit, places: &LibraryPlaces) -> Vec<Vec<Bytes>> {
     let Ok(records) = commit.records() else { return Vec::new() };
     if records.iter().map(Record::content_len).sum::<u64>() > PACKED_COMMIT_LEN_MAX {
@@ -207,6 +209,27 @@ pub(super) fn send_votes(
         };
         for votes in votes.chunks(VOTES_PER_FRAME_MAX) {
             let message = Message::Votes { library, votes: votes.to_vec() };
+            if outgoing.blocking_send(Outgoing::One(message)).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// Sends all grants of keys of a library.
+pub(super) fn send_grants(
+    tasks: &TaskTracker,
+    (library, index): (LibraryKey, PathBuf),
+    outgoing: mpsc::Sender<Outgoing>,
+) {
+    tasks.spawn_blocking(move || {
+        let grants = LibraryBook::open(&index).and_then(|book| book.grants(GRANTS_MAX));
+        let grants: Vec<SignedGrant> = match grants {
+            Ok(grants) => grants.into_iter().filter_map(|bytes| SignedGrant::decode(bytes).ok()).collect(),
+            Err(error) => return tracing::warn!(%error, "cannot send grants of keys"),
+        };
+        for grants in grants.chunks(GRANTS_PER_FRAME_MAX) {
+            let message = Message::KeyGrants { library, grants: grants.to_vec() };
             if outgoing.blocking_send(Outgoing::One(message)).is_err() {
                 return;
             }

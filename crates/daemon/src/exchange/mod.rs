@@ -18,7 +18,9 @@ use swarm_core::manifest::Source;
 use swarm_library::wire::{
     Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing,
 };
-use swarm_library::{After, Completion, Frontier, LibraryKey, Policy, Role, SignedLock, SignedVote};
+use swarm_library::{
+    After, Completion, Frontier, LibraryKey, Policy, Role, SignedGrant, SignedLock, SignedVote,
+};
 use swarm_link::{Endpoint, QuicLink};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -134,6 +136,7 @@ struct Said {
     frontier: Frontier,
     votes_digest: [u8; 32],
     policy: Policy,
+    grants_digest: Option<[u8; 32]>,
 }
 
 /// A link that stands.
@@ -144,7 +147,11 @@ struct Linked {
     dialer: NodeId,
     outgoing: mpsc::Sender<Outgoing>,
     hello: Option<Hello>,
+    /// What this node showed.
+    shown: Hello,
     user: Option<String>,
+    /// The hash that the peer's password was compared with last.
+    compared_with: Option<String>,
     is_verifying: bool,
     standing: BTreeMap<LibraryKey, Standing>,
     peer: PeerState,
@@ -253,20 +260,22 @@ impl Exchange {
             sent_len: 0,
             received_len: 0,
         };
+        let shown = self.start.access.hello_for(&node, &self.start.own);
         let linked = Linked {
             node,
             link,
             dialer,
             outgoing,
             hello: None,
+            shown: shown.clone(),
             user: None,
+            compared_with: None,
             is_verifying: false,
             standing: BTreeMap::new(),
             peer,
         };
         self.links.insert(number, linked);
-        let hello = self.start.access.hello_for(&node, &self.start.own);
-        self.send(number, Message::Hello(hello));
+        self.send(number, Message::Hello(shown));
     }
 
     fn on_down(&mut self, link: u64, reason: &str) {
@@ -292,6 +301,7 @@ impl Exchange {
             Message::Frontier(standing) => self.on_frontier(link, standing).await,
             Message::CommitsRequest { library, after } => self.on_request(link, library, after),
             Message::Votes { library, votes } => self.on_votes(link, library, votes).await,
+            Message::KeyGrants { library, grants } => self.on_grants(link, library, grants).await,
             Message::Seek { library, contents } => {
                 if self.role_of(link, &library).is_some() {
                     let seek = contents::Input::Seek { link, library, contents };
@@ -346,23 +356,33 @@ impl Exchange {
         }
         hello.name.clone_into(&mut linked.peer.name);
         linked.hello = Some(hello.clone());
-        let node = linked.node;
-        if !hello.user.is_empty()
-            && let Some(check) = self.start.access.check_of(&hello.user)
-        {
-            linked.is_verifying = true;
-            let inputs = self.inputs.clone();
-            self.start.tasks.spawn(async move {
-                let Hello { user, password, .. } = hello;
-                let checked = tokio::task::spawn_blocking(move || verify_password(&check, &password));
-                let is_right = checked.await.unwrap_or(false);
-                let user = is_right.then_some(user);
-                let _ = inputs.send(Input::Verified { link, user }).await;
-            });
-            return;
+        tracing::debug!(node = linked.node.short(), "a peer said Hello");
+        if !self.verify(link) {
+            self.greet(link);
         }
-        tracing::debug!(node = node.short(), "a peer said Hello");
-        self.greet(link);
+    }
+
+    /// Begins to compare the password of a peer with that of its user, if it was not compared with the one that users.json has now.
+    fn verify(&mut self, link: u64) -> bool {
+        let Some(linked) = self.links.get_mut(&link) else { return false };
+        let Some(Hello { user, password, .. }) = linked.hello.clone() else { return false };
+        let check = if user.is_empty() { None } else { self.start.access.check_of(&user) };
+        if linked.is_verifying || linked.compared_with == check {
+            return false;
+        }
+        linked.compared_with.clone_from(&check);
+        let Some(check) = check else {
+            linked.user = None;
+            return false;
+        };
+        linked.is_verifying = true;
+        let inputs = self.inputs.clone();
+        self.start.tasks.spawn(async move {
+            let checked = tokio::task::spawn_blocking(move || verify_password(&check, &password));
+            let user = checked.await.unwrap_or(false).then_some(user);
+            let _ = inputs.send(Input::Verified { link, user }).await;
+        });
+        true
     }
 
     fn on_verified(&mut self, link: u64, user: Option<String>) {
@@ -409,21 +429,54 @@ impl Exchange {
             known.policy = Some(policy);
             (known.name, known.guid) = (standing.name.clone(), standing.guid.clone());
         }
-        let (node, digest) = (linked.node, standing.votes_digest);
+        let (node, grants_digest) = (linked.node, standing.grants_digest);
         let told =
             standing.policy.map(|policy| ToldPolicy { policy, is_taken_over: standing.is_policy_taken_over });
         linked.standing.insert(library, standing);
-        let Some(role) = role else { return };
+        self.tell_heard(library);
+        if role.is_none() {
+            return;
+        }
         // The worker hears of the policy before any commit that is asked for now.
         if let (Some(told), Some(handle)) = (told, self.libraries.get(&library)) {
             let _ = handle.inputs.send(LibraryInput::PeerPolicy(node, told)).await;
         }
-        if swarm_library::may(role, swarm_library::Permission::ReadVotes)
-            && digest.is_some_and(|digest| digest != self.state_of(&library).votes_digest)
-        {
-            self.send_votes(link, library);
+        self.send_votes_if_news(link, library);
+        if self.state_of(&library).grants_digest.is_some_and(|ours| grants_digest != Some(ours)) {
+            self.send_grants(link, library);
         }
         self.ask_around(library);
+    }
+
+    /// A library of others is written to only when somebody that counts told whether it is sealed.
+    fn tell_heard(&self, library: LibraryKey) {
+        if self.state_of(&library).is_heard {
+            return;
+        }
+        let counts = self.links.values().filter(|linked| self.start.access.is_trusted(&linked.node));
+        let told: Vec<&Standing> = counts.filter_map(|linked| linked.standing.get(&library)).collect();
+        if let Some(handle) = self.libraries.get(&library).filter(|_| !told.is_empty()) {
+            let is_sealed = told.iter().any(|standing| standing.grants_digest.is_some());
+            // A worker that is busy is told at the next tick.
+            let _ = handle.inputs.try_send(LibraryInput::Heard { is_sealed });
+        }
+    }
+
+    async fn on_grants(&mut self, link: u64, library: LibraryKey, grants: Vec<SignedGrant>) {
+        let is_let_in = self.role_of(link, &library).is_some();
+        if let Some(handle) = self.libraries.get(&library).filter(|_| is_let_in) {
+            let _ = handle.inputs.send(LibraryInput::Grants(grants)).await;
+        }
+    }
+
+    fn send_grants(&mut self, link: u64, library: LibraryKey) {
+        if self.role_of(link, &library).is_none() {
+            return;
+        }
+        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
+            return;
+        };
+        links::send_grants(&self.start.tasks, (library, handle.index_path.clone()), linked.outgoing.clone());
     }
 
     /// Asks for commits that peers have and this node lacks: those of one author of one peer.
@@ -433,7 +486,8 @@ impl Exchange {
         self.asked.retain(|_, (_, at)| now.duration_since(*at) < ASKED_TIMEOUT);
         let mut requests: BTreeMap<u64, Vec<After>> = BTreeMap::new();
         for (number, linked) in &self.links {
-            let Some(standing) = linked.standing.get(&library) else { continue };
+            let may = self.start.access.may_come_from(&library, &linked.node);
+            let Some(standing) = linked.standing.get(&library).filter(|_| may) else { continue };
             for after in ours.lacking(&standing.frontier) {
                 if let Entry::Vacant(free) = self.asked.entry((library, after.author)) {
                     free.insert((*number, now));
@@ -488,22 +542,32 @@ impl Exchange {
     /// Tells peers how a library stands, if that is news; and asks them for what is lacking.
     fn on_changed(&mut self, library: LibraryKey) {
         let state = self.state_of(&library);
-        let LibraryState { frontier, votes_digest, policy, .. } = state;
-        let now = Said { frontier, votes_digest, policy };
+        let LibraryState { frontier, votes_digest, policy, grants_digest, .. } = state;
+        let now = Said { frontier, votes_digest, policy, grants_digest };
         if self.said.get(&library) != Some(&now) {
             self.said.insert(library, now);
             let links: Vec<u64> = self.links.keys().copied().collect();
             for link in links {
                 self.say_frontier(link, library);
+                self.send_votes_if_news(link, library);
+                if grants_digest.is_some() && self.grants_told(link, &library) != grants_digest {
+                    self.send_grants(link, library);
+                }
             }
         }
         self.ask_around(library);
+    }
+
+    /// The grants of keys that the peer of a link has, as it told last.
+    fn grants_told(&self, link: u64, library: &LibraryKey) -> Option<[u8; 32]> {
+        self.links.get(&link)?.standing.get(library)?.grants_digest
     }
 
     fn on_tick(&mut self) {
         let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
         for library in keys {
             self.ask_around(library);
+            self.tell_heard(library);
             self.say_progress(library);
         }
         self.publish();
@@ -511,6 +575,10 @@ impl Exchange {
 
     fn say_progress(&mut self, library: LibraryKey) {
         let state = self.state_of(&library);
+        // Without a commit there is nothing of which it could have a part.
+        if state.frontier.positions().next().is_none() || state.are_figures_old {
+            return;
+        }
         let figures = state.figures;
         let files = (figures.files.saturating_sub(figures.files_lacking), figures.files);
         let bytes = (figures.len.saturating_sub(figures.lacking_len), figures.len);
@@ -531,7 +599,10 @@ impl Exchange {
                 let links: Vec<u64> = self
                     .links
                     .iter()
-                    .filter(|(_, linked)| linked.standing.contains_key(&library))
+                    .filter(|(_, linked)| {
+                        let may = self.start.access.may_come_from(&library, &linked.node);
+                        may && linked.standing.contains_key(&library)
+                    })
                     .map(|(link, _)| *link)
                     .collect();
                 for link in links {
@@ -549,7 +620,11 @@ impl Exchange {
         self.said.clear();
         let links: Vec<u64> = self.links.keys().copied().collect();
         for link in links {
-            if self.links.get(&link).is_some_and(|linked| linked.hello.is_some() && !linked.is_verifying) {
+            let Some(linked) = self.links.get(&link) else { continue };
+            if self.start.access.hello_for(&linked.node, &self.start.own) != linked.shown {
+                // Hello is said once on a link: the next one says the new one.
+                self.on_down(link, "this node shows itself as another user now");
+            } else if linked.hello.is_some() && !linked.is_verifying && !self.verify(link) {
                 self.greet(link);
             }
         }
@@ -560,7 +635,7 @@ impl Exchange {
             return;
         }
         let state = self.state_of(&library);
-        let Some(LibraryRule { name, guid }) = self.start.access.libraries.get(&library).cloned() else {
+        let Some(LibraryRule { name, guid, .. }) = self.start.access.libraries.get(&library).cloned() else {
             return;
         };
         let standing = Standing {
@@ -571,6 +646,7 @@ impl Exchange {
             is_policy_taken_over: state.is_policy_taken_over,
             name,
             guid,
+            grants_digest: state.grants_digest,
         };
         self.send(link, Message::Frontier(standing));
     }
@@ -584,6 +660,17 @@ impl Exchange {
         {
             let peers = peers.into_iter().filter(|peer| peer.node != linked.node).collect();
             self.send(link, Message::PeerList { peers, users });
+        }
+    }
+
+    /// Sends all votes to a peer that has others. Both ends do: each gets what it lacks.
+    fn send_votes_if_news(&mut self, link: u64, library: LibraryKey) {
+        let may = |role| swarm_library::may(role, swarm_library::Permission::ReadVotes);
+        let ours = self.state_of(&library).votes_digest;
+        let standing = self.links.get(&link).and_then(|linked| linked.standing.get(&library));
+        let theirs = standing.and_then(|standing| standing.votes_digest);
+        if theirs.is_some_and(|theirs| theirs != ours) && self.role_of(link, &library).is_some_and(may) {
+            self.send_votes(link, library);
         }
     }
 
@@ -671,7 +758,8 @@ fn library_of(message: &Message) -> Option<LibraryKey> {
         | Message::Seek { library, .. }
         | Message::Serving { library, .. }
         | Message::Pack { library, .. }
-        | Message::RecipeRequest { library, .. } => Some(*library),
+        | Message::RecipeRequest { library, .. }
+        | Message::KeyGrants { library, .. } => Some(*library),
         Message::CommitPiece(piece) => Some(piece.library),
         Message::Progress(progress) => Some(progress.library),
         Message::Flag(flag) => Some(flag.library),

@@ -69,6 +69,11 @@ impl Arrivals {
         Some(Box::new(store.source(hash, true)?))
     }
 
+    /// Whether no store has anything that waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().stores.is_empty()
+    }
+
     /// Whether a content is here.
     pub(crate) fn has(&self, hash: &ContentHash) -> bool {
         let arrived = self.lock();

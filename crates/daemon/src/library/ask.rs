@@ -317,7 +317,8 @@ fn log(session: &Session, limit: usize) -> Result<Vec<CommitView>, LibraryError>
     let mut views = Vec::new();
     for known in session.book.log(limit)? {
         let bytes = session.book.commit(&known.author, known.seq)?;
-        let records = bytes.and_then(|bytes| Commit::decode(bytes).ok()?.records().ok()).unwrap_or_default();
+        let records = bytes.and_then(|bytes| session.records_of(&Commit::decode(bytes).ok()?));
+        let records = records.unwrap_or_default();
         let line = |record: &swarm_library::Record| {
             format!("{} {}", if record.state.is_live() { '+' } else { '-' }, record.path)
         };

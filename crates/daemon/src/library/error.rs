@@ -27,6 +27,11 @@ pub enum LibraryError {
     /// A pattern of its selection says nothing.
     #[error("{0}")]
     Pattern(String),
+    /// It is sealed, and this node has no key.
+    #[error(
+        "the library is sealed, and this node has no key of it yet: a member that trusts this node gives it one"
+    )]
+    NoKey,
     /// A file of its state cannot be used.
     #[error("cannot {op} `{}`: {source}", Shown(path))]
     State {
@@ -48,6 +53,7 @@ impl LibraryError {
             Self::Mounts(error) => error.category(),
             Self::Commit(_) => Category::Integrity,
             Self::Pattern(_) => Category::Usage,
+            Self::NoKey => Category::Denied,
             Self::State { source, .. } => Category::of_io(source.kind()),
         }
     }

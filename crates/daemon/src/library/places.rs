@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use swarm_files::{Places, ServedFolder, StandsAt};
+use swarm_files::{BlobFolder, Places, ServedFolder, StandsAt};
 use swarm_index::LibraryBook;
 use swarm_sync::{ContentHash, FileContent, TreePath};
 
@@ -12,6 +12,8 @@ use swarm_sync::{ContentHash, FileContent, TreePath};
 pub(crate) struct LibraryPlaces {
     book: Mutex<LibraryBook>,
     roots: Mutex<Vec<Root>>,
+    /// What a mirror holds.
+    blobs: Mutex<Option<Arc<BlobFolder>>>,
 }
 
 /// One mount.
@@ -39,7 +41,17 @@ impl Root {
 
 impl LibraryPlaces {
     pub(crate) fn new(book: LibraryBook) -> Self {
-        Self { book: Mutex::new(book), roots: Mutex::default() }
+        Self { book: Mutex::new(book), roots: Mutex::default(), blobs: Mutex::default() }
+    }
+
+    /// Takes over what a mirror holds.
+    pub(crate) fn set_blobs(&self, blobs: Option<Arc<BlobFolder>>) {
+        *self.blobs.lock().unwrap_or_else(PoisonError::into_inner) = blobs;
+    }
+
+    fn kept(&self, hash: &ContentHash, len: u64) -> Vec<StandsAt> {
+        let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        blobs.map(|blobs| blobs.places(hash, len)).unwrap_or_default()
     }
 
     /// Takes over other mounts, the sync target first: what it has hides what others have.
@@ -67,7 +79,7 @@ impl LibraryPlaces {
 }
 
 impl Places for LibraryPlaces {
-    fn places(&self, hash: &ContentHash, _len: u64) -> Vec<StandsAt> {
+    fn places(&self, hash: &ContentHash, len: u64) -> Vec<StandsAt> {
         let paths = self.book.lock().unwrap_or_else(PoisonError::into_inner).places_of(hash);
         let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let paths = paths.unwrap_or_else(|error| {
@@ -80,6 +92,6 @@ impl Places for LibraryPlaces {
             };
             roots.iter().filter_map(at).collect()
         };
-        paths.iter().flat_map(at).collect()
+        paths.iter().flat_map(at).chain(self.kept(hash, len)).collect()
     }
 }

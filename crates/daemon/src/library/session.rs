@@ -11,20 +11,22 @@ use std::sync::atomic::AtomicBool;
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
-use swarm_files::Digests;
+use swarm_files::{BlobFolder, Digests, GatheredStore, KeptVersion};
 use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, ContentHash, Guard, IgnoreRules, Index as _, Kind, Op, OpKind, PerSide, Policy, Proposal,
-    Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally, TreePath, keep_texts,
-    observe_side, propose,
+    Beside, Blind, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId, Kind, Op,
+    OpKind, PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source,
+    Tally, TreePath, expired, keep_texts, observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
 use super::ask::{EntryView, PathView, VersionLine, shape_of};
 use super::digests::DigestQueue;
 use super::error::LibraryError;
+use super::hashing::digest_of;
+use super::keys::LibraryKeys;
 use super::memory::AuthorMemory;
 use super::places::{LibraryPlaces, Root};
 use super::policies::ToldPolicies;
@@ -52,6 +54,13 @@ pub(crate) struct Session {
     blind: PerSide<Vec<Blind>>,
     stop: Arc<AtomicBool>,
     last_run_ms: u64,
+    /// What others have where this node has conflicts.
+    disputed: BTreeSet<ContentHash>,
+    pub(crate) blobs: Option<Arc<BlobFolder>>,
+    /// Somebody that counts was heard about this library.
+    pub(crate) is_heard: bool,
+    /// The last pass ended in the midst of a run.
+    is_cut_off: bool,
 }
 
 /// What a pass did.
@@ -90,11 +99,14 @@ impl Session {
         let index = SqliteIndex::open(&path)?;
         let mut book = LibraryBook::open(&path)?;
         book.unpark_all()?;
+        book.settle_own(&key.public(), true)?;
+        let is_heard = !book.frontier()?.is_empty();
         let memory = AuthorMemory::new(&folder, key.public());
         let told_policies =
             ToldPolicies::open(&folder).map_err(LibraryError::state(&folder, "read the policies in"))?;
         let policy = settings.policy.unwrap_or_default();
-        let signer = Signer { library: settings.guid.key(), key, memory, policy };
+        let keys = Arc::new(LibraryKeys::open(&folder)?);
+        let signer = Signer { library: settings.guid.key(), key, memory, policy, keys };
         let whiteouts = Arc::new(StoredWhiteouts::open(LibraryBook::open(&path)?)?);
         let places = Arc::new(LibraryPlaces::new(LibraryBook::open(&path)?));
         let (arrivals, digests) = (Arc::new(Arrivals::default()), Arc::new(DigestQueue::default()));
@@ -110,7 +122,7 @@ impl Session {
         let overlay = mounts.open()?;
         places.set_roots(roots_of(&settings));
         let blind = PerSide::default();
-        Ok(Self {
+        let mut session = Self {
             settings,
             folder,
             index,
@@ -127,7 +139,13 @@ impl Session {
             blind,
             stop,
             last_run_ms: 0,
-        })
+            disputed: BTreeSet::new(),
+            blobs: None,
+            is_heard,
+            is_cut_off: false,
+        };
+        session.open_blobs()?;
+        Ok(session)
     }
 
     /// The file of the index, for connections of others.
@@ -154,7 +172,7 @@ impl Session {
             self.book.unpark_all()?;
         }
         self.settings = settings;
-        Ok(())
+        self.open_blobs()
     }
 
     /// The folders of the library, for a watcher each.
@@ -227,7 +245,11 @@ impl Session {
     pub(crate) fn take(&mut self, commit: &Commit, counts: bool) -> Result<swarm_index::Taken, LibraryError> {
         use swarm_index::Acceptance;
         let (me, now_ms) = (self.signer.key.public(), clock::now_ms());
-        let records = if counts { records_of(commit) } else { None };
+        if counts && commit.header().key_epoch != 0 {
+            self.signer.keys.require();
+        }
+        self.is_heard |= counts;
+        let records = if counts && !self.settings.is_mirror { self.records_of(commit) } else { None };
         let Some(records) = records else {
             return Ok(self.book.take(commit, &Acceptance::CarryOnly, &me, now_ms)?);
         };
@@ -238,16 +260,22 @@ impl Session {
 
     /// Takes commits of an author that were only carried so far. Returns how many.
     pub(crate) fn take_carried(&mut self, author: &NodeId) -> Result<usize, LibraryError> {
+        if self.settings.is_mirror {
+            return Ok(0);
+        }
+        let mut taken = 0;
         let (me, now_ms) = (self.signer.key.public(), clock::now_ms());
         let carried = self.book.carried_of(author)?;
         for seq in &carried {
             let Some(bytes) = self.book.commit(author, *seq)? else { continue };
             let commit = Commit::decode(bytes)?;
-            let Some(records) = records_of(&commit) else { continue };
+            let Some(records) = self.records_of(&commit) else { continue };
             let votes = votes_of(&self.signer.policy, &records, &self.book)?;
             self.book.take_carried(&commit, &records, &votes, &me, now_ms)?;
+            taken += 1;
         }
-        Ok(carried.len())
+        self.is_heard |= taken > 0;
+        Ok(taken)
     }
 
     /// Goes by the policy of the library's file, or else by the strictest of the trusted peers'. What waits needs as many votes as it says
@@ -261,7 +289,7 @@ impl Session {
         self.signer.policy = policy;
         for known in self.book.proposals(false)? {
             let Some(bytes) = self.book.commit_by_id(&known.id)? else { continue };
-            let Some(records) = records_of(&Commit::decode(bytes)?) else { continue };
+            let Some(records) = self.records_of(&Commit::decode(bytes)?) else { continue };
             let votes = votes_of(&policy, &records, &self.book)?;
             // The author alone is enough where nothing is held any more.
             let needed = votes.into_iter().max().unwrap_or(0).max(1);
@@ -286,13 +314,16 @@ impl Session {
         let me = self.signer.key.public();
         let Some(bytes) = self.book.commit_by_id(id)? else { return Ok(()) };
         let commit = Commit::decode(bytes)?;
-        let Some(records) = records_of(&commit) else { return Ok(()) };
+        let Some(records) = self.records_of(&commit) else { return Ok(()) };
         self.book.take_held(&commit, &records, &me)?;
         Ok(())
     }
 
     /// The folder that contents are fetched into: on the file system of the sync target, so that they are renamed to their places.
     pub(crate) fn fetched_folder(&self) -> Option<FetchedFolder> {
+        if let Some(blobs) = &self.blobs {
+            return Some(FetchedFolder { dir: blobs.incoming(), min_free: self.settings.mirror_min_free });
+        }
         let target = self.settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget)?;
         let dir = target.dir.join(swarm_sync::STATE_FOLDER_NAME).join(FETCHED);
         Some(FetchedFolder { dir, min_free: target.min_free })
@@ -336,6 +367,14 @@ impl Session {
     /// Plans and performs once.
     pub(crate) fn pass(&mut self, approved: bool) -> Result<PassReport, LibraryError> {
         let mut report = PassReport::default();
+        if self.settings.is_followed && !self.is_heard {
+            return Ok(report);
+        }
+        self.signer.keys.sealing()?;
+        if self.is_cut_off {
+            let me = self.signer.key.public();
+            self.book.settle_own(&me, true)?;
+        }
         self.next_run();
         let mut proposal = self.propose()?;
         for _ in 0..REPLANS_MAX {
@@ -350,14 +389,113 @@ impl Session {
             proposal = self.propose()?;
         }
         report.conflicts = proposal.plan.conflicts.len() as u64;
+        let disputed = self.disputed_contents(&proposal, &mut report)?;
         let deletions = deletions_of(&proposal.plan.ops.remote);
         if !approved && self.is_too_much(deletions)? {
             report.held = Some(deletions);
             return Ok(report);
         }
+        // What was signed before an error is in no tree yet.
+        self.is_cut_off = true;
         self.carry_out(&proposal, &mut report)?;
+        self.is_cut_off = false;
+        self.arrivals.release(self.disputed.difference(&disputed).copied());
+        self.disputed = disputed;
         report.commits += self.settle_disputes()?;
+        let me = self.signer.key.public();
+        self.book.settle_own(&me, false)?;
         Ok(report)
+    }
+
+    /// Removes kept versions whose time is over, and forgets runs that nobody undoes any more.
+    pub(crate) fn prune(&mut self) -> Result<(), LibraryError> {
+        let versions = self.overlay.kept(None).map_err(LibraryError::Mounts)?;
+        let as_kept = |version: &KeptVersion| Kept {
+            path: version.id.path.clone(),
+            at_ns: i64::try_from(version.id.run.ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000),
+            len: version.len(),
+        };
+        let kept: Vec<Kept> = versions.iter().map(as_kept).collect();
+        let now_ns = i64::try_from(clock::now_ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let gone = expired(&kept, now_ns, &self.settings.retention).into_iter();
+        let gone: Vec<KeptId> =
+            gone.filter_map(|at| versions.get(at).map(|version| version.id.clone())).collect();
+        self.overlay.remove_kept(&gone).map_err(LibraryError::Mounts)?;
+        self.index.prune_runs(RUNS_KEPT)?;
+        Ok(())
+    }
+
+    /// The contents that others have where this node has a conflict: a merge reads them. Those that are not here are wanted.
+    fn disputed_contents(
+        &self,
+        proposal: &Proposal,
+        report: &mut PassReport,
+    ) -> Result<BTreeSet<ContentHash>, LibraryError> {
+        let mut disputed = BTreeSet::new();
+        for conflict in proposal.plan.conflicts.iter().take(DISPUTES_AT_ONCE) {
+            let Some(content) = conflict.versions.remote.as_ref().and_then(|version| version.kind.file())
+            else {
+                continue;
+            };
+            if content.len == 0 || content.len > swarm_sync::limits::MERGE_LEN_MAX {
+                continue;
+            }
+            disputed.insert(content.hash);
+            if !self.is_here(content)? {
+                report.wanted.insert(content.hash, content.len);
+            }
+        }
+        Ok(disputed)
+    }
+
+    /// Whether the bytes of a file are on this disk, or in memory.
+    fn is_here(&self, content: &FileContent) -> Result<bool, LibraryError> {
+        Ok(content.len == 0
+            || self.arrivals.has(&content.hash)
+            || !self.book.places_of(&content.hash)?.is_empty())
+    }
+
+    /// The records of a commit; `None` if they are sealed and cannot be opened, or its author signed something that no node can read: it counts
+    /// for nothing then.
+    pub(crate) fn records_of(&self, commit: &Commit) -> Option<Vec<Record>> {
+        match self.signer.keys.records_of(commit) {
+            Ok(records) => Some(records),
+            Err(CommitError::Sealed) => None,
+            Err(error) => {
+                tracing::warn!(author = commit.header().author.short(), seq = commit.header().seq, %error, "a commit is not taken");
+                None
+            }
+        }
+    }
+
+    /// Those of the fetched contents that are what their hash says. A sealed content proves only that its author sealed it.
+    pub(crate) fn proven(
+        &mut self,
+        hashes: Vec<ContentHash>,
+        store: &GatheredStore,
+    ) -> Result<Vec<ContentHash>, LibraryError> {
+        if !store.is_opened() {
+            return Ok(hashes);
+        }
+        let lens: BTreeMap<ContentHash, u64> = store.contents().collect();
+        let (mut proven, mut digests) = (Vec::new(), Vec::new());
+        for hash in hashes {
+            let content = FileContent { len: lens.get(&hash).copied().unwrap_or(0), hash, executable: false };
+            let Some(mut source) = store.source(&hash, false) else { continue };
+            let Ok(path) = TreePath::new(hash.to_string()) else { continue };
+            match digest_of(&mut source, &path, &content) {
+                Ok(digest) => {
+                    digests.push((hash, digest));
+                    proven.push(hash);
+                }
+                Err(error) => {
+                    tracing::warn!(content = %hash, %error, "what was sealed is not what its commit names");
+                    store.release(&hash);
+                }
+            }
+        }
+        self.book.put_digests(&digests)?;
+        Ok(proven)
     }
 
     /// Whether so many deletions on this disk are more than one expects: an emptied folder is not to empty those of the team.
@@ -394,10 +532,12 @@ impl Session {
             else {
                 continue;
             };
-            if content.len == 0
-                || self.arrivals.has(&content.hash)
-                || !self.book.places_of(&content.hash)?.is_empty()
-            {
+            if self.is_here(content)? {
+                continue;
+            }
+            // What both sides agreed on is here, or was: the plan may be about a change of this disk, which has to be signed.
+            let agreed = self.index.base(path)?.map(|base| base.kind);
+            if agreed.is_some() && agreed == self.book.row(path)?.map(|row| row.kind) {
                 continue;
             }
             lacking.push((path.clone(), content.hash, content.len));
@@ -455,7 +595,9 @@ impl Session {
             let heads = self.book.heads(&path)?;
             let Some(winner) = heads.winner().filter(|_| heads.lost_of(&me).is_some()) else { continue };
             let here = self.index.entry(Side::Local, &path)?;
-            if here.as_ref().map(|entry| &entry.kind) == winner.state.kind() {
+            let row = self.book.row(&path)?;
+            let kind = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.kind.clone());
+            if kind(&here) == kind(&row) && kind(&row) == winner.state.kind().cloned() {
                 settled.push(path);
             }
         }
@@ -466,18 +608,6 @@ impl Session {
             ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
         view.settle_disputes(&settled).map_err(LibraryError::Mounts)?;
         Ok(view.made())
-    }
-}
-
-/// The records of a commit; `None` if its author signed something that no node can read: it counts for nothing then.
-fn records_of(commit: &Commit) -> Option<Vec<Record>> {
-    match commit.records() {
-        Ok(records) => Some(records),
-        Err(CommitError::Sealed) => None,
-        Err(error) => {
-            tracing::warn!(author = commit.header().author.short(), seq = commit.header().seq, %error, "a commit is not taken");
-            None
-        }
     }
 }
 
@@ -593,6 +723,8 @@ const PARKED_LOOKED_AT: usize = 10_000;
 const CHUNK_VALUES: &str = "chunk-values";
 /// A plan without what is lacking may want what was hidden by it, once or twice.
 const REPLANS_MAX: usize = 4;
+/// Runs that are remembered with their deeds.
+const RUNS_KEPT: u32 = 1000;
 /// Refused operations that a report names.
 const REFUSED_MAX: usize = 100;
 /// Disputes that are looked at in one pass.

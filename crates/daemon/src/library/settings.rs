@@ -1,11 +1,12 @@
 //! What the files of the daemon say about one library, as its worker goes by it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use swarm_core::base::NodeId;
 use swarm_library::{Guid, Policy};
 use swarm_mounts::{MountKind, MountSpec};
-use swarm_sync::{Strategy, TreePath};
+use swarm_sync::{Retention, Strategy, TreePath};
 
 /// What is said about a library. A change takes effect at the next pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,21 +21,23 @@ pub(crate) struct LibrarySettings {
     pub(crate) strategy: Strategy,
     pub(crate) includes: Vec<String>,
     pub(crate) excludes: Vec<String>,
-    /// Where versions exclude each other, those of this author are taken.
+    /// Of all authors that count, this one's versions alone are taken, beside those of this node.
     pub(crate) version_of: Option<NodeId>,
-    /// What this node deletes counts for nothing for others, or it keeps what is deleted.
+    /// Commits and contents come from these peers alone; `None` for all.
+    pub(crate) from: Option<BTreeSet<NodeId>>,
+    /// This node carries and serves it, and has no view of it.
     pub(crate) is_mirror: bool,
+    /// Where the files of a mirror are.
+    pub(crate) mirror_folder: PathBuf,
+    /// Bytes that stay free on its disk.
+    pub(crate) mirror_min_free: u64,
+    /// Names and contents are sealed. A library of others is sealed too if they say so.
+    pub(crate) is_sealed: bool,
+    /// It is a library of others: whether it is sealed has to be heard before anything is signed.
+    pub(crate) is_followed: bool,
     pub(crate) is_paused: bool,
     pub(crate) priority: i8,
     pub(crate) retention: Retention,
-}
-
-/// How long versions are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Retention {
-    pub(crate) days: Option<u32>,
-    pub(crate) count: Option<u32>,
-    pub(crate) bytes: Option<u64>,
 }
 
 impl LibrarySettings {

@@ -157,7 +157,7 @@ impl Session {
     fn records(&self, author: &NodeId, seq: u64) -> Result<Vec<Record>, LibraryError> {
         let Some(bytes) = self.book.commit(author, seq)? else { return Ok(Vec::new()) };
         // What cannot be read was never taken.
-        Ok(Commit::decode(bytes)?.records().unwrap_or_default())
+        Ok(self.signer.keys.records_of(&Commit::decode(bytes)?).unwrap_or_default())
     }
 
     /// Whether something stands in a folder that stays.
@@ -223,7 +223,7 @@ impl Session {
         for (path, done) in paths.iter().zip(done) {
             match done {
                 // No run wrote this row: the next one carries it to this disk.
-                Ok(_) => self.book.restore_row(path)?,
+                Ok(_) => self.book.restore_row(path, &self.signer.key.public())?,
                 Err(error) => refuse(report, path, error.to_string()),
             }
         }

@@ -3,14 +3,15 @@
 //! before the run goes on; no peer hears of it earlier.
 
 use std::any::Any;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use swarm_core::base::{ContentId, NodeId};
-use swarm_core::manifest::{ContentFile, SigningKey, library_manifest};
+use swarm_core::manifest::{ContentFile, Hash, SigningKey, Tag, library_manifest};
 use swarm_index::{IndexError, LibraryBook};
 use swarm_library::{
-    Commit, Draft, Drafted, Drafter, Drafts, Head, Heads, LibraryKey, Policy, Record, ViewReader, held,
+    Commit, Draft, Drafted, Drafter, Drafts, EpochKey, Heads, LibraryKey, Policy, Record, Vector, ViewReader,
+    held,
 };
 use swarm_mounts::Overlay;
 use swarm_sync::{
@@ -21,7 +22,9 @@ use swarm_sync::{
 use super::arrivals::Arrivals;
 use super::digests::DigestQueue;
 use super::hashing::digest_of;
+use super::keys::LibraryKeys;
 use super::memory::{AuthorMemory, LastCommit};
+use super::sealing::{seal_file, sealed_content_of};
 use crate::clock;
 
 /// What signs commits of this node in one library.
@@ -30,6 +33,7 @@ pub(crate) struct Signer {
     pub(crate) library: LibraryKey,
     pub(crate) memory: AuthorMemory,
     pub(crate) policy: Policy,
+    pub(crate) keys: Arc<LibraryKeys>,
 }
 
 /// The view during one run.
@@ -47,6 +51,8 @@ struct State<'a> {
     staged: u64,
     /// Commits that were made in this run.
     made: u64,
+    /// Paths that operations of this run took away: the rows tell of them until their group is recorded.
+    gone: BTreeSet<TreePath>,
 }
 
 impl<'a> ViewSide<'a> {
@@ -56,18 +62,18 @@ impl<'a> ViewSide<'a> {
         signer: &'a Signer,
         book: &'a mut LibraryBook,
     ) -> Self {
-        let state = State { book, drafts: Drafts::default(), staged: 0, made: 0 };
+        let state = State { book, drafts: Drafts::default(), staged: 0, made: 0, gone: BTreeSet::new() };
         Self { local, arrivals, digests, signer, state: Mutex::new(state) }
     }
 
     /// Ends disputes at these paths, where the winner stands on this disk.
     pub(crate) fn settle_disputes(&self, paths: &[TreePath]) -> Result<(), ReplicaError> {
         let mut state = self.lock();
+        let drafter = self.drafter(state.book)?;
         let State { book, drafts, .. } = &mut *state;
+        let reader = self.reader(book)?;
         for path in paths {
-            drafts
-                .settle(path, &BookReader { book, me: self.signer.key.public() }, self.drafter())
-                .map_err(|error| failed(path, &error))?;
+            drafts.settle(path, &reader, drafter).map_err(|error| failed(path, &error))?;
         }
         self.commit(&mut state)
     }
@@ -81,16 +87,40 @@ impl<'a> ViewSide<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn drafter(&self) -> Drafter {
-        Drafter { me: self.signer.key.public(), now_s: clock::now_ms() / 1000 }
+    fn drafter(&self, book: &LibraryBook) -> Result<Drafter, ReplicaError> {
+        let signed = book.own_counter().map_err(|error| lost(&error))?;
+        Ok(Drafter { me: self.signer.key.public(), now_s: (clock::now_ms() / 1000).max(signed + 1) })
     }
 
-    fn perform_one(&self, state: &mut State<'a>, op: &Op) -> Result<Done, ReplicaError> {
-        let State { book, drafts, .. } = state;
-        let drafted = drafts.draft(op, &BookReader { book, me: self.signer.key.public() }, self.drafter());
+    fn reader<'b>(&self, book: &'b LibraryBook) -> Result<BookReader<'b>, ReplicaError> {
+        let me = self.signer.key.public();
+        let has_held = book.has_held(&me).map_err(|error| lost(&error))?;
+        Ok(BookReader { book, me, has_held, keys: Arc::clone(&self.signer.keys) })
+    }
+
+    fn perform_one(&self, state: &mut State<'a>, op: &Op, drafter: Drafter) -> Result<Done, ReplicaError> {
+        let State { book, drafts, gone, .. } = state;
+        let reader = self.reader(book)?;
+        let is_folder = op.expected.as_deref().is_some_and(Entry::is_folder);
+        let below = if is_folder { below_of(op, &reader)? } else { Vec::new() };
+        if op.kind == OpKind::Remove && below.iter().any(|(path, _)| !gone.contains(path)) {
+            return Err(ReplicaError::NotEmpty { path: op.path.clone() });
+        }
+        let drafted = drafts.draft(op, &reader, drafter);
         match drafted.map_err(|error| failed(&op.path, &error))? {
             Drafted::Changed => Err(ReplicaError::Changed { path: op.path.clone() }),
-            Drafted::Done => Ok(Done { now: entry_after(op), kept: None }),
+            Drafted::Done => {
+                gone.remove(&op.path);
+                match &op.kind {
+                    OpKind::Remove => drop(gone.insert(op.path.clone())),
+                    OpKind::Move { from } => {
+                        gone.insert(from.clone());
+                        gone.extend(below.into_iter().map(|(path, _)| path));
+                    }
+                    OpKind::MakeFolder | OpKind::Put { .. } | OpKind::SetExecutable { .. } => {}
+                }
+                Ok(Done { now: entry_after(op), kept: None })
+            }
         }
     }
 
@@ -113,15 +143,26 @@ impl<'a> ViewSide<'a> {
         let known = known.map(|(seq, id)| LastCommit { seq, id });
         // The greater of both: the index may be a new one, the memory older by one commit that no peer heard of.
         let last = [remembered, known].into_iter().flatten().max_by_key(|last| last.seq);
+        let sealing = self.signer.keys.sealing().map_err(|error| lost(&error))?;
+        let content = match &sealing {
+            None => content_of(state.book, records).map_err(|error| lost(&error))?,
+            Some((_, key)) => sealed_content_of(state.book, records, key, &|book, record, content| {
+                self.seal_standing(book, record, content, key)
+            })?,
+        };
         let draft = Draft {
             library: self.signer.library,
             after: last.map(|last| (last.seq, last.id)),
-            content: content_of(state.book, records).map_err(|error| lost(&error))?,
+            content,
             made_at_ms: clock::now_ms(),
             covers: 0,
             records,
         };
-        let commit = Commit::sign(&self.signer.key, &draft).map_err(|error| lost(&error))?;
+        let signed = match &sealing {
+            None => Commit::sign(&self.signer.key, &draft),
+            Some((epoch, key)) => Commit::sign_sealed(&self.signer.key, &draft, (*epoch, key)),
+        };
+        let commit = signed.map_err(|error| lost(&error))?;
         let votes = votes_of(&self.signer.policy, records, state.book).map_err(|error| lost(&error))?;
         let taken = state.book.take_own(&commit, records, &votes, clock::now_ms());
         taken.map_err(|error| lost(&error))?;
@@ -129,6 +170,30 @@ impl<'a> ViewSide<'a> {
         self.signer.memory.write(last).map_err(|error| lost(&error))?;
         state.made += 1;
         Ok(())
+    }
+}
+
+impl ViewSide<'_> {
+    /// Seals a file that stands on this disk, and was not sealed with this key yet: one that was moved.
+    fn seal_standing(
+        &self,
+        book: &LibraryBook,
+        record: &Record,
+        content: &FileContent,
+        key: &EpochKey,
+    ) -> Result<Vec<(Hash, Tag)>, ReplicaError> {
+        for place in book.places_of(&content.hash).map_err(|error| lost(&error))? {
+            if self.local.file_path(&place).is_none() {
+                continue;
+            }
+            let kind = Kind::File(*content);
+            let entry = Entry { kind, modified_ns: 0, stamp: Stamp::default() };
+            let mut source = self.local.source(&place, &entry);
+            if let Ok(sealed) = seal_file(&mut *source, &record.path, content, key) {
+                return Ok(sealed);
+            }
+        }
+        Err(ReplicaError::Changed { path: record.path.clone() })
     }
 }
 
@@ -234,8 +299,18 @@ impl Replica for ViewSide<'_> {
             return jobs.into_iter().map(|_| Err(error.clone())).collect();
         }
         let mut computed = Vec::new();
+        let sealing = match self.signer.keys.sealing() {
+            Ok(sealing) => sealing.map(|(_, key)| key),
+            Err(error) => {
+                let error = lost(&error);
+                return jobs.into_iter().map(|_| Err(error.clone())).collect();
+            }
+        };
         let mut stage = |mut job: StageJob| {
             if job.content.len > 0 {
+                if let Some(key) = &sealing {
+                    seal_job(state.book, &mut job, key)?;
+                }
                 let known = state.book.digest(&job.content.hash).map_err(|error| lost(&error))?;
                 if known.is_none() {
                     computed.push((job.content.hash, digest_of(&mut *job.source, &job.path, &job.content)?));
@@ -262,8 +337,22 @@ impl Replica for ViewSide<'_> {
 
     fn perform(&self, _: RunId, ops: Vec<(Op, Option<Staged>)>) -> Vec<Result<Done, ReplicaError>> {
         let mut state = self.lock();
-        ops.into_iter().map(|(op, _)| self.perform_one(&mut state, &op)).collect()
+        let drafter = match self.drafter(state.book) {
+            Ok(drafter) => drafter,
+            Err(error) => return ops.into_iter().map(|_| Err(error.clone())).collect(),
+        };
+        ops.into_iter().map(|(op, _)| self.perform_one(&mut state, &op, drafter)).collect()
     }
+}
+
+/// Remembers what the file of a job is sealed to, if that is not known: a file that changes meanwhile fails alone, before anything is signed.
+fn seal_job(book: &mut LibraryBook, job: &mut StageJob, key: &EpochKey) -> Result<(), ReplicaError> {
+    let id = key.id();
+    if book.sealed(&id, &job.content.hash).map_err(|error| lost(&error))?.is_some() {
+        return Ok(());
+    }
+    let chunks = seal_file(&mut *job.source, &job.path, &job.content, key)?;
+    book.put_sealed(&id, &job.content.hash, &chunks).map_err(|error| lost(&error))
 }
 
 /// What stands at the path of an operation after it.
@@ -285,10 +374,23 @@ fn entry_after(op: &Op) -> Option<Entry> {
     }
 }
 
+/// What a run sees below the folder that an operation takes away.
+fn below_of(op: &Op, reader: &BookReader<'_>) -> Result<Vec<(TreePath, Entry)>, ReplicaError> {
+    let place = match &op.kind {
+        OpKind::Remove => &op.path,
+        OpKind::Move { from } => from,
+        OpKind::MakeFolder | OpKind::Put { .. } | OpKind::SetExecutable { .. } => return Ok(Vec::new()),
+    };
+    reader.book.rows_below(place).map_err(|error| failed(place, &error))
+}
+
 /// What drafts read of the index.
 struct BookReader<'a> {
     book: &'a LibraryBook,
     me: NodeId,
+    /// Whether any proposal of this node waits.
+    has_held: bool,
+    keys: Arc<LibraryKeys>,
 }
 
 impl ViewReader for BookReader<'_> {
@@ -298,22 +400,27 @@ impl ViewReader for BookReader<'_> {
         self.book.heads(path)
     }
 
-    fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Head)>, IndexError> {
-        let (mut found, mut start): (Vec<(TreePath, Head)>, _) = (Vec::new(), place.clone());
-        loop {
-            let page = self.book.view(Some(place), Some(&start), PAGE_ENTRIES)?;
-            let Some(last) = page.last() else { return Ok(found) };
-            start = last.path.clone();
-            found.extend(page.into_iter().map(|entry| (entry.path, entry.winner)));
-        }
+    fn row(&self, path: &TreePath) -> Result<Option<Entry>, IndexError> {
+        self.book.row(path)
+    }
+
+    fn below(&self, place: &TreePath) -> Result<Vec<(TreePath, Entry)>, IndexError> {
+        self.book.rows_below(place)
     }
 
     fn sha256(&self, hash: &ContentHash) -> Result<Option<[u8; 32]>, IndexError> {
         Ok(self.book.digest(hash)?.and_then(|digest| digest.sha256))
     }
 
-    fn proposed(&self, path: &TreePath) -> Result<Option<bool>, IndexError> {
-        self.book.held_at(&self.me, path)
+    fn proposed(&self, path: &TreePath) -> Result<Option<Vector>, IndexError> {
+        if !self.has_held {
+            return Ok(None);
+        }
+        let Some((seq, place)) = self.book.held_at(&self.me, path)? else { return Ok(None) };
+        let bytes = self.book.commit(&self.me, seq)?;
+        let records = bytes.and_then(|bytes| self.keys.records_of(&Commit::decode(bytes).ok()?).ok());
+        let records = records.unwrap_or_default();
+        Ok(records.into_iter().nth(place as usize).map(|record| record.vector))
     }
 }
 
@@ -351,6 +458,3 @@ fn failed(path: &TreePath, error: &IndexError) -> ReplicaError {
 fn lost(error: &dyn std::fmt::Display) -> ReplicaError {
     ReplicaError::Gone(format!("cannot record changes of the library: {error}"))
 }
-
-/// Entries of a view that are read at once.
-const PAGE_ENTRIES: usize = 4096;

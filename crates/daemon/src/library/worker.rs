@@ -8,19 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use swarm_core::base::NodeId;
+use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::SigningKey;
 use swarm_files::GatheredStore;
 use swarm_index::{ProposalEnd, Stored, ViewFigures};
+use swarm_library::limits::GRANTS_MAX;
 use swarm_library::{
-    Commit, CommitId, Frontier, LibraryKey, Outcome, Policy, Position, Proposal, SignedVote, Subject,
-    Verdict, Vote, votes_digest,
+    Commit, CommitId, Frontier, LibraryKey, Outcome, Policy, Position, Proposal, SignedGrant, SignedVote,
+    Subject, Verdict, Vote, grants_digest, votes_digest,
 };
 use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ask::{Answer, Question};
 use super::error::LibraryError;
+use super::keys::LibraryKeys;
 use super::places::LibraryPlaces;
 use super::policies::ToldPolicy;
 use super::session::{Opening, PassReport, Session};
@@ -37,8 +39,14 @@ pub(crate) enum Input {
     Packed(Vec<Bytes>),
     /// Votes whose signatures hold.
     Votes(Vec<SignedVote>),
+    /// Grants of keys whose signatures hold.
+    Grants(Vec<SignedGrant>),
+    /// A node that counts told of this library, and whether it is sealed.
+    Heard { is_sealed: bool },
     /// Contents that are whole on the disk.
     Arrived(Vec<ContentHash>, Arc<GatheredStore>),
+    /// All that was wanted of a content came.
+    Completed(ContentId, Arc<GatheredStore>),
     /// Files that are wanted cannot be fetched, for this reason.
     FetchTrouble(String),
     /// Something may have changed at these places, or anywhere.
@@ -58,10 +66,16 @@ pub(crate) enum Input {
 pub(crate) struct LibraryState {
     pub(crate) frontier: Frontier,
     pub(crate) votes_digest: [u8; 32],
+    /// Somebody that counts was heard about it.
+    pub(crate) is_heard: bool,
+    /// `None` without grants of keys.
+    pub(crate) grants_digest: Option<[u8; 32]>,
     pub(crate) policy: Policy,
     /// It is that of peers, since the library's file has none.
     pub(crate) is_policy_taken_over: bool,
     pub(crate) figures: ViewFigures,
+    /// Something happened after the figures were taken.
+    pub(crate) are_figures_old: bool,
     pub(crate) activity: String,
     /// Why it stands still.
     pub(crate) trouble: Option<String>,
@@ -83,6 +97,10 @@ pub(crate) struct LibraryState {
 pub(crate) enum Output {
     /// Contents that paths wait for.
     Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// Nothing waits for bytes: what fetches left is of no use.
+    WantsNothing(LibraryKey),
+    /// Contents that a mirror fetches whole.
+    Mirror(LibraryKey, Vec<ContentId>),
     /// Files come, and there is no sync target.
     NeedsTarget(LibraryKey),
     /// Its state changed: peers are to hear of it.
@@ -94,11 +112,16 @@ pub(crate) enum Output {
 pub(crate) struct LibraryHandle {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) state: watch::Receiver<LibraryState>,
+    /// Contents of libraries with a greater one are fetched first.
+    pub(crate) priority: i8,
     pub(crate) index_path: PathBuf,
     pub(crate) places: Arc<LibraryPlaces>,
     pub(crate) stop: Arc<AtomicBool>,
     /// Where contents are fetched into; nothing while there is no sync target.
     pub(crate) fetched: watch::Receiver<Option<FetchedFolder>>,
+    pub(crate) keys: Arc<LibraryKeys>,
+    /// Whether contents are fetched whole, whoever wants what of them.
+    pub(crate) is_mirror: watch::Receiver<bool>,
 }
 
 /// A folder that contents are fetched into.
@@ -134,13 +157,17 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     };
     let (state, state_watch) = watch::channel(known.clone());
     let (fetched, fetched_watch) = watch::channel(session.fetched_folder());
+    let (mirror, mirror_watch) = watch::channel(session.settings.is_mirror);
     let handle = LibraryHandle {
         inputs: inputs.clone(),
         state: state_watch,
+        priority: session.settings.priority,
         index_path: session.index_path(),
         places: Arc::clone(&session.places),
         stop: Arc::clone(&stop),
         fetched: fetched_watch,
+        keys: Arc::clone(&session.signer.keys),
+        is_mirror: mirror_watch,
     };
     let mut worker = Worker {
         session,
@@ -151,12 +178,14 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         outputs,
         state,
         fetched,
+        mirror,
         stop,
         watchers: Watchers::default(),
         known,
         approved_here: false,
         figured_at: None,
-        are_figures_due: false,
+        pruned_at: None,
+        looked_at: None,
         is_complete_look_due: true,
     };
     let runtime = tokio::runtime::Handle::current();
@@ -174,14 +203,17 @@ struct Worker {
     outputs: mpsc::Sender<Output>,
     state: watch::Sender<LibraryState>,
     fetched: watch::Sender<Option<FetchedFolder>>,
+    mirror: watch::Sender<bool>,
     stop: Arc<AtomicBool>,
     watchers: Watchers,
     known: LibraryState,
     /// Somebody said yes to the deletions that this disk shows.
     approved_here: bool,
     figured_at: Option<Instant>,
-    /// The figures are older than what they are about.
-    are_figures_due: bool,
+    /// When expired versions were looked for last.
+    pruned_at: Option<Instant>,
+    /// When everything was looked at last.
+    looked_at: Option<Instant>,
     is_complete_look_due: bool,
 }
 
@@ -218,6 +250,10 @@ impl Worker {
     fn run(&mut self, runtime: &tokio::runtime::Handle) {
         self.watch();
         let mut due = Due { pass: true, look: Some(Places::Everywhere), tally: true };
+        let begun = self.look_after_keys(&mut due).and_then(|()| self.take_all_carried(&mut due));
+        if let Err(error) = begun {
+            self.trouble(&error);
+        }
         loop {
             if let Err(error) = self.work(&due) {
                 self.trouble(&error);
@@ -226,7 +262,8 @@ impl Worker {
             self.publish();
             due = Due::default();
             let wait = match self.known.trouble {
-                _ if self.are_figures_due => FIGURES_INTERVAL,
+                _ if self.known.are_figures_old => FIGURES_INTERVAL,
+                None if self.is_complete_look_due => COMPLETE_LOOK_PAUSE,
                 Some(_) => TROUBLE_PAUSE,
                 None => TICK,
             };
@@ -235,7 +272,7 @@ impl Worker {
                 Ok(None) => return,
                 Err(_) if self.stop.load(Ordering::Relaxed) => return,
                 // What is due then is done in any case.
-                Err(_) if self.are_figures_due => {}
+                Err(_) if self.known.are_figures_old => {}
                 Err(_) => self.on_tick(&mut due),
                 Ok(Some(input)) => {
                     self.take_noting(input, &mut due);
@@ -259,6 +296,28 @@ impl Worker {
         if !self.known.refused.is_empty() {
             due.pass = true;
         }
+        if self.wants_nothing() {
+            self.say(Output::WantsNothing(self.library));
+        }
+    }
+
+    /// An index that cannot be read says so at the next look.
+    fn wants_nothing(&self) -> bool {
+        let is_quiet =
+            self.known.trouble.is_none() && self.known.refused.is_empty() && self.known.conflicts == 0;
+        is_quiet
+            && self.session.arrivals.is_empty()
+            && self.session.book.parked_contents(None, 1).is_ok_and(|parked| parked.is_empty())
+    }
+
+    /// What a run writes is told by watchers as well: while many files come, everything is looked at now and then, and not for each of them.
+    fn take_hint(&mut self, places: Option<Vec<TreePath>>, due: &mut Due) {
+        let is_recent = self.looked_at.is_some_and(|at| at.elapsed() < COMPLETE_LOOK_PAUSE);
+        if places.is_none() && is_recent {
+            self.is_complete_look_due = true;
+        } else {
+            due.look(places);
+        }
     }
 
     fn take_noting(&mut self, input: Input, due: &mut Due) {
@@ -271,24 +330,46 @@ impl Worker {
         match input {
             Input::Commit(commit) => self.take_commit(&commit, due)?,
             Input::Votes(votes) => self.take_votes(&votes, due)?,
+            Input::Grants(grants) => {
+                if self.session.take_grants(&grants, &self.authors)? {
+                    self.look_after_keys(due)?;
+                }
+            }
+            Input::Heard { is_sealed } => {
+                due.pass |= !self.session.is_heard;
+                self.session.is_heard = true;
+                if is_sealed {
+                    self.session.signer.keys.require();
+                }
+            }
+            Input::Arrived(hashes, store) if self.session.settings.is_mirror => {
+                self.session.keep(&hashes, &store)
+            }
+            Input::Completed(content, store) => self.session.note_mirrored(content, &store)?,
             Input::Arrived(hashes, store) => {
                 self.known.fetch_trouble = None;
+                let hashes = self.session.proven(hashes, &store)?;
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }
-                due.pass |= self.session.book.unpark(&hashes)? > 0;
+                // A conflict may have waited for them.
+                due.pass |= self.session.book.unpark(&hashes)? > 0 || self.known.conflicts > 0;
             }
+            // A mirror fetches contents whole.
+            Input::Packed(_) if self.session.settings.is_mirror => {}
             Input::Packed(files) => {
                 let hashes: Vec<ContentHash> =
                     files.into_iter().map(|bytes| self.session.arrivals.insert_packed(bytes)).collect();
                 due.pass |= self.session.book.unpark(&hashes)? > 0;
             }
             Input::FetchTrouble(why) => self.known.fetch_trouble = Some(why),
-            Input::Look(places) => due.look(places),
+            Input::Look(places) => self.take_hint(places, due),
             Input::Settings(settings) => {
                 self.session.set_settings(*settings)?;
                 self.set_policy(due)?;
                 self.fetched.send_replace(self.session.fetched_folder());
+                self.mirror.send_replace(self.session.settings.is_mirror);
+                self.look_after_keys(due)?;
                 self.watch();
                 self.known.trouble = None;
                 due.tally = true;
@@ -341,7 +422,24 @@ impl Worker {
         }
         due.tally = true;
         self.authors = authors;
-        self.set_policy(due)
+        self.set_policy(due)?;
+        self.look_after_keys(due)
+    }
+
+    /// Takes and gives keys, and takes the commits that a new key opens.
+    fn look_after_keys(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        if self.session.look_after_keys(&self.authors)? {
+            self.take_all_carried(due)?;
+            due.pass = true;
+        }
+        Ok(())
+    }
+
+    fn take_all_carried(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        for author in self.authors.clone() {
+            due.pass |= self.session.take_carried(&author)? > 0;
+        }
+        Ok(())
     }
 
     fn set_policy(&mut self, due: &mut Due) -> Result<(), LibraryError> {
@@ -381,11 +479,21 @@ impl Worker {
         if self.session.settings.is_paused {
             return Ok(());
         }
+        if self.session.settings.is_mirror {
+            let lacking = self.session.unmirrored(&self.authors)?;
+            if !lacking.is_empty() {
+                self.say(Output::Mirror(self.library, lacking));
+            }
+            self.known.trouble = None;
+            self.known.is_scanned = true;
+            return Ok(());
+        }
         if let Some(places) = &due.look {
             self.activity("looking at the folders");
             match places {
                 Places::Everywhere => {
                     self.session.look(None, false)?;
+                    self.looked_at = Some(clock::moment());
                     self.is_complete_look_due = false;
                 }
                 Places::At(places) => {
@@ -402,6 +510,10 @@ impl Worker {
         if due.pass || due.look.is_some() || due.tally {
             let report = self.session.pass(self.approved_here)?;
             self.take_report(report);
+        }
+        if self.pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_INTERVAL) {
+            self.session.prune()?;
+            self.pruned_at = Some(clock::moment());
         }
         self.known.trouble = None;
         Ok(())
@@ -457,16 +569,9 @@ impl Worker {
             };
             if end == ProposalEnd::Approved {
                 self.session.take_held(&known.id)?;
-                self.session.book.end_proposal(&known.id, end, now_ms)?;
-                continue;
             }
-            let paths = self.session.book.end_proposal(&known.id, end, now_ms)?;
-            if known.author == me {
-                // What this disk shows is not what the view says any more: the next pass brings it back.
-                for path in &paths {
-                    self.session.book.restore_row(path)?;
-                }
-            }
+            // What this disk shows may not be what the view says any more: the next pass brings it back.
+            self.session.book.end_proposal(&known.id, end, &me, now_ms)?;
         }
         Ok(())
     }
@@ -504,15 +609,18 @@ impl Worker {
         let ids =
             votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).map(|vote| vote.id());
         self.known.votes_digest = votes_digest(ids);
+        self.known.is_heard = self.session.is_heard;
+        let grants = self.session.book.grant_ids(GRANTS_MAX)?;
+        self.known.grants_digest = (!grants.is_empty()).then(|| grants_digest(grants));
         self.known.proposals = self.session.book.proposals(false)?.len() as u64;
         let activity = if self.session.settings.is_paused { "paused" } else { "" };
         activity.clone_into(&mut self.known.activity);
         let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= FIGURES_INTERVAL);
-        self.are_figures_due = !is_due;
         if is_due {
             self.known.figures = self.session.book.figures()?;
             self.figured_at = Some(clock::moment());
         }
+        self.known.are_figures_old = !is_due;
         Ok(())
     }
 
@@ -558,7 +666,8 @@ impl Worker {
         why: &str,
         due: &mut Due,
     ) -> Result<Answer, LibraryError> {
-        let proposals = self.session.book.proposals(false)?;
+        // What has ended here may still wait elsewhere for a yes of this node.
+        let proposals = self.session.book.proposals(verdict == Verdict::Yes)?;
         let found: Vec<_> =
             proposals.iter().filter(|known| known.id.to_string().starts_with(prefix)).collect();
         let [known] = found.as_slice() else {
@@ -596,4 +705,8 @@ const PLACES_MAX: usize = 10_000;
 const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 /// Votes of one library.
 const VOTES_MAX: usize = 64 << 10;
+/// Everything is looked at no more often than this for what watchers tell.
+const COMPLETE_LOOK_PAUSE: Duration = Duration::from_secs(2);
+/// How often expired versions are looked for.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 const DAY_MS: u64 = 24 * 3600 * 1000;

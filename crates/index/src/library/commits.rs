@@ -84,13 +84,7 @@ impl LibraryBook {
 
     /// The bytes of a commit.
     pub fn commit(&self, author: &NodeId, seq: u64) -> Result<Option<Bytes>, IndexError> {
-        self.read(|db| {
-            let Some(author) = known_number_of(db, author)? else { return Ok(None) };
-            let mut found = db.prepare_cached("SELECT bytes FROM commits WHERE author = ?1 AND seq = ?2")?;
-            let bytes: Option<Vec<u8>> =
-                found.query_row(params![author, seq.cast_signed()], |row| row.get(0)).optional()?;
-            Ok(bytes.map(Bytes::from))
-        })
+        self.read(|db| Ok(bytes_of(db, author, seq)?.map(Bytes::from)))
     }
 
     /// The bytes of a commit with this id.
@@ -189,7 +183,13 @@ pub(super) fn mark_applied(db: &Connection, commit: &Commit) -> Result<(), Fault
     Ok(())
 }
 
-fn last_of(db: &Connection, author: &NodeId) -> Result<Option<(u64, CommitId)>, Fault> {
+pub(super) fn bytes_of(db: &Connection, author: &NodeId, seq: u64) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(author) = known_number_of(db, author)? else { return Ok(None) };
+    let mut found = db.prepare_cached("SELECT bytes FROM commits WHERE author = ?1 AND seq = ?2")?;
+    Ok(found.query_row(params![author, seq.cast_signed()], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn last_of(db: &Connection, author: &NodeId) -> Result<Option<(u64, CommitId)>, Fault> {
     let Some(author) = known_number_of(db, author)? else { return Ok(None) };
     let sql = "SELECT seq, id FROM commits WHERE author = ?1 ORDER BY seq DESC LIMIT 1";
     let mut found = db.prepare_cached(sql)?;

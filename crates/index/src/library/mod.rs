@@ -11,6 +11,7 @@ mod figures;
 mod heads;
 mod parked;
 mod proposals;
+mod sealed;
 mod take;
 mod whiteouts;
 
@@ -89,6 +90,10 @@ CREATE INDEX IF NOT EXISTS parked_content ON parked (content);
 CREATE TABLE IF NOT EXISTS whiteouts (path BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS heads_lost ON heads (path) WHERE is_winner = 0;
 CREATE TABLE IF NOT EXISTS digests (content BLOB PRIMARY KEY NOT NULL, sha256 BLOB, chunks BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS grants (id BLOB PRIMARY KEY NOT NULL, granter BLOB NOT NULL, bytes BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sealed (key BLOB NOT NULL, content BLOB NOT NULL, chunks BLOB NOT NULL, PRIMARY KEY (key, content)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS manifests (content BLOB PRIMARY KEY NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS mirrored (content BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS flags (
     content BLOB NOT NULL, path BLOB NOT NULL, source BLOB, times INTEGER NOT NULL, PRIMARY KEY (content, path)
 ) WITHOUT ROWID;

@@ -6,7 +6,7 @@ use swarm_library::{Commit, CommitId, Record};
 use swarm_sync::TreePath;
 
 use super::LibraryBook;
-use super::authors::{node_of, number_of};
+use super::authors::{known_number_of, node_of, number_of};
 use crate::IndexError;
 use crate::error::Fault;
 use crate::row::{key_of, path_of};
@@ -106,14 +106,21 @@ impl LibraryBook {
         })
     }
 
-    /// Whether a change of `author` at a path waits, and whether it deletes.
-    pub fn held_at(&self, author: &NodeId, path: &TreePath) -> Result<Option<bool>, IndexError> {
+    /// The last change of `author` at a path that waits: the number of its commit, and its place there.
+    pub fn held_at(&self, author: &NodeId, path: &TreePath) -> Result<Option<(u64, u32)>, IndexError> {
         self.read(|db| {
-            let sql =
-                "SELECT is_deletion FROM held WHERE path = ?1 AND author = ?2 ORDER BY seq DESC LIMIT 1";
-            let row = params![key_of(path), number_of(db, author)?];
-            Ok(db.prepare_cached(sql)?.query_row(row, |row| row.get(0)).optional()?)
+            let sql = "SELECT seq, place FROM held WHERE path = ?1 AND author = ?2 ORDER BY seq DESC LIMIT 1";
+            let Some(author) = known_number_of(db, author)? else { return Ok(None) };
+            let found = db.prepare_cached(sql)?.query_row(params![key_of(path), author], |row| {
+                Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
+            });
+            Ok(found.optional()?)
         })
+    }
+
+    /// Whether any change of an author waits.
+    pub fn has_held(&self, author: &NodeId) -> Result<bool, IndexError> {
+        self.read(|db| has_held(db, author))
     }
 
     /// Whose changes at a path wait.
@@ -126,35 +133,6 @@ impl LibraryBook {
                 found.push(node_of(db, row.get(0)?)?);
             }
             Ok(found)
-        })
-    }
-
-    /// Notes how a proposal ended. Its records are forgotten, unless they were taken before; returns their paths.
-    pub fn end_proposal(
-        &mut self,
-        id: &CommitId,
-        end: ProposalEnd,
-        now_ms: u64,
-    ) -> Result<Vec<TreePath>, IndexError> {
-        self.write(|db| {
-            let place = db
-                .prepare_cached("SELECT author, seq FROM proposals WHERE id = ?1")?
-                .query_row([&id.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
-                .optional()?;
-            let Some((author, seq)) = place else { return Ok(Vec::new()) };
-            let mut paths = Vec::new();
-            {
-                let mut statement =
-                    db.prepare_cached("SELECT path FROM held WHERE author = ?1 AND seq = ?2")?;
-                let mut rows = statement.query([author, seq])?;
-                while let Some(row) = rows.next()? {
-                    paths.push(path_of(row.get_ref(0)?.as_blob()?)?);
-                }
-            }
-            db.prepare_cached("DELETE FROM held WHERE author = ?1 AND seq = ?2")?.execute([author, seq])?;
-            db.prepare_cached("UPDATE proposals SET ended = ?2, ended_at_ms = ?3 WHERE id = ?1")?
-                .execute(params![id.0, number_of_end(end), now_ms.cast_signed()])?;
-            Ok(paths)
         })
     }
 
@@ -230,6 +208,46 @@ pub(super) fn take_held(db: &Connection, commit: &Commit) -> Result<Vec<u32>, Fa
     };
     db.prepare_cached("DELETE FROM held WHERE author = ?1 AND seq = ?2")?.execute(row)?;
     Ok(places)
+}
+
+/// Whether a change of an author at a path waits.
+pub(super) fn is_held(db: &Connection, author: &NodeId, path: &TreePath) -> Result<bool, Fault> {
+    let Some(author) = known_number_of(db, author)? else { return Ok(false) };
+    let sql = "SELECT EXISTS (SELECT 1 FROM held WHERE path = ?1 AND author = ?2)";
+    Ok(db.prepare_cached(sql)?.query_row(params![key_of(path), author], |row| row.get(0))?)
+}
+
+/// Whether any change of an author waits.
+pub(super) fn has_held(db: &Connection, author: &NodeId) -> Result<bool, Fault> {
+    let Some(author) = known_number_of(db, author)? else { return Ok(false) };
+    let sql = "SELECT EXISTS (SELECT 1 FROM held WHERE author = ?1)";
+    Ok(db.prepare_cached(sql)?.query_row([author], |row| row.get(0))?)
+}
+
+/// Notes how a proposal ended, and forgets its records that were not taken. Returns its author, and the paths of these records.
+pub(super) fn end(
+    db: &Connection,
+    id: &CommitId,
+    end: ProposalEnd,
+    now_ms: u64,
+) -> Result<Option<(NodeId, Vec<TreePath>)>, Fault> {
+    let place = db
+        .prepare_cached("SELECT author, seq FROM proposals WHERE id = ?1")?
+        .query_row([&id.0], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        .optional()?;
+    let Some((author, seq)) = place else { return Ok(None) };
+    let mut paths = Vec::new();
+    {
+        let mut statement = db.prepare_cached("SELECT path FROM held WHERE author = ?1 AND seq = ?2")?;
+        let mut rows = statement.query([author, seq])?;
+        while let Some(row) = rows.next()? {
+            paths.push(path_of(row.get_ref(0)?.as_blob()?)?);
+        }
+    }
+    db.prepare_cached("DELETE FROM held WHERE author = ?1 AND seq = ?2")?.execute([author, seq])?;
+    db.prepare_cached("UPDATE proposals SET ended = ?2, ended_at_ms = ?3 WHERE id = ?1")?
+        .execute(params![id.0, number_of_end(end), now_ms.cast_signed()])?;
+    Ok(Some((node_of(db, author)?, paths)))
 }
 
 fn number_of_end(end: ProposalEnd) -> i64 {

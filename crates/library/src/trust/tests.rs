@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use swarm_core::base::NodeId;
@@ -8,7 +9,8 @@ use super::*;
 use crate::wire::{CommitPiece, Flag, Hello, ListedPeer, ListedUser, Part, Progress, RecipePiece, Refusal};
 use crate::wire::{RefusalCode, Standing};
 use crate::{
-    CommitId, Completion, Frontier, Guid, LibraryKey, Lock, Policy, SignedLock, SignedVote, Subject, Verdict,
+    CommitId, Completion, EpochKey, Frontier, GrantDraft, Guid, LibraryKey, Lock, Policy, SignedGrant,
+    SignedLock, SignedVote, Subject, Verdict,
 };
 
 const TRUSTS: [Trust; 3] = [Trust::Trusted, Trust::Untrusted, Trust::Mirror];
@@ -131,7 +133,17 @@ fn messages() -> Vec<(&'static str, Message)> {
         is_policy_taken_over: false,
         name: "films".to_owned(),
         guid: "g".to_owned(),
+        grants_digest: Some([1; 32]),
     };
+    let grant = GrantDraft {
+        library,
+        epoch: 1,
+        key: &EpochKey::from_bytes([1; 32]),
+        removed: &BTreeSet::new(),
+        nodes: &[],
+        made_at_ms: 1,
+    };
+    let grants = vec![SignedGrant::sign(&key, &grant).expect("signed")];
     let progress = Progress { library, completion: Completion::default(), activity: text() };
     let api = None;
     vec![
@@ -161,6 +173,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("Refusal", Message::Refusal(Refusal { library: None, code: RefusalCode::NotHere, why: text() })),
         ("RecipeRequest", Message::RecipeRequest { library, file, len: 1 }),
         ("RecipePiece", Message::RecipePiece(RecipePiece { library, file, part })),
+        ("KeyGrants", Message::KeyGrants { library, grants }),
     ]
 }
 
@@ -181,6 +194,7 @@ Lock            all x    all x    all x    . .
 Refusal         all x    all x    all x    all x
 RecipeRequest   all x    all x    all x    all x
 RecipePiece     all x    all x    all x    all x
+KeyGrants       all x    all x    all x    all x
 ";
 
 #[test]

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 use swarm_core::manifest::SigningKey;
 
 use super::*;
-use crate::{Guid, Lock, Subject, Verdict};
+use crate::limits::GRANT_NODES_MAX;
+use crate::{EpochKey, GrantDraft, Guid, Lock, Subject, Verdict};
 
 fn key() -> SigningKey {
     SigningKey::from_seed(&[1; 32])
@@ -27,6 +28,16 @@ fn longest_address() -> Address {
     let label = "a".repeat(62);
     let host = [label.as_str(); 4].join(".");
     format!("{host}:65535").parse().expect("an address")
+}
+
+fn longest_grant(library: LibraryKey) -> SignedGrant {
+    let nodes: Vec<_> =
+        (0..GRANT_NODES_MAX as u8).map(|at| (SigningKey::from_seed(&[at; 32]).public(), [at; 32])).collect();
+    let removed = nodes.iter().map(|(node, _)| *node).collect();
+    let key = EpochKey::from_bytes([1; 32]);
+    let (removed, nodes) = (&removed, nodes.as_slice());
+    let draft = GrantDraft { library, epoch: u32::MAX, key: &key, removed, nodes, made_at_ms: u64::MAX };
+    SignedGrant::sign(&self::key(), &draft).expect("signed")
 }
 
 /// The longest of each message that has a list.
@@ -61,7 +72,9 @@ fn longest() -> Vec<Message> {
             is_policy_taken_over: true,
             name: "Lib 1".to_owned(),
             guid: "jdfhdhdbe484746".to_owned(),
+            grants_digest: Some([1; 32]),
         }),
+        Message::KeyGrants { library, grants: vec![longest_grant(library); GRANTS_PER_FRAME_MAX] },
         Message::CommitsRequest {
             library,
             after: all.map(|number| After { author: numbered(number), seq: SEQ_MAX }).collect(),
@@ -233,7 +246,17 @@ fn standings() -> impl Strategy<Value = Standing> {
         |(library, positions, votes_digest, policy, is_policy_taken_over)| {
             let frontier = Frontier::from_positions(positions)?;
             let (name, guid) = ("films".to_owned(), "g".to_owned());
-            Some(Standing { library, frontier, votes_digest, policy, is_policy_taken_over, name, guid })
+            let grants_digest = votes_digest.map(|digest| [digest[0]; 32]);
+            Some(Standing {
+                library,
+                frontier,
+                votes_digest,
+                policy,
+                is_policy_taken_over,
+                name,
+                guid,
+                grants_digest,
+            })
         },
     )
 }
@@ -298,6 +321,13 @@ fn messages() -> impl Strategy<Value = Message> {
         .prop_map(|(library, file, len)| Message::RecipeRequest { library, file, len });
     let recipe_piece = (libraries(), hashes(), parts())
         .prop_map(|(library, file, part)| Message::RecipePiece(RecipePiece { library, file, part }));
+    let grants = (libraries(), any::<[u8; 3]>(), any::<[u32; 2]>()).prop_map(|(library, bytes, numbers)| {
+        let nodes = [(SigningKey::from_seed(&[bytes[0]; 32]).public(), [bytes[1]; 32])];
+        let (removed, key) = (BTreeSet::from([nodes[0].0]), EpochKey::from_bytes([bytes[2]; 32]));
+        let (epoch, made_at_ms) = (numbers[0].max(1), numbers[1].into());
+        let draft = GrantDraft { library, epoch, key: &key, removed: &removed, nodes: &nodes, made_at_ms };
+        Message::KeyGrants { library, grants: vec![SignedGrant::sign(&self::key(), &draft).expect("signed")] }
+    });
     let file = prop::collection::vec(any::<u8>(), 1..40).prop_map(bytes::Bytes::from);
     let pack = (libraries(), prop::collection::vec(file, 0..4))
         .prop_map(|(library, files)| Message::Pack { library, files });
@@ -316,6 +346,7 @@ fn messages() -> impl Strategy<Value = Message> {
         refusal,
         recipe_request,
         recipe_piece,
+        grants,
         pack,
     ]
 }

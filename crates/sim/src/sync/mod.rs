@@ -26,9 +26,12 @@ mod world;
 
 mod shrink;
 
+mod team;
+
 use std::collections::BTreeMap;
 
 pub use bug::Bug;
+pub use team::{TeamBug, shrink_team_world, team_world, team_worlds_to_catch};
 use world::Mode;
 
 /// What came of one world.

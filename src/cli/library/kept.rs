@@ -8,7 +8,9 @@ use super::super::args::{
 };
 use super::super::failure::Failure;
 use super::super::output;
-use super::{absolute, all_known, answer, files, known, odd, place, status, status_if_running};
+use super::{
+    absolute, all_known, answer, files, known, odd, place, status, status_if_running, until_taken_over,
+};
 use swarm_core::base::Category;
 use swarm_daemon::{Answer, LibraryStatus, Request, Status};
 use swarm_daemon_files::{ApprovalsChange, Guid, NewMount};
@@ -81,6 +83,7 @@ fn create(args: &LibraryCreateArgs, global: &Global) -> Result<(), Failure> {
         mounts.push(NewMount { dir: absolute(sync)?, libpath: "/".to_owned(), is_sync: true });
     }
     files(&args.folder, global)?.add_library(&args.name, &guid, &mounts)?;
+    until_taken_over(&args.folder, global, &guid)?;
     output::result(&guid)
 }
 

@@ -96,6 +96,19 @@ fn status_if_running(args: &DaemonDir, global: &Global) -> Result<Option<Status>
     }
 }
 
+/// Waits until a daemon that runs has taken over a library that was just written to its files: the next command may be about it.
+fn until_taken_over(args: &DaemonDir, global: &Global, guid: &Guid) -> Result<(), Failure> {
+    for _ in 0..TAKEN_OVER_LOOKS {
+        let Some(status) = status_if_running(args, global)? else { return Ok(()) };
+        if status.libraries.iter().any(|library| library.guid == guid.as_str()) {
+            return Ok(());
+        }
+        std::thread::sleep(TAKEN_OVER_INTERVAL);
+    }
+    output::note("the daemon has not taken it over yet: `swarm status` says what is wrong with its files");
+    Ok(())
+}
+
 /// How the daemon stands.
 fn status(args: &DaemonDir, global: &Global) -> Result<Status, Failure> {
     match daemon::ask(args, global, &Request::Status)? {
@@ -137,6 +150,9 @@ fn absolute(dir: &Path) -> Result<String, Failure> {
         Failure::new(Category::Usage, message)
     })
 }
+
+const TAKEN_OVER_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+const TAKEN_OVER_LOOKS: u32 = 50;
 
 /// A library, and a path in it: `LIBRARY`, `LIBRARY:/PATH` or `LIBRARY:PATH`.
 fn place(text: &str) -> (&str, Option<&str>) {

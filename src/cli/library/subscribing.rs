@@ -9,7 +9,7 @@ use super::super::output;
 use super::address::{Invitation, SCHEME};
 use super::joining::{CONTACT_LOOKS, trouble_of};
 use super::kept::SAME_INTERVAL;
-use super::{absolute, files, known, status_if_running};
+use super::{absolute, files, known, status_if_running, until_taken_over};
 use swarm_core::base::{Category, Shown};
 use swarm_daemon::Status;
 use swarm_daemon_files::{Guid, NewSubscription, Peer};
@@ -47,6 +47,7 @@ pub(in super::super) fn subscribe(args: &SubscribeArgs, global: &Global) -> Resu
     if status.is_none() {
         output::note("the daemon does not run: the files come when it is started");
     }
+    until_taken_over(&args.folder, global, &new.guid)?;
     output::result(&new.guid)
 }
 

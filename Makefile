@@ -69,6 +69,8 @@ book:
 worlds:
 	$(CARGO) run --release --locked -p swarm-sim -- sync --worlds $(WORLDS) --seed $(SEED)
 	$(CARGO) run --release --locked -p swarm-sim -- sync --bugs --worlds 1000 --seed $(SEED)
+	$(CARGO) run --release --locked -p swarm-sim -- team --worlds $(WORLDS) --seed $(SEED)
+	$(CARGO) run --release --locked -p swarm-sim -- team --bugs --worlds 1000 --seed $(SEED)
 
 # Writes the generated parts of docs/reference anew, which `make test` compares.
 reference:

@@ -209,9 +209,13 @@ impl DaemonFolder {
     }
 
     /// Changes how many must agree to what in a library.
-    pub fn set_approvals(&mut self, library: &str, change: &ApprovalsChange) -> Result<Reloaded, EditError> {
-        self.edit(FileName::Libraries, |json| {
-            let library = Followed::Library(library).entry_in(json)?;
+    pub fn set_approvals(
+        &mut self,
+        which: Followed<'_>,
+        change: &ApprovalsChange,
+    ) -> Result<Reloaded, EditError> {
+        self.edit(which.file(), |json| {
+            let library = which.entry_in(json)?;
             let mut approvals = library.get("approvals").cloned().unwrap_or_else(|| Json::object::<&str>([]));
             for (key, value) in change.values() {
                 approvals.set(key, value);

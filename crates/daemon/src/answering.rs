@@ -15,6 +15,7 @@ use crate::control::Call;
 use crate::daemon::{Desk, Running};
 use crate::exchange::{self, PeerLibrary, PeerState};
 use crate::library::{self, Answer, Deciding, Input, LibraryState, Question};
+use crate::policy_words;
 use crate::protocol::{Reply, Request};
 use crate::status::{
     LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,
@@ -424,7 +425,8 @@ fn percent(here: u64, all: u64, is_complete: bool) -> String {
 fn policy_differences(key: &LibraryKey, own: swarm_library::Policy, states: &[PeerState]) -> Vec<String> {
     let differs = |state: &PeerState| {
         let policy = state.libraries.get(key)?.policy?;
-        (policy != own).then(|| format!("{} {policy:?}", state.node.short()))
+        let words = policy_words::difference(&own, &policy)?;
+        Some(format!("{}: {words}", state.node.short()))
     };
     states.iter().filter_map(differs).collect()
 }

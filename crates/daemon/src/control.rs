@@ -116,7 +116,7 @@ pub struct AskError {
 impl AskError {
     /// The category of the cause.
     pub fn category(&self) -> Category {
-        Category::NoSource
+        Category::NoNode
     }
 }
 

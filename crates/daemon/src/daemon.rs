@@ -262,11 +262,20 @@ impl Desk {
         self.dial(targets);
     }
 
+    /// Whose records count in a library.
+    fn authors_of(&self, settings: &LibrarySettings) -> BTreeSet<NodeId> {
+        let me = self.endpoint.node_id();
+        let counts = |node: &&NodeId| **node == me || settings.version_of.is_none_or(|only| only == **node);
+        self.authors.iter().filter(counts).copied().collect()
+    }
+
     async fn apply_library(&mut self, key: LibraryKey, settings: LibrarySettings) {
+        let authors = self.authors_of(&settings);
         if let Some(Running::Works { handle, settings: known, .. }) = self.libraries.get_mut(&key) {
-            let _ = handle.inputs.send(LibraryInput::Authors(self.authors.clone())).await;
+            let _ = handle.inputs.send(LibraryInput::Authors(authors)).await;
             if *known != settings {
                 let _ = handle.inputs.send(LibraryInput::Settings(Box::new(settings.clone()))).await;
+                handle.priority = settings.priority;
                 *known = settings;
             }
             return;
@@ -275,7 +284,7 @@ impl Desk {
             settings: settings.clone(),
             folder: self.state.join(LIBRARIES_FOLDER).join(settings.guid.as_str()),
             key: self.endpoint.signing_key(),
-            authors: self.authors.clone(),
+            authors,
             outputs: self.outputs.clone(),
         };
         let running = match library::start(start) {

@@ -22,6 +22,7 @@ mod status;
 mod answering;
 mod daemon;
 mod error;
+mod policy_words;
 mod rejected;
 
 pub use control::{AskError, ask};

@@ -9,9 +9,10 @@ use swarm_daemon_files::{
 };
 use swarm_library::{Guid, LibraryKey, Policy, Role, Trust};
 use swarm_mounts::{MountKind, MountSpec};
+use swarm_sync::Retention;
 
 use crate::exchange::{Access, LibraryRule, PeerRule, Target, UserRule};
-use crate::library::{LibrarySettings, Retention};
+use crate::library::LibrarySettings;
 
 /// All that the files say, as the rest of the daemon goes by it.
 pub(crate) struct Settings {
@@ -54,7 +55,11 @@ impl Settings {
         });
         let users = users.collect();
         let rules = libraries.iter().map(|(key, settings)| {
-            let rule = LibraryRule { name: settings.name.clone(), guid: settings.guid.to_string() };
+            let rule = LibraryRule {
+                name: settings.name.clone(),
+                guid: settings.guid.to_string(),
+                from: settings.from.clone(),
+            };
             (*key, rule)
         });
         let access = Access { peers, users, libraries: rules.collect() };
@@ -81,6 +86,7 @@ fn of_library(library: &Library, default_root: &std::path::Path, min_free: u64) 
         includes: Vec::new(),
         excludes: Vec::new(),
         version_of: None,
+        from: None,
         is_mirror: library.role == Some(FileRole::Mirror),
         is_followed: false,
         is_paused: library.is_paused,
@@ -93,14 +99,17 @@ fn of_subscription(subscription: &Subscription, peers: &[Peer], min_free: u64) -
     let guid = Guid::new(subscription.guid.as_str()).ok()?;
     let target: PathBuf = subscription.local_sync_dir.clone();
     let mount = MountSpec { dir: target.clone(), libpath: None, kind: MountKind::SyncTarget, min_free };
-    let version_of = subscription.version_of.as_ref().and_then(|which| {
+    let node_of = |which: &String| {
         let is_it = |peer: &&Peer| {
             peer.name.as_ref() == Some(which)
                 || peer.address.to_string() == *which
                 || peer.node.is_some_and(|node| node.to_string() == *which)
         };
         peers.iter().find(is_it)?.node
-    });
+    };
+    let version_of = subscription.version_of.as_ref().map(|which| node_of(which).unwrap_or(NOBODY));
+    let from =
+        (!subscription.from.is_empty()).then(|| subscription.from.iter().filter_map(node_of).collect());
     let name =
         target.file_name().map_or_else(|| guid.to_string(), |name| name.to_string_lossy().into_owned());
     Some(LibrarySettings {
@@ -113,6 +122,7 @@ fn of_subscription(subscription: &Subscription, peers: &[Peer], min_free: u64) -
         includes: subscription.include.clone(),
         excludes: subscription.exclude.clone(),
         version_of,
+        from,
         is_mirror: false,
         is_followed: true,
         is_paused: subscription.is_paused,
@@ -132,9 +142,16 @@ fn policy_of(approvals: Approvals) -> Policy {
     }
 }
 
+/// What a file does not say is as in any sync: thirty days, the fewer the older they are.
 fn retention_of(retention: FileRetention) -> Retention {
     let FileRetention { days, count, bytes } = retention;
-    Retention { days, count, bytes }
+    let usual = Retention::default();
+    Retention {
+        max_age_secs: days.map(|days| u64::from(days) * 24 * 3600).or(usual.max_age_secs),
+        max_count: count.map(|count| count as usize),
+        max_bytes: bytes,
+        staggered: usual.staggered,
+    }
 }
 
 fn peer_rule(peer: &Peer) -> Option<(NodeId, PeerRule)> {
@@ -156,3 +173,6 @@ fn role_of(role: FileRole) -> Role {
         FileRole::Mirror => Role::Mirror,
     }
 }
+
+/// A peer that is named and not known: nobody has this key.
+const NOBODY: NodeId = NodeId::from_bytes([0; 32]);

@@ -268,7 +268,7 @@ fn lines(lines: &[String]) -> String {
 
 /// No work is under way.
 const DONE: u64 = u64::MAX;
-/// A world takes milliseconds; a thousand of them, for one planted bug, take a second.
-const STUCK_AFTER: Duration = Duration::from_secs(10);
+/// A world takes milliseconds; a thousand of them, for one planted bug, take seconds.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 /// Failing seeds that are printed.
 const FAILED_SHOWN: usize = 20;

@@ -77,7 +77,13 @@ pub(in super::super) enum LibraryCommand {
     /// List the files of a library, also those that are not on this disk
     Tree(LibraryTreeArgs),
     /// Look at the folders of a library now
-    Sync(LibraryArgs),
+    Sync {
+        #[command(flatten)]
+        of: LibraryArgs,
+        /// Wait until this machine and the connected peers have the same
+        #[arg(long)]
+        wait: bool,
+    },
     /// Forget a library; all its files stay
     Remove(LibraryArgs),
     /// Send and fetch nothing of a library for now
@@ -119,7 +125,7 @@ impl LibraryCommand {
             Self::Tree(args) => args.json,
             Self::Show { json, .. } | Self::Log { json, .. } | Self::Verify { json, .. } => *json,
             Self::Create(_)
-            | Self::Sync(_)
+            | Self::Sync { .. }
             | Self::Remove(_)
             | Self::Pause(_)
             | Self::Resume(_)
@@ -220,8 +226,8 @@ pub(in super::super) struct PatternArgs {
 
 #[derive(Debug, Args)]
 pub(in super::super) struct SubscribeArgs {
-    /// The library: its GUID, or the name under which a connected peer offers it
-    #[arg(value_name = "GUID|NAME")]
+    /// The library: its GUID, the name under which a connected peer offers it, or the address that `swarm share` printed
+    #[arg(value_name = "GUID|NAME|ADDRESS")]
     pub(in super::super) library: String,
     /// Folder that its files go to, for this library alone
     #[arg(value_name = "DIR")]
@@ -244,6 +250,8 @@ pub(in super::super) enum PeerCommand {
     Add(PeerAddArgs),
     /// List the peers, with those that others told of
     Ls(ListArgs),
+    /// Print the address of this daemon, for `swarm peer add` at the others
+    Me(DaemonDir),
     /// Let a peer's changes and votes count here
     Trust(PeerArgs),
     /// Let a peer's changes and votes count no more; what came before stays
@@ -403,9 +411,9 @@ pub(in super::super) struct ShareArgs {
     /// What the library is called
     #[arg(value_name = "NAME")]
     pub(in super::super) name: String,
-    /// The folder to share; made if it is missing
+    /// The folder to share, made if it is missing; without it, a library of this name that is here already
     #[arg(value_name = "DIR")]
-    pub(in super::super) target: PathBuf,
+    pub(in super::super) target: Option<PathBuf>,
     /// Invite one more machine, though one was let in before
     #[arg(long)]
     pub(in super::super) invite: bool,

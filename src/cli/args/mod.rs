@@ -207,7 +207,8 @@ impl Command {
                 | ManifestCommand::Sign { json, .. }
                 | ManifestCommand::Verify { json, .. },
             )
-            | Self::Cert(CertCommand::Ls { json, .. }) => *json,
+            | Self::Cert(CertCommand::Ls { json, .. })
+            | Self::Author(AuthorCommand::Ls { json, .. }) => *json,
             Self::Sync(args) => args.json,
             Self::Conflicts(args) => args.json,
             Self::Resolve(args) => args.json,
@@ -226,7 +227,6 @@ impl Command {
             Self::Library(command) => command.wants_json(),
             Self::Peer(PeerCommand::Ls(args)) => args.json,
             Self::User(UserCommand::Ls(args)) | Self::Users(args) => args.list.json,
-            Self::Author(AuthorCommand::Ls { json, .. }) => *json,
             Self::Author(AuthorCommand::Undo(args)) => args.json,
             Self::Approvals(args) => args.list.json,
             Self::Cert(CertCommand::Ca { .. } | CertCommand::Node { .. } | CertCommand::Revoke { .. })

@@ -3,7 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::super::failure::Failure;
+use swarm_core::base::Category;
 use swarm_core::manifest::Source;
+use swarm_daemon::Status;
+use swarm_daemon_files::{NewPeer, Secret};
 
 /// A shared library.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +55,46 @@ impl FromStr for Invitation {
         let name = decoded(name.trim_end_matches('/')).filter(|name| !name.is_empty()).ok_or_else(wrong)?;
         Ok(Self { source: source.to_owned(), name, secret })
     }
+}
+
+impl Invitation {
+    /// The peer that it names, which is trusted: who joins takes what it has.
+    pub(super) fn peer(&self) -> NewPeer {
+        let mut peer = NewPeer { address: self.source.clone(), trusted: true, ..NewPeer::default() };
+        if let Some(secret) = &self.secret {
+            peer.username = user_of(&self.name, secret);
+            peer.password = Secret::from(secret.clone());
+        }
+        peer
+    }
+
+    /// The GUID, once the peer offers the library to this node.
+    pub(super) fn offered(&self, status: &Status) -> Option<String> {
+        let node = self.source.split_once('@').map(|(node, _)| node);
+        let of_it = status.peers.iter().filter(|peer| peer.node.as_deref() == node);
+        let mut named = of_it.flat_map(|peer| &peer.libraries).filter(|library| library.name == self.name);
+        named.find(|library| !library.guid.is_empty()).map(|library| library.guid.clone())
+    }
+
+    pub(super) fn not_offered(&self, trouble: Option<String>) -> Failure {
+        let why = trouble.map(|why| format!(" ({why})")).unwrap_or_default();
+        let message = format!(
+            "`{}` does not offer `{}` to this node{why}: `swarm share` has to run there, and an address lets in once",
+            self.source, self.name
+        );
+        Failure::new(Category::NoSource, message)
+    }
+}
+
+/// The user that an invitation to a library is: each has its own, so that one who used an earlier one is not taken for a newcomer.
+pub(super) fn user_of(name: &str, secret: &str) -> String {
+    let number = blake3::hash(secret.as_bytes()).to_hex();
+    format!("{}{}", users_of(name), &number.as_str()[..8])
+}
+
+/// What the users of all invitations to a library begin with.
+pub(super) fn users_of(name: &str) -> String {
+    format!("invited to {name} ")
 }
 
 fn decoded(text: &str) -> Option<String> {

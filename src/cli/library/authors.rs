@@ -70,7 +70,7 @@ fn node(args: &AuthorUndoArgs, global: &Global) -> Result<String, Failure> {
     if let Some(node) = status.peers.iter().find(is_it).and_then(|peer| peer.node.clone()) {
         return Ok(node);
     }
-    let digits = args.node.to_ascii_lowercase();
+    let digits = args.node.trim_end_matches('…').to_ascii_lowercase();
     let is_id = digits.len() >= DIGITS_MIN && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let message = || {
         let known = "`swarm author ls` and `swarm peer ls` list nodes";

@@ -2,7 +2,6 @@
 //! the command ends when both sides have the same, or goes on with --watch.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::super::args::{Global, SyncArgs};
 use super::super::failure::Failure;
@@ -10,10 +9,11 @@ use super::super::output;
 use super::super::setup::{self, Interrupts};
 use super::absolute;
 use super::address::{Invitation, SCHEME};
-use super::sharing::{beside, status_of, user_of};
+use super::kept::{SAME_INTERVAL, SAME_LOOKS, is_same};
+use super::sharing::{beside, status_of};
 use swarm_core::base::{ByteLen, Category, Shown};
-use swarm_daemon::{Daemon, LibraryStatus, PeerLibraryStatus, PeerStatus, Status};
-use swarm_daemon_files::{DaemonFolder, Guid, NewPeer, NewSubscription, Secret};
+use swarm_daemon::{Daemon, LibraryStatus, PeerStatus, Status};
+use swarm_daemon_files::{DaemonFolder, Guid, NewSubscription};
 
 /// Whether the other folder is one of another machine.
 pub(in super::super) fn is_remote(args: &SyncArgs) -> bool {
@@ -81,11 +81,7 @@ fn prepare(dir: &Path, invitation: &Invitation) -> Result<(), Failure> {
             json.set("lan", false.into());
         })?;
     }
-    let mut peer = NewPeer { address: invitation.source.clone(), trusted: true, ..NewPeer::default() };
-    if let Some(secret) = &invitation.secret {
-        peer.username = user_of(&invitation.name);
-        peer.password = Secret::from(secret.clone());
-    }
+    let peer = invitation.peer();
     if invitation.secret.is_some() && !folder.peers().is_empty() && folder.subscriptions().is_empty() {
         folder.remove_peer(&invitation.source)?;
     }
@@ -122,12 +118,13 @@ impl Joining {
                     output::note(&line);
                     shown = line;
                 }
-                level = if is_same(here, &status) { level + 1 } else { 0 };
-                if !self.is_for_ever && (level >= LEVEL_LOOKS || here.held_here.is_some()) {
+                let is_linked = status.peers.iter().any(|peer| peer.connected);
+                level = if is_linked && is_same(here, &status) { level + 1 } else { 0 };
+                if !self.is_for_ever && (level >= SAME_LOOKS || here.held_here.is_some()) {
                     return self.verdict(here);
                 }
             }
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(SAME_INTERVAL).await;
         }
     }
 
@@ -160,7 +157,7 @@ impl Joining {
         let mut looks = 0;
         loop {
             let (offered, trouble) = match status_of(&self.dir).await {
-                Ok(status) => (self.offered(&status), trouble_of(&status)),
+                Ok(status) => (self.invitation.offered(&status), trouble_of(&status)),
                 // It starts.
                 Err(_) => (None, None),
             };
@@ -170,21 +167,10 @@ impl Joining {
             }
             looks += 1;
             if looks > CONTACT_LOOKS && !self.is_for_ever {
-                let why = trouble.map(|why| format!(" ({why})")).unwrap_or_default();
-                let message = format!(
-                    "`{}` does not offer `{}` to this node{why}: `swarm share` has to run there, and an address lets in once",
-                    self.invitation.source, self.invitation.name
-                );
-                return Err(Failure::new(Category::NoSource, message));
+                return Err(self.invitation.not_offered(trouble));
             }
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(SAME_INTERVAL).await;
         }
-    }
-
-    fn offered(&self, status: &Status) -> Option<String> {
-        let libraries = status.peers.iter().flat_map(|peer| &peer.libraries);
-        let mut named = libraries.filter(|library| library.name == self.invitation.name);
-        named.find(|library| !library.guid.is_empty()).map(|library| library.guid.clone())
     }
 
     /// From now on the other side knows this node by its key: what let it in is forgotten.
@@ -204,22 +190,11 @@ impl Joining {
     }
 }
 
-fn trouble_of(status: &Status) -> Option<String> {
+pub(super) fn trouble_of(status: &Status) -> Option<String> {
     status.peers.iter().find_map(|peer| peer.trouble.clone()).or_else(|| {
         let is_away = status.peers.iter().all(|peer: &PeerStatus| !peer.connected);
         is_away.then(|| "it does not answer".to_owned())
     })
-}
-
-/// Whether both have all of the same commits.
-fn is_same(here: &LibraryStatus, status: &Status) -> bool {
-    let is_it = |library: &&PeerLibraryStatus| library.guid == here.guid;
-    let of_peers = status.peers.iter().filter(|peer| peer.connected);
-    let there: Vec<&PeerLibraryStatus> =
-        of_peers.flat_map(|peer| peer.libraries.iter().filter(is_it)).collect();
-    here.state == "up to date"
-        && !there.is_empty()
-        && there.iter().all(|library| library.is_level && library.percent == "100.0")
 }
 
 fn progress(library: &LibraryStatus) -> String {
@@ -232,8 +207,5 @@ fn progress(library: &LibraryStatus) -> String {
     )
 }
 
-const INTERVAL: Duration = Duration::from_millis(300);
-/// Looks at which both sides have the same, before that is believed: a change that was just made is heard of within them.
-const LEVEL_LOOKS: u32 = 5;
 /// Half a minute.
-const CONTACT_LOOKS: u32 = 100;
+pub(super) const CONTACT_LOOKS: u32 = 100;

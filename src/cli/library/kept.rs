@@ -10,7 +10,7 @@ use super::super::failure::Failure;
 use super::super::output;
 use super::{absolute, all_known, answer, files, known, odd, place, status, status_if_running};
 use swarm_core::base::Category;
-use swarm_daemon::{Answer, LibraryStatus, Request};
+use swarm_daemon::{Answer, LibraryStatus, Request, Status};
 use swarm_daemon_files::{ApprovalsChange, Guid, NewMount};
 
 pub(in super::super) fn run(command: LibraryCommand, global: &Global) -> Result<(), Failure> {
@@ -20,9 +20,10 @@ pub(in super::super) fn run(command: LibraryCommand, global: &Global) -> Result<
         LibraryCommand::Show { of, json } => show(&of, json, global),
         LibraryCommand::Log { of, json, limit } => log(&of, json, limit, global),
         LibraryCommand::Tree(args) => tree(&args, global),
-        LibraryCommand::Sync(of) => {
+        LibraryCommand::Sync { of, wait } => {
             let request = Request::Sync { library: of.library.clone() };
-            answer(&of.folder, global, &request).map(drop)
+            answer(&of.folder, global, &request)?;
+            if wait { until_same(&of, global) } else { Ok(()) }
         }
         LibraryCommand::Remove(of) => remove(&of, global),
         LibraryCommand::Pause(of) => set_paused(&of, true, global),
@@ -94,10 +95,40 @@ pub(super) fn guid(wanted: Option<&str>) -> Result<Guid, Failure> {
     Guid::from_str(new.as_str()).map_err(wrong)
 }
 
+/// Waits until this machine and the connected peers have the same, or somebody has to decide something.
+fn until_same(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
+    let mut looks = 0;
+    loop {
+        let status = status(&of.folder, global)?;
+        let Some(library) = find(&status, &of.library) else {
+            return known(&files(&of.folder, global)?, &of.library).map(drop);
+        };
+        if library.state == "stopped" || library.state == "paused" || library.state == "held" {
+            let message = format!("library `{}` is {}: {}", library.name, library.state, library.activity);
+            return Err(Failure::new(Category::Undecided, message));
+        }
+        looks = if is_same(library, &status) { looks + 1 } else { 0 };
+        if looks >= SAME_LOOKS {
+            return Ok(());
+        }
+        std::thread::sleep(SAME_INTERVAL);
+    }
+}
+
+fn find<'a>(status: &'a Status, which: &str) -> Option<&'a LibraryStatus> {
+    status.libraries.iter().find(|library| library.name == which || library.guid == which)
+}
+
+/// Whether the connected peers and this machine have all of the same commits.
+pub(super) fn is_same(here: &LibraryStatus, status: &Status) -> bool {
+    let of_peers = status.peers.iter().filter(|peer| peer.connected);
+    let mut there = of_peers.flat_map(|peer| &peer.libraries).filter(|library| library.guid == here.guid);
+    here.state == "up to date" && there.all(|library| library.is_level && library.percent == "100.0")
+}
+
 fn show(of: &LibraryArgs, is_json: bool, global: &Global) -> Result<(), Failure> {
     let status = status(&of.folder, global)?;
-    let is_it = |library: &&LibraryStatus| library.name == of.library || library.guid == of.library;
-    let Some(library) = status.libraries.iter().find(is_it) else {
+    let Some(library) = find(&status, &of.library) else {
         return known(&files(&of.folder, global)?, &of.library).map(drop);
     };
     if is_json {
@@ -170,13 +201,6 @@ fn set_paused(of: &LibraryArgs, paused: bool, global: &Global) -> Result<(), Fai
 fn policy(args: &LibraryPolicyArgs, global: &Global) -> Result<(), Failure> {
     let mut folder = files(&args.of.folder, global)?;
     let library = known(&folder, &args.of.library)?;
-    if library.is_subscription {
-        let message = format!(
-            "library `{}` is subscribed to: it is kept as its authors' peers allow, and has no policy of its own here",
-            library.name
-        );
-        return Err(Failure::new(Category::Usage, message));
-    }
     let change = ApprovalsChange {
         delete: args.delete,
         moves: args.moves,
@@ -186,10 +210,15 @@ fn policy(args: &LibraryPolicyArgs, global: &Global) -> Result<(), Failure> {
         refuse_by_one: args.refuse_by_one,
     };
     if change != ApprovalsChange::default() {
-        folder.set_approvals(&library.name, &change)?;
+        folder.set_approvals(library.followed(), &change)?;
     }
-    let now = folder.libraries().iter().find(|known| known.name == library.name);
-    now.map_or(Ok(()), |library| output::text(&output::policy_text(&library.approvals)))
+    let guid = &library.guid;
+    let kept = folder.libraries().iter().find(|known| known.guid == *guid).map(|known| known.approvals);
+    let followed = folder.subscriptions().iter().find(|known| known.guid == *guid);
+    match kept.or_else(|| followed.and_then(|known| known.approvals)) {
+        Some(policy) => output::text(&output::policy_text(&policy)),
+        None => output::result("as the strictest of the trusted peers that have the library asks for"),
+    }
 }
 
 fn verify(of: &LibraryArgs, is_json: bool, global: &Global) -> Result<(), Failure> {
@@ -229,5 +258,8 @@ fn select(of: &LibraryArgs, patterns: &PatternArgs, global: &Global) -> Result<(
     Ok(())
 }
 
+/// Looks at which all have the same, before that is believed: a change that was just made is heard of within them.
+pub(super) const SAME_LOOKS: u32 = 5;
+pub(super) const SAME_INTERVAL: std::time::Duration = std::time::Duration::from_millis(300);
 /// Entries that are asked for at once.
 const PAGE_ENTRIES: usize = 4096;

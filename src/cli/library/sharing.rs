@@ -13,7 +13,7 @@ use super::super::failure::Failure;
 use super::super::output;
 use super::super::pair::interrupted;
 use super::super::setup::Interrupts;
-use super::address::Invitation;
+use super::address::{Invitation, user_of, users_of};
 use super::{absolute, odd};
 use std::path::{Path, PathBuf};
 use swarm_core::base::{Category, Shown};
@@ -26,14 +26,13 @@ pub(in super::super) async fn share(args: ShareArgs, global: &Global) -> Result<
     let is_running = swarm_daemon::ask(&dir, &Request::Status).is_ok();
     let mut folder = DaemonFolder::open(&dir)?;
     make_library(&mut folder, &args)?;
-    let secret = if args.invite || folder.peers().iter().all(|peer| !peer.trusted) {
+    let secret = if args.invite || is_running || folder.peers().iter().all(|peer| !peer.trusted) {
         Some(invite(&mut folder, &args.name)?)
     } else {
         None
     };
     let sharing = Sharing { dir: dir.clone(), name: args.name.clone(), secret };
     let served = if is_running {
-        output::note("the daemon of this folder runs already: it shares the library, too");
         tokio::select! {
             served = sharing.serve(false) => served,
             () = interrupts.next() => Err(interrupted()),
@@ -43,7 +42,7 @@ pub(in super::super) async fn share(args: ShareArgs, global: &Global) -> Result<
         beside(daemon, &mut interrupts, sharing.serve(true)).await
     };
     // What nobody used is of no use from now on.
-    let _ = folder.remove_user(&user_of(&args.name));
+    forget_invitations(&mut folder, &args.name);
     served
 }
 
@@ -53,11 +52,11 @@ pub(super) async fn beside(
     interrupts: &mut Interrupts,
     work: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    let over = CancellationToken::new();
+    let (over, signalled) = (CancellationToken::new(), CancellationToken::new());
     let running = daemon.run(async {
         tokio::select! {
             () = over.cancelled() => {}
-            () = interrupts.next() => {}
+            () = interrupts.next() => signalled.cancel(),
         }
     });
     tokio::pin!(running, work);
@@ -66,7 +65,8 @@ pub(super) async fn beside(
         done = &mut work => {
             over.cancel();
             running.await;
-            done
+            // What the work met at a daemon that was ending is no news.
+            if signalled.is_cancelled() { Err(interrupted()) } else { done }
         }
     }
 }
@@ -83,8 +83,13 @@ pub(super) async fn status_of(dir: &Path) -> Result<Status, Failure> {
 }
 
 fn make_library(folder: &mut DaemonFolder, args: &ShareArgs) -> Result<(), Failure> {
-    let dir = absolute(&args.target)?;
-    if let Some(known) = folder.libraries().iter().find(|known| known.name == args.name) {
+    let known = folder.libraries().iter().find(|known| known.name == args.name);
+    let Some(target) = &args.target else {
+        let message = format!("there is no library `{}` here: name the folder to share, too", args.name);
+        return known.map(drop).ok_or_else(|| Failure::new(Category::Usage, message));
+    };
+    let dir = absolute(target)?;
+    if let Some(known) = known {
         if known.mounts.iter().any(|mount| mount.dir == Path::new(&dir)) {
             return Ok(());
         }
@@ -101,16 +106,26 @@ fn invite(folder: &mut DaemonFolder, name: &str) -> Result<String, Failure> {
     let no_chance = || Failure::new(Category::Other, "the system gives no random bytes");
     let secret = swarm_daemon::new_guid().ok_or_else(no_chance)?.to_string();
     let hash = swarm_daemon::hash_password(&secret).ok_or_else(no_chance)?;
-    let user = user_of(name);
-    let _ = folder.remove_user(&user);
+    let user = user_of(name, &secret);
+    forget_invitations(folder, name);
     folder.add_user(&user, &hash, None)?;
     folder.set_user_role_in(&user, name, Some(Role::Viewer))?;
     Ok(secret)
 }
 
-/// The user that an invitation to a library is.
-pub(super) fn user_of(name: &str) -> String {
-    format!("invited to {name}")
+/// Those of earlier starts count no more.
+fn forget_invitations(folder: &mut DaemonFolder, name: &str) {
+    let prefix = users_of(name);
+    // As they are now: another process may have edited the file.
+    folder.reload();
+    let users: Vec<String> = folder.users().iter().map(|user| user.user.clone()).collect();
+    for user in users.iter().filter(|user| user.starts_with(&prefix)) {
+        if let Err(error) = folder.remove_user(user) {
+            output::note(format_args!(
+                "`{user}` may still come in: {error}; `swarm user remove` takes it out"
+            ));
+        }
+    }
 }
 
 struct Sharing {
@@ -135,6 +150,8 @@ impl Sharing {
                 Err(failure) => return Err(failure),
             };
             if !is_told {
+                // A daemon reads its files within a second: who comes earlier is not known.
+                tokio::time::sleep(READ_INTERVAL).await;
                 self.tell(&status)?;
                 is_told = true;
             }
@@ -155,7 +172,7 @@ impl Sharing {
         output::result(&address)?;
         if self.secret.is_some() {
             output::note(
-                "the first machine that runs `swarm sync DIR` with this address is let in, and trusted",
+                "the first machine to use it is let in, and trusted: `swarm sync DIR ADDRESS`, or `swarm subscribe ADDRESS DIR`",
             );
         } else {
             output::note("shared with the machines that were let in before; --invite lets in one more");
@@ -165,7 +182,8 @@ impl Sharing {
 
     /// Trusts the node that shows the invitation. Returns whether there was one.
     fn let_in(&self, status: &Status) -> Result<bool, Failure> {
-        let user = user_of(&self.name);
+        let Some(secret) = &self.secret else { return Ok(false) };
+        let user = user_of(&self.name, secret);
         let is_it = |peer: &&swarm_daemon::PeerStatus| peer.connected && peer.user.as_ref() == Some(&user);
         let Some(peer) = status.peers.iter().find(is_it) else { return Ok(false) };
         let Some(node) = &peer.node else { return Ok(false) };
@@ -183,3 +201,4 @@ impl Sharing {
 }
 
 const INTERVAL: Duration = Duration::from_millis(500);
+const READ_INTERVAL: Duration = Duration::from_secs(1);

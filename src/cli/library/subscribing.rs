@@ -6,15 +6,22 @@ use std::str::FromStr as _;
 use super::super::args::{Global, LibraryArgs, SubscribeArgs};
 use super::super::failure::Failure;
 use super::super::output;
+use super::address::{Invitation, SCHEME};
+use super::joining::{CONTACT_LOOKS, trouble_of};
+use super::kept::SAME_INTERVAL;
 use super::{absolute, files, known, status_if_running};
 use swarm_core::base::{Category, Shown};
 use swarm_daemon::Status;
-use swarm_daemon_files::{Guid, NewSubscription};
+use swarm_daemon_files::{Guid, NewSubscription, Peer};
 
 /// Follows a library. Who follows it already changes how.
 pub(in super::super) fn subscribe(args: &SubscribeArgs, global: &Global) -> Result<(), Failure> {
     let status = status_if_running(&args.folder, global)?;
-    let guid = find(&args.library, status.as_ref())?;
+    let guid = if args.library.starts_with(SCHEME) {
+        accept(args, global)?
+    } else {
+        find(&args.library, status.as_ref())?
+    };
     let new = NewSubscription {
         guid,
         local_sync_dir: absolute(&args.target)?,
@@ -56,6 +63,29 @@ pub(in super::super) fn unsubscribe(args: &LibraryArgs, global: &Global) -> Resu
     folder.remove_subscription(&library.guid)?;
     output::note(format_args!("`{}` follows the library no more; its files stay", Shown(&target)));
     Ok(())
+}
+
+/// Goes to the node that an address names, and finds the library there.
+fn accept(args: &SubscribeArgs, global: &Global) -> Result<Guid, Failure> {
+    let invitation: Invitation =
+        args.library.parse().map_err(|message: String| Failure::new(Category::Usage, message))?;
+    // Without it nobody goes there.
+    super::status(&args.folder, global)?;
+    let mut folder = files(&args.folder, global)?;
+    let node = invitation.source.split_once('@').map(|(node, _)| node);
+    let is_it = |peer: &Peer| peer.node.map(|node| node.to_string()).as_deref() == node;
+    if let Some(known) = folder.peers().iter().find(|peer| is_it(peer)) {
+        let address = known.address.to_string();
+        folder.remove_peer(&address)?;
+    }
+    folder.add_peer(&invitation.peer())?;
+    for _ in 0..CONTACT_LOOKS {
+        if let Some(guid) = invitation.offered(&super::status(&args.folder, global)?) {
+            return guid.parse().map_err(|error| Failure::new(Category::Integrity, format_args!("{error}")));
+        }
+        std::thread::sleep(SAME_INTERVAL);
+    }
+    Err(invitation.not_offered(trouble_of(&super::status(&args.folder, global)?)))
 }
 
 /// The library of this name or GUID that a peer offers; a GUID that nobody offers yet may be followed, too.

@@ -4,6 +4,7 @@
 //! fixed time.
 
 mod approvals;
+mod commands;
 mod conflicts;
 mod mounts;
 mod reload;

@@ -204,10 +204,18 @@ impl Contents {
         }
     }
 
+    /// The content that waited longest, of the library with the greatest priority.
+    fn next_waiting(&mut self) -> Option<(LibraryKey, ContentId)> {
+        let priority = |library: &LibraryKey| self.libraries.get(library).map(|handle| handle.priority);
+        let waiting = self.waiting.iter().enumerate();
+        let (at, _) = waiting.max_by_key(|(at, (library, _))| (priority(library), std::cmp::Reverse(*at)))?;
+        self.waiting.remove(at)
+    }
+
     /// Begins fetches, as long as there is room.
     async fn start_fetches(&mut self) {
         while self.joined.values().filter(|joined| joined.is_fetching).count() < FETCHES_MAX {
-            let Some((library, content)) = self.waiting.pop_front() else { return };
+            let Some((library, content)) = self.next_waiting() else { return };
             // One that was served until now is opened anew, with what is wanted of it.
             if self.joined.remove(&content).is_some() {
                 self.node.leave(content).await;

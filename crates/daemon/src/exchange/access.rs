@@ -1,7 +1,7 @@
 //! Who may have what: peers by trust, users by name and password. Invariant: a node that is neither a known peer nor a user gets nothing, and
 //! is not told whether a library is here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Argon2, PasswordHash};
@@ -39,6 +39,8 @@ pub(crate) struct Access {
 pub(crate) struct LibraryRule {
     pub(crate) name: String,
     pub(crate) guid: String,
+    /// The peers that it comes from; `None` for all.
+    pub(crate) from: Option<BTreeSet<NodeId>>,
 }
 
 impl Access {
@@ -53,6 +55,12 @@ impl Access {
             Some(Trust::Untrusted) | None => None,
         };
         of_user.or(of_peer).map(|role| role.limited(trust))
+    }
+
+    /// Whether a library may come from a peer.
+    pub(crate) fn may_come_from(&self, library: &LibraryKey, node: &NodeId) -> bool {
+        let from = self.libraries.get(library).and_then(|rule| rule.from.as_ref());
+        from.is_none_or(|from| from.contains(node))
     }
 
     /// Whether a peer's versions and votes count.

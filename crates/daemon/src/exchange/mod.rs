@@ -447,7 +447,8 @@ impl Exchange {
         self.asked.retain(|_, (_, at)| now.duration_since(*at) < ASKED_TIMEOUT);
         let mut requests: BTreeMap<u64, Vec<After>> = BTreeMap::new();
         for (number, linked) in &self.links {
-            let Some(standing) = linked.standing.get(&library) else { continue };
+            let may = self.start.access.may_come_from(&library, &linked.node);
+            let Some(standing) = linked.standing.get(&library).filter(|_| may) else { continue };
             for after in ours.lacking(&standing.frontier) {
                 if let Entry::Vacant(free) = self.asked.entry((library, after.author)) {
                     free.insert((*number, now));
@@ -550,7 +551,10 @@ impl Exchange {
                 let links: Vec<u64> = self
                     .links
                     .iter()
-                    .filter(|(_, linked)| linked.standing.contains_key(&library))
+                    .filter(|(_, linked)| {
+                        let may = self.start.access.may_come_from(&library, &linked.node);
+                        may && linked.standing.contains_key(&library)
+                    })
                     .map(|(link, _)| *link)
                     .collect();
                 for link in links {
@@ -583,7 +587,7 @@ impl Exchange {
             return;
         }
         let state = self.state_of(&library);
-        let Some(LibraryRule { name, guid }) = self.start.access.libraries.get(&library).cloned() else {
+        let Some(LibraryRule { name, guid, .. }) = self.start.access.libraries.get(&library).cloned() else {
             return;
         };
         let standing = Standing {

@@ -29,7 +29,7 @@ pub(crate) use asked::Deciding;
 pub(crate) use places::LibraryPlaces;
 pub(crate) use policies::ToldPolicy;
 pub(crate) use session::INDEX;
-pub(crate) use settings::{LibrarySettings, Retention};
+pub(crate) use settings::LibrarySettings;
 pub(crate) use verifying::verify;
 pub(crate) use view_side::content_files;
 pub(crate) use worker::{FetchedFolder, Input, LibraryHandle, LibraryState, Output, Start, start};

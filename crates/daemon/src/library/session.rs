@@ -11,14 +11,14 @@ use std::sync::atomic::AtomicBool;
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
-use swarm_files::Digests;
+use swarm_files::{Digests, KeptVersion};
 use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, ContentHash, FileContent, Guard, IgnoreRules, Index as _, Kind, Op, OpKind, PerSide,
-    Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source, Tally, TreePath,
-    keep_texts, observe_side, propose,
+    Beside, Blind, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId, Kind, Op,
+    OpKind, PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source,
+    Tally, TreePath, expired, keep_texts, observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
@@ -379,6 +379,24 @@ impl Session {
         Ok(report)
     }
 
+    /// Removes kept versions whose time is over, and forgets runs that nobody undoes any more.
+    pub(crate) fn prune(&mut self) -> Result<(), LibraryError> {
+        let versions = self.overlay.kept(None).map_err(LibraryError::Mounts)?;
+        let as_kept = |version: &KeptVersion| Kept {
+            path: version.id.path.clone(),
+            at_ns: i64::try_from(version.id.run.ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000),
+            len: version.len(),
+        };
+        let kept: Vec<Kept> = versions.iter().map(as_kept).collect();
+        let now_ns = i64::try_from(clock::now_ms()).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let gone = expired(&kept, now_ns, &self.settings.retention).into_iter();
+        let gone: Vec<KeptId> =
+            gone.filter_map(|at| versions.get(at).map(|version| version.id.clone())).collect();
+        self.overlay.remove_kept(&gone).map_err(LibraryError::Mounts)?;
+        self.index.prune_runs(RUNS_KEPT)?;
+        Ok(())
+    }
+
     /// The contents that others have where this node has a conflict: a merge reads them. Those that are not here are wanted.
     fn disputed_contents(
         &self,
@@ -446,6 +464,11 @@ impl Session {
             if self.is_here(content)? {
                 continue;
             }
+            // What both sides agreed on is here, or was: the plan may be about a change of this disk, which has to be signed.
+            let agreed = self.index.base(path)?.map(|base| base.kind);
+            if agreed.is_some() && agreed == self.book.row(path)?.map(|row| row.kind) {
+                continue;
+            }
             lacking.push((path.clone(), content.hash, content.len));
             if op.path != *path {
                 lacking.push((op.path.clone(), content.hash, content.len));
@@ -501,7 +524,9 @@ impl Session {
             let heads = self.book.heads(&path)?;
             let Some(winner) = heads.winner().filter(|_| heads.lost_of(&me).is_some()) else { continue };
             let here = self.index.entry(Side::Local, &path)?;
-            if here.as_ref().map(|entry| &entry.kind) == winner.state.kind() {
+            let row = self.book.row(&path)?;
+            let kind = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.kind.clone());
+            if kind(&here) == kind(&row) && kind(&row) == winner.state.kind().cloned() {
                 settled.push(path);
             }
         }
@@ -639,6 +664,8 @@ const PARKED_LOOKED_AT: usize = 10_000;
 const CHUNK_VALUES: &str = "chunk-values";
 /// A plan without what is lacking may want what was hidden by it, once or twice.
 const REPLANS_MAX: usize = 4;
+/// Runs that are remembered with their deeds.
+const RUNS_KEPT: u32 = 1000;
 /// Refused operations that a report names.
 const REFUSED_MAX: usize = 100;
 /// Disputes that are looked at in one pass.

@@ -1,11 +1,12 @@
 //! What the files of the daemon say about one library, as its worker goes by it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use swarm_core::base::NodeId;
 use swarm_library::{Guid, Policy};
 use swarm_mounts::{MountKind, MountSpec};
-use swarm_sync::{Strategy, TreePath};
+use swarm_sync::{Retention, Strategy, TreePath};
 
 /// What is said about a library. A change takes effect at the next pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub(crate) struct LibrarySettings {
     pub(crate) strategy: Strategy,
     pub(crate) includes: Vec<String>,
     pub(crate) excludes: Vec<String>,
-    /// Where versions exclude each other, those of this author are taken.
+    /// Of all authors that count, this one's versions alone are taken, beside those of this node.
     pub(crate) version_of: Option<NodeId>,
+    /// Commits and contents come from these peers alone; `None` for all.
+    pub(crate) from: Option<BTreeSet<NodeId>>,
     /// What this node deletes counts for nothing for others, or it keeps what is deleted.
     pub(crate) is_mirror: bool,
     /// It is a subscription: before it has heard of the library, it has nothing of it.
@@ -29,14 +32,6 @@ pub(crate) struct LibrarySettings {
     pub(crate) is_paused: bool,
     pub(crate) priority: i8,
     pub(crate) retention: Retention,
-}
-
-/// How long versions are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Retention {
-    pub(crate) days: Option<u32>,
-    pub(crate) count: Option<u32>,
-    pub(crate) bytes: Option<u64>,
 }
 
 impl LibrarySettings {

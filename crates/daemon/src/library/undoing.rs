@@ -221,8 +221,10 @@ impl Session {
         let done = view.perform(RunId::at_ms(0), ops.into_iter().map(|op| (op, None)).collect());
         view.settle().map_err(LibraryError::Mounts)?;
         for (path, done) in paths.iter().zip(done) {
-            if let Err(error) = done {
-                refuse(report, path, error.to_string());
+            match done {
+                // No run wrote this row: the next one carries it to this disk.
+                Ok(_) => self.book.restore_row(path, &self.signer.key.public())?,
+                Err(error) => refuse(report, path, error.to_string()),
             }
         }
         Ok(())

@@ -98,6 +98,8 @@ pub(crate) enum Output {
 pub(crate) struct LibraryHandle {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) state: watch::Receiver<LibraryState>,
+    /// Contents of libraries with a greater one are fetched first.
+    pub(crate) priority: i8,
     pub(crate) index_path: PathBuf,
     pub(crate) places: Arc<LibraryPlaces>,
     pub(crate) stop: Arc<AtomicBool>,
@@ -141,6 +143,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     let handle = LibraryHandle {
         inputs: inputs.clone(),
         state: state_watch,
+        priority: session.settings.priority,
         index_path: session.index_path(),
         places: Arc::clone(&session.places),
         stop: Arc::clone(&stop),
@@ -160,6 +163,8 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         known,
         approved_here: false,
         figured_at: None,
+        pruned_at: None,
+        looked_at: None,
         is_complete_look_due: true,
     };
     let runtime = tokio::runtime::Handle::current();
@@ -183,6 +188,10 @@ struct Worker {
     /// Somebody said yes to the deletions that this disk shows.
     approved_here: bool,
     figured_at: Option<Instant>,
+    /// When expired versions were looked for last.
+    pruned_at: Option<Instant>,
+    /// When everything was looked at last.
+    looked_at: Option<Instant>,
     is_complete_look_due: bool,
 }
 
@@ -228,6 +237,7 @@ impl Worker {
             due = Due::default();
             let wait = match self.known.trouble {
                 _ if self.known.are_figures_old => FIGURES_INTERVAL,
+                None if self.is_complete_look_due => COMPLETE_LOOK_PAUSE,
                 Some(_) => TROUBLE_PAUSE,
                 None => TICK,
             };
@@ -274,6 +284,16 @@ impl Worker {
         is_quiet && self.session.book.parked_contents(None, 1).is_ok_and(|parked| parked.is_empty())
     }
 
+    /// What a run writes is told by watchers as well: while many files come, everything is looked at now and then, and not for each of them.
+    fn take_hint(&mut self, places: Option<Vec<TreePath>>, due: &mut Due) {
+        let is_recent = self.looked_at.is_some_and(|at| at.elapsed() < COMPLETE_LOOK_PAUSE);
+        if places.is_none() && is_recent {
+            self.is_complete_look_due = true;
+        } else {
+            due.look(places);
+        }
+    }
+
     fn take_noting(&mut self, input: Input, due: &mut Due) {
         if let Err(error) = self.take(input, due) {
             self.trouble(&error);
@@ -298,7 +318,7 @@ impl Worker {
                 due.pass |= self.session.book.unpark(&hashes)? > 0;
             }
             Input::FetchTrouble(why) => self.known.fetch_trouble = Some(why),
-            Input::Look(places) => due.look(places),
+            Input::Look(places) => self.take_hint(places, due),
             Input::Settings(settings) => {
                 self.session.set_settings(*settings)?;
                 self.set_policy(due)?;
@@ -400,6 +420,7 @@ impl Worker {
             match places {
                 Places::Everywhere => {
                     self.session.look(None, false)?;
+                    self.looked_at = Some(clock::moment());
                     self.is_complete_look_due = false;
                 }
                 Places::At(places) => {
@@ -416,6 +437,10 @@ impl Worker {
         if due.pass || due.look.is_some() || due.tally {
             let report = self.session.pass(self.approved_here)?;
             self.take_report(report);
+        }
+        if self.pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_INTERVAL) {
+            self.session.prune()?;
+            self.pruned_at = Some(clock::moment());
         }
         self.known.trouble = None;
         Ok(())
@@ -604,4 +629,8 @@ const PLACES_MAX: usize = 10_000;
 const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 /// Votes of one library.
 const VOTES_MAX: usize = 64 << 10;
+/// Everything is looked at no more often than this for what watchers tell.
+const COMPLETE_LOOK_PAUSE: Duration = Duration::from_secs(2);
+/// How often expired versions are looked for.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 const DAY_MS: u64 = 24 * 3600 * 1000;

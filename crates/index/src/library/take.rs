@@ -143,6 +143,14 @@ impl LibraryBook {
         })
     }
 
+    /// Makes the row of a path in the remote tree what the view has there, but for what a proposal of this node says.
+    pub fn restore_row(&mut self, path: &TreePath, me: &NodeId) -> Result<(), IndexError> {
+        self.write(|db| {
+            let rows = Rows::new(db, me)?;
+            if rows.is_held(path)? { Ok(()) } else { rows.restore(path) }
+        })
+    }
+
     /// The greatest counter that this node signed.
     pub fn own_counter(&self) -> Result<u64, IndexError> {
         self.read(|db| number_in(db, OWN_COUNTER))
@@ -331,12 +339,9 @@ impl<'a> Rows<'a> {
         let is_winner = heads.winner().is_some_and(|winner| winner.state.says_the_same(&record.state));
         if is_winner || self.is_held(path)? {
             let entry = entry_of(&record.state);
-            let base = match &record.state {
-                State::Live(live) => Some(base_of(live.clone())),
-                State::Deleted => None,
-            };
             self.trees.observe(Side::Remote, &Observation { path: path.clone(), entry })?;
-            self.trees.set_base(path, base.as_ref())?;
+            // Only what this disk has as well is agreed on: its user may have gone on meanwhile.
+            self.trees.agree(path)?;
         } else {
             self.set_base_of_lost(path)?;
         }

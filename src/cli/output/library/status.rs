@@ -41,10 +41,8 @@ pub(in crate::cli) fn daemon_screen(status: &Status) -> String {
 pub(in crate::cli) fn library_screen(library: &LibraryStatus, status: &Status) -> String {
     let mut screen = format!("library {}\nGUID    {}\n", Shown(&library.name), Shown(&library.guid));
     let (state, activity) = (Shown(&library.state), Shown(&library.activity));
-    let _ = match library.activity.is_empty() {
-        true => writeln!(screen, "state   {state}, {} % here", Shown(&library.percent)),
-        false => writeln!(screen, "state   {state} ({activity}), {} % here", Shown(&library.percent)),
-    };
+    let activity = if library.activity.is_empty() { String::new() } else { format!(" ({activity})") };
+    let _ = writeln!(screen, "state   {state}{activity}, {} % here", Shown(&library.percent));
     let (files, bytes) = (text::count(library.files as usize, "file"), ByteLen(library.bytes));
     let _ = writeln!(
         screen,
@@ -93,7 +91,7 @@ fn error_line(error: &StatusError, library: &str) -> String {
 
 fn of_library(library: &LibraryStatus) -> Vec<String> {
     let name = Shown(&library.name);
-    let command = quoted(&library.name);
+    let command = quoted(&name.to_string());
     let mut lines = Vec::new();
     if library.conflicts > 0 {
         let count = text::count(library.conflicts as usize, "conflict");
@@ -111,7 +109,7 @@ fn of_library(library: &LibraryStatus) -> Vec<String> {
         lines.push(format!("{name}: {} to do", text::count(library.deletions_to_do as usize, "deletion")));
     }
     for differs in &library.policy_differences {
-        lines.push(format!("{name}: a peer has another policy: {}", Shown(differs)));
+        lines.push(format!("{name}: another policy at {}", Shown(differs)));
     }
     lines.extend(library.locks.iter().map(|lock| lock_line(&library.name, lock)));
     lines

@@ -38,7 +38,11 @@ pub(in crate::cli) fn libraries_table(libraries: &[LibraryStatus]) -> String {
 pub(in crate::cli) fn library_peers_table(peers: &[PeerStatus]) -> String {
     let mut table = format!("{:<26}{:<10}{:<11}{}\n", "PEER", "NODE", "TRUST", "LINK");
     for peer in peers {
-        let who = if peer.name.is_empty() { &peer.address } else { &peer.name };
+        let who = match (peer.name.as_str(), peer.address.as_str()) {
+            ("", address) => address.to_owned(),
+            (name, "") => name.to_owned(),
+            (name, address) => format!("{name} {address}"),
+        };
         let link = match (&peer.trouble, peer.connected) {
             (_, true) => "connected",
             (Some(why), false) => why,
@@ -48,7 +52,7 @@ pub(in crate::cli) fn library_peers_table(peers: &[PeerStatus]) -> String {
         let _ = writeln!(
             table,
             "{:<26}{node:<10}{:<11}{}",
-            column(who, 25),
+            column(&who, 25),
             column(&peer.trust, 10),
             Shown(link)
         );
@@ -58,9 +62,10 @@ pub(in crate::cli) fn library_peers_table(peers: &[PeerStatus]) -> String {
         }
         for library in &peer.libraries {
             let name = Shown(&library.name);
-            let _ = match library.is_shared {
-                true => writeln!(table, "  {name}: {}", peer_percent(library)),
-                false => writeln!(table, "  offers {name} ({})", Shown(&library.guid)),
+            let _ = if library.is_shared {
+                writeln!(table, "  {name}: {}", peer_percent(library))
+            } else {
+                writeln!(table, "  offers {name} ({})", Shown(&library.guid))
             };
         }
     }
@@ -158,14 +163,14 @@ fn some_paths(paths: &[String], all: u64, shown: &mut String) {
 
 /// One row an author.
 pub(in crate::cli) fn authors_table(authors: &[AuthorView]) -> String {
-    let mut table = format!("{:<66}{:>8}  LAST CAME HERE\n", "AUTHOR", "COMMITS");
+    let mut table = format!("{:<18}{:>8}  LAST CAME HERE\n", "AUTHOR", "COMMITS");
     for author in authors {
         let carried = match author.carried {
             0 => String::new(),
             carried => format!("  ({carried} only carried: it is not trusted here)"),
         };
-        let (node, last) = (Shown(&author.node), time_of_ms(author.last_seen_at_ms));
-        let _ = writeln!(table, "{node:<66}{:>8}  {last}{carried}", author.commits);
+        let (node, last) = (column(&author.node, 17), time_of_ms(author.last_seen_at_ms));
+        let _ = writeln!(table, "{node:<18}{:>8}  {last}{carried}", author.commits);
     }
     table
 }

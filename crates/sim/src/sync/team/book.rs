@@ -126,9 +126,8 @@ impl Book {
         match seq.cmp(&next) {
             std::cmp::Ordering::Greater => Place::Gap,
             std::cmp::Ordering::Equal if header.previous == last.map(|last| last.commit.id()) => Place::Next,
-            std::cmp::Ordering::Equal => Place::Equivocation,
             std::cmp::Ordering::Less if all[seq as usize - 1].commit.id() == commit.id() => Place::Known,
-            std::cmp::Ordering::Less => Place::Equivocation,
+            std::cmp::Ordering::Equal | std::cmp::Ordering::Less => Place::Equivocation,
         }
     }
 
@@ -214,13 +213,9 @@ impl Book {
         let winner = self.winner(&record.path).cloned();
         let is_winner = winner.as_ref().is_some_and(|winner| winner.state.says_the_same(&record.state));
         if is_held || is_winner {
-            let base = match &record.state {
-                State::Live(live) => Some((live.kind.clone(), live.modified_ns)),
-                State::Deleted => None,
-            };
-            let entry = entry_of(&record.state);
-            self.see(&record.path, entry);
-            self.force_base(&record.path, base);
+            // The base is only ever what both have: the folder may have something else by now.
+            self.see(&record.path, entry_of(&record.state));
+            self.step(IndexStep::Agree(record.path.clone()));
         } else {
             self.set_base_of_lost(&record.path);
         }
@@ -360,6 +355,15 @@ impl Book {
     fn held_at(&self, author: &NodeId, path: &TreePath) -> Option<&Record> {
         let own = self.held.range((*author, 0, 0)..=(*author, u64::MAX, u32::MAX));
         own.rev().map(|(_, record)| record).find(|record| record.path == *path)
+    }
+
+    /// Whether all commits of which records were taken or are held are known as such.
+    pub(super) fn is_marked(&self) -> bool {
+        let mut all = self.commits.values().flatten();
+        all.all(|stored| {
+            let header = stored.commit.header();
+            stored.is_applied || !self.applied.contains_key(&(header.author, header.seq))
+        })
     }
 
     /// Places of the records of a commit that were taken.

@@ -62,7 +62,6 @@ bugs! {
     FoldersNotImplied "a folder that was deleted is gone, whatever others put in it"
     // Drafts.
     OwnNotSettled "the trees are not made to tell of one's own commits after a kill"
-    CountersGoBack "counters of one's own versions follow the clock alone"
     VectorForgetsOthers "a new version does not include the one it was made from"
     DeletionsNotSigned "deletions beside other changes are not signed"
     DraftsForgotten "drafts are not signed"

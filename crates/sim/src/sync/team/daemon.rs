@@ -1,6 +1,7 @@
 //! One daemon: takes commits by its own trust and policy, tallies votes, and makes passes between its folder and the view. Put together from
 //! the product's parts, transaction by transaction. Absent here: what is checked about it.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -218,13 +219,22 @@ impl Daemon {
         Some(vote)
     }
 
-    /// Looks whether the votes about each proposal suffice; takes or drops its records. A kill may come between two transactions.
-    pub(super) fn tally(&self, hub: &Shared) -> usize {
+    /// Looks whether the votes about each proposal suffice; takes or drops its records. A kill may come between two transactions, and does
+    /// after so many of them.
+    pub(super) fn tally(&self, hub: &Shared, transactions: u32) -> usize {
         let open: Vec<CommitId> = open(&self.book.lock());
-        open.iter().filter(|id| self.tally_one(hub, id)).count()
+        let (is_over, mut count) = (Cell::new(false), 0);
+        let is_dead = || {
+            is_over.set(is_dead(hub, transactions));
+            is_over.get()
+        };
+        for id in open {
+            count += usize::from(!is_over.get() && self.tally_one(hub, &id, &is_dead));
+        }
+        count
     }
 
-    fn tally_one(&self, hub: &Shared, id: &CommitId) -> bool {
+    fn tally_one(&self, hub: &Shared, id: &CommitId, is_dead: &dyn Fn() -> bool) -> bool {
         let Some((end, commit)) = self.outcome(id, now_ms(hub, self.at)) else { return false };
         hub.lock().count(word_of(end));
         hub.lock().tell(format_args!("  daemon {} ends a proposal: {end:?}", self.at));
@@ -234,12 +244,12 @@ impl Daemon {
             book.take_held(&commit);
         }
         drop(book);
-        if is_dead(hub) {
+        if is_dead() {
             return true;
         }
         let is_whole = !matches!(bug, Some(TeamBug::RowsNotRestored | TeamBug::EndedBeforeRestored));
         let paths = self.book.lock().end_proposal(id, end, is_whole);
-        if bug == Some(TeamBug::EndedBeforeRestored) && !is_dead(hub) {
+        if bug == Some(TeamBug::EndedBeforeRestored) && !is_dead() {
             paths.iter().for_each(|path| self.book.lock().restore_row(path));
         }
         true
@@ -290,10 +300,10 @@ pub(super) fn open(book: &Book) -> Vec<CommitId> {
 }
 
 /// Between two transactions something may happen.
-fn is_dead(hub: &Shared) -> bool {
+fn is_dead(hub: &Shared, transactions: u32) -> bool {
     let mut hub = hub.lock();
     hub.advance();
-    hub.running.as_ref().is_some_and(|running| running.is_dead)
+    hub.running.as_ref().is_some_and(|running| running.is_dead || running.effects > transactions)
 }
 
 fn word_of(end: Ended) -> &'static str {

@@ -15,7 +15,7 @@ use super::super::script::Event;
 use super::book::Ended;
 use super::daemon::open;
 use super::pass::Passed;
-use super::setup::{Part, Script};
+use super::setup::{Part, Script, policy};
 use super::view::available;
 use super::world::{End, Mode, World};
 
@@ -87,6 +87,8 @@ impl World {
         if self.is_over() {
             return;
         }
+        self.check_frontiers();
+        self.check_votes();
         self.check_equal();
         self.check_books();
         self.check_forks();
@@ -134,10 +136,19 @@ impl World {
         has_voted
     }
 
-    /// Members that take part.
+    /// Members that take part, and strangers that all members trust by now.
     pub(super) fn members(&self) -> Vec<usize> {
-        let is_member = |at: &usize| self.setup.parts[*at] == Part::Member && self.daemons[*at].is_here;
-        (0..self.daemons.len()).filter(is_member).collect()
+        let is_trusted = |at: usize| {
+            let id = self.daemons[at].id;
+            let members = self.daemons.iter().filter(|one| one.part == Part::Member);
+            members.into_iter().all(|one| one.trusted.contains(&id))
+        };
+        let is_member = |at: &usize| match self.setup.parts[*at] {
+            Part::Member => true,
+            Part::Stranger => is_trusted(*at),
+            Part::Mirror | Part::Traitor => false,
+        };
+        (0..self.daemons.len()).filter(|at| is_member(at) && self.daemons[*at].is_here).collect()
     }
 
     /// Exchanges, tallies and passes in turn until nothing changes. Tells whether it came to that.
@@ -149,7 +160,7 @@ impl World {
                 if !self.daemons[at].is_here {
                     continue;
                 }
-                is_idle &= self.daemons[at].tally(&self.hub) == 0;
+                is_idle &= self.daemons[at].tally(&self.hub, u32::MAX) == 0;
                 let frontier = self.daemons[at].book.lock().frontier();
                 is_idle &= self.quiet_pass(at, false).is_idle();
                 is_idle &= frontier == self.daemons[at].book.lock().frontier();
@@ -282,6 +293,10 @@ impl World {
     fn check_equal(&self) {
         let members = self.members();
         let Some(first) = members.first() else { return };
+        // A file that a user moves to where a traitor put bytes that nobody has stays apart.
+        if !self.is_honest() && !self.nowhere().is_empty() {
+            return;
+        }
         let excused = self.excused();
         let is_excused = |path: &TreePath| is_near(&excused, path);
         for at in &members[1..] {
@@ -295,6 +310,45 @@ impl World {
             }
         }
         self.count("members compared");
+    }
+
+    /// All members know all commits, but for those of authors with two histories.
+    fn check_frontiers(&self) {
+        let forked: BTreeSet<_> =
+            self.daemons.iter().flat_map(|one| one.book.lock().forked.clone()).collect();
+        let known = |at: usize| -> Vec<_> {
+            let frontier = self.daemons[at].book.lock().frontier();
+            frontier.positions().filter(|position| !forked.contains(&position.author)).collect()
+        };
+        let all: BTreeSet<_> = self.members().into_iter().map(known).collect();
+        if all.len() > 1 {
+            self.find("all reach each other, and a member does not know all commits".to_owned());
+        }
+    }
+
+    /// No deletion holds anywhere without the votes that the mildest policy of the daemon asked for.
+    fn check_votes(&self) {
+        let ledger = self.ledger.lock();
+        for daemon in self.daemons.iter().filter(|one| one.part != Part::Traitor) {
+            let needed = daemon.policies.iter().map(|which| policy(*which).delete_votes).min().unwrap_or(0);
+            let book = daemon.book.lock();
+            for (id, signed) in ledger.commits.iter().filter(|_| needed >= 2) {
+                let Some(commit) = book.commit_by_id(id) else { continue };
+                let yes = ledger.yes_of(id, |node| daemon.may_count(node, 0));
+                let is_low = |index: &u32| {
+                    let record = &signed.records[*index as usize];
+                    let mut others = signed.records.iter();
+                    let is_moved = others.any(|other| other.moved_from.as_ref() == Some(&record.path));
+                    !record.state.is_live() && !is_moved
+                };
+                if yes < needed && book.taken_of(&commit).iter().any(is_low) {
+                    self.find(format!(
+                        "daemon {} took a deletion that has {yes} votes of {needed}",
+                        daemon.at
+                    ));
+                }
+            }
+        }
     }
 
     fn winners(&self, at: usize) -> BTreeMap<TreePath, Kind> {
@@ -326,7 +380,7 @@ impl World {
         let all: Vec<usize> = (0..self.daemons.len()).filter(|at| self.daemons[*at].is_here).collect();
         let there = available(&self.hub, &all);
         let is_gone = |kind: &Kind| kind.file().is_some_and(|file| !there.contains(&file.hash));
-        let winners = self.members().into_iter().flat_map(|at| self.winners(at));
+        let winners = all.iter().flat_map(|at| self.winners(*at));
         winners.filter(|(_, kind)| is_gone(kind)).map(|(path, _)| path).collect()
     }
 
@@ -337,6 +391,10 @@ impl World {
             let commit = book.commit_by_id(id);
             commit.map(|commit| book.taken_of(&commit)).unwrap_or_default()
         };
+        let was_held = |at: usize| self.daemons[at].book.lock().proposals.contains_key(id);
+        if !self.members().into_iter().any(was_held) {
+            return false;
+        }
         let all: BTreeSet<_> = self.members().into_iter().map(taken).collect();
         if all.len() > 1 {
             self.count("commit taken by one member and not by another");
@@ -385,6 +443,9 @@ impl World {
             let at = daemon.at;
             if let Some(((_, seq), _)) = book.applied.iter().find(|(_, times)| **times > 1) {
                 self.find(format!("daemon {at} took commit {seq} of an author more than once"));
+            }
+            if !book.is_marked() {
+                self.find(format!("daemon {at} would take a commit once more that it took"));
             }
             if book.heads.values().any(|heads| heads.all().len() > HEADS_MAX)
                 || book.votes.values().any(|votes| votes.iter().count() > VOTES_PER_PROPOSAL_MAX)

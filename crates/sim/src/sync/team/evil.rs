@@ -36,9 +36,8 @@ impl World {
             13 => self.sign_evil("traitor signs a file without its folder", at, |world, now| {
                 world.orphan(at, now, &mut rng)
             }),
-            14 => self.sign_evil("traitor signs versions that exclude each other", at, |world, _| {
-                world.many(at, &mut rng)
-            }),
+            14 => self
+                .sign_evil("traitor signs versions that exclude each other", at, |_, _| Self::many(&mut rng)),
             _ => self.sign_evil("traitor deletes a file", at, |world, _| {
                 let all = world.deletions(at);
                 let len = all.len() as u64;
@@ -204,9 +203,8 @@ impl World {
     }
 
     /// More versions of one path than are taken, each counted for an author that nobody knows.
-    fn many(&self, at: usize, rng: &mut Rng) -> Vec<Record> {
+    fn many(rng: &mut Rng) -> Vec<Record> {
         let path = any_path(rng);
-        let _ = at;
         let version = |number: u8| Record {
             path: path.clone(),
             state: State::Live(live(&format!("version {number}"))),

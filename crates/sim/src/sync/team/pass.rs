@@ -1,12 +1,11 @@
 //! One pass of a daemon: its folder and the view become the same. What every plan may do to the folder is checked against all that was signed:
 //! nothing goes that no counted author took away with enough votes, and nothing comes that no counted author signed.
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use swarm_core::base::mix;
-use swarm_library::{Drafts, Record};
+use swarm_library::{CommitId, Drafts, Record};
 use swarm_sync::{
     Beside, ContentHash, Guard, Kind, Op, OpKind, PerSide, Plan, Policy, Proposal, Rules, Run, RunError,
     RunEvent, RunId, Side, Source, Strategy, TreePath, keep_texts, limits, observe_side, propose,
@@ -229,43 +228,44 @@ fn is_signed(daemon: &Daemon, ledger: &Ledger, content: &Kind) -> bool {
     all.any(|signed| daemon.may_count(&signed.author, signed.seq) && signed.records.iter().any(is_it))
 }
 
-/// Whether somebody who counts took this away from this path, with the votes that the mildest policy of the daemon asked for.
+/// Whether somebody who counts took this away from this path, or from another one from which a user moved it here.
 fn may_go(daemon: &Daemon, ledger: &Ledger, path: &TreePath, stood: &Kind) -> bool {
-    let policies: BTreeSet<usize> = daemon.policies.clone();
+    let is_it = |record: &Record| record.path == *path && record.state.kind() == Some(stood);
+    // A folder that nobody signed stood there because of what stood in it.
+    let is_implied = *stood == Kind::Folder && !records(ledger).any(is_it);
+    let is_same = |record: &&Record| record.state.kind().and_then(file_hash) == file_hash(stood);
+    let others = records(ledger).filter(|_| file_hash(stood).is_some()).filter(is_same);
+    let mut places = others.map(|record| &record.path).chain([path]);
+    is_implied
+        || was_taken_back(daemon, path, stood)
+        || places.any(|place| was_taken(daemon, ledger, place, stood))
+}
+
+fn records(ledger: &Ledger) -> impl Iterator<Item = &Record> {
+    ledger.commits.values().flat_map(|signed| &signed.records)
+}
+
+/// Whether somebody who counts took this away from this path, with the votes that the mildest policy of the daemon asked for.
+fn was_taken(daemon: &Daemon, ledger: &Ledger, path: &TreePath, stood: &Kind) -> bool {
     let needed = |signed: &Signed, record: &Record| {
         let of = |which: &usize| match record.state.is_live() {
             true => 0,
             false if is_move(signed, path, stood) => policy(*which).move_votes,
             false => policy(*which).delete_votes,
         };
-        policies.iter().map(of).min().unwrap_or(0)
+        daemon.policies.iter().map(of).min().unwrap_or(0)
     };
-    // A folder that nobody signed stood there because of what stood in it.
-    let is_implied = *stood == Kind::Folder && {
-        let is_it = |record: &Record| record.path == *path && record.state.kind() == Some(stood);
-        !ledger.commits.values().any(|signed| signed.records.iter().any(is_it))
+    let is_let = |id: &CommitId, signed: &Signed, record: &Record| {
+        let is_live = record.state.is_live();
+        // A folder stands wherever something stands in it, and a file where others have a folder is a conflict.
+        let is_near = record.path.is_below(path) || path.is_below(&record.path);
+        let is_about = record.path == *path && record.state.kind() != Some(stood);
+        let needed = needed(signed, record);
+        let has_votes = || ledger.yes_of(id, |node| daemon.may_count(node, 0)) >= needed;
+        (is_live && is_near) || (is_about && (needed < 2 || has_votes()))
     };
-    is_implied
-        || was_taken_back(daemon, path, stood)
-        || ledger.commits.iter().any(|(id, signed)| {
-            let yes = || ledger.yes_of(id, |node| daemon.may_count(node, 0));
-            daemon.may_count(&signed.author, signed.seq)
-                && signed.records.iter().any(|record| {
-                    // What a user moved away was deleted at its old place.
-                    let is_old = !record.state.is_live()
-                        && record.parent.is_some()
-                        && record.parent == file_hash(stood);
-                    let is_about = (record.path == *path || is_old) && record.state.kind() != Some(stood);
-                    // A folder stands wherever something stands in it, and a file where others have a folder is a conflict.
-                    let is_live = record.state.is_live();
-                    (is_live && record.path.is_below(path))
-                        || (is_live && path.is_below(&record.path))
-                        || is_about && {
-                            let needed = needed(signed, record);
-                            needed < 2 || yes() >= needed
-                        }
-                })
-        })
+    let counted = ledger.commits.iter().filter(|(_, signed)| daemon.may_count(&signed.author, signed.seq));
+    counted.into_iter().any(|(id, signed)| signed.records.iter().any(|record| is_let(id, signed, record)))
 }
 
 fn file_hash(kind: &Kind) -> Option<ContentHash> {

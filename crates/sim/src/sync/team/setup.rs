@@ -34,8 +34,8 @@ pub(super) enum Act {
     Deliver { which: u64, fate: u64 },
     /// The user of a daemon votes about a proposal.
     Vote { at: usize, which: u64, verdict: u64 },
-    /// A daemon looks whether votes suffice.
-    Tally(usize),
+    /// A daemon looks whether votes suffice, and is killed after so many transactions.
+    Tally { at: usize, transactions: u32 },
     /// Two daemons do not reach each other any more, or do again.
     Link { one: usize, other: usize, is_up: bool },
     /// Links between two groups go down, or all are up again.

@@ -67,7 +67,10 @@ impl World {
             29..=37 => return self.write_exchange(rng, at),
             38..=43 => Act::Deliver { which: rng.next_u64() >> 32, fate: rng.below(64) },
             44..=48 => Act::Vote { at: self.voter(rng), which: rng.below(8), verdict: rng.below(8) },
-            49..=53 => Act::Tally(at),
+            49..=53 => {
+                let transactions = if rng.below(2) == 0 { rng.below(3) as u32 } else { u32::MAX };
+                Act::Tally { at: self.voter(rng), transactions }
+            }
             54 => Act::Link { one: at, other: any(rng), is_up: rng.below(2) == 0 },
             55 => Act::Partition(if rng.below(2) == 0 { 0 } else { rng.below(256) }),
             56 => self.any_policy(rng),
@@ -77,6 +80,7 @@ impl World {
             _ if self.setup.parts[0] == Part::Traitor => {
                 Act::Evil { what: rng.below(16), luck: rng.next_u64() >> 32 }
             }
+            60..=61 => self.any_trust(rng),
             _ => Act::Pass { at, thorough: false },
         };
         self.pace(rng, true);
@@ -125,8 +129,8 @@ impl World {
         let at = self.member(rng);
         let find = |part| self.setup.parts.iter().position(|one| *one == part);
         match (find(Part::Stranger), find(Part::Traitor)) {
-            (Some(whom), _) if rng.below(2) == 0 => Act::Trust { at, whom, is_so: true },
-            (_, Some(whom)) => Act::Trust { at, whom, is_so: false },
+            (Some(whom), _) if rng.below(2) == 0 => Act::Trust { at, whom, is_so: rng.below(4) > 0 },
+            (_, Some(whom)) => Act::Trust { at, whom, is_so: rng.below(4) == 0 },
             _ => Act::Pass { at, thorough: false },
         }
     }

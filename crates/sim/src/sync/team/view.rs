@@ -58,8 +58,7 @@ impl View {
 
     fn drafter(&self, book: &Book) -> Drafter {
         let clock_s = now_ms(&self.hub, self.author.at) / 1000;
-        let floor = if book.has(TeamBug::CountersGoBack) { 0 } else { book.own_counter + 1 };
-        Drafter { me: self.author.me, now_s: clock_s.max(floor) }
+        Drafter { me: self.author.me, now_s: clock_s.max(book.own_counter + 1) }
     }
 
     fn draft(&self, op: &Op) -> Result<Done, ReplicaError> {

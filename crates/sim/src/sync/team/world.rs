@@ -144,8 +144,8 @@ impl World {
             Act::Pass { at, thorough } => self.watched(at, |world| {
                 world.pass(at, thorough);
             }),
-            Act::Tally(at) => self.watched(at, |world| {
-                world.daemons[at].tally(&world.hub);
+            Act::Tally { at, transactions } => self.watched(at, |world| {
+                world.daemons[at].tally(&world.hub, transactions);
             }),
             other => {
                 self.act_at_once(other);
@@ -157,7 +157,7 @@ impl World {
 
     fn act_at_once(&mut self, act: Act) {
         match act {
-            Act::Pass { .. } | Act::Tally(_) => {}
+            Act::Pass { .. } | Act::Tally { .. } => {}
             Act::Event(event) => {
                 if let Event::Edit(at, _) = &event {
                     self.editors.insert(*at);
@@ -256,7 +256,7 @@ impl World {
         }
         let at = (which % self.mail.len() as u64) as usize;
         let letter = self.mail.swap_remove(at);
-        let is_lost = fate % 8 == 0 || !self.reaches(letter.from, letter.to);
+        let is_lost = fate.is_multiple_of(8) || !self.reaches(letter.from, letter.to);
         if is_lost {
             self.count("letter lost");
             return;
@@ -277,11 +277,11 @@ impl World {
                 (0..new).for_each(|_| self.count("vote came"));
                 new > 0
             }
-            What::Commit(commit) => self.on_commit(&letter.from, daemon, &commit),
+            What::Commit(commit) => self.on_commit(letter.from, daemon, &commit),
         }
     }
 
-    fn on_commit(&self, from: &usize, daemon: &Daemon, commit: &Commit) -> bool {
+    fn on_commit(&self, from: usize, daemon: &Daemon, commit: &Commit) -> bool {
         if self.ledger.lock().read.insert(commit.id())
             && Commit::decode(commit.encode()).as_ref() != Ok(commit)
         {
@@ -290,7 +290,7 @@ impl World {
         let author = commit.header().author;
         let others = self.daemons.iter().find(|one| one.id == author).map_or(0, |one| one.policy);
         let now_ms = now_ms(&self.hub, daemon.at);
-        let came = daemon.on_commit(commit, &self.daemons[*from].id, now_ms, &policy(others));
+        let came = daemon.on_commit(commit, &self.daemons[from].id, now_ms, &policy(others));
         self.count(match came {
             Came::Taken => "commit taken",
             Came::Carried => "commit carried",

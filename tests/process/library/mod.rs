@@ -256,6 +256,27 @@ impl Team {
         self.within(LIMIT, what, holds);
     }
 
+    /// Waits until what is looked at is as it should be; tells what it was last.
+    pub(super) fn until_shown<T: std::fmt::Debug>(
+        &self,
+        what: &str,
+        look: impl Fn() -> T,
+        holds: impl Fn(&T) -> bool,
+    ) {
+        let last = RefCell::new(None);
+        let is_right = || {
+            let seen = look();
+            let is_right = holds(&seen);
+            last.replace(Some(seen));
+            is_right
+        };
+        let began = now();
+        while !is_right() {
+            assert!(now().duration_since(began) < LIMIT, "not: {what}, but {last:?}\n{}", self.story());
+            std::thread::sleep(POLL);
+        }
+    }
+
     /// Waits until something holds, for so long at most; returns how long it took.
     pub(super) fn within(&self, limit: Duration, what: &str, holds: impl Fn() -> bool) -> Duration {
         let began = now();
@@ -351,5 +372,5 @@ fn now() -> Instant {
 }
 
 /// Only a hang takes so long.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(50);

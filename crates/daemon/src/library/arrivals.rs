@@ -69,9 +69,10 @@ impl Arrivals {
         Some(Box::new(store.source(hash, true)?))
     }
 
-    /// Whether no store has anything that waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().stores.is_empty()
+    /// Nothing waits for what was fetched.
+    pub(crate) fn release_fetched(&self) {
+        let fetched: Vec<ContentHash> = self.lock().stores.keys().copied().collect();
+        self.release(fetched);
     }
 
     /// Whether a content is here.

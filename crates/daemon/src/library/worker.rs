@@ -297,6 +297,8 @@ impl Worker {
             due.pass = true;
         }
         if self.wants_nothing() {
+            // What was overtaken by a later version on its way, too.
+            self.session.arrivals.release_fetched();
             self.say(Output::WantsNothing(self.library));
         }
     }
@@ -305,9 +307,7 @@ impl Worker {
     fn wants_nothing(&self) -> bool {
         let is_quiet =
             self.known.trouble.is_none() && self.known.refused.is_empty() && self.known.conflicts == 0;
-        is_quiet
-            && self.session.arrivals.is_empty()
-            && self.session.book.parked_contents(None, 1).is_ok_and(|parked| parked.is_empty())
+        is_quiet && self.session.book.parked_contents(None, 1).is_ok_and(|parked| parked.is_empty())
     }
 
     /// What a run writes is told by watchers as well: while many files come, everything is looked at now and then, and not for each of them.

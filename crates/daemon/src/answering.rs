@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::control::Call;
-use crate::daemon::{Desk, Running};
+use crate::daemon::{Desk, Running, all_warnings};
 use crate::exchange::{self, PeerLibrary, PeerState};
 use crate::library::{self, Answer, Deciding, Input, LibraryState, Question};
 use crate::policy_words;
@@ -282,7 +282,7 @@ fn status(desk: &Desk) -> Status {
         rate_down: desk.traffic.down,
         rate_up: desk.traffic.up,
         file_errors: desk.folder.errors().iter().map(ToString::to_string).collect(),
-        file_warnings: desk.folder.warnings().iter().map(ToString::to_string).collect(),
+        file_warnings: all_warnings(&desk.folder),
         ..Status::default()
     };
     for (key, running) in &desk.libraries {

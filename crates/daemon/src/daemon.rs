@@ -28,7 +28,7 @@ use crate::exchange::{self, Dialed, Exchange, PeerState, Target, hash_password, 
 use crate::library::{self, Input as LibraryInput, LibraryHandle, LibrarySettings, Output as LibraryOutput};
 use crate::protocol::ProposedUser;
 use crate::rejected;
-use crate::settings::Settings;
+use crate::settings::{Settings, without_effect};
 
 /// A daemon that is ready to run.
 pub struct Daemon {
@@ -130,7 +130,7 @@ impl Daemon {
 
     /// What is odd in the files, a line each.
     pub fn warnings(&self) -> Vec<String> {
-        self.folder.warnings().iter().map(ToString::to_string).collect()
+        all_warnings(&self.folder)
     }
 
     /// Runs until `stop` is ready.
@@ -375,6 +375,9 @@ impl Desk {
         if !reloaded.changed.is_empty() {
             let names: Vec<String> = reloaded.changed.iter().map(ToString::to_string).collect();
             tracing::info!(files = names.join(" "), "taken over");
+            for line in without_effect(&self.folder) {
+                tracing::warn!("{line}");
+            }
             hash_passwords(&mut self.folder);
             self.apply().await;
         }
@@ -598,6 +601,12 @@ impl Traffic {
         (self.at, self.received_len, self.sent_len) = (Some(now), received_len, sent_len);
         self.of_peers = snapshot.wire;
     }
+}
+
+/// What is odd in the files, and what does nothing, a line each.
+pub(crate) fn all_warnings(folder: &DaemonFolder) -> Vec<String> {
+    let odd = folder.warnings();
+    odd.iter().map(ToString::to_string).chain(without_effect(folder)).collect()
 }
 
 /// Nodes that finders name go to the desk, the rest to the contents.

@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Source;
 use swarm_library::wire::{
-    Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing,
+    Flag, Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing,
 };
 use swarm_library::{After, Completion, Frontier, LibraryKey, Policy, Role, SignedLock, SignedVote};
 use swarm_link::{Endpoint, QuicLink};
+use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -134,6 +135,7 @@ struct Said {
     frontier: Frontier,
     votes_digest: [u8; 32],
     policy: Policy,
+    rotten: BTreeMap<TreePath, ContentHash>,
 }
 
 /// A link that stands.
@@ -401,6 +403,7 @@ impl Exchange {
         let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
         for library in keys {
             self.say_frontier(link, library);
+            self.say_flags(link, library);
         }
         self.say_own_list(link);
         self.hear_again(link);
@@ -503,14 +506,15 @@ impl Exchange {
     /// Tells peers how a library stands, if that is news; and asks them for what is lacking.
     fn on_changed(&mut self, library: LibraryKey) {
         let state = self.state_of(&library);
-        let LibraryState { frontier, votes_digest, policy, .. } = state;
-        let now = Said { frontier, votes_digest, policy };
+        let LibraryState { frontier, votes_digest, policy, rotten, .. } = state;
+        let now = Said { frontier, votes_digest, policy, rotten };
         if self.said.get(&library) != Some(&now) {
             self.said.insert(library, now);
             let links: Vec<u64> = self.links.keys().copied().collect();
             for link in links {
                 self.say_frontier(link, library);
                 self.send_votes_if_news(link, library);
+                self.say_flags(link, library);
             }
         }
         self.ask_around(library);
@@ -600,6 +604,16 @@ impl Exchange {
             guid,
         };
         self.send(link, Message::Frontier(standing));
+    }
+
+    /// Tells of files whose bytes are wrong here.
+    fn say_flags(&mut self, link: u64, library: LibraryKey) {
+        let me = self.start.endpoint.node_id();
+        for (path, file) in self.state_of(&library).rotten.into_iter().take(FLAGS_AT_ONCE) {
+            if self.role_of(link, &library).is_some() {
+                self.send(link, Message::Flag(Flag { library, path, file, source: Some(me) }));
+            }
+        }
     }
 
     fn say_own_list(&mut self, link: u64) {
@@ -728,6 +742,8 @@ pub(crate) fn linked(states: &[PeerState]) -> BTreeSet<NodeId> {
 const TICK: Duration = Duration::from_secs(1);
 /// A peer that was asked for commits and sends none for so long: others are asked.
 const ASKED_TIMEOUT: Duration = Duration::from_secs(15);
+/// Files with wrong bytes that a peer is told of: its queue takes no more at once.
+const FLAGS_AT_ONCE: usize = 16;
 /// Libraries that one peer may name.
 const STANDINGS_MAX: usize = 1024;
 /// Characters of an activity.

@@ -9,6 +9,7 @@ mod hashing;
 mod memory;
 mod places;
 mod policies;
+mod scrubbing;
 mod session;
 mod settings;
 mod undoing;

@@ -73,7 +73,7 @@ impl Scrub {
     fn rest(&self, time: Duration) -> bool {
         let began = clock::moment();
         while began.elapsed() < time && !self.stop.load(Ordering::Relaxed) {
-            std::thread::sleep((time - began.elapsed().min(time)).min(STEP));
+            std::thread::sleep(time.saturating_sub(began.elapsed()).min(STEP));
         }
         self.stop.load(Ordering::Relaxed)
     }

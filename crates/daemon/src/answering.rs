@@ -164,8 +164,10 @@ fn ask(desk: &Desk, questions: Questions, reply: oneshot::Sender<Reply>) {
 fn verify(desk: &Desk, key: &LibraryKey, reply: oneshot::Sender<Reply>) {
     let Some(running) = desk.libraries.get(key) else { return };
     let settings = running.settings().clone();
-    let (index, stop) = match running {
-        Running::Works { handle, .. } => (handle.index_path.clone(), Arc::clone(&handle.stop)),
+    let (index, stop, inputs) = match running {
+        Running::Works { handle, .. } => {
+            (handle.index_path.clone(), Arc::clone(&handle.stop), handle.inputs.clone())
+        }
         Running::Stands { why, .. } => {
             let _ = reply.send(Reply::failed(Category::Held, why.clone()));
             return;
@@ -173,9 +175,13 @@ fn verify(desk: &Desk, key: &LibraryKey, reply: oneshot::Sender<Reply>) {
     };
     desk.tasks().spawn(async move {
         let mounts = settings.mounts;
-        let read = tokio::task::spawn_blocking(move || library::verify(&index, &mounts, &stop)).await;
-        let answer = match read {
-            Ok(Ok(view)) => Answer::Verified(Box::new(view)),
+        let read = move || library::verify(&index, &mounts, &stop, &mut |_| {});
+        let answer = match tokio::task::spawn_blocking(read).await {
+            Ok(Ok((view, rotten))) => {
+                // The worker gets good bytes for them.
+                let _ = inputs.send(Input::Rotten(rotten)).await;
+                Answer::Verified(Box::new(view))
+            }
             Ok(Err(error)) => Answer::failed(&error),
             Err(_) => failed("reading the files failed: this is a bug, please report it"),
         };
@@ -362,6 +368,13 @@ fn library_status(
     }
     for (path, why) in &state.refused {
         error(path, "refused", why);
+    }
+    for path in state.rotten.keys() {
+        error(
+            path.as_str(),
+            "hash-mismatch",
+            "its bytes on this disk are wrong: good ones are to come from peers",
+        );
     }
     for node in &state.equivocators {
         error(

@@ -122,6 +122,12 @@ impl GatheredStore {
         }
     }
 
+    /// The file that a chunk is of.
+    pub fn content_of(&self, chunk: ChunkIndex) -> Option<ContentHash> {
+        let geometry = self.manifest.geometry();
+        geometry.chunk(chunk.get()).map(|chunk| self.hash_of(geometry.span(chunk).file))
+    }
+
     fn hash_of(&self, file: FileIndex) -> ContentHash {
         hash_of(&self.manifest, self.manifest.file(file))
     }

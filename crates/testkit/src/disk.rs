@@ -90,3 +90,60 @@ impl Drop for OddDisk {
         let _ = Command::new("losetup").args(["-d", &self.device]).status();
     }
 }
+
+/// A disk of its own in an image, of which a test can damage what stands on it without the file system seeing a change.
+pub struct RottingDisk {
+    at: PathBuf,
+    image: PathBuf,
+}
+
+impl RottingDisk {
+    /// Creates and mounts one of `mib` MiB; `None`, with a line on stderr, where that is not allowed.
+    #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
+    pub fn mount(at: &Path, mib: u64) -> Option<Self> {
+        let image = at.with_extension("img");
+        std::fs::create_dir_all(at).expect("a folder");
+        std::fs::File::create(&image).and_then(|file| file.set_len(mib << 20)).expect("a file");
+        let disk = Self { at: at.to_owned(), image };
+        if disk.succeeds("mkfs.ext4", &["-q", "-F"], false) && disk.succeeds("mount", &["-o", "loop"], true) {
+            return Some(disk);
+        }
+        eprintln!("NOT RUN: this user may not mount an image, so nothing is known about disks that rot");
+        None
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.at.join(name)
+    }
+
+    /// Flips a bit of the first block that holds these bytes, which begin a block. Nothing on the disk may be open.
+    pub fn rot(&self, bytes: &[u8]) {
+        let status = Command::new("umount").arg(&self.at).status();
+        assert!(status.is_ok_and(|status| status.success()), "nothing is open on the disk");
+        let mut image = std::fs::read(&self.image).expect("a file");
+        let mut blocks = image.chunks_mut(bytes.len().min(BLOCK_LEN));
+        let block = blocks.find(|block| bytes.starts_with(block)).expect("they are on the disk");
+        block[7] ^= 1;
+        std::fs::write(&self.image, image).expect("a file");
+        assert!(self.succeeds("mount", &["-o", "loop"], true), "it was mounted before");
+    }
+
+    fn succeeds(&self, program: &str, args: &[&str], is_mount: bool) -> bool {
+        let mut command = Command::new(program);
+        command.args(args).arg(&self.image);
+        if is_mount {
+            command.arg(&self.at);
+        }
+        command.output().is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for RottingDisk {
+    fn drop(&mut self) {
+        // A lazy unmount: a process that the test is about to kill may still use it.
+        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+    }
+}
+
+/// Of ext4, on images of this size.
+const BLOCK_LEN: usize = 1024;

@@ -20,7 +20,7 @@ mod world;
 
 pub use builds::{Build, old_build};
 pub use data::{Entry, Tree, assert_same_file, copy_some_chunks, flip_byte, random};
-pub use disk::{OddDisk, Tmpfs};
+pub use disk::{OddDisk, RottingDisk, Tmpfs};
 pub use http::{HttpFile, HttpScript};
 pub use liar::Liar;
 pub use outcome::{Done, DonePeer, Outcome};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use swarm_core::base::ContentId;
-use swarm_core::manifest::{Manifest, Source};
+use swarm_core::manifest::{ChunkIndex, Manifest, Source};
 use swarm_engine::{Event, Join, Order, Purpose};
 use swarm_files::GatheredStore;
 use swarm_library::LibraryKey;
@@ -401,6 +401,9 @@ impl Contents {
                 }
                 self.start_fetches().await;
             }
+            NodeEvent::Engine(
+                Event::BlamedByPeer { content, chunk, .. } | Event::ChunkLost { content, chunk },
+            ) => self.on_suspect(content, chunk).await,
             NodeEvent::StoreError { content, error } => {
                 if let Some(joined) = self.joined.get_mut(&content) {
                     joined.store_trouble = Some(error.to_string());
@@ -411,6 +414,14 @@ impl Contents {
             | NodeEvent::Found(_)
             | NodeEvent::FinderTrouble(_) => {}
         }
+    }
+
+    /// A peer got wrong bytes from here, or the engine would have sent some: the file is read again.
+    async fn on_suspect(&mut self, content: ContentId, chunk: ChunkIndex) {
+        let Some(joined) = self.joined.get(&content) else { return };
+        let hash = joined.store.as_ref().and_then(|store| store.content_of(chunk));
+        let (Some(hash), Some(handle)) = (hash, self.libraries.get(&joined.library)) else { return };
+        let _ = handle.inputs.send(LibraryInput::Suspect(hash)).await;
     }
 
     /// What was wanted of a content is here. What is wanted since then is fetched by another opening.

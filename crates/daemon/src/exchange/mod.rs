@@ -16,12 +16,13 @@ use std::time::{Duration, Instant};
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Source;
 use swarm_library::wire::{
-    Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing,
+    Flag, Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing,
 };
 use swarm_library::{
     After, Completion, Frontier, LibraryKey, Policy, Role, SignedGrant, SignedLock, SignedVote,
 };
 use swarm_link::{Endpoint, QuicLink};
+use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -137,6 +138,7 @@ struct Said {
     votes_digest: [u8; 32],
     policy: Policy,
     grants_digest: Option<[u8; 32]>,
+    rotten: BTreeMap<TreePath, ContentHash>,
 }
 
 /// A link that stands.
@@ -405,6 +407,7 @@ impl Exchange {
         let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
         for library in keys {
             self.say_frontier(link, library);
+            self.say_flags(link, library);
         }
         self.say_own_list(link);
         self.hear_again(link);
@@ -542,8 +545,8 @@ impl Exchange {
     /// Tells peers how a library stands, if that is news; and asks them for what is lacking.
     fn on_changed(&mut self, library: LibraryKey) {
         let state = self.state_of(&library);
-        let LibraryState { frontier, votes_digest, policy, grants_digest, .. } = state;
-        let now = Said { frontier, votes_digest, policy, grants_digest };
+        let LibraryState { frontier, votes_digest, policy, grants_digest, rotten, .. } = state;
+        let now = Said { frontier, votes_digest, policy, grants_digest, rotten };
         if self.said.get(&library) != Some(&now) {
             self.said.insert(library, now);
             let links: Vec<u64> = self.links.keys().copied().collect();
@@ -553,6 +556,7 @@ impl Exchange {
                 if grants_digest.is_some() && self.grants_told(link, &library) != grants_digest {
                     self.send_grants(link, library);
                 }
+                self.say_flags(link, library);
             }
         }
         self.ask_around(library);
@@ -649,6 +653,16 @@ impl Exchange {
             grants_digest: state.grants_digest,
         };
         self.send(link, Message::Frontier(standing));
+    }
+
+    /// Tells of files whose bytes are wrong here.
+    fn say_flags(&mut self, link: u64, library: LibraryKey) {
+        let me = self.start.endpoint.node_id();
+        for (path, file) in self.state_of(&library).rotten.into_iter().take(FLAGS_AT_ONCE) {
+            if self.role_of(link, &library).is_some() {
+                self.send(link, Message::Flag(Flag { library, path, file, source: Some(me) }));
+            }
+        }
     }
 
     fn say_own_list(&mut self, link: u64) {
@@ -778,6 +792,8 @@ pub(crate) fn linked(states: &[PeerState]) -> BTreeSet<NodeId> {
 const TICK: Duration = Duration::from_secs(1);
 /// A peer that was asked for commits and sends none for so long: others are asked.
 const ASKED_TIMEOUT: Duration = Duration::from_secs(15);
+/// Files with wrong bytes that a peer is told of: its queue takes no more at once.
+const FLAGS_AT_ONCE: usize = 16;
 /// Libraries that one peer may name.
 const STANDINGS_MAX: usize = 1024;
 /// Characters of an activity.

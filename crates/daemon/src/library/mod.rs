@@ -12,6 +12,7 @@ mod memory;
 mod mirroring;
 mod places;
 mod policies;
+mod scrubbing;
 mod sealing;
 mod session;
 mod settings;

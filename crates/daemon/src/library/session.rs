@@ -31,6 +31,7 @@ use super::memory::AuthorMemory;
 use super::places::{LibraryPlaces, Root};
 use super::policies::ToldPolicies;
 use super::settings::LibrarySettings;
+use super::verifying::{Rotten, verify_one};
 use super::view_side::{Signer, ViewSide, votes_of};
 use super::whiteouts::StoredWhiteouts;
 use super::worker::FetchedFolder;
@@ -296,6 +297,16 @@ impl Session {
             self.book.set_needed_votes(&known.id, needed)?;
         }
         Ok(true)
+    }
+
+    /// Reads the files that are to have this content.
+    pub(crate) fn verify_places_of(&self, hash: &ContentHash) -> Result<Vec<Rotten>, LibraryError> {
+        let mut rotten = Vec::new();
+        for path in self.book.places_of(hash)? {
+            let Some(entry) = self.index.entry(Side::Local, &path)? else { continue };
+            rotten.extend(verify_one(&path, &entry, &self.settings.mounts));
+        }
+        Ok(rotten)
     }
 
     /// How many commits this node signed that its index has not: it was lost. A commit that is signed before they are back would be one that

@@ -31,38 +31,60 @@ pub struct VerifyView {
     pub is_cut_off: bool,
 }
 
-/// Reads all files of this disk.
+/// A file whose bytes are others though nobody changed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rotten {
+    pub(crate) path: TreePath,
+    /// What it was when it was read last.
+    pub(crate) expected: ContentHash,
+    /// What it is now.
+    pub(crate) found: ContentHash,
+}
+
+/// Reads all files of this disk. `after_each` hears how many bytes a file has.
 pub(crate) fn verify(
     index: &Path,
     mounts: &[MountSpec],
     stop: &AtomicBool,
-) -> Result<VerifyView, LibraryError> {
+    after_each: &mut dyn FnMut(u64),
+) -> Result<(VerifyView, Vec<Rotten>), LibraryError> {
     let reader = SqliteIndex::open(index)?.reader()?;
-    let mut view = VerifyView::default();
+    let (mut view, mut rotten) = (VerifyView::default(), Vec::new());
     for row in reader.known(Side::Local, None) {
         if stop.load(Ordering::Relaxed) {
             view.is_cut_off = true;
             break;
         }
         let (path, entry) = row?;
-        if entry.file().is_some() {
-            compare(&path, &entry, mounts, &mut view);
+        if let Some(file) = entry.file() {
+            rotten.extend(compare(&path, &entry, mounts, &mut view));
+            after_each(file.len);
         }
     }
-    Ok(view)
+    Ok((view, rotten))
 }
 
-fn compare(path: &TreePath, entry: &Entry, mounts: &[MountSpec], view: &mut VerifyView) {
+/// Reads one file, as it is known.
+pub(crate) fn verify_one(path: &TreePath, entry: &Entry, mounts: &[MountSpec]) -> Option<Rotten> {
+    compare(path, entry, mounts, &mut VerifyView::default())
+}
+
+fn compare(path: &TreePath, entry: &Entry, mounts: &[MountSpec], view: &mut VerifyView) -> Option<Rotten> {
     let Some(place) = place_of(path, mounts) else {
         view.changed += 1;
-        return;
+        return None;
     };
     match hash_of(&place, entry) {
-        Ok(Some(hash)) => {
+        Ok(Some(found)) => {
+            let file = entry.file()?;
             view.files += 1;
-            view.len += entry.file().map_or(0, |file| file.len);
-            if entry.file().is_some_and(|file| file.hash != hash) && view.bad.len() < PATHS_MAX {
+            view.len += file.len;
+            // What is wrong once may be a fault of the reading.
+            let is_wrong =
+                file.hash != found && hash_of(&place, entry).is_ok_and(|again| again == Some(found));
+            if is_wrong && view.bad.len() < PATHS_MAX {
                 view.bad.push(path.to_string());
+                return Some(Rotten { path: path.clone(), expected: file.hash, found });
             }
         }
         Ok(None) => view.changed += 1,
@@ -71,6 +93,7 @@ fn compare(path: &TreePath, entry: &Entry, mounts: &[MountSpec], view: &mut Veri
         }
         Err(_) => {}
     }
+    None
 }
 
 /// The hash of a file that is, by what the disk tells, the one that is known; before and after the reading.

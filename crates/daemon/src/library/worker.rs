@@ -17,6 +17,7 @@ use swarm_library::{
     Commit, CommitId, Frontier, LibraryKey, Outcome, Policy, Position, Proposal, SignedGrant, SignedVote,
     Subject, Verdict, Vote, grants_digest, votes_digest,
 };
+use swarm_mounts::MountSpec;
 use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -25,8 +26,10 @@ use super::error::LibraryError;
 use super::keys::LibraryKeys;
 use super::places::LibraryPlaces;
 use super::policies::ToldPolicy;
+use super::scrubbing::Scrub;
 use super::session::{Opening, PassReport, Session};
 use super::settings::LibrarySettings;
+use super::verifying::Rotten;
 use super::watching::Watchers;
 use crate::clock;
 use crate::limits::{INPUTS_AT_ONCE, INPUTS_WAITING_MAX};
@@ -47,6 +50,10 @@ pub(crate) enum Input {
     Arrived(Vec<ContentHash>, Arc<GatheredStore>),
     /// All that was wanted of a content came.
     Completed(ContentId, Arc<GatheredStore>),
+    /// Files whose bytes are wrong on this disk.
+    Rotten(Vec<Rotten>),
+    /// A peer says that bytes of this content that came from here are wrong.
+    Suspect(ContentHash),
     /// Files that are wanted cannot be fetched, for this reason.
     FetchTrouble(String),
     /// Something may have changed at these places, or anywhere.
@@ -87,6 +94,8 @@ pub(crate) struct LibraryState {
     pub(crate) held_here: Option<u64>,
     /// Operations that were refused in the last pass.
     pub(crate) refused: Vec<(String, String)>,
+    /// Files whose bytes are wrong on this disk, and what they are to be.
+    pub(crate) rotten: BTreeMap<TreePath, ContentHash>,
     /// Authors that signed two histories.
     pub(crate) equivocators: BTreeSet<NodeId>,
     pub(crate) is_scanned: bool,
@@ -170,6 +179,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         is_mirror: mirror_watch,
     };
     let mut worker = Worker {
+        mounts: watch::Sender::new(session.settings.mounts.clone()),
         session,
         library,
         authors,
@@ -188,6 +198,17 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         looked_at: None,
         is_complete_look_due: true,
     };
+    let scrub = Scrub {
+        index: handle.index_path.clone(),
+        folder: worker.session.folder.clone(),
+        mounts: worker.mounts.subscribe(),
+        stop: Arc::clone(&handle.stop),
+        inputs: worker.hints.clone(),
+    };
+    let spawned = std::thread::Builder::new().name("scrub".to_owned()).spawn(move || scrub.run());
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "files are not read again");
+    }
     let runtime = tokio::runtime::Handle::current();
     let task = tokio::task::spawn_blocking(move || worker.run(&runtime));
     Ok((handle, task))
@@ -204,6 +225,7 @@ struct Worker {
     state: watch::Sender<LibraryState>,
     fetched: watch::Sender<Option<FetchedFolder>>,
     mirror: watch::Sender<bool>,
+    mounts: watch::Sender<Vec<MountSpec>>,
     stop: Arc<AtomicBool>,
     watchers: Watchers,
     known: LibraryState,
@@ -362,6 +384,11 @@ impl Worker {
                     files.into_iter().map(|bytes| self.session.arrivals.insert_packed(bytes)).collect();
                 due.pass |= self.session.book.unpark(&hashes)? > 0;
             }
+            Input::Rotten(rotten) => self.take_rotten(rotten, due)?,
+            Input::Suspect(hash) => {
+                let rotten = self.session.verify_places_of(&hash)?;
+                self.take_rotten(rotten, due)?;
+            }
             Input::FetchTrouble(why) => self.known.fetch_trouble = Some(why),
             Input::Look(places) => self.take_hint(places, due),
             Input::Settings(settings) => {
@@ -370,6 +397,7 @@ impl Worker {
                 self.fetched.send_replace(self.session.fetched_folder());
                 self.mirror.send_replace(self.session.settings.is_mirror);
                 self.look_after_keys(due)?;
+                self.mounts.send_replace(self.session.settings.mounts.clone());
                 self.watch();
                 self.known.trouble = None;
                 due.tally = true;
@@ -516,6 +544,30 @@ impl Worker {
             self.pruned_at = Some(clock::moment());
         }
         self.known.trouble = None;
+        self.forget_repaired()
+    }
+
+    /// The trees tell what stands on the disk from now on: the next pass puts good bytes there, and keeps the bad ones as a version.
+    fn take_rotten(&mut self, rotten: Vec<Rotten>, due: &mut Due) -> Result<(), LibraryError> {
+        for Rotten { path, expected, found } in rotten {
+            tracing::warn!(library = %self.session.settings.name, %path, "the bytes of a file are wrong, and nobody changed it");
+            due.pass |= self.session.book.note_rot(&path, &expected, &found)?;
+            self.known.rotten.insert(path, expected);
+        }
+        Ok(())
+    }
+
+    /// Forgets files that are as they should be again, or that somebody changed.
+    fn forget_repaired(&mut self) -> Result<(), LibraryError> {
+        let mut repaired = Vec::new();
+        for (path, expected) in &self.known.rotten {
+            if !self.session.book.is_wrong_at(path, expected)? {
+                repaired.push(path.clone());
+            }
+        }
+        for path in repaired {
+            self.known.rotten.remove(&path);
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod figures;
 mod heads;
 mod parked;
 mod proposals;
+mod rot;
 mod sealed;
 mod take;
 mod whiteouts;

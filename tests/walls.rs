@@ -12,7 +12,7 @@ use serde_json::Value;
 const CRATES: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("engine", &["core"]),
-    ("sim", &["core", "engine", "sync"]),
+    ("sim", &["core", "engine", "library", "sync"]),
     ("sync", &["core"]),
     ("library", &["core", "sync"]),
     ("index", &["core", "library", "sync"]),

@@ -523,7 +523,12 @@ fn walk(root: BorrowedFd<'_>, relative: &Path, how: OFlags) -> rustix::io::Resul
     let mut held: Option<OwnedFd> = None;
     let mut components = relative.components().peekable();
     while let Some(component) = components.next() {
-        let Component::Normal(name) = component else { return Err(Errno::XDEV) };
+        let name = match component {
+            Component::Normal(name) => name,
+            // The folder itself, as `openat2` takes it.
+            Component::CurDir => OsStr::new("."),
+            Component::Prefix(_) | Component::RootDir | Component::ParentDir => return Err(Errno::XDEV),
+        };
         let at = held.as_ref().map_or(root, OwnedFd::as_fd);
         let is_last = components.peek().is_none();
         let flags =
@@ -693,5 +698,15 @@ mod tests {
         let refused = dir.make_directory(Path::new("file/sub")).unwrap_err();
         assert!(matches!(refused, StoreError::NotAFolder { .. }), "{refused}");
         assert!(free_len(&folder.path().join("not/there")).is_some());
+    }
+
+    #[test]
+    fn a_folder_is_walked_to_itself_as_the_system_takes_it() {
+        let (folder, dir) = held();
+        std::fs::write(folder.path().join("f"), b"").unwrap();
+        let how = OFlags::RDONLY | OFlags::DIRECTORY;
+        let itself = walk(dir.fd.as_fd(), Path::new("."), how).unwrap();
+        assert!(rustix::fs::statat(&itself, "f", AtFlags::empty()).is_ok());
+        assert_eq!(walk(dir.fd.as_fd(), Path::new("../x"), how).unwrap_err(), Errno::XDEV);
     }
 }

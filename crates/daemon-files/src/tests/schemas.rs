@@ -83,8 +83,19 @@ fn the_schemas_describe_every_key() {
         retention.bytes
         retention.count
         retention.days
+        approvals.bulk
+        approvals.bulkApprovals
+        approvals.delete
+        approvals.expiryDays
+        approvals.move
+        approvals.refuseByOne
         limits.down
         limits.up
+        retention.bytes
+        retention.count
+        retention.days
+        subscription.approvals
+        subscription.conflicts
         subscription.exclude
         subscription.from
         subscription.guid
@@ -93,6 +104,7 @@ fn the_schemas_describe_every_key() {
         subscription.localSyncDir
         subscription.paused
         subscription.priority
+        subscription.retention
         subscription.versionOf
         file.blake3
         file.length
@@ -141,7 +153,7 @@ fn a_schema_is_plain() {
                 },
                 "password": {
                   "$ref": "#/$defs/Secret",
-                  "description": "The password that the peer must show to this node."
+                  "description": "The password that goes with it."
                 },
                 "role": {
                   "description": "\"mirror\": carries contents onward, and sees neither users, peers nor votes. Only if it is not trusted.",
@@ -161,7 +173,7 @@ fn a_schema_is_plain() {
                 },
                 "username": {
                   "default": "",
-                  "description": "The user name that the peer must show to this node.",
+                  "description": "The user name that this node shows to this peer. Without it: the one of config.json.",
                   "type": "string"
                 }
               },

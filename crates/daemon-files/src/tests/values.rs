@@ -254,31 +254,38 @@ fn libraries_and_subscriptions_say_all_of_it() {
         text,
         |folder| format!("{:#?}", folder.subscriptions()),
         expect![[r#"
-        [
-            Subscription {
-                guid: Guid(
-                    "a",
-                ),
-                local_sync_dir: "TMP/daemon/../b",
-                from: [],
-                include: [
-                    "*.mov",
-                ],
-                exclude: [
-                    "tmp/**",
-                ],
-                version_of: None,
-                is_paused: true,
-                priority: 9,
-                limits: Limits {
-                    up: Some(
-                        Rate(
-                            1000000,
-                        ),
+            [
+                Subscription {
+                    guid: Guid(
+                        "a",
                     ),
-                    down: None,
+                    local_sync_dir: "TMP/daemon/../b",
+                    from: [],
+                    include: [
+                        "*.mov",
+                    ],
+                    exclude: [
+                        "tmp/**",
+                    ],
+                    version_of: None,
+                    approvals: None,
+                    retention: Retention {
+                        days: None,
+                        count: None,
+                        bytes: None,
+                    },
+                    conflicts: None,
+                    is_paused: true,
+                    priority: 9,
+                    limits: Limits {
+                        up: Some(
+                            Rate(
+                                1000000,
+                            ),
+                        ),
+                        down: None,
+                    },
                 },
-            },
-        ]"#]],
+            ]"#]],
     );
 }

@@ -62,7 +62,7 @@ pub(super) fn manifest_of(index: &Path, content: ContentId) -> Option<Served> {
         }
         let Some(bytes) = book.commit_of_content(&content)? else { return Ok(None) };
         let records = Commit::decode(bytes).ok().and_then(|commit| commit.records().ok());
-        let Some(files) = content_files(&book, &records.unwrap_or_default())? else { return Ok(None) };
+        let files = content_files(&book, &records.unwrap_or_default())?;
         Ok(library_manifest(files).ok().filter(|manifest| manifest.id() == content))
     };
     match made() {

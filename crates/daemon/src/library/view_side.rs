@@ -145,7 +145,7 @@ impl<'a> ViewSide<'a> {
         let last = [remembered, known].into_iter().flatten().max_by_key(|last| last.seq);
         let sealing = self.signer.keys.sealing().map_err(|error| lost(&error))?;
         let content = match &sealing {
-            None => content_of(state.book, records).map_err(|error| lost(&error))?,
+            None => content_of(state.book, records)?,
             Some((_, key)) => sealed_content_of(state.book, records, key, &|book, record, content| {
                 self.seal_standing(book, record, content, key)
             })?,
@@ -218,29 +218,34 @@ pub(crate) fn votes_of(
 }
 
 /// The content that carries the files of these records; `None` if they have no bytes.
-pub(crate) fn content_of(book: &LibraryBook, records: &[Record]) -> Result<Option<ContentId>, IndexError> {
-    let files = content_files(book, records)?;
-    let Some(files) = files.filter(|files| !files.is_empty()) else { return Ok(None) };
-    Ok(library_manifest(files).ok().map(|manifest| manifest.id()))
+fn content_of(book: &LibraryBook, records: &[Record]) -> Result<Option<ContentId>, ReplicaError> {
+    let files = content_files(book, records).map_err(|error| lost(&error))?;
+    if files.is_empty() {
+        return Ok(None);
+    }
+    // A commit without its content would be taken by all, and its files could be had by nobody.
+    let manifest = library_manifest(files).map_err(|error| lost(&error))?;
+    Ok(Some(manifest.id()))
 }
 
-/// The files of the content of these records; `None` if the values of their chunks are not known.
-pub(crate) fn content_files(
-    book: &LibraryBook,
-    records: &[Record],
-) -> Result<Option<Vec<ContentFile>>, IndexError> {
+/// The files of the content of these records. A long file of which this node does not know the chunks is left out: it is one that never was on
+/// this disk, moved together with its folder, and the commit that brought it still carries it.
+pub(crate) fn content_files(book: &LibraryBook, records: &[Record]) -> Result<Vec<ContentFile>, IndexError> {
     let mut files = Vec::new();
     for content in records.iter().filter_map(|record| record.state.kind()?.file()).filter(|file| file.len > 0)
     {
         let chunk_hashes = if swarm_core::manifest::content_chunk_len_log2(content.len) == 0 {
             Vec::new()
         } else {
-            let Some(digest) = book.digest(&content.hash)? else { return Ok(None) };
+            let Some(digest) = book.digest(&content.hash)? else {
+                tracing::debug!(content = %content.hash, "a long file is not carried: its chunks are not known here");
+                continue;
+            };
             digest.chunk_hashes
         };
         files.push(ContentFile { hash: content.hash.0, len: content.len, chunk_hashes: chunk_hashes.into() });
     }
-    Ok(Some(files))
+    Ok(files)
 }
 
 impl Replica for ViewSide<'_> {
@@ -457,4 +462,36 @@ fn failed(path: &TreePath, error: &IndexError) -> ReplicaError {
 /// The records of a run cannot be kept: nothing more can be done in it.
 fn lost(error: &dyn std::fmt::Display) -> ReplicaError {
     ReplicaError::Gone(format!("cannot record changes of the library: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use swarm_library::{Live, State, Vector};
+
+    use super::*;
+
+    #[test]
+    fn a_long_file_with_unknown_chunks_keeps_no_other_file_from_being_carried() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let book = LibraryBook::open(&folder.path().join("library.db")).expect("a new one");
+        let record = |name: &str, len: u64| {
+            let hash = ContentHash::of(name.as_bytes());
+            let kind = Kind::File(FileContent { len, hash, executable: false });
+            Record {
+                path: TreePath::new(name).expect("a path"),
+                state: State::Live(Live { kind, modified_ns: 0, sha256: None }),
+                vector: Vector::of(NodeId::from_bytes([1; 32]), 1),
+                parent: None,
+                moved_from: None,
+            }
+        };
+        let files = |records: &[Record]| -> Vec<u64> {
+            content_files(&book, records).expect("it reads").iter().map(|file| file.len).collect()
+        };
+        assert_eq!(files(&[record("short", 5), record("long", 1 << 30), record("empty", 0)]), [5]);
+        assert!(
+            content_of(&book, &[record("short", 5), record("long", 1 << 30)]).expect("a manifest").is_some()
+        );
+        assert_eq!(content_of(&book, &[record("long", 1 << 30)]), Ok(None));
+    }
 }

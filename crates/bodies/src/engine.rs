@@ -267,7 +267,12 @@ impl World {
         match what % 16 {
             0..=3 => {
                 let addresses = vec![address("203.0.113.9:4433")];
-                let purpose = [Purpose::Fetch, Purpose::Push, Purpose::Meet][usize::from(what >> 4) % 3];
+                let purpose = match what >> 4 {
+                    0..=4 => Purpose::Fetch,
+                    5..=9 => Purpose::Push,
+                    10..=12 => Purpose::Offered,
+                    _ => Purpose::Meet,
+                };
                 self.input(Input::AddSource { content, node: node(what >> 4), addresses, purpose });
             }
             4..=9 => {

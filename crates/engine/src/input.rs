@@ -172,6 +172,9 @@ pub enum Input {
 pub enum Purpose {
     /// It may have the content: it is dialed while something of that is to be fetched.
     Fetch,
+    /// As [`Self::Fetch`], and the node itself has just said that it serves the content: that it refused before, or was away, means
+    /// nothing any more.
+    Offered,
     /// This node pushes the content to it: it is kept linked as long as the content is joined, and dialed again for ever.
     Push,
     /// It dials this node at the same moment, so that both get through their NATs: it is dialed once, at once, whatever is to

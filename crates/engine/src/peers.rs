@@ -294,6 +294,15 @@ impl PeerBook {
         }
     }
 
+    /// A node says that it is there and has what it is dialed for: it is due, whatever it refused and however often it was away.
+    pub(super) fn forgive(&mut self, now: Instant, node: NodeId) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        let is_held_up = matches!(peer.standing, Standing::Waiting(_) | Standing::Refused(_));
+        if is_held_up && !peer.addresses.is_empty() {
+            (peer.failures, peer.standing) = (0, Standing::Waiting(now));
+        }
+    }
+
     /// Notes what a node was worth at earlier runs.
     pub(super) fn remember(&mut self, node: NodeId, past: Reputation) {
         let Some(peer) = self.entry(node) else { return };

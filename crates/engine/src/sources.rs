@@ -46,7 +46,7 @@ impl Engine {
             return;
         }
         let tie = match purpose {
-            Purpose::Fetch => Tie::Fetch,
+            Purpose::Fetch | Purpose::Offered => Tie::Fetch,
             Purpose::Push => Tie::Push,
             Purpose::Meet if self.life != Life::Running => return,
             Purpose::Meet => return self.dialing.meet(&mut self.turn, node, addresses),
@@ -54,6 +54,9 @@ impl Engine {
         let (dialing, turn, mut sights) = self.dialing();
         let rank = dialing.rank(turn, &mut sights, content, node);
         self.dialing.peers.add_source(self.turn.now, content, node, addresses, (tie, rank));
+        if purpose == Purpose::Offered {
+            self.dialing.peers.forgive(self.turn.now, node);
+        }
         if tie == Tie::Push {
             let linked = self.sessions.by_link.iter().find(|(_, session)| session.node == node);
             if let Some(link) = linked.map(|(link, _)| *link) {

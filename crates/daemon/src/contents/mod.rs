@@ -41,6 +41,8 @@ pub(crate) enum Input {
         library: LibraryKey,
         contents: Vec<ContentId>,
     },
+    /// A peer that has the library is there, and was asked nothing yet.
+    PeerCame(LibraryKey),
     /// A peer serves contents.
     Serving { source: Source, contents: Vec<ContentId> },
     /// The libraries there are.
@@ -153,10 +155,11 @@ impl Contents {
                     self.on_sought(link, library, content).await;
                 }
             }
+            Input::PeerCame(library) => self.seek_all(|joined| joined.library == library).await,
             Input::Serving { source, contents } => {
                 for content in contents {
                     if self.joined.get(&content).is_some_and(|joined| joined.is_fetching) {
-                        self.node.add_source(content, source.clone(), Purpose::Fetch).await;
+                        self.node.add_source(content, source.clone(), Purpose::Offered).await;
                     }
                 }
             }
@@ -350,6 +353,16 @@ impl Contents {
         self.start_fetches().await;
     }
 
+    /// Asks peers to serve those of the contents being fetched that are meant.
+    async fn seek_all(&mut self, is_meant: impl Fn(&Joined) -> bool) {
+        let fetching = self.joined.iter().filter(|(_, joined)| joined.is_fetching && is_meant(joined));
+        let meant: Vec<(LibraryKey, ContentId)> =
+            fetching.map(|(content, joined)| (joined.library, *content)).collect();
+        for (library, content) in meant {
+            self.seek(library, content).await;
+        }
+    }
+
     async fn seek(&mut self, library: LibraryKey, content: ContentId) {
         if let Some(joined) = self.joined.get_mut(&content) {
             joined.sought_at = Some(clock::moment());
@@ -472,21 +485,13 @@ impl Contents {
     }
 
     async fn on_tick(&mut self) {
-        let fetching: Vec<(ContentId, LibraryKey, bool)> = self
-            .joined
-            .iter()
-            .filter(|(_, joined)| joined.is_fetching)
-            .map(|(content, joined)| {
-                let is_due = joined.sought_at.is_none_or(|at| at.elapsed() >= SEEK_INTERVAL);
-                (*content, joined.library, is_due)
-            })
-            .collect();
-        for (content, library, is_due) in fetching {
+        let is_fetching = |(_, joined): &(&ContentId, &Joined)| joined.is_fetching;
+        let fetching: Vec<ContentId> =
+            self.joined.iter().filter(is_fetching).map(|(content, _)| *content).collect();
+        for content in fetching {
             self.report_whole(content).await;
-            if is_due {
-                self.seek(library, content).await;
-            }
         }
+        self.seek_all(|joined| joined.sought_at.is_none_or(|at| at.elapsed() >= SEEK_INTERVAL)).await;
         self.retry().await;
         self.take_turns().await;
         self.leave_idle().await;

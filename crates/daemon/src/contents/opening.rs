@@ -60,10 +60,7 @@ pub(super) fn manifest_of(index: &Path, content: ContentId) -> Option<Served> {
         if let Some(body) = book.manifest(&content)? {
             return Ok(Manifest::decode(body).ok().filter(|manifest| manifest.id() == content));
         }
-        let Some(bytes) = book.commit_of_content(&content)? else { return Ok(None) };
-        let records = Commit::decode(bytes).ok().and_then(|commit| commit.records().ok());
-        let files = content_files(&book, &records.unwrap_or_default())?;
-        Ok(library_manifest(files).ok().filter(|manifest| manifest.id() == content))
+        made_manifest(&book, content)
     };
     match made() {
         Ok(manifest) => manifest.map(|manifest| Served { manifest }),
@@ -72,6 +69,14 @@ pub(super) fn manifest_of(index: &Path, content: ContentId) -> Option<Served> {
             None
         }
     }
+}
+
+/// The manifest of a content, from the records of its commit and the chunks that are known here.
+fn made_manifest(book: &LibraryBook, content: ContentId) -> Result<Option<Manifest>, IndexError> {
+    let Some(bytes) = book.commit_of_content(&content)? else { return Ok(None) };
+    let records = Commit::decode(bytes).ok().and_then(|commit| commit.records().ok());
+    let carried = content_files(book, &records.unwrap_or_default())?;
+    Ok(library_manifest(carried.files).ok().filter(|manifest| manifest.id() == content))
 }
 
 /// Opens the store of a content; what is `wanted` and not here is fetched.
@@ -138,28 +143,31 @@ fn check_free(dir: &Path, len: u64, min_free: u64) -> Result<(), String> {
     })
 }
 
-/// Remembers of a manifest that peers sent what this node needs to serve the content later: chunk values of long files, or all of one that is
-/// sealed, since it cannot be made from records.
+/// Remembers of a manifest that peers sent what this node needs to serve the content later: chunk values of long files, or all of one that
+/// cannot be made from records, as that of a sealed content, or of one whose author did not know all chunks.
 pub(super) fn remember_chunks(index: &Path, manifest: &Manifest) {
-    if manifest.is_sealed() {
-        let kept =
-            LibraryBook::open(index).and_then(|mut book| book.put_manifest(&manifest.id(), manifest.body()));
-        if let Err(error) = kept {
-            tracing::warn!(%error, "cannot keep the manifest of a sealed content");
+    let remembered = || -> Result<(), IndexError> {
+        let mut book = LibraryBook::open(index)?;
+        if !manifest.is_sealed() {
+            book.learn_chunks(&chunks_of(manifest))?;
+            if made_manifest(&book, manifest.id())?.is_some() {
+                return Ok(());
+            }
         }
-        return;
+        book.put_manifest(&manifest.id(), manifest.body())
+    };
+    if let Err(error) = remembered() {
+        tracing::warn!(%error, "cannot remember what a content is served by");
     }
+}
+
+fn chunks_of(manifest: &Manifest) -> Vec<(ContentHash, Digest)> {
     let long = manifest.files().iter().filter(|file| !file.chunk_hashes.is_empty());
-    let digests: Vec<(ContentHash, Digest)> = long
-        .map(|file| {
-            let digest = Digest { sha256: None, chunk_hashes: file.chunk_hashes.to_vec() };
-            (ContentHash(file.blake3), digest)
-        })
-        .collect();
-    let stored = LibraryBook::open(index).and_then(|mut book| book.learn_chunks(&digests));
-    if let Err(error) = stored {
-        tracing::warn!(%error, "cannot remember what proves the chunks of a content");
-    }
+    long.map(|file| {
+        let digest = Digest { sha256: None, chunk_hashes: file.chunk_hashes.to_vec() };
+        (ContentHash(file.blake3), digest)
+    })
+    .collect()
 }
 
 fn wall_clock() -> SystemTime {

@@ -435,10 +435,13 @@ impl Exchange {
         let (node, grants_digest) = (linked.node, standing.grants_digest);
         let told =
             standing.policy.map(|policy| ToldPolicy { policy, is_taken_over: standing.is_policy_taken_over });
-        linked.standing.insert(library, standing);
+        let is_new = linked.standing.insert(library, standing).is_none();
         self.tell_heard(library);
         if role.is_none() {
             return;
+        }
+        if is_new {
+            let _ = self.start.contents.send(contents::Input::PeerCame(library)).await;
         }
         // The worker hears of the policy before any commit that is asked for now.
         if let (Some(told), Some(handle)) = (told, self.libraries.get(&library)) {

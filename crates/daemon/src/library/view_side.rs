@@ -218,20 +218,31 @@ pub(crate) fn votes_of(
 }
 
 /// The content that carries the files of these records; `None` if they have no bytes.
-fn content_of(book: &LibraryBook, records: &[Record]) -> Result<Option<ContentId>, ReplicaError> {
-    let files = content_files(book, records).map_err(|error| lost(&error))?;
-    if files.is_empty() {
+fn content_of(book: &mut LibraryBook, records: &[Record]) -> Result<Option<ContentId>, ReplicaError> {
+    let carried = content_files(book, records).map_err(|error| lost(&error))?;
+    if carried.files.is_empty() {
         return Ok(None);
     }
     // A commit without its content would be taken by all, and its files could be had by nobody.
-    let manifest = library_manifest(files).map_err(|error| lost(&error))?;
+    let manifest = library_manifest(carried.files).map_err(|error| lost(&error))?;
+    if !carried.is_all {
+        // Once the chunks of the others are known, it cannot be made again.
+        book.put_manifest(&manifest.id(), manifest.body()).map_err(|error| lost(&error))?;
+    }
     Ok(Some(manifest.id()))
+}
+
+/// The files that a content has.
+pub(crate) struct Carried {
+    pub(crate) files: Vec<ContentFile>,
+    /// None of the records was left out.
+    pub(crate) is_all: bool,
 }
 
 /// The files of the content of these records. A long file of which this node does not know the chunks is left out: it is one that never was on
 /// this disk, moved together with its folder, and the commit that brought it still carries it.
-pub(crate) fn content_files(book: &LibraryBook, records: &[Record]) -> Result<Vec<ContentFile>, IndexError> {
-    let mut files = Vec::new();
+pub(crate) fn content_files(book: &LibraryBook, records: &[Record]) -> Result<Carried, IndexError> {
+    let mut carried = Carried { files: Vec::new(), is_all: true };
     for content in records.iter().filter_map(|record| record.state.kind()?.file()).filter(|file| file.len > 0)
     {
         let chunk_hashes = if swarm_core::manifest::content_chunk_len_log2(content.len) == 0 {
@@ -239,13 +250,15 @@ pub(crate) fn content_files(book: &LibraryBook, records: &[Record]) -> Result<Ve
         } else {
             let Some(digest) = book.digest(&content.hash)? else {
                 tracing::debug!(content = %content.hash, "a long file is not carried: its chunks are not known here");
+                carried.is_all = false;
                 continue;
             };
             digest.chunk_hashes
         };
-        files.push(ContentFile { hash: content.hash.0, len: content.len, chunk_hashes: chunk_hashes.into() });
+        let chunk_hashes = chunk_hashes.into();
+        carried.files.push(ContentFile { hash: content.hash.0, len: content.len, chunk_hashes });
     }
-    Ok(files)
+    Ok(carried)
 }
 
 impl Replica for ViewSide<'_> {
@@ -473,7 +486,7 @@ mod tests {
     #[test]
     fn a_long_file_with_unknown_chunks_keeps_no_other_file_from_being_carried() {
         let folder = tempfile::tempdir().expect("a folder");
-        let book = LibraryBook::open(&folder.path().join("library.db")).expect("a new one");
+        let mut book = LibraryBook::open(&folder.path().join("library.db")).expect("a new one");
         let record = |name: &str, len: u64| {
             let hash = ContentHash::of(name.as_bytes());
             let kind = Kind::File(FileContent { len, hash, executable: false });
@@ -485,13 +498,16 @@ mod tests {
                 moved_from: None,
             }
         };
-        let files = |records: &[Record]| -> Vec<u64> {
-            content_files(&book, records).expect("it reads").iter().map(|file| file.len).collect()
-        };
-        assert_eq!(files(&[record("short", 5), record("long", 1 << 30), record("empty", 0)]), [5]);
-        assert!(
-            content_of(&book, &[record("short", 5), record("long", 1 << 30)]).expect("a manifest").is_some()
-        );
-        assert_eq!(content_of(&book, &[record("long", 1 << 30)]), Ok(None));
+        let (short, long) = (record("short", 5), record("long", 1 << 30));
+        let carried = content_files(&book, &[short.clone(), long.clone(), record("empty", 0)]);
+        let carried = carried.expect("it reads");
+        assert!(!carried.is_all && carried.files.iter().map(|file| file.len).eq([5]));
+        let content = content_of(&mut book, &[short, long.clone()]).expect("a manifest");
+        let content = content.expect("one with the short file");
+        // It is served as it was signed, whatever is learned of the long one later.
+        assert!(book.manifest(&content).expect("it reads").is_some());
+        assert_eq!(content_of(&mut book, &[long]), Ok(None));
+        let content = content_of(&mut book, &[record("other", 6)]).expect("a manifest").expect("one");
+        assert_eq!(book.manifest(&content).expect("it reads"), None, "it can be made again");
     }
 }

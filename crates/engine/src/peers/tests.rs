@@ -57,6 +57,24 @@ fn whoever_something_is_offered_to_is_dialed_for_ever_and_others_once_refused_ar
 }
 
 #[test]
+fn whoever_refused_or_was_away_is_due_once_it_says_that_it_has_the_content() {
+    let (mut book, mut rng) = (book(), Rng::seeded(1));
+    for round in 0..3u32 {
+        assert!(book.pop_due(Instant::ZERO, |_, _| true).is_some(), "round {round}");
+        if round % 2 == 0 {
+            book.on_refused(Instant::ZERO, NODE, &Refusal::new(RefusalCause::NotHere, "not here"), &mut rng);
+        } else {
+            book.on_failed(Instant::ZERO, NODE, "no answer", &mut rng);
+        }
+        assert!(book.pop_due(Instant::ZERO, |_, _| true).is_none());
+        book.forgive(Instant::ZERO, NODE);
+    }
+    book.ban(NODE, Violation::Corrupt(1));
+    book.forgive(Instant::ZERO, NODE);
+    assert!(book.pop_due(Instant::ZERO, |_, _| true).is_none(), "a ban stands");
+}
+
+#[test]
 fn whoever_refused_is_tried_again_for_another_content_and_not_for_the_same() {
     let there = || vec![address("127.0.0.1:1")];
     let other = ContentId::from_bytes([3; 32]);

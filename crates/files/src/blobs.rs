@@ -1,14 +1,15 @@
 //! A folder of files named by the BLAKE3 of their bytes, as a mirror holds them. Invariant: a file gets its name once its bytes were proven and
 //! are durable; it keeps it until somebody removes it. Absent here: what the files are called by those who made them.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use swarm_core::manifest::content_name;
-use swarm_sync::ContentHash;
+use swarm_sync::{ContentHash, ContentSource as _};
 
 use super::StoreError;
-use super::dir::{Dir, Standing};
+use super::dir::{Access, Dir, Standing};
 use super::gathered::GatheredStore;
 use super::places::{Places, ServedFolder, StandsAt};
 
@@ -45,16 +46,44 @@ impl BlobFolder {
     /// # Errors
     /// If it cannot be moved. It stands where it was then, or nowhere: the next fetch tells.
     pub fn keep(&self, store: &GatheredStore, hash: &ContentHash) -> Result<(), StoreError> {
-        let Some(from) = store.whole_at(hash) else { return Ok(()) };
-        let Ok(from) = from.strip_prefix(&self.path) else { return Ok(()) };
         let to = place_of(hash);
-        if let Some(folder) = to.parent() {
-            self.dir.make_directory(folder)?;
-            self.dir.rename(from, &to, true)?;
-            self.dir.sync_directory(folder)?;
-        }
+        let from = match store.whole_at(hash) {
+            Some(from) => from.strip_prefix(&self.path).map(Path::to_owned).ok(),
+            None => self.unpack(store, hash)?,
+        };
+        let (Some(from), Some(folder)) = (from, to.parent()) else { return Ok(()) };
+        self.dir.make_directory(folder)?;
+        self.dir.rename(&from, &to, true)?;
+        self.dir.sync_directory(folder)?;
         store.release(hash);
         Ok(())
+    }
+
+    /// Makes a file of a small one that was packed with others. `None` if it is not whole there.
+    fn unpack(&self, store: &GatheredStore, hash: &ContentHash) -> Result<Option<PathBuf>, StoreError> {
+        let Some((_, len)) = store.contents().find(|(known, _)| known == hash) else { return Ok(None) };
+        let Some(mut source) = store.source(hash, false) else { return Ok(None) };
+        let name = Path::new(INCOMING).join(UNPACKED);
+        let path = self.path.join(&name);
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        let mut at = 0;
+        while at < bytes.len() {
+            let read = source.read_at(at as u64, &mut bytes[at..]);
+            let read =
+                read.map_err(|error| StoreError::disk(&path, "unpack")(std::io::Error::other(error)))?;
+            if read == 0 {
+                return Ok(None);
+            }
+            at += read;
+        }
+        if ContentHash::of(&bytes) != *hash {
+            return Ok(None);
+        }
+        let file = self.dir.open_file(&name, Access::Create)?;
+        let written =
+            file.set_len(0).and_then(|()| file.write_all_at(&bytes, 0)).and_then(|()| file.sync_data());
+        written.map_err(StoreError::disk(&path, "write"))?;
+        Ok(Some(name))
     }
 }
 
@@ -74,3 +103,5 @@ fn place_of(hash: &ContentHash) -> PathBuf {
 }
 
 const INCOMING: &str = "incoming";
+/// Below it. One file is kept at a time.
+const UNPACKED: &str = "unpacked";

@@ -15,7 +15,7 @@ use super::file::File;
 use super::hashing::{Copied, nanos_of};
 use super::open_files::OpenFiles;
 use super::places::{Places, StandsAt};
-use super::replica::{FetchedSource, fetched_source};
+use super::replica::FetchedSource;
 use super::stamps::{Guarded, Stamped, Stamps};
 use super::trial::LeftOut;
 use super::{Store, StoreError, StoreWarning, Verdict, check_range};
@@ -91,12 +91,10 @@ impl GatheredStore {
 
     /// The bytes of a content that is whole in the folder, for a replica. If it may be taken, a replica on the same file system moves it.
     pub fn source(&self, hash: &ContentHash, may_take: bool) -> Option<FetchedSource> {
-        let fetching = self.fetching.as_ref()?;
-        fetching.place(self.file_of(hash)?)?;
-        Some(fetched_source(fetching.path(), hash, may_take))
+        self.fetching.as_ref()?.source(self.file_of(hash)?, hash, may_take)
     }
 
-    /// Where a content that is whole in the folder stands; nothing once it was released.
+    /// Where a content stands that is whole in the folder, in a file of its own; nothing once it was released.
     pub(super) fn whole_at(&self, hash: &ContentHash) -> Option<PathBuf> {
         let fetching = self.fetching.as_ref()?;
         let place = fetching.place(self.file_of(hash)?)?;
@@ -227,11 +225,10 @@ impl Store for GatheredStore {
 
     fn read(&self, chunk: ChunkIndex, offset: u32, buf: &mut [u8]) -> Result<(), StoreError> {
         check_range(&self.manifest, chunk, offset, buf.len())?;
-        let file = self.manifest.geometry().span(chunk).file;
-        if let Some(fetching) = self.fetching.as_ref().filter(|fetching| fetching.is_begun(file)) {
-            match fetching.store.read(chunk, offset, buf) {
+        if let Some(fetching) = self.fetching.as_ref().filter(|fetching| fetching.holds(chunk)) {
+            match fetching.read(chunk, offset, buf) {
                 // It became whole meanwhile, and may have been taken by now.
-                Err(_) if !fetching.is_begun(file) => {}
+                Err(_) if !fetching.holds(chunk) => {}
                 read => return read,
             }
         }
@@ -239,15 +236,15 @@ impl Store for GatheredStore {
     }
 
     fn write_chunk(&self, chunk: ChunkIndex, data: &[u8]) -> Result<Verdict, StoreError> {
-        self.fetch_of(chunk)?.store.write_chunk(chunk, data)
+        self.fetch_of(chunk)?.write_chunk(chunk, data)
     }
 
     fn keep_slice(&self, chunk: ChunkIndex, offset: u32, data: &[u8]) -> Result<(), StoreError> {
-        self.fetch_of(chunk)?.store.keep_slice(chunk, offset, data)
+        self.fetch_of(chunk)?.keep_slice(chunk, offset, data)
     }
 
     fn verify_kept(&self, chunk: ChunkIndex) -> Result<Verdict, StoreError> {
-        self.fetch_of(chunk)?.store.verify_kept(chunk)
+        self.fetch_of(chunk)?.verify_kept(chunk)
     }
 
     /// Files that became whole are named by [`GatheredStore::take_whole`] from then on.
@@ -260,7 +257,7 @@ impl Store for GatheredStore {
     }
 
     fn take_warnings(&self) -> Vec<StoreWarning> {
-        self.fetching.as_ref().map(|fetching| fetching.store.take_warnings()).unwrap_or_default()
+        self.fetching.as_ref().map(Fetching::take_warnings).unwrap_or_default()
     }
 }
 

@@ -20,6 +20,7 @@ mod dir;
 mod direct;
 mod hashing;
 mod open_files;
+mod packed;
 mod part_locks;
 mod roots;
 mod stamps;

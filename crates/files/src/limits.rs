@@ -6,6 +6,8 @@ pub const OPEN_FILES_MAX: usize = 128;
 pub const OPEN_DIRECT_FILES_MAX: usize = 16;
 /// Files that a store over gathered places holds open: there is one for each commit of a library.
 pub const OPEN_GATHERED_FILES_MAX: usize = 16;
+/// A fetch into a folder of its own packs files up to this length into one, bytes.
+pub const PACKED_FILE_LEN_MAX: u64 = 64 << 10;
 /// `.part` files that a store keeps open only for their locks.
 pub const PARTS_LOCKED_MAX: usize = 32;
 /// Bytes of one read of a hashing thread: enough for BLAKE3 to be fast, few enough to stay in the processor's cache.

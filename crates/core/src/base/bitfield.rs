@@ -35,6 +35,17 @@ impl Bitfield {
         fresh
     }
 
+    /// Adds those of another set that has no greater numbers than fit here.
+    pub fn insert_all(&mut self, other: &Self) {
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            *word |= more;
+        }
+        if let (Some(last), false) = (self.words.last_mut(), self.len.is_multiple_of(64)) {
+            *last &= (1 << (self.len % 64)) - 1;
+        }
+        self.count = self.words.iter().map(|word| word.count_ones()).sum();
+    }
+
     /// Takes one out; true if it was there.
     pub fn remove(&mut self, index: u32) -> bool {
         if index >= self.len {

@@ -43,6 +43,7 @@ mod folder;
 pub(crate) use incoming::place as place_beside;
 
 pub use digests::{Digest, Digests};
+pub(crate) use fetched::packed_source;
 pub use fetched::{FetchedSource, fetched_source};
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};
 pub use turn::FolderTurn;

@@ -88,10 +88,8 @@ fn take(root: &Root, incoming: &Incoming, job: &mut StageJob) -> Result<Option<S
     let StageJob { path, source, .. } = job;
     let Some(source) = source.as_any().downcast_mut::<FetchedSource>() else { return Ok(None) };
     source.goes_to(path);
-    if !source.may_take() {
-        return Ok(None);
-    }
-    let Some(number) = incoming.take(root, path, source.origin())? else { return Ok(None) };
+    let Some(origin) = source.taken_from() else { return Ok(None) };
+    let Some(number) = incoming.take(root, path, origin)? else { return Ok(None) };
     match dress_taken(root, job, number) {
         Ok(look) => {
             tracing::debug!(path = %job.path, job.content.len, "took a fetched file");

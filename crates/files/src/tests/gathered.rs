@@ -1,6 +1,7 @@
 //! Contents without names: served from wherever they stand, fetched into a folder of their own, adopted by a replica.
 
 mod adopting;
+mod packed;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,7 +54,7 @@ impl Library {
 
     /// One of one chunk, and one of three.
     fn of_two() -> Self {
-        Self::of(&[bytes(1, 5000), bytes(2, (2 << 20) + 77)])
+        Self::of(&[bytes(1, 70_000), bytes(2, (2 << 20) + 77)])
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -253,7 +254,7 @@ fn a_file_that_is_told_as_whole_survives_any_crash() {
     let (fetching, _) = alone(open).unwrap();
     for number in [0, 1] {
         for chunk in library.chunks(number) {
-            let verdict = fetching.store.write_chunk(chunk, library.data(number, chunk)).unwrap();
+            let verdict = fetching.write_chunk(chunk, library.data(number, chunk)).unwrap();
             assert_eq!(verdict, Verdict::Verified);
         }
         alone(|| fetching.flush()).unwrap();
@@ -270,7 +271,7 @@ fn a_file_that_is_told_as_whole_survives_any_crash() {
 
 #[test]
 fn a_fetch_of_some_files_ends_and_its_folder_goes_with_the_last_one() {
-    let library = Library::of(&[bytes(1, 5000), bytes(2, 6000), bytes(3, 7000)]);
+    let library = Library::of(&[bytes(1, 75_000), bytes(2, 76_000), bytes(3, 77_000)]);
     library.stands(0, "photos", "a");
     let other = library.hash(2);
     let (store, gathered) = library.open_for(&|hash| *hash != other);

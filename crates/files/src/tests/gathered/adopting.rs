@@ -28,7 +28,7 @@ fn a_fetched_file_that_may_not_be_taken_is_copied_and_hashed() {
     let source = fetched_source(&folder, &library.hash(0), false);
     library.stage(source, "a", library.content(0)).unwrap();
     assert!(is_left(&folder, &library));
-    let folder = left(&library, &bytes(9, 5000));
+    let folder = left(&library, &bytes(9, 70_000));
     let source = fetched_source(&folder, &library.hash(0), false);
     let path = TreePath::new("a").unwrap();
     assert_eq!(library.stage(source, "a", library.content(0)), Err(ReplicaError::Integrity { path }));

@@ -301,10 +301,12 @@ fn survey(
     let geometry = manifest.geometry();
     let none = || Bitfield::new(geometry.chunk_count());
     let (mut durable, mut missing) = (none(), none());
-    for file in (0..geometry.file_count()).filter_map(|index| geometry.file(index)) {
-        let entry = manifest.file(file);
-        let hash = hash_of(manifest, entry);
-        let set = if !places.places(&hash, entry.len).is_empty() {
+    let contents: Vec<(ContentHash, u64)> =
+        manifest.files().iter().map(|file| (hash_of(manifest, file), file.len)).collect();
+    let stand = places.stand(&contents);
+    let files = (0..geometry.file_count()).filter_map(|index| geometry.file(index));
+    for ((file, (hash, _)), stands) in files.zip(contents).zip(stand) {
+        let set = if stands {
             &mut durable
         } else if wanted(&hash) {
             &mut missing

@@ -15,6 +15,11 @@ use super::{StoreError, locked};
 pub trait Places: Send + Sync {
     /// Where a content stands now, best first. Asked again whenever a file has to be opened, from threads that read.
     fn places(&self, hash: &ContentHash, len: u64) -> Vec<StandsAt>;
+
+    /// Which of these contents stand anywhere, in their order. Asked once for all contents of a store.
+    fn stand(&self, contents: &[(ContentHash, u64)]) -> Vec<bool> {
+        contents.iter().map(|(hash, len)| !self.places(hash, *len).is_empty()).collect()
+    }
 }
 
 /// Where one copy of a content stands.

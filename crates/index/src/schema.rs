@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::IndexError;
 use crate::error::Fault;
-use crate::limits::{LOG_LEN_KEPT, LOG_PAGES, READER_CACHE_KIB, STATEMENTS, WRITER_CACHE_KIB, WRITER_WAIT};
+use crate::limits::{LOG_LEN_KEPT, LOG_PAGES, READER_CACHE_KIB, STATEMENTS, WRITER_WAIT};
 
 /// The version of the format, in `user_version`.
 pub(crate) const VERSION: i64 = 2;
@@ -20,12 +20,12 @@ pub(crate) const VERSION: i64 = 2;
 pub(crate) const ALL_OPEN: &str = "every path is open";
 
 /// Opens the file for reading and writing; makes it if it is not there.
-pub(crate) fn open(path: &Path) -> Result<Connection, IndexError> {
+pub(crate) fn open(path: &Path, cache_kib: i64) -> Result<Connection, IndexError> {
     // Made by us and not by SQLite: names of a user's files are nobody else's business.
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     options.open(path).map_err(|error| IndexError::disk(path, "open", &error))?;
-    let opened = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB).and_then(|mut db| {
+    let opened = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, cache_kib).and_then(|mut db| {
         let is_new = examine(&db)?;
         db.pragma_update(None, "journal_mode", "wal")?;
         db.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;

@@ -9,7 +9,7 @@ use swarm_sync::{
 };
 
 use crate::error::Fault;
-use crate::limits::TEXTS_LEN_MAX;
+use crate::limits::{TEXTS_LEN_MAX, WRITER_CACHE_KIB};
 use crate::records::{self, RunRecord};
 use crate::trees::{self, Trees};
 use crate::{IndexError, IndexReader, differences, reader, schema, texts};
@@ -45,7 +45,7 @@ pub struct Counts {
 impl SqliteIndex {
     /// Opens the index in this file; makes it if it is not there.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
-        Ok(Self { db: schema::open(path)?, path: path.into() })
+        Ok(Self { db: schema::open(path, WRITER_CACHE_KIB)?, path: path.into() })
     }
 
     /// Renames a damaged file, so that a new one can be made: both sides are merged then, and nothing is deleted. `label` tells it from

@@ -94,4 +94,16 @@ impl Places for LibraryPlaces {
         };
         paths.iter().flat_map(at).chain(self.kept(hash, len)).collect()
     }
+
+    fn stand(&self, contents: &[(ContentHash, u64)]) -> Vec<bool> {
+        let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands = |book: &LibraryBook, (hash, len): &(ContentHash, u64)| {
+            book.places_of(hash).is_ok_and(|paths| !paths.is_empty()) || !self.kept(hash, *len).is_empty()
+        };
+        let looked = book.in_one_look(|book| contents.iter().map(|content| stands(book, content)).collect());
+        looked.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot look up where contents stand");
+            vec![false; contents.len()]
+        })
+    }
 }

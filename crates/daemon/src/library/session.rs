@@ -537,6 +537,10 @@ impl Session {
 
     /// Files that a plan puts on this disk and whose bytes are not here.
     fn lacking(&self, proposal: &Proposal) -> Result<Vec<(TreePath, ContentHash, u64)>, LibraryError> {
+        self.book.in_one_look(|_| self.lacking_now(proposal))?
+    }
+
+    fn lacking_now(&self, proposal: &Proposal) -> Result<Vec<(TreePath, ContentHash, u64)>, LibraryError> {
         let mut lacking = Vec::new();
         for op in &proposal.plan.ops.local {
             let OpKind::Put { content: Kind::File(content), source: Source::Other { path }, .. } = &op.kind

@@ -98,32 +98,6 @@ impl<'a> ViewSide<'a> {
         Ok(BookReader { book, me, has_held, keys: Arc::clone(&self.signer.keys) })
     }
 
-    fn perform_one(&self, state: &mut State<'a>, op: &Op, drafter: Drafter) -> Result<Done, ReplicaError> {
-        let State { book, drafts, gone, .. } = state;
-        let reader = self.reader(book)?;
-        let is_folder = op.expected.as_deref().is_some_and(Entry::is_folder);
-        let below = if is_folder { below_of(op, &reader)? } else { Vec::new() };
-        if op.kind == OpKind::Remove && below.iter().any(|(path, _)| !gone.contains(path)) {
-            return Err(ReplicaError::NotEmpty { path: op.path.clone() });
-        }
-        let drafted = drafts.draft(op, &reader, drafter);
-        match drafted.map_err(|error| failed(&op.path, &error))? {
-            Drafted::Changed => Err(ReplicaError::Changed { path: op.path.clone() }),
-            Drafted::Done => {
-                gone.remove(&op.path);
-                match &op.kind {
-                    OpKind::Remove => drop(gone.insert(op.path.clone())),
-                    OpKind::Move { from } => {
-                        gone.insert(from.clone());
-                        gone.extend(below.into_iter().map(|(path, _)| path));
-                    }
-                    OpKind::MakeFolder | OpKind::Put { .. } | OpKind::SetExecutable { .. } => {}
-                }
-                Ok(Done { now: entry_after(op), kept: None })
-            }
-        }
-    }
-
     /// Signs and stores what was drafted.
     fn commit(&self, state: &mut State<'a>) -> Result<(), ReplicaError> {
         if state.drafts.is_empty() {
@@ -324,13 +298,19 @@ impl Replica for ViewSide<'_> {
                 return jobs.into_iter().map(|_| Err(error.clone())).collect();
             }
         };
+        let unknown = match unknown_of(state.book, &jobs) {
+            Ok(unknown) => unknown,
+            Err(error) => {
+                let error = lost(&error);
+                return jobs.into_iter().map(|_| Err(error.clone())).collect();
+            }
+        };
         let mut stage = |mut job: StageJob| {
             if job.content.len > 0 {
                 if let Some(key) = &sealing {
                     seal_job(state.book, &mut job, key)?;
                 }
-                let known = state.book.digest(&job.content.hash).map_err(|error| lost(&error))?;
-                if known.is_none() {
+                if unknown.contains(&job.content.hash) {
                     computed.push((job.content.hash, digest_of(&mut *job.source, &job.path, &job.content)?));
                 }
             }
@@ -359,8 +339,59 @@ impl Replica for ViewSide<'_> {
             Ok(drafter) => drafter,
             Err(error) => return ops.into_iter().map(|_| Err(error.clone())).collect(),
         };
-        ops.into_iter().map(|(op, _)| self.perform_one(&mut state, &op, drafter)).collect()
+        let State { book, drafts, gone, .. } = &mut *state;
+        let performed = book.in_one_look(|book| -> Result<Vec<_>, ReplicaError> {
+            let reader = self.reader(book)?;
+            Ok(ops.iter().map(|(op, _)| perform_one(&reader, (drafts, gone), op, drafter)).collect())
+        });
+        match performed.map_err(|error| lost(&error)).and_then(|performed| performed) {
+            Ok(performed) => performed,
+            Err(error) => ops.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
+}
+
+/// Drafts the records of an operation.
+fn perform_one(
+    reader: &BookReader<'_>,
+    (drafts, gone): (&mut Drafts, &mut BTreeSet<TreePath>),
+    op: &Op,
+    drafter: Drafter,
+) -> Result<Done, ReplicaError> {
+    let is_folder = op.expected.as_deref().is_some_and(Entry::is_folder);
+    let below = if is_folder { below_of(op, reader)? } else { Vec::new() };
+    if op.kind == OpKind::Remove && below.iter().any(|(path, _)| !gone.contains(path)) {
+        return Err(ReplicaError::NotEmpty { path: op.path.clone() });
+    }
+    let drafted = drafts.draft(op, reader, drafter);
+    match drafted.map_err(|error| failed(&op.path, &error))? {
+        Drafted::Changed => Err(ReplicaError::Changed { path: op.path.clone() }),
+        Drafted::Done => {
+            gone.remove(&op.path);
+            match &op.kind {
+                OpKind::Remove => drop(gone.insert(op.path.clone())),
+                OpKind::Move { from } => {
+                    gone.insert(from.clone());
+                    gone.extend(below.into_iter().map(|(path, _)| path));
+                }
+                OpKind::MakeFolder | OpKind::Put { .. } | OpKind::SetExecutable { .. } => {}
+            }
+            Ok(Done { now: entry_after(op), kept: None })
+        }
+    }
+}
+
+/// The contents of these jobs of which this node has no digest.
+fn unknown_of(book: &LibraryBook, jobs: &[StageJob]) -> Result<BTreeSet<ContentHash>, IndexError> {
+    book.in_one_look(|book| {
+        let mut unknown = BTreeSet::new();
+        for content in jobs.iter().map(|job| job.content).filter(|content| content.len > 0) {
+            if book.digest(&content.hash)?.is_none() {
+                unknown.insert(content.hash);
+            }
+        }
+        Ok(unknown)
+    })?
 }
 
 /// Remembers what the file of a job is sealed to, if that is not known: a file that changes meanwhile fails alone, before anything is signed.

@@ -245,6 +245,8 @@ struct Due {
     pass: bool,
     look: Option<Places>,
     tally: bool,
+    /// Something was told, so that others may have to hear of it.
+    is_news: bool,
 }
 
 /// Where to look.
@@ -271,17 +273,20 @@ impl Due {
 impl Worker {
     fn run(&mut self, runtime: &tokio::runtime::Handle) {
         self.watch();
-        let mut due = Due { pass: true, look: Some(Places::Everywhere), tally: true };
+        let mut due = Due { pass: true, look: Some(Places::Everywhere), tally: true, is_news: true };
         let begun = self.look_after_keys(&mut due).and_then(|()| self.take_all_carried(&mut due));
         if let Err(error) = begun {
             self.trouble(&error);
         }
         loop {
-            if let Err(error) = self.work(&due) {
+            let has_worked = self.work(&due).unwrap_or_else(|error| {
                 self.trouble(&error);
                 self.is_complete_look_due = true;
+                true
+            });
+            if has_worked || due.is_news || self.known.are_figures_old {
+                self.publish();
             }
-            self.publish();
             due = Due::default();
             let wait = match self.known.trouble {
                 _ if self.known.are_figures_old => FIGURES_INTERVAL,
@@ -297,6 +302,7 @@ impl Worker {
                 Err(_) if self.known.are_figures_old => {}
                 Err(_) => self.on_tick(&mut due),
                 Ok(Some(input)) => {
+                    due.is_news = true;
                     self.take_noting(input, &mut due);
                     for _ in 0..INPUTS_AT_ONCE {
                         let Ok(input) = self.inputs.try_recv() else { break };
@@ -471,7 +477,8 @@ impl Worker {
     }
 
     fn set_policy(&mut self, due: &mut Due) -> Result<(), LibraryError> {
-        due.tally |= self.session.set_policy(&self.authors)?;
+        let has_changed = self.session.set_policy(&self.authors)?;
+        (due.tally, due.pass) = (due.tally || has_changed, due.pass || has_changed);
         self.known.policy = self.session.signer.policy;
         self.known.is_policy_taken_over = self.session.settings.policy.is_none();
         Ok(())
@@ -499,13 +506,11 @@ impl Worker {
         Ok(votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).collect())
     }
 
-    /// What is to be done after a batch of inputs.
-    fn work(&mut self, due: &Due) -> Result<(), LibraryError> {
-        if due.tally {
-            self.tally()?;
-        }
+    /// What is to be done after a batch of inputs. Returns whether there was anything.
+    fn work(&mut self, due: &Due) -> Result<bool, LibraryError> {
+        let has_ended = due.tally && self.tally()?;
         if self.session.settings.is_paused {
-            return Ok(());
+            return Ok(has_ended);
         }
         if self.session.settings.is_mirror {
             let lacking = self.session.unmirrored(&self.authors)?;
@@ -514,7 +519,7 @@ impl Worker {
             }
             self.known.trouble = None;
             self.known.is_scanned = true;
-            return Ok(());
+            return Ok(true);
         }
         if let Some(places) = &due.look {
             self.activity("looking at the folders");
@@ -533,9 +538,10 @@ impl Worker {
         }
         if let Some(trouble) = self.missing_history()? {
             self.known.trouble = Some(trouble);
-            return Ok(());
+            return Ok(true);
         }
-        if due.pass || due.look.is_some() || due.tally {
+        let is_due = due.pass || due.look.is_some() || has_ended;
+        if is_due {
             let report = self.session.pass(self.approved_here)?;
             self.take_report(report);
         }
@@ -543,8 +549,9 @@ impl Worker {
             self.session.prune()?;
             self.pruned_at = Some(clock::moment());
         }
-        self.known.trouble = None;
-        self.forget_repaired()
+        let had_trouble = self.known.trouble.take().is_some();
+        self.forget_repaired()?;
+        Ok(is_due || had_trouble)
     }
 
     /// The trees tell what stands on the disk from now on: the next pass puts good bytes there, and keeps the bad ones as a version.
@@ -596,8 +603,9 @@ impl Worker {
         }
     }
 
-    /// Counts the votes about what is held, and does what they come to.
-    fn tally(&mut self) -> Result<(), LibraryError> {
+    /// Counts the votes about what is held, and does what they come to. Returns whether any of it ended.
+    fn tally(&mut self) -> Result<bool, LibraryError> {
+        let mut has_ended = false;
         let (me, now_ms) = (self.session.signer.key.public(), clock::now_ms());
         let policy = self.session.signer.policy;
         for known in self.session.book.proposals(false)? {
@@ -624,8 +632,9 @@ impl Worker {
             }
             // What this disk shows may not be what the view says any more: the next pass brings it back.
             self.session.book.end_proposal(&known.id, end, &me, now_ms)?;
+            has_ended = true;
         }
-        Ok(())
+        Ok(has_ended)
     }
 
     fn trouble(&mut self, error: &LibraryError) {

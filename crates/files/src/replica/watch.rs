@@ -3,6 +3,7 @@
 //!
 //! Every folder is watched by itself, and not the tree at once: excluded folders cost nothing, and a new folder is known to be watched.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -131,20 +132,35 @@ struct Teller {
 }
 
 impl Teller {
+    /// A program that writes a file causes several events: those that come within a moment are taken together.
     fn run(&self, raw: &Receiver<notify::Result<Event>>) {
-        for event in raw {
-            match event {
-                Ok(event) if event.need_rescan() => self.tell(Hint::Everything),
-                Ok(event) => event.paths.iter().for_each(|path| self.on_change(path, event.kind)),
-                Err(error) => self.tell(Hint::CannotWatch(refusal(&self.tree.root, &error))),
+        let mut changed = BTreeMap::new();
+        while let Ok(first) = raw.recv() {
+            std::thread::sleep(MOMENT);
+            for event in std::iter::once(first).chain(raw.try_iter().take(EVENTS_MAX)) {
+                self.note(event, &mut changed);
+            }
+            for (path, may_be_new) in std::mem::take(&mut changed) {
+                self.on_change(&path, may_be_new);
             }
         }
     }
 
-    fn on_change(&self, path: &Path, kind: EventKind) {
+    fn note(&self, event: notify::Result<Event>, changed: &mut BTreeMap<PathBuf, bool>) {
+        match event {
+            Ok(event) if event.need_rescan() => self.tell(Hint::Everything),
+            Ok(event) => {
+                let is_new = may_be_new(event.kind);
+                event.paths.into_iter().for_each(|path| *changed.entry(path).or_default() |= is_new);
+            }
+            Err(error) => self.tell(Hint::CannotWatch(refusal(&self.tree.root, &error))),
+        }
+    }
+
+    fn on_change(&self, path: &Path, may_be_new: bool) {
         let is_folder = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
         let Some(hint) = self.tree.hint(path, is_folder) else { return };
-        if is_folder && may_be_new(kind) {
+        if is_folder && may_be_new {
             self.watch_more(path);
         }
         self.tell(hint);
@@ -249,3 +265,5 @@ fn refusal(path: &Path, error: &notify::Error) -> WatchError {
 
 /// Events that are kept for a reader that is busy with a scan. More of them, and everything is scanned.
 const EVENTS_MAX: usize = 16_384;
+/// Short enough that nobody waits for it.
+const MOMENT: Duration = Duration::from_millis(5);

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::Fault;
+use crate::limits::BOOK_CACHE_KIB;
 use crate::{IndexError, schema};
 
 pub use commits::{KnownCommit, Stored};
@@ -40,9 +41,17 @@ pub struct LibraryBook {
 impl LibraryBook {
     /// Opens the memory of a library in this file; makes it if it is not there.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
-        let db = schema::open(path)?;
+        let db = schema::open(path, BOOK_CACHE_KIB)?;
         let made = db.execute_batch(TABLES).map_err(|error| Fault::from(error).at(path));
         made.map(|()| Self { db, path: path.into() })
+    }
+
+    /// Looks many things up in one transaction: to begin and to end one takes as long as a look. The log cannot be emptied meanwhile.
+    pub fn in_one_look<T>(&self, look: impl FnOnce(&Self) -> T) -> Result<T, IndexError> {
+        self.read(|db| Ok(db.execute_batch("BEGIN")?))?;
+        let looked = look(self);
+        self.read(|db| Ok(db.execute_batch("COMMIT")?))?;
+        Ok(looked)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, IndexError> {

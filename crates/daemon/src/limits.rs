@@ -14,5 +14,7 @@ pub(crate) const LINKS_MAX: usize = 256;
 pub(crate) const QUEUE_FRAMES: usize = 64;
 /// Contents that are fetched at once.
 pub(crate) const FETCHES_MAX: usize = 8;
+/// Files of contents that are joined at once, beyond which those are left that nobody fetches: a file takes some 400 bytes.
+pub(crate) const FILES_JOINED_MAX: usize = 64 << 10;
 /// Contents that are joined at once, to fetch or to serve.
 pub(crate) const JOINED_MAX: usize = 64;

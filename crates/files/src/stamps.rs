@@ -102,7 +102,9 @@ impl Stamps {
             return Ok(Guarded::Changed);
         }
         // The buffer holds the very bytes that were hashed, so this read is right whatever the stamps are.
-        if stamped.stamp(file)? == before && stamped.is_reliable(&before) {
+        let span = manifest.geometry().span(chunk);
+        let is_remembered = !span.is_whole_file || span.len > HASHED_AGAIN_LEN_MAX;
+        if is_remembered && stamped.stamp(file)? == before && stamped.is_reliable(&before) {
             self.mark(manifest, chunk, before);
         }
         Ok(Guarded::Good)
@@ -129,6 +131,9 @@ impl Stamps {
         Ok(stamped.stamp(file)? == stamp)
     }
 }
+
+/// A file up to this length is hashed at each read: its stamp takes more room than its hash takes time.
+const HASHED_AGAIN_LEN_MAX: u32 = 64 << 10;
 
 impl Seen {
     fn mark(&mut self, manifest: &Manifest, chunk: ChunkIndex, stamp: Stamp) {

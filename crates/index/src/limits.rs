@@ -8,6 +8,8 @@ pub const TEXTS_LEN_MAX: u64 = 256 << 20;
 
 /// Page cache of the connection that writes, in KiB. A bulk load in path order needs little of it, changes at random places much.
 pub(crate) const WRITER_CACHE_KIB: i64 = 32 << 10;
+/// The same where one process has many indices.
+pub(crate) const SMALL_WRITER_CACHE_KIB: i64 = 12 << 10;
 /// Page cache of a connection to the memory of a library, in KiB. A daemon has several for each library.
 pub(crate) const BOOK_CACHE_KIB: i64 = 4 << 10;
 /// Page cache of a connection that reads in order, in KiB: no page is wanted twice.

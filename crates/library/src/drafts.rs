@@ -101,12 +101,15 @@ impl Drafts {
     pub fn take_batches(&mut self) -> Vec<Vec<Record>> {
         self.at.clear();
         let (mut batches, mut batch) = (Vec::new(), Batch::default());
-        for record in std::mem::take(&mut self.records) {
-            let is_pair = record.moved_from.as_ref() == batch.records.last().map(|last| &last.path);
-            if batch.is_full_for(&record) && !is_pair {
+        let mut records = std::mem::take(&mut self.records).into_iter().peekable();
+        while let Some(record) = records.next() {
+            let is_end_of = |other: &Record| other.moved_from.as_ref() == Some(&record.path);
+            let other_end = records.next_if(is_end_of);
+            if batch.is_full_for(&record, other_end.as_ref()) {
                 batches.push(std::mem::take(&mut batch).records);
             }
             batch.push(record);
+            other_end.into_iter().for_each(|record| batch.push(record));
         }
         if !batch.records.is_empty() {
             batches.push(batch.records);
@@ -249,11 +252,15 @@ struct Batch {
 }
 
 impl Batch {
-    fn is_full_for(&self, record: &Record) -> bool {
-        // Room for the other end of a move.
-        self.records.len() + 2 > COMMIT_RECORDS_MAX
-            || self.len + record_codec::encoded_len_max(record) > COMMIT_LEN_TARGET
-            || (self.content_len + record.content_len() > COMMIT_CONTENT_LEN_MAX && !self.records.is_empty())
+    /// Whether a record, with the other end of its move, begins another batch.
+    fn is_full_for(&self, record: &Record, other_end: Option<&Record>) -> bool {
+        let both = || std::iter::once(record).chain(other_end);
+        let len: usize = both().map(record_codec::encoded_len_max).sum();
+        let content_len = both().fold(0u64, |len, record| len.saturating_add(record.content_len()));
+        self.records.len() + both().count() > COMMIT_RECORDS_MAX
+            || self.len + len > COMMIT_LEN_TARGET
+            || (self.content_len.saturating_add(content_len) > COMMIT_CONTENT_LEN_MAX
+                && !self.records.is_empty())
     }
 
     fn push(&mut self, record: Record) {

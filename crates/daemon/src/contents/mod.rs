@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::library::{Input as LibraryInput, LibraryHandle};
-use crate::limits::{FETCHES_MAX, JOINED_MAX};
+use crate::limits::{FETCHES_MAX, FILES_JOINED_MAX, JOINED_MAX};
 use opening::{Assigned, Opened, Served};
 
 /// What the contents are told.
@@ -86,6 +86,8 @@ struct Retry {
 struct Joined {
     library: LibraryKey,
     store: Option<Arc<GatheredStore>>,
+    /// In its manifest, once that is known.
+    files: usize,
     /// It is fetched, and not complete.
     is_fetching: bool,
     /// When somebody wanted it last.
@@ -292,6 +294,7 @@ impl Contents {
     fn open(&mut self, library: LibraryKey, content: ContentId, manifest: Manifest) {
         let Some(handle) = self.libraries.get(&library).cloned() else { return };
         let Some(joined) = self.joined.get_mut(&content) else { return };
+        joined.files = manifest.files().len();
         let wanted = if joined.is_fetching { self.wanted.get(&content).cloned() } else { None };
         let wanted = wanted.unwrap_or_default();
         joined.opened_for.clone_from(&wanted);
@@ -495,6 +498,35 @@ impl Contents {
         self.retry().await;
         self.take_turns().await;
         self.leave_idle().await;
+        self.leave_surplus().await;
+    }
+
+    /// Where many files are joined, the contents go first that were used longest ago and that nobody fetches now.
+    async fn leave_surplus(&mut self) {
+        let count = |joined: &BTreeMap<ContentId, Joined>| joined.values().map(|joined| joined.files).sum();
+        let mut files: usize = count(&self.joined);
+        if files <= FILES_JOINED_MAX {
+            return;
+        }
+        let snapshot = self.node.snapshot().await;
+        let is_sought = |content: &ContentId| {
+            snapshot.engine.contents.iter().any(|known| known.content == *content && known.lacking_peers > 0)
+        };
+        let rests = |joined: &Joined| !joined.is_fetching && joined.used_at.elapsed() >= SURPLUS_AFTER;
+        let resting = self.joined.iter().filter(|(_, joined)| rests(joined));
+        let mut resting: Vec<(Instant, ContentId, usize)> =
+            resting.map(|(content, joined)| (joined.used_at, *content, joined.files)).collect();
+        resting.sort_unstable();
+        for (_, content, len) in resting {
+            if files <= FILES_JOINED_MAX {
+                return;
+            }
+            if !is_sought(&content) {
+                files -= len;
+                self.joined.remove(&content);
+                self.node.leave(content).await;
+            }
+        }
     }
 
     async fn leave_idle(&mut self) {
@@ -530,6 +562,7 @@ impl Joined {
         Self {
             library,
             store: None,
+            files: 0,
             is_fetching,
             used_at: clock::moment(),
             sought_at: None,
@@ -551,5 +584,7 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// A fetch that came to nothing so often that it waits for so long is a trouble.
 const TROUBLE_MIN: Duration = Duration::from_millis(400);
+/// Where many are joined, a content that nobody wanted for so long may be left.
+const SURPLUS_AFTER: Duration = Duration::from_secs(1);
 /// A content that nobody wanted for so long is left.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);

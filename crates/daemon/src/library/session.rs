@@ -97,7 +97,7 @@ impl Session {
         std::fs::create_dir_all(&folder).map_err(LibraryError::state(&folder, "make"))?;
         let path = folder.join(INDEX);
         let lock = IndexLock::try_lock(&path)?;
-        let index = SqliteIndex::open(&path)?;
+        let index = SqliteIndex::open_small(&path)?;
         let mut book = LibraryBook::open(&path)?;
         book.unpark_all()?;
         book.settle_own(&key.public(), true)?;

@@ -375,7 +375,7 @@ impl Contents {
             joined.used_at = clock::moment();
             if joined.store.is_some() {
                 self.say(Output::Serving { link, library, contents: vec![content] }).await;
-            } else {
+            } else if !joined.asking.contains(&link) {
                 joined.asking.push(link);
             }
             return;

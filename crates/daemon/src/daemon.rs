@@ -445,6 +445,9 @@ impl Desk {
                 let targets = self.all_targets();
                 self.dial(targets);
             }
+            exchange::Output::FlagsAnew { from, library } => {
+                self.flags.retain(|(known, flag)| *known != from || flag.library != library);
+            }
             exchange::Output::Flag { from, flag } => {
                 let of_peer = self.flags.iter().filter(|(known, _)| *known == from).count();
                 let is_room = self.flags.len() < FLAGS_MAX && of_peer < FLAGS_PER_PEER_MAX;

@@ -5,55 +5,57 @@ use std::time::Duration;
 use swarm_library::Message;
 use swarm_library::wire::{Hello, PROTOCOL_MAJOR, PROTOCOL_MINOR};
 
-use super::{Author, Victim, hello, library, say, say_commit, standing};
+use super::{Author, Victim, end_of, hello, library, say, say_commit, standing};
 use crate::support::{Hostile, Role, Spent};
 
 #[test]
 fn nothing_is_taken_from_a_stranger() {
     let stranger = Hostile::in_role(1, Role::Library);
-    let victim = Victim::new(&[], &[]);
+    let victim = Victim::new(&[]);
     let mut author = Author::of(&victim.honest);
     // Signed by one that counts: but who brings it is not known here.
     let commit = author.add("by a stranger");
-    for is_greeted in [false, true] {
-        let mut talk = stranger.run(stranger.dialer().dial(victim.address)).expect("a link");
-        stranger.run(async {
-            if is_greeted {
-                say(&mut talk, &hello()).await;
-                say(&mut talk, &standing(library(), super::last_of(&author.commits))).await;
+    let progress = swarm_library::wire::Progress {
+        library: library(),
+        completion: swarm_library::Completion::default(),
+        activity: String::new(),
+    };
+    let mut before = stranger.run(stranger.dialer().dial(victim.address)).expect("a link");
+    stranger.run(async {
+        say_commit(&mut before, &commit).await;
+        say(&mut before, &Message::Progress(progress)).await;
+    });
+    assert!(end_of(&stranger, &mut before).contains("before Hello"));
+    let mut talk = stranger.run(stranger.dialer().dial(victim.address)).expect("a link");
+    let request = Message::CommitsRequest { library: library(), after: Vec::new() };
+    stranger.run(async {
+        say(&mut talk, &hello()).await;
+        say(&mut talk, &standing(library(), super::last_of(&author.commits))).await;
+        say_commit(&mut talk, &commit).await;
+        say(&mut talk, &request).await;
+        let refused = async {
+            while let Some(frame) = talk.hear_frame().await {
+                if let Ok(Some(Message::Refusal(_))) = Message::decode(frame) {
+                    return;
+                }
             }
-            say_commit(&mut talk, &commit).await;
-            say(
-                &mut talk,
-                &Message::Progress(swarm_library::wire::Progress {
-                    library: library(),
-                    completion: swarm_library::Completion::default(),
-                    activity: String::new(),
-                }),
-            )
-            .await;
-        });
-    }
-    victim.until("it is told of", |victim| {
-        victim.status()["peers"].as_array().is_some_and(|peers| peers.len() == 2)
+        };
+        // All that was said before was heard then.
+        tokio::time::timeout(super::PATIENCE, refused).await.expect("it is refused");
     });
     assert_eq!(victim.commits(), 0);
-    let path = victim.path("by a stranger");
-    let settled = victim.settle("commits that a stranger brings");
-    assert!(!path.exists());
-    settled.logged(Some(stranger.node()), "something before Hello");
+    assert!(!victim.path("by a stranger").exists());
+    victim.settle("commits that a stranger brings").logged(Some(stranger.node()), "something before Hello");
 }
 
 #[test]
 fn a_link_that_never_says_hello_ends() {
     let stranger = Hostile::in_role(1, Role::Library);
-    let victim = Victim::new(&[], &[]);
-    let end = stranger.run(async {
-        let mut talk = stranger.dialer().dial(victim.address).await.expect("a link");
-        // A message of a later version: the control stream stands.
-        talk.say_bytes(&crate::support::raw_message(99, b"x")).await;
-        talk.hear_the_end().await
-    });
+    let victim = Victim::new(&[]);
+    let mut talk = stranger.run(stranger.dialer().dial(victim.address)).expect("a link");
+    // A message of a later version: the control stream stands.
+    stranger.run(async { talk.say_bytes(&crate::support::raw_message(99, b"x")).await });
+    let end = end_of(&stranger, &mut talk);
     assert!(end.contains("does not greet"), "{end}");
     victim.settle("a link that never says Hello").logged(Some(stranger.node()), "does not greet");
 }
@@ -61,7 +63,7 @@ fn a_link_that_never_says_hello_ends() {
 #[test]
 fn a_crowd_of_strangers_takes_no_place_of_a_peer() {
     let crowd = Hostile::in_role(1, Role::Library);
-    let victim = Victim::new(&[], &[]);
+    let victim = Victim::new(&[]);
     let (dialer, address) = (crowd.dialer(), victim.address);
     let links = crowd.run(async {
         let mut links = Vec::new();
@@ -85,7 +87,7 @@ fn a_crowd_of_strangers_takes_no_place_of_a_peer() {
 #[test]
 fn guesses_of_a_password_are_compared_a_few_at_a_time() {
     let crowd = Hostile::in_role(1, Role::Library);
-    let victim = Victim::new(&[], &[]);
+    let victim = Victim::new(&[]);
     let (dialer, address) = (crowd.dialer(), victim.address);
     let links = crowd.run(async {
         let mut links = Vec::new();

@@ -75,6 +75,8 @@ pub(crate) enum Input {
 pub(crate) enum Output {
     /// A trusted peer's list.
     PeerList { from: NodeId, peers: Vec<ListedPeer>, users: Vec<ListedUser> },
+    /// A peer begins to tell anew which files failed verification: what it told before is over.
+    FlagsAnew { from: NodeId, library: LibraryKey },
     /// A peer reports a file that failed verification.
     Flag { from: NodeId, flag: swarm_library::wire::Flag },
     /// A lock came.
@@ -529,7 +531,8 @@ impl Exchange {
             known.policy = Some(policy);
             (known.name, known.guid) = (standing.name.clone(), standing.guid.clone());
         }
-        let is_new = linked.standing.insert(library, standing).is_none();
+        let (from, is_new) = (linked.node, linked.standing.insert(library, standing).is_none());
+        self.tell(Output::FlagsAnew { from, library });
         self.tell_heard(library);
         self.hear(link, library, is_new).await;
     }
@@ -813,7 +816,7 @@ impl Exchange {
         self.send(link, Message::Frontier(standing));
     }
 
-    /// Tells of files whose bytes are wrong here.
+    /// Tells of files whose bytes are wrong here. It follows each Frontier: those that it does not name any more are good again.
     fn say_flags(&mut self, link: u64, library: LibraryKey) {
         let me = self.start.endpoint.node_id();
         for (path, file) in self.state_of(&library).rotten.into_iter().take(FLAGS_AT_ONCE) {

@@ -30,5 +30,5 @@ pub(crate) const BULK_FRAMES: usize = 8;
 pub(crate) const QUEUE_FRAMES: usize = 64;
 /// Contents that are fetched at once.
 pub(crate) const FETCHES_MAX: usize = 8;
-/// Contents that are joined at once, to fetch or to serve.
+/// Contents that are joined for others at once.
 pub(crate) const JOINED_MAX: usize = 64;

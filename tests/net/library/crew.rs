@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{PATIENCE, try_ask, until};
-use crate::support::{Host, Node, Process, Signal, World};
+use super::{PATIENCE, POLL, try_ask, until};
+use crate::support::{Host, Node, Process, Signal, Stopwatch, World};
 
 /// The daemons, by number.
 pub(super) struct Crew {
@@ -104,10 +104,15 @@ impl Crew {
 
     /// Waits until a daemon has so many files of the library, for so long at most.
     pub(super) fn until_has(&self, number: usize, files: u64, limit: Duration) {
-        until(limit, &format!("daemon {number} has all"), || {
-            let library = self.library(number);
+        let clock = Stopwatch::start();
+        let has_all = |library: &Value| {
             library["percent"] == "100.0" && library["files"] == files && library["state"] == "up to date"
-        });
+        };
+        while !has_all(&self.library(number)) {
+            let story = || format!("{:#}", self.status(number).unwrap_or_default());
+            assert!(clock.elapsed() < limit, "daemon {number} has not all within {limit:?}: {}", story());
+            std::thread::sleep(POLL);
+        }
     }
 }
 

@@ -130,3 +130,32 @@ fn a_folder_that_moves_costs_records_and_no_bytes_of_files() {
     let came = received() - before;
     assert!(came * 20 < files * len, "{came} bytes came for {files} files of {len} that only moved");
 }
+
+/// Each has its own part of the library, and far more commits than it joins contents of at once.
+#[test]
+fn many_commits_go_both_ways_at_once() {
+    let team = Team::new("ab");
+    team.keep('a', &json!({}));
+    team.keep('b', &json!({}));
+    let peers = ['a', 'b'].map(|letter| team.settings(letter, "peers.json"));
+    for letter in ['a', 'b'] {
+        team.set(letter, "peers.json", &json!([]));
+        team.start(letter);
+    }
+    let commits = |letter: char| team.library(letter)["commits"].as_u64().unwrap_or(0);
+    for round in 1..=COMMITS {
+        for letter in ['a', 'b'] {
+            // Longer than what is packed with its commit.
+            team.file(&format!("{letter}/lib/of {letter}/{round}.bin"), 600_000);
+        }
+        team.until("both are signed", || commits('a') >= round && commits('b') >= round);
+    }
+    for (letter, peers) in ['a', 'b'].iter().zip(&peers) {
+        team.set(*letter, "peers.json", peers);
+    }
+    team.until("all are known", || "ab".chars().all(|letter| team.library(letter)["files"] == 2 * COMMITS));
+    assert_eq!(team.until_same("ab").len() as u64, 2 * COMMITS + 2);
+}
+
+/// Together more than are served at once.
+const COMMITS: u64 = 40;

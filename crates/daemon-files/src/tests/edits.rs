@@ -377,7 +377,7 @@ fn an_edit_keeps_what_somebody_wrote_meanwhile() {
     });
     edited.expect("the second attempt");
     let addresses: Vec<_> = world.folder.peers().iter().map(|peer| peer.names().remove(0)).collect();
-    assert_eq!((attempts, addresses), (2, vec!["b:1", "a:1"]));
+    assert_eq!((attempts, addresses), (2, vec!["b:1".to_owned(), "a:1".to_owned()]));
     let mut nth = 0;
     let busy = world.folder.edit_peers(|json| {
         nth += 1;

@@ -1,12 +1,15 @@
 //! What nodes that keep libraries say to each other: one task that owns all links about libraries, and decides what is asked of whom. Bytes of
 //! files go another way (`contents`).
 //!
-//! `links` are the tasks of one link, `dialing` those that keep a link to each known peer, `access` says who may have what. Invariant: a peer is
+//! `links` are the tasks of one link, `stock` is what they read from an index, `dialing` keeps a link to each known peer, `gate` says what is taken of
+//! whom, `access` who may have what. Invariant: a peer is
 //! told of a library only if it may have it; a commit is asked of one peer at a time; a stranger costs little, and takes no peer's place.
 
 mod access;
 mod dialing;
+mod gate;
 mod links;
+mod stock;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +19,6 @@ use std::time::{Duration, Instant};
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Source;
-use swarm_library::limits::AUTHORS_MAX;
 use swarm_library::wire::{
     Flag, Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing,
 };
@@ -36,10 +38,7 @@ pub(crate) use dialing::{Dialed, Target, keep_linked};
 use crate::clock;
 use crate::contents;
 use crate::library::{Input as LibraryInput, LibraryHandle, LibraryState, ToldPolicy};
-use crate::limits::{
-    COMPARED_AT_ONCE, LINKS_MAX, POSITIONS_MAX, STANDINGS_MAX, STRANGER_POSITIONS_MAX,
-    STRANGER_STANDINGS_MAX, STRANGERS_MAX,
-};
+use crate::limits::COMPARED_AT_ONCE;
 use links::{LinkStart, Outgoing, Stock};
 
 /// What the exchange is told.
@@ -331,30 +330,6 @@ impl Exchange {
         self.send(number, Message::Hello(shown));
     }
 
-    /// Whether a node may have a link. A stranger takes the place of the one that came first, so that they take nobody else's; where all places
-    /// are taken, a peer takes a stranger's.
-    fn has_room_for(&mut self, node: &NodeId) -> bool {
-        if self.links.values().any(|linked| linked.node == *node) {
-            return true;
-        }
-        let is_stranger = !self.start.access.peers.contains_key(node);
-        let strangers: Vec<u64> =
-            self.links.iter().filter(|(_, linked)| self.is_stranger(linked)).map(|(link, _)| *link).collect();
-        let is_full = self.links.len() >= LINKS_MAX || (is_stranger && strangers.len() >= STRANGERS_MAX);
-        match strangers.first() {
-            Some(first) if is_full => {
-                self.on_down(*first, "this node has as many links of strangers as it may")
-            }
-            _ => {}
-        }
-        self.links.len() < LINKS_MAX
-    }
-
-    /// Whether the other end is neither a peer of this node nor a user that proved it.
-    fn is_stranger(&self, linked: &Linked) -> bool {
-        linked.user.is_none() && !self.start.access.peers.contains_key(&linked.node)
-    }
-
     fn on_down(&mut self, link: u64, reason: &str) {
         if let Some(linked) = self.links.remove(&link) {
             linked.link.close(0, reason);
@@ -503,25 +478,6 @@ impl Exchange {
         }
     }
 
-    /// Whether commits, and bytes of files, are taken from the peer of a link: from strangers nothing is, though their signatures hold. A peer of
-    /// this node relays what others signed, whatever it may have here.
-    fn may_give(&self, link: u64, library: &LibraryKey) -> bool {
-        let Some(linked) = self.links.get(&link) else { return false };
-        let is_greeted = linked.hello.is_some() && !linked.is_verifying;
-        let is_peer = is_greeted && self.start.access.peers.contains_key(&linked.node);
-        (is_peer || self.role_of(link, library).is_some())
-            && self.libraries.contains_key(library)
-            && self.start.access.may_come_from(library, &linked.node)
-    }
-
-    /// Tells the reader of a link what it may take.
-    fn look_whom_to_take_from(&self, link: u64) {
-        let taken = self.libraries.keys().filter(|library| self.may_give(link, library)).copied().collect();
-        if let Some(linked) = self.links.get(&link) {
-            linked.taken.send_replace(taken);
-        }
-    }
-
     async fn on_frontier(&mut self, link: u64, standing: Standing) {
         let library = standing.library;
         let Some(standing) = self.fitting(link, standing) else { return };
@@ -535,33 +491,6 @@ impl Exchange {
         self.tell(Output::FlagsAnew { from, library });
         self.tell_heard(library);
         self.hear(link, library, is_new).await;
-    }
-
-    /// As much of what a peer has as is remembered of it: authors of libraries that this node does not have come last. `None` if it named too many
-    /// libraries.
-    fn fitting(&mut self, link: u64, mut standing: Standing) -> Option<Standing> {
-        let is_here = self.libraries.contains_key(&standing.library);
-        let linked = self.links.get(&link)?;
-        let is_stranger = self.is_stranger(linked);
-        let (standings_max, positions_max) = match is_stranger {
-            true => (STRANGER_STANDINGS_MAX, STRANGER_POSITIONS_MAX),
-            false => (STANDINGS_MAX, POSITIONS_MAX),
-        };
-        if linked.standing.len() >= standings_max && !linked.standing.contains_key(&standing.library) {
-            return None;
-        }
-        if is_here && !is_stranger {
-            return Some(standing);
-        }
-        let counted = |library: &LibraryKey| is_stranger || !self.libraries.contains_key(library);
-        let others =
-            linked.standing.iter().filter(|(library, _)| **library != standing.library && counted(library));
-        let known: usize = others.map(|(_, known)| known.frontier.positions().len()).sum();
-        if known + standing.frontier.positions().len() > positions_max {
-            standing.frontier = Frontier::default();
-            self.links.get_mut(&link)?.is_cut = true;
-        }
-        Some(standing)
     }
 
     /// What is due once a peer that has access told how far it is.
@@ -610,34 +539,6 @@ impl Exchange {
         let is_let_in = self.role_of(link, &library).is_some();
         if let Some(handle) = self.libraries.get(&library).filter(|_| is_let_in) {
             let _ = handle.inputs.send(LibraryInput::Grants(grants)).await;
-        }
-    }
-
-    /// Puts something of a library's index among what is to be sent to a peer that may have it. What is asked for again while it waits is sent once.
-    fn send_stock(&mut self, link: u64, library: LibraryKey, stock: Stock, after: &[After]) {
-        if self.role_of(link, &library).is_none() {
-            return;
-        }
-        let Some(linked) = self.links.get_mut(&link) else { return };
-        let waiting = linked.stock.entry((library, stock)).or_default();
-        for After { author, seq } in after {
-            if waiting.len() < AUTHORS_MAX || waiting.contains_key(author) {
-                waiting.insert(*author, *seq);
-            }
-        }
-        self.send_next_stock(link);
-    }
-
-    /// One piece of work a link at a time: a peer that asks for much waits for it, and holds nobody else up.
-    fn send_next_stock(&mut self, link: u64) {
-        let Some(linked) = self.links.get_mut(&link).filter(|linked| !linked.is_sending) else { return };
-        while let Some(((library, stock), after)) = linked.stock.pop_first() {
-            let Some(handle) = self.libraries.get(&library) else { continue };
-            linked.is_sending = true;
-            let inputs = self.inputs.clone();
-            let done = async move { drop(inputs.send(Input::StockSent { link }).await) };
-            let bulk = linked.outgoing.bulk.clone();
-            return links::send_stock(&self.start.tasks, (library, handle), (stock, after), bulk, done);
         }
     }
 

@@ -11,5 +11,6 @@ mod chunks;
 mod coordinator;
 mod floods;
 mod frames;
+mod library;
 mod manifests;
 mod silence;

@@ -14,6 +14,7 @@ mod fat;
 mod gather;
 mod laboratory;
 mod lan;
+mod library;
 mod moves;
 mod nats;
 mod pair;

@@ -8,10 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use swarm_core::base::limits::COORDINATORS_MAX;
 use swarm_core::base::{ByteLen, Zone};
-use swarm_core::manifest::Source;
+use swarm_core::manifest::{Address, Source};
 
 use crate::json::quoted;
 use crate::key_path::KeyPath;
+use crate::limits::DHT_BOOTSTRAP_MAX;
 use crate::read::Wrong;
 use crate::values::{FileLimits, Limits, Parsed, Secret, Within, plain};
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub lan: bool,
     /// Whether to announce to the DHT.
     pub dht: bool,
+    /// Where the DHT is entered; none for the public one.
+    pub dht_bootstrap: Vec<Address>,
     /// Coordinators to announce to.
     pub coordinators: Vec<Source>,
     /// The site or provider of this node.
@@ -79,6 +82,10 @@ pub(crate) struct FileConfig {
     /// Announce to BitTorrent's Mainline DHT and look there for peers; the DHT learns this node's address.
     #[serde(default)]
     dht: bool,
+    /// Nodes of a DHT of your own, "host:port", by which it is entered. Without it: the public DHT.
+    #[serde(default)]
+    #[schemars(length(max = 8))]
+    dht_bootstrap: Vec<Parsed<Address>>,
     /// Coordinators that this node announces its libraries to and asks for peers: "NODEID@host:port".
     #[serde(default)]
     #[schemars(length(max = 8))]
@@ -151,6 +158,10 @@ impl FileConfig {
             let message = format!("expected at most {COORDINATORS_MAX}, found {}", self.coordinators.len());
             return Err(Wrong::new(KeyPath::default().key("coordinators"), message));
         }
+        if self.dht_bootstrap.len() > DHT_BOOTSTRAP_MAX {
+            let message = format!("expected at most {DHT_BOOTSTRAP_MAX}, found {}", self.dht_bootstrap.len());
+            return Err(Wrong::new(KeyPath::default().key("dhtBootstrap"), message));
+        }
         let root = self.default_sync_root.as_deref().unwrap_or("./libraries");
         let ByteLen(min_free) = plain(self.min_free).unwrap_or_default();
         Ok(Config {
@@ -162,6 +173,7 @@ impl FileConfig {
                 .map_err(|message| Wrong::new(KeyPath::default().key("defaultSyncRoot"), message))?,
             lan: self.lan.unwrap_or(true),
             dht: self.dht,
+            dht_bootstrap: self.dht_bootstrap.into_iter().map(|Parsed(address)| address).collect(),
             coordinators: self.coordinators.into_iter().map(|Parsed(source)| source).collect(),
             zone: plain(self.zone),
             limits: self.limits.into(),

@@ -12,7 +12,7 @@ use crate::{DaemonFolder, FileName, Guid, Reloaded, Role, Secret};
 /// A peer to add.
 #[derive(Clone, Debug, Default)]
 pub struct NewPeer {
-    /// `host:port` or `NODEID@host:port`.
+    /// `host:port`, `NODEID@host:port`, or a NodeId for a peer that is to be found.
     pub address: String,
     /// Whether its versions and votes count.
     pub trusted: bool,
@@ -325,8 +325,9 @@ impl DaemonFolder {
 
 impl NewPeer {
     fn entry(&self) -> Json {
+        let key = if self.address.parse::<NodeId>().is_ok() { "node" } else { "address" };
         let mut entry = Json::object([
-            ("address", self.address.as_str().into()),
+            (key, self.address.as_str().into()),
             ("trusted", self.trusted.into()),
             ("username", self.username.as_str().into()),
             ("password", self.password.expose().into()),

@@ -6,6 +6,8 @@ pub const FILE_LEN_MAX: u64 = 4 << 20;
 pub const DEPTH_MAX: usize = 32;
 /// Most entries of `peers.json`.
 pub const PEERS_MAX: usize = 4096;
+/// Most nodes by which a DHT is entered.
+pub const DHT_BOOTSTRAP_MAX: usize = 8;
 /// Most entries of `users.json`.
 pub const USERS_MAX: usize = 10_000;
 /// Most libraries, and most subscriptions.

@@ -1,5 +1,5 @@
 //! `peers.json`: the nodes that this one knows, and which of them it trusts. Invariant: addresses and pinned nodes are distinct;
-//! a mirror is not trusted.
+//! a mirror is not trusted; a peer without an address has a node.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ use crate::values::{Parsed, Secret, name_fault, plain};
 /// A node that this one knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Where it is reached.
-    pub address: Address,
+    /// Where it is reached; `None` for a node that has to be found.
+    pub address: Option<Address>,
     /// Whether its versions and votes count.
     pub trusted: bool,
     /// What this node shows to it in place of what `config.json` says; empty for that.
@@ -45,8 +45,9 @@ pub(crate) struct FilePeers(Vec<FilePeer>);
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "peer")]
 struct FilePeer {
-    /// Where the peer is reached: "host:port", or "NODEID@host:port".
-    address: Parsed<PeerAddress>,
+    /// Where the peer is reached: "host:port", or "NODEID@host:port". Without it, and with "node", the peer is looked for on the local
+    /// network, at coordinators and in the DHT, as far as config.json has them on.
+    address: Option<Parsed<PeerAddress>>,
     /// Whether the peer's versions, votes and list of peers count here. Without it: false.
     #[serde(default)]
     trusted: bool,
@@ -92,7 +93,7 @@ impl FilePeers {
         let at = |index| KeyPath::default().index(index);
         let peers = self.0.into_iter().enumerate().map(|(index, peer)| peer.checked(&at(index)));
         let peers = peers.collect::<Result<Vec<_>, _>>()?;
-        distinct(peers.iter().map(|peer| Some(peer.address.as_str())), "address")?;
+        distinct(peers.iter().map(|peer| peer.address.as_ref().map(Address::as_str)), "address")?;
         distinct(peers.iter().map(|peer| peer.node), "node")?;
         distinct(peers.iter().map(|peer| peer.name.as_deref()), "name")?;
         Ok(peers)
@@ -101,8 +102,17 @@ impl FilePeers {
 
 impl FilePeer {
     fn checked(self, at: &KeyPath) -> Result<Peer, Wrong> {
-        let Parsed(PeerAddress(address, own)) = self.address;
+        let (address, own) = match plain(self.address) {
+            Some(PeerAddress(address, own)) => (Some(address), own),
+            None => (None, None),
+        };
         let node = plain(self.node);
+        if address.is_none() && node.is_none() {
+            return Err(Wrong::new(
+                at.clone(),
+                "expected a key \"address\", or \"node\" for a peer that is to be found",
+            ));
+        }
         if let (Some(own), Some(node)) = (own, node)
             && own != node
         {
@@ -145,7 +155,8 @@ impl Peer {
     /// What the peer is called in other files: its address, node and name.
     pub(crate) fn names(&self) -> Vec<String> {
         let node = self.node.map(|node| node.to_string());
-        let full = node.as_ref().map(|node| format!("{node}@{}", self.address));
-        [Some(self.address.to_string()), node, full, self.name.clone()].into_iter().flatten().collect()
+        let address = self.address.as_ref().map(ToString::to_string);
+        let full = node.as_ref().zip(address.as_ref()).map(|(node, address)| format!("{node}@{address}"));
+        [address, node, full, self.name.clone()].into_iter().flatten().collect()
     }
 }

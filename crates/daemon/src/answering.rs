@@ -471,9 +471,9 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
             (false, true) => Trust::Trusted,
             (false, false) => Trust::Untrusted,
         };
-        let address = peer.address.to_string();
+        let (address, trouble) = where_it_is(desk, peer, state);
         shown.push(PeerStatus {
-            trouble: desk.dial_troubles.get(&address).filter(|_| state.is_none()).cloned(),
+            trouble,
             address,
             node: peer.node.map(|node| node.to_string()),
             name: peer.name.clone().or_else(|| state.map(|state| state.name.clone())).unwrap_or_default(),
@@ -521,6 +521,23 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
         }
     }
     shown
+}
+
+/// Where a peer of the files is, and why it is not linked.
+fn where_it_is(
+    desk: &Desk,
+    peer: &swarm_daemon_files::Peer,
+    state: Option<&PeerState>,
+) -> (String, Option<String>) {
+    let found = peer.node.and_then(|node| desk.found.get(&node)).and_then(|addresses| addresses.first());
+    let dialed = peer.address.as_ref().or(found).map(ToString::to_string);
+    let trouble = match &dialed {
+        Some(address) => desk.dial_troubles.get(address).cloned(),
+        None => Some("not found yet".to_owned()),
+    };
+    let seen = state.map(|state| state.address.to_string());
+    let address = peer.address.as_ref().map(ToString::to_string).or(seen).or(dialed);
+    (address.unwrap_or_default(), trouble.filter(|_| state.is_none()))
 }
 
 fn peer_libraries(desk: &Desk, state: &PeerState) -> Vec<PeerLibraryStatus> {

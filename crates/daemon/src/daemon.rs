@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use swarm_core::base::{ContentId, NodeId};
+use swarm_core::manifest::Address;
 use swarm_daemon_files::{DaemonFolder, NewMount, Proof, Reloaded};
 use swarm_discovery::Finders;
 use swarm_library::wire::{Hello, ListedPeer, PROTOCOL_MAJOR, PROTOCOL_MINOR};
@@ -26,6 +27,7 @@ use crate::control::{Call, ControlSocket, socket_path};
 use crate::error::DaemonError;
 use crate::exchange::{self, Dialed, Exchange, PeerState, Target, hash_password, keep_linked};
 use crate::library::{self, Input as LibraryInput, LibraryHandle, LibrarySettings, Output as LibraryOutput};
+use crate::limits::FLAGS_PER_PEER_MAX;
 use crate::protocol::ProposedUser;
 use crate::rejected;
 use crate::settings::{Settings, without_effect};
@@ -67,6 +69,8 @@ pub(crate) struct Desk {
     pub(crate) dial_troubles: BTreeMap<String, String>,
     /// Peers that trusted peers told of: node, then who told, with the address.
     pub(crate) told: BTreeMap<NodeId, BTreeMap<NodeId, ListedPeer>>,
+    /// Where finders saw peers of this node, the newest first.
+    pub(crate) found: BTreeMap<NodeId, Vec<Address>>,
     pub(crate) proposed: Vec<ProposedUser>,
     pub(crate) locks: BTreeMap<LibraryKey, Locks>,
     /// Files that failed verification, as peers report them.
@@ -143,6 +147,7 @@ impl Daemon {
             zone: config.zone.clone(),
             lan: config.lan,
             dht: config.dht,
+            dht_bootstrap: config.dht_bootstrap.clone(),
             ..Finders::default()
         };
         let limits = Limits {
@@ -203,6 +208,7 @@ impl Daemon {
             peers,
             dial_troubles: BTreeMap::new(),
             told: BTreeMap::new(),
+            found: BTreeMap::new(),
             proposed: Vec::new(),
             locks: BTreeMap::new(),
             flags: Vec::new(),
@@ -229,7 +235,7 @@ impl Daemon {
                 Some(output) = exchange_said.recv() => desk.on_exchange(output),
                 Some(output) = library_said.recv() => desk.on_library(output).await,
                 Some(dialed) = dialed_queue.recv() => desk.on_dialed(dialed).await,
-                Some(found) = found_queue.recv() => desk.on_found(&found).await,
+                Some(found) = found_queue.recv() => desk.on_found(&found),
                 Some(call) = call_queue.recv() => desk.on_call(call).await,
                 _ = look.tick() => desk.look().await,
             }
@@ -242,7 +248,8 @@ impl Desk {
     /// Makes everything as the files say now.
     async fn apply(&mut self) {
         let settings = Settings::of(&self.folder, self.endpoint.node_id());
-        let Settings { libraries, access, targets, authors } = settings;
+        let Settings { libraries, access, authors, .. } = settings;
+        self.found.retain(|node, _| access.peers.contains_key(node));
         self.authors.clone_from(&authors);
         let gone: Vec<LibraryKey> =
             self.libraries.keys().filter(|key| !libraries.contains_key(key)).copied().collect();
@@ -259,7 +266,7 @@ impl Desk {
         self.to_exchange(exchange::Input::Access(Box::new(access))).await;
         self.to_exchange(exchange::Input::Libraries(handles)).await;
         self.say_own_list().await;
-        self.dial(targets);
+        self.dial(self.all_targets());
     }
 
     /// Whose records count in a library.
@@ -438,8 +445,13 @@ impl Desk {
                 let targets = self.all_targets();
                 self.dial(targets);
             }
+            exchange::Output::FlagsAnew { from, library } => {
+                self.flags.retain(|(known, flag)| *known != from || flag.library != library);
+            }
             exchange::Output::Flag { from, flag } => {
-                if self.flags.len() < FLAGS_MAX && !self.flags.iter().any(|(_, known)| *known == flag) {
+                let of_peer = self.flags.iter().filter(|(known, _)| *known == from).count();
+                let is_room = self.flags.len() < FLAGS_MAX && of_peer < FLAGS_PER_PEER_MAX;
+                if is_room && !self.flags.iter().any(|(_, known)| *known == flag) {
                     self.flags.push((from, flag));
                 }
             }
@@ -464,15 +476,23 @@ impl Desk {
         let _ = self.locks.entry(lock.lock().library).or_default().take(lock, clock::now_ms());
     }
 
-    /// Own peers, and those that trusted peers told of.
+    /// Own peers, where the files have them and where finders saw them, and those that trusted peers told of.
     fn all_targets(&self) -> BTreeSet<Target> {
         let mut targets = Settings::of(&self.folder, self.endpoint.node_id()).targets;
         let known: BTreeSet<NodeId> = targets.iter().filter_map(|target| target.node).collect();
         for (node, told) in &self.told {
             let address = told.values().find_map(|peer| peer.address.as_ref());
             if let Some(address) = address.filter(|_| !known.contains(node)) {
-                targets.insert(Target { address: address.to_string(), node: Some(*node) });
+                targets.insert(Target {
+                    address: address.to_string(),
+                    node: Some(*node),
+                    others: Vec::new(),
+                });
             }
+        }
+        for (node, addresses) in &self.found {
+            let Some((first, others)) = addresses.split_first() else { continue };
+            targets.insert(Target { address: first.to_string(), node: Some(*node), others: others.to_vec() });
         }
         targets
     }
@@ -498,28 +518,31 @@ impl Desk {
         }
     }
 
-    /// A finder names a node that has a library of ours: it is linked, and gets what its user or trust allows.
-    async fn on_found(&mut self, found: &swarm_discovery::Found) {
+    /// A finder names a node that has a library of ours. A peer of this node is dialed there whenever it is not linked; strangers are not, as
+    /// anybody can announce.
+    fn on_found(&mut self, found: &swarm_discovery::Found) {
         let node = found.source.node;
-        let known = Settings::of(&self.folder, self.endpoint.node_id()).access.peers.contains_key(&node);
-        if !known || node == self.endpoint.node_id() {
+        let is_known = self.folder.peers().iter().any(|peer| peer.node == Some(node));
+        if !is_known || node == self.endpoint.node_id() {
             return;
         }
-        let linked = exchange::linked(&self.peers.borrow()).contains(&node);
-        if linked {
+        let known = self.found.entry(node).or_default();
+        let news: Vec<Address> =
+            found.source.addresses.iter().filter(|address| !known.contains(address)).cloned().collect();
+        if news.is_empty() {
             return;
         }
-        let dialed = self.endpoint.dial(node, swarm_link::Protocol::Library, &found.source.addresses).await;
-        if let Ok(link) = dialed {
-            self.to_exchange(exchange::Input::Up { link, dialed: true }).await;
-        }
+        tracing::debug!(node = node.short(), way = found.way.name(), "a peer was found");
+        known.splice(0..0, news);
+        known.truncate(FOUND_ADDRESSES_MAX);
+        self.dial(self.all_targets());
     }
 
     /// Tells trusted peers whom this node trusts.
     async fn say_own_list(&self) {
         let peers = self.folder.peers().iter().filter(|peer| peer.trusted).filter_map(|peer| {
             let name = peer.name.clone().unwrap_or_default();
-            Some(ListedPeer { node: peer.node?, address: Some(peer.address.clone()), name })
+            Some(ListedPeer { node: peer.node?, address: peer.address.clone(), name })
         });
         let users = self.folder.users().iter().filter_map(|user| {
             let role = match user.role? {
@@ -682,6 +705,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const BUFFERS_LEN: u64 = 64 << 20;
 const WINDOWS_LEN: u64 = 64 << 20;
 const FLAGS_MAX: usize = 1000;
+/// Addresses of one peer that finders named: a machine has few.
+const FOUND_ADDRESSES_MAX: usize = 8;
 
 /// Where the index of a library is, in the folder of a daemon: for commands that only read.
 pub fn index_path(folder: &Path, guid: &str) -> PathBuf {

@@ -10,11 +10,27 @@ pub(crate) const PACKED_LEN_MAX: usize = 8 << 20;
 pub(crate) const PACKED_COMMIT_LEN_MAX: u64 = 512 << 10;
 /// Links about libraries at once.
 pub(crate) const LINKS_MAX: usize = 256;
+/// Of these, with nodes that are neither peers of this node nor users that proved it.
+pub(crate) const STRANGERS_MAX: usize = 64;
+/// Libraries that one peer may name.
+pub(crate) const STANDINGS_MAX: usize = 1024;
+/// Libraries that a stranger may name.
+pub(crate) const STRANGER_STANDINGS_MAX: usize = 16;
+/// Authors that are remembered of all libraries that one peer names and this node does not have: 72 bytes each.
+pub(crate) const POSITIONS_MAX: usize = 4096;
+/// The same of all libraries that a stranger names.
+pub(crate) const STRANGER_POSITIONS_MAX: usize = 1024;
+/// Files with wrong bytes that one peer may report.
+pub(crate) const FLAGS_PER_PEER_MAX: usize = 128;
+/// Passwords that are compared at once: each takes 19 MiB and a core.
+pub(crate) const COMPARED_AT_ONCE: usize = 2;
+/// Messages from an index that wait to be written to one link.
+pub(crate) const BULK_FRAMES: usize = 8;
 /// Messages that wait to be written to one link.
 pub(crate) const QUEUE_FRAMES: usize = 64;
 /// Contents that are fetched at once.
 pub(crate) const FETCHES_MAX: usize = 8;
 /// Files of contents that are joined at once, beyond which those are left that nobody fetches: a file takes some 400 bytes.
 pub(crate) const FILES_JOINED_MAX: usize = 64 << 10;
-/// Contents that are joined at once, to fetch or to serve.
+/// Contents that are joined for others at once.
 pub(crate) const JOINED_MAX: usize = 64;

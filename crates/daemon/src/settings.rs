@@ -63,8 +63,10 @@ impl Settings {
             (*key, rule)
         });
         let access = Access { peers, users, libraries: rules.collect() };
-        let target = |peer: &Peer| Target { address: peer.address.to_string(), node: peer.node };
-        let targets = folder.peers().iter().map(target).collect();
+        let target = |peer: &Peer| {
+            Some(Target { address: peer.address.as_ref()?.to_string(), node: peer.node, others: Vec::new() })
+        };
+        let targets = folder.peers().iter().filter_map(target).collect();
         Self { libraries, access, targets, authors }
     }
 }
@@ -106,7 +108,7 @@ fn of_subscription(subscription: &Subscription, peers: &[Peer], min_free: u64) -
     let node_of = |which: &String| {
         let is_it = |peer: &&Peer| {
             peer.name.as_ref() == Some(which)
-                || peer.address.to_string() == *which
+                || peer.address.as_ref().is_some_and(|address| address.to_string() == *which)
                 || peer.node.is_some_and(|node| node.to_string() == *which)
         };
         peers.iter().find(is_it)?.node

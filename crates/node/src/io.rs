@@ -209,12 +209,17 @@ impl<N: Network> Io<N> {
 
     fn admit_found(&mut self, found: Found) -> Option<Input> {
         let Found { content, source, way } = found.clone();
-        if self.finding.is_news(&found) {
+        let is_meeting_place = self.finding.is_meeting_place(&content);
+        let is_news = self.finding.is_news(&found);
+        if is_news {
             let (node, content) = (source.node.short(), content.short());
             tracing::info!(node, content, way = way.name(), "found peer");
+        }
+        // The engine remembers where its sources are; of those at a meeting place the product has to hear whenever they are seen.
+        if is_news || is_meeting_place {
             self.events.tell(NodeEvent::Found(found));
         }
-        if self.finding.is_meeting_place(&content) {
+        if is_meeting_place {
             return None;
         }
         let purpose = match way {

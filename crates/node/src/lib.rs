@@ -133,7 +133,7 @@ pub enum NodeEvent {
         /// What a person should know of it.
         warning: StoreWarning,
     },
-    /// A finder names a node; it is told once a node, content and way.
+    /// A finder names a node; it is told once a node, content and way, and at a meeting place whenever the node is seen.
     Found(Found),
     /// A finder cannot work.
     FinderTrouble(Trouble),

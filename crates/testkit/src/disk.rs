@@ -116,14 +116,15 @@ impl RottingDisk {
         self.at.join(name)
     }
 
-    /// Flips a bit of the first block that holds these bytes, which begin a block. Nothing on the disk may be open.
+    /// Flips a bit of every block that holds these bytes, which begin a block: one may be left of a file that was removed. Nothing on the disk may
+    /// be open.
     pub fn rot(&self, bytes: &[u8]) {
         let status = Command::new("umount").arg(&self.at).status();
         assert!(status.is_ok_and(|status| status.success()), "nothing is open on the disk");
         let mut image = std::fs::read(&self.image).expect("a file");
-        let mut blocks = image.chunks_mut(bytes.len().min(BLOCK_LEN));
-        let block = blocks.find(|block| bytes.starts_with(block)).expect("they are on the disk");
-        block[7] ^= 1;
+        let blocks = image.chunks_mut(bytes.len().min(BLOCK_LEN)).filter(|block| bytes.starts_with(block));
+        let rotten = blocks.map(|block| block[7] ^= 1).count();
+        assert!(rotten > 0, "they are on the disk");
         std::fs::write(&self.image, image).expect("a file");
         assert!(self.succeeds("mount", &["-o", "loop"], true), "it was mounted before");
     }

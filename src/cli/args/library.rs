@@ -271,7 +271,7 @@ pub(in super::super) struct PeerArgs {
 
 #[derive(Debug, Args)]
 pub(in super::super) struct PeerAddArgs {
-    /// host:port, or NODEID@host:port; without the NODEID it is pinned at first contact
+    /// host:port, or NODEID@host:port; without the NODEID it is pinned at first contact, and a NODEID alone is looked for
     #[arg(value_name = "ADDRESS")]
     pub(in super::super) address: String,
     /// Let its changes and votes count here

@@ -101,7 +101,7 @@ fn of_file(peer: &Peer) -> PeerStatus {
         (false, false) => "untrusted",
     };
     PeerStatus {
-        address: peer.address.to_string(),
+        address: peer.address.as_ref().map(ToString::to_string).unwrap_or_default(),
         node: peer.node.map(|node| node.to_string()),
         name: peer.name.clone().unwrap_or_default(),
         trust: trust.to_owned(),

@@ -76,8 +76,8 @@ fn accept(args: &SubscribeArgs, global: &Global) -> Result<Guid, Failure> {
     let node = invitation.source.split_once('@').map(|(node, _)| node);
     let is_it = |peer: &Peer| peer.node.map(|node| node.to_string()).as_deref() == node;
     if let Some(known) = folder.peers().iter().find(|peer| is_it(peer)) {
-        let address = known.address.to_string();
-        folder.remove_peer(&address)?;
+        let node = known.node.map(|node| node.to_string()).unwrap_or_default();
+        folder.remove_peer(&node)?;
     }
     folder.add_peer(&invitation.peer())?;
     for _ in 0..CONTACT_LOOKS {

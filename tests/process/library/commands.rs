@@ -57,6 +57,11 @@ fn settings_are_made_by_commands_before_the_daemon_runs() {
     let table = team.printed('a', args!["peer", "ls"]);
     assert!(table.contains("bob") && table.contains("untrusted"), "{table}");
     team.run('a', args!["peer", "remove", "bob"]).expect_code(0);
+    let carla = "cd".repeat(32);
+    team.run('a', args!["peer", "add", carla.as_str(), "--trust"]).expect_code(0);
+    assert_eq!(team.settings('a', "peers.json")[0]["node"], json!(carla));
+    assert!(team.printed('a', args!["peer", "ls"]).contains("to be found"));
+    team.run('a', args!["peer", "remove", carla.as_str()]).expect_code(0);
     assert_eq!(team.settings('a', "peers.json"), json!([]));
 
     let add = args!["user", "add", "anna", "--role", "viewer", "--library", "Lib 1=editor"];

@@ -9,9 +9,9 @@ use serde_json::json;
 use super::{GUID, Team};
 use crate::support::{MIB, RottingDisk};
 
-/// `b` has its folder on such a disk. `a` gave it a file of 3 MiB.
-fn with_rotting_disk() -> Option<(Team, RottingDisk)> {
-    let team = Team::new("ab");
+/// Of these daemons, `b` has its folder on such a disk. `a` gave it a file of 3 MiB; further ones have nothing yet, and do not run.
+fn with_rotting_disk(letters: &str) -> Option<(Team, RottingDisk)> {
+    let team = Team::new(letters);
     let disk = RottingDisk::mount(&team.path("odd"), 64)?;
     team.keep('a', &json!({}));
     team.set('b', "subscriptions.json", &json!([{"guid": GUID, "localSyncDir": disk.path("lib")}]));
@@ -53,11 +53,37 @@ fn film(disk: &RottingDisk) -> PathBuf {
 
 #[test]
 fn a_scrub_finds_what_rotted_and_repairs_it_from_peers() {
-    let Some((team, disk)) = with_rotting_disk() else { return };
+    let Some((team, disk)) = with_rotting_disk("ab") else { return };
     let commits = team.library('a')["commits"].clone();
     rot(&team, &disk);
     team.start_ahead('b', Duration::from_secs(31 * 24 * 3600));
     team.until("it is repaired", || is_good(&team, &film(&disk)));
     team.until("nothing is told of it any more", || !is_flagged(&team, 'b'));
     assert_eq!(team.library('a')["commits"], commits, "nobody takes wrong bytes for a new version");
+}
+
+#[test]
+fn a_peer_with_wrong_bytes_is_named_and_others_serve() {
+    let Some((team, disk)) = with_rotting_disk("abc") else { return };
+    rot(&team, &disk);
+    let node = team.node_of('a');
+    team.stop('a');
+    team.start('b');
+    team.subscribe('c', &json!({}));
+    // It has to know the author, which is away.
+    let mut peers = team.settings('c', "peers.json");
+    peers[0]["node"] = json!(node);
+    team.set('c', "peers.json", &peers);
+    team.start('c');
+    team.until("it is told where it is", || is_flagged(&team, 'b'));
+    team.until("it is told at the other", || is_flagged(&team, 'c'));
+    let errors = team.status('c')["errors"].to_string();
+    assert!(errors.contains(&team.node_of('b')[..8]) && !errors.contains(&node[..8]), "{errors}");
+    assert!(!team.is_there("c/lib/film.bin"), "wrong bytes are nobody's file");
+    team.start('a');
+    team.until("it is told at all", || is_flagged(&team, 'a') || is_good(&team, &film(&disk)));
+    team.until("the other has it whole", || is_good(&team, &team.path("c/lib/film.bin")));
+    team.until("it is repaired", || is_good(&team, &film(&disk)));
+    team.until("nobody tells of it any more", || "abc".chars().all(|letter| !is_flagged(&team, letter)));
+    assert!(is_good(&team, &team.path("a/lib/film.bin")));
 }

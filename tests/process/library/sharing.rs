@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -101,3 +102,60 @@ fn many_small_files_and_a_big_one_come_whole() {
     assert_eq!(renamed["seven/7.txt"], r#""text 7""#);
     assert_eq!(renamed.len(), same.len());
 }
+
+/// Content does not go over the wire again because it has another name.
+#[test]
+fn a_folder_that_moves_costs_records_and_no_bytes_of_files() {
+    let team = Team::sharing("ab");
+    let (files, len) = (500, 20_000);
+    for number in 0..files {
+        team.file(&format!("a/lib/before/{}/{number}.bin", number % 7), len);
+    }
+    team.until("all files are known", || team.library('b')["files"] == files);
+    let same = team.until_same("ab");
+    let received = || team.peer_status('b', 'a')["received"].as_u64().expect("a number");
+    team.until("nothing comes any more", || {
+        let before = received();
+        std::thread::sleep(Duration::from_secs(3));
+        received() - before < 10_000
+    });
+    let before = received();
+    fs::rename(team.path("a/lib/before"), team.path("a/lib/after")).expect("it is there");
+    team.until_gone("b", "before");
+    let moved = team.until_same("ab");
+    assert_eq!(moved.len(), same.len());
+    assert_eq!(moved["after/3/3.bin"], same["before/3/3.bin"]);
+    // Traffic is counted every two seconds.
+    std::thread::sleep(Duration::from_secs(3));
+    let came = received() - before;
+    assert!(came * 20 < files * len, "{came} bytes came for {files} files of {len} that only moved");
+}
+
+/// Each has its own part of the library, and far more commits than it joins contents of at once.
+#[test]
+fn many_commits_go_both_ways_at_once() {
+    let team = Team::new("ab");
+    team.keep('a', &json!({}));
+    team.keep('b', &json!({}));
+    let peers = ['a', 'b'].map(|letter| team.settings(letter, "peers.json"));
+    for letter in ['a', 'b'] {
+        team.set(letter, "peers.json", &json!([]));
+        team.start(letter);
+    }
+    let commits = |letter: char| team.library(letter)["commits"].as_u64().unwrap_or(0);
+    for round in 1..=COMMITS {
+        for letter in ['a', 'b'] {
+            // Longer than what is packed with its commit.
+            team.file(&format!("{letter}/lib/of {letter}/{round}.bin"), 600_000);
+        }
+        team.until("both are signed", || commits('a') >= round && commits('b') >= round);
+    }
+    for (letter, peers) in ['a', 'b'].iter().zip(&peers) {
+        team.set(*letter, "peers.json", peers);
+    }
+    team.until("all are known", || "ab".chars().all(|letter| team.library(letter)["files"] == 2 * COMMITS));
+    assert_eq!(team.until_same("ab").len() as u64, 2 * COMMITS + 2);
+}
+
+/// Together more than are served at once.
+const COMMITS: u64 = 40;

@@ -376,8 +376,8 @@ fn an_edit_keeps_what_somebody_wrote_meanwhile() {
         json.items_mut().expect("a list").push(crate::Json::object([("address", "a:1".into())]));
     });
     edited.expect("the second attempt");
-    let addresses: Vec<_> = world.folder.peers().iter().map(|peer| peer.address.as_str()).collect();
-    assert_eq!((attempts, addresses), (2, vec!["b:1", "a:1"]));
+    let addresses: Vec<_> = world.folder.peers().iter().map(|peer| peer.names().remove(0)).collect();
+    assert_eq!((attempts, addresses), (2, vec!["b:1".to_owned(), "a:1".to_owned()]));
     let mut nth = 0;
     let busy = world.folder.edit_peers(|json| {
         nth += 1;

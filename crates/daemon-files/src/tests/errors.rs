@@ -142,7 +142,7 @@ fn peers_are_checked() {
         expect![[r#"
             peers.json line 1: expected a list, found an object
             peers.json line 3: [0].trusted: expected true or false, found "yes"
-            peers.json line 1: [0]: key "address" is missing
+            peers.json line 1: [0]: expected a key "address", or "node" for a peer that is to be found
             peers.json line 1: [0].address: `a` is not an address: write host:port, as in 192.0.2.1:4433 or [2001:db8::1]:4433
             peers.json line 1: [0].address: `a@b:1` is not a node: write NODEID@HOST:PORT, with the 64 hex digits of its key before the @
             peers.json line 2: [1].address: [0] has the same one: take one out

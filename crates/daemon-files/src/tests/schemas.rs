@@ -31,6 +31,7 @@ fn the_schemas_describe_every_key() {
         config.json.coordinators
         config.json.defaultSyncRoot
         config.json.dht
+        config.json.dhtBootstrap
         config.json.lan
         config.json.limits
         config.json.listen
@@ -134,8 +135,11 @@ fn a_schema_is_plain() {
             "peer": {
               "properties": {
                 "address": {
-                  "description": "Where the peer is reached: \"host:port\", or \"NODEID@host:port\".",
-                  "type": "string"
+                  "description": "Where the peer is reached: \"host:port\", or \"NODEID@host:port\". Without it, and with \"node\", the peer is looked for on the local\nnetwork, at coordinators and in the DHT, as far as config.json has them on.",
+                  "type": [
+                    "string",
+                    "null"
+                  ]
                 },
                 "name": {
                   "description": "What you call this peer, for lists and messages.",
@@ -177,9 +181,6 @@ fn a_schema_is_plain() {
                   "type": "string"
                 }
               },
-              "required": [
-                "address"
-              ],
               "type": "object"
             }
           },

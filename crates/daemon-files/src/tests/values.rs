@@ -29,62 +29,63 @@ fn a_config_says_all_of_it() {
         &text,
         |folder| format!("{:#?}", folder.config()),
         expect![[r#"
-        Config {
-            port: 0,
-            listen: Some(
-                ::1,
-            ),
-            username: "me",
-            password: Secret(..),
-            default_sync_root: "/srv/libraries",
-            lan: false,
-            dht: true,
-            coordinators: [
-                Source {
-                    node: NodeId(abababab),
-                    addresses: [
-                        Address(
-                            "a:1",
+            Config {
+                port: 0,
+                listen: Some(
+                    ::1,
+                ),
+                username: "me",
+                password: Secret(..),
+                default_sync_root: "/srv/libraries",
+                lan: false,
+                dht: true,
+                dht_bootstrap: [],
+                coordinators: [
+                    Source {
+                        node: NodeId(abababab),
+                        addresses: [
+                            Address(
+                                "a:1",
+                            ),
+                        ],
+                    },
+                ],
+                zone: Some(
+                    Zone(
+                        "lab",
+                    ),
+                ),
+                limits: Limits {
+                    up: Some(
+                        Rate(
+                            20000000,
                         ),
-                    ],
-                },
-            ],
-            zone: Some(
-                Zone(
-                    "lab",
-                ),
-            ),
-            limits: Limits {
-                up: Some(
-                    Rate(
-                        20000000,
                     ),
-                ),
-                down: Some(
-                    Rate(
-                        12500000,
+                    down: Some(
+                        Rate(
+                            12500000,
+                        ),
                     ),
-                ),
-            },
-            min_free: 1000000000,
-            metrics: Some(
-                127.0.0.1:9433,
-            ),
-            allow_plain_http: true,
-            tls: Some(
-                Tls {
-                    cert: "TMP/daemon/cert.pem",
-                    key: "/etc/key.pem",
                 },
-            ),
-        }"#]],
+                min_free: 1000000000,
+                metrics: Some(
+                    127.0.0.1:9433,
+                ),
+                allow_plain_http: true,
+                tls: Some(
+                    Tls {
+                        cert: "TMP/daemon/cert.pem",
+                        key: "/etc/key.pem",
+                    },
+                ),
+            }"#]],
     );
     check(
         FileName::Config,
         "{}",
         |folder| format!("{:?}", folder.config()),
         expect![[
-            r#"Config { port: 8000, listen: None, username: "", password: Secret(..), default_sync_root: "TMP/daemon/libraries", lan: true, dht: false, coordinators: [], zone: None, limits: Limits { up: None, down: None }, min_free: 0, metrics: None, allow_plain_http: false, tls: None }"#
+            r#"Config { port: 8000, listen: None, username: "", password: Secret(..), default_sync_root: "TMP/daemon/libraries", lan: true, dht: false, dht_bootstrap: [], coordinators: [], zone: None, limits: Limits { up: None, down: None }, min_free: 0, metrics: None, allow_plain_http: false, tls: None }"#
         ]],
     );
 }
@@ -102,36 +103,40 @@ fn peers_and_users_say_all_of_it() {
         &text,
         |folder| format!("{:#?}", folder.peers()),
         expect![[r#"
-        [
-            Peer {
-                address: Address(
-                    "[::1]:1",
-                ),
-                trusted: true,
-                username: "u",
-                password: Secret(..),
-                node: Some(
-                    NodeId(cdcdcdcd),
-                ),
-                is_mirror: false,
-                name: Some(
-                    "n",
-                ),
-            },
-            Peer {
-                address: Address(
-                    "a.example:2",
-                ),
-                trusted: false,
-                username: "",
-                password: Secret(..),
-                node: Some(
-                    NodeId(abababab),
-                ),
-                is_mirror: true,
-                name: None,
-            },
-        ]"#]],
+            [
+                Peer {
+                    address: Some(
+                        Address(
+                            "[::1]:1",
+                        ),
+                    ),
+                    trusted: true,
+                    username: "u",
+                    password: Secret(..),
+                    node: Some(
+                        NodeId(cdcdcdcd),
+                    ),
+                    is_mirror: false,
+                    name: Some(
+                        "n",
+                    ),
+                },
+                Peer {
+                    address: Some(
+                        Address(
+                            "a.example:2",
+                        ),
+                    ),
+                    trusted: false,
+                    username: "",
+                    password: Secret(..),
+                    node: Some(
+                        NodeId(abababab),
+                    ),
+                    is_mirror: true,
+                    name: None,
+                },
+            ]"#]],
     );
     check(
         FileName::Users,

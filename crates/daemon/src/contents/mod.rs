@@ -2,7 +2,8 @@
 //! joined when files of it are wanted here or sought by a peer, and left when nobody wants it any more, so that a node with hundreds of commits
 //! holds the manifests of a few.
 //!
-//! Invariant: a content is served from wherever its files stand on this disk. Absent here: the order of chunks and which peer sends them (the
+//! Invariant: a content is served from wherever its files stand on this disk; what the engine or a thread tells of an earlier joining of a content
+//! says nothing of the present one. Absent here: the order of chunks and which peer sends them (the
 //! engine), and where files go (the library's worker).
 
 mod opening;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use swarm_core::base::ContentId;
 use swarm_core::manifest::{ChunkIndex, Manifest, Source};
+use swarm_core::presence::Presence;
 use swarm_engine::{Event, Join, Order, Purpose};
 use swarm_files::GatheredStore;
 use swarm_library::LibraryKey;
@@ -63,6 +65,9 @@ pub(crate) struct Contents {
     node: Node,
     libraries: BTreeMap<LibraryKey, LibraryHandle>,
     joined: BTreeMap<ContentId, Joined>,
+    next_joining: u64,
+    /// Contents that were left, until the engine says so as often: what it tells before that is of an earlier joining.
+    leaving: BTreeMap<ContentId, u32>,
     waiting: VecDeque<(LibraryKey, ContentId)>,
     /// What is wanted of each content that waits or is fetched.
     wanted: BTreeMap<ContentId, BTreeSet<ContentHash>>,
@@ -85,6 +90,8 @@ struct Retry {
 /// A content in the engine.
 struct Joined {
     library: LibraryKey,
+    /// Tells it from an earlier joining of the same content.
+    joining: u64,
     store: Option<Arc<GatheredStore>>,
     /// In its manifest, once that is known.
     files: usize,
@@ -105,8 +112,8 @@ struct Joined {
 /// What a blocking task came to.
 enum Done {
     Assigned(LibraryKey, Assigned),
-    Served(LibraryKey, ContentId, Option<Served>),
-    Opened(LibraryKey, ContentId, Result<Box<Opened>, String>),
+    Served(ContentId, u64, Option<Served>),
+    Opened(ContentId, u64, Result<Box<Opened>, String>),
 }
 
 impl Contents {
@@ -115,6 +122,8 @@ impl Contents {
             node,
             libraries: BTreeMap::new(),
             joined: BTreeMap::new(),
+            next_joining: 0,
+            leaving: BTreeMap::new(),
             waiting: VecDeque::new(),
             wanted: BTreeMap::new(),
             retries: BTreeMap::new(),
@@ -220,7 +229,7 @@ impl Contents {
             .collect();
         for (library, content) in late {
             self.joined.remove(&content);
-            self.node.leave(content).await;
+            self.leave(content).await;
             self.waiting.push_back((library, content));
         }
         self.start_fetches().await;
@@ -242,8 +251,47 @@ impl Contents {
                 }
                 self.start_fetches().await;
             }
-            Done::Served(library, content, served) => self.on_served(library, content, served).await,
-            Done::Opened(library, content, opened) => self.on_opened(library, content, opened).await,
+            Done::Served(content, joining, served) => {
+                if let Some(library) = self.library_of(content, joining) {
+                    self.on_served(library, content, served).await;
+                }
+            }
+            Done::Opened(content, joining, opened) => {
+                if let Some(library) = self.library_of(content, joining) {
+                    self.on_opened(library, content, opened).await;
+                }
+            }
+        }
+    }
+
+    /// The library of a content, if this is still the same joining of it.
+    fn library_of(&self, content: ContentId, joining: u64) -> Option<LibraryKey> {
+        self.joined.get(&content).filter(|joined| joined.joining == joining).map(|joined| joined.library)
+    }
+
+    /// Takes a content up, and has its manifest made.
+    fn begin(&mut self, library: LibraryKey, content: ContentId, is_fetching: bool, asking: Vec<u64>) {
+        self.next_joining += 1;
+        let joining = self.next_joining;
+        self.joined.insert(content, Joined { asking, ..Joined::new(library, joining, is_fetching) });
+        let Some(handle) = self.libraries.get(&library) else { return };
+        let path = handle.index_path.clone();
+        self.tasks
+            .spawn_blocking(move || Done::Served(content, joining, opening::manifest_of(&path, content)));
+    }
+
+    async fn leave(&mut self, content: ContentId) {
+        *self.leaving.entry(content).or_default() += 1;
+        self.node.leave(content).await;
+    }
+
+    /// The engine left a content as often as it was told to, if that was the last time.
+    fn on_left(&mut self, content: ContentId) {
+        if let Some(left) = self.leaving.get_mut(&content) {
+            *left -= 1;
+            if *left == 0 {
+                self.leaving.remove(&content);
+            }
         }
     }
 
@@ -260,14 +308,12 @@ impl Contents {
         while self.joined.values().filter(|joined| joined.is_fetching).count() < FETCHES_MAX {
             let Some((library, content)) = self.next_waiting() else { return };
             // One that was served until now is opened anew, with what is wanted of it.
-            if self.joined.remove(&content).is_some() {
-                self.node.leave(content).await;
+            let served = self.joined.remove(&content);
+            if served.is_some() {
+                self.leave(content).await;
             }
-            self.joined.insert(content, Joined::new(library, true));
-            let Some(handle) = self.libraries.get(&library) else { continue };
-            let path = handle.index_path.clone();
-            self.tasks
-                .spawn_blocking(move || Done::Served(library, content, opening::manifest_of(&path, content)));
+            let asking = served.map(|served| served.asking).unwrap_or_default();
+            self.begin(library, content, true, asking);
         }
     }
 
@@ -298,8 +344,9 @@ impl Contents {
         let wanted = if joined.is_fetching { self.wanted.get(&content).cloned() } else { None };
         let wanted = wanted.unwrap_or_default();
         joined.opened_for.clone_from(&wanted);
+        let joining = joined.joining;
         self.tasks.spawn_blocking(move || {
-            Done::Opened(library, content, opening::open(&handle, manifest, wanted).map(Box::new))
+            Done::Opened(content, joining, opening::open(&handle, manifest, wanted).map(Box::new))
         });
     }
 
@@ -327,7 +374,7 @@ impl Contents {
     /// Leaves a content; what is wanted of it is fetched again after a while.
     async fn give_up_for_now(&mut self, library: LibraryKey, content: ContentId, why: Option<String>) {
         if self.joined.remove(&content).is_some() {
-            self.node.leave(content).await;
+            self.leave(content).await;
         }
         if !self.wanted.contains_key(&content) {
             return;
@@ -378,23 +425,22 @@ impl Contents {
             joined.used_at = clock::moment();
             if joined.store.is_some() {
                 self.say(Output::Serving { link, library, contents: vec![content] }).await;
-            } else {
+            } else if !joined.asking.contains(&link) {
                 joined.asking.push(link);
             }
             return;
         }
-        let Some(handle) = self.libraries.get(&library) else { return };
-        if self.joined.len() >= JOINED_MAX {
-            return;
+        if self.libraries.contains_key(&library) && self.served().count() < JOINED_MAX {
+            self.begin(library, content, false, vec![link]);
         }
-        let path = handle.index_path.clone();
-        self.joined.insert(content, Joined { asking: vec![link], ..Joined::new(library, false) });
-        self.tasks
-            .spawn_blocking(move || Done::Served(library, content, opening::manifest_of(&path, content)));
     }
 
     async fn on_event(&mut self, event: NodeEvent) {
+        if content_of(&event).is_some_and(|content| self.leaving.contains_key(&content)) {
+            return;
+        }
         match event {
+            NodeEvent::Engine(Event::Left { content }) => self.on_left(content),
             NodeEvent::Engine(Event::ManifestComplete { manifest }) => {
                 let content = manifest.id();
                 if let Some(joined) = self.joined.get(&content) {
@@ -524,31 +570,67 @@ impl Contents {
             if !is_sought(&content) {
                 files -= len;
                 self.joined.remove(&content);
-                self.node.leave(content).await;
+                self.leave(content).await;
             }
         }
     }
 
+    /// Contents that are here for others alone.
+    fn served(&self) -> impl Iterator<Item = (&ContentId, &Joined)> {
+        self.joined.iter().filter(|(_, joined)| !joined.is_fetching)
+    }
+
+    /// Leaves what nobody asked for lately. A daemon that fetches asks again and again; that it takes part says nothing, because it may be here for
+    /// others, too: two that wait for each other would keep everything.
     async fn leave_idle(&mut self) {
-        let is_idle = |joined: &Joined| !joined.is_fetching && joined.used_at.elapsed() >= IDLE_TIMEOUT;
-        let idle: Vec<ContentId> =
-            self.joined.iter().filter(|(_, joined)| is_idle(joined)).map(|(content, _)| *content).collect();
-        if idle.is_empty() {
+        let is_idle = |joined: &Joined| joined.used_at.elapsed() >= IDLE_TIMEOUT;
+        let mut left: Vec<ContentId> =
+            self.served().filter(|(_, joined)| is_idle(joined)).map(|(content, _)| *content).collect();
+        self.keep_for_strangers(&mut left).await;
+        let surplus = (self.served().count() - left.len()).saturating_sub(JOINED_MAX / 2);
+        left.extend(self.longest_unused(&left, surplus));
+        for content in left {
+            self.joined.remove(&content);
+            self.leave(content).await;
+        }
+    }
+
+    /// What a mirror has is fetched by tickets, too: who takes part in it keeps it here.
+    async fn keep_for_strangers(&mut self, left: &mut Vec<ContentId>) {
+        let is_mirrored = |content: &ContentId| {
+            let library = self.joined.get(content).and_then(|joined| self.libraries.get(&joined.library));
+            library.is_some_and(|library| *library.is_mirror.borrow())
+        };
+        if !left.iter().any(is_mirrored) {
             return;
         }
         let snapshot = self.node.snapshot().await;
-        for content in idle {
-            let wanted = snapshot
-                .presences
-                .iter()
-                .any(|presence| presence.content == content && !presence.links.is_empty());
-            if let Some(joined) = self.joined.get_mut(&content).filter(|_| wanted) {
+        let has_links = |content: &ContentId| {
+            let is_it = |presence: &&Presence| presence.content == *content && !presence.links.is_empty();
+            snapshot.presences.iter().any(|presence| is_it(&presence))
+        };
+        let kept: Vec<ContentId> =
+            left.iter().copied().filter(|content| is_mirrored(content) && has_links(content)).collect();
+        left.retain(|content| !kept.contains(content));
+        for content in kept {
+            if let Some(joined) = self.joined.get_mut(&content) {
                 joined.used_at = clock::moment();
-                continue;
             }
-            self.joined.remove(&content);
-            self.node.leave(content).await;
         }
+    }
+
+    /// So many contents that nobody asks for any more, those that were asked for longest ago: they make room before they are idle.
+    fn longest_unused(&self, but: &[ContentId], count: usize) -> Vec<ContentId> {
+        let is_unused = |content: &ContentId, joined: &Joined| {
+            joined.used_at.elapsed() >= UNUSED_MIN && !but.contains(content)
+        };
+        let mut unused: Vec<(Instant, ContentId)> = self
+            .served()
+            .filter(|(content, joined)| is_unused(content, joined))
+            .map(|(content, joined)| (joined.used_at, *content))
+            .collect();
+        unused.sort_unstable();
+        unused.into_iter().take(count).map(|(_, content)| content).collect()
     }
 
     /// The exchange takes outputs for as long as it lives.
@@ -558,9 +640,10 @@ impl Contents {
 }
 
 impl Joined {
-    fn new(library: LibraryKey, is_fetching: bool) -> Self {
+    fn new(library: LibraryKey, joining: u64, is_fetching: bool) -> Self {
         Self {
             library,
+            joining,
             store: None,
             files: 0,
             is_fetching,
@@ -570,6 +653,19 @@ impl Joined {
             opened_for: BTreeSet::new(),
             store_trouble: None,
         }
+    }
+}
+
+/// The content whose joining an event is about.
+fn content_of(event: &NodeEvent) -> Option<ContentId> {
+    match event {
+        NodeEvent::Engine(Event::ManifestComplete { manifest }) => Some(manifest.id()),
+        NodeEvent::Engine(Event::Completed { content } | Event::Failed { content, .. })
+        | NodeEvent::StoreError { content, .. } => Some(*content),
+        NodeEvent::Engine(_)
+        | NodeEvent::StoreWarning { .. }
+        | NodeEvent::Found(_)
+        | NodeEvent::FinderTrouble(_) => None,
     }
 }
 
@@ -586,5 +682,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const TROUBLE_MIN: Duration = Duration::from_millis(400);
 /// Where many are joined, a content that nobody wanted for so long may be left.
 const SURPLUS_AFTER: Duration = Duration::from_secs(1);
+/// Whoever fetches asks more often.
+const UNUSED_MIN: Duration = Duration::from_secs(6);
+const _: () = assert!(UNUSED_MIN.as_secs() > SEEK_INTERVAL.as_secs());
 /// A content that nobody wanted for so long is left.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);

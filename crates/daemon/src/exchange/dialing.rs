@@ -17,6 +17,8 @@ use super::{Input, PeerState, linked};
 pub(crate) struct Target {
     pub(crate) address: String,
     pub(crate) node: Option<NodeId>,
+    /// Where it may be reached, too.
+    pub(crate) others: Vec<Address>,
 }
 
 /// What dialing a peer told.
@@ -91,7 +93,8 @@ async fn dial(
         return Err("this is the node itself".to_owned());
     }
     let address: Address = target.address.parse().map_err(|error| format!("{error}"))?;
-    let link = endpoint.dial(known, Protocol::Library, &[address]).await;
+    let addresses: Vec<Address> = std::iter::once(address).chain(target.others.iter().cloned()).collect();
+    let link = endpoint.dial(known, Protocol::Library, &addresses).await;
     link.map_err(|error| error.to_string())
 }
 

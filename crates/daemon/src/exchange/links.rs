@@ -1,18 +1,19 @@
 //! The tasks of one link about libraries: one reads, one writes. Commits go from the reader to the worker of their library, which holds the
-//! reader up when it is busy; all else goes to the exchange. Invariant: a peer that breaks the protocol loses its link, and nothing else.
+//! reader up when it is busy; all else goes to the exchange. Invariant: a peer that breaks the protocol loses its link, and nothing else; nothing
+//! of a library is taken from a peer that the exchange did not let in.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use swarm_index::LibraryBook;
+use swarm_core::base::NodeId;
+use swarm_index::{IndexError, LibraryBook};
 use swarm_library::limits::{
     GRANTS_MAX, GRANTS_PER_FRAME_MAX, PACK_FILES_MAX, PACK_LEN_MAX, VOTES_PER_FRAME_MAX,
 };
 use swarm_library::wire::{CommitPiece, Message};
-use swarm_library::{After, Commit, CommitAssembly, LibraryKey, Record, SignedGrant, SignedVote, pieces_of};
+use swarm_library::{Commit, CommitAssembly, LibraryKey, Record, SignedGrant, SignedVote, pieces_of};
 use swarm_link::{FrameReader, FrameWriter, QuicLink};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -21,12 +22,22 @@ use tokio_util::task::TaskTracker;
 
 use super::Input;
 use crate::library::{Input as LibraryInput, LibraryHandle, LibraryPlaces};
-use crate::limits::{PACKED_COMMIT_LEN_MAX, QUEUE_FRAMES};
+use crate::limits::{BULK_FRAMES, PACKED_COMMIT_LEN_MAX, QUEUE_FRAMES};
 
-/// What is to be written.
-pub(crate) enum Outgoing {
-    /// One message.
-    One(Message),
+/// The two queues of a link. What answers or tells something goes first: what is read from an index fills its queue as long as the peer reads
+/// slowly.
+#[derive(Clone)]
+pub(super) struct Outgoing {
+    pub(super) first: mpsc::Sender<Message>,
+    pub(super) bulk: mpsc::Sender<Message>,
+}
+
+/// What is read from the index of a library and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stock {
+    Grants,
+    Votes,
+    Commits,
 }
 
 /// What a link is started with.
@@ -36,29 +47,34 @@ pub(super) struct LinkStart {
     pub(super) inputs: mpsc::Sender<Input>,
     /// Those there are now: some may have come after the link.
     pub(super) libraries: watch::Receiver<BTreeMap<LibraryKey, LibraryHandle>>,
+    /// Those of which commits are taken from this peer.
+    pub(super) taken: watch::Receiver<BTreeSet<LibraryKey>>,
     pub(super) tasks: TaskTracker,
     pub(super) ending: CancellationToken,
 }
 
-/// Starts the tasks of a link; what is put into the queue is written in its order.
-pub(super) fn start(start: LinkStart) -> mpsc::Sender<Outgoing> {
-    let (outgoing, queue) = mpsc::channel(QUEUE_FRAMES);
+/// Starts the tasks of a link; what is put into a queue is written in its order.
+pub(super) fn start(start: LinkStart) -> Outgoing {
+    let ((first, first_queue), (bulk, bulk_queue)) =
+        (mpsc::channel(QUEUE_FRAMES), mpsc::channel(BULK_FRAMES));
     let tasks = start.tasks.clone();
     tasks.spawn(async move {
         let (number, link, inputs, ending) =
             (start.number, start.link.clone(), start.inputs.clone(), start.ending.clone());
         let reason = tokio::select! {
-            reason = talk(start, queue) => reason,
+            reason = talk(start, (first_queue, bulk_queue)) => reason,
             () = ending.cancelled() => "the daemon is stopping".to_owned(),
         };
         let reason = link.close_reason().map_or(reason, |closed| closed.to_string());
         link.close(0, &reason);
         let _ = inputs.send(Input::Down { link: number, reason }).await;
     });
-    outgoing
+    Outgoing { first, bulk }
 }
 
-async fn talk(start: LinkStart, queue: mpsc::Receiver<Outgoing>) -> String {
+type Queues = (mpsc::Receiver<Message>, mpsc::Receiver<Message>);
+
+async fn talk(start: LinkStart, queues: Queues) -> String {
     let control = timeout(GREETING_TIMEOUT, start.link.control()).await;
     let (writer, reader) = match control {
         Ok(Ok(control)) => control,
@@ -67,7 +83,7 @@ async fn talk(start: LinkStart, queue: mpsc::Receiver<Outgoing>) -> String {
     };
     tokio::select! {
         reason = read(&start, reader) => reason,
-        reason = write(writer, queue) => reason,
+        reason = write(writer, queues) => reason,
     }
 }
 
@@ -88,8 +104,7 @@ async fn read(start: &LinkStart, mut reader: FrameReader) -> String {
         let done = match message {
             Message::CommitPiece(piece) => take_piece(start, &mut assembly, piece).await,
             Message::Pack { library, files } => {
-                let handle = start.libraries.borrow().get(&library).cloned();
-                if let Some(handle) = handle {
+                if let Some(handle) = taking(start, &library) {
                     let _ = handle.inputs.send(LibraryInput::Packed(files)).await;
                 }
                 Ok(())
@@ -105,15 +120,20 @@ async fn read(start: &LinkStart, mut reader: FrameReader) -> String {
     }
 }
 
+/// The library, if something of it is taken from this peer.
+fn taking(start: &LinkStart, library: &LibraryKey) -> Option<LibraryHandle> {
+    let is_taken = start.taken.borrow().contains(library);
+    start.libraries.borrow().get(library).filter(|_| is_taken).cloned()
+}
+
 async fn take_piece(
     start: &LinkStart,
     assembly: &mut CommitAssembly,
     piece: CommitPiece,
 ) -> Result<(), String> {
     let library = piece.library;
+    let Some(handle) = taking(start, &library) else { return Ok(()) };
     let Some(commit) = assembly.take(piece).map_err(|error| error.to_string())? else { return Ok(()) };
-    let handle = start.libraries.borrow().get(&library).cloned();
-    let Some(handle) = handle else { return Ok(()) };
     if commit.header().library != library {
         return Err("it sends commits of another library".to_owned());
     }
@@ -124,8 +144,16 @@ async fn take_piece(
     start.inputs.send(taken).await.map_err(|_| "the daemon is stopping".to_owned())
 }
 
-async fn write(mut writer: FrameWriter, mut queue: mpsc::Receiver<Outgoing>) -> String {
-    while let Some(Outgoing::One(message)) = queue.recv().await {
+async fn write(mut writer: FrameWriter, (mut first, mut bulk): Queues) -> String {
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = first.recv() => match message {
+                Some(message) => message,
+                None => return "another link took its place".to_owned(),
+            },
+            Some(message) = bulk.recv() => message,
+        };
         let frames: Vec<Bytes> = vec![message.encode()];
         match timeout(WRITE_TIMEOUT, writer.write_frames(&frames)).await {
             Ok(Ok(())) => {}
@@ -133,41 +161,59 @@ async fn write(mut writer: FrameWriter, mut queue: mpsc::Receiver<Outgoing>) -> 
             Err(_) => return "it does not read what it is told".to_owned(),
         }
     }
-    "another link took its place".to_owned()
 }
 
-/// Sends the commits of these authors that come after these numbers.
-pub(super) fn send_commits(
+/// Sends something of a library from its index, and says so when it is done. Commits are those after these numbers, by author.
+pub(super) fn send_stock(
     tasks: &TaskTracker,
     (library, handle): (LibraryKey, &LibraryHandle),
-    after: Vec<After>,
-    outgoing: mpsc::Sender<Outgoing>,
+    (stock, after): (Stock, BTreeMap<NodeId, u64>),
+    bulk: mpsc::Sender<Message>,
+    done: impl Future<Output = ()> + Send + 'static,
 ) {
     let (index, places) = (handle.index_path.clone(), Arc::clone(&handle.places));
-    tasks.spawn_blocking(move || {
-        let sent = LibraryBook::open(&index).map_err(|error| error.to_string()).and_then(|book| {
-            for After { author, seq } in after {
-                let mut next = seq + 1;
-                while let Some(bytes) = book.commit(&author, next).map_err(|error| error.to_string())? {
-                    let commit = Commit::decode(bytes).map_err(|error| error.to_string())?;
-                    // First, so that nobody asks for them elsewhere.
-                    let packs =
-                        packs_of(&commit, &places).into_iter().map(|files| Message::Pack { library, files });
-                    for piece in packs.chain(pieces_of(&commit)) {
-                        // The link is gone: nobody waits for the rest.
-                        if outgoing.blocking_send(Outgoing::One(piece)).is_err() {
-                            return Ok(());
-                        }
-                    }
-                    next += 1;
+    tasks.spawn(async move {
+        let read = move || -> Result<(), IndexError> {
+            let book = LibraryBook::open(&index)?;
+            match stock {
+                Stock::Grants => send_grants(&book, library, &bulk),
+                Stock::Votes => send_votes(&book, library, &bulk),
+                Stock::Commits => send_commits(&book, (library, &places), after, &bulk),
+            }
+        };
+        // One that panicked has said so.
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(read).await {
+            tracing::warn!(%error, ?stock, "cannot send what a peer asked for");
+        }
+        done.await;
+    });
+}
+
+fn send_commits(
+    book: &LibraryBook,
+    (library, places): (LibraryKey, &LibraryPlaces),
+    after: BTreeMap<NodeId, u64>,
+    bulk: &mpsc::Sender<Message>,
+) -> Result<(), IndexError> {
+    for (author, seq) in after {
+        let mut next = seq + 1;
+        while let Some(bytes) = book.commit(&author, next)? {
+            let Ok(commit) = Commit::decode(bytes) else {
+                tracing::warn!(author = author.short(), seq = next, "a commit in the index is none any more");
+                break;
+            };
+            // First, so that nobody asks for them elsewhere.
+            let packs = packs_of(&commit, places).into_iter().map(|files| Message::Pack { library, files });
+            for piece in packs.chain(pieces_of(&commit)) {
+                // The link is gone: nobody waits for the rest.
+                if bulk.blocking_send(piece).is_err() {
+                    return Ok(());
                 }
             }
-            Ok(())
-        });
-        if let Err(error) = sent {
-            tracing::warn!(error, "cannot send commits");
+            next += 1;
         }
-    });
+    }
+    Ok(())
 }
 
 /// The files of a small commit; none of a sealed one, whose files go sealed.
@@ -194,47 +240,37 @@ fn packs_of(commit: &Commit, places: &LibraryPlaces) -> Vec<Vec<Bytes>> {
 }
 
 /// Sends all votes about a library.
-pub(super) fn send_votes(
-    tasks: &TaskTracker,
-    (library, index): (LibraryKey, PathBuf),
-    outgoing: mpsc::Sender<Outgoing>,
-) {
-    tasks.spawn_blocking(move || {
-        let votes = LibraryBook::open(&index).and_then(|book| book.votes(None, VOTES_MAX));
-        let votes: Vec<SignedVote> = match votes {
-            Ok(votes) => {
-                votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).collect()
-            }
-            Err(error) => return tracing::warn!(%error, "cannot send votes"),
-        };
-        for votes in votes.chunks(VOTES_PER_FRAME_MAX) {
-            let message = Message::Votes { library, votes: votes.to_vec() };
-            if outgoing.blocking_send(Outgoing::One(message)).is_err() {
-                return;
-            }
+fn send_votes(
+    book: &LibraryBook,
+    library: LibraryKey,
+    bulk: &mpsc::Sender<Message>,
+) -> Result<(), IndexError> {
+    let votes = book.votes(None, VOTES_MAX)?;
+    let votes: Vec<SignedVote> =
+        votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).collect();
+    for votes in votes.chunks(VOTES_PER_FRAME_MAX) {
+        if bulk.blocking_send(Message::Votes { library, votes: votes.to_vec() }).is_err() {
+            break;
         }
-    });
+    }
+    Ok(())
 }
 
 /// Sends all grants of keys of a library.
-pub(super) fn send_grants(
-    tasks: &TaskTracker,
-    (library, index): (LibraryKey, PathBuf),
-    outgoing: mpsc::Sender<Outgoing>,
-) {
-    tasks.spawn_blocking(move || {
-        let grants = LibraryBook::open(&index).and_then(|book| book.grants(GRANTS_MAX));
-        let grants: Vec<SignedGrant> = match grants {
-            Ok(grants) => grants.into_iter().filter_map(|bytes| SignedGrant::decode(bytes).ok()).collect(),
-            Err(error) => return tracing::warn!(%error, "cannot send grants of keys"),
-        };
-        for grants in grants.chunks(GRANTS_PER_FRAME_MAX) {
-            let message = Message::KeyGrants { library, grants: grants.to_vec() };
-            if outgoing.blocking_send(Outgoing::One(message)).is_err() {
-                return;
-            }
+fn send_grants(
+    book: &LibraryBook,
+    library: LibraryKey,
+    bulk: &mpsc::Sender<Message>,
+) -> Result<(), IndexError> {
+    let grants = book.grants(GRANTS_MAX)?;
+    let grants: Vec<SignedGrant> =
+        grants.into_iter().filter_map(|bytes| SignedGrant::decode(bytes).ok()).collect();
+    for grants in grants.chunks(GRANTS_PER_FRAME_MAX) {
+        if bulk.blocking_send(Message::KeyGrants { library, grants: grants.to_vec() }).is_err() {
+            break;
         }
-    });
+    }
+    Ok(())
 }
 
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);

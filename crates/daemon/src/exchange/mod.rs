@@ -1,16 +1,20 @@
 //! What nodes that keep libraries say to each other: one task that owns all links about libraries, and decides what is asked of whom. Bytes of
 //! files go another way (`contents`).
 //!
-//! `links` are the tasks of one link, `dialing` those that keep a link to each known peer, `access` says who may have what. Invariant: a peer is
-//! told of a library only if it may have it; a commit is asked of one peer at a time.
+//! `links` are the tasks of one link, `stock` is what they read from an index, `dialing` keeps a link to each known peer, `gate` says what is taken of
+//! whom, `access` who may have what. Invariant: a peer is
+//! told of a library only if it may have it; a commit is asked of one peer at a time; a stranger costs little, and takes no peer's place.
 
 mod access;
 mod dialing;
+mod gate;
 mod links;
+mod stock;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use swarm_core::base::NodeId;
@@ -23,7 +27,7 @@ use swarm_library::{
 };
 use swarm_link::{Endpoint, QuicLink};
 use swarm_sync::{ContentHash, TreePath};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,8 +38,8 @@ pub(crate) use dialing::{Dialed, Target, keep_linked};
 use crate::clock;
 use crate::contents;
 use crate::library::{Input as LibraryInput, LibraryHandle, LibraryState, ToldPolicy};
-use crate::limits::LINKS_MAX;
-use links::{LinkStart, Outgoing};
+use crate::limits::COMPARED_AT_ONCE;
+use links::{LinkStart, Outgoing, Stock};
 
 /// What the exchange is told.
 pub(crate) enum Input {
@@ -57,6 +61,8 @@ pub(crate) enum Input {
     Access(Box<Access>),
     /// A password was compared.
     Verified { link: u64, user: Option<String> },
+    /// What was read from an index for a link was written.
+    StockSent { link: u64 },
     /// What trusted peers are told of peers and users.
     OwnList { peers: Vec<ListedPeer>, users: Vec<ListedUser> },
     /// A lock of this node.
@@ -68,6 +74,8 @@ pub(crate) enum Input {
 pub(crate) enum Output {
     /// A trusted peer's list.
     PeerList { from: NodeId, peers: Vec<ListedPeer>, users: Vec<ListedUser> },
+    /// A peer begins to tell anew which files failed verification: what it told before is over.
+    FlagsAnew { from: NodeId, library: LibraryKey },
     /// A peer reports a file that failed verification.
     Flag { from: NodeId, flag: swarm_library::wire::Flag },
     /// A lock came.
@@ -129,6 +137,10 @@ pub(crate) struct Exchange {
     locks: BTreeMap<LibraryKey, Vec<SignedLock>>,
     /// What was said of a library last: it is not said again.
     said: BTreeMap<LibraryKey, Said>,
+    /// Passwords that may be compared at once.
+    comparisons: Arc<Semaphore>,
+    /// Something changed since the states were published.
+    is_news: bool,
 }
 
 /// What peers are told whenever it changes.
@@ -147,7 +159,8 @@ struct Linked {
     link: QuicLink,
     /// Who dialed: of two links between two nodes, the one that the lesser dialed stays.
     dialer: NodeId,
-    outgoing: mpsc::Sender<Outgoing>,
+    outgoing: Outgoing,
+    up_at: Instant,
     hello: Option<Hello>,
     /// What this node showed.
     shown: Hello,
@@ -156,6 +169,13 @@ struct Linked {
     compared_with: Option<String>,
     is_verifying: bool,
     standing: BTreeMap<LibraryKey, Standing>,
+    /// It told more than is remembered.
+    is_cut: bool,
+    /// Libraries of which something is taken from it.
+    taken: watch::Sender<BTreeSet<LibraryKey>>,
+    /// What is still to be sent of which library; commits after these numbers.
+    stock: BTreeMap<(LibraryKey, Stock), BTreeMap<NodeId, u64>>,
+    is_sending: bool,
     peer: PeerState,
 }
 
@@ -174,6 +194,8 @@ impl Exchange {
             own_list: Default::default(),
             locks: BTreeMap::new(),
             said: BTreeMap::new(),
+            comparisons: Arc::new(Semaphore::new(COMPARED_AT_ONCE)),
+            is_news: false,
         };
         (exchange, watch)
     }
@@ -183,10 +205,13 @@ impl Exchange {
         let ending = self.start.ending.clone();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut publishing = tokio::time::interval(PUBLISH_INTERVAL);
+        publishing.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = ending.cancelled() => break,
                 _ = tick.tick() => self.on_tick(),
+                _ = publishing.tick(), if self.is_news => self.publish(),
                 input = inputs.recv() => match input {
                     Some(input) => self.on_input(input).await,
                     None => break,
@@ -208,15 +233,15 @@ impl Exchange {
             Input::Down { link, reason } => self.on_down(link, &reason),
             Input::Changed(library) => self.on_changed(library),
             Input::Contents(output) => self.on_contents(output),
-            Input::Libraries(libraries) => {
-                self.libraries = libraries;
-                self.handles.send_replace(self.libraries.clone());
-                self.said.clear();
-                let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
-                keys.into_iter().for_each(|library| self.on_changed(library));
+            Input::Libraries(libraries) => self.on_libraries(libraries),
+            Input::Access(access) => self.on_access(*access).await,
+            Input::Verified { link, user } => self.on_verified(link, user).await,
+            Input::StockSent { link } => {
+                if let Some(linked) = self.links.get_mut(&link) {
+                    linked.is_sending = false;
+                }
+                self.send_next_stock(link);
             }
-            Input::Access(access) => self.on_access(*access),
-            Input::Verified { link, user } => self.on_verified(link, user),
             Input::OwnList { peers, users } => {
                 self.own_list = (peers, users);
                 let links: Vec<u64> = self.links.keys().copied().collect();
@@ -224,13 +249,31 @@ impl Exchange {
             }
             Input::Lock(lock) => self.pass_lock_on(&lock, None),
         }
-        self.publish();
+        self.is_news = true;
+    }
+
+    fn on_libraries(&mut self, libraries: BTreeMap<LibraryKey, LibraryHandle>) {
+        let is_more = libraries.keys().any(|library| !self.libraries.contains_key(library));
+        self.libraries = libraries;
+        self.handles.send_replace(self.libraries.clone());
+        self.said.clear();
+        let links: Vec<u64> = self.links.keys().copied().collect();
+        for link in links {
+            if is_more && self.links.get(&link).is_some_and(|linked| linked.is_cut) {
+                // What it has of the new library may have been forgotten: it says it on its next link.
+                self.on_down(link, "this node has another library now");
+            } else {
+                self.look_whom_to_take_from(link);
+            }
+        }
+        let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
+        keys.into_iter().for_each(|library| self.on_changed(library));
     }
 
     fn on_up(&mut self, link: QuicLink, dialed: bool) {
         let (me, node) = (self.start.endpoint.node_id(), link.peer());
         let dialer = if dialed { me } else { node };
-        if self.links.len() >= LINKS_MAX {
+        if !self.has_room_for(&node) {
             link.close(2, "this node has as many links about libraries as it may");
             return;
         }
@@ -244,11 +287,13 @@ impl Exchange {
         }
         let number = self.next_link;
         self.next_link += 1;
+        let taken = watch::Sender::new(BTreeSet::new());
         let starting = LinkStart {
             number,
             link: link.clone(),
             inputs: self.inputs.clone(),
             libraries: self.handles.subscribe(),
+            taken: taken.subscribe(),
             tasks: self.start.tasks.clone(),
             ending: self.start.ending.clone(),
         };
@@ -268,12 +313,17 @@ impl Exchange {
             link,
             dialer,
             outgoing,
+            up_at: clock::moment(),
             hello: None,
             shown: shown.clone(),
             user: None,
             compared_with: None,
             is_verifying: false,
             standing: BTreeMap::new(),
+            is_cut: false,
+            taken,
+            stock: BTreeMap::new(),
+            is_sending: false,
             peer,
         };
         self.links.insert(number, linked);
@@ -292,16 +342,16 @@ impl Exchange {
     }
 
     async fn on_message(&mut self, link: u64, message: Message) {
-        let Some(linked) = self.links.get_mut(&link) else { return };
+        let Some(linked) = self.links.get(&link) else { return };
         if let Message::Hello(hello) = message {
-            return self.on_hello(link, hello);
+            return self.on_hello(link, hello).await;
         }
         if linked.hello.is_none() {
             return self.on_down(link, "it says something before Hello");
         }
         match message {
             Message::Frontier(standing) => self.on_frontier(link, standing).await,
-            Message::CommitsRequest { library, after } => self.on_request(link, library, after),
+            Message::CommitsRequest { library, after } => self.on_request(link, library, &after),
             Message::Votes { library, votes } => self.on_votes(link, library, votes).await,
             Message::KeyGrants { library, grants } => self.on_grants(link, library, grants).await,
             Message::Seek { library, contents } => {
@@ -310,7 +360,8 @@ impl Exchange {
                     let _ = self.start.contents.send(seek).await;
                 }
             }
-            Message::Serving { contents, .. } => {
+            Message::Serving { library, contents } if self.may_give(link, &library) => {
+                let Some(linked) = self.links.get(&link) else { return };
                 let source =
                     Source { node: linked.node, addresses: vec![linked.link.remote_address().into()] };
                 let _ = self.start.contents.send(contents::Input::Serving { source, contents }).await;
@@ -343,12 +394,13 @@ impl Exchange {
                 let refusal = Refusal { library: Some(library), code: RefusalCode::NotHere, why };
                 self.send(link, Message::Refusal(refusal));
             }
+            Message::Serving { .. } => {}
             // Links take those out.
             Message::Hello(_) | Message::CommitPiece(_) | Message::RecipePiece(_) | Message::Pack { .. } => {}
         }
     }
 
-    fn on_hello(&mut self, link: u64, hello: Hello) {
+    async fn on_hello(&mut self, link: u64, hello: Hello) {
         if hello.major != PROTOCOL_MAJOR {
             return self.on_down(link, "another version of the protocol of libraries is spoken here");
         }
@@ -360,7 +412,7 @@ impl Exchange {
         linked.hello = Some(hello.clone());
         tracing::debug!(node = linked.node.short(), "a peer said Hello");
         if !self.verify(link) {
-            self.greet(link);
+            self.greet(link).await;
         }
     }
 
@@ -378,8 +430,10 @@ impl Exchange {
             return false;
         };
         linked.is_verifying = true;
-        let inputs = self.inputs.clone();
+        let (inputs, comparisons) = (self.inputs.clone(), Arc::clone(&self.comparisons));
         self.start.tasks.spawn(async move {
+            // It is closed by nobody.
+            let _turn = comparisons.acquire_owned().await;
             let checked = tokio::task::spawn_blocking(move || verify_password(&check, &password));
             let user = checked.await.unwrap_or(false).then_some(user);
             let _ = inputs.send(Input::Verified { link, user }).await;
@@ -387,7 +441,7 @@ impl Exchange {
         true
     }
 
-    fn on_verified(&mut self, link: u64, user: Option<String>) {
+    async fn on_verified(&mut self, link: u64, user: Option<String>) {
         let Some(linked) = self.links.get_mut(&link) else { return };
         linked.is_verifying = false;
         if user.is_none() {
@@ -399,47 +453,60 @@ impl Exchange {
             linked.peer.user.clone_from(&user);
             linked.user = user;
         }
-        self.greet(link);
+        self.greet(link).await;
     }
 
     /// Tells a peer what it may know.
-    fn greet(&mut self, link: u64) {
+    async fn greet(&mut self, link: u64) {
+        self.look_whom_to_take_from(link);
         let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
         for library in keys {
             self.say_frontier(link, library);
             self.say_flags(link, library);
         }
         self.say_own_list(link);
-        self.hear_again(link);
+        self.hear_again(link).await;
     }
 
     /// A peer that was let in now may have told what it has before.
-    fn hear_again(&mut self, link: u64) {
+    async fn hear_again(&mut self, link: u64) {
         let Some(linked) = self.links.get(&link) else { return };
-        let known: Vec<LibraryKey> = linked.standing.keys().copied().collect();
-        known.into_iter().for_each(|library| self.ask_around(library));
+        let known: Vec<LibraryKey> =
+            linked.standing.keys().filter(|library| self.libraries.contains_key(library)).copied().collect();
+        for library in known {
+            self.hear(link, library, true).await;
+        }
     }
 
     async fn on_frontier(&mut self, link: u64, standing: Standing) {
         let library = standing.library;
-        let role = self.role_of(link, &library);
+        let Some(standing) = self.fitting(link, standing) else { return };
         let Some(linked) = self.links.get_mut(&link) else { return };
-        if linked.standing.len() >= STANDINGS_MAX && !linked.standing.contains_key(&library) {
-            return;
-        }
         if let Some(policy) = standing.policy {
             let known = linked.peer.libraries.entry(library).or_default();
             known.policy = Some(policy);
             (known.name, known.guid) = (standing.name.clone(), standing.guid.clone());
         }
-        let (node, grants_digest) = (linked.node, standing.grants_digest);
-        let told =
-            standing.policy.map(|policy| ToldPolicy { policy, is_taken_over: standing.is_policy_taken_over });
-        let is_new = linked.standing.insert(library, standing).is_none();
+        let (from, is_new) = (linked.node, linked.standing.insert(library, standing).is_none());
+        self.tell(Output::FlagsAnew { from, library });
         self.tell_heard(library);
+        self.hear(link, library, is_new).await;
+    }
+
+    /// What is due once a peer that has access told how far it is.
+    async fn hear(&mut self, link: u64, library: LibraryKey, is_new: bool) {
+        let role = self.role_of(link, &library);
+        let Some((linked, standing)) =
+            self.links.get(&link).and_then(|linked| Some((linked, linked.standing.get(&library)?)))
+        else {
+            return;
+        };
         if role.is_none() {
             return;
         }
+        let (node, grants_digest) = (linked.node, standing.grants_digest);
+        let told =
+            standing.policy.map(|policy| ToldPolicy { policy, is_taken_over: standing.is_policy_taken_over });
         if is_new {
             let _ = self.start.contents.send(contents::Input::PeerCame(library)).await;
         }
@@ -449,7 +516,7 @@ impl Exchange {
         }
         self.send_votes_if_news(link, library);
         if self.state_of(&library).grants_digest.is_some_and(|ours| grants_digest != Some(ours)) {
-            self.send_grants(link, library);
+            self.send_stock(link, library, Stock::Grants, &[]);
         }
         self.ask_around(library);
     }
@@ -475,16 +542,6 @@ impl Exchange {
         }
     }
 
-    fn send_grants(&mut self, link: u64, library: LibraryKey) {
-        if self.role_of(link, &library).is_none() {
-            return;
-        }
-        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
-            return;
-        };
-        links::send_grants(&self.start.tasks, (library, handle.index_path.clone()), linked.outgoing.clone());
-    }
-
     /// Asks for commits that peers have and this node lacks: those of one author of one peer.
     fn ask_around(&mut self, library: LibraryKey) {
         let Some(handle) = self.libraries.get(&library) else { return };
@@ -492,7 +549,7 @@ impl Exchange {
         self.asked.retain(|_, (_, at)| now.duration_since(*at) < ASKED_TIMEOUT);
         let mut requests: BTreeMap<u64, Vec<After>> = BTreeMap::new();
         for (number, linked) in &self.links {
-            let may = self.start.access.may_come_from(&library, &linked.node);
+            let may = self.may_give(*number, &library);
             let Some(standing) = linked.standing.get(&library).filter(|_| may) else { continue };
             for after in ours.lacking(&standing.frontier) {
                 if let Entry::Vacant(free) = self.asked.entry((library, after.author)) {
@@ -516,16 +573,13 @@ impl Exchange {
         }
     }
 
-    fn on_request(&mut self, link: u64, library: LibraryKey, after: Vec<After>) {
+    fn on_request(&mut self, link: u64, library: LibraryKey, after: &[After]) {
         if self.role_of(link, &library).is_none() {
             let why = "this node's users say nothing of you for this library: ask its operator".to_owned();
             let refusal = Refusal { library: Some(library), code: RefusalCode::NotAuthorised, why };
             return self.send(link, Message::Refusal(refusal));
         }
-        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
-            return;
-        };
-        links::send_commits(&self.start.tasks, (library, handle), after, linked.outgoing.clone());
+        self.send_stock(link, library, Stock::Commits, after);
     }
 
     async fn on_votes(&mut self, link: u64, library: LibraryKey, votes: Vec<SignedVote>) {
@@ -557,7 +611,7 @@ impl Exchange {
                 self.say_frontier(link, library);
                 self.send_votes_if_news(link, library);
                 if grants_digest.is_some() && self.grants_told(link, &library) != grants_digest {
-                    self.send_grants(link, library);
+                    self.send_stock(link, library, Stock::Grants, &[]);
                 }
                 self.say_flags(link, library);
             }
@@ -571,6 +625,11 @@ impl Exchange {
     }
 
     fn on_tick(&mut self) {
+        let is_silent =
+            |linked: &Linked| linked.hello.is_none() && linked.up_at.elapsed() >= GREETING_TIMEOUT;
+        let silent: Vec<u64> =
+            self.links.iter().filter(|(_, linked)| is_silent(linked)).map(|(link, _)| *link).collect();
+        silent.into_iter().for_each(|link| self.on_down(link, "it does not greet"));
         let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
         for library in keys {
             self.ask_around(library);
@@ -622,7 +681,7 @@ impl Exchange {
         }
     }
 
-    fn on_access(&mut self, access: Access) {
+    async fn on_access(&mut self, access: Access) {
         self.start.access = access;
         self.said.clear();
         let links: Vec<u64> = self.links.keys().copied().collect();
@@ -632,7 +691,7 @@ impl Exchange {
                 // Hello is said once on a link: the next one says the new one.
                 self.on_down(link, "this node shows itself as another user now");
             } else if linked.hello.is_some() && !linked.is_verifying && !self.verify(link) {
-                self.greet(link);
+                self.greet(link).await;
             }
         }
     }
@@ -658,7 +717,7 @@ impl Exchange {
         self.send(link, Message::Frontier(standing));
     }
 
-    /// Tells of files whose bytes are wrong here.
+    /// Tells of files whose bytes are wrong here. It follows each Frontier: those that it does not name any more are good again.
     fn say_flags(&mut self, link: u64, library: LibraryKey) {
         let me = self.start.endpoint.node_id();
         for (path, file) in self.state_of(&library).rotten.into_iter().take(FLAGS_AT_ONCE) {
@@ -687,15 +746,8 @@ impl Exchange {
         let standing = self.links.get(&link).and_then(|linked| linked.standing.get(&library));
         let theirs = standing.and_then(|standing| standing.votes_digest);
         if theirs.is_some_and(|theirs| theirs != ours) && self.role_of(link, &library).is_some_and(may) {
-            self.send_votes(link, library);
+            self.send_stock(link, library, Stock::Votes, &[]);
         }
-    }
-
-    fn send_votes(&mut self, link: u64, library: LibraryKey) {
-        let (Some(handle), Some(linked)) = (self.libraries.get(&library), self.links.get(&link)) else {
-            return;
-        };
-        links::send_votes(&self.start.tasks, (library, handle.index_path.clone()), linked.outgoing.clone());
     }
 
     fn pass_lock_on(&mut self, lock: &SignedLock, from: Option<u64>) {
@@ -740,7 +792,7 @@ impl Exchange {
                 .unwrap_or(Role::Mirror),
         };
         let Some(message) = message.for_role(role) else { return };
-        if let Err(mpsc::error::TrySendError::Full(_)) = linked.outgoing.try_send(Outgoing::One(message)) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = linked.outgoing.first.try_send(message) {
             self.on_down(link, "it does not read what it is told");
         }
     }
@@ -751,6 +803,7 @@ impl Exchange {
     }
 
     fn publish(&mut self) {
+        self.is_news = false;
         let states = self.links.values_mut().filter(|linked| linked.hello.is_some()).map(|linked| {
             let stats = linked.link.stats();
             (linked.peer.sent_len, linked.peer.received_len) = (stats.sent_len, stats.received_len);
@@ -797,7 +850,9 @@ const TICK: Duration = Duration::from_secs(1);
 const ASKED_TIMEOUT: Duration = Duration::from_secs(15);
 /// Files with wrong bytes that a peer is told of: its queue takes no more at once.
 const FLAGS_AT_ONCE: usize = 16;
-/// Libraries that one peer may name.
-const STANDINGS_MAX: usize = 1024;
+/// How soon others see what changed. Each time all is copied: not for each message.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(20);
+/// A peer that does not say Hello for so long loses its link.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Characters of an activity.
 const ACTIVITY_CHARS: usize = 200;

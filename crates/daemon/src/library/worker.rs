@@ -444,10 +444,24 @@ impl Worker {
             return Ok(());
         }
         let counts = self.authors.contains(&author);
+        if !counts && commit.header().seq == 1 && self.has_all_strangers()? {
+            tracing::debug!(
+                author = author.short(),
+                "a commit of a stranger is not kept: there are as many as may be"
+            );
+            return Ok(());
+        }
         let taken = self.session.take(commit, counts)?;
         due.pass |= taken.changed > 0 || taken.disputed > 0;
         due.tally |= taken.held > 0;
         Ok(())
+    }
+
+    /// Whether no further author that does not count is carried: those that count find room in any case.
+    fn has_all_strangers(&self) -> Result<bool, LibraryError> {
+        let known = self.session.book.frontier()?;
+        Ok(known.iter().filter(|(author, ..)| !self.authors.contains(author)).count()
+            >= STRANGERS_CARRIED_MAX)
     }
 
     fn set_authors(&mut self, authors: BTreeSet<NodeId>, due: &mut Due) -> Result<(), LibraryError> {
@@ -762,6 +776,8 @@ const TICK: Duration = Duration::from_secs(5);
 const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 /// More places than these, and one scan of everything is cheaper.
 const PLACES_MAX: usize = 10_000;
+/// Authors that do not count and whose commits are carried for others: half of those that peers can be told of.
+const STRANGERS_CARRIED_MAX: usize = swarm_library::limits::AUTHORS_MAX / 2;
 /// The figures of half a million files take some 50 ms.
 const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 /// Votes of one library.

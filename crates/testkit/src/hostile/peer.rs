@@ -25,6 +25,7 @@ pub struct Hostile {
 pub enum Role {
     Peer,
     Coordinator,
+    Library,
 }
 
 impl Role {
@@ -32,6 +33,7 @@ impl Role {
         match self {
             Self::Peer => b"swarm/1",
             Self::Coordinator => b"swarm-coordinator/1",
+            Self::Library => b"swarm-library/1",
         }
     }
 }

@@ -17,4 +17,4 @@ pub use report::{Figures, Stopwatch, report};
 pub use udp_relay::{Bottleneck, Path, UdpRelay};
 pub use world::{Node, World};
 
-pub use crate::{MIB, Process, Signal, assert_same_file, copy_some_chunks};
+pub use crate::{MIB, Outcome, Process, Signal, assert_same_file, copy_some_chunks};

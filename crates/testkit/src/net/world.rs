@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use swarm_link::Identity;
@@ -48,6 +49,14 @@ impl World {
         command.env("SWARM_STATE_DIR", self.path("state"));
         Process::start(&mut command, b"").end().expect_code(0);
         (film, manifest)
+    }
+
+    /// A file of random bytes.
+    pub fn file(&self, name: &str, len: u64) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+        random_file(&path, len, name);
+        path
     }
 
     /// A node for a host, with a key of its own.
@@ -137,6 +146,14 @@ impl Node {
         self.start(&args)
     }
 
+    /// Starts a command that is no node of its own, or one that keeps libraries: in the node's folder, with its state.
+    pub fn run(&self, args: &[OsString]) -> Process {
+        let mut command = Build::under_test().command(args);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env("SWARM_STATE_DIR", self.path("state")).env("PATH", path).current_dir(&self.dir);
+        self.start_on_host(command)
+    }
+
     /// UDP payload that a running service received, from its status, bytes.
     pub fn wire_received_bytes(&self) -> u64 {
         let mut command = Build::under_test().command(&["status".into(), "--json".into()]);
@@ -157,6 +174,10 @@ impl Node {
         if self.is_on_lan {
             command.env_remove("SWARM_NO_LAN");
         }
+        self.start_on_host(command)
+    }
+
+    fn start_on_host(&self, mut command: Command) -> Process {
         // For a closer look at one scenario: SWARM_NET_LOG=swarm=debug,quinn_proto=debug.
         if let Some(filter) = std::env::var_os("SWARM_NET_LOG") {
             command.env("RUST_LOG", filter);

@@ -39,6 +39,7 @@ pub(in crate::cli) fn library_peers_table(peers: &[PeerStatus]) -> String {
     let mut table = format!("{:<26}{:<10}{:<11}{}\n", "PEER", "NODE", "TRUST", "LINK");
     for peer in peers {
         let who = match (peer.name.as_str(), peer.address.as_str()) {
+            ("", "") => "(to be found)".to_owned(),
             ("", address) => address.to_owned(),
             (name, "") => name.to_owned(),
             (name, address) => format!("{name} {address}"),

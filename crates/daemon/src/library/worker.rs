@@ -437,6 +437,10 @@ impl Worker {
         if self.known.equivocators.contains(&author) {
             return Ok(());
         }
+        if commit.is_of_the_future(clock::now_ms()) {
+            tracing::debug!(author = author.short(), "a commit is of the far future: it is not taken yet");
+            return Ok(());
+        }
         let counts = self.authors.contains(&author);
         let taken = self.session.take(commit, counts)?;
         due.pass |= taken.changed > 0 || taken.disputed > 0;

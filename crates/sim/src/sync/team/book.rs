@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use swarm_core::base::NodeId;
 use swarm_library::{
     BaseChange, Commit, CommitId, Frontier, Head, Heads, Live, Position, Record, RecordRef, State, Step,
-    Vector, ViewReader, VoteSet, take,
+    ViewReader, VoteSet, take,
 };
 use swarm_sync::{
     ContentHash, Entry, FileContent, Index, IndexStep, Kind, MemoryIndex, Observation, Rebase, Side, Stamp,
@@ -212,7 +212,11 @@ impl Book {
         let is_held = self.is_held(&record.path);
         let winner = self.winner(&record.path).cloned();
         let is_winner = winner.as_ref().is_some_and(|winner| winner.state.says_the_same(&record.state));
-        if is_held || is_winner {
+        if is_held && !record.state.is_live() {
+            // What stands there again was put back: a deletion that waits takes nothing from the folder.
+            self.see(&record.path, None);
+            self.force_base(&record.path, None);
+        } else if is_held || is_winner {
             // The base is only ever what both have: the folder may have something else by now.
             self.see(&record.path, entry_of(&record.state));
             self.step(IndexStep::Agree(record.path.clone()));
@@ -293,8 +297,8 @@ impl Book {
             let is_implied = !self.has(TeamBug::FoldersNotImplied) && self.has_below(&place);
             let entry = match own {
                 Some(entry) if entry.is_folder() || !is_implied => Some(entry),
-                // The author of a file where others put something hears of it as of a conflict.
-                Some(_) if is_own && !is_held => {
+                // The author of a file where others put something hears of it as of a conflict, whether it holds or waits.
+                Some(_) if is_own || is_held => {
                     self.force_base(&place, None);
                     Some(folder())
                 }
@@ -515,8 +519,8 @@ impl ViewReader for Book {
         Ok(None)
     }
 
-    fn proposed(&self, path: &TreePath) -> Result<Option<Vector>, Infallible> {
-        Ok(self.held_at(&self.me, path).map(|record| record.vector.clone()))
+    fn proposed(&self, path: &TreePath) -> Result<Option<Record>, Infallible> {
+        Ok(self.held_at(&self.me, path).cloned())
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) enum Came {
     Carried,
     Known,
     Gap,
+    /// It is not taken yet.
+    Future,
     /// Its author has two histories.
     Forked,
     /// Its records are none.
@@ -111,13 +113,17 @@ impl Daemon {
                 book.forked.insert(author);
                 return Came::Forked;
             }
+            Place::Next if commit.is_of_the_future(now_ms) => return Came::Future,
             Place::Next => {}
         }
         if !does_count {
             book.carry(commit);
             return Came::Carried;
         }
-        let Ok(records) = commit.records() else { return Came::Bad };
+        let Ok(records) = commit.records() else {
+            book.carry(commit);
+            return Came::Bad;
+        };
         let votes = self.needs(&book, &records, others);
         book.take_peer(commit, &records, &votes, now_ms);
         Came::Taken

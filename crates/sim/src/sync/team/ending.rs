@@ -14,7 +14,7 @@ use super::super::quiet::first_unlike;
 use super::super::script::Event;
 use super::book::Ended;
 use super::daemon::open;
-use super::pass::Passed;
+use super::pass::{Passed, Refused};
 use super::setup::{Part, Script, policy};
 use super::view::available;
 use super::world::{End, Mode, World};
@@ -212,7 +212,9 @@ impl World {
         if !is_well || passed.blind_count > 0 || self.setup.parts[at] == Part::Traitor {
             return;
         }
-        if let Some(refused) = passed.refused.iter().find(|refused| refused.side == Side::Local) {
+        // What its author took away before anybody had it cannot come back with its folder.
+        let is_odd = |refused: &&Refused| refused.side == Side::Local && !refused.lacks_bytes;
+        if let Some(refused) = passed.refused.iter().find(is_odd) {
             self.find(format!(
                 "daemon {at}: nothing happened, and an operation was refused: {}",
                 refused.what
@@ -512,7 +514,7 @@ impl World {
                 return;
             }
             let passed = self.quiet_pass(at, true);
-            let excused = self.excused();
+            let excused = with_followers(self.excused(), &passed.refused);
             if let Some(stuck) = passed.refused.iter().find(|refused| !is_near(&excused, &refused.path)) {
                 self.find(format!("daemon {at} cannot perform an operation: {}", stuck.what));
             }
@@ -526,6 +528,21 @@ impl World {
 /// Whether a path is one of these, or below or above one.
 fn is_near(places: &BTreeSet<TreePath>, path: &TreePath) -> bool {
     places.iter().any(|place| path.is_at_or_below(place) || place.is_below(path))
+}
+
+/// With the places of moves that end or begin at one of these, and were refused: what was to come to the place that one leaves is refused, too.
+fn with_followers(mut places: BTreeSet<TreePath>, refused: &[Refused]) -> BTreeSet<TreePath> {
+    let ends = || refused.iter().filter_map(|one| Some((&one.path, one.from.as_ref()?)));
+    loop {
+        let is_one_near =
+            |(to, from): &(&TreePath, &TreePath)| is_near(&places, to) || is_near(&places, from);
+        let found: Vec<&TreePath> = ends().filter(is_one_near).flat_map(|(to, from)| [to, from]).collect();
+        let before = places.len();
+        places.extend(found.into_iter().cloned());
+        if places.len() == before {
+            return places;
+        }
+    }
 }
 
 /// Rounds after which nothing may be left to do.

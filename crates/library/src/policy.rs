@@ -77,6 +77,11 @@ impl Policy {
         self.delete_votes < 2 && self.move_votes < 2 && is_bulk_free
     }
 
+    /// Milliseconds for which a change waits; `None`: for ever.
+    pub fn waits_ms(&self) -> Option<u64> {
+        (self.expiry_days > 0).then_some(u64::from(self.expiry_days) * DAY_MS)
+    }
+
     /// As careful as both: it holds what either holds, for as many votes.
     #[must_use]
     pub fn stricter(self, other: Self) -> Self {
@@ -203,6 +208,8 @@ fn has_same_bytes(one: &Kind, other: &Kind) -> bool {
         (Some(_), None) | (None, Some(_)) => false,
     }
 }
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
 
 #[cfg(test)]
 mod tests {

@@ -87,7 +87,7 @@ impl LibraryBook {
         })
     }
 
-    /// The records of a proposal hold now.
+    /// The records of a proposal hold now, though it may have come to nothing before: votes that were signed in time were heard of late.
     pub fn take_held(
         &mut self,
         commit: &Commit,
@@ -106,7 +106,7 @@ impl LibraryBook {
         })
     }
 
-    /// Notes how a proposal ended; its records are forgotten, unless they were taken before. What a proposal of this node did to the view is
+    /// Notes how a proposal ended; its records wait no longer, unless they were taken before. What a proposal of this node did to the view is
     /// taken back with it. Returns how many paths that concerned.
     pub fn end_proposal(
         &mut self,

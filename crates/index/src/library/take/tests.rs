@@ -53,8 +53,9 @@ impl World {
         let live = |kind| State::Live(Live { kind, modified_ns: 0, sha256: None });
         let state = kind(content).map_or(State::Deleted, live);
         self.seqs[author] += 1;
-        let counted = Vector::of(key(OWN).public(), self.seqs[OWN].max(1));
-        let vector = counted.joined(&Vector::of(key(author).public(), 10 + self.seqs[author]));
+        // Each version includes all before it.
+        let counters = [OWN, PEER].map(|author| (key(author).public(), 10 + self.seqs[author]));
+        let vector = Vector::from_counters(counters).expect("valid");
         let records = [Record { path: path(name), state, vector, parent: None, moved_from: None }];
         let library = Guid::new("jdfhdhdbe484746").expect("a GUID").key();
         let after = self.last[author].map(|id| (self.seqs[author] - 1, id));

@@ -72,6 +72,8 @@ pub(super) struct Book {
     commits: BTreeMap<NodeId, Vec<Stored>>,
     pub(super) heads: BTreeMap<TreePath, Heads>,
     held: BTreeMap<(NodeId, u64, u32), Record>,
+    /// Records of proposals that came to nothing, so far as is known.
+    dropped: BTreeMap<(NodeId, u64, u32), Record>,
     pub(super) proposals: BTreeMap<CommitId, Waiting>,
     pub(super) votes: BTreeMap<CommitId, VoteSet>,
     /// Authors that signed two histories.
@@ -104,6 +106,7 @@ impl Book {
             commits: BTreeMap::new(),
             heads: BTreeMap::new(),
             held: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             proposals: BTreeMap::new(),
             votes: BTreeMap::new(),
             forked: BTreeSet::new(),
@@ -245,8 +248,10 @@ impl Book {
 
     /// The records of a proposal hold now.
     pub(super) fn take_held(&mut self, commit: &Commit) {
-        for (index, record) in self.held_of(commit) {
-            self.held.remove(&key_of(commit, index));
+        for (index, record) in self.waiting_of(commit) {
+            let key = key_of(commit, index);
+            self.held.remove(&key);
+            self.dropped.remove(&key);
             if !self.has(TeamBug::ApprovedForgotten) {
                 self.take(reference(commit, index), &record, Way::Peer);
             }
@@ -260,9 +265,12 @@ impl Book {
         waiting.ended = Some(end);
         let commit = waiting.commit.clone();
         let held = self.held_of(&commit);
-        held.iter().for_each(|(index, _)| {
-            self.held.remove(&key_of(&commit, *index));
-        });
+        for (index, record) in &held {
+            let key = key_of(&commit, *index);
+            self.held.remove(&key);
+            // Votes that were signed in time may still come.
+            self.dropped.insert(key, record.clone());
+        }
         let paths: Vec<TreePath> = held.into_iter().map(|(_, record)| record.path).collect();
         if restores && commit.header().author == self.me {
             paths.iter().for_each(|path| self.restore_row(path));
@@ -353,6 +361,13 @@ impl Book {
     pub(super) fn held_of(&self, commit: &Commit) -> Vec<(u32, Record)> {
         let range = key_of(commit, 0)..=key_of(commit, u32::MAX);
         self.held.range(range).map(|((_, _, index), record)| (*index, record.clone())).collect()
+    }
+
+    /// The same, and those that waited until the proposal came to nothing.
+    fn waiting_of(&self, commit: &Commit) -> Vec<(u32, Record)> {
+        let range = key_of(commit, 0)..=key_of(commit, u32::MAX);
+        let all = self.held.range(range.clone()).chain(self.dropped.range(range));
+        all.map(|((_, _, index), record)| (*index, record.clone())).collect()
     }
 
     /// The last record of an author at a path that waits.

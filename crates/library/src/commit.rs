@@ -6,7 +6,7 @@ use prost::Message as _;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{SigningKey, verify};
 
-use crate::limits::{COMMIT_LEN_MAX, COMMIT_RECORDS_MAX, SEQ_MAX};
+use crate::limits::{AHEAD_MAX_S, COMMIT_LEN_MAX, COMMIT_RECORDS_MAX, SEQ_MAX};
 use crate::{LibraryKey, Record, proto, record_codec};
 
 /// BLAKE3 of a commit's header.
@@ -28,7 +28,7 @@ pub struct Header {
     pub content: Option<ContentId>,
     /// BLAKE3 of the records as they are sent.
     pub records_hash: [u8; 32],
-    /// Milliseconds since 1970 by the author's clock: for people.
+    /// Milliseconds since 1970 by the author's clock: for people. No counter of its records is further ahead of it than [`AHEAD_MAX_S`].
     pub made_at_ms: u64,
     /// The number of the library key that the records are sealed with; zero if they are not.
     pub key_epoch: u32,
@@ -118,7 +118,7 @@ impl Commit {
             previous: draft.after.map(|(_, id)| id),
             content: draft.content,
             records_hash: blake3::hash(&records).into(),
-            made_at_ms: draft.made_at_ms,
+            made_at_ms: draft.made_at_ms.max(least_made_at_ms(draft.records)),
             key_epoch,
             covers: draft.covers,
             record_count: draft.records.len() as u32,
@@ -193,8 +193,25 @@ impl Commit {
         if records.len() != self.header.record_count as usize {
             return Err(CommitError::Field("record_count"));
         }
+        let counts_itself = |record: &Record| record.vector.counter(&self.header.author) > 0;
+        if least_made_at_ms(&records) > self.header.made_at_ms || !records.iter().all(counts_itself) {
+            return Err(CommitError::Field("vector"));
+        }
         Ok(records)
     }
+
+    /// Whether its author's clock is too far ahead of `now_ms` for it to be taken yet. One that counts into the future, so that others could
+    /// not count further, has to say so here, and waits.
+    pub fn is_of_the_future(&self, now_ms: u64) -> bool {
+        self.header.made_at_ms > now_ms.saturating_add(AHEAD_MAX_S * 1000)
+    }
+}
+
+/// The earliest time at which a commit with these records can have been made. An author that makes a version from one that counts as far as it
+/// may counts one further, and so says a later time: whoever takes the one takes the other a moment later.
+fn least_made_at_ms(records: &[Record]) -> u64 {
+    let most = records.iter().map(|record| record.vector.greatest()).max().unwrap_or(0);
+    most.saturating_sub(AHEAD_MAX_S).saturating_mul(1000)
 }
 
 impl Header {
@@ -302,6 +319,57 @@ mod tests {
         assert_eq!(Commit::decode(second.encode()).as_ref(), Ok(&second));
         assert_eq!(second.header().previous, Some(first.id()));
         assert_eq!(second.records(), Ok(records()));
+    }
+
+    /// A commit by the author of this seed with one record that counts so.
+    fn counting(seed: u8, made_at_ms: u64, counters: &[(u8, u64)]) -> Commit {
+        let node = |seed: &u8| SigningKey::from_seed(&[*seed; 32]).public();
+        let counters = counters.iter().map(|(seed, counter)| (node(seed), *counter));
+        let vector = Vector::from_counters(counters).expect("valid");
+        let records: Vec<Record> =
+            records().into_iter().take(1).map(|record| Record { vector: vector.clone(), ..record }).collect();
+        let library = Guid::new("jdfhdhdbe484746").expect("a GUID").key();
+        let draft = Draft { library, after: None, content: None, made_at_ms, covers: 0, records: &records };
+        Commit::sign(&SigningKey::from_seed(&[seed; 32]), &draft).expect("signed")
+    }
+
+    #[test]
+    fn who_counts_into_the_future_has_to_say_so() {
+        const NOW_S: u64 = 1_800_000_000;
+        let now_ms = NOW_S * 1000;
+        let check = |counters: &[(u8, u64)], waits: bool| {
+            let commit = counting(1, now_ms, counters);
+            assert_eq!(commit.is_of_the_future(now_ms), waits, "{counters:?}");
+            assert!(commit.records().is_ok(), "{counters:?}");
+            // One that hides it counts for nothing.
+            let honest = Header { made_at_ms: now_ms, ..commit.header.clone() };
+            let is_hidden = honest.made_at_ms < commit.header.made_at_ms;
+            assert_eq!(Commit { header: honest, ..commit }.records().is_err(), is_hidden, "{counters:?}");
+        };
+        check(&[(1, NOW_S)], false);
+        check(&[(1, NOW_S + AHEAD_MAX_S), (2, NOW_S + AHEAD_MAX_S)], false);
+        check(&[(1, NOW_S), (2, NOW_S + 2 * AHEAD_MAX_S)], false);
+        check(&[(1, NOW_S), (2, NOW_S + 2 * AHEAD_MAX_S + 1)], true);
+        check(&[(1, 1), (2, u64::MAX)], true);
+    }
+
+    #[test]
+    fn nobody_counts_so_far_that_another_cannot_count_further() {
+        const NOW_S: u64 = 1_800_000_000;
+        // The farthest that the others take of an author that lies about how far they have counted.
+        let farthest = counting(1, 0, &[(1, NOW_S), (2, NOW_S + 2 * AHEAD_MAX_S)]);
+        assert!(!farthest.is_of_the_future(NOW_S * 1000));
+        let vector = farthest.records().expect("valid")[0].vector.clone();
+        let next = vector.clone().next(SigningKey::from_seed(&[2; 32]).public(), NOW_S);
+        assert!(next.includes(&vector) && !vector.includes(&next));
+        let counters: Vec<(u8, u64)> = vec![(1, NOW_S), (2, next.greatest())];
+        let answer = counting(2, NOW_S * 1000, &counters);
+        assert!(answer.records().is_ok() && !answer.is_of_the_future((NOW_S + 1) * 1000));
+    }
+
+    #[test]
+    fn a_version_that_does_not_count_its_author_counts_for_nothing() {
+        assert_eq!(counting(1, 5, &[(2, 1)]).records(), Err(CommitError::Field("vector")));
     }
 
     #[test]

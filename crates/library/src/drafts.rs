@@ -27,8 +27,8 @@ pub trait ViewReader {
     /// SHA-256 of a file with these bytes, where it is known.
     fn sha256(&self, hash: &ContentHash) -> Result<Option<[u8; 32]>, Self::Error>;
 
-    /// The vector of the last version of this node at a path that waits for votes.
-    fn proposed(&self, path: &TreePath) -> Result<Option<Vector>, Self::Error>;
+    /// The last version of this node at a path that waits for votes.
+    fn proposed(&self, path: &TreePath) -> Result<Option<Record>, Self::Error>;
 }
 
 /// What became of an operation.
@@ -43,7 +43,8 @@ pub enum Drafted {
 /// Records in the order in which their paths were drafted first.
 #[derive(Debug, Default)]
 pub struct Drafts {
-    records: Vec<Record>,
+    /// Nothing where something was drafted that came to nothing.
+    records: Vec<Option<Record>>,
     at: BTreeMap<TreePath, usize>,
 }
 
@@ -60,7 +61,7 @@ pub struct Drafter {
 impl Drafts {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.at.is_empty()
     }
 
     /// Drafts an operation.
@@ -101,7 +102,7 @@ impl Drafts {
     pub fn take_batches(&mut self) -> Vec<Vec<Record>> {
         self.at.clear();
         let (mut batches, mut batch) = (Vec::new(), Batch::default());
-        let mut records = std::mem::take(&mut self.records).into_iter().peekable();
+        let mut records = std::mem::take(&mut self.records).into_iter().flatten().peekable();
         while let Some(record) = records.next() {
             let is_end_of = |other: &Record| other.moved_from.as_ref() == Some(&record.path);
             let other_end = records.next_if(is_end_of);
@@ -163,22 +164,34 @@ impl Drafts {
         for (path, state) in moved {
             let Some(goal) = path.moved(from, to) else { continue };
             let (old, new) = (view.heads(&path)?, view.heads(&goal)?);
-            self.add(&path, State::Deleted, None, &old, view, drafter)?;
-            self.add(&goal, state, Some(path), &new, view, drafter)?;
+            // What was drafted at a place and moves on was only on its way: others never hear of a place that had nothing before.
+            let passed = self.forget(&path);
+            let had_nothing = old.all().is_empty() && view.row(&path)?.is_none();
+            if passed.is_none() || !had_nothing {
+                self.add(&path, State::Deleted, None, &old, view, drafter)?;
+            }
+            let origin = passed.map_or(Some(path), |passed| passed.moved_from);
+            self.add(&goal, state, origin, &new, view, drafter)?;
         }
         Ok(Drafted::Done)
+    }
+
+    /// Takes back what was drafted at a path.
+    fn forget(&mut self, path: &TreePath) -> Option<Record> {
+        self.records[self.at.remove(path)?].take()
     }
 
     /// Drafts below a place.
     fn below(&self, place: &TreePath) -> Vec<(TreePath, State)> {
         let drafts = self.at.iter().filter(|(path, _)| path.is_below(place));
-        drafts.map(|(path, at)| (path.clone(), self.records[*at].state.clone())).collect()
+        let drafts = drafts.filter_map(|(path, at)| Some((path, self.records[*at].as_ref()?)));
+        drafts.map(|(path, record)| (path.clone(), record.state.clone())).collect()
     }
 
     /// What stands at a path once the drafts hold.
     fn standing<R: ViewReader>(&self, path: &TreePath, view: &R) -> Result<Option<Kind>, R::Error> {
-        match self.at.get(path) {
-            Some(at) => Ok(self.records[*at].state.kind().cloned()),
+        match self.at.get(path).and_then(|at| self.records[*at].as_ref()) {
+            Some(record) => Ok(record.state.kind().cloned()),
             None => Ok(view.row(path)?.map(|entry| entry.kind)),
         }
     }
@@ -197,41 +210,59 @@ impl Drafts {
         {
             live.sha256 = view.sha256(&file.hash)?;
         }
-        if let Some(at) = self.at.get(path) {
-            let record = &mut self.records[*at];
+        if let Some(record) = self.at.get(path).and_then(|at| self.records[*at].as_mut()) {
             record.state = state;
             if moved_from.is_some() {
                 record.moved_from = moved_from;
             }
             return Ok(());
         }
-        let parent = parent_of(heads, &state, &drafter.me);
+        let proposed = view.proposed(path)?;
+        let is_hidden = is_hidden(path, heads, view)?;
+        let parent = match proposed.as_ref().filter(|_| is_hidden) {
+            Some(proposed) => parent_by(&proposed.state, proposed.parent, true, &state),
+            None => parent_of(heads, &state, &drafter.me),
+        };
         let counted = drafter.now_s.max(won_by(heads).saturating_add(1));
-        let vector = seen(path, heads, view, &drafter.me)?.next(drafter.me, counted);
+        let vector = seen(heads, is_hidden, proposed, &drafter.me).next(drafter.me, counted);
         self.at.insert(path.clone(), self.records.len());
-        self.records.push(Record { path: path.clone(), state, vector, parent, moved_from });
+        self.records.push(Some(Record { path: path.clone(), state, vector, parent, moved_from }));
         Ok(())
     }
 }
 
-/// The file that a version is made from. What this node made from its own version is made from what that one was made from: if another
-/// node changed the file meanwhile, it had that one, and a merge from a later base would take this node's first change for undone there.
+/// The file that a version is made from, if it is made from the winner.
 fn parent_of(heads: &Heads, state: &State, me: &NodeId) -> Option<ContentHash> {
     let winner = heads.winner()?;
-    if state.is_live() && winner.record.author == *me && winner.state.is_live() {
-        return winner.parent;
-    }
-    winner.state.kind().and_then(Kind::file).map(|file| file.hash)
+    parent_by(&winner.state, winner.parent, winner.record.author == *me, state)
 }
 
-/// Which versions a run saw: the version of this node that lost, the one that waits for votes, and the winner, unless something that this
-/// node made hid it.
-fn seen<R: ViewReader>(path: &TreePath, heads: &Heads, view: &R, me: &NodeId) -> Result<Vector, R::Error> {
+/// The file that a version is made from, if it is made from this one. What this node made from its own version is made from what that one was
+/// made from: if another node changed the file meanwhile, it had that one, and a merge from a later base would take this node's first change
+/// for undone there. The same is so of a version that keeps the bytes: one that named them would not count as a change of its own.
+fn parent_by(
+    before: &State,
+    parent: Option<ContentHash>,
+    is_own: bool,
+    state: &State,
+) -> Option<ContentHash> {
+    let hash = |state: &State| state.kind().and_then(Kind::file).map(|file| file.hash);
+    let is_kept = hash(before).is_some() && hash(before) == hash(state);
+    let is_followed = is_own && state.is_live() && before.is_live();
+    if is_kept || is_followed { parent } else { hash(before) }
+}
+
+/// Whether something that this node made hides the winner from a run.
+fn is_hidden<R: ViewReader>(path: &TreePath, heads: &Heads, view: &R) -> Result<bool, R::Error> {
     let row = view.row(path)?.map(|entry| entry.kind);
-    let is_hidden = row.as_ref() != heads.winner().and_then(|head| head.state.kind());
+    Ok(row.as_ref() != heads.winner().and_then(|head| head.state.kind()))
+}
+
+/// Which versions a run saw: the version of this node that lost, the one that waits for votes, and the winner, unless it was hidden.
+fn seen(heads: &Heads, is_hidden: bool, proposed: Option<Record>, me: &NodeId) -> Vector {
     let winner = if is_hidden { Vector::default() } else { heads.vector_of_winner() };
     let lost = heads.lost_of(me).map(|head| head.vector.clone()).unwrap_or_default();
-    Ok(winner.joined(&lost).joined(&view.proposed(path)?.unwrap_or_default()))
+    winner.joined(&lost).joined(&proposed.map(|proposed| proposed.vector).unwrap_or_default())
 }
 
 /// How far the winner counts. A version that is made from it counts further, or one that lost to the winner could win against it.
@@ -331,7 +362,7 @@ mod tests {
             Ok(None)
         }
 
-        fn proposed(&self, _: &TreePath) -> Result<Option<Vector>, Infallible> {
+        fn proposed(&self, _: &TreePath) -> Result<Option<Record>, Infallible> {
             Ok(None)
         }
     }
@@ -400,5 +431,93 @@ mod tests {
         check("x=1", &[op("y", moved("x"), Some("1"))], "x=- y=1<x");
         check("x=1", &[op("y", moved("x"), Some("1")), put("x", "2", None)], "x=2 y=1<x");
         check("", &[op("y", moved("x"), Some("1"))], "changed");
+    }
+
+    #[test]
+    fn a_place_that_an_entry_only_passed_is_in_no_record() {
+        let moved = |from: &str, to: &str, content| op(to, OpKind::Move { from: path(from) }, Some(content));
+        let swap = [moved("x", "t", "1"), moved("y", "x", "2"), moved("t", "y", "1")];
+        check("x=1 y=2", &swap, "x=2<y y=1<x");
+        check(
+            "x=1",
+            &[moved("x", "t", "1"), op("x", OpKind::MakeFolder, None), moved("t", "x/t", "1")],
+            "x=/ x/t=1<x",
+        );
+        check("", &[put("t", "1", None), moved("t", "y", "1")], "y=1");
+        // Others know of this one.
+        check(
+            "x=1 y=2",
+            &[op("y", OpKind::Remove, Some("2")), moved("x", "y", "1"), moved("y", "z", "1")],
+            "x=- y=- z=1<x",
+        );
+    }
+
+    /// What the record of an operation is made from, of a path whose winner is `1`, by this node or not, made from `2`; `proposed` is a content
+    /// that this node has there instead, made from `3`, or `-` for a deletion.
+    fn check_parent(is_own: bool, proposed: Option<&str>, content: &str, expected: &str) {
+        struct One(Heads, Option<Record>);
+        impl ViewReader for One {
+            type Error = Infallible;
+            fn heads(&self, _: &TreePath) -> Result<Heads, Infallible> {
+                Ok(self.0.clone())
+            }
+            fn row(&self, _: &TreePath) -> Result<Option<Entry>, Infallible> {
+                let winner = |heads: &Heads| heads.winner().and_then(entry_of);
+                let entry =
+                    |kind: &Kind| Entry { kind: kind.clone(), modified_ns: 0, stamp: Stamp::default() };
+                Ok(self.1.as_ref().map_or_else(|| winner(&self.0), |record| record.state.kind().map(entry)))
+            }
+            fn below(&self, _: &TreePath) -> Result<Vec<(TreePath, Entry)>, Infallible> {
+                Ok(Vec::new())
+            }
+            fn sha256(&self, _: &ContentHash) -> Result<Option<[u8; 32]>, Infallible> {
+                Ok(None)
+            }
+            fn proposed(&self, _: &TreePath) -> Result<Option<Record>, Infallible> {
+                Ok(self.1.clone())
+            }
+        }
+        let hash = |content: &str| Some(ContentHash::of(content.as_bytes()));
+        let author = node(if is_own { 'a' } else { 'b' });
+        let head = Head {
+            record: RecordRef { author, seq: 1, index: 0 },
+            state: live(kind("1"), 0),
+            vector: Vector::of(author, 1),
+            parent: hash("2"),
+        };
+        let record = |content: &str| Record {
+            path: path("x"),
+            state: if content == "-" { State::Deleted } else { live(kind(content), 0) },
+            vector: Vector::of(node('a'), 2),
+            parent: hash("3"),
+            moved_from: None,
+        };
+        let view = One(Heads::of(vec![head]), proposed.map(record));
+        let standing = proposed.or(Some("1")).filter(|content| *content != "-");
+        let kind = match content {
+            "*" => OpKind::SetExecutable { executable: true },
+            "-" => OpKind::Remove,
+            content => put("x", content, None).kind,
+        };
+        let mut drafts = Drafts::default();
+        let drafter = Drafter { me: node('a'), now_s: 0 };
+        assert_eq!(drafts.draft(&op("x", kind, standing), &view, drafter), Ok(Drafted::Done));
+        let parent = drafts.take_batches()[0][0].parent;
+        let shown = ["1", "2", "3", "4"].into_iter().find(|name| hash(name) == parent).unwrap_or("-");
+        assert_eq!(shown, expected, "{is_own} {proposed:?} {content}");
+    }
+
+    #[test]
+    fn a_version_names_the_file_that_it_was_made_from() {
+        check_parent(false, None, "4", "1");
+        check_parent(false, None, "-", "1");
+        // This node's own version counts as one step with what it makes of it.
+        check_parent(true, None, "4", "2");
+        check_parent(true, None, "-", "1");
+        // The bytes are those of the winner: they were made from what that was made from.
+        check_parent(false, None, "*", "2");
+        // What waits hides the winner.
+        check_parent(false, Some("-"), "4", "-");
+        check_parent(false, Some("4"), "1", "3");
     }
 }

@@ -33,7 +33,7 @@ pub enum Taken {
     Known,
     /// It holds now.
     Holds,
-    /// There are too many versions that exclude each other.
+    /// There are too many versions that exclude each other, and its author has the most of them.
     TooMany,
 }
 
@@ -53,13 +53,25 @@ impl Heads {
         if self.0.iter().any(|known| replaces(known, &head)) {
             return Taken::Known;
         }
+        let record = head.record;
         self.0.retain(|known| !replaces(&head, known));
-        if self.0.len() >= HEADS_MAX {
-            return Taken::TooMany;
-        }
         self.0.push(head);
         self.0.sort_by_key(|head| head.record);
-        Taken::Holds
+        if self.0.len() > HEADS_MAX {
+            self.drop_one();
+        }
+        if self.0.iter().any(|head| head.record == record) { Taken::Holds } else { Taken::TooMany }
+    }
+
+    /// Forgets the oldest version of the author that has the most: one that signs versions without end takes no room from others, and since
+    /// the commits of an author come in their order, all nodes forget the same ones.
+    fn drop_one(&mut self) {
+        let count = |author: &NodeId| self.0.iter().filter(|head| head.record.author == *author).count();
+        let most = self.0.iter().map(|head| count(&head.record.author)).max();
+        let gone = self.0.iter().position(|head| Some(count(&head.record.author)) == most);
+        if let Some(gone) = gone {
+            self.0.remove(gone);
+        }
     }
 
     /// The version that all nodes take for now: an entry before a deletion, then the one with the greatest last counter, then by its author.
@@ -94,6 +106,10 @@ impl Heads {
     /// the other's: counters grow along a history.
     pub fn origin_of_lost(&self, author: &NodeId) -> Option<Option<ContentHash>> {
         let (lost, winner) = (self.lost_of(author)?, self.winner()?);
+        // Two histories that have no version in common were made from nothing that both had.
+        if !lost.vector.meets(&winner.vector) {
+            return Some(None);
+        }
         let seen = |one: &Head, other: &Head| one.vector.counter(&other.record.author);
         // A version that is the same file again is still a change: its author meant it against the other one.
         let is_either = |hash: &ContentHash| {
@@ -203,6 +219,31 @@ mod tests {
         let _ = heads.take(head("y:a2"));
         assert!(heads.is_disputed());
         assert_eq!(heads.vector_of_winner(), head("y:a2").vector);
+    }
+
+    #[test]
+    fn an_author_that_signs_versions_without_end_takes_no_room_from_others() {
+        let flood = |seq: u64| {
+            let head = head("x:t1");
+            let vector = Vector::from_counters([(node('t'), 1), (NodeId::from_bytes([seq as u8; 32]), 1)]);
+            let record = RecordRef { seq, ..head.record };
+            Head { record, vector: vector.expect("valid"), ..head }
+        };
+        let floods: Vec<Head> = (1..=40).map(flood).collect();
+        let honest = [head("y:a1"), head("z:b2")];
+        let taken = |at: usize| {
+            let mut heads = Heads::default();
+            let all = floods[..at].iter().chain(&honest).chain(&floods[at..]);
+            for head in all {
+                let _ = heads.take(head.clone());
+            }
+            heads
+        };
+        assert_eq!(taken(0).all().len(), HEADS_MAX);
+        for at in [0, 1, 15, 16, 40] {
+            assert_eq!(taken(at), taken(0), "the honest versions come after {at}");
+            assert!(honest.iter().all(|head| taken(at).all().contains(head)));
+        }
     }
 
     #[test]

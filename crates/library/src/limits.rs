@@ -12,11 +12,14 @@ pub const COMMIT_LEN_TARGET: usize = 4 << 20;
 pub const AUTHORS_MAX: usize = 1024;
 /// The greatest number of a commit. SQLite and JSON have no greater whole numbers.
 pub const SEQ_MAX: u64 = 1 << 53;
+/// Seconds by which a counter may be ahead of the time at which its commit was made, and that time ahead of a node's clock: 136 years. An
+/// author whose clock is off by decades is heard, and a counter never comes near the greatest number.
+pub const AHEAD_MAX_S: u64 = 1 << 32;
 /// Authors that one version vector counts.
 pub const VECTOR_AUTHORS_MAX: usize = 64;
 /// Versions of one path that exclude each other; further ones are not taken.
 pub const HEADS_MAX: usize = 16;
-/// Votes about one proposal, of one voter each.
+/// Voters about one proposal, of whom two votes are kept at most.
 pub const VOTES_PER_PROPOSAL_MAX: usize = 256;
 /// Proposals of one library that wait at once.
 pub const PROPOSALS_MAX: usize = 4096;

@@ -1,7 +1,7 @@
 //! Which changes a library holds back until enough peers agree. Invariant: a record that puts something where nothing stood is never held.
 //! Absent here: whether the votes about a held commit suffice (`proposal`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use swarm_sync::{Kind, TreePath};
 
@@ -52,6 +52,8 @@ enum Effect {
     MovesAway,
     MovesHere,
     Replaces,
+    /// It stands below a file, which gives way to a folder.
+    Displaces,
     Adds,
 }
 
@@ -73,6 +75,11 @@ impl Policy {
     pub fn holds_nothing(&self) -> bool {
         let is_bulk_free = self.bulk_changes == 0 || self.bulk_votes < 2;
         self.delete_votes < 2 && self.move_votes < 2 && is_bulk_free
+    }
+
+    /// Milliseconds for which a change waits; `None`: for ever.
+    pub fn waits_ms(&self) -> Option<u64> {
+        (self.expiry_days > 0).then_some(u64::from(self.expiry_days) * DAY_MS)
     }
 
     /// As careful as both: it holds what either holds, for as many votes.
@@ -98,7 +105,7 @@ impl Policy {
         let own = match effect {
             Effect::Deletes => Need { votes: self.delete_votes, cause: Cause::Deletion },
             Effect::MovesAway | Effect::MovesHere => Need { votes: self.move_votes, cause: Cause::Move },
-            Effect::Replaces => Need { votes: 0, cause: Cause::Bulk },
+            Effect::Replaces | Effect::Displaces => Need { votes: 0, cause: Cause::Bulk },
             Effect::Adds => return None,
         };
         let bulk = Need { votes: if is_bulk { self.bulk_votes } else { 0 }, cause: Cause::Bulk };
@@ -107,7 +114,8 @@ impl Policy {
     }
 }
 
-/// For each record of one commit what it waits for. `standing` tells what the view has at a path before the commit.
+/// For each record of one commit what it waits for. `standing` tells what the view has at a path before the commit; it is asked for the paths
+/// of the records, those that they were moved from, and the folders above.
 pub fn held(
     policy: &Policy,
     records: &[Record],
@@ -118,10 +126,25 @@ pub fn held(
     }
     let moves = Moves::of(records, standing);
     let effects: Vec<Effect> = records.iter().map(|record| moves.effect(record, standing)).collect();
-    let is_change = |effect: &&Effect| !matches!(effect, Effect::Adds | Effect::MovesAway);
-    let changes = effects.iter().filter(is_change).count();
+    let is_change =
+        |effect: &&Effect| !matches!(effect, Effect::Adds | Effect::MovesAway | Effect::Displaces);
+    let changes = effects.iter().filter(is_change).count() + displaced(records, &effects, standing);
     let is_bulk = policy.bulk_changes > 0 && changes >= policy.bulk_changes as usize;
     effects.into_iter().map(|effect| policy.need(effect, is_bulk)).collect()
+}
+
+/// How many files give way to folders, and have no record of their own in the commit.
+fn displaced(records: &[Record], effects: &[Effect], standing: &dyn Fn(&TreePath) -> Option<Kind>) -> usize {
+    let displacing = records.iter().zip(effects).filter(|(_, effect)| **effect == Effect::Displaces);
+    let files: BTreeSet<TreePath> =
+        displacing.filter_map(|(record, _)| file_above(&record.path, standing)).collect();
+    let recorded: BTreeSet<&TreePath> = records.iter().map(|record| &record.path).collect();
+    files.iter().filter(|file| !recorded.contains(file)).count()
+}
+
+/// The entry above a path that is no folder.
+fn file_above(path: &TreePath, standing: &dyn Fn(&TreePath) -> Option<Kind>) -> Option<TreePath> {
+    path.ancestors().find(|above| standing(above).is_some_and(|kind| kind != Kind::Folder))
 }
 
 /// The old places of the moves of one commit.
@@ -129,7 +152,7 @@ struct Moves<'a>(BTreeMap<&'a TreePath, Vec<&'a Kind>>);
 
 impl<'a> Moves<'a> {
     /// A move has a record for each end in one commit, and moves what stands there: a deletion is not let through as a move to a file with
-    /// other bytes.
+    /// other bytes. Something else may have come to the old place.
     fn of(records: &'a [Record], standing: &dyn Fn(&TreePath) -> Option<Kind>) -> Self {
         let mut arrived: BTreeMap<&TreePath, Vec<&Kind>> = BTreeMap::new();
         for record in records {
@@ -138,9 +161,13 @@ impl<'a> Moves<'a> {
             }
         }
         let mut moves = BTreeMap::new();
-        for gone in records.iter().filter(|record| !record.state.is_live()) {
+        for gone in records {
             let Some(kinds) = arrived.get(&gone.path) else { continue };
             let stood = standing(&gone.path);
+            let stays = |now: &Kind| stood.as_ref().is_none_or(|stood| has_same_bytes(stood, now));
+            if gone.state.kind().is_some_and(stays) {
+                continue;
+            }
             let is_same = |kind: &&Kind| match &stood {
                 Some(stood) => has_same_bytes(stood, kind),
                 None => kind.file().map(|file| file.hash) == gone.parent,
@@ -162,8 +189,12 @@ impl<'a> Moves<'a> {
         if moved.is_some_and(|kinds| kinds.contains(&&live.kind)) {
             return Effect::MovesHere;
         }
+        if self.0.contains_key(&record.path) {
+            return Effect::MovesAway;
+        }
         match standing(&record.path) {
             Some(kind) if !has_same_bytes(&kind, &live.kind) => Effect::Replaces,
+            _ if file_above(&record.path, standing).is_some() => Effect::Displaces,
             Some(_) | None => Effect::Adds,
         }
     }
@@ -177,6 +208,8 @@ fn has_same_bytes(one: &Kind, other: &Kind) -> bool {
         (Some(_), None) | (None, Some(_)) => false,
     }
 }
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
 
 #[cfg(test)]
 mod tests {
@@ -290,6 +323,27 @@ mod tests {
         check([0, 0, 2, 2], stands, "-a d=x<a -b", "b2 b2 b2");
         check([0, 0, 2, 1], stands, "-a -b", ". .");
         check([0, 0, 0, 5], stands, "-a -b -c", ". . .");
+    }
+
+    #[test]
+    fn entries_that_change_places_wait_together() {
+        check([3, 2, 0, 0], "a=x b=y", "a=y<b b=x<a", "m2 m2");
+        check([3, 2, 0, 0], "a=x b=/ b/c=y", "a=/<b b=x<a -b/c a/c=y<b/c", "m2 m2 m2 m2");
+        // What comes to the old place waits with what leaves it.
+        check([3, 2, 0, 0], "a=x", "a=/ a/b=x<a", "m2 m2");
+        check([3, 2, 0, 0], "a=x", "a=n b=x<a", "m2 m2");
+        // It did not leave.
+        check([3, 2, 0, 0], "a=x", "a=x b=x<a", ". .");
+        check([0, 0, 2, 2], "a=x b=y", "a=y<b b=x<a", "b2 b2");
+    }
+
+    #[test]
+    fn what_stands_below_a_file_waits_as_what_replaces_it() {
+        check([0, 0, 2, 2], "a=x b=y", "a=/ a/c=n -b", "b2 b2 b2");
+        // The file counts once, whether it has a record or not.
+        check([0, 0, 2, 2], "a=x", "a=/ a/c=n a/d/e=m", ". . .");
+        check([0, 0, 2, 2], "a=x b=y", "a/c=n a/d=n", ". .");
+        check([0, 0, 2, 2], "a=x b=y", "a/c=n a/d=n b/e=n", "b2 b2 b2");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Commits that are held, and whether the votes about them suffice. Invariant: the outcome depends on the set of votes, not on the order in
-//! which they came, and only distinct trusted voters count. A change that this node has made is not undone by a vote: the caller stores that.
+//! which they came, and only distinct trusted voters count. Votes are judged by the times that they name: once enough agree at one of them, the
+//! change is approved everywhere, and what anybody says later matters nowhere. A change that this node has made is not undone by a vote: the
+//! caller stores that.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +21,9 @@ pub struct Proposal {
     pub needed: u32,
     /// Whether one no refuses it.
     pub refused_by_one: bool,
-    /// Milliseconds for which it waits on this node; `None`: for ever.
+    /// Milliseconds since 1970, when its commit was made by its author's clock.
+    pub made_at_ms: u64,
+    /// Milliseconds for which it waits; `None`: for ever.
     pub waits_ms: Option<u64>,
 }
 
@@ -59,9 +63,17 @@ pub struct Ballots {
     pub is_withdrawn: bool,
 }
 
-/// The votes about one proposal, one of each voter: those of untrusted ones are carried for peers that trust them.
+/// The votes about one proposal: of each voter the first yes and the last vote. Those of untrusted ones are carried for peers that trust them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct VoteSet(BTreeMap<NodeId, SignedVote>);
+pub struct VoteSet(BTreeMap<NodeId, Said>);
+
+/// What one voter said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Said {
+    /// From this one on it agreed, until the last vote if that is none.
+    first_yes: Option<SignedVote>,
+    last: SignedVote,
+}
 
 /// What became of a vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +96,8 @@ impl Proposal {
             author: commit.header().author,
             needed: need.votes,
             refused_by_one: policy.refused_by_one,
-            waits_ms: (policy.expiry_days > 0).then_some(u64::from(policy.expiry_days) * DAY_MS),
+            made_at_ms: commit.header().made_at_ms,
+            waits_ms: policy.waits_ms(),
         }
     }
 
@@ -101,25 +114,14 @@ impl Proposal {
         votes: impl IntoIterator<Item = &'a SignedVote>,
         trusted: &dyn Fn(&NodeId) -> bool,
     ) -> Ballots {
-        let mut last: BTreeMap<NodeId, Option<&SignedVote>> = BTreeMap::new();
-        // Its author signed the commit, and need not vote for it.
-        if trusted(&self.author) {
-            last.insert(self.author, None);
-        }
-        for vote in votes.into_iter().filter(|vote| self.concerns(vote) && trusted(&vote.vote().voter)) {
-            let slot = last.entry(vote.vote().voter).or_default();
-            if slot.is_none_or(|known| is_after(vote, known)) {
-                *slot = Some(vote);
-            }
-        }
         let mut ballots = Ballots::default();
-        for (voter, vote) in last {
-            ballots.add(voter, vote);
+        for (voter, said) in self.said(votes, trusted) {
+            ballots.add(voter, said.as_ref().map(|said| &said.last));
         }
         ballots
     }
 
-    /// Where it stands at `now_ms`. This node saw it first at `seen_at_ms`, by its own clock: the clocks of others decide nothing.
+    /// Where it stands at `now_ms`. This node saw it first at `seen_at_ms`, by its own clock.
     pub fn tally<'a>(
         &self,
         votes: impl IntoIterator<Item = &'a SignedVote>,
@@ -127,20 +129,98 @@ impl Proposal {
         now_ms: u64,
         seen_at_ms: u64,
     ) -> Outcome {
-        let ballots = self.ballots(votes, trusted);
+        let said = self.said(votes, trusted);
+        let is_expired = self.is_expired(now_ms, seen_at_ms);
+        if self.agreed_at_ms(&said).is_some_and(|at_ms| !is_expired || self.is_in_time(at_ms)) {
+            return Outcome::Approved;
+        }
+        let mut ballots = Ballots::default();
+        for (voter, said) in &said {
+            ballots.add(*voter, said.as_ref().map(|said| &said.last));
+        }
         let yes = ballots.yes.len() as u32;
-        let refusal = ballots.no.into_iter().next().filter(|_| self.refused_by_one);
-        match refusal {
+        match ballots.no.into_iter().next().filter(|_| self.refused_by_one) {
             _ if ballots.is_withdrawn => Outcome::Withdrawn,
             Some((by, why)) => Outcome::Refused { by, why },
-            None if self.is_expired(now_ms, seen_at_ms) => Outcome::Expired,
-            None if yes >= self.needed => Outcome::Approved,
+            None if is_expired => Outcome::Expired,
             None => Outcome::Waiting { yes, needed: self.needed },
         }
     }
 
+    /// What each trusted voter said; nothing of the author that did not vote, whose signature is a yes.
+    fn said<'a>(
+        &self,
+        votes: impl IntoIterator<Item = &'a SignedVote>,
+        trusted: &dyn Fn(&NodeId) -> bool,
+    ) -> BTreeMap<NodeId, Option<Said>> {
+        let mut all: BTreeMap<NodeId, Option<Said>> = BTreeMap::new();
+        if trusted(&self.author) {
+            all.insert(self.author, None);
+        }
+        for vote in votes.into_iter().filter(|vote| self.concerns(vote) && trusted(&vote.vote().voter)) {
+            let slot = all.entry(vote.vote().voter).or_default();
+            *slot = Some(match slot.take() {
+                None => Said::of(vote.clone()),
+                Some(said) => said.with(vote.clone()),
+            });
+        }
+        all
+    }
+
+    /// The first time at which enough agreed, before anybody stopped it.
+    fn agreed_at_ms(&self, said: &BTreeMap<NodeId, Option<Said>>) -> Option<u64> {
+        let spans: Vec<(u64, u64)> =
+            said.iter().filter_map(|(voter, said)| self.agrees_in(voter, said.as_ref())).collect();
+        let stops = said.values().flatten().map(|said| said.last.vote()).filter(|last| match last.verdict {
+            Verdict::Yes => false,
+            Verdict::No => self.refused_by_one,
+            Verdict::Withdrawn => true,
+        });
+        let stopped_at_ms = stops.map(|last| last.made_at_ms).min().unwrap_or(u64::MAX);
+        let count =
+            |at_ms: u64| spans.iter().filter(|(from, until)| (*from..*until).contains(&at_ms)).count();
+        let times = spans.iter().map(|(from, _)| *from).filter(|at_ms| *at_ms < stopped_at_ms);
+        times.filter(|at_ms| count(*at_ms) >= self.needed as usize).min()
+    }
+
+    /// From when on a voter agrees, and until when.
+    fn agrees_in(&self, voter: &NodeId, said: Option<&Said>) -> Option<(u64, u64)> {
+        let Some(said) = said else { return Some((0, u64::MAX)) };
+        let first_ms = said.first_yes.as_ref().map(|vote| vote.vote().made_at_ms);
+        // Its author signed it.
+        let from_ms = if *voter == self.author { Some(0) } else { first_ms };
+        let last = said.last.vote();
+        Some((from_ms?, if last.verdict == Verdict::Yes { u64::MAX } else { last.made_at_ms }))
+    }
+
     fn is_expired(&self, now_ms: u64, seen_at_ms: u64) -> bool {
         self.waits_ms.is_some_and(|waits_ms| now_ms.saturating_sub(seen_at_ms) >= waits_ms)
+    }
+
+    /// Whether an agreement that is heard of late came before the change had waited too long.
+    fn is_in_time(&self, at_ms: u64) -> bool {
+        self.waits_ms.is_none_or(|waits_ms| at_ms < self.made_at_ms.saturating_add(waits_ms))
+    }
+}
+
+impl Said {
+    fn of(vote: SignedVote) -> Self {
+        let first_yes = Some(vote.clone()).filter(|vote| vote.vote().verdict == Verdict::Yes);
+        Self { first_yes, last: vote }
+    }
+
+    /// With another vote of the same voter.
+    fn with(self, vote: SignedVote) -> Self {
+        let other = Self::of(vote);
+        let key = |vote: &SignedVote| (vote.vote().made_at_ms, vote.id());
+        let first_yes = [self.first_yes, other.first_yes].into_iter().flatten().min_by_key(key);
+        let last = if is_after(&other.last, &self.last) { other.last } else { self.last };
+        Self { first_yes, last }
+    }
+
+    /// One vote, or two.
+    fn votes(&self) -> impl Iterator<Item = &SignedVote> {
+        self.first_yes.iter().filter(|first| **first != self.last).chain([&self.last])
     }
 }
 
@@ -169,21 +249,33 @@ impl VoteSet {
             return VoteTaken::Void;
         }
         let voter = vote.vote().voter;
-        let known = self.0.get(&voter);
-        if known.is_some_and(|known| !is_after(&vote, known)) {
-            return VoteTaken::Known;
+        if let Some(known) = self.0.get(&voter) {
+            let said = known.clone().with(vote);
+            let is_new = said != *known;
+            self.0.insert(voter, said);
+            return if is_new { VoteTaken::New } else { VoteTaken::Known };
         }
-        let is_room = known.is_some() || self.0.len() < VOTES_PER_PROPOSAL_MAX;
+        let is_room = self.0.len() < VOTES_PER_PROPOSAL_MAX;
         if !(is_room || trusted(&voter) && self.evict(trusted)) {
             return VoteTaken::Full;
         }
-        self.0.insert(voter, vote);
+        self.0.insert(voter, Said::of(vote));
         VoteTaken::New
     }
 
     /// All votes, by voter.
     pub fn iter(&self) -> impl Iterator<Item = &SignedVote> {
-        self.0.values()
+        self.0.values().flat_map(Said::votes)
+    }
+
+    /// The votes of one voter.
+    pub fn of(&self, voter: &NodeId) -> impl Iterator<Item = &SignedVote> {
+        self.0.get(voter).into_iter().flat_map(Said::votes)
+    }
+
+    /// How many voters there are.
+    pub fn voters(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether there are none.
@@ -202,8 +294,6 @@ fn is_after(vote: &SignedVote, known: &SignedVote) -> bool {
     let key = |vote: &SignedVote| (vote.vote().made_at_ms, vote.vote().verdict, vote.id());
     key(vote) > key(known)
 }
-
-const DAY_MS: u64 = 24 * 3600 * 1000;
 
 #[cfg(test)]
 mod tests;

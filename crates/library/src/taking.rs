@@ -113,8 +113,10 @@ mod tests {
 
     #[test]
     fn an_own_version_that_lost_is_seen_against_what_it_was_made_from() {
-        check(&["x:a1<p", "y:b2<p"], "parent p");
+        check(&["x:p1a1<p", "y:p1b2<p"], "parent p");
         check(&["x:a1", "y:b2"], "parent -");
+        // Made apart from each other: what this one was made from is nothing to the other one.
+        check(&["-:a2<p", "y:b1"], "parent -");
         // That of another node is no conflict here.
         check(&["x:c1<p", "y:b2<p"], "keep");
         // The own one won.
@@ -133,6 +135,6 @@ mod tests {
     fn a_version_that_includes_the_lost_one_follows_it() {
         check(&["x:a1<p", "y:b2<p", "z:a1b2c3"], "settled x");
         check(&["-:a1<p", "y:b2<p", "z:a1b2c3"], "settled -");
-        check(&["x:a1<p", "y:b2<p", "z:b3"], "parent p");
+        check(&["x:p1a1<p", "y:p1b2<p", "z:p1b3"], "parent p");
     }
 }

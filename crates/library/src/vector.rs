@@ -40,6 +40,11 @@ impl Vector {
         self.0.get(author).copied().unwrap_or(0)
     }
 
+    /// The greatest counter; zero if no author is counted.
+    pub fn greatest(&self) -> u64 {
+        self.0.values().copied().max().unwrap_or(0)
+    }
+
     /// Equal, before, after, or `None`: neither was made from the other.
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
         let is_within = |one: &Self, other: &Self| one.iter().all(|(author, n)| other.counter(author) >= n);
@@ -54,6 +59,11 @@ impl Vector {
     /// Whether it includes all of the other.
     pub fn includes(&self, other: &Self) -> bool {
         matches!(self.compare(other), Some(Ordering::Equal | Ordering::Greater))
+    }
+
+    /// Whether both count some author: there is a version that both include.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.0.keys().any(|author| other.0.contains_key(author))
     }
 
     /// The least vector that includes both. The longest counted authors stay if they are too many.

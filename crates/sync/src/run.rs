@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::collections::BTreeMap;
 
 use crate::{
-    ContentHash, ContentSource, Deed, DeedEnd, Difference, Done, Entry, FileContent, Index, IndexStep, Kind,
-    Observation, Op, OpKind, PerSide, Plan, Rebase, Replica, ReplicaError, RunId, Side, Source, StageJob,
-    Staged, TreePath,
+    ContentHash, ContentSource, DETOUR_PREFIX, Deed, DeedEnd, Difference, Done, Entry, FileContent, Index,
+    IndexStep, Kind, Observation, Op, OpKind, PerSide, Plan, Rebase, Replica, ReplicaError, RunId, Side,
+    Source, StageJob, Staged, TreePath,
 };
 
 /// Why a run ended early.
@@ -363,7 +363,8 @@ impl Staging<'_> {
     }
 }
 
-/// The operations in groups, each of which is durable before the next begins.
+/// The operations in groups, each of which is durable before the next begins. A group ends where nothing is on a detour, if that comes soon:
+/// nobody is to find an entry under a name that it has for the time of a run.
 fn groups(ops: &[Op], ops_max: usize) -> impl Iterator<Item = &[Op]> {
     let mut rest = ops;
     std::iter::from_fn(move || {
@@ -374,10 +375,31 @@ fn groups(ops: &[Op], ops_max: usize) -> impl Iterator<Item = &[Op]> {
             fits
         };
         let count = rest.iter().take(ops_max).take_while(fits).count();
+        let count = count + until_no_detour(&rest[..count], &rest[count..]);
         let (group, after) = rest.split_at(count);
         rest = after;
         (!group.is_empty()).then_some(group)
     })
+}
+
+/// How many of the operations that come after a group have to be in it for its detours to end; none if that takes too many.
+fn until_no_detour(group: &[Op], after: &[Op]) -> usize {
+    let mut open: BTreeSet<TreePath> = BTreeSet::new();
+    let mut pass = |op: &Op| {
+        let OpKind::Move { from } = &op.kind else { return open.is_empty() };
+        // A folder takes along what is on a detour in it.
+        open = open.iter().map(|at| at.moved(from, &op.path).unwrap_or_else(|| at.clone())).collect();
+        if op.path.name().starts_with(DETOUR_PREFIX) {
+            open.insert(op.path.clone());
+        } else {
+            open.remove(&op.path);
+        }
+        open.is_empty()
+    };
+    if group.iter().map(&mut pass).last().unwrap_or(true) {
+        return 0;
+    }
+    after.iter().take(DETOUR_OPS_MAX).position(pass).map_or(0, |last| last + 1)
 }
 
 /// Bytes that an operation copies.
@@ -431,5 +453,39 @@ pub fn read_whole(
 
 /// Bytes after which a group ends.
 const GROUP_LEN_MAX: u64 = 256 << 20;
+/// Operations by which a group grows for its detours to end.
+const DETOUR_OPS_MAX: usize = 1 << 12;
 /// Paths in one transaction of the index.
 const BATCH_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `a>b` moves a to b, where `~` begins a name for the time of a run; `-a` removes it.
+    fn check(ops: &str, ops_max: usize, expected: &[usize]) {
+        let path = |text: &str| TreePath::new(&text.replace('~', DETOUR_PREFIX)).expect("a path");
+        let op = |text: &str| match text.split_once('>') {
+            Some((from, to)) => {
+                Op { path: path(to), kind: OpKind::Move { from: path(from) }, expected: None }
+            }
+            None => Op { path: path(&text[1..]), kind: OpKind::Remove, expected: None },
+        };
+        let ops: Vec<Op> = ops.split_whitespace().map(op).collect();
+        let lens: Vec<usize> = groups(&ops, ops_max).map(<[Op]>::len).collect();
+        assert_eq!(lens, expected, "{ops:?}");
+    }
+
+    #[test]
+    fn a_group_ends_where_nothing_is_on_a_detour() {
+        check("-a -b -c", 2, &[2, 1]);
+        check("a>~1 b>a ~1>b -c", 1, &[3, 1]);
+        check("a>~1 b>a ~1>b -c", 2, &[3, 1]);
+        check("-c a>~1 b>a ~1>b -d", 2, &[4, 1]);
+        check("a>~1 b>~2 ~1>b ~2>a", 1, &[4]);
+        // What is on a detour in a folder goes along with it.
+        check("d/a>d/~1 d>e e/~1>e/b -c", 1, &[3, 1]);
+        // It never ends: the rest is no group of its own for that.
+        check("a>~1 -b -c", 1, &[1, 1, 1]);
+    }
+}

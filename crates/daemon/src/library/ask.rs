@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use swarm_core::base::{Category, NodeId};
-use swarm_library::{Commit, SignedVote, State, Verdict};
+use swarm_index::KnownProposal;
+use swarm_library::{Ballots, Commit, SignedVote, State, Verdict};
 use swarm_sync::{Kind, RunId, TreePath};
 
 use super::asked::{Deciding, DeedsView, KeptView, TextsView};
@@ -281,28 +282,13 @@ fn proposals(
     let mut views = Vec::new();
     for known in session.book.proposals(with_ended)? {
         let held = session.book.held_of(&known.author, known.seq, PATHS_SHOWN)?;
-        let (mut yes, mut no) = (Vec::new(), Vec::new());
-        if authors.contains(&known.author) {
-            yes.push(known.author.to_string());
-        }
-        for bytes in session.book.votes(Some(&known.id), swarm_library::limits::VOTES_PER_PROPOSAL_MAX)? {
-            let Ok(vote) = SignedVote::decode(bytes.into()) else { continue };
-            let vote = vote.vote();
-            if !authors.contains(&vote.voter) || vote.subject.records_hash != known.records_hash {
-                continue;
-            }
-            match vote.verdict {
-                Verdict::Yes if vote.voter != known.author => yes.push(vote.voter.to_string()),
-                Verdict::No => no.push((vote.voter.to_string(), vote.why.clone())),
-                Verdict::Yes | Verdict::Withdrawn => {}
-            }
-        }
+        let ballots = ballots(session, authors, &known)?;
         views.push(ProposalView {
             id: known.id.to_string(),
             author: known.author.to_string(),
             needed: known.votes,
-            yes,
-            no,
+            yes: ballots.yes.iter().map(NodeId::to_string).collect(),
+            no: ballots.no.into_iter().map(|(node, why)| (node.to_string(), why)).collect(),
             changes: session.book.held_count(&known.author, known.seq)?,
             deletions: held.iter().filter(|record| record.is_deletion).count() as u64,
             paths: held.iter().map(|record| record.path.to_string()).collect(),
@@ -311,6 +297,19 @@ fn proposals(
         });
     }
     Ok(views)
+}
+
+/// What the trusted voters say about a proposal now.
+fn ballots(
+    session: &Session,
+    authors: &BTreeSet<NodeId>,
+    known: &KnownProposal,
+) -> Result<Ballots, LibraryError> {
+    let proposal = known.proposal(session.signer.library, &session.signer.policy);
+    let votes = session.book.votes(Some(&known.id), 2 * swarm_library::limits::VOTES_PER_PROPOSAL_MAX)?;
+    let votes: Vec<SignedVote> =
+        votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).collect();
+    Ok(proposal.ballots(&votes, &|node| authors.contains(node)))
 }
 
 fn log(session: &Session, limit: usize) -> Result<Vec<CommitView>, LibraryError> {

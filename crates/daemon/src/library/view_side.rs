@@ -10,8 +10,7 @@ use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{ContentFile, Hash, SigningKey, Tag, library_manifest};
 use swarm_index::{IndexError, LibraryBook};
 use swarm_library::{
-    Commit, Draft, Drafted, Drafter, Drafts, EpochKey, Heads, LibraryKey, Policy, Record, Vector, ViewReader,
-    held,
+    Commit, Draft, Drafted, Drafter, Drafts, EpochKey, Heads, LibraryKey, Policy, Record, ViewReader, held,
 };
 use swarm_mounts::Overlay;
 use swarm_sync::{
@@ -182,9 +181,11 @@ pub(crate) fn votes_of(
     }
     let mut standing: BTreeMap<TreePath, Option<Kind>> = BTreeMap::new();
     for path in records.iter().flat_map(|record| [Some(&record.path), record.moved_from.as_ref()]).flatten() {
-        if !standing.contains_key(path) {
-            let heads = book.heads(path)?;
-            standing.insert(path.clone(), heads.winner().and_then(|head| head.state.kind()).cloned());
+        for place in std::iter::once(path.clone()).chain(path.ancestors()) {
+            // Those above a known place are known.
+            let std::collections::btree_map::Entry::Vacant(unknown) = standing.entry(place) else { break };
+            let heads = book.heads(unknown.key())?;
+            unknown.insert(heads.winner().and_then(|head| head.state.kind()).cloned());
         }
     }
     let needs = held(policy, records, &|path: &TreePath| standing.get(path).cloned().flatten());
@@ -461,7 +462,7 @@ impl ViewReader for BookReader<'_> {
         Ok(self.book.digest(hash)?.and_then(|digest| digest.sha256))
     }
 
-    fn proposed(&self, path: &TreePath) -> Result<Option<Vector>, IndexError> {
+    fn proposed(&self, path: &TreePath) -> Result<Option<Record>, IndexError> {
         if !self.has_held {
             return Ok(None);
         }
@@ -469,7 +470,7 @@ impl ViewReader for BookReader<'_> {
         let bytes = self.book.commit(&self.me, seq)?;
         let records = bytes.and_then(|bytes| self.keys.records_of(&Commit::decode(bytes).ok()?).ok());
         let records = records.unwrap_or_default();
-        Ok(records.into_iter().nth(place as usize).map(|record| record.vector))
+        Ok(records.into_iter().nth(place as usize))
     }
 }
 

@@ -14,8 +14,8 @@ use swarm_files::GatheredStore;
 use swarm_index::{ProposalEnd, Stored, ViewFigures};
 use swarm_library::limits::GRANTS_MAX;
 use swarm_library::{
-    Commit, CommitId, Frontier, LibraryKey, Outcome, Policy, Position, Proposal, SignedGrant, SignedVote,
-    Subject, Verdict, Vote, grants_digest, votes_digest,
+    Cause, Commit, CommitId, Frontier, LibraryKey, Need, Outcome, Policy, Position, Proposal, SignedGrant,
+    SignedVote, Subject, Verdict, VoteSet, VoteTaken, grants_digest, votes_digest,
 };
 use swarm_mounts::MountSpec;
 use swarm_sync::{ContentHash, TreePath};
@@ -197,6 +197,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         pruned_at: None,
         looked_at: None,
         is_complete_look_due: true,
+        has_new_votes: true,
     };
     let scrub = Scrub {
         index: handle.index_path.clone(),
@@ -237,6 +238,8 @@ struct Worker {
     /// When everything was looked at last.
     looked_at: Option<Instant>,
     is_complete_look_due: bool,
+    /// Votes came since they were counted last.
+    has_new_votes: bool,
 }
 
 /// What a batch of inputs calls for.
@@ -443,6 +446,10 @@ impl Worker {
         if self.known.equivocators.contains(&author) {
             return Ok(());
         }
+        if commit.is_of_the_future(clock::now_ms()) {
+            tracing::debug!(author = author.short(), "a commit is of the far future: it is not taken yet");
+            return Ok(());
+        }
         let counts = self.authors.contains(&author);
         if !counts && commit.header().seq == 1 && self.has_all_strangers()? {
             tracing::debug!(
@@ -500,23 +507,39 @@ impl Worker {
 
     fn take_votes(&mut self, votes: &[SignedVote], due: &mut Due) -> Result<(), LibraryError> {
         for signed in votes {
-            let Vote { subject, voter, .. } = signed.vote();
-            if subject.library != self.library || self.session.book.commit_by_id(&subject.commit)?.is_none() {
-                continue;
-            }
-            let known = self.votes_about(&subject.commit)?;
-            let of_voter = known.iter().find(|known| known.vote().voter == *voter);
-            let is_new = of_voter.is_none_or(|known| known.vote().made_at_ms < signed.vote().made_at_ms);
-            if is_new && known.len() < swarm_library::limits::VOTES_PER_PROPOSAL_MAX {
-                self.session.book.put_vote(&subject.commit, voter, &signed.encode())?;
-                due.tally = true;
-            }
+            due.tally |= self.keep_vote(signed)?;
         }
         Ok(())
     }
 
+    /// Keeps a vote about a commit that is known. Returns whether it says anything new.
+    fn keep_vote(&mut self, signed: &SignedVote) -> Result<bool, LibraryError> {
+        let id = signed.vote().subject.commit;
+        let Some(bytes) = self.session.book.commit_by_id(&id)? else { return Ok(false) };
+        let need = Need { votes: 0, cause: Cause::Bulk };
+        let proposal = Proposal::of(&Commit::decode(bytes)?, need, &self.session.signer.policy);
+        let trusted = |node: &NodeId| self.authors.contains(node);
+        let known = self.votes_about(&id)?;
+        let mut set = VoteSet::default();
+        for vote in known.iter().cloned() {
+            let _ = set.take(&proposal, vote, &trusted);
+        }
+        if set.take(&proposal, signed.clone(), &trusted) != VoteTaken::New {
+            return Ok(false);
+        }
+        let kept = |voter: &NodeId| -> Vec<Bytes> { set.of(voter).map(SignedVote::encode).collect() };
+        // One that made room goes.
+        let gone = known.iter().map(|vote| vote.vote().voter).filter(|voter| set.of(voter).next().is_none());
+        for voter in gone.chain([signed.vote().voter]) {
+            self.session.book.put_votes(&id, &voter, &kept(&voter))?;
+        }
+        self.has_new_votes = true;
+        Ok(true)
+    }
+
     fn votes_about(&self, id: &CommitId) -> Result<Vec<SignedVote>, LibraryError> {
-        let votes = self.session.book.votes(Some(id), swarm_library::limits::VOTES_PER_PROPOSAL_MAX)?;
+        // Two of each voter at most.
+        let votes = self.session.book.votes(Some(id), 2 * swarm_library::limits::VOTES_PER_PROPOSAL_MAX)?;
         Ok(votes.into_iter().filter_map(|bytes| SignedVote::decode(bytes.into()).ok()).collect())
     }
 
@@ -622,16 +645,13 @@ impl Worker {
         let mut has_ended = false;
         let (me, now_ms) = (self.session.signer.key.public(), clock::now_ms());
         let policy = self.session.signer.policy;
-        for known in self.session.book.proposals(false)? {
-            let subject =
-                Subject { library: self.library, commit: known.id, records_hash: known.records_hash };
-            let proposal = Proposal {
-                subject,
-                author: known.author,
-                needed: known.votes,
-                refused_by_one: policy.refused_by_one,
-                waits_ms: (policy.expiry_days > 0).then(|| u64::from(policy.expiry_days) * DAY_MS),
-            };
+        // One that came to nothing is looked at again when votes come: they may have been signed in time.
+        let with_ended = std::mem::take(&mut self.has_new_votes);
+        for known in self.session.book.proposals(with_ended)? {
+            if known.ended.is_some_and(|(end, _)| end == ProposalEnd::Approved) {
+                continue;
+            }
+            let proposal = known.proposal(self.library, &policy);
             let votes = self.votes_about(&known.id)?;
             let trusted = |node: &NodeId| self.authors.contains(node);
             let end = match proposal.tally(&votes, &trusted, now_ms, known.seen_at_ms) {
@@ -643,6 +663,8 @@ impl Worker {
             };
             if end == ProposalEnd::Approved {
                 self.session.take_held(&known.id)?;
+            } else if known.ended.is_some() {
+                continue;
             }
             // What this disk shows may not be what the view says any more: the next pass brings it back.
             self.session.book.end_proposal(&known.id, end, &me, now_ms)?;
@@ -756,12 +778,12 @@ impl Worker {
             return Ok(Answer::refused("only its author withdraws a proposal: refuse it instead".to_owned()));
         }
         let subject = Subject { library: self.library, commit: known.id, records_hash: known.records_hash };
-        let mine = self.votes_about(&known.id)?.into_iter().find(|vote| vote.vote().voter == me);
-        let after = mine.map_or(0, |vote| vote.vote().made_at_ms + 1);
+        let votes = self.votes_about(&known.id)?;
+        let mine = votes.iter().map(SignedVote::vote).filter(|vote| vote.voter == me);
+        let after = mine.map(|vote| vote.made_at_ms + 1).max().unwrap_or(0);
         let vote =
             SignedVote::sign(&self.session.signer.key, subject, verdict, why, clock::now_ms().max(after));
-        self.session.book.put_vote(&known.id, &me, &vote.encode())?;
-        due.tally = true;
+        due.tally |= self.keep_vote(&vote)?;
         Ok(Answer::Done)
     }
 }
@@ -786,4 +808,3 @@ const VOTES_MAX: usize = 64 << 10;
 const COMPLETE_LOOK_PAUSE: Duration = Duration::from_secs(2);
 /// How often expired versions are looked for.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
-const DAY_MS: u64 = 24 * 3600 * 1000;

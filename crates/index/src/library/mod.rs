@@ -69,7 +69,8 @@ impl LibraryBook {
     }
 }
 
-/// `heads.kind` is NULL for a deletion. `is_winner` is 1 for one head of each path. `held` are records that wait for votes.
+/// `heads.kind` is NULL for a deletion. `is_winner` is 1 for one head of each path. `held` are records that wait for votes,
+/// `dropped` those of proposals that came to nothing, so far as is known.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS authors (number INTEGER PRIMARY KEY, node BLOB NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS commits (
@@ -94,7 +95,8 @@ CREATE TABLE IF NOT EXISTS held (
     PRIMARY KEY (author, seq, place)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS held_path ON held (path);
-CREATE TABLE IF NOT EXISTS votes (id BLOB NOT NULL, voter BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (id, voter)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dropped (author INTEGER NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (author, seq, place)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS votes (id BLOB NOT NULL, voter BLOB NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (id, voter, bytes)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parked (path BLOB PRIMARY KEY NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS parked_content ON parked (content);
 CREATE TABLE IF NOT EXISTS whiteouts (path BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;

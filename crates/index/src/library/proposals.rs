@@ -1,8 +1,9 @@
 //! Records that wait for votes, and the votes.
 
+use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use swarm_core::base::NodeId;
-use swarm_library::{Commit, CommitId, Record};
+use swarm_library::{Commit, CommitId, LibraryKey, Policy, Proposal, Record, Subject};
 use swarm_sync::TreePath;
 
 use super::LibraryBook;
@@ -37,10 +38,26 @@ pub struct KnownProposal {
     pub records_hash: [u8; 32],
     /// Votes that it needs by the policy of this node.
     pub votes: u32,
-    /// Milliseconds since 1970, when it came here.
+    /// Milliseconds since 1970, when it was made by its author's clock.
+    pub made_at_ms: u64,
+    /// The same, when it came here.
     pub seen_at_ms: u64,
     /// How it ended, and when.
     pub ended: Option<(ProposalEnd, u64)>,
+}
+
+impl KnownProposal {
+    /// What votes about it come to by this policy.
+    pub fn proposal(&self, library: LibraryKey, policy: &Policy) -> Proposal {
+        Proposal {
+            subject: Subject { library, commit: self.id, records_hash: self.records_hash },
+            author: self.author,
+            needed: self.votes,
+            refused_by_one: policy.refused_by_one,
+            made_at_ms: self.made_at_ms,
+            waits_ms: policy.waits_ms(),
+        }
+    }
 }
 
 /// A record that waits.
@@ -59,8 +76,9 @@ impl LibraryBook {
     pub fn proposals(&self, with_ended: bool) -> Result<Vec<KnownProposal>, IndexError> {
         self.read(|db| {
             let sql =
-                "SELECT id, author, seq, records_hash, votes, seen_at_ms, ended, ended_at_ms FROM proposals
-                WHERE ended IS NULL OR ?1 ORDER BY seen_at_ms, id";
+                "SELECT proposals.id, author, seq, records_hash, votes, proposals.seen_at_ms, ended, ended_at_ms, made_at_ms
+                FROM proposals LEFT JOIN commits USING (author, seq)
+                WHERE ended IS NULL OR ?1 ORDER BY proposals.seen_at_ms, proposals.id";
             let mut statement = db.prepare_cached(sql)?;
             let mut rows = statement.query([with_ended])?;
             let mut found = Vec::new();
@@ -74,6 +92,7 @@ impl LibraryBook {
                     seq: row.get::<_, i64>(2)?.cast_unsigned(),
                     records_hash: row.get(3)?,
                     votes: row.get(4)?,
+                    made_at_ms: row.get::<_, Option<i64>>(8)?.unwrap_or(0).cast_unsigned(),
                     seen_at_ms: row.get::<_, i64>(5)?.cast_unsigned(),
                     ended,
                 });
@@ -145,11 +164,15 @@ impl LibraryBook {
         })
     }
 
-    /// Remembers a vote; replaces an earlier one of the same voter.
-    pub fn put_vote(&mut self, id: &CommitId, voter: &NodeId, bytes: &[u8]) -> Result<(), IndexError> {
+    /// Remembers what is kept of a voter's votes about a commit, in place of what was.
+    pub fn put_votes(&mut self, id: &CommitId, voter: &NodeId, votes: &[Bytes]) -> Result<(), IndexError> {
         self.write(|db| {
-            let sql = "INSERT OR REPLACE INTO votes (id, voter, bytes) VALUES (?1, ?2, ?3)";
-            db.prepare_cached(sql)?.execute(params![id.0, voter.as_bytes(), bytes])?;
+            db.prepare_cached("DELETE FROM votes WHERE id = ?1 AND voter = ?2")?
+                .execute(params![id.0, voter.as_bytes()])?;
+            let mut put = db.prepare_cached("INSERT INTO votes (id, voter, bytes) VALUES (?1, ?2, ?3)")?;
+            for bytes in votes {
+                put.execute(params![id.0, voter.as_bytes(), bytes.as_ref()])?;
+            }
             Ok(())
         })
     }
@@ -161,14 +184,6 @@ impl LibraryBook {
             let mut statement = db.prepare_cached(sql)?;
             let rows = statement.query_map(params![id.map(|id| id.0), limit], |row| row.get(0))?;
             Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// How many votes there are about a commit.
-    pub fn vote_count(&self, id: &CommitId) -> Result<u64, IndexError> {
-        self.read(|db| {
-            let mut found = db.prepare_cached("SELECT count(*) FROM votes WHERE id = ?1")?;
-            Ok(found.query_row([&id.0], |row| row.get(0))?)
         })
     }
 }
@@ -196,17 +211,19 @@ pub(super) fn hold(
     Ok(())
 }
 
-/// The places of a commit's records that wait; they wait no longer.
+/// The places of a commit's records that wait, or that waited until its proposal came to nothing; they do so no longer.
 pub(super) fn take_held(db: &Connection, commit: &Commit) -> Result<Vec<u32>, Fault> {
     let header = commit.header();
     let row = params![number_of(db, &header.author)?, header.seq.cast_signed()];
     let places = {
-        let mut statement =
-            db.prepare_cached("SELECT place FROM held WHERE author = ?1 AND seq = ?2 ORDER BY place")?;
+        let sql = "SELECT place FROM held WHERE author = ?1 AND seq = ?2
+            UNION SELECT place FROM dropped WHERE author = ?1 AND seq = ?2 ORDER BY place";
+        let mut statement = db.prepare_cached(sql)?;
         let rows = statement.query_map(row, |row| row.get(0))?;
         rows.collect::<Result<Vec<u32>, _>>()?
     };
     db.prepare_cached("DELETE FROM held WHERE author = ?1 AND seq = ?2")?.execute(row)?;
+    db.prepare_cached("DELETE FROM dropped WHERE author = ?1 AND seq = ?2")?.execute(row)?;
     Ok(places)
 }
 
@@ -224,7 +241,7 @@ pub(super) fn has_held(db: &Connection, author: &NodeId) -> Result<bool, Fault> 
     Ok(db.prepare_cached(sql)?.query_row([author], |row| row.get(0))?)
 }
 
-/// Notes how a proposal ended, and forgets its records that were not taken. Returns its author, and the paths of these records.
+/// Notes how a proposal ended; its records that were not taken wait no longer. Returns its author, and the paths of these records.
 pub(super) fn end(
     db: &Connection,
     id: &CommitId,
@@ -244,6 +261,10 @@ pub(super) fn end(
             paths.push(path_of(row.get_ref(0)?.as_blob()?)?);
         }
     }
+    // Votes that were signed in time may still come.
+    let sql = "INSERT OR IGNORE INTO dropped (author, seq, place)
+        SELECT author, seq, place FROM held WHERE author = ?1 AND seq = ?2";
+    db.prepare_cached(sql)?.execute([author, seq])?;
     db.prepare_cached("DELETE FROM held WHERE author = ?1 AND seq = ?2")?.execute([author, seq])?;
     db.prepare_cached("UPDATE proposals SET ended = ?2, ended_at_ms = ?3 WHERE id = ?1")?
         .execute(params![id.0, number_of_end(end), now_ms.cast_signed()])?;

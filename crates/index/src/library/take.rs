@@ -87,7 +87,7 @@ impl LibraryBook {
         })
     }
 
-    /// The records of a proposal hold now.
+    /// The records of a proposal hold now, though it may have come to nothing before: votes that were signed in time were heard of late.
     pub fn take_held(
         &mut self,
         commit: &Commit,
@@ -106,7 +106,7 @@ impl LibraryBook {
         })
     }
 
-    /// Notes how a proposal ended; its records are forgotten, unless they were taken before. What a proposal of this node did to the view is
+    /// Notes how a proposal ended; its records wait no longer, unless they were taken before. What a proposal of this node did to the view is
     /// taken back with it. Returns how many paths that concerned.
     pub fn end_proposal(
         &mut self,
@@ -298,8 +298,8 @@ impl<'a> Rows<'a> {
             Some(entry) if entry.is_folder() => Some(entry),
             Some(entry) if !self.has_below(path)? => Some(entry),
             Some(_) => {
-                // The author of a file where others put something hears of it as of a conflict.
-                if is_own && !is_held {
+                // The author of a file where others put something hears of it as of a conflict, whether it holds or waits.
+                if is_own || is_held {
                     self.trees.set_base(path, None)?;
                 }
                 Some(folder())
@@ -337,7 +337,12 @@ impl<'a> Rows<'a> {
         let path = &record.path;
         let heads = load(self.db, &key_of(path))?;
         let is_winner = heads.winner().is_some_and(|winner| winner.state.says_the_same(&record.state));
-        if is_winner || self.is_held(path)? {
+        let is_held = self.is_held(path)?;
+        if is_held && !record.state.is_live() {
+            // What stands there again was put back: a deletion that waits takes nothing from the folder.
+            self.trees.observe(Side::Remote, &Observation { path: path.clone(), entry: None })?;
+            self.trees.set_base(path, None)?;
+        } else if is_winner || is_held {
             let entry = entry_of(&record.state);
             self.trees.observe(Side::Remote, &Observation { path: path.clone(), entry })?;
             // Only what this disk has as well is agreed on: its user may have gone on meanwhile.
@@ -422,3 +427,6 @@ fn folder() -> Entry {
 const RECORDED: &str = "recorded own commits";
 /// The greatest counter that this node signed.
 const OWN_COUNTER: &str = "own counter";
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use swarm_core::base::NodeId;
 use swarm_library::{
     BaseChange, Commit, CommitId, Frontier, Head, Heads, Live, Position, Record, RecordRef, State, Step,
-    Vector, ViewReader, VoteSet, take,
+    ViewReader, VoteSet, take,
 };
 use swarm_sync::{
     ContentHash, Entry, FileContent, Index, IndexStep, Kind, MemoryIndex, Observation, Rebase, Side, Stamp,
@@ -72,6 +72,8 @@ pub(super) struct Book {
     commits: BTreeMap<NodeId, Vec<Stored>>,
     pub(super) heads: BTreeMap<TreePath, Heads>,
     held: BTreeMap<(NodeId, u64, u32), Record>,
+    /// Records of proposals that came to nothing, so far as is known.
+    dropped: BTreeMap<(NodeId, u64, u32), Record>,
     pub(super) proposals: BTreeMap<CommitId, Waiting>,
     pub(super) votes: BTreeMap<CommitId, VoteSet>,
     /// Authors that signed two histories.
@@ -104,6 +106,7 @@ impl Book {
             commits: BTreeMap::new(),
             heads: BTreeMap::new(),
             held: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             proposals: BTreeMap::new(),
             votes: BTreeMap::new(),
             forked: BTreeSet::new(),
@@ -212,7 +215,11 @@ impl Book {
         let is_held = self.is_held(&record.path);
         let winner = self.winner(&record.path).cloned();
         let is_winner = winner.as_ref().is_some_and(|winner| winner.state.says_the_same(&record.state));
-        if is_held || is_winner {
+        if is_held && !record.state.is_live() {
+            // What stands there again was put back: a deletion that waits takes nothing from the folder.
+            self.see(&record.path, None);
+            self.force_base(&record.path, None);
+        } else if is_held || is_winner {
             // The base is only ever what both have: the folder may have something else by now.
             self.see(&record.path, entry_of(&record.state));
             self.step(IndexStep::Agree(record.path.clone()));
@@ -241,8 +248,10 @@ impl Book {
 
     /// The records of a proposal hold now.
     pub(super) fn take_held(&mut self, commit: &Commit) {
-        for (index, record) in self.held_of(commit) {
-            self.held.remove(&key_of(commit, index));
+        for (index, record) in self.waiting_of(commit) {
+            let key = key_of(commit, index);
+            self.held.remove(&key);
+            self.dropped.remove(&key);
             if !self.has(TeamBug::ApprovedForgotten) {
                 self.take(reference(commit, index), &record, Way::Peer);
             }
@@ -256,9 +265,12 @@ impl Book {
         waiting.ended = Some(end);
         let commit = waiting.commit.clone();
         let held = self.held_of(&commit);
-        held.iter().for_each(|(index, _)| {
-            self.held.remove(&key_of(&commit, *index));
-        });
+        for (index, record) in &held {
+            let key = key_of(&commit, *index);
+            self.held.remove(&key);
+            // Votes that were signed in time may still come.
+            self.dropped.insert(key, record.clone());
+        }
         let paths: Vec<TreePath> = held.into_iter().map(|(_, record)| record.path).collect();
         if restores && commit.header().author == self.me {
             paths.iter().for_each(|path| self.restore_row(path));
@@ -293,8 +305,8 @@ impl Book {
             let is_implied = !self.has(TeamBug::FoldersNotImplied) && self.has_below(&place);
             let entry = match own {
                 Some(entry) if entry.is_folder() || !is_implied => Some(entry),
-                // The author of a file where others put something hears of it as of a conflict.
-                Some(_) if is_own && !is_held => {
+                // The author of a file where others put something hears of it as of a conflict, whether it holds or waits.
+                Some(_) if is_own || is_held => {
                     self.force_base(&place, None);
                     Some(folder())
                 }
@@ -349,6 +361,13 @@ impl Book {
     pub(super) fn held_of(&self, commit: &Commit) -> Vec<(u32, Record)> {
         let range = key_of(commit, 0)..=key_of(commit, u32::MAX);
         self.held.range(range).map(|((_, _, index), record)| (*index, record.clone())).collect()
+    }
+
+    /// The same, and those that waited until the proposal came to nothing.
+    fn waiting_of(&self, commit: &Commit) -> Vec<(u32, Record)> {
+        let range = key_of(commit, 0)..=key_of(commit, u32::MAX);
+        let all = self.held.range(range.clone()).chain(self.dropped.range(range));
+        all.map(|((_, _, index), record)| (*index, record.clone())).collect()
     }
 
     /// The last record of an author at a path that waits.
@@ -515,8 +534,8 @@ impl ViewReader for Book {
         Ok(None)
     }
 
-    fn proposed(&self, path: &TreePath) -> Result<Option<Vector>, Infallible> {
-        Ok(self.held_at(&self.me, path).map(|record| record.vector.clone()))
+    fn proposed(&self, path: &TreePath) -> Result<Option<Record>, Infallible> {
+        Ok(self.held_at(&self.me, path).cloned())
     }
 }
 

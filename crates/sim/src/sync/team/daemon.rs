@@ -14,7 +14,7 @@ use swarm_library::{
 use swarm_sync::TreePath;
 
 use super::super::hub::Shared;
-use super::book::{Book, Ended, Place, SharedBook};
+use super::book::{Book, Ended, Place, SharedBook, Waiting};
 use super::bug::TeamBug;
 use super::setup::{Part, policy};
 use super::view::{Author, needs, now_ms};
@@ -44,6 +44,8 @@ pub(super) enum Came {
     Carried,
     Known,
     Gap,
+    /// It is not taken yet.
+    Future,
     /// Its author has two histories.
     Forked,
     /// Its records are none.
@@ -111,13 +113,17 @@ impl Daemon {
                 book.forked.insert(author);
                 return Came::Forked;
             }
+            Place::Next if commit.is_of_the_future(now_ms) => return Came::Future,
             Place::Next => {}
         }
         if !does_count {
             book.carry(commit);
             return Came::Carried;
         }
-        let Ok(records) = commit.records() else { return Came::Bad };
+        let Ok(records) = commit.records() else {
+            book.carry(commit);
+            return Came::Bad;
+        };
         let votes = self.needs(&book, &records, others);
         book.take_peer(commit, &records, &votes, now_ms);
         Came::Taken
@@ -222,7 +228,7 @@ impl Daemon {
     /// Looks whether the votes about each proposal suffice; takes or drops its records. A kill may come between two transactions, and does
     /// after so many of them.
     pub(super) fn tally(&self, hub: &Shared, transactions: u32) -> usize {
-        let open: Vec<CommitId> = open(&self.book.lock());
+        let open: Vec<CommitId> = unsettled(&self.book.lock());
         let (is_over, mut count) = (Cell::new(false), 0);
         let is_dead = || {
             is_over.set(is_dead(hub, transactions));
@@ -236,6 +242,13 @@ impl Daemon {
 
     fn tally_one(&self, hub: &Shared, id: &CommitId, is_dead: &dyn Fn() -> bool) -> bool {
         let Some((end, commit)) = self.outcome(id, now_ms(hub, self.at)) else { return false };
+        let before = self.book.lock().proposals.get(id).and_then(|waiting| waiting.ended);
+        if before.is_some() && end != Ended::Approved {
+            return false;
+        }
+        if before.is_some() {
+            hub.lock().count("proposal approved after it had come to nothing");
+        }
         hub.lock().count(word_of(end));
         hub.lock().tell(format_args!("  daemon {} ends a proposal: {end:?}", self.at));
         let mut book = self.book.lock();
@@ -297,6 +310,12 @@ impl Daemon {
 /// Proposals that wait.
 pub(super) fn open(book: &Book) -> Vec<CommitId> {
     book.proposals.iter().filter(|(_, waiting)| waiting.ended.is_none()).map(|(id, _)| *id).collect()
+}
+
+/// Proposals of which votes may still change something.
+fn unsettled(book: &Book) -> Vec<CommitId> {
+    let is_so = |waiting: &Waiting| waiting.ended != Some(Ended::Approved);
+    book.proposals.iter().filter(|(_, waiting)| is_so(waiting)).map(|(id, _)| *id).collect()
 }
 
 /// Between two transactions something may happen.

@@ -13,8 +13,9 @@ use super::super::hub::Director;
 use super::super::quiet::first_unlike;
 use super::super::script::Event;
 use super::book::Ended;
-use super::daemon::open;
-use super::pass::Passed;
+use super::daemon::{Daemon, open};
+use super::ledger::Ledger;
+use super::pass::{Passed, Refused};
 use super::setup::{Part, Script, policy};
 use super::view::available;
 use super::world::{End, Mode, World};
@@ -212,7 +213,9 @@ impl World {
         if !is_well || passed.blind_count > 0 || self.setup.parts[at] == Part::Traitor {
             return;
         }
-        if let Some(refused) = passed.refused.iter().find(|refused| refused.side == Side::Local) {
+        // What its author took away before anybody had it cannot come back with its folder.
+        let is_odd = |refused: &&Refused| refused.side == Side::Local && !refused.lacks_bytes;
+        if let Some(refused) = passed.refused.iter().find(is_odd) {
             self.find(format!(
                 "daemon {at}: nothing happened, and an operation was refused: {}",
                 refused.what
@@ -367,7 +370,7 @@ impl World {
         let mut paths = BTreeSet::new();
         for (id, signed) in &ledger.commits {
             let is_odd = forked.contains(&signed.author) || revoked.contains(&signed.author);
-            if is_odd || self.is_mixed(id) {
+            if is_odd || self.is_mixed(&ledger, id) {
                 paths.extend(signed.records.iter().map(|record| record.path.clone()));
             }
         }
@@ -385,7 +388,7 @@ impl World {
     }
 
     /// Whether a commit was taken by one member, in part at least, and not by another.
-    fn is_mixed(&self, id: &CommitId) -> bool {
+    fn is_mixed(&self, ledger: &Ledger, id: &CommitId) -> bool {
         let taken = |at: usize| {
             let book = self.daemons[at].book.lock();
             let commit = book.commit_by_id(id);
@@ -399,7 +402,24 @@ impl World {
         if all.len() > 1 {
             self.count("commit taken by one member and not by another");
         }
-        all.len() > 1
+        all.len() > 1 && self.may_end_apart(ledger, id)
+    }
+
+    /// Whether members may end a proposal in different ways: policies or trust are not the same, or somebody stopped it, which may reach a
+    /// member after it approved. Votes alone come to the same everywhere, in whatever order they come.
+    fn may_end_apart(&self, ledger: &Ledger, id: &CommitId) -> bool {
+        let policies: BTreeSet<usize> = self.daemons.iter().flat_map(|one| one.policies.clone()).collect();
+        let is_mixed = policies.len() > 1 || self.has_revoked || self.setup.parts.contains(&Part::Stranger);
+        let one_refuses = policies.iter().any(|which| policy(*which).refused_by_one);
+        let mut votes = ledger.votes.iter().map(swarm_library::SignedVote::vote);
+        let is_stop = |verdict| match verdict {
+            Verdict::Yes => false,
+            Verdict::No => one_refuses,
+            Verdict::Withdrawn => true,
+        };
+        let is_stopped = votes.any(|vote| vote.subject.commit == *id && is_stop(vote.verdict));
+        let ended = |one: &Daemon| one.book.lock().proposals.get(id).and_then(|waiting| waiting.ended);
+        is_mixed || is_stopped || self.daemons.iter().any(|one| ended(one) == Some(Ended::Expired))
     }
 
     /// What nobody removed and nobody decided against stands under a name.
@@ -448,7 +468,7 @@ impl World {
                 self.find(format!("daemon {at} would take a commit once more that it took"));
             }
             if book.heads.values().any(|heads| heads.all().len() > HEADS_MAX)
-                || book.votes.values().any(|votes| votes.iter().count() > VOTES_PER_PROPOSAL_MAX)
+                || book.votes.values().any(|votes| votes.voters() > VOTES_PER_PROPOSAL_MAX)
             {
                 self.find(format!("daemon {at} keeps more versions or votes than it may"));
             }
@@ -512,7 +532,7 @@ impl World {
                 return;
             }
             let passed = self.quiet_pass(at, true);
-            let excused = self.excused();
+            let excused = with_followers(self.excused(), &passed.refused);
             if let Some(stuck) = passed.refused.iter().find(|refused| !is_near(&excused, &refused.path)) {
                 self.find(format!("daemon {at} cannot perform an operation: {}", stuck.what));
             }
@@ -526,6 +546,21 @@ impl World {
 /// Whether a path is one of these, or below or above one.
 fn is_near(places: &BTreeSet<TreePath>, path: &TreePath) -> bool {
     places.iter().any(|place| path.is_at_or_below(place) || place.is_below(path))
+}
+
+/// With the places of moves that end or begin at one of these, and were refused: what was to come to the place that one leaves is refused, too.
+fn with_followers(mut places: BTreeSet<TreePath>, refused: &[Refused]) -> BTreeSet<TreePath> {
+    let ends = || refused.iter().filter_map(|one| Some((&one.path, one.from.as_ref()?)));
+    loop {
+        let is_one_near =
+            |(to, from): &(&TreePath, &TreePath)| is_near(&places, to) || is_near(&places, from);
+        let found: Vec<&TreePath> = ends().filter(is_one_near).flat_map(|(to, from)| [to, from]).collect();
+        let before = places.len();
+        places.extend(found.into_iter().cloned());
+        if places.len() == before {
+            return places;
+        }
+    }
 }
 
 /// Rounds after which nothing may be left to do.

@@ -2,6 +2,7 @@
 //! calls deletions moves. What it signs goes into the ledger as what anybody signs does.
 
 use swarm_core::base::{NodeId, Rng};
+use swarm_library::limits::AHEAD_MAX_S;
 use swarm_library::{Commit, Draft, Live, Record, State, Vector, Verdict};
 use swarm_sync::{ContentHash, FileContent, Kind, TreePath};
 
@@ -24,6 +25,7 @@ impl World {
             4 => self.send_old_votes(at),
             5..=6 => self.vote_for_all(at),
             7 => self.forge(at, &mut rng),
+            8 if rng.below(4) == 0 => self.hide_future(at, &mut rng),
             8 => self.sign_evil("traitor counts into the future", at, |world, now| {
                 world.future(at, now, &mut rng)
             }),
@@ -36,8 +38,9 @@ impl World {
             13 => self.sign_evil("traitor signs a file without its folder", at, |world, now| {
                 world.orphan(at, now, &mut rng)
             }),
-            14 => self
-                .sign_evil("traitor signs versions that exclude each other", at, |_, _| Self::many(&mut rng)),
+            14 => self.sign_evil("traitor signs versions that exclude each other", at, |world, now| {
+                world.many(at, now, &mut rng)
+            }),
             _ => self.sign_evil("traitor deletes a file", at, |world, _| {
                 let all = world.deletions(at);
                 let len = all.len() as u64;
@@ -154,12 +157,32 @@ impl World {
         let path = any_path(rng);
         let mut made = record(&book, &path, State::Live(live("future")), now_s);
         let whose = self.daemons[rng.below(self.daemons.len() as u64) as usize].id;
-        let most = if rng.below(2) == 0 { u64::MAX } else { now_s + 400_000_000 };
-        let mut counters: Vec<(NodeId, u64)> =
-            made.vector.iter().map(|(node, n)| (*node, n)).filter(|(node, _)| *node != whose).collect();
-        counters.push((whose, most));
-        made.vector = Vector::from_counters(counters).unwrap_or(made.vector);
+        // As far as others take it, though their clocks may be years behind.
+        let farthest = now_s + 2 * AHEAD_MAX_S - TEN_YEARS_S;
+        let most = if rng.below(2) == 0 { farthest } else { now_s + 400_000_000 };
+        made.vector = counting(&made.vector, whose, most);
         vec![made]
+    }
+
+    /// Signs that somebody has counted to the end, and a time that does not tell of it.
+    fn hide_future(&self, at: usize, rng: &mut Rng) {
+        self.count("traitor hides that it counts to the end");
+        let now_s = now_ms(&self.hub, at) / 1000;
+        let whose = self.daemons[rng.below(self.daemons.len() as u64) as usize].id;
+        let daemon = &self.daemons[at];
+        let book = daemon.book.lock();
+        let said = record(&book, &any_path(rng), State::Live(live("end")), now_s);
+        let meant = Record { vector: counting(&said.vector, whose, u64::MAX), ..said.clone() };
+        let after = book.last_of(&daemon.id);
+        drop(book);
+        let records = [said];
+        let draft =
+            Draft { library: library(), after, content: None, made_at_ms: 0, covers: 0, records: &records };
+        let encoded = swarm_library::record_codec::encode(&[meant]).into();
+        let commit = Commit::sign_encoded(&daemon.key, &draft, encoded, 0)
+            .unwrap_or_else(|error| unreachable!("{error}"));
+        self.ledger.lock().note(&commit, &[]);
+        daemon.book.lock().carry(&commit);
     }
 
     /// A deletion beside a record that names its path as the old place of other bytes.
@@ -203,18 +226,27 @@ impl World {
     }
 
     /// More versions of one path than are taken, each counted for an author that nobody knows.
-    fn many(rng: &mut Rng) -> Vec<Record> {
-        let path = any_path(rng);
+    fn many(&self, at: usize, now_s: u64, rng: &mut Rng) -> Vec<Record> {
+        let (path, me) = (any_path(rng), self.daemons[at].id);
         let version = |number: u8| Record {
             path: path.clone(),
             state: State::Live(live(&format!("version {number}"))),
-            vector: Vector::of(NodeId::from_bytes([200 + number; 32]), 1),
+            vector: counting(&Vector::of(me, now_s), NodeId::from_bytes([200 + number; 32]), 1),
             parent: None,
             moved_from: None,
         };
         (0..20).map(version).collect()
     }
 }
+
+/// The vector with another counter of an author.
+fn counting(vector: &Vector, whose: NodeId, counter: u64) -> Vector {
+    let others = vector.iter().map(|(node, n)| (*node, n)).filter(|(node, _)| *node != whose);
+    Vector::from_counters(others.chain([(whose, counter)])).unwrap_or_default()
+}
+
+/// For clocks that are behind.
+const TEN_YEARS_S: u64 = 10 * 365 * 24 * 3600;
 
 fn live(text: &str) -> Live {
     let content =

@@ -27,6 +27,10 @@ use super::view::{View, available};
 pub(super) struct Refused {
     pub(super) side: Side,
     pub(super) path: TreePath,
+    /// Where a move would have begun.
+    pub(super) from: Option<TreePath>,
+    /// Its bytes are on no disk that is reached.
+    pub(super) lacks_bytes: bool,
     pub(super) what: String,
 }
 
@@ -96,13 +100,20 @@ fn steps(
         gone: Mutex::default(),
     };
     let available = available(hub, reached);
-    let mut index = TeamIndex { hub: (*hub).clone(), book: daemon.book.clone(), available };
+    let mut index =
+        TeamIndex { hub: (*hub).clone(), book: daemon.book.clone(), available: available.clone() };
     let Passed { refused, .. } = passed;
     let mut on_event = |event| match event {
         RunEvent::Performed { side, op } => hub.lock().count(op_word(side, &op.kind)),
         RunEvent::Refused { side, op, error } => {
             let what = format!("{side:?} {op:?}: {error}");
-            refused.push(Refused { side, path: op.path, what });
+            let put = content_of(&op.kind);
+            let lacks_bytes = put.is_some_and(|hash| !available.contains(&hash));
+            let from = match op.kind {
+                OpKind::Move { from } => Some(from),
+                _ => None,
+            };
+            refused.push(Refused { side, path: op.path, from, lacks_bytes, what });
         }
     };
     let mut run = Run {
@@ -132,6 +143,17 @@ fn steps(
         view.settle_lost().map_err(|error| RunError::Replica { side: Side::Remote, error })?;
     }
     Ok(())
+}
+
+fn content_of(kind: &OpKind) -> Option<ContentHash> {
+    match kind {
+        OpKind::Put { content, source: Source::Other { .. }, .. } => file_hash(content),
+        OpKind::Put { .. }
+        | OpKind::MakeFolder
+        | OpKind::Move { .. }
+        | OpKind::SetExecutable { .. }
+        | OpKind::Remove => None,
+    }
 }
 
 /// Conflict copies of two daemons have two names.
@@ -203,7 +225,11 @@ fn fault(daemon: &Daemon, ledger: &Ledger, moves: &[(&TreePath, &TreePath)], op:
                 .iter()
                 .rev()
                 .fold(op.path.clone(), |path, (from, to)| path.moved(to, from).unwrap_or(path));
-            let is_let = [&op.path, &path].into_iter().any(|path| may_go(daemon, ledger, path, kind));
+            // What a user moved, or changed and did not tell of yet, goes for what both had agreed on, if the strategy says so.
+            let agreed = agreed_on(daemon, &op.path);
+            let agreed = agreed.as_ref().map(|(path, kind)| (path, kind));
+            let places = [(&op.path, kind), (&path, kind)].into_iter().chain(agreed);
+            let is_let = places.into_iter().any(|(path, kind)| may_go(daemon, ledger, path, kind));
             (!is_let).then(|| format!("daemon {at} removes {} without enough votes", op.path))
         }
         OpKind::Put { content, source: Source::Other { .. }, .. } => {
@@ -214,6 +240,21 @@ fn fault(daemon: &Daemon, ledger: &Ledger, moves: &[(&TreePath, &TreePath)], op:
         }
         OpKind::MakeFolder | OpKind::Move { .. } | OpKind::Put { .. } | OpKind::SetExecutable { .. } => None,
     }
+}
+
+/// Where and what an entry of the folder was when both sides agreed on it last, though its user moved it, or a folder above it, since then.
+fn agreed_on(daemon: &Daemon, path: &TreePath) -> Option<(TreePath, Kind)> {
+    let book = daemon.book.lock();
+    let base = book.index.base();
+    let before = |place: &TreePath| {
+        let id = book.index.side(Side::Local).get(place)?.stamp.id?;
+        let (origin, _) = base.iter().find(|(_, entry)| entry.ids.local == Some(id))?;
+        path.moved(place, origin)
+    };
+    let mut places = std::iter::once(path.clone()).chain(path.ancestors());
+    let origin = places.find_map(|place| before(&place))?;
+    let kind = base.get(&origin)?.kind.clone();
+    Some((origin, kind))
 }
 
 fn is_signed(daemon: &Daemon, ledger: &Ledger, content: &Kind) -> bool {

@@ -35,6 +35,43 @@ fn what_failed_once_holds() {
 }
 
 #[test]
+fn an_own_file_under_a_proposal_does_not_give_way_unheard() {
+    check_worlds([15267, 41330, 44432, 76986, 94620].into_iter());
+}
+
+#[test]
+fn a_version_that_keeps_the_bytes_of_another_is_a_conflict_when_it_loses() {
+    // One that follows the winner, the executable bit, both over a deletion that waits.
+    check_worlds([19215, 20008, 29118, 46676].into_iter());
+}
+
+#[test]
+fn what_was_made_apart_has_no_version_in_common() {
+    check_worlds([33768].into_iter());
+}
+
+#[test]
+fn a_folder_that_came_back_under_a_deletion_that_waits_stays() {
+    check_worlds([50903].into_iter());
+}
+
+#[test]
+fn entries_that_change_places_wait_together_and_no_detour_is_told() {
+    check_worlds([18328, 41578, 54893, 92995].into_iter());
+}
+
+#[test]
+fn a_traitor_takes_no_room_and_no_numbers_from_others() {
+    check_worlds([35819, 52384, 13827].into_iter());
+}
+
+#[test]
+fn what_the_checkers_took_for_faults() {
+    // A user's change that the strategy gives up for a move or a deletion; what stands in the way of a swap because of bytes that nobody has.
+    check_worlds([38790, 72580, 42672, 55181, 77782, 99170, 61051].into_iter());
+}
+
+#[test]
 fn most_planted_bugs_are_found_within_fifty_worlds() {
     let found = TeamBug::ALL.iter().filter(|bug| team_worlds_to_catch(**bug, 0, 50).is_some()).count();
     assert!(found >= 25, "{found} of {}", TeamBug::ALL.len());

@@ -296,6 +296,7 @@ impl World {
             Came::Carried => "commit carried",
             Came::Known => "commit known",
             Came::Gap => "commit after a gap",
+            Came::Future => "commit of the far future",
             Came::Forked => "commit of an author with two histories",
             Came::Bad => "commit with bad records",
         });
@@ -305,7 +306,7 @@ impl World {
             commit.header().seq,
             author.as_bytes()[0]
         ));
-        matches!(came, Came::Taken | Came::Carried)
+        matches!(came, Came::Taken | Came::Carried | Came::Bad)
     }
 
     fn vote(&mut self, at: usize, which: u64, verdict: u64) {

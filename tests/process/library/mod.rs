@@ -6,6 +6,7 @@
 mod approvals;
 mod commands;
 mod conflicts;
+mod deltas;
 mod integrity;
 mod mounts;
 mod reload;

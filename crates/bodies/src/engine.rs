@@ -13,8 +13,8 @@ use swarm_core::trust::Role;
 use swarm_core::wire::{DeclineReason, Hello, Message, RequestId};
 use swarm_engine::limits::REQUESTS_OPEN_MAX;
 use swarm_engine::{
-    ChunkVerdict, DialFailure, Engine, Event, Extent, Input, Join, LinkId, Order, Output, Patience, Purpose,
-    Refusal, RefusalCause, Reread, RunRequest, UploadEnd, Violation,
+    ChunkVerdict, DialFailure, Engine, Event, Extent, Input, Join, Kept, LinkId, Order, Output, Patience,
+    Purpose, Refusal, RefusalCause, Reread, RunRequest, UploadEnd, Violation,
 };
 use swarm_sim::Swarm;
 
@@ -100,7 +100,7 @@ impl World {
     fn open_store(&mut self, content: ContentId, durable: Bitfield) {
         let wanted = Bitfield::full(durable.len());
         self.held.insert(content, durable.clone());
-        self.input(Input::StoreOpened { content, durable, wanted });
+        self.input(Input::StoreOpened { content, durable, wanted, kept: Kept::new() });
     }
 
     fn step(&mut self, op: u8, script: &mut Script<'_>) {
@@ -404,7 +404,7 @@ impl World {
                 let durable = Bitfield::new(manifest.geometry().chunk_count());
                 self.held.insert(content, durable.clone());
                 let wanted = Bitfield::full(durable.len());
-                self.facts.push(Input::StoreOpened { content, durable, wanted });
+                self.facts.push(Input::StoreOpened { content, durable, wanted, kept: Kept::new() });
             }
             Event::ChunkLost { content, chunk } => {
                 if let Some(held) = self.held.get_mut(&content) {

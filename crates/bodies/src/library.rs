@@ -8,12 +8,12 @@ use swarm_core::base::limits::FRAME_LEN_MAX;
 use swarm_library::limits::{
     AUTHORS_MAX, COMMIT_LEN_MAX, COMMIT_RECORDS_MAX, GRANTS_PER_FRAME_MAX, LISTED_PEERS_MAX,
     LISTED_USERS_MAX, LOCK_LEN_MAX, LOCK_TIME_MAX_MS, PACK_FILES_MAX, PACK_LEN_MAX, PIECE_LEN,
-    RECIPE_LEN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX, TEXT_LEN_MAX, VECTOR_AUTHORS_MAX, VOTE_LEN_MAX,
-    VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
+    RECIPE_LEN_MAX, RECIPE_RANGES_MAX, SEEK_CONTENTS_MAX, SEQ_MAX, TEXT_LEN_MAX, VECTOR_AUTHORS_MAX,
+    VOTE_LEN_MAX, VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
 };
 use swarm_library::wire::{
-    CommitPiece, Flag, Hello, ListedPeer, ListedUser, Part, Progress, RecipePiece, Refusal, RefusalCode,
-    Standing,
+    CommitPiece, Flag, Hello, ListedPeer, ListedUser, Part, Progress, RecipeDetail, RecipePiece,
+    RecipeRequest, Refusal, RefusalCode, Standing,
 };
 use swarm_library::{
     After, Commit, CommitAssembly, CommitId, Completion, Draft, Frontier, Guid, LibraryKey, Live, Lock,
@@ -242,7 +242,11 @@ fn check_message(message: &Message) {
         Message::Flag(flag) => check_path(&flag.path),
         Message::Lock(lock) => check_lock(lock),
         Message::Refusal(refusal) => check_text(&refusal.why, WHY_LEN_MAX),
-        Message::RecipeRequest { len, .. } => assert!(i64::try_from(*len).is_ok()),
+        Message::RecipeRequest(request) => {
+            assert!(i64::try_from(request.len).is_ok() && request.ranges.len() <= RECIPE_RANGES_MAX);
+            assert!(request.ranges.is_sorted_by(|one, next| one.end < next.start));
+            assert!(request.ranges.iter().all(|range| range.start < range.end && range.end <= request.len));
+        }
         Message::RecipePiece(piece) => check_part(&piece.part, RECIPE_LEN_MAX),
         Message::KeyGrants { library, grants } => {
             assert!(grants.len() <= GRANTS_PER_FRAME_MAX);
@@ -475,7 +479,16 @@ pub(super) fn message_samples() -> Samples {
         ("flag", Message::Flag(Flag { library, path, file, source: Some(node(1)) })),
         ("lock", Message::Lock(sample_lock())),
         ("refusal", Message::Refusal(Refusal { library: None, code: RefusalCode::NotHere, why: text() })),
-        ("recipe_request", Message::RecipeRequest { library, file, len: 5 }),
+        (
+            "recipe_request",
+            Message::RecipeRequest(RecipeRequest {
+                library,
+                file,
+                len: 5,
+                detail: RecipeDetail::SlicesFromStart,
+                ranges: vec![0..2, 3..5],
+            }),
+        ),
         ("recipe_piece", Message::RecipePiece(RecipePiece { library, file, part })),
         ("pack", Message::Pack { library, files: vec![b"x".to_vec().into(), b"yz".to_vec().into()] }),
     ];

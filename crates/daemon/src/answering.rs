@@ -519,6 +519,10 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
         if let Some(totals) = node.and_then(|node| desk.traffic.of_peers.get(&node)) {
             (peer.received, peer.sent) = (totals.received_len, totals.sent_len);
         }
+        if let Some(state) = states.iter().find(|state| Some(state.node) == node) {
+            peer.received += state.received_len;
+            peer.sent += state.sent_len;
+        }
     }
     shown
 }

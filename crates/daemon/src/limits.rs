@@ -1,5 +1,7 @@
 //! Limits of a daemon.
 
+use std::ops::RangeInclusive;
+
 /// What waits for the worker of a library; links wait when it is full.
 pub(crate) const INPUTS_WAITING_MAX: usize = 64;
 /// What a worker takes before it makes a pass.
@@ -34,3 +36,11 @@ pub(crate) const FETCHES_MAX: usize = 8;
 pub(crate) const FILES_JOINED_MAX: usize = 64 << 10;
 /// Contents that are joined for others at once.
 pub(crate) const JOINED_MAX: usize = 64;
+/// Bytes of files that are filled from older versions: a shorter one is a few chunks, the pieces of a longer one would fill the memory.
+pub(crate) const FILLED_LEN: RangeInclusive<u64> = 4 << 20..=128 << 30;
+/// Older versions that one file is filled from.
+pub(crate) const OLD_VERSIONS_MAX: usize = 2;
+/// Bytes of an answer about a file: slices of 1 GiB from both ends are 4 MiB.
+pub(crate) const RECIPE_ANSWER_LEN_MAX: usize = 8 << 20;
+/// Bytes of answers about files that are kept in memory.
+pub(crate) const RECIPES_KEPT_LEN_MAX: usize = 16 << 20;

@@ -33,7 +33,7 @@ impl Engine {
 mod tests {
     use super::*;
     use crate::tests::manifest_of;
-    use crate::{Event, Input, Join, Order, Output};
+    use crate::{Event, Input, Join, Kept, Order, Output};
     use swarm_core::base::{Bitfield, ContentId, Instant, NodeId};
     use swarm_core::manifest::Manifest;
     use swarm_core::trust::Role;
@@ -56,7 +56,7 @@ mod tests {
             Join { content, manifest: Some(manifest.clone()), order: Order::RarestFirst, patience: None };
         engine.handle(Instant::ZERO, Input::Join(Box::new(join)));
         let (durable, wanted) = (Bitfield::full(count), Bitfield::new(count));
-        engine.handle(Instant::ZERO, Input::StoreOpened { content, durable, wanted });
+        engine.handle(Instant::ZERO, Input::StoreOpened { content, durable, wanted, kept: Kept::new() });
         let up = Input::LinkUp { link: LINK, node: peer(), role, dialed: false, address: None };
         engine.handle(Instant::ZERO, up);
         say(&mut engine, Message::Hello(Hello::ours()));

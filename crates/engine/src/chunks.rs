@@ -8,7 +8,7 @@ use swarm_core::base::{Bitfield, NodeId, RangeSet};
 use swarm_core::manifest::{ChunkIndex, Geometry, Manifest, Run};
 use swarm_core::wire::RequestId;
 
-use super::input::Order;
+use super::input::{Kept, Order};
 use super::io::{Extent, LinkId};
 use super::picker::Picker;
 
@@ -65,11 +65,13 @@ pub(super) struct Tally {
     pub(super) checking_len: u64,
 }
 
-/// What came of a chunk that was broken off.
+/// What is here of a chunk that is not whole.
 #[derive(Debug, Default)]
 struct Partial {
     kept: RangeSet,
     contributors: BTreeSet<NodeId>,
+    /// Some of it was here before any peer sent anything: no peer alone is to blame for the whole.
+    is_begun_here: bool,
 }
 
 /// Who is to blame for a chunk that failed its check.
@@ -119,6 +121,21 @@ impl Chunks {
         chunks.first_not_durable = 0;
         chunks.move_window();
         chunks
+    }
+
+    /// Takes over what the store has of chunks that are wanted. What would make a chunk whole, or reaches past it, is not believed.
+    pub(super) fn begin(&mut self, kept: Kept) {
+        for (index, kept) in kept {
+            let Some(chunk) = self.geometry().chunk(index) else { continue };
+            let len = self.geometry().chunk_len(chunk);
+            let is_part = kept.first_gap(len).is_some() && kept.iter().all(|range| range.end <= len);
+            if self.state(chunk) == ChunkState::Queued && is_part && !kept.is_empty() {
+                self.picker.unqueue(self.manifest.geometry(), chunk);
+                let partial = Partial { kept, is_begun_here: true, ..Partial::default() };
+                self.partials.insert(index, partial);
+                self.picker.queue(self.manifest.geometry(), chunk, true);
+            }
+        }
     }
 
     pub(super) fn manifest(&self) -> &Manifest {
@@ -306,7 +323,8 @@ impl Chunks {
             let is_asked = self.askers.contains_key(&chunk.get());
             self.set(chunk, if is_asked { ChunkState::Active } else { ChunkState::Queued });
         }
-        let contributors = partial.map(|partial| partial.contributors).unwrap_or_default();
+        let blamable = partial.filter(|partial| !partial.is_begun_here);
+        let contributors = blamable.map(|partial| partial.contributors).unwrap_or_default();
         match from.or_else(|| contributors.first().copied().filter(|_| contributors.len() == 1)) {
             Some(node) => Blame::Certain(node),
             None => {

@@ -9,7 +9,7 @@ use super::Engine;
 use super::chunks::{Blame, Chunks};
 use super::content::{Content, Phase};
 use super::download::Checked;
-use super::input::{ChunkVerdict, Join};
+use super::input::{ChunkVerdict, Join, Kept};
 use super::io::{CloseReason, Event, LinkId, UploadEnd};
 use super::participation::Participation;
 use super::serving::reject;
@@ -38,11 +38,17 @@ impl Engine {
         self.dial_due();
     }
 
-    pub(super) fn on_store_opened(&mut self, content: ContentId, durable: &Bitfield, wanted: &Bitfield) {
+    pub(super) fn on_store_opened(
+        &mut self,
+        content: ContentId,
+        (durable, wanted): (&Bitfield, &Bitfield),
+        kept: Kept,
+    ) {
         let salt_seed = self.turn.rng.next_u64();
         let Some(state) = self.contents.by_id.get_mut(&content) else { return };
         let Phase::Opening(manifest) = &state.phase else { return };
-        let chunks = Chunks::new(manifest.clone(), durable, wanted, state.order, salt_seed);
+        let mut chunks = Chunks::new(manifest.clone(), durable, wanted, state.order, salt_seed);
+        chunks.begin(kept);
         let wants = !chunks.is_durable();
         state.phase = Phase::Fetching;
         state.last_progress_at = self.turn.now;

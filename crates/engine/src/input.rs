@@ -2,9 +2,10 @@
 
 #![expect(missing_docs, reason = "a field that its name and type explain has no comment")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use swarm_core::base::{Bitfield, ContentId, NodeId};
+use swarm_core::base::{Bitfield, ContentId, NodeId, RangeSet};
 use swarm_core::manifest::{Address, ChunkIndex, Manifest};
 use swarm_core::trust::{AccessTable, Role};
 use swarm_core::wire::{DeclineReason, Message, RequestId};
@@ -12,6 +13,9 @@ use swarm_core::wire::{DeclineReason, Message, RequestId};
 use super::io::{LinkId, UploadEnd};
 use super::refusal::Refusal;
 use super::violation::Violation;
+
+/// Parts of chunks: the ranges of bytes of each, by the index of the chunk.
+pub type Kept = BTreeMap<u32, RangeSet>;
 
 /// One fact. Handled whole before the next.
 #[derive(Clone, Debug)]
@@ -33,6 +37,9 @@ pub enum Input {
         durable: Bitfield,
         /// Chunks that are to be fetched or are there.
         wanted: Bitfield,
+        /// What the store has, unproven, of wanted chunks: only the rest of them is fetched. A chunk that fails its check then is fetched
+        /// whole, and nobody is blamed.
+        kept: Kept,
     },
     /// A node that is to be dialed for this content.
     AddSource {

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::io::LinkId;
     use crate::tests::manifest_of;
-    use crate::{Input, Join, Order, UploadEnd};
+    use crate::{Input, Join, Kept, Order, UploadEnd};
     use swarm_core::base::{Instant, NodeId};
     use swarm_core::manifest::Manifest;
     use swarm_core::trust::Role;
@@ -106,7 +106,10 @@ mod tests {
         let join =
             Join { content, manifest: Some(manifest.clone()), order: Order::RarestFirst, patience: None };
         engine.handle(Instant::ZERO, Input::Join(Box::new(join)));
-        engine.handle(Instant::ZERO, Input::StoreOpened { content, durable: all.clone(), wanted: all });
+        engine.handle(
+            Instant::ZERO,
+            Input::StoreOpened { content, durable: all.clone(), wanted: all, kept: Kept::new() },
+        );
         engine.handle(Instant::ZERO, Input::Finished { content });
     }
 
@@ -193,7 +196,7 @@ mod tests {
         let join = Join { content, manifest: Some(manifest.clone()), order, patience: None };
         engine.handle(Instant::ZERO, Input::Join(Box::new(join)));
         let (durable, wanted) = (Bitfield::new(chunks), Bitfield::full(chunks));
-        engine.handle(Instant::ZERO, Input::StoreOpened { content, durable, wanted });
+        engine.handle(Instant::ZERO, Input::StoreOpened { content, durable, wanted, kept: Kept::new() });
         let flushes = |engine: &mut Engine| {
             let ours =
                 |output: &Output| matches!(output, Output::Flush { .. } | Output::Event(Event::Left { .. }));

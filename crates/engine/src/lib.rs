@@ -70,7 +70,7 @@ use transfer::Transfer;
 use turn::Turn;
 
 pub use content::ContentTotals;
-pub use input::{ChunkVerdict, DialFailure, Input, Join, Order, Patience, Purpose, Reread};
+pub use input::{ChunkVerdict, DialFailure, Input, Join, Kept, Order, Patience, Purpose, Reread};
 pub use io::{Bottleneck, CloseReason, Event, Extent, FetchFailure, LinkId, Output, RunRequest, UploadEnd};
 pub use peers::{PeerStanding, PeerTotals};
 pub use refusal::{Refusal, RefusalCause};
@@ -139,8 +139,8 @@ impl Engine {
             Input::Wakeup => {}
             Input::Woke { slept } => self.on_woke(slept),
             Input::Join(join) => self.on_join(*join),
-            Input::StoreOpened { content, durable, wanted } => {
-                self.on_store_opened(content, &durable, &wanted)
+            Input::StoreOpened { content, durable, wanted, kept } => {
+                self.on_store_opened(content, (&durable, &wanted), kept)
             }
             Input::AddSource { content, node, addresses, purpose } => {
                 self.on_source(content, node, addresses, purpose)

@@ -113,7 +113,12 @@ impl World {
         if is_known {
             self.input(
                 index,
-                Input::StoreOpened { content, durable: verified, wanted: Bitfield::full(count) },
+                Input::StoreOpened {
+                    content,
+                    durable: verified,
+                    wanted: Bitfield::full(count),
+                    kept: Kept::new(),
+                },
             );
         }
         index
@@ -214,7 +219,11 @@ impl World {
                     assert_eq!(manifest.id(), content);
                     let count = manifest.geometry().chunk_count();
                     let (durable, wanted) = (Bitfield::new(count), Bitfield::full(count));
-                    self.later(index, Duration::ZERO, Input::StoreOpened { content, durable, wanted });
+                    self.later(
+                        index,
+                        Duration::ZERO,
+                        Input::StoreOpened { content, durable, wanted, kept: Kept::new() },
+                    );
                 }
                 self.log.push((index, event));
             }

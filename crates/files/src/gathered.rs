@@ -130,7 +130,7 @@ impl GatheredStore {
         hash_of(&self.manifest, self.manifest.file(file))
     }
 
-    fn file_of(&self, hash: &ContentHash) -> Option<FileIndex> {
+    pub(super) fn file_of(&self, hash: &ContentHash) -> Option<FileIndex> {
         if is_shut(&self.manifest) {
             return self.by_hash.get(hash).copied();
         }

@@ -47,6 +47,7 @@ mod unfinished;
 
 mod blobs;
 mod fetching;
+mod filling;
 mod gathered;
 mod places;
 
@@ -67,6 +68,7 @@ pub use complete::{Opening, Target};
 pub use dir::{check_folder, free_len};
 pub use direct::DIRECT_ALIGN;
 pub use error::{ErrorKind, StoreError, Trouble};
+pub use filling::{Filled, Filling, Told, VersionFile};
 pub use gathered::{Gathered, GatheredStore};
 pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index, index_without};

@@ -61,6 +61,12 @@ pub const PACK_LEN_MAX: usize = 96 << 10;
 pub const PACK_FILES_MAX: usize = 256;
 /// Bytes of a recipe: ten million pieces are a file of 600 GB.
 pub const RECIPE_LEN_MAX: usize = 64 << 20;
+/// Ranges that one request for a recipe names.
+pub const RECIPE_RANGES_MAX: usize = 1024;
+/// Bytes of all ranges of one request: what a disk reads in a few seconds.
+pub const RECIPE_SPAN_MAX: u64 = 1 << 30;
+/// Bytes of a range whose slices are asked for: it is read into memory.
+pub const SLICED_LEN_MAX: u64 = 16 << 20;
 /// Bytes of a name, user, password or activity.
 pub const TEXT_LEN_MAX: usize = 1024;
 

@@ -2,6 +2,7 @@
 //! valid signatures. What is believed of it is decided elsewhere.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use swarm_core::base::limits::FRAME_LEN_MAX;
@@ -71,15 +72,8 @@ pub enum Message {
     Lock(SignedLock),
     /// The sender does not do what was asked.
     Refusal(Refusal),
-    /// Asks how a file is cut into pieces.
-    RecipeRequest {
-        /// Of which library.
-        library: LibraryKey,
-        /// The file.
-        file: ContentHash,
-        /// Bytes of the file.
-        len: u64,
-    },
+    /// Asks how ranges of a file are made up.
+    RecipeRequest(RecipeRequest),
     /// Small files of commits that follow. Whoever takes one finds out by its hash what it is.
     Pack {
         /// Of which library.
@@ -232,6 +226,32 @@ pub enum RefusalCode {
     Equivocation,
 }
 
+/// Asks how ranges of a file are made up, so that the sender finds in old files what it has of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipeRequest {
+    /// Of which library.
+    pub library: LibraryKey,
+    /// The file.
+    pub file: ContentHash,
+    /// Bytes of the file.
+    pub len: u64,
+    /// What is to be told of each range.
+    pub detail: RecipeDetail,
+    /// In bytes of the file: rising, at least one, none empty, none touching another, those whose slices are asked for not too long.
+    pub ranges: Vec<Range<u64>>,
+}
+
+/// What a recipe tells of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecipeDetail {
+    /// Its pieces.
+    Pieces,
+    /// Its slices, counted from its start.
+    SlicesFromStart,
+    /// Its slices, counted from its start and from its end.
+    SlicesFromBothEnds,
+}
+
 /// A part of an encoded recipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipePiece {
@@ -284,13 +304,13 @@ impl Message {
             Self::Progress(progress) => Some(progress.library),
             Self::Flag(flag) => Some(flag.library),
             Self::Lock(lock) => Some(lock.lock().library),
+            Self::RecipeRequest(request) => Some(request.library),
             Self::RecipePiece(piece) => Some(piece.library),
             Self::CommitsRequest { library, .. }
             | Self::Votes { library, .. }
             | Self::Seek { library, .. }
             | Self::Serving { library, .. }
             | Self::Pack { library, .. }
-            | Self::RecipeRequest { library, .. }
             | Self::KeyGrants { library, .. } => Some(*library),
         }
     }

@@ -1,6 +1,7 @@
 //! Protobuf to messages and back. Every limit of a message is checked here.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -12,13 +13,14 @@ use swarm_sync::{ContentHash, TreePath};
 use crate::fields::{bytes32, cut, optional32, text, to_bytes};
 use crate::limits::{
     AUTHORS_MAX, COMMIT_LEN_MAX, GRANTS_PER_FRAME_MAX, LISTED_NAME_LEN_MAX, LISTED_PEERS_MAX,
-    LISTED_USERS_MAX, PACK_FILES_MAX, PACK_LEN_MAX, PIECE_LEN, RECIPE_LEN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX,
-    TEXT_LEN_MAX, VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
+    LISTED_USERS_MAX, PACK_FILES_MAX, PACK_LEN_MAX, PIECE_LEN, RECIPE_LEN_MAX, RECIPE_RANGES_MAX,
+    RECIPE_SPAN_MAX, SEEK_CONTENTS_MAX, SEQ_MAX, SLICED_LEN_MAX, TEXT_LEN_MAX, VOTES_PER_FRAME_MAX,
+    WHY_LEN_MAX,
 };
 use crate::proto::library_frame::Message as Proto;
 use crate::wire::{
-    CommitPiece, Flag, Hello, ListedPeer, ListedUser, Message, Part, Progress, RecipePiece, Refusal,
-    RefusalCode, Standing, WireError,
+    CommitPiece, Flag, Hello, ListedPeer, ListedUser, Message, Part, Progress, RecipeDetail, RecipePiece,
+    RecipeRequest, Refusal, RefusalCode, Standing, WireError,
 };
 use crate::{
     After, CommitId, Completion, Frontier, GUID_LEN_MAX, LibraryKey, Policy, Position, Role, SignedGrant,
@@ -71,11 +73,7 @@ fn to_proto(message: &Message) -> Proto {
         Message::Pack { library, files } => {
             Proto::Pack(proto::Pack { library: of_library(library), files: files.clone() })
         }
-        Message::RecipeRequest { library, file, len } => Proto::RecipeRequest(proto::RecipeRequest {
-            library: of_library(library),
-            blake3: to_bytes(&file.0),
-            len: *len,
-        }),
+        Message::RecipeRequest(request) => Proto::RecipeRequest(request.to_proto()),
         Message::RecipePiece(piece) => Proto::RecipePiece(piece.to_proto()),
         Message::KeyGrants { library, grants } => Proto::KeyGrants(proto::KeyGrants {
             library: of_library(library),
@@ -107,11 +105,7 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
         Proto::Flag(flag) => Message::Flag(Flag::from_proto(flag)?),
         Proto::Lock(lock) => Message::Lock(SignedLock::from_proto(&lock)?),
         Proto::Refusal(refusal) => Message::Refusal(Refusal::from_proto(refusal)?),
-        Proto::RecipeRequest(request) => Message::RecipeRequest {
-            library: library(&request.library)?,
-            file: file(&request.blake3)?,
-            len: Some(request.len).filter(|len| *len <= FILE_LEN_MAX).ok_or(WireError::Field("len"))?,
-        },
+        Proto::RecipeRequest(request) => Message::RecipeRequest(RecipeRequest::from_proto(&request)?),
         Proto::Pack(pack) => pack_from_proto(pack)?,
         Proto::RecipePiece(piece) => Message::RecipePiece(RecipePiece::from_proto(piece)?),
         Proto::KeyGrants(grants) => grants_from_proto(grants)?,
@@ -287,6 +281,64 @@ impl CommitPiece {
             part: Part::checked(piece.len, piece.offset, piece.data, COMMIT_LEN_MAX)?,
         })
     }
+}
+
+impl RecipeRequest {
+    fn to_proto(&self) -> proto::RecipeRequest {
+        let mut next = 0;
+        let pairs = self.ranges.iter().flat_map(|range| {
+            let pair = [range.start - next, range.end - range.start];
+            next = range.end;
+            pair
+        });
+        proto::RecipeRequest {
+            library: of_library(&self.library),
+            blake3: to_bytes(&self.file.0),
+            len: self.len,
+            detail: match self.detail {
+                RecipeDetail::Pieces => 0,
+                RecipeDetail::SlicesFromStart => 1,
+                RecipeDetail::SlicesFromBothEnds => 2,
+            },
+            ranges: pairs.collect(),
+        }
+    }
+
+    fn from_proto(request: &proto::RecipeRequest) -> Result<Self, WireError> {
+        let len = Some(request.len).filter(|len| *len <= FILE_LEN_MAX).ok_or(WireError::Field("len"))?;
+        let detail = match request.detail {
+            0 => RecipeDetail::Pieces,
+            1 => RecipeDetail::SlicesFromStart,
+            2 => RecipeDetail::SlicesFromBothEnds,
+            _ => return Err(WireError::Field("detail")),
+        };
+        let ranges = ranges(&request.ranges, len).ok_or(WireError::Field("ranges"))?;
+        let is_long = |range: &Range<u64>| range.end - range.start > SLICED_LEN_MAX;
+        if detail != RecipeDetail::Pieces && ranges.iter().any(is_long) {
+            return Err(WireError::Field("ranges"));
+        }
+        let (library, file) = (library(&request.library)?, file(&request.blake3)?);
+        Ok(Self { library, file, len, detail, ranges })
+    }
+}
+
+/// Ranges within so many bytes; `None` if these are none.
+fn ranges(pairs: &[u64], len: u64) -> Option<Vec<Range<u64>>> {
+    if pairs.is_empty() || pairs.len() % 2 == 1 || pairs.len() > 2 * RECIPE_RANGES_MAX {
+        return None;
+    }
+    let (mut ranges, mut next, mut span) = (Vec::with_capacity(pairs.len() / 2), 0_u64, 0_u64);
+    for pair in pairs.chunks_exact(2) {
+        let start = next.checked_add(pair[0])?;
+        let end = start.checked_add(pair[1]).filter(|end| (start + 1..=len).contains(end))?;
+        if start == next && next > 0 {
+            return None;
+        }
+        span += end - start;
+        ranges.push(start..end);
+        next = end;
+    }
+    (span <= RECIPE_SPAN_MAX).then_some(ranges)
 }
 
 impl RecipePiece {

@@ -10,7 +10,7 @@ use swarm_core::base::{Bitfield, ContentId, NodeId, Rate};
 use swarm_core::manifest::Source;
 use swarm_core::wire::{DeclineReason, RequestId};
 use swarm_discovery::{Found, Trouble};
-use swarm_engine::{Input, Join, LinkId, Purpose};
+use swarm_engine::{Input, Join, Kept, LinkId, Purpose};
 use swarm_files::{Store, StoreError, StoreWarning};
 use swarm_link::CloseReason;
 
@@ -57,7 +57,7 @@ pub(super) enum Fact {
 /// What the product orders.
 pub(super) enum Command {
     Join(Box<Join>),
-    OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield },
+    OpenStore { content: ContentId, store: Arc<dyn Store>, durable: Bitfield, wanted: Bitfield, kept: Kept },
     AddSource { content: ContentId, source: Source, purpose: Purpose },
     AddCoordinators { content: ContentId, coordinators: Vec<Source> },
     Leave { content: ContentId, reason: DeclineReason },

@@ -176,9 +176,9 @@ impl<N: Network> Io<N> {
                 self.finding.look_soon();
                 Some(Input::Join(join))
             }
-            Command::OpenStore { content, store, durable, wanted } => {
+            Command::OpenStore { content, store, durable, wanted, kept } => {
                 self.stores.open(content, store);
-                Some(Input::StoreOpened { content, durable, wanted })
+                Some(Input::StoreOpened { content, durable, wanted, kept })
             }
             Command::AddSource { content, source: Source { node, addresses }, purpose } => {
                 Some(Input::AddSource { content, node, addresses, purpose })

@@ -46,7 +46,7 @@ use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
 use swarm_core::wire::DeclineReason;
 use swarm_discovery::{Finders, Found, Trouble};
-use swarm_engine::{Event, Join, Purpose, Reputation, Snapshot};
+use swarm_engine::{Event, Join, Kept, Purpose, Reputation, Snapshot};
 use swarm_files::{Store, StoreError, StoreWarning};
 use swarm_link::{Endpoint, Network, QuicLink};
 
@@ -216,7 +216,18 @@ impl Node {
         durable: Bitfield,
         wanted: Bitfield,
     ) {
-        self.command(Command::OpenStore { content, store, durable, wanted }).await;
+        self.open_begun_store(content, store, (durable, wanted), Kept::new()).await;
+    }
+
+    /// The same for a store that has parts of chunks, unproven: only the rest of these is fetched.
+    pub async fn open_begun_store(
+        &self,
+        content: ContentId,
+        store: Arc<dyn Store>,
+        (durable, wanted): (Bitfield, Bitfield),
+        kept: Kept,
+    ) {
+        self.command(Command::OpenStore { content, store, durable, wanted, kept }).await;
     }
 
     /// Names a node that is to be dialed for a content.

@@ -2,7 +2,7 @@
 
 use swarm_core::base::{Bitfield, Instant, NodeId, Rate};
 use swarm_core::registry::{Announce, Ask};
-use swarm_engine::{Input, Join, Purpose};
+use swarm_engine::{Input, Join, Kept, Purpose};
 
 use super::heap::What;
 use super::scenario::Honesty;
@@ -91,7 +91,7 @@ impl World {
         self.input(index, Input::Join(Box::new(Join { content, manifest, order, patience: None })));
         // A source of a sink scenario fetches nothing.
         let wanted = if self.has_sink() && index > 0 { durable.clone() } else { Bitfield::full(count) };
-        self.input(index, Input::StoreOpened { content, durable, wanted });
+        self.input(index, Input::StoreOpened { content, durable, wanted, kept: Kept::new() });
     }
 
     fn has_sink(&self) -> bool {

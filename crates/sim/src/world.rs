@@ -7,7 +7,9 @@ use swarm_core::manifest::{Address, File, Manifest, combine_chunk_values};
 use swarm_core::registry::Registry;
 use swarm_core::trust::Role;
 use swarm_core::wire::Message;
-use swarm_engine::{CloseReason, DialFailure, Event, Input, LinkId, Output, Reread, RunRequest, UploadEnd};
+use swarm_engine::{
+    CloseReason, DialFailure, Event, Input, Kept, LinkId, Output, Reread, RunRequest, UploadEnd,
+};
 
 use super::checks::Checks;
 use super::heap::{Heap, Parked, What};
@@ -256,7 +258,11 @@ impl World {
             Event::ManifestComplete { manifest } => {
                 let count = manifest.geometry().chunk_count();
                 let (durable, wanted) = (Bitfield::new(count), Bitfield::full(count));
-                self.later(self.now, index, Input::StoreOpened { content, durable, wanted });
+                self.later(
+                    self.now,
+                    index,
+                    Input::StoreOpened { content, durable, wanted, kept: Kept::new() },
+                );
             }
             Event::Completed { .. } => self.stats.on_completed(self.now, &mut self.nodes[index as usize]),
             Event::PeerBanned { .. } => self.stats.banned += 1,

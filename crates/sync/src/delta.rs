@@ -5,12 +5,13 @@
 //! short, the plan gets an order in which it can be carried out over the old file itself.
 //!
 //! Invariant: hashes here are hints of where bytes are, never proof of what they are. Whoever fills a file verifies the result by its
-//! content hash. Absent here: files, and the wire on which recipes and slices travel.
+//! content hash. Absent here: files, and the messages in which recipes and slices travel.
 
 mod chunker;
 mod fill;
 mod gap;
 mod in_place;
+mod ranged;
 mod recipe;
 
 #[cfg(test)]
@@ -19,7 +20,8 @@ mod figures;
 mod made;
 
 pub use chunker::{CHUNKER_VERSION, Chunker, PIECE_LEN_AVERAGE, PIECE_LEN_MAX, PIECE_LEN_MIN};
-pub use fill::{FileIndex, FillPlan, Step, fill_plan};
+pub use fill::{FileIndex, FillPlan, HeldPieces, Step, fill_plan};
 pub use gap::{Gap, GapSlices, Place, SLICE_LEN, SliceHash, equal_slices, refine};
 pub use in_place::in_place_order;
+pub use ranged::{RangedFault, decode_recipes, decode_slices, encode_recipes, encode_slices};
 pub use recipe::{Piece, PieceHash, Recipe, RecipeBuilder, RecipeFault};

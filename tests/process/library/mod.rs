@@ -6,6 +6,7 @@
 mod approvals;
 mod commands;
 mod conflicts;
+mod deltas;
 mod finding;
 mod integrity;
 mod mounts;

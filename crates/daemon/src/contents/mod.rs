@@ -6,26 +6,31 @@
 //! says nothing of the present one. Absent here: the order of chunks and which peer sends them (the
 //! engine), and where files go (the library's worker).
 
+mod filling;
 mod opening;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use swarm_core::base::ContentId;
+use bytes::Bytes;
+use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{ChunkIndex, Manifest, Source};
 use swarm_core::presence::Presence;
-use swarm_engine::{Event, Join, Order, Purpose};
+use swarm_engine::{Event, Join, Kept, Order, Purpose};
 use swarm_files::GatheredStore;
 use swarm_library::LibraryKey;
+use swarm_library::wire::RecipeRequest;
 use swarm_node::{Node, NodeEvent};
 use swarm_sync::ContentHash;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::library::{Input as LibraryInput, LibraryHandle};
-use crate::limits::{FETCHES_MAX, FILES_JOINED_MAX, JOINED_MAX};
+use crate::limits::{FETCHES_MAX, FILES_JOINED_MAX, JOINED_MAX, LINKS_MAX};
+use filling::Asking;
 use opening::{Assigned, Opened, Served};
 
 /// What the contents are told.
@@ -58,6 +63,8 @@ pub(crate) enum Output {
     Seek(LibraryKey, Vec<ContentId>),
     /// An answer to a link.
     Serving { link: u64, library: LibraryKey, contents: Vec<ContentId> },
+    /// A peer is asked how ranges of a file are made up. Dropping `reply` says that it does not tell.
+    AskRecipe { node: NodeId, request: RecipeRequest, reply: oneshot::Sender<Bytes> },
 }
 
 /// One task that owns all of it.
@@ -107,13 +114,15 @@ struct Joined {
     opened_for: BTreeSet<ContentHash>,
     /// What its store said when it failed.
     store_trouble: Option<String>,
+    /// Peers that serve it. Whoever fills its store from older versions ends when this is dropped.
+    servers: watch::Sender<Vec<NodeId>>,
 }
 
 /// What a blocking task came to.
 enum Done {
     Assigned(LibraryKey, Assigned),
     Served(ContentId, u64, Option<Served>),
-    Opened(ContentId, u64, Result<Box<Opened>, String>),
+    Opened(ContentId, u64, Result<(Box<Opened>, Kept), String>),
 }
 
 impl Contents {
@@ -152,6 +161,8 @@ impl Contents {
                 _ = tick.tick() => self.on_tick().await,
             }
         }
+        // Nothing is filled any more.
+        self.joined.clear();
         // The node has to be heard until it has ended.
         while events.recv().await.is_some() {}
     }
@@ -169,7 +180,8 @@ impl Contents {
             Input::PeerCame(library) => self.seek_all(|joined| joined.library == library).await,
             Input::Serving { source, contents } => {
                 for content in contents {
-                    if self.joined.get(&content).is_some_and(|joined| joined.is_fetching) {
+                    if let Some(joined) = self.joined.get(&content).filter(|joined| joined.is_fetching) {
+                        joined.on_server(source.node);
                         self.node.add_source(content, source.clone(), Purpose::Offered).await;
                     }
                 }
@@ -345,8 +357,22 @@ impl Contents {
         let wanted = wanted.unwrap_or_default();
         joined.opened_for.clone_from(&wanted);
         let joining = joined.joining;
+        let asking = Asking {
+            library,
+            servers: joined.servers.subscribe(),
+            outputs: self.outputs.clone(),
+            runtime: Handle::current(),
+        };
         self.tasks.spawn_blocking(move || {
-            Done::Opened(content, joining, opening::open(&handle, manifest, wanted).map(Box::new))
+            let opened = opening::open(&handle, manifest, wanted).and_then(|mut opened| {
+                let kept = filling::fill(&handle, &mut opened, &asking)?;
+                Ok((Box::new(opened), kept))
+            });
+            if asking.is_over() {
+                // It was left meanwhile, and may have been joined again.
+                return Done::Assigned(library, Assigned::default());
+            }
+            Done::Opened(content, joining, opened)
         });
     }
 
@@ -354,9 +380,9 @@ impl Contents {
         &mut self,
         library: LibraryKey,
         content: ContentId,
-        opened: Result<Box<Opened>, String>,
+        opened: Result<(Box<Opened>, Kept), String>,
     ) {
-        let opened = match opened {
+        let (opened, kept) = match opened {
             Ok(opened) => opened,
             Err(why) => return self.give_up_for_now(library, content, Some(why)).await,
         };
@@ -364,7 +390,7 @@ impl Contents {
         let store = Arc::new(opened.store);
         joined.store = Some(Arc::clone(&store));
         let asking = std::mem::take(&mut joined.asking);
-        self.node.open_store(content, store, opened.durable, opened.wanted).await;
+        self.node.open_begun_store(content, store, (opened.durable, opened.wanted), kept).await;
         for link in asking {
             self.say(Output::Serving { link, library, contents: vec![content] }).await;
         }
@@ -640,6 +666,16 @@ impl Contents {
 }
 
 impl Joined {
+    fn on_server(&self, node: NodeId) {
+        self.servers.send_if_modified(|servers| {
+            let is_new = !servers.contains(&node) && servers.len() < LINKS_MAX;
+            if is_new {
+                servers.push(node);
+            }
+            is_new
+        });
+    }
+
     fn new(library: LibraryKey, joining: u64, is_fetching: bool) -> Self {
         Self {
             library,
@@ -652,6 +688,7 @@ impl Joined {
             asking: Vec::new(),
             opened_for: BTreeSet::new(),
             store_trouble: None,
+            servers: watch::channel(Vec::new()).0,
         }
     }
 }

@@ -9,6 +9,7 @@ mod access;
 mod dialing;
 mod gate;
 mod links;
+mod recipes;
 mod stock;
 
 use std::collections::btree_map::Entry;
@@ -17,17 +18,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Source;
 use swarm_library::wire::{
-    Flag, Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, Refusal, RefusalCode, Standing,
+    Flag, Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, RecipeRequest, Refusal,
+    RefusalCode, Standing,
 };
 use swarm_library::{
     After, Completion, Frontier, LibraryKey, Policy, Role, SignedGrant, SignedLock, SignedVote,
 };
 use swarm_link::{Endpoint, QuicLink};
 use swarm_sync::{ContentHash, TreePath};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -141,6 +144,8 @@ pub(crate) struct Exchange {
     comparisons: Arc<Semaphore>,
     /// Something changed since the states were published.
     is_news: bool,
+    recipes_asked: recipes::Asked,
+    recipe_tellers: recipes::Tellers,
 }
 
 /// What peers are told whenever it changes.
@@ -176,6 +181,8 @@ struct Linked {
     /// What is still to be sent of which library; commits after these numbers.
     stock: BTreeMap<(LibraryKey, Stock), BTreeMap<NodeId, u64>>,
     is_sending: bool,
+    /// Each has a question about a file that is answered.
+    recipe_permits: Arc<Semaphore>,
     peer: PeerState,
 }
 
@@ -196,6 +203,8 @@ impl Exchange {
             said: BTreeMap::new(),
             comparisons: Arc::new(Semaphore::new(COMPARED_AT_ONCE)),
             is_news: false,
+            recipes_asked: recipes::Asked::default(),
+            recipe_tellers: recipes::Tellers::new(),
         };
         (exchange, watch)
     }
@@ -324,6 +333,7 @@ impl Exchange {
             taken,
             stock: BTreeMap::new(),
             is_sending: false,
+            recipe_permits: Arc::new(Semaphore::new(recipes::TOLD_AT_ONCE)),
             peer,
         };
         self.links.insert(number, linked);
@@ -336,6 +346,7 @@ impl Exchange {
             tracing::debug!(node = linked.node.short(), reason, "a link about libraries is gone");
         }
         self.asked.retain(|_, (asked, _)| *asked != link);
+        self.recipes_asked.on_down(link);
         // Others may have what this one was to send.
         let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
         keys.into_iter().for_each(|library| self.ask_around(library));
@@ -388,18 +399,14 @@ impl Exchange {
             }
             Message::Refusal(refusal) => {
                 tracing::info!(node = linked.node.short(), why = refusal.why, "a peer refuses");
+                if let Some(library) = refusal.library {
+                    self.recipes_asked.on_refusal(link, &library);
+                }
             }
-            Message::RecipeRequest { library, .. } => {
-                let why = "recipes are not made here".to_owned();
-                let refusal = Refusal { library: Some(library), code: RefusalCode::NotHere, why };
-                self.send(link, Message::Refusal(refusal));
-            }
+            Message::RecipeRequest(request) => self.on_recipe_request(link, request),
+            Message::RecipePiece(piece) => self.recipes_asked.on_piece(link, &piece),
             // Links take those out; what a peer serves that may not give it is passed over.
-            Message::Hello(_)
-            | Message::CommitPiece(_)
-            | Message::RecipePiece(_)
-            | Message::Pack { .. }
-            | Message::Serving { .. } => {}
+            Message::Hello(_) | Message::CommitPiece(_) | Message::Pack { .. } | Message::Serving { .. } => {}
         }
     }
 
@@ -585,6 +592,33 @@ impl Exchange {
         self.send_stock(link, library, Stock::Commits, after);
     }
 
+    /// A mirror of a sealed library has no plain bytes, and is told nothing of them.
+    fn on_recipe_request(&mut self, link: u64, request: RecipeRequest) {
+        let is_told = self.role_of(link, &request.library).is_some_and(|role| role != Role::Mirror);
+        let (Some(handle), Some(linked)) = (self.libraries.get(&request.library), self.links.get(&link))
+        else {
+            return;
+        };
+        if !is_told {
+            let why = "this node tells you nothing of the files of this library";
+            return self.send(link, recipes::refusal(&request, RefusalCode::NotAuthorised, why));
+        }
+        let Ok(permit) = Arc::clone(&linked.recipe_permits).try_acquire_owned() else {
+            let why = "this node still answers what you asked before";
+            return self.send(link, recipes::refusal(&request, RefusalCode::TooMuch, why));
+        };
+        let question = (Arc::clone(&handle.places), request);
+        self.recipe_tellers.tell(&self.start.tasks, question, linked.outgoing.bulk.clone(), permit);
+    }
+
+    fn ask_recipe(&mut self, node: NodeId, request: RecipeRequest, reply: oneshot::Sender<Bytes>) {
+        let found = self.links.iter().find(|(_, linked)| linked.node == node && linked.hello.is_some());
+        if let Some(link) = found.map(|(link, _)| *link) {
+            self.recipes_asked.insert(link, &request, reply);
+            self.send(link, Message::RecipeRequest(request));
+        }
+    }
+
     async fn on_votes(&mut self, link: u64, library: LibraryKey, votes: Vec<SignedVote>) {
         let may = self
             .role_of(link, &library)
@@ -639,6 +673,7 @@ impl Exchange {
             self.tell_heard(library);
             self.say_progress(library);
         }
+        self.recipes_asked.on_tick();
         self.publish();
     }
 
@@ -681,6 +716,7 @@ impl Exchange {
             contents::Output::Serving { link, library, contents } => {
                 self.send(link, Message::Serving { library, contents });
             }
+            contents::Output::AskRecipe { node, request, reply } => self.ask_recipe(node, request, reply),
         }
     }
 
@@ -831,12 +867,12 @@ fn library_of(message: &Message) -> Option<LibraryKey> {
         | Message::Seek { library, .. }
         | Message::Serving { library, .. }
         | Message::Pack { library, .. }
-        | Message::RecipeRequest { library, .. }
         | Message::KeyGrants { library, .. } => Some(*library),
         Message::CommitPiece(piece) => Some(piece.library),
         Message::Progress(progress) => Some(progress.library),
         Message::Flag(flag) => Some(flag.library),
         Message::Lock(lock) => Some(lock.lock().library),
+        Message::RecipeRequest(request) => Some(request.library),
         Message::RecipePiece(piece) => Some(piece.library),
         Message::Hello(_) | Message::PeerList { .. } | Message::Refusal(_) => None,
     }

@@ -159,3 +159,47 @@ fn a_window_moves_with_what_is_durable() {
     chunks.on_durable(first);
     assert_eq!(chunks.next_run(&full, 1 << 20).map(|run| run.first().get()), Some(3));
 }
+
+fn begun(ranges: &[(u32, u32, u32)]) -> Chunks {
+    let mut kept = Kept::new();
+    for &(chunk, start, end) in ranges {
+        kept.entry(chunk).or_default().insert(start..end);
+    }
+    let mut chunks = chunks(3, Order::RarestFirst);
+    chunks.begin(kept);
+    check_tally(&chunks);
+    chunks
+}
+
+#[test]
+fn only_the_rest_of_what_the_store_has_is_asked_for() {
+    let mut chunks = begun(&[(1, 0, 5000), (1, 9000, 16 << 10)]);
+    let all = Bitfield::full(3);
+    let run = chunks.next_run(&all, u64::MAX).expect("something is missing");
+    assert_eq!((run.first().get(), run.offset(), run.len()), (1, 5000, 4000));
+    let chunk = chunks.geometry().chunk(1).expect("it has three");
+    chunks.on_asked(run, LINK, RequestId(1));
+    assert_eq!(chunks.on_kept(chunk, 5000, 4000, node(1)), 4000);
+    assert!(chunks.is_put_together(chunk));
+}
+
+#[test]
+fn nobody_is_blamed_for_a_chunk_that_began_here_and_it_comes_whole_from_one_peer() {
+    let mut chunks = begun(&[(0, 0, 5000)]);
+    let chunk = chunks.geometry().chunk(0).expect("it has three");
+    chunks.on_kept(chunk, 5000, (16 << 10) - 5000, node(1));
+    assert!(chunks.on_arrived(chunk));
+    assert_eq!(chunks.on_corrupt(chunk, None), Blame::Shared);
+    assert_eq!(chunks.on_kept(chunk, 0, 5000, node(2)), 0);
+    let run = chunks.next_run(&Bitfield::full(1), u64::MAX).expect("it is missing");
+    assert_eq!((run.first().get(), run.offset(), run.len()), (0, 0, 16 << 10));
+}
+
+#[test]
+fn what_a_store_cannot_have_is_not_believed() {
+    let whole = 16 << 10;
+    for ranges in [&[(0, 0, whole)][..], &[(0, 0, whole - 1), (0, whole, whole + 1)], &[(9, 0, 5)]] {
+        let run = begun(ranges).next_run(&Bitfield::full(3), 1).expect("all is missing");
+        assert_eq!((run.offset(), run.len()), (0, whole), "{ranges:?}");
+    }
+}

@@ -151,7 +151,7 @@ fn a_peer_has_no_more_requests_open_than_the_limit_however_fast_it_is() {
     let (order, patience) = (Order::RarestFirst, None);
     single.input(Input::Join(Box::new(Join { content, manifest: Some(manifest.clone()), order, patience })));
     let durable = (0..count).map(|chunk| chunk % 2 == 0).collect();
-    single.input(Input::StoreOpened { content, durable, wanted: Bitfield::full(count) });
+    single.input(Input::StoreOpened { content, durable, wanted: Bitfield::full(count), kept: Kept::new() });
     let mut open = serve(&mut single, &manifest, 1);
     single.input(Input::Measured { link: link_of(1), rtt: Duration::from_millis(200) });
     let mut most = open.len();
@@ -191,7 +191,7 @@ fn how_far_a_fetch_is_and_what_holds_it_up_is_told() {
     single.hear(2, page);
     assert_eq!(of(&single), (FetchPhase::Opening, Bottleneck::None));
     let (durable, wanted) = (Bitfield::new(count), Bitfield::full(count));
-    single.input(Input::StoreOpened { content, durable, wanted });
+    single.input(Input::StoreOpened { content, durable, wanted, kept: Kept::new() });
     let first = manifest.geometry().chunk(0).unwrap();
     assert_eq!(of(&single).0, FetchPhase::Fetching);
     assert!(matches!(of(&single).1, Bottleneck::NoPeerHas(_)));

@@ -56,7 +56,7 @@ fn impatient(manifest: &Manifest, is_opened: bool) -> Single {
 fn open_store(single: &mut Single, manifest: &Manifest) {
     let count = manifest.geometry().chunk_count();
     let (durable, wanted) = (Bitfield::new(count), Bitfield::full(count));
-    single.input(Input::StoreOpened { content: manifest.id(), durable, wanted });
+    single.input(Input::StoreOpened { content: manifest.id(), durable, wanted, kept: Kept::new() });
 }
 
 fn failures(outputs: &[Output]) -> usize {

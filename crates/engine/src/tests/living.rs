@@ -76,7 +76,10 @@ impl Pair {
             Join { content, manifest: Some(manifest.clone()), order: Order::RarestFirst, patience: None };
         self.input(index, Input::Join(Box::new(join)));
         let all = Bitfield::full(count);
-        self.input(index, Input::StoreOpened { content, durable: all.clone(), wanted: all });
+        self.input(
+            index,
+            Input::StoreOpened { content, durable: all.clone(), wanted: all, kept: Kept::new() },
+        );
         self.input(index, Input::Finished { content });
     }
 
@@ -91,7 +94,7 @@ impl Pair {
         let Some(manifest) = complete else { return false };
         let count = manifest.geometry().chunk_count();
         let (durable, wanted) = (Bitfield::new(count), Bitfield::full(count));
-        self.input(index, Input::StoreOpened { content, durable, wanted });
+        self.input(index, Input::StoreOpened { content, durable, wanted, kept: Kept::new() });
         true
     }
 
@@ -230,7 +233,7 @@ fn linked(is_leech: bool) -> Pair {
     pair.link();
     if is_leech {
         let (durable, wanted) = (Bitfield::new(4), Bitfield::full(4));
-        pair.input(0, Input::StoreOpened { content: manifest.id(), durable, wanted });
+        pair.input(0, Input::StoreOpened { content: manifest.id(), durable, wanted, kept: Kept::new() });
     } else {
         let open = Message::Open {
             handle: Handle(1),

@@ -12,7 +12,7 @@ fn fetching() -> (Pair, ContentId) {
     let wanted = Bitfield::full(manifest.geometry().chunk_count());
     let join = Join { content, manifest: Some(manifest.clone()), order: Order::RarestFirst, patience: None };
     pair.input(0, Input::Join(Box::new(join)));
-    pair.input(0, Input::StoreOpened { content, durable: nothing, wanted });
+    pair.input(0, Input::StoreOpened { content, durable: nothing, wanted, kept: Kept::new() });
     pair.join(1, &manifest);
     pair.link();
     (pair, content)

@@ -69,7 +69,7 @@ impl Single {
         let join = Join { content, manifest: Some(manifest.clone()), order, patience: None };
         self.input(Input::Join(Box::new(join)));
         let durable = (0..count).map(|chunk| chunk < have_count).collect();
-        self.input(Input::StoreOpened { content, durable, wanted: Bitfield::full(count) });
+        self.input(Input::StoreOpened { content, durable, wanted: Bitfield::full(count), kept: Kept::new() });
     }
 
     /// What falls due within so long.

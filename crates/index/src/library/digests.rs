@@ -1,11 +1,11 @@
 //! What a content needs beside its BLAKE3 to be shared: SHA-256 for people, values of its chunks for the engine.
 
 use rusqlite::{OptionalExtension, params};
-use swarm_sync::{ContentHash, TreePath};
+use swarm_sync::{ContentHash, Entry, Side, TreePath};
 
 use super::LibraryBook;
-use crate::IndexError;
 use crate::row::path_of;
+use crate::{IndexError, trees};
 
 /// The other hashes of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,11 @@ impl LibraryBook {
                 .query_row([&hash.0], |row| Ok(Digest { sha256: row.get(0)?, chunk_hashes: row.get(1)? }));
             Ok(digest.optional()?)
         })
+    }
+
+    /// What stands at a path here.
+    pub fn entry_here(&self, path: &TreePath) -> Result<Option<Entry>, IndexError> {
+        self.read(|db| trees::entry(db, Side::Local, path))
     }
 
     /// Paths at which files with these bytes stand here.

@@ -6,7 +6,10 @@ use swarm_core::manifest::SigningKey;
 use swarm_sync::{ContentHash, TreePath};
 
 use super::*;
-use crate::wire::{CommitPiece, Flag, Hello, ListedPeer, ListedUser, Part, Progress, RecipePiece, Refusal};
+use crate::wire::{
+    CommitPiece, Flag, Hello, ListedPeer, ListedUser, Part, Progress, RecipeDetail, RecipePiece,
+    RecipeRequest, Refusal,
+};
 use crate::wire::{RefusalCode, Standing};
 use crate::{
     CommitId, Completion, EpochKey, Frontier, GrantDraft, Guid, LibraryKey, Lock, Policy, SignedGrant,
@@ -171,7 +174,16 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("Flag", Message::Flag(Flag { library, path, file, source: None })),
         ("Lock", Message::Lock(SignedLock::sign(&key, lock))),
         ("Refusal", Message::Refusal(Refusal { library: None, code: RefusalCode::NotHere, why: text() })),
-        ("RecipeRequest", Message::RecipeRequest { library, file, len: 1 }),
+        (
+            "RecipeRequest",
+            Message::RecipeRequest(RecipeRequest {
+                library,
+                file,
+                len: 1,
+                detail: RecipeDetail::Pieces,
+                ranges: std::iter::once(0..1).collect(),
+            }),
+        ),
         ("RecipePiece", Message::RecipePiece(RecipePiece { library, file, part })),
         ("KeyGrants", Message::KeyGrants { library, grants }),
     ]

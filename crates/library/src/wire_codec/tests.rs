@@ -132,7 +132,21 @@ fn what_is_over_a_limit_is_refused() {
     let twice = vec![after(1), after(1)];
     check_refused(Message::CommitsRequest { library, after: twice }, WireError::Field("after"));
     let file = ContentHash([1; 32]);
-    check_refused(Message::RecipeRequest { library, file, len: u64::MAX }, WireError::Field("len"));
+    let recipe = |len, ranges: &[(u64, u64)]| {
+        let ranges = ranges.iter().map(|&(start, end)| start..end).collect();
+        let detail = RecipeDetail::Pieces;
+        Message::RecipeRequest(RecipeRequest { library, file, len, detail, ranges })
+    };
+    check_refused(recipe(u64::MAX, &[(0, 1)]), WireError::Field("len"));
+    let many: Vec<(u64, u64)> = (0..=RECIPE_RANGES_MAX as u64).map(|at| (2 * at, 2 * at + 1)).collect();
+    let wide = [(0, RECIPE_SPAN_MAX), (RECIPE_SPAN_MAX + 1, RECIPE_SPAN_MAX + 2)];
+    for ranges in [&[][..], &[(3, 3)], &[(5, 9)], &[(1, 2), (2, 3)], &many, &wide] {
+        let len = if ranges.len() == 1 { 8 } else { RECIPE_SPAN_MAX * 2 };
+        check_refused(recipe(len, ranges), WireError::Field("ranges"));
+    }
+    let (detail, ranges) = (RecipeDetail::SlicesFromStart, std::iter::once(0..SLICED_LEN_MAX + 1).collect());
+    let sliced = RecipeRequest { library, file, len: SLICED_LEN_MAX * 2, detail, ranges };
+    check_refused(Message::RecipeRequest(sliced), WireError::Field("ranges"));
     let long = Bytes::from(vec![0; FRAME_LEN_MAX + 1]);
     assert_eq!(Message::decode(long), Err(WireError::FrameTooLong(FRAME_LEN_MAX + 1)));
 }
@@ -317,8 +331,26 @@ fn messages() -> impl Strategy<Value = Message> {
     );
     let refusal = (prop::option::of(libraries()), prop::sample::select(RefusalCode::ALL.to_vec()), texts())
         .prop_map(|(library, code, why)| Message::Refusal(Refusal { library, code, why }));
-    let recipe_request = (libraries(), hashes(), 0..=FILE_LEN_MAX)
-        .prop_map(|(library, file, len)| Message::RecipeRequest { library, file, len });
+    let lens = prop::collection::vec(1_u64..1 << 19, 2..20);
+    let details = prop::sample::select(vec![
+        RecipeDetail::Pieces,
+        RecipeDetail::SlicesFromStart,
+        RecipeDetail::SlicesFromBothEnds,
+    ]);
+    let recipe_request = (libraries(), hashes(), lens, details, 0..FILE_LEN_MAX / 2).prop_map(
+        |(library, file, lens, detail, more)| {
+            let ends = lens
+                .iter()
+                .scan(0, |end, len| {
+                    *end += len;
+                    Some(*end)
+                })
+                .collect::<Vec<u64>>();
+            let ranges: Vec<_> = ends.chunks_exact(2).map(|pair| pair[0]..pair[1]).collect();
+            let len = ranges.last().expect("one at least").end + more;
+            Message::RecipeRequest(RecipeRequest { library, file, len, detail, ranges })
+        },
+    );
     let recipe_piece = (libraries(), hashes(), parts())
         .prop_map(|(library, file, part)| Message::RecipePiece(RecipePiece { library, file, part }));
     let grants = (libraries(), any::<[u8; 3]>(), any::<[u32; 2]>()).prop_map(|(library, bytes, numbers)| {

@@ -49,13 +49,7 @@ pub struct FillPlan {
 /// Finds the pieces of a new file in files at hand. Bytes that are kept are preferred to bytes that are copied, and a copy that
 /// continues the one before to any other.
 pub fn fill_plan(new: &Recipe, have: &[(FileIndex, &Recipe)]) -> FillPlan {
-    let held = Held::new(have);
-    let mut plan = FillPlan::default();
-    for (to, piece) in new.placed() {
-        let place = held.find(piece, to, plan.next_place());
-        plan.push(Step::of(place, to, u64::from(piece.len)));
-    }
-    plan
+    HeldPieces::new(have).plan(new)
 }
 
 impl FileIndex {
@@ -104,6 +98,13 @@ impl Step {
             Self::Copy { file, from, .. } => Some(Place { file, at: from }),
             Self::Fetch { .. } => None,
         }
+    }
+
+    /// What of it is between two offsets in the new file. Some of it has to be.
+    pub fn part(self, start: u64, end: u64) -> Self {
+        let to = self.to().max(start);
+        let place = self.place().map(|place| Place { at: place.at + (to - self.to()), ..place });
+        Self::of(place, to, self.end().min(end) - to)
     }
 
     /// Where the bytes after it are, if they follow there as well.
@@ -207,16 +208,28 @@ impl FillPlan {
 }
 
 /// All pieces at hand, in an order in which a piece is found by halving.
-struct Held(Vec<(Piece, Place)>);
+#[derive(Clone, Debug, Default)]
+pub struct HeldPieces(Vec<(Piece, Place)>);
 
-impl Held {
-    fn new(have: &[(FileIndex, &Recipe)]) -> Self {
+impl HeldPieces {
+    /// Those of these files.
+    pub fn new(have: &[(FileIndex, &Recipe)]) -> Self {
         let mut held = Vec::with_capacity(have.iter().map(|(_, recipe)| recipe.pieces().len()).sum());
         for &(file, recipe) in have {
             held.extend(recipe.placed().map(|(at, piece)| (piece, Place { file, at })));
         }
         held.sort_unstable();
         Self(held)
+    }
+
+    /// As [`fill_plan`], for several new files, or ranges of one.
+    pub fn plan(&self, new: &Recipe) -> FillPlan {
+        let mut plan = FillPlan::default();
+        for (to, piece) in new.placed() {
+            let place = self.find(piece, to, plan.next_place());
+            plan.push(Step::of(place, to, u64::from(piece.len)));
+        }
+        plan
     }
 
     fn find(&self, piece: Piece, to: u64, next: Option<Place>) -> Option<Place> {

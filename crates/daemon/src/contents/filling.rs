@@ -1,0 +1,182 @@
+//! Fills long files that are wanted from their older versions on this disk, before the rest is fetched: a peer that serves the content tells
+//! what the new version is made up of. Blocking.
+//!
+//! Invariant: the fetch ends well without any of this; what goes wrong here costs time. Absent here: what is compared with what (`swarm_files`).
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use bytes::Bytes;
+use swarm_core::base::{Bitfield, ByteLen, NodeId};
+use swarm_engine::Kept;
+use swarm_files::{Filling, GatheredStore, Places as _, Store as _, Told, VersionFile};
+use swarm_index::{IndexError, LibraryBook};
+use swarm_library::LibraryKey;
+use swarm_library::wire::{RecipeDetail, RecipeRequest};
+use swarm_sync::ContentHash;
+use swarm_sync::delta::{GapSlices, RangedFault, Recipe, decode_recipes, decode_slices};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Output;
+use super::opening::Opened;
+use crate::library::{LibraryHandle, LibraryPlaces};
+use crate::limits::{FILLED_LEN, OLD_VERSIONS_MAX};
+
+/// Whom to ask, and until when.
+pub(super) struct Asking {
+    pub(super) library: LibraryKey,
+    /// Peers that serve the content. When its sender is gone, nobody wants the content any more.
+    pub(super) servers: watch::Receiver<Vec<NodeId>>,
+    pub(super) outputs: mpsc::Sender<Output>,
+    pub(super) runtime: Handle,
+}
+
+/// Fills what is lacking of a store that was just opened; adds what it proved to what is durable there, and returns what else it wrote.
+///
+/// # Errors
+/// For people: the store cannot be written to.
+pub(super) fn fill(handle: &LibraryHandle, opened: &mut Opened, asking: &Asking) -> Result<Kept, String> {
+    let mut kept = Kept::new();
+    if opened.store.manifest().is_sealed() {
+        return Ok(kept);
+    }
+    let mut lacking = opened.wanted.clone();
+    for chunk in opened.durable.iter() {
+        lacking.remove(chunk);
+    }
+    for (hash, len) in lacking_files(&opened.store, &lacking) {
+        let old = old_versions(handle, &hash).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot look up older versions");
+            Vec::new()
+        });
+        if old.is_empty() {
+            continue;
+        }
+        let is_over = || asking.is_over();
+        let filling = Filling { store: &opened.store, hash, old: &old, is_over: &is_over };
+        let mut of_file = AskingOf { asking, hash, len, refused: BTreeSet::new() };
+        let filled = filling.run(&lacking, &mut of_file).map_err(|error| error.to_string())?;
+        for chunk in opened.store.flush().map_err(|error| error.to_string())? {
+            opened.durable.insert(chunk.get());
+        }
+        let (len, missing) = (ByteLen(len), ByteLen(filled.missing_len));
+        tracing::info!(%len, %missing, chunks = filled.whole, "a file was filled from older versions");
+        kept.extend(filled.kept);
+    }
+    Ok(kept)
+}
+
+/// The wanted files that are worth it.
+fn lacking_files(store: &GatheredStore, lacking: &Bitfield) -> Vec<(ContentHash, u64)> {
+    let geometry = store.manifest().geometry();
+    let mut hashes: Vec<ContentHash> = Vec::new();
+    for hash in lacking.iter().filter_map(|chunk| store.content_of(geometry.chunk(chunk)?)) {
+        if hashes.last() != Some(&hash) {
+            hashes.push(hash);
+        }
+    }
+    let hashes: BTreeSet<ContentHash> = hashes.into_iter().collect();
+    store.contents().filter(|(hash, len)| hashes.contains(hash) && FILLED_LEN.contains(len)).collect()
+}
+
+/// Files that stand here at the paths that wait for a content, or that its versions were made from.
+fn old_versions(handle: &LibraryHandle, hash: &ContentHash) -> Result<Vec<VersionFile>, IndexError> {
+    let book = LibraryBook::open(&handle.index_path)?;
+    let mut found: Vec<ContentHash> = Vec::new();
+    for path in book.parked_at(hash, OLD_VERSIONS_MAX)? {
+        let stands = book.entry_here(&path)?.and_then(|entry| Some(entry.kind.file()?.hash));
+        let heads = book.heads(&path)?;
+        let parents = heads.all().iter().filter_map(|head| head.parent);
+        for old in stands.into_iter().chain(parents) {
+            if old != *hash && !found.contains(&old) {
+                found.push(old);
+            }
+        }
+    }
+    let mut versions = Vec::new();
+    for old in found {
+        let chunk_hashes = book.digest(&old)?.map(|digest| digest.chunk_hashes).unwrap_or_default();
+        versions.extend(opened(&handle.places, &old, chunk_hashes));
+        if versions.len() == OLD_VERSIONS_MAX {
+            break;
+        }
+    }
+    Ok(versions)
+}
+
+/// The first copy of a version that can be opened.
+fn opened(places: &LibraryPlaces, hash: &ContentHash, chunk_hashes: Vec<u8>) -> Option<VersionFile> {
+    let copies = places.places(hash, 0);
+    let mut opened = copies.iter().filter_map(|place| VersionFile::open(place, chunk_hashes.clone()).ok());
+    opened.next().filter(|version| FILLED_LEN.contains(&version.len()))
+}
+
+impl Asking {
+    /// Whether nobody wants the content any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.servers.has_changed().is_err()
+    }
+
+    /// A peer that serves the content and was not struck off yet. Waits for the first one: without it nothing comes anyway.
+    fn next_server(&self, refused: &BTreeSet<NodeId>) -> Option<NodeId> {
+        let mut servers = self.servers.clone();
+        let known = self.runtime.block_on(servers.wait_for(|servers| !servers.is_empty())).ok()?;
+        known.iter().find(|node| !refused.contains(*node)).copied()
+    }
+}
+
+/// Asks for one file, each peer until it fails.
+struct AskingOf<'a> {
+    asking: &'a Asking,
+    hash: ContentHash,
+    len: u64,
+    refused: BTreeSet<NodeId>,
+}
+
+impl AskingOf<'_> {
+    fn ask<T>(
+        &mut self,
+        detail: RecipeDetail,
+        ranges: &[Range<u64>],
+        decode: impl Fn(&[u8]) -> Result<T, RangedFault>,
+    ) -> Option<T> {
+        while let Some(node) = self.asking.next_server(&self.refused) {
+            let request = RecipeRequest {
+                library: self.asking.library,
+                file: self.hash,
+                len: self.len,
+                detail,
+                ranges: ranges.to_vec(),
+            };
+            match self.answer_of(node, request).map(|answer| decode(&answer)) {
+                Some(Ok(told)) => return Some(told),
+                Some(Err(error)) => tracing::debug!(node = node.short(), %error, "a recipe is none"),
+                None => tracing::debug!(node = node.short(), "a peer tells no recipe"),
+            }
+            self.refused.insert(node);
+        }
+        None
+    }
+
+    fn answer_of(&self, node: NodeId, request: RecipeRequest) -> Option<Bytes> {
+        let (reply, answer) = oneshot::channel();
+        self.asking.outputs.blocking_send(Output::AskRecipe { node, request, reply }).ok()?;
+        answer.blocking_recv().ok()
+    }
+}
+
+impl Told for AskingOf<'_> {
+    fn recipes(&mut self, ranges: &[Range<u64>]) -> Option<Vec<Recipe>> {
+        self.ask(RecipeDetail::Pieces, ranges, |answer| decode_recipes(answer, lens_of(ranges)))
+    }
+
+    fn slices(&mut self, ranges: &[Range<u64>], from_both: bool) -> Option<Vec<GapSlices>> {
+        let detail = if from_both { RecipeDetail::SlicesFromBothEnds } else { RecipeDetail::SlicesFromStart };
+        self.ask(detail, ranges, |answer| decode_slices(answer, lens_of(ranges), from_both))
+    }
+}
+
+fn lens_of(ranges: &[Range<u64>]) -> impl Iterator<Item = u64> + '_ {
+    ranges.iter().map(|range| range.end - range.start)
+}

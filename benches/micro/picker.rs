@@ -75,7 +75,7 @@ impl Fetch {
             Join { content, manifest: Some(manifest.clone()), order: Order::RarestFirst, patience: None };
         fetch.handle(Input::Join(Box::new(join)));
         let (durable, wanted) = (Bitfield::new(count), Bitfield::full(count));
-        fetch.handle(Input::StoreOpened { content, durable, wanted });
+        fetch.handle(Input::StoreOpened { content, durable, wanted, kept: swarm_engine::Kept::new() });
         for peer in 0..peer_count {
             let (link, handle) = (LinkId(peer), Handle(0));
             let (node, role) = (node_of(link), Role::Full);

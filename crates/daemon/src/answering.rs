@@ -25,7 +25,10 @@ use crate::status::{
 pub(crate) async fn answer(desk: &mut Desk, call: Call) {
     let Call { request, reply } = call;
     let now = match request {
-        Request::Status => Some(Reply::Status(Box::new(status(desk)))),
+        Request::Status => {
+            desk.look_at_traffic().await;
+            Some(Reply::Status(Box::new(status(desk))))
+        }
         Request::ProposedUsers => Some(Reply::ProposedUsers { users: desk.proposed_users() }),
         Request::RejectUser { name } => Some(match desk.reject_user(&name) {
             Ok(()) => Reply::Done,

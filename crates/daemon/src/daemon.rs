@@ -366,10 +366,15 @@ impl Desk {
         if !waiting.is_empty() {
             self.apply().await;
         }
-        if self.traffic.at.is_none_or(|at| at.elapsed() >= TRAFFIC_INTERVAL) {
-            let snapshot = self.node.snapshot().await;
-            self.traffic.take(snapshot);
+        if self.traffic.is_old() {
+            self.look_at_traffic().await;
         }
+    }
+
+    /// Takes the bytes that came and went until now; the rates are those of an interval.
+    pub(crate) async fn look_at_traffic(&mut self) {
+        let snapshot = self.node.snapshot().await;
+        self.traffic.take(snapshot);
     }
 
     async fn on_reloaded(&mut self, reloaded: Reloaded) {
@@ -613,7 +618,16 @@ impl Running {
 }
 
 impl Traffic {
+    fn is_old(&self) -> bool {
+        self.at.is_none_or(|at| at.elapsed() >= TRAFFIC_INTERVAL)
+    }
+
     fn take(&mut self, snapshot: NodeSnapshot) {
+        let is_old = self.is_old();
+        self.of_peers = snapshot.wire;
+        if !is_old {
+            return;
+        }
         let now = clock::moment();
         let (received_len, sent_len) = (snapshot.wire_total.received_len, snapshot.wire_total.sent_len);
         if let Some(at) = self.at {
@@ -622,7 +636,6 @@ impl Traffic {
             (self.down, self.up) = (rate(received_len, self.received_len), rate(sent_len, self.sent_len));
         }
         (self.at, self.received_len, self.sent_len) = (Some(now), received_len, sent_len);
-        self.of_peers = snapshot.wire;
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_library::wire::{
-    CommitPiece, Flag, ListedPeer, ListedUser, Part, Progress, RecipePiece, Refusal, RefusalCode,
+    CommitPiece, Flag, ListedPeer, ListedUser, Part, Progress, RecipeDetail, RecipePiece, RecipeRequest,
+    Refusal, RefusalCode,
 };
 use swarm_library::{
     After, CommitId, Completion, Guid, Lock, Message, Position, Role as UserRole, SignedLock, SignedVote,
@@ -76,7 +77,13 @@ fn messages(hostile: &Hostile, author: &Author, number: u32) -> Vec<Message> {
         Message::Flag(Flag { library: of, path: path(), file, source: None }),
         Message::Lock(SignedLock::sign(&hostile.signing(), lock)),
         Message::Refusal(Refusal { library: Some(of), code: RefusalCode::Other, why: "why".repeat(100) }),
-        Message::RecipeRequest { library: of, file, len: 1 << 40 },
+        Message::RecipeRequest(RecipeRequest {
+            library: of,
+            file,
+            len: 1 << 40,
+            detail: RecipeDetail::SlicesFromBothEnds,
+            ranges: vec![0..1 << 20, 1 << 30..(1 << 30) + 1],
+        }),
         Message::Pack { library: of, files: vec![Bytes::from(vec![number as u8; 900]); 100] },
         Message::RecipePiece(RecipePiece { library: of, file, part: part() }),
         Message::KeyGrants { library: of, grants: Vec::new() },

@@ -3,9 +3,11 @@
 use std::ops::RangeInclusive;
 
 /// What waits for the worker of a library; links wait when it is full.
-pub(crate) const INPUTS_WAITING_MAX: usize = 64;
+pub(crate) const INPUTS_WAITING_MAX: usize = 16;
 /// What a worker takes before it makes a pass.
 pub(crate) const INPUTS_AT_ONCE: usize = 64;
+/// Bytes of records after which it makes one in any case: a plan for a record takes some five times as much.
+pub(crate) const RECORDS_LEN_AT_ONCE: usize = 4 << 20;
 /// Bytes of packed files that one library holds in memory.
 pub(crate) const PACKED_LEN_MAX: usize = 8 << 20;
 /// Bytes of a commit's files up to which they are packed with it.

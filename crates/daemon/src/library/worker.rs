@@ -32,7 +32,7 @@ use super::settings::LibrarySettings;
 use super::verifying::Rotten;
 use super::watching::Watchers;
 use crate::clock;
-use crate::limits::{INPUTS_AT_ONCE, INPUTS_WAITING_MAX};
+use crate::limits::{INPUTS_AT_ONCE, INPUTS_WAITING_MAX, RECORDS_LEN_AT_ONCE};
 
 /// What a worker is told.
 pub(crate) enum Input {
@@ -304,18 +304,29 @@ impl Worker {
                 // What is due then is done in any case.
                 Err(_) if self.known.are_figures_old => {}
                 Err(_) => self.on_tick(&mut due),
-                Ok(Some(input)) => {
-                    due.is_news = true;
-                    self.take_noting(input, &mut due);
-                    for _ in 0..INPUTS_AT_ONCE {
-                        let Ok(input) = self.inputs.try_recv() else { break };
-                        self.take_noting(input, &mut due);
-                    }
-                }
+                Ok(Some(input)) => self.take_some(input, &mut due),
             }
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
+        }
+    }
+
+    /// Takes what waits, up to what one pass is made for.
+    fn take_some(&mut self, first: Input, due: &mut Due) {
+        due.is_news = true;
+        let (mut input, mut taken, mut records_len) = (first, 0, 0);
+        loop {
+            if let Input::Commit(commit) = &input {
+                records_len += commit.encoded_records().len();
+            }
+            self.take_noting(input, due);
+            taken += 1;
+            if taken == INPUTS_AT_ONCE || records_len >= RECORDS_LEN_AT_ONCE {
+                return;
+            }
+            let Ok(next) = self.inputs.try_recv() else { return };
+            input = next;
         }
     }
 

@@ -131,7 +131,12 @@ impl Victim {
     /// A link of a node that the daemon trusts, on which both greeted: from now on the daemon takes what comes.
     fn dial(&self, node: &Hostile) -> Talk {
         let greeted = async {
-            let mut talk = node.dialer().dial(self.address).await.expect("a link");
+            let mut talk = loop {
+                // Amid a flood it may take several tries.
+                if let Some(talk) = node.dialer().dial(self.address).await {
+                    break talk;
+                }
+            };
             say(&mut talk, &hello()).await;
             while let Some(frame) = talk.hear_frame().await {
                 if let Ok(Some(Message::Frontier(_))) = Message::decode(frame) {

@@ -60,9 +60,10 @@ impl Exchange {
         let is_here = self.libraries.contains_key(&standing.library);
         let linked = self.links.get(&link)?;
         let is_stranger = self.is_stranger(linked);
-        let (standings_max, positions_max) = match is_stranger {
-            true => (STRANGER_STANDINGS_MAX, STRANGER_POSITIONS_MAX),
-            false => (STANDINGS_MAX, POSITIONS_MAX),
+        let (standings_max, positions_max) = if is_stranger {
+            (STRANGER_STANDINGS_MAX, STRANGER_POSITIONS_MAX)
+        } else {
+            (STANDINGS_MAX, POSITIONS_MAX)
         };
         if linked.standing.len() >= standings_max && !linked.standing.contains_key(&standing.library) {
             return None;

@@ -394,9 +394,12 @@ impl Exchange {
                 let refusal = Refusal { library: Some(library), code: RefusalCode::NotHere, why };
                 self.send(link, Message::Refusal(refusal));
             }
-            Message::Serving { .. } => {}
-            // Links take those out.
-            Message::Hello(_) | Message::CommitPiece(_) | Message::RecipePiece(_) | Message::Pack { .. } => {}
+            // Links take those out; and nobody else is believed to serve something.
+            Message::Hello(_)
+            | Message::CommitPiece(_)
+            | Message::RecipePiece(_)
+            | Message::Pack { .. }
+            | Message::Serving { .. } => {}
         }
     }
 

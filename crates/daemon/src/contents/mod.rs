@@ -260,13 +260,11 @@ impl Contents {
         match done {
             Done::Assigned(library, assigned) => {
                 for (content, hashes) in assigned {
-                    let known = self.wanted.entry(content).or_default();
-                    let before = known.len();
-                    known.extend(hashes);
-                    let is_more = known.len() > before;
+                    self.wanted.entry(content).or_default().extend(hashes);
+                    let is_retried = self.retries.get(&content).is_some_and(|retry| retry.due_at.is_some());
                     let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
                     let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
-                    if is_more && !is_fetching && !waits {
+                    if !is_fetching && !waits && !is_retried {
                         self.waiting.push_back((library, content));
                     }
                 }

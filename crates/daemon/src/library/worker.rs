@@ -382,7 +382,7 @@ impl Worker {
                 self.known.fetch_trouble = None;
                 self.false_contents.extend(hashes.iter().copied());
                 let hashes = self.session.proven(hashes, &store)?;
-                hashes.iter().for_each(|hash| drop(self.false_contents.remove(hash)));
+                self.false_contents.retain(|hash| !hashes.contains(hash));
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }

@@ -131,14 +131,17 @@ impl Victim {
     /// A link of a node that the daemon trusts, on which both greeted: from now on the daemon takes what comes.
     fn dial(&self, node: &Hostile) -> Talk {
         let greeted = async {
-            let mut talk = node.dialer().dial(self.address).await.expect("a link");
-            say(&mut talk, &hello()).await;
-            while let Some(frame) = talk.hear_frame().await {
-                if let Ok(Some(Message::Frontier(_))) = Message::decode(frame) {
-                    return talk;
+            loop {
+                // Amid a flood it may take several tries, and a link of before may not have ended.
+                let Some(mut talk) = node.dialer().dial(self.address).await else { continue };
+                say(&mut talk, &hello()).await;
+                while let Some(frame) = talk.hear_frame().await {
+                    if let Ok(Some(Message::Frontier(_))) = Message::decode(frame) {
+                        return talk;
+                    }
                 }
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            panic!("the daemon ends a link of a node that it trusts");
         };
         node.run(async { tokio::time::timeout(PATIENCE, greeted).await.expect("it answers") })
     }

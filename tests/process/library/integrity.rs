@@ -18,7 +18,12 @@ fn with_rotting_disk(letters: &str) -> Option<(Team, RottingDisk)> {
     team.write("a/lib/small.txt", "small");
     team.file("a/lib/film.bin", 3 * MIB);
     ['a', 'b'].iter().for_each(|letter| team.start(*letter));
-    team.until("all is there", || team.library('b')["percent"] == "100.0");
+    let has_all = || team.library('b')["percent"] == "100.0" && team.library('b')["files"] == 2;
+    team.until("all is there", has_all);
+    // What was written a moment ago is read again at the next start: only after that is it known by what the disk tells of it.
+    team.stop('b');
+    team.start('b');
+    team.until("all is known", || has_all() && team.library('b')["state"] == "up to date");
     Some((team, disk))
 }
 

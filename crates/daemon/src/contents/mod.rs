@@ -106,6 +106,8 @@ struct Joined {
     is_fetching: bool,
     /// When somebody wanted it last.
     used_at: Instant,
+    /// Chunks of it that were here when it was looked whether any come.
+    had_count: u32,
     /// When peers were asked to serve it last.
     sought_at: Option<Instant>,
     /// Links that asked before it was ready.
@@ -170,7 +172,7 @@ impl Contents {
     async fn on_input(&mut self, input: Input) {
         match input {
             Input::Wanted(library, wanted) => self.assign(library, wanted),
-            Input::WantsNothing(library) => self.remove_leftovers(library),
+            Input::WantsNothing(library) => self.end_fetches(library).await,
             Input::Mirror(library, contents) => self.mirror(library, contents).await,
             Input::Seek { link, library, contents } => {
                 for content in contents {
@@ -197,13 +199,29 @@ impl Contents {
         self.tasks.spawn_blocking(move || Done::Assigned(library, opening::assign(&path, &wanted, &joined)));
     }
 
-    /// Removes what ended fetches left: files that came another way, or that nobody wants any more.
-    fn remove_leftovers(&mut self, library: LibraryKey) {
-        let is_of = |known: LibraryKey| known == library;
-        let is_busy = self.joined.values().any(|joined| is_of(joined.library) && joined.is_fetching)
-            || self.waiting.iter().any(|(known, _)| is_of(*known))
-            || self.retries.values().any(|retry| is_of(retry.library) && retry.due_at.is_some());
-        let Some(handle) = self.libraries.get(&library).filter(|_| !is_busy) else { return };
+    /// Ends fetches of a library that waits for nothing: what they were to bring came another way, or nobody wants it any more. Then removes what
+    /// they left.
+    async fn end_fetches(&mut self, library: LibraryKey) {
+        let Some(handle) = self.libraries.get(&library).cloned() else { return };
+        if *handle.is_mirror.borrow() {
+            return;
+        }
+        let is_of = |joined: &Joined| joined.library == library && joined.is_fetching;
+        let of_it = self.joined.iter().filter(|(_, joined)| is_of(joined)).map(|(content, _)| *content);
+        for content in of_it.collect::<Vec<_>>() {
+            self.joined.remove(&content);
+            self.wanted.remove(&content);
+            self.leave(content).await;
+        }
+        let over: Vec<ContentId> =
+            self.waiting.iter().filter(|(known, _)| *known == library).map(|(_, content)| *content).collect();
+        let retried = self.retries.iter().filter(|(_, retry)| retry.library == library);
+        let over: Vec<ContentId> = over.into_iter().chain(retried.map(|(content, _)| *content)).collect();
+        self.waiting.retain(|(known, _)| *known != library);
+        for content in over {
+            self.wanted.remove(&content);
+            self.retries.remove(&content);
+        }
         let Some(fetched) = handle.fetched.borrow().clone() else { return };
         let used = self.joined.keys().copied().collect();
         self.tasks.spawn_blocking(move || {
@@ -224,21 +242,26 @@ impl Contents {
         self.start_fetches().await;
     }
 
-    /// A mirror may want what nobody has any more: it lets others have their turn.
+    /// What is fetched may be what nobody has any more: if nothing of it comes, others have their turn.
     async fn take_turns(&mut self) {
-        if self.waiting.is_empty() {
+        let is_late = |joined: &Joined| joined.is_fetching && joined.used_at.elapsed() >= TURN;
+        if self.waiting.is_empty() || !self.joined.values().any(is_late) {
             return;
         }
-        let is_late = |joined: &Joined| {
-            let is_mirror = self.libraries.get(&joined.library).is_some_and(|of| *of.is_mirror.borrow());
-            is_mirror && joined.is_fetching && joined.used_at.elapsed() >= TURN
+        let snapshot = self.node.snapshot().await;
+        let had = |content: &ContentId| {
+            let presence = snapshot.presences.iter().find(|presence| presence.content == *content);
+            presence.map_or(0, |presence| presence.have_count)
         };
-        let late: Vec<(LibraryKey, ContentId)> = self
-            .joined
-            .iter()
-            .filter(|(_, joined)| is_late(joined))
-            .map(|(content, joined)| (joined.library, *content))
-            .collect();
+        let mut late = Vec::new();
+        for (content, joined) in self.joined.iter_mut().filter(|(_, joined)| is_late(joined)) {
+            let have_count = had(content);
+            if have_count > joined.had_count {
+                (joined.had_count, joined.used_at) = (have_count, clock::moment());
+            } else {
+                late.push((joined.library, *content));
+            }
+        }
         for (library, content) in late {
             self.joined.remove(&content);
             self.leave(content).await;
@@ -251,13 +274,11 @@ impl Contents {
         match done {
             Done::Assigned(library, assigned) => {
                 for (content, hashes) in assigned {
-                    let known = self.wanted.entry(content).or_default();
-                    let before = known.len();
-                    known.extend(hashes);
-                    let is_more = known.len() > before;
+                    self.wanted.entry(content).or_default().extend(hashes);
+                    let is_retried = self.retries.get(&content).is_some_and(|retry| retry.due_at.is_some());
                     let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
                     let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
-                    if is_more && !is_fetching && !waits {
+                    if !is_fetching && !waits && !is_retried {
                         self.waiting.push_back((library, content));
                     }
                 }
@@ -684,6 +705,7 @@ impl Joined {
             files: 0,
             is_fetching,
             used_at: clock::moment(),
+            had_count: 0,
             sought_at: None,
             asking: Vec::new(),
             opened_for: BTreeSet::new(),
@@ -710,7 +732,7 @@ fn content_of(event: &NodeEvent) -> Option<ContentId> {
 const TICK: Duration = Duration::from_millis(100);
 /// How often peers are asked again for what is being fetched: some came meanwhile, or got what they had not.
 const SEEK_INTERVAL: Duration = Duration::from_secs(5);
-/// What a mirror fetches gives way to what waits, when no file of it became whole for so long.
+/// What is fetched gives way to what waits, when nothing of it came for so long.
 const TURN: Duration = Duration::from_secs(120);
 /// How soon a fetch that came to nothing is tried again, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(100);

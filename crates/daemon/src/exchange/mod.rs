@@ -368,14 +368,14 @@ impl Exchange {
             Message::Seek { library, contents } => {
                 if self.role_of(link, &library).is_some() {
                     let seek = contents::Input::Seek { link, library, contents };
-                    let _ = self.start.contents.send(seek).await;
+                    self.to_contents(seek);
                 }
             }
             Message::Serving { library, contents } if self.may_give(link, &library) => {
                 let Some(linked) = self.links.get(&link) else { return };
                 let source =
                     Source { node: linked.node, addresses: vec![linked.link.remote_address().into()] };
-                let _ = self.start.contents.send(contents::Input::Serving { source, contents }).await;
+                self.to_contents(contents::Input::Serving { source, contents });
             }
             Message::Progress(progress) => self.on_progress(link, progress),
             Message::PeerList { peers, users } => {
@@ -518,7 +518,7 @@ impl Exchange {
         let told =
             standing.policy.map(|policy| ToldPolicy { policy, is_taken_over: standing.is_policy_taken_over });
         if is_new {
-            let _ = self.start.contents.send(contents::Input::PeerCame(library)).await;
+            self.to_contents(contents::Input::PeerCame(library));
         }
         // The worker hears of the policy before any commit that is asked for now.
         if let (Some(told), Some(handle)) = (told, self.libraries.get(&library)) {
@@ -834,6 +834,11 @@ impl Exchange {
         if let Err(mpsc::error::TrySendError::Full(_)) = linked.outgoing.first.try_send(message) {
             self.on_down(link, "it does not read what it is told");
         }
+    }
+
+    /// The contents may be waiting for the exchange: nothing waits for them here. What they miss is asked again within seconds.
+    fn to_contents(&self, input: contents::Input) {
+        let _ = self.start.contents.try_send(input);
     }
 
     fn tell(&self, output: Output) {

@@ -198,6 +198,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         looked_at: None,
         is_complete_look_due: true,
         has_new_votes: true,
+        false_contents: BTreeSet::new(),
     };
     let scrub = Scrub {
         index: handle.index_path.clone(),
@@ -240,6 +241,8 @@ struct Worker {
     is_complete_look_due: bool,
     /// Votes came since they were counted last.
     has_new_votes: bool,
+    /// What came and is not what its commit names: it is not asked for again before the next start.
+    false_contents: BTreeSet<ContentHash>,
 }
 
 /// What a batch of inputs calls for.
@@ -342,6 +345,13 @@ impl Worker {
             // What was overtaken by a later version on its way, too.
             self.session.arrivals.release_fetched();
             self.say(Output::WantsNothing(self.library));
+        } else if let Ok(parked) = self.session.book.parked_contents(None, WANTED_AGAIN_MAX) {
+            // A fetch that ended otherwise begins anew; for the others it is no news.
+            let is_true = |hash: &ContentHash| !self.false_contents.contains(hash);
+            let wanted = parked.into_iter().filter(is_true).map(|hash| (hash, 0)).collect::<BTreeMap<_, _>>();
+            if !wanted.is_empty() && !self.session.settings.is_paused {
+                self.say(Output::Wanted(self.library, wanted));
+            }
         }
     }
 
@@ -390,7 +400,9 @@ impl Worker {
             Input::Completed(content, store) => self.session.note_mirrored(content, &store)?,
             Input::Arrived(hashes, store) => {
                 self.known.fetch_trouble = None;
+                self.false_contents.extend(hashes.iter().copied());
                 let hashes = self.session.proven(hashes, &store)?;
+                self.false_contents.retain(|hash| !hashes.contains(hash));
                 for hash in &hashes {
                     self.session.arrivals.insert(*hash, &store);
                 }
@@ -809,6 +821,8 @@ const TICK: Duration = Duration::from_secs(5);
 const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 /// More places than these, and one scan of everything is cheaper.
 const PLACES_MAX: usize = 10_000;
+/// Contents that are asked for again at once.
+const WANTED_AGAIN_MAX: usize = 1000;
 /// Authors that do not count and whose commits are carried for others: half of those that peers can be told of.
 const STRANGERS_CARRIED_MAX: usize = swarm_library::limits::AUTHORS_MAX / 2;
 /// The figures of half a million files take some 50 ms.

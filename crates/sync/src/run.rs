@@ -464,7 +464,7 @@ mod tests {
 
     /// `a>b` moves a to b, where `~` begins a name for the time of a run; `-a` removes it.
     fn check(ops: &str, ops_max: usize, expected: &[usize]) {
-        let path = |text: &str| TreePath::new(&text.replace('~', DETOUR_PREFIX)).expect("a path");
+        let path = |text: &str| TreePath::new(text.replace('~', DETOUR_PREFIX)).expect("a path");
         let op = |text: &str| match text.split_once('>') {
             Some((from, to)) => {
                 Op { path: path(to), kind: OpKind::Move { from: path(from) }, expected: None }

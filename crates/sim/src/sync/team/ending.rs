@@ -405,8 +405,9 @@ impl World {
         all.len() > 1 && self.may_end_apart(ledger, id)
     }
 
-    /// Whether members may end a proposal in different ways: policies or trust are not the same, or somebody stopped it, which may reach a
-    /// member after it approved. Votes alone come to the same everywhere, in whatever order they come.
+    /// Whether members may end a proposal in different ways: policies or trust are not the same, another file stood there when it came, so that
+    /// it needs other votes, or somebody stopped it, which may reach a member after it approved. Votes alone come to the same everywhere, in
+    /// whatever order they come.
     fn may_end_apart(&self, ledger: &Ledger, id: &CommitId) -> bool {
         let policies: BTreeSet<usize> = self.daemons.iter().flat_map(|one| one.policies.clone()).collect();
         let is_mixed = policies.len() > 1 || self.has_revoked || self.setup.parts.contains(&Part::Stranger);
@@ -419,7 +420,12 @@ impl World {
         };
         let is_stopped = votes.any(|vote| vote.subject.commit == *id && is_stop(vote.verdict));
         let ended = |one: &Daemon| one.book.lock().proposals.get(id).and_then(|waiting| waiting.ended);
-        is_mixed || is_stopped || self.daemons.iter().any(|one| ended(one) == Some(Ended::Expired))
+        let needed = |at: usize| self.daemons[at].book.lock().proposals.get(id).map(|waiting| waiting.votes);
+        let needs: BTreeSet<Option<u32>> = self.members().into_iter().map(needed).collect();
+        is_mixed
+            || needs.len() > 1
+            || is_stopped
+            || self.daemons.iter().any(|one| ended(one) == Some(Ended::Expired))
     }
 
     /// What nobody removed and nobody decided against stands under a name.

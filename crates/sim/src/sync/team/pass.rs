@@ -29,7 +29,7 @@ pub(super) struct Refused {
     pub(super) path: TreePath,
     /// Where a move would have begun.
     pub(super) from: Option<TreePath>,
-    /// Its bytes are on no disk that is reached.
+    /// It would bring back what both had agreed on, and its bytes are on no disk that is reached.
     pub(super) lacks_bytes: bool,
     pub(super) what: String,
 }
@@ -107,8 +107,10 @@ fn steps(
         RunEvent::Performed { side, op } => hub.lock().count(op_word(side, &op.kind)),
         RunEvent::Refused { side, op, error } => {
             let what = format!("{side:?} {op:?}: {error}");
-            let put = content_of(&op.kind);
-            let lacks_bytes = put.is_some_and(|hash| !available.contains(&hash));
+            let put = content_of(&op.kind).filter(|hash| !available.contains(hash));
+            let agreed =
+                || daemon.book.lock().index.base().get(&op.path).and_then(|base| file_hash(&base.kind));
+            let lacks_bytes = put.is_some() && put == agreed();
             let from = match op.kind {
                 OpKind::Move { from } => Some(from),
                 _ => None,

@@ -1,15 +1,36 @@
 //! Long files that change: what comes over the wire is little more than what changed, and the old version can be had again.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::Team;
 use crate::support::MIB;
 
+/// In bytes: shorter than what is filled from older versions.
+const MARKER_LEN: u64 = 2 * MIB;
+
 /// Bytes that came from a peer since a daemon started.
 fn came(team: &Team, letter: char, from: char) -> u64 {
     team.peer_status(letter, from)["received"].as_u64().unwrap_or(0)
+}
+
+/// What came for a new version: `b` has it, and got nothing else since `before`. The figures of a daemon lag behind, so a new file is sent
+/// after it: when most of that is counted, all before is.
+fn came_for(team: &Team, bytes: &[u8], before: u64, marker: &str) -> u64 {
+    replace(team, "a/lib/big.bin", bytes);
+    until_there(team, 'b', bytes);
+    team.file(&format!("a/lib/{marker}"), MARKER_LEN);
+    team.until_same("ab");
+    team.until("all is counted", || came(team, 'b', 'a') >= before + MARKER_LEN);
+    team.within(Duration::from_secs(60), "the counting ends", || !is_counting(team));
+    came(team, 'b', 'a') - before - MARKER_LEN
+}
+
+/// Whether the figures of `b` show that bytes come.
+fn is_counting(team: &Team) -> bool {
+    team.status('b')["rate_down"].as_u64().is_none_or(|rate| rate > MARKER_LEN / 64)
 }
 
 /// Other bytes at so many places, evenly spread.
@@ -53,25 +74,22 @@ fn little_more_than_what_changed_comes_over_the_wire() {
     until_there(&team, 'b', &first);
     team.until_same("ab");
 
-    // One percent, at 64 places. Each is two slices of 4 KiB longer at most; the rest is talk about it.
+    // One percent, at 64 places.
     let place_len = 10_486;
     let second = overwritten(&first, 64, place_len);
+    team.until("the first version is counted", || came(&team, 'b', 'a') > 64 * MIB && !is_counting(&team));
     let before = came(&team, 'b', 'a');
-    replace(&team, "a/lib/big.bin", &second);
-    until_there(&team, 'b', &second);
-    team.until_same("ab");
-    let changed = came(&team, 'b', 'a') - before;
+    let changed = came_for(&team, &second, before, "marker");
+    // Each place is two slices of 4 KiB longer at most; the rest is talk.
     let most = 64 * (place_len as u64 + (8 << 10)) + (400 << 10);
     println!("{changed} bytes came for {} that changed", 64 * place_len);
+    assert!(changed > 64 * place_len as u64, "{changed} bytes came");
     assert!(changed < most, "{changed} bytes came, {most} at most");
     assert!(is_kept(&team, 'b', &first), "the first version can be had again");
 
     let third = [&b"!"[..], &second].concat();
     let before = came(&team, 'b', 'a');
-    replace(&team, "a/lib/big.bin", &third);
-    until_there(&team, 'b', &third);
-    team.until_same("ab");
-    let inserted = came(&team, 'b', 'a') - before;
+    let inserted = came_for(&team, &third, before, "next marker");
     println!("{inserted} bytes came for one that was inserted");
     assert!(inserted < 400 << 10, "{inserted} bytes came");
     assert!(is_kept(&team, 'b', &second), "the second version can be had again");

@@ -1,46 +1,42 @@
 //! What nodes that keep libraries say to each other: one task that owns all links about libraries, and decides what is asked of whom. Bytes of
 //! files go another way (`contents`).
 //!
-//! `links` are the tasks of one link, `stock` is what they read from an index, `dialing` keeps a link to each known peer, `gate` says what is taken of
-//! whom, `access` who may have what. Invariant: a peer is
+//! `links` are the tasks of one link, `stock` is what they read from an index, `dialing` keeps a link to each known peer; `greeting` takes its Hello,
+//! `hearing` what it says of libraries, `telling` says what changed here; `gate` says what is taken of whom, `access` who may have what. Invariant: a peer is
 //! told of a library only if it may have it; a commit is asked of one peer at a time; a stranger costs little, and takes no peer's place.
 
 mod access;
 mod dialing;
 mod gate;
+mod greeting;
+mod hearing;
 mod links;
 mod recipes;
 mod stock;
+mod telling;
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Source;
-use swarm_library::wire::{
-    Flag, Hello, ListedPeer, ListedUser, Message, PROTOCOL_MAJOR, Progress, RecipeRequest, Refusal,
-    RefusalCode, Standing,
-};
-use swarm_library::{
-    After, Completion, Frontier, LibraryKey, Policy, Role, SignedGrant, SignedLock, SignedVote,
-};
+use swarm_library::wire::{Hello, ListedPeer, ListedUser, Message, Standing};
+use swarm_library::{Completion, Frontier, LibraryKey, Policy, Role, SignedLock};
 use swarm_link::{Endpoint, QuicLink};
 use swarm_sync::{ContentHash, TreePath};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use access::hash_password;
-pub(crate) use access::{Access, LibraryRule, PeerRule, UserRule, verify_password};
+pub(crate) use access::{Access, LibraryRule, PeerRule, UserRule};
 pub(crate) use dialing::{Dialed, Target, keep_linked};
 
 use crate::clock;
 use crate::contents;
-use crate::library::{Input as LibraryInput, LibraryHandle, LibraryState, ToldPolicy};
+use crate::library::{LibraryHandle, LibraryState};
 use crate::limits::COMPARED_AT_ONCE;
 use links::{LinkStart, Outgoing, Stock};
 
@@ -410,257 +406,6 @@ impl Exchange {
         }
     }
 
-    async fn on_hello(&mut self, link: u64, hello: Hello) {
-        if hello.major != PROTOCOL_MAJOR {
-            return self.on_down(link, "another version of the protocol of libraries is spoken here");
-        }
-        let Some(linked) = self.links.get_mut(&link) else { return };
-        if linked.hello.is_some() {
-            return self.on_down(link, "it says Hello twice");
-        }
-        hello.name.clone_into(&mut linked.peer.name);
-        linked.hello = Some(hello.clone());
-        tracing::debug!(node = linked.node.short(), "a peer said Hello");
-        if !self.verify(link) {
-            self.greet(link).await;
-        }
-    }
-
-    /// Begins to compare the password of a peer with that of its user, if it was not compared with the one that users.json has now.
-    fn verify(&mut self, link: u64) -> bool {
-        let Some(linked) = self.links.get_mut(&link) else { return false };
-        let Some(Hello { user, password, .. }) = linked.hello.clone() else { return false };
-        let check = if user.is_empty() { None } else { self.start.access.check_of(&user) };
-        if linked.is_verifying || linked.compared_with == check {
-            return false;
-        }
-        linked.compared_with.clone_from(&check);
-        let Some(check) = check else {
-            linked.user = None;
-            return false;
-        };
-        linked.is_verifying = true;
-        let (inputs, comparisons) = (self.inputs.clone(), Arc::clone(&self.comparisons));
-        self.start.tasks.spawn(async move {
-            // It is closed by nobody.
-            let _turn = comparisons.acquire_owned().await;
-            let checked = tokio::task::spawn_blocking(move || verify_password(&check, &password));
-            let user = checked.await.unwrap_or(false).then_some(user);
-            let _ = inputs.send(Input::Verified { link, user }).await;
-        });
-        true
-    }
-
-    async fn on_verified(&mut self, link: u64, user: Option<String>) {
-        let Some(linked) = self.links.get_mut(&link) else { return };
-        linked.is_verifying = false;
-        if user.is_none() {
-            let why = "no user with that name and password".to_owned();
-            let refusal = Refusal { library: None, code: RefusalCode::BadCredentials, why };
-            self.send(link, Message::Refusal(refusal));
-        }
-        if let Some(linked) = self.links.get_mut(&link) {
-            linked.peer.user.clone_from(&user);
-            linked.user = user;
-        }
-        self.greet(link).await;
-    }
-
-    /// Tells a peer what it may know.
-    async fn greet(&mut self, link: u64) {
-        self.look_whom_to_take_from(link);
-        let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
-        for library in keys {
-            self.say_frontier(link, library);
-            self.say_flags(link, library);
-        }
-        self.say_own_list(link);
-        self.hear_again(link).await;
-    }
-
-    /// A peer that was let in now may have told what it has before.
-    async fn hear_again(&mut self, link: u64) {
-        let Some(linked) = self.links.get(&link) else { return };
-        let known: Vec<LibraryKey> =
-            linked.standing.keys().filter(|library| self.libraries.contains_key(library)).copied().collect();
-        for library in known {
-            self.hear(link, library, true).await;
-        }
-    }
-
-    async fn on_frontier(&mut self, link: u64, standing: Standing) {
-        let library = standing.library;
-        let Some(standing) = self.fitting(link, standing) else { return };
-        let Some(linked) = self.links.get_mut(&link) else { return };
-        if let Some(policy) = standing.policy {
-            let known = linked.peer.libraries.entry(library).or_default();
-            known.policy = Some(policy);
-            (known.name, known.guid) = (standing.name.clone(), standing.guid.clone());
-        }
-        let (from, is_new) = (linked.node, linked.standing.insert(library, standing).is_none());
-        self.tell(Output::FlagsAnew { from, library });
-        self.tell_heard(library);
-        self.hear(link, library, is_new).await;
-    }
-
-    /// What is due once a peer that has access told how far it is.
-    async fn hear(&mut self, link: u64, library: LibraryKey, is_new: bool) {
-        let role = self.role_of(link, &library);
-        let Some((linked, standing)) =
-            self.links.get(&link).and_then(|linked| Some((linked, linked.standing.get(&library)?)))
-        else {
-            return;
-        };
-        if role.is_none() {
-            return;
-        }
-        let (node, grants_digest) = (linked.node, standing.grants_digest);
-        let told =
-            standing.policy.map(|policy| ToldPolicy { policy, is_taken_over: standing.is_policy_taken_over });
-        if is_new {
-            self.to_contents(contents::Input::PeerCame(library));
-        }
-        // The worker hears of the policy before any commit that is asked for now.
-        if let (Some(told), Some(handle)) = (told, self.libraries.get(&library)) {
-            let _ = handle.inputs.send(LibraryInput::PeerPolicy(node, told)).await;
-        }
-        self.send_votes_if_news(link, library);
-        if self.state_of(&library).grants_digest.is_some_and(|ours| grants_digest != Some(ours)) {
-            self.send_stock(link, library, Stock::Grants, &[]);
-        }
-        self.ask_around(library);
-    }
-
-    /// A library of others is written to only when somebody that counts told whether it is sealed.
-    fn tell_heard(&self, library: LibraryKey) {
-        if self.state_of(&library).is_heard {
-            return;
-        }
-        let counts = self.links.values().filter(|linked| self.start.access.is_trusted(&linked.node));
-        let told: Vec<&Standing> = counts.filter_map(|linked| linked.standing.get(&library)).collect();
-        if let Some(handle) = self.libraries.get(&library).filter(|_| !told.is_empty()) {
-            let is_sealed = told.iter().any(|standing| standing.grants_digest.is_some());
-            // A worker that is busy is told at the next tick.
-            let _ = handle.inputs.try_send(LibraryInput::Heard { is_sealed });
-        }
-    }
-
-    async fn on_grants(&mut self, link: u64, library: LibraryKey, grants: Vec<SignedGrant>) {
-        let is_let_in = self.role_of(link, &library).is_some();
-        if let Some(handle) = self.libraries.get(&library).filter(|_| is_let_in) {
-            let _ = handle.inputs.send(LibraryInput::Grants(grants)).await;
-        }
-    }
-
-    /// Asks for commits that peers have and this node lacks: those of one author of one peer.
-    fn ask_around(&mut self, library: LibraryKey) {
-        let Some(handle) = self.libraries.get(&library) else { return };
-        let (ours, now) = (handle.state.borrow().frontier.clone(), clock::moment());
-        self.asked.retain(|_, (_, at)| now.duration_since(*at) < ASKED_TIMEOUT);
-        let mut requests: BTreeMap<u64, Vec<After>> = BTreeMap::new();
-        for (number, linked) in &self.links {
-            let may = self.may_give(*number, &library);
-            let Some(standing) = linked.standing.get(&library).filter(|_| may) else { continue };
-            for after in ours.lacking(&standing.frontier) {
-                if let Entry::Vacant(free) = self.asked.entry((library, after.author)) {
-                    free.insert((*number, now));
-                    requests.entry(*number).or_default().push(after);
-                }
-            }
-        }
-        for (link, after) in requests {
-            self.send(link, Message::CommitsRequest { library, after });
-        }
-    }
-
-    fn on_commit_taken(&mut self, link: u64, library: LibraryKey, author: NodeId, seq: u64) {
-        let Some(linked) = self.links.get(&link) else { return };
-        let theirs = linked.standing.get(&library).map_or(0, |standing| standing.frontier.seq(&author));
-        if seq >= theirs {
-            self.asked.remove(&(library, author));
-        } else if let Some((_, at)) = self.asked.get_mut(&(library, author)) {
-            *at = clock::moment();
-        }
-    }
-
-    fn on_request(&mut self, link: u64, library: LibraryKey, after: &[After]) {
-        if self.role_of(link, &library).is_none() {
-            let why = "this node's users say nothing of you for this library: ask its operator".to_owned();
-            let refusal = Refusal { library: Some(library), code: RefusalCode::NotAuthorised, why };
-            return self.send(link, Message::Refusal(refusal));
-        }
-        self.send_stock(link, library, Stock::Commits, after);
-    }
-
-    /// A mirror of a sealed library has no plain bytes, and is told nothing of them.
-    fn on_recipe_request(&mut self, link: u64, request: RecipeRequest) {
-        let is_told = self.role_of(link, &request.library).is_some_and(|role| role != Role::Mirror);
-        let (Some(handle), Some(linked)) = (self.libraries.get(&request.library), self.links.get(&link))
-        else {
-            return;
-        };
-        if !is_told {
-            let why = "this node tells you nothing of the files of this library";
-            return self.send(link, recipes::refusal(&request, RefusalCode::NotAuthorised, why));
-        }
-        let Ok(permit) = Arc::clone(&linked.recipe_permits).try_acquire_owned() else {
-            let why = "this node still answers what you asked before";
-            return self.send(link, recipes::refusal(&request, RefusalCode::TooMuch, why));
-        };
-        let question = (Arc::clone(&handle.places), request);
-        self.recipe_tellers.tell(&self.start.tasks, question, linked.outgoing.bulk.clone(), permit);
-    }
-
-    fn ask_recipe(&mut self, node: NodeId, request: RecipeRequest, reply: oneshot::Sender<Bytes>) {
-        let found = self.links.iter().find(|(_, linked)| linked.node == node && linked.hello.is_some());
-        if let Some(link) = found.map(|(link, _)| *link) {
-            self.recipes_asked.insert(link, &request, reply);
-            self.send(link, Message::RecipeRequest(request));
-        }
-    }
-
-    async fn on_votes(&mut self, link: u64, library: LibraryKey, votes: Vec<SignedVote>) {
-        let may = self
-            .role_of(link, &library)
-            .is_some_and(|role| swarm_library::may(role, swarm_library::Permission::ReadVotes));
-        if let Some(handle) = self.libraries.get(&library).filter(|_| may) {
-            let _ = handle.inputs.send(LibraryInput::Votes(votes)).await;
-        }
-    }
-
-    fn on_progress(&mut self, link: u64, progress: Progress) {
-        let role = self.role_of(link, &progress.library);
-        if let Some(linked) = self.links.get_mut(&link).filter(|_| role.is_some()) {
-            let known = linked.peer.libraries.entry(progress.library).or_default();
-            (known.completion, known.activity, known.role) = (progress.completion, progress.activity, role);
-        }
-    }
-
-    /// Tells peers how a library stands, if that is news; and asks them for what is lacking.
-    fn on_changed(&mut self, library: LibraryKey) {
-        let state = self.state_of(&library);
-        let LibraryState { frontier, votes_digest, policy, grants_digest, rotten, .. } = state;
-        let now = Said { frontier, votes_digest, policy, grants_digest, rotten };
-        if self.said.get(&library) != Some(&now) {
-            self.said.insert(library, now);
-            let links: Vec<u64> = self.links.keys().copied().collect();
-            for link in links {
-                self.say_frontier(link, library);
-                self.send_votes_if_news(link, library);
-                if grants_digest.is_some() && self.grants_told(link, &library) != grants_digest {
-                    self.send_stock(link, library, Stock::Grants, &[]);
-                }
-                self.say_flags(link, library);
-            }
-        }
-        self.ask_around(library);
-    }
-
-    /// The grants of keys that the peer of a link has, as it told last.
-    fn grants_told(&self, link: u64, library: &LibraryKey) -> Option<[u8; 32]> {
-        self.links.get(&link)?.standing.get(library)?.grants_digest
-    }
-
     fn on_tick(&mut self) {
         let is_silent =
             |linked: &Linked| linked.hello.is_none() && linked.up_at.elapsed() >= GREETING_TIMEOUT;
@@ -675,136 +420,6 @@ impl Exchange {
         }
         self.recipes_asked.on_tick();
         self.publish();
-    }
-
-    fn say_progress(&mut self, library: LibraryKey) {
-        let state = self.state_of(&library);
-        // Without a commit there is nothing of which it could have a part.
-        if state.frontier.positions().next().is_none() || state.are_figures_old {
-            return;
-        }
-        let figures = state.figures;
-        let files = (figures.files.saturating_sub(figures.files_lacking), figures.files);
-        let bytes = (figures.len.saturating_sub(figures.lacking_len), figures.len);
-        let Some(completion) = Completion::of(files, bytes, figures.deletions_to_do) else { return };
-        let links: Vec<u64> = self.links.keys().copied().collect();
-        for link in links {
-            if self.role_of(link, &library).is_some() {
-                let activity = state.trouble.clone().unwrap_or_else(|| state.activity.clone());
-                let activity = activity.chars().take(ACTIVITY_CHARS).collect();
-                self.send(link, Message::Progress(Progress { library, completion, activity }));
-            }
-        }
-    }
-
-    fn on_contents(&mut self, output: contents::Output) {
-        match output {
-            contents::Output::Seek(library, contents) => {
-                let links: Vec<u64> = self
-                    .links
-                    .iter()
-                    .filter(|(_, linked)| {
-                        let may = self.start.access.may_come_from(&library, &linked.node);
-                        may && linked.standing.contains_key(&library)
-                    })
-                    .map(|(link, _)| *link)
-                    .collect();
-                for link in links {
-                    self.send(link, Message::Seek { library, contents: contents.clone() });
-                }
-            }
-            contents::Output::Serving { link, library, contents } => {
-                self.send(link, Message::Serving { library, contents });
-            }
-            contents::Output::AskRecipe { node, request, reply } => self.ask_recipe(node, request, reply),
-        }
-    }
-
-    async fn on_access(&mut self, access: Access) {
-        self.start.access = access;
-        self.said.clear();
-        let links: Vec<u64> = self.links.keys().copied().collect();
-        for link in links {
-            let Some(linked) = self.links.get(&link) else { continue };
-            if self.start.access.hello_for(&linked.node, &self.start.own) != linked.shown {
-                // Hello is said once on a link: the next one says the new one.
-                self.on_down(link, "this node shows itself as another user now");
-            } else if linked.hello.is_some() && !linked.is_verifying && !self.verify(link) {
-                self.greet(link).await;
-            }
-        }
-    }
-
-    fn say_frontier(&mut self, link: u64, library: LibraryKey) {
-        if self.role_of(link, &library).is_none() || !self.libraries.contains_key(&library) {
-            return;
-        }
-        let state = self.state_of(&library);
-        let Some(LibraryRule { name, guid, .. }) = self.start.access.libraries.get(&library).cloned() else {
-            return;
-        };
-        let standing = Standing {
-            library,
-            frontier: state.frontier,
-            votes_digest: Some(state.votes_digest),
-            policy: Some(state.policy),
-            is_policy_taken_over: state.is_policy_taken_over,
-            name,
-            guid,
-            grants_digest: state.grants_digest,
-        };
-        self.send(link, Message::Frontier(standing));
-    }
-
-    /// Tells of files whose bytes are wrong here. It follows each Frontier: those that it does not name any more are good again.
-    fn say_flags(&mut self, link: u64, library: LibraryKey) {
-        let me = self.start.endpoint.node_id();
-        for (path, file) in self.state_of(&library).rotten.into_iter().take(FLAGS_AT_ONCE) {
-            if self.role_of(link, &library).is_some() {
-                self.send(link, Message::Flag(Flag { library, path, file, source: Some(me) }));
-            }
-        }
-    }
-
-    fn say_own_list(&mut self, link: u64) {
-        let Some(linked) = self.links.get(&link) else { return };
-        let (peers, users) = self.own_list.clone();
-        if self.start.access.is_trusted(&linked.node)
-            && linked.hello.is_some()
-            && !(peers.is_empty() && users.is_empty())
-        {
-            let peers = peers.into_iter().filter(|peer| peer.node != linked.node).collect();
-            self.send(link, Message::PeerList { peers, users });
-        }
-    }
-
-    /// Sends all votes to a peer that has others. Both ends do: each gets what it lacks.
-    fn send_votes_if_news(&mut self, link: u64, library: LibraryKey) {
-        let may = |role| swarm_library::may(role, swarm_library::Permission::ReadVotes);
-        let ours = self.state_of(&library).votes_digest;
-        let standing = self.links.get(&link).and_then(|linked| linked.standing.get(&library));
-        let theirs = standing.and_then(|standing| standing.votes_digest);
-        if theirs.is_some_and(|theirs| theirs != ours) && self.role_of(link, &library).is_some_and(may) {
-            self.send_stock(link, library, Stock::Votes, &[]);
-        }
-    }
-
-    fn pass_lock_on(&mut self, lock: &SignedLock, from: Option<u64>) {
-        let library = lock.lock().library;
-        let known = self.locks.entry(library).or_default();
-        if known.contains(lock) {
-            return;
-        }
-        known.push(lock.clone());
-        if known.len() > swarm_library::limits::LOCKS_MAX {
-            known.remove(0);
-        }
-        let links: Vec<u64> = self.links.keys().copied().filter(|link| Some(*link) != from).collect();
-        for link in links {
-            if self.role_of(link, &library).is_some() {
-                self.send(link, Message::Lock(lock.clone()));
-            }
-        }
     }
 
     fn state_of(&self, library: &LibraryKey) -> LibraryState {

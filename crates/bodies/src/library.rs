@@ -334,7 +334,10 @@ fn tree_path(text: &str) -> TreePath {
 pub(super) fn sample_records() -> Vec<Record> {
     let file = FileContent { len: 5, hash: ContentHash([4; 32]), executable: true };
     let live = |kind, sha256| State::Live(Live { kind, modified_ns: -7, sha256 });
-    let vector = Vector::of(node(1), 1_700_000_000).joined(&Vector::of(node(2), 3));
+    let vector = [node(2), key().public()].into_iter().zip([3, 1]);
+    let vector = vector.fold(Vector::of(node(1), 1_700_000_000), |all, (author, counter)| {
+        all.joined(&Vector::of(author, counter))
+    });
     let record = |path: &str, state| Record {
         path: tree_path(path),
         state,

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::library::LibraryPlaces;
-use crate::limits::{QUEUE_FRAMES, RECIPE_ANSWER_LEN_MAX, RECIPES_KEPT_LEN_MAX};
+use crate::limits::{RECIPE_ANSWER_LEN_MAX, RECIPES_KEPT_LEN_MAX};
 
 /// What this node asked, by link and file.
 #[derive(Default)]
@@ -111,10 +111,6 @@ impl Tellers {
                 None => vec![refusal(&request, RefusalCode::NotHere, "the file is not here as it should be")],
             };
             for message in messages {
-                // What the exchange says goes first: it ends a link whose queue is full.
-                while outgoing.capacity() < QUEUE_FRAMES / 2 && !outgoing.is_closed() {
-                    tokio::time::sleep(ROOM_INTERVAL).await;
-                }
                 // The link is gone: nobody waits for the rest.
                 if outgoing.send(message).await.is_err() {
                     return;
@@ -174,5 +170,3 @@ pub(super) fn refusal(request: &RecipeRequest, code: RefusalCode, why: &str) -> 
 pub(super) const TOLD_AT_ONCE: usize = 4;
 /// A peer that says nothing for so long does not answer: it reads up to 1 GiB for each part.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a queue is looked at that is half full.
-const ROOM_INTERVAL: Duration = Duration::from_millis(5);

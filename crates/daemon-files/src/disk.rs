@@ -63,9 +63,15 @@ pub(crate) fn read(path: &Path) -> io::Result<Content> {
 
 /// Takes others' rights away from a file with passwords. Whether they had any.
 pub(crate) fn make_private(path: &Path) -> io::Result<bool> {
-    let was_open = fs::metadata(path)?.permissions().mode() & 0o077 != 0;
+    // What a link leads to may be another program's, and a device is everybody's.
+    let file = match OpenOptions::new().read(true).custom_flags(NONBLOCK | NOFOLLOW).open(path) {
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) => return Ok(false),
+        opened => opened?,
+    };
+    let metadata = file.metadata()?;
+    let was_open = metadata.is_file() && metadata.permissions().mode() & 0o077 != 0;
     if was_open {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
     }
     Ok(was_open)
 }
@@ -160,3 +166,4 @@ const BESIDE: &str = ".new";
 
 /// Has no effect on regular files.
 const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
+const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();

@@ -42,6 +42,9 @@ pub struct Counts {
     pub deeds: u64,
 }
 
+/// The setting that tells what the trees are of.
+const SIDES: &str = "what the trees are of";
+
 impl SqliteIndex {
     /// Opens the index in this file; makes it if it is not there.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
@@ -120,6 +123,19 @@ impl SqliteIndex {
     /// Remembers a setting of the pair.
     pub fn set_meta(&mut self, key: &str, value: &str) -> Result<(), IndexError> {
         self.write(|db| records::set_meta(db, key, value))
+    }
+
+    /// Forgets what both sides agreed on if they are other ones than before, as `sides` tells them: what is missing in another folder was not
+    /// deleted, and what differs was not changed. Both are merged then as at the first time. Returns whether they are others.
+    pub fn agree_anew(&mut self, sides: &str) -> Result<bool, IndexError> {
+        self.write(|db| {
+            if records::meta(db, SIDES)?.as_deref() == Some(sides) {
+                return Ok(false);
+            }
+            trees::forget_base(db)?;
+            records::set_meta(db, SIDES, sides)?;
+            Ok(true)
+        })
     }
 
     /// A setting of the pair.

@@ -21,6 +21,13 @@ macro_rules! of_side {
 }
 pub(crate) use of_side;
 
+/// Makes every path one of which both sides agreed on nothing.
+pub(crate) fn forget_base(db: &Connection) -> Result<(), Fault> {
+    db.execute("DELETE FROM base", [])?;
+    db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?1, '')", [ALL_OPEN])?;
+    Ok(())
+}
+
 /// The trees in a transaction.
 pub(crate) struct Trees<'a> {
     db: &'a Connection,

@@ -112,7 +112,7 @@ pub(in super::super) fn conflicts(of: &Named, args: &ConflictsArgs, global: &Glo
 
 /// How both versions differ, as far as their texts are on this machine.
 fn compare(of: &Named, conflict: &Conflict, global: &Global) -> Result<Comparison, Failure> {
-    let request = Request::Texts { library: of.name.clone(), path: conflict.path.to_string() };
+    let request = Request::Texts { library: of.name.clone(), path: conflict.path.as_str().to_owned() };
     let Answer::Texts(texts) = of.ask(global, &request)? else { return Err(odd()) };
     let TextsView { local, remote, base } = *texts;
     let texts = PerSide { local: local.map(String::into_bytes), remote: remote.map(String::into_bytes) };

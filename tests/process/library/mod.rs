@@ -7,6 +7,7 @@ mod approvals;
 mod commands;
 mod conflicts;
 mod deltas;
+mod elsewhere;
 mod finding;
 mod integrity;
 mod mounts;

@@ -493,3 +493,15 @@ fn a_new_folder_has_all_files_and_passwords_are_private() {
         .assert_eq(&world.shown(&reloaded));
     assert_eq!(mode(&world, FileName::Users), 0o600);
 }
+
+#[test]
+fn what_a_link_leads_to_keeps_its_mode() {
+    let mut world = World::new();
+    let (tool, users) = (world.folder.path(FileName::Users).with_file_name("tool"), FileName::Users);
+    fs::write(&tool, "[]").expect("ours");
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).expect("ours");
+    fs::remove_file(world.folder.path(users)).expect("ours");
+    std::os::unix::fs::symlink(&tool, world.folder.path(users)).expect("ours");
+    world.folder.reload();
+    assert_eq!(fs::metadata(&tool).expect("ours").permissions().mode() & 0o777, 0o755);
+}

@@ -216,7 +216,7 @@ pub(crate) fn answer(
                 let State::Live(live) = &entry.winner.state else { continue };
                 let is_here = session.has(&entry.path, &live.kind)?;
                 entries.push(EntryView {
-                    path: entry.path.to_string(),
+                    path: entry.path.as_str().to_owned(),
                     modified_ns: live.modified_ns,
                     sha256: live.sha256.map(|hash| hex(&hash)),
                     author: entry.winner.record.author.to_string(),

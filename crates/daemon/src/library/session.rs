@@ -27,7 +27,7 @@ use super::digests::DigestQueue;
 use super::error::LibraryError;
 use super::hashing::digest_of;
 use super::keys::LibraryKeys;
-use super::memory::AuthorMemory;
+use super::memory::{AuthorMemory, write_durably};
 use super::places::{LibraryPlaces, Root};
 use super::policies::ToldPolicies;
 use super::settings::LibrarySettings;
@@ -97,7 +97,8 @@ impl Session {
         std::fs::create_dir_all(&folder).map_err(LibraryError::state(&folder, "make"))?;
         let path = folder.join(INDEX);
         let lock = IndexLock::try_lock(&path)?;
-        let index = SqliteIndex::open_small(&path)?;
+        let mut index = SqliteIndex::open_small(&path)?;
+        index.agree_anew(&sides_of(&settings))?;
         let mut book = LibraryBook::open(&path)?;
         book.unpark_all()?;
         book.settle_own(&key.public(), true)?;
@@ -170,6 +171,7 @@ impl Session {
             };
             self.overlay = mounts.open()?;
             self.places.set_roots(roots_of(&settings));
+            self.index.agree_anew(&sides_of(&settings))?;
             self.book.unpark_all()?;
         }
         self.settings = settings;
@@ -659,6 +661,23 @@ fn ignore_rules(settings: &LibrarySettings) -> Result<IgnoreRules, LibraryError>
     rules.with_includes(&settings.includes).map_err(bad)
 }
 
+/// What the tree of this disk is made of. Where that changes, a file that is not there any more was not deleted by anybody.
+fn sides_of(settings: &LibrarySettings) -> String {
+    let mount = |mount: &MountSpec| {
+        let kind = match mount.kind {
+            MountKind::ReadOnly => "readonly",
+            MountKind::SyncTarget => "sync",
+        };
+        (
+            mount.dir.to_string_lossy().into_owned(),
+            mount.libpath.as_ref().map(|path| path.as_str().to_owned()),
+            kind,
+        )
+    };
+    let mounts: Vec<_> = settings.mounts.iter().map(mount).collect();
+    serde_json::json!([mounts, settings.includes, settings.excludes]).to_string()
+}
+
 /// The mounts as places, the sync target first.
 fn roots_of(settings: &LibrarySettings) -> Vec<Root> {
     let root = |mount: &MountSpec| Root::new(mount.libpath.clone(), mount.dir.clone());
@@ -711,7 +730,7 @@ impl Mounting<'_> {
         let overlay = Overlay::open(self.settings.mounts.clone(), whiteouts, options)?;
         let text = serde_json::to_vec_pretty(&overlay.identities())
             .map_err(|error| LibraryError::state(&known_path, "write")(error.into()))?;
-        std::fs::write(&known_path, text).map_err(LibraryError::state(&known_path, "write"))?;
+        write_durably(&known_path, &text).map_err(LibraryError::state(&known_path, "write"))?;
         Ok(overlay)
     }
 }

@@ -290,7 +290,8 @@ fn status(desk: &Desk) -> Status {
         uptime_seconds: uptime.as_secs(),
         rate_down: desk.traffic.down,
         rate_up: desk.traffic.up,
-        file_errors: desk.folder.errors().iter().map(ToString::to_string).collect(),
+        metrics: desk.pages.bound().map(|address| address.to_string()),
+        file_errors: file_errors(desk),
         file_warnings: all_warnings(&desk.folder),
         ..Status::default()
     };
@@ -320,6 +321,12 @@ fn status(desk: &Desk) -> Status {
         });
     }
     status
+}
+
+/// What is wrong in the files, and what cannot be done as they say.
+fn file_errors(desk: &Desk) -> Vec<String> {
+    let errors = desk.folder.errors().iter().map(ToString::to_string);
+    errors.chain(desk.pages.trouble().map(str::to_owned)).collect()
 }
 
 /// As another node's peers.json takes it.

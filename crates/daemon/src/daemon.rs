@@ -28,6 +28,7 @@ use crate::error::DaemonError;
 use crate::exchange::{self, Dialed, Exchange, PeerState, Target, hash_password, keep_linked};
 use crate::library::{self, Input as LibraryInput, LibraryHandle, LibrarySettings, Output as LibraryOutput};
 use crate::limits::FLAGS_PER_PEER_MAX;
+use crate::page::Pages;
 use crate::protocol::ProposedUser;
 use crate::rejected;
 use crate::settings::{Settings, without_effect};
@@ -77,6 +78,7 @@ pub(crate) struct Desk {
     pub(crate) flags: Vec<(NodeId, swarm_library::wire::Flag)>,
     pub(crate) began_at: Instant,
     pub(crate) traffic: Traffic,
+    pub(crate) pages: Pages,
     dialing: BTreeMap<Target, CancellationToken>,
     exchange: mpsc::Sender<exchange::Input>,
     contents: mpsc::Sender<contents::Input>,
@@ -197,7 +199,7 @@ impl Daemon {
         tasks.spawn(sort_events(node_events, engine_events, found));
         tasks.spawn(Contents::new(node.clone(), contents_outputs).run(contents_queue, engine_queue));
         let (calls, mut call_queue) = mpsc::channel(QUEUE);
-        tasks.spawn(control.serve(calls, ending.clone(), tasks.clone()));
+        tasks.spawn(control.serve(calls.clone(), ending.clone(), tasks.clone()));
         let mut desk = Desk {
             folder,
             state,
@@ -214,6 +216,7 @@ impl Daemon {
             flags: Vec::new(),
             began_at: clock::moment(),
             traffic: Traffic::default(),
+            pages: Pages::new(calls, tasks.clone(), ending.clone()),
             dialing: BTreeMap::new(),
             exchange,
             contents,
@@ -267,6 +270,7 @@ impl Desk {
         self.to_exchange(exchange::Input::Libraries(handles)).await;
         self.say_own_list().await;
         self.dial(self.all_targets());
+        self.pages.follow(self.folder.config().metrics);
     }
 
     /// Whose records count in a library.
@@ -366,6 +370,7 @@ impl Desk {
         if !waiting.is_empty() {
             self.apply().await;
         }
+        self.pages.look();
         if self.traffic.is_old() {
             self.look_at_traffic().await;
         }

@@ -9,6 +9,7 @@ mod conflicts;
 mod deltas;
 mod finding;
 mod integrity;
+mod metrics;
 mod mounts;
 mod reload;
 mod restarts;

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
-use crate::contents::{self, Contents};
+use crate::contents::{self, Contents, Lacking};
 use crate::control::{Call, ControlSocket, socket_path};
 use crate::error::DaemonError;
 use crate::exchange::{self, Dialed, Exchange, PeerState, Target, hash_password, keep_linked};
@@ -78,6 +78,8 @@ pub(crate) struct Desk {
     pub(crate) flags: Vec<(NodeId, swarm_library::wire::Flag)>,
     pub(crate) began_at: Instant,
     pub(crate) traffic: Traffic,
+    /// What no linked peer has of what libraries wait for.
+    pub(crate) lacking: watch::Receiver<BTreeMap<LibraryKey, Lacking>>,
     pub(crate) pages: Pages,
     dialing: BTreeMap<Target, CancellationToken>,
     exchange: mpsc::Sender<exchange::Input>,
@@ -197,7 +199,9 @@ impl Daemon {
         tasks.spawn(exchange_task.run(exchange_queue));
         let (engine_events, engine_queue) = mpsc::channel(QUEUE);
         tasks.spawn(sort_events(node_events, engine_events, found));
-        tasks.spawn(Contents::new(node.clone(), contents_outputs).run(contents_queue, engine_queue));
+        let contents_task = Contents::new(node.clone(), contents_outputs);
+        let lacking = contents_task.lacking();
+        tasks.spawn(contents_task.run(contents_queue, engine_queue));
         let (calls, mut call_queue) = mpsc::channel(QUEUE);
         tasks.spawn(control.serve(calls.clone(), ending.clone(), tasks.clone()));
         let mut desk = Desk {
@@ -216,6 +220,7 @@ impl Daemon {
             flags: Vec::new(),
             began_at: clock::moment(),
             traffic: Traffic::default(),
+            lacking,
             pages: Pages::new(calls, tasks.clone(), ending.clone()),
             dialing: BTreeMap::new(),
             exchange,
@@ -574,6 +579,10 @@ impl Desk {
 
     async fn to_contents(&self, input: contents::Input) {
         let _ = self.contents.send(input).await;
+    }
+
+    pub(crate) fn contents(&self) -> &mpsc::Sender<contents::Input> {
+        &self.contents
     }
 
     pub(crate) fn tasks(&self) -> &TaskTracker {

@@ -28,6 +28,7 @@ mod error;
 mod policy_words;
 mod rejected;
 
+pub use contents::Supply;
 pub use control::{AskError, ask};
 pub use daemon::{Daemon, Ending, index_path, new_guid};
 pub use error::DaemonError;

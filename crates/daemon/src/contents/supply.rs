@@ -75,13 +75,9 @@ impl Supply {
         let seconds = quiet.unwrap_or_default().as_secs();
         match (turn, bottleneck) {
             (Turn::Failed, _) => Self::Failing,
-            // It had its turn, and gave way to others because nothing came.
-            (Turn::Waits { .. }, _) if is_late => Self::Nobody { seconds },
-            (Turn::Waits { ahead }, _) => Self::Queued { ahead: ahead as u64 },
-            (Turn::Fetched, Some(Bottleneck::AllChoked | Bottleneck::Disk)) => Self::Coming,
-            // Late, it may be another content that moves.
-            (Turn::Fetched, Some(Bottleneck::None)) if !is_late => Self::Coming,
-            (
+            // What waits again had its turn, and gave way to others because nothing came.
+            (Turn::Waits { .. }, _)
+            | (
                 Turn::Fetched,
                 Some(
                     Bottleneck::NoPeer(_)
@@ -90,6 +86,10 @@ impl Supply {
                     | Bottleneck::NoPeerHas(_),
                 ),
             ) if is_late => Self::Nobody { seconds },
+            (Turn::Waits { ahead }, _) => Self::Queued { ahead: ahead as u64 },
+            (Turn::Fetched, Some(Bottleneck::AllChoked | Bottleneck::Disk)) => Self::Coming,
+            // Late, it may be another content that moves.
+            (Turn::Fetched, Some(Bottleneck::None)) if !is_late => Self::Coming,
             (Turn::Fetched, _) => Self::Asked { seconds },
         }
     }

@@ -21,10 +21,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("files", &["core", "sync"]),
     ("mounts", &["core", "files", "sync"]),
     ("credentials", &["core"]),
+    ("pages", &[]),
     ("discovery", &["core", "link"]),
     ("coordinator", &["core", "link"]),
     ("node", &["core", "engine", "link", "discovery", "files"]),
-    ("host", &["core", "engine", "link", "discovery", "files", "node", "credentials", "coordinator"]),
+    (
+        "host",
+        &["core", "engine", "link", "discovery", "files", "node", "pages", "credentials", "coordinator"],
+    ),
     (
         "daemon",
         &[
@@ -38,6 +42,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "link",
             "mounts",
             "node",
+            "pages",
             "sync",
         ],
     ),

@@ -97,7 +97,7 @@ pub(crate) struct FileConfig {
     limits: FileLimits,
     /// Bytes that stay free on each disk that libraries are written to, as in "1GB".
     min_free: Option<Parsed<ByteLen>>,
-    /// TCP address of the page /metrics, as in "127.0.0.1:9433". Without it there is none.
+    /// TCP address of the pages /metrics and /health, as in "127.0.0.1:9433". Without it there are none.
     metrics: Option<Parsed<Metrics>>,
     /// Let other machines use plain HTTP: their passwords can be read on the way. Without it they are sent to HTTPS.
     #[serde(default)]

@@ -7,14 +7,15 @@ use std::time::Duration;
 use swarm_core::base::{Category, NodeId};
 use swarm_library::{LibraryKey, Lock, SignedLock, Trust, Verdict};
 use swarm_mounts::MountKind;
-use swarm_sync::{RunId, TreePath};
-use tokio::sync::oneshot;
+use swarm_sync::{ContentHash, RunId, TreePath};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
+use crate::contents::{self, Lacking, Supply};
 use crate::control::Call;
 use crate::daemon::{Desk, Running, all_warnings};
 use crate::exchange::{self, PeerLibrary, PeerState};
-use crate::library::{self, Answer, Deciding, Input, LibraryState, Question};
+use crate::library::{self, Answer, Deciding, Input, LibraryState, PathView, Question};
 use crate::policy_words;
 use crate::protocol::{Reply, Request};
 use crate::status::{
@@ -138,6 +139,7 @@ fn ask(desk: &Desk, questions: Questions, reply: oneshot::Sender<Reply>) {
             Running::Stands { why, .. } => asked.push((name, Err(why.clone()))),
         }
     }
+    let contents = desk.contents().clone();
     desk.tasks().spawn(async move {
         let mut answers = BTreeMap::new();
         for (name, asked) in asked {
@@ -149,7 +151,11 @@ fn ask(desk: &Desk, questions: Questions, reply: oneshot::Sender<Reply>) {
                         answered.await.ok()
                     };
                     let answer = tokio::time::timeout(ANSWER_TIMEOUT, asking).await.ok().flatten();
-                    answer.unwrap_or_else(|| failed("the library is busy: try again later"))
+                    let mut answer = answer.unwrap_or_else(|| failed("the library is busy: try again later"));
+                    if let Answer::Explain(view) = &mut answer {
+                        view.supply = supply(view, &contents).await;
+                    }
+                    answer
                 }
                 Err(why) => failed(&why),
             };
@@ -161,6 +167,15 @@ fn ask(desk: &Desk, questions: Questions, reply: oneshot::Sender<Reply>) {
         };
         let _ = reply.send(said.unwrap_or(Reply::Done));
     });
+}
+
+/// Whether the bytes that a path waits for can come.
+async fn supply(view: &PathView, contents: &mpsc::Sender<contents::Input>) -> Option<Supply> {
+    let wins = view.versions.iter().find(|version| version.wins).filter(|_| view.is_waiting)?;
+    let file = ContentHash::from_hex(wins.blake3.as_ref()?)?;
+    let (reply, answered) = oneshot::channel();
+    contents.send(contents::Input::Supply { file, reply }).await.ok()?;
+    answered.await.ok()?
 }
 
 /// Reads a library's files beside its worker, for as long as that takes.
@@ -290,7 +305,8 @@ fn status(desk: &Desk) -> Status {
         uptime_seconds: uptime.as_secs(),
         rate_down: desk.traffic.down,
         rate_up: desk.traffic.up,
-        file_errors: desk.folder.errors().iter().map(ToString::to_string).collect(),
+        metrics: desk.pages.bound().map(|address| address.to_string()),
+        file_errors: file_errors(desk),
         file_warnings: all_warnings(&desk.folder),
         ..Status::default()
     };
@@ -320,6 +336,12 @@ fn status(desk: &Desk) -> Status {
         });
     }
     status
+}
+
+/// What is wrong in the files, and what cannot be done as they say.
+fn file_errors(desk: &Desk) -> Vec<String> {
+    let errors = desk.folder.errors().iter().map(ToString::to_string);
+    errors.chain(desk.pages.trouble().map(str::to_owned)).collect()
 }
 
 /// As another node's peers.json takes it.
@@ -409,12 +431,23 @@ fn library_status(
         conflicts: state.conflicts,
         proposals: state.proposals,
         held_here: state.held_here,
-        activity: state.activity.clone(),
+        activity: activity(desk, key, &state),
         mounts,
         commits: state.frontier.positions().map(|position| position.seq).sum(),
         eta_seconds,
         policy_differences: policy_differences(key, state.policy, states),
         locks: locks(desk, key),
+    }
+}
+
+/// What a library does; that what it waits for cannot come is said first.
+fn activity(desk: &Desk, key: &LibraryKey, state: &LibraryState) -> String {
+    match desk.lacking.borrow().get(key) {
+        Some(Lacking { commits, seconds }) => format!(
+            "no connected peer has all files of {commits} {}: nothing came for {seconds} s",
+            if *commits == 1 { "commit" } else { "commits" }
+        ),
+        None => state.activity.clone(),
     }
 }
 

@@ -22,12 +22,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
-use crate::contents::{self, Contents};
+use crate::contents::{self, Contents, Lacking};
 use crate::control::{Call, ControlSocket, socket_path};
 use crate::error::DaemonError;
 use crate::exchange::{self, Dialed, Exchange, PeerState, Target, hash_password, keep_linked};
 use crate::library::{self, Input as LibraryInput, LibraryHandle, LibrarySettings, Output as LibraryOutput};
 use crate::limits::FLAGS_PER_PEER_MAX;
+use crate::page::Pages;
 use crate::protocol::ProposedUser;
 use crate::rejected;
 use crate::settings::{Settings, without_effect};
@@ -77,6 +78,9 @@ pub(crate) struct Desk {
     pub(crate) flags: Vec<(NodeId, swarm_library::wire::Flag)>,
     pub(crate) began_at: Instant,
     pub(crate) traffic: Traffic,
+    /// What no linked peer has of what libraries wait for.
+    pub(crate) lacking: watch::Receiver<BTreeMap<LibraryKey, Lacking>>,
+    pub(crate) pages: Pages,
     dialing: BTreeMap<Target, CancellationToken>,
     exchange: mpsc::Sender<exchange::Input>,
     contents: mpsc::Sender<contents::Input>,
@@ -195,9 +199,11 @@ impl Daemon {
         tasks.spawn(exchange_task.run(exchange_queue));
         let (engine_events, engine_queue) = mpsc::channel(QUEUE);
         tasks.spawn(sort_events(node_events, engine_events, found));
-        tasks.spawn(Contents::new(node.clone(), contents_outputs).run(contents_queue, engine_queue));
+        let contents_task = Contents::new(node.clone(), contents_outputs);
+        let lacking = contents_task.lacking();
+        tasks.spawn(contents_task.run(contents_queue, engine_queue));
         let (calls, mut call_queue) = mpsc::channel(QUEUE);
-        tasks.spawn(control.serve(calls, ending.clone(), tasks.clone()));
+        tasks.spawn(control.serve(calls.clone(), ending.clone(), tasks.clone()));
         let mut desk = Desk {
             folder,
             state,
@@ -214,6 +220,8 @@ impl Daemon {
             flags: Vec::new(),
             began_at: clock::moment(),
             traffic: Traffic::default(),
+            lacking,
+            pages: Pages::new(calls, tasks.clone(), ending.clone()),
             dialing: BTreeMap::new(),
             exchange,
             contents,
@@ -267,6 +275,7 @@ impl Desk {
         self.to_exchange(exchange::Input::Libraries(handles)).await;
         self.say_own_list().await;
         self.dial(self.all_targets());
+        self.pages.follow(self.folder.config().metrics);
     }
 
     /// Whose records count in a library.
@@ -366,6 +375,7 @@ impl Desk {
         if !waiting.is_empty() {
             self.apply().await;
         }
+        self.pages.look();
         if self.traffic.is_old() {
             self.look_at_traffic().await;
         }
@@ -569,6 +579,10 @@ impl Desk {
 
     async fn to_contents(&self, input: contents::Input) {
         let _ = self.contents.send(input).await;
+    }
+
+    pub(crate) fn contents(&self) -> &mpsc::Sender<contents::Input> {
+        &self.contents
     }
 
     pub(crate) fn tasks(&self) -> &TaskTracker {

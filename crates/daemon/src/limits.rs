@@ -1,6 +1,7 @@
 //! Limits of a daemon.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// What waits for the worker of a library; links wait when it is full.
 pub(crate) const INPUTS_WAITING_MAX: usize = 16;
@@ -46,3 +47,15 @@ pub(crate) const OLD_VERSIONS_MAX: usize = 2;
 pub(crate) const RECIPE_ANSWER_LEN_MAX: usize = 8 << 20;
 /// Bytes of answers about files that are kept in memory.
 pub(crate) const RECIPES_KEPT_LEN_MAX: usize = 16 << 20;
+/// Libraries on the page of metrics.
+pub(crate) const LIBRARIES_LISTED_MAX: usize = 500;
+/// Peers on it.
+pub(crate) const PEERS_LISTED_MAX: usize = 500;
+/// Libraries of peers on it.
+pub(crate) const SHARES_LISTED_MAX: usize = 5000;
+/// Bytes of a name on it.
+pub(crate) const LABEL_LEN_MAX: usize = 128;
+/// Bytes of a line of the page of health.
+pub(crate) const TROUBLE_LEN_MAX: usize = 1024;
+/// Wait before the pages try an address again that was taken.
+pub(crate) const PAGE_RETRY_INTERVAL: Duration = Duration::from_secs(5);

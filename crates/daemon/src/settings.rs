@@ -189,11 +189,7 @@ fn role_of(role: FileRole) -> Role {
 /// What is said in the files and does nothing yet, a line each: nobody is to believe that it does.
 pub(crate) fn without_effect(folder: &DaemonFolder) -> Vec<String> {
     let config = folder.config();
-    let of_config = [
-        ("metrics", config.metrics.is_some()),
-        ("tls", config.tls.is_some()),
-        ("allowPlainHttp", config.allow_plain_http),
-    ];
+    let of_config = [("tls", config.tls.is_some()), ("allowPlainHttp", config.allow_plain_http)];
     let of_config = of_config.into_iter().filter(|(_, is_set)| *is_set);
     let mut lines: Vec<String> =
         of_config.map(|(key, _)| format!("config.json: \"{key}\" has no effect yet")).collect();
@@ -218,13 +214,13 @@ mod tests {
     #[test]
     fn what_does_nothing_yet_is_told() {
         let dir = tempfile::tempdir().expect("a folder");
-        std::fs::write(dir.path().join("config.json"), r#"{"port": 0, "metrics": "127.0.0.1:9433"}"#)
+        std::fs::write(dir.path().join("config.json"), r#"{"port": 0, "allowPlainHttp": true}"#)
             .expect("written");
         let library = r#"{"Lib 1": {"guid": "g", "mounts": [], "limits": {"up": "1MB/s"}}}"#;
         std::fs::write(dir.path().join("libraries.json"), library).expect("written");
         let folder = DaemonFolder::open(dir.path()).expect("right");
         let expected = [
-            "config.json: \"metrics\" has no effect yet",
+            "config.json: \"allowPlainHttp\" has no effect yet",
             "libraries.json: \"limits\" has no effect yet: limit all libraries together in config.json",
         ];
         assert_eq!(without_effect(&folder), expected);

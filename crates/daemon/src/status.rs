@@ -19,6 +19,9 @@ pub struct Status {
     pub peer_sync: BTreeMap<String, BTreeMap<String, String>>,
     /// What is wrong.
     pub errors: Vec<StatusError>,
+    /// Where the pages /metrics and /health are served, if they are.
+    #[serde(default)]
+    pub metrics: Option<String>,
     /// Libraries of this node.
     pub libraries: Vec<LibraryStatus>,
     /// Peers of this node.
@@ -158,3 +161,6 @@ pub struct PeerLibraryStatus {
     /// Deletions that it has to do.
     pub deletions_to_do: u64,
 }
+
+/// States of a library.
+pub(crate) const STATES: [&str; 6] = ["up to date", "syncing", "scanning", "paused", "stopped", "held"];

@@ -7,9 +7,10 @@ use tokio::sync::mpsc;
 
 use super::config::{Config, ConfigError, file};
 use super::control::{self, Call};
+use super::page::AskedNode;
 use super::protocol::{Answer, Request, Status};
-use super::{http, reputations, saved};
-use crate::limits::METRICS_HEAD_LEN_MAX;
+use super::{reputations, saved};
+use swarm_pages::limits::HEAD_LEN_MAX;
 
 /// What a list of saved contents says, written again, and how many they are; or why it is none.
 pub fn saved_list(bytes: &[u8]) -> Result<(Vec<u8>, usize), String> {
@@ -56,9 +57,9 @@ pub fn metrics_page(said: &[u8]) -> Vec<u8> {
             let _ = theirs.read_to_end(&mut answer).await;
             answer
         };
-        tokio::join!(http::client(ours, calls), node, client).2
+        tokio::join!(swarm_pages::client(ours, AskedNode(calls)), node, client).2
     })
 }
 
 /// Holds every head and every answer whole.
-const PIPE_LEN: usize = 4 * METRICS_HEAD_LEN_MAX;
+const PIPE_LEN: usize = 4 * HEAD_LEN_MAX;

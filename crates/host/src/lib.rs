@@ -5,7 +5,7 @@
 //! `run` the loop (`calls`, `events`, `turns`, `reload`, `collecting` and `coordinating` are its parts), `contents` what there is to
 //! serve, `saved` what of it outlives a restart, `opening` the blocking work before a content can be served; `policy` who may offer
 //! contents to a node that collects, `disk_space` whether there is room for them; `protocol`, `control` and `client` are the socket; `status`, `rates`,
-//! `metrics` and `http` tell how things stand. Invariant: one control socket belongs to one node. Absent here: printing,
+//! `metrics` and `page` tell how things stand. Invariant: one control socket belongs to one node. Absent here: printing,
 //! arguments.
 
 pub mod limits;
@@ -31,8 +31,8 @@ mod status;
 
 mod admission_files;
 mod control;
-mod http;
 mod metrics;
+mod page;
 mod signals;
 
 mod calls;

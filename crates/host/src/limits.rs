@@ -1,4 +1,4 @@
-//! Limits of a long-running process: configuration, control socket, metrics, lists.
+//! Limits of a long-running process: configuration, control socket, lists.
 
 use std::time::Duration;
 
@@ -24,14 +24,6 @@ pub const CONTROL_CLIENTS_MAX: usize = 16;
 pub const CONTROL_PATH_LEN_MAX: usize = 98;
 /// Silence after which a control client is let go.
 pub const CONTROL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Clients of the metrics page at once; further ones wait.
-pub const METRICS_CLIENTS_MAX: usize = 16;
-/// Longest time for the head of a request for the metrics page.
-pub const METRICS_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time for a request for the metrics page and its answer.
-pub const METRICS_TIMEOUT: Duration = Duration::from_secs(20);
-/// Longest head of a request for the metrics page, bytes.
-pub const METRICS_HEAD_LEN_MAX: usize = 16 << 10;
 /// Chunk buffers of everything that a node fetches, bytes.
 pub const NODE_BUFFERS_LEN: u64 = 64 << 20;
 /// What QUIC holds of all links of such a node, bytes each way.
@@ -50,5 +42,4 @@ pub const UNHEARD_OFFER_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 pub const WANTED_SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
 const _: () = assert!(CONTENTS_MAX * 2 <= CACHE_FILES_MAX);
-const _: () = assert!(METRICS_HEAD_TIMEOUT.as_secs() < METRICS_TIMEOUT.as_secs());
 const _: () = assert!(LINK_FINISH_TIMEOUT.as_secs() < NODE_STOP_TIMEOUT.as_secs());

@@ -9,9 +9,6 @@ use prometheus_client::registry::Registry;
 
 use super::protocol::{ContentState, ContentStatus, Status};
 
-/// The content type of what [`encode`] returns.
-pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// The text.
 pub(super) fn encode(status: &Status) -> String {
     let mut registry = Registry::with_prefix("swarm");

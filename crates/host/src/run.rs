@@ -18,8 +18,8 @@ use super::config::Config;
 use super::contents::{Contents, Entry, EntryId};
 use super::control::{Call, ControlSocket};
 use super::coordinating::{self, Coordinating, next_neighbours};
-use super::http;
 use super::opening::{Opened, Opener, Refusal};
+use super::page::AskedNode;
 use super::rates::RecentRates;
 use super::reputations::Reputations;
 use super::saved::{Saved, SavedError};
@@ -209,7 +209,7 @@ impl Service {
         tasks.spawn(Arc::clone(&self.control).serve(calls.clone(), ending.clone(), tasks.clone()));
         let metrics_listen = self.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(metrics) = self.metrics {
-            tasks.spawn(http::serve(metrics, calls, ending.clone(), tasks.clone()));
+            tasks.spawn(swarm_pages::serve(metrics, AskedNode(calls), ending.clone(), tasks.clone()));
         }
         let coordinating = match self.coordinator {
             Some(coordinator) => Some(coordinator.enter(&self.endpoint).await),

@@ -354,3 +354,35 @@ fn a_library_of_two_is_made_by_one_command_at_each() {
     again.signal(Signal::Terminate);
     again.end().expect_code(130);
 }
+
+#[test]
+fn explain_says_whether_the_bytes_of_a_path_can_come() {
+    let team = Team::new("abc");
+    team.keep('a', &json!({}));
+    team.subscribe('b', &json!({"exclude": ["film.bin"]}));
+    team.subscribe('c', &json!({}));
+    "abc".chars().for_each(|letter| team.start(letter));
+    // All know each other's keys from then on.
+    team.write("a/lib/first", "text");
+    team.until_text("bc", "first", "text");
+    team.until("all are linked", || team.peer_status('c', 'b')["connected"] == true);
+    team.stop('c');
+    team.file("a/lib/film.bin", 2 << 20);
+    team.until("the film is told", || team.library('b')["bytes"].as_u64() >= Some(2 << 20));
+    team.write("a/lib/page", "text");
+    team.until_text("b", "page", "text");
+    team.stop('a');
+    team.start('c');
+    team.until_text("c", "page", "text");
+    let explained = || team.printed('c', args!["explain", "lib:/film.bin"]);
+    team.until_shown("nobody has the bytes", explained, |text| {
+        text.contains("waiting: no connected peer has its bytes (none came for 1")
+    });
+    team.until("the status says so, too", || {
+        let activity = team.library('c')["activity"].to_string();
+        activity.contains("no connected peer has all files of 1 commit: nothing came for ")
+    });
+    team.start('a');
+    team.until("they come", || team.is_there("c/lib/film.bin"));
+    assert!(!explained().contains("waiting"), "{}", explained());
+}

@@ -10,6 +10,7 @@ mod deltas;
 mod elsewhere;
 mod finding;
 mod integrity;
+mod metrics;
 mod mounts;
 mod reload;
 mod restarts;

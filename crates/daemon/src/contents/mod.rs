@@ -8,6 +8,10 @@
 
 mod filling;
 mod opening;
+mod supply;
+
+pub(crate) use supply::Lacking;
+pub use supply::Supply;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -32,6 +36,7 @@ use crate::library::{Input as LibraryInput, LibraryHandle};
 use crate::limits::{FETCHES_MAX, FILES_JOINED_MAX, JOINED_MAX, LINKS_MAX};
 use filling::Asking;
 use opening::{Assigned, Opened, Served};
+use supply::Sought;
 
 /// What the contents are told.
 pub(crate) enum Input {
@@ -52,6 +57,8 @@ pub(crate) enum Input {
     PeerCame(LibraryKey),
     /// A peer serves contents.
     Serving { source: Source, contents: Vec<ContentId> },
+    /// Whether the bytes of a file can come; `None` if nothing fetches them yet.
+    Supply { file: ContentHash, reply: oneshot::Sender<Option<Supply>> },
     /// The libraries there are.
     Libraries(BTreeMap<LibraryKey, LibraryHandle>),
 }
@@ -78,6 +85,11 @@ pub(crate) struct Contents {
     waiting: VecDeque<(LibraryKey, ContentId)>,
     /// What is wanted of each content that waits or is fetched.
     wanted: BTreeMap<ContentId, BTreeSet<ContentHash>>,
+    /// What peers are asked for, and how far it came.
+    sought: BTreeMap<ContentId, Sought>,
+    /// What no linked peer has, by library, as it was seen last.
+    lacking: watch::Sender<BTreeMap<LibraryKey, Lacking>>,
+    looked_at: Instant,
     /// Fetches that came to nothing, and are tried again.
     retries: BTreeMap<ContentId, Retry>,
     outputs: mpsc::Sender<Output>,
@@ -137,6 +149,9 @@ impl Contents {
             leaving: BTreeMap::new(),
             waiting: VecDeque::new(),
             wanted: BTreeMap::new(),
+            sought: BTreeMap::new(),
+            lacking: watch::channel(BTreeMap::new()).0,
+            looked_at: clock::moment(),
             retries: BTreeMap::new(),
             outputs,
             tasks: JoinSet::new(),
@@ -187,6 +202,10 @@ impl Contents {
                         self.node.add_source(content, source.clone(), Purpose::Offered).await;
                     }
                 }
+            }
+            Input::Supply { file, reply } => {
+                // Who asked may be gone.
+                let _ = reply.send(self.supply(&file).await);
             }
             Input::Libraries(libraries) => self.libraries = libraries,
         }
@@ -461,6 +480,7 @@ impl Contents {
     }
 
     async fn seek(&mut self, library: LibraryKey, content: ContentId) {
+        self.sought.entry(content).or_insert_with(|| Sought::new(library));
         if let Some(joined) = self.joined.get_mut(&content) {
             joined.sought_at = Some(clock::moment());
         }
@@ -536,6 +556,7 @@ impl Contents {
     /// What was wanted of a content is here. What is wanted since then is fetched by another opening.
     fn on_completed(&mut self, content: ContentId) {
         self.retries.remove(&content);
+        self.sought.remove(&content);
         let Some(joined) = self.joined.get_mut(&content).filter(|joined| joined.is_fetching) else { return };
         (joined.is_fetching, joined.used_at) = (false, clock::moment());
         let mut wanted = self.wanted.remove(&content).unwrap_or_default();
@@ -581,6 +602,7 @@ impl Contents {
     }
 
     async fn on_tick(&mut self) {
+        self.look_for_lacking().await;
         let is_fetching = |(_, joined): &(&ContentId, &Joined)| joined.is_fetching;
         let fetching: Vec<ContentId> =
             self.joined.iter().filter(is_fetching).map(|(content, _)| *content).collect();

@@ -14,6 +14,7 @@ use super::error::LibraryError;
 use super::session::Session;
 use super::undoing::{AuthorView, TakenBackView};
 use super::verifying::VerifyView;
+use crate::contents::Supply;
 
 /// A question, or an order, to one library.
 #[derive(Clone, Debug)]
@@ -167,8 +168,11 @@ pub struct PathView {
     pub place: Option<String>,
     /// Whether it is left out by the selection.
     pub is_left_out: bool,
-    /// Whether its bytes are on their way.
+    /// Whether it waits for its bytes.
     pub is_waiting: bool,
+    /// Whether these can come, as far as it is known.
+    #[serde(default)]
+    pub supply: Option<Supply>,
 }
 
 /// A version of a path.

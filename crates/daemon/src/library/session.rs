@@ -374,6 +374,7 @@ impl Session {
             place: self.overlay.file_path(path).map(|place| place.to_string_lossy().into_owned()),
             is_left_out: self.ignore.is_ignored(path, entry.is_some_and(|entry| entry.is_folder())),
             is_waiting,
+            supply: None,
         })
     }
 

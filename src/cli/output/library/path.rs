@@ -6,7 +6,7 @@ use super::super::sync::{Names, run_line, time_of_ns};
 use super::short;
 use super::status::lock_line;
 use swarm_core::base::{ByteLen, Shown};
-use swarm_daemon::{LockStatus, PathView, VersionLine};
+use swarm_daemon::{LockStatus, PathView, Supply, VersionLine};
 use swarm_pair::ChangeView;
 
 /// All of it: what stands here, who made which version, who holds what, what runs did.
@@ -39,7 +39,7 @@ pub(in crate::cli) fn path_text(
         text += "  left out by the patterns of this node\n";
     }
     if view.is_waiting {
-        text += "  waiting: its bytes are on their way, or no connected peer has them\n";
+        let _ = writeln!(text, "  waiting: {}", supply_text(view.supply));
     }
     for node in &view.held_by {
         let _ = writeln!(text, "  held: a change by {} waits for votes (swarm approvals)", short(node));
@@ -52,6 +52,24 @@ pub(in crate::cli) fn path_text(
         let _ = writeln!(text, "  {}", run_line(deed, &names));
     }
     text
+}
+
+/// Whether the bytes of a file that waits can come.
+fn supply_text(supply: Option<Supply>) -> String {
+    match supply {
+        Some(Supply::Coming) => "its bytes are on their way".to_owned(),
+        Some(Supply::Asked { seconds }) => {
+            format!("peers are asked for its bytes; none came for {seconds} s")
+        }
+        None | Some(Supply::Queued { ahead: 0 }) => "its bytes are fetched next".to_owned(),
+        Some(Supply::Queued { ahead }) => format!("the files of {ahead} other commits are fetched first"),
+        Some(Supply::Nobody { seconds }) => format!(
+            "no connected peer has its bytes (none came for {seconds} s); they come as soon as a peer that has them is connected"
+        ),
+        Some(Supply::Failing) => {
+            "fetching its bytes failed on this machine, and is tried again (swarm status says why)".to_owned()
+        }
+    }
 }
 
 fn version_line(version: &VersionLine) -> String {

@@ -11,8 +11,8 @@ use super::super::output;
 use super::{
     absolute, all_known, answer, files, known, odd, place, status, status_if_running, until_taken_over,
 };
-use swarm_core::base::Category;
-use swarm_daemon::{Answer, LibraryStatus, Request, Status};
+use swarm_core::base::{Category, Shown};
+use swarm_daemon::{Answer, LibraryStatus, PeerStatus, Request, Status};
 use swarm_daemon_files::{ApprovalsChange, Guid, NewMount};
 
 pub(in super::super) fn run(command: LibraryCommand, global: &Global) -> Result<(), Failure> {
@@ -100,7 +100,7 @@ pub(super) fn guid(wanted: Option<&str>) -> Result<Guid, Failure> {
 
 /// Waits until this machine and the connected peers have the same, or somebody has to decide something.
 fn until_same(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
-    let mut looks = 0;
+    let (mut looks, mut disputed_looks, mut said) = (0, 0, String::new());
     loop {
         let status = status(&of.folder, global)?;
         let Some(library) = find(&status, &of.library) else {
@@ -111,8 +111,21 @@ fn until_same(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
             return Err(Failure::new(Category::Undecided, message));
         }
         looks = if is_same(library, &status) { looks + 1 } else { 0 };
-        if looks >= SAME_LOOKS {
+        if looks >= SAME_LOOKS && library.conflicts == 0 {
             return Ok(());
+        }
+        // What others change goes on coming meanwhile; a conflict stays until somebody decides it.
+        disputed_looks = if library.conflicts > 0 { disputed_looks + 1 } else { 0 };
+        if disputed_looks >= DISPUTED_LOOKS {
+            let count = output::count(library.conflicts as usize, "conflict");
+            let message =
+                format!("{count} in `{0}` waiting for a decision: see `swarm conflicts`", library.name);
+            return Err(Failure::new(Category::Undecided, message));
+        }
+        let line = waiting_for(library, &status);
+        if line != said && looks == 0 {
+            output::note(&line);
+            said = line;
         }
         std::thread::sleep(SAME_INTERVAL);
     }
@@ -120,6 +133,23 @@ fn until_same(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
 
 fn find<'a>(status: &'a Status, which: &str) -> Option<&'a LibraryStatus> {
     status.libraries.iter().find(|library| library.name == which || library.guid == which)
+}
+
+/// What is not done yet: here, or at the first peer that is behind.
+fn waiting_for(here: &LibraryStatus, status: &Status) -> String {
+    if here.state != "up to date" {
+        return format!("{}: {} % here", here.state, here.percent);
+    }
+    let behind = |peer: &&PeerStatus| {
+        let mut libraries = peer.libraries.iter().filter(|library| library.guid == here.guid);
+        peer.connected && libraries.any(|library| !library.is_level || library.percent != "100.0")
+    };
+    match status.peers.iter().find(behind) {
+        Some(peer) => {
+            format!("up to date here; waiting for {} ({})", Shown(&peer.name), Shown(&peer.address))
+        }
+        None => "up to date".to_owned(),
+    }
 }
 
 /// Whether the connected peers and this machine have all of the same commits.
@@ -263,6 +293,8 @@ fn select(of: &LibraryArgs, patterns: &PatternArgs, global: &Global) -> Result<(
 
 /// Looks at which all have the same, before that is believed: a change that was just made is heard of within them.
 pub(super) const SAME_LOOKS: u32 = 5;
+/// A conflict that stands for so many looks waits for a person.
+const DISPUTED_LOOKS: u32 = 10;
 pub(super) const SAME_INTERVAL: std::time::Duration = std::time::Duration::from_millis(300);
 /// Entries that are asked for at once.
 const PAGE_ENTRIES: usize = 4096;

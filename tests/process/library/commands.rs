@@ -262,6 +262,8 @@ fn a_conflict_is_shown_and_decided() {
     assert!(shown.contains("text") && shown.contains("keep-both"), "{shown}");
     let screen = team.printed(asked, args!["status"]);
     assert!(screen.contains(&format!("{name}: 2 conflicts: swarm conflicts {word}")), "{screen}");
+    let waited = team.run(asked, args!["library", "sync", name, "--wait"]).expect_code(9);
+    assert!(waited.err.iter().any(|line| line.contains("2 conflicts")), "{:?}", waited.err);
     let at = |path: &str| format!("{name}:/{path}");
     team.run(asked, args!["resolve", name, "local"]).expect_code(2);
     team.run(asked, args!["resolve", at("text"), "perhaps"]).expect_code(2);

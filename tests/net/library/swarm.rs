@@ -60,7 +60,7 @@ fn eight_daemons_have_what_one_got_little_later_than_its_uplink_takes() {
 /// Bytes of all files, which eight disks hold: for figures, `SWARM_NET_LIBRARY` says how many MiB.
 fn content_len() -> u64 {
     let asked = std::env::var("SWARM_NET_LIBRARY").ok().map(|mib| mib.parse().expect("a number"));
-    asked.unwrap_or(if is_long() { 1024 } else { 64 }) * MIB
+    asked.unwrap_or(if is_long() { 256 } else { 64 }) * MIB
 }
 
 const DAEMONS: usize = 8;

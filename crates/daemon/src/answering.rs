@@ -394,6 +394,9 @@ fn library_status(
     for (path, why) in &state.refused {
         error(path, "refused", why);
     }
+    for (path, why) in &state.unseen {
+        error(path, "not-synced", why);
+    }
     for path in state.rotten.keys() {
         error(
             path.as_str(),

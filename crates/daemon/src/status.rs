@@ -43,7 +43,7 @@ pub struct StatusError {
     pub guid: String,
     /// Which file; empty for the whole library.
     pub file: String,
-    /// What it is: `hash-mismatch`, `refused`, `fetch`, `stopped`, `equivocation`.
+    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`.
     pub issue: String,
     /// For people.
     pub detail: String,

@@ -186,3 +186,31 @@ fn space_that_is_to_stay_free_stays_free() {
     team.set('b', "config.json", &config);
     team.until("all is there", || dir.join("big.bin").exists());
 }
+
+#[test]
+fn what_cannot_be_part_of_a_library_is_named_and_all_else_is_synced() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let team = Team::sharing("ab");
+    team.write("a/lib/before.txt", "before");
+    team.until_text("b", "before.txt", "before");
+    let odd = team.path("a/lib").join(std::ffi::OsStr::from_bytes(b"odd \xff"));
+    fs::write(&odd, "x").expect("a place");
+    let link = team.path("a/lib/link");
+    std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(b"to \xff"), &link).expect("a place");
+    team.write("a/lib/after.txt", "after");
+    team.until_text("b", "after.txt", "after");
+    let named = || {
+        let errors = team.status('a')["errors"].as_array().expect("a list").clone();
+        let of_disk = errors.into_iter().filter(|error| error["issue"] == "not-synced");
+        let mut files: Vec<String> =
+            of_disk.map(|error| error["file"].as_str().expect("text").to_owned()).collect();
+        files.sort();
+        files
+    };
+    team.until_shown("both are named", named, |files| {
+        files.len() == 2 && files[0] == "link" && files[1].starts_with("odd ")
+    });
+    fs::remove_file(&odd).expect("it is there");
+    fs::remove_file(&link).expect("it is there");
+    team.until_shown("nothing is named any more", named, Vec::is_empty);
+}

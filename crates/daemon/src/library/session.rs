@@ -9,16 +9,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use swarm_core::base::NodeId;
+use swarm_core::base::{NodeId, Shown};
 use swarm_core::manifest::SigningKey;
 use swarm_files::{BlobFolder, Digests, GatheredStore, KeptVersion};
 use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId, Kind, Op,
-    OpKind, PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source,
-    Tally, TreePath, expired, keep_texts, observe_side, propose,
+    Beside, Blind, BlindWhy, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId,
+    Kind, Op, OpKind, PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId,
+    Side, Source, Tally, TreePath, expired, keep_texts, observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
@@ -53,6 +53,8 @@ pub(crate) struct Session {
     whiteouts: Arc<StoredWhiteouts>,
     ignore: IgnoreRules,
     blind: PerSide<Vec<Blind>>,
+    /// Entries that the last looks could not take up, and why.
+    pub(super) unseen: BTreeMap<String, String>,
     stop: Arc<AtomicBool>,
     last_run_ms: u64,
     /// What others have where this node has conflicts.
@@ -139,6 +141,7 @@ impl Session {
             whiteouts,
             ignore,
             blind,
+            unseen: BTreeMap::new(),
             stop,
             last_run_ms: 0,
             disputed: BTreeSet::new(),
@@ -194,11 +197,18 @@ impl Session {
         match places {
             None => {
                 let tally = self.observe(None, thorough)?;
+                self.unseen.clear();
+                self.note_unseen(&tally);
                 self.blind.local = tally.blind;
             }
             Some(places) => {
                 for place in places {
                     let tally = self.observe(Some(place), thorough)?;
+                    let at = Shown(place.as_str()).to_string();
+                    self.unseen.retain(|path, _| {
+                        path.strip_prefix(&at).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/'))
+                    });
+                    self.note_unseen(&tally);
                     self.blind.local.retain(|blind| !blind.path.is_at_or_below(place));
                     self.blind.local.extend(tally.blind);
                 }
@@ -206,6 +216,18 @@ impl Session {
         }
         self.digests.store(&mut self.book)?;
         Ok(())
+    }
+
+    /// What is written to at this moment is seen by the next look.
+    fn note_unseen(&mut self, tally: &Tally) {
+        let blind = tally.blind.iter().filter(|blind| blind.why != BlindWhy::Changing);
+        let blind = blind.map(|blind| (blind.path.to_string(), blind.why.to_string()));
+        let unnamed = tally.unnamed.iter().map(|(path, why)| (path.clone(), why.to_string()));
+        for (path, why) in blind.chain(unnamed) {
+            if self.unseen.len() < UNSEEN_MAX {
+                self.unseen.insert(path, why);
+            }
+        }
     }
 
     fn observe(&mut self, place: Option<&TreePath>, thorough: bool) -> Result<Tally, LibraryError> {
@@ -760,6 +782,8 @@ const CHUNK_VALUES: &str = "chunk-values";
 const REPLANS_MAX: usize = 4;
 /// Runs that are remembered with their deeds.
 const RUNS_KEPT: u32 = 1000;
+/// Entries that could not be taken up and are named.
+const UNSEEN_MAX: usize = 100;
 /// Refused operations that a report names.
 const REFUSED_MAX: usize = 100;
 /// Disputes that are looked at in one pass.

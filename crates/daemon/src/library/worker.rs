@@ -94,6 +94,8 @@ pub(crate) struct LibraryState {
     pub(crate) held_here: Option<u64>,
     /// Operations that were refused in the last pass.
     pub(crate) refused: Vec<(String, String)>,
+    /// Entries on this disk that are no part of the library, and why.
+    pub(crate) unseen: BTreeMap<String, String>,
     /// Files whose bytes are wrong on this disk, and what they are to be.
     pub(crate) rotten: BTreeMap<TreePath, ContentHash>,
     /// Authors that signed two histories.
@@ -595,6 +597,7 @@ impl Worker {
                 }
             }
             self.known.is_scanned = true;
+            self.known.unseen.clone_from(&self.session.unseen);
         }
         if let Some(trouble) = self.missing_history()? {
             self.known.trouble = Some(trouble);

@@ -5,6 +5,7 @@ use super::super::failure::Failure;
 use super::super::output;
 use super::super::password;
 use super::{files, status, status_if_running};
+use swarm_core::base::{Category, Shown};
 use swarm_daemon::PeerStatus;
 use swarm_daemon_files::{DaemonFolder, NewPeer, Peer, Secret};
 
@@ -16,7 +17,9 @@ pub(in super::super) fn run(command: &PeerCommand, global: &Global) -> Result<()
         PeerCommand::Trust(args) => set_trusted(args, true, global),
         PeerCommand::Untrust(args) => set_trusted(args, false, global),
         PeerCommand::Remove(args) => {
-            files(&args.folder, global)?.remove_peer(&args.peer)?;
+            let mut folder = files(&args.folder, global)?;
+            let which = in_files(&folder, args, global)?;
+            folder.remove_peer(&which)?;
             Ok(())
         }
     }
@@ -43,7 +46,10 @@ fn set_trusted(args: &PeerArgs, trusted: bool, global: &Global) -> Result<(), Fa
     let mut folder = files(&args.folder, global)?;
     match told(&folder, args, global)?.filter(|_| trusted) {
         Some(peer) => folder.add_peer(&peer)?,
-        None => folder.set_peer_trusted(&args.peer, trusted)?,
+        None => {
+            let which = in_files(&folder, args, global)?;
+            folder.set_peer_trusted(&which, trusted)?
+        }
     };
     if !trusted {
         output::note(
@@ -51,6 +57,35 @@ fn set_trusted(args: &PeerArgs, trusted: bool, global: &Global) -> Result<(), Fa
         );
     }
     Ok(())
+}
+
+/// How the files name a peer that is given as they have it, by the first digits of its key, or by the name that it has in the status.
+fn in_files(folder: &DaemonFolder, args: &PeerArgs, global: &Global) -> Result<String, Failure> {
+    let status = status_if_running(&args.folder, global)?;
+    let called: Vec<String> = status
+        .iter()
+        .flat_map(|status| &status.peers)
+        .filter(|peer| peer.name == args.peer)
+        .filter_map(|peer| peer.node.clone())
+        .collect();
+    let is_it = |peer: &&Peer| {
+        let node = peer.node.map(|node| node.to_string()).unwrap_or_default();
+        let is_begun = args.peer.len() >= NODE_DIGITS_MIN && node.starts_with(&args.peer);
+        is_begun || called.contains(&node) || peer.name.as_ref() == Some(&args.peer)
+    };
+    let found: Vec<&Peer> = folder.peers().iter().filter(is_it).collect();
+    match found.as_slice() {
+        [peer] => Ok(peer.node.map_or_else(|| args.peer.clone(), |node| node.to_string())),
+        [] => Ok(args.peer.clone()),
+        [..] => {
+            let message = format!(
+                "{} peers are called `{}`: name one by its address or NODEID",
+                found.len(),
+                Shown(&args.peer)
+            );
+            Err(Failure::new(Category::Usage, message))
+        }
+    }
 }
 
 /// A peer that is not in the files: one that others told of, or that linked itself.
@@ -62,7 +97,8 @@ fn told(folder: &DaemonFolder, args: &PeerArgs, global: &Global) -> Result<Optio
     let is_it = |peer: &PeerStatus| {
         let is_named = peer.name == args.peer || peer.address == args.peer;
         is_named
-            || peer.node.as_deref().is_some_and(|node| node.starts_with(&args.peer) && args.peer.len() >= 8)
+            || (args.peer.len() >= NODE_DIGITS_MIN
+                && peer.node.as_deref().is_some_and(|node| node.starts_with(&args.peer)))
     };
     let found: Vec<(&PeerStatus, &String)> = status
         .peers
@@ -109,3 +145,6 @@ fn of_file(peer: &Peer) -> PeerStatus {
         ..PeerStatus::default()
     }
 }
+
+/// As many digits of a key as tables show.
+const NODE_DIGITS_MIN: usize = 8;

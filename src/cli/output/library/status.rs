@@ -204,7 +204,8 @@ PEER                      NODE      TRUST      LINK
 10.0.0.2:8000             aabbccdd  trusted    connected
   Lib 1: 100.0 %
   offers Scans (s1)
-anna                      -         untrusted  no answer
+anna                      -         untrusted  away
+  no answer
 ",
         );
     }

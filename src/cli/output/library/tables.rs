@@ -44,19 +44,12 @@ pub(in crate::cli) fn library_peers_table(peers: &[PeerStatus]) -> String {
             (name, "") => name.to_owned(),
             (name, address) => format!("{name} {address}"),
         };
-        let link = match (&peer.trouble, peer.connected) {
-            (_, true) => "connected",
-            (Some(why), false) => why,
-            (None, false) => "away",
-        };
+        let link = if peer.connected { "connected" } else { "away" };
         let node = peer.node.as_deref().map_or_else(|| "-".to_owned(), short);
-        let _ = writeln!(
-            table,
-            "{:<26}{node:<10}{:<11}{}",
-            column(&who, 25),
-            column(&peer.trust, 10),
-            Shown(link)
-        );
+        let _ = writeln!(table, "{:<26}{node:<10}{:<11}{}", column(&who, 25), column(&peer.trust, 10), link);
+        if let Some(why) = peer.trouble.as_ref().filter(|_| !peer.connected) {
+            let _ = writeln!(table, "  {}", Shown(why));
+        }
         if !peer.told_by.is_empty() {
             let who: Vec<String> = peer.told_by.iter().map(|node| short(node)).collect();
             let _ = writeln!(table, "  told of by {}", who.join(", "));

@@ -214,3 +214,25 @@ fn what_cannot_be_part_of_a_library_is_named_and_all_else_is_synced() {
     fs::remove_file(&link).expect("it is there");
     team.until_shown("nothing is named any more", named, Vec::is_empty);
 }
+
+#[test]
+fn a_link_in_the_place_of_the_folder_for_fetches_leads_nowhere() {
+    let team = Team::sharing("ab");
+    team.write("a/lib/before.txt", "before");
+    team.until_text("b", "before.txt", "before");
+    team.stop('b');
+    fs::create_dir(team.path("outside")).expect("a place");
+    let fetched = team.path("b/lib/.swarm/fetched");
+    let _ = fs::remove_dir_all(&fetched);
+    std::os::unix::fs::symlink("../../../outside", &fetched).expect("a place");
+    team.file("a/lib/film", 2 * MIB);
+    team.start('b');
+    team.until("the link is named", || {
+        let errors = team.status('b')["errors"].to_string();
+        errors.contains("is a symbolic link")
+    });
+    assert_eq!(fs::read_dir(team.path("outside")).expect("it is there").count(), 0);
+    fs::remove_file(&fetched).expect("it is there");
+    team.until_same("ab");
+    assert!(team.is_there("b/lib/film"));
+}

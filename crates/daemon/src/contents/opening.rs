@@ -99,6 +99,7 @@ pub(super) fn open(
         manifest
     };
     let FetchedFolder { dir, min_free } = fetched.clone().unwrap_or_default();
+    check_is_inside(&dir)?;
     let geometry = manifest.geometry().clone();
     let opened = GatheredStore::open(manifest, &is_wanted, places, &dir, wall_clock);
     let (store, gathered) = opened.map_err(|error| error.to_string())?;
@@ -120,6 +121,15 @@ pub(super) fn remove_leftovers(fetched: &Path, used: &BTreeSet<ContentId>) {
         if content.is_some_and(|content| !used.contains(&content)) {
             let _ = std::fs::remove_dir_all(folder.path());
         }
+    }
+}
+
+/// A link in the place of the folder would lead out of the library.
+fn check_is_inside(dir: &Path) -> Result<(), String> {
+    let is_link = |path: &&Path| path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+    match std::iter::once(dir).chain(dir.parent()).find(is_link) {
+        Some(link) => Err(format!("`{}` is a symbolic link: remove it", Shown(link))),
+        None => Ok(()),
     }
 }
 

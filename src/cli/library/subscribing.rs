@@ -20,7 +20,7 @@ pub(in super::super) fn subscribe(args: &SubscribeArgs, global: &Global) -> Resu
     let guid = if args.library.starts_with(SCHEME) {
         accept(args, global)?
     } else {
-        find(&args.library, status.as_ref())?
+        find(&args.library, offering(args, status.clone(), global)?.as_ref())?
     };
     let new = NewSubscription {
         guid,
@@ -89,6 +89,27 @@ fn accept(args: &SubscribeArgs, global: &Global) -> Result<Guid, Failure> {
     Err(invitation.not_offered(trouble_of(&super::status(&args.folder, global)?)))
 }
 
+/// The status once a connected peer offers the library. A daemon that left it a moment ago hears of the offer a moment later.
+fn offering(
+    args: &SubscribeArgs,
+    status: Option<Status>,
+    global: &Global,
+) -> Result<Option<Status>, Failure> {
+    let mut status = status;
+    for _ in 0..OFFER_LOOKS {
+        let Some(known) = &status else { return Ok(None) };
+        let mut connected = known.peers.iter().filter(|peer| peer.connected).peekable();
+        let has_none = connected.peek().is_none();
+        let mut offered = connected.flat_map(|peer| &peer.libraries);
+        if has_none || offered.any(|library| library.name == args.library || library.guid == args.library) {
+            break;
+        }
+        std::thread::sleep(SAME_INTERVAL);
+        status = status_if_running(&args.folder, global)?;
+    }
+    Ok(status)
+}
+
 /// The library of this name or GUID that a peer offers; a GUID that nobody offers yet may be followed, too.
 fn find(which: &str, status: Option<&Status>) -> Result<Guid, Failure> {
     let offered = status.iter().flat_map(|status| &status.peers).flat_map(|peer| &peer.libraries);
@@ -109,7 +130,7 @@ fn find(which: &str, status: Option<&Status>) -> Result<Guid, Failure> {
     };
     if guids.is_empty() && status.is_some() && Guid::from_str(guid).is_ok() {
         output::note(format_args!(
-            "no connected peer offers `{guid}` to this node yet: it is followed as a GUID"
+            "no connected peer offers `{guid}` to this node yet (`swarm peer ls` shows what they offer): it is followed as a GUID"
         ));
     }
     Guid::from_str(guid).map_err(|_| {
@@ -119,3 +140,6 @@ fn find(which: &str, status: Option<&Status>) -> Result<Guid, Failure> {
         Failure::new(Category::NoSource, message)
     })
 }
+
+/// Three seconds.
+const OFFER_LOOKS: u32 = 10;

@@ -10,7 +10,7 @@ use crate::support::{Outcome, Process, Signal, args};
 
 impl Team {
     /// Runs a command for a daemon's folder.
-    fn run(&self, letter: char, mut args: Vec<std::ffi::OsString>) -> Outcome {
+    pub(super) fn run(&self, letter: char, mut args: Vec<std::ffi::OsString>) -> Outcome {
         args.extend(args!["--dir", self.path(&letter.to_string())]);
         self.world.run(&args)
     }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{GUID, Team};
+use crate::support::args;
 
 /// Two daemons with three files, of which one stands in a folder.
 fn team() -> Team {
@@ -38,6 +39,14 @@ fn a_library_that_gets_another_folder_is_fetched_into_it() {
     team.set('b', "subscriptions.json", &json!([]));
     team.until("it is left", || team.library('b').is_null());
     team.set('b', "subscriptions.json", &json!([{"guid": GUID, "localSyncDir": "other"}]));
+    has_all(&team, "b/other");
+}
+
+#[test]
+fn whoever_leaves_a_library_takes_it_up_again_at_once_in_another_folder() {
+    let team = team();
+    team.run('b', args!["unsubscribe", "lib"]).expect_code(0);
+    team.run('b', args!["subscribe", "Lib 1", team.path("b/other")]).expect_code(0);
     has_all(&team, "b/other");
 }
 

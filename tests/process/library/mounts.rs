@@ -236,3 +236,19 @@ fn a_link_in_the_place_of_the_folder_for_fetches_leads_nowhere() {
     team.until_same("ab");
     assert!(team.is_there("b/lib/film"));
 }
+
+#[test]
+fn a_disk_that_is_mounted_over_a_folder_stops_its_library_until_it_is_gone() {
+    let team = Team::sharing("ab");
+    team.write("a/lib/before.txt", "before");
+    team.until_text("b", "before.txt", "before");
+    team.until_same("ab");
+    let Some(disk) = Tmpfs::mount(&team.path("b/lib"), "size=2m") else { return };
+    team.until("it stops", || team.library('b')["state"] == "stopped");
+    team.write("b/lib/on the other disk.txt", "other");
+    team.write("a/lib/meanwhile.txt", "meanwhile");
+    drop(disk);
+    team.until_text("b", "meanwhile.txt", "meanwhile");
+    let same = team.until_same("ab");
+    assert_eq!(same.len(), 2, "{same:?}");
+}

@@ -337,7 +337,9 @@ impl Worker {
 
     fn on_tick(&mut self, due: &mut Due) {
         due.tally = true;
-        if self.known.trouble.is_some() || self.is_complete_look_due {
+        // No event tells that another disk was mounted over a folder.
+        let has_gone = self.session.overlay.check(&[]).is_err();
+        if has_gone || self.known.trouble.is_some() || self.is_complete_look_due {
             due.look(None);
         }
         if !self.known.refused.is_empty() {

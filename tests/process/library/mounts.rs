@@ -252,3 +252,17 @@ fn a_disk_that_is_mounted_over_a_folder_stops_its_library_until_it_is_gone() {
     let same = team.until_same("ab");
     assert_eq!(same.len(), 2, "{same:?}");
 }
+
+#[test]
+fn a_damaged_memory_of_the_folders_stops_a_library_and_the_way_out_is_told() {
+    let team = Team::sharing("a");
+    team.write("a/lib/x.txt", "x");
+    team.until("it is known", || team.library('a')["files"] == 1);
+    team.stop('a');
+    let memory = format!("a/.swarm/libraries/{GUID}/mounts.json");
+    team.write(&memory, "");
+    team.start('a');
+    team.until("the way out is told", || team.status('a')["errors"].to_string().contains("remove this file"));
+    fs::remove_file(team.path(&memory)).expect("it is there");
+    team.until("it goes on", || team.library('a')["state"] == "up to date");
+}

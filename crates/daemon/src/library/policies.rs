@@ -44,7 +44,10 @@ impl ToldPolicies {
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("policies.json");
         let texts: Vec<Text> = match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text)?,
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| {
+                let way_out = "remove this file: peers tell their policies again";
+                io::Error::new(io::ErrorKind::InvalidData, format!("{error}: {way_out}"))
+            })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };

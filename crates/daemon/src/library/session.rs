@@ -725,7 +725,7 @@ impl Mounting<'_> {
         let known_path = self.folder.join(MOUNTS);
         let known: Vec<MountIdentity> = match std::fs::read(&known_path) {
             Ok(text) => serde_json::from_slice(&text)
-                .map_err(|error| LibraryError::state(&known_path, "read")(error.into()))?,
+                .map_err(|error| LibraryError::state(&known_path, "read")(damaged(&error)))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(LibraryError::state(&known_path, "read")(error)),
         };
@@ -756,6 +756,12 @@ impl Mounting<'_> {
         write_durably(&known_path, &text).map_err(LibraryError::state(&known_path, "write"))?;
         Ok(overlay)
     }
+}
+
+/// What was remembered of the folders says nothing any more.
+fn damaged(error: &serde_json::Error) -> std::io::Error {
+    let way_out = "see that the folders of the library are the right ones, then remove this file";
+    std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{error}: {way_out}"))
 }
 
 /// A thread for one piece of work, while the caller's does the other.

@@ -52,6 +52,11 @@ impl Exchange {
     pub(super) async fn on_verified(&mut self, link: u64, user: Option<String>) {
         let Some(linked) = self.links.get_mut(&link) else { return };
         linked.is_verifying = false;
+        // What users.json has may have changed while that was compared.
+        if self.verify(link) {
+            return;
+        }
+        let user = user.filter(|user| self.start.access.check_of(user).is_some());
         if user.is_none() {
             let why = "no user with that name and password".to_owned();
             let refusal = Refusal { library: None, code: RefusalCode::BadCredentials, why };

@@ -61,7 +61,7 @@ impl BlobFolder {
 
     /// Makes a file of a small one that was packed with others. `None` if it is not whole there.
     fn unpack(&self, store: &GatheredStore, hash: &ContentHash) -> Result<Option<PathBuf>, StoreError> {
-        let Some((_, len)) = store.contents().find(|(known, _)| known == hash) else { return Ok(None) };
+        let Some(len) = store.len_of(hash) else { return Ok(None) };
         let Some(mut source) = store.source(hash, false) else { return Ok(None) };
         let name = Path::new(INCOMING).join(UNPACKED);
         let path = self.path.join(&name);

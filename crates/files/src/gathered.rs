@@ -89,7 +89,8 @@ impl GatheredStore {
         whole.into_iter().map(|file| self.hash_of(file)).collect()
     }
 
-    /// The bytes of a content that is whole in the folder, for a replica. If it may be taken, a replica on the same file system moves it.
+    /// The bytes of a content that is whole in the folder, for a replica. If it may be taken, a replica on the same file system moves
+    /// it; a small one stands in a pack with others, and is copied.
     pub fn source(&self, hash: &ContentHash, may_take: bool) -> Option<FetchedSource> {
         self.fetching.as_ref()?.source(self.file_of(hash)?, hash, may_take)
     }
@@ -99,6 +100,11 @@ impl GatheredStore {
         let fetching = self.fetching.as_ref()?;
         let place = fetching.place(self.file_of(hash)?)?;
         Some(fetching.path().join(place.relative))
+    }
+
+    /// The length of a content that it is about.
+    pub(super) fn len_of(&self, hash: &ContentHash) -> Option<u64> {
+        self.file_of(hash).map(|file| self.manifest.file(file).len)
     }
 
     /// The contents that it is about, and their lengths.

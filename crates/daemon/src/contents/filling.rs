@@ -60,8 +60,10 @@ pub(super) fn fill(handle: &LibraryHandle, opened: &mut Opened, asking: &Asking)
         for chunk in opened.store.flush().map_err(|error| error.to_string())? {
             opened.durable.insert(chunk.get());
         }
-        let (len, missing) = (ByteLen(len), ByteLen(filled.missing_len));
-        tracing::info!(%len, %missing, chunks = filled.whole, "a file was filled from older versions");
+        if filled.missing_len < len {
+            let (len, missing) = (ByteLen(len), ByteLen(filled.missing_len));
+            tracing::info!(%len, %missing, chunks = filled.whole, "a file was filled from older versions");
+        }
         kept.extend(filled.kept);
     }
     Ok(kept)

@@ -151,3 +151,28 @@ fn a_small_file_that_is_told_as_whole_survives_any_crash() {
         assert!(pack.windows(data.len()).any(|part| part == data), "{number}");
     }
 }
+
+#[test]
+fn a_mirror_makes_a_file_of_each_small_one() {
+    let library = library();
+    let blobs = std::sync::Arc::new(crate::BlobFolder::open(&library.at("mirror")).unwrap());
+    let places = || std::sync::Arc::clone(&blobs) as std::sync::Arc<dyn crate::Places>;
+    let open = || {
+        let manifest = library.manifest.clone();
+        crate::GatheredStore::open(manifest, &|_| true, places(), &blobs.incoming(), super::far_future)
+            .unwrap()
+    };
+    let (store, _) = open();
+    (0..4).for_each(|number| library.write(&store, number));
+    store.finish().unwrap();
+    for hash in store.take_whole() {
+        blobs.keep(&store, &hash).unwrap();
+        assert!(blobs.has(&hash));
+    }
+    drop(store);
+    let (again, gathered) = open();
+    assert_eq!((gathered.durable.count(), gathered.wanted.count()), (4, 0), "nothing is fetched again");
+    for number in 0..4 {
+        library.read(&again, number).unwrap();
+    }
+}

@@ -10,12 +10,12 @@ use swarm_mounts::MountKind;
 use swarm_sync::{ContentHash, RunId, TreePath};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::asking::Call;
 use crate::clock;
 use crate::contents::{self, Lacking, Supply};
-use crate::control::Call;
 use crate::daemon::{Desk, Running, all_warnings};
 use crate::exchange::{self, PeerLibrary, PeerState};
-use crate::library::{self, Answer, Deciding, Input, LibraryState, PathView, Question};
+use crate::library::{self, Answer, Deciding, Input, LibraryFiles, LibraryState, PathView, Question};
 use crate::policy_words;
 use crate::protocol::{Reply, Request};
 use crate::status::{
@@ -24,7 +24,13 @@ use crate::status::{
 
 /// Answers one call. Libraries are asked in a task of their own: one that is busy holds nobody up.
 pub(crate) async fn answer(desk: &mut Desk, call: Call) {
-    let Call { request, reply } = call;
+    let (request, reply) = match call {
+        Call::Request { request, reply } => (request, reply),
+        Call::Files { library, reply } => {
+            let _ = reply.send(files(desk, &library));
+            return;
+        }
+    };
     let now = match request {
         Request::Status => {
             desk.look_at_traffic().await;
@@ -50,6 +56,21 @@ pub(crate) async fn answer(desk: &mut Desk, call: Call) {
     if let Some(now) = now {
         // Who asked may be gone.
         let _ = reply.send(now);
+    }
+}
+
+/// The files of a library.
+fn files(desk: &Desk, library: &str) -> Result<LibraryFiles, Reply> {
+    let key = find(desk, library)?;
+    match desk.libraries.get(&key) {
+        Some(Running::Works { handle, settings, .. }) => Ok(LibraryFiles::new(
+            settings.name.clone(),
+            settings.guid.to_string(),
+            handle.index_path.clone(),
+            Arc::clone(&handle.places),
+        )),
+        Some(Running::Stands { why, .. }) => Err(Reply::failed(Category::Held, why.clone())),
+        None => Err(Reply::failed(Category::Usage, format!("no library `{library}` here"))),
     }
 }
 

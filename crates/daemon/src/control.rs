@@ -7,19 +7,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::asking::Asker;
 use crate::protocol::{Reply, Request};
 use swarm_core::base::Category;
-
-/// A request, and where its reply goes.
-pub(crate) struct Call {
-    pub(crate) request: Request,
-    pub(crate) reply: oneshot::Sender<Reply>,
-}
 
 /// A socket that this process listens at.
 pub(crate) struct ControlSocket {
@@ -40,18 +34,13 @@ impl ControlSocket {
     }
 
     /// Takes clients until the daemon ends.
-    pub(crate) async fn serve(
-        self,
-        calls: mpsc::Sender<Call>,
-        ending: CancellationToken,
-        tasks: TaskTracker,
-    ) {
+    pub(crate) async fn serve(self, asker: Asker, ending: CancellationToken, tasks: TaskTracker) {
         while let Some(accepted) = ending.run_until_cancelled(self.listener.accept()).await {
             match accepted {
                 Ok((stream, _)) => {
-                    let (calls, ending) = (calls.clone(), ending.clone());
+                    let (asker, ending) = (asker.clone(), ending.clone());
                     tasks.spawn(async move {
-                        let _ = ending.run_until_cancelled(talk(stream, calls)).await;
+                        let _ = ending.run_until_cancelled(talk(stream, asker)).await;
                     });
                 }
                 Err(error) => {
@@ -64,21 +53,13 @@ impl ControlSocket {
     }
 }
 
-async fn talk(stream: UnixStream, calls: mpsc::Sender<Call>) -> io::Result<()> {
+async fn talk(stream: UnixStream, asker: Asker) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = Vec::new();
     let mut limited = BufReader::new(reader).take(REQUEST_LEN_MAX);
     timeout(CLIENT_TIMEOUT, limited.read_until(b'\n', &mut line)).await??;
     let reply = match serde_json::from_slice::<Request>(&line) {
-        Ok(request) => {
-            let (reply, answered) = oneshot::channel();
-            let sent = calls.send(Call { request, reply }).await;
-            let stopping = || Reply::failed(Category::Interrupted, "the daemon is stopping");
-            match sent {
-                Ok(()) => answered.await.unwrap_or_else(|_| stopping()),
-                Err(_) => stopping(),
-            }
-        }
+        Ok(request) => asker.ask(request).await,
         Err(error) => Reply::failed(
             Category::Usage,
             format!("the daemon does not understand the request: {error}; are both of one version?"),

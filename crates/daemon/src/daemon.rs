@@ -21,9 +21,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::asking::{Asker, Call};
 use crate::clock;
 use crate::contents::{self, Contents, Lacking};
-use crate::control::{Call, ControlSocket, socket_path};
+use crate::control::{ControlSocket, socket_path};
 use crate::error::DaemonError;
 use crate::exchange::{self, Dialed, Exchange, PeerState, Target, hash_password, keep_linked};
 use crate::library::{self, Input as LibraryInput, LibraryHandle, LibrarySettings, Output as LibraryOutput};
@@ -40,6 +41,8 @@ pub struct Daemon {
     _lock: File,
     endpoint: Endpoint,
     control: ControlSocket,
+    asker: Asker,
+    calls: mpsc::Receiver<Call>,
 }
 
 /// How a daemon ended.
@@ -123,7 +126,9 @@ impl Daemon {
         let endpoint = Endpoint::bind(listen, &identity, LinkOptions::default())?;
         let socket = socket_path(folder.dir());
         let control = ControlSocket::bind(&socket).map_err(failed("listen at", &socket))?;
-        Ok(Self { folder, state, _lock: lock, endpoint, control })
+        let (calls, call_queue) = mpsc::channel(QUEUE);
+        let asker = Asker::new(calls);
+        Ok(Self { folder, state, _lock: lock, endpoint, control, asker, calls: call_queue })
     }
 
     /// This node.
@@ -136,6 +141,16 @@ impl Daemon {
         self.endpoint.bound_address()
     }
 
+    /// Asks it, once it runs.
+    pub fn asker(&self) -> Asker {
+        self.asker.clone()
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        self.folder.dir()
+    }
+
     /// What is odd in the files, a line each.
     pub fn warnings(&self) -> Vec<String> {
         all_warnings(&self.folder)
@@ -143,7 +158,7 @@ impl Daemon {
 
     /// Runs until `stop` is ready.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { folder, state, _lock, endpoint, control } = self;
+        let Self { folder, state, _lock, endpoint, control, asker, calls: mut call_queue } = self;
         let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
         let config = folder.config();
         let finders = Finders {
@@ -202,8 +217,7 @@ impl Daemon {
         let contents_task = Contents::new(node.clone(), contents_outputs);
         let lacking = contents_task.lacking();
         tasks.spawn(contents_task.run(contents_queue, engine_queue));
-        let (calls, mut call_queue) = mpsc::channel(QUEUE);
-        tasks.spawn(control.serve(calls.clone(), ending.clone(), tasks.clone()));
+        tasks.spawn(control.serve(asker.clone(), ending.clone(), tasks.clone()));
         let mut desk = Desk {
             folder,
             state,
@@ -221,7 +235,7 @@ impl Daemon {
             began_at: clock::moment(),
             traffic: Traffic::default(),
             lacking,
-            pages: Pages::new(calls, tasks.clone(), ending.clone()),
+            pages: Pages::new(asker, tasks.clone(), ending.clone()),
             dialing: BTreeMap::new(),
             exchange,
             contents,

@@ -15,6 +15,7 @@ mod exchange;
 
 mod settings;
 
+mod asking;
 mod control;
 mod protocol;
 mod status;
@@ -28,14 +29,16 @@ mod error;
 mod policy_words;
 mod rejected;
 
+pub use asking::Asker;
 pub use contents::Supply;
 pub use control::{AskError, ask};
 pub use daemon::{Daemon, Ending, index_path, new_guid};
 pub use error::DaemonError;
 pub use exchange::hash_password;
 pub use library::{
-    Answer, AuthorView, CommitView, DeedsView, EntryView, KeptView, LibraryError, PathView, ProposalView,
-    TakenBackPath, TakenBackView, TextsView, VerifyView, VersionLine,
+    Answer, AuthorView, CommitView, DeedsView, EntriesPage, EntryView, KeptView, LibraryError, LibraryFiles,
+    OpenFile, PathView, ProposalView, ReadError, TakenBackPath, TakenBackView, TextsView, VerifyView,
+    VersionLine,
 };
 pub use protocol::{ProposedUser, Reply, Request};
 pub use status::{

@@ -7,19 +7,18 @@ use std::time::Instant;
 
 use swarm_pages::{Answer, Page, Tells};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::asking::Asker;
 use crate::clock;
-use crate::control::Call;
 use crate::limits::PAGE_RETRY_INTERVAL;
 use crate::metrics;
 use crate::protocol::{Reply, Request};
 
 /// The pages of a daemon.
 pub(crate) struct Pages {
-    calls: mpsc::Sender<Call>,
+    asker: Asker,
     tasks: TaskTracker,
     ending: CancellationToken,
     place: Place,
@@ -42,9 +41,9 @@ enum Place {
 }
 
 impl Pages {
-    /// Serves nothing yet. `calls` are answered by the daemon.
-    pub(crate) fn new(calls: mpsc::Sender<Call>, tasks: TaskTracker, ending: CancellationToken) -> Self {
-        Self { calls, tasks, ending, place: Place::None }
+    /// Serves nothing yet.
+    pub(crate) fn new(asker: Asker, tasks: TaskTracker, ending: CancellationToken) -> Self {
+        Self { asker, tasks, ending, place: Place::None }
     }
 
     /// Serves at an address from now on, or nowhere.
@@ -94,7 +93,7 @@ impl Pages {
         self.place = match listen(wanted) {
             Ok((listener, bound)) => {
                 let ending = self.ending.child_token();
-                let process = AskedDaemon(self.calls.clone());
+                let process = AskedDaemon(self.asker.clone());
                 self.tasks.spawn(swarm_pages::serve(listener, process, ending.clone(), self.tasks.clone()));
                 tracing::info!(address = %bound, "serving /metrics and /health");
                 Place::Served { wanted, bound, _ending: ending.drop_guard() }
@@ -119,15 +118,13 @@ fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((TcpListener::from_std(listener)?, bound))
 }
 
-/// A daemon that is asked by these calls.
+/// A daemon that is asked.
 #[derive(Clone)]
-struct AskedDaemon(mpsc::Sender<Call>);
+struct AskedDaemon(Asker);
 
 impl Tells for AskedDaemon {
     async fn tell(&self, page: Page) -> Option<Answer> {
-        let (reply, answered) = oneshot::channel();
-        self.0.send(Call { request: Request::Status, reply }).await.ok()?;
-        let Reply::Status(status) = answered.await.ok()? else { return None };
+        let Reply::Status(status) = self.0.ask(Request::Status).await else { return None };
         Some(match page {
             Page::Metrics => Answer::Metrics(metrics::encode(*status)),
             Page::Health => match metrics::troubles(&status) {

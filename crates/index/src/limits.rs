@@ -14,6 +14,8 @@ pub(crate) const SMALL_WRITER_CACHE_KIB: i64 = 12 << 10;
 pub(crate) const BOOK_CACHE_KIB: i64 = 4 << 10;
 /// Page cache of a connection that reads in order, in KiB: no page is wanted twice.
 pub(crate) const READER_CACHE_KIB: i64 = 2 << 10;
+/// Rows that one search of the view looks at: some tenths of a second.
+pub(crate) const SEARCHED_AT_ONCE: usize = 1 << 18;
 /// Rows that a cursor reads at once. Between two such pages the cursor holds no snapshot, so the log can be emptied meanwhile.
 pub(crate) const PAGE_ROWS: usize = 2048;
 /// Pages of the log after which it is written back: 16 MiB, so that a bulk load syncs the main file seldom.

@@ -241,6 +241,13 @@ impl Geometry {
         self.content_len.div_ceil(u64::from(self.chunk_count.max(1))).max(1)
     }
 
+    /// The chunk that holds the byte at this place of the content, and the place of the byte in it; `None` at the end.
+    pub fn position(&self, content_offset: u64) -> Option<(ChunkIndex, u32)> {
+        let chunk = self.chunk_at(content_offset)?;
+        let within = content_offset - self.span(chunk).content_offset;
+        Some((chunk, u32::try_from(within).ok()?))
+    }
+
     fn chunk_at(&self, content_offset: u64) -> Option<ChunkIndex> {
         let file = self.files.partition_point(|f| f.content_offset <= content_offset).checked_sub(1)?;
         let span = &self.files[file];

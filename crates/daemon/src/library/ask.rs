@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use swarm_core::base::{Category, NodeId};
-use swarm_index::KnownProposal;
-use swarm_library::{Ballots, Commit, SignedVote, State, Verdict};
+use swarm_index::{KnownProposal, ViewEntry};
+use swarm_library::{Ballots, Commit, Live, SignedVote, State, Verdict};
 use swarm_sync::{Kind, RunId, TreePath};
 
 use super::asked::{Deciding, DeedsView, KeptView, TextsView};
@@ -219,15 +219,7 @@ pub(crate) fn answer(
             for entry in page {
                 let State::Live(live) = &entry.winner.state else { continue };
                 let is_here = session.has(&entry.path, &live.kind)?;
-                entries.push(EntryView {
-                    path: entry.path.as_str().to_owned(),
-                    modified_ns: live.modified_ns,
-                    sha256: live.sha256.map(|hash| hex(&hash)),
-                    author: entry.winner.record.author.to_string(),
-                    is_disputed: entry.is_disputed,
-                    is_here,
-                    ..shape_of(&live.kind)
-                });
+                entries.push(entry_view(&entry, live, is_here));
             }
             Ok(Answer::Tree(entries))
         }
@@ -340,6 +332,19 @@ fn log(session: &Session, limit: usize) -> Result<Vec<CommitView>, LibraryError>
 }
 
 /// What is told of any entry of this kind.
+/// A live entry of the view.
+pub(crate) fn entry_view(entry: &ViewEntry, live: &Live, is_here: bool) -> EntryView {
+    EntryView {
+        path: entry.path.as_str().to_owned(),
+        modified_ns: live.modified_ns,
+        sha256: live.sha256.map(|hash| hex(&hash)),
+        author: entry.winner.record.author.to_string(),
+        is_disputed: entry.is_disputed,
+        is_here,
+        ..shape_of(&live.kind)
+    }
+}
+
 pub(crate) fn shape_of(kind: &Kind) -> EntryView {
     let (name, len, blake3) = match kind {
         Kind::File(file) => ("file", file.len, Some(file.hash.to_string())),

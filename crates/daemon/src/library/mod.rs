@@ -5,6 +5,7 @@ mod ask;
 mod asked;
 mod digests;
 mod error;
+mod files;
 mod granting;
 mod hashing;
 mod keys;
@@ -26,6 +27,7 @@ mod worker;
 pub use ask::{Answer, CommitView, EntryView, PathView, ProposalView, VersionLine};
 pub use asked::{DeedsView, KeptView, TextsView};
 pub use error::LibraryError;
+pub use files::{EntriesPage, LibraryFiles, OpenFile, ReadError};
 pub use undoing::{AuthorView, TakenBackPath, TakenBackView};
 pub use verifying::VerifyView;
 

@@ -5,6 +5,7 @@
 //! heads hold back. Absent here: who is trusted and what is held (`swarm-library` decides, the caller passes it in), and the network.
 
 mod authors;
+mod browsing;
 mod commits;
 mod digests;
 mod figures;
@@ -24,6 +25,7 @@ use crate::error::Fault;
 use crate::limits::BOOK_CACHE_KIB;
 use crate::{IndexError, schema};
 
+pub use browsing::Page;
 pub use commits::{KnownCommit, Stored};
 pub use digests::Digest;
 pub use figures::ViewFigures;

@@ -138,3 +138,40 @@ fn a_deletion_that_holds_takes_what_its_author_had() {
     world.settle_own();
     world.check("f", "-", "x");
 }
+#[test]
+fn a_folder_is_listed_without_what_is_below_its_folders() {
+    let mut world = World::new();
+    let all =
+        ["a=x", "b=/", "b/1=x", "b/2=/", "b/2/deep=x", "b/3=x", "b.txt=x", "c=/", "c/gone=x", "c/gone=-"];
+    all.into_iter().for_each(|what| world.sign(PEER, what, 0));
+    let check = |place: Option<&str>, start: Option<&str>, limit: usize, expected: &[&str], is_more: bool| {
+        let (place, start) = (place.map(path), start.map(path));
+        let page = world.book.children(place.as_ref(), start.as_ref(), limit).expect("read");
+        let found: Vec<&str> = page.entries.iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!((found.as_slice(), page.next.is_some()), (expected, is_more), "{place:?} after {start:?}");
+    };
+    check(None, None, 9, &["a", "b", "b.txt", "c"], false);
+    check(None, None, 2, &["a", "b"], true);
+    check(None, Some("b"), 2, &["b.txt", "c"], false);
+    check(Some("b"), None, 2, &["b/1", "b/2"], true);
+    check(Some("b"), Some("b/2"), 9, &["b/3"], false);
+    check(Some("c"), None, 9, &[], false);
+    check(Some("nowhere"), None, 9, &[], false);
+}
+
+#[test]
+fn a_search_looks_below_its_place_alone() {
+    let mut world = World::new();
+    ["a=x", "b=/", "b/ab=x", "b/c=x", "d=/", "d/a=x"].into_iter().for_each(|what| world.sign(PEER, what, 0));
+    let check = |place: Option<&str>, start: Option<&str>, limit: usize, expected: &[&str], is_more: bool| {
+        let (place, start) = (place.map(path), start.map(path));
+        let is_meant = |entry: &crate::ViewEntry| entry.path.as_str().contains('a');
+        let page = world.book.search(place.as_ref(), start.as_ref(), limit, &is_meant).expect("read");
+        let found: Vec<&str> = page.entries.iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!((found.as_slice(), page.next.is_some()), (expected, is_more));
+    };
+    check(None, None, 9, &["a", "b/ab", "d/a"], false);
+    check(None, None, 2, &["a", "b/ab"], true);
+    check(None, Some("b/ab"), 2, &["d/a"], false);
+    check(Some("b"), None, 9, &["b/ab"], false);
+}

@@ -1,0 +1,52 @@
+//! How a daemon is asked from within its process: by the control socket, the pages and an API. Invariant: who asks waits, and never holds the
+//! daemon up; a daemon that ends answers that.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::library::LibraryFiles;
+use crate::protocol::{Reply, Request};
+use swarm_core::base::Category;
+
+/// A question, and where its answer goes.
+pub(crate) enum Call {
+    /// What commands ask.
+    Request { request: Request, reply: oneshot::Sender<Reply> },
+    /// The files of a library, by its name or GUID.
+    Files { library: String, reply: oneshot::Sender<Result<LibraryFiles, Reply>> },
+}
+
+/// Asks a daemon that runs in this process.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    calls: mpsc::Sender<Call>,
+}
+
+impl Asker {
+    pub(crate) fn new(calls: mpsc::Sender<Call>) -> Self {
+        Self { calls }
+    }
+
+    /// Asks what a command may ask.
+    pub async fn ask(&self, request: Request) -> Reply {
+        let (reply, answered) = oneshot::channel();
+        let is_sent = self.calls.send(Call::Request { request, reply }).await.is_ok();
+        let answer = if is_sent { answered.await.ok() } else { None };
+        answer.unwrap_or_else(stopping)
+    }
+
+    /// The files of a library, for reading.
+    ///
+    /// # Errors
+    /// A reply that says why not: there is no such library, or it does not work.
+    pub async fn files(&self, library: &str) -> Result<LibraryFiles, Reply> {
+        let (reply, answered) = oneshot::channel();
+        let call = Call::Files { library: library.to_owned(), reply };
+        let is_sent = self.calls.send(call).await.is_ok();
+        let answer = if is_sent { answered.await.ok() } else { None };
+        answer.unwrap_or_else(|| Err(stopping()))
+    }
+}
+
+fn stopping() -> Reply {
+    Reply::failed(Category::Interrupted, "the daemon is stopping")
+}

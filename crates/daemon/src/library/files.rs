@@ -1,0 +1,211 @@
+//! The files of a library as they are read from outside: what the view has, and the bytes of a file, wherever they stand on this disk. Invariant:
+//! bytes are given out as a store gives them to peers, verified; what is not on this disk is said not to be here. All of it blocks.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use swarm_core::manifest::{ContentFile, Manifest, content_chunk_len_log2, library_manifest};
+use swarm_files::{GatheredStore, Places, Store as _, StoreError};
+use swarm_index::{IndexError, LibraryBook, Page, ViewEntry};
+use swarm_library::State;
+use swarm_sync::{ContentHash, Kind, TreePath};
+
+use super::ask::{EntryView, entry_view};
+use super::places::LibraryPlaces;
+
+/// The files of a library.
+#[derive(Clone)]
+pub struct LibraryFiles {
+    name: String,
+    guid: String,
+    index: PathBuf,
+    places: Arc<LibraryPlaces>,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default)]
+pub struct EntriesPage {
+    /// In path order.
+    pub entries: Vec<EntryView>,
+    /// The path to go on after.
+    pub next: Option<TreePath>,
+}
+
+/// A file of the view.
+pub struct OpenFile {
+    hash: ContentHash,
+    len: u64,
+    modified_ns: i64,
+    store: Option<GatheredStore>,
+}
+
+/// Why a file is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The library has no such file.
+    #[error("the library has no file `{0}`")]
+    Missing(String),
+    /// Its bytes are on other machines.
+    #[error("the bytes of `{0}` are not on this machine yet")]
+    NotHere(String),
+    /// What is known of the library cannot be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The disk does not give the bytes, or gives others.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl LibraryFiles {
+    pub(crate) fn new(name: String, guid: String, index: PathBuf, places: Arc<LibraryPlaces>) -> Self {
+        Self { name, guid, index, places }
+    }
+
+    /// What this node calls the library.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What all nodes call it.
+    pub fn guid(&self) -> &str {
+        &self.guid
+    }
+
+    /// Where the library's memory is: for conflicts and runs, which are read from it.
+    pub fn index(&self) -> &std::path::Path {
+        &self.index
+    }
+
+    /// All entries of the view after a path.
+    pub fn all(&self, start: Option<&TreePath>, limit: usize) -> Result<EntriesPage, IndexError> {
+        let book = LibraryBook::open(&self.index)?;
+        let entries = book.view(None, start, limit)?;
+        let next = (entries.len() == limit).then(|| entries.last().map(|entry| entry.path.clone())).flatten();
+        views(&book, Page { entries, next })
+    }
+
+    /// What stands directly in a folder, after a path.
+    pub fn children(
+        &self,
+        place: Option<&TreePath>,
+        start: Option<&TreePath>,
+        limit: usize,
+    ) -> Result<EntriesPage, IndexError> {
+        let book = LibraryBook::open(&self.index)?;
+        let page = book.in_one_look(|book| book.children(place, start, limit))??;
+        views(&book, page)
+    }
+
+    /// Entries below a folder, or of all, that `is_meant` picks by path and whether it is a file.
+    pub fn search(
+        &self,
+        place: Option<&TreePath>,
+        start: Option<&TreePath>,
+        limit: usize,
+        is_meant: &dyn Fn(&TreePath, bool) -> bool,
+    ) -> Result<EntriesPage, IndexError> {
+        let book = LibraryBook::open(&self.index)?;
+        let is_file = |entry: &ViewEntry| matches!(entry.winner.state.kind(), Some(Kind::File(_)));
+        let page = book.search(place, start, limit, &|entry| is_meant(&entry.path, is_file(entry)))?;
+        views(&book, page)
+    }
+
+    /// The entry at a path.
+    pub fn entry(&self, path: &TreePath) -> Result<Option<EntryView>, IndexError> {
+        let book = LibraryBook::open(&self.index)?;
+        let entries = book.entry(path)?.into_iter().collect();
+        Ok(views(&book, Page { entries, next: None })?.entries.pop())
+    }
+
+    /// Opens the file at a path.
+    ///
+    /// # Errors
+    /// [`ReadError::Missing`] for what is no file, [`ReadError::NotHere`] for bytes that are elsewhere.
+    pub fn open(&self, path: &TreePath) -> Result<OpenFile, ReadError> {
+        let book = LibraryBook::open(&self.index)?;
+        let missing = || ReadError::Missing(path.to_string());
+        let entry = book.entry(path)?.ok_or_else(missing)?;
+        let State::Live(live) = &entry.winner.state else { return Err(missing()) };
+        let file = live.kind.file().ok_or_else(missing)?;
+        let (hash, len) = (file.hash, file.len);
+        let store = if len == 0 { None } else { Some(self.store(&book, path, hash, len)?) };
+        Ok(OpenFile { hash, len, modified_ns: live.modified_ns, store })
+    }
+
+    /// A store of this one file.
+    fn store(
+        &self,
+        book: &LibraryBook,
+        path: &TreePath,
+        hash: ContentHash,
+        len: u64,
+    ) -> Result<GatheredStore, ReadError> {
+        let not_here = || ReadError::NotHere(path.to_string());
+        if self.places.places(&hash, len).is_empty() {
+            return Err(not_here());
+        }
+        let chunk_hashes = if content_chunk_len_log2(len) == 0 {
+            Vec::new()
+        } else {
+            book.digest(&hash)?.ok_or_else(not_here)?.chunk_hashes
+        };
+        let file = ContentFile { hash: hash.0, len, chunk_hashes: chunk_hashes.into() };
+        let manifest: Manifest = library_manifest([file]).map_err(|_| not_here())?;
+        let places: Arc<dyn Places> = Arc::clone(&self.places) as Arc<dyn Places>;
+        // Nothing is wanted, so that nothing is written.
+        let nowhere = self.index.with_file_name("unused");
+        let opened = GatheredStore::open(manifest, &|_| false, places, &nowhere, wall_clock);
+        Ok(opened?.0)
+    }
+}
+
+impl OpenFile {
+    /// BLAKE3 of the file, as 64 digits.
+    pub fn hash(&self) -> String {
+        self.hash.to_string()
+    }
+
+    /// In bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Nanoseconds since 1970.
+    pub fn modified_ns(&self) -> i64 {
+        self.modified_ns
+    }
+
+    /// Fills `buf` from `offset` on, up to the end of a chunk or of the file; returns how many bytes were read: none at the end.
+    ///
+    /// # Errors
+    /// If the disk does not give the bytes that the library has: what was read is never of another version.
+    pub fn read(&self, offset: u64, buf: &mut [u8]) -> Result<usize, StoreError> {
+        let Some(store) = self.store.as_ref().filter(|_| offset < self.len) else { return Ok(0) };
+        let geometry = store.manifest().geometry();
+        let Some((chunk, within)) = geometry.position(offset) else { return Ok(0) };
+        let left = geometry.chunk_len(chunk) - within;
+        let len = buf.len().min(left as usize);
+        store.read(chunk, within, &mut buf[..len])?;
+        Ok(len)
+    }
+}
+
+fn views(book: &LibraryBook, page: Page) -> Result<EntriesPage, IndexError> {
+    let Page { entries, next } = page;
+    let mut shown = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let State::Live(live) = &entry.winner.state else { continue };
+        let is_here = book.entry_here(&entry.path)?.is_some_and(|here| here.kind == live.kind);
+        shown.push(entry_view(&entry, live, is_here));
+    }
+    Ok(EntriesPage { entries: shown, next })
+}
+
+fn wall_clock() -> std::time::SystemTime {
+    swarm_node::clock::wall_clock()
+}

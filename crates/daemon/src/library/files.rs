@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use swarm_core::base::Category;
 use swarm_core::manifest::{ContentFile, Manifest, content_chunk_len_log2, library_manifest};
 use swarm_files::{GatheredStore, Places, Store as _, StoreError};
 use swarm_index::{IndexError, LibraryBook, Page, ViewEntry};
@@ -77,7 +78,7 @@ impl LibraryFiles {
     }
 
     /// All entries of the view after a path.
-    pub fn all(&self, start: Option<&TreePath>, limit: usize) -> Result<EntriesPage, IndexError> {
+    pub fn all(&self, start: Option<&TreePath>, limit: usize) -> Result<EntriesPage, ReadError> {
         let book = LibraryBook::open(&self.index)?;
         let entries = book.view(None, start, limit)?;
         let next = (entries.len() == limit).then(|| entries.last().map(|entry| entry.path.clone())).flatten();
@@ -90,7 +91,7 @@ impl LibraryFiles {
         place: Option<&TreePath>,
         start: Option<&TreePath>,
         limit: usize,
-    ) -> Result<EntriesPage, IndexError> {
+    ) -> Result<EntriesPage, ReadError> {
         let book = LibraryBook::open(&self.index)?;
         let page = book.in_one_look(|book| book.children(place, start, limit))??;
         views(&book, page)
@@ -103,7 +104,7 @@ impl LibraryFiles {
         start: Option<&TreePath>,
         limit: usize,
         is_meant: &dyn Fn(&TreePath, bool) -> bool,
-    ) -> Result<EntriesPage, IndexError> {
+    ) -> Result<EntriesPage, ReadError> {
         let book = LibraryBook::open(&self.index)?;
         let is_file = |entry: &ViewEntry| matches!(entry.winner.state.kind(), Some(Kind::File(_)));
         let page = book.search(place, start, limit, &|entry| is_meant(&entry.path, is_file(entry)))?;
@@ -111,7 +112,7 @@ impl LibraryFiles {
     }
 
     /// The entry at a path.
-    pub fn entry(&self, path: &TreePath) -> Result<Option<EntryView>, IndexError> {
+    pub fn entry(&self, path: &TreePath) -> Result<Option<EntryView>, ReadError> {
         let book = LibraryBook::open(&self.index)?;
         let entries = book.entry(path)?.into_iter().collect();
         Ok(views(&book, Page { entries, next: None })?.entries.pop())
@@ -159,6 +160,17 @@ impl LibraryFiles {
     }
 }
 
+impl ReadError {
+    /// The category of the cause.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Missing(_) | Self::NotHere(_) => Category::NoSource,
+            Self::Index(error) => error.category(),
+            Self::Store(error) => error.category(),
+        }
+    }
+}
+
 impl OpenFile {
     /// BLAKE3 of the file, as 64 digits.
     pub fn hash(&self) -> String {
@@ -195,7 +207,7 @@ impl OpenFile {
     }
 }
 
-fn views(book: &LibraryBook, page: Page) -> Result<EntriesPage, IndexError> {
+fn views(book: &LibraryBook, page: Page) -> Result<EntriesPage, ReadError> {
     let Page { entries, next } = page;
     let mut shown = Vec::with_capacity(entries.len());
     for entry in entries {

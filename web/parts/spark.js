@@ -1,6 +1,7 @@
 //! `<swarm-spark>`: the rate of the last minutes as a line. Property `samples`: `{at, value}` by time; a rate holds until the next sample.
 
 const SPAN_MS = 3 * 60_000;
+const SHORTEST_MS = 15_000;
 const BUCKETS = 90;
 const WIDTH = 360;
 const HEIGHT = 56;
@@ -32,7 +33,7 @@ class Spark extends HTMLElement {
 
   #draw() {
     const end = Date.now();
-    const values = bucketsOf(this.#samples, end - SPAN_MS, end);
+    const values = bucketsOf(this.#samples, end - spanSeconds(this.#samples) * 1000, end);
     const top = Math.max(1, ...values) * 1.12;
     const points = values.map((value, index) => [(index / (BUCKETS - 1)) * WIDTH, HEIGHT - 2 - (value / top) * (HEIGHT - 6)]);
     const line = smooth(points);
@@ -41,11 +42,17 @@ class Spark extends HTMLElement {
   }
 }
 
+/** What the line shows: what is known, three minutes at most. @param {{at: number}[]} samples @returns {number} */
+export function spanSeconds(samples) {
+  const known = samples.length ? Date.now() - samples[0].at : 0;
+  return Math.round(Math.min(SPAN_MS, Math.max(SHORTEST_MS, known)) / 1000);
+}
+
 /** Mean of each bucket. @param {{at: number, value: number}[]} samples @param {number} start @param {number} end @returns {number[]} */
 function bucketsOf(samples, start, end) {
   const values = [];
   let next = 0;
-  let held = 0;
+  let held = samples[0]?.value ?? 0;
   for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
     const until = start + ((bucket + 1) * (end - start)) / BUCKETS;
     let sum = 0;

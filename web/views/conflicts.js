@@ -112,9 +112,9 @@ class Conflicts {
       h("div.sides", null, side("local", conflict.local, library, conflict), side("remote", conflict.remote, library, conflict)),
       each.texts && each.texts.local !== null && each.texts.remote !== null && differences(each.texts.local, each.texts.remote),
       each.texts === undefined && kindOf(conflict.path) === "text" && skeleton(4),
-      h("fieldset.choices", null, h("legend", null, t("conflict.choose")),
+      h("div.choosing", { role: "group", "aria-label": t("conflict.choose") }, h("h3", null, t("conflict.choose")), h("div.choices", null,
         CHOICES.filter((choice) => choice !== "merge" || kindOf(conflict.path) === "text").map((choice) => h("button.choice", { key: choice, type: "button", onClick: () => this.resolve(each, choice), ...need("conflicts.resolve") },
-          h("strong", null, t(`choice.${choice}`)), h("span.hint", null, t(`choice.${choice}.text`))))),
+          h("strong", null, t(`choice.${choice}`)), h("span.hint", null, t(`choice.${choice}.text`)))))),
       h("p.undo-note", null, icon("undo"), h("span", null, tx("conflict.undo", { link: h("a", { href: filesHash(library.guid, parentOf(conflict.path), conflict.path) }, t("files.versions")) }))));
   }
 

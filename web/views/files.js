@@ -143,8 +143,8 @@ class Files {
         ? h("select.crumb-select", { "aria-label": t("files.library"), value: this.guid, onChange: (/** @type {Event} */ event) => state.go(filesHash(/** @type {HTMLSelectElement} */ (event.target).value)) },
           libraries.map((each) => h("option", { value: each.guid }, plainName(each.name))))
         : null,
-      h("ol", null,
-        h("li", null, h("a", { href: filesHash(this.guid), "aria-current": parts.length ? null : "page" }, name(own?.name ?? ""))),
+      parts.length > 0 && h("ol", null,
+        h("li", null, h("a", { href: filesHash(this.guid) }, libraries.length > 1 ? t("files.root") : name(own?.name ?? ""))),
         parts.map((part, index) => h("li", { key: index }, icon("chevron"),
           h("a", { href: filesHash(this.guid, parts.slice(0, index + 1).join("/")), "aria-current": index === parts.length - 1 ? "page" : null }, name(part))))));
   }

@@ -8,7 +8,7 @@ import { t, tx } from "../parts/i18n.js";
 import { bar, empty, menu, pageHead, skeleton, statePill } from "../parts/pieces.js";
 import { can, filesHash, state } from "../parts/state.js";
 import { addLibrary, editLibrary, subscribe } from "./library-forms.js";
-import "../parts/spark.js";
+import { spanSeconds } from "../parts/spark.js";
 
 const ERRORS_SHOWN = 6;
 
@@ -19,11 +19,12 @@ export function open() {
 
 /** @param {Status} status */
 function page(status) {
-  const linked = status.peers.filter((peer) => peer.connected).length;
+  const known = status.peers.filter((peer) => peer.trust !== "unknown");
+  const linked = known.filter((peer) => peer.connected).length;
   return [
     pageHead({
       title: t("nav.overview"),
-      text: [t("overview.libraries", { n: status.libraries.length }), " · ", t("overview.linked", { n: status.peers.length, linked })],
+      text: [t("overview.libraries", { n: status.libraries.length }), " · ", t("overview.linked", { n: known.length, linked })],
       actions: can("library.manage") && status.libraries.length > 0 && [
         h("button.button", { type: "button", onClick: subscribe }, icon("down"), t("overview.subscribe")),
         h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
@@ -62,24 +63,25 @@ function needs(status) {
 
 /** @param {Library} library @returns {Need[]} */
 function needsOf(library) {
-  const where = h("strong", null, name(library.name));
+  // A description belongs to one place of the document: each sentence gets its own.
+  const where = () => h("strong", null, name(library.name));
   /** @type {Need[]} */
   const list = [];
   const add = (/** @type {string} */ kind, /** @type {Omit<Need, "key">} */ need) => list.push({ key: `${library.guid}-${kind}`, ...need });
   if (library.conflicts > 0) {
-    add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: library.conflicts, library: where }), action: go("#/conflicts", t("need.conflicts.action")) });
+    add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: library.conflicts, library: where() }), action: go("#/conflicts", t("need.conflicts.action")) });
   }
   if (library.proposals > 0) {
-    add("proposals", { icon: "approvals", tone: "warn", text: tx("need.proposals", { n: library.proposals, library: where }), action: go("#/approvals", t("need.proposals.action")) });
+    add("proposals", { icon: "approvals", tone: "warn", text: tx("need.proposals", { n: library.proposals, library: where() }), action: go("#/approvals", t("need.proposals.action")) });
   }
   if (library.held_here) {
     add("held", {
-      icon: "hand", tone: "warn", text: tx("need.held", { n: library.held_here, library: where }), detail: t("need.held.detail"),
+      icon: "hand", tone: "warn", text: tx("need.held", { n: library.held_here, library: where() }), detail: t("need.held.detail"),
       action: can("approvals.vote") && h("button.button.small", { type: "button", onClick: () => approveHere(library) }, t("need.held.action")),
     });
   }
-  if (library.state === "stopped") add("stopped", { icon: "warning", tone: "bad", text: tx("need.stopped", { library: where }), detail: library.activity });
-  library.policy_differences.forEach((text, index) => add(`policy-${index}`, { icon: "info", tone: "quiet", text: tx("need.policy", { library: where }), detail: text }));
+  if (library.state === "stopped") add("stopped", { icon: "warning", tone: "bad", text: tx("need.stopped", { library: where() }), detail: library.activity });
+  library.policy_differences.forEach((text, index) => add(`policy-${index}`, { icon: "info", tone: "quiet", text: tx("need.policy", { library: where() }), detail: text }));
   return list;
 }
 
@@ -145,7 +147,7 @@ function traffic(status) {
 /** @param {string} kind @param {string} label @param {number} now @param {{at: number, value: number}[]} samples */
 function flow(kind, label, now, samples) {
   return h("div.flow", { class: kind },
-    h("div.flow-head", null, h("span.flow-label", null, icon(`arrow-${kind}`), label), h("span.flow-span", null, t("overview.span"))),
+    h("div.flow-head", null, h("span.flow-label", null, icon(`arrow-${kind}`), label), h("span.flow-span", null, t("overview.span", { time: duration(spanSeconds(samples)) }))),
     h("p.flow-rate", null, rate(now)),
     h("swarm-spark", { own: true, ".samples": samples, role: "presentation" }));
 }

@@ -51,7 +51,7 @@ function card(peer) {
     h("header", null,
       h("span.avatar", { class: peer.connected ? "good" : "quiet", "aria-hidden": "true" }, icon("peers")),
       h("div.peer-title", null, h("h3", null, name(title)),
-        h("p.hint", null, h("i.dot", { class: peer.connected ? "good" : "quiet" }), t(peer.connected ? "peer.linked" : "peer.away"), peer.user && [" · ", tx("peer.as_user", { user: name(peer.user) })])),
+        h("p.hint", null, h("i.dot", { class: peer.connected ? "good" : "quiet" }), " ", t(peer.connected ? "peer.linked" : "peer.away"), peer.user && [" · ", tx("peer.as_user", { user: name(peer.user) })])),
       menu(t("peer.menu", { peer: plainName(title) }), [
         { icon: "trash", label: t("peer.remove"), isDanger: true, run: () => removePeer(peer), disabled: !can("peers.manage"), title: can("peers.manage") ? undefined : t("need.peers.manage") },
       ])),

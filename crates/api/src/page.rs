@@ -1,14 +1,8 @@
 //! The files of the page, which are in the binary. Invariant: the page loads nothing from elsewhere and runs nothing that is not one of these files.
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::extract::Path;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 
-use crate::app::App;
 use crate::problem::Problem;
 
 /// A file of the page: its path, its type, its bytes.
@@ -16,22 +10,14 @@ type PageFile = (&'static str, &'static str, &'static [u8]);
 
 include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
 
-/// The paths of the page.
-pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/", get(index)).route("/web/{*path}", get(file))
-}
-
-async fn index(headers: HeaderMap) -> Response {
-    answer("index.html", &headers)
-}
-
-async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
-    answer(&path, &headers)
-}
-
-fn answer(path: &str, headers: &HeaderMap) -> Response {
-    let Some((_, kind, bytes)) = FILES.iter().find(|(known, ..)| *known == path) else {
-        return Problem::not_found("the page has no such file").into_response();
+/// A file of the page, or that there is none: asked for what no route has.
+pub(crate) async fn file(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let path = if path.is_empty() { "index.html" } else { path };
+    let found = FILES.iter().find(|(known, ..)| *known == path);
+    let Some((_, kind, bytes)) = found.filter(|_| matches!(method, Method::GET | Method::HEAD)) else {
+        let message = "there is nothing here: GET /api/openapi.json lists what can be asked";
+        return Problem::not_found(message).into_response();
     };
     let tag = format!("\"{}\"", &blake3::hash(bytes).to_hex()[..16]);
     let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());

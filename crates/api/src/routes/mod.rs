@@ -33,7 +33,7 @@ use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
 use crate::limits::BODY_LEN_MAX;
 use crate::problem::{Answer, Problem};
-use crate::server::{IsTls, is_own_host, is_own_origin};
+use crate::server::{is_own_host, is_own_origin};
 use crate::{events, file, page};
 
 /// All routes.
@@ -43,9 +43,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let described = Router::new()
         .route("/api/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }));
     let answers = api
+        .fallback(page::file)
         .merge(described)
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
-        .merge(page::routes())
         .layer(CompressionLayer::new().gzip(true));
     let told = OpenApiRouter::<Arc<App>>::new().routes(routes!(events::events));
     let bytes = Router::new()
@@ -54,7 +54,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     answers
         .merge(told.split_for_parts().0)
         .merge(bytes)
-        .fallback(nothing)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)
 }
@@ -129,13 +128,10 @@ pub fn document() -> OpenApi {
     document
 }
 
-async fn nothing() -> Problem {
-    Problem::not_found("there is nothing here: GET /api/openapi.json lists what can be asked")
-}
-
 /// Refuses other hosts and other sites, and says to browsers what the answers may do.
 async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let is_tls = request.extensions().get::<IsTls>().is_some_and(|is_tls| is_tls.0);
+    // A browser would ask for a password by itself, over the page that is there for it.
+    let is_script = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
     let mut response = match refusal(&app, &request) {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
@@ -145,8 +141,8 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if !is_tls {
-        headers.remove(header::UPGRADE);
+    if is_script {
+        headers.remove(header::WWW_AUTHENTICATE);
     }
     response
 }

@@ -4,6 +4,7 @@
 mod body;
 mod kind;
 mod range;
+mod upload;
 mod zipping;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::routes::{blocking, path_of};
 
 pub(crate) use kind::Kind;
 use range::{Range, Ranges};
+pub(crate) use upload::{__path_put, put};
 pub(crate) use zipping::{__path_zip, zip};
 
 /// How a file is given.

@@ -9,10 +9,12 @@ use swarm_core::manifest::{ContentFile, Manifest, content_chunk_len_log2, librar
 use swarm_files::{GatheredStore, Places, Store as _, StoreError};
 use swarm_index::{IndexError, LibraryBook, Page, ViewEntry};
 use swarm_library::State;
+use swarm_mounts::{MountKind, MountSpec};
 use swarm_sync::{ContentHash, Kind, TreePath};
 
 use super::ask::{EntryView, entry_view};
 use super::places::LibraryPlaces;
+use super::settings::LibrarySettings;
 
 /// The files of a library.
 #[derive(Clone)]
@@ -21,6 +23,10 @@ pub struct LibraryFiles {
     guid: String,
     index: PathBuf,
     places: Arc<LibraryPlaces>,
+    /// The sync target, and where it stands in the library.
+    target: Option<(PathBuf, Option<TreePath>)>,
+    /// Places of other mounts: what stands there is not written.
+    others: Vec<Option<TreePath>>,
 }
 
 /// A page of a listing.
@@ -49,6 +55,12 @@ pub enum ReadError {
     /// Its bytes are on other machines.
     #[error("the bytes of `{0}` are not on this machine yet")]
     NotHere(String),
+    /// Nothing is written here.
+    #[error("the library has no folder on this machine that is written: give it a sync target")]
+    NoTarget,
+    /// The place is of a folder that is not written.
+    #[error("`{0}` is of a folder that is read-only on this machine")]
+    ReadOnly(String),
     /// What is known of the library cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -58,8 +70,18 @@ pub enum ReadError {
 }
 
 impl LibraryFiles {
-    pub(crate) fn new(name: String, guid: String, index: PathBuf, places: Arc<LibraryPlaces>) -> Self {
-        Self { name, guid, index, places }
+    pub(crate) fn new(settings: &LibrarySettings, index: PathBuf, places: Arc<LibraryPlaces>) -> Self {
+        let is_target = |mount: &&MountSpec| mount.kind == MountKind::SyncTarget;
+        let target = settings.mounts.iter().find(is_target);
+        let others = settings.mounts.iter().filter(|mount| !is_target(mount));
+        Self {
+            name: settings.name.clone(),
+            guid: settings.guid.to_string(),
+            index,
+            places,
+            target: target.map(|mount| (mount.dir.clone(), mount.libpath.clone())),
+            others: others.map(|mount| mount.libpath.clone()).collect(),
+        }
     }
 
     /// What this node calls the library.
@@ -133,6 +155,24 @@ impl LibraryFiles {
         Ok(OpenFile { hash, len, modified_ns: live.modified_ns, store })
     }
 
+    /// Where a new file of this path goes: the sync target, and the place below it.
+    ///
+    /// # Errors
+    /// If the library has no sync target here, or the path is of no part that is written.
+    pub fn place_for(&self, path: &TreePath) -> Result<(PathBuf, PathBuf), ReadError> {
+        let (dir, libpath) = self.target.as_ref().ok_or(ReadError::NoTarget)?;
+        let is_below = |libpath: &Option<TreePath>| libpath.as_ref().is_none_or(|at| path.is_at_or_below(at));
+        let depth = |libpath: &Option<TreePath>| libpath.as_ref().map_or(0, |at| at.as_str().len() + 1);
+        // The longest libpath that fits owns the path.
+        let is_of_other = self.others.iter().any(|other| is_below(other) && depth(other) > depth(libpath));
+        if !is_below(libpath) || is_of_other {
+            return Err(ReadError::ReadOnly(path.to_string()));
+        }
+        let relative = path.as_str().get(depth(libpath)..).filter(|relative| !relative.is_empty());
+        let relative = relative.ok_or_else(|| ReadError::ReadOnly(path.to_string()))?;
+        Ok((dir.clone(), PathBuf::from(relative)))
+    }
+
     /// A store of this one file.
     fn store(
         &self,
@@ -165,6 +205,7 @@ impl ReadError {
     pub fn category(&self) -> Category {
         match self {
             Self::Missing(_) | Self::NotHere(_) => Category::NoSource,
+            Self::NoTarget | Self::ReadOnly(_) => Category::TargetDiffers,
             Self::Index(error) => error.category(),
             Self::Store(error) => error.category(),
         }

@@ -21,6 +21,7 @@ mod aggregate;
 mod cert;
 mod coordinator;
 mod demo;
+mod demo_team;
 mod fetch;
 mod join;
 mod manifest;

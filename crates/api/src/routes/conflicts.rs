@@ -156,7 +156,7 @@ pub(crate) async fn resolve(
     At(which): At<String>,
     Given(decision): Given<Decision>,
 ) -> Answer<Json<Decided>> {
-    let library = allowed(&app, &caller, &which, Permission::LibraryWrite).await?;
+    let library = allowed(&app, &caller, &which, Permission::ConflictsResolve).await?;
     app.audit.note(&caller.user, ip(&from), "resolve", decision.path.as_deref().unwrap_or("/"));
     let performed = decide(&app, library, decision.path, &decision.choice, decision.all).await?;
     Ok(Json(Decided { performed }))

@@ -37,8 +37,8 @@ pub use error::DaemonError;
 pub use exchange::hash_password;
 pub use library::{
     Answer, AuthorView, CommitView, DeedsView, EntriesPage, EntryView, KeptView, LibraryError, LibraryFiles,
-    OpenFile, PathView, ProposalView, ReadError, TakenBackPath, TakenBackView, TextsView, VerifyView,
-    VersionLine,
+    OpenFile, OpenFiles, PathView, ProposalView, ReadError, TakenBackPath, TakenBackView, TextsView,
+    VerifyView, VersionLine,
 };
 pub use protocol::{ProposedUser, Reply, Request};
 pub use status::{

@@ -73,7 +73,8 @@ pub(crate) async fn get(
         .await;
     }
     let name = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-    let opened = blocking(move || files.open(&path)).await?;
+    let open = Arc::clone(&app.open_files);
+    let opened = blocking(move || files.open(&path, &open)).await?;
     let file = opened.map_err(refusal)?;
     respond(&app, &method, &headers, &name, query.download.is_some(), file)
 }

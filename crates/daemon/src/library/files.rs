@@ -1,8 +1,9 @@
 //! The files of a library as they are read from outside: what the view has, and the bytes of a file, wherever they stand on this disk. Invariant:
 //! bytes are given out as a store gives them to peers, verified; what is not on this disk is said not to be here. All of it blocks.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use swarm_core::base::Category;
 use swarm_core::manifest::{ContentFile, Manifest, content_chunk_len_log2, library_manifest};
@@ -39,11 +40,39 @@ pub struct EntriesPage {
 }
 
 /// A file of the view.
+#[derive(Clone)]
 pub struct OpenFile {
     hash: ContentHash,
     len: u64,
     modified_ns: i64,
-    store: Option<GatheredStore>,
+    store: Option<Arc<GatheredStore>>,
+}
+
+/// Stores of files that were read last. A chunk that was verified stays so while its file does not change: whoever reads a file in many requests
+/// pays for each chunk once.
+#[derive(Default)]
+pub struct OpenFiles {
+    /// The one that was used last at the end.
+    stores: Mutex<VecDeque<(String, ContentHash, Arc<GatheredStore>)>>,
+}
+
+impl OpenFiles {
+    fn get(&self, guid: &str, hash: &ContentHash) -> Option<Arc<GatheredStore>> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = stores.iter().position(|(known, of, _)| known == guid && of == hash)?;
+        let found = stores.remove(at)?;
+        let store = Arc::clone(&found.2);
+        stores.push_back(found);
+        Some(store)
+    }
+
+    fn put(&self, guid: &str, hash: ContentHash, store: Arc<GatheredStore>) {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if stores.len() == OPEN_STORES_MAX {
+            stores.pop_front();
+        }
+        stores.push_back((guid.to_owned(), hash, store));
+    }
 }
 
 /// Why a file is not read.
@@ -140,18 +169,27 @@ impl LibraryFiles {
         Ok(views(&book, Page { entries, next: None })?.entries.pop())
     }
 
-    /// Opens the file at a path.
+    /// Opens the file at a path; `open` has those that were opened before.
     ///
     /// # Errors
     /// [`ReadError::Missing`] for what is no file, [`ReadError::NotHere`] for bytes that are elsewhere.
-    pub fn open(&self, path: &TreePath) -> Result<OpenFile, ReadError> {
+    pub fn open(&self, path: &TreePath, open: &OpenFiles) -> Result<OpenFile, ReadError> {
         let book = LibraryBook::open(&self.index)?;
         let missing = || ReadError::Missing(path.to_string());
         let entry = book.entry(path)?.ok_or_else(missing)?;
         let State::Live(live) = &entry.winner.state else { return Err(missing()) };
         let file = live.kind.file().ok_or_else(missing)?;
         let (hash, len) = (file.hash, file.len);
-        let store = if len == 0 { None } else { Some(self.store(&book, path, hash, len)?) };
+        let known = open.get(&self.guid, &hash);
+        let store = match known {
+            _ if len == 0 => None,
+            Some(store) if !self.places.places(&hash, len).is_empty() => Some(store),
+            _ => {
+                let store = Arc::new(self.store(&book, path, hash, len)?);
+                open.put(&self.guid, hash, Arc::clone(&store));
+                Some(store)
+            }
+        };
         Ok(OpenFile { hash, len, modified_ns: live.modified_ns, store })
     }
 
@@ -258,6 +296,9 @@ fn views(book: &LibraryBook, page: Page) -> Result<EntriesPage, ReadError> {
     }
     Ok(EntriesPage { entries: shown, next })
 }
+
+/// Stores that are kept: each has a bit for a chunk of its file, and open files.
+const OPEN_STORES_MAX: usize = 64;
 
 fn wall_clock() -> std::time::SystemTime {
     swarm_node::clock::wall_clock()

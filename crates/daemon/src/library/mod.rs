@@ -27,7 +27,7 @@ mod worker;
 pub use ask::{Answer, CommitView, EntryView, PathView, ProposalView, VersionLine};
 pub use asked::{DeedsView, KeptView, TextsView};
 pub use error::LibraryError;
-pub use files::{EntriesPage, LibraryFiles, OpenFile, ReadError};
+pub use files::{EntriesPage, LibraryFiles, OpenFile, OpenFiles, ReadError};
 pub use undoing::{AuthorView, TakenBackPath, TakenBackView};
 pub use verifying::VerifyView;
 

@@ -45,6 +45,7 @@ mod target_files;
 mod trial;
 mod unfinished;
 
+mod beside;
 mod blobs;
 mod fetching;
 mod filling;
@@ -62,6 +63,7 @@ mod tests;
 
 use swarm_core::manifest::{ChunkIndex, Manifest};
 
+pub use beside::OnTwoThreads;
 pub use blobs::BlobFolder;
 pub use cache::IndexCache;
 pub use complete::{Opening, Target};
@@ -79,7 +81,7 @@ pub use places::{Places, ServedFolder, StandsAt};
 pub use portable::{UnusableNames, WindowsNames};
 pub use replica::{
     Digest, Digests, FetchedSource, FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints,
-    Ignore, KeptVersion, RootIdentity, WatchError, WatcherGone, fetched_source,
+    Ignore, KeptVersion, RootIdentity, WatchError, WatcherGone, digest_of_source, fetched_source,
 };
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

@@ -7,7 +7,6 @@ mod digests;
 mod error;
 mod files;
 mod granting;
-mod hashing;
 mod keys;
 mod memory;
 mod mirroring;

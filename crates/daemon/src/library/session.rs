@@ -11,21 +11,20 @@ use std::sync::atomic::AtomicBool;
 
 use swarm_core::base::{NodeId, Shown};
 use swarm_core::manifest::SigningKey;
-use swarm_files::{BlobFolder, Digests, GatheredStore, KeptVersion};
+use swarm_files::{BlobFolder, Digests, GatheredStore, KeptVersion, OnTwoThreads};
 use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, BlindWhy, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId,
-    Kind, Op, OpKind, PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId,
-    Side, Source, Tally, TreePath, expired, keep_texts, observe_side, propose,
+    Blind, BlindWhy, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId, Kind, Op,
+    OpKind, PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source,
+    Tally, TreePath, expired, keep_texts, observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
 use super::ask::{EntryView, PathView, VersionLine, shape_of};
-use super::digests::DigestQueue;
+use super::digests::{DigestQueue, digest_of};
 use super::error::LibraryError;
-use super::hashing::digest_of;
 use super::keys::LibraryKeys;
 use super::memory::{AuthorMemory, write_durably};
 use super::places::{LibraryPlaces, Root};
@@ -762,19 +761,6 @@ impl Mounting<'_> {
 fn damaged(error: &serde_json::Error) -> std::io::Error {
     let way_out = "see that the folders of the library are the right ones, then remove this file";
     std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{error}: {way_out}"))
-}
-
-/// A thread for one piece of work, while the caller's does the other.
-struct OnTwoThreads;
-
-impl Beside for OnTwoThreads {
-    fn both(&self, one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
-        std::thread::scope(|scope| {
-            let beside = scope.spawn(one);
-            other();
-            beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        });
-    }
 }
 
 pub(crate) const INDEX: &str = "library.db";

@@ -40,7 +40,7 @@ fn files(args: &DaemonDir, global: &Global) -> Result<DaemonFolder, Failure> {
     let is_new = dir.symlink_metadata().is_err();
     let folder = DaemonFolder::open(&dir)?;
     if is_new {
-        output::note(format_args!("made `{}`: `swarm daemon --dir` starts the daemon of it", Shown(&dir)));
+        output::note(format_args!("made `{}`: `swarm daemon` starts the daemon of it", Shown(&dir)));
     }
     Ok(folder)
 }

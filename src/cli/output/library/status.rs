@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::super::text;
+use super::super::{text, ways};
 use super::tables::{libraries_table, library_peers_table};
 use super::{quoted, short};
 use swarm_core::base::{ByteLen, Rate, Shown};
@@ -21,7 +21,10 @@ pub(in crate::cli) fn daemon_screen(status: &Status) -> String {
     );
     screen += "\n";
     screen += &if status.libraries.is_empty() {
-        "no libraries yet: `swarm library create` makes one, `swarm subscribe` follows one\n".to_owned()
+        ways::with_folder(
+            "no libraries yet: `swarm library create` makes one, `swarm subscribe` follows one\n",
+        )
+        .into_owned()
     } else {
         libraries_table(&status.libraries)
     };
@@ -95,15 +98,21 @@ fn of_library(library: &LibraryStatus) -> Vec<String> {
     let mut lines = Vec::new();
     if library.conflicts > 0 {
         let count = text::count(library.conflicts as usize, "conflict");
-        lines.push(format!("{name}: {count}: swarm conflicts {command}"));
+        lines.push(format!("{name}: {count}: {}", ways::command(&format!("swarm conflicts {command}"))));
     }
     if library.proposals > 0 {
         let count = text::count(library.proposals as usize, "proposal");
-        lines.push(format!("{name}: {count} waiting for votes: swarm approvals {command}"));
+        lines.push(format!(
+            "{name}: {count} waiting for votes: {}",
+            ways::command(&format!("swarm approvals {command}"))
+        ));
     }
     if let Some(held) = library.held_here {
         let count = text::count(held as usize, "deletion");
-        lines.push(format!("{name}: {count} on this disk, held: swarm approve --here {command}"));
+        lines.push(format!(
+            "{name}: {count} on this disk, held: {}",
+            ways::command(&format!("swarm approve --here {command}"))
+        ));
     }
     if library.deletions_to_do > 0 {
         lines.push(format!("{name}: {} to do", text::count(library.deletions_to_do as usize, "deletion")));

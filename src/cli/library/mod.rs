@@ -7,6 +7,7 @@ mod joining;
 mod kept;
 mod locks;
 mod paths;
+mod naming;
 mod peers;
 mod sharing;
 mod subscribing;

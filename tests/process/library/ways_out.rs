@@ -38,3 +38,35 @@ fn a_command_that_is_named_as_a_way_out_names_the_same_daemon() {
     command.env("SWARM_DAEMON_DIR", &dir);
     crate::support::Process::start(&mut command, b"").end().expect_code(2).says("`swarm library ls`");
 }
+
+#[test]
+fn peers_are_named_by_digits_that_one_of_them_alone_has() {
+    let team = Team::new("a");
+    let (one, other) = ("cd".repeat(32), format!("{}{}", "cd".repeat(5), "ab".repeat(27)));
+    for (name, node) in [("one", &one), ("other", &other)] {
+        team.run('a', args!["peer", "add", node.as_str(), "--trust", "--name", name]).expect_code(0);
+    }
+    let unclear = team.run('a', args!["peer", "untrust", &one[..8]]).expect_code(2);
+    for name in [format!("one ({}", &one[..12]), format!("other ({}", &other[..12])] {
+        unclear.says(&name);
+    }
+    team.run('a', args!["peer", "untrust", other[..12].to_uppercase()]).expect_code(0);
+    assert_eq!(team.settings('a', "peers.json")[1]["trusted"], json!(false));
+    assert_eq!(team.settings('a', "peers.json")[0]["trusted"], json!(true));
+    team.run('a', args!["peer", "remove", "one"]).expect_code(0);
+    team.run('a', args!["peer", "trust", &other[..5]]).expect_code(2).says("8 digits");
+    team.run('a', args!["peer", "remove", "nobody"]).expect_code(2).says("`swarm peer ls");
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_as_what_was_typed() {
+    let team = Team::new("a");
+    let long = "cd".repeat(31);
+    for address in ["abc", "host:0", long.as_str(), "abc@host:1", ""] {
+        let refused = team.run('a', args!["peer", "add", address]).expect_code(2);
+        refused.says(&format!("`{address}` is no address of a peer"));
+        refused.says("HOST:PORT");
+        assert!(!refused.err.join("\n").contains("peers.json"), "{refused:#?}");
+    }
+    assert_eq!(team.settings('a', "peers.json"), json!([]));
+}

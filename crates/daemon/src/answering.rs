@@ -243,6 +243,11 @@ async fn lock(desk: &mut Desk, library: &str, path: &str, seconds: u64, why: Str
         Err(reply) => return reply,
     };
     let holder = desk.endpoint.node_id();
+    if seconds == 0
+        && let Some(reply) = not_own(desk, &key, &path, holder)
+    {
+        return reply;
+    }
     let lock = Lock {
         library: key,
         holder,
@@ -255,6 +260,26 @@ async fn lock(desk: &mut Desk, library: &str, path: &str, seconds: u64, why: Str
     desk.take_lock(signed.clone());
     desk.to_exchange(exchange::Input::Lock(signed)).await;
     Reply::Done
+}
+
+/// Why a lock cannot be ended: it is of others.
+fn not_own(desk: &Desk, key: &LibraryKey, path: &TreePath, me: NodeId) -> Option<Reply> {
+    let now_ms = clock::now_ms();
+    let at_path: Vec<&SignedLock> = desk
+        .locks
+        .get(key)
+        .into_iter()
+        .flat_map(|locks| locks.holding(now_ms))
+        .filter(|signed| signed.lock().path == *path)
+        .collect();
+    let others = at_path.iter().find(|signed| signed.lock().holder != me)?.lock();
+    let is_own = at_path.iter().any(|signed| signed.lock().holder == me);
+    let message = format!(
+        "`{path}` is locked by {}, which alone can end that; it ends by itself in {}",
+        others.holder.short(),
+        shown(Duration::from_millis((others.made_at_ms + others.holds_ms).saturating_sub(now_ms))),
+    );
+    (!is_own).then(|| Reply::failed(Category::Denied, message))
 }
 
 /// The library of this name or GUID.

@@ -70,3 +70,17 @@ fn an_address_that_is_none_is_refused_as_what_was_typed() {
     }
     assert_eq!(team.settings('a', "peers.json"), json!([]));
 }
+
+#[test]
+fn a_lock_of_somebody_else_is_not_ended() {
+    let team = Team::sharing("ab");
+    team.write("a/lib/page", "text");
+    team.until_same("ab");
+    team.run('a', args!["lock", "Lib 1:/page", "--why", "new dates"]).expect_code(0);
+    team.until("the lock is seen", || team.library('b')["locks"][0]["path"] == "page");
+    let refused = team.run('b', args!["unlock", "lib:/page"]).expect_code(7);
+    refused.says(&format!("locked by {}", &team.node('a')[..8]));
+    team.run('b', args!["unlock", "lib:/other"]).expect_code(0).says("nothing is locked at `other`");
+    team.run('a', args!["unlock", "Lib 1:/page"]).expect_code(0);
+    team.until("no lock is left", || team.library('b')["locks"] == json!([]));
+}

@@ -19,7 +19,7 @@ use crate::library::{self, Answer, Deciding, Input, LibraryFiles, LibraryState, 
 use crate::policy_words;
 use crate::protocol::{Reply, Request};
 use crate::status::{
-    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,
+    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, Status, StatusError,
 };
 
 /// Answers one call. Libraries are asked in a task of their own: one that is busy holds nobody up.
@@ -485,6 +485,7 @@ fn library_status(
         commits: state.frontier.positions().map(|position| position.seq).sum(),
         eta_seconds,
         policy_differences: policy_differences(key, state.policy, states),
+        policy: Some(policy_status(&state)),
         locks: locks(desk, key),
     }
 }
@@ -527,6 +528,21 @@ fn policy_differences(key: &LibraryKey, own: swarm_library::Policy, states: &[Pe
         Some(format!("{}: {words}", state.node.short()))
     };
     states.iter().filter_map(differs).collect()
+}
+
+/// Without votes of others, the author's own is enough.
+fn policy_status(state: &LibraryState) -> PolicyStatus {
+    let policy = state.policy;
+    let is_bulk = policy.bulk_changes > 0 && policy.bulk_votes > 1;
+    PolicyStatus {
+        delete: policy.delete_votes.max(1),
+        moves: policy.move_votes.max(1),
+        bulk: is_bulk.then_some(policy.bulk_changes),
+        bulk_approvals: policy.bulk_votes.max(1),
+        expiry_days: policy.expiry_days,
+        refuse_by_one: policy.refused_by_one,
+        is_taken_over: state.is_policy_taken_over,
+    }
 }
 
 fn locks(desk: &Desk, key: &LibraryKey) -> Vec<LockStatus> {

@@ -12,8 +12,8 @@ use super::{
     absolute, all_known, answer, files, known, odd, place, status, status_if_running, until_taken_over,
 };
 use swarm_core::base::{Category, Shown};
-use swarm_daemon::{Answer, LibraryStatus, PeerStatus, Request, Status};
-use swarm_daemon_files::{ApprovalsChange, Guid, NewMount};
+use swarm_daemon::{Answer, LibraryStatus, PeerStatus, PolicyStatus, Request, Status};
+use swarm_daemon_files::{Approvals, ApprovalsChange, Guid, NewMount};
 
 pub(in super::super) fn run(command: LibraryCommand, global: &Global) -> Result<(), Failure> {
     match command {
@@ -249,8 +249,27 @@ fn policy(args: &LibraryPolicyArgs, global: &Global) -> Result<(), Failure> {
     let kept = folder.libraries().iter().find(|known| known.guid == *guid).map(|known| known.approvals);
     let followed = folder.subscriptions().iter().find(|known| known.guid == *guid);
     match kept.or_else(|| followed.and_then(|known| known.approvals)) {
-        Some(policy) => output::text(&output::policy_text(&policy)),
-        None => output::result("as the strictest of the trusted peers that have the library asks for"),
+        Some(policy) => output::text(&output::policy_text(&policy_of_file(&policy))),
+        None => taken_over_policy(guid, &args.of.folder, global),
+    }
+}
+
+fn policy_of_file(policy: &Approvals) -> PolicyStatus {
+    let Approvals { delete, moves, bulk, bulk_approvals, expiry_days, refuse_by_one } = *policy;
+    PolicyStatus { delete, moves, bulk, bulk_approvals, expiry_days, refuse_by_one, is_taken_over: false }
+}
+
+/// A subscription without a policy of its own goes by those of others, which the daemon knows.
+fn taken_over_policy(guid: &Guid, folder: &DaemonDir, global: &Global) -> Result<(), Failure> {
+    output::result("as the strictest of the trusted peers that have the library asks for")?;
+    let status = status_if_running(folder, global)?;
+    let library = status.as_ref().and_then(|status| find(status, guid.as_str()));
+    match library.and_then(|library| library.policy.as_ref()) {
+        Some(policy) => output::text(&output::policy_text(policy)),
+        None => {
+            output::note("the numbers are known while the daemon keeps the library: see `swarm library ls`");
+            Ok(())
+        }
     }
 }
 

@@ -84,3 +84,25 @@ fn a_lock_of_somebody_else_is_not_ended() {
     team.run('a', args!["unlock", "Lib 1:/page"]).expect_code(0);
     team.until("no lock is left", || team.library('b')["locks"] == json!([]));
 }
+
+#[test]
+fn a_subscriber_sees_the_numbers_that_it_goes_by() {
+    let team = Team::new("ab");
+    team.keep('a', &json!({"approvals": {"delete": 2, "move": 3, "bulk": 50}}));
+    team.subscribe('b', &json!({}));
+    "ab".chars().for_each(|letter| team.start(letter));
+    team.write("a/lib/page", "text");
+    team.until_text("b", "page", "text");
+    for (letter, name) in [('a', "Lib 1"), ('b', "lib")] {
+        for command in ["policy", "show"] {
+            let shown = || team.run(letter, args!["library", command, name]).expect_code(0).out.join("\n");
+            team.until_shown("the numbers are shown", shown, |text| {
+                ["deletions  2 of", "moves      3 of", "50 changes or more"]
+                    .iter()
+                    .all(|part| text.contains(part))
+            });
+        }
+    }
+    let shown = team.run('b', args!["library", "policy", "lib"]).expect_code(0).out.join("\n");
+    assert!(shown.contains("of the trusted peers that have the library"), "{shown}");
+}

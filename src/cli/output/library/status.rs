@@ -58,6 +58,14 @@ pub(in crate::cli) fn library_screen(library: &LibraryStatus, status: &Status) -
         let kind = if mount.sync { "sync target" } else { "read-only" };
         let _ = writeln!(screen, "folder  {} at {} ({kind})", Shown(&mount.dir), Shown(&mount.libpath));
     }
+    if let Some(policy) = &library.policy {
+        let rows = super::tables::policy_text(policy);
+        let rows = rows.lines().enumerate().map(|(number, row)| {
+            let lead = if number == 0 { "policy" } else { "" };
+            format!("{lead:<8}{row}")
+        });
+        screen += &lines(rows);
+    }
     screen += &lines(of_library(library));
     let errors = status.errors.iter().filter(|error| error.guid == library.guid);
     screen += &lines(errors.map(|error| error_line(error, &library.name)));

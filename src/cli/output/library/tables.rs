@@ -8,10 +8,10 @@ use super::super::text;
 use super::{column, short};
 use swarm_core::base::{ByteLen, Shown};
 use swarm_daemon::{
-    AuthorView, CommitView, EntryView, LibraryStatus, PeerLibraryStatus, PeerStatus, ProposalView,
-    ProposedUser, TakenBackView, VerifyView,
+    AuthorView, CommitView, EntryView, LibraryStatus, PeerLibraryStatus, PeerStatus, PolicyStatus,
+    ProposalView, ProposedUser, TakenBackView, VerifyView,
 };
-use swarm_daemon_files::{Approvals, Role, User};
+use swarm_daemon_files::{Role, User};
 
 /// One row a library.
 pub(in crate::cli) fn libraries_table(libraries: &[LibraryStatus]) -> String {
@@ -245,7 +245,7 @@ pub(in crate::cli) fn proposed_users_table(users: &[ProposedUser]) -> String {
 }
 
 /// How many must agree to what.
-pub(in crate::cli) fn policy_text(policy: &Approvals) -> String {
+pub(in crate::cli) fn policy_text(policy: &PolicyStatus) -> String {
     let bulk = match policy.bulk {
         Some(bulk) => format!("{bulk} changes or more in one commit need {} votes", policy.bulk_approvals),
         None => "there are no bulk changes".to_owned(),
@@ -261,3 +261,5 @@ pub(in crate::cli) fn policy_text(policy: &Approvals) -> String {
 
 /// Paths of a commit or proposal; --json has more.
 const PATHS_SHOWN: usize = 10;
+/// Paths that are taken back, for people.
+const TAKEN_BACK_SHOWN: usize = 20;

@@ -106,3 +106,25 @@ fn a_subscriber_sees_the_numbers_that_it_goes_by() {
     let shown = team.run('b', args!["library", "policy", "lib"]).expect_code(0).out.join("\n");
     assert!(shown.contains("of the trusted peers that have the library"), "{shown}");
 }
+
+#[test]
+fn a_damaged_memory_of_a_library_tells_the_way_out() {
+    let team = Team::sharing("a");
+    team.write("a/lib/x.txt", "x");
+    team.until("it is known", || team.library('a')["files"] == 1);
+    for file in ["author.json", "policies.json"] {
+        team.stop('a');
+        let memory = format!("a/.swarm/libraries/{GUID}/{file}");
+        team.write(&memory, "");
+        team.start('a');
+        team.until_shown(
+            "the way out is told",
+            || team.status('a')["errors"].to_string(),
+            |errors| errors.contains(file) && errors.contains("remove this file"),
+        );
+        fs::remove_file(team.path(&memory)).expect("it is there");
+        team.until("it goes on", || team.library('a')["state"] == "up to date");
+        team.write(&format!("a/lib/after {file}"), "more");
+        team.until_same("a");
+    }
+}

@@ -105,8 +105,8 @@ impl Session {
         book.settle_own(&key.public(), true)?;
         let is_heard = !book.frontier()?.is_empty();
         let memory = AuthorMemory::new(&folder, key.public());
-        let told_policies =
-            ToldPolicies::open(&folder).map_err(LibraryError::state(&folder, "read the policies in"))?;
+        let told_policies = ToldPolicies::open(&folder)
+            .map_err(LibraryError::state(&folder.join(ToldPolicies::FILE), "read"))?;
         let policy = settings.policy.unwrap_or_default();
         let keys = Arc::new(LibraryKeys::open(&folder)?);
         let signer = Signer { library: settings.guid.key(), key, memory, policy, keys };
@@ -335,9 +335,8 @@ impl Session {
     /// How many commits this node signed that its index has not: it was lost. A commit that is signed before they are back would be one that
     /// nobody can take who lacks them.
     pub(crate) fn lacking_history(&self) -> Result<u64, LibraryError> {
-        let path = self.folder.clone();
-        let remembered =
-            self.signer.memory.read().map_err(LibraryError::state(&path, "read the memory in"))?;
+        let memory = &self.signer.memory;
+        let remembered = memory.read().map_err(LibraryError::state(memory.path(), "read"))?;
         let known = self.book.last_of(&self.signer.key.public())?;
         let seq_of = |last: Option<u64>| last.unwrap_or(0);
         Ok(seq_of(remembered.map(|last| last.seq)).saturating_sub(seq_of(known.map(|(seq, _)| seq))))

@@ -128,3 +128,31 @@ fn a_damaged_memory_of_a_library_tells_the_way_out() {
         team.until_same("a");
     }
 }
+
+#[test]
+fn a_folder_that_was_lost_is_told_with_a_way_out_that_works() {
+    let team = Team::sharing("ab");
+    team.write("a/lib/page", "text");
+    team.until_text("b", "page", "text");
+    fs::remove_dir_all(team.path("b/lib")).expect("it is there");
+    let activity = || team.status('b')["errors"].to_string();
+    let names_the_way = |errors: &String| {
+        errors.contains("it is lost")
+            && errors.contains("another folder")
+            && !errors.contains("make the folder")
+    };
+    team.until_shown("a missing folder", activity, |errors| {
+        errors.contains("is not there") && names_the_way(errors)
+    });
+    fs::create_dir(team.path("b/lib")).expect("a place");
+    team.until_shown("one that was made anew", activity, |errors| {
+        errors.contains("was replaced") && names_the_way(errors)
+    });
+    team.stop('b');
+    team.start('b');
+    team.until_shown("after a restart", activity, names_the_way);
+    team.run('b', args!["unsubscribe", "lib"]).expect_code(0);
+    team.run('b', args!["subscribe", "Lib 1", "b/new"]).expect_code(0);
+    team.until("the file is there", || team.is_there("b/new/page"));
+    assert!(team.is_there("a/lib/page"));
+}

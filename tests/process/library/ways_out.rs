@@ -156,3 +156,29 @@ fn a_folder_that_was_lost_is_told_with_a_way_out_that_works() {
     team.until("the file is there", || team.is_there("b/new/page"));
     assert!(team.is_there("a/lib/page"));
 }
+
+#[test]
+fn two_daemons_do_not_keep_one_folder() {
+    let team = Team::new("abc");
+    team.keep('a', &json!({}));
+    team.start('a');
+    team.subscribe('b', &json!({"localSyncDir": "shared"}));
+    team.start('b');
+    team.write("a/lib/page", "text");
+    team.until("it came", || team.is_there("b/shared/page"));
+    team.subscribe('c', &json!({"localSyncDir": "../b/shared"}));
+    team.start('c');
+    let errors = || team.status('c')["errors"].to_string();
+    team.until_shown("it is refused", errors, |errors| {
+        errors.contains("another daemon") && errors.contains(&team.path("b").display().to_string())
+    });
+    assert_eq!(team.library('c')["state"], "stopped");
+    team.until("the first goes on", || team.library('b')["state"] == "up to date");
+    // A restart finds its own folder free, and who is dead holds nothing.
+    team.stop('b');
+    team.until("it takes over", || team.library('c')["state"] == "up to date");
+    team.kill('c');
+    team.start('b');
+    team.write("a/lib/more", "text");
+    team.until("the first has it again", || team.is_there("b/shared/more"));
+}

@@ -17,6 +17,7 @@ mod sealing;
 mod session;
 mod settings;
 mod undoing;
+mod target_lock;
 mod verifying;
 mod view_side;
 mod watching;

@@ -5,7 +5,7 @@
 //! not here is left out of the plan until it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -30,6 +30,7 @@ use super::memory::{AuthorMemory, write_durably};
 use super::places::{LibraryPlaces, Root};
 use super::policies::ToldPolicies;
 use super::settings::LibrarySettings;
+use super::target_lock::TargetLock;
 use super::verifying::{Rotten, verify_one};
 use super::view_side::{Signer, ViewSide, votes_of};
 use super::whiteouts::StoredWhiteouts;
@@ -44,6 +45,7 @@ pub(crate) struct Session {
     pub(crate) book: LibraryBook,
     _lock: IndexLock,
     pub(super) overlay: Overlay,
+    target_lock: Option<TargetLock>,
     pub(crate) signer: Signer,
     pub(crate) told_policies: ToldPolicies,
     pub(crate) arrivals: Arc<Arrivals>,
@@ -123,6 +125,7 @@ impl Session {
             stop: &stop,
         };
         let overlay = mounts.open()?;
+        let target_lock = locked_target(&settings, &folder, None)?;
         places.set_roots(roots_of(&settings));
         let blind = PerSide::default();
         let mut session = Self {
@@ -132,6 +135,7 @@ impl Session {
             book,
             _lock: lock,
             overlay,
+            target_lock,
             signer,
             told_policies,
             arrivals,
@@ -172,6 +176,7 @@ impl Session {
                 stop: &self.stop,
             };
             self.overlay = mounts.open()?;
+            self.target_lock = locked_target(&settings, &self.folder, self.target_lock.take())?;
             self.places.set_roots(roots_of(&settings));
             self.index.agree_anew(&sides_of(&settings))?;
             self.book.unpark_all()?;
@@ -707,10 +712,24 @@ fn roots_of(settings: &LibrarySettings) -> Vec<Root> {
     targets.into_iter().chain(others).map(root).collect()
 }
 
+/// The lock of the sync target; the one that is held already, if it is of the same folder.
+fn locked_target(
+    settings: &LibrarySettings,
+    folder: &Path,
+    held: Option<TargetLock>,
+) -> Result<Option<TargetLock>, LibraryError> {
+    let target = settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget);
+    let Some(target) = target else { return Ok(None) };
+    match held.filter(|held| held.is_of(&target.dir)) {
+        Some(held) => Ok(Some(held)),
+        None => TargetLock::take(&target.dir, folder).map(Some),
+    }
+}
+
 /// What the mounts are opened with.
 struct Mounting<'a> {
     settings: &'a LibrarySettings,
-    folder: &'a std::path::Path,
+    folder: &'a Path,
     whiteouts: &'a Arc<StoredWhiteouts>,
     digests: &'a Arc<DigestQueue>,
     ignore: &'a IgnoreRules,

@@ -182,3 +182,38 @@ fn two_daemons_do_not_keep_one_folder() {
     team.write("a/lib/more", "text");
     team.until("the first has it again", || team.is_there("b/shared/more"));
 }
+
+#[test]
+fn a_folder_is_restored_with_all_that_was_kept_of_it() {
+    let team = Team::sharing("ab");
+    for name in ["one", "two", "deep/three"] {
+        team.write(&format!("a/lib/folder/{name}"), name);
+    }
+    // So many that the folder is not the most of the library.
+    for number in 0..6 {
+        team.write(&format!("a/lib/{number}"), "text");
+    }
+    let before = team.until_same("ab");
+    fs::remove_dir_all(team.path("a/lib/folder")).expect("it is there");
+    team.until_gone("b", "folder");
+    team.until_same("ab");
+    let out = team.path("out");
+    team.run('b', args!["restore", "lib:/folder", "-o", &out]).expect_code(0);
+    assert_eq!(
+        (team.read("out/one"), team.read("out/deep/three")),
+        ("one".to_owned(), "deep/three".to_owned())
+    );
+    team.run('b', args!["restore", "lib:/folder"]).expect_code(0).says("3 files");
+    team.until_text("ab", "folder/deep/three", "deep/three");
+    assert_eq!(team.until_same("ab"), before);
+    // What stands there is a later version than those that are kept: a run has to be named.
+    team.write("a/lib/folder/one", "other");
+    team.until_text("b", "folder/one", "other");
+    team.until_same("ab");
+    team.run('b', args!["restore", "lib:/folder"]).expect_code(2).says("name the version");
+    let versions = team.run('b', args!["versions", "lib:/folder", "--json"]).expect_code(0).json();
+    let version = versions[0]["version"].as_str().expect("a name").to_owned();
+    team.run('b', args!["restore", format!("lib:/folder@{version}")]).expect_code(0).says("1 file ");
+    team.until_text("ab", "folder/one", "one");
+    team.run('b', args!["restore", "lib:/nothing"]).expect_code(2);
+}

@@ -72,6 +72,43 @@ fn an_address_that_is_none_is_refused_as_what_was_typed() {
 }
 
 #[test]
+fn a_library_that_was_left_is_followed_again_at_once() {
+    let team = Team::sharing("ab");
+    team.write("a/lib/page", "text");
+    team.until_text("b", "page", "text");
+    let mut name = "lib".to_owned();
+    for (library, folder) in [("Lib 1", "second"), (GUID, "third"), ("Lib 1", "third"), (GUID, "lib")] {
+        team.run('b', args!["unsubscribe", name.as_str()]).expect_code(0);
+        let target = format!("b/{folder}");
+        let said = team.run('b', args!["subscribe", library, target.as_str()]).expect_code(0);
+        assert_eq!(said.out, [GUID]);
+        let shown = team.run('b', args!["library", "show", folder, "--json"]).expect_code(0).json();
+        assert_eq!(shown[0]["mounts"][0]["dir"], team.path(&target).display().to_string());
+        team.until("the file is there", || team.is_there(&format!("b/{folder}/page")));
+        folder.clone_into(&mut name);
+    }
+}
+
+#[test]
+fn a_command_that_waits_for_a_peer_says_so_soon() {
+    let team = Team::new("b");
+    team.set('b', "peers.json", &json!([]));
+    team.start('b');
+    let node = "e1".repeat(32);
+    let address = format!("swarm://{node}@127.0.0.1:1/photos#abc");
+    for args in [
+        args!["subscribe", address.as_str(), "copy", "--dir", team.path("b")],
+        args!["sync", "copy", address.as_str()],
+    ] {
+        let waiting = team.world.start(&args);
+        let began = super::now();
+        waiting.wait_stderr(&format!("waiting for {}@127.0.0.1:1", &node[..8]));
+        assert!(super::now().duration_since(began) < Duration::from_secs(10));
+        waiting.kill();
+    }
+}
+
+#[test]
 fn a_lock_of_somebody_else_is_not_ended() {
     let team = Team::sharing("ab");
     team.write("a/lib/page", "text");
@@ -155,6 +192,30 @@ fn a_folder_that_was_lost_is_told_with_a_way_out_that_works() {
     team.run('b', args!["subscribe", "Lib 1", "b/new"]).expect_code(0);
     team.until("the file is there", || team.is_there("b/new/page"));
     assert!(team.is_there("a/lib/page"));
+}
+
+#[test]
+fn a_name_that_nobody_offers_is_no_guid() {
+    let team = Team::new("ab");
+    team.keep('a', &json!({}));
+    "ab".chars().for_each(|letter| team.start(letter));
+    team.until("it is offered", || team.peer_status('b', 'a')["libraries"][0]["name"] == "Lib 1");
+    let refused = team.run('b', args!["subscribe", "Lib1", "b/typo"]).expect_code(2);
+    refused.says("`Lib1`");
+    refused.says("`Lib 1`");
+    refused.says("--guid");
+    team.run('b', args!["subscribe", "jdfhdhdbe48474", "b/typo"]).expect_code(2);
+    assert_eq!(team.settings('b', "subscriptions.json"), json!([]));
+    // What a peer offers may be called as it likes.
+    team.run('b', args!["subscribe", GUID, "b/lib"]).expect_code(0);
+    team.run('b', args!["subscribe", GUID, "b/lib", "--include", "*.txt"]).expect_code(0);
+    // GUIDs of any form, if somebody means them; and those of the form that is made here.
+    team.run('b', args!["subscribe", "--guid", "some-guid", "b/some"]).expect_code(0);
+    let usual = "0123456789abcdef".repeat(2);
+    team.run('b', args!["subscribe", usual.as_str(), "b/usual"]).expect_code(0);
+    team.stop('b');
+    team.run('b', args!["unsubscribe", "some"]).expect_code(0);
+    team.run('b', args!["subscribe", "some-guid", "b/some"]).expect_code(2).says("does not run");
 }
 
 #[test]

@@ -278,3 +278,27 @@ fn a_folder_is_restored_with_all_that_was_kept_of_it() {
     team.until_text("ab", "folder/one", "one");
     team.run('b', args!["restore", "lib:/nothing"]).expect_code(2);
 }
+
+#[test]
+fn long_lists_are_cut_and_the_newest_comes_first() {
+    let team = Team::sharing("ab");
+    team.write("a/lib/first", "text");
+    team.until_text("b", "first", "text");
+    for number in 0..30 {
+        team.write(&format!("a/lib/many/{number}"), "text");
+    }
+    team.until("all came", || team.library('b')["files"] == 31);
+    team.until_same("ab");
+    let node = team.node('a');
+    let list =
+        || team.run('b', args!["author", "undo", node.as_str(), "--since", "1h", "--list"]).expect_code(0);
+    let shown = list().out;
+    assert_eq!(shown.iter().filter(|line| line.contains(" -> ")).count(), 20, "{shown:#?}");
+    assert!(shown.iter().any(|line| line.contains("and 12 more")), "{shown:#?}");
+    let all = args!["author", "undo", node.as_str(), "--since", "1h", "--list", "--json"];
+    assert_eq!(team.run('b', all).expect_code(0).json().len(), 32);
+
+    let text = team.run('b', args!["changes", "lib"]).expect_code(0).out.join("\n");
+    let at = |path: &str| text.find(path).unwrap_or_else(|| panic!("{path} in {text}"));
+    assert!(at("many/29") < at("first"), "{text}");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::{text, ways};
 use super::tables::{libraries_table, library_peers_table};
-use super::{quoted, short};
+use super::{name_among, quoted, short};
 use swarm_core::base::{ByteLen, Rate, Shown};
 use swarm_daemon::{LibraryStatus, LockStatus, Status, StatusError};
 
@@ -71,7 +71,8 @@ pub(in crate::cli) fn library_screen(library: &LibraryStatus, status: &Status) -
     screen += &lines(errors.map(|error| error_line(error, &library.name)));
     for peer in &status.peers {
         for known in peer.libraries.iter().filter(|known| known.guid == library.guid) {
-            let who = if peer.name.is_empty() { &peer.address } else { &peer.name };
+            let name = name_among(peer, &status.peers);
+            let who = if name.is_empty() { &peer.address } else { &name };
             let _ = writeln!(screen, "peer    {}: {}", Shown(who), super::tables::peer_percent(known));
         }
     }

@@ -106,6 +106,11 @@ fn a_command_that_waits_for_a_peer_says_so_soon() {
         assert!(super::now().duration_since(began) < Duration::from_secs(10));
         waiting.kill();
     }
+    // The first one left the peer in the files.
+    team.run('b', args!["subscribe", "--guid", GUID, "b/lib"]).expect_code(0);
+    let waiting = team.world.start(&args!["library", "sync", "lib", "--wait", "--dir", team.path("b")]);
+    waiting.wait_stderr("no peer is connected (127.0.0.1:1: ");
+    waiting.kill();
 }
 
 #[test]

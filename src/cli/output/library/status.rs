@@ -269,6 +269,29 @@ anna                      -         untrusted  away
     }
 
     #[test]
+    fn peers_of_one_name_are_told_apart_and_sentences_are_wrapped() {
+        let why = "no way to node e1e1e1e1: 127.0.0.1:1 refuses: no process listens on that port; check that it runs";
+        let peer = |node: &str, user: Option<&str>| PeerStatus {
+            name: "host".to_owned(),
+            node: Some(node.repeat(8)),
+            user: user.map(str::to_owned),
+            trust: "trusted".to_owned(),
+            trouble: Some(why.to_owned()),
+            ..PeerStatus::default()
+        };
+        let peers =
+            vec![peer("a1", Some("anna")), peer("b2", None), peer("c3", Some("invited to x 01234567"))];
+        let sentence = "  no way to node e1e1e1e1: 127.0.0.1:1 refuses: no process listens on that port;\n  check that it runs\n";
+        let expected = format!(
+            "PEER                      NODE      TRUST      LINK\n\
+             anna@host                 a1a1a1a1  trusted    away\n{sentence}\
+             b2b2b2b2@host             b2b2b2b2  trusted    away\n{sentence}\
+             c3c3c3c3@host             c3c3c3c3  trusted    away\n{sentence}"
+        );
+        assert_eq!(library_peers_table(&peers), expected);
+    }
+
+    #[test]
     fn no_name_of_a_peer_acts_on_a_terminal() {
         let evil = || "\u{1b}[2J\u{9b}31m\nforged\r\u{202e}".to_owned();
         let mut status = status();

@@ -7,10 +7,12 @@ use super::failure::Failure;
 use super::output;
 use super::setup::{self, Interrupts};
 use super::steps::{Progress, Steps};
+use swarm_api::Api;
 use swarm_core::base::{Category, Shown};
 use swarm_daemon::{Daemon, Reply, Request};
 use swarm_daemon_files::FileName;
 use swarm_host::LogFormat;
+use tokio_util::sync::CancellationToken;
 
 pub(super) async fn run(args: DaemonArgs, global: &Global) -> Result<(), Failure> {
     if let Some(file) = &args.print_schema {
@@ -24,19 +26,38 @@ pub(super) async fn run(args: DaemonArgs, global: &Global) -> Result<(), Failure
     let mut interrupts = Interrupts::catch()?;
     let prepare = {
         let dir = dir.clone();
-        move |_: &Progress| Ok(Daemon::prepare(&dir)?)
+        move |_: &Progress| {
+            let daemon = Daemon::prepare(&dir)?;
+            let api = Api::prepare(&daemon)?;
+            Ok((daemon, api))
+        }
     };
-    let daemon = Steps::new(&mut interrupts, None).run("starting the daemon", prepare).await?;
+    let (daemon, api) = Steps::new(&mut interrupts, None).run("starting the daemon", prepare).await?;
     for warning in daemon.warnings() {
         tracing::warn!("{warning}");
     }
-    tracing::info!(node = %daemon.node_id(), listen = %daemon.address(), dir = %Shown(&dir), "ready");
+    let page = page_of(&api);
+    tracing::info!(node = %daemon.node_id(), listen = %daemon.address(), page, dir = %Shown(&dir), "ready");
+    if let Some(link) = api.first_link() {
+        tracing::info!("no user may manage this node yet: open {link} in a browser to become its admin");
+    }
     let ready = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     if let Err(error) = ready {
         tracing::warn!(%error, "cannot tell systemd how the daemon stands");
     }
-    daemon.run(async { interrupts.next().await }).await;
+    let stopping = CancellationToken::new();
+    let stop = async {
+        interrupts.next().await;
+        stopping.cancel();
+    };
+    tokio::join!(daemon.run(stop), api.run(stopping.cancelled()));
     Ok(())
+}
+
+/// Where a browser on this machine finds the page.
+fn page_of(api: &Api) -> String {
+    let port = api.address().map(|address| address.port()).unwrap_or_default();
+    format!("https://localhost:{port}/")
 }
 
 /// The folder of the daemon that a command is about.

@@ -124,6 +124,12 @@ impl From<swarm_daemon::DaemonError> for Failure {
     }
 }
 
+impl From<swarm_api::ApiError> for Failure {
+    fn from(error: swarm_api::ApiError) -> Self {
+        Self::of(error.category(), &error, None)
+    }
+}
+
 impl From<swarm_daemon::AskError> for Failure {
     fn from(error: swarm_daemon::AskError) -> Self {
         Self::new(error.category(), error)

@@ -12,7 +12,7 @@ use swarm_core::manifest::{Address, Source};
 
 use crate::json::quoted;
 use crate::key_path::KeyPath;
-use crate::limits::DHT_BOOTSTRAP_MAX;
+use crate::limits::{DHT_BOOTSTRAP_MAX, HOSTS_MAX};
 use crate::read::Wrong;
 use crate::values::{FileLimits, Limits, Parsed, Secret, Within, plain};
 
@@ -49,6 +49,8 @@ pub struct Config {
     pub allow_plain_http: bool,
     /// The certificate of HTTPS; `None` for one that the node makes.
     pub tls: Option<Tls>,
+    /// Names under which browsers may ask for the page, besides addresses, `localhost` and the name of this machine.
+    pub hosts: Vec<String>,
 }
 
 /// A certificate and its key. Both paths are absolute.
@@ -104,6 +106,11 @@ pub(crate) struct FileConfig {
     allow_plain_http: bool,
     /// Certificate for HTTPS. Without it the node makes one by itself.
     tls: Option<FileTls>,
+    /// Names under which browsers may ask for this node's page, as in "swarm.example.org". Addresses, "localhost" and the name of this
+    /// machine are allowed without it.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    hosts: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -162,6 +169,10 @@ impl FileConfig {
             let message = format!("expected at most {DHT_BOOTSTRAP_MAX}, found {}", self.dht_bootstrap.len());
             return Err(Wrong::new(KeyPath::default().key("dhtBootstrap"), message));
         }
+        if self.hosts.len() > HOSTS_MAX {
+            let message = format!("expected at most {HOSTS_MAX}, found {}", self.hosts.len());
+            return Err(Wrong::new(KeyPath::default().key("hosts"), message));
+        }
         let root = self.default_sync_root.as_deref().unwrap_or("./libraries");
         let ByteLen(min_free) = plain(self.min_free).unwrap_or_default();
         Ok(Config {
@@ -181,6 +192,7 @@ impl FileConfig {
             metrics: plain(self.metrics).map(|Metrics(address)| address),
             allow_plain_http: self.allow_plain_http,
             tls: self.tls.map(|FileTls { cert, key }| Tls { cert: folder.join(cert), key: folder.join(key) }),
+            hosts: self.hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect(),
         })
     }
 }

@@ -151,6 +151,11 @@ impl Daemon {
         self.folder.dir()
     }
 
+    /// Where it keeps what is not for people.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
     /// What is odd in the files, a line each.
     pub fn warnings(&self) -> Vec<String> {
         all_warnings(&self.folder)
@@ -708,7 +713,8 @@ fn hash_passwords(folder: &mut DaemonFolder) {
     }
 }
 
-fn host_name() -> String {
+/// The name of this machine.
+pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 

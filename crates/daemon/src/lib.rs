@@ -32,7 +32,7 @@ mod rejected;
 pub use asking::Asker;
 pub use contents::Supply;
 pub use control::{AskError, ask};
-pub use daemon::{Daemon, Ending, index_path, new_guid};
+pub use daemon::{Daemon, Ending, host_name, index_path, new_guid};
 pub use error::DaemonError;
 pub use exchange::hash_password;
 pub use library::{

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use swarm_core::base::Category;
+use utoipa::ToSchema;
 
 use crate::library::Answer;
 use crate::status::Status;
@@ -187,7 +188,7 @@ pub enum Reply {
 }
 
 /// A user that a trusted peer proposes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProposedUser {
     /// Its name.
     pub name: String,

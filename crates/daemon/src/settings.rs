@@ -188,11 +188,7 @@ fn role_of(role: FileRole) -> Role {
 
 /// What is said in the files and does nothing yet, a line each: nobody is to believe that it does.
 pub(crate) fn without_effect(folder: &DaemonFolder) -> Vec<String> {
-    let config = folder.config();
-    let of_config = [("tls", config.tls.is_some()), ("allowPlainHttp", config.allow_plain_http)];
-    let of_config = of_config.into_iter().filter(|(_, is_set)| *is_set);
-    let mut lines: Vec<String> =
-        of_config.map(|(key, _)| format!("config.json: \"{key}\" has no effect yet")).collect();
+    let mut lines = Vec::new();
     let is_limited = |limits: &swarm_daemon_files::Limits| limits.up.is_some() || limits.down.is_some();
     let way = "has no effect yet: limit all libraries together in config.json";
     if folder.libraries().iter().any(|library| is_limited(&library.limits)) {
@@ -214,15 +210,12 @@ mod tests {
     #[test]
     fn what_does_nothing_yet_is_told() {
         let dir = tempfile::tempdir().expect("a folder");
-        std::fs::write(dir.path().join("config.json"), r#"{"port": 0, "allowPlainHttp": true}"#)
-            .expect("written");
+        std::fs::write(dir.path().join("config.json"), r#"{"port": 0}"#).expect("written");
         let library = r#"{"Lib 1": {"guid": "g", "mounts": [], "limits": {"up": "1MB/s"}}}"#;
         std::fs::write(dir.path().join("libraries.json"), library).expect("written");
         let folder = DaemonFolder::open(dir.path()).expect("right");
-        let expected = [
-            "config.json: \"allowPlainHttp\" has no effect yet",
-            "libraries.json: \"limits\" has no effect yet: limit all libraries together in config.json",
-        ];
+        let expected =
+            ["libraries.json: \"limits\" has no effect yet: limit all libraries together in config.json"];
         assert_eq!(without_effect(&folder), expected);
     }
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// How everything stands.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// This node.
     pub node: String,
@@ -37,7 +38,7 @@ pub struct Status {
 }
 
 /// Something that is wrong with a library or a file of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusError {
     /// Of which library.
     pub guid: String,
@@ -50,7 +51,7 @@ pub struct StatusError {
 }
 
 /// One library.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LibraryStatus {
     /// What this node calls it.
     pub name: String,
@@ -115,7 +116,7 @@ pub struct PolicyStatus {
 }
 
 /// One mount.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MountStatus {
     /// The folder.
     pub dir: String,
@@ -126,7 +127,7 @@ pub struct MountStatus {
 }
 
 /// An advisory lock.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LockStatus {
     /// What is edited.
     pub path: String,
@@ -139,7 +140,7 @@ pub struct LockStatus {
 }
 
 /// One peer.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PeerStatus {
     /// As peers.json has it, or where it was seen.
     pub address: String,
@@ -168,7 +169,7 @@ pub struct PeerStatus {
 }
 
 /// How far a peer is with a library.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PeerLibraryStatus {
     /// What it is called.
     pub name: String,

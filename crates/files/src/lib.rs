@@ -14,6 +14,7 @@ mod file;
 mod held;
 mod holder;
 mod identity;
+mod new_file;
 mod nicety;
 
 mod dir;
@@ -76,6 +77,7 @@ pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index, index_without};
 pub use journal::find_manifest;
 pub use last_look::LastLook;
+pub use new_file::{NewFile, PutError, Replaces};
 pub use nicety::{Nicety, StoreWarning};
 pub use places::{Places, ServedFolder, StandsAt};
 pub use portable::{UnusableNames, WindowsNames};

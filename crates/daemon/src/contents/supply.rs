@@ -10,12 +10,13 @@ use swarm_engine::{Bottleneck, ContentSnapshot};
 use swarm_library::LibraryKey;
 use swarm_sync::ContentHash;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::Contents;
 use crate::clock;
 
 /// How it stands with bytes that a path waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Supply {
     /// They come.

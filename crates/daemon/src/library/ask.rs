@@ -8,6 +8,7 @@ use swarm_core::base::{Category, NodeId};
 use swarm_index::{KnownProposal, ViewEntry};
 use swarm_library::{Ballots, Commit, Live, SignedVote, State, Verdict};
 use swarm_sync::{Kind, RunId, TreePath};
+use utoipa::ToSchema;
 
 use super::asked::{Deciding, DeedsView, KeptView, TextsView};
 use super::error::LibraryError;
@@ -85,7 +86,7 @@ pub enum Answer {
 }
 
 /// A proposal, for people.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProposalView {
     /// The id of its commit.
     pub id: String,
@@ -110,7 +111,7 @@ pub struct ProposalView {
 }
 
 /// An entry of the view.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct EntryView {
     /// Its path.
     pub path: String,
@@ -133,7 +134,7 @@ pub struct EntryView {
 }
 
 /// A commit, for people.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CommitView {
     /// Its id.
     pub id: String,
@@ -154,7 +155,7 @@ pub struct CommitView {
 }
 
 /// Why a path is as it is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PathView {
     /// The path.
     pub path: String,
@@ -176,7 +177,7 @@ pub struct PathView {
 }
 
 /// A version of a path.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct VersionLine {
     /// Who made it.
     pub author: String,

@@ -9,6 +9,7 @@ use swarm_sync::{
     Op, PerSide, Plan, Proposal, Replica as _, RunEvent, RunId, Side, TreePath, base_of, limits, merged,
     read_whole, settled, undo,
 };
+use utoipa::ToSchema;
 
 use super::ask::Answer;
 use super::error::LibraryError;
@@ -17,7 +18,7 @@ use super::view_side::ViewSide;
 use crate::clock;
 
 /// A kept version of a path.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct KeptView {
     /// The run that replaced or deleted it: the name of the version.
     pub run: String,
@@ -34,7 +35,7 @@ pub struct KeptView {
 }
 
 /// The texts of a conflict, where they are short and on this machine.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct TextsView {
     /// On this disk.
     pub local: Option<String>,
@@ -45,7 +46,7 @@ pub struct TextsView {
 }
 
 /// What was done on somebody's word.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct DeedsView {
     /// The run that did it, or that was taken back.
     pub run: String,

@@ -4,14 +4,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use swarm_core::base::Category;
 use swarm_core::manifest::{ContentFile, Manifest, content_chunk_len_log2, library_manifest};
 use swarm_files::{GatheredStore, Places, Store as _, StoreError};
 use swarm_index::{IndexError, LibraryBook, Page, ViewEntry};
 use swarm_library::State;
+use swarm_mounts::{MountKind, MountSpec};
 use swarm_sync::{ContentHash, Kind, TreePath};
 
 use super::ask::{EntryView, entry_view};
 use super::places::LibraryPlaces;
+use super::settings::LibrarySettings;
 
 /// The files of a library.
 #[derive(Clone)]
@@ -20,6 +23,10 @@ pub struct LibraryFiles {
     guid: String,
     index: PathBuf,
     places: Arc<LibraryPlaces>,
+    /// The sync target, and where it stands in the library.
+    target: Option<(PathBuf, Option<TreePath>)>,
+    /// Places of other mounts: what stands there is not written.
+    others: Vec<Option<TreePath>>,
 }
 
 /// A page of a listing.
@@ -48,6 +55,12 @@ pub enum ReadError {
     /// Its bytes are on other machines.
     #[error("the bytes of `{0}` are not on this machine yet")]
     NotHere(String),
+    /// Nothing is written here.
+    #[error("the library has no folder on this machine that is written: give it a sync target")]
+    NoTarget,
+    /// The place is of a folder that is not written.
+    #[error("`{0}` is of a folder that is read-only on this machine")]
+    ReadOnly(String),
     /// What is known of the library cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -57,8 +70,18 @@ pub enum ReadError {
 }
 
 impl LibraryFiles {
-    pub(crate) fn new(name: String, guid: String, index: PathBuf, places: Arc<LibraryPlaces>) -> Self {
-        Self { name, guid, index, places }
+    pub(crate) fn new(settings: &LibrarySettings, index: PathBuf, places: Arc<LibraryPlaces>) -> Self {
+        let is_target = |mount: &&MountSpec| mount.kind == MountKind::SyncTarget;
+        let target = settings.mounts.iter().find(is_target);
+        let others = settings.mounts.iter().filter(|mount| !is_target(mount));
+        Self {
+            name: settings.name.clone(),
+            guid: settings.guid.to_string(),
+            index,
+            places,
+            target: target.map(|mount| (mount.dir.clone(), mount.libpath.clone())),
+            others: others.map(|mount| mount.libpath.clone()).collect(),
+        }
     }
 
     /// What this node calls the library.
@@ -77,7 +100,7 @@ impl LibraryFiles {
     }
 
     /// All entries of the view after a path.
-    pub fn all(&self, start: Option<&TreePath>, limit: usize) -> Result<EntriesPage, IndexError> {
+    pub fn all(&self, start: Option<&TreePath>, limit: usize) -> Result<EntriesPage, ReadError> {
         let book = LibraryBook::open(&self.index)?;
         let entries = book.view(None, start, limit)?;
         let next = (entries.len() == limit).then(|| entries.last().map(|entry| entry.path.clone())).flatten();
@@ -90,7 +113,7 @@ impl LibraryFiles {
         place: Option<&TreePath>,
         start: Option<&TreePath>,
         limit: usize,
-    ) -> Result<EntriesPage, IndexError> {
+    ) -> Result<EntriesPage, ReadError> {
         let book = LibraryBook::open(&self.index)?;
         let page = book.in_one_look(|book| book.children(place, start, limit))??;
         views(&book, page)
@@ -103,7 +126,7 @@ impl LibraryFiles {
         start: Option<&TreePath>,
         limit: usize,
         is_meant: &dyn Fn(&TreePath, bool) -> bool,
-    ) -> Result<EntriesPage, IndexError> {
+    ) -> Result<EntriesPage, ReadError> {
         let book = LibraryBook::open(&self.index)?;
         let is_file = |entry: &ViewEntry| matches!(entry.winner.state.kind(), Some(Kind::File(_)));
         let page = book.search(place, start, limit, &|entry| is_meant(&entry.path, is_file(entry)))?;
@@ -111,7 +134,7 @@ impl LibraryFiles {
     }
 
     /// The entry at a path.
-    pub fn entry(&self, path: &TreePath) -> Result<Option<EntryView>, IndexError> {
+    pub fn entry(&self, path: &TreePath) -> Result<Option<EntryView>, ReadError> {
         let book = LibraryBook::open(&self.index)?;
         let entries = book.entry(path)?.into_iter().collect();
         Ok(views(&book, Page { entries, next: None })?.entries.pop())
@@ -130,6 +153,24 @@ impl LibraryFiles {
         let (hash, len) = (file.hash, file.len);
         let store = if len == 0 { None } else { Some(self.store(&book, path, hash, len)?) };
         Ok(OpenFile { hash, len, modified_ns: live.modified_ns, store })
+    }
+
+    /// Where a new file of this path goes: the sync target, and the place below it.
+    ///
+    /// # Errors
+    /// If the library has no sync target here, or the path is of no part that is written.
+    pub fn place_for(&self, path: &TreePath) -> Result<(PathBuf, PathBuf), ReadError> {
+        let (dir, libpath) = self.target.as_ref().ok_or(ReadError::NoTarget)?;
+        let is_below = |libpath: &Option<TreePath>| libpath.as_ref().is_none_or(|at| path.is_at_or_below(at));
+        let depth = |libpath: &Option<TreePath>| libpath.as_ref().map_or(0, |at| at.as_str().len() + 1);
+        // The longest libpath that fits owns the path.
+        let is_of_other = self.others.iter().any(|other| is_below(other) && depth(other) > depth(libpath));
+        if !is_below(libpath) || is_of_other {
+            return Err(ReadError::ReadOnly(path.to_string()));
+        }
+        let relative = path.as_str().get(depth(libpath)..).filter(|relative| !relative.is_empty());
+        let relative = relative.ok_or_else(|| ReadError::ReadOnly(path.to_string()))?;
+        Ok((dir.clone(), PathBuf::from(relative)))
     }
 
     /// A store of this one file.
@@ -156,6 +197,18 @@ impl LibraryFiles {
         let nowhere = self.index.with_file_name("unused");
         let opened = GatheredStore::open(manifest, &|_| false, places, &nowhere, wall_clock);
         Ok(opened?.0)
+    }
+}
+
+impl ReadError {
+    /// The category of the cause.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Missing(_) | Self::NotHere(_) => Category::NoSource,
+            Self::NoTarget | Self::ReadOnly(_) => Category::TargetDiffers,
+            Self::Index(error) => error.category(),
+            Self::Store(error) => error.category(),
+        }
     }
 }
 
@@ -195,7 +248,7 @@ impl OpenFile {
     }
 }
 
-fn views(book: &LibraryBook, page: Page) -> Result<EntriesPage, IndexError> {
+fn views(book: &LibraryBook, page: Page) -> Result<EntriesPage, ReadError> {
     let Page { entries, next } = page;
     let mut shown = Vec::with_capacity(entries.len());
     for entry in entries {

@@ -12,13 +12,14 @@ use swarm_library::{Commit, Head, Record, State};
 use swarm_sync::{
     ContentHash, DeedEnd, Entry, KeptId, Kind, Op, OpKind, Replica as _, RunId, Side, Source, Stamp, TreePath,
 };
+use utoipa::ToSchema;
 
 use super::error::LibraryError;
 use super::session::Session;
 use super::view_side::ViewSide;
 
 /// A node that changed a library.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuthorView {
     /// Who.
     pub node: String,
@@ -31,7 +32,7 @@ pub struct AuthorView {
 }
 
 /// What was taken back of an author, or would be.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct TakenBackView {
     /// Paths that get what they had before.
     pub back: u64,
@@ -46,7 +47,7 @@ pub struct TakenBackView {
 }
 
 /// A path that is taken back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TakenBackPath {
     /// The path.
     pub path: String,

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use swarm_index::SqliteIndex;
 use swarm_mounts::{MountKind, MountSpec};
 use swarm_sync::{ContentHash, Entry, Side, TreePath};
+use utoipa::ToSchema;
 
 use super::error::LibraryError;
 
 /// What a reading of all files found.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct VerifyView {
     /// Files read.
     pub files: u64,

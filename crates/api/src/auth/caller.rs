@@ -1,0 +1,160 @@
+//! Who sent a request. Invariant: a handler that takes a [`Caller`] runs only for a proven user; a cookie proves a request that changes something only
+//! together with the token of its session, which another site cannot read.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use data_encoding::BASE64;
+use swarm_daemon_files::Role;
+
+use super::passwords::Gate;
+use super::roles::{LibraryName, Permission, Roles};
+use crate::app::App;
+use crate::clock;
+use crate::problem::{Answer, Problem};
+use crate::server::Connection;
+
+/// A proven user.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) user: String,
+    pub(crate) roles: Roles,
+    pub(crate) via: Via,
+}
+
+/// What proved it.
+#[derive(Clone, Debug)]
+pub(crate) enum Via {
+    /// A cookie, whose session has this token.
+    Session { csrf: String },
+    /// A password in each request.
+    Basic,
+    /// An access token.
+    Bearer,
+}
+
+impl Caller {
+    /// Goes on only if the user may do this with the node.
+    pub(crate) fn needs(&self, permission: Permission) -> Answer<()> {
+        if self.roles.may(permission) { Ok(()) } else { Err(self.refusal(permission, "on this node")) }
+    }
+
+    /// Goes on only if the user may do this in a library.
+    pub(crate) fn needs_in(&self, permission: Permission, library: &LibraryName<'_>) -> Answer<()> {
+        if self.roles.may_in(permission, library) {
+            return Ok(());
+        }
+        if !self.roles.may_in(Permission::FilesRead, library) {
+            // As if it were not there.
+            return Err(no_such_library());
+        }
+        Err(self.refusal(permission, "in this library"))
+    }
+
+    fn refusal(&self, permission: Permission, place: &str) -> Problem {
+        let role = self.roles.node.map_or("no role", Role::as_str);
+        let message = format!(
+            "you have {role} on this node, which does not allow {} {place}: ask an admin",
+            permission.name()
+        );
+        Problem::new(StatusCode::FORBIDDEN, message)
+    }
+}
+
+pub(crate) fn no_such_library() -> Problem {
+    Problem::not_found("there is no such library here: GET /libraries lists those that you may read")
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Answer<Self> {
+        let from = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let from = from.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
+        let caller = match parts.headers.get(header::AUTHORIZATION) {
+            Some(proof) => {
+                let proof = proof.to_str().map_err(|_| unproven())?;
+                match proof.split_once(' ') {
+                    Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                        by_token(app, token.trim())?
+                    }
+                    Some((scheme, pair)) if scheme.eq_ignore_ascii_case("basic") => {
+                        by_password(app, pair.trim(), from).await?
+                    }
+                    _ => return Err(unproven()),
+                }
+            }
+            None => by_session(app, parts)?,
+        };
+        if let Some(connection) = parts.extensions.get::<Connection>() {
+            connection.is_known();
+        }
+        Ok(caller)
+    }
+}
+
+fn by_session(app: &App, parts: &Parts) -> Answer<Caller> {
+    let id = cookie_of(&parts.headers).ok_or_else(unproven)?;
+    let held = app.sessions().touch(id, clock::moment()).ok_or_else(ended)?;
+    let user = app.user(&held.user).filter(|user| user.proof == held.proof).ok_or_else(ended)?;
+    let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let given = parts.headers.get(CSRF_HEADER).map(axum::http::HeaderValue::as_bytes);
+    let is_meant = given.is_some_and(|given| blake3::hash(given) == blake3::hash(held.csrf.as_bytes()));
+    if !is_safe && !is_meant {
+        let message =
+            "a request that changes something needs the header x-csrf-token, as /api/v1/me tells it";
+        return Err(Problem::new(StatusCode::FORBIDDEN, message));
+    }
+    Ok(Caller { user: held.user, roles: user.roles, via: Via::Session { csrf: held.csrf } })
+}
+
+fn by_token(app: &App, token: &str) -> Answer<Caller> {
+    let claims = app.tokens().claims(token, clock::since_epoch()).ok_or_else(ended)?;
+    let user = app.user(&claims.sub).filter(|user| user.proof_mark() == claims.prf).ok_or_else(ended)?;
+    Ok(Caller { user: claims.sub, roles: user.roles, via: Via::Bearer })
+}
+
+async fn by_password(app: &App, pair: &str, from: std::net::IpAddr) -> Answer<Caller> {
+    let decoded = BASE64.decode(pair.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = decoded.ok_or_else(unproven)?;
+    let (name, password) = decoded.split_once(':').ok_or_else(unproven)?;
+    let user = app.proven(name, password, from).await?;
+    Ok(Caller { user: name.to_owned(), roles: user.roles, via: Via::Basic })
+}
+
+/// What a login with a wrong password, or none, is told: not which part was wrong.
+pub(crate) fn refused(gate: Gate) -> Problem {
+    match gate {
+        Gate::Wait(wait) => {
+            let seconds = wait.as_secs().max(1);
+            let message = format!("too many wrong passwords: try again in {seconds} s");
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, message).retry_after(seconds)
+        }
+        Gate::Open | Gate::Wrong => {
+            Problem::new(StatusCode::UNAUTHORIZED, "no user of this node has that name and password")
+        }
+    }
+}
+
+fn unproven() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "log in, or send a password (Basic) or an access token (Bearer)")
+}
+
+fn ended() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "the session or token has ended: log in again")
+}
+
+/// The id of the session in the cookies of a request.
+pub(crate) fn cookie_of(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, id)| id)
+}
+
+/// The cookie of a session.
+pub(crate) const COOKIE: &str = "swarm_session";
+/// The header with the token of a session.
+pub(crate) const CSRF_HEADER: &str = "x-csrf-token";

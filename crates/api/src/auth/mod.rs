@@ -1,0 +1,17 @@
+//! Who a client is, and what it may do. `caller` reads it from a request; `roles` is the table; `passwords`, `sessions`, `tokens` and `backoff` are the
+//! ways to prove it; `first` makes the first admin.
+
+mod backoff;
+mod caller;
+mod first;
+mod passwords;
+mod roles;
+mod sessions;
+mod tokens;
+
+pub(crate) use caller::{COOKIE, Caller, Via, cookie_of, no_such_library, refused};
+pub(crate) use first::First;
+pub(crate) use passwords::{Gate, Passwords};
+pub use roles::{LibraryName, Permission, Roles};
+pub(crate) use sessions::Sessions;
+pub(crate) use tokens::{Pair, Tokens};

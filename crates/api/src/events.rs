@@ -1,0 +1,219 @@
+//! Events for those who look on: how everything stands, whenever it changed. Invariant: events have rising numbers and a bounded past; whoever was
+//! away longer is told how many it missed; who may not see a library or the peers gets a status without them.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_core::Stream;
+use swarm_daemon::Status;
+use tokio::sync::{Semaphore, broadcast};
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::limits::{EVENT_INTERVAL, EVENT_KEEP_ALIVE, EVENTS_KEPT, LISTENERS_MAX};
+use crate::problem::{Answer, Problem};
+use crate::routes::seen_by;
+
+/// The events of this process.
+pub(crate) struct Events {
+    past: Mutex<Past>,
+    news: broadcast::Sender<Arc<Numbered>>,
+    places: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Past {
+    next: u64,
+    kept: VecDeque<Arc<Numbered>>,
+}
+
+#[derive(Debug)]
+struct Numbered {
+    id: u64,
+    status: Arc<Status>,
+    /// For those who may see all of it.
+    whole: OnceLock<String>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        let news = broadcast::channel(EVENTS_WAITING).0;
+        Self { past: Mutex::default(), news, places: Arc::new(Semaphore::new(LISTENERS_MAX)) }
+    }
+}
+
+impl Events {
+    /// Takes a status; it is news if anything but the time is another.
+    fn take(&self, status: Arc<Status>) -> bool {
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        if past.kept.back().is_some_and(|last| is_same(&last.status, &status)) {
+            return false;
+        }
+        past.next += 1;
+        let event = Arc::new(Numbered { id: past.next, status, whole: OnceLock::new() });
+        if past.kept.len() == EVENTS_KEPT {
+            past.kept.pop_front();
+        }
+        past.kept.push_back(Arc::clone(&event));
+        drop(past);
+        // Nobody may listen.
+        let _ = self.news.send(event);
+        true
+    }
+
+    /// What somebody gets at first who saw the events up to `last`: how many it can be told no more, and the newest if that is not the one it saw.
+    fn catch_up(
+        &self,
+        last: Option<u64>,
+    ) -> (u64, Option<Arc<Numbered>>, broadcast::Receiver<Arc<Numbered>>) {
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = self.news.subscribe();
+        let newest = past.kept.back().filter(|newest| last != Some(newest.id)).cloned();
+        let oldest = past.kept.front().map_or(past.next, |oldest| oldest.id);
+        // Numbers of an earlier process say nothing here.
+        let missed = last.filter(|last| *last < past.next).map_or(0, |last| oldest.saturating_sub(last + 1));
+        (missed, newest, news)
+    }
+}
+
+/// Makes events while somebody listens.
+pub(crate) async fn make(app: Arc<App>) {
+    let mut tick = tokio::time::interval(EVENT_INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while app.ending.run_until_cancelled(tick.tick()).await.is_some() {
+        if app.events.news.receiver_count() > 0
+            && let Ok(status) = app.status().await
+        {
+            app.events.take(status);
+        }
+    }
+}
+
+/// Whether two say the same but for the time.
+fn is_same(one: &Status, other: &Status) -> bool {
+    let timeless = |status: &Status| Status { uptime: String::new(), uptime_seconds: 0, ..status.clone() };
+    timeless(one) == timeless(other)
+}
+
+/// Server-sent events
+///
+/// `event: status` with the whole status whenever it changed, at most twice a second; `event: gap` with `{"missed":N}` for a client that was away so long
+/// that events are gone. The header `Last-Event-ID` goes on where a client stood.
+#[utoipa::path(
+    get, path = "/api/v1/events", tag = "node",
+    responses((status = 200, description = "Events until one side closes", content_type = "text/event-stream", body = String), (status = "default", description = "A problem", body = Problem))
+)]
+pub(crate) async fn events(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    caller.needs(crate::auth::Permission::NodeRead)?;
+    let full = |_| {
+        Problem::new(
+            axum::http::StatusCode::SERVICE_UNAVAILABLE,
+            "too many clients listen already: try again later",
+        )
+        .retry_after(30)
+    };
+    let place = Arc::clone(&app.events.places).try_acquire_owned().map_err(full)?;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    // So that there is something to begin with.
+    app.events.take(app.status().await?);
+    let (missed, newest, mut news) = app.events.catch_up(last);
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Event>(1);
+    let ending = app.ending.clone();
+    app.tasks.spawn(async move {
+        let _place = place;
+        let tell = async {
+            if missed > 0 {
+                sender
+                    .send(Event::default().event("gap").data(format!("{{\"missed\":{missed}}}")))
+                    .await
+                    .ok()?;
+            }
+            if let Some(newest) = newest {
+                sender.send(event(&newest, &caller)).await.ok()?;
+            }
+            loop {
+                match news.recv().await {
+                    Ok(numbered) => sender.send(event(&numbered, &caller)).await.ok()?,
+                    // A slow client gets the next one whole.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return Some(()),
+                }
+            }
+        };
+        tokio::select! {
+            _ = tell => {}
+            () = sender.closed() => {}
+            () = ending.cancelled() => {}
+        }
+    });
+    let events = Received(receiver);
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(EVENT_KEEP_ALIVE)))
+}
+
+fn event(numbered: &Numbered, caller: &Caller) -> Event {
+    let text = |status: &Status| serde_json::to_string(status).unwrap_or_else(|_| "{}".to_owned());
+    let data = match seen_by(&numbered.status, caller) {
+        Cow::Borrowed(all) => numbered.whole.get_or_init(|| text(all)).clone(),
+        Cow::Owned(seen) => text(&seen),
+    };
+    Event::default().id(numbered.id.to_string()).event("status").data(data)
+}
+
+/// What a channel gives, as a stream.
+struct Received(tokio::sync::mpsc::Receiver<Event>);
+
+impl Stream for Received {
+    type Item = Result<Event, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx).map(|event| event.map(Ok))
+    }
+}
+
+/// Events that wait for a slow client before it loses some.
+const EVENTS_WAITING: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(rate: u64) -> Arc<Status> {
+        Arc::new(Status { rate_down: rate, ..Status::default() })
+    }
+
+    #[test]
+    fn only_what_changed_is_news() {
+        let events = Events::default();
+        let later = Status { uptime_seconds: 9, uptime: "9s".to_owned(), rate_down: 1, ..Status::default() };
+        let news = [events.take(status(1)), events.take(Arc::new(later)), events.take(status(2))];
+        assert_eq!(news, [true, false, true]);
+    }
+
+    #[test]
+    fn who_was_away_gets_the_newest_and_is_told_what_is_gone() {
+        let events = Events::default();
+        let count = EVENTS_KEPT as u64 + 10;
+        (1..=count).for_each(|rate| assert!(events.take(status(rate))));
+        let check = |last: Option<u64>, missed: u64, newest: Option<u64>| {
+            let (found, event, _) = events.catch_up(last);
+            assert_eq!((found, event.map(|event| event.id)), (missed, newest), "{last:?}");
+        };
+        check(None, 0, Some(count));
+        check(Some(count), 0, None);
+        check(Some(20), 0, Some(count));
+        check(Some(4), 6, Some(count));
+        // It is of another process.
+        check(Some(count + 5), 0, Some(count));
+    }
+}

@@ -1,0 +1,189 @@
+//! Bodies of answers with bytes of files: a thread reads and verifies the next block while the last one is sent. Invariant: a client that is slow
+//! holds two blocks; when bytes turn out not to be those of the file, the answer breaks off, so that the client sees that it is not whole.
+
+use std::io::{self, Read as _};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_core::Stream;
+use swarm_daemon::OpenFile;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::range::{Range, Ranges};
+use super::{content_range, empty, multipart_type};
+use crate::limits::BLOCK_LEN;
+use crate::problem::{Answer, Problem};
+
+/// The answer with what a client asks for.
+pub(super) fn response(
+    tasks: &TaskTracker,
+    method: &Method,
+    ranges: Ranges,
+    kind: &str,
+    file: OpenFile,
+) -> Answer<Response> {
+    let len = file.len();
+    let is_head = *method == Method::HEAD;
+    let builder = Response::builder();
+    let built = match ranges {
+        Ranges::None => {
+            let mut refusal = axum::response::IntoResponse::into_response(Problem::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                format!("the file has {len} bytes"),
+            ));
+            let whole = HeaderValue::from_str(&format!("bytes */{len}")).map_err(|_| Problem::odd())?;
+            refusal.headers_mut().insert(header::CONTENT_RANGE, whole);
+            return Ok(refusal);
+        }
+        Ranges::All => {
+            let parts = if len == 0 { Vec::new() } else { vec![Part::of(Range { first: 0, last: len - 1 })] };
+            let body = if is_head { empty() } else { of_parts(tasks, file, parts) };
+            builder.header(header::CONTENT_TYPE, kind).header(header::CONTENT_LENGTH, len).body(body)
+        }
+        Ranges::Some(ranges) if ranges.len() == 1 => {
+            let range = ranges[0];
+            let body = if is_head { empty() } else { of_parts(tasks, file, vec![Part::of(range)]) };
+            builder
+                .status(StatusCode::PARTIAL_CONTENT)
+                .header(header::CONTENT_TYPE, kind)
+                .header(header::CONTENT_LENGTH, range.len())
+                .header(header::CONTENT_RANGE, content_range(range, len))
+                .body(body)
+        }
+        Ranges::Some(ranges) => {
+            let boundary = crate::chance::secret().ok_or_else(Problem::odd)?;
+            let parts = parts(&ranges, kind, len, &boundary);
+            let sum: u64 = parts.iter().map(Part::len).sum();
+            let body = if is_head { empty() } else { of_parts(tasks, file, parts) };
+            builder
+                .status(StatusCode::PARTIAL_CONTENT)
+                .header(header::CONTENT_TYPE, multipart_type(&boundary))
+                .header(header::CONTENT_LENGTH, sum)
+                .body(body)
+        }
+    };
+    built.map_err(|_| Problem::odd())
+}
+
+/// Something to send: a text, then a range of the file.
+struct Part {
+    head: String,
+    range: Option<Range>,
+}
+
+impl Part {
+    fn of(range: Range) -> Self {
+        Self { head: String::new(), range: Some(range) }
+    }
+
+    fn len(&self) -> u64 {
+        self.head.len() as u64 + self.range.map_or(0, Range::len)
+    }
+}
+
+/// The parts of `multipart/byteranges` (RFC 9110, section 14.6).
+fn parts(ranges: &[Range], kind: &str, len: u64, boundary: &str) -> Vec<Part> {
+    let part = |(number, range): (usize, &Range)| {
+        let line = if number == 0 { "" } else { "\r\n" };
+        let head = format!(
+            "{line}--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {}\r\n\r\n",
+            content_range(*range, len)
+        );
+        Part { head, range: Some(*range) }
+    };
+    let last = Part { head: format!("\r\n--{boundary}--\r\n"), range: None };
+    ranges.iter().enumerate().map(part).chain([last]).collect()
+}
+
+fn of_parts(tasks: &TaskTracker, file: OpenFile, parts: Vec<Part>) -> Body {
+    let file = Arc::new(file);
+    let (sender, body) = streamed();
+    tasks.spawn(async move {
+        for part in parts {
+            if !part.head.is_empty() {
+                sender.send(Ok(Bytes::from(part.head))).await.ok()?;
+            }
+            let Some(range) = part.range else { continue };
+            let (mut at, end) = (range.first, range.last + 1);
+            while at < end {
+                let len = usize::try_from(end - at).unwrap_or(BLOCK_LEN).min(BLOCK_LEN);
+                let block = next_block(&file, at, len).await;
+                at += block.as_ref().map_or(0, |block| block.len() as u64);
+                let is_over = block.as_ref().map_or(true, Bytes::is_empty);
+                sender.send(block).await.ok()?;
+                if is_over {
+                    return None;
+                }
+            }
+        }
+        Some(())
+    });
+    body
+}
+
+/// Reads and verifies a block on a thread.
+async fn next_block(file: &Arc<OpenFile>, at: u64, len: usize) -> io::Result<Bytes> {
+    let file = Arc::clone(file);
+    let read = tokio::task::spawn_blocking(move || {
+        let mut block = vec![0; len];
+        file.read(at, &mut block).map(|read| {
+            block.truncate(read);
+            Bytes::from(block)
+        })
+    });
+    let read = read.await.map_err(io::Error::other)?;
+    read.map_err(|error| {
+        tracing::warn!(%error, "a file cannot be sent to the end");
+        io::Error::other("the bytes are not those of the file any more")
+    })
+}
+
+/// All of a file that is open.
+pub(super) fn of_file(tasks: &TaskTracker, file: std::fs::File) -> Body {
+    let (sender, body) = streamed();
+    let file = Arc::new(file);
+    tasks.spawn(async move {
+        loop {
+            let file = Arc::clone(&file);
+            let read = tokio::task::spawn_blocking(move || {
+                let mut block = vec![0; BLOCK_LEN];
+                (&*file).read(&mut block).map(|read| {
+                    block.truncate(read);
+                    Bytes::from(block)
+                })
+            });
+            let block = read.await.map_err(io::Error::other).flatten();
+            let is_over = block.as_ref().map_or(true, Bytes::is_empty);
+            sender.send(block).await.ok()?;
+            if is_over {
+                return Some(());
+            }
+        }
+    });
+    body
+}
+
+/// A body, and where its blocks come from. It ends when that is dropped, or the client is gone.
+pub(super) fn streamed() -> (mpsc::Sender<io::Result<Bytes>>, Body) {
+    let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
+    (sender, Body::from_stream(Blocks(receiver)))
+}
+
+struct Blocks(mpsc::Receiver<io::Result<Bytes>>);
+
+impl Stream for Blocks {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+/// Blocks that are read before the client has taken the last one.
+const BLOCKS_AHEAD: usize = 2;

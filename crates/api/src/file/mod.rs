@@ -1,0 +1,229 @@
+//! The bytes of files. `range` reads what a client asks for, `kind` names what a file is, `zip` packs a folder. Invariant: a byte is sent only once it
+//! was verified; a range is of the version that the ETag names, or the whole file is sent.
+
+mod body;
+mod kind;
+mod range;
+mod upload;
+mod zipping;
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use swarm_daemon::{OpenFile, ReadError};
+use utoipa::IntoParams;
+
+use crate::app::App;
+use crate::auth::{Caller, Permission};
+use crate::extract::{Asked, At};
+use crate::problem::{Answer, Problem};
+use crate::routes::{blocking, path_of};
+
+pub(crate) use kind::Kind;
+use range::{Range, Ranges};
+pub(crate) use upload::{__path_put, put};
+pub(crate) use zipping::{__path_zip, zip};
+
+/// How a file is given.
+#[derive(Deserialize, IntoParams)]
+pub(crate) struct FileQuery {
+    /// To be stored, and not shown.
+    download: Option<String>,
+    /// A kept version: the run that replaced or deleted it.
+    version: Option<String>,
+}
+
+/// Get a file
+///
+/// With `Range` (several ranges come as `multipart/byteranges`), `If-Range`, `If-None-Match`; the ETag is the BLAKE3 of the file.
+#[utoipa::path(
+    get, path = "/file/{guid}/{path}", tag = "files",
+    params(("guid" = String, Path, description = "GUID or name of the library"), ("path" = String, Path, description = "In the library, as in `video/a.mov`"), FileQuery),
+    responses(
+        (status = 200, description = "All of it", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "Ranges of it", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 304, description = "The client has it"),
+        (status = 416, description = "No range lies in it", body = Problem),
+        (status = "default", description = "A problem", body = Problem)
+    )
+)]
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    method: Method,
+    At((which, path)): At<(String, String)>,
+    Asked(query): Asked<FileQuery>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let files = app.library(&caller, &which, Permission::FilesRead).await?;
+    let path = path_of(&path)?;
+    if let Some(run) = query.version {
+        return version(
+            &app,
+            files.guid().to_owned(),
+            path.as_str().to_owned(),
+            run,
+            query.download.is_some(),
+        )
+        .await;
+    }
+    let name = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+    let opened = blocking(move || files.open(&path)).await?;
+    let file = opened.map_err(refusal)?;
+    respond(&app, &method, &headers, &name, query.download.is_some(), file)
+}
+
+fn refusal(error: ReadError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        ReadError::Missing(_) => Problem::not_found(detail),
+        ReadError::NotHere(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5),
+        error => Problem::of(error.category(), detail),
+    }
+}
+
+fn respond(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    name: &str,
+    is_download: bool,
+    file: OpenFile,
+) -> Answer<Response> {
+    let etag = format!("\"{}\"", file.hash());
+    let modified = u64::try_from(file.modified_ns() / 1_000_000_000).ok();
+    let modified = modified.map(|secs| httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(secs)));
+    let kind = Kind::content_type(name);
+    let mut response = if has_tag(headers, header::IF_NONE_MATCH, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let ranges = asked_ranges(headers, &etag, file.len());
+        body::response(&app.tasks, method, ranges, kind, file)?
+    };
+    let answer = response.headers_mut();
+    let set = |answer: &mut HeaderMap, name, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            answer.insert(name, value);
+        }
+    };
+    set(answer, header::ETAG, &etag);
+    set(answer, header::ACCEPT_RANGES, "bytes");
+    // A file may change at any time: a cache asks, and is told 304.
+    set(answer, header::CACHE_CONTROL, "private, no-cache");
+    if let Some(modified) = modified {
+        set(answer, header::LAST_MODIFIED, &modified);
+    }
+    set(answer, header::CONTENT_DISPOSITION, &disposition(name, is_download || !Kind::is_shown(name)));
+    Ok(response)
+}
+
+/// What the client wants of the file. A condition that does not hold, or that is no strong tag, makes it the whole file (RFC 9110, section 13.1.5).
+fn asked_ranges(headers: &HeaderMap, etag: &str, len: u64) -> Ranges {
+    let holds = match headers.get(header::IF_RANGE) {
+        Some(condition) => condition.as_bytes() == etag.as_bytes(),
+        None => true,
+    };
+    match headers.get(header::RANGE).and_then(|range| range.to_str().ok()) {
+        Some(range) if holds => Ranges::parse(range, len),
+        _ => Ranges::All,
+    }
+}
+
+fn has_tag(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// Whether it is shown or stored, and under which name (RFC 6266).
+fn disposition(name: &str, is_download: bool) -> String {
+    let kind = if is_download { "attachment" } else { "inline" };
+    let plain = |letter: char| {
+        if letter.is_ascii_graphic() && !matches!(letter, '"' | '\\' | '%') || letter == ' ' {
+            letter
+        } else {
+            '_'
+        }
+    };
+    let ascii: String = name.chars().map(plain).collect();
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+}
+
+/// A kept version, whole.
+async fn version(
+    app: &App,
+    library: String,
+    path: String,
+    run: String,
+    is_download: bool,
+) -> Answer<Response> {
+    let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+    let out =
+        app.scratch().map_err(|error| Problem::of(swarm_core::base::Category::Disk, error.to_string()))?;
+    let request =
+        swarm_daemon::Request::Restore { library, path, run: Some(run), out: Some(out.path().to_owned()) };
+    crate::routes::ask_library(app, request).await?;
+    let file = blocking(move || std::fs::File::open(out.path())).await?;
+    let file = file.map_err(|_| Problem::not_found("that version is no file"))?;
+    let len = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
+    let answer = Response::builder()
+        .header(header::CONTENT_TYPE, Kind::content_type(&name))
+        .header(header::CONTENT_LENGTH, len)
+        .header(header::CONTENT_DISPOSITION, disposition(&name, is_download || !Kind::is_shown(&name)));
+    answer.body(body::of_file(&app.tasks, file)).map_err(|_| Problem::odd())
+}
+
+fn multipart_type(boundary: &str) -> String {
+    format!("multipart/byteranges; boundary={boundary}")
+}
+
+fn content_range(range: Range, len: u64) -> String {
+    format!("bytes {}-{}/{len}", range.first, range.last)
+}
+
+fn empty() -> Body {
+    Body::empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_end_the_header_or_lose_its_letters() {
+        let check = |name: &str, expected: &str| assert_eq!(disposition(name, true), expected);
+        check("a b.txt", "attachment; filename=\"a b.txt\"; filename*=UTF-8''a%20b.txt");
+        check("ä\"\r\n.txt", "attachment; filename=\"____.txt\"; filename*=UTF-8''%C3%A4%22%0D%0A.txt");
+    }
+
+    #[test]
+    fn a_range_is_only_of_the_version_that_the_client_knows() {
+        let check = |if_range: Option<&str>, expected: Ranges| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RANGE, HeaderValue::from_static("bytes=1-2"));
+            if let Some(condition) = if_range {
+                headers.insert(header::IF_RANGE, HeaderValue::from_str(condition).expect("valid"));
+            }
+            assert_eq!(asked_ranges(&headers, "\"tag\"", 9), expected, "{if_range:?}");
+        };
+        let some = || Ranges::Some(vec![Range { first: 1, last: 2 }]);
+        check(None, some());
+        check(Some("\"tag\""), some());
+        check(Some("\"other\""), Ranges::All);
+        check(Some("W/\"tag\""), Ranges::All);
+        check(Some("Wed, 21 Oct 2026 07:28:00 GMT"), Ranges::All);
+    }
+}

@@ -1,0 +1,147 @@
+//! A folder as one ZIP file, made while it is sent. Invariant: few at once; nothing is compressed, so that a film costs no more than its bytes; names are
+//! those of the library, below the folder; files whose bytes are elsewhere are named in a list at the end.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Deserialize;
+use swarm_daemon::LibraryFiles;
+use swarm_sync::TreePath;
+use tokio::sync::mpsc;
+use utoipa::IntoParams;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::{body, disposition};
+use crate::app::App;
+use crate::auth::{Caller, Permission};
+use crate::extract::{Asked, At};
+use crate::limits::{BLOCK_LEN, ENTRIES_MAX};
+use crate::problem::{Answer, Problem};
+use crate::routes::place_of;
+
+/// Which folder.
+#[derive(Deserialize, IntoParams)]
+pub(crate) struct ZipQuery {
+    /// A folder in the library; without it, all of it.
+    path: Option<String>,
+}
+
+/// Get a folder as a ZIP file
+#[utoipa::path(get, path = "/api/v1/libraries/{guid}/zip", tag = "files", params(("guid" = String, Path, description = "GUID or name"), ZipQuery), responses((status = 200, description = "The ZIP file", content_type = "application/zip", body = Vec<u8>), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn zip(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    At(which): At<String>,
+    Asked(query): Asked<ZipQuery>,
+) -> Answer<Response> {
+    let files = app.library(&caller, &which, Permission::FilesRead).await?;
+    let place = place_of(query.path.as_deref())?;
+    let full = |_| {
+        let message = "others are getting folders already: try again in a moment";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
+    };
+    let slot = Arc::clone(&app.zips).try_acquire_owned().map_err(full)?;
+    let name =
+        place.as_ref().map_or(files.name(), |place| place.as_str().rsplit('/').next().unwrap_or_default());
+    let name = format!("{name}.zip");
+    let (sender, body) = body::streamed();
+    tokio::task::spawn_blocking(move || {
+        let _slot = slot;
+        if let Err(error) = write(&files, place.as_ref(), &sender) {
+            tracing::debug!(%error, "a folder was not sent to the end");
+            let _ = sender.blocking_send(Err(error));
+        }
+    });
+    let answer = Response::builder()
+        .header(header::CONTENT_TYPE, "application/zip")
+        .header(header::CONTENT_DISPOSITION, disposition(&name, true));
+    answer.body(body).map_err(|_| Problem::odd())
+}
+
+fn write(
+    files: &LibraryFiles,
+    place: Option<&TreePath>,
+    sender: &mpsc::Sender<io::Result<Bytes>>,
+) -> io::Result<()> {
+    let mut zip = ZipWriter::new_stream(Sent { sender, block: Vec::with_capacity(BLOCK_LEN) });
+    let (mut start, mut absent) = (None, Vec::new());
+    loop {
+        let is_file = |_: &TreePath, is_file: bool| is_file;
+        let page = files.search(place, start.as_ref(), ENTRIES_MAX, &is_file).map_err(io::Error::other)?;
+        for entry in &page.entries {
+            let below = place.map_or(0, |place| place.as_str().len() + 1);
+            let name = entry.path.get(below..).unwrap_or(&entry.path);
+            if !add(&mut zip, files, &entry.path, name)? && absent.len() < ABSENT_MAX {
+                absent.push(entry.path.clone());
+            }
+        }
+        start = page.next;
+        if start.is_none() {
+            break;
+        }
+    }
+    if !absent.is_empty() {
+        zip.start_file("NOT HERE.txt", options())?;
+        zip.write_all(b"The bytes of these files are on other machines:\n")?;
+        zip.write_all(absent.join("\n").as_bytes())?;
+    }
+    zip.finish()?.into_inner().flush()
+}
+
+/// Whether the file is here.
+fn add<W: Write>(
+    zip: &mut ZipWriter<zip::write::StreamWriter<W>>,
+    files: &LibraryFiles,
+    path: &str,
+    name: &str,
+) -> io::Result<bool> {
+    let Ok(path) = TreePath::new(path) else { return Ok(false) };
+    let Ok(file) = files.open(&path) else { return Ok(false) };
+    zip.start_file(name, options().large_file(file.len() >= u64::from(u32::MAX)))?;
+    let (mut at, mut block) = (0, vec![0; BLOCK_LEN]);
+    while at < file.len() {
+        let read = file.read(at, &mut block).map_err(io::Error::other)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        zip.write_all(&block[..read])?;
+        at += read as u64;
+    }
+    Ok(true)
+}
+
+fn options() -> SimpleFileOptions {
+    SimpleFileOptions::default().compression_method(CompressionMethod::Stored)
+}
+
+/// Sends what is written, a block at a time.
+struct Sent<'a> {
+    sender: &'a mpsc::Sender<io::Result<Bytes>>,
+    block: Vec<u8>,
+}
+
+impl Write for Sent<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.block.extend_from_slice(bytes);
+        if self.block.len() >= BLOCK_LEN {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_LEN));
+        self.sender.blocking_send(Ok(Bytes::from(block))).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// Names in the list of files that are elsewhere.
+const ABSENT_MAX: usize = 10_000;

@@ -1,0 +1,136 @@
+//! HTTP(S) of a daemon: the API for programs, and the page for people. `server` takes clients, `auth` knows who they are and what they may do, `routes`
+//! are what can be asked, `file` gives the bytes of files, `events` tells what changes, `page` has the files that a browser loads.
+//!
+//! Invariants: nothing is told or done before a user is proven and the table of roles allows it; what changes something leaves a line in the audit
+//! log; nothing that a client says is held without a limit. Absent here: what is decided about libraries and peers (`swarm-daemon` is asked).
+
+mod app;
+mod audit;
+mod auth;
+mod chance;
+mod clock;
+mod error;
+mod events;
+mod extract;
+mod file;
+pub mod limits;
+mod page;
+mod private_file;
+mod problem;
+mod routes;
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use swarm_daemon::Daemon;
+use swarm_daemon_files::DaemonFolder;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use app::{App, Facts, Parts};
+use auth::{Passwords, Tokens};
+use server::{Certificate, Guests, Server};
+
+pub use auth::{LibraryName, Permission, Roles};
+pub use error::ApiError;
+pub use problem::Problem;
+pub use routes::document;
+
+/// The API of a daemon, ready to serve.
+pub struct Api {
+    app: Arc<App>,
+    server: Server,
+    listener: TcpListener,
+    tasks: TaskTracker,
+    ending: CancellationToken,
+}
+
+impl Api {
+    /// Takes the TCP port of the same number as the daemon's UDP port. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the port is taken, or the certificate cannot be used.
+    pub fn prepare(daemon: &Daemon) -> Result<Self, ApiError> {
+        let folder = DaemonFolder::open(daemon.dir())?;
+        let state = daemon.state();
+        let config = folder.config();
+        let listener = server::bind(config.listen, daemon.address().port(), config.port != 0)?;
+        let name = swarm_daemon::host_name();
+        let certificate = Certificate::open(config.tls.as_ref(), state, &name)?;
+        let node = daemon.node_id().to_string();
+        let facts = Facts {
+            node: node.clone(),
+            name,
+            fingerprint: certificate.fingerprint,
+            folder: daemon.dir().to_owned(),
+            state: state.to_owned(),
+            began_at: clock::moment(),
+        };
+        let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
+        let app = Arc::new(App::new(Parts {
+            asker: daemon.asker(),
+            tokens: Tokens::open(&state.join("token-key"), &node)?,
+            passwords: Passwords::new().ok_or(ApiError::NoChance)?,
+            audit: audit::Audit::new(state.join("audit.log")),
+            folder,
+            facts,
+            tasks: tasks.clone(),
+            ending: ending.clone(),
+        }));
+        let server = Server {
+            router: routes::router(Arc::clone(&app)),
+            app: Arc::clone(&app),
+            tls: certificate.acceptor,
+            guests: Arc::new(Guests::default()),
+        };
+        Ok(Self { app, server, listener, tasks, ending })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn address(&self) -> std::io::Result<std::net::SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// SHA-256 of the certificate, as browsers show it.
+    pub fn fingerprint(&self) -> &str {
+        &self.app.facts.fingerprint
+    }
+
+    /// The address by which somebody becomes the first admin; `None` if there is one.
+    pub fn first_link(&self) -> Option<String> {
+        let port = self.listener.local_addr().ok()?.port();
+        let token = self.app.lacks_admin().then(|| self.app.first.renew()).flatten()?;
+        Some(format!("https://127.0.0.1:{port}/#setup={token}"))
+    }
+
+    /// Serves until `stop` is ready.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self { app, server, listener, tasks, ending } = self;
+        tasks.spawn(server.run(listener, ending.clone(), tasks.clone()));
+        tasks.spawn(events::make(Arc::clone(&app)));
+        tasks.spawn(look_at_files(Arc::clone(&app)));
+        stop.await;
+        ending.cancel();
+        tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, tasks.wait()).await.is_err() {
+            tracing::debug!("some clients of the page did not go in time");
+        }
+    }
+}
+
+async fn look_at_files(app: Arc<App>) {
+    let mut tick = tokio::time::interval(LOOK_INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while app.ending.run_until_cancelled(tick.tick()).await.is_some() {
+        app.look_at_files().await;
+    }
+}
+
+/// How often files are looked at: an edit is to be noticed within a second.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,72 @@
+//! Limits of the API. Each bounds what a client can make this process hold, do or wait for.
+
+use std::time::Duration;
+
+/// Connections at once. When all are taken, the oldest one that has not proven a user gives way.
+pub const CONNECTIONS_MAX: usize = 4096;
+/// Longest time until a client has said its first byte, has shaken hands, or has sent the head of a request.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest head of a request, bytes.
+pub const HEAD_LEN_MAX: usize = 32 << 10;
+/// Requests at once on one connection of HTTP/2.
+pub const STREAMS_MAX: u32 = 64;
+/// Longest body of a request that is no file, bytes.
+pub const BODY_LEN_MAX: usize = 1 << 20;
+/// Longest time for an answer that is neither a file nor events.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Sessions at once, of all users.
+pub const SESSIONS_MAX: usize = 1024;
+/// A session ends when it was not used for so long.
+pub const SESSION_IDLE: Duration = Duration::from_secs(24 * 3600);
+/// A session ends after so long in any case.
+pub const SESSION_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// An access token holds for so long.
+pub const ACCESS_AGE: Duration = Duration::from_secs(15 * 60);
+/// A refresh token holds for so long.
+pub const REFRESH_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Refresh tokens at once, of all users.
+pub const REFRESH_MAX: usize = 1024;
+/// Access tokens that were revoked and have not expired.
+pub const REVOKED_MAX: usize = 4096;
+/// Passwords that are compared at once: each takes 19 MiB and some 60 ms.
+pub const COMPARED_AT_ONCE: usize = 2;
+/// Passwords that wait to be compared; further ones are sent away.
+pub const COMPARISONS_WAITING_MAX: usize = 32;
+/// How long a password that was proven by Basic authentication is known without comparing it again.
+pub const PROVEN_AGE: Duration = Duration::from_secs(300);
+/// Passwords that are known in this way.
+pub const PROVEN_MAX: usize = 256;
+/// Wrong passwords in a row for one name, or from one address, that cost no wait.
+pub const FREE_FAILURES: u32 = 5;
+/// Longest wait after wrong passwords.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(15 * 60);
+/// Names and addresses whose wrong passwords are remembered.
+pub const BACKOFFS_MAX: usize = 4096;
+/// Longest name and password of a login, bytes.
+pub const NAME_LEN_MAX: usize = 256;
+/// The same for a password.
+pub const PASSWORD_LEN_MAX: usize = 1024;
+/// Shortest password that this API takes for a new user, characters (NIST SP 800-63B, section 5.1.1.2).
+pub const PASSWORD_LEN_MIN: usize = 8;
+/// The status is asked for at most this often, however many ask.
+pub const STATUS_AGE: Duration = Duration::from_millis(250);
+/// How often events are made while somebody listens.
+pub const EVENT_INTERVAL: Duration = Duration::from_millis(500);
+/// Events that are kept for those who come back.
+pub const EVENTS_KEPT: usize = 256;
+/// Clients that listen to events at once.
+pub const LISTENERS_MAX: usize = 2048;
+/// A line without meaning is sent to listeners this often, so that a dead connection is noticed.
+pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Entries on one page of a listing.
+pub const ENTRIES_MAX: usize = 5000;
+/// Ranges of one request for a file; with more, the whole file is sent (RFC 9110, section 14.2).
+pub const RANGES_MAX: usize = 16;
+/// A block of a file: read, verified and sent at once.
+pub const BLOCK_LEN: usize = 256 << 10;
+/// Length of the log of what users did, bytes, before it is put aside.
+pub const AUDIT_LEN_MAX: u64 = 4 << 20;
+/// Folders that are sent at once as ZIP files: each has a thread.
+pub const ZIPS_MAX: usize = 8;
+/// Longest time in which nothing more of a file comes.
+pub const UPLOAD_IDLE: Duration = Duration::from_secs(60);

@@ -1,0 +1,160 @@
+//! What a client is told when something is not done: RFC 9457, or the shape that the sync endpoints have. Invariant: no answer of this crate holds a
+//! password, a token or a path outside of what the caller may see.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use swarm_core::base::Category;
+use swarm_daemon::Reply;
+use swarm_daemon_files::EditError;
+use utoipa::ToSchema;
+
+/// Something is not done: a problem of RFC 9457.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// `about:blank`: the status says what kind it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The name of the status.
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(value_type = u16)]
+    status: u16,
+    /// For people, with the way out.
+    detail: String,
+    /// What kind of cause it is: as the exit codes of the commands have it.
+    category: &'static str,
+    /// Seconds to wait before the next try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+pub(crate) type Answer<T> = Result<T, Problem>;
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            category: category_of(status).name(),
+            retry_after: None,
+        }
+    }
+
+    pub(crate) fn of(category: Category, detail: impl Into<String>) -> Self {
+        Self { category: category.name(), ..Self::new(status_of(category), detail) }
+    }
+
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    pub(crate) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn category(&self) -> &'static str {
+        self.category
+    }
+
+    /// What is wrong with an answer of the daemon that is of another kind than was asked for.
+    pub(crate) fn odd() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the daemon answered something else: this is a bug, please report it",
+        )
+    }
+
+    /// A thread that failed.
+    pub(crate) fn broken() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "a thread of the daemon failed: this is a bug, please report it",
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, wait) = (self.status(), self.retry_after);
+        let is_unproven = status == StatusCode::UNAUTHORIZED;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = wait {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
+        }
+        if is_unproven {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"swarm\", charset=\"UTF-8\""),
+            );
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// A reply that says that something was not done.
+impl From<Reply> for Problem {
+    fn from(reply: Reply) -> Self {
+        match reply {
+            Reply::Failed { category, message } => {
+                Self::of(Category::from_name(&category).unwrap_or(Category::Other), message)
+            }
+            _ => Self::odd(),
+        }
+    }
+}
+
+impl From<EditError> for Problem {
+    fn from(error: EditError) -> Self {
+        let detail = error.to_string();
+        match error {
+            EditError::Missing { .. } => Self::new(StatusCode::NOT_FOUND, detail),
+            EditError::Refused(_) => Self::bad(detail),
+            EditError::Exists { .. } | EditError::Invalid(_) | EditError::Busy(_) => {
+                Self::new(StatusCode::CONFLICT, detail)
+            }
+            EditError::Io { .. } => Self::of(Category::Disk, detail),
+        }
+    }
+}
+
+fn status_of(category: Category) -> StatusCode {
+    match category {
+        Category::Usage => StatusCode::BAD_REQUEST,
+        Category::NoSource => StatusCode::NOT_FOUND,
+        Category::Denied => StatusCode::FORBIDDEN,
+        Category::Held | Category::TargetDiffers | Category::Undecided => StatusCode::CONFLICT,
+        Category::NoNode | Category::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn category_of(status: StatusCode) -> Category {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Category::Denied,
+        StatusCode::NOT_FOUND => Category::NoSource,
+        StatusCode::CONFLICT => Category::Held,
+        StatusCode::SERVICE_UNAVAILABLE => Category::NoNode,
+        status if status.is_client_error() => Category::Usage,
+        _ => Category::Other,
+    }
+}

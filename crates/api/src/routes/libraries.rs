@@ -1,0 +1,444 @@
+//! Libraries of this node: made, subscribed to, changed, forgotten.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use swarm_daemon::{Answer as LibraryAnswer, Request, VerifyView};
+use swarm_daemon_files::{
+    Approvals, ApprovalsChange, DaemonFolder, Followed, Guid, NewMount, NewSubscription,
+};
+use utoipa::ToSchema;
+
+use super::{From, ask_library, ip};
+use crate::app::App;
+use crate::auth::{Caller, LibraryName, Permission, no_such_library};
+use crate::extract::{At, Given};
+use crate::problem::{Answer, Problem};
+
+/// The libraries of this node.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Libraries {
+    libraries: Vec<swarm_daemon::LibraryStatus>,
+}
+
+/// List libraries
+///
+/// Those that the caller may see, with how they stand.
+#[utoipa::path(get, path = "/api/v1/libraries", tag = "libraries", responses((status = 200, description = "The libraries", body = Libraries), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Answer<Json<Libraries>> {
+    let status = app.status().await?;
+    let libraries = super::seen_by(&status, &caller).into_owned().libraries;
+    Ok(Json(Libraries { libraries }))
+}
+
+/// A library to make.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewLibrary {
+    /// What this node calls it.
+    name: String,
+    /// The folder that changes of others are written to, on the daemon's machine. Without it one is made when files arrive.
+    dir: Option<String>,
+    /// Folders that are never written.
+    #[serde(default)]
+    mounts: Vec<NewReadOnly>,
+}
+
+/// A folder that is a part of a library, and never written.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewReadOnly {
+    dir: String,
+    /// Where it stands in the library.
+    #[serde(default = "top")]
+    libpath: String,
+}
+
+fn top() -> String {
+    "/".to_owned()
+}
+
+/// What all nodes call a library.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct GuidView {
+    guid: String,
+}
+
+/// Make a library
+#[utoipa::path(post, path = "/api/v1/libraries", tag = "libraries", request_body = NewLibrary, responses((status = 201, description = "It is there", body = GuidView), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    from: From,
+    Given(new): Given<NewLibrary>,
+) -> Answer<(StatusCode, Json<GuidView>)> {
+    caller.needs(Permission::LibrariesManage)?;
+    let NewLibrary { name, dir, mounts } = new;
+    let guid: Guid = swarm_daemon::new_guid()
+        .and_then(|guid| guid.as_str().parse().ok())
+        .ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system gives no random bytes"))?;
+    let read_only =
+        mounts.into_iter().map(|mount| NewMount { dir: mount.dir, libpath: mount.libpath, is_sync: false });
+    let target = dir.map(|dir| NewMount { dir, libpath: top(), is_sync: true });
+    let mounts: Vec<NewMount> = read_only.chain(target).collect();
+    for mount in mounts.iter().filter(|mount| mount.is_sync) {
+        make_folder(&app, &mount.dir)?;
+    }
+    app.audit.note(&caller.user, ip(&from), "library create", &name);
+    let known = guid.clone();
+    app.edit_files(move |folder| folder.add_library(&name, &known, &mounts)).await?;
+    Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
+}
+
+/// As `swarm library create --sync` does.
+fn make_folder(app: &App, dir: &str) -> Answer<()> {
+    let path = app.facts.folder.join(dir);
+    let shown = swarm_core::base::Shown(&path).to_string();
+    std::fs::create_dir_all(&path)
+        .map_err(|error| Problem::bad(format!("cannot make the folder `{shown}`: {error}")))
+}
+
+/// A subscription to make.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewFollowed {
+    /// Its GUID, or the name under which a connected peer offers it.
+    library: String,
+    /// The folder for its files; without it, one of its name below the default folder.
+    dir: Option<String>,
+    /// Patterns of paths to fetch; none for all.
+    #[serde(default)]
+    include: Vec<String>,
+    /// Patterns of paths to leave out.
+    #[serde(default)]
+    exclude: Vec<String>,
+}
+
+/// Subscribe to a library
+#[utoipa::path(post, path = "/api/v1/subscriptions", tag = "libraries", request_body = NewFollowed, responses((status = 201, description = "It is followed", body = GuidView), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn subscribe(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    from: From,
+    Given(new): Given<NewFollowed>,
+) -> Answer<(StatusCode, Json<GuidView>)> {
+    caller.needs(Permission::LibrariesManage)?;
+    let guid = follow(&app, new).await?;
+    app.audit.note(&caller.user, ip(&from), "subscribe", guid.as_str());
+    Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
+}
+
+/// Follows a library that a peer offers, or one of a GUID.
+pub(super) async fn follow(app: &App, new: FollowedParts) -> Answer<Guid> {
+    let NewFollowed { library, dir, include, exclude } = new;
+    let status = app.status().await?;
+    let offered = status.peers.iter().flat_map(|peer| &peer.libraries);
+    let meant = offered.filter(|offered| offered.guid == library || offered.name == library);
+    let mut meant: Vec<(&str, &str)> =
+        meant.map(|offered| (offered.guid.as_str(), offered.name.as_str())).collect();
+    meant.sort_unstable();
+    meant.dedup_by_key(|(guid, _)| *guid);
+    let (guid, name) = match meant.as_slice() {
+        [(guid, name)] => ((*guid).to_owned(), (*name).to_owned()),
+        [] => (library.clone(), library.clone()),
+        [..] => {
+            return Err(Problem::bad(format!(
+                "peers offer several libraries called `{library}`: name a GUID"
+            )));
+        }
+    };
+    let unknown = |_| {
+        Problem::not_found(format!(
+            "no connected peer offers a library `{library}`: GET /api/v1/peers lists what they offer"
+        ))
+    };
+    let guid: Guid = guid.parse().map_err(unknown)?;
+    let known = guid.clone();
+    app.edit_files(move |folder| {
+        let root = folder.config().default_sync_root.join(folder_name(&name));
+        let dir = dir.unwrap_or_else(|| root.to_string_lossy().into_owned());
+        folder.add_subscription(&NewSubscription {
+            guid: known,
+            local_sync_dir: dir,
+            from: Vec::new(),
+            include,
+            exclude,
+            version_of: None,
+        })
+    })
+    .await?;
+    Ok(guid)
+}
+
+pub(super) type FollowedParts = NewFollowed;
+
+impl NewFollowed {
+    pub(super) fn new(library: String, dir: Option<String>) -> Self {
+        Self { library, dir, include: Vec::new(), exclude: Vec::new() }
+    }
+}
+
+/// A name that a peer gave, as the name of one folder.
+fn folder_name(name: &str) -> String {
+    let plain = |letter: char| if letter.is_alphanumeric() || " -_.".contains(letter) { letter } else { '_' };
+    let name: String = name.chars().map(plain).take(64).collect();
+    let name = name.trim_matches(['.', ' ']);
+    if name.is_empty() { "library".to_owned() } else { name.to_owned() }
+}
+
+/// How a library is kept here.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Kept {
+    name: String,
+    guid: String,
+    /// Whether it is followed, and not this node's own.
+    subscribed: bool,
+    paused: bool,
+    /// -100 to 100: higher goes first.
+    priority: i8,
+    /// How many must agree to what, where the files say so.
+    policy: Option<PolicyView>,
+    include: Vec<String>,
+    exclude: Vec<String>,
+}
+
+/// How many trusted peers must agree to what.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PolicyView {
+    /// To a deletion.
+    #[serde(default)]
+    delete: Option<u32>,
+    /// To a move.
+    #[serde(default)]
+    moves: Option<u32>,
+    /// Changes in one commit from which on it is a bulk change.
+    #[serde(default)]
+    bulk: Option<u32>,
+    /// To a bulk change.
+    #[serde(default)]
+    bulk_approvals: Option<u32>,
+    /// Days after which a proposal expires.
+    #[serde(default)]
+    expiry_days: Option<u32>,
+    /// Whether one no refuses a proposal.
+    #[serde(default)]
+    refuse_by_one: Option<bool>,
+}
+
+impl PolicyView {
+    fn change(self) -> ApprovalsChange {
+        let Self { delete, moves, bulk, bulk_approvals, expiry_days, refuse_by_one } = self;
+        ApprovalsChange { delete, moves, bulk, bulk_approvals, expiry_days, refuse_by_one }
+    }
+
+    fn of(approvals: &Approvals) -> Self {
+        Self {
+            delete: Some(approvals.delete),
+            moves: Some(approvals.moves),
+            bulk: approvals.bulk,
+            bulk_approvals: Some(approvals.bulk_approvals),
+            expiry_days: Some(approvals.expiry_days),
+            refuse_by_one: Some(approvals.refuse_by_one),
+        }
+    }
+}
+
+/// A library in the files of the daemon.
+pub(super) enum Found {
+    Own(String),
+    Followed(Guid),
+}
+
+impl Found {
+    pub(super) fn in_files(folder: &DaemonFolder, which: &str) -> Option<Self> {
+        let own = folder.libraries().iter().find(|own| own.name == which || own.guid.as_str() == which);
+        let own = own.map(|own| Self::Own(own.name.clone()));
+        let followed = || {
+            let found = folder.subscriptions().iter().find(|followed| followed.guid.as_str() == which);
+            found.map(|followed| Self::Followed(followed.guid.clone()))
+        };
+        own.or_else(followed)
+    }
+
+    fn followed(&self) -> Followed<'_> {
+        match self {
+            Self::Own(name) => Followed::Library(name),
+            Self::Followed(guid) => Followed::Subscription(guid),
+        }
+    }
+}
+
+/// Goes on only if the caller may do this in the library.
+pub(super) async fn allowed(
+    app: &App,
+    caller: &Caller,
+    which: &str,
+    permission: Permission,
+) -> Answer<String> {
+    let status = app.status().await?;
+    let is_it = |library: &&swarm_daemon::LibraryStatus| library.guid == which || library.name == which;
+    let library = status.libraries.iter().find(is_it).ok_or_else(no_such_library)?;
+    caller.needs_in(permission, &LibraryName { name: &library.name, guid: &library.guid })?;
+    Ok(library.guid.clone())
+}
+
+/// Show how a library is kept
+#[utoipa::path(get, path = "/api/v1/libraries/{guid}", tag = "libraries", params(("guid" = String, Path, description = "GUID or name")), responses((status = 200, description = "The library", body = Kept), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    At(which): At<String>,
+) -> Answer<Json<Kept>> {
+    let guid = allowed(&app, &caller, &which, Permission::LibraryRead).await?;
+    let status = app.status().await?;
+    let name =
+        status.libraries.iter().find(|library| library.guid == guid).map(|library| library.name.clone());
+    let name = name.unwrap_or_default();
+    let kept = app.read_files(move |folder| kept_in(folder, name, &guid)).await?;
+    kept.map(Json).ok_or_else(no_such_library)
+}
+
+fn kept_in(folder: &DaemonFolder, name: String, guid: &str) -> Option<Kept> {
+    match Found::in_files(folder, guid)? {
+        Found::Own(..) => {
+            let own = folder.libraries().iter().find(|own| own.guid.as_str() == guid)?;
+            Some(Kept {
+                name,
+                guid: guid.to_owned(),
+                subscribed: false,
+                paused: own.is_paused,
+                priority: own.priority,
+                policy: Some(PolicyView::of(&own.approvals)),
+                include: Vec::new(),
+                exclude: Vec::new(),
+            })
+        }
+        Found::Followed(_) => {
+            let followed = folder.subscriptions().iter().find(|known| known.guid.as_str() == guid)?;
+            Some(Kept {
+                name,
+                guid: guid.to_owned(),
+                subscribed: true,
+                paused: followed.is_paused,
+                priority: followed.priority,
+                policy: followed.approvals.as_ref().map(PolicyView::of),
+                include: followed.include.clone(),
+                exclude: followed.exclude.clone(),
+            })
+        }
+    }
+}
+
+/// What is to change in how a library is kept; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct KeptChange {
+    paused: Option<bool>,
+    priority: Option<i8>,
+    policy: Option<PolicyView>,
+    /// With `exclude`, patterns of a subscription.
+    include: Option<Vec<String>>,
+    exclude: Option<Vec<String>>,
+}
+
+/// Change how a library is kept
+#[utoipa::path(patch, path = "/api/v1/libraries/{guid}", tag = "libraries", params(("guid" = String, Path, description = "GUID or name")), request_body = KeptChange, responses((status = 204, description = "Changed"), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn change(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    from: From,
+    At(which): At<String>,
+    Given(change): Given<KeptChange>,
+) -> Answer<StatusCode> {
+    let guid = allowed(&app, &caller, &which, Permission::LibraryManage).await?;
+    let KeptChange { paused, priority, policy, include, exclude } = change;
+    if priority.is_some_and(|priority| !(-100..=100).contains(&priority)) {
+        return Err(Problem::bad("a priority is from -100 to 100"));
+    }
+    app.audit.note(&caller.user, ip(&from), "library change", &guid);
+    let found =
+        app.read_files(move |folder| Found::in_files(folder, &guid)).await?.ok_or_else(no_such_library)?;
+    app.edit_files(move |folder| {
+        let mut last = folder.reload();
+        if let Some(paused) = paused {
+            last = folder.set_paused(found.followed(), paused)?;
+        }
+        if let Some(priority) = priority {
+            last = folder.set_priority(found.followed(), priority)?;
+        }
+        if let Some(policy) = policy {
+            last = folder.set_approvals(found.followed(), &policy.change())?;
+        }
+        if let (Found::Followed(guid), true) = (&found, include.is_some() || exclude.is_some()) {
+            last = folder.set_patterns(guid, &include.unwrap_or_default(), &exclude.unwrap_or_default())?;
+        }
+        Ok(last)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forget a library
+///
+/// Also one that is subscribed. Its files stay where they are.
+#[utoipa::path(delete, path = "/api/v1/libraries/{guid}", tag = "libraries", params(("guid" = String, Path, description = "GUID or name")), responses((status = 204, description = "Forgotten"), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    from: From,
+    At(which): At<String>,
+) -> Answer<StatusCode> {
+    let guid = allowed(&app, &caller, &which, Permission::LibraryManage).await?;
+    app.audit.note(&caller.user, ip(&from), "library remove", &guid);
+    let found =
+        app.read_files(move |folder| Found::in_files(folder, &guid)).await?.ok_or_else(no_such_library)?;
+    app.edit_files(move |folder| match &found {
+        Found::Own(name) => folder.remove_library(name),
+        Found::Followed(guid) => folder.remove_subscription(guid),
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Look at the folders of a library now
+#[utoipa::path(post, path = "/api/v1/libraries/{guid}/sync", tag = "libraries", params(("guid" = String, Path, description = "GUID or name")), responses((status = 202, description = "It looks"), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn look(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    At(which): At<String>,
+) -> Answer<StatusCode> {
+    let library = allowed(&app, &caller, &which, Permission::LibraryWrite).await?;
+    ask_library(&app, Request::Sync { library }).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Read all files of a library again
+///
+/// And name those whose bytes are not what they were. Takes as long as the disk needs.
+#[utoipa::path(post, path = "/api/v1/libraries/{guid}/verify", tag = "libraries", params(("guid" = String, Path, description = "GUID or name")), responses((status = 200, description = "What was found", body = VerifyView), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn verify(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    At(which): At<String>,
+) -> Answer<Json<VerifyView>> {
+    let library = allowed(&app, &caller, &which, Permission::LibraryManage).await?;
+    match ask_library(&app, Request::Verify { library }).await? {
+        LibraryAnswer::Verified(view) => Ok(Json(*view)),
+        _ => Err(Problem::odd()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_peer_is_one_folder() {
+        let check = |name: &str, expected: &str| assert_eq!(folder_name(name), expected);
+        check("Lib 1", "Lib 1");
+        check("../../etc", "_.._etc");
+        check("..", "library");
+        check("a/b\0c", "a_b_c");
+        check("", "library");
+        check("Fotos \u{202e}exe", "Fotos _exe");
+    }
+}

@@ -1,0 +1,252 @@
+//! What can be asked, by path. Invariant: each handler that is about this node takes a [`Caller`], and asks the table of roles before it does
+//! anything; a request that names another host, or comes from another site, is refused before any handler.
+
+mod approvals;
+mod browsing;
+mod conflicts;
+mod libraries;
+mod node;
+mod peers;
+mod sessions;
+mod settings;
+mod syncing;
+mod team;
+mod users;
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
+use swarm_daemon::{Answer as LibraryAnswer, Reply, Status};
+use tower_http::compression::CompressionLayer;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::auth::{Caller, LibraryName, Permission};
+use crate::limits::BODY_LEN_MAX;
+use crate::problem::{Answer, Problem};
+use crate::server::{is_own_host, is_own_origin};
+use crate::{events, file, page};
+
+/// All routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (api, _) = api().split_for_parts();
+    let document = Arc::new(document());
+    let described = Router::new()
+        .route("/api/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }));
+    let answers = api
+        .fallback(page::file)
+        .merge(described)
+        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
+        .layer(CompressionLayer::new().gzip(true));
+    let told = OpenApiRouter::<Arc<App>>::new().routes(routes!(events::events));
+    let bytes = Router::new()
+        .route("/file/{guid}/{*path}", axum::routing::get(file::get))
+        .route("/api/v1/libraries/{guid}/zip", axum::routing::get(file::zip))
+        .route("/api/v1/libraries/{guid}/files/{*path}", axum::routing::put(file::put))
+        .layer(DefaultBodyLimit::disable());
+    answers
+        .merge(told.split_for_parts().0)
+        .merge(bytes)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
+        .with_state(app)
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(info(
+    title = "swarm",
+    description = "The API of a swarm daemon: libraries, files, peers, users. Prove a user by a session cookie, Basic, or Bearer."
+))]
+struct Described;
+
+/// What is described, and answered otherwise. A path of `/file` has slashes, which the document cannot say of a parameter.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(events::events, file::get, file::put, file::zip))]
+struct DescribedBytes;
+
+/// What is described, and answered in JSON.
+fn api() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Described::openapi())
+        .routes(routes!(sessions::login))
+        .routes(routes!(sessions::logout))
+        .routes(routes!(sessions::me))
+        .routes(routes!(sessions::setup_state, sessions::setup))
+        .routes(routes!(sessions::token))
+        .routes(routes!(sessions::refresh))
+        .routes(routes!(sessions::revoke))
+        .routes(routes!(team::status))
+        .routes(routes!(team::libraries))
+        .routes(routes!(team::files))
+        .routes(routes!(team::subscribe))
+        .routes(routes!(team::peers))
+        .routes(routes!(team::merge_peers))
+        .routes(routes!(syncing::start))
+        .routes(routes!(syncing::status))
+        .routes(routes!(syncing::resolve))
+        .routes(routes!(syncing::changes))
+        .routes(routes!(node::node))
+        .routes(routes!(node::status))
+        .routes(routes!(libraries::list, libraries::create))
+        .routes(routes!(libraries::show, libraries::change, libraries::remove))
+        .routes(routes!(libraries::subscribe))
+        .routes(routes!(libraries::look))
+        .routes(routes!(libraries::verify))
+        .routes(routes!(browsing::tree))
+        .routes(routes!(browsing::explain))
+        .routes(routes!(browsing::log))
+        .routes(routes!(browsing::versions))
+        .routes(routes!(browsing::restore))
+        .routes(routes!(browsing::undo))
+        .routes(routes!(browsing::lock))
+        .routes(routes!(conflicts::list))
+        .routes(routes!(conflicts::texts))
+        .routes(routes!(conflicts::resolve))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::vote))
+        .routes(routes!(approvals::approve_here))
+        .routes(routes!(approvals::authors))
+        .routes(routes!(approvals::undo_author))
+        .routes(routes!(peers::list, peers::add))
+        .routes(routes!(peers::change, peers::remove))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::change, users::remove))
+        .routes(routes!(users::proposed))
+        .routes(routes!(users::decide))
+        .routes(routes!(settings::show, settings::change))
+}
+
+/// The document of the API: OpenAPI 3.1.
+pub fn document() -> OpenApi {
+    let mut document = api().split_for_parts().1;
+    document.merge(DescribedBytes::openapi());
+    document
+}
+
+/// Refuses other hosts and other sites, and says to browsers what the answers may do.
+async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    // A browser would ask for a password by itself, over the page that is there for it.
+    let is_script = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
+    let mut response = match refusal(&app, &request) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if is_script {
+        headers.remove(header::WWW_AUTHENTICATE);
+    }
+    response
+}
+
+fn refusal(app: &App, request: &Request) -> Option<Problem> {
+    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host =
+        named.or_else(|| request.uri().authority().map(|authority| authority.as_str())).unwrap_or_default();
+    if !is_own_host(host, &app.facts.name, &app.known().hosts) {
+        let message = "this node is not asked under that host name: use its address, or add the name to \"hosts\" in config.json";
+        return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, message));
+    }
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let is_other_origin = header("origin").is_some_and(|origin| !is_own_origin(origin, host));
+    let is_other_site =
+        header("sec-fetch-site").is_some_and(|site| matches!(site, "cross-site" | "same-site"));
+    let is_foreign = !is_safe && (is_other_origin || is_other_site);
+    is_foreign.then(|| Problem::new(StatusCode::FORBIDDEN, "a page of another site may change nothing here"))
+}
+
+/// Said to browsers with each answer.
+const HEADERS: [(header::HeaderName, &str); 7] = [
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()"),
+];
+
+/// What a caller may see of a status: all of it, or the libraries that it may read, without what is about the node.
+pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status> {
+    if caller.roles.may(Permission::SettingsManage) && caller.roles.libraries.is_empty() {
+        return Cow::Borrowed(status);
+    }
+    let may_see =
+        |name: &str, guid: &str| caller.roles.may_in(Permission::LibraryRead, &LibraryName { name, guid });
+    let mut seen = status.clone();
+    seen.libraries.retain(|library| may_see(&library.name, &library.guid));
+    let guids: Vec<&str> = seen.libraries.iter().map(|library| library.guid.as_str()).collect();
+    seen.errors.retain(|error| guids.contains(&error.guid.as_str()));
+    for peer in &mut seen.peers {
+        peer.libraries.retain(|library| may_see(&library.name, &library.guid));
+    }
+    for percents in seen.peer_sync.values_mut() {
+        percents.retain(|name, _| seen.libraries.iter().any(|library| library.name == *name));
+    }
+    if !caller.roles.may(Permission::NodeRead) {
+        seen.peers.retain(|peer| !peer.libraries.is_empty());
+        for peer in &mut seen.peers {
+            (peer.user, peer.trouble) = (None, None);
+            peer.told_by.clear();
+        }
+    }
+    if !caller.roles.may(Permission::SettingsManage) {
+        seen.file_errors.clear();
+        seen.file_warnings.clear();
+    }
+    Cow::Owned(seen)
+}
+
+/// Asks one library; what it does not do is a problem.
+pub(super) async fn ask_library(app: &App, request: swarm_daemon::Request) -> Answer<LibraryAnswer> {
+    match app.asker.ask(request).await {
+        Reply::Library { answer, .. } => checked(answer),
+        Reply::Done => Ok(LibraryAnswer::Done),
+        reply => Err(reply.into()),
+    }
+}
+
+pub(super) fn checked(answer: LibraryAnswer) -> Answer<LibraryAnswer> {
+    match answer {
+        LibraryAnswer::Failed { category, message } => Err(Reply::Failed { category, message }.into()),
+        answer => Ok(answer),
+    }
+}
+
+/// Does blocking work.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Problem::broken())
+}
+
+/// Where a request comes from.
+pub(super) type From = ConnectInfo<SocketAddr>;
+
+pub(super) fn ip(from: &From) -> IpAddr {
+    from.0.ip()
+}
+
+/// A path in a library, as it stands in a request.
+pub(super) fn path_of(text: &str) -> Answer<swarm_sync::TreePath> {
+    let text = text.trim_matches('/');
+    let bad = |fault| Problem::bad(format!("this is no path in a library: {fault}"));
+    swarm_sync::TreePath::new(text).map_err(bad)
+}
+
+/// The same, where none means the whole library.
+pub(super) fn place_of(text: Option<&str>) -> Answer<Option<swarm_sync::TreePath>> {
+    match text.map(|text| text.trim_matches('/')) {
+        None | Some("") => Ok(None),
+        Some(text) => path_of(text).map(Some),
+    }
+}

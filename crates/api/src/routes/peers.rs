@@ -1,0 +1,122 @@
+//! Peers of this node.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use swarm_daemon::PeerStatus;
+use swarm_daemon_files::{NewPeer, Secret};
+use utoipa::ToSchema;
+
+use super::{From, ip, seen_by};
+use crate::app::App;
+use crate::auth::{Caller, Permission};
+use crate::extract::{At, Given};
+use crate::problem::{Answer, Problem};
+
+/// Peers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Peers {
+    peers: Vec<PeerStatus>,
+}
+
+/// List peers
+///
+/// With those that trusted peers told of.
+#[utoipa::path(get, path = "/api/v1/peers", tag = "peers", responses((status = 200, description = "Peers", body = Peers), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Answer<Json<Peers>> {
+    caller.needs(Permission::NodeRead)?;
+    let status = app.status().await?;
+    Ok(Json(Peers { peers: seen_by(&status, &caller).into_owned().peers }))
+}
+
+/// A peer to add.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct PeerAdd {
+    /// `host:port`, `NODEID@host:port`, or a NODEID for a peer that is to be found.
+    address: String,
+    /// Whether its changes and votes count here.
+    #[serde(default)]
+    trusted: bool,
+    /// Whether it only carries contents onward.
+    #[serde(default)]
+    mirror: bool,
+    /// What this node shows to it, in place of what config.json says.
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    #[schema(value_type = String)]
+    password: Password,
+    /// What people call it.
+    name: Option<String>,
+}
+
+/// A password in a request, which no log shows.
+#[derive(Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Password(pub(super) String);
+
+/// Add a peer
+///
+/// Without its NODEID the key is pinned at first contact.
+#[utoipa::path(post, path = "/api/v1/peers", tag = "peers", request_body = PeerAdd, responses((status = 201, description = "Added"), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn add(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    from: From,
+    Given(new): Given<PeerAdd>,
+) -> Answer<StatusCode> {
+    caller.needs(Permission::PeersManage)?;
+    app.audit.note(&caller.user, ip(&from), "peer add", &new.address);
+    let peer = NewPeer {
+        address: new.address.trim().to_owned(),
+        trusted: new.trusted,
+        username: new.username,
+        password: Secret::from(new.password.0),
+        is_mirror: new.mirror,
+        name: new.name.filter(|name| !name.is_empty()),
+    };
+    app.edit_files(move |folder| folder.add_peer(&peer)).await?;
+    Ok(StatusCode::CREATED)
+}
+
+/// What is to change of a peer.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct PeerChange {
+    /// Whether its changes and votes count here.
+    trusted: bool,
+}
+
+/// Trust a peer, or no longer
+///
+/// What came before stays; `POST /api/v1/authors/{node}/undo` takes it back.
+#[utoipa::path(patch, path = "/api/v1/peers/{which}", tag = "peers", params(("which" = String, Path, description = "Address, NODEID or name")), request_body = PeerChange, responses((status = 204, description = "Changed"), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn change(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    from: From,
+    At(which): At<String>,
+    Given(change): Given<PeerChange>,
+) -> Answer<StatusCode> {
+    caller.needs(Permission::PeersManage)?;
+    let did = if change.trusted { "peer trust" } else { "peer untrust" };
+    app.audit.note(&caller.user, ip(&from), did, &which);
+    app.edit_files(move |folder| folder.set_peer_trusted(&which, change.trusted)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forget a peer
+#[utoipa::path(delete, path = "/api/v1/peers/{which}", tag = "peers", params(("which" = String, Path, description = "Address, NODEID or name")), responses((status = 204, description = "Forgotten"), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn remove(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    from: From,
+    At(which): At<String>,
+) -> Answer<StatusCode> {
+    caller.needs(Permission::PeersManage)?;
+    app.audit.note(&caller.user, ip(&from), "peer remove", &which);
+    app.edit_files(move |folder| folder.remove_peer(&which)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,247 @@
+//! Proving a user: sessions of browsers, tokens of programs, and the first admin.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use swarm_daemon_files::Role;
+use utoipa::ToSchema;
+
+use super::{From, blocking, ip};
+use crate::app::App;
+use crate::auth::{COOKIE, Caller, Pair, Permission, Via, cookie_of};
+use crate::clock;
+use crate::extract::Given;
+use crate::limits::{NAME_LEN_MAX, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, SESSION_AGE_MAX};
+use crate::problem::{Answer, Problem};
+use crate::server::IsTls;
+
+/// A name and a password.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Login {
+    username: String,
+    password: String,
+}
+
+/// A session that began.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Begun {
+    /// The user.
+    user: String,
+    /// For the header `x-csrf-token` of requests that change something.
+    csrf: String,
+}
+
+/// Log in
+///
+/// The answer sets the cookie of a new session. After some wrong passwords the name and the address wait: 429 with `Retry-After`.
+#[utoipa::path(post, path = "/login", tag = "session", request_body = Login, responses((status = 200, description = "The session", body = Begun), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn login(
+    State(app): State<Arc<App>>,
+    from: From,
+    Extension(is_tls): Extension<IsTls>,
+    headers: HeaderMap,
+    Given(login): Given<Login>,
+) -> Answer<Response> {
+    let user = app.proven(&login.username, &login.password, ip(&from)).await?;
+    // Whoever had a session before has another one now.
+    if let Some(id) = cookie_of(&headers) {
+        app.sessions().end(id);
+    }
+    app.audit.note(&login.username, ip(&from), "login", "");
+    begin(&app, login.username, &user.proof, is_tls)
+}
+
+fn begin(app: &App, user: String, proof: &str, is_tls: IsTls) -> Answer<Response> {
+    let begun = app.sessions().begin(&user, proof, clock::moment());
+    let begun = begun.ok_or_else(no_chance)?;
+    let secure = if is_tls.0 { "; Secure" } else { "" };
+    let age = SESSION_AGE_MAX.as_secs();
+    let cookie = format!("{COOKIE}={}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}", begun.id);
+    let cookie = HeaderValue::from_str(&cookie).map_err(|_| Problem::odd())?;
+    let mut response = Json(Begun { user, csrf: begun.csrf }).into_response();
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// Log out
+///
+/// Ends the session of the cookie, and takes the cookie back. Does nothing without one.
+#[utoipa::path(get, path = "/logout", tag = "session", responses((status = 204, description = "There is no session any more"), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    if let Some(id) = cookie_of(&headers) {
+        app.sessions().end(id);
+    }
+    let gone = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if let Ok(gone) = HeaderValue::from_str(&gone) {
+        response.headers_mut().insert(header::SET_COOKIE, gone);
+    }
+    response
+}
+
+/// The caller, and what it may do.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Me {
+    user: String,
+    /// On this node and in all its libraries.
+    #[schema(value_type = Option<String>)]
+    role: Option<&'static str>,
+    /// In single libraries instead, by name or GUID.
+    #[schema(value_type = BTreeMap<String, String>)]
+    libraries: BTreeMap<String, &'static str>,
+    /// The token of the session; empty without one.
+    csrf: String,
+    /// What the role on this node allows.
+    #[schema(value_type = Vec<String>)]
+    can: Vec<&'static str>,
+}
+
+/// Who I am
+#[utoipa::path(get, path = "/api/v1/me", tag = "session", responses((status = 200, description = "The caller", body = Me), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn me(caller: Caller) -> Json<Me> {
+    let can = Permission::ALL.into_iter().filter(|permission| caller.roles.may(*permission));
+    let can = can.map(Permission::name).collect();
+    let csrf = match caller.via {
+        Via::Session { csrf } => csrf,
+        Via::Basic | Via::Bearer => String::new(),
+    };
+    let libraries = caller.roles.libraries.iter().map(|(name, role)| (name.clone(), role.as_str())).collect();
+    Json(Me { user: caller.user, role: caller.roles.node.map(Role::as_str), libraries, csrf, can })
+}
+
+/// Whether the first admin is missing.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SetupState {
+    /// Whether the link that the daemon printed makes one.
+    needed: bool,
+}
+
+/// Whether this node has an admin
+#[utoipa::path(get, path = "/api/v1/setup", tag = "session", responses((status = 200, description = "Whether the first admin is missing", body = SetupState), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn setup_state(State(app): State<Arc<App>>) -> Json<SetupState> {
+    Json(SetupState { needed: app.lacks_admin() })
+}
+
+/// The first admin.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Setup {
+    /// From the link that the daemon printed at its start.
+    token: String,
+    username: String,
+    /// At least 8 characters.
+    password: String,
+}
+
+/// Make the first admin
+///
+/// Works once, with the token of the link that the daemon prints while it has no admin.
+#[utoipa::path(post, path = "/api/v1/setup", tag = "session", request_body = Setup, responses((status = 200, description = "The session of the new admin", body = Begun), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn setup(
+    State(app): State<Arc<App>>,
+    from: From,
+    Extension(is_tls): Extension<IsTls>,
+    Given(setup): Given<Setup>,
+) -> Answer<Response> {
+    let Setup { token, username, password } = setup;
+    if !app.lacks_admin() || !app.first.is(&token) {
+        let message = "the link has been used, or the daemon was started anew: its log has the present one";
+        return Err(Problem::new(StatusCode::FORBIDDEN, message));
+    }
+    let hash = hashed(username.clone(), password).await?;
+    let (name, proof) = (username.clone(), hash.clone());
+    app.edit_files(move |folder| folder.add_user(&name, &proof, Some(Role::Admin))).await?;
+    app.first.end();
+    app.audit.note(&username, ip(&from), "made the first admin", "");
+    begin(&app, username, &hash, is_tls)
+}
+
+/// The hash of a password for a new user.
+pub(super) async fn hashed(username: String, password: String) -> Answer<String> {
+    if username.is_empty() || username.len() > NAME_LEN_MAX {
+        return Err(Problem::bad("a user needs a name"));
+    }
+    if password.chars().count() < PASSWORD_LEN_MIN || password.len() > PASSWORD_LEN_MAX {
+        return Err(Problem::bad(format!("a password has {PASSWORD_LEN_MIN} characters or more")));
+    }
+    blocking(move || swarm_daemon::hash_password(&password)).await?.ok_or_else(no_chance)
+}
+
+/// Tokens for a program.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenPair {
+    /// For the header `Authorization: Bearer`.
+    access_token: String,
+    /// `Bearer`.
+    token_type: &'static str,
+    /// Seconds for which the access token holds.
+    expires_in: u64,
+    /// For `POST /auth/refresh`, once.
+    refresh_token: String,
+}
+
+/// Get tokens
+#[utoipa::path(post, path = "/auth/token", tag = "session", request_body = Login, responses((status = 200, description = "An access token and a refresh token", body = TokenPair), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn token(
+    State(app): State<Arc<App>>,
+    from: From,
+    Given(login): Given<Login>,
+) -> Answer<Json<TokenPair>> {
+    let user = app.proven(&login.username, &login.password, ip(&from)).await?;
+    app.audit.note(&login.username, ip(&from), "token", "");
+    let pair = app.tokens().begin(&login.username, &user.proof_mark(), clock::since_epoch());
+    pair.map(shown).map(Json).ok_or_else(no_chance)
+}
+
+/// A refresh token.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct RefreshToken {
+    refresh_token: String,
+}
+
+/// Exchange a refresh token
+///
+/// It holds once; a token that comes a second time ends all tokens of its login.
+#[utoipa::path(post, path = "/auth/refresh", tag = "session", request_body = RefreshToken, responses((status = 200, description = "Other tokens", body = TokenPair), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn refresh(
+    State(app): State<Arc<App>>,
+    Given(given): Given<RefreshToken>,
+) -> Answer<Json<TokenPair>> {
+    let holds = |user: &str, mark: &str| app.user(user).is_some_and(|user| user.proof_mark() == mark);
+    let pair = app.tokens().exchange(&given.refresh_token, holds, clock::since_epoch());
+    let ended = || Problem::new(StatusCode::UNAUTHORIZED, "the refresh token holds no more: log in again");
+    pair.map(shown).map(Json).ok_or_else(ended)
+}
+
+/// A token.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct AnyToken {
+    token: String,
+}
+
+/// Revoke a token
+///
+/// A refresh token with all tokens of its login, or an access token (RFC 7009: an unknown token is no error).
+#[utoipa::path(post, path = "/auth/revoke", tag = "session", request_body = AnyToken, responses((status = 204, description = "It holds no more"), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn revoke(State(app): State<Arc<App>>, Given(given): Given<AnyToken>) -> StatusCode {
+    app.tokens().revoke(&given.token, clock::since_epoch());
+    StatusCode::NO_CONTENT
+}
+
+fn shown(pair: Pair) -> TokenPair {
+    TokenPair {
+        access_token: pair.access,
+        token_type: "Bearer",
+        expires_in: pair.expires_in.as_secs(),
+        refresh_token: pair.refresh,
+    }
+}
+
+fn no_chance() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system gives no random bytes")
+}

@@ -1,0 +1,193 @@
+//! One TCP port for HTTP and HTTPS: the first byte of a client tells which. Invariant: plain HTTP is answered for this machine alone, unless the
+//! settings allow it, and others are sent to HTTPS; each wait of a client has an end; when all places are taken, the client that has been there
+//! longest without proving a user gives way.
+
+mod certificate;
+mod guests;
+mod hosts;
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::limits::{HEAD_LEN_MAX, HEAD_TIMEOUT, STREAMS_MAX};
+
+pub(crate) use certificate::Certificate;
+pub(crate) use guests::{Connection, Guests};
+pub(crate) use hosts::{is_own_host, is_own_origin};
+
+/// Whether a request came over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IsTls(pub(crate) bool);
+
+/// Listens; `listen` is `None` for all addresses. A port that is taken is an error if it `is_wanted`; otherwise any free one will do.
+pub(crate) fn bind(listen: Option<IpAddr>, port: u16, is_wanted: bool) -> Result<TcpListener, ApiError> {
+    let address = SocketAddr::new(listen.unwrap_or(Ipv6Addr::UNSPECIFIED.into()), port);
+    let any_v4 = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), port);
+    let bound = match std::net::TcpListener::bind(address) {
+        // A machine without IPv6.
+        Err(error) if listen.is_none() && error.kind() != io::ErrorKind::AddrInUse => {
+            std::net::TcpListener::bind(any_v4)
+        }
+        bound => bound,
+    };
+    let bound = match bound {
+        Err(_) if !is_wanted => std::net::TcpListener::bind(SocketAddr::new(address.ip(), 0)),
+        bound => bound,
+    };
+    let listening = bound.and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    listening.map_err(|source| ApiError::Listen { address, source })
+}
+
+/// Serves clients.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) router: Router,
+    pub(crate) app: Arc<App>,
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) guests: Arc<Guests>,
+}
+
+impl Server {
+    /// Takes clients until the end. Each has a task in `tasks`.
+    pub(crate) async fn run(self, listener: TcpListener, ending: CancellationToken, tasks: TaskTracker) {
+        while let Some(accepted) = ending.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, from)) => {
+                    let (server, ending) = (self.clone(), ending.clone());
+                    let connection = self.guests.came();
+                    tasks.spawn(async move { server.client(stream, from, connection, ending).await });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot take a client of the page");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn client(
+        self,
+        stream: TcpStream,
+        from: SocketAddr,
+        connection: Connection,
+        ending: CancellationToken,
+    ) {
+        let _ = stream.set_nodelay(true);
+        let leave = connection.token();
+        let talk = async {
+            let mut first = [0];
+            match timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await {
+                Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => {
+                    if let Ok(Ok(stream)) = timeout(HEAD_TIMEOUT, self.tls.accept(stream)).await {
+                        self.serve(stream, from, IsTls(true), connection.clone(), &ending).await;
+                    }
+                }
+                Ok(Ok(1)) => self.serve(stream, from, IsTls(false), connection.clone(), &ending).await,
+                // It said nothing, or is gone.
+                _ => {}
+            }
+        };
+        let _ = leave.run_until_cancelled(talk).await;
+    }
+
+    async fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        from: SocketAddr,
+        is_tls: IsTls,
+        connection: Connection,
+        ending: &CancellationToken,
+    ) {
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let is_open = is_tls.0 || from.ip().is_loopback() || self.app.known().allows_plain;
+        let router = self.router.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let router = router.clone();
+            request.extensions_mut().insert(ConnectInfo(from));
+            request.extensions_mut().insert(is_tls);
+            request.extensions_mut().insert(connection.clone());
+            async move {
+                if is_open { router.oneshot(request.map(Body::new)).await } else { Ok(to_https(&request)) }
+            }
+        });
+        let builder = builder();
+        let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::pin!(served);
+        let ended = tokio::select! {
+            ended = served.as_mut() => ended,
+            () = ending.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                match timeout(LAST_ANSWERS, served).await {
+                    Ok(ended) => ended,
+                    Err(_) => return,
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(error, "a client of the page");
+        }
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_LEN_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_LEN_MAX as u32)
+        .max_pending_accept_reset_streams(Some(RESETS_MAX))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .keep_alive_timeout(HEAD_TIMEOUT);
+    builder
+}
+
+/// Where the same is said over HTTPS. The host is what the client named: it is sent nowhere else.
+fn to_https<B>(request: &Request<B>) -> Response<Body> {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.filter(|host| host.bytes().all(|byte| byte.is_ascii_graphic()));
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let answer = Response::builder().header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+    let built = match host {
+        Some(host) => answer
+            .status(StatusCode::PERMANENT_REDIRECT)
+            .header(header::LOCATION, format!("https://{host}{path}"))
+            .body(Body::from("use HTTPS\n")),
+        None => answer.status(StatusCode::BAD_REQUEST).body(Body::from("use HTTPS, and name the host\n")),
+    };
+    built.unwrap_or_default()
+}
+
+/// The first byte of a TLS record that begins a handshake (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Requests that a client of HTTP/2 may begin and break off before it is sent away.
+const RESETS_MAX: usize = 32;
+/// How often a quiet connection of HTTP/2 is asked whether it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How long answers that have begun may go on at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);

@@ -1,0 +1,54 @@
+//! What the page knows: one object, which views read and `app.js` fills. Whoever changes it calls `redraw`.
+
+/** @typedef {import("./live.js").LinkState} LinkState */
+/** @typedef {{at: number, down: number, up: number}} RateSample bytes per second at a time in milliseconds */
+
+const KEPT_MS = 5 * 60_000;
+
+export const state = {
+  /** @type {Me | null} */ me: null,
+  /** @type {NodeInfo | null} */ node: null,
+  /** @type {Status | null} */ status: null,
+  /** when `status` came, in milliseconds */ statusAt: 0,
+  /** @type {LinkState} */ link: { kind: "connecting" },
+  /** @type {RateSample[]} */ rates: [],
+  /** @type {ProposedUser[]} */ proposedUsers: [],
+  /** set by `app.js` */
+  redraw: () => {},
+  /** @type {(hash: string) => void} */ go: (hash) => {
+    location.hash = hash;
+  },
+};
+
+/** @param {Status} status */
+export function takeStatus(status) {
+  state.status = status;
+  state.statusAt = Date.now();
+  state.rates = state.rates.filter((sample) => sample.at > state.statusAt - KEPT_MS);
+  state.rates.push({ at: state.statusAt, down: status.rate_down, up: status.rate_up });
+  state.redraw();
+}
+
+/** @param {Permission} permission */
+export function can(permission) {
+  return state.me?.can.includes(permission) ?? false;
+}
+
+/** @param {string} guid @returns {Library | undefined} */
+export function library(guid) {
+  return state.status?.libraries.find((each) => each.guid === guid);
+}
+
+/** How a node is called here, or the first digits of its key. @param {string} node @returns {{label: string, isSelf: boolean, isKnown: boolean}} */
+export function whoIs(node) {
+  if (state.node && node === state.node.node) return { label: state.node.name, isSelf: true, isKnown: true };
+  const peer = state.status?.peers.find((each) => each.node === node);
+  if (peer?.name) return { label: peer.name, isSelf: false, isKnown: true };
+  return { label: /^[0-9a-f]{64}$/.test(node) ? node.slice(0, 8) : node, isSelf: false, isKnown: false };
+}
+
+/** Link to a place of a library. @param {string} guid @param {string} place @param {string} [open] path of the file to show */
+export function filesHash(guid, place = "", open = "") {
+  const path = place.split("/").filter(Boolean).map(encodeURIComponent).join("/");
+  return `#/files/${encodeURIComponent(guid)}${path ? `/${path}` : ""}${open ? `?open=${encodeURIComponent(open)}` : ""}`;
+}

@@ -1,0 +1,60 @@
+// Shapes of /api/v1 as the page reads them, for `tsc` only: nothing here is served.
+
+interface Me { user: string; role: Role; libraries: Record<string, Role>; csrf: string; can: Permission[] }
+type Role = "admin" | "editor" | "viewer" | "mirror";
+type Permission = "library.read" | "library.write" | "library.manage" | "peers.manage" | "users.manage"
+  | "approvals.vote" | "conflicts.resolve" | "settings.manage" | "undo";
+interface NodeInfo { node: string; name: string; version: string; address: string; fingerprint: string; uptime_seconds: number }
+
+interface Mount { dir: string; libpath: string; sync: boolean }
+interface Lock { path: string; holder: string; seconds_left: number; why: string }
+interface Library {
+  name: string; guid: string; state: string; percent: string; files: number; files_here: number; bytes: number; bytes_here: number;
+  deletions_to_do: number; conflicts: number; proposals: number; held_here: number | null; activity: string; mounts: Mount[];
+  commits: number; eta_seconds: number | null; policy_differences: string[]; locks: Lock[];
+}
+interface PeerLibrary { name: string; guid: string; is_shared: boolean; is_level: boolean; percent: string; activity: string; deletions_to_do: number }
+interface Peer {
+  address: string; node: string | null; name: string; trust: string; connected: boolean; trouble: string | null; user: string | null;
+  told_by: string[]; received: number; sent: number; libraries: PeerLibrary[];
+}
+interface FileError { guid: string; file: string; issue: string; detail: string }
+interface Status {
+  node: string; address: string; uptime: string; uptime_seconds: number; peerSync: Record<string, Record<string, string>>; errors: FileError[];
+  libraries: Library[]; peers: Peer[]; rate_down: number; rate_up: number; file_errors: string[]; file_warnings: string[];
+}
+interface Policy { delete?: number; moves?: number; bulk?: number | null; bulk_approvals?: number; expiry_days?: number; refuse_by_one?: boolean }
+interface LibrarySettings {
+  name: string; guid: string; subscribed: boolean; paused: boolean; priority: number; policy: Policy | null; include: string[]; exclude: string[];
+}
+interface Entry {
+  name: string; path: string; kind: "file" | "folder" | "symlink"; len: number; modified_ns: number; blake3: string | null; sha256: string | null;
+  author: string; is_disputed: boolean; is_here: boolean;
+}
+interface TreePage { entries: Entry[]; next: string | null; total: number | null }
+type Supply = { state: "coming" | "failing" } | { state: "asked" | "nobody"; seconds: number } | { state: "queued"; ahead: number };
+interface VersionLine { author: string; seq: number; kind: string; len: number; blake3: string | null; wins: boolean }
+interface Explanation {
+  path: string; here: Entry | null; versions: VersionLine[]; held_by: string[]; place: string | null; is_left_out: boolean; is_waiting: boolean;
+  supply: Supply | string | null;
+}
+interface Commit { id: string; author: string; seq: number; made_at_ms: number; seen_at_ms: number; records: number; counts: boolean; paths: string[] }
+interface KeptVersion { run: string; number: number; path: string; kind: string; len: number; modified_ns: number }
+interface Done { run: string; performed: number; refused: [string, string][]; published: boolean | number }
+interface Side { path: string; kind: string; hash: string | null; len: number; modified_ns: number }
+interface Conflict {
+  id: string; path: string; kind: string; detail: string | null; local: Side | null; remote: Side | null; first_seen_ms: number | null; decided: string | null;
+}
+interface Texts { local: string | null; remote: string | null; base: string | null }
+interface Proposal {
+  guid: string; library: string; id: string; author: string; needed: number; yes: string[]; no: [string, string][]; changes: number; deletions: number;
+  paths: string[]; seen_at_ms: number; ended: string | null;
+}
+interface Author { node: string; commits: number; last_seen_at_ms: number; carried: number }
+interface TakenBack { libraries: { name: string; paths: { path: string; now: string }[] }[] }
+interface User { user: string; role: Role | null; libraries: Record<string, Role> }
+interface ProposedUser { name: string; role: Role; by: string }
+interface Settings { config: Record<string, any>; file: string; needs_restart: string[] }
+
+interface VNode { tag: string; props: Record<string, any>; children: VNode[]; key: any; text: string; el: Node | null }
+type Child = VNode | string | number | null | undefined | false | Child[];

@@ -1,0 +1,163 @@
+// A daemon that is not there: serves the page as the binary does, and answers /api/v1 with data that lives.
+// `node mock.js [port]`; login anna / anna, or viewer / viewer. Controls for tests: POST /mock/{offline,end-sessions,setup,empty}.
+
+import { createReadStream, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { dirname, extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { makeWorld } from "./world.js";
+import { picture, pictureOf, silence } from "./media.js";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
+export const CSP = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml" };
+const ALL = ["library.read", "library.write", "library.manage", "peers.manage", "users.manage", "approvals.vote", "conflicts.resolve", "settings.manage", "undo"];
+
+/** @param {number} port */
+export function startMock(port = 0) {
+  let world = makeWorld();
+  const sessions = new Map();
+  const streams = new Set();
+  const flags = { offline: false, setup: false };
+  let eventId = 0;
+
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url, "http://mock");
+    if (url.pathname.startsWith("/mock/")) return control(url.pathname.slice(6), response);
+    if (flags.offline) return request.socket.destroy();
+    try {
+      if (url.pathname.startsWith("/api/v1") || ["/login", "/logout"].includes(url.pathname)) await api(request, response, url);
+      else if (url.pathname.startsWith("/file/")) bytesOf(request, response, url);
+      else page(response, url.pathname);
+    } catch (error) {
+      if (error.status) problem(response, error.status, error.message);
+      else {
+        console.error(error);
+        problem(response, 500, String(error));
+      }
+    }
+  });
+  const sockets = new Set();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+
+  const beat = setInterval(() => {
+    world.live();
+    eventId += 1;
+    for (const stream of streams) stream.write(`id: ${eventId}\nevent: status\ndata: ${JSON.stringify(world.status())}\n\n`);
+  }, 600);
+
+  function control(what, response) {
+    if (what === "offline" || what === "online") {
+      flags.offline = what === "offline";
+      if (flags.offline) for (const socket of sockets) if (socket !== response.socket) socket.destroy();
+    } else if (what === "end-sessions") sessions.clear();
+    else if (what === "setup") flags.setup = true;
+    else if (what === "empty") world = makeWorld({ empty: true });
+    else if (what === "full") world = makeWorld();
+    response.writeHead(204).end();
+  }
+
+  function page(response, path) {
+    const file = normalize(join(ROOT, path === "/" ? "index.html" : path));
+    if (!file.startsWith(ROOT) || file.includes("/tests/")) return problem(response, 404, "no such file");
+    try {
+      statSync(file);
+    } catch {
+      return problem(response, 404, "no such file");
+    }
+    response.writeHead(200, { "Content-Type": TYPES[extname(file)] ?? "application/octet-stream", "Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer" });
+    createReadStream(file).pipe(response);
+  }
+
+  async function api(request, response, url) {
+    const path = url.pathname.replace("/api/v1/", "/").split("/").slice(1).map(decodeURIComponent);
+    const { method } = request;
+    const key = /swarm_session=(\w+)/.exec(request.headers.cookie ?? "")?.[1];
+    const session = sessions.get(key);
+    if (path[0] === "login") return login(response, await json(request));
+    if (path[0] === "setup" && method === "GET") return send(response, 200, { needed: flags.setup });
+    if (path[0] === "setup") {
+      flags.setup = false;
+      return open(response, (await json(request)).username, "admin");
+    }
+    if (path[0] === "logout") {
+      sessions.delete(key);
+      return send(response, 200, {});
+    }
+    if (!session) return problem(response, 401, "log in first");
+    if (path[0] === "me") return send(response, 200, { user: session.user, role: session.role, libraries: {}, csrf: session.csrf, can: session.role === "admin" ? ALL : ["library.read"] });
+    if (path[0] === "events") return events(request, response);
+    if (method !== "GET" && request.headers["x-csrf-token"] !== session.csrf) return problem(response, 403, "the CSRF token is missing");
+    if (method === "PUT") return take(request, response, path, session);
+    const body = method === "POST" || method === "PATCH" ? await json(request) : {};
+    if (method !== "GET" && session.role !== "admin") return problem(response, 403, "your role may not do this");
+    const [status, answer] = world.answer(method, path, url.searchParams, body);
+    send(response, status, answer);
+  }
+
+  function login(response, { username, password }) {
+    if (username !== password || !["anna", "viewer"].includes(username)) return problem(response, 401, "user name or password is wrong");
+    return open(response, username, username === "anna" ? "admin" : "viewer");
+  }
+
+  function open(response, user, role) {
+    const key = Math.random().toString(36).slice(2);
+    sessions.set(key, { user, role, csrf: `csrf-${key}` });
+    response.setHeader("Set-Cookie", `swarm_session=${key}; HttpOnly; SameSite=Strict; Path=/`);
+    send(response, 200, { user, csrf: `csrf-${key}` });
+  }
+
+  function events(request, response) {
+    response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
+    response.write(`: hello\n\nid: ${eventId}\nevent: status\ndata: ${JSON.stringify(world.status())}\n\n`);
+    streams.add(response);
+    request.on("close", () => streams.delete(response));
+  }
+
+  async function take(request, response, path, session) {
+    if (session.role !== "admin") return problem(response, 403, "your role may not do this");
+    let len = 0;
+    for await (const chunk of request) len += chunk.length;
+    const [, guid, , ...parts] = path;
+    const isThere = world.has(guid, parts.join("/"));
+    if (isThere && request.headers["if-none-match"] === "*") return problem(response, 412, "there is a file of that name");
+    world.put(guid, parts.join("/"), len);
+    response.writeHead(isThere ? 204 : 201).end();
+  }
+
+  function bytesOf(request, response, url) {
+    const [, , guid, ...parts] = url.pathname.split("/").map(decodeURIComponent);
+    const path = parts.join("/");
+    const ending = extname(path).slice(1).toLowerCase();
+    const common = { "Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff" };
+    if (["jpg", "png", "webp", "svg"].includes(ending)) {
+      response.writeHead(200, { ...common, "Content-Type": "image/svg+xml" }).end(url.searchParams.get("side") ? picture(url.searchParams.get("side") === "local" ? 3 : 8) : pictureOf(path));
+    } else if (["wav", "mp3", "flac"].includes(ending)) {
+      response.writeHead(200, { ...common, "Content-Type": "audio/wav" }).end(silence());
+    } else response.writeHead(206, { ...common, "Content-Type": "text/plain; charset=utf-8" }).end(world.text(guid, path));
+  }
+
+  return new Promise((resolve) => server.listen(port, "127.0.0.1", () => {
+    const address = `http://127.0.0.1:${server.address().port}`;
+    resolve({ address, server, close: () => { clearInterval(beat); for (const socket of sockets) socket.destroy(); server.close(); } });
+  }));
+}
+
+async function json(request) {
+  let text = "";
+  for await (const chunk of request) text += chunk;
+  return text ? JSON.parse(text) : {};
+}
+
+function send(response, status, answer) {
+  response.writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store" }).end(answer === null ? "" : JSON.stringify(answer));
+}
+
+function problem(response, status, detail) {
+  response.writeHead(status, { "Content-Type": "application/problem+json" }).end(JSON.stringify({ type: "about:blank", title: "Problem", status, detail, category: "usage" }));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) startMock(Number(process.argv[2] ?? 8123)).then(({ address }) => console.log(address));

@@ -1,0 +1,268 @@
+// What the mock daemon knows: three libraries, peers, conflicts, proposals, users, and names chosen by strangers.
+
+const DAY = 86_400_000;
+const hex = (seed) => Array.from({ length: 64 }, (_, index) => ((seed * 31 + index * 17 + seed * index * 7) % 16).toString(16)).join("");
+const SELF = hex(1);
+const BOB = hex(2);
+const CARLA = hex(3);
+const DATA = hex(4);
+const EVE = hex(5);
+export const HOSTILE = "<img src=x onerror=alert(1)>.txt";
+export const BIDI = "invoice\u202Egpj.exe";
+
+const file = (path, len, days, author = SELF, extra = {}) => ({
+  name: path.split("/").pop(), path, kind: "file", len, modified_ns: Math.round((Date.now() - days * DAY) * 1e6), blake3: hex(path.length + len), sha256: hex(len % 97),
+  author, is_disputed: false, is_here: true, ...extra,
+});
+const folder = (path, days, author = SELF) => ({ ...file(path, 0, days, author), kind: "folder", blake3: null, sha256: null });
+
+const SCANS = [
+  folder("2025", 90), folder("2026", 1, BOB), folder("Interviews", 12, CARLA), folder("Raw material", 33), folder("Release candidates", 4, BOB),
+  file("Budget 2026.csv", 18_412, 0.1, BOB, { is_disputed: true }), file("cover-draft.jpg", 2_481_003, 0.3, CARLA, { is_disputed: true }), file("harbour-at-dawn.jpg", 8_120_220, 2, SELF),
+  file("harbour-at-dusk.jpg", 7_650_118, 2, SELF), file("interview-mueller.wav", 184_220_100, 6, CARLA), file("notes.md", 4_211, 0.02, BOB), file("Rough cut 3.mp4", 4_812_220_100, 1, BOB, { is_here: false }),
+  file("schedule.txt", 1_204, 0.4, SELF, { is_disputed: true }), file("teaser-final-v2.mp4", 912_220_100, 3, BOB), file(HOSTILE, 120, 5, EVE), file(BIDI, 88_120, 5, EVE),
+  file("latest", 24, 8, SELF, { kind: "symlink" }),
+];
+const BELOW = ["2025", "2026", "Interviews", "Raw material", "Release candidates"].flatMap((place, at) =>
+  Array.from({ length: 12 + at * 7 }, (_, index) => file(`${place}/clip-${String(index + 1).padStart(3, "0")}.${["mp4", "jpg", "wav", "txt"][index % 4]}`, 10_000 * (index + 3) ** 3, 10 + index, [SELF, BOB, CARLA][index % 3], { is_here: index % 9 !== 4 })));
+const MANY = Array.from({ length: 100_000 }, (_, index) => file(`frame-${String(index).padStart(6, "0")}.exr`, 8_000_000 + ((index * 7919) % 4_000_000), 20 + index / 9000, [SELF, DATA][index % 2], { is_here: index < 74_000 }));
+
+const OLD_TEXT = ["# Shooting schedule", "", "Mon  harbour, first light", "Tue  interview Müller", "Wed  spare", "", "Crew: Anna, Bob, Carla", "", "Bring:", "- two cameras", "- batteries", "- release forms", "", "Contact: +49 30 1234", ""];
+const LOCAL_TEXT = OLD_TEXT.map((line) => line.replace("Wed  spare", "Wed  museum, from 09:00").replace("- batteries", "- batteries, charged"));
+const REMOTE_TEXT = [...OLD_TEXT.map((line) => line.replace("Wed  spare", "Wed  travel to Kiel").replace("Tue  interview Müller", "Tue  interview Müller (moved to 14:00)")), "Parking: behind pier 4", ""];
+
+/** @param {{empty?: boolean}} [options] */
+export function makeWorld(options = {}) {
+  const started = Date.now() - (3 * 3600 + 12 * 60) * 1000;
+  let tick = 0;
+  const trees = { scans: [...SCANS, ...BELOW], frames: MANY, music: [] };
+  const peers = options.empty ? [] : makePeers();
+  let libraries = options.empty ? [] : makeLibraries();
+  let conflicts = makeConflicts();
+  const proposals = makeProposals();
+  let users = [{ user: "anna", role: "admin", libraries: {} }, { user: "bob", role: "editor", libraries: {} }, { user: "guest", role: null, libraries: { scans: "viewer" } }];
+  let proposed = options.empty ? [] : [{ name: "dora", role: "editor", by: BOB }];
+  const config = {
+    port: 8000, listen: null, username: "anna-laptop", defaultSyncRoot: "/home/anna/swarm/libraries", lan: true, dht: false, coordinators: [`${hex(9).slice(0, 64)}@coordinator.example:4433`],
+    zone: "studio", limits: { up: "20MB/s" }, minFree: "5GB", metrics: "127.0.0.1:9433", allowPlainHttp: false,
+  };
+  let rates = [0, 0];
+
+  function live() {
+    tick += 1;
+    const library = libraries[1];
+    if (!library) return;
+    const wave = (n) => 0.5 + 0.5 * Math.sin(tick / n) * Math.sin(tick / (n * 2.7) + n);
+    rates = [41e6 * wave(9) + 9e6 * Math.abs(Math.sin(tick * 1.7)), 12e6 * wave(13) + 2e6 * Math.abs(Math.sin(tick * 2.3))];
+    if (library.state === "syncing") {
+      library.files_here = Math.min(library.files, library.files_here + 3);
+      library.bytes_here = Math.round((library.bytes * library.files_here) / library.files);
+      library.percent = (Math.floor((library.files_here / library.files) * 1000) / 10).toFixed(1);
+      library.eta_seconds = Math.round((library.files - library.files_here) / 5);
+    }
+    peers[0].received += rates[0] / 3;
+    peers[2].received += rates[0] / 4;
+    peers[0].sent += rates[1] / 3;
+  }
+
+  function status() {
+    const seconds = Math.round((Date.now() - started) / 1000);
+    return {
+      node: SELF, address: `${SELF}@192.168.1.20:8000`, uptime: "3h 12m", uptime_seconds: seconds,
+      peerSync: Object.fromEntries(peers.map((peer) => [peer.address, Object.fromEntries(peer.libraries.map((each) => [each.name, `${each.percent}%`]))])),
+      errors: options.empty ? [] : [
+        { guid: "frames", file: "frame-041277.exr", issue: "hash-mismatch", detail: "the disk gave other bytes than its author signed, twice; it is fetched again from bob" },
+        { guid: "scans", file: HOSTILE, issue: "refused", detail: "the name cannot be made on this disk" },
+      ],
+      metrics: null, libraries, peers, rate_down: Math.round(rates[0]), rate_up: Math.round(rates[1]),
+      file_errors: [], file_warnings: options.empty ? [] : ["users.json, line 14, roles: unknown key"],
+    };
+  }
+
+  function tree(guid, query) {
+    const place = query.get("place") ?? "";
+    const search = (query.get("search") ?? "").toLowerCase();
+    const kind = query.get("kind") ?? "";
+    const prefix = place ? `${place}/` : "";
+    const kinds = { image: /\.(jpg|png|webp)$/, audio: /\.(wav|mp3)$/, video: /\.mp4$/, text: /\.(txt|md|csv)$/ };
+    let entries = trees[guid].filter((entry) => entry.path.startsWith(prefix) && (search || !entry.path.slice(prefix.length).includes("/")));
+    if (search) entries = entries.filter((entry) => entry.name.toLowerCase().includes(search));
+    if (kind) entries = entries.filter((entry) => kinds[kind].test(entry.name));
+    const start = Number(query.get("start") ?? 0);
+    const limit = Number(query.get("limit") ?? 1000);
+    return { entries: entries.slice(start, start + limit), next: start + limit < entries.length ? String(start + limit) : null, total: entries.length };
+  }
+
+  function log(guid) {
+    const make = (id, author, hours, paths, records = paths.length, counts = true) => ({ id: hex(id), author, seq: id, made_at_ms: Date.now() - hours * 3600_000, seen_at_ms: Date.now() - hours * 3600_000, records, counts, paths });
+    if (guid === "scans") {
+      return [
+        make(41, BOB, 0.4, ["+ notes.md", "+ schedule.txt", "- old/plan.txt"]), make(40, CARLA, 1.2, ["+ cover-draft.jpg"]), make(39, SELF, 3, ["+ harbour-at-dawn.jpg", "+ harbour-at-dusk.jpg", "+ Raw material/a.txt", "+ Raw material/b.txt", "+ Raw material/c.txt"], 34),
+        make(38, EVE, 26, [`+ ${HOSTILE}`, `+ ${BIDI}`], 2, false), make(37, BOB, 29, ["+ Rough cut 3.mp4", "- Rough cut 2.mp4"]), make(36, CARLA, 52, ["+ Interviews/clip-001.mp4"]),
+      ];
+    }
+    if (guid === "frames") return [make(12, DATA, 2, ["+ frame-099998.exr", "+ frame-099999.exr"], 4000), make(11, SELF, 28, ["- frame-test.exr"])];
+    return [];
+  }
+
+  /** @param {string} method @param {string[]} path @param {URLSearchParams} query @param {any} body */
+  function answer(method, path, query, body) {
+    const [area, id, what] = path;
+    const library = libraries.find((each) => each.guid === id);
+    if (area === "node") return [200, { node: SELF, name: "anna-laptop", version: "0.1.0", address: `${SELF}@192.168.1.20:8000`, fingerprint: "7C:0E:51:9A:D2:33:4B:F0:81:6E:A9:1D:57:20:C4:BB:E8:3F:06:94:7A:D1:65:28:FC:12:9B:40:E7:5D:83:AF", uptime_seconds: 11_520 }];
+    if (area === "status") return [200, status()];
+    if (area === "libraries" && method === "POST" && !id) {
+      libraries = [...libraries, { ...blank(body.name, body.name.toLowerCase()), mounts: body.dir ? [{ dir: body.dir, libpath: "/", sync: true }] : [] }];
+      trees[body.name.toLowerCase()] = [];
+      return [201, { guid: body.name.toLowerCase() }];
+    }
+    if (area === "libraries" && !library) return fail(404, "no such library");
+    if (area === "libraries" && !what && method === "GET") return [200, { name: library.name, guid: id, subscribed: id === "music", paused: library.state === "paused", priority: 0, policy: id === "music" ? null : { delete: 2, moves: 1, bulk: 100, bulk_approvals: 2, expiry_days: 14, refuse_by_one: false }, include: [], exclude: [] }];
+    if (area === "libraries" && !what && method === "PATCH") {
+      if ("paused" in body) library.state = body.paused ? "paused" : "up to date";
+      return [204, null];
+    }
+    if (area === "libraries" && !what && method === "DELETE") {
+      libraries = libraries.filter((each) => each !== library);
+      return [204, null];
+    }
+    if (what === "tree") return [200, tree(id, query)];
+    if (what === "log") return [200, { commits: log(id) }];
+    if (what === "explain") return [200, explain(id, query.get("path"))];
+    if (what === "versions") {
+      return [200, { versions: query.get("path").endsWith(".exr") ? [] : [
+        { run: "2026-11-28T10-12", number: 3, path: query.get("path"), kind: "file", len: 4021, modified_ns: (Date.now() - 2 * DAY) * 1e6 },
+        { run: "2026-11-21T08-40", number: 1, path: query.get("path"), kind: "file", len: 3120, modified_ns: (Date.now() - 9 * DAY) * 1e6 }] }];
+    }
+    if (what === "conflicts") return [200, { conflicts: id === "scans" ? conflicts : [] }];
+    if (what === "texts") return [200, { local: LOCAL_TEXT.join("\n"), remote: REMOTE_TEXT.join("\n"), base: OLD_TEXT.join("\n") }];
+    if (what === "resolve") {
+      conflicts = body.path === null ? [] : conflicts.filter((each) => each.path !== body.path);
+      library.conflicts = conflicts.length;
+      return [200, { performed: 1 }];
+    }
+    if (what === "authors") return [200, { authors: [BOB, CARLA, SELF].map((node, index) => ({ node, commits: 14 - index * 4, last_seen_at_ms: Date.now() - (index + 1) * 3600_000, carried: 0 })) }];
+    if (["restore", "undo"].includes(what) && area === "libraries") return [200, { run: "2026-11-30T00-10", performed: 4, refused: [], published: 1 }];
+    if (what === "approve-here") {
+      library.held_here = null;
+      library.state = "up to date";
+      return [204, null];
+    }
+    if (what === "sync") return [202, {}];
+    if (what === "verify") return [200, { files: 10, damaged: [] }];
+    if (what === "locks") return [204, null];
+    if (area === "authors") return [200, { libraries: [{ name: "Scans", paths: [{ path: "notes.md", now: "version of 28 Nov" }, { path: "schedule.txt", now: "version of 21 Nov" }, { path: "old/plan.txt", now: "is back" }, { path: "Rough cut 3.mp4", now: "goes" }] }] }];
+    if (area === "approvals" && method === "GET") return [200, { proposals: options.empty ? [] : proposals }];
+    if (area === "approvals") return vote(proposals, libraries, id, body);
+    if (area === "peers") return peersAnswer(method, id, body, peers);
+    if (area === "users" && id === "proposed") {
+      if (method === "POST") proposed = proposed.filter((each) => each.name !== what);
+      return method === "POST" ? [204, null] : [200, { users: proposed }];
+    }
+    if (area === "users") {
+      if (method === "POST") users = [...users, { user: body.user, role: body.role, libraries: body.libraries }];
+      if (method === "DELETE") users = users.filter((each) => each.user !== id);
+      return method === "GET" ? [200, { users }] : [204, null];
+    }
+    if (area === "settings" && method === "PATCH") {
+      Object.assign(config, body);
+      return [204, null];
+    }
+    if (area === "settings") return [200, { config, file: "/home/anna/swarm/config.json", needs_restart: ["port", "listen", "metrics", "tls"] }];
+    if (area === "subscriptions") return [201, { guid: body.library }];
+    return fail(404, `no such endpoint: ${path.join("/")}`);
+  }
+
+  function explain(guid, path) {
+    const here = trees[guid].find((entry) => entry.path === path) ?? null;
+    const versions = here ? [{ author: here.author, seq: 41, kind: here.kind, len: here.len, blake3: here.blake3, wins: true }] : [];
+    if (here?.is_disputed) versions.push({ author: CARLA, seq: 17, kind: "file", len: here.len - 120, blake3: hex(7), wins: false });
+    return { path, here, versions, held_by: [], place: here?.is_here ? `/home/anna/team/${path}` : null, is_left_out: false, is_waiting: here ? !here.is_here : false, supply: here?.is_here ? null : { state: "nobody", seconds: 5400 } };
+  }
+
+  return {
+    live, status, answer,
+    has: (guid, path) => trees[guid].some((entry) => entry.path === path),
+    put: (guid, path, len) => {
+      trees[guid] = [...trees[guid].filter((entry) => entry.path !== path), file(path, len, 0)].sort((a, b) => (a.path < b.path ? -1 : 1));
+      libraries.find((each) => each.guid === guid).commits += 1;
+    },
+    text: (_guid, path) => (path.endsWith(".md") ? "# Notes\n\nWhat we shot on Monday:\n\n- harbour, first light (cards 1 and 2)\n- the crane, twice\n- Müller at the pier\n\nOpen questions:\n\n1. Who has the release forms?\n2. Is the drone allowed at pier 4?\n\nEdited by Bob\u202E on the train.\n" : LOCAL_TEXT.join("\n")),
+  };
+}
+
+function fail(status, detail) {
+  throw Object.assign(new Error(detail), { status });
+}
+
+function blank(name, guid) {
+  return { name, guid, state: "up to date", percent: "100.0", files: 0, files_here: 0, bytes: 0, bytes_here: 0, deletions_to_do: 0, conflicts: 0, proposals: 0, held_here: null, activity: "", mounts: [], commits: 0, eta_seconds: null, policy_differences: [], locks: [] };
+}
+
+function makeLibraries() {
+  return [
+    { ...blank("Scans", "scans"), state: "conflict", percent: "99.8", files: 1284, files_here: 1281, bytes: 412_880_220_100, bytes_here: 411_990_220_100, conflicts: 3, proposals: 2, activity: "waits for 3 decisions", commits: 41,
+      mounts: [{ dir: "/home/anna/scans", libpath: "/scans", sync: false }, { dir: "/home/anna/team", libpath: "/", sync: true }], locks: [{ path: "notes.md", holder: BOB, seconds_left: 5400, why: "new dates" }] },
+    { ...blank("Film frames", "frames"), state: "syncing", percent: "74.0", files: 100_000, files_here: 74_020, bytes: 1_012_000_000_000, bytes_here: 749_000_000_000, activity: "fetching from bob and datacentre", commits: 12, eta_seconds: 5400, mounts: [{ dir: "/mnt/frames", libpath: "/", sync: true }] },
+    { ...blank("Music", "music"), state: "held", percent: "100.0", files: 212, files_here: 212, bytes: 9_100_220_100, bytes_here: 9_100_220_100, held_here: 148, activity: "148 deletions on this disk are held back", commits: 7, mounts: [{ dir: "/media/usb/music", libpath: "/", sync: true }] },
+  ];
+}
+
+function makePeers() {
+  const share = (name, guid, percent, activity = "", extra = {}) => ({ name, guid, is_shared: true, is_level: percent === "100.0", percent, activity, deletions_to_do: 0, ...extra });
+  return [
+    { address: "192.168.1.31:8000", node: BOB, name: "bob", trust: "trusted", connected: true, trouble: null, user: null, told_by: [], received: 81_220_100_200, sent: 12_220_100_200,
+      libraries: [share("Scans", "scans", "100.0"), share("Film frames", "frames", "91.4", "sends to this machine"), share("Music", "music", "100.0")] },
+    { address: "carla.example.org:8000", node: CARLA, name: "carla-studio", trust: "trusted", connected: false, trouble: "no answer since 09:12: carla.example.org refused the connection", user: null, told_by: ["bob"], received: 4_220_100_200, sent: 9_720_100_200,
+      libraries: [share("Scans", "scans", "97.2"), share("Music", "music", "")] },
+    { address: "10.8.0.4:8000", node: DATA, name: "datacentre", trust: "mirror", connected: true, trouble: null, user: null, told_by: [], received: 512_220_100_200, sent: 301_220_100, libraries: [share("Film frames", "frames", "100.0")] },
+    { address: "203.0.113.9:8000", node: EVE, name: "eve\u202E<b>x</b>", trust: "untrusted", connected: true, trouble: null, user: "guest", told_by: [], received: 220_100, sent: 1_301_220_100, libraries: [share("Scans", "scans", "12.5", "", { is_shared: true }), share("Archive", "archive", "100.0")] },
+    { address: "198.51.100.7:8000", node: hex(6), name: "", trust: "unknown", connected: false, trouble: null, user: null, told_by: ["bob", "carla-studio"], received: 0, sent: 0, libraries: [] },
+  ];
+}
+
+function makeConflicts() {
+  const side = (path, len, hours, seed) => ({ path, kind: "file", hash: hex(seed), len, modified_ns: (Date.now() - hours * 3600_000) * 1e6 });
+  return [
+    { id: "c1", path: "schedule.txt", kind: "modified-modified", detail: null, local: side("schedule.txt", 1204, 9, 20), remote: side("schedule.txt", 1288, 2, 21), first_seen_ms: Date.now() - 2 * 3600_000, decided: null },
+    { id: "c2", path: "cover-draft.jpg", kind: "modified-modified", detail: null, local: side("cover-draft.jpg", 2_481_003, 7, 22), remote: side("cover-draft.jpg", 2_910_440, 8, 23), first_seen_ms: Date.now() - 5 * 3600_000, decided: null },
+    { id: "c3", path: "Budget 2026.csv", kind: "modified-deleted", detail: null, local: side("Budget 2026.csv", 18_412, 3, 24), remote: null, first_seen_ms: Date.now() - DAY, decided: null },
+  ];
+}
+
+function makeProposals() {
+  const make = (id, extra) => ({ guid: "scans", library: "Scans", id: hex(id), author: BOB, needed: 3, yes: [BOB], no: [], changes: 1, deletions: 1, paths: [], seen_at_ms: Date.now() - id * 600_000, ended: null, ...extra });
+  return [
+    make(51, { changes: 214, deletions: 214, yes: [BOB, CARLA], paths: Array.from({ length: 30 }, (_, index) => `- Raw material/take-${String(index + 1).padStart(3, "0")}.mov`) }),
+    make(52, { author: CARLA, yes: [CARLA], needed: 2, changes: 3, deletions: 1, paths: ["- Interviews/draft.txt", "+ Interviews/final.txt", `+ ${HOSTILE}`], no: [[EVE, "the draft is still used"]] }),
+    make(53, { ended: "approved", yes: [BOB, SELF, CARLA], changes: 12, deletions: 12, paths: ["- old/a.txt", "- old/b.txt"], seen_at_ms: Date.now() - 3 * DAY }),
+    make(54, { ended: "refused", no: [[SELF, "we still need the drafts"]], changes: 2, deletions: 2, paths: ["- drafts/1.txt", "- drafts/2.txt"], seen_at_ms: Date.now() - 6 * DAY }),
+  ];
+}
+
+function vote(proposals, libraries, id, body) {
+  const proposal = proposals.find((each) => each.id === id);
+  if (!proposal) return fail(404, "no such proposal");
+  if (body.verdict === "yes") proposal.yes.push(SELF);
+  if (body.verdict === "no") proposal.no.push([SELF, body.why ?? ""]);
+  if (proposal.yes.length >= proposal.needed) proposal.ended = "approved";
+  if (body.verdict === "withdraw") proposal.ended = "withdrawn";
+  libraries[0].proposals = proposals.filter((each) => each.ended === null).length;
+  return [204, null];
+}
+
+function peersAnswer(method, id, body, peers) {
+  const at = peers.findIndex((peer) => peer.node === id || peer.address === id);
+  if (method === "GET") return [200, { peers }];
+  if (method === "POST") {
+    const [node, address] = body.address.includes("@") ? body.address.split("@") : [null, body.address];
+    const known = peers.find((peer) => peer.address === address);
+    if (known) Object.assign(known, { trust: body.trusted ? "trusted" : "untrusted", name: body.name ?? "" });
+    else peers.push({ address, node, name: body.name ?? "", trust: body.trusted ? "trusted" : "untrusted", connected: false, trouble: null, user: body.username ?? null, told_by: [], received: 0, sent: 0, libraries: [] });
+    return [201, {}];
+  }
+  if (at < 0) return fail(404, "no such peer");
+  if (method === "DELETE") peers.splice(at, 1);
+  else peers[at].trust = body.trusted ? "trusted" : "untrusted";
+  return [204, null];
+}

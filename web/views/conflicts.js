@@ -1,0 +1,202 @@
+//! Two changes that one path cannot both have: both sides, their difference, and what each choice does.
+
+import { fileUrl, get, inLibrary, post } from "../parts/api.js";
+import { h, icon } from "../parts/dom.js";
+import { attempt, confirm, notice, words } from "../parts/dialog.js";
+import { diffLines } from "../parts/diff.js";
+import { ago, bytes, dateTime, name, number, plainName, textOf } from "../parts/format.js";
+import { has, t, tx } from "../parts/i18n.js";
+import { iconOf, kindOf } from "../parts/kinds.js";
+import { empty, lacking, need, pageHead, skeleton } from "../parts/pieces.js";
+import { filesHash, state } from "../parts/state.js";
+
+const CHOICES = /** @type {const} */ (["keep-local", "keep-remote", "keep-both", "merge"]);
+const OPEN_AT_FIRST = 2;
+
+/** @typedef {{library: Library, conflict: Conflict, isOpen: boolean, texts: Texts | null | undefined}} Case `texts` is undefined until asked */
+
+/** @returns {import("../app.js").View} */
+export function open() {
+  return new Conflicts();
+}
+
+class Conflicts {
+  constructor() {
+    /** @type {Case[] | null} */
+    this.cases = null;
+    this.trouble = "";
+    this.seen = "";
+    void this.load();
+  }
+
+  onStatus() {
+    if (this.seen !== fingerprint()) void this.load();
+  }
+
+  async load() {
+    this.seen = fingerprint();
+    const old = new Map((this.cases ?? []).map((each) => [each.conflict.id, each]));
+    try {
+      const lists = await Promise.all((state.status?.libraries ?? []).map(async (library) => {
+        if (library.conflicts === 0) return [];
+        const { conflicts } = await get(inLibrary(library.guid, "conflicts"));
+        return conflicts.map((/** @type {Conflict} */ conflict) => old.get(conflict.id) ?? { library, conflict, isOpen: false, texts: undefined });
+      }));
+      const cases = lists.flat();
+      if (!this.cases) cases.slice(0, OPEN_AT_FIRST).forEach((each) => this.openCase(each));
+      this.cases = cases;
+      this.trouble = "";
+    } catch (error) {
+      this.trouble = words(error);
+    }
+    state.redraw();
+  }
+
+  /** @param {Case} each */
+  async openCase(each) {
+    each.isOpen = true;
+    state.redraw();
+    if (each.texts !== undefined || kindOf(each.conflict.path) !== "text") return;
+    each.texts = await get(inLibrary(each.library.guid, `texts?path=${encodeURIComponent(each.conflict.path)}`)).catch(() => null);
+    state.redraw();
+  }
+
+  draw() {
+    const { cases } = this;
+    return [
+      pageHead({ title: t("nav.conflicts"), text: t("conflicts.text") }),
+      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      lacking("conflicts.resolve"),
+      !cases ? skeleton(3, "tall") : cases.length === 0
+        ? empty({ icon: "check", title: t("conflicts.empty.title"), text: t("conflicts.empty.text"), action: h("a.button", { href: "#/changes" }, t("conflicts.empty.action")) })
+        : byLibrary(cases).map((group) => h("section", { key: group[0].library.guid }, this.groupHead(group), group.map((each) => this.card(each)))),
+    ];
+  }
+
+  /** @param {Case[]} group */
+  groupHead(group) {
+    const { library } = group[0];
+    return h("div.section-head", null,
+      h("h2.section", null, name(library.name), h("span.count", null, String(group.length))),
+      group.length > 1 && h("div.actions", null,
+        h("span.hint", null, t("conflicts.all")),
+        CHOICES.slice(0, 3).map((choice) => h("button.button.small", { type: "button", onClick: () => this.resolveAll(library, group, choice), ...need("conflicts.resolve") }, t(`choice.${choice}`)))));
+  }
+
+  /** @param {Case} each */
+  card(each) {
+    const { conflict } = each;
+    const slash = conflict.path.lastIndexOf("/") + 1;
+    const key = `conflict.kind.${conflict.kind}`;
+    return h("article.card.conflict", { key: conflict.id },
+      h("button.conflict-head", {
+        type: "button", "aria-expanded": each.isOpen,
+        onClick: () => {
+          if (each.isOpen) each.isOpen = false;
+          else void this.openCase(each);
+          state.redraw();
+        },
+      }, icon(iconOf({ kind: "file", path: conflict.path }), `kind-${kindOf(conflict.path)}`),
+      h("span.conflict-title", null, h("strong", null, name(conflict.path.slice(slash))), h("span.hint", null, slash > 0 && name(conflict.path.slice(0, slash - 1)), slash > 0 && " · ",
+        has(key) ? t(key) : conflict.kind, conflict.first_seen_ms !== null && ` · ${ago(conflict.first_seen_ms)}`)),
+      conflict.decided && h("span.pill.live", null, t("conflict.decided", { choice: t(`choice.${conflict.decided}`) })),
+      icon("chevron", each.isOpen ? "turned" : "")),
+      each.isOpen && this.inside(each));
+  }
+
+  /** @param {Case} each */
+  inside(each) {
+    const { conflict, library } = each;
+    return h("div.conflict-body", null,
+      conflict.detail && h("p.hint", null, conflict.detail),
+      h("div.sides", null, side("local", conflict.local, library, conflict), side("remote", conflict.remote, library, conflict)),
+      each.texts && each.texts.local !== null && each.texts.remote !== null && differences(each.texts.local, each.texts.remote),
+      each.texts === undefined && kindOf(conflict.path) === "text" && skeleton(4),
+      h("div.choosing", { role: "group", "aria-label": t("conflict.choose") }, h("h3", null, t("conflict.choose")), h("div.choices", null,
+        CHOICES.filter((choice) => choice !== "merge" || kindOf(conflict.path) === "text").map((choice) => h("button.choice", { key: choice, type: "button", onClick: () => this.resolve(each, choice), ...need("conflicts.resolve") },
+          h("strong", null, t(`choice.${choice}`)), h("span.hint", null, t(`choice.${choice}.text`)))))),
+      h("p.undo-note", null, icon("undo"), h("span", null, tx("conflict.undo", { link: h("a", { href: filesHash(library.guid, parentOf(conflict.path), conflict.path) }, t("files.versions")) }))));
+  }
+
+  /** @param {Case} each @param {string} choice */
+  async resolve(each, choice) {
+    const done = await attempt(() => post(inLibrary(each.library.guid, "resolve"), { path: each.conflict.path, choice }));
+    if (!done) return;
+    this.cases = this.cases?.filter((other) => other !== each) ?? null;
+    notice(t("conflict.done", { name: plainName(each.conflict.path), choice: t(`choice.${choice}`) }));
+    state.redraw();
+  }
+
+  /** @param {Library} library @param {Case[]} group @param {string} choice */
+  async resolveAll(library, group, choice) {
+    const done = await confirm({
+      title: t("conflicts.all.title", { n: group.length, choice: t(`choice.${choice}`) }), text: t(`choice.${choice}.text`),
+      points: group.slice(0, 6).map((each) => name(each.conflict.path)), undo: t("conflicts.all.undo"), action: t(`choice.${choice}`), isDanger: choice !== "keep-both",
+      work: () => post(inLibrary(library.guid, "resolve"), { path: null, choice, all: true }),
+    });
+    if (!done) return;
+    this.cases = this.cases?.filter((each) => each.library.guid !== library.guid) ?? null;
+    notice(t("conflicts.all.done", { n: group.length }));
+    state.redraw();
+  }
+}
+
+/** Tells whether conflicts came or went. */
+function fingerprint() {
+  return (state.status?.libraries ?? []).map((each) => `${each.guid}:${each.conflicts}`).join();
+}
+
+/** @param {Case[]} cases @returns {Case[][]} */
+function byLibrary(cases) {
+  /** @type {Map<string, Case[]>} */
+  const groups = new Map();
+  for (const each of cases) groups.set(each.library.guid, [...(groups.get(each.library.guid) ?? []), each]);
+  return [...groups.values()];
+}
+
+/** @param {string} path */
+function parentOf(path) {
+  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
+}
+
+/** @param {"local" | "remote"} which @param {Side | null} version @param {Library} library @param {Conflict} conflict */
+function side(which, version, library, conflict) {
+  const other = which === "local" ? conflict.remote : conflict.local;
+  const isNewer = version !== null && other !== null && version.modified_ns > other.modified_ns;
+  return h("div.side", { class: which },
+    h("h3", null, t(`conflict.${which}`), isNewer && h("span.tag", null, t("conflict.newer"))),
+    version === null ? h("p.side-gone", null, icon("trash"), t("conflict.gone")) : [
+      kindOf(version.path) === "image" && h("img", { src: picture(library, conflict, which), alt: t(`conflict.${which}`), loading: "lazy" }),
+      h("dl.facts", null,
+        h("dt", null, t("files.column.len")), h("dd.num", null, bytes(version.len)),
+        h("dt", null, t("files.column.modified_ns")), h("dd", null, dateTime(version.modified_ns / 1e6)),
+        version.hash && [h("dt", null, t("conflict.hash")), h("dd", null, h("code", { title: version.hash }, version.hash.slice(0, 12)))],
+        version.path !== conflict.path && [h("dt", null, t("files.path")), h("dd", null, name(version.path))]),
+    ]);
+}
+
+/** The bytes of a side: those of the other side have no path of their own in the library, so they are named by hash.
+ * @param {Library} library @param {Conflict} conflict @param {"local" | "remote"} which */
+function picture(library, conflict, which) {
+  const version = /** @type {Side} */ (conflict[which]);
+  return fileUrl(library.guid, version.path, `side=${which}&hash=${encodeURIComponent(version.hash ?? "")}`);
+}
+
+/** @param {string} left @param {string} right */
+function differences(left, right) {
+  const { rows, isCut } = diffLines(left, right);
+  return h("div.diff", { role: "table", "aria-label": t("conflict.diff"), tabindex: "0" },
+    h("div.diff-row.diff-names", { role: "row" }, h("span", { role: "columnheader" }, t("conflict.local")), h("span", { role: "columnheader" }, t("conflict.remote"))),
+    rows.map((row, index) => row.kind === "skipped"
+      ? h("div.diff-skip", { key: index, role: "row" }, h("span", { role: "cell" }, t("conflict.same_lines", { n: row.count ?? 0 })))
+      : h("div.diff-row", { key: index, role: "row", class: row.kind },
+        cell(row.left, row.leftAt, row.kind === "changed" ? "gone" : ""), cell(row.right, row.rightAt, row.kind === "changed" ? "came" : ""))),
+    isCut && h("div.diff-skip", { role: "row" }, h("span", { role: "cell" }, t("conflict.cut"))));
+}
+
+/** @param {string | null} text @param {number} at line number @param {string} tone */
+function cell(text, at, tone) {
+  if (text === null) return h("span.diff-cell.blank", { role: "cell" });
+  return h("span.diff-cell", { role: "cell", class: tone }, h("i.line-number", { "aria-hidden": "true" }, number(at)), h("span", null, textOf(text)));
+}
+

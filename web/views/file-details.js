@@ -1,0 +1,195 @@
+//! What is known of one file: how it looks, who made it, which versions are kept, and why it is as it is.
+
+import { BASE, Problem, fileUrl, get, inLibrary, post } from "../parts/api.js";
+import { h, icon } from "../parts/dom.js";
+import { askForm, confirm, notice, words } from "../parts/dialog.js";
+import { bytes, dateTime, duration, name, plainName, textOf } from "../parts/format.js";
+import { t, tx } from "../parts/i18n.js";
+import { iconOf, kindOf } from "../parts/kinds.js";
+import { field, fact, need, skeleton, who } from "../parts/pieces.js";
+import { library, state, whoIs } from "../parts/state.js";
+
+const TEXT_SHOWN_LEN = 64 * 1024;
+
+export class Details {
+  /** @param {string} guid @param {string} path @param {Entry | null} entry */
+  constructor(guid, path, entry) {
+    this.guid = guid;
+    this.path = path;
+    this.entry = entry;
+    /** @type {Explanation | null} */
+    this.why = null;
+    /** @type {KeptVersion[] | null} */
+    this.versions = null;
+    this.trouble = "";
+    /** @type {string | null} */
+    this.text = null;
+    void this.load();
+  }
+
+  async load() {
+    const query = `path=${encodeURIComponent(this.path)}`;
+    try {
+      const [why, kept] = await Promise.all([get(inLibrary(this.guid, `explain?${query}`)), get(inLibrary(this.guid, `versions?${query}`))]);
+      this.why = why;
+      this.versions = kept.versions;
+      this.entry ??= why.here;
+    } catch (error) {
+      this.trouble = words(error);
+    }
+    state.redraw();
+    await this.loadText();
+  }
+
+  async loadText() {
+    const { entry } = this;
+    if (entry?.kind !== "file" || kindOf(this.path) !== "text" || !(entry.is_here || entry.len <= TEXT_SHOWN_LEN)) return;
+    try {
+      const answer = await fetch(fileUrl(this.guid, this.path), { headers: { Range: `bytes=0-${TEXT_SHOWN_LEN - 1}` } });
+      if (answer.ok) this.text = (await answer.text()).slice(0, TEXT_SHOWN_LEN);
+    } catch {
+      // Without a preview the file can still be downloaded.
+    }
+    state.redraw();
+  }
+
+  /** @param {() => void} close */
+  draw(close) {
+    const { entry } = this;
+    const title = this.path.slice(this.path.lastIndexOf("/") + 1);
+    return h("div.details-frame", { key: this.path },
+      h("header", null, entry && icon(iconOf(entry), `kind-${iconOf(entry)}`), h("h2", null, name(title)),
+        h("button.icon-button", { type: "button", "aria-label": t("action.close"), onClick: close }, icon("close"))),
+      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      entry?.kind === "file" && this.preview(entry),
+      this.actions(),
+      entry && this.facts(entry),
+      this.why ? this.reasons(this.why) : !this.trouble && skeleton(3),
+      this.why && this.why.versions.length > 1 && this.contenders(this.why.versions),
+      this.keptVersions());
+  }
+
+  /** @param {Entry} entry */
+  preview(entry) {
+    const url = fileUrl(this.guid, this.path);
+    const kind = kindOf(this.path);
+    const alt = t("files.preview_of", { name: plainName(entry.name) });
+    if (kind === "image") return h("div.preview", null, h("img", { src: url, alt, loading: "lazy", decoding: "async", onError: hide }));
+    if (kind === "video") return h("div.preview", null, h("video", { src: url, controls: true, preload: "metadata", "aria-label": alt, playsinline: true }));
+    if (kind === "audio") return h("div.preview.sound", null, h("audio", { src: url, controls: true, preload: "metadata", "aria-label": alt }));
+    if (kind === "text" && this.text !== null) {
+      return h("div.preview", null, h("pre", { tabindex: "0", "aria-label": alt }, textOf(this.text)),
+        entry.len > TEXT_SHOWN_LEN && h("p.hint", null, t("files.preview_cut", { size: bytes(TEXT_SHOWN_LEN) })));
+    }
+    return null;
+  }
+
+  actions() {
+    const isFolder = this.entry?.kind === "folder";
+    const url = isFolder ? `${BASE}/${inLibrary(this.guid, `zip?path=${encodeURIComponent(this.path)}`)}` : fileUrl(this.guid, this.path, "download");
+    const lock = library(this.guid)?.locks.find((each) => each.path.replace(/^\//, "") === this.path);
+    return h("div.actions", null,
+      h("a.button", { href: url, download: true }, icon("down"), t(isFolder ? "files.zip" : "files.download")),
+      lock
+        ? h("button.button", { type: "button", onClick: () => this.unlock(), ...need("library.write") }, icon("lock"), t("files.unlock"))
+        : h("button.button", { type: "button", onClick: () => this.lock(), ...need("library.write"), title: t("files.lock.hint") }, icon("lock"), t("files.lock")));
+  }
+
+  async lock() {
+    const done = await askForm({
+      title: t("files.lock"), action: t("files.lock"),
+      fields: () => [h("p", null, t("files.lock.text")),
+        field({ label: t("files.lock.hours"), name: "hours", type: "number", value: "2", required: true, focus: true }),
+        field({ label: t("files.lock.why"), name: "why" })],
+      submit: ({ hours, why }) => post(inLibrary(this.guid, "locks"), { path: this.path, seconds: Math.round(Number(hours) * 3600), why }),
+    });
+    if (done) notice(t("files.lock.done"));
+  }
+
+  async unlock() {
+    try {
+      await post(inLibrary(this.guid, "locks"), { path: this.path, seconds: 0, why: "" });
+      notice(t("files.unlock.done"));
+    } catch (error) {
+      notice(words(error), { kind: "bad" });
+    }
+  }
+
+  /** @param {Entry} entry */
+  facts(entry) {
+    return h("dl.facts", null,
+      entry.kind === "file" && fact(t("files.column.len"), h("span", { title: `${entry.len} B` }, bytes(entry.len)), "num"),
+      entry.modified_ns > 0 && fact(t("files.column.modified_ns"), dateTime(entry.modified_ns / 1e6)),
+      fact(t("files.made_by"), who(entry.author)),
+      fact(t("files.path"), name(this.path), "wide"),
+      entry.blake3 && fact("BLAKE3", h("code.hash", null, entry.blake3), "wide"),
+      entry.sha256 && fact("SHA-256", h("code.hash", null, entry.sha256), "wide"));
+  }
+
+  /** Why the path is as it is, in sentences. @param {Explanation} why */
+  reasons(why) {
+    const winner = why.versions.find((each) => each.wins);
+    const lock = library(this.guid)?.locks.find((each) => each.path.replace(/^\//, "") === this.path);
+    /** @type {Child[][]} */
+    const lines = [];
+    const say = (/** @type {string} */ key, /** @type {Record<string, Child>} */ values = {}) => lines.push(tx(key, values));
+    if (winner) say(winner.kind === "deleted" ? "why.deleted" : "why.made", { who: who(winner.author), seq: winner.seq });
+    if (why.place) say("why.here", { place: h("code", null, name(why.place)) });
+    else if (!why.is_waiting && !why.is_left_out) say("why.not_here");
+    if (why.is_left_out) say("why.left_out");
+    if (why.is_waiting) lines.push([t("why.waiting"), " ", supplyText(why.supply)]);
+    if (why.held_by.length > 0) say("why.held", { who: why.held_by.flatMap((each, index) => [index ? ", " : "", name(whoIs(each).label)]) });
+    if (lock) say("why.locked", { who: name(whoIs(lock.holder).label), time: duration(lock.seconds_left), why: name(lock.why) });
+    return h("section", null, h("h3", null, t("files.why")), h("ul.points", null, lines.map((line) => h("li", null, line))));
+  }
+
+  /** @param {VersionLine[]} versions */
+  contenders(versions) {
+    return h("section", null, h("h3", null, t("files.contenders")), h("ul.line-list.plain", null, versions.map((each, index) => h("li", { key: index },
+      h("div.line-text", null, h("span", null, who(each.author), " ", each.wins && h("span.tag.good", null, t("files.wins"))),
+        h("span.hint", null, each.kind === "deleted" ? t("files.deleted") : bytes(each.len)))))));
+  }
+
+  keptVersions() {
+    if (!this.versions) return null;
+    return h("section", null, h("h3", null, t("files.versions")),
+      this.versions.length === 0 && h("p.hint", null, t("files.versions.none")),
+      h("ul.line-list.plain", null, this.versions.map((each) => h("li", { key: `${each.run}-${each.number}` },
+        h("div.line-text", null, h("span", null, dateTime(each.modified_ns / 1e6)), h("span.hint", null, bytes(each.len), " · ", h("code", null, name(each.run)))),
+        h("a.icon-button", { href: fileUrl(this.guid, this.path, `version=${encodeURIComponent(each.run)}&download`), download: true, "aria-label": t("files.version.download", { when: dateTime(each.modified_ns / 1e6) }), title: t("files.download") }, icon("down")),
+        h("button.button.small", { type: "button", onClick: () => this.restore(each), ...need("undo") }, t("files.restore"))))));
+  }
+
+  /** @param {KeptVersion} version */
+  async restore(version) {
+    const done = await confirm({
+      title: t("restore.title", { name: plainName(this.path.slice(this.path.lastIndexOf("/") + 1)) }),
+      text: t("restore.text", { when: dateTime(version.modified_ns / 1e6), size: bytes(version.len) }),
+      undo: t("restore.undo"), action: t("files.restore"),
+      work: () => post(inLibrary(this.guid, "restore"), { path: this.path, run: version.run }).then(refusedToError),
+    });
+    if (!done) return;
+    notice(t("restore.done"));
+    this.entry = null;
+    void this.load();
+  }
+}
+
+/** @param {Done} done */
+function refusedToError(done) {
+  if (done.refused.length > 0) throw new Problem(409, done.refused.map(([path, why]) => `${plainName(path)}: ${why}`).join("; "), "conflict");
+}
+
+/** @param {Supply | string | null} supply @returns {string} */
+function supplyText(supply) {
+  if (supply === null) return "";
+  if (typeof supply === "string") return supply;
+  if (supply.state === "queued") return t("why.supply.queued", { n: supply.ahead });
+  if ("seconds" in supply) return t(`why.supply.${supply.state}`, { time: duration(supply.seconds) });
+  return t(`why.supply.${supply.state}`);
+}
+
+/** @param {Event} event */
+function hide(event) {
+  /** @type {HTMLElement} */ (/** @type {HTMLElement} */ (event.target).parentElement).hidden = true;
+}

@@ -1,0 +1,97 @@
+//! Forms that make, follow and change a library.
+
+import { get, inLibrary, patch, post } from "../parts/api.js";
+import { h } from "../parts/dom.js";
+import { askForm, attempt, notice } from "../parts/dialog.js";
+import { plainName } from "../parts/format.js";
+import { t } from "../parts/i18n.js";
+import { choice, field, toggle } from "../parts/pieces.js";
+import { state } from "../parts/state.js";
+
+export async function addLibrary() {
+  const done = await askForm({
+    title: t("add.title"), action: t("add.action"),
+    fields: () => [
+      h("p.lede", null, t("add.text")),
+      field({ label: t("add.name"), name: "name", required: true, focus: true, placeholder: t("add.name.example") }),
+      field({ label: t("add.dir"), name: "dir", hint: t("add.dir.hint"), placeholder: "/srv/team", mono: true }),
+      h("details.more-fields", null, h("summary", null, t("add.mounts")),
+        h("div.field", null, h("label", { for: "field-mounts" }, t("add.mounts.label")),
+          h("textarea.mono", { id: "field-mounts", name: "mounts", rows: "3", placeholder: "/srv/scans => /scans" }), h("p.hint", null, t("add.mounts.hint")))),
+    ],
+    submit: ({ name, dir, mounts }) => post("libraries", { name, dir: dir || undefined, mounts: mountsOf(mounts ?? "") }),
+  });
+  if (done) notice(t("add.done"), { action: { label: t("add.next"), run: () => state.go("#/peers") } });
+}
+
+/** @param {string} text lines of `dir => libpath` */
+function mountsOf(text) {
+  const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
+  return lines.length ? lines.map((line) => {
+    const [dir, libpath] = line.split("=>").map((part) => part.trim());
+    return { dir, libpath: libpath || "/" };
+  }) : undefined;
+}
+
+export async function subscribe() {
+  const offered = offeredByPeers();
+  const done = await askForm({
+    title: t("subscribe.title"), action: t("subscribe.action"),
+    fields: () => [
+      h("p.lede", null, t("subscribe.text")),
+      offered.length > 0
+        ? choice({ label: t("subscribe.library"), name: "library", value: offered[0][0], choices: offered })
+        : field({ label: t("subscribe.library"), name: "library", required: true, focus: true, hint: t("subscribe.none") }),
+      field({ label: t("subscribe.dir"), name: "dir", hint: t("subscribe.dir.hint"), placeholder: "/srv/team", mono: true }),
+    ],
+    submit: ({ library, dir }) => post("subscriptions", { library, dir: dir || undefined }),
+  });
+  if (done) notice(t("subscribe.done"));
+}
+
+/** Libraries that peers have and this machine has not. @returns {[string, string][]} */
+function offeredByPeers() {
+  const own = new Set(state.status?.libraries.map((each) => each.guid));
+  /** @type {Map<string, string>} */
+  const offered = new Map();
+  for (const peer of state.status?.peers ?? []) {
+    for (const each of peer.libraries) {
+      if (!own.has(each.guid)) offered.set(each.guid, t("subscribe.offer", { library: plainName(each.name), peer: plainName(peer.name || peer.address) }));
+    }
+  }
+  return [...offered];
+}
+
+/** @param {Library} library */
+export async function editLibrary(library) {
+  /** @type {LibrarySettings | undefined} */
+  const now = await attempt(() => get(inLibrary(library.guid)));
+  if (!now) return;
+  const policy = now.policy ?? {};
+  const done = await askForm({
+    title: t("edit.title", { library: plainName(library.name) }), action: t("action.save"), wide: true,
+    fields: () => [
+      h("div.field-grid", null,
+        field({ label: t("edit.priority"), name: "priority", type: "number", value: String(now.priority), hint: t("edit.priority.hint") })),
+      h("h3.form-section", null, t("edit.policy")),
+      h("p.hint", null, t(now.policy ? "edit.policy.text" : "edit.policy.theirs")),
+      now.policy && h("div.field-grid", null,
+        field({ label: t("edit.delete"), name: "delete", type: "number", value: String(policy.delete ?? 1), hint: t("edit.delete.hint") }),
+        field({ label: t("edit.moves"), name: "moves", type: "number", value: String(policy.moves ?? 1), hint: t("edit.moves.hint") }),
+        field({ label: t("edit.bulk"), name: "bulk", type: "number", value: policy.bulk ? String(policy.bulk) : "", hint: t("edit.bulk.hint") }),
+        field({ label: t("edit.bulk_approvals"), name: "bulk_approvals", type: "number", value: String(policy.bulk_approvals ?? 2), hint: t("edit.bulk_approvals.hint") }),
+        field({ label: t("edit.expiry"), name: "expiry_days", type: "number", value: String(policy.expiry_days ?? 14), hint: t("edit.expiry.hint") })),
+      now.policy && toggle({ label: t("edit.refuse"), hint: t("edit.refuse.hint"), name: "refuse_by_one", checked: policy.refuse_by_one ?? false }),
+    ],
+    submit: (fields) => patch(inLibrary(library.guid), { priority: Number(fields.priority), policy: now.policy ? policyOf(fields) : undefined }),
+  });
+  if (done) notice(t("edit.done"));
+}
+
+/** @param {Record<string, string>} fields @returns {Policy} */
+function policyOf(fields) {
+  return {
+    delete: Number(fields.delete), moves: Number(fields.moves), bulk: fields.bulk ? Number(fields.bulk) : undefined,
+    bulk_approvals: Number(fields.bulk_approvals), expiry_days: Number(fields.expiry_days), refuse_by_one: fields.refuse_by_one === "on",
+  };
+}

@@ -1,0 +1,235 @@
+//! What needs me, what goes on now, and the libraries with their percent at each peer.
+
+import { inLibrary, patch, post, remove } from "../parts/api.js";
+import { h, icon } from "../parts/dom.js";
+import { attempt, confirm, notice } from "../parts/dialog.js";
+import { bytes, duration, name, percent, plainName, rate } from "../parts/format.js";
+import { t, tx } from "../parts/i18n.js";
+import { bar, empty, menu, pageHead, skeleton, statePill } from "../parts/pieces.js";
+import { can, filesHash, state } from "../parts/state.js";
+import { addLibrary, editLibrary, subscribe } from "./library-forms.js";
+import { spanSeconds } from "../parts/spark.js";
+
+const ERRORS_SHOWN = 6;
+
+/** @returns {import("../app.js").View} */
+export function open() {
+  return { draw: () => (state.status ? page(state.status) : [pageHead({ title: t("nav.overview") }), skeleton(4, "tall")]) };
+}
+
+/** @param {Status} status */
+function page(status) {
+  const known = status.peers.filter((peer) => peer.trust !== "unknown");
+  const linked = known.filter((peer) => peer.connected).length;
+  return [
+    pageHead({
+      title: t("nav.overview"),
+      text: [t("overview.libraries", { n: status.libraries.length }), " · ", t("overview.linked", { n: known.length, linked })],
+      actions: can("library.manage") && status.libraries.length > 0 && [
+        h("button.button", { type: "button", onClick: subscribe }, icon("down"), t("overview.subscribe")),
+        h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
+      ],
+    }),
+    needs(status),
+    status.libraries.length > 0 && traffic(status),
+    h("h2.section", null, t("overview.libraries_title")),
+    status.libraries.length > 0 ? h("div.library-grid", null, status.libraries.map((each) => card(each, status))) : firstSteps(),
+  ];
+}
+
+function firstSteps() {
+  return empty({
+    icon: "library", title: t("overview.empty.title"), text: t("overview.empty.text"),
+    action: can("library.manage") && h("div.actions", null,
+      h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
+      h("button.button", { type: "button", onClick: subscribe }, icon("down"), t("overview.subscribe")),
+      h("a.button", { href: "#/peers" }, icon("peers"), t("peers.add"))),
+  });
+}
+
+/** @typedef {{key: string, icon: string, tone: string, text: Child, detail?: Child, action?: Child}} Need */
+
+/** @param {Status} status */
+function needs(status) {
+  const list = [...status.libraries.flatMap(needsOf), ...usersNeeds(), ...errorNeeds(status), ...lineNeeds(status)];
+  if (list.length === 0) {
+    return h("p.all-well", null, icon("check"), h("span", null, t("overview.all_well")));
+  }
+  return h("section.needs", { "aria-label": t("overview.needs") },
+    h("h2.section", null, t("overview.needs"), h("span.count", null, String(list.length))),
+    h("ul.card.need-list", null, list.map((need) => h("li.need", { key: need.key, class: need.tone },
+      icon(need.icon), h("div.need-text", null, h("p", null, need.text), need.detail && h("p.hint", null, need.detail)), need.action))));
+}
+
+/** @param {Library} library @returns {Need[]} */
+function needsOf(library) {
+  // A description belongs to one place of the document: each sentence gets its own.
+  const where = () => h("strong", null, name(library.name));
+  /** @type {Need[]} */
+  const list = [];
+  const add = (/** @type {string} */ kind, /** @type {Omit<Need, "key">} */ need) => list.push({ key: `${library.guid}-${kind}`, ...need });
+  if (library.conflicts > 0) {
+    add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: library.conflicts, library: where() }), action: go("#/conflicts", t("need.conflicts.action")) });
+  }
+  if (library.proposals > 0) {
+    add("proposals", { icon: "approvals", tone: "warn", text: tx("need.proposals", { n: library.proposals, library: where() }), action: go("#/approvals", t("need.proposals.action")) });
+  }
+  if (library.held_here) {
+    add("held", {
+      icon: "hand", tone: "warn", text: tx("need.held", { n: library.held_here, library: where() }), detail: t("need.held.detail"),
+      action: can("approvals.vote") && h("button.button.small", { type: "button", onClick: () => approveHere(library) }, t("need.held.action")),
+    });
+  }
+  if (library.state === "stopped") add("stopped", { icon: "warning", tone: "bad", text: tx("need.stopped", { library: where() }), detail: library.activity });
+  library.policy_differences.forEach((text, index) => add(`policy-${index}`, { icon: "info", tone: "quiet", text: tx("need.policy", { library: where() }), detail: text }));
+  return list;
+}
+
+/** @returns {Need[]} */
+function usersNeeds() {
+  const n = state.proposedUsers.length;
+  return n === 0 ? [] : [{ key: "users", icon: "users", tone: "warn", text: t("need.users", { n }), action: go("#/users", t("need.users.action")) }];
+}
+
+/** @param {Status} status @returns {Need[]} */
+function errorNeeds(status) {
+  const shown = status.errors.slice(0, ERRORS_SHOWN).map((error, index) => ({
+    key: `error-${error.guid}-${error.file}-${error.issue}-${index}`,
+    icon: "warning", tone: "bad",
+    text: [h("strong", null, name(error.file || libraryName(status, error.guid))), " ", h("span.tag.bad", null, t(`issue.${error.issue}`))],
+    detail: error.detail,
+    action: error.file && status.libraries.some((each) => each.guid === error.guid) && go(filesHash(error.guid, parentOf(error.file), error.file), t("need.error.action")),
+  }));
+  const rest = status.errors.length - shown.length;
+  return rest > 0 ? [...shown, { key: "error-rest", icon: "warning", tone: "bad", text: t("need.errors_more", { n: rest }) }] : shown;
+}
+
+/** @param {Status} status @returns {Need[]} */
+function lineNeeds(status) {
+  return [
+    ...status.file_errors.map((text, index) => ({ key: `line-${index}`, icon: "warning", tone: "bad", text: t("need.file_error"), detail: h("code", null, text) })),
+    ...status.file_warnings.map((text, index) => ({ key: `warning-${index}`, icon: "info", tone: "quiet", text: t("need.file_warning"), detail: h("code", null, text) })),
+  ];
+}
+
+/** @param {Status} status @param {string} guid */
+function libraryName(status, guid) {
+  return status.libraries.find((each) => each.guid === guid)?.name ?? guid;
+}
+
+/** @param {string} path */
+function parentOf(path) {
+  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
+}
+
+/** @param {string} href @param {string} label */
+function go(href, label) {
+  return h("a.button.small", { href }, label);
+}
+
+/** @param {Library} library */
+function approveHere(library) {
+  return confirm({
+    title: t("held.title", { library: plainName(library.name) }),
+    text: t("held.text", { n: library.held_here ?? 0 }),
+    undo: t("held.undo"), action: t("held.action", { n: library.held_here ?? 0 }), isDanger: true,
+    work: () => post(inLibrary(library.guid, "approve-here")),
+  }).then((done) => done && notice(t("held.done")));
+}
+
+/** @param {Status} status */
+function traffic(status) {
+  return h("section.card.traffic", { "aria-label": t("overview.traffic") },
+    flow("down", t("overview.receiving"), status.rate_down, state.rates.map((each) => ({ at: each.at, value: each.down }))),
+    flow("up", t("overview.sending"), status.rate_up, state.rates.map((each) => ({ at: each.at, value: each.up }))));
+}
+
+/** @param {string} kind @param {string} label @param {number} now @param {{at: number, value: number}[]} samples */
+function flow(kind, label, now, samples) {
+  return h("div.flow", { class: kind },
+    h("div.flow-head", null, h("span.flow-label", null, icon(`arrow-${kind}`), label), h("span.flow-span", null, t("overview.span", { time: duration(spanSeconds(samples)) }))),
+    h("p.flow-rate", null, rate(now)),
+    h("swarm-spark", { own: true, ".samples": samples, role: "presentation" }));
+}
+
+/** @param {Library} library @param {Status} status */
+function card(library, status) {
+  const tone = library.state === "stopped" ? "bad" : library.state === "paused" ? "quiet" : "";
+  const missing = library.files - library.files_here;
+  return h("article.card.library-card", { key: library.guid },
+    h("header", null,
+      h("h3", null, h("a", { href: filesHash(library.guid) }, name(library.name))),
+      statePill(library.state), libraryMenu(library)),
+    h("div.library-percent", null, h("span.big-number", null, percent(library.percent)),
+      h("span.library-size", null, h("span", null, t("library.files", { n: library.files })), h("span", null, bytes(library.bytes)))),
+    bar(library.percent, { label: plainName(library.name), tone }),
+    h("p.activity", null, library.activity || (missing > 0 ? t("library.missing", { n: missing }) : t("library.level")),
+      library.eta_seconds !== null && h("span.eta", null, t("library.eta", { time: duration(library.eta_seconds) }))),
+    library.deletions_to_do > 0 && h("p.hint", null, t("library.deletions", { n: library.deletions_to_do })),
+    peersOf(library, status));
+}
+
+/** @param {Library} library @param {Status} status */
+function peersOf(library, status) {
+  const rows = status.peers.flatMap((peer) => peer.libraries.filter((each) => each.guid === library.guid).map((each) => ({ peer, each })));
+  if (rows.length === 0) return h("p.hint.library-peers", null, t("library.alone"));
+  return h("ul.library-peers", null, rows.map(({ peer, each }) => h("li", { key: peer.address },
+    h("span.peer-name", null, h("i.dot", { class: peer.connected ? "good" : "quiet" }), name(peer.name || peer.address),
+      !peer.connected && h("span.tag", null, t("peer.away"))),
+    bar(each.percent, { label: plainName(peer.name || peer.address), slim: true, tone: peer.connected ? "" : "quiet" }),
+    h("span.num", null, each.percent === "" ? "–" : percent(each.percent)))));
+}
+
+/** @param {Library} library */
+function libraryMenu(library) {
+  const isPaused = library.state === "paused";
+  const isForbidden = !can("library.manage");
+  const title = isForbidden ? t("need.library.manage") : undefined;
+  return menu(t("library.menu", { library: plainName(library.name) }), [
+    { icon: "refresh", label: t("library.sync"), run: () => attempt(() => post(inLibrary(library.guid, "sync")), t("library.sync.done")), disabled: isForbidden, title },
+    {
+      icon: isPaused ? "play" : "pause", label: t(isPaused ? "library.resume" : "library.pause"), disabled: isForbidden, title,
+      run: () => attempt(() => patch(inLibrary(library.guid), { paused: !isPaused }), t(isPaused ? "library.resume.done" : "library.pause.done")),
+    },
+    { icon: "approvals", label: t("library.verify"), run: () => verify(library), disabled: isForbidden, title },
+    { icon: "settings", label: t("library.edit"), run: () => editLibrary(library), disabled: isForbidden, title },
+    { icon: "undo", label: t("library.undo"), run: () => undoRun(library), disabled: !can("undo"), title: can("undo") ? undefined : t("need.undo") },
+    { icon: "trash", label: t("library.forget"), run: () => forget(library), isDanger: true, disabled: isForbidden, title },
+  ]);
+}
+
+/** @param {Library} library */
+function verify(library) {
+  return confirm({
+    title: t("verify.title", { library: plainName(library.name) }), text: t("verify.text", { n: library.files_here, size: bytes(library.bytes_here) }),
+    undo: t("verify.undo"), action: t("verify.action"),
+    work: async () => {
+      const found = await post(inLibrary(library.guid, "verify"));
+      const bad = Array.isArray(found?.damaged) ? found.damaged.length : 0;
+      notice(bad ? t("verify.bad", { n: bad }) : t("verify.good"), { kind: bad ? "bad" : "good" });
+    },
+  });
+}
+
+/** @param {Library} library */
+function undoRun(library) {
+  return confirm({
+    title: t("undo_run.title", { library: plainName(library.name) }), text: t("undo_run.text"), undo: t("undo_run.undo"), action: t("undo_run.action"), isDanger: true,
+    work: async () => {
+      const done = await post(inLibrary(library.guid, "undo"), {});
+      notice(t("undo_run.done", { n: done?.performed ?? 0 }));
+    },
+  });
+}
+
+/** @param {Library} library */
+function forget(library) {
+  return confirm({
+    title: t("forget.title", { library: plainName(library.name) }),
+    text: t("forget.text"),
+    points: [t("forget.files", { n: library.files_here, size: bytes(library.bytes_here) }), ...library.mounts.map((mount) => h("code", null, name(mount.dir))), t("forget.peers")],
+    undo: t("forget.undo"), action: t("forget.action"), isDanger: true,
+    work: () => remove(inLibrary(library.guid)),
+  }).then((done) => done && notice(t("forget.done", { library: plainName(library.name) })));
+}
+

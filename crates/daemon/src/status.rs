@@ -95,7 +95,7 @@ pub struct LibraryStatus {
 }
 
 /// How many trusted peers, the author among them, must agree to what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyStatus {
     /// To a deletion.

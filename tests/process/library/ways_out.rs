@@ -22,7 +22,7 @@ impl Says for Outcome {
 #[test]
 fn a_command_that_is_named_as_a_way_out_names_the_same_daemon() {
     let team = Team::new("a");
-    let dir = team.path("a").display().to_string();
+    let dir = team.path("a").to_str().expect("it is text").to_owned();
     team.run('a', args!["library", "pause", "nothing"])
         .expect_code(2)
         .says(&format!("`swarm library ls --dir {dir}`"));
@@ -59,6 +59,19 @@ fn peers_are_named_by_digits_that_one_of_them_alone_has() {
 }
 
 #[test]
+fn nothing_is_taken_back_of_one_of_several_nodes_of_a_name() {
+    let team = Team::sharing("abc");
+    let name = || team.peer_status('b', 'a')["name"].as_str().unwrap_or_default().to_owned();
+    team.until("both are linked", || {
+        "ac".chars().all(|letter| team.peer_status('b', letter)["connected"] == true) && !name().is_empty()
+    });
+    let undo = |node: &str| team.run('b', args!["author", "undo", node, "--since", "1h", "--list"]);
+    let refused = undo(&name()).expect_code(2);
+    "ac".chars().for_each(|letter| refused.says(&team.node(letter)[..12]));
+    undo(&team.node('a')[..12]).expect_code(0);
+}
+
+#[test]
 fn an_address_that_is_none_is_refused_as_what_was_typed() {
     let team = Team::new("a");
     let long = "cd".repeat(31);
@@ -83,7 +96,7 @@ fn a_library_that_was_left_is_followed_again_at_once() {
         let said = team.run('b', args!["subscribe", library, target.as_str()]).expect_code(0);
         assert_eq!(said.out, [GUID]);
         let shown = team.run('b', args!["library", "show", folder, "--json"]).expect_code(0).json();
-        assert_eq!(shown[0]["mounts"][0]["dir"], team.path(&target).display().to_string());
+        assert_eq!(shown[0]["mounts"][0]["dir"], team.path(&target).to_str().expect("it is text").to_owned());
         team.until("the file is there", || team.is_there(&format!("b/{folder}/page")));
         folder.clone_into(&mut name);
     }
@@ -236,7 +249,7 @@ fn two_daemons_do_not_keep_one_folder() {
     team.start('c');
     let errors = || team.status('c')["errors"].to_string();
     team.until_shown("it is refused", errors, |errors| {
-        errors.contains("another daemon") && errors.contains(&team.path("b").display().to_string())
+        errors.contains("another daemon") && errors.contains(team.path("b").to_str().expect("it is text"))
     });
     assert_eq!(team.library('c')["state"], "stopped");
     team.until("the first goes on", || team.library('b')["state"] == "up to date");

@@ -48,7 +48,7 @@ pub use files_local::LocalFile;
 pub use folder::{DaemonFolder, Reloaded};
 pub use json::{Json, SyntaxError, Value};
 pub use libraries::{Approvals, Library, Mount, Retention};
-pub use peers::Peer;
+pub use peers::{Peer, is_peer_address};
 pub use schema::schema;
 pub use subscriptions::Subscription;
 pub use users::{Proof, User};

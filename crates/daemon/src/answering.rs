@@ -19,7 +19,7 @@ use crate::library::{self, Answer, Deciding, Input, LibraryFiles, LibraryState, 
 use crate::policy_words;
 use crate::protocol::{Reply, Request};
 use crate::status::{
-    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,
+    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, Status, StatusError,
 };
 
 /// Answers one call. Libraries are asked in a task of their own: one that is busy holds nobody up.
@@ -240,6 +240,11 @@ async fn lock(desk: &mut Desk, library: &str, path: &str, seconds: u64, why: Str
         Err(reply) => return reply,
     };
     let holder = desk.endpoint.node_id();
+    if seconds == 0
+        && let Some(reply) = not_own(desk, &key, &path, holder)
+    {
+        return reply;
+    }
     let lock = Lock {
         library: key,
         holder,
@@ -252,6 +257,26 @@ async fn lock(desk: &mut Desk, library: &str, path: &str, seconds: u64, why: Str
     desk.take_lock(signed.clone());
     desk.to_exchange(exchange::Input::Lock(signed)).await;
     Reply::Done
+}
+
+/// Why a lock cannot be ended: it is of others.
+fn not_own(desk: &Desk, key: &LibraryKey, path: &TreePath, me: NodeId) -> Option<Reply> {
+    let now_ms = clock::now_ms();
+    let at_path: Vec<&SignedLock> = desk
+        .locks
+        .get(key)
+        .into_iter()
+        .flat_map(|locks| locks.holding(now_ms))
+        .filter(|signed| signed.lock().path == *path)
+        .collect();
+    let others = at_path.iter().find(|signed| signed.lock().holder != me)?.lock();
+    let is_own = at_path.iter().any(|signed| signed.lock().holder == me);
+    let message = format!(
+        "`{path}` is locked by {}, which alone can end that; it ends by itself in {}",
+        others.holder.short(),
+        shown(Duration::from_millis((others.made_at_ms + others.holds_ms).saturating_sub(now_ms))),
+    );
+    (!is_own).then(|| Reply::failed(Category::Denied, message))
 }
 
 /// The library of this name or GUID.
@@ -457,6 +482,7 @@ fn library_status(
         commits: state.frontier.positions().map(|position| position.seq).sum(),
         eta_seconds,
         policy_differences: policy_differences(key, state.policy, states),
+        policy: Some(policy_status(&state)),
         locks: locks(desk, key),
     }
 }
@@ -499,6 +525,21 @@ fn policy_differences(key: &LibraryKey, own: swarm_library::Policy, states: &[Pe
         Some(format!("{}: {words}", state.node.short()))
     };
     states.iter().filter_map(differs).collect()
+}
+
+/// Without votes of others, the author's own is enough.
+fn policy_status(state: &LibraryState) -> PolicyStatus {
+    let policy = state.policy;
+    let is_bulk = policy.bulk_changes > 0 && policy.bulk_votes > 1;
+    PolicyStatus {
+        delete: policy.delete_votes.max(1),
+        moves: policy.move_votes.max(1),
+        bulk: is_bulk.then_some(policy.bulk_changes),
+        bulk_approvals: policy.bulk_votes.max(1),
+        expiry_days: policy.expiry_days,
+        refuse_by_one: policy.refused_by_one,
+        is_taken_over: state.is_policy_taken_over,
+    }
 }
 
 fn locks(desk: &Desk, key: &LibraryKey) -> Vec<LockStatus> {

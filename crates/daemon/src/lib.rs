@@ -42,5 +42,5 @@ pub use library::{
 };
 pub use protocol::{ProposedUser, Reply, Request};
 pub use status::{
-    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,
+    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, Status, StatusError,
 };

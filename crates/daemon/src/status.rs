@@ -87,8 +87,32 @@ pub struct LibraryStatus {
     pub eta_seconds: Option<u64>,
     /// Where peers have another policy: the peer, and what differs.
     pub policy_differences: Vec<String>,
+    /// What it goes by; nothing while it stands still.
+    #[serde(default)]
+    pub policy: Option<PolicyStatus>,
     /// Locks that hold: path, holder, seconds left, reason.
     pub locks: Vec<LockStatus>,
+}
+
+/// How many trusted peers, the author among them, must agree to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyStatus {
+    /// To a deletion.
+    pub delete: u32,
+    /// To a move.
+    #[serde(rename = "move")]
+    pub moves: u32,
+    /// Changes in one commit from which on it is a bulk change; nothing if there are none.
+    pub bulk: Option<u32>,
+    /// To a bulk change.
+    pub bulk_approvals: u32,
+    /// Days after which a proposal expires.
+    pub expiry_days: u32,
+    /// Whether one no is enough to refuse.
+    pub refuse_by_one: bool,
+    /// It is the strictest that the trusted peers told, since the files of this node have none.
+    pub is_taken_over: bool,
 }
 
 /// One mount.

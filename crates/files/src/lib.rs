@@ -46,6 +46,7 @@ mod target_files;
 mod trial;
 mod unfinished;
 
+mod beside;
 mod blobs;
 mod fetching;
 mod filling;
@@ -63,6 +64,7 @@ mod tests;
 
 use swarm_core::manifest::{ChunkIndex, Manifest};
 
+pub use beside::OnTwoThreads;
 pub use blobs::BlobFolder;
 pub use cache::IndexCache;
 pub use complete::{Opening, Target};
@@ -81,7 +83,7 @@ pub use places::{Places, ServedFolder, StandsAt};
 pub use portable::{UnusableNames, WindowsNames};
 pub use replica::{
     Digest, Digests, FetchedSource, FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints,
-    Ignore, KeptVersion, RootIdentity, WatchError, WatcherGone, fetched_source,
+    Ignore, KeptVersion, RootIdentity, WatchError, WatcherGone, digest_of_source, fetched_source,
 };
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

@@ -229,6 +229,9 @@ pub(in super::super) struct SubscribeArgs {
     /// The library: its GUID, the name under which a connected peer offers it, or the address that `swarm share` printed
     #[arg(value_name = "GUID|NAME|ADDRESS")]
     pub(in super::super) library: String,
+    /// It is a GUID, though no connected peer offers it and it is not of the form that `swarm library create` makes
+    #[arg(long)]
+    pub(in super::super) guid: bool,
     /// Folder that its files go to, for this library alone
     #[arg(value_name = "DIR")]
     pub(in super::super) target: PathBuf,

@@ -9,11 +9,12 @@ use super::super::args::{
 use super::super::failure::Failure;
 use super::super::output;
 use super::{
-    absolute, all_known, answer, files, known, odd, place, status, status_if_running, until_taken_over,
+    absolute, all_known, answer, files, known, odd, place, status, status_if_running, until_left,
+    until_taken_over,
 };
 use swarm_core::base::{Category, Shown};
-use swarm_daemon::{Answer, LibraryStatus, PeerStatus, Request, Status};
-use swarm_daemon_files::{ApprovalsChange, Guid, NewMount};
+use swarm_daemon::{Answer, LibraryStatus, PeerStatus, PolicyStatus, Request, Status};
+use swarm_daemon_files::{Approvals, ApprovalsChange, Guid, NewMount};
 
 pub(in super::super) fn run(command: LibraryCommand, global: &Global) -> Result<(), Failure> {
     match command {
@@ -138,7 +139,7 @@ fn find<'a>(status: &'a Status, which: &str) -> Option<&'a LibraryStatus> {
 /// What is not done yet: here, or at the first peer that is behind.
 fn waiting_for(here: &LibraryStatus, status: &Status) -> String {
     if here.state != "up to date" {
-        return format!("{}: {} % here", here.state, here.percent);
+        return format!("{}: {} % here{}", here.state, here.percent, nobody_to_fetch_from(status));
     }
     let behind = |peer: &&PeerStatus| {
         let mut libraries = peer.libraries.iter().filter(|library| library.guid == here.guid);
@@ -150,6 +151,16 @@ fn waiting_for(here: &LibraryStatus, status: &Status) -> String {
         }
         None => "up to date".to_owned(),
     }
+}
+
+/// That no peer is connected, and why the first one is not.
+fn nobody_to_fetch_from(status: &Status) -> String {
+    if status.peers.is_empty() || status.peers.iter().any(|peer| peer.connected) {
+        return String::new();
+    }
+    let why = status.peers.iter().find_map(|peer| Some((&peer.address, peer.trouble.as_ref()?)));
+    let why = why.map(|(address, why)| format!(" ({}: {})", Shown(address), Shown(why)));
+    format!("; no peer is connected{}", why.unwrap_or_default())
 }
 
 /// Whether the connected peers and this machine have all of the same commits.
@@ -220,6 +231,7 @@ fn remove(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
     } else {
         folder.remove_library(&library.name)?;
     }
+    until_left(&of.folder, global, &library.guid)?;
     output::note(format_args!("forgot library `{}`; its files stay where they are", library.name));
     Ok(())
 }
@@ -249,8 +261,27 @@ fn policy(args: &LibraryPolicyArgs, global: &Global) -> Result<(), Failure> {
     let kept = folder.libraries().iter().find(|known| known.guid == *guid).map(|known| known.approvals);
     let followed = folder.subscriptions().iter().find(|known| known.guid == *guid);
     match kept.or_else(|| followed.and_then(|known| known.approvals)) {
-        Some(policy) => output::text(&output::policy_text(&policy)),
-        None => output::result("as the strictest of the trusted peers that have the library asks for"),
+        Some(policy) => output::text(&output::policy_text(&policy_of_file(&policy))),
+        None => taken_over_policy(guid, &args.of.folder, global),
+    }
+}
+
+fn policy_of_file(policy: &Approvals) -> PolicyStatus {
+    let Approvals { delete, moves, bulk, bulk_approvals, expiry_days, refuse_by_one } = *policy;
+    PolicyStatus { delete, moves, bulk, bulk_approvals, expiry_days, refuse_by_one, is_taken_over: false }
+}
+
+/// A subscription without a policy of its own goes by those of others, which the daemon knows.
+fn taken_over_policy(guid: &Guid, folder: &DaemonDir, global: &Global) -> Result<(), Failure> {
+    output::result("as the strictest of the trusted peers that have the library asks for")?;
+    let status = status_if_running(folder, global)?;
+    let library = status.as_ref().and_then(|status| find(status, guid.as_str()));
+    match library.and_then(|library| library.policy.as_ref()) {
+        Some(policy) => output::text(&output::policy_text(policy)),
+        None => {
+            output::note("the numbers are known while the daemon keeps the library: see `swarm library ls`");
+            Ok(())
+        }
     }
 }
 

@@ -212,15 +212,23 @@ pub(in super::super) fn restore(
     match (of.ask(global, &request)?, out) {
         (Answer::Deeds(deeds), None) => {
             refused(&deeds)?;
-            output::note(format_args!(
-                "restored `{path}` from version {}: the others get it, too",
-                deeds.run
-            ));
+            output::note(restored(&path, &deeds));
         }
-        (Answer::Done, Some(out)) => output::note(format_args!("wrote the version to `{}`", Shown(&out))),
+        (Answer::Done, Some(out)) => output::note(format_args!("wrote what was kept to `{}`", Shown(&out))),
         _ => return Err(odd()),
     }
     Ok(())
+}
+
+fn restored(path: &str, deeds: &DeedsView) -> String {
+    let from = if deeds.run.is_empty() { String::new() } else { format!(" from version {}", deeds.run) };
+    match deeds.restored {
+        None => format!("restored `{path}`{from}: the others get it, too"),
+        Some(count) => {
+            let files = output::count(count as usize, "file");
+            format!("restored {files} below `{path}`{from}: the others get them, too")
+        }
+    }
 }
 
 pub(in super::super) fn undo(

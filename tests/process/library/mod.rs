@@ -17,6 +17,7 @@ mod restarts;
 mod sealed;
 mod sharing;
 mod trust;
+mod ways_out;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

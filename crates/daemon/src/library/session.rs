@@ -5,32 +5,32 @@
 //! not here is left out of the plan until it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use swarm_core::base::{NodeId, Shown};
 use swarm_core::manifest::SigningKey;
-use swarm_files::{BlobFolder, Digests, GatheredStore, KeptVersion};
+use swarm_files::{BlobFolder, Digests, GatheredStore, KeptVersion, OnTwoThreads};
 use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, BlindWhy, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId,
-    Kind, Op, OpKind, PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId,
-    Side, Source, Tally, TreePath, expired, keep_texts, observe_side, propose,
+    Blind, BlindWhy, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId, Kind, Op,
+    OpKind, PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId, Side, Source,
+    Tally, TreePath, expired, keep_texts, observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
 use super::ask::{EntryView, PathView, VersionLine, shape_of};
-use super::digests::DigestQueue;
+use super::digests::{DigestQueue, digest_of};
 use super::error::LibraryError;
-use super::hashing::digest_of;
 use super::keys::LibraryKeys;
 use super::memory::{AuthorMemory, write_durably};
 use super::places::{LibraryPlaces, Root};
 use super::policies::ToldPolicies;
 use super::settings::LibrarySettings;
+use super::target_lock::TargetLock;
 use super::verifying::{Rotten, verify_one};
 use super::view_side::{Signer, ViewSide, votes_of};
 use super::whiteouts::StoredWhiteouts;
@@ -45,6 +45,7 @@ pub(crate) struct Session {
     pub(crate) book: LibraryBook,
     _lock: IndexLock,
     pub(super) overlay: Overlay,
+    target_lock: Option<TargetLock>,
     pub(crate) signer: Signer,
     pub(crate) told_policies: ToldPolicies,
     pub(crate) arrivals: Arc<Arrivals>,
@@ -106,8 +107,8 @@ impl Session {
         book.settle_own(&key.public(), true)?;
         let is_heard = !book.frontier()?.is_empty();
         let memory = AuthorMemory::new(&folder, key.public());
-        let told_policies =
-            ToldPolicies::open(&folder).map_err(LibraryError::state(&folder, "read the policies in"))?;
+        let told_policies = ToldPolicies::open(&folder)
+            .map_err(LibraryError::state(&folder.join(ToldPolicies::FILE), "read"))?;
         let policy = settings.policy.unwrap_or_default();
         let keys = Arc::new(LibraryKeys::open(&folder)?);
         let signer = Signer { library: settings.guid.key(), key, memory, policy, keys };
@@ -124,6 +125,7 @@ impl Session {
             stop: &stop,
         };
         let overlay = mounts.open()?;
+        let target_lock = locked_target(&settings, &folder, None)?;
         places.set_roots(roots_of(&settings));
         let blind = PerSide::default();
         let mut session = Self {
@@ -133,6 +135,7 @@ impl Session {
             book,
             _lock: lock,
             overlay,
+            target_lock,
             signer,
             told_policies,
             arrivals,
@@ -173,6 +176,7 @@ impl Session {
                 stop: &self.stop,
             };
             self.overlay = mounts.open()?;
+            self.target_lock = locked_target(&settings, &self.folder, self.target_lock.take())?;
             self.places.set_roots(roots_of(&settings));
             self.index.agree_anew(&sides_of(&settings))?;
             self.book.unpark_all()?;
@@ -336,9 +340,8 @@ impl Session {
     /// How many commits this node signed that its index has not: it was lost. A commit that is signed before they are back would be one that
     /// nobody can take who lacks them.
     pub(crate) fn lacking_history(&self) -> Result<u64, LibraryError> {
-        let path = self.folder.clone();
-        let remembered =
-            self.signer.memory.read().map_err(LibraryError::state(&path, "read the memory in"))?;
+        let memory = &self.signer.memory;
+        let remembered = memory.read().map_err(LibraryError::state(memory.path(), "read"))?;
         let known = self.book.last_of(&self.signer.key.public())?;
         let seq_of = |last: Option<u64>| last.unwrap_or(0);
         Ok(seq_of(remembered.map(|last| last.seq)).saturating_sub(seq_of(known.map(|(seq, _)| seq))))
@@ -709,10 +712,24 @@ fn roots_of(settings: &LibrarySettings) -> Vec<Root> {
     targets.into_iter().chain(others).map(root).collect()
 }
 
+/// The lock of the sync target; the one that is held already, if it is of the same folder.
+fn locked_target(
+    settings: &LibrarySettings,
+    folder: &Path,
+    held: Option<TargetLock>,
+) -> Result<Option<TargetLock>, LibraryError> {
+    let target = settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget);
+    let Some(target) = target else { return Ok(None) };
+    match held.filter(|held| held.is_of(&target.dir)) {
+        Some(held) => Ok(Some(held)),
+        None => TargetLock::take(&target.dir, folder).map(Some),
+    }
+}
+
 /// What the mounts are opened with.
 struct Mounting<'a> {
     settings: &'a LibrarySettings,
-    folder: &'a std::path::Path,
+    folder: &'a Path,
     whiteouts: &'a Arc<StoredWhiteouts>,
     digests: &'a Arc<DigestQueue>,
     ignore: &'a IgnoreRules,
@@ -762,19 +779,6 @@ impl Mounting<'_> {
 fn damaged(error: &serde_json::Error) -> std::io::Error {
     let way_out = "see that the folders of the library are the right ones, then remove this file";
     std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{error}: {way_out}"))
-}
-
-/// A thread for one piece of work, while the caller's does the other.
-struct OnTwoThreads;
-
-impl Beside for OnTwoThreads {
-    fn both(&self, one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
-        std::thread::scope(|scope| {
-            let beside = scope.spawn(one);
-            other();
-            beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        });
-    }
 }
 
 pub(crate) const INDEX: &str = "library.db";

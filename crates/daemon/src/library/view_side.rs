@@ -19,8 +19,7 @@ use swarm_sync::{
 };
 
 use super::arrivals::Arrivals;
-use super::digests::DigestQueue;
-use super::hashing::digest_of;
+use super::digests::{DigestQueue, digest_of};
 use super::keys::LibraryKeys;
 use super::memory::{AuthorMemory, LastCommit};
 use super::sealing::{seal_file, sealed_content_of};

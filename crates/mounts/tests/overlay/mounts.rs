@@ -66,7 +66,7 @@ fn a_mount_that_is_away_is_never_an_empty_one() {
             same(world)
         },
         "ro /v: a=1",
-        "cannot use the mount `0-ro`: `0-ro` is not there: mount its disk, or make the folder if it is to be empty",
+        "cannot use the mount `0-ro`: `0-ro` is not there: mount its disk, or put the folder back; if it is lost, choose another folder",
     );
     check_refused(
         |world| {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::sync::{Names, run_line, time_of_ns};
+use super::super::ways;
 use super::short;
 use super::status::lock_line;
 use swarm_core::base::{ByteLen, Shown};
@@ -42,7 +43,8 @@ pub(in crate::cli) fn path_text(
         let _ = writeln!(text, "  waiting: {}", supply_text(view.supply));
     }
     for node in &view.held_by {
-        let _ = writeln!(text, "  held: a change by {} waits for votes (swarm approvals)", short(node));
+        let command = ways::command("swarm approvals");
+        let _ = writeln!(text, "  held: a change by {} waits for votes ({command})", short(node));
     }
     for lock in locks {
         let _ = writeln!(text, "  {}", lock_line(library, lock));
@@ -67,7 +69,8 @@ fn supply_text(supply: Option<Supply>) -> String {
             "no connected peer has its bytes (none came for {seconds} s); they come as soon as a peer that has them is connected"
         ),
         Some(Supply::Failing) => {
-            "fetching its bytes failed on this machine, and is tried again (swarm status says why)".to_owned()
+            let command = ways::command("swarm status");
+            format!("fetching its bytes failed on this machine, and is tried again ({command} says why)")
         }
     }
 }

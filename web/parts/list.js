@@ -16,9 +16,11 @@ class List extends HTMLElement {
   keyOf = (index) => index;
   /** Rows that came into sight. @type {(first: number, last: number) => void} */
   onSeen = () => {};
-  /** @type {(index: number) => void} */
+  /** A click. @type {(index: number) => void} */
+  onPress = () => {};
+  /** The space bar. @type {(index: number) => void} */
   onPick = () => {};
-  /** @type {(index: number) => void} */
+  /** Enter. @type {(index: number) => void} */
   onOpen = () => {};
   /** The chosen row, or -1. */
   picked = -1;
@@ -36,7 +38,6 @@ class List extends HTMLElement {
     this.addEventListener("scroll", () => this.#queue(), { passive: true });
     this.addEventListener("keydown", (event) => this.#onKey(event));
     this.addEventListener("click", (event) => this.#onClick(event));
-    this.addEventListener("dblclick", () => this.onOpen(this.#active));
     new ResizeObserver(() => this.#queue()).observe(this);
   }
 
@@ -97,7 +98,7 @@ class List extends HTMLElement {
     const row = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[data-index]"));
     if (!row) return;
     this.#active = Number(row.dataset.index);
-    this.onPick(this.#active);
+    this.onPress(this.#active);
     this.#queue();
   }
 

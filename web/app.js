@@ -32,6 +32,8 @@ const MENU = [
   ["changes", "changes"], ["users", "users"], ["settings", "settings"],
 ];
 const IN_TAB_BAR = 3;
+/** Remembers that this browser logged in: then what the first view needs is asked for at once. */
+const HAS_SESSION = "swarm.session";
 
 /** @type {View | null} */
 let view = null;
@@ -51,9 +53,9 @@ const live = new Live({
   },
   onGap: () => void catchUp(),
   onState: (link) => {
-    const isBack = link.kind === "live" && state.link.kind !== "live";
+    const isBack = link.kind === "live" && ["lost", "retrying"].includes(state.link.kind);
     state.link = link;
-    if (isBack && state.statusAt) void catchUp();
+    if (isBack) void catchUp();
     redraw();
   },
   onEnded: endSession,
@@ -198,18 +200,23 @@ async function logout() {
 function endSession() {
   live.close();
   if (state.me) returnTo = location.hash;
+  localStorage.removeItem(HAS_SESSION);
   state.me = null;
   state.status = null;
   state.statusAt = 0;
   void show("login", [], new URLSearchParams());
 }
 
-/** @param {Me | {user: string, csrf: string}} answer of a login */
-async function begin(answer) {
-  session.csrf = answer.csrf;
-  state.me = await get("me");
-  session.csrf = state.me?.csrf ?? answer.csrf;
-  const [node, status] = await Promise.all([get("node"), get("status")]);
+/** @returns {Promise<[Me, NodeInfo, Status]>} */
+function askFirst() {
+  return Promise.all([get("me", { quiet: true }), get("node", { quiet: true }), get("status", { quiet: true })]);
+}
+
+/** @param {[Me, NodeInfo, Status]} first */
+async function begin([me, node, status]) {
+  localStorage.setItem(HAS_SESSION, "1");
+  session.csrf = me.csrf;
+  state.me = me;
   state.node = node;
   takeStatus(status);
   void refreshProposed();
@@ -263,6 +270,7 @@ async function show(wanted, path, query) {
   const purpose = JSON.stringify([wanted, path, query.toString()]);
   if (purpose === openedFor && view) return redraw();
   const isOther = wanted !== viewName;
+  const isFirst = openedFor === "";
   openedFor = purpose;
   const module = await VIEWS[wanted]();
   if (openedFor !== purpose) return;
@@ -270,13 +278,17 @@ async function show(wanted, path, query) {
   viewName = wanted;
   view = module.open(path, query);
   draw();
-  if (isOther) arrive();
+  if (isOther) arrive(isFirst);
 }
 
-/** A new view begins at its top, and readers of the screen hear its name. */
-function arrive() {
+/** A new view begins at its top, and readers of the screen hear its name. The first one leaves the focus where the browser put it.
+ * @param {boolean} isFirst */
+function arrive(isFirst) {
   window.scrollTo(0, 0);
-  if (document.activeElement === document.body || document.activeElement?.closest("nav")) root.querySelector("h1")?.focus({ preventScroll: true });
+  const asked = /** @type {HTMLElement | null} */ (root.querySelector("main [data-focus]"));
+  if (asked) asked.focus();
+  else if (isFirst) return;
+  else if (document.activeElement === document.body || document.activeElement?.closest("nav")) root.querySelector("h1")?.focus({ preventScroll: true });
 }
 
 async function start() {
@@ -284,14 +296,28 @@ async function start() {
   state.redraw = redraw;
   session.ended = endSession;
   addEventListener("hashchange", () => void route());
-  addEventListener("swarm-login", (event) => void begin(/** @type {CustomEvent} */ (event).detail));
+  addEventListener("swarm-login", () => void askFirst().then(begin, endSession));
   // The age of what is shown, the countdown and the graphs move on without events.
   setInterval(redraw, 1000);
-  const [me] = await Promise.all([get("me", { quiet: true }).catch((problem) => problem), speak(preferred())]);
-  if ("csrf" in me) return begin(me);
+  let isUnreachable = false;
+  const finding = findSession().catch((problem) => {
+    isUnreachable = problem.status === 0;
+    return null;
+  });
+  const [first] = await Promise.all([finding, speak(preferred())]);
+  if (first) return begin(first);
+  if (isUnreachable) return void setTimeout(() => location.reload(), 3000);
+  localStorage.removeItem(HAS_SESSION);
   returnTo = location.hash.startsWith("#/") ? location.hash : "";
-  if (me.status === 0) return void setTimeout(() => location.reload(), 3000);
   await route();
+}
+
+/** What the first view needs, or null without a session. `GET setup` may tell who is logged in: a 401 would stand in the browser's console as an error.
+ * @returns {Promise<[Me, NodeInfo, Status] | null>} */
+async function findSession() {
+  if (localStorage.getItem(HAS_SESSION)) return askFirst();
+  const { user } = await get("setup", { quiet: true });
+  return user === null ? null : askFirst();
 }
 
 void start();

@@ -78,7 +78,7 @@ export function startMock(port = 0) {
     const key = /swarm_session=(\w+)/.exec(request.headers.cookie ?? "")?.[1];
     const session = sessions.get(key);
     if (path[0] === "login") return login(response, await json(request));
-    if (path[0] === "setup" && method === "GET") return send(response, 200, { needed: flags.setup });
+    if (path[0] === "setup" && method === "GET") return send(response, 200, { needed: flags.setup, user: session?.user ?? null });
     if (path[0] === "setup") {
       flags.setup = false;
       return open(response, (await json(request)).username, "admin");

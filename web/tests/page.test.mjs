@@ -276,7 +276,8 @@ test("the first administrator is made by the link, whose token leaves the addres
 test("the keyboard alone reaches a file, its details and back", async () => {
   const { page, close } = await open();
   await login(page, mock.address);
-  await page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).blur());
+  await page.reload();
+  await page.waitForSelector(".library-card");
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement?.className), "skip");
   await page.getByRole("link", { name: "Files" }).focus();

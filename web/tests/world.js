@@ -79,15 +79,23 @@ export function makeWorld(options = {}) {
     };
   }
 
+  /** The last filtered listing: a scroll asks for the next page of the same one. */
+  let filtered = { key: "", entries: [] };
+
   function tree(guid, query) {
     const place = query.get("place") ?? "";
     const search = (query.get("search") ?? "").toLowerCase();
     const kind = query.get("kind") ?? "";
     const prefix = place ? `${place}/` : "";
     const kinds = { image: /\.(jpg|png|webp)$/, audio: /\.(wav|mp3)$/, video: /\.mp4$/, text: /\.(txt|md|csv)$/ };
-    let entries = trees[guid].filter((entry) => entry.path.startsWith(prefix) && (search || !entry.path.slice(prefix.length).includes("/")));
-    if (search) entries = entries.filter((entry) => entry.name.toLowerCase().includes(search));
-    if (kind) entries = entries.filter((entry) => kinds[kind].test(entry.name));
+    const key = [guid, place, search, kind, trees[guid].length].join();
+    if (filtered.key !== key || guid !== "frames") {
+      let entries = trees[guid].filter((entry) => entry.path.startsWith(prefix) && (search || !entry.path.slice(prefix.length).includes("/")));
+      if (search) entries = entries.filter((entry) => entry.name.toLowerCase().includes(search));
+      if (kind) entries = entries.filter((entry) => kinds[kind].test(entry.name));
+      filtered = { key, entries };
+    }
+    const { entries } = filtered;
     const start = Number(query.get("start") ?? 0);
     const limit = Number(query.get("limit") ?? 1000);
     return { entries: entries.slice(start, start + limit), next: start + limit < entries.length ? String(start + limit) : null, total: entries.length };

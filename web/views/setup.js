@@ -20,8 +20,8 @@ export function open([token]) {
     isBusy = true;
     state.redraw();
     try {
-      const answer = await post("setup", { token, username, password }, { quiet: true });
-      dispatchEvent(new CustomEvent("swarm-login", { detail: answer }));
+      await post("setup", { token, username, password }, { quiet: true });
+      dispatchEvent(new Event("swarm-login"));
     } catch (error) {
       trouble = words(error);
     }

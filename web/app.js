@@ -3,10 +3,10 @@
 import { get, session } from "./parts/api.js";
 import { h, icon, render } from "./parts/dom.js";
 import { openDialog } from "./parts/dialog.js";
-import { ago, duration, name } from "./parts/format.js";
+import { duration, name } from "./parts/format.js";
 import { LANGUAGES, language, preferred, speak, t } from "./parts/i18n.js";
 import { Live } from "./parts/live.js";
-import { can, state, takeStatus } from "./parts/state.js";
+import { can, restoreRates, state, storeRates, takeStatus } from "./parts/state.js";
 import { applyTheme, setTheme, theme } from "./parts/theme.js";
 
 /** @typedef {{draw: () => Child, close?: () => void, onStatus?: () => void}} View */
@@ -32,6 +32,7 @@ const MENU = [
   ["changes", "changes"], ["users", "users"], ["settings", "settings"],
 ];
 const IN_TAB_BAR = 3;
+const RELOAD_MS = 3000;
 /** Remembers that this browser logged in: then what the first view needs is asked for at once. */
 const HAS_SESSION = "swarm.session";
 
@@ -167,7 +168,7 @@ function banner() {
   if (state.link.kind === "live" || state.link.kind === "connecting") return null;
   const left = state.link.kind === "lost" ? Math.max(0, Math.ceil((state.link.retryAt - Date.now()) / 1000)) : 0;
   return h("div.banner", { role: "alert" }, icon("offline"),
-    h("span", null, t("link.lost"), " ", state.statusAt ? h("span.banner-age", null, t("link.age", { age: ago(state.statusAt) })) : null),
+    h("span", null, t("link.lost"), " ", h("span.banner-age", null, t("link.age", { age: duration(Math.round((Date.now() - (live.heardAt || state.statusAt)) / 1000)) }))),
     h("span.banner-retry", null, left > 0 ? t("link.retry_in", { time: duration(left) }) : t("link.retrying")),
     h("button.button.small", { type: "button", onClick: () => live.start() }, t("link.retry_now")));
 }
@@ -295,6 +296,9 @@ async function start() {
   applyTheme();
   state.redraw = redraw;
   session.ended = endSession;
+  restoreRates();
+  addEventListener("pagehide", storeRates);
+  addEventListener("keydown", searchBySlash);
   addEventListener("hashchange", () => void route());
   addEventListener("swarm-login", () => void askFirst().then(begin, endSession));
   // The age of what is shown, the countdown and the graphs move on without events.
@@ -306,10 +310,25 @@ async function start() {
   });
   const [first] = await Promise.all([finding, speak(preferred())]);
   if (first) return begin(first);
-  if (isUnreachable) return void setTimeout(() => location.reload(), 3000);
+  if (isUnreachable) return wait();
   localStorage.removeItem(HAS_SESSION);
   returnTo = location.hash.startsWith("#/") ? location.hash : "";
   await route();
+}
+
+/** Says that the daemon does not answer, and tries again. */
+function wait() {
+  render(root, h("main.outside-main", null, h("p.trouble.warn", { role: "alert" }, icon("offline"), h("span", null, t("error.unreachable")))));
+  setTimeout(() => location.reload(), RELOAD_MS);
+}
+
+/** The slash goes to the search of the view. @param {KeyboardEvent} event */
+function searchBySlash(event) {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || /** @type {HTMLElement} */ (event.target).closest("input, textarea, select, dialog")) return;
+  const field = /** @type {HTMLElement | null} */ (root.querySelector("input[type=search]"));
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
 }
 
 /** What the first view needs, or null without a session. `GET setup` may tell who is logged in: a 401 would stand in the browser's console as an error.

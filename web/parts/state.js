@@ -29,6 +29,21 @@ export function takeStatus(status) {
   state.redraw();
 }
 
+const STORED_RATES = "swarm.rates";
+
+/** A reload keeps the graph of the last minutes. */
+export function storeRates() {
+  sessionStorage.setItem(STORED_RATES, JSON.stringify(state.rates));
+}
+
+export function restoreRates() {
+  try {
+    state.rates = JSON.parse(sessionStorage.getItem(STORED_RATES) ?? "[]");
+  } catch {
+    state.rates = [];
+  }
+}
+
 /** @param {Permission} permission */
 export function can(permission) {
   return state.me?.can.includes(permission) ?? false;

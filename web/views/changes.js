@@ -10,6 +10,7 @@ import { state, whoIs } from "../parts/state.js";
 
 const LOG_LEN = 200;
 const PATHS_SHOWN = 5;
+const LINES_SHOWN = 150;
 
 /** @typedef {Commit & {guid: string, library: string}} Line */
 
@@ -27,6 +28,7 @@ class Changes {
     this.author = "";
     this.search = "";
     this.seen = "";
+    this.shown = LINES_SHOWN;
     void this.load();
   }
 
@@ -90,8 +92,9 @@ class Changes {
     }
     /** @type {Map<string, Line[]>} */
     const days = new Map();
-    for (const line of lines) days.set(day(line.seen_at_ms), [...(days.get(day(line.seen_at_ms)) ?? []), line]);
-    return [...days].map(([title, own]) => h("section.day", { key: title }, h("h2.section", null, title), h("ol.card.log", null, own.map(commit))));
+    for (const line of lines.slice(0, this.shown)) days.set(day(line.seen_at_ms), [...(days.get(day(line.seen_at_ms)) ?? []), line]);
+    return [...days].map(([title, own]) => h("section.day", { key: title }, h("h2.section", null, title), h("ol.card.log", null, own.map(commit)))).concat(lines.length > this.shown
+      ? [h("button.button", { key: "more", type: "button", onClick: () => { this.shown += LINES_SHOWN; state.redraw(); } }, t("approvals.show_more", { n: lines.length - this.shown }))] : []);
   }
 }
 

@@ -7,13 +7,13 @@ import { diffLines } from "../parts/diff.js";
 import { ago, bytes, dateTime, name, number, plainName, textOf } from "../parts/format.js";
 import { has, t, tx } from "../parts/i18n.js";
 import { iconOf, kindOf } from "../parts/kinds.js";
-import { empty, lacking, need, pageHead, skeleton } from "../parts/pieces.js";
+import { empty, lacking, need, pageHead, segmented, skeleton } from "../parts/pieces.js";
 import { filesHash, state } from "../parts/state.js";
 
 const CHOICES = /** @type {const} */ (["keep-local", "keep-remote", "keep-both", "merge"]);
 const OPEN_AT_FIRST = 2;
 
-/** @typedef {{library: Library, conflict: Conflict, isOpen: boolean, texts: Texts | null | undefined}} Case `texts` is undefined until asked */
+/** @typedef {{library: Library, conflict: Conflict, isOpen: boolean, texts: Texts | null | undefined, compared: string}} Case `texts` is undefined until asked */
 
 /** @returns {import("../app.js").View} */
 export function open() {
@@ -40,7 +40,7 @@ class Conflicts {
       const lists = await Promise.all((state.status?.libraries ?? []).map(async (library) => {
         if (library.conflicts === 0) return [];
         const { conflicts } = await get(inLibrary(library.guid, "conflicts"));
-        return conflicts.map((/** @type {Conflict} */ conflict) => old.get(conflict.id) ?? { library, conflict, isOpen: false, texts: undefined });
+        return conflicts.map((/** @type {Conflict} */ conflict) => old.get(conflict.id) ?? { library, conflict, isOpen: false, texts: undefined, compared: "sides" });
       }));
       const cases = lists.flat();
       if (!this.cases) cases.slice(0, OPEN_AT_FIRST).forEach((each) => this.openCase(each));
@@ -110,7 +110,7 @@ class Conflicts {
     return h("div.conflict-body", null,
       conflict.detail && h("p.hint", null, conflict.detail),
       h("div.sides", null, side("local", conflict.local, library, conflict), side("remote", conflict.remote, library, conflict)),
-      each.texts && each.texts.local !== null && each.texts.remote !== null && differences(each.texts.local, each.texts.remote),
+      each.texts && comparison(each, each.texts),
       each.texts === undefined && kindOf(conflict.path) === "text" && skeleton(4),
       h("div.choosing", { role: "group", "aria-label": t("conflict.choose") }, h("h3", null, t("conflict.choose")), h("div.choices", null,
         CHOICES.filter((choice) => choice !== "merge" || kindOf(conflict.path) === "text").map((choice) => h("button.choice", { key: choice, type: "button", onClick: () => this.resolve(each, choice), ...need("conflicts.resolve") },
@@ -182,11 +182,29 @@ function picture(library, conflict, which) {
   return fileUrl(library.guid, version.path, `side=${which}&hash=${encodeURIComponent(version.hash ?? "")}`);
 }
 
-/** @param {string} left @param {string} right */
-function differences(left, right) {
+/** Both sides beside each other, or one of them beside what both had before. @param {Case} each @param {Texts} texts */
+function comparison(each, { local, remote, base }) {
+  if (local === null || remote === null) return null;
+  /** @type {Record<string, [string, string, string, string]>} */
+  const pairs = { sides: ["conflict.local", local, "conflict.remote", remote] };
+  if (base !== null) {
+    pairs.local = ["conflict.base", base, "conflict.local", local];
+    pairs.remote = ["conflict.base", base, "conflict.remote", remote];
+  }
+  const [leftName, left, rightName, right] = pairs[each.compared] ?? pairs.sides;
+  return h("div.choosing", null,
+    h("div.diff-choice", null, h("h3", null, t("conflict.differences")), base !== null && segmented({
+      label: t("conflict.compare"), value: each.compared, choices: ["sides", "local", "remote"].map((which) => [which, t(`conflict.compare.${which}`)]),
+      onChange: (which) => { each.compared = which; state.redraw(); },
+    })),
+    differences(left, right, leftName, rightName));
+}
+
+/** @param {string} left @param {string} right @param {string} leftName @param {string} rightName */
+function differences(left, right, leftName, rightName) {
   const { rows, isCut } = diffLines(left, right);
   return h("div.diff", { role: "table", "aria-label": t("conflict.diff"), tabindex: "0" },
-    h("div.diff-row.diff-names", { role: "row" }, h("span", { role: "columnheader" }, t("conflict.local")), h("span", { role: "columnheader" }, t("conflict.remote"))),
+    h("div.diff-row.diff-names", { role: "row" }, h("span", { role: "columnheader" }, t(leftName)), h("span", { role: "columnheader" }, t(rightName))),
     rows.map((row, index) => row.kind === "skipped"
       ? h("div.diff-skip", { key: index, role: "row" }, h("span", { role: "cell" }, t("conflict.same_lines", { n: row.count ?? 0 })))
       : h("div.diff-row", { key: index, role: "row", class: row.kind },

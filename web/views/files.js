@@ -117,7 +117,7 @@ class Files {
     if (state.status && !own) return [pageHead({ title: t("nav.files") }), empty({ icon: "files", title: t("files.gone.title"), text: t("files.gone.text"), action: h("a.button.primary", { href: "#/" }, t("nav.overview")) })];
     return h("div.files", { key: `${this.guid}/${this.place}`, class: `${this.details ? "has-details" : ""} ${this.isOver ? "is-over" : ""}`, ...this.dropHandlers() },
       h("div.files-main", null, this.head(own), this.toolbar(), this.uploads.draw(), this.body()),
-      this.details && h("aside.details", { "aria-label": t("files.details") }, this.details.draw(() => this.closeDetails())),
+      this.details && h("aside.details", { "aria-label": t("files.details"), onKeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && this.closeDetails() }, this.details.draw(() => this.closeDetails())),
       this.isOver && h("div.drop-veil", null, icon("up"), h("p", null, t(can("library.write") ? "files.drop" : "need.library.write"))));
   }
 

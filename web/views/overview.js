@@ -24,7 +24,7 @@ function page(status) {
   return [
     pageHead({
       title: t("nav.overview"),
-      text: [t("overview.libraries", { n: status.libraries.length }), " · ", t("overview.linked", { n: known.length, linked })],
+      text: [t("overview.libraries", { n: status.libraries.length }), known.length > 0 && ` · ${t("overview.linked", { n: known.length, linked })}`],
       actions: can("library.manage") && status.libraries.length > 0 && [
         h("button.button", { type: "button", onClick: subscribe }, icon("down"), t("overview.subscribe")),
         h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
@@ -32,7 +32,7 @@ function page(status) {
     }),
     needs(status),
     status.libraries.length > 0 && traffic(status),
-    h("h2.section", null, t("overview.libraries_title")),
+    status.libraries.length > 0 && h("h2.section", null, t("overview.libraries_title")),
     status.libraries.length > 0 ? h("div.library-grid", null, status.libraries.map((each) => card(each, status))) : firstSteps(),
   ];
 }
@@ -53,7 +53,7 @@ function firstSteps() {
 function needs(status) {
   const list = [...status.libraries.flatMap(needsOf), ...usersNeeds(), ...errorNeeds(status), ...lineNeeds(status)];
   if (list.length === 0) {
-    return h("p.all-well", null, icon("check"), h("span", null, t("overview.all_well")));
+    return status.libraries.length > 0 && h("p.all-well", null, icon("check"), h("span", null, t("overview.all_well")));
   }
   return h("section.needs", { "aria-label": t("overview.needs") },
     h("h2.section", null, t("overview.needs"), h("span.count", null, String(list.length))),

@@ -69,10 +69,10 @@ function needsOf(library) {
   const list = [];
   const add = (/** @type {string} */ kind, /** @type {Omit<Need, "key">} */ need) => list.push({ key: `${library.guid}-${kind}`, ...need });
   if (library.conflicts > 0) {
-    add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: library.conflicts, library: where() }), action: go("#/conflicts", t("need.conflicts.action")) });
+    add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: library.conflicts, library: where() }), action: go("#/conflicts", t(can("conflicts.resolve") ? "need.conflicts.action" : "need.look")) });
   }
   if (library.proposals > 0) {
-    add("proposals", { icon: "approvals", tone: "warn", text: tx("need.proposals", { n: library.proposals, library: where() }), action: go("#/approvals", t("need.proposals.action")) });
+    add("proposals", { icon: "approvals", tone: "warn", text: tx("need.proposals", { n: library.proposals, library: where() }), action: go("#/approvals", t(can("approvals.vote") ? "need.proposals.action" : "need.look")) });
   }
   if (library.held_here) {
     add("held", {
@@ -88,7 +88,7 @@ function needsOf(library) {
 /** @returns {Need[]} */
 function usersNeeds() {
   const n = state.proposedUsers.length;
-  return n === 0 ? [] : [{ key: "users", icon: "users", tone: "warn", text: t("need.users", { n }), action: go("#/users", t("need.users.action")) }];
+  return n === 0 ? [] : [{ key: "users", icon: "users", tone: "warn", text: t("need.users", { n }), action: go("#/users", t("need.look")) }];
 }
 
 /** @param {Status} status @returns {Need[]} */

@@ -182,7 +182,7 @@ function themeSwitch() {
 
 function languageSwitch() {
   return h("div.language", { role: "group", "aria-label": t("language.label") }, LANGUAGES.map((each) =>
-    h("button", { type: "button", lang: each, "aria-pressed": each === language, onClick: () => changeLanguage(each), "aria-label": t(`language.${each}`) }, each.toUpperCase())));
+    h("button", { type: "button", lang: each, "aria-pressed": each === language, onClick: () => changeLanguage(each), title: t(`language.${each}`) }, each.toUpperCase())));
 }
 
 /** @param {string} wanted */

@@ -33,6 +33,7 @@ const MENU = [
 ];
 const IN_TAB_BAR = 3;
 const RELOAD_MS = 3000;
+const POLL_MS = 5000;
 /** Remembers that this browser logged in: then what the first view needs is asked for at once. */
 const HAS_SESSION = "swarm.session";
 
@@ -44,6 +45,7 @@ let openedFor = "";
 /** Where a login goes on. */
 let returnTo = "";
 let isQueued = false;
+let pollTimer = 0;
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 
@@ -60,7 +62,17 @@ const live = new Live({
     redraw();
   },
   onEnded: endSession,
+  onForbidden: poll,
 });
+
+/** Guests of single libraries get no events: they ask now and then. */
+async function poll() {
+  clearTimeout(pollTimer);
+  if (!state.me) return;
+  state.link = { kind: "live" };
+  await catchUp();
+  pollTimer = setTimeout(poll, POLL_MS);
+}
 
 /** Draws once before the next frame, however often it is called. */
 function redraw() {
@@ -114,7 +126,7 @@ function sidebar() {
       linkState(),
       h("div.foot-row", null, themeSwitch(), languageSwitch()),
       h("div.user-row", null, h("span.avatar", { "aria-hidden": "true" }, [...(state.me?.user ?? "")][0]?.toUpperCase()),
-        h("span.user-name", null, name(state.me?.user ?? ""), h("small", null, t(`role.${state.me?.role}`))),
+        h("span.user-name", null, name(state.me?.user ?? ""), h("small", null, t(state.me?.role ? `role.${state.me.role}` : "role.guest"))),
         h("button.icon-button", { type: "button", "aria-label": t("action.logout"), title: t("action.logout"), onClick: logout }, icon("out")))));
 }
 
@@ -208,12 +220,12 @@ function endSession() {
   void show("login", [], new URLSearchParams());
 }
 
-/** @returns {Promise<[Me, NodeInfo, Status]>} */
+/** Guests of single libraries may not see the node. @returns {Promise<[Me, NodeInfo | null, Status]>} */
 function askFirst() {
-  return Promise.all([get("me", { quiet: true }), get("node", { quiet: true }), get("status", { quiet: true })]);
+  return Promise.all([get("me", { quiet: true }), get("node", { quiet: true }).catch((problem) => (problem.status === 403 ? null : Promise.reject(problem))), get("status", { quiet: true })]);
 }
 
-/** @param {[Me, NodeInfo, Status]} first */
+/** @param {[Me, NodeInfo | null, Status]} first */
 async function begin([me, node, status]) {
   localStorage.setItem(HAS_SESSION, "1");
   session.csrf = me.csrf;
@@ -332,7 +344,7 @@ function searchBySlash(event) {
 }
 
 /** What the first view needs, or null without a session. `GET setup` may tell who is logged in: a 401 would stand in the browser's console as an error.
- * @returns {Promise<[Me, NodeInfo, Status] | null>} */
+ * @returns {Promise<[Me, NodeInfo | null, Status] | null>} */
 async function findSession() {
   if (localStorage.getItem(HAS_SESSION)) return askFirst();
   const { user } = await get("setup", { quiet: true });

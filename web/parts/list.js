@@ -22,6 +22,10 @@ class List extends HTMLElement {
   onPick = () => {};
   /** Enter. @type {(index: number) => void} */
   onOpen = () => {};
+  /** The End key, before the active row moves: rows may be unknown yet. */
+  onEnd = () => {};
+  /** Backspace: one level up. */
+  onUp = () => {};
   /** The chosen row, or -1. */
   picked = -1;
   #active = 0;
@@ -109,8 +113,10 @@ class List extends HTMLElement {
     const moves = {
       ArrowDown: this.#active + 1, ArrowUp: this.#active - 1, PageDown: this.#active + page, PageUp: this.#active - page, Home: 0, End: this.count - 1,
     };
+    if (event.key === "End") this.onEnd();
     if (event.key in moves) this.activate(moves[event.key]);
     else if (event.key === "Enter") this.onOpen(this.#active);
+    else if (event.key === "Backspace") this.onUp();
     else if (event.key === " ") this.onPick(this.#active);
     else return;
     event.preventDefault();

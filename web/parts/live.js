@@ -8,7 +8,7 @@ const RETRY_SECONDS = [1, 2, 4, 8, 15];
 const SILENCE_MS = 40_000;
 
 export class Live {
-  /** @param {{onStatus: (status: Status) => void, onGap: () => void, onState: (state: LinkState) => void, onEnded: () => void}} told */
+  /** @param {{onStatus: (status: Status) => void, onGap: () => void, onState: (state: LinkState) => void, onEnded: () => void, onForbidden: () => void}} told */
   constructor(told) {
     this.told = told;
     this.lastId = "";
@@ -42,6 +42,7 @@ export class Live {
       this.watch(stop);
       const answer = await fetch(`${BASE}/events`, { headers, signal: stop.signal, credentials: "same-origin", cache: "no-store" });
       if (answer.status === 401) return this.told.onEnded();
+      if (answer.status === 403) return this.told.onForbidden();
       if (!answer.ok || !answer.body) throw new Error(String(answer.status));
       this.failures = 0;
       this.told.onState({ kind: "live" });

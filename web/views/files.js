@@ -118,7 +118,7 @@ class Files {
     return h("div.files", { key: `${this.guid}/${this.place}`, class: `${this.details ? "has-details" : ""} ${this.isOver ? "is-over" : ""}`, ...this.dropHandlers() },
       h("div.files-main", null, this.head(own), this.toolbar(), this.uploads.draw(), this.body()),
       this.details && h("aside.details", { "aria-label": t("files.details"), onKeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && this.closeDetails() }, this.details.draw(() => this.closeDetails())),
-      this.isOver && h("div.drop-veil", null, icon("up"), h("p", null, t(can("library.write") ? "files.drop" : "need.library.write"))));
+      this.isOver && h("div.drop-veil", null, icon("up"), h("p", null, t(can("library.write", this.guid) ? "files.drop" : "need.library.write"))));
   }
 
   closeDetails() {
@@ -137,7 +137,7 @@ class Files {
       h("div", null, h("h1", { tabindex: "-1", class: "crumb-title" }, name(this.place.split("/").pop() || this.rootTitle(own))), this.crumbs(own)),
       h("div.actions", null,
         h("a.button", { href: zip, download: true, title: t("files.zip.hint") }, icon("down"), t("files.zip")),
-        h("button.button.primary", { type: "button", onClick: () => this.uploads.choose(), ...need("library.write") }, icon("up"), t("files.upload"))));
+        h("button.button.primary", { type: "button", onClick: () => this.uploads.choose(), ...need("library.write", this.guid) }, icon("up"), t("files.upload"))));
   }
 
   /** Where several libraries can be chosen, the choice beside the title names the library. @param {Library | undefined} own */
@@ -193,6 +193,7 @@ class Files {
         own: true, id: "files-list", "aria-label": t("files.list"), ref: (/** @type {any} */ el) => { this.list = el; },
         ".count": listing.count, ".picked": this.picked, ".row": (/** @type {number} */ index) => this.row(index),
         ".onSeen": (/** @type {number} */ _first, /** @type {number} */ last) => { if (last + ROWS_AHEAD > listing.fetched.length && !listing.isWhole) void listing.want(last + ROWS_AHEAD); },
+        ".onEnd": () => this.listing.isWhole ? null : this.listing.want(Infinity).then(() => this.list?.activate(Infinity)), ".onUp": () => this.place && state.go(filesHash(this.guid, this.place.split("/").slice(0, -1).join("/"))),
         ".onPress": (/** @type {number} */ index) => this.press(index), ".onPick": (/** @type {number} */ index) => this.pick(index), ".onOpen": (/** @type {number} */ index) => this.openRow(index),
         ".version": `${this.version} ${state.statusAt} ${document.documentElement.lang}`,
       }),
@@ -203,8 +204,8 @@ class Files {
   nothing() {
     if (this.search || this.kind) return empty({ icon: "search", title: t("files.nothing.title"), text: t("files.nothing.text") });
     return empty({
-      icon: "up", title: t("files.empty.title"), text: t(can("library.write") ? "files.empty.text" : "files.empty.read"),
-      action: can("library.write") && h("button.button.primary", { type: "button", onClick: () => this.uploads.choose() }, icon("up"), t("files.upload")),
+      icon: "up", title: t("files.empty.title"), text: t(can("library.write", this.guid) ? "files.empty.text" : "files.empty.read"),
+      action: can("library.write", this.guid) && h("button.button.primary", { type: "button", onClick: () => this.uploads.choose() }, icon("up"), t("files.upload")),
     });
   }
 
@@ -248,7 +249,7 @@ class Files {
       onDrop: (/** @type {DragEvent} */ event) => {
         event.preventDefault();
         this.isOver = false;
-        if (can("library.write") && event.dataTransfer) void this.uploads.take(event.dataTransfer);
+        if (can("library.write", this.guid) && event.dataTransfer) void this.uploads.take(event.dataTransfer);
         state.redraw();
       },
     };

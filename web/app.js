@@ -347,8 +347,10 @@ function searchBySlash(event) {
  * @returns {Promise<[Me, NodeInfo | null, Status] | null>} */
 async function findSession() {
   if (localStorage.getItem(HAS_SESSION)) return askFirst();
-  const { user } = await get("setup", { quiet: true });
-  return user === null ? null : askFirst();
+  const { needed, user } = await get("setup", { quiet: true });
+  if (needed || user === null) return null;
+  if (user === undefined) await get("me", { quiet: true });
+  return askFirst();
 }
 
 void start();

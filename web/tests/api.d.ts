@@ -35,7 +35,7 @@ interface TreePage { entries: Entry[]; next: string | null; total?: number | nul
 type Supply = { state: "coming" | "failing" } | { state: "asked" | "nobody"; seconds: number } | { state: "queued"; ahead: number };
 interface VersionLine { author: string; seq: number; kind: string; len: number; blake3: string | null; wins: boolean }
 interface Explanation {
-  path: string; here: Entry | null; versions: VersionLine[]; held_by: string[]; place: string | null; is_left_out: boolean; is_waiting: boolean;
+  path: string; here: Omit<Entry, "name"> | null; versions: VersionLine[]; held_by: string[]; place: string | null; is_left_out: boolean; is_waiting: boolean;
   supply: Supply | string | null;
 }
 interface Commit { id: string; author: string; seq: number; made_at_ms: number; seen_at_ms: number; records: number; counts: boolean; paths: string[] }

@@ -186,7 +186,7 @@ export function makeWorld(options = {}) {
     const here = trees[guid].find((entry) => entry.path === path) ?? null;
     const versions = here ? [{ author: here.author, seq: 41, kind: here.kind, len: here.len, blake3: here.blake3, wins: true }] : [];
     if (here?.is_disputed) versions.push({ author: CARLA, seq: 17, kind: "file", len: here.len - 120, blake3: hex(7), wins: false });
-    return { path, here, versions, held_by: [], place: here?.is_here ? `/home/anna/team/${path}` : null, is_left_out: false, is_waiting: here ? !here.is_here : false, supply: here?.is_here ? null : { state: "nobody", seconds: 5400 } };
+    return { path, here: here && { ...here, name: undefined }, versions, held_by: [], place: here?.is_here ? `/home/anna/team/${path}` : null, is_left_out: false, is_waiting: here ? !here.is_here : false, supply: here?.is_here ? null : { state: "nobody", seconds: 5400 } };
   }
 
   return {

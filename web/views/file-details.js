@@ -12,7 +12,7 @@ import { library, state, whoIs } from "../parts/state.js";
 const TEXT_SHOWN_LEN = 64 * 1024;
 
 export class Details {
-  /** @param {string} guid @param {string} path @param {Entry | null} entry */
+  /** @param {string} guid @param {string} path @param {Omit<Entry, "name"> | null} entry */
   constructor(guid, path, entry) {
     this.guid = guid;
     this.path = path.replace(/^\//, "");
@@ -25,6 +25,10 @@ export class Details {
     /** @type {string | null} */
     this.text = null;
     void this.load();
+  }
+
+  get title() {
+    return this.path.slice(this.path.lastIndexOf("/") + 1);
   }
 
   async load() {
@@ -56,9 +60,8 @@ export class Details {
   /** @param {() => void} close */
   draw(close) {
     const { entry } = this;
-    const title = this.path.slice(this.path.lastIndexOf("/") + 1);
     return h("div.details-frame", { key: this.path },
-      h("header", null, entry && icon(iconOf(entry), `kind-${iconOf(entry)}`), h("h2", null, name(title)),
+      h("header", null, entry && icon(iconOf(entry), `kind-${iconOf(entry)}`), h("h2", null, name(this.title)),
         h("button.icon-button", { type: "button", "aria-label": t("action.close"), onClick: close }, icon("close"))),
       this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
       entry?.kind === "file" && this.preview(entry),
@@ -70,11 +73,11 @@ export class Details {
       this.keptVersions());
   }
 
-  /** @param {Entry} entry */
+  /** @param {Omit<Entry, "name">} entry */
   preview(entry) {
     const url = fileUrl(this.guid, this.path);
     const kind = kindOf(this.path);
-    const alt = t("files.preview_of", { name: plainName(entry.name) });
+    const alt = t("files.preview_of", { name: plainName(this.title) });
     if (kind === "image") return h("div.preview", null, h("img", { src: url, alt, loading: "lazy", decoding: "async", onError: hide }));
     if (kind === "video") return h("div.preview", null, h("video", { src: url, controls: true, preload: "metadata", "aria-label": alt, playsinline: true }));
     if (kind === "audio") return h("div.preview.sound", null, h("audio", { src: url, controls: true, preload: "metadata", "aria-label": alt }));
@@ -116,7 +119,7 @@ export class Details {
     }
   }
 
-  /** @param {Entry} entry */
+  /** @param {Omit<Entry, "name">} entry */
   facts(entry) {
     return h("dl.facts", null,
       entry.kind === "file" && fact(t("files.column.len"), h("span", { title: `${entry.len} B` }, bytes(entry.len)), "num"),
@@ -164,7 +167,7 @@ export class Details {
   /** @param {KeptVersion} version */
   async restore(version) {
     const done = await confirm({
-      title: t("restore.title", { name: plainName(this.path.slice(this.path.lastIndexOf("/") + 1)) }),
+      title: t("restore.title", { name: plainName(this.title) }),
       text: t("restore.text", { when: dateTime(version.modified_ns / 1e6), size: bytes(version.len) }),
       undo: t("restore.undo"), action: t("files.restore"),
       work: () => post(inLibrary(this.guid, "restore"), { path: this.path, run: version.run }).then(refusedToError),

@@ -16,10 +16,16 @@ class List extends HTMLElement {
   keyOf = (index) => index;
   /** Rows that came into sight. @type {(first: number, last: number) => void} */
   onSeen = () => {};
-  /** @type {(index: number) => void} */
+  /** A click. @type {(index: number) => void} */
+  onPress = () => {};
+  /** The space bar. @type {(index: number) => void} */
   onPick = () => {};
-  /** @type {(index: number) => void} */
+  /** Enter. @type {(index: number) => void} */
   onOpen = () => {};
+  /** The End key, before the active row moves: rows may be unknown yet. */
+  onEnd = () => {};
+  /** Backspace: one level up. */
+  onUp = () => {};
   /** The chosen row, or -1. */
   picked = -1;
   #active = 0;
@@ -36,7 +42,6 @@ class List extends HTMLElement {
     this.addEventListener("scroll", () => this.#queue(), { passive: true });
     this.addEventListener("keydown", (event) => this.#onKey(event));
     this.addEventListener("click", (event) => this.#onClick(event));
-    this.addEventListener("dblclick", () => this.onOpen(this.#active));
     new ResizeObserver(() => this.#queue()).observe(this);
   }
 
@@ -97,7 +102,7 @@ class List extends HTMLElement {
     const row = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[data-index]"));
     if (!row) return;
     this.#active = Number(row.dataset.index);
-    this.onPick(this.#active);
+    this.onPress(this.#active);
     this.#queue();
   }
 
@@ -108,8 +113,10 @@ class List extends HTMLElement {
     const moves = {
       ArrowDown: this.#active + 1, ArrowUp: this.#active - 1, PageDown: this.#active + page, PageUp: this.#active - page, Home: 0, End: this.count - 1,
     };
+    if (event.key === "End") this.onEnd();
     if (event.key in moves) this.activate(moves[event.key]);
     else if (event.key === "Enter") this.onOpen(this.#active);
+    else if (event.key === "Backspace") this.onUp();
     else if (event.key === " ") this.onPick(this.#active);
     else return;
     event.preventDefault();

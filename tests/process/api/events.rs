@@ -125,6 +125,7 @@ fn a_listener_of_an_earlier_process_is_told_how_things_stand_now() {
     site.team.stop('a');
     site.start('a');
     site.put("b.txt", "b");
+    site.team.until("it has both", || files(&site.get("/api/v1/status")) == Some(2));
     // Whatever number it saw, it has not seen this.
     for last in seen..seen + 3 {
         let told = Listener::after(&site, &last.to_string()).next();

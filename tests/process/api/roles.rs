@@ -21,7 +21,7 @@ POST   /peers/merge                                      {"peers":[],"preview":t
 POST   /subscribe                                        {"guid":"USER","localSyncDir":"USER"}   403 403 403 200 403 401
 POST   /sync/start                                       {"method":"p2p","remote_url":"GUID"}    403 403 200 200 403 401
 GET    /sync/status/GUID                                 -                                       403 200 200 200 404 401
-POST   /sync/resolve                                     {"sync_id":"GUID","file_path":"a.txt","resolution":"keep_local"} 403 403 404 404 404 401
+POST   /sync/resolve                                     {"sync_id":"GUID","file_path":"a.txt","resolution":"keep_local"} 403 403 400 400 404 401
 GET    /sync/changes?sync_id=GUID                        -                                       404 200 200 200 404 401
 GET    /api/v1/node                                      -                                       403 200 200 200 403 401
 GET    /api/v1/status                                    -                                       200 200 200 200 200 401
@@ -41,8 +41,8 @@ POST   /api/v1/libraries/GUID/restore                    {"path":"a.txt","run":"
 POST   /api/v1/libraries/GUID/undo                       {"run":"1"}                             403 403 400 400 404 401
 POST   /api/v1/libraries/GUID/locks                      {"path":"a.txt","seconds":0}            403 403 204 204 404 401
 GET    /api/v1/libraries/GUID/conflicts                  -                                       403 200 200 200 404 401
-GET    /api/v1/libraries/GUID/texts?path=a.txt           -                                       403 404 404 404 404 401
-POST   /api/v1/libraries/GUID/resolve                    {"path":"a.txt","choice":"keep-local"}  403 403 404 404 404 401
+GET    /api/v1/libraries/GUID/texts?path=a.txt           -                                       403 200 200 200 404 401
+POST   /api/v1/libraries/GUID/resolve                    {"path":"a.txt","choice":"keep-local"}  403 403 400 400 404 401
 GET    /api/v1/approvals                                 -                                       200 200 200 200 200 401
 POST   /api/v1/approvals/0123456789                      {"verdict":"yes"}                       404 404 404 404 404 401
 POST   /api/v1/libraries/GUID/approve-here               -                                       403 403 204 204 404 401

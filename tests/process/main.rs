@@ -5,6 +5,7 @@
 use swarm_testkit as support;
 
 mod aggregate;
+mod api;
 mod command;
 mod coordinator;
 mod damage;

@@ -131,7 +131,10 @@ impl App {
         match (self.passwords.compare(name, password, hash, from).await, user) {
             (Gate::Open, Some(user)) => Ok(user),
             (gate, _) => {
-                self.audit.note(name, from, "login refused", "");
+                // What waits was not compared: that is no news, and there may be any number of it.
+                if gate == Gate::Wrong {
+                    self.audit.note(name, from, "login refused", "");
+                }
                 Err(crate::auth::refused(gate))
             }
         }

@@ -28,9 +28,11 @@ pub(crate) struct Events {
     places: Arc<Semaphore>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Past {
-    next: u64,
+    /// Numbers of this process are greater.
+    first: u64,
+    last: u64,
     kept: VecDeque<Arc<Numbered>>,
 }
 
@@ -45,7 +47,10 @@ struct Numbered {
 impl Default for Events {
     fn default() -> Self {
         let news = broadcast::channel(EVENTS_WAITING).0;
-        Self { past: Mutex::default(), news, places: Arc::new(Semaphore::new(LISTENERS_MAX)) }
+        // Numbers of processes before this one are smaller: they had less than one event a millisecond.
+        let first = crate::clock::now_ms();
+        let past = Past { first, last: first, kept: VecDeque::new() };
+        Self { past: Mutex::new(past), news, places: Arc::new(Semaphore::new(LISTENERS_MAX)) }
     }
 }
 
@@ -56,8 +61,8 @@ impl Events {
         if past.kept.back().is_some_and(|last| is_same(&last.status, &status)) {
             return false;
         }
-        past.next += 1;
-        let event = Arc::new(Numbered { id: past.next, status, whole: OnceLock::new() });
+        past.last += 1;
+        let event = Arc::new(Numbered { id: past.last, status, whole: OnceLock::new() });
         if past.kept.len() == EVENTS_KEPT {
             past.kept.pop_front();
         }
@@ -76,9 +81,10 @@ impl Events {
         let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         let news = self.news.subscribe();
         let newest = past.kept.back().filter(|newest| last != Some(newest.id)).cloned();
-        let oldest = past.kept.front().map_or(past.next, |oldest| oldest.id);
+        let oldest = past.kept.front().map_or(past.last, |oldest| oldest.id);
         // Numbers of an earlier process say nothing here.
-        let missed = last.filter(|last| *last < past.next).map_or(0, |last| oldest.saturating_sub(last + 1));
+        let of_this_process = last.filter(|last| (past.first..past.last).contains(last));
+        let missed = of_this_process.map_or(0, |last| oldest.saturating_sub(last + 1));
         (missed, newest, news)
     }
 }
@@ -115,7 +121,7 @@ pub(crate) async fn events(
     caller: Caller,
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    caller.needs(crate::auth::Permission::NodeRead)?;
+    caller.needs_something_to_see()?;
     let full = |_| {
         Problem::new(
             axum::http::StatusCode::SERVICE_UNAVAILABLE,
@@ -129,7 +135,7 @@ pub(crate) async fn events(
     app.events.take(app.status().await?);
     let (missed, newest, mut news) = app.events.catch_up(last);
     let (sender, receiver) = tokio::sync::mpsc::channel::<Event>(1);
-    let ending = app.ending.clone();
+    let (ending, asked) = (app.ending.clone(), Arc::clone(&app));
     app.tasks.spawn(async move {
         let _place = place;
         let tell = async {
@@ -143,11 +149,15 @@ pub(crate) async fn events(
                 sender.send(event(&newest, &caller)).await.ok()?;
             }
             loop {
-                match news.recv().await {
-                    Ok(numbered) => sender.send(event(&numbered, &caller)).await.ok()?,
+                let heard = tokio::time::timeout(EVENT_KEEP_ALIVE, news.recv()).await;
+                // Sessions end and roles change while somebody listens.
+                let caller = caller.again(&asked)?;
+                caller.needs_something_to_see().ok()?;
+                match heard {
+                    Ok(Ok(numbered)) => sender.send(event(&numbered, &caller)).await.ok()?,
                     // A slow client gets the next one whole.
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return Some(()),
+                    Err(_) | Ok(Err(broadcast::error::RecvError::Lagged(_))) => {}
+                    Ok(Err(broadcast::error::RecvError::Closed)) => return Some(()),
                 }
             }
         };
@@ -205,15 +215,18 @@ mod tests {
         let events = Events::default();
         let count = EVENTS_KEPT as u64 + 10;
         (1..=count).for_each(|rate| assert!(events.take(status(rate))));
+        let first = events.past.lock().expect("nobody panicked").first;
         let check = |last: Option<u64>, missed: u64, newest: Option<u64>| {
-            let (found, event, _) = events.catch_up(last);
-            assert_eq!((found, event.map(|event| event.id)), (missed, newest), "{last:?}");
+            let (found, event, _) = events.catch_up(last.map(|last| first + last));
+            assert_eq!((found, event.map(|event| event.id - first)), (missed, newest), "{last:?}");
         };
         check(None, 0, Some(count));
         check(Some(count), 0, None);
         check(Some(20), 0, Some(count));
         check(Some(4), 6, Some(count));
-        // It is of another process.
         check(Some(count + 5), 0, Some(count));
+        // It is of an earlier process.
+        let (missed, newest, _) = events.catch_up(Some(3));
+        assert_eq!((missed, newest.map(|event| event.id)), (0, Some(first + count)));
     }
 }

@@ -1,14 +1,30 @@
-//! What handlers take from a request. Invariant: what cannot be read is a problem as any other.
+//! What handlers take from a request. Invariant: what cannot be read is a problem as any other; no handler waits for a body without end.
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
+use serde::de::DeserializeOwned;
 
+use crate::limits::BODY_TIMEOUT;
 use crate::problem::Problem;
 
-/// A body in JSON.
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(Problem))]
+/// A body in JSON, which came in time.
 pub(crate) struct Given<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Given<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let read = axum::Json::<T>::from_request(request, state);
+        match tokio::time::timeout(BODY_TIMEOUT, read).await {
+            Ok(read) => read.map(|axum::Json(value)| Self(value)).map_err(Problem::from),
+            Err(_) => {
+                let message = "the body of the request did not come in time: send it at once";
+                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, message))
+            }
+        }
+    }
+}
 
 /// The query of an address.
 #[derive(FromRequestParts)]

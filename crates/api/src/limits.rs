@@ -12,10 +12,12 @@ pub const HEAD_LEN_MAX: usize = 32 << 10;
 pub const STREAMS_MAX: u32 = 64;
 /// Longest body of a request that is no file, bytes.
 pub const BODY_LEN_MAX: usize = 1 << 20;
-/// Longest time for an answer that is neither a file nor events.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest time until such a body is here.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Sessions at once, of all users.
 pub const SESSIONS_MAX: usize = 1024;
+/// The same of one user: more logins of one end none of the others'.
+pub const SESSIONS_OF_USER_MAX: usize = 32;
 /// A session ends when it was not used for so long.
 pub const SESSION_IDLE: Duration = Duration::from_secs(24 * 3600);
 /// A session ends after so long in any case.

@@ -129,6 +129,13 @@ impl Process {
         assert!(has_line(&lines), "no `{part}` on stderr, but:\n{}", lines.all());
     }
 
+    /// Waits for a line on stderr for which `pick` returns a value.
+    pub fn wait_stderr_line<T>(&self, pick: impl Fn(&str) -> Option<T>) -> T {
+        let picked = |lines: &Lines| lines.err.iter().find_map(|line| pick(line));
+        let lines = self.said.wait_until(|lines| picked(lines).is_some() || lines.open_streams == 0);
+        picked(&lines).unwrap_or_else(|| panic!("not on stderr what was waited for, but:\n{}", lines.all()))
+    }
+
     fn next_line(&mut self) -> String {
         let seen = self.seen;
         let lines = self.said.wait_until(|lines| lines.out.len() > seen || lines.open_streams == 0);

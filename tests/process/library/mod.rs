@@ -145,11 +145,25 @@ impl Team {
 
     /// Starts one whose clock is ahead.
     pub(super) fn start_ahead(&self, letter: char, ahead: Duration) {
+        self.start_with(letter, ("SWARM_TEST_CLOCK_AHEAD", &ahead.as_secs().to_string()));
+    }
+
+    /// Starts one that logs so much.
+    pub(super) fn start_logging(&self, letter: char, levels: &str) {
+        self.start_with(letter, ("RUST_LOG", levels));
+    }
+
+    fn start_with(&self, letter: char, (name, value): (&str, &str)) {
         let mut command = self.world.command(&args!["daemon", "--dir", self.path(&letter.to_string())]);
-        command.env("SWARM_TEST_CLOCK_AHEAD", ahead.as_secs().to_string());
+        command.env(name, value);
         let process = Process::start(&mut command, b"");
         self.members[&letter].process.replace(Some(process));
         self.until("the daemon answers", || self.try_ask(letter, &json!({"request": "status"})).is_some());
+    }
+
+    /// The first line of a daemon's log for which `pick` returns a value.
+    pub(super) fn wait_log<T>(&self, letter: char, pick: impl Fn(&str) -> Option<T>) -> T {
+        self.members[&letter].process.borrow().as_ref().expect("it runs").wait_stderr_line(pick)
     }
 
     /// Ends a daemon in order.
@@ -172,7 +186,13 @@ impl Team {
         }
     }
 
-    fn runs(&self) -> Vec<char> {
+    /// Where the API of a daemon is.
+    pub(super) fn address(&self, letter: char) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.members[&letter].port).into()
+    }
+
+    /// Those that run.
+    pub(super) fn runs(&self) -> Vec<char> {
         let runs = |member: &Member| member.process.borrow().is_some();
         self.members.iter().filter(|(_, member)| runs(member)).map(|(letter, _)| *letter).collect()
     }
@@ -356,9 +376,11 @@ fn merge(into: &mut Value, from: &Value) {
     into.as_object_mut().expect("an object").extend(from);
 }
 
+/// A number that is free for UDP and for TCP: a daemon listens at both.
 fn free_port() -> u16 {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("it is bound").port()
+    let address = socket.local_addr().expect("it is bound");
+    if std::net::TcpListener::bind(address).is_ok() { address.port() } else { free_port() }
 }
 
 /// Links of the file system that a path has below it, and what `stat` says of each.

@@ -12,7 +12,9 @@ use swarm_daemon_files::Role;
 
 use super::passwords::Gate;
 use super::roles::{LibraryName, Permission, Roles};
+use super::tokens::Claims;
 use crate::app::App;
+use crate::chance::hash_of;
 use crate::clock;
 use crate::problem::{Answer, Problem};
 use crate::server::Connection;
@@ -23,17 +25,19 @@ pub(crate) struct Caller {
     pub(crate) user: String,
     pub(crate) roles: Roles,
     pub(crate) via: Via,
+    /// The hash of the password with which the user was proven.
+    proof: String,
 }
 
 /// What proved it.
 #[derive(Clone, Debug)]
 pub(crate) enum Via {
-    /// A cookie, whose session has this token.
-    Session { csrf: String },
+    /// A cookie, whose session has this token. Its id is known by its hash.
+    Session { csrf: String, id_hash: [u8; 32] },
     /// A password in each request.
     Basic,
     /// An access token.
-    Bearer,
+    Bearer(Box<Claims>),
 }
 
 impl Caller {
@@ -52,6 +56,23 @@ impl Caller {
             return Err(no_such_library());
         }
         Err(self.refusal(permission, "in this library"))
+    }
+
+    /// The same user now, for an answer that goes on: `None` once the session, the token or the user has ended.
+    pub(crate) fn again(&self, app: &App) -> Option<Self> {
+        let holds = match &self.via {
+            Via::Session { id_hash, .. } => app.sessions().goes_on(id_hash, clock::moment()),
+            Via::Basic => true,
+            Via::Bearer(claims) => app.tokens().hold(claims, clock::since_epoch()),
+        };
+        let user = app.user(&self.user).filter(|user| holds && user.proof == self.proof)?;
+        Some(Self { roles: user.roles, ..self.clone() })
+    }
+
+    /// Goes on only if the user may see how the node, or a library of it, stands.
+    pub(crate) fn needs_something_to_see(&self) -> Answer<()> {
+        let may_see = |role: &Role| Permission::LibraryRead.is_granted_to(*role);
+        if self.roles.libraries.values().any(may_see) { Ok(()) } else { self.needs(Permission::NodeRead) }
     }
 
     fn refusal(&self, permission: Permission, place: &str) -> Problem {
@@ -108,13 +129,15 @@ fn by_session(app: &App, parts: &Parts) -> Answer<Caller> {
             "a request that changes something needs the header x-csrf-token, as /api/v1/me tells it";
         return Err(Problem::new(StatusCode::FORBIDDEN, message));
     }
-    Ok(Caller { user: held.user, roles: user.roles, via: Via::Session { csrf: held.csrf } })
+    let via = Via::Session { csrf: held.csrf, id_hash: hash_of(id) };
+    Ok(Caller { user: held.user, roles: user.roles, via, proof: user.proof })
 }
 
 fn by_token(app: &App, token: &str) -> Answer<Caller> {
     let claims = app.tokens().claims(token, clock::since_epoch()).ok_or_else(ended)?;
     let user = app.user(&claims.sub).filter(|user| user.proof_mark() == claims.prf).ok_or_else(ended)?;
-    Ok(Caller { user: claims.sub, roles: user.roles, via: Via::Bearer })
+    let via = Via::Bearer(Box::new(claims.clone()));
+    Ok(Caller { user: claims.sub, roles: user.roles, via, proof: user.proof })
 }
 
 async fn by_password(app: &App, pair: &str, from: std::net::IpAddr) -> Answer<Caller> {
@@ -122,7 +145,7 @@ async fn by_password(app: &App, pair: &str, from: std::net::IpAddr) -> Answer<Ca
     let decoded = decoded.ok_or_else(unproven)?;
     let (name, password) = decoded.split_once(':').ok_or_else(unproven)?;
     let user = app.proven(name, password, from).await?;
-    Ok(Caller { user: name.to_owned(), roles: user.roles, via: Via::Basic })
+    Ok(Caller { user: name.to_owned(), roles: user.roles, via: Via::Basic, proof: user.proof })
 }
 
 /// What a login with a wrong password, or none, is told: not which part was wrong.

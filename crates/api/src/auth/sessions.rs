@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::chance::{hash_of, secret};
-use crate::limits::{SESSION_AGE_MAX, SESSION_IDLE, SESSIONS_MAX};
+use crate::limits::{SESSION_AGE_MAX, SESSION_IDLE, SESSIONS_MAX, SESSIONS_OF_USER_MAX};
 
 /// The sessions there are.
 #[derive(Debug, Default)]
@@ -45,9 +45,10 @@ impl Sessions {
     pub(crate) fn begin(&mut self, user: &str, proof: &str, now: Instant) -> Option<NewSession> {
         let new = NewSession { id: secret()?, csrf: secret()? };
         self.known.retain(|_, session| session.holds(now));
-        if self.known.len() >= SESSIONS_MAX {
-            let idlest = self.known.iter().min_by_key(|(_, session)| session.used_at).map(|(id, _)| *id);
-            idlest.map(|id| self.known.remove(&id));
+        if self.known.values().filter(|session| session.user == user).count() >= SESSIONS_OF_USER_MAX {
+            self.end_idlest(|session| session.user == user);
+        } else if self.known.len() >= SESSIONS_MAX {
+            self.end_idlest(|_| true);
         }
         let session = Session {
             user: user.to_owned(),
@@ -66,6 +67,17 @@ impl Sessions {
         session.used_at = now;
         let Session { user, proof, csrf, .. } = session.clone();
         Some(Held { user, proof, csrf })
+    }
+
+    /// Whether the session of an id, by its hash, goes on. That is no use of it.
+    pub(crate) fn goes_on(&self, hash: &[u8; 32], now: Instant) -> bool {
+        self.known.get(hash).is_some_and(|session| session.holds(now))
+    }
+
+    fn end_idlest(&mut self, is_meant: impl Fn(&Session) -> bool) {
+        let meant = self.known.iter().filter(|(_, session)| is_meant(session));
+        let idlest = meant.min_by_key(|(_, session)| session.used_at).map(|(id, _)| *id);
+        idlest.map(|id| self.known.remove(&id));
     }
 
     /// Ends a session.
@@ -112,10 +124,24 @@ mod tests {
     fn too_many_sessions_end_the_one_that_is_idle_longest() {
         let (mut sessions, now) = (Sessions::default(), clock::moment());
         let first = sessions.begin("anna", "", now).expect("chance");
-        for _ in 0..SESSIONS_MAX {
-            sessions.begin("ben", "", now + std::time::Duration::from_secs(1)).expect("chance");
+        for number in 0..SESSIONS_MAX {
+            let later = now + std::time::Duration::from_secs(1);
+            sessions.begin(&format!("user {number}"), "", later).expect("chance");
         }
         assert_eq!(sessions.known.len(), SESSIONS_MAX);
         assert!(sessions.touch(&first.id, now).is_none());
+    }
+
+    #[test]
+    fn many_logins_of_one_user_end_sessions_of_that_user_alone() {
+        let (mut sessions, now) = (Sessions::default(), clock::moment());
+        let of_anna = sessions.begin("anna", "", now).expect("chance");
+        let first = sessions.begin("ben", "", now).expect("chance");
+        for _ in 0..SESSIONS_OF_USER_MAX {
+            sessions.begin("ben", "", now + std::time::Duration::from_secs(1)).expect("chance");
+        }
+        assert!(sessions.touch(&first.id, now).is_none());
+        assert!(sessions.touch(&of_anna.id, now).is_some());
+        assert_eq!(sessions.known.len(), SESSIONS_OF_USER_MAX + 1);
     }
 }

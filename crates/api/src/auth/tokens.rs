@@ -118,8 +118,12 @@ impl Tokens {
         validation.leeway = 0;
         validation.validate_aud = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &validation).ok()?.claims;
-        let holds = claims.exp > now.as_secs() && !self.revoked.contains_key(&claims.jti);
-        holds.then_some(claims)
+        self.hold(&claims, now).then_some(claims)
+    }
+
+    /// Whether claims that were proven hold now.
+    pub(crate) fn hold(&self, claims: &Claims, now: Duration) -> bool {
+        claims.exp > now.as_secs() && !self.revoked.contains_key(&claims.jti)
     }
 
     /// Ends a refresh token with all that came from the same login, or an access token.

@@ -60,7 +60,9 @@ pub(crate) async fn get(
     Asked(query): Asked<FileQuery>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let files = app.library(&caller, &which, Permission::FilesRead).await?;
+    // What was replaced or deleted is history, and not what the library has.
+    let needed = if query.version.is_some() { Permission::LibraryRead } else { Permission::FilesRead };
+    let files = app.library(&caller, &which, needed).await?;
     let path = path_of(&path)?;
     if let Some(run) = query.version {
         return version(

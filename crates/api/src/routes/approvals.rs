@@ -100,8 +100,11 @@ pub(crate) async fn vote(
     At(id): At<String>,
     Given(vote): Given<Vote>,
 ) -> Answer<StatusCode> {
-    let guid = library_of(&app, &id).await?;
-    allowed(&app, &caller, &guid, Permission::ApprovalsVote).await?;
+    let (library, id) = proposal_of(&app, &id).await?;
+    let hidden = |problem: Problem| {
+        if problem.status() == StatusCode::NOT_FOUND { no_such_proposal() } else { problem }
+    };
+    allowed(&app, &caller, &library, Permission::ApprovalsVote).await.map_err(hidden)?;
     app.audit.note(&caller.user, ip(&from), &format!("vote {}", vote.verdict), &id);
     let reply = app.asker.ask(Request::Vote { id, verdict: vote.verdict, why: vote.why }).await;
     let answers: Vec<LibraryAnswer> = match reply {
@@ -111,7 +114,7 @@ pub(crate) async fn vote(
         reply => return Err(reply.into()),
     };
     // One library has the proposal; the others say that they do not.
-    let mut refusal = Problem::not_found("no library has a proposal of that id");
+    let mut refusal = no_such_proposal();
     for answer in answers {
         match checked(answer) {
             Ok(_) => return Ok(StatusCode::NO_CONTENT),
@@ -121,22 +124,28 @@ pub(crate) async fn vote(
     Err(refusal)
 }
 
-/// The library that a proposal is about.
-async fn library_of(app: &App, id: &str) -> Answer<String> {
-    let none =
-        || Problem::not_found("no library has a proposal of that id: GET /api/v1/approvals lists them");
-    if id.len() < ID_DIGITS_MIN {
-        return Err(none());
+/// The library that a proposal is about, and its whole id: the first digits of one may be those of another in a library where the caller has no vote.
+async fn proposal_of(app: &App, id: &str) -> Answer<(String, String)> {
+    let request = Request::Approvals { library: None, all: true };
+    let answers = match app.asker.ask(request).await {
+        Reply::Libraries { answers } if id.len() >= ID_DIGITS_MIN => answers,
+        Reply::Libraries { .. } | Reply::Done => return Err(no_such_proposal()),
+        reply => return Err(reply.into()),
+    };
+    let mut found = answers.into_iter().flat_map(|(library, answer)| {
+        let proposals = if let LibraryAnswer::Proposals(proposals) = answer { proposals } else { Vec::new() };
+        let meant = proposals.into_iter().filter(|proposal| proposal.id.starts_with(id));
+        meant.map(move |proposal| (library.clone(), proposal.id))
+    });
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(_), Some(_)) => Err(Problem::bad("several proposals have an id that begins so: name it whole")),
+        (None, _) => Err(no_such_proposal()),
     }
-    let Reply::Libraries { answers } = app.asker.ask(Request::Approvals { library: None, all: true }).await
-    else {
-        return Err(none());
-    };
-    let has_it = |answer: &LibraryAnswer| match answer {
-        LibraryAnswer::Proposals(proposals) => proposals.iter().any(|proposal| proposal.id.starts_with(id)),
-        _ => false,
-    };
-    answers.into_iter().find(|(_, answer)| has_it(answer)).map(|(name, _)| name).ok_or_else(none)
+}
+
+fn no_such_proposal() -> Problem {
+    Problem::not_found("no library has a proposal of that id: GET /api/v1/approvals lists them")
 }
 
 /// Say that deletions on this disk are meant
@@ -214,7 +223,7 @@ pub(crate) async fn undo_author(
     let library = match wanted.guid {
         Some(which) => Some(allowed(&app, &caller, &which, Permission::Undo).await?),
         None => {
-            caller.needs(Permission::Undo)?;
+            needs_in_all(&app, &caller, Permission::Undo).await?;
             None
         }
     };
@@ -236,6 +245,20 @@ pub(crate) async fn undo_author(
         }
     }
     Ok(Json(AuthorUndone { libraries }))
+}
+
+/// Goes on only if the user may do this with the node, and no role in a single library says otherwise.
+async fn needs_in_all(app: &App, caller: &Caller, permission: Permission) -> Answer<()> {
+    caller.needs(permission)?;
+    let status = app.status().await?;
+    let may = |library: &swarm_daemon::LibraryStatus| {
+        caller.roles.may_in(permission, &LibraryName { name: &library.name, guid: &library.guid })
+    };
+    if status.libraries.iter().all(may) {
+        return Ok(());
+    }
+    let message = "you may not do this in all libraries: name one as `guid`";
+    Err(Problem::new(StatusCode::FORBIDDEN, message))
 }
 
 /// As few digits of an id as a vote may name.

@@ -16,6 +16,7 @@ use super::{From, ask_library, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission, no_such_library};
 use crate::extract::{At, Given};
+use crate::limits::STATUS_AGE;
 use crate::problem::{Answer, Problem};
 
 /// The libraries of this node.
@@ -88,6 +89,7 @@ pub(crate) async fn create(
     app.audit.note(&caller.user, ip(&from), "library create", &name);
     let known = guid.clone();
     app.edit_files(move |folder| folder.add_library(&name, &known, &mounts)).await?;
+    until_known(&app, guid.as_str()).await;
     Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
 }
 
@@ -167,7 +169,19 @@ pub(super) async fn follow(app: &App, new: FollowedParts) -> Answer<Guid> {
         })
     })
     .await?;
+    until_known(app, guid.as_str()).await;
     Ok(guid)
+}
+
+/// Waits until the daemon has taken a library over from the files, so that the next request finds it. A daemon that is busy is not waited for long.
+async fn until_known(app: &App, guid: &str) {
+    for _ in 0..KNOWN_LOOKS {
+        let status = app.status().await;
+        if status.is_ok_and(|status| status.libraries.iter().any(|library| library.guid == guid)) {
+            return;
+        }
+        tokio::time::sleep(STATUS_AGE).await;
+    }
 }
 
 pub(super) type FollowedParts = NewFollowed;
@@ -426,6 +440,9 @@ pub(crate) async fn verify(
         _ => Err(Problem::odd()),
     }
 }
+
+/// Three seconds: files are looked at every second.
+const KNOWN_LOOKS: u32 = 12;
 
 #[cfg(test)]
 mod tests {

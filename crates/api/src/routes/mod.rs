@@ -4,6 +4,7 @@
 mod approvals;
 mod browsing;
 mod conflicts;
+mod described;
 mod libraries;
 mod node;
 mod peers;
@@ -20,9 +21,9 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::{Json, Router};
-use swarm_daemon::{Answer as LibraryAnswer, Reply, Status};
+use swarm_daemon::{Answer as LibraryAnswer, LibraryStatus, Reply, Status};
 use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
@@ -56,6 +57,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     answers
         .merge(told.split_for_parts().0)
         .merge(bytes)
+        .method_not_allowed_fallback(other_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)
 }
@@ -127,7 +129,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
 pub fn document() -> OpenApi {
     let mut document = api().split_for_parts().1;
     document.merge(DescribedBytes::openapi());
-    document
+    described::complete(document)
 }
 
 /// Refuses other hosts and other sites, and says to browsers what the answers may do.
@@ -135,7 +137,7 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     // A browser would ask for a password by itself, over the page that is there for it.
     let is_script = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
     let mut response = match refusal(&app, &request) {
-        Some(problem) => problem.into_response(),
+        Some(problem) => syncing::shown_at(request.uri().path(), problem),
         None => next.run(request).await,
     };
     let headers = response.headers_mut();
@@ -147,6 +149,12 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
         headers.remove(header::WWW_AUTHENTICATE);
     }
     response
+}
+
+/// Asked for a path that has other methods.
+async fn other_method(method: Method, uri: axum::http::Uri) -> Response {
+    let message = format!("there is no {method} of this path: GET /api/openapi.json lists what can be asked");
+    syncing::shown_at(uri.path(), Problem::new(StatusCode::METHOD_NOT_ALLOWED, message))
 }
 
 fn refusal(app: &App, request: &Request) -> Option<Problem> {
@@ -194,8 +202,18 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
     for percents in seen.peer_sync.values_mut() {
         percents.retain(|name, _| seen.libraries.iter().any(|library| library.name == *name));
     }
+    let may_manage = |library: &LibraryStatus| {
+        let library = LibraryName { name: &library.name, guid: &library.guid };
+        caller.roles.may_in(Permission::LibraryManage, &library)
+    };
+    for library in seen.libraries.iter_mut().filter(|library| !may_manage(library)) {
+        // Where folders stand on this machine is the admin's affair.
+        library.mounts.iter_mut().for_each(|mount| mount.dir.clear());
+    }
     if !caller.roles.may(Permission::NodeRead) {
+        seen.metrics = None;
         seen.peers.retain(|peer| !peer.libraries.is_empty());
+        seen.peer_sync.retain(|_, percents| !percents.is_empty());
         for peer in &mut seen.peers {
             (peer.user, peer.trouble) = (None, None);
             peer.told_by.clear();

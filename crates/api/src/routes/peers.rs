@@ -69,9 +69,13 @@ pub(crate) async fn add(
     Given(new): Given<PeerAdd>,
 ) -> Answer<StatusCode> {
     caller.needs(Permission::PeersManage)?;
-    app.audit.note(&caller.user, ip(&from), "peer add", &new.address);
+    let address = new.address.trim().to_owned();
+    if address.is_empty() {
+        return Err(Problem::bad("a peer needs an address: host:port, NODEID@host:port, or a NODEID"));
+    }
+    app.audit.note(&caller.user, ip(&from), "peer add", &address);
     let peer = NewPeer {
-        address: new.address.trim().to_owned(),
+        address,
         trusted: new.trusted,
         username: new.username,
         password: Secret::from(new.password.0),

@@ -108,8 +108,8 @@ pub(crate) async fn me(caller: Caller) -> Json<Me> {
     let can = Permission::ALL.into_iter().filter(|permission| caller.roles.may(*permission));
     let can = can.map(Permission::name).collect();
     let csrf = match caller.via {
-        Via::Session { csrf } => csrf,
-        Via::Basic | Via::Bearer => String::new(),
+        Via::Session { csrf, .. } => csrf,
+        Via::Basic | Via::Bearer(_) => String::new(),
     };
     let libraries = caller.roles.libraries.iter().map(|(name, role)| (name.clone(), role.as_str())).collect();
     Json(Me { user: caller.user, role: caller.roles.node.map(Role::as_str), libraries, csrf, can })
@@ -149,14 +149,15 @@ pub(crate) async fn setup(
     Given(setup): Given<Setup>,
 ) -> Answer<Response> {
     let Setup { token, username, password } = setup;
-    if !app.lacks_admin() || !app.first.is(&token) {
+    let used = || {
         let message = "the link has been used, or the daemon was started anew: its log has the present one";
-        return Err(Problem::new(StatusCode::FORBIDDEN, message));
-    }
+        Problem::new(StatusCode::FORBIDDEN, message)
+    };
+    let taken = app.first.take(&token).filter(|_| app.lacks_admin()).ok_or_else(used)?;
     let hash = hashed(username.clone(), password).await?;
     let (name, proof) = (username.clone(), hash.clone());
     app.edit_files(move |folder| folder.add_user(&name, &proof, Some(Role::Admin))).await?;
-    app.first.end();
+    taken.was_used();
     app.audit.note(&username, ip(&from), "made the first admin", "");
     begin(&app, username, &hash, is_tls)
 }

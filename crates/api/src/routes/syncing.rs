@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use swarm_daemon::{LibraryStatus, Request};
@@ -24,6 +24,8 @@ use crate::problem::Problem;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SyncProblem {
     error: SyncError,
+    #[serde(skip)]
+    problem: Problem,
 }
 
 /// What is wrong.
@@ -51,16 +53,29 @@ impl std::convert::From<Problem> for SyncProblem {
             message: problem.detail().to_owned(),
             details: Details { category: problem.category() },
         };
-        Self { error }
+        Self { error, problem }
     }
 }
 
 impl IntoResponse for SyncProblem {
     fn into_response(self) -> Response {
-        let code = self.error.code.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
-        let mut response = (code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(self)).into_response();
+        // With its headers: how a user is proven, how long to wait.
+        let mut headers = self.problem.clone().into_response().headers().clone();
+        headers.remove(header::CONTENT_TYPE);
+        headers.remove(header::CONTENT_LENGTH);
+        let mut response = (self.problem.status(), Json(self)).into_response();
+        response.headers_mut().extend(headers);
         response.headers_mut().insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
         response
+    }
+}
+
+/// A problem that came up before any handler, in the shape that its path has.
+pub(super) fn shown_at(path: &str, problem: Problem) -> Response {
+    if path.starts_with("/sync/") {
+        SyncProblem::from(problem).into_response()
+    } else {
+        problem.into_response()
     }
 }
 
@@ -226,8 +241,9 @@ pub(crate) struct SyncState {
 pub(crate) async fn status(
     State(app): State<Arc<App>>,
     SyncCaller(caller): SyncCaller,
-    At(id): At<String>,
+    id: Result<At<String>, Problem>,
 ) -> SyncAnswer<SyncState> {
+    let At(id) = id?;
     let library = library(&app, &caller, &id, Permission::LibraryRead).await?;
     let status = match library.state.as_str() {
         "up to date" => "completed",

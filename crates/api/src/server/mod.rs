@@ -169,7 +169,8 @@ fn builder() -> auto::Builder<TokioExecutor> {
 /// Where the same is said over HTTPS. The host is what the client named: it is sent nowhere else.
 fn to_https<B>(request: &Request<B>) -> Response<Body> {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.filter(|host| host.bytes().all(|byte| byte.is_ascii_graphic()));
+    let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    let host = host.filter(|host| !host.is_empty() && host.bytes().all(is_of_host));
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let answer = Response::builder().header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
     let built = match host {

@@ -1,0 +1,93 @@
+//! What the document of the API says of all operations alike: how a user is proven, and what a problem looks like. Invariant: an operation that proves a
+//! user itself is named here as open; each other one needs a proven user.
+
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{OpenApi, Ref, RefOr, Response};
+
+use crate::auth::COOKIE;
+
+/// Completes the document.
+pub(super) fn complete(mut document: OpenApi) -> OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        let is_open = OPEN.contains(&path.as_str());
+        for operation in operations(item) {
+            name_problems(operation);
+            if is_open {
+                // The empty requirement: nothing has to be proven (OpenAPI 3.1, section 4.8.30).
+                operation.security = Some(Vec::new());
+            }
+        }
+    }
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("basic", http(HttpAuthScheme::Basic, None));
+    components.add_security_scheme("bearer", http(HttpAuthScheme::Bearer, Some("JWT")));
+    let cookie = ApiKeyValue::with_description(
+        COOKIE,
+        "Of POST /login. What changes something needs the header x-csrf-token, too.",
+    );
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    let schemes = ["basic", "bearer", "session"];
+    document.security =
+        Some(schemes.map(|name| SecurityRequirement::new(name, Vec::<String>::new())).to_vec());
+    document
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// A problem of RFC 9457 has a content type of its own.
+fn name_problems(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && is_problem(response)
+            && let Some(content) = response.content.shift_remove("application/json")
+        {
+            response.content.insert("application/problem+json".to_owned(), content);
+        }
+    }
+}
+
+fn is_problem(response: &Response) -> bool {
+    let problem = Ref::from_schema_name("Problem").ref_location;
+    let json = serde_json::to_value(response.content.get("application/json"));
+    json.is_ok_and(|json| json["schema"]["$ref"] == problem.as_str())
+}
+
+fn http(scheme: HttpAuthScheme, format: Option<&str>) -> SecurityScheme {
+    let builder = HttpBuilder::new().scheme(scheme);
+    let builder = if let Some(format) = format { builder.bearer_format(format) } else { builder };
+    SecurityScheme::Http(builder.build())
+}
+
+/// Paths that prove a user, or need none.
+const OPEN: [&str; 6] =
+    ["/login", "/logout", "/api/v1/setup", "/auth/token", "/auth/refresh", "/auth/revoke"];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_operation_says_what_a_problem_is_and_who_may_ask() {
+        let document = serde_json::to_value(crate::document()).expect("it is JSON");
+        assert_eq!(document["openapi"], "3.1.0");
+        let paths = document["paths"].as_object().expect("paths");
+        for (path, item) in paths {
+            for (method, operation) in item.as_object().expect("methods") {
+                let kinds: Vec<&String> = operation["responses"]["default"]["content"]
+                    .as_object()
+                    .map(|content| content.keys().collect())
+                    .unwrap_or_default();
+                let expected =
+                    if path.starts_with("/sync/") { "application/json" } else { "application/problem+json" };
+                assert_eq!(kinds, [expected], "{method} {path}");
+                let is_open = super::OPEN.contains(&path.as_str());
+                assert_eq!(operation.get("security").is_some(), is_open, "{method} {path}");
+            }
+        }
+        assert!(super::OPEN.iter().all(|open| paths.contains_key(*open)));
+    }
+}

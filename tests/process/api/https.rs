@@ -1,0 +1,109 @@
+//! One port for both: HTTPS with the node's own certificate, and plain HTTP for this machine alone.
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use serde_json::json;
+
+use super::client::{self, Ask};
+use super::{GUID, Site, credentials, password_of};
+
+#[test]
+fn https_does_what_plain_http_does_with_a_certificate_that_is_kept() {
+    let site = Site::new();
+    site.put("a.txt", "over TLS");
+    let over_tls = |ask: Ask| site.checked(&ask, ask.over_https(site.address()));
+    let file = Ask::get(&format!("/file/{GUID}/a.txt")).basic("mia", &password_of("mia"));
+    assert_eq!(over_tls(file.clone()).expect(200).text(), "over TLS");
+    assert_eq!(over_tls(file.with("range", "bytes=5-7")).expect(206).text(), "TLS");
+    let login = over_tls(Ask::post("/login", &credentials("vera"))).expect(200);
+    assert!(login.header("set-cookie").contains("; Secure"), "{login:?}");
+    site.is_secret(&login.session());
+    assert_eq!(over_tls(Ask::get("/api/v1/me").cookie(&login.session())).expect(200).json()["user"], "vera");
+    over_tls(Ask::get("/status")).expect(401);
+    // No other machine is told to insist on a certificate that no authority knows.
+    assert_eq!(login.header("strict-transport-security"), "");
+    let certificate = client::tls(site.address()).1;
+    let shown = site.get("/api/v1/node")["fingerprint"].clone();
+    assert_eq!(shown, fingerprint(&certificate));
+    site.team.stop('a');
+    site.start('a');
+    assert!(client::tls(site.address()).1 == certificate, "it is the same after a restart");
+}
+
+/// SHA-256, as browsers show it.
+fn fingerprint(certificate: &[u8]) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, certificate);
+    hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}
+
+#[test]
+fn a_browser_of_another_machine_is_sent_to_https() {
+    let Some(outside) = outside() else { return };
+    let site = Site::stopped("a");
+    let mut config = site.team.settings('a', "config.json");
+    config.as_object_mut().expect("an object").remove("listen");
+    site.team.set('a', "config.json", &config);
+    site.set_users(&super::users());
+    site.start('a');
+    site.until_users(5);
+    let address = SocketAddr::new(outside, site.address().port());
+    let ask = Ask::get("/status?a=b").basic("adam", &password_of("adam"));
+    let told = ask.over_http(address).expect(308);
+    assert_eq!(told.header("location"), format!("https://{address}/status?a=b"));
+    let post = Ask::post("/login", &credentials("adam")).over_http(address).expect(308);
+    assert_eq!(post.header("set-cookie"), "");
+    // A name that could lead elsewhere is no reason to send anybody there.
+    let evil = Ask::get("/").with("host", "evil.example/\\x").over_http(address);
+    assert_eq!((evil.status, evil.header("location")), (400, ""), "{evil:?}");
+    ask.over_https(address).expect(200);
+    // From this machine it is answered, and from everywhere if the settings say so.
+    ask.over_http(site.address()).expect(200);
+    config["allowPlainHttp"] = json!(true);
+    site.team.set('a', "config.json", &config);
+    site.team.until("plain HTTP is allowed", || ask.over_http(address).status == 200);
+}
+
+/// An address of this machine that is not loopback.
+fn outside() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+    let found = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()).map(|address| address.ip());
+    let found = found.ok().filter(|address| !address.is_loopback() && !address.is_unspecified());
+    if found.is_none() {
+        eprintln!("NOT RUN: this machine has no address but loopback");
+    }
+    found
+}
+
+#[test]
+fn what_is_neither_tls_nor_http_ends_and_others_are_served() {
+    let site = Site::new();
+    for bytes in [
+        &b"\x16\x03\x01\xff\xff garbage"[..],
+        b"\x16",
+        b"\x00\x00\x00",
+        b"SSH-2.0-x\r\n",
+        b"GET\r\n\r\n",
+        b"\xff",
+    ] {
+        let mut stream = client::connect(site.address());
+        stream.write_all(bytes).expect("it takes bytes");
+        drop(stream);
+    }
+    site.ask(&Ask::get("/api/v1/setup")).expect(200);
+}
+
+#[test]
+fn a_certificate_that_the_settings_name_is_served() {
+    let site = Site::stopped("a");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(vec!["swarm.example.org".to_owned()]).expect("names");
+    let cert = params.self_signed(&key).expect("a certificate");
+    site.team.write("a/cert.pem", &cert.pem());
+    site.team.write("a/key.pem", &key.serialize_pem());
+    let mut config = site.team.settings('a', "config.json");
+    config["tls"] = json!({"cert": "cert.pem", "key": "key.pem"});
+    site.team.set('a', "config.json", &config);
+    site.start('a');
+    assert!(client::tls(site.address()).1 == cert.der().to_vec());
+}

@@ -32,6 +32,7 @@ fn the_schemas_describe_every_key() {
         config.json.defaultSyncRoot
         config.json.dht
         config.json.dhtBootstrap
+        config.json.hosts
         config.json.lan
         config.json.limits
         config.json.listen

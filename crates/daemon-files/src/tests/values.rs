@@ -78,15 +78,14 @@ fn a_config_says_all_of_it() {
                         key: "/etc/key.pem",
                     },
                 ),
+                hosts: [],
             }"#]],
     );
     check(
         FileName::Config,
         "{}",
         |folder| format!("{:?}", folder.config()),
-        expect![[
-            r#"Config { port: 8000, listen: None, username: "", password: Secret(..), default_sync_root: "TMP/daemon/libraries", lan: true, dht: false, dht_bootstrap: [], coordinators: [], zone: None, limits: Limits { up: None, down: None }, min_free: 0, metrics: None, allow_plain_http: false, tls: None }"#
-        ]],
+        expect![[r#"Config { port: 8000, listen: None, username: "", password: Secret(..), default_sync_root: "TMP/daemon/libraries", lan: true, dht: false, dht_bootstrap: [], coordinators: [], zone: None, limits: Limits { up: None, down: None }, min_free: 0, metrics: None, allow_plain_http: false, tls: None, hosts: [] }"#]],
     );
 }
 

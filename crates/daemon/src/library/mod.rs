@@ -16,6 +16,7 @@ mod scrubbing;
 mod sealing;
 mod session;
 mod settings;
+mod uncovering;
 mod undoing;
 mod verifying;
 mod view_side;

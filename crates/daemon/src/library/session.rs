@@ -55,6 +55,8 @@ pub(crate) struct Session {
     blind: PerSide<Vec<Blind>>,
     /// Entries that the last looks could not take up, and why.
     pub(super) unseen: BTreeMap<String, String>,
+    /// Files of read-only mounts that their owners changed, and that something else covers for now.
+    pub(super) covered: BTreeSet<TreePath>,
     stop: Arc<AtomicBool>,
     last_run_ms: u64,
     /// What others have where this node has conflicts.
@@ -142,6 +144,7 @@ impl Session {
             ignore,
             blind,
             unseen: BTreeMap::new(),
+            covered: BTreeSet::new(),
             stop,
             last_run_ms: 0,
             disputed: BTreeSet::new(),
@@ -214,6 +217,12 @@ impl Session {
                 }
             }
         }
+        for path in self.uncover_edits(places)? {
+            // The folders above it may have been hidden with it.
+            let top = path.ancestors().last().unwrap_or(path);
+            let tally = self.observe(Some(&top), false)?;
+            self.note_unseen(&tally);
+        }
         self.digests.store(&mut self.book)?;
         Ok(())
     }
@@ -227,6 +236,13 @@ impl Session {
             if self.unseen.len() < UNSEEN_MAX {
                 self.unseen.insert(path, why);
             }
+        }
+    }
+
+    /// Notes one entry that is no part of the library.
+    pub(super) fn note_unseen_at(&mut self, path: &TreePath, why: String) {
+        if self.unseen.len() < UNSEEN_MAX {
+            self.unseen.insert(path.to_string(), why);
         }
     }
 

@@ -345,6 +345,9 @@ impl Worker {
         if !self.known.refused.is_empty() {
             due.pass = true;
         }
+        if !self.session.covered.is_empty() {
+            due.look(Some(self.session.covered.iter().cloned().collect()));
+        }
         if self.wants_nothing() {
             // What was overtaken by a later version on its way, too.
             self.session.arrivals.release_fetched();

@@ -9,6 +9,7 @@ mod commits;
 mod digests;
 mod figures;
 mod heads;
+mod hidden;
 mod parked;
 mod proposals;
 mod rot;
@@ -100,6 +101,10 @@ CREATE TABLE IF NOT EXISTS votes (id BLOB NOT NULL, voter BLOB NOT NULL, bytes B
 CREATE TABLE IF NOT EXISTS parked (path BLOB PRIMARY KEY NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS parked_content ON parked (content);
 CREATE TABLE IF NOT EXISTS whiteouts (path BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hidden (
+    path BLOB PRIMARY KEY NOT NULL, kind INTEGER NOT NULL, len INTEGER, content BLOB,
+    modified_ns INTEGER NOT NULL, device INTEGER, inode INTEGER, changed_ns INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS heads_lost ON heads (path) WHERE is_winner = 0;
 CREATE TABLE IF NOT EXISTS digests (content BLOB PRIMARY KEY NOT NULL, sha256 BLOB, chunks BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS grants (id BLOB PRIMARY KEY NOT NULL, granter BLOB NOT NULL, bytes BLOB NOT NULL) WITHOUT ROWID;

@@ -34,8 +34,8 @@ pub use daemon::{Daemon, Ending, index_path, new_guid};
 pub use error::DaemonError;
 pub use exchange::hash_password;
 pub use library::{
-    Answer, AuthorView, CommitView, DeedsView, EntryView, KeptView, LibraryError, PathView, ProposalView,
-    TakenBackPath, TakenBackView, TextsView, VerifyView, VersionLine,
+    Answer, AuthorView, CommitView, DeedsView, DisputeView, EntryView, KeptView, LibraryError, OwnHeld,
+    PathView, ProposalView, TakenBackPath, TakenBackView, TextsView, VerifyView, VersionLine,
 };
 pub use protocol::{ProposedUser, Reply, Request};
 pub use status::{

@@ -98,6 +98,27 @@ impl Drafts {
         self.add(path, winner.state.clone(), None, &heads, view, drafter)
     }
 
+    /// Drafts that the winner stands and includes all that it excludes, whoever made them: somebody decided so. Not while a change of this node
+    /// hides the winner. Returns whether there was anything to decide.
+    pub fn decide<R: ViewReader>(
+        &mut self,
+        path: &TreePath,
+        view: &R,
+        drafter: Drafter,
+    ) -> Result<bool, R::Error> {
+        let heads = view.heads(path)?;
+        let Some(winner) = heads.winner().filter(|_| heads.is_disputed()) else { return Ok(false) };
+        if is_hidden(path, &heads, view)? {
+            return Ok(false);
+        }
+        self.add(path, winner.state.clone(), None, &heads, view, drafter)?;
+        if let Some(record) = self.at.get(path).and_then(|at| self.records[*at].as_mut()) {
+            let all = heads.all().iter().fold(Vector::default(), |all, head| all.joined(&head.vector));
+            record.vector = all.next(drafter.me, record.vector.counter(&drafter.me));
+        }
+        Ok(true)
+    }
+
     /// Takes the drafts out, in batches that each fit a commit. The ends of a move are in one batch.
     pub fn take_batches(&mut self) -> Vec<Vec<Record>> {
         self.at.clear();
@@ -505,6 +526,33 @@ mod tests {
         let parent = drafts.take_batches()[0][0].parent;
         let shown = ["1", "2", "3", "4"].into_iter().find(|name| hash(name) == parent).unwrap_or("-");
         assert_eq!(shown, expected, "{is_own} {proposed:?} {content}");
+    }
+
+    #[test]
+    fn a_decision_includes_all_versions_whoever_made_them() {
+        let World(mut all) = World::of("x=1");
+        let lost = Head {
+            record: RecordRef { author: node('c'), seq: 1, index: 0 },
+            state: live(kind("2"), 0),
+            vector: Vector::of(node('c'), 1),
+            parent: None,
+        };
+        let heads = all.get_mut(&path("x")).expect("it is there");
+        let winner = heads.all()[0].clone();
+        let _ = heads.take(Head { vector: Vector::of(node('b'), 7), ..winner.clone() });
+        let mut versions = heads.all().to_vec();
+        versions.push(lost);
+        *heads = Heads::of(versions);
+        assert!(heads.is_disputed());
+        let before = heads.clone();
+        let view = World(all);
+        let mut drafts = Drafts::default();
+        let drafter = Drafter { me: node('a'), now_s: 3 };
+        assert_eq!(drafts.decide(&path("x"), &view, drafter), Ok(true));
+        let record = drafts.take_batches().remove(0).remove(0);
+        assert!(record.state.says_the_same(&winner.state));
+        assert!(before.all().iter().all(|head| record.vector.includes(&head.vector)));
+        assert_eq!(drafts.decide(&path("y"), &view, drafter), Ok(false));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use swarm_library::{Ballots, Commit, SignedVote, State, Verdict};
 use swarm_sync::{Kind, RunId, TreePath};
 
 use super::asked::{Deciding, DeedsView, KeptView, TextsView};
+use super::disputes::DisputeView;
 use super::error::LibraryError;
 use super::session::Session;
 use super::undoing::{AuthorView, TakenBackView};
@@ -35,6 +36,8 @@ pub(crate) enum Question {
     Explain { path: TreePath },
     /// The texts of the conflict at a path.
     Texts { path: TreePath },
+    /// Conflicts that others decide.
+    Disputes,
     /// Decide a conflict.
     Decide(Deciding),
     /// Kept versions.
@@ -70,6 +73,8 @@ pub enum Answer {
     Log(Vec<CommitView>),
     /// Why a path is as it is.
     Explain(Box<PathView>),
+    /// Conflicts that this disk takes no part in.
+    Disputes(Vec<DisputeView>),
     /// The texts of a conflict.
     Texts(Box<TextsView>),
     /// Kept versions.
@@ -105,7 +110,7 @@ pub struct ProposalView {
     pub paths: Vec<String>,
     /// Milliseconds since 1970, when it came here.
     pub seen_at_ms: u64,
-    /// How it ended: `approved`, `refused`, `expired` or `withdrawn`.
+    /// How it ended: `approved`, `refused`, `expired`, `withdrawn` or `superseded`: what it is about changed since, or was done already.
     pub ended: Option<String>,
 }
 
@@ -130,6 +135,9 @@ pub struct EntryView {
     pub is_disputed: bool,
     /// Whether the bytes are on this disk.
     pub is_here: bool,
+    /// Whether a change of this node there waits for the votes of others.
+    #[serde(default)]
+    pub is_waiting: bool,
 }
 
 /// A commit, for people.
@@ -164,19 +172,34 @@ pub struct PathView {
     pub versions: Vec<VersionLine>,
     /// Who has proposed what here, if it waits.
     pub held_by: Vec<String>,
+    /// The change of this node, if one waits: what stands on this disk is what it says.
+    #[serde(default)]
+    pub own_held: Option<OwnHeld>,
     /// Where the file is on this disk.
     pub place: Option<String>,
     /// Whether it is left out by the selection.
     pub is_left_out: bool,
     /// Whether it waits for its bytes.
     pub is_waiting: bool,
+    /// Where a conflict there can be decided: `here`, or `elsewhere`; nothing if there is none.
+    #[serde(default)]
+    pub conflict: Option<String>,
     /// Whether these can come, as far as it is known.
     #[serde(default)]
     pub supply: Option<Supply>,
 }
 
+/// A change of this node that waits for the votes of others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnHeld {
+    /// The id of its proposal.
+    pub id: String,
+    /// How many yes it needs, that of this node included.
+    pub needed: u32,
+}
+
 /// A version of a path.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionLine {
     /// Who made it.
     pub author: String,
@@ -215,6 +238,8 @@ pub(crate) fn answer(
         Question::Proposals { with_ended } => proposals(session, authors, with_ended).map(Answer::Proposals),
         Question::Tree { place, start, limit } => {
             let page = session.book.view(place.as_ref(), start.as_ref(), limit)?;
+            let me = session.signer.key.public();
+            let has_held = session.book.has_held(&me)?;
             let mut entries = Vec::new();
             for entry in page {
                 let State::Live(live) = &entry.winner.state else { continue };
@@ -226,6 +251,7 @@ pub(crate) fn answer(
                     author: entry.winner.record.author.to_string(),
                     is_disputed: entry.is_disputed,
                     is_here,
+                    is_waiting: has_held && session.book.held_at(&me, &entry.path)?.is_some(),
                     ..shape_of(&live.kind)
                 });
             }
@@ -233,6 +259,7 @@ pub(crate) fn answer(
         }
         Question::Log { limit } => log(session, limit).map(Answer::Log),
         Question::Explain { path } => session.explain(&path).map(|view| Answer::Explain(Box::new(view))),
+        Question::Disputes => session.dispute_views().map(Answer::Disputes),
         Question::Decide(deciding) => {
             *wants_pass = true;
             session.decide(deciding)
@@ -356,6 +383,7 @@ pub(crate) fn shape_of(kind: &Kind) -> EntryView {
         author: String::new(),
         is_disputed: false,
         is_here: false,
+        is_waiting: false,
     }
 }
 

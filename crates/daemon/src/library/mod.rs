@@ -4,6 +4,7 @@ mod arrivals;
 mod ask;
 mod asked;
 mod digests;
+mod disputes;
 mod error;
 mod granting;
 mod hashing;
@@ -24,8 +25,9 @@ mod watching;
 mod whiteouts;
 mod worker;
 
-pub use ask::{Answer, CommitView, EntryView, PathView, ProposalView, VersionLine};
+pub use ask::{Answer, CommitView, EntryView, OwnHeld, PathView, ProposalView, VersionLine};
 pub use asked::{DeedsView, KeptView, TextsView};
+pub use disputes::DisputeView;
 pub use error::LibraryError;
 pub use undoing::{AuthorView, TakenBackPath, TakenBackView};
 pub use verifying::VerifyView;

@@ -27,7 +27,7 @@ use crate::{IndexError, schema};
 
 pub use commits::{KnownCommit, Stored};
 pub use digests::Digest;
-pub use figures::ViewFigures;
+pub use figures::{LeftToDo, ViewFigures};
 pub use heads::ViewEntry;
 pub use proposals::{HeldRecord, KnownProposal, ProposalEnd};
 pub use take::{Acceptance, Taken};

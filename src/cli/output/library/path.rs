@@ -6,7 +6,7 @@ use super::super::sync::{Names, run_line, time_of_ns};
 use super::short;
 use super::status::lock_line;
 use swarm_core::base::{ByteLen, Shown};
-use swarm_daemon::{LockStatus, PathView, Supply, VersionLine};
+use swarm_daemon::{DisputeView, LockStatus, PathView, Supply, VersionLine};
 use swarm_pair::ChangeView;
 
 /// All of it: what stands here, who made which version, who holds what, what runs did.
@@ -35,13 +35,29 @@ pub(in crate::cli) fn path_text(
     for version in &view.versions {
         let _ = writeln!(text, "  {}", version_line(version));
     }
+    match view.conflict.as_deref() {
+        Some("here") => {
+            text += "  conflict: both versions wait for a decision: swarm conflicts shows them, swarm resolve decides\n";
+        }
+        Some(_) => text += &elsewhere_text(&view.versions),
+        None => {}
+    }
     if view.is_left_out {
         text += "  left out by the patterns of this node\n";
     }
     if view.is_waiting {
         let _ = writeln!(text, "  waiting: {}", supply_text(view.supply));
     }
-    for node in &view.held_by {
+    if let Some(held) = &view.own_held {
+        let id = short(&held.id);
+        let _ = writeln!(
+            text,
+            "  waiting for approval: your change, which needs {} votes: others have what the library has until they \
+             say `swarm approve {id}`; `swarm withdraw {id}` takes it back",
+            held.needed
+        );
+    }
+    for node in view.held_by.iter().filter(|_| view.own_held.is_none() || view.held_by.len() > 1) {
         let _ = writeln!(text, "  held: a change by {} waits for votes (swarm approvals)", short(node));
     }
     for lock in locks {
@@ -70,6 +86,27 @@ fn supply_text(supply: Option<Supply>) -> String {
             "fetching its bytes failed on this machine, and is tried again (swarm status says why)".to_owned()
         }
     }
+}
+
+/// A conflict that this disk takes no part in.
+pub(in crate::cli) fn dispute_text(library: &str, dispute: &DisputeView) -> String {
+    let mut text = format!("conflict  {}:/{}\n", Shown(library), Shown(&dispute.path));
+    for version in &dispute.versions {
+        let _ = writeln!(text, "  {}", version_line(version));
+    }
+    text + &elsewhere_text(&dispute.versions)
+}
+
+/// Where a conflict is decided that this disk takes no part in.
+fn elsewhere_text(versions: &[VersionLine]) -> String {
+    let mut nodes: Vec<String> =
+        versions.iter().filter(|version| !version.wins).map(|version| short(&version.author)).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let nodes = nodes.join(" or ");
+    format!(
+        "  conflict: decide it at the machine of {nodes}, or keep what the library has: swarm resolve LIBRARY:/PATH remote\n"
+    )
 }
 
 fn version_line(version: &VersionLine) -> String {

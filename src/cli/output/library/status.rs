@@ -97,9 +97,18 @@ fn of_library(library: &LibraryStatus) -> Vec<String> {
         let count = text::count(library.conflicts as usize, "conflict");
         lines.push(format!("{name}: {count}: swarm conflicts {command}"));
     }
+    if library.conflicts_elsewhere > 0 {
+        let count = text::count(library.conflicts_elsewhere as usize, "conflict");
+        lines.push(format!("{name}: {count} for others to decide: swarm conflicts {command}"));
+    }
     if library.proposals > 0 {
         let count = text::count(library.proposals as usize, "proposal");
         lines.push(format!("{name}: {count} waiting for votes: swarm approvals {command}"));
+    }
+    if library.waiting > 0 {
+        let count = text::count(library.waiting as usize, "change");
+        lines.push(format!("{name}: {count} of this machine waiting for approval by others:"));
+        lines.push("  `swarm approve ID` there, or `swarm withdraw ID` here takes it back".to_owned());
     }
     if let Some(held) = library.held_here {
         let count = text::count(held as usize, "deletion");

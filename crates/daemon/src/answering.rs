@@ -405,6 +405,16 @@ fn library_status(
             "its bytes on this disk are wrong: good ones are to come from peers",
         );
     }
+    for (path, by) in &state.strangers.replaced {
+        let by = by.short();
+        error(
+            path.as_str(),
+            "replaced",
+            &format!(
+                "{by} replaced the version that this node waits for, and does not count here: if no machine has that one any more, `swarm peer trust {by}` takes the newer one"
+            ),
+        );
+    }
     for node in &state.equivocators {
         error(
             "",
@@ -441,6 +451,7 @@ fn library_status(
         conflicts_elsewhere: state.conflicts_elsewhere,
         proposals: state.proposals,
         waiting: state.waiting,
+        untrusted_commits: untrusted_commits(&state),
         held_here: state.held_here,
         activity: activity(desk, key, &state),
         mounts,
@@ -449,6 +460,10 @@ fn library_status(
         policy_differences: policy_differences(key, state.policy, states),
         locks: locks(desk, key),
     }
+}
+
+fn untrusted_commits(state: &LibraryState) -> std::collections::BTreeMap<String, u64> {
+    state.strangers.commits.iter().map(|(author, count)| (author.to_string(), *count)).collect()
 }
 
 /// What a library does; that what it waits for cannot come is said first.

@@ -43,7 +43,7 @@ pub struct StatusError {
     pub guid: String,
     /// Which file; empty for the whole library.
     pub file: String,
-    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`.
+    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`, `replaced`.
     pub issue: String,
     /// For people.
     pub detail: String,
@@ -78,6 +78,9 @@ pub struct LibraryStatus {
     pub conflicts_elsewhere: u64,
     /// Proposals that wait for votes.
     pub proposals: u64,
+    /// Commits of authors that do not count here, by author: nothing of them is in the view.
+    #[serde(default)]
+    pub untrusted_commits: BTreeMap<String, u64>,
     /// Changes of this node that wait for votes: its disk has them, and the others have not.
     #[serde(default)]
     pub waiting: u64,

@@ -107,6 +107,12 @@ impl Heads {
         self.0.iter().find(is_lost)
     }
 
+    /// Whether versions exclude each other and a version of this node says something else than what stands.
+    pub fn is_given_up(&self, author: &NodeId, standing: Option<&Kind>) -> bool {
+        let is_other = |head: &Head| head.record.author == *author && head.state.kind() != standing;
+        self.is_disputed() && self.0.iter().any(is_other)
+    }
+
     /// The file that both the lost version of a node and the winner were made from; `None` inside if there is none. A version that a node makes
     /// from its own one names what that one was made from, so the last common file is named by the version whose author saw a later one of
     /// the other's: counters grow along a history.

@@ -130,3 +130,29 @@ fn every_machine_shows_a_conflict_and_a_decision_anywhere_ends_it() {
         assert!(team.keeps(lost.0, lost.1));
     }
 }
+
+/// One has a folder where another edits the file: whoever wins among the versions, what was chosen stands, and nobody shows a conflict any more.
+#[test]
+fn a_conflict_of_a_file_with_a_folder_ends_when_it_is_decided() {
+    for choice in ["keep-local", "keep-remote"] {
+        let team = Team::sharing_with("abc", &json!({"conflicts": "manual"}));
+        team.write("a/lib/F/d/one.txt", "one");
+        team.write("a/lib/x.txt", "before");
+        team.until_text("abc", "F/d/one.txt", "one");
+        team.until_same("abc");
+        team.stop('b');
+        fs::remove_file(team.path("a/lib/x.txt")).expect("it is there");
+        fs::create_dir(team.path("a/lib/x.txt")).expect("a place");
+        fs::rename(team.path("a/lib/F/d"), team.path("a/lib/x.txt/d")).expect("it is there");
+        team.until_text("ac", "x.txt/d/one.txt", "one");
+        team.write("b/lib/x.txt", "edited");
+        team.start('b');
+        team.until("it is a conflict", || team.library('b')["conflicts"] == 1);
+        let request = json!({"request": "decide", "library": super::GUID, "path": "x.txt", "choice": choice, "all": true});
+        let reply = team.ask('b', &request);
+        assert!(!reply.to_string().contains("failed"), "{reply}");
+        let same = team.until_same("abc");
+        assert_eq!(same["x.txt"] == r#""edited""#, choice == "keep-local", "{same:?}");
+        assert!(same.values().any(|text| text == r#""one""#), "{same:?}");
+    }
+}

@@ -181,6 +181,9 @@ pub struct PathView {
     pub is_left_out: bool,
     /// Whether it waits for its bytes.
     pub is_waiting: bool,
+    /// Who replaced the version that this node waits for, and does not count here.
+    #[serde(default)]
+    pub replaced_by: Option<String>,
     /// Where a conflict there can be decided: `here`, or `elsewhere`; nothing if there is none.
     #[serde(default)]
     pub conflict: Option<String>,
@@ -258,7 +261,6 @@ pub(crate) fn answer(
             Ok(Answer::Tree(entries))
         }
         Question::Log { limit } => log(session, limit).map(Answer::Log),
-        Question::Explain { path } => session.explain(&path).map(|view| Answer::Explain(Box::new(view))),
         Question::Disputes => session.dispute_views().map(Answer::Disputes),
         Question::Decide(deciding) => {
             *wants_pass = true;
@@ -278,9 +280,11 @@ pub(crate) fn answer(
             *wants_pass |= !is_rehearsal;
             take_back(session, &author, since_ms, is_rehearsal)
         }
-        Question::Vote { .. } | Question::ApproveHere | Question::Sync | Question::Texts { .. } => {
-            Ok(Answer::Done)
-        }
+        Question::Vote { .. }
+        | Question::ApproveHere
+        | Question::Sync
+        | Question::Texts { .. }
+        | Question::Explain { .. } => Ok(Answer::Done),
     }
 }
 

@@ -17,6 +17,7 @@ mod scrubbing;
 mod sealing;
 mod session;
 mod settings;
+mod strangers;
 mod uncovering;
 mod undoing;
 mod verifying;

@@ -430,6 +430,7 @@ impl Session {
             place: self.overlay.file_path(path).map(|place| place.to_string_lossy().into_owned()),
             is_left_out: self.ignore.is_ignored(path, entry.is_some_and(|entry| entry.is_folder())),
             is_waiting,
+            replaced_by: None,
             conflict: self.conflict_at(path, heads.is_disputed())?,
             supply: None,
         })
@@ -689,17 +690,19 @@ impl Session {
         view.decide_disputes(paths).map_err(LibraryError::Mounts)
     }
 
-    /// Where a version of this node lost and the winner stands on its disk, the dispute is over.
+    /// Where a version of this node was given up and what others have stands on its disk, the dispute is over.
     fn settle_disputes(&mut self) -> Result<u64, LibraryError> {
         let me = self.signer.key.public();
         let mut settled = Vec::new();
         for path in self.book.disputed(DISPUTES_AT_ONCE)? {
             let heads = self.book.heads(&path)?;
-            let Some(winner) = heads.winner().filter(|_| heads.lost_of(&me).is_some()) else { continue };
-            let here = self.index.entry(Side::Local, &path)?;
-            let row = self.book.row(&path)?;
-            let kind = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.kind.clone());
-            if kind(&here) == kind(&row) && kind(&row) == winner.state.kind().cloned() {
+            let kind = |entry: Option<Entry>| entry.map(|entry| entry.kind);
+            let here = kind(self.index.entry(Side::Local, &path)?);
+            // Folders stand where others have something, whatever wins.
+            let is_followed = here == kind(self.book.row(&path)?)
+                && here == self.index.base(&path)?.map(|base| base.kind)
+                && heads.is_given_up(&me, here.as_ref());
+            if is_followed {
                 settled.push(path);
             }
         }

@@ -29,6 +29,7 @@ use super::policies::ToldPolicy;
 use super::scrubbing::Scrub;
 use super::session::{Opening, PassReport, Session};
 use super::settings::LibrarySettings;
+use super::strangers::Strangers;
 use super::verifying::Rotten;
 use super::watching::Watchers;
 use crate::clock;
@@ -102,6 +103,8 @@ pub(crate) struct LibraryState {
     pub(crate) refused: Vec<(String, String)>,
     /// Entries on this disk that are no part of the library, and why.
     pub(crate) unseen: BTreeMap<String, String>,
+    /// What authors did that do not count.
+    pub(crate) strangers: Strangers,
     /// Files whose bytes are wrong on this disk, and what they are to be.
     pub(crate) rotten: BTreeMap<TreePath, ContentHash>,
     /// Authors that signed two histories.
@@ -787,6 +790,7 @@ impl Worker {
             } else {
                 0
             };
+            self.known.strangers = self.session.look_at_strangers(&self.authors, &self.known.strangers)?;
             self.known.left_to_decide =
                 if self.known.conflicts > 0 { self.session.left_to_decide()? } else { LeftToDo::default() };
             self.figured_at = Some(clock::moment());
@@ -825,6 +829,11 @@ impl Worker {
                     self.say(Output::Wanted(self.library, BTreeMap::from([wanted])));
                 }
                 Ok(Answer::Texts(Box::new(texts)))
+            }
+            Question::Explain { path } => {
+                let mut view = self.session.explain(&path)?;
+                view.replaced_by = self.known.strangers.replaced.get(&path).map(NodeId::to_string);
+                Ok(Answer::Explain(Box::new(view)))
             }
             other => super::ask::answer(&mut self.session, &self.authors, other, due_pass(due)),
         }

@@ -80,6 +80,7 @@ CREATE TABLE IF NOT EXISTS commits (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS commits_author ON commits (author, seq);
 CREATE INDEX IF NOT EXISTS commits_content ON commits (content) WHERE content IS NOT NULL;
+CREATE INDEX IF NOT EXISTS commits_carried ON commits (author, seq) WHERE is_applied = 0;
 CREATE TABLE IF NOT EXISTS heads (
     path BLOB NOT NULL, author INTEGER NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL, is_winner INTEGER NOT NULL,
     kind INTEGER, len INTEGER, content BLOB, modified_ns INTEGER NOT NULL, sha256 BLOB, vector BLOB NOT NULL, parent BLOB,

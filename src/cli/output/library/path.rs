@@ -48,6 +48,13 @@ pub(in crate::cli) fn path_text(
     if view.is_waiting {
         let _ = writeln!(text, "  waiting: {}", supply_text(view.supply));
     }
+    if let Some(by) = view.replaced_by.as_deref().map(short) {
+        let _ = writeln!(
+            text,
+            "  replaced: {by} replaced this version, and does not count here: if no machine has it any more, \
+             `swarm peer trust {by}` takes the newer one"
+        );
+    }
     if let Some(held) = &view.own_held {
         let id = short(&held.id);
         let _ = writeln!(

@@ -110,6 +110,12 @@ fn of_library(library: &LibraryStatus) -> Vec<String> {
         lines.push(format!("{name}: {count} of this machine waiting for approval by others:"));
         lines.push("  `swarm approve ID` there, or `swarm withdraw ID` here takes it back".to_owned());
     }
+    if let Some(first) = library.untrusted_commits.keys().next() {
+        let commits = library.untrusted_commits.values().sum::<u64>();
+        let commits = text::count(commits as usize, "commit");
+        let authors = text::count(library.untrusted_commits.len(), "author");
+        lines.push(format!("{name}: {commits} of {authors} not trusted: swarm peer trust {}", short(first)));
+    }
     if let Some(held) = library.held_here {
         let count = text::count(held as usize, "deletion");
         lines.push(format!("{name}: {count} on this disk, held: swarm approve --here {command}"));

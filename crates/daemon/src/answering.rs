@@ -117,6 +117,7 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
             Ok(Questions { of: desk.libraries.keys().map(question).collect(), is_one: false })
         }
         Request::Texts { library, path } => one(&library, Question::Texts { path: named(path)? }),
+        Request::Disputes { library } => one(&library, Question::Disputes),
         Request::Decide { library, path, choice, file, all } => {
             let bytes = file.map(|file| read(&file)).transpose()?;
             one(&library, Question::Decide(Deciding { place: path_of(path)?, choice, bytes, all }))
@@ -447,6 +448,16 @@ fn library_status(
             "its bytes on this disk are wrong: good ones are to come from peers",
         );
     }
+    for (path, by) in &state.strangers.replaced {
+        let by = by.short();
+        error(
+            path.as_str(),
+            "replaced",
+            &format!(
+                "{by} replaced the version that this node waits for, and does not count here: if no machine has that one any more, `swarm peer trust {by}` takes the newer one"
+            ),
+        );
+    }
     for node in &state.equivocators {
         error(
             "",
@@ -462,20 +473,28 @@ fn library_status(
     let is_known = !settings.is_followed || state.frontier.positions().next().is_some();
     let is_complete =
         is_known && !state.are_figures_old && figures.files_lacking == 0 && figures.deletions_to_do == 0;
+    // All but what somebody has to decide.
+    let is_done = is_known
+        && !state.are_figures_old
+        && figures.files_lacking <= state.left_to_decide.files
+        && figures.deletions_to_do <= state.left_to_decide.deletions;
     let eta_seconds =
         (!is_complete && desk.traffic.down > 0).then(|| figures.lacking_len / desk.traffic.down);
     LibraryStatus {
         name: settings.name.clone(),
         guid,
-        state: state_word(&state, settings.is_paused, is_complete).to_owned(),
+        state: state_word(&state, settings.is_paused, is_done).to_owned(),
         percent: percent(bytes_here, figures.len, is_complete),
         files: figures.files,
         files_here,
         bytes: figures.len,
         bytes_here,
-        deletions_to_do: figures.deletions_to_do,
+        deletions_to_do: figures.deletions_to_do.saturating_sub(state.left_to_decide.deletions),
         conflicts: state.conflicts,
+        conflicts_elsewhere: state.conflicts_elsewhere,
         proposals: state.proposals,
+        waiting: state.waiting,
+        untrusted_commits: untrusted_commits(&state),
         held_here: state.held_here,
         activity: activity(desk, key, &state),
         mounts,
@@ -485,6 +504,10 @@ fn library_status(
         policy: Some(policy_status(&state)),
         locks: locks(desk, key),
     }
+}
+
+fn untrusted_commits(state: &LibraryState) -> std::collections::BTreeMap<String, u64> {
+    state.strangers.commits.iter().map(|(author, count)| (author.to_string(), *count)).collect()
 }
 
 /// What a library does; that what it waits for cannot come is said first.
@@ -498,13 +521,18 @@ fn activity(desk: &Desk, key: &LibraryKey, state: &LibraryState) -> String {
     }
 }
 
-fn state_word(state: &LibraryState, is_paused: bool, is_complete: bool) -> &'static str {
+/// `is_done` says that nothing is to be done but what waits for somebody.
+fn state_word(state: &LibraryState, is_paused: bool, is_done: bool) -> &'static str {
     match state {
         LibraryState { trouble: Some(_), .. } => "stopped",
         _ if is_paused => "paused",
         LibraryState { held_here: Some(_), .. } => "held",
         LibraryState { is_scanned: false, .. } => "scanning",
-        _ if is_complete => "up to date",
+        LibraryState { conflicts: 1.., .. } | LibraryState { conflicts_elsewhere: 1.., .. } if is_done => {
+            "conflict"
+        }
+        LibraryState { waiting: 1.., .. } if is_done => "waiting",
+        _ if is_done => "up to date",
         _ => "syncing",
     }
 }

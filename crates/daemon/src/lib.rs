@@ -36,9 +36,9 @@ pub use daemon::{Daemon, Ending, host_name, index_path, new_guid};
 pub use error::DaemonError;
 pub use exchange::hash_password;
 pub use library::{
-    Answer, AuthorView, CommitView, DeedsView, EntriesPage, EntryView, KeptView, LibraryError, LibraryFiles,
-    OpenFile, OpenFiles, PathView, ProposalView, ReadError, TakenBackPath, TakenBackView, TextsView,
-    VerifyView, VersionLine,
+    Answer, AuthorView, CommitView, DeedsView, DisputeView, EntriesPage, EntryView, KeptView, LibraryError,
+    LibraryFiles, OpenFile, OpenFiles, OwnHeld, PathView, ProposalView, ReadError, TakenBackPath,
+    TakenBackView, TextsView, VerifyView, VersionLine,
 };
 pub use protocol::{ProposedUser, Reply, Request};
 pub use status::{

@@ -44,7 +44,7 @@ pub struct StatusError {
     pub guid: String,
     /// Which file; empty for the whole library.
     pub file: String,
-    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`.
+    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`, `replaced`.
     pub issue: String,
     /// For people.
     pub detail: String,
@@ -57,7 +57,8 @@ pub struct LibraryStatus {
     pub name: String,
     /// What all nodes call it.
     pub guid: String,
-    /// `up to date`, `syncing`, `scanning`, `paused`, `stopped` or `held`.
+    /// `up to date`, `syncing`, `scanning`, `paused`, `stopped`, `held`, `conflict` if nothing but decisions is left, or `waiting`
+    /// for the votes of others on changes of this node.
     pub state: String,
     /// Of the bytes, in percent with one decimal.
     pub percent: String,
@@ -73,8 +74,17 @@ pub struct LibraryStatus {
     pub deletions_to_do: u64,
     /// Conflicts that wait for a decision.
     pub conflicts: u64,
+    /// Conflicts of versions of others, that they decide; this disk has what the library has for now.
+    #[serde(default)]
+    pub conflicts_elsewhere: u64,
     /// Proposals that wait for votes.
     pub proposals: u64,
+    /// Commits of authors that do not count here, by author: nothing of them is in the view.
+    #[serde(default)]
+    pub untrusted_commits: BTreeMap<String, u64>,
+    /// Changes of this node that wait for votes: its disk has them, and the others have not.
+    #[serde(default)]
+    pub waiting: u64,
     /// Deletions on this disk that wait for a yes here: `swarm approve --here`.
     pub held_here: Option<u64>,
     /// What it does.
@@ -188,4 +198,5 @@ pub struct PeerLibraryStatus {
 }
 
 /// States of a library.
-pub(crate) const STATES: [&str; 6] = ["up to date", "syncing", "scanning", "paused", "stopped", "held"];
+pub(crate) const STATES: [&str; 8] =
+    ["up to date", "syncing", "scanning", "paused", "stopped", "held", "conflict", "waiting"];

@@ -120,7 +120,9 @@ impl Joining {
                     shown = line;
                 }
                 let is_linked = status.peers.iter().any(|peer| peer.connected);
-                level = if is_linked && is_same(here, &status) { level + 1 } else { 0 };
+                let is_left_to_people = here.state == "conflict" || here.state == "waiting";
+                let is_over = is_same(here, &status) || is_left_to_people;
+                level = if is_linked && is_over { level + 1 } else { 0 };
                 if !self.is_for_ever && (level >= SAME_LOOKS || here.held_here.is_some()) {
                     return self.verdict(here);
                 }
@@ -139,8 +141,16 @@ impl Joining {
             );
             return Err(Failure::new(Category::Undecided, message));
         }
-        if here.conflicts > 0 {
-            let count = output::count(here.conflicts as usize, "conflict");
+        if here.waiting > 0 {
+            let count = output::count(here.waiting as usize, "change");
+            let message = format!(
+                "{count} of this machine waiting for approval by the others: `swarm approvals --dir {dir}` while --watch runs shows them"
+            );
+            return Err(Failure::new(Category::Undecided, message));
+        }
+        let conflicts = here.conflicts + here.conflicts_elsewhere;
+        if conflicts > 0 {
+            let count = output::count(conflicts as usize, "conflict");
             let message = format!(
                 "{count} waiting, all else is done: `swarm conflicts '{name}' --dir {dir}` while --watch runs shows what there is"
             );

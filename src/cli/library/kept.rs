@@ -101,7 +101,7 @@ pub(super) fn guid(wanted: Option<&str>) -> Result<Guid, Failure> {
 
 /// Waits until this machine and the connected peers have the same, or somebody has to decide something.
 fn until_same(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
-    let (mut looks, mut disputed_looks, mut said) = (0, 0, String::new());
+    let (mut looks, mut disputed_looks, mut waiting_looks, mut said) = (0, 0, 0, String::new());
     loop {
         let status = status(&of.folder, global)?;
         let Some(library) = find(&status, &of.library) else {
@@ -112,13 +112,25 @@ fn until_same(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
             return Err(Failure::new(Category::Undecided, message));
         }
         looks = if is_same(library, &status) { looks + 1 } else { 0 };
-        if looks >= SAME_LOOKS && library.conflicts == 0 {
+        if looks >= SAME_LOOKS {
             return Ok(());
         }
+        if library.state == "waiting" && looks == 0 {
+            waiting_looks += 1;
+            if waiting_looks >= DISPUTED_LOOKS {
+                let count = output::count(library.waiting as usize, "change");
+                let message = format!(
+                    "{count} of this machine in `{0}` waiting for approval by others: see `swarm approvals`",
+                    library.name
+                );
+                return Err(Failure::new(Category::Undecided, message));
+            }
+        }
         // What others change goes on coming meanwhile; a conflict stays until somebody decides it.
-        disputed_looks = if library.conflicts > 0 { disputed_looks + 1 } else { 0 };
+        let conflicts = library.conflicts + library.conflicts_elsewhere;
+        disputed_looks = if conflicts > 0 { disputed_looks + 1 } else { 0 };
         if disputed_looks >= DISPUTED_LOOKS {
-            let count = output::count(library.conflicts as usize, "conflict");
+            let count = output::count(conflicts as usize, "conflict");
             let message =
                 format!("{count} in `{0}` waiting for a decision: see `swarm conflicts`", library.name);
             return Err(Failure::new(Category::Undecided, message));

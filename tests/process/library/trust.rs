@@ -102,3 +102,46 @@ fn signed_commits_of_a_trusted_author_come_through_a_mirror() {
     };
     assert_eq!((linked('a'), linked('c')), (1, 1));
 }
+
+/// `c` trusts `a` alone. What `b` does is not taken, and is told of.
+#[test]
+fn what_untrusted_authors_do_is_told_and_that_a_version_is_replaced() {
+    let team = Team::new("abc");
+    team.set('c', "peers.json", &json!([team.peer('a', true)]));
+    team.set('b', "peers.json", &json!([team.peer('a', true)]));
+    team.keep('a', &json!({}));
+    "bc".chars().for_each(|letter| team.subscribe(letter, &json!({})));
+    "ab".chars().for_each(|letter| team.start(letter));
+    team.write("a/lib/x.txt", "of a");
+    team.file("a/lib/long.bin", 6_000_000);
+    team.until_same("ab");
+    // Before `c` hears of it, all have the version of `b` alone.
+    team.write("b/lib/long.bin", "of b");
+    team.until_text("ab", "long.bin", "of b");
+    team.write("b/lib/y.txt", "of b, too");
+    team.until_text("ab", "y.txt", "of b, too");
+    team.until_same("ab");
+    team.stop('a');
+    std::fs::remove_dir_all(team.path("a/lib/.swarm/versions")).expect("one was kept");
+    team.start('a');
+    team.start('c');
+    team.until_text("c", "x.txt", "of a");
+    let b = team.node('b');
+    team.until("it is told", || {
+        team.library('c')["untrusted_commits"][&b].as_u64().is_some_and(|count| count >= 2)
+    });
+    assert!(team.library('a')["untrusted_commits"].as_object().is_some_and(serde_json::Map::is_empty));
+    team.until("what is waited for is told to be replaced", || {
+        let status = team.status('c');
+        let mut errors = status["errors"].as_array().expect("a list").iter();
+        errors.any(|error| error["issue"] == "replaced" && error["file"] == "long.bin")
+    });
+    let explained = team.ask('c', &json!({"request": "explain", "library": super::GUID, "path": "long.bin"}));
+    assert_eq!(explained["answer"]["explain"]["replaced_by"], json!(b));
+    assert!(!team.is_there("c/lib/y.txt") && !team.is_there("c/lib/long.bin"), "{:?}", team.tree("c/lib"));
+    // The way out.
+    team.set('c', "peers.json", &json!([team.peer('a', true), team.peer('b', true)]));
+    team.until_text("c", "long.bin", "of b");
+    team.until_same("abc");
+    assert_eq!(team.library('c')["untrusted_commits"], json!({}));
+}

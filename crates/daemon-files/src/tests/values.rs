@@ -85,7 +85,9 @@ fn a_config_says_all_of_it() {
         FileName::Config,
         "{}",
         |folder| format!("{:?}", folder.config()),
-        expect![[r#"Config { port: 8000, listen: None, username: "", password: Secret(..), default_sync_root: "TMP/daemon/libraries", lan: true, dht: false, dht_bootstrap: [], coordinators: [], zone: None, limits: Limits { up: None, down: None }, min_free: 0, metrics: None, allow_plain_http: false, tls: None, hosts: [] }"#]],
+        expect![[
+            r#"Config { port: 8000, listen: None, username: "", password: Secret(..), default_sync_root: "TMP/daemon/libraries", lan: true, dht: false, dht_bootstrap: [], coordinators: [], zone: None, limits: Limits { up: None, down: None }, min_free: 0, metrics: None, allow_plain_http: false, tls: None, hosts: [] }"#
+        ]],
     );
 }
 

@@ -76,16 +76,18 @@ pub(crate) struct Deciding {
 impl Session {
     /// Notes a decision; the next pass acts on it. Returns how many conflicts it is about, or what is wrong with it.
     pub(crate) fn decide(&mut self, deciding: Deciding) -> Result<Answer, LibraryError> {
-        let Deciding { place, choice, bytes, all } = deciding;
-        let is_meant =
-            |conflict: &Conflict| place.as_ref().is_none_or(|place| conflict.path.is_at_or_below(place));
+        let is_meant = |conflict: &Conflict| {
+            deciding.place.as_ref().is_none_or(|place| conflict.path.is_at_or_below(place))
+        };
         let open = self.index.conflicts()?.into_iter().map(|(conflict, _)| conflict).filter(is_meant);
         let open: Vec<Conflict> = open.collect();
-        if open.is_empty() || (open.len() > 1 && !all) {
-            let message = match open.len() {
-                0 => "there is no open conflict there: `swarm conflicts` lists them".to_owned(),
-                count => format!("there are {count} conflicts there: name one of them, or pass --all"),
-            };
+        if open.is_empty() {
+            return self.decide_elsewhere(&deciding);
+        }
+        let Deciding { choice, bytes, all, .. } = deciding;
+        if open.len() > 1 && !all {
+            let count = open.len();
+            let message = format!("there are {count} conflicts there: name one of them, or pass --all");
             return Ok(Answer::refused(message));
         }
         let mut steps = Vec::new();

@@ -76,6 +76,21 @@ impl<'a> ViewSide<'a> {
         self.commit(&mut state)
     }
 
+    /// Ends disputes at these paths for the winners, whoever made the other versions. Returns how many there were.
+    pub(crate) fn decide_disputes(&self, paths: &[TreePath]) -> Result<u64, ReplicaError> {
+        let mut state = self.lock();
+        let drafter = self.drafter(state.book)?;
+        let State { book, drafts, .. } = &mut *state;
+        let reader = self.reader(book)?;
+        let mut decided = 0;
+        for path in paths {
+            let is_decided = drafts.decide(path, &reader, drafter).map_err(|error| failed(path, &error))?;
+            decided += u64::from(is_decided);
+        }
+        self.commit(&mut state)?;
+        Ok(decided)
+    }
+
     /// How many commits were made.
     pub(crate) fn made(&self) -> u64 {
         self.lock().made

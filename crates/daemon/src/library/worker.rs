@@ -11,7 +11,7 @@ use bytes::Bytes;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::SigningKey;
 use swarm_files::GatheredStore;
-use swarm_index::{ProposalEnd, Stored, ViewFigures};
+use swarm_index::{LeftToDo, ProposalEnd, Stored, ViewFigures};
 use swarm_library::limits::GRANTS_MAX;
 use swarm_library::{
     Cause, Commit, CommitId, Frontier, LibraryKey, Need, Outcome, Policy, Position, Proposal, SignedGrant,
@@ -29,6 +29,7 @@ use super::policies::ToldPolicy;
 use super::scrubbing::Scrub;
 use super::session::{Opening, PassReport, Session};
 use super::settings::LibrarySettings;
+use super::strangers::Strangers;
 use super::verifying::Rotten;
 use super::watching::Watchers;
 use crate::clock;
@@ -89,13 +90,21 @@ pub(crate) struct LibraryState {
     /// Why files that are wanted are not fetched.
     pub(crate) fetch_trouble: Option<String>,
     pub(crate) conflicts: u64,
+    /// Conflicts that this disk takes no part in.
+    pub(crate) conflicts_elsewhere: u64,
+    /// What the figures have left to do only because of conflicts.
+    pub(crate) left_to_decide: LeftToDo,
     pub(crate) proposals: u64,
+    /// Changes of this node that wait for votes: its disk has them, and the team has not.
+    pub(crate) waiting: u64,
     /// Deletions on this disk that wait for a yes here.
     pub(crate) held_here: Option<u64>,
     /// Operations that were refused in the last pass.
     pub(crate) refused: Vec<(String, String)>,
     /// Entries on this disk that are no part of the library, and why.
     pub(crate) unseen: BTreeMap<String, String>,
+    /// What authors did that do not count.
+    pub(crate) strangers: Strangers,
     /// Files whose bytes are wrong on this disk, and what they are to be.
     pub(crate) rotten: BTreeMap<TreePath, ContentHash>,
     /// Authors that signed two histories.
@@ -196,10 +205,12 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         known,
         approved_here: false,
         figured_at: None,
+        ticked_at: Some(clock::moment()),
         pruned_at: None,
         looked_at: None,
         is_complete_look_due: true,
         has_new_votes: true,
+        has_new_versions: true,
         false_contents: BTreeSet::new(),
     };
     let scrub = Scrub {
@@ -236,6 +247,8 @@ struct Worker {
     /// Somebody said yes to the deletions that this disk shows.
     approved_here: bool,
     figured_at: Option<Instant>,
+    /// When what is due now and then was done last.
+    ticked_at: Option<Instant>,
     /// When expired versions were looked for last.
     pruned_at: Option<Instant>,
     /// When everything was looked at last.
@@ -243,6 +256,8 @@ struct Worker {
     is_complete_look_due: bool,
     /// Votes came since they were counted last.
     has_new_votes: bool,
+    /// Versions came since it was looked last whether proposals would still change anything.
+    has_new_versions: bool,
     /// What came and is not what its commit names: it is not asked for again before the next start.
     false_contents: BTreeSet<ContentHash>,
 }
@@ -311,6 +326,10 @@ impl Worker {
                 Err(_) => self.on_tick(&mut due),
                 Ok(Some(input)) => self.take_some(input, &mut due),
             }
+            // Inputs without a pause do not put off what is due now and then.
+            if self.ticked_at.is_none_or(|at| at.elapsed() >= TICK) {
+                self.on_tick(&mut due);
+            }
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
@@ -336,6 +355,7 @@ impl Worker {
     }
 
     fn on_tick(&mut self, due: &mut Due) {
+        self.ticked_at = Some(clock::moment());
         due.tally = true;
         // No event tells that another disk was mounted over a folder.
         let has_gone = self.session.overlay.check(&[]).is_err();
@@ -344,6 +364,9 @@ impl Worker {
         }
         if !self.known.refused.is_empty() {
             due.pass = true;
+        }
+        if !self.session.covered.is_empty() {
+            due.look(Some(self.session.covered.iter().cloned().collect()));
         }
         if self.wants_nothing() {
             // What was overtaken by a later version on its way, too.
@@ -486,6 +509,7 @@ impl Worker {
             return Ok(());
         }
         let taken = self.session.take(commit, counts)?;
+        self.has_new_versions |= counts;
         due.pass |= taken.changed > 0 || taken.disputed > 0;
         due.tally |= taken.held > 0;
         Ok(())
@@ -572,7 +596,7 @@ impl Worker {
 
     /// What is to be done after a batch of inputs. Returns whether there was anything.
     fn work(&mut self, due: &Due) -> Result<bool, LibraryError> {
-        let has_ended = due.tally && self.tally()?;
+        let has_ended = (due.tally || self.has_new_versions) && self.tally()?;
         if self.session.settings.is_paused {
             return Ok(has_ended);
         }
@@ -655,7 +679,8 @@ impl Worker {
     }
 
     fn take_report(&mut self, report: PassReport) {
-        let PassReport { refused, wanted, conflicts, held, .. } = report;
+        let PassReport { refused, wanted, conflicts, held, commits, .. } = report;
+        self.has_new_versions |= commits > 0;
         self.approved_here &= held.is_some();
         self.known.held_here = held;
         self.known.conflicts = conflicts;
@@ -670,7 +695,7 @@ impl Worker {
 
     /// Counts the votes about what is held, and does what they come to. Returns whether any of it ended.
     fn tally(&mut self) -> Result<bool, LibraryError> {
-        let mut has_ended = false;
+        let mut has_ended = self.end_void()?;
         let (me, now_ms) = (self.session.signer.key.public(), clock::now_ms());
         let policy = self.session.signer.policy;
         // One that came to nothing is looked at again when votes come: they may have been signed in time.
@@ -697,6 +722,22 @@ impl Worker {
             // What this disk shows may not be what the view says any more: the next pass brings it back.
             self.session.book.end_proposal(&known.id, end, &me, now_ms)?;
             has_ended = true;
+        }
+        Ok(has_ended)
+    }
+
+    /// Ends proposals that would change nothing any more. Returns whether there were any.
+    fn end_void(&mut self) -> Result<bool, LibraryError> {
+        let mut has_ended = false;
+        if !std::mem::take(&mut self.has_new_versions) {
+            return Ok(false);
+        }
+        let (me, now_ms) = (self.session.signer.key.public(), clock::now_ms());
+        for known in self.session.book.proposals(false)? {
+            if self.session.drop_void(&known)? {
+                self.session.book.end_proposal(&known.id, ProposalEnd::Superseded, &me, now_ms)?;
+                has_ended = true;
+            }
         }
         Ok(has_ended)
     }
@@ -738,11 +779,20 @@ impl Worker {
         let grants = self.session.book.grant_ids(GRANTS_MAX)?;
         self.known.grants_digest = (!grants.is_empty()).then(|| grants_digest(grants));
         self.known.proposals = self.session.book.proposals(false)?.len() as u64;
+        self.known.waiting = self.session.book.held_of_author(&self.session.signer.key.public())?;
         let activity = if self.session.settings.is_paused { "paused" } else { "" };
         activity.clone_into(&mut self.known.activity);
         let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= FIGURES_INTERVAL);
         if is_due {
             self.known.figures = self.session.book.figures()?;
+            self.known.conflicts_elsewhere = if self.known.figures.disputed > 0 {
+                self.session.disputes_elsewhere()?.len() as u64
+            } else {
+                0
+            };
+            self.known.strangers = self.session.look_at_strangers(&self.authors, &self.known.strangers)?;
+            self.known.left_to_decide =
+                if self.known.conflicts > 0 { self.session.left_to_decide()? } else { LeftToDo::default() };
             self.figured_at = Some(clock::moment());
         }
         self.known.are_figures_old = !is_due;
@@ -780,6 +830,11 @@ impl Worker {
                 }
                 Ok(Answer::Texts(Box::new(texts)))
             }
+            Question::Explain { path } => {
+                let mut view = self.session.explain(&path)?;
+                view.replaced_by = self.known.strangers.replaced.get(&path).map(NodeId::to_string);
+                Ok(Answer::Explain(Box::new(view)))
+            }
             other => super::ask::answer(&mut self.session, &self.authors, other, due_pass(due)),
         }
     }
@@ -801,6 +856,12 @@ impl Worker {
                 "{count} proposals begin with `{prefix}`: see `swarm approvals`"
             )));
         };
+        if known.ended.is_some_and(|(end, _)| end == ProposalEnd::Superseded) {
+            return Ok(Answer::refused(
+                "nothing is left of this proposal: what it is about changed since, or was done already"
+                    .to_owned(),
+            ));
+        }
         let me = self.session.signer.key.public();
         if verdict == Verdict::Withdrawn && known.author != me {
             return Ok(Answer::refused("only its author withdraws a proposal: refuse it instead".to_owned()));

@@ -9,7 +9,7 @@ use swarm_files::Hint;
 use swarm_mounts::{
     MemoryWhiteouts, MountKind, MountSpec, Overlay, OverlayError, OverlayOptions, Whiteouts, mark_target,
 };
-use swarm_sync::{Kind, OpKind, Replica as _, ReplicaError, StageJob, TreePath};
+use swarm_sync::{Entry, Kind, OpKind, Replica as _, ReplicaError, StageJob, TreePath};
 
 use crate::layers::{GUID, TestOp, Text, World, make, open, parse, parse_nodes, path, read, show};
 
@@ -358,6 +358,22 @@ impl Whiteouts for Full {
 
     fn all(&self) -> Result<Vec<TreePath>, ReplicaError> {
         Ok(Vec::new())
+    }
+
+    fn remember(&self, _: &[(TreePath, Entry)]) -> Result<(), ReplicaError> {
+        Ok(())
+    }
+
+    fn forget(&self, _: &[TreePath]) -> Result<(), ReplicaError> {
+        Ok(())
+    }
+
+    fn hidden(&self, _: Option<&TreePath>) -> Result<Vec<(TreePath, Entry)>, ReplicaError> {
+        Ok(Vec::new())
+    }
+
+    fn is_remembered(&self, _: &TreePath) -> Result<bool, ReplicaError> {
+        Ok(false)
     }
 }
 

@@ -109,12 +109,27 @@ fn of_library(library: &LibraryStatus) -> Vec<String> {
         let count = text::count(library.conflicts as usize, "conflict");
         lines.push(format!("{name}: {count}: {}", ways::command(&format!("swarm conflicts {command}"))));
     }
+    if library.conflicts_elsewhere > 0 {
+        let count = text::count(library.conflicts_elsewhere as usize, "conflict");
+        lines.push(format!("{name}: {count} for others to decide: swarm conflicts {command}"));
+    }
     if library.proposals > 0 {
         let count = text::count(library.proposals as usize, "proposal");
         lines.push(format!(
             "{name}: {count} waiting for votes: {}",
             ways::command(&format!("swarm approvals {command}"))
         ));
+    }
+    if library.waiting > 0 {
+        let count = text::count(library.waiting as usize, "change");
+        lines.push(format!("{name}: {count} of this machine waiting for approval by others:"));
+        lines.push("  `swarm approve ID` there, or `swarm withdraw ID` here takes it back".to_owned());
+    }
+    if let Some(first) = library.untrusted_commits.keys().next() {
+        let commits = library.untrusted_commits.values().sum::<u64>();
+        let commits = text::count(commits as usize, "commit");
+        let authors = text::count(library.untrusted_commits.len(), "author");
+        lines.push(format!("{name}: {commits} of {authors} not trusted: swarm peer trust {}", short(first)));
     }
     if let Some(held) = library.held_here {
         let count = text::count(held as usize, "deletion");

@@ -95,7 +95,11 @@ pub(in crate::cli) fn entries_table(entries: &[EntryView], has_heading: bool) ->
             kind => Shown(kind).to_string(),
         };
         let here = if entry.is_here { "yes" } else { "no" };
-        let disputed = if entry.is_disputed { "  (disputed)" } else { "" };
+        let disputed = match entry {
+            EntryView { is_disputed: true, .. } => "  (disputed)",
+            EntryView { is_waiting: true, .. } => "  (your change waits for approval)",
+            _ => "",
+        };
         let time = if entry.kind == "folder" { "-".to_owned() } else { time_of_ns(entry.modified_ns) };
         let (author, path) = (short(&entry.author), Shown(&entry.path));
         let _ = writeln!(table, "{size:>10}  {time:<19}  {author:<8}  {here:<4}  {path}{disputed}");

@@ -460,7 +460,11 @@ pub(super) fn message_samples() -> Samples {
         ),
         (
             "commits_request",
-            Message::CommitsRequest { library, after: vec![After { author: node(1), seq: 0 }] },
+            Message::CommitsRequest {
+                library,
+                after: vec![After { author: node(1), seq: 0 }],
+                without_files: false,
+            },
         ),
         (
             "commit_piece",

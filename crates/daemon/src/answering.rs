@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use swarm_core::base::{Category, NodeId};
+use swarm_core::base::{Category, NodeId, Rate};
 use swarm_library::{LibraryKey, Lock, SignedLock, Trust, Verdict};
 use swarm_mounts::MountKind;
 use swarm_sync::{ContentHash, RunId, TreePath};
@@ -360,6 +360,8 @@ fn library_status(
 ) -> LibraryStatus {
     let settings = running.settings();
     let guid = settings.guid.to_string();
+    let [limit_up, limit_down] =
+        [settings.limits.up, settings.limits.down].map(|limit| limit.map(|Rate(rate)| rate));
     let mounts = settings.mounts.iter().map(|mount| MountStatus {
         dir: mount.dir.to_string_lossy().into_owned(),
         libpath: mount.libpath.as_ref().map_or_else(|| "/".to_owned(), |path| format!("/{}", path.as_str())),
@@ -380,6 +382,9 @@ fn library_status(
                 state,
                 mounts,
                 activity: why.clone(),
+                limit_up,
+                limit_down,
+                scrub_days: settings.scrub_days,
                 ..LibraryStatus::default()
             };
         }
@@ -440,6 +445,9 @@ fn library_status(
         eta_seconds,
         policy_differences: policy_differences(key, state.policy, states),
         locks: locks(desk, key),
+        limit_up,
+        limit_down,
+        scrub_days: settings.scrub_days,
     }
 }
 

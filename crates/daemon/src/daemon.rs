@@ -87,6 +87,8 @@ pub(crate) struct Desk {
     outputs: mpsc::Sender<LibraryOutput>,
     dialed: mpsc::Sender<Dialed>,
     meeting_places: watch::Sender<Vec<ContentId>>,
+    /// Of all libraries together, as the node goes by them.
+    limits: swarm_daemon_files::Limits,
     tasks: TaskTracker,
     ending: CancellationToken,
 }
@@ -154,6 +156,7 @@ impl Daemon {
             dht_bootstrap: config.dht_bootstrap.clone(),
             ..Finders::default()
         };
+        let all_limits = config.limits;
         let limits = Limits {
             buffers_len: BUFFERS_LEN,
             windows_len: WINDOWS_LEN,
@@ -228,6 +231,7 @@ impl Daemon {
             outputs,
             dialed,
             meeting_places,
+            limits: all_limits,
             tasks,
             ending,
         };
@@ -255,6 +259,10 @@ impl Daemon {
 impl Desk {
     /// Makes everything as the files say now.
     async fn apply(&mut self) {
+        let limits = self.folder.config().limits;
+        if std::mem::replace(&mut self.limits, limits) != limits {
+            self.node.set_limits(limits.up, limits.down).await;
+        }
         let settings = Settings::of(&self.folder, self.endpoint.node_id());
         let Settings { libraries, access, authors, .. } = settings;
         self.found.retain(|node, _| access.peers.contains_key(node));
@@ -292,6 +300,7 @@ impl Desk {
             if *known != settings {
                 let _ = handle.inputs.send(LibraryInput::Settings(Box::new(settings.clone()))).await;
                 handle.priority = settings.priority;
+                handle.limits = settings.limits;
                 *known = settings;
             }
             return;

@@ -97,6 +97,8 @@ fn of_library(library: &Library, default_root: &std::path::Path, min_free: u64) 
         is_followed: false,
         is_paused: library.is_paused,
         priority: library.priority,
+        limits: library.limits,
+        scrub_days: library.scrub_days,
         retention: retention_of(library.retention),
     })
 }
@@ -136,6 +138,8 @@ fn of_subscription(subscription: &Subscription, peers: &[Peer], min_free: u64) -
         is_followed: true,
         is_paused: subscription.is_paused,
         priority: subscription.priority,
+        limits: subscription.limits,
+        scrub_days: subscription.scrub_days,
         retention: retention_of(subscription.retention),
     })
 }
@@ -191,17 +195,7 @@ pub(crate) fn without_effect(folder: &DaemonFolder) -> Vec<String> {
     let config = folder.config();
     let of_config = [("tls", config.tls.is_some()), ("allowPlainHttp", config.allow_plain_http)];
     let of_config = of_config.into_iter().filter(|(_, is_set)| *is_set);
-    let mut lines: Vec<String> =
-        of_config.map(|(key, _)| format!("config.json: \"{key}\" has no effect yet")).collect();
-    let is_limited = |limits: &swarm_daemon_files::Limits| limits.up.is_some() || limits.down.is_some();
-    let way = "has no effect yet: limit all libraries together in config.json";
-    if folder.libraries().iter().any(|library| is_limited(&library.limits)) {
-        lines.push(format!("libraries.json: \"limits\" {way}"));
-    }
-    if folder.subscriptions().iter().any(|subscription| is_limited(&subscription.limits)) {
-        lines.push(format!("subscriptions.json: \"limits\" {way}"));
-    }
-    lines
+    of_config.map(|(key, _)| format!("config.json: \"{key}\" has no effect yet")).collect()
 }
 
 /// A peer that is named and not known: nobody has this key.
@@ -216,13 +210,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("config.json"), r#"{"port": 0, "allowPlainHttp": true}"#)
             .expect("written");
-        let library = r#"{"Lib 1": {"guid": "g", "mounts": [], "limits": {"up": "1MB/s"}}}"#;
-        std::fs::write(dir.path().join("libraries.json"), library).expect("written");
         let folder = DaemonFolder::open(dir.path()).expect("right");
-        let expected = [
-            "config.json: \"allowPlainHttp\" has no effect yet",
-            "libraries.json: \"limits\" has no effect yet: limit all libraries together in config.json",
-        ];
-        assert_eq!(without_effect(&folder), expected);
+        assert_eq!(without_effect(&folder), ["config.json: \"allowPlainHttp\" has no effect yet"]);
     }
 }

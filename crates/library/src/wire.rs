@@ -33,6 +33,8 @@ pub enum Message {
         library: LibraryKey,
         /// Those after these.
         after: Vec<After>,
+        /// No packs are to come along.
+        without_files: bool,
     },
     /// A part of a commit.
     CommitPiece(CommitPiece),

@@ -47,10 +47,13 @@ fn to_proto(message: &Message) -> Proto {
     match message {
         Message::Hello(hello) => Proto::Hello(hello.to_proto()),
         Message::Frontier(standing) => Proto::Frontier(standing.to_proto()),
-        Message::CommitsRequest { library, after } => Proto::CommitsRequest(proto::CommitsRequest {
-            library: of_library(library),
-            after: after.iter().copied().map(After::to_proto).collect(),
-        }),
+        Message::CommitsRequest { library, after, without_files } => {
+            Proto::CommitsRequest(proto::CommitsRequest {
+                library: of_library(library),
+                after: after.iter().copied().map(After::to_proto).collect(),
+                without_files: *without_files,
+            })
+        }
         Message::CommitPiece(piece) => Proto::CommitPiece(piece.to_proto()),
         Message::Votes { library, votes } => Proto::Votes(proto::Votes {
             library: of_library(library),
@@ -87,7 +90,8 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
         Proto::Hello(hello) => Message::Hello(Hello::from_proto(hello)?),
         Proto::Frontier(frontier) => Message::Frontier(Standing::from_proto(&frontier)?),
         Proto::CommitsRequest(request) => {
-            Message::CommitsRequest { library: library(&request.library)?, after: afters(&request.after)? }
+            let (library, after) = (library(&request.library)?, afters(&request.after)?);
+            Message::CommitsRequest { library, after, without_files: request.without_files }
         }
         Proto::CommitPiece(piece) => Message::CommitPiece(CommitPiece::from_proto(piece)?),
         Proto::Votes(votes) => votes_from_proto(votes)?,

@@ -27,7 +27,7 @@ fn nothing_is_taken_from_a_stranger() {
     });
     assert!(end_of(&stranger, &mut before).contains("before Hello"));
     let mut talk = stranger.run(stranger.dialer().dial(victim.address)).expect("a link");
-    let request = Message::CommitsRequest { library: library(), after: Vec::new() };
+    let request = Message::CommitsRequest { library: library(), after: Vec::new(), without_files: false };
     stranger.run(async {
         say(&mut talk, &hello()).await;
         say(&mut talk, &standing(library(), super::last_of(&author.commits))).await;

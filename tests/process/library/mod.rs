@@ -10,6 +10,7 @@ mod deltas;
 mod elsewhere;
 mod finding;
 mod integrity;
+mod limits;
 mod metrics;
 mod mounts;
 mod reload;

@@ -73,6 +73,7 @@ fn the_schemas_describe_every_key() {
         library.priority
         library.retention
         library.role
+        library.scrub
         library.sealed
         limits.down
         limits.up
@@ -84,6 +85,7 @@ fn the_schemas_describe_every_key() {
         retention.bytes
         retention.count
         retention.days
+        scrub.days
         approvals.bulk
         approvals.bulkApprovals
         approvals.delete
@@ -95,6 +97,7 @@ fn the_schemas_describe_every_key() {
         retention.bytes
         retention.count
         retention.days
+        scrub.days
         subscription.approvals
         subscription.conflicts
         subscription.exclude
@@ -106,6 +109,7 @@ fn the_schemas_describe_every_key() {
         subscription.paused
         subscription.priority
         subscription.retention
+        subscription.scrub
         subscription.versionOf
         file.blake3
         file.length

@@ -37,7 +37,10 @@ pub(super) struct Outgoing {
 pub(super) enum Stock {
     Grants,
     Votes,
+    /// With the files of small ones.
     Commits,
+    /// Their files come another way.
+    CommitsAlone,
 }
 
 /// What a link is started with.
@@ -178,7 +181,8 @@ pub(super) fn send_stock(
             match stock {
                 Stock::Grants => send_grants(&book, library, &bulk),
                 Stock::Votes => send_votes(&book, library, &bulk),
-                Stock::Commits => send_commits(&book, (library, &places), after, &bulk),
+                Stock::Commits => send_commits(&book, (library, Some(&places)), after, &bulk),
+                Stock::CommitsAlone => send_commits(&book, (library, None), after, &bulk),
             }
         };
         // One that panicked has said so.
@@ -191,7 +195,7 @@ pub(super) fn send_stock(
 
 fn send_commits(
     book: &LibraryBook,
-    (library, places): (LibraryKey, &LibraryPlaces),
+    (library, places): (LibraryKey, Option<&LibraryPlaces>),
     after: BTreeMap<NodeId, u64>,
     bulk: &mpsc::Sender<Message>,
 ) -> Result<(), IndexError> {
@@ -203,7 +207,8 @@ fn send_commits(
                 break;
             };
             // First, so that nobody asks for them elsewhere.
-            let packs = packs_of(&commit, places).into_iter().map(|files| Message::Pack { library, files });
+            let packs = places.map(|places| packs_of(&commit, places)).unwrap_or_default();
+            let packs = packs.into_iter().map(|files| Message::Pack { library, files });
             for piece in packs.chain(pieces_of(&commit)) {
                 // The link is gone: nobody waits for the rest.
                 if bulk.blocking_send(piece).is_err() {

@@ -358,7 +358,9 @@ impl Exchange {
         }
         match message {
             Message::Frontier(standing) => self.on_frontier(link, standing).await,
-            Message::CommitsRequest { library, after } => self.on_request(link, library, &after),
+            Message::CommitsRequest { library, after, without_files } => {
+                self.on_request(link, library, &after, without_files);
+            }
             Message::Votes { library, votes } => self.on_votes(link, library, votes).await,
             Message::KeyGrants { library, grants } => self.on_grants(link, library, grants).await,
             Message::Seek { library, contents } => {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::SigningKey;
+use swarm_daemon_files::Limits;
 use swarm_files::GatheredStore;
 use swarm_index::{ProposalEnd, Stored, ViewFigures};
 use swarm_library::limits::GRANTS_MAX;
@@ -125,6 +126,7 @@ pub(crate) struct LibraryHandle {
     pub(crate) state: watch::Receiver<LibraryState>,
     /// Contents of libraries with a greater one are fetched first.
     pub(crate) priority: i8,
+    pub(crate) limits: Limits,
     pub(crate) index_path: PathBuf,
     pub(crate) places: Arc<LibraryPlaces>,
     pub(crate) stop: Arc<AtomicBool>,
@@ -173,6 +175,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         inputs: inputs.clone(),
         state: state_watch,
         priority: session.settings.priority,
+        limits: session.settings.limits,
         index_path: session.index_path(),
         places: Arc::clone(&session.places),
         stop: Arc::clone(&stop),
@@ -182,6 +185,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     };
     let mut worker = Worker {
         mounts: watch::Sender::new(session.settings.mounts.clone()),
+        scrub_days: watch::Sender::new(session.settings.scrub_days),
         session,
         library,
         authors,
@@ -206,6 +210,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         index: handle.index_path.clone(),
         folder: worker.session.folder.clone(),
         mounts: worker.mounts.subscribe(),
+        days: worker.scrub_days.subscribe(),
         stop: Arc::clone(&handle.stop),
         inputs: worker.hints.clone(),
     };
@@ -230,6 +235,7 @@ struct Worker {
     fetched: watch::Sender<Option<FetchedFolder>>,
     mirror: watch::Sender<bool>,
     mounts: watch::Sender<Vec<MountSpec>>,
+    scrub_days: watch::Sender<u32>,
     stop: Arc<AtomicBool>,
     watchers: Watchers,
     known: LibraryState,
@@ -434,6 +440,7 @@ impl Worker {
                 self.mirror.send_replace(self.session.settings.is_mirror);
                 self.look_after_keys(due)?;
                 self.mounts.send_replace(self.session.settings.mounts.clone());
+                self.scrub_days.send_replace(self.session.settings.scrub_days);
                 self.watch();
                 self.known.trouble = None;
                 due.tally = true;

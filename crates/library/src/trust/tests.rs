@@ -155,7 +155,7 @@ fn messages() -> Vec<(&'static str, Message)> {
             Message::Hello(Hello { major: 1, minor: 0, user: text(), password: text(), name: text(), api }),
         ),
         ("Frontier", Message::Frontier(standing)),
-        ("CommitsRequest", Message::CommitsRequest { library, after: vec![] }),
+        ("CommitsRequest", Message::CommitsRequest { library, after: vec![], without_files: false }),
         (
             "CommitPiece",
             Message::CommitPiece(CommitPiece { library, author: node, seq: 1, part: part.clone() }),

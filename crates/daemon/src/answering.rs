@@ -416,6 +416,10 @@ fn library_status(
             &format!("node {} signed two histories: nothing more is taken from it", node.short()),
         );
     }
+    for node in &state.full {
+        let detail = "no more is kept of the changes of this node, which does not count here: others have to get them elsewhere";
+        error("", "carried", &format!("node {}: {detail}", node.short()));
+    }
     let figures = state.figures;
     let (files_here, bytes_here) = (
         figures.files.saturating_sub(figures.files_lacking),

@@ -145,8 +145,13 @@ impl Team {
 
     /// Starts one whose clock is ahead.
     pub(super) fn start_ahead(&self, letter: char, ahead: Duration) {
+        self.start_with(letter, "SWARM_TEST_CLOCK_AHEAD", &ahead.as_secs().to_string());
+    }
+
+    /// Starts one with a variable that tests alone set.
+    pub(super) fn start_with(&self, letter: char, variable: &str, value: &str) {
         let mut command = self.world.command(&args!["daemon", "--dir", self.path(&letter.to_string())]);
-        command.env("SWARM_TEST_CLOCK_AHEAD", ahead.as_secs().to_string());
+        command.env(variable, value);
         let process = Process::start(&mut command, b"");
         self.members[&letter].process.replace(Some(process));
         self.until("the daemon answers", || self.try_ask(letter, &json!({"request": "status"})).is_some());

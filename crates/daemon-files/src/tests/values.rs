@@ -249,7 +249,9 @@ fn libraries_and_subscriptions_say_all_of_it() {
         FileName::Libraries,
         r#"{"Lib 1": {"guid": "a"}}"#,
         |folder| format!("{:?}", folder.libraries()),
-        expect![[r#"[Library { name: "Lib 1", guid: Guid("a"), mounts: [], approvals: Approvals { delete: 1, moves: 1, bulk: None, bulk_approvals: 2, expiry_days: 14, refuse_by_one: false }, retention: Retention { days: None, count: None, bytes: None }, conflicts: None, role: None, limits: Limits { up: None, down: None }, scrub_days: 30, is_sealed: false, is_paused: false, priority: 0 }]"#]],
+        expect![[
+            r#"[Library { name: "Lib 1", guid: Guid("a"), mounts: [], approvals: Approvals { delete: 1, moves: 1, bulk: None, bulk_approvals: 2, expiry_days: 14, refuse_by_one: false }, retention: Retention { days: None, count: None, bytes: None }, conflicts: None, role: None, limits: Limits { up: None, down: None }, scrub_days: 30, is_sealed: false, is_paused: false, priority: 0 }]"#
+        ]],
     );
     let text = r#"[{"guid": "a", "localSyncDir": "../b", "include": ["*.mov"], "exclude": ["tmp/**"], "paused": true,
         "priority": 9, "limits": {"up": "8mbit"}}]"#;

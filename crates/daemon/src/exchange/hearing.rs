@@ -84,7 +84,11 @@ impl Exchange {
     /// Asks for commits that peers have and this node lacks: those of one author of one peer.
     pub(super) fn ask_around(&mut self, library: LibraryKey) {
         let Some(handle) = self.libraries.get(&library) else { return };
-        let (ours, now) = (handle.state.borrow().frontier.clone(), clock::moment());
+        let (ours, full) = {
+            let state = handle.state.borrow();
+            (state.frontier.clone(), state.full.clone())
+        };
+        let now = clock::moment();
         // What comes along with commits comes as fast as it can.
         let without_files = handle.limits.down.is_some();
         self.asked.retain(|_, (_, at)| now.duration_since(*at) < ASKED_TIMEOUT);
@@ -92,7 +96,9 @@ impl Exchange {
         for (number, linked) in &self.links {
             let may = self.may_give(*number, &library);
             let Some(standing) = linked.standing.get(&library).filter(|_| may) else { continue };
-            for after in ours.lacking(&standing.frontier) {
+            // Of those that do not count here no more is kept than fits.
+            let lacking = ours.lacking(&standing.frontier).into_iter();
+            for after in lacking.filter(|after| !full.contains(&after.author)) {
                 if let Entry::Vacant(free) = self.asked.entry((library, after.author)) {
                     free.insert((*number, now));
                     requests.entry(*number).or_default().push(after);

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Source;
 use swarm_library::wire::{Hello, ListedPeer, ListedUser, Message, Standing};
-use swarm_library::{Completion, Frontier, LibraryKey, Policy, Role, SignedLock};
+use swarm_library::{After, Completion, Frontier, LibraryKey, Policy, Role, SignedLock};
 use swarm_link::{Endpoint, QuicLink};
 use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -465,14 +465,19 @@ impl Exchange {
 
     fn publish(&mut self) {
         self.is_news = false;
+        let (me, access) = (self.start.endpoint.node_id(), &self.start.access);
         let states = self.links.values_mut().filter(|linked| linked.hello.is_some()).map(|linked| {
             let stats = linked.link.stats();
             (linked.peer.sent_len, linked.peer.received_len) = (stats.sent_len, stats.received_len);
             for (library, known) in &mut linked.peer.libraries {
                 let ours = self.libraries.get(library).map(|handle| handle.state.borrow());
                 let theirs = linked.standing.get(library).map(|standing| &standing.frontier);
+                // Of those that do not count, a node may keep less than another.
                 known.is_level = ours.zip(theirs).is_some_and(|(ours, theirs)| {
-                    ours.frontier.lacking(theirs).is_empty() && theirs.lacking(&ours.frontier).is_empty()
+                    let is_kept = |after: &After| !ours.full.contains(&after.author);
+                    let counts = |after: &After| after.author == me || access.is_trusted(&after.author);
+                    !ours.frontier.lacking(theirs).iter().any(is_kept)
+                        && !theirs.lacking(&ours.frontier).iter().any(counts)
                 });
             }
             linked.peer.clone()

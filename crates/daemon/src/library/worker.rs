@@ -23,6 +23,7 @@ use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ask::{Answer, Question};
+use super::carrying::Carrying;
 use super::error::LibraryError;
 use super::keys::LibraryKeys;
 use super::places::LibraryPlaces;
@@ -101,6 +102,8 @@ pub(crate) struct LibraryState {
     pub(crate) rotten: BTreeMap<TreePath, ContentHash>,
     /// Authors that signed two histories.
     pub(crate) equivocators: BTreeSet<NodeId>,
+    /// Authors that do not count, and of which no more is kept for others.
+    pub(crate) full: BTreeSet<NodeId>,
     pub(crate) is_scanned: bool,
 }
 
@@ -183,6 +186,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         keys: Arc::clone(&session.signer.keys),
         is_mirror: mirror_watch,
     };
+    let carrying = Carrying::of(session.book.carried_lens()?, carried_len_of_test());
     let mut worker = Worker {
         mounts: watch::Sender::new(session.settings.mounts.clone()),
         scrub_days: watch::Sender::new(session.settings.scrub_days),
@@ -205,6 +209,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         is_complete_look_due: true,
         has_new_votes: true,
         false_contents: BTreeSet::new(),
+        carrying,
     };
     let scrub = Scrub {
         index: handle.index_path.clone(),
@@ -251,6 +256,7 @@ struct Worker {
     has_new_votes: bool,
     /// What came and is not what its commit names: it is not asked for again before the next start.
     false_contents: BTreeSet<ContentHash>,
+    carrying: Carrying,
 }
 
 /// What a batch of inputs calls for.
@@ -492,6 +498,15 @@ impl Worker {
             );
             return Ok(());
         }
+        if !counts && !self.carrying.takes(author, commit.encoded_len() as u64) {
+            if self.known.full.insert(author) {
+                tracing::warn!(
+                    author = author.short(),
+                    "no more commits of an author that does not count here are kept"
+                );
+            }
+            return Ok(());
+        }
         let taken = self.session.take(commit, counts)?;
         due.pass |= taken.changed > 0 || taken.disputed > 0;
         due.tally |= taken.held > 0;
@@ -510,6 +525,8 @@ impl Worker {
             due.pass |= self.session.take_carried(author)? > 0;
         }
         due.tally = true;
+        self.carrying.forget(&authors);
+        self.known.full.clone_from(self.carrying.full());
         self.authors = authors;
         self.set_policy(due)?;
         self.look_after_keys(due)
@@ -837,6 +854,11 @@ const PLACES_MAX: usize = 10_000;
 const WANTED_AGAIN_MAX: usize = 1000;
 /// Authors that do not count and whose commits are carried for others: half of those that peers can be told of.
 const STRANGERS_CARRIED_MAX: usize = swarm_library::limits::AUTHORS_MAX / 2;
+/// Bytes of the commits of one author that are carried, if a test sets it: nobody signs a hundred megabytes for one.
+fn carried_len_of_test() -> Option<u64> {
+    std::env::var("SWARM_TEST_CARRIED_LEN").ok()?.parse().ok()
+}
+
 /// The figures of half a million files take some 50 ms.
 const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 /// Votes of one library.

@@ -188,6 +188,7 @@ impl Daemon {
             password: config.password.expose().to_owned(),
             name: host_name(),
             api: None,
+            reads_compressed: true,
         };
         let start = exchange::Start {
             endpoint: endpoint.clone(),

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod commands;
+mod compression;
 mod conflicts;
 mod deltas;
 mod elsewhere;

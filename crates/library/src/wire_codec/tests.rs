@@ -215,6 +215,7 @@ fn a_password_is_not_shown() {
         password: "secret".to_owned(),
         name: String::new(),
         api: None,
+        reads_compressed: false,
     };
     assert!(!format!("{:?}", Message::Hello(hello)).contains("secret"));
 }
@@ -295,7 +296,8 @@ fn lists() -> impl Strategy<Value = Message> {
 fn messages() -> impl Strategy<Value = Message> {
     let hello = (any::<[u32; 2]>(), texts(), texts(), texts(), addresses()).prop_map(
         |([major, minor], user, password, name, api)| {
-            Message::Hello(Hello { major, minor, user, password, name, api })
+            let reads_compressed = minor % 2 == 1;
+            Message::Hello(Hello { major, minor, user, password, name, api, reads_compressed })
         },
     );
     let after = (nodes(), 0..=SEQ_MAX).prop_map(|(author, seq)| After { author, seq });

@@ -41,7 +41,7 @@ mod schema;
 mod tests;
 
 pub use config::{Config, Tls};
-pub use edits::{ApprovalsChange, Followed, NewMount, NewPeer, NewSubscription};
+pub use edits::{ApprovalsChange, Followed, LimitsChange, NewMount, NewPeer, NewSubscription, RateChange};
 pub use error::{EditError, FileError, OpenError, Place, Warning};
 pub use file_name::{FileName, FileNameError};
 pub use files_local::LocalFile;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use swarm_core::base::{Category, NodeId};
+use swarm_core::base::{Category, NodeId, Rate};
 use swarm_library::{LibraryKey, Lock, SignedLock, Trust, Verdict};
 use swarm_mounts::MountKind;
 use swarm_sync::{ContentHash, RunId, TreePath};
@@ -404,6 +404,8 @@ fn library_status(
 ) -> LibraryStatus {
     let settings = running.settings();
     let guid = settings.guid.to_string();
+    let [limit_up, limit_down] =
+        [settings.limits.up, settings.limits.down].map(|limit| limit.map(|Rate(rate)| rate));
     let mounts = settings.mounts.iter().map(|mount| MountStatus {
         dir: mount.dir.to_string_lossy().into_owned(),
         libpath: mount.libpath.as_ref().map_or_else(|| "/".to_owned(), |path| format!("/{}", path.as_str())),
@@ -424,6 +426,9 @@ fn library_status(
                 state,
                 mounts,
                 activity: why.clone(),
+                limit_up,
+                limit_down,
+                scrub_days: settings.scrub_days,
                 ..LibraryStatus::default()
             };
         }
@@ -465,6 +470,10 @@ fn library_status(
             &format!("node {} signed two histories: nothing more is taken from it", node.short()),
         );
     }
+    for node in &state.full {
+        let detail = "no more is kept of the changes of this node, which does not count here: others have to get them elsewhere";
+        error("", "carried", &format!("node {}: {detail}", node.short()));
+    }
     let figures = state.figures;
     let (files_here, bytes_here) = (
         figures.files.saturating_sub(figures.files_lacking),
@@ -503,6 +512,9 @@ fn library_status(
         policy_differences: policy_differences(key, state.policy, states),
         policy: Some(policy_status(&state)),
         locks: locks(desk, key),
+        limit_up,
+        limit_down,
+        scrub_days: settings.scrub_days,
     }
 }
 

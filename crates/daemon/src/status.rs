@@ -102,6 +102,15 @@ pub struct LibraryStatus {
     pub policy: Option<PolicyStatus>,
     /// Locks that hold: path, holder, seconds left, reason.
     pub locks: Vec<LockStatus>,
+    /// Bytes a second that go to others at most; nothing for no limit but that of all libraries.
+    #[serde(default)]
+    pub limit_up: Option<u64>,
+    /// The same from others.
+    #[serde(default)]
+    pub limit_down: Option<u64>,
+    /// Days after which all files on this disk are read again; zero if they are not.
+    #[serde(default)]
+    pub scrub_days: u32,
 }
 
 /// How many trusted peers, the author among them, must agree to what.

@@ -32,8 +32,8 @@ pub(super) use find::FindArgs;
 pub(super) use library::{
     ApprovalsArgs, ApproveArgs, AuthorCommand, AuthorUndoArgs, DaemonArgs, DaemonDir, LibraryArgs,
     LibraryCommand, LibraryCreateArgs, LibraryPolicyArgs, LibraryTreeArgs, ListArgs, LockArgs, PatternArgs,
-    PeerAddArgs, PeerArgs, PeerCommand, RefuseArgs, ShareArgs, SubscribeArgs, UnlockArgs, UserAddArgs,
-    UserArgs, UserCommand, UsersArgs, WithdrawArgs,
+    PeerAddArgs, PeerArgs, PeerCommand, RateArgs, RefuseArgs, ShareArgs, SubscribeArgs, UnlockArgs,
+    UserAddArgs, UserArgs, UserCommand, UsersArgs, WithdrawArgs,
 };
 pub(super) use limits::{DownLimitArgs, LimitArgs};
 pub(super) use manifest::{CreateArgs, ManifestCommand};

@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use super::super::args::{
     DaemonDir, Global, LibraryArgs, LibraryCommand, LibraryCreateArgs, LibraryPolicyArgs, LibraryTreeArgs,
-    ListArgs, PatternArgs,
+    ListArgs, PatternArgs, RateArgs,
 };
 use super::super::failure::Failure;
 use super::super::output;
@@ -37,6 +37,7 @@ pub(in super::super) fn run(command: LibraryCommand, global: &Global) -> Result<
             folder.set_priority(library.followed(), priority)?;
             Ok(())
         }
+        LibraryCommand::Limit { of, rates } => limit(&of, &rates, global),
         LibraryCommand::Policy(args) => policy(&args, global),
         LibraryCommand::Verify { of, json } => verify(&of, json, global),
         LibraryCommand::Select { of, patterns } => select(&of, &patterns, global),
@@ -253,6 +254,19 @@ fn set_paused(of: &LibraryArgs, paused: bool, global: &Global) -> Result<(), Fai
     let library = known(&folder, &of.library)?;
     folder.set_paused(library.followed(), paused)?;
     Ok(())
+}
+
+fn limit(of: &LibraryArgs, rates: &RateArgs, global: &Global) -> Result<(), Failure> {
+    let mut folder = files(&of.folder, global)?;
+    let library = known(&folder, &of.library)?;
+    let change = rates.change();
+    if !change.is_empty() {
+        folder.set_limits(library.followed(), &change)?;
+    }
+    let kept = folder.libraries().iter().find(|known| known.guid == library.guid).map(|known| known.limits);
+    let followed = folder.subscriptions().iter().find(|known| known.guid == library.guid);
+    let limits = kept.or(followed.map(|known| known.limits)).unwrap_or_default();
+    output::result(output::limits_text(limits.up, limits.down))
 }
 
 fn policy(args: &LibraryPolicyArgs, global: &Global) -> Result<(), Failure> {

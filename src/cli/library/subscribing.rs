@@ -12,7 +12,7 @@ use super::kept::SAME_INTERVAL;
 use super::{absolute, files, known, status_if_running, until_left, until_taken_over};
 use swarm_core::base::{Category, Shown};
 use swarm_daemon::Status;
-use swarm_daemon_files::{Guid, NewPeer, NewSubscription, Peer};
+use swarm_daemon_files::{Followed, Guid, NewPeer, NewSubscription, Peer};
 
 /// Follows a library. Who follows it already changes how.
 pub(in super::super) fn subscribe(args: &SubscribeArgs, global: &Global) -> Result<(), Failure> {
@@ -31,6 +31,7 @@ pub(in super::super) fn subscribe(args: &SubscribeArgs, global: &Global) -> Resu
         version_of: args.version_of.clone(),
     };
     let mut folder = files(&args.folder, global)?;
+    let rates = args.rates.change();
     let before = folder.subscriptions().iter().find(|known| known.guid == new.guid);
     match before {
         Some(before) if before.local_sync_dir.as_os_str() != new.local_sync_dir.as_str() => {
@@ -44,6 +45,9 @@ pub(in super::super) fn subscribe(args: &SubscribeArgs, global: &Global) -> Resu
         Some(_) => folder.change_subscription(&new)?,
         None => folder.add_subscription(&new)?,
     };
+    if !rates.is_empty() {
+        folder.set_limits(Followed::Subscription(&new.guid), &rates)?;
+    }
     if status.is_none() {
         output::note("the daemon does not run: the files come when it is started");
     }

@@ -16,8 +16,8 @@ pub(super) use bars::{FetchView, HashView};
 pub(super) use json::{Done, Json};
 pub(super) use library::{
     ProposalJson, TakenBackJson, authors_table, commits_text, daemon_screen, dispute_text, entries_table,
-    libraries_table, library_peers_table, library_screen, lock_line, path_text, policy_text, proposal_text,
-    proposed_users_table, taken_back_text, users_table, verified_text,
+    libraries_table, library_peers_table, library_screen, limits_text, lock_line, path_text, policy_text,
+    proposal_text, proposed_users_table, taken_back_text, users_table, verified_text,
 };
 pub(super) use lines::SeedView;
 pub(super) use log::start_log;

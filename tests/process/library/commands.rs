@@ -16,7 +16,7 @@ impl Team {
     }
 
     /// What a command prints, if it succeeds.
-    fn printed(&self, letter: char, args: Vec<std::ffi::OsString>) -> String {
+    pub(super) fn printed(&self, letter: char, args: Vec<std::ffi::OsString>) -> String {
         self.run(letter, args).expect_code(0).out.join("\n")
     }
 

@@ -62,6 +62,46 @@ fn records_of_an_untrusted_peer_are_ignored_until_it_is_trusted() {
     assert!(!team.is_there("a/lib/of b 2.txt"));
 }
 
+/// `b` is let in by `a` as a viewer, and does not count there.
+fn carried_at_a() -> Team {
+    let team = Team::new("ab");
+    trust(&team, "ab", 'a', "");
+    team.keep('a', &json!({}));
+    team.subscribe('b', &json!({}));
+    team.set('a', "users.json", &json!([{"user": "bob", "pass": "secret", "role": "viewer"}]));
+    let mut peers = json!([team.peer('a', true)]);
+    peers[0]["username"] = json!("bob");
+    peers[0]["password"] = json!("secret");
+    team.set('b', "peers.json", &peers);
+    team
+}
+
+#[test]
+fn of_an_author_that_does_not_count_no_more_is_kept_than_fits() {
+    let team = carried_at_a();
+    // Some commits of a file each.
+    team.start_with('a', "SWARM_TEST_CARRIED_LEN", "1500");
+    team.start('b');
+    team.write("a/lib/of a.txt", "a");
+    team.until_text("b", "of a.txt", "a");
+    for number in 0..10 {
+        team.write(&format!("b/lib/{number}"), "b");
+        team.until("it is signed", || team.library('b')["commits"].as_u64() >= Some(number + 2));
+    }
+    team.until("it is told", || team.status('a')["errors"].to_string().contains("carried"));
+    let kept = || team.library('a')["commits"].as_u64().expect("a number");
+    assert!((2..9).contains(&kept()), "{} commits", kept());
+    // What counts goes on, and a node that has less of a stranger is no reason to wait.
+    team.write("a/lib/later.txt", "later");
+    team.until_text("b", "later.txt", "later");
+    team.run('a', crate::support::args!["library", "sync", "Lib 1", "--wait"]).expect_code(0);
+    assert!(kept() < 10);
+    trust(&team, "ab", 'a', "b");
+    team.until_same("ab");
+    team.until("nothing is missing", || kept() == team.library('b')["commits"]);
+    assert_eq!(team.status('a')["errors"], json!([]));
+}
+
 /// `c` hears of `a`, which it trusts, only through `m`, which it does not trust; `m` has a mirror's role at both.
 #[test]
 fn signed_commits_of_a_trusted_author_come_through_a_mirror() {

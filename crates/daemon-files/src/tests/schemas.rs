@@ -74,6 +74,7 @@ fn the_schemas_describe_every_key() {
         library.priority
         library.retention
         library.role
+        library.scrub
         library.sealed
         limits.down
         limits.up
@@ -85,6 +86,7 @@ fn the_schemas_describe_every_key() {
         retention.bytes
         retention.count
         retention.days
+        scrub.days
         approvals.bulk
         approvals.bulkApprovals
         approvals.delete
@@ -96,6 +98,7 @@ fn the_schemas_describe_every_key() {
         retention.bytes
         retention.count
         retention.days
+        scrub.days
         subscription.approvals
         subscription.conflicts
         subscription.exclude
@@ -107,6 +110,7 @@ fn the_schemas_describe_every_key() {
         subscription.paused
         subscription.priority
         subscription.retention
+        subscription.scrub
         subscription.versionOf
         file.blake3
         file.length

@@ -3,6 +3,7 @@
 mod arrivals;
 mod ask;
 mod asked;
+mod carrying;
 mod digests;
 mod disputes;
 mod error;

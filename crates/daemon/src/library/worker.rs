@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::SigningKey;
+use swarm_daemon_files::Limits;
 use swarm_files::GatheredStore;
 use swarm_index::{LeftToDo, ProposalEnd, Stored, ViewFigures};
 use swarm_library::limits::GRANTS_MAX;
@@ -22,6 +23,7 @@ use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ask::{Answer, Question};
+use super::carrying::Carrying;
 use super::error::LibraryError;
 use super::keys::LibraryKeys;
 use super::places::LibraryPlaces;
@@ -109,6 +111,8 @@ pub(crate) struct LibraryState {
     pub(crate) rotten: BTreeMap<TreePath, ContentHash>,
     /// Authors that signed two histories.
     pub(crate) equivocators: BTreeSet<NodeId>,
+    /// Authors that do not count, and of which no more is kept for others.
+    pub(crate) full: BTreeSet<NodeId>,
     pub(crate) is_scanned: bool,
 }
 
@@ -134,6 +138,7 @@ pub(crate) struct LibraryHandle {
     pub(crate) state: watch::Receiver<LibraryState>,
     /// Contents of libraries with a greater one are fetched first.
     pub(crate) priority: i8,
+    pub(crate) limits: Limits,
     pub(crate) index_path: PathBuf,
     pub(crate) places: Arc<LibraryPlaces>,
     pub(crate) stop: Arc<AtomicBool>,
@@ -182,6 +187,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         inputs: inputs.clone(),
         state: state_watch,
         priority: session.settings.priority,
+        limits: session.settings.limits,
         index_path: session.index_path(),
         places: Arc::clone(&session.places),
         stop: Arc::clone(&stop),
@@ -189,8 +195,10 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         keys: Arc::clone(&session.signer.keys),
         is_mirror: mirror_watch,
     };
+    let carrying = Carrying::of(session.book.carried_lens()?, carried_len_of_test());
     let mut worker = Worker {
         mounts: watch::Sender::new(session.settings.mounts.clone()),
+        scrub_days: watch::Sender::new(session.settings.scrub_days),
         session,
         library,
         authors,
@@ -212,11 +220,13 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         has_new_votes: true,
         has_new_versions: true,
         false_contents: BTreeSet::new(),
+        carrying,
     };
     let scrub = Scrub {
         index: handle.index_path.clone(),
         folder: worker.session.folder.clone(),
         mounts: worker.mounts.subscribe(),
+        days: worker.scrub_days.subscribe(),
         stop: Arc::clone(&handle.stop),
         inputs: worker.hints.clone(),
     };
@@ -241,6 +251,7 @@ struct Worker {
     fetched: watch::Sender<Option<FetchedFolder>>,
     mirror: watch::Sender<bool>,
     mounts: watch::Sender<Vec<MountSpec>>,
+    scrub_days: watch::Sender<u32>,
     stop: Arc<AtomicBool>,
     watchers: Watchers,
     known: LibraryState,
@@ -260,6 +271,7 @@ struct Worker {
     has_new_versions: bool,
     /// What came and is not what its commit names: it is not asked for again before the next start.
     false_contents: BTreeSet<ContentHash>,
+    carrying: Carrying,
 }
 
 /// What a batch of inputs calls for.
@@ -457,6 +469,7 @@ impl Worker {
                 self.mirror.send_replace(self.session.settings.is_mirror);
                 self.look_after_keys(due)?;
                 self.mounts.send_replace(self.session.settings.mounts.clone());
+                self.scrub_days.send_replace(self.session.settings.scrub_days);
                 self.watch();
                 self.known.trouble = None;
                 due.tally = true;
@@ -508,6 +521,15 @@ impl Worker {
             );
             return Ok(());
         }
+        if !counts && !self.carrying.takes(author, commit.encoded_len() as u64) {
+            if self.known.full.insert(author) {
+                tracing::warn!(
+                    author = author.short(),
+                    "no more commits of an author that does not count here are kept"
+                );
+            }
+            return Ok(());
+        }
         let taken = self.session.take(commit, counts)?;
         self.has_new_versions |= counts;
         due.pass |= taken.changed > 0 || taken.disputed > 0;
@@ -527,6 +549,8 @@ impl Worker {
             due.pass |= self.session.take_carried(author)? > 0;
         }
         due.tally = true;
+        self.carrying.forget(&authors);
+        self.known.full.clone_from(self.carrying.full());
         self.authors = authors;
         self.set_policy(due)?;
         self.look_after_keys(due)
@@ -891,6 +915,11 @@ const PLACES_MAX: usize = 10_000;
 const WANTED_AGAIN_MAX: usize = 1000;
 /// Authors that do not count and whose commits are carried for others: half of those that peers can be told of.
 const STRANGERS_CARRIED_MAX: usize = swarm_library::limits::AUTHORS_MAX / 2;
+/// Bytes of the commits of one author that are carried, if a test sets it: nobody signs a hundred megabytes for one.
+fn carried_len_of_test() -> Option<u64> {
+    std::env::var("SWARM_TEST_CARRIED_LEN").ok()?.parse().ok()
+}
+
 /// The figures of half a million files take some 50 ms.
 const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 /// Votes of one library.

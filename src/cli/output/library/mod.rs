@@ -8,7 +8,7 @@ mod tables;
 
 pub(in crate::cli) use json::{ProposalJson, TakenBackJson};
 pub(in crate::cli) use path::{dispute_text, path_text};
-pub(in crate::cli) use status::{daemon_screen, library_screen, lock_line};
+pub(in crate::cli) use status::{daemon_screen, library_screen, limits_text, lock_line};
 pub(in crate::cli) use tables::{
     authors_table, commits_text, entries_table, libraries_table, library_peers_table, policy_text,
     proposal_text, proposed_users_table, taken_back_text, users_table, verified_text,

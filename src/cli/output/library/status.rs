@@ -66,6 +66,16 @@ pub(in crate::cli) fn library_screen(library: &LibraryStatus, status: &Status) -
         });
         screen += &lines(rows);
     }
+    if library.limit_up.is_some() || library.limit_down.is_some() {
+        let [up, down] = [library.limit_up, library.limit_down].map(|limit| limit.map(Rate));
+        let _ = writeln!(screen, "limits  {}", limits_text(up, down));
+    }
+    let _ = match library.scrub_days {
+        0 => writeln!(screen, "scrub   off: `swarm library verify` reads all files again"),
+        days => {
+            writeln!(screen, "scrub   all files are read again every {}", text::count(days as usize, "day"))
+        }
+    };
     screen += &lines(of_library(library));
     let errors = status.errors.iter().filter(|error| error.guid == library.guid);
     screen += &lines(errors.map(|error| error_line(error, &library.name)));
@@ -77,6 +87,12 @@ pub(in crate::cli) fn library_screen(library: &LibraryStatus, status: &Status) -
         }
     }
     screen
+}
+
+/// The limits of a library in one line.
+pub(in crate::cli) fn limits_text(up: Option<Rate>, down: Option<Rate>) -> String {
+    let word = |rate: Option<Rate>| rate.map_or_else(|| "no limit".to_owned(), |rate| rate.to_string());
+    format!("up {}, down {}", word(up), word(down))
 }
 
 /// What somebody has to see to.

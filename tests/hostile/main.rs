@@ -11,6 +11,7 @@ mod chunks;
 mod coordinator;
 mod floods;
 mod frames;
+mod http;
 mod library;
 mod manifests;
 mod silence;

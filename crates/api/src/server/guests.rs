@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 use crate::limits::CONNECTIONS_MAX;
 
 /// The connections there are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Guests {
     all: Mutex<All>,
+    most: usize,
 }
 
 #[derive(Debug, Default)]
@@ -32,12 +33,25 @@ struct Place {
     guests: Arc<Guests>,
 }
 
+impl Default for Guests {
+    /// With as many places as the process has descriptors for, beside its files and links.
+    fn default() -> Self {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let share = limit.map_or(CONNECTIONS_MAX as u64, |limit| limit / SHARE_OF_DESCRIPTORS);
+        Self::of(usize::try_from(share).unwrap_or(CONNECTIONS_MAX).clamp(1, CONNECTIONS_MAX))
+    }
+}
+
 impl Guests {
+    fn of(most: usize) -> Self {
+        Self { all: Mutex::default(), most }
+    }
+
     /// A new connection; it may cost another one its place.
     pub(crate) fn came(self: &Arc<Self>) -> Connection {
         let token = CancellationToken::new();
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        while all.strangers.len() + all.known.len() >= CONNECTIONS_MAX {
+        while all.strangers.len() + all.known.len() >= self.most {
             let gone = all.strangers.pop_first().or_else(|| all.known.pop_first());
             let Some((_, gone)) = gone else { break };
             gone.cancel();
@@ -72,14 +86,17 @@ impl Drop for Place {
     }
 }
 
+/// Connections have a quarter of the descriptors: a program that opened a thousand sockets would otherwise keep this one from its own files.
+const SHARE_OF_DESCRIPTORS: u64 = 4;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_oldest_stranger_gives_way_before_one_that_is_known() {
-        let guests = Arc::new(Guests::default());
-        let connections: Vec<Connection> = (0..CONNECTIONS_MAX).map(|_| guests.came()).collect();
+        let guests = Arc::new(Guests::of(100));
+        let connections: Vec<Connection> = (0..100).map(|_| guests.came()).collect();
         connections[0].is_known();
         let _new = guests.came();
         let gone: Vec<bool> = connections[..3].iter().map(|known| known.token().is_cancelled()).collect();

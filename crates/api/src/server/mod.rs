@@ -124,7 +124,11 @@ impl Server {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let is_open = is_tls.0 || from.ip().is_loopback() || self.app.known().allows_plain;
         let router = self.router.clone();
+        // Readers of heads have their own clock only once it is known which version of HTTP a client speaks.
+        let asked = CancellationToken::new();
+        let first = asked.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
+            first.cancel();
             let router = router.clone();
             request.extensions_mut().insert(ConnectInfo(from));
             request.extensions_mut().insert(is_tls);
@@ -136,8 +140,14 @@ impl Server {
         let builder = builder();
         let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(served);
+        let asked_nothing = async {
+            if timeout(HEAD_TIMEOUT, asked.cancelled()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
         let ended = tokio::select! {
             ended = served.as_mut() => ended,
+            () = asked_nothing => return,
             () = ending.cancelled() => {
                 served.as_mut().graceful_shutdown();
                 match timeout(LAST_ANSWERS, served).await {

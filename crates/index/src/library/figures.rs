@@ -94,4 +94,8 @@ const LACKING: &str = "SELECT count(*), coalesce(sum(remote.len), 0)
 const TO_DELETE: &str = "SELECT count(*), 0 FROM open
     JOIN base ON base.path = open.path JOIN local ON local.path = open.path LEFT JOIN remote ON remote.path = open.path
     WHERE remote.path IS NULL";
-const DISPUTED: &str = "SELECT count(DISTINCT path), 0 FROM heads WHERE is_winner = 0";
+/// The same made twice is no dispute.
+const DISPUTED: &str =
+    "SELECT count(DISTINCT lost.path), 0 FROM heads AS lost JOIN heads AS won ON won.path = lost.path
+    WHERE lost.is_winner = 0 AND won.is_winner = 1
+        AND (lost.kind IS NOT won.kind OR lost.content IS NOT won.content)";

@@ -22,7 +22,7 @@ class List extends HTMLElement {
   onPick = () => {};
   /** Enter. @type {(index: number) => void} */
   onOpen = () => {};
-  /** The End key, before the active row moves: rows may be unknown yet. */
+  /** The End key: the last rows may be unknown yet. */
   onEnd = () => {};
   /** Backspace: one level up. */
   onUp = () => {};
@@ -60,6 +60,8 @@ class List extends HTMLElement {
   activate(index) {
     this.#active = Math.max(0, Math.min(this.count - 1, index));
     const top = this.#active * this.rowHeight;
+    // The room for new rows must be there before the list is scrolled to them.
+    this.#body.style.height = `${this.count * this.rowHeight}px`;
     if (top < this.scrollTop) this.scrollTop = top;
     else if (top + this.rowHeight > this.scrollTop + this.clientHeight) this.scrollTop = top + this.rowHeight - this.clientHeight;
     this.#queue();
@@ -111,11 +113,11 @@ class List extends HTMLElement {
     const page = Math.max(1, Math.floor(this.clientHeight / this.rowHeight) - 1);
     /** @type {Record<string, number>} */
     const moves = {
-      ArrowDown: this.#active + 1, ArrowUp: this.#active - 1, PageDown: this.#active + page, PageUp: this.#active - page, Home: 0, End: this.count - 1,
+      ArrowDown: this.#active + 1, ArrowUp: this.#active - 1, PageDown: this.#active + page, PageUp: this.#active - page, Home: 0,
     };
-    if (event.key === "End") this.onEnd();
     if (event.key in moves) this.activate(moves[event.key]);
     else if (event.key === "Enter") this.onOpen(this.#active);
+    else if (event.key === "End") this.onEnd();
     else if (event.key === "Backspace") this.onUp();
     else if (event.key === " ") this.onPick(this.#active);
     else return;

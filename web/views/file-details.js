@@ -124,7 +124,7 @@ export class Details {
     return h("dl.facts", null,
       entry.kind === "file" && fact(t("files.column.len"), h("span", { title: `${entry.len} B` }, bytes(entry.len)), "num"),
       entry.modified_ns > 0 && fact(t("files.column.modified_ns"), dateTime(entry.modified_ns / 1e6)),
-      fact(t("files.made_by"), who(entry.author)),
+      fact(t("files.made_by"), who(entry.author || this.why?.versions.find((each) => each.wins)?.author || "")),
       fact(t("files.path"), name(this.path), "wide"),
       entry.blake3 && fact("BLAKE3", h("code.hash", null, entry.blake3), "wide"),
       entry.sha256 && fact("SHA-256", h("code.hash", null, entry.sha256), "wide"));

@@ -67,7 +67,7 @@ class Files {
   /** Shows a folder anew when the library got commits, without moving what is in sight. */
   onStatus() {
     const commits = library(this.guid)?.commits;
-    if (commits === this.commits || this.listing.isLoading) return;
+    if (commits === this.commits || this.listing.loading) return;
     this.commits = commits;
     if (this.listing.fetched.length <= 1000) this.reload();
   }
@@ -87,6 +87,14 @@ class Files {
     this.picked = -1;
     this.list?.toTop();
     state.redraw();
+  }
+
+  /** Where rows are still to come, all are fetched first. */
+  async toEnd() {
+    if (!this.listing.isWhole) await this.listing.want(Infinity);
+    if (!this.list) return;
+    this.list.count = this.listing.count;
+    this.list.activate(Infinity);
   }
 
   /** A press on a folder opens it; on a file it shows what is known of it. @param {number} index */
@@ -193,7 +201,7 @@ class Files {
         own: true, id: "files-list", "aria-label": t("files.list"), ref: (/** @type {any} */ el) => { this.list = el; },
         ".count": listing.count, ".picked": this.picked, ".row": (/** @type {number} */ index) => this.row(index),
         ".onSeen": (/** @type {number} */ _first, /** @type {number} */ last) => { if (last + ROWS_AHEAD > listing.fetched.length && !listing.isWhole) void listing.want(last + ROWS_AHEAD); },
-        ".onEnd": () => this.listing.isWhole ? null : this.listing.want(Infinity).then(() => this.list?.activate(Infinity)), ".onUp": () => this.place && state.go(filesHash(this.guid, this.place.split("/").slice(0, -1).join("/"))),
+        ".onEnd": () => void this.toEnd(), ".onUp": () => this.place && state.go(filesHash(this.guid, this.place.split("/").slice(0, -1).join("/"))),
         ".onPress": (/** @type {number} */ index) => this.press(index), ".onPick": (/** @type {number} */ index) => this.pick(index), ".onOpen": (/** @type {number} */ index) => this.openRow(index),
         ".version": `${this.version} ${state.statusAt} ${document.documentElement.lang}`,
       }),

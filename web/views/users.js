@@ -67,8 +67,7 @@ class Users {
     return h("ul.card.line-list", null, users.map((each) => h("li", { key: each.user },
       avatar(each.user),
       h("div.line-text", null, h("strong", null, name(each.user), each.user === state.me?.user && h("span.tag", null, t("users.you"))),
-        h("span.hint", null, Object.entries(each.libraries).map(([id, role], index) => [index ? ", " : "", name(library(id)?.name ?? id), ": ", t(`role.${role}`)]))),
-      each.role && h("span.pill.quiet", null, t(`role.${each.role}`)),
+        h("span.hint", null, each.role && t(`role.${each.role}`), each.role && Object.keys(each.libraries).length > 0 && " · ", Object.entries(each.libraries).map(([id, role], index) => [index ? ", " : "", name(library(id)?.name ?? id), ": ", t(`role.${role}`)]))),
       h("button.button.small", { type: "button", onClick: () => this.change(each), "aria-label": t("users.change.label", { user: plainName(each.user) }) }, t("users.change")),
       h("button.icon-button", {
         type: "button", "aria-label": t("users.remove.label", { user: plainName(each.user) }), onClick: () => this.removeUser(each),

@@ -13,7 +13,7 @@ FUZZ_LEN_MAX ?= 1024
 FUZZ_FLAGS ?=
 FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 
-.PHONY: test test-long install fmt clippy wasm unit net docs deny book reference worlds bench bench-compare bench-sync fuzz demo clean
+.PHONY: test test-long install fmt clippy wasm unit net api-test docs deny book reference worlds bench bench-compare bench-sync fuzz demo clean
 
 # Building takes the most time here; of the tests, those in tests/process take five minutes, and those in tests/hostile two.
 test: fmt clippy wasm unit docs deny
@@ -50,6 +50,11 @@ unit:
 # The tests on network namespaces alone, long ones too, with their figures; fails where they cannot run.
 net:
 	SWARM_NET_TESTS=required $(CARGO) test --workspace --locked --test net
+
+# A daemon beside its OpenAPI document, for minutes: validated, and asked by schemathesis, which pip gets into target/api-test.
+api-test:
+	$(CARGO) build --workspace --locked --bin swarm
+	tests/api/run.sh target/debug/swarm
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked

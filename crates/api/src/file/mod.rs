@@ -29,6 +29,7 @@ pub(crate) use zipping::{__path_zip, zip};
 
 /// How a file is given.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct FileQuery {
     /// To be stored, and not shown.
     download: Option<String>,

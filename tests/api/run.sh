@@ -55,7 +55,7 @@ curl -sf "$base/api/openapi.json" >"$root/openapi.json" || exit 1
 checks="not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,unsupported_method"
 ask() {
     timeout --foreground "$((seconds + 60))" "$venv/bin/schemathesis" run "$root/openapi.json" --url "$base" \
-        --checks "$checks" --request-timeout 20 --suppress-health-check all --seed 1 --max-failures 20 --workers 2 "$@"
+        --checks "$checks" --request-timeout 20 --suppress-health-check all --seed 1 --max-failures 20 --workers 1 "$@"
 }
 # Events do not end. Logins that fail cost a wait for this address, so those are asked last, and fewer.
 basic=$(printf 'adam:of the admin' | base64)

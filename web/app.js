@@ -3,10 +3,10 @@
 import { get, session } from "./parts/api.js";
 import { h, icon, render } from "./parts/dom.js";
 import { openDialog } from "./parts/dialog.js";
-import { ago, duration, name } from "./parts/format.js";
+import { duration, name } from "./parts/format.js";
 import { LANGUAGES, language, preferred, speak, t } from "./parts/i18n.js";
 import { Live } from "./parts/live.js";
-import { can, state, takeStatus } from "./parts/state.js";
+import { can, restoreRates, state, storeRates, takeStatus } from "./parts/state.js";
 import { applyTheme, setTheme, theme } from "./parts/theme.js";
 
 /** @typedef {{draw: () => Child, close?: () => void, onStatus?: () => void}} View */
@@ -32,6 +32,10 @@ const MENU = [
   ["changes", "changes"], ["users", "users"], ["settings", "settings"],
 ];
 const IN_TAB_BAR = 3;
+const RELOAD_MS = 3000;
+const POLL_MS = 5000;
+/** Remembers that this browser logged in: then what the first view needs is asked for at once. */
+const HAS_SESSION = "swarm.session";
 
 /** @type {View | null} */
 let view = null;
@@ -41,6 +45,7 @@ let openedFor = "";
 /** Where a login goes on. */
 let returnTo = "";
 let isQueued = false;
+let pollTimer = 0;
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 
@@ -51,13 +56,23 @@ const live = new Live({
   },
   onGap: () => void catchUp(),
   onState: (link) => {
-    const isBack = link.kind === "live" && state.link.kind !== "live";
+    const isBack = link.kind === "live" && ["lost", "retrying"].includes(state.link.kind);
     state.link = link;
-    if (isBack && state.statusAt) void catchUp();
+    if (isBack) void catchUp();
     redraw();
   },
   onEnded: endSession,
+  onForbidden: poll,
 });
+
+/** Guests of single libraries get no events: they ask now and then. */
+async function poll() {
+  clearTimeout(pollTimer);
+  if (!state.me) return;
+  state.link = { kind: "live" };
+  await catchUp();
+  pollTimer = setTimeout(poll, POLL_MS);
+}
 
 /** Draws once before the next frame, however often it is called. */
 function redraw() {
@@ -111,7 +126,7 @@ function sidebar() {
       linkState(),
       h("div.foot-row", null, themeSwitch(), languageSwitch()),
       h("div.user-row", null, h("span.avatar", { "aria-hidden": "true" }, [...(state.me?.user ?? "")][0]?.toUpperCase()),
-        h("span.user-name", null, name(state.me?.user ?? ""), h("small", null, t(`role.${state.me?.role}`))),
+        h("span.user-name", null, name(state.me?.user ?? ""), h("small", null, t(state.me?.role ? `role.${state.me.role}` : "role.guest"))),
         h("button.icon-button", { type: "button", "aria-label": t("action.logout"), title: t("action.logout"), onClick: logout }, icon("out")))));
 }
 
@@ -165,7 +180,7 @@ function banner() {
   if (state.link.kind === "live" || state.link.kind === "connecting") return null;
   const left = state.link.kind === "lost" ? Math.max(0, Math.ceil((state.link.retryAt - Date.now()) / 1000)) : 0;
   return h("div.banner", { role: "alert" }, icon("offline"),
-    h("span", null, t("link.lost"), " ", state.statusAt ? h("span.banner-age", null, t("link.age", { age: ago(state.statusAt) })) : null),
+    h("span", null, t("link.lost"), " ", h("span.banner-age", null, t("link.age", { age: duration(Math.round((Date.now() - (live.heardAt || state.statusAt)) / 1000)) }))),
     h("span.banner-retry", null, left > 0 ? t("link.retry_in", { time: duration(left) }) : t("link.retrying")),
     h("button.button.small", { type: "button", onClick: () => live.start() }, t("link.retry_now")));
 }
@@ -179,7 +194,7 @@ function themeSwitch() {
 
 function languageSwitch() {
   return h("div.language", { role: "group", "aria-label": t("language.label") }, LANGUAGES.map((each) =>
-    h("button", { type: "button", lang: each, "aria-pressed": each === language, onClick: () => changeLanguage(each), "aria-label": t(`language.${each}`) }, each.toUpperCase())));
+    h("button", { type: "button", lang: each, "aria-pressed": each === language, onClick: () => changeLanguage(each), title: t(`language.${each}`) }, each.toUpperCase())));
 }
 
 /** @param {string} wanted */
@@ -198,18 +213,23 @@ async function logout() {
 function endSession() {
   live.close();
   if (state.me) returnTo = location.hash;
+  localStorage.removeItem(HAS_SESSION);
   state.me = null;
   state.status = null;
   state.statusAt = 0;
   void show("login", [], new URLSearchParams());
 }
 
-/** @param {Me | {user: string, csrf: string}} answer of a login */
-async function begin(answer) {
-  session.csrf = answer.csrf;
-  state.me = await get("me");
-  session.csrf = state.me?.csrf ?? answer.csrf;
-  const [node, status] = await Promise.all([get("node"), get("status")]);
+/** Guests of single libraries may not see the node. @returns {Promise<[Me, NodeInfo | null, Status]>} */
+function askFirst() {
+  return Promise.all([get("me", { quiet: true }), get("node", { quiet: true }).catch((problem) => (problem.status === 403 ? null : Promise.reject(problem))), get("status", { quiet: true })]);
+}
+
+/** @param {[Me, NodeInfo | null, Status]} first */
+async function begin([me, node, status]) {
+  localStorage.setItem(HAS_SESSION, "1");
+  session.csrf = me.csrf;
+  state.me = me;
   state.node = node;
   takeStatus(status);
   void refreshProposed();
@@ -263,6 +283,7 @@ async function show(wanted, path, query) {
   const purpose = JSON.stringify([wanted, path, query.toString()]);
   if (purpose === openedFor && view) return redraw();
   const isOther = wanted !== viewName;
+  const isFirst = openedFor === "";
   openedFor = purpose;
   const module = await VIEWS[wanted]();
   if (openedFor !== purpose) return;
@@ -270,28 +291,66 @@ async function show(wanted, path, query) {
   viewName = wanted;
   view = module.open(path, query);
   draw();
-  if (isOther) arrive();
+  if (isOther) arrive(isFirst);
 }
 
-/** A new view begins at its top, and readers of the screen hear its name. */
-function arrive() {
+/** A new view begins at its top, and readers of the screen hear its name. The first one leaves the focus where the browser put it.
+ * @param {boolean} isFirst */
+function arrive(isFirst) {
   window.scrollTo(0, 0);
-  if (document.activeElement === document.body || document.activeElement?.closest("nav")) root.querySelector("h1")?.focus({ preventScroll: true });
+  const asked = /** @type {HTMLElement | null} */ (root.querySelector("main [data-focus]"));
+  if (asked) asked.focus();
+  else if (isFirst) return;
+  else if (document.activeElement === document.body || document.activeElement?.closest("nav")) root.querySelector("h1")?.focus({ preventScroll: true });
 }
 
 async function start() {
   applyTheme();
   state.redraw = redraw;
   session.ended = endSession;
+  restoreRates();
+  addEventListener("pagehide", storeRates);
+  addEventListener("keydown", searchBySlash);
   addEventListener("hashchange", () => void route());
-  addEventListener("swarm-login", (event) => void begin(/** @type {CustomEvent} */ (event).detail));
+  addEventListener("swarm-login", () => void askFirst().then(begin, endSession));
   // The age of what is shown, the countdown and the graphs move on without events.
   setInterval(redraw, 1000);
-  const [me] = await Promise.all([get("me", { quiet: true }).catch((problem) => problem), speak(preferred())]);
-  if ("csrf" in me) return begin(me);
+  let isUnreachable = false;
+  const finding = findSession().catch((problem) => {
+    isUnreachable = problem.status === 0;
+    return null;
+  });
+  const [first] = await Promise.all([finding, speak(preferred())]);
+  if (first) return begin(first);
+  if (isUnreachable) return wait();
+  localStorage.removeItem(HAS_SESSION);
   returnTo = location.hash.startsWith("#/") ? location.hash : "";
-  if (me.status === 0) return void setTimeout(() => location.reload(), 3000);
   await route();
+}
+
+/** Says that the daemon does not answer, and tries again. */
+function wait() {
+  render(root, h("main.outside-main", null, h("p.trouble.warn", { role: "alert" }, icon("offline"), h("span", null, t("error.unreachable")))));
+  setTimeout(() => location.reload(), RELOAD_MS);
+}
+
+/** The slash goes to the search of the view. @param {KeyboardEvent} event */
+function searchBySlash(event) {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || /** @type {HTMLElement} */ (event.target).closest("input, textarea, select, dialog")) return;
+  const field = /** @type {HTMLElement | null} */ (root.querySelector("input[type=search]"));
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+}
+
+/** What the first view needs, or null without a session. `GET setup` may tell who is logged in: a 401 would stand in the browser's console as an error.
+ * @returns {Promise<[Me, NodeInfo | null, Status] | null>} */
+async function findSession() {
+  if (localStorage.getItem(HAS_SESSION)) return askFirst();
+  const { needed, user } = await get("setup", { quiet: true });
+  if (needed || user === null) return null;
+  if (user === undefined) await get("me", { quiet: true });
+  return askFirst();
 }
 
 void start();

@@ -22,6 +22,9 @@ use swarm_engine::ContentSnapshot;
 use swarm_files::{IndexOptions, free_len, scan};
 
 pub(super) async fn run(args: DemoArgs, _global: &Global) -> Result<(), Failure> {
+    if args.team {
+        return super::demo_team::run(&args.dir.unwrap_or_else(std::env::temp_dir)).await;
+    }
     let mut interrupts = Interrupts::catch()?;
     let is_interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&is_interrupted);

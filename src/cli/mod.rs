@@ -21,6 +21,7 @@ mod aggregate;
 mod cert;
 mod coordinator;
 mod demo;
+mod demo_team;
 mod fetch;
 mod join;
 mod manifest;
@@ -64,6 +65,9 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return output::parsed(&error),
     };
     let wants_json = args.command.wants_json();
+    if let Some(dir) = &args.daemon_dir {
+        output::name_folder(dir);
+    }
     match args.command {
         // A node's log is as its configuration says.
         Command::Node(_) | Command::Aggregate(_) | Command::Daemon(_) => {}

@@ -50,6 +50,9 @@ until curl -sf -u "adam:of the admin" "$base/files?guid=jdfhdhdbe484746" 2>/dev/
 done
 curl -sf "$base/api/openapi.json" >"$root/openapi.json" || exit 1
 
+venv=$(realpath "$venv")
+# It leaves what it found in the folder where it runs.
+cd "$root" || exit 1
 "$venv/bin/openapi-spec-validator" "$root/openapi.json" || exit 1
 
 checks="not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,unsupported_method"

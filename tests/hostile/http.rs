@@ -67,6 +67,7 @@ impl Victim {
     }
 
     /// The honest client was served meanwhile and is now; the daemon holds no more than `mib` above what it held at rest.
+    #[expect(clippy::print_stderr, reason = "what a case costs is told")]
     fn passes(self, case: &str, mib: u64) {
         let before = self.honest.answers.load(Ordering::Relaxed);
         self.honest.wait_for(before + 5);

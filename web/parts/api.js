@@ -78,7 +78,7 @@ export function upload(guid, path, file, options) {
     request.onload = () => {
       if (request.status < 300) resolve(undefined);
       else if (request.status === 401) session.ended();
-      reject(new Problem(request.status, detailOf(request), request.status === 412 ? "exists" : "other"));
+      reject(new Problem(request.status, detailOf(request), request.status === 412 || request.status === 409 ? "exists" : "other"));
     };
     request.onerror = () => reject(new Problem(0, t("error.unreachable"), "interrupted"));
     request.onabort = () => reject(new Problem(0, t("files.upload.stopped"), "interrupted"));

@@ -101,7 +101,8 @@ function setProps(el, old, next) {
 /** @param {any} el @param {string} name @param {any} old @param {any} value */
 function setProp(el, name, old, value) {
   if (SKIPPED.has(name)) return;
-  if (name.startsWith("on")) el[name.toLowerCase()] = value;
+  // A handler's value is dropped: `false` would stop what the browser does by itself.
+  if (name.startsWith("on")) el[name.toLowerCase()] = value ? (/** @type {Event} */ event) => void value(event) : null;
   else if (name.startsWith(".")) el[name.slice(1)] = value;
   else if (name === "style") setStyle(el, old ?? {}, value ?? {});
   else if (value === null || value === undefined || (value === false && !name.startsWith("aria-"))) el.removeAttribute(name);

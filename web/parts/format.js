@@ -1,7 +1,7 @@
 //! Numbers, times and names as people read them.
 
 import { h } from "./dom.js";
-import { language, t } from "./i18n.js";
+import { locale, t } from "./i18n.js";
 
 /** @param {number} n @param {string} lang @returns {string} */
 export function pluralOf(n, lang) {
@@ -19,7 +19,7 @@ export function bytes(len) {
     unit += 1;
   }
   const digits = unit === 0 || value >= 99.5 ? 0 : value >= 9.95 ? 1 : 2;
-  return `${value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits })}\u00a0${UNITS[unit]}`;
+  return `${value.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits })}\u00a0${UNITS[unit]}`;
 }
 
 /** @param {number} perSecond bytes */
@@ -29,14 +29,14 @@ export function rate(perSecond) {
 
 /** @param {number} value */
 export function number(value) {
-  return value.toLocaleString(language);
+  return value.toLocaleString(locale);
 }
 
 /** Never "100" for what is not whole: the daemon's text is cut, not rounded. @param {string} text as in "99.8" */
 export function percent(text) {
   if (text === "") return "";
   const value = Math.floor(Number(text) * 10) / 10;
-  return `${value.toLocaleString(language, { maximumFractionDigits: 1 })}\u00a0%`;
+  return `${value.toLocaleString(locale, { maximumFractionDigits: 1 })}\u00a0%`;
 }
 
 /** @param {number} seconds @returns {string} */
@@ -44,13 +44,13 @@ export function duration(seconds) {
   const steps = /** @type {const} */ ([["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]);
   const [unit, len] = steps.find(([, size]) => seconds >= size) ?? ["second", 1];
   const amount = Math.round(seconds / len);
-  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(amount);
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(amount);
 }
 
 /** @param {number} at_ms @param {number} [now] @returns {string} */
 export function ago(at_ms, now = Date.now()) {
   const seconds = Math.round((at_ms - now) / 1000);
-  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   const steps = /** @type {const} */ ([["day", 86400], ["hour", 3600], ["minute", 60]]);
   if (Math.abs(seconds) > 30 * 86400) return day(at_ms);
   const step = steps.find(([, size]) => Math.abs(seconds) >= size);
@@ -59,17 +59,17 @@ export function ago(at_ms, now = Date.now()) {
 
 /** @param {number} at_ms */
 export function day(at_ms) {
-  return new Date(at_ms).toLocaleDateString(language, { year: "numeric", month: "short", day: "numeric" });
+  return new Date(at_ms).toLocaleDateString(locale, { year: "numeric", month: "short", day: "numeric" });
 }
 
 /** @param {number} at_ms */
 export function dateTime(at_ms) {
-  return new Date(at_ms).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+  return new Date(at_ms).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** @param {number} at_ms */
 export function clock(at_ms) {
-  return new Date(at_ms).toLocaleTimeString(language, { timeStyle: "short" });
+  return new Date(at_ms).toLocaleTimeString(locale, { timeStyle: "short" });
 }
 
 // Control characters, marks that turn the direction of text, invisible spaces, tags and halves of pairs: with these a name shows other than it is.

@@ -8,6 +8,8 @@ const STORED = "swarm.language";
 /** @type {Record<string, string | Record<string, string>>} */
 let words = {};
 export let language = "en";
+/** As `language`, with the reader's country: it decides how dates are written. */
+export let locale = "en";
 
 /** @returns {string} */
 export function preferred() {
@@ -21,6 +23,7 @@ export async function speak(name, options = {}) {
   const answer = await fetch(`i18n/${name}.json`);
   words = await answer.json();
   language = name;
+  locale = navigator.languages.find((each) => each.toLowerCase().startsWith(name)) ?? name;
   document.documentElement.lang = name;
   if (options.keep) localStorage.setItem(STORED, name);
 }
@@ -38,7 +41,7 @@ export function tx(key, values) {
   return text.split(/\{(\w+)\}/).map((part, index) => {
     if (index % 2 === 0) return part;
     const value = values[part];
-    return typeof value === "number" ? value.toLocaleString(language) : value ?? "";
+    return typeof value === "number" ? value.toLocaleString(locale) : value ?? "";
   });
 }
 

@@ -16,10 +16,16 @@ class List extends HTMLElement {
   keyOf = (index) => index;
   /** Rows that came into sight. @type {(first: number, last: number) => void} */
   onSeen = () => {};
-  /** @type {(index: number) => void} */
+  /** A click. @type {(index: number) => void} */
+  onPress = () => {};
+  /** The space bar. @type {(index: number) => void} */
   onPick = () => {};
-  /** @type {(index: number) => void} */
+  /** Enter. @type {(index: number) => void} */
   onOpen = () => {};
+  /** The End key: the last rows may be unknown yet. */
+  onEnd = () => {};
+  /** Backspace: one level up. */
+  onUp = () => {};
   /** The chosen row, or -1. */
   picked = -1;
   #active = 0;
@@ -36,7 +42,6 @@ class List extends HTMLElement {
     this.addEventListener("scroll", () => this.#queue(), { passive: true });
     this.addEventListener("keydown", (event) => this.#onKey(event));
     this.addEventListener("click", (event) => this.#onClick(event));
-    this.addEventListener("dblclick", () => this.onOpen(this.#active));
     new ResizeObserver(() => this.#queue()).observe(this);
   }
 
@@ -55,6 +60,8 @@ class List extends HTMLElement {
   activate(index) {
     this.#active = Math.max(0, Math.min(this.count - 1, index));
     const top = this.#active * this.rowHeight;
+    // The room for new rows must be there before the list is scrolled to them.
+    this.#body.style.height = `${this.count * this.rowHeight}px`;
     if (top < this.scrollTop) this.scrollTop = top;
     else if (top + this.rowHeight > this.scrollTop + this.clientHeight) this.scrollTop = top + this.rowHeight - this.clientHeight;
     this.#queue();
@@ -97,7 +104,7 @@ class List extends HTMLElement {
     const row = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[data-index]"));
     if (!row) return;
     this.#active = Number(row.dataset.index);
-    this.onPick(this.#active);
+    this.onPress(this.#active);
     this.#queue();
   }
 
@@ -106,10 +113,12 @@ class List extends HTMLElement {
     const page = Math.max(1, Math.floor(this.clientHeight / this.rowHeight) - 1);
     /** @type {Record<string, number>} */
     const moves = {
-      ArrowDown: this.#active + 1, ArrowUp: this.#active - 1, PageDown: this.#active + page, PageUp: this.#active - page, Home: 0, End: this.count - 1,
+      ArrowDown: this.#active + 1, ArrowUp: this.#active - 1, PageDown: this.#active + page, PageUp: this.#active - page, Home: 0,
     };
     if (event.key in moves) this.activate(moves[event.key]);
     else if (event.key === "Enter") this.onOpen(this.#active);
+    else if (event.key === "End") this.onEnd();
+    else if (event.key === "Backspace") this.onUp();
     else if (event.key === " ") this.onPick(this.#active);
     else return;
     event.preventDefault();

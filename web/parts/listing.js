@@ -23,7 +23,8 @@ export class Listing {
     /** @type {{key: SortKey, isDown: boolean}} */
     this.sort = { key: "name", isDown: false };
     this.wanted = 1;
-    this.isLoading = false;
+    /** @type {Promise<void> | null} while pages are fetched */
+    this.loading = null;
     this.isClosed = false;
   }
 
@@ -37,13 +38,21 @@ export class Listing {
     return this.next === null;
   }
 
-  /** Fetches until there are so many rows. @param {number} rows */
-  async want(rows) {
+  /** Fetches until there are so many rows. @param {number} rows @returns {Promise<void>} */
+  want(rows) {
     this.wanted = Math.max(this.wanted, rows);
-    if (this.isLoading) return;
-    this.isLoading = true;
-    while (!this.isClosed && this.next !== null && this.fetched.length < this.wanted && !this.trouble) await this.#fetchPage();
-    this.isLoading = false;
+    if (!this.#lacks()) return Promise.resolve();
+    this.loading ??= this.#load();
+    return this.loading;
+  }
+
+  #lacks() {
+    return !this.isClosed && this.next !== null && this.fetched.length < this.wanted && !this.trouble;
+  }
+
+  async #load() {
+    while (this.#lacks()) await this.#fetchPage();
+    this.loading = null;
     if (!this.isClosed) this.what.onChange();
   }
 

@@ -8,11 +8,13 @@ const RETRY_SECONDS = [1, 2, 4, 8, 15];
 const SILENCE_MS = 40_000;
 
 export class Live {
-  /** @param {{onStatus: (status: Status) => void, onGap: () => void, onState: (state: LinkState) => void, onEnded: () => void}} told */
+  /** @param {{onStatus: (status: Status) => void, onGap: () => void, onState: (state: LinkState) => void, onEnded: () => void, onForbidden: () => void}} told */
   constructor(told) {
     this.told = told;
     this.lastId = "";
     this.failures = 0;
+    /** When the daemon was heard last, in milliseconds. */
+    this.heardAt = 0;
     /** @type {AbortController | null} */
     this.stop = null;
     this.timer = 0;
@@ -37,9 +39,10 @@ export class Live {
     this.told.onState({ kind: this.failures ? "retrying" : "connecting" });
     try {
       const headers = this.lastId ? { "Last-Event-ID": this.lastId } : undefined;
-      this.heard(stop);
+      this.watch(stop);
       const answer = await fetch(`${BASE}/events`, { headers, signal: stop.signal, credentials: "same-origin", cache: "no-store" });
       if (answer.status === 401) return this.told.onEnded();
+      if (answer.status === 403) return this.told.onForbidden();
       if (!answer.ok || !answer.body) throw new Error(String(answer.status));
       this.failures = 0;
       this.told.onState({ kind: "live" });
@@ -57,7 +60,8 @@ export class Live {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      this.heard(stop);
+      this.heardAt = Date.now();
+      this.watch(stop);
       text = (text + decoder.decode(value, { stream: true })).replaceAll("\r", "");
       const events = text.split("\n\n");
       text = /** @type {string} */ (events.pop());
@@ -80,7 +84,7 @@ export class Live {
   }
 
   /** @param {AbortController} stop */
-  heard(stop) {
+  watch(stop) {
     clearTimeout(this.watchdog);
     this.watchdog = setTimeout(() => stop.abort(), SILENCE_MS);
   }

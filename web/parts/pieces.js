@@ -74,9 +74,9 @@ async function copy(value) {
   }
 }
 
-/** Properties of a control that `me` may not use: disabled, with the reason. @param {Permission} permission @returns {Record<string, any>} */
-export function need(permission) {
-  return can(permission) ? {} : { disabled: true, title: t(`need.${permission}`) };
+/** Properties of a control that `me` may not use: disabled, with the reason. @param {Permission} permission @param {string} [guid] of the library @returns {Record<string, any>} */
+export function need(permission, guid) {
+  return can(permission, guid) ? {} : { disabled: true, title: t(`need.${permission}`) };
 }
 
 /** One line that says why controls are missing. @param {Permission} permission */

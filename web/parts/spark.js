@@ -2,7 +2,9 @@
 
 const SPAN_MS = 3 * 60_000;
 const SHORTEST_MS = 15_000;
-const BUCKETS = 90;
+const MOST_BUCKETS = 90;
+// Longer than the time between two events, so that no bucket is without one while something flows.
+const BUCKET_SECONDS = 1.5;
 const WIDTH = 360;
 const HEIGHT = 56;
 const SVG = "http://www.w3.org/2000/svg";
@@ -33,9 +35,10 @@ class Spark extends HTMLElement {
 
   #draw() {
     const end = Date.now();
-    const values = bucketsOf(this.#samples, end - spanSeconds(this.#samples) * 1000, end);
+    const seconds = spanSeconds(this.#samples);
+    const values = bucketsOf(this.#samples, end - seconds * 1000, end, Math.min(MOST_BUCKETS, Math.floor(seconds / BUCKET_SECONDS)));
     const top = Math.max(1, ...values) * 1.12;
-    const points = values.map((value, index) => [(index / (BUCKETS - 1)) * WIDTH, HEIGHT - 2 - (value / top) * (HEIGHT - 6)]);
+    const points = values.map((value, index) => [(index / (values.length - 1)) * WIDTH, HEIGHT - 2 - (value / top) * (HEIGHT - 6)]);
     const line = smooth(points);
     this.#line.setAttribute("d", line);
     this.#area.setAttribute("d", `${line}L${WIDTH},${HEIGHT}L0,${HEIGHT}Z`);
@@ -48,13 +51,13 @@ export function spanSeconds(samples) {
   return Math.round(Math.min(SPAN_MS, Math.max(SHORTEST_MS, known)) / 1000);
 }
 
-/** Mean of each bucket. @param {{at: number, value: number}[]} samples @param {number} start @param {number} end @returns {number[]} */
-function bucketsOf(samples, start, end) {
+/** Mean of each bucket. @param {{at: number, value: number}[]} samples @param {number} start @param {number} end @param {number} buckets @returns {number[]} */
+function bucketsOf(samples, start, end, buckets) {
   const values = [];
   let next = 0;
   let held = samples[0]?.value ?? 0;
-  for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
-    const until = start + ((bucket + 1) * (end - start)) / BUCKETS;
+  for (let bucket = 0; bucket < buckets; bucket += 1) {
+    const until = start + ((bucket + 1) * (end - start)) / buckets;
     let sum = 0;
     let count = 0;
     for (; next < samples.length && samples[next].at <= until; next += 1) {

@@ -29,9 +29,36 @@ export function takeStatus(status) {
   state.redraw();
 }
 
-/** @param {Permission} permission */
-export function can(permission) {
-  return state.me?.can.includes(permission) ?? false;
+const STORED_RATES = "swarm.rates";
+
+/** A reload keeps the graph of the last minutes. */
+export function storeRates() {
+  sessionStorage.setItem(STORED_RATES, JSON.stringify(state.rates));
+}
+
+export function restoreRates() {
+  try {
+    state.rates = JSON.parse(sessionStorage.getItem(STORED_RATES) ?? "[]");
+  } catch {
+    state.rates = [];
+  }
+}
+
+/** What a role allows in a library where it is another than on the node. @type {Record<Role, Permission[]>} */
+const IN_LIBRARY = {
+  mirror: ["files.read"],
+  viewer: ["files.read", "library.read"],
+  editor: ["files.read", "library.read", "library.write", "conflicts.resolve", "approvals.vote", "undo"],
+  admin: ["files.read", "library.read", "library.write", "conflicts.resolve", "approvals.vote", "undo", "library.manage"],
+};
+
+/** Whether I may do it: in that library, or without one on this node or in any of its libraries. @param {Permission} permission @param {string} [guid] */
+export function can(permission, guid) {
+  const { me } = state;
+  if (!me) return false;
+  const special = guid === undefined ? undefined : me.libraries[guid] ?? me.libraries[library(guid)?.name ?? ""];
+  if (special) return IN_LIBRARY[special].includes(permission);
+  return me.can.includes(permission) || (guid === undefined && Object.values(me.libraries).some((role) => IN_LIBRARY[role].includes(permission)));
 }
 
 /** @param {string} guid @returns {Library | undefined} */
@@ -50,5 +77,5 @@ export function whoIs(node) {
 /** Link to a place of a library. @param {string} guid @param {string} place @param {string} [open] path of the file to show */
 export function filesHash(guid, place = "", open = "") {
   const path = place.split("/").filter(Boolean).map(encodeURIComponent).join("/");
-  return `#/files/${encodeURIComponent(guid)}${path ? `/${path}` : ""}${open ? `?open=${encodeURIComponent(open)}` : ""}`;
+  return `#/files/${encodeURIComponent(guid)}${path ? `/${path}` : ""}${open ? `?open=${encodeURIComponent(open.replace(/^\//, ""))}` : ""}`;
 }

@@ -1,8 +1,8 @@
 // Shapes of /api/v1 as the page reads them, for `tsc` only: nothing here is served.
 
-interface Me { user: string; role: Role; libraries: Record<string, Role>; csrf: string; can: Permission[] }
+interface Me { user: string; role: Role | null; libraries: Record<string, Role>; csrf: string; can: Permission[] }
 type Role = "admin" | "editor" | "viewer" | "mirror";
-type Permission = "library.read" | "library.write" | "library.manage" | "peers.manage" | "users.manage"
+type Permission = "files.read" | "node.read" | "libraries.manage" | "library.read" | "library.write" | "library.manage" | "peers.manage" | "users.manage"
   | "approvals.vote" | "conflicts.resolve" | "settings.manage" | "undo";
 interface NodeInfo { node: string; name: string; version: string; address: string; fingerprint: string; uptime_seconds: number }
 
@@ -31,11 +31,11 @@ interface Entry {
   name: string; path: string; kind: "file" | "folder" | "symlink"; len: number; modified_ns: number; blake3: string | null; sha256: string | null;
   author: string; is_disputed: boolean; is_here: boolean;
 }
-interface TreePage { entries: Entry[]; next: string | null; total: number | null }
+interface TreePage { entries: Entry[]; next: string | null; total?: number | null }
 type Supply = { state: "coming" | "failing" } | { state: "asked" | "nobody"; seconds: number } | { state: "queued"; ahead: number };
 interface VersionLine { author: string; seq: number; kind: string; len: number; blake3: string | null; wins: boolean }
 interface Explanation {
-  path: string; here: Entry | null; versions: VersionLine[]; held_by: string[]; place: string | null; is_left_out: boolean; is_waiting: boolean;
+  path: string; here: Omit<Entry, "name"> | null; versions: VersionLine[]; held_by: string[]; place: string | null; is_left_out: boolean; is_waiting: boolean;
   supply: Supply | string | null;
 }
 interface Commit { id: string; author: string; seq: number; made_at_ms: number; seen_at_ms: number; records: number; counts: boolean; paths: string[] }
@@ -51,7 +51,11 @@ interface Proposal {
   paths: string[]; seen_at_ms: number; ended: string | null;
 }
 interface Author { node: string; commits: number; last_seen_at_ms: number; carried: number }
-interface TakenBack { libraries: { name: string; paths: { path: string; now: string }[] }[] }
+interface TakenBack { libraries: TakenBackIn[] }
+interface TakenBackIn {
+  library: string; back: number; gone: number; wanted_len: number; paths: { path: string; from: string; to: string; is_here: boolean }[]; refused: [string, string][];
+}
+interface Verified { files: number; len: number; bad: string[]; changed: number; unreadable: [string, string][]; is_cut_off: boolean }
 interface User { user: string; role: Role | null; libraries: Record<string, Role> }
 interface ProposedUser { name: string; role: Role; by: string }
 interface Settings { config: Record<string, any>; file: string; needs_restart: string[] }

@@ -9,9 +9,9 @@ import { makeWorld } from "./world.js";
 import { picture, pictureOf, silence } from "./media.js";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
-export const CSP = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+export const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml" };
-const ALL = ["library.read", "library.write", "library.manage", "peers.manage", "users.manage", "approvals.vote", "conflicts.resolve", "settings.manage", "undo"];
+const ALL = ["files.read", "node.read", "libraries.manage", "library.read", "library.write", "library.manage", "peers.manage", "users.manage", "approvals.vote", "conflicts.resolve", "settings.manage", "undo"];
 
 /** @param {number} port */
 export function startMock(port = 0) {
@@ -78,7 +78,7 @@ export function startMock(port = 0) {
     const key = /swarm_session=(\w+)/.exec(request.headers.cookie ?? "")?.[1];
     const session = sessions.get(key);
     if (path[0] === "login") return login(response, await json(request));
-    if (path[0] === "setup" && method === "GET") return send(response, 200, { needed: flags.setup });
+    if (path[0] === "setup" && method === "GET") return send(response, 200, { needed: flags.setup, user: session?.user ?? null });
     if (path[0] === "setup") {
       flags.setup = false;
       return open(response, (await json(request)).username, "admin");
@@ -88,7 +88,7 @@ export function startMock(port = 0) {
       return send(response, 200, {});
     }
     if (!session) return problem(response, 401, "log in first");
-    if (path[0] === "me") return send(response, 200, { user: session.user, role: session.role, libraries: {}, csrf: session.csrf, can: session.role === "admin" ? ALL : ["library.read"] });
+    if (path[0] === "me") return send(response, 200, { user: session.user, role: session.role, libraries: {}, csrf: session.csrf, can: session.role === "admin" ? ALL : ["files.read", "node.read", "library.read"] });
     if (path[0] === "events") return events(request, response);
     if (method !== "GET" && request.headers["x-csrf-token"] !== session.csrf) return problem(response, 403, "the CSRF token is missing");
     if (method === "PUT") return take(request, response, path, session);
@@ -134,7 +134,7 @@ export function startMock(port = 0) {
     const ending = extname(path).slice(1).toLowerCase();
     const common = { "Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff" };
     if (["jpg", "png", "webp", "svg"].includes(ending)) {
-      response.writeHead(200, { ...common, "Content-Type": "image/svg+xml" }).end(url.searchParams.get("side") ? picture(url.searchParams.get("side") === "local" ? 3 : 8) : pictureOf(path));
+      response.writeHead(200, { ...common, "Content-Type": "image/svg+xml", ETag: `"${world.hashOf(path, url.searchParams.get("side"))}"` }).end(url.searchParams.get("side") ? picture(url.searchParams.get("side") === "local" ? 3 : 8) : pictureOf(path));
     } else if (["wav", "mp3", "flac"].includes(ending)) {
       response.writeHead(200, { ...common, "Content-Type": "audio/wav" }).end(silence());
     } else response.writeHead(206, { ...common, "Content-Type": "text/plain; charset=utf-8" }).end(world.text(guid, path));

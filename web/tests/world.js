@@ -79,18 +79,26 @@ export function makeWorld(options = {}) {
     };
   }
 
+  /** The last filtered listing: a scroll asks for the next page of the same one. */
+  let filtered = { key: "", entries: [] };
+
   function tree(guid, query) {
     const place = query.get("place") ?? "";
     const search = (query.get("search") ?? "").toLowerCase();
     const kind = query.get("kind") ?? "";
     const prefix = place ? `${place}/` : "";
     const kinds = { image: /\.(jpg|png|webp)$/, audio: /\.(wav|mp3)$/, video: /\.mp4$/, text: /\.(txt|md|csv)$/ };
-    let entries = trees[guid].filter((entry) => entry.path.startsWith(prefix) && (search || !entry.path.slice(prefix.length).includes("/")));
-    if (search) entries = entries.filter((entry) => entry.name.toLowerCase().includes(search));
-    if (kind) entries = entries.filter((entry) => kinds[kind].test(entry.name));
+    const key = [guid, place, search, kind, trees[guid].length].join();
+    if (filtered.key !== key || guid !== "frames") {
+      let entries = trees[guid].filter((entry) => entry.path.startsWith(prefix) && (search || !entry.path.slice(prefix.length).includes("/")));
+      if (search) entries = entries.filter((entry) => entry.name.toLowerCase().includes(search));
+      if (kind) entries = entries.filter((entry) => kinds[kind].test(entry.name));
+      filtered = { key, entries };
+    }
+    const { entries } = filtered;
     const start = Number(query.get("start") ?? 0);
     const limit = Number(query.get("limit") ?? 1000);
-    return { entries: entries.slice(start, start + limit), next: start + limit < entries.length ? String(start + limit) : null, total: entries.length };
+    return { entries: entries.slice(start, start + limit), next: start + limit < entries.length ? String(start + limit) : null, ...(guid === "frames" ? {} : { total: entries.length }) };
   }
 
   function log(guid) {
@@ -149,9 +157,9 @@ export function makeWorld(options = {}) {
       return [204, null];
     }
     if (what === "sync") return [202, {}];
-    if (what === "verify") return [200, { files: 10, damaged: [] }];
+    if (what === "verify") return [200, { files: 10, len: 1, bad: [], changed: 0, unreadable: [], is_cut_off: false }];
     if (what === "locks") return [204, null];
-    if (area === "authors") return [200, { libraries: [{ name: "Scans", paths: [{ path: "notes.md", now: "version of 28 Nov" }, { path: "schedule.txt", now: "version of 21 Nov" }, { path: "old/plan.txt", now: "is back" }, { path: "Rough cut 3.mp4", now: "goes" }] }] }];
+    if (area === "authors") return [200, { libraries: [{ library: "Scans", back: 3, gone: 1, wanted_len: 4_800_000, refused: [], paths: [["notes.md", "file", "file"], ["schedule.txt", "file", "file"], ["old/plan.txt", "nothing", "file"], ["Rough cut 3.mp4", "file", "nothing"]].map(([path, from, to]) => ({ path, from, to, is_here: true })) }] }];
     if (area === "approvals" && method === "GET") return [200, { proposals: options.empty ? [] : proposals }];
     if (area === "approvals") return vote(proposals, libraries, id, body);
     if (area === "peers") return peersAnswer(method, id, body, peers);
@@ -161,6 +169,7 @@ export function makeWorld(options = {}) {
     }
     if (area === "users") {
       if (method === "POST") users = [...users, { user: body.user, role: body.role, libraries: body.libraries }];
+      if (method === "PATCH") Object.assign(users.find((each) => each.user === id), { role: body.role || null, libraries: body.libraries });
       if (method === "DELETE") users = users.filter((each) => each.user !== id);
       return method === "GET" ? [200, { users }] : [204, null];
     }
@@ -177,11 +186,12 @@ export function makeWorld(options = {}) {
     const here = trees[guid].find((entry) => entry.path === path) ?? null;
     const versions = here ? [{ author: here.author, seq: 41, kind: here.kind, len: here.len, blake3: here.blake3, wins: true }] : [];
     if (here?.is_disputed) versions.push({ author: CARLA, seq: 17, kind: "file", len: here.len - 120, blake3: hex(7), wins: false });
-    return { path, here, versions, held_by: [], place: here?.is_here ? `/home/anna/team/${path}` : null, is_left_out: false, is_waiting: here ? !here.is_here : false, supply: here?.is_here ? null : { state: "nobody", seconds: 5400 } };
+    return { path, here: here && { ...here, name: undefined }, versions, held_by: [], place: here?.is_here ? `/home/anna/team/${path}` : null, is_left_out: false, is_waiting: here ? !here.is_here : false, supply: here?.is_here ? null : { state: "nobody", seconds: 5400 } };
   }
 
   return {
     live, status, answer,
+    hashOf: (path, side) => conflicts.find((each) => each.path === path)?.[side]?.hash ?? "",
     has: (guid, path) => trees[guid].some((entry) => entry.path === path),
     put: (guid, path, len) => {
       trees[guid] = [...trees[guid].filter((entry) => entry.path !== path), file(path, len, 0)].sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -224,9 +234,9 @@ function makePeers() {
 function makeConflicts() {
   const side = (path, len, hours, seed) => ({ path, kind: "file", hash: hex(seed), len, modified_ns: (Date.now() - hours * 3600_000) * 1e6 });
   return [
-    { id: "c1", path: "schedule.txt", kind: "modified-modified", detail: null, local: side("schedule.txt", 1204, 9, 20), remote: side("schedule.txt", 1288, 2, 21), first_seen_ms: Date.now() - 2 * 3600_000, decided: null },
-    { id: "c2", path: "cover-draft.jpg", kind: "modified-modified", detail: null, local: side("cover-draft.jpg", 2_481_003, 7, 22), remote: side("cover-draft.jpg", 2_910_440, 8, 23), first_seen_ms: Date.now() - 5 * 3600_000, decided: null },
-    { id: "c3", path: "Budget 2026.csv", kind: "modified-deleted", detail: null, local: side("Budget 2026.csv", 18_412, 3, 24), remote: null, first_seen_ms: Date.now() - DAY, decided: null },
+    { id: "c1", path: "schedule.txt", kind: "simultaneous_edit", detail: null, local: side("schedule.txt", 1204, 9, 20), remote: side("schedule.txt", 1288, 2, 21), first_seen_ms: Date.now() - 2 * 3600_000, decided: null },
+    { id: "c2", path: "cover-draft.jpg", kind: "simultaneous_edit", detail: null, local: side("cover-draft.jpg", 2_481_003, 7, 22), remote: side("cover-draft.jpg", 2_910_440, 8, 23), first_seen_ms: Date.now() - 5 * 3600_000, decided: null },
+    { id: "c3", path: "Budget 2026.csv", kind: "deletion", detail: null, local: side("Budget 2026.csv", 18_412, 3, 24), remote: null, first_seen_ms: Date.now() - DAY, decided: null },
   ];
 }
 

@@ -82,9 +82,9 @@ class Approvals {
       !proposal.ended && h("footer", null,
         h("p.hint", null, t(hasVoted ? "approvals.you_agreed" : "approvals.what", { n: proposal.needed - proposal.yes.length })),
         h("div.actions", null,
-          isOwn && h("button.button", { type: "button", onClick: () => this.withdraw(proposal), ...need("approvals.vote") }, t("approvals.withdraw")),
-          !isOwn && h("button.button.danger-quiet", { type: "button", onClick: () => this.refuse(proposal), ...need("approvals.vote") }, t("approvals.refuse")),
-          !hasVoted && h("button.button.primary", { type: "button", onClick: () => this.approve(proposal), ...need("approvals.vote") }, t("approvals.approve")))));
+          isOwn && h("button.button", { type: "button", onClick: () => this.withdraw(proposal), ...need("approvals.vote", proposal.guid) }, t("approvals.withdraw")),
+          !isOwn && h("button.button.danger-quiet", { type: "button", onClick: () => this.refuse(proposal), ...need("approvals.vote", proposal.guid) }, t("approvals.refuse")),
+          !hasVoted && h("button.button.primary", { type: "button", onClick: () => this.approve(proposal), ...need("approvals.vote", proposal.guid) }, t("approvals.approve")))));
   }
 
   /** @param {Proposal} proposal */
@@ -166,7 +166,7 @@ function heldHere(library) {
     h("ul.points", null, library.mounts.map((mount) => h("li", { key: mount.dir }, h("code", null, name(mount.dir))))),
     h("footer", null, h("p.hint", null, t("held.otherwise")),
       h("div.actions", null, h("button.button.danger-quiet", {
-        type: "button", ...need("approvals.vote"),
+        type: "button", ...need("approvals.vote", library.guid),
         onClick: () => confirm({
           title: t("held.title", { library: plainName(library.name) }), text: t("held.text", { n: library.held_here ?? 0 }), undo: t("held.undo"),
           action: t("held.action", { n: library.held_here ?? 0 }), isDanger: true, work: () => post(inLibrary(library.guid, "approve-here")),

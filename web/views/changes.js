@@ -3,13 +3,14 @@
 import { get, inLibrary, post } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { attempt, notice, openDialog, words } from "../parts/dialog.js";
-import { ago, clock, dateTime, day, name, plainName } from "../parts/format.js";
+import { ago, bytes, clock, dateTime, day, name, plainName } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
 import { choice, empty, field, libraryChoices, need, pageHead, skeleton, who } from "../parts/pieces.js";
-import { state, whoIs } from "../parts/state.js";
+import { filesHash, state, whoIs } from "../parts/state.js";
 
 const LOG_LEN = 200;
 const PATHS_SHOWN = 5;
+const LINES_SHOWN = 150;
 
 /** @typedef {Commit & {guid: string, library: string}} Line */
 
@@ -27,6 +28,7 @@ class Changes {
     this.author = "";
     this.search = "";
     this.seen = "";
+    this.shown = LINES_SHOWN;
     void this.load();
   }
 
@@ -90,8 +92,9 @@ class Changes {
     }
     /** @type {Map<string, Line[]>} */
     const days = new Map();
-    for (const line of lines) days.set(day(line.seen_at_ms), [...(days.get(day(line.seen_at_ms)) ?? []), line]);
-    return [...days].map(([title, own]) => h("section.day", { key: title }, h("h2.section", null, title), h("ol.card.log", null, own.map(commit))));
+    for (const line of lines.slice(0, this.shown)) days.set(day(line.seen_at_ms), [...(days.get(day(line.seen_at_ms)) ?? []), line]);
+    return [...days].map(([title, own]) => h("section.day", { key: title }, h("h2.section", null, title), h("ol.card.log", null, own.map(commit)))).concat(lines.length > this.shown
+      ? [h("button.button", { key: "more", type: "button", onClick: () => { this.shown += LINES_SHOWN; state.redraw(); } }, t("approvals.show_more", { n: lines.length - this.shown }))] : []);
   }
 }
 
@@ -108,8 +111,14 @@ function commit(line) {
       h("p", null, tx("changes.line", { n: line.records, who: h("strong", null, who(line.author)), library: h("strong", null, name(line.library)) }),
         !line.counts && h("span.tag", { title: t("changes.carried.hint") }, t("changes.carried"))),
       h("ul.log-paths", null, line.paths.slice(0, PATHS_SHOWN).map((path, index) => h("li", { key: index, class: path.startsWith("-") ? "gone" : "came" },
-        h("span", { "aria-label": t(path.startsWith("-") ? "changes.gone" : "changes.came") }, path.startsWith("-") ? "−" : "+"), name(path.slice(2)))),
+        h("span", { "aria-label": t(path.startsWith("-") ? "changes.gone" : "changes.came") }, path.startsWith("-") ? "−" : "+"),
+        h("a", { href: filesHash(line.guid, parentOf(path.slice(2)), path.slice(2)) }, name(path.slice(2))))),
       rest > 0 && h("li.hint", { key: "rest" }, t("changes.more", { n: rest })))));
+}
+
+/** @param {string} path */
+function parentOf(path) {
+  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
 }
 
 /** Asks whose changes since when, shows what would come of it, and does it. */
@@ -164,16 +173,26 @@ function authorLine(author) {
 
 /** @param {{result: TakenBack, author: string, since: number}} rehearsal @param {boolean} isBusy @param {() => void} perform @param {() => void} back */
 function rehearsed({ result, author, since }, isBusy, perform, back) {
-  const total = result.libraries.reduce((sum, each) => sum + each.paths.length, 0);
+  const total = result.libraries.reduce((sum, each) => sum + each.back + each.gone, 0);
+  const wanted = result.libraries.reduce((sum, each) => sum + each.wanted_len, 0);
   return h("div", { key: "rehearsed" },
     h("div.dialog-body", null,
       h("p", null, t(total ? "changes.undo.would" : "changes.undo.nothing", { n: total, who: plainName(whoIs(author).label), since: dateTime(since) })),
-      result.libraries.map((each) => h("div.path-list", { key: each.name, tabindex: "0", role: "group", "aria-label": plainName(each.name) },
-        h("ul", null, each.paths.map((path, index) => h("li", { key: index }, icon("undo"), h("span", null, name(path.path)), h("span.hint", null, path.now)))))),
+      wanted > 0 && h("p.hint", null, t("changes.undo.wanted", { size: bytes(wanted) })),
+      result.libraries.filter((each) => each.paths.length + each.refused.length > 0).map((each) => h("div.path-list", { key: each.library, tabindex: "0", role: "group", "aria-label": plainName(each.library) },
+        h("ul", null,
+          each.paths.map((path, index) => h("li", { key: index }, icon(path.to === "nothing" ? "trash" : "undo"), h("span", null, name(path.path)), h("span.hint", null, t(becomes(path))))),
+          each.refused.map(([path, why]) => h("li", { key: `refused ${path}` }, icon("lock"), h("span", null, name(path)), h("span.hint", null, why)))))),
       total > 0 && h("p.undo-note", null, icon("undo"), h("span", null, t("changes.undo.undo")))),
     h("footer.dialog-foot", null,
       h("button.button", { type: "button", onClick: back }, t("action.back")),
       h("button.button.danger", { type: "button", disabled: isBusy || total === 0, onClick: perform }, t("changes.undo.action", { n: total }))));
+}
+
+/** @param {{from: string, to: string}} path @returns {string} key of a text */
+function becomes({ from, to }) {
+  if (to === "nothing") return "changes.undo.goes";
+  return from === "nothing" ? "changes.undo.is_back" : "changes.undo.before";
 }
 
 /** @param {number} at_ms @returns {string} as a `datetime-local` field takes it */

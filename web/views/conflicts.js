@@ -7,13 +7,17 @@ import { diffLines } from "../parts/diff.js";
 import { ago, bytes, dateTime, name, number, plainName, textOf } from "../parts/format.js";
 import { has, t, tx } from "../parts/i18n.js";
 import { iconOf, kindOf } from "../parts/kinds.js";
-import { empty, lacking, need, pageHead, skeleton } from "../parts/pieces.js";
+import { empty, lacking, need, pageHead, segmented, skeleton } from "../parts/pieces.js";
 import { filesHash, state } from "../parts/state.js";
 
 const CHOICES = /** @type {const} */ (["keep-local", "keep-remote", "keep-both", "merge"]);
 const OPEN_AT_FIRST = 2;
+const TEXT_TRIES = 8;
+const TEXT_RETRY_MS = 1500;
+// A picture is compared with its hash before it is shown, so it is held in memory.
+const PICTURE_LEN_MAX = 40_000_000;
 
-/** @typedef {{library: Library, conflict: Conflict, isOpen: boolean, texts: Texts | null | undefined}} Case `texts` is undefined until asked */
+/** @typedef {{library: Library, conflict: Conflict, isOpen: boolean, texts: Texts | null | undefined, compared: string}} Case `texts` is undefined until asked */
 
 /** @returns {import("../app.js").View} */
 export function open() {
@@ -33,6 +37,11 @@ class Conflicts {
     if (this.seen !== fingerprint()) void this.load();
   }
 
+  close() {
+    for (const address of pictures.values()) if (address.startsWith("blob:")) URL.revokeObjectURL(address);
+    pictures.clear();
+  }
+
   async load() {
     this.seen = fingerprint();
     const old = new Map((this.cases ?? []).map((each) => [each.conflict.id, each]));
@@ -40,7 +49,7 @@ class Conflicts {
       const lists = await Promise.all((state.status?.libraries ?? []).map(async (library) => {
         if (library.conflicts === 0) return [];
         const { conflicts } = await get(inLibrary(library.guid, "conflicts"));
-        return conflicts.map((/** @type {Conflict} */ conflict) => old.get(conflict.id) ?? { library, conflict, isOpen: false, texts: undefined });
+        return conflicts.map((/** @type {Conflict} */ conflict) => old.get(conflict.id) ?? { library, conflict, isOpen: false, texts: undefined, compared: "sides" });
       }));
       const cases = lists.flat();
       if (!this.cases) cases.slice(0, OPEN_AT_FIRST).forEach((each) => this.openCase(each));
@@ -57,8 +66,21 @@ class Conflicts {
     each.isOpen = true;
     state.redraw();
     if (each.texts !== undefined || kindOf(each.conflict.path) !== "text") return;
-    each.texts = await get(inLibrary(each.library.guid, `texts?path=${encodeURIComponent(each.conflict.path)}`)).catch(() => null);
-    state.redraw();
+    await this.loadTexts(each, TEXT_TRIES);
+  }
+
+  /** Texts that peers have are fetched by the daemon first, and come with a later request. @param {Case} each @param {number} tries */
+  async loadTexts(each, tries) {
+    const { conflict, library } = each;
+    /** @type {Texts | null} */
+    const texts = await get(inLibrary(library.guid, `texts?path=${encodeURIComponent(conflict.path)}`)).catch(() => null);
+    const isComing = texts !== null && ((texts.local === null && conflict.local !== null) || (texts.remote === null && conflict.remote !== null));
+    if (isComing && tries > 0 && this.cases?.includes(each)) {
+      setTimeout(() => void this.loadTexts(each, tries - 1), TEXT_RETRY_MS);
+    } else {
+      each.texts = texts;
+      state.redraw();
+    }
   }
 
   draw() {
@@ -80,7 +102,7 @@ class Conflicts {
       h("h2.section", null, name(library.name), h("span.count", null, String(group.length))),
       group.length > 1 && h("div.actions", null,
         h("span.hint", null, t("conflicts.all")),
-        CHOICES.slice(0, 3).map((choice) => h("button.button.small", { type: "button", onClick: () => this.resolveAll(library, group, choice), ...need("conflicts.resolve") }, t(`choice.${choice}`)))));
+        CHOICES.slice(0, 3).map((choice) => h("button.button.small", { type: "button", onClick: () => this.resolveAll(library, group, choice), ...need("conflicts.resolve", library.guid) }, t(`choice.${choice}`)))));
   }
 
   /** @param {Case} each */
@@ -110,10 +132,10 @@ class Conflicts {
     return h("div.conflict-body", null,
       conflict.detail && h("p.hint", null, conflict.detail),
       h("div.sides", null, side("local", conflict.local, library, conflict), side("remote", conflict.remote, library, conflict)),
-      each.texts && each.texts.local !== null && each.texts.remote !== null && differences(each.texts.local, each.texts.remote),
+      each.texts && comparison(each, each.texts),
       each.texts === undefined && kindOf(conflict.path) === "text" && skeleton(4),
       h("div.choosing", { role: "group", "aria-label": t("conflict.choose") }, h("h3", null, t("conflict.choose")), h("div.choices", null,
-        CHOICES.filter((choice) => choice !== "merge" || kindOf(conflict.path) === "text").map((choice) => h("button.choice", { key: choice, type: "button", onClick: () => this.resolve(each, choice), ...need("conflicts.resolve") },
+        CHOICES.filter((choice) => choice !== "merge" || kindOf(conflict.path) === "text").map((choice) => h("button.choice", { key: choice, type: "button", onClick: () => this.resolve(each, choice), ...need("conflicts.resolve", library.guid) },
           h("strong", null, t(`choice.${choice}`)), h("span.hint", null, t(`choice.${choice}.text`)))))),
       h("p.undo-note", null, icon("undo"), h("span", null, tx("conflict.undo", { link: h("a", { href: filesHash(library.guid, parentOf(conflict.path), conflict.path) }, t("files.versions")) }))));
   }
@@ -166,7 +188,7 @@ function side(which, version, library, conflict) {
   return h("div.side", { class: which },
     h("h3", null, t(`conflict.${which}`), isNewer && h("span.tag", null, t("conflict.newer"))),
     version === null ? h("p.side-gone", null, icon("trash"), t("conflict.gone")) : [
-      kindOf(version.path) === "image" && h("img", { src: picture(library, conflict, which), alt: t(`conflict.${which}`), loading: "lazy" }),
+      kindOf(version.path) === "image" && sidePicture(library, version, which),
       h("dl.facts", null,
         h("dt", null, t("files.column.len")), h("dd.num", null, bytes(version.len)),
         h("dt", null, t("files.column.modified_ns")), h("dd", null, dateTime(version.modified_ns / 1e6)),
@@ -175,18 +197,62 @@ function side(which, version, library, conflict) {
     ]);
 }
 
-/** The bytes of a side: those of the other side have no path of their own in the library, so they are named by hash.
- * @param {Library} library @param {Conflict} conflict @param {"local" | "remote"} which */
-function picture(library, conflict, which) {
-  const version = /** @type {Side} */ (conflict[which]);
-  return fileUrl(library.guid, version.path, `side=${which}&hash=${encodeURIComponent(version.hash ?? "")}`);
+/** @type {Map<string, string>} pictures by hash, as addresses of their bytes in memory; empty while they come or if there are none */
+const pictures = new Map();
+
+/** @param {Library} library @param {Side} version @param {"local" | "remote"} which */
+function sidePicture(library, version, which) {
+  const key = `${which} ${version.hash}`;
+  if (!pictures.has(key)) {
+    pictures.set(key, "");
+    void loadPicture(library, version, which).then((address) => {
+      pictures.set(key, address);
+      state.redraw();
+    });
+  }
+  const address = pictures.get(key);
+  if (address === "") return h("div.skeleton.picture", { key });
+  return address === NO_PICTURE ? h("p.hint", { key }, t("conflict.no_picture")) : h("img", { key, src: address, alt: t(`conflict.${which}`) });
 }
 
-/** @param {string} left @param {string} right */
-function differences(left, right) {
+const NO_PICTURE = "none";
+
+/** The bytes of one side, if the daemon has them: what it sends must be what the conflict names, or one side would be shown twice.
+ * @param {Library} library @param {Side} version @param {"local" | "remote"} which @returns {Promise<string>} */
+async function loadPicture(library, version, which) {
+  if (version.len > PICTURE_LEN_MAX || !version.hash) return NO_PICTURE;
+  try {
+    const answer = await fetch(fileUrl(library.guid, version.path, `side=${which}`));
+    const isMeant = answer.ok && (answer.headers.get("ETag") ?? "").includes(version.hash);
+    return isMeant ? URL.createObjectURL(await answer.blob()) : NO_PICTURE;
+  } catch {
+    return NO_PICTURE;
+  }
+}
+
+/** Both sides beside each other, or one of them beside what both had before. @param {Case} each @param {Texts} texts */
+function comparison(each, { local, remote, base }) {
+  if (local === null || remote === null) return null;
+  /** @type {Record<string, [string, string, string, string]>} */
+  const pairs = { sides: ["conflict.local", local, "conflict.remote", remote] };
+  if (base !== null) {
+    pairs.local = ["conflict.base", base, "conflict.local", local];
+    pairs.remote = ["conflict.base", base, "conflict.remote", remote];
+  }
+  const [leftName, left, rightName, right] = pairs[each.compared] ?? pairs.sides;
+  return h("div.choosing", null,
+    h("div.diff-choice", null, h("h3", null, t("conflict.differences")), base !== null && segmented({
+      label: t("conflict.compare"), value: each.compared, choices: ["sides", "local", "remote"].map((which) => [which, t(`conflict.compare.${which}`)]),
+      onChange: (which) => { each.compared = which; state.redraw(); },
+    })),
+    differences(left, right, leftName, rightName));
+}
+
+/** @param {string} left @param {string} right @param {string} leftName @param {string} rightName */
+function differences(left, right, leftName, rightName) {
   const { rows, isCut } = diffLines(left, right);
   return h("div.diff", { role: "table", "aria-label": t("conflict.diff"), tabindex: "0" },
-    h("div.diff-row.diff-names", { role: "row" }, h("span", { role: "columnheader" }, t("conflict.local")), h("span", { role: "columnheader" }, t("conflict.remote"))),
+    h("div.diff-row.diff-names", { role: "row" }, h("span", { role: "columnheader" }, t(leftName)), h("span", { role: "columnheader" }, t(rightName))),
     rows.map((row, index) => row.kind === "skipped"
       ? h("div.diff-skip", { key: index, role: "row" }, h("span", { role: "cell" }, t("conflict.same_lines", { n: row.count ?? 0 })))
       : h("div.diff-row", { key: index, role: "row", class: row.kind },

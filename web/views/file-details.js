@@ -12,10 +12,10 @@ import { library, state, whoIs } from "../parts/state.js";
 const TEXT_SHOWN_LEN = 64 * 1024;
 
 export class Details {
-  /** @param {string} guid @param {string} path @param {Entry | null} entry */
+  /** @param {string} guid @param {string} path @param {Omit<Entry, "name"> | null} entry */
   constructor(guid, path, entry) {
     this.guid = guid;
-    this.path = path;
+    this.path = path.replace(/^\//, "");
     this.entry = entry;
     /** @type {Explanation | null} */
     this.why = null;
@@ -25,6 +25,10 @@ export class Details {
     /** @type {string | null} */
     this.text = null;
     void this.load();
+  }
+
+  get title() {
+    return this.path.slice(this.path.lastIndexOf("/") + 1);
   }
 
   async load() {
@@ -56,24 +60,24 @@ export class Details {
   /** @param {() => void} close */
   draw(close) {
     const { entry } = this;
-    const title = this.path.slice(this.path.lastIndexOf("/") + 1);
     return h("div.details-frame", { key: this.path },
-      h("header", null, entry && icon(iconOf(entry), `kind-${iconOf(entry)}`), h("h2", null, name(title)),
+      h("header", null, entry && icon(iconOf(entry), `kind-${iconOf(entry)}`), h("h2", null, name(this.title)),
         h("button.icon-button", { type: "button", "aria-label": t("action.close"), onClick: close }, icon("close"))),
       this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
       entry?.kind === "file" && this.preview(entry),
-      this.actions(),
+      entry && this.actions(),
+      !entry && this.why && h("p.lacking", null, icon("trash"), h("span", null, t(this.versions?.length ? "files.gone_kept" : "files.gone_here"))),
       entry && this.facts(entry),
       this.why ? this.reasons(this.why) : !this.trouble && skeleton(3),
       this.why && this.why.versions.length > 1 && this.contenders(this.why.versions),
       this.keptVersions());
   }
 
-  /** @param {Entry} entry */
+  /** @param {Omit<Entry, "name">} entry */
   preview(entry) {
     const url = fileUrl(this.guid, this.path);
     const kind = kindOf(this.path);
-    const alt = t("files.preview_of", { name: plainName(entry.name) });
+    const alt = t("files.preview_of", { name: plainName(this.title) });
     if (kind === "image") return h("div.preview", null, h("img", { src: url, alt, loading: "lazy", decoding: "async", onError: hide }));
     if (kind === "video") return h("div.preview", null, h("video", { src: url, controls: true, preload: "metadata", "aria-label": alt, playsinline: true }));
     if (kind === "audio") return h("div.preview.sound", null, h("audio", { src: url, controls: true, preload: "metadata", "aria-label": alt }));
@@ -91,8 +95,8 @@ export class Details {
     return h("div.actions", null,
       h("a.button", { href: url, download: true }, icon("down"), t(isFolder ? "files.zip" : "files.download")),
       lock
-        ? h("button.button", { type: "button", onClick: () => this.unlock(), ...need("library.write") }, icon("lock"), t("files.unlock"))
-        : h("button.button", { type: "button", onClick: () => this.lock(), ...need("library.write"), title: t("files.lock.hint") }, icon("lock"), t("files.lock")));
+        ? h("button.button", { type: "button", onClick: () => this.unlock(), ...need("library.write", this.guid) }, icon("lock"), t("files.unlock"))
+        : h("button.button", { type: "button", onClick: () => this.lock(), ...need("library.write", this.guid), title: t("files.lock.hint") }, icon("lock"), t("files.lock")));
   }
 
   async lock() {
@@ -115,12 +119,12 @@ export class Details {
     }
   }
 
-  /** @param {Entry} entry */
+  /** @param {Omit<Entry, "name">} entry */
   facts(entry) {
     return h("dl.facts", null,
       entry.kind === "file" && fact(t("files.column.len"), h("span", { title: `${entry.len} B` }, bytes(entry.len)), "num"),
       entry.modified_ns > 0 && fact(t("files.column.modified_ns"), dateTime(entry.modified_ns / 1e6)),
-      fact(t("files.made_by"), who(entry.author)),
+      fact(t("files.made_by"), who(entry.author || this.why?.versions.find((each) => each.wins)?.author || "")),
       fact(t("files.path"), name(this.path), "wide"),
       entry.blake3 && fact("BLAKE3", h("code.hash", null, entry.blake3), "wide"),
       entry.sha256 && fact("SHA-256", h("code.hash", null, entry.sha256), "wide"));
@@ -135,7 +139,7 @@ export class Details {
     const say = (/** @type {string} */ key, /** @type {Record<string, Child>} */ values = {}) => lines.push(tx(key, values));
     if (winner) say(winner.kind === "deleted" ? "why.deleted" : "why.made", { who: who(winner.author), seq: winner.seq });
     if (why.place) say("why.here", { place: h("code", null, name(why.place)) });
-    else if (!why.is_waiting && !why.is_left_out) say("why.not_here");
+    else if (!why.is_waiting && !why.is_left_out && this.entry) say("why.not_here");
     if (why.is_left_out) say("why.left_out");
     if (why.is_waiting) lines.push([t("why.waiting"), " ", supplyText(why.supply)]);
     if (why.held_by.length > 0) say("why.held", { who: why.held_by.flatMap((each, index) => [index ? ", " : "", name(whoIs(each).label)]) });
@@ -157,13 +161,13 @@ export class Details {
       h("ul.line-list.plain", null, this.versions.map((each) => h("li", { key: `${each.run}-${each.number}` },
         h("div.line-text", null, h("span", null, dateTime(each.modified_ns / 1e6)), h("span.hint", null, bytes(each.len), " · ", h("code", null, name(each.run)))),
         h("a.icon-button", { href: fileUrl(this.guid, this.path, `version=${encodeURIComponent(each.run)}&download`), download: true, "aria-label": t("files.version.download", { when: dateTime(each.modified_ns / 1e6) }), title: t("files.download") }, icon("down")),
-        h("button.button.small", { type: "button", onClick: () => this.restore(each), ...need("undo") }, t("files.restore"))))));
+        h("button.button.small", { type: "button", onClick: () => this.restore(each), ...need("library.write", this.guid) }, t("files.restore"))))));
   }
 
   /** @param {KeptVersion} version */
   async restore(version) {
     const done = await confirm({
-      title: t("restore.title", { name: plainName(this.path.slice(this.path.lastIndexOf("/") + 1)) }),
+      title: t("restore.title", { name: plainName(this.title) }),
       text: t("restore.text", { when: dateTime(version.modified_ns / 1e6), size: bytes(version.len) }),
       undo: t("restore.undo"), action: t("files.restore"),
       work: () => post(inLibrary(this.guid, "restore"), { path: this.path, run: version.run }).then(refusedToError),

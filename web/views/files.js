@@ -67,7 +67,7 @@ class Files {
   /** Shows a folder anew when the library got commits, without moving what is in sight. */
   onStatus() {
     const commits = library(this.guid)?.commits;
-    if (commits === this.commits || this.listing.isLoading) return;
+    if (commits === this.commits || this.listing.loading) return;
     this.commits = commits;
     if (this.listing.fetched.length <= 1000) this.reload();
   }
@@ -87,6 +87,20 @@ class Files {
     this.picked = -1;
     this.list?.toTop();
     state.redraw();
+  }
+
+  /** Where rows are still to come, all are fetched first. */
+  async toEnd() {
+    if (!this.listing.isWhole) await this.listing.want(Infinity);
+    if (!this.list) return;
+    this.list.count = this.listing.count;
+    this.list.activate(Infinity);
+  }
+
+  /** A press on a folder opens it; on a file it shows what is known of it. @param {number} index */
+  press(index) {
+    if (this.listing.entries[index]?.kind === "folder") this.openRow(index);
+    else this.pick(index);
   }
 
   /** @param {number} index */
@@ -111,8 +125,8 @@ class Files {
     if (state.status && !own) return [pageHead({ title: t("nav.files") }), empty({ icon: "files", title: t("files.gone.title"), text: t("files.gone.text"), action: h("a.button.primary", { href: "#/" }, t("nav.overview")) })];
     return h("div.files", { key: `${this.guid}/${this.place}`, class: `${this.details ? "has-details" : ""} ${this.isOver ? "is-over" : ""}`, ...this.dropHandlers() },
       h("div.files-main", null, this.head(own), this.toolbar(), this.uploads.draw(), this.body()),
-      this.details && h("aside.details", { "aria-label": t("files.details") }, this.details.draw(() => this.closeDetails())),
-      this.isOver && h("div.drop-veil", null, icon("up"), h("p", null, t(can("library.write") ? "files.drop" : "need.library.write"))));
+      this.details && h("aside.details", { "aria-label": t("files.details"), onKeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && this.closeDetails() }, this.details.draw(() => this.closeDetails())),
+      this.isOver && h("div.drop-veil", null, icon("up"), h("p", null, t(can("library.write", this.guid) ? "files.drop" : "need.library.write"))));
   }
 
   closeDetails() {
@@ -128,10 +142,15 @@ class Files {
   head(own) {
     const zip = `${BASE}/${inLibrary(this.guid, `zip?path=${encodeURIComponent(this.place)}`)}`;
     return h("header.page-head", null,
-      h("div", null, h("h1", { tabindex: "-1", class: "crumb-title" }, name(this.place.split("/").pop() || own?.name || t("nav.files"))), this.crumbs(own)),
+      h("div", null, h("h1", { tabindex: "-1", class: "crumb-title" }, name(this.place.split("/").pop() || this.rootTitle(own))), this.crumbs(own)),
       h("div.actions", null,
         h("a.button", { href: zip, download: true, title: t("files.zip.hint") }, icon("down"), t("files.zip")),
-        h("button.button.primary", { type: "button", onClick: () => this.uploads.choose(), ...need("library.write") }, icon("up"), t("files.upload"))));
+        h("button.button.primary", { type: "button", onClick: () => this.uploads.choose(), ...need("library.write", this.guid) }, icon("up"), t("files.upload"))));
+  }
+
+  /** Where several libraries can be chosen, the choice beside the title names the library. @param {Library | undefined} own */
+  rootTitle(own) {
+    return (state.status?.libraries.length ?? 0) > 1 ? t("nav.files") : own?.name ?? t("nav.files");
   }
 
   /** @param {Library | undefined} own */
@@ -182,7 +201,8 @@ class Files {
         own: true, id: "files-list", "aria-label": t("files.list"), ref: (/** @type {any} */ el) => { this.list = el; },
         ".count": listing.count, ".picked": this.picked, ".row": (/** @type {number} */ index) => this.row(index),
         ".onSeen": (/** @type {number} */ _first, /** @type {number} */ last) => { if (last + ROWS_AHEAD > listing.fetched.length && !listing.isWhole) void listing.want(last + ROWS_AHEAD); },
-        ".onPick": (/** @type {number} */ index) => this.pick(index), ".onOpen": (/** @type {number} */ index) => this.openRow(index),
+        ".onEnd": () => void this.toEnd(), ".onUp": () => this.place && state.go(filesHash(this.guid, this.place.split("/").slice(0, -1).join("/"))),
+        ".onPress": (/** @type {number} */ index) => this.press(index), ".onPick": (/** @type {number} */ index) => this.pick(index), ".onOpen": (/** @type {number} */ index) => this.openRow(index),
         ".version": `${this.version} ${state.statusAt} ${document.documentElement.lang}`,
       }),
       h("p.list-foot", null, t("files.count", { n: listing.isWhole ? listing.entries.length : listing.total ?? listing.entries.length }),
@@ -192,8 +212,8 @@ class Files {
   nothing() {
     if (this.search || this.kind) return empty({ icon: "search", title: t("files.nothing.title"), text: t("files.nothing.text") });
     return empty({
-      icon: "up", title: t("files.empty.title"), text: t(can("library.write") ? "files.empty.text" : "files.empty.read"),
-      action: can("library.write") && h("button.button.primary", { type: "button", onClick: () => this.uploads.choose() }, icon("up"), t("files.upload")),
+      icon: "up", title: t("files.empty.title"), text: t(can("library.write", this.guid) ? "files.empty.text" : "files.empty.read"),
+      action: can("library.write", this.guid) && h("button.button.primary", { type: "button", onClick: () => this.uploads.choose() }, icon("up"), t("files.upload")),
     });
   }
 
@@ -213,7 +233,7 @@ class Files {
     const folder = this.search && entry.path.includes("/") ? entry.path.slice(0, entry.path.lastIndexOf("/")) : "";
     return [
       h("span.col-name", null, icon(iconOf(entry), `kind-${iconOf(entry)}`),
-        entry.kind === "folder" ? h("a", { href: filesHash(this.guid, entry.path), tabindex: "-1" }, name(entry.name)) : h("span.file-name", null, name(entry.name)),
+        h("span.file-name", { class: entry.kind }, name(entry.name)),
         folder && h("span.hint.in-folder", null, name(folder)),
         entry.is_disputed && h("span.tag.warn", null, t("files.disputed")),
         !entry.is_here && entry.kind === "file" && h("span.tag", null, t("files.not_here"))),
@@ -237,7 +257,7 @@ class Files {
       onDrop: (/** @type {DragEvent} */ event) => {
         event.preventDefault();
         this.isOver = false;
-        if (can("library.write") && event.dataTransfer) void this.uploads.take(event.dataTransfer);
+        if (can("library.write", this.guid) && event.dataTransfer) void this.uploads.take(event.dataTransfer);
         state.redraw();
       },
     };

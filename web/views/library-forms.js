@@ -43,10 +43,23 @@ export async function subscribe() {
         ? choice({ label: t("subscribe.library"), name: "library", value: offered[0][0], choices: offered })
         : field({ label: t("subscribe.library"), name: "library", required: true, focus: true, hint: t("subscribe.none") }),
       field({ label: t("subscribe.dir"), name: "dir", hint: t("subscribe.dir.hint"), placeholder: "/srv/team", mono: true }),
+      h("details.more-fields", null, h("summary", null, t("subscribe.part")), patterns("include", []), patterns("exclude", [])),
     ],
-    submit: ({ library, dir }) => post("subscriptions", { library, dir: dir || undefined }),
+    submit: ({ library, dir, include, exclude }) => post("subscriptions", { library, dir: dir || undefined, include: linesOf(include), exclude: linesOf(exclude) }),
   });
   if (done) notice(t("subscribe.done"));
+}
+
+/** @param {"include" | "exclude"} which @param {string[]} now */
+function patterns(which, now) {
+  const id = `field-${which}`;
+  return h("div.field", null, h("label", { for: id }, t(`patterns.${which}`)), h("textarea.mono", { id, name: which, rows: "3", value: now.join("\n"), placeholder: which === "include" ? "/2026/**" : "*.tmp" }),
+    h("p.hint", null, t(`patterns.${which}.hint`)));
+}
+
+/** @param {string} text */
+function linesOf(text) {
+  return text.split("\n").map((line) => line.trim()).filter(Boolean);
 }
 
 /** Libraries that peers have and this machine has not. @returns {[string, string][]} */
@@ -73,6 +86,7 @@ export async function editLibrary(library) {
     fields: () => [
       h("div.field-grid", null,
         field({ label: t("edit.priority"), name: "priority", type: "number", value: String(now.priority), hint: t("edit.priority.hint") })),
+      now.subscribed && h("div.field-grid", null, patterns("include", now.include), patterns("exclude", now.exclude)),
       h("h3.form-section", null, t("edit.policy")),
       h("p.hint", null, t(now.policy ? "edit.policy.text" : "edit.policy.theirs")),
       now.policy && h("div.field-grid", null,
@@ -83,7 +97,7 @@ export async function editLibrary(library) {
         field({ label: t("edit.expiry"), name: "expiry_days", type: "number", value: String(policy.expiry_days ?? 14), hint: t("edit.expiry.hint") })),
       now.policy && toggle({ label: t("edit.refuse"), hint: t("edit.refuse.hint"), name: "refuse_by_one", checked: policy.refuse_by_one ?? false }),
     ],
-    submit: (fields) => patch(inLibrary(library.guid), { priority: Number(fields.priority), policy: now.policy ? policyOf(fields) : undefined }),
+    submit: (fields) => patch(inLibrary(library.guid), { priority: Number(fields.priority), policy: now.policy ? policyOf(fields) : undefined, ...(now.subscribed ? { include: linesOf(fields.include), exclude: linesOf(fields.exclude) } : {}) }),
   });
   if (done) notice(t("edit.done"));
 }

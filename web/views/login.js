@@ -24,8 +24,8 @@ export function open() {
     trouble = "";
     state.redraw();
     try {
-      const answer = await post("/login", fieldsOf(form), { quiet: true });
-      dispatchEvent(new CustomEvent("swarm-login", { detail: answer }));
+      await post("/login", fieldsOf(form), { quiet: true });
+      dispatchEvent(new Event("swarm-login"));
     } catch (error) {
       trouble = words(error);
       /** @type {HTMLElement | null} */ (form.querySelector("input[type=password]"))?.focus();

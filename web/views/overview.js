@@ -24,15 +24,15 @@ function page(status) {
   return [
     pageHead({
       title: t("nav.overview"),
-      text: [t("overview.libraries", { n: status.libraries.length }), " · ", t("overview.linked", { n: known.length, linked })],
-      actions: can("library.manage") && status.libraries.length > 0 && [
+      text: [t("overview.libraries", { n: status.libraries.length }), known.length > 0 && ` · ${t("overview.linked", { n: known.length, linked })}`],
+      actions: can("libraries.manage") && status.libraries.length > 0 && [
         h("button.button", { type: "button", onClick: subscribe }, icon("down"), t("overview.subscribe")),
         h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
       ],
     }),
     needs(status),
     status.libraries.length > 0 && traffic(status),
-    h("h2.section", null, t("overview.libraries_title")),
+    status.libraries.length > 0 && h("h2.section", null, t("overview.libraries_title")),
     status.libraries.length > 0 ? h("div.library-grid", null, status.libraries.map((each) => card(each, status))) : firstSteps(),
   ];
 }
@@ -40,7 +40,7 @@ function page(status) {
 function firstSteps() {
   return empty({
     icon: "library", title: t("overview.empty.title"), text: t("overview.empty.text"),
-    action: can("library.manage") && h("div.actions", null,
+    action: can("libraries.manage") && h("div.actions", null,
       h("button.button.primary", { type: "button", onClick: addLibrary }, icon("plus"), t("overview.add")),
       h("button.button", { type: "button", onClick: subscribe }, icon("down"), t("overview.subscribe")),
       h("a.button", { href: "#/peers" }, icon("peers"), t("peers.add"))),
@@ -53,7 +53,7 @@ function firstSteps() {
 function needs(status) {
   const list = [...status.libraries.flatMap(needsOf), ...usersNeeds(), ...errorNeeds(status), ...lineNeeds(status)];
   if (list.length === 0) {
-    return h("p.all-well", null, icon("check"), h("span", null, t("overview.all_well")));
+    return status.libraries.length > 0 && h("p.all-well", null, icon("check"), h("span", null, t("overview.all_well")));
   }
   return h("section.needs", { "aria-label": t("overview.needs") },
     h("h2.section", null, t("overview.needs"), h("span.count", null, String(list.length))),
@@ -69,15 +69,15 @@ function needsOf(library) {
   const list = [];
   const add = (/** @type {string} */ kind, /** @type {Omit<Need, "key">} */ need) => list.push({ key: `${library.guid}-${kind}`, ...need });
   if (library.conflicts > 0) {
-    add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: library.conflicts, library: where() }), action: go("#/conflicts", t("need.conflicts.action")) });
+    add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: library.conflicts, library: where() }), action: go("#/conflicts", t(can("conflicts.resolve", library.guid) ? "need.conflicts.action" : "need.look")) });
   }
   if (library.proposals > 0) {
-    add("proposals", { icon: "approvals", tone: "warn", text: tx("need.proposals", { n: library.proposals, library: where() }), action: go("#/approvals", t("need.proposals.action")) });
+    add("proposals", { icon: "approvals", tone: "warn", text: tx("need.proposals", { n: library.proposals, library: where() }), action: go("#/approvals", t(can("approvals.vote", library.guid) ? "need.proposals.action" : "need.look")) });
   }
   if (library.held_here) {
     add("held", {
       icon: "hand", tone: "warn", text: tx("need.held", { n: library.held_here, library: where() }), detail: t("need.held.detail"),
-      action: can("approvals.vote") && h("button.button.small", { type: "button", onClick: () => approveHere(library) }, t("need.held.action")),
+      action: can("approvals.vote", library.guid) && h("button.button.small", { type: "button", onClick: () => approveHere(library) }, t("need.held.action")),
     });
   }
   if (library.state === "stopped") add("stopped", { icon: "warning", tone: "bad", text: tx("need.stopped", { library: where() }), detail: library.activity });
@@ -88,7 +88,7 @@ function needsOf(library) {
 /** @returns {Need[]} */
 function usersNeeds() {
   const n = state.proposedUsers.length;
-  return n === 0 ? [] : [{ key: "users", icon: "users", tone: "warn", text: t("need.users", { n }), action: go("#/users", t("need.users.action")) }];
+  return n === 0 ? [] : [{ key: "users", icon: "users", tone: "warn", text: t("need.users", { n }), action: go("#/users", t("need.look")) }];
 }
 
 /** @param {Status} status @returns {Need[]} */
@@ -159,7 +159,7 @@ function card(library, status) {
   return h("article.card.library-card", { key: library.guid },
     h("header", null,
       h("h3", null, h("a", { href: filesHash(library.guid) }, name(library.name))),
-      statePill(library.state), libraryMenu(library)),
+      statePill(library.conflicts > 0 && ["up to date", "syncing"].includes(library.state) ? "conflict" : library.state), libraryMenu(library)),
     h("div.library-percent", null, h("span.big-number", null, percent(library.percent)),
       h("span.library-size", null, h("span", null, t("library.files", { n: library.files })), h("span", null, bytes(library.bytes)))),
     bar(library.percent, { label: plainName(library.name), tone }),
@@ -183,17 +183,17 @@ function peersOf(library, status) {
 /** @param {Library} library */
 function libraryMenu(library) {
   const isPaused = library.state === "paused";
-  const isForbidden = !can("library.manage");
+  const isForbidden = !can("library.manage", library.guid);
   const title = isForbidden ? t("need.library.manage") : undefined;
   return menu(t("library.menu", { library: plainName(library.name) }), [
-    { icon: "refresh", label: t("library.sync"), run: () => attempt(() => post(inLibrary(library.guid, "sync")), t("library.sync.done")), disabled: isForbidden, title },
+    { icon: "refresh", label: t("library.sync"), run: () => attempt(() => post(inLibrary(library.guid, "sync")), t("library.sync.done")), disabled: !can("library.write", library.guid), title: can("library.write", library.guid) ? undefined : t("need.library.write") },
     {
       icon: isPaused ? "play" : "pause", label: t(isPaused ? "library.resume" : "library.pause"), disabled: isForbidden, title,
       run: () => attempt(() => patch(inLibrary(library.guid), { paused: !isPaused }), t(isPaused ? "library.resume.done" : "library.pause.done")),
     },
     { icon: "approvals", label: t("library.verify"), run: () => verify(library), disabled: isForbidden, title },
     { icon: "settings", label: t("library.edit"), run: () => editLibrary(library), disabled: isForbidden, title },
-    { icon: "undo", label: t("library.undo"), run: () => undoRun(library), disabled: !can("undo"), title: can("undo") ? undefined : t("need.undo") },
+    { icon: "undo", label: t("library.undo"), run: () => undoRun(library), disabled: !can("undo", library.guid), title: can("undo", library.guid) ? undefined : t("need.undo") },
     { icon: "trash", label: t("library.forget"), run: () => forget(library), isDanger: true, disabled: isForbidden, title },
   ]);
 }
@@ -204,8 +204,9 @@ function verify(library) {
     title: t("verify.title", { library: plainName(library.name) }), text: t("verify.text", { n: library.files_here, size: bytes(library.bytes_here) }),
     undo: t("verify.undo"), action: t("verify.action"),
     work: async () => {
+      /** @type {Verified} */
       const found = await post(inLibrary(library.guid, "verify"));
-      const bad = Array.isArray(found?.damaged) ? found.damaged.length : 0;
+      const bad = found.bad.length + found.unreadable.length;
       notice(bad ? t("verify.bad", { n: bad }) : t("verify.good"), { kind: bad ? "bad" : "good" });
     },
   });

@@ -36,7 +36,7 @@ class SettingsView {
     this.isChanged = false;
     /** @type {string[]} keys that were saved and act at the next start */
     this.pending = [];
-    void this.load();
+    if (can("settings.manage")) void this.load();
   }
 
   async load() {
@@ -56,7 +56,7 @@ class SettingsView {
       lacking("settings.manage"),
       this.pending.length > 0 && h("p.trouble.warn", { role: "status" }, icon("refresh"), h("span", null, t("settings.restart_now", { keys: this.pending.join(", ") }))),
       this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
-      this.settings ? this.form(this.settings) : !this.trouble && skeleton(5, "tall"),
+      this.settings ? this.form(this.settings) : !this.trouble && can("settings.manage") && skeleton(5, "tall"),
       about(),
     ];
   }

@@ -20,8 +20,8 @@ export function open([token]) {
     isBusy = true;
     state.redraw();
     try {
-      const answer = await post("setup", { token, username, password }, { quiet: true });
-      dispatchEvent(new CustomEvent("swarm-login", { detail: answer }));
+      await post("setup", { token, username, password }, { quiet: true });
+      dispatchEvent(new Event("swarm-login"));
     } catch (error) {
       trouble = words(error);
     }
@@ -35,7 +35,7 @@ export function open([token]) {
       h("p.lede", null, t("setup.text")),
       trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, trouble)),
       field({ label: t("login.user"), name: "username", autocomplete: "username", required: true, focus: true }),
-      field({ label: t("setup.password"), name: "password", type: "password", autocomplete: "new-password", required: true, minlength: "10", hint: t("setup.password.hint") }),
+      field({ label: t("setup.password"), name: "password", type: "password", autocomplete: "new-password", required: true, minlength: "8", hint: t("setup.password.hint") }),
       field({ label: t("setup.again"), name: "again", type: "password", autocomplete: "new-password", required: true }),
       h("button.button.primary.large", { type: "submit", disabled: isBusy }, t("setup.action"))),
   };

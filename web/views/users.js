@@ -1,6 +1,6 @@
 //! Who may use this machine, in which role, and whom trusted peers propose.
 
-import { get, post, remove } from "../parts/api.js";
+import { get, patch, post, remove } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { askForm, confirm, notice, words } from "../parts/dialog.js";
 import { name, plainName } from "../parts/format.js";
@@ -67,8 +67,8 @@ class Users {
     return h("ul.card.line-list", null, users.map((each) => h("li", { key: each.user },
       avatar(each.user),
       h("div.line-text", null, h("strong", null, name(each.user), each.user === state.me?.user && h("span.tag", null, t("users.you"))),
-        h("span.hint", null, Object.entries(each.libraries).map(([id, role], index) => [index ? ", " : "", name(library(id)?.name ?? id), ": ", t(`role.${role}`)]))),
-      each.role && h("span.pill.quiet", null, t(`role.${each.role}`)),
+        h("span.hint", null, each.role && t(`role.${each.role}`), each.role && Object.keys(each.libraries).length > 0 && " · ", Object.entries(each.libraries).map(([id, role], index) => [index ? ", " : "", name(library(id)?.name ?? id), ": ", t(`role.${role}`)]))),
+      h("button.button.small", { type: "button", onClick: () => this.change(each), "aria-label": t("users.change.label", { user: plainName(each.user) }) }, t("users.change")),
       h("button.icon-button", {
         type: "button", "aria-label": t("users.remove.label", { user: plainName(each.user) }), onClick: () => this.removeUser(each),
         disabled: each.user === state.me?.user, title: t(each.user === state.me?.user ? "users.remove.self" : "users.remove"),
@@ -80,17 +80,29 @@ class Users {
       title: t("users.add"), action: t("users.add"),
       fields: () => [
         field({ label: t("login.user"), name: "user", required: true, focus: true }),
-        field({ label: t("login.password"), name: "password", type: "password", autocomplete: "new-password", required: true, minlength: "10", hint: t("setup.password.hint") }),
+        field({ label: t("login.password"), name: "password", type: "password", autocomplete: "new-password", required: true, minlength: "8", hint: t("setup.password.hint") }),
         choice({ label: t("users.role"), name: "role", value: "viewer", choices: ROLES.map((role) => [role, `${t(`role.${role}`)}: ${t(`role.${role}.text`)}`]) }),
-        (state.status?.libraries.length ?? 0) > 0 && h("details.more-fields", null, h("summary", null, t("users.per_library")), h("p.hint", null, t("users.per_library.hint")),
-          state.status?.libraries.map((each) => choice({
-            label: name(each.name), name: `library-${each.guid}`, value: "",
-            choices: [["", t("users.as_role")], .../** @type {[string, string][]} */ (ROLES.map((role) => [role, t(`role.${role}`)]))],
-          }))),
+        perLibrary({}),
       ],
       submit: (fields) => post("users", { user: fields.user, password: fields.password, role: fields.role, libraries: librariesOf(fields) }),
     });
     if (done) this.changed(t("users.add.done"));
+  }
+
+  /** @param {User} user */
+  async change(user) {
+    const done = await askForm({
+      title: t("users.change.title", { user: plainName(user.user) }), action: t("action.save"),
+      fields: () => [
+        choice({
+          label: t("users.role"), name: "role", value: user.role ?? "",
+          choices: [["", t("users.no_role")], .../** @type {[string, string][]} */ (ROLES.map((role) => [role, `${t(`role.${role}`)}: ${t(`role.${role}.text`)}`]))],
+        }),
+        perLibrary(user.libraries),
+      ],
+      submit: (fields) => patch(`users/${encodeURIComponent(user.user)}`, { role: fields.role, libraries: librariesOf(fields) }),
+    });
+    if (done) this.changed(t("users.change.done"));
   }
 
   /** @param {ProposedUser} proposed */
@@ -98,7 +110,7 @@ class Users {
     const done = await askForm({
       title: t("users.accept.title", { user: plainName(proposed.name) }), action: t("users.accept"),
       fields: () => [h("p", null, t("users.accept.text", { role: t(`role.${proposed.role}`) })),
-        field({ label: t("setup.password"), name: "password", type: "password", autocomplete: "new-password", required: true, focus: true, minlength: "10", hint: t("setup.password.hint") })],
+        field({ label: t("setup.password"), name: "password", type: "password", autocomplete: "new-password", required: true, focus: true, minlength: "8", hint: t("setup.password.hint") })],
       submit: ({ password }) => post(`users/proposed/${encodeURIComponent(proposed.name)}`, { accept: true, password }),
     });
     if (done) this.changed(t("users.accept.done", { user: plainName(proposed.name) }));
@@ -132,6 +144,16 @@ class Users {
 /** @param {string} user */
 function avatar(user) {
   return h("span.avatar", { "aria-hidden": "true" }, [...plainName(user)][0]?.toUpperCase());
+}
+
+/** Fields for other roles in single libraries. @param {Record<string, Role>} now by GUID or name */
+function perLibrary(now) {
+  const libraries = state.status?.libraries ?? [];
+  return libraries.length > 0 && h("details.more-fields", { open: Object.keys(now).length > 0 }, h("summary", null, t("users.per_library")), h("p.hint", null, t("users.per_library.hint")),
+    libraries.map((each) => choice({
+      label: name(each.name), name: `library-${each.guid}`, value: now[each.guid] ?? now[each.name] ?? "",
+      choices: [["", t("users.as_role")], .../** @type {[string, string][]} */ (ROLES.map((role) => [role, t(`role.${role}`)]))],
+    })));
 }
 
 /** @param {Record<string, string>} fields */

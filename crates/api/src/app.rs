@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use swarm_daemon::{Asker, LibraryFiles, Reply, Request, Status};
+use swarm_daemon::{Asker, LibraryFiles, OpenFiles, Reply, Request, Status};
 use swarm_daemon_files::{DaemonFolder, Proof, Reloaded};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ pub(crate) struct App {
     pub(crate) first: First,
     pub(crate) audit: Audit,
     pub(crate) events: Events,
+    pub(crate) open_files: Arc<OpenFiles>,
     /// Folders that are sent at once.
     pub(crate) zips: Arc<Semaphore>,
     status: tokio::sync::Mutex<Option<(Instant, Arc<Status>)>>,
@@ -92,6 +93,7 @@ impl App {
             first: First::default(),
             audit,
             events: Events::default(),
+            open_files: Arc::default(),
             zips: Arc::new(Semaphore::new(ZIPS_MAX)),
             status: tokio::sync::Mutex::default(),
             facts,

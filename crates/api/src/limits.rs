@@ -70,3 +70,5 @@ pub const BLOCK_LEN: usize = 256 << 10;
 pub const AUDIT_LEN_MAX: u64 = 4 << 20;
 /// Folders that are sent at once as ZIP files: each has a thread.
 pub const ZIPS_MAX: usize = 8;
+/// Longest time in which nothing more of a file comes.
+pub const UPLOAD_IDLE: Duration = Duration::from_secs(60);

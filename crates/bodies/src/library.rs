@@ -12,7 +12,7 @@ use swarm_library::limits::{
     VOTE_LEN_MAX, VOTES_PER_FRAME_MAX, WHY_LEN_MAX,
 };
 use swarm_library::wire::{
-    CommitPiece, Flag, Hello, ListedPeer, ListedUser, Part, Progress, RecipeDetail, RecipePiece,
+    CommitPiece, Compressed, Flag, Hello, ListedPeer, ListedUser, Part, Progress, RecipeDetail, RecipePiece,
     RecipeRequest, Refusal, RefusalCode, Standing,
 };
 use swarm_library::{
@@ -247,6 +247,7 @@ fn check_message(message: &Message) {
             assert!(request.ranges.is_sorted_by(|one, next| one.end < next.start));
             assert!(request.ranges.iter().all(|range| range.start < range.end && range.end <= request.len));
         }
+        Message::Compressed(frame) => assert!((1..=FRAME_LEN_MAX).contains(&(frame.len as usize))),
         Message::RecipePiece(piece) => check_part(&piece.part, RECIPE_LEN_MAX),
         Message::KeyGrants { library, grants } => {
             assert!(grants.len() <= GRANTS_PER_FRAME_MAX);
@@ -443,7 +444,15 @@ pub(super) fn message_samples() -> Samples {
     let messages = [
         (
             "hello",
-            Message::Hello(Hello { major: 1, minor: 0, user: text(), password: text(), name: text(), api }),
+            Message::Hello(Hello {
+                major: 1,
+                minor: 0,
+                user: text(),
+                password: text(),
+                name: text(),
+                api,
+                reads_compressed: true,
+            }),
         ),
         (
             "frontier",
@@ -460,7 +469,11 @@ pub(super) fn message_samples() -> Samples {
         ),
         (
             "commits_request",
-            Message::CommitsRequest { library, after: vec![After { author: node(1), seq: 0 }] },
+            Message::CommitsRequest {
+                library,
+                after: vec![After { author: node(1), seq: 0 }],
+                without_files: false,
+            },
         ),
         (
             "commit_piece",
@@ -492,6 +505,7 @@ pub(super) fn message_samples() -> Samples {
                 ranges: vec![0..2, 3..5],
             }),
         ),
+        ("compressed", Message::Compressed(Compressed { len: 9, data: vec![1; 3].into() })),
         ("recipe_piece", Message::RecipePiece(RecipePiece { library, file, part })),
         ("pack", Message::Pack { library, files: vec![b"x".to_vec().into(), b"yz".to_vec().into()] }),
     ];

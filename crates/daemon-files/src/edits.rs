@@ -54,6 +54,27 @@ pub struct NewSubscription {
     pub version_of: Option<String>,
 }
 
+/// What becomes of a rate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RateChange {
+    /// What it was.
+    #[default]
+    Stays,
+    /// Another one, as text: "20MB/s".
+    To(String),
+    /// There is none any more.
+    NoLimit,
+}
+
+/// A change of the rates of a library.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitsChange {
+    /// To others.
+    pub up: RateChange,
+    /// From others.
+    pub down: RateChange,
+}
+
 /// What is to change in the approvals of a library; `None` leaves it as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ApprovalsChange {
@@ -286,17 +307,21 @@ impl DaemonFolder {
         self.set_in(which, "priority", Some(i64::from(priority).into()))
     }
 
-    /// Sets a library's rates as text, as in "20MB/s"; `None` for no limit.
-    pub fn set_limits(
-        &mut self,
-        which: Followed<'_>,
-        up: Option<&str>,
-        down: Option<&str>,
-    ) -> Result<Reloaded, EditError> {
-        let rates = [("up", up), ("down", down)].into_iter();
-        let rates = rates.filter_map(|(key, rate)| rate.map(|rate| (key, Json::from(rate))));
-        let limits = Json::object(rates);
-        self.set_in(which, "limits", (!limits.members().is_empty()).then_some(limits))
+    /// Changes a library's rates.
+    pub fn set_limits(&mut self, which: Followed<'_>, change: &LimitsChange) -> Result<Reloaded, EditError> {
+        self.edit(which.file(), |json| {
+            let library = which.entry_in(json)?;
+            let mut limits = library.get("limits").cloned().unwrap_or_else(|| Json::object::<&str>([]));
+            for (key, rate) in [("up", &change.up), ("down", &change.down)] {
+                match rate {
+                    RateChange::Stays => {}
+                    RateChange::To(rate) => limits.set(key, rate.as_str().into()),
+                    RateChange::NoLimit => drop(limits.remove(key)),
+                }
+            }
+            set_or_remove(library, "limits", (!limits.members().is_empty()).then_some(limits));
+            Ok(())
+        })
     }
 
     /// Sets which paths of a subscription are fetched.
@@ -330,6 +355,13 @@ impl DaemonFolder {
             set_or_remove(which.entry_in(json)?, key, value.clone());
             Ok(())
         })
+    }
+}
+
+impl LimitsChange {
+    /// Whether it changes anything.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 

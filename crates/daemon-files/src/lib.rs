@@ -41,14 +41,14 @@ mod schema;
 mod tests;
 
 pub use config::{Config, Tls};
-pub use edits::{ApprovalsChange, Followed, NewMount, NewPeer, NewSubscription};
+pub use edits::{ApprovalsChange, Followed, LimitsChange, NewMount, NewPeer, NewSubscription, RateChange};
 pub use error::{EditError, FileError, OpenError, Place, Warning};
 pub use file_name::{FileName, FileNameError};
 pub use files_local::LocalFile;
 pub use folder::{DaemonFolder, Reloaded};
 pub use json::{Json, SyntaxError, Value};
 pub use libraries::{Approvals, Library, Mount, Retention};
-pub use peers::Peer;
+pub use peers::{Peer, is_peer_address};
 pub use schema::schema;
 pub use subscriptions::Subscription;
 pub use users::{Proof, User};

@@ -14,7 +14,9 @@ use crate::json::quoted;
 use crate::key_path::KeyPath;
 use crate::limits::{LIBRARIES_MAX, MOUNTS_MAX};
 use crate::read::Wrong;
-use crate::values::{FileLimits, Guid, InOrder, Limits, Parsed, Positive, Priority, Role, name_fault, plain};
+use crate::values::{
+    FileLimits, FileScrub, Guid, InOrder, Limits, Parsed, Positive, Priority, Role, name_fault, plain,
+};
 
 /// A library, and where this node has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Library {
     pub role: Option<Role>,
     /// Rates of this library.
     pub limits: Limits,
+    /// Days after which all its files are read again; zero if they are not.
+    pub scrub_days: u32,
     /// Whether names and contents are sealed with a key of the library.
     pub is_sealed: bool,
     /// Whether nothing is sent or fetched.
@@ -109,9 +113,12 @@ struct FileLibrary {
     conflicts: Option<Strategy>,
     /// What this node is in the library. Without it: what the peers' trust says.
     role: Option<Role>,
-    /// Rates of this library.
+    /// Rates of this library's files, beside those of config.json.
     #[serde(default)]
     limits: FileLimits,
+    /// How often all files on this disk are read again, to find bytes that changed by themselves: {"days": 30}, or false for never. Without it:
+    /// every 30 days.
+    scrub: Option<FileScrub>,
     /// Names and contents are sealed with a key of the library, for mirrors that may not read them.
     #[serde(default)]
     sealed: bool,
@@ -243,6 +250,7 @@ impl FileLibrary {
             conflicts: self.conflicts,
             role: self.role,
             limits: self.limits.into(),
+            scrub_days: FileScrub::days(self.scrub),
             is_sealed: self.sealed,
             is_paused: self.paused,
             priority: self.priority.map_or(0, Priority::get),

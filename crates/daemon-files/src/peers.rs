@@ -84,6 +84,11 @@ impl std::str::FromStr for PeerAddress {
     }
 }
 
+/// Whether a text is where a peer is, or which node it is: `host:port`, `NODEID@host:port` or `NODEID`.
+pub fn is_peer_address(text: &str) -> bool {
+    text.parse::<PeerAddress>().is_ok() || text.parse::<NodeId>().is_ok()
+}
+
 impl FilePeers {
     pub(crate) fn checked(self) -> Result<Vec<Peer>, Wrong> {
         if self.0.len() > PEERS_MAX {

@@ -13,7 +13,7 @@ use crate::libraries::{Approvals, FileApprovals, FileRetention, Retention, Strat
 use crate::limits::{LIBRARIES_MAX, PATTERNS_MAX};
 use crate::peers::distinct;
 use crate::read::Wrong;
-use crate::values::{FileLimits, Guid, Limits, Parsed, Priority};
+use crate::values::{FileLimits, FileScrub, Guid, Limits, Parsed, Priority};
 
 /// A library of others that this node follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Subscription {
     pub priority: i8,
     /// Rates of this library.
     pub limits: Limits,
+    /// Days after which all its files are read again; zero if they are not.
+    pub scrub_days: u32,
 }
 
 /// The libraries of others that this node follows.
@@ -83,9 +85,12 @@ struct FileSubscription {
     paused: bool,
     /// Libraries with a higher number go first. Without it: 0.
     priority: Option<Priority>,
-    /// Rates of this library.
+    /// Rates of this library's files, beside those of config.json.
     #[serde(default)]
     limits: FileLimits,
+    /// How often all files on this disk are read again, to find bytes that changed by themselves: {"days": 30}, or false for never. Without it:
+    /// every 30 days.
+    scrub: Option<FileScrub>,
 }
 
 impl FileSubscriptions {
@@ -123,6 +128,7 @@ impl FileSubscription {
             is_paused: self.paused,
             priority: self.priority.map_or(0, Priority::get),
             limits: self.limits.into(),
+            scrub_days: FileScrub::days(self.scrub),
         })
     }
 }

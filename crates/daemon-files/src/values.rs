@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use swarm_core::base::{Rate, is_hidden};
@@ -59,6 +60,22 @@ pub(crate) struct FileLimits {
     pub(crate) up: Option<Parsed<Rate>>,
     /// Download no faster than this. Without it: no limit.
     pub(crate) down: Option<Parsed<Rate>>,
+}
+
+/// `scrub` as it stands in a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FileScrub {
+    /// `true` is the default, `false` never.
+    Is(bool),
+    Every(u32),
+}
+
+/// `scrub` with days.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "scrub")]
+struct FileScrubDays {
+    /// Days from one reading to the next.
+    days: Within<0, 36_500>,
 }
 
 /// A value that is written as a string.
@@ -140,6 +157,56 @@ impl Display for Guid {
 impl From<FileLimits> for Limits {
     fn from(FileLimits { up, down }: FileLimits) -> Self {
         Self { up: plain(up), down: plain(down) }
+    }
+}
+
+impl FileScrub {
+    /// Days from one reading to the next; zero for never.
+    pub(crate) fn days(scrub: Option<Self>) -> u32 {
+        match scrub {
+            None | Some(Self::Is(true)) => SCRUB_DAYS,
+            Some(Self::Is(false)) => 0,
+            Some(Self::Every(days)) => days,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FileScrub {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScrubVisitor)
+    }
+}
+
+struct ScrubVisitor;
+
+impl<'de> Visitor<'de> for ScrubVisitor {
+    type Value = FileScrub;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("false, or {\"days\": 30}")
+    }
+
+    fn visit_bool<E: Error>(self, is_on: bool) -> Result<FileScrub, E> {
+        Ok(FileScrub::Is(is_on))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FileScrub, A::Error> {
+        let FileScrubDays { days } = FileScrubDays::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(FileScrub::Every(days.get()))
+    }
+}
+
+impl JsonSchema for FileScrub {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "scrub".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "boolean" }, generator.subschema_for::<FileScrubDays>()] })
     }
 }
 
@@ -278,3 +345,6 @@ impl<T: JsonSchema> JsonSchema for InOrder<T> {
         json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<T>() })
     }
 }
+
+/// Days from one reading of all files to the next, where nothing is said.
+const SCRUB_DAYS: u32 = 30;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use swarm_core::base::{Category, NodeId};
+use swarm_core::base::{Category, NodeId, Rate};
 use swarm_library::{LibraryKey, Lock, SignedLock, Trust, Verdict};
 use swarm_mounts::MountKind;
 use swarm_sync::{ContentHash, RunId, TreePath};
@@ -19,7 +19,7 @@ use crate::library::{self, Answer, Deciding, Input, LibraryFiles, LibraryState, 
 use crate::policy_words;
 use crate::protocol::{Reply, Request};
 use crate::status::{
-    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,
+    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, Status, StatusError,
 };
 
 /// Answers one call. Libraries are asked in a task of their own: one that is busy holds nobody up.
@@ -63,12 +63,9 @@ pub(crate) async fn answer(desk: &mut Desk, call: Call) {
 fn files(desk: &Desk, library: &str) -> Result<LibraryFiles, Reply> {
     let key = find(desk, library)?;
     match desk.libraries.get(&key) {
-        Some(Running::Works { handle, settings, .. }) => Ok(LibraryFiles::new(
-            settings.name.clone(),
-            settings.guid.to_string(),
-            handle.index_path.clone(),
-            Arc::clone(&handle.places),
-        )),
+        Some(Running::Works { handle, settings, .. }) => {
+            Ok(LibraryFiles::new(settings, handle.index_path.clone(), Arc::clone(&handle.places)))
+        }
         Some(Running::Stands { why, .. }) => Err(Reply::failed(Category::Held, why.clone())),
         None => Err(Reply::failed(Category::Usage, format!("no library `{library}` here"))),
     }
@@ -120,6 +117,7 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
             Ok(Questions { of: desk.libraries.keys().map(question).collect(), is_one: false })
         }
         Request::Texts { library, path } => one(&library, Question::Texts { path: named(path)? }),
+        Request::Disputes { library } => one(&library, Question::Disputes),
         Request::Decide { library, path, choice, file, all } => {
             let bytes = file.map(|file| read(&file)).transpose()?;
             one(&library, Question::Decide(Deciding { place: path_of(path)?, choice, bytes, all }))
@@ -243,6 +241,11 @@ async fn lock(desk: &mut Desk, library: &str, path: &str, seconds: u64, why: Str
         Err(reply) => return reply,
     };
     let holder = desk.endpoint.node_id();
+    if seconds == 0
+        && let Some(reply) = not_own(desk, &key, &path, holder)
+    {
+        return reply;
+    }
     let lock = Lock {
         library: key,
         holder,
@@ -255,6 +258,26 @@ async fn lock(desk: &mut Desk, library: &str, path: &str, seconds: u64, why: Str
     desk.take_lock(signed.clone());
     desk.to_exchange(exchange::Input::Lock(signed)).await;
     Reply::Done
+}
+
+/// Why a lock cannot be ended: it is of others.
+fn not_own(desk: &Desk, key: &LibraryKey, path: &TreePath, me: NodeId) -> Option<Reply> {
+    let now_ms = clock::now_ms();
+    let at_path: Vec<&SignedLock> = desk
+        .locks
+        .get(key)
+        .into_iter()
+        .flat_map(|locks| locks.holding(now_ms))
+        .filter(|signed| signed.lock().path == *path)
+        .collect();
+    let others = at_path.iter().find(|signed| signed.lock().holder != me)?.lock();
+    let is_own = at_path.iter().any(|signed| signed.lock().holder == me);
+    let message = format!(
+        "`{path}` is locked by {}, which alone can end that; it ends by itself in {}",
+        others.holder.short(),
+        shown(Duration::from_millis((others.made_at_ms + others.holds_ms).saturating_sub(now_ms))),
+    );
+    (!is_own).then(|| Reply::failed(Category::Denied, message))
 }
 
 /// The library of this name or GUID.
@@ -381,6 +404,8 @@ fn library_status(
 ) -> LibraryStatus {
     let settings = running.settings();
     let guid = settings.guid.to_string();
+    let [limit_up, limit_down] =
+        [settings.limits.up, settings.limits.down].map(|limit| limit.map(|Rate(rate)| rate));
     let mounts = settings.mounts.iter().map(|mount| MountStatus {
         dir: mount.dir.to_string_lossy().into_owned(),
         libpath: mount.libpath.as_ref().map_or_else(|| "/".to_owned(), |path| format!("/{}", path.as_str())),
@@ -401,6 +426,9 @@ fn library_status(
                 state,
                 mounts,
                 activity: why.clone(),
+                limit_up,
+                limit_down,
+                scrub_days: settings.scrub_days,
                 ..LibraryStatus::default()
             };
         }
@@ -425,12 +453,26 @@ fn library_status(
             "its bytes on this disk are wrong: good ones are to come from peers",
         );
     }
+    for (path, by) in &state.strangers.replaced {
+        let by = by.short();
+        error(
+            path.as_str(),
+            "replaced",
+            &format!(
+                "{by} replaced the version that this node waits for, and does not count here: if no machine has that one any more, `swarm peer trust {by}` takes the newer one"
+            ),
+        );
+    }
     for node in &state.equivocators {
         error(
             "",
             "equivocation",
             &format!("node {} signed two histories: nothing more is taken from it", node.short()),
         );
+    }
+    for node in &state.full {
+        let detail = "no more is kept of the changes of this node, which does not count here: others have to get them elsewhere";
+        error("", "carried", &format!("node {}: {detail}", node.short()));
     }
     let figures = state.figures;
     let (files_here, bytes_here) = (
@@ -440,28 +482,44 @@ fn library_status(
     let is_known = !settings.is_followed || state.frontier.positions().next().is_some();
     let is_complete =
         is_known && !state.are_figures_old && figures.files_lacking == 0 && figures.deletions_to_do == 0;
+    // All but what somebody has to decide.
+    let is_done = is_known
+        && !state.are_figures_old
+        && figures.files_lacking <= state.left_to_decide.files
+        && figures.deletions_to_do <= state.left_to_decide.deletions;
     let eta_seconds =
         (!is_complete && desk.traffic.down > 0).then(|| figures.lacking_len / desk.traffic.down);
     LibraryStatus {
         name: settings.name.clone(),
         guid,
-        state: state_word(&state, settings.is_paused, is_complete).to_owned(),
+        state: state_word(&state, settings.is_paused, is_done).to_owned(),
         percent: percent(bytes_here, figures.len, is_complete),
         files: figures.files,
         files_here,
         bytes: figures.len,
         bytes_here,
-        deletions_to_do: figures.deletions_to_do,
+        deletions_to_do: figures.deletions_to_do.saturating_sub(state.left_to_decide.deletions),
         conflicts: state.conflicts,
+        conflicts_elsewhere: state.conflicts_elsewhere,
         proposals: state.proposals,
+        waiting: state.waiting,
+        untrusted_commits: untrusted_commits(&state),
         held_here: state.held_here,
         activity: activity(desk, key, &state),
         mounts,
         commits: state.frontier.positions().map(|position| position.seq).sum(),
         eta_seconds,
         policy_differences: policy_differences(key, state.policy, states),
+        policy: Some(policy_status(&state)),
         locks: locks(desk, key),
+        limit_up,
+        limit_down,
+        scrub_days: settings.scrub_days,
     }
+}
+
+fn untrusted_commits(state: &LibraryState) -> std::collections::BTreeMap<String, u64> {
+    state.strangers.commits.iter().map(|(author, count)| (author.to_string(), *count)).collect()
 }
 
 /// What a library does; that what it waits for cannot come is said first.
@@ -475,13 +533,18 @@ fn activity(desk: &Desk, key: &LibraryKey, state: &LibraryState) -> String {
     }
 }
 
-fn state_word(state: &LibraryState, is_paused: bool, is_complete: bool) -> &'static str {
+/// `is_done` says that nothing is to be done but what waits for somebody.
+fn state_word(state: &LibraryState, is_paused: bool, is_done: bool) -> &'static str {
     match state {
         LibraryState { trouble: Some(_), .. } => "stopped",
         _ if is_paused => "paused",
         LibraryState { held_here: Some(_), .. } => "held",
         LibraryState { is_scanned: false, .. } => "scanning",
-        _ if is_complete => "up to date",
+        LibraryState { conflicts: 1.., .. } | LibraryState { conflicts_elsewhere: 1.., .. } if is_done => {
+            "conflict"
+        }
+        LibraryState { waiting: 1.., .. } if is_done => "waiting",
+        _ if is_done => "up to date",
         _ => "syncing",
     }
 }
@@ -502,6 +565,21 @@ fn policy_differences(key: &LibraryKey, own: swarm_library::Policy, states: &[Pe
         Some(format!("{}: {words}", state.node.short()))
     };
     states.iter().filter_map(differs).collect()
+}
+
+/// Without votes of others, the author's own is enough.
+fn policy_status(state: &LibraryState) -> PolicyStatus {
+    let policy = state.policy;
+    let is_bulk = policy.bulk_changes > 0 && policy.bulk_votes > 1;
+    PolicyStatus {
+        delete: policy.delete_votes.max(1),
+        moves: policy.move_votes.max(1),
+        bulk: is_bulk.then_some(policy.bulk_changes),
+        bulk_approvals: policy.bulk_votes.max(1),
+        expiry_days: policy.expiry_days,
+        refuse_by_one: policy.refused_by_one,
+        is_taken_over: state.is_policy_taken_over,
+    }
 }
 
 fn locks(desk: &Desk, key: &LibraryKey) -> Vec<LockStatus> {

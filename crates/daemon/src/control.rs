@@ -86,7 +86,7 @@ pub fn ask(folder: &Path, request: &Request) -> Result<Reply, AskError> {
 
 /// Why a daemon does not answer.
 #[derive(Debug, thiserror::Error)]
-#[error("no daemon answers for `{}`: {source}; start one with `swarm daemon --dir`, or name its folder by --dir", swarm_core::base::Shown(.folder))]
+#[error("no daemon answers for `{}`: {source}; start one with `swarm daemon`, or name its folder by --dir", swarm_core::base::Shown(.folder))]
 pub struct AskError {
     /// The daemon's folder.
     pub folder: PathBuf,

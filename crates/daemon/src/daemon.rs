@@ -32,7 +32,7 @@ use crate::limits::FLAGS_PER_PEER_MAX;
 use crate::page::Pages;
 use crate::protocol::ProposedUser;
 use crate::rejected;
-use crate::settings::{Settings, without_effect};
+use crate::settings::Settings;
 
 /// A daemon that is ready to run.
 pub struct Daemon {
@@ -90,6 +90,8 @@ pub(crate) struct Desk {
     outputs: mpsc::Sender<LibraryOutput>,
     dialed: mpsc::Sender<Dialed>,
     meeting_places: watch::Sender<Vec<ContentId>>,
+    /// Of all libraries together, as the node goes by them.
+    limits: swarm_daemon_files::Limits,
     tasks: TaskTracker,
     ending: CancellationToken,
 }
@@ -174,6 +176,7 @@ impl Daemon {
             dht_bootstrap: config.dht_bootstrap.clone(),
             ..Finders::default()
         };
+        let all_limits = config.limits;
         let limits = Limits {
             buffers_len: BUFFERS_LEN,
             windows_len: WINDOWS_LEN,
@@ -205,6 +208,7 @@ impl Daemon {
             password: config.password.expose().to_owned(),
             name: host_name(),
             api: None,
+            reads_compressed: true,
         };
         let start = exchange::Start {
             endpoint: endpoint.clone(),
@@ -247,6 +251,7 @@ impl Daemon {
             outputs,
             dialed,
             meeting_places,
+            limits: all_limits,
             tasks,
             ending,
         };
@@ -274,6 +279,10 @@ impl Daemon {
 impl Desk {
     /// Makes everything as the files say now.
     async fn apply(&mut self) {
+        let limits = self.folder.config().limits;
+        if std::mem::replace(&mut self.limits, limits) != limits {
+            self.node.set_limits(limits.up, limits.down).await;
+        }
         let settings = Settings::of(&self.folder, self.endpoint.node_id());
         let Settings { libraries, access, authors, .. } = settings;
         self.found.retain(|node, _| access.peers.contains_key(node));
@@ -311,6 +320,7 @@ impl Desk {
             if *known != settings {
                 let _ = handle.inputs.send(LibraryInput::Settings(Box::new(settings.clone()))).await;
                 handle.priority = settings.priority;
+                handle.limits = settings.limits;
                 *known = settings;
             }
             return;
@@ -416,9 +426,6 @@ impl Desk {
         if !reloaded.changed.is_empty() {
             let names: Vec<String> = reloaded.changed.iter().map(ToString::to_string).collect();
             tracing::info!(files = names.join(" "), "taken over");
-            for line in without_effect(&self.folder) {
-                tracing::warn!("{line}");
-            }
             hash_passwords(&mut self.folder);
             self.apply().await;
         }
@@ -672,10 +679,10 @@ impl Traffic {
     }
 }
 
-/// What is odd in the files, and what does nothing, a line each.
+/// What is odd in the files, a line each.
 pub(crate) fn all_warnings(folder: &DaemonFolder) -> Vec<String> {
     let odd = folder.warnings();
-    odd.iter().map(ToString::to_string).chain(without_effect(folder)).collect()
+    odd.iter().map(ToString::to_string).collect()
 }
 
 /// Nodes that finders name go to the desk, the rest to the contents.

@@ -36,11 +36,11 @@ pub use daemon::{Daemon, Ending, host_name, index_path, new_guid};
 pub use error::DaemonError;
 pub use exchange::hash_password;
 pub use library::{
-    Answer, AuthorView, CommitView, DeedsView, EntriesPage, EntryView, KeptView, LibraryError, LibraryFiles,
-    OpenFile, PathView, ProposalView, ReadError, TakenBackPath, TakenBackView, TextsView, VerifyView,
-    VersionLine,
+    Answer, AuthorView, CommitView, DeedsView, DisputeView, EntriesPage, EntryView, KeptView, LibraryError,
+    LibraryFiles, OpenFile, OpenFiles, OwnHeld, PathView, ProposalView, ReadError, TakenBackPath,
+    TakenBackView, TextsView, VerifyView, VersionLine,
 };
 pub use protocol::{ProposedUser, Reply, Request};
 pub use status::{
-    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, Status, StatusError,
+    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, Status, StatusError,
 };

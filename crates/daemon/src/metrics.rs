@@ -287,23 +287,25 @@ mod tests {
             status,
             &["library_"],
             &expect![[r#"
-            swarm_library_files{library="Lib 1",guid="g"} 4
-            swarm_library_present_files{library="Lib 1",guid="g"} 3
-            swarm_library_wanted_files{library="Lib 1",guid="g"} 1
-            swarm_library_bytes{library="Lib 1",guid="g"} 800
-            swarm_library_present_bytes{library="Lib 1",guid="g"} 500
-            swarm_library_wanted_bytes{library="Lib 1",guid="g"} 300
-            swarm_library_deletions_to_do{library="Lib 1",guid="g"} 0
-            swarm_library_held_deletions{library="Lib 1",guid="g"} 0
-            swarm_library_conflicts{library="Lib 1",guid="g"} 0
-            swarm_library_proposals{library="Lib 1",guid="g"} 0
-            swarm_library_percent{library="Lib 1",guid="g"} 62.5
-            swarm_library_state{library="Lib 1",guid="g",state="up to date"} 0
-            swarm_library_state{library="Lib 1",guid="g",state="syncing"} 1
-            swarm_library_state{library="Lib 1",guid="g",state="scanning"} 0
-            swarm_library_state{library="Lib 1",guid="g",state="paused"} 0
-            swarm_library_state{library="Lib 1",guid="g",state="stopped"} 0
-            swarm_library_state{library="Lib 1",guid="g",state="held"} 0"#]],
+                swarm_library_files{library="Lib 1",guid="g"} 4
+                swarm_library_present_files{library="Lib 1",guid="g"} 3
+                swarm_library_wanted_files{library="Lib 1",guid="g"} 1
+                swarm_library_bytes{library="Lib 1",guid="g"} 800
+                swarm_library_present_bytes{library="Lib 1",guid="g"} 500
+                swarm_library_wanted_bytes{library="Lib 1",guid="g"} 300
+                swarm_library_deletions_to_do{library="Lib 1",guid="g"} 0
+                swarm_library_held_deletions{library="Lib 1",guid="g"} 0
+                swarm_library_conflicts{library="Lib 1",guid="g"} 0
+                swarm_library_proposals{library="Lib 1",guid="g"} 0
+                swarm_library_percent{library="Lib 1",guid="g"} 62.5
+                swarm_library_state{library="Lib 1",guid="g",state="up to date"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="syncing"} 1
+                swarm_library_state{library="Lib 1",guid="g",state="scanning"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="paused"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="stopped"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="held"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="conflict"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="waiting"} 0"#]],
         );
     }
 
@@ -353,13 +355,15 @@ mod tests {
             status,
             &["library_", "healthy"],
             &expect![[r#"
-            swarm_library_state{library="Lib 1",guid="g",state="up to date"} 0
-            swarm_library_state{library="Lib 1",guid="g",state="syncing"} 0
-            swarm_library_state{library="Lib 1",guid="g",state="scanning"} 0
-            swarm_library_state{library="Lib 1",guid="g",state="paused"} 0
-            swarm_library_state{library="Lib 1",guid="g",state="stopped"} 1
-            swarm_library_state{library="Lib 1",guid="g",state="held"} 0
-            swarm_healthy 0"#]],
+                swarm_library_state{library="Lib 1",guid="g",state="up to date"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="syncing"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="scanning"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="paused"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="stopped"} 1
+                swarm_library_state{library="Lib 1",guid="g",state="held"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="conflict"} 0
+                swarm_library_state{library="Lib 1",guid="g",state="waiting"} 0
+                swarm_healthy 0"#]],
         );
     }
 

@@ -86,6 +86,11 @@ pub enum Request {
         /// The path in it.
         path: String,
     },
+    /// Conflicts of a library that this machine takes no part in: others decide them.
+    Disputes {
+        /// The library's name or GUID.
+        library: String,
+    },
     /// Decide a conflict.
     Decide {
         /// The library's name or GUID.

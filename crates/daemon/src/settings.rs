@@ -97,6 +97,8 @@ fn of_library(library: &Library, default_root: &std::path::Path, min_free: u64) 
         is_followed: false,
         is_paused: library.is_paused,
         priority: library.priority,
+        limits: library.limits,
+        scrub_days: library.scrub_days,
         retention: retention_of(library.retention),
     })
 }
@@ -136,6 +138,8 @@ fn of_subscription(subscription: &Subscription, peers: &[Peer], min_free: u64) -
         is_followed: true,
         is_paused: subscription.is_paused,
         priority: subscription.priority,
+        limits: subscription.limits,
+        scrub_days: subscription.scrub_days,
         retention: retention_of(subscription.retention),
     })
 }
@@ -186,36 +190,5 @@ fn role_of(role: FileRole) -> Role {
     }
 }
 
-/// What is said in the files and does nothing yet, a line each: nobody is to believe that it does.
-pub(crate) fn without_effect(folder: &DaemonFolder) -> Vec<String> {
-    let mut lines = Vec::new();
-    let is_limited = |limits: &swarm_daemon_files::Limits| limits.up.is_some() || limits.down.is_some();
-    let way = "has no effect yet: limit all libraries together in config.json";
-    if folder.libraries().iter().any(|library| is_limited(&library.limits)) {
-        lines.push(format!("libraries.json: \"limits\" {way}"));
-    }
-    if folder.subscriptions().iter().any(|subscription| is_limited(&subscription.limits)) {
-        lines.push(format!("subscriptions.json: \"limits\" {way}"));
-    }
-    lines
-}
-
 /// A peer that is named and not known: nobody has this key.
 const NOBODY: NodeId = NodeId::from_bytes([0; 32]);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_does_nothing_yet_is_told() {
-        let dir = tempfile::tempdir().expect("a folder");
-        std::fs::write(dir.path().join("config.json"), r#"{"port": 0}"#).expect("written");
-        let library = r#"{"Lib 1": {"guid": "g", "mounts": [], "limits": {"up": "1MB/s"}}}"#;
-        std::fs::write(dir.path().join("libraries.json"), library).expect("written");
-        let folder = DaemonFolder::open(dir.path()).expect("right");
-        let expected =
-            ["libraries.json: \"limits\" has no effect yet: limit all libraries together in config.json"];
-        assert_eq!(without_effect(&folder), expected);
-    }
-}

@@ -44,7 +44,7 @@ pub struct StatusError {
     pub guid: String,
     /// Which file; empty for the whole library.
     pub file: String,
-    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`.
+    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`, `replaced`.
     pub issue: String,
     /// For people.
     pub detail: String,
@@ -57,7 +57,8 @@ pub struct LibraryStatus {
     pub name: String,
     /// What all nodes call it.
     pub guid: String,
-    /// `up to date`, `syncing`, `scanning`, `paused`, `stopped` or `held`.
+    /// `up to date`, `syncing`, `scanning`, `paused`, `stopped`, `held`, `conflict` if nothing but decisions is left, or `waiting`
+    /// for the votes of others on changes of this node.
     pub state: String,
     /// Of the bytes, in percent with one decimal.
     pub percent: String,
@@ -73,8 +74,17 @@ pub struct LibraryStatus {
     pub deletions_to_do: u64,
     /// Conflicts that wait for a decision.
     pub conflicts: u64,
+    /// Conflicts of versions of others, that they decide; this disk has what the library has for now.
+    #[serde(default)]
+    pub conflicts_elsewhere: u64,
     /// Proposals that wait for votes.
     pub proposals: u64,
+    /// Commits of authors that do not count here, by author: nothing of them is in the view.
+    #[serde(default)]
+    pub untrusted_commits: BTreeMap<String, u64>,
+    /// Changes of this node that wait for votes: its disk has them, and the others have not.
+    #[serde(default)]
+    pub waiting: u64,
     /// Deletions on this disk that wait for a yes here: `swarm approve --here`.
     pub held_here: Option<u64>,
     /// What it does.
@@ -87,8 +97,41 @@ pub struct LibraryStatus {
     pub eta_seconds: Option<u64>,
     /// Where peers have another policy: the peer, and what differs.
     pub policy_differences: Vec<String>,
+    /// What it goes by; nothing while it stands still.
+    #[serde(default)]
+    pub policy: Option<PolicyStatus>,
     /// Locks that hold: path, holder, seconds left, reason.
     pub locks: Vec<LockStatus>,
+    /// Bytes a second that go to others at most; nothing for no limit but that of all libraries.
+    #[serde(default)]
+    pub limit_up: Option<u64>,
+    /// The same from others.
+    #[serde(default)]
+    pub limit_down: Option<u64>,
+    /// Days after which all files on this disk are read again; zero if they are not.
+    #[serde(default)]
+    pub scrub_days: u32,
+}
+
+/// How many trusted peers, the author among them, must agree to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyStatus {
+    /// To a deletion.
+    pub delete: u32,
+    /// To a move.
+    #[serde(rename = "move")]
+    pub moves: u32,
+    /// Changes in one commit from which on it is a bulk change; nothing if there are none.
+    pub bulk: Option<u32>,
+    /// To a bulk change.
+    pub bulk_approvals: u32,
+    /// Days after which a proposal expires.
+    pub expiry_days: u32,
+    /// Whether one no is enough to refuse.
+    pub refuse_by_one: bool,
+    /// It is the strictest that the trusted peers told, since the files of this node have none.
+    pub is_taken_over: bool,
 }
 
 /// One mount.
@@ -164,4 +207,5 @@ pub struct PeerLibraryStatus {
 }
 
 /// States of a library.
-pub(crate) const STATES: [&str; 6] = ["up to date", "syncing", "scanning", "paused", "stopped", "held"];
+pub(crate) const STATES: [&str; 8] =
+    ["up to date", "syncing", "scanning", "paused", "stopped", "held", "conflict", "waiting"];

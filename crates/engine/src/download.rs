@@ -14,11 +14,13 @@ use super::content::ContentTotals;
 use super::input::ChunkVerdict;
 use super::io::LinkId;
 use super::pipeline::OpenRequest;
+use super::shares::Shares;
 
 /// The downloads of all contents that this node takes part in.
 #[derive(Debug, Default)]
 pub(super) struct Downloads {
     by_content: BTreeMap<ContentId, Download>,
+    pub(super) shares: Shares,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ impl Downloads {
     /// This node left a content.
     pub(super) fn forget(&mut self, content: ContentId) {
         self.by_content.remove(&content);
+        self.shares.forget(content);
     }
 
     pub(super) fn get_mut(&mut self, content: ContentId) -> Option<&mut Download> {
@@ -153,6 +156,7 @@ impl Downloads {
 
     /// A request is over: what it did not bring is queued again.
     pub(super) fn release(&mut self, link: LinkId, request: RequestId, open: &OpenRequest) {
+        self.shares.on_not_come(open.content, open.missing_len());
         if let Some(download) = self.by_content.get_mut(&open.content) {
             download.release(link, request, open);
         }

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use swarm_core::base::{Bitfield, ContentId, NodeId, RangeSet};
+use swarm_core::base::{Bitfield, ContentId, NodeId, RangeSet, Rate};
 use swarm_core::manifest::{Address, ChunkIndex, Manifest};
 use swarm_core::trust::{AccessTable, Role};
 use swarm_core::wire::{DeclineReason, Message, RequestId};
 
 use super::io::{LinkId, UploadEnd};
 use super::refusal::Refusal;
+use super::shares::ShareId;
 use super::violation::Violation;
 
 /// Parts of chunks: the ranges of bytes of each, by the index of the chunk.
@@ -30,6 +31,14 @@ pub enum Input {
     },
     /// Take part in a content.
     Join(Box<Join>),
+    /// The content shares a limit with others, until it is left. It may be put there before or after it is joined.
+    Share { content: ContentId, share: ShareId },
+    /// Contents of a share are fetched no faster together.
+    Limit {
+        share: ShareId,
+        /// Payload, bytes a second; `None` for no limit.
+        down: Option<Rate>,
+    },
     /// The store of a content is open (after [`Event::ManifestComplete`](super::Event::ManifestComplete) or with `Join`).
     StoreOpened {
         content: ContentId,

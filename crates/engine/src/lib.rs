@@ -38,6 +38,7 @@ mod picker;
 mod pipeline;
 mod rate;
 mod reassignment;
+mod shares;
 mod transfer;
 
 mod capacity;
@@ -75,6 +76,7 @@ pub use io::{Bottleneck, CloseReason, Event, Extent, FetchFailure, LinkId, Outpu
 pub use peers::{PeerStanding, PeerTotals};
 pub use refusal::{Refusal, RefusalCause};
 pub use reputation::Reputation;
+pub use shares::ShareId;
 pub use snapshot::{ContentSnapshot, FetchPhase, PeerSnapshot, Snapshot, Survey};
 pub use timers::Timer;
 pub use violation::Violation;
@@ -139,6 +141,11 @@ impl Engine {
             Input::Wakeup => {}
             Input::Woke { slept } => self.on_woke(slept),
             Input::Join(join) => self.on_join(*join),
+            Input::Share { content, share } => self.transfer.downloads.shares.put(content, share),
+            Input::Limit { share, down } => {
+                self.transfer.downloads.shares.limit(self.turn.now, share, down);
+                self.transfer.fill_all(&mut self.turn);
+            }
             Input::StoreOpened { content, durable, wanted, kept } => {
                 self.on_store_opened(content, (&durable, &wanted), kept)
             }
@@ -230,6 +237,7 @@ impl Engine {
                 }
             }
             Timer::Reassign => self.transfer.reassign_all(&mut self.turn),
+            Timer::Share => self.transfer.fill_all(&mut self.turn),
             Timer::Manifest(content) => {
                 if let Some(link) = self.contents.on_manifest_timer(&mut self.turn, content) {
                     self.close(link, CloseReason::OfNoUse("did not send the manifest"));

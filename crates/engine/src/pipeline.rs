@@ -11,6 +11,7 @@ use swarm_core::wire::RequestId;
 
 use super::io::LinkId;
 use super::rate::{RateMeter, TimeEstimate, pipeline_len};
+use super::shares::ShareId;
 
 #[derive(Debug)]
 pub(super) struct Pipeline {
@@ -22,6 +23,8 @@ pub(super) struct Pipeline {
     next_request: u64,
     /// Bytes asked for and not received.
     pub(super) outstanding_len: u64,
+    /// The same by share, of those that have any.
+    outstanding_by_share: BTreeMap<ShareId, u64>,
     meter: RateMeter,
     chunk_time: TimeEstimate,
     pub(super) last_received_at: Instant,
@@ -40,6 +43,7 @@ pub(super) struct Pipeline {
 #[derive(Debug)]
 pub(super) struct OpenRequest {
     pub(super) content: ContentId,
+    share: ShareId,
     pub(super) run: Run,
     pub(super) asked_at: Instant,
     /// The first chunk of the run that has not arrived.
@@ -69,6 +73,7 @@ impl Pipeline {
             requests: BTreeMap::new(),
             next_request: 0,
             outstanding_len: 0,
+            outstanding_by_share: BTreeMap::new(),
             meter: RateMeter::default(),
             chunk_time: TimeEstimate::default(),
             last_received_at: now,
@@ -80,11 +85,12 @@ impl Pipeline {
         }
     }
 
-    /// Whether more may be asked of the peer, given the length of a chunk.
-    pub(super) fn has_room(&self, now: Instant, chunk_len: u64) -> bool {
+    /// Whether more of a share may be asked of the peer, given the length of a chunk. What is asked of other shares may come slowly.
+    pub(super) fn has_room(&self, now: Instant, share: ShareId, chunk_len: u64) -> bool {
+        let outstanding_len = self.outstanding_by_share.get(&share).copied().unwrap_or(0);
         !self.is_choked
             && self.requests.len() < REQUESTS_OPEN_MAX
-            && self.outstanding_len < self.depth_len(now, chunk_len)
+            && outstanding_len < self.depth_len(now, chunk_len)
     }
 
     /// Bytes to keep asked for.
@@ -130,7 +136,12 @@ impl Pipeline {
     }
 
     /// Notes a request; returns its name.
-    pub(super) fn on_asked(&mut self, now: Instant, content: ContentId, run: Run) -> RequestId {
+    pub(super) fn on_asked(
+        &mut self,
+        now: Instant,
+        (content, share): (ContentId, ShareId),
+        run: Run,
+    ) -> RequestId {
         if self.outstanding_len == 0 {
             self.meter.resume(now);
             self.last_received_at = now;
@@ -139,9 +150,11 @@ impl Pipeline {
         self.next_request += 1;
         let request = RequestId(self.next_request);
         self.outstanding_len += u64::from(run.len());
+        *self.outstanding_by_share.entry(share).or_default() += u64::from(run.len());
         let next = run.first().get();
         let open = OpenRequest {
             content,
+            share,
             run,
             asked_at: now,
             next,
@@ -159,8 +172,9 @@ impl Pipeline {
         let Some(open) = self.requests.get_mut(&request) else { return false };
         let counted = len.min(open.run.len().saturating_sub(open.received_len));
         open.received_len += counted;
-        if !open.is_abandoned {
-            self.outstanding_len -= u64::from(counted);
+        let (share, is_counted) = (open.share, !open.is_abandoned);
+        if is_counted {
+            self.on_settled(share, u64::from(counted));
         }
         self.meter.on_received(now, u64::from(counted));
         self.last_received_at = now;
@@ -183,7 +197,8 @@ impl Pipeline {
             return false;
         };
         open.is_abandoned = true;
-        self.outstanding_len -= open.missing_len();
+        let (share, len) = (open.share, open.missing_len());
+        self.on_settled(share, len);
         self.pause_if_idle();
         true
     }
@@ -192,7 +207,7 @@ impl Pipeline {
     pub(super) fn on_ended(&mut self, request: RequestId) -> Option<OpenRequest> {
         let open = self.requests.remove(&request)?;
         if !open.is_abandoned {
-            self.outstanding_len -= open.missing_len();
+            self.on_settled(open.share, open.missing_len());
         }
         self.pause_if_idle();
         Some(open)
@@ -211,6 +226,17 @@ impl Pipeline {
     pub(super) fn waited_for(&self, content: ContentId) -> Vec<RequestId> {
         let open = self.requests.iter().filter(|(_, open)| open.content == content && !open.is_abandoned);
         open.map(|(request, _)| *request).collect()
+    }
+
+    /// So much of a share is not waited for any more.
+    fn on_settled(&mut self, share: ShareId, len: u64) {
+        self.outstanding_len -= len;
+        if let Some(of_share) = self.outstanding_by_share.get_mut(&share) {
+            *of_share -= len;
+            if *of_share == 0 {
+                self.outstanding_by_share.remove(&share);
+            }
+        }
     }
 
     fn pause_if_idle(&mut self) {

@@ -25,6 +25,8 @@ pub(super) struct Choice {
     pub(super) run: Option<(ContentId, Run)>,
     /// The answer may change by time alone: look again after [`REASSIGN_INTERVAL`].
     pub(super) must_look_again: bool,
+    /// More may be asked for then, because no faster is allowed.
+    pub(super) goes_on_at: Option<Instant>,
 }
 
 impl<'a> Reassignment<'a> {
@@ -36,9 +38,16 @@ impl<'a> Reassignment<'a> {
     pub(super) fn next_run(&self, link: LinkId, is_successor: bool) -> Choice {
         let mut choice = Choice::default();
         let Some(pipeline) = self.transfer.pipeline(link) else { return choice };
+        let shares = &self.transfer.downloads.shares;
         for (content, chunks, has) in self.fetched_from(link) {
             let chunk_len_max = u64::from(chunks.geometry().chunk_len_max());
-            if !pipeline.has_room(self.now, chunk_len_max) {
+            if !pipeline.has_room(self.now, shares.of(content), chunk_len_max) {
+                continue;
+            }
+            // What was taken from another peer was counted there.
+            let waits_until = shares.waits_until(self.now, content).filter(|_| !is_successor);
+            if let Some(at) = waits_until {
+                choice.goes_on_at = Some(choice.goes_on_at.map_or(at, |earliest| earliest.min(at)));
                 continue;
             }
             if !is_successor && self.is_better_left_queued(pipeline, content, chunks, has) {
@@ -46,7 +55,8 @@ impl<'a> Reassignment<'a> {
                 continue;
             }
             let depth_len = pipeline.depth_len(self.now, chunk_len_max);
-            if let Some(run) = chunks.next_run(has, depth_len / RUNS_IN_PIPELINE) {
+            let run_len = (depth_len / RUNS_IN_PIPELINE).min(shares.run_len_max(content));
+            if let Some(run) = chunks.next_run(has, run_len) {
                 if !is_successor && self.others_are_done_before(link, content, run) {
                     choice.must_look_again = true;
                     continue;
@@ -117,8 +127,9 @@ impl<'a> Reassignment<'a> {
     /// A content of which this peer has room for more than there is to ask it for.
     fn idle_content(&self, link: LinkId) -> Option<ContentId> {
         let pipeline = self.transfer.pipeline(link)?;
-        let is_idle = |(_, chunks, has): &(ContentId, &Chunks, &Bitfield)| {
-            let has_room = pipeline.has_room(self.now, u64::from(chunks.geometry().chunk_len_max()));
+        let is_idle = |(content, chunks, has): &(ContentId, &Chunks, &Bitfield)| {
+            let share = self.transfer.downloads.shares.of(*content);
+            let has_room = pipeline.has_room(self.now, share, u64::from(chunks.geometry().chunk_len_max()));
             has_room && chunks.next_run(has, 0).is_none()
         };
         self.fetched_from(link).find(is_idle).map(|(content, ..)| content)

@@ -139,7 +139,8 @@ impl Serving {
             };
             downloads.has(wanted.link, wanted.content).is_some_and(lacks_little) && is_rare(wanted.run)
         };
-        while let Some(wanted) = self.uploads.pop(turn.now, is_one_by_one) {
+        let share_of = |content| downloads.shares.of(content);
+        while let Some(wanted) = self.uploads.pop(turn.now, is_one_by_one, share_of) {
             turn.order(Output::Upload(wanted));
         }
         if self.uploads.has_waiting() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use swarm_core::base::{Bitfield, ContentId};
+use swarm_core::base::{Bitfield, ContentId, Rate};
 use swarm_core::manifest::{ChunkHasher, ChunkIndex, EntryPath, File, Geometry, Manifest, Run};
 use swarm_core::trust::Role;
 use swarm_core::wire::{ChunkRuns, Handle, Message, RequestId};

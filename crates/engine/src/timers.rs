@@ -17,6 +17,8 @@ pub enum Timer {
     Stall(LinkId),
     /// See whether an idle peer can be given a request of a slow one.
     Reassign,
+    /// Ask for more of what may not be fetched faster.
+    Share,
     /// See whether the manifest still comes.
     Manifest(ContentId),
     /// See whether the fetch still moves.

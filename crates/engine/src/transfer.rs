@@ -152,6 +152,11 @@ impl Transfer {
         if choice.must_look_again {
             turn.timers.set_if_unset(Timer::Reassign, turn.now + REASSIGN_INTERVAL);
         }
+        if let Some(at) = choice.goes_on_at
+            && turn.timers.at(Timer::Share).is_none_or(|known| known > at)
+        {
+            turn.timers.set(Timer::Share, at);
+        }
         if let Some((content, run)) = choice.run {
             self.ask(turn, link, content, run);
         }
@@ -159,18 +164,20 @@ impl Transfer {
     }
 
     fn ask(&mut self, turn: &mut Turn, link: LinkId, content: ContentId, run: Run) {
+        let share = self.downloads.shares.of(content);
         let (Some(pipeline), Some(download)) =
             (self.pipelines.get_mut(&link), self.downloads.get_mut(content))
         else {
             return;
         };
         let Some(chunks) = &mut download.chunks else { return };
-        let request = pipeline.on_asked(turn.now, content, run);
+        let request = pipeline.on_asked(turn.now, (content, share), run);
         chunks.on_asked(run, link, request);
         turn.timers.set_if_unset(Timer::Stall(link), turn.now + pipeline.stall_timeout());
         turn.order(Output::Receive(RunRequest { link, request, content, run }));
         let (chunk, offset, len) = (run.first().get(), run.offset(), run.len());
         turn.send(link, Message::Request { request, handle: download.handle, chunk, offset, len });
+        self.downloads.shares.on_asked(turn.now, content, u64::from(len));
     }
 
     /// Every peer that nothing is left for is reassigned a request of a slower one, where that is worth it.

@@ -1,4 +1,4 @@
-//! Who is served next. Invariant: a peer has at most [`UPLOADS_PER_LINK`] uploads at once, all peers together at most
+//! Who is served next. Invariant: a peer has at most [`UPLOADS_PER_LINK`] uploads of a share at once, all peers together at most
 //! [`UPLOADS_MAX`]; the peer that was sent the least comes first, so none starves. Knows no bytes, no disk.
 
 use std::cmp::Reverse;
@@ -11,6 +11,7 @@ use swarm_core::manifest::Run;
 use swarm_core::wire::RequestId;
 
 use super::io::{LinkId, RunRequest};
+use super::shares::ShareId;
 
 /// Requests of peers: waiting and being served.
 #[derive(Debug)]
@@ -126,6 +127,7 @@ impl Uploads {
         &mut self,
         now: Instant,
         is_one_by_one: impl Fn(&RunRequest) -> bool,
+        share_of: impl Fn(ContentId) -> ShareId,
     ) -> Option<RunRequest> {
         if self.in_the_way(now) >= UPLOADS_MAX || self.active >= UPLOADS_HELD_MAX {
             return None;
@@ -138,9 +140,12 @@ impl Uploads {
             })
         };
         let first_ready = |(link, queue): (&LinkId, &Queue)| {
-            let can_go = |wanted: &RunRequest| !(is_one_by_one(wanted) && is_sent(wanted));
-            let has_room = queue.active.len() < UPLOADS_PER_LINK;
-            let at = queue.waiting.iter().position(can_go).filter(|_| has_room)?;
+            // A share that is sent slowly is not in the way of the others.
+            let full = queue.full_shares(&share_of);
+            let has_room = |wanted: &RunRequest| full.is_empty() || !full.contains(&share_of(wanted.content));
+            let can_go =
+                |wanted: &RunRequest| has_room(wanted) && !(is_one_by_one(wanted) && is_sent(wanted));
+            let at = queue.waiting.iter().position(can_go)?;
             Some((queue.turn_len, *link, at))
         };
         let (_, link, at) = self.queues.iter().filter_map(first_ready).min()?;
@@ -273,6 +278,16 @@ impl Uploads {
 }
 
 impl Queue {
+    /// Shares of which it has as many uploads as it may.
+    fn full_shares(&self, share_of: impl Fn(ContentId) -> ShareId) -> Vec<ShareId> {
+        let mut counts: BTreeMap<ShareId, usize> = BTreeMap::new();
+        if self.active.len() >= UPLOADS_PER_LINK {
+            let shares = self.active.values().map(|(wanted, _)| share_of(wanted.content));
+            shares.for_each(|share| *counts.entry(share).or_default() += 1);
+        }
+        counts.into_iter().filter(|(_, count)| *count >= UPLOADS_PER_LINK).map(|(share, _)| share).collect()
+    }
+
     /// It has a slot and did not ask for anything.
     fn is_unused(&self, now: Instant) -> bool {
         let has_time = now.since(self.since) >= SLOT_TIME_MIN;

@@ -14,6 +14,7 @@ mod file;
 mod held;
 mod holder;
 mod identity;
+mod new_file;
 mod nicety;
 
 mod dir;
@@ -45,6 +46,7 @@ mod target_files;
 mod trial;
 mod unfinished;
 
+mod beside;
 mod blobs;
 mod fetching;
 mod filling;
@@ -62,6 +64,7 @@ mod tests;
 
 use swarm_core::manifest::{ChunkIndex, Manifest};
 
+pub use beside::OnTwoThreads;
 pub use blobs::BlobFolder;
 pub use cache::IndexCache;
 pub use complete::{Opening, Target};
@@ -74,12 +77,13 @@ pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index, index_without};
 pub use journal::find_manifest;
 pub use last_look::LastLook;
+pub use new_file::{NewFile, PutError, Replaces};
 pub use nicety::{Nicety, StoreWarning};
 pub use places::{Places, ServedFolder, StandsAt};
 pub use portable::{UnusableNames, WindowsNames};
 pub use replica::{
     Digest, Digests, FetchedSource, FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints,
-    Ignore, KeptVersion, RootIdentity, WatchError, WatcherGone, fetched_source,
+    Ignore, KeptVersion, RootIdentity, WatchError, WatcherGone, digest_of_source, fetched_source,
 };
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

@@ -27,8 +27,8 @@ pub mod limits;
 
 pub use error::IndexError;
 pub use library::{
-    Acceptance, Digest, HeldRecord, KnownCommit, KnownProposal, LibraryBook, Page, ProposalEnd, Stored,
-    Taken, ViewEntry, ViewFigures,
+    Acceptance, Digest, HeldRecord, KnownCommit, KnownProposal, LeftToDo, LibraryBook, Page, ProposalEnd,
+    Stored, Taken, ViewEntry, ViewFigures,
 };
 pub use lock::IndexLock;
 pub use reader::IndexReader;

@@ -141,6 +141,11 @@ impl Commit {
         signed.encode_to_vec().into()
     }
 
+    /// Bytes of its encoded form, within a few.
+    pub fn encoded_len(&self) -> usize {
+        self.signed.len() + self.records.len() + SIGNATURE_ROOM
+    }
+
     /// Reads a commit and checks its signature. Memory is bounded by `bytes`, of which it keeps slices.
     pub fn decode(bytes: Bytes) -> Result<Self, CommitError> {
         if bytes.len() > COMMIT_LEN_MAX {

@@ -7,7 +7,7 @@ use swarm_core::base::NodeId;
 use swarm_sync::{ContentHash, Entry, Kind, Op, OpKind, TreePath};
 
 use crate::limits::{COMMIT_CONTENT_LEN_MAX, COMMIT_LEN_TARGET, COMMIT_RECORDS_MAX};
-use crate::{Heads, Live, Record, State, Vector, record_codec};
+use crate::{Head, Heads, Live, Record, State, Vector, record_codec};
 
 /// What drafts are made from.
 pub trait ViewReader {
@@ -84,7 +84,8 @@ impl Drafts {
         }
     }
 
-    /// Drafts that this node follows the winner, where a version of its own lost and the winner stands on its disk now: the dispute ends.
+    /// Drafts that this node follows what stands at a path, where a version of its own says something else and its disk has what stands: the
+    /// dispute ends. What stands is the winner, or a folder because others have something in it. Not while a change of this node waits there.
     pub fn settle<R: ViewReader>(
         &mut self,
         path: &TreePath,
@@ -92,10 +93,47 @@ impl Drafts {
         drafter: Drafter,
     ) -> Result<(), R::Error> {
         let heads = view.heads(path)?;
-        let Some(winner) = heads.winner().filter(|_| heads.lost_of(&drafter.me).is_some()) else {
+        let is_given_up = |state: &State| heads.is_given_up(&drafter.me, state.kind());
+        let Some(state) = standing_of(path, &heads, view)?.filter(is_given_up) else {
             return Ok(());
         };
-        self.add(path, winner.state.clone(), None, &heads, view, drafter)
+        let is_included = |head: &&Head| head.record.author == drafter.me || head.state.says_the_same(&state);
+        let included = joined(heads.all().iter().filter(is_included));
+        self.add_with(path, state, &heads, included, view, drafter)
+    }
+
+    /// Drafts that what stands at a path stands, and includes all versions, whoever made them: somebody decided so. Not while a change of this
+    /// node waits there. Returns whether there was anything to decide.
+    pub fn decide<R: ViewReader>(
+        &mut self,
+        path: &TreePath,
+        view: &R,
+        drafter: Drafter,
+    ) -> Result<bool, R::Error> {
+        let heads = view.heads(path)?;
+        let Some(state) = standing_of(path, &heads, view)?.filter(|_| heads.is_disputed()) else {
+            return Ok(false);
+        };
+        let included = joined(heads.all().iter());
+        self.add_with(path, state, &heads, included, view, drafter)?;
+        Ok(true)
+    }
+
+    /// Adds a draft that includes these versions.
+    fn add_with<R: ViewReader>(
+        &mut self,
+        path: &TreePath,
+        state: State,
+        heads: &Heads,
+        included: Vector,
+        view: &R,
+        drafter: Drafter,
+    ) -> Result<(), R::Error> {
+        self.add(path, state, None, heads, view, drafter)?;
+        if let Some(record) = self.at.get(path).and_then(|at| self.records[*at].as_mut()) {
+            record.vector = included.next(drafter.me, record.vector.counter(&drafter.me));
+        }
+        Ok(())
     }
 
     /// Takes the drafts out, in batches that each fit a commit. The ends of a move are in one batch.
@@ -218,17 +256,41 @@ impl Drafts {
             return Ok(());
         }
         let proposed = view.proposed(path)?;
-        let is_hidden = is_hidden(path, heads, view)?;
+        let row = view.row(path)?.map(|entry| entry.kind);
+        let is_hidden = row.as_ref() != heads.winner().and_then(|head| head.state.kind());
         let parent = match proposed.as_ref().filter(|_| is_hidden) {
             Some(proposed) => parent_by(&proposed.state, proposed.parent, true, &state),
             None => parent_of(heads, &state, &drafter.me),
         };
         let counted = drafter.now_s.max(won_by(heads).saturating_add(1));
-        let vector = seen(heads, is_hidden, proposed, &drafter.me).next(drafter.me, counted);
+        let seen = if is_hidden {
+            seen_instead(heads, row.as_ref(), proposed, &drafter.me)
+        } else {
+            seen(heads, proposed, &drafter.me)
+        };
+        let vector = seen.next(drafter.me, counted);
         self.at.insert(path.clone(), self.records.len());
         self.records.push(Some(Record { path: path.clone(), state, vector, parent, moved_from }));
         Ok(())
     }
+}
+
+/// What stands at a path, as a version; nothing while a change of this node waits there.
+fn standing_of<R: ViewReader>(path: &TreePath, heads: &Heads, view: &R) -> Result<Option<State>, R::Error> {
+    if view.proposed(path)?.is_some() {
+        return Ok(None);
+    }
+    let row = view.row(path)?;
+    let winner = heads.winner().map(|head| &head.state);
+    Ok(match (row, winner) {
+        (row, Some(winner)) if row.as_ref().map(|row| &row.kind) == winner.kind() => Some(winner.clone()),
+        (Some(row), _) => Some(live(row.kind, row.modified_ns)),
+        (None, _) => None,
+    })
+}
+
+fn joined<'a>(heads: impl Iterator<Item = &'a Head>) -> Vector {
+    heads.fold(Vector::default(), |all, head| all.joined(&head.vector))
 }
 
 /// The file that a version is made from, if it is made from the winner.
@@ -252,17 +314,22 @@ fn parent_by(
     if is_kept || is_followed { parent } else { hash(before) }
 }
 
-/// Whether something that this node made hides the winner from a run.
-fn is_hidden<R: ViewReader>(path: &TreePath, heads: &Heads, view: &R) -> Result<bool, R::Error> {
-    let row = view.row(path)?.map(|entry| entry.kind);
-    Ok(row.as_ref() != heads.winner().and_then(|head| head.state.kind()))
+/// Which versions a run saw: the winner, the version of this node that lost, and the one that waits for votes.
+fn seen(heads: &Heads, proposed: Option<Record>, me: &NodeId) -> Vector {
+    let lost = heads.lost_of(me).map(|head| head.vector.clone()).unwrap_or_default();
+    heads
+        .vector_of_winner()
+        .joined(&lost)
+        .joined(&proposed.map(|proposed| proposed.vector).unwrap_or_default())
 }
 
-/// Which versions a run saw: the version of this node that lost, the one that waits for votes, and the winner, unless it was hidden.
-fn seen(heads: &Heads, is_hidden: bool, proposed: Option<Record>, me: &NodeId) -> Vector {
-    let winner = if is_hidden { Vector::default() } else { heads.vector_of_winner() };
-    let lost = heads.lost_of(me).map(|head| head.vector.clone()).unwrap_or_default();
-    winner.joined(&lost).joined(&proposed.map(|proposed| proposed.vector).unwrap_or_default())
+/// Which versions a run saw where the winner was hidden, by a change of this node that waits or by a folder in which others have something: its own
+/// ones, and those that say what it saw.
+fn seen_instead(heads: &Heads, row: Option<&Kind>, proposed: Option<Record>, me: &NodeId) -> Vector {
+    let is_seen =
+        |head: &&Head| head.record.author == *me || (proposed.is_none() && head.state.kind() == row);
+    let of_heads = joined(heads.all().iter().filter(is_seen));
+    of_heads.joined(&proposed.as_ref().map(|proposed| proposed.vector.clone()).unwrap_or_default())
 }
 
 /// How far the winner counts. A version that is made from it counts further, or one that lost to the winner could win against it.
@@ -308,7 +375,7 @@ mod tests {
     use swarm_sync::{FileContent, Stamp};
 
     use super::*;
-    use crate::{Head, RecordRef};
+    use crate::RecordRef;
 
     fn node(name: char) -> NodeId {
         NodeId::from_bytes([name as u8; 32])
@@ -505,6 +572,78 @@ mod tests {
         let parent = drafts.take_batches()[0][0].parent;
         let shown = ["1", "2", "3", "4"].into_iter().find(|name| hash(name) == parent).unwrap_or("-");
         assert_eq!(shown, expected, "{is_own} {proposed:?} {content}");
+    }
+
+    #[test]
+    fn a_decision_includes_all_versions_whoever_made_them() {
+        let World(mut all) = World::of("x=1");
+        let lost = Head {
+            record: RecordRef { author: node('c'), seq: 1, index: 0 },
+            state: live(kind("2"), 0),
+            vector: Vector::of(node('c'), 1),
+            parent: None,
+        };
+        let heads = all.get_mut(&path("x")).expect("it is there");
+        let winner = heads.all()[0].clone();
+        let _ = heads.take(Head { vector: Vector::of(node('b'), 7), ..winner.clone() });
+        let mut versions = heads.all().to_vec();
+        versions.push(lost);
+        *heads = Heads::of(versions);
+        assert!(heads.is_disputed());
+        let before = heads.clone();
+        let view = World(all);
+        let mut drafts = Drafts::default();
+        let drafter = Drafter { me: node('a'), now_s: 3 };
+        assert_eq!(drafts.decide(&path("x"), &view, drafter), Ok(true));
+        let record = drafts.take_batches().remove(0).remove(0);
+        assert!(record.state.says_the_same(&winner.state));
+        assert!(before.all().iter().all(|head| record.vector.includes(&head.vector)));
+        assert_eq!(drafts.decide(&path("y"), &view, drafter), Ok(false));
+    }
+
+    /// The file of this node wins, and what others put in its place hides it.
+    #[test]
+    fn a_file_that_replaces_a_folder_in_its_place_includes_both_versions() {
+        struct Hidden(Heads);
+        impl ViewReader for Hidden {
+            type Error = Infallible;
+            fn heads(&self, _: &TreePath) -> Result<Heads, Infallible> {
+                Ok(self.0.clone())
+            }
+            fn row(&self, _: &TreePath) -> Result<Option<Entry>, Infallible> {
+                Ok(Some(Entry { kind: Kind::Folder, modified_ns: 0, stamp: Stamp::default() }))
+            }
+            fn below(&self, _: &TreePath) -> Result<Vec<(TreePath, Entry)>, Infallible> {
+                Ok(Vec::new())
+            }
+            fn sha256(&self, _: &ContentHash) -> Result<Option<[u8; 32]>, Infallible> {
+                Ok(None)
+            }
+            fn proposed(&self, _: &TreePath) -> Result<Option<Record>, Infallible> {
+                Ok(None)
+            }
+        }
+        let head = |author: char, state: State, counters: &[(char, u64)]| Head {
+            record: RecordRef { author: node(author), seq: 1, index: 0 },
+            state,
+            vector: Vector::from_counters(counters.iter().map(|(name, at)| (node(*name), *at)))
+                .expect("valid"),
+            parent: None,
+        };
+        let own = head('a', live(kind("1"), 0), &[('a', 9), ('c', 1)]);
+        let folder = head('b', live(Kind::Folder, 0), &[('b', 5), ('c', 1)]);
+        let other = head('d', live(kind("2"), 0), &[('d', 3), ('c', 1)]);
+        let view = Hidden(Heads::of(vec![own.clone(), folder.clone(), other.clone()]));
+        let expected = Entry { kind: Kind::Folder, modified_ns: 0, stamp: Stamp::default() };
+        let put = Op { expected: Some(Box::new(expected)), ..put("x", "1", None) };
+        let mut drafts = Drafts::default();
+        assert_eq!(drafts.draft(&put, &view, Drafter { me: node('a'), now_s: 0 }), Ok(Drafted::Done));
+        let vector = drafts.take_batches().remove(0).remove(0).vector;
+        assert!(
+            vector.includes(&own.vector)
+                && vector.includes(&folder.vector)
+                && !vector.includes(&other.vector)
+        );
     }
 
     #[test]

@@ -86,6 +86,12 @@ impl Heads {
         all.next().is_some_and(|first| all.any(|head| !head.state.says_the_same(&first.state)))
     }
 
+    /// Whether a version that waits would change nothing if it held: one that holds includes it, or all say the same already.
+    pub fn makes_void(&self, state: &State, vector: &Vector) -> bool {
+        self.0.iter().any(|head| head.vector.includes(vector))
+            || (!self.is_disputed() && self.winner().is_some_and(|winner| winner.state.says_the_same(state)))
+    }
+
     /// What a version includes that is made from the winner: all versions that say the same as it.
     pub fn vector_of_winner(&self) -> Vector {
         let Some(winner) = self.winner() else { return Vector::default() };
@@ -99,6 +105,12 @@ impl Heads {
         let is_lost =
             |head: &&Head| head.record.author == *author && !head.state.says_the_same(&winner.state);
         self.0.iter().find(is_lost)
+    }
+
+    /// Whether versions exclude each other and a version of this node says something else than what stands.
+    pub fn is_given_up(&self, author: &NodeId, standing: Option<&Kind>) -> bool {
+        let is_other = |head: &Head| head.record.author == *author && head.state.kind() != standing;
+        self.is_disputed() && self.0.iter().any(is_other)
     }
 
     /// The file that both the lost version of a node and the winner were made from; `None` inside if there is none. A version that a node makes
@@ -244,6 +256,24 @@ mod tests {
             assert_eq!(taken(at), taken(0), "the honest versions come after {at}");
             assert!(honest.iter().all(|head| taken(at).all().contains(head)));
         }
+    }
+
+    #[test]
+    fn what_would_change_nothing_is_void() {
+        let check = |heads: &[&str], waits: &str, expected: bool| {
+            let heads = Heads::of(heads.iter().map(|text| head(text)).collect());
+            let waits = head(waits);
+            assert_eq!(heads.makes_void(&waits.state, &waits.vector), expected, "{heads:?}, {waits:?}");
+        };
+        check(&["x:a1"], "-:a1b2", false);
+        // Its author put the file back.
+        check(&["x:a1b3"], "-:a1b2", true);
+        // Somebody else deleted it.
+        check(&["-:a1c2"], "-:a1b2", true);
+        check(&["y:a1c2"], "-:a1b2", false);
+        check(&["y:a1c2", "x:a1b3"], "-:a1b2", true);
+        check(&["x:a1", "y:c1"], "x:b2", false);
+        check(&[], "x:b2", false);
     }
 
     #[test]

@@ -182,6 +182,7 @@ impl Message {
             | Self::Flag(_)
             | Self::Refusal(_)
             | Self::Pack { .. }
+            | Self::Compressed(_)
             | Self::RecipeRequest(_)
             | Self::RecipePiece(_)
             | Self::KeyGrants { .. } => Permission::Relay,

@@ -33,6 +33,8 @@ pub enum Message {
         library: LibraryKey,
         /// Those after these.
         after: Vec<After>,
+        /// No packs are to come along.
+        without_files: bool,
     },
     /// A part of a commit.
     CommitPiece(CommitPiece),
@@ -83,6 +85,8 @@ pub enum Message {
     },
     /// A part of a recipe.
     RecipePiece(RecipePiece),
+    /// Another message, compressed. Whoever takes it checks what is in it.
+    Compressed(Compressed),
     /// Keys of a sealed library for its members.
     KeyGrants {
         /// Of which library.
@@ -107,6 +111,17 @@ pub struct Hello {
     pub name: String,
     /// Where its HTTP API answers.
     pub api: Option<Address>,
+    /// It reads [`Compressed`].
+    pub reads_compressed: bool,
+}
+
+/// A compressed frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compressed {
+    /// Bytes of the frame in it: within the limit of a frame.
+    pub len: u32,
+    /// A zstd frame.
+    pub data: Bytes,
 }
 
 /// What a node has of one library.
@@ -297,7 +312,7 @@ impl Message {
     /// Of which library it is; `None` if of none.
     pub fn library(&self) -> Option<LibraryKey> {
         match self {
-            Self::Hello(_) | Self::PeerList { .. } => None,
+            Self::Hello(_) | Self::PeerList { .. } | Self::Compressed(_) => None,
             Self::Refusal(refusal) => refusal.library,
             Self::Frontier(standing) => Some(standing.library),
             Self::CommitPiece(piece) => Some(piece.library),

@@ -19,8 +19,8 @@ use crate::limits::{
 };
 use crate::proto::library_frame::Message as Proto;
 use crate::wire::{
-    CommitPiece, Flag, Hello, ListedPeer, ListedUser, Message, Part, Progress, RecipeDetail, RecipePiece,
-    RecipeRequest, Refusal, RefusalCode, Standing, WireError,
+    CommitPiece, Compressed, Flag, Hello, ListedPeer, ListedUser, Message, Part, Progress, RecipeDetail,
+    RecipePiece, RecipeRequest, Refusal, RefusalCode, Standing, WireError,
 };
 use crate::{
     After, CommitId, Completion, Frontier, GUID_LEN_MAX, LibraryKey, Policy, Position, Role, SignedGrant,
@@ -47,10 +47,13 @@ fn to_proto(message: &Message) -> Proto {
     match message {
         Message::Hello(hello) => Proto::Hello(hello.to_proto()),
         Message::Frontier(standing) => Proto::Frontier(standing.to_proto()),
-        Message::CommitsRequest { library, after } => Proto::CommitsRequest(proto::CommitsRequest {
-            library: of_library(library),
-            after: after.iter().copied().map(After::to_proto).collect(),
-        }),
+        Message::CommitsRequest { library, after, without_files } => {
+            Proto::CommitsRequest(proto::CommitsRequest {
+                library: of_library(library),
+                after: after.iter().copied().map(After::to_proto).collect(),
+                without_files: *without_files,
+            })
+        }
         Message::CommitPiece(piece) => Proto::CommitPiece(piece.to_proto()),
         Message::Votes { library, votes } => Proto::Votes(proto::Votes {
             library: of_library(library),
@@ -75,6 +78,9 @@ fn to_proto(message: &Message) -> Proto {
         }
         Message::RecipeRequest(request) => Proto::RecipeRequest(request.to_proto()),
         Message::RecipePiece(piece) => Proto::RecipePiece(piece.to_proto()),
+        Message::Compressed(Compressed { len, data }) => {
+            Proto::Compressed(proto::Compressed { len: *len, data: data.clone() })
+        }
         Message::KeyGrants { library, grants } => Proto::KeyGrants(proto::KeyGrants {
             library: of_library(library),
             grants: grants.iter().map(SignedGrant::to_proto).collect(),
@@ -87,7 +93,8 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
         Proto::Hello(hello) => Message::Hello(Hello::from_proto(hello)?),
         Proto::Frontier(frontier) => Message::Frontier(Standing::from_proto(&frontier)?),
         Proto::CommitsRequest(request) => {
-            Message::CommitsRequest { library: library(&request.library)?, after: afters(&request.after)? }
+            let (library, after) = (library(&request.library)?, afters(&request.after)?);
+            Message::CommitsRequest { library, after, without_files: request.without_files }
         }
         Proto::CommitPiece(piece) => Message::CommitPiece(CommitPiece::from_proto(piece)?),
         Proto::Votes(votes) => votes_from_proto(votes)?,
@@ -107,6 +114,12 @@ fn from_proto(message: Proto) -> Result<Message, WireError> {
         Proto::Refusal(refusal) => Message::Refusal(Refusal::from_proto(refusal)?),
         Proto::RecipeRequest(request) => Message::RecipeRequest(RecipeRequest::from_proto(&request)?),
         Proto::Pack(pack) => pack_from_proto(pack)?,
+        Proto::Compressed(proto::Compressed { len, data }) => {
+            if len == 0 || len as usize > FRAME_LEN_MAX || data.is_empty() {
+                return Err(WireError::Field("len"));
+            }
+            Message::Compressed(Compressed { len, data })
+        }
         Proto::RecipePiece(piece) => Message::RecipePiece(RecipePiece::from_proto(piece)?),
         Proto::KeyGrants(grants) => grants_from_proto(grants)?,
     })
@@ -164,6 +177,7 @@ impl Hello {
             password: cut(&self.password, TEXT_LEN_MAX),
             name: cut(&self.name, TEXT_LEN_MAX),
             api: of_address(self.api.as_ref()),
+            features: if self.reads_compressed { READS_COMPRESSED } else { 0 },
         }
     }
 
@@ -175,6 +189,7 @@ impl Hello {
             password: told(hello.password, TEXT_LEN_MAX, "password")?,
             name: told(hello.name, TEXT_LEN_MAX, "name")?,
             api: address(&hello.api, "api")?,
+            reads_compressed: hello.features & READS_COMPRESSED != 0,
         })
     }
 }
@@ -547,6 +562,9 @@ fn told(given: String, len_max: usize, name: &'static str) -> Result<String, Wir
 
 /// Longer files exist on no system.
 const FILE_LEN_MAX: u64 = i64::MAX as u64;
+
+/// A bit of `LibraryHello.features`.
+const READS_COMPRESSED: u32 = 1;
 
 #[cfg(test)]
 mod tests;

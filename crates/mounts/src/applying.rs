@@ -38,8 +38,8 @@ enum Step {
     Done(Done),
     /// An operation in the sync target.
     Target(TargetStep),
-    /// A whiteout, with the name of what it hides.
-    Hide(Option<KeptId>),
+    /// A whiteout, with the name of what it hides, and what that is.
+    Hide(Option<KeptId>, Option<Entry>),
 }
 
 impl Work<'_> {
@@ -55,7 +55,7 @@ impl Work<'_> {
         self.results.push(None);
         match self.decide(op) {
             Ok(Step::Target(step)) => self.batch.push(at, op, step, staged),
-            Ok(Step::Hide(kept)) => self.batch.push_hiding(at, &op.path, kept),
+            Ok(Step::Hide(kept, shadows)) => self.batch.push_hiding(at, &op.path, kept, shadows),
             Ok(Step::Done(done)) => self.set(at, Ok(done)),
             Err(error) => {
                 if let (Some(staged), Some(target)) = (staged, &self.overlay.target) {
@@ -116,8 +116,9 @@ impl Work<'_> {
             None | Some(_) => return Err(changed(&op.path)),
         }
         let step = self.target_step(op, inside, None)?;
-        let hides = lower.map(|_| hidden::name(self.run, &op.path));
-        Ok(Step::Target(TargetStep { hides, ..step }))
+        let hides = lower.as_ref().map(|_| hidden::name(self.run, &op.path));
+        let shadows = lower.and_then(|_| Some((op.path.clone(), expected?.clone())));
+        Ok(Step::Target(TargetStep { hides, shadows, ..step }))
     }
 
     fn remove(&self, op: &Op, expected: Option<&Entry>) -> Result<Step, ReplicaError> {
@@ -129,6 +130,9 @@ impl Work<'_> {
                     self.check_empty(path)?;
                 }
                 let step = self.target_step(op, inside, op.expected.clone())?;
+                if lower.as_ref().is_some_and(|lower| !lower.is_folder()) {
+                    self.overlay.remember_lower(path)?;
+                }
                 let whiteout = lower.is_some().then(|| path.clone());
                 Ok(Step::Target(TargetStep { whiteout, ..step }))
             }
@@ -140,7 +144,9 @@ impl Work<'_> {
                 if lower.is_folder() {
                     self.check_empty(path)?;
                 }
-                Ok(Step::Hide((!lower.is_folder()).then(|| hidden::name(self.run, path))))
+                let is_file = !lower.is_folder();
+                let shadows = expected.filter(|_| is_file).cloned();
+                Ok(Step::Hide(is_file.then(|| hidden::name(self.run, path)), shadows))
             }
         }
     }
@@ -161,6 +167,7 @@ impl Work<'_> {
         let lower = self.overlay.lower(path)?.ok_or_else(|| changed(path))?;
         let expected = expected.filter(|entry| entry.file().is_some()).ok_or_else(|| changed(path))?;
         self.overlay.confirm_lower(path, &lower, Some(expected))?;
+        self.overlay.veil.remember(&[(path.clone(), expected.clone())])?;
         let now = self.overlay.copy_file(self.run, path, expected, path, executable)?;
         Ok(Step::Done(Done { now: Some(now), kept: None }))
     }
@@ -179,8 +186,10 @@ impl Work<'_> {
         match self.overlay.upper(from)? {
             Upper::Stands { inside: inside_from, .. } => {
                 let lower = self.overlay.lower(from)?;
-                if lower.as_ref().is_some_and(Lower::is_folder) && expected.is_folder() {
-                    self.gather(from)?;
+                match &lower {
+                    Some(lower) if lower.is_folder() && expected.is_folder() => self.gather(from)?,
+                    Some(lower) if !lower.is_folder() => self.overlay.remember_lower(from)?,
+                    Some(_) | None => {}
                 }
                 let kind = OpKind::Move { from: inside_from };
                 let op = Op { kind, ..op.clone() };
@@ -204,10 +213,15 @@ impl Work<'_> {
         let lower = self.overlay.lower(from)?.ok_or_else(|| changed(from))?;
         self.overlay.confirm_lower(from, &lower, Some(expected))?;
         let now = match expected.file() {
-            Some(content) => self.overlay.copy_file(self.run, from, expected, to, content.executable)?,
+            Some(content) => {
+                self.overlay.veil.remember(&[(from.clone(), expected.clone())])?;
+                self.overlay.copy_file(self.run, from, expected, to, content.executable)?
+            }
             None => {
                 self.flush();
-                self.overlay.copy_tree(self.run, from, to)?
+                let now = self.overlay.copy_tree(self.run, from, to)?;
+                self.overlay.remember_below(from)?;
+                now
             }
         };
         self.overlay.veil.add_waiting(from.clone());
@@ -219,6 +233,7 @@ impl Work<'_> {
     fn gather(&mut self, folder: &TreePath) -> Result<(), ReplicaError> {
         self.flush();
         self.overlay.copy_tree(self.run, folder, folder)?;
+        self.overlay.remember_below(folder)?;
         let target = self.overlay.target_for(folder)?;
         target.layer.replica.settle().map_err(|error| target.layer.outward_error(error))
     }
@@ -251,7 +266,7 @@ impl Work<'_> {
     ) -> Result<TargetStep, ReplicaError> {
         let parents = self.overlay.parents_to_make(&op.path)?;
         let op = Op { path: inside, kind: op.kind.clone(), expected };
-        Ok(TargetStep { parents, op, whiteout: None, hides: None })
+        Ok(TargetStep { parents, op, whiteout: None, hides: None, shadows: None })
     }
 }
 

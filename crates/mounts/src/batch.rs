@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use swarm_sync::{Done, KeptId, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
+use swarm_sync::{Done, Entry, KeptId, Op, OpKind, Replica as _, ReplicaError, RunId, Staged, TreePath};
 
 use crate::Overlay;
 use crate::overlay::Target;
@@ -20,6 +20,8 @@ pub(crate) struct TargetStep {
     pub(crate) whiteout: Option<TreePath>,
     /// What it hides in a read-only mount.
     pub(crate) hides: Option<KeptId>,
+    /// What that is, where nothing is remembered of it yet.
+    pub(crate) shadows: Option<(TreePath, Entry)>,
 }
 
 /// What waits.
@@ -49,6 +51,8 @@ struct Hiding {
     path: TreePath,
     /// What is hidden.
     kept: Option<KeptId>,
+    /// The entry, unless it is a folder.
+    shadows: Option<Entry>,
 }
 
 /// Results, each with its place.
@@ -73,15 +77,22 @@ impl Batch {
     }
 
     /// Adds the removal of what only read-only mounts have.
-    pub(crate) fn push_hiding(&mut self, at: usize, path: &TreePath, kept: Option<KeptId>) {
+    pub(crate) fn push_hiding(
+        &mut self,
+        at: usize,
+        path: &TreePath,
+        kept: Option<KeptId>,
+        shadows: Option<Entry>,
+    ) {
         self.touched.insert(path.clone());
-        self.hiding.push(Hiding { at, path: path.clone(), kept });
+        self.hiding.push(Hiding { at, path: path.clone(), kept, shadows });
     }
 
     /// Performs all.
     pub(crate) fn perform(self, overlay: &Overlay, run: RunId) -> Results {
         // Before what they hide shows through.
-        if let Err(error) = overlay.veil.store(&self.whiteouts()) {
+        let stored = overlay.veil.remember(&self.shadowed());
+        if let Err(error) = stored.and_then(|()| overlay.veil.store(&self.whiteouts())) {
             return self.refuse(overlay, &error);
         }
         let Self { in_target, hiding, .. } = self;
@@ -97,6 +108,13 @@ impl Batch {
             results.push((at, result));
         }
         results
+    }
+
+    /// What is hidden from now on.
+    fn shadowed(&self) -> Vec<(TreePath, Entry)> {
+        let hiding = self.hiding.iter();
+        let hiding = hiding.filter_map(|hiding| Some((hiding.path.clone(), hiding.shadows.clone()?)));
+        hiding.chain(self.in_target.iter().filter_map(|waiting| waiting.step.shadows.clone())).collect()
     }
 
     fn whiteouts(&self) -> Vec<TreePath> {

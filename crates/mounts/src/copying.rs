@@ -123,6 +123,9 @@ impl Overlay {
             let content = *entry.file().ok_or_else(|| changed(&path))?;
             copies.push(Copied { from: path, to: place, entry, content });
         }
+        // Their sources are hidden from now on, or by what is moved.
+        let sources = copies.iter().map(|copied| (copied.from.clone(), copied.entry.clone()));
+        self.veil.remember(&sources.collect::<Vec<_>>())?;
         self.put_copies(run, copies).map(drop)
     }
 

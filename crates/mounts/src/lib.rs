@@ -23,6 +23,7 @@ mod walking;
 
 mod carrying;
 mod hidden;
+mod shadows;
 
 mod applying;
 mod batch;
@@ -40,6 +41,7 @@ pub use error::OverlayError;
 pub use marker::mark_target;
 pub use nesting::{LibraryMounts, nesting};
 pub use overlay::Overlay;
+pub use shadows::Changed;
 pub use spec::{MountIdentity, MountKind, MountSpec, OverlayOptions};
 pub use watching::MountRoot;
 pub use whiteouts::{MemoryWhiteouts, Whiteouts};

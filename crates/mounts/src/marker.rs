@@ -46,7 +46,7 @@ pub(crate) fn check_again(dir: &Path, guid: &str) -> Result<(), ReplicaError> {
 fn lost(dir: &Path) -> ReplicaError {
     let (dir, marker) = (Shown(dir), Shown(Path::new(STATE_FOLDER_NAME).join(MARKER)).to_string());
     ReplicaError::Gone(format!(
-        "`{dir}` has no `{marker}`: mount its disk, or name the folder as the sync target anew"
+        "`{dir}` has no `{marker}`: mount its disk; if it is lost, choose another folder"
     ))
 }
 

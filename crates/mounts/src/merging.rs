@@ -3,7 +3,8 @@
 //! Invariant: of a path that several layers have, the topmost one decides, and what it has is told once. Where it has a file, nothing that
 //! lower layers have below is told. Where a layer is blind, so is the merged walk, unless an upper layer hides that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use swarm_sync::{Blind, BlindWhy, Found, FoundKind, ReplicaError, Seen, TreePath, Walk};
 
@@ -16,12 +17,32 @@ pub(crate) struct Merging {
     next: BTreeMap<(TreePath, usize), Seen>,
     /// Below this path, nothing is told.
     closed: Option<TreePath>,
+    shadowed: Arc<Shadowed>,
+}
+
+/// Files of lower layers that walks found below a file of an upper one.
+#[derive(Debug, Default)]
+pub(crate) struct Shadowed(Mutex<BTreeSet<TreePath>>);
+
+impl Shadowed {
+    /// Those that were found since this was asked last.
+    pub(crate) fn take(&self) -> BTreeSet<TreePath> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is too much now is found by the next walk.
+    fn note(&self, path: &TreePath) {
+        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.len() < SHADOWED_MAX {
+            found.insert(path.clone());
+        }
+    }
 }
 
 impl Merging {
-    pub(crate) fn new(layers: Vec<Walk>) -> Self {
+    pub(crate) fn noting(layers: Vec<Walk>, shadowed: Arc<Shadowed>) -> Self {
         let unread = (0..layers.len()).collect();
-        Self { layers, unread, next: BTreeMap::new(), closed: None }
+        Self { layers, unread, next: BTreeMap::new(), closed: None, shadowed }
     }
 
     /// Reads a step of a layer. A step without a path is returned: it has no place in the order.
@@ -78,6 +99,10 @@ impl Iterator for Merging {
             if self.is_closed(&path) {
                 continue;
             }
+            let is_file = |seen: &Seen| matches!(seen, Seen::Entry(found) if found.kind != FoundKind::Folder);
+            if at_path.len() > 1 && at_path.iter().all(is_file) {
+                self.shadowed.note(&path);
+            }
             let told = decide(at_path)?;
             if !is_open(&told) {
                 self.closed = Some(path);
@@ -109,6 +134,9 @@ fn may_be_folder(why: &BlindWhy) -> bool {
         BlindWhy::Special | BlindWhy::LinkTarget => false,
     }
 }
+
+/// Paths that are remembered until somebody asks.
+const SHADOWED_MAX: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -147,14 +175,17 @@ mod tests {
         }
     }
 
+    fn noting(layers: Vec<Walk>) -> Merging {
+        Merging::noting(layers, Arc::default())
+    }
+
     fn check(layers: &[&str], expected: &str) {
         let walk = |text: &&str| -> Walk {
             let steps: Vec<_> = text.split_whitespace().map(|text| Ok(seen(text))).collect();
             Box::new(steps.into_iter())
         };
-        let merged: Vec<_> = Merging::new(layers.iter().map(walk).collect())
-            .map(|seen| shown(&seen.expect("a step")))
-            .collect();
+        let merged: Vec<_> =
+            noting(layers.iter().map(walk).collect()).map(|seen| shown(&seen.expect("a step"))).collect();
         assert_eq!(merged.join(" "), expected, "{layers:?}");
     }
 
@@ -182,7 +213,7 @@ mod tests {
     fn an_error_of_a_layer_is_passed_on() {
         let broken: Walk = Box::new([Ok(seen("a=1")), Err(ReplicaError::Stopped)].into_iter());
         let whole: Walk = Box::new(["b=1", "c=1"].map(|text| Ok(seen(text))).into_iter());
-        let steps: Vec<_> = Merging::new(vec![broken, whole]).collect();
+        let steps: Vec<_> = noting(vec![broken, whole]).collect();
         assert!(steps.contains(&Err(ReplicaError::Stopped)), "{steps:?}");
     }
 }

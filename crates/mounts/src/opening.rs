@@ -77,7 +77,7 @@ impl Layer {
         }
         let dir = Shown(&self.dir);
         Err(ReplicaError::Gone(format!(
-            "`{dir}` is another folder than last time: mount its disk, or accept the new folder"
+            "`{dir}` is another folder than last time: mount the disk of the former one; if it is lost, choose another folder"
         )))
     }
 }

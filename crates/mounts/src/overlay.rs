@@ -13,6 +13,7 @@ use swarm_sync::{
 use crate::applying::perform_all;
 use crate::carrying::{NoSource, hash_all, stage_all};
 use crate::layer::{Inward, Layer};
+use crate::merging::Shadowed;
 use crate::opening::{Opening, check_specs};
 use crate::shape::Shape;
 use crate::standing::Shown;
@@ -28,6 +29,8 @@ pub struct Overlay {
     pub(crate) shape: Arc<Shape>,
     pub(crate) veil: Arc<Veil>,
     pub(crate) options: OverlayOptions,
+    /// What walks found below files of the sync target.
+    pub(crate) shadowed: Arc<Shadowed>,
     lacked_target: AtomicBool,
 }
 
@@ -74,7 +77,8 @@ impl Overlay {
         };
         let numbers = mounts.iter().map(number).collect();
         let lacked_target = AtomicBool::new(false);
-        Ok(Self { read_only, target, numbers, shape, veil, options, lacked_target })
+        let shadowed = Arc::new(Shadowed::default());
+        Ok(Self { read_only, target, numbers, shape, veil, options, shadowed, lacked_target })
     }
 
     /// Which folders the mounts are, to be remembered for [`OverlayOptions::known`].

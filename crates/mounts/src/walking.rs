@@ -1,5 +1,7 @@
 //! Which parts of which layers a walk of the library has.
 
+use std::sync::Arc;
+
 use swarm_sync::{Found, FoundKind, Replica as _, ReplicaError, Seen, Stamp, TreePath, Walk};
 
 use crate::Overlay;
@@ -22,7 +24,7 @@ impl Overlay {
         for number in 0..self.read_only.len() {
             layers.extend(self.walk_read_only(number, place)?);
         }
-        Ok(Box::new(Merging::new(layers)))
+        Ok(Box::new(Merging::noting(layers, Arc::clone(&self.shadowed))))
     }
 
     /// Whether the user excluded a folder, or one above it.

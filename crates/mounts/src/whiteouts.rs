@@ -4,10 +4,10 @@
 //!
 //! A whiteout whose bytes were copied to the sync target waits until the copies are durable: a power cut must not take both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use swarm_sync::{ReplicaError, TreePath};
+use swarm_sync::{Entry, ReplicaError, TreePath};
 
 /// The whiteouts of a library, by paths in the library. Whoever implements it stores them: what was inserted is durable when the call
 /// returns.
@@ -23,11 +23,23 @@ pub trait Whiteouts: Send + Sync {
 
     /// All of them, in path order.
     fn all(&self) -> Result<Vec<TreePath>, ReplicaError>;
+
+    /// Remembers what a read-only mount has where something hides or shadows it, in place of what was remembered.
+    fn remember(&self, hidden: &[(TreePath, Entry)]) -> Result<(), ReplicaError>;
+
+    /// Forgets what read-only mounts had at these paths.
+    fn forget(&self, paths: &[TreePath]) -> Result<(), ReplicaError>;
+
+    /// What is remembered at `place` and below, or everywhere, in path order.
+    fn hidden(&self, place: Option<&TreePath>) -> Result<Vec<(TreePath, Entry)>, ReplicaError>;
+
+    /// Whether anything is remembered at exactly this path.
+    fn is_remembered(&self, path: &TreePath) -> Result<bool, ReplicaError>;
 }
 
 /// Whiteouts in memory, for tests: gone when they are dropped.
 #[derive(Debug, Default)]
-pub struct MemoryWhiteouts(RwLock<BTreeSet<TreePath>>);
+pub struct MemoryWhiteouts(RwLock<BTreeSet<TreePath>>, RwLock<BTreeMap<TreePath, Entry>>);
 
 impl Whiteouts for MemoryWhiteouts {
     fn contains(&self, path: &TreePath) -> bool {
@@ -47,6 +59,28 @@ impl Whiteouts for MemoryWhiteouts {
 
     fn all(&self) -> Result<Vec<TreePath>, ReplicaError> {
         Ok(self.0.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect())
+    }
+
+    fn remember(&self, hidden: &[(TreePath, Entry)]) -> Result<(), ReplicaError> {
+        self.1.write().unwrap_or_else(PoisonError::into_inner).extend(hidden.iter().cloned());
+        Ok(())
+    }
+
+    fn forget(&self, paths: &[TreePath]) -> Result<(), ReplicaError> {
+        let mut hidden = self.1.write().unwrap_or_else(PoisonError::into_inner);
+        paths.iter().for_each(|path| drop(hidden.remove(path)));
+        Ok(())
+    }
+
+    fn hidden(&self, place: Option<&TreePath>) -> Result<Vec<(TreePath, Entry)>, ReplicaError> {
+        let hidden = self.1.read().unwrap_or_else(PoisonError::into_inner);
+        let is_in = |path: &TreePath| place.is_none_or(|place| path.is_at_or_below(place));
+        let in_place = hidden.iter().filter(|(path, _)| is_in(path));
+        Ok(in_place.map(|(path, entry)| (path.clone(), entry.clone())).collect())
+    }
+
+    fn is_remembered(&self, path: &TreePath) -> Result<bool, ReplicaError> {
+        Ok(self.1.read().unwrap_or_else(PoisonError::into_inner).contains_key(path))
     }
 }
 
@@ -99,6 +133,26 @@ impl Veil {
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|path| !paths.contains(path));
         Ok(())
+    }
+
+    /// Remembers what read-only mounts have where they are hidden.
+    pub(crate) fn remember(&self, hidden: &[(TreePath, Entry)]) -> Result<(), ReplicaError> {
+        if hidden.is_empty() { Ok(()) } else { self.stored.remember(hidden) }
+    }
+
+    /// Forgets it.
+    pub(crate) fn forget(&self, paths: &[TreePath]) -> Result<(), ReplicaError> {
+        self.stored.forget(paths)
+    }
+
+    /// What is remembered at a place and below.
+    pub(crate) fn hidden(&self, place: Option<&TreePath>) -> Result<Vec<(TreePath, Entry)>, ReplicaError> {
+        self.stored.hidden(place)
+    }
+
+    /// Whether anything is remembered at a path.
+    pub(crate) fn is_remembered(&self, path: &TreePath) -> Result<bool, ReplicaError> {
+        self.stored.is_remembered(path)
     }
 
     /// All that are stored.

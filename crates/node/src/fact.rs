@@ -10,7 +10,7 @@ use swarm_core::base::{Bitfield, ContentId, NodeId, Rate};
 use swarm_core::manifest::Source;
 use swarm_core::wire::{DeclineReason, RequestId};
 use swarm_discovery::{Found, Trouble};
-use swarm_engine::{Input, Join, Kept, LinkId, Purpose};
+use swarm_engine::{Input, Join, Kept, LinkId, Purpose, ShareId};
 use swarm_files::{Store, StoreError, StoreWarning};
 use swarm_link::CloseReason;
 
@@ -63,6 +63,8 @@ pub(super) enum Command {
     Leave { content: ContentId, reason: DeclineReason },
     Refuse { node: NodeId, content: ContentId, reason: DeclineReason },
     SetLimits { up: Option<Rate>, down: Option<Rate> },
+    Share { content: ContentId, share: ShareId },
+    LimitShare { share: ShareId, up: Option<Rate>, down: Option<Rate> },
     Snapshot(oneshot::Sender<NodeSnapshot>),
     Stop,
 }

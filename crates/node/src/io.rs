@@ -18,6 +18,7 @@ use super::ground::Ground;
 use super::link::{self, ControlOut, Expected, LinkHandle};
 use super::links::Links;
 use super::readmission::Readmission;
+use super::shares::Shares;
 use super::stores::Stores;
 use super::throttle::Throttle;
 use super::upload::UploadTask;
@@ -58,6 +59,7 @@ pub(super) struct Io<N: Network> {
     links: Links<N::Link>,
     stores: Stores,
     uploads: Uploads,
+    shares: Shares,
     /// What every link's tasks share.
     shared: Shared,
     ground: Ground,
@@ -104,6 +106,7 @@ impl<N: Network> Io<N> {
             links: Links::new(limits.links_max, windows),
             stores: Stores::new(report.clone(), ground.tasks.clone()),
             uploads: Uploads::new(report.clone(), ground.tasks.clone()),
+            shares: Shares::default(),
             report,
             shared: Shared::new(*limits),
             ground,
@@ -194,6 +197,14 @@ impl<N: Network> Io<N> {
                 self.shared.up.set(up);
                 self.shared.down.set(down);
                 None
+            }
+            Command::Share { content, share } => {
+                self.shares.put(content, share);
+                Some(Input::Share { content, share })
+            }
+            Command::LimitShare { share, up, down } => {
+                self.shares.limit(share, up);
+                Some(Input::Limit { share, down })
             }
             Command::Snapshot(reply) => {
                 // The product that asked may be gone.
@@ -314,6 +325,7 @@ impl<N: Network> Io<N> {
                 self.is_stopped |= matches!(event, Event::Stopped);
                 if let Event::Left { content } = &event {
                     self.stores.close(*content);
+                    self.shares.forget(*content);
                 }
                 self.events.tell(NodeEvent::Engine(event));
             }
@@ -425,14 +437,16 @@ impl<N: Network> Io<N> {
     }
 
     fn upload(&mut self, wanted: RunRequest) {
-        let (handle, store) = (self.links.get(wanted.link), self.stores.get(wanted.content));
+        let (handle, store) = (self.links.get_mut(wanted.link), self.stores.get(wanted.content));
         let (Some(handle), Some(store)) = (handle, store) else { return };
+        let (share, up) = self.shares.of(wanted.content);
+        let pen = Arc::clone(handle.pens.entry(share).or_default());
         self.uploads.start(UploadTask {
             wanted,
             link: handle.link.clone(),
-            pen: Arc::clone(&handle.pen),
+            pen,
             store,
-            throttles: [self.shared.up.clone(), handle.up.clone()],
+            throttles: [up, handle.up.clone(), self.shared.up.clone()],
             block_len: self.links.block_len(),
             blocks: self.shared.blocks.clone(),
             cancel: CancellationToken::new(),

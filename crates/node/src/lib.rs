@@ -23,6 +23,7 @@ mod link;
 mod links;
 mod readmission;
 mod receive;
+mod shares;
 mod stores;
 mod traced;
 mod upload;
@@ -46,7 +47,7 @@ use swarm_core::manifest::{Address, Source};
 use swarm_core::presence::Presence;
 use swarm_core::wire::DeclineReason;
 use swarm_discovery::{Finders, Found, Trouble};
-use swarm_engine::{Event, Join, Kept, Purpose, Reputation, Snapshot};
+use swarm_engine::{Event, Join, Kept, Purpose, Reputation, ShareId, Snapshot};
 use swarm_files::{Store, StoreError, StoreWarning};
 use swarm_link::{Endpoint, Network, QuicLink};
 
@@ -260,6 +261,17 @@ impl Node {
     /// Changes the limits of all peers together; what waits for the old ones goes on by the new.
     pub async fn set_limits(&self, up: Option<Rate>, down: Option<Rate>) {
         self.command(Command::SetLimits { up, down }).await;
+    }
+
+    /// Puts a content into a share, until it is left: it has limits with the other contents there, and what waits for these holds up no content
+    /// of another share. To be said before the content is joined.
+    pub async fn share(&self, content: ContentId, share: ShareId) {
+        self.command(Command::Share { content, share }).await;
+    }
+
+    /// Limits the contents of a share, all peers together; the limits of the node hold as well.
+    pub async fn limit_share(&self, share: ShareId, up: Option<Rate>, down: Option<Rate>) {
+        self.command(Command::LimitShare { share, up, down }).await;
     }
 
     /// Everything at this instant; empty if the node has ended.

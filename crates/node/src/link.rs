@@ -1,6 +1,6 @@
 //! One link's tasks: its control stream each way, its incoming chunk streams, its end. Reports facts; decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::traced::Brief;
 use crate::limits::CONTROL_QUEUE_FRAMES;
 use swarm_core::trust::Role;
 use swarm_core::wire::{CloseCode, Message, RequestId};
-use swarm_engine::{Input, LinkId, RunRequest, Violation};
+use swarm_engine::{Input, LinkId, RunRequest, ShareId, Violation};
 use swarm_files::Store;
 use swarm_link::limits::FRAMES_GATHERED_LEN;
 use swarm_link::{FrameRead as _, FrameWrite as _, Link};
@@ -37,8 +37,8 @@ pub(super) struct LinkHandle<L> {
     /// What this peer alone may be sent.
     pub(super) up: Throttle,
     pub(super) control: mpsc::Sender<ControlOut>,
-    /// The task that sends a chunk stream holds it: one after the other, so that the first has come whole soonest.
-    pub(super) pen: Arc<tokio::sync::Mutex<()>>,
+    /// The task that sends a chunk stream of a share holds the share's: one after the other, so that the first has come whole soonest.
+    pub(super) pens: BTreeMap<ShareId, Arc<tokio::sync::Mutex<()>>>,
     requests: Requests,
 }
 
@@ -159,7 +159,7 @@ pub(super) fn start<L: Link>(
         is_asked: false,
         up,
         control,
-        pen: Arc::default(),
+        pens: BTreeMap::new(),
         requests,
     }
 }

@@ -54,6 +54,10 @@ impl<L: Link> Links<L> {
         self.standing.get(&link)
     }
 
+    pub(super) fn get_mut(&mut self, link: LinkId) -> Option<&mut LinkHandle<L>> {
+        self.standing.get_mut(&link)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &LinkHandle<L>> {
         self.standing.values()
     }

@@ -24,8 +24,8 @@ pub(super) struct UploadTask<L> {
     pub(super) link: L,
     pub(super) pen: Arc<Mutex<()>>,
     pub(super) store: Arc<dyn Store>,
-    /// Of all peers together, and of this one.
-    pub(super) throttles: [Throttle; 2],
+    /// The narrower ones first: of the content's share, of this peer, of all together.
+    pub(super) throttles: [Throttle; 3],
     /// Bytes to read at once.
     pub(super) block_len: u32,
     pub(super) blocks: Blocks,
@@ -94,11 +94,12 @@ async fn write<L: Link>(
     mut bytes: Bytes,
 ) -> Result<(), UploadEnd> {
     while !bytes.is_empty() {
-        let [all, peer] = &task.throttles;
-        let mut piece = bytes.split_to(all.piece_len(peer.piece_len(bytes.len())));
-        // The narrower gate first: an upload that waits there takes no share of the others'.
-        peer.wait(piece.len()).await;
-        all.wait(piece.len()).await;
+        let piece_len = task.throttles.iter().fold(bytes.len(), |len, throttle| throttle.piece_len(len));
+        let mut piece = bytes.split_to(piece_len);
+        // An upload that waits at the narrower gate takes no share of the others'.
+        for throttle in &task.throttles {
+            throttle.wait(piece.len()).await;
+        }
         while !piece.is_empty() {
             let written = timeout(UPLOAD_STALL_TIMEOUT, stream.write_some(&mut piece)).await;
             written.ok_or(UploadEnd::Stalled)?.map_err(|_| UploadEnd::Stopped)?;

@@ -8,7 +8,6 @@ mod error;
 mod event;
 mod options;
 
-mod beside;
 mod bounded;
 mod clock;
 mod pace;

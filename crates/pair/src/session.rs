@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use swarm_files::{FolderOptions, FolderReplica, FolderTurn, RootIdentity};
+use swarm_files::{FolderOptions, FolderReplica, FolderTurn, OnTwoThreads, RootIdentity};
 use swarm_index::{IndexError, IndexLock, SqliteIndex};
 use swarm_sync::{
     Blind, Choice, ConflictId, Index as _, IndexStep, Op, PerSide, Plan, Policy, Proposal, Replica as _,
@@ -14,7 +14,6 @@ use swarm_sync::{
     propose,
 };
 
-use crate::beside::OnTwoThreads;
 use crate::pace::Pace;
 use crate::purpose::{Ended, Purpose};
 use crate::rules::SharedRules;

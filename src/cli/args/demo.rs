@@ -6,6 +6,9 @@ use swarm_core::base::ByteLen;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
+    /// Instead, three daemons that keep a library together, and their page: prints its link
+    #[arg(long, conflicts_with_all = ["file", "seeds", "len"])]
+    pub(crate) team: bool,
     /// A file to move [default: random bytes are made]
     #[arg(long, value_name = "PATH", env = "SWARM_FILE")]
     pub(crate) file: Option<PathBuf>,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand};
 
-use swarm_daemon_files::Role;
+use swarm_core::base::{ParseUnitError, Rate};
+use swarm_daemon_files::{LimitsChange, RateChange, Role};
 
 /// The daemon that a command talks to, or whose files it edits.
 #[derive(Clone, Debug, Args)]
@@ -98,6 +99,13 @@ pub(in super::super) enum LibraryCommand {
         #[arg(value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i8).range(-100..=100))]
         priority: i8,
     },
+    /// Set or show how fast the files of a library may move, beside the limits of all libraries in config.json
+    Limit {
+        #[command(flatten)]
+        of: LibraryArgs,
+        #[command(flatten)]
+        rates: RateArgs,
+    },
     /// Set or show how many trusted peers must agree to deletions, moves and bulk changes
     Policy(LibraryPolicyArgs),
     /// Read all files of this machine again, and name those whose bytes are not what they were
@@ -130,6 +138,7 @@ impl LibraryCommand {
             | Self::Pause(_)
             | Self::Resume(_)
             | Self::Priority { .. }
+            | Self::Limit { .. }
             | Self::Policy(_)
             | Self::Select { .. } => false,
         }
@@ -213,6 +222,31 @@ pub(in super::super) struct LibraryPolicyArgs {
     pub(in super::super) refuse_by_one: Option<bool>,
 }
 
+/// How fast the files of a library may move.
+#[derive(Debug, Args)]
+pub(in super::super) struct RateArgs {
+    /// Send its files no faster than this, all peers together: 20MB/s, 100mbit, or none for no limit
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(in super::super) up: Option<RateChange>,
+    /// Fetch its files no faster than this
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(in super::super) down: Option<RateChange>,
+}
+
+impl RateArgs {
+    pub(in super::super) fn change(&self) -> LimitsChange {
+        let [up, down] = [&self.up, &self.down].map(|rate| rate.clone().unwrap_or_default());
+        LimitsChange { up, down }
+    }
+}
+
+fn rate(text: &str) -> Result<RateChange, ParseUnitError> {
+    if text == "none" {
+        return Ok(RateChange::NoLimit);
+    }
+    text.parse::<Rate>().map(|_| RateChange::To(text.to_owned()))
+}
+
 /// Which paths of a library are fetched.
 #[derive(Debug, Args)]
 pub(in super::super) struct PatternArgs {
@@ -229,6 +263,9 @@ pub(in super::super) struct SubscribeArgs {
     /// The library: its GUID, the name under which a connected peer offers it, or the address that `swarm share` printed
     #[arg(value_name = "GUID|NAME|ADDRESS")]
     pub(in super::super) library: String,
+    /// It is a GUID, though no connected peer offers it and it is not of the form that `swarm library create` makes
+    #[arg(long)]
+    pub(in super::super) guid: bool,
     /// Folder that its files go to, for this library alone
     #[arg(value_name = "DIR")]
     pub(in super::super) target: PathBuf,
@@ -237,6 +274,8 @@ pub(in super::super) struct SubscribeArgs {
     pub(in super::super) from: Vec<String>,
     #[command(flatten)]
     pub(in super::super) patterns: PatternArgs,
+    #[command(flatten)]
+    pub(in super::super) rates: RateArgs,
     /// Follow the version of this peer, whatever others have
     #[arg(long, value_name = "PEER")]
     pub(in super::super) version_of: Option<String>,

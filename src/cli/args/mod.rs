@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
 use clap::builder::styling::Styles;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(super) use cert::{CertCommand, IdArgs};
@@ -31,8 +32,8 @@ pub(super) use find::FindArgs;
 pub(super) use library::{
     ApprovalsArgs, ApproveArgs, AuthorCommand, AuthorUndoArgs, DaemonArgs, DaemonDir, LibraryArgs,
     LibraryCommand, LibraryCreateArgs, LibraryPolicyArgs, LibraryTreeArgs, ListArgs, LockArgs, PatternArgs,
-    PeerAddArgs, PeerArgs, PeerCommand, RefuseArgs, ShareArgs, SubscribeArgs, UnlockArgs, UserAddArgs,
-    UserArgs, UserCommand, UsersArgs, WithdrawArgs,
+    PeerAddArgs, PeerArgs, PeerCommand, RateArgs, RefuseArgs, ShareArgs, SubscribeArgs, UnlockArgs,
+    UserAddArgs, UserArgs, UserCommand, UsersArgs, WithdrawArgs,
 };
 pub(super) use limits::{DownLimitArgs, LimitArgs};
 pub(super) use manifest::{CreateArgs, ManifestCommand};
@@ -52,6 +53,9 @@ pub(super) struct Args {
     pub(super) command: Command,
     #[command(flatten)]
     pub(super) global: Global,
+    /// The folder of a daemon that was named by a flag.
+    #[arg(skip)]
+    pub(super) daemon_dir: Option<PathBuf>,
 }
 
 /// The arguments of this process; an error where they are wrong, or ask for help. What is said of wrong ones has no styles: every
@@ -66,7 +70,18 @@ pub(super) fn read() -> Result<Args, clap::Error> {
 
 fn parsed(mut command: clap::Command) -> Result<Args, clap::Error> {
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
-    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    let mut args = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    args.daemon_dir = given_folder(&matches);
+    Ok(args)
+}
+
+/// `--dir`, where it is a flag: what the environment names holds for the next command, too.
+fn given_folder(matches: &ArgMatches) -> Option<PathBuf> {
+    if let Some((_, of)) = matches.subcommand() {
+        return given_folder(of);
+    }
+    let dir = matches.try_get_one::<PathBuf>("dir").ok().flatten()?;
+    (matches.value_source("dir") == Some(ValueSource::CommandLine)).then(|| dir.clone())
 }
 
 /// The parser. An environment variable that is set to nothing counts as not set.

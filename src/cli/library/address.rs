@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::super::failure::Failure;
-use swarm_core::base::Category;
+use swarm_core::base::{Category, Shown};
 use swarm_core::manifest::Source;
-use swarm_daemon::Status;
+use swarm_daemon::{PeerStatus, Status};
 use swarm_daemon_files::{NewPeer, Secret};
 
 /// A shared library.
@@ -68,10 +68,25 @@ impl Invitation {
         peer
     }
 
+    /// The node that it names.
+    pub(super) fn node(&self) -> &str {
+        self.source.split_once('@').map_or("", |(node, _)| node)
+    }
+
+    /// The same with its place, for people.
+    pub(super) fn shown_source(&self) -> String {
+        let (node, place) = self.source.split_once('@').unwrap_or_default();
+        format!("{}@{}", node.get(..8).unwrap_or(node), Shown(place))
+    }
+
+    /// That node, as a daemon sees it.
+    pub(super) fn peer_in<'a>(&self, status: &'a Status) -> Option<&'a PeerStatus> {
+        status.peers.iter().find(|peer| peer.node.as_deref() == Some(self.node()))
+    }
+
     /// The GUID, once the peer offers the library to this node.
     pub(super) fn offered(&self, status: &Status) -> Option<String> {
-        let node = self.source.split_once('@').map(|(node, _)| node);
-        let of_it = status.peers.iter().filter(|peer| peer.node.as_deref() == node);
+        let of_it = self.peer_in(status).into_iter();
         let mut named = of_it.flat_map(|peer| &peer.libraries).filter(|library| library.name == self.name);
         named.find(|library| !library.guid.is_empty()).map(|library| library.guid.clone())
     }
@@ -80,7 +95,8 @@ impl Invitation {
         let why = trouble.map(|why| format!(" ({why})")).unwrap_or_default();
         let message = format!(
             "`{}` does not offer `{}` to this node{why}: `swarm share` has to run there, and an address lets in once",
-            self.source, self.name
+            self.shown_source(),
+            self.name
         );
         Failure::new(Category::NoSource, message)
     }

@@ -6,7 +6,7 @@ use super::super::daemon;
 use super::super::failure::Failure;
 use super::super::output::{self, TakenBackJson};
 use super::{answer, done, odd, status};
-use swarm_core::base::Category;
+use swarm_core::base::{Category, Shown};
 use swarm_daemon::{Answer, Reply, Request, TakenBackView};
 
 pub(in super::super) fn run(command: &AuthorCommand, global: &Global) -> Result<(), Failure> {
@@ -67,8 +67,16 @@ fn node(args: &AuthorUndoArgs, global: &Global) -> Result<String, Failure> {
         return Ok(status.node);
     }
     let is_it = |peer: &&swarm_daemon::PeerStatus| peer.name == args.node || peer.address == args.node;
-    if let Some(node) = status.peers.iter().find(is_it).and_then(|peer| peer.node.clone()) {
-        return Ok(node);
+    let called: Vec<String> =
+        status.peers.iter().filter(is_it).filter_map(|peer| peer.node.clone()).collect();
+    match called.as_slice() {
+        [] => {}
+        [node] => return Ok(node.clone()),
+        several => {
+            let nodes: Vec<&str> = several.iter().map(|node| node.get(..12).unwrap_or(node)).collect();
+            let message = format!("`{}` may be {}: name one of them", Shown(&args.node), nodes.join(" or "));
+            return Err(Failure::new(Category::Usage, message));
+        }
     }
     let digits = args.node.trim_end_matches('…').to_ascii_lowercase();
     let is_id = digits.len() >= DIGITS_MIN && digits.bytes().all(|byte| byte.is_ascii_hexdigit());

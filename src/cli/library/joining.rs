@@ -9,10 +9,11 @@ use super::super::output;
 use super::super::setup::{self, Interrupts};
 use super::absolute;
 use super::address::{Invitation, SCHEME};
+use super::contact::{CONTACT_LOOKS, Contact};
 use super::kept::{SAME_INTERVAL, SAME_LOOKS, is_same};
 use super::sharing::{beside, status_of};
 use swarm_core::base::{ByteLen, Category, Shown};
-use swarm_daemon::{Daemon, LibraryStatus, PeerStatus, Status};
+use swarm_daemon::{Daemon, LibraryStatus};
 use swarm_daemon_files::{DaemonFolder, Guid, NewSubscription};
 
 /// Whether the other folder is one of another machine.
@@ -119,7 +120,9 @@ impl Joining {
                     shown = line;
                 }
                 let is_linked = status.peers.iter().any(|peer| peer.connected);
-                level = if is_linked && is_same(here, &status) { level + 1 } else { 0 };
+                let is_left_to_people = here.state == "conflict" || here.state == "waiting";
+                let is_over = is_same(here, &status) || is_left_to_people;
+                level = if is_linked && is_over { level + 1 } else { 0 };
                 if !self.is_for_ever && (level >= SAME_LOOKS || here.held_here.is_some()) {
                     return self.verdict(here);
                 }
@@ -138,8 +141,16 @@ impl Joining {
             );
             return Err(Failure::new(Category::Undecided, message));
         }
-        if here.conflicts > 0 {
-            let count = output::count(here.conflicts as usize, "conflict");
+        if here.waiting > 0 {
+            let count = output::count(here.waiting as usize, "change");
+            let message = format!(
+                "{count} of this machine waiting for approval by the others: `swarm approvals --dir {dir}` while --watch runs shows them"
+            );
+            return Err(Failure::new(Category::Undecided, message));
+        }
+        let conflicts = here.conflicts + here.conflicts_elsewhere;
+        if conflicts > 0 {
+            let count = output::count(conflicts as usize, "conflict");
             let message = format!(
                 "{count} waiting, all else is done: `swarm conflicts '{name}' --dir {dir}` while --watch runs shows what there is"
             );
@@ -154,20 +165,18 @@ impl Joining {
         if let Some(known) = folder.subscriptions().first() {
             return Ok(known.guid.to_string());
         }
-        let mut looks = 0;
+        let (mut looks, mut contact) = (0, Contact::new(&self.invitation));
         loop {
-            let (offered, trouble) = match status_of(&self.dir).await {
-                Ok(status) => (self.invitation.offered(&status), trouble_of(&status)),
-                // It starts.
-                Err(_) => (None, None),
-            };
-            if let Some(guid) = offered {
+            // None while it starts.
+            let status = status_of(&self.dir).await.ok();
+            if let Some(guid) = status.as_ref().and_then(|status| self.invitation.offered(status)) {
                 self.subscribe(&mut folder, &guid)?;
                 return Ok(guid);
             }
             looks += 1;
+            contact.look(status.as_ref());
             if looks > CONTACT_LOOKS && !self.is_for_ever {
-                return Err(self.invitation.not_offered(trouble));
+                return Err(self.invitation.not_offered(contact.trouble()));
             }
             tokio::time::sleep(SAME_INTERVAL).await;
         }
@@ -190,13 +199,6 @@ impl Joining {
     }
 }
 
-pub(super) fn trouble_of(status: &Status) -> Option<String> {
-    status.peers.iter().find_map(|peer| peer.trouble.clone()).or_else(|| {
-        let is_away = status.peers.iter().all(|peer: &PeerStatus| !peer.connected);
-        is_away.then(|| "it does not answer".to_owned())
-    })
-}
-
 fn progress(library: &LibraryStatus) -> String {
     format!(
         "{}: {} of {} here ({} %)",
@@ -206,6 +208,3 @@ fn progress(library: &LibraryStatus) -> String {
         library.percent
     )
 }
-
-/// Half a minute.
-pub(super) const CONTACT_LOOKS: u32 = 100;

@@ -4,16 +4,17 @@ use std::str::FromStr as _;
 
 use super::super::args::{
     DaemonDir, Global, LibraryArgs, LibraryCommand, LibraryCreateArgs, LibraryPolicyArgs, LibraryTreeArgs,
-    ListArgs, PatternArgs,
+    ListArgs, PatternArgs, RateArgs,
 };
 use super::super::failure::Failure;
 use super::super::output;
 use super::{
-    absolute, all_known, answer, files, known, odd, place, status, status_if_running, until_taken_over,
+    absolute, all_known, answer, files, known, odd, place, status, status_if_running, until_left,
+    until_taken_over,
 };
 use swarm_core::base::{Category, Shown};
-use swarm_daemon::{Answer, LibraryStatus, PeerStatus, Request, Status};
-use swarm_daemon_files::{ApprovalsChange, Guid, NewMount};
+use swarm_daemon::{Answer, LibraryStatus, PeerStatus, PolicyStatus, Request, Status};
+use swarm_daemon_files::{Approvals, ApprovalsChange, Guid, NewMount};
 
 pub(in super::super) fn run(command: LibraryCommand, global: &Global) -> Result<(), Failure> {
     match command {
@@ -36,6 +37,7 @@ pub(in super::super) fn run(command: LibraryCommand, global: &Global) -> Result<
             folder.set_priority(library.followed(), priority)?;
             Ok(())
         }
+        LibraryCommand::Limit { of, rates } => limit(&of, &rates, global),
         LibraryCommand::Policy(args) => policy(&args, global),
         LibraryCommand::Verify { of, json } => verify(&of, json, global),
         LibraryCommand::Select { of, patterns } => select(&of, &patterns, global),
@@ -100,7 +102,7 @@ pub(super) fn guid(wanted: Option<&str>) -> Result<Guid, Failure> {
 
 /// Waits until this machine and the connected peers have the same, or somebody has to decide something.
 fn until_same(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
-    let (mut looks, mut disputed_looks, mut said) = (0, 0, String::new());
+    let (mut looks, mut disputed_looks, mut waiting_looks, mut said) = (0, 0, 0, String::new());
     loop {
         let status = status(&of.folder, global)?;
         let Some(library) = find(&status, &of.library) else {
@@ -111,13 +113,25 @@ fn until_same(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
             return Err(Failure::new(Category::Undecided, message));
         }
         looks = if is_same(library, &status) { looks + 1 } else { 0 };
-        if looks >= SAME_LOOKS && library.conflicts == 0 {
+        if looks >= SAME_LOOKS {
             return Ok(());
         }
+        if library.state == "waiting" && looks == 0 {
+            waiting_looks += 1;
+            if waiting_looks >= DISPUTED_LOOKS {
+                let count = output::count(library.waiting as usize, "change");
+                let message = format!(
+                    "{count} of this machine in `{0}` waiting for approval by others: see `swarm approvals`",
+                    library.name
+                );
+                return Err(Failure::new(Category::Undecided, message));
+            }
+        }
         // What others change goes on coming meanwhile; a conflict stays until somebody decides it.
-        disputed_looks = if library.conflicts > 0 { disputed_looks + 1 } else { 0 };
+        let conflicts = library.conflicts + library.conflicts_elsewhere;
+        disputed_looks = if conflicts > 0 { disputed_looks + 1 } else { 0 };
         if disputed_looks >= DISPUTED_LOOKS {
-            let count = output::count(library.conflicts as usize, "conflict");
+            let count = output::count(conflicts as usize, "conflict");
             let message =
                 format!("{count} in `{0}` waiting for a decision: see `swarm conflicts`", library.name);
             return Err(Failure::new(Category::Undecided, message));
@@ -138,7 +152,7 @@ fn find<'a>(status: &'a Status, which: &str) -> Option<&'a LibraryStatus> {
 /// What is not done yet: here, or at the first peer that is behind.
 fn waiting_for(here: &LibraryStatus, status: &Status) -> String {
     if here.state != "up to date" {
-        return format!("{}: {} % here", here.state, here.percent);
+        return format!("{}: {} % here{}", here.state, here.percent, nobody_to_fetch_from(status));
     }
     let behind = |peer: &&PeerStatus| {
         let mut libraries = peer.libraries.iter().filter(|library| library.guid == here.guid);
@@ -150,6 +164,16 @@ fn waiting_for(here: &LibraryStatus, status: &Status) -> String {
         }
         None => "up to date".to_owned(),
     }
+}
+
+/// That no peer is connected, and why the first one is not.
+fn nobody_to_fetch_from(status: &Status) -> String {
+    if status.peers.is_empty() || status.peers.iter().any(|peer| peer.connected) {
+        return String::new();
+    }
+    let why = status.peers.iter().find_map(|peer| Some((&peer.address, peer.trouble.as_ref()?)));
+    let why = why.map(|(address, why)| format!(" ({}: {})", Shown(address), Shown(why)));
+    format!("; no peer is connected{}", why.unwrap_or_default())
 }
 
 /// Whether the connected peers and this machine have all of the same commits.
@@ -220,6 +244,7 @@ fn remove(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
     } else {
         folder.remove_library(&library.name)?;
     }
+    until_left(&of.folder, global, &library.guid)?;
     output::note(format_args!("forgot library `{}`; its files stay where they are", library.name));
     Ok(())
 }
@@ -229,6 +254,19 @@ fn set_paused(of: &LibraryArgs, paused: bool, global: &Global) -> Result<(), Fai
     let library = known(&folder, &of.library)?;
     folder.set_paused(library.followed(), paused)?;
     Ok(())
+}
+
+fn limit(of: &LibraryArgs, rates: &RateArgs, global: &Global) -> Result<(), Failure> {
+    let mut folder = files(&of.folder, global)?;
+    let library = known(&folder, &of.library)?;
+    let change = rates.change();
+    if !change.is_empty() {
+        folder.set_limits(library.followed(), &change)?;
+    }
+    let kept = folder.libraries().iter().find(|known| known.guid == library.guid).map(|known| known.limits);
+    let followed = folder.subscriptions().iter().find(|known| known.guid == library.guid);
+    let limits = kept.or(followed.map(|known| known.limits)).unwrap_or_default();
+    output::result(output::limits_text(limits.up, limits.down))
 }
 
 fn policy(args: &LibraryPolicyArgs, global: &Global) -> Result<(), Failure> {
@@ -249,8 +287,27 @@ fn policy(args: &LibraryPolicyArgs, global: &Global) -> Result<(), Failure> {
     let kept = folder.libraries().iter().find(|known| known.guid == *guid).map(|known| known.approvals);
     let followed = folder.subscriptions().iter().find(|known| known.guid == *guid);
     match kept.or_else(|| followed.and_then(|known| known.approvals)) {
-        Some(policy) => output::text(&output::policy_text(&policy)),
-        None => output::result("as the strictest of the trusted peers that have the library asks for"),
+        Some(policy) => output::text(&output::policy_text(&policy_of_file(&policy))),
+        None => taken_over_policy(guid, &args.of.folder, global),
+    }
+}
+
+fn policy_of_file(policy: &Approvals) -> PolicyStatus {
+    let Approvals { delete, moves, bulk, bulk_approvals, expiry_days, refuse_by_one } = *policy;
+    PolicyStatus { delete, moves, bulk, bulk_approvals, expiry_days, refuse_by_one, is_taken_over: false }
+}
+
+/// A subscription without a policy of its own goes by those of others, which the daemon knows.
+fn taken_over_policy(guid: &Guid, folder: &DaemonDir, global: &Global) -> Result<(), Failure> {
+    output::result("as the strictest of the trusted peers that have the library asks for")?;
+    let status = status_if_running(folder, global)?;
+    let library = status.as_ref().and_then(|status| find(status, guid.as_str()));
+    match library.and_then(|library| library.policy.as_ref()) {
+        Some(policy) => output::text(&output::policy_text(policy)),
+        None => {
+            output::note("the numbers are known while the daemon keeps the library: see `swarm library ls`");
+            Ok(())
+        }
     }
 }
 

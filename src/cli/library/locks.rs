@@ -5,7 +5,7 @@ use super::super::daemon;
 use super::super::failure::Failure;
 use super::super::output;
 use super::{place, status};
-use swarm_core::base::Category;
+use swarm_core::base::{Category, Shown};
 use swarm_daemon::{LockStatus, Request};
 
 pub(in super::super) fn lock(args: &LockArgs, global: &Global) -> Result<(), Failure> {
@@ -24,6 +24,10 @@ pub(in super::super) fn lock(args: &LockArgs, global: &Global) -> Result<(), Fai
 
 pub(in super::super) fn unlock(args: &UnlockArgs, global: &Global) -> Result<(), Failure> {
     let (library, path) = named(&args.place)?;
+    let place = path.trim_matches('/');
+    if !at(&args.folder, library, path, global)?.iter().any(|lock| lock.path == place) {
+        output::note(format_args!("nothing is locked at `{}`", Shown(place)));
+    }
     let request =
         Request::Lock { library: library.to_owned(), path: path.to_owned(), seconds: 0, why: String::new() };
     daemon::ask(&args.folder, global, &request).map(drop)

@@ -3,9 +3,11 @@
 
 mod address;
 mod authors;
+mod contact;
 mod joining;
 mod kept;
 mod locks;
+mod naming;
 mod paths;
 mod peers;
 mod sharing;
@@ -40,7 +42,7 @@ fn files(args: &DaemonDir, global: &Global) -> Result<DaemonFolder, Failure> {
     let is_new = dir.symlink_metadata().is_err();
     let folder = DaemonFolder::open(&dir)?;
     if is_new {
-        output::note(format_args!("made `{}`: `swarm daemon --dir` starts the daemon of it", Shown(&dir)));
+        output::note(format_args!("made `{}`: `swarm daemon` starts the daemon of it", Shown(&dir)));
     }
     Ok(folder)
 }
@@ -106,6 +108,19 @@ fn until_taken_over(args: &DaemonDir, global: &Global, guid: &Guid) -> Result<()
         std::thread::sleep(TAKEN_OVER_INTERVAL);
     }
     output::note("the daemon has not taken it over yet: `swarm status` says what is wrong with its files");
+    Ok(())
+}
+
+/// Waits until a daemon that runs has left a library that was just taken out of its files: the next command may follow it anew.
+fn until_left(args: &DaemonDir, global: &Global, guid: &Guid) -> Result<(), Failure> {
+    for _ in 0..TAKEN_OVER_LOOKS {
+        let Some(status) = status_if_running(args, global)? else { return Ok(()) };
+        if status.libraries.iter().all(|library| library.guid != guid.as_str()) {
+            return Ok(());
+        }
+        std::thread::sleep(TAKEN_OVER_INTERVAL);
+    }
+    output::note("the daemon is still at work on it: `swarm library ls` lists it until that is over");
     Ok(())
 }
 

@@ -9,11 +9,11 @@ use super::super::args::{
 };
 use super::super::changes;
 use super::super::daemon;
-use super::super::failure::Failure;
+use super::super::failure::{Exit, Failure};
 use super::super::output::{self, Comparison, ConflictJson, Names, Paint, VersionJson};
 use super::{answer, known, locks, odd, place};
 use swarm_core::base::{Category, Shown};
-use swarm_daemon::{Answer, DeedsView, KeptView, Request, TextsView};
+use swarm_daemon::{Answer, DeedsView, DisputeView, KeptView, Request, TextsView};
 use swarm_daemon_files::DaemonFolder;
 use swarm_pair::{ConflictView, VersionView, changes_in, conflicts_in, deeds_in};
 use swarm_sync::{
@@ -84,6 +84,22 @@ impl Named {
         Ok(open)
     }
 
+    /// Conflicts that other machines decide. A daemon that does not run tells of none.
+    fn disputes(&self, global: &Global) -> Result<Vec<DisputeView>, Failure> {
+        let place = self.path.as_deref().map(|path| path.trim_matches('/').to_owned());
+        let mut found = match self.ask(global, &Request::Disputes { library: self.name.clone() }) {
+            Ok(Answer::Disputes(found)) => found,
+            Ok(_) => return Err(odd()),
+            Err(failure) if failure.exit == Exit::NoNode => Vec::new(),
+            Err(failure) => return Err(failure),
+        };
+        let is_in = |path: &str, place: &str| {
+            path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        found.retain(|dispute| place.as_ref().is_none_or(|place| is_in(&dispute.path, place)));
+        Ok(found)
+    }
+
     fn ask(&self, global: &Global, request: &Request) -> Result<Answer, Failure> {
         answer(&self.folder, global, request)
     }
@@ -91,10 +107,12 @@ impl Named {
 
 pub(in super::super) fn conflicts(of: &Named, args: &ConflictsArgs, global: &Global) -> Result<(), Failure> {
     let open = of.open_conflicts()?;
+    let elsewhere = of.disputes(global)?;
     if args.json {
-        return open.iter().try_for_each(|view| output::json(&ConflictJson::from(view)));
+        open.iter().try_for_each(|view| output::json(&ConflictJson::from(view)))?;
+        return elsewhere.iter().try_for_each(output::json);
     }
-    if open.is_empty() {
+    if open.is_empty() && elsewhere.is_empty() {
         output::note("no conflicts");
     }
     for (index, view) in open.iter().enumerate() {
@@ -106,6 +124,12 @@ pub(in super::super) fn conflicts(of: &Named, args: &ConflictsArgs, global: &Glo
         if view.choice.is_some() {
             output::result("  decided: the daemon carries it out")?;
         }
+    }
+    for (index, dispute) in elsewhere.iter().enumerate() {
+        if index > 0 || !open.is_empty() {
+            output::text("\n")?;
+        }
+        output::text(&output::dispute_text(&of.name, dispute))?;
     }
     Ok(())
 }
@@ -212,15 +236,23 @@ pub(in super::super) fn restore(
     match (of.ask(global, &request)?, out) {
         (Answer::Deeds(deeds), None) => {
             refused(&deeds)?;
-            output::note(format_args!(
-                "restored `{path}` from version {}: the others get it, too",
-                deeds.run
-            ));
+            output::note(restored(&path, &deeds));
         }
-        (Answer::Done, Some(out)) => output::note(format_args!("wrote the version to `{}`", Shown(&out))),
+        (Answer::Done, Some(out)) => output::note(format_args!("wrote what was kept to `{}`", Shown(&out))),
         _ => return Err(odd()),
     }
     Ok(())
+}
+
+fn restored(path: &str, deeds: &DeedsView) -> String {
+    let from = if deeds.run.is_empty() { String::new() } else { format!(" from version {}", deeds.run) };
+    match deeds.restored {
+        None => format!("restored `{path}`{from}: the others get it, too"),
+        Some(count) => {
+            let files = output::count(count as usize, "file");
+            format!("restored {files} below `{path}`{from}: the others get them, too")
+        }
+    }
 }
 
 pub(in super::super) fn undo(

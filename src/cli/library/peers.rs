@@ -4,10 +4,11 @@ use super::super::args::{Global, ListArgs, PeerAddArgs, PeerArgs, PeerCommand};
 use super::super::failure::Failure;
 use super::super::output;
 use super::super::password;
+use super::naming::Meant;
 use super::{files, status, status_if_running};
 use swarm_core::base::{Category, Shown};
 use swarm_daemon::PeerStatus;
-use swarm_daemon_files::{DaemonFolder, NewPeer, Peer, Secret};
+use swarm_daemon_files::{DaemonFolder, NewPeer, Peer, Secret, is_peer_address};
 
 pub(in super::super) fn run(command: &PeerCommand, global: &Global) -> Result<(), Failure> {
     match command {
@@ -26,6 +27,13 @@ pub(in super::super) fn run(command: &PeerCommand, global: &Global) -> Result<()
 }
 
 fn add(args: &PeerAddArgs, global: &Global) -> Result<(), Failure> {
+    if !is_peer_address(&args.address) {
+        let message = format!(
+            "`{}` is no address of a peer: write HOST:PORT, NODEID@HOST:PORT, or a NODEID alone, which has 64 digits",
+            Shown(&args.address)
+        );
+        return Err(Failure::new(Category::Usage, message));
+    }
     let password = match &args.password_file {
         Some(file) => password::read(Some(file))?,
         None => Secret::default(),
@@ -44,12 +52,10 @@ fn add(args: &PeerAddArgs, global: &Global) -> Result<(), Failure> {
 
 fn set_trusted(args: &PeerArgs, trusted: bool, global: &Global) -> Result<(), Failure> {
     let mut folder = files(&args.folder, global)?;
-    match told(&folder, args, global)?.filter(|_| trusted) {
-        Some(peer) => folder.add_peer(&peer)?,
-        None => {
-            let which = in_files(&folder, args, global)?;
-            folder.set_peer_trusted(&which, trusted)?
-        }
+    match meant(&folder, args, global)? {
+        Meant::Known(which) => folder.set_peer_trusted(&which, trusted)?,
+        Meant::Told(peer) if trusted => folder.add_peer(&peer)?,
+        Meant::Told(_) => return Err(not_in_files(&args.peer)),
     };
     if !trusted {
         output::note(
@@ -59,59 +65,23 @@ fn set_trusted(args: &PeerArgs, trusted: bool, global: &Global) -> Result<(), Fa
     Ok(())
 }
 
-/// How the files name a peer that is given as they have it, by the first digits of its key, or by the name that it has in the status.
 fn in_files(folder: &DaemonFolder, args: &PeerArgs, global: &Global) -> Result<String, Failure> {
-    let status = status_if_running(&args.folder, global)?;
-    let called: Vec<String> = status
-        .iter()
-        .flat_map(|status| &status.peers)
-        .filter(|peer| peer.name == args.peer)
-        .filter_map(|peer| peer.node.clone())
-        .collect();
-    let is_it = |peer: &&Peer| {
-        let node = peer.node.map(|node| node.to_string()).unwrap_or_default();
-        let is_begun = args.peer.len() >= NODE_DIGITS_MIN && node.starts_with(&args.peer);
-        is_begun || called.contains(&node) || peer.name.as_ref() == Some(&args.peer)
-    };
-    let found: Vec<&Peer> = folder.peers().iter().filter(is_it).collect();
-    match found.as_slice() {
-        [peer] => Ok(peer.node.map_or_else(|| args.peer.clone(), |node| node.to_string())),
-        [] => Ok(args.peer.clone()),
-        [..] => {
-            let message = format!(
-                "{} peers are called `{}`: name one by its address or NODEID",
-                found.len(),
-                Shown(&args.peer)
-            );
-            Err(Failure::new(Category::Usage, message))
-        }
+    match meant(folder, args, global)? {
+        Meant::Known(which) => Ok(which),
+        Meant::Told(_) => Err(not_in_files(&args.peer)),
     }
 }
 
-/// A peer that is not in the files: one that others told of, or that linked itself.
-fn told(folder: &DaemonFolder, args: &PeerArgs, global: &Global) -> Result<Option<NewPeer>, Failure> {
-    let Some(status) = status_if_running(&args.folder, global)? else { return Ok(None) };
-    let is_known = |node: &str| {
-        folder.peers().iter().any(|peer| peer.node.is_some_and(|known| known.to_string() == node))
-    };
-    let is_it = |peer: &PeerStatus| {
-        let is_named = peer.name == args.peer || peer.address == args.peer;
-        is_named
-            || (args.peer.len() >= NODE_DIGITS_MIN
-                && peer.node.as_deref().is_some_and(|node| node.starts_with(&args.peer)))
-    };
-    let found: Vec<(&PeerStatus, &String)> = status
-        .peers
-        .iter()
-        .filter(|peer| is_it(peer) && !peer.address.is_empty())
-        .filter_map(|peer| Some((peer, peer.node.as_ref()?)))
-        .filter(|(_, node)| !is_known(node))
-        .collect();
-    let [(peer, node)] = found.as_slice() else { return Ok(None) };
-    let name = Some(peer.name.clone()).filter(|name| !name.is_empty());
-    let name = name.filter(|name| folder.peers().iter().all(|known| known.name.as_ref() != Some(name)));
-    let address = format!("{node}@{}", peer.address);
-    Ok(Some(NewPeer { address, trusted: true, name, ..NewPeer::default() }))
+fn not_in_files(which: &str) -> Failure {
+    let message =
+        format!("`{}` is not in peers.json: others told of it, and nothing of it counts", Shown(which));
+    Failure::new(Category::Usage, message)
+}
+
+/// The peer that somebody means.
+fn meant(folder: &DaemonFolder, args: &PeerArgs, global: &Global) -> Result<Meant, Failure> {
+    let status = status_if_running(&args.folder, global)?;
+    super::naming::meant(folder, status.as_ref(), &args.peer)
 }
 
 /// What the daemon says, or what its files say if it does not run.
@@ -145,6 +115,3 @@ fn of_file(peer: &Peer) -> PeerStatus {
         ..PeerStatus::default()
     }
 }
-
-/// As many digits of a key as tables show.
-const NODE_DIGITS_MIN: usize = 8;

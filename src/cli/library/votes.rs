@@ -87,6 +87,9 @@ fn vote(folder: &DaemonDir, id: &str, verdict: &str, why: &str, global: &Global)
         .filter(|id| id.starts_with(&digits))
         .collect();
     let [id] = found.as_slice() else {
+        if found.is_empty() {
+            ended(folder, &digits, global)?;
+        }
         let count = output::count(found.len(), "open proposal");
         let message = format!("the ids of {count} begin with `{id}`: `swarm approvals` shows them");
         return Err(Failure::new(Category::Usage, message));
@@ -102,4 +105,21 @@ fn vote(folder: &DaemonDir, id: &str, verdict: &str, why: &str, global: &Global)
         }
     }
     Err(last.unwrap_or_else(odd))
+}
+
+/// Fails with how the one proposal ended whose id begins so.
+fn ended(folder: &DaemonDir, digits: &str, global: &Global) -> Result<(), Failure> {
+    let all = proposals(folder, None, true, global)?;
+    let mut found = all.values().flatten().filter(|proposal| proposal.id.starts_with(digits));
+    let (Some(ProposalView { ended: Some(end), .. }), None) = (found.next(), found.next()) else {
+        return Ok(());
+    };
+    let what = match end.as_str() {
+        "superseded" => "what it is about changed since, or was done already: nothing is left to vote on",
+        "approved" => "it was approved",
+        "refused" => "it was refused",
+        "expired" => "it waited too long: its author can make the change again",
+        _ => "its author took it back",
+    };
+    Err(Failure::new(Category::Usage, format_args!("proposal `{digits}` waits no longer: {what}")))
 }

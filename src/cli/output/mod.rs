@@ -10,13 +10,14 @@ mod streams;
 mod sync;
 mod table;
 mod text;
+mod ways;
 
 pub(super) use bars::{FetchView, HashView};
 pub(super) use json::{Done, Json};
 pub(super) use library::{
-    ProposalJson, TakenBackJson, authors_table, commits_text, daemon_screen, entries_table, libraries_table,
-    library_peers_table, library_screen, lock_line, path_text, policy_text, proposal_text,
-    proposed_users_table, taken_back_text, users_table, verified_text,
+    ProposalJson, TakenBackJson, authors_table, commits_text, daemon_screen, dispute_text, entries_table,
+    libraries_table, library_peers_table, library_screen, limits_text, lock_line, path_text, policy_text,
+    proposal_text, proposed_users_table, taken_back_text, users_table, verified_text,
 };
 pub(super) use lines::SeedView;
 pub(super) use log::start_log;
@@ -28,6 +29,7 @@ pub(super) use sync::{
 };
 pub(super) use table::{contents_table, status_screen};
 pub(super) use text::{bottleneck, chunk_name, chunk_place, count, peer_table, read_again, read_trouble};
+pub(super) use ways::name_folder;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write as _};
@@ -41,7 +43,8 @@ use swarm_core::base::{Category, Shown};
 
 /// One line for people. May be lost.
 pub(super) fn note(line: impl Display) {
-    streams::to_stderr(&format!("{}\n", Shown(format_args!("{line}"))));
+    let shown = Shown(format_args!("{line}")).to_string();
+    streams::to_stderr(&format!("{}\n", ways::with_folder(&shown)));
 }
 
 /// Several lines for people, whose values are escaped already. May be lost.
@@ -111,7 +114,7 @@ pub(super) fn failure(failure: &Failure, wants_json: bool) {
         return;
     }
     // The messages hold their causes already.
-    let message = failure.error.to_string();
+    let message = ways::with_folder(&failure.error.to_string()).into_owned();
     let line = format!("swarm: {message}");
     let event = Json::Error { code: failure.exit as u8, message };
     let is_told = wants_json && streams::to_stdout(json_line(&event).as_bytes()).is_ok();

@@ -61,7 +61,7 @@ fn messages(hostile: &Hostile, author: &Author, number: u32) -> Vec<Message> {
         .collect();
     vec![
         standing(of, positions(number % 3)),
-        Message::CommitsRequest { library: of, after },
+        Message::CommitsRequest { library: of, after, without_files: false },
         Message::Votes { library: of, votes: vec![vote; 100] },
         Message::Seek { library: of, contents: contents() },
         Message::Serving { library: of, contents: contents() },
@@ -149,7 +149,9 @@ fn a_peer_that_asks_again_and_again_and_never_reads_costs_little() {
     });
     victim.until("all are taken", |victim| victim.commits() == 200);
     let after = vec![After { author: hostile.node(), seq: 0 }];
-    let request = framed(&Message::CommitsRequest { library: library(), after }.encode()).repeat(5000);
+    let request =
+        framed(&Message::CommitsRequest { library: library(), after, without_files: false }.encode())
+            .repeat(5000);
     let narrow = hostile.narrow_dialer(1);
     drop(talk);
     let mut talk = hostile.run(narrow.dial(victim.address)).expect("a link");

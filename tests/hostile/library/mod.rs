@@ -197,7 +197,15 @@ fn library() -> LibraryKey {
 fn hello() -> Message {
     let (major, minor) = (PROTOCOL_MAJOR, PROTOCOL_MINOR);
     let name = "a peer".to_owned();
-    Message::Hello(Hello { major, minor, user: String::new(), password: String::new(), name, api: None })
+    Message::Hello(Hello {
+        major,
+        minor,
+        user: String::new(),
+        password: String::new(),
+        name,
+        api: None,
+        reads_compressed: false,
+    })
 }
 
 /// That a node has these commits.

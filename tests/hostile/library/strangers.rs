@@ -27,7 +27,7 @@ fn nothing_is_taken_from_a_stranger() {
     });
     assert!(end_of(&stranger, &mut before).contains("before Hello"));
     let mut talk = stranger.run(stranger.dialer().dial(victim.address)).expect("a link");
-    let request = Message::CommitsRequest { library: library(), after: Vec::new() };
+    let request = Message::CommitsRequest { library: library(), after: Vec::new(), without_files: false };
     stranger.run(async {
         say(&mut talk, &hello()).await;
         say(&mut talk, &standing(library(), super::last_of(&author.commits))).await;
@@ -95,7 +95,19 @@ fn guesses_of_a_password_are_compared_a_few_at_a_time() {
             let mut talk = dialer.with_key(20_000 + number).dial(address).await.expect("a link");
             let (major, minor, name) = (PROTOCOL_MAJOR, PROTOCOL_MINOR, String::new());
             let (user, password) = ("anna".to_owned(), format!("guess {number}"));
-            say(&mut talk, &Message::Hello(Hello { major, minor, user, password, name, api: None })).await;
+            say(
+                &mut talk,
+                &Message::Hello(Hello {
+                    major,
+                    minor,
+                    user,
+                    password,
+                    name,
+                    api: None,
+                    reads_compressed: false,
+                }),
+            )
+            .await;
             links.push(talk);
         }
         links

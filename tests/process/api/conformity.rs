@@ -75,9 +75,7 @@ impl Document {
         }
         if let (Some(items), Some(list)) = (schema.get("items"), value.as_array()) {
             let faults = list.iter().enumerate();
-            return faults
-                .filter_map(|(index, item)| self.unlike(items, item, &format!("{at}[{index}]")))
-                .next();
+            return faults.find_map(|(index, item)| self.unlike(items, item, &format!("{at}[{index}]")));
         }
         value.as_object().and_then(|_| self.unlike_object(schema, value, at))
     }

@@ -53,7 +53,7 @@ impl Listener {
             let line = self.line()?;
             match line.split_once(": ") {
                 Some(("id", number)) => id = number.parse().ok(),
-                Some(("event", name)) => kind = name.to_owned(),
+                Some(("event", name)) => name.clone_into(&mut kind),
                 Some(("data", text)) => {
                     return Some(Event { id, kind, data: serde_json::from_str(text).expect("JSON") });
                 }

@@ -35,6 +35,7 @@ POST   /api/v1/libraries/GUID/sync                       -                      
 POST   /api/v1/libraries/GUID/verify                     -                                       403 403 403 200 404 401
 GET    /api/v1/libraries/GUID/tree                       -                                       200 200 200 200 404 401
 GET    /api/v1/libraries/GUID/zip                        -                                       200 200 200 200 404 401
+PUT    /api/v1/libraries/GUID/files/USER.txt             -                                       403 403 201 201 404 401
 GET    /api/v1/libraries/GUID/explain?path=a.txt         -                                       403 200 200 200 404 401
 GET    /api/v1/libraries/GUID/log                        -                                       403 200 200 200 404 401
 GET    /api/v1/libraries/GUID/versions?path=a.txt        -                                       403 200 200 200 404 401

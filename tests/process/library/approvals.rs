@@ -125,7 +125,8 @@ fn an_expired_deletion_comes_back_at_its_author() {
             team.stop(letter);
             team.start_ahead(letter, Duration::from_secs(days * 24 * 3600));
         }
-        team.until("both look", || "ab".chars().all(|letter| team.library(letter)["state"] == "up to date"));
+        let looked = |letter| ["up to date", "waiting"].map(|state| team.library(letter)["state"] == state);
+        team.until("both look", || "ab".chars().all(|letter| looked(letter).contains(&true)));
         if days == 1 {
             assert_eq!((files_in(&team, 'a'), files_in(&team, 'b')), (20, 0), "it waits");
         }
@@ -202,4 +203,52 @@ fn a_policy_that_was_taken_over_is_remembered_without_its_owner() {
     team.write("b/lib/other.txt", "later");
     team.until_text("bc", "other.txt", "later");
     assert_eq!(files_in(&team, 'c'), 20);
+}
+
+#[test]
+fn a_change_that_waits_for_others_is_told_at_its_author() {
+    let team = careful("ab", &json!({}));
+    fill(&team, "ab", 20);
+    fs::remove_dir_all(team.path("b/lib/d")).expect("it is there");
+    until_held(&team, "ab", 21);
+    team.until("it is told", || {
+        team.library('b')["state"] == "waiting" && team.library('b')["waiting"] == 21
+    });
+    assert_eq!(
+        (&team.library('a')["state"], &team.library('a')["waiting"]),
+        (&json!("up to date"), &json!(0))
+    );
+    let explained = team.ask('b', &json!({"request": "explain", "library": super::GUID, "path": "d/7.txt"}));
+    let held = &explained["answer"]["explain"]["own_held"];
+    assert_eq!((&held["id"], &held["needed"]), (&team.proposals('b', false)[0]["id"], &json!(2)));
+    team.vote('b', "withdraw");
+    team.until("it is back", || files_in(&team, 'b') == 20);
+    team.until_same("ab");
+    assert_eq!(team.library('b')["waiting"], 0);
+}
+
+/// Everybody sees that nothing is left to approve.
+#[test]
+fn a_proposal_ends_by_itself_when_its_files_came_back() {
+    let team = careful("ab", &json!({}));
+    fill(&team, "ab", 20);
+    fs::rename(team.path("b/lib/d"), team.path("b/away")).expect("it is there");
+    until_held(&team, "ab", 21);
+    fs::copy(team.path("b/away/7.txt"), team.path("b/seven")).expect("a copy");
+    fs::create_dir(team.path("b/lib/d")).expect("a place");
+    fs::rename(team.path("b/seven"), team.path("b/lib/d/7.txt")).expect("a place");
+    team.until("less waits", || "ab".chars().all(|letter| team.proposals(letter, false)[0]["changes"] == 19));
+    fs::rename(team.path("b/lib/d"), team.path("b/gone")).expect("it is there");
+    fs::rename(team.path("b/away"), team.path("b/lib/d")).expect("a place");
+    team.until("nothing waits", || "ab".chars().all(|letter| team.proposals(letter, false).is_empty()));
+    let ends =
+        |letter| team.proposals(letter, true).iter().map(|one| one["ended"].clone()).collect::<Vec<_>>();
+    for letter in ['a', 'b'] {
+        assert!(ends(letter).iter().all(|end| end == "superseded"), "{:?}", ends(letter));
+    }
+    let id = team.proposals('a', true)[0]["id"].clone();
+    let reply = team.ask('a', &json!({"request": "vote", "id": id, "verdict": "yes", "why": ""}));
+    assert!(reply.to_string().contains("nothing is left of this proposal"), "{reply}");
+    team.until_same("ab");
+    assert_eq!((files_in(&team, 'a'), files_in(&team, 'b')), (20, 20));
 }

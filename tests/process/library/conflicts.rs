@@ -94,3 +94,65 @@ fn an_edit_is_not_lost_to_a_deletion() {
     team.until_text("ab", "mark.txt", "deleted");
     assert_eq!(team.read("b/lib/x.txt"), "changed");
 }
+
+fn explained(team: &Team, letter: char, path: &str) -> serde_json::Value {
+    let reply = team.ask(letter, &json!({"request": "explain", "library": super::GUID, "path": path}));
+    reply["answer"]["explain"].clone()
+}
+
+/// A machine that takes no part in a conflict knows of it, and may end it; so may the one whose version lost.
+#[test]
+fn every_machine_shows_a_conflict_and_a_decision_anywhere_ends_it() {
+    for decides in ['a', 'b', 'c'] {
+        let team = disputed("manual", "before", "of a", "of b");
+        team.until("all three say so", || {
+            "abc".chars().all(|letter| team.library(letter)["state"] == "conflict")
+        });
+        let count = |letter, key: &str| team.library(letter)[key].as_u64().expect("a number");
+        let own: Vec<u64> = "abc".chars().map(|letter| count(letter, "conflicts")).collect();
+        let elsewhere: Vec<u64> = "abc".chars().map(|letter| count(letter, "conflicts_elsewhere")).collect();
+        assert_eq!((own.iter().sum::<u64>(), elsewhere.iter().sum::<u64>()), (1, 2), "{own:?} {elsewhere:?}");
+        for (letter, own) in "abc".chars().zip(own) {
+            let place = if own == 1 { "here" } else { "elsewhere" };
+            assert_eq!(explained(&team, letter, "x.txt")["conflict"], place, "{letter}");
+            let reply = team.ask(letter, &json!({"request": "disputes", "library": super::GUID}));
+            let listed = reply["answer"]["disputes"].as_array().expect("a list").len() as u64;
+            assert_eq!(listed, 1 - own, "{reply}");
+        }
+        let request = json!({"request": "decide", "library": super::GUID, "path": "x.txt", "choice": "keep-remote", "all": false});
+        let reply = team.ask(decides, &request);
+        assert!(!reply.to_string().contains("failed"), "{reply}");
+        let same = team.until_same("abc");
+        assert_eq!(same.len(), 1, "{same:?}");
+        assert_eq!(explained(&team, 'c', "x.txt")["conflict"], serde_json::Value::Null);
+        // The version that lost is kept, where it stood.
+        let lost = if same["x.txt"].contains("of a") { ("b/lib", "of b") } else { ("a/lib", "of a") };
+        assert!(team.keeps(lost.0, lost.1));
+    }
+}
+
+/// One has a folder where another edits the file: whoever wins among the versions, what was chosen stands, and nobody shows a conflict any more.
+#[test]
+fn a_conflict_of_a_file_with_a_folder_ends_when_it_is_decided() {
+    for choice in ["keep-local", "keep-remote"] {
+        let team = Team::sharing_with("abc", &json!({"conflicts": "manual"}));
+        team.write("a/lib/F/d/one.txt", "one");
+        team.write("a/lib/x.txt", "before");
+        team.until_text("abc", "F/d/one.txt", "one");
+        team.until_same("abc");
+        team.stop('b');
+        fs::remove_file(team.path("a/lib/x.txt")).expect("it is there");
+        fs::create_dir(team.path("a/lib/x.txt")).expect("a place");
+        fs::rename(team.path("a/lib/F/d"), team.path("a/lib/x.txt/d")).expect("it is there");
+        team.until_text("ac", "x.txt/d/one.txt", "one");
+        team.write("b/lib/x.txt", "edited");
+        team.start('b');
+        team.until("it is a conflict", || team.library('b')["conflicts"] == 1);
+        let request = json!({"request": "decide", "library": super::GUID, "path": "x.txt", "choice": choice, "all": true});
+        let reply = team.ask('b', &request);
+        assert!(!reply.to_string().contains("failed"), "{reply}");
+        let same = team.until_same("abc");
+        assert_eq!(same["x.txt"] == r#""edited""#, choice == "keep-local", "{same:?}");
+        assert!(same.values().any(|text| text == r#""one""#), "{same:?}");
+    }
+}

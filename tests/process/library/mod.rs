@@ -5,11 +5,13 @@
 
 mod approvals;
 mod commands;
+mod compression;
 mod conflicts;
 mod deltas;
 mod elsewhere;
 mod finding;
 mod integrity;
+mod limits;
 mod metrics;
 mod mounts;
 mod reload;
@@ -17,6 +19,7 @@ mod restarts;
 mod sealed;
 mod sharing;
 mod trust;
+mod ways_out;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -144,17 +147,18 @@ impl Team {
 
     /// Starts one whose clock is ahead.
     pub(super) fn start_ahead(&self, letter: char, ahead: Duration) {
-        self.start_with(letter, ("SWARM_TEST_CLOCK_AHEAD", &ahead.as_secs().to_string()));
+        self.start_with(letter, "SWARM_TEST_CLOCK_AHEAD", &ahead.as_secs().to_string());
     }
 
     /// Starts one that logs so much.
     pub(super) fn start_logging(&self, letter: char, levels: &str) {
-        self.start_with(letter, ("RUST_LOG", levels));
+        self.start_with(letter, "RUST_LOG", levels);
     }
 
-    fn start_with(&self, letter: char, (name, value): (&str, &str)) {
+    /// Starts one with a variable that tests alone set.
+    pub(super) fn start_with(&self, letter: char, variable: &str, value: &str) {
         let mut command = self.world.command(&args!["daemon", "--dir", self.path(&letter.to_string())]);
-        command.env(name, value);
+        command.env(variable, value);
         let process = Process::start(&mut command, b"");
         self.members[&letter].process.replace(Some(process));
         self.until("the daemon answers", || self.try_ask(letter, &json!({"request": "status"})).is_some());

@@ -266,3 +266,60 @@ fn a_damaged_memory_of_the_folders_stops_a_library_and_the_way_out_is_told() {
     fs::remove_file(team.path(&memory)).expect("it is there");
     team.until("it goes on", || team.library('a')["state"] == "up to date");
 }
+
+/// What a user writes into a folder of their own is never lost, whatever others made of it before.
+#[test]
+fn an_edit_of_a_read_only_file_that_others_changed_is_a_conflict() {
+    let team = with_video();
+    team.write("b/lib/video/one.txt", "changed at b");
+    team.until_text("a", "video/one.txt", "changed at b");
+    team.until("all is told", || team.library('a')["state"] == "up to date");
+    team.write("video/one.txt", "edited by the owner");
+    team.until("it is a conflict", || team.library('a')["conflicts"] == 1);
+    assert_eq!(team.read("b/lib/video/one.txt"), "changed at b");
+    let request = json!({"request": "decide", "library": GUID, "path": "video/one.txt", "choice": "keep-local", "all": false});
+    let reply = team.ask('a', &request);
+    assert!(!reply.to_string().contains("failed"), "{reply}");
+    team.until_text("b", "video/one.txt", "edited by the owner");
+    assert!(team.keeps("b/lib", "changed at b"));
+    // And again, in both directions.
+    team.write("b/lib/video/one.txt", "changed at b again");
+    team.until_text("a", "video/one.txt", "changed at b again");
+    team.stop('a');
+    team.write("video/one.txt", "edited while it slept");
+    team.start('a');
+    team.until("it is a conflict", || team.library('a')["conflicts"] == 1);
+}
+
+#[test]
+fn an_edit_of_a_read_only_file_that_others_deleted_or_moved_is_not_lost() {
+    let team = with_video();
+    fs::remove_file(team.path("b/lib/video/one.txt")).expect("it is there");
+    fs::rename(team.path("b/lib/video/deep"), team.path("b/lib/elsewhere")).expect("it is there");
+    team.until_text("a", "elsewhere/two.txt", "two");
+    team.until("both are gone from the view", || {
+        view(&team, 'a') == ["elsewhere", "elsewhere/two.txt", "video"]
+    });
+    team.until("all is told", || team.library('a')["state"] == "up to date");
+    team.write("video/one.txt", "edited by the owner");
+    team.write("video/deep/two.txt", "edited by the owner, too");
+    team.write("video/deep/new.txt", "new in a folder that was moved");
+    team.until_text("b", "video/deep/new.txt", "new in a folder that was moved");
+    team.until("both edits are conflicts", || team.library('a')["conflicts"] == 2);
+    let request =
+        json!({"request": "decide", "library": GUID, "path": null, "choice": "keep-local", "all": true});
+    let reply = team.ask('a', &request);
+    assert!(!reply.to_string().contains("failed"), "{reply}");
+    team.until_text("b", "video/one.txt", "edited by the owner");
+    team.until_text("b", "video/deep/two.txt", "edited by the owner, too");
+    assert_eq!(team.read("b/lib/elsewhere/two.txt"), "two");
+    // What is hidden and was not changed stays hidden, after a restart, too.
+    fs::remove_file(team.path("b/lib/video/deep/new.txt")).expect("it is there");
+    team.until("it is gone from the view", || !view(&team, 'a').contains(&"video/deep/new.txt".to_owned()));
+    team.stop('a');
+    team.start('a');
+    team.write("b/lib/later.txt", "later");
+    team.until_text("a", "later.txt", "later");
+    assert!(!team.is_there("b/lib/video/deep/new.txt"));
+    assert_eq!(team.read("video/deep/new.txt"), "new in a folder that was moved");
+}

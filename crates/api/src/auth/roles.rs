@@ -12,8 +12,10 @@ pub enum Permission {
     FilesRead,
     /// See how a library stands: state, percent, log, versions.
     LibraryRead,
-    /// Put files into a library, bring versions back, decide conflicts, lock.
+    /// Put files into a library, bring versions back, lock.
     LibraryWrite,
+    /// Decide conflicts of a library.
+    ConflictsResolve,
     /// Vote about proposals of a library.
     ApprovalsVote,
     /// Take back what a run or an author did in a library.
@@ -35,10 +37,11 @@ pub enum Permission {
 use Permission as P;
 
 /// Whether a role has a permission: mirror, viewer, editor, admin.
-const TABLE: [(P, [bool; 4]); 11] = [
+const TABLE: [(P, [bool; 4]); 12] = [
     (P::FilesRead, [true, true, true, true]),
     (P::LibraryRead, [false, true, true, true]),
     (P::LibraryWrite, [false, false, true, true]),
+    (P::ConflictsResolve, [false, false, true, true]),
     (P::ApprovalsVote, [false, false, true, true]),
     (P::Undo, [false, false, true, true]),
     (P::LibraryManage, [false, false, false, true]),
@@ -51,10 +54,11 @@ const TABLE: [(P, [bool; 4]); 11] = [
 
 impl Permission {
     /// Every permission there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         P::FilesRead,
         P::LibraryRead,
         P::LibraryWrite,
+        P::ConflictsResolve,
         P::ApprovalsVote,
         P::Undo,
         P::LibraryManage,
@@ -71,6 +75,7 @@ impl Permission {
             P::FilesRead => "files.read",
             P::LibraryRead => "library.read",
             P::LibraryWrite => "library.write",
+            P::ConflictsResolve => "conflicts.resolve",
             P::ApprovalsVote => "approvals.vote",
             P::Undo => "undo",
             P::LibraryManage => "library.manage",
@@ -86,7 +91,13 @@ impl Permission {
     pub fn is_of_library(self) -> bool {
         matches!(
             self,
-            P::FilesRead | P::LibraryRead | P::LibraryWrite | P::ApprovalsVote | P::Undo | P::LibraryManage
+            P::FilesRead
+                | P::LibraryRead
+                | P::LibraryWrite
+                | P::ConflictsResolve
+                | P::ApprovalsVote
+                | P::Undo
+                | P::LibraryManage
         )
     }
 
@@ -149,6 +160,7 @@ mod tests {
         files.read        mirror viewer editor admin
         library.read             viewer editor admin
         library.write                   editor admin
+        conflicts.resolve               editor admin
         approvals.vote                  editor admin
         undo                            editor admin
         library.manage                         admin

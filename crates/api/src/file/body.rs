@@ -3,7 +3,7 @@
 
 use std::io::{self, Read as _};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -102,7 +102,7 @@ fn parts(ranges: &[Range], kind: &str, len: u64, boundary: &str) -> Vec<Part> {
 }
 
 fn of_parts(tasks: &TaskTracker, file: OpenFile, parts: Vec<Part>) -> Body {
-    let file = Arc::new(file);
+    let (file, blocks) = (Arc::new(file), Blocks::default());
     let (sender, body) = streamed();
     tasks.spawn(async move {
         for part in parts {
@@ -113,7 +113,7 @@ fn of_parts(tasks: &TaskTracker, file: OpenFile, parts: Vec<Part>) -> Body {
             let (mut at, end) = (range.first, range.last + 1);
             while at < end {
                 let len = usize::try_from(end - at).unwrap_or(BLOCK_LEN).min(BLOCK_LEN);
-                let block = next_block(&file, at, len).await;
+                let block = next_block(&file, &blocks, at, len).await;
                 at += block.as_ref().map_or(0, |block| block.len() as u64);
                 let is_over = block.as_ref().map_or(true, Bytes::is_empty);
                 sender.send(block).await.ok()?;
@@ -128,14 +128,10 @@ fn of_parts(tasks: &TaskTracker, file: OpenFile, parts: Vec<Part>) -> Body {
 }
 
 /// Reads and verifies a block on a thread.
-async fn next_block(file: &Arc<OpenFile>, at: u64, len: usize) -> io::Result<Bytes> {
-    let file = Arc::clone(file);
+async fn next_block(file: &Arc<OpenFile>, blocks: &Blocks, at: u64, len: usize) -> io::Result<Bytes> {
+    let (file, mut block) = (Arc::clone(file), blocks.take());
     let read = tokio::task::spawn_blocking(move || {
-        let mut block = vec![0; len];
-        file.read(at, &mut block).map(|read| {
-            block.truncate(read);
-            Bytes::from(block)
-        })
+        file.read(at, &mut block.bytes[..len]).map(|read| Bytes::from_owner(block).slice(..read))
     });
     let read = read.await.map_err(io::Error::other)?;
     read.map_err(|error| {
@@ -172,16 +168,46 @@ pub(super) fn of_file(tasks: &TaskTracker, file: std::fs::File) -> Body {
 /// A body, and where its blocks come from. It ends when that is dropped, or the client is gone.
 pub(super) fn streamed() -> (mpsc::Sender<io::Result<Bytes>>, Body) {
     let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
-    (sender, Body::from_stream(Blocks(receiver)))
+    (sender, Body::from_stream(Received(receiver)))
 }
 
-struct Blocks(mpsc::Receiver<io::Result<Bytes>>);
+struct Received(mpsc::Receiver<io::Result<Bytes>>);
 
-impl Stream for Blocks {
+impl Stream for Received {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_recv(cx)
+    }
+}
+
+/// Blocks of one answer: what was sent is used again.
+#[derive(Clone, Default)]
+struct Blocks(Arc<Mutex<Vec<Vec<u8>>>>);
+
+/// A block, which goes back when nobody holds it any more.
+struct Block {
+    bytes: Vec<u8>,
+    blocks: Blocks,
+}
+
+impl Blocks {
+    fn take(&self) -> Block {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Block { bytes: free.unwrap_or_else(|| vec![0; BLOCK_LEN]), blocks: self.clone() }
+    }
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.blocks.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 }
 

@@ -4,6 +4,7 @@
 mod body;
 mod kind;
 mod range;
+mod upload;
 mod zipping;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::routes::{blocking, path_of};
 
 pub(crate) use kind::Kind;
 use range::{Range, Ranges};
+pub(crate) use upload::{__path_put, put};
 pub(crate) use zipping::{__path_zip, zip};
 
 /// How a file is given.
@@ -74,7 +76,8 @@ pub(crate) async fn get(
         .await;
     }
     let name = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-    let opened = blocking(move || files.open(&path)).await?;
+    let open = Arc::clone(&app.open_files);
+    let opened = blocking(move || files.open(&path, &open)).await?;
     let file = opened.map_err(refusal)?;
     respond(&app, &method, &headers, &name, query.download.is_some(), file)
 }

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
-use swarm_daemon::LibraryFiles;
+use swarm_daemon::{LibraryFiles, OpenFiles};
 use swarm_sync::TreePath;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
@@ -102,7 +102,7 @@ fn add<W: Write>(
     name: &str,
 ) -> io::Result<bool> {
     let Ok(path) = TreePath::new(path) else { return Ok(false) };
-    let Ok(file) = files.open(&path) else { return Ok(false) };
+    let Ok(file) = files.open(&path, &OpenFiles::default()) else { return Ok(false) };
     zip.start_file(name, options().large_file(file.len() >= u64::from(u32::MAX)))?;
     let (mut at, mut block) = (0, vec![0; BLOCK_LEN]);
     while at < file.len() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use swarm_daemon::{Answer as LibraryAnswer, Request, TextsView};
+use swarm_daemon::{Answer as LibraryAnswer, DisputeView, Request, TextsView};
 use swarm_pair::ConflictView;
 use swarm_sync::{Choice, ConflictKind, Kind};
 use utoipa::ToSchema;
@@ -22,6 +22,8 @@ use crate::problem::{Answer, Problem};
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Conflicts {
     conflicts: Vec<ConflictJson>,
+    /// Conflicts that the disk of this node takes no part in: it has what the library has for now. A decision `keep-local` or `keep-remote` lets that stand.
+    elsewhere: Vec<DisputeView>,
 }
 
 /// Versions that exclude each other.
@@ -105,9 +107,13 @@ pub(crate) async fn list(
     At(which): At<String>,
 ) -> Answer<Json<Conflicts>> {
     let files = app.library(&caller, &which, Permission::LibraryRead).await?;
+    let library = files.guid().to_owned();
     let open = blocking(move || swarm_pair::conflicts_in(files.index())).await?;
     let open = open.map_err(|error| Problem::of(error.category(), error.to_string()))?;
-    Ok(Json(Conflicts { conflicts: open.iter().map(ConflictJson::of).collect() }))
+    let LibraryAnswer::Disputes(elsewhere) = ask_library(&app, Request::Disputes { library }).await? else {
+        return Err(Problem::odd());
+    };
+    Ok(Json(Conflicts { conflicts: open.iter().map(ConflictJson::of).collect(), elsewhere }))
 }
 
 /// The texts of a conflict
@@ -156,7 +162,7 @@ pub(crate) async fn resolve(
     At(which): At<String>,
     Given(decision): Given<Decision>,
 ) -> Answer<Json<Decided>> {
-    let library = allowed(&app, &caller, &which, Permission::LibraryWrite).await?;
+    let library = allowed(&app, &caller, &which, Permission::ConflictsResolve).await?;
     app.audit.note(&caller.user, ip(&from), "resolve", decision.path.as_deref().unwrap_or("/"));
     let performed = decide(&app, library, decision.path, &decision.choice, decision.all).await?;
     Ok(Json(Decided { performed }))

@@ -51,7 +51,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let told = OpenApiRouter::<Arc<App>>::new().routes(routes!(events::events));
     let bytes = Router::new()
         .route("/file/{guid}/{*path}", axum::routing::get(file::get))
-        .route("/api/v1/libraries/{guid}/zip", axum::routing::get(file::zip));
+        .route("/api/v1/libraries/{guid}/zip", axum::routing::get(file::zip))
+        .route("/api/v1/libraries/{guid}/files/{*path}", axum::routing::put(file::put))
+        .layer(DefaultBodyLimit::disable());
     answers
         .merge(told.split_for_parts().0)
         .merge(bytes)
@@ -69,7 +71,7 @@ struct Described;
 
 /// What is described, and answered otherwise. A path of `/file` has slashes, which the document cannot say of a parameter.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(events::events, file::get, file::zip))]
+#[openapi(paths(events::events, file::get, file::put, file::zip))]
 struct DescribedBytes;
 
 /// What is described, and answered in JSON.

@@ -288,7 +288,7 @@ pub(crate) async fn resolve(
     given: Result<Given<Resolution>, Problem>,
 ) -> SyncAnswer<Resolved> {
     let Given(Resolution { sync_id, file_path, resolution }) = given?;
-    let library = library(&app, &caller, &sync_id, Permission::LibraryWrite).await?;
+    let library = library(&app, &caller, &sync_id, Permission::ConflictsResolve).await?;
     app.audit.note(&caller.user, ip(&from), "resolve", &file_path);
     let choice = resolution.replace('_', "-");
     super::conflicts::decide(&app, library.guid, Some(file_path.clone()), &choice, false).await?;

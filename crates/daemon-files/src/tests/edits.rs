@@ -7,8 +7,8 @@ use expect_test::{Expect, expect};
 
 use super::World;
 use crate::{
-    DaemonFolder, EditError, FileName, Followed, Guid, LocalFile, NewMount, NewPeer, NewSubscription, Proof,
-    Reloaded, Role,
+    DaemonFolder, EditError, FileName, Followed, Guid, LimitsChange, LocalFile, NewMount, NewPeer,
+    NewSubscription, Proof, RateChange, Reloaded, Role,
 };
 
 /// Makes edits, and shows the file or why it is as it was.
@@ -276,7 +276,12 @@ fn libraries_and_mounts_are_added() {
             world.folder.add_library("Lib 2", &guid("b"), &[])?;
             world.folder.add_mount("Lib 1", &target)?;
             world.folder.set_priority(Followed::Library("Lib 2"), -5)?;
-            world.folder.set_limits(Followed::Library("Lib 2"), Some("1MB/s"), None)?;
+            let to = |rate: &str| RateChange::To(rate.to_owned());
+            let both = LimitsChange { up: to("1MB/s"), down: to("2MB/s") };
+            world.folder.set_limits(Followed::Library("Lib 2"), &both)?;
+            let down = LimitsChange { down: RateChange::NoLimit, ..LimitsChange::default() };
+            world.folder.set_limits(Followed::Library("Lib 2"), &down)?;
+            world.folder.set_limits(Followed::Library("Lib 1"), &down)?;
             world.folder.set_paused(Followed::Library("Lib 2"), true)
         },
         expect![[r#"

@@ -259,6 +259,9 @@ fn subscriptions_are_checked() {
             "[{\"guid\": \"a\", \"localSyncDir\": \"a\", \"include\": \"*.mov\"}]",
             "[{\"guid\": \"a\", \"localSyncDir\": \"a\", \"from\": [\"anna\"], \"versionOf\": \"ben\"}]",
             "[{\"guid\": \"a\", \"localsyncdir\": \"a\"}]",
+            "[{\"guid\": \"a\", \"localSyncDir\": \"a\", \"scrub\": 7}]",
+            "[{\"guid\": \"a\", \"localSyncDir\": \"a\", \"scrub\": {\"days\": -1}}]",
+            "[{\"guid\": \"a\", \"localSyncDir\": \"a\", \"scrub\": {}}]",
         ],
         expect![[r#"
             subscriptions.json line 1: [0]: key "localSyncDir" is missing
@@ -270,6 +273,9 @@ fn subscriptions_are_checked() {
             warning: subscriptions.json line 1: [0].versionOf: no peer in peers.json has this address, node or name
             changed: subscriptions.json
             subscriptions.json line 1: [0]: key "localSyncDir" is missing, and "localsyncdir" is unknown
+            subscriptions.json line 1: [0].scrub: expected false, or {"days": 30}, found 7
+            subscriptions.json line 1: [0].scrub.days: expected a whole number from 0 to 36500, found -1
+            subscriptions.json line 1: [0].scrub: key "days" is missing
         "#]],
     );
 }

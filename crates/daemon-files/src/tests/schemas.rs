@@ -32,6 +32,7 @@ fn the_schemas_describe_every_key() {
         config.json.defaultSyncRoot
         config.json.dht
         config.json.dhtBootstrap
+        config.json.hosts
         config.json.lan
         config.json.limits
         config.json.listen
@@ -73,6 +74,7 @@ fn the_schemas_describe_every_key() {
         library.priority
         library.retention
         library.role
+        library.scrub
         library.sealed
         limits.down
         limits.up
@@ -84,6 +86,7 @@ fn the_schemas_describe_every_key() {
         retention.bytes
         retention.count
         retention.days
+        scrub.days
         approvals.bulk
         approvals.bulkApprovals
         approvals.delete
@@ -95,6 +98,7 @@ fn the_schemas_describe_every_key() {
         retention.bytes
         retention.count
         retention.days
+        scrub.days
         subscription.approvals
         subscription.conflicts
         subscription.exclude
@@ -106,6 +110,7 @@ fn the_schemas_describe_every_key() {
         subscription.paused
         subscription.priority
         subscription.retention
+        subscription.scrub
         subscription.versionOf
         file.blake3
         file.length

@@ -78,6 +78,7 @@ fn a_config_says_all_of_it() {
                         key: "/etc/key.pem",
                     },
                 ),
+                hosts: [],
             }"#]],
     );
     check(
@@ -85,7 +86,7 @@ fn a_config_says_all_of_it() {
         "{}",
         |folder| format!("{:?}", folder.config()),
         expect![[
-            r#"Config { port: 8000, listen: None, username: "", password: Secret(..), default_sync_root: "TMP/daemon/libraries", lan: true, dht: false, dht_bootstrap: [], coordinators: [], zone: None, limits: Limits { up: None, down: None }, min_free: 0, metrics: None, allow_plain_http: false, tls: None }"#
+            r#"Config { port: 8000, listen: None, username: "", password: Secret(..), default_sync_root: "TMP/daemon/libraries", lan: true, dht: false, dht_bootstrap: [], coordinators: [], zone: None, limits: Limits { up: None, down: None }, min_free: 0, metrics: None, allow_plain_http: false, tls: None, hosts: [] }"#
         ]],
     );
 }
@@ -181,75 +182,76 @@ fn libraries_and_subscriptions_say_all_of_it() {
         text,
         |folder| format!("{:#?}", folder.libraries()),
         expect![[r#"
-        [
-            Library {
-                name: "Lib 1",
-                guid: Guid(
-                    "jdfhdhdbe484746",
-                ),
-                mounts: [
-                    Mount {
-                        dir: "/Volumes/video",
-                        libpath: "/video",
-                        is_sync: false,
-                        min_free: None,
+            [
+                Library {
+                    name: "Lib 1",
+                    guid: Guid(
+                        "jdfhdhdbe484746",
+                    ),
+                    mounts: [
+                        Mount {
+                            dir: "/Volumes/video",
+                            libpath: "/video",
+                            is_sync: false,
+                            min_free: None,
+                        },
+                        Mount {
+                            dir: "TMP/daemon/sync",
+                            libpath: "/",
+                            is_sync: true,
+                            min_free: Some(
+                                5000000000,
+                            ),
+                        },
+                    ],
+                    approvals: Approvals {
+                        delete: 2,
+                        moves: 3,
+                        bulk: Some(
+                            100,
+                        ),
+                        bulk_approvals: 4,
+                        expiry_days: 7,
+                        refuse_by_one: true,
                     },
-                    Mount {
-                        dir: "TMP/daemon/sync",
-                        libpath: "/",
-                        is_sync: true,
-                        min_free: Some(
-                            5000000000,
+                    retention: Retention {
+                        days: Some(
+                            30,
+                        ),
+                        count: Some(
+                            5,
+                        ),
+                        bytes: Some(
+                            1000000000000,
                         ),
                     },
-                ],
-                approvals: Approvals {
-                    delete: 2,
-                    moves: 3,
-                    bulk: Some(
-                        100,
+                    conflicts: Some(
+                        KeepBoth,
                     ),
-                    bulk_approvals: 4,
-                    expiry_days: 7,
-                    refuse_by_one: true,
-                },
-                retention: Retention {
-                    days: Some(
-                        30,
+                    role: Some(
+                        Mirror,
                     ),
-                    count: Some(
-                        5,
-                    ),
-                    bytes: Some(
-                        1000000000000,
-                    ),
-                },
-                conflicts: Some(
-                    KeepBoth,
-                ),
-                role: Some(
-                    Mirror,
-                ),
-                limits: Limits {
-                    up: None,
-                    down: Some(
-                        Rate(
-                            1000000,
+                    limits: Limits {
+                        up: None,
+                        down: Some(
+                            Rate(
+                                1000000,
+                            ),
                         ),
-                    ),
+                    },
+                    scrub_days: 30,
+                    is_sealed: true,
+                    is_paused: true,
+                    priority: -7,
                 },
-                is_sealed: true,
-                is_paused: true,
-                priority: -7,
-            },
-        ]"#]],
+            ]"#]],
     );
     check(
         FileName::Libraries,
         r#"{"Lib 1": {"guid": "a"}}"#,
         |folder| format!("{:?}", folder.libraries()),
         expect![[
-            r#"[Library { name: "Lib 1", guid: Guid("a"), mounts: [], approvals: Approvals { delete: 1, moves: 1, bulk: None, bulk_approvals: 2, expiry_days: 14, refuse_by_one: false }, retention: Retention { days: None, count: None, bytes: None }, conflicts: None, role: None, limits: Limits { up: None, down: None }, is_sealed: false, is_paused: false, priority: 0 }]"#
+            r#"[Library { name: "Lib 1", guid: Guid("a"), mounts: [], approvals: Approvals { delete: 1, moves: 1, bulk: None, bulk_approvals: 2, expiry_days: 14, refuse_by_one: false }, retention: Retention { days: None, count: None, bytes: None }, conflicts: None, role: None, limits: Limits { up: None, down: None }, scrub_days: 30, is_sealed: false, is_paused: false, priority: 0 }]"#
         ]],
     );
     let text = r#"[{"guid": "a", "localSyncDir": "../b", "include": ["*.mov"], "exclude": ["tmp/**"], "paused": true,
@@ -290,6 +292,7 @@ fn libraries_and_subscriptions_say_all_of_it() {
                         ),
                         down: None,
                     },
+                    scrub_days: 30,
                 },
             ]"#]],
     );

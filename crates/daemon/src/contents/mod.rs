@@ -21,7 +21,8 @@ use bytes::Bytes;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::{ChunkIndex, Manifest, Source};
 use swarm_core::presence::Presence;
-use swarm_engine::{Event, Join, Kept, Order, Purpose};
+use swarm_daemon_files::Limits;
+use swarm_engine::{Event, Join, Kept, Order, Purpose, ShareId};
 use swarm_files::GatheredStore;
 use swarm_library::LibraryKey;
 use swarm_library::wire::RecipeRequest;
@@ -78,6 +79,8 @@ pub(crate) enum Output {
 pub(crate) struct Contents {
     node: Node,
     libraries: BTreeMap<LibraryKey, LibraryHandle>,
+    /// The share of each library, for as long as the node runs, and its limits.
+    shares: BTreeMap<LibraryKey, (ShareId, Limits)>,
     joined: BTreeMap<ContentId, Joined>,
     next_joining: u64,
     /// Contents that were left, until the engine says so as often: what it tells before that is of an earlier joining.
@@ -144,6 +147,7 @@ impl Contents {
         Self {
             node,
             libraries: BTreeMap::new(),
+            shares: BTreeMap::new(),
             joined: BTreeMap::new(),
             next_joining: 0,
             leaving: BTreeMap::new(),
@@ -207,8 +211,20 @@ impl Contents {
                 // Who asked may be gone.
                 let _ = reply.send(self.supply(&file).await);
             }
-            Input::Libraries(libraries) => self.libraries = libraries,
+            Input::Libraries(libraries) => self.on_libraries(libraries).await,
         }
+    }
+
+    async fn on_libraries(&mut self, libraries: BTreeMap<LibraryKey, LibraryHandle>) {
+        for (library, handle) in &libraries {
+            let next = ShareId(self.shares.len() as u64 + 1);
+            let (share, limits) = self.shares.entry(*library).or_insert((next, Limits::default()));
+            if *limits != handle.limits {
+                *limits = handle.limits;
+                self.node.limit_share(*share, limits.up, limits.down).await;
+            }
+        }
+        self.libraries = libraries;
     }
 
     /// Finds out which contents carry what is wanted.
@@ -380,6 +396,9 @@ impl Contents {
             return;
         }
         let join = Join { content, manifest: manifest.clone(), order: Order::RarestFirst, patience: None };
+        if let Some((share, _)) = self.shares.get(&library) {
+            self.node.share(content, *share).await;
+        }
         self.node.join(join).await;
         if let Some(manifest) = manifest {
             self.open(library, content, manifest);

@@ -18,6 +18,7 @@ impl Exchange {
         }
         hello.name.clone_into(&mut linked.peer.name);
         linked.hello = Some(hello.clone());
+        linked.reads_compressed.send_replace(hello.reads_compressed);
         tracing::debug!(node = linked.node.short(), "a peer said Hello");
         if !self.verify(link) {
             self.greet(link).await;

@@ -84,13 +84,21 @@ impl Exchange {
     /// Asks for commits that peers have and this node lacks: those of one author of one peer.
     pub(super) fn ask_around(&mut self, library: LibraryKey) {
         let Some(handle) = self.libraries.get(&library) else { return };
-        let (ours, now) = (handle.state.borrow().frontier.clone(), clock::moment());
+        let (ours, full) = {
+            let state = handle.state.borrow();
+            (state.frontier.clone(), state.full.clone())
+        };
+        let now = clock::moment();
+        // What comes along with commits comes as fast as it can.
+        let without_files = handle.limits.down.is_some();
         self.asked.retain(|_, (_, at)| now.duration_since(*at) < ASKED_TIMEOUT);
         let mut requests: BTreeMap<u64, Vec<After>> = BTreeMap::new();
         for (number, linked) in &self.links {
             let may = self.may_give(*number, &library);
             let Some(standing) = linked.standing.get(&library).filter(|_| may) else { continue };
-            for after in ours.lacking(&standing.frontier) {
+            // Of those that do not count here no more is kept than fits.
+            let lacking = ours.lacking(&standing.frontier).into_iter();
+            for after in lacking.filter(|after| !full.contains(&after.author)) {
                 if let Entry::Vacant(free) = self.asked.entry((library, after.author)) {
                     free.insert((*number, now));
                     requests.entry(*number).or_default().push(after);
@@ -98,7 +106,7 @@ impl Exchange {
             }
         }
         for (link, after) in requests {
-            self.send(link, Message::CommitsRequest { library, after });
+            self.send(link, Message::CommitsRequest { library, after, without_files });
         }
     }
 
@@ -112,13 +120,21 @@ impl Exchange {
         }
     }
 
-    pub(super) fn on_request(&mut self, link: u64, library: LibraryKey, after: &[After]) {
+    pub(super) fn on_request(
+        &mut self,
+        link: u64,
+        library: LibraryKey,
+        after: &[After],
+        without_files: bool,
+    ) {
         if self.role_of(link, &library).is_none() {
             let why = "this node's users say nothing of you for this library: ask its operator".to_owned();
             let refusal = Refusal { library: Some(library), code: RefusalCode::NotAuthorised, why };
             return self.send(link, Message::Refusal(refusal));
         }
-        self.send_stock(link, library, Stock::Commits, after);
+        let is_limited = self.libraries.get(&library).is_some_and(|handle| handle.limits.up.is_some());
+        let stock = if without_files || is_limited { Stock::CommitsAlone } else { Stock::Commits };
+        self.send_stock(link, library, stock, after);
     }
 
     /// A mirror of a sealed library has no plain bytes, and is told nothing of them.

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Input;
+use super::squeezing::Squeezer;
 use crate::library::{Input as LibraryInput, LibraryHandle, LibraryPlaces};
 use crate::limits::{BULK_FRAMES, PACKED_COMMIT_LEN_MAX, QUEUE_FRAMES};
 
@@ -37,7 +38,10 @@ pub(super) struct Outgoing {
 pub(super) enum Stock {
     Grants,
     Votes,
+    /// With the files of small ones.
     Commits,
+    /// Their files come another way.
+    CommitsAlone,
 }
 
 /// What a link is started with.
@@ -49,6 +53,9 @@ pub(super) struct LinkStart {
     pub(super) libraries: watch::Receiver<BTreeMap<LibraryKey, LibraryHandle>>,
     /// Those of which commits are taken from this peer.
     pub(super) taken: watch::Receiver<BTreeSet<LibraryKey>>,
+    pub(super) squeezer: Option<Arc<Squeezer>>,
+    /// Whether the peer said that it does.
+    pub(super) reads_compressed: watch::Receiver<bool>,
     pub(super) tasks: TaskTracker,
     pub(super) ending: CancellationToken,
 }
@@ -83,7 +90,7 @@ async fn talk(start: LinkStart, queues: Queues) -> String {
     };
     tokio::select! {
         reason = read(&start, reader) => reason,
-        reason = write(writer, queues) => reason,
+        reason = write(&start, writer, queues) => reason,
     }
 }
 
@@ -95,12 +102,18 @@ async fn read(start: &LinkStart, mut reader: FrameReader) -> String {
             Ok(None) => return "it ended the link".to_owned(),
             Err(error) => return error.to_string(),
         };
-        let message = match Message::decode(frame) {
-            Ok(Some(message)) => message,
-            // Of a later version.
-            Ok(None) => continue,
-            Err(error) => return error.to_string(),
+        let message = match (Message::decode(frame), &start.squeezer) {
+            // Of whom nothing is taken may not have anything unpacked here, either.
+            (Ok(Some(Message::Compressed(_))), _) if start.taken.borrow().is_empty() => continue,
+            (Ok(Some(Message::Compressed(frame))), Some(squeezer)) => match squeezer.open(&frame) {
+                Ok(message) => message,
+                Err(error) => return error.to_string(),
+            },
+            (Ok(message), _) => message,
+            (Err(error), _) => return error.to_string(),
         };
+        // Of a later version.
+        let Some(message) = message else { continue };
         let done = match message {
             Message::CommitPiece(piece) => take_piece(start, &mut assembly, piece).await,
             Message::Pack { library, files } => {
@@ -144,7 +157,7 @@ async fn take_piece(
     start.inputs.send(taken).await.map_err(|_| "the daemon is stopping".to_owned())
 }
 
-async fn write(mut writer: FrameWriter, (mut first, mut bulk): Queues) -> String {
+async fn write(start: &LinkStart, mut writer: FrameWriter, (mut first, mut bulk): Queues) -> String {
     loop {
         let message = tokio::select! {
             biased;
@@ -154,7 +167,9 @@ async fn write(mut writer: FrameWriter, (mut first, mut bulk): Queues) -> String
             },
             Some(message) = bulk.recv() => message,
         };
-        let frames: Vec<Bytes> = vec![message.encode()];
+        let squeezer = start.squeezer.as_ref().filter(|_| *start.reads_compressed.borrow());
+        let frame = squeezer.map_or_else(|| message.encode(), |squeezer| squeezer.frame_of(&message));
+        let frames: Vec<Bytes> = vec![frame];
         match timeout(WRITE_TIMEOUT, writer.write_frames(&frames)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error.to_string(),
@@ -178,7 +193,8 @@ pub(super) fn send_stock(
             match stock {
                 Stock::Grants => send_grants(&book, library, &bulk),
                 Stock::Votes => send_votes(&book, library, &bulk),
-                Stock::Commits => send_commits(&book, (library, &places), after, &bulk),
+                Stock::Commits => send_commits(&book, (library, Some(&places)), after, &bulk),
+                Stock::CommitsAlone => send_commits(&book, (library, None), after, &bulk),
             }
         };
         // One that panicked has said so.
@@ -191,7 +207,7 @@ pub(super) fn send_stock(
 
 fn send_commits(
     book: &LibraryBook,
-    (library, places): (LibraryKey, &LibraryPlaces),
+    (library, places): (LibraryKey, Option<&LibraryPlaces>),
     after: BTreeMap<NodeId, u64>,
     bulk: &mpsc::Sender<Message>,
 ) -> Result<(), IndexError> {
@@ -203,7 +219,8 @@ fn send_commits(
                 break;
             };
             // First, so that nobody asks for them elsewhere.
-            let packs = packs_of(&commit, places).into_iter().map(|files| Message::Pack { library, files });
+            let packs = places.map(|places| packs_of(&commit, places)).unwrap_or_default();
+            let packs = packs.into_iter().map(|files| Message::Pack { library, files });
             for piece in packs.chain(pieces_of(&commit)) {
                 // The link is gone: nobody waits for the rest.
                 if bulk.blocking_send(piece).is_err() {

@@ -12,6 +12,7 @@ mod greeting;
 mod hearing;
 mod links;
 mod recipes;
+mod squeezing;
 mod stock;
 mod telling;
 
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use swarm_core::base::NodeId;
 use swarm_core::manifest::Source;
 use swarm_library::wire::{Hello, ListedPeer, ListedUser, Message, Standing};
-use swarm_library::{Completion, Frontier, LibraryKey, Policy, Role, SignedLock};
+use swarm_library::{After, Completion, Frontier, LibraryKey, Policy, Role, SignedLock};
 use swarm_link::{Endpoint, QuicLink};
 use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -39,6 +40,7 @@ use crate::contents;
 use crate::library::{LibraryHandle, LibraryState};
 use crate::limits::COMPARED_AT_ONCE;
 use links::{LinkStart, Outgoing, Stock};
+use squeezing::Squeezer;
 
 /// What the exchange is told.
 pub(crate) enum Input {
@@ -142,6 +144,8 @@ pub(crate) struct Exchange {
     is_news: bool,
     recipes_asked: recipes::Asked,
     recipe_tellers: recipes::Tellers,
+    /// `None` without memory for it: nothing is compressed then.
+    squeezer: Option<Arc<Squeezer>>,
 }
 
 /// What peers are told whenever it changes.
@@ -174,6 +178,8 @@ struct Linked {
     is_cut: bool,
     /// Libraries of which something is taken from it.
     taken: watch::Sender<BTreeSet<LibraryKey>>,
+    /// It said that it does.
+    reads_compressed: watch::Sender<bool>,
     /// What is still to be sent of which library; commits after these numbers.
     stock: BTreeMap<(LibraryKey, Stock), BTreeMap<NodeId, u64>>,
     is_sending: bool,
@@ -185,6 +191,9 @@ struct Linked {
 impl Exchange {
     pub(crate) fn new(start: Start, inputs: mpsc::Sender<Input>) -> (Self, watch::Receiver<Vec<PeerState>>) {
         let (states, watch) = watch::channel(Vec::new());
+        let squeezer = Squeezer::new().ok().map(Arc::new);
+        let mut start = start;
+        start.own.reads_compressed = squeezer.is_some();
         let exchange = Self {
             start,
             inputs,
@@ -201,6 +210,7 @@ impl Exchange {
             is_news: false,
             recipes_asked: recipes::Asked::default(),
             recipe_tellers: recipes::Tellers::new(),
+            squeezer,
         };
         (exchange, watch)
     }
@@ -292,13 +302,15 @@ impl Exchange {
         }
         let number = self.next_link;
         self.next_link += 1;
-        let taken = watch::Sender::new(BTreeSet::new());
+        let (taken, reads_compressed) = (watch::Sender::new(BTreeSet::new()), watch::Sender::new(false));
         let starting = LinkStart {
             number,
             link: link.clone(),
             inputs: self.inputs.clone(),
             libraries: self.handles.subscribe(),
             taken: taken.subscribe(),
+            squeezer: self.squeezer.clone(),
+            reads_compressed: reads_compressed.subscribe(),
             tasks: self.start.tasks.clone(),
             ending: self.start.ending.clone(),
         };
@@ -327,6 +339,7 @@ impl Exchange {
             standing: BTreeMap::new(),
             is_cut: false,
             taken,
+            reads_compressed,
             stock: BTreeMap::new(),
             is_sending: false,
             recipe_permits: Arc::new(Semaphore::new(recipes::TOLD_AT_ONCE)),
@@ -358,7 +371,9 @@ impl Exchange {
         }
         match message {
             Message::Frontier(standing) => self.on_frontier(link, standing).await,
-            Message::CommitsRequest { library, after } => self.on_request(link, library, &after),
+            Message::CommitsRequest { library, after, without_files } => {
+                self.on_request(link, library, &after, without_files);
+            }
             Message::Votes { library, votes } => self.on_votes(link, library, votes).await,
             Message::KeyGrants { library, grants } => self.on_grants(link, library, grants).await,
             Message::Seek { library, contents } => {
@@ -402,7 +417,11 @@ impl Exchange {
             Message::RecipeRequest(request) => self.on_recipe_request(link, request),
             Message::RecipePiece(piece) => self.recipes_asked.on_piece(link, &piece),
             // Links take those out; what a peer serves that may not give it is passed over.
-            Message::Hello(_) | Message::CommitPiece(_) | Message::Pack { .. } | Message::Serving { .. } => {}
+            Message::Hello(_)
+            | Message::CommitPiece(_)
+            | Message::Pack { .. }
+            | Message::Compressed(_)
+            | Message::Serving { .. } => {}
         }
     }
 
@@ -463,14 +482,19 @@ impl Exchange {
 
     fn publish(&mut self) {
         self.is_news = false;
+        let (me, access) = (self.start.endpoint.node_id(), &self.start.access);
         let states = self.links.values_mut().filter(|linked| linked.hello.is_some()).map(|linked| {
             let stats = linked.link.stats();
             (linked.peer.sent_len, linked.peer.received_len) = (stats.sent_len, stats.received_len);
             for (library, known) in &mut linked.peer.libraries {
                 let ours = self.libraries.get(library).map(|handle| handle.state.borrow());
                 let theirs = linked.standing.get(library).map(|standing| &standing.frontier);
+                // Of those that do not count, a node may keep less than another.
                 known.is_level = ours.zip(theirs).is_some_and(|(ours, theirs)| {
-                    ours.frontier.lacking(theirs).is_empty() && theirs.lacking(&ours.frontier).is_empty()
+                    let is_kept = |after: &After| !ours.full.contains(&after.author);
+                    let counts = |after: &After| after.author == me || access.is_trusted(&after.author);
+                    !ours.frontier.lacking(theirs).iter().any(is_kept)
+                        && !theirs.lacking(&ours.frontier).iter().any(counts)
                 });
             }
             linked.peer.clone()
@@ -494,7 +518,7 @@ fn library_of(message: &Message) -> Option<LibraryKey> {
         Message::Lock(lock) => Some(lock.lock().library),
         Message::RecipeRequest(request) => Some(request.library),
         Message::RecipePiece(piece) => Some(piece.library),
-        Message::Hello(_) | Message::PeerList { .. } | Message::Refusal(_) => None,
+        Message::Hello(_) | Message::PeerList { .. } | Message::Refusal(_) | Message::Compressed(_) => None,
     }
 }
 

@@ -11,6 +11,7 @@ use swarm_sync::{Kind, RunId, TreePath};
 use utoipa::ToSchema;
 
 use super::asked::{Deciding, DeedsView, KeptView, TextsView};
+use super::disputes::DisputeView;
 use super::error::LibraryError;
 use super::session::Session;
 use super::undoing::{AuthorView, TakenBackView};
@@ -36,6 +37,8 @@ pub(crate) enum Question {
     Explain { path: TreePath },
     /// The texts of the conflict at a path.
     Texts { path: TreePath },
+    /// Conflicts that others decide.
+    Disputes,
     /// Decide a conflict.
     Decide(Deciding),
     /// Kept versions.
@@ -71,6 +74,8 @@ pub enum Answer {
     Log(Vec<CommitView>),
     /// Why a path is as it is.
     Explain(Box<PathView>),
+    /// Conflicts that this disk takes no part in.
+    Disputes(Vec<DisputeView>),
     /// The texts of a conflict.
     Texts(Box<TextsView>),
     /// Kept versions.
@@ -107,7 +112,7 @@ pub struct ProposalView {
     pub paths: Vec<String>,
     /// Milliseconds since 1970, when it came here.
     pub seen_at_ms: u64,
-    /// How it ended: `approved`, `refused`, `expired` or `withdrawn`.
+    /// How it ended: `approved`, `refused`, `expired`, `withdrawn` or `superseded`: what it is about changed since, or was done already.
     pub ended: Option<String>,
 }
 
@@ -132,6 +137,9 @@ pub struct EntryView {
     pub is_disputed: bool,
     /// Whether the bytes are on this disk.
     pub is_here: bool,
+    /// Whether a change of this node there waits for the votes of others.
+    #[serde(default)]
+    pub is_waiting: bool,
 }
 
 /// A commit, for people.
@@ -166,19 +174,37 @@ pub struct PathView {
     pub versions: Vec<VersionLine>,
     /// Who has proposed what here, if it waits.
     pub held_by: Vec<String>,
+    /// The change of this node, if one waits: what stands on this disk is what it says.
+    #[serde(default)]
+    pub own_held: Option<OwnHeld>,
     /// Where the file is on this disk.
     pub place: Option<String>,
     /// Whether it is left out by the selection.
     pub is_left_out: bool,
     /// Whether it waits for its bytes.
     pub is_waiting: bool,
+    /// Who replaced the version that this node waits for, and does not count here.
+    #[serde(default)]
+    pub replaced_by: Option<String>,
+    /// Where a conflict there can be decided: `here`, or `elsewhere`; nothing if there is none.
+    #[serde(default)]
+    pub conflict: Option<String>,
     /// Whether these can come, as far as it is known.
     #[serde(default)]
     pub supply: Option<Supply>,
 }
 
+/// A change of this node that waits for the votes of others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OwnHeld {
+    /// The id of its proposal.
+    pub id: String,
+    /// How many yes it needs, that of this node included.
+    pub needed: u32,
+}
+
 /// A version of a path.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VersionLine {
     /// Who made it.
     pub author: String,
@@ -217,16 +243,19 @@ pub(crate) fn answer(
         Question::Proposals { with_ended } => proposals(session, authors, with_ended).map(Answer::Proposals),
         Question::Tree { place, start, limit } => {
             let page = session.book.view(place.as_ref(), start.as_ref(), limit)?;
+            let me = session.signer.key.public();
+            let has_held = session.book.has_held(&me)?;
             let mut entries = Vec::new();
             for entry in page {
                 let State::Live(live) = &entry.winner.state else { continue };
                 let is_here = session.has(&entry.path, &live.kind)?;
-                entries.push(entry_view(&entry, live, is_here));
+                let is_waiting = has_held && session.book.held_at(&me, &entry.path)?.is_some();
+                entries.push(EntryView { is_waiting, ..entry_view(&entry, live, is_here) });
             }
             Ok(Answer::Tree(entries))
         }
         Question::Log { limit } => log(session, limit).map(Answer::Log),
-        Question::Explain { path } => session.explain(&path).map(|view| Answer::Explain(Box::new(view))),
+        Question::Disputes => session.dispute_views().map(Answer::Disputes),
         Question::Decide(deciding) => {
             *wants_pass = true;
             session.decide(deciding)
@@ -245,9 +274,11 @@ pub(crate) fn answer(
             *wants_pass |= !is_rehearsal;
             take_back(session, &author, since_ms, is_rehearsal)
         }
-        Question::Vote { .. } | Question::ApproveHere | Question::Sync | Question::Texts { .. } => {
-            Ok(Answer::Done)
-        }
+        Question::Vote { .. }
+        | Question::ApproveHere
+        | Question::Sync
+        | Question::Texts { .. }
+        | Question::Explain { .. } => Ok(Answer::Done),
     }
 }
 
@@ -363,6 +394,7 @@ pub(crate) fn shape_of(kind: &Kind) -> EntryView {
         author: String::new(),
         is_disputed: false,
         is_here: false,
+        is_waiting: false,
     }
 }
 

@@ -1,15 +1,13 @@
 //! What somebody asks to be done to paths of a library: a conflict decided, a kept version brought back, a run taken back. It is done on this
 //! disk, as that person could do it by hand: the next pass tells the others.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 use swarm_core::base::Category;
 use swarm_files::KeptVersion;
 use swarm_sync::{
-    ChangeCause, Choice, Conflict, ContentHash, ContentSource, DeedEnd, FileContent, FoundKind, Index as _,
-    IndexStep, KeptId, Kind, NoMerge, Op, OpKind, PerSide, Plan, Proposal, Replica as _, ReplicaError,
-    RunEvent, RunId, Side, Source, TreePath, base_of, limits, merged, read_whole, settled, undo,
+    ChangeCause, Choice, Conflict, ContentHash, DeedEnd, FoundKind, Index as _, IndexStep, KeptId, NoMerge,
+    Op, PerSide, Plan, Proposal, Replica as _, RunEvent, RunId, Side, TreePath, base_of, limits, merged,
+    read_whole, settled, undo,
 };
 use utoipa::ToSchema;
 
@@ -59,6 +57,9 @@ pub struct DeedsView {
     pub refused: Vec<(String, String)>,
     /// Paths in the hands of a run that was cut off.
     pub unknown: Vec<String>,
+    /// Files and links of a folder that was restored; nothing for another path.
+    #[serde(default)]
+    pub restored: Option<u64>,
     /// Changes that this node told the others of in that run: they are not taken back by it.
     pub published: u64,
 }
@@ -76,16 +77,18 @@ pub(crate) struct Deciding {
 impl Session {
     /// Notes a decision; the next pass acts on it. Returns how many conflicts it is about, or what is wrong with it.
     pub(crate) fn decide(&mut self, deciding: Deciding) -> Result<Answer, LibraryError> {
-        let Deciding { place, choice, bytes, all } = deciding;
-        let is_meant =
-            |conflict: &Conflict| place.as_ref().is_none_or(|place| conflict.path.is_at_or_below(place));
+        let is_meant = |conflict: &Conflict| {
+            deciding.place.as_ref().is_none_or(|place| conflict.path.is_at_or_below(place))
+        };
         let open = self.index.conflicts()?.into_iter().map(|(conflict, _)| conflict).filter(is_meant);
         let open: Vec<Conflict> = open.collect();
-        if open.is_empty() || (open.len() > 1 && !all) {
-            let message = match open.len() {
-                0 => "there is no open conflict there: `swarm conflicts` lists them".to_owned(),
-                count => format!("there are {count} conflicts there: name one of them, or pass --all"),
-            };
+        if open.is_empty() {
+            return self.decide_elsewhere(&deciding);
+        }
+        let Deciding { choice, bytes, all, .. } = deciding;
+        if open.len() > 1 && !all {
+            let count = open.len();
+            let message = format!("there are {count} conflicts there: name one of them, or pass --all");
             return Ok(Answer::refused(message));
         }
         let mut steps = Vec::new();
@@ -161,59 +164,6 @@ impl Session {
         Ok(kept.iter().take(VERSIONS_SHOWN).map(kept_view).collect())
     }
 
-    /// Brings a kept version back, the newest one if none is named, or copies it to a file outside.
-    pub(crate) fn restore(
-        &mut self,
-        path: &TreePath,
-        run: Option<RunId>,
-        out: Option<&Path>,
-    ) -> Result<Answer, LibraryError> {
-        let mut kept = self.overlay.kept(Some(path)).map_err(LibraryError::Mounts)?;
-        kept.retain(|version| version.id.path == *path && run.is_none_or(|run| version.id.run == run));
-        let Some(version) = kept.into_iter().max_by_key(|version| version.id.run) else {
-            return Ok(Answer::refused(format!(
-                "no such version of `{path}` is kept: `swarm versions` lists those that are"
-            )));
-        };
-        if let Some(out) = out {
-            let copied = copy_out(&mut *self.overlay.kept_source(&version.id), out);
-            copied.map_err(LibraryError::state(out, "write"))?;
-            return Ok(Answer::Done);
-        }
-        let content = self.kept_kind(&version)?;
-        let expected = self.index.entry(Side::Local, path)?;
-        let mut ops = Vec::new();
-        for folder in path.ancestors() {
-            if self.index.entry(Side::Local, &folder)?.is_none() {
-                ops.push(Op { path: folder, kind: OpKind::MakeFolder, expected: None });
-            }
-        }
-        ops.reverse();
-        let source = Source::Kept { kept: Box::new(version.id.clone()), side: Side::Local };
-        let kind = OpKind::Put { content, modified_ns: version.modified_ns, source };
-        ops.push(Op { path: path.clone(), kind, expected: expected.map(Box::new) });
-        let ended = Ended { cause: ChangeCause::Restore, undone_run: None };
-        let deeds = self.perform_asked(ops, &ended)?;
-        Ok(Answer::Deeds(Box::new(DeedsView { run: version.id.run.to_string(), ..deeds })))
-    }
-
-    fn kept_kind(&self, version: &KeptVersion) -> Result<Kind, LibraryError> {
-        let executable = match &version.kind {
-            FoundKind::File { executable, .. } => *executable,
-            FoundKind::Symlink { target } => return Ok(Kind::Symlink { target: target.clone() }),
-            FoundKind::Folder => return Ok(Kind::Folder),
-        };
-        let mut hasher = blake3::Hasher::new();
-        let mut source = self.overlay.kept_source(&version.id);
-        let len = each_block(&mut *source, |block| {
-            hasher.update(block);
-            Ok(())
-        });
-        let len =
-            len.map_err(|error| LibraryError::state(Path::new(version.id.path.as_str()), "read")(error))?;
-        Ok(Kind::File(FileContent { len, hash: ContentHash(hasher.finalize().into()), executable }))
-    }
-
     /// Leads back from what a run did on this disk, the last one if none is named.
     pub(crate) fn undo(&mut self, run: Option<RunId>) -> Result<Answer, LibraryError> {
         let Some(run) = run.map_or_else(|| self.last_run_here(), |run| Ok(Some(run)))? else {
@@ -254,7 +204,7 @@ impl Session {
     }
 
     /// Performs operations on this disk.
-    fn perform_asked(&mut self, ops: Vec<Op>, ended: &Ended) -> Result<DeedsView, LibraryError> {
+    pub(super) fn perform_asked(&mut self, ops: Vec<Op>, ended: &Ended) -> Result<DeedsView, LibraryError> {
         let conflicts = self.index.conflicts()?.into_iter().map(|(conflict, _)| conflict).collect();
         let plan = Plan { ops: PerSide { local: ops, remote: Vec::new() }, conflicts, ..Plan::default() };
         let proposal = Proposal { plan, ..Proposal::default() };
@@ -281,9 +231,9 @@ impl Session {
 
 /// What is kept of a run that was asked for; lists of changes read it.
 #[derive(Serialize)]
-struct Ended {
-    cause: ChangeCause,
-    undone_run: Option<RunId>,
+pub(super) struct Ended {
+    pub(super) cause: ChangeCause,
+    pub(super) undone_run: Option<RunId>,
 }
 
 fn keep(conflict: &Conflict, bytes: Vec<u8>, steps: &mut Vec<IndexStep>) -> Choice {
@@ -323,34 +273,6 @@ fn kept_view(version: &KeptVersion) -> KeptView {
     }
 }
 
-/// Copies to a file that does not exist yet.
-fn copy_out(source: &mut dyn ContentSource, out: &Path) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let mut file = std::fs::File::create_new(out)?;
-    each_block(source, |block| file.write_all(block))?;
-    file.sync_all()
-}
-
-/// Gives a content block by block; returns its length in bytes.
-fn each_block(
-    source: &mut dyn ContentSource,
-    mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
-) -> std::io::Result<u64> {
-    let mut buf = vec![0; BLOCK_LEN];
-    let mut offset = 0;
-    loop {
-        let read = source.read_at(offset, &mut buf);
-        match read.map_err(|error: ReplicaError| std::io::Error::other(error.to_string()))? {
-            0 => return Ok(offset),
-            read_len => {
-                take(&buf[..read_len])?;
-                offset += read_len as u64;
-            }
-        }
-    }
-}
-
-const BLOCK_LEN: usize = 1 << 20;
 /// Versions that an answer names.
 const VERSIONS_SHOWN: usize = 10_000;
 /// Runs that are looked through for the last one that did something.

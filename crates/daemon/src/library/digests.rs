@@ -2,9 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use swarm_files::{Digest, Digests};
+use swarm_files::{Digest, Digests, digest_of_source};
 use swarm_index::{IndexError, LibraryBook};
-use swarm_sync::{ContentHash, FileContent};
+use swarm_sync::{ContentHash, ContentSource, FileContent, ReplicaError, TreePath};
 
 /// Gathers digests until they are written. One file costs some hundred bytes here, for a moment.
 #[derive(Debug, Default)]
@@ -12,10 +12,26 @@ pub(crate) struct DigestQueue(Mutex<Vec<(ContentHash, swarm_index::Digest)>>);
 
 impl Digests for DigestQueue {
     fn note(&self, content: &FileContent, digest: Digest) {
-        let Digest { sha256, chunk_hashes } = digest;
-        let digest = swarm_index::Digest { sha256: Some(sha256), chunk_hashes };
+        let digest = for_index(digest);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((content.hash, digest));
     }
+}
+
+/// Digests of a content that was not hashed with them before.
+///
+/// # Errors
+/// [`ReplicaError::Changed`] if it has other bytes.
+pub(crate) fn digest_of(
+    source: &mut dyn ContentSource,
+    path: &TreePath,
+    content: &FileContent,
+) -> Result<swarm_index::Digest, ReplicaError> {
+    digest_of_source(source, path, content).map(for_index)
+}
+
+fn for_index(digest: Digest) -> swarm_index::Digest {
+    let Digest { sha256, chunk_hashes } = digest;
+    swarm_index::Digest { sha256: Some(sha256), chunk_hashes }
 }
 
 impl DigestQueue {

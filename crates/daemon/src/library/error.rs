@@ -32,6 +32,18 @@ pub enum LibraryError {
         "the library is sealed, and this node has no key of it yet: a member that trusts this node gives it one"
     )]
     NoKey,
+    /// Another daemon keeps its sync target.
+    #[error(
+        "another daemon (`{}`) keeps `{}`: stop that one, or choose another folder here",
+        Shown(other),
+        Shown(dir)
+    )]
+    KeptByOther {
+        /// The sync target.
+        dir: PathBuf,
+        /// The folder of the other daemon.
+        other: PathBuf,
+    },
     /// A file of its state cannot be used.
     #[error("cannot {op} `{}`: {source}", Shown(path))]
     State {
@@ -54,6 +66,7 @@ impl LibraryError {
             Self::Commit(_) => Category::Integrity,
             Self::Pattern(_) => Category::Usage,
             Self::NoKey => Category::Denied,
+            Self::KeptByOther { .. } => Category::Held,
             Self::State { source, .. } => Category::of_io(source.kind()),
         }
     }

@@ -1,18 +1,21 @@
 //! The files of a library as they are read from outside: what the view has, and the bytes of a file, wherever they stand on this disk. Invariant:
 //! bytes are given out as a store gives them to peers, verified; what is not on this disk is said not to be here. All of it blocks.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use swarm_core::base::Category;
 use swarm_core::manifest::{ContentFile, Manifest, content_chunk_len_log2, library_manifest};
 use swarm_files::{GatheredStore, Places, Store as _, StoreError};
 use swarm_index::{IndexError, LibraryBook, Page, ViewEntry};
 use swarm_library::State;
+use swarm_mounts::{MountKind, MountSpec};
 use swarm_sync::{ContentHash, Kind, TreePath};
 
 use super::ask::{EntryView, entry_view};
 use super::places::LibraryPlaces;
+use super::settings::LibrarySettings;
 
 /// The files of a library.
 #[derive(Clone)]
@@ -21,6 +24,10 @@ pub struct LibraryFiles {
     guid: String,
     index: PathBuf,
     places: Arc<LibraryPlaces>,
+    /// The sync target, and where it stands in the library.
+    target: Option<(PathBuf, Option<TreePath>)>,
+    /// Places of other mounts: what stands there is not written.
+    others: Vec<Option<TreePath>>,
 }
 
 /// A page of a listing.
@@ -33,11 +40,39 @@ pub struct EntriesPage {
 }
 
 /// A file of the view.
+#[derive(Clone)]
 pub struct OpenFile {
     hash: ContentHash,
     len: u64,
     modified_ns: i64,
-    store: Option<GatheredStore>,
+    store: Option<Arc<GatheredStore>>,
+}
+
+/// Stores of files that were read last. A chunk that was verified stays so while its file does not change: whoever reads a file in many requests
+/// pays for each chunk once.
+#[derive(Default)]
+pub struct OpenFiles {
+    /// The one that was used last at the end.
+    stores: Mutex<VecDeque<(String, ContentHash, Arc<GatheredStore>)>>,
+}
+
+impl OpenFiles {
+    fn get(&self, guid: &str, hash: &ContentHash) -> Option<Arc<GatheredStore>> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = stores.iter().position(|(known, of, _)| known == guid && of == hash)?;
+        let found = stores.remove(at)?;
+        let store = Arc::clone(&found.2);
+        stores.push_back(found);
+        Some(store)
+    }
+
+    fn put(&self, guid: &str, hash: ContentHash, store: Arc<GatheredStore>) {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if stores.len() == OPEN_STORES_MAX {
+            stores.pop_front();
+        }
+        stores.push_back((guid.to_owned(), hash, store));
+    }
 }
 
 /// Why a file is not read.
@@ -49,6 +84,12 @@ pub enum ReadError {
     /// Its bytes are on other machines.
     #[error("the bytes of `{0}` are not on this machine yet")]
     NotHere(String),
+    /// Nothing is written here.
+    #[error("the library has no folder on this machine that is written: give it a sync target")]
+    NoTarget,
+    /// The place is of a folder that is not written.
+    #[error("`{0}` is of a folder that is read-only on this machine")]
+    ReadOnly(String),
     /// What is known of the library cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -58,8 +99,18 @@ pub enum ReadError {
 }
 
 impl LibraryFiles {
-    pub(crate) fn new(name: String, guid: String, index: PathBuf, places: Arc<LibraryPlaces>) -> Self {
-        Self { name, guid, index, places }
+    pub(crate) fn new(settings: &LibrarySettings, index: PathBuf, places: Arc<LibraryPlaces>) -> Self {
+        let is_target = |mount: &&MountSpec| mount.kind == MountKind::SyncTarget;
+        let target = settings.mounts.iter().find(is_target);
+        let others = settings.mounts.iter().filter(|mount| !is_target(mount));
+        Self {
+            name: settings.name.clone(),
+            guid: settings.guid.to_string(),
+            index,
+            places,
+            target: target.map(|mount| (mount.dir.clone(), mount.libpath.clone())),
+            others: others.map(|mount| mount.libpath.clone()).collect(),
+        }
     }
 
     /// What this node calls the library.
@@ -118,19 +169,46 @@ impl LibraryFiles {
         Ok(views(&book, Page { entries, next: None })?.entries.pop())
     }
 
-    /// Opens the file at a path.
+    /// Opens the file at a path; `open` has those that were opened before.
     ///
     /// # Errors
     /// [`ReadError::Missing`] for what is no file, [`ReadError::NotHere`] for bytes that are elsewhere.
-    pub fn open(&self, path: &TreePath) -> Result<OpenFile, ReadError> {
+    pub fn open(&self, path: &TreePath, open: &OpenFiles) -> Result<OpenFile, ReadError> {
         let book = LibraryBook::open(&self.index)?;
         let missing = || ReadError::Missing(path.to_string());
         let entry = book.entry(path)?.ok_or_else(missing)?;
         let State::Live(live) = &entry.winner.state else { return Err(missing()) };
         let file = live.kind.file().ok_or_else(missing)?;
         let (hash, len) = (file.hash, file.len);
-        let store = if len == 0 { None } else { Some(self.store(&book, path, hash, len)?) };
+        let known = open.get(&self.guid, &hash);
+        let store = match known {
+            _ if len == 0 => None,
+            Some(store) if !self.places.places(&hash, len).is_empty() => Some(store),
+            _ => {
+                let store = Arc::new(self.store(&book, path, hash, len)?);
+                open.put(&self.guid, hash, Arc::clone(&store));
+                Some(store)
+            }
+        };
         Ok(OpenFile { hash, len, modified_ns: live.modified_ns, store })
+    }
+
+    /// Where a new file of this path goes: the sync target, and the place below it.
+    ///
+    /// # Errors
+    /// If the library has no sync target here, or the path is of no part that is written.
+    pub fn place_for(&self, path: &TreePath) -> Result<(PathBuf, PathBuf), ReadError> {
+        let (dir, libpath) = self.target.as_ref().ok_or(ReadError::NoTarget)?;
+        let is_below = |libpath: &Option<TreePath>| libpath.as_ref().is_none_or(|at| path.is_at_or_below(at));
+        let depth = |libpath: &Option<TreePath>| libpath.as_ref().map_or(0, |at| at.as_str().len() + 1);
+        // The longest libpath that fits owns the path.
+        let is_of_other = self.others.iter().any(|other| is_below(other) && depth(other) > depth(libpath));
+        if !is_below(libpath) || is_of_other {
+            return Err(ReadError::ReadOnly(path.to_string()));
+        }
+        let relative = path.as_str().get(depth(libpath)..).filter(|relative| !relative.is_empty());
+        let relative = relative.ok_or_else(|| ReadError::ReadOnly(path.to_string()))?;
+        Ok((dir.clone(), PathBuf::from(relative)))
     }
 
     /// A store of this one file.
@@ -165,6 +243,7 @@ impl ReadError {
     pub fn category(&self) -> Category {
         match self {
             Self::Missing(_) | Self::NotHere(_) => Category::NoSource,
+            Self::NoTarget | Self::ReadOnly(_) => Category::TargetDiffers,
             Self::Index(error) => error.category(),
             Self::Store(error) => error.category(),
         }
@@ -217,6 +296,9 @@ fn views(book: &LibraryBook, page: Page) -> Result<EntriesPage, ReadError> {
     }
     Ok(EntriesPage { entries: shown, next })
 }
+
+/// Stores that are kept: each has a bit for a chunk of its file, and open files.
+const OPEN_STORES_MAX: usize = 64;
 
 fn wall_clock() -> std::time::SystemTime {
     swarm_node::clock::wall_clock()

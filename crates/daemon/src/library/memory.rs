@@ -36,6 +36,10 @@ impl AuthorMemory {
         Self { path: folder.join("author.json"), author }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What was written last. That of another key says nothing.
     pub(crate) fn read(&self) -> io::Result<Option<LastCommit>> {
         let text = match fs::read(&self.path) {
@@ -43,11 +47,11 @@ impl AuthorMemory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let text: Text = serde_json::from_slice(&text)?;
+        let text: Text = serde_json::from_slice(&text).map_err(|error| damaged(&error))?;
         if text.author != self.author.to_string() {
             return Ok(None);
         }
-        let id: NodeId = text.id.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        let id: NodeId = text.id.parse().map_err(|_| damaged(&"its id is none"))?;
         Ok(Some(LastCommit { seq: text.seq, id: CommitId(*id.as_bytes()) }))
     }
 
@@ -56,6 +60,12 @@ impl AuthorMemory {
         let text = Text { author: self.author.to_string(), seq: last.seq, id: last.id.to_string() };
         write_durably(&self.path, &serde_json::to_vec(&text)?)
     }
+}
+
+/// The index knows the last commit, too: one of both is enough.
+fn damaged(error: &dyn std::fmt::Display) -> io::Error {
+    let way_out = "unless library.db beside it was lost, too, remove this file: it is made anew";
+    io::Error::new(io::ErrorKind::InvalidData, format!("{error}: {way_out}"))
 }
 
 /// Writes a small file of the state whole, or not at all; durable when this returns.

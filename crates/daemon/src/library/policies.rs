@@ -40,9 +40,11 @@ struct Text {
 }
 
 impl ToldPolicies {
+    pub(crate) const FILE: &str = "policies.json";
+
     /// In the folder of a library's state.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
-        let path = folder.join("policies.json");
+        let path = folder.join(Self::FILE);
         let texts: Vec<Text> = match fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| {
                 let way_out = "remove this file: peers tell their policies again";

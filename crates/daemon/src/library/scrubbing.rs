@@ -21,6 +21,8 @@ pub(crate) struct Scrub {
     /// The folder of the library's state.
     pub(crate) folder: PathBuf,
     pub(crate) mounts: watch::Receiver<Vec<MountSpec>>,
+    /// Days between two rounds; zero for none.
+    pub(crate) days: watch::Receiver<u32>,
     pub(crate) stop: Arc<AtomicBool>,
     /// It does not keep the queue open.
     pub(crate) inputs: mpsc::WeakSender<Input>,
@@ -33,7 +35,9 @@ impl Scrub {
         let memory = self.folder.join("scrub.json");
         loop {
             let last = last_round(&memory);
-            let is_due = last.is_some_and(|at| clock::now_ms().saturating_sub(at) >= ROUND_INTERVAL_MS);
+            let interval_ms = u64::from(*self.days.borrow()) * DAY_MS;
+            let is_on = interval_ms > 0;
+            let is_due = is_on && last.is_some_and(|at| clock::now_ms().saturating_sub(at) >= interval_ms);
             if (is_due || last.is_none()) && self.round(is_due) {
                 let noted = write_durably(&memory, format!("{}\n", clock::now_ms()).as_bytes());
                 if let Err(error) = noted {
@@ -85,7 +89,7 @@ fn last_round(memory: &Path) -> Option<u64> {
     text.ok()?.trim().parse().ok()
 }
 
-const ROUND_INTERVAL_MS: u64 = 30 * 24 * 3600 * 1000;
+const DAY_MS: u64 = 24 * 3600 * 1000;
 /// Bytes a second: a tenth of what a plain disk gives.
 const RATE: u64 = 16 << 20;
 const LOOK_INTERVAL: Duration = Duration::from_mins(1);

@@ -5,32 +5,32 @@
 //! not here is left out of the plan until it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use swarm_core::base::{NodeId, Shown};
 use swarm_core::manifest::SigningKey;
-use swarm_files::{BlobFolder, Digests, GatheredStore, KeptVersion};
-use swarm_index::{IndexLock, LibraryBook, SqliteIndex};
+use swarm_files::{BlobFolder, Digests, GatheredStore, KeptVersion, OnTwoThreads};
+use swarm_index::{IndexLock, KnownProposal, LibraryBook, SqliteIndex};
 use swarm_library::{Commit, CommitError, CommitId, Record};
 use swarm_mounts::{MountIdentity, MountKind, MountSpec, Overlay, OverlayOptions, mark_target};
 use swarm_sync::{
-    Beside, Blind, BlindWhy, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId,
+    Blind, BlindWhy, Conflict, ContentHash, Entry, FileContent, Guard, IgnoreRules, Index as _, Kept, KeptId,
     Kind, Op, OpKind, PerSide, Policy, Proposal, Replica as _, ReplicaError, Rules, Run, RunEvent, RunId,
     Side, Source, Tally, TreePath, expired, keep_texts, observe_side, propose,
 };
 
 use super::arrivals::Arrivals;
-use super::ask::{EntryView, PathView, VersionLine, shape_of};
-use super::digests::DigestQueue;
+use super::ask::{EntryView, OwnHeld, PathView, VersionLine, shape_of};
+use super::digests::{DigestQueue, digest_of};
 use super::error::LibraryError;
-use super::hashing::digest_of;
 use super::keys::LibraryKeys;
 use super::memory::{AuthorMemory, write_durably};
 use super::places::{LibraryPlaces, Root};
 use super::policies::ToldPolicies;
 use super::settings::LibrarySettings;
+use super::target_lock::TargetLock;
 use super::verifying::{Rotten, verify_one};
 use super::view_side::{Signer, ViewSide, votes_of};
 use super::whiteouts::StoredWhiteouts;
@@ -45,6 +45,7 @@ pub(crate) struct Session {
     pub(crate) book: LibraryBook,
     _lock: IndexLock,
     pub(super) overlay: Overlay,
+    target_lock: Option<TargetLock>,
     pub(crate) signer: Signer,
     pub(crate) told_policies: ToldPolicies,
     pub(crate) arrivals: Arc<Arrivals>,
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     blind: PerSide<Vec<Blind>>,
     /// Entries that the last looks could not take up, and why.
     pub(super) unseen: BTreeMap<String, String>,
+    /// Files of read-only mounts that their owners changed, and that something else covers for now.
+    pub(super) covered: BTreeSet<TreePath>,
     stop: Arc<AtomicBool>,
     last_run_ms: u64,
     /// What others have where this node has conflicts.
@@ -106,8 +109,8 @@ impl Session {
         book.settle_own(&key.public(), true)?;
         let is_heard = !book.frontier()?.is_empty();
         let memory = AuthorMemory::new(&folder, key.public());
-        let told_policies =
-            ToldPolicies::open(&folder).map_err(LibraryError::state(&folder, "read the policies in"))?;
+        let told_policies = ToldPolicies::open(&folder)
+            .map_err(LibraryError::state(&folder.join(ToldPolicies::FILE), "read"))?;
         let policy = settings.policy.unwrap_or_default();
         let keys = Arc::new(LibraryKeys::open(&folder)?);
         let signer = Signer { library: settings.guid.key(), key, memory, policy, keys };
@@ -124,6 +127,7 @@ impl Session {
             stop: &stop,
         };
         let overlay = mounts.open()?;
+        let target_lock = locked_target(&settings, &folder, None)?;
         places.set_roots(roots_of(&settings));
         let blind = PerSide::default();
         let mut session = Self {
@@ -133,6 +137,7 @@ impl Session {
             book,
             _lock: lock,
             overlay,
+            target_lock,
             signer,
             told_policies,
             arrivals,
@@ -142,6 +147,7 @@ impl Session {
             ignore,
             blind,
             unseen: BTreeMap::new(),
+            covered: BTreeSet::new(),
             stop,
             last_run_ms: 0,
             disputed: BTreeSet::new(),
@@ -173,6 +179,7 @@ impl Session {
                 stop: &self.stop,
             };
             self.overlay = mounts.open()?;
+            self.target_lock = locked_target(&settings, &self.folder, self.target_lock.take())?;
             self.places.set_roots(roots_of(&settings));
             self.index.agree_anew(&sides_of(&settings))?;
             self.book.unpark_all()?;
@@ -214,6 +221,12 @@ impl Session {
                 }
             }
         }
+        for path in self.uncover_edits(places)? {
+            // The folders above it may have been hidden with it.
+            let top = path.ancestors().last().unwrap_or(path);
+            let tally = self.observe(Some(&top), false)?;
+            self.note_unseen(&tally);
+        }
         self.digests.store(&mut self.book)?;
         Ok(())
     }
@@ -227,6 +240,13 @@ impl Session {
             if self.unseen.len() < UNSEEN_MAX {
                 self.unseen.insert(path, why);
             }
+        }
+    }
+
+    /// Notes one entry that is no part of the library.
+    pub(super) fn note_unseen_at(&mut self, path: &TreePath, why: String) {
+        if self.unseen.len() < UNSEEN_MAX {
+            self.unseen.insert(path.to_string(), why);
         }
     }
 
@@ -336,12 +356,31 @@ impl Session {
     /// How many commits this node signed that its index has not: it was lost. A commit that is signed before they are back would be one that
     /// nobody can take who lacks them.
     pub(crate) fn lacking_history(&self) -> Result<u64, LibraryError> {
-        let path = self.folder.clone();
-        let remembered =
-            self.signer.memory.read().map_err(LibraryError::state(&path, "read the memory in"))?;
+        let memory = &self.signer.memory;
+        let remembered = memory.read().map_err(LibraryError::state(memory.path(), "read"))?;
         let known = self.book.last_of(&self.signer.key.public())?;
         let seq_of = |last: Option<u64>| last.unwrap_or(0);
         Ok(seq_of(remembered.map(|last| last.seq)).saturating_sub(seq_of(known.map(|(seq, _)| seq))))
+    }
+
+    /// Records of a proposal that would change nothing any more wait no longer. Returns whether nothing is left that waits.
+    pub(crate) fn drop_void(&mut self, known: &KnownProposal) -> Result<bool, LibraryError> {
+        let me = self.signer.key.public();
+        let Some(bytes) = self.book.commit_by_id(&known.id)? else { return Ok(false) };
+        let Some(records) = self.records_of(&Commit::decode(bytes)?) else { return Ok(false) };
+        let held = self.book.held_of(&known.author, known.seq, swarm_library::limits::COMMIT_RECORDS_MAX)?;
+        let all = held.len();
+        let mut void = Vec::new();
+        for waiting in held {
+            let Some(record) = records.get(waiting.place as usize) else { continue };
+            if self.book.heads(&record.path)?.makes_void(&record.state, &record.vector) {
+                void.push(waiting);
+            }
+        }
+        if !void.is_empty() {
+            self.book.drop_held(known, &void, &me)?;
+        }
+        Ok(void.len() == all)
     }
 
     /// The records of a proposal hold now.
@@ -372,10 +411,7 @@ impl Session {
     /// Why a path is as it is.
     pub(crate) fn explain(&self, path: &TreePath) -> Result<PathView, LibraryError> {
         let heads = self.book.heads(path)?;
-        let winner = heads.winner().map(|head| head.record);
-        let mut versions: Vec<VersionLine> =
-            heads.all().iter().map(|head| version_line(head, Some(head.record) == winner)).collect();
-        versions.sort_by_key(|line| !line.wins);
+        let versions = version_lines(&heads);
         let entry = self.index.entry(Side::Local, path)?;
         let here = entry.as_ref().map(|entry| EntryView {
             path: path.to_string(),
@@ -393,11 +429,34 @@ impl Session {
             here,
             versions,
             held_by: self.book.holders_at(path)?.iter().map(NodeId::to_string).collect(),
+            own_held: self.own_held_at(path)?,
             place: self.overlay.file_path(path).map(|place| place.to_string_lossy().into_owned()),
             is_left_out: self.ignore.is_ignored(path, entry.is_some_and(|entry| entry.is_folder())),
             is_waiting,
+            replaced_by: None,
+            conflict: self.conflict_at(path, heads.is_disputed())?,
             supply: None,
         })
+    }
+
+    /// Where a conflict at a path can be decided.
+    fn conflict_at(&self, path: &TreePath, is_disputed: bool) -> Result<Option<String>, LibraryError> {
+        let is_about = |conflict: &Conflict| {
+            let versions = [&conflict.versions.local, &conflict.versions.remote];
+            conflict.path == *path || versions.into_iter().flatten().any(|version| version.path == *path)
+        };
+        let is_here = self.index.conflicts()?.iter().any(|(conflict, _)| is_about(conflict));
+        let place = if is_here { Some("here") } else { is_disputed.then_some("elsewhere") };
+        Ok(place.map(str::to_owned))
+    }
+
+    /// The change of this node at a path that waits for others.
+    fn own_held_at(&self, path: &TreePath) -> Result<Option<OwnHeld>, LibraryError> {
+        let me = self.signer.key.public();
+        let Some((seq, _)) = self.book.held_at(&me, path)? else { return Ok(None) };
+        let of_it = |known: &KnownProposal| known.author == me && known.seq == seq;
+        let found = self.book.proposals(false)?.into_iter().find(of_it);
+        Ok(found.map(|known| OwnHeld { id: known.id.to_string(), needed: known.votes }))
     }
 
     /// Plans and performs once.
@@ -627,17 +686,26 @@ impl Session {
         Ok(())
     }
 
-    /// Where a version of this node lost and the winner stands on its disk, the dispute is over.
+    /// Signs that the winners at these paths stand, against all versions that they exclude. Returns how many that decided.
+    pub(super) fn decide_for_winners(&mut self, paths: &[TreePath]) -> Result<u64, LibraryError> {
+        let view =
+            ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
+        view.decide_disputes(paths).map_err(LibraryError::Mounts)
+    }
+
+    /// Where a version of this node was given up and what others have stands on its disk, the dispute is over.
     fn settle_disputes(&mut self) -> Result<u64, LibraryError> {
         let me = self.signer.key.public();
         let mut settled = Vec::new();
         for path in self.book.disputed(DISPUTES_AT_ONCE)? {
             let heads = self.book.heads(&path)?;
-            let Some(winner) = heads.winner().filter(|_| heads.lost_of(&me).is_some()) else { continue };
-            let here = self.index.entry(Side::Local, &path)?;
-            let row = self.book.row(&path)?;
-            let kind = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.kind.clone());
-            if kind(&here) == kind(&row) && kind(&row) == winner.state.kind().cloned() {
+            let kind = |entry: Option<Entry>| entry.map(|entry| entry.kind);
+            let here = kind(self.index.entry(Side::Local, &path)?);
+            // Folders stand where others have something, whatever wins.
+            let is_followed = here == kind(self.book.row(&path)?)
+                && here == self.index.base(&path)?.map(|base| base.kind)
+                && heads.is_given_up(&me, here.as_ref());
+            if is_followed {
                 settled.push(path);
             }
         }
@@ -649,6 +717,15 @@ impl Session {
         view.settle_disputes(&settled).map_err(LibraryError::Mounts)?;
         Ok(view.made())
     }
+}
+
+/// The versions of a path for people, first the one that wins.
+pub(super) fn version_lines(heads: &swarm_library::Heads) -> Vec<VersionLine> {
+    let winner = heads.winner().map(|head| head.record);
+    let mut versions: Vec<VersionLine> =
+        heads.all().iter().map(|head| version_line(head, Some(head.record) == winner)).collect();
+    versions.sort_by_key(|line| !line.wins);
+    versions
 }
 
 fn version_line(head: &swarm_library::Head, wins: bool) -> VersionLine {
@@ -709,10 +786,24 @@ fn roots_of(settings: &LibrarySettings) -> Vec<Root> {
     targets.into_iter().chain(others).map(root).collect()
 }
 
+/// The lock of the sync target; the one that is held already, if it is of the same folder.
+fn locked_target(
+    settings: &LibrarySettings,
+    folder: &Path,
+    held: Option<TargetLock>,
+) -> Result<Option<TargetLock>, LibraryError> {
+    let target = settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget);
+    let Some(target) = target else { return Ok(None) };
+    match held.filter(|held| held.is_of(&target.dir)) {
+        Some(held) => Ok(Some(held)),
+        None => TargetLock::take(&target.dir, folder).map(Some),
+    }
+}
+
 /// What the mounts are opened with.
 struct Mounting<'a> {
     settings: &'a LibrarySettings,
-    folder: &'a std::path::Path,
+    folder: &'a Path,
     whiteouts: &'a Arc<StoredWhiteouts>,
     digests: &'a Arc<DigestQueue>,
     ignore: &'a IgnoreRules,
@@ -764,19 +855,6 @@ fn damaged(error: &serde_json::Error) -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{error}: {way_out}"))
 }
 
-/// A thread for one piece of work, while the caller's does the other.
-struct OnTwoThreads;
-
-impl Beside for OnTwoThreads {
-    fn both(&self, one: &mut (dyn FnMut() + Send), other: &mut (dyn FnMut() + Send)) {
-        std::thread::scope(|scope| {
-            let beside = scope.spawn(one);
-            other();
-            beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        });
-    }
-}
-
 pub(crate) const INDEX: &str = "library.db";
 const MOUNTS: &str = "mounts.json";
 /// Below the state folder of the sync target.
@@ -793,7 +871,7 @@ const UNSEEN_MAX: usize = 100;
 /// Refused operations that a report names.
 const REFUSED_MAX: usize = 100;
 /// Disputes that are looked at in one pass.
-const DISPUTES_AT_ONCE: usize = 1000;
+pub(super) const DISPUTES_AT_ONCE: usize = 1000;
 
 /// An error that a mount made is one of a replica.
 impl From<ReplicaError> for LibraryError {

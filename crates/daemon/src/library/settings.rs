@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use swarm_core::base::NodeId;
+use swarm_daemon_files::Limits;
 use swarm_library::{Guid, Policy};
 use swarm_mounts::{MountKind, MountSpec};
 use swarm_sync::{Retention, Strategy, TreePath};
@@ -37,6 +38,10 @@ pub(crate) struct LibrarySettings {
     pub(crate) is_followed: bool,
     pub(crate) is_paused: bool,
     pub(crate) priority: i8,
+    /// Rates of its contents.
+    pub(crate) limits: Limits,
+    /// Days after which all its files are read again; zero if they are not.
+    pub(crate) scrub_days: u32,
     pub(crate) retention: Retention,
 }
 

@@ -19,8 +19,7 @@ use swarm_sync::{
 };
 
 use super::arrivals::Arrivals;
-use super::digests::DigestQueue;
-use super::hashing::digest_of;
+use super::digests::{DigestQueue, digest_of};
 use super::keys::LibraryKeys;
 use super::memory::{AuthorMemory, LastCommit};
 use super::sealing::{seal_file, sealed_content_of};
@@ -75,6 +74,21 @@ impl<'a> ViewSide<'a> {
             drafts.settle(path, &reader, drafter).map_err(|error| failed(path, &error))?;
         }
         self.commit(&mut state)
+    }
+
+    /// Ends disputes at these paths for the winners, whoever made the other versions. Returns how many there were.
+    pub(crate) fn decide_disputes(&self, paths: &[TreePath]) -> Result<u64, ReplicaError> {
+        let mut state = self.lock();
+        let drafter = self.drafter(state.book)?;
+        let State { book, drafts, .. } = &mut *state;
+        let reader = self.reader(book)?;
+        let mut decided = 0;
+        for path in paths {
+            let is_decided = drafts.decide(path, &reader, drafter).map_err(|error| failed(path, &error))?;
+            decided += u64::from(is_decided);
+        }
+        self.commit(&mut state)?;
+        Ok(decided)
     }
 
     /// How many commits were made.

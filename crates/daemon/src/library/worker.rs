@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::SigningKey;
+use swarm_daemon_files::Limits;
 use swarm_files::GatheredStore;
-use swarm_index::{ProposalEnd, Stored, ViewFigures};
+use swarm_index::{LeftToDo, ProposalEnd, Stored, ViewFigures};
 use swarm_library::limits::GRANTS_MAX;
 use swarm_library::{
     Cause, Commit, CommitId, Frontier, LibraryKey, Need, Outcome, Policy, Position, Proposal, SignedGrant,
@@ -22,6 +23,7 @@ use swarm_sync::{ContentHash, TreePath};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ask::{Answer, Question};
+use super::carrying::Carrying;
 use super::error::LibraryError;
 use super::keys::LibraryKeys;
 use super::places::LibraryPlaces;
@@ -29,6 +31,7 @@ use super::policies::ToldPolicy;
 use super::scrubbing::Scrub;
 use super::session::{Opening, PassReport, Session};
 use super::settings::LibrarySettings;
+use super::strangers::Strangers;
 use super::verifying::Rotten;
 use super::watching::Watchers;
 use crate::clock;
@@ -89,17 +92,27 @@ pub(crate) struct LibraryState {
     /// Why files that are wanted are not fetched.
     pub(crate) fetch_trouble: Option<String>,
     pub(crate) conflicts: u64,
+    /// Conflicts that this disk takes no part in.
+    pub(crate) conflicts_elsewhere: u64,
+    /// What the figures have left to do only because of conflicts.
+    pub(crate) left_to_decide: LeftToDo,
     pub(crate) proposals: u64,
+    /// Changes of this node that wait for votes: its disk has them, and the team has not.
+    pub(crate) waiting: u64,
     /// Deletions on this disk that wait for a yes here.
     pub(crate) held_here: Option<u64>,
     /// Operations that were refused in the last pass.
     pub(crate) refused: Vec<(String, String)>,
     /// Entries on this disk that are no part of the library, and why.
     pub(crate) unseen: BTreeMap<String, String>,
+    /// What authors did that do not count.
+    pub(crate) strangers: Strangers,
     /// Files whose bytes are wrong on this disk, and what they are to be.
     pub(crate) rotten: BTreeMap<TreePath, ContentHash>,
     /// Authors that signed two histories.
     pub(crate) equivocators: BTreeSet<NodeId>,
+    /// Authors that do not count, and of which no more is kept for others.
+    pub(crate) full: BTreeSet<NodeId>,
     pub(crate) is_scanned: bool,
 }
 
@@ -125,6 +138,7 @@ pub(crate) struct LibraryHandle {
     pub(crate) state: watch::Receiver<LibraryState>,
     /// Contents of libraries with a greater one are fetched first.
     pub(crate) priority: i8,
+    pub(crate) limits: Limits,
     pub(crate) index_path: PathBuf,
     pub(crate) places: Arc<LibraryPlaces>,
     pub(crate) stop: Arc<AtomicBool>,
@@ -173,6 +187,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         inputs: inputs.clone(),
         state: state_watch,
         priority: session.settings.priority,
+        limits: session.settings.limits,
         index_path: session.index_path(),
         places: Arc::clone(&session.places),
         stop: Arc::clone(&stop),
@@ -180,8 +195,10 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         keys: Arc::clone(&session.signer.keys),
         is_mirror: mirror_watch,
     };
+    let carrying = Carrying::of(session.book.carried_lens()?, carried_len_of_test());
     let mut worker = Worker {
         mounts: watch::Sender::new(session.settings.mounts.clone()),
+        scrub_days: watch::Sender::new(session.settings.scrub_days),
         session,
         library,
         authors,
@@ -196,16 +213,20 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         known,
         approved_here: false,
         figured_at: None,
+        ticked_at: Some(clock::moment()),
         pruned_at: None,
         looked_at: None,
         is_complete_look_due: true,
         has_new_votes: true,
+        has_new_versions: true,
         false_contents: BTreeSet::new(),
+        carrying,
     };
     let scrub = Scrub {
         index: handle.index_path.clone(),
         folder: worker.session.folder.clone(),
         mounts: worker.mounts.subscribe(),
+        days: worker.scrub_days.subscribe(),
         stop: Arc::clone(&handle.stop),
         inputs: worker.hints.clone(),
     };
@@ -230,12 +251,15 @@ struct Worker {
     fetched: watch::Sender<Option<FetchedFolder>>,
     mirror: watch::Sender<bool>,
     mounts: watch::Sender<Vec<MountSpec>>,
+    scrub_days: watch::Sender<u32>,
     stop: Arc<AtomicBool>,
     watchers: Watchers,
     known: LibraryState,
     /// Somebody said yes to the deletions that this disk shows.
     approved_here: bool,
     figured_at: Option<Instant>,
+    /// When what is due now and then was done last.
+    ticked_at: Option<Instant>,
     /// When expired versions were looked for last.
     pruned_at: Option<Instant>,
     /// When everything was looked at last.
@@ -243,8 +267,11 @@ struct Worker {
     is_complete_look_due: bool,
     /// Votes came since they were counted last.
     has_new_votes: bool,
+    /// Versions came since it was looked last whether proposals would still change anything.
+    has_new_versions: bool,
     /// What came and is not what its commit names: it is not asked for again before the next start.
     false_contents: BTreeSet<ContentHash>,
+    carrying: Carrying,
 }
 
 /// What a batch of inputs calls for.
@@ -311,6 +338,10 @@ impl Worker {
                 Err(_) => self.on_tick(&mut due),
                 Ok(Some(input)) => self.take_some(input, &mut due),
             }
+            // Inputs without a pause do not put off what is due now and then.
+            if self.ticked_at.is_none_or(|at| at.elapsed() >= TICK) {
+                self.on_tick(&mut due);
+            }
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
@@ -336,6 +367,7 @@ impl Worker {
     }
 
     fn on_tick(&mut self, due: &mut Due) {
+        self.ticked_at = Some(clock::moment());
         due.tally = true;
         // No event tells that another disk was mounted over a folder.
         let has_gone = self.session.overlay.check(&[]).is_err();
@@ -344,6 +376,9 @@ impl Worker {
         }
         if !self.known.refused.is_empty() {
             due.pass = true;
+        }
+        if !self.session.covered.is_empty() {
+            due.look(Some(self.session.covered.iter().cloned().collect()));
         }
         if self.wants_nothing() {
             // What was overtaken by a later version on its way, too.
@@ -434,6 +469,7 @@ impl Worker {
                 self.mirror.send_replace(self.session.settings.is_mirror);
                 self.look_after_keys(due)?;
                 self.mounts.send_replace(self.session.settings.mounts.clone());
+                self.scrub_days.send_replace(self.session.settings.scrub_days);
                 self.watch();
                 self.known.trouble = None;
                 due.tally = true;
@@ -485,7 +521,17 @@ impl Worker {
             );
             return Ok(());
         }
+        if !counts && !self.carrying.takes(author, commit.encoded_len() as u64) {
+            if self.known.full.insert(author) {
+                tracing::warn!(
+                    author = author.short(),
+                    "no more commits of an author that does not count here are kept"
+                );
+            }
+            return Ok(());
+        }
         let taken = self.session.take(commit, counts)?;
+        self.has_new_versions |= counts;
         due.pass |= taken.changed > 0 || taken.disputed > 0;
         due.tally |= taken.held > 0;
         Ok(())
@@ -503,6 +549,8 @@ impl Worker {
             due.pass |= self.session.take_carried(author)? > 0;
         }
         due.tally = true;
+        self.carrying.forget(&authors);
+        self.known.full.clone_from(self.carrying.full());
         self.authors = authors;
         self.set_policy(due)?;
         self.look_after_keys(due)
@@ -572,7 +620,7 @@ impl Worker {
 
     /// What is to be done after a batch of inputs. Returns whether there was anything.
     fn work(&mut self, due: &Due) -> Result<bool, LibraryError> {
-        let has_ended = due.tally && self.tally()?;
+        let has_ended = (due.tally || self.has_new_versions) && self.tally()?;
         if self.session.settings.is_paused {
             return Ok(has_ended);
         }
@@ -655,7 +703,8 @@ impl Worker {
     }
 
     fn take_report(&mut self, report: PassReport) {
-        let PassReport { refused, wanted, conflicts, held, .. } = report;
+        let PassReport { refused, wanted, conflicts, held, commits, .. } = report;
+        self.has_new_versions |= commits > 0;
         self.approved_here &= held.is_some();
         self.known.held_here = held;
         self.known.conflicts = conflicts;
@@ -670,7 +719,7 @@ impl Worker {
 
     /// Counts the votes about what is held, and does what they come to. Returns whether any of it ended.
     fn tally(&mut self) -> Result<bool, LibraryError> {
-        let mut has_ended = false;
+        let mut has_ended = self.end_void()?;
         let (me, now_ms) = (self.session.signer.key.public(), clock::now_ms());
         let policy = self.session.signer.policy;
         // One that came to nothing is looked at again when votes come: they may have been signed in time.
@@ -697,6 +746,22 @@ impl Worker {
             // What this disk shows may not be what the view says any more: the next pass brings it back.
             self.session.book.end_proposal(&known.id, end, &me, now_ms)?;
             has_ended = true;
+        }
+        Ok(has_ended)
+    }
+
+    /// Ends proposals that would change nothing any more. Returns whether there were any.
+    fn end_void(&mut self) -> Result<bool, LibraryError> {
+        let mut has_ended = false;
+        if !std::mem::take(&mut self.has_new_versions) {
+            return Ok(false);
+        }
+        let (me, now_ms) = (self.session.signer.key.public(), clock::now_ms());
+        for known in self.session.book.proposals(false)? {
+            if self.session.drop_void(&known)? {
+                self.session.book.end_proposal(&known.id, ProposalEnd::Superseded, &me, now_ms)?;
+                has_ended = true;
+            }
         }
         Ok(has_ended)
     }
@@ -738,11 +803,20 @@ impl Worker {
         let grants = self.session.book.grant_ids(GRANTS_MAX)?;
         self.known.grants_digest = (!grants.is_empty()).then(|| grants_digest(grants));
         self.known.proposals = self.session.book.proposals(false)?.len() as u64;
+        self.known.waiting = self.session.book.held_of_author(&self.session.signer.key.public())?;
         let activity = if self.session.settings.is_paused { "paused" } else { "" };
         activity.clone_into(&mut self.known.activity);
         let is_due = self.figured_at.is_none_or(|at| at.elapsed() >= FIGURES_INTERVAL);
         if is_due {
             self.known.figures = self.session.book.figures()?;
+            self.known.conflicts_elsewhere = if self.known.figures.disputed > 0 {
+                self.session.disputes_elsewhere()?.len() as u64
+            } else {
+                0
+            };
+            self.known.strangers = self.session.look_at_strangers(&self.authors, &self.known.strangers)?;
+            self.known.left_to_decide =
+                if self.known.conflicts > 0 { self.session.left_to_decide()? } else { LeftToDo::default() };
             self.figured_at = Some(clock::moment());
         }
         self.known.are_figures_old = !is_due;
@@ -780,6 +854,11 @@ impl Worker {
                 }
                 Ok(Answer::Texts(Box::new(texts)))
             }
+            Question::Explain { path } => {
+                let mut view = self.session.explain(&path)?;
+                view.replaced_by = self.known.strangers.replaced.get(&path).map(NodeId::to_string);
+                Ok(Answer::Explain(Box::new(view)))
+            }
             other => super::ask::answer(&mut self.session, &self.authors, other, due_pass(due)),
         }
     }
@@ -801,6 +880,12 @@ impl Worker {
                 "{count} proposals begin with `{prefix}`: see `swarm approvals`"
             )));
         };
+        if known.ended.is_some_and(|(end, _)| end == ProposalEnd::Superseded) {
+            return Ok(Answer::refused(
+                "nothing is left of this proposal: what it is about changed since, or was done already"
+                    .to_owned(),
+            ));
+        }
         let me = self.session.signer.key.public();
         if verdict == Verdict::Withdrawn && known.author != me {
             return Ok(Answer::refused("only its author withdraws a proposal: refuse it instead".to_owned()));
@@ -830,6 +915,11 @@ const PLACES_MAX: usize = 10_000;
 const WANTED_AGAIN_MAX: usize = 1000;
 /// Authors that do not count and whose commits are carried for others: half of those that peers can be told of.
 const STRANGERS_CARRIED_MAX: usize = swarm_library::limits::AUTHORS_MAX / 2;
+/// Bytes of the commits of one author that are carried, if a test sets it: nobody signs a hundred megabytes for one.
+fn carried_len_of_test() -> Option<u64> {
+    std::env::var("SWARM_TEST_CARRIED_LEN").ok()?.parse().ok()
+}
+
 /// The figures of half a million files take some 50 ms.
 const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 /// Votes of one library.

@@ -205,3 +205,45 @@ fn what_a_peer_says_out_of_turn_or_out_of_range_closes_the_link() {
         );
     }
 }
+
+#[test]
+fn contents_of_a_share_are_fetched_at_its_rate_from_all_peers_together() {
+    let chunks = 400;
+    let mut world = World::new(one_file(chunks));
+    let leech = world.node(1, |_| false);
+    let (content, share) = (world.manifest.id(), ShareId(7));
+    world.input(leech, Input::Share { content, share });
+    world.input(leech, Input::Limit { share, down: Some(Rate(200_000)) });
+    for _ in 0..3 {
+        let seed = world.node(1_000_000, |_| true);
+        world.link(leech, seed);
+    }
+    let at_rate = |chunks: f64, rate: f64| Duration::from_secs_f64(chunks * 16384.0 / rate);
+    world.run(Duration::from_secs(10));
+    let came = world.nodes[leech].verified.count();
+    assert!((90..=140).contains(&came), "{came} chunks in ten seconds; 122 at the rate");
+    // Another rate is gone by at once.
+    world.input(leech, Input::Limit { share, down: Some(Rate(800_000)) });
+    let changed_at = world.now;
+    world.completed_at(leech, MINUTE).expect("it ends");
+    let time = world.now - changed_at;
+    let expected = at_rate((chunks as u32 - came).into(), 800_000.0);
+    assert!(time > expected.mul_f64(0.9) && time < expected.mul_f64(1.2), "{time:?} against {expected:?}");
+    let totals = world.nodes[leech].engine.survey().snapshot().contents[0].totals;
+    assert_eq!(totals.duplicate_len, 0);
+}
+
+#[test]
+fn a_limit_that_is_lifted_holds_nothing_up() {
+    let mut world = World::new(one_file(400));
+    let leech = world.node(1, |_| false);
+    let (content, share) = (world.manifest.id(), ShareId(7));
+    world.input(leech, Input::Share { content, share });
+    world.input(leech, Input::Limit { share, down: Some(Rate(1)) });
+    let seed = world.node(1_000_000, |_| true);
+    world.link(leech, seed);
+    world.run(Duration::from_secs(20));
+    assert!(world.nodes[leech].verified.count() <= 2);
+    world.input(leech, Input::Limit { share, down: None });
+    assert!(world.completed_at(leech, Duration::from_secs(8)).is_some());
+}

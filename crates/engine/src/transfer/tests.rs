@@ -8,6 +8,7 @@ use crate::download::Checked;
 use crate::input::ChunkVerdict;
 use crate::input::Order;
 use crate::pipeline::OpenRequest;
+use crate::shares::ShareId;
 use crate::tests::manifest_of;
 use swarm_core::base::Bitfield;
 
@@ -191,4 +192,33 @@ fn a_peer_that_rejects_what_it_claims_lies_once_for_each_chunk() {
     assert!(!has.contains(chunk));
     let again = scene.transfer.on_reject(&mut scene.turn, LinkId(1), request, RejectReason::NotHeld);
     assert_eq!(again, Rejection::Noted, "it claims that chunk no longer");
+}
+
+#[test]
+fn a_share_that_comes_slowly_leaves_room_for_the_others() {
+    let mut scene = Scene::new(200, 1);
+    let slow = scene.content;
+    let first = scene.open(1)[0];
+    scene.pass(Duration::from_millis(10));
+    scene.deliver(1, first);
+    let full = scene.open(1).len();
+    scene.transfer.fill_all(&mut scene.turn);
+    assert_eq!(scene.open(1).len(), full, "the pipeline is full");
+    let manifest = manifest_of(&[("b", (200 * CHUNK_LEN) as usize)]);
+    let fast = manifest.id();
+    let join = |scene: &mut Scene, share| {
+        scene.transfer.downloads.shares.put(fast, share);
+        scene.transfer.join(fast, Handle(2));
+        let (none, all) = (Bitfield::new(200), Bitfield::full(200));
+        scene.transfer.open(fast, Chunks::new(manifest.clone(), &none, &all, Order::RarestFirst, 1));
+        scene.transfer.downloads.introduce(LinkId(1), fast);
+        scene.transfer.downloads.on_have(LinkId(1), fast, 0..200);
+        scene.transfer.fill_all(&mut scene.turn);
+        let pipeline = scene.transfer.pipeline(LinkId(1)).expect("it is linked");
+        [slow, fast].map(|content| pipeline.waited_for(content).len())
+    };
+    assert_eq!(join(&mut scene, ShareId(0)), [full, 0], "both are in one share");
+    scene.transfer.forget(fast);
+    let [of_slow, of_fast] = join(&mut scene, ShareId(1));
+    assert!(of_slow == full && of_fast > 0, "{of_slow} {of_fast}");
 }

@@ -18,7 +18,7 @@ fn peers_take_turns_by_bytes() {
     }
     assert!(uploads.push(wanted(LinkId(2), 0)));
     let mut turns = Vec::new();
-    while let Some(wanted) = uploads.pop(Instant::ZERO, |_| false) {
+    while let Some(wanted) = uploads.pop(Instant::ZERO, |_| false, |_| ShareId::default()) {
         turns.push(wanted.link.0);
         uploads.on_ended(wanted.link, wanted.request);
     }
@@ -31,7 +31,10 @@ fn a_peer_has_a_few_uploads_at_once_and_cancelled_ones_are_stopped() {
     uploads.on_link_up(Instant::ZERO, LinkId(1));
     (0..5).for_each(|request| assert!(uploads.push(wanted(LinkId(1), request))));
     assert!(!uploads.push(wanted(LinkId(1), 4)));
-    assert_eq!(std::iter::from_fn(|| uploads.pop(Instant::ZERO, |_| false)).count(), UPLOADS_PER_LINK);
+    assert_eq!(
+        std::iter::from_fn(|| uploads.pop(Instant::ZERO, |_| false, |_| ShareId::default())).count(),
+        UPLOADS_PER_LINK
+    );
     assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(0)), Some(true));
     assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(4)), Some(false));
     assert_eq!(uploads.on_cancelled(LinkId(1), RequestId(4)), None);
@@ -47,7 +50,7 @@ fn a_peer_may_ask_for_so_many_at_a_time_sent_or_waiting_and_no_name_twice() {
     uploads.on_link_up(Instant::ZERO, link);
     for request in 0..2 {
         assert!(uploads.push(wanted(link, request)));
-        assert!(uploads.pop(Instant::ZERO, |_| false).is_some());
+        assert!(uploads.pop(Instant::ZERO, |_| false, |_| ShareId::default()).is_some());
     }
     for request in 2..REQUESTS_PER_LINK_MAX as u64 {
         assert!(uploads.push(wanted(link, request)));
@@ -66,10 +69,10 @@ fn what_nobody_else_has_goes_to_one_after_the_other() {
         uploads.on_link_up(Instant::ZERO, link);
         assert!(uploads.push(wanted(link, 0)));
     }
-    assert_eq!(uploads.pop(Instant::ZERO, |_| true), Some(wanted(LinkId(1), 0)));
-    assert_eq!(uploads.pop(Instant::ZERO, |_| true), None);
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true, |_| ShareId::default()), Some(wanted(LinkId(1), 0)));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true, |_| ShareId::default()), None);
     uploads.on_ended(LinkId(1), RequestId(0));
-    assert_eq!(uploads.pop(Instant::ZERO, |_| true), Some(wanted(LinkId(2), 0)));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true, |_| ShareId::default()), Some(wanted(LinkId(2), 0)));
 }
 
 #[test]
@@ -81,11 +84,11 @@ fn who_does_not_read_a_rare_chunk_keeps_others_from_it_for_a_while_and_from_noth
     }
     let other = RunRequest { content: ContentId::from_bytes([1; 32]), ..wanted(LinkId(2), 1) };
     assert!(uploads.push(other));
-    assert_eq!(uploads.pop(Instant::ZERO, |_| true), Some(wanted(LinkId(1), 0)));
-    assert_eq!(uploads.pop(Instant::ZERO, |_| true), Some(other));
-    assert_eq!(uploads.pop(Instant::ZERO, |_| true), None);
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true, |_| ShareId::default()), Some(wanted(LinkId(1), 0)));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true, |_| ShareId::default()), Some(other));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| true, |_| ShareId::default()), None);
     let later = Instant::ZERO + ONE_BY_ONE_MAX;
-    assert_eq!(uploads.pop(later, |_| true), Some(wanted(LinkId(2), 0)));
+    assert_eq!(uploads.pop(later, |_| true, |_| ShareId::default()), Some(wanted(LinkId(2), 0)));
 }
 
 #[test]
@@ -96,7 +99,9 @@ fn peers_that_read_nothing_keep_others_waiting_for_a_while_and_hold_no_more_than
         uploads.on_link_up(Instant::ZERO, link);
         (0..5).for_each(|request| assert!(uploads.push(wanted(link, request))));
     }
-    let mut begun_at = |now| std::iter::from_fn(|| uploads.pop(now, |_| false)).collect::<Vec<_>>().len();
+    let mut begun_at = |now| {
+        std::iter::from_fn(|| uploads.pop(now, |_| false, |_| ShareId::default())).collect::<Vec<_>>().len()
+    };
     assert_eq!(begun_at(Instant::ZERO), UPLOADS_MAX);
     assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX / 2), 0);
     assert_eq!(begun_at(Instant::ZERO + IN_THE_WAY_MAX), UPLOADS_MAX);
@@ -254,4 +259,22 @@ fn whoever_asked_for_nothing_is_no_different_from_others_when_there_is_something
     assert_eq!(uploads.rotate(at(13), |_| Need::More), Rotation::default());
     uploads.on_alive(at(13), idle);
     assert_eq!(uploads.rotate(at(13), |_| Need::More).unchoked, [idle]);
+}
+
+#[test]
+fn what_waits_for_one_share_is_not_in_the_way_of_another() {
+    let mut uploads = Uploads::default();
+    uploads.on_link_up(Instant::ZERO, LinkId(1));
+    let fast = ContentId::from_bytes([1; 32]);
+    (0..5).for_each(|request| assert!(uploads.push(wanted(LinkId(1), request))));
+    let of_fast = |request| RunRequest { content: fast, ..wanted(LinkId(1), request) };
+    (5..10).for_each(|request| assert!(uploads.push(of_fast(request))));
+    let share_of = |content| ShareId(u64::from(content == fast));
+    let popped: Vec<u64> = std::iter::from_fn(|| uploads.pop(Instant::ZERO, |_| false, share_of))
+        .map(|one| one.request.0)
+        .collect();
+    assert_eq!(popped, [0, 1, 2, 5, 6, 7]);
+    uploads.on_ended(LinkId(1), RequestId(6));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| false, share_of), Some(of_fast(8)));
+    assert_eq!(uploads.pop(Instant::ZERO, |_| false, share_of), None);
 }

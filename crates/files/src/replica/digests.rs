@@ -9,8 +9,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use blake3::hazmat::HasherExt as _;
 use sha2::{Digest as _, Sha256};
 use swarm_core::manifest::{Hash, combine_chunk_values, content_chunk_len_log2, regroup_chunk_values};
-use swarm_sync::{ContentHash, FileContent};
+use swarm_sync::{ContentHash, ContentSource, FileContent, ReplicaError, TreePath};
 
+use super::again::changed;
 use super::chunk_values::{CHUNK_LEN_LOG2, ChunkValues};
 use super::delta::source::{PART_LEN, Part};
 use crate::locked;
@@ -96,6 +97,30 @@ impl Pass {
     fn is_at_a_start(&self) -> bool {
         self.log2 > 0 && self.at.is_multiple_of(1 << self.log2)
     }
+}
+
+/// Reads a content whole, in one pass that proves it, too.
+///
+/// # Errors
+/// [`ReplicaError::Changed`] if it has other bytes.
+pub fn digest_of_source(
+    source: &mut dyn ContentSource,
+    path: &TreePath,
+    content: &FileContent,
+) -> Result<Digest, ReplicaError> {
+    let (mut pass, mut buf, mut offset) = (Pass::new(content.len), vec![0; PART_LEN], 0);
+    while offset < content.len {
+        let left = usize::try_from(content.len - offset).map_or(buf.len(), |left| left.min(buf.len()));
+        match source.read_at(offset, &mut buf[..left])? {
+            0 => break,
+            len => {
+                pass.update(&buf[..len]);
+                offset += len as u64;
+            }
+        }
+    }
+    let proven = pass.finish().filter(|(hash, _)| *hash == content.hash);
+    proven.map(|(_, digest)| digest).ok_or_else(|| changed(path))
 }
 
 /// The digest of a long file whose values are known.

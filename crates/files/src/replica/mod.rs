@@ -42,7 +42,7 @@ mod folder;
 #[cfg(test)]
 pub(crate) use incoming::place as place_beside;
 
-pub use digests::{Digest, Digests};
+pub use digests::{Digest, Digests, digest_of_source};
 pub(crate) use fetched::packed_source;
 pub use fetched::{FetchedSource, fetched_source};
 pub use folder::{FolderOptions, FolderReplica, Ignore, RootIdentity};

@@ -118,11 +118,13 @@ impl Default for FolderOptions {
 fn away(path: &Path) -> ReplicaError {
     let why = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            "was replaced by another folder, or another file system is mounted there"
+            "was replaced by another folder, or another file system is mounted there: put the former one back; if it is lost, choose another folder"
         }
         Ok(_) => "is not a folder",
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return locked(path),
-        Err(_) => "is not there: mount its disk, or make the folder if it is to be empty",
+        Err(_) => {
+            "is not there: mount its disk, or put the folder back; if it is lost, choose another folder"
+        }
     };
     ReplicaError::Gone(format!("`{}` {why}", Shown(path)))
 }

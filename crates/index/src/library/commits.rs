@@ -133,6 +133,36 @@ impl LibraryBook {
         })
     }
 
+    /// Whose commits were only carried so far, and how many.
+    pub fn carried(&self) -> Result<Vec<(NodeId, u64)>, IndexError> {
+        self.read(|db| {
+            let sql = "SELECT author, count(*) FROM commits WHERE is_applied = 0 GROUP BY author";
+            let mut statement = db.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push((node_of(db, row.get(0)?)?, row.get::<_, i64>(1)?.cast_unsigned()));
+            }
+            Ok(found)
+        })
+    }
+
+    /// Bytes of the commits of each author that were only carried so far.
+    pub fn carried_lens(&self) -> Result<Vec<(NodeId, u64)>, IndexError> {
+        self.read(|db| {
+            let sql = "SELECT authors.node, sum(length(commits.bytes)) FROM commits
+                JOIN authors ON authors.number = commits.author WHERE is_applied = 0 GROUP BY commits.author";
+            let mut statement = db.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let node = NodeId::from_slice(row.get_ref(0)?.as_blob()?).ok_or(BAD_KEY)?;
+                found.push((node, row.get::<_, i64>(1)?.cast_unsigned()));
+            }
+            Ok(found)
+        })
+    }
+
     /// The commits that came last, the latest first.
     pub fn log(&self, limit: usize) -> Result<Vec<KnownCommit>, IndexError> {
         self.read(|db| {

@@ -49,7 +49,8 @@ pub(super) fn view(
     let end = place.as_deref().map_or_else(|| END.to_vec(), end_of);
     let start = start.map(|start| after(&key_of(start))).or(place).unwrap_or_default();
     let sql = "SELECT path, author, seq, place, kind, len, content, modified_ns, sha256, vector, parent,
-            (SELECT count(*) FROM heads AS other WHERE other.path = heads.path) > 1
+            EXISTS (SELECT 1 FROM heads AS other WHERE other.path = heads.path
+                AND (other.kind IS NOT heads.kind OR other.content IS NOT heads.content))
         FROM heads WHERE path >= ?1 AND path < ?2 AND is_winner = 1 AND kind IS NOT NULL ORDER BY path LIMIT ?3";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query(params![start, end, limit])?;

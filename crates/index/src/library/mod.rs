@@ -10,6 +10,7 @@ mod commits;
 mod digests;
 mod figures;
 mod heads;
+mod hidden;
 mod parked;
 mod proposals;
 mod rot;
@@ -28,7 +29,7 @@ use crate::{IndexError, schema};
 pub use browsing::Page;
 pub use commits::{KnownCommit, Stored};
 pub use digests::Digest;
-pub use figures::ViewFigures;
+pub use figures::{LeftToDo, ViewFigures};
 pub use heads::ViewEntry;
 pub use proposals::{HeldRecord, KnownProposal, ProposalEnd};
 pub use take::{Acceptance, Taken};
@@ -81,6 +82,7 @@ CREATE TABLE IF NOT EXISTS commits (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS commits_author ON commits (author, seq);
 CREATE INDEX IF NOT EXISTS commits_content ON commits (content) WHERE content IS NOT NULL;
+CREATE INDEX IF NOT EXISTS commits_carried ON commits (author, seq) WHERE is_applied = 0;
 CREATE TABLE IF NOT EXISTS heads (
     path BLOB NOT NULL, author INTEGER NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL, is_winner INTEGER NOT NULL,
     kind INTEGER, len INTEGER, content BLOB, modified_ns INTEGER NOT NULL, sha256 BLOB, vector BLOB NOT NULL, parent BLOB,
@@ -102,6 +104,10 @@ CREATE TABLE IF NOT EXISTS votes (id BLOB NOT NULL, voter BLOB NOT NULL, bytes B
 CREATE TABLE IF NOT EXISTS parked (path BLOB PRIMARY KEY NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS parked_content ON parked (content);
 CREATE TABLE IF NOT EXISTS whiteouts (path BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hidden (
+    path BLOB PRIMARY KEY NOT NULL, kind INTEGER NOT NULL, len INTEGER, content BLOB,
+    modified_ns INTEGER NOT NULL, device INTEGER, inode INTEGER, changed_ns INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS heads_lost ON heads (path) WHERE is_winner = 0;
 CREATE TABLE IF NOT EXISTS digests (content BLOB PRIMARY KEY NOT NULL, sha256 BLOB, chunks BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS grants (id BLOB PRIMARY KEY NOT NULL, granter BLOB NOT NULL, bytes BLOB NOT NULL) WITHOUT ROWID;

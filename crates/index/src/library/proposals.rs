@@ -23,6 +23,8 @@ pub enum ProposalEnd {
     Expired,
     /// Its author took it back.
     Withdrawn,
+    /// What it is about has changed since, or is done already: nothing is left to approve.
+    Superseded,
 }
 
 /// A commit of which records wait, or waited.
@@ -122,6 +124,15 @@ impl LibraryBook {
         self.read(|db| {
             let mut found = db.prepare_cached("SELECT count(*) FROM held WHERE author = ?1 AND seq = ?2")?;
             Ok(found.query_row(params![number_of(db, author)?, seq.cast_signed()], |row| row.get(0))?)
+        })
+    }
+
+    /// How many changes of an author wait.
+    pub fn held_of_author(&self, author: &NodeId) -> Result<u64, IndexError> {
+        self.read(|db| {
+            let Some(author) = known_number_of(db, author)? else { return Ok(0) };
+            let mut found = db.prepare_cached("SELECT count(*) FROM held WHERE author = ?1")?;
+            Ok(found.query_row([author], |row| row.get(0))?)
         })
     }
 
@@ -227,6 +238,19 @@ pub(super) fn take_held(db: &Connection, commit: &Commit) -> Result<Vec<u32>, Fa
     Ok(places)
 }
 
+/// Some records of a commit wait no longer. Votes that others signed may still make them hold.
+pub(super) fn drop_held(db: &Connection, author: &NodeId, seq: u64, places: &[u32]) -> Result<(), Fault> {
+    let author = number_of(db, author)?;
+    let mut drop =
+        db.prepare_cached("INSERT OR IGNORE INTO dropped (author, seq, place) VALUES (?1, ?2, ?3)")?;
+    let mut gone = db.prepare_cached("DELETE FROM held WHERE author = ?1 AND seq = ?2 AND place = ?3")?;
+    for place in places {
+        drop.execute(params![author, seq.cast_signed(), place])?;
+        gone.execute(params![author, seq.cast_signed(), place])?;
+    }
+    Ok(())
+}
+
 /// Whether a change of an author at a path waits.
 pub(super) fn is_held(db: &Connection, author: &NodeId, path: &TreePath) -> Result<bool, Fault> {
     let Some(author) = known_number_of(db, author)? else { return Ok(false) };
@@ -277,6 +301,7 @@ fn number_of_end(end: ProposalEnd) -> i64 {
         ProposalEnd::Refused => 2,
         ProposalEnd::Expired => 3,
         ProposalEnd::Withdrawn => 4,
+        ProposalEnd::Superseded => 5,
     }
 }
 
@@ -286,6 +311,7 @@ fn end_of(number: i64) -> Result<ProposalEnd, Fault> {
         2 => Ok(ProposalEnd::Refused),
         3 => Ok(ProposalEnd::Expired),
         4 => Ok(ProposalEnd::Withdrawn),
+        5 => Ok(ProposalEnd::Superseded),
         _ => Err(Fault::Damaged("a proposal has an unknown end")),
     }
 }

@@ -6,7 +6,7 @@ use swarm_library::{BaseChange, Commit, CommitId, Head, Live, Record, RecordRef,
 use swarm_sync::{BaseEntry, Entry, Kind, Observation, PerSide, Side, Stamp, TreePath};
 
 use super::heads::{load, store};
-use super::{LibraryBook, ProposalEnd, commits, proposals};
+use super::{HeldRecord, KnownProposal, LibraryBook, ProposalEnd, commits, proposals};
 use crate::IndexError;
 use crate::error::Fault;
 use crate::records;
@@ -30,7 +30,7 @@ pub enum Acceptance<'a> {
 /// What a batch of records did to the view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// Paths at which another version wins now.
+    /// Paths at which another version wins now, or one of this node's lost, or that ended.
     pub changed: u64,
     /// Records that wait for votes.
     pub held: u64,
@@ -119,9 +119,27 @@ impl LibraryBook {
             let Some((author, paths)) = proposals::end(db, id, end, now_ms)? else { return Ok(0) };
             if author == *me && end != ProposalEnd::Approved {
                 let rows = Rows::new(db, me)?;
-                paths.iter().try_for_each(|path| rows.restore(path))?;
+                paths.iter().try_for_each(|path| rows.restore_unless_held(path))?;
             }
             Ok(paths.len())
+        })
+    }
+
+    /// Records of a proposal that would change nothing any more wait no longer.
+    pub fn drop_held(
+        &mut self,
+        known: &KnownProposal,
+        held: &[HeldRecord],
+        me: &NodeId,
+    ) -> Result<(), IndexError> {
+        self.write(|db| {
+            let places: Vec<u32> = held.iter().map(|record| record.place).collect();
+            proposals::drop_held(db, &known.author, known.seq, &places)?;
+            if known.author != *me {
+                return Ok(());
+            }
+            let rows = Rows::new(db, me)?;
+            held.iter().try_for_each(|record| rows.restore_unless_held(&record.path))
         })
     }
 
@@ -145,10 +163,7 @@ impl LibraryBook {
 
     /// Makes the row of a path in the remote tree what the view has there, but for what a proposal of this node says.
     pub fn restore_row(&mut self, path: &TreePath, me: &NodeId) -> Result<(), IndexError> {
-        self.write(|db| {
-            let rows = Rows::new(db, me)?;
-            if rows.is_held(path)? { Ok(()) } else { rows.restore(path) }
-        })
+        self.write(|db| Rows::new(db, me)?.restore_unless_held(path))
     }
 
     /// The greatest counter that this node signed.
@@ -237,7 +252,7 @@ fn take(
     };
     store(db, &key, &before, &heads)?;
     taken.disputed += u64::from(heads.is_disputed());
-    taken.changed += u64::from(is_changed);
+    taken.changed += u64::from(is_changed || base != BaseChange::Keep);
     let Some(rows) = rows else { return Ok(()) };
     if is_changed {
         rows.note_agreed(&record.path, before.winner())?;
@@ -262,6 +277,11 @@ impl<'a> Rows<'a> {
 
     fn is_held(&self, path: &TreePath) -> Result<bool, Fault> {
         if self.has_held { proposals::is_held(self.db, self.me, path) } else { Ok(false) }
+    }
+
+    /// Makes the row of a path what the view has there, but for what a proposal of this node says.
+    fn restore_unless_held(&self, path: &TreePath) -> Result<(), Fault> {
+        if self.is_held(path)? { Ok(()) } else { self.restore(path) }
     }
 
     /// Makes the row of a path what the view has there.

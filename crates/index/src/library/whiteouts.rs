@@ -39,7 +39,10 @@ impl LibraryBook {
     /// Paths at which versions exclude each other, in path order, at most `limit`.
     pub fn disputed(&self, limit: usize) -> Result<Vec<TreePath>, IndexError> {
         self.read(|db| {
-            let sql = "SELECT DISTINCT path FROM heads WHERE is_winner = 0 ORDER BY path LIMIT ?1";
+            let sql = "SELECT DISTINCT lost.path FROM heads AS lost JOIN heads AS won ON won.path = lost.path
+                WHERE lost.is_winner = 0 AND won.is_winner = 1
+                    AND (lost.kind IS NOT won.kind OR lost.content IS NOT won.content)
+                ORDER BY lost.path LIMIT ?1";
             let mut statement = db.prepare_cached(sql)?;
             let mut rows = statement.query([limit])?;
             let mut found = Vec::new();

@@ -10,7 +10,7 @@ use crate::wire::{
     CommitPiece, Flag, Hello, ListedPeer, ListedUser, Part, Progress, RecipeDetail, RecipePiece,
     RecipeRequest, Refusal,
 };
-use crate::wire::{RefusalCode, Standing};
+use crate::wire::{Compressed, RefusalCode, Standing};
 use crate::{
     CommitId, Completion, EpochKey, Frontier, GrantDraft, Guid, LibraryKey, Lock, Policy, SignedGrant,
     SignedLock, SignedVote, Subject, Verdict,
@@ -152,10 +152,18 @@ fn messages() -> Vec<(&'static str, Message)> {
     vec![
         (
             "Hello",
-            Message::Hello(Hello { major: 1, minor: 0, user: text(), password: text(), name: text(), api }),
+            Message::Hello(Hello {
+                major: 1,
+                minor: 0,
+                user: text(),
+                password: text(),
+                name: text(),
+                api,
+                reads_compressed: true,
+            }),
         ),
         ("Frontier", Message::Frontier(standing)),
-        ("CommitsRequest", Message::CommitsRequest { library, after: vec![] }),
+        ("CommitsRequest", Message::CommitsRequest { library, after: vec![], without_files: false }),
         (
             "CommitPiece",
             Message::CommitPiece(CommitPiece { library, author: node, seq: 1, part: part.clone() }),
@@ -185,6 +193,7 @@ fn messages() -> Vec<(&'static str, Message)> {
             }),
         ),
         ("RecipePiece", Message::RecipePiece(RecipePiece { library, file, part })),
+        ("Compressed", Message::Compressed(Compressed { len: 1, data: vec![1].into() })),
         ("KeyGrants", Message::KeyGrants { library, grants }),
     ]
 }
@@ -206,6 +215,7 @@ Lock            all x    all x    all x    . .
 Refusal         all x    all x    all x    all x
 RecipeRequest   all x    all x    all x    all x
 RecipePiece     all x    all x    all x    all x
+Compressed      all x    all x    all x    all x
 KeyGrants       all x    all x    all x    all x
 ";
 

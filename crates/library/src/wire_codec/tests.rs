@@ -78,6 +78,7 @@ fn longest() -> Vec<Message> {
         Message::CommitsRequest {
             library,
             after: all.map(|number| After { author: numbered(number), seq: SEQ_MAX }).collect(),
+            without_files: true,
         },
         Message::Votes {
             library,
@@ -128,9 +129,10 @@ fn what_is_over_a_limit_is_refused() {
     check_refused(Message::Votes { library, votes }, WireError::Field("votes"));
     let after = |number| After { author: numbered(number), seq: 0 };
     let all = (0..=AUTHORS_MAX as u16).map(after).collect();
-    check_refused(Message::CommitsRequest { library, after: all }, WireError::Field("after"));
+    let request = |after| Message::CommitsRequest { library, after, without_files: false };
+    check_refused(request(all), WireError::Field("after"));
     let twice = vec![after(1), after(1)];
-    check_refused(Message::CommitsRequest { library, after: twice }, WireError::Field("after"));
+    check_refused(request(twice), WireError::Field("after"));
     let file = ContentHash([1; 32]);
     let recipe = |len, ranges: &[(u64, u64)]| {
         let ranges = ranges.iter().map(|&(start, end)| start..end).collect();
@@ -213,6 +215,7 @@ fn a_password_is_not_shown() {
         password: "secret".to_owned(),
         name: String::new(),
         api: None,
+        reads_compressed: false,
     };
     assert!(!format!("{:?}", Message::Hello(hello)).contains("secret"));
 }
@@ -293,12 +296,14 @@ fn lists() -> impl Strategy<Value = Message> {
 fn messages() -> impl Strategy<Value = Message> {
     let hello = (any::<[u32; 2]>(), texts(), texts(), texts(), addresses()).prop_map(
         |([major, minor], user, password, name, api)| {
-            Message::Hello(Hello { major, minor, user, password, name, api })
+            let reads_compressed = minor % 2 == 1;
+            Message::Hello(Hello { major, minor, user, password, name, api, reads_compressed })
         },
     );
     let after = (nodes(), 0..=SEQ_MAX).prop_map(|(author, seq)| After { author, seq });
-    let request = (libraries(), prop::collection::vec(after, 0..4))
-        .prop_map(|(library, after)| Message::CommitsRequest { library, after });
+    let request = (libraries(), prop::collection::vec(after, 0..4), any::<bool>()).prop_map(
+        |(library, after, without_files)| Message::CommitsRequest { library, after, without_files },
+    );
     let piece = (libraries(), nodes(), 1..=SEQ_MAX, parts()).prop_map(|(library, author, seq, part)| {
         Message::CommitPiece(CommitPiece { library, author, seq, part })
     });

@@ -6,5 +6,6 @@ mod layers;
 mod mounts;
 mod pictures;
 mod random;
+mod shadows;
 mod synced;
 mod untouched;

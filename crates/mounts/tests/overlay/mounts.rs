@@ -9,7 +9,7 @@ use swarm_files::Hint;
 use swarm_mounts::{
     MemoryWhiteouts, MountKind, MountSpec, Overlay, OverlayError, OverlayOptions, Whiteouts, mark_target,
 };
-use swarm_sync::{Kind, OpKind, Replica as _, ReplicaError, StageJob, TreePath};
+use swarm_sync::{Entry, Kind, OpKind, Replica as _, ReplicaError, StageJob, TreePath};
 
 use crate::layers::{GUID, TestOp, Text, World, make, open, parse, parse_nodes, path, read, show};
 
@@ -66,7 +66,7 @@ fn a_mount_that_is_away_is_never_an_empty_one() {
             same(world)
         },
         "ro /v: a=1",
-        "cannot use the mount `0-ro`: `0-ro` is not there: mount its disk, or make the folder if it is to be empty",
+        "cannot use the mount `0-ro`: `0-ro` is not there: mount its disk, or put the folder back; if it is lost, choose another folder",
     );
     check_refused(
         |world| {
@@ -358,6 +358,22 @@ impl Whiteouts for Full {
 
     fn all(&self) -> Result<Vec<TreePath>, ReplicaError> {
         Ok(Vec::new())
+    }
+
+    fn remember(&self, _: &[(TreePath, Entry)]) -> Result<(), ReplicaError> {
+        Ok(())
+    }
+
+    fn forget(&self, _: &[TreePath]) -> Result<(), ReplicaError> {
+        Ok(())
+    }
+
+    fn hidden(&self, _: Option<&TreePath>) -> Result<Vec<(TreePath, Entry)>, ReplicaError> {
+        Ok(Vec::new())
+    }
+
+    fn is_remembered(&self, _: &TreePath) -> Result<bool, ReplicaError> {
+        Ok(false)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::super::sync::{Names, run_line, time_of_ns};
+use super::super::ways;
 use super::short;
 use super::status::lock_line;
 use swarm_core::base::{ByteLen, Shown};
-use swarm_daemon::{LockStatus, PathView, Supply, VersionLine};
+use swarm_daemon::{DisputeView, LockStatus, PathView, Supply, VersionLine};
 use swarm_pair::ChangeView;
 
 /// All of it: what stands here, who made which version, who holds what, what runs did.
@@ -35,14 +36,42 @@ pub(in crate::cli) fn path_text(
     for version in &view.versions {
         let _ = writeln!(text, "  {}", version_line(version));
     }
+    match view.conflict.as_deref() {
+        Some("here") => {
+            text += "  conflict: both versions wait for a decision: swarm conflicts shows them, swarm resolve decides\n";
+        }
+        Some(_) => text += &elsewhere_text(&view.versions),
+        None => {}
+    }
     if view.is_left_out {
         text += "  left out by the patterns of this node\n";
     }
     if view.is_waiting {
         let _ = writeln!(text, "  waiting: {}", supply_text(view.supply));
     }
-    for node in &view.held_by {
-        let _ = writeln!(text, "  held: a change by {} waits for votes (swarm approvals)", short(node));
+    if let Some(by) = view.replaced_by.as_deref().map(short) {
+        let _ = writeln!(
+            text,
+            "  replaced: {by} replaced this version, and does not count here: if no machine has it any more, \
+             `swarm peer trust {by}` takes the newer one"
+        );
+    }
+    if let Some(held) = &view.own_held {
+        let id = short(&held.id);
+        let _ = writeln!(
+            text,
+            "  waiting for approval: your change, which needs {} votes: others have what the library has until they \
+             say `swarm approve {id}`; `swarm withdraw {id}` takes it back",
+            held.needed
+        );
+    }
+    for node in view.held_by.iter().filter(|_| view.own_held.is_none() || view.held_by.len() > 1) {
+        let _ = writeln!(
+            text,
+            "  held: a change by {} waits for votes ({})",
+            short(node),
+            ways::command("swarm approvals")
+        );
     }
     for lock in locks {
         let _ = writeln!(text, "  {}", lock_line(library, lock));
@@ -67,9 +96,31 @@ fn supply_text(supply: Option<Supply>) -> String {
             "no connected peer has its bytes (none came for {seconds} s); they come as soon as a peer that has them is connected"
         ),
         Some(Supply::Failing) => {
-            "fetching its bytes failed on this machine, and is tried again (swarm status says why)".to_owned()
+            let command = ways::command("swarm status");
+            format!("fetching its bytes failed on this machine, and is tried again ({command} says why)")
         }
     }
+}
+
+/// A conflict that this disk takes no part in.
+pub(in crate::cli) fn dispute_text(library: &str, dispute: &DisputeView) -> String {
+    let mut text = format!("conflict  {}:/{}\n", Shown(library), Shown(&dispute.path));
+    for version in &dispute.versions {
+        let _ = writeln!(text, "  {}", version_line(version));
+    }
+    text + &elsewhere_text(&dispute.versions)
+}
+
+/// Where a conflict is decided that this disk takes no part in.
+fn elsewhere_text(versions: &[VersionLine]) -> String {
+    let mut nodes: Vec<String> =
+        versions.iter().filter(|version| !version.wins).map(|version| short(&version.author)).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let nodes = nodes.join(" or ");
+    format!(
+        "  conflict: decide it at the machine of {nodes}, or keep what the library has: swarm resolve LIBRARY:/PATH remote\n"
+    )
 }
 
 fn version_line(version: &VersionLine) -> String {

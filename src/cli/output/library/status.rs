@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::super::text;
+use super::super::{text, ways};
 use super::tables::{libraries_table, library_peers_table};
-use super::{quoted, short};
+use super::{name_among, quoted, short};
 use swarm_core::base::{ByteLen, Rate, Shown};
 use swarm_daemon::{LibraryStatus, LockStatus, Status, StatusError};
 
@@ -21,7 +21,10 @@ pub(in crate::cli) fn daemon_screen(status: &Status) -> String {
     );
     screen += "\n";
     screen += &if status.libraries.is_empty() {
-        "no libraries yet: `swarm library create` makes one, `swarm subscribe` follows one\n".to_owned()
+        ways::with_folder(
+            "no libraries yet: `swarm library create` makes one, `swarm subscribe` follows one\n",
+        )
+        .into_owned()
     } else {
         libraries_table(&status.libraries)
     };
@@ -55,16 +58,41 @@ pub(in crate::cli) fn library_screen(library: &LibraryStatus, status: &Status) -
         let kind = if mount.sync { "sync target" } else { "read-only" };
         let _ = writeln!(screen, "folder  {} at {} ({kind})", Shown(&mount.dir), Shown(&mount.libpath));
     }
+    if let Some(policy) = &library.policy {
+        let rows = super::tables::policy_text(policy);
+        let rows = rows.lines().enumerate().map(|(number, row)| {
+            let lead = if number == 0 { "policy" } else { "" };
+            format!("{lead:<8}{row}")
+        });
+        screen += &lines(rows);
+    }
+    if library.limit_up.is_some() || library.limit_down.is_some() {
+        let [up, down] = [library.limit_up, library.limit_down].map(|limit| limit.map(Rate));
+        let _ = writeln!(screen, "limits  {}", limits_text(up, down));
+    }
+    let _ = match library.scrub_days {
+        0 => writeln!(screen, "scrub   off: `swarm library verify` reads all files again"),
+        days => {
+            writeln!(screen, "scrub   all files are read again every {}", text::count(days as usize, "day"))
+        }
+    };
     screen += &lines(of_library(library));
     let errors = status.errors.iter().filter(|error| error.guid == library.guid);
     screen += &lines(errors.map(|error| error_line(error, &library.name)));
     for peer in &status.peers {
         for known in peer.libraries.iter().filter(|known| known.guid == library.guid) {
-            let who = if peer.name.is_empty() { &peer.address } else { &peer.name };
+            let name = name_among(peer, &status.peers);
+            let who = if name.is_empty() { &peer.address } else { &name };
             let _ = writeln!(screen, "peer    {}: {}", Shown(who), super::tables::peer_percent(known));
         }
     }
     screen
+}
+
+/// The limits of a library in one line.
+pub(in crate::cli) fn limits_text(up: Option<Rate>, down: Option<Rate>) -> String {
+    let word = |rate: Option<Rate>| rate.map_or_else(|| "no limit".to_owned(), |rate| rate.to_string());
+    format!("up {}, down {}", word(up), word(down))
 }
 
 /// What somebody has to see to.
@@ -95,15 +123,36 @@ fn of_library(library: &LibraryStatus) -> Vec<String> {
     let mut lines = Vec::new();
     if library.conflicts > 0 {
         let count = text::count(library.conflicts as usize, "conflict");
-        lines.push(format!("{name}: {count}: swarm conflicts {command}"));
+        lines.push(format!("{name}: {count}: {}", ways::command(&format!("swarm conflicts {command}"))));
+    }
+    if library.conflicts_elsewhere > 0 {
+        let count = text::count(library.conflicts_elsewhere as usize, "conflict");
+        lines.push(format!("{name}: {count} for others to decide: swarm conflicts {command}"));
     }
     if library.proposals > 0 {
         let count = text::count(library.proposals as usize, "proposal");
-        lines.push(format!("{name}: {count} waiting for votes: swarm approvals {command}"));
+        lines.push(format!(
+            "{name}: {count} waiting for votes: {}",
+            ways::command(&format!("swarm approvals {command}"))
+        ));
+    }
+    if library.waiting > 0 {
+        let count = text::count(library.waiting as usize, "change");
+        lines.push(format!("{name}: {count} of this machine waiting for approval by others:"));
+        lines.push("  `swarm approve ID` there, or `swarm withdraw ID` here takes it back".to_owned());
+    }
+    if let Some(first) = library.untrusted_commits.keys().next() {
+        let commits = library.untrusted_commits.values().sum::<u64>();
+        let commits = text::count(commits as usize, "commit");
+        let authors = text::count(library.untrusted_commits.len(), "author");
+        lines.push(format!("{name}: {commits} of {authors} not trusted: swarm peer trust {}", short(first)));
     }
     if let Some(held) = library.held_here {
         let count = text::count(held as usize, "deletion");
-        lines.push(format!("{name}: {count} on this disk, held: swarm approve --here {command}"));
+        lines.push(format!(
+            "{name}: {count} on this disk, held: {}",
+            ways::command(&format!("swarm approve --here {command}"))
+        ));
     }
     if library.deletions_to_do > 0 {
         lines.push(format!("{name}: {} to do", text::count(library.deletions_to_do as usize, "deletion")));
@@ -248,6 +297,29 @@ anna                      -         untrusted  away
                 "error: Lib 1:/f: hash-mismatch: wrong bytes",
             ]
         );
+    }
+
+    #[test]
+    fn peers_of_one_name_are_told_apart_and_sentences_are_wrapped() {
+        let why = "no way to node e1e1e1e1: 127.0.0.1:1 refuses: no process listens on that port; check that it runs";
+        let peer = |node: &str, user: Option<&str>| PeerStatus {
+            name: "host".to_owned(),
+            node: Some(node.repeat(8)),
+            user: user.map(str::to_owned),
+            trust: "trusted".to_owned(),
+            trouble: Some(why.to_owned()),
+            ..PeerStatus::default()
+        };
+        let peers =
+            vec![peer("a1", Some("anna")), peer("b2", None), peer("c3", Some("invited to x 01234567"))];
+        let sentence = "  no way to node e1e1e1e1: 127.0.0.1:1 refuses: no process listens on that port;\n  check that it runs\n";
+        let expected = format!(
+            "PEER                      NODE      TRUST      LINK\n\
+             anna@host                 a1a1a1a1  trusted    away\n{sentence}\
+             b2b2b2b2@host             b2b2b2b2  trusted    away\n{sentence}\
+             c3c3c3c3@host             c3c3c3c3  trusted    away\n{sentence}"
+        );
+        assert_eq!(library_peers_table(&peers), expected);
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::super::sync::{time_of_ms, time_of_ns};
 use super::super::text;
-use super::{column, short};
+use super::{column, name_among, short, wrapped};
 use swarm_core::base::{ByteLen, Shown};
 use swarm_daemon::{
-    AuthorView, CommitView, EntryView, LibraryStatus, PeerLibraryStatus, PeerStatus, ProposalView,
-    ProposedUser, TakenBackView, VerifyView,
+    AuthorView, CommitView, EntryView, LibraryStatus, PeerLibraryStatus, PeerStatus, PolicyStatus,
+    ProposalView, ProposedUser, TakenBackView, VerifyView,
 };
-use swarm_daemon_files::{Approvals, Role, User};
+use swarm_daemon_files::{Role, User};
 
 /// One row a library.
 pub(in crate::cli) fn libraries_table(libraries: &[LibraryStatus]) -> String {
@@ -38,7 +38,8 @@ pub(in crate::cli) fn libraries_table(libraries: &[LibraryStatus]) -> String {
 pub(in crate::cli) fn library_peers_table(peers: &[PeerStatus]) -> String {
     let mut table = format!("{:<26}{:<10}{:<11}{}\n", "PEER", "NODE", "TRUST", "LINK");
     for peer in peers {
-        let who = match (peer.name.as_str(), peer.address.as_str()) {
+        let name = name_among(peer, peers);
+        let who = match (name.as_str(), peer.address.as_str()) {
             ("", "") => "(to be found)".to_owned(),
             ("", address) => address.to_owned(),
             (name, "") => name.to_owned(),
@@ -48,7 +49,7 @@ pub(in crate::cli) fn library_peers_table(peers: &[PeerStatus]) -> String {
         let node = peer.node.as_deref().map_or_else(|| "-".to_owned(), short);
         let _ = writeln!(table, "{:<26}{node:<10}{:<11}{}", column(&who, 25), column(&peer.trust, 10), link);
         if let Some(why) = peer.trouble.as_ref().filter(|_| !peer.connected) {
-            let _ = writeln!(table, "  {}", Shown(why));
+            table += &wrapped(&Shown(why).to_string(), "  ");
         }
         if !peer.told_by.is_empty() {
             let who: Vec<String> = peer.told_by.iter().map(|node| short(node)).collect();
@@ -94,7 +95,11 @@ pub(in crate::cli) fn entries_table(entries: &[EntryView], has_heading: bool) ->
             kind => Shown(kind).to_string(),
         };
         let here = if entry.is_here { "yes" } else { "no" };
-        let disputed = if entry.is_disputed { "  (disputed)" } else { "" };
+        let disputed = match entry {
+            EntryView { is_disputed: true, .. } => "  (disputed)",
+            EntryView { is_waiting: true, .. } => "  (your change waits for approval)",
+            _ => "",
+        };
         let time = if entry.kind == "folder" { "-".to_owned() } else { time_of_ns(entry.modified_ns) };
         let (author, path) = (short(&entry.author), Shown(&entry.path));
         let _ = writeln!(table, "{size:>10}  {time:<19}  {author:<8}  {here:<4}  {path}{disputed}");
@@ -169,17 +174,26 @@ pub(in crate::cli) fn authors_table(authors: &[AuthorView]) -> String {
     table
 }
 
+fn more_than(all: u64, where_to: &str, shown: &mut String) {
+    let more = all.saturating_sub(TAKEN_BACK_SHOWN as u64);
+    if more > 0 {
+        let _ = writeln!(shown, "  and {more} more{where_to}");
+    }
+}
+
 /// What was taken back in a library, or would be.
 pub(in crate::cli) fn taken_back_text(library: &str, report: &TakenBackView, is_rehearsal: bool) -> String {
     let mut shown = String::new();
-    for path in &report.paths {
+    for path in report.paths.iter().take(TAKEN_BACK_SHOWN) {
         let (from, to, name) = (Shown(&path.from), Shown(&path.to), Shown(&path.path));
         let elsewhere = if path.is_here { "" } else { "  (peers are asked for the bytes)" };
         let _ = writeln!(shown, "  {from:<8} -> {to:<8} {name}{elsewhere}");
     }
-    for (path, why) in &report.refused {
+    more_than(report.back + report.gone, ": --json lists all", &mut shown);
+    for (path, why) in report.refused.iter().take(TAKEN_BACK_SHOWN) {
         let _ = writeln!(shown, "  stays: {}: {}", Shown(path), Shown(why));
     }
+    more_than(report.refused.len() as u64, "", &mut shown);
     if report.back + report.gone == 0 {
         return shown;
     }
@@ -193,11 +207,11 @@ pub(in crate::cli) fn taken_back_text(library: &str, report: &TakenBackView, is_
     );
     if report.wanted_len > 0 {
         let len = ByteLen(report.wanted_len);
-        let _ = writeln!(
-            shown,
+        let why = format!(
             "{len} of earlier versions are not on this machine: they come from peers that still have them, and \
              until then the paths stay as they are on this disk"
         );
+        shown += &wrapped(&why, "");
     }
     shown
 }
@@ -245,7 +259,7 @@ pub(in crate::cli) fn proposed_users_table(users: &[ProposedUser]) -> String {
 }
 
 /// How many must agree to what.
-pub(in crate::cli) fn policy_text(policy: &Approvals) -> String {
+pub(in crate::cli) fn policy_text(policy: &PolicyStatus) -> String {
     let bulk = match policy.bulk {
         Some(bulk) => format!("{bulk} changes or more in one commit need {} votes", policy.bulk_approvals),
         None => "there are no bulk changes".to_owned(),
@@ -259,5 +273,7 @@ pub(in crate::cli) fn policy_text(policy: &Approvals) -> String {
     )
 }
 
+/// Paths that are taken back, for people.
+const TAKEN_BACK_SHOWN: usize = 20;
 /// Paths of a commit or proposal; --json has more.
 const PATHS_SHOWN: usize = 10;

@@ -209,10 +209,10 @@ fn rule_line(rule: &RuleRef) -> String {
     }
 }
 
-/// One row a change, those of a run and of a folder together.
+/// One row a change, those of a run and of a folder together; the last run first.
 pub(in crate::cli) fn changes_table(changes: &[Change], names: &Names) -> String {
     let mut table = String::new();
-    for run in changes.chunk_by(|one, next| one.run == next.run) {
+    for run in changes.chunk_by(|one, next| one.run == next.run).rev() {
         let mark = match (run[0].cause, run[0].undone_run) {
             (ChangeCause::Sync, _) => String::new(),
             (ChangeCause::Undo, Some(undone)) => format!(": undo of run {undone}"),

@@ -1,5 +1,6 @@
 //! What a replica tells of contents beside their BLAKE3.
 
+use std::any::Any;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -8,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use swarm_core::manifest::{ContentFile, library_manifest};
-use swarm_sync::{Blind, BlindWhy, FileContent, Replica as _};
+use swarm_sync::{Blind, BlindWhy, ContentSource, FileContent, Replica as _, ReplicaError};
 
 use super::super::watch::{Plan, Tap, Watch};
 use super::{Side, path};
 use crate::dir::Dir;
 use crate::tap::Op;
-use crate::{Digest, Digests, FolderOptions, FolderReplica, IndexOptions, index};
+use crate::{Digest, Digests, FolderOptions, FolderReplica, IndexOptions, digest_of_source, index};
 
 #[derive(Default)]
 struct Heard(Mutex<Vec<(FileContent, Digest)>>);
@@ -51,6 +52,34 @@ fn a_content_that_is_read_whole_is_told_with_its_sha256_and_chunk_hashes() {
         assert_eq!(digest.sha256, <[u8; 32]>::from(Sha256::digest(&data)), "{len}");
         check_chunks(side.path(), &content, digest);
         assert_eq!(replica.digest_of(&path("file")).unwrap(), (content, digest.clone()), "{len}");
+    }
+}
+
+struct Held(Vec<u8>);
+
+impl ContentSource for Held {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, ReplicaError> {
+        let rest = &self.0[offset as usize..];
+        let len = rest.len().min(buf.len()).min(100_000);
+        buf[..len].copy_from_slice(&rest[..len]);
+        Ok(len)
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+#[test]
+fn a_source_that_is_read_whole_gives_the_same_digest_as_a_file() {
+    for len in [1, 1 << 20, (1 << 20) + 1, (3 << 20) + 77] {
+        let side = Side::new();
+        let data = bytes(len);
+        fs::write(side.path().join("file"), &data).unwrap();
+        let (content, digest) = listening(side.path()).0.digest_of(&path("file")).unwrap();
+        let of_source = |data: Vec<u8>| digest_of_source(&mut Held(data), &path("file"), &content);
+        assert_eq!(of_source(data.clone()).unwrap(), digest, "{len}");
+        assert!(of_source(vec![7; len]).is_err() && of_source(data[1..].to_vec()).is_err(), "{len}");
     }
 }
 

@@ -197,7 +197,7 @@ fn what_the_user_excluded_is_not_entered() {
 #[test]
 fn a_root_that_is_away_is_said_so() {
     let opened = FolderReplica::open(Path::new("/nowhere/at/all"), FolderOptions::default());
-    expect!["`/nowhere/at/all` is not there: mount its disk, or make the folder if it is to be empty"]
+    expect!["`/nowhere/at/all` is not there: mount its disk, or put the folder back; if it is lost, choose another folder"]
         .assert_eq(&opened.err().unwrap().to_string());
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
@@ -209,7 +209,9 @@ fn a_root_that_is_away_is_said_so() {
     fs::create_dir(&root).unwrap();
     let shown = replica.walk(None).err().unwrap().to_string();
     assert!(
-        shown.ends_with("was replaced by another folder, or another file system is mounted there"),
+        shown.contains(
+            "was replaced by another folder, or another file system is mounted there: put the former one back"
+        ),
         "{shown}"
     );
     let again = FolderReplica::open(&root, FolderOptions::default()).unwrap().identity();

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use swarm_library::limits::{HEADS_MAX, VOTES_PER_PROPOSAL_MAX};
-use swarm_library::{CommitId, Verdict};
+use swarm_library::{CommitId, Heads, Verdict};
 use swarm_sync::{Kind, Side, Strategy, TreePath};
 
 use super::super::disk::{Body, Disk, Node};
@@ -485,7 +485,9 @@ impl World {
                 self.find(format!("the row of daemon {at} at {path} is not what the view has there"));
             }
             let has_conflict = |path: &TreePath| book.index.conflicts().iter().any(|one| one.path == *path);
-            let lost = book.heads.iter().filter(|(_, heads)| heads.lost_of(&daemon.id).is_some());
+            // A folder in which something stands is shown, whatever wins among the versions.
+            let is_lost = |path: &TreePath, heads: &Heads| heads.is_given_up(&daemon.id, row(path).as_ref());
+            let lost = book.heads.iter().filter(|(path, heads)| is_lost(path, heads));
             if let Some((path, _)) = lost
                 .into_iter()
                 .find(|(path, _)| !has_conflict(path) && !book.is_held(path) && !is_near(&excused, path))

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use swarm_core::base::NodeId;
 use swarm_core::manifest::SigningKey;
-use swarm_library::{Commit, Draft, Drafted, Drafter, Drafts, LibraryKey, Policy, Record, Vector, held};
+use swarm_library::{
+    Commit, Draft, Drafted, Drafter, Drafts, Heads, LibraryKey, Policy, Record, Vector, held,
+};
 use swarm_sync::{
     Blind, ContentHash, ContentSource, Done, Entry, Found, KeptId, Kind, NameRules, Op, OpKind, Replica,
     ReplicaError, RunId, Side, StageJob, Staged, Stamp, TreePath, Walk,
@@ -112,10 +114,12 @@ impl View {
         {
             let book = self.book.lock();
             let local = book.index.side(Side::Local);
-            let is_followed =
-                |path: &TreePath| local.get(path).map(|entry| entry.kind.clone()) == book.expected_row(path);
-            let lost = book.heads.iter().filter(|(_, heads)| heads.lost_of(&self.author.me).is_some());
-            let paths: Vec<TreePath> = lost.map(|(path, _)| path.clone()).filter(is_followed).collect();
+            let is_followed = |path: &TreePath, heads: &Heads| {
+                let here = local.get(path).map(|entry| entry.kind.clone());
+                here == book.expected_row(path) && heads.is_given_up(&self.author.me, here.as_ref())
+            };
+            let given_up = book.heads.iter().filter(|(path, heads)| is_followed(path, heads));
+            let paths: Vec<TreePath> = given_up.map(|(path, _)| path.clone()).collect();
             for path in paths {
                 self.hub.lock().count("own version lost, and its dispute ended");
                 self.drafts()

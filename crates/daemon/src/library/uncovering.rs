@@ -1,0 +1,89 @@
+//! What users change in read-only mounts where the library shows something else: a file that others changed, or deleted. It is shown again, and
+//! planned as a change of what the file was when it was hidden: so it is a conflict with what others made of it, and never lost.
+//!
+//! Absent here: what is hidden, and whether it changed (`swarm-mounts`).
+
+use swarm_mounts::Changed;
+use swarm_sync::{BaseEntry, Entry, PerSide, ReplicaError, RunId, Side, TreePath};
+
+use super::error::LibraryError;
+use super::session::Session;
+
+impl Session {
+    /// Shows what users changed where it is hidden, at these places or everywhere. Returns where something is shown again: it is to be looked at.
+    pub(super) fn uncover_edits(
+        &mut self,
+        places: Option<&[TreePath]>,
+    ) -> Result<Vec<TreePath>, LibraryError> {
+        if self.index.meta(HIDDEN_IS_KNOWN)?.is_none() {
+            self.overlay.remember_hidden().map_err(LibraryError::Mounts)?;
+            self.index.set_meta(HIDDEN_IS_KNOWN, "")?;
+        }
+        let mut changed = Vec::new();
+        match places {
+            None => changed = self.overlay.changed_hidden(None).map_err(LibraryError::Mounts)?,
+            Some(places) => {
+                for place in places {
+                    changed.extend(self.overlay.changed_hidden(Some(place)).map_err(LibraryError::Mounts)?);
+                }
+            }
+        }
+        self.overlay.remember_shadowed().map_err(LibraryError::Mounts)?;
+        let mut uncovered = Vec::new();
+        for changed in changed {
+            self.covered.remove(&changed.path);
+            if self.uncover(&changed)? {
+                uncovered.push(changed.path);
+            } else {
+                self.covered.insert(changed.path);
+            }
+        }
+        Ok(uncovered)
+    }
+
+    /// Shows one file again; not while what covers it has changes that nobody was told of.
+    fn uncover(&mut self, changed: &Changed) -> Result<bool, LibraryError> {
+        let Changed { path, was } = changed;
+        let shown = self.index.entry(Side::Local, path)?;
+        let kind_of = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.kind.clone());
+        let agreed = self.index.base(path)?;
+        if kind_of(&shown) != agreed.as_ref().map(|agreed| agreed.kind.clone()) {
+            return Ok(false);
+        }
+        let ids = PerSide { local: None, remote: None };
+        let base =
+            was.as_ref().map(|was| BaseEntry { kind: was.kind.clone(), modified_ns: was.modified_ns, ids });
+        // First: without it, what others made of the file would be overwritten by this one.
+        self.book.set_agreed(path, base.as_ref())?;
+        let run: RunId = self.next_run();
+        match self.overlay.uncover(run, path, shown.as_ref()) {
+            Ok(kept) => {
+                let hash = shown.as_ref().and_then(Entry::file).map(|file| file.hash);
+                if let (Some(kept), Some(hash)) = (kept, hash) {
+                    self.arrivals.insert_kept(hash, kept);
+                }
+                tracing::info!(library = %self.settings.name, %path, "a file of a read-only folder that was hidden has changed: it is shown again");
+                Ok(true)
+            }
+            Err(error) if error.ends_run() => Err(LibraryError::Mounts(error)),
+            Err(error) => {
+                self.book.set_agreed(path, agreed.as_ref())?;
+                self.note_covered(path, &error);
+                Ok(false)
+            }
+        }
+    }
+
+    fn note_covered(&mut self, path: &TreePath, error: &ReplicaError) {
+        let why = match error {
+            ReplicaError::Changed { .. } | ReplicaError::NotEmpty { .. } => {
+                "it changed in a read-only folder, and something else stands at its place or above it: move one of the two".to_owned()
+            }
+            other => format!("it changed in a read-only folder, and cannot be shown: {other}"),
+        };
+        self.note_unseen_at(path, why);
+    }
+}
+
+/// A setting: all that was hidden before is remembered.
+const HIDDEN_IS_KNOWN: &str = "hidden files are known";

@@ -1,0 +1,406 @@
+// The page in a real browser, against a daemon that is faked. `npm test`; CHROMIUM names the browser, SHOTS the folder for pictures.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { diffLines } from "../parts/diff.js";
+import { startMock } from "./mock.js";
+import { VIEWS, launch, login } from "./shots.mjs";
+import { BIDI, HOSTILE } from "./world.js";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const WEB = join(HERE, "..");
+const SHOTS = process.env.SHOTS ?? "/tmp/swarm-page-shots";
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const LIMIT_LEN = 150_000;
+
+let mock;
+let browser;
+
+before(async () => {
+  mkdirSync(SHOTS, { recursive: true });
+  mock = await startMock();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser.close();
+  mock.close();
+});
+
+/** A page that remembers what went wrong in it. */
+async function open(options = {}) {
+  const context = await browser.newContext({ viewport: { width: options.width ?? 1440, height: options.height ?? 900 }, colorScheme: options.scheme ?? "light", locale: options.locale ?? "en-GB" });
+  const page = await context.newPage();
+  const wrong = [];
+  page.on("pageerror", (error) => wrong.push(error.message));
+  page.on("console", (message) => message.type() === "error" && !/Failed to load resource/.test(message.text()) && wrong.push(message.text()));
+  page.on("dialog", (dialog) => {
+    wrong.push(`a script of a stranger ran: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`)));
+  return { page, wrong, close: () => context.close() };
+}
+
+async function go(page, hash) {
+  await page.evaluate((to) => { location.hash = to; }, hash);
+  await page.waitForTimeout(350);
+}
+
+async function axe(page) {
+  await page.evaluate((source) => { if (!window.axe) { const run = new Function(source); run(); } }, AXE).catch(() => {});
+  return page.evaluate(async () => {
+    const found = await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
+    return found.violations.map((each) => `${each.id}: ${each.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
+  });
+}
+
+const control = (what) => fetch(`${mock.address}/mock/${what}`, { method: "POST" });
+
+test("types hold", () => {
+  execFileSync(join(HERE, "node_modules/.bin/tsc"), ["-p", HERE], { stdio: "pipe" });
+});
+
+test("all that is served stays small", () => {
+  const files = readdirSync(WEB, { recursive: true, withFileTypes: true }).filter((each) => each.isFile() && !each.parentPath.includes("/tests"));
+  const sum = files.reduce((total, each) => total + gzipSync(readFileSync(join(each.parentPath, each.name)), { level: 9 }).length, 0);
+  assert.ok(sum <= LIMIT_LEN, `${sum} bytes`);
+});
+
+test("both languages have the same keys, plurals and places for values", () => {
+  const [en, de] = ["en", "de"].map((each) => JSON.parse(readFileSync(join(WEB, `i18n/${each}.json`), "utf8")));
+  assert.deepEqual(Object.keys(en).sort(), Object.keys(de).sort());
+  const holes = (text) => [...new Set(JSON.stringify(text).match(/\{\w+\}/g) ?? [])].sort();
+  for (const key of Object.keys(en)) assert.deepEqual(holes(en[key]), holes(de[key]), key);
+});
+
+test("every text that the page asks for is there", () => {
+  const en = JSON.parse(readFileSync(join(WEB, "i18n/en.json"), "utf8"));
+  for (const folder of [".", "parts", "views"]) {
+    for (const file of readdirSync(join(WEB, folder)).filter((each) => each.endsWith(".js"))) {
+      const source = readFileSync(join(WEB, folder, file), "utf8");
+      for (const [, key] of source.matchAll(/\b(?:tx?|say)\(\s*"([\w.-]+)"/g)) assert.ok(key in en, `${file}: ${key}`);
+      assert.doesNotMatch(source, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function/, file);
+    }
+  }
+});
+
+test("a diff of random texts gives both back", () => {
+  let seed = 1;
+  const random = (n) => (seed = (seed * 16807) % 2147483647) % n;
+  for (let round = 0; round < 2000; round += 1) {
+    const make = () => Array.from({ length: 1 + random(12) }, () => "abc"[random(3)]);
+    const [a, b] = [make(), make()];
+    const [left, right] = [[], []];
+    for (const row of diffLines(a.join("\n"), b.join("\n")).rows) {
+      if (row.kind === "skipped") {
+        left.push(...a.slice(row.leftAt - 1, row.leftAt - 1 + row.count));
+        right.push(...b.slice(row.rightAt - 1, row.rightAt - 1 + row.count));
+        continue;
+      }
+      if (row.left !== null) left.push(row.left);
+      if (row.right !== null) right.push(row.right);
+      if (row.kind === "same") assert.equal(row.left, row.right);
+    }
+    assert.deepEqual([left, right], [a, b]);
+  }
+});
+
+for (const [size, width, height] of [["small", 320, 640], ["phone", 360, 780], ["desk", 1440, 900], ["wide", 3840, 2160]]) {
+  for (const [scheme, locale] of [["light", "en-GB"], ["dark", "de-DE"]]) {
+    test(`every view is accessible and fits: ${size}, ${scheme}, ${locale}`, async () => {
+      const { page, wrong, close } = await open({ width, height, scheme, locale });
+      const found = [];
+      const look = async (name) => {
+        found.push(...(await axe(page)).map((each) => `${name}: ${each}`));
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (over > 0) found.push(`${name} is ${over} px too wide`);
+        await page.screenshot({ path: `${SHOTS}/${name}-${size}-${scheme}.png` });
+      };
+      await page.goto(mock.address);
+      await page.waitForSelector("form");
+      await look("login");
+      await login(page, mock.address);
+      for (const [name, hash] of VIEWS) {
+        await go(page, hash);
+        await page.waitForTimeout(250);
+        await look(name);
+      }
+      await close();
+      assert.deepEqual([...found, ...wrong], []);
+    });
+  }
+}
+
+test("dialogs are accessible, say what happens and whether it can be undone", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address);
+  const found = [];
+  const cases = [
+    ["#/", "Add library", "add"], ["#/", "Subscribe", "subscribe"], ["#/", "I meant it", "held"], ["#/peers", "Add peer", "add-peer"], ["#/approvals", "Approve", "approve"], ["#/approvals", "Refuse", "refuse"],
+    ["#/changes", "Undo an author…", "undo"], ["#/users", "Add user", "add-user"], ["#/users", "Remove bob", "remove-user"], ["#/conflicts", "Keep both", "resolve-all"],
+  ];
+  for (const [hash, button, name] of cases) {
+    await go(page, hash);
+    await page.getByRole("button", { name: button, exact: true }).first().click();
+    await page.waitForSelector("dialog[open]");
+    await page.waitForTimeout(250);
+    found.push(...(await axe(page)).map((each) => `${name}: ${each}`));
+    await page.screenshot({ path: `${SHOTS}/dialog-${name}.png` });
+    if (["held", "approve", "remove-user", "resolve-all"].includes(name)) assert.ok(await page.locator("dialog .undo-note").innerText(), name);
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("dialog", { state: "detached" });
+    assert.equal(await page.evaluate(() => document.activeElement?.tagName), "BUTTON", `${name}: the focus is back`);
+  }
+  await close();
+  assert.deepEqual([...found, ...wrong], []);
+});
+
+test("names of strangers stand as text, and what is invisible in them is shown", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address);
+  for (const [, hash] of VIEWS) {
+    await go(page, hash);
+    assert.equal(await page.locator("img[src='x'], bdi b").count(), 0, hash);
+  }
+  await go(page, "#/files/scans");
+  await page.getByText(HOSTILE, { exact: true }).first().waitFor();
+  assert.equal(await page.getByText(HOSTILE, { exact: true }).count(), 1);
+  assert.equal(await page.locator(".row", { hasText: "gpj.exe" }).locator(".code-point").first().innerText(), "U+202E");
+  assert.ok(!(await page.locator("body").innerText()).includes("\u202E"), "no mark of direction is in the text of the page");
+  await page.getByText(HOSTILE, { exact: true }).click();
+  await page.waitForTimeout(400);
+  await go(page, `#/files/scans?open=${encodeURIComponent(BIDI)}`);
+  await page.locator(".details h2 .code-point").waitFor();
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("a folder of 100 000 files scrolls to its end with few rows in the document", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/files/frames");
+  await page.waitForSelector(".row .file-name");
+  const slow = await page.evaluate(async () => {
+    const list = document.querySelector("swarm-list");
+    const gaps = [];
+    let last = performance.now();
+    for (let step = 0; step < 120; step += 1) {
+      list.scrollTop += 3000;
+      await new Promise(requestAnimationFrame);
+      gaps.push(performance.now() - last);
+      last = performance.now();
+    }
+    return gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)];
+  });
+  assert.ok(slow < 100, `half of the frames take at most 100 ms, not ${slow.toFixed(0)}`);
+  await page.locator("swarm-list").focus();
+  await page.keyboard.press("End");
+  await page.getByText("frame-099999.exr").waitFor({ timeout: 20_000 });
+  assert.ok((await page.locator(".row").count()) < 120);
+  await page.screenshot({ path: `${SHOTS}/frames-end.png` });
+  await page.getByRole("button", { name: "Size" }).click();
+  await page.keyboard.press("Home");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("a lost connection is told with its age, and caught up without a reload", async () => {
+  const { page, close } = await open();
+  await login(page, mock.address);
+  await page.evaluate(() => { window.stayed = true; });
+  await control("offline");
+  await page.waitForSelector(".banner");
+  await page.waitForTimeout(2500);
+  const text = await page.locator(".banner").innerText();
+  assert.match(text, /What you see is \d+ seconds? old/);
+  assert.match(text, /Next try in \d+ second|Trying now/);
+  assert.deepEqual(await axe(page), []);
+  await page.screenshot({ path: `${SHOTS}/banner.png` });
+  await control("online");
+  await page.getByRole("button", { name: "Try now" }).click();
+  await page.waitForSelector(".banner", { state: "detached" });
+  assert.ok(await page.evaluate(() => window.stayed));
+  await close();
+});
+
+test("a session that ended asks for the login and comes back to the same view", async () => {
+  const { page, close } = await open();
+  await login(page, mock.address, "#/files/scans/Interviews");
+  await page.getByText("clip-001.mp4").waitFor();
+  await control("end-sessions");
+  await control("offline");
+  await control("online");
+  await page.waitForSelector("input[name=password]", { timeout: 10_000 });
+  await page.fill("input[name=username]", "anna");
+  await page.fill("input[name=password]", "wrong");
+  await page.keyboard.press("Enter");
+  await page.getByText("user name or password is wrong").waitFor();
+  await page.fill("input[name=password]", "anna");
+  await page.keyboard.press("Enter");
+  await page.getByText("clip-001.mp4").waitFor();
+  assert.equal(await page.evaluate(() => location.hash), "#/files/scans/Interviews");
+  await close();
+});
+
+test("the first administrator is made by the link, whose token leaves the address bar", async () => {
+  const { page, wrong, close } = await open();
+  await control("setup");
+  await page.goto(mock.address);
+  await page.getByText("This daemon has no users yet").waitFor();
+  await page.screenshot({ path: `${SHOTS}/setup-needed.png` });
+  await page.goto(`${mock.address}/#setup=secret-token`);
+  await page.reload();
+  await page.goto("about:blank");
+  await page.goto(`${mock.address}/#setup=secret-token`);
+  await page.getByRole("heading", { name: "Welcome" }).waitFor();
+  assert.ok(!page.url().includes("secret-token"));
+  assert.deepEqual(await axe(page), []);
+  await page.screenshot({ path: `${SHOTS}/setup.png` });
+  await page.fill("input[name=username]", "anna");
+  await page.fill("input[name=password]", "a long password");
+  await page.fill("input[name=again]", "another password");
+  await page.getByRole("button", { name: /Make administrator/ }).click();
+  await page.getByText("The two passwords differ").waitFor();
+  await page.fill("input[name=again]", "a long password");
+  await page.getByRole("button", { name: /Make administrator/ }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("the keyboard alone reaches a file, its details and back", async () => {
+  const { page, close } = await open();
+  await login(page, mock.address);
+  await page.reload();
+  await page.waitForSelector(".library-card");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement?.className), "skip");
+  await page.getByRole("link", { name: "Files" }).focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".row .file-name");
+  for (let tabs = 0; tabs < 20 && !(await page.evaluate(() => document.activeElement?.tagName === "SWARM-LIST")); tabs += 1) await page.keyboard.press("Tab");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowDown");
+  await page.screenshot({ path: `${SHOTS}/keyboard.png` });
+  await page.keyboard.press("Enter");
+  await page.getByText("clip-001.mp4").waitFor();
+  assert.match(await page.evaluate(() => location.hash), /Interviews$/);
+  await page.locator("swarm-list").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".details h2");
+  await page.getByRole("button", { name: "Close" }).focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement?.tagName), "SWARM-LIST");
+  await close();
+});
+
+test("who may only look is told why the rest is not for them", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/", "viewer");
+  for (const [name, hash] of VIEWS) {
+    await go(page, hash);
+    if (["files", "peers"].includes(name)) {
+      const button = page.getByRole("button", { name: name === "files" ? "Upload" : "Add peer" });
+      assert.ok(await button.isDisabled());
+      assert.match(await button.getAttribute("title"), /role|administrators/);
+    }
+    if (["peers", "conflicts", "approvals", "users", "settings"].includes(name)) assert.ok(await page.locator(".lacking").first().isVisible(), name);
+    await page.screenshot({ path: `${SHOTS}/viewer-${name}.png` });
+  }
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("files are uploaded by the button and by drop, and nothing is replaced unasked", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/files/scans");
+  await page.waitForSelector(".row .file-name");
+  const choosing = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Upload" }).click();
+  await (await choosing).setFiles([{ name: "new-plan.txt", mimeType: "text/plain", buffer: Buffer.from("plan") }, { name: "notes.md", mimeType: "text/plain", buffer: Buffer.from("other notes") }]);
+  await page.getByText("There is a file of that name.").waitFor();
+  await page.locator(".row", { hasText: "new-plan.txt" }).waitFor();
+  await page.screenshot({ path: `${SHOTS}/upload.png` });
+  assert.deepEqual(await axe(page), []);
+  await page.getByRole("button", { name: "Replace" }).click();
+  await page.getByText("2 files uploaded").waitFor();
+  await page.evaluate(() => {
+    const data = new DataTransfer();
+    data.items.add(new File(["dropped"], "dropped.txt"));
+    const target = document.querySelector(".files");
+    target.dispatchEvent(new DragEvent("dragenter", { dataTransfer: data, bubbles: true, cancelable: true }));
+    target.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+  });
+  await page.locator(".row", { hasText: "dropped.txt" }).waitFor();
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("conflicts, votes, trust, versions and undo are done as the dialogs say", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/conflicts");
+  await page.getByText("Shooting schedule").first().waitFor();
+  await page.locator(".choice", { hasText: "Keep both" }).first().click();
+  await page.getByText("Keep both: schedule.txt").waitFor();
+  await go(page, "#/approvals");
+  await page.getByRole("button", { name: "Refuse" }).first().click();
+  await page.fill("input[name=why]", "we need them");
+  await page.locator("dialog").getByRole("button", { name: "Refuse" }).click();
+  await page.getByText("The others see your reason").waitFor();
+  await go(page, "#/peers");
+  await page.locator(".peer-card", { hasText: "bob" }).locator(".toggle").click();
+  await page.getByRole("button", { name: "End trust" }).click();
+  await page.getByText("bob is no longer trusted").waitFor();
+  await go(page, "#/files/scans?open=notes.md");
+  await page.getByRole("button", { name: "Restore" }).first().click();
+  await page.locator("dialog").getByRole("button", { name: "Restore" }).click();
+  await page.getByText("Restored, for all peers.").waitFor();
+  await go(page, "#/changes");
+  await page.getByRole("button", { name: "Undo an author…" }).click();
+  await page.getByRole("button", { name: "Show what would happen" }).click();
+  await page.locator("dialog").getByText("old/plan.txt").waitFor();
+  await page.screenshot({ path: `${SHOTS}/rehearsal.png` });
+  await page.getByRole("button", { name: "Undo 4 changes" }).click();
+  await page.getByText("Undone. All peers are told.").waitFor();
+  await go(page, "#/settings");
+  await page.fill("input[name=port]", "8100");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Restart the daemon to let this act: port.").waitFor();
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("a daemon without libraries says the next step", async () => {
+  await control("empty");
+  const { page, wrong, close } = await open();
+  await login(page, mock.address);
+  await page.getByText("No libraries yet").waitFor();
+  for (const [name, hash] of VIEWS.filter(([each]) => !["file", "picture", "frames"].includes(each))) {
+    await go(page, name === "files" ? "#/files" : hash);
+    assert.deepEqual(await axe(page), [], name);
+    await page.screenshot({ path: `${SHOTS}/empty-${name}.png` });
+  }
+  await control("full");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("a reload shows the libraries soon", async () => {
+  const { page, close } = await open();
+  await login(page, mock.address);
+  const times = [];
+  for (let round = 0; round < 3; round += 1) {
+    await page.reload();
+    await page.waitForSelector(".library-card");
+    times.push(await page.evaluate(() => performance.now()));
+  }
+  console.log(`first view after ${times.map(Math.round).join(", ")} ms`);
+  assert.ok(Math.min(...times) < 1000);
+  await close();
+});

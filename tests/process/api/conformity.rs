@@ -74,7 +74,7 @@ impl Document {
             return Some(format!("{at}: {value} is not {}", schema["type"]));
         }
         if let (Some(items), Some(list)) = (schema.get("items"), value.as_array()) {
-            let faults = list.iter().enumerate();
+            let mut faults = list.iter().enumerate();
             return faults.find_map(|(index, item)| self.unlike(items, item, &format!("{at}[{index}]")));
         }
         value.as_object().and_then(|_| self.unlike_object(schema, value, at))

@@ -205,6 +205,31 @@ fn an_edit_of_users_json_ends_the_sessions_and_tokens_of_whom_it_is_about() {
     site.ask(&login("edith", &password_of("edith"))).expect(401);
 }
 
+#[test]
+fn a_password_is_changed_by_whom_it_is_and_ends_what_the_old_one_proved() {
+    let site = Site::new();
+    let (browser, other) = (site.login("vera"), site.login("vera"));
+    let token = tokens(&site, "vera");
+    site.is_secret("the next secret");
+    let change = |old: &str, new: &str| {
+        browser.asks(Ask::post("/api/v1/me/password", &json!({"old": old, "new": new})))
+    };
+    let old = password_of("vera");
+    site.ask(&change("wrong", "the next secret")).expect(403);
+    site.ask(&change(&old, "short")).expect(400);
+    site.ask(&change(&old, "the next secret")).expect(204);
+    for session in [&browser.session, &other.session] {
+        site.ask(&me().cookie(session)).expect(401);
+    }
+    site.ask(&me().bearer(&token.access)).expect(401);
+    site.ask(&refresh(&token.refresh)).expect(401);
+    site.ask(&login("vera", &old)).expect(401);
+    site.ask_as("vera", me()).expect(401);
+    let told = site.ask(&login("vera", "the next secret")).expect(200);
+    site.is_secret(&told.session());
+    assert!(site.team.read("a/.swarm/audit.log").contains("password change"));
+}
+
 struct Tokens {
     access: String,
     refresh: String,

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use swarm_daemon_files::Role;
 use utoipa::ToSchema;
 
+use super::peers::Password;
 use super::{From, blocking, ip};
 use crate::app::App;
 use crate::auth::{COOKIE, Caller, Pair, Permission, Via, cookie_of};
@@ -115,6 +116,44 @@ pub(crate) async fn me(caller: Caller) -> Json<Me> {
     Json(Me { user: caller.user, role: caller.roles.node.map(Role::as_str), libraries, csrf, can })
 }
 
+/// Another password.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct PasswordChange {
+    /// The present one.
+    #[schema(value_type = String)]
+    old: Password,
+    /// At least 8 characters.
+    #[schema(value_type = String)]
+    new: Password,
+}
+
+/// Change my password
+///
+/// All of the user's sessions and tokens end, this one too.
+#[utoipa::path(post, path = "/api/v1/me/password", tag = "session", request_body = PasswordChange, responses((status = 204, description = "The new one holds: log in again"), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn change_password(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    from: From,
+    Given(change): Given<PasswordChange>,
+) -> Answer<StatusCode> {
+    let PasswordChange { old, new } = change;
+    check_new(&caller.user, &new.0)?;
+    let proven = app.proven(&caller.user, &old.0, ip(&from)).await;
+    // 401 would say that the session has ended.
+    let wrong = |problem: Problem| match problem.status() {
+        StatusCode::UNAUTHORIZED => {
+            Problem::new(StatusCode::FORBIDDEN, "the present password is another one")
+        }
+        _ => problem,
+    };
+    proven.map_err(wrong)?;
+    let (name, hash) = (caller.user.clone(), hashed(caller.user.clone(), new.0).await?);
+    app.edit_files(move |folder| folder.set_user_hash(&name, &hash)).await?;
+    app.audit.note(&caller.user, ip(&from), "password change", "");
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Whether the first admin is missing.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SetupState {
@@ -164,13 +203,21 @@ pub(crate) async fn setup(
 
 /// The hash of a password for a new user.
 pub(super) async fn hashed(username: String, password: String) -> Answer<String> {
+    check_new(&username, &password)?;
+    blocking(move || swarm_daemon::hash_password(&password)).await?.ok_or_else(no_chance)
+}
+
+fn check_new(username: &str, password: &str) -> Answer<()> {
     if username.is_empty() || username.len() > NAME_LEN_MAX {
         return Err(Problem::bad("a user needs a name"));
     }
     if password.chars().count() < PASSWORD_LEN_MIN || password.len() > PASSWORD_LEN_MAX {
         return Err(Problem::bad(format!("a password has {PASSWORD_LEN_MIN} characters or more")));
     }
-    blocking(move || swarm_daemon::hash_password(&password)).await?.ok_or_else(no_chance)
+    if password == username {
+        return Err(Problem::bad("a password is not the name of its user"));
+    }
+    Ok(())
 }
 
 /// Tokens for a program.

@@ -27,6 +27,7 @@ pub struct VerifyView {
     /// Files that were changed or removed since they were looked at, or meanwhile: they are not compared.
     pub changed: u64,
     /// Files that cannot be read, and why.
+    #[schema(value_type = Vec<Vec<String>>)]
     pub unreadable: Vec<(String, String)>,
     /// The daemon stopped before all were read.
     pub is_cut_off: bool,

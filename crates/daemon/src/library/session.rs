@@ -34,7 +34,7 @@ use super::target_lock::TargetLock;
 use super::verifying::{Rotten, verify_one};
 use super::view_side::{Signer, ViewSide, votes_of};
 use super::whiteouts::StoredWhiteouts;
-use super::worker::FetchedFolder;
+use super::worker::handle::FetchedFolder;
 use crate::clock;
 
 /// A library that this process works on.

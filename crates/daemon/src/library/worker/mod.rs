@@ -25,7 +25,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::carrying::Carrying;
 use super::error::LibraryError;
-use super::session::{PassReport, Session};
+use super::session::Session;
+use super::session::pass::PassReport;
 use super::watching::Watchers;
 use crate::clock;
 use due::{Due, Places};

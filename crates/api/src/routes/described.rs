@@ -92,7 +92,7 @@ mod tests {
                 let expected =
                     if path.starts_with("/sync/") { "application/json" } else { "application/problem+json" };
                 assert_eq!(kinds, [expected], "{method} {path}");
-                assert!(ids.insert(operation["operationId"].clone()), "{method} {path}");
+                assert!(ids.insert(operation["operationId"].as_str()), "{method} {path}");
                 let parameters = operation["parameters"].as_array().into_iter().flatten();
                 for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
                     let name = parameter["name"].as_str().expect("a name");

@@ -65,7 +65,7 @@ struct Member {
 
 impl Member {
     fn start(dir: &Path, name: &'static str, number: usize) -> Result<Self, Failure> {
-        let files = dir.join("files");
+        let files = dir.join(LIBRARY);
         std::fs::create_dir_all(&files).map_err(|error| disk(&files, &error))?;
         let config = dir.join("config.json");
         let text = "{\"port\": 0, \"listen\": \"127.0.0.1\", \"lan\": false}\n";

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::peers::Password;
 use super::{From, blocking, ip};
 use crate::app::App;
-use crate::auth::{COOKIE, Caller, Pair, Permission, Via, cookie_of};
+use crate::auth::{Caller, Pair, Permission, Via, cookie_of};
 use crate::clock;
 use crate::extract::Given;
 use crate::limits::{NAME_LEN_MAX, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, SESSION_AGE_MAX};
@@ -51,7 +51,7 @@ pub(crate) async fn login(
 ) -> Answer<Response> {
     let user = app.proven(&login.username, &login.password, ip(&from)).await?;
     // Whoever had a session before has another one now.
-    if let Some(id) = cookie_of(&headers) {
+    if let Some(id) = cookie_of(&headers, &app.cookie) {
         app.sessions().end(id);
     }
     app.audit.note(&login.username, ip(&from), "login", "");
@@ -63,7 +63,8 @@ fn begin(app: &App, user: String, proof: &str, is_tls: IsTls) -> Answer<Response
     let begun = begun.ok_or_else(no_chance)?;
     let secure = if is_tls.0 { "; Secure" } else { "" };
     let age = SESSION_AGE_MAX.as_secs();
-    let cookie = format!("{COOKIE}={}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}", begun.id);
+    let name = &app.cookie;
+    let cookie = format!("{name}={}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}", begun.id);
     let cookie = HeaderValue::from_str(&cookie).map_err(|_| Problem::odd())?;
     let mut response = Json(Begun { user, csrf: begun.csrf }).into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -75,10 +76,10 @@ fn begin(app: &App, user: String, proof: &str, is_tls: IsTls) -> Answer<Response
 /// Ends the session of the cookie, and takes the cookie back. Does nothing without one.
 #[utoipa::path(get, path = "/logout", tag = "session", responses((status = 204, description = "There is no session any more"), (status = "default", description = "A problem", body = Problem)))]
 pub(crate) async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    if let Some(id) = cookie_of(&headers) {
+    if let Some(id) = cookie_of(&headers, &app.cookie) {
         app.sessions().end(id);
     }
-    let gone = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    let gone = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", app.cookie);
     let mut response = StatusCode::NO_CONTENT.into_response();
     if let Ok(gone) = HeaderValue::from_str(&gone) {
         response.headers_mut().insert(header::SET_COOKIE, gone);

@@ -36,7 +36,8 @@ export function number(value) {
 export function percent(text) {
   if (text === "") return "";
   const value = Math.floor(Number(text) * 10) / 10;
-  return `${value.toLocaleString(locale, { maximumFractionDigits: 1 })}\u00a0%`;
+  // A number that grows does not jump between "74" and "74.1".
+  return `${value.toLocaleString(locale, { minimumFractionDigits: value > 0 && value < 100 ? 1 : 0, maximumFractionDigits: 1 })}\u00a0%`;
 }
 
 /** @param {number} seconds @returns {string} */

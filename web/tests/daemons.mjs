@@ -40,7 +40,7 @@ try {
   await click(b.getByRole("button", { name: "Subscribe" }).first());
   await b.fill("input[name=dir]", join(folder, "copy"));
   await b.screenshot({ path: `${SHOTS}/real-subscribe.png` });
-  await click(b.locator("dialog").getByRole("button", { name: "Follow" }));
+  await click(b.locator("dialog").getByRole("button", { name: "Subscribe" }));
   await b.locator(".library-card").waitFor({ timeout: 30_000 });
   writeFileSync(join(folder, "scans", "notes.txt"), "the first scan\n");
   for (let tries = 0; tries < 300 && !existsSync(join(folder, "copy", "notes.txt")); tries += 1) await b.waitForTimeout(100);

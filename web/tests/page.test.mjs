@@ -144,7 +144,7 @@ test("dialogs are accessible, say what happens and whether it can be undone", as
   const found = [];
   const cases = [
     ["#/", "Add library", "add"], ["#/", "Subscribe", "subscribe"], ["#/", "I meant it", "held"], ["#/peers", "Add peer", "add-peer"], ["#/approvals", "Approve", "approve"], ["#/approvals", "Refuse", "refuse"],
-    ["#/changes", "Undo an author…", "undo"], ["#/users", "Add user", "add-user"], ["#/users", "Remove bob", "remove-user"], ["#/conflicts", "Keep both", "resolve-all"],
+    ["#/changes", "Undo a machine’s changes…", "undo"], ["#/users", "Add user", "add-user"], ["#/users", "Remove bob", "remove-user"], ["#/conflicts", "Keep both", "resolve-all"],
   ];
   for (const [hash, button, name] of cases) {
     await go(page, hash);
@@ -348,6 +348,13 @@ test("conflicts, votes, trust, versions and undo are done as the dialogs say", a
   await page.getByText("Shooting schedule").first().waitFor();
   await page.locator(".choice", { hasText: "Keep both" }).first().click();
   await page.getByText("Keep both: schedule.txt").waitFor();
+  await page.getByRole("button", { name: "Keep this version" }).click();
+  await page.locator("dialog").getByText("All machines take the version of datacentre (8.41 MB).").waitFor();
+  await page.locator("dialog").getByRole("button", { name: "Keep this version" }).click();
+  await page.getByRole("button", { name: "Keep it deleted" }).click();
+  await page.locator("dialog").getByText("bob deleted it: it is deleted on all machines.").waitFor();
+  await page.locator("dialog").getByRole("button", { name: "Keep it deleted" }).click();
+  await page.getByText("Between other machines").waitFor({ state: "detached" });
   await go(page, "#/approvals");
   await page.getByRole("button", { name: "Refuse" }).first().click();
   await page.fill("input[name=why]", "we need them");
@@ -362,7 +369,7 @@ test("conflicts, votes, trust, versions and undo are done as the dialogs say", a
   await page.locator("dialog").getByRole("button", { name: "Restore" }).click();
   await page.getByText("Restored, for all peers.").waitFor();
   await go(page, "#/changes");
-  await page.getByRole("button", { name: "Undo an author…" }).click();
+  await page.getByRole("button", { name: "Undo a machine’s changes…" }).click();
   await page.getByRole("button", { name: "Show what would happen" }).click();
   await page.locator("dialog").getByText("old/plan.txt").waitFor();
   await page.screenshot({ path: `${SHOTS}/rehearsal.png` });

@@ -27,6 +27,8 @@ const BELOW = ["2025", "2026", "Interviews", "Raw material", "Release candidates
   Array.from({ length: 12 + at * 7 }, (_, index) => file(`${place}/clip-${String(index + 1).padStart(3, "0")}.${["mp4", "jpg", "wav", "txt"][index % 4]}`, 10_000 * (index + 3) ** 3, 10 + index, [SELF, BOB, CARLA][index % 3], { is_here: index % 9 !== 4 })));
 const MANY = Array.from({ length: 100_000 }, (_, index) => file(`frame-${String(index).padStart(6, "0")}.exr`, 8_000_000 + ((index * 7919) % 4_000_000), 20 + index / 9000, [SELF, DATA][index % 2], { is_here: index < 74_000 }));
 
+const CONTRACTS = [file("Lease Hamburg 2027.pdf", 214_220, 3, BOB), file("Music rights.pdf", 88_020, 1, CARLA), file("Release form, long name of a long contract with the harbour authority.docx", 41_400, 0.2, SELF)];
+
 const OLD_TEXT = ["# Shooting schedule", "", "Mon  harbour, first light", "Tue  interview Müller", "Wed  spare", "", "Crew: Anna, Bob, Carla", "", "Bring:", "- two cameras", "- batteries", "- release forms", "", "Contact: +49 30 1234", ""];
 const LOCAL_TEXT = OLD_TEXT.map((line) => line.replace("Wed  spare", "Wed  museum, from 09:00").replace("- batteries", "- batteries, charged"));
 const REMOTE_TEXT = [...OLD_TEXT.map((line) => line.replace("Wed  spare", "Wed  travel to Kiel").replace("Tue  interview Müller", "Tue  interview Müller (moved to 14:00)")), "Parking: behind pier 4", ""];
@@ -35,10 +37,11 @@ const REMOTE_TEXT = [...OLD_TEXT.map((line) => line.replace("Wed  spare", "Wed  
 export function makeWorld(options = {}) {
   const started = Date.now() - (3 * 3600 + 12 * 60) * 1000;
   let tick = 0;
-  const trees = { scans: [...SCANS, ...BELOW], frames: MANY, music: [] };
+  const trees = { scans: [...SCANS, ...BELOW], frames: MANY, music: [], contracts: CONTRACTS };
   const peers = options.empty ? [] : makePeers();
   let libraries = options.empty ? [] : makeLibraries();
   let conflicts = makeConflicts();
+  let elsewhere = makeElsewhere();
   const proposals = makeProposals();
   let users = [{ user: "anna", role: "admin", libraries: {} }, { user: "bob", role: "editor", libraries: {} }, { user: "guest", role: null, libraries: { scans: "viewer" } }];
   let proposed = options.empty ? [] : [{ name: "dora", role: "editor", by: BOB }];
@@ -142,8 +145,13 @@ export function makeWorld(options = {}) {
         { run: "2026-11-28T10-12", number: 3, path: query.get("path"), kind: "file", len: 4021, modified_ns: (Date.now() - 2 * DAY) * 1e6 },
         { run: "2026-11-21T08-40", number: 1, path: query.get("path"), kind: "file", len: 3120, modified_ns: (Date.now() - 9 * DAY) * 1e6 }] }];
     }
-    if (what === "conflicts") return [200, { conflicts: id === "scans" ? conflicts : [] }];
+    if (what === "conflicts") return [200, { conflicts: id === "scans" ? conflicts : [], elsewhere: id === "frames" ? elsewhere : [] }];
     if (what === "texts") return [200, { local: LOCAL_TEXT.join("\n"), remote: REMOTE_TEXT.join("\n"), base: OLD_TEXT.join("\n") }];
+    if (what === "resolve" && id === "frames") {
+      elsewhere = elsewhere.filter((each) => each.path !== body.path);
+      library.conflicts_elsewhere = elsewhere.length;
+      return [200, { performed: 1 }];
+    }
     if (what === "resolve") {
       conflicts = body.path === null ? [] : conflicts.filter((each) => each.path !== body.path);
       library.conflicts = conflicts.length;
@@ -206,15 +214,25 @@ function fail(status, detail) {
 }
 
 function blank(name, guid) {
-  return { name, guid, state: "up to date", percent: "100.0", files: 0, files_here: 0, bytes: 0, bytes_here: 0, deletions_to_do: 0, conflicts: 0, proposals: 0, held_here: null, activity: "", mounts: [], commits: 0, eta_seconds: null, policy_differences: [], locks: [] };
+  return { name, guid, state: "up to date", percent: "100.0", files: 0, files_here: 0, bytes: 0, bytes_here: 0, deletions_to_do: 0, conflicts: 0, conflicts_elsewhere: 0, waiting: 0, proposals: 0, held_here: null, activity: "", mounts: [], commits: 0, eta_seconds: null, policy_differences: [], locks: [] };
 }
 
 function makeLibraries() {
   return [
     { ...blank("Scans", "scans"), state: "conflict", percent: "99.8", files: 1284, files_here: 1281, bytes: 412_880_220_100, bytes_here: 411_990_220_100, conflicts: 3, proposals: 2, activity: "waits for 3 decisions", commits: 41,
       mounts: [{ dir: "/home/anna/scans", libpath: "/scans", sync: false }, { dir: "/home/anna/team", libpath: "/", sync: true }], locks: [{ path: "notes.md", holder: BOB, seconds_left: 5400, why: "new dates" }] },
-    { ...blank("Film frames", "frames"), state: "syncing", percent: "74.0", files: 100_000, files_here: 74_020, bytes: 1_012_000_000_000, bytes_here: 749_000_000_000, activity: "fetching from bob and datacentre", commits: 12, eta_seconds: 5400, mounts: [{ dir: "/mnt/frames", libpath: "/", sync: true }] },
+    { ...blank("Film frames", "frames"), state: "syncing", percent: "74.0", files: 100_000, files_here: 74_020, bytes: 1_012_000_000_000, bytes_here: 749_000_000_000, activity: "fetching from bob and datacentre", commits: 12, conflicts_elsewhere: 2, eta_seconds: 5400, mounts: [{ dir: "/mnt/frames", libpath: "/", sync: true }] },
     { ...blank("Music", "music"), state: "held", percent: "100.0", files: 212, files_here: 212, bytes: 9_100_220_100, bytes_here: 9_100_220_100, held_here: 148, activity: "148 deletions on this disk are held back", commits: 7, mounts: [{ dir: "/media/usb/music", libpath: "/", sync: true }] },
+    { ...blank("Contracts", "contracts"), state: "waiting", files: 3, files_here: 3, bytes: 343_640, bytes_here: 343_640, waiting: 2, proposals: 1, activity: "2 changes of this machine wait for votes", commits: 5, mounts: [{ dir: "/home/anna/contracts", libpath: "/", sync: true }] },
+  ];
+}
+
+/** Disputes in which this machine has no version of its own. */
+function makeElsewhere() {
+  const version = (author, seq, len, wins, kind = "file") => ({ author, seq, kind, len, blake3: kind === "deleted" ? null : hex(len % 89), wins });
+  return [
+    { path: "shots/frame-000417-colour-corrected-second-attempt.exr", versions: [version(DATA, 12, 8_412_000, true), version(CARLA, 9, 8_398_120, false)] },
+    { path: "frame-test.exr", versions: [version(BOB, 7, 0, true, "deleted"), version(CARLA, 11, 8_104_000, false), version(EVE, 3, 120, false)] },
   ];
 }
 
@@ -222,7 +240,7 @@ function makePeers() {
   const share = (name, guid, percent, activity = "", extra = {}) => ({ name, guid, is_shared: true, is_level: percent === "100.0", percent, activity, deletions_to_do: 0, ...extra });
   return [
     { address: "192.168.1.31:8000", node: BOB, name: "bob", trust: "trusted", connected: true, trouble: null, user: null, told_by: [], received: 81_220_100_200, sent: 12_220_100_200,
-      libraries: [share("Scans", "scans", "100.0"), share("Film frames", "frames", "91.4", "sends to this machine"), share("Music", "music", "100.0")] },
+      libraries: [share("Scans", "scans", "100.0"), share("Film frames", "frames", "91.4", "sends to this machine"), share("Music", "music", "100.0"), share("Contracts", "contracts", "100.0")] },
     { address: "carla.example.org:8000", node: CARLA, name: "carla-studio", trust: "trusted", connected: false, trouble: "no answer since 09:12: carla.example.org refused the connection", user: null, told_by: ["bob"], received: 4_220_100_200, sent: 9_720_100_200,
       libraries: [share("Scans", "scans", "97.2"), share("Music", "music", "")] },
     { address: "10.8.0.4:8000", node: DATA, name: "datacentre", trust: "mirror", connected: true, trouble: null, user: null, told_by: [], received: 512_220_100_200, sent: 301_220_100, libraries: [share("Film frames", "frames", "100.0")] },
@@ -245,6 +263,7 @@ function makeProposals() {
   return [
     make(51, { changes: 214, deletions: 214, yes: [BOB, CARLA], paths: Array.from({ length: 30 }, (_, index) => `- Raw material/take-${String(index + 1).padStart(3, "0")}.mov`) }),
     make(52, { author: CARLA, yes: [CARLA], needed: 2, changes: 3, deletions: 1, paths: ["- Interviews/draft.txt", "+ Interviews/final.txt", `+ ${HOSTILE}`], no: [[EVE, "the draft is still used"]] }),
+    make(55, { guid: "contracts", library: "Contracts", author: SELF, yes: [SELF], needed: 2, changes: 2, deletions: 2, paths: ["- Lease Hamburg 2024.pdf", "- Lease Hamburg 2025.pdf"] }),
     make(53, { ended: "approved", yes: [BOB, SELF, CARLA], changes: 12, deletions: 12, paths: ["- old/a.txt", "- old/b.txt"], seen_at_ms: Date.now() - 3 * DAY }),
     make(54, { ended: "refused", no: [[SELF, "we still need the drafts"]], changes: 2, deletions: 2, paths: ["- drafts/1.txt", "- drafts/2.txt"], seen_at_ms: Date.now() - 6 * DAY }),
   ];
@@ -257,7 +276,7 @@ function vote(proposals, libraries, id, body) {
   if (body.verdict === "no") proposal.no.push([SELF, body.why ?? ""]);
   if (proposal.yes.length >= proposal.needed) proposal.ended = "approved";
   if (body.verdict === "withdraw") proposal.ended = "withdrawn";
-  libraries[0].proposals = proposals.filter((each) => each.ended === null).length;
+  for (const each of libraries) each.proposals = proposals.filter(({ guid, ended }) => guid === each.guid && ended === null).length;
   return [204, null];
 }
 

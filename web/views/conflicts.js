@@ -8,7 +8,7 @@ import { ago, bytes, dateTime, name, number, plainName, textOf } from "../parts/
 import { has, t, tx } from "../parts/i18n.js";
 import { iconOf, kindOf } from "../parts/kinds.js";
 import { empty, lacking, need, pageHead, segmented, skeleton, who } from "../parts/pieces.js";
-import { filesHash, state } from "../parts/state.js";
+import { filesHash, state, whoIs } from "../parts/state.js";
 
 const CHOICES = /** @type {const} */ (["keep-local", "keep-remote", "keep-both", "merge"]);
 const OPEN_AT_FIRST = 2;
@@ -166,18 +166,19 @@ class Conflicts {
         h("div.dispute-head", null,
           h("h3", null, icon(iconOf({ kind: "file", path: dispute.path }), `kind-${kindOf(dispute.path)}`), name(dispute.path)),
           h("span.hint", null, name(library.name))),
-        h("ul.line-list", null, dispute.versions.map((version) => h("li", { key: `${version.author}-${version.seq}` },
-          h("div.line-text", null, who(version.author), h("span.hint", null, version.kind === "deleted" ? t("conflicts.elsewhere.deleted") : bytes(version.len))),
-          version.wins && h("span.tag", null, t("conflicts.elsewhere.stands"))))),
-        h("div.actions", null,
-          h("button.button", { type: "button", onClick: () => this.letStand(library, dispute), ...need("conflicts.resolve", library.guid) }, t("conflicts.elsewhere.action")))));
+        h("ul.line-list.plain", null, dispute.versions.map((version) => h("li", { key: `${version.author}-${version.seq}` },
+          h("div.line-text", null, h("span", null, who(version.author), version.wins && h("span.tag", null, t("conflicts.elsewhere.stands"))),
+            h("span.hint", null, version.kind === "deleted" ? t("conflicts.elsewhere.deleted") : bytes(version.len))),
+          version.wins && h("button.button.small", { type: "button", onClick: () => this.letStand(library, dispute, version), ...need("conflicts.resolve", library.guid) },
+            t(version.kind === "deleted" ? "conflicts.elsewhere.gone.action" : "conflicts.elsewhere.action")))))));
   }
 
-  /** @param {Library} library @param {Dispute} dispute */
-  async letStand(library, dispute) {
+  /** @param {Library} library @param {Dispute} dispute @param {VersionLine} version the one that wins */
+  async letStand(library, dispute, version) {
+    const key = version.kind === "deleted" ? "conflicts.elsewhere.gone" : "conflicts.elsewhere";
     const done = await confirm({
-      title: t("conflicts.elsewhere.title", { path: plainName(dispute.path) }), text: t("conflicts.elsewhere.confirm"), undo: t("conflicts.elsewhere.undo"),
-      action: t("conflicts.elsewhere.action"), isDanger: true, work: () => post(inLibrary(library.guid, "resolve"), { path: dispute.path, choice: "keep-remote" }),
+      title: t(`${key}.title`, { path: plainName(dispute.path) }), text: t(`${key}.confirm`, { who: plainName(whoIs(version.author).label), size: bytes(version.len) }),
+      undo: t("conflicts.elsewhere.undo", { n: dispute.versions.length - 1 }), action: t(`${key}.action`), isDanger: true, work: () => post(inLibrary(library.guid, "resolve"), { path: dispute.path, choice: "keep-remote" }),
     });
     if (!done) return;
     this.elsewhere = this.elsewhere.filter((each) => each.dispute !== dispute);

@@ -73,7 +73,7 @@ function needsOf(library) {
     add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: conflicts, library: where() }), action: go("#/conflicts", t(can("conflicts.resolve", library.guid) ? "need.conflicts.action" : "need.look")) });
   }
   if (library.proposals > 0) {
-    add("proposals", { icon: "approvals", tone: "warn", text: tx("need.proposals", { n: library.proposals, library: where() }), action: go("#/approvals", t(can("approvals.vote", library.guid) ? "need.proposals.action" : "need.look")) });
+    add("proposals", { icon: "approvals", tone: "warn", text: tx("need.proposals", { n: library.proposals, library: where() }), action: go("#/approvals", t(can("approvals.vote", library.guid) && !library.waiting ? "need.proposals.action" : "need.look")) });
   }
   if (library.held_here) {
     add("held", {

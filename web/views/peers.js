@@ -115,7 +115,7 @@ function removePeer(peer) {
 function toldPeer(peer) {
   return h("li", { key: peer.node ?? peer.address },
     h("div.line-text", null, h("strong", null, name(peer.name || peer.address)),
-      h("span.hint", null, tx("peers.told.by", { who: peer.told_by.flatMap((each, index) => [index ? ", " : "", name(each)]) })), h("code.hint", null, name(peer.address))),
+      h("span.hint", null, tx("peers.told.by", { who: peer.told_by.flatMap((each, index) => [index ? ", " : "", name(each)]) })), peer.name && h("code.hint", null, name(peer.address))),
     h("button.button.small", { type: "button", onClick: () => addPeer(peer), ...need("peers.manage") }, t("peers.told.add")));
 }
 

@@ -113,7 +113,7 @@ function setting({ key, kind, example }, value, isAtRestart) {
   const common = { id, name: key, "aria-describedby": `${id}-hint` };
   const shown = kind === "lines" ? (value ?? []).join("\n") : value === null || value === undefined ? "" : String(value);
   const control = kind === "bool" ? h("label.toggle", null, h("input", { ...common, type: "checkbox", role: "switch", checked: defaultsTrue(key) ? value !== false : value === true }), h("span.track", { "aria-hidden": "true" }))
-    : kind === "lines" ? h("textarea.mono", { ...common, rows: "2", placeholder: example, value: shown })
+    : kind === "lines" ? h("textarea.mono", { ...common, rows: "3", placeholder: example, value: shown })
       : h("input", { ...common, type: kind, value: shown, placeholder: example, autocomplete: "off", spellcheck: "false" });
   return h("div.setting", { key },
     h("div.setting-text", null, h("label", { for: id }, t(`setting.${key}`)), h("p.hint", { id: `${id}-hint` }, t(`setting.${key}.text`)),

@@ -57,8 +57,9 @@ class Users {
       h("ul.card.line-list", null, state.proposedUsers.map((each) => h("li", { key: each.name },
         avatar(each.name),
         h("div.line-text", null, h("strong", null, name(each.name)), h("span.hint", null, tx("users.proposed.by", { role: t(`role.${each.role}`), who: name(whoIs(each.by).label) }))),
-        h("button.button.small", { type: "button", onClick: () => this.reject(each) }, t("users.reject")),
-        h("button.button.small.primary", { type: "button", onClick: () => this.accept(each) }, t("users.accept"))))));
+        h("div.actions", null,
+          h("button.button.small", { type: "button", onClick: () => this.reject(each) }, t("users.reject")),
+          h("button.button.small.primary", { type: "button", onClick: () => this.accept(each) }, t("users.accept")))))));
   }
 
   /** @param {User[]} users */
@@ -76,12 +77,14 @@ class Users {
   }
 
   async add() {
+    /** @type {string} */
+    let role = "viewer";
     const done = await askForm({
       title: t("users.add"), action: t("users.add"),
-      fields: () => [
+      fields: (redraw) => [
         field({ label: t("login.user"), name: "user", required: true, focus: true }),
         field({ label: t("login.password"), name: "password", type: "password", autocomplete: "new-password", required: true, minlength: "8", hint: t("setup.password.hint") }),
-        choice({ label: t("users.role"), name: "role", value: "viewer", choices: ROLES.map((role) => [role, `${t(`role.${role}`)}: ${t(`role.${role}.text`)}`]) }),
+        roleChoice(role, ROLES, (now) => { role = now; redraw(); }),
         perLibrary({}),
       ],
       submit: (fields) => post("users", { user: fields.user, password: fields.password, role: fields.role, libraries: librariesOf(fields) }),
@@ -91,13 +94,12 @@ class Users {
 
   /** @param {User} user */
   async change(user) {
+    /** @type {string} */
+    let role = user.role ?? "";
     const done = await askForm({
       title: t("users.change.title", { user: plainName(user.user) }), action: t("action.save"),
-      fields: () => [
-        choice({
-          label: t("users.role"), name: "role", value: user.role ?? "",
-          choices: [["", t("users.no_role")], .../** @type {[string, string][]} */ (ROLES.map((role) => [role, `${t(`role.${role}`)}: ${t(`role.${role}.text`)}`]))],
-        }),
+      fields: (redraw) => [
+        roleChoice(role, ["", ...ROLES], (now) => { role = now; redraw(); }),
         perLibrary(user.libraries),
       ],
       submit: (fields) => patch(`users/${encodeURIComponent(user.user)}`, { role: fields.role, libraries: librariesOf(fields) }),
@@ -144,6 +146,11 @@ class Users {
 /** @param {string} user */
 function avatar(user) {
   return h("span.avatar", { "aria-hidden": "true" }, [...plainName(user)][0]?.toUpperCase());
+}
+
+/** What the chosen role may do stands below it: in the list it would be cut. @param {string} role @param {readonly string[]} roles @param {(role: string) => void} onChange */
+function roleChoice(role, roles, onChange) {
+  return choice({ label: t("users.role"), name: "role", value: role, hint: t(role ? `role.${role}.text` : "users.no_role.text"), choices: roles.map((each) => [each, t(each ? `role.${each}` : "users.no_role")]), onChange });
 }
 
 /** Fields for other roles in single libraries. @param {Record<string, Role>} now by GUID or name */

@@ -18,6 +18,7 @@ use crate::auth::{First, Gate, LibraryName, Passwords, Permission, Roles, Sessio
 use crate::clock;
 use crate::events::Events;
 use crate::limits::{STATUS_AGE, ZIPS_MAX};
+use crate::links::Links;
 use crate::problem::{Answer, Problem};
 
 /// What all requests share.
@@ -31,6 +32,7 @@ pub(crate) struct App {
     pub(crate) first: First,
     pub(crate) audit: Audit,
     pub(crate) events: Events,
+    pub(crate) links: Links,
     pub(crate) open_files: Arc<OpenFiles>,
     /// Folders that are sent at once.
     pub(crate) zips: Arc<Semaphore>,
@@ -93,6 +95,7 @@ impl App {
             first: First::default(),
             audit,
             events: Events::default(),
+            links: Links::open(facts.state.join("links.json")),
             open_files: Arc::default(),
             zips: Arc::new(Semaphore::new(ZIPS_MAX)),
             status: tokio::sync::Mutex::default(),

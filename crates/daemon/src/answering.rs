@@ -117,6 +117,9 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
             Ok(Questions { of: desk.libraries.keys().map(question).collect(), is_one: false })
         }
         Request::Texts { library, path } => one(&library, Question::Texts { path: named(path)? }),
+        Request::ConflictSide { library, path, is_local, out } => {
+            one(&library, Question::ConflictSide { path: named(path)?, is_local, out })
+        }
         Request::Disputes { library } => one(&library, Question::Disputes),
         Request::Decide { library, path, choice, file, all } => {
             let bytes = file.map(|file| read(&file)).transpose()?;

@@ -45,7 +45,7 @@ impl Document {
             let has_body = !told.body.is_empty();
             return has_body.then(|| format!("{method} {template} {} has no body", told.status));
         };
-        let is_file = template.starts_with("/file/") && is_success;
+        let is_file = ["/file/", "/link/"].iter().any(|top| template.starts_with(top)) && is_success;
         let content = contents.get(found).or_else(|| contents.values().next().filter(|_| is_file));
         let Some(content) = content else {
             return Some(format!("{method} {template} {} is not {found:?}", told.status));
@@ -163,9 +163,15 @@ fn the_checker_sees_what_is_not_described() {
         };
         assert!(is_right, "{method} {path} {body}: {fault:?}");
     };
-    check("GET", "/api/v1/setup", 200, r#"{"needed":true}"#, None);
-    check("GET", "/api/v1/setup", 200, r#"{"needed":1}"#, Some("is not \"boolean\""));
-    check("GET", "/api/v1/setup", 200, r#"{"needed":true,"more":1}"#, Some("`more` is not described"));
+    check("GET", "/api/v1/setup", 200, r#"{"needed":true,"user":null}"#, None);
+    check("GET", "/api/v1/setup", 200, r#"{"needed":1,"user":"anna"}"#, Some("is not \"boolean\""));
+    check(
+        "GET",
+        "/api/v1/setup",
+        200,
+        r#"{"needed":true,"user":null,"more":1}"#,
+        Some("`more` is not described"),
+    );
     check("GET", "/api/v1/setup", 200, "{}", Some("`needed` is missing"));
     check("GET", "/api/v1/setup", 201, "{}", Some("no status 201"));
     check("GET", "/api/v1/setup", 500, "{}", Some("is not \"application/json\""));

@@ -3,10 +3,12 @@
 
 mod client;
 mod conformity;
+mod details;
 mod endpoints;
 mod events;
 mod files;
 mod https;
+mod links;
 mod names;
 mod proofs;
 mod roles;

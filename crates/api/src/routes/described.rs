@@ -65,8 +65,15 @@ fn http(scheme: HttpAuthScheme, format: Option<&str>) -> SecurityScheme {
 }
 
 /// Paths that prove a user, or need none.
-const OPEN: [&str; 6] =
-    ["/login", "/logout", "/api/v1/setup", "/auth/token", "/auth/refresh", "/auth/revoke"];
+const OPEN: [&str; 7] = [
+    "/login",
+    "/logout",
+    "/api/v1/setup",
+    "/auth/token",
+    "/auth/refresh",
+    "/auth/revoke",
+    "/link/{token}/{name}",
+];
 
 #[cfg(test)]
 mod tests {

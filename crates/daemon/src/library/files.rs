@@ -148,6 +148,14 @@ impl LibraryFiles {
         views(&book, page)
     }
 
+    /// How many stand directly in a folder; `None` if too much stands below it to be counted at once.
+    ///
+    /// # Errors
+    /// If what is known of the library cannot be read.
+    pub fn count_children(&self, place: Option<&TreePath>) -> Result<Option<u64>, ReadError> {
+        Ok(LibraryBook::open(&self.index)?.count_children(place)?)
+    }
+
     /// Entries below a folder, or of all, that `is_meant` picks by path and whether it is a file.
     pub fn search(
         &self,

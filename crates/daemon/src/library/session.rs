@@ -22,7 +22,7 @@ use swarm_sync::{
 };
 
 use super::arrivals::Arrivals;
-use super::ask::{EntryView, OwnHeld, PathView, VersionLine, shape_of};
+use super::ask::{EntryView, OwnHeld, PathView, VersionLine, hex, shape_of};
 use super::digests::{DigestQueue, digest_of};
 use super::error::LibraryError;
 use super::keys::LibraryKeys;
@@ -413,10 +413,22 @@ impl Session {
         let heads = self.book.heads(path)?;
         let versions = version_lines(&heads);
         let entry = self.index.entry(Side::Local, path)?;
+        // What stands here is a version that the library knows, or is not published yet.
+        let known = heads
+            .all()
+            .iter()
+            .find(|head| entry.as_ref().is_some_and(|entry| head.state.kind() == Some(&entry.kind)));
+        let sha256 = known.and_then(|head| match &head.state {
+            swarm_library::State::Live(live) => live.sha256.map(|hash| hex(&hash)),
+            swarm_library::State::Deleted => None,
+        });
+        let author = known.map(|head| head.record.author.to_string()).unwrap_or_default();
         let here = entry.as_ref().map(|entry| EntryView {
             path: path.to_string(),
             modified_ns: entry.modified_ns,
             is_here: true,
+            author,
+            sha256,
             ..shape_of(&entry.kind)
         });
         let hash = heads.winner().and_then(|head| head.state.kind()?.file()).map(|file| file.hash);

@@ -19,6 +19,7 @@ mod links;
 mod page;
 mod private_file;
 mod problem;
+mod rates;
 mod routes;
 mod server;
 

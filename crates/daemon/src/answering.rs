@@ -63,9 +63,7 @@ pub(crate) async fn answer(desk: &mut Desk, call: Call) {
 fn files(desk: &Desk, library: &str) -> Result<LibraryFiles, Reply> {
     let key = find(desk, library)?;
     match desk.libraries.get(&key) {
-        Some(Running::Works { handle, settings, .. }) => {
-            Ok(LibraryFiles::new(settings, handle.index_path.clone(), Arc::clone(&handle.places)))
-        }
+        Some(Running::Works { handle, settings, .. }) => Ok(LibraryFiles::new(settings, handle)),
         Some(Running::Stands { why, .. }) => Err(Reply::failed(Category::Held, why.clone())),
         None => Err(Reply::failed(Category::Usage, format!("no library `{library}` here"))),
     }

@@ -45,7 +45,7 @@ impl Document {
             let has_body = !told.body.is_empty();
             return has_body.then(|| format!("{method} {template} {} has no body", told.status));
         };
-        let is_file = ["/file/", "/link/"].iter().any(|top| template.starts_with(top)) && is_success;
+        let is_file = (template.contains("/file/") || template.starts_with("/link/")) && is_success;
         let content = contents.get(found).or_else(|| contents.values().next().filter(|_| is_file));
         let Some(content) = content else {
             return Some(format!("{method} {template} {} is not {found:?}", told.status));
@@ -124,7 +124,7 @@ impl Document {
 
 /// Whether a path is one of a template. The last part of `/file` has slashes.
 fn is_at(template: &str, path: &str) -> bool {
-    let is_whole = template.starts_with("/file/");
+    let is_whole = template.contains("/file/");
     let (wanted, found): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
     let has_len = if is_whole { found.len() >= wanted.len() } else { found.len() == wanted.len() };
     let is_part = |(wanted, found): (&&str, &&str)| wanted.starts_with('{') || wanted == found;

@@ -71,6 +71,7 @@ fn both_sides_of_a_conflict_are_looked_at() {
         if letter == 'a' { site.team.keep('a', &settings) } else { site.team.subscribe('b', &settings) }
     }
     site.set_users(&super::users());
+    site.team.set('b', "users.json", &super::users());
     ['a', 'b'].into_iter().for_each(|letter| site.start(letter));
     site.until_users(5);
     site.put("x.png", "before");
@@ -80,19 +81,24 @@ fn both_sides_of_a_conflict_are_looked_at() {
     site.put("x.png", "of a here");
     site.team.write("b/lib/x.png", "of b there");
     site.start('b');
-    let conflicts = || site.get(&format!("/api/v1/libraries/{GUID}/conflicts"));
-    site.team.until_shown("somebody is asked", conflicts, |found| found.to_string().contains("x.png"));
+    // One of the two is asked to decide.
+    let is_asked = |letter: char| {
+        site.at.set(letter);
+        let told = site.get(&format!("/api/v1/libraries/{GUID}/conflicts"));
+        told["conflicts"][0]["path"] == "x.png"
+    };
+    site.team.until("somebody is asked", || ['a', 'b'].into_iter().any(is_asked));
+    let (mine, theirs) =
+        if site.at.get() == 'a' { ("of a here", "of b there") } else { ("of b there", "of a here") };
     let side = |side: &str| site.ask_as("vera", Ask::get(&format!("/file/{GUID}/x.png?side={side}")));
-    if conflicts()["conflicts"].as_array().is_some_and(|own| !own.is_empty()) {
-        let local = side("local").expect(200);
-        let tag = format!("\"{}\"", blake3::hash(b"of a here").to_hex());
-        assert_eq!(local.header("etag"), tag);
-        assert_eq!((local.text().as_str(), local.header("content-type")), ("of a here", "image/png"));
-        site.team.until_shown("the other side came", || side("remote").status, |status| *status == 200);
-        assert_eq!(side("remote").text(), "of b there");
-    } else {
-        side("local").expect(400);
-    }
+    let local = side("local").expect(200);
+    let tag = format!("\"{}\"", blake3::hash(mine.as_bytes()).to_hex());
+    assert_eq!(
+        (local.text().as_str(), local.header("content-type"), local.header("etag")),
+        (mine, "image/png", tag.as_str())
+    );
+    site.team.until_shown("the other side came", || side("remote").status, |status| *status == 200);
+    assert_eq!(side("remote").text(), theirs);
     side("other").expect(400);
     site.ask_as("mia", Ask::get(&format!("/file/{GUID}/x.png?side=local"))).expect(403);
     site.ask_as("vera", Ask::get(&format!("/file/{GUID}/none.png?side=local"))).expect(400);

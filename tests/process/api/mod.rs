@@ -11,6 +11,7 @@ mod https;
 mod links;
 mod names;
 mod proofs;
+mod public;
 mod roles;
 mod sites;
 mod syncing;

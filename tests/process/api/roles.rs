@@ -45,6 +45,9 @@ POST   /api/v1/libraries/GUID/locks                      {"path":"a.txt","second
 GET    /api/v1/libraries/GUID/links                      -                                       403 403 200 200 404 401
 POST   /api/v1/libraries/GUID/links                      {"path":"a.txt","seconds":60}           403 403 201 201 404 401
 DELETE /api/v1/libraries/GUID/links/none                 -                                       403 403 404 404 404 401
+GET    /robots.txt                                       -                                       200 200 200 200 200 200
+GET    /public/GUID/                                     -                                       404 404 404 404 404 404
+GET    /public/GUID/file/a.txt                           -                                       404 404 404 404 404 404
 GET    /link/guessed/a.txt                               -                                       404 404 404 404 404 404
 GET    /api/v1/libraries/GUID/conflicts                  -                                       403 200 200 200 404 401
 GET    /api/v1/libraries/GUID/texts?path=a.txt           -                                       403 200 200 200 404 401

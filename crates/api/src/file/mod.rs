@@ -4,6 +4,7 @@
 mod body;
 mod kind;
 mod linked;
+mod public;
 mod range;
 mod upload;
 mod zipping;
@@ -28,6 +29,7 @@ use crate::routes::{blocking, path_of};
 
 pub(crate) use kind::Kind;
 pub(crate) use linked::{__path_linked, linked};
+pub(crate) use public::{__path_listing, __path_public_file, __path_robots, listing, public_file, robots};
 use range::{Range, Ranges};
 pub(crate) use upload::{__path_put, put};
 pub(crate) use zipping::{__path_zip, zip};

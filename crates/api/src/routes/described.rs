@@ -65,7 +65,7 @@ fn http(scheme: HttpAuthScheme, format: Option<&str>) -> SecurityScheme {
 }
 
 /// Paths that prove a user, or need none.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 10] = [
     "/login",
     "/logout",
     "/api/v1/setup",
@@ -73,6 +73,9 @@ const OPEN: [&str; 7] = [
     "/auth/refresh",
     "/auth/revoke",
     "/link/{token}/{name}",
+    "/robots.txt",
+    "/public/{guid}/",
+    "/public/{guid}/file/{path}",
 ];
 
 #[cfg(test)]

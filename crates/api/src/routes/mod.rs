@@ -53,6 +53,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let told = OpenApiRouter::<Arc<App>>::new().routes(routes!(events::events));
     let bytes = Router::new()
         .route("/file/{guid}/{*path}", axum::routing::get(file::get))
+        .route("/robots.txt", axum::routing::get(file::robots))
+        .route("/public/{guid}/", axum::routing::get(file::listing))
+        .route("/public/{guid}/file/{*path}", axum::routing::get(file::public_file))
         .route("/link/{token}/{name}", axum::routing::get(file::linked))
         .route("/api/v1/libraries/{guid}/zip", axum::routing::get(file::zip))
         .route("/api/v1/libraries/{guid}/files/{*path}", axum::routing::put(file::put))
@@ -74,7 +77,16 @@ struct Described;
 
 /// What is described, and answered otherwise. A path of `/file` has slashes, which the document cannot say of a parameter.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(events::events, file::get, file::put, file::zip, file::linked))]
+#[openapi(paths(
+    events::events,
+    file::get,
+    file::put,
+    file::zip,
+    file::linked,
+    file::robots,
+    file::listing,
+    file::public_file
+))]
 struct DescribedBytes;
 
 /// What is described, and answered in JSON.

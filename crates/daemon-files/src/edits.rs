@@ -82,8 +82,8 @@ pub struct ApprovalsChange {
     pub delete: Option<u32>,
     /// The same for a move.
     pub moves: Option<u32>,
-    /// Changes in one commit from which on it is a bulk change.
-    pub bulk: Option<u32>,
+    /// Changes in one commit from which on it is a bulk change; `Some(None)` for no such number.
+    pub bulk: Option<Option<u32>>,
     /// Peers that must agree to a bulk change.
     pub bulk_approvals: Option<u32>,
     /// Days after which a proposal expires.
@@ -251,6 +251,9 @@ impl DaemonFolder {
             for (key, value) in change.values() {
                 approvals.set(key, value);
             }
+            if change.bulk == Some(None) {
+                approvals.remove("bulk");
+            }
             library.set("approvals", approvals);
             Ok(())
         })
@@ -409,7 +412,7 @@ impl ApprovalsChange {
         let numbers = [
             ("delete", self.delete),
             ("move", self.moves),
-            ("bulk", self.bulk),
+            ("bulk", self.bulk.flatten()),
             ("bulkApprovals", self.bulk_approvals),
             ("expiryDays", self.expiry_days),
         ];

@@ -52,4 +52,4 @@ pub use peers::{Peer, is_peer_address};
 pub use schema::schema;
 pub use subscriptions::Subscription;
 pub use users::{Proof, User};
-pub use values::{Guid, GuidError, Limits, Role, Secret};
+pub use values::{Guid, GuidError, Limits, Public, Role, Secret};

@@ -72,6 +72,7 @@ fn the_schemas_describe_every_key() {
         library.mounts
         library.paused
         library.priority
+        library.public
         library.retention
         library.role
         library.scrub
@@ -109,6 +110,7 @@ fn the_schemas_describe_every_key() {
         subscription.localSyncDir
         subscription.paused
         subscription.priority
+        subscription.public
         subscription.retention
         subscription.scrub
         subscription.versionOf

@@ -19,6 +19,7 @@ mod scrubbing;
 mod sealing;
 mod session;
 mod settings;
+mod sides;
 mod strangers;
 mod target_lock;
 mod uncovering;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swarm_core::base::{Category, NodeId};
+use swarm_daemon_files::OriginUrl;
 use swarm_library::{LibraryKey, Lock, SignedLock, Trust, Verdict};
 use swarm_mounts::MountKind;
 use swarm_sync::{ContentHash, RunId, TreePath};
@@ -16,6 +17,7 @@ use crate::contents::{self, Lacking, Supply};
 use crate::daemon::{Desk, Running, all_warnings};
 use crate::exchange::{self, PeerLibrary, PeerState};
 use crate::library::{self, Answer, Deciding, Input, LibraryFiles, LibraryState, PathView, Question};
+use crate::origins::{OriginFault, OriginShare};
 use crate::policy_words;
 use crate::protocol::{Reply, Request};
 use crate::status::{
@@ -359,6 +361,7 @@ fn status(desk: &Desk) -> Status {
     }
     status.libraries.sort_by(|one, other| one.name.cmp(&other.name));
     status.peers = peers(desk, &states);
+    status.errors.extend(origin_errors(desk));
     for peer in &status.peers {
         let of_peer =
             peer.libraries.iter().filter(|library| library.is_shared && !library.percent.is_empty());
@@ -562,6 +565,10 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
     let mut shown = Vec::new();
     let mut seen: BTreeSet<NodeId> = BTreeSet::new();
     for peer in desk.folder.peers() {
+        if let Some(origin) = &peer.origin {
+            shown.push(origin_status(desk, peer, origin));
+            continue;
+        }
         let state = peer.node.and_then(|node| states.iter().find(|state| state.node == node));
         seen.extend(peer.node);
         let trust = match (peer.is_mirror, peer.trusted) {
@@ -623,6 +630,53 @@ fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
         }
     }
     shown
+}
+
+/// A peer that speaks HTTP(S) alone.
+fn origin_status(desk: &Desk, peer: &swarm_daemon_files::Peer, url: &OriginUrl) -> PeerStatus {
+    let known = desk.origins.borrow().get(url).cloned();
+    let state = known.as_ref().map(|origin| origin.state()).unwrap_or_default();
+    let trust = if peer.trusted { Trust::Trusted } else { Trust::Untrusted };
+    let waits = || (!state.is_connected).then(|| "not asked yet".to_owned());
+    PeerStatus {
+        address: url.to_string(),
+        name: peer.name.clone().unwrap_or_default(),
+        trust: trust_word(trust).to_owned(),
+        connected: state.is_connected,
+        trouble: state.trouble.clone().or_else(waits),
+        received: known.map(|origin| origin.origin.received_len()).unwrap_or_default(),
+        libraries: state.shares.iter().filter_map(|(key, share)| origin_library(desk, key, share)).collect(),
+        ..PeerStatus::default()
+    }
+}
+
+fn origin_library(desk: &Desk, key: &LibraryKey, share: &OriginShare) -> Option<PeerLibraryStatus> {
+    let settings = desk.libraries.get(key).map(Running::settings)?;
+    Some(PeerLibraryStatus {
+        name: settings.name.clone(),
+        guid: settings.guid.to_string(),
+        is_shared: true,
+        is_level: false,
+        percent: percent(share.listed_len, share.len, share.is_complete),
+        activity: String::new(),
+        deletions_to_do: 0,
+    })
+}
+
+/// What is wrong with files of origins.
+fn origin_errors(desk: &Desk) -> Vec<StatusError> {
+    let origins: Vec<_> = desk.origins.borrow().values().cloned().collect();
+    let faults = origins.iter().flat_map(|origin| origin.state().faults);
+    let error = |((library, path), fault): ((LibraryKey, String), OriginFault)| {
+        let settings = desk.libraries.get(&library).map(Running::settings)?;
+        Some(StatusError {
+            guid: settings.guid.to_string(),
+            file: path.trim_start_matches('/').to_owned(),
+            issue: fault.issue.to_owned(),
+            detail: fault.detail,
+        })
+    };
+    faults.filter_map(error).collect()
 }
 
 /// Where a peer of the files is, and why it is not linked.

@@ -29,6 +29,7 @@ use crate::error::DaemonError;
 use crate::exchange::{self, Dialed, Exchange, PeerState, Target, hash_password, keep_linked};
 use crate::library::{self, Input as LibraryInput, LibraryHandle, LibrarySettings, Output as LibraryOutput};
 use crate::limits::FLAGS_PER_PEER_MAX;
+use crate::origins;
 use crate::page::Pages;
 use crate::protocol::ProposedUser;
 use crate::rejected;
@@ -83,10 +84,13 @@ pub(crate) struct Desk {
     pub(crate) traffic: Traffic,
     /// What no linked peer has of what libraries wait for.
     pub(crate) lacking: watch::Receiver<BTreeMap<LibraryKey, Lacking>>,
+    /// Peers that speak HTTP(S) alone.
+    pub(crate) origins: watch::Receiver<origins::Origins>,
     pub(crate) pages: Pages,
     dialing: BTreeMap<Target, CancellationToken>,
     exchange: mpsc::Sender<exchange::Input>,
     contents: mpsc::Sender<contents::Input>,
+    to_origins: mpsc::Sender<origins::Input>,
     outputs: mpsc::Sender<LibraryOutput>,
     dialed: mpsc::Sender<Dialed>,
     meeting_places: watch::Sender<Vec<ContentId>>,
@@ -217,9 +221,20 @@ impl Daemon {
         };
         let (exchange_task, peers) = Exchange::new(start, exchange.clone());
         tasks.spawn(exchange_task.run(exchange_queue));
+        let (to_origins, origins_queue) = mpsc::channel(QUEUE);
+        let ground = origins::Ground {
+            me: endpoint.node_id(),
+            spool: state.join(SPOOL_FOLDER),
+            contents: contents.clone(),
+            peers: peers.clone(),
+            tasks: tasks.clone(),
+            ending: ending.clone(),
+        };
+        let (origins_task, origins) = origins::Running::new(ground);
+        tasks.spawn(origins_task.run(origins_queue));
         let (engine_events, engine_queue) = mpsc::channel(QUEUE);
         tasks.spawn(sort_events(node_events, engine_events, found));
-        let contents_task = Contents::new(node.clone(), contents_outputs);
+        let contents_task = Contents::new(node.clone(), contents_outputs, to_origins.clone());
         let lacking = contents_task.lacking();
         tasks.spawn(contents_task.run(contents_queue, engine_queue));
         tasks.spawn(control.serve(asker.clone(), ending.clone(), tasks.clone()));
@@ -240,10 +255,12 @@ impl Daemon {
             began_at: clock::moment(),
             traffic: Traffic::default(),
             lacking,
+            origins,
             pages: Pages::new(asker, tasks.clone(), ending.clone()),
             dialing: BTreeMap::new(),
             exchange,
             contents,
+            to_origins,
             outputs,
             dialed,
             meeting_places,
@@ -292,9 +309,46 @@ impl Desk {
         self.to_contents(contents::Input::Libraries(handles.clone())).await;
         self.to_exchange(exchange::Input::Access(Box::new(access))).await;
         self.to_exchange(exchange::Input::Libraries(handles)).await;
+        self.set_origins().await;
         self.say_own_list().await;
         self.dial(self.all_targets());
         self.pages.follow(self.folder.config().metrics);
+    }
+
+    /// Tells the origins what the files say, and which libraries work.
+    async fn set_origins(&self) {
+        let works = self.libraries.iter().filter_map(|(key, running)| match running {
+            Running::Works { handle, settings, .. } => {
+                Some((*key, origins::Followed { handle: handle.clone(), settings: settings.clone() }))
+            }
+            Running::Stands { .. } => None,
+        });
+        let input = origins::Input::Settings(crate::settings::origins_of(&self.folder), works.collect());
+        // They take what they are told for as long as they live.
+        let _ = self.to_origins.send(input).await;
+    }
+
+    /// Pins certificates that were seen at first contact.
+    async fn pin_origins(&mut self) {
+        let known: Vec<_> = self.origins.borrow().values().cloned().collect();
+        for origin in known {
+            let url = &origin.settings.url;
+            let is_open = |peer: &swarm_daemon_files::Peer| {
+                peer.origin.as_ref() == Some(url) && peer.fingerprint.is_none()
+            };
+            let Some(seen) = origin.to_pin().filter(|_| self.folder.peers().iter().any(is_open)) else {
+                continue;
+            };
+            match self.folder.pin_origin(url, seen) {
+                Ok(_) => {
+                    tracing::info!(origin = url.as_str(), fingerprint = %seen, "pinned the certificate of an origin at first contact");
+                    self.apply().await;
+                }
+                Err(error) => {
+                    tracing::warn!(origin = url.as_str(), %error, "cannot pin the certificate of an origin")
+                }
+            }
+        }
     }
 
     /// Whose records count in a library.
@@ -395,6 +449,7 @@ impl Desk {
             self.apply().await;
         }
         self.pages.look();
+        self.pin_origins().await;
         if self.traffic.is_old() {
             self.look_at_traffic().await;
         }
@@ -613,7 +668,7 @@ impl Desk {
     }
 
     async fn stop(self, node_task: JoinHandle<NodeSnapshot>, library_said: mpsc::Receiver<LibraryOutput>) {
-        let Self { libraries, node, ending, tasks, contents, exchange, outputs, .. } = self;
+        let Self { libraries, node, ending, tasks, contents, to_origins, exchange, outputs, .. } = self;
         // Workers that wait to say something are not held up.
         drop((library_said, outputs));
         let mut workers = Vec::new();
@@ -624,7 +679,7 @@ impl Desk {
             }
         }
         ending.cancel();
-        drop((contents, exchange));
+        drop((contents, to_origins, exchange));
         let orderly = async {
             node.stop().await;
             drop(node);
@@ -742,6 +797,8 @@ fn failed(op: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Daemo
 /// A daemon's state, below its folder.
 pub(crate) const STATE_FOLDER: &str = ".swarm";
 const LIBRARIES_FOLDER: &str = "libraries";
+/// Whole files of origins, while they are used.
+const SPOOL_FOLDER: &str = "origins";
 const QUEUE: usize = 256;
 /// How often files are looked at: an edit is to be noticed within a second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);

@@ -1,5 +1,5 @@
 //! A node that keeps libraries: `swarm daemon`. Its folder has the files that people edit; each library has a worker, a thread that owns its
-//! folders and its memory; `exchange` is what nodes say to each other, `contents` which contents the engine moves, `daemon` the loop that ties
+//! folders and its memory; `exchange` is what nodes say to each other, `contents` which contents the engine moves, `origins` the peers that speak HTTP(S) alone, `daemon` the loop that ties
 //! them together. `control` and `protocol` are how commands ask, `status` is what they are told, `metrics` and `page` tell the same to Prometheus.
 //!
 //! Invariants: what is decided about trees, versions, trust and votes is decided in pure crates; what a peer says changes this disk only by a
@@ -12,6 +12,7 @@ mod library;
 
 mod contents;
 mod exchange;
+mod origins;
 
 mod settings;
 

@@ -12,6 +12,7 @@ mod finding;
 mod integrity;
 mod metrics;
 mod mounts;
+mod origins;
 mod reload;
 mod restarts;
 mod sealed;

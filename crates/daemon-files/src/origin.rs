@@ -131,7 +131,9 @@ mod tests {
         let found = text.parse::<OriginUrl>();
         match expected {
             Ok(shown) => assert_eq!(found.as_ref().map(OriginUrl::as_str), Ok(shown), "{text}"),
-            Err(part) => assert!(found.as_ref().is_err_and(|error| error.contains(part)), "{text}: {found:?}"),
+            Err(part) => {
+                assert!(found.as_ref().is_err_and(|error| error.contains(part)), "{text}: {found:?}")
+            }
         }
     }
 
@@ -146,7 +148,9 @@ mod tests {
         check("http://nas.example:8000", Err("this machine alone"));
         check("ftp://nas.example", Err("expected https"));
         check("https://user:pass@nas.example", Err("without a user"));
-        for bad in ["https://", "https://:1", "https://a:0", "https://a:x", "https://a/../b", "https://a?b", "a:1"] {
+        for bad in
+            ["https://", "https://:1", "https://a:0", "https://a:x", "https://a/../b", "https://a?b", "a:1"]
+        {
             check(bad, Err("expected"));
         }
     }

@@ -58,8 +58,7 @@ impl Sight {
     }
 
     fn note_changed(&self, expected: [u8; 32], found: [u8; 32]) -> Error {
-        let changed =
-            OriginError::CertificateChanged { expected: shown(expected), found: shown(found) };
+        let changed = OriginError::CertificateChanged { expected: shown(expected), found: shown(found) };
         *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = Some(changed);
         Error::General("the certificate is not the one that is pinned".to_owned())
     }

@@ -28,7 +28,9 @@ pub enum OriginError {
         found: String,
     },
     /// It wants another user, or a password.
-    #[error("it refuses this user (status {0}): check \"username\" and \"password\" of its entry in peers.json")]
+    #[error(
+        "it refuses this user (status {0}): check \"username\" and \"password\" of its entry in peers.json"
+    )]
     Denied(u16),
     /// It does not have that.
     #[error("it does not have it (status {0})")]

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
 use crate::error::OriginError;
 use crate::limits::{FILES_MAX, PATH_LEN_MAX};
@@ -115,7 +115,10 @@ mod tests {
                 {{"path": "c", "length": 0, "mtime": 1.5, "blake3": "xyz"}}]"#
         );
         let files = ListedFile::list(text.as_bytes()).expect("it is one");
-        assert_eq!((files[0].path.as_str(), files[0].sha256, files[0].blake3), ("/a b.mov", Some([0xab; 32]), None));
+        assert_eq!(
+            (files[0].path.as_str(), files[0].sha256, files[0].blake3),
+            ("/a b.mov", Some([0xab; 32]), None)
+        );
         assert_eq!(files[0].mtime, Some(Modified::Text("2026-01-31T12:00:00Z".to_owned())));
         assert_eq!((files[1].mtime.clone(), files[1].blake3), (Some(Modified::Seconds(1.5)), None));
     }

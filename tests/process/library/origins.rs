@@ -28,7 +28,9 @@ impl Foreign {
         command.arg(script).arg(folder).args([GUID, mode, &rate.to_string()]).stdout(Stdio::piped());
         let mut process = command.spawn().expect("python3 is there");
         let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("it is piped")).read_line(&mut line).expect("it tells its port");
+        BufReader::new(process.stdout.take().expect("it is piped"))
+            .read_line(&mut line)
+            .expect("it tells its port");
         Self { process, port: line.trim().parse().expect("a port") }
     }
 
@@ -69,7 +71,10 @@ fn errors_of(team: &Team, letter: char, file: &str) -> Vec<(String, String)> {
     let status = team.status(letter);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let errors = status["errors"].as_array().expect("a list").iter();
-    errors.filter(|error| error["file"] == file).map(|error| (text(&error["issue"]), text(&error["detail"]))).collect()
+    errors
+        .filter(|error| error["file"] == file)
+        .map(|error| (text(&error["issue"]), text(&error["detail"])))
+        .collect()
 }
 
 fn has_issue(team: &Team, letter: char, file: &str, issue: &str, part: &str) -> bool {
@@ -115,12 +120,16 @@ fn a_foreign_node_that_is_trusted_is_followed_and_what_changed_here_stays() {
     team.until_text("b", "a.txt", "one");
     team.until_text("b", "deep er/b ü.txt", "two");
     team.until_text("b", "gone.txt", "stays");
-    let modified = |path: &str| fs::metadata(team.path(path)).and_then(|found| found.modified()).expect("it is there");
+    let modified =
+        |path: &str| fs::metadata(team.path(path)).and_then(|found| found.modified()).expect("it is there");
     let apart = modified("foreign/a.txt").duration_since(modified("b/lib/a.txt")).unwrap_or_default();
     assert!(apart < Duration::from_millis(1), "the time goes along: {apart:?}");
     team.until("the library has them", || team.library('b')["files"] == 3);
     let peer = origin_status(&team, 'b', &foreign.address());
-    assert_eq!((&peer["connected"], &peer["trouble"], &peer["trust"]), (&json!(true), &json!(null), &json!("trusted")));
+    assert_eq!(
+        (&peer["connected"], &peer["trouble"], &peer["trust"]),
+        (&json!(true), &json!(null), &json!("trusted"))
+    );
     assert!(peer["received"].as_u64() > Some(10), "{peer}");
     team.until("all of the library is there", || {
         origin_status(&team, 'b', &foreign.address())["libraries"][0]["percent"] == "100.0"
@@ -136,7 +145,9 @@ fn a_foreign_node_that_is_trusted_is_followed_and_what_changed_here_stays() {
     team.write("foreign/deep er/b ü.txt", "two there");
     fs::remove_file(team.path("foreign/gone.txt")).expect("it was there");
     team.until_text("b", "a.txt", "one there");
-    team.until("the conflict is told", || has_issue(&team, 'b', "deep er/b ü.txt", "conflict", &foreign.address()));
+    team.until("the conflict is told", || {
+        has_issue(&team, 'b', "deep er/b ü.txt", "conflict", &foreign.address())
+    });
     assert_eq!(team.read("b/lib/deep er/b ü.txt"), "two here");
     assert_eq!(team.read("b/lib/gone.txt"), "stays");
 }
@@ -233,9 +244,13 @@ fn an_origin_that_gives_files_only_whole_is_asked_once() {
 
 #[test]
 fn an_origin_that_lies_about_a_chunk_is_named_and_the_peer_sends_it_all() {
-    let (team, foreign, from_peer, from_origin) = shared_with("lie", 0, 16 * MIB);
-    assert!(has_issue(&team, 'b', "big.bin", "hash-mismatch", &foreign.address()), "{:?}", team.status('b')["errors"]);
-    assert!(from_peer >= 16 * MIB, "{from_peer} bytes came from the peer");
+    let (team, foreign, from_peer, from_origin) = shared_with("lie", 0, 48 * MIB);
+    assert!(
+        has_issue(&team, 'b', "big.bin", "hash-mismatch", &foreign.address()),
+        "{:?}",
+        team.status('b')["errors"]
+    );
+    assert!(from_peer >= 48 * MIB, "{from_peer} bytes came from the peer");
     assert!(from_origin <= 4 * MIB, "{from_origin} bytes came from the origin");
     assert_eq!(team.library('b')["state"], "up to date");
 }
@@ -283,6 +298,9 @@ fn a_daemon_is_followed_over_https_alone_and_its_certificate_is_pinned() {
         origin_status(&team, 'b', &address)["trouble"].as_str().is_some_and(|trouble| trouble.contains(part))
     };
     team.until("the wrong password is told", || has_trouble("password"));
+    team.until("its certificate is pinned", || {
+        team.settings('b', "peers.json")[0]["fingerprint"].is_string()
+    });
     let mut peers = team.settings('b', "peers.json");
     let pinned = peers[0]["fingerprint"].as_str().expect("it was pinned").to_owned();
     assert_eq!(pinned.len(), 32 * 3 - 1);

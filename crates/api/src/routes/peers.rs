@@ -71,7 +71,9 @@ pub(crate) async fn add(
     caller.needs(Permission::PeersManage)?;
     let address = new.address.trim().to_owned();
     if address.is_empty() {
-        return Err(Problem::bad("a peer needs an address: host:port, NODEID@host:port, a NODEID, or https://host:port"));
+        return Err(Problem::bad(
+            "a peer needs an address: host:port, NODEID@host:port, a NODEID, or https://host:port",
+        ));
     }
     app.audit.note(&caller.user, ip(&from), "peer add", &address);
     let peer = NewPeer {

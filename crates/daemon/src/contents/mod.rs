@@ -33,8 +33,8 @@ use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::library::{Input as LibraryInput, LibraryHandle};
-use crate::origins;
 use crate::limits::{FETCHES_MAX, FILES_JOINED_MAX, JOINED_MAX, LINKS_MAX};
+use crate::origins;
 use filling::Asking;
 use opening::{Assigned, Opened, Served};
 use supply::Sought;

@@ -15,7 +15,10 @@ pub(super) struct Digests {
 pub(super) enum Here {
     Nothing,
     /// A file, and whether this node made it.
-    File { digests: Digests, is_own: bool },
+    File {
+        digests: Digests,
+        is_own: bool,
+    },
     /// A folder or a link.
     Other,
 }

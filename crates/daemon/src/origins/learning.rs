@@ -62,8 +62,8 @@ enum Failed {
 
 impl Learning {
     fn listed_as(&self, hash: &ContentHash) -> Option<ListedFile> {
-        let digest = LibraryBook::open(&self.followed.handle.index_path).and_then(|book| book.digest(hash));
-        let sha256 = digest.ok().flatten().and_then(|digest| digest.sha256);
+        let book = LibraryBook::open(&self.followed.handle.index_path);
+        let sha256 = book.and_then(|book| book.sha256_of(hash)).ok().flatten();
         let found = self.listed.find(hash, sha256.as_ref(), None);
         found.filter(|file| file.length > 0 && !self.shared.is_refused(file)).cloned()
     }
@@ -79,7 +79,8 @@ impl Learning {
         let chunk_hashes = content.chunk_hashes.to_vec();
         let manifest = library_manifest([content]).map_err(|_| Failed::Chunks)?;
         let places: Arc<dyn Places> = Arc::clone(&handle.places) as Arc<dyn Places>;
-        let opened = GatheredStore::open(manifest, &|_| true, places, &fetched.dir, swarm_node::clock::wall_clock);
+        let opened =
+            GatheredStore::open(manifest, &|_| true, places, &fetched.dir, swarm_node::clock::wall_clock);
         let (store, gathered) = opened?;
         for chunk in store.manifest().geometry().chunks() {
             if !gathered.wanted.contains(chunk.get()) || gathered.durable.contains(chunk.get()) {

@@ -52,7 +52,13 @@ mod tests {
 
     fn file(path: &str, length: u64, sha256: Option<u8>, blake3: Option<u8>) -> ListedFile {
         let digest = |byte: Option<u8>| byte.map(|byte| [byte; 32]);
-        ListedFile { path: path.to_owned(), length, mtime: None, sha256: digest(sha256), blake3: digest(blake3) }
+        ListedFile {
+            path: path.to_owned(),
+            length,
+            mtime: None,
+            sha256: digest(sha256),
+            blake3: digest(blake3),
+        }
     }
 
     #[test]

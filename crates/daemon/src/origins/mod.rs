@@ -34,7 +34,7 @@ use tokio_util::task::TaskTracker;
 use crate::contents;
 use crate::exchange::PeerState;
 use crate::library::{LibraryHandle, LibrarySettings};
-use crate::limits::{ORIGINS_MAX, ORIGIN_INPUTS_WAITING_MAX};
+use crate::limits::{ORIGIN_INPUTS_WAITING_MAX, ORIGINS_MAX};
 
 pub(crate) use shared::{OriginFault, OriginSettings, OriginShare, Shared};
 
@@ -119,7 +119,8 @@ impl Running {
                     self.to_all(|| serving::Input::Fetching(fetching.clone())).await;
                 }
                 Input::Unknown { library, content, wanted } => {
-                    self.to_all(|| serving::Input::Unknown { library, content, wanted: wanted.clone() }).await;
+                    self.to_all(|| serving::Input::Unknown { library, content, wanted: wanted.clone() })
+                        .await;
                 }
                 Input::Left(content) => {
                     self.fetching.remove(&content);
@@ -163,8 +164,10 @@ impl Running {
         };
         let ending = self.ground.ending.child_token();
         let (inputs, queue) = mpsc::channel(ORIGIN_INPUTS_WAITING_MAX);
-        let polling = polling::Polling::new(Arc::clone(&shared), self.ground.clone(), self.libraries.subscribe());
-        let serving = serving::Serving::new(Arc::clone(&shared), self.ground.clone(), self.libraries.subscribe());
+        let polling =
+            polling::Polling::new(Arc::clone(&shared), self.ground.clone(), self.libraries.subscribe());
+        let serving =
+            serving::Serving::new(Arc::clone(&shared), self.ground.clone(), self.libraries.subscribe());
         self.ground.tasks.spawn(until(ending.clone(), polling.run()));
         self.ground.tasks.spawn(serving.run(queue, ending.clone()));
         for fetching in self.fetching.values() {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::listed::Listed;
 use super::shared::Shared;
-use super::taking::{Comparing, Compared, take_all};
+use super::taking::{Compared, Comparing, take_all};
 use super::{Followed, Ground};
 use crate::library::Input as LibraryInput;
 
@@ -38,7 +38,8 @@ impl Polling {
             let libraries = self.libraries.borrow_and_update().clone();
             let pause = match self.look_at_all(&libraries).await {
                 Ok(is_soon) => {
-                    (wait, soon) = (RETRY_MIN, if is_soon { (soon * 2).min(POLL_INTERVAL) } else { SOON_MIN });
+                    (wait, soon) =
+                        (RETRY_MIN, if is_soon { (soon * 2).min(POLL_INTERVAL) } else { SOON_MIN });
                     if is_soon { soon } else { POLL_INTERVAL }
                 }
                 Err(error) => {
@@ -133,7 +134,12 @@ impl Polling {
         self.take(key, followed, compared).await
     }
 
-    async fn take(&self, key: LibraryKey, followed: &Followed, compared: Compared) -> Result<bool, OriginError> {
+    async fn take(
+        &self,
+        key: LibraryKey,
+        followed: &Followed,
+        compared: Compared,
+    ) -> Result<bool, OriginError> {
         let Compared { takes, has_more, .. } = compared;
         if takes.is_empty() {
             return Ok(has_more);
@@ -150,7 +156,8 @@ impl Polling {
     /// Whether what the origin lists is taken over: it is trusted, and no linked peer has the library.
     fn may_take(&self, key: LibraryKey, followed: &Followed) -> bool {
         let settings = &followed.settings;
-        let is_open = !settings.is_paused && !settings.is_mirror && !settings.is_sealed && settings.has_target();
+        let is_open =
+            !settings.is_paused && !settings.is_mirror && !settings.is_sealed && settings.has_target();
         let peers = self.ground.peers.borrow();
         let has = |peer: &crate::exchange::PeerState| {
             peer.libraries.get(&key).is_some_and(|library| library.role.is_some())

@@ -183,8 +183,12 @@ impl Serving {
     /// Fetches whole files for contents whose manifest nobody told for a while.
     fn learn_due(&mut self) {
         let now = clock::moment();
-        let due: Vec<ContentId> =
-            self.unknown.iter().filter(|(_, unknown)| unknown.due_at <= now).map(|(content, _)| *content).collect();
+        let due: Vec<ContentId> = self
+            .unknown
+            .iter()
+            .filter(|(_, unknown)| unknown.due_at <= now)
+            .map(|(content, _)| *content)
+            .collect();
         for content in due {
             if !self.tasks.is_empty() {
                 return;
@@ -196,7 +200,8 @@ impl Serving {
                 self.unknown.insert(content, Unknown { library, wanted, due_at: now + PATIENCE });
                 continue;
             };
-            let (shared, runtime, spool) = (Arc::clone(&self.shared), Handle::current(), self.ground.spool.clone());
+            let (shared, runtime, spool) =
+                (Arc::clone(&self.shared), Handle::current(), self.ground.spool.clone());
             let learning = Learning { shared, library, followed, listed, runtime, spool };
             self.tasks.spawn_blocking(move || learning::run(&learning, &wanted));
         }
@@ -221,7 +226,7 @@ fn held(
         if !fetching.wanted.is_empty() && !fetching.wanted.contains(&hash) {
             continue;
         }
-        let sha256 = if listed.needs_sha256() { book.digest(&hash)?.and_then(|digest| digest.sha256) } else { None };
+        let sha256 = if listed.needs_sha256() { book.sha256_of(&hash)? } else { None };
         let found = listed.find(&hash, sha256.as_ref(), Some(file.len));
         held.extend(found.filter(|file| !shared.is_refused(file)).map(|file| (number, file.clone())));
     }

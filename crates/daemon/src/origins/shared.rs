@@ -73,7 +73,8 @@ impl Shared {
             Some(Fingerprint::Authority) => Check::Authority,
             Some(Fingerprint::Sha256(hash)) => Check::Sha256(hash),
         };
-        let user = settings.user.as_ref().map(|(name, password)| (name.clone(), password.expose().to_owned()));
+        let user =
+            settings.user.as_ref().map(|(name, password)| (name.clone(), password.expose().to_owned()));
         let origin = Origin::new(Options { url: settings.url.to_string(), user, check })?;
         Ok(Self {
             settings,

@@ -100,7 +100,8 @@ impl OriginStore {
             return Ok(bytes);
         }
         let span = self.manifest.geometry().span(chunk);
-        let held = self.files.iter().find(|(number, _)| self.manifest.geometry().file(**number) == Some(span.file));
+        let held =
+            self.files.iter().find(|(number, _)| self.manifest.geometry().file(**number) == Some(span.file));
         let (_, held) = held.ok_or(StoreError::NotServed)?;
         let bytes = self.fetched(held, &span, chunk)?;
         if ChunkHasher::hash(&span, &bytes) != self.manifest.chunk_hash(chunk) {

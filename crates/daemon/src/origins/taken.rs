@@ -34,7 +34,10 @@ impl Taken {
 
     pub(super) fn digests(&self) -> Digests {
         let digest = |hex: &String| ContentHash::from_hex(hex).map(|hash| hash.0);
-        Digests { blake3: self.blake3.as_ref().and_then(digest), sha256: self.sha256.as_ref().and_then(digest) }
+        Digests {
+            blake3: self.blake3.as_ref().and_then(digest),
+            sha256: self.sha256.as_ref().and_then(digest),
+        }
     }
 }
 

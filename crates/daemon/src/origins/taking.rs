@@ -70,8 +70,8 @@ impl Comparing<'_> {
         for entry in view.values().filter(|entry| entry.kind == "file") {
             let digests = digests_of(entry);
             let hash = ContentHash(digests.blake3.unwrap_or_default());
-            let is_listed = entry.len == 0
-                || self.listed.find(&hash, digests.sha256.as_ref(), Some(entry.len)).is_some();
+            let is_listed =
+                entry.len == 0 || self.listed.find(&hash, digests.sha256.as_ref(), Some(entry.len)).is_some();
             share.len += entry.len;
             share.listed_len += if is_listed { entry.len } else { 0 };
             share.is_complete &= is_listed;
@@ -89,7 +89,10 @@ impl Comparing<'_> {
                 compared.fault(&file.path, "not-synced", "no path of a library: it is left out");
                 continue;
             };
-            if rules.is_ignored(&path, false) || files.place_for(&path).is_err() || self.shared.is_refused(file) {
+            if rules.is_ignored(&path, false)
+                || files.place_for(&path).is_err()
+                || self.shared.is_refused(file)
+            {
                 continue;
             }
             let listed = Digests { blake3: file.blake3, sha256: file.sha256 };
@@ -197,7 +200,10 @@ pub(super) fn take_all(
 /// Whether an error says something of one file alone.
 fn is_of_file(error: &swarm_origins::OriginError) -> bool {
     use swarm_origins::OriginError;
-    matches!(error, OriginError::Changed | OriginError::Missing(_) | OriginError::Odd(_) | OriginError::NoRange)
+    matches!(
+        error,
+        OriginError::Changed | OriginError::Missing(_) | OriginError::Odd(_) | OriginError::NoRange
+    )
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -237,7 +243,8 @@ impl Take {
             return Ok(());
         }
         let source = rustix::io::Errno::NOSPC.into();
-        Err(PutError::Store(swarm_files::StoreError::Disk { path: target.clone(), op: "write", source }).into())
+        Err(PutError::Store(swarm_files::StoreError::Disk { path: target.clone(), op: "write", source })
+            .into())
     }
 
     fn refuse(&self, shared: &Shared, library: swarm_library::LibraryKey, error: &dyn std::error::Error) {

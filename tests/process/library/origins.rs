@@ -239,7 +239,8 @@ fn a_peer_and_an_origin_share_a_file() {
 #[test]
 fn an_origin_that_gives_files_only_whole_is_asked_once() {
     let (_team, _foreign, _, from_origin) = shared_with("whole", 0, 32 * MIB);
-    assert!(from_origin <= 34 * MIB, "{from_origin} bytes came from the origin");
+    // Of the answer to the first request for a part, some is on its way before the connection is closed.
+    assert!(from_origin <= 48 * MIB, "{from_origin} bytes came from the origin");
 }
 
 #[test]
@@ -252,7 +253,7 @@ fn an_origin_that_lies_about_a_chunk_is_named_and_the_peer_sends_it_all() {
     );
     assert!(from_peer >= 48 * MIB, "{from_peer} bytes came from the peer");
     assert!(from_origin <= 4 * MIB, "{from_origin} bytes came from the origin");
-    assert_eq!(team.library('b')["state"], "up to date");
+    team.until("it is complete", || team.library('b')["state"] == "up to date");
 }
 
 #[test]

@@ -31,6 +31,8 @@ interface Entry {
   name: string; path: string; kind: "file" | "folder" | "symlink"; len: number; modified_ns: number; blake3: string | null; sha256: string | null;
   author: string; is_disputed: boolean; is_here: boolean;
 }
+interface LinkMade { id: string; url: string; expires_at_ms: number }
+interface LinkLine { id: string; path: string; user: string; once: boolean; made_at_ms: number; expires_at_ms: number }
 interface TreePage { entries: Entry[]; next: string | null; total?: number | null }
 type Supply = { state: "coming" | "failing" } | { state: "asked" | "nobody"; seconds: number } | { state: "queued"; ahead: number };
 interface Dispute { path: string; versions: VersionLine[] }
@@ -49,7 +51,7 @@ interface Conflict {
 interface Texts { local: string | null; remote: string | null; base: string | null }
 interface Proposal {
   guid: string; library: string; id: string; author: string; needed: number; yes: string[]; no: [string, string][]; changes: number; deletions: number;
-  paths: string[]; seen_at_ms: number; ended: string | null;
+  paths: string[]; seen_at_ms: number; expires_at_ms: number | null; ended: string | null;
 }
 interface Author { node: string; commits: number; last_seen_at_ms: number; carried: number }
 interface TakenBack { libraries: TakenBackIn[] }

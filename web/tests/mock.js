@@ -92,6 +92,7 @@ export function startMock(port = 0) {
     if (path[0] === "events") return events(request, response);
     if (method !== "GET" && request.headers["x-csrf-token"] !== session.csrf) return problem(response, 403, "the CSRF token is missing");
     if (method === "PUT") return take(request, response, path, session);
+    if (path[0] === "qr") return response.writeHead(200, { "Content-Type": "image/svg+xml" }).end(picture(5));
     const body = method === "POST" || method === "PATCH" ? await json(request) : {};
     if (method !== "GET" && session.role !== "admin") return problem(response, 403, "your role may not do this");
     const [status, answer] = world.answer(method, path, url.searchParams, body);

@@ -383,6 +383,39 @@ test("conflicts, votes, trust, versions and undo are done as the dialogs say", a
   await close();
 });
 
+test("a link is made, shown once with its QR code, listed and revoked", async () => {
+  for (const [width, scheme, locale, words] of [[1440, "light", "en-GB", ["Share link", "Make link", "Revoke"]], [360, "dark", "de-DE", ["Link teilen", "Link erstellen", "Widerrufen"]]]) {
+    const { page, wrong, close } = await open({ width, height: 780, scheme, locale });
+    await login(page, mock.address, "#/files/scans?open=notes.md");
+    await page.getByRole("button", { name: words[0] }).click();
+    await page.waitForSelector("dialog .toggle");
+    const found = await axe(page);
+    await page.screenshot({ path: `${SHOTS}/share-${width}-${scheme}.png` });
+    await page.locator("dialog .toggle").click();
+    await page.getByRole("button", { name: words[1] }).click();
+    await page.waitForSelector("dialog img.qr");
+    const address = await page.locator("dialog .copy-row code").innerText();
+    assert.ok(address.startsWith(`${mock.address}/link/`) && address.endsWith("/notes.md"), address);
+    assert.ok((await page.locator("dialog img.qr").evaluate((picture) => picture.complete || new Promise((resolve) => { picture.onload = () => resolve(true); }))));
+    await page.waitForSelector("dialog .line-list .tag");
+    found.push(...await axe(page));
+    assert.equal(await page.evaluate(() => document.querySelector("dialog").scrollWidth > innerWidth), false);
+    await page.screenshot({ path: `${SHOTS}/shared-${width}-${scheme}.png` });
+    await page.locator("dialog").getByRole("button", { name: words[2] }).click();
+    await page.locator("dialog").last().getByRole("button", { name: words[2] }).click();
+    await page.waitForFunction(() => !document.querySelector("dialog .line-list"));
+    await page.waitForSelector("dialog .toggle");
+    await page.keyboard.press("Escape");
+    await page.goto(`${mock.address}/#/peers`);
+    await page.locator(".self-card .actions button").click();
+    await page.waitForSelector("dialog img.qr");
+    found.push(...await axe(page));
+    await page.screenshot({ path: `${SHOTS}/address-${width}-${scheme}.png` });
+    await close();
+    assert.deepEqual([...found, ...wrong], []);
+  }
+});
+
 test("a daemon without libraries says the next step", async () => {
   await control("empty");
   const { page, wrong, close } = await open();

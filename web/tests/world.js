@@ -117,6 +117,9 @@ export function makeWorld(options = {}) {
   }
 
   /** @param {string} method @param {string[]} path @param {URLSearchParams} query @param {any} body */
+  /** @type {any[]} */
+  let links = [];
+
   function answer(method, path, query, body) {
     const [area, id, what] = path;
     const library = libraries.find((each) => each.guid === id);
@@ -167,6 +170,16 @@ export function makeWorld(options = {}) {
     if (what === "sync") return [202, {}];
     if (what === "verify") return [200, { files: 10, len: 1, bad: [], changed: 0, unreadable: [], is_cut_off: false }];
     if (what === "locks") return [204, null];
+    if (what === "links" && method === "POST") {
+      const link = { id: `link${links.length}`, path: body.path, user: "anna", once: Boolean(body.once), made_at_ms: Date.now(), expires_at_ms: Date.now() + body.seconds * 1000 };
+      links = [...links, link];
+      return [201, { id: link.id, url: `/link/qL3xgD5nPzXw0bYcTq8mV2s7Kf1hRj9uEo4iAa6tGdM/${encodeURIComponent(body.path.split("/").pop())}`, expires_at_ms: link.expires_at_ms }];
+    }
+    if (what === "links" && method === "DELETE") {
+      links = links.filter((each) => each.id !== path[3]);
+      return [204, null];
+    }
+    if (what === "links") return [200, { links }];
     if (area === "authors") return [200, { libraries: [{ library: "Scans", back: 3, gone: 1, wanted_len: 4_800_000, refused: [], paths: [["notes.md", "file", "file"], ["schedule.txt", "file", "file"], ["old/plan.txt", "nothing", "file"], ["Rough cut 3.mp4", "file", "nothing"]].map(([path, from, to]) => ({ path, from, to, is_here: true })) }] }];
     if (area === "approvals" && method === "GET") return [200, { proposals: options.empty ? [] : proposals }];
     if (area === "approvals") return vote(proposals, libraries, id, body);

@@ -225,7 +225,7 @@ function side(which, version, library, conflict) {
   return h("div.side", { class: which },
     h("h3", null, t(`conflict.${which}`), isNewer && h("span.tag", null, t("conflict.newer"))),
     version === null ? h("p.side-gone", null, icon("trash"), t("conflict.gone")) : [
-      kindOf(version.path) === "image" && sidePicture(library, version, which),
+      kindOf(version.path) === "image" && sidePicture(library, conflict, version, which),
       h("dl.facts", null,
         h("dt", null, t("files.column.len")), h("dd.num", null, bytes(version.len)),
         h("dt", null, t("files.column.modified_ns")), h("dd", null, dateTime(version.modified_ns / 1e6)),
@@ -237,12 +237,12 @@ function side(which, version, library, conflict) {
 /** @type {Map<string, string>} pictures by hash, as addresses of their bytes in memory; empty while they come or if there are none */
 const pictures = new Map();
 
-/** @param {Library} library @param {Side} version @param {"local" | "remote"} which */
-function sidePicture(library, version, which) {
+/** @param {Library} library @param {Conflict} conflict @param {Side} version @param {"local" | "remote"} which */
+function sidePicture(library, conflict, version, which) {
   const key = `${which} ${version.hash}`;
   if (!pictures.has(key)) {
     pictures.set(key, "");
-    void loadPicture(library, version, which).then((address) => {
+    void loadPicture(library, conflict, version, which).then((address) => {
       pictures.set(key, address);
       state.redraw();
     });
@@ -255,11 +255,17 @@ function sidePicture(library, version, which) {
 const NO_PICTURE = "none";
 
 /** The bytes of one side, if the daemon has them: what it sends must be what the conflict names, or one side would be shown twice.
- * @param {Library} library @param {Side} version @param {"local" | "remote"} which @returns {Promise<string>} */
-async function loadPicture(library, version, which) {
+ * @param {Library} library @param {Conflict} conflict @param {Side} version @param {"local" | "remote"} which @returns {Promise<string>} */
+async function loadPicture(library, conflict, version, which) {
   if (version.len > PICTURE_LEN_MAX || !version.hash) return NO_PICTURE;
   try {
-    const answer = await fetch(fileUrl(library.guid, version.path, `side=${which}`));
+    const ask = () => fetch(fileUrl(library.guid, conflict.path, `side=${which}`));
+    let answer = await ask();
+    // The daemon fetches what only peers have.
+    for (let tries = 0; answer.status === 503 && tries < TEXT_TRIES; tries += 1) {
+      await new Promise((resolve) => { setTimeout(resolve, TEXT_RETRY_MS); });
+      answer = await ask();
+    }
     const isMeant = answer.ok && (answer.headers.get("ETag") ?? "").includes(version.hash);
     return isMeant ? URL.createObjectURL(await answer.blob()) : NO_PICTURE;
   } catch {

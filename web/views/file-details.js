@@ -8,6 +8,7 @@ import { t, tx } from "../parts/i18n.js";
 import { iconOf, kindOf } from "../parts/kinds.js";
 import { field, fact, need, skeleton, who } from "../parts/pieces.js";
 import { library, state, whoIs } from "../parts/state.js";
+import { share } from "./share.js";
 
 const TEXT_SHOWN_LEN = 64 * 1024;
 
@@ -94,6 +95,7 @@ export class Details {
     const lock = library(this.guid)?.locks.find((each) => each.path.replace(/^\//, "") === this.path);
     return h("div.actions", null,
       h("a.button", { href: url, download: true }, icon("down"), t(isFolder ? "files.zip" : "files.download")),
+      this.entry?.kind !== "symlink" && h("button.button", { type: "button", onClick: () => share(this.guid, this.path), ...need("library.write", this.guid) }, icon("symlink"), t("share")),
       lock
         ? h("button.button", { type: "button", onClick: () => this.unlock(), ...need("library.write", this.guid) }, icon("lock"), t("files.unlock"))
         : h("button.button", { type: "button", onClick: () => this.lock(), ...need("library.write", this.guid), title: t("files.lock.hint") }, icon("lock"), t("files.lock")));

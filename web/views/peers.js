@@ -2,11 +2,12 @@
 
 import { patch, post, remove } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
-import { askForm, confirm, notice } from "../parts/dialog.js";
+import { askForm, confirm, notice, openDialog } from "../parts/dialog.js";
 import { bytes, name, percent, plainName } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
 import { bar, copyField, empty, fact, field, lacking, menu, need, pageHead, skeleton, toggle } from "../parts/pieces.js";
 import { can, state } from "../parts/state.js";
+import { qrCode } from "./share.js";
 
 /** @returns {import("../app.js").View} */
 export function open() {
@@ -41,7 +42,16 @@ function thisMachine() {
   return h("section.card.self-card", { "aria-label": t("peer.this") },
     h("header", null, h("h2", null, name(node.name), h("span.tag", null, t("peer.this"))), h("span.hint", null, `swarm ${node.version}`)),
     h("p.hint", null, t("peers.self.text")),
-    h("div.copy-grid", null, copyField(t("peers.address"), node.address), copyField(t("peers.fingerprint"), node.fingerprint)));
+    h("div.copy-grid", null, copyField(t("peers.address"), node.address), copyField(t("peers.fingerprint"), node.fingerprint)),
+    h("div.actions", null, h("button.button", { type: "button", onClick: () => showAddress(node.address) }, icon("image"), t("peers.qr"))));
+}
+
+/** @param {string} address */
+function showAddress(address) {
+  return openDialog({
+    title: t("peers.qr.title"),
+    content: () => h("div.dialog-body", null, h("p", null, t("peers.qr.text")), qrCode(address, t("peers.qr")), copyField(t("peers.address"), address)),
+  });
 }
 
 /** @param {Peer} peer */

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use swarm_daemon::{Asker, LibraryFiles, OpenFiles, Reply, Request, Status};
-use swarm_daemon_files::{DaemonFolder, Proof, Reloaded};
+use swarm_daemon_files::{DaemonFolder, Proof, Public, Reloaded};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,7 +18,9 @@ use crate::auth::{COOKIE, First, Gate, LibraryName, Passwords, Permission, Roles
 use crate::clock;
 use crate::events::Events;
 use crate::limits::{STATUS_AGE, ZIPS_MAX};
+use crate::links::Links;
 use crate::problem::{Answer, Problem};
+use crate::rates::Rates;
 
 /// What all requests share.
 pub(crate) struct App {
@@ -31,6 +33,8 @@ pub(crate) struct App {
     pub(crate) first: First,
     pub(crate) audit: Audit,
     pub(crate) events: Events,
+    pub(crate) links: Links,
+    pub(crate) rates: Rates,
     pub(crate) open_files: Arc<OpenFiles>,
     /// Folders that are sent at once.
     pub(crate) zips: Arc<Semaphore>,
@@ -59,6 +63,8 @@ pub(crate) struct Known {
     pub(crate) users: BTreeMap<String, KnownUser>,
     pub(crate) hosts: Vec<String>,
     pub(crate) allows_plain: bool,
+    /// Libraries that everybody may see, by GUID.
+    pub(crate) public: BTreeMap<String, Public>,
 }
 
 /// A user of this node.
@@ -95,6 +101,8 @@ impl App {
             first: First::default(),
             audit,
             events: Events::default(),
+            links: Links::open(facts.state.join("links.json")),
+            rates: Rates::default(),
             open_files: Arc::default(),
             zips: Arc::new(Semaphore::new(ZIPS_MAX)),
             status: tokio::sync::Mutex::default(),
@@ -272,8 +280,17 @@ impl Known {
             let roles = Roles { node: user.role, libraries: user.libraries.clone() };
             Some((user.user.clone(), KnownUser { proof: proof.clone(), roles }))
         });
+        let own = folder.libraries().iter().filter(|library| !library.is_sealed);
+        let own = own.map(|library| (&library.guid, library.public));
+        let followed = folder.subscriptions().iter().map(|followed| (&followed.guid, followed.public));
+        let public = own.chain(followed).filter(|(_, public)| *public != Public::No);
         let config = folder.config();
-        Self { users: users.collect(), hosts: config.hosts.clone(), allows_plain: config.allow_plain_http }
+        Self {
+            users: users.collect(),
+            hosts: config.hosts.clone(),
+            allows_plain: config.allow_plain_http,
+            public: public.map(|(guid, public)| (guid.to_string(), public)).collect(),
+        }
     }
 }
 

@@ -13,10 +13,13 @@ mod error;
 mod events;
 mod extract;
 mod file;
+mod html;
 pub mod limits;
+mod links;
 mod page;
 mod private_file;
 mod problem;
+mod rates;
 mod routes;
 mod server;
 

@@ -14,6 +14,24 @@ pub const STREAMS_MAX: u32 = 64;
 pub const BODY_LEN_MAX: usize = 1 << 20;
 /// Longest time until such a body is here.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Requests for public libraries that an address may send at once.
+pub const RATE_BURST: u64 = 240;
+/// The same in a second, from then on.
+pub const RATE_PER_SECOND: u64 = 20;
+/// Addresses that are remembered for that.
+pub const RATE_ADDRESSES_MAX: usize = 4096;
+/// Rows of a page of a public library.
+pub const PUBLIC_ROWS: usize = 500;
+/// Longest text of a QR code, bytes.
+pub const QR_LEN_MAX: usize = 512;
+/// Links to files that are kept at once.
+pub const LINKS_MAX: usize = 1000;
+/// All that is kept of them, bytes.
+pub const LINKS_LEN_MAX: usize = 900 << 10;
+/// A link for one download is free for others when its client took nothing for so long.
+pub const LINK_IDLE: Duration = Duration::from_secs(20);
+/// Longest time for which a link holds.
+pub const LINK_AGE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Sessions at once, of all users.
 pub const SESSIONS_MAX: usize = 1024;
 /// The same of one user: more logins of one end none of the others'.

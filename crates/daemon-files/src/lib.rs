@@ -18,6 +18,7 @@ mod read;
 mod values;
 
 mod config;
+mod origin;
 mod peers;
 mod users;
 
@@ -48,8 +49,9 @@ pub use files_local::LocalFile;
 pub use folder::{DaemonFolder, Reloaded};
 pub use json::{Json, SyntaxError, Value};
 pub use libraries::{Approvals, Library, Mount, Retention};
+pub use origin::{Fingerprint, OriginUrl};
 pub use peers::{Peer, is_peer_address};
 pub use schema::schema;
 pub use subscriptions::Subscription;
 pub use users::{Proof, User};
-pub use values::{Guid, GuidError, Limits, Role, Secret};
+pub use values::{Guid, GuidError, Limits, Public, Role, Secret};

@@ -15,7 +15,7 @@ use crate::key_path::KeyPath;
 use crate::limits::{LIBRARIES_MAX, MOUNTS_MAX};
 use crate::read::Wrong;
 use crate::values::{
-    FileLimits, FileScrub, Guid, InOrder, Limits, Parsed, Positive, Priority, Role, name_fault, plain,
+    FileLimits, FileScrub, Guid, InOrder, Limits, Parsed, Positive, Priority, Public, Role, name_fault, plain,
 };
 
 /// A library, and where this node has it.
@@ -45,6 +45,8 @@ pub struct Library {
     pub is_paused: bool,
     /// -100 to 100: higher goes first.
     pub priority: i8,
+    /// Who sees it in a browser without a name here. A sealed library is seen by nobody, whatever this says.
+    pub public: Public,
 }
 
 /// A folder that holds a part of a library.
@@ -127,6 +129,10 @@ struct FileLibrary {
     paused: bool,
     /// Libraries with a higher number go first. Without it: 0.
     priority: Option<Priority>,
+    /// true: everybody who can reach this node sees its files at /public/GUID/, without a name and a password. "indexed": search engines, too. Never if
+    /// it is sealed.
+    #[serde(default)]
+    public: Public,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -254,6 +260,7 @@ impl FileLibrary {
             is_sealed: self.sealed,
             is_paused: self.paused,
             priority: self.priority.map_or(0, Priority::get),
+            public: self.public,
         })
     }
 }

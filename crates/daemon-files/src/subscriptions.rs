@@ -13,7 +13,7 @@ use crate::libraries::{Approvals, FileApprovals, FileRetention, Retention, Strat
 use crate::limits::{LIBRARIES_MAX, PATTERNS_MAX};
 use crate::peers::distinct;
 use crate::read::Wrong;
-use crate::values::{FileLimits, FileScrub, Guid, Limits, Parsed, Priority};
+use crate::values::{FileLimits, FileScrub, Guid, Limits, Parsed, Priority, Public};
 
 /// A library of others that this node follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Subscription {
     pub limits: Limits,
     /// Days after which all its files are read again; zero if they are not.
     pub scrub_days: u32,
+    /// Who sees it in a browser without a name here. A sealed library is seen by nobody, whatever this says.
+    pub public: Public,
 }
 
 /// The libraries of others that this node follows.
@@ -91,6 +93,10 @@ struct FileSubscription {
     /// How often all files on this disk are read again, to find bytes that changed by themselves: {"days": 30}, or false for never. Without it:
     /// every 30 days.
     scrub: Option<FileScrub>,
+    /// true: everybody who can reach this node sees its files at /public/GUID/, without a name and a password. "indexed": search engines, too. Never if
+    /// it is sealed.
+    #[serde(default)]
+    public: Public,
 }
 
 impl FileSubscriptions {
@@ -129,6 +135,7 @@ impl FileSubscription {
             priority: self.priority.map_or(0, Priority::get),
             limits: self.limits.into(),
             scrub_days: FileScrub::days(self.scrub),
+            public: self.public,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use swarm_core::base::{Rate, is_hidden};
 
@@ -76,6 +76,18 @@ pub(crate) enum FileScrub {
 struct FileScrubDays {
     /// Days from one reading to the next.
     days: Within<0, 36_500>,
+}
+
+/// Who sees a library in a browser without a name here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Public {
+    /// Nobody.
+    #[default]
+    No,
+    /// Everybody who has its address.
+    Yes,
+    /// Everybody, and search engines.
+    Indexed,
 }
 
 /// A value that is written as a string.
@@ -207,6 +219,48 @@ impl JsonSchema for FileScrub {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "type": "boolean" }, generator.subschema_for::<FileScrubDays>()] })
+    }
+}
+
+impl<'de> Deserialize<'de> for Public {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PublicVisitor)
+    }
+}
+
+struct PublicVisitor;
+
+impl Visitor<'_> for PublicVisitor {
+    type Value = Public;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false or \"indexed\"")
+    }
+
+    fn visit_bool<E: Error>(self, is_public: bool) -> Result<Public, E> {
+        Ok(if is_public { Public::Yes } else { Public::No })
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Public, E> {
+        if text == "indexed" {
+            Ok(Public::Indexed)
+        } else {
+            Err(E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+}
+
+impl JsonSchema for Public {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "public".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "boolean" }, { "const": "indexed" }] })
     }
 }
 

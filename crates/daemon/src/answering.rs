@@ -61,9 +61,7 @@ pub(crate) async fn answer(desk: &mut Desk, call: Call) {
 fn files(desk: &Desk, library: &str) -> Result<LibraryFiles, Reply> {
     let key = find(desk, library)?;
     match desk.libraries.get(&key) {
-        Some(Running::Works { handle, settings, .. }) => {
-            Ok(LibraryFiles::new(settings, handle.index_path.clone(), Arc::clone(&handle.places)))
-        }
+        Some(Running::Works { handle, settings, .. }) => Ok(LibraryFiles::new(settings, handle)),
         Some(Running::Stands { why, .. }) => Err(Reply::failed(Category::Held, why.clone())),
         None => Err(Reply::failed(Category::Usage, format!("no library `{library}` here"))),
     }
@@ -115,6 +113,9 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
             Ok(Questions { of: desk.libraries.keys().map(question).collect(), is_one: false })
         }
         Request::Texts { library, path } => one(&library, Question::Texts { path: named(path)? }),
+        Request::ConflictSide { library, path, is_local, out } => {
+            one(&library, Question::ConflictSide { path: named(path)?, is_local, out })
+        }
         Request::Disputes { library } => one(&library, Question::Disputes),
         Request::Decide { library, path, choice, file, all } => {
             let bytes = file.map(|file| read(&file)).transpose()?;

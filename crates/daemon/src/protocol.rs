@@ -86,6 +86,17 @@ pub enum Request {
         /// The path in it.
         path: String,
     },
+    /// Puts the bytes of one side of a conflict into a file; those that peers have are fetched, and come with a later request.
+    ConflictSide {
+        /// The library's name or GUID.
+        library: String,
+        /// The path of the conflict.
+        path: String,
+        /// Whether it is the side of this machine.
+        is_local: bool,
+        /// The file.
+        out: PathBuf,
+    },
     /// Conflicts of a library that this machine takes no part in: others decide them.
     Disputes {
         /// The library's name or GUID.

@@ -275,7 +275,7 @@ fn policy(args: &LibraryPolicyArgs, global: &Global) -> Result<(), Failure> {
     let change = ApprovalsChange {
         delete: args.delete,
         moves: args.moves,
-        bulk: args.bulk,
+        bulk: args.bulk.map(Some),
         bulk_approvals: args.bulk_approvals,
         expiry_days: args.expiry_days,
         refuse_by_one: args.refuse_by_one,

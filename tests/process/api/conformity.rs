@@ -46,7 +46,9 @@ impl Document {
             return has_body.then(|| format!("{method} {template} {} has no body", told.status));
         };
         // A file has the type that its name says.
-        let content = contents.get(found).or_else(|| contents.get("*/*"));
+        let is_file = (template.contains("/file/") || template.starts_with("/link/")) && is_success;
+        let any = || contents.get("*/*").or_else(|| contents.values().next().filter(|_| is_file));
+        let content = contents.get(found).or_else(any);
         let Some(content) = content else {
             return Some(format!("{method} {template} {} is not {found:?}", told.status));
         };
@@ -124,7 +126,7 @@ impl Document {
 
 /// Whether a path is one of a template. The last part of `/file` has slashes.
 fn is_at(template: &str, path: &str) -> bool {
-    let is_whole = template.starts_with("/file/");
+    let is_whole = template.contains("/file/");
     let (wanted, found): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
     let has_len = if is_whole { found.len() >= wanted.len() } else { found.len() == wanted.len() };
     let is_part = |(wanted, found): (&&str, &&str)| wanted.starts_with('{') || wanted == found;
@@ -163,9 +165,15 @@ fn the_checker_sees_what_is_not_described() {
         };
         assert!(is_right, "{method} {path} {body}: {fault:?}");
     };
-    check("GET", "/api/v1/setup", 200, r#"{"needed":true}"#, None);
-    check("GET", "/api/v1/setup", 200, r#"{"needed":1}"#, Some("is not \"boolean\""));
-    check("GET", "/api/v1/setup", 200, r#"{"needed":true,"more":1}"#, Some("`more` is not described"));
+    check("GET", "/api/v1/setup", 200, r#"{"needed":true,"user":null}"#, None);
+    check("GET", "/api/v1/setup", 200, r#"{"needed":1,"user":"anna"}"#, Some("is not \"boolean\""));
+    check(
+        "GET",
+        "/api/v1/setup",
+        200,
+        r#"{"needed":true,"user":null,"more":1}"#,
+        Some("`more` is not described"),
+    );
     check("GET", "/api/v1/setup", 200, "{}", Some("`needed` is missing"));
     check("GET", "/api/v1/setup", 201, "{}", Some("no status 201"));
     check("GET", "/api/v1/setup", 500, "{}", Some("is not \"application/json\""));

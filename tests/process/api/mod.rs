@@ -3,12 +3,15 @@
 
 mod client;
 mod conformity;
+mod details;
 mod endpoints;
 mod events;
 mod files;
 mod https;
+mod links;
 mod names;
 mod proofs;
+mod public;
 mod roles;
 mod sites;
 mod syncing;

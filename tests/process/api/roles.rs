@@ -25,6 +25,7 @@ GET    /sync/status/GUID                                 -                      
 POST   /sync/resolve                                     {"sync_id":"GUID","file_path":"a.txt","resolution":"keep_local"} 403 403 400 400 404 401
 GET    /sync/changes?sync_id=GUID                        -                                       404 200 200 200 404 401
 GET    /api/v1/node                                      -                                       403 200 200 200 403 401
+GET    /api/v1/qr?text=https://a                         -                                       200 200 200 200 200 401
 GET    /api/v1/status                                    -                                       200 200 200 200 200 401
 GET    /api/v1/libraries                                 -                                       200 200 200 200 200 401
 GET    /api/v1/libraries/GUID                            -                                       403 200 200 200 404 401
@@ -42,6 +43,13 @@ GET    /api/v1/libraries/GUID/versions?path=a.txt        -                      
 POST   /api/v1/libraries/GUID/restore                    {"path":"a.txt","run":"1"}              403 403 400 400 404 401
 POST   /api/v1/libraries/GUID/undo                       {"run":"1"}                             403 403 400 400 404 401
 POST   /api/v1/libraries/GUID/locks                      {"path":"a.txt","seconds":0}            403 403 204 204 404 401
+GET    /api/v1/libraries/GUID/links                      -                                       403 403 200 200 404 401
+POST   /api/v1/libraries/GUID/links                      {"path":"a.txt","seconds":60}           403 403 201 201 404 401
+DELETE /api/v1/libraries/GUID/links/none                 -                                       403 403 404 404 404 401
+GET    /robots.txt                                       -                                       200 200 200 200 200 200
+GET    /public/GUID/                                     -                                       404 404 404 404 404 404
+GET    /public/GUID/file/a.txt                           -                                       404 404 404 404 404 404
+GET    /link/guessed/a.txt                               -                                       404 404 404 404 404 404
 GET    /api/v1/libraries/GUID/conflicts                  -                                       403 200 200 200 404 401
 GET    /api/v1/libraries/GUID/texts?path=a.txt           -                                       403 200 200 200 404 401
 POST   /api/v1/libraries/GUID/resolve                    {"path":"a.txt","choice":"keep-local"}  403 403 400 400 404 401

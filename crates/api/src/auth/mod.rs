@@ -9,7 +9,7 @@ mod roles;
 mod sessions;
 mod tokens;
 
-pub(crate) use caller::{COOKIE, Caller, Via, cookie_of, no_such_library, refused};
+pub(crate) use caller::{COOKIE, Caller, Via, cookie_of, no_such_library, refused, session_user};
 pub(crate) use first::First;
 pub(crate) use passwords::{Gate, Passwords};
 pub use roles::{LibraryName, Permission, Roles};

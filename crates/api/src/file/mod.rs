@@ -3,6 +3,8 @@
 
 mod body;
 mod kind;
+mod linked;
+mod public;
 mod range;
 mod upload;
 mod zipping;
@@ -15,16 +17,19 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use swarm_daemon::{OpenFile, ReadError};
+use swarm_daemon::{LibraryFiles, OpenFile, ReadError};
+use swarm_sync::TreePath;
 use utoipa::IntoParams;
 
-use crate::app::App;
+use crate::app::{App, Scratch};
 use crate::auth::{Caller, Permission};
 use crate::extract::{Asked, At};
 use crate::problem::{Answer, Problem};
 use crate::routes::{blocking, path_of};
 
 pub(crate) use kind::Kind;
+pub(crate) use linked::{__path_linked, linked};
+pub(crate) use public::{__path_listing, __path_public_file, __path_robots, listing, public_file, robots};
 use range::{Range, Ranges};
 pub(crate) use upload::{__path_put, put};
 pub(crate) use zipping::{__path_zip, zip};
@@ -37,6 +42,8 @@ pub(crate) struct FileQuery {
     download: Option<String>,
     /// A kept version: the run that replaced or deleted it.
     version: Option<String>,
+    /// A side of the conflict at the path: `local` or `remote`.
+    side: Option<String>,
 }
 
 /// Get a file
@@ -62,7 +69,8 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Answer<Response> {
     // What was replaced or deleted is history, and not what the library has.
-    let needed = if query.version.is_some() { Permission::LibraryRead } else { Permission::FilesRead };
+    let is_history = query.version.is_some() || query.side.is_some();
+    let needed = if is_history { Permission::LibraryRead } else { Permission::FilesRead };
     let files = app.library(&caller, &which, needed).await?;
     let path = path_of(&path)?;
     if let Some(run) = query.version {
@@ -75,11 +83,20 @@ pub(crate) async fn get(
         )
         .await;
     }
+    let is_download = query.download.is_some();
+    if let Some(side) = query.side {
+        return conflict_side(&app, files.guid().to_owned(), path.as_str().to_owned(), &side, is_download)
+            .await;
+    }
     let name = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-    let open = Arc::clone(&app.open_files);
-    let opened = blocking(move || files.open(&path, &open)).await?;
-    let file = opened.map_err(refusal)?;
-    respond(&app, &method, &headers, &name, query.download.is_some(), file)
+    let file = opened(&app, files, &path).await?;
+    respond(&app, &method, &headers, &name, is_download, file)
+}
+
+/// The file at a path.
+async fn opened(app: &App, files: LibraryFiles, path: &TreePath) -> Answer<OpenFile> {
+    let (open, path) = (Arc::clone(&app.open_files), path.clone());
+    blocking(move || files.open(&path, &open)).await?.map_err(refusal)
 }
 
 fn refusal(error: ReadError) -> Problem {
@@ -155,6 +172,11 @@ fn disposition(name: &str, is_download: bool) -> String {
         }
     };
     let ascii: String = name.chars().map(plain).collect();
+    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", encoded(name))
+}
+
+/// A name as it stands in an address (RFC 3986, section 2.1).
+pub(crate) fn encoded(name: &str) -> String {
     let mut encoded = String::new();
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -163,7 +185,7 @@ fn disposition(name: &str, is_download: bool) -> String {
             encoded.push_str(&format!("%{byte:02X}"));
         }
     }
-    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+    encoded
 }
 
 /// A kept version, whole.
@@ -180,13 +202,50 @@ async fn version(
     let request =
         swarm_daemon::Request::Restore { library, path, run: Some(run), out: Some(out.path().to_owned()) };
     crate::routes::ask_library(app, request).await?;
+    copied(app, &name, is_download, out).await
+}
+
+/// One side of a conflict, whole.
+async fn conflict_side(
+    app: &App,
+    library: String,
+    path: String,
+    side: &str,
+    is_download: bool,
+) -> Answer<Response> {
+    let is_local = match side {
+        "local" => true,
+        "remote" => false,
+        _ => return Err(Problem::bad("a side of a conflict is `local` or `remote`")),
+    };
+    let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+    let out =
+        app.scratch().map_err(|error| Problem::of(swarm_core::base::Category::Disk, error.to_string()))?;
+    let request = swarm_daemon::Request::ConflictSide { library, path, is_local, out: out.path().to_owned() };
+    match crate::routes::ask_library(app, request).await? {
+        swarm_daemon::Answer::Copied { hash: Some(hash) } => {
+            let mut response = copied(app, &name, is_download, out).await?;
+            let tag = HeaderValue::from_str(&format!("\"{hash}\"")).map_err(|_| Problem::odd())?;
+            response.headers_mut().insert(header::ETAG, tag);
+            Ok(response)
+        }
+        swarm_daemon::Answer::Copied { hash: None } => {
+            let message = "the bytes of that side are on their way: ask again in a moment";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(2))
+        }
+        _ => Err(Problem::odd()),
+    }
+}
+
+/// A file that was made for this answer alone.
+async fn copied(app: &App, name: &str, is_download: bool, out: Scratch) -> Answer<Response> {
     let file = blocking(move || std::fs::File::open(out.path())).await?;
     let file = file.map_err(|_| Problem::not_found("that version is no file"))?;
     let len = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
     let answer = Response::builder()
-        .header(header::CONTENT_TYPE, Kind::content_type(&name))
+        .header(header::CONTENT_TYPE, Kind::content_type(name))
         .header(header::CONTENT_LENGTH, len)
-        .header(header::CONTENT_DISPOSITION, disposition(&name, is_download || !Kind::is_shown(&name)));
+        .header(header::CONTENT_DISPOSITION, disposition(name, is_download || !Kind::is_shown(name)));
     answer.body(body::of_file(&app.tasks, file)).map_err(|_| Problem::odd())
 }
 

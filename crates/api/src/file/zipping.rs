@@ -42,6 +42,16 @@ pub(crate) async fn zip(
 ) -> Answer<Response> {
     let files = app.library(&caller, &which, Permission::FilesRead).await?;
     let place = place_of(query.path.as_deref())?;
+    zipped(&app, files, place, false)
+}
+
+/// A folder, or all of a library.
+pub(super) fn zipped(
+    app: &App,
+    files: LibraryFiles,
+    place: Option<TreePath>,
+    is_head: bool,
+) -> Answer<Response> {
     let full = |_| {
         let message = "others are getting folders already: try again in a moment";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
@@ -50,6 +60,12 @@ pub(crate) async fn zip(
     let name =
         place.as_ref().map_or(files.name(), |place| place.as_str().rsplit('/').next().unwrap_or_default());
     let name = format!("{name}.zip");
+    let answer = Response::builder()
+        .header(header::CONTENT_TYPE, "application/zip")
+        .header(header::CONTENT_DISPOSITION, disposition(&name, true));
+    if is_head {
+        return answer.body(super::empty()).map_err(|_| Problem::odd());
+    }
     let (sender, body) = body::streamed();
     tokio::task::spawn_blocking(move || {
         let _slot = slot;
@@ -58,9 +74,6 @@ pub(crate) async fn zip(
             let _ = sender.blocking_send(Err(error));
         }
     });
-    let answer = Response::builder()
-        .header(header::CONTENT_TYPE, "application/zip")
-        .header(header::CONTENT_DISPOSITION, disposition(&name, true));
     answer.body(body).map_err(|_| Problem::odd())
 }
 

@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use swarm_daemon::{Answer as LibraryAnswer, CommitView, DeedsView, EntryView, KeptView, PathView, Request};
+use swarm_daemon::{
+    Answer as LibraryAnswer, CommitView, DeedsView, EntryView, KeptView, PathView, ReadError, Request,
+};
 use swarm_sync::TreePath;
 use utoipa::{IntoParams, ToSchema};
 
@@ -41,6 +43,8 @@ pub(crate) struct TreePage {
     entries: Vec<TreeEntry>,
     /// For `start` of the next page; nothing if there is none.
     next: Option<String>,
+    /// How many stand in the folder, on its first page and where counting is cheap.
+    total: Option<u64>,
 }
 
 /// An entry of a listing.
@@ -70,19 +74,26 @@ pub(crate) async fn tree(
     let search = query.search.filter(|text| !text.is_empty()).map(|text| text.to_lowercase());
     let page = blocking(move || {
         if kind.is_none() && search.is_none() {
-            return files.children(place.as_ref(), start.as_ref(), limit);
+            let page = files.children(place.as_ref(), start.as_ref(), limit)?;
+            let total = match (start, &page.next) {
+                (None, None) => Some(page.entries.len() as u64),
+                (None, Some(_)) => files.count_children(place.as_ref())?,
+                (Some(_), _) => None,
+            };
+            return Ok((page, total));
         }
         let is_meant = |path: &TreePath, is_file: bool| {
             let name = name_of(path.as_str());
             let has_kind = kind.is_none_or(|kind| is_file && Kind::of(name) == kind);
             has_kind && search.as_ref().is_none_or(|text| name.to_lowercase().contains(text))
         };
-        files.search(place.as_ref(), start.as_ref(), limit, &is_meant)
+        files.search(place.as_ref(), start.as_ref(), limit, &is_meant).map(|page| (page, None))
     });
-    let page = page.await?.map_err(|error| Problem::of(error.category(), error.to_string()))?;
+    let refused = |error: ReadError| Problem::of(error.category(), error.to_string());
+    let (page, total) = page.await?.map_err(refused)?;
     let named = |entry: EntryView| TreeEntry { name: name_of(&entry.path).to_owned(), entry };
     let entries = page.entries.into_iter().map(named).collect();
-    Ok(Json(TreePage { entries, next: page.next.map(|path| path.as_str().to_owned()) }))
+    Ok(Json(TreePage { entries, next: page.next.map(|path| path.as_str().to_owned()), total }))
 }
 
 fn kind_of(text: &str) -> Answer<Kind> {

@@ -72,8 +72,18 @@ fn http(scheme: HttpAuthScheme, format: Option<&str>) -> SecurityScheme {
 }
 
 /// Paths that prove a user, or need none.
-const OPEN: [&str; 6] =
-    ["/login", "/logout", "/api/v1/setup", "/auth/token", "/auth/refresh", "/auth/revoke"];
+const OPEN: [&str; 10] = [
+    "/login",
+    "/logout",
+    "/api/v1/setup",
+    "/auth/token",
+    "/auth/refresh",
+    "/auth/revoke",
+    "/link/{token}/{name}",
+    "/robots.txt",
+    "/public/{guid}/",
+    "/public/{guid}/file/{path}",
+];
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{From, ask_library, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission, no_such_library};
-use crate::extract::{At, Given};
+use crate::extract::{At, Given, or_null};
 use crate::limits::STATUS_AGE;
 use crate::problem::{Answer, Problem};
 
@@ -226,8 +226,12 @@ pub(crate) struct PolicyView {
     #[serde(default)]
     moves: Option<u32>,
     /// Changes in one commit from which on it is a bulk change.
-    #[serde(default)]
-    bulk: Option<u32>,
+    ///
+    /// In a change, `null` takes the number away.
+    #[serde(default, deserialize_with = "or_null")]
+    #[schema(value_type = Option<u32>)]
+    #[expect(clippy::option_option, reason = "left out, null and a number are three things in JSON")]
+    bulk: Option<Option<u32>>,
     /// To a bulk change.
     #[serde(default)]
     bulk_approvals: Option<u32>,
@@ -249,7 +253,7 @@ impl PolicyView {
         Self {
             delete: Some(approvals.delete),
             moves: Some(approvals.moves),
-            bulk: approvals.bulk,
+            bulk: Some(approvals.bulk),
             bulk_approvals: Some(approvals.bulk_approvals),
             expiry_days: Some(approvals.expiry_days),
             refuse_by_one: Some(approvals.refuse_by_one),

@@ -6,8 +6,10 @@ mod browsing;
 mod conflicts;
 mod described;
 mod libraries;
+mod links;
 mod node;
 mod peers;
+mod qr;
 mod sessions;
 mod settings;
 mod syncing;
@@ -51,6 +53,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let told = OpenApiRouter::<Arc<App>>::new().routes(routes!(events::events));
     let bytes = Router::new()
         .route("/file/{guid}/{*path}", axum::routing::get(file::get))
+        .route("/robots.txt", axum::routing::get(file::robots))
+        .route("/public/{guid}/", axum::routing::get(file::listing))
+        .route("/public/{guid}/file/{*path}", axum::routing::get(file::public_file))
+        .route("/link/{token}/{name}", axum::routing::get(file::linked))
         .route("/api/v1/libraries/{guid}/zip", axum::routing::get(file::zip))
         .route("/api/v1/libraries/{guid}/files/{*path}", axum::routing::put(file::put))
         .layer(DefaultBodyLimit::disable());
@@ -71,7 +77,16 @@ struct Described;
 
 /// What is described, and answered otherwise. A path of `/file` has slashes, which the document cannot say of a parameter.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(events::events, file::get, file::put, file::zip))]
+#[openapi(paths(
+    events::events,
+    file::get,
+    file::put,
+    file::zip,
+    file::linked,
+    file::robots,
+    file::listing,
+    file::public_file
+))]
 struct DescribedBytes;
 
 /// What is described, and answered in JSON.
@@ -97,6 +112,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(syncing::changes))
         .routes(routes!(node::node))
         .routes(routes!(node::status))
+        .routes(routes!(qr::qr))
         .routes(routes!(libraries::list, libraries::create))
         .routes(routes!(libraries::show, libraries::change, libraries::remove))
         .routes(routes!(libraries::subscribe))
@@ -109,6 +125,8 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(browsing::restore))
         .routes(routes!(browsing::undo))
         .routes(routes!(browsing::lock))
+        .routes(routes!(links::list, links::create))
+        .routes(routes!(links::revoke))
         .routes(routes!(conflicts::list))
         .routes(routes!(conflicts::texts))
         .routes(routes!(conflicts::resolve))

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::peers::Password;
 use super::{From, blocking, ip};
 use crate::app::App;
-use crate::auth::{Caller, Pair, Permission, Via, cookie_of};
+use crate::auth::{Caller, Pair, Permission, Via, cookie_of, session_user};
 use crate::clock;
 use crate::extract::Given;
 use crate::limits::{NAME_LEN_MAX, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, SESSION_AGE_MAX};
@@ -160,12 +160,14 @@ pub(crate) async fn change_password(
 pub(crate) struct SetupState {
     /// Whether the link that the daemon printed makes one.
     needed: bool,
+    /// Whom the cookie of the request proves; nobody without one that holds.
+    user: Option<String>,
 }
 
-/// Whether this node has an admin
+/// Whether this node has an admin, and who is logged in
 #[utoipa::path(get, path = "/api/v1/setup", tag = "session", responses((status = 200, description = "Whether the first admin is missing", body = SetupState), (status = "default", description = "A problem", body = Problem)))]
-pub(crate) async fn setup_state(State(app): State<Arc<App>>) -> Json<SetupState> {
-    Json(SetupState { needed: app.lacks_admin() })
+pub(crate) async fn setup_state(State(app): State<Arc<App>>, headers: HeaderMap) -> Json<SetupState> {
+    Json(SetupState { needed: app.lacks_admin(), user: session_user(&app, &headers) })
 }
 
 /// The first admin.

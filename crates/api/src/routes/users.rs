@@ -94,9 +94,9 @@ pub(crate) async fn add(
 pub(crate) struct UserChange {
     /// A role, or an empty text for none on the node.
     role: Option<String>,
-    /// Roles in single libraries, by name or GUID.
+    /// Roles in single libraries, by name or GUID; `null` takes one back.
     #[serde(default)]
-    libraries: BTreeMap<String, String>,
+    libraries: BTreeMap<String, Option<String>>,
 }
 
 /// Change what a user may do
@@ -113,7 +113,9 @@ pub(crate) async fn change(
         .role
         .map(|role| if role.is_empty() { Ok(None) } else { role_of(&role).map(Some) })
         .transpose()?;
-    let libraries = roles_of(change.libraries)?;
+    let role_in =
+        |(library, role): (String, Option<String>)| Ok((library, role.as_deref().map(role_of).transpose()?));
+    let libraries = change.libraries.into_iter().map(role_in).collect::<Answer<Vec<_>>>()?;
     if user == caller.user && role.is_some_and(|role| role != Some(Role::Admin)) {
         return Err(Problem::new(
             StatusCode::CONFLICT,
@@ -127,7 +129,7 @@ pub(crate) async fn change(
             last = folder.set_user_role(&user, role)?;
         }
         for (library, role) in libraries {
-            last = folder.set_user_role_in(&user, &library, Some(role))?;
+            last = folder.set_user_role_in(&user, &library, role)?;
         }
         Ok(last)
     })

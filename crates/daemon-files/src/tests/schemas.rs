@@ -48,6 +48,7 @@ fn the_schemas_describe_every_key() {
         tls.cert
         tls.key
         peer.address
+        peer.fingerprint
         peer.name
         peer.node
         peer.password
@@ -72,6 +73,7 @@ fn the_schemas_describe_every_key() {
         library.mounts
         library.paused
         library.priority
+        library.public
         library.retention
         library.role
         library.scrub
@@ -109,6 +111,7 @@ fn the_schemas_describe_every_key() {
         subscription.localSyncDir
         subscription.paused
         subscription.priority
+        subscription.public
         subscription.retention
         subscription.scrub
         subscription.versionOf

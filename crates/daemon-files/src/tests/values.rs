@@ -175,7 +175,7 @@ fn libraries_and_subscriptions_say_all_of_it() {
                    {"dir": "./sync", "libpath": "/", "sync": true, "readonly": false, "minFree": "5GB"}],
         "approvals": {"delete": 2, "move": 3, "bulk": 100, "bulkApprovals": 4, "expiryDays": 7, "refuseByOne": true},
         "retention": {"days": 30, "count": 5, "bytes": "1TB"}, "conflicts": "keep_both", "role": "mirror",
-        "limits": {"down": "1MB/s"}, "sealed": true, "paused": true, "priority": -7
+        "limits": {"down": "1MB/s"}, "sealed": true, "paused": true, "priority": -7, "public": true
     }}"#;
     check(
         FileName::Libraries,
@@ -243,6 +243,7 @@ fn libraries_and_subscriptions_say_all_of_it() {
                     is_sealed: true,
                     is_paused: true,
                     priority: -7,
+                    public: Yes,
                 },
             ]"#]],
     );
@@ -251,11 +252,11 @@ fn libraries_and_subscriptions_say_all_of_it() {
         r#"{"Lib 1": {"guid": "a"}}"#,
         |folder| format!("{:?}", folder.libraries()),
         expect![[
-            r#"[Library { name: "Lib 1", guid: Guid("a"), mounts: [], approvals: Approvals { delete: 1, moves: 1, bulk: None, bulk_approvals: 2, expiry_days: 14, refuse_by_one: false }, retention: Retention { days: None, count: None, bytes: None }, conflicts: None, role: None, limits: Limits { up: None, down: None }, scrub_days: 30, is_sealed: false, is_paused: false, priority: 0 }]"#
+            r#"[Library { name: "Lib 1", guid: Guid("a"), mounts: [], approvals: Approvals { delete: 1, moves: 1, bulk: None, bulk_approvals: 2, expiry_days: 14, refuse_by_one: false }, retention: Retention { days: None, count: None, bytes: None }, conflicts: None, role: None, limits: Limits { up: None, down: None }, scrub_days: 30, is_sealed: false, is_paused: false, priority: 0, public: No }]"#
         ]],
     );
     let text = r#"[{"guid": "a", "localSyncDir": "../b", "include": ["*.mov"], "exclude": ["tmp/**"], "paused": true,
-        "priority": 9, "limits": {"up": "8mbit"}}]"#;
+        "priority": 9, "limits": {"up": "8mbit"}, "public": "indexed"}]"#;
     check(
         FileName::Subscriptions,
         text,
@@ -293,6 +294,7 @@ fn libraries_and_subscriptions_say_all_of_it() {
                         down: None,
                     },
                     scrub_days: 30,
+                    public: Indexed,
                 },
             ]"#]],
     );

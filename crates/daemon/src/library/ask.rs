@@ -37,6 +37,8 @@ pub(crate) enum Question {
     Explain { path: TreePath },
     /// The texts of the conflict at a path.
     Texts { path: TreePath },
+    /// Put the bytes of one side of a conflict into a file.
+    ConflictSide { path: TreePath, is_local: bool, out: PathBuf },
     /// Conflicts that others decide.
     Disputes,
     /// Decide a conflict.
@@ -78,6 +80,11 @@ pub enum Answer {
     Disputes(Vec<DisputeView>),
     /// The texts of a conflict.
     Texts(Box<TextsView>),
+    /// A side of a conflict was copied; without the hash its bytes are on their way.
+    Copied {
+        /// BLAKE3, as 64 digits.
+        hash: Option<String>,
+    },
     /// Kept versions.
     Versions(Vec<KeptView>),
     /// What was done on somebody's word.
@@ -112,6 +119,9 @@ pub struct ProposalView {
     pub paths: Vec<String>,
     /// Milliseconds since 1970, when it came here.
     pub seen_at_ms: u64,
+    /// The same, when it expires if nobody decides; nothing if it waits for ever.
+    #[serde(default)]
+    pub expires_at_ms: Option<u64>,
     /// How it ended: `approved`, `refused`, `expired`, `withdrawn` or `superseded`: what it is about changed since, or was done already.
     pub ended: Option<String>,
 }
@@ -278,6 +288,7 @@ pub(crate) fn answer(
         | Question::ApproveHere
         | Question::Sync
         | Question::Texts { .. }
+        | Question::ConflictSide { .. }
         | Question::Explain { .. } => Ok(Answer::Done),
     }
 }
@@ -308,6 +319,7 @@ fn proposals(
     authors: &BTreeSet<NodeId>,
     with_ended: bool,
 ) -> Result<Vec<ProposalView>, LibraryError> {
+    let waits_ms = session.signer.policy.waits_ms();
     let mut views = Vec::new();
     for known in session.book.proposals(with_ended)? {
         let held = session.book.held_of(&known.author, known.seq, PATHS_SHOWN)?;
@@ -322,6 +334,7 @@ fn proposals(
             deletions: held.iter().filter(|record| record.is_deletion).count() as u64,
             paths: held.iter().map(|record| record.path.to_string()).collect(),
             seen_at_ms: known.seen_at_ms,
+            expires_at_ms: waits_ms.map(|waits_ms| known.seen_at_ms.saturating_add(waits_ms)),
             ended: known.ended.map(|(end, _)| format!("{end:?}").to_lowercase()),
         });
     }
@@ -398,7 +411,7 @@ pub(crate) fn shape_of(kind: &Kind) -> EntryView {
     }
 }
 
-fn hex(bytes: &[u8; 32]) -> String {
+pub(crate) fn hex(bytes: &[u8; 32]) -> String {
     NodeId::from_bytes(*bytes).to_string()
 }
 

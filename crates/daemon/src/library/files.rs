@@ -13,6 +13,7 @@ use swarm_library::State;
 use swarm_mounts::{MountKind, MountSpec};
 use swarm_sync::{ContentHash, Kind, TreePath};
 
+use super::LibraryHandle;
 use super::ask::{EntryView, entry_view};
 use super::places::LibraryPlaces;
 use super::settings::LibrarySettings;
@@ -22,6 +23,7 @@ use super::settings::LibrarySettings;
 pub struct LibraryFiles {
     name: String,
     guid: String,
+    is_sealed: bool,
     index: PathBuf,
     places: Arc<LibraryPlaces>,
     /// The sync target, and where it stands in the library.
@@ -99,15 +101,18 @@ pub enum ReadError {
 }
 
 impl LibraryFiles {
-    pub(crate) fn new(settings: &LibrarySettings, index: PathBuf, places: Arc<LibraryPlaces>) -> Self {
+    pub(crate) fn new(settings: &LibrarySettings, handle: &LibraryHandle) -> Self {
+        // A key that cannot be read counts as one that is there.
+        let is_sealed = settings.is_sealed || !matches!(handle.keys.sealing(), Ok(None));
         let is_target = |mount: &&MountSpec| mount.kind == MountKind::SyncTarget;
         let target = settings.mounts.iter().find(is_target);
         let others = settings.mounts.iter().filter(|mount| !is_target(mount));
         Self {
             name: settings.name.clone(),
             guid: settings.guid.to_string(),
-            index,
-            places,
+            is_sealed,
+            index: handle.index_path.clone(),
+            places: Arc::clone(&handle.places),
             target: target.map(|mount| (mount.dir.clone(), mount.libpath.clone())),
             others: others.map(|mount| mount.libpath.clone()).collect(),
         }
@@ -121,6 +126,11 @@ impl LibraryFiles {
     /// What all nodes call it.
     pub fn guid(&self) -> &str {
         &self.guid
+    }
+
+    /// Whether names and contents are sealed for mirrors: what it has is not for everybody.
+    pub fn is_sealed(&self) -> bool {
+        self.is_sealed
     }
 
     /// Where the library's memory is: for conflicts and runs, which are read from it.
@@ -146,6 +156,14 @@ impl LibraryFiles {
         let book = LibraryBook::open(&self.index)?;
         let page = book.in_one_look(|book| book.children(place, start, limit))??;
         views(&book, page)
+    }
+
+    /// How many stand directly in a folder; `None` if too much stands below it to be counted at once.
+    ///
+    /// # Errors
+    /// If what is known of the library cannot be read.
+    pub fn count_children(&self, place: Option<&TreePath>) -> Result<Option<u64>, ReadError> {
+        Ok(LibraryBook::open(&self.index)?.count_children(place)?)
     }
 
     /// Entries below a folder, or of all, that `is_meant` picks by path and whether it is a file.

@@ -190,7 +190,7 @@ fn newest_of(kept: Vec<KeptVersion>) -> BTreeMap<TreePath, KeptVersion> {
 }
 
 /// Gives a content block by block; returns its length in bytes.
-fn each_block(
+pub(super) fn each_block(
     source: &mut dyn ContentSource,
     mut take: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<u64> {

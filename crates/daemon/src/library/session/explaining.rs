@@ -3,11 +3,11 @@
 
 use swarm_core::base::NodeId;
 use swarm_index::KnownProposal;
-use swarm_library::{Head, Heads};
+use swarm_library::{Head, Heads, State};
 use swarm_sync::{Conflict, Kind, Side, TreePath};
 
 use super::Session;
-use crate::library::ask::{EntryView, OwnHeld, PathView, VersionLine, shape_of};
+use crate::library::ask::{EntryView, OwnHeld, PathView, VersionLine, hex, shape_of};
 use crate::library::error::LibraryError;
 
 impl Session {
@@ -21,10 +21,21 @@ impl Session {
         let heads = self.book.heads(path)?;
         let versions = version_lines(&heads);
         let entry = self.index.entry(Side::Local, path)?;
+        // What stands here is a version that the library knows, or is not published yet.
+        let is_here =
+            |head: &&Head| entry.as_ref().is_some_and(|entry| head.state.kind() == Some(&entry.kind));
+        let known = heads.all().iter().find(is_here);
+        let sha256 = known.and_then(|head| match &head.state {
+            State::Live(live) => live.sha256.map(|hash| hex(&hash)),
+            State::Deleted => None,
+        });
+        let author = known.map(|head| head.record.author.to_string()).unwrap_or_default();
         let here = entry.as_ref().map(|entry| EntryView {
             path: path.to_string(),
             modified_ns: entry.modified_ns,
             is_here: true,
+            author,
+            sha256,
             ..shape_of(&entry.kind)
         });
         let hash = heads.winner().and_then(|head| head.state.kind()?.file()).map(|file| file.hash);

@@ -195,6 +195,13 @@ impl Worker {
                 }
                 Ok(Answer::Texts(Box::new(texts)))
             }
+            Question::ConflictSide { path, is_local, out } => {
+                let (answer, wanted) = self.session.conflict_side(&path, is_local, &out)?;
+                if let Some(wanted) = wanted {
+                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted])));
+                }
+                Ok(answer)
+            }
             Question::Explain { path } => {
                 let mut view = self.session.explain(&path)?;
                 view.replaced_by = self.known.strangers.replaced.get(&path).map(NodeId::to_string);

@@ -13,16 +13,17 @@ FUZZ_LEN_MAX ?= 1024
 FUZZ_FLAGS ?=
 FUZZ_TARGETS = $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 
-.PHONY: test test-long install fmt clippy wasm unit net docs deny book reference worlds bench bench-compare bench-sync fuzz demo clean
+.PHONY: test test-long install fmt clippy wasm unit net page-test api-test docs deny book reference worlds bench bench-compare bench-sync fuzz demo clean
 
 # Building takes the most time here; of the tests, those in tests/process take five minutes, and those in tests/hostile two.
 test: fmt clippy wasm unit docs deny
 	@echo "all checks passed"
 
 # The same, with the long scenarios on network namespaces (four minutes instead of one), mutated inputs for each
-# decoder (a minute for each instead of three seconds), and an older binary, built from the history, beside this one (tests/compat).
+# decoder (a minute for each instead of three seconds), an older binary, built from the history, beside this one (tests/compat), the page in
+# browsers, and schemathesis on the API.
 test-long: export SWARM_LONG_TESTS = 1
-test-long: test
+test-long: test page-test api-test
 
 # The optimised build, as `swarm` in ~/.cargo/bin.
 install:
@@ -50,6 +51,16 @@ unit:
 # The tests on network namespaces alone, long ones too, with their figures; fails where they cannot run.
 net:
 	SWARM_NET_TESTS=required $(CARGO) test --workspace --locked --test net
+
+# The page in browsers, against faked daemons and real ones: four minutes. Installs browsers and tools as root, or says NOT RUN and why.
+page-test:
+	$(CARGO) build --locked --bin swarm
+	SWARM=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/swarm web/tests/run.sh
+
+# A daemon beside its OpenAPI document, for minutes: validated, and asked by schemathesis, which pip gets into target/api-test.
+api-test:
+	$(CARGO) build --workspace --locked --bin swarm
+	tests/api/run.sh $${CARGO_TARGET_DIR:-target}/debug/swarm
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked

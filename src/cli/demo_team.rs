@@ -27,7 +27,7 @@ pub(super) async fn run(base: &Path) -> Result<(), Failure> {
     }
     introduce(&members)?;
     for (number, member) in members.iter().enumerate() {
-        member.keep_library(&guid, number == 0)?;
+        member.keep_library(&guid, number == OWNER)?;
     }
     let link = members[0].api.first_link().unwrap_or_else(|| "https://127.0.0.1/".to_owned());
     output::result(&link)?;
@@ -65,16 +65,15 @@ struct Member {
 
 impl Member {
     fn start(dir: &Path, name: &'static str, number: usize) -> Result<Self, Failure> {
-        let files = dir.join("files");
+        let files = dir.join(LIBRARY);
         std::fs::create_dir_all(&files).map_err(|error| disk(&files, &error))?;
         let config = dir.join("config.json");
         let text = "{\"port\": 0, \"listen\": \"127.0.0.1\", \"lan\": false}\n";
         std::fs::write(&config, text).map_err(|error| disk(&config, &error))?;
-        // Two of them have another version of the same file: somebody has to decide.
-        if number < 2 {
+        // The one whose page is shown has another version of a file than the library: somebody has to decide.
+        if let Some(last) = [Some("rain cover"), None, Some("night shots")][number] {
             let plan = files.join("Shooting plan.txt");
-            let text =
-                format!("Day 1  harbour\nDay 2  studio\nDay 3  {}\n", ["rain cover", "night shots"][number]);
+            let text = format!("Day 1  harbour\nDay 2  studio\nDay 3  {last}\n");
             std::fs::write(&plan, text).map_err(|error| disk(&plan, &error))?;
         }
         let daemon = Daemon::prepare(dir)?;
@@ -237,6 +236,8 @@ fn disk(path: &Path, error: &io::Error) -> Failure {
 }
 
 const NAMES: [&str; 3] = ["anna", "ben", "carla"];
+/// Whose library it is: the others follow it.
+const OWNER: usize = 2;
 const LIBRARY: &str = "Harbour film";
 const RAW_LEN: usize = 24 << 20;
 /// Files until which they come fast: so that there is something to see soon.

@@ -39,8 +39,7 @@ impl Victim {
         let world = World::new();
         let dir = world.path("daemon");
         std::fs::create_dir(&dir).expect("a place");
-        let config = json!({"port": free_port(), "listen": "127.0.0.1", "lan": false});
-        let address = SocketAddr::from(([127, 0, 0, 1], config["port"].as_u64().expect("a port") as u16));
+        let config = json!({"port": 0, "listen": "127.0.0.1", "lan": false});
         for (name, value) in [
             ("config.json", &config),
             ("users.json", &json!([{"user": "anna", "pass": "secret", "role": "admin"}])),
@@ -52,7 +51,9 @@ impl Victim {
             Some(count) => world.start_with_descriptors(count, &args),
             None => world.start(&args),
         };
-        process.wait_stderr("ready");
+        let port = |line: &str| line.split_once("//localhost:")?.1.split_once('/')?.0.parse().ok();
+        let port: u16 = process.wait_stderr_line(port);
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
         let honest = Honest::at(address);
         honest.wait_for(3);
         let rested_len = process.peak_memory_len().expect("these tests need /proc");
@@ -301,12 +302,6 @@ fn can_open(count: usize) -> bool {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     limit.current.is_none_or(|current| current >= count as u64)
-}
-
-fn free_port() -> u16 {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    let address = socket.local_addr().expect("it is bound");
-    if std::net::TcpListener::bind(address).is_ok() { address.port() } else { free_port() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test waits for a process")]

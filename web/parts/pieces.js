@@ -34,7 +34,7 @@ export function bar(text, options) {
 }
 
 /** @type {Record<string, string>} */
-const TONES = { "up to date": "good", syncing: "live", scanning: "live", paused: "quiet", stopped: "bad", held: "warn", conflict: "warn" };
+const TONES = { "up to date": "good", syncing: "live", scanning: "live", paused: "quiet", stopped: "bad", held: "warn", conflict: "warn", waiting: "warn" };
 
 /** @param {string} text state of a library */
 export function statePill(text) {

@@ -10,7 +10,7 @@ interface Mount { dir: string; libpath: string; sync: boolean }
 interface Lock { path: string; holder: string; seconds_left: number; why: string }
 interface Library {
   name: string; guid: string; state: string; percent: string; files: number; files_here: number; bytes: number; bytes_here: number;
-  deletions_to_do: number; conflicts: number; proposals: number; held_here: number | null; activity: string; mounts: Mount[];
+  deletions_to_do: number; conflicts: number; conflicts_elsewhere?: number; waiting?: number; proposals: number; held_here: number | null; activity: string; mounts: Mount[];
   commits: number; eta_seconds: number | null; policy_differences: string[]; locks: Lock[];
 }
 interface PeerLibrary { name: string; guid: string; is_shared: boolean; is_level: boolean; percent: string; activity: string; deletions_to_do: number }
@@ -35,6 +35,7 @@ interface LinkMade { id: string; url: string; expires_at_ms: number }
 interface LinkLine { id: string; path: string; user: string; once: boolean; made_at_ms: number; expires_at_ms: number }
 interface TreePage { entries: Entry[]; next: string | null; total?: number | null }
 type Supply = { state: "coming" | "failing" } | { state: "asked" | "nobody"; seconds: number } | { state: "queued"; ahead: number };
+interface Dispute { path: string; versions: VersionLine[] }
 interface VersionLine { author: string; seq: number; kind: string; len: number; blake3: string | null; wins: boolean }
 interface Explanation {
   path: string; here: Omit<Entry, "name"> | null; versions: VersionLine[]; held_by: string[]; place: string | null; is_left_out: boolean; is_waiting: boolean;

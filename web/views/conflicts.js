@@ -7,7 +7,7 @@ import { diffLines } from "../parts/diff.js";
 import { ago, bytes, dateTime, name, number, plainName, textOf } from "../parts/format.js";
 import { has, t, tx } from "../parts/i18n.js";
 import { iconOf, kindOf } from "../parts/kinds.js";
-import { empty, lacking, need, pageHead, segmented, skeleton } from "../parts/pieces.js";
+import { empty, lacking, need, pageHead, segmented, skeleton, who } from "../parts/pieces.js";
 import { filesHash, state } from "../parts/state.js";
 
 const CHOICES = /** @type {const} */ (["keep-local", "keep-remote", "keep-both", "merge"]);
@@ -28,6 +28,8 @@ class Conflicts {
   constructor() {
     /** @type {Case[] | null} */
     this.cases = null;
+    /** @type {{library: Library, dispute: Dispute}[]} conflicts that this machine takes no part in */
+    this.elsewhere = [];
     this.trouble = "";
     this.seen = "";
     void this.load();
@@ -44,16 +46,20 @@ class Conflicts {
 
   async load() {
     this.seen = fingerprint();
+    /** @type {{library: Library, dispute: Dispute}[]} */
+    const elsewhere = [];
     const old = new Map((this.cases ?? []).map((each) => [each.conflict.id, each]));
     try {
       const lists = await Promise.all((state.status?.libraries ?? []).map(async (library) => {
-        if (library.conflicts === 0) return [];
-        const { conflicts } = await get(inLibrary(library.guid, "conflicts"));
+        if (library.conflicts === 0 && !library.conflicts_elsewhere) return [];
+        const { conflicts, elsewhere: disputes = [] } = await get(inLibrary(library.guid, "conflicts"));
+        elsewhere.push(...disputes.map((/** @type {Dispute} */ dispute) => ({ library, dispute })));
         return conflicts.map((/** @type {Conflict} */ conflict) => old.get(conflict.id) ?? { library, conflict, isOpen: false, texts: undefined, compared: "sides" });
       }));
       const cases = lists.flat();
       if (!this.cases) cases.slice(0, OPEN_AT_FIRST).forEach((each) => this.openCase(each));
       this.cases = cases;
+      this.elsewhere = elsewhere;
       this.trouble = "";
     } catch (error) {
       this.trouble = words(error);
@@ -89,9 +95,13 @@ class Conflicts {
       pageHead({ title: t("nav.conflicts"), text: t("conflicts.text") }),
       this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
       lacking("conflicts.resolve"),
-      !cases ? skeleton(3, "tall") : cases.length === 0
+      !cases ? skeleton(3, "tall") : cases.length === 0 && this.elsewhere.length === 0
         ? empty({ icon: "check", title: t("conflicts.empty.title"), text: t("conflicts.empty.text"), action: h("a.button", { href: "#/changes" }, t("conflicts.empty.action")) })
         : byLibrary(cases).map((group) => h("section", { key: group[0].library.guid }, this.groupHead(group), group.map((each) => this.card(each)))),
+      this.elsewhere.length > 0 && h("section", { key: "elsewhere" },
+        h("h2.section", null, t("conflicts.elsewhere"), h("span.count", null, String(this.elsewhere.length))),
+        h("p.lede", null, t("conflicts.elsewhere.text")),
+        this.elsewhere.map((each) => this.disputeCard(each))),
     ];
   }
 
@@ -149,6 +159,32 @@ class Conflicts {
     state.redraw();
   }
 
+  /** @param {{library: Library, dispute: Dispute}} each */
+  disputeCard({ library, dispute }) {
+    return h("article.card.conflict", { key: `${library.guid}/${dispute.path}` },
+      h("div.dispute", null,
+        h("div.dispute-head", null,
+          h("h3", null, icon(iconOf({ kind: "file", path: dispute.path }), `kind-${kindOf(dispute.path)}`), name(dispute.path)),
+          h("span.hint", null, name(library.name))),
+        h("ul.line-list", null, dispute.versions.map((version) => h("li", { key: `${version.author}-${version.seq}` },
+          h("div.line-text", null, who(version.author), h("span.hint", null, version.kind === "deleted" ? t("conflicts.elsewhere.deleted") : bytes(version.len))),
+          version.wins && h("span.tag", null, t("conflicts.elsewhere.stands"))))),
+        h("div.actions", null,
+          h("button.button", { type: "button", onClick: () => this.letStand(library, dispute), ...need("conflicts.resolve", library.guid) }, t("conflicts.elsewhere.action")))));
+  }
+
+  /** @param {Library} library @param {Dispute} dispute */
+  async letStand(library, dispute) {
+    const done = await confirm({
+      title: t("conflicts.elsewhere.title", { path: plainName(dispute.path) }), text: t("conflicts.elsewhere.confirm"), undo: t("conflicts.elsewhere.undo"),
+      action: t("conflicts.elsewhere.action"), isDanger: true, work: () => post(inLibrary(library.guid, "resolve"), { path: dispute.path, choice: "keep-remote" }),
+    });
+    if (!done) return;
+    this.elsewhere = this.elsewhere.filter((each) => each.dispute !== dispute);
+    notice(t("conflicts.all.done", { n: 1 }));
+    state.redraw();
+  }
+
   /** @param {Library} library @param {Case[]} group @param {string} choice */
   async resolveAll(library, group, choice) {
     const done = await confirm({
@@ -165,7 +201,7 @@ class Conflicts {
 
 /** Tells whether conflicts came or went. */
 function fingerprint() {
-  return (state.status?.libraries ?? []).map((each) => `${each.guid}:${each.conflicts}`).join();
+  return (state.status?.libraries ?? []).map((each) => `${each.guid}:${each.conflicts}:${each.conflicts_elsewhere}`).join();
 }
 
 /** @param {Case[]} cases @returns {Case[][]} */

@@ -68,8 +68,9 @@ function needsOf(library) {
   /** @type {Need[]} */
   const list = [];
   const add = (/** @type {string} */ kind, /** @type {Omit<Need, "key">} */ need) => list.push({ key: `${library.guid}-${kind}`, ...need });
-  if (library.conflicts > 0) {
-    add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: library.conflicts, library: where() }), action: go("#/conflicts", t(can("conflicts.resolve", library.guid) ? "need.conflicts.action" : "need.look")) });
+  const conflicts = library.conflicts + (library.conflicts_elsewhere ?? 0);
+  if (conflicts > 0) {
+    add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: conflicts, library: where() }), action: go("#/conflicts", t(can("conflicts.resolve", library.guid) ? "need.conflicts.action" : "need.look")) });
   }
   if (library.proposals > 0) {
     add("proposals", { icon: "approvals", tone: "warn", text: tx("need.proposals", { n: library.proposals, library: where() }), action: go("#/approvals", t(can("approvals.vote", library.guid) ? "need.proposals.action" : "need.look")) });

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
-use crate::auth::{First, Gate, LibraryName, Passwords, Permission, Roles, Sessions, Tokens};
+use crate::auth::{COOKIE, First, Gate, LibraryName, Passwords, Permission, Roles, Sessions, Tokens};
 use crate::clock;
 use crate::events::Events;
 use crate::limits::{STATUS_AGE, ZIPS_MAX};
@@ -39,6 +39,8 @@ pub(crate) struct App {
     /// Folders that are sent at once.
     pub(crate) zips: Arc<Semaphore>,
     status: tokio::sync::Mutex<Option<(Instant, Arc<Status>)>>,
+    /// The name of the cookie of a session.
+    pub(crate) cookie: String,
     pub(crate) facts: Facts,
     pub(crate) tasks: TaskTracker,
     pub(crate) ending: CancellationToken,
@@ -104,6 +106,7 @@ impl App {
             open_files: Arc::default(),
             zips: Arc::new(Semaphore::new(ZIPS_MAX)),
             status: tokio::sync::Mutex::default(),
+            cookie: format!("{COOKIE}{}", facts.node.get(..8).unwrap_or_default()),
             facts,
             tasks,
             ending,

@@ -193,6 +193,16 @@ impl DaemonFolder {
         })
     }
 
+    /// Sets the argon2 hash of another password.
+    pub fn set_user_hash(&mut self, user: &str, hash: &str) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Users, |json| {
+            let user = user_in(json, user)?;
+            user.remove("pass");
+            user.set("hash", hash.into());
+            Ok(())
+        })
+    }
+
     /// Puts a hash in the place of the password that it was made from. If the password is another one by now, nothing changes.
     pub fn replace_pass(&mut self, user: &str, pass: &Secret, hash: &str) -> Result<Reloaded, EditError> {
         self.edit(FileName::Users, |json| {

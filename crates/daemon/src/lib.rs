@@ -1,6 +1,7 @@
 //! A node that keeps libraries: `swarm daemon`. Its folder has the files that people edit; each library has a worker, a thread that owns its
 //! folders and its memory; `exchange` is what nodes say to each other, `contents` which contents the engine moves, `daemon` the loop that ties
-//! them together. `control` and `protocol` are how commands ask, `status` is what they are told, `metrics` and `page` tell the same to Prometheus.
+//! them together. `control` and `protocol` are how commands ask, `status` is what they are told and `standing` puts it together, `metrics` and `page`
+//! tell the same to Prometheus.
 //!
 //! Invariants: what is decided about trees, versions, trust and votes is decided in pure crates; what a peer says changes this disk only by a
 //! library's worker. Absent here: printing, the bytes of files (the engine), HTTP (`swarm-pages`).
@@ -24,6 +25,8 @@ mod metrics;
 mod page;
 
 mod answering;
+mod standing;
+
 mod daemon;
 mod error;
 mod policy_words;

@@ -65,8 +65,9 @@ impl Ask {
         self.with("authorization", &format!("Bearer {token}"))
     }
 
-    pub(super) fn cookie(self, id: &str) -> Self {
-        self.with("cookie", &format!("swarm_session={id}"))
+    /// With the cookie that a session has, as `Told::session` gives it.
+    pub(super) fn cookie(self, session: &str) -> Self {
+        self.with("cookie", session)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -149,11 +150,11 @@ impl Told {
         self
     }
 
-    /// The id in the cookie that it sets.
+    /// The cookie that it sets: its name and the id.
     pub(super) fn session(&self) -> String {
         let cookie = self.header("set-cookie").split(';').next().unwrap_or_default();
-        let id = cookie.strip_prefix("swarm_session=").unwrap_or_else(|| panic!("no cookie: {self:?}"));
-        id.to_owned()
+        assert!(cookie.starts_with("swarm_session_"), "no cookie: {self:?}");
+        cookie.to_owned()
     }
 }
 

@@ -45,12 +45,12 @@ impl Document {
             let has_body = !told.body.is_empty();
             return has_body.then(|| format!("{method} {template} {} has no body", told.status));
         };
-        let is_file = (template.contains("/file/") || template.starts_with("/link/")) && is_success;
-        let content = contents.get(found).or_else(|| contents.values().next().filter(|_| is_file));
+        // A file has the type that its name says.
+        let content = contents.get(found).or_else(|| contents.get("*/*"));
         let Some(content) = content else {
             return Some(format!("{method} {template} {} is not {found:?}", told.status));
         };
-        if !found.ends_with("json") || is_file || ask.method == "HEAD" {
+        if contents.contains_key("*/*") || !found.ends_with("json") || ask.method == "HEAD" {
             return None;
         }
         let body = told.json();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::Ask;
+use super::conformity::Document;
 use super::{GUID, Site};
 
 fn keys(value: &Value) -> Vec<&str> {
@@ -291,6 +292,20 @@ fn what_is_not_there_says_so_in_the_shape_of_every_problem() {
     check(huge, 413, "Payload Too Large");
     let allowed = site.ask_as("adam", Ask::new("DELETE", "/status")).expect(405);
     assert!(allowed.header("allow").contains("GET"), "{allowed:?}");
+}
+
+#[test]
+fn the_page_about_the_api_has_every_path() {
+    let page = include_str!("../../../docs/reference/api.md");
+    let document = Document::of_code();
+    let named = |(method, path): &(String, String)| {
+        page.contains(&format!("| `{method} {path}` |"))
+            || page.contains(&format!("| `{method} {path}?guid=` |"))
+    };
+    let missing: Vec<_> = document.operations().into_iter().filter(|it| !named(it)).collect();
+    assert!(missing.is_empty(), "docs/reference/api.md lacks {missing:?}");
+    let rows = page.lines().filter(|line| line.starts_with("| `") && line.contains(" /")).count();
+    assert_eq!(rows, document.operations().len(), "each row is an operation");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn the_printed_link_makes_the_first_admin_once() {
     site.ask(&setup(&token, "adam\u{7}", "a long enough secret")).expect(400);
     let made = site.ask(&setup(&token, "adam", "a long enough secret")).expect(200);
     assert_eq!(made.json()["user"], "adam");
-    site.is_secret(&made.session());
+    site.is_secret(made.session().split_once('=').expect("a pair").1);
     let me = site.ask(&me().cookie(&made.session())).expect(200).json();
     assert_eq!((&me["role"], needed()), (&json!("admin"), json!(false)));
     site.ask(&setup(&token, "eve", "a long enough secret")).expect(403);
@@ -86,7 +86,10 @@ fn a_session_is_a_cookie_that_scripts_cannot_read_and_that_ends_at_logout() {
     assert!(!cookie.contains("Domain") && told.session().len() >= 40, "{cookie}");
     assert_eq!(told.header("cache-control"), "no-store");
     let session = told.session();
-    site.is_secret(&session);
+    let (name, id) = session.split_once('=').expect("a pair");
+    site.is_secret(id);
+    // Daemons on one machine share the cookies of a browser.
+    assert_eq!(name.len(), "swarm_session_".len() + 8);
     assert_eq!(site.ask(&me().cookie(&session)).expect(200).json()["user"], "vera");
     let out = site.ask(&Ask::get("/logout").cookie(&session)).expect(204);
     assert!(out.header("set-cookie").contains("Max-Age=0"), "{out:?}");
@@ -98,7 +101,9 @@ fn a_session_is_a_cookie_that_scripts_cannot_read_and_that_ends_at_logout() {
 fn a_login_gives_another_session_than_the_one_that_came_with_it() {
     let site = Site::new();
     // One that an attacker chose, and one that holds.
-    let planted = "A".repeat(43);
+    let held = site.ask(&login("vera", &password_of("vera"))).session();
+    let name = held.split_once('=').expect("a pair").0;
+    let planted = format!("{name}={}", "A".repeat(43));
     let fixed = site.ask(&login("vera", &password_of("vera")).cookie(&planted)).expect(200);
     assert_ne!(fixed.session(), planted);
     site.ask(&me().cookie(&planted)).expect(401);
@@ -162,7 +167,10 @@ fn odd_proofs_are_refused() {
     }
     site.ask(&me()).expect(401);
     site.ask(&me().cookie("")).expect(401);
-    site.ask(&me().cookie("guessed")).expect(401);
+    site.ask(
+        &me().cookie(&format!("{}=guessed", site.login("vera").session.split_once('=').expect("a pair").0)),
+    )
+    .expect(401);
     // A proof that is wrong is not made right by another one.
     let browser = site.login("vera");
     site.ask(&me().cookie(&browser.session).bearer("wrong")).expect(401);
@@ -203,6 +211,31 @@ fn an_edit_of_users_json_ends_the_sessions_and_tokens_of_whom_it_is_about() {
     site.ask_as("adam", Ask::new("DELETE", "/api/v1/users/edith")).expect(204);
     site.ask(&me().cookie(&edith.session)).expect(401);
     site.ask(&login("edith", &password_of("edith"))).expect(401);
+}
+
+#[test]
+fn a_password_is_changed_by_whom_it_is_and_ends_what_the_old_one_proved() {
+    let site = Site::new();
+    let (browser, other) = (site.login("vera"), site.login("vera"));
+    let token = tokens(&site, "vera");
+    site.is_secret("the next secret");
+    let change = |old: &str, new: &str| {
+        browser.asks(Ask::post("/api/v1/me/password", &json!({"old": old, "new": new})))
+    };
+    let old = password_of("vera");
+    site.ask(&change("wrong", "the next secret")).expect(403);
+    site.ask(&change(&old, "short")).expect(400);
+    site.ask(&change(&old, "the next secret")).expect(204);
+    for session in [&browser.session, &other.session] {
+        site.ask(&me().cookie(session)).expect(401);
+    }
+    site.ask(&me().bearer(&token.access)).expect(401);
+    site.ask(&refresh(&token.refresh)).expect(401);
+    site.ask(&login("vera", &old)).expect(401);
+    site.ask_as("vera", me()).expect(401);
+    let told = site.ask(&login("vera", "the next secret")).expect(200);
+    site.is_secret(told.session().split_once('=').expect("a pair").1);
+    assert!(site.team.read("a/.swarm/audit.log").contains("password change"));
 }
 
 struct Tokens {

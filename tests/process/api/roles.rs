@@ -12,6 +12,7 @@ use super::{GUID, Site};
 const TABLE: &str = r#"
 GET    /api/v1/setup                                     -                                       200 200 200 200 200 200
 GET    /api/v1/me                                        -                                       200 200 200 200 200 401
+POST   /api/v1/me/password                               {"old":"x","new":"short"}               400 400 400 400 400 401
 GET    /status                                           -                                       200 200 200 200 200 401
 GET    /libraries                                        -                                       200 200 200 200 200 401
 GET    /files?guid=GUID                                  -                                       200 200 200 200 404 401

@@ -87,7 +87,7 @@ fn errors_have_their_shape_and_name_the_version() {
     check("vera", start(GUID), 403);
     check("adam", start("no such library"), 404);
     check("adam", start("swarm://nonsense"), 400);
-    check("adam", Ask::post("/sync/start", &json!({"method": "ftp", "remote_url": GUID})), 501);
+    check("adam", Ask::post("/sync/start", &json!({"method": "ftp", "remote_url": GUID})), 400);
     check("adam", Ask::post("/sync/start", &json!({"method": "p2p"})), 422);
     check("adam", Ask::new("POST", "/sync/start").with("content-type", "application/json"), 400);
     check("adam", Ask::get("/sync/status/nosuch"), 404);

@@ -119,12 +119,12 @@ impl FromRequestParts<Arc<App>> for Caller {
 
 /// Whom the cookie of a request proves. It proves no right to anything.
 pub(crate) fn session_user(app: &App, headers: &HeaderMap) -> Option<String> {
-    let held = app.sessions().touch(cookie_of(headers)?, clock::moment())?;
+    let held = app.sessions().touch(cookie_of(headers, &app.cookie)?, clock::moment())?;
     app.user(&held.user).filter(|user| user.proof == held.proof).map(|_| held.user)
 }
 
 fn by_session(app: &App, parts: &Parts) -> Answer<Caller> {
-    let id = cookie_of(&parts.headers).ok_or_else(unproven)?;
+    let id = cookie_of(&parts.headers, &app.cookie).ok_or_else(unproven)?;
     let held = app.sessions().touch(id, clock::moment()).ok_or_else(ended)?;
     let user = app.user(&held.user).filter(|user| user.proof == held.proof).ok_or_else(ended)?;
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
@@ -176,14 +176,14 @@ fn ended() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "the session or token has ended: log in again")
 }
 
-/// The id of the session in the cookies of a request.
-pub(crate) fn cookie_of(headers: &HeaderMap) -> Option<&str> {
+/// The id of the session in the cookies of a request. Browsers keep one set of cookies for all ports of a machine: each node has a name of its own.
+pub(crate) fn cookie_of<'a>(headers: &'a HeaderMap, cookie: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, id)| id)
+    pairs.find(|(name, _)| *name == cookie).map(|(_, id)| id)
 }
 
-/// The cookie of a session.
-pub(crate) const COOKIE: &str = "swarm_session";
+/// How the name of a session's cookie begins; eight digits of the node follow.
+pub(crate) const COOKIE: &str = "swarm_session_";
 /// The header with the token of a session.
 pub(crate) const CSRF_HEADER: &str = "x-csrf-token";

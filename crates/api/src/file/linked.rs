@@ -43,8 +43,8 @@ pub(crate) struct LinkQuery {
     get, path = "/link/{token}/{name}", tag = "links",
     params(("token" = String, Path, description = "As the link has it"), ("name" = String, Path, description = "The name of the file, for people"), LinkQuery),
     responses(
-        (status = 200, description = "All of it", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "Ranges of it", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 200, description = "All of it", content_type = "*/*", body = Vec<u8>),
+        (status = 206, description = "Ranges of it", content_type = "*/*", body = Vec<u8>),
         (status = 304, description = "The client has it"),
         (status = 416, description = "No range lies in it", body = Problem),
         (status = "default", description = "A problem", body = Problem)

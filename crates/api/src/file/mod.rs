@@ -36,6 +36,7 @@ pub(crate) use zipping::{__path_zip, zip};
 
 /// How a file is given.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct FileQuery {
     /// To be stored, and not shown.
     download: Option<String>,
@@ -52,8 +53,8 @@ pub(crate) struct FileQuery {
     get, path = "/file/{guid}/{path}", tag = "files",
     params(("guid" = String, Path, description = "GUID or name of the library"), ("path" = String, Path, description = "In the library, as in `video/a.mov`"), FileQuery),
     responses(
-        (status = 200, description = "All of it", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "Ranges of it", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 200, description = "All of it", content_type = "*/*", body = Vec<u8>),
+        (status = 206, description = "Ranges of it", content_type = "*/*", body = Vec<u8>),
         (status = 304, description = "The client has it"),
         (status = 416, description = "No range lies in it", body = Problem),
         (status = "default", description = "A problem", body = Problem)

@@ -91,8 +91,8 @@ pub(crate) async fn listing(
     get, path = "/public/{guid}/file/{path}", tag = "public",
     params(("guid" = String, Path, description = "GUID"), ("path" = String, Path, description = "In the library, as in `video/a.mov`")),
     responses(
-        (status = 200, description = "All of it", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "Ranges of it", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 200, description = "All of it", content_type = "*/*", body = Vec<u8>),
+        (status = 206, description = "Ranges of it", content_type = "*/*", body = Vec<u8>),
         (status = 304, description = "The client has it"),
         (status = 416, description = "No range lies in it", body = Problem),
         (status = "default", description = "A problem", body = Problem)

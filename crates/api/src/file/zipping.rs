@@ -26,6 +26,7 @@ use crate::routes::place_of;
 
 /// Which folder.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ZipQuery {
     /// A folder in the library; without it, all of it.
     path: Option<String>,

@@ -19,6 +19,7 @@ use crate::problem::{Answer, Problem};
 
 /// Which proposals.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ApprovalsQuery {
     /// Those that ended, too.
     all: Option<bool>,

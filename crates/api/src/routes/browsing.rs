@@ -23,6 +23,7 @@ use crate::problem::{Answer, Problem};
 
 /// Which entries are listed.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct TreeQuery {
     /// A folder; without it the top.
     place: Option<String>,
@@ -108,6 +109,7 @@ fn name_of(path: &str) -> &str {
 
 /// A path in a library.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct PathQuery {
     /// In the library, as in `video/a.mov`.
     pub(super) path: String,
@@ -133,6 +135,7 @@ pub(crate) async fn explain(
 
 /// How many.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct LimitQuery {
     /// At most so many.
     limit: Option<usize>,

@@ -15,6 +15,7 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
         let is_open = OPEN.contains(&path.as_str());
         for operation in operations(item) {
             name_problems(operation);
+            name_operation(operation);
             if is_open {
                 // The empty requirement: nothing has to be proven (OpenAPI 3.1, section 4.8.30).
                 operation.security = Some(Vec::new());
@@ -38,6 +39,12 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let PathItem { get, put, post, delete, patch, .. } = item;
     [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Functions are named within their module, and operations in the whole document.
+fn name_operation(operation: &mut Operation) {
+    let tag = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
+    operation.operation_id = operation.operation_id.take().map(|id| format!("{tag}_{id}"));
 }
 
 /// A problem of RFC 9457 has a content type of its own.
@@ -85,6 +92,7 @@ mod tests {
         let document = serde_json::to_value(crate::document()).expect("it is JSON");
         assert_eq!(document["openapi"], "3.1.0");
         let paths = document["paths"].as_object().expect("paths");
+        let mut ids = std::collections::BTreeSet::new();
         for (path, item) in paths {
             for (method, operation) in item.as_object().expect("methods") {
                 let kinds: Vec<&String> = operation["responses"]["default"]["content"]
@@ -94,10 +102,18 @@ mod tests {
                 let expected =
                     if path.starts_with("/sync/") { "application/json" } else { "application/problem+json" };
                 assert_eq!(kinds, [expected], "{method} {path}");
+                assert!(ids.insert(operation["operationId"].as_str()), "{method} {path}");
+                let parameters = operation["parameters"].as_array().into_iter().flatten();
+                for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
+                    let name = parameter["name"].as_str().expect("a name");
+                    assert!(path.contains(&format!("{{{name}}}")), "{name} of {method} {path}");
+                }
                 let is_open = super::OPEN.contains(&path.as_str());
                 assert_eq!(operation.get("security").is_some(), is_open, "{method} {path}");
             }
         }
+        let text = document.to_string();
+        assert!(!text.contains("\"items\":["), "a list has one schema for its items: {text}");
         assert!(super::OPEN.iter().all(|open| paths.contains_key(*open)));
     }
 }

@@ -95,6 +95,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::login))
         .routes(routes!(sessions::logout))
         .routes(routes!(sessions::me))
+        .routes(routes!(sessions::change_password))
         .routes(routes!(sessions::setup_state, sessions::setup))
         .routes(routes!(sessions::token))
         .routes(routes!(sessions::refresh))

@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 use swarm_daemon_files::Role;
 use utoipa::ToSchema;
 
+use super::peers::Password;
 use super::{From, blocking, ip};
 use crate::app::App;
-use crate::auth::{COOKIE, Caller, Pair, Permission, Via, cookie_of, session_user};
+use crate::auth::{Caller, Pair, Permission, Via, cookie_of, session_user};
 use crate::clock;
 use crate::extract::Given;
 use crate::limits::{NAME_LEN_MAX, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, SESSION_AGE_MAX};
@@ -50,7 +51,7 @@ pub(crate) async fn login(
 ) -> Answer<Response> {
     let user = app.proven(&login.username, &login.password, ip(&from)).await?;
     // Whoever had a session before has another one now.
-    if let Some(id) = cookie_of(&headers) {
+    if let Some(id) = cookie_of(&headers, &app.cookie) {
         app.sessions().end(id);
     }
     app.audit.note(&login.username, ip(&from), "login", "");
@@ -62,7 +63,8 @@ fn begin(app: &App, user: String, proof: &str, is_tls: IsTls) -> Answer<Response
     let begun = begun.ok_or_else(no_chance)?;
     let secure = if is_tls.0 { "; Secure" } else { "" };
     let age = SESSION_AGE_MAX.as_secs();
-    let cookie = format!("{COOKIE}={}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}", begun.id);
+    let name = &app.cookie;
+    let cookie = format!("{name}={}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}", begun.id);
     let cookie = HeaderValue::from_str(&cookie).map_err(|_| Problem::odd())?;
     let mut response = Json(Begun { user, csrf: begun.csrf }).into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -74,10 +76,10 @@ fn begin(app: &App, user: String, proof: &str, is_tls: IsTls) -> Answer<Response
 /// Ends the session of the cookie, and takes the cookie back. Does nothing without one.
 #[utoipa::path(get, path = "/logout", tag = "session", responses((status = 204, description = "There is no session any more"), (status = "default", description = "A problem", body = Problem)))]
 pub(crate) async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    if let Some(id) = cookie_of(&headers) {
+    if let Some(id) = cookie_of(&headers, &app.cookie) {
         app.sessions().end(id);
     }
-    let gone = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    let gone = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", app.cookie);
     let mut response = StatusCode::NO_CONTENT.into_response();
     if let Ok(gone) = HeaderValue::from_str(&gone) {
         response.headers_mut().insert(header::SET_COOKIE, gone);
@@ -113,6 +115,44 @@ pub(crate) async fn me(caller: Caller) -> Json<Me> {
     };
     let libraries = caller.roles.libraries.iter().map(|(name, role)| (name.clone(), role.as_str())).collect();
     Json(Me { user: caller.user, role: caller.roles.node.map(Role::as_str), libraries, csrf, can })
+}
+
+/// Another password.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct PasswordChange {
+    /// The present one.
+    #[schema(value_type = String)]
+    old: Password,
+    /// At least 8 characters.
+    #[schema(value_type = String)]
+    new: Password,
+}
+
+/// Change my password
+///
+/// All of the user's sessions and tokens end, this one too.
+#[utoipa::path(post, path = "/api/v1/me/password", tag = "session", request_body = PasswordChange, responses((status = 204, description = "The new one holds: log in again"), (status = "default", description = "A problem", body = Problem)))]
+pub(crate) async fn change_password(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    from: From,
+    Given(change): Given<PasswordChange>,
+) -> Answer<StatusCode> {
+    let PasswordChange { old, new } = change;
+    check_new(&caller.user, &new.0)?;
+    let proven = app.proven(&caller.user, &old.0, ip(&from)).await;
+    // 401 would say that the session has ended.
+    let wrong = |problem: Problem| match problem.status() {
+        StatusCode::UNAUTHORIZED => {
+            Problem::new(StatusCode::FORBIDDEN, "the present password is another one")
+        }
+        _ => problem,
+    };
+    proven.map_err(wrong)?;
+    let (name, hash) = (caller.user.clone(), hashed(caller.user.clone(), new.0).await?);
+    app.edit_files(move |folder| folder.set_user_hash(&name, &hash)).await?;
+    app.audit.note(&caller.user, ip(&from), "password change", "");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Whether the first admin is missing.
@@ -166,13 +206,21 @@ pub(crate) async fn setup(
 
 /// The hash of a password for a new user.
 pub(super) async fn hashed(username: String, password: String) -> Answer<String> {
+    check_new(&username, &password)?;
+    blocking(move || swarm_daemon::hash_password(&password)).await?.ok_or_else(no_chance)
+}
+
+fn check_new(username: &str, password: &str) -> Answer<()> {
     if username.is_empty() || username.len() > NAME_LEN_MAX {
         return Err(Problem::bad("a user needs a name"));
     }
     if password.chars().count() < PASSWORD_LEN_MIN || password.len() > PASSWORD_LEN_MAX {
         return Err(Problem::bad(format!("a password has {PASSWORD_LEN_MIN} characters or more")));
     }
-    blocking(move || swarm_daemon::hash_password(&password)).await?.ok_or_else(no_chance)
+    if password == username {
+        return Err(Problem::bad("a password is not the name of its user"));
+    }
+    Ok(())
 }
 
 /// Tokens for a program.

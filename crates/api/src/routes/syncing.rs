@@ -157,7 +157,7 @@ pub(crate) async fn start(
             "this node has no sync method `{}`: `p2p` syncs with a library of other nodes",
             swarm_core::base::Shown(&method)
         );
-        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, message).into());
+        return Err(Problem::bad(message).into());
     }
     let which = match remote_url.strip_prefix("swarm://") {
         Some(address) => reach(&app, &caller, address, credentials, ip(&from)).await?,
@@ -297,6 +297,7 @@ pub(crate) async fn resolve(
 
 /// Which changes.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ChangesQuery {
     /// `sync_id` of a start; without it, all libraries that the caller may see.
     sync_id: Option<String>,

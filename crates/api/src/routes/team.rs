@@ -103,6 +103,7 @@ pub(crate) async fn libraries(
 
 /// Which files.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct FilesQuery {
     /// GUID or name of the library.
     guid: String,

@@ -102,10 +102,15 @@ impl Server {
             match timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await {
                 Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => {
                     if let Ok(Ok(stream)) = timeout(HEAD_TIMEOUT, self.tls.accept(stream)).await {
-                        self.serve(stream, from, IsTls(true), connection.clone(), &ending).await;
+                        // In a box: a client that only waits is not to hold room for everything that another may do.
+                        let served = self.serve(stream, from, IsTls(true), connection.clone(), &ending);
+                        Box::pin(served).await;
                     }
                 }
-                Ok(Ok(1)) => self.serve(stream, from, IsTls(false), connection.clone(), &ending).await,
+                Ok(Ok(1)) => {
+                    let served = self.serve(stream, from, IsTls(false), connection.clone(), &ending);
+                    Box::pin(served).await;
+                }
                 // It said nothing, or is gone.
                 _ => {}
             }

@@ -109,6 +109,7 @@ pub struct ProposalView {
     /// Who said yes, the author included.
     pub yes: Vec<String>,
     /// Who said no, and why.
+    #[schema(value_type = Vec<Vec<String>>)]
     pub no: Vec<(String, String)>,
     /// Records that wait.
     pub changes: u64,

@@ -53,6 +53,7 @@ pub struct DeedsView {
     /// Operations on this disk.
     pub performed: u64,
     /// Paths that stay as they are, and why.
+    #[schema(value_type = Vec<Vec<String>>)]
     pub refused: Vec<(String, String)>,
     /// Paths in the hands of a run that was cut off.
     pub unknown: Vec<String>,

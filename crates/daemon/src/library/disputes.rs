@@ -8,13 +8,15 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use swarm_index::LeftToDo;
 use swarm_library::Heads;
-use swarm_sync::{Conflict, TreePath};
+use swarm_sync::{Conflict, Entry, Side, TreePath};
 use utoipa::ToSchema;
 
 use super::ask::{Answer, VersionLine};
 use super::asked::{Deciding, DeedsView};
 use super::error::LibraryError;
-use super::session::{DISPUTES_AT_ONCE, Session, version_lines};
+use super::session::Session;
+use super::session::explaining::version_lines;
+use super::view_side::ViewSide;
 
 /// A conflict that this disk takes no part in: what stands here is what the library has for now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -91,6 +93,38 @@ impl Session {
         }
         Ok(Answer::Deeds(Box::new(DeedsView { performed, ..DeedsView::default() })))
     }
+
+    /// Signs that the winners at these paths stand, against all versions that they exclude. Returns how many that decided.
+    fn decide_for_winners(&mut self, paths: &[TreePath]) -> Result<u64, LibraryError> {
+        let view =
+            ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
+        view.decide_disputes(paths).map_err(LibraryError::Mounts)
+    }
+
+    /// Where a version of this node was given up and what others have stands on its disk, the dispute is over.
+    pub(super) fn settle_disputes(&mut self) -> Result<u64, LibraryError> {
+        let me = self.signer.key.public();
+        let mut settled = Vec::new();
+        for path in self.book.disputed(DISPUTES_AT_ONCE)? {
+            let heads = self.book.heads(&path)?;
+            let kind = |entry: Option<Entry>| entry.map(|entry| entry.kind);
+            let here = kind(self.index.entry(Side::Local, &path)?);
+            // Folders stand where others have something, whatever wins.
+            let is_followed = here == kind(self.book.row(&path)?)
+                && here == self.index.base(&path)?.map(|base| base.kind)
+                && heads.is_given_up(&me, here.as_ref());
+            if is_followed {
+                settled.push(path);
+            }
+        }
+        if settled.is_empty() {
+            return Ok(0);
+        }
+        let view =
+            ViewSide::new(&self.overlay, (&self.arrivals, &self.digests), &self.signer, &mut self.book);
+        view.settle_disputes(&settled).map_err(LibraryError::Mounts)?;
+        Ok(view.made())
+    }
 }
 
 /// Where the versions of conflicts stand, and what waits with them.
@@ -104,3 +138,6 @@ fn places_of(conflicts: impl Iterator<Item = Conflict>) -> BTreeSet<TreePath> {
     }
     places
 }
+
+/// Disputes that are looked at in one pass.
+pub(super) const DISPUTES_AT_ONCE: usize = 1000;

@@ -85,3 +85,10 @@ impl From<RunError<IndexError>> for LibraryError {
         }
     }
 }
+
+/// An error that a mount made is one of a replica.
+impl From<ReplicaError> for LibraryError {
+    fn from(error: ReplicaError) -> Self {
+        Self::Mounts(error)
+    }
+}

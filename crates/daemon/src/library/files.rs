@@ -16,7 +16,7 @@ use swarm_sync::{ContentHash, Kind, TreePath};
 use super::ask::{EntryView, entry_view};
 use super::places::LibraryPlaces;
 use super::settings::LibrarySettings;
-use super::worker::LibraryHandle;
+use super::worker::handle::LibraryHandle;
 
 /// The files of a library.
 #[derive(Clone)]

@@ -46,4 +46,6 @@ pub(crate) use session::INDEX;
 pub(crate) use settings::LibrarySettings;
 pub(crate) use verifying::verify;
 pub(crate) use view_side::content_files;
-pub(crate) use worker::{FetchedFolder, Input, LibraryHandle, LibraryState, Output, Start, start};
+pub(crate) use worker::handle::{FetchedFolder, LibraryHandle, Output, Start, start};
+pub(crate) use worker::input::Input;
+pub(crate) use worker::state::LibraryState;

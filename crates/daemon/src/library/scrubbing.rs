@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::memory::write_durably;
 use super::verifying::verify;
-use super::worker::Input;
+use super::worker::input::Input;
 use crate::clock;
 
 /// What a scrub is started with.

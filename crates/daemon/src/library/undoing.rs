@@ -43,6 +43,7 @@ pub struct TakenBackView {
     /// Some of the paths.
     pub paths: Vec<TakenBackPath>,
     /// Paths that stay as they are, and why.
+    #[schema(value_type = Vec<Vec<String>>)]
     pub refused: Vec<(String, String)>,
 }
 

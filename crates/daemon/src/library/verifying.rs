@@ -14,6 +14,7 @@ use swarm_sync::{ContentHash, Entry, Side, TreePath};
 use utoipa::ToSchema;
 
 use super::error::LibraryError;
+use super::session::Session;
 
 /// What a reading of all files found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -27,6 +28,7 @@ pub struct VerifyView {
     /// Files that were changed or removed since they were looked at, or meanwhile: they are not compared.
     pub changed: u64,
     /// Files that cannot be read, and why.
+    #[schema(value_type = Vec<Vec<String>>)]
     pub unreadable: Vec<(String, String)>,
     /// The daemon stopped before all were read.
     pub is_cut_off: bool,
@@ -65,8 +67,20 @@ pub(crate) fn verify(
     Ok((view, rotten))
 }
 
+impl Session {
+    /// Reads the files that are to have this content.
+    pub(crate) fn verify_places_of(&self, hash: &ContentHash) -> Result<Vec<Rotten>, LibraryError> {
+        let mut rotten = Vec::new();
+        for path in self.book.places_of(hash)? {
+            let Some(entry) = self.index.entry(Side::Local, &path)? else { continue };
+            rotten.extend(verify_one(&path, &entry, &self.settings.mounts));
+        }
+        Ok(rotten)
+    }
+}
+
 /// Reads one file, as it is known.
-pub(crate) fn verify_one(path: &TreePath, entry: &Entry, mounts: &[MountSpec]) -> Option<Rotten> {
+fn verify_one(path: &TreePath, entry: &Entry, mounts: &[MountSpec]) -> Option<Rotten> {
     compare(path, entry, mounts, &mut VerifyView::default())
 }
 

@@ -9,7 +9,7 @@ use swarm_files::{FolderWatcher, Hint, Hints};
 use swarm_sync::TreePath;
 use tokio::sync::mpsc;
 
-use super::worker::Input;
+use super::worker::input::Input;
 use crate::clock;
 
 /// The watchers of a library. They end when they are dropped.

@@ -115,7 +115,7 @@ fn count_children(db: &Connection, place: Option<&TreePath>) -> Result<Option<u6
     let sql = "SELECT COUNT(*), COALESCE(SUM(instr(substr(path, ?3), x'00') = 0), 0) FROM
         (SELECT path FROM heads WHERE path >= ?1 AND path < ?2 AND is_winner = 1 AND kind IS NOT NULL LIMIT ?4)";
     let mut statement = db.prepare_cached(sql)?;
-    let from = below.len() as i64 + 1;
+    let from = i64::try_from(below.len()).unwrap_or(i64::MAX).saturating_add(1);
     let (rows, children): (i64, i64) = statement
         .query_row(params![below, end, from, COUNTED_AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok((rows < COUNTED_AT_ONCE).then_some(children.unsigned_abs()))

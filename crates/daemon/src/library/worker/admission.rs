@@ -1,0 +1,113 @@
+//! Which commits are taken, and of whom: those of authors that count here change the view, those of others are carried within their share.
+//! What changes who counts is here, too: trust, keys and the policy. Invariant: nothing more is taken of an author that signed two histories,
+//! and a commit only if it follows the last known one of its author. Absent here: what a commit changes (`swarm-index`).
+
+use std::collections::BTreeSet;
+
+use swarm_core::base::NodeId;
+use swarm_index::Stored;
+use swarm_library::Commit;
+
+use super::Worker;
+use super::due::Due;
+use crate::clock;
+use crate::library::error::LibraryError;
+
+impl Worker {
+    pub(super) fn take_commit(&mut self, commit: &Commit, due: &mut Due) -> Result<(), LibraryError> {
+        let author = commit.header().author;
+        match self.session.book.place_of(commit)? {
+            Stored::Next => {}
+            Stored::Known | Stored::Gap => return Ok(()),
+            Stored::Equivocation => {
+                if self.known.equivocators.insert(author) {
+                    tracing::warn!(
+                        author = author.short(),
+                        seq = commit.header().seq,
+                        "an author signed two histories: nothing more is taken from it"
+                    );
+                }
+                return Ok(());
+            }
+        }
+        if self.known.equivocators.contains(&author) {
+            return Ok(());
+        }
+        if commit.is_of_the_future(clock::now_ms()) {
+            tracing::debug!(author = author.short(), "a commit is of the far future: it is not taken yet");
+            return Ok(());
+        }
+        let counts = self.authors.contains(&author);
+        if !counts && commit.header().seq == 1 && self.has_all_strangers()? {
+            tracing::debug!(
+                author = author.short(),
+                "a commit of a stranger is not kept: there are as many as may be"
+            );
+            return Ok(());
+        }
+        if !counts && !self.carrying.takes(author, commit.encoded_len() as u64) {
+            if self.known.full.insert(author) {
+                tracing::warn!(
+                    author = author.short(),
+                    "no more commits of an author that does not count here are kept"
+                );
+            }
+            return Ok(());
+        }
+        let taken = self.session.take(commit, counts)?;
+        self.has_new_versions |= counts;
+        due.pass |= taken.changed > 0 || taken.disputed > 0;
+        due.tally |= taken.held > 0;
+        Ok(())
+    }
+
+    /// Whether no further author that does not count is carried: those that count find room in any case.
+    fn has_all_strangers(&self) -> Result<bool, LibraryError> {
+        let known = self.session.book.frontier()?;
+        Ok(known.iter().filter(|(author, ..)| !self.authors.contains(author)).count()
+            >= STRANGERS_CARRIED_MAX)
+    }
+
+    pub(super) fn set_authors(
+        &mut self,
+        authors: BTreeSet<NodeId>,
+        due: &mut Due,
+    ) -> Result<(), LibraryError> {
+        for author in authors.difference(&self.authors.clone()) {
+            due.pass |= self.session.take_carried(author)? > 0;
+        }
+        due.tally = true;
+        self.carrying.forget(&authors);
+        self.known.full.clone_from(self.carrying.full());
+        self.authors = authors;
+        self.set_policy(due)?;
+        self.look_after_keys(due)
+    }
+
+    /// Takes and gives keys, and takes the commits that a new key opens.
+    pub(super) fn look_after_keys(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        if self.session.look_after_keys(&self.authors)? {
+            self.take_all_carried(due)?;
+            due.pass = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_all_carried(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        for author in self.authors.clone() {
+            due.pass |= self.session.take_carried(&author)? > 0;
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_policy(&mut self, due: &mut Due) -> Result<(), LibraryError> {
+        let has_changed = self.session.set_policy(&self.authors)?;
+        (due.tally, due.pass) = (due.tally || has_changed, due.pass || has_changed);
+        self.known.policy = self.session.signer.policy;
+        self.known.is_policy_taken_over = self.session.settings.policy.is_none();
+        Ok(())
+    }
+}
+
+/// Authors that do not count and whose commits are carried for others: half of those that peers can be told of.
+const STRANGERS_CARRIED_MAX: usize = swarm_library::limits::AUTHORS_MAX / 2;

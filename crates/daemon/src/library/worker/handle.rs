@@ -1,0 +1,161 @@
+//! A library is started here, and the rest of the daemon holds it by its handle. Invariant: the index is locked and the mounts are open before
+//! there is a handle. Absent here: what the worker does (`worker`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use swarm_core::base::{ContentId, NodeId};
+use swarm_core::manifest::SigningKey;
+use swarm_daemon_files::Limits;
+use swarm_library::LibraryKey;
+use swarm_sync::ContentHash;
+use tokio::sync::{mpsc, watch};
+
+use super::Worker;
+use super::input::Input;
+use super::state::LibraryState;
+use crate::clock;
+use crate::library::carrying::Carrying;
+use crate::library::error::LibraryError;
+use crate::library::keys::LibraryKeys;
+use crate::library::places::LibraryPlaces;
+use crate::library::scrubbing::Scrub;
+use crate::library::session::{Opening, Session};
+use crate::library::settings::LibrarySettings;
+use crate::library::watching::Watchers;
+use crate::limits::INPUTS_WAITING_MAX;
+
+/// What a worker asks of the rest of the daemon.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Contents that paths wait for.
+    Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// Nothing waits for bytes: what fetches left is of no use.
+    WantsNothing(LibraryKey),
+    /// Contents that a mirror fetches whole.
+    Mirror(LibraryKey, Vec<ContentId>),
+    /// Files come, and there is no sync target.
+    NeedsTarget(LibraryKey),
+    /// Its state changed: peers are to hear of it.
+    Changed(LibraryKey),
+}
+
+/// A library that works.
+#[derive(Clone)]
+pub(crate) struct LibraryHandle {
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) state: watch::Receiver<LibraryState>,
+    /// Contents of libraries with a greater one are fetched first.
+    pub(crate) priority: i8,
+    pub(crate) limits: Limits,
+    pub(crate) index_path: PathBuf,
+    pub(crate) places: Arc<LibraryPlaces>,
+    pub(crate) stop: Arc<AtomicBool>,
+    /// Where contents are fetched into; nothing while there is no sync target.
+    pub(crate) fetched: watch::Receiver<Option<FetchedFolder>>,
+    pub(crate) keys: Arc<LibraryKeys>,
+    /// Whether contents are fetched whole, whoever wants what of them.
+    pub(crate) is_mirror: watch::Receiver<bool>,
+}
+
+/// A folder that contents are fetched into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FetchedFolder {
+    pub(crate) dir: PathBuf,
+    /// Bytes that stay free on its disk.
+    pub(crate) min_free: u64,
+}
+
+/// What a worker is started with.
+pub(crate) struct Start {
+    pub(crate) settings: LibrarySettings,
+    pub(crate) folder: PathBuf,
+    pub(crate) key: SigningKey,
+    pub(crate) authors: BTreeSet<NodeId>,
+    pub(crate) outputs: mpsc::Sender<Output>,
+}
+
+/// Starts a library. The worker ends when its handle's inputs are closed and `stop` is set.
+pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHandle<()>), LibraryError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let Start { settings, folder, key, authors, outputs } = start;
+    let opening = Opening { settings, folder, key, stop: Arc::clone(&stop) };
+    let mut session = Session::open(opening)?;
+    session.set_policy(&authors)?;
+    let library = session.signer.library;
+    let (inputs, input_queue) = mpsc::channel(INPUTS_WAITING_MAX);
+    let known = LibraryState {
+        policy: session.signer.policy,
+        is_policy_taken_over: session.settings.policy.is_none(),
+        ..LibraryState::default()
+    };
+    let (state, state_watch) = watch::channel(known.clone());
+    let (fetched, fetched_watch) = watch::channel(session.fetched_folder());
+    let (mirror, mirror_watch) = watch::channel(session.settings.is_mirror);
+    let handle = LibraryHandle {
+        inputs: inputs.clone(),
+        state: state_watch,
+        priority: session.settings.priority,
+        limits: session.settings.limits,
+        index_path: session.index_path(),
+        places: Arc::clone(&session.places),
+        stop: Arc::clone(&stop),
+        fetched: fetched_watch,
+        keys: Arc::clone(&session.signer.keys),
+        is_mirror: mirror_watch,
+    };
+    let carrying = Carrying::of(session.book.carried_lens()?, carried_len_of_test());
+    let mut worker = Worker {
+        mounts: watch::Sender::new(session.settings.mounts.clone()),
+        scrub_days: watch::Sender::new(session.settings.scrub_days),
+        session,
+        library,
+        authors,
+        inputs: input_queue,
+        hints: inputs.downgrade(),
+        outputs,
+        state,
+        fetched,
+        mirror,
+        stop,
+        watchers: Watchers::default(),
+        known,
+        approved_here: false,
+        figured_at: None,
+        ticked_at: Some(clock::moment()),
+        pruned_at: None,
+        looked_at: None,
+        is_complete_look_due: true,
+        has_new_votes: true,
+        has_new_versions: true,
+        false_contents: BTreeSet::new(),
+        carrying,
+    };
+    start_scrub(&worker);
+    let runtime = tokio::runtime::Handle::current();
+    let task = tokio::task::spawn_blocking(move || worker.run(&runtime));
+    Ok((handle, task))
+}
+
+/// Files are read again in a thread of their own, so that reading them does not delay the worker.
+fn start_scrub(worker: &Worker) {
+    let scrub = Scrub {
+        index: worker.session.index_path(),
+        folder: worker.session.folder.clone(),
+        mounts: worker.mounts.subscribe(),
+        days: worker.scrub_days.subscribe(),
+        stop: Arc::clone(&worker.stop),
+        inputs: worker.hints.clone(),
+    };
+    let spawned = std::thread::Builder::new().name("scrub".to_owned()).spawn(move || scrub.run());
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "files are not read again");
+    }
+}
+
+/// Bytes of the commits of one author that are carried, if a test sets it: nobody signs a hundred megabytes for one.
+fn carried_len_of_test() -> Option<u64> {
+    std::env::var("SWARM_TEST_CARRIED_LEN").ok()?.parse().ok()
+}

@@ -1,0 +1,213 @@
+//! What a worker is told, by peers, watchers, people and the files, and where each of it goes. Invariant: one input is taken after the other; an
+//! error of one is told, and holds up no other. Absent here: the work that follows (`due`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use swarm_core::base::{ContentId, NodeId};
+use swarm_files::GatheredStore;
+use swarm_library::{Commit, SignedGrant, SignedVote};
+use swarm_sync::{ContentHash, TreePath};
+use tokio::sync::oneshot;
+
+use super::due::Due;
+use super::handle::Output;
+use super::{COMPLETE_LOOK_PAUSE, Worker};
+use crate::library::ask::{Answer, Question};
+use crate::library::error::LibraryError;
+use crate::library::policies::ToldPolicy;
+use crate::library::settings::LibrarySettings;
+use crate::library::verifying::Rotten;
+use crate::limits::{INPUTS_AT_ONCE, RECORDS_LEN_AT_ONCE};
+
+/// What a worker is told.
+pub(crate) enum Input {
+    /// A commit whose signature holds.
+    Commit(Box<Commit>),
+    /// Small files of commits that follow.
+    Packed(Vec<Bytes>),
+    /// Votes whose signatures hold.
+    Votes(Vec<SignedVote>),
+    /// Grants of keys whose signatures hold.
+    Grants(Vec<SignedGrant>),
+    /// A node that counts told of this library, and whether it is sealed.
+    Heard { is_sealed: bool },
+    /// Contents that are whole on the disk.
+    Arrived(Vec<ContentHash>, Arc<GatheredStore>),
+    /// All that was wanted of a content came.
+    Completed(ContentId, Arc<GatheredStore>),
+    /// Files whose bytes are wrong on this disk.
+    Rotten(Vec<Rotten>),
+    /// A peer says that bytes of this content that came from here are wrong.
+    Suspect(ContentHash),
+    /// Files that are wanted cannot be fetched, for this reason.
+    FetchTrouble(String),
+    /// Something may have changed at these places, or anywhere.
+    Look(Option<Vec<TreePath>>),
+    /// What the files say.
+    Settings(Box<LibrarySettings>),
+    /// Whose records and votes count.
+    Authors(BTreeSet<NodeId>),
+    /// A peer's policy.
+    PeerPolicy(NodeId, ToldPolicy),
+    /// Somebody asks.
+    Ask(Question, oneshot::Sender<Answer>),
+}
+
+impl Worker {
+    /// Takes what waits, up to what one pass is made for.
+    pub(super) fn take_some(&mut self, first: Input, due: &mut Due) {
+        due.is_news = true;
+        let (mut input, mut taken, mut records_len) = (first, 0, 0);
+        loop {
+            if let Input::Commit(commit) = &input {
+                records_len += commit.encoded_records().len();
+            }
+            self.take_noting(input, due);
+            taken += 1;
+            if taken == INPUTS_AT_ONCE || records_len >= RECORDS_LEN_AT_ONCE {
+                return;
+            }
+            let Ok(next) = self.inputs.try_recv() else { return };
+            input = next;
+        }
+    }
+
+    fn take_noting(&mut self, input: Input, due: &mut Due) {
+        if let Err(error) = self.take(input, due) {
+            self.trouble(&error);
+        }
+    }
+
+    fn take(&mut self, input: Input, due: &mut Due) -> Result<(), LibraryError> {
+        match input {
+            Input::Commit(commit) => self.take_commit(&commit, due)?,
+            Input::Votes(votes) => self.take_votes(&votes, due)?,
+            Input::Grants(grants) => {
+                if self.session.take_grants(&grants, &self.authors)? {
+                    self.look_after_keys(due)?;
+                }
+            }
+            Input::Heard { is_sealed } => self.on_heard(is_sealed, due),
+            Input::Arrived(hashes, store) if self.session.settings.is_mirror => {
+                self.session.keep(&hashes, &store)
+            }
+            Input::Completed(content, store) => self.session.note_mirrored(content, &store)?,
+            Input::Arrived(hashes, store) => self.on_arrived(hashes, &store, due)?,
+            // A mirror fetches contents whole.
+            Input::Packed(_) if self.session.settings.is_mirror => {}
+            Input::Packed(files) => {
+                let hashes: Vec<ContentHash> =
+                    files.into_iter().map(|bytes| self.session.arrivals.insert_packed(bytes)).collect();
+                due.pass |= self.session.book.unpark(&hashes)? > 0;
+            }
+            Input::Rotten(rotten) => self.take_rotten(rotten, due)?,
+            Input::Suspect(hash) => {
+                let rotten = self.session.verify_places_of(&hash)?;
+                self.take_rotten(rotten, due)?;
+            }
+            Input::FetchTrouble(why) => self.known.fetch_trouble = Some(why),
+            Input::Look(places) => self.take_hint(places, due),
+            Input::Settings(settings) => self.on_settings(*settings, due)?,
+            Input::Authors(authors) => self.set_authors(authors, due)?,
+            Input::PeerPolicy(node, told) => {
+                let noted = self.session.told_policies.note(node, told);
+                noted.map_err(LibraryError::state(&self.session.folder, "write the policies in"))?;
+                self.set_policy(due)?;
+            }
+            Input::Ask(question, reply) => {
+                let answer = self.answer(question, due);
+                // Who asked may be gone.
+                let _ = reply.send(answer.unwrap_or_else(|error| Answer::failed(&error)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a run writes is told by watchers as well: while many files come, everything is looked at now and then, and not for each of them.
+    fn take_hint(&mut self, places: Option<Vec<TreePath>>, due: &mut Due) {
+        let is_recent = self.looked_at.is_some_and(|at| at.elapsed() < COMPLETE_LOOK_PAUSE);
+        if places.is_none() && is_recent {
+            self.is_complete_look_due = true;
+        } else {
+            due.look(places);
+        }
+    }
+
+    fn on_heard(&mut self, is_sealed: bool, due: &mut Due) {
+        due.pass |= !self.session.is_heard;
+        self.session.is_heard = true;
+        if is_sealed {
+            self.session.signer.keys.require();
+        }
+    }
+
+    fn on_arrived(
+        &mut self,
+        hashes: Vec<ContentHash>,
+        store: &Arc<GatheredStore>,
+        due: &mut Due,
+    ) -> Result<(), LibraryError> {
+        self.known.fetch_trouble = None;
+        self.false_contents.extend(hashes.iter().copied());
+        let hashes = self.session.proven(hashes, store)?;
+        self.false_contents.retain(|hash| !hashes.contains(hash));
+        for hash in &hashes {
+            self.session.arrivals.insert(*hash, store);
+        }
+        // A conflict may have waited for them.
+        due.pass |= self.session.book.unpark(&hashes)? > 0 || self.known.conflicts > 0;
+        Ok(())
+    }
+
+    fn on_settings(&mut self, settings: LibrarySettings, due: &mut Due) -> Result<(), LibraryError> {
+        self.session.set_settings(settings)?;
+        self.set_policy(due)?;
+        self.fetched.send_replace(self.session.fetched_folder());
+        self.mirror.send_replace(self.session.settings.is_mirror);
+        self.look_after_keys(due)?;
+        self.mounts.send_replace(self.session.settings.mounts.clone());
+        self.scrub_days.send_replace(self.session.settings.scrub_days);
+        self.watch();
+        self.known.trouble = None;
+        due.tally = true;
+        due.look(None);
+        Ok(())
+    }
+
+    fn answer(&mut self, question: Question, due: &mut Due) -> Result<Answer, LibraryError> {
+        match question {
+            Question::Vote { id, verdict, why } => self.vote(&id, verdict, &why, due),
+            Question::ApproveHere => {
+                self.approved_here = true;
+                due.pass = true;
+                Ok(Answer::Done)
+            }
+            Question::Sync => {
+                due.look(None);
+                Ok(Answer::Done)
+            }
+            Question::Texts { path } => {
+                let (texts, wanted) = self.session.texts_at(&path)?;
+                if let Some(wanted) = wanted {
+                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted])));
+                }
+                Ok(Answer::Texts(Box::new(texts)))
+            }
+            Question::ConflictSide { path, is_local, out } => {
+                let (answer, wanted) = self.session.conflict_side(&path, is_local, &out)?;
+                if let Some(wanted) = wanted {
+                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted])));
+                }
+                Ok(answer)
+            }
+            Question::Explain { path } => {
+                let mut view = self.session.explain(&path)?;
+                view.replaced_by = self.known.strangers.replaced.get(&path).map(NodeId::to_string);
+                Ok(Answer::Explain(Box::new(view)))
+            }
+            other => crate::library::ask::answer(&mut self.session, &self.authors, other, &mut due.pass),
+        }
+    }
+}

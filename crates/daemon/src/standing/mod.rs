@@ -1,0 +1,100 @@
+//! How everything stands, put together from what the parts of a daemon tell. Invariant: putting it together changes nothing, and waits for no library.
+//! `libraries` says how each library stands, `peers` how each peer does. Absent here: the shapes (`status`).
+
+mod libraries;
+mod peers;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::daemon::Desk;
+use crate::daemon::preparing::all_warnings;
+use crate::status::{PeerStatus, Status, StatusError};
+
+/// How everything stands.
+pub(crate) fn status(desk: &Desk) -> Status {
+    let uptime = desk.began_at.elapsed();
+    let states = desk.peers.borrow().clone();
+    let mut status = Status {
+        node: desk.endpoint.node_id().to_string(),
+        address: own_address(desk),
+        uptime: duration_words(uptime),
+        uptime_seconds: uptime.as_secs(),
+        rate_down: desk.traffic.down,
+        rate_up: desk.traffic.up,
+        metrics: desk.pages.bound().map(|address| address.to_string()),
+        file_errors: file_errors(desk),
+        file_warnings: all_warnings(&desk.folder),
+        ..Status::default()
+    };
+    for (key, running) in &desk.libraries {
+        let library = libraries::library_status(desk, key, running, &states, &mut status.errors);
+        status.libraries.push(library);
+    }
+    status.libraries.sort_by(|one, other| one.name.cmp(&other.name));
+    status.peers = peers::peers(desk, &states);
+    status.peer_sync = peer_sync(&status.peers);
+    status.errors.extend(flag_errors(desk));
+    status
+}
+
+/// How far each peer is with each library that it shares with this node: peers of which nothing is known are left out.
+fn peer_sync(peers: &[PeerStatus]) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut synced = BTreeMap::new();
+    for peer in peers {
+        let of_peer =
+            peer.libraries.iter().filter(|library| library.is_shared && !library.percent.is_empty());
+        let percents: BTreeMap<String, String> =
+            of_peer.map(|library| (library.name.clone(), format!("{}%", library.percent))).collect();
+        if !percents.is_empty() {
+            synced.insert(peer.address.clone(), percents);
+        }
+    }
+    synced
+}
+
+/// Files whose bytes are wrong, as peers report them.
+fn flag_errors(desk: &Desk) -> impl Iterator<Item = StatusError> {
+    desk.flags.iter().map(|(from, flag)| {
+        let guid = desk.libraries.get(&flag.library).map(|running| running.settings().guid.to_string());
+        let source = flag.source.map(|node| format!(" from {}", node.short())).unwrap_or_default();
+        StatusError {
+            guid: guid.unwrap_or_default(),
+            file: flag.path.to_string(),
+            issue: "hash-mismatch".to_owned(),
+            detail: format!("node {} reports wrong bytes{source}", from.short()),
+        }
+    })
+}
+
+/// What is wrong in the files, and what cannot be done as they say.
+fn file_errors(desk: &Desk) -> Vec<String> {
+    let errors = desk.folder.errors().iter().map(ToString::to_string);
+    errors.chain(desk.pages.trouble().map(str::to_owned)).collect()
+}
+
+/// As another node's peers.json takes it.
+fn own_address(desk: &Desk) -> String {
+    let source = desk.endpoint.source(&[]);
+    let address = source.addresses.first().map(ToString::to_string).unwrap_or_default();
+    format!("{}@{address}", source.node)
+}
+
+/// With one decimal; 100 only if all is there.
+fn percent(here: u64, all: u64, is_complete: bool) -> String {
+    if is_complete {
+        return "100.0".to_owned();
+    }
+    let tenths = if all == 0 { 0 } else { (u128::from(here) * 1000 / u128::from(all)).min(999) };
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// A span of time for people, as in `3h 12m`.
+pub(crate) fn duration_words(span: Duration) -> String {
+    let (hours, minutes, seconds) = (span.as_secs() / 3600, span.as_secs() / 60 % 60, span.as_secs() % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m {seconds}s"),
+        (hours, minutes) => format!("{hours}h {minutes}m"),
+    }
+}

@@ -30,6 +30,7 @@ use crate::server::Connection;
 
 /// How a file is given.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct LinkQuery {
     /// To be stored, and not shown. A link for one download gives its bytes with this alone.
     download: Option<String>,

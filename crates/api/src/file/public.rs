@@ -22,6 +22,7 @@ use crate::routes::{blocking, path_of, place_of};
 
 /// Which part of the listing.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct PublicQuery {
     /// A folder; without it the top.
     place: Option<String>,

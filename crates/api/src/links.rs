@@ -282,10 +282,10 @@ mod tests {
         let check = |parts: &[(u64, u64)], expected: bool| {
             let (links, _folder) = links();
             let (id, token, _) = links.add(new("a", true), 0).expect("there is room");
-            for part in parts {
+            for (from, to) in parts {
                 let ticket = links.begin(&id, now).expect("the place is free");
                 assert!(links.begin(&id, now).is_none(), "one at a time");
-                links.over(&id, ticket, part.0..part.1, 10);
+                links.over(&id, ticket, *from..*to, 10);
             }
             assert_eq!(links.find(&token, 0).is_none(), expected, "{parts:?}");
         };

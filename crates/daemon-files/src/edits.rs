@@ -7,12 +7,12 @@ use swarm_core::base::NodeId;
 use crate::error::EditError;
 use crate::files_local::{self, LocalFile};
 use crate::json::{Json, quoted};
-use crate::{DaemonFolder, FileName, Guid, Reloaded, Role, Secret};
+use crate::{DaemonFolder, FileName, Fingerprint, Guid, OriginUrl, Reloaded, Role, Secret};
 
 /// A peer to add.
 #[derive(Clone, Debug, Default)]
 pub struct NewPeer {
-    /// `host:port`, `NODEID@host:port`, or a NodeId for a peer that is to be found.
+    /// `host:port`, `NODEID@host:port`, a NodeId for a peer that is to be found, or `https://host:port` for an origin.
     pub address: String,
     /// Whether its versions and votes count.
     pub trusted: bool,
@@ -144,6 +144,28 @@ impl DaemonFolder {
                 Some(_) => Ok(()),
                 None => {
                     peer.set("node", node.to_string().as_str().into());
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    /// Pins the certificate of an origin that has none yet. An origin that has another one stays as it is, and is an error.
+    pub fn pin_origin(
+        &mut self,
+        origin: &OriginUrl,
+        fingerprint: Fingerprint,
+    ) -> Result<Reloaded, EditError> {
+        self.edit(FileName::Peers, |json| {
+            let peer = peer_in(json, origin.as_str())?;
+            match peer.get("fingerprint").and_then(Json::as_str).map(str::to_owned) {
+                Some(pinned) if pinned.parse() != Ok(fingerprint) => {
+                    let what = format!("fingerprint {pinned} for peer {}", quoted(origin.as_str()));
+                    Err(EditError::Exists { file: FileName::Peers, what })
+                }
+                Some(_) => Ok(()),
+                None => {
+                    peer.set("fingerprint", fingerprint.to_string().as_str().into());
                     Ok(())
                 }
             }
@@ -463,6 +485,9 @@ fn user_in<'a>(json: &'a mut Json, user: &str) -> Result<&'a mut Json, EditError
 /// Whether an entry is the peer with this address, NodeId or name.
 fn is_peer(entry: &Json, which: &str) -> bool {
     let address = entry.get("address").and_then(Json::as_str).unwrap_or_default();
+    if let (Ok(origin), Ok(wanted)) = (address.parse::<OriginUrl>(), which.parse::<OriginUrl>()) {
+        return origin == wanted;
+    }
     let (node, place) = address.split_once('@').unwrap_or(("", address));
     let wanted_place = which.rsplit_once('@').map_or(which, |(_, place)| place);
     place == wanted_place || node == which || has(entry, "node", which) || has(entry, "name", which)

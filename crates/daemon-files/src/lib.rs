@@ -18,6 +18,7 @@ mod read;
 mod values;
 
 mod config;
+mod origin;
 mod peers;
 mod users;
 
@@ -48,6 +49,7 @@ pub use files_local::LocalFile;
 pub use folder::{DaemonFolder, Reloaded};
 pub use json::{Json, SyntaxError, Value};
 pub use libraries::{Approvals, Library, Mount, Retention};
+pub use origin::{Fingerprint, OriginUrl};
 pub use peers::{Peer, is_peer_address};
 pub use schema::schema;
 pub use subscriptions::Subscription;

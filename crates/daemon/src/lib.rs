@@ -1,5 +1,5 @@
 //! A node that keeps libraries: `swarm daemon`. Its folder has the files that people edit; each library has a worker, a thread that owns its
-//! folders and its memory; `exchange` is what nodes say to each other, `contents` which contents the engine moves, `daemon` the loop that ties
+//! folders and its memory; `exchange` is what nodes say to each other, `contents` which contents the engine moves, `origins` the peers that speak HTTP(S) alone, `daemon` the loop that ties
 //! them together. `control` and `protocol` are how commands ask, `status` is what they are told and `standing` puts it together, `metrics` and `page`
 //! tell the same to Prometheus.
 //!
@@ -13,6 +13,7 @@ mod library;
 
 mod contents;
 mod exchange;
+mod origins;
 
 mod settings;
 

@@ -47,6 +47,18 @@ pub(crate) const OLD_VERSIONS_MAX: usize = 2;
 pub(crate) const RECIPE_ANSWER_LEN_MAX: usize = 8 << 20;
 /// Bytes of answers about files that are kept in memory.
 pub(crate) const RECIPES_KEPT_LEN_MAX: usize = 16 << 20;
+/// Origins that are used.
+pub(crate) const ORIGINS_MAX: usize = 32;
+/// What waits for one origin.
+pub(crate) const ORIGIN_INPUTS_WAITING_MAX: usize = 64;
+/// Files of one origin of which something wrong is told.
+pub(crate) const ORIGIN_FAULTS_MAX: usize = 256;
+/// Files of one origin that are not asked for again because wrong bytes came.
+pub(crate) const ORIGIN_FILES_REFUSED_MAX: usize = 4096;
+/// Bytes of chunks of one content that are kept while they are sent.
+pub(crate) const ORIGIN_CHUNKS_KEPT_LEN_MAX: usize = 16 << 20;
+/// Files that are taken over from an origin before it is looked again what it lists.
+pub(crate) const ORIGIN_TAKES_AT_ONCE: usize = 1000;
 /// Libraries on the page of metrics.
 pub(crate) const LIBRARIES_LISTED_MAX: usize = 500;
 /// Peers on it.

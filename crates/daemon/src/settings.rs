@@ -13,6 +13,7 @@ use swarm_sync::Retention;
 
 use crate::exchange::{Access, LibraryRule, PeerRule, Target, UserRule};
 use crate::library::LibrarySettings;
+use crate::origins::OriginSettings;
 
 /// All that the files say, as the rest of the daemon goes by it.
 pub(crate) struct Settings {
@@ -69,6 +70,16 @@ impl Settings {
         let targets = folder.peers().iter().filter_map(target).collect();
         Self { libraries, access, targets, authors }
     }
+}
+
+/// Peers that speak HTTP(S) alone. A user is shown to one only if its own entry names it: what `config.json` says is for nodes.
+pub(crate) fn origins_of(folder: &DaemonFolder) -> Vec<OriginSettings> {
+    let origin = |peer: &Peer| {
+        let user = (!peer.username.is_empty()).then(|| (peer.username.clone(), peer.password.clone()));
+        let (url, fingerprint, trusted) = (peer.origin.clone()?, peer.fingerprint, peer.trusted);
+        Some(OriginSettings { url, user, fingerprint, trusted })
+    };
+    folder.peers().iter().filter_map(origin).collect()
 }
 
 fn of_library(library: &Library, default_root: &std::path::Path, min_free: u64) -> Option<LibrarySettings> {

@@ -44,7 +44,7 @@ pub struct StatusError {
     pub guid: String,
     /// Which file; empty for the whole library.
     pub file: String,
-    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`, `replaced`.
+    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`, `replaced`, and of origins also `conflict`.
     pub issue: String,
     /// For people.
     pub detail: String,

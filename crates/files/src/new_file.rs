@@ -5,6 +5,7 @@
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::StoreError;
 use super::dir::{Access, Dir, Standing};
@@ -61,6 +62,17 @@ impl NewFile {
         written.map_err(StoreError::disk(&self.dir.full(&self.temporary), "write"))?;
         self.len += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Sets when it was modified, in nanoseconds since 1970. Call it after the last write.
+    ///
+    /// # Errors
+    /// If the disk refuses it.
+    pub fn set_modified(&self, modified_ns: i64) -> Result<(), StoreError> {
+        let since = Duration::from_nanos(modified_ns.unsigned_abs());
+        let at = if modified_ns < 0 { UNIX_EPOCH.checked_sub(since) } else { UNIX_EPOCH.checked_add(since) };
+        let set = self.file.system().set_modified(at.unwrap_or(UNIX_EPOCH));
+        set.map_err(StoreError::disk(&self.dir.full(&self.temporary), "set the time of"))
     }
 
     /// Bytes that were written.

@@ -310,7 +310,8 @@ pub(in super::super) struct PeerArgs {
 
 #[derive(Debug, Args)]
 pub(in super::super) struct PeerAddArgs {
-    /// host:port, or NODEID@host:port; without the NODEID it is pinned at first contact, and a NODEID alone is looked for
+    /// host:port, or NODEID@host:port; without the NODEID it is pinned at first contact, and a NODEID alone is looked for;
+    /// https://host:port for a server, or a node whose UDP does not get through
     #[arg(value_name = "ADDRESS")]
     pub(in super::super) address: String,
     /// Let its changes and votes count here

@@ -41,7 +41,7 @@ fn candidates(folder: &DaemonFolder, status: Option<&Status>) -> Vec<Candidate> 
     let seen: Vec<&PeerStatus> = status.iter().flat_map(|status| &status.peers).collect();
     let own = folder.peers().iter().map(|peer| {
         let node = peer.node.map(|node| node.to_string());
-        let address = peer.address.as_ref().map(ToString::to_string).unwrap_or_default();
+        let address = peer.place().unwrap_or_default().to_owned();
         let is_same = |seen: &&&PeerStatus| {
             if node.is_some() { seen.node == node } else { !address.is_empty() && seen.address == address }
         };

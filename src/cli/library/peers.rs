@@ -29,7 +29,7 @@ pub(in super::super) fn run(command: &PeerCommand, global: &Global) -> Result<()
 fn add(args: &PeerAddArgs, global: &Global) -> Result<(), Failure> {
     if !is_peer_address(&args.address) {
         let message = format!(
-            "`{}` is no address of a peer: write HOST:PORT, NODEID@HOST:PORT, or a NODEID alone, which has 64 digits",
+            "`{}` is no address of a peer: write HOST:PORT, NODEID@HOST:PORT, a NODEID alone, which has 64 digits, or https://HOST:PORT",
             Shown(&args.address)
         );
         return Err(Failure::new(Category::Usage, message));
@@ -107,7 +107,7 @@ fn of_file(peer: &Peer) -> PeerStatus {
         (false, false) => "untrusted",
     };
     PeerStatus {
-        address: peer.address.as_ref().map(ToString::to_string).unwrap_or_default(),
+        address: peer.place().unwrap_or_default().to_owned(),
         node: peer.node.map(|node| node.to_string()),
         name: peer.name.clone().unwrap_or_default(),
         trust: trust.to_owned(),

@@ -114,7 +114,7 @@ fn contact(invitation: &Invitation, args: &SubscribeArgs, global: &Global) -> Re
 
 fn as_it_was(peer: &Peer) -> NewPeer {
     let node = peer.node.map(|node| node.to_string());
-    let place = peer.address.as_ref().map(ToString::to_string);
+    let place = peer.place().map(str::to_owned);
     NewPeer {
         address: [node, place].into_iter().flatten().collect::<Vec<_>>().join("@"),
         trusted: peer.trusted,

@@ -14,6 +14,7 @@ mod integrity;
 mod limits;
 mod metrics;
 mod mounts;
+mod origins;
 mod reload;
 mod restarts;
 mod sealed;

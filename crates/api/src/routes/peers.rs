@@ -35,7 +35,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Answer<
 /// A peer to add.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct PeerAdd {
-    /// `host:port`, `NODEID@host:port`, or a NODEID for a peer that is to be found.
+    /// `host:port`, `NODEID@host:port`, a NODEID for a peer that is to be found, or `https://host:port` for one that speaks HTTP(S) alone.
     address: String,
     /// Whether its changes and votes count here.
     #[serde(default)]
@@ -71,7 +71,9 @@ pub(crate) async fn add(
     caller.needs(Permission::PeersManage)?;
     let address = new.address.trim().to_owned();
     if address.is_empty() {
-        return Err(Problem::bad("a peer needs an address: host:port, NODEID@host:port, or a NODEID"));
+        return Err(Problem::bad(
+            "a peer needs an address: host:port, NODEID@host:port, a NODEID, or https://host:port",
+        ));
     }
     app.audit.note(&caller.user, ip(&from), "peer add", &address);
     let peer = NewPeer {

@@ -220,7 +220,7 @@ pub(crate) async fn peers(State(app): State<Arc<App>>, caller: Caller) -> Answer
 
 fn team_peer(peer: &swarm_daemon_files::Peer) -> TeamPeer {
     TeamPeer {
-        address: peer.address.as_ref().map(ToString::to_string).unwrap_or_default(),
+        address: peer.place().unwrap_or_default().to_owned(),
         trusted: peer.trusted,
         node: peer.node.map(|node| node.to_string()),
         name: peer.name.clone(),

@@ -48,6 +48,7 @@ fn the_schemas_describe_every_key() {
         tls.cert
         tls.key
         peer.address
+        peer.fingerprint
         peer.name
         peer.node
         peer.password

@@ -35,6 +35,7 @@ use tokio::task::JoinSet;
 use crate::clock;
 use crate::library::{Input as LibraryInput, LibraryHandle};
 use crate::limits::{FETCHES_MAX, FILES_JOINED_MAX, JOINED_MAX, LINKS_MAX};
+use crate::origins;
 use filling::Asking;
 use opening::{Assigned, Opened, Served};
 use supply::Sought;
@@ -96,6 +97,8 @@ pub(crate) struct Contents {
     /// Fetches that came to nothing, and are tried again.
     retries: BTreeMap<ContentId, Retry>,
     outputs: mpsc::Sender<Output>,
+    /// They are told what is fetched.
+    origins: mpsc::Sender<origins::Input>,
     tasks: JoinSet<Done>,
     stopping: bool,
 }
@@ -143,7 +146,11 @@ enum Done {
 }
 
 impl Contents {
-    pub(crate) fn new(node: Node, outputs: mpsc::Sender<Output>) -> Self {
+    pub(crate) fn new(
+        node: Node,
+        outputs: mpsc::Sender<Output>,
+        origins: mpsc::Sender<origins::Input>,
+    ) -> Self {
         Self {
             node,
             libraries: BTreeMap::new(),
@@ -158,6 +165,7 @@ impl Contents {
             looked_at: clock::moment(),
             retries: BTreeMap::new(),
             outputs,
+            origins,
             tasks: JoinSet::new(),
             stopping: false,
         }
@@ -350,6 +358,7 @@ impl Contents {
 
     async fn leave(&mut self, content: ContentId) {
         *self.leaving.entry(content).or_default() += 1;
+        self.to_origins(origins::Input::Left(content)).await;
         self.node.leave(content).await;
     }
 
@@ -400,15 +409,19 @@ impl Contents {
             self.node.share(content, *share).await;
         }
         self.node.join(join).await;
-        if let Some(manifest) = manifest {
-            self.open(library, content, manifest);
+        match manifest {
+            Some(manifest) => self.open(library, content, manifest).await,
+            None => {
+                let wanted = self.wanted.get(&content).cloned().unwrap_or_default();
+                self.to_origins(origins::Input::Unknown { library, content, wanted }).await;
+            }
         }
         if is_fetching {
             self.seek(library, content).await;
         }
     }
 
-    fn open(&mut self, library: LibraryKey, content: ContentId, manifest: Manifest) {
+    async fn open(&mut self, library: LibraryKey, content: ContentId, manifest: Manifest) {
         let Some(handle) = self.libraries.get(&library).cloned() else { return };
         let Some(joined) = self.joined.get_mut(&content) else { return };
         joined.files = manifest.files().len();
@@ -416,6 +429,12 @@ impl Contents {
         let wanted = wanted.unwrap_or_default();
         joined.opened_for.clone_from(&wanted);
         let joining = joined.joining;
+        if joined.is_fetching {
+            // Before the store is open: who fills it from older versions waits for somebody who serves the content.
+            let fetching = origins::Fetching { library, manifest: manifest.clone(), wanted: wanted.clone() };
+            self.to_origins(origins::Input::Fetching(fetching)).await;
+        }
+        let Some(joined) = self.joined.get_mut(&content) else { return };
         let asking = Asking {
             library,
             servers: joined.servers.subscribe(),
@@ -532,13 +551,14 @@ impl Contents {
                 if let Some(joined) = self.joined.get(&content) {
                     let library = joined.library;
                     self.remember_chunks(library, &manifest);
-                    self.open(library, content, manifest);
+                    self.open(library, content, manifest).await;
                 }
             }
             NodeEvent::Engine(Event::Completed { content }) => {
                 self.report_whole(content).await;
                 self.report_completed(content).await;
                 self.on_completed(content);
+                self.to_origins(origins::Input::Left(content)).await;
                 self.start_fetches().await;
             }
             NodeEvent::Engine(Event::Failed { content, failure }) => {
@@ -719,6 +739,11 @@ impl Contents {
             .collect();
         unused.sort_unstable();
         unused.into_iter().take(count).map(|(_, content)| content).collect()
+    }
+
+    /// The origins take what they are told for as long as they live.
+    async fn to_origins(&self, input: origins::Input) {
+        let _ = self.origins.send(input).await;
     }
 
     /// The exchange takes outputs for as long as it lives.

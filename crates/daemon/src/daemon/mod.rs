@@ -6,6 +6,7 @@
 
 mod dialing;
 pub(crate) mod libraries;
+mod origins;
 pub(crate) mod preparing;
 mod starting;
 mod told;
@@ -85,10 +86,13 @@ pub(crate) struct Desk {
     pub(crate) traffic: Traffic,
     /// What no linked peer has of what libraries wait for.
     pub(crate) lacking: watch::Receiver<BTreeMap<LibraryKey, Lacking>>,
+    /// Peers that speak HTTP(S) alone.
+    pub(crate) origins: watch::Receiver<crate::origins::Origins>,
     pub(crate) pages: Pages,
     dialing: BTreeMap<Target, CancellationToken>,
     exchange: mpsc::Sender<exchange::Input>,
     contents: mpsc::Sender<contents::Input>,
+    to_origins: mpsc::Sender<crate::origins::Input>,
     outputs: mpsc::Sender<LibraryOutput>,
     dialed: mpsc::Sender<Dialed>,
     meeting_places: watch::Sender<Vec<ContentId>>,
@@ -150,6 +154,7 @@ impl Desk {
         self.to_contents(contents::Input::Libraries(handles.clone())).await;
         self.to_exchange(exchange::Input::Access(Box::new(access))).await;
         self.to_exchange(exchange::Input::Libraries(handles)).await;
+        self.set_origins().await;
         self.say_own_list().await;
         self.dial(self.all_targets());
         self.pages.follow(self.folder.config().metrics);
@@ -171,6 +176,7 @@ impl Desk {
             self.apply().await;
         }
         self.pages.look();
+        self.pin_origins().await;
         if self.traffic.is_old() {
             self.look_at_traffic().await;
         }
@@ -235,7 +241,7 @@ impl Desk {
     }
 
     async fn stop(self, node_task: JoinHandle<NodeSnapshot>, library_said: mpsc::Receiver<LibraryOutput>) {
-        let Self { libraries, node, ending, tasks, contents, exchange, outputs, .. } = self;
+        let Self { libraries, node, ending, tasks, contents, to_origins, exchange, outputs, .. } = self;
         // Workers that wait to say something are not held up.
         drop((library_said, outputs));
         let mut workers = Vec::new();
@@ -246,7 +252,7 @@ impl Desk {
             }
         }
         ending.cancel();
-        drop((contents, exchange));
+        drop((contents, to_origins, exchange));
         let orderly = async {
             node.stop().await;
             drop(node);
@@ -272,6 +278,8 @@ pub fn host_name() -> String {
 /// A daemon's state, below its folder.
 pub(crate) const STATE_FOLDER: &str = ".swarm";
 const LIBRARIES_FOLDER: &str = "libraries";
+/// Whole files of origins, while they are used.
+const SPOOL_FOLDER: &str = "origins";
 const QUEUE: usize = 256;
 /// How often files are looked at: an edit is to be noticed within a second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);

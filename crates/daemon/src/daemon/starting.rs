@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::traffic::Traffic;
-use super::{Daemon, Desk, QUEUE, host_name};
+use super::{Daemon, Desk, QUEUE, SPOOL_FOLDER, host_name};
 use crate::asking::Call;
 use crate::clock;
 use crate::contents::{self, Contents};
 use crate::exchange::{self, Dialed, Exchange};
 use crate::library;
+use crate::origins;
 use crate::page::Pages;
 use crate::settings::Settings;
 
@@ -76,9 +77,20 @@ pub(super) fn start(daemon: Daemon) -> Started {
     };
     let (exchange_task, peers) = Exchange::new(start, exchange.clone());
     tasks.spawn(exchange_task.run(exchange_queue));
+    let (to_origins, origins_queue) = mpsc::channel(QUEUE);
+    let ground = origins::Ground {
+        me: endpoint.node_id(),
+        spool: state.join(SPOOL_FOLDER),
+        contents: contents.clone(),
+        peers: peers.clone(),
+        tasks: tasks.clone(),
+        ending: ending.clone(),
+    };
+    let (origins_task, origins) = origins::Running::new(ground);
+    tasks.spawn(origins_task.run(origins_queue));
     let (engine_events, engine_queue) = mpsc::channel(QUEUE);
     tasks.spawn(sort_events(node_events, engine_events, found));
-    let contents_task = Contents::new(node.clone(), contents_outputs);
+    let contents_task = Contents::new(node.clone(), contents_outputs, to_origins.clone());
     let lacking = contents_task.lacking();
     tasks.spawn(contents_task.run(contents_queue, engine_queue));
     tasks.spawn(control.serve(asker.clone(), ending.clone(), tasks.clone()));
@@ -99,10 +111,12 @@ pub(super) fn start(daemon: Daemon) -> Started {
         began_at: clock::moment(),
         traffic: Traffic::default(),
         lacking,
+        origins,
         pages: Pages::new(asker, tasks.clone(), ending.clone()),
         dialing: BTreeMap::new(),
         exchange,
         contents,
+        to_origins,
         outputs,
         dialed,
         meeting_places,

@@ -13,10 +13,10 @@ use swarm_library::State;
 use swarm_mounts::{MountKind, MountSpec};
 use swarm_sync::{ContentHash, Kind, TreePath};
 
+use super::LibraryHandle;
 use super::ask::{EntryView, entry_view};
 use super::places::LibraryPlaces;
 use super::settings::LibrarySettings;
-use super::worker::handle::LibraryHandle;
 
 /// The files of a library.
 #[derive(Clone)]

@@ -42,7 +42,7 @@ pub(crate) use ask::Question;
 pub(crate) use asked::Deciding;
 pub(crate) use places::LibraryPlaces;
 pub(crate) use policies::ToldPolicy;
-pub(crate) use session::INDEX;
+pub(crate) use session::{INDEX, ignore_rules};
 pub(crate) use settings::LibrarySettings;
 pub(crate) use verifying::verify;
 pub(crate) use view_side::content_files;

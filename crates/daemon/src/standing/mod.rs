@@ -2,6 +2,7 @@
 //! `libraries` says how each library stands, `peers` how each peer does. Absent here: the shapes (`status`).
 
 mod libraries;
+mod origins;
 mod peers;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub(crate) fn status(desk: &Desk) -> Status {
     }
     status.libraries.sort_by(|one, other| one.name.cmp(&other.name));
     status.peers = peers::peers(desk, &states);
+    status.errors.extend(origins::origin_errors(desk));
     status.peer_sync = peer_sync(&status.peers);
     status.errors.extend(flag_errors(desk));
     status

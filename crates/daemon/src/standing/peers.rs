@@ -7,6 +7,7 @@ use swarm_daemon_files::Peer;
 use swarm_library::wire::ListedPeer;
 use swarm_library::{LibraryKey, Trust};
 
+use super::origins::origin_status;
 use super::percent;
 use crate::daemon::Desk;
 use crate::daemon::libraries::Running;
@@ -18,6 +19,10 @@ pub(super) fn peers(desk: &Desk, states: &[PeerState]) -> Vec<PeerStatus> {
     let mut shown = Vec::new();
     let mut seen: BTreeSet<NodeId> = BTreeSet::new();
     for peer in desk.folder.peers() {
+        if let Some(url) = &peer.origin {
+            shown.push(origin_status(desk, peer, url));
+            continue;
+        }
         let state = peer.node.and_then(|node| states.iter().find(|state| state.node == node));
         seen.extend(peer.node);
         shown.push(peer_of_files(desk, peer, state));
@@ -137,7 +142,7 @@ fn peer_libraries(desk: &Desk, state: &PeerState) -> Vec<PeerLibraryStatus> {
     state.libraries.iter().map(line).collect()
 }
 
-fn trust_word(trust: Trust) -> &'static str {
+pub(super) fn trust_word(trust: Trust) -> &'static str {
     match trust {
         Trust::Trusted => "trusted",
         Trust::Untrusted => "untrusted",

@@ -53,6 +53,15 @@ impl LibraryBook {
         })
     }
 
+    /// The SHA-256 of a content, computed here or told by a record.
+    pub fn sha256_of(&self, hash: &ContentHash) -> Result<Option<[u8; 32]>, IndexError> {
+        self.read(|db| {
+            let sql = "SELECT sha256 FROM digests WHERE content = ?1 AND sha256 IS NOT NULL
+                UNION ALL SELECT sha256 FROM heads WHERE content = ?1 AND sha256 IS NOT NULL LIMIT 1";
+            Ok(db.prepare_cached(sql)?.query_row([&hash.0], |row| row.get(0)).optional()?)
+        })
+    }
+
     /// What stands at a path here.
     pub fn entry_here(&self, path: &TreePath) -> Result<Option<Entry>, IndexError> {
         self.read(|db| trees::entry(db, Side::Local, path))

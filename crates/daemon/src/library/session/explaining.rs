@@ -4,7 +4,7 @@
 use swarm_core::base::NodeId;
 use swarm_index::KnownProposal;
 use swarm_library::{Head, Heads, State};
-use swarm_sync::{Conflict, Entry, Kind, Side, TreePath};
+use swarm_sync::{Conflict, Kind, Side, TreePath};
 
 use super::Session;
 use crate::library::ask::{EntryView, OwnHeld, PathView, VersionLine, hex, shape_of};
@@ -21,8 +21,23 @@ impl Session {
         let heads = self.book.heads(path)?;
         let versions = version_lines(&heads);
         let entry = self.index.entry(Side::Local, path)?;
-        let here =
-            entry.as_ref().map(|entry| EntryView { path: path.to_string(), ..standing(entry, &heads) });
+        // What stands here is a version that the library knows, or is not published yet.
+        let is_here =
+            |head: &&Head| entry.as_ref().is_some_and(|entry| head.state.kind() == Some(&entry.kind));
+        let known = heads.all().iter().find(is_here);
+        let sha256 = known.and_then(|head| match &head.state {
+            State::Live(live) => live.sha256.map(|hash| hex(&hash)),
+            State::Deleted => None,
+        });
+        let author = known.map(|head| head.record.author.to_string()).unwrap_or_default();
+        let here = entry.as_ref().map(|entry| EntryView {
+            path: path.to_string(),
+            modified_ns: entry.modified_ns,
+            is_here: true,
+            author,
+            sha256,
+            ..shape_of(&entry.kind)
+        });
         let hash = heads.winner().and_then(|head| head.state.kind()?.file()).map(|file| file.hash);
         let is_waiting = match hash {
             Some(hash) => self.book.parked_at(&hash, PARKED_LOOKED_AT)?.contains(path),
@@ -61,22 +76,6 @@ impl Session {
         let of_it = |known: &KnownProposal| known.author == me && known.seq == seq;
         let found = self.book.proposals(false)?.into_iter().find(of_it);
         Ok(found.map(|known| OwnHeld { id: known.id.to_string(), needed: known.votes }))
-    }
-}
-
-/// What stands here: with its author and SHA-256 if it is a version that the library knows.
-fn standing(entry: &Entry, heads: &Heads) -> EntryView {
-    let known = heads.all().iter().find(|head| head.state.kind() == Some(&entry.kind));
-    let sha256 = known.and_then(|head| match &head.state {
-        State::Live(live) => live.sha256.map(|hash| hex(&hash)),
-        State::Deleted => None,
-    });
-    EntryView {
-        modified_ns: entry.modified_ns,
-        is_here: true,
-        author: known.map(|head| head.record.author.to_string()).unwrap_or_default(),
-        sha256,
-        ..shape_of(&entry.kind)
     }
 }
 

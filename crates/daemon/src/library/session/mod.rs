@@ -37,7 +37,8 @@ use super::target_lock::TargetLock;
 use super::view_side::{Signer, ViewSide};
 use super::whiteouts::StoredWhiteouts;
 use crate::clock;
-use mounting::{Mounting, ignore_rules, locked_target, roots_of, sides_of};
+pub(crate) use mounting::ignore_rules;
+use mounting::{Mounting, locked_target, roots_of, sides_of};
 
 /// A library that this process works on.
 pub(crate) struct Session {

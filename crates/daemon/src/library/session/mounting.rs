@@ -66,7 +66,7 @@ impl Mounting<'_> {
     }
 }
 
-pub(super) fn ignore_rules(settings: &LibrarySettings) -> Result<IgnoreRules, LibraryError> {
+pub(crate) fn ignore_rules(settings: &LibrarySettings) -> Result<IgnoreRules, LibraryError> {
     let bad = |error: swarm_sync::BadPattern| LibraryError::Pattern(error.to_string());
     let rules = IgnoreRules::new().with_excludes(&settings.excludes).map_err(bad)?;
     rules.with_includes(&settings.includes).map_err(bad)

@@ -1,0 +1,92 @@
+//! Fetches a file of an origin from its beginning to its end. Invariant: what was read is of one version as far as the origin tells them apart, and
+//! its hashes are those that are listed, or it is an error. Blocking.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use swarm_core::base::ByteLen;
+use swarm_files::StoreError;
+use swarm_origins::{ListedFile, Origin, OriginError, Version};
+use tokio::runtime::Handle;
+
+/// A file that is fetched.
+pub(super) struct Whole<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) guid: &'a str,
+    pub(super) file: &'a ListedFile,
+    pub(super) runtime: &'a Handle,
+}
+
+/// The hashes of what came.
+pub(super) struct Digests {
+    pub(super) blake3: [u8; 32],
+    pub(super) sha256: [u8; 32],
+}
+
+/// Why a file did not come.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WholeError {
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("its bytes, {0} of them, are not those that are listed")]
+    Wrong(ByteLen),
+}
+
+impl Whole<'_> {
+    /// Gives all bytes to `sink`, in order.
+    pub(super) fn fetch(
+        &self,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<Digests, WholeError> {
+        let mut version = Version { len: self.file.length, tag: None };
+        let (mut at, mut tries) = (0, 0);
+        let (mut blake3, mut sha256) = (blake3::Hasher::new(), Sha256::new());
+        loop {
+            let before = at;
+            let come = self.fetch_from(&mut at, &mut version, &mut |bytes| {
+                blake3.update(bytes);
+                sha256.update(bytes);
+                sink(bytes)
+            });
+            match come {
+                Ok(()) => break,
+                // Without a strong tag what comes now may be of another version.
+                Err(WholeError::Origin(error))
+                    if error.is_transient() && tries < TRIES && (at == 0 || version.tag.is_some()) =>
+                {
+                    tries = if at > before { 0 } else { tries + 1 };
+                    self.runtime.block_on(tokio::time::sleep(PAUSE * (1 << tries)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let found = Digests { blake3: blake3.finalize().into(), sha256: sha256.finalize().into() };
+        let is_right = self.file.blake3.is_none_or(|listed| listed == found.blake3)
+            && self.file.sha256.is_none_or(|listed| listed == found.sha256)
+            && (self.file.blake3.is_some() || self.file.sha256.is_some());
+        if is_right { Ok(found) } else { Err(WholeError::Wrong(ByteLen(at))) }
+    }
+
+    fn fetch_from(
+        &self,
+        at: &mut u64,
+        version: &mut Version,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), WholeError> {
+        let range = *at..version.len;
+        let opening = self.origin.open(self.guid, &self.file.path, range, version);
+        let mut body = self.runtime.block_on(opening)?;
+        version.tag = body.tag().map(str::to_owned).or(version.tag.take());
+        while let Some(bytes) = self.runtime.block_on(body.next())? {
+            sink(&bytes)?;
+            *at += bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Tries without anything new.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(250);

@@ -105,7 +105,7 @@ export async function editLibrary(library) {
 /** @param {Record<string, string>} fields @returns {Policy} */
 function policyOf(fields) {
   return {
-    delete: Number(fields.delete), moves: Number(fields.moves), bulk: fields.bulk ? Number(fields.bulk) : undefined,
+    delete: Number(fields.delete), moves: Number(fields.moves), bulk: fields.bulk ? Number(fields.bulk) : null,
     bulk_approvals: Number(fields.bulk_approvals), expiry_days: Number(fields.expiry_days), refuse_by_one: fields.refuse_by_one === "on",
   };
 }

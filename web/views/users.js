@@ -102,7 +102,7 @@ class Users {
         roleChoice(role, ["", ...ROLES], (now) => { role = now; redraw(); }),
         perLibrary(user.libraries),
       ],
-      submit: (fields) => patch(`users/${encodeURIComponent(user.user)}`, { role: fields.role, libraries: librariesOf(fields) }),
+      submit: (fields) => patch(`users/${encodeURIComponent(user.user)}`, { role: fields.role, libraries: { ...takenBack(user.libraries), ...librariesOf(fields) } }),
     });
     if (done) this.changed(t("users.change.done"));
   }
@@ -166,6 +166,12 @@ function perLibrary(now) {
 /** @param {Record<string, string>} fields */
 function librariesOf(fields) {
   return Object.fromEntries(Object.entries(fields).filter(([key, role]) => key.startsWith("library-") && role).map(([key, role]) => [key.slice("library-".length), role]));
+}
+
+/** What stands now is taken back; the form says what comes in its place. @param {Record<string, Role>} now by GUID or name @returns {Record<string, null>} */
+function takenBack(now) {
+  const shown = (state.status?.libraries ?? []).flatMap((each) => [each.guid, each.name]);
+  return Object.fromEntries(Object.keys(now).filter((key) => shown.includes(key)).map((key) => [key, null]));
 }
 
 function rolesHelp() {

@@ -58,7 +58,7 @@ const STYLE: &str = ":root{color-scheme:light dark;--line:#d4dae1;--quiet:#5a667
 @media(prefers-color-scheme:dark){:root{--line:#33404d;--quiet:#9fadba;--link:#7cc0ff;--bg:#12181e}}\
 *{box-sizing:border-box}body{margin:0;background:var(--bg);font:16px/1.5 system-ui,sans-serif}main{max-width:60rem;margin:0 auto;padding:1.5rem 1rem 3rem}\
 main.one{max-width:30rem;padding-top:12vh;text-align:center}h1{font-size:1.4rem;overflow-wrap:anywhere;margin:0 0 .5rem}a{color:var(--link)}\
-nav{color:var(--quiet);margin:0 0 1rem;overflow-wrap:anywhere}.note,td,th{color:var(--quiet)}td:first-child{color:inherit;overflow-wrap:anywhere}\
+nav{color:var(--quiet);margin:0 0 1rem;overflow-wrap:anywhere}.note,td,th{color:var(--quiet)}td:first-child{color:inherit;overflow-wrap:anywhere;width:99%}\
 .get{display:inline-block;padding:.6rem 1.4rem;border-radius:.5rem;background:#0b5fa5;color:#fff;text-decoration:none;font-weight:600}\
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.45rem .5rem;border-bottom:1px solid var(--line);vertical-align:top}\
 th{font-weight:600;font-size:.85rem}td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\

@@ -46,9 +46,7 @@ impl Document {
             return has_body.then(|| format!("{method} {template} {} has no body", told.status));
         };
         // A file has the type that its name says.
-        let is_file = (template.contains("/file/") || template.starts_with("/link/")) && is_success;
-        let any = || contents.get("*/*").or_else(|| contents.values().next().filter(|_| is_file));
-        let content = contents.get(found).or_else(any);
+        let content = contents.get(found).or_else(|| contents.get("*/*"));
         let Some(content) = content else {
             return Some(format!("{method} {template} {} is not {found:?}", told.status));
         };

@@ -30,6 +30,7 @@ use crate::server::Connection;
 
 /// How a file is given.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct LinkQuery {
     /// To be stored, and not shown. A link for one download gives its bytes with this alone.
     download: Option<String>,
@@ -43,8 +44,8 @@ pub(crate) struct LinkQuery {
     get, path = "/link/{token}/{name}", tag = "links",
     params(("token" = String, Path, description = "As the link has it"), ("name" = String, Path, description = "The name of the file, for people"), LinkQuery),
     responses(
-        (status = 200, description = "All of it", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "Ranges of it", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 200, description = "All of it", content_type = "*/*", body = Vec<u8>),
+        (status = 206, description = "Ranges of it", content_type = "*/*", body = Vec<u8>),
         (status = 304, description = "The client has it"),
         (status = 416, description = "No range lies in it", body = Problem),
         (status = "default", description = "A problem", body = Problem)

@@ -22,6 +22,7 @@ use crate::routes::{blocking, path_of, place_of};
 
 /// Which part of the listing.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct PublicQuery {
     /// A folder; without it the top.
     place: Option<String>,
@@ -36,8 +37,11 @@ pub(crate) struct PublicQuery {
 pub(crate) async fn robots(State(app): State<Arc<App>>) -> Response {
     let known = app.known();
     let indexed = known.public.iter().filter(|(_, public)| **public == Public::Indexed);
-    let allowed: Vec<String> = indexed.map(|(guid, _)| format!("Allow: /public/{guid}/\n")).collect();
-    let text = format!("User-agent: *\n{}Disallow: /\n", allowed.concat());
+    let mut text = "User-agent: *\n".to_owned();
+    for (guid, _) in indexed {
+        text.extend(["Allow: /public/", guid, "/\n"]);
+    }
+    text.push_str("Disallow: /\n");
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, CACHED)];
     (headers, text).into_response()
 }
@@ -91,8 +95,8 @@ pub(crate) async fn listing(
     get, path = "/public/{guid}/file/{path}", tag = "public",
     params(("guid" = String, Path, description = "GUID"), ("path" = String, Path, description = "In the library, as in `video/a.mov`")),
     responses(
-        (status = 200, description = "All of it", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "Ranges of it", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 200, description = "All of it", content_type = "*/*", body = Vec<u8>),
+        (status = 206, description = "Ranges of it", content_type = "*/*", body = Vec<u8>),
         (status = 304, description = "The client has it"),
         (status = 416, description = "No range lies in it", body = Problem),
         (status = "default", description = "A problem", body = Problem)
@@ -142,13 +146,12 @@ fn for_everybody(mut response: Response, public: Public) -> Response {
 }
 
 fn body(guid: &str, name: &str, place: &str, page: &EntriesPage) -> String {
-    let rows: String = page.entries.iter().map(row).collect();
+    let rows: String = page.entries.iter().map(|entry| row(guid, entry)).collect();
     let next = page.next.as_ref().map(|next| {
         let query = format!("?place={}&amp;start={}", encoded(place), encoded(next.as_str()));
         format!("<p><a href=\"/public/{guid}/{query}\">More</a></p>")
     });
     let empty = if rows.is_empty() { "<p class=\"note\">Nothing is here.</p>" } else { "" };
-    let rows = rows.replace('\u{0}', guid);
     format!(
         "<main><h1>{}</h1>{}<table><thead><tr><th>Name</th><th class=\"n\">Size</th><th class=\"n d\">Changed</th></tr></thead><tbody>{rows}</tbody></table>{empty}{}</main>",
         escaped(name),
@@ -176,16 +179,16 @@ fn trail(guid: &str, name: &str, place: &str) -> String {
     out + "</nav>"
 }
 
-/// A row; a zero byte, which no name has, stands where the library's id goes.
-fn row(entry: &EntryView) -> String {
+/// A row, with the way to what it names.
+fn row(guid: &str, entry: &EntryView) -> String {
     let name = escaped(entry.path.rsplit('/').next().unwrap_or(&entry.path));
     let path: Vec<String> = entry.path.split('/').map(encoded).collect();
     let (shown, size) = match entry.kind.as_str() {
         "folder" => {
-            (format!("<a href=\"/public/\u{0}/?place={}\">{name}/</a>", encoded(&entry.path)), String::new())
+            (format!("<a href=\"/public/{guid}/?place={}\">{name}/</a>", encoded(&entry.path)), String::new())
         }
         "file" if entry.is_here => {
-            (format!("<a href=\"/public/\u{0}/file/{}\">{name}</a>", path.join("/")), html::size(entry.len))
+            (format!("<a href=\"/public/{guid}/file/{}\">{name}</a>", path.join("/")), html::size(entry.len))
         }
         "file" => (format!("{name} <span class=\"note\">(not here yet)</span>"), html::size(entry.len)),
         _ => (name, String::new()),

@@ -217,6 +217,7 @@ pub(crate) struct Kept {
 }
 
 /// How many trusted peers must agree to what.
+#[expect(clippy::option_option, reason = "a key that says null is told from one that is left out")]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub(crate) struct PolicyView {
     /// To a deletion.

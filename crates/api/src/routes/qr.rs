@@ -13,6 +13,7 @@ use crate::problem::{Answer, Problem};
 
 /// What the code says.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct QrQuery {
     /// Up to 512 bytes.
     text: String,

@@ -224,7 +224,6 @@ fn shared_with(mode: &str, rate: u64, len: u64) -> (Team, Foreign, u64, u64) {
     until_bytes(&team, "b/lib/big.bin", &bytes);
     let from_peer = team.peer_status('b', 'a')["received"].as_u64().unwrap_or_default();
     let from_origin = foreign.served();
-    println!("{from_peer} bytes came from the peer, {from_origin} from the origin");
     (team, foreign, from_peer, from_origin)
 }
 

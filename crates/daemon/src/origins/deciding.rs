@@ -54,12 +54,13 @@ pub(super) fn decide(listed: &Digests, here: &Here, taken: Option<&Taken>) -> De
         // It was changed, moved or deleted here, and is as it was at the origin.
         _ if is_known => Decision::Leave,
         (Here::Nothing, None) => Decision::Take { replaces: None },
-        (Here::Nothing, Some(_)) | (Here::Other, _) => Decision::Conflict,
+        (Here::Nothing, Some(_)) | (Here::Other, _) | (Here::File { is_own: true, .. }, None) => {
+            Decision::Conflict
+        }
         (Here::File { digests, .. }, Some(taken)) => match digests.blake3 {
             Some(blake3) if taken.digests().is_same(digests) => Decision::Take { replaces: Some(blake3) },
             _ => Decision::Conflict,
         },
-        (Here::File { is_own: true, .. }, None) => Decision::Conflict,
         (Here::File { is_own: false, .. }, None) => Decision::Leave,
     }
 }

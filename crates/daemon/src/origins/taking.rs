@@ -3,7 +3,7 @@
 //! only if it is what the library had when it was compared. Deletions are not carried over. Blocking.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use swarm_core::base::NodeId;
@@ -189,6 +189,7 @@ pub(super) fn take_all(
                 outcome.trouble = Some(error);
                 break;
             }
+            Err(TakeError::Whole(WholeError::Over)) => break,
             Err(TakeError::Whole(WholeError::Store(error))) => take.refuse(shared, library, &error),
             Err(TakeError::Put(error)) => take.refuse(shared, library, &error),
             Err(TakeError::Read(error)) => take.refuse(shared, library, &error),
@@ -225,8 +226,7 @@ impl Take {
         let name = ContentHash::of(format!("{} {}", shared.settings.url, self.path).as_bytes()).to_string();
         let _ = std::fs::remove_file(target.join(".swarm/uploads").join(&name));
         let mut new = NewFile::begin(&target, &name).map_err(PutError::Store)?;
-        let (origin, guid) = (&shared.origin, settings.guid.as_str());
-        let whole = Whole { origin, guid, file: &self.file, runtime };
+        let whole = Whole { shared, guid: settings.guid.as_str(), file: &self.file, runtime };
         let found = whole.fetch(&mut |bytes| new.write(bytes))?;
         if let Some(modified_ns) = modified_ns(&self.file) {
             new.set_modified(modified_ns).map_err(PutError::Store)?;
@@ -235,7 +235,7 @@ impl Take {
         Ok(Digests { blake3: Some(found.blake3), sha256: Some(found.sha256) })
     }
 
-    fn check_room(&self, target: &PathBuf, followed: &Followed) -> Result<(), TakeError> {
+    fn check_room(&self, target: &Path, followed: &Followed) -> Result<(), TakeError> {
         let is_target = |mount: &&swarm_mounts::MountSpec| mount.kind == MountKind::SyncTarget;
         let min_free = followed.settings.mounts.iter().find(is_target).map_or(0, |mount| mount.min_free);
         let needed = self.file.length.saturating_add(min_free);
@@ -243,7 +243,7 @@ impl Take {
             return Ok(());
         }
         let source = rustix::io::Errno::NOSPC.into();
-        Err(PutError::Store(swarm_files::StoreError::Disk { path: target.clone(), op: "write", source })
+        Err(PutError::Store(swarm_files::StoreError::Disk { path: target.to_owned(), op: "write", source })
             .into())
     }
 

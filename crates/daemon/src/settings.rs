@@ -103,6 +103,7 @@ fn of_library(library: &Library, default_root: &std::path::Path, min_free: u64) 
         excludes: Vec::new(),
         version_of: None,
         from: None,
+        from_origins: None,
         is_mirror: library.role == Some(FileRole::Mirror),
         is_sealed: library.is_sealed,
         is_followed: false,
@@ -129,6 +130,12 @@ fn of_subscription(subscription: &Subscription, peers: &[Peer], min_free: u64) -
     let version_of = subscription.version_of.as_ref().map(|which| node_of(which).unwrap_or(NOBODY));
     let from =
         (!subscription.from.is_empty()).then(|| subscription.from.iter().filter_map(node_of).collect());
+    let origin_of = |which: &String| {
+        let is_it = |peer: &&Peer| peer.name.as_ref() == Some(which) || peer.place() == Some(which.as_str());
+        peers.iter().find(is_it)?.origin.clone()
+    };
+    let from_origins =
+        (!subscription.from.is_empty()).then(|| subscription.from.iter().filter_map(origin_of).collect());
     let name =
         target.file_name().map_or_else(|| guid.to_string(), |name| name.to_string_lossy().into_owned());
     Some(LibrarySettings {
@@ -142,6 +149,7 @@ fn of_subscription(subscription: &Subscription, peers: &[Peer], min_free: u64) -
         excludes: subscription.exclude.clone(),
         version_of,
         from,
+        from_origins,
         is_mirror: false,
         mirror_folder: PathBuf::new(),
         mirror_min_free: min_free,

@@ -231,7 +231,6 @@ pub(crate) struct PolicyView {
     /// In a change, `null` takes the number away.
     #[serde(default, deserialize_with = "or_null")]
     #[schema(value_type = Option<u32>)]
-    #[expect(clippy::option_option, reason = "left out, null and a number are three things in JSON")]
     bulk: Option<Option<u32>>,
     /// To a bulk change.
     #[serde(default)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use swarm_core::base::NodeId;
-use swarm_daemon_files::Limits;
+use swarm_daemon_files::{Limits, OriginUrl};
 use swarm_library::{Guid, Policy};
 use swarm_mounts::{MountKind, MountSpec};
 use swarm_sync::{Retention, Strategy, TreePath};
@@ -26,6 +26,8 @@ pub(crate) struct LibrarySettings {
     pub(crate) version_of: Option<NodeId>,
     /// Commits and contents come from these peers alone; `None` for all.
     pub(crate) from: Option<BTreeSet<NodeId>>,
+    /// The same of origins.
+    pub(crate) from_origins: Option<BTreeSet<OriginUrl>>,
     /// This node carries and serves it, and has no view of it.
     pub(crate) is_mirror: bool,
     /// Where the files of a mirror are.

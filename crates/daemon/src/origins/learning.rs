@@ -36,6 +36,7 @@ pub(super) fn run(learning: &Learning, wanted: &BTreeSet<ContentHash>) {
         let Some(file) = learning.listed_as(hash) else { continue };
         match learning.fetch(hash, &file) {
             Ok(()) => {}
+            Err(Failed::Whole(WholeError::Over)) => return,
             Err(Failed::Whole(WholeError::Wrong(_))) => learning.shared.note_wrong(learning.library, &file),
             Err(Failed::Whole(WholeError::Origin(error))) => {
                 tracing::debug!(path = file.path, %error, "a file did not come from an origin");
@@ -72,8 +73,8 @@ impl Learning {
         let handle = &self.followed.handle;
         // Without a sync target nothing is wanted.
         let Some(fetched) = handle.fetched.borrow().clone() else { return Ok(()) };
-        let (origin, guid) = (&self.shared.origin, self.followed.settings.guid.as_str());
-        let whole = Whole { origin, guid, file, runtime: &self.runtime };
+        let (shared, guid) = (&self.shared, self.followed.settings.guid.as_str());
+        let whole = Whole { shared, guid, file, runtime: &self.runtime };
         let spooled = Spooled::fetch(&self.spool, hash, &whole)?;
         let content = content_of(hash, file.length, &spooled)?;
         let chunk_hashes = content.chunk_hashes.to_vec();

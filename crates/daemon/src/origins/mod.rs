@@ -155,14 +155,14 @@ impl Running {
 
     async fn begin(&mut self, settings: OriginSettings) {
         let url = settings.url.clone();
-        let shared = match Shared::new(settings) {
+        let ending = self.ground.ending.child_token();
+        let shared = match Shared::new(settings, ending.clone()) {
             Ok(shared) => Arc::new(shared),
             Err(error) => {
                 tracing::warn!(origin = url.as_str(), %error, "an origin cannot be used");
                 return;
             }
         };
-        let ending = self.ground.ending.child_token();
         let (inputs, queue) = mpsc::channel(ORIGIN_INPUTS_WAITING_MAX);
         let polling =
             polling::Polling::new(Arc::clone(&shared), self.ground.clone(), self.libraries.subscribe());

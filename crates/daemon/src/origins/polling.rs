@@ -72,7 +72,9 @@ impl Polling {
     async fn look_at_all(&self, libraries: &BTreeMap<LibraryKey, Followed>) -> Result<bool, OriginError> {
         self.forget_others(libraries);
         let mut is_soon = false;
-        for (key, followed) in libraries {
+        for (key, followed) in
+            libraries.iter().filter(|(_, followed)| self.shared.may_give(&followed.settings))
+        {
             is_soon |= self.look_at(*key, followed).await?;
         }
         Ok(is_soon)
@@ -190,7 +192,10 @@ impl Polling {
 
     fn forget_others(&self, libraries: &BTreeMap<LibraryKey, Followed>) {
         let known: Vec<LibraryKey> = self.shared.listings.borrow().keys().copied().collect();
-        for key in known.into_iter().filter(|key| !libraries.contains_key(key)) {
+        for key in known
+            .into_iter()
+            .filter(|key| libraries.get(key).is_none_or(|followed| !self.shared.may_give(&followed.settings)))
+        {
             self.forget(key);
         }
     }

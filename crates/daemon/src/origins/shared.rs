@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use swarm_daemon_files::{Fingerprint, OriginUrl, Secret};
 use swarm_library::LibraryKey;
 use swarm_origins::{Check, ListedFile, Options, Origin, OriginError, Seen};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::listed::Listed;
+use crate::library::LibrarySettings;
 use crate::limits::{ORIGIN_FAULTS_MAX, ORIGIN_FILES_REFUSED_MAX};
 
 /// What the files say of an origin.
@@ -62,12 +65,14 @@ pub(crate) struct Shared {
     pub(super) listings: watch::Sender<BTreeMap<LibraryKey, Arc<Listed>>>,
     /// Its list is to be read soon.
     pub(super) look: Notify,
+    /// It is not used any more.
+    ending: CancellationToken,
     state: Mutex<OriginState>,
     refused: Mutex<Vec<ListedFile>>,
 }
 
 impl Shared {
-    pub(super) fn new(settings: OriginSettings) -> Result<Self, OriginError> {
+    pub(super) fn new(settings: OriginSettings, ending: CancellationToken) -> Result<Self, OriginError> {
         let check = match settings.fingerprint {
             None => Check::FirstContact,
             Some(Fingerprint::Authority) => Check::Authority,
@@ -81,6 +86,7 @@ impl Shared {
             origin,
             listings: watch::channel(BTreeMap::new()).0,
             look: Notify::new(),
+            ending,
             state: Mutex::default(),
             refused: Mutex::default(),
         })
@@ -91,6 +97,16 @@ impl Shared {
         let is_pinned = settings.fingerprint.is_some() && settings.fingerprint == self.to_pin();
         let fingerprint = if is_pinned { self.settings.fingerprint } else { settings.fingerprint };
         self.settings == OriginSettings { fingerprint, ..settings.clone() }
+    }
+
+    /// Waits on a blocking thread; nothing if the origin is not used any more.
+    pub(super) fn wait<T>(&self, runtime: &Handle, work: impl Future<Output = T>) -> Option<T> {
+        runtime.block_on(self.ending.run_until_cancelled(work))
+    }
+
+    /// Whether files of a library may come from it.
+    pub(super) fn may_give(&self, settings: &LibrarySettings) -> bool {
+        settings.from_origins.as_ref().is_none_or(|from| from.contains(&self.settings.url))
     }
 
     /// What was seen at first contact.

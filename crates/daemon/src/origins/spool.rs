@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use swarm_files::{StoreError, free_len};
 use swarm_sync::ContentHash;
@@ -21,7 +22,9 @@ pub(super) struct Spooled {
 impl Spooled {
     /// Fetches it into the folder.
     pub(super) fn fetch(folder: &Path, hash: &ContentHash, whole: &Whole<'_>) -> Result<Self, WholeError> {
-        let path = folder.join(hash.to_string());
+        // Two origins, or two contents, may need the same file at once.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("{hash}-{number}"));
         let failed = |source: std::io::Error| StoreError::Disk { path: path.clone(), op: "write", source };
         fs::create_dir_all(folder).map_err(failed)?;
         if free_len(folder).is_some_and(|free| free < whole.file.length) {
@@ -47,6 +50,9 @@ impl Drop for Spooled {
         let _ = fs::remove_file(&self.path);
     }
 }
+
+/// Tells files of one process apart.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// Removes what an earlier daemon left.
 pub(super) fn clear(folder: &Path) {

@@ -118,7 +118,8 @@ impl OriginStore {
         let Some(version) = held.version() else { return self.of_whole(held, span, chunk) };
         let range = span.file_offset..span.file_offset + u64::from(span.len);
         let asked = self.shared.origin.range(&self.guid, &held.listed.path, range, &version);
-        match self.runtime.block_on(asked) {
+        let Some(answer) = self.shared.wait(&self.runtime, asked) else { return Err(self.lost(held, chunk)) };
+        match answer {
             Ok((bytes, tag)) => {
                 held.note_tag(tag);
                 Ok(bytes)
@@ -133,11 +134,12 @@ impl OriginStore {
         // Others that need the file wait for it.
         let mut state = held.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, HeldState::InParts(_)) {
-            let (origin, guid, runtime) = (&self.shared.origin, self.guid.as_str(), &self.runtime);
-            let whole = Whole { origin, guid, file: &held.listed, runtime };
+            let (shared, guid, runtime) = (&self.shared, self.guid.as_str(), &self.runtime);
+            let whole = Whole { shared, guid, file: &held.listed, runtime };
             match Spooled::fetch(&self.spool, &held.hash, &whole) {
                 Ok(spooled) => *state = HeldState::Whole(spooled),
                 Err(WholeError::Store(error)) => return Err(error),
+                Err(WholeError::Over) => *state = HeldState::Lost,
                 Err(WholeError::Wrong(_)) => {
                     *state = HeldState::Lost;
                     self.shared.note_wrong(self.library, &held.listed);

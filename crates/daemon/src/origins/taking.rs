@@ -188,6 +188,7 @@ pub(super) fn take_all(
                 outcome.trouble = Some(error);
                 break;
             }
+            Err(TakeError::Whole(WholeError::Over)) => break,
             Err(TakeError::Whole(WholeError::Store(error))) => take.refuse(shared, library, &error),
             Err(TakeError::Put(error)) => take.refuse(shared, library, &error),
             Err(TakeError::Read(error)) => take.refuse(shared, library, &error),
@@ -224,8 +225,7 @@ impl Take {
         let name = ContentHash::of(format!("{} {}", shared.settings.url, self.path).as_bytes()).to_string();
         let _ = std::fs::remove_file(target.join(".swarm/uploads").join(&name));
         let mut new = NewFile::begin(&target, &name).map_err(PutError::Store)?;
-        let (origin, guid) = (&shared.origin, settings.guid.as_str());
-        let whole = Whole { origin, guid, file: &self.file, runtime };
+        let whole = Whole { shared, guid: settings.guid.as_str(), file: &self.file, runtime };
         let found = whole.fetch(&mut |bytes| new.write(bytes))?;
         if let Some(modified_ns) = modified_ns(&self.file) {
             new.set_modified(modified_ns).map_err(PutError::Store)?;

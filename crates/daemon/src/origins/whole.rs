@@ -6,12 +6,14 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use swarm_core::base::ByteLen;
 use swarm_files::StoreError;
-use swarm_origins::{ListedFile, Origin, OriginError, Version};
+use swarm_origins::{ListedFile, OriginError, Version};
 use tokio::runtime::Handle;
+
+use super::shared::Shared;
 
 /// A file that is fetched.
 pub(super) struct Whole<'a> {
-    pub(super) origin: &'a Origin,
+    pub(super) shared: &'a Shared,
     pub(super) guid: &'a str,
     pub(super) file: &'a ListedFile,
     pub(super) runtime: &'a Handle,
@@ -30,6 +32,8 @@ pub(super) enum WholeError {
     Origin(#[from] OriginError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the origin is not used any more")]
+    Over,
     #[error("its bytes, {0} of them, are not those that are listed")]
     Wrong(ByteLen),
 }
@@ -57,7 +61,10 @@ impl Whole<'_> {
                     if error.is_transient() && tries < TRIES && (at == 0 || version.tag.is_some()) =>
                 {
                     tries = if at > before { 0 } else { tries + 1 };
-                    self.runtime.block_on(tokio::time::sleep(PAUSE * (1 << tries)));
+                    self.wait(async {
+                        tokio::time::sleep(PAUSE * (1 << tries)).await;
+                        Ok(())
+                    })?;
                 }
                 Err(error) => return Err(error),
             }
@@ -76,14 +83,18 @@ impl Whole<'_> {
         sink: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
     ) -> Result<(), WholeError> {
         let range = *at..version.len;
-        let opening = self.origin.open(self.guid, &self.file.path, range, version);
-        let mut body = self.runtime.block_on(opening)?;
+        let opening = self.shared.origin.open(self.guid, &self.file.path, range, version);
+        let mut body = self.wait(opening)?;
         version.tag = body.tag().map(str::to_owned).or(version.tag.take());
-        while let Some(bytes) = self.runtime.block_on(body.next())? {
+        while let Some(bytes) = self.wait(body.next())? {
             sink(&bytes)?;
             *at += bytes.len() as u64;
         }
         Ok(())
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = Result<T, OriginError>>) -> Result<T, WholeError> {
+        self.shared.wait(self.runtime, work).ok_or(WholeError::Over)?.map_err(WholeError::Origin)
     }
 }
 

@@ -1,6 +1,8 @@
 // Pictures of every view, for people to look at: `node shots.mjs FOLDER [view…]`.
 
 import { mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { startMock } from "./mock.js";
 
@@ -50,4 +52,4 @@ async function main(folder, only) {
   mock.close();
 }
 
-if (process.argv[1]?.endsWith("shots.mjs")) await main(process.argv[2] ?? "/work/t/shots", process.argv.slice(3));
+if (process.argv[1]?.endsWith("shots.mjs")) await main(process.argv[2] ?? join(tmpdir(), "swarm-page-shots"), process.argv.slice(3));

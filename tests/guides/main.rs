@@ -93,6 +93,7 @@ fn blocks_that_do_not_run_are_few_and_say_why() {
     }
     expect![[r"
         docs/guides/find-peers.md: it announces to the public DHT and asks the router for a port
+        docs/guides/library.md: it needs servers of these names
         docs/operations/systemd.md: it needs systemd and root
     "]]
     .assert_eq(&skipped);

@@ -174,7 +174,10 @@ impl Team {
     pub(super) fn stop(&self, letter: char) -> Outcome {
         let mut process = self.members[&letter].process.take().expect("it runs");
         process.signal(Signal::Terminate);
-        process.end().expect_code(0)
+        let outcome = process.end().expect_code(0);
+        let is_late = outcome.err.iter().any(|line| line.contains("did not end in time"));
+        assert!(!is_late, "{outcome:?}");
+        outcome
     }
 
     /// Ends a daemon at once.

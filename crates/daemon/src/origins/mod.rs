@@ -108,7 +108,9 @@ impl Running {
     /// Runs until the inputs end.
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         spool::clear(&self.ground.spool);
-        while let Some(input) = inputs.recv().await {
+        let ending = self.ground.ending.clone();
+        // The contents have a sender of these inputs, and the origins one to the contents: neither ends by the other.
+        while let Some(Some(input)) = ending.run_until_cancelled(inputs.recv()).await {
             match input {
                 Input::Settings(origins, libraries) => {
                     self.libraries.send_replace(libraries);

@@ -143,7 +143,14 @@ fn a_schema_is_plain() {
             "peer": {
               "properties": {
                 "address": {
-                  "description": "Where the peer is reached: \"host:port\", or \"NODEID@host:port\". Without it, and with \"node\", the peer is looked for on the local\nnetwork, at coordinators and in the DHT, as far as config.json has them on.",
+                  "description": "Where the peer is reached: \"host:port\", or \"NODEID@host:port\". Without it, and with \"node\", the peer is looked for on the local\nnetwork, at coordinators and in the DHT, as far as config.json has them on. \"https://host:port\" is an origin: a server that\nlists files and gives their bytes, or a node whose UDP does not get through.",
+                  "type": [
+                    "string",
+                    "null"
+                  ]
+                },
+                "fingerprint": {
+                  "description": "Of an origin alone: the SHA-256 of its certificate, or \"authority\" for one that an authority vouches for. The daemon writes it at\nfirst contact, and from then on accepts no other.",
                   "type": [
                     "string",
                     "null"

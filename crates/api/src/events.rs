@@ -1,8 +1,7 @@
-//! Events for those who look on: how everything stands, whenever it changed. Invariant: events have rising numbers and a bounded past; whoever was
-//! away longer is told how many it missed; who may not see a library or the peers gets a status without them.
+//! Events for those who look on: how everything stands, whenever it changed. Invariant: events have rising numbers, and each says all; whoever was
+//! away for long is told how many it missed; who may not see a library or the peers gets a status without them.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -33,7 +32,7 @@ struct Past {
     /// Numbers of this process are greater.
     first: u64,
     last: u64,
-    kept: VecDeque<Arc<Numbered>>,
+    newest: Option<Arc<Numbered>>,
 }
 
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl Default for Events {
         let news = broadcast::channel(EVENTS_WAITING).0;
         // Numbers of processes before this one are smaller: they had less than one event a millisecond.
         let first = crate::clock::now_ms();
-        let past = Past { first, last: first, kept: VecDeque::new() };
+        let past = Past { first, last: first, newest: None };
         Self { past: Mutex::new(past), news, places: Arc::new(Semaphore::new(LISTENERS_MAX)) }
     }
 }
@@ -58,15 +57,12 @@ impl Events {
     /// Takes a status; it is news if anything but the time is another.
     fn take(&self, status: Arc<Status>) -> bool {
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
-        if past.kept.back().is_some_and(|last| is_same(&last.status, &status)) {
+        if past.newest.as_ref().is_some_and(|last| is_same(&last.status, &status)) {
             return false;
         }
         past.last += 1;
         let event = Arc::new(Numbered { id: past.last, status, whole: OnceLock::new() });
-        if past.kept.len() == EVENTS_KEPT {
-            past.kept.pop_front();
-        }
-        past.kept.push_back(Arc::clone(&event));
+        past.newest = Some(Arc::clone(&event));
         drop(past);
         // Nobody may listen.
         let _ = self.news.send(event);
@@ -80,8 +76,9 @@ impl Events {
     ) -> (u64, Option<Arc<Numbered>>, broadcast::Receiver<Arc<Numbered>>) {
         let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         let news = self.news.subscribe();
-        let newest = past.kept.back().filter(|newest| last != Some(newest.id)).cloned();
-        let oldest = past.kept.front().map_or(past.last, |oldest| oldest.id);
+        let newest = past.newest.clone().filter(|newest| last != Some(newest.id));
+        // Each event says all: the newest is all that is kept.
+        let oldest = past.last.saturating_sub(EVENTS_KEPT as u64 - 1).max(past.first);
         // Numbers of an earlier process say nothing here.
         let of_this_process = last.filter(|last| (past.first..past.last).contains(last));
         let missed = of_this_process.map_or(0, |last| oldest.saturating_sub(last + 1));

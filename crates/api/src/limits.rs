@@ -72,7 +72,7 @@ pub const PASSWORD_LEN_MIN: usize = 8;
 pub const STATUS_AGE: Duration = Duration::from_millis(250);
 /// How often events are made while somebody listens.
 pub const EVENT_INTERVAL: Duration = Duration::from_millis(500);
-/// Events that are kept for those who come back.
+/// Events that somebody may miss without being told: each later one says all that they said.
 pub const EVENTS_KEPT: usize = 256;
 /// Clients that listen to events at once.
 pub const LISTENERS_MAX: usize = 2048;

@@ -38,7 +38,7 @@ pub use contents::Supply;
 pub use control::{AskError, ask};
 pub use daemon::{Daemon, Ending, host_name, index_path, new_guid};
 pub use error::DaemonError;
-pub use exchange::hash_password;
+pub use exchange::{hash_password, verify_password};
 pub use library::{
     Answer, AuthorView, CommitView, DeedsView, DisputeView, EntriesPage, EntryView, KeptView, LibraryError,
     LibraryFiles, OpenFile, OpenFiles, OwnHeld, PathView, ProposalView, ReadError, TakenBackPath,

@@ -427,7 +427,7 @@ impl Dir {
         Ok(())
     }
 
-    fn refused(&self, relative: &Path, op: &'static str, errno: Errno) -> StoreError {
+    pub(crate) fn refused(&self, relative: &Path, op: &'static str, errno: Errno) -> StoreError {
         let path = self.full(relative);
         match errno {
             Errno::LOOP | Errno::XDEV => StoreError::Unsafe { path },

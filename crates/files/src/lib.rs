@@ -14,7 +14,6 @@ mod file;
 mod held;
 mod holder;
 mod identity;
-mod new_file;
 mod nicety;
 
 mod dir;
@@ -77,13 +76,13 @@ pub use hashing::HashProgress;
 pub use index::{Index, IndexError, IndexOptions, index, index_without};
 pub use journal::find_manifest;
 pub use last_look::LastLook;
-pub use new_file::{NewFile, PutError, Replaces};
 pub use nicety::{Nicety, StoreWarning};
 pub use places::{Places, ServedFolder, StandsAt};
 pub use portable::{UnusableNames, WindowsNames};
 pub use replica::{
     Digest, Digests, FetchedSource, FolderOptions, FolderReplica, FolderTurn, FolderWatcher, Hint, Hints,
-    Ignore, KeptVersion, RootIdentity, WatchError, WatcherGone, digest_of_source, fetched_source,
+    Ignore, KeptVersion, NewFile, PutError, Replaces, RootIdentity, WatchError, WatcherGone,
+    digest_of_source, fetched_source,
 };
 pub use roots::Roots;
 pub use scan::{FileReport, FileState, Scan, scan, scan_remembering};

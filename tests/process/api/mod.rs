@@ -12,6 +12,7 @@ mod links;
 mod names;
 mod proofs;
 mod public;
+mod putting;
 mod roles;
 mod sites;
 mod syncing;
@@ -137,7 +138,7 @@ impl Site {
             session: told.session(),
             csrf: told.json()["csrf"].as_str().expect("a token").to_owned(),
         };
-        self.is_secret(&browser.session);
+        self.is_secret(browser.session.split_once('=').expect("a pair").1);
         self.is_secret(&browser.csrf);
         browser
     }

@@ -6,8 +6,6 @@ use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use argon2::password_hash::PasswordVerifier as _;
-use argon2::{Argon2, PasswordHash};
 use tokio::sync::Semaphore;
 
 use super::backoff::Backoff;
@@ -72,7 +70,7 @@ impl Passwords {
         let Ok(_turn) = self.turns.acquire().await else { return Gate::Wait(BUSY_WAIT) };
         let (given, known) = (password.to_owned(), hash.map(str::to_owned));
         let compared = tokio::task::spawn_blocking(move || {
-            let is_same = verify(known.as_deref().unwrap_or(nobodys_hash()), &given);
+            let is_same = swarm_daemon::verify_password(known.as_deref().unwrap_or(nobodys_hash()), &given);
             is_same && known.is_some()
         });
         let is_right = compared.await.unwrap_or(false);
@@ -109,11 +107,6 @@ impl Passwords {
             proven.insert(mark, now);
         }
     }
-}
-
-fn verify(hash: &str, password: &str) -> bool {
-    PasswordHash::new(hash)
-        .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
 }
 
 /// The hash of a password that nobody knows, as costly to compare as any.

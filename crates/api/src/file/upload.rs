@@ -9,9 +9,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use data_encoding::HEXLOWER;
 use http_body_util::BodyExt as _;
 use swarm_files::{NewFile, PutError, Replaces, free_len};
+use swarm_sync::RunId;
 
 use crate::app::App;
 use crate::auth::{Caller, Permission};
+use crate::clock;
 use crate::extract::At;
 use crate::limits::UPLOAD_IDLE;
 use crate::problem::{Answer, Problem};
@@ -19,7 +21,7 @@ use crate::routes::{From, blocking, ip, path_of};
 
 /// Put a file
 ///
-/// The body is the file. Without conditions nothing may stand there; `If-Match` with the ETag of `GET /file/{guid}/{path}` replaces that version.
+/// The body is the file. Without conditions nothing may stand there; `If-Match` with the ETag of `GET /file/{guid}/{path}` replaces that version, which is kept.
 #[utoipa::path(
     put, path = "/api/v1/libraries/{guid}/files/{path}", tag = "files",
     params(("guid" = String, Path, description = "GUID or name of the library"), ("path" = String, Path, description = "In the library, as in `video/a.mov`")),
@@ -68,7 +70,9 @@ pub(crate) async fn put(
             let message = "something else stands there: name the version that is to be replaced by If-Match, or take another name";
             Err(Problem::new(StatusCode::PRECONDITION_FAILED, message))
         }
+        Err(error @ PutError::Ours) => Err(Problem::bad(error.to_string())),
         Err(PutError::Store(error)) => Err(Problem::of(error.category(), error.to_string())),
+        Err(PutError::Kept(error)) => Err(Problem::of(error.category(), error.to_string())),
     }
 }
 
@@ -77,7 +81,8 @@ fn replaces(headers: &HeaderMap) -> Answer<Replaces> {
     let Some(condition) = headers.get(header::IF_MATCH) else { return Ok(Replaces::Nothing) };
     let tag = condition.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"'));
     let hash = tag.and_then(|tag| HEXLOWER.decode(tag.as_bytes()).ok()?.try_into().ok());
-    hash.map(Replaces::File).ok_or_else(|| {
+    let run = RunId::at_ms(clock::now_ms());
+    hash.map(|hash| Replaces::File(hash, run)).ok_or_else(|| {
         let message = "If-Match is the ETag of one version, as GET /file/{guid}/{path} gives it";
         Problem::new(StatusCode::PRECONDITION_FAILED, message)
     })

@@ -104,7 +104,7 @@ pub fn hash_password(password: &str) -> Option<String> {
 }
 
 /// Whether a password is the one of this hash. Takes some 60 ms.
-pub(crate) fn verify_password(hash: &str, password: &str) -> bool {
+pub fn verify_password(hash: &str, password: &str) -> bool {
     PasswordHash::new(hash)
         .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
 }

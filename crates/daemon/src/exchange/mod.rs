@@ -31,8 +31,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use access::hash_password;
 pub(crate) use access::{Access, LibraryRule, PeerRule, UserRule};
+pub use access::{hash_password, verify_password};
 pub(crate) use dialing::{Dialed, Target, keep_linked};
 
 use crate::clock;

@@ -215,7 +215,7 @@ impl LibraryFiles {
     ///
     /// # Errors
     /// If the library has no sync target here, or the path is of no part that is written.
-    pub fn place_for(&self, path: &TreePath) -> Result<(PathBuf, PathBuf), ReadError> {
+    pub fn place_for(&self, path: &TreePath) -> Result<(PathBuf, TreePath), ReadError> {
         let (dir, libpath) = self.target.as_ref().ok_or(ReadError::NoTarget)?;
         let is_below = |libpath: &Option<TreePath>| libpath.as_ref().is_none_or(|at| path.is_at_or_below(at));
         let depth = |libpath: &Option<TreePath>| libpath.as_ref().map_or(0, |at| at.as_str().len() + 1);
@@ -225,8 +225,8 @@ impl LibraryFiles {
             return Err(ReadError::ReadOnly(path.to_string()));
         }
         let relative = path.as_str().get(depth(libpath)..).filter(|relative| !relative.is_empty());
-        let relative = relative.ok_or_else(|| ReadError::ReadOnly(path.to_string()))?;
-        Ok((dir.clone(), PathBuf::from(relative)))
+        let relative = relative.and_then(|relative| TreePath::new(relative).ok());
+        Ok((dir.clone(), relative.ok_or_else(|| ReadError::ReadOnly(path.to_string()))?))
     }
 
     /// A store of this one file.

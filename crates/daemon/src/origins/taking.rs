@@ -9,7 +9,7 @@ use swarm_core::base::NodeId;
 use swarm_files::{NewFile, PutError, Replaces, free_len};
 use swarm_mounts::MountKind;
 use swarm_origins::{ListedFile, Modified};
-use swarm_sync::{ContentHash, Timestamp, TreePath};
+use swarm_sync::{ContentHash, RunId, Timestamp, TreePath};
 use tokio::runtime::Handle;
 
 use super::Followed;
@@ -18,6 +18,7 @@ use super::listed::Listed;
 use super::shared::{OriginFault, OriginShare, Shared};
 use super::taken::TakenBook;
 use super::whole::{Whole, WholeError};
+use crate::clock;
 use crate::library::{EntryView, Input as LibraryInput, LibraryFiles, ReadError, ignore_rules};
 use crate::limits::ORIGIN_TAKES_AT_ONCE;
 
@@ -107,7 +108,8 @@ impl Comparing<'_> {
                     is_news |= taken.put(path.as_str(), &digests);
                 }
                 Decision::Take { replaces } if compared.takes.len() < ORIGIN_TAKES_AT_ONCE => {
-                    let replaces = replaces.map_or(Replaces::Nothing, Replaces::File);
+                    let run = RunId::at_ms(clock::now_ms());
+                    let replaces = replaces.map_or(Replaces::Nothing, |hash| Replaces::File(hash, run));
                     compared.takes.push(Take { path, file: file.clone(), replaces });
                 }
                 Decision::Take { .. } => compared.has_more = true,
@@ -223,7 +225,6 @@ impl Take {
         let (target, relative) = files.place_for(&self.path)?;
         self.check_room(&target, followed)?;
         let name = ContentHash::of(format!("{} {}", shared.settings.url, self.path).as_bytes()).to_string();
-        let _ = std::fs::remove_file(target.join(".swarm/uploads").join(&name));
         let mut new = NewFile::begin(&target, &name).map_err(PutError::Store)?;
         let whole = Whole { shared, guid: settings.guid.as_str(), file: &self.file, runtime };
         let found = whole.fetch(&mut |bytes| new.write(bytes))?;

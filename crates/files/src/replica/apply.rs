@@ -133,7 +133,7 @@ impl Batch<'_> {
             })?;
             return Ok(Done { now: None, kept: None });
         }
-        let kept = versions::slot(self.root, self.run, path)?;
+        let kept = versions::slot(&self.root.dir, self.run, path)?;
         let place = versions::place(&kept);
         let displaced = self.root.dir.rename_to_free(relative(path), &place);
         displaced.map_err(|errno| fault(path, "remove", errno))?;

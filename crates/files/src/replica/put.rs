@@ -90,7 +90,7 @@ impl Put<'_> {
     /// In place of what stands there.
     fn replace(&self, old: &Look, new: &Look) -> Result<Done, ReplicaError> {
         let (dir, beside) = (&self.batch.root.dir, place(self.number));
-        let kept = versions::slot(self.batch.root, self.batch.run, self.path)?;
+        let kept = versions::slot(&self.batch.root.dir, self.batch.run, self.path)?;
         let version = versions::place(&kept);
         self.resemble(old, new);
         match dir.exchange(&beside, relative(self.path)) {

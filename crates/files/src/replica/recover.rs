@@ -94,7 +94,7 @@ fn is_same_content(a: &Kind, b: &Kind) -> bool {
 }
 
 fn keep(root: &Root, run: RunId, path: &TreePath, number: u64) -> Result<(), ReplicaError> {
-    let slot = versions::slot(root, run, path)?;
+    let slot = versions::slot(&root.dir, run, path)?;
     let kept = root.dir.rename_to_free(&place(number), &versions::place(&slot));
     kept.map_err(|errno| fault(path, "keep the old version of", errno))
 }

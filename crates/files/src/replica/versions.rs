@@ -50,17 +50,17 @@ pub(super) fn place(id: &KeptId) -> PathBuf {
 }
 
 /// A free place for what is about to be displaced, in a folder that exists.
-pub(super) fn slot(root: &Root, run: RunId, path: &TreePath) -> Result<KeptId, ReplicaError> {
+pub(super) fn slot(dir: &Dir, run: RunId, path: &TreePath) -> Result<KeptId, ReplicaError> {
     for number in 0..NUMBERS_MAX {
         let id = KeptId { run, path: path.clone(), number };
         let place = place(&id);
-        match root.dir.make_directory(place.parent().unwrap_or(Path::new(""))) {
+        match dir.make_directory(place.parent().unwrap_or(Path::new(""))) {
             Ok(()) => {}
             // A file that this run displaced before stands where a folder has to be.
             Err(StoreError::NotAFolder { .. }) => continue,
             Err(error) => return Err(store_fault(path, "make a place for the old version of", &error)),
         }
-        let look = root.dir.look(&place).map_err(|errno| fault(path, "look at the old version of", errno))?;
+        let look = dir.look(&place).map_err(|errno| fault(path, "look at the old version of", errno))?;
         if look.is_none() {
             return Ok(id);
         }

@@ -9,7 +9,9 @@ use std::sync::atomic::AtomicBool;
 use swarm_core::base::{ContentId, NodeId};
 use swarm_core::manifest::SigningKey;
 use swarm_daemon_files::Limits;
+use swarm_files::NewFile;
 use swarm_library::LibraryKey;
+use swarm_mounts::MountKind;
 use swarm_sync::ContentHash;
 use tokio::sync::{mpsc, watch};
 
@@ -83,6 +85,10 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
     let Start { settings, folder, key, authors, outputs } = start;
     let opening = Opening { settings, folder, key, stop: Arc::clone(&stop) };
     let mut session = Session::open(opening)?;
+    for mount in session.settings.mounts.iter().filter(|mount| mount.kind == MountKind::SyncTarget) {
+        // What cannot be removed now is removed at another start.
+        let _ = NewFile::remove_leftovers(&mount.dir);
+    }
     session.set_policy(&authors)?;
     let library = session.signer.library;
     let (inputs, input_queue) = mpsc::channel(INPUTS_WAITING_MAX);

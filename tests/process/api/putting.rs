@@ -1,0 +1,51 @@
+//! Files that clients put into a library.
+
+use super::client::{Ask, Told};
+use super::{GUID, Site};
+
+fn put(site: &Site, path: &str, text: &str, replaces: Option<&str>) -> Told {
+    let mut ask = Ask::new("PUT", &format!("/api/v1/libraries/{GUID}/files/{path}"));
+    ask.body = text.as_bytes().to_vec();
+    if let Some(tag) = replaces {
+        ask = ask.with("if-match", tag);
+    }
+    site.ask_as("edith", ask)
+}
+
+fn tag(text: &str) -> String {
+    format!("\"{}\"", blake3::hash(text.as_bytes()).to_hex())
+}
+
+#[test]
+fn a_file_is_put_where_nothing_stands_and_goes_to_the_others() {
+    let site = Site::of("ab");
+    put(&site, "notes/day%201.txt", "first", None).expect(201);
+    put(&site, "notes/day%201.txt", "second", None).expect(412);
+    site.team.until("the other has it", || site.team.is_there("b/lib/notes/day 1.txt"));
+    assert_eq!(site.team.read("b/lib/notes/day 1.txt"), "first");
+}
+
+#[test]
+fn what_is_replaced_is_named_by_its_hash_and_becomes_a_version() {
+    let site = Site::new();
+    site.put("a.txt", "first");
+    put(&site, "a.txt", "second", Some(&tag("other"))).expect(412);
+    put(&site, "a.txt", "second", Some("W/\"weak\"")).expect(412);
+    assert_eq!(site.team.read("a/lib/a.txt"), "first");
+    put(&site, "a.txt", "second", Some(&tag("first"))).expect(204);
+    assert_eq!(site.team.read("a/lib/a.txt"), "second");
+    site.until_listed("a.txt", "second".len());
+    let versions = site.get(&format!("/api/v1/libraries/{GUID}/versions?path=a.txt"));
+    let run = versions["versions"][0]["run"].as_str().expect("it is kept");
+    let old = site.ask_as("adam", Ask::get(&format!("/file/{GUID}/a.txt?version={run}"))).expect(200);
+    assert_eq!(old.text(), "first");
+}
+
+#[test]
+fn nothing_is_put_where_no_library_has_files() {
+    let site = Site::new();
+    for path in [".swarm/mount", ".swarm/versions/x", "%2e%2e/out", "a/%2e%2e/%2e%2e/out"] {
+        put(&site, path, "x", None).expect(400);
+    }
+    assert!(!site.team.is_there("a/out") && !site.team.is_there("a/lib/.swarm/versions/x"));
+}

@@ -31,6 +31,8 @@ fn what_is_replaced_is_named_by_its_hash_and_becomes_a_version() {
     site.put("a.txt", "first");
     put(&site, "a.txt", "second", Some(&tag("other"))).expect(412);
     put(&site, "a.txt", "second", Some("W/\"weak\"")).expect(412);
+    // What somebody deleted does not come back by being saved.
+    put(&site, "gone.txt", "second", Some(&tag("first"))).expect(412);
     assert_eq!(site.team.read("a/lib/a.txt"), "first");
     put(&site, "a.txt", "second", Some(&tag("first"))).expect(204);
     assert_eq!(site.team.read("a/lib/a.txt"), "second");

@@ -28,8 +28,8 @@ pub struct NewFile {
 /// Why a file was not put.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
-    /// Something stands there that was not expected.
-    #[error("`{}` is there already, and is not what was to be replaced", Shown(.0.as_str()))]
+    /// Something else stands there, or what was to be replaced is gone.
+    #[error("what stands at `{}` is not what was to be replaced", Shown(.0.as_str()))]
     Stands(TreePath),
     /// The folder `.swarm` is not the user's.
     #[error("nothing is put into `.swarm`, which holds what is kept of the folder: choose another name")]
@@ -47,7 +47,7 @@ pub enum PutError {
 pub enum Replaces {
     /// Nothing.
     Nothing,
-    /// A file with this BLAKE3, which becomes a kept version of that run.
+    /// A file with this BLAKE3, which has to be there and becomes a kept version of that run.
     File([u8; 32], RunId),
 }
 
@@ -57,7 +57,10 @@ impl NewFile {
     /// # Errors
     /// If the folder is not there, or cannot be written.
     pub fn begin(folder: &Path, name: &str) -> Result<Self, StoreError> {
-        let dir = Dir::open(folder)?;
+        Self::begin_in(Dir::open(folder)?, name)
+    }
+
+    pub(crate) fn begin_in(dir: Dir, name: &str) -> Result<Self, StoreError> {
         let ours = Path::new(UPLOADS);
         dir.make_directory(ours)?;
         let temporary = ours.join(name);
@@ -70,7 +73,7 @@ impl NewFile {
     /// # Errors
     /// If the disk refuses it.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let written = self.file.system().write_all_at(bytes, self.len);
+        let written = self.file.write_all_at(bytes, self.len);
         written.map_err(StoreError::disk(&self.dir.full(&self.temporary), "write"))?;
         self.len += bytes.len() as u64;
         Ok(())
@@ -109,7 +112,7 @@ impl NewFile {
         let parent = at.parent().unwrap_or(Path::new(""));
         self.dir.make_directory(parent)?;
         match (self.dir.stat(at)?, replaces) {
-            (Standing::Nothing, _) => {
+            (Standing::Nothing, Replaces::Nothing) => {
                 self.sync()?;
                 self.put_new(path, at)?;
             }
@@ -120,11 +123,7 @@ impl NewFile {
             }
             _ => return Err(PutError::Stands(path.clone())),
         }
-        // The folders above may be new, too.
-        for above in at.ancestors().skip(1) {
-            self.dir.sync_directory(above)?;
-        }
-        Ok(())
+        self.sync_above(at)
     }
 
     /// Removes what uploads left that a process did not bring to an end. No other process may put files into the folder now.
@@ -143,24 +142,32 @@ impl NewFile {
         }
     }
 
-    /// Takes the place of a file. What stands there may be edited at this moment: it is looked at again once it stands where nobody else writes.
+    /// Takes the place of a file. What stands there may be edited at this moment: it is looked at again once it stands where nobody else writes,
+    /// which is the place of the kept version. So at no moment is the only copy of it at a name that is cleaned up.
     fn put_in_place_of(&self, path: &TreePath, expected: [u8; 32], run: RunId) -> Result<(), PutError> {
         let at = Path::new(path.as_str());
         let kept = versions::place(&versions::slot(&self.dir, run, path)?);
+        self.sync_above(&kept)?;
         let before = self.stamp()?;
-        match self.dir.exchange(&self.temporary, at) {
+        self.dir.rename(&self.temporary, &kept, false)?;
+        match self.dir.exchange(&kept, at) {
             Ok(()) => {}
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return self.put_after(path, &kept, expected),
-            Err(errno) => return Err(self.dir.refused(at, "replace", errno).into()),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                self.dir.rename(&kept, &self.temporary, false)?;
+                return self.put_after(path, &kept, expected);
+            }
+            Err(errno) => {
+                self.dir.remove_file(&kept)?;
+                return Err(self.dir.refused(at, "replace", errno).into());
+            }
         }
-        let is_expected = self.hash_of(&self.temporary).is_ok_and(|found| found == expected);
-        if is_expected && self.dir.rename(&self.temporary, &kept, false).is_ok() {
-            return Ok(());
+        if self.hash_of(&kept).is_ok_and(|found| found == expected) {
+            return Ok(self.dir.sync_directory(kept.parent().unwrap_or(Path::new("")))?);
         }
-        let is_back = self.dir.exchange(&self.temporary, at).is_ok();
+        let is_back = self.dir.exchange(&kept, at).is_ok();
         // Only the new file may be discarded, and only if nobody wrote to it in the moment that it had the name.
-        if !is_back || self.stamp()? != before {
-            self.dir.rename(&self.temporary, &kept, false)?;
+        if is_back && self.stamp()? == before {
+            self.dir.remove_file(&kept)?;
         }
         Err(PutError::Stands(path.clone()))
     }
@@ -169,6 +176,7 @@ impl NewFile {
     fn put_after(&self, path: &TreePath, kept: &Path, expected: [u8; 32]) -> Result<(), PutError> {
         let at = Path::new(path.as_str());
         self.dir.rename(at, kept, false)?;
+        self.dir.sync_directory(kept.parent().unwrap_or(Path::new("")))?;
         let is_expected = self.hash_of(kept).is_ok_and(|found| found == expected);
         let put = if is_expected { self.put_new(path, at) } else { Err(PutError::Stands(path.clone())) };
         if put.is_err() {
@@ -190,6 +198,12 @@ impl NewFile {
         let failed = |error: io::Error| StoreError::disk(&self.dir.full(at), "set the mode of")(error);
         let mode = self.dir.open_file(at, Access::Read)?.metadata().map_err(failed)?.mode();
         self.file.set_mode(mode & 0o777).map_err(|errno| failed(errno.into()))
+    }
+
+    /// Makes a name durable. The folders above it may be new, too: each is durable before what it holds.
+    fn sync_above(&self, at: &Path) -> Result<(), PutError> {
+        let above: Vec<&Path> = at.ancestors().skip(1).collect();
+        above.into_iter().rev().try_for_each(|above| self.dir.sync_directory(above)).map_err(PutError::from)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -253,6 +267,8 @@ mod tests {
             let error = put(folder.path(), "a/b/c.txt", b"second", replaces).expect_err("it stands");
             assert!(matches!(error, PutError::Stands(_)), "{error}");
         }
+        let error = put(folder.path(), "gone.txt", b"second", instead_of(b"first")).expect_err("it is gone");
+        assert!(matches!(error, PutError::Stands(_)) && at("gone.txt").is_none(), "{error}");
         put(folder.path(), "a/b/c.txt", b"second", instead_of(b"first")).expect("put");
         assert_eq!(at("a/b/c.txt").as_deref(), Some(&b"second"[..]));
         let left = std::fs::read_dir(folder.path().join(UPLOADS)).expect("there").count();

@@ -177,7 +177,14 @@ impl Disk {
 
 /// Operations that a crash at the end of this log may undo: those that no later sync covers.
 pub(super) fn volatile(log: &[Done]) -> Vec<usize> {
-    let is_covered = |index: usize| log[index + 1..].iter().any(|later| covers(later, &log[index]));
+    let is_covered = |index: usize| match &log[index] {
+        // Of an exchange, both folders have to be synced.
+        Done::Exchange { one, other } => [one, other].into_iter().all(|(file, path)| {
+            let half = Done::Rename { file: *file, from: PathBuf::new(), to: path.clone() };
+            log[index + 1..].iter().any(|later| covers(later, &half))
+        }),
+        done => log[index + 1..].iter().any(|later| covers(later, done)),
+    };
     let can_be_lost = |done: &Done| match done {
         Done::Create { .. }
         | Done::Write { .. }

@@ -98,7 +98,7 @@ fn check_crashes(plan: Plan) {
 }
 
 /// What a crash at the end of this log may lose: so many of the last names, and any bytes.
-fn fates(log: &[Done], seed: u64) -> Vec<(String, Vec<Fate>)> {
+pub(super) fn fates(log: &[Done], seed: u64) -> Vec<(String, Vec<Fate>)> {
     let volatile = volatile(log);
     let (bytes, names): (Vec<_>, Vec<_>) = volatile
         .into_iter()

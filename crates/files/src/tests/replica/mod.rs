@@ -4,6 +4,7 @@ mod crashes;
 mod digests;
 mod effects;
 mod hashing;
+mod putting;
 mod staging;
 mod walking;
 mod watching;

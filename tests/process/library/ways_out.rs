@@ -263,6 +263,33 @@ fn two_daemons_do_not_keep_one_folder() {
 }
 
 #[test]
+fn a_library_that_cannot_change_its_folder_stands_still_until_it_can() {
+    let team = Team::new("abc");
+    team.keep('a', &json!({}));
+    team.start('a');
+    team.subscribe('b', &json!({"localSyncDir": "shared"}));
+    team.subscribe('c', &json!({"localSyncDir": "own"}));
+    team.start('b');
+    team.start('c');
+    team.write("a/lib/page", "text");
+    team.until_text("b", "page", "text");
+    team.until_text("c", "page", "text");
+    // What the third has and the folder that it is given lacks is no deletion.
+    team.run('b', args!["pause", "lib"]).expect_code(0);
+    team.write("a/lib/late", "text");
+    team.until_text("c", "late", "text");
+    team.until("both are done", || team.library('c')["state"] == "up to date");
+    team.subscribe('c', &json!({"localSyncDir": "../b/shared"}));
+    let errors = || team.status('c')["errors"].to_string();
+    team.until_shown("it is refused", errors, |errors| errors.contains("another daemon"));
+    team.stop('b');
+    team.until("it takes over", || team.library('c')["state"] == "up to date");
+    team.until("it brings what is lacking", || team.is_there("b/shared/late"));
+    assert_eq!(team.read("a/lib/late"), "text");
+    assert_eq!(team.read("a/lib/page"), "text");
+}
+
+#[test]
 fn a_folder_is_restored_with_all_that_was_kept_of_it() {
     let team = Team::sharing("ab");
     for name in ["one", "two", "deep/three"] {

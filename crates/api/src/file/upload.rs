@@ -67,7 +67,8 @@ pub(crate) async fn put(
         Ok(()) if replaces == Replaces::Nothing => Ok(StatusCode::CREATED),
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(PutError::Stands(_)) => {
-            let message = "what stands there is not the version that If-Match names: look again, or take another name";
+            let message =
+                "what stands there is not the version that If-Match names: look again, or take another name";
             Err(Problem::new(StatusCode::PRECONDITION_FAILED, message))
         }
         Err(error @ PutError::Ours) => Err(Problem::bad(error.to_string())),

@@ -38,7 +38,7 @@ use super::view_side::{Signer, ViewSide};
 use super::whiteouts::StoredWhiteouts;
 use crate::clock;
 pub(crate) use mounting::ignore_rules;
-use mounting::{Mounting, locked_target, roots_of, sides_of};
+use mounting::{LockedTarget, Mounting, roots_of, sides_of};
 
 /// A library that this process works on.
 pub(crate) struct Session {
@@ -113,7 +113,10 @@ impl Session {
             stop: &stop,
         };
         let overlay = mounts.open()?;
-        let target_lock = locked_target(&settings, &folder, None)?;
+        let target_lock = match LockedTarget::of(&settings, &folder, None)? {
+            LockedTarget::Same => None,
+            LockedTarget::Other(lock) => lock,
+        };
         places.set_roots(roots_of(&settings));
         let blind = PerSide::default();
         let mut session = Self {
@@ -150,25 +153,31 @@ impl Session {
         self.folder.join(INDEX)
     }
 
-    /// Takes over what the files say now.
+    /// Takes over what the files say now: all of it, or after an error nothing.
     pub(crate) fn set_settings(&mut self, settings: LibrarySettings) -> Result<(), LibraryError> {
         let is_same_place = (&settings.mounts, &settings.includes, &settings.excludes)
             == (&self.settings.mounts, &self.settings.includes, &self.settings.excludes);
         if !is_same_place {
-            self.ignore = ignore_rules(&settings)?;
+            let ignore = ignore_rules(&settings)?;
             let mounts = Mounting {
                 settings: &settings,
                 folder: &self.folder,
                 whiteouts: &self.whiteouts,
                 digests: &self.digests,
-                ignore: &self.ignore,
+                ignore: &ignore,
                 stop: &self.stop,
             };
-            self.overlay = mounts.open()?;
-            self.target_lock = locked_target(&settings, &self.folder, self.target_lock.take())?;
-            self.places.set_roots(roots_of(&settings));
-            self.index.agree_anew(&sides_of(&settings))?;
+            let overlay = mounts.open()?;
+            let target_lock = LockedTarget::of(&settings, &self.folder, self.target_lock.as_ref())?;
             self.book.unpark_all()?;
+            self.index.agree_anew(&sides_of(&settings))?;
+            (self.ignore, self.overlay) = (ignore, overlay);
+            match target_lock {
+                LockedTarget::Same => {}
+                LockedTarget::Other(lock) => self.target_lock = lock,
+            }
+            self.covered.clear();
+            self.places.set_roots(roots_of(&settings));
         }
         self.settings = settings;
         self.open_blobs()

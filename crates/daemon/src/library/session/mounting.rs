@@ -97,17 +97,26 @@ pub(super) fn roots_of(settings: &LibrarySettings) -> Vec<Root> {
     targets.into_iter().chain(others).map(root).collect()
 }
 
-/// The lock of the sync target; the one that is held already, if it is of the same folder.
-pub(super) fn locked_target(
-    settings: &LibrarySettings,
-    folder: &Path,
-    held: Option<TargetLock>,
-) -> Result<Option<TargetLock>, LibraryError> {
-    let target = settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget);
-    let Some(target) = target else { return Ok(None) };
-    match held.filter(|held| held.is_of(&target.dir)) {
-        Some(held) => Ok(Some(held)),
-        None => TargetLock::take(&target.dir, folder).map(Some),
+/// The lock of the sync target that settings name.
+pub(super) enum LockedTarget {
+    /// It is the one that is held.
+    Same,
+    /// It was taken now; nothing if there is no sync target.
+    Other(Option<TargetLock>),
+}
+
+impl LockedTarget {
+    pub(super) fn of(
+        settings: &LibrarySettings,
+        folder: &Path,
+        held: Option<&TargetLock>,
+    ) -> Result<Self, LibraryError> {
+        let target = settings.mounts.iter().find(|mount| mount.kind == MountKind::SyncTarget);
+        let Some(target) = target else { return Ok(Self::Other(None)) };
+        if held.is_some_and(|held| held.is_of(&target.dir)) {
+            return Ok(Self::Same);
+        }
+        TargetLock::take(&target.dir, folder).map(|lock| Self::Other(Some(lock)))
     }
 }
 

@@ -134,6 +134,7 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         pruned_at: None,
         looked_at: None,
         is_complete_look_due: true,
+        refused_settings: None,
         has_new_votes: true,
         has_new_versions: true,
         false_contents: BTreeSet::new(),

@@ -161,8 +161,17 @@ impl Worker {
         Ok(())
     }
 
-    fn on_settings(&mut self, settings: LibrarySettings, due: &mut Due) -> Result<(), LibraryError> {
-        self.session.set_settings(settings)?;
+    /// Takes over settings. Those that cannot be taken over now are tried again: until then the library stands still.
+    pub(super) fn on_settings(
+        &mut self,
+        settings: LibrarySettings,
+        due: &mut Due,
+    ) -> Result<(), LibraryError> {
+        self.refused_settings = None;
+        if let Err(error) = self.session.set_settings(settings.clone()) {
+            self.refused_settings = Some(settings);
+            return Err(error);
+        }
         self.set_policy(due)?;
         self.fetched.send_replace(self.session.fetched_folder());
         self.mirror.send_replace(self.session.settings.is_mirror);

@@ -27,6 +27,7 @@ use super::carrying::Carrying;
 use super::error::LibraryError;
 use super::session::Session;
 use super::session::pass::PassReport;
+use super::settings::LibrarySettings;
 use super::watching::Watchers;
 use crate::clock;
 use due::{Due, Places};
@@ -60,6 +61,8 @@ struct Worker {
     /// When everything was looked at last.
     looked_at: Option<Instant>,
     is_complete_look_due: bool,
+    /// What the files say and could not be taken over.
+    refused_settings: Option<LibrarySettings>,
     /// Votes came since they were counted last.
     has_new_votes: bool,
     /// Versions came since it was looked last whether proposals would still change anything.
@@ -78,7 +81,7 @@ impl Worker {
             self.trouble(&error);
         }
         loop {
-            let has_worked = self.work(&due).unwrap_or_else(|error| {
+            let has_worked = self.work(&mut due).unwrap_or_else(|error| {
                 self.trouble(&error);
                 self.is_complete_look_due = true;
                 true
@@ -148,7 +151,10 @@ impl Worker {
     }
 
     /// What is to be done after a batch of inputs. Returns whether there was anything.
-    fn work(&mut self, due: &Due) -> Result<bool, LibraryError> {
+    fn work(&mut self, due: &mut Due) -> Result<bool, LibraryError> {
+        if let Some(settings) = self.refused_settings.take() {
+            self.on_settings(settings, due)?;
+        }
         let has_ended = (due.tally || self.has_new_versions) && self.tally()?;
         if self.session.settings.is_paused {
             return Ok(has_ended);

@@ -145,7 +145,7 @@ impl Overlay {
     pub fn forget_stale_whiteouts(&self) -> Result<usize, ReplicaError> {
         self.check_mounts()?;
         let mut stale = Vec::new();
-        for path in self.veil.all()? {
+        for path in self.veil.within(None)? {
             let hides = self.shape.is_folder(&path) || self.bare_lower(&path)?.is_some();
             if !hides || path.ancestors().any(|above| self.veil.is_at(&above)) {
                 stale.push(path);

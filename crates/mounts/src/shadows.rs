@@ -174,16 +174,15 @@ impl Overlay {
         place: Option<&TreePath>,
         take: &mut dyn FnMut(TreePath, LowerFile<'_>) -> Result<(), ReplicaError>,
     ) -> Result<(), ReplicaError> {
-        for whiteout in self.veil.all()? {
-            if whiteout.ancestors().any(|above| self.veil.is_at(&above)) {
-                continue;
+        if let Some(place) = place
+            && self.veil.covers(place)
+        {
+            return self.each_unknown_below(place, take);
+        }
+        for whiteout in self.veil.within(place)? {
+            if !whiteout.ancestors().any(|above| self.veil.is_at(&above)) {
+                self.each_unknown_below(&whiteout, take)?;
             }
-            let start = match place {
-                Some(place) if place.is_below(&whiteout) => place,
-                Some(place) if !whiteout.is_at_or_below(place) => continue,
-                Some(_) | None => &whiteout,
-            };
-            self.each_unknown_below(start, take)?;
         }
         Ok(())
     }

@@ -21,8 +21,8 @@ pub trait Whiteouts: Send + Sync {
     /// Removes them. One that is not there is no error.
     fn remove(&self, paths: &[TreePath]) -> Result<(), ReplicaError>;
 
-    /// All of them, in path order.
-    fn all(&self) -> Result<Vec<TreePath>, ReplicaError>;
+    /// Those at `place` and below, or all, in path order.
+    fn within(&self, place: Option<&TreePath>) -> Result<Vec<TreePath>, ReplicaError>;
 
     /// Remembers what a read-only mount has where something hides or shadows it, in place of what was remembered.
     fn remember(&self, hidden: &[(TreePath, Entry)]) -> Result<(), ReplicaError>;
@@ -57,8 +57,9 @@ impl Whiteouts for MemoryWhiteouts {
         Ok(())
     }
 
-    fn all(&self) -> Result<Vec<TreePath>, ReplicaError> {
-        Ok(self.0.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect())
+    fn within(&self, place: Option<&TreePath>) -> Result<Vec<TreePath>, ReplicaError> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(all.iter().filter(|path| place.is_none_or(|place| path.is_at_or_below(place))).cloned().collect())
     }
 
     fn remember(&self, hidden: &[(TreePath, Entry)]) -> Result<(), ReplicaError> {
@@ -155,8 +156,8 @@ impl Veil {
         self.stored.is_remembered(path)
     }
 
-    /// All that are stored.
-    pub(crate) fn all(&self) -> Result<Vec<TreePath>, ReplicaError> {
-        self.stored.all()
+    /// Those that are stored at a place and below, or all.
+    pub(crate) fn within(&self, place: Option<&TreePath>) -> Result<Vec<TreePath>, ReplicaError> {
+        self.stored.within(place)
     }
 }

@@ -116,16 +116,15 @@ fn until_same(of: &LibraryArgs, global: &Global) -> Result<(), Failure> {
         if looks >= SAME_LOOKS {
             return Ok(());
         }
-        if library.state == "waiting" && looks == 0 {
-            waiting_looks += 1;
-            if waiting_looks >= DISPUTED_LOOKS {
-                let count = output::count(library.waiting as usize, "change");
-                let message = format!(
-                    "{count} of this machine in `{0}` waiting for approval by others: see `swarm approvals`",
-                    library.name
-                );
-                return Err(Failure::new(Category::Undecided, message));
-            }
+        let is_waiting = library.state == "waiting" && looks == 0;
+        waiting_looks = if is_waiting { waiting_looks + 1 } else { 0 };
+        if waiting_looks >= DISPUTED_LOOKS {
+            let count = output::count(library.waiting as usize, "change");
+            let message = format!(
+                "{count} of this machine in `{0}` waiting for approval by others: see `swarm approvals`",
+                library.name
+            );
+            return Err(Failure::new(Category::Undecided, message));
         }
         // What others change goes on coming meanwhile; a conflict stays until somebody decides it.
         let conflicts = library.conflicts + library.conflicts_elsewhere;

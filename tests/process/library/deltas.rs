@@ -123,7 +123,7 @@ fn whoever_has_the_new_version_sends_a_part_of_what_changed() {
         team.set(letter, "config.json", &config);
         team.start(letter);
     }
-    team.start('b');
+    team.start_logging('b', "info,swarm_daemon::contents=debug");
     until_there(&team, 'b', &second);
     team.until_same("abc");
     let (from_a, from_c) = (came(&team, 'b', 'a'), came(&team, 'b', 'c'));

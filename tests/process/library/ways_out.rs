@@ -272,12 +272,12 @@ fn a_library_that_cannot_change_its_folder_stands_still_until_it_can() {
     team.start('b');
     team.start('c');
     team.write("a/lib/page", "text");
-    team.until_text("b", "page", "text");
-    team.until_text("c", "page", "text");
+    team.until("it came", || team.is_there("b/shared/page") && team.is_there("c/own/page"));
     // What the third has and the folder that it is given lacks is no deletion.
-    team.run('b', args!["pause", "lib"]).expect_code(0);
+    team.run('b', args!["library", "pause", GUID]).expect_code(0);
+    team.until("it is paused", || team.library('b')["state"] == "paused");
     team.write("a/lib/late", "text");
-    team.until_text("c", "late", "text");
+    team.until("it came", || team.is_there("c/own/late"));
     team.until("both are done", || team.library('c')["state"] == "up to date");
     team.subscribe('c', &json!({"localSyncDir": "../b/shared"}));
     let errors = || team.status('c')["errors"].to_string();

@@ -51,6 +51,7 @@ pub(super) fn fill(handle: &LibraryHandle, opened: &mut Opened, asking: &Asking)
             Vec::new()
         });
         if old.is_empty() {
+            tracing::debug!(%hash, "no older version of a file is here to fill it from");
             continue;
         }
         let is_over = || asking.is_over();
@@ -63,6 +64,8 @@ pub(super) fn fill(handle: &LibraryHandle, opened: &mut Opened, asking: &Asking)
         if filled.missing_len < len {
             let (len, missing) = (ByteLen(len), ByteLen(filled.missing_len));
             tracing::info!(%len, %missing, chunks = filled.whole, "a file was filled from older versions");
+        } else {
+            tracing::debug!(%hash, is_over = asking.is_over(), "nothing of a file was filled from older versions");
         }
         kept.extend(filled.kept);
     }

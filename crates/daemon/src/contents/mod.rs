@@ -7,6 +7,7 @@
 //! engine), and where files go (the library's worker).
 
 mod filling;
+mod handed;
 mod opening;
 mod supply;
 
@@ -37,17 +38,18 @@ use crate::library::{Input as LibraryInput, LibraryHandle};
 use crate::limits::{FETCHES_MAX, FILES_JOINED_MAX, JOINED_MAX, LINKS_MAX};
 use crate::origins;
 use filling::Asking;
+use handed::Handed;
 use opening::{Assigned, Opened, Served};
 use supply::Sought;
 
 /// What the contents are told.
 pub(crate) enum Input {
-    /// Paths of a library wait for these contents, with their lengths.
-    Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// Paths of a library wait for these contents, with their lengths; its worker had taken what was handed to it up to this number.
+    Wanted(LibraryKey, BTreeMap<ContentHash, u64>, u64),
     /// No path of a library waits for anything.
     WantsNothing(LibraryKey),
-    /// Contents that a mirror fetches whole.
-    Mirror(LibraryKey, Vec<ContentId>),
+    /// Contents that a mirror fetches whole, as the worker saw it when it had taken what was handed to it up to this number.
+    Mirror(LibraryKey, Vec<ContentId>, u64),
     /// A peer asks for contents to be served.
     Seek {
         /// Where the answer goes.
@@ -89,6 +91,8 @@ pub(crate) struct Contents {
     waiting: VecDeque<(LibraryKey, ContentId)>,
     /// What is wanted of each content that waits or is fetched.
     wanted: BTreeMap<ContentId, BTreeSet<ContentHash>>,
+    /// What came and the workers may not have seen yet.
+    handed: BTreeMap<LibraryKey, Handed>,
     /// What peers are asked for, and how far it came.
     sought: BTreeMap<ContentId, Sought>,
     /// What no linked peer has, by library, as it was seen last.
@@ -140,7 +144,10 @@ struct Joined {
 
 /// What a blocking task came to.
 enum Done {
-    Assigned(LibraryKey, Assigned),
+    /// What is wanted, and how far the worker was when it said so.
+    Assigned(LibraryKey, Assigned, u64),
+    /// Something that nothing follows from.
+    Over,
     Served(ContentId, u64, Option<Served>),
     Opened(ContentId, u64, Result<(Box<Opened>, Kept), String>),
 }
@@ -160,6 +167,7 @@ impl Contents {
             leaving: BTreeMap::new(),
             waiting: VecDeque::new(),
             wanted: BTreeMap::new(),
+            handed: BTreeMap::new(),
             sought: BTreeMap::new(),
             lacking: watch::channel(BTreeMap::new()).0,
             looked_at: clock::moment(),
@@ -198,9 +206,9 @@ impl Contents {
 
     async fn on_input(&mut self, input: Input) {
         match input {
-            Input::Wanted(library, wanted) => self.assign(library, wanted),
+            Input::Wanted(library, wanted, taken) => self.assign(library, wanted, taken),
             Input::WantsNothing(library) => self.end_fetches(library).await,
-            Input::Mirror(library, contents) => self.mirror(library, contents).await,
+            Input::Mirror(library, contents, taken) => self.mirror(library, contents, taken).await,
             Input::Seek { link, library, contents } => {
                 for content in contents {
                     self.on_sought(link, library, content).await;
@@ -232,14 +240,21 @@ impl Contents {
                 self.node.limit_share(*share, limits.up, limits.down).await;
             }
         }
+        self.handed.retain(|library, _| {
+            let (known, now) = (self.libraries.get(library), libraries.get(library));
+            // Another worker was handed nothing.
+            known.zip(now).is_some_and(|(known, now)| now.inputs.same_channel(&known.inputs))
+        });
         self.libraries = libraries;
     }
 
     /// Finds out which contents carry what is wanted.
-    fn assign(&mut self, library: LibraryKey, wanted: BTreeMap<ContentHash, u64>) {
+    fn assign(&mut self, library: LibraryKey, wanted: BTreeMap<ContentHash, u64>, taken: u64) {
         let Some(handle) = self.libraries.get(&library) else { return };
         let (path, joined) = (handle.index_path.clone(), self.wanted.keys().copied().collect());
-        self.tasks.spawn_blocking(move || Done::Assigned(library, opening::assign(&path, &wanted, &joined)));
+        self.handed.entry(library).or_default().begin(taken);
+        self.tasks
+            .spawn_blocking(move || Done::Assigned(library, opening::assign(&path, &wanted, &joined), taken));
     }
 
     /// Ends fetches of a library that waits for nothing: what they were to bring came another way, or nobody wants it any more. Then removes what
@@ -269,13 +284,18 @@ impl Contents {
         let used = self.joined.keys().copied().collect();
         self.tasks.spawn_blocking(move || {
             opening::remove_leftovers(&fetched.dir, &used);
-            Done::Assigned(library, Assigned::default())
+            Done::Over
         });
     }
 
     /// Fetches contents whole, one after the other.
-    async fn mirror(&mut self, library: LibraryKey, contents: Vec<ContentId>) {
-        for content in contents {
+    async fn mirror(&mut self, library: LibraryKey, contents: Vec<ContentId>, taken: u64) {
+        let handed = self.handed.entry(library).or_default();
+        let mut lacking = contents;
+        lacking.retain(|content| !handed.has_content(content, taken));
+        handed.begin(taken);
+        handed.end(taken);
+        for content in lacking {
             let is_fetching = self.joined.get(&content).is_some_and(|joined| joined.is_fetching);
             let waits = self.waiting.iter().any(|(_, waiting)| *waiting == content);
             if !is_fetching && !waits {
@@ -315,7 +335,15 @@ impl Contents {
 
     async fn on_done(&mut self, done: Done) {
         match done {
-            Done::Assigned(library, assigned) => {
+            Done::Over => {}
+            Done::Assigned(library, assigned, taken) => {
+                let handed = self.handed.entry(library).or_default();
+                let unseen = |(content, mut hashes): (ContentId, BTreeSet<ContentHash>)| {
+                    hashes.retain(|hash| !handed.has_file(hash, taken));
+                    (!hashes.is_empty()).then_some((content, hashes))
+                };
+                let assigned: Vec<_> = assigned.into_iter().filter_map(unseen).collect();
+                handed.end(taken);
                 for (content, hashes) in assigned {
                     self.wanted.entry(content).or_default().extend(hashes);
                     let is_retried = self.retries.get(&content).is_some_and(|retry| retry.due_at.is_some());
@@ -448,7 +476,7 @@ impl Contents {
             });
             if asking.is_over() {
                 // It was left meanwhile, and may have been joined again.
-                return Done::Assigned(library, Assigned::default());
+                return Done::Over;
             }
             Done::Opened(content, joining, opened)
         });
@@ -612,7 +640,7 @@ impl Contents {
         let (path, manifest) = (handle.index_path.clone(), manifest.clone());
         self.tasks.spawn_blocking(move || {
             opening::remember_chunks(&path, &manifest);
-            Done::Assigned(library, Assigned::default())
+            Done::Over
         });
     }
 
@@ -628,15 +656,17 @@ impl Contents {
         }
         let Some(joined) = self.joined.get(&content) else { return };
         let Some(handle) = self.libraries.get(&joined.library).filter(|_| !whole.is_empty()) else { return };
+        let number = self.handed.entry(joined.library).or_default().files(&whole);
         // A worker that has ended needs nothing more.
-        let _ = handle.inputs.send(LibraryInput::Arrived(whole, store)).await;
+        let _ = handle.inputs.send(LibraryInput::Arrived(whole, store, number)).await;
     }
 
     /// Tells the worker that all that was wanted of a content is there.
-    async fn report_completed(&self, content: ContentId) {
+    async fn report_completed(&mut self, content: ContentId) {
         let Some(joined) = self.joined.get(&content) else { return };
         if let (Some(store), Some(handle)) = (joined.store.clone(), self.libraries.get(&joined.library)) {
-            let _ = handle.inputs.send(LibraryInput::Completed(content, store)).await;
+            let number = self.handed.entry(joined.library).or_default().content(content);
+            let _ = handle.inputs.send(LibraryInput::Completed(content, store, number)).await;
         }
     }
 

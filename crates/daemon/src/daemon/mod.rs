@@ -205,11 +205,11 @@ impl Desk {
 
     async fn on_library(&mut self, output: LibraryOutput) {
         match output {
-            LibraryOutput::Wanted(library, wanted) => {
-                self.to_contents(contents::Input::Wanted(library, wanted)).await;
+            LibraryOutput::Wanted(library, wanted, taken) => {
+                self.to_contents(contents::Input::Wanted(library, wanted, taken)).await;
             }
-            LibraryOutput::Mirror(library, contents) => {
-                self.to_contents(contents::Input::Mirror(library, contents)).await;
+            LibraryOutput::Mirror(library, contents, taken) => {
+                self.to_contents(contents::Input::Mirror(library, contents, taken)).await;
             }
             LibraryOutput::Changed(library) => self.to_exchange(exchange::Input::Changed(library)).await,
             LibraryOutput::WantsNothing(library) => {

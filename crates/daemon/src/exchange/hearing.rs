@@ -1,7 +1,6 @@
 //! What peers say of libraries: how far they are, what they ask for, and what this node asks them for because of it.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +9,7 @@ use swarm_library::wire::{Message, Progress, RecipeRequest, Refusal, RefusalCode
 use swarm_library::{After, LibraryKey, Role, SignedGrant, SignedVote};
 use tokio::sync::oneshot;
 
-use super::{ASKED_TIMEOUT, Exchange, Output, links::Stock, recipes};
+use super::{Exchange, Output, links::Stock, recipes};
 use crate::clock;
 use crate::contents;
 use crate::library::Input as LibraryInput;
@@ -91,17 +90,17 @@ impl Exchange {
         let now = clock::moment();
         // What comes along with commits comes as fast as it can.
         let without_files = handle.limits.down.is_some();
-        self.asked.retain(|_, (_, at)| now.duration_since(*at) < ASKED_TIMEOUT);
+        self.asked.forget_done(&library, &ours, now);
         let mut requests: BTreeMap<u64, Vec<After>> = BTreeMap::new();
         for (number, linked) in &self.links {
             let may = self.may_give(*number, &library);
             let Some(standing) = linked.standing.get(&library).filter(|_| may) else { continue };
             // Of those that do not count here no more is kept than fits.
             let lacking = ours.lacking(&standing.frontier).into_iter();
-            for after in lacking.filter(|after| !full.contains(&after.author)) {
-                if let Entry::Vacant(free) = self.asked.entry((library, after.author)) {
-                    free.insert((*number, now));
-                    requests.entry(*number).or_default().push(after);
+            for After { author, seq } in lacking.filter(|after| !full.contains(&after.author)) {
+                let seqs = (seq, standing.frontier.seq(&author));
+                if let Some(seq) = self.asked.ask((library, author), seqs, *number, now) {
+                    requests.entry(*number).or_default().push(After { author, seq });
                 }
             }
         }
@@ -113,11 +112,7 @@ impl Exchange {
     pub(super) fn on_commit_taken(&mut self, link: u64, library: LibraryKey, author: NodeId, seq: u64) {
         let Some(linked) = self.links.get(&link) else { return };
         let theirs = linked.standing.get(&library).map_or(0, |standing| standing.frontier.seq(&author));
-        if seq >= theirs {
-            self.asked.remove(&(library, author));
-        } else if let Some((_, at)) = self.asked.get_mut(&(library, author)) {
-            *at = clock::moment();
-        }
+        self.asked.on_handed((library, author), seq, theirs, clock::moment());
     }
 
     pub(super) fn on_request(

@@ -6,6 +6,7 @@
 //! told of a library only if it may have it; a commit is asked of one peer at a time; a stranger costs little, and takes no peer's place.
 
 mod access;
+mod asked;
 mod dialing;
 mod gate;
 mod greeting;
@@ -39,6 +40,7 @@ use crate::clock;
 use crate::contents;
 use crate::library::{LibraryHandle, LibraryState};
 use crate::limits::COMPARED_AT_ONCE;
+use asked::Asked;
 use links::{LinkStart, Outgoing, Stock};
 use squeezing::Squeezer;
 
@@ -131,8 +133,7 @@ pub(crate) struct Exchange {
     handles: watch::Sender<BTreeMap<LibraryKey, LibraryHandle>>,
     links: BTreeMap<u64, Linked>,
     next_link: u64,
-    /// From which link the commits of an author are coming.
-    asked: BTreeMap<(LibraryKey, NodeId), (u64, Instant)>,
+    asked: Asked,
     states: watch::Sender<Vec<PeerState>>,
     own_list: (Vec<ListedPeer>, Vec<ListedUser>),
     locks: BTreeMap<LibraryKey, Vec<SignedLock>>,
@@ -201,7 +202,7 @@ impl Exchange {
             handles: watch::channel(BTreeMap::new()).0,
             links: BTreeMap::new(),
             next_link: 1,
-            asked: BTreeMap::new(),
+            asked: Asked::default(),
             states,
             own_list: Default::default(),
             locks: BTreeMap::new(),
@@ -269,6 +270,11 @@ impl Exchange {
 
     fn on_libraries(&mut self, libraries: BTreeMap<LibraryKey, LibraryHandle>) {
         let is_more = libraries.keys().any(|library| !self.libraries.contains_key(library));
+        for (library, known) in &self.libraries {
+            if libraries.get(library).is_none_or(|handle| !handle.inputs.same_channel(&known.inputs)) {
+                self.asked.forget(library);
+            }
+        }
         self.libraries = libraries;
         self.handles.send_replace(self.libraries.clone());
         self.said.clear();
@@ -354,7 +360,7 @@ impl Exchange {
             linked.link.close(0, reason);
             tracing::debug!(node = linked.node.short(), reason, "a link about libraries is gone");
         }
-        self.asked.retain(|_, (asked, _)| *asked != link);
+        self.asked.on_down(link);
         self.recipes_asked.on_down(link);
         // Others may have what this one was to send.
         let keys: Vec<LibraryKey> = self.libraries.keys().copied().collect();
@@ -529,8 +535,6 @@ pub(crate) fn linked(states: &[PeerState]) -> BTreeSet<NodeId> {
 
 /// How often peers are told how far this node is.
 const TICK: Duration = Duration::from_secs(1);
-/// A peer that was asked for commits and sends none for so long: others are asked.
-const ASKED_TIMEOUT: Duration = Duration::from_secs(15);
 /// Files with wrong bytes that a peer is told of: its queue takes no more at once.
 const FLAGS_AT_ONCE: usize = 16;
 /// How soon others see what changed. Each time all is copied: not for each message.

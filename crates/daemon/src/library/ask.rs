@@ -377,7 +377,6 @@ fn log(session: &Session, limit: usize) -> Result<Vec<CommitView>, LibraryError>
     Ok(views)
 }
 
-/// What is told of any entry of this kind.
 /// A live entry of the view.
 pub(crate) fn entry_view(entry: &ViewEntry, live: &Live, is_here: bool) -> EntryView {
     EntryView {
@@ -391,6 +390,7 @@ pub(crate) fn entry_view(entry: &ViewEntry, live: &Live, is_here: bool) -> Entry
     }
 }
 
+/// What is told of any entry of this kind.
 pub(crate) fn shape_of(kind: &Kind) -> EntryView {
     let (name, len, blake3) = match kind {
         Kind::File(file) => ("file", file.len, Some(file.hash.to_string())),

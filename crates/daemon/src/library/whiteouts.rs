@@ -51,8 +51,12 @@ impl Whiteouts for StoredWhiteouts {
         self.change(paths, false)
     }
 
-    fn all(&self) -> Result<Vec<TreePath>, ReplicaError> {
-        Ok(self.all.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect())
+    fn within(&self, place: Option<&TreePath>) -> Result<Vec<TreePath>, ReplicaError> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = place else { return Ok(all.iter().cloned().collect()) };
+        // In path order, what is below a path follows it at once.
+        let from_place = all.range(place.clone()..);
+        Ok(from_place.take_while(|path| path.is_at_or_below(place)).cloned().collect())
     }
 
     fn remember(&self, hidden: &[(TreePath, Entry)]) -> Result<(), ReplicaError> {

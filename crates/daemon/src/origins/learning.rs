@@ -102,7 +102,7 @@ impl Learning {
         }
         let (whole, store) = (store.take_whole(), Arc::new(store));
         // A worker that has ended needs nothing more.
-        let _ = handle.inputs.blocking_send(LibraryInput::Arrived(whole, store));
+        let _ = handle.inputs.blocking_send(LibraryInput::Arrived(whole, store, 0));
         Ok(())
     }
 }

@@ -254,7 +254,7 @@ impl World {
             format!("{kind}{libpath}: {}", show(&told)).trim_end().to_owned()
         };
         let mut shown: Vec<String> = self.specs.iter().map(layer).collect();
-        let white = self.whiteouts.all().unwrap();
+        let white = self.whiteouts.within(None).unwrap();
         if !white.is_empty() {
             shown
                 .push(format!("white: {}", white.iter().map(TreePath::as_str).collect::<Vec<_>>().join(" ")));

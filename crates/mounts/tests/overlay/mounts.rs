@@ -96,7 +96,7 @@ fn check_gone(layers: &str, go: impl FnOnce(&World)) {
     assert!(matches!(world.overlay.check(&[]), Err(ReplicaError::Gone(_))));
     let results = world.overlay.perform(swarm_sync::RunId::at_ms(1), vec![(remove.op, None)]);
     assert!(matches!(results[..], [Err(ReplicaError::Gone(_))]), "{results:?}");
-    assert!(world.whiteouts.all().unwrap().is_empty());
+    assert!(world.whiteouts.within(None).unwrap().is_empty());
     let OpKind::Put { content: Kind::File(content), .. } = put.op.kind else { panic!("a file") };
     let job = StageJob {
         path: put.op.path,
@@ -259,7 +259,8 @@ fn whiteouts_are_forgotten_when_they_hide_nothing() {
     let mut world = World::new("ro /: a=1 d/b=2 e=3 | target: | white: a d/b gone/x");
     let forget = |world: &World| {
         let count = world.overlay.forget_stale_whiteouts().unwrap();
-        let left: Vec<String> = world.whiteouts.all().unwrap().iter().map(ToString::to_string).collect();
+        let left: Vec<String> =
+            world.whiteouts.within(None).unwrap().iter().map(ToString::to_string).collect();
         format!("{count}: {}", left.join(" "))
     };
     assert_eq!(forget(&world), "1: a d/b");

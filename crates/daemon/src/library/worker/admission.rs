@@ -73,12 +73,10 @@ impl Worker {
         authors: BTreeSet<NodeId>,
         due: &mut Due,
     ) -> Result<(), LibraryError> {
-        for author in authors.difference(&self.authors.clone()) {
-            due.pass |= self.session.take_carried(author)? > 0;
-        }
         due.tally = true;
         self.carrying.forget(&authors);
         self.known.full.clone_from(self.carrying.full());
+        self.is_carried_due |= !authors.is_subset(&self.authors);
         self.authors = authors;
         self.set_policy(due)?;
         self.look_after_keys(due)
@@ -87,16 +85,20 @@ impl Worker {
     /// Takes and gives keys, and takes the commits that a new key opens.
     pub(super) fn look_after_keys(&mut self, due: &mut Due) -> Result<(), LibraryError> {
         if self.session.look_after_keys(&self.authors)? {
-            self.take_all_carried(due)?;
+            self.is_carried_due = true;
             due.pass = true;
         }
         Ok(())
     }
 
+    /// Takes what was only carried so far, of authors that count. What cannot be taken now is taken by the next work.
     pub(super) fn take_all_carried(&mut self, due: &mut Due) -> Result<(), LibraryError> {
         for author in self.authors.clone() {
-            due.pass |= self.session.take_carried(&author)? > 0;
+            let has_taken = self.session.take_carried(&author)? > 0;
+            (due.pass, due.tally) = (due.pass || has_taken, due.tally || has_taken);
+            self.has_new_versions |= has_taken;
         }
+        self.is_carried_due = false;
         Ok(())
     }
 

@@ -13,6 +13,8 @@ pub(super) struct Due {
     pub(super) tally: bool,
     /// Something was told, so that others may have to hear of it.
     pub(super) is_news: bool,
+    /// What is wanted is to be told again.
+    pub(super) wishes: bool,
 }
 
 /// Where to look.

@@ -32,12 +32,12 @@ use crate::limits::INPUTS_WAITING_MAX;
 /// What a worker asks of the rest of the daemon.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Contents that paths wait for.
-    Wanted(LibraryKey, BTreeMap<ContentHash, u64>),
+    /// Contents that paths wait for; what was handed to the worker up to this number was taken before.
+    Wanted(LibraryKey, BTreeMap<ContentHash, u64>, u64),
     /// Nothing waits for bytes: what fetches left is of no use.
     WantsNothing(LibraryKey),
-    /// Contents that a mirror fetches whole.
-    Mirror(LibraryKey, Vec<ContentId>),
+    /// Contents that a mirror fetches whole; likewise.
+    Mirror(LibraryKey, Vec<ContentId>, u64),
     /// Files come, and there is no sync target.
     NeedsTarget(LibraryKey),
     /// Its state changed: peers are to hear of it.
@@ -112,7 +112,9 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         keys: Arc::clone(&session.signer.keys),
         is_mirror: mirror_watch,
     };
-    let carrying = Carrying::of(session.book.carried_lens()?, carried_len_of_test());
+    // A mirror carries those that count, too.
+    let strangers = session.book.carried_lens()?.into_iter().filter(|(author, _)| !authors.contains(author));
+    let carrying = Carrying::of(strangers, carried_len_of_test());
     let mut worker = Worker {
         mounts: watch::Sender::new(session.settings.mounts.clone()),
         scrub_days: watch::Sender::new(session.settings.scrub_days),
@@ -135,6 +137,8 @@ pub(crate) fn start(start: Start) -> Result<(LibraryHandle, tokio::task::JoinHan
         looked_at: None,
         is_complete_look_due: true,
         refused_settings: None,
+        is_carried_due: true,
+        taken: 0,
         has_new_votes: true,
         has_new_versions: true,
         false_contents: BTreeSet::new(),

@@ -33,10 +33,10 @@ pub(crate) enum Input {
     Grants(Vec<SignedGrant>),
     /// A node that counts told of this library, and whether it is sealed.
     Heard { is_sealed: bool },
-    /// Contents that are whole on the disk.
-    Arrived(Vec<ContentHash>, Arc<GatheredStore>),
-    /// All that was wanted of a content came.
-    Completed(ContentId, Arc<GatheredStore>),
+    /// Contents that are whole on the disk, under a number that grows; zero for what nobody was asked for.
+    Arrived(Vec<ContentHash>, Arc<GatheredStore>, u64),
+    /// All that was wanted of a content came; likewise.
+    Completed(ContentId, Arc<GatheredStore>, u64),
     /// Files whose bytes are wrong on this disk.
     Rotten(Vec<Rotten>),
     /// A peer says that bytes of this content that came from here are wrong.
@@ -81,6 +81,9 @@ impl Worker {
     }
 
     fn take(&mut self, input: Input, due: &mut Due) -> Result<(), LibraryError> {
+        if let Input::Arrived(.., number) | Input::Completed(.., number) = &input {
+            self.taken = self.taken.max(*number);
+        }
         match input {
             Input::Commit(commit) => self.take_commit(&commit, due)?,
             Input::Votes(votes) => self.take_votes(&votes, due)?,
@@ -90,11 +93,11 @@ impl Worker {
                 }
             }
             Input::Heard { is_sealed } => self.on_heard(is_sealed, due),
-            Input::Arrived(hashes, store) if self.session.settings.is_mirror => {
+            Input::Arrived(hashes, store, _) if self.session.settings.is_mirror => {
                 self.session.keep(&hashes, &store)
             }
-            Input::Completed(content, store) => self.session.note_mirrored(content, &store)?,
-            Input::Arrived(hashes, store) => self.on_arrived(hashes, &store, due)?,
+            Input::Completed(content, store, _) => self.session.note_mirrored(content, &store)?,
+            Input::Arrived(hashes, store, _) => self.on_arrived(hashes, &store, due)?,
             // A mirror fetches contents whole.
             Input::Packed(_) if self.session.settings.is_mirror => {}
             Input::Packed(files) => {
@@ -200,14 +203,14 @@ impl Worker {
             Question::Texts { path } => {
                 let (texts, wanted) = self.session.texts_at(&path)?;
                 if let Some(wanted) = wanted {
-                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted])));
+                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted]), self.taken));
                 }
                 Ok(Answer::Texts(Box::new(texts)))
             }
             Question::ConflictSide { path, is_local, out } => {
                 let (answer, wanted) = self.session.conflict_side(&path, is_local, &out)?;
                 if let Some(wanted) = wanted {
-                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted])));
+                    self.say(Output::Wanted(self.library, BTreeMap::from([wanted]), self.taken));
                 }
                 Ok(answer)
             }

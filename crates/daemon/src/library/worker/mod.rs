@@ -63,6 +63,10 @@ struct Worker {
     is_complete_look_due: bool,
     /// What the files say and could not be taken over.
     refused_settings: Option<LibrarySettings>,
+    /// Commits that were only carried so far may count now.
+    is_carried_due: bool,
+    /// The number of what was handed to this worker last, and was taken.
+    taken: u64,
     /// Votes came since they were counted last.
     has_new_votes: bool,
     /// Versions came since it was looked last whether proposals would still change anything.
@@ -75,9 +79,9 @@ struct Worker {
 impl Worker {
     fn run(&mut self, runtime: &tokio::runtime::Handle) {
         self.watch();
-        let mut due = Due { pass: true, look: Some(Places::Everywhere), tally: true, is_news: true };
-        let begun = self.look_after_keys(&mut due).and_then(|()| self.take_all_carried(&mut due));
-        if let Err(error) = begun {
+        let mut due =
+            Due { pass: true, look: Some(Places::Everywhere), tally: true, is_news: true, wishes: false };
+        if let Err(error) = self.look_after_keys(&mut due) {
             self.trouble(&error);
         }
         loop {
@@ -88,6 +92,9 @@ impl Worker {
             });
             if has_worked || due.is_news || self.known.are_figures_old {
                 self.publish();
+            }
+            if due.wishes {
+                self.tell_wishes();
             }
             due = Due::default();
             let wait = match self.known.trouble {
@@ -129,6 +136,14 @@ impl Worker {
         if !self.session.covered.is_empty() {
             due.look(Some(self.session.covered.iter().cloned().collect()));
         }
+        due.wishes = true;
+    }
+
+    /// Tells what is wanted, or that nothing is: then what came and was not used goes, too. Not before the pass that uses it.
+    fn tell_wishes(&mut self) {
+        if self.session.settings.is_paused {
+            return;
+        }
         if self.wants_nothing() {
             // What was overtaken by a later version on its way, too.
             self.session.arrivals.release_fetched();
@@ -137,8 +152,8 @@ impl Worker {
             // A fetch that ended otherwise begins anew; for the others it is no news.
             let is_true = |hash: &ContentHash| !self.false_contents.contains(hash);
             let wanted = parked.into_iter().filter(is_true).map(|hash| (hash, 0)).collect::<BTreeMap<_, _>>();
-            if !wanted.is_empty() && !self.session.settings.is_paused {
-                self.say(Output::Wanted(self.library, wanted));
+            if !wanted.is_empty() {
+                self.say(Output::Wanted(self.library, wanted, self.taken));
             }
         }
     }
@@ -155,6 +170,9 @@ impl Worker {
         if let Some(settings) = self.refused_settings.take() {
             self.on_settings(settings, due)?;
         }
+        if self.is_carried_due {
+            self.take_all_carried(due)?;
+        }
         let has_ended = (due.tally || self.has_new_versions) && self.tally()?;
         if self.session.settings.is_paused {
             return Ok(has_ended);
@@ -162,7 +180,7 @@ impl Worker {
         if self.session.settings.is_mirror {
             let lacking = self.session.unmirrored(&self.authors)?;
             if !lacking.is_empty() {
-                self.say(Output::Mirror(self.library, lacking));
+                self.say(Output::Mirror(self.library, lacking, self.taken));
             }
             self.known.trouble = None;
             self.known.is_scanned = true;
@@ -226,7 +244,7 @@ impl Worker {
         self.known.conflicts = conflicts;
         self.known.refused = refused.into_iter().map(|(path, why)| (path.to_string(), why)).collect();
         if !wanted.is_empty() {
-            self.say(Output::Wanted(self.library, wanted));
+            self.say(Output::Wanted(self.library, wanted, self.taken));
         }
         if self.session.needs_target() {
             self.say(Output::NeedsTarget(self.library));

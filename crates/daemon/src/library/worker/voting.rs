@@ -59,7 +59,7 @@ impl Worker {
         let (me, now_ms) = (self.session.signer.key.public(), clock::now_ms());
         let policy = self.session.signer.policy;
         // One that came to nothing is looked at again when votes come: they may have been signed in time.
-        let with_ended = std::mem::take(&mut self.has_new_votes);
+        let with_ended = self.has_new_votes;
         for known in self.session.book.proposals(with_ended)? {
             if known.ended.is_some_and(|(end, _)| end == ProposalEnd::Approved) {
                 continue;
@@ -76,6 +76,7 @@ impl Worker {
             };
             if end == ProposalEnd::Approved {
                 self.session.take_held(&known.id)?;
+                self.has_new_versions = true;
             } else if known.ended.is_some() {
                 continue;
             }
@@ -83,13 +84,14 @@ impl Worker {
             self.session.book.end_proposal(&known.id, end, &me, now_ms)?;
             has_ended = true;
         }
+        self.has_new_votes = false;
         Ok(has_ended)
     }
 
     /// Ends proposals that would change nothing any more. Returns whether there were any.
     fn end_void(&mut self) -> Result<bool, LibraryError> {
         let mut has_ended = false;
-        if !std::mem::take(&mut self.has_new_versions) {
+        if !self.has_new_versions {
             return Ok(false);
         }
         let (me, now_ms) = (self.session.signer.key.public(), clock::now_ms());
@@ -99,6 +101,7 @@ impl Worker {
                 has_ended = true;
             }
         }
+        self.has_new_versions = false;
         Ok(has_ended)
     }
 

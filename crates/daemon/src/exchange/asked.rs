@@ -1,0 +1,138 @@
+//! Which commits are on their way: those that a peer was asked for, and those that the library's worker was handed and has not taken yet.
+//! Invariant: no commit is asked for while it is on its way, so that none comes twice, and the small files with it neither.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use swarm_core::base::NodeId;
+use swarm_library::{Frontier, LibraryKey};
+
+/// The commits that are on their way, by library and author.
+#[derive(Debug, Default)]
+pub(super) struct Asked(BTreeMap<(LibraryKey, NodeId), Ask>);
+
+#[derive(Debug)]
+struct Ask {
+    /// The peer was asked over this link.
+    link: u64,
+    at: Instant,
+    /// All that was asked for came, and was handed to the worker: the last of it.
+    handed: Option<u64>,
+}
+
+impl Asked {
+    /// The number of the last commit that need not be asked for, if the peer of `link` is to be asked for the next ones now. `ours` and `theirs`
+    /// are the last ones of the author here and there.
+    pub(super) fn ask(
+        &mut self,
+        (library, author): (LibraryKey, NodeId),
+        (ours, theirs): (u64, u64),
+        link: u64,
+        now: Instant,
+    ) -> Option<u64> {
+        let known = self.0.get(&(library, author));
+        let after = match known.map(|ask| ask.handed) {
+            None => ours,
+            Some(None) => return None,
+            Some(Some(handed)) => ours.max(handed),
+        };
+        if theirs <= after {
+            return None;
+        }
+        self.0.insert((library, author), Ask { link, at: now, handed: None });
+        Some(after)
+    }
+
+    /// A commit came and was handed to the worker. `theirs` is the last one that the peer has.
+    pub(super) fn on_handed(&mut self, of: (LibraryKey, NodeId), seq: u64, theirs: u64, now: Instant) {
+        if let Some(ask) = self.0.get_mut(&of) {
+            ask.at = now;
+            ask.handed = (seq >= theirs).then_some(seq);
+        }
+    }
+
+    /// Forgets what the worker has taken, and what did not come in time.
+    pub(super) fn forget_done(&mut self, library: &LibraryKey, ours: &Frontier, now: Instant) {
+        self.0.retain(|(of, author), ask| {
+            let timeout = if ask.handed.is_some() { HANDED_TIMEOUT } else { ASKED_TIMEOUT };
+            let is_taken = |handed: u64| of == library && ours.seq(author) >= handed;
+            now.duration_since(ask.at) < timeout && !ask.handed.is_some_and(is_taken)
+        });
+    }
+
+    /// Nothing more comes over a link.
+    pub(super) fn on_down(&mut self, link: u64) {
+        self.0.retain(|_, ask| ask.link != link || ask.handed.is_some());
+    }
+
+    /// A library has another worker, which was handed nothing.
+    pub(super) fn forget(&mut self, library: &LibraryKey) {
+        self.0.retain(|(of, _), _| of != library);
+    }
+}
+
+/// A peer that was asked for commits and sends none for so long: others are asked.
+const ASKED_TIMEOUT: Duration = Duration::from_secs(15);
+/// What the worker was handed and has not taken for so long, it refused.
+const HANDED_TIMEOUT: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use swarm_library::{CommitId, Position};
+
+    use super::*;
+
+    fn library() -> LibraryKey {
+        LibraryKey::from_slice(&[1; 32]).expect("32 bytes")
+    }
+
+    fn author() -> NodeId {
+        NodeId::from_bytes([2; 32])
+    }
+
+    fn of() -> (LibraryKey, NodeId) {
+        (library(), author())
+    }
+
+    fn at(seq: u64) -> Frontier {
+        let position = Position { author: author(), seq, id: CommitId([3; 32]) };
+        Frontier::from_positions([position]).expect("one author")
+    }
+
+    #[test]
+    fn what_the_worker_was_handed_is_not_asked_for_again() {
+        let (mut asked, now) = (Asked::default(), Instant::now());
+        assert_eq!(asked.ask(of(), (0, 2), 7, now), Some(0));
+        assert_eq!(asked.ask(of(), (0, 2), 8, now), None, "it is asked for already");
+        asked.on_handed(of(), 1, 2, now);
+        assert_eq!(asked.ask(of(), (0, 2), 8, now), None, "the second is coming");
+        asked.on_handed(of(), 2, 2, now);
+        // The worker has not taken them, and another peer, or a third commit, is heard of.
+        asked.forget_done(&library(), &Frontier::default(), now);
+        assert_eq!(asked.ask(of(), (0, 2), 8, now), None);
+        asked.on_down(7);
+        assert_eq!(asked.ask(of(), (0, 2), 8, now), None, "it is here, whatever became of the link");
+        assert_eq!(asked.ask(of(), (0, 3), 8, now), Some(2), "what follows is asked for at once");
+    }
+
+    #[test]
+    fn what_does_not_come_or_is_refused_is_asked_for_again() {
+        let (mut asked, now) = (Asked::default(), Instant::now());
+        assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0));
+        asked.forget_done(&library(), &Frontier::default(), now + ASKED_TIMEOUT);
+        assert_eq!(asked.ask(of(), (0, 1), 8, now), Some(0));
+        asked.on_handed(of(), 1, 1, now);
+        asked.forget_done(&library(), &Frontier::default(), now + ASKED_TIMEOUT);
+        assert_eq!(asked.ask(of(), (0, 1), 7, now), None);
+        asked.forget_done(&library(), &Frontier::default(), now + HANDED_TIMEOUT);
+        assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0));
+        asked.on_handed(of(), 1, 1, now);
+        asked.forget(&library());
+        assert_eq!(asked.ask(of(), (0, 1), 7, now), Some(0));
+        asked.on_handed(of(), 1, 1, now);
+        asked.forget_done(&library(), &at(1), now);
+        assert_eq!(asked.ask(of(), (1, 2), 7, now), Some(1));
+        asked.on_down(7);
+        assert_eq!(asked.ask(of(), (1, 2), 8, now), Some(1), "another link is asked");
+    }
+}

@@ -43,10 +43,11 @@ try {
   await click(b.locator("dialog").getByRole("button", { name: "Subscribe" }));
   await b.locator(".library-card").waitFor({ timeout: 30_000 });
   writeFileSync(join(folder, "scans", "notes.txt"), "the first scan\n");
-  for (let tries = 0; tries < 300 && !existsSync(join(folder, "copy", "notes.txt")); tries += 1) await b.waitForTimeout(100);
-  assert.equal(readFileSync(join(folder, "copy", "notes.txt"), "utf8"), "the first scan\n");
+  await untilText("copy/notes.txt", "the first scan\n");
   console.log(`first synced file after ${((Date.now() - began) / 1000).toFixed(1)} s and ${clicks} clicks on both sides`);
   await views(a, b);
+  await replacing(a);
+  await settling(a, bob);
   await browser.close();
   assert.deepEqual(wrong, []);
 } finally {
@@ -54,9 +55,9 @@ try {
   setTimeout(() => rmSync(folder, { recursive: true, force: true }), 1500);
 }
 
-/** Files, an upload, a conflict and what the views say of it. */
+/** Files, an upload and what the views say of it. */
 async function views(a, b) {
-  const library = await a.evaluate(async () => (await (await fetch("/api/v1/status")).json()).libraries[0].guid);
+  const library = await libraryOf(a);
   await go(a, `#/files/${library}`);
   await a.getByText("notes.txt").waitFor();
   const choosing = a.waitForEvent("filechooser");
@@ -70,7 +71,7 @@ async function views(a, b) {
   await a.waitForTimeout(800);
   await a.screenshot({ path: `${SHOTS}/real-file.png` });
   writeFileSync(join(folder, "scans", "notes.txt"), "the second scan\n");
-  for (let tries = 0; tries < 200 && !readFileSync(join(folder, "copy", "notes.txt"), "utf8").includes("second"); tries += 1) await a.waitForTimeout(100);
+  await untilText("copy/notes.txt", "the second scan\n");
   await go(a, `#/files/${library}?open=notes.txt`);
   await a.waitForSelector(".preview pre");
   await a.waitForTimeout(500);
@@ -86,14 +87,63 @@ async function views(a, b) {
   await a.getByRole("button", { name: "Save" }).click();
   await a.getByText("Saved.").waitFor();
   assert.match(readFileSync(join(folder, "anna", "config.json"), "utf8"), /20MB\/s/);
+  const kept = JSON.parse(readFileSync(join(folder, "anna", "config.json"), "utf8"));
+  assert.deepEqual([kept.limits, kept.tls], [{ up: "20MB/s", down: "50MB/s" }, undefined], "what was not changed stays");
   await b.screenshot({ path: `${SHOTS}/real-bob.png` });
+}
+
+/** A file that is uploaded again replaces what stands there once the reader says so. */
+async function replacing(a) {
+  await go(a, `#/files/${await libraryOf(a)}`);
+  await a.locator(".row", { hasText: "notes.txt" }).waitFor();
+  const choosing = a.waitForEvent("filechooser");
+  await a.getByRole("button", { name: "Upload" }).click();
+  // The daemon refuses with 412 first, which the browser's console tells as an error.
+  const before = wrong.length;
+  await (await choosing).setFiles([{ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("the third scan\n") }]);
+  await a.getByText("There is a file of that name.").waitFor();
+  assert.equal(readFileSync(join(folder, "scans", "notes.txt"), "utf8"), "the second scan\n");
+  await a.getByRole("button", { name: "Replace" }).click();
+  await a.getByText("1 file uploaded").waitFor();
+  assert.ok(wrong.splice(before).every((each) => each.includes("412")));
+  await untilText("scans/notes.txt", "the third scan\n");
+  await untilText("copy/notes.txt", "the third scan\n");
+}
+
+/** Two versions that were made without knowing of each other: one is chosen in the page. */
+async function settling(a, bob) {
+  const ended = new Promise((resolve) => { bob.child.on("exit", resolve); });
+  bob.child.kill();
+  await ended;
+  writeFileSync(join(folder, "copy", "notes.txt"), "what bob made of it\n");
+  writeFileSync(join(folder, "scans", "notes.txt"), "what anna made of it\n");
+  children.push(spawn(SWARM, ["daemon", "--dir", bob.dir], { stdio: "ignore" }));
+  await go(a, "#/conflicts");
+  await a.locator(".conflict", { hasText: "notes.txt" }).waitFor({ timeout: 60_000 });
+  await a.getByText("what bob made of it").first().waitFor({ timeout: 30_000 });
+  await a.screenshot({ path: `${SHOTS}/real-conflict.png` });
+  await a.locator(".choice", { hasText: "Keep this machine’s" }).click();
+  await a.locator(".conflict").waitFor({ state: "detached" });
+  await untilText("copy/notes.txt", "what anna made of it\n");
+  assert.equal(readFileSync(join(folder, "scans", "notes.txt"), "utf8"), "what anna made of it\n");
+}
+
+async function libraryOf(page) {
+  return page.evaluate(async () => (await (await fetch("/api/v1/status")).json()).libraries[0].guid);
+}
+
+/** Waits until a file has that text. */
+async function untilText(path, text) {
+  const read = () => (existsSync(join(folder, path)) ? readFileSync(join(folder, path), "utf8") : null);
+  for (let tries = 0; tries < 300 && read() !== text; tries += 1) await new Promise((resolve) => { setTimeout(resolve, 100); });
+  assert.equal(read(), text);
 }
 
 async function daemon(name) {
   const dir = join(folder, name);
   mkdirSync(dir);
   mkdirSync(join(folder, "scans"), { recursive: true });
-  writeFileSync(join(dir, "config.json"), '{"port": 0, "listen": "127.0.0.1", "lan": false}', { mode: 0o600 });
+  writeFileSync(join(dir, "config.json"), '{"port": 0, "listen": "127.0.0.1", "lan": false, "limits": {"down": "50MB/s"}}', { mode: 0o600 });
   const child = spawn(SWARM, ["daemon", "--dir", dir], { stdio: ["ignore", "pipe", "pipe"] });
   children.push(child);
   let said = "";
@@ -108,7 +158,7 @@ async function daemon(name) {
     child.on("exit", () => reject(new Error(said)));
     setTimeout(() => reject(new Error(`no link: ${said}`)), 20_000).unref();
   });
-  return { link, origin: new URL(link).origin };
+  return { link, origin: new URL(link).origin, child, dir };
 }
 
 async function open(browser, { origin }) {

@@ -123,19 +123,23 @@ export function startMock(port = 0) {
     let len = 0;
     for await (const chunk of request) len += chunk.length;
     const [, guid, , ...parts] = path;
-    const isThere = world.has(guid, parts.join("/"));
-    if (isThere && request.headers["if-none-match"] === "*") return problem(response, 412, "there is a file of that name");
+    const there = world.tagOf(guid, parts.join("/"));
+    const named = request.headers["if-match"] ?? null;
+    if (there !== named) return problem(response, 412, "what stands there is not the version that If-Match names: look again, or take another name");
     world.put(guid, parts.join("/"), len);
-    response.writeHead(isThere ? 204 : 201).end();
+    response.writeHead(there ? 204 : 201).end();
   }
 
   function bytesOf(request, response, url) {
     const [, , guid, ...parts] = url.pathname.split("/").map(decodeURIComponent);
     const path = parts.join("/");
     const ending = extname(path).slice(1).toLowerCase();
-    const common = { "Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff" };
+    const side = url.searchParams.get("side");
+    const tag = side ? `"${world.hashOf(path, side)}"` : world.tagOf(guid, path);
+    if (tag === null && !url.searchParams.has("version")) return problem(response, 404, `the library has no file \`${path}\``);
+    const common = { "Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff", ...(tag ? { ETag: tag } : {}) };
     if (["jpg", "png", "webp", "svg"].includes(ending)) {
-      response.writeHead(200, { ...common, "Content-Type": "image/svg+xml", ETag: `"${world.hashOf(path, url.searchParams.get("side"))}"` }).end(url.searchParams.get("side") ? picture(url.searchParams.get("side") === "local" ? 3 : 8) : pictureOf(path));
+      response.writeHead(200, { ...common, "Content-Type": "image/svg+xml" }).end(side ? picture(side === "local" ? 3 : 8) : pictureOf(path));
     } else if (["wav", "mp3", "flac"].includes(ending)) {
       response.writeHead(200, { ...common, "Content-Type": "audio/wav" }).end(silence());
     } else response.writeHead(206, { ...common, "Content-Type": "text/plain; charset=utf-8" }).end(world.text(guid, path));

@@ -330,6 +330,20 @@ test("files are uploaded by the button and by drop, and nothing is replaced unas
   assert.deepEqual(await axe(page), []);
   await page.getByRole("button", { name: "Replace" }).click();
   await page.getByText("2 files uploaded").waitFor();
+  await page.locator(".uploads").getByRole("button", { name: "Close" }).click();
+  // What changed after the reader was asked is not replaced: the reader is asked again.
+  for (const text of ["one", "the second"]) {
+    const again = page.waitForEvent("filechooser");
+    await page.getByRole("button", { name: "Upload" }).click();
+    await (await again).setFiles([{ name: "notes.md", mimeType: "text/plain", buffer: Buffer.from(text) }]);
+  }
+  await page.getByRole("button", { name: "Replace" }).nth(1).waitFor();
+  await page.getByRole("button", { name: "Replace" }).first().click();
+  await page.getByText("1 file uploaded").waitFor();
+  await page.getByRole("button", { name: "Replace" }).click();
+  await page.getByText("The file there has changed meanwhile.").waitFor();
+  await page.getByRole("button", { name: "Replace" }).click();
+  await page.getByText("2 files uploaded").waitFor();
   await page.evaluate(() => {
     const data = new DataTransfer();
     data.items.add(new File(["dropped"], "dropped.txt"));

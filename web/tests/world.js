@@ -213,9 +213,13 @@ export function makeWorld(options = {}) {
   return {
     live, status, answer,
     hashOf: (path, side) => conflicts.find((each) => each.path === path)?.[side]?.hash ?? "",
-    has: (guid, path) => trees[guid].some((entry) => entry.path === path),
+    /** The ETag of a file, or null. */
+    tagOf: (guid, path) => {
+      const found = (trees[guid] ?? []).find((entry) => entry.path === path);
+      return found?.blake3 ? `"${found.blake3}"` : null;
+    },
     put: (guid, path, len) => {
-      trees[guid] = [...trees[guid].filter((entry) => entry.path !== path), file(path, len, 0)].sort((a, b) => (a.path < b.path ? -1 : 1));
+      trees[guid] = [...trees[guid].filter((entry) => entry.path !== path), { ...file(path, len, 0), blake3: hex(len + trees[guid].length + libraries.find((each) => each.guid === guid).commits) }].sort((a, b) => (a.path < b.path ? -1 : 1));
       libraries.find((each) => each.guid === guid).commits += 1;
     },
     text: (_guid, path) => (path.endsWith(".md") ? "# Notes\n\nWhat we shot on Monday:\n\n- harbour, first light (cards 1 and 2)\n- the crane, twice\n- Müller at the pier\n\nOpen questions:\n\n1. Who has the release forms?\n2. Is the drone allowed at pier 4?\n\nEdited by Bob\u202E on the train.\n" : LOCAL_TEXT.join("\n")),

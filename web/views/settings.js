@@ -140,6 +140,12 @@ function changesOf(fields, config) {
     if (inner) changed[outer] = { ...changed[outer], [inner]: after };
     else changed[outer] = after;
   }
+  // An object of which nothing is left goes as a whole: half of it may be refused, as a certificate without a key is.
+  for (const outer of Object.keys(changed)) {
+    const inner = changed[outer];
+    if (inner === null || typeof inner !== "object" || Array.isArray(inner)) continue;
+    if (Object.values({ ...config[outer], ...inner }).every((value) => value === null)) changed[outer] = null;
+  }
   return changed;
 }
 

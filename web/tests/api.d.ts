@@ -31,7 +31,7 @@ interface Entry {
   name: string; path: string; kind: "file" | "folder" | "symlink"; len: number; modified_ns: number; blake3: string | null; sha256: string | null;
   author: string; is_disputed: boolean; is_here: boolean;
 }
-interface LinkMade { id: string; url: string; expires_at_ms: number }
+interface LinkMade { id: string; url: string; urls: string[]; expires_at_ms: number }
 interface LinkLine { id: string; path: string; user: string; once: boolean; made_at_ms: number; expires_at_ms: number }
 interface TreePage { entries: Entry[]; next: string | null; total?: number | null }
 type Supply = { state: "coming" | "failing" } | { state: "asked" | "nobody"; seconds: number } | { state: "queued"; ahead: number };

@@ -1,5 +1,5 @@
 // A daemon that is not there: serves the page as the binary does, and answers /api/v1 with data that lives.
-// `node mock.js [port]`; login anna / anna, or viewer / viewer. Controls for tests: POST /mock/{offline,end-sessions,setup,empty}.
+// `node mock.js [port]`; login anna / anna, or viewer / viewer. Controls for tests: POST /mock/{offline,online,end-sessions,setup,empty,full,alone,reachable}.
 
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -57,6 +57,7 @@ export function startMock(port = 0) {
     else if (what === "setup") flags.setup = true;
     else if (what === "empty") world = makeWorld({ empty: true });
     else if (what === "full") world = makeWorld();
+    else if (what === "alone" || what === "reachable") world.listenAlone(what === "alone");
     response.writeHead(204).end();
   }
 

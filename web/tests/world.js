@@ -45,11 +45,13 @@ export function makeWorld(options = {}) {
   const proposals = makeProposals();
   let users = [{ user: "anna", role: "admin", libraries: {} }, { user: "bob", role: "editor", libraries: {} }, { user: "guest", role: null, libraries: { scans: "viewer" } }];
   let proposed = options.empty ? [] : [{ name: "dora", role: "editor", by: BOB }];
-  const config = {
+  let config = {
     port: 8000, listen: null, username: "anna-laptop", defaultSyncRoot: "/home/anna/swarm/libraries", lan: true, dht: false, coordinators: [`${hex(9).slice(0, 64)}@coordinator.example:4433`],
-    zone: "studio", limits: { up: "20MB/s" }, minFree: "5GB", metrics: "127.0.0.1:9433", allowPlainHttp: false,
+    zone: "studio", limits: { up: "20MB/s", down: "50MB/s" }, minFree: "5GB", metrics: "127.0.0.1:9433", allowPlainHttp: false,
   };
   let rates = [0, 0];
+  /** Whether it listens on loopback alone. */
+  let isAlone = false;
 
   function live() {
     tick += 1;
@@ -173,7 +175,8 @@ export function makeWorld(options = {}) {
     if (what === "links" && method === "POST") {
       const link = { id: `link${links.length}`, path: body.path, user: "anna", once: Boolean(body.once), made_at_ms: Date.now(), expires_at_ms: Date.now() + body.seconds * 1000 };
       links = [...links, link];
-      return [201, { id: link.id, url: `/link/qL3xgD5nPzXw0bYcTq8mV2s7Kf1hRj9uEo4iAa6tGdM/${encodeURIComponent(body.path.split("/").pop())}`, expires_at_ms: link.expires_at_ms }];
+      const url = `/link/qL3xgD5nPzXw0bYcTq8mV2s7Kf1hRj9uEo4iAa6tGdM/${encodeURIComponent(body.path.split("/").pop())}`;
+      return [201, { id: link.id, url, urls: isAlone ? [] : [`https://192.168.1.20:8000${url}`, `https://[fd00::20]:8000${url}`], expires_at_ms: link.expires_at_ms }];
     }
     if (what === "links" && method === "DELETE") {
       links = links.filter((each) => each.id !== path[3]);
@@ -195,7 +198,9 @@ export function makeWorld(options = {}) {
       return method === "GET" ? [200, { users }] : [204, null];
     }
     if (area === "settings" && method === "PATCH") {
-      Object.assign(config, body);
+      const next = merged(config, body);
+      if (next.tls && !(next.tls.cert && next.tls.key)) return fail(400, "tls: expected the keys cert and key");
+      config = next;
       return [204, null];
     }
     if (area === "settings") return [200, { config, file: "/home/anna/swarm/config.json", needs_restart: ["port", "listen", "metrics", "tls"] }];
@@ -212,6 +217,7 @@ export function makeWorld(options = {}) {
 
   return {
     live, status, answer,
+    listenAlone: (is) => { isAlone = is; },
     hashOf: (path, side) => conflicts.find((each) => each.path === path)?.[side]?.hash ?? "",
     /** The ETag of a file, or null. */
     tagOf: (guid, path) => {
@@ -224,6 +230,17 @@ export function makeWorld(options = {}) {
     },
     text: (_guid, path) => (path.endsWith(".md") ? "# Notes\n\nWhat we shot on Monday:\n\n- harbour, first light (cards 1 and 2)\n- the crane, twice\n- Müller at the pier\n\nOpen questions:\n\n1. Who has the release forms?\n2. Is the drone allowed at pier 4?\n\nEdited by Bob\u202E on the train.\n" : LOCAL_TEXT.join("\n")),
   };
+}
+
+/** As a JSON Merge Patch (RFC 7396). */
+function merged(target, patch) {
+  if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return patch;
+  const result = target !== null && typeof target === "object" && !Array.isArray(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else result[key] = merged(result[key], value);
+  }
+  return result;
 }
 
 function fail(status, detail) {

@@ -45,6 +45,8 @@ pub use library::{
     TakenBackView, TextsView, VerifyView, VersionLine,
 };
 pub use protocol::{ProposedUser, Reply, Request};
+pub use swarm_link::own_addresses;
+
 pub use status::{
     LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, Status, StatusError,
 };

@@ -56,6 +56,8 @@ async function go(page, hash) {
 async function axe(page) {
   await page.evaluate((source) => { if (!window.axe) { const run = new Function(source); run(); } }, AXE).catch(() => {});
   return page.evaluate(async () => {
+    // Colours are looked at once everything has come to rest.
+    await Promise.all(document.getAnimations().filter((each) => each.effect?.getComputedTiming().iterations !== Infinity).map((each) => each.finished.catch(() => {})));
     const found = await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
     return found.violations.map((each) => `${each.id}: ${each.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
   });
@@ -393,6 +395,18 @@ test("conflicts, votes, trust, versions and undo are done as the dialogs say", a
   await page.fill("input[name=port]", "8100");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("Restart the daemon to let this act: port.").waitFor();
+  const settings = () => page.evaluate(async () => (await (await fetch("/api/v1/settings")).json()).config);
+  const save = async (values) => {
+    for (const [key, value] of Object.entries(values)) await page.fill(`input[name='${key}']`, value);
+    const answered = page.waitForResponse((answer) => answer.request().method() === "PATCH");
+    await page.getByRole("button", { name: "Save" }).click();
+    assert.equal((await answered).status(), 204);
+    await page.waitForSelector(".save-bar button[type=submit]:disabled", { state: "attached" });
+  };
+  await save({ "limits.up": "1MB/s", "tls.cert": "a.pem", "tls.key": "a.key" });
+  assert.deepEqual((await settings()).limits, { up: "1MB/s", down: "50MB/s" });
+  await save({ "limits.up": "", "tls.cert": "", "tls.key": "" });
+  assert.deepEqual([(await settings()).limits, (await settings()).tls], [{ down: "50MB/s" }, undefined]);
   assert.deepEqual(wrong, []);
   await close();
 });
@@ -408,8 +422,10 @@ test("a link is made, shown once with its QR code, listed and revoked", async ()
     await page.locator("dialog .toggle").click();
     await page.getByRole("button", { name: words[1] }).click();
     await page.waitForSelector("dialog img.qr");
-    const address = await page.locator("dialog .copy-row code").innerText();
-    assert.ok(address.startsWith(`${mock.address}/link/`) && address.endsWith("/notes.md"), address);
+    // The page is open at 127.0.0.1, which leads other machines nowhere.
+    const addresses = await page.locator("dialog .copy-row code").allInnerTexts();
+    assert.deepEqual(addresses.map((address) => address.replace(/\/link\/\w+\//, " ")), ["https://192.168.1.20:8000 notes.md", "https://[fd00::20]:8000 notes.md"]);
+    assert.ok((await page.locator("dialog img.qr").getAttribute("src")).endsWith(encodeURIComponent(addresses[0])));
     assert.ok((await page.locator("dialog img.qr").evaluate((picture) => picture.complete || new Promise((resolve) => { picture.onload = () => resolve(true); }))));
     await page.waitForSelector("dialog .line-list .tag");
     found.push(...await axe(page));
@@ -428,6 +444,20 @@ test("a link is made, shown once with its QR code, listed and revoked", async ()
     await close();
     assert.deepEqual([...found, ...wrong], []);
   }
+});
+
+test("a link that this machine alone can open says so", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/files/scans?open=notes.md");
+  await control("alone");
+  await page.getByRole("button", { name: "Share link" }).click();
+  await page.getByRole("button", { name: "Make link" }).click();
+  await page.getByText("This link works on the daemon’s machine only").waitFor();
+  assert.deepEqual((await page.locator("dialog .copy-row code").allInnerTexts()).map((address) => new URL(address).origin), [mock.address]);
+  assert.deepEqual(await axe(page), []);
+  await control("reachable");
+  assert.deepEqual(wrong, []);
+  await close();
 });
 
 test("a daemon without libraries says the next step", async () => {

@@ -2,7 +2,7 @@
 
 import { h, icon } from "./dom.js";
 import { openDialog, notice } from "./dialog.js";
-import { has, t } from "./i18n.js";
+import { said, t } from "./i18n.js";
 import { name, percent } from "./format.js";
 import { can, state, whoIs } from "./state.js";
 
@@ -38,8 +38,7 @@ const TONES = { "up to date": "good", syncing: "live", scanning: "live", paused:
 
 /** @param {string} text state of a library */
 export function statePill(text) {
-  const key = `library.state.${text.replaceAll(" ", "_")}`;
-  return h("span.pill", { class: TONES[text] ?? "quiet" }, h("i.dot"), has(key) ? t(key) : text);
+  return h("span.pill", { class: TONES[text] ?? "quiet" }, h("i.dot"), said("library.state", text));
 }
 
 /** @param {string} node */

@@ -68,7 +68,8 @@ export function library(guid) {
 
 /** How a node is called here, or the first digits of its key. @param {string} node @returns {{label: string, isSelf: boolean, isKnown: boolean}} */
 export function whoIs(node) {
-  if (state.node && node === state.node.node) return { label: state.node.name, isSelf: true, isKnown: true };
+  // Guests of single libraries see no more of this node than its key.
+  if (node === (state.node?.node ?? state.status?.node)) return { label: state.node?.name ?? node.slice(0, 8), isSelf: true, isKnown: true };
   const peer = state.status?.peers.find((each) => each.node === node);
   if (peer?.name) return { label: peer.name, isSelf: false, isKnown: true };
   return { label: /^[0-9a-f]{64}$/.test(node) ? node.slice(0, 8) : node, isSelf: false, isKnown: false };

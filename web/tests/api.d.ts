@@ -51,7 +51,7 @@ interface Conflict {
 interface Texts { local: string | null; remote: string | null; base: string | null }
 interface Proposal {
   guid: string; library: string; id: string; author: string; needed: number; yes: string[]; no: [string, string][]; changes: number; deletions: number;
-  paths: string[]; seen_at_ms: number; expires_at_ms: number | null; ended: string | null;
+  paths: string[]; deleted: string[]; seen_at_ms: number; expires_at_ms: number | null; ended: string | null;
 }
 interface Author { node: string; commits: number; last_seen_at_ms: number; carried: number }
 interface TakenBack { libraries: TakenBackIn[] }

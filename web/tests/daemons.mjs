@@ -120,6 +120,7 @@ async function settling(a, bob) {
   children.push(spawn(SWARM, ["daemon", "--dir", bob.dir], { stdio: "ignore" }));
   await go(a, "#/conflicts");
   await a.locator(".conflict", { hasText: "notes.txt" }).waitFor({ timeout: 60_000 });
+  await a.locator(".conflict", { hasText: "notes.txt" }).locator(".conflict-head").click();
   await a.getByText("what bob made of it").first().waitFor({ timeout: 30_000 });
   await a.screenshot({ path: `${SHOTS}/real-conflict.png` });
   await a.locator(".choice", { hasText: "Keep this machine’s" }).click();

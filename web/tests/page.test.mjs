@@ -17,6 +17,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const WEB = join(HERE, "..");
 const SHOTS = process.env.SHOTS ?? "/tmp/swarm-page-shots";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const EN = JSON.parse(readFileSync(join(WEB, "i18n/en.json"), "utf8"));
 const LIMIT_LEN = 150_000;
 
 let mock;
@@ -61,6 +62,13 @@ async function axe(page) {
     const found = await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
     return found.violations.map((each) => `${each.id}: ${each.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
   });
+}
+
+/** Words of the page that are keys of texts: those texts are lacking. */
+async function rawKeys(page) {
+  const areas = new Set(Object.keys(EN).map((key) => key.split(".")[0]));
+  const text = await page.evaluate(() => document.body.innerText);
+  return text.split(/\s+/).filter((word) => /^[a-z_]+(\.[a-z_-]+)+$/.test(word) && areas.has(word.split(".")[0]));
 }
 
 const control = (what) => fetch(`${mock.address}/mock/${what}`, { method: "POST" });
@@ -123,6 +131,7 @@ for (const [size, width, height] of [["small", 320, 640], ["phone", 360, 780], [
         found.push(...(await axe(page)).map((each) => `${name}: ${each}`));
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (over > 0) found.push(`${name} is ${over} px too wide`);
+        found.push(...(await rawKeys(page)).map((key) => `${name} shows the key ${key}`));
         await page.screenshot({ path: `${SHOTS}/${name}-${size}-${scheme}.png` });
       };
       await page.goto(mock.address);
@@ -372,6 +381,15 @@ test("conflicts, votes, trust, versions and undo are done as the dialogs say", a
   await page.locator("dialog").getByRole("button", { name: "Keep it deleted" }).click();
   await page.getByText("Between other machines").waitFor({ state: "detached" });
   await go(page, "#/approvals");
+  const changing = page.locator(".proposal", { hasText: "Change 3 entries, 1 of them by deletion" });
+  const marks = await changing.locator(".path-list li").evaluateAll((lines) => lines.map((line) => line.querySelector("use").getAttribute("href").split("#")[1]));
+  assert.deepEqual(marks, ["trash", "changes", "changes"]);
+  await page.locator(".proposal", { hasText: "Delete 214 entries" }).getByText("Show 92 more").click();
+  await page.locator(".proposal", { hasText: "Delete 214 entries" }).getByText("and 114 more").waitFor();
+  await page.getByRole("button", { name: /^Ended/ }).click();
+  for (const end of ["Approved", "Refused", "Superseded", "a word of a newer daemon"]) await page.locator(".proposal .pill", { hasText: end }).waitFor();
+  assert.deepEqual(await rawKeys(page), []);
+  await page.getByRole("button", { name: /^Open/ }).click();
   await page.getByRole("button", { name: "Refuse" }).first().click();
   await page.fill("input[name=why]", "we need them");
   await page.locator("dialog").getByRole("button", { name: "Refuse" }).click();
@@ -407,6 +425,22 @@ test("conflicts, votes, trust, versions and undo are done as the dialogs say", a
   assert.deepEqual((await settings()).limits, { up: "1MB/s", down: "50MB/s" });
   await save({ "limits.up": "", "tls.cert": "", "tls.key": "" });
   assert.deepEqual([(await settings()).limits, (await settings()).tls], [{ down: "50MB/s" }, undefined]);
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("a lock of another machine is told, and only one's own can be ended", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/files/scans?open=notes.md");
+  await page.locator(".details").getByText("bob works on it, for").waitFor();
+  assert.equal(await page.getByRole("button", { name: "End lock" }).count(), 0);
+  await page.getByRole("button", { name: "Lock", exact: true }).click();
+  await page.locator("dialog").getByRole("button", { name: "Lock", exact: true }).click();
+  await page.locator(".details").getByText("anna-laptop works on it, for").waitFor();
+  await page.locator(".details").getByText("bob works on it, for").waitFor();
+  await page.getByRole("button", { name: "End lock" }).click();
+  await page.getByRole("button", { name: "Lock", exact: true }).waitFor();
+  await page.locator(".details").getByText("bob works on it, for").waitFor();
   assert.deepEqual(wrong, []);
   await close();
 });

@@ -78,6 +78,7 @@ export function makeWorld(options = {}) {
       errors: options.empty ? [] : [
         { guid: "frames", file: "frame-041277.exr", issue: "hash-mismatch", detail: "the disk gave other bytes than its author signed, twice; it is fetched again from bob" },
         { guid: "scans", file: HOSTILE, issue: "refused", detail: "the name cannot be made on this disk" },
+        { guid: "music", file: "old/song.mp3", issue: "conflict", detail: "it was changed here and at https://music.example: the version here stays" },
       ],
       metrics: null, libraries, peers, rate_down: Math.round(rates[0]), rate_up: Math.round(rates[1]),
       file_errors: [], file_warnings: options.empty ? [] : ["users.json, line 14, roles: unknown key"],
@@ -171,7 +172,12 @@ export function makeWorld(options = {}) {
     }
     if (what === "sync") return [202, {}];
     if (what === "verify") return [200, { files: 10, len: 1, bad: [], changed: 0, unreadable: [], is_cut_off: false }];
-    if (what === "locks") return [204, null];
+    if (what === "locks") {
+      // As the daemon: of this node's own locks alone.
+      library.locks = library.locks.filter((each) => each.holder !== SELF || each.path !== body.path);
+      if (body.seconds > 0) library.locks.push({ path: body.path, holder: SELF, seconds_left: body.seconds, why: body.why ?? "" });
+      return [204, null];
+    }
     if (what === "links" && method === "POST") {
       const link = { id: `link${links.length}`, path: body.path, user: "anna", once: Boolean(body.once), made_at_ms: Date.now(), expires_at_ms: Date.now() + body.seconds * 1000 };
       links = [...links, link];
@@ -293,13 +299,16 @@ function makeConflicts() {
 }
 
 function makeProposals() {
-  const make = (id, extra) => ({ guid: "scans", library: "Scans", id: hex(id), author: BOB, needed: 3, yes: [BOB], no: [], changes: 1, deletions: 1, paths: [], seen_at_ms: Date.now() - id * 600_000, ended: null, ...extra });
+  const make = (id, extra) => ({ guid: "scans", library: "Scans", id: hex(id), author: BOB, needed: 3, yes: [BOB], no: [], changes: 1, deletions: 1, paths: [], deleted: extra.paths ?? [], seen_at_ms: Date.now() - id * 600_000, expires_at_ms: null, ended: null, ...extra });
   return [
-    make(51, { changes: 214, deletions: 214, yes: [BOB, CARLA], paths: Array.from({ length: 30 }, (_, index) => `- Raw material/take-${String(index + 1).padStart(3, "0")}.mov`) }),
-    make(52, { author: CARLA, yes: [CARLA], needed: 2, changes: 3, deletions: 1, paths: ["- Interviews/draft.txt", "+ Interviews/final.txt", `+ ${HOSTILE}`], no: [[EVE, "the draft is still used"]] }),
-    make(55, { guid: "contracts", library: "Contracts", author: SELF, yes: [SELF], needed: 2, changes: 2, deletions: 2, paths: ["- Lease Hamburg 2024.pdf", "- Lease Hamburg 2025.pdf"] }),
-    make(53, { ended: "approved", yes: [BOB, SELF, CARLA], changes: 12, deletions: 12, paths: ["- old/a.txt", "- old/b.txt"], seen_at_ms: Date.now() - 3 * DAY }),
-    make(54, { ended: "refused", no: [[SELF, "we still need the drafts"]], changes: 2, deletions: 2, paths: ["- drafts/1.txt", "- drafts/2.txt"], seen_at_ms: Date.now() - 6 * DAY }),
+    // More than an answer names: totals are of all of them.
+    make(51, { changes: 214, deletions: 214, yes: [BOB, CARLA], paths: Array.from({ length: 100 }, (_, index) => `Raw material/take-${String(index + 1).padStart(3, "0")}.mov`) }),
+    make(52, { author: CARLA, yes: [CARLA], needed: 2, changes: 3, deletions: 1, paths: ["Interviews/draft.txt", "Interviews/final.txt", HOSTILE], deleted: ["Interviews/draft.txt"], no: [[EVE, "the draft is still used"]] }),
+    make(55, { guid: "contracts", library: "Contracts", author: SELF, yes: [SELF], needed: 2, changes: 2, deletions: 2, paths: ["Lease Hamburg 2024.pdf", "Lease Hamburg 2025.pdf"] }),
+    make(53, { ended: "approved", yes: [BOB, SELF, CARLA], changes: 12, deletions: 12, paths: ["old/a.txt", "old/b.txt"], seen_at_ms: Date.now() - 3 * DAY }),
+    make(54, { ended: "refused", no: [[SELF, "we still need the drafts"]], changes: 2, deletions: 2, paths: ["drafts/1.txt", "drafts/2.txt"], seen_at_ms: Date.now() - 6 * DAY }),
+    make(56, { ended: "superseded", changes: 1, deletions: 1, paths: ["old/c.txt"], seen_at_ms: Date.now() - 7 * DAY }),
+    make(57, { ended: "a word of a newer daemon", changes: 1, deletions: 1, paths: ["old/d.txt"], seen_at_ms: Date.now() - 8 * DAY }),
   ];
 }
 

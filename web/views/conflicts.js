@@ -5,7 +5,7 @@ import { h, icon } from "../parts/dom.js";
 import { attempt, confirm, notice, words } from "../parts/dialog.js";
 import { diffLines } from "../parts/diff.js";
 import { ago, bytes, dateTime, name, number, plainName, textOf } from "../parts/format.js";
-import { has, t, tx } from "../parts/i18n.js";
+import { said, t, tx } from "../parts/i18n.js";
 import { iconOf, kindOf } from "../parts/kinds.js";
 import { empty, lacking, need, pageHead, segmented, skeleton, who } from "../parts/pieces.js";
 import { filesHash, state, whoIs } from "../parts/state.js";
@@ -119,7 +119,6 @@ class Conflicts {
   card(each) {
     const { conflict } = each;
     const slash = conflict.path.lastIndexOf("/") + 1;
-    const key = `conflict.kind.${conflict.kind}`;
     return h("article.card.conflict", { key: conflict.id },
       h("button.conflict-head", {
         type: "button", "aria-expanded": each.isOpen,
@@ -130,8 +129,8 @@ class Conflicts {
         },
       }, icon(iconOf({ kind: "file", path: conflict.path }), `kind-${kindOf(conflict.path)}`),
       h("span.conflict-title", null, h("strong", null, name(conflict.path.slice(slash))), h("span.hint", null, slash > 0 && name(conflict.path.slice(0, slash - 1)), slash > 0 && " · ",
-        has(key) ? t(key) : conflict.kind, conflict.first_seen_ms !== null && ` · ${ago(conflict.first_seen_ms)}`)),
-      conflict.decided && h("span.pill.live", null, t("conflict.decided", { choice: t(`choice.${conflict.decided}`) })),
+        said("conflict.kind", conflict.kind), conflict.first_seen_ms !== null && ` · ${ago(conflict.first_seen_ms)}`)),
+      conflict.decided && h("span.pill.live", null, t("conflict.decided", { choice: said("choice", conflict.decided) })),
       icon("chevron", each.isOpen ? "turned" : "")),
       each.isOpen && this.inside(each));
   }

@@ -92,13 +92,18 @@ export class Details {
   actions() {
     const isFolder = this.entry?.kind === "folder";
     const url = isFolder ? `${BASE}/${inLibrary(this.guid, `zip?path=${encodeURIComponent(this.path)}`)}` : fileUrl(this.guid, this.path, "download");
-    const lock = library(this.guid)?.locks.find((each) => each.path.replace(/^\//, "") === this.path);
+    // A lock belongs to the machine that took it: no other one can end it.
+    const isLockedHere = this.locks().some((each) => whoIs(each.holder).isSelf);
     return h("div.actions", null,
       h("a.button", { href: url, download: true }, icon("down"), t(isFolder ? "files.zip" : "files.download")),
       this.entry?.kind !== "symlink" && h("button.button", { type: "button", onClick: () => share(this.guid, this.path), ...need("library.write", this.guid) }, icon("symlink"), t("share")),
-      lock
+      isLockedHere
         ? h("button.button", { type: "button", onClick: () => this.unlock(), ...need("library.write", this.guid) }, icon("lock"), t("files.unlock"))
         : h("button.button", { type: "button", onClick: () => this.lock(), ...need("library.write", this.guid), title: t("files.lock.hint") }, icon("lock"), t("files.lock")));
+  }
+
+  locks() {
+    return (library(this.guid)?.locks ?? []).filter((each) => each.path.replace(/^\//, "") === this.path);
   }
 
   async lock() {
@@ -135,7 +140,6 @@ export class Details {
   /** Why the path is as it is, in sentences. @param {Explanation} why */
   reasons(why) {
     const winner = why.versions.find((each) => each.wins);
-    const lock = library(this.guid)?.locks.find((each) => each.path.replace(/^\//, "") === this.path);
     /** @type {Child[][]} */
     const lines = [];
     const say = (/** @type {string} */ key, /** @type {Record<string, Child>} */ values = {}) => lines.push(tx(key, values));
@@ -145,7 +149,7 @@ export class Details {
     if (why.is_left_out) say("why.left_out");
     if (why.is_waiting) lines.push([t("why.waiting"), " ", supplyText(why.supply)]);
     if (why.held_by.length > 0) say("why.held", { who: why.held_by.flatMap((each, index) => [index ? ", " : "", name(whoIs(each).label)]) });
-    if (lock) say("why.locked", { who: name(whoIs(lock.holder).label), time: duration(lock.seconds_left), why: name(lock.why) });
+    for (const lock of this.locks()) say(lock.why ? "why.locked" : "why.locked_only", { who: name(whoIs(lock.holder).label), time: duration(lock.seconds_left), why: name(lock.why) });
     return h("section", null, h("h3", null, t("files.why")), h("ul.points", null, lines.map((line) => h("li", null, line))));
   }
 

@@ -4,7 +4,7 @@ import { inLibrary, patch, post, remove } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { attempt, confirm, notice } from "../parts/dialog.js";
 import { bytes, duration, name, percent, plainName, rate } from "../parts/format.js";
-import { t, tx } from "../parts/i18n.js";
+import { said, t, tx } from "../parts/i18n.js";
 import { bar, empty, menu, pageHead, skeleton, statePill } from "../parts/pieces.js";
 import { can, filesHash, state } from "../parts/state.js";
 import { addLibrary, editLibrary, subscribe } from "./library-forms.js";
@@ -97,7 +97,7 @@ function errorNeeds(status) {
   const shown = status.errors.slice(0, ERRORS_SHOWN).map((error, index) => ({
     key: `error-${error.guid}-${error.file}-${error.issue}-${index}`,
     icon: "warning", tone: "bad",
-    text: [h("strong", null, name(error.file || libraryName(status, error.guid))), " ", h("span.tag.bad", null, t(`issue.${error.issue}`))],
+    text: [h("strong", null, name(error.file || libraryName(status, error.guid))), " ", h("span.tag.bad", null, said("issue", error.issue))],
     detail: error.detail,
     action: error.file && status.libraries.some((each) => each.guid === error.guid) && go(filesHash(error.guid, parentOf(error.file), error.file), t("need.error.action")),
   }));

@@ -45,8 +45,9 @@ pub use library::{
     TakenBackView, TextsView, VerifyView, VersionLine,
 };
 pub use protocol::{ProposedUser, Reply, Request};
-pub use swarm_link::own_addresses;
-
 pub use status::{
-    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, Status, StatusError,
+    ISSUES, LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, STATES,
+    Status, StatusError, TRUSTS,
 };
+pub use swarm_index::ProposalEnd;
+pub use swarm_link::own_addresses;

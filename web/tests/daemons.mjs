@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -47,7 +48,7 @@ try {
   console.log(`first synced file after ${((Date.now() - began) / 1000).toFixed(1)} s and ${clicks} clicks on both sides`);
   await views(a, b);
   await replacing(a);
-  await settling(a, bob);
+  await settling(a, b, bob);
   await browser.close();
   assert.deepEqual(wrong, []);
 } finally {
@@ -110,23 +111,34 @@ async function replacing(a) {
   await untilText("copy/notes.txt", "the third scan\n");
 }
 
-/** Two versions that were made without knowing of each other: one is chosen in the page. */
-async function settling(a, bob) {
+/** Two versions that were made without knowing of each other: one is chosen in the page of the machine whose version lost for now. */
+async function settling(a, b, bob) {
   const ended = new Promise((resolve) => { bob.child.on("exit", resolve); });
   bob.child.kill();
   await ended;
-  writeFileSync(join(folder, "copy", "notes.txt"), "what bob made of it\n");
-  writeFileSync(join(folder, "scans", "notes.txt"), "what anna made of it\n");
+  const texts = new Map([[a, "what anna made of it\n"], [b, "what bob made of it\n"]]);
+  writeFileSync(join(folder, "scans", "notes.txt"), texts.get(a));
+  writeFileSync(join(folder, "copy", "notes.txt"), texts.get(b));
+  const before = wrong.length;
   children.push(spawn(SWARM, ["daemon", "--dir", bob.dir], { stdio: "ignore" }));
-  await go(a, "#/conflicts");
-  await a.locator(".conflict", { hasText: "notes.txt" }).waitFor({ timeout: 60_000 });
-  await a.locator(".conflict", { hasText: "notes.txt" }).locator(".conflict-head").click();
-  await a.getByText("what bob made of it").first().waitFor({ timeout: 30_000 });
-  await a.screenshot({ path: `${SHOTS}/real-conflict.png` });
-  await a.locator(".choice", { hasText: "Keep this machine’s" }).click();
-  await a.locator(".conflict").waitFor({ state: "detached" });
-  await untilText("copy/notes.txt", "what anna made of it\n");
-  assert.equal(readFileSync(join(folder, "scans", "notes.txt"), "utf8"), "what anna made of it\n");
+  // The page of bob finds its daemon again, which knows no session of before.
+  await b.locator("input[name=password]").waitFor({ timeout: 60_000 });
+  assert.ok(wrong.splice(before).every((each) => /ERR_|401/.test(each)), "it tells of the lost connection alone");
+  await b.fill("input[name=username]", "anna");
+  await b.fill("input[name=password]", PASSWORD);
+  await b.keyboard.press("Enter");
+  await b.locator(".shell").waitFor();
+  for (const page of [a, b]) await go(page, "#/conflicts");
+  const loser = await Promise.any([a, b].map((page) => page.locator(".conflict-head", { hasText: "notes.txt" }).waitFor({ timeout: 60_000 }).then(() => page)));
+  const winner = loser === a ? b : a;
+  await winner.locator(".dispute", { hasText: "notes.txt" }).waitFor({ timeout: 30_000 });
+  const head = loser.locator(".conflict-head");
+  if ((await head.getAttribute("aria-expanded")) !== "true") await head.click();
+  for (const text of texts.values()) await loser.locator(".diff").getByText(text.trim()).waitFor({ timeout: 30_000 });
+  await loser.screenshot({ path: `${SHOTS}/real-conflict.png` });
+  await loser.locator(".choice", { hasText: "Keep this machine’s" }).click();
+  for (const file of ["scans/notes.txt", "copy/notes.txt"]) await untilText(file, texts.get(loser));
+  for (const page of [a, b]) await page.locator(".conflict").waitFor({ state: "detached", timeout: 30_000 });
 }
 
 async function libraryOf(page) {
@@ -144,7 +156,8 @@ async function daemon(name) {
   const dir = join(folder, name);
   mkdirSync(dir);
   mkdirSync(join(folder, "scans"), { recursive: true });
-  writeFileSync(join(dir, "config.json"), '{"port": 0, "listen": "127.0.0.1", "lan": false, "limits": {"down": "50MB/s"}}', { mode: 0o600 });
+  // A port of its own: it is found again there after a restart.
+  writeFileSync(join(dir, "config.json"), JSON.stringify({ port: await freePort(), listen: "127.0.0.1", lan: false, limits: { down: "50MB/s" } }), { mode: 0o600 });
   const child = spawn(SWARM, ["daemon", "--dir", dir], { stdio: ["ignore", "pipe", "pipe"] });
   children.push(child);
   let said = "";
@@ -160,6 +173,17 @@ async function daemon(name) {
     setTimeout(() => reject(new Error(`no link: ${said}`)), 20_000).unref();
   });
   return { link, origin: new URL(link).origin, child, dir };
+}
+
+/** @returns {Promise<number>} */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
 }
 
 async function open(browser, { origin }) {

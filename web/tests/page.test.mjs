@@ -379,7 +379,7 @@ test("conflicts, votes, trust, versions and undo are done as the dialogs say", a
   await page.getByRole("button", { name: "Keep it deleted" }).click();
   await page.locator("dialog").getByText("bob deleted it: it is deleted on all machines.").waitFor();
   await page.locator("dialog").getByRole("button", { name: "Keep it deleted" }).click();
-  await page.getByText("Between other machines").waitFor({ state: "detached" });
+  await page.getByText("At other machines").waitFor({ state: "detached" });
   await go(page, "#/approvals");
   const changing = page.locator(".proposal", { hasText: "Change 3 entries, 1 of them by deletion" });
   const marks = await changing.locator(".path-list li").evaluateAll((lines) => lines.map((line) => line.querySelector("use").getAttribute("href").split("#")[1]));

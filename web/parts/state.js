@@ -75,6 +75,11 @@ export function whoIs(node) {
   return { label: /^[0-9a-f]{64}$/.test(node) ? node.slice(0, 8) : node, isSelf: false, isKnown: false };
 }
 
+/** Link to a file, beside what else its folder has. @param {string} guid @param {string} path */
+export function fileHash(guid, path) {
+  return filesHash(guid, path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "", path);
+}
+
 /** Link to a place of a library. @param {string} guid @param {string} place @param {string} [open] path of the file to show */
 export function filesHash(guid, place = "", open = "") {
   const path = place.split("/").filter(Boolean).map(encodeURIComponent).join("/");

@@ -43,7 +43,7 @@ interface Explanation {
 }
 interface Commit { id: string; author: string; seq: number; made_at_ms: number; seen_at_ms: number; records: number; counts: boolean; paths: string[] }
 interface KeptVersion { run: string; number: number; path: string; kind: string; len: number; modified_ns: number }
-interface Done { run: string; performed: number; refused: [string, string][]; published: boolean | number }
+interface Done { run: string; performed: number; refused: [string, string][]; unknown: string[]; restored: number | null; published: number }
 interface Side { path: string; kind: string; hash: string | null; len: number; modified_ns: number }
 interface Conflict {
   id: string; path: string; kind: string; detail: string | null; local: Side | null; remote: Side | null; first_seen_ms: number | null; decided: string | null;

@@ -429,6 +429,21 @@ test("conflicts, votes, trust, versions and undo are done as the dialogs say", a
   await close();
 });
 
+test("an undo names the paths that it left as they are", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address);
+  await page.locator("summary[aria-label='Actions for Scans']").click();
+  await page.getByRole("button", { name: "Undo the last sync…" }).click();
+  await page.getByRole("button", { name: "Undo the sync" }).click();
+  await page.getByText("4 changes were taken back.").waitFor();
+  const left = page.locator("dialog", { hasText: "1 path stays as it is" });
+  await left.getByText("notes.md").waitFor();
+  await left.getByText("it has changed since").waitFor();
+  assert.deepEqual(await axe(page), []);
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
 test("a lock of another machine is told, and only one's own can be ended", async () => {
   const { page, wrong, close } = await open();
   await login(page, mock.address, "#/files/scans?open=notes.md");

@@ -164,7 +164,7 @@ export function makeWorld(options = {}) {
       return [200, { performed: 1 }];
     }
     if (what === "authors") return [200, { authors: [BOB, CARLA, SELF].map((node, index) => ({ node, commits: 14 - index * 4, last_seen_at_ms: Date.now() - (index + 1) * 3600_000, carried: 0 })) }];
-    if (["restore", "undo"].includes(what) && area === "libraries") return [200, { run: "2026-11-30T00-10", performed: 4, refused: [], published: 1 }];
+    if (["restore", "undo"].includes(what) && area === "libraries") return [200, { run: "2026-11-30T00-10", performed: 4, refused: what === "undo" ? [["notes.md", "it has changed since"]] : [], unknown: [], restored: null, published: 1 }];
     if (what === "approve-here") {
       library.held_here = null;
       library.state = "up to date";

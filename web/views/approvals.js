@@ -1,12 +1,13 @@
 //! Changes that wait until enough trusted peers agree, and deletions of this disk that wait for a word.
 
-import { get, inLibrary, post } from "../parts/api.js";
+import { get, post } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { askForm, attempt, confirm, notice, words } from "../parts/dialog.js";
 import { ago, dateTime, name, plainName } from "../parts/format.js";
 import { said, t, tx } from "../parts/i18n.js";
-import { empty, field, lacking, need, pageHead, segmented, skeleton, who } from "../parts/pieces.js";
+import { empty, field, lacking, need, pageHead, segmented, skeleton, troubleLine, who } from "../parts/pieces.js";
 import { state, whoIs } from "../parts/state.js";
+import { approveHere } from "./held.js";
 
 const PATHS_SHOWN = 8;
 
@@ -56,7 +57,7 @@ class Approvals {
           onChange: (value) => { this.shown = value; state.redraw(); },
         }),
       }),
-      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      troubleLine(this.trouble),
       lacking("approvals.vote"),
       !this.proposals && !this.trouble && skeleton(2, "tall"),
       isOpen && held.map(heldHere),
@@ -166,9 +167,6 @@ function heldHere(library) {
     h("footer", null, h("p.hint", null, t("held.otherwise")),
       h("div.actions", null, h("button.button.danger-quiet", {
         type: "button", ...need("approvals.vote", library.guid),
-        onClick: () => confirm({
-          title: t("held.title", { library: plainName(library.name) }), text: t("held.text", { n: library.held_here ?? 0 }), undo: t("held.undo"),
-          action: t("held.action", { n: library.held_here ?? 0 }), isDanger: true, work: () => post(inLibrary(library.guid, "approve-here")),
-        }).then((done) => done && notice(t("held.done"))),
+        onClick: () => approveHere(library),
       }, t("need.held.action")))));
 }

@@ -1,12 +1,12 @@
 //! What is known of one file: how it looks, who made it, which versions are kept, and why it is as it is.
 
-import { BASE, Problem, fileUrl, get, inLibrary, post } from "../parts/api.js";
+import { BASE, fileUrl, get, inLibrary, post } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { askForm, confirm, notice, words } from "../parts/dialog.js";
 import { bytes, dateTime, duration, name, plainName, textOf } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
 import { iconOf, kindOf } from "../parts/kinds.js";
-import { field, fact, need, skeleton, who } from "../parts/pieces.js";
+import { field, fact, need, skeleton, tellLeft, troubleLine, who } from "../parts/pieces.js";
 import { library, state, whoIs } from "../parts/state.js";
 import { share } from "./share.js";
 
@@ -64,7 +64,7 @@ export class Details {
     return h("div.details-frame", { key: this.path },
       h("header", null, entry && icon(iconOf(entry), `kind-${iconOf(entry)}`), h("h2", null, name(this.title)),
         h("button.icon-button", { type: "button", "aria-label": t("action.close"), onClick: close }, icon("close"))),
-      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      troubleLine(this.trouble),
       entry?.kind === "file" && this.preview(entry),
       entry && this.actions(),
       !entry && this.why && h("p.lacking", null, icon("trash"), h("span", null, t(this.versions?.length ? "files.gone_kept" : "files.gone_here"))),
@@ -172,22 +172,20 @@ export class Details {
 
   /** @param {KeptVersion} version */
   async restore(version) {
+    /** @type {Done | undefined} */
+    let result;
     const done = await confirm({
       title: t("restore.title", { name: plainName(this.title) }),
       text: t("restore.text", { when: dateTime(version.modified_ns / 1e6), size: bytes(version.len) }),
       undo: t("restore.undo"), action: t("files.restore"),
-      work: () => post(inLibrary(this.guid, "restore"), { path: this.path, run: version.run }).then(refusedToError),
+      work: async () => { result = await post(inLibrary(this.guid, "restore"), { path: this.path, run: version.run }); },
     });
-    if (!done) return;
-    notice(t("restore.done"));
+    if (!done || !result) return;
+    if (result.performed > 0) notice(t("restore.done"));
+    void tellLeft(result);
     this.entry = null;
     void this.load();
   }
-}
-
-/** @param {Done} done */
-function refusedToError(done) {
-  if (done.refused.length > 0) throw new Problem(409, done.refused.map(([path, why]) => `${plainName(path)}: ${why}`).join("; "), "conflict");
 }
 
 /** @param {Supply | string | null} supply @returns {string} */

@@ -5,7 +5,7 @@ import { h, icon } from "../parts/dom.js";
 import { fieldsOf, notice, words } from "../parts/dialog.js";
 import { name } from "../parts/format.js";
 import { LANGUAGES, language, speak, t, tx } from "../parts/i18n.js";
-import { lacking, pageHead, segmented, skeleton } from "../parts/pieces.js";
+import { lacking, pageHead, segmented, skeleton, troubleLine } from "../parts/pieces.js";
 import { can, state } from "../parts/state.js";
 import { setTheme, theme } from "../parts/theme.js";
 
@@ -55,7 +55,7 @@ class SettingsView {
       appearance(),
       lacking("settings.manage"),
       this.pending.length > 0 && h("p.trouble.warn", { role: "status" }, icon("refresh"), h("span", null, t("settings.restart_now", { keys: this.pending.join(", ") }))),
-      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      troubleLine(this.trouble),
       this.settings ? this.form(this.settings) : !this.trouble && can("settings.manage") && skeleton(5, "tall"),
       about(),
     ];

@@ -140,7 +140,7 @@ function navLink(key, picture) {
 /** @param {string} key */
 function countFor(key) {
   const libraries = state.status?.libraries ?? [];
-  if (key === "conflicts") return libraries.reduce((sum, each) => sum + each.conflicts + (each.conflicts_elsewhere ?? 0), 0);
+  if (key === "conflicts") return libraries.reduce((sum, each) => sum + each.conflicts + each.conflicts_elsewhere, 0);
   if (key === "approvals") return libraries.reduce((sum, each) => sum + each.proposals + (each.held_here ? 1 : 0), 0);
   return key === "users" ? state.proposedUsers.length : 0;
 }

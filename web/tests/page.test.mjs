@@ -369,7 +369,8 @@ test("files are uploaded by the button and by drop, and nothing is replaced unas
 
 test("conflicts, votes, trust, versions and undo are done as the dialogs say", async () => {
   const { page, wrong, close } = await open();
-  await login(page, mock.address, "#/conflicts");
+  await login(page, mock.address, "#/files/scans?open=schedule.txt");
+  await page.locator(".details").getByText("Two versions exclude each other").getByRole("link", { name: "Conflicts" }).click();
   await page.getByText("Shooting schedule").first().waitFor();
   await page.locator(".choice", { hasText: "Keep both" }).first().click();
   await page.getByText("Keep both: schedule.txt").waitFor();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The page in real browsers: types, every view against a faked daemon, then two real daemons by the page alone. SWARM names the binary. Installs what
-# it needs by apt and npm as root; where that cannot be, says NOT RUN and why.
+# The page in real browsers: types, every view against a faked daemon, the faked daemon beside a real one, then two real daemons by the page
+# alone. SWARM names the binary. Installs what it needs by apt and npm as root; where that cannot be, says NOT RUN and why.
 set -euo pipefail
 case ${SWARM:-} in
   # Before the folder changes: it may be relative.
@@ -41,7 +41,8 @@ else
   echo "NOT RUN: the smoke path in Firefox: $lacks" >&2
 fi
 if [ -n "${SWARM:-}" ]; then
+  npm run --silent shapes
   npm run --silent daemons
 else
-  echo "NOT RUN: the page with real daemons: SWARM names no binary" >&2
+  echo "NOT RUN: the faked daemon beside a real one, and the page with real daemons: SWARM names no binary" >&2
 fi

@@ -12,7 +12,7 @@ export const BIDI = "invoice\u202Egpj.exe";
 
 const file = (path, len, days, author = SELF, extra = {}) => ({
   name: path.split("/").pop(), path, kind: "file", len, modified_ns: Math.round((Date.now() - days * DAY) * 1e6), blake3: hex(path.length + len), sha256: hex(len % 97),
-  author, is_disputed: false, is_here: true, ...extra,
+  author, is_disputed: false, is_here: true, is_waiting: false, ...extra,
 });
 const folder = (path, days, author = SELF) => ({ ...file(path, 0, days, author), kind: "folder", blake3: null, sha256: null });
 
@@ -104,7 +104,7 @@ export function makeWorld(options = {}) {
     const { entries } = filtered;
     const start = Number(query.get("start") ?? 0);
     const limit = Number(query.get("limit") ?? 1000);
-    return { entries: entries.slice(start, start + limit), next: start + limit < entries.length ? String(start + limit) : null, ...(guid === "frames" ? {} : { total: entries.length }) };
+    return { entries: entries.slice(start, start + limit), next: start + limit < entries.length ? String(start + limit) : null, total: guid === "frames" || start > 0 ? null : entries.length };
   }
 
   function log(guid) {
@@ -126,7 +126,7 @@ export function makeWorld(options = {}) {
   function answer(method, path, query, body) {
     const [area, id, what] = path;
     const library = libraries.find((each) => each.guid === id);
-    if (area === "node") return [200, { node: SELF, name: "anna-laptop", version: "0.1.0", address: `${SELF}@192.168.1.20:8000`, fingerprint: "7C:0E:51:9A:D2:33:4B:F0:81:6E:A9:1D:57:20:C4:BB:E8:3F:06:94:7A:D1:65:28:FC:12:9B:40:E7:5D:83:AF", uptime_seconds: 11_520 }];
+    if (area === "node") return [200, { node: SELF, name: "anna-laptop", version: "0.1.0", address: `${SELF}@192.168.1.20:8000`, folder: "/home/anna/swarm", fingerprint: "7C:0E:51:9A:D2:33:4B:F0:81:6E:A9:1D:57:20:C4:BB:E8:3F:06:94:7A:D1:65:28:FC:12:9B:40:E7:5D:83:AF", uptime_seconds: 11_520 }];
     if (area === "status") return [200, status()];
     if (area === "libraries" && method === "POST" && !id) {
       libraries = [...libraries, { ...blank(body.name, body.name.toLowerCase()), mounts: body.dir ? [{ dir: body.dir, libpath: "/", sync: true }] : [] }];
@@ -201,7 +201,7 @@ export function makeWorld(options = {}) {
       if (method === "POST") users = [...users, { user: body.user, role: body.role, libraries: body.libraries }];
       if (method === "PATCH") Object.assign(users.find((each) => each.user === id), { role: body.role || null, libraries: body.libraries });
       if (method === "DELETE") users = users.filter((each) => each.user !== id);
-      return method === "GET" ? [200, { users }] : [204, null];
+      return method === "GET" ? [200, { users }] : [method === "POST" ? 201 : 204, null];
     }
     if (area === "settings" && method === "PATCH") {
       const next = merged(config, body);
@@ -218,7 +218,7 @@ export function makeWorld(options = {}) {
     const here = trees[guid].find((entry) => entry.path === path) ?? null;
     const versions = here ? [{ author: here.author, seq: 41, kind: here.kind, len: here.len, blake3: here.blake3, wins: true }] : [];
     if (here?.is_disputed) versions.push({ author: CARLA, seq: 17, kind: "file", len: here.len - 120, blake3: hex(7), wins: false });
-    return { path, here: here && { ...here, name: undefined }, versions, held_by: [], place: here?.is_here ? `/home/anna/team/${path}` : null, is_left_out: false, is_waiting: here ? !here.is_here : false, supply: here?.is_here ? null : { state: "nobody", seconds: 5400 } };
+    return { path, here: here && { ...here, name: undefined }, versions, held_by: [], place: here?.is_here ? `/home/anna/team/${path}` : null, is_left_out: false, is_waiting: here ? !here.is_here : false, own_held: null, replaced_by: null, conflict: here?.is_disputed ? "here" : null, supply: here?.is_here ? null : { state: "nobody", seconds: 5400 } };
   }
 
   return {
@@ -254,7 +254,7 @@ function fail(status, detail) {
 }
 
 function blank(name, guid) {
-  return { name, guid, state: "up to date", percent: "100.0", files: 0, files_here: 0, bytes: 0, bytes_here: 0, deletions_to_do: 0, conflicts: 0, conflicts_elsewhere: 0, waiting: 0, proposals: 0, held_here: null, activity: "", mounts: [], commits: 0, eta_seconds: null, policy_differences: [], locks: [] };
+  return { name, guid, state: "up to date", percent: "100.0", files: 0, files_here: 0, bytes: 0, bytes_here: 0, deletions_to_do: 0, conflicts: 0, conflicts_elsewhere: 0, waiting: 0, proposals: 0, held_here: null, activity: "", mounts: [], commits: 0, eta_seconds: null, policy_differences: [], policy: { delete: 2, move: 1, bulk: 100, bulkApprovals: 2, expiryDays: 14, refuseByOne: false, isTakenOver: false }, locks: [], limit_up: null, limit_down: null, scrub_days: 0, untrusted_commits: {} };
 }
 
 function makeLibraries() {

@@ -148,7 +148,10 @@ export class Details {
     else if (!why.is_waiting && !why.is_left_out && this.entry) say("why.not_here");
     if (why.is_left_out) say("why.left_out");
     if (why.is_waiting) lines.push([t("why.waiting"), " ", supplyText(why.supply)]);
-    if (why.held_by.length > 0) say("why.held", { who: why.held_by.flatMap((each, index) => [index ? ", " : "", name(whoIs(each).label)]) });
+    if (why.conflict) say(why.conflict === "here" ? "why.conflict" : "why.conflict_elsewhere", { link: h("a", { href: "#/conflicts" }, t("nav.conflicts")) });
+    if (why.replaced_by) say("why.replaced_by", { who: who(why.replaced_by) });
+    if (why.own_held) say("why.own_held", { n: why.own_held.needed, link: h("a", { href: "#/approvals" }, t("nav.approvals")) });
+    else if (why.held_by.length > 0) say("why.held", { who: why.held_by.flatMap((each, index) => [index ? ", " : "", name(whoIs(each).label)]) });
     for (const lock of this.locks()) say(lock.why ? "why.locked" : "why.locked_only", { who: name(whoIs(lock.holder).label), time: duration(lock.seconds_left), why: name(lock.why) });
     return h("section", null, h("h3", null, t("files.why")), h("ul.points", null, lines.map((line) => h("li", null, line))));
   }

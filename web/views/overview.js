@@ -69,7 +69,7 @@ function needsOf(library) {
   /** @type {Need[]} */
   const list = [];
   const add = (/** @type {string} */ kind, /** @type {Omit<Need, "key">} */ need) => list.push({ key: `${library.guid}-${kind}`, ...need });
-  const conflicts = library.conflicts + (library.conflicts_elsewhere ?? 0);
+  const conflicts = library.conflicts + library.conflicts_elsewhere;
   if (conflicts > 0) {
     add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: conflicts, library: where() }), action: go("#/conflicts", t(can("conflicts.resolve", library.guid) ? "need.conflicts.action" : "need.look")) });
   }

@@ -1,5 +1,5 @@
 // A daemon that is not there: serves the page as the binary does, and answers /api/v1 with data that lives.
-// `node mock.js [port]`; login anna / anna, or viewer / viewer. Controls for tests: POST /mock/{offline,online,end-sessions,setup,empty,full,alone,reachable}.
+// `node mock.js [port]`; login anna / anna, or viewer / viewer. Controls for tests: POST /mock/{offline,online,end-sessions,setup,empty,full,passwords,alone,reachable}.
 
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -18,6 +18,7 @@ export function startMock(port = 0) {
   let world = makeWorld();
   const sessions = new Map();
   const streams = new Set();
+  const passwords = { anna: "anna", viewer: "viewer" };
   const flags = { offline: false, setup: false };
   let eventId = 0;
 
@@ -57,6 +58,7 @@ export function startMock(port = 0) {
     else if (what === "setup") flags.setup = true;
     else if (what === "empty") world = makeWorld({ empty: true });
     else if (what === "full") world = makeWorld();
+    else if (what === "passwords") Object.assign(passwords, { anna: "anna", viewer: "viewer" });
     else if (what === "alone" || what === "reachable") world.listenAlone(what === "alone");
     response.writeHead(204).end();
   }
@@ -89,9 +91,10 @@ export function startMock(port = 0) {
       return send(response, 200, {});
     }
     if (!session) return problem(response, 401, "log in first");
-    if (path[0] === "me") return send(response, 200, { user: session.user, role: session.role, libraries: {}, csrf: session.csrf, can: session.role === "admin" ? ALL : ["files.read", "node.read", "library.read"] });
+    if (path[0] === "me" && !path[1]) return send(response, 200, { user: session.user, role: session.role, libraries: {}, csrf: session.csrf, can: session.role === "admin" ? ALL : ["files.read", "node.read", "library.read"] });
     if (path[0] === "events") return events(request, response);
     if (method !== "GET" && request.headers["x-csrf-token"] !== session.csrf) return problem(response, 403, "the CSRF token is missing");
+    if (path[0] === "me" && path[1] === "password") return changePassword(response, session, await json(request));
     if (method === "PUT") return take(request, response, path, session);
     if (path[0] === "qr") return response.writeHead(200, { "Content-Type": "image/svg+xml" }).end(picture(5));
     const body = method === "POST" || method === "PATCH" ? await json(request) : {};
@@ -101,8 +104,16 @@ export function startMock(port = 0) {
   }
 
   function login(response, { username, password }) {
-    if (username !== password || !["anna", "viewer"].includes(username)) return problem(response, 401, "user name or password is wrong");
+    if (!password || passwords[username] !== password) return problem(response, 401, "user name or password is wrong");
     return open(response, username, username === "anna" ? "admin" : "viewer");
+  }
+
+  function changePassword(response, { user }, { old, new: next }) {
+    if (passwords[user] !== old) return problem(response, 403, "the present password is another one");
+    if (next.length < 8) return problem(response, 400, "a password has 8 characters or more");
+    passwords[user] = next;
+    for (const [key, session] of sessions) if (session.user === user) sessions.delete(key);
+    response.writeHead(204).end();
   }
 
   function open(response, user, role) {

@@ -445,6 +445,32 @@ test("an undo names the paths that it left as they are", async () => {
   await close();
 });
 
+test("a reader changes the own password and stays logged in", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/settings", "viewer");
+  const change = async (old, next, again) => {
+    await page.fill("input[name=old]", old);
+    await page.fill("input[name=password]", next);
+    await page.fill("input[name=again]", again);
+    await page.locator("dialog").getByRole("button", { name: "Save" }).click();
+  };
+  await page.getByRole("button", { name: "Change password…" }).click();
+  assert.deepEqual(await axe(page), []);
+  await change("viewer", "a new password", "another password");
+  await page.getByText("The two passwords differ").waitFor();
+  await change("wrong", "a new password", "a new password");
+  await page.getByText("the present password is another one").waitFor();
+  await change("viewer", "a new password", "a new password");
+  await page.getByText("Your password is changed.").waitFor();
+  assert.equal(await page.evaluate(() => location.hash), "#/settings");
+  await page.reload();
+  await page.getByRole("heading", { name: "Your password" }).waitFor();
+  // As it was for the other tests, which log in as this user.
+  await control("passwords");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
 test("a lock of another machine is told, and only one's own can be ended", async () => {
   const { page, wrong, close } = await open();
   await login(page, mock.address, "#/files/scans?open=notes.md");

@@ -33,7 +33,7 @@ const MENU = [
 ];
 const IN_TAB_BAR = 3;
 const RELOAD_MS = 3000;
-const POLL_MS = 5000;
+const ROLE_WAIT_MS = 5000;
 /** Remembers that this browser logged in: then what the first view needs is asked for at once. */
 const HAS_SESSION = "swarm.session";
 
@@ -45,7 +45,7 @@ let openedFor = "";
 /** Where a login goes on. */
 let returnTo = "";
 let isQueued = false;
-let pollTimer = 0;
+let roleTimer = 0;
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 
@@ -62,16 +62,15 @@ const live = new Live({
     redraw();
   },
   onEnded: endSession,
-  onForbidden: poll,
+  onForbidden: waitForRole,
 });
 
-/** Guests of single libraries get no events: they ask now and then. */
-async function poll() {
-  clearTimeout(pollTimer);
-  if (!state.me) return;
+/** A user who may see no library gets no events: the page looks now and then whether an administrator gave a role. */
+function waitForRole() {
+  clearTimeout(roleTimer);
   state.link = { kind: "live" };
-  await catchUp();
-  pollTimer = setTimeout(poll, POLL_MS);
+  redraw();
+  roleTimer = setTimeout(() => state.me && void askFirst().then(begin, (problem) => (problem.status === 401 ? endSession() : waitForRole())), ROLE_WAIT_MS);
 }
 
 /** Draws once before the next frame, however often it is called. */

@@ -1,5 +1,5 @@
 // A daemon that is not there: serves the page as the binary does, and answers /api/v1 with data that lives.
-// `node mock.js [port]`; login anna / anna, or viewer / viewer. Controls for tests: POST /mock/{offline,online,end-sessions,setup,empty,full,passwords,alone,reachable}.
+// `node mock.js [port]`; login anna / anna, viewer / viewer, or newcomer / newcomer, who has no role. Controls for tests: POST /mock/{offline,online,end-sessions,setup,empty,full,passwords,give-role,alone,reachable}.
 
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -12,13 +12,14 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 export const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml" };
 const ALL = ["files.read", "node.read", "libraries.manage", "library.read", "library.write", "library.manage", "peers.manage", "users.manage", "approvals.vote", "conflicts.resolve", "settings.manage", "undo"];
+const CAN = { admin: ALL, viewer: ["files.read", "node.read", "library.read"] };
 
 /** @param {number} port */
 export function startMock(port = 0) {
   let world = makeWorld();
   const sessions = new Map();
   const streams = new Set();
-  const passwords = { anna: "anna", viewer: "viewer" };
+  const passwords = { anna: "anna", viewer: "viewer", newcomer: "newcomer" };
   const flags = { offline: false, setup: false };
   let eventId = 0;
 
@@ -58,6 +59,7 @@ export function startMock(port = 0) {
     else if (what === "setup") flags.setup = true;
     else if (what === "empty") world = makeWorld({ empty: true });
     else if (what === "full") world = makeWorld();
+    else if (what === "give-role") for (const session of sessions.values()) session.role ??= "viewer";
     else if (what === "passwords") Object.assign(passwords, { anna: "anna", viewer: "viewer" });
     else if (what === "alone" || what === "reachable") world.listenAlone(what === "alone");
     response.writeHead(204).end();
@@ -91,7 +93,8 @@ export function startMock(port = 0) {
       return send(response, 200, {});
     }
     if (!session) return problem(response, 401, "log in first");
-    if (path[0] === "me" && !path[1]) return send(response, 200, { user: session.user, role: session.role, libraries: {}, csrf: session.csrf, can: session.role === "admin" ? ALL : ["files.read", "node.read", "library.read"] });
+    if (path[0] === "me" && !path[1]) return send(response, 200, { user: session.user, role: session.role, libraries: {}, csrf: session.csrf, can: CAN[session.role] ?? [] });
+    if (session.role === null) return path[0] === "status" ? send(response, 200, { ...world.status(), libraries: [], peers: [], errors: [], peerSync: {} }) : problem(response, 403, "you have no role on this node, which does not allow this: ask an admin");
     if (path[0] === "events") return events(request, response);
     if (method !== "GET" && request.headers["x-csrf-token"] !== session.csrf) return problem(response, 403, "the CSRF token is missing");
     if (path[0] === "me" && path[1] === "password") return changePassword(response, session, await json(request));
@@ -105,7 +108,7 @@ export function startMock(port = 0) {
 
   function login(response, { username, password }) {
     if (!password || passwords[username] !== password) return problem(response, 401, "user name or password is wrong");
-    return open(response, username, username === "anna" ? "admin" : "viewer");
+    return open(response, username, { anna: "admin", viewer: "viewer" }[username] ?? null);
   }
 
   function changePassword(response, { user }, { old, new: next }) {

@@ -49,6 +49,12 @@ async function open(options = {}) {
   return { page, wrong, close: () => context.close() };
 }
 
+/** What each view is there for. */
+const SHOWN = {
+  overview: ".library-card", files: ".row .file-name", file: ".preview pre", picture: ".preview img", frames: ".row .file-name", peers: ".peer-card", conflicts: ".conflict", approvals: ".proposal",
+  changes: ".log-line", users: ".line-list li", settings: ".setting",
+};
+
 async function go(page, hash) {
   await page.evaluate((to) => { location.hash = to; }, hash);
   await page.waitForTimeout(350);
@@ -140,7 +146,7 @@ for (const [size, width, height] of [["small", 320, 640], ["phone", 360, 780], [
       await login(page, mock.address);
       for (const [name, hash] of VIEWS) {
         await go(page, hash);
-        await page.waitForTimeout(250);
+        await page.locator(SHOWN[name]).first().waitFor();
         await look(name);
       }
       await close();
@@ -176,8 +182,11 @@ test("dialogs are accessible, say what happens and whether it can be undone", as
 test("names of strangers stand as text, and what is invisible in them is shown", async () => {
   const { page, wrong, close } = await open();
   await login(page, mock.address);
-  for (const [, hash] of VIEWS) {
+  for (const [name, hash] of VIEWS) {
     await go(page, hash);
+    await page.locator(SHOWN[name]).first().waitFor();
+    const stranger = { overview: HOSTILE, files: HOSTILE, approvals: HOSTILE, changes: HOSTILE, peers: "<b>x</b>" }[name];
+    if (stranger) await page.locator(`.view-${name}`).getByText(stranger).first().waitFor();
     assert.equal(await page.locator("img[src='x'], bdi b").count(), 0, hash);
   }
   await go(page, "#/files/scans");
@@ -216,7 +225,11 @@ test("a folder of 100 000 files scrolls to its end with few rows in the document
   assert.ok((await page.locator(".row").count()) < 120);
   await page.screenshot({ path: `${SHOTS}/frames-end.png` });
   await page.getByRole("button", { name: "Size" }).click();
+  await page.locator("swarm-list").focus();
   await page.keyboard.press("Home");
+  // The mock gives the file of this number the greatest length.
+  const longest = Array.from({ length: 100_000 }, (_, index) => (index * 7919) % 4_000_000).reduce((best, len, index, all) => (len > all[best] ? index : best), 0);
+  await page.locator(".row[data-index='0']", { hasText: `frame-${String(longest).padStart(6, "0")}.exr` }).waitFor();
   assert.deepEqual(wrong, []);
   await close();
 });
@@ -308,6 +321,11 @@ test("the keyboard alone reaches a file, its details and back", async () => {
   await page.getByRole("button", { name: "Close" }).focus();
   await page.keyboard.press("Enter");
   assert.equal(await page.evaluate(() => document.activeElement?.tagName), "SWARM-LIST");
+  await page.keyboard.press("/");
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("type")), "search", "the slash goes to the search");
+  await page.keyboard.type("clip-002");
+  await page.getByText("clip-001.mp4").waitFor({ state: "detached" });
+  await page.getByText("clip-002.jpg").waitFor();
   await close();
 });
 
@@ -324,6 +342,17 @@ test("who may only look is told why the rest is not for them", async () => {
     if (["peers", "conflicts", "approvals", "users", "settings"].includes(name)) assert.ok(await page.locator(".lacking").first().isVisible(), name);
     await page.screenshot({ path: `${SHOTS}/viewer-${name}.png` });
   }
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
+test("a user without a role sees libraries as soon as there is one", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/", "newcomer");
+  await page.getByText("No libraries yet").waitFor();
+  assert.equal(await page.locator(".banner").count(), 0, "nothing is wrong with the connection");
+  await control("give-role");
+  await page.locator(".library-card").first().waitFor({ timeout: 15_000 });
   assert.deepEqual(wrong, []);
   await close();
 });
@@ -502,7 +531,7 @@ test("a link is made, shown once with its QR code, listed and revoked", async ()
     const addresses = await page.locator("dialog .copy-row code").allInnerTexts();
     assert.deepEqual(addresses.map((address) => address.replace(/\/link\/\w+\//, " ")), ["https://192.168.1.20:8000 notes.md", "https://[fd00::20]:8000 notes.md"]);
     assert.ok((await page.locator("dialog img.qr").getAttribute("src")).endsWith(encodeURIComponent(addresses[0])));
-    assert.ok((await page.locator("dialog img.qr").evaluate((picture) => picture.complete || new Promise((resolve) => { picture.onload = () => resolve(true); }))));
+    await page.waitForFunction(() => document.querySelector("dialog img.qr").naturalWidth > 0);
     await page.waitForSelector("dialog .line-list .tag");
     found.push(...await axe(page));
     assert.equal(await page.evaluate(() => document.querySelector("dialog").scrollWidth > innerWidth), false);
@@ -543,6 +572,7 @@ test("a daemon without libraries says the next step", async () => {
   await page.getByText("No libraries yet").waitFor();
   for (const [name, hash] of VIEWS.filter(([each]) => !["file", "picture", "frames"].includes(each))) {
     await go(page, name === "files" ? "#/files" : hash);
+    if (["overview", "files", "peers", "conflicts", "approvals", "changes"].includes(name)) await page.locator(".empty h2").waitFor();
     assert.deepEqual(await axe(page), [], name);
     await page.screenshot({ path: `${SHOTS}/empty-${name}.png` });
   }

@@ -160,7 +160,7 @@ test("dialogs are accessible, say what happens and whether it can be undone", as
   await login(page, mock.address);
   const found = [];
   const cases = [
-    ["#/", "Add library", "add"], ["#/", "Subscribe", "subscribe"], ["#/", "I meant it", "held"], ["#/peers", "Add peer", "add-peer"], ["#/approvals", "Approve", "approve"], ["#/approvals", "Refuse", "refuse"],
+    ["#/", "Add library", "add"], ["#/", "Subscribe", "subscribe"], ["#/", "Confirm deletions…", "held"], ["#/peers", "Add peer", "add-peer"], ["#/approvals", "Approve", "approve"], ["#/approvals", "Refuse", "refuse"],
     ["#/changes", "Undo a machine’s changes…", "undo"], ["#/users", "Add user", "add-user"], ["#/users", "Remove bob", "remove-user"], ["#/conflicts", "Keep both", "resolve-all"],
   ];
   for (const [hash, button, name] of cases) {
@@ -442,7 +442,7 @@ test("conflicts, votes, trust, versions and undo are done as the dialogs say", a
   await go(page, "#/settings");
   await page.fill("input[name=port]", "8100");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("Restart the daemon to let this act: port.").waitFor();
+  await page.getByText("Restart the daemon for these settings to take effect: port.").waitFor();
   const settings = () => page.evaluate(async () => (await (await fetch("/api/v1/settings")).json()).config);
   const save = async (values) => {
     for (const [key, value] of Object.entries(values)) await page.fill(`input[name='${key}']`, value);

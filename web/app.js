@@ -17,6 +17,7 @@ const VIEWS = {
   "": () => import("./views/overview.js"),
   files: () => import("./views/files.js"),
   peers: () => import("./views/peers.js"),
+  transfers: () => import("./views/transfers.js"),
   conflicts: () => import("./views/conflicts.js"),
   approvals: () => import("./views/approvals.js"),
   changes: () => import("./views/changes.js"),
@@ -28,7 +29,7 @@ const VIEWS = {
 
 /** @type {[string, string][]} view and icon, in the order of the menu */
 const MENU = [
-  ["", "overview"], ["files", "files"], ["peers", "peers"], ["conflicts", "conflicts"], ["approvals", "approvals"],
+  ["", "overview"], ["files", "files"], ["peers", "peers"], ["transfers", "transfers"], ["conflicts", "conflicts"], ["approvals", "approvals"],
   ["changes", "changes"], ["users", "users"], ["settings", "settings"],
 ];
 const IN_TAB_BAR = 3;

@@ -77,7 +77,7 @@ async function views(a, b) {
   await a.waitForSelector(".preview pre");
   await a.waitForTimeout(500);
   await a.screenshot({ path: `${SHOTS}/real-versions.png` });
-  for (const name of ["", "peers", "conflicts", "approvals", "changes", "users", "settings"]) {
+  for (const name of ["", "peers", "transfers", "conflicts", "approvals", "changes", "users", "settings"]) {
     await go(a, `#/${name}`);
     await a.waitForTimeout(900);
     await a.screenshot({ path: `${SHOTS}/real-${name || "overview"}.png`, fullPage: true });

@@ -51,7 +51,7 @@ async function open(options = {}) {
 
 /** What each view is there for. */
 const SHOWN = {
-  overview: ".library-card", files: ".row .file-name", file: ".preview pre", picture: ".preview img", frames: ".row .file-name", peers: ".peer-card", conflicts: ".conflict", approvals: ".proposal",
+  overview: ".library-card", files: ".row .file-name", file: ".preview pre", picture: ".preview img", frames: ".row .file-name", peers: ".peer-card", transfers: ".transfer", conflicts: ".conflict", approvals: ".proposal",
   changes: ".log-line", users: ".line-list li", settings: ".setting",
 };
 
@@ -357,6 +357,27 @@ test("a user without a role sees libraries as soon as there is one", async () =>
   await close();
 });
 
+test("what moves now is told by library and by peer, and a paused library does not move", async () => {
+  const { page, wrong, close } = await open();
+  await login(page, mock.address, "#/transfers");
+  const coming = page.locator(".transfer", { hasText: "from bob, datacentre" });
+  await coming.getByText("Film frames").waitFor();
+  assert.match(await coming.locator(".num").innerText(), /^7\d(\.\d)?\u00a0%$/);
+  assert.match(await coming.innerText(), /files \(.*GB\) to come · .* left/);
+  await page.locator(".transfer", { hasText: "to bob" }).getByText("sends to this machine").waitFor();
+  assert.equal(await page.locator(".transfer", { hasText: "carla-studio" }).count(), 0, "who is away gets nothing");
+  // The rate is the difference of two totals.
+  await page.waitForFunction(() => [...document.querySelectorAll(".transfer-peer")].some((line) => line.textContent.includes("bob") && /[1-9][\d.]*\u00a0MB\/s/.test(line.textContent)));
+  await page.screenshot({ path: `${SHOTS}/transfers.png` });
+  const csrf = await page.evaluate(async () => (await (await fetch("/api/v1/me")).json()).csrf);
+  const pause = (paused) => page.evaluate(([token, is]) => fetch("/api/v1/libraries/frames", { method: "PATCH", headers: { "X-CSRF-Token": token, "Content-Type": "application/json" }, body: JSON.stringify({ paused: is }) }).then((answer) => answer.status), [csrf, paused]);
+  assert.equal(await pause(true), 204);
+  await coming.waitFor({ state: "detached" });
+  await control("full");
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
 test("files are uploaded by the button and by drop, and nothing is replaced unasked", async () => {
   const { page, wrong, close } = await open();
   await login(page, mock.address, "#/files/scans");
@@ -572,7 +593,7 @@ test("a daemon without libraries says the next step", async () => {
   await page.getByText("No libraries yet").waitFor();
   for (const [name, hash] of VIEWS.filter(([each]) => !["file", "picture", "frames"].includes(each))) {
     await go(page, name === "files" ? "#/files" : hash);
-    if (["overview", "files", "peers", "conflicts", "approvals", "changes"].includes(name)) await page.locator(".empty h2").waitFor();
+    if (["overview", "files", "peers", "transfers", "conflicts", "approvals", "changes"].includes(name)) await page.locator(".empty h2").waitFor();
     assert.deepEqual(await axe(page), [], name);
     await page.screenshot({ path: `${SHOTS}/empty-${name}.png` });
   }

@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 import { startMock } from "./mock.js";
 
 export const VIEWS = [
-  ["overview", "#/"], ["files", "#/files/scans"], ["file", "#/files/scans?open=notes.md"], ["picture", "#/files/scans?open=harbour-at-dawn.jpg"], ["frames", "#/files/frames"], ["peers", "#/peers"],
+  ["overview", "#/"], ["files", "#/files/scans"], ["file", "#/files/scans?open=notes.md"], ["picture", "#/files/scans?open=harbour-at-dawn.jpg"], ["frames", "#/files/frames"], ["peers", "#/peers"], ["transfers", "#/transfers"],
   ["conflicts", "#/conflicts"], ["approvals", "#/approvals"], ["changes", "#/changes"], ["users", "#/users"], ["settings", "#/settings"],
 ];
 const SIZES = [["desk", 1440, 900], ["phone", 360, 780]];

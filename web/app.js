@@ -17,6 +17,7 @@ const VIEWS = {
   "": () => import("./views/overview.js"),
   files: () => import("./views/files.js"),
   peers: () => import("./views/peers.js"),
+  transfers: () => import("./views/transfers.js"),
   conflicts: () => import("./views/conflicts.js"),
   approvals: () => import("./views/approvals.js"),
   changes: () => import("./views/changes.js"),
@@ -28,12 +29,12 @@ const VIEWS = {
 
 /** @type {[string, string][]} view and icon, in the order of the menu */
 const MENU = [
-  ["", "overview"], ["files", "files"], ["peers", "peers"], ["conflicts", "conflicts"], ["approvals", "approvals"],
+  ["", "overview"], ["files", "files"], ["peers", "peers"], ["transfers", "transfers"], ["conflicts", "conflicts"], ["approvals", "approvals"],
   ["changes", "changes"], ["users", "users"], ["settings", "settings"],
 ];
 const IN_TAB_BAR = 3;
 const RELOAD_MS = 3000;
-const POLL_MS = 5000;
+const ROLE_WAIT_MS = 5000;
 /** Remembers that this browser logged in: then what the first view needs is asked for at once. */
 const HAS_SESSION = "swarm.session";
 
@@ -45,7 +46,7 @@ let openedFor = "";
 /** Where a login goes on. */
 let returnTo = "";
 let isQueued = false;
-let pollTimer = 0;
+let roleTimer = 0;
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 
@@ -62,16 +63,15 @@ const live = new Live({
     redraw();
   },
   onEnded: endSession,
-  onForbidden: poll,
+  onForbidden: waitForRole,
 });
 
-/** Guests of single libraries get no events: they ask now and then. */
-async function poll() {
-  clearTimeout(pollTimer);
-  if (!state.me) return;
+/** A user who may see no library gets no events: the page looks now and then whether an administrator gave a role. */
+function waitForRole() {
+  clearTimeout(roleTimer);
   state.link = { kind: "live" };
-  await catchUp();
-  pollTimer = setTimeout(poll, POLL_MS);
+  redraw();
+  roleTimer = setTimeout(() => state.me && void askFirst().then(begin, (problem) => (problem.status === 401 ? endSession() : waitForRole())), ROLE_WAIT_MS);
 }
 
 /** Draws once before the next frame, however often it is called. */
@@ -140,7 +140,7 @@ function navLink(key, picture) {
 /** @param {string} key */
 function countFor(key) {
   const libraries = state.status?.libraries ?? [];
-  if (key === "conflicts") return libraries.reduce((sum, each) => sum + each.conflicts + (each.conflicts_elsewhere ?? 0), 0);
+  if (key === "conflicts") return libraries.reduce((sum, each) => sum + each.conflicts + each.conflicts_elsewhere, 0);
   if (key === "approvals") return libraries.reduce((sum, each) => sum + each.proposals + (each.held_here ? 1 : 0), 0);
   return key === "users" ? state.proposedUsers.length : 0;
 }

@@ -6,7 +6,7 @@ use std::{env, fs};
 
 fn main() {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo says it")).join("../../web");
-    println!("cargo::rerun-if-changed={}", root.to_str().expect("UTF-8"));
+    watch(&root);
     let mut files = Vec::new();
     collect(&root, &root, &mut files);
     files.sort();
@@ -21,13 +21,28 @@ fn main() {
     fs::write(out, text).expect("the folder for it is there");
 }
 
+/// Cargo looks below a folder that it is to watch: the one of tests, with what npm puts there, must not make it build anew. A new file beside
+/// `index.html` counts once that names it.
+fn watch(root: &Path) {
+    println!("cargo::rerun-if-changed=build.rs");
+    for entry in fs::read_dir(root).into_iter().flatten().filter_map(Result::ok) {
+        if !is_of_tests(&entry) {
+            println!("cargo::rerun-if-changed={}", entry.path().to_str().expect("UTF-8"));
+        }
+    }
+}
+
+fn is_of_tests(entry: &fs::DirEntry) -> bool {
+    entry.file_name() == "tests" || entry.file_name() == "node_modules"
+}
+
 /// All files but those of tests.
 fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.filter_map(Result::ok) {
         let path = entry.path();
         if path.is_dir() {
-            if entry.file_name() != "tests" && entry.file_name() != "node_modules" {
+            if !is_of_tests(&entry) {
                 collect(root, &path, files);
             }
         } else if let Some(name) =

@@ -2,22 +2,23 @@
 # Compares a daemon with its OpenAPI document: the document is validated, and schemathesis asks every operation as an admin, with data that the document
 # allows and data that it does not. No answer may be a server error, or of a status, type or shape that is not described.
 #
-# usage: tests/api/run.sh BINARY [SECONDS]. What it needs from PyPI goes into a venv, target/api-test or $API_TEST_VENV; it says NOT RUN and why where
-# that cannot be.
+# usage: tests/api/run.sh BINARY [SECONDS]. What it needs from PyPI goes into a venv: $API_TEST_VENV, or api-test in cargo's target folder. It says
+# NOT RUN and why where that cannot be.
 set -u
-binary=$(realpath "$1")
+binary=$(realpath "$1") || exit 1
+# Before the folder changes: either may be relative.
+venv=$(realpath -m "${API_TEST_VENV:-${CARGO_TARGET_DIR:-$(dirname "$0")/../../target}/api-test}")
 seconds=${2:-180}
 cd "$(dirname "$0")/../.." || exit 1
 
 not_run() {
-    echo "NOT RUN: the OpenAPI document against a daemon: $1"
+    echo "NOT RUN: the OpenAPI document against a daemon: $1" >&2
     exit 0
 }
 
-venv=${API_TEST_VENV:-target/api-test}
 command -v python3 >/dev/null && command -v curl >/dev/null || not_run "it takes python3 and curl"
 if ! "$venv/bin/schemathesis" --version >/dev/null 2>&1; then
-    python3 -m venv "$venv" >/dev/null 2>&1 || not_run "python3 makes no venv here"
+    python3 -m venv "$venv" >/dev/null 2>&1 || not_run "python3 makes no venv here: install python3-venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/api/requirements.txt ||
         not_run "pip does not get what tests/api/requirements.txt names"
 fi
@@ -51,7 +52,6 @@ until curl -sf -u "adam:of the admin" "$base/files?guid=jdfhdhdbe484746" 2>/dev/
 done
 curl -sf "$base/api/openapi.json" >"$root/openapi.json" || exit 1
 
-venv=$(realpath "$venv")
 # It leaves what it found in the folder where it runs.
 cd "$root" || exit 1
 "$venv/bin/openapi-spec-validator" "$root/openapi.json" || exit 1

@@ -65,20 +65,32 @@ export function inLibrary(guid, rest = "") {
   return `libraries/${encodeURIComponent(guid)}${rest ? `/${rest}` : ""}`;
 }
 
-/** Sends a file; `fetch` tells no progress of what it sends.
- * @param {string} guid @param {string} path @param {Blob} file @param {{replace: boolean, onProgress: (sent: number) => void}} options
+/** The ETag of what the library has at a path, or null if it has nothing there. @param {string} guid @param {string} path @returns {Promise<string | null>} */
+export async function versionOf(guid, path) {
+  let answer;
+  try {
+    answer = await fetch(fileUrl(guid, path), { method: "HEAD", credentials: "same-origin", cache: "no-store" });
+  } catch {
+    throw new Problem(0, t("error.unreachable"), "interrupted");
+  }
+  if (answer.status === 401) session.ended();
+  return answer.ok ? answer.headers.get("ETag") : null;
+}
+
+/** Sends a file; `fetch` tells no progress of what it sends. Without the ETag of what it replaces, the daemon takes it only where nothing stands.
+ * @param {string} guid @param {string} path @param {Blob} file @param {{replaces: string | null, onProgress: (sent: number) => void}} options
  * @returns {{done: Promise<void>, abort: () => void}} */
 export function upload(guid, path, file, options) {
   const request = new XMLHttpRequest();
   const done = new Promise((resolve, reject) => {
     request.open("PUT", `${BASE}/${inLibrary(guid, `files/${encodePath(path)}`)}`);
     request.setRequestHeader("X-CSRF-Token", session.csrf);
-    if (!options.replace) request.setRequestHeader("If-None-Match", "*");
+    if (options.replaces) request.setRequestHeader("If-Match", options.replaces);
     request.upload.onprogress = (event) => options.onProgress(event.loaded);
     request.onload = () => {
       if (request.status < 300) resolve(undefined);
       else if (request.status === 401) session.ended();
-      reject(new Problem(request.status, detailOf(request), request.status === 412 || request.status === 409 ? "exists" : "other"));
+      reject(new Problem(request.status, detailOf(request), request.status === 412 ? "exists" : "other"));
     };
     request.onerror = () => reject(new Problem(0, t("error.unreachable"), "interrupted"));
     request.onabort = () => reject(new Problem(0, t("files.upload.stopped"), "interrupted"));

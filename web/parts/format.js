@@ -98,8 +98,3 @@ export function name(text) {
 export function plainName(text) {
   return text.split(HIDDEN).map((part, index) => (index % 2 ? `‹${code(part)}›` : part)).join("");
 }
-
-/** @param {string | null} node */
-export function shortId(node) {
-  return node ? node.slice(0, 8) : "";
-}

@@ -45,6 +45,13 @@ export function tx(key, values) {
   });
 }
 
+/** The text of a word that the daemon said, or the word itself: a newer daemon may know more of them.
+ * @param {string} prefix of the key @param {string} word @returns {string} */
+export function said(prefix, word) {
+  const key = `${prefix}.${word.replaceAll(" ", "_")}`;
+  return has(key) ? t(key) : word;
+}
+
 /** Whether there is a text of that key. @param {string} key */
 export function has(key) {
   return key in words;

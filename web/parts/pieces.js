@@ -2,8 +2,8 @@
 
 import { h, icon } from "./dom.js";
 import { openDialog, notice } from "./dialog.js";
-import { has, t } from "./i18n.js";
-import { name, percent } from "./format.js";
+import { said, t } from "./i18n.js";
+import { name } from "./format.js";
 import { can, state, whoIs } from "./state.js";
 
 /** @param {{title: Child, text?: Child, actions?: Child}} options */
@@ -33,13 +33,33 @@ export function bar(text, options) {
   }, h("span", { style: { width: `${value}%` } }));
 }
 
+/** What went wrong in a view, or nothing. @param {string} text */
+export function troubleLine(text) {
+  return text && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, text));
+}
+
+/** Tells which paths an action left as they were, and why. @param {Pick<Done, "refused" | "unknown">} done @returns {Promise<unknown>} */
+export function tellLeft({ refused, unknown }) {
+  if (refused.length + unknown.length === 0) return Promise.resolve();
+  return openDialog({
+    title: t("left.title", { n: refused.length + unknown.length }), wide: true,
+    content: (dialog) => [
+      h("div.dialog-body", null,
+        h("p", null, t("left.text")),
+        h("div.path-list", { tabindex: "0", role: "group", "aria-label": t("left.paths") }, h("ul", null,
+          refused.map(([path, why]) => h("li", { key: path }, icon("lock"), h("span", null, name(path)), h("span.hint", null, why))),
+          unknown.map((path) => h("li", { key: `unknown ${path}` }, icon("warning"), h("span", null, name(path)), h("span.hint", null, t("left.unknown"))))))),
+      h("footer.dialog-foot", null, h("button.button", { type: "button", "data-focus": true, onClick: () => dialog.close() }, t("action.close"))),
+    ],
+  });
+}
+
 /** @type {Record<string, string>} */
 const TONES = { "up to date": "good", syncing: "live", scanning: "live", paused: "quiet", stopped: "bad", held: "warn", conflict: "warn", waiting: "warn" };
 
 /** @param {string} text state of a library */
 export function statePill(text) {
-  const key = `library.state.${text.replaceAll(" ", "_")}`;
-  return h("span.pill", { class: TONES[text] ?? "quiet" }, h("i.dot"), has(key) ? t(key) : text);
+  return h("span.pill", { class: TONES[text] ?? "quiet" }, h("i.dot"), said("library.state", text));
 }
 
 /** @param {string} node */
@@ -165,11 +185,6 @@ function closeOnEscape(event) {
   if (event.key !== "Escape" || !details.open) return;
   details.open = false;
   /** @type {HTMLElement} */ (details.firstElementChild).focus();
-}
-
-/** @param {{label: string, done: number, total: number}} options */
-export function libraryPercent(options) {
-  return percent(options.total ? String((options.done / options.total) * 100) : "100");
 }
 
 /** Names of libraries to choose from. @returns {[string, string][]} */

@@ -4,6 +4,8 @@
 /** @typedef {{at: number, down: number, up: number}} RateSample bytes per second at a time in milliseconds */
 
 const KEPT_MS = 5 * 60_000;
+/** Rates of single peers are taken over so long. */
+const PEER_RATE_MS = 5000;
 
 export const state = {
   /** @type {Me | null} */ me: null,
@@ -12,6 +14,7 @@ export const state = {
   /** when `status` came, in milliseconds */ statusAt: 0,
   /** @type {LinkState} */ link: { kind: "connecting" },
   /** @type {RateSample[]} */ rates: [],
+  /** What had come from and gone to each peer, by its address. @type {{at: number, totals: Map<string, {received: number, sent: number}>}[]} */ totals: [],
   /** @type {ProposedUser[]} */ proposedUsers: [],
   /** set by `app.js` */
   redraw: () => {},
@@ -26,7 +29,20 @@ export function takeStatus(status) {
   state.statusAt = Date.now();
   state.rates = state.rates.filter((sample) => sample.at > state.statusAt - KEPT_MS);
   state.rates.push({ at: state.statusAt, down: status.rate_down, up: status.rate_up });
+  // One sample that is older stays, so that there is always a span.
+  while (state.totals.length > 1 && state.totals[1].at <= state.statusAt - PEER_RATE_MS) state.totals.shift();
+  state.totals.push({ at: state.statusAt, totals: new Map(status.peers.map((peer) => [peer.address, { received: peer.received, sent: peer.sent }])) });
   state.redraw();
+}
+
+/** Bytes per second from and to a peer, over the last seconds: the daemon tells totals, which begin anew when it restarts.
+ * @param {Peer} peer @returns {{down: number, up: number}} */
+export function peerRates(peer) {
+  const first = state.totals.find((each) => each.totals.has(peer.address));
+  const before = first?.totals.get(peer.address);
+  const seconds = first ? (state.statusAt - first.at) / 1000 : 0;
+  if (!before || seconds <= 0) return { down: 0, up: 0 };
+  return { down: Math.max(0, peer.received - before.received) / seconds, up: Math.max(0, peer.sent - before.sent) / seconds };
 }
 
 const STORED_RATES = "swarm.rates";
@@ -68,10 +84,16 @@ export function library(guid) {
 
 /** How a node is called here, or the first digits of its key. @param {string} node @returns {{label: string, isSelf: boolean, isKnown: boolean}} */
 export function whoIs(node) {
-  if (state.node && node === state.node.node) return { label: state.node.name, isSelf: true, isKnown: true };
+  // Guests of single libraries see no more of this node than its key.
+  if (node === (state.node?.node ?? state.status?.node)) return { label: state.node?.name ?? node.slice(0, 8), isSelf: true, isKnown: true };
   const peer = state.status?.peers.find((each) => each.node === node);
   if (peer?.name) return { label: peer.name, isSelf: false, isKnown: true };
   return { label: /^[0-9a-f]{64}$/.test(node) ? node.slice(0, 8) : node, isSelf: false, isKnown: false };
+}
+
+/** Link to a file, beside what else its folder has. @param {string} guid @param {string} path */
+export function fileHash(guid, path) {
+  return filesHash(guid, path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "", path);
 }
 
 /** Link to a place of a library. @param {string} guid @param {string} place @param {string} [open] path of the file to show */

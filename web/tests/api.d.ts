@@ -4,14 +4,15 @@ interface Me { user: string; role: Role | null; libraries: Record<string, Role>;
 type Role = "admin" | "editor" | "viewer" | "mirror";
 type Permission = "files.read" | "node.read" | "libraries.manage" | "library.read" | "library.write" | "library.manage" | "peers.manage" | "users.manage"
   | "approvals.vote" | "conflicts.resolve" | "settings.manage" | "undo";
-interface NodeInfo { node: string; name: string; version: string; address: string; fingerprint: string; uptime_seconds: number }
+interface NodeInfo { node: string; name: string; version: string; address: string; fingerprint: string; uptime_seconds: number; folder: string }
 
 interface Mount { dir: string; libpath: string; sync: boolean }
 interface Lock { path: string; holder: string; seconds_left: number; why: string }
 interface Library {
   name: string; guid: string; state: string; percent: string; files: number; files_here: number; bytes: number; bytes_here: number;
-  deletions_to_do: number; conflicts: number; conflicts_elsewhere?: number; waiting?: number; proposals: number; held_here: number | null; activity: string; mounts: Mount[];
-  commits: number; eta_seconds: number | null; policy_differences: string[]; locks: Lock[];
+  deletions_to_do: number; conflicts: number; conflicts_elsewhere: number; waiting: number; proposals: number; held_here: number | null; activity: string; mounts: Mount[];
+  commits: number; eta_seconds: number | null; policy_differences: string[]; policy: PolicyStatus | null; locks: Lock[];
+  limit_up: number | null; limit_down: number | null; scrub_days: number; untrusted_commits: Record<string, number>;
 }
 interface PeerLibrary { name: string; guid: string; is_shared: boolean; is_level: boolean; percent: string; activity: string; deletions_to_do: number }
 interface Peer {
@@ -21,7 +22,10 @@ interface Peer {
 interface FileError { guid: string; file: string; issue: string; detail: string }
 interface Status {
   node: string; address: string; uptime: string; uptime_seconds: number; peerSync: Record<string, Record<string, string>>; errors: FileError[];
-  libraries: Library[]; peers: Peer[]; rate_down: number; rate_up: number; file_errors: string[]; file_warnings: string[];
+  libraries: Library[]; peers: Peer[]; rate_down: number; rate_up: number; metrics: string | null; file_errors: string[]; file_warnings: string[];
+}
+interface PolicyStatus {
+  delete: number; move: number; bulk: number | null; bulkApprovals: number; expiryDays: number; refuseByOne: boolean; isTakenOver: boolean;
 }
 interface Policy { delete?: number; moves?: number; bulk?: number | null; bulk_approvals?: number; expiry_days?: number; refuse_by_one?: boolean }
 interface LibrarySettings {
@@ -29,21 +33,22 @@ interface LibrarySettings {
 }
 interface Entry {
   name: string; path: string; kind: "file" | "folder" | "symlink"; len: number; modified_ns: number; blake3: string | null; sha256: string | null;
-  author: string; is_disputed: boolean; is_here: boolean;
+  author: string; is_disputed: boolean; is_here: boolean; is_waiting: boolean;
 }
-interface LinkMade { id: string; url: string; expires_at_ms: number }
+interface LinkMade { id: string; url: string; urls: string[]; expires_at_ms: number }
 interface LinkLine { id: string; path: string; user: string; once: boolean; made_at_ms: number; expires_at_ms: number }
-interface TreePage { entries: Entry[]; next: string | null; total?: number | null }
+interface TreePage { entries: Entry[]; next: string | null; total: number | null }
 type Supply = { state: "coming" | "failing" } | { state: "asked" | "nobody"; seconds: number } | { state: "queued"; ahead: number };
 interface Dispute { path: string; versions: VersionLine[] }
 interface VersionLine { author: string; seq: number; kind: string; len: number; blake3: string | null; wins: boolean }
 interface Explanation {
-  path: string; here: Omit<Entry, "name"> | null; versions: VersionLine[]; held_by: string[]; place: string | null; is_left_out: boolean; is_waiting: boolean;
+  path: string; here: Omit<Entry, "name"> | null; versions: VersionLine[]; held_by: string[]; own_held: { id: string; needed: number } | null;
+  replaced_by: string | null; conflict: string | null; place: string | null; is_left_out: boolean; is_waiting: boolean;
   supply: Supply | string | null;
 }
 interface Commit { id: string; author: string; seq: number; made_at_ms: number; seen_at_ms: number; records: number; counts: boolean; paths: string[] }
 interface KeptVersion { run: string; number: number; path: string; kind: string; len: number; modified_ns: number }
-interface Done { run: string; performed: number; refused: [string, string][]; published: boolean | number }
+interface Done { run: string; performed: number; refused: [string, string][]; unknown: string[]; restored: number | null; published: number }
 interface Side { path: string; kind: string; hash: string | null; len: number; modified_ns: number }
 interface Conflict {
   id: string; path: string; kind: string; detail: string | null; local: Side | null; remote: Side | null; first_seen_ms: number | null; decided: string | null;
@@ -51,7 +56,7 @@ interface Conflict {
 interface Texts { local: string | null; remote: string | null; base: string | null }
 interface Proposal {
   guid: string; library: string; id: string; author: string; needed: number; yes: string[]; no: [string, string][]; changes: number; deletions: number;
-  paths: string[]; seen_at_ms: number; expires_at_ms: number | null; ended: string | null;
+  paths: string[]; deleted: string[]; seen_at_ms: number; expires_at_ms: number | null; ended: string | null;
 }
 interface Author { node: string; commits: number; last_seen_at_ms: number; carried: number }
 interface TakenBack { libraries: TakenBackIn[] }

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,10 +44,11 @@ try {
   await click(b.locator("dialog").getByRole("button", { name: "Subscribe" }));
   await b.locator(".library-card").waitFor({ timeout: 30_000 });
   writeFileSync(join(folder, "scans", "notes.txt"), "the first scan\n");
-  for (let tries = 0; tries < 300 && !existsSync(join(folder, "copy", "notes.txt")); tries += 1) await b.waitForTimeout(100);
-  assert.equal(readFileSync(join(folder, "copy", "notes.txt"), "utf8"), "the first scan\n");
+  await untilText("copy/notes.txt", "the first scan\n");
   console.log(`first synced file after ${((Date.now() - began) / 1000).toFixed(1)} s and ${clicks} clicks on both sides`);
   await views(a, b);
+  await replacing(a);
+  await settling(a, b, bob);
   await browser.close();
   assert.deepEqual(wrong, []);
 } finally {
@@ -54,9 +56,9 @@ try {
   setTimeout(() => rmSync(folder, { recursive: true, force: true }), 1500);
 }
 
-/** Files, an upload, a conflict and what the views say of it. */
+/** Files, an upload and what the views say of it. */
 async function views(a, b) {
-  const library = await a.evaluate(async () => (await (await fetch("/api/v1/status")).json()).libraries[0].guid);
+  const library = await libraryOf(a);
   await go(a, `#/files/${library}`);
   await a.getByText("notes.txt").waitFor();
   const choosing = a.waitForEvent("filechooser");
@@ -70,12 +72,12 @@ async function views(a, b) {
   await a.waitForTimeout(800);
   await a.screenshot({ path: `${SHOTS}/real-file.png` });
   writeFileSync(join(folder, "scans", "notes.txt"), "the second scan\n");
-  for (let tries = 0; tries < 200 && !readFileSync(join(folder, "copy", "notes.txt"), "utf8").includes("second"); tries += 1) await a.waitForTimeout(100);
+  await untilText("copy/notes.txt", "the second scan\n");
   await go(a, `#/files/${library}?open=notes.txt`);
   await a.waitForSelector(".preview pre");
   await a.waitForTimeout(500);
   await a.screenshot({ path: `${SHOTS}/real-versions.png` });
-  for (const name of ["", "peers", "conflicts", "approvals", "changes", "users", "settings"]) {
+  for (const name of ["", "peers", "transfers", "conflicts", "approvals", "changes", "users", "settings"]) {
     await go(a, `#/${name}`);
     await a.waitForTimeout(900);
     await a.screenshot({ path: `${SHOTS}/real-${name || "overview"}.png`, fullPage: true });
@@ -86,14 +88,76 @@ async function views(a, b) {
   await a.getByRole("button", { name: "Save" }).click();
   await a.getByText("Saved.").waitFor();
   assert.match(readFileSync(join(folder, "anna", "config.json"), "utf8"), /20MB\/s/);
+  const kept = JSON.parse(readFileSync(join(folder, "anna", "config.json"), "utf8"));
+  assert.deepEqual([kept.limits, kept.tls], [{ up: "20MB/s", down: "50MB/s" }, undefined], "what was not changed stays");
   await b.screenshot({ path: `${SHOTS}/real-bob.png` });
+}
+
+/** A file that is uploaded again replaces what stands there once the reader says so. */
+async function replacing(a) {
+  await go(a, `#/files/${await libraryOf(a)}`);
+  await a.locator(".row", { hasText: "notes.txt" }).waitFor();
+  const choosing = a.waitForEvent("filechooser");
+  await a.getByRole("button", { name: "Upload" }).click();
+  // The daemon refuses with 412 first, which the browser's console tells as an error.
+  const before = wrong.length;
+  await (await choosing).setFiles([{ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("the third scan\n") }]);
+  await a.getByText("There is a file of that name.").waitFor();
+  assert.equal(readFileSync(join(folder, "scans", "notes.txt"), "utf8"), "the second scan\n");
+  await a.getByRole("button", { name: "Replace" }).click();
+  await a.getByText("1 file uploaded").waitFor();
+  assert.ok(wrong.splice(before).every((each) => each.includes("412")));
+  await untilText("scans/notes.txt", "the third scan\n");
+  await untilText("copy/notes.txt", "the third scan\n");
+}
+
+/** Two versions that were made without knowing of each other: one is chosen in the page of the machine whose version lost for now. */
+async function settling(a, b, bob) {
+  const ended = new Promise((resolve) => { bob.child.on("exit", resolve); });
+  bob.child.kill();
+  await ended;
+  const texts = new Map([[a, "what anna made of it\n"], [b, "what bob made of it\n"]]);
+  writeFileSync(join(folder, "scans", "notes.txt"), texts.get(a));
+  writeFileSync(join(folder, "copy", "notes.txt"), texts.get(b));
+  const before = wrong.length;
+  children.push(spawn(SWARM, ["daemon", "--dir", bob.dir], { stdio: "ignore" }));
+  // The page of bob finds its daemon again, which knows no session of before.
+  await b.locator("input[name=password]").waitFor({ timeout: 60_000 });
+  assert.ok(wrong.splice(before).every((each) => /ERR_|401/.test(each)), "it tells of the lost connection alone");
+  await b.fill("input[name=username]", "anna");
+  await b.fill("input[name=password]", PASSWORD);
+  await b.keyboard.press("Enter");
+  await b.locator(".shell").waitFor();
+  for (const page of [a, b]) await go(page, "#/conflicts");
+  const loser = await Promise.any([a, b].map((page) => page.locator(".conflict-head", { hasText: "notes.txt" }).waitFor({ timeout: 60_000 }).then(() => page)));
+  const winner = loser === a ? b : a;
+  await winner.locator(".dispute", { hasText: "notes.txt" }).waitFor({ timeout: 30_000 });
+  const head = loser.locator(".conflict-head");
+  if ((await head.getAttribute("aria-expanded")) !== "true") await head.click();
+  for (const text of texts.values()) await loser.locator(".diff").getByText(text.trim()).waitFor({ timeout: 30_000 });
+  await loser.screenshot({ path: `${SHOTS}/real-conflict.png` });
+  await loser.locator(".choice", { hasText: "Keep this machine’s" }).click();
+  for (const file of ["scans/notes.txt", "copy/notes.txt"]) await untilText(file, texts.get(loser));
+  for (const page of [a, b]) await page.locator(".conflict").waitFor({ state: "detached", timeout: 30_000 });
+}
+
+async function libraryOf(page) {
+  return page.evaluate(async () => (await (await fetch("/api/v1/status")).json()).libraries[0].guid);
+}
+
+/** Waits until a file has that text. */
+async function untilText(path, text) {
+  const read = () => (existsSync(join(folder, path)) ? readFileSync(join(folder, path), "utf8") : null);
+  for (let tries = 0; tries < 300 && read() !== text; tries += 1) await new Promise((resolve) => { setTimeout(resolve, 100); });
+  assert.equal(read(), text);
 }
 
 async function daemon(name) {
   const dir = join(folder, name);
   mkdirSync(dir);
   mkdirSync(join(folder, "scans"), { recursive: true });
-  writeFileSync(join(dir, "config.json"), '{"port": 0, "listen": "127.0.0.1", "lan": false}', { mode: 0o600 });
+  // A port of its own: it is found again there after a restart.
+  writeFileSync(join(dir, "config.json"), JSON.stringify({ port: await freePort(), listen: "127.0.0.1", lan: false, limits: { down: "50MB/s" } }), { mode: 0o600 });
   const child = spawn(SWARM, ["daemon", "--dir", dir], { stdio: ["ignore", "pipe", "pipe"] });
   children.push(child);
   let said = "";
@@ -108,7 +172,18 @@ async function daemon(name) {
     child.on("exit", () => reject(new Error(said)));
     setTimeout(() => reject(new Error(`no link: ${said}`)), 20_000).unref();
   });
-  return { link, origin: new URL(link).origin };
+  return { link, origin: new URL(link).origin, child, dir };
+}
+
+/** @returns {Promise<number>} */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
 }
 
 async function open(browser, { origin }) {

@@ -44,7 +44,7 @@ try {
   await until("!!document.querySelector('input[name=password]')");
   await shot("login");
   await run("for (const each of document.querySelectorAll('input')) each.value = 'anna'; document.querySelector('form').requestSubmit()");
-  await until("document.querySelectorAll('.library-card').length === 3");
+  await until("fetch('/api/v1/status').then((answer) => answer.json()).then(({ libraries }) => libraries.length > 0 && document.querySelectorAll('.library-card').length === libraries.length)");
   await new Promise((resolve) => setTimeout(resolve, 3000));
   await shot("overview");
   await run("location.hash = '#/files/scans?open=notes.md'");

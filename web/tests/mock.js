@@ -1,5 +1,5 @@
 // A daemon that is not there: serves the page as the binary does, and answers /api/v1 with data that lives.
-// `node mock.js [port]`; login anna / anna, or viewer / viewer. Controls for tests: POST /mock/{offline,end-sessions,setup,empty}.
+// `node mock.js [port]`; login anna / anna, viewer / viewer, or newcomer / newcomer, who has no role. Controls for tests: POST /mock/{offline,online,end-sessions,setup,empty,full,passwords,give-role,alone,reachable}.
 
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -12,12 +12,14 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 export const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml" };
 const ALL = ["files.read", "node.read", "libraries.manage", "library.read", "library.write", "library.manage", "peers.manage", "users.manage", "approvals.vote", "conflicts.resolve", "settings.manage", "undo"];
+const CAN = { admin: ALL, viewer: ["files.read", "node.read", "library.read"] };
 
 /** @param {number} port */
 export function startMock(port = 0) {
   let world = makeWorld();
   const sessions = new Map();
   const streams = new Set();
+  const passwords = { anna: "anna", viewer: "viewer", newcomer: "newcomer" };
   const flags = { offline: false, setup: false };
   let eventId = 0;
 
@@ -57,6 +59,9 @@ export function startMock(port = 0) {
     else if (what === "setup") flags.setup = true;
     else if (what === "empty") world = makeWorld({ empty: true });
     else if (what === "full") world = makeWorld();
+    else if (what === "give-role") for (const session of sessions.values()) session.role ??= "viewer";
+    else if (what === "passwords") Object.assign(passwords, { anna: "anna", viewer: "viewer" });
+    else if (what === "alone" || what === "reachable") world.listenAlone(what === "alone");
     response.writeHead(204).end();
   }
 
@@ -88,9 +93,11 @@ export function startMock(port = 0) {
       return send(response, 200, {});
     }
     if (!session) return problem(response, 401, "log in first");
-    if (path[0] === "me") return send(response, 200, { user: session.user, role: session.role, libraries: {}, csrf: session.csrf, can: session.role === "admin" ? ALL : ["files.read", "node.read", "library.read"] });
+    if (path[0] === "me" && !path[1]) return send(response, 200, { user: session.user, role: session.role, libraries: {}, csrf: session.csrf, can: CAN[session.role] ?? [] });
+    if (session.role === null) return path[0] === "status" ? send(response, 200, { ...world.status(), libraries: [], peers: [], errors: [], peerSync: {} }) : problem(response, 403, "you have no role on this node, which does not allow this: ask an admin");
     if (path[0] === "events") return events(request, response);
     if (method !== "GET" && request.headers["x-csrf-token"] !== session.csrf) return problem(response, 403, "the CSRF token is missing");
+    if (path[0] === "me" && path[1] === "password") return changePassword(response, session, await json(request));
     if (method === "PUT") return take(request, response, path, session);
     if (path[0] === "qr") return response.writeHead(200, { "Content-Type": "image/svg+xml" }).end(picture(5));
     const body = method === "POST" || method === "PATCH" ? await json(request) : {};
@@ -100,8 +107,16 @@ export function startMock(port = 0) {
   }
 
   function login(response, { username, password }) {
-    if (username !== password || !["anna", "viewer"].includes(username)) return problem(response, 401, "user name or password is wrong");
-    return open(response, username, username === "anna" ? "admin" : "viewer");
+    if (!password || passwords[username] !== password) return problem(response, 401, "user name or password is wrong");
+    return open(response, username, { anna: "admin", viewer: "viewer" }[username] ?? null);
+  }
+
+  function changePassword(response, { user }, { old, new: next }) {
+    if (passwords[user] !== old) return problem(response, 403, "the present password is another one");
+    if (next.length < 8) return problem(response, 400, "a password has 8 characters or more");
+    passwords[user] = next;
+    for (const [key, session] of sessions) if (session.user === user) sessions.delete(key);
+    response.writeHead(204).end();
   }
 
   function open(response, user, role) {
@@ -123,19 +138,23 @@ export function startMock(port = 0) {
     let len = 0;
     for await (const chunk of request) len += chunk.length;
     const [, guid, , ...parts] = path;
-    const isThere = world.has(guid, parts.join("/"));
-    if (isThere && request.headers["if-none-match"] === "*") return problem(response, 412, "there is a file of that name");
+    const there = world.tagOf(guid, parts.join("/"));
+    const named = request.headers["if-match"] ?? null;
+    if (there !== named) return problem(response, 412, "what stands there is not the version that If-Match names: look again, or take another name");
     world.put(guid, parts.join("/"), len);
-    response.writeHead(isThere ? 204 : 201).end();
+    response.writeHead(there ? 204 : 201).end();
   }
 
   function bytesOf(request, response, url) {
     const [, , guid, ...parts] = url.pathname.split("/").map(decodeURIComponent);
     const path = parts.join("/");
     const ending = extname(path).slice(1).toLowerCase();
-    const common = { "Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff" };
+    const side = url.searchParams.get("side");
+    const tag = side ? `"${world.hashOf(path, side)}"` : world.tagOf(guid, path);
+    if (tag === null && !url.searchParams.has("version")) return problem(response, 404, `the library has no file \`${path}\``);
+    const common = { "Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff", ...(tag ? { ETag: tag } : {}) };
     if (["jpg", "png", "webp", "svg"].includes(ending)) {
-      response.writeHead(200, { ...common, "Content-Type": "image/svg+xml", ETag: `"${world.hashOf(path, url.searchParams.get("side"))}"` }).end(url.searchParams.get("side") ? picture(url.searchParams.get("side") === "local" ? 3 : 8) : pictureOf(path));
+      response.writeHead(200, { ...common, "Content-Type": "image/svg+xml" }).end(side ? picture(side === "local" ? 3 : 8) : pictureOf(path));
     } else if (["wav", "mp3", "flac"].includes(ending)) {
       response.writeHead(200, { ...common, "Content-Type": "audio/wav" }).end(silence());
     } else response.writeHead(206, { ...common, "Content-Type": "text/plain; charset=utf-8" }).end(world.text(guid, path));

@@ -1,19 +1,28 @@
 // Pictures of every view, for people to look at: `node shots.mjs FOLDER [view…]`.
 
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { startMock } from "./mock.js";
 
 export const VIEWS = [
-  ["overview", "#/"], ["files", "#/files/scans"], ["file", "#/files/scans?open=notes.md"], ["picture", "#/files/scans?open=harbour-at-dawn.jpg"], ["frames", "#/files/frames"], ["peers", "#/peers"],
+  ["overview", "#/"], ["files", "#/files/scans"], ["file", "#/files/scans?open=notes.md"], ["picture", "#/files/scans?open=harbour-at-dawn.jpg"], ["frames", "#/files/frames"], ["peers", "#/peers"], ["transfers", "#/transfers"],
   ["conflicts", "#/conflicts"], ["approvals", "#/approvals"], ["changes", "#/changes"], ["users", "#/users"], ["settings", "#/settings"],
 ];
 const SIZES = [["desk", 1440, 900], ["phone", 360, 780]];
 
+/** CHROMIUM names the browser, by its path or by a name that PATH finds. */
+function browserPath() {
+  const wanted = process.env.CHROMIUM || "chromium";
+  if (wanted.includes("/")) return wanted;
+  const found = (process.env.PATH ?? "").split(":").map((folder) => join(folder, wanted)).find((path) => existsSync(path));
+  if (!found) throw new Error(`${wanted} is not in PATH: install chromium, or let CHROMIUM name a browser`);
+  return found;
+}
+
 export async function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"] });
+  return chromium.launch({ executablePath: browserPath(), args: ["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"] });
 }
 
 export async function login(page, address, hash = "#/", user = "anna") {

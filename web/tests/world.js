@@ -12,7 +12,7 @@ export const BIDI = "invoice\u202Egpj.exe";
 
 const file = (path, len, days, author = SELF, extra = {}) => ({
   name: path.split("/").pop(), path, kind: "file", len, modified_ns: Math.round((Date.now() - days * DAY) * 1e6), blake3: hex(path.length + len), sha256: hex(len % 97),
-  author, is_disputed: false, is_here: true, ...extra,
+  author, is_disputed: false, is_here: true, is_waiting: false, ...extra,
 });
 const folder = (path, days, author = SELF) => ({ ...file(path, 0, days, author), kind: "folder", blake3: null, sha256: null });
 
@@ -45,11 +45,13 @@ export function makeWorld(options = {}) {
   const proposals = makeProposals();
   let users = [{ user: "anna", role: "admin", libraries: {} }, { user: "bob", role: "editor", libraries: {} }, { user: "guest", role: null, libraries: { scans: "viewer" } }];
   let proposed = options.empty ? [] : [{ name: "dora", role: "editor", by: BOB }];
-  const config = {
+  let config = {
     port: 8000, listen: null, username: "anna-laptop", defaultSyncRoot: "/home/anna/swarm/libraries", lan: true, dht: false, coordinators: [`${hex(9).slice(0, 64)}@coordinator.example:4433`],
-    zone: "studio", limits: { up: "20MB/s" }, minFree: "5GB", metrics: "127.0.0.1:9433", allowPlainHttp: false,
+    zone: "studio", limits: { up: "20MB/s", down: "50MB/s" }, minFree: "5GB", metrics: "127.0.0.1:9433", allowPlainHttp: false,
   };
   let rates = [0, 0];
+  /** Whether it listens on loopback alone. */
+  let isAlone = false;
 
   function live() {
     tick += 1;
@@ -76,6 +78,7 @@ export function makeWorld(options = {}) {
       errors: options.empty ? [] : [
         { guid: "frames", file: "frame-041277.exr", issue: "hash-mismatch", detail: "the disk gave other bytes than its author signed, twice; it is fetched again from bob" },
         { guid: "scans", file: HOSTILE, issue: "refused", detail: "the name cannot be made on this disk" },
+        { guid: "music", file: "old/song.mp3", issue: "conflict", detail: "it was changed here and at https://music.example: the version here stays" },
       ],
       metrics: null, libraries, peers, rate_down: Math.round(rates[0]), rate_up: Math.round(rates[1]),
       file_errors: [], file_warnings: options.empty ? [] : ["users.json, line 14, roles: unknown key"],
@@ -101,7 +104,7 @@ export function makeWorld(options = {}) {
     const { entries } = filtered;
     const start = Number(query.get("start") ?? 0);
     const limit = Number(query.get("limit") ?? 1000);
-    return { entries: entries.slice(start, start + limit), next: start + limit < entries.length ? String(start + limit) : null, ...(guid === "frames" ? {} : { total: entries.length }) };
+    return { entries: entries.slice(start, start + limit), next: start + limit < entries.length ? String(start + limit) : null, total: guid === "frames" || start > 0 ? null : entries.length };
   }
 
   function log(guid) {
@@ -123,7 +126,7 @@ export function makeWorld(options = {}) {
   function answer(method, path, query, body) {
     const [area, id, what] = path;
     const library = libraries.find((each) => each.guid === id);
-    if (area === "node") return [200, { node: SELF, name: "anna-laptop", version: "0.1.0", address: `${SELF}@192.168.1.20:8000`, fingerprint: "7C:0E:51:9A:D2:33:4B:F0:81:6E:A9:1D:57:20:C4:BB:E8:3F:06:94:7A:D1:65:28:FC:12:9B:40:E7:5D:83:AF", uptime_seconds: 11_520 }];
+    if (area === "node") return [200, { node: SELF, name: "anna-laptop", version: "0.1.0", address: `${SELF}@192.168.1.20:8000`, folder: "/home/anna/swarm", fingerprint: "7C:0E:51:9A:D2:33:4B:F0:81:6E:A9:1D:57:20:C4:BB:E8:3F:06:94:7A:D1:65:28:FC:12:9B:40:E7:5D:83:AF", uptime_seconds: 11_520 }];
     if (area === "status") return [200, status()];
     if (area === "libraries" && method === "POST" && !id) {
       libraries = [...libraries, { ...blank(body.name, body.name.toLowerCase()), mounts: body.dir ? [{ dir: body.dir, libpath: "/", sync: true }] : [] }];
@@ -161,7 +164,7 @@ export function makeWorld(options = {}) {
       return [200, { performed: 1 }];
     }
     if (what === "authors") return [200, { authors: [BOB, CARLA, SELF].map((node, index) => ({ node, commits: 14 - index * 4, last_seen_at_ms: Date.now() - (index + 1) * 3600_000, carried: 0 })) }];
-    if (["restore", "undo"].includes(what) && area === "libraries") return [200, { run: "2026-11-30T00-10", performed: 4, refused: [], published: 1 }];
+    if (["restore", "undo"].includes(what) && area === "libraries") return [200, { run: "2026-11-30T00-10", performed: 4, refused: what === "undo" ? [["notes.md", "it has changed since"]] : [], unknown: [], restored: null, published: 1 }];
     if (what === "approve-here") {
       library.held_here = null;
       library.state = "up to date";
@@ -169,11 +172,17 @@ export function makeWorld(options = {}) {
     }
     if (what === "sync") return [202, {}];
     if (what === "verify") return [200, { files: 10, len: 1, bad: [], changed: 0, unreadable: [], is_cut_off: false }];
-    if (what === "locks") return [204, null];
+    if (what === "locks") {
+      // As the daemon: of this node's own locks alone.
+      library.locks = library.locks.filter((each) => each.holder !== SELF || each.path !== body.path);
+      if (body.seconds > 0) library.locks.push({ path: body.path, holder: SELF, seconds_left: body.seconds, why: body.why ?? "" });
+      return [204, null];
+    }
     if (what === "links" && method === "POST") {
       const link = { id: `link${links.length}`, path: body.path, user: "anna", once: Boolean(body.once), made_at_ms: Date.now(), expires_at_ms: Date.now() + body.seconds * 1000 };
       links = [...links, link];
-      return [201, { id: link.id, url: `/link/qL3xgD5nPzXw0bYcTq8mV2s7Kf1hRj9uEo4iAa6tGdM/${encodeURIComponent(body.path.split("/").pop())}`, expires_at_ms: link.expires_at_ms }];
+      const url = `/link/qL3xgD5nPzXw0bYcTq8mV2s7Kf1hRj9uEo4iAa6tGdM/${encodeURIComponent(body.path.split("/").pop())}`;
+      return [201, { id: link.id, url, urls: isAlone ? [] : [`https://192.168.1.20:8000${url}`, `https://[fd00::20]:8000${url}`], expires_at_ms: link.expires_at_ms }];
     }
     if (what === "links" && method === "DELETE") {
       links = links.filter((each) => each.id !== path[3]);
@@ -192,10 +201,12 @@ export function makeWorld(options = {}) {
       if (method === "POST") users = [...users, { user: body.user, role: body.role, libraries: body.libraries }];
       if (method === "PATCH") Object.assign(users.find((each) => each.user === id), { role: body.role || null, libraries: body.libraries });
       if (method === "DELETE") users = users.filter((each) => each.user !== id);
-      return method === "GET" ? [200, { users }] : [204, null];
+      return method === "GET" ? [200, { users }] : [method === "POST" ? 201 : 204, null];
     }
     if (area === "settings" && method === "PATCH") {
-      Object.assign(config, body);
+      const next = merged(config, body);
+      if (next.tls && !(next.tls.cert && next.tls.key)) return fail(400, "tls: expected the keys cert and key");
+      config = next;
       return [204, null];
     }
     if (area === "settings") return [200, { config, file: "/home/anna/swarm/config.json", needs_restart: ["port", "listen", "metrics", "tls"] }];
@@ -207,19 +218,35 @@ export function makeWorld(options = {}) {
     const here = trees[guid].find((entry) => entry.path === path) ?? null;
     const versions = here ? [{ author: here.author, seq: 41, kind: here.kind, len: here.len, blake3: here.blake3, wins: true }] : [];
     if (here?.is_disputed) versions.push({ author: CARLA, seq: 17, kind: "file", len: here.len - 120, blake3: hex(7), wins: false });
-    return { path, here: here && { ...here, name: undefined }, versions, held_by: [], place: here?.is_here ? `/home/anna/team/${path}` : null, is_left_out: false, is_waiting: here ? !here.is_here : false, supply: here?.is_here ? null : { state: "nobody", seconds: 5400 } };
+    return { path, here: here && { ...here, name: undefined }, versions, held_by: [], place: here?.is_here ? `/home/anna/team/${path}` : null, is_left_out: false, is_waiting: here ? !here.is_here : false, own_held: null, replaced_by: null, conflict: here?.is_disputed ? "here" : null, supply: here?.is_here ? null : { state: "nobody", seconds: 5400 } };
   }
 
   return {
     live, status, answer,
+    listenAlone: (is) => { isAlone = is; },
     hashOf: (path, side) => conflicts.find((each) => each.path === path)?.[side]?.hash ?? "",
-    has: (guid, path) => trees[guid].some((entry) => entry.path === path),
+    /** The ETag of a file, or null. */
+    tagOf: (guid, path) => {
+      const found = (trees[guid] ?? []).find((entry) => entry.path === path);
+      return found?.blake3 ? `"${found.blake3}"` : null;
+    },
     put: (guid, path, len) => {
-      trees[guid] = [...trees[guid].filter((entry) => entry.path !== path), file(path, len, 0)].sort((a, b) => (a.path < b.path ? -1 : 1));
+      trees[guid] = [...trees[guid].filter((entry) => entry.path !== path), { ...file(path, len, 0), blake3: hex(len + trees[guid].length + libraries.find((each) => each.guid === guid).commits) }].sort((a, b) => (a.path < b.path ? -1 : 1));
       libraries.find((each) => each.guid === guid).commits += 1;
     },
     text: (_guid, path) => (path.endsWith(".md") ? "# Notes\n\nWhat we shot on Monday:\n\n- harbour, first light (cards 1 and 2)\n- the crane, twice\n- Müller at the pier\n\nOpen questions:\n\n1. Who has the release forms?\n2. Is the drone allowed at pier 4?\n\nEdited by Bob\u202E on the train.\n" : LOCAL_TEXT.join("\n")),
   };
+}
+
+/** As a JSON Merge Patch (RFC 7396). */
+function merged(target, patch) {
+  if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return patch;
+  const result = target !== null && typeof target === "object" && !Array.isArray(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else result[key] = merged(result[key], value);
+  }
+  return result;
 }
 
 function fail(status, detail) {
@@ -227,7 +254,7 @@ function fail(status, detail) {
 }
 
 function blank(name, guid) {
-  return { name, guid, state: "up to date", percent: "100.0", files: 0, files_here: 0, bytes: 0, bytes_here: 0, deletions_to_do: 0, conflicts: 0, conflicts_elsewhere: 0, waiting: 0, proposals: 0, held_here: null, activity: "", mounts: [], commits: 0, eta_seconds: null, policy_differences: [], locks: [] };
+  return { name, guid, state: "up to date", percent: "100.0", files: 0, files_here: 0, bytes: 0, bytes_here: 0, deletions_to_do: 0, conflicts: 0, conflicts_elsewhere: 0, waiting: 0, proposals: 0, held_here: null, activity: "", mounts: [], commits: 0, eta_seconds: null, policy_differences: [], policy: { delete: 2, move: 1, bulk: 100, bulkApprovals: 2, expiryDays: 14, refuseByOne: false, isTakenOver: false }, locks: [], limit_up: null, limit_down: null, scrub_days: 0, untrusted_commits: {} };
 }
 
 function makeLibraries() {
@@ -272,13 +299,16 @@ function makeConflicts() {
 }
 
 function makeProposals() {
-  const make = (id, extra) => ({ guid: "scans", library: "Scans", id: hex(id), author: BOB, needed: 3, yes: [BOB], no: [], changes: 1, deletions: 1, paths: [], seen_at_ms: Date.now() - id * 600_000, ended: null, ...extra });
+  const make = (id, extra) => ({ guid: "scans", library: "Scans", id: hex(id), author: BOB, needed: 3, yes: [BOB], no: [], changes: 1, deletions: 1, paths: [], deleted: extra.paths ?? [], seen_at_ms: Date.now() - id * 600_000, expires_at_ms: null, ended: null, ...extra });
   return [
-    make(51, { changes: 214, deletions: 214, yes: [BOB, CARLA], paths: Array.from({ length: 30 }, (_, index) => `- Raw material/take-${String(index + 1).padStart(3, "0")}.mov`) }),
-    make(52, { author: CARLA, yes: [CARLA], needed: 2, changes: 3, deletions: 1, paths: ["- Interviews/draft.txt", "+ Interviews/final.txt", `+ ${HOSTILE}`], no: [[EVE, "the draft is still used"]] }),
-    make(55, { guid: "contracts", library: "Contracts", author: SELF, yes: [SELF], needed: 2, changes: 2, deletions: 2, paths: ["- Lease Hamburg 2024.pdf", "- Lease Hamburg 2025.pdf"] }),
-    make(53, { ended: "approved", yes: [BOB, SELF, CARLA], changes: 12, deletions: 12, paths: ["- old/a.txt", "- old/b.txt"], seen_at_ms: Date.now() - 3 * DAY }),
-    make(54, { ended: "refused", no: [[SELF, "we still need the drafts"]], changes: 2, deletions: 2, paths: ["- drafts/1.txt", "- drafts/2.txt"], seen_at_ms: Date.now() - 6 * DAY }),
+    // More than an answer names: totals are of all of them.
+    make(51, { changes: 214, deletions: 214, yes: [BOB, CARLA], paths: Array.from({ length: 100 }, (_, index) => `Raw material/take-${String(index + 1).padStart(3, "0")}.mov`) }),
+    make(52, { author: CARLA, yes: [CARLA], needed: 2, changes: 3, deletions: 1, paths: ["Interviews/draft.txt", "Interviews/final.txt", HOSTILE], deleted: ["Interviews/draft.txt"], no: [[EVE, "the draft is still used"]] }),
+    make(55, { guid: "contracts", library: "Contracts", author: SELF, yes: [SELF], needed: 2, changes: 2, deletions: 2, paths: ["Lease Hamburg 2024.pdf", "Lease Hamburg 2025.pdf"] }),
+    make(53, { ended: "approved", yes: [BOB, SELF, CARLA], changes: 12, deletions: 12, paths: ["old/a.txt", "old/b.txt"], seen_at_ms: Date.now() - 3 * DAY }),
+    make(54, { ended: "refused", no: [[SELF, "we still need the drafts"]], changes: 2, deletions: 2, paths: ["drafts/1.txt", "drafts/2.txt"], seen_at_ms: Date.now() - 6 * DAY }),
+    make(56, { ended: "superseded", changes: 1, deletions: 1, paths: ["old/c.txt"], seen_at_ms: Date.now() - 7 * DAY }),
+    make(57, { ended: "a word of a newer daemon", changes: 1, deletions: 1, paths: ["old/d.txt"], seen_at_ms: Date.now() - 8 * DAY }),
   ];
 }
 

@@ -1,12 +1,13 @@
 //! Changes that wait until enough trusted peers agree, and deletions of this disk that wait for a word.
 
-import { get, inLibrary, post } from "../parts/api.js";
+import { get, post } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { askForm, attempt, confirm, notice, words } from "../parts/dialog.js";
 import { ago, dateTime, name, plainName } from "../parts/format.js";
-import { t, tx } from "../parts/i18n.js";
-import { empty, field, lacking, need, pageHead, segmented, skeleton, who } from "../parts/pieces.js";
+import { said, t, tx } from "../parts/i18n.js";
+import { empty, field, lacking, need, pageHead, segmented, skeleton, troubleLine, who } from "../parts/pieces.js";
 import { state, whoIs } from "../parts/state.js";
+import { approveHere } from "./held.js";
 
 const PATHS_SHOWN = 8;
 
@@ -56,7 +57,7 @@ class Approvals {
           onChange: (value) => { this.shown = value; state.redraw(); },
         }),
       }),
-      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      troubleLine(this.trouble),
       lacking("approvals.vote"),
       !this.proposals && !this.trouble && skeleton(2, "tall"),
       isOpen && held.map(heldHere),
@@ -69,14 +70,13 @@ class Approvals {
 
   /** @param {Proposal} proposal */
   card(proposal) {
-    const self = state.node?.node ?? "";
-    const hasVoted = proposal.yes.includes(self);
-    const isOwn = proposal.author === self;
+    const hasVoted = proposal.yes.some((node) => whoIs(node).isSelf);
+    const isOwn = whoIs(proposal.author).isSelf;
     return h("article.card.proposal", { key: `${proposal.guid}-${proposal.id}` },
       h("header", null,
         h("div", null, h("h2", null, headline(proposal)), h("p.hint", null, tx("approvals.by", { who: who(proposal.author), library: h("strong", null, name(proposal.library)) }), " · ",
           h("time", { title: dateTime(proposal.seen_at_ms) }, ago(proposal.seen_at_ms)))),
-        proposal.ended ? h("span.pill", { class: proposal.ended === "approved" ? "good" : "quiet" }, t(`approvals.end.${proposal.ended}`)) : votes(proposal)),
+        proposal.ended ? h("span.pill", { class: proposal.ended === "approved" ? "good" : "quiet" }, said("approvals.end", proposal.ended)) : votes(proposal)),
       this.paths(proposal),
       proposal.no.length > 0 && h("ul.said-no", null, proposal.no.map(([node, why]) => h("li", { key: node }, icon("close"), h("span", null, tx("approvals.no", { who: who(node) }), why && [": ", h("q", null, name(why))])))),
       !proposal.ended && h("footer", null,
@@ -93,10 +93,10 @@ class Approvals {
     const shown = isWhole ? proposal.paths : proposal.paths.slice(0, PATHS_SHOWN);
     const rest = Math.max(proposal.changes, proposal.paths.length) - shown.length;
     return h("div.path-list", null,
-      h("ul", null, shown.map((path, index) => h("li", { key: index }, icon(path.startsWith("+") ? "plus" : "trash"), h("span", null, name(path.replace(/^[+-] /, "")))))),
+      h("ul", null, shown.map((path, index) => h("li", { key: index }, icon(proposal.deleted.includes(path) ? "trash" : "changes"), h("span", null, name(path))))),
       rest > 0 && (isWhole || proposal.paths.length <= PATHS_SHOWN
         ? h("p.hint", null, t("approvals.more", { n: rest }))
-        : h("button.link", { type: "button", onClick: () => { this.whole.add(proposal.id); state.redraw(); } }, t("approvals.show_more", { n: rest }))));
+        : h("button.link", { type: "button", onClick: () => { this.whole.add(proposal.id); state.redraw(); } }, t("approvals.show_more", { n: proposal.paths.length - shown.length }))));
   }
 
   /** @param {Proposal} proposal */
@@ -167,9 +167,6 @@ function heldHere(library) {
     h("footer", null, h("p.hint", null, t("held.otherwise")),
       h("div.actions", null, h("button.button.danger-quiet", {
         type: "button", ...need("approvals.vote", library.guid),
-        onClick: () => confirm({
-          title: t("held.title", { library: plainName(library.name) }), text: t("held.text", { n: library.held_here ?? 0 }), undo: t("held.undo"),
-          action: t("held.action", { n: library.held_here ?? 0 }), isDanger: true, work: () => post(inLibrary(library.guid, "approve-here")),
-        }).then((done) => done && notice(t("held.done"))),
+        onClick: () => approveHere(library),
       }, t("need.held.action")))));
 }

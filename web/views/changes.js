@@ -5,8 +5,8 @@ import { h, icon } from "../parts/dom.js";
 import { attempt, notice, openDialog, words } from "../parts/dialog.js";
 import { ago, bytes, clock, dateTime, day, name, plainName } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
-import { choice, empty, field, libraryChoices, need, pageHead, skeleton, who } from "../parts/pieces.js";
-import { filesHash, state, whoIs } from "../parts/state.js";
+import { choice, empty, field, libraryChoices, need, pageHead, skeleton, tellLeft, troubleLine, who } from "../parts/pieces.js";
+import { fileHash, state, whoIs } from "../parts/state.js";
 
 const LOG_LEN = 200;
 const PATHS_SHOWN = 5;
@@ -58,7 +58,7 @@ class Changes {
         actions: h("button.button", { type: "button", onClick: undoAuthor, ...need("undo") }, icon("undo"), t("changes.undo")),
       }),
       this.filters(),
-      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      troubleLine(this.trouble),
       this.lines ? this.days() : !this.trouble && skeleton(6),
     ];
   }
@@ -112,13 +112,8 @@ function commit(line) {
         !line.counts && h("span.tag", { title: t("changes.carried.hint") }, t("changes.carried"))),
       h("ul.log-paths", null, line.paths.slice(0, PATHS_SHOWN).map((path, index) => h("li", { key: index, class: path.startsWith("-") ? "gone" : "came" },
         h("span", { "aria-label": t(path.startsWith("-") ? "changes.gone" : "changes.came") }, path.startsWith("-") ? "−" : "+"),
-        h("a", { href: filesHash(line.guid, parentOf(path.slice(2)), path.slice(2)) }, name(path.slice(2))))),
+        h("a", { href: fileHash(line.guid, path.slice(2)) }, name(path.slice(2))))),
       rest > 0 && h("li.hint", { key: "rest" }, t("changes.more", { n: rest })))));
-}
-
-/** @param {string} path */
-function parentOf(path) {
-  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
 }
 
 /** Asks whose changes since when, shows what would come of it, and does it. */
@@ -130,6 +125,8 @@ async function undoAuthor() {
   let authors = [];
   /** @type {{result: TakenBack, author: string, since: number} | null} */
   let rehearsal = null;
+  /** @type {TakenBack | undefined} */
+  let result;
   const loadAuthors = async () => {
     authors = (await attempt(() => get(inLibrary(guid, "authors"))))?.authors ?? [];
   };
@@ -149,7 +146,7 @@ async function undoAuthor() {
       };
       const perform = () => dialog.run(async () => {
         if (!rehearsal) return undefined;
-        await post(`authors/${rehearsal.author}/undo`, { guid, since_ms: rehearsal.since, rehearsal: false });
+        result = await post(`authors/${rehearsal.author}/undo`, { guid, since_ms: rehearsal.since, rehearsal: false });
         return true;
       });
       return rehearsal ? rehearsed(rehearsal, dialog.isBusy, perform, () => { rehearsal = null; dialog.redraw(); }) : h("form", { onSubmit: rehearse },
@@ -163,7 +160,9 @@ async function undoAuthor() {
           h("button.button.primary", { type: "submit", disabled: dialog.isBusy || authors.length === 0 }, t("changes.undo.rehearse"))));
     },
   });
-  if (done) notice(t("changes.undo.done"));
+  if (!done || !result) return;
+  notice(t("changes.undo.done"));
+  await tellLeft({ refused: /** @type {TakenBack} */ (result).libraries.flatMap((each) => each.refused), unknown: [] });
 }
 
 /** @param {Author} author */

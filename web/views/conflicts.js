@@ -5,10 +5,10 @@ import { h, icon } from "../parts/dom.js";
 import { attempt, confirm, notice, words } from "../parts/dialog.js";
 import { diffLines } from "../parts/diff.js";
 import { ago, bytes, dateTime, name, number, plainName, textOf } from "../parts/format.js";
-import { has, t, tx } from "../parts/i18n.js";
+import { said, t, tx } from "../parts/i18n.js";
 import { iconOf, kindOf } from "../parts/kinds.js";
-import { empty, lacking, need, pageHead, segmented, skeleton, who } from "../parts/pieces.js";
-import { filesHash, state, whoIs } from "../parts/state.js";
+import { empty, lacking, need, pageHead, segmented, skeleton, troubleLine, who } from "../parts/pieces.js";
+import { fileHash, state, whoIs } from "../parts/state.js";
 
 const CHOICES = /** @type {const} */ (["keep-local", "keep-remote", "keep-both", "merge"]);
 const OPEN_AT_FIRST = 2;
@@ -93,7 +93,7 @@ class Conflicts {
     const { cases } = this;
     return [
       pageHead({ title: t("nav.conflicts"), text: t("conflicts.text") }),
-      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      troubleLine(this.trouble),
       lacking("conflicts.resolve"),
       !cases ? skeleton(3, "tall") : cases.length === 0 && this.elsewhere.length === 0
         ? empty({ icon: "check", title: t("conflicts.empty.title"), text: t("conflicts.empty.text"), action: h("a.button", { href: "#/changes" }, t("conflicts.empty.action")) })
@@ -119,7 +119,6 @@ class Conflicts {
   card(each) {
     const { conflict } = each;
     const slash = conflict.path.lastIndexOf("/") + 1;
-    const key = `conflict.kind.${conflict.kind}`;
     return h("article.card.conflict", { key: conflict.id },
       h("button.conflict-head", {
         type: "button", "aria-expanded": each.isOpen,
@@ -130,8 +129,8 @@ class Conflicts {
         },
       }, icon(iconOf({ kind: "file", path: conflict.path }), `kind-${kindOf(conflict.path)}`),
       h("span.conflict-title", null, h("strong", null, name(conflict.path.slice(slash))), h("span.hint", null, slash > 0 && name(conflict.path.slice(0, slash - 1)), slash > 0 && " · ",
-        has(key) ? t(key) : conflict.kind, conflict.first_seen_ms !== null && ` · ${ago(conflict.first_seen_ms)}`)),
-      conflict.decided && h("span.pill.live", null, t("conflict.decided", { choice: t(`choice.${conflict.decided}`) })),
+        said("conflict.kind", conflict.kind), conflict.first_seen_ms !== null && ` · ${ago(conflict.first_seen_ms)}`)),
+      conflict.decided && h("span.pill.live", null, t("conflict.decided", { choice: said("choice", conflict.decided) })),
       icon("chevron", each.isOpen ? "turned" : "")),
       each.isOpen && this.inside(each));
   }
@@ -147,7 +146,7 @@ class Conflicts {
       h("div.choosing", { role: "group", "aria-label": t("conflict.choose") }, h("h3", null, t("conflict.choose")), h("div.choices", null,
         CHOICES.filter((choice) => choice !== "merge" || kindOf(conflict.path) === "text").map((choice) => h("button.choice", { key: choice, type: "button", onClick: () => this.resolve(each, choice), ...need("conflicts.resolve", library.guid) },
           h("strong", null, t(`choice.${choice}`)), h("span.hint", null, t(`choice.${choice}.text`)))))),
-      h("p.undo-note", null, icon("undo"), h("span", null, tx("conflict.undo", { link: h("a", { href: filesHash(library.guid, parentOf(conflict.path), conflict.path) }, t("files.versions")) }))));
+      h("p.undo-note", null, icon("undo"), h("span", null, tx("conflict.undo", { link: h("a", { href: fileHash(library.guid, conflict.path) }, t("files.versions")) }))));
   }
 
   /** @param {Case} each @param {string} choice */
@@ -211,11 +210,6 @@ function byLibrary(cases) {
   const groups = new Map();
   for (const each of cases) groups.set(each.library.guid, [...(groups.get(each.library.guid) ?? []), each]);
   return [...groups.values()];
-}
-
-/** @param {string} path */
-function parentOf(path) {
-  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
 }
 
 /** @param {"local" | "remote"} which @param {Side | null} version @param {Library} library @param {Conflict} conflict */

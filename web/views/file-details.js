@@ -1,12 +1,12 @@
 //! What is known of one file: how it looks, who made it, which versions are kept, and why it is as it is.
 
-import { BASE, Problem, fileUrl, get, inLibrary, post } from "../parts/api.js";
+import { BASE, fileUrl, get, inLibrary, post } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { askForm, confirm, notice, words } from "../parts/dialog.js";
 import { bytes, dateTime, duration, name, plainName, textOf } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
 import { iconOf, kindOf } from "../parts/kinds.js";
-import { field, fact, need, skeleton, who } from "../parts/pieces.js";
+import { field, fact, need, skeleton, tellLeft, troubleLine, who } from "../parts/pieces.js";
 import { library, state, whoIs } from "../parts/state.js";
 import { share } from "./share.js";
 
@@ -64,7 +64,7 @@ export class Details {
     return h("div.details-frame", { key: this.path },
       h("header", null, entry && icon(iconOf(entry), `kind-${iconOf(entry)}`), h("h2", null, name(this.title)),
         h("button.icon-button", { type: "button", "aria-label": t("action.close"), onClick: close }, icon("close"))),
-      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      troubleLine(this.trouble),
       entry?.kind === "file" && this.preview(entry),
       entry && this.actions(),
       !entry && this.why && h("p.lacking", null, icon("trash"), h("span", null, t(this.versions?.length ? "files.gone_kept" : "files.gone_here"))),
@@ -92,13 +92,18 @@ export class Details {
   actions() {
     const isFolder = this.entry?.kind === "folder";
     const url = isFolder ? `${BASE}/${inLibrary(this.guid, `zip?path=${encodeURIComponent(this.path)}`)}` : fileUrl(this.guid, this.path, "download");
-    const lock = library(this.guid)?.locks.find((each) => each.path.replace(/^\//, "") === this.path);
+    // A lock belongs to the machine that took it: no other one can end it.
+    const isLockedHere = this.locks().some((each) => whoIs(each.holder).isSelf);
     return h("div.actions", null,
       h("a.button", { href: url, download: true }, icon("down"), t(isFolder ? "files.zip" : "files.download")),
       this.entry?.kind !== "symlink" && h("button.button", { type: "button", onClick: () => share(this.guid, this.path), ...need("library.write", this.guid) }, icon("symlink"), t("share")),
-      lock
+      isLockedHere
         ? h("button.button", { type: "button", onClick: () => this.unlock(), ...need("library.write", this.guid) }, icon("lock"), t("files.unlock"))
         : h("button.button", { type: "button", onClick: () => this.lock(), ...need("library.write", this.guid), title: t("files.lock.hint") }, icon("lock"), t("files.lock")));
+  }
+
+  locks() {
+    return (library(this.guid)?.locks ?? []).filter((each) => each.path.replace(/^\//, "") === this.path);
   }
 
   async lock() {
@@ -135,7 +140,6 @@ export class Details {
   /** Why the path is as it is, in sentences. @param {Explanation} why */
   reasons(why) {
     const winner = why.versions.find((each) => each.wins);
-    const lock = library(this.guid)?.locks.find((each) => each.path.replace(/^\//, "") === this.path);
     /** @type {Child[][]} */
     const lines = [];
     const say = (/** @type {string} */ key, /** @type {Record<string, Child>} */ values = {}) => lines.push(tx(key, values));
@@ -144,8 +148,11 @@ export class Details {
     else if (!why.is_waiting && !why.is_left_out && this.entry) say("why.not_here");
     if (why.is_left_out) say("why.left_out");
     if (why.is_waiting) lines.push([t("why.waiting"), " ", supplyText(why.supply)]);
-    if (why.held_by.length > 0) say("why.held", { who: why.held_by.flatMap((each, index) => [index ? ", " : "", name(whoIs(each).label)]) });
-    if (lock) say("why.locked", { who: name(whoIs(lock.holder).label), time: duration(lock.seconds_left), why: name(lock.why) });
+    if (why.conflict) say(why.conflict === "here" ? "why.conflict" : "why.conflict_elsewhere", { link: h("a", { href: "#/conflicts" }, t("nav.conflicts")) });
+    if (why.replaced_by) say("why.replaced_by", { who: who(why.replaced_by) });
+    if (why.own_held) say("why.own_held", { n: why.own_held.needed, link: h("a", { href: "#/approvals" }, t("nav.approvals")) });
+    else if (why.held_by.length > 0) say("why.held", { who: why.held_by.flatMap((each, index) => [index ? ", " : "", name(whoIs(each).label)]) });
+    for (const lock of this.locks()) say(lock.why ? "why.locked" : "why.locked_only", { who: name(whoIs(lock.holder).label), time: duration(lock.seconds_left), why: name(lock.why) });
     return h("section", null, h("h3", null, t("files.why")), h("ul.points", null, lines.map((line) => h("li", null, line))));
   }
 
@@ -168,22 +175,20 @@ export class Details {
 
   /** @param {KeptVersion} version */
   async restore(version) {
+    /** @type {Done | undefined} */
+    let result;
     const done = await confirm({
       title: t("restore.title", { name: plainName(this.title) }),
       text: t("restore.text", { when: dateTime(version.modified_ns / 1e6), size: bytes(version.len) }),
       undo: t("restore.undo"), action: t("files.restore"),
-      work: () => post(inLibrary(this.guid, "restore"), { path: this.path, run: version.run }).then(refusedToError),
+      work: async () => { result = await post(inLibrary(this.guid, "restore"), { path: this.path, run: version.run }); },
     });
-    if (!done) return;
-    notice(t("restore.done"));
+    if (!done || !result) return;
+    if (result.performed > 0) notice(t("restore.done"));
+    void tellLeft(result);
     this.entry = null;
     void this.load();
   }
-}
-
-/** @param {Done} done */
-function refusedToError(done) {
-  if (done.refused.length > 0) throw new Problem(409, done.refused.map(([path, why]) => `${plainName(path)}: ${why}`).join("; "), "conflict");
 }
 
 /** @param {Supply | string | null} supply @returns {string} */

@@ -1,10 +1,10 @@
 //! Login by name and password.
 
 import { get, post } from "../parts/api.js";
-import { h, icon } from "../parts/dom.js";
+import { h } from "../parts/dom.js";
 import { fieldsOf, words } from "../parts/dialog.js";
 import { t } from "../parts/i18n.js";
-import { field } from "../parts/pieces.js";
+import { field, troubleLine } from "../parts/pieces.js";
 import { state } from "../parts/state.js";
 
 /** @returns {import("../app.js").View} */
@@ -42,7 +42,7 @@ function form(submit, trouble, isBusy) {
   return h("form.card.outside-card", { key: "login", onSubmit: submit },
     h("h1", { tabindex: "-1" }, t("login.title")),
     h("p.lede", null, t("login.text")),
-    trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, trouble)),
+    troubleLine(trouble),
     field({ label: t("login.user"), name: "username", autocomplete: "username", required: true, focus: true }),
     field({ label: t("login.password"), name: "password", type: "password", autocomplete: "current-password", required: true }),
     h("button.button.primary.large", { type: "submit", disabled: isBusy }, t("login.action")));

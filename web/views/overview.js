@@ -4,9 +4,10 @@ import { inLibrary, patch, post, remove } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { attempt, confirm, notice } from "../parts/dialog.js";
 import { bytes, duration, name, percent, plainName, rate } from "../parts/format.js";
-import { t, tx } from "../parts/i18n.js";
-import { bar, empty, menu, pageHead, skeleton, statePill } from "../parts/pieces.js";
-import { can, filesHash, state } from "../parts/state.js";
+import { said, t, tx } from "../parts/i18n.js";
+import { bar, empty, menu, pageHead, skeleton, statePill, tellLeft } from "../parts/pieces.js";
+import { can, fileHash, filesHash, state } from "../parts/state.js";
+import { approveHere } from "./held.js";
 import { addLibrary, editLibrary, subscribe } from "./library-forms.js";
 import { spanSeconds } from "../parts/spark.js";
 
@@ -68,7 +69,7 @@ function needsOf(library) {
   /** @type {Need[]} */
   const list = [];
   const add = (/** @type {string} */ kind, /** @type {Omit<Need, "key">} */ need) => list.push({ key: `${library.guid}-${kind}`, ...need });
-  const conflicts = library.conflicts + (library.conflicts_elsewhere ?? 0);
+  const conflicts = library.conflicts + library.conflicts_elsewhere;
   if (conflicts > 0) {
     add("conflicts", { icon: "conflicts", tone: "warn", text: tx("need.conflicts", { n: conflicts, library: where() }), action: go("#/conflicts", t(can("conflicts.resolve", library.guid) ? "need.conflicts.action" : "need.look")) });
   }
@@ -97,9 +98,9 @@ function errorNeeds(status) {
   const shown = status.errors.slice(0, ERRORS_SHOWN).map((error, index) => ({
     key: `error-${error.guid}-${error.file}-${error.issue}-${index}`,
     icon: "warning", tone: "bad",
-    text: [h("strong", null, name(error.file || libraryName(status, error.guid))), " ", h("span.tag.bad", null, t(`issue.${error.issue}`))],
+    text: [h("strong", null, name(error.file || libraryName(status, error.guid))), " ", h("span.tag.bad", null, said("issue", error.issue))],
     detail: error.detail,
-    action: error.file && status.libraries.some((each) => each.guid === error.guid) && go(filesHash(error.guid, parentOf(error.file), error.file), t("need.error.action")),
+    action: error.file && status.libraries.some((each) => each.guid === error.guid) && go(fileHash(error.guid, error.file), t("need.error.action")),
   }));
   const rest = status.errors.length - shown.length;
   return rest > 0 ? [...shown, { key: "error-rest", icon: "warning", tone: "bad", text: t("need.errors_more", { n: rest }) }] : shown;
@@ -118,24 +119,9 @@ function libraryName(status, guid) {
   return status.libraries.find((each) => each.guid === guid)?.name ?? guid;
 }
 
-/** @param {string} path */
-function parentOf(path) {
-  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
-}
-
 /** @param {string} href @param {string} label */
 function go(href, label) {
   return h("a.button.small", { href }, label);
-}
-
-/** @param {Library} library */
-function approveHere(library) {
-  return confirm({
-    title: t("held.title", { library: plainName(library.name) }),
-    text: t("held.text", { n: library.held_here ?? 0 }),
-    undo: t("held.undo"), action: t("held.action", { n: library.held_here ?? 0 }), isDanger: true,
-    work: () => post(inLibrary(library.guid, "approve-here")),
-  }).then((done) => done && notice(t("held.done")));
 }
 
 /** @param {Status} status */
@@ -214,14 +200,16 @@ function verify(library) {
 }
 
 /** @param {Library} library */
-function undoRun(library) {
-  return confirm({
+async function undoRun(library) {
+  /** @type {Done | undefined} */
+  let result;
+  await confirm({
     title: t("undo_run.title", { library: plainName(library.name) }), text: t("undo_run.text"), undo: t("undo_run.undo"), action: t("undo_run.action"), isDanger: true,
-    work: async () => {
-      const done = await post(inLibrary(library.guid, "undo"), {});
-      notice(t("undo_run.done", { n: done?.performed ?? 0 }));
-    },
+    work: async () => { result = await post(inLibrary(library.guid, "undo"), {}); },
   });
+  if (!result) return;
+  notice(t("undo_run.done", { n: result.performed }));
+  await tellLeft(result);
 }
 
 /** @param {Library} library */

@@ -1,11 +1,11 @@
 //! The settings of the daemon with the file they stand in, and those of this browser.
 
-import { get, patch } from "../parts/api.js";
+import { Problem, get, patch, post } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
-import { fieldsOf, notice, words } from "../parts/dialog.js";
+import { askForm, fieldsOf, notice, words } from "../parts/dialog.js";
 import { name } from "../parts/format.js";
 import { LANGUAGES, language, speak, t, tx } from "../parts/i18n.js";
-import { lacking, pageHead, segmented, skeleton } from "../parts/pieces.js";
+import { field, lacking, pageHead, segmented, skeleton, troubleLine } from "../parts/pieces.js";
 import { can, state } from "../parts/state.js";
 import { setTheme, theme } from "../parts/theme.js";
 
@@ -53,9 +53,10 @@ class SettingsView {
     return [
       pageHead({ title: t("nav.settings"), text: t("settings.text") }),
       appearance(),
+      ownPassword(),
       lacking("settings.manage"),
       this.pending.length > 0 && h("p.trouble.warn", { role: "status" }, icon("refresh"), h("span", null, t("settings.restart_now", { keys: this.pending.join(", ") }))),
-      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      troubleLine(this.trouble),
       this.settings ? this.form(this.settings) : !this.trouble && can("settings.manage") && skeleton(5, "tall"),
       about(),
     ];
@@ -140,6 +141,12 @@ function changesOf(fields, config) {
     if (inner) changed[outer] = { ...changed[outer], [inner]: after };
     else changed[outer] = after;
   }
+  // An object of which nothing is left goes as a whole: half of it may be refused, as a certificate without a key is.
+  for (const outer of Object.keys(changed)) {
+    const inner = changed[outer];
+    if (inner === null || typeof inner !== "object" || Array.isArray(inner)) continue;
+    if (Object.values({ ...config[outer], ...inner }).every((value) => value === null)) changed[outer] = null;
+  }
   return changed;
 }
 
@@ -153,6 +160,33 @@ function appearance() {
         label: t("theme.label"), value: theme(), choices: [["auto", t("theme.auto")], ["light", t("theme.light")], ["dark", t("theme.dark")]],
         onChange: (value) => { setTheme(value); state.redraw(); },
       }))));
+}
+
+function ownPassword() {
+  return h("section.card.settings-group", null,
+    h("header", null, h("h2", null, t("password.title")), h("p.hint", null, t("password.text"))),
+    h("div.setting", null, h("div.setting-text", null, h("span.setting-label", null, name(state.me?.user ?? ""))),
+      h("div.setting-control", null, h("button.button", { type: "button", onClick: changePassword }, icon("key"), t("password.change")))));
+}
+
+/** The daemon ends all sessions of whoever changes a password, so this page logs in again with the new one. */
+async function changePassword() {
+  const username = state.me?.user;
+  const done = await askForm({
+    title: t("password.title"), action: t("action.save"),
+    fields: () => [
+      field({ label: t("password.old"), name: "old", type: "password", autocomplete: "current-password", required: true, focus: true }),
+      field({ label: t("setup.password"), name: "password", type: "password", autocomplete: "new-password", required: true, minlength: "8", hint: t("setup.password.hint") }),
+      field({ label: t("setup.again"), name: "again", type: "password", autocomplete: "new-password", required: true }),
+    ],
+    submit: async ({ old, password, again }) => {
+      if (password !== again) throw new Problem(0, t("setup.differ"), "usage");
+      await post("me/password", { old, new: password });
+      await post("/login", { username, password }, { quiet: true });
+      dispatchEvent(new Event("swarm-login"));
+    },
+  });
+  if (done) notice(t("password.done"));
 }
 
 function about() {

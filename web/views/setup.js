@@ -1,10 +1,10 @@
 //! First start: the link that the daemon printed makes the first administrator.
 
 import { post } from "../parts/api.js";
-import { h, icon } from "../parts/dom.js";
+import { h } from "../parts/dom.js";
 import { fieldsOf, words } from "../parts/dialog.js";
 import { t } from "../parts/i18n.js";
-import { field } from "../parts/pieces.js";
+import { field, troubleLine } from "../parts/pieces.js";
 import { state } from "../parts/state.js";
 
 /** @param {string[]} path the token of the link @returns {import("../app.js").View} */
@@ -33,7 +33,7 @@ export function open([token]) {
     draw: () => h("form.card.outside-card", { key: "first", onSubmit: submit },
       h("h1", { tabindex: "-1" }, t("setup.title")),
       h("p.lede", null, t("setup.text")),
-      trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, trouble)),
+      troubleLine(trouble),
       field({ label: t("login.user"), name: "username", autocomplete: "username", required: true, focus: true }),
       field({ label: t("setup.password"), name: "password", type: "password", autocomplete: "new-password", required: true, minlength: "8", hint: t("setup.password.hint") }),
       field({ label: t("setup.again"), name: "again", type: "password", autocomplete: "new-password", required: true }),

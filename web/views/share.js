@@ -62,14 +62,24 @@ export function share(guid, path) {
   });
 }
 
-/** @param {LinkMade} made @param {boolean} once */
+/** A page that is open under a name which only the daemon's own machine has offers the addresses that others have.
+ * @param {LinkMade} made @param {boolean} once */
 function madeLink(made, once) {
-  const address = new URL(made.url, location.origin).href;
+  const here = new URL(made.url, location.origin).href;
+  const isHereAlone = isLoopback(location.hostname);
+  const addresses = isHereAlone && made.urls.length > 0 ? made.urls : [here];
   return [
-    copyField(t("share.link"), address),
-    qrCode(address, t("share.qr")),
+    isHereAlone && made.urls.length === 0 && h("p.trouble.warn", null, icon("warning"), h("span", null, t("share.here_alone"))),
+    isHereAlone && made.urls.length > 0 && h("p", null, t("share.elsewhere", { n: made.urls.length })),
+    addresses.map((address) => copyField(t("share.link"), address)),
+    qrCode(addresses[0], t("share.qr")),
     h("p.hint", null, t(once ? "share.made_once" : "share.made", { when: dateTime(made.expires_at_ms) })),
   ];
+}
+
+/** Whether a host is the machine that names it. @param {string} host */
+export function isLoopback(host) {
+  return host === "localhost" || host.endsWith(".localhost") || /^127\.\d+\.\d+\.\d+$/.test(host) || host === "[::1]";
 }
 
 /** A text as a picture for a phone. @param {string} text @param {string} label @returns {Child} */

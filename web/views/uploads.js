@@ -1,6 +1,6 @@
 //! Files on their way into a library's folder: a few at a time, with progress; what is there already is asked for before it is replaced.
 
-import { upload } from "../parts/api.js";
+import { upload, versionOf } from "../parts/api.js";
 import { h, icon } from "../parts/dom.js";
 import { words } from "../parts/dialog.js";
 import { bytes, name } from "../parts/format.js";
@@ -10,7 +10,8 @@ import { state } from "../parts/state.js";
 
 const AT_ONCE = 3;
 
-/** @typedef {{path: string, file: File, sent: number, state: "waits" | "runs" | "done" | "failed" | "exists", trouble: string, abort: () => void}} Job */
+/** @typedef {{path: string, file: File, sent: number, state: "waits" | "runs" | "done" | "failed" | "exists", trouble: string, abort: () => void,
+ *   stands: string | null}} Job `stands` is the ETag of what is there already: what the reader was told of, and nothing newer, is replaced */
 
 export class Uploads {
   /** @param {string} guid @param {string} place @param {() => void} onDone */
@@ -42,21 +43,21 @@ export class Uploads {
   /** @param {{path: string, file: File}[]} files */
   add(files) {
     const prefix = this.place ? `${this.place}/` : "";
-    this.jobs.push(...files.map(({ path, file }) => /** @type {Job} */ ({ path: prefix + path, file, sent: 0, state: "waits", trouble: "", abort: () => {} })));
+    this.jobs.push(...files.map(({ path, file }) => /** @type {Job} */ ({ path: prefix + path, file, sent: 0, state: "waits", trouble: "", abort: () => {}, stands: null })));
     this.next();
   }
 
   next() {
     const running = this.jobs.filter((job) => job.state === "runs").length;
-    for (const job of this.jobs.filter((each) => each.state === "waits").slice(0, AT_ONCE - running)) void this.run(job, false);
+    for (const job of this.jobs.filter((each) => each.state === "waits").slice(0, AT_ONCE - running)) void this.run(job, null);
     state.redraw();
   }
 
-  /** @param {Job} job @param {boolean} replace */
-  async run(job, replace) {
+  /** @param {Job} job @param {string | null} replaces ETag of what it replaces */
+  async run(job, replaces) {
     job.state = "runs";
     const sending = upload(this.guid, job.path, job.file, {
-      replace,
+      replaces,
       onProgress: (sent) => {
         job.sent = sent;
         state.redraw();
@@ -68,11 +69,27 @@ export class Uploads {
       job.state = "done";
       this.onDone();
     } catch (error) {
-      const isThere = /** @type {any} */ (error).category === "exists";
-      job.state = isThere ? "exists" : "failed";
-      job.trouble = isThere ? t("files.upload.exists") : words(error);
+      job.state = "failed";
+      job.trouble = words(error);
+      if (/** @type {any} */ (error).category === "exists") await this.askToReplace(job, replaces);
     }
     this.next();
+  }
+
+  /** @param {Job} job @param {string | null} replaced ETag that the daemon refused to replace */
+  async askToReplace(job, replaced) {
+    try {
+      job.stands = await versionOf(this.guid, job.path);
+    } catch (error) {
+      job.trouble = words(error);
+      return;
+    }
+    if (job.stands === null || job.stands === replaced) {
+      job.trouble = t("files.upload.unknown");
+      return;
+    }
+    job.state = "exists";
+    job.trouble = t(replaced ? "files.upload.changed" : "files.upload.exists");
   }
 
   draw() {
@@ -91,8 +108,8 @@ export class Uploads {
       h("span.peer-name", null, name(job.path)),
       job.trouble ? h("span.hint", null, job.trouble) : bar(job.state === "done" ? "100" : percent, { label: job.path, slim: true }),
       h("span.num", null, job.state === "done" ? icon("check") : bytes(job.file.size)),
-      job.state === "exists" && h("button.button.small", { type: "button", title: t("files.upload.replace.hint"), onClick: () => { job.trouble = ""; void this.run(job, true); } }, t("files.upload.replace")),
-      job.state === "failed" && h("button.button.small", { type: "button", onClick: () => { job.trouble = ""; void this.run(job, false); } }, t("action.again")),
+      job.state === "exists" && h("button.button.small", { type: "button", title: t("files.upload.replace.hint"), onClick: () => { job.trouble = ""; void this.run(job, job.stands); } }, t("files.upload.replace")),
+      job.state === "failed" && h("button.button.small", { type: "button", onClick: () => { job.trouble = ""; void this.run(job, null); } }, t("action.again")),
       job.state === "runs" && h("button.icon-button", { type: "button", "aria-label": t("action.cancel"), onClick: job.abort }, icon("close")));
   }
 }

@@ -5,7 +5,7 @@ import { h, icon } from "../parts/dom.js";
 import { askForm, confirm, notice, words } from "../parts/dialog.js";
 import { name, plainName } from "../parts/format.js";
 import { t, tx } from "../parts/i18n.js";
-import { choice, empty, field, lacking, need, pageHead, skeleton } from "../parts/pieces.js";
+import { choice, empty, field, lacking, need, pageHead, skeleton, troubleLine } from "../parts/pieces.js";
 import { can, library, state, whoIs } from "../parts/state.js";
 
 const ROLES = /** @type {const} */ (["viewer", "editor", "admin", "mirror"]);
@@ -42,7 +42,7 @@ class Users {
         actions: h("button.button.primary", { type: "button", onClick: () => this.add(), ...need("users.manage") }, icon("plus"), t("users.add")),
       }),
       lacking("users.manage"),
-      this.trouble && h("p.trouble", { role: "alert" }, icon("warning"), h("span", null, this.trouble)),
+      troubleLine(this.trouble),
       this.proposed(),
       this.users && state.proposedUsers.length > 0 && h("h2.section", null, t("users.list")),
       this.users ? this.list(this.users) : can("users.manage") && !this.trouble && skeleton(4),

@@ -1,7 +1,7 @@
 //! What all requests share: the daemon that is asked, the users, sessions and tokens. Invariant: a lock is held for no wait.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,6 +55,8 @@ pub(crate) struct Facts {
     pub(crate) folder: PathBuf,
     pub(crate) state: PathBuf,
     pub(crate) began_at: Instant,
+    /// Where the page is served; an unspecified address is all addresses.
+    pub(crate) page: SocketAddr,
 }
 
 /// What the files say, as requests need it.

@@ -20,6 +20,7 @@ mod page;
 mod private_file;
 mod problem;
 mod rates;
+mod reach;
 mod routes;
 mod server;
 
@@ -70,6 +71,9 @@ impl Api {
             folder: daemon.dir().to_owned(),
             state: state.to_owned(),
             began_at: clock::moment(),
+            page: listener
+                .local_addr()
+                .map_err(|source| ApiError::Listen { address: daemon.address(), source })?,
         };
         let (tasks, ending) = (TaskTracker::new(), CancellationToken::new());
         let app = Arc::new(App::new(Parts {

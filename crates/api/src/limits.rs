@@ -30,6 +30,8 @@ pub const LINKS_MAX: usize = 1000;
 pub const LINKS_LEN_MAX: usize = 900 << 10;
 /// A link for one download is free for others when its client took nothing for so long.
 pub const LINK_IDLE: Duration = Duration::from_secs(20);
+/// Addresses of this node that the maker of a link is offered.
+pub const PAGE_ADDRESSES_MAX: usize = 8;
 /// Longest time for which a link holds.
 pub const LINK_AGE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Sessions at once, of all users.

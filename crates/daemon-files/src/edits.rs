@@ -349,17 +349,20 @@ impl DaemonFolder {
         })
     }
 
-    /// Sets which paths of a subscription are fetched.
+    /// Sets which paths of a subscription are fetched; a list that is not given stays.
     pub fn set_patterns(
         &mut self,
         guid: &Guid,
-        include: &[String],
-        exclude: &[String],
+        include: Option<&[String]>,
+        exclude: Option<&[String]>,
     ) -> Result<Reloaded, EditError> {
         self.edit(FileName::Subscriptions, |json| {
             let entry = Followed::Subscription(guid).entry_in(json)?;
-            set_or_remove(entry, "include", texts(include));
-            set_or_remove(entry, "exclude", texts(exclude));
+            for (key, list) in [("include", include), ("exclude", exclude)] {
+                if let Some(list) = list {
+                    set_or_remove(entry, key, texts(list));
+                }
+            }
             Ok(())
         })
     }

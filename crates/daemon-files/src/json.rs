@@ -123,6 +123,30 @@ impl Json {
         Some(members.remove(at).1)
     }
 
+    /// Changes it as a JSON Merge Patch says (RFC 7396): members of objects are merged at every depth, `null` takes a key out, and all
+    /// else replaces what was there.
+    pub fn merge(&mut self, patch: &Self) {
+        let Value::Object(changes) = &patch.value else {
+            *self = patch.clone();
+            return;
+        };
+        if self.members_mut().is_none() {
+            *self = Value::Object(Vec::new()).into();
+        }
+        for (key, change) in changes {
+            if change.value == Value::Null {
+                self.remove(key);
+                continue;
+            }
+            if self.get(key).is_none() {
+                self.set(key, Value::Null.into());
+            }
+            if let Some(member) = self.get_mut(key) {
+                member.merge(change);
+            }
+        }
+    }
+
     /// Gives a key another name and value, in the same place. Does nothing if there is no such key.
     pub fn replace(&mut self, key: &str, new_key: &str, value: Self) {
         if key != new_key {
@@ -206,5 +230,34 @@ impl FromStr for Json {
 impl std::fmt::Display for Json {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&print::document(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Json;
+
+    /// The examples of RFC 7396, appendix A.
+    #[test]
+    fn merges_as_the_rfc_says() {
+        let check = |target: &str, patch: &str, expected: &str| {
+            let mut json: Json = target.parse().expect("JSON");
+            json.merge(&patch.parse().expect("JSON"));
+            assert_eq!(json, expected.parse().expect("JSON"), "{target} {patch} is {json}");
+        };
+        check(r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#);
+        check(r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#);
+        check(r#"{"a":"b"}"#, r#"{"a":null}"#, "{}");
+        check(r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#);
+        check(r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#);
+        check(r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#);
+        check(r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#);
+        check(r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#);
+        check(r#"["a","b"]"#, r#"["c","d"]"#, r#"["c","d"]"#);
+        check(r#"{"a":"b"}"#, r#"["c"]"#, r#"["c"]"#);
+        check(r#"{"a":"foo"}"#, "null", "null");
+        check(r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#);
+        check("[1,2]", r#"{"a":"b","c":null}"#, r#"{"a":"b"}"#);
+        check("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#);
     }
 }

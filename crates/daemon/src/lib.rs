@@ -46,5 +46,8 @@ pub use library::{
 };
 pub use protocol::{ProposedUser, Reply, Request};
 pub use status::{
-    LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, Status, StatusError,
+    ISSUES, LibraryStatus, LockStatus, MountStatus, PeerLibraryStatus, PeerStatus, PolicyStatus, STATES,
+    Status, StatusError, TRUSTS,
 };
+pub use swarm_index::ProposalEnd;
+pub use swarm_link::own_addresses;

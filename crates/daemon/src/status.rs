@@ -44,7 +44,7 @@ pub struct StatusError {
     pub guid: String,
     /// Which file; empty for the whole library.
     pub file: String,
-    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`, `replaced`, and of origins also `conflict`.
+    /// What it is: `hash-mismatch`, `refused`, `not-synced`, `fetch`, `stopped`, `equivocation`, `replaced`, `carried`, and of origins also `conflict`.
     pub issue: String,
     /// For people.
     pub detail: String,
@@ -206,6 +206,22 @@ pub struct PeerLibraryStatus {
     pub deletions_to_do: u64,
 }
 
-/// States of a library.
-pub(crate) const STATES: [&str; 8] =
+/// States of a library: no other is told.
+pub const STATES: [&str; 8] =
     ["up to date", "syncing", "scanning", "paused", "stopped", "held", "conflict", "waiting"];
+
+/// What may be wrong: no other [`StatusError::issue`] is told.
+pub const ISSUES: [&str; 9] = [
+    "hash-mismatch",
+    "refused",
+    "not-synced",
+    "fetch",
+    "stopped",
+    "equivocation",
+    "replaced",
+    "carried",
+    "conflict",
+];
+
+/// How a peer is taken: no other [`PeerStatus::trust`] is told.
+pub const TRUSTS: [&str; 4] = ["trusted", "untrusted", "mirror", "unknown"];

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use swarm_core::base::limits::SOURCE_ADDRESSES_MAX;
 
-/// The addresses of all interfaces that are up, best first.
-pub(super) fn addresses() -> io::Result<Vec<IpAddr>> {
+/// The addresses of all interfaces of this machine that are up, the widest reach first, loopback last.
+pub fn addresses() -> io::Result<Vec<IpAddr>> {
     let interfaces = if_addrs::get_if_addrs()?;
     let up = interfaces.iter().filter(|interface| interface.is_oper_up() || interface.is_loopback());
     Ok(by_reach(up.map(if_addrs::Interface::ip)))

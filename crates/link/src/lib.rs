@@ -46,6 +46,7 @@ pub use dial::{Attempt, AttemptError, DialError};
 pub use endpoint::{Admission, Endpoint};
 pub use frame::FrameError;
 pub use identity::Identity;
+pub use interfaces::addresses as own_addresses;
 pub use key_file::{IdentityError, random_bytes};
 pub use key_store::IdentityStore;
 pub use link::{CloseReason, LinkStats, QuicLink};

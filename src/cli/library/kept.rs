@@ -343,7 +343,7 @@ fn select(of: &LibraryArgs, patterns: &PatternArgs, global: &Global) -> Result<(
             format!("library `{}` is kept here as a whole: only subscriptions have patterns", library.name);
         return Err(Failure::new(Category::Usage, message));
     }
-    folder.set_patterns(&library.guid, &patterns.include, &patterns.exclude)?;
+    folder.set_patterns(&library.guid, Some(&patterns.include), Some(&patterns.exclude))?;
     Ok(())
 }
 

@@ -264,6 +264,18 @@ fn settings_are_shown_and_changed_without_the_password() {
     site.is_secret("another one");
     assert_eq!(site.get("/api/v1/settings")["config"]["limits"]["up"], "20MB/s");
     assert_eq!(site.team.settings('a', "config.json")["password"], "another one");
+    // What stands beside a key that is changed stays, at every depth.
+    change(json!({"limits": {"down": "50MB/s"}}), 204);
+    assert_eq!(site.get("/api/v1/settings")["config"]["limits"], json!({"up": "20MB/s", "down": "50MB/s"}));
+    change(json!({"limits": {"up": null}}), 204);
+    assert_eq!(site.get("/api/v1/settings")["config"]["limits"], json!({"down": "50MB/s"}));
+    change(json!({"tls": {"cert": "a.pem", "key": "a.key"}}), 204);
+    change(json!({"tls": {"key": "b.key"}}), 204);
+    assert_eq!(site.get("/api/v1/settings")["config"]["tls"], json!({"cert": "a.pem", "key": "b.key"}));
+    // Half of a certificate is refused, and none is none.
+    change(json!({"tls": {"key": null}}), 400);
+    change(json!({"tls": null}), 204);
+    assert!(site.get("/api/v1/settings")["config"].get("tls").is_none());
     change(json!({"limits": null}), 204);
     assert!(site.get("/api/v1/settings")["config"].get("limits").is_none());
     let before = site.team.read("a/config.json");

@@ -50,6 +50,7 @@ fn whoever_has_a_link_gets_the_file_and_its_ranges_until_it_is_revoked() {
     let site = site();
     let link = made(&site, &json!({"path": "films/a b.txt", "seconds": 60}));
     assert!(url(&link).ends_with("/a%20b.txt"), "{link}");
+    assert_eq!(link["urls"], json!([]), "this daemon listens on loopback alone");
     let told = site.ask(&Ask::get(url(&link))).expect(200);
     assert_eq!(told.text(), TEXT);
     for (name, expected) in [

@@ -172,6 +172,20 @@ mod tests {
     ";
 
     #[test]
+    fn the_page_about_the_api_has_the_same_table() {
+        let page = include_str!("../../../../docs/reference/api.md");
+        for permission in Permission::ALL {
+            let named = format!("`{}`", permission.name());
+            let is_its_row = |line: &&str| {
+                line.starts_with("| `") && line.contains(&named) && line.matches('|').count() == 6
+            };
+            let row = page.lines().find(is_its_row).unwrap_or_default();
+            let cells: Vec<bool> = row.split('|').skip(2).take(4).map(|cell| cell.trim() == "yes").collect();
+            assert_eq!(cells, ROLES.map(|role| permission.is_granted_to(role)), "{named}: {row}");
+        }
+    }
+
+    #[test]
     fn every_role_has_the_permissions_of_the_table_and_no_other() {
         let granted: BTreeMap<&str, Vec<&str>> = GRANTED
             .lines()

@@ -353,8 +353,9 @@ pub(crate) struct KeptChange {
     paused: Option<bool>,
     priority: Option<i8>,
     policy: Option<PolicyView>,
-    /// With `exclude`, patterns of a subscription.
+    /// Patterns of paths to fetch, of a subscription; an empty list means all.
     include: Option<Vec<String>>,
+    /// Patterns of paths to leave out, of a subscription.
     exclude: Option<Vec<String>>,
 }
 
@@ -375,6 +376,9 @@ pub(crate) async fn change(
     app.audit.note(&caller.user, ip(&from), "library change", &guid);
     let found =
         app.read_files(move |folder| Found::in_files(folder, &guid)).await?.ok_or_else(no_such_library)?;
+    if matches!(found, Found::Own(_)) && (include.is_some() || exclude.is_some()) {
+        return Err(Problem::bad("this library is kept here as a whole: only subscriptions have patterns"));
+    }
     app.edit_files(move |folder| {
         let mut last = folder.reload();
         if let Some(paused) = paused {
@@ -387,7 +391,7 @@ pub(crate) async fn change(
             last = folder.set_approvals(found.followed(), &policy.change())?;
         }
         if let (Found::Followed(guid), true) = (&found, include.is_some() || exclude.is_some()) {
-            last = folder.set_patterns(guid, &include.unwrap_or_default(), &exclude.unwrap_or_default())?;
+            last = folder.set_patterns(guid, include.as_deref(), exclude.as_deref())?;
         }
         Ok(last)
     })

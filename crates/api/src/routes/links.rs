@@ -19,6 +19,7 @@ use crate::file::encoded;
 use crate::limits::LINK_AGE_MAX;
 use crate::links::{Link, NewLink as Wanted, NoLink};
 use crate::problem::{Answer, Problem};
+use crate::reach::page_addresses;
 
 /// A link to make.
 #[derive(Deserialize, ToSchema)]
@@ -39,6 +40,8 @@ pub(crate) struct LinkMade {
     id: String,
     /// On this node. It is told once: only a hash of it is kept.
     url: String,
+    /// The same as other machines open it, the best first; none if the daemon listens on loopback alone.
+    urls: Vec<String>,
     /// Milliseconds since 1970.
     expires_at_ms: u64,
 }
@@ -96,7 +99,10 @@ pub(crate) async fn create(
     app.audit.note(&caller.user, ip(&from), "link create", &link.path);
     let name = link.path.rsplit('/').next().unwrap_or_default();
     let url = format!("/link/{token}/{}", encoded(name));
-    Ok((StatusCode::CREATED, Json(LinkMade { id, url, expires_at_ms: link.expires_at_ms })))
+    let own = blocking(swarm_daemon::own_addresses).await?.unwrap_or_default();
+    let pages = page_addresses(app.facts.page, &app.known().hosts, &own);
+    let urls = pages.into_iter().map(|page| page + &url).collect();
+    Ok((StatusCode::CREATED, Json(LinkMade { id, url, urls, expires_at_ms: link.expires_at_ms })))
 }
 
 /// List links that hold

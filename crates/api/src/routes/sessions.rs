@@ -215,7 +215,9 @@ fn check_new(username: &str, password: &str) -> Answer<()> {
         return Err(Problem::bad("a user needs a name"));
     }
     if password.chars().count() < PASSWORD_LEN_MIN || password.len() > PASSWORD_LEN_MAX {
-        return Err(Problem::bad(format!("a password has {PASSWORD_LEN_MIN} characters or more")));
+        return Err(Problem::bad(format!(
+            "a password has {PASSWORD_LEN_MIN} characters or more, and at most {PASSWORD_LEN_MAX} bytes"
+        )));
     }
     if password == username {
         return Err(Problem::bad("a password is not the name of its user"));
@@ -295,4 +297,23 @@ fn shown(pair: Pair) -> TokenPair {
 
 fn no_chance() -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the system gives no random bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_new;
+
+    #[test]
+    fn a_password_has_8_characters_to_1024_bytes() {
+        let check = |password: &str, is_taken: bool| {
+            assert_eq!(check_new("vera", password).is_ok(), is_taken, "{} bytes", password.len());
+        };
+        check("seven77", false);
+        // Characters count, not bytes.
+        check("\u{e4}\u{e4}\u{e4}\u{e4}", false);
+        check("eight888", true);
+        check(&"x".repeat(64), true);
+        check(&"x".repeat(1024), true);
+        check(&"x".repeat(1025), false);
+    }
 }

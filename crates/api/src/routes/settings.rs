@@ -48,7 +48,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, caller: Caller) -> Answer<
 
 /// Change settings
 ///
-/// The body has keys of `config.json`; `null` takes a key out, and what is not named stays.
+/// The body is a JSON Merge Patch (RFC 7396) of `config.json`: what is not named stays, also within an object such as `limits`, and `null` takes a key out.
 #[utoipa::path(patch, path = "/api/v1/settings", tag = "settings", request_body(content = Object), responses((status = 204, description = "Changed"), (status = "default", description = "A problem", body = Problem)))]
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
@@ -58,23 +58,9 @@ pub(crate) async fn change(
 ) -> Answer<StatusCode> {
     caller.needs(Permission::SettingsManage)?;
     let keys = change.keys().cloned().collect::<Vec<_>>().join(" ");
+    let change = file_json(&Value::Object(change))?;
     app.audit.note(&caller.user, ip(&from), "settings", &keys);
-    let mut values = Vec::new();
-    for (key, value) in change {
-        let value = if value.is_null() { None } else { Some(file_json(&value)?) };
-        values.push((key, value));
-    }
-    app.edit_files(move |folder| {
-        folder.edit_config(|config| {
-            for (key, value) in &values {
-                match value {
-                    Some(value) => config.set(key, value.clone()),
-                    None => drop(config.remove(key)),
-                }
-            }
-        })
-    })
-    .await?;
+    app.edit_files(move |folder| folder.edit_config(|config| config.merge(&change))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -318,13 +318,14 @@ fn subscriptions_are_added_changed_and_removed() {
         |world| {
             world.folder.add_subscription(&new("a"))?;
             world.folder.add_subscription(&new("b"))?;
-            world.folder.set_patterns(&guid("b"), &[], &["tmp/**".to_owned()])?;
+            world.folder.set_patterns(&guid("b"), None, Some(&["tmp/**".to_owned()]))?;
+            world.folder.set_patterns(&guid("b"), Some(&["*.txt".to_owned()]), None)?;
             world.folder.set_paused(Followed::Subscription(&guid("b")), true)?;
             world.folder.remove_subscription(&guid("a"))
         },
         expect![[r#"
             [
-              {"guid": "b", "localSyncDir": "b", "exclude": ["tmp/**"], "paused": true}
+              {"guid": "b", "localSyncDir": "b", "include": ["*.txt"], "exclude": ["tmp/**"], "paused": true}
             ]
         "#]],
     );

@@ -113,10 +113,13 @@ pub struct ProposalView {
     pub no: Vec<(String, String)>,
     /// Records that wait.
     pub changes: u64,
-    /// Of these, deletions among those that are named.
+    /// Of these, deletions.
     pub deletions: u64,
-    /// Some of the paths.
+    /// Paths of the first hundred.
     pub paths: Vec<String>,
+    /// Of these paths, those that are to be deleted.
+    #[serde(default)]
+    pub deleted: Vec<String>,
     /// Milliseconds since 1970, when it came here.
     pub seen_at_ms: u64,
     /// The same, when it expires if nobody decides; nothing if it waits for ever.
@@ -324,18 +327,21 @@ fn proposals(
     for known in session.book.proposals(with_ended)? {
         let held = session.book.held_of(&known.author, known.seq, PATHS_SHOWN)?;
         let ballots = ballots(session, authors, &known)?;
+        let (changes, deletions) = session.book.held_count(&known.author, known.seq)?;
+        let deleted = held.iter().filter(|record| record.is_deletion);
         views.push(ProposalView {
             id: known.id.to_string(),
             author: known.author.to_string(),
             needed: known.votes,
             yes: ballots.yes.iter().map(NodeId::to_string).collect(),
             no: ballots.no.into_iter().map(|(node, why)| (node.to_string(), why)).collect(),
-            changes: session.book.held_count(&known.author, known.seq)?,
-            deletions: held.iter().filter(|record| record.is_deletion).count() as u64,
+            changes,
+            deletions,
             paths: held.iter().map(|record| record.path.to_string()).collect(),
+            deleted: deleted.map(|record| record.path.to_string()).collect(),
             seen_at_ms: known.seen_at_ms,
             expires_at_ms: waits_ms.map(|waits_ms| known.seen_at_ms.saturating_add(waits_ms)),
-            ended: known.ended.map(|(end, _)| format!("{end:?}").to_lowercase()),
+            ended: known.ended.map(|(end, _)| end.word().to_owned()),
         });
     }
     Ok(views)

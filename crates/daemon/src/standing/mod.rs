@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::daemon::Desk;
 use crate::daemon::preparing::all_warnings;
-use crate::status::{PeerStatus, Status, StatusError};
+use crate::status::{ISSUES, PeerStatus, STATES, Status, StatusError, TRUSTS};
 
 /// How everything stands.
 pub(crate) fn status(desk: &Desk) -> Status {
@@ -37,6 +37,9 @@ pub(crate) fn status(desk: &Desk) -> Status {
     status.errors.extend(origins::origin_errors(desk));
     status.peer_sync = peer_sync(&status.peers);
     status.errors.extend(flag_errors(desk));
+    debug_assert!(status.errors.iter().all(|error| ISSUES.contains(&error.issue.as_str())));
+    debug_assert!(status.libraries.iter().all(|library| STATES.contains(&library.state.as_str())));
+    debug_assert!(status.peers.iter().all(|peer| TRUSTS.contains(&peer.trust.as_str())));
     status
 }
 

@@ -27,6 +27,23 @@ pub enum ProposalEnd {
     Superseded,
 }
 
+impl ProposalEnd {
+    /// Every end there is.
+    pub const ALL: [Self; 5] =
+        [Self::Approved, Self::Refused, Self::Expired, Self::Withdrawn, Self::Superseded];
+
+    /// Its name for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
 /// A commit of which records wait, or waited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownProposal {
@@ -119,11 +136,13 @@ impl LibraryBook {
         })
     }
 
-    /// How many records of a commit wait.
-    pub fn held_count(&self, author: &NodeId, seq: u64) -> Result<u64, IndexError> {
+    /// How many records of a commit wait, and how many of these are deletions.
+    pub fn held_count(&self, author: &NodeId, seq: u64) -> Result<(u64, u64), IndexError> {
         self.read(|db| {
-            let mut found = db.prepare_cached("SELECT count(*) FROM held WHERE author = ?1 AND seq = ?2")?;
-            Ok(found.query_row(params![number_of(db, author)?, seq.cast_signed()], |row| row.get(0))?)
+            let sql =
+                "SELECT count(*), coalesce(sum(is_deletion), 0) FROM held WHERE author = ?1 AND seq = ?2";
+            let found = params![number_of(db, author)?, seq.cast_signed()];
+            Ok(db.prepare_cached(sql)?.query_row(found, |row| Ok((row.get(0)?, row.get(1)?)))?)
         })
     }
 

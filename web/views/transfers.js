@@ -1,0 +1,78 @@
+//! What moves now: libraries whose files come, peers that are behind, and the rate of each peer. The daemon tells of libraries and peers, not of
+//! single files: those that are still to come are marked in the list of files.
+
+import { h, icon } from "../parts/dom.js";
+import { bytes, duration, name, percent, plainName, rate } from "../parts/format.js";
+import { t, tx } from "../parts/i18n.js";
+import { bar, empty, pageHead, skeleton } from "../parts/pieces.js";
+import { filesHash, peerRates, state } from "../parts/state.js";
+
+/** @returns {import("../app.js").View} */
+export function open() {
+  return { draw: () => (state.status ? page(state.status) : [pageHead({ title: t("nav.transfers") }), skeleton(3, "tall")]) };
+}
+
+/** @param {Status} status */
+function page(status) {
+  const coming = status.libraries.filter((library) => library.files_here < library.files && !isStill(library));
+  const going = status.peers.filter((peer) => peer.connected).flatMap((peer) => peer.libraries.filter((each) => isBehind(each, status)).map((each) => ({ peer, each })));
+  const linked = status.peers.filter((peer) => peer.connected);
+  return [
+    pageHead({ title: t("nav.transfers"), text: t("transfers.text", { down: rate(status.rate_down), up: rate(status.rate_up) }) }),
+    coming.length + going.length === 0 && empty({ icon: "check", title: t("transfers.none.title"), text: t("transfers.none.text") }),
+    coming.length > 0 && h("section", { key: "coming" }, h("h2.section", null, t("transfers.coming"), h("span.count", null, String(coming.length))),
+      h("ul.card.line-list", null, coming.map((library) => incoming(library, status)))),
+    going.length > 0 && h("section", { key: "going" }, h("h2.section", null, t("transfers.going"), h("span.count", null, String(going.length))),
+      h("ul.card.line-list", null, going.map(({ peer, each }) => outgoing(peer, each)))),
+    linked.length > 0 && h("section", { key: "peers" }, h("h2.section", null, t("transfers.peers")), h("p.lede", null, t("transfers.peers.text")),
+      h("ul.card.line-list", null, linked.map(peerLine))),
+  ];
+}
+
+/** Whether nothing moves in a library, whatever is lacking. @param {Library} library */
+function isStill(library) {
+  return ["paused", "stopped"].includes(library.state);
+}
+
+/** Whether a peer lacks files of a library that this machine could send. @param {PeerLibrary} each @param {Status} status */
+function isBehind(each, status) {
+  const own = status.libraries.find((library) => library.guid === each.guid);
+  return own !== undefined && !isStill(own) && own.files_here > 0 && each.percent !== "" && Number(each.percent) < 100;
+}
+
+/** @param {Library} library @param {Status} status */
+function incoming(library, status) {
+  const sources = status.peers.filter((peer) => peer.connected && peer.libraries.some((each) => each.guid === library.guid && each.is_shared && Number(each.percent) > 0));
+  return h("li.transfer", { key: library.guid },
+    icon("arrow-down"),
+    h("div.line-text", null,
+      h("strong", null, h("a", { href: filesHash(library.guid) }, name(library.name))),
+      h("span.hint", null, t("transfers.left", { n: library.files - library.files_here, size: bytes(library.bytes - library.bytes_here) }),
+        library.eta_seconds !== null && ` · ${t("library.eta", { time: duration(library.eta_seconds) })}`),
+      h("span.hint", null, sources.length > 0 ? tx("transfers.from", { who: sources.flatMap((peer, index) => [index ? ", " : "", name(peer.name || peer.address)]) }) : t("transfers.from_nobody"))),
+    bar(library.percent, { label: plainName(library.name) }),
+    h("span.num", null, percent(library.percent)));
+}
+
+/** @param {Peer} peer @param {PeerLibrary} each */
+function outgoing(peer, each) {
+  const title = peer.name || peer.address;
+  return h("li.transfer", { key: `${peer.node ?? peer.address} ${each.guid}` },
+    icon("arrow-up"),
+    h("div.line-text", null,
+      h("strong", null, h("a", { href: filesHash(each.guid) }, name(each.name))),
+      h("span.hint", null, tx("transfers.to", { who: name(title) }), each.activity && [" · ", each.activity])),
+    bar(each.percent, { label: `${plainName(each.name)}, ${plainName(title)}` }),
+    h("span.num", null, percent(each.percent)));
+}
+
+/** @param {Peer} peer */
+function peerLine(peer) {
+  const { down, up } = peerRates(peer);
+  return h("li.transfer-peer", { key: peer.node ?? peer.address },
+    icon("peers"),
+    h("div.line-text", null, h("strong", null, name(peer.name || peer.address)),
+      h("span.hint", null, t("transfers.totals", { received: bytes(peer.received), sent: bytes(peer.sent) }))),
+    h("span.num", { title: t("overview.receiving") }, icon("arrow-down"), h("span.visually-hidden", null, t("overview.receiving")), " ", rate(down)),
+    h("span.num", { title: t("overview.sending") }, icon("arrow-up"), h("span.visually-hidden", null, t("overview.sending")), " ", rate(up)));
+}

@@ -1,7 +1,7 @@
 //! Links to single files and folders, for people without a name here. Invariant: a token is kept by its hash alone; a link ends with its time, with its
-//! maker's right to write in the library, and, if it is for once, with the first whole download. What is kept is bounded.
+//! maker's right to write in the library, with its maker, and, if it is for once, with the first whole download. What is kept is bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -59,6 +59,8 @@ struct Known {
     /// What was sent of links that are for once, and those that are being sent.
     sent: BTreeMap<String, Sent>,
     last_ticket: u64,
+    /// Whether the file still has links that have ended.
+    is_unsaved: bool,
 }
 
 #[derive(Debug, Default)]
@@ -107,7 +109,7 @@ impl Links {
             return Err(NoLink::Full);
         }
         known.links.insert(id.clone(), link.clone());
-        if let Err(fault) = self.write(&known.links) {
+        if let Err(fault) = self.write(&mut known) {
             known.links.remove(&id);
             return Err(fault);
         }
@@ -130,14 +132,34 @@ impl Links {
         holding.find(|(_, link)| link.hash == hash).map(|(id, link)| (id.clone(), link.clone()))
     }
 
-    /// Ends a link of a library. Whether it was there.
+    /// Ends a link of a library. Whether it was there. One that cannot be taken out of the file has ended all the same, and is taken out later.
     pub(crate) fn revoke(&self, guid: &str, id: &str) -> Result<bool, NoLink> {
         let mut known = self.lock();
         if known.links.get(id).is_none_or(|link| link.guid != guid) {
             return Ok(false);
         }
         known.end(id);
-        self.write(&known.links).map(|()| true)
+        self.write(&mut known).map(|()| true)
+    }
+
+    /// Ends the links of all whom these names do not name.
+    pub(crate) fn end_of_others(&self, users: &BTreeSet<String>) {
+        let mut known = self.lock();
+        let is_over = |link: &Link| !users.contains(&link.user);
+        if known.links.values().any(is_over) {
+            known.links.retain(|_, link| !is_over(link));
+            known.forget_parts();
+            // What cannot be written is told by `write`, and tried again.
+            let _ = self.write(&mut known);
+        }
+    }
+
+    /// Writes again what could not be written.
+    pub(crate) fn save_again(&self) {
+        let mut known = self.lock();
+        if known.is_unsaved {
+            let _ = self.write(&mut known);
+        }
     }
 
     /// Takes the one place of a link that is for once; `None` while another download has it and goes on.
@@ -179,18 +201,22 @@ impl Links {
         sent.take(part);
         if sent.parts.first().is_some_and(|part| part.start == 0 && part.end >= len) {
             known.end(id);
-            // A list that cannot be written is told by `write`; until the next start the link has ended.
-            let _ = self.write(&known.links);
+            // What cannot be written is told by `write`, and tried again.
+            let _ = self.write(&mut known);
         }
     }
 
-    fn write(&self, links: &BTreeMap<String, Link>) -> Result<(), NoLink> {
-        let bytes = serde_json::to_vec(links).map_err(|_| NoLink::Disk)?;
+    fn write(&self, known: &mut Known) -> Result<(), NoLink> {
+        let bytes = serde_json::to_vec(&known.links).map_err(|_| NoLink::Disk)?;
         if bytes.len() > LINKS_LEN_MAX {
             return Err(NoLink::Full);
         }
-        private_file::write(&self.path, &bytes).map_err(|error| {
-            tracing::warn!(%error, "cannot write the list of links");
+        let written = private_file::write(&self.path, &bytes);
+        let was_unsaved = std::mem::replace(&mut known.is_unsaved, written.is_err());
+        written.map_err(|error| {
+            if !was_unsaved {
+                tracing::warn!(%error, "cannot write the list of links");
+            }
             NoLink::Disk
         })
     }
@@ -219,6 +245,10 @@ impl Known {
 
     fn forget_ended(&mut self, now_ms: u64) {
         self.links.retain(|_, link| link.expires_at_ms > now_ms);
+        self.forget_parts();
+    }
+
+    fn forget_parts(&mut self) {
         let links = &self.links;
         self.sent.retain(|id, _| links.contains_key(id));
     }

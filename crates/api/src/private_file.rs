@@ -35,7 +35,9 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), ApiError> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        std::fs::rename(&new, path)
+        std::fs::rename(&new, path)?;
+        // Without this a power cut brings the file before it back.
+        path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
     };
     write().map_err(|source| failed("write", path, source))
 }

@@ -1,5 +1,6 @@
 //! Tokens of programs: an access token (RFC 7519, signed by EdDSA) for minutes, and a refresh token that is exchanged once. Invariant: one algorithm is
-//! accepted, whatever a token's head says; a refresh token that comes a second time ends its whole line, since somebody copied it.
+//! accepted, whatever a token's head says; all refresh tokens of one login are a line, of which the last alone holds: an earlier one ends the line, since
+//! somebody copied it; a revocation holds, however many there are. What is kept is bounded, and many logins of one user end none of another's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::chance::{hash_of, secret};
 use crate::error::ApiError;
-use crate::limits::{ACCESS_AGE, REFRESH_AGE, REFRESH_MAX, REVOKED_MAX};
+use crate::limits::{
+    ACCESS_AGE, REFRESH_AGE, REFRESH_MAX, REFRESH_OF_USER_MAX, REVOKED_MAX, REVOKED_OF_USER_MAX,
+};
 use crate::private_file;
 
 /// What an access token says.
@@ -39,19 +42,29 @@ pub(crate) struct Tokens {
     signing: EncodingKey,
     verifying: DecodingKey,
     node: String,
-    refresh: BTreeMap<[u8; 32], Refresh>,
-    /// Access tokens that were revoked, with the time until which that matters.
-    revoked: BTreeMap<String, u64>,
+    /// By the hash of the first half of their refresh tokens.
+    lines: BTreeMap<[u8; 32], Line>,
+    /// Access tokens that were revoked, by name.
+    revoked: BTreeMap<String, Revoked>,
+    /// Users of whom all access tokens made up to a time, in seconds since 1970, were revoked.
+    all_revoked: BTreeMap<String, u64>,
+}
+
+/// All refresh tokens that came from one login.
+#[derive(Clone, Debug)]
+struct Line {
+    user: String,
+    proof: String,
+    /// The hash of the second half of the last one.
+    last: [u8; 32],
+    expires_at: u64,
 }
 
 #[derive(Clone, Debug)]
-struct Refresh {
+struct Revoked {
     user: String,
-    proof: String,
-    /// All tokens that came from one login.
-    line: [u8; 32],
+    /// Until then it matters.
     expires_at: u64,
-    is_used: bool,
 }
 
 /// What a program gets.
@@ -81,15 +94,16 @@ impl Tokens {
             signing: EncodingKey::from_ed_der(&key),
             verifying: DecodingKey::from_ed_der(pair.public_key().as_ref()),
             node: node.to_owned(),
-            refresh: BTreeMap::new(),
+            lines: BTreeMap::new(),
             revoked: BTreeMap::new(),
+            all_revoked: BTreeMap::new(),
         })
     }
 
     /// Tokens for a user who has just proven a password.
     pub(crate) fn begin(&mut self, user: &str, proof: &str, now: Duration) -> Option<Pair> {
-        let line = hash_of(&secret()?);
-        self.pair(user, proof, line, now)
+        self.make_room(user, now);
+        self.pair(user, proof, &secret()?, now)
     }
 
     /// Other tokens for a refresh token, which is used up. `holds` says whether the user still has that proof.
@@ -99,12 +113,12 @@ impl Tokens {
         holds: impl FnOnce(&str, &str) -> bool,
         now: Duration,
     ) -> Option<Pair> {
-        let known =
-            self.refresh.get_mut(&hash_of(refresh)).filter(|known| known.expires_at > now.as_secs())?;
-        let was_used = std::mem::replace(&mut known.is_used, true);
-        let Refresh { user, proof, line, .. } = known.clone();
-        if was_used || !holds(&user, &proof) {
-            self.refresh.retain(|_, known| known.line != line);
+        let (line, turn) = refresh.split_once('.')?;
+        let key = hash_of(line);
+        let known = self.lines.get(&key).filter(|known| known.expires_at > now.as_secs())?;
+        let Line { user, proof, last, .. } = known.clone();
+        if last != hash_of(turn) || !holds(&user, &proof) {
+            self.lines.remove(&key);
             return None;
         }
         self.pair(&user, &proof, line, now)
@@ -123,51 +137,72 @@ impl Tokens {
 
     /// Whether claims that were proven hold now.
     pub(crate) fn hold(&self, claims: &Claims, now: Duration) -> bool {
-        claims.exp > now.as_secs() && !self.revoked.contains_key(&claims.jti)
+        let is_revoked = self.revoked.contains_key(&claims.jti)
+            || self.all_revoked.get(&claims.sub).is_some_and(|until| claims.iat <= *until);
+        claims.exp > now.as_secs() && !is_revoked
     }
 
-    /// Ends a refresh token with all that came from the same login, or an access token.
+    /// Ends a refresh token with all that came from the same login, or an access token. Where more were revoked than are remembered one by one, all
+    /// access tokens of their user end.
     pub(crate) fn revoke(&mut self, token: &str, now: Duration) {
-        if let Some(line) = self.refresh.get(&hash_of(token)).map(|known| known.line) {
-            self.refresh.retain(|_, known| known.line != line);
-        } else if let Some(claims) = self.claims(token, now) {
-            self.revoked.retain(|_, until| *until > now.as_secs());
-            if self.revoked.len() < REVOKED_MAX {
-                self.revoked.insert(claims.jti, claims.exp);
-            }
+        if let Some((line, _)) = token.split_once('.')
+            && self.lines.remove(&hash_of(line)).is_some()
+        {
+            return;
+        }
+        let Some(claims) = self.claims(token, now) else { return };
+        self.forget_expired(now);
+        let of_user = self.revoked.values().filter(|revoked| revoked.user == claims.sub).count();
+        if of_user < REVOKED_OF_USER_MAX && self.revoked.len() < REVOKED_MAX {
+            self.revoked.insert(claims.jti, Revoked { user: claims.sub, expires_at: claims.exp });
+        } else {
+            self.revoked.retain(|_, revoked| revoked.user != claims.sub);
+            let until = now.as_secs().max(claims.iat);
+            self.all_revoked.insert(claims.sub, until);
         }
     }
 
     /// Ends the refresh tokens of a user.
     pub(crate) fn end_all_of(&mut self, user: &str) {
-        self.refresh.retain(|_, known| known.user != user);
+        self.lines.retain(|_, known| known.user != user);
     }
 
-    fn pair(&mut self, user: &str, proof: &str, line: [u8; 32], now: Duration) -> Option<Pair> {
-        let (jti, refresh) = (secret()?, secret()?);
-        let (iat, exp) = (now.as_secs(), (now + ACCESS_AGE).as_secs());
+    /// The next tokens of a line, which begins with them if it is new.
+    fn pair(&mut self, user: &str, proof: &str, line: &str, now: Duration) -> Option<Pair> {
+        let (jti, turn) = (secret()?, secret()?);
+        // In the second of a revocation of all, and while a clock that went back has not come so far again.
+        let revoked = self.all_revoked.get(user).map_or(0, |until| until + 1);
+        let (iat, exp) = (now.as_secs().max(revoked), (now + ACCESS_AGE).as_secs());
         let claims =
             Claims { sub: user.to_owned(), iss: self.node.clone(), jti, iat, exp, prf: proof.to_owned() };
         let access = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.signing).ok()?;
-        self.make_room(now);
-        let known = Refresh {
+        let known = Line {
             user: user.to_owned(),
             proof: proof.to_owned(),
-            line,
+            last: hash_of(&turn),
             expires_at: (now + REFRESH_AGE).as_secs(),
-            is_used: false,
         };
-        self.refresh.insert(hash_of(&refresh), known);
-        Some(Pair { access, refresh, expires_in: ACCESS_AGE })
+        self.lines.insert(hash_of(line), known);
+        Some(Pair { access, refresh: format!("{line}.{turn}"), expires_in: ACCESS_AGE })
     }
 
-    fn make_room(&mut self, now: Duration) {
-        self.refresh.retain(|_, known| known.expires_at > now.as_secs());
-        while self.refresh.len() >= REFRESH_MAX {
-            let oldest = self.refresh.iter().min_by_key(|(_, known)| known.expires_at);
-            let Some(line) = oldest.map(|(_, known)| known.line) else { break };
-            self.refresh.retain(|_, known| known.line != line);
+    /// For one more line of a user. The one that was not used for longest ends: one of the user's own, as long as that has its share.
+    fn make_room(&mut self, user: &str, now: Duration) {
+        self.forget_expired(now);
+        let is_own = |line: &&[u8; 32]| self.lines[*line].user == user;
+        let own = self.lines.keys().filter(is_own).count();
+        let may_end = |line: &&[u8; 32]| own < REFRESH_OF_USER_MAX || is_own(line);
+        if own >= REFRESH_OF_USER_MAX || self.lines.len() >= REFRESH_MAX {
+            let idlest = self.lines.keys().filter(may_end).min_by_key(|line| self.lines[*line].expires_at);
+            idlest.copied().map(|line| self.lines.remove(&line));
         }
+    }
+
+    fn forget_expired(&mut self, now: Duration) {
+        let (now, youngest) = (now.as_secs(), ACCESS_AGE.as_secs());
+        self.lines.retain(|_, known| known.expires_at > now);
+        self.revoked.retain(|_, revoked| revoked.expires_at > now);
+        self.all_revoked.retain(|_, until| until.saturating_add(youngest) > now);
     }
 }
 
@@ -275,5 +310,58 @@ mod tests {
         assert!(tokens.exchange(&third, holds, now).is_none());
         assert!(tokens.exchange(&other, |_, _| false, now).is_none());
         assert!(tokens.exchange(&other, holds, now).is_none());
+    }
+
+    #[test]
+    fn a_line_that_goes_on_for_long_is_ended_by_nobody_else() {
+        let (mut tokens, _folder) = tokens();
+        let (now, holds) = (clock::since_epoch(), |_: &str, _: &str| true);
+        let mut of_anna = tokens.begin("anna", "", now).expect("chance").refresh;
+        for turn in 0..2 * REFRESH_MAX as u64 {
+            of_anna = tokens
+                .exchange(&of_anna, holds, now + Duration::from_secs(turn))
+                .expect("the last one")
+                .refresh;
+        }
+        assert_eq!(tokens.lines.len(), 1);
+        let later = now + Duration::from_secs(2 * REFRESH_MAX as u64);
+        let first = tokens.begin("ben", "", later).expect("chance").refresh;
+        for _ in 0..REFRESH_OF_USER_MAX {
+            tokens.begin("ben", "", later + Duration::from_secs(1)).expect("chance");
+        }
+        assert_eq!(tokens.lines.len(), REFRESH_OF_USER_MAX + 1);
+        assert!(tokens.exchange(&first, holds, later).is_none());
+        assert!(tokens.exchange(&of_anna, holds, later).is_some());
+    }
+
+    #[test]
+    fn lines_of_many_users_are_bounded() {
+        let (mut tokens, _folder) = tokens();
+        let now = clock::since_epoch();
+        for number in 0..REFRESH_MAX + 10 {
+            tokens.begin(&format!("user {number}"), "", now).expect("chance");
+        }
+        assert_eq!(tokens.lines.len(), REFRESH_MAX);
+    }
+
+    #[test]
+    fn a_revocation_holds_however_many_there_are() {
+        let (mut tokens, _folder) = tokens();
+        let now = clock::since_epoch();
+        let begin = |tokens: &mut Tokens, user: &str| tokens.begin(user, "", now).expect("chance").access;
+        let (of_anna, of_ben) = (begin(&mut tokens, "anna"), begin(&mut tokens, "ben"));
+        for _ in 0..REVOKED_OF_USER_MAX + 2 {
+            let access = begin(&mut tokens, "ben");
+            tokens.revoke(&access, now);
+            assert!(tokens.claims(&access, now).is_none());
+        }
+        // All that ben had has ended, and what ben gets from now on holds.
+        assert!(tokens.claims(&of_ben, now).is_none());
+        let later = begin(&mut tokens, "ben");
+        assert!(tokens.claims(&later, now).is_some() && tokens.claims(&of_anna, now).is_some());
+        tokens.revoke(&later, now);
+        assert!(tokens.claims(&later, now).is_none());
+        tokens.forget_expired(now + 2 * ACCESS_AGE);
+        assert!(tokens.revoked.is_empty() && tokens.all_revoked.is_empty());
     }
 }

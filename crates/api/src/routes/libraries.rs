@@ -12,11 +12,11 @@ use swarm_daemon_files::{
 };
 use utoipa::ToSchema;
 
-use super::{From, ask_library, ip};
+use super::{From, ask_library, blocking, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission, no_such_library};
 use crate::extract::{At, Given, or_null};
-use crate::limits::STATUS_AGE;
+use crate::limits::{KNOWN_LOOKS, STATUS_AGE};
 use crate::problem::{Answer, Problem};
 
 /// The libraries of this node.
@@ -84,21 +84,24 @@ pub(crate) async fn create(
     let target = dir.map(|dir| NewMount { dir, libpath: top(), is_sync: true });
     let mounts: Vec<NewMount> = read_only.chain(target).collect();
     for mount in mounts.iter().filter(|mount| mount.is_sync) {
-        make_folder(&app, &mount.dir)?;
+        make_folder(&app, &mount.dir).await?;
     }
-    app.audit.note(&caller.user, ip(&from), "library create", &name);
-    let known = guid.clone();
-    app.edit_files(move |folder| folder.add_library(&name, &known, &mounts)).await?;
-    until_known(&app, guid.as_str()).await;
-    Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
+    let act = app.audit.begin(&caller.user, ip(&from), "library create", &name);
+    act.over(async {
+        let known = guid.clone();
+        app.edit_files(move |folder| folder.add_library(&name, &known, &mounts)).await?;
+        until_known(&app, guid.as_str()).await;
+        Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
+    })
+    .await
 }
 
 /// As `swarm library create --sync` does.
-fn make_folder(app: &App, dir: &str) -> Answer<()> {
+async fn make_folder(app: &App, dir: &str) -> Answer<()> {
     let path = app.facts.folder.join(dir);
     let shown = swarm_core::base::Shown(&path).to_string();
-    std::fs::create_dir_all(&path)
-        .map_err(|error| Problem::bad(format!("cannot make the folder `{shown}`: {error}")))
+    let made = blocking(move || std::fs::create_dir_all(&path)).await?;
+    made.map_err(|error| Problem::bad(format!("cannot make the folder `{shown}`: {error}")))
 }
 
 /// A subscription to make.
@@ -125,8 +128,8 @@ pub(crate) async fn subscribe(
     Given(new): Given<NewFollowed>,
 ) -> Answer<(StatusCode, Json<GuidView>)> {
     caller.needs(Permission::LibrariesManage)?;
-    let guid = follow(&app, new).await?;
-    app.audit.note(&caller.user, ip(&from), "subscribe", guid.as_str());
+    let act = app.audit.begin(&caller.user, ip(&from), "subscribe", &new.library);
+    let guid = act.over(follow(&app, new)).await?;
     Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
 }
 
@@ -135,20 +138,11 @@ pub(super) async fn follow(app: &App, new: FollowedParts) -> Answer<Guid> {
     let NewFollowed { library, dir, include, exclude } = new;
     let status = app.status().await?;
     let offered = status.peers.iter().flat_map(|peer| &peer.libraries);
-    let meant = offered.filter(|offered| offered.guid == library || offered.name == library);
-    let mut meant: Vec<(&str, &str)> =
-        meant.map(|offered| (offered.guid.as_str(), offered.name.as_str())).collect();
-    meant.sort_unstable();
-    meant.dedup_by_key(|(guid, _)| *guid);
-    let (guid, name) = match meant.as_slice() {
-        [(guid, name)] => ((*guid).to_owned(), (*name).to_owned()),
-        [] => (library.clone(), library.clone()),
-        [..] => {
-            return Err(Problem::bad(format!(
-                "peers offer several libraries called `{library}`: name a GUID"
-            )));
-        }
-    };
+    let mut offered: Vec<(&str, &str)> =
+        offered.map(|offered| (offered.guid.as_str(), offered.name.as_str())).collect();
+    offered.sort_unstable();
+    offered.dedup_by_key(|(guid, _)| *guid);
+    let (guid, name) = meant(&offered, &library)?;
     let unknown = |_| {
         Problem::not_found(format!(
             "no connected peer offers a library `{library}`: GET /api/v1/peers lists what they offer"
@@ -171,6 +165,22 @@ pub(super) async fn follow(app: &App, new: FollowedParts) -> Answer<Guid> {
     .await?;
     until_known(app, guid.as_str()).await;
     Ok(guid)
+}
+
+/// The GUID and the name of the library that is meant. A GUID is one whatever others call their libraries.
+fn meant(offered: &[(&str, &str)], library: &str) -> Answer<(String, String)> {
+    let owned = |(guid, name): &(&str, &str)| ((*guid).to_owned(), (*name).to_owned());
+    if let Some(found) = offered.iter().find(|(guid, _)| *guid == library) {
+        return Ok(owned(found));
+    }
+    let mut named = offered.iter().filter(|(_, name)| *name == library);
+    match (named.next(), named.next()) {
+        (None, _) => Ok((library.to_owned(), library.to_owned())),
+        (Some(found), None) => Ok(owned(found)),
+        (Some(_), Some(_)) => {
+            Err(Problem::bad(format!("peers offer several libraries called `{library}`: name a GUID")))
+        }
+    }
 }
 
 /// Waits until the daemon has taken a library over from the files, so that the next request finds it. A daemon that is busy is not waited for long.
@@ -268,11 +278,11 @@ pub(super) enum Found {
 }
 
 impl Found {
-    pub(super) fn in_files(folder: &DaemonFolder, which: &str) -> Option<Self> {
-        let own = folder.libraries().iter().find(|own| own.name == which || own.guid.as_str() == which);
+    pub(super) fn in_files(folder: &DaemonFolder, guid: &str) -> Option<Self> {
+        let own = folder.libraries().iter().find(|own| own.guid.as_str() == guid);
         let own = own.map(|own| Self::Own(own.name.clone()));
         let followed = || {
-            let found = folder.subscriptions().iter().find(|followed| followed.guid.as_str() == which);
+            let found = folder.subscriptions().iter().find(|followed| followed.guid.as_str() == guid);
             found.map(|followed| Self::Followed(followed.guid.clone()))
         };
         own.or_else(followed)
@@ -294,8 +304,11 @@ pub(super) async fn allowed(
     permission: Permission,
 ) -> Answer<String> {
     let status = app.status().await?;
-    let is_it = |library: &&swarm_daemon::LibraryStatus| library.guid == which || library.name == which;
-    let library = status.libraries.iter().find(is_it).ok_or_else(no_such_library)?;
+    let libraries = || status.libraries.iter();
+    // As the daemon finds them: a GUID is one, whatever another library is called, and no two have one name.
+    let by_guid = libraries().find(|library| library.guid == which);
+    let library = by_guid.or_else(|| libraries().find(|library| library.name == which));
+    let library = library.ok_or_else(no_such_library)?;
     caller.needs_in(permission, &LibraryName { name: &library.name, guid: &library.guid })?;
     Ok(library.guid.clone())
 }
@@ -372,27 +385,33 @@ pub(crate) async fn change(
     if priority.is_some_and(|priority| !(-100..=100).contains(&priority)) {
         return Err(Problem::bad("a priority is from -100 to 100"));
     }
-    app.audit.note(&caller.user, ip(&from), "library change", &guid);
-    let found =
-        app.read_files(move |folder| Found::in_files(folder, &guid)).await?.ok_or_else(no_such_library)?;
-    app.edit_files(move |folder| {
-        let mut last = folder.reload();
-        if let Some(paused) = paused {
-            last = folder.set_paused(found.followed(), paused)?;
-        }
-        if let Some(priority) = priority {
-            last = folder.set_priority(found.followed(), priority)?;
-        }
-        if let Some(policy) = policy {
-            last = folder.set_approvals(found.followed(), &policy.change())?;
-        }
-        if let (Found::Followed(guid), true) = (&found, include.is_some() || exclude.is_some()) {
-            last = folder.set_patterns(guid, &include.unwrap_or_default(), &exclude.unwrap_or_default())?;
-        }
-        Ok(last)
+    let act = app.audit.begin(&caller.user, ip(&from), "library change", &guid);
+    act.over(async {
+        let found = app
+            .read_files(move |folder| Found::in_files(folder, &guid))
+            .await?
+            .ok_or_else(no_such_library)?;
+        app.edit_files(move |folder| {
+            let mut last = folder.reload();
+            if let Some(paused) = paused {
+                last = folder.set_paused(found.followed(), paused)?;
+            }
+            if let Some(priority) = priority {
+                last = folder.set_priority(found.followed(), priority)?;
+            }
+            if let Some(policy) = policy {
+                last = folder.set_approvals(found.followed(), &policy.change())?;
+            }
+            if let (Found::Followed(guid), true) = (&found, include.is_some() || exclude.is_some()) {
+                last =
+                    folder.set_patterns(guid, &include.unwrap_or_default(), &exclude.unwrap_or_default())?;
+            }
+            Ok(last)
+        })
+        .await?;
+        Ok(StatusCode::NO_CONTENT)
     })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
+    .await
 }
 
 /// Forget a library
@@ -406,15 +425,20 @@ pub(crate) async fn remove(
     At(which): At<String>,
 ) -> Answer<StatusCode> {
     let guid = allowed(&app, &caller, &which, Permission::LibraryManage).await?;
-    app.audit.note(&caller.user, ip(&from), "library remove", &guid);
-    let found =
-        app.read_files(move |folder| Found::in_files(folder, &guid)).await?.ok_or_else(no_such_library)?;
-    app.edit_files(move |folder| match &found {
-        Found::Own(name) => folder.remove_library(name),
-        Found::Followed(guid) => folder.remove_subscription(guid),
+    let act = app.audit.begin(&caller.user, ip(&from), "library remove", &guid);
+    act.over(async {
+        let found = app
+            .read_files(move |folder| Found::in_files(folder, &guid))
+            .await?
+            .ok_or_else(no_such_library)?;
+        app.edit_files(move |folder| match &found {
+            Found::Own(name) => folder.remove_library(name),
+            Found::Followed(guid) => folder.remove_subscription(guid),
+        })
+        .await?;
+        Ok(StatusCode::NO_CONTENT)
     })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
+    .await
 }
 
 /// Look at the folders of a library now
@@ -445,12 +469,22 @@ pub(crate) async fn verify(
     }
 }
 
-/// Three seconds: files are looked at every second.
-const KNOWN_LOOKS: u32 = 12;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guid_is_one_whatever_others_call_their_libraries() {
+        let offered = [("evilguid", "goodguid"), ("goodguid", "Films"), ("three", "Twice"), ("two", "Twice")];
+        let check = |library: &str, expected: Option<&str>| {
+            let found = meant(&offered, library).ok().map(|(guid, _)| guid);
+            assert_eq!(found.as_deref(), expected, "{library}");
+        };
+        check("goodguid", Some("goodguid"));
+        check("Films", Some("goodguid"));
+        check("Twice", None);
+        check("unknown", Some("unknown"));
+    }
 
     #[test]
     fn a_name_of_a_peer_is_one_folder() {

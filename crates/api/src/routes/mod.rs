@@ -34,7 +34,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
-use crate::limits::BODY_LEN_MAX;
+use crate::limits::{BODY_LEN_MAX, LONG_BODY_LEN_MAX};
 use crate::problem::{Answer, Problem};
 use crate::server::{is_own_host, is_own_origin};
 use crate::{events, file, page};
@@ -45,11 +45,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let document = Arc::new(document());
     let described = Router::new()
         .route("/api/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }));
-    let answers = api
-        .fallback(page::file)
-        .merge(described)
-        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
-        .layer(CompressionLayer::new().gzip(true));
+    let answers = api.fallback(page::file).merge(described).layer(CompressionLayer::new().gzip(true));
     let told = OpenApiRouter::<Arc<App>>::new().routes(routes!(events::events));
     let bytes = Router::new()
         .route("/file/{guid}/{*path}", axum::routing::get(file::get))
@@ -58,12 +54,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/public/{guid}/file/{*path}", axum::routing::get(file::public_file))
         .route("/link/{token}/{name}", axum::routing::get(file::linked))
         .route("/api/v1/libraries/{guid}/zip", axum::routing::get(file::zip))
-        .route("/api/v1/libraries/{guid}/files/{*path}", axum::routing::put(file::put))
-        .layer(DefaultBodyLimit::disable());
+        // Its body is read as it comes.
+        .route("/api/v1/libraries/{guid}/files/{*path}", axum::routing::put(file::put));
+    // Of all that asks for a body as a value; a route that takes more says so itself.
     answers
         .merge(told.split_for_parts().0)
         .merge(bytes)
         .method_not_allowed_fallback(other_method)
+        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)
 }
@@ -105,7 +103,6 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(team::files))
         .routes(routes!(team::subscribe))
         .routes(routes!(team::peers))
-        .routes(routes!(team::merge_peers))
         .routes(routes!(syncing::start))
         .routes(routes!(syncing::status))
         .routes(routes!(syncing::resolve))
@@ -113,9 +110,6 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(node::node))
         .routes(routes!(node::status))
         .routes(routes!(qr::qr))
-        .routes(routes!(libraries::list, libraries::create))
-        .routes(routes!(libraries::show, libraries::change, libraries::remove))
-        .routes(routes!(libraries::subscribe))
         .routes(routes!(libraries::look))
         .routes(routes!(libraries::verify))
         .routes(routes!(browsing::tree))
@@ -137,11 +131,22 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(approvals::undo_author))
         .routes(routes!(peers::list, peers::add))
         .routes(routes!(peers::change, peers::remove))
-        .routes(routes!(users::list, users::add))
-        .routes(routes!(users::change, users::remove))
         .routes(routes!(users::proposed))
         .routes(routes!(users::decide))
+        .merge(long())
+}
+
+/// What takes lists, and of proven users alone: it proves one before it reads a body.
+fn long() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(team::merge_peers))
+        .routes(routes!(libraries::list, libraries::create))
+        .routes(routes!(libraries::show, libraries::change, libraries::remove))
+        .routes(routes!(libraries::subscribe))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::change, users::remove))
         .routes(routes!(settings::show, settings::change))
+        .layer(DefaultBodyLimit::max(LONG_BODY_LEN_MAX))
 }
 
 /// The document of the API: OpenAPI 3.1.
@@ -246,7 +251,7 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
 }
 
 /// Asks one library; what it does not do is a problem.
-pub(super) async fn ask_library(app: &App, request: swarm_daemon::Request) -> Answer<LibraryAnswer> {
+pub(crate) async fn ask_library(app: &App, request: swarm_daemon::Request) -> Answer<LibraryAnswer> {
     match app.asker.ask(request).await {
         Reply::Library { answer, .. } => checked(answer),
         Reply::Done => Ok(LibraryAnswer::Done),
@@ -262,7 +267,7 @@ pub(super) fn checked(answer: LibraryAnswer) -> Answer<LibraryAnswer> {
 }
 
 /// Does blocking work.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Problem::broken())
 }
 

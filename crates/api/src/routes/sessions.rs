@@ -13,9 +13,9 @@ use swarm_daemon_files::Role;
 use utoipa::ToSchema;
 
 use super::peers::Password;
-use super::{From, blocking, ip};
+use super::{From, ip};
 use crate::app::App;
-use crate::auth::{Caller, Pair, Permission, Via, cookie_of, session_user};
+use crate::auth::{Busy, Caller, Pair, Permission, Via, cookie_of, session_user};
 use crate::clock;
 use crate::extract::Given;
 use crate::limits::{NAME_LEN_MAX, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, SESSION_AGE_MAX};
@@ -54,8 +54,8 @@ pub(crate) async fn login(
     if let Some(id) = cookie_of(&headers, &app.cookie) {
         app.sessions().end(id);
     }
-    app.audit.note(&login.username, ip(&from), "login", "");
-    begin(&app, login.username, &user.proof, is_tls)
+    let act = app.audit.begin(&login.username, ip(&from), "login", "");
+    act.end(begin(&app, login.username, &user.proof, is_tls))
 }
 
 fn begin(app: &App, user: String, proof: &str, is_tls: IsTls) -> Answer<Response> {
@@ -149,10 +149,13 @@ pub(crate) async fn change_password(
         _ => problem,
     };
     proven.map_err(wrong)?;
-    let (name, hash) = (caller.user.clone(), hashed(caller.user.clone(), new.0).await?);
-    app.edit_files(move |folder| folder.set_user_hash(&name, &hash)).await?;
-    app.audit.note(&caller.user, ip(&from), "password change", "");
-    Ok(StatusCode::NO_CONTENT)
+    let act = app.audit.begin(&caller.user, ip(&from), "password change", "");
+    act.over(async {
+        let (name, hash) = (caller.user.clone(), hashed(&app, &caller.user, new.0).await?);
+        app.edit_files(move |folder| folder.set_user_hash(&name, &hash)).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 /// Whether the first admin is missing.
@@ -196,18 +199,26 @@ pub(crate) async fn setup(
         Problem::new(StatusCode::FORBIDDEN, message)
     };
     let taken = app.first.take(&token).filter(|_| app.lacks_admin()).ok_or_else(used)?;
-    let hash = hashed(username.clone(), password).await?;
-    let (name, proof) = (username.clone(), hash.clone());
-    app.edit_files(move |folder| folder.add_user(&name, &proof, Some(Role::Admin))).await?;
+    let act = app.audit.begin(&username, ip(&from), "made the first admin", "");
+    let made = async {
+        let hash = hashed(&app, &username, password).await?;
+        let (name, proof) = (username.clone(), hash.clone());
+        app.edit_files(move |folder| folder.add_user(&name, &proof, Some(Role::Admin))).await?;
+        Ok(hash)
+    };
+    let hash = act.over(made).await?;
     taken.was_used();
-    app.audit.note(&username, ip(&from), "made the first admin", "");
     begin(&app, username, &hash, is_tls)
 }
 
 /// The hash of a password for a new user.
-pub(super) async fn hashed(username: String, password: String) -> Answer<String> {
-    check_new(&username, &password)?;
-    blocking(move || swarm_daemon::hash_password(&password)).await?.ok_or_else(no_chance)
+pub(super) async fn hashed(app: &App, username: &str, password: String) -> Answer<String> {
+    check_new(username, &password)?;
+    let busy = |Busy| {
+        let message = "too many passwords are compared at this moment: try again in a moment";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(1)
+    };
+    app.passwords.hash(password).await.map_err(busy)?.ok_or_else(no_chance)
 }
 
 fn check_new(username: &str, password: &str) -> Answer<()> {
@@ -244,9 +255,9 @@ pub(crate) async fn token(
     Given(login): Given<Login>,
 ) -> Answer<Json<TokenPair>> {
     let user = app.proven(&login.username, &login.password, ip(&from)).await?;
-    app.audit.note(&login.username, ip(&from), "token", "");
+    let act = app.audit.begin(&login.username, ip(&from), "token", "");
     let pair = app.tokens().begin(&login.username, &user.proof_mark(), clock::since_epoch());
-    pair.map(shown).map(Json).ok_or_else(no_chance)
+    act.end(pair.map(shown).map(Json).ok_or_else(no_chance))
 }
 
 /// A refresh token.

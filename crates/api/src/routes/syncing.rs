@@ -18,6 +18,7 @@ use super::{From, ask_library, blocking, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
 use crate::extract::{Asked, At, Given};
+use crate::limits::{CHANGES_MAX, OFFER_LOOKS};
 use crate::problem::Problem;
 
 /// A problem, in the shape of these paths.
@@ -121,6 +122,9 @@ pub(crate) struct Start {
     remote_url: String,
     /// What the other node asks for.
     credentials: Option<Credentials>,
+    /// Whether changes and votes of that node count here, if it is new. Without it, they do not: an admin trusts it later.
+    #[serde(default)]
+    trusted: bool,
 }
 
 /// A name and a password for the other side.
@@ -151,7 +155,7 @@ pub(crate) async fn start(
     from: From,
     given: Result<Given<Start>, Problem>,
 ) -> SyncAnswer<Started> {
-    let Given(Start { method, remote_url, credentials }) = given?;
+    let Given(Start { method, remote_url, credentials, trusted }) = given?;
     if method != "p2p" {
         let message = format!(
             "this node has no sync method `{}`: `p2p` syncs with a library of other nodes",
@@ -160,15 +164,15 @@ pub(crate) async fn start(
         return Err(Problem::bad(message).into());
     }
     let which = match remote_url.strip_prefix("swarm://") {
-        Some(address) => reach(&app, &caller, address, credentials, ip(&from)).await?,
+        Some(address) => reach(&app, &caller, address, credentials, trusted, ip(&from)).await?,
         None => remote_url,
     };
     let guid = match library(&app, &caller, &which, Permission::LibraryWrite).await {
         Ok(known) => known.guid,
         Err(_) => {
             caller.needs(Permission::LibrariesManage)?;
-            app.audit.note(&caller.user, ip(&from), "subscribe", &which);
-            follow(&app, FollowedParts::new(which, None)).await?.to_string()
+            let act = app.audit.begin(&caller.user, ip(&from), "subscribe", &which);
+            act.over(follow(&app, FollowedParts::new(which, None))).await?.to_string()
         }
     };
     // One that was subscribed a moment ago looks by itself.
@@ -176,42 +180,47 @@ pub(crate) async fn start(
     Ok(Versioned(Json(Started { status: IN_PROGRESS, sync_id: guid })))
 }
 
-/// Adds the node of an address as a peer, if it is new; gives the name of the library.
+/// Adds the node of an address as a peer, if it is new; gives the GUID of the library that it offers, and no other node does.
 async fn reach(
     app: &App,
     caller: &Caller,
     address: &str,
     credentials: Option<Credentials>,
+    trusted: bool,
     from: std::net::IpAddr,
 ) -> Result<String, Problem> {
     let (peer, name) = address
         .split_once('/')
         .ok_or_else(|| Problem::bad("an address of a library is swarm://NODEID@HOST:PORT/NAME"))?;
-    let (peer, name) = (peer.to_owned(), name.to_owned());
     caller.needs(Permission::PeersManage)?;
-    let node = peer.split_once('@').map_or("", |(node, _)| node).to_owned();
-    let is_known = app
-        .read_files(move |folder| {
-            folder.peers().iter().any(|known| known.node.is_some_and(|known| known.to_string() == node))
-        })
-        .await?;
-    if !is_known {
-        app.audit.note(&caller.user, from, "peer add", &peer);
+    let at = Remote::of(peer);
+    let looked = at.clone();
+    let is_known = app.read_files(move |folder| {
+        folder
+            .peers()
+            .iter()
+            .any(|known| looked.is_it(known.node.map(|node| node.to_string()), known.place()))
+    });
+    if !is_known.await? {
         let (username, password) =
             credentials.map(|given| (given.username, given.password.0)).unwrap_or_default();
         let new = swarm_daemon_files::NewPeer {
-            address: peer,
-            trusted: true,
+            address: peer.to_owned(),
+            trusted,
             username,
             password: password.into(),
             ..swarm_daemon_files::NewPeer::default()
         };
-        app.edit_files(move |folder| folder.add_peer(&new)).await?;
+        let act = app.audit.begin(&caller.user, from, "peer add", peer);
+        act.over(app.edit_files(move |folder| folder.add_peer(&new))).await?;
     }
     for _ in 0..OFFER_LOOKS {
         let status = app.status().await?;
-        let mut offered = status.peers.iter().flat_map(|peer| &peer.libraries);
-        if let Some(found) = offered.find(|library| library.name == name || library.guid == name) {
+        let of_node = status.peers.iter().filter(|peer| at.is_it(peer.node.clone(), Some(&peer.address)));
+        let offered: Vec<_> = of_node.flat_map(|peer| &peer.libraries).collect();
+        // A name may be the GUID of another library.
+        let found = offered.iter().find(|library| library.guid == name);
+        if let Some(found) = found.or_else(|| offered.iter().find(|library| library.name == name)) {
             return Ok(found.guid.clone());
         }
         tokio::time::sleep(crate::limits::STATUS_AGE).await;
@@ -220,6 +229,30 @@ async fn reach(
         "the node does not offer a library `{}` to this one: check the name, and whether it lets this node in",
         swarm_core::base::Shown(&name)
     )))
+}
+
+/// The node that an address names.
+#[derive(Clone, Debug)]
+struct Remote {
+    node: Option<String>,
+    place: String,
+}
+
+impl Remote {
+    fn of(address: &str) -> Self {
+        match address.split_once('@') {
+            Some((node, place)) => Self { node: Some(node.to_ascii_lowercase()), place: place.to_owned() },
+            None => Self { node: None, place: address.to_owned() },
+        }
+    }
+
+    /// Its key says who it is; without one, its place.
+    fn is_it(&self, node: Option<String>, place: Option<&str>) -> bool {
+        match &self.node {
+            Some(wanted) => node.is_some_and(|node| node == *wanted),
+            None => place == Some(self.place.as_str()),
+        }
+    }
 }
 
 /// How a sync goes.
@@ -289,9 +322,10 @@ pub(crate) async fn resolve(
 ) -> SyncAnswer<Resolved> {
     let Given(Resolution { sync_id, file_path, resolution }) = given?;
     let library = library(&app, &caller, &sync_id, Permission::ConflictsResolve).await?;
-    app.audit.note(&caller.user, ip(&from), "resolve", &file_path);
+    let act = app.audit.begin(&caller.user, ip(&from), "resolve", &file_path);
     let choice = resolution.replace('_', "-");
-    super::conflicts::decide(&app, library.guid, Some(file_path.clone()), &choice, false).await?;
+    let decide = super::conflicts::decide(&app, library.guid, Some(file_path.clone()), &choice, false);
+    act.over(decide).await?;
     Ok(Versioned(Json(Resolved { status: "resolved", file_path })))
 }
 
@@ -303,7 +337,7 @@ pub(crate) struct ChangesQuery {
     sync_id: Option<String>,
     /// Milliseconds since 1970.
     since: Option<u64>,
-    /// At most so many.
+    /// At most so many of each library. Where one has more, the answer ends with these: go on with `since` of the last one.
     limit: Option<u32>,
 }
 
@@ -348,16 +382,26 @@ pub(crate) async fn changes(
     if query.sync_id.is_some() && guids.is_empty() {
         return Err(crate::auth::no_such_library().into());
     }
-    let (since, limit) = (query.since.unwrap_or(0), query.limit.unwrap_or(1000).min(CHANGES_MAX));
-    let mut changes = Vec::new();
+    let (since, limit) = (query.since.unwrap_or(0), query.limit.unwrap_or(1000).clamp(1, CHANGES_MAX));
+    let mut of_libraries = Vec::new();
     for guid in guids {
         let files = app.library(&caller, &guid, Permission::LibraryRead).await?;
         let found = blocking(move || swarm_pair::changes_in(files.index(), since, limit)).await?;
         let found = found.map_err(|error| Problem::of(error.category(), error.to_string()))?;
-        changes.extend(found.iter().map(|view| change_json(&guid, view)));
+        of_libraries.push(found.iter().map(|view| change_json(&guid, view)).collect());
     }
+    Ok(Versioned(Json(Changes { changes: joined(of_libraries, limit as usize) })))
+}
+
+/// The changes of all libraries, the oldest first. Where one has more of them than its limit, nothing later than what is listed of it is listed of any: who
+/// asks on from the last one misses none.
+fn joined(of_libraries: Vec<Vec<ChangeJson>>, limit: usize) -> Vec<ChangeJson> {
+    let cut = of_libraries.iter().filter(|changes| changes.len() >= limit);
+    let until = cut.filter_map(|changes| changes.last().map(|change| change.timestamp)).min();
+    let mut changes: Vec<ChangeJson> = of_libraries.into_iter().flatten().collect();
+    changes.retain(|change| until.is_none_or(|until| change.timestamp <= until));
     changes.sort_by_key(|change| change.timestamp);
-    Ok(Versioned(Json(Changes { changes })))
+    changes
 }
 
 fn change_json(guid: &str, view: &swarm_pair::ChangeView) -> ChangeJson {
@@ -404,6 +448,44 @@ const VERSION: &str = "1.0.0";
 const MAJOR: u32 = 1;
 /// The header that names it, in both directions.
 const VERSION_HEADER: &str = "x-sync-protocol-version";
-const CHANGES_MAX: u32 = 10_000;
-/// Five seconds.
-const OFFER_LOOKS: u32 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_named_by_its_key_and_without_one_by_its_place() {
+        let check = |address: &str, node: Option<&str>, place: &str, expected: bool| {
+            let remote = Remote::of(address);
+            assert_eq!(remote.is_it(node.map(str::to_owned), Some(place)), expected, "{address}");
+        };
+        check("aa@one:1", Some("aa"), "other:1", true);
+        check("AA@one:1", Some("aa"), "other:1", true);
+        check("aa@one:1", Some("bb"), "one:1", false);
+        check("aa@one:1", None, "one:1", false);
+        check("one:1", Some("aa"), "one:1", true);
+        check("one:1", Some("aa"), "two:1", false);
+    }
+
+    #[test]
+    fn whoever_asks_on_from_the_last_change_misses_none() {
+        let check = |libraries: &[(&str, &[u64])], expected: &[(&str, u64)]| {
+            let change = |guid: &str, timestamp: &u64| ChangeJson {
+                sync_id: guid.to_owned(),
+                file_path: String::new(),
+                change_type: "create",
+                timestamp: *timestamp,
+                side: "local",
+            };
+            let of_library =
+                |(guid, times): &(&str, &[u64])| times.iter().map(|time| change(guid, time)).collect();
+            let found = joined(libraries.iter().map(of_library).collect(), 3);
+            let found: Vec<(&str, u64)> =
+                found.iter().map(|change| (change.sync_id.as_str(), change.timestamp)).collect();
+            assert_eq!(found, expected, "{libraries:?}");
+        };
+        check(&[("a", &[1, 5]), ("b", &[2])], &[("a", 1), ("b", 2), ("a", 5)]);
+        check(&[("a", &[1, 2, 3]), ("b", &[2, 9])], &[("a", 1), ("a", 2), ("b", 2), ("a", 3)]);
+        check(&[("a", &[1, 2, 3]), ("b", &[1, 1, 2])], &[("a", 1), ("b", 1), ("b", 1), ("a", 2), ("b", 2)]);
+    }
+}

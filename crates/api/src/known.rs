@@ -1,0 +1,158 @@
+//! What the files of the daemon's folder say, as requests need it. Invariant: whoever reads or changes the files publishes what they say while it holds
+//! the lock, so that nothing older is ever published after something newer; with a user or a password that is gone, its sessions, tokens and links end
+//! before that lock is free. All of it blocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use swarm_daemon_files::{DaemonFolder, EditError, Proof, Public, Reloaded};
+use tokio::sync::watch;
+
+use crate::auth::{Roles, Sessions, Tokens};
+use crate::links::Links;
+
+/// The files, and what holds by them.
+pub(crate) struct Files {
+    folder: Mutex<DaemonFolder>,
+    known: watch::Sender<Arc<Known>>,
+    sessions: Mutex<Sessions>,
+    tokens: Mutex<Tokens>,
+    pub(crate) links: Links,
+}
+
+/// What the files say, as requests need it.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) users: BTreeMap<String, KnownUser>,
+    /// With those whose password was written into the file a moment ago, and has no hash yet.
+    names: BTreeSet<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) allows_plain: bool,
+    /// Bytes that stay free on each disk.
+    pub(crate) min_free: u64,
+    /// Libraries that everybody may see, by GUID.
+    pub(crate) public: BTreeMap<String, Public>,
+}
+
+/// A user of this node.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownUser {
+    /// The hash of the password.
+    pub(crate) proof: String,
+    pub(crate) roles: Roles,
+}
+
+impl Files {
+    /// Links of users that the files do not have any more end here.
+    pub(crate) fn new(folder: DaemonFolder, tokens: Tokens, links: Links) -> Self {
+        let known = Known::of(&folder);
+        if folder.errors().is_empty() {
+            links.end_of_others(&known.names);
+        }
+        Self {
+            folder: Mutex::new(folder),
+            known: watch::channel(Arc::new(known)).0,
+            sessions: Mutex::default(),
+            tokens: Mutex::new(tokens),
+            links,
+        }
+    }
+
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        lock(&self.sessions)
+    }
+
+    pub(crate) fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        lock(&self.tokens)
+    }
+
+    /// What the files said last.
+    pub(crate) fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.known.borrow())
+    }
+
+    pub(crate) fn user(&self, name: &str) -> Option<KnownUser> {
+        self.known.borrow().users.get(name).cloned()
+    }
+
+    /// Takes over what the files say now, if they changed.
+    pub(crate) fn look(&self) {
+        let mut folder = lock(&self.folder);
+        if folder.changed() {
+            folder.reload();
+            self.publish(&folder);
+        }
+    }
+
+    /// Reads the files.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&DaemonFolder) -> T) -> T {
+        let mut folder = lock(&self.folder);
+        folder.reload();
+        // A later look would find nothing that changed.
+        self.publish(&folder);
+        read(&folder)
+    }
+
+    /// Changes the files. What came of an edit that failed halfway holds, too.
+    pub(crate) fn edit(
+        &self,
+        edit: impl FnOnce(&mut DaemonFolder) -> Result<Reloaded, EditError>,
+    ) -> Result<(), EditError> {
+        let mut folder = lock(&self.folder);
+        folder.reload();
+        let edited = edit(&mut folder).map(|_| ());
+        self.publish(&folder);
+        edited
+    }
+
+    /// The guard of the folder is held by the caller.
+    fn publish(&self, folder: &MutexGuard<'_, DaemonFolder>) {
+        let now = Known::of(folder);
+        let before = self.known.send_replace(Arc::new(now));
+        let now = self.known();
+        for (name, user) in &before.users {
+            if now.users.get(name).is_none_or(|known| known.proof != user.proof) {
+                self.sessions().end_all_of(name);
+                self.tokens().end_all_of(name);
+            }
+        }
+        if before.names.difference(&now.names).next().is_some() {
+            // Somebody who is added under such a name later is somebody else.
+            self.links.end_of_others(&now.names);
+        }
+    }
+}
+
+impl Known {
+    fn of(folder: &DaemonFolder) -> Self {
+        let users = folder.users().iter().filter_map(|user| {
+            let Proof::Hash(proof) = &user.proof else { return None };
+            let roles = Roles { node: user.role, libraries: user.libraries.clone() };
+            Some((user.user.clone(), KnownUser { proof: proof.clone(), roles }))
+        });
+        let own = folder.libraries().iter().filter(|library| !library.is_sealed);
+        let own = own.map(|library| (&library.guid, library.public));
+        let followed = folder.subscriptions().iter().map(|followed| (&followed.guid, followed.public));
+        let public = own.chain(followed).filter(|(_, public)| *public != Public::No);
+        let config = folder.config();
+        Self {
+            users: users.collect(),
+            names: folder.users().iter().map(|user| user.user.clone()).collect(),
+            hosts: config.hosts.clone(),
+            allows_plain: config.allow_plain_http,
+            min_free: config.min_free,
+            public: public.map(|(guid, public)| (guid.to_string(), public)).collect(),
+        }
+    }
+}
+
+impl KnownUser {
+    /// Stands for the password in tokens, which others read.
+    pub(crate) fn proof_mark(&self) -> String {
+        data_encoding::HEXLOWER.encode(&blake3::hash(self.proof.as_bytes()).as_bytes()[..16])
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
-use crate::auth::{COOKIE, First, Gate, LibraryName, Passwords, Permission, Sessions, Tokens, refused};
+use crate::auth::{
+    COOKIE, First, Gate, LibraryName, Passwords, Permission, SECURE_COOKIE, Sessions, Tokens, refused,
+};
 use crate::clock;
 use crate::events::Events;
 use crate::known::{Files, Known, KnownUser};
@@ -22,6 +24,7 @@ use crate::problem::{Answer, Problem};
 use crate::rates::Rates;
 use crate::routes::blocking;
 use crate::scratch::Scratches;
+use crate::server::IsTls;
 
 /// What all requests share.
 pub(crate) struct App {
@@ -39,8 +42,8 @@ pub(crate) struct App {
     /// Folders that are sent at once.
     pub(crate) zips: Arc<Semaphore>,
     status: tokio::sync::Mutex<Option<(Instant, Arc<Status>)>>,
-    /// The name of the cookie of a session.
-    pub(crate) cookie: String,
+    /// The names of the cookie of a session: without TLS, and with it.
+    cookies: [String; 2],
     pub(crate) facts: Facts,
     pub(crate) tasks: TaskTracker,
     pub(crate) ending: CancellationToken,
@@ -86,7 +89,8 @@ impl App {
             copying: tokio::sync::Mutex::default(),
             zips: Arc::new(Semaphore::new(ZIPS_MAX)),
             status: tokio::sync::Mutex::default(),
-            cookie: format!("{COOKIE}{}", facts.node.get(..8).unwrap_or_default()),
+            cookies: ["", SECURE_COOKIE]
+                .map(|first| format!("{first}{COOKIE}{}", facts.node.get(..8).unwrap_or_default())),
             facts,
             tasks,
             ending,
@@ -103,6 +107,11 @@ impl App {
 
     pub(crate) fn links(&self) -> &Links {
         &self.files.links
+    }
+
+    /// The name of the cookie of a session.
+    pub(crate) fn cookie(&self, IsTls(is_tls): IsTls) -> &str {
+        &self.cookies[usize::from(is_tls)]
     }
 
     /// What the files said last.

@@ -156,3 +156,78 @@ impl KnownUser {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::clock;
+    use crate::links::NewLink;
+
+    fn write(folder: &Path, users: &[&str]) {
+        let user = |name: &&str| serde_json::json!({"user": name, "hash": "$argon2id$x", "role": "editor"});
+        let users: Vec<_> = users.iter().map(user).collect();
+        let text = serde_json::to_string(&users).expect("JSON");
+        std::fs::write(folder.join("users.json"), text).expect("a place");
+    }
+
+    fn files(folder: &Path, users: &[&str]) -> Files {
+        write(folder, users);
+        let tokens = Tokens::open(&folder.join("key"), "node").expect("a key");
+        let links = Links::open(folder.join("links.json"));
+        Files::new(DaemonFolder::open(folder).expect("it is valid"), tokens, links)
+    }
+
+    fn link(user: &str) -> NewLink {
+        let (guid, path, user) = ("g".to_owned(), "a".to_owned(), user.to_owned());
+        NewLink { guid, path, user, age: std::time::Duration::from_secs(60), once: false }
+    }
+
+    #[test]
+    fn whoever_sees_an_edit_first_ends_what_it_revokes() {
+        let check = |see: &dyn Fn(&Files)| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let files = files(folder.path(), &["anna", "ben"]);
+            let now = clock::moment();
+            let begin = |user: &str| files.sessions().begin(user, "$argon2id$x", now).expect("chance").id;
+            let (of_anna, of_ben) = (begin("anna"), begin("ben"));
+            let refresh = files.tokens().begin("ben", "", clock::since_epoch()).expect("chance").refresh;
+            let (_, token, _) = files.links.add(link("ben"), clock::now_ms()).expect("a place");
+            write(folder.path(), &["anna"]);
+            see(&files);
+            assert!(files.user("ben").is_none() && files.user("anna").is_some());
+            assert!(files.sessions().touch(&of_ben, now).is_none());
+            assert!(files.sessions().touch(&of_anna, now).is_some());
+            let exchanged = files.tokens().exchange(&refresh, |_, _| true, clock::since_epoch());
+            assert!(exchanged.is_none() && files.links.find(&token, clock::now_ms()).is_none());
+            // Nobody else's file says otherwise.
+            let again = Links::open(folder.path().join("links.json"));
+            assert!(again.find(&token, clock::now_ms()).is_none());
+        };
+        // An edit counts once it has come to rest.
+        check(&|files| (0..10).for_each(|_| files.look()));
+        check(&|files| files.read(|_| ()));
+        check(&|files| drop(files.edit(|folder| folder.remove_user("nobody"))));
+    }
+
+    #[test]
+    fn an_edit_that_fails_halfway_holds_as_far_as_it_came() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = files(folder.path(), &["anna", "ben"]);
+        let edited = files.edit(|folder| {
+            folder.remove_user("ben")?;
+            folder.remove_user("nobody")
+        });
+        assert!(edited.is_err() && files.user("ben").is_none());
+    }
+
+    #[test]
+    fn links_of_users_who_are_gone_end_at_the_next_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let token = files(folder.path(), &["anna", "ben"]).links.add(link("ben"), clock::now_ms());
+        let token = token.expect("a place").1;
+        assert!(files(folder.path(), &["ben"]).links.find(&token, clock::now_ms()).is_some());
+        assert!(files(folder.path(), &["anna"]).links.find(&token, clock::now_ms()).is_none());
+    }
+}

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Connections at once. When all are taken, the oldest one that has not proven a user gives way.
 pub const CONNECTIONS_MAX: usize = 4096;
+/// Connections have this share of the descriptors: a program that opened a thousand sockets would otherwise keep this one from its own files.
+pub const SHARE_OF_DESCRIPTORS: u64 = 4;
 /// Longest time until a client has said its first byte, has shaken hands, or has sent the head of a request.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests that a client of HTTP/2 may begin and break off before it is sent away.
@@ -40,6 +42,10 @@ pub const QR_LEN_MAX: usize = 512;
 pub const LINKS_MAX: usize = 1000;
 /// All that is kept of them, bytes.
 pub const LINKS_LEN_MAX: usize = 900 << 10;
+/// Single parts of such a download that are remembered.
+pub const LINK_PARTS_MAX: usize = 64;
+/// Longest file that only this program's user reads, bytes.
+pub const PRIVATE_FILE_LEN_MAX: usize = 1 << 20;
 /// A link for one download is free for others when its client took nothing for so long.
 pub const LINK_IDLE: Duration = Duration::from_secs(20);
 /// Longest time for which a link holds.
@@ -68,6 +74,8 @@ pub const REVOKED_OF_USER_MAX: usize = 64;
 pub const COMPARED_AT_ONCE: usize = 2;
 /// Passwords that wait to be compared; further ones are sent away.
 pub const COMPARISONS_WAITING_MAX: usize = 32;
+/// What somebody waits when too many passwords are compared already.
+pub const BUSY_WAIT: Duration = Duration::from_secs(1);
 /// How long a password that was proven by Basic authentication is known without comparing it again.
 pub const PROVEN_AGE: Duration = Duration::from_secs(300);
 /// Passwords that are known in this way.
@@ -88,8 +96,8 @@ pub const PASSWORD_LEN_MIN: usize = 8;
 pub const STATUS_AGE: Duration = Duration::from_millis(250);
 /// How often events are made while somebody listens.
 pub const EVENT_INTERVAL: Duration = Duration::from_millis(500);
-/// Events that somebody may miss without being told: each later one says all that they said.
-pub const EVENTS_KEPT: usize = 256;
+/// Events that wait for a slow client before it loses some.
+pub const EVENTS_WAITING: usize = 8;
 /// Clients that listen to events at once.
 pub const LISTENERS_MAX: usize = 2048;
 /// A line without meaning is sent to listeners this often, so that a dead connection is noticed.
@@ -132,3 +140,12 @@ pub const OFFER_LOOKS: u32 = 20;
 pub const KNOWN_LOOKS: u32 = 12;
 /// Peers of one merge.
 pub const PEERS_MERGED_MAX: usize = 1024;
+/// As few digits of a proposal's id as a vote may name.
+pub const ID_DIGITS_MIN: usize = 4;
+
+const _: () = assert!(BODY_LEN_MAX < LONG_BODY_LEN_MAX);
+const _: () = assert!(LINKS_LEN_MAX < PRIVATE_FILE_LEN_MAX, "what was written is read again");
+const _: () = assert!(COMPARED_AT_ONCE < COMPARISONS_WAITING_MAX);
+const _: () = assert!(SESSIONS_OF_USER_MAX < SESSIONS_MAX && REFRESH_OF_USER_MAX < REFRESH_MAX);
+const _: () = assert!(REVOKED_OF_USER_MAX < REVOKED_MAX);
+const _: () = assert!(LAST_ANSWERS.as_secs() < STOP_TIMEOUT.as_secs());

@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::chance::{hash_of, secret};
-use crate::limits::{LINK_IDLE, LINKS_LEN_MAX, LINKS_MAX};
+use crate::limits::{LINK_IDLE, LINK_PARTS_MAX, LINKS_LEN_MAX, LINKS_MAX};
 use crate::private_file;
 
 /// A link.
@@ -266,15 +266,13 @@ impl Sent {
                 _ => joined.push(part),
             }
         }
-        joined.truncate(PARTS_MAX);
+        joined.truncate(LINK_PARTS_MAX);
         self.parts = joined;
     }
 }
 
 /// Letters of an id.
 const ID_LEN: usize = 16;
-/// Single parts of a download that are remembered.
-const PARTS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::error::ApiError;
+use crate::limits::PRIVATE_FILE_LEN_MAX;
 
 /// What a file has; if it is not there, it is made with what `make` gives.
 pub(crate) fn read_or_make(path: &Path, make: impl FnOnce() -> Option<Vec<u8>>) -> Result<Vec<u8>, ApiError> {
@@ -21,7 +22,7 @@ pub(crate) fn read_or_make(path: &Path, make: impl FnOnce() -> Option<Vec<u8>>) 
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, ApiError> {
     let mut bytes = Vec::new();
     let opened = OpenOptions::new().read(true).open(path);
-    match opened.and_then(|file| file.take(LEN_MAX).read_to_end(&mut bytes)) {
+    match opened.and_then(|file| file.take(PRIVATE_FILE_LEN_MAX as u64).read_to_end(&mut bytes)) {
         Ok(_) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(failed("read", path, source)),
@@ -45,5 +46,3 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), ApiError> {
 fn failed(op: &'static str, path: &Path, source: io::Error) -> ApiError {
     ApiError::File { path: path.to_owned(), op, source }
 }
-
-const LEN_MAX: u64 = 1 << 20;

@@ -13,7 +13,8 @@ use super::backoff::Backoff;
 use crate::chance::secret;
 use crate::clock;
 use crate::limits::{
-    COMPARED_AT_ONCE, COMPARISONS_WAITING_MAX, NAME_LEN_MAX, PASSWORD_LEN_MAX, PROVEN_AGE, PROVEN_MAX,
+    BUSY_WAIT, COMPARED_AT_ONCE, COMPARISONS_WAITING_MAX, NAME_LEN_MAX, PASSWORD_LEN_MAX, PROVEN_AGE,
+    PROVEN_MAX,
 };
 use crate::rates::of_one_client;
 
@@ -164,9 +165,6 @@ fn nobodys_hash() -> &'static str {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// What somebody waits when too many passwords are compared already.
-const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

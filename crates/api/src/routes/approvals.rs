@@ -15,6 +15,7 @@ use super::{From, ask_library, checked, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
 use crate::extract::{Asked, At, Given};
+use crate::limits::ID_DIGITS_MIN;
 use crate::problem::{Answer, Problem};
 
 /// Which proposals.
@@ -277,6 +278,3 @@ async fn needs_in_all(app: &App, caller: &Caller, permission: Permission) -> Ans
     let message = "you may not do this in all libraries: name one as `guid`";
     Err(Problem::new(StatusCode::FORBIDDEN, message))
 }
-
-/// As few digits of an id as a vote may name.
-const ID_DIGITS_MIN: usize = 4;

@@ -35,7 +35,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
 use crate::limits::{BODY_LEN_MAX, LONG_BODY_LEN_MAX};
-use crate::problem::{Answer, Problem};
+use crate::problem::{Answer, Asker, Problem, without_disk};
 use crate::server::{is_own_host, is_own_origin};
 use crate::{events, file, page};
 
@@ -157,12 +157,20 @@ pub fn document() -> OpenApi {
 }
 
 /// Refuses other hosts and other sites, and says to browsers what the answers may do.
-async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     // A browser would ask for a password by itself, over the page that is there for it.
     let is_script = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
     let mut response = match refusal(&app, &request) {
         Some(problem) => syncing::shown_at(request.uri().path(), problem),
-        None => next.run(request).await,
+        None => {
+            let (asker, path) = (Asker::default(), request.uri().path().to_owned());
+            request.extensions_mut().insert(asker.clone());
+            let mut response = next.run(request).await;
+            match asker.told(&mut response) {
+                Some(problem) => syncing::shown_at(&path, problem),
+                None => response,
+            }
+        }
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -221,7 +229,11 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
     let guids: Vec<&str> = seen.libraries.iter().map(|library| library.guid.as_str()).collect();
     seen.errors.retain(|error| guids.contains(&error.guid.as_str()));
     for peer in &mut seen.peers {
-        peer.libraries.retain(|library| may_see(&library.name, &library.guid));
+        // What a peer calls a library that is not here is no name of one that is.
+        peer.libraries.retain(|library| {
+            let name = if library.is_shared { &library.name } else { &library.guid };
+            may_see(name, &library.guid)
+        });
     }
     for percents in seen.peer_sync.values_mut() {
         percents.retain(|name, _| seen.libraries.iter().any(|library| library.name == *name));
@@ -233,6 +245,9 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
     for library in seen.libraries.iter_mut().filter(|library| !may_manage(library)) {
         // Where folders stand on this machine is the admin's affair.
         library.mounts.iter_mut().for_each(|mount| mount.dir.clear());
+        without_disk(&mut library.activity);
+        let of_library = seen.errors.iter_mut().filter(|error| error.guid == library.guid);
+        of_library.for_each(|error| without_disk(&mut error.detail));
     }
     if !caller.roles.may(Permission::NodeRead) {
         seen.metrics = None;

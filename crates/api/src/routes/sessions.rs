@@ -51,7 +51,7 @@ pub(crate) async fn login(
 ) -> Answer<Response> {
     let user = app.proven(&login.username, &login.password, ip(&from)).await?;
     // Whoever had a session before has another one now.
-    if let Some(id) = cookie_of(&headers, &app.cookie) {
+    if let Some(id) = cookie_of(&headers, app.cookie(is_tls)) {
         app.sessions().end(id);
     }
     let act = app.audit.begin(&login.username, ip(&from), "login", "");
@@ -61,30 +61,35 @@ pub(crate) async fn login(
 fn begin(app: &App, user: String, proof: &str, is_tls: IsTls) -> Answer<Response> {
     let begun = app.sessions().begin(&user, proof, clock::moment());
     let begun = begun.ok_or_else(no_chance)?;
-    let secure = if is_tls.0 { "; Secure" } else { "" };
-    let age = SESSION_AGE_MAX.as_secs();
-    let name = &app.cookie;
-    let cookie = format!("{name}={}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}", begun.id);
-    let cookie = HeaderValue::from_str(&cookie).map_err(|_| Problem::odd())?;
+    let cookie = cookie(app, is_tls, &begun.id, SESSION_AGE_MAX.as_secs())?;
     let mut response = Json(Begun { user, csrf: begun.csrf }).into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// The header that sets the cookie of a session for so many seconds.
+fn cookie(app: &App, is_tls: IsTls, id: &str, age: u64) -> Answer<HeaderValue> {
+    let secure = if is_tls.0 { "; Secure" } else { "" };
+    let name = app.cookie(is_tls);
+    let cookie = format!("{name}={id}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
+    HeaderValue::from_str(&cookie).map_err(|_| Problem::odd())
 }
 
 /// Log out
 ///
 /// Ends the session of the cookie, and takes the cookie back. Does nothing without one.
 #[utoipa::path(get, path = "/logout", tag = "session", responses((status = 204, description = "There is no session any more"), (status = "default", description = "A problem", body = Problem)))]
-pub(crate) async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    if let Some(id) = cookie_of(&headers, &app.cookie) {
+pub(crate) async fn logout(
+    State(app): State<Arc<App>>,
+    Extension(is_tls): Extension<IsTls>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    if let Some(id) = cookie_of(&headers, app.cookie(is_tls)) {
         app.sessions().end(id);
     }
-    let gone = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", app.cookie);
     let mut response = StatusCode::NO_CONTENT.into_response();
-    if let Ok(gone) = HeaderValue::from_str(&gone) {
-        response.headers_mut().insert(header::SET_COOKIE, gone);
-    }
-    response
+    response.headers_mut().insert(header::SET_COOKIE, cookie(&app, is_tls, "", 0)?);
+    Ok(response)
 }
 
 /// The caller, and what it may do.
@@ -169,8 +174,12 @@ pub(crate) struct SetupState {
 
 /// Whether this node has an admin, and who is logged in
 #[utoipa::path(get, path = "/api/v1/setup", tag = "session", responses((status = 200, description = "Whether the first admin is missing", body = SetupState), (status = "default", description = "A problem", body = Problem)))]
-pub(crate) async fn setup_state(State(app): State<Arc<App>>, headers: HeaderMap) -> Json<SetupState> {
-    Json(SetupState { needed: app.lacks_admin(), user: session_user(&app, &headers) })
+pub(crate) async fn setup_state(
+    State(app): State<Arc<App>>,
+    Extension(is_tls): Extension<IsTls>,
+    headers: HeaderMap,
+) -> Json<SetupState> {
+    Json(SetupState { needed: app.lacks_admin(), user: session_user(&app, &headers, is_tls) })
 }
 
 /// The first admin.

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
 use crate::extract::{Asked, At, Given};
 use crate::limits::{CHANGES_MAX, OFFER_LOOKS};
-use crate::problem::Problem;
+use crate::problem::{Problem, without_disk};
 
 /// A problem, in the shape of these paths.
 #[derive(Debug, Serialize, ToSchema)]
@@ -278,6 +278,11 @@ pub(crate) async fn status(
 ) -> SyncAnswer<SyncState> {
     let At(id) = id?;
     let library = library(&app, &caller, &id, Permission::LibraryRead).await?;
+    let mut message =
+        if library.activity.is_empty() { library.state.clone() } else { library.activity.clone() };
+    if !caller.roles.may(Permission::SettingsManage) {
+        without_disk(&mut message);
+    }
     let status = match library.state.as_str() {
         "up to date" => "completed",
         "stopped" => "failed",
@@ -287,7 +292,7 @@ pub(crate) async fn status(
     Ok(Versioned(Json(SyncState {
         status,
         progress: library.percent.parse().unwrap_or(0.0),
-        message: if library.activity.is_empty() { library.state } else { library.activity },
+        message,
         conflicts: library.conflicts,
         sync_id: library.guid,
     })))

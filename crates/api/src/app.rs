@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
+use swarm_core::base::Category;
 use swarm_daemon::{Asker, LibraryFiles, OpenFiles, Reply, Request, Status};
 use swarm_daemon_files::{DaemonFolder, EditError, Reloaded};
 use tokio::sync::Semaphore;
@@ -17,7 +18,7 @@ use crate::auth::{
 };
 use crate::clock;
 use crate::events::Events;
-use crate::known::{Files, Known, KnownUser};
+use crate::known::{Files, Known, KnownUser, Revocations};
 use crate::limits::{STATUS_AGE, ZIPS_MAX};
 use crate::links::Links;
 use crate::problem::{Answer, Problem};
@@ -76,9 +77,10 @@ impl App {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { asker, folder, tokens, passwords, audit, facts, tasks, ending } = parts;
         let links = Links::open(facts.state.join("links.json"));
+        let revocations = Revocations::open(facts.state.join("token-revocation"));
         Self {
             asker,
-            files: Arc::new(Files::new(folder, tokens, links)),
+            files: Arc::new(Files::new(folder, tokens, revocations, links)),
             passwords,
             first: First::default(),
             audit,
@@ -148,6 +150,8 @@ impl App {
         let looked = tokio::task::spawn_blocking(move || {
             files.look();
             files.links.save_again();
+            // What fails is tried again in a moment; who revokes a token is told.
+            let _ = files.save_revocations();
         });
         if looked.await.is_err() {
             tracing::warn!("looking at the files of the daemon failed: this is a bug, please report it");
@@ -168,6 +172,16 @@ impl App {
     ) -> Answer<T> {
         let files = Arc::clone(&self.files);
         blocking(move || files.read(read)).await
+    }
+
+    /// Ends a token.
+    pub(crate) async fn revoke(&self, token: String) -> Answer<()> {
+        let files = Arc::clone(&self.files);
+        blocking(move || files.revoke(&token)).await?.map_err(|error| {
+            tracing::warn!(%error, "a revocation cannot be remembered");
+            let message = "the token has ended, but may hold again after a restart of the daemon, whose disk takes nothing: revoke it again";
+            Problem::of(Category::Disk, message)
+        })
     }
 
     /// Changes a file of the daemon's folder; the daemon takes it over within a second.

@@ -3,13 +3,17 @@
 //! before that lock is free. All of it blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use swarm_daemon_files::{DaemonFolder, EditError, Proof, Public, Reloaded};
 use tokio::sync::watch;
 
 use crate::auth::{Roles, Sessions, Tokens};
+use crate::clock;
+use crate::error::ApiError;
 use crate::links::Links;
+use crate::private_file;
 
 /// The files, and what holds by them.
 pub(crate) struct Files {
@@ -17,7 +21,16 @@ pub(crate) struct Files {
     known: watch::Sender<Arc<Known>>,
     sessions: Mutex<Sessions>,
     tokens: Mutex<Tokens>,
+    revocations: Revocations,
     pub(crate) links: Links,
+}
+
+/// The file with the time of the last revocation of a token: what was revoked one by one is known to this process alone.
+#[derive(Debug)]
+pub(crate) struct Revocations {
+    path: PathBuf,
+    /// What it has, in seconds since 1970.
+    saved: Mutex<u64>,
 }
 
 /// What the files say, as requests need it.
@@ -44,8 +57,14 @@ pub(crate) struct KnownUser {
 
 impl Files {
     /// Links of users that the files do not have any more end here.
-    pub(crate) fn new(folder: DaemonFolder, tokens: Tokens, links: Links) -> Self {
+    pub(crate) fn new(
+        folder: DaemonFolder,
+        mut tokens: Tokens,
+        revocations: Revocations,
+        links: Links,
+    ) -> Self {
         let known = Known::of(&folder);
+        tokens.forget_before(*lock(&revocations.saved));
         if folder.errors().is_empty() {
             links.end_of_others(&known.names);
         }
@@ -54,6 +73,7 @@ impl Files {
             known: watch::channel(Arc::new(known)).0,
             sessions: Mutex::default(),
             tokens: Mutex::new(tokens),
+            revocations,
             links,
         }
     }
@@ -64,6 +84,21 @@ impl Files {
 
     pub(crate) fn tokens(&self) -> MutexGuard<'_, Tokens> {
         lock(&self.tokens)
+    }
+
+    /// Ends a token, for later processes, too.
+    ///
+    /// # Errors
+    /// If that cannot be written: it has ended for this process.
+    pub(crate) fn revoke(&self, token: &str) -> Result<(), ApiError> {
+        self.tokens().revoke(token, clock::since_epoch());
+        self.save_revocations()
+    }
+
+    /// Remembers for later processes that tokens were revoked, if that is new.
+    pub(crate) fn save_revocations(&self) -> Result<(), ApiError> {
+        let last = self.tokens().last_revocation();
+        self.revocations.remember(last)
     }
 
     /// What the files said last.
@@ -123,6 +158,28 @@ impl Files {
     }
 }
 
+impl Revocations {
+    /// Those in this file. Of one that cannot be read, no token that was made before now holds.
+    pub(crate) fn open(path: PathBuf) -> Self {
+        let read = private_file::read(&path).map(|bytes| bytes.map(|bytes| String::from_utf8(bytes)));
+        let last = match read {
+            Ok(None) => 0,
+            Ok(Some(Ok(text))) if text.trim().parse::<u64>().is_ok() => text.trim().parse().unwrap_or(0),
+            _ => clock::since_epoch().as_secs(),
+        };
+        Self { path, saved: Mutex::new(last) }
+    }
+
+    fn remember(&self, time: u64) -> Result<(), ApiError> {
+        let mut saved = lock(&self.saved);
+        if *saved < time {
+            private_file::write(&self.path, time.to_string().as_bytes())?;
+            *saved = time;
+        }
+        Ok(())
+    }
+}
+
 impl Known {
     fn of(folder: &DaemonFolder) -> Self {
         let users = folder.users().iter().filter_map(|user| {
@@ -162,7 +219,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::clock;
     use crate::links::NewLink;
 
     fn write(folder: &Path, users: &[&str]) {
@@ -176,7 +232,8 @@ mod tests {
         write(folder, users);
         let tokens = Tokens::open(&folder.join("key"), "node").expect("a key");
         let links = Links::open(folder.join("links.json"));
-        Files::new(DaemonFolder::open(folder).expect("it is valid"), tokens, links)
+        let revocations = Revocations::open(folder.join("token-revocation"));
+        Files::new(DaemonFolder::open(folder).expect("it is valid"), tokens, revocations, links)
     }
 
     fn link(user: &str) -> NewLink {
@@ -229,5 +286,21 @@ mod tests {
         let token = token.expect("a place").1;
         assert!(files(folder.path(), &["ben"]).links.find(&token, clock::now_ms()).is_some());
         assert!(files(folder.path(), &["anna"]).links.find(&token, clock::now_ms()).is_none());
+    }
+
+    #[test]
+    fn a_token_that_was_revoked_holds_in_no_later_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let now = clock::since_epoch();
+        let begin = |files: &Files| files.tokens().begin("anna", "", now).expect("chance").access;
+        let holds = |files: &Files, token: &str| files.tokens().claims(token, now).is_some();
+        let first = files(folder.path(), &["anna"]);
+        let (kept, revoked) = (begin(&first), begin(&first));
+        assert!(holds(&files(folder.path(), &["anna"]), &revoked));
+        first.revoke("unknown").expect("nothing is to be written");
+        assert!(holds(&files(folder.path(), &["anna"]), &revoked));
+        first.revoke(&revoked).expect("a place");
+        assert!(holds(&first, &kept) && !holds(&first, &revoked));
+        assert!(!holds(&files(folder.path(), &["anna"]), &revoked));
     }
 }

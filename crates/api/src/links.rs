@@ -49,7 +49,10 @@ pub(crate) enum NoLink {
 #[derive(Debug)]
 pub(crate) struct Links {
     path: PathBuf,
+    /// Held for no write to the disk: whoever sends bytes of a link looks here at each block.
     known: Mutex<Known>,
+    /// The number of the list that the file has.
+    saved: Mutex<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -59,8 +62,10 @@ struct Known {
     /// What was sent of links that are for once, and those that are being sent.
     sent: BTreeMap<String, Sent>,
     last_ticket: u64,
-    /// Whether the file still has links that have ended.
-    is_unsaved: bool,
+    /// Counts the lists that there were.
+    version: u64,
+    /// The last list that the file has.
+    saved: u64,
 }
 
 #[derive(Debug, Default)]
@@ -86,7 +91,7 @@ impl Links {
                 BTreeMap::new()
             }
         };
-        Self { path, known: Mutex::new(Known { links, ..Known::default() }) }
+        Self { path, known: Mutex::new(Known { links, ..Known::default() }), saved: Mutex::default() }
     }
 
     /// A new link, and its id and token: the token is told now or never.
@@ -109,8 +114,8 @@ impl Links {
             return Err(NoLink::Full);
         }
         known.links.insert(id.clone(), link.clone());
-        if let Err(fault) = self.write(&mut known) {
-            known.links.remove(&id);
+        if let Err(fault) = self.save(known) {
+            self.lock().links.remove(&id);
             return Err(fault);
         }
         Ok((id, token, link))
@@ -139,7 +144,7 @@ impl Links {
             return Ok(false);
         }
         known.end(id);
-        self.write(&mut known).map(|()| true)
+        self.save(known).map(|()| true)
     }
 
     /// Ends the links of all whom these names do not name.
@@ -149,16 +154,16 @@ impl Links {
         if known.links.values().any(is_over) {
             known.links.retain(|_, link| !is_over(link));
             known.forget_parts();
-            // What cannot be written is told by `write`, and tried again.
-            let _ = self.write(&mut known);
+            // What cannot be written is told by `save`, and tried again.
+            let _ = self.save(known);
         }
     }
 
     /// Writes again what could not be written.
     pub(crate) fn save_again(&self) {
-        let mut known = self.lock();
-        if known.is_unsaved {
-            let _ = self.write(&mut known);
+        let known = self.lock();
+        if known.saved < known.version {
+            let _ = self.save(known);
         }
     }
 
@@ -201,24 +206,34 @@ impl Links {
         sent.take(part);
         if sent.parts.first().is_some_and(|part| part.start == 0 && part.end >= len) {
             known.end(id);
-            // What cannot be written is told by `write`, and tried again.
-            let _ = self.write(&mut known);
+            // What cannot be written is told by `save`, and tried again.
+            let _ = self.save(known);
         }
     }
 
-    fn write(&self, known: &mut Known) -> Result<(), NoLink> {
+    /// Writes the list that there is now; a later one that was written meanwhile does as well.
+    fn save(&self, mut known: MutexGuard<'_, Known>) -> Result<(), NoLink> {
         let bytes = serde_json::to_vec(&known.links).map_err(|_| NoLink::Disk)?;
         if bytes.len() > LINKS_LEN_MAX {
             return Err(NoLink::Full);
         }
-        let written = private_file::write(&self.path, &bytes);
-        let was_unsaved = std::mem::replace(&mut known.is_unsaved, written.is_err());
-        written.map_err(|error| {
-            if !was_unsaved {
-                tracing::warn!(%error, "cannot write the list of links");
-            }
-            NoLink::Disk
-        })
+        let was_saved = known.saved == known.version;
+        known.version += 1;
+        let version = known.version;
+        drop(known);
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        if *saved < version {
+            private_file::write(&self.path, &bytes).map_err(|error| {
+                if was_saved {
+                    tracing::warn!(%error, "cannot write the list of links");
+                }
+                NoLink::Disk
+            })?;
+            *saved = version;
+        }
+        let mut known = self.lock();
+        known.saved = known.saved.max(version);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -302,6 +317,24 @@ mod tests {
         assert_eq!(again.revoke("other", &id), Ok(false));
         assert_eq!(again.revoke("g", &id), Ok(true));
         assert_eq!((again.find(&token, 5000), again.of("g", 5000).len()), (None, 0));
+    }
+
+    #[test]
+    fn a_link_that_cannot_be_taken_out_of_the_file_has_ended_and_is_taken_out_later() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (below, away) = (folder.path().join("below"), folder.path().join("away"));
+        std::fs::create_dir(&below).expect("a place");
+        let links = Links::open(below.join("links.json"));
+        let (id, token, _) = links.add(new("a", false), 0).expect("there is room");
+        std::fs::rename(&below, &away).expect("it is there");
+        assert_eq!(links.add(new("b", false), 0).map(|_| ()), Err(NoLink::Disk));
+        assert_eq!((links.of("g", 0).len(), links.revoke("g", &id)), (1, Err(NoLink::Disk)));
+        assert!(links.find(&token, 0).is_none());
+        std::fs::rename(&away, &below).expect("it is there");
+        let again = || Links::open(below.join("links.json")).find(&token, 0).is_some();
+        assert!(again());
+        links.save_again();
+        assert!(!again());
     }
 
     #[test]

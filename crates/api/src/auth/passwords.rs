@@ -173,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn a_turn_lasts_as_long_as_the_work_and_one_that_is_given_up_takes_none() {
         let passwords = Passwords::new().expect("chance");
-        let (free, taken) = std::sync::mpsc::channel::<()>();
+        let (free, taken) = std::sync::mpsc::sync_channel::<()>(COMPARED_AT_ONCE);
         let taken = Arc::new(Mutex::new(taken));
         for _ in 0..COMPARED_AT_ONCE {
             let (turn, taken) = (passwords.turn().await.expect("it is free"), Arc::clone(&taken));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::signature::{self, Signer, Verifier};
@@ -35,6 +36,9 @@ pub(crate) struct Claims {
     pub(crate) exp: u64,
     /// What proved the user: with another password it holds no more.
     pub(crate) prf: String,
+    /// The login that it came from.
+    #[serde(default)]
+    pub(crate) lin: String,
 }
 
 /// The tokens of this node.
@@ -44,10 +48,14 @@ pub(crate) struct Tokens {
     node: String,
     /// By the hash of the first half of their refresh tokens.
     lines: BTreeMap<[u8; 32], Line>,
-    /// Access tokens that were revoked, by name.
+    /// Access tokens that were revoked, by their name or that of their login.
     revoked: BTreeMap<String, Revoked>,
     /// Users of whom all access tokens made up to a time, in seconds since 1970, were revoked.
     all_revoked: BTreeMap<String, u64>,
+    /// Of earlier processes, all access tokens up to this time: what they revoked one by one is not known any more.
+    revoked_before: u64,
+    /// When this process last revoked one, or an earlier process did.
+    last_revocation: u64,
 }
 
 /// All refresh tokens that came from one login.
@@ -97,7 +105,19 @@ impl Tokens {
             lines: BTreeMap::new(),
             revoked: BTreeMap::new(),
             all_revoked: BTreeMap::new(),
+            revoked_before: 0,
+            last_revocation: 0,
         })
+    }
+
+    /// An earlier process revoked tokens up to this time, in seconds since 1970: of those that were made until then none holds.
+    pub(crate) fn forget_before(&mut self, time: u64) {
+        (self.revoked_before, self.last_revocation) = (time, time);
+    }
+
+    /// The time of the last revocation, for [`Tokens::forget_before`] of a later process.
+    pub(crate) fn last_revocation(&self) -> u64 {
+        self.last_revocation
     }
 
     /// Tokens for a user who has just proven a password.
@@ -118,7 +138,7 @@ impl Tokens {
         let known = self.lines.get(&key).filter(|known| known.expires_at > now.as_secs())?;
         let Line { user, proof, last, .. } = known.clone();
         if last != hash_of(turn) || !holds(&user, &proof) {
-            self.lines.remove(&key);
+            self.end_line(&key, now);
             return None;
         }
         self.pair(&user, &proof, line, now)
@@ -138,28 +158,53 @@ impl Tokens {
     /// Whether claims that were proven hold now.
     pub(crate) fn hold(&self, claims: &Claims, now: Duration) -> bool {
         let is_revoked = self.revoked.contains_key(&claims.jti)
-            || self.all_revoked.get(&claims.sub).is_some_and(|until| claims.iat <= *until);
+            || self.revoked.contains_key(&claims.lin)
+            || claims.iat <= self.revoked_until(&claims.sub);
         claims.exp > now.as_secs() && !is_revoked
+    }
+
+    fn revoked_until(&self, user: &str) -> u64 {
+        self.all_revoked.get(user).copied().unwrap_or(0).max(self.revoked_before)
     }
 
     /// Ends a refresh token with all that came from the same login, or an access token. Where more were revoked than are remembered one by one, all
     /// access tokens of their user end.
     pub(crate) fn revoke(&mut self, token: &str, now: Duration) {
         if let Some((line, _)) = token.split_once('.')
-            && self.lines.remove(&hash_of(line)).is_some()
+            && self.end_line(&hash_of(line), now)
         {
             return;
         }
-        let Some(claims) = self.claims(token, now) else { return };
-        self.forget_expired(now);
-        let of_user = self.revoked.values().filter(|revoked| revoked.user == claims.sub).count();
-        if of_user < REVOKED_OF_USER_MAX && self.revoked.len() < REVOKED_MAX {
-            self.revoked.insert(claims.jti, Revoked { user: claims.sub, expires_at: claims.exp });
-        } else {
-            self.revoked.retain(|_, revoked| revoked.user != claims.sub);
-            let until = now.as_secs().max(claims.iat);
-            self.all_revoked.insert(claims.sub, until);
+        if let Some(claims) = self.claims(token, now) {
+            self.remember(claims.jti, Revoked { user: claims.sub, expires_at: claims.exp }, now);
         }
+    }
+
+    /// Ends all tokens of a login. Whether there was one.
+    fn end_line(&mut self, line: &[u8; 32], now: Duration) -> bool {
+        let Some(known) = self.lines.remove(line) else { return false };
+        let expires_at = (now + ACCESS_AGE).as_secs();
+        self.remember(name_of(line), Revoked { user: known.user, expires_at }, now);
+        true
+    }
+
+    fn remember(&mut self, name: String, revoked: Revoked, now: Duration) {
+        self.last_revocation = self.last_revocation.max(now.as_secs());
+        self.forget_expired(now);
+        let of_user = self.revoked.values().filter(|known| known.user == revoked.user).count();
+        if of_user < REVOKED_OF_USER_MAX && self.revoked.len() < REVOKED_MAX {
+            self.revoked.insert(name, revoked);
+            return;
+        }
+        self.revoked.retain(|_, known| known.user != revoked.user);
+        // None of them was made later than the next one would be.
+        let until = self.next_iat(&revoked.user, now);
+        self.all_revoked.insert(revoked.user, until);
+    }
+
+    /// When the next token of a user is made: after a revocation of all, also within its second, and while a clock that went back has not come so far again.
+    fn next_iat(&self, user: &str, now: Duration) -> u64 {
+        now.as_secs().max(self.revoked_until(user).saturating_add(1))
     }
 
     /// Ends the refresh tokens of a user.
@@ -170,11 +215,9 @@ impl Tokens {
     /// The next tokens of a line, which begins with them if it is new.
     fn pair(&mut self, user: &str, proof: &str, line: &str, now: Duration) -> Option<Pair> {
         let (jti, turn) = (secret()?, secret()?);
-        // In the second of a revocation of all, and while a clock that went back has not come so far again.
-        let revoked = self.all_revoked.get(user).map_or(0, |until| until + 1);
-        let (iat, exp) = (now.as_secs().max(revoked), (now + ACCESS_AGE).as_secs());
-        let claims =
-            Claims { sub: user.to_owned(), iss: self.node.clone(), jti, iat, exp, prf: proof.to_owned() };
+        let (iat, exp) = (self.next_iat(user, now), (now + ACCESS_AGE).as_secs());
+        let (sub, iss, lin) = (user.to_owned(), self.node.clone(), name_of(&hash_of(line)));
+        let claims = Claims { sub, iss, jti, iat, exp, prf: proof.to_owned(), lin };
         let access = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.signing).ok()?;
         let known = Line {
             user: user.to_owned(),
@@ -204,6 +247,11 @@ impl Tokens {
         self.revoked.retain(|_, revoked| revoked.expires_at > now);
         self.all_revoked.retain(|_, until| until.saturating_add(youngest) > now);
     }
+}
+
+/// What a login is called in its access tokens: no part of what opens it.
+fn name_of(line: &[u8; 32]) -> String {
+    HEXLOWER.encode(&hash_of(&HEXLOWER.encode(line))[..16])
 }
 
 struct RingKey(Ed25519KeyPair);
@@ -305,9 +353,11 @@ mod tests {
         let first = tokens.begin("anna", "", now).expect("chance").refresh;
         let other = tokens.begin("anna", "", now).expect("chance").refresh;
         let second = tokens.exchange(&first, holds, now).expect("it is new").refresh;
-        let third = tokens.exchange(&second, holds, now).expect("it is new").refresh;
+        let third = tokens.exchange(&second, holds, now).expect("it is new");
+        assert!(tokens.claims(&third.access, now).is_some());
         assert!(tokens.exchange(&first, holds, now).is_none());
-        assert!(tokens.exchange(&third, holds, now).is_none());
+        assert!(tokens.exchange(&third.refresh, holds, now).is_none());
+        assert!(tokens.claims(&third.access, now).is_none());
         assert!(tokens.exchange(&other, |_, _| false, now).is_none());
         assert!(tokens.exchange(&other, holds, now).is_none());
     }
@@ -363,5 +413,18 @@ mod tests {
         assert!(tokens.claims(&later, now).is_none());
         tokens.forget_expired(now + 2 * ACCESS_AGE);
         assert!(tokens.revoked.is_empty() && tokens.all_revoked.is_empty());
+    }
+
+    #[test]
+    fn what_an_earlier_process_revoked_holds_no_more() {
+        let (mut tokens, _folder) = tokens();
+        let now = clock::since_epoch();
+        let earlier = tokens.begin("anna", "", now).expect("chance").access;
+        tokens.forget_before(now.as_secs() - 1);
+        assert!(tokens.claims(&earlier, now).is_some());
+        tokens.forget_before(now.as_secs());
+        assert!(tokens.claims(&earlier, now).is_none());
+        let later = tokens.begin("anna", "", now).expect("chance").access;
+        assert!(tokens.claims(&later, now).is_some());
     }
 }

@@ -299,9 +299,9 @@ pub(crate) struct AnyToken {
 ///
 /// A refresh token with all tokens of its login, or an access token (RFC 7009: an unknown token is no error).
 #[utoipa::path(post, path = "/auth/revoke", tag = "session", request_body = AnyToken, responses((status = 204, description = "It holds no more"), (status = "default", description = "A problem", body = Problem)))]
-pub(crate) async fn revoke(State(app): State<Arc<App>>, Given(given): Given<AnyToken>) -> StatusCode {
-    app.tokens().revoke(&given.token, clock::since_epoch());
-    StatusCode::NO_CONTENT
+pub(crate) async fn revoke(State(app): State<Arc<App>>, Given(given): Given<AnyToken>) -> Answer<StatusCode> {
+    app.revoke(given.token).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn shown(pair: Pair) -> TokenPair {

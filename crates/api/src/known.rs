@@ -161,7 +161,7 @@ impl Files {
 impl Revocations {
     /// Those in this file. Of one that cannot be read, no token that was made before now holds.
     pub(crate) fn open(path: PathBuf) -> Self {
-        let read = private_file::read(&path).map(|bytes| bytes.map(|bytes| String::from_utf8(bytes)));
+        let read = private_file::read(&path).map(|bytes| bytes.map(String::from_utf8));
         let last = match read {
             Ok(None) => 0,
             Ok(Some(Ok(text))) if text.trim().parse::<u64>().is_ok() => text.trim().parse().unwrap_or(0),

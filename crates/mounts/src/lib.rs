@@ -41,7 +41,7 @@ pub use error::OverlayError;
 pub use marker::mark_target;
 pub use nesting::{LibraryMounts, nesting};
 pub use overlay::Overlay;
-pub use shadows::Changed;
+pub use shadows::{Changed, HiddenEdits};
 pub use spec::{MountIdentity, MountKind, MountSpec, OverlayOptions};
 pub use watching::MountRoot;
 pub use whiteouts::{MemoryWhiteouts, Whiteouts};

@@ -8,3 +8,5 @@ pub const COPIED_FILES_MAX: usize = 512;
 pub const COPIED_LEN_MAX: u64 = 256 << 20;
 /// Longest marker of a sync target that is read, bytes.
 pub const MARKER_LEN_MAX: u64 = 1024;
+/// Paths of shadowed files that walks note at once: then they are remembered, and another walk finds the next ones.
+pub const SHADOWED_MAX: usize = 10_000;

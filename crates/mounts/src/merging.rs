@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use swarm_sync::{Blind, BlindWhy, Found, FoundKind, ReplicaError, Seen, TreePath, Walk};
 
+use crate::whiteouts::Veil;
+
 /// Merges walks, the topmost layer first.
 pub(crate) struct Merging {
     layers: Vec<Walk>,
@@ -20,20 +22,34 @@ pub(crate) struct Merging {
     shadowed: Arc<Shadowed>,
 }
 
-/// Files of lower layers that walks found below a file of an upper one.
-#[derive(Debug, Default)]
-pub(crate) struct Shadowed(Mutex<BTreeSet<TreePath>>);
+/// Files of lower layers that walks found below a file of an upper one, and nothing is remembered of.
+pub(crate) struct Shadowed {
+    veil: Arc<Veil>,
+    found: Mutex<BTreeSet<TreePath>>,
+    /// In paths.
+    limit: usize,
+}
 
 impl Shadowed {
-    /// Those that were found since this was asked last.
-    pub(crate) fn take(&self) -> BTreeSet<TreePath> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn new(veil: Arc<Veil>, limit: usize) -> Self {
+        Self { veil, found: Mutex::default(), limit }
     }
 
-    /// What is too much now is found by the next walk.
+    /// Those that were found since this was asked last, and whether there was room for all.
+    pub(crate) fn take(&self) -> (BTreeSet<TreePath>, bool) {
+        let found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
+        let is_all = found.len() < self.limit;
+        (found, is_all)
+    }
+
+    /// What is too much now is found by another walk.
     fn note(&self, path: &TreePath) {
-        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if found.len() < SHADOWED_MAX {
+        // What cannot be looked up fails when it is to be remembered, too, and that is told.
+        if self.veil.is_remembered(path).unwrap_or(false) {
+            return;
+        }
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.len() < self.limit {
             found.insert(path.clone());
         }
     }
@@ -135,14 +151,12 @@ fn may_be_folder(why: &BlindWhy) -> bool {
     }
 }
 
-/// Paths that are remembered until somebody asks.
-const SHADOWED_MAX: usize = 10_000;
-
 #[cfg(test)]
 mod tests {
-    use swarm_sync::Stamp;
+    use swarm_sync::{Entry, Kind, Stamp};
 
     use super::*;
+    use crate::{MemoryWhiteouts, Whiteouts as _};
 
     /// `d/`, `f=3` (a file of that length), `?d` (blind), `*d` (a pipe), `!x` (no path).
     fn seen(text: &str) -> Seen {
@@ -176,7 +190,8 @@ mod tests {
     }
 
     fn noting(layers: Vec<Walk>) -> Merging {
-        Merging::noting(layers, Arc::default())
+        let veil = Arc::new(Veil::new(Arc::new(MemoryWhiteouts::default())));
+        Merging::noting(layers, Arc::new(Shadowed::new(veil, 10)))
     }
 
     fn check(layers: &[&str], expected: &str) {
@@ -202,6 +217,27 @@ mod tests {
         check(&["d/ d/x=9", "?d e=2"], "?d e=2");
         check(&["d=9", "?d"], "d=9");
         check(&["d/ d/x=9", "*d"], "d/ d/x=9");
+    }
+
+    #[test]
+    fn what_is_remembered_takes_no_room_among_what_is_noted() {
+        let whiteouts = Arc::new(MemoryWhiteouts::default());
+        let shadowed = Arc::new(Shadowed::new(Arc::new(Veil::new(whiteouts.clone())), 2));
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            let walk = || -> Walk {
+                Box::new(["a=1", "b=1", "c=1", "d=1", "e=1"].map(|text| Ok(seen(text))).into_iter())
+            };
+            Merging::noting(vec![walk(), walk()], Arc::clone(&shadowed)).for_each(drop);
+            let (paths, is_all) = shadowed.take();
+            told.push((paths.iter().map(TreePath::as_str).collect::<String>(), is_all));
+            let entry = Entry { kind: Kind::Folder, modified_ns: 0, stamp: Stamp::default() };
+            let hidden: Vec<_> = paths.into_iter().map(|path| (path, entry.clone())).collect();
+            whiteouts.remember(&hidden).expect("memory");
+        }
+        let expected =
+            [("ab", false), ("cd", false), ("e", true)].map(|(paths, is_all)| (paths.to_owned(), is_all));
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use swarm_sync::{
 use crate::applying::perform_all;
 use crate::carrying::{NoSource, hash_all, stage_all};
 use crate::layer::{Inward, Layer};
+use crate::limits::SHADOWED_MAX;
 use crate::merging::Shadowed;
 use crate::opening::{Opening, check_specs};
 use crate::shape::Shape;
@@ -77,7 +78,7 @@ impl Overlay {
         };
         let numbers = mounts.iter().map(number).collect();
         let lacked_target = AtomicBool::new(false);
-        let shadowed = Arc::new(Shadowed::default());
+        let shadowed = Arc::new(Shadowed::new(Arc::clone(&veil), SHADOWED_MAX));
         Ok(Self { read_only, target, numbers, shape, veil, options, shadowed, lacked_target })
     }
 

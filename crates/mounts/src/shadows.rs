@@ -3,7 +3,8 @@
 //! as it was, and nothing that a user wrote stays hidden without being told of.
 
 use swarm_sync::{
-    Done, Entry, Found, FoundKind, KeptId, Kind, Op, OpKind, Replica as _, ReplicaError, RunId, TreePath,
+    Blind, BlindWhy, ContentHash, Done, Entry, FileContent, Found, FoundKind, KeptId, Kind, Op, OpKind,
+    Replica as _, ReplicaError, RunId, TreePath,
 };
 
 use crate::Overlay;
@@ -20,54 +21,84 @@ pub struct Changed {
     pub was: Option<Entry>,
 }
 
+/// What became of hidden files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HiddenEdits {
+    /// Their owner changed or made them since they were hidden.
+    pub changed: Vec<Changed>,
+    /// They are not what they were, and cannot be read: what they are now is not known.
+    pub blind: Vec<Blind>,
+}
+
 impl Overlay {
-    /// Hidden files at `place` and below, or everywhere, that their owner changed or made since they were hidden.
-    pub fn changed_hidden(&self, place: Option<&TreePath>) -> Result<Vec<Changed>, ReplicaError> {
-        let (mut found, mut as_before) = (Vec::new(), Vec::new());
+    /// Looks at hidden files at `place` and below, or everywhere, for what their owner changed or made since they were hidden.
+    pub fn changed_hidden(&self, place: Option<&TreePath>) -> Result<HiddenEdits, ReplicaError> {
+        let mut edits = HiddenEdits::default();
+        let (mut as_before, mut shown) = (Vec::new(), Vec::new());
         for (path, was) in self.veil.hidden(place)? {
             // One that its owner removed may come back as it was.
             let Some(lower) = self.lower_file(&path)? else { continue };
             if is_as_known(&lower.found, &was) {
                 continue;
             }
+            if !self.is_hidden(&path)? {
+                shown.push(path);
+                continue;
+            }
             match lower.read()? {
-                None => {}
-                Some(now) if lower.is_same(&now, &was) => {
-                    as_before.push((path, Entry { kind: was.kind, ..now }))
+                Err(Blind { why, .. }) => edits.blind.push(Blind { path, why }),
+                Ok(now) if lower.is_same(&now, &was) => {
+                    let kind = if is_unread(&was) { now.kind.clone() } else { was.kind };
+                    as_before.push((path, Entry { kind, ..now }));
                 }
-                Some(_) => found.push(Changed { path, was: Some(was) }),
+                Ok(_) => edits.changed.push(Changed { path, was: Some(was) }),
             }
         }
         self.veil.remember(&as_before)?;
+        if !shown.is_empty() {
+            self.veil.forget(&shown)?;
+        }
         self.each_unknown(place, &mut |path, _| {
-            found.push(Changed { path, was: None });
+            edits.changed.push(Changed { path, was: None });
             Ok(())
         })?;
-        Ok(found)
+        Ok(edits)
+    }
+
+    /// Whether anything hides what a read-only mount has at a path.
+    fn is_hidden(&self, path: &TreePath) -> Result<bool, ReplicaError> {
+        Ok(self.veil.covers(path) || !matches!(self.upper(path)?, Upper::Free { .. } | Upper::Outside))
     }
 
     /// Remembers everything that is hidden now as it stands: its owner did not change it, as far as anybody knows.
     pub fn remember_hidden(&self) -> Result<(), ReplicaError> {
         let mut hidden = Vec::new();
         self.each_unknown(None, &mut |path, lower| {
-            hidden.extend(lower.read()?.map(|entry| (path, entry)));
+            hidden.push((path, lower.read_as_far_as_possible()?));
             Ok(())
         })?;
         self.veil.remember(&hidden)?;
         self.remember_shadowed()
     }
 
-    /// Remembers what the last walks found below files of the sync target, and nothing was known of.
+    /// Remembers what the last walks found below files of the sync target, and nothing was known of. Where they found more than they could
+    /// note, it walks again.
     pub fn remember_shadowed(&self) -> Result<(), ReplicaError> {
-        let mut found = Vec::new();
-        for path in self.shadowed.take() {
-            if self.veil.is_remembered(&path)? {
-                continue;
+        loop {
+            let (paths, is_all) = self.shadowed.take();
+            let mut found = Vec::new();
+            for path in paths {
+                if let Some(lower) = self.lower_file(&path)? {
+                    found.push((path, lower.read_as_far_as_possible()?));
+                }
             }
-            let Some(lower) = self.lower_file(&path)? else { continue };
-            found.extend(lower.read()?.map(|entry| (path, entry)));
+            self.veil.remember(&found)?;
+            // Without anything new, another walk would find the same.
+            if is_all || found.is_empty() {
+                return Ok(());
+            }
+            self.walk_all(None)?.try_for_each(|seen| seen.map(drop))?;
         }
-        self.veil.remember(&found)
     }
 
     /// Makes the library show a hidden file again. `shown` is what it shows there now: it becomes a kept version, whose name is returned.
@@ -119,7 +150,7 @@ impl Overlay {
     pub(crate) fn remember_below(&self, folder: &TreePath) -> Result<(), ReplicaError> {
         let mut found = Vec::new();
         self.each_unknown_below(folder, &mut |path, lower| {
-            found.extend(lower.read()?.map(|entry| (path, entry)));
+            found.push((path, lower.read_as_far_as_possible()?));
             Ok(())
         })?;
         self.veil.remember(&found)
@@ -131,8 +162,10 @@ impl Overlay {
             return Ok(());
         }
         let Some(lower) = self.lower_file(path)? else { return Ok(()) };
-        let entry = lower.read()?.ok_or_else(|| changed(path))?;
-        self.veil.remember(&[(path.clone(), entry)])
+        if let Err(Blind { why: BlindWhy::Changing, .. }) = lower.read()? {
+            return Err(changed(path));
+        }
+        self.veil.remember(&[(path.clone(), lower.read_as_far_as_possible()?)])
     }
 
     /// Files below whiteouts of which nothing is remembered.
@@ -228,8 +261,8 @@ struct LowerFile<'a> {
 }
 
 impl LowerFile<'_> {
-    /// The entry that a read-only mount has; nothing while it is written to.
-    fn read(&self) -> Result<Option<Entry>, ReplicaError> {
+    /// The entry that a read-only mount has; or why it is not known, as while it is written to.
+    fn read(&self) -> Result<Result<Entry, Blind>, ReplicaError> {
         self.layer.replica.check()?;
         let kind = match &self.found.kind {
             FoundKind::Folder => Kind::Folder,
@@ -237,15 +270,35 @@ impl LowerFile<'_> {
             FoundKind::File { .. } => {
                 let found = Found { path: self.inside.clone(), ..self.found.clone() };
                 let read = self.layer.replica.hash(vec![found]).pop();
-                return Ok(read.and_then(Result::ok).map(|(_, entry)| entry));
+                let gone = Blind { path: self.inside.clone(), why: BlindWhy::Changing };
+                return Ok(read.unwrap_or(Err(gone)).map(|(_, entry)| entry));
             }
         };
-        Ok(Some(Entry { kind, modified_ns: self.found.modified_ns, stamp: self.found.stamp }))
+        Ok(Ok(self.entry(kind)))
+    }
+
+    /// The entry; of a file that cannot be read, what is known of it without.
+    fn read_as_far_as_possible(&self) -> Result<Entry, ReplicaError> {
+        let unread = match &self.found.kind {
+            FoundKind::File { len, executable } => {
+                Kind::File(FileContent { hash: UNREAD, len: *len, executable: *executable })
+            }
+            FoundKind::Folder => Kind::Folder,
+            FoundKind::Symlink { target } => Kind::Symlink { target: target.clone() },
+        };
+        Ok(self.read()?.unwrap_or_else(|_| self.entry(unread)))
+    }
+
+    fn entry(&self, kind: Kind) -> Entry {
+        Entry { kind, modified_ns: self.found.modified_ns, stamp: self.found.stamp }
     }
 
     /// Whether a user would call both the same. A bit that the mount does not keep says nothing.
     fn is_same(&self, now: &Entry, was: &Entry) -> bool {
         match (now.file(), was.file()) {
+            (Some(file), Some(unread)) if unread.hash == UNREAD => {
+                file.len == unread.len && now.modified_ns == was.modified_ns
+            }
             (Some(now), Some(was)) => {
                 let keeps = self.layer.replica.keeps_executable();
                 now.hash == was.hash && (now.executable == was.executable || !keeps)
@@ -254,6 +307,13 @@ impl LowerFile<'_> {
             (None, None) => now.kind == was.kind,
         }
     }
+}
+
+/// Stands for the hash of a file that could not be read when it was hidden.
+const UNREAD: ContentHash = ContentHash([0; 32]);
+
+fn is_unread(entry: &Entry) -> bool {
+    entry.file().is_some_and(|file| file.hash == UNREAD)
 }
 
 /// Whether the disk tells of a file what it told when it was hidden.

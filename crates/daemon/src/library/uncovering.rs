@@ -4,7 +4,7 @@
 //! Absent here: what is hidden, and whether it changed (`swarm-mounts`).
 
 use swarm_mounts::Changed;
-use swarm_sync::{BaseEntry, Entry, PerSide, ReplicaError, RunId, Side, TreePath};
+use swarm_sync::{BaseEntry, Blind, BlindWhy, Entry, PerSide, ReplicaError, RunId, Side, TreePath};
 
 use super::error::LibraryError;
 use super::session::Session;
@@ -19,19 +19,22 @@ impl Session {
             self.overlay.remember_hidden().map_err(LibraryError::Mounts)?;
             self.index.set_meta(HIDDEN_IS_KNOWN, "")?;
         }
+        let everywhere = [None];
+        let at: Vec<_> = places.unwrap_or_default().iter().map(Some).collect();
+        let looked_at = if places.is_none() { &everywhere[..] } else { &at };
         let mut changed = Vec::new();
-        match places {
-            None => changed = self.overlay.changed_hidden(None).map_err(LibraryError::Mounts)?,
-            Some(places) => {
-                for place in places {
-                    changed.extend(self.overlay.changed_hidden(Some(place)).map_err(LibraryError::Mounts)?);
-                }
+        for place in looked_at {
+            let edits = self.overlay.changed_hidden(*place).map_err(LibraryError::Mounts)?;
+            changed.extend(edits.changed);
+            for Blind { path, why } in edits.blind.into_iter().filter(|blind| blind.why != BlindWhy::Changing)
+            {
+                self.note_unseen_at(&path, format!("it changed in a read-only folder, and {why}"));
             }
+            self.covered.retain(|path| place.is_some_and(|place| !path.is_at_or_below(place)));
         }
         self.overlay.remember_shadowed().map_err(LibraryError::Mounts)?;
         let mut uncovered = Vec::new();
         for changed in changed {
-            self.covered.remove(&changed.path);
             if self.uncover(&changed)? {
                 uncovered.push(changed.path);
             } else {
@@ -48,11 +51,15 @@ impl Session {
         let kind_of = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.kind.clone());
         let agreed = self.index.base(path)?;
         if kind_of(&shown) != agreed.as_ref().map(|agreed| agreed.kind.clone()) {
+            let why = "it changed in a read-only folder, and so did what is shown in its place: it is shown once others have that change";
+            self.note_unseen_at(path, why.to_owned());
             return Ok(false);
         }
         let ids = PerSide { local: None, remote: None };
         let base =
             was.as_ref().map(|was| BaseEntry { kind: was.kind.clone(), modified_ns: was.modified_ns, ids });
+        // Until it is looked at: what the index knows of it is from before.
+        self.blind.local.push(Blind { path: path.clone(), why: BlindWhy::Changing });
         // First: without it, what others made of the file would be overwritten by this one.
         self.book.set_agreed(path, base.as_ref())?;
         let run: RunId = self.next_run();
@@ -68,6 +75,7 @@ impl Session {
             Err(error) if error.ends_run() => Err(LibraryError::Mounts(error)),
             Err(error) => {
                 self.book.set_agreed(path, agreed.as_ref())?;
+                self.blind.local.pop();
                 self.note_covered(path, &error);
                 Ok(false)
             }

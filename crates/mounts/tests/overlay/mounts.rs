@@ -74,7 +74,7 @@ fn a_mount_that_is_away_is_never_an_empty_one() {
             same(world)
         },
         "target: a=1",
-        "cannot use the mount `0-target`: `0-target` has no `.swarm/mount`: mount its disk, or name the folder as the sync target anew",
+        "cannot use the mount `0-target`: `0-target` has no `.swarm/mount`: mount its disk; if it is lost, choose another folder",
     );
     check_refused(
         |world| {

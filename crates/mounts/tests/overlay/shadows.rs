@@ -2,11 +2,13 @@
 
 use std::fs;
 
+use swarm_mounts::HiddenEdits;
 use swarm_sync::RunId;
 
 use crate::layers::{World, entry_of, show};
 
-/// Operations on the library, each after the one before; then changes in the read-only mount (`x=1` is written, `-x` removed). Which of these
+/// Operations on the library, each after the one before; then changes in the read-only mount (`x=1` is written, `-x` removed), or after a `>` in
+/// the sync target. Which of these
 /// are found, and what the library shows once all that can be shown is.
 fn check(layers: &str, ops: &str, changes: &str, found: &str, shown: &str) {
     let mut world = World::new(layers);
@@ -17,9 +19,17 @@ fn check(layers: &str, ops: &str, changes: &str, found: &str, shown: &str) {
     }
     let _ = world.nodes(None);
     world.overlay.remember_shadowed().expect("it reads");
-    assert_eq!(world.overlay.changed_hidden(None).expect("it reads"), [], "nothing changed: {layers}, {ops}");
-    let folder = world.specs[0].dir.clone();
+    assert_eq!(
+        world.overlay.changed_hidden(None).expect("it reads"),
+        HiddenEdits::default(),
+        "nothing changed: {layers}, {ops}"
+    );
     for change in changes.split_whitespace() {
+        // `>` before a change: in the sync target.
+        let (folder, change) = match change.strip_prefix('>') {
+            Some(change) => (&world.specs[1].dir, change),
+            None => (&world.specs[0].dir, change),
+        };
         match change.split_once('=') {
             Some((name, text)) => {
                 let place = folder.join(name);
@@ -31,7 +41,7 @@ fn check(layers: &str, ops: &str, changes: &str, found: &str, shown: &str) {
     }
     world.reopen();
     let mut told = Vec::new();
-    for changed in world.overlay.changed_hidden(None).expect("it reads") {
+    for changed in world.overlay.changed_hidden(None).expect("it reads").changed {
         let shown = world.nodes(None).get(&changed.path).map(entry_of);
         let was = if changed.was.is_some() { "" } else { "+" };
         match world.overlay.uncover(RunId::at_ms(77), &changed.path, shown.as_ref()) {
@@ -45,7 +55,7 @@ fn check(layers: &str, ops: &str, changes: &str, found: &str, shown: &str) {
     if !found.contains('(') {
         assert_eq!(
             world.overlay.changed_hidden(None).expect("it reads"),
-            [],
+            HiddenEdits::default(),
             "it is told once: {layers}, {ops}"
         );
     }
@@ -66,6 +76,12 @@ fn what_its_owner_did_not_change_or_only_removed_stays_shadowed() {
     check("ro /: a=1 | target:", "put a=99", "-a", "", "a=99");
     check("ro /: a=1 | target:", "put a=99", "-a a=55", "a", "a=55");
     check("ro /: a=1 | target:", "put a=99", "-a a=1", "", "a=99");
+}
+
+#[test]
+fn a_file_that_nothing_shadows_any_more_is_forgotten() {
+    check("ro /: a=1 | target:", "put a=99", ">-a a=55", "", "a=55");
+    check("ro /: d/a=1 | target:", "put d/a=99", ">-d/a d/a=55", "", "d/ d/a=55");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What stands in the folders is looked at, at some places or everywhere. Invariant: what a look could not read is blind to the plan, and is
 //! named; it is never taken for deleted. Absent here: how a folder is compared with what is known of it (`swarm-sync`).
 
+use std::collections::BTreeSet;
+
 use swarm_core::base::Shown;
 use swarm_sync::{BlindWhy, Replica as _, Side, Tally, TreePath, observe_side};
 
@@ -20,24 +22,31 @@ impl Session {
             }
             Some(places) => {
                 for place in places {
-                    let tally = self.observe(Some(place), thorough)?;
-                    let at = Shown(place.as_str()).to_string();
-                    self.unseen.retain(|path, _| {
-                        path.strip_prefix(&at).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/'))
-                    });
-                    self.note_unseen(&tally);
-                    self.blind.local.retain(|blind| !blind.path.is_at_or_below(place));
-                    self.blind.local.extend(tally.blind);
+                    self.look_at_one(place, thorough)?;
                 }
             }
         }
-        for path in self.uncover_edits(places)? {
-            // The folders above it may have been hidden with it.
-            let top = path.ancestors().last().unwrap_or(path);
-            let tally = self.observe(Some(&top), false)?;
-            self.note_unseen(&tally);
+        let uncovered = self.uncover_edits(places)?;
+        // The folders above may have been hidden with them.
+        let tops: BTreeSet<TreePath> =
+            uncovered.into_iter().map(|path| path.ancestors().last().unwrap_or(path)).collect();
+        for top in tops {
+            self.look_at_one(&top, false)?;
         }
         self.digests.store(&mut self.book)?;
+        Ok(())
+    }
+
+    /// What is known of other places stays.
+    fn look_at_one(&mut self, place: &TreePath, thorough: bool) -> Result<(), LibraryError> {
+        let tally = self.observe(Some(place), thorough)?;
+        let at = Shown(place.as_str()).to_string();
+        self.unseen.retain(|path, _| {
+            path.strip_prefix(&at).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        });
+        self.note_unseen(&tally);
+        self.blind.local.retain(|blind| !blind.path.is_at_or_below(place));
+        self.blind.local.extend(tally.blind);
         Ok(())
     }
 

@@ -56,7 +56,7 @@ pub(crate) struct Session {
     pub(crate) places: Arc<LibraryPlaces>,
     whiteouts: Arc<StoredWhiteouts>,
     ignore: IgnoreRules,
-    blind: PerSide<Vec<Blind>>,
+    pub(in crate::library) blind: PerSide<Vec<Blind>>,
     /// Entries that the last looks could not take up, and why.
     pub(super) unseen: BTreeMap<String, String>,
     /// Files of read-only mounts that their owners changed, and that something else covers for now.

@@ -5,11 +5,13 @@ mod approvals;
 mod browsing;
 mod conflicts;
 mod described;
+mod following;
 mod libraries;
 mod links;
 mod node;
 mod peers;
 mod qr;
+mod remote;
 mod sessions;
 mod settings;
 mod syncing;
@@ -142,7 +144,7 @@ fn long() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(team::merge_peers))
         .routes(routes!(libraries::list, libraries::create))
         .routes(routes!(libraries::show, libraries::change, libraries::remove))
-        .routes(routes!(libraries::subscribe))
+        .routes(routes!(following::subscribe))
         .routes(routes!(users::list, users::add))
         .routes(routes!(users::change, users::remove))
         .routes(routes!(settings::show, settings::change))

@@ -14,7 +14,7 @@ use swarm_daemon_files::NewPeer;
 use swarm_sync::TreePath;
 use utoipa::{IntoParams, ToSchema};
 
-use super::libraries::{FollowedParts, follow};
+use super::following::{FollowedParts, follow};
 use super::{From, blocking, ip, seen_by};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};

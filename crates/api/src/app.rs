@@ -175,13 +175,18 @@ impl App {
     }
 
     /// Ends a token.
-    pub(crate) async fn revoke(&self, token: String) -> Answer<()> {
+    pub(crate) async fn revoke(&self, token: String, from: IpAddr) -> Answer<()> {
         let files = Arc::clone(&self.files);
-        blocking(move || files.revoke(&token)).await?.map_err(|error| {
+        let (user, remembered) = blocking(move || files.revoke(&token)).await?;
+        let remembered = remembered.map_err(|error| {
             tracing::warn!(%error, "a revocation cannot be remembered");
             let message = "the token has ended, but may hold again after a restart of the daemon, whose disk takes nothing: revoke it again";
             Problem::of(Category::Disk, message)
-        })
+        });
+        match user {
+            Some(user) => self.audit.begin(&user, from, "token revoke", "").end(remembered),
+            None => remembered,
+        }
     }
 
     /// Changes a file of the daemon's folder; the daemon takes it over within a second.

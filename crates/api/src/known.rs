@@ -86,13 +86,10 @@ impl Files {
         lock(&self.tokens)
     }
 
-    /// Ends a token, for later processes, too.
-    ///
-    /// # Errors
-    /// If that cannot be written: it has ended for this process.
-    pub(crate) fn revoke(&self, token: &str) -> Result<(), ApiError> {
-        self.tokens().revoke(token, clock::since_epoch());
-        self.save_revocations()
+    /// Ends a token. Whose it was, and whether later processes know that it has ended; it has for this one.
+    pub(crate) fn revoke(&self, token: &str) -> (Option<String>, Result<(), ApiError>) {
+        let user = self.tokens().revoke(token, clock::since_epoch());
+        (user, self.save_revocations())
     }
 
     /// Remembers for later processes that tokens were revoked, if that is new.
@@ -297,9 +294,9 @@ mod tests {
         let first = files(folder.path(), &["anna"]);
         let (kept, revoked) = (begin(&first), begin(&first));
         assert!(holds(&files(folder.path(), &["anna"]), &revoked));
-        first.revoke("unknown").expect("nothing is to be written");
+        first.revoke("unknown").1.expect("nothing is to be written");
         assert!(holds(&files(folder.path(), &["anna"]), &revoked));
-        first.revoke(&revoked).expect("a place");
+        first.revoke(&revoked).1.expect("a place");
         assert!(holds(&first, &kept) && !holds(&first, &revoked));
         assert!(!holds(&files(folder.path(), &["anna"]), &revoked));
     }

@@ -120,6 +120,8 @@ pub const OPEN_FILES_AGE: Duration = Duration::from_secs(60);
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// Copies of kept versions and of sides of conflicts that are made or sent at once.
 pub const SCRATCHES_MAX: usize = 8;
+/// A side of a conflict is no longer, bytes: so much room has to be there for a copy.
+pub const SIDE_LEN_MAX: u64 = 256 << 20;
 /// Length of the log of what users did, bytes, before it is put aside.
 pub const AUDIT_LEN_MAX: u64 = 4 << 20;
 /// Bytes of a name in a line of it.

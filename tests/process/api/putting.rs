@@ -27,6 +27,10 @@ fn a_file_is_put_where_nothing_stands_and_goes_to_the_others() {
     put(&site, "notes/day%201.txt", "second", None).expect(412);
     site.team.until("the other has it", || site.team.is_there("b/lib/notes/day 1.txt"));
     assert_eq!(site.team.read("b/lib/notes/day 1.txt"), "first");
+    // Longer than what is said in JSON may be.
+    let long = "long ".repeat(1_000_000);
+    put(&site, "long.txt", &long, None).expect(201);
+    assert!(site.team.read("a/lib/long.txt") == long);
 }
 
 #[test]

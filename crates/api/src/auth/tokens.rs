@@ -168,24 +168,24 @@ impl Tokens {
     }
 
     /// Ends a refresh token with all that came from the same login, or an access token. Where more were revoked than are remembered one by one, all
-    /// access tokens of their user end.
-    pub(crate) fn revoke(&mut self, token: &str, now: Duration) {
-        if let Some((line, _)) = token.split_once('.')
-            && self.end_line(&hash_of(line), now)
-        {
-            return;
+    /// access tokens of their user end. Whose token it was.
+    pub(crate) fn revoke(&mut self, token: &str, now: Duration) -> Option<String> {
+        let line = token.split_once('.').map(|(line, _)| hash_of(line));
+        if let Some(user) = line.and_then(|line| self.end_line(&line, now)) {
+            return Some(user);
         }
-        if let Some(claims) = self.claims(token, now) {
-            self.remember(claims.jti, Revoked { user: claims.sub, expires_at: claims.exp }, now);
-        }
+        let claims = self.claims(token, now)?;
+        let revoked = Revoked { user: claims.sub.clone(), expires_at: claims.exp };
+        self.remember(claims.jti, revoked, now);
+        Some(claims.sub)
     }
 
-    /// Ends all tokens of a login. Whether there was one.
-    fn end_line(&mut self, line: &[u8; 32], now: Duration) -> bool {
-        let Some(known) = self.lines.remove(line) else { return false };
+    /// Ends all tokens of a login. Whose it was.
+    fn end_line(&mut self, line: &[u8; 32], now: Duration) -> Option<String> {
+        let user = self.lines.remove(line)?.user;
         let expires_at = (now + ACCESS_AGE).as_secs();
-        self.remember(name_of(line), Revoked { user: known.user, expires_at }, now);
-        true
+        self.remember(name_of(line), Revoked { user: user.clone(), expires_at }, now);
+        Some(user)
     }
 
     fn remember(&mut self, name: String, revoked: Revoked, now: Duration) {

@@ -10,6 +10,7 @@ use swarm_daemon::{Answer as LibraryAnswer, Request};
 
 use super::{Kind, body, disposition, empty};
 use crate::app::App;
+use crate::limits::SIDE_LEN_MAX;
 use crate::problem::{Answer, Problem};
 use crate::routes::{ask_library, blocking};
 use crate::scratch::Scratch;
@@ -57,7 +58,7 @@ pub(super) async fn conflict_side(
     by_itself(&Arc::clone(&app), async move {
         let out = begin(&app).await?;
         let turn = app.copying.lock().await;
-        if room(&app).await? == 0 {
+        if room(&app).await? < SIDE_LEN_MAX {
             let message = "the disk of this machine has no room for a copy of that side";
             return Err(Problem::new(StatusCode::INSUFFICIENT_STORAGE, message));
         }

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use data_encoding::HEXLOWER;
 use http_body_util::BodyExt as _;
-use swarm_files::{NewFile, PutError, Replaces, free_len};
+use swarm_files::{NewFile, PutError, Replaces, StoreError, free_len};
 use swarm_sync::{RunId, TreePath};
 
 use crate::app::App;
@@ -61,8 +61,9 @@ async fn written(
     replaces: Replaces,
 ) -> Answer<StatusCode> {
     let name = crate::chance::secret().ok_or_else(Problem::odd)?;
+    let failed = |error: StoreError| Problem::of(error.category(), error.to_string());
     let begun = blocking(move || NewFile::begin(&target, &name)).await?;
-    let mut new = begun.map_err(|error| Problem::of(error.category(), error.to_string()))?;
+    let mut coming = Coming(Some(begun.map_err(failed)?));
     let (mut room, mut unchecked) = (room, 0);
     loop {
         let next = tokio::time::timeout(UPLOAD_IDLE, body.frame()).await;
@@ -79,9 +80,11 @@ async fn written(
             }
             (room, unchecked) = (same, 0);
         }
+        let mut new = coming.0.take().ok_or_else(Problem::odd)?;
         let written = blocking(move || new.write(&bytes).map(|()| new)).await?;
-        new = written.map_err(|error| Problem::of(error.category(), error.to_string()))?;
+        coming.0 = Some(written.map_err(failed)?);
     }
+    let new = coming.0.take().ok_or_else(Problem::odd)?;
     let put = blocking(move || new.put(&relative, replaces)).await?;
     match put {
         Ok(()) if replaces == Replaces::Nothing => Ok(StatusCode::CREATED),
@@ -94,6 +97,19 @@ async fn written(
         Err(error @ PutError::Ours) => Err(Problem::bad(error.to_string())),
         Err(PutError::Store(error)) => Err(Problem::of(error.category(), error.to_string())),
         Err(PutError::Kept(error)) => Err(Problem::of(error.category(), error.to_string())),
+    }
+}
+
+/// A file that comes. What came of one that does not come to its end is removed, which takes its time if it is long.
+struct Coming(Option<NewFile>);
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        let Some(new) = self.0.take() else { return };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(new))),
+            Err(_) => drop(new),
+        }
     }
 }
 

@@ -352,11 +352,14 @@ pub(crate) async fn look(
 pub(crate) async fn verify(
     State(app): State<Arc<App>>,
     caller: Caller,
+    from: From,
     At(which): At<String>,
 ) -> Answer<Json<VerifyView>> {
     let library = allowed(&app, &caller, &which, Permission::LibraryManage).await?;
-    match ask_library(&app, Request::Verify { library }).await? {
-        LibraryAnswer::Verified(view) => Ok(Json(*view)),
-        _ => Err(Problem::odd()),
-    }
+    let act = app.audit.begin(&caller.user, ip(&from), "verify", &library);
+    act.end(match ask_library(&app, Request::Verify { library }).await {
+        Ok(LibraryAnswer::Verified(view)) => Ok(Json(*view)),
+        Ok(_) => Err(Problem::odd()),
+        Err(problem) => Err(problem),
+    })
 }

@@ -81,11 +81,13 @@ fn cookie(app: &App, is_tls: IsTls, id: &str, age: u64) -> Answer<HeaderValue> {
 #[utoipa::path(get, path = "/logout", tag = "session", responses((status = 204, description = "There is no session any more"), (status = "default", description = "A problem", body = Problem)))]
 pub(crate) async fn logout(
     State(app): State<Arc<App>>,
+    from: From,
     Extension(is_tls): Extension<IsTls>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    if let Some(id) = cookie_of(&headers, app.cookie(is_tls)) {
-        app.sessions().end(id);
+    let ended = cookie_of(&headers, app.cookie(is_tls)).and_then(|id| app.sessions().end(id));
+    if let Some(user) = ended {
+        app.audit.note(&user, ip(&from), "logout", "");
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie(&app, is_tls, "", 0)?);
@@ -299,8 +301,12 @@ pub(crate) struct AnyToken {
 ///
 /// A refresh token with all tokens of its login, or an access token (RFC 7009: an unknown token is no error).
 #[utoipa::path(post, path = "/auth/revoke", tag = "session", request_body = AnyToken, responses((status = 204, description = "It holds no more"), (status = "default", description = "A problem", body = Problem)))]
-pub(crate) async fn revoke(State(app): State<Arc<App>>, Given(given): Given<AnyToken>) -> Answer<StatusCode> {
-    app.revoke(given.token).await?;
+pub(crate) async fn revoke(
+    State(app): State<Arc<App>>,
+    from: From,
+    Given(given): Given<AnyToken>,
+) -> Answer<StatusCode> {
+    app.revoke(given.token, ip(&from)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

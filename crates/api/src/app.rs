@@ -1,46 +1,50 @@
 //! What all requests share: the daemon that is asked, the users, sessions and tokens. Invariant: a lock is held for no wait.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
+use swarm_core::base::Category;
 use swarm_daemon::{Asker, LibraryFiles, OpenFiles, Reply, Request, Status};
-use swarm_daemon_files::{DaemonFolder, Proof, Public, Reloaded};
-use tokio::sync::{Semaphore, watch};
+use swarm_daemon_files::{DaemonFolder, EditError, Reloaded};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
-use crate::auth::{COOKIE, First, Gate, LibraryName, Passwords, Permission, Roles, Sessions, Tokens};
+use crate::auth::{
+    COOKIE, First, Gate, LibraryName, Passwords, Permission, SECURE_COOKIE, Sessions, Tokens, refused,
+};
 use crate::clock;
 use crate::events::Events;
+use crate::known::{Files, Known, KnownUser, Revocations};
 use crate::limits::{STATUS_AGE, ZIPS_MAX};
 use crate::links::Links;
 use crate::problem::{Answer, Problem};
 use crate::rates::Rates;
+use crate::routes::blocking;
+use crate::scratch::Scratches;
+use crate::server::IsTls;
 
 /// What all requests share.
 pub(crate) struct App {
     pub(crate) asker: Asker,
-    folder: Arc<Mutex<DaemonFolder>>,
-    known: watch::Sender<Arc<Known>>,
-    sessions: Mutex<Sessions>,
-    tokens: Mutex<Tokens>,
+    pub(crate) files: Arc<Files>,
     pub(crate) passwords: Passwords,
     pub(crate) first: First,
     pub(crate) audit: Audit,
     pub(crate) events: Events,
-    pub(crate) links: Links,
     pub(crate) rates: Rates,
     pub(crate) open_files: Arc<OpenFiles>,
+    pub(crate) scratches: Scratches,
+    /// Held while a copy is made: how much room there is is known before the next one.
+    pub(crate) copying: tokio::sync::Mutex<()>,
     /// Folders that are sent at once.
     pub(crate) zips: Arc<Semaphore>,
     status: tokio::sync::Mutex<Option<(Instant, Arc<Status>)>>,
-    /// The name of the cookie of a session.
-    pub(crate) cookie: String,
+    /// The names of the cookie of a session: without TLS, and with it.
+    cookies: [String; 2],
     pub(crate) facts: Facts,
     pub(crate) tasks: TaskTracker,
     pub(crate) ending: CancellationToken,
@@ -59,24 +63,6 @@ pub(crate) struct Facts {
     pub(crate) page: SocketAddr,
 }
 
-/// What the files say, as requests need it.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    pub(crate) users: BTreeMap<String, KnownUser>,
-    pub(crate) hosts: Vec<String>,
-    pub(crate) allows_plain: bool,
-    /// Libraries that everybody may see, by GUID.
-    pub(crate) public: BTreeMap<String, Public>,
-}
-
-/// A user of this node.
-#[derive(Clone, Debug)]
-pub(crate) struct KnownUser {
-    /// The hash of the password.
-    pub(crate) proof: String,
-    pub(crate) roles: Roles,
-}
-
 /// What an [`App`] is made of.
 pub(crate) struct Parts {
     pub(crate) asker: Asker,
@@ -92,23 +78,23 @@ pub(crate) struct Parts {
 impl App {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { asker, folder, tokens, passwords, audit, facts, tasks, ending } = parts;
-        let known = watch::channel(Arc::new(Known::of(&folder))).0;
+        let links = Links::open(facts.state.join("links.json"));
+        let revocations = Revocations::open(facts.state.join("token-revocation"));
         Self {
             asker,
-            folder: Arc::new(Mutex::new(folder)),
-            known,
-            sessions: Mutex::default(),
-            tokens: Mutex::new(tokens),
+            files: Arc::new(Files::new(folder, tokens, revocations, links)),
             passwords,
             first: First::default(),
             audit,
             events: Events::default(),
-            links: Links::open(facts.state.join("links.json")),
             rates: Rates::default(),
             open_files: Arc::default(),
+            scratches: Scratches::new(facts.state.join("scratch")),
+            copying: tokio::sync::Mutex::default(),
             zips: Arc::new(Semaphore::new(ZIPS_MAX)),
             status: tokio::sync::Mutex::default(),
-            cookie: format!("{COOKIE}{}", facts.node.get(..8).unwrap_or_default()),
+            cookies: ["", SECURE_COOKIE]
+                .map(|first| format!("{first}{COOKIE}{}", facts.node.get(..8).unwrap_or_default())),
             facts,
             tasks,
             ending,
@@ -116,25 +102,34 @@ impl App {
     }
 
     pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        lock(&self.sessions)
+        self.files.sessions()
     }
 
     pub(crate) fn tokens(&self) -> MutexGuard<'_, Tokens> {
-        lock(&self.tokens)
+        self.files.tokens()
+    }
+
+    pub(crate) fn links(&self) -> &Links {
+        &self.files.links
+    }
+
+    /// The name of the cookie of a session.
+    pub(crate) fn cookie(&self, IsTls(is_tls): IsTls) -> &str {
+        &self.cookies[usize::from(is_tls)]
     }
 
     /// What the files said last.
     pub(crate) fn known(&self) -> Arc<Known> {
-        Arc::clone(&self.known.borrow())
+        self.files.known()
     }
 
     pub(crate) fn user(&self, name: &str) -> Option<KnownUser> {
-        self.known.borrow().users.get(name).cloned()
+        self.files.user(name)
     }
 
     /// Whether somebody has to become the first admin.
     pub(crate) fn lacks_admin(&self) -> bool {
-        !self.known.borrow().users.values().any(|user| user.roles.may(Permission::UsersManage))
+        !self.known().users.values().any(|user| user.roles.may(Permission::UsersManage))
     }
 
     /// The user of a name and a password.
@@ -143,41 +138,33 @@ impl App {
         let hash = user.as_ref().map(|user| user.proof.as_str());
         match (self.passwords.compare(name, password, hash, from).await, user) {
             (Gate::Open, Some(user)) => Ok(user),
-            (gate, _) => {
-                // What waits was not compared: that is no news, and there may be any number of it.
-                if gate == Gate::Wrong {
-                    self.audit.note(name, from, "login refused", "");
-                }
-                Err(crate::auth::refused(gate))
+            // What waits was not compared: that is no news, and there may be any number of it.
+            (Gate::Wrong | Gate::Open, _) => {
+                self.audit.begin(name, from, "login refused", "").end(Err(refused(Gate::Wrong)))
             }
+            (gate @ Gate::Wait(_), _) => Err(refused(gate)),
         }
     }
 
     /// Takes over what the files say now, if they changed. To be called some times a second.
     pub(crate) async fn look_at_files(&self) {
-        let folder = Arc::clone(&self.folder);
+        let files = Arc::clone(&self.files);
         let looked = tokio::task::spawn_blocking(move || {
-            let mut folder = lock(&folder);
-            folder.changed().then(|| {
-                folder.reload();
-                Known::of(&folder)
-            })
+            files.look();
+            files.links.save_again();
+            // What fails is tried again in a moment; who revokes a token is told.
+            let _ = files.save_revocations();
         });
-        if let Ok(Some(known)) = looked.await {
-            self.take(known);
+        if looked.await.is_err() {
+            tracing::warn!("looking at the files of the daemon failed: this is a bug, please report it");
         }
     }
 
-    fn take(&self, known: Known) {
-        let before = self.known.send_replace(Arc::new(known));
-        let now = self.known();
-        let is_other = |(name, user): &(&String, &KnownUser)| {
-            now.users.get(*name).is_none_or(|known| known.proof != user.proof)
-        };
-        for (name, _) in before.users.iter().filter(is_other) {
-            self.sessions().end_all_of(name);
-            self.tokens().end_all_of(name);
-        }
+    /// Lets go of files that nobody reads any more. To be called some times an hour.
+    pub(crate) async fn forget_open_files(&self) {
+        let open = Arc::clone(&self.open_files);
+        // A panic there leaves them open.
+        let _ = tokio::task::spawn_blocking(move || open.forget_unused()).await;
     }
 
     /// Reads the files of the daemon's folder.
@@ -185,29 +172,32 @@ impl App {
         &self,
         read: impl FnOnce(&DaemonFolder) -> T + Send + 'static,
     ) -> Answer<T> {
-        let folder = Arc::clone(&self.folder);
-        let looked = tokio::task::spawn_blocking(move || {
-            let mut folder = lock(&folder);
-            folder.reload();
-            read(&folder)
+        let files = Arc::clone(&self.files);
+        blocking(move || files.read(read)).await
+    }
+
+    /// Ends a token.
+    pub(crate) async fn revoke(&self, token: String, from: IpAddr) -> Answer<()> {
+        let files = Arc::clone(&self.files);
+        let (user, remembered) = blocking(move || files.revoke(&token)).await?;
+        let remembered = remembered.map_err(|error| {
+            tracing::warn!(%error, "a revocation cannot be remembered");
+            let message = "the token has ended, but may hold again after a restart of the daemon, whose disk takes nothing: revoke it again";
+            Problem::of(Category::Disk, message)
         });
-        looked.await.map_err(|_| Problem::broken())
+        match user {
+            Some(user) => self.audit.begin(&user, from, "token revoke", "").end(remembered),
+            None => remembered,
+        }
     }
 
     /// Changes a file of the daemon's folder; the daemon takes it over within a second.
     pub(crate) async fn edit_files(
         &self,
-        edit: impl FnOnce(&mut DaemonFolder) -> Result<Reloaded, swarm_daemon_files::EditError> + Send + 'static,
+        edit: impl FnOnce(&mut DaemonFolder) -> Result<Reloaded, EditError> + Send + 'static,
     ) -> Answer<()> {
-        let folder = Arc::clone(&self.folder);
-        let edited = tokio::task::spawn_blocking(move || {
-            let mut folder = lock(&folder);
-            folder.reload();
-            edit(&mut folder).map(|_| Known::of(&folder))
-        });
-        let known = edited.await.map_err(|_| Problem::broken())??;
-        self.take(known);
-        Ok(())
+        let files = Arc::clone(&self.files);
+        Ok(blocking(move || files.edit(edit)).await??)
     }
 
     /// How everything stands, at most a moment old.
@@ -226,14 +216,6 @@ impl App {
             }
             reply => Err(reply.into()),
         }
-    }
-
-    /// A place for a file that nobody else sees, and that goes with the value.
-    pub(crate) fn scratch(&self) -> std::io::Result<Scratch> {
-        let folder = self.facts.state.join("scratch");
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        let name = crate::chance::secret().ok_or(std::io::ErrorKind::Other)?;
-        Ok(Scratch(folder.join(name)))
     }
 
     /// The files of a library that the caller may read.
@@ -258,51 +240,4 @@ impl App {
             }
         }
     }
-}
-
-/// The path of a file that is removed with this.
-pub(crate) struct Scratch(PathBuf);
-
-impl Scratch {
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-impl Known {
-    fn of(folder: &DaemonFolder) -> Self {
-        let users = folder.users().iter().filter_map(|user| {
-            let Proof::Hash(proof) = &user.proof else { return None };
-            let roles = Roles { node: user.role, libraries: user.libraries.clone() };
-            Some((user.user.clone(), KnownUser { proof: proof.clone(), roles }))
-        });
-        let own = folder.libraries().iter().filter(|library| !library.is_sealed);
-        let own = own.map(|library| (&library.guid, library.public));
-        let followed = folder.subscriptions().iter().map(|followed| (&followed.guid, followed.public));
-        let public = own.chain(followed).filter(|(_, public)| *public != Public::No);
-        let config = folder.config();
-        Self {
-            users: users.collect(),
-            hosts: config.hosts.clone(),
-            allows_plain: config.allow_plain_http,
-            public: public.map(|(guid, public)| (guid.to_string(), public)).collect(),
-        }
-    }
-}
-
-impl KnownUser {
-    /// Stands for the password in tokens, which others read.
-    pub(crate) fn proof_mark(&self) -> String {
-        data_encoding::HEXLOWER.encode(&blake3::hash(self.proof.as_bytes()).as_bytes()[..16])
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

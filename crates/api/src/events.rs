@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, broadcast};
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::limits::{EVENT_INTERVAL, EVENT_KEEP_ALIVE, EVENTS_KEPT, LISTENERS_MAX};
+use crate::limits::{EVENT_INTERVAL, EVENT_KEEP_ALIVE, EVENTS_WAITING, LISTENERS_MAX, WRITE_IDLE};
 use crate::problem::{Answer, Problem};
 use crate::routes::seen_by;
 
@@ -76,12 +76,11 @@ impl Events {
     ) -> (u64, Option<Arc<Numbered>>, broadcast::Receiver<Arc<Numbered>>) {
         let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         let news = self.news.subscribe();
-        let newest = past.newest.clone().filter(|newest| last != Some(newest.id));
         // Each event says all: the newest is all that is kept.
-        let oldest = past.last.saturating_sub(EVENTS_KEPT as u64 - 1).max(past.first);
+        let newest = past.newest.clone().filter(|newest| last != Some(newest.id));
         // Numbers of an earlier process say nothing here.
         let of_this_process = last.filter(|last| (past.first..past.last).contains(last));
-        let missed = of_this_process.map_or(0, |last| oldest.saturating_sub(last + 1));
+        let missed = of_this_process.map_or(0, |last| past.last - last - 1);
         (missed, newest, news)
     }
 }
@@ -107,8 +106,8 @@ fn is_same(one: &Status, other: &Status) -> bool {
 
 /// Server-sent events
 ///
-/// `event: status` with the whole status whenever it changed, at most twice a second; `event: gap` with `{"missed":N}` for a client that was away so long
-/// that events are gone. The header `Last-Event-ID` goes on where a client stood.
+/// `event: status` with the whole status whenever it changed, at most twice a second; `event: gap` with `{"missed":N}` for a client that missed
+/// some. The header `Last-Event-ID` goes on where a client stood.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "node",
     responses((status = 200, description = "Events until one side closes", content_type = "text/event-stream", body = String), (status = "default", description = "A problem", body = Problem))
@@ -135,15 +134,14 @@ pub(crate) async fn events(
     let (ending, asked) = (app.ending.clone(), Arc::clone(&app));
     app.tasks.spawn(async move {
         let _place = place;
+        // On a connection of HTTP/2 that goes on, one stream may stand still.
+        let send = async |event| tokio::time::timeout(WRITE_IDLE, sender.send(event)).await.ok()?.ok();
         let tell = async {
             if missed > 0 {
-                sender
-                    .send(Event::default().event("gap").data(format!("{{\"missed\":{missed}}}")))
-                    .await
-                    .ok()?;
+                send(Event::default().event("gap").data(format!("{{\"missed\":{missed}}}"))).await?;
             }
             if let Some(newest) = newest {
-                sender.send(event(&newest, &caller)).await.ok()?;
+                send(event(&newest, &caller)).await?;
             }
             loop {
                 let heard = tokio::time::timeout(EVENT_KEEP_ALIVE, news.recv()).await;
@@ -151,7 +149,7 @@ pub(crate) async fn events(
                 let caller = caller.again(&asked)?;
                 caller.needs_something_to_see().ok()?;
                 match heard {
-                    Ok(Ok(numbered)) => sender.send(event(&numbered, &caller)).await.ok()?,
+                    Ok(Ok(numbered)) => send(event(&numbered, &caller)).await?,
                     // A slow client gets the next one whole.
                     Err(_) | Ok(Err(broadcast::error::RecvError::Lagged(_))) => {}
                     Ok(Err(broadcast::error::RecvError::Closed)) => return Some(()),
@@ -188,9 +186,6 @@ impl Stream for Received {
     }
 }
 
-/// Events that wait for a slow client before it loses some.
-const EVENTS_WAITING: usize = 8;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,7 +205,7 @@ mod tests {
     #[test]
     fn who_was_away_gets_the_newest_and_is_told_what_is_gone() {
         let events = Events::default();
-        let count = EVENTS_KEPT as u64 + 10;
+        let count = 30;
         (1..=count).for_each(|rate| assert!(events.take(status(rate))));
         let first = events.past.lock().expect("nobody panicked").first;
         let check = |last: Option<u64>, missed: u64, newest: Option<u64>| {
@@ -219,8 +214,9 @@ mod tests {
         };
         check(None, 0, Some(count));
         check(Some(count), 0, None);
-        check(Some(20), 0, Some(count));
-        check(Some(4), 6, Some(count));
+        check(Some(count - 1), 0, Some(count));
+        check(Some(20), 9, Some(count));
+        check(Some(4), 25, Some(count));
         check(Some(count + 5), 0, Some(count));
         // It is of an earlier process.
         let (missed, newest, _) = events.catch_up(Some(3));

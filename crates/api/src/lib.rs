@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod file;
 mod html;
+mod known;
 pub mod limits;
 mod links;
 mod page;
@@ -22,10 +23,11 @@ mod problem;
 mod rates;
 mod reach;
 mod routes;
+mod scratch;
+mod sending;
 mod server;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use swarm_daemon::Daemon;
 use swarm_daemon_files::DaemonFolder;
@@ -35,6 +37,7 @@ use tokio_util::task::TaskTracker;
 
 use app::{App, Facts, Parts};
 use auth::{Passwords, Tokens};
+use limits::{LOOK_INTERVAL, OPEN_FILES_AGE, STOP_TIMEOUT};
 use server::{Certificate, Guests, Server};
 
 pub use auth::{LibraryName, Permission, Roles};
@@ -121,6 +124,7 @@ impl Api {
         tasks.spawn(server.run(listener, ending.clone(), tasks.clone()));
         tasks.spawn(events::make(Arc::clone(&app)));
         tasks.spawn(look_at_files(Arc::clone(&app)));
+        tasks.spawn(forget_open_files(Arc::clone(&app)));
         stop.await;
         ending.cancel();
         tasks.close();
@@ -138,6 +142,9 @@ async fn look_at_files(app: Arc<App>) {
     }
 }
 
-/// How often files are looked at: an edit is to be noticed within a second.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+async fn forget_open_files(app: Arc<App>) {
+    let mut tick = tokio::time::interval(OPEN_FILES_AGE);
+    while app.ending.run_until_cancelled(tick.tick()).await.is_some() {
+        app.forget_open_files().await;
+    }
+}

@@ -4,14 +4,28 @@ use std::time::Duration;
 
 /// Connections at once. When all are taken, the oldest one that has not proven a user gives way.
 pub const CONNECTIONS_MAX: usize = 4096;
+/// Connections have this share of the descriptors: a program that opened a thousand sockets would otherwise keep this one from its own files.
+pub const SHARE_OF_DESCRIPTORS: u64 = 4;
 /// Longest time until a client has said its first byte, has shaken hands, or has sent the head of a request.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests that a client of HTTP/2 may begin and break off before it is sent away.
+pub const RESETS_MAX: usize = 32;
+/// How often a quiet connection of HTTP/2 is asked whether it lives.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How long answers that have begun may go on at the end.
+pub const LAST_ANSWERS: Duration = Duration::from_secs(3);
+/// How long all clients may take to go at the end.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause before clients are taken again after that failed.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Longest head of a request, bytes.
 pub const HEAD_LEN_MAX: usize = 32 << 10;
 /// Requests at once on one connection of HTTP/2.
 pub const STREAMS_MAX: u32 = 64;
-/// Longest body of a request that is no file, bytes.
-pub const BODY_LEN_MAX: usize = 1 << 20;
+/// Longest body of a request that is no file, bytes: also of one that proves nobody.
+pub const BODY_LEN_MAX: usize = 16 << 10;
+/// The same where a proven user sends lists: of peers, patterns, roles, settings.
+pub const LONG_BODY_LEN_MAX: usize = 1 << 20;
 /// Longest time until such a body is here.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Requests for public libraries that an address may send at once.
@@ -28,6 +42,10 @@ pub const QR_LEN_MAX: usize = 512;
 pub const LINKS_MAX: usize = 1000;
 /// All that is kept of them, bytes.
 pub const LINKS_LEN_MAX: usize = 900 << 10;
+/// Single parts of such a download that are remembered.
+pub const LINK_PARTS_MAX: usize = 64;
+/// Longest file that only this program's user reads, bytes.
+pub const PRIVATE_FILE_LEN_MAX: usize = 1 << 20;
 /// A link for one download is free for others when its client took nothing for so long.
 pub const LINK_IDLE: Duration = Duration::from_secs(20);
 /// Addresses of this node that the maker of a link is offered.
@@ -46,14 +64,20 @@ pub const SESSION_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 pub const ACCESS_AGE: Duration = Duration::from_secs(15 * 60);
 /// A refresh token holds for so long.
 pub const REFRESH_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Refresh tokens at once, of all users.
+/// Logins at once that hold by refresh tokens, of all users.
 pub const REFRESH_MAX: usize = 1024;
-/// Access tokens that were revoked and have not expired.
+/// The same of one user: more logins of one end none of the others'.
+pub const REFRESH_OF_USER_MAX: usize = 32;
+/// Access tokens that were revoked one by one and have not expired.
 pub const REVOKED_MAX: usize = 4096;
+/// The same of one user: one more revokes all access tokens of that user.
+pub const REVOKED_OF_USER_MAX: usize = 64;
 /// Passwords that are compared at once: each takes 19 MiB and some 60 ms.
 pub const COMPARED_AT_ONCE: usize = 2;
 /// Passwords that wait to be compared; further ones are sent away.
 pub const COMPARISONS_WAITING_MAX: usize = 32;
+/// What somebody waits when too many passwords are compared already.
+pub const BUSY_WAIT: Duration = Duration::from_secs(1);
 /// How long a password that was proven by Basic authentication is known without comparing it again.
 pub const PROVEN_AGE: Duration = Duration::from_secs(300);
 /// Passwords that are known in this way.
@@ -74,8 +98,8 @@ pub const PASSWORD_LEN_MIN: usize = 8;
 pub const STATUS_AGE: Duration = Duration::from_millis(250);
 /// How often events are made while somebody listens.
 pub const EVENT_INTERVAL: Duration = Duration::from_millis(500);
-/// Events that somebody may miss without being told: each later one says all that they said.
-pub const EVENTS_KEPT: usize = 256;
+/// Events that wait for a slow client before it loses some.
+pub const EVENTS_WAITING: usize = 8;
 /// Clients that listen to events at once.
 pub const LISTENERS_MAX: usize = 2048;
 /// A line without meaning is sent to listeners this often, so that a dead connection is noticed.
@@ -86,9 +110,46 @@ pub const ENTRIES_MAX: usize = 5000;
 pub const RANGES_MAX: usize = 16;
 /// A block of a file: read, verified and sent at once.
 pub const BLOCK_LEN: usize = 256 << 10;
+/// Blocks that are read before the client has taken the last one.
+pub const BLOCKS_AHEAD: usize = 2;
+/// Longest time until a client has taken a block, on however slow a line.
+pub const BLOCK_TIMEOUT: Duration = Duration::from_secs(600);
+/// Longest time in which a client takes no byte of what is sent to it: a player that pauses comes back for the rest with a range.
+pub const WRITE_IDLE: Duration = Duration::from_secs(120);
+/// A file that nobody reads is closed after once or twice so long.
+pub const OPEN_FILES_AGE: Duration = Duration::from_secs(60);
+/// How often the files of the daemon's folder are looked at: an edit is to be noticed within a second.
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// Copies of kept versions and of sides of conflicts that are made or sent at once.
+pub const SCRATCHES_MAX: usize = 8;
+/// A side of a conflict is no longer, bytes: so much room has to be there for a copy.
+pub const SIDE_LEN_MAX: u64 = 256 << 20;
 /// Length of the log of what users did, bytes, before it is put aside.
 pub const AUDIT_LEN_MAX: u64 = 4 << 20;
+/// Bytes of a name in a line of it.
+pub const AUDIT_TEXT_LEN_MAX: usize = 256;
 /// Folders that are sent at once as ZIP files: each has a thread.
 pub const ZIPS_MAX: usize = 8;
+/// Names in the list of files of such a folder that are on other machines.
+pub const ABSENT_MAX: usize = 10_000;
 /// Longest time in which nothing more of a file comes.
 pub const UPLOAD_IDLE: Duration = Duration::from_secs(60);
+/// Bytes of a file that comes after which it is looked again whether the disk has room.
+pub const UPLOAD_CHECKED_LEN: usize = 4 << 20;
+/// Changes of one library in one answer about syncs.
+pub const CHANGES_MAX: u32 = 10_000;
+/// How often it is looked for the library that a node is to offer: five seconds.
+pub const OFFER_LOOKS: u32 = 20;
+/// How often it is looked whether the daemon has taken a library over from the files, which it looks at every second: three seconds.
+pub const KNOWN_LOOKS: u32 = 12;
+/// Peers of one merge.
+pub const PEERS_MERGED_MAX: usize = 1024;
+/// As few digits of a proposal's id as a vote may name.
+pub const ID_DIGITS_MIN: usize = 4;
+
+const _: () = assert!(BODY_LEN_MAX < LONG_BODY_LEN_MAX);
+const _: () = assert!(LINKS_LEN_MAX < PRIVATE_FILE_LEN_MAX, "what was written is read again");
+const _: () = assert!(COMPARED_AT_ONCE < COMPARISONS_WAITING_MAX);
+const _: () = assert!(SESSIONS_OF_USER_MAX < SESSIONS_MAX && REFRESH_OF_USER_MAX < REFRESH_MAX);
+const _: () = assert!(REVOKED_OF_USER_MAX < REVOKED_MAX);
+const _: () = assert!(LAST_ANSWERS.as_secs() < STOP_TIMEOUT.as_secs());

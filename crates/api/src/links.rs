@@ -1,7 +1,7 @@
 //! Links to single files and folders, for people without a name here. Invariant: a token is kept by its hash alone; a link ends with its time, with its
-//! maker's right to write in the library, and, if it is for once, with the first whole download. What is kept is bounded.
+//! maker's right to write in the library, with its maker, and, if it is for once, with the first whole download. What is kept is bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::chance::{hash_of, secret};
-use crate::limits::{LINK_IDLE, LINKS_LEN_MAX, LINKS_MAX};
+use crate::limits::{LINK_IDLE, LINK_PARTS_MAX, LINKS_LEN_MAX, LINKS_MAX};
 use crate::private_file;
 
 /// A link.
@@ -49,7 +49,10 @@ pub(crate) enum NoLink {
 #[derive(Debug)]
 pub(crate) struct Links {
     path: PathBuf,
+    /// Held for no write to the disk: whoever sends bytes of a link looks here at each block.
     known: Mutex<Known>,
+    /// The number of the list that the file has.
+    saved: Mutex<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +62,10 @@ struct Known {
     /// What was sent of links that are for once, and those that are being sent.
     sent: BTreeMap<String, Sent>,
     last_ticket: u64,
+    /// Counts the lists that there were.
+    version: u64,
+    /// The last list that the file has.
+    saved: u64,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +91,7 @@ impl Links {
                 BTreeMap::new()
             }
         };
-        Self { path, known: Mutex::new(Known { links, ..Known::default() }) }
+        Self { path, known: Mutex::new(Known { links, ..Known::default() }), saved: Mutex::default() }
     }
 
     /// A new link, and its id and token: the token is told now or never.
@@ -107,8 +114,8 @@ impl Links {
             return Err(NoLink::Full);
         }
         known.links.insert(id.clone(), link.clone());
-        if let Err(fault) = self.write(&known.links) {
-            known.links.remove(&id);
+        if let Err(fault) = self.save(known) {
+            self.lock().links.remove(&id);
             return Err(fault);
         }
         Ok((id, token, link))
@@ -130,14 +137,34 @@ impl Links {
         holding.find(|(_, link)| link.hash == hash).map(|(id, link)| (id.clone(), link.clone()))
     }
 
-    /// Ends a link of a library. Whether it was there.
+    /// Ends a link of a library. Whether it was there. One that cannot be taken out of the file has ended all the same, and is taken out later.
     pub(crate) fn revoke(&self, guid: &str, id: &str) -> Result<bool, NoLink> {
         let mut known = self.lock();
         if known.links.get(id).is_none_or(|link| link.guid != guid) {
             return Ok(false);
         }
         known.end(id);
-        self.write(&known.links).map(|()| true)
+        self.save(known).map(|()| true)
+    }
+
+    /// Ends the links of all whom these names do not name.
+    pub(crate) fn end_of_others(&self, users: &BTreeSet<String>) {
+        let mut known = self.lock();
+        let is_over = |link: &Link| !users.contains(&link.user);
+        if known.links.values().any(is_over) {
+            known.links.retain(|_, link| !is_over(link));
+            known.forget_parts();
+            // What cannot be written is told by `save`, and tried again.
+            let _ = self.save(known);
+        }
+    }
+
+    /// Writes again what could not be written.
+    pub(crate) fn save_again(&self) {
+        let known = self.lock();
+        if known.saved < known.version {
+            let _ = self.save(known);
+        }
     }
 
     /// Takes the one place of a link that is for once; `None` while another download has it and goes on.
@@ -179,20 +206,34 @@ impl Links {
         sent.take(part);
         if sent.parts.first().is_some_and(|part| part.start == 0 && part.end >= len) {
             known.end(id);
-            // A list that cannot be written is told by `write`; until the next start the link has ended.
-            let _ = self.write(&known.links);
+            // What cannot be written is told by `save`, and tried again.
+            let _ = self.save(known);
         }
     }
 
-    fn write(&self, links: &BTreeMap<String, Link>) -> Result<(), NoLink> {
-        let bytes = serde_json::to_vec(links).map_err(|_| NoLink::Disk)?;
+    /// Writes the list that there is now; a later one that was written meanwhile does as well.
+    fn save(&self, mut known: MutexGuard<'_, Known>) -> Result<(), NoLink> {
+        let bytes = serde_json::to_vec(&known.links).map_err(|_| NoLink::Disk)?;
         if bytes.len() > LINKS_LEN_MAX {
             return Err(NoLink::Full);
         }
-        private_file::write(&self.path, &bytes).map_err(|error| {
-            tracing::warn!(%error, "cannot write the list of links");
-            NoLink::Disk
-        })
+        let was_saved = known.saved == known.version;
+        known.version += 1;
+        let version = known.version;
+        drop(known);
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        if *saved < version {
+            private_file::write(&self.path, &bytes).map_err(|error| {
+                if was_saved {
+                    tracing::warn!(%error, "cannot write the list of links");
+                }
+                NoLink::Disk
+            })?;
+            *saved = version;
+        }
+        let mut known = self.lock();
+        known.saved = known.saved.max(version);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -219,6 +260,10 @@ impl Known {
 
     fn forget_ended(&mut self, now_ms: u64) {
         self.links.retain(|_, link| link.expires_at_ms > now_ms);
+        self.forget_parts();
+    }
+
+    fn forget_parts(&mut self) {
         let links = &self.links;
         self.sent.retain(|id, _| links.contains_key(id));
     }
@@ -236,15 +281,13 @@ impl Sent {
                 _ => joined.push(part),
             }
         }
-        joined.truncate(PARTS_MAX);
+        joined.truncate(LINK_PARTS_MAX);
         self.parts = joined;
     }
 }
 
 /// Letters of an id.
 const ID_LEN: usize = 16;
-/// Single parts of a download that are remembered.
-const PARTS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -274,6 +317,24 @@ mod tests {
         assert_eq!(again.revoke("other", &id), Ok(false));
         assert_eq!(again.revoke("g", &id), Ok(true));
         assert_eq!((again.find(&token, 5000), again.of("g", 5000).len()), (None, 0));
+    }
+
+    #[test]
+    fn a_link_that_cannot_be_taken_out_of_the_file_has_ended_and_is_taken_out_later() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (below, away) = (folder.path().join("below"), folder.path().join("away"));
+        std::fs::create_dir(&below).expect("a place");
+        let links = Links::open(below.join("links.json"));
+        let (id, token, _) = links.add(new("a", false), 0).expect("there is room");
+        std::fs::rename(&below, &away).expect("it is there");
+        assert_eq!(links.add(new("b", false), 0).map(|_| ()), Err(NoLink::Disk));
+        assert_eq!((links.of("g", 0).len(), links.revoke("g", &id)), (1, Err(NoLink::Disk)));
+        assert!(links.find(&token, 0).is_none());
+        std::fs::rename(&away, &below).expect("it is there");
+        let again = || Links::open(below.join("links.json")).find(&token, 0).is_some();
+        assert!(again());
+        links.save_again();
+        assert!(!again());
     }
 
     #[test]

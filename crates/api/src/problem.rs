@@ -1,5 +1,8 @@
 //! What a client is told when something is not done: RFC 9457, or the shape that the sync endpoints have. Invariant: no answer of this crate holds a
-//! password, a token or a path outside of what the caller may see.
+//! password, a token or a path outside of what the caller may see: where things stand on the disks of this machine is for admins.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -28,6 +31,9 @@ pub struct Problem {
     /// Seconds to wait before the next try.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    /// Whether its text came from below this crate, and may name a place on the disks of this machine.
+    #[serde(skip)]
+    is_of_daemon: bool,
 }
 
 pub(crate) type Answer<T> = Result<T, Problem>;
@@ -41,11 +47,12 @@ impl Problem {
             detail: detail.into(),
             category: category_of(status).name(),
             retry_after: None,
+            is_of_daemon: false,
         }
     }
 
     pub(crate) fn of(category: Category, detail: impl Into<String>) -> Self {
-        Self { category: category.name(), ..Self::new(status_of(category), detail) }
+        Self { category: category.name(), is_of_daemon: true, ..Self::new(status_of(category), detail) }
     }
 
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
@@ -89,8 +96,50 @@ impl Problem {
     }
 }
 
+/// Who asks, as far as a problem has to know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asker(Arc<AtomicBool>);
+
+impl Asker {
+    pub(crate) fn is_admin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// What this client may be told of the problem that a response is, if it is one that is not for everybody.
+    pub(crate) fn told(&self, response: &mut Response) -> Option<Problem> {
+        let problem = response.extensions_mut().remove::<Problem>()?;
+        let is_hidden = !self.0.load(Ordering::Relaxed) && names_disk(&problem.detail);
+        is_hidden.then(|| Problem { detail: FOR_ADMINS.to_owned(), ..problem })
+    }
+}
+
+/// A text without a place on the disks of this machine, for those who are no admins.
+pub(crate) fn without_disk(text: &mut String) {
+    if names_disk(text) {
+        FOR_ADMINS.clone_into(text);
+    }
+}
+
+/// Whether a text of the daemon names an absolute path. A path in a library never begins with a slash there.
+fn names_disk(text: &str) -> bool {
+    let is_outside = |before: char| before.is_whitespace() || "`\"'(:=[<".contains(before);
+    let mut before = ' ';
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_name = letters.peek().is_some_and(|next| !next.is_whitespace() && *next != '/');
+        if letter == '/' && is_outside(before) && is_name {
+            return true;
+        }
+        before = letter;
+    }
+    false
+}
+
+const FOR_ADMINS: &str = "it does not work on this machine: an admin of this node sees why";
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let problem = self.clone();
         let (status, wait) = (self.status(), self.retry_after);
         let is_unproven = status == StatusCode::UNAUTHORIZED;
         let mut response = (status, Json(self)).into_response();
@@ -106,6 +155,9 @@ impl IntoResponse for Problem {
                 HeaderValue::from_static("Basic realm=\"swarm\", charset=\"UTF-8\""),
             );
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if problem.is_of_daemon {
+            response.extensions_mut().insert(problem);
         }
         response
     }
@@ -126,14 +178,15 @@ impl From<Reply> for Problem {
 impl From<EditError> for Problem {
     fn from(error: EditError) -> Self {
         let detail = error.to_string();
-        match error {
+        let problem = match error {
             EditError::Missing { .. } => Self::new(StatusCode::NOT_FOUND, detail),
             EditError::Refused(_) => Self::bad(detail),
             EditError::Exists { .. } | EditError::Invalid(_) | EditError::Busy(_) => {
                 Self::new(StatusCode::CONFLICT, detail)
             }
             EditError::Io { .. } => Self::of(Category::Disk, detail),
-        }
+        };
+        Self { is_of_daemon: true, ..problem }
     }
 }
 
@@ -156,5 +209,23 @@ fn category_of(status: StatusCode) -> Category {
         StatusCode::SERVICE_UNAVAILABLE => Category::NoNode,
         status if status.is_client_error() => Category::Usage,
         _ => Category::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_names_the_disk_if_it_has_an_absolute_path() {
+        let check = |text: &str, expected: bool| assert_eq!(names_disk(text), expected, "{text}");
+        check("cannot read `/home/anna/films/a.mov`: no such file", true);
+        check("/srv/lib is gone", true);
+        check("the folder of the library (/srv/lib) lost its marker", true);
+        check("cannot write:/srv/lib/x", true);
+        check("the library has no file `films/a.mov`", false);
+        check("no library `Films` here: see `swarm library ls`", false);
+        check("use https://host:8000/x instead", false);
+        check("10 files / 3 folders", false);
     }
 }

@@ -44,7 +44,7 @@ impl Rates {
 }
 
 /// A client of IPv6 has a network of its own (RFC 6177): all of it counts as one.
-fn of_one_client(from: IpAddr) -> IpAddr {
+pub(crate) fn of_one_client(from: IpAddr) -> IpAddr {
     match from {
         IpAddr::V4(_) => from,
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),

@@ -34,6 +34,7 @@ mod watched;
 
 mod edits;
 mod folder;
+mod names;
 
 mod files_local;
 mod schema;

@@ -16,7 +16,7 @@ use crate::contents::{self, Supply};
 use crate::daemon::Desk;
 use crate::daemon::libraries::Running;
 use crate::exchange;
-use crate::library::{self, Answer, Deciding, Input, LibraryFiles, PathView, Question};
+use crate::library::{self, Answer, Deciding, Input, LibraryFiles, LibrarySettings, PathView, Question};
 use crate::protocol::{Reply, Request};
 use crate::standing::{duration_words, status};
 
@@ -124,6 +124,11 @@ fn questions(desk: &Desk, request: Request) -> Result<Questions, Reply> {
         Request::Versions { library, path } => one(&library, Question::Versions { path: named(path)? }),
         Request::Restore { library, path, run, out } => {
             one(&library, Question::Restore { path: named(path)?, run: run_of(run)?, out })
+        }
+        Request::CopyVersion { library, path, run, out, len_max } => {
+            let run =
+                RunId::parse(&run).map_err(|error| Reply::failed(Category::Usage, error.to_string()))?;
+            one(&library, Question::CopyVersion { path: named(path)?, run, out, len_max })
         }
         Request::Undo { library, run } => one(&library, Question::Undo { run: run_of(run)? }),
         Request::Authors { library } => one(&library, Question::Authors),
@@ -279,24 +284,16 @@ fn not_own(desk: &Desk, key: &LibraryKey, path: &TreePath, me: NodeId) -> Option
     (!is_own).then(|| Reply::failed(Category::Denied, message))
 }
 
-/// The library of this name or GUID.
+/// The library of this GUID or name: a GUID is one, whatever another library is called, and no two have one name.
 fn find(desk: &Desk, which: &str) -> Result<LibraryKey, Reply> {
-    let is_it = |running: &Running| {
-        let settings = running.settings();
-        settings.name == which || settings.guid.as_str() == which
+    let of = |is_it: &dyn Fn(&LibrarySettings) -> bool| {
+        desk.libraries.iter().find(|(_, running)| is_it(running.settings())).map(|(key, _)| *key)
     };
-    let found: Vec<LibraryKey> =
-        desk.libraries.iter().filter(|(_, running)| is_it(running)).map(|(key, _)| *key).collect();
-    match found.as_slice() {
-        [key] => Ok(*key),
-        [] => {
-            Err(Reply::failed(Category::Usage, format!("no library `{which}` here: see `swarm library ls`")))
-        }
-        _ => Err(Reply::failed(
-            Category::Usage,
-            format!("several libraries are called `{which}`: name its GUID"),
-        )),
-    }
+    let found =
+        of(&|settings| settings.guid.as_str() == which).or_else(|| of(&|settings| settings.name == which));
+    found.ok_or_else(|| {
+        Reply::failed(Category::Usage, format!("no library `{which}` here: see `swarm library ls`"))
+    })
 }
 
 fn path_of(text: Option<String>) -> Result<Option<TreePath>, Reply> {

@@ -133,6 +133,19 @@ pub enum Request {
         /// A new file that it is copied to instead: a whole path on the daemon's machine.
         out: Option<PathBuf>,
     },
+    /// Copies a kept version of a file to a new file.
+    CopyVersion {
+        /// The library's name or GUID.
+        library: String,
+        /// The path in it.
+        path: String,
+        /// The version.
+        run: String,
+        /// The new file: a whole path on the daemon's machine.
+        out: PathBuf,
+        /// A longer one is not copied, bytes.
+        len_max: u64,
+    },
     /// Take back what a run did on this disk.
     Undo {
         /// The library's name or GUID.

@@ -39,15 +39,21 @@ impl Settings {
                 libraries.entry(settings.guid.key()).or_insert(settings);
             }
         }
+        let names = folder.library_names();
+        for settings in libraries.values_mut() {
+            if let Some(name) = names.get(settings.guid.as_str()) {
+                settings.name.clone_from(name);
+            }
+        }
         let peers: BTreeMap<NodeId, PeerRule> = folder.peers().iter().filter_map(peer_rule).collect();
         let trusted = peers.iter().filter(|(_, peer)| peer.trust == Trust::Trusted).map(|(node, _)| *node);
         let authors = trusted.chain([me]).collect();
         let users = folder.users().iter().filter_map(|user| {
             let Proof::Hash(hash) = &user.proof else { return None };
             let of_library = |(name, role): (&String, &FileRole)| {
-                let settings = libraries.values().find(|settings: &&LibrarySettings| {
-                    settings.name == *name || settings.guid.as_str() == name
-                })?;
+                let by_guid = libraries.values().find(|settings| settings.guid.as_str() == name);
+                let settings =
+                    by_guid.or_else(|| libraries.values().find(|settings| settings.name == *name))?;
                 Some((settings.guid.key(), role_of(*role)))
             };
             let of_libraries = user.libraries.iter().filter_map(of_library).collect();

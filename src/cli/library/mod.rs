@@ -63,14 +63,15 @@ impl Known {
 
 /// All libraries in the files.
 fn all_known(folder: &DaemonFolder) -> Vec<Known> {
+    let names = folder.library_names();
+    let name_of = |guid: &Guid| names.get(guid.as_str()).cloned().unwrap_or_else(|| guid.to_string());
     let kept = folder.libraries().iter().map(|library| Known {
         name: library.name.clone(),
         guid: library.guid.clone(),
         is_subscription: false,
     });
-    let name_of = |dir: &Path| dir.file_name().map(|name| name.to_string_lossy().into_owned());
     let subscribed = folder.subscriptions().iter().map(|subscription| Known {
-        name: name_of(&subscription.local_sync_dir).unwrap_or_else(|| subscription.guid.to_string()),
+        name: name_of(&subscription.guid),
         guid: subscription.guid.clone(),
         is_subscription: true,
     });

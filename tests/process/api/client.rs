@@ -153,7 +153,8 @@ impl Told {
     /// The cookie that it sets: its name and the id.
     pub(super) fn session(&self) -> String {
         let cookie = self.header("set-cookie").split(';').next().unwrap_or_default();
-        assert!(cookie.starts_with("swarm_session_"), "no cookie: {self:?}");
+        let name = cookie.strip_prefix("__Host-").unwrap_or(cookie);
+        assert!(name.starts_with("swarm_session_"), "no cookie: {self:?}");
         cookie.to_owned()
     }
 }

@@ -28,13 +28,20 @@ impl Document {
         paths.iter().flat_map(of_path).collect()
     }
 
-    /// What is wrong with an answer; nothing if it is as the document says, or the document is not about its path.
+    /// What is wrong with an answer; nothing if it is as the document says.
     pub(super) fn fault(&self, ask: &Ask, told: &Told) -> Option<String> {
         let path = ask.path.split('?').next().unwrap_or_default();
-        let (template, item) =
-            self.0["paths"].as_object()?.iter().find(|(template, _)| is_at(template, path))?;
+        let mut known = self.0["paths"].as_object().expect("paths").iter();
+        let Some((template, item)) = known.find(|(template, _)| is_at(template, path)) else {
+            return undescribed(path, told);
+        };
         let method = if ask.method == "HEAD" { "get".to_owned() } else { ask.method.to_lowercase() };
-        let responses = item.get(&method)?["responses"].as_object()?;
+        let Some(described) = item.get(&method) else {
+            // Such a request is refused, and nothing else.
+            let is_refused = [401, 403, 405, 421, 426].contains(&told.status);
+            return (!is_refused).then(|| format!("{template} has no {method}: {}", told.status));
+        };
+        let responses = described["responses"].as_object().expect("responses");
         let of_status = responses.get(&told.status.to_string());
         let is_success = told.status < 400;
         let Some(response) = of_status.or_else(|| responses.get("default").filter(|_| !is_success)) else {
@@ -122,9 +129,18 @@ impl Document {
     }
 }
 
-/// Whether a path is one of a template. The last part of `/file` has slashes.
+/// What is wrong with an answer at a path that the document does not name: only files of the page and the document itself stand there.
+fn undescribed(path: &str, told: &Told) -> Option<String> {
+    let is_of_page = path == "/" || path == "/api/openapi.json" || path.rsplit('/').next()?.contains('.');
+    let kind = told.header("content-type");
+    let is_problem = told.status >= 400 && kind.starts_with("application/") && kind.ends_with("json");
+    let is_right = is_problem || (is_of_page && [200, 304].contains(&told.status)) || told.status == 308;
+    (!is_right).then(|| format!("{path} is not described: {} {kind:?}", told.status))
+}
+
+/// Whether a path is one of a template. The path of a file has slashes.
 fn is_at(template: &str, path: &str) -> bool {
-    let is_whole = template.contains("/file/");
+    let is_whole = template.ends_with("/{path}");
     let (wanted, found): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
     let has_len = if is_whole { found.len() >= wanted.len() } else { found.len() == wanted.len() };
     let is_part = |(wanted, found): (&&str, &&str)| wanted.starts_with('{') || wanted == found;
@@ -175,5 +191,11 @@ fn the_checker_sees_what_is_not_described() {
     check("GET", "/api/v1/setup", 200, "{}", Some("`needed` is missing"));
     check("GET", "/api/v1/setup", 201, "{}", Some("no status 201"));
     check("GET", "/api/v1/setup", 500, "{}", Some("is not \"application/json\""));
-    check("POST", "/logout", 200, "{}", None);
+    check("POST", "/logout", 200, "{}", Some("has no post"));
+    check("POST", "/logout", 405, "{}", None);
+    check("GET", "/api/v1/nowhere", 200, "{}", Some("is not described"));
+    check("GET", "/api/v1/nowhere", 404, "{}", None);
+    check("GET", "/app.js", 200, "{}", None);
+    check("GET", "/api/v1/me", 200, "{}", Some("is missing"));
+    check("GET", "/file/a/b", 302, "", Some("no status 302"));
 }

@@ -61,6 +61,15 @@ fn the_status_says_how_far_peers_are_and_what_is_wrong() {
         || site.get("/status")["errors"].clone(),
         |errors| errors[0]["guid"] == GUID && keys(&errors[0]) == ["file", "guid", "issue"],
     );
+    // Where it stood on this machine is for admins.
+    let folder = site.team.path("a/lib");
+    let folder = folder.to_str().expect("text");
+    let said = |user: &str, path: &str| site.ask_as(user, Ask::get(path)).text();
+    assert!(said("adam", "/api/v1/status").contains(folder));
+    for path in ["/api/v1/status", "/api/v1/libraries", &format!("/sync/status/{GUID}")] {
+        let said = said("vera", path);
+        assert!(!said.contains(folder), "{path}: {said}");
+    }
 }
 
 #[test]
@@ -133,12 +142,13 @@ fn peers_are_listed_without_passwords_and_taken_over_without_trust() {
     assert_eq!(merge(false)["added"], json!([]));
     let peers = site.get("/peers");
     assert_eq!((peers.as_array().map(Vec::len), &peers[1]["trusted"]), (Some(2), &json!(false)));
-    for bad in [
-        json!({"peers": [{"address": "not an address"}]}),
-        json!({"peers": [{"address": new, "node": "xy"}]}),
+    for (bad, status) in [
+        (json!({"peers": [{"address": "not an address"}]}), 400),
+        (json!({"peers": [{"address": "127.0.0.1:10", "node": "xy"}]}), 400),
+        // Its address is known, with another key.
+        (json!({"peers": [{"address": new, "node": "xy"}]}), 200),
     ] {
-        let told = site.ask_as("adam", Ask::post("/peers/merge", &bad));
-        assert!([200, 400].contains(&told.status), "{told:?}");
+        site.ask_as("adam", Ask::post("/peers/merge", &bad)).expect(status);
         assert_eq!(site.get("/peers").as_array().map(Vec::len), Some(2), "{bad}");
     }
 }

@@ -67,8 +67,9 @@ fn ranges_are_those_of_the_rfc() {
     let beyond = site.ask_as("mia", file("films/a.txt").with("range", "bytes=36-")).expect(416);
     assert_eq!(beyond.header("content-range"), "bytes */36");
     let head = Ask { method: "HEAD".to_owned(), ..file("films/a.txt").with("range", "bytes=1-2") };
-    let head = site.ask_as("mia", head);
-    assert!(head.body.is_empty() && [200, 206].contains(&head.status), "{head:?}");
+    // A range is of GET alone.
+    let head = site.ask_as("mia", head).expect(200);
+    assert_eq!((head.body.len(), head.header("content-length"), head.header("content-range")), (0, "36", ""));
 }
 
 #[test]
@@ -102,6 +103,11 @@ fn a_condition_is_about_the_version_that_the_client_has() {
     check(&[("if-none-match", "*")], 304);
     check(&[("if-none-match", &format!("{other}, W/{}", etag(TEXT)))], 304);
     check(&[("if-none-match", &other)], 200);
+    check(&[("if-match", &etag(TEXT)), part], 206);
+    check(&[("if-match", "*")], 200);
+    check(&[("if-match", &format!("{other}, {}", etag(TEXT)))], 200);
+    check(&[("if-match", &format!("W/{}", etag(TEXT)))], 412);
+    check(&[("if-match", &other), ("if-none-match", &etag(TEXT))], 412);
     let changed = TEXT.to_uppercase() + "!";
     site.put("films/a.txt", &changed);
     let told = check(&[part, ("if-range", &etag(TEXT))], 200);
@@ -133,9 +139,15 @@ fn a_name_says_what_a_browser_may_show() {
 #[test]
 fn what_is_no_file_is_not_found() {
     let site = site();
-    for path in ["films", "nothing.txt", "films/a.txt/b", ".swarm/key", "..%2f..%2fusers.json", "%00"] {
-        let told = site.ask_as("adam", file(path));
-        assert!([400, 404].contains(&told.status), "{path}: {told:?}");
+    for (path, status) in [
+        ("films", 404),
+        ("nothing.txt", 404),
+        ("films/a.txt/b", 404),
+        (".swarm/key", 404),
+        ("..%2f..%2fusers.json", 400),
+        ("%00", 400),
+    ] {
+        let told = site.ask_as("adam", file(path)).expect(status);
         assert_eq!(told.header("content-type"), "application/problem+json", "{path}");
     }
     site.ask_as("adam", Ask::get("/file/nolibrary/a.txt")).expect(404);
@@ -174,10 +186,37 @@ fn a_kept_version_is_got_by_its_run() {
     // What was replaced is a part of the history, which a mirror does not see.
     site.ask_as("mia", version()).expect(403);
     site.ask_as("vera", file("plan.txt?version=1999")).expect(400);
+    let head = site.ask_as("vera", Ask { method: "HEAD".to_owned(), ..version() }).expect(200);
+    assert_eq!((head.header("content-length"), head.body.len()), ("12", 0));
     let restored =
         site.ask_as("edith", Ask::post(&format!("/api/v1/libraries/{GUID}/restore"), &path_and_run(&run)));
     assert_eq!(restored.expect(200).json()["performed"], 1);
     site.team.until_text("ab", "plan.txt", "the old plan");
+}
+
+#[test]
+fn a_version_of_a_folder_is_no_file_and_no_copy_is_left() {
+    let site = Site::of("ab");
+    site.put("plans/one.txt", "one");
+    site.team.until_text("ab", "plans/one.txt", "one");
+    site.team.until_same("ab");
+    std::fs::remove_dir_all(site.team.path("b/lib/plans")).expect("it was there");
+    site.team.until_gone("ab", "plans");
+    let versions =
+        || site.get(&format!("/api/v1/libraries/{GUID}/versions?path=plans/one.txt"))["versions"][0].clone();
+    site.team.until("it is kept", || versions()["run"].is_string());
+    let run = versions()["run"].as_str().expect("a text").to_owned();
+    // What an earlier process left.
+    site.team.stop('a');
+    site.team.write("a/.swarm/scratch/left", "by a process that was killed");
+    site.start('a');
+    site.team.until("it works again", || versions()["run"].is_string());
+    site.ask_as("vera", file(&format!("plans?version={run}"))).expect(400);
+    let told = site.ask_as("vera", file(&format!("plans/one.txt?version={run}"))).expect(200);
+    assert_eq!(told.text(), "one");
+    site.ask_as("vera", file("plans/one.txt?side=local")).expect(400);
+    let left = || std::fs::read_dir(site.team.path("a/.swarm/scratch")).map_or(0, Iterator::count);
+    site.team.until("no copy is left", || left() == 0);
 }
 
 fn path_and_run(run: &str) -> Value {
@@ -194,4 +233,28 @@ fn a_folder_comes_as_one_zip_file() {
     let text = told.text();
     assert!(text.starts_with("PK") && text.contains(TEXT) && text.contains("second"), "{text}");
     assert!(!text.contains("not in it"), "{text}");
+}
+
+#[test]
+fn a_list_of_more_files_than_a_page_has_all_of_them() {
+    let site = Site::new();
+    let count = swarm_api::limits::ENTRIES_MAX + 2;
+    for number in 0..count {
+        site.team.write(&format!("a/lib/many/{number:05}.txt"), "");
+    }
+    site.put("last.txt", "the last one");
+    let listed = || {
+        let told = site.ask_as("mia", Ask::get(&format!("/files?guid={GUID}"))).expect(200);
+        told.json().as_array().expect("a list").clone()
+    };
+    site.team.until("all are listed", || listed().len() == count + 1);
+    let paths: Vec<String> =
+        listed().iter().map(|file| file["path"].as_str().expect("a text").to_owned()).collect();
+    assert_eq!(
+        (paths[0].as_str(), paths[count].as_str()),
+        ("/last.txt", &*format!("/many/{:05}.txt", count - 1))
+    );
+    assert!(paths.is_sorted());
+    let most = site.get(&format!("/files?guid={GUID}&limit={count}"));
+    assert_eq!(most.as_array().map(Vec::len), Some(count));
 }

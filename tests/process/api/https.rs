@@ -17,10 +17,20 @@ fn https_does_what_plain_http_does_with_a_certificate_that_is_kept() {
     assert_eq!(over_tls(file.clone()).expect(200).text(), "over TLS");
     assert_eq!(over_tls(file.with("range", "bytes=5-7")).expect(206).text(), "TLS");
     let login = over_tls(Ask::post("/login", &credentials("vera"))).expect(200);
-    assert!(login.header("set-cookie").contains("; Secure"), "{login:?}");
+    let cookie = login.header("set-cookie");
+    assert!(cookie.starts_with("__Host-swarm_session_") && cookie.contains("; Secure"), "{login:?}");
+    assert!(cookie.contains("; Path=/;") && !cookie.contains("Domain"), "{login:?}");
     site.is_secret(login.session().split_once('=').expect("a pair").1);
     assert_eq!(over_tls(Ask::get("/api/v1/me").cookie(&login.session())).expect(200).json()["user"], "vera");
     over_tls(Ask::get("/status")).expect(401);
+    // A cookie of plain HTTP, which anybody on the network could have set, proves nobody over TLS; nor the other way round.
+    let plain = site.login("vera");
+    over_tls(Ask::get("/api/v1/me").cookie(&plain.session)).expect(401);
+    site.ask(&Ask::get("/api/v1/me").cookie(&login.session())).expect(401);
+    let out = over_tls(Ask::get("/logout").cookie(&login.session())).expect(204);
+    let gone = out.header("set-cookie");
+    assert!(gone.starts_with("__Host-") && gone.contains("Max-Age=0") && gone.contains("Secure"), "{out:?}");
+    over_tls(Ask::get("/api/v1/me").cookie(&login.session())).expect(401);
     // No other machine is told to insist on a certificate that no authority knows.
     assert_eq!(login.header("strict-transport-security"), "");
     let certificate = client::tls(site.address()).1;
@@ -92,6 +102,23 @@ fn what_is_neither_tls_nor_http_ends_and_others_are_served() {
         drop(stream);
     }
     site.ask(&Ask::get("/api/v1/setup")).expect(200);
+}
+
+#[test]
+fn clients_that_say_nothing_hold_no_end_up() {
+    let site = Site::new();
+    let silent = client::connect(site.address());
+    let mut in_handshake = client::connect(site.address());
+    in_handshake.write_all(b"\x16").expect("it takes bytes");
+    let mut in_head = client::connect(site.address());
+    in_head.write_all(b"GET /login HT").expect("it takes bytes");
+    // It has taken those before this one.
+    site.ask(&Ask::get("/api/v1/setup")).expect(200);
+    let outcome = site.team.stop('a');
+    let lines = outcome.out.iter().chain(&outcome.err);
+    let late: Vec<_> = lines.filter(|line| line.contains("did not go in time")).collect();
+    assert!(late.is_empty(), "{late:?}");
+    drop((silent, in_handshake, in_head));
 }
 
 #[test]

@@ -104,6 +104,11 @@ fn a_link_ends_with_its_time_and_with_the_rights_of_its_maker() {
     site.ask(&Ask::get(url(&long))).expect(200);
     site.ask_as("adam", Ask::new("DELETE", "/api/v1/users/edith")).expect(204);
     site.ask(&Ask::get(url(&long))).expect(404);
+    // Another one of that name has not made it.
+    let again = json!({"user": "edith", "password": super::password_of("edith"), "role": "editor"});
+    site.ask_as("adam", Ask::post("/api/v1/users", &again)).expect(201);
+    assert!(listed(&site).is_empty());
+    site.ask(&Ask::get(url(&long))).expect(404);
 }
 
 #[test]
@@ -125,6 +130,14 @@ fn a_link_for_once_is_used_up_by_one_whole_download_and_by_nothing_else() {
     }
     assert_eq!(get(Some("bytes=0-9")).expect(206).text(), TEXT[..10]);
     assert_eq!(get(Some("bytes=0-9")).expect(206).text(), TEXT[..10]);
+    // Answers without bytes of the file.
+    let etag = format!("\"{}\"", blake3::hash(TEXT.as_bytes()).to_hex());
+    for (name, value, status) in
+        [("range", "bytes=99-", 416), ("if-none-match", etag.as_str(), 304), ("if-match", "\"other\"", 412)]
+    {
+        when_free(|| site.ask(&Ask::get(&bytes).with(name, value))).expect(status);
+    }
+    get(Some("bytes=0-9")).expect(206);
     assert_eq!(listed(&site).len(), 1);
     // The rest of it, as a download that goes on asks for it.
     site.team.until("the first one is over", || get(Some("bytes=10-")).status == 206);

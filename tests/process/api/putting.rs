@@ -1,7 +1,11 @@
 //! Files that clients put into a library.
 
-use super::client::{Ask, Told};
-use super::{GUID, Site};
+use std::io::{Read as _, Write as _};
+
+use serde_json::json;
+
+use super::client::{Ask, Told, connect};
+use super::{GUID, Site, password_of};
 
 fn put(site: &Site, path: &str, text: &str, replaces: Option<&str>) -> Told {
     let mut ask = Ask::new("PUT", &format!("/api/v1/libraries/{GUID}/files/{path}"));
@@ -23,6 +27,10 @@ fn a_file_is_put_where_nothing_stands_and_goes_to_the_others() {
     put(&site, "notes/day%201.txt", "second", None).expect(412);
     site.team.until("the other has it", || site.team.is_there("b/lib/notes/day 1.txt"));
     assert_eq!(site.team.read("b/lib/notes/day 1.txt"), "first");
+    // Longer than what is said in JSON may be.
+    let long = "long ".repeat(1_000_000);
+    put(&site, "long.txt", &long, None).expect(201);
+    assert!(site.team.read("a/lib/long.txt") == long);
 }
 
 #[test]
@@ -50,4 +58,31 @@ fn nothing_is_put_where_no_library_has_files() {
         put(&site, path, "x", None).expect(400);
     }
     assert!(!site.team.is_there("a/out") && !site.team.is_there("a/lib/.swarm/versions/x"));
+}
+
+#[test]
+fn what_is_to_stay_free_stays_free_whether_or_not_a_length_is_told() {
+    let site = Site::stopped("a");
+    let mut config = site.team.settings('a', "config.json");
+    config["minFree"] = json!("8000TB");
+    site.team.set('a', "config.json", &config);
+    site.set_users(&super::users());
+    site.start('a');
+    site.until_users(5);
+    site.team.until("the library works", || {
+        site.ask_as("adam", Ask::get(&format!("/files?guid={GUID}"))).status == 200
+    });
+    put(&site, "a.txt", "text", None).expect(507);
+    let pair = data_encoding::BASE64.encode(format!("edith:{}", password_of("edith")).as_bytes());
+    let mut stream = connect(site.address());
+    let head = format!(
+        "PUT /api/v1/libraries/{GUID}/files/b.txt HTTP/1.1\r\nhost: {}\r\nauthorization: Basic {pair}\r\n\
+         transfer-encoding: chunked\r\nconnection: close\r\n\r\n4\r\ntext\r\n0\r\n\r\n",
+        site.address()
+    );
+    stream.write_all(head.as_bytes()).expect("it listens");
+    let mut told = [0; 12];
+    stream.read_exact(&mut told).expect("an answer");
+    assert_eq!(std::str::from_utf8(&told), Ok("HTTP/1.1 507"));
+    assert!(!site.team.is_there("a/lib/a.txt") && !site.team.is_there("a/lib/b.txt"));
 }

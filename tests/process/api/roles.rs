@@ -263,3 +263,26 @@ fn whoever_sees_no_node_learns_nothing_of_peers_and_disks() {
         explained("vera")
     );
 }
+
+#[test]
+fn libraries_of_one_name_are_told_apart_and_a_role_is_in_one_of_them() {
+    let site = Site::stopped("a");
+    let other = "anotherlibrary0";
+    site.team.set('a', "subscriptions.json", &json!([{"guid": other, "localSyncDir": "./followed/Lib 1"}]));
+    let mut users = super::users();
+    users[4]["libraries"] = json!({"Lib 1": "editor"});
+    site.set_users(&users);
+    site.start('a');
+    site.until_users(5);
+    site.team
+        .until("both are there", || site.get("/libraries").as_object().is_some_and(|all| all.len() == 2));
+    let all = site.get("/libraries");
+    assert_eq!((&all["Lib 1"]["guid"], &all["Lib 1 (anotherl)"]["guid"]), (&json!(GUID), &json!(other)));
+    let seen = site.ask_as("greta", Ask::get("/libraries")).expect(200).json();
+    assert_eq!(seen.as_object().map(|all| all.keys().cloned().collect()), Some(vec!["Lib 1".to_owned()]));
+    site.ask_as("greta", Ask::get(&format!("/files?guid={GUID}"))).expect(200);
+    site.ask_as("greta", Ask::get(&format!("/files?guid={other}"))).expect(404);
+    site.ask_as("greta", Ask::get(&format!("/api/v1/libraries/{other}"))).expect(404);
+    let by_name = site.get("/api/v1/libraries/Lib%201%20(anotherl)");
+    assert_eq!((&by_name["guid"], &by_name["subscribed"]), (&json!(other), &json!(true)));
+}

@@ -70,6 +70,12 @@ fn a_sync_with_another_node_adds_it_and_subscribes() {
     // The next request finds it.
     let status = format!("/sync/status/{GUID}");
     assert_eq!(site.get(&status)["sync_id"], GUID);
+    // Whether its changes count here an admin says.
+    let peer = site.get("/api/v1/peers")["peers"][0].clone();
+    assert_eq!(peer["trust"], "untrusted");
+    let node = peer["node"].as_str().expect("a key");
+    let trust = Ask::new("PATCH", &format!("/api/v1/peers/{node}")).json(&json!({"trusted": true}));
+    site.ask_as("adam", trust).expect(204);
     site.team.until("the file came", || {
         let files = site.ask_as("adam", Ask::get(&format!("/file/{GUID}/a.txt")));
         files.status == 200 && files.text() == "from a"

@@ -16,8 +16,8 @@ use super::tokens::Claims;
 use crate::app::App;
 use crate::chance::hash_of;
 use crate::clock;
-use crate::problem::{Answer, Problem};
-use crate::server::Connection;
+use crate::problem::{Answer, Asker, Problem};
+use crate::server::{Connection, IsTls};
 
 /// A proven user.
 #[derive(Clone, Debug)]
@@ -113,18 +113,24 @@ impl FromRequestParts<Arc<App>> for Caller {
         if let Some(connection) = parts.extensions.get::<Connection>() {
             connection.is_known();
         }
+        if let Some(asker) = parts.extensions.get::<Asker>()
+            && caller.roles.may(Permission::SettingsManage)
+        {
+            asker.is_admin();
+        }
         Ok(caller)
     }
 }
 
 /// Whom the cookie of a request proves. It proves no right to anything.
-pub(crate) fn session_user(app: &App, headers: &HeaderMap) -> Option<String> {
-    let held = app.sessions().touch(cookie_of(headers, &app.cookie)?, clock::moment())?;
+pub(crate) fn session_user(app: &App, headers: &HeaderMap, is_tls: IsTls) -> Option<String> {
+    let held = app.sessions().touch(cookie_of(headers, app.cookie(is_tls))?, clock::moment())?;
     app.user(&held.user).filter(|user| user.proof == held.proof).map(|_| held.user)
 }
 
 fn by_session(app: &App, parts: &Parts) -> Answer<Caller> {
-    let id = cookie_of(&parts.headers, &app.cookie).ok_or_else(unproven)?;
+    let is_tls = parts.extensions.get::<IsTls>().copied().unwrap_or(IsTls(false));
+    let id = cookie_of(&parts.headers, app.cookie(is_tls)).ok_or_else(unproven)?;
     let held = app.sessions().touch(id, clock::moment()).ok_or_else(ended)?;
     let user = app.user(&held.user).filter(|user| user.proof == held.proof).ok_or_else(ended)?;
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
@@ -185,5 +191,7 @@ pub(crate) fn cookie_of<'a>(headers: &'a HeaderMap, cookie: &str) -> Option<&'a 
 
 /// How the name of a session's cookie begins; eight digits of the node follow.
 pub(crate) const COOKIE: &str = "swarm_session_";
+/// What stands before it over TLS: a browser takes such a cookie from this host alone, and sends it over TLS alone (RFC 6265bis, section 4.1.3.2).
+pub(crate) const SECURE_COOKIE: &str = "__Host-";
 /// The header with the token of a session.
 pub(crate) const CSRF_HEADER: &str = "x-csrf-token";

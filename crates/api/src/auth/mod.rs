@@ -9,9 +9,11 @@ mod roles;
 mod sessions;
 mod tokens;
 
-pub(crate) use caller::{COOKIE, Caller, Via, cookie_of, no_such_library, refused, session_user};
+pub(crate) use caller::{
+    COOKIE, Caller, SECURE_COOKIE, Via, cookie_of, no_such_library, refused, session_user,
+};
 pub(crate) use first::First;
-pub(crate) use passwords::{Gate, Passwords};
+pub(crate) use passwords::{Busy, Gate, Passwords};
 pub use roles::{LibraryName, Permission, Roles};
 pub(crate) use sessions::Sessions;
 pub(crate) use tokens::{Pair, Tokens};

@@ -80,9 +80,9 @@ impl Sessions {
         idlest.map(|id| self.known.remove(&id));
     }
 
-    /// Ends a session.
-    pub(crate) fn end(&mut self, id: &str) {
-        self.known.remove(&hash_of(id));
+    /// Ends a session. Whose it was.
+    pub(crate) fn end(&mut self, id: &str) -> Option<String> {
+        self.known.remove(&hash_of(id)).map(|session| session.user)
     }
 
     /// Ends the sessions of a user.

@@ -1,10 +1,12 @@
 //! Tokens of programs: an access token (RFC 7519, signed by EdDSA) for minutes, and a refresh token that is exchanged once. Invariant: one algorithm is
-//! accepted, whatever a token's head says; a refresh token that comes a second time ends its whole line, since somebody copied it.
+//! accepted, whatever a token's head says; all refresh tokens of one login are a line, of which the last alone holds: an earlier one ends the line, since
+//! somebody copied it; a revocation holds, however many there are. What is kept is bounded, and many logins of one user end none of another's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::signature::{self, Signer, Verifier};
@@ -14,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::chance::{hash_of, secret};
 use crate::error::ApiError;
-use crate::limits::{ACCESS_AGE, REFRESH_AGE, REFRESH_MAX, REVOKED_MAX};
+use crate::limits::{
+    ACCESS_AGE, REFRESH_AGE, REFRESH_MAX, REFRESH_OF_USER_MAX, REVOKED_MAX, REVOKED_OF_USER_MAX,
+};
 use crate::private_file;
 
 /// What an access token says.
@@ -32,6 +36,9 @@ pub(crate) struct Claims {
     pub(crate) exp: u64,
     /// What proved the user: with another password it holds no more.
     pub(crate) prf: String,
+    /// The login that it came from.
+    #[serde(default)]
+    pub(crate) lin: String,
 }
 
 /// The tokens of this node.
@@ -39,19 +46,33 @@ pub(crate) struct Tokens {
     signing: EncodingKey,
     verifying: DecodingKey,
     node: String,
-    refresh: BTreeMap<[u8; 32], Refresh>,
-    /// Access tokens that were revoked, with the time until which that matters.
-    revoked: BTreeMap<String, u64>,
+    /// By the hash of the first half of their refresh tokens.
+    lines: BTreeMap<[u8; 32], Line>,
+    /// Access tokens that were revoked, by their name or that of their login.
+    revoked: BTreeMap<String, Revoked>,
+    /// Users of whom all access tokens made up to a time, in seconds since 1970, were revoked.
+    all_revoked: BTreeMap<String, u64>,
+    /// Of earlier processes, all access tokens up to this time: what they revoked one by one is not known any more.
+    revoked_before: u64,
+    /// When this process last revoked one, or an earlier process did.
+    last_revocation: u64,
+}
+
+/// All refresh tokens that came from one login.
+#[derive(Clone, Debug)]
+struct Line {
+    user: String,
+    proof: String,
+    /// The hash of the second half of the last one.
+    last: [u8; 32],
+    expires_at: u64,
 }
 
 #[derive(Clone, Debug)]
-struct Refresh {
+struct Revoked {
     user: String,
-    proof: String,
-    /// All tokens that came from one login.
-    line: [u8; 32],
+    /// Until then it matters.
     expires_at: u64,
-    is_used: bool,
 }
 
 /// What a program gets.
@@ -81,15 +102,28 @@ impl Tokens {
             signing: EncodingKey::from_ed_der(&key),
             verifying: DecodingKey::from_ed_der(pair.public_key().as_ref()),
             node: node.to_owned(),
-            refresh: BTreeMap::new(),
+            lines: BTreeMap::new(),
             revoked: BTreeMap::new(),
+            all_revoked: BTreeMap::new(),
+            revoked_before: 0,
+            last_revocation: 0,
         })
+    }
+
+    /// An earlier process revoked tokens up to this time, in seconds since 1970: of those that were made until then none holds.
+    pub(crate) fn forget_before(&mut self, time: u64) {
+        (self.revoked_before, self.last_revocation) = (time, time);
+    }
+
+    /// The time of the last revocation, for [`Tokens::forget_before`] of a later process.
+    pub(crate) fn last_revocation(&self) -> u64 {
+        self.last_revocation
     }
 
     /// Tokens for a user who has just proven a password.
     pub(crate) fn begin(&mut self, user: &str, proof: &str, now: Duration) -> Option<Pair> {
-        let line = hash_of(&secret()?);
-        self.pair(user, proof, line, now)
+        self.make_room(user, now);
+        self.pair(user, proof, &secret()?, now)
     }
 
     /// Other tokens for a refresh token, which is used up. `holds` says whether the user still has that proof.
@@ -99,12 +133,12 @@ impl Tokens {
         holds: impl FnOnce(&str, &str) -> bool,
         now: Duration,
     ) -> Option<Pair> {
-        let known =
-            self.refresh.get_mut(&hash_of(refresh)).filter(|known| known.expires_at > now.as_secs())?;
-        let was_used = std::mem::replace(&mut known.is_used, true);
-        let Refresh { user, proof, line, .. } = known.clone();
-        if was_used || !holds(&user, &proof) {
-            self.refresh.retain(|_, known| known.line != line);
+        let (line, turn) = refresh.split_once('.')?;
+        let key = hash_of(line);
+        let known = self.lines.get(&key).filter(|known| known.expires_at > now.as_secs())?;
+        let Line { user, proof, last, .. } = known.clone();
+        if last != hash_of(turn) || !holds(&user, &proof) {
+            self.end_line(&key, now);
             return None;
         }
         self.pair(&user, &proof, line, now)
@@ -123,52 +157,101 @@ impl Tokens {
 
     /// Whether claims that were proven hold now.
     pub(crate) fn hold(&self, claims: &Claims, now: Duration) -> bool {
-        claims.exp > now.as_secs() && !self.revoked.contains_key(&claims.jti)
+        let is_revoked = self.revoked.contains_key(&claims.jti)
+            || self.revoked.contains_key(&claims.lin)
+            || claims.iat <= self.revoked_until(&claims.sub);
+        claims.exp > now.as_secs() && !is_revoked
     }
 
-    /// Ends a refresh token with all that came from the same login, or an access token.
-    pub(crate) fn revoke(&mut self, token: &str, now: Duration) {
-        if let Some(line) = self.refresh.get(&hash_of(token)).map(|known| known.line) {
-            self.refresh.retain(|_, known| known.line != line);
-        } else if let Some(claims) = self.claims(token, now) {
-            self.revoked.retain(|_, until| *until > now.as_secs());
-            if self.revoked.len() < REVOKED_MAX {
-                self.revoked.insert(claims.jti, claims.exp);
-            }
+    fn revoked_until(&self, user: &str) -> u64 {
+        self.all_revoked.get(user).copied().unwrap_or(0).max(self.revoked_before)
+    }
+
+    /// Ends a refresh token with all that came from the same login, or an access token. Where more were revoked than are remembered one by one, all
+    /// access tokens of their user end. Whose token it was.
+    pub(crate) fn revoke(&mut self, token: &str, now: Duration) -> Option<String> {
+        let line = token.split_once('.').map(|(line, _)| hash_of(line));
+        if let Some(user) = line.and_then(|line| self.end_line(&line, now)) {
+            return Some(user);
         }
+        let claims = self.claims(token, now)?;
+        let revoked = Revoked { user: claims.sub.clone(), expires_at: claims.exp };
+        self.remember(claims.jti, revoked, now);
+        Some(claims.sub)
+    }
+
+    /// Ends all tokens of a login. Whose it was.
+    fn end_line(&mut self, line: &[u8; 32], now: Duration) -> Option<String> {
+        let user = self.lines.remove(line)?.user;
+        let expires_at = (now + ACCESS_AGE).as_secs();
+        self.remember(name_of(line), Revoked { user: user.clone(), expires_at }, now);
+        Some(user)
+    }
+
+    fn remember(&mut self, name: String, revoked: Revoked, now: Duration) {
+        self.last_revocation = self.last_revocation.max(now.as_secs());
+        self.forget_expired(now);
+        let of_user = self.revoked.values().filter(|known| known.user == revoked.user).count();
+        if of_user < REVOKED_OF_USER_MAX && self.revoked.len() < REVOKED_MAX {
+            self.revoked.insert(name, revoked);
+            return;
+        }
+        self.revoked.retain(|_, known| known.user != revoked.user);
+        // None of them was made later than the next one would be.
+        let until = self.next_iat(&revoked.user, now);
+        self.all_revoked.insert(revoked.user, until);
+    }
+
+    /// When the next token of a user is made: after a revocation of all, also within its second, and while a clock that went back has not come so far again.
+    fn next_iat(&self, user: &str, now: Duration) -> u64 {
+        now.as_secs().max(self.revoked_until(user).saturating_add(1))
     }
 
     /// Ends the refresh tokens of a user.
     pub(crate) fn end_all_of(&mut self, user: &str) {
-        self.refresh.retain(|_, known| known.user != user);
+        self.lines.retain(|_, known| known.user != user);
     }
 
-    fn pair(&mut self, user: &str, proof: &str, line: [u8; 32], now: Duration) -> Option<Pair> {
-        let (jti, refresh) = (secret()?, secret()?);
-        let (iat, exp) = (now.as_secs(), (now + ACCESS_AGE).as_secs());
-        let claims =
-            Claims { sub: user.to_owned(), iss: self.node.clone(), jti, iat, exp, prf: proof.to_owned() };
+    /// The next tokens of a line, which begins with them if it is new.
+    fn pair(&mut self, user: &str, proof: &str, line: &str, now: Duration) -> Option<Pair> {
+        let (jti, turn) = (secret()?, secret()?);
+        let (iat, exp) = (self.next_iat(user, now), (now + ACCESS_AGE).as_secs());
+        let (sub, iss, lin) = (user.to_owned(), self.node.clone(), name_of(&hash_of(line)));
+        let claims = Claims { sub, iss, jti, iat, exp, prf: proof.to_owned(), lin };
         let access = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.signing).ok()?;
-        self.make_room(now);
-        let known = Refresh {
+        let known = Line {
             user: user.to_owned(),
             proof: proof.to_owned(),
-            line,
+            last: hash_of(&turn),
             expires_at: (now + REFRESH_AGE).as_secs(),
-            is_used: false,
         };
-        self.refresh.insert(hash_of(&refresh), known);
-        Some(Pair { access, refresh, expires_in: ACCESS_AGE })
+        self.lines.insert(hash_of(line), known);
+        Some(Pair { access, refresh: format!("{line}.{turn}"), expires_in: ACCESS_AGE })
     }
 
-    fn make_room(&mut self, now: Duration) {
-        self.refresh.retain(|_, known| known.expires_at > now.as_secs());
-        while self.refresh.len() >= REFRESH_MAX {
-            let oldest = self.refresh.iter().min_by_key(|(_, known)| known.expires_at);
-            let Some(line) = oldest.map(|(_, known)| known.line) else { break };
-            self.refresh.retain(|_, known| known.line != line);
+    /// For one more line of a user. The one that was not used for longest ends: one of the user's own, as long as that has its share.
+    fn make_room(&mut self, user: &str, now: Duration) {
+        self.forget_expired(now);
+        let is_own = |line: &&[u8; 32]| self.lines[*line].user == user;
+        let own = self.lines.keys().filter(is_own).count();
+        let may_end = |line: &&[u8; 32]| own < REFRESH_OF_USER_MAX || is_own(line);
+        if own >= REFRESH_OF_USER_MAX || self.lines.len() >= REFRESH_MAX {
+            let idlest = self.lines.keys().filter(may_end).min_by_key(|line| self.lines[*line].expires_at);
+            idlest.copied().map(|line| self.lines.remove(&line));
         }
     }
+
+    fn forget_expired(&mut self, now: Duration) {
+        let (now, youngest) = (now.as_secs(), ACCESS_AGE.as_secs());
+        self.lines.retain(|_, known| known.expires_at > now);
+        self.revoked.retain(|_, revoked| revoked.expires_at > now);
+        self.all_revoked.retain(|_, until| until.saturating_add(youngest) > now);
+    }
+}
+
+/// What a login is called in its access tokens: no part of what opens it.
+fn name_of(line: &[u8; 32]) -> String {
+    HEXLOWER.encode(&hash_of(&HEXLOWER.encode(line))[..16])
 }
 
 struct RingKey(Ed25519KeyPair);
@@ -270,10 +353,78 @@ mod tests {
         let first = tokens.begin("anna", "", now).expect("chance").refresh;
         let other = tokens.begin("anna", "", now).expect("chance").refresh;
         let second = tokens.exchange(&first, holds, now).expect("it is new").refresh;
-        let third = tokens.exchange(&second, holds, now).expect("it is new").refresh;
+        let third = tokens.exchange(&second, holds, now).expect("it is new");
+        assert!(tokens.claims(&third.access, now).is_some());
         assert!(tokens.exchange(&first, holds, now).is_none());
-        assert!(tokens.exchange(&third, holds, now).is_none());
+        assert!(tokens.exchange(&third.refresh, holds, now).is_none());
+        assert!(tokens.claims(&third.access, now).is_none());
         assert!(tokens.exchange(&other, |_, _| false, now).is_none());
         assert!(tokens.exchange(&other, holds, now).is_none());
+    }
+
+    #[test]
+    fn a_line_that_goes_on_for_long_is_ended_by_nobody_else() {
+        let (mut tokens, _folder) = tokens();
+        let (now, holds) = (clock::since_epoch(), |_: &str, _: &str| true);
+        let mut of_anna = tokens.begin("anna", "", now).expect("chance").refresh;
+        for turn in 0..2 * REFRESH_MAX as u64 {
+            of_anna = tokens
+                .exchange(&of_anna, holds, now + Duration::from_secs(turn))
+                .expect("the last one")
+                .refresh;
+        }
+        assert_eq!(tokens.lines.len(), 1);
+        let later = now + Duration::from_secs(2 * REFRESH_MAX as u64);
+        let first = tokens.begin("ben", "", later).expect("chance").refresh;
+        for _ in 0..REFRESH_OF_USER_MAX {
+            tokens.begin("ben", "", later + Duration::from_secs(1)).expect("chance");
+        }
+        assert_eq!(tokens.lines.len(), REFRESH_OF_USER_MAX + 1);
+        assert!(tokens.exchange(&first, holds, later).is_none());
+        assert!(tokens.exchange(&of_anna, holds, later).is_some());
+    }
+
+    #[test]
+    fn lines_of_many_users_are_bounded() {
+        let (mut tokens, _folder) = tokens();
+        let now = clock::since_epoch();
+        for number in 0..REFRESH_MAX + 10 {
+            tokens.begin(&format!("user {number}"), "", now).expect("chance");
+        }
+        assert_eq!(tokens.lines.len(), REFRESH_MAX);
+    }
+
+    #[test]
+    fn a_revocation_holds_however_many_there_are() {
+        let (mut tokens, _folder) = tokens();
+        let now = clock::since_epoch();
+        let begin = |tokens: &mut Tokens, user: &str| tokens.begin(user, "", now).expect("chance").access;
+        let (of_anna, of_ben) = (begin(&mut tokens, "anna"), begin(&mut tokens, "ben"));
+        for _ in 0..REVOKED_OF_USER_MAX + 2 {
+            let access = begin(&mut tokens, "ben");
+            tokens.revoke(&access, now);
+            assert!(tokens.claims(&access, now).is_none());
+        }
+        // All that ben had has ended, and what ben gets from now on holds.
+        assert!(tokens.claims(&of_ben, now).is_none());
+        let later = begin(&mut tokens, "ben");
+        assert!(tokens.claims(&later, now).is_some() && tokens.claims(&of_anna, now).is_some());
+        tokens.revoke(&later, now);
+        assert!(tokens.claims(&later, now).is_none());
+        tokens.forget_expired(now + 2 * ACCESS_AGE);
+        assert!(tokens.revoked.is_empty() && tokens.all_revoked.is_empty());
+    }
+
+    #[test]
+    fn what_an_earlier_process_revoked_holds_no_more() {
+        let (mut tokens, _folder) = tokens();
+        let now = clock::since_epoch();
+        let earlier = tokens.begin("anna", "", now).expect("chance").access;
+        tokens.forget_before(now.as_secs() - 1);
+        assert!(tokens.claims(&earlier, now).is_some());
+        tokens.forget_before(now.as_secs());
+        assert!(tokens.claims(&earlier, now).is_none());
+        let later = tokens.begin("anna", "", now).expect("chance").access;
+        assert!(tokens.claims(&later, now).is_some());
     }
 }

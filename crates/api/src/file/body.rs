@@ -1,24 +1,21 @@
-//! Bodies of answers with bytes of files: a thread reads and verifies the next block while the last one is sent. Invariant: a client that is slow
-//! holds two blocks; when bytes turn out not to be those of the file, the answer breaks off, so that the client sees that it is not whole.
+//! Bodies of answers with bytes of files: a thread reads and verifies the next block while the last one is sent. Invariant: when bytes turn out not to
+//! be those of the file, the answer breaks off.
 
 use std::io::{self, Read as _};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_core::Stream;
 use swarm_daemon::OpenFile;
-use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::range::{Range, Ranges};
 use super::{content_range, empty, multipart_type};
 use crate::limits::BLOCK_LEN;
 use crate::problem::{Answer, Problem};
+use crate::sending::streamed;
 
 /// The answer with what a client asks for.
 pub(super) fn response(
@@ -103,25 +100,23 @@ fn parts(ranges: &[Range], kind: &str, len: u64, boundary: &str) -> Vec<Part> {
 
 fn of_parts(tasks: &TaskTracker, file: OpenFile, parts: Vec<Part>) -> Body {
     let (file, blocks) = (Arc::new(file), Blocks::default());
-    let (sender, body) = streamed();
+    let (sending, body) = streamed();
     tasks.spawn(async move {
         for part in parts {
             if !part.head.is_empty() {
-                sender.send(Ok(Bytes::from(part.head))).await.ok()?;
+                sending.send(Bytes::from(part.head)).await.ok()?;
             }
             let Some(range) = part.range else { continue };
             let (mut at, end) = (range.first, range.last + 1);
             while at < end {
                 let len = usize::try_from(end - at).unwrap_or(BLOCK_LEN).min(BLOCK_LEN);
-                let block = next_block(&file, &blocks, at, len).await;
-                at += block.as_ref().map_or(0, |block| block.len() as u64);
-                let is_over = block.as_ref().map_or(true, Bytes::is_empty);
-                sender.send(block).await.ok()?;
-                if is_over {
-                    return None;
-                }
+                let block =
+                    next_block(&file, &blocks, at, len).await.ok().filter(|block| !block.is_empty())?;
+                at += block.len() as u64;
+                sending.send(block).await.ok()?;
             }
         }
+        sending.finish();
         Some(())
     });
     body
@@ -136,16 +131,23 @@ async fn next_block(file: &Arc<OpenFile>, blocks: &Blocks, at: u64, len: usize) 
     let read = read.await.map_err(io::Error::other)?;
     read.map_err(|error| {
         tracing::warn!(%error, "a file cannot be sent to the end");
-        io::Error::other("the bytes are not those of the file any more")
+        io::Error::other(error)
     })
 }
 
-/// All of a file that is open.
-pub(super) fn of_file(tasks: &TaskTracker, file: std::fs::File) -> Body {
-    let (sender, body) = streamed();
+/// All of a file that is open. `place` is let go of when that is over.
+pub(super) fn of_file(
+    tasks: &TaskTracker,
+    file: std::fs::File,
+    len: u64,
+    place: impl Send + 'static,
+) -> Body {
+    let (sending, body) = streamed();
     let file = Arc::new(file);
     tasks.spawn(async move {
-        loop {
+        let _place = place;
+        let mut left = len;
+        while left > 0 {
             let file = Arc::clone(&file);
             let read = tokio::task::spawn_blocking(move || {
                 let mut block = vec![0; BLOCK_LEN];
@@ -154,31 +156,14 @@ pub(super) fn of_file(tasks: &TaskTracker, file: std::fs::File) -> Body {
                     Bytes::from(block)
                 })
             });
-            let block = read.await.map_err(io::Error::other).flatten();
-            let is_over = block.as_ref().map_or(true, Bytes::is_empty);
-            sender.send(block).await.ok()?;
-            if is_over {
-                return Some(());
-            }
+            let block = read.await.ok()?.ok().filter(|block| !block.is_empty())?;
+            left = left.saturating_sub(block.len() as u64);
+            sending.send(block).await.ok()?;
         }
+        sending.finish();
+        Some(())
     });
     body
-}
-
-/// A body, and where its blocks come from. It ends when that is dropped, or the client is gone.
-pub(super) fn streamed() -> (mpsc::Sender<io::Result<Bytes>>, Body) {
-    let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
-    (sender, Body::from_stream(Received(receiver)))
-}
-
-struct Received(mpsc::Receiver<io::Result<Bytes>>);
-
-impl Stream for Received {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(cx)
-    }
 }
 
 /// Blocks of one answer: what was sent is used again.
@@ -210,6 +195,3 @@ impl Drop for Block {
         self.blocks.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 }
-
-/// Blocks that are read before the client has taken the last one.
-const BLOCKS_AHEAD: usize = 2;

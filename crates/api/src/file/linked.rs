@@ -59,7 +59,7 @@ pub(crate) async fn linked(
     Asked(query): Asked<LinkQuery>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let (id, link) = app.links.find(&path.0, clock::now_ms()).ok_or_else(no_link)?;
+    let (id, link) = app.links().find(&path.0, clock::now_ms()).ok_or_else(no_link)?;
     let files = app.asker.files(&link.guid).await.map_err(|_| no_link())?;
     let library = LibraryName { name: files.name(), guid: files.guid() };
     let maker = app.user(&link.user).ok_or_else(no_link)?;
@@ -129,14 +129,16 @@ async fn once(
         let message = "this link is for one download, and somebody is getting it now";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(10)
     };
-    let ticket = app.links.begin(id, clock::moment()).ok_or_else(busy)?;
+    let ticket = app.links().begin(id, clock::moment()).ok_or_else(busy)?;
     let mut counted =
         Counted { inner: None, app: Arc::clone(app), id: id.to_owned(), ticket, part: 0..0, len: u64::MAX };
     let response = bytes(app, link, method, &headers, true, files).await?;
-    if response.status().is_success() {
-        (counted.part.start, counted.len) = place(response.headers());
-        counted.part.end = counted.part.start;
+    // What is no part of the file is no download, whatever is said in its place.
+    if !response.status().is_success() {
+        return Ok(response);
     }
+    (counted.part.start, counted.len) = place(response.headers());
+    counted.part.end = counted.part.start;
     let (head, body) = response.into_parts();
     counted.inner = Some(body.into_data_stream());
     Ok(Response::from_parts(head, Body::from_stream(counted)))
@@ -172,7 +174,7 @@ impl Stream for Counted {
         match &polled {
             Poll::Ready(Some(Ok(bytes))) => {
                 let len = bytes.len() as u64;
-                if !self.app.links.goes_on(&self.id, self.ticket, clock::moment()) {
+                if !self.app.links().goes_on(&self.id, self.ticket, clock::moment()) {
                     let lost = std::io::Error::other("this link went to another client, or was revoked");
                     return Poll::Ready(Some(Err(axum::Error::new(lost))));
                 }
@@ -187,8 +189,15 @@ impl Stream for Counted {
 }
 
 impl Drop for Counted {
+    /// With the last bytes the link ends, which is written to the disk.
     fn drop(&mut self) {
-        self.app.links.over(&self.id, self.ticket, self.part.clone(), self.len);
+        let (app, id) = (Arc::clone(&self.app), std::mem::take(&mut self.id));
+        let (ticket, part, len) = (self.ticket, self.part.clone(), self.len);
+        let over = move || app.links().over(&id, ticket, part, len);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(self.app.tasks.spawn_blocking_on(over, &runtime)),
+            Err(_) => over(),
+        }
     }
 }
 

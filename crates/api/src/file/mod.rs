@@ -1,7 +1,8 @@
-//! The bytes of files. `range` reads what a client asks for, `kind` names what a file is, `zip` packs a folder. Invariant: a byte is sent only once it
+//! The bytes of files. `range` reads what a client asks for, `kind` names what a file is, `copies` gives versions, `zipping` packs a folder. Invariant: a byte is sent only once it
 //! was verified; a range is of the version that the ETag names, or the whole file is sent.
 
 mod body;
+mod copies;
 mod kind;
 mod linked;
 mod public;
@@ -21,12 +22,13 @@ use swarm_daemon::{LibraryFiles, OpenFile, ReadError};
 use swarm_sync::TreePath;
 use utoipa::IntoParams;
 
-use crate::app::{App, Scratch};
+use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::extract::{Asked, At};
 use crate::problem::{Answer, Problem};
 use crate::routes::{blocking, path_of};
 
+use copies::How;
 pub(crate) use kind::Kind;
 pub(crate) use linked::{__path_linked, linked};
 pub(crate) use public::{__path_listing, __path_public_file, __path_robots, listing, public_file, robots};
@@ -48,7 +50,7 @@ pub(crate) struct FileQuery {
 
 /// Get a file
 ///
-/// With `Range` (several ranges come as `multipart/byteranges`), `If-Range`, `If-None-Match`; the ETag is the BLAKE3 of the file.
+/// With `Range` (several ranges come as `multipart/byteranges`), `If-Range`, `If-Match`, `If-None-Match`; the ETag is the BLAKE3 of the file.
 #[utoipa::path(
     get, path = "/file/{guid}/{path}", tag = "files",
     params(("guid" = String, Path, description = "GUID or name of the library"), ("path" = String, Path, description = "In the library, as in `video/a.mov`"), FileQuery),
@@ -73,22 +75,18 @@ pub(crate) async fn get(
     let needed = if is_history { Permission::LibraryRead } else { Permission::FilesRead };
     let files = app.library(&caller, &which, needed).await?;
     let path = path_of(&path)?;
-    if let Some(run) = query.version {
-        return version(
-            &app,
-            files.guid().to_owned(),
-            path.as_str().to_owned(),
-            run,
-            query.download.is_some(),
-        )
-        .await;
-    }
-    let is_download = query.download.is_some();
-    if let Some(side) = query.side {
-        return conflict_side(&app, files.guid().to_owned(), path.as_str().to_owned(), &side, is_download)
-            .await;
-    }
     let name = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+    let is_download = query.download.is_some();
+    if is_history {
+        let (library, path) = (files.guid().to_owned(), path.as_str().to_owned());
+        let how = How { method, name, is_download };
+        return match (query.version, query.side) {
+            (Some(run), _) => copies::version(app, library, path, run, how).await,
+            (None, side) => {
+                copies::conflict_side(app, library, path, side.as_deref().unwrap_or_default(), how).await
+            }
+        };
+    }
     let file = opened(&app, files, &path).await?;
     respond(&app, &method, &headers, &name, is_download, file)
 }
@@ -120,10 +118,16 @@ fn respond(
     let modified = u64::try_from(file.modified_ns() / 1_000_000_000).ok();
     let modified = modified.map(|secs| httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(secs)));
     let kind = Kind::content_type(name);
-    let mut response = if has_tag(headers, header::IF_NONE_MATCH, &etag) {
+    // In the order of RFC 9110, section 13.2.2.
+    let mut response = if headers.contains_key(header::IF_MATCH) && !is_matched(headers, &etag) {
+        let message = "the file is not the version that If-Match names: ask without it for the present one";
+        Problem::new(StatusCode::PRECONDITION_FAILED, message).into_response()
+    } else if has_tag(headers, header::IF_NONE_MATCH, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let ranges = asked_ranges(headers, &etag, file.len());
+        // Ranges are of GET alone (section 14.2).
+        let ranges =
+            if *method == Method::GET { asked_ranges(headers, &etag, file.len()) } else { Ranges::All };
         body::response(&app.tasks, method, ranges, kind, file)?
     };
     let answer = response.headers_mut();
@@ -161,6 +165,13 @@ fn has_tag(headers: &HeaderMap, name: header::HeaderName, etag: &str) -> bool {
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
+/// Whether the condition If-Match holds: a weak tag names no version (RFC 9110, section 13.1.1).
+fn is_matched(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag == etag)
+}
+
 /// Whether it is shown or stored, and under which name (RFC 6266).
 fn disposition(name: &str, is_download: bool) -> String {
     let kind = if is_download { "attachment" } else { "inline" };
@@ -186,67 +197,6 @@ pub(crate) fn encoded(name: &str) -> String {
         }
     }
     encoded
-}
-
-/// A kept version, whole.
-async fn version(
-    app: &App,
-    library: String,
-    path: String,
-    run: String,
-    is_download: bool,
-) -> Answer<Response> {
-    let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-    let out =
-        app.scratch().map_err(|error| Problem::of(swarm_core::base::Category::Disk, error.to_string()))?;
-    let request =
-        swarm_daemon::Request::Restore { library, path, run: Some(run), out: Some(out.path().to_owned()) };
-    crate::routes::ask_library(app, request).await?;
-    copied(app, &name, is_download, out).await
-}
-
-/// One side of a conflict, whole.
-async fn conflict_side(
-    app: &App,
-    library: String,
-    path: String,
-    side: &str,
-    is_download: bool,
-) -> Answer<Response> {
-    let is_local = match side {
-        "local" => true,
-        "remote" => false,
-        _ => return Err(Problem::bad("a side of a conflict is `local` or `remote`")),
-    };
-    let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-    let out =
-        app.scratch().map_err(|error| Problem::of(swarm_core::base::Category::Disk, error.to_string()))?;
-    let request = swarm_daemon::Request::ConflictSide { library, path, is_local, out: out.path().to_owned() };
-    match crate::routes::ask_library(app, request).await? {
-        swarm_daemon::Answer::Copied { hash: Some(hash) } => {
-            let mut response = copied(app, &name, is_download, out).await?;
-            let tag = HeaderValue::from_str(&format!("\"{hash}\"")).map_err(|_| Problem::odd())?;
-            response.headers_mut().insert(header::ETAG, tag);
-            Ok(response)
-        }
-        swarm_daemon::Answer::Copied { hash: None } => {
-            let message = "the bytes of that side are on their way: ask again in a moment";
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(2))
-        }
-        _ => Err(Problem::odd()),
-    }
-}
-
-/// A file that was made for this answer alone.
-async fn copied(app: &App, name: &str, is_download: bool, out: Scratch) -> Answer<Response> {
-    let file = blocking(move || std::fs::File::open(out.path())).await?;
-    let file = file.map_err(|_| Problem::not_found("that version is no file"))?;
-    let len = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
-    let answer = Response::builder()
-        .header(header::CONTENT_TYPE, Kind::content_type(name))
-        .header(header::CONTENT_LENGTH, len)
-        .header(header::CONTENT_DISPOSITION, disposition(name, is_download || !Kind::is_shown(name)));
-    answer.body(body::of_file(&app.tasks, file)).map_err(|_| Problem::odd())
 }
 
 fn multipart_type(boundary: &str) -> String {

@@ -1,6 +1,8 @@
 //! A file from a client, into the sync target of a library: from there it goes on as if its user had put it there. Invariant: a file is there whole or
-//! not at all; what stands there is replaced only if the client names the version that it saw.
+//! not at all; what stands there is replaced only if the client names the version that it saw; what is to stay free on the disk stays free, whether or
+//! not a client says how long the file is.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -8,14 +10,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use data_encoding::HEXLOWER;
 use http_body_util::BodyExt as _;
-use swarm_files::{NewFile, PutError, Replaces, free_len};
-use swarm_sync::RunId;
+use swarm_files::{NewFile, PutError, Replaces, StoreError, free_len};
+use swarm_sync::{RunId, TreePath};
 
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::clock;
 use crate::extract::At;
-use crate::limits::UPLOAD_IDLE;
+use crate::limits::{UPLOAD_CHECKED_LEN, UPLOAD_IDLE};
 use crate::problem::{Answer, Problem};
 use crate::routes::{From, blocking, ip, path_of};
 
@@ -40,28 +42,49 @@ pub(crate) async fn put(
     let path = path_of(&path)?;
     let replaces = replaces(&headers)?;
     let (target, relative) = files.place_for(&path).map_err(super::refusal)?;
-    if let (Some(len), Some(free)) = (length_of(&headers), free_len(&target))
-        && len > free
-    {
-        return Err(Problem::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "the disk of this machine has no room for it",
-        ));
+    let room = Room { target: target.clone(), min_free: files.min_free() };
+    let (room, has_room) = room.has(length_of(&headers).unwrap_or(0)).await?;
+    if !has_room {
+        return Err(no_room());
     }
-    app.audit.note(&caller.user, ip(&from), "put", path.as_str());
+    let act = app.audit.begin(&caller.user, ip(&from), "put", path.as_str());
+    let put = written(room, target, body, relative, replaces).await;
+    act.end(put)
+}
+
+/// Takes the bytes as they come, and puts the file to its place.
+async fn written(
+    room: Room,
+    target: PathBuf,
+    mut body: Body,
+    relative: TreePath,
+    replaces: Replaces,
+) -> Answer<StatusCode> {
     let name = crate::chance::secret().ok_or_else(Problem::odd)?;
+    let failed = |error: StoreError| Problem::of(error.category(), error.to_string());
     let begun = blocking(move || NewFile::begin(&target, &name)).await?;
-    let mut new = begun.map_err(|error| Problem::of(error.category(), error.to_string()))?;
-    let mut body = body;
+    let mut coming = Coming(Some(begun.map_err(failed)?));
+    let (mut room, mut unchecked) = (room, 0);
     loop {
         let next = tokio::time::timeout(UPLOAD_IDLE, body.frame()).await;
         let next = next.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "no more of the file came"))?;
         let Some(frame) = next else { break };
         let frame = frame.map_err(|_| Problem::bad("the file did not come to its end"))?;
         let Ok(bytes) = frame.into_data() else { continue };
+        unchecked += bytes.len();
+        if unchecked >= UPLOAD_CHECKED_LEN {
+            // A length that was told may be exceeded by what others write meanwhile.
+            let (same, has_room) = room.has(bytes.len() as u64).await?;
+            if !has_room {
+                return Err(no_room());
+            }
+            (room, unchecked) = (same, 0);
+        }
+        let mut new = coming.0.take().ok_or_else(Problem::odd)?;
         let written = blocking(move || new.write(&bytes).map(|()| new)).await?;
-        new = written.map_err(|error| Problem::of(error.category(), error.to_string()))?;
+        coming.0 = Some(written.map_err(failed)?);
     }
+    let new = coming.0.take().ok_or_else(Problem::odd)?;
     let put = blocking(move || new.put(&relative, replaces)).await?;
     match put {
         Ok(()) if replaces == Replaces::Nothing => Ok(StatusCode::CREATED),
@@ -75,6 +98,42 @@ pub(crate) async fn put(
         Err(PutError::Store(error)) => Err(Problem::of(error.category(), error.to_string())),
         Err(PutError::Kept(error)) => Err(Problem::of(error.category(), error.to_string())),
     }
+}
+
+/// A file that comes. What came of one that does not come to its end is removed, which takes its time if it is long.
+struct Coming(Option<NewFile>);
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        let Some(new) = self.0.take() else { return };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(new))),
+            Err(_) => drop(new),
+        }
+    }
+}
+
+/// The disk that a file goes to.
+struct Room {
+    target: PathBuf,
+    min_free: u64,
+}
+
+impl Room {
+    /// Whether there is room for more bytes. What the disk does not tell is no refusal.
+    async fn has(self, len: u64) -> Answer<(Self, bool)> {
+        blocking(move || {
+            let free = free_len(&self.target);
+            let has_room = free.is_none_or(|free| free >= len.saturating_add(self.min_free));
+            (self, has_room)
+        })
+        .await
+    }
+}
+
+fn no_room() -> Problem {
+    let message = "the disk of this machine has no room for it, beside what is to stay free: remove files, or lower minFree";
+    Problem::new(StatusCode::INSUFFICIENT_STORAGE, message)
 }
 
 /// What the client saw there.

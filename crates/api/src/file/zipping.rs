@@ -11,18 +11,18 @@ use bytes::Bytes;
 use serde::Deserialize;
 use swarm_daemon::{LibraryFiles, OpenFiles};
 use swarm_sync::TreePath;
-use tokio::sync::mpsc;
 use utoipa::IntoParams;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{body, disposition};
+use super::disposition;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::extract::{Asked, At};
-use crate::limits::{BLOCK_LEN, ENTRIES_MAX};
+use crate::limits::{ABSENT_MAX, BLOCK_LEN, ENTRIES_MAX};
 use crate::problem::{Answer, Problem};
 use crate::routes::place_of;
+use crate::sending::{Gone, Sending, streamed};
 
 /// Which folder.
 #[derive(Deserialize, IntoParams)]
@@ -66,23 +66,20 @@ pub(super) fn zipped(
     if is_head {
         return answer.body(super::empty()).map_err(|_| Problem::odd());
     }
-    let (sender, body) = body::streamed();
-    tokio::task::spawn_blocking(move || {
+    let (sending, body) = streamed();
+    app.tasks.spawn_blocking(move || {
         let _slot = slot;
-        if let Err(error) = write(&files, place.as_ref(), &sender) {
-            tracing::debug!(%error, "a folder was not sent to the end");
-            let _ = sender.blocking_send(Err(error));
+        // What fails, or panics, breaks the answer off: it has no length by which a client would see that.
+        match write(&files, place.as_ref(), &sending) {
+            Ok(()) => sending.finish(),
+            Err(error) => tracing::debug!(%error, "a folder was not sent to the end"),
         }
     });
     answer.body(body).map_err(|_| Problem::odd())
 }
 
-fn write(
-    files: &LibraryFiles,
-    place: Option<&TreePath>,
-    sender: &mpsc::Sender<io::Result<Bytes>>,
-) -> io::Result<()> {
-    let mut zip = ZipWriter::new_stream(Sent { sender, block: Vec::with_capacity(BLOCK_LEN) });
+fn write(files: &LibraryFiles, place: Option<&TreePath>, sending: &Sending) -> io::Result<()> {
+    let mut zip = ZipWriter::new_stream(Sent { sending, block: Vec::with_capacity(BLOCK_LEN) });
     let (mut start, mut absent) = (None, Vec::new());
     loop {
         let is_file = |_: &TreePath, is_file: bool| is_file;
@@ -135,7 +132,7 @@ fn options() -> SimpleFileOptions {
 
 /// Sends what is written, a block at a time.
 struct Sent<'a> {
-    sender: &'a mpsc::Sender<io::Result<Bytes>>,
+    sending: &'a Sending,
     block: Vec<u8>,
 }
 
@@ -153,9 +150,6 @@ impl Write for Sent<'_> {
             return Ok(());
         }
         let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_LEN));
-        self.sender.blocking_send(Ok(Bytes::from(block))).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.sending.send_blocking(Bytes::from(block)).map_err(|Gone| io::ErrorKind::BrokenPipe.into())
     }
 }
-
-/// Names in the list of files that are elsewhere.
-const ABSENT_MAX: usize = 10_000;

@@ -15,6 +15,7 @@ use super::{From, ask_library, checked, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
 use crate::extract::{Asked, At, Given};
+use crate::limits::ID_DIGITS_MIN;
 use crate::problem::{Answer, Problem};
 
 /// Which proposals.
@@ -106,23 +107,26 @@ pub(crate) async fn vote(
         if problem.status() == StatusCode::NOT_FOUND { no_such_proposal() } else { problem }
     };
     allowed(&app, &caller, &library, Permission::ApprovalsVote).await.map_err(hidden)?;
-    app.audit.note(&caller.user, ip(&from), &format!("vote {}", vote.verdict), &id);
-    let reply = app.asker.ask(Request::Vote { id, verdict: vote.verdict, why: vote.why }).await;
-    let answers: Vec<LibraryAnswer> = match reply {
-        Reply::Libraries { answers } => answers.into_values().collect(),
-        Reply::Library { answer, .. } => vec![answer],
-        Reply::Done => return Ok(StatusCode::NO_CONTENT),
-        reply => return Err(reply.into()),
-    };
-    // One library has the proposal; the others say that they do not.
-    let mut refusal = no_such_proposal();
-    for answer in answers {
-        match checked(answer) {
-            Ok(_) => return Ok(StatusCode::NO_CONTENT),
-            Err(problem) => refusal = problem,
+    let act = app.audit.begin(&caller.user, ip(&from), &format!("vote {}", vote.verdict), &id);
+    act.over(async {
+        let reply = app.asker.ask(Request::Vote { id, verdict: vote.verdict, why: vote.why }).await;
+        let answers: Vec<LibraryAnswer> = match reply {
+            Reply::Libraries { answers } => answers.into_values().collect(),
+            Reply::Library { answer, .. } => vec![answer],
+            Reply::Done => return Ok(StatusCode::NO_CONTENT),
+            reply => return Err(reply.into()),
+        };
+        // One library has the proposal; the others say that they do not.
+        let mut refusal = no_such_proposal();
+        for answer in answers {
+            match checked(answer) {
+                Ok(_) => return Ok(StatusCode::NO_CONTENT),
+                Err(problem) => refusal = problem,
+            }
         }
-    }
-    Err(refusal)
+        Err(refusal)
+    })
+    .await
 }
 
 /// The library that a proposal is about, and its whole id: the first digits of one may be those of another in a library where the caller has no vote.
@@ -160,9 +164,12 @@ pub(crate) async fn approve_here(
     At(which): At<String>,
 ) -> Answer<StatusCode> {
     let library = allowed(&app, &caller, &which, Permission::ApprovalsVote).await?;
-    app.audit.note(&caller.user, ip(&from), "approve deletions here", &library);
-    ask_library(&app, Request::ApproveHere { library }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let act = app.audit.begin(&caller.user, ip(&from), "approve deletions here", &library);
+    act.over(async {
+        ask_library(&app, Request::ApproveHere { library }).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 /// Authors of a library.
@@ -221,16 +228,26 @@ pub(crate) async fn undo_author(
     At(author): At<String>,
     Given(wanted): Given<AuthorUndo>,
 ) -> Answer<Json<AuthorUndone>> {
-    let library = match wanted.guid {
-        Some(which) => Some(allowed(&app, &caller, &which, Permission::Undo).await?),
+    let library = match &wanted.guid {
+        Some(which) => Some(allowed(&app, &caller, which, Permission::Undo).await?),
         None => {
             needs_in_all(&app, &caller, Permission::Undo).await?;
             None
         }
     };
-    if !wanted.rehearsal {
-        app.audit.note(&caller.user, ip(&from), "undo author", &author);
+    if wanted.rehearsal {
+        return take_back(&app, library, author, &wanted).await;
     }
+    let act = app.audit.begin(&caller.user, ip(&from), "undo author", &author);
+    act.over(take_back(&app, library, author, &wanted)).await
+}
+
+async fn take_back(
+    app: &App,
+    library: Option<String>,
+    author: String,
+    wanted: &AuthorUndo,
+) -> Answer<Json<AuthorUndone>> {
     let request =
         Request::TakeBack { library, author, since_ms: wanted.since_ms, is_rehearsal: wanted.rehearsal };
     let answers = match app.asker.ask(request).await {
@@ -261,6 +278,3 @@ async fn needs_in_all(app: &App, caller: &Caller, permission: Permission) -> Ans
     let message = "you may not do this in all libraries: name one as `guid`";
     Err(Problem::new(StatusCode::FORBIDDEN, message))
 }
-
-/// As few digits of an id as a vote may name.
-const ID_DIGITS_MIN: usize = 4;

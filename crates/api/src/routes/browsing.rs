@@ -209,9 +209,12 @@ pub(crate) async fn restore(
     Given(wanted): Given<Restore>,
 ) -> Answer<Json<DeedsView>> {
     let library = allowed(&app, &caller, &which, Permission::LibraryWrite).await?;
-    app.audit.note(&caller.user, ip(&from), "restore", &wanted.path);
-    let request = Request::Restore { library, path: wanted.path, run: wanted.run, out: None };
-    deeds(ask_library(&app, request).await?)
+    let act = app.audit.begin(&caller.user, ip(&from), "restore", &wanted.path);
+    act.over(async {
+        let request = Request::Restore { library, path: wanted.path, run: wanted.run, out: None };
+        deeds(ask_library(&app, request).await?)
+    })
+    .await
 }
 
 /// A run to take back.
@@ -231,8 +234,9 @@ pub(crate) async fn undo(
     Given(wanted): Given<Undo>,
 ) -> Answer<Json<DeedsView>> {
     let library = allowed(&app, &caller, &which, Permission::Undo).await?;
-    app.audit.note(&caller.user, ip(&from), "undo", wanted.run.as_deref().unwrap_or("the last run"));
-    deeds(ask_library(&app, Request::Undo { library, run: wanted.run }).await?)
+    let act =
+        app.audit.begin(&caller.user, ip(&from), "undo", wanted.run.as_deref().unwrap_or("the last run"));
+    act.over(async { deeds(ask_library(&app, Request::Undo { library, run: wanted.run }).await?) }).await
 }
 
 pub(super) fn deeds(answer: LibraryAnswer) -> Answer<Json<DeedsView>> {
@@ -259,13 +263,15 @@ pub(crate) struct NewLock {
 pub(crate) async fn lock(
     State(app): State<Arc<App>>,
     caller: Caller,
+    from: From,
     At(which): At<String>,
     Given(new): Given<NewLock>,
 ) -> Answer<StatusCode> {
     let library = allowed(&app, &caller, &which, Permission::LibraryWrite).await?;
     let NewLock { path, seconds, why } = new;
-    match app.asker.ask(Request::Lock { library, path, seconds, why }).await {
+    let act = app.audit.begin(&caller.user, ip(&from), if seconds == 0 { "unlock" } else { "lock" }, &path);
+    act.end(match app.asker.ask(Request::Lock { library, path, seconds, why }).await {
         swarm_daemon::Reply::Done => Ok(StatusCode::NO_CONTENT),
         reply => Err(reply.into()),
-    }
+    })
 }

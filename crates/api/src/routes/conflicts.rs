@@ -163,9 +163,12 @@ pub(crate) async fn resolve(
     Given(decision): Given<Decision>,
 ) -> Answer<Json<Decided>> {
     let library = allowed(&app, &caller, &which, Permission::ConflictsResolve).await?;
-    app.audit.note(&caller.user, ip(&from), "resolve", decision.path.as_deref().unwrap_or("/"));
-    let performed = decide(&app, library, decision.path, &decision.choice, decision.all).await?;
-    Ok(Json(Decided { performed }))
+    let act = app.audit.begin(&caller.user, ip(&from), "resolve", decision.path.as_deref().unwrap_or("/"));
+    act.over(async {
+        let performed = decide(&app, library, decision.path, &decision.choice, decision.all).await?;
+        Ok(Json(Decided { performed }))
+    })
+    .await
 }
 
 /// Asks a library to act on a choice.

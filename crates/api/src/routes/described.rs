@@ -27,7 +27,7 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
     components.add_security_scheme("bearer", http(HttpAuthScheme::Bearer, Some("JWT")));
     let cookie = ApiKeyValue::with_description(
         COOKIE,
-        "Of POST /login. What changes something needs the header x-csrf-token, too.",
+        "Of POST /login. Eight digits of the node follow in its name, and __Host- stands before it over HTTPS. What changes something needs the header x-csrf-token, too.",
     );
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let schemes = ["basic", "bearer", "session"];
@@ -115,5 +115,13 @@ mod tests {
         let text = document.to_string();
         assert!(!text.contains("\"items\":["), "a list has one schema for its items: {text}");
         assert!(super::OPEN.iter().all(|open| paths.contains_key(*open)));
+        let session = &document["components"]["securitySchemes"]["session"];
+        assert_eq!((&session["type"], &session["in"]), (&"apiKey".into(), &"cookie".into()));
+        assert_eq!(session["name"], super::COOKIE);
+        let told = session["description"].as_str().expect("a text");
+        assert!(
+            ["Eight digits", crate::auth::SECURE_COOKIE].iter().all(|part| told.contains(part)),
+            "{told}"
+        );
     }
 }

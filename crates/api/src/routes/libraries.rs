@@ -1,4 +1,4 @@
-//! Libraries of this node: made, subscribed to, changed, forgotten.
+//! Libraries of this node: made, changed, forgotten.
 
 use std::sync::Arc;
 
@@ -7,16 +7,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use swarm_daemon::{Answer as LibraryAnswer, Request, VerifyView};
-use swarm_daemon_files::{
-    Approvals, ApprovalsChange, DaemonFolder, Followed, Guid, NewMount, NewSubscription,
-};
+use swarm_daemon_files::{Approvals, ApprovalsChange, DaemonFolder, Followed, Guid, NewMount};
 use utoipa::ToSchema;
 
-use super::{From, ask_library, ip};
+use super::following::until_known;
+use super::{From, ask_library, blocking, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission, no_such_library};
 use crate::extract::{At, Given, or_null};
-use crate::limits::STATUS_AGE;
 use crate::problem::{Answer, Problem};
 
 /// The libraries of this node.
@@ -63,7 +61,7 @@ fn top() -> String {
 /// What all nodes call a library.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct GuidView {
-    guid: String,
+    pub(super) guid: String,
 }
 
 /// Make a library
@@ -84,120 +82,24 @@ pub(crate) async fn create(
     let target = dir.map(|dir| NewMount { dir, libpath: top(), is_sync: true });
     let mounts: Vec<NewMount> = read_only.chain(target).collect();
     for mount in mounts.iter().filter(|mount| mount.is_sync) {
-        make_folder(&app, &mount.dir)?;
+        make_folder(&app, &mount.dir).await?;
     }
-    app.audit.note(&caller.user, ip(&from), "library create", &name);
-    let known = guid.clone();
-    app.edit_files(move |folder| folder.add_library(&name, &known, &mounts)).await?;
-    until_known(&app, guid.as_str()).await;
-    Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
+    let act = app.audit.begin(&caller.user, ip(&from), "library create", &name);
+    act.over(async {
+        let known = guid.clone();
+        app.edit_files(move |folder| folder.add_library(&name, &known, &mounts)).await?;
+        until_known(&app, guid.as_str()).await;
+        Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
+    })
+    .await
 }
 
 /// As `swarm library create --sync` does.
-fn make_folder(app: &App, dir: &str) -> Answer<()> {
+async fn make_folder(app: &App, dir: &str) -> Answer<()> {
     let path = app.facts.folder.join(dir);
     let shown = swarm_core::base::Shown(&path).to_string();
-    std::fs::create_dir_all(&path)
-        .map_err(|error| Problem::bad(format!("cannot make the folder `{shown}`: {error}")))
-}
-
-/// A subscription to make.
-#[derive(Deserialize, ToSchema)]
-pub(crate) struct NewFollowed {
-    /// Its GUID, or the name under which a connected peer offers it.
-    library: String,
-    /// The folder for its files; without it, one of its name below the default folder.
-    dir: Option<String>,
-    /// Patterns of paths to fetch; none for all.
-    #[serde(default)]
-    include: Vec<String>,
-    /// Patterns of paths to leave out.
-    #[serde(default)]
-    exclude: Vec<String>,
-}
-
-/// Subscribe to a library
-#[utoipa::path(post, path = "/api/v1/subscriptions", tag = "libraries", request_body = NewFollowed, responses((status = 201, description = "It is followed", body = GuidView), (status = "default", description = "A problem", body = Problem)))]
-pub(crate) async fn subscribe(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    from: From,
-    Given(new): Given<NewFollowed>,
-) -> Answer<(StatusCode, Json<GuidView>)> {
-    caller.needs(Permission::LibrariesManage)?;
-    let guid = follow(&app, new).await?;
-    app.audit.note(&caller.user, ip(&from), "subscribe", guid.as_str());
-    Ok((StatusCode::CREATED, Json(GuidView { guid: guid.to_string() })))
-}
-
-/// Follows a library that a peer offers, or one of a GUID.
-pub(super) async fn follow(app: &App, new: FollowedParts) -> Answer<Guid> {
-    let NewFollowed { library, dir, include, exclude } = new;
-    let status = app.status().await?;
-    let offered = status.peers.iter().flat_map(|peer| &peer.libraries);
-    let meant = offered.filter(|offered| offered.guid == library || offered.name == library);
-    let mut meant: Vec<(&str, &str)> =
-        meant.map(|offered| (offered.guid.as_str(), offered.name.as_str())).collect();
-    meant.sort_unstable();
-    meant.dedup_by_key(|(guid, _)| *guid);
-    let (guid, name) = match meant.as_slice() {
-        [(guid, name)] => ((*guid).to_owned(), (*name).to_owned()),
-        [] => (library.clone(), library.clone()),
-        [..] => {
-            return Err(Problem::bad(format!(
-                "peers offer several libraries called `{library}`: name a GUID"
-            )));
-        }
-    };
-    let unknown = |_| {
-        Problem::not_found(format!(
-            "no connected peer offers a library `{library}`: GET /api/v1/peers lists what they offer"
-        ))
-    };
-    let guid: Guid = guid.parse().map_err(unknown)?;
-    let known = guid.clone();
-    app.edit_files(move |folder| {
-        let root = folder.config().default_sync_root.join(folder_name(&name));
-        let dir = dir.unwrap_or_else(|| root.to_string_lossy().into_owned());
-        folder.add_subscription(&NewSubscription {
-            guid: known,
-            local_sync_dir: dir,
-            from: Vec::new(),
-            include,
-            exclude,
-            version_of: None,
-        })
-    })
-    .await?;
-    until_known(app, guid.as_str()).await;
-    Ok(guid)
-}
-
-/// Waits until the daemon has taken a library over from the files, so that the next request finds it. A daemon that is busy is not waited for long.
-async fn until_known(app: &App, guid: &str) {
-    for _ in 0..KNOWN_LOOKS {
-        let status = app.status().await;
-        if status.is_ok_and(|status| status.libraries.iter().any(|library| library.guid == guid)) {
-            return;
-        }
-        tokio::time::sleep(STATUS_AGE).await;
-    }
-}
-
-pub(super) type FollowedParts = NewFollowed;
-
-impl NewFollowed {
-    pub(super) fn new(library: String, dir: Option<String>) -> Self {
-        Self { library, dir, include: Vec::new(), exclude: Vec::new() }
-    }
-}
-
-/// A name that a peer gave, as the name of one folder.
-fn folder_name(name: &str) -> String {
-    let plain = |letter: char| if letter.is_alphanumeric() || " -_.".contains(letter) { letter } else { '_' };
-    let name: String = name.chars().map(plain).take(64).collect();
-    let name = name.trim_matches(['.', ' ']);
-    if name.is_empty() { "library".to_owned() } else { name.to_owned() }
+    let made = blocking(move || std::fs::create_dir_all(&path)).await?;
+    made.map_err(|error| Problem::bad(format!("cannot make the folder `{shown}`: {error}")))
 }
 
 /// How a library is kept here.
@@ -268,11 +170,11 @@ pub(super) enum Found {
 }
 
 impl Found {
-    pub(super) fn in_files(folder: &DaemonFolder, which: &str) -> Option<Self> {
-        let own = folder.libraries().iter().find(|own| own.name == which || own.guid.as_str() == which);
+    pub(super) fn in_files(folder: &DaemonFolder, guid: &str) -> Option<Self> {
+        let own = folder.libraries().iter().find(|own| own.guid.as_str() == guid);
         let own = own.map(|own| Self::Own(own.name.clone()));
         let followed = || {
-            let found = folder.subscriptions().iter().find(|followed| followed.guid.as_str() == which);
+            let found = folder.subscriptions().iter().find(|followed| followed.guid.as_str() == guid);
             found.map(|followed| Self::Followed(followed.guid.clone()))
         };
         own.or_else(followed)
@@ -294,8 +196,11 @@ pub(super) async fn allowed(
     permission: Permission,
 ) -> Answer<String> {
     let status = app.status().await?;
-    let is_it = |library: &&swarm_daemon::LibraryStatus| library.guid == which || library.name == which;
-    let library = status.libraries.iter().find(is_it).ok_or_else(no_such_library)?;
+    let libraries = || status.libraries.iter();
+    // As the daemon finds them: a GUID is one, whatever another library is called, and no two have one name.
+    let by_guid = libraries().find(|library| library.guid == which);
+    let library = by_guid.or_else(|| libraries().find(|library| library.name == which));
+    let library = library.ok_or_else(no_such_library)?;
     caller.needs_in(permission, &LibraryName { name: &library.name, guid: &library.guid })?;
     Ok(library.guid.clone())
 }
@@ -373,30 +278,37 @@ pub(crate) async fn change(
     if priority.is_some_and(|priority| !(-100..=100).contains(&priority)) {
         return Err(Problem::bad("a priority is from -100 to 100"));
     }
-    app.audit.note(&caller.user, ip(&from), "library change", &guid);
-    let found =
-        app.read_files(move |folder| Found::in_files(folder, &guid)).await?.ok_or_else(no_such_library)?;
-    if matches!(found, Found::Own(_)) && (include.is_some() || exclude.is_some()) {
-        return Err(Problem::bad("this library is kept here as a whole: only subscriptions have patterns"));
-    }
-    app.edit_files(move |folder| {
-        let mut last = folder.reload();
-        if let Some(paused) = paused {
-            last = folder.set_paused(found.followed(), paused)?;
+    let act = app.audit.begin(&caller.user, ip(&from), "library change", &guid);
+    act.over(async {
+        let found = app
+            .read_files(move |folder| Found::in_files(folder, &guid))
+            .await?
+            .ok_or_else(no_such_library)?;
+        if matches!(found, Found::Own(_)) && (include.is_some() || exclude.is_some()) {
+            return Err(Problem::bad(
+                "this library is kept here as a whole: only subscriptions have patterns",
+            ));
         }
-        if let Some(priority) = priority {
-            last = folder.set_priority(found.followed(), priority)?;
-        }
-        if let Some(policy) = policy {
-            last = folder.set_approvals(found.followed(), &policy.change())?;
-        }
-        if let (Found::Followed(guid), true) = (&found, include.is_some() || exclude.is_some()) {
-            last = folder.set_patterns(guid, include.as_deref(), exclude.as_deref())?;
-        }
-        Ok(last)
+        app.edit_files(move |folder| {
+            let mut last = folder.reload();
+            if let Some(paused) = paused {
+                last = folder.set_paused(found.followed(), paused)?;
+            }
+            if let Some(priority) = priority {
+                last = folder.set_priority(found.followed(), priority)?;
+            }
+            if let Some(policy) = policy {
+                last = folder.set_approvals(found.followed(), &policy.change())?;
+            }
+            if let (Found::Followed(guid), true) = (&found, include.is_some() || exclude.is_some()) {
+                last = folder.set_patterns(guid, include.as_deref(), exclude.as_deref())?;
+            }
+            Ok(last)
+        })
+        .await?;
+        Ok(StatusCode::NO_CONTENT)
     })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
+    .await
 }
 
 /// Forget a library
@@ -410,15 +322,20 @@ pub(crate) async fn remove(
     At(which): At<String>,
 ) -> Answer<StatusCode> {
     let guid = allowed(&app, &caller, &which, Permission::LibraryManage).await?;
-    app.audit.note(&caller.user, ip(&from), "library remove", &guid);
-    let found =
-        app.read_files(move |folder| Found::in_files(folder, &guid)).await?.ok_or_else(no_such_library)?;
-    app.edit_files(move |folder| match &found {
-        Found::Own(name) => folder.remove_library(name),
-        Found::Followed(guid) => folder.remove_subscription(guid),
+    let act = app.audit.begin(&caller.user, ip(&from), "library remove", &guid);
+    act.over(async {
+        let found = app
+            .read_files(move |folder| Found::in_files(folder, &guid))
+            .await?
+            .ok_or_else(no_such_library)?;
+        app.edit_files(move |folder| match &found {
+            Found::Own(name) => folder.remove_library(name),
+            Found::Followed(guid) => folder.remove_subscription(guid),
+        })
+        .await?;
+        Ok(StatusCode::NO_CONTENT)
     })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
+    .await
 }
 
 /// Look at the folders of a library now
@@ -440,30 +357,14 @@ pub(crate) async fn look(
 pub(crate) async fn verify(
     State(app): State<Arc<App>>,
     caller: Caller,
+    from: From,
     At(which): At<String>,
 ) -> Answer<Json<VerifyView>> {
     let library = allowed(&app, &caller, &which, Permission::LibraryManage).await?;
-    match ask_library(&app, Request::Verify { library }).await? {
-        LibraryAnswer::Verified(view) => Ok(Json(*view)),
-        _ => Err(Problem::odd()),
-    }
-}
-
-/// Three seconds: files are looked at every second.
-const KNOWN_LOOKS: u32 = 12;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_of_a_peer_is_one_folder() {
-        let check = |name: &str, expected: &str| assert_eq!(folder_name(name), expected);
-        check("Lib 1", "Lib 1");
-        check("../../etc", "_.._etc");
-        check("..", "library");
-        check("a/b\0c", "a_b_c");
-        check("", "library");
-        check("Fotos \u{202e}exe", "Fotos _exe");
-    }
+    let act = app.audit.begin(&caller.user, ip(&from), "verify", &library);
+    act.end(match ask_library(&app, Request::Verify { library }).await {
+        Ok(LibraryAnswer::Verified(view)) => Ok(Json(*view)),
+        Ok(_) => Err(Problem::odd()),
+        Err(problem) => Err(problem),
+    })
 }

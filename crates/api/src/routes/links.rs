@@ -93,10 +93,10 @@ pub(crate) async fn create(
     }
     let user = caller.user.clone();
     let wanted = Wanted { guid, path: path.as_str().to_owned(), user, age, once: new.once };
+    let act = app.audit.begin(&caller.user, ip(&from), "link create", path.as_str());
     let known = Arc::clone(&app);
-    let made = blocking(move || known.links.add(wanted, clock::now_ms())).await?;
-    let (id, token, link) = made.map_err(refusal)?;
-    app.audit.note(&caller.user, ip(&from), "link create", &link.path);
+    let made = blocking(move || known.links().add(wanted, clock::now_ms())).await;
+    let (id, token, link) = act.end(made.and_then(|made| made.map_err(refusal)))?;
     let name = link.path.rsplit('/').next().unwrap_or_default();
     let url = format!("/link/{token}/{}", encoded(name));
     let own = blocking(swarm_daemon::own_addresses).await?.unwrap_or_default();
@@ -117,7 +117,7 @@ pub(crate) async fn list(
         let Link { path, user, once, made_at_ms, expires_at_ms, .. } = link;
         LinkView { id, path, user, once, made_at_ms, expires_at_ms }
     };
-    let links = app.links.of(&guid, clock::now_ms()).into_iter().map(view).collect();
+    let links = app.links().of(&guid, clock::now_ms()).into_iter().map(view).collect();
     Ok(Json(LinkList { links }))
 }
 
@@ -130,13 +130,15 @@ pub(crate) async fn revoke(
     At((which, id)): At<(String, String)>,
 ) -> Answer<StatusCode> {
     let guid = allowed(&app, &caller, &which, Permission::LibraryWrite).await?;
-    let (known, ended) = (Arc::clone(&app), id.clone());
-    let was_there = blocking(move || known.links.revoke(&guid, &ended)).await?.map_err(refusal)?;
-    if !was_there {
-        return Err(Problem::not_found("there is no such link: it has ended, or was revoked"));
-    }
-    app.audit.note(&caller.user, ip(&from), "link revoke", &id);
-    Ok(StatusCode::NO_CONTENT)
+    let act = app.audit.begin(&caller.user, ip(&from), "link revoke", &id);
+    let known = Arc::clone(&app);
+    act.over(async {
+        if !blocking(move || known.links().revoke(&guid, &id)).await?.map_err(refusal)? {
+            return Err(Problem::not_found("there is no such link: it has ended, or was revoked"));
+        }
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 fn refusal(fault: NoLink) -> Problem {

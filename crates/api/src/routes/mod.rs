@@ -5,11 +5,13 @@ mod approvals;
 mod browsing;
 mod conflicts;
 mod described;
+mod following;
 mod libraries;
 mod links;
 mod node;
 mod peers;
 mod qr;
+mod remote;
 mod sessions;
 mod settings;
 mod syncing;
@@ -34,8 +36,8 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
-use crate::limits::BODY_LEN_MAX;
-use crate::problem::{Answer, Problem};
+use crate::limits::{BODY_LEN_MAX, LONG_BODY_LEN_MAX};
+use crate::problem::{Answer, Asker, Problem, without_disk};
 use crate::server::{is_own_host, is_own_origin};
 use crate::{events, file, page};
 
@@ -45,11 +47,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let document = Arc::new(document());
     let described = Router::new()
         .route("/api/openapi.json", axum::routing::get(move || async move { Json((*document).clone()) }));
-    let answers = api
-        .fallback(page::file)
-        .merge(described)
-        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
-        .layer(CompressionLayer::new().gzip(true));
+    let answers = api.fallback(page::file).merge(described).layer(CompressionLayer::new().gzip(true));
     let told = OpenApiRouter::<Arc<App>>::new().routes(routes!(events::events));
     let bytes = Router::new()
         .route("/file/{guid}/{*path}", axum::routing::get(file::get))
@@ -58,12 +56,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/public/{guid}/file/{*path}", axum::routing::get(file::public_file))
         .route("/link/{token}/{name}", axum::routing::get(file::linked))
         .route("/api/v1/libraries/{guid}/zip", axum::routing::get(file::zip))
-        .route("/api/v1/libraries/{guid}/files/{*path}", axum::routing::put(file::put))
-        .layer(DefaultBodyLimit::disable());
+        // Its body is read as it comes.
+        .route("/api/v1/libraries/{guid}/files/{*path}", axum::routing::put(file::put));
+    // Of all that asks for a body as a value; a route that takes more says so itself.
     answers
         .merge(told.split_for_parts().0)
         .merge(bytes)
         .method_not_allowed_fallback(other_method)
+        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
         .with_state(app)
 }
@@ -105,7 +105,6 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(team::files))
         .routes(routes!(team::subscribe))
         .routes(routes!(team::peers))
-        .routes(routes!(team::merge_peers))
         .routes(routes!(syncing::start))
         .routes(routes!(syncing::status))
         .routes(routes!(syncing::resolve))
@@ -113,9 +112,6 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(node::node))
         .routes(routes!(node::status))
         .routes(routes!(qr::qr))
-        .routes(routes!(libraries::list, libraries::create))
-        .routes(routes!(libraries::show, libraries::change, libraries::remove))
-        .routes(routes!(libraries::subscribe))
         .routes(routes!(libraries::look))
         .routes(routes!(libraries::verify))
         .routes(routes!(browsing::tree))
@@ -137,11 +133,22 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(approvals::undo_author))
         .routes(routes!(peers::list, peers::add))
         .routes(routes!(peers::change, peers::remove))
-        .routes(routes!(users::list, users::add))
-        .routes(routes!(users::change, users::remove))
         .routes(routes!(users::proposed))
         .routes(routes!(users::decide))
+        .merge(long())
+}
+
+/// What takes lists, and of proven users alone: it proves one before it reads a body.
+fn long() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(team::merge_peers))
+        .routes(routes!(libraries::list, libraries::create))
+        .routes(routes!(libraries::show, libraries::change, libraries::remove))
+        .routes(routes!(following::subscribe))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::change, users::remove))
         .routes(routes!(settings::show, settings::change))
+        .layer(DefaultBodyLimit::max(LONG_BODY_LEN_MAX))
 }
 
 /// The document of the API: OpenAPI 3.1.
@@ -152,12 +159,20 @@ pub fn document() -> OpenApi {
 }
 
 /// Refuses other hosts and other sites, and says to browsers what the answers may do.
-async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     // A browser would ask for a password by itself, over the page that is there for it.
     let is_script = request.headers().get("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
     let mut response = match refusal(&app, &request) {
         Some(problem) => syncing::shown_at(request.uri().path(), problem),
-        None => next.run(request).await,
+        None => {
+            let (asker, path) = (Asker::default(), request.uri().path().to_owned());
+            request.extensions_mut().insert(asker.clone());
+            let mut response = next.run(request).await;
+            match asker.told(&mut response) {
+                Some(problem) => syncing::shown_at(&path, problem),
+                None => response,
+            }
+        }
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -216,7 +231,11 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
     let guids: Vec<&str> = seen.libraries.iter().map(|library| library.guid.as_str()).collect();
     seen.errors.retain(|error| guids.contains(&error.guid.as_str()));
     for peer in &mut seen.peers {
-        peer.libraries.retain(|library| may_see(&library.name, &library.guid));
+        // What a peer calls a library that is not here is no name of one that is.
+        peer.libraries.retain(|library| {
+            let name = if library.is_shared { &library.name } else { &library.guid };
+            may_see(name, &library.guid)
+        });
     }
     for percents in seen.peer_sync.values_mut() {
         percents.retain(|name, _| seen.libraries.iter().any(|library| library.name == *name));
@@ -228,6 +247,9 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
     for library in seen.libraries.iter_mut().filter(|library| !may_manage(library)) {
         // Where folders stand on this machine is the admin's affair.
         library.mounts.iter_mut().for_each(|mount| mount.dir.clear());
+        without_disk(&mut library.activity);
+        let of_library = seen.errors.iter_mut().filter(|error| error.guid == library.guid);
+        of_library.for_each(|error| without_disk(&mut error.detail));
     }
     if !caller.roles.may(Permission::NodeRead) {
         seen.metrics = None;
@@ -246,7 +268,7 @@ pub(crate) fn seen_by<'a>(status: &'a Status, caller: &Caller) -> Cow<'a, Status
 }
 
 /// Asks one library; what it does not do is a problem.
-pub(super) async fn ask_library(app: &App, request: swarm_daemon::Request) -> Answer<LibraryAnswer> {
+pub(crate) async fn ask_library(app: &App, request: swarm_daemon::Request) -> Answer<LibraryAnswer> {
     match app.asker.ask(request).await {
         Reply::Library { answer, .. } => checked(answer),
         Reply::Done => Ok(LibraryAnswer::Done),
@@ -262,7 +284,7 @@ pub(super) fn checked(answer: LibraryAnswer) -> Answer<LibraryAnswer> {
 }
 
 /// Does blocking work.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Problem::broken())
 }
 

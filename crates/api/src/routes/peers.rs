@@ -75,17 +75,20 @@ pub(crate) async fn add(
             "a peer needs an address: host:port, NODEID@host:port, a NODEID, or https://host:port",
         ));
     }
-    app.audit.note(&caller.user, ip(&from), "peer add", &address);
-    let peer = NewPeer {
-        address,
-        trusted: new.trusted,
-        username: new.username,
-        password: Secret::from(new.password.0),
-        is_mirror: new.mirror,
-        name: new.name.filter(|name| !name.is_empty()),
-    };
-    app.edit_files(move |folder| folder.add_peer(&peer)).await?;
-    Ok(StatusCode::CREATED)
+    let act = app.audit.begin(&caller.user, ip(&from), "peer add", &address);
+    act.over(async {
+        let peer = NewPeer {
+            address,
+            trusted: new.trusted,
+            username: new.username,
+            password: Secret::from(new.password.0),
+            is_mirror: new.mirror,
+            name: new.name.filter(|name| !name.is_empty()),
+        };
+        app.edit_files(move |folder| folder.add_peer(&peer)).await?;
+        Ok(StatusCode::CREATED)
+    })
+    .await
 }
 
 /// What is to change of a peer.
@@ -108,9 +111,12 @@ pub(crate) async fn change(
 ) -> Answer<StatusCode> {
     caller.needs(Permission::PeersManage)?;
     let did = if change.trusted { "peer trust" } else { "peer untrust" };
-    app.audit.note(&caller.user, ip(&from), did, &which);
-    app.edit_files(move |folder| folder.set_peer_trusted(&which, change.trusted)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let act = app.audit.begin(&caller.user, ip(&from), did, &which);
+    act.over(async {
+        app.edit_files(move |folder| folder.set_peer_trusted(&which, change.trusted)).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 /// Forget a peer
@@ -122,7 +128,10 @@ pub(crate) async fn remove(
     At(which): At<String>,
 ) -> Answer<StatusCode> {
     caller.needs(Permission::PeersManage)?;
-    app.audit.note(&caller.user, ip(&from), "peer remove", &which);
-    app.edit_files(move |folder| folder.remove_peer(&which)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let act = app.audit.begin(&caller.user, ip(&from), "peer remove", &which);
+    act.over(async {
+        app.edit_files(move |folder| folder.remove_peer(&which)).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }

@@ -13,9 +13,9 @@ use swarm_daemon_files::Role;
 use utoipa::ToSchema;
 
 use super::peers::Password;
-use super::{From, blocking, ip};
+use super::{From, ip};
 use crate::app::App;
-use crate::auth::{Caller, Pair, Permission, Via, cookie_of, session_user};
+use crate::auth::{Busy, Caller, Pair, Permission, Via, cookie_of, session_user};
 use crate::clock;
 use crate::extract::Given;
 use crate::limits::{NAME_LEN_MAX, PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, SESSION_AGE_MAX};
@@ -51,40 +51,47 @@ pub(crate) async fn login(
 ) -> Answer<Response> {
     let user = app.proven(&login.username, &login.password, ip(&from)).await?;
     // Whoever had a session before has another one now.
-    if let Some(id) = cookie_of(&headers, &app.cookie) {
+    if let Some(id) = cookie_of(&headers, app.cookie(is_tls)) {
         app.sessions().end(id);
     }
-    app.audit.note(&login.username, ip(&from), "login", "");
-    begin(&app, login.username, &user.proof, is_tls)
+    let act = app.audit.begin(&login.username, ip(&from), "login", "");
+    act.end(begin(&app, login.username, &user.proof, is_tls))
 }
 
 fn begin(app: &App, user: String, proof: &str, is_tls: IsTls) -> Answer<Response> {
     let begun = app.sessions().begin(&user, proof, clock::moment());
     let begun = begun.ok_or_else(no_chance)?;
-    let secure = if is_tls.0 { "; Secure" } else { "" };
-    let age = SESSION_AGE_MAX.as_secs();
-    let name = &app.cookie;
-    let cookie = format!("{name}={}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}", begun.id);
-    let cookie = HeaderValue::from_str(&cookie).map_err(|_| Problem::odd())?;
+    let cookie = cookie(app, is_tls, &begun.id, SESSION_AGE_MAX.as_secs())?;
     let mut response = Json(Begun { user, csrf: begun.csrf }).into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// The header that sets the cookie of a session for so many seconds.
+fn cookie(app: &App, is_tls: IsTls, id: &str, age: u64) -> Answer<HeaderValue> {
+    let secure = if is_tls.0 { "; Secure" } else { "" };
+    let name = app.cookie(is_tls);
+    let cookie = format!("{name}={id}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
+    HeaderValue::from_str(&cookie).map_err(|_| Problem::odd())
 }
 
 /// Log out
 ///
 /// Ends the session of the cookie, and takes the cookie back. Does nothing without one.
 #[utoipa::path(get, path = "/logout", tag = "session", responses((status = 204, description = "There is no session any more"), (status = "default", description = "A problem", body = Problem)))]
-pub(crate) async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    if let Some(id) = cookie_of(&headers, &app.cookie) {
-        app.sessions().end(id);
+pub(crate) async fn logout(
+    State(app): State<Arc<App>>,
+    from: From,
+    Extension(is_tls): Extension<IsTls>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let ended = cookie_of(&headers, app.cookie(is_tls)).and_then(|id| app.sessions().end(id));
+    if let Some(user) = ended {
+        app.audit.note(&user, ip(&from), "logout", "");
     }
-    let gone = format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict", app.cookie);
     let mut response = StatusCode::NO_CONTENT.into_response();
-    if let Ok(gone) = HeaderValue::from_str(&gone) {
-        response.headers_mut().insert(header::SET_COOKIE, gone);
-    }
-    response
+    response.headers_mut().insert(header::SET_COOKIE, cookie(&app, is_tls, "", 0)?);
+    Ok(response)
 }
 
 /// The caller, and what it may do.
@@ -149,10 +156,13 @@ pub(crate) async fn change_password(
         _ => problem,
     };
     proven.map_err(wrong)?;
-    let (name, hash) = (caller.user.clone(), hashed(caller.user.clone(), new.0).await?);
-    app.edit_files(move |folder| folder.set_user_hash(&name, &hash)).await?;
-    app.audit.note(&caller.user, ip(&from), "password change", "");
-    Ok(StatusCode::NO_CONTENT)
+    let act = app.audit.begin(&caller.user, ip(&from), "password change", "");
+    act.over(async {
+        let (name, hash) = (caller.user.clone(), hashed(&app, &caller.user, new.0).await?);
+        app.edit_files(move |folder| folder.set_user_hash(&name, &hash)).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 /// Whether the first admin is missing.
@@ -166,8 +176,12 @@ pub(crate) struct SetupState {
 
 /// Whether this node has an admin, and who is logged in
 #[utoipa::path(get, path = "/api/v1/setup", tag = "session", responses((status = 200, description = "Whether the first admin is missing", body = SetupState), (status = "default", description = "A problem", body = Problem)))]
-pub(crate) async fn setup_state(State(app): State<Arc<App>>, headers: HeaderMap) -> Json<SetupState> {
-    Json(SetupState { needed: app.lacks_admin(), user: session_user(&app, &headers) })
+pub(crate) async fn setup_state(
+    State(app): State<Arc<App>>,
+    Extension(is_tls): Extension<IsTls>,
+    headers: HeaderMap,
+) -> Json<SetupState> {
+    Json(SetupState { needed: app.lacks_admin(), user: session_user(&app, &headers, is_tls) })
 }
 
 /// The first admin.
@@ -196,18 +210,26 @@ pub(crate) async fn setup(
         Problem::new(StatusCode::FORBIDDEN, message)
     };
     let taken = app.first.take(&token).filter(|_| app.lacks_admin()).ok_or_else(used)?;
-    let hash = hashed(username.clone(), password).await?;
-    let (name, proof) = (username.clone(), hash.clone());
-    app.edit_files(move |folder| folder.add_user(&name, &proof, Some(Role::Admin))).await?;
+    let act = app.audit.begin(&username, ip(&from), "made the first admin", "");
+    let made = async {
+        let hash = hashed(&app, &username, password).await?;
+        let (name, proof) = (username.clone(), hash.clone());
+        app.edit_files(move |folder| folder.add_user(&name, &proof, Some(Role::Admin))).await?;
+        Ok(hash)
+    };
+    let hash = act.over(made).await?;
     taken.was_used();
-    app.audit.note(&username, ip(&from), "made the first admin", "");
     begin(&app, username, &hash, is_tls)
 }
 
 /// The hash of a password for a new user.
-pub(super) async fn hashed(username: String, password: String) -> Answer<String> {
-    check_new(&username, &password)?;
-    blocking(move || swarm_daemon::hash_password(&password)).await?.ok_or_else(no_chance)
+pub(super) async fn hashed(app: &App, username: &str, password: String) -> Answer<String> {
+    check_new(username, &password)?;
+    let busy = |Busy| {
+        let message = "too many passwords are compared at this moment: try again in a moment";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(1)
+    };
+    app.passwords.hash(password).await.map_err(busy)?.ok_or_else(no_chance)
 }
 
 fn check_new(username: &str, password: &str) -> Answer<()> {
@@ -246,9 +268,9 @@ pub(crate) async fn token(
     Given(login): Given<Login>,
 ) -> Answer<Json<TokenPair>> {
     let user = app.proven(&login.username, &login.password, ip(&from)).await?;
-    app.audit.note(&login.username, ip(&from), "token", "");
+    let act = app.audit.begin(&login.username, ip(&from), "token", "");
     let pair = app.tokens().begin(&login.username, &user.proof_mark(), clock::since_epoch());
-    pair.map(shown).map(Json).ok_or_else(no_chance)
+    act.end(pair.map(shown).map(Json).ok_or_else(no_chance))
 }
 
 /// A refresh token.
@@ -281,9 +303,13 @@ pub(crate) struct AnyToken {
 ///
 /// A refresh token with all tokens of its login, or an access token (RFC 7009: an unknown token is no error).
 #[utoipa::path(post, path = "/auth/revoke", tag = "session", request_body = AnyToken, responses((status = 204, description = "It holds no more"), (status = "default", description = "A problem", body = Problem)))]
-pub(crate) async fn revoke(State(app): State<Arc<App>>, Given(given): Given<AnyToken>) -> StatusCode {
-    app.tokens().revoke(&given.token, clock::since_epoch());
-    StatusCode::NO_CONTENT
+pub(crate) async fn revoke(
+    State(app): State<Arc<App>>,
+    from: From,
+    Given(given): Given<AnyToken>,
+) -> Answer<StatusCode> {
+    app.revoke(given.token, ip(&from)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn shown(pair: Pair) -> TokenPair {

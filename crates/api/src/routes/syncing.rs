@@ -13,12 +13,14 @@ use swarm_daemon::{LibraryStatus, Request};
 use swarm_sync::{Op, OpKind};
 use utoipa::{IntoParams, ToSchema};
 
-use super::libraries::{FollowedParts, follow};
+use super::following::{FollowedParts, follow};
+use super::remote::{Credentials, reach};
 use super::{From, ask_library, blocking, ip};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
 use crate::extract::{Asked, At, Given};
-use crate::problem::Problem;
+use crate::limits::CHANGES_MAX;
+use crate::problem::{Problem, without_disk};
 
 /// A problem, in the shape of these paths.
 #[derive(Debug, Serialize, ToSchema)]
@@ -121,16 +123,9 @@ pub(crate) struct Start {
     remote_url: String,
     /// What the other node asks for.
     credentials: Option<Credentials>,
-}
-
-/// A name and a password for the other side.
-#[derive(Deserialize, ToSchema)]
-pub(crate) struct Credentials {
+    /// Whether changes and votes of that node count here, if it is new. Without it, they do not: an admin trusts it later.
     #[serde(default)]
-    username: String,
-    #[serde(default)]
-    #[schema(value_type = String)]
-    password: super::peers::Password,
+    trusted: bool,
 }
 
 /// A sync that goes on.
@@ -151,7 +146,7 @@ pub(crate) async fn start(
     from: From,
     given: Result<Given<Start>, Problem>,
 ) -> SyncAnswer<Started> {
-    let Given(Start { method, remote_url, credentials }) = given?;
+    let Given(Start { method, remote_url, credentials, trusted }) = given?;
     if method != "p2p" {
         let message = format!(
             "this node has no sync method `{}`: `p2p` syncs with a library of other nodes",
@@ -160,66 +155,20 @@ pub(crate) async fn start(
         return Err(Problem::bad(message).into());
     }
     let which = match remote_url.strip_prefix("swarm://") {
-        Some(address) => reach(&app, &caller, address, credentials, ip(&from)).await?,
+        Some(address) => reach(&app, &caller, address, credentials, trusted, ip(&from)).await?,
         None => remote_url,
     };
     let guid = match library(&app, &caller, &which, Permission::LibraryWrite).await {
         Ok(known) => known.guid,
         Err(_) => {
             caller.needs(Permission::LibrariesManage)?;
-            app.audit.note(&caller.user, ip(&from), "subscribe", &which);
-            follow(&app, FollowedParts::new(which, None)).await?.to_string()
+            let act = app.audit.begin(&caller.user, ip(&from), "subscribe", &which);
+            act.over(follow(&app, FollowedParts::new(which, None))).await?.to_string()
         }
     };
     // One that was subscribed a moment ago looks by itself.
     let _ = ask_library(&app, Request::Sync { library: guid.clone() }).await;
     Ok(Versioned(Json(Started { status: IN_PROGRESS, sync_id: guid })))
-}
-
-/// Adds the node of an address as a peer, if it is new; gives the name of the library.
-async fn reach(
-    app: &App,
-    caller: &Caller,
-    address: &str,
-    credentials: Option<Credentials>,
-    from: std::net::IpAddr,
-) -> Result<String, Problem> {
-    let (peer, name) = address
-        .split_once('/')
-        .ok_or_else(|| Problem::bad("an address of a library is swarm://NODEID@HOST:PORT/NAME"))?;
-    let (peer, name) = (peer.to_owned(), name.to_owned());
-    caller.needs(Permission::PeersManage)?;
-    let node = peer.split_once('@').map_or("", |(node, _)| node).to_owned();
-    let is_known = app
-        .read_files(move |folder| {
-            folder.peers().iter().any(|known| known.node.is_some_and(|known| known.to_string() == node))
-        })
-        .await?;
-    if !is_known {
-        app.audit.note(&caller.user, from, "peer add", &peer);
-        let (username, password) =
-            credentials.map(|given| (given.username, given.password.0)).unwrap_or_default();
-        let new = swarm_daemon_files::NewPeer {
-            address: peer,
-            trusted: true,
-            username,
-            password: password.into(),
-            ..swarm_daemon_files::NewPeer::default()
-        };
-        app.edit_files(move |folder| folder.add_peer(&new)).await?;
-    }
-    for _ in 0..OFFER_LOOKS {
-        let status = app.status().await?;
-        let mut offered = status.peers.iter().flat_map(|peer| &peer.libraries);
-        if let Some(found) = offered.find(|library| library.name == name || library.guid == name) {
-            return Ok(found.guid.clone());
-        }
-        tokio::time::sleep(crate::limits::STATUS_AGE).await;
-    }
-    Err(Problem::not_found(format!(
-        "the node does not offer a library `{}` to this one: check the name, and whether it lets this node in",
-        swarm_core::base::Shown(&name)
-    )))
 }
 
 /// How a sync goes.
@@ -245,6 +194,11 @@ pub(crate) async fn status(
 ) -> SyncAnswer<SyncState> {
     let At(id) = id?;
     let library = library(&app, &caller, &id, Permission::LibraryRead).await?;
+    let mut message =
+        if library.activity.is_empty() { library.state.clone() } else { library.activity.clone() };
+    if !caller.roles.may(Permission::SettingsManage) {
+        without_disk(&mut message);
+    }
     let status = match library.state.as_str() {
         "up to date" => "completed",
         "stopped" => "failed",
@@ -254,7 +208,7 @@ pub(crate) async fn status(
     Ok(Versioned(Json(SyncState {
         status,
         progress: library.percent.parse().unwrap_or(0.0),
-        message: if library.activity.is_empty() { library.state } else { library.activity },
+        message,
         conflicts: library.conflicts,
         sync_id: library.guid,
     })))
@@ -289,9 +243,10 @@ pub(crate) async fn resolve(
 ) -> SyncAnswer<Resolved> {
     let Given(Resolution { sync_id, file_path, resolution }) = given?;
     let library = library(&app, &caller, &sync_id, Permission::ConflictsResolve).await?;
-    app.audit.note(&caller.user, ip(&from), "resolve", &file_path);
+    let act = app.audit.begin(&caller.user, ip(&from), "resolve", &file_path);
     let choice = resolution.replace('_', "-");
-    super::conflicts::decide(&app, library.guid, Some(file_path.clone()), &choice, false).await?;
+    let decide = super::conflicts::decide(&app, library.guid, Some(file_path.clone()), &choice, false);
+    act.over(decide).await?;
     Ok(Versioned(Json(Resolved { status: "resolved", file_path })))
 }
 
@@ -303,7 +258,7 @@ pub(crate) struct ChangesQuery {
     sync_id: Option<String>,
     /// Milliseconds since 1970.
     since: Option<u64>,
-    /// At most so many.
+    /// At most so many of each library. Where one has more, the answer ends with these: go on with `since` of the last one.
     limit: Option<u32>,
 }
 
@@ -348,16 +303,26 @@ pub(crate) async fn changes(
     if query.sync_id.is_some() && guids.is_empty() {
         return Err(crate::auth::no_such_library().into());
     }
-    let (since, limit) = (query.since.unwrap_or(0), query.limit.unwrap_or(1000).min(CHANGES_MAX));
-    let mut changes = Vec::new();
+    let (since, limit) = (query.since.unwrap_or(0), query.limit.unwrap_or(1000).clamp(1, CHANGES_MAX));
+    let mut of_libraries = Vec::new();
     for guid in guids {
         let files = app.library(&caller, &guid, Permission::LibraryRead).await?;
         let found = blocking(move || swarm_pair::changes_in(files.index(), since, limit)).await?;
         let found = found.map_err(|error| Problem::of(error.category(), error.to_string()))?;
-        changes.extend(found.iter().map(|view| change_json(&guid, view)));
+        of_libraries.push(found.iter().map(|view| change_json(&guid, view)).collect());
     }
+    Ok(Versioned(Json(Changes { changes: joined(of_libraries, limit as usize) })))
+}
+
+/// The changes of all libraries, the oldest first. Where one has more of them than its limit, nothing later than what is listed of it is listed of any: who
+/// asks on from the last one misses none.
+fn joined(of_libraries: Vec<Vec<ChangeJson>>, limit: usize) -> Vec<ChangeJson> {
+    let cut = of_libraries.iter().filter(|changes| changes.len() >= limit);
+    let until = cut.filter_map(|changes| changes.last().map(|change| change.timestamp)).min();
+    let mut changes: Vec<ChangeJson> = of_libraries.into_iter().flatten().collect();
+    changes.retain(|change| until.is_none_or(|until| change.timestamp <= until));
     changes.sort_by_key(|change| change.timestamp);
-    Ok(Versioned(Json(Changes { changes })))
+    changes
 }
 
 fn change_json(guid: &str, view: &swarm_pair::ChangeView) -> ChangeJson {
@@ -404,6 +369,30 @@ const VERSION: &str = "1.0.0";
 const MAJOR: u32 = 1;
 /// The header that names it, in both directions.
 const VERSION_HEADER: &str = "x-sync-protocol-version";
-const CHANGES_MAX: u32 = 10_000;
-/// Five seconds.
-const OFFER_LOOKS: u32 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_on_from_the_last_change_misses_none() {
+        let check = |libraries: &[(&str, &[u64])], expected: &[(&str, u64)]| {
+            let change = |guid: &str, timestamp: &u64| ChangeJson {
+                sync_id: guid.to_owned(),
+                file_path: String::new(),
+                change_type: "create",
+                timestamp: *timestamp,
+                side: "local",
+            };
+            let of_library =
+                |(guid, times): &(&str, &[u64])| times.iter().map(|time| change(guid, time)).collect();
+            let found = joined(libraries.iter().map(of_library).collect(), 3);
+            let found: Vec<(&str, u64)> =
+                found.iter().map(|change| (change.sync_id.as_str(), change.timestamp)).collect();
+            assert_eq!(found, expected, "{libraries:?}");
+        };
+        check(&[("a", &[1, 5]), ("b", &[2])], &[("a", 1), ("b", 2), ("a", 5)]);
+        check(&[("a", &[1, 2, 3]), ("b", &[2, 9])], &[("a", 1), ("a", 2), ("b", 2), ("a", 3)]);
+        check(&[("a", &[1, 2, 3]), ("b", &[1, 1, 2])], &[("a", 1), ("b", 1), ("b", 1), ("a", 2), ("b", 2)]);
+    }
+}

@@ -5,18 +5,23 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use swarm_daemon::{EntryView, StatusError};
+use swarm_daemon::{EntryView, LibraryFiles, StatusError};
 use swarm_daemon_files::NewPeer;
+use swarm_sync::TreePath;
 use utoipa::{IntoParams, ToSchema};
 
-use super::libraries::{FollowedParts, follow};
+use super::following::{FollowedParts, follow};
 use super::{From, blocking, ip, seen_by};
 use crate::app::App;
 use crate::auth::{Caller, LibraryName, Permission};
 use crate::extract::{Asked, Given};
-use crate::limits::ENTRIES_MAX;
+use crate::limits::{ENTRIES_MAX, PEERS_MERGED_MAX};
 use crate::problem::{Answer, Problem};
+use crate::sending::streamed;
 
 /// How this node and its peers stand.
 #[derive(Serialize, ToSchema)]
@@ -109,7 +114,7 @@ pub(crate) struct FilesQuery {
     guid: String,
     /// Go on after this path: the last one of the page before.
     start: Option<String>,
-    /// At most so many; without it, all.
+    /// At most so many; without it, all: they come while they are read.
     limit: Option<usize>,
 }
 
@@ -134,24 +139,74 @@ pub(crate) async fn files(
     State(app): State<Arc<App>>,
     caller: Caller,
     Asked(query): Asked<FilesQuery>,
-) -> Answer<Json<Vec<TeamFile>>> {
+) -> Answer<Response> {
     let files = app.library(&caller, &query.guid, Permission::FilesRead).await?;
-    let mut start = super::place_of(query.start.as_deref())?;
-    let limit = query.limit.unwrap_or(FILES_MAX).min(FILES_MAX);
-    let listed = blocking(move || {
+    let start = super::place_of(query.start.as_deref())?;
+    let mut left = query.limit.unwrap_or(usize::MAX);
+    let (page, mut next) = page_of(&files, start, &mut left).await?;
+    let mut text = b"[".to_vec();
+    append(&mut text, &page)?;
+    if next.is_none() {
+        text.push(b']');
+        return Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response());
+    }
+    let (sending, body) = streamed();
+    // What fails from here on breaks the answer off, so that no part of a list looks like all of it.
+    app.tasks.spawn(async move {
+        sending.send(text.into()).await.ok()?;
+        while next.is_some() {
+            let (page, then) = page_of(&files, next, &mut left).await.ok()?;
+            next = then;
+            let mut text = Vec::new();
+            if !page.is_empty() {
+                text.push(b',');
+                append(&mut text, &page).ok()?;
+            }
+            sending.send(text.into()).await.ok()?;
+        }
+        sending.send(Bytes::from_static(b"]")).await.ok()?;
+        sending.finish();
+        Some(())
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Files of a page, and where the next one goes on; nothing where none is left or wanted.
+async fn page_of(
+    files: &LibraryFiles,
+    start: Option<TreePath>,
+    left: &mut usize,
+) -> Answer<(Vec<TeamFile>, Option<TreePath>)> {
+    let (mut start, files, wanted) = (start, files.clone(), (*left).min(ENTRIES_MAX));
+    let read = blocking(move || {
         let mut listed = Vec::new();
+        // Until there is something to say: folders alone are a page without files.
         loop {
             let page = files.all(start.as_ref(), ENTRIES_MAX)?;
             listed.extend(page.entries.iter().filter(|entry| entry.kind == "file").map(team_file));
             start = page.next;
-            if start.is_none() || listed.len() >= limit {
-                listed.truncate(limit);
-                return Ok::<_, swarm_daemon::ReadError>(listed);
+            if start.is_none() || !listed.is_empty() || wanted == 0 {
+                return Ok::<_, swarm_daemon::ReadError>((listed, start));
             }
         }
     });
-    let listed = listed.await?.map_err(|error| Problem::of(error.category(), error.to_string()))?;
-    Ok(Json(listed))
+    let read = read.await?.map_err(|error| Problem::of(error.category(), error.to_string()));
+    let (mut listed, next) =
+        read.inspect_err(|error| tracing::warn!(error = error.detail(), "files cannot be listed"))?;
+    listed.truncate(*left);
+    *left -= listed.len();
+    Ok((listed, next.filter(|_| *left > 0)))
+}
+
+/// Adds files to a list in JSON.
+fn append(text: &mut Vec<u8>, files: &[TeamFile]) -> Answer<()> {
+    for (number, file) in files.iter().enumerate() {
+        if number > 0 {
+            text.push(b',');
+        }
+        serde_json::to_writer(&mut *text, file).map_err(|_| Problem::odd())?;
+    }
+    Ok(())
 }
 
 fn team_file(entry: &EntryView) -> TeamFile {
@@ -190,8 +245,8 @@ pub(crate) async fn subscribe(
     Given(new): Given<TeamSubscription>,
 ) -> Answer<Json<TeamSubscribed>> {
     caller.needs(Permission::LibrariesManage)?;
-    let guid = follow(&app, FollowedParts::new(new.guid, new.local_sync_dir)).await?;
-    app.audit.note(&caller.user, ip(&from), "subscribe", guid.as_str());
+    let act = app.audit.begin(&caller.user, ip(&from), "subscribe", &new.guid);
+    let guid = act.over(follow(&app, FollowedParts::new(new.guid, new.local_sync_dir))).await?;
     Ok(Json(TeamSubscribed { guid: guid.to_string(), status: "subscribed" }))
 }
 
@@ -264,16 +319,17 @@ pub(crate) async fn merge_peers(
     let own = app.facts.node.clone();
     let merged = compare(&known, merge.peers, &own);
     if !merge.preview && !merged.added.is_empty() {
-        app.audit.note(&caller.user, ip(&from), "peers merge", &merged.added.len().to_string());
+        let count = merged.added.len().to_string();
+        let act = app.audit.begin(&caller.user, ip(&from), "peers merge", &count);
         let added = merged.added.clone();
-        app.edit_files(move |folder| {
+        let edit = app.edit_files(move |folder| {
             let mut last = folder.reload();
             for peer in &added {
                 last = folder.add_peer(&new_peer(peer))?;
             }
             Ok(last)
-        })
-        .await?;
+        });
+        act.over(edit).await?;
     }
     Ok(Json(merged))
 }
@@ -289,7 +345,7 @@ fn new_peer(peer: &TeamPeer) -> NewPeer {
 
 fn compare(known: &[TeamPeer], listed: Vec<TeamPeer>, own: &str) -> Merged {
     let mut merged = Merged { added: Vec::new(), known: Vec::new(), conflicts: Vec::new() };
-    for peer in listed.into_iter().take(PEERS_MAX).filter(|peer| peer.node.as_deref() != Some(own)) {
+    for peer in listed.into_iter().take(PEERS_MERGED_MAX).filter(|peer| peer.node.as_deref() != Some(own)) {
         let has_node = |other: &&TeamPeer| other.node.is_some() && other.node == peer.node;
         let has_address = |other: &&TeamPeer| !peer.address.is_empty() && other.address == peer.address;
         let is_listed = merged.added.iter().any(|other| has_node(&other) || has_address(&other));
@@ -305,11 +361,6 @@ fn compare(known: &[TeamPeer], listed: Vec<TeamPeer>, own: &str) -> Merged {
     }
     merged
 }
-
-/// Files of one answer.
-const FILES_MAX: usize = 1 << 20;
-/// Peers of one merge.
-const PEERS_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -76,17 +76,20 @@ pub(crate) async fn add(
     let UserAdd { user, password, role, libraries } = new;
     let role = role.as_deref().map(role_of).transpose()?;
     let libraries = roles_of(libraries)?;
-    let hash = hashed(user.clone(), password.0).await?;
-    app.audit.note(&caller.user, ip(&from), "user add", &user);
-    app.edit_files(move |folder| {
-        let mut last = folder.add_user(&user, &hash, role)?;
-        for (library, role) in libraries {
-            last = folder.set_user_role_in(&user, &library, Some(role))?;
-        }
-        Ok(last)
+    let hash = hashed(&app, &user, password.0).await?;
+    let act = app.audit.begin(&caller.user, ip(&from), "user add", &user);
+    act.over(async {
+        app.edit_files(move |folder| {
+            let mut last = folder.add_user(&user, &hash, role)?;
+            for (library, role) in libraries {
+                last = folder.set_user_role_in(&user, &library, Some(role))?;
+            }
+            Ok(last)
+        })
+        .await?;
+        Ok(StatusCode::CREATED)
     })
-    .await?;
-    Ok(StatusCode::CREATED)
+    .await
 }
 
 /// What is to change of a user; what is left out stays.
@@ -122,19 +125,22 @@ pub(crate) async fn change(
             "that would take your own rights: let another admin do it",
         ));
     }
-    app.audit.note(&caller.user, ip(&from), "user change", &user);
-    app.edit_files(move |folder| {
-        let mut last = folder.reload();
-        if let Some(role) = role {
-            last = folder.set_user_role(&user, role)?;
-        }
-        for (library, role) in libraries {
-            last = folder.set_user_role_in(&user, &library, role)?;
-        }
-        Ok(last)
+    let act = app.audit.begin(&caller.user, ip(&from), "user change", &user);
+    act.over(async {
+        app.edit_files(move |folder| {
+            let mut last = folder.reload();
+            if let Some(role) = role {
+                last = folder.set_user_role(&user, role)?;
+            }
+            for (library, role) in libraries {
+                last = folder.set_user_role_in(&user, &library, role)?;
+            }
+            Ok(last)
+        })
+        .await?;
+        Ok(StatusCode::NO_CONTENT)
     })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
+    .await
 }
 
 /// Take a user out
@@ -154,9 +160,12 @@ pub(crate) async fn remove(
             "you would lock yourself out: let another admin do it",
         ));
     }
-    app.audit.note(&caller.user, ip(&from), "user remove", &user);
-    app.edit_files(move |folder| folder.remove_user(&user)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let act = app.audit.begin(&caller.user, ip(&from), "user remove", &user);
+    act.over(async {
+        app.edit_files(move |folder| folder.remove_user(&user)).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 /// Users that trusted peers propose.
@@ -205,17 +214,20 @@ pub(crate) async fn decide(
         return Err(Problem::not_found("no trusted peer proposes that user"));
     };
     let did = if decision.accept { "user accept" } else { "user reject" };
-    app.audit.note(&caller.user, ip(&from), did, &user);
-    if !decision.accept {
-        return match app.asker.ask(Request::RejectUser { name: user }).await {
-            Reply::Done => Ok(StatusCode::NO_CONTENT),
-            reply => Err(reply.into()),
-        };
-    }
-    let role = role_of(&found.role)?;
-    let hash = hashed(user.clone(), decision.password.0).await?;
-    app.edit_files(move |folder| folder.add_user(&user, &hash, Some(role))).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let act = app.audit.begin(&caller.user, ip(&from), did, &user);
+    act.over(async {
+        if !decision.accept {
+            return match app.asker.ask(Request::RejectUser { name: user }).await {
+                Reply::Done => Ok(StatusCode::NO_CONTENT),
+                reply => Err(reply.into()),
+            };
+        }
+        let role = role_of(&found.role)?;
+        let hash = hashed(&app, &user, decision.password.0).await?;
+        app.edit_files(move |folder| folder.add_user(&user, &hash, Some(role))).await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 fn role_of(text: &str) -> Answer<Role> {

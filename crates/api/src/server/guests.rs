@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::CONNECTIONS_MAX;
+use crate::limits::{CONNECTIONS_MAX, SHARE_OF_DESCRIPTORS};
 
 /// The connections there are.
 #[derive(Debug)]
@@ -85,9 +85,6 @@ impl Drop for Place {
         all.known.remove(&self.number);
     }
 }
-
-/// Connections have a quarter of the descriptors: a program that opened a thousand sockets would otherwise keep this one from its own files.
-const SHARE_OF_DESCRIPTORS: u64 = 4;
 
 #[cfg(test)]
 mod tests {

@@ -5,11 +5,11 @@
 mod certificate;
 mod guests;
 mod hosts;
+mod patience;
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -29,11 +29,14 @@ use tower::ServiceExt as _;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::limits::{HEAD_LEN_MAX, HEAD_TIMEOUT, STREAMS_MAX};
+use crate::limits::{
+    ACCEPT_PAUSE, HEAD_LEN_MAX, HEAD_TIMEOUT, KEEP_ALIVE, LAST_ANSWERS, RESETS_MAX, STREAMS_MAX, WRITE_IDLE,
+};
 
 pub(crate) use certificate::Certificate;
 pub(crate) use guests::{Connection, Guests};
 pub(crate) use hosts::{is_own_host, is_own_origin};
+use patience::Patient;
 
 /// Whether a request came over TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,19 +102,21 @@ impl Server {
         let leave = connection.token();
         let talk = async {
             let mut first = [0];
-            match timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await {
-                Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => {
-                    if let Ok(Ok(stream)) = timeout(HEAD_TIMEOUT, self.tls.accept(stream)).await {
+            match until(&ending, stream.peek(&mut first)).await {
+                Some(Ok(1)) if first[0] == TLS_HANDSHAKE => {
+                    let stream = Patient::new(stream, WRITE_IDLE);
+                    if let Some(Ok(stream)) = until(&ending, self.tls.accept(stream)).await {
                         // In a box: a client that only waits is not to hold room for everything that another may do.
                         let served = self.serve(stream, from, IsTls(true), connection.clone(), &ending);
                         Box::pin(served).await;
                     }
                 }
-                Ok(Ok(1)) => {
+                Some(Ok(1)) => {
+                    let stream = Patient::new(stream, WRITE_IDLE);
                     let served = self.serve(stream, from, IsTls(false), connection.clone(), &ending);
                     Box::pin(served).await;
                 }
-                // It said nothing, or is gone.
+                // It said nothing, or is gone, or this process ends.
                 _ => {}
             }
         };
@@ -154,6 +159,10 @@ impl Server {
             ended = served.as_mut() => ended,
             () = asked_nothing => return,
             () = ending.cancelled() => {
+                if !asked.is_cancelled() {
+                    // No answer is owed to it.
+                    return;
+                }
                 served.as_mut().graceful_shutdown();
                 match timeout(LAST_ANSWERS, served).await {
                     Ok(ended) => ended,
@@ -165,6 +174,11 @@ impl Server {
             tracing::debug!(error, "a client of the page");
         }
     }
+}
+
+/// What a client does before it asks anything: in time, and not beyond the end.
+async fn until<T>(ending: &CancellationToken, what: impl Future<Output = T>) -> Option<T> {
+    ending.run_until_cancelled(timeout(HEAD_TIMEOUT, what)).await?.ok()
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
@@ -200,10 +214,3 @@ fn to_https<B>(request: &Request<B>) -> Response<Body> {
 
 /// The first byte of a TLS record that begins a handshake (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Requests that a client of HTTP/2 may begin and break off before it is sent away.
-const RESETS_MAX: usize = 32;
-/// How often a quiet connection of HTTP/2 is asked whether it lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// How long answers that have begun may go on at the end.
-const LAST_ANSWERS: Duration = Duration::from_secs(3);

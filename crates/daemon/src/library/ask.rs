@@ -47,6 +47,8 @@ pub(crate) enum Question {
     Versions { path: TreePath },
     /// Bring a kept version back, or copy it to a file outside.
     Restore { path: TreePath, run: Option<RunId>, out: Option<PathBuf> },
+    /// Copy a kept version of a file that has at most so many bytes to a file outside.
+    CopyVersion { path: TreePath, run: RunId, out: PathBuf, len_max: u64 },
     /// Take back what a run did on this disk.
     Undo { run: Option<RunId> },
     /// Who signed commits.
@@ -274,6 +276,7 @@ pub(crate) fn answer(
             session.decide(deciding)
         }
         Question::Versions { path } => session.versions(&path).map(Answer::Versions),
+        Question::CopyVersion { path, run, out, len_max } => session.copy_version(&path, run, &out, len_max),
         Question::Restore { path, run, out } => {
             *wants_pass |= out.is_none();
             session.restore(&path, run, out.as_deref())

@@ -27,9 +27,16 @@ pub struct LibraryFiles {
     index: PathBuf,
     places: Arc<LibraryPlaces>,
     /// The sync target, and where it stands in the library.
-    target: Option<(PathBuf, Option<TreePath>)>,
+    target: Option<Target>,
     /// Places of other mounts: what stands there is not written.
     others: Vec<Option<TreePath>>,
+}
+
+#[derive(Clone)]
+struct Target {
+    dir: PathBuf,
+    libpath: Option<TreePath>,
+    min_free: u64,
 }
 
 /// A page of a listing.
@@ -51,29 +58,43 @@ pub struct OpenFile {
 }
 
 /// Stores of files that were read last. A chunk that was verified stays so while its file does not change: whoever reads a file in many requests
-/// pays for each chunk once.
+/// pays for each chunk once. A store is of the folders that its library had then: one that was started again, with other folders, has its own.
 #[derive(Default)]
 pub struct OpenFiles {
     /// The one that was used last at the end.
-    stores: Mutex<VecDeque<(String, ContentHash, Arc<GatheredStore>)>>,
+    stores: Mutex<VecDeque<OpenStore>>,
+}
+
+struct OpenStore {
+    places: Arc<LibraryPlaces>,
+    hash: ContentHash,
+    store: Arc<GatheredStore>,
+    was_used: bool,
 }
 
 impl OpenFiles {
-    fn get(&self, guid: &str, hash: &ContentHash) -> Option<Arc<GatheredStore>> {
+    /// Lets go of those that were not used since the last call: they hold files open, also such as were deleted.
+    pub fn forget_unused(&self) {
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = stores.iter().position(|(known, of, _)| known == guid && of == hash)?;
+        stores.retain_mut(|known| std::mem::replace(&mut known.was_used, false));
+    }
+
+    fn get(&self, places: &Arc<LibraryPlaces>, hash: &ContentHash) -> Option<Arc<GatheredStore>> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = stores.iter().position(|known| Arc::ptr_eq(&known.places, places) && known.hash == *hash)?;
         let found = stores.remove(at)?;
-        let store = Arc::clone(&found.2);
-        stores.push_back(found);
+        let store = Arc::clone(&found.store);
+        stores.push_back(OpenStore { was_used: true, ..found });
         Some(store)
     }
 
-    fn put(&self, guid: &str, hash: ContentHash, store: Arc<GatheredStore>) {
+    fn put(&self, places: &Arc<LibraryPlaces>, hash: ContentHash, store: Arc<GatheredStore>) {
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        if stores.len() == OPEN_STORES_MAX {
+        stores.retain(|known| !(Arc::ptr_eq(&known.places, places) && known.hash == hash));
+        if stores.len() >= OPEN_STORES_MAX {
             stores.pop_front();
         }
-        stores.push_back((guid.to_owned(), hash, store));
+        stores.push_back(OpenStore { places: Arc::clone(places), hash, store, was_used: true });
     }
 }
 
@@ -113,7 +134,11 @@ impl LibraryFiles {
             is_sealed,
             index: handle.index_path.clone(),
             places: Arc::clone(&handle.places),
-            target: target.map(|mount| (mount.dir.clone(), mount.libpath.clone())),
+            target: target.map(|mount| Target {
+                dir: mount.dir.clone(),
+                libpath: mount.libpath.clone(),
+                min_free: mount.min_free,
+            }),
             others: others.map(|mount| mount.libpath.clone()).collect(),
         }
     }
@@ -198,17 +223,22 @@ impl LibraryFiles {
         let State::Live(live) = &entry.winner.state else { return Err(missing()) };
         let file = live.kind.file().ok_or_else(missing)?;
         let (hash, len) = (file.hash, file.len);
-        let known = open.get(&self.guid, &hash);
+        let known = open.get(&self.places, &hash);
         let store = match known {
             _ if len == 0 => None,
             Some(store) if !self.places.places(&hash, len).is_empty() => Some(store),
             _ => {
                 let store = Arc::new(self.store(&book, path, hash, len)?);
-                open.put(&self.guid, hash, Arc::clone(&store));
+                open.put(&self.places, hash, Arc::clone(&store));
                 Some(store)
             }
         };
         Ok(OpenFile { hash, len, modified_ns: live.modified_ns, store })
+    }
+
+    /// Bytes that stay free on the disk of the sync target.
+    pub fn min_free(&self) -> u64 {
+        self.target.as_ref().map_or(0, |target| target.min_free)
     }
 
     /// Where a new file of this path goes: the sync target, and the place below it.
@@ -216,7 +246,7 @@ impl LibraryFiles {
     /// # Errors
     /// If the library has no sync target here, or the path is of no part that is written.
     pub fn place_for(&self, path: &TreePath) -> Result<(PathBuf, TreePath), ReadError> {
-        let (dir, libpath) = self.target.as_ref().ok_or(ReadError::NoTarget)?;
+        let Target { dir, libpath, .. } = self.target.as_ref().ok_or(ReadError::NoTarget)?;
         let is_below = |libpath: &Option<TreePath>| libpath.as_ref().is_none_or(|at| path.is_at_or_below(at));
         let depth = |libpath: &Option<TreePath>| libpath.as_ref().map_or(0, |at| at.as_str().len() + 1);
         // The longest libpath that fits owns the path.

@@ -1,0 +1,303 @@
+//! What the files of the daemon's folder say, as requests need it. Invariant: whoever reads or changes the files publishes what they say while it holds
+//! the lock, so that nothing older is ever published after something newer; with a user or a password that is gone, its sessions, tokens and links end
+//! before that lock is free. All of it blocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use swarm_daemon_files::{DaemonFolder, EditError, Proof, Public, Reloaded};
+use tokio::sync::watch;
+
+use crate::auth::{Roles, Sessions, Tokens};
+use crate::clock;
+use crate::error::ApiError;
+use crate::links::Links;
+use crate::private_file;
+
+/// The files, and what holds by them.
+pub(crate) struct Files {
+    folder: Mutex<DaemonFolder>,
+    known: watch::Sender<Arc<Known>>,
+    sessions: Mutex<Sessions>,
+    tokens: Mutex<Tokens>,
+    revocations: Revocations,
+    pub(crate) links: Links,
+}
+
+/// The file with the time of the last revocation of a token: what was revoked one by one is known to this process alone.
+#[derive(Debug)]
+pub(crate) struct Revocations {
+    path: PathBuf,
+    /// What it has, in seconds since 1970.
+    saved: Mutex<u64>,
+}
+
+/// What the files say, as requests need it.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) users: BTreeMap<String, KnownUser>,
+    /// With those whose password was written into the file a moment ago, and has no hash yet.
+    names: BTreeSet<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) allows_plain: bool,
+    /// Bytes that stay free on each disk.
+    pub(crate) min_free: u64,
+    /// Libraries that everybody may see, by GUID.
+    pub(crate) public: BTreeMap<String, Public>,
+}
+
+/// A user of this node.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownUser {
+    /// The hash of the password.
+    pub(crate) proof: String,
+    pub(crate) roles: Roles,
+}
+
+impl Files {
+    /// Links of users that the files do not have any more end here.
+    pub(crate) fn new(
+        folder: DaemonFolder,
+        mut tokens: Tokens,
+        revocations: Revocations,
+        links: Links,
+    ) -> Self {
+        let known = Known::of(&folder);
+        tokens.forget_before(*lock(&revocations.saved));
+        if folder.errors().is_empty() {
+            links.end_of_others(&known.names);
+        }
+        Self {
+            folder: Mutex::new(folder),
+            known: watch::channel(Arc::new(known)).0,
+            sessions: Mutex::default(),
+            tokens: Mutex::new(tokens),
+            revocations,
+            links,
+        }
+    }
+
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        lock(&self.sessions)
+    }
+
+    pub(crate) fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        lock(&self.tokens)
+    }
+
+    /// Ends a token. Whose it was, and whether later processes know that it has ended; it has for this one.
+    pub(crate) fn revoke(&self, token: &str) -> (Option<String>, Result<(), ApiError>) {
+        let user = self.tokens().revoke(token, clock::since_epoch());
+        (user, self.save_revocations())
+    }
+
+    /// Remembers for later processes that tokens were revoked, if that is new.
+    pub(crate) fn save_revocations(&self) -> Result<(), ApiError> {
+        let last = self.tokens().last_revocation();
+        self.revocations.remember(last)
+    }
+
+    /// What the files said last.
+    pub(crate) fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.known.borrow())
+    }
+
+    pub(crate) fn user(&self, name: &str) -> Option<KnownUser> {
+        self.known.borrow().users.get(name).cloned()
+    }
+
+    /// Takes over what the files say now, if they changed.
+    pub(crate) fn look(&self) {
+        let mut folder = lock(&self.folder);
+        if folder.changed() {
+            folder.reload();
+            self.publish(&folder);
+        }
+    }
+
+    /// Reads the files.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&DaemonFolder) -> T) -> T {
+        let mut folder = lock(&self.folder);
+        folder.reload();
+        // A later look would find nothing that changed.
+        self.publish(&folder);
+        read(&folder)
+    }
+
+    /// Changes the files. What came of an edit that failed halfway holds, too.
+    pub(crate) fn edit(
+        &self,
+        edit: impl FnOnce(&mut DaemonFolder) -> Result<Reloaded, EditError>,
+    ) -> Result<(), EditError> {
+        let mut folder = lock(&self.folder);
+        folder.reload();
+        let edited = edit(&mut folder).map(|_| ());
+        self.publish(&folder);
+        edited
+    }
+
+    /// The guard of the folder is held by the caller.
+    fn publish(&self, folder: &MutexGuard<'_, DaemonFolder>) {
+        let now = Known::of(folder);
+        let before = self.known.send_replace(Arc::new(now));
+        let now = self.known();
+        for (name, user) in &before.users {
+            if now.users.get(name).is_none_or(|known| known.proof != user.proof) {
+                self.sessions().end_all_of(name);
+                self.tokens().end_all_of(name);
+            }
+        }
+        if before.names.difference(&now.names).next().is_some() {
+            // Somebody who is added under such a name later is somebody else.
+            self.links.end_of_others(&now.names);
+        }
+    }
+}
+
+impl Revocations {
+    /// Those in this file. Of one that cannot be read, no token that was made before now holds.
+    pub(crate) fn open(path: PathBuf) -> Self {
+        let read = private_file::read(&path).map(|bytes| bytes.map(String::from_utf8));
+        let last = match read {
+            Ok(None) => 0,
+            Ok(Some(Ok(text))) if text.trim().parse::<u64>().is_ok() => text.trim().parse().unwrap_or(0),
+            _ => clock::since_epoch().as_secs(),
+        };
+        Self { path, saved: Mutex::new(last) }
+    }
+
+    fn remember(&self, time: u64) -> Result<(), ApiError> {
+        let mut saved = lock(&self.saved);
+        if *saved < time {
+            private_file::write(&self.path, time.to_string().as_bytes())?;
+            *saved = time;
+        }
+        Ok(())
+    }
+}
+
+impl Known {
+    fn of(folder: &DaemonFolder) -> Self {
+        let users = folder.users().iter().filter_map(|user| {
+            let Proof::Hash(proof) = &user.proof else { return None };
+            let roles = Roles { node: user.role, libraries: user.libraries.clone() };
+            Some((user.user.clone(), KnownUser { proof: proof.clone(), roles }))
+        });
+        let own = folder.libraries().iter().filter(|library| !library.is_sealed);
+        let own = own.map(|library| (&library.guid, library.public));
+        let followed = folder.subscriptions().iter().map(|followed| (&followed.guid, followed.public));
+        let public = own.chain(followed).filter(|(_, public)| *public != Public::No);
+        let config = folder.config();
+        Self {
+            users: users.collect(),
+            names: folder.users().iter().map(|user| user.user.clone()).collect(),
+            hosts: config.hosts.clone(),
+            allows_plain: config.allow_plain_http,
+            min_free: config.min_free,
+            public: public.map(|(guid, public)| (guid.to_string(), public)).collect(),
+        }
+    }
+}
+
+impl KnownUser {
+    /// Stands for the password in tokens, which others read.
+    pub(crate) fn proof_mark(&self) -> String {
+        data_encoding::HEXLOWER.encode(&blake3::hash(self.proof.as_bytes()).as_bytes()[..16])
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::links::NewLink;
+
+    fn write(folder: &Path, users: &[&str]) {
+        let user = |name: &&str| serde_json::json!({"user": name, "hash": "$argon2id$x", "role": "editor"});
+        let users: Vec<_> = users.iter().map(user).collect();
+        let text = serde_json::to_string(&users).expect("JSON");
+        std::fs::write(folder.join("users.json"), text).expect("a place");
+    }
+
+    fn files(folder: &Path, users: &[&str]) -> Files {
+        write(folder, users);
+        let tokens = Tokens::open(&folder.join("key"), "node").expect("a key");
+        let links = Links::open(folder.join("links.json"));
+        let revocations = Revocations::open(folder.join("token-revocation"));
+        Files::new(DaemonFolder::open(folder).expect("it is valid"), tokens, revocations, links)
+    }
+
+    fn link(user: &str) -> NewLink {
+        let (guid, path, user) = ("g".to_owned(), "a".to_owned(), user.to_owned());
+        NewLink { guid, path, user, age: std::time::Duration::from_secs(60), once: false }
+    }
+
+    #[test]
+    fn whoever_sees_an_edit_first_ends_what_it_revokes() {
+        let check = |see: &dyn Fn(&Files)| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let files = files(folder.path(), &["anna", "ben"]);
+            let now = clock::moment();
+            let begin = |user: &str| files.sessions().begin(user, "$argon2id$x", now).expect("chance").id;
+            let (of_anna, of_ben) = (begin("anna"), begin("ben"));
+            let refresh = files.tokens().begin("ben", "", clock::since_epoch()).expect("chance").refresh;
+            let (_, token, _) = files.links.add(link("ben"), clock::now_ms()).expect("a place");
+            write(folder.path(), &["anna"]);
+            see(&files);
+            assert!(files.user("ben").is_none() && files.user("anna").is_some());
+            assert!(files.sessions().touch(&of_ben, now).is_none());
+            assert!(files.sessions().touch(&of_anna, now).is_some());
+            let exchanged = files.tokens().exchange(&refresh, |_, _| true, clock::since_epoch());
+            assert!(exchanged.is_none() && files.links.find(&token, clock::now_ms()).is_none());
+            // Nobody else's file says otherwise.
+            let again = Links::open(folder.path().join("links.json"));
+            assert!(again.find(&token, clock::now_ms()).is_none());
+        };
+        // An edit counts once it has come to rest.
+        check(&|files| (0..10).for_each(|_| files.look()));
+        check(&|files| files.read(|_| ()));
+        check(&|files| drop(files.edit(|folder| folder.remove_user("nobody"))));
+    }
+
+    #[test]
+    fn an_edit_that_fails_halfway_holds_as_far_as_it_came() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = files(folder.path(), &["anna", "ben"]);
+        let edited = files.edit(|folder| {
+            folder.remove_user("ben")?;
+            folder.remove_user("nobody")
+        });
+        assert!(edited.is_err() && files.user("ben").is_none());
+    }
+
+    #[test]
+    fn links_of_users_who_are_gone_end_at_the_next_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let token = files(folder.path(), &["anna", "ben"]).links.add(link("ben"), clock::now_ms());
+        let token = token.expect("a place").1;
+        assert!(files(folder.path(), &["ben"]).links.find(&token, clock::now_ms()).is_some());
+        assert!(files(folder.path(), &["anna"]).links.find(&token, clock::now_ms()).is_none());
+    }
+
+    #[test]
+    fn a_token_that_was_revoked_holds_in_no_later_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let now = clock::since_epoch();
+        let begin = |files: &Files| files.tokens().begin("anna", "", now).expect("chance").access;
+        let holds = |files: &Files, token: &str| files.tokens().claims(token, now).is_some();
+        let first = files(folder.path(), &["anna"]);
+        let (kept, revoked) = (begin(&first), begin(&first));
+        assert!(holds(&files(folder.path(), &["anna"]), &revoked));
+        first.revoke("unknown").1.expect("nothing is to be written");
+        assert!(holds(&files(folder.path(), &["anna"]), &revoked));
+        first.revoke(&revoked).1.expect("a place");
+        assert!(holds(&first, &kept) && !holds(&first, &revoked));
+        assert!(!holds(&files(folder.path(), &["anna"]), &revoked));
+    }
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use swarm_daemon::{EntryView, StatusError};
 use swarm_daemon_files::NewPeer;
@@ -124,25 +125,31 @@ pub(crate) struct TeamFile {
     mtime: String,
     sha256: Option<String>,
     blake3: Option<String>,
+    /// The library is sealed: a daemon that reads this list by HTTPS alone takes nothing over. Left out if it is not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    sealed: bool,
 }
 
 /// List files of a library
 ///
-/// All of its view, also those that are on other machines: `GET /file/{guid}/{path}` gives those that are here.
-#[utoipa::path(get, path = "/files", tag = "team", params(FilesQuery), responses((status = 200, description = "Files in path order", body = Vec<TeamFile>), (status = "default", description = "A problem", body = Problem)))]
+/// All of its view, also those that are on other machines: `GET /file/{guid}/{path}` gives those that are here. Of a sealed library, each file says
+/// `"sealed": true`, and the answer has the header `swarm-sealed: true`, since a list may be empty.
+#[utoipa::path(get, path = "/files", tag = "team", params(FilesQuery), responses((status = 200, description = "Files in path order", body = Vec<TeamFile>, headers(("swarm-sealed" = String, description = "`true` for a sealed library"))), (status = "default", description = "A problem", body = Problem)))]
 pub(crate) async fn files(
     State(app): State<Arc<App>>,
     caller: Caller,
     Asked(query): Asked<FilesQuery>,
-) -> Answer<Json<Vec<TeamFile>>> {
+) -> Answer<(HeaderMap, Json<Vec<TeamFile>>)> {
     let files = app.library(&caller, &query.guid, Permission::FilesRead).await?;
     let mut start = super::place_of(query.start.as_deref())?;
     let limit = query.limit.unwrap_or(FILES_MAX).min(FILES_MAX);
+    let is_sealed = files.is_sealed();
     let listed = blocking(move || {
         let mut listed = Vec::new();
         loop {
             let page = files.all(start.as_ref(), ENTRIES_MAX)?;
-            listed.extend(page.entries.iter().filter(|entry| entry.kind == "file").map(team_file));
+            let of_page = page.entries.iter().filter(|entry| entry.kind == "file");
+            listed.extend(of_page.map(|entry| TeamFile { sealed: is_sealed, ..team_file(entry) }));
             start = page.next;
             if start.is_none() || listed.len() >= limit {
                 listed.truncate(limit);
@@ -151,7 +158,8 @@ pub(crate) async fn files(
         }
     });
     let listed = listed.await?.map_err(|error| Problem::of(error.category(), error.to_string()))?;
-    Ok(Json(listed))
+    let sealed = is_sealed.then_some((SEALED, HeaderValue::from_static("true")));
+    Ok((sealed.into_iter().collect(), Json(listed)))
 }
 
 fn team_file(entry: &EntryView) -> TeamFile {
@@ -161,6 +169,7 @@ fn team_file(entry: &EntryView) -> TeamFile {
         mtime: swarm_sync::Timestamp(entry.modified_ns).to_string(),
         sha256: entry.sha256.clone(),
         blake3: entry.blake3.clone(),
+        sealed: false,
     }
 }
 
@@ -306,6 +315,8 @@ fn compare(known: &[TeamPeer], listed: Vec<TeamPeer>, own: &str) -> Merged {
     merged
 }
 
+/// Says of a list that its library is sealed.
+const SEALED: HeaderName = HeaderName::from_static("swarm-sealed");
 /// Files of one answer.
 const FILES_MAX: usize = 1 << 20;
 /// Peers of one merge.

@@ -1,7 +1,7 @@
 //! When a server is left alone. Invariant: a server that asks for a pause gets it, up to a limit, and one that does not answer is asked after longer
 //! and longer pauses, whoever asks: a request within a pause fails at once, with the reason of the pause. Pure.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::OriginError;
 use crate::limits::{REST_ASKED_MAX, REST_MAX, REST_MIN};
@@ -36,13 +36,16 @@ impl Rest {
         *self = Self::default();
     }
 
-    /// A request failed, and was tried often enough.
+    /// A request failed, and was tried often enough. Requests that fail together count once: they fail of the same cause.
     pub(crate) fn on_failure(&mut self, now: Instant, error: &OriginError) {
+        let is_resting = self.check(now).is_err();
         let pause = match error {
             OriginError::Busy { after: Some(after), .. } => (*after).min(REST_ASKED_MAX),
+            OriginError::Unreachable(_) | OriginError::Silent(_) if is_resting => return,
             OriginError::Unreachable(_) | OriginError::Silent(_) => {
+                let doublings = self.unanswered.min(16);
                 self.unanswered = self.unanswered.saturating_add(1);
-                REST_MIN.saturating_mul(1 << self.unanswered.saturating_sub(1).min(16)).min(REST_MAX)
+                REST_MIN.saturating_mul(1 << doublings).min(REST_MAX)
             }
             OriginError::Busy { after: None, .. }
             | OriginError::Slow { .. }
@@ -56,14 +59,16 @@ impl Rest {
             | OriginError::Changed
             | OriginError::NoRange
             | OriginError::Sealed
-            | OriginError::TooLong(_) => Duration::ZERO,
+            | OriginError::TooLong(_) => return self.on_answer(),
         };
-        self.until = (pause > Duration::ZERO).then(|| (now + pause, error.clone()));
+        self.until = Some((now + pause, error.clone()));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::moment;
 
@@ -71,18 +76,22 @@ mod tests {
     fn a_server_that_does_not_answer_is_asked_later_and_later() {
         let (mut rest, start) = (Rest::default(), moment());
         let silent = OriginError::Silent(Duration::from_secs(20));
-        let mut pauses = Vec::new();
+        let (mut now, mut pauses) = (start, Vec::new());
         for _ in 0..10 {
-            rest.on_failure(start, &silent);
-            let pause =
-                (0..1000).map(|half| REST_MIN * half).find(|pause| rest.check(start + *pause).is_ok());
-            pauses.push(pause.expect("every pause ends"));
+            rest.on_failure(now, &silent);
+            // Another one that was on its way says the same.
+            rest.on_failure(now, &silent);
+            assert_eq!(rest.check(now), Err(silent.clone()));
+            let pause = (0..1000).map(|half| REST_MIN * half).find(|pause| rest.check(now + *pause).is_ok());
+            let pause = pause.expect("every pause ends");
+            pauses.push(pause);
+            now += pause;
         }
         assert_eq!(&pauses[..3], [REST_MIN, REST_MIN * 2, REST_MIN * 4]);
         assert_eq!(pauses.last(), Some(&REST_MAX));
-        assert_eq!(rest.check(start), Err(silent));
         rest.on_answer();
-        assert_eq!(rest.check(start), Ok(()));
+        rest.on_failure(now, &silent);
+        assert_eq!(rest.check(now + REST_MIN), Ok(()), "it begins anew");
     }
 
     #[test]

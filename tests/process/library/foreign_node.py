@@ -1,6 +1,7 @@
 """A foreign node: it lists the files of a folder and gives their bytes, and knows nothing else. Usage: FOLDER GUID MODE BYTES_A_SECOND
 
-MODE is `range`; `whole` ignores Range; `lie` gives other bytes; `change` replaces a file once while it gives it. A file whose name has `broken` in it
+MODE is `range`; `whole` ignores Range; `lie` gives other bytes; `change` replaces a file once while it gives it; `gone` does not have
+the first file that it is asked for, once. A file whose name has `broken` in it
 is listed and answered with an error.
 """
 import hashlib, http.server, json, os, sys, time, urllib.parse
@@ -25,6 +26,9 @@ class Node(http.server.BaseHTTPRequestHandler):
         name = urllib.parse.unquote(url.path).removeprefix(f"/file/{GUID}/")
         path = os.path.join(FOLDER, name)
         if not url.path.startswith("/file/") or ".." in name or not os.path.isfile(path):
+            return self.send_error(404)
+        if MODE == "gone" and not CHANGED:
+            CHANGED.append(path)
             return self.send_error(404)
         if "broken" in name:
             return self.send_error(500)

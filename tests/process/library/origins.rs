@@ -229,11 +229,16 @@ fn a_file_that_changes_while_it_comes_is_taken_in_one_version() {
 
 /// `a` keeps a file that a foreign node has, too; `b` fetches it from both. Returns what came from each.
 fn shared_with(mode: &str, rate: u64, len: u64) -> (Team, Foreign, u64, u64) {
+    shared_with_slow(mode, rate, len, "8MB/s")
+}
+
+/// The same, with what `a` sends at most.
+fn shared_with_slow(mode: &str, rate: u64, len: u64, up: &str) -> (Team, Foreign, u64, u64) {
     let team = Team::new("ab");
     let bytes = same_file(&team, "big.bin", "a/lib/big.bin", len);
     let foreign = Foreign::start(&team, mode, rate);
     let mut config = team.settings('a', "config.json");
-    config["limits"] = json!({"up": "8MB/s"});
+    config["limits"] = json!({"up": up});
     team.set('a', "config.json", &config);
     team.keep('a', &json!({}));
     team.start('a');
@@ -262,6 +267,14 @@ fn an_origin_that_gives_files_only_whole_is_asked_once() {
     assert!(from_peer < 28 * MIB, "{from_peer} bytes came from the peer");
     // Of the answer to the first request for a part, some is on its way before the connection is closed.
     assert!(from_origin <= 48 * MIB, "{from_origin} bytes came from the origin");
+}
+
+#[test]
+fn a_file_that_an_origin_has_again_comes_from_it() {
+    // The peer alone would take an hour.
+    let (_team, _foreign, from_peer, from_origin) = shared_with_slow("gone", 0, 32 * MIB, "10KB/s");
+    assert!(from_peer < 4 * MIB, "{from_peer} bytes came from the peer");
+    assert!(from_origin >= 28 * MIB, "{from_origin} bytes came from the origin");
 }
 
 #[test]

@@ -2,12 +2,11 @@
 //! the hash that is listed; what stands in its place is replaced only if it is what the library had when it was compared; one that fails is left
 //! alone for a while, and holds up no other. Blocking.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use swarm_files::{NewFile, PutError, Replaces, StoreError, free_len};
+use swarm_files::{NewFile, PutError, Replaces};
 use swarm_library::LibraryKey;
 use swarm_mounts::{MountKind, MountSpec};
 use swarm_origins::{ListedFile, Modified, OriginError};
@@ -21,6 +20,7 @@ use super::taken::TakenBook;
 use super::taking::{Take, book_of};
 use super::whole::{Whole, WholeError};
 use crate::clock;
+use crate::contents::check_free;
 use crate::library::{Input as LibraryInput, LibraryFiles, ReadError};
 
 /// Where files come from, and go.
@@ -55,6 +55,8 @@ enum PuttingError {
     Put(#[from] PutError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error("{0}")]
+    Room(String),
 }
 
 /// Puts files, one after the other.
@@ -103,7 +105,8 @@ pub(super) fn put_all(putting: &Putting, takes: Vec<Take>) -> Outcome {
             Err(
                 error @ (PuttingError::Whole(WholeError::Store(_))
                 | PuttingError::Put(_)
-                | PuttingError::Read(_)),
+                | PuttingError::Read(_)
+                | PuttingError::Room(_)),
             ) => {
                 let detail = format!("it cannot be taken over from {}: {error}", putting.shared.settings.url);
                 putting.note_failed(&take, Some(OriginFault { issue: "refused", detail }));
@@ -143,7 +146,9 @@ impl Putting {
         let Followed { handle, settings, .. } = &self.followed;
         let files = LibraryFiles::new(settings, handle);
         let (target, relative) = files.place_for(&take.path)?;
-        check_free(&target, take.file.length, &settings.mounts)?;
+        let is_target = |mount: &&MountSpec| mount.kind == MountKind::SyncTarget;
+        let min_free = settings.mounts.iter().find(is_target).map_or(0, |mount| mount.min_free);
+        check_free(&target, take.file.length, min_free).map_err(PuttingError::Room)?;
         // An origin that goes may still write while it begins again with other settings.
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{} {} {number}", self.shared.settings.url, take.path);
@@ -172,17 +177,6 @@ impl Putting {
     fn note_failed(&self, take: &Take, fault: Option<OriginFault>) {
         self.shared.note_failed(self.library, &take.file, take.replaces, fault);
     }
-}
-
-/// Whether a file has room in the sync target.
-fn check_free(target: &Path, len: u64, mounts: &[MountSpec]) -> Result<(), PuttingError> {
-    let is_target = |mount: &&MountSpec| mount.kind == MountKind::SyncTarget;
-    let min_free = mounts.iter().find(is_target).map_or(0, |mount| mount.min_free);
-    if free_len(target).is_none_or(|free| free >= len.saturating_add(min_free)) {
-        return Ok(());
-    }
-    let source = rustix::io::Errno::NOSPC.into();
-    Err(PutError::Store(StoreError::Disk { path: target.to_owned(), op: "write", source }).into())
 }
 
 /// Nanoseconds since 1970; nothing for a time that is none.

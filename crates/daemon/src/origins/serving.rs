@@ -309,6 +309,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// A peer that knows a manifest tells it sooner.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How soon what was lost is offered anew, at first.
-const WAIT_MIN: Duration = Duration::from_secs(30);
+const WAIT_MIN: Duration = Duration::from_secs(5);
 /// How soon anything is tried again, at most.
 const WAIT_MAX: Duration = Duration::from_secs(10 * 60);
